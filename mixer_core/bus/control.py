@@ -1,0 +1,190 @@
+"""The control messages between processes: one dataclass each, one table of all.
+
+On the wire a message is one MessagePack map ``{"v": 1, "type": …, fields…}`` in one ZeroMQ part
+(behind the identity that a ROUTER adds). See ``README.md``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+import msgpack
+import msgspec
+
+from .errors import ControlError
+from .events import Mode
+
+VERSION = 1
+MAX_BYTES = 512 * 1024
+
+Metrics = dict[str, int | float | list[int]]
+"""Name → a counter, a gauge, or the bucket counts of a histogram (``metrics.BOUNDS_MS``)."""
+
+WorkerStatus = Literal["idle", "connecting", "connected", "closed"]
+LinkStatus = Literal["idle", "connecting", "ready", "reconnecting", "failed", "closed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """A program lives. From mixer_core, the hosts and the simulator, once a second."""
+
+    program: str
+    pid: int
+    ready: bool
+    """It can do its work."""
+    detail: str = ""
+    """What it is doing, in words."""
+    metrics: Metrics = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerState:
+    """A media worker child's life. On every change and once a second."""
+
+    worker: str
+    """Its DEALER identity."""
+    pid: int
+    status: WorkerStatus
+    room: str = ""
+    participant: str = ""
+    stream: int = 0
+    name: str = ""
+    muted: bool = False
+    mode: Mode = "assistant"
+    detail: str = ""
+    """Why it closed, in words."""
+    metrics: Metrics = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkState:
+    """A link child's life. On every change and once a second."""
+
+    link: str
+    """Its DEALER identity."""
+    pid: int
+    status: LinkStatus
+    room: str = ""
+    stream: int = 0
+    upstream: str = ""
+    """``openai``, ``simulator`` or the base URL's host."""
+    detail: str = ""
+    metrics: Metrics = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Signaling → an idle worker child: answer this browser."""
+
+    participant: str
+    room: str
+    stream: int
+    mode: Mode
+    name: str
+    sdp: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Worker child → signaling: the SDP answer."""
+
+    participant: str
+    sdp: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Worker child → signaling: the offer cannot be answered. The child is idle again or ends."""
+
+    participant: str
+    status: int
+    """HTTP status to answer with."""
+    title: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Signaling → worker child: end this participant's call."""
+
+    participant: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLink:
+    """Signaling → an idle link child: connect this room to the assistant."""
+
+    room: str
+    stream: int
+    mode: Mode
+
+
+@dataclass(frozen=True, slots=True)
+class ChildExited:
+    """A host → signaling: a child process is gone."""
+
+    program: str
+    child: str
+    """The child's DEALER identity."""
+    exit_code: int
+    """Negative: the signal that killed it."""
+
+
+Message = (
+    Heartbeat | WorkerState | LinkState | Offer | Answer | Refused | Leave | OpenLink | ChildExited
+)
+
+MESSAGES: dict[str, type[Message]] = {
+    "heartbeat": Heartbeat,
+    "worker_state": WorkerState,
+    "link_state": LinkState,
+    "offer": Offer,
+    "answer": Answer,
+    "refused": Refused,
+    "leave": Leave,
+    "open_link": OpenLink,
+    "child_exited": ChildExited,
+}
+_NAMES = {cls: name for name, cls in MESSAGES.items()}
+_FIELDS = {cls: tuple(f.name for f in fields(cls)) for cls in _NAMES}
+
+
+def encode(message: Message) -> bytes:
+    """The MessagePack map of ``message``."""
+    cls = type(message)
+    content: dict[str, Any] = {"v": VERSION, "type": _NAMES[cls]}
+    for name in _FIELDS[cls]:
+        content[name] = getattr(message, name)
+    packed: bytes = msgpack.packb(content)
+    return packed
+
+
+def decode(data: bytes) -> Message:
+    """Read one message.
+
+    Raises:
+        ControlError: too long, no map, another version, an unknown type, a missing, unknown or
+            wrongly typed field.
+    """
+    if len(data) > MAX_BYTES:
+        raise ControlError(f"a control message of {len(data)} bytes is over {MAX_BYTES}")
+    try:
+        content = msgpack.unpackb(data, strict_map_key=True)
+    except (ValueError, msgpack.exceptions.UnpackException) as error:
+        raise ControlError(f"a control message is no MessagePack: {error}") from error
+    if not isinstance(content, dict):
+        raise ControlError(f"a control message must be a map, got {type(content).__name__}")
+    version, name = content.pop("v", None), content.pop("type", None)
+    if version != VERSION:
+        raise ControlError(f"control version {version!r} is unknown, this process speaks {VERSION}")
+    cls = MESSAGES.get(name) if isinstance(name, str) else None
+    if cls is None:
+        raise ControlError(f"control type {name!r} is unknown")
+    unknown = content.keys() - set(_FIELDS[cls])
+    if unknown:
+        raise ControlError(f"{name} has unknown fields {sorted(unknown)}")
+    try:
+        return msgspec.convert(content, cls)
+    except msgspec.ValidationError as error:
+        raise ControlError(f"{name} has a wrong field: {error}") from error

@@ -1,0 +1,100 @@
+"""Who binds what, with which socket, how deep, and what happens when it is full.
+
+=========  ==========  ============  =====================  ===================================
+endpoint   bound by    bind/connect  high-water mark        when full
+=========  ==========  ============  =====================  ===================================
+audio_in   mixer_core  PULL / PUSH   10 messages each side  the sender drops the frame, counts
+audio_out  mixer_core  PUB / SUB     32 messages each side  the mixer drops for that listener
+control    signaling   ROUTER/DEALER 64 messages each side  dropped; states are repeated at 1 Hz
+=========  ==========  ============  =====================  ===================================
+
+All are ``ipc://`` sockets in the runtime directory (mode 0700). Nothing is queued for a peer that
+is not there (``IMMEDIATE``), so a restarted mixer is not handed stale audio. ``audio_out`` is deeper
+than ``audio_in`` because captions travel there too; subscribers discard audio that is stale.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import zmq
+
+from .errors import RuntimeDirError
+
+MAX_IPC_PATH_BYTES = 107
+"""Length of ``sun_path`` on Linux less its terminator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One row of the table."""
+
+    name: str
+    bind_type: int
+    """ZeroMQ socket type of the one that binds."""
+    connect_type: int
+    """ZeroMQ socket type of those that connect."""
+    high_water_mark: int
+    """Messages queued per peer, on each side."""
+
+    def url(self, runtime_dir: Path) -> str:
+        """``ipc://`` address. Raises RuntimeDirError where the path is too long for a socket."""
+        path = f"{runtime_dir}/{self.name}.sock"
+        if len(path.encode()) > MAX_IPC_PATH_BYTES:
+            raise RuntimeDirError(
+                f"the socket path {path} is over {MAX_IPC_PATH_BYTES} bytes: "
+                "set MIXMINUS_RUNTIME__DIR to a shorter directory"
+            )
+        return f"ipc://{path}"
+
+
+AUDIO_IN = Endpoint("audio_in", zmq.PULL, zmq.PUSH, 10)
+AUDIO_OUT = Endpoint("audio_out", zmq.PUB, zmq.SUB, 32)
+CONTROL = Endpoint("control", zmq.ROUTER, zmq.DEALER, 64)
+ENDPOINTS = (AUDIO_IN, AUDIO_OUT, CONTROL)
+
+
+def open_socket(
+    context: zmq.Context[zmq.Socket[bytes]],
+    endpoint: Endpoint,
+    runtime_dir: Path,
+    side: Literal["bind", "connect"],
+    identity: str = "",
+) -> zmq.Socket[bytes]:
+    """A socket of ``endpoint``, connected or bound.
+
+    ``identity`` names a DEALER (≤ 255 bytes). A SUB socket subscribes to nothing yet.
+    Raises RuntimeDirError when the address cannot be bound.
+    """
+    url = endpoint.url(runtime_dir)
+    socket = context.socket(endpoint.bind_type if side == "bind" else endpoint.connect_type)
+    socket.setsockopt(zmq.LINGER, 0)
+    socket.setsockopt(zmq.SNDHWM, endpoint.high_water_mark)
+    socket.setsockopt(zmq.RCVHWM, endpoint.high_water_mark)
+    if identity:
+        socket.setsockopt(zmq.IDENTITY, identity.encode())
+    if side == "connect":
+        socket.setsockopt(zmq.IMMEDIATE, 1)
+        socket.setsockopt(zmq.RECONNECT_IVL, 20)
+        socket.connect(url)
+        return socket
+    if endpoint.bind_type == zmq.ROUTER:
+        socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
+    try:
+        socket.bind(url)
+    except zmq.ZMQError as error:
+        socket.close()
+        raise RuntimeDirError(f"cannot bind {url}: {error.strerror}") from error
+    return socket
+
+
+def try_send(socket: zmq.Socket[bytes], message: bytes) -> bool:
+    """Send without waiting; False where the queue is full or nobody is connected."""
+    try:
+        socket.send(message, zmq.NOBLOCK)
+    except zmq.Again:
+        return False
+    return True

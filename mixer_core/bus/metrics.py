@@ -1,0 +1,67 @@
+"""Counters and histograms: plain ints, so that a hot path pays one addition.
+
+They travel in heartbeats as plain maps; signaling turns them into Prometheus text.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+
+BOUNDS_MS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 50.0, 100.0, 200.0, 500.0)
+"""Upper bounds of a histogram's buckets; one more bucket takes the rest."""
+_BOUNDS_NS = tuple(int(bound * 1_000_000) for bound in BOUNDS_MS)
+
+
+class Histogram:
+    """Counts durations in fixed buckets."""
+
+    __slots__ = ("counts",)
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(BOUNDS_MS) + 1)
+
+    def observe_ns(self, duration_ns: int) -> None:
+        """Count one duration (negative ones fall into the first bucket)."""
+        self.counts[bisect_left(_BOUNDS_NS, duration_ns)] += 1
+
+    def quantile_ms(self, share: float) -> float:
+        """Upper bound of the bucket in which the ``share`` (0–1) lies; inf in the last, 0 if empty."""
+        total = sum(self.counts)
+        if not total:
+            return 0.0
+        seen = 0
+        for bound, count in zip(BOUNDS_MS, self.counts, strict=False):
+            seen += count
+            if seen >= share * total:
+                return bound
+        return float("inf")
+
+
+class Metrics:
+    """The counters, gauges and histograms of one process, by name.
+
+    Names end in ``_total`` (counter), in a unit (gauge), or in ``_ms`` (histogram).
+    """
+
+    def __init__(self) -> None:
+        self.values: dict[str, int | float] = {}
+        self._histograms: dict[str, Histogram] = {}
+
+    def count(self, name: str, amount: int = 1) -> None:
+        """Add to a counter."""
+        self.values[name] = self.values.get(name, 0) + amount
+
+    def gauge(self, name: str, value: int | float) -> None:
+        """Set a gauge."""
+        self.values[name] = value
+
+    def histogram(self, name: str) -> Histogram:
+        """The histogram of that name; keep it and call ``observe_ns``."""
+        return self._histograms.setdefault(name, Histogram())
+
+    def snapshot(self) -> dict[str, int | float | list[int]]:
+        """A copy for a heartbeat."""
+        result: dict[str, int | float | list[int]] = dict(self.values)
+        for name, histogram in self._histograms.items():
+            result[name] = list(histogram.counts)
+        return result
