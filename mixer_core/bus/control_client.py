@@ -14,10 +14,12 @@ from .drain import DrainedSocket
 from .errors import ControlError
 
 HEARTBEAT_S = 1.0
+RETRY_S = 0.05
+"""Wait before the state is offered again while signaling is not there yet."""
 
 
 class ControlClient:
-    """Talks to signaling under one identity. States are repeated, so nothing is queued or retried."""
+    """Talks to signaling under one identity. States are repeated, so nothing is queued."""
 
     def __init__(
         self,
@@ -41,7 +43,8 @@ class ControlClient:
 
     def announce(self) -> None:
         """Send the state now (after a change)."""
-        self.send(self._state())
+        self._timer.cancel()
+        self._beat()
 
     def send(self, message: control.Message) -> bool:
         """Send one message; False where signaling is not there."""
@@ -55,8 +58,8 @@ class ControlClient:
         self._socket.close()
 
     def _beat(self) -> None:
-        self._timer = self._loop.call_later(HEARTBEAT_S, self._beat)
-        self.announce()
+        sent = self.send(self._state())
+        self._timer = self._loop.call_later(HEARTBEAT_S if sent else RETRY_S, self._beat)
 
     def _receive(self, parts: list[bytes]) -> None:
         try:

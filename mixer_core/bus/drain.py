@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import zmq
 
-from .endpoints import try_send
+from .endpoints import readable, try_send
 
 BATCH = 64
 """Messages handled before other work of the loop gets its turn."""
@@ -30,18 +30,15 @@ class DrainedSocket:
         self._loop = loop
         self._socket = socket
         self._on_message = on_message
-        self._fd = int(socket.getsockopt(zmq.FD))  # type: ignore[arg-type]
+        self._fd = int(socket.getsockopt(zmq.FD))
         self._again: asyncio.Handle | None = None
         loop.add_reader(self._fd, self._drain)
         self._again = loop.call_soon(self._drain)
 
     def send(self, *parts: bytes) -> bool:
         """Send one message without waiting; False where it was dropped."""
-        if len(parts) == 1:
-            sent = try_send(self._socket, parts[0])
-        else:
-            sent = self._send_parts(parts)
-        if self._again is None and self._socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:  # type: ignore[operator]
+        sent = try_send(self._socket, parts[0]) if len(parts) == 1 else self._send_parts(parts)
+        if self._again is None and readable(self._socket):
             self._again = self._loop.call_soon(self._drain)
         return sent
 
@@ -66,7 +63,7 @@ class DrainedSocket:
     def _drain(self) -> None:
         self._again = None
         for _ in range(BATCH):
-            if self._socket.closed or not self._socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:  # type: ignore[operator]
+            if self._socket.closed or not readable(self._socket):
                 return
             self._on_message(self._socket.recv_multipart(zmq.NOBLOCK))
         if not self._socket.closed:

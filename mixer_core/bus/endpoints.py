@@ -9,8 +9,8 @@ control    signaling   ROUTER/DEALER 64 messages each side  dropped; states are 
 =========  ==========  ============  =====================  ===================================
 
 All are ``ipc://`` sockets in the runtime directory (mode 0700). Nothing is queued for a peer that
-is not there (``IMMEDIATE``), so a restarted mixer is not handed stale audio. ``audio_out`` is deeper
-than ``audio_in`` because captions travel there too; subscribers discard audio that is stale.
+is not there (``IMMEDIATE``), so a restarted mixer is not handed stale audio. ``audio_out`` is
+deeper than ``audio_in`` because captions travel there too; subscribers discard stale audio.
 """
 
 from __future__ import annotations
@@ -89,6 +89,11 @@ def open_socket(
         socket.close()
         raise RuntimeDirError(f"cannot bind {url}: {error.strerror}") from error
     return socket
+
+
+def readable(socket: zmq.Socket[bytes]) -> bool:
+    """Whether a message waits; reading this re-arms the edge-triggered file descriptor."""
+    return bool(int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
 
 
 def try_send(socket: zmq.Socket[bytes], message: bytes) -> bool:

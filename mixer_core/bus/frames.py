@@ -74,9 +74,7 @@ def encode(frame: Frame) -> bytes:
     )
 
 
-def encode_audio(
-    stream: int, epoch: int, seq: int, flags: int, stamp_ns: int, pcm: bytes
-) -> bytes:
+def encode_audio(stream: int, epoch: int, seq: int, flags: int, stamp_ns: int, pcm: bytes) -> bytes:
     """The message of one AUDIO frame, without building a ``Frame`` (the hot path)."""
     return HEADER.pack(stream, VERSION, _AUDIO, epoch, seq, flags, stamp_ns) + pcm
 
@@ -88,7 +86,9 @@ def decode(data: bytes) -> Frame:
         FrameError: too short or too long, unknown version or kind, AUDIO that is not 960 bytes.
     """
     if len(data) < HEADER_BYTES:
-        raise FrameError(f"a frame of {len(data)} bytes is shorter than its {HEADER_BYTES}-byte header")
+        raise FrameError(
+            f"a frame of {len(data)} bytes is shorter than its {HEADER_BYTES}-byte header"
+        )
     stream, version, kind_number, epoch, seq, flags, stamp_ns = HEADER.unpack_from(data)
     if version != VERSION:
         raise FrameError(f"frame version {version} is unknown, this gateway speaks {VERSION}")

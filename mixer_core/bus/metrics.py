@@ -25,7 +25,7 @@ class Histogram:
         self.counts[bisect_left(_BOUNDS_NS, duration_ns)] += 1
 
     def quantile_ms(self, share: float) -> float:
-        """Upper bound of the bucket in which the ``share`` (0–1) lies; inf in the last, 0 if empty."""
+        """Upper bound of the bucket where the ``share`` (0–1) lies; inf in the last, 0 if empty."""
         total = sum(self.counts)
         if not total:
             return 0.0

@@ -1,4 +1,4 @@
-"""The one audio format inside mixminus: PCM, signed 16 bit little-endian, mono, 24 kHz, 20 ms frames."""
+"""The one audio format inside mixminus: PCM16 little-endian, mono, 24 kHz, frames of 20 ms."""
 
 from __future__ import annotations
 

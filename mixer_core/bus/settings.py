@@ -43,7 +43,7 @@ class RuntimeSettings:
     """Shared by all programs."""
 
     dir: str = ""
-    """Directory of sockets, locks and pid files (made with mode 0700); empty: chosen by the system."""
+    """Directory of sockets and locks (made with mode 0700); empty: chosen by the system."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severity that is logged."""
 
@@ -63,7 +63,7 @@ class SignalingSettings:
     max_rooms: Count = 10
     """Rooms at once; each holds one Realtime session."""
     mode: Literal["assistant", "conference"] = "assistant"
-    """Mode of a room whose first participant asks for none: conference lets people hear each other."""
+    """Mode of rooms whose first participant asks for none: conference lets people hear each other."""
     max_body_bytes: Annotated[int, msgspec.Meta(ge=1024, le=1 << 20)] = 65_536
     """Largest request body; over it 413."""
     answer_timeout_ms: Milliseconds = 5_000
@@ -198,7 +198,9 @@ class Settings:
         return Path(self.runtime.dir or default_runtime_dir())
 
 
-SECTIONS: dict[str, type[Any]] = {f.name: get_type_hints(Settings)[f.name] for f in fields(Settings)}
+SECTIONS: dict[str, type[Any]] = {
+    f.name: get_type_hints(Settings)[f.name] for f in fields(Settings)
+}
 
 
 def load(env: Mapping[str, str] = os.environ) -> Settings:
@@ -253,7 +255,9 @@ def _merge_environment(values: dict[str, dict[str, Any]], env: Mapping[str, str]
             raise SettingsError(
                 f"the variable {variable} names no section; there are {', '.join(SECTIONS)}"
             )
-        values[section][key] = _checked(f"the variable {variable}", section, key, text, strict=False)
+        values[section][key] = _checked(
+            f"the variable {variable}", section, key, text, strict=False
+        )
 
 
 def _checked(where: str, section: str, key: str, value: Any, *, strict: bool) -> Any:

@@ -1,0 +1,1 @@
+"""The benchmark command: CPU and latency of the gateway."""

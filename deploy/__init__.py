@@ -1,0 +1,1 @@
+"""The ``mixminus`` command and everything that installs and supervises the gateway."""

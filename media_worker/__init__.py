@@ -1,0 +1,1 @@
+"""One process per browser: its peer connection, its data channel, its outbox."""

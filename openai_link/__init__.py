@@ -1,0 +1,1 @@
+"""One process per room: the connection to the Realtime API, and turn policy."""
