@@ -1,0 +1,187 @@
+"""The only code that touches aiortc's private media parts, and aioice's globals.
+
+aiortc 1.16's public audio path decodes in a thread, holds 80 ms (280 ms for ever after one lost
+packet) and knows neither FEC nor PLC; its encoder resamples to 48 kHz stereo. Two seams avoid both:
+a track that returns ready-made packets, which ``RTCRtpSender`` passes through, and a hook in front
+of ``RTCRtpReceiver``'s jitter buffer. ``check_versions`` refuses a release whose seams are unknown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import aioice
+import aioice.ice
+import aiortc
+from aiortc import MediaStreamTrack, RTCRtpReceiver
+from aiortc.mediastreams import MediaStreamError
+from aiortc.rtcrtpreceiver import StreamStatistics
+from av.packet import Packet
+
+from mixer_core.bus import logs
+from mixer_core.bus.errors import StartupError
+
+KNOWN_AIORTC = "1.16."
+KNOWN_AIOICE = "0.13."
+
+_TIME_BASE = Fraction(1, 48_000)
+_ALL_HOST_ADDRESSES = aioice.ice.get_host_addresses
+
+log = logs.get("aiortc_media")
+
+
+def check_versions() -> None:
+    """Raise StartupError when aiortc or aioice is a release whose private parts are unknown."""
+    for package, known in ((aiortc, KNOWN_AIORTC), (aioice, KNOWN_AIOICE)):
+        if not package.__version__.startswith(known):
+            raise StartupError(
+                f"{package.__name__} {package.__version__} is not supported: "
+                f"pip install '{package.__name__}=={known}*'"
+            )
+
+
+class PacketTrack(MediaStreamTrack):
+    """An audio track of packets that are already Opus: aiortc neither resamples nor encodes.
+
+    The queue is bounded: a full one drops its oldest packet and counts it.
+    """
+
+    kind = "audio"
+
+    def __init__(self, max_queued: int = 4) -> None:
+        """``max_queued``: packets (of 20 ms) that may wait for the sender's task."""
+        super().__init__()
+        self._queue: deque[Packet[Any]] = deque()
+        self._max_queued = max_queued
+        self._waiter: asyncio.Future[None] | None = None
+        self.sent = 0
+        """Packets handed to aiortc."""
+        self.dropped = 0
+        """Packets dropped because the queue was full."""
+
+    def send_packet(self, payload: bytes, timestamp: int) -> None:
+        """Queue one Opus packet; ``timestamp`` in ticks of 48 kHz since the start, unbounded."""
+        packet = Packet(payload)
+        packet.pts = timestamp
+        packet.time_base = _TIME_BASE
+        if len(self._queue) >= self._max_queued:
+            self._queue.popleft()
+            self.dropped += 1
+        self._queue.append(packet)
+        self._wake()
+
+    async def recv(self) -> Packet[Any]:
+        """Return the next packet, for aiortc's sender. Raises MediaStreamError at the end."""
+        while not self._queue:
+            if self.readyState != "live":
+                raise MediaStreamError
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        self.sent += 1
+        return self._queue.popleft()
+
+    def stop(self) -> None:
+        """End the track; a pending ``recv`` raises MediaStreamError."""
+        super().stop()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+@dataclass(frozen=True, slots=True)
+class TappedPacket:
+    """One RTP packet as it came off the wire, decrypted."""
+
+    seq: int
+    """Sequence number, 16 bit."""
+    timestamp: int
+    """RTP timestamp, 32 bit, at 48 kHz."""
+    payload: bytes
+    """One Opus packet; may be empty."""
+    marker: bool
+    """First packet of a talk spurt, if the sender sets it."""
+    ssrc: int
+    """The sender's stream id, 32 bit."""
+    arrival_ns: int
+    """When it was decrypted (monotonic)."""
+
+
+def tap_receiver(receiver: RTCRtpReceiver, on_packet: Callable[[TappedPacket], None]) -> None:
+    """Send the receiver's Opus packets to ``on_packet`` instead of aiortc's jitter buffer.
+
+    Reception reports (RTCP) and ``getStats`` keep working; the receiver's own track stays silent.
+    Packets of other codecs are ignored. ``on_packet`` runs on the event loop, once per packet; an
+    exception in it is logged and does not end the connection. May be called before or after the
+    connection is negotiated. Raises StartupError for an unknown aiortc.
+    """
+    check_versions()
+    private: Any = receiver
+    codecs: dict[int, Any] = private._RTCRtpReceiver__codecs
+    streams: dict[int, StreamStatistics] = private._RTCRtpReceiver__remote_streams
+
+    async def handle_rtp_packet(packet: Any, arrival_time_ms: int) -> None:
+        codec = codecs.get(packet.payload_type)
+        if codec is None or codec.name.lower() != "opus":
+            return
+        statistics = streams.get(packet.ssrc)
+        if statistics is None:
+            statistics = streams[packet.ssrc] = StreamStatistics(codec.clockRate)
+        statistics.add(packet)
+        tapped = TappedPacket(
+            packet.sequence_number,
+            packet.timestamp,
+            packet.payload,
+            bool(packet.marker),
+            packet.ssrc,
+            time.monotonic_ns(),
+        )
+        try:
+            on_packet(tapped)
+        except Exception:  # It would end aiortc's transport task, and with it the connection.
+            log.exception("an RTP packet could not be handled")
+
+    private._handle_rtp_packet = handle_rtp_packet
+
+
+def use_host_addresses(addresses: Sequence[str] | None) -> None:
+    """Offer exactly these IP addresses as ICE host candidates, loopback included.
+
+    None restores aioice's own choice. Applies to every connection of this process made afterwards.
+    Raises ValueError for a bad address.
+    """
+    if addresses is None:
+        aioice.ice.get_host_addresses = _ALL_HOST_ADDRESSES
+        return
+    parsed = [ipaddress.ip_address(address) for address in addresses]
+
+    def chosen(use_ipv4: bool, use_ipv6: bool) -> list[str]:
+        wanted = {4: use_ipv4, 6: use_ipv6}
+        return [str(address) for address in parsed if wanted[address.version]]
+
+    aioice.ice.get_host_addresses = chosen
+
+
+def host_addresses(include_loopback: bool = False) -> list[str]:
+    """Return this machine's addresses as aioice would offer them, with 127.0.0.1 last if wanted."""
+    found = _ALL_HOST_ADDRESSES(use_ipv4=True, use_ipv6=True)
+    return [*found, "127.0.0.1"] if include_loopback else found
+
+
+def tune_ice(consent_interval_s: float = 5.0, failures: int = 6) -> None:
+    """Set how fast a dead peer is noticed, for every connection of this process.
+
+    A check every ``consent_interval_s``; after ``failures`` unanswered ones in a row the connection
+    closes. The defaults are aioice's (about 30 s).
+    """
+    module: Any = aioice.ice
+    module.CONSENT_INTERVAL = consent_interval_s
+    module.CONSENT_FAILURES = failures
