@@ -1,0 +1,83 @@
+"""The arrays around the kernels: frames come in as bytes and go out as bytes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from . import kernels
+from .bus.pcm import FRAME_BYTES, FRAME_SAMPLES
+
+SILENCE_DBFS = -100.0
+"""What a level of nothing is called."""
+FULL_SCALE_SQUARED = 32_768.0**2
+
+CONCEALED_FRAMES = 3
+"""A loss is covered by the last frame, faded to zero over so many frames (60 ms)."""
+
+
+class Mixdown:
+    """Scratch arrays for mixing up to ``capacity`` frames; one object serves all rooms.
+
+    Use: ``load`` the frames of one slot, then ask for the results that are needed.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self._block = np.zeros((capacity, FRAME_SAMPLES), np.int16)
+        self._others = np.zeros((capacity, FRAME_SAMPLES), np.int16)
+        self._total = np.zeros(FRAME_SAMPLES, np.int32)
+        self._out = np.zeros(FRAME_SAMPLES, np.int16)
+        octets = memoryview(self._block).cast("B")
+        self._slots = [octets[i * FRAME_BYTES : (i + 1) * FRAME_BYTES] for i in range(capacity)]
+        self._rows = [self._block[i] for i in range(capacity)]
+        self._blocks = [self._block[:n] for n in range(capacity + 1)]
+        self._others_blocks = [self._others[:n] for n in range(capacity + 1)]
+
+    def meter(self, pcm: bytes, tally: kernels.Tally) -> None:
+        """Add the energy of one frame to ``tally``. Overwrites what was loaded first."""
+        self._slots[0][:] = pcm
+        kernels.meter(self._rows[0], tally)
+
+    def load(self, frames: Sequence[bytes]) -> None:
+        """Take 1 … capacity frames of 960 bytes as rows 0, 1, …"""
+        for slot, pcm in zip(self._slots, frames, strict=False):
+            slot[:] = pcm
+
+    def sum(self, count: int) -> bytes:
+        """The limited sum of the first ``count`` rows. Leaves their total for ``minus``."""
+        kernels.mix_limited(self._blocks[count], self._total, self._out)
+        return self._out.tobytes()
+
+    def minus(self, count: int) -> list[bytes]:
+        """For each of the first ``count`` rows: the limited sum of the others. After ``sum``."""
+        others = self._others_blocks[count]
+        kernels.mix_minus(self._blocks[count], self._total, others)
+        data = others.tobytes()
+        return [data[i * FRAME_BYTES : (i + 1) * FRAME_BYTES] for i in range(count)]
+
+
+def dbfs(tally: kernels.Tally) -> float:
+    """Level of what ``tally`` holds: 0 is a full-scale square wave, a full-scale sine is -3.0."""
+    energy, samples = int(tally[0]), int(tally[2])
+    if not energy or not samples:
+        return SILENCE_DBFS
+    return max(SILENCE_DBFS, 10.0 * math.log10(energy / samples / FULL_SCALE_SQUARED))
+
+
+def frame_dbfs(pcm: bytes) -> float:
+    """Level of one frame."""
+    tally = np.zeros(3, np.int64)
+    kernels.meter(np.frombuffer(pcm, np.int16), tally)
+    return dbfs(tally)
+
+
+def concealment(pcm: bytes, nth: int) -> bytes:
+    """What stands in for the ``nth`` (0 … CONCEALED_FRAMES-1) lost frame after ``pcm``."""
+    first, last = (
+        kernels.GAIN_ONE * (CONCEALED_FRAMES - step) // CONCEALED_FRAMES for step in (nth, nth + 1)
+    )
+    out = np.empty(FRAME_SAMPLES, np.int16)
+    kernels.fade(np.frombuffer(pcm, np.int16), out, first, last)
+    return out.tobytes()
