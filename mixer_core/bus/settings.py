@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
@@ -63,7 +63,7 @@ class SignalingSettings:
     max_rooms: Count = 10
     """Rooms at once; each holds one Realtime session."""
     mode: Literal["assistant", "conference"] = "assistant"
-    """Mode of rooms whose first participant asks for none: conference lets people hear each other."""
+    """Mode of rooms whose first participant asks for none; conference: people hear each other."""
     max_body_bytes: Annotated[int, msgspec.Meta(ge=1024, le=1 << 20)] = 65_536
     """Largest request body; over it 413."""
     answer_timeout_ms: Milliseconds = 5_000
@@ -217,9 +217,10 @@ def load(env: Mapping[str, str] = os.environ) -> Settings:
     return Settings(**{name: SECTIONS[name](**values[name]) for name in SECTIONS})
 
 
-def to_toml_values(settings: Settings) -> dict[str, dict[str, Any]]:
-    """Section → key → value, as the TOML file has them."""
-    return asdict(settings)
+def uses_simulator(settings: Settings, env: Mapping[str, str] = os.environ) -> bool:
+    """Whether the local simulator plays the assistant: by setting, or because there is no key."""
+    upstream = settings.openai_link.upstream
+    return upstream == "simulator" or (upstream == "auto" and not env.get("OPENAI_API_KEY"))
 
 
 def _merge_file(values: dict[str, dict[str, Any]], path: Path) -> None:

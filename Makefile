@@ -1,0 +1,47 @@
+# Everything is made inside .venv; a fresh machine needs python3 (3.11 or later), its venv module and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := signaling media_worker mixer_core openai_link benchmarks deploy tests
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check bench clean
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+setup: $(BIN)/.dev  ## install everything, the tools for tests included
+
+run: $(BIN)/.run  ## start the gateway on http://127.0.0.1:8080 (Ctrl-C ends it)
+	@exec $(BIN)/mixminus run
+
+test: $(BIN)/.dev  ## all tests; those in a browser are skipped where there is no Chromium
+	$(BIN)/python -m pytest
+
+check: $(BIN)/.dev  ## formatting, lint, types
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+
+bench: $(BIN)/.run  ## measure this machine
+	@exec $(BIN)/python -m benchmarks all --quick
+
+clean:  ## remove what was installed and cached
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "mixminus needs Python 3.11 or later: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+		{ echo "python3 has no venv module: install the package python3-venv"; rm -rf $(VENV); exit 1; }
+
+$(BIN)/.run: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing mixminus into $(VENV) (once, about a minute)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(BIN)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing mixminus and its test tools into $(VENV) (once, about a minute)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@ $(BIN)/.run

@@ -1,0 +1,108 @@
+"""The ``mixminus`` command."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import getpass
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from mixer_core.bus.errors import AlreadyRunningError, PortBusyError, StartupError
+from mixer_core.bus.process import SUPERVISED_VARIABLE, prepare_runtime_dir
+from mixer_core.bus.settings import Settings, load, uses_simulator
+
+PROGRAMS = ("mixer_core", "openai_link", "media_worker", "signaling")
+CONFIGURATION = Path(__file__).with_name("supervisord.conf")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of the command; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="mixminus", description="One assistant, a whole room of browsers."
+    )
+    parser.add_argument("--version", action="version", version=f"mixminus {version('mixminus')}")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("run", help="start the gateway; Ctrl-C ends it")
+    parser.parse_args(arguments)
+    try:
+        run()
+    except StartupError as error:
+        print(f"mixminus: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def run() -> None:
+    """Check what could go wrong, then become supervisord.
+
+    Raises:
+        StartupError: settings, runtime directory, a port, or another instance.
+    """
+    settings = load()
+    simulated = uses_simulator(settings)
+    prepare_runtime_dir(settings.runtime_dir)
+    for program in (*PROGRAMS, "simulator"):
+        check_not_running(settings.runtime_dir, program)
+    check_port(settings.signaling.http_host, settings.signaling.http_port, "SIGNALING")
+    if simulated:
+        check_port(settings.simulator.http_host, settings.simulator.http_port, "SIMULATOR")
+        print("mixminus: no OPENAI_API_KEY is set, so the assistant is a local simulator")
+    else:
+        print(f"mixminus: the assistant is {settings.openai_link.model} of OpenAI")
+    print("mixminus: starting; Ctrl-C ends it", flush=True)
+    command = [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(CONFIGURATION)]
+    os.execve(sys.executable, command, environment(settings, simulated))
+
+
+def environment(settings: Settings, simulated: bool) -> dict[str, str]:
+    """What supervisord and the programs find in their environment."""
+    runtime_dir = str(settings.runtime_dir)
+    return os.environ | {
+        "MIXMINUS_RUNTIME__DIR": runtime_dir,
+        SUPERVISED_VARIABLE: "1",
+        "SUPERVISED_DIR": runtime_dir,
+        "SUPERVISED_PYTHON": sys.executable,
+        "SUPERVISED_SIMULATOR": "true" if simulated else "false",
+        "SUPERVISED_USER": getpass.getuser(),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONWARNINGS": "ignore",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+
+
+def check_port(host: str, port: int, section: str) -> None:
+    """Raise PortBusyError where ``port`` of ``host`` cannot be listened on now."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise PortBusyError(
+                f"port {port} on {host} cannot be used ({error.strerror}): stop what listens "
+                f"there, or set MIXMINUS_{section}__HTTP_PORT to another port"
+            ) from error
+
+
+def check_not_running(runtime_dir: Path, program: str) -> None:
+    """Raise AlreadyRunningError where somebody holds the lock of ``program``."""
+    path = runtime_dir / f"{program}.lock"
+    if not path.exists():
+        return
+    with path.open("r", encoding="ascii") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise AlreadyRunningError(
+                f"another mixminus runs in {runtime_dir} (process {file.read().strip()}): "
+                "stop it, or set MIXMINUS_RUNTIME__DIR to another directory"
+            ) from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())
