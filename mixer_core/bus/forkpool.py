@@ -2,7 +2,8 @@
 
 A host (media_worker, openai_link) keeps a few idle children. A child that is given work says so
 on its pipe, and the host starts the next one; when a child ends, the host tells signaling.
-Children die with their fork server, and the fork server dies with the host.
+A child watches that pipe and ends when the host is gone (the fork server does not end by itself
+while a child lives); should the fork server be killed, the kernel ends its children.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import secrets
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from multiprocessing import get_context
@@ -34,10 +36,18 @@ ChildMain = Callable[[str, Settings, "Parent"], None]
 
 
 class Parent:
-    """A child's way to tell its host that it is no longer idle."""
+    """A child's line to its host."""
 
     def __init__(self, pipe: Connection) -> None:
+        """Starts a thread that sleeps until the host is gone, then ends this process."""
         self._pipe = pipe
+        threading.Thread(target=self._end_with_host, name="host-watch", daemon=True).start()
+
+    def _end_with_host(self) -> None:
+        try:
+            self._pipe.recv_bytes()
+        except (EOFError, OSError):
+            os.kill(os.getpid(), signal.SIGTERM)
 
     def taken(self) -> None:
         """This child has work: the host may start another idle one."""

@@ -1,0 +1,22 @@
+"""What the pool of test_forkpool.py forks: the preloaded module and the child's life."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from mixer_core.bus.forkpool import Parent
+from mixer_core.bus.settings import Settings
+
+PRELOADED_PID = os.getpid()
+
+
+def child_main(identity: str, settings: Settings, parent: Parent) -> None:
+    """Announce oneself, take work at SIGUSR1, end at SIGTERM."""
+    signal.signal(signal.SIGUSR1, lambda *_: parent.taken())
+    preloaded = PRELOADED_PID != os.getpid()
+    print(f"child {identity} {os.getpid()} {preloaded}", flush=True)
+    while True:
+        signal.pause()
+        sys.stdout.flush()
