@@ -30,20 +30,19 @@ class Mixdown:
         self._total = np.zeros(FRAME_SAMPLES, np.int32)
         self._out = np.zeros(FRAME_SAMPLES, np.int16)
         octets = memoryview(self._block).cast("B")
-        self._slots = [octets[i * FRAME_BYTES : (i + 1) * FRAME_BYTES] for i in range(capacity)]
-        self._rows = [self._block[i] for i in range(capacity)]
+        self._octets = [octets[: n * FRAME_BYTES] for n in range(capacity + 1)]
+        self._first_row = self._block[0]
         self._blocks = [self._block[:n] for n in range(capacity + 1)]
         self._others_blocks = [self._others[:n] for n in range(capacity + 1)]
 
     def meter(self, pcm: bytes, tally: kernels.Tally) -> None:
         """Add the energy of one frame to ``tally``. Overwrites what was loaded first."""
-        self._slots[0][:] = pcm
-        kernels.meter(self._rows[0], tally)
+        self._octets[1][:] = pcm
+        kernels.meter(self._first_row, tally)
 
     def load(self, frames: Sequence[bytes]) -> None:
         """Take 1 … capacity frames of 960 bytes as rows 0, 1, …"""
-        for slot, pcm in zip(self._slots, frames, strict=False):
-            slot[:] = pcm
+        self._octets[len(frames)][:] = b"".join(frames)
 
     def sum(self, count: int) -> bytes:
         """The limited sum of the first ``count`` rows. Leaves their total for ``minus``."""
@@ -69,8 +68,13 @@ def dbfs(tally: kernels.Tally) -> float:
 def frame_dbfs(pcm: bytes) -> float:
     """Level of one frame."""
     tally = np.zeros(3, np.int64)
-    kernels.meter(np.frombuffer(pcm, np.int16), tally)
+    kernels.meter(_samples(pcm), tally)
     return dbfs(tally)
+
+
+def _samples(pcm: bytes) -> kernels.Pcm:
+    """A copy: kernels are compiled for writable arrays."""
+    return np.frombuffer(bytearray(pcm), np.int16)
 
 
 def concealment(pcm: bytes, nth: int) -> bytes:
@@ -79,5 +83,5 @@ def concealment(pcm: bytes, nth: int) -> bytes:
         kernels.GAIN_ONE * (CONCEALED_FRAMES - step) // CONCEALED_FRAMES for step in (nth, nth + 1)
     )
     out = np.empty(FRAME_SAMPLES, np.int16)
-    kernels.fade(np.frombuffer(pcm, np.int16), out, first, last)
+    kernels.fade(_samples(pcm), out, first, last)
     return out.tobytes()

@@ -1,0 +1,303 @@
+"""The jitter buffer of one stream: puts frames in order and decides what a missing one becomes.
+
+A stream talks in *spurts*. Inside a spurt the next frame is the one after the last; a frame with
+``FLAG_PAUSE`` ends the spurt, and the next may have any later number. Rules, each with its counter:
+
+- A gap is held for ``gap_hold_ns`` after the first frame that shows it, then up to three frames are
+  concealed (the last frame, faded) and the rest is skipped. A gap wider than the buffer is skipped
+  at once: what is missing would come too late anyway.
+- What comes after its turn is late, what comes twice is a duplicate: both are dropped.
+- Over ``cap_frames`` a frame is dropped: the oldest that is quiet, else the oldest.
+- A number that jumps back by a second or more, or half a second of nothing but late frames, is a
+  source that started again: the buffer starts again with it.
+- A stream that missed its slot (``starve``) is silent until it has refilled: one frame, or two when
+  it starved twice within a second.
+- Frames that wait for seconds without ever being needed (a source whose clock is fast, or a burst
+  long ago) are only delay: one is dropped in the next quiet moment, at the latest after 3 s.
+
+Pure: time is an argument, results are returned.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .bus.frames import FLAG_CONCEALED, FLAG_PAUSE, U32, seq_delta
+from .bus.pcm import FRAME_NS
+from .mixdown import CONCEALED_FRAMES, concealment, frame_dbfs
+
+QUIET_DBFS = -50.0
+"""A frame below this level can be dropped unheard."""
+RESTART_FRAMES = 50
+"""A jump back by so many frames (1 s) is a source that started again."""
+RESTART_LATE_RUN = 25
+"""So are so many late frames in a row."""
+STARVED_AGAIN_NS = 1_000_000_000
+"""A stream that starves twice within this time refills to two frames."""
+SURPLUS_POPS = 50
+"""Frames that stayed unused over so many pops (1 s) are surplus."""
+SURPLUS_PATIENCE = 100
+"""A quiet frame is waited for so many pops more (2 s) before a loud one is dropped."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """One frame in or out of the buffer."""
+
+    seq: int
+    pcm: bytes
+    """960 bytes."""
+    flags: int
+    stamp_ns: int
+    """When the audio entered this host."""
+    arrived_ns: int
+    """When it was pushed."""
+    dropped_before: int = 0
+    """Frames right before this one that the buffer itself dropped: no gap to wait for."""
+
+
+@dataclass(slots=True)
+class JitterCounts:
+    """Every branch, counted. pushed = popped + dropped + late + duplicate + depth."""
+
+    pushed: int = 0
+    popped: int = 0
+    late: int = 0
+    duplicate: int = 0
+    overflowed: int = 0
+    """Dropped because the buffer was full."""
+    surplus: int = 0
+    """Dropped because they only added delay."""
+    flushed: int = 0
+    """Dropped by ``clear``."""
+    concealed: int = 0
+    """Invented frames."""
+    skipped: int = 0
+    """Lost frames for which nothing was invented."""
+    starved: int = 0
+    restarts: int = 0
+
+    @property
+    def dropped(self) -> int:
+        """Frames that were accepted and thrown away later."""
+        return self.overflowed + self.surplus + self.flushed
+
+
+class JitterBuffer:
+    """See the module's text. Frames are popped in the order of their numbers."""
+
+    def __init__(self, gap_hold_ns: int, cap_frames: int) -> None:
+        """``gap_hold_ns``: how long a missing frame is waited for; 0 for a source that cannot reorder.
+
+        ``cap_frames``: most frames that wait, at least 1.
+        """
+        self.counts = JitterCounts()
+        self.talking = False
+        """Frames are expected: a spurt has begun and the stream has not starved."""
+        self._gap_hold_ns = gap_hold_ns
+        self._cap_frames = cap_frames
+        self._entries: list[Entry] = []
+        self._next_seq: int | None = None  # the number after the last popped one; None: any
+        self._any_later = True  # the next frame may have any number from _next_seq on
+        self._last_pcm = b""
+        self._concealed_run = 0
+        self._late_run = 0
+        self._refill_frames = 0  # frames a starved stream needs to be heard; 0: it is not starved
+        self._starved_ns = -STARVED_AGAIN_NS
+        self._active_ns = 0  # the last push or pop
+        self._least_depth = 0
+        self._pops = 0
+        self._surplus = 0
+
+    @property
+    def depth(self) -> int:
+        """Frames that wait."""
+        return len(self._entries)
+
+    @property
+    def oldest_arrival_ns(self) -> int:
+        """When the frame at the head came. Only while ``depth`` is not 0."""
+        return self._entries[0].arrived_ns
+
+    def push(self, seq: int, pcm: bytes, flags: int, stamp_ns: int, now_ns: int) -> None:
+        """Take one frame that has just come."""
+        self.counts.pushed += 1
+        if self._is_late(seq):
+            self.counts.late += 1
+            return
+        self._late_run = 0
+        entries = self._entries
+        if not entries and now_ns - self._active_ns > self._cap_frames * FRAME_NS:
+            self._any_later = True
+        index = len(entries)
+        while index and seq_delta(entries[index - 1].seq, seq) >= 0:
+            index -= 1
+        if index < len(entries) and entries[index].seq == seq:
+            self.counts.duplicate += 1
+            return
+        entries.insert(index, Entry(seq, pcm, flags, stamp_ns, now_ns))
+        if len(entries) > self._cap_frames:
+            self._drop(self._droppable())
+            self.counts.overflowed += 1
+        self._active_ns = now_ns
+        self._wake(now_ns)
+
+    def available(self, now_ns: int) -> bool:
+        """Whether ``pop`` would return a frame now. Resumes a starved stream that has waited enough."""
+        if not self._entries:
+            return False
+        if self._refill_frames:
+            self._wake(now_ns)
+            if not self.talking:
+                return False
+        return not self._gap() or now_ns >= self._hold_end_ns()
+
+    def pop(self, now_ns: int, *, force: bool = False) -> Entry | None:
+        """The next frame, real or concealed; None where it is not ``available``.
+
+        ``force`` ends the wait for a missing frame: its turn is now.
+        """
+        if not self.available(now_ns) and not (force and self._entries and self.talking):
+            return None
+        if self._surplus:
+            self._drop_surplus()
+        gap = self._gap()
+        if gap:
+            concealed = self._conceal(gap)
+            if concealed is not None:
+                return concealed
+        return self._take(now_ns)
+
+    def starve(self, now_ns: int) -> None:
+        """The stream's slot was mixed without it: it is silent until it has refilled."""
+        again = now_ns - self._starved_ns < STARVED_AGAIN_NS
+        self._starved_ns = now_ns
+        self._refill_frames = 2 if again else 1
+        self.talking = False
+        self.counts.starved += 1
+
+    def end_spurt(self) -> None:
+        """The stream pauses (it was muted, say): what waits is dropped, any later frame resumes."""
+        self.counts.flushed += len(self._entries)
+        self._entries.clear()
+        self.talking = False
+        self._any_later = True
+        self._refill_frames = self._surplus = self._concealed_run = 0
+
+    def clear(self) -> None:
+        """``end_spurt``, and the next frame may have any number at all (a new epoch)."""
+        self.end_spurt()
+        self._next_seq = None
+        self._last_pcm = b""
+
+    def next_timeout_ns(self) -> int | None:
+        """When a frame that is held now becomes available without another arrival."""
+        if not self._entries:
+            return None
+        refilled_ns = self._entries[0].arrived_ns + FRAME_NS if self._refill_frames else None
+        if not self._gap():
+            return refilled_ns
+        return max(self._hold_end_ns(), refilled_ns or 0)
+
+    def _is_late(self, seq: int) -> bool:
+        if self._next_seq is None:
+            return False
+        behind = -seq_delta(seq, self._next_seq)
+        if behind <= 0:
+            return False
+        self._late_run += 1
+        if behind < RESTART_FRAMES and self._late_run < RESTART_LATE_RUN:
+            return True
+        self.clear()
+        self.counts.restarts += 1
+        return False
+
+    def _wake(self, now_ns: int) -> None:
+        """Begin or resume a spurt where enough frames wait."""
+        waiting = self._entries
+        if (
+            len(waiting) >= self._refill_frames
+            or waiting[-1].flags & FLAG_PAUSE
+            or now_ns - waiting[0].arrived_ns >= FRAME_NS
+        ):
+            self.talking = True
+            self._refill_frames = 0
+
+    def _gap(self) -> int:
+        """Lost frames between the last popped and the head: waited for, concealed or skipped."""
+        if self._any_later or self._next_seq is None:
+            return 0
+        head = self._entries[0]
+        return max(0, seq_delta(head.seq, self._next_seq) - head.dropped_before)
+
+    def _hold_end_ns(self) -> int:
+        if self._gap() > self._cap_frames:
+            return 0
+        return min(entry.arrived_ns for entry in self._entries) + self._gap_hold_ns
+
+    def _conceal(self, gap: int) -> Entry | None:
+        """An invented frame for the next number, or None where the rest of the gap is skipped."""
+        assert self._next_seq is not None
+        too_many = gap > self._cap_frames or self._concealed_run == CONCEALED_FRAMES
+        if too_many or not self._last_pcm:
+            self.counts.skipped += gap
+            return None
+        pcm = concealment(self._last_pcm, self._concealed_run)
+        head, seq = self._entries[0], self._next_seq
+        self._concealed_run += 1
+        self._next_seq = (seq + 1) & U32
+        self.counts.concealed += 1
+        return Entry(seq, pcm, FLAG_CONCEALED, head.stamp_ns, head.arrived_ns)
+
+    def _take(self, now_ns: int) -> Entry:
+        """Pop the head, whatever lies before it."""
+        head = self._entries.pop(0)
+        self._next_seq = (head.seq + 1) & U32
+        self._any_later = bool(head.flags & FLAG_PAUSE)
+        self.talking = bool(self._entries) or not self._any_later
+        self._last_pcm = head.pcm
+        self._concealed_run = 0
+        self._active_ns = now_ns
+        self.counts.popped += 1
+        self._watch_depth()
+        return head
+
+    def _watch_depth(self) -> None:
+        """Notice frames that waited through a whole second without being needed."""
+        self._least_depth = min(self._least_depth, len(self._entries))
+        self._surplus = min(self._surplus, len(self._entries))
+        self._pops += 1
+        if self._pops >= SURPLUS_POPS and not self._surplus:
+            self._surplus = self._least_depth
+            self._pops, self._least_depth = 0, len(self._entries)
+
+    def _drop_surplus(self) -> None:
+        """Drop one unneeded frame at the head if it is quiet, or if none was for long."""
+        if len(self._entries) < 2 or self._entries[0].flags & FLAG_PAUSE or self._gap():
+            return
+        quiet = frame_dbfs(self._entries[0].pcm) < QUIET_DBFS
+        if not quiet and self._pops < SURPLUS_PATIENCE:
+            return
+        self._drop(0)
+        self.counts.surplus += 1
+        self._surplus -= 1
+        self._pops, self._least_depth = 0, len(self._entries)
+
+    def _droppable(self) -> int:
+        """Index of the oldest quiet frame, else of the oldest; not one that ends a spurt, not the last."""
+        older = self._entries[:-1]
+        candidates = [i for i, entry in enumerate(older) if not entry.flags & FLAG_PAUSE]
+        for index in candidates:
+            if frame_dbfs(self._entries[index].pcm) < QUIET_DBFS:
+                return index
+        return candidates[0] if candidates else 0
+
+    def _drop(self, index: int) -> None:
+        """Remove an entry that is not the last, so that it is no gap for the one behind it."""
+        entry = self._entries.pop(index)
+        follower = self._entries[index]
+        if index == 0:
+            self._next_seq = (entry.seq + 1) & U32
+            self._any_later = bool(entry.flags & FLAG_PAUSE)
+        elif seq_delta(follower.seq, entry.seq) == 1 + follower.dropped_before:
+            follower.dropped_before += 1 + entry.dropped_before
