@@ -1,0 +1,83 @@
+"""Listening by measurement: correlation, gaps, levels of tones."""
+
+from __future__ import annotations
+
+import wave
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+RATE_HZ = 24_000
+SENTENCE = Path(__file__).parent / "data" / "sentence.wav"
+
+Samples = NDArray[np.float64]
+"""One-dimensional, full scale is ±1."""
+
+
+def read_wav(path: Path) -> Samples:
+    """Samples of a mono 16-bit WAV at 24 kHz."""
+    with wave.open(str(path), "rb") as file:
+        assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (RATE_HZ, 1, 2)
+        return from_pcm(file.readframes(file.getnframes()))
+
+
+def write_wav(path: Path, samples: Samples) -> None:
+    """Write ``samples`` as mono 16-bit WAV at 24 kHz."""
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE_HZ)
+        file.writeframes(to_pcm(samples))
+
+
+def from_pcm(pcm: bytes) -> Samples:
+    """PCM16 little-endian to ±1."""
+    return np.frombuffer(pcm, "<i2").astype(np.float64) / 32768
+
+
+def to_pcm(samples: Samples) -> bytes:
+    """±1 to PCM16 little-endian, clipped."""
+    return np.clip(np.round(samples * 32768), -32768, 32767).astype("<i2").tobytes()
+
+
+def tone(frequency_hz: float, seconds: float, level_dbfs: float) -> Samples:
+    """A sine whose peak is ``level_dbfs``."""
+    time_s = np.arange(int(seconds * RATE_HZ)) / RATE_HZ
+    return 10 ** (level_dbfs / 20) * np.sin(2 * np.pi * frequency_hz * time_s)
+
+
+def tone_level_dbfs(samples: Samples, frequency_hz: float) -> float:
+    """Peak level of the sine at ``frequency_hz`` in ``samples``, by a Hann-windowed projection."""
+    window = np.hanning(len(samples))
+    phase = np.exp(-2j * np.pi * frequency_hz * np.arange(len(samples)) / RATE_HZ)
+    amplitude = 2 * abs(np.sum(samples * window * phase)) / np.sum(window)
+    return float(20 * np.log10(max(amplitude, 1e-9)))
+
+
+def align(recording: Samples, original: Samples) -> tuple[int, float]:
+    """Where ``original`` begins in ``recording``, and the normalised cross-correlation there."""
+    size = 1 << (len(recording) + len(original)).bit_length()
+    spectrum = np.fft.rfft(recording, size) * np.conj(np.fft.rfft(original, size))
+    dots = np.fft.irfft(spectrum, size)[: max(1, len(recording) - len(original) + 1)]
+    energy = np.concatenate(([0.0], np.cumsum(recording**2)))
+    energies = energy[len(original) :] - energy[: -len(original)]
+    scores = dots / (np.sqrt(np.maximum(energies[: len(dots)], 1e-9)) * np.linalg.norm(original))
+    start = int(np.argmax(scores))
+    return start, float(scores[start])
+
+
+def longest_gap_ms(recording: Samples, original: Samples, loud_dbfs: float = -35.0) -> float:
+    """Longest run of near silence in ``recording`` where ``original`` is inside a word.
+
+    Both are aligned and equally long. "Inside a word" means that the original's 10 ms envelope
+    stays above ``loud_dbfs``; near silence is 30 dB below that.
+    """
+    kernel = np.ones(RATE_HZ // 100) / (RATE_HZ // 100)
+    loud = np.sqrt(np.convolve(original**2, kernel, "same")) > 10 ** (loud_dbfs / 20)
+    quiet = np.abs(recording) < 10 ** ((loud_dbfs - 30) / 20)
+    longest = current = 0
+    for gap in loud & quiet:
+        current = current + 1 if gap else 0
+        longest = max(longest, current)
+    return 1000 * longest / RATE_HZ

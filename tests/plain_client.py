@@ -1,0 +1,105 @@
+"""A client written from the seed's report alone: no line of the gateway is imported here.
+
+Label ``audio``, ordered and reliable, raw PCM16 in binary messages, JSON in text messages; the offer
+goes by HTTP POST.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import Any
+
+import aiohttp
+import aioice.ice
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+
+CHUNK_BYTES = 960
+
+
+class PlainClient:
+    """One browser's life, as the seed draws it."""
+
+    def __init__(self, url: str, room: str = "home", name: str = "", mode: str = "") -> None:
+        self._url = f"{url}/rooms/{room}/participants"
+        self._query = {k: v for k, v in (("name", name), ("mode", mode)) if v}
+        self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.channel = self.pc.createDataChannel("audio", ordered=True)
+        self.heard: list[tuple[float, bytes]] = []
+        """(monotonic seconds, PCM16) of every binary message."""
+        self.messages: list[dict[str, Any]] = []
+        """Every JSON message."""
+        self.opened = asyncio.Event()
+        self.channel.on("open", self.opened.set)
+        self.channel.on("message", self._receive)
+
+    def _receive(self, message: bytes | str) -> None:
+        if isinstance(message, bytes):
+            self.heard.append((time.monotonic(), message))
+        else:
+            self.messages.append(json.loads(message) | {"at": time.monotonic()})
+
+    async def join(self) -> float:
+        """Offer, answer, open channel; returns the seconds from the POST to the open channel."""
+        await self.pc.setLocalDescription(await self.pc.createOffer())
+        began = time.monotonic()
+        async with aiohttp.ClientSession() as session:
+            async with session.post(
+                self._url,
+                params=self._query,
+                json={"sdp": self.pc.localDescription.sdp, "type": "offer"},
+            ) as answer:
+                body = await answer.json()
+                assert answer.status == 201, body
+        await self.pc.setRemoteDescription(RTCSessionDescription(body["sdp"], body["type"]))
+        await asyncio.wait_for(self.opened.wait(), 15)
+        return time.monotonic() - began
+
+    async def speak(self, pcm: bytes) -> float:
+        """Send ``pcm`` in real time, 20 ms a message; returns when the first message left."""
+        began = time.monotonic()
+        for index in range(0, len(pcm), CHUNK_BYTES):
+            delay_s = began + index / 48_000 - time.monotonic()
+            if delay_s > 0:
+                await asyncio.sleep(delay_s)
+            self.channel.send(pcm[index : index + CHUNK_BYTES])
+        return began
+
+    def say(self, **message: Any) -> None:
+        """Send one JSON message."""
+        self.channel.send(json.dumps(message))
+
+    def pcm(self, since_s: float = 0.0) -> bytes:
+        """Everything heard since ``since_s``, put together."""
+        return b"".join(piece for at_s, piece in self.heard if at_s >= since_s)
+
+    def of_type(self, kind: str) -> list[dict[str, Any]]:
+        """The JSON messages with this ``type``."""
+        return [message for message in self.messages if message["type"] == kind]
+
+    async def until(self, condition: Any, timeout_s: float, words: str) -> None:
+        """Wait for ``condition()``."""
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            assert time.monotonic() < deadline, f"{words}: {self.messages[-5:]}"
+            await asyncio.sleep(0.01)
+
+    async def quiet(self, silent_s: float = 0.6, timeout_s: float = 20.0) -> None:
+        """Wait until nothing audible was heard for ``silent_s``."""
+        began = time.monotonic()
+
+        def silent() -> bool:
+            loud = [at for at, pcm in self.heard[-100:] if len(pcm.strip(b"\0")) > 8]
+            return time.monotonic() - max([began, *loud]) > silent_s
+
+        await self.until(silent, timeout_s, "it does not become quiet")
+
+    async def close(self) -> None:
+        """Leave."""
+        await self.pc.close()
+
+
+def use_loopback() -> None:
+    """Let this process's peer connections use 127.0.0.1 (aioice leaves it out)."""
+    aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: ["127.0.0.1"]

@@ -1,0 +1,128 @@
+"""The import rules of the design hold: who may import whom, and what a pure module may not touch."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PROGRAMS = ("signaling", "media_worker", "openai_link")
+IMPURE = {"asyncio", "zmq", "aiortc", "av", "aiohttp", "time", "random", "os", "socket", "threading"}
+WIRE_LIBRARIES = {"msgpack", "msgspec", "zmq", "uvloop"}
+
+PURE = (
+    "mixer_core/bus/frames.py",
+    "mixer_core/bus/events.py",
+    "mixer_core/bus/control.py",
+    "mixer_core/bus/pcm.py",
+    "mixer_core/bus/metrics.py",
+    "mixer_core/bus/errors.py",
+    "mixer_core/jitter.py",
+    "mixer_core/mixer.py",
+    "mixer_core/kernels.py",
+    "signaling/rooms.py",
+    "media_worker/protocol.py",
+    "media_worker/outbox.py",
+    "media_worker/uplink.py",
+    "media_worker/session.py",
+    "openai_link/rtp_audio.py",
+    "openai_link/events.py",
+    "openai_link/session.py",
+    "openai_link/turns.py",
+    "openai_link/lifecycle.py",
+    "openai_link/downlink.py",
+    "openai_link/simulator/engine.py",
+    "openai_link/simulator/voice_activity.py",
+    "openai_link/simulator/brains.py",
+)
+
+
+def sources(folder: str) -> list[Path]:
+    """All modules below a folder."""
+    return sorted((ROOT / folder).rglob("*.py"))
+
+
+def imports(path: Path) -> set[str]:
+    """Absolute dotted names of everything that a module imports."""
+    package = path.relative_to(ROOT).with_suffix("").parts[:-1]
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = list(package[: len(package) - node.level + 1]) if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            found.update(f"{module}.{alias.name}" for alias in node.names)
+    return found
+
+
+def tops(path: Path) -> set[str]:
+    """Top-level names of what a module imports."""
+    return {name.partition(".")[0] for name in imports(path)}
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_programs_do_not_import_each_other(program: str) -> None:
+    others = set(PROGRAMS) - {program} | {"benchmarks", "deploy"}
+    for path in sources(program):
+        assert not tops(path) & others, path
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_programs_import_only_the_bus_from_the_mixer(program: str) -> None:
+    for path in sources(program):
+        for name in imports(path):
+            if name.partition(".")[0] == "mixer_core":
+                assert name.startswith("mixer_core.bus"), (path, name)
+
+
+def test_the_mixer_imports_none_of_the_programs() -> None:
+    for path in sources("mixer_core"):
+        assert not tops(path) & {*PROGRAMS, "benchmarks", "deploy"}, path
+
+
+def test_the_mixer_has_no_asyncio() -> None:
+    for path in (ROOT / "mixer_core").glob("*.py"):
+        assert not tops(path) & {"asyncio", "aiortc", "aiohttp", "uvloop"}, path
+
+
+def test_the_bus_imports_the_standard_library_and_wire_libraries_only() -> None:
+    allowed = set(sys.stdlib_module_names) | WIRE_LIBRARIES | {"mixer_core"}
+    for path in sources("mixer_core/bus"):
+        assert tops(path) <= allowed, (path, tops(path) - allowed)
+        for name in imports(path):
+            if name.startswith("mixer_core"):
+                assert name.startswith("mixer_core.bus"), (path, name)
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_a_pure_module_touches_neither_clock_nor_world(module: str) -> None:
+    assert not tops(ROOT / module) & IMPURE, module
+
+
+def test_only_kernels_import_numba() -> None:
+    for folder in (*PROGRAMS, "mixer_core", "deploy"):
+        for path in sources(folder):
+            if path != ROOT / "mixer_core" / "kernels.py":
+                assert not tops(path) & {"numba", "llvmlite"}, path
+
+
+def test_the_package_of_the_mixer_is_empty() -> None:
+    assert (ROOT / "mixer_core" / "__init__.py").read_bytes() == b""
+
+
+@pytest.mark.parametrize(
+    "module", ["media_worker.service", "media_worker.child", "openai_link.service", "signaling.service"]
+)
+def test_importing_a_service_does_not_load_numba(module: str) -> None:
+    code = f"import {module}, sys; sys.exit(bool({{'numba', 'llvmlite'}} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_only_one_module_of_the_worker_knows_aiortc() -> None:
+    users = {p.name for p in sources("media_worker") if tops(p) & {"aiortc", "aioice"}}
+    assert users <= {"peer.py", "preload.py"}
