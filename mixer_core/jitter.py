@@ -87,8 +87,9 @@ class JitterBuffer:
     """See the module's text. Frames are popped in the order of their numbers."""
 
     def __init__(self, gap_hold_ns: int, cap_frames: int) -> None:
-        """``gap_hold_ns``: how long a missing frame is waited for; 0 for a source that cannot reorder.
+        """An empty buffer.
 
+        ``gap_hold_ns``: how long a missing frame is waited for; 0 for a source that keeps order.
         ``cap_frames``: most frames that wait, at least 1.
         """
         self.counts = JitterCounts()
@@ -143,7 +144,7 @@ class JitterBuffer:
         self._wake(now_ns)
 
     def available(self, now_ns: int) -> bool:
-        """Whether ``pop`` would return a frame now. Resumes a starved stream that has waited enough."""
+        """Whether ``pop`` would return a frame now. Resumes a starved stream that has refilled."""
         if not self._entries:
             return False
         if self._refill_frames:
@@ -284,7 +285,7 @@ class JitterBuffer:
         self._pops, self._least_depth = 0, len(self._entries)
 
     def _droppable(self) -> int:
-        """Index of the oldest quiet frame, else of the oldest; not one that ends a spurt, not the last."""
+        """Index of the oldest quiet frame, else of the oldest; not the last, none with a pause."""
         older = self._entries[:-1]
         candidates = [i for i, entry in enumerate(older) if not entry.flags & FLAG_PAUSE]
         for index in candidates:

@@ -8,9 +8,9 @@ an explicit signature. The rules that make compiled code, plain function and Num
 - integer arithmetic everywhere but in the limiter, whose float32 operations are single correctly
   rounded IEEE operations in a fixed order (no fastmath, nothing is contracted or reordered).
 
-Shapes: n = samples of a frame (480), s = streams. Nothing is checked inside: all arrays of one call
-agree in n, and outputs of ``mix_minus`` have as many rows as its inputs. Results are exact for up to
-512 streams at full scale (sums below 2²⁴, the consecutive integers of a float32).
+Shapes: n = samples of a frame (480), s = streams. Nothing is checked inside: all arrays of one
+call agree in n, and outputs of ``mix_minus`` have as many rows as its inputs. Results are exact for
+up to 512 streams at full scale (sums below 2²⁴, the consecutive integers of a float32).
 
 The loops run stream by stream, not sample by sample: only so does the compiler vectorise them.
 """
@@ -78,12 +78,12 @@ def _compiled(signature: str) -> Callable[[Callable[..., None]], Kernel]:
     return compile_function
 
 
-@register_jitable  # type: ignore[untyped-decorator]
+@register_jitable
 def _bend(value: Any) -> Any:
     """One sample of the limiter: an int32 sum to an int16, odd and monotonic.
 
-    Above the knee |y| = KNEE + H - H²/(|x| - KNEE + H) with H = HEADROOM: slope 1 at the knee, never
-    beyond 32767. Below, the same expression is |x| + 0.5 exactly, which truncates to |x|.
+    Above the knee |y| = KNEE + H - H²/(|x| - KNEE + H) with H = HEADROOM: slope 1 at the knee,
+    never beyond 32767. Below, the same expression is |x| + 0.5 exactly, which truncates to |x|.
     """
     x = np.float32(value)
     loud = abs(x)
@@ -130,7 +130,7 @@ def mix_limited(block: Pcm, total: Sum, out: Pcm) -> None:
 
 @_compiled("void(int16[:, ::1], int32[::1], int16[:, ::1])")
 def mix_minus(block: Pcm, total: Sum, out: Pcm) -> None:
-    """out[s] = limited (``total`` - block[s]): everybody but oneself. ``total`` comes from ``mix``."""
+    """out[s] = limited (``total`` - block[s]): everybody but oneself; ``total`` is that of ``mix``."""
     for s in range(block.shape[0]):
         for i in range(total.shape[0]):
             out[s, i] = _bend(total[i] - block[s, i])
@@ -154,7 +154,7 @@ def meter(pcm: Pcm, tally: Tally) -> None:
 
 @_compiled("void(int16[::1], int16[::1], int64, int64)")
 def fade(pcm: Pcm, out: Pcm, first_gain: int, last_gain: int) -> None:
-    """out = ``pcm`` (n,) times a ramp; gains 0 … GAIN_ONE, ``last_gain`` is the first of what follows."""
+    """out = ``pcm`` (n,) times a ramp; gains 0 … GAIN_ONE; ``last_gain`` is that of sample n."""
     step = ((last_gain - first_gain) << GAIN_BITS) // pcm.shape[0]
     for i in range(pcm.shape[0]):
         gain = first_gain + ((step * i) >> GAIN_BITS)

@@ -19,42 +19,66 @@ CONCEALED_FRAMES = 3
 
 
 class Mixdown:
-    """Scratch arrays for mixing up to ``capacity`` frames; one object serves all rooms.
-
-    Use: ``load`` the frames of one slot, then ask for the results that are needed.
-    """
+    """Scratch arrays for mixing up to ``capacity`` frames of 960 bytes; one serves all rooms."""
 
     def __init__(self, capacity: int) -> None:
         self._block = np.zeros((capacity, FRAME_SAMPLES), np.int16)
         self._others = np.zeros((capacity, FRAME_SAMPLES), np.int16)
         self._total = np.zeros(FRAME_SAMPLES, np.int32)
         self._out = np.zeros(FRAME_SAMPLES, np.int16)
-        octets = memoryview(self._block).cast("B")
+        octets = self._block.data.cast("B")
         self._octets = [octets[: n * FRAME_BYTES] for n in range(capacity + 1)]
         self._first_row = self._block[0]
         self._blocks = [self._block[:n] for n in range(capacity + 1)]
         self._others_blocks = [self._others[:n] for n in range(capacity + 1)]
 
     def meter(self, pcm: bytes, tally: kernels.Tally) -> None:
-        """Add the energy of one frame to ``tally``. Overwrites what was loaded first."""
+        """Add the energy of one frame to ``tally``."""
         self._octets[1][:] = pcm
         kernels.meter(self._first_row, tally)
 
-    def load(self, frames: Sequence[bytes]) -> None:
-        """Take 1 … capacity frames of 960 bytes as rows 0, 1, …"""
-        self._octets[len(frames)][:] = b"".join(frames)
-
-    def sum(self, count: int) -> bytes:
-        """The limited sum of the first ``count`` rows. Leaves their total for ``minus``."""
+    def sum(self, frames: Sequence[bytes]) -> bytes:
+        """The limited sum of 1 … capacity frames."""
+        count = len(frames)
+        self._octets[count][:] = b"".join(frames)
         kernels.mix_limited(self._blocks[count], self._total, self._out)
         return self._out.tobytes()
 
-    def minus(self, count: int) -> list[bytes]:
-        """For each of the first ``count`` rows: the limited sum of the others. After ``sum``."""
+    def minus(self, frames: Sequence[bytes]) -> list[bytes]:
+        """For each of the frames: the limited sum of all others."""
+        count = len(frames)
+        self._octets[count][:] = b"".join(frames)
         others = self._others_blocks[count]
+        kernels.mix(self._blocks[count], self._total)
         kernels.mix_minus(self._blocks[count], self._total, others)
         data = others.tobytes()
         return [data[i * FRAME_BYTES : (i + 1) * FRAME_BYTES] for i in range(count)]
+
+
+class SlotMix:
+    """What the listeners of one slot hear; every mix is made once, when somebody needs it.
+
+    A single frame is passed on as it is, so that one talker is heard bit by bit.
+    """
+
+    def __init__(self, mixdown: Mixdown, frames: list[bytes]) -> None:
+        self._mixdown = mixdown
+        self._frames = frames
+        self._everybody = b""
+        self._others: list[bytes] = []
+
+    def of(self, heard: Sequence[int]) -> bytes:
+        """The sum of the frames with these indices (ascending, at least one)."""
+        if len(heard) == 1:
+            return self._frames[heard[0]]
+        if len(heard) == len(self._frames):
+            self._everybody = self._everybody or self._mixdown.sum(self._frames)
+            return self._everybody
+        if len(heard) == len(self._frames) - 1:
+            self._others = self._others or self._mixdown.minus(self._frames)
+            left_out = next((i for i, index in enumerate(heard) if i != index), len(heard))
+            return self._others[left_out]
+        return self._mixdown.sum([self._frames[index] for index in heard])
 
 
 def dbfs(tally: kernels.Tally) -> float:

@@ -65,7 +65,9 @@ def test_accumulating_stream_by_stream_is_the_mix(block: NDArray[np.int16]) -> N
 @given(blocks)
 def test_limiting_a_mix_equals_plain_python_and_numpy_to_the_bit(block: NDArray[np.int16]) -> None:
     samples = block.shape[1]
-    total, one, two, plain = (np.zeros(samples, t) for t in (np.int32, np.int16, np.int16, np.int16))
+    total, one, two, plain = (
+        np.zeros(samples, t) for t in (np.int32, np.int16, np.int16, np.int16)
+    )
     kernels.mix_limited(block, total, one)
     kernels.limit(total, two)
     kernels.limit.py_func(total, plain)

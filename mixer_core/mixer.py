@@ -1,0 +1,228 @@
+"""The mixer: every message that comes in, and the messages that go out for it. Pure.
+
+Streams are known by their START frames only; who sends anything else is asked to introduce itself
+(an EVENT ``who``). Nothing that arrives can raise: what makes no sense is counted and ignored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+from .bus.errors import FrameError
+from .bus.events import StreamInfo, encode_map
+from .bus.frames import Frame, Kind, encode, epoch_newer
+from .bus.metrics import Metrics
+from .bus.pcm import FRAME_MS
+from .bus.settings import MixerCoreSettings
+from .jitter import JitterBuffer, JitterCounts
+from .mixdown import Mixdown
+from .rooms import Room
+from .slots import Stream
+
+NS_PER_MS = 1_000_000
+WHO_INTERVAL_NS = 100 * NS_PER_MS
+"""An unknown stream is asked who it is at most so often."""
+MAX_UNKNOWN_STREAMS = 256
+"""Unknown streams that are remembered as asked."""
+ROSTER_REPEAT_NS = 2_000 * NS_PER_MS
+"""A newcomer's subscription may lag behind its START: so long each START is answered with the
+roster too."""
+MAX_ROOM_CHARACTERS = 128
+MAX_NAME_CHARACTERS = 64
+
+_WHO = encode_map({"type": "who"})
+
+
+class Mixer:
+    """All rooms and streams. Both inputs return the messages to publish, in order."""
+
+    def __init__(self, settings: MixerCoreSettings, metrics: Metrics) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._deadline_ns = settings.deadline_ms * NS_PER_MS
+        self._timeout_ns = settings.stream_timeout_ms * NS_PER_MS
+        self._mixdown = Mixdown(settings.max_streams)
+        self._rooms: dict[str, Room] = {}
+        self._streams: dict[int, tuple[Room, Stream]] = {}
+        self._asked: dict[int, int] = {}
+        self._next_expiry_ns: int | None = None
+        self._gone = JitterCounts()
+        self._gone_deadlines = 0
+
+    def on_frame(self, frame: Frame, now_ns: int) -> list[bytes]:
+        """One message of a worker or link."""
+        if frame.kind is Kind.START:
+            return self._on_start(frame, now_ns)
+        known = self._streams.get(frame.stream)
+        if known is None:
+            return self._on_unknown(frame, now_ns)
+        room, stream = known
+        stream.seen_ns = now_ns
+        if frame.kind is Kind.AUDIO:
+            return self._on_audio(room, stream, frame, now_ns)
+        if frame.kind is Kind.EVENT:
+            return self._on_event(room, stream, frame)
+        if frame.kind is Kind.FLUSH:
+            return self._on_flush(room, stream, frame, now_ns)
+        return self._remove(room, stream, now_ns)
+
+    def on_timeout(self, now_ns: int) -> list[bytes]:
+        """Do what is due by time. Harmless when nothing is."""
+        out: list[bytes] = []
+        if self._next_expiry_ns is not None and now_ns >= self._next_expiry_ns:
+            out += self._expire(now_ns)
+        for room in self._rooms.values():
+            timeout_ns = room.next_timeout_ns()
+            if timeout_ns is not None and now_ns >= timeout_ns:
+                out += room.run(now_ns)
+        return out
+
+    def next_timeout_ns(self) -> int | None:
+        """When ``on_timeout`` has something to do; None while there is no stream."""
+        due = [
+            time_ns
+            for room in self._rooms.values()
+            if (time_ns := room.next_timeout_ns()) is not None
+        ]
+        if self._next_expiry_ns is not None:
+            due.append(self._next_expiry_ns)
+        return min(due) if due else None
+
+    def update_metrics(self) -> None:
+        """Bring gauges and the buffers' counters up to date (once a second is enough)."""
+        metrics, total = self._metrics, replace(self._gone)
+        deepest = 0
+        for _, stream in self._streams.values():
+            _add(total, stream.buffer.counts)
+            deepest = max(deepest, stream.buffer.depth)
+        for count in fields(total):
+            metrics.gauge(f"jitter_{count.name}_total", getattr(total, count.name))
+        deadlines = sum(room.deadlines for room in self._rooms.values())
+        metrics.gauge("slots_deadline_total", self._gone_deadlines + deadlines)
+        metrics.gauge("rooms", len(self._rooms))
+        metrics.gauge("streams", len(self._streams))
+        metrics.gauge("audio_backlog_ms", deepest * FRAME_MS)
+
+    def _on_start(self, frame: Frame, now_ns: int) -> list[bytes]:
+        try:
+            info = _checked(StreamInfo.decode(frame.payload))
+        except FrameError:
+            return self._ignore("starts_malformed_total")
+        out: list[bytes] = []
+        known = self._streams.get(frame.stream)
+        if known and (known[0].name, known[1].info.role) != (info.room, info.role):
+            out += self._remove(*known, now_ns)
+            known = None
+        if known is None:
+            if not frame.stream or len(self._streams) >= self._settings.max_streams:
+                return out + self._ignore("streams_refused_total")
+            return out + self._join(frame, info, now_ns)
+        room, stream = known
+        stream.seen_ns = now_ns
+        room.adopt_epoch(frame.epoch)
+        out += room.forward(frame, [stream])
+        if stream.info != info:
+            out += self._change(room, stream, info, now_ns)
+        elif now_ns - stream.joined_ns < ROSTER_REPEAT_NS:
+            out += room.roster([stream], now_ns)
+        return out + room.run(now_ns)
+
+    def _join(self, frame: Frame, info: StreamInfo, now_ns: int) -> list[bytes]:
+        room = self._rooms.get(info.room)
+        if room is None:
+            room = self._rooms[info.room] = Room(
+                info.room, info.mode, frame.epoch, self._deadline_ns, self._mixdown, self._metrics
+            )
+        room.adopt_epoch(frame.epoch)
+        hold_ms = 0 if info.role == "link" else self._settings.gap_hold_ms
+        cap_frames = max(1, self._settings.buffer_cap_ms // FRAME_MS)
+        stream = Stream(
+            frame.stream, info, JitterBuffer(hold_ms * NS_PER_MS, cap_frames), now_ns, now_ns
+        )
+        room.add(stream)
+        self._streams[frame.stream] = room, stream
+        self._asked.pop(frame.stream, None)
+        if self._next_expiry_ns is None:
+            self._next_expiry_ns = now_ns + self._timeout_ns
+        to = [stream] if stream.is_link else room.streams
+        return room.forward(frame, [stream]) + room.roster(to, now_ns)
+
+    def _change(self, room: Room, stream: Stream, info: StreamInfo, now_ns: int) -> list[bytes]:
+        muted_now = info.muted and not stream.info.muted
+        stream.info = info
+        out = room.silence(stream, now_ns) if muted_now else []
+        return out if stream.is_link else out + room.roster(room.streams, now_ns)
+
+    def _on_audio(self, room: Room, stream: Stream, frame: Frame, now_ns: int) -> list[bytes]:
+        if stream.is_link and frame.epoch != room.epoch and not room.adopt_epoch(frame.epoch):
+            return self._ignore("frames_old_epoch_total")
+        if stream.info.muted:
+            return self._ignore("frames_muted_total")
+        stream.buffer.push(frame.seq, frame.payload, frame.flags, frame.stamp_ns, now_ns)
+        return room.run(now_ns)
+
+    def _on_event(self, room: Room, stream: Stream, frame: Frame) -> list[bytes]:
+        if not stream.is_link:
+            return room.forward(frame, room.links)
+        to = room.browsers
+        if frame.flags:
+            to = [browser for browser in to if browser.stream == frame.flags]
+        return room.forward(frame, to)
+
+    def _on_flush(self, room: Room, stream: Stream, frame: Frame, now_ns: int) -> list[bytes]:
+        if not stream.is_link or epoch_newer(room.epoch, frame.epoch):
+            return self._ignore("flushes_ignored_total")
+        room.adopt_epoch(frame.epoch)
+        self._metrics.count("flushes_total")
+        return room.forward(frame, room.browsers) + room.run(now_ns)
+
+    def _on_unknown(self, frame: Frame, now_ns: int) -> list[bytes]:
+        self._metrics.count("frames_unknown_stream_total")
+        if frame.kind is Kind.STOP or not frame.stream:
+            return []
+        asked = self._asked
+        if now_ns - asked.get(frame.stream, now_ns - WHO_INTERVAL_NS) < WHO_INTERVAL_NS:
+            return []
+        if len(asked) >= MAX_UNKNOWN_STREAMS:
+            asked.clear()
+        asked[frame.stream] = now_ns
+        return [encode(Frame(Kind.EVENT, frame.stream, stamp_ns=now_ns, payload=_WHO))]
+
+    def _remove(self, room: Room, stream: Stream, now_ns: int) -> list[bytes]:
+        del self._streams[stream.stream]
+        out = room.remove(stream, now_ns)
+        _add(self._gone, stream.buffer.counts)
+        if not room.streams:
+            del self._rooms[room.name]
+            self._gone_deadlines += room.deadlines
+        elif not stream.is_link:
+            out += room.roster(room.streams, now_ns)
+        if not self._streams:
+            self._next_expiry_ns = None
+        return out + room.run(now_ns)
+
+    def _expire(self, now_ns: int) -> list[bytes]:
+        out: list[bytes] = []
+        for room, stream in list(self._streams.values()):
+            if now_ns - stream.seen_ns >= self._timeout_ns:
+                self._metrics.count("streams_expired_total")
+                out += self._remove(room, stream, now_ns)
+        last_seen = [stream.seen_ns for _, stream in self._streams.values()]
+        self._next_expiry_ns = min(last_seen) + self._timeout_ns if last_seen else None
+        return out
+
+    def _ignore(self, counter: str) -> list[bytes]:
+        self._metrics.count(counter)
+        return []
+
+
+def _checked(info: StreamInfo) -> StreamInfo:
+    """``info`` with a name of bearable length. Raises FrameError for an impossible room."""
+    if not 0 < len(info.room) <= MAX_ROOM_CHARACTERS or len(info.participant) > MAX_NAME_CHARACTERS:
+        raise FrameError("a START names no room, or one of impossible length")
+    return replace(info, name=info.name[:MAX_NAME_CHARACTERS])
+
+
+def _add(total: JitterCounts, more: JitterCounts) -> None:
+    for count in fields(total):
+        setattr(total, count.name, getattr(total, count.name) + getattr(more, count.name))

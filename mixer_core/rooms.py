@@ -1,0 +1,204 @@
+"""One room: who is in it, who hears whom, and what is published. Pure.
+
+In mode ``assistant`` the browsers are mixed for the link, and the link is passed to the browsers:
+two groups that never wait for each other. In mode ``conference`` all form one group, and everybody
+hears the sum of all others; the link hears the browsers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .bus.errors import FrameError
+from .bus.events import Mode, encode_map
+from .bus.frames import (
+    FLAG_CONCEALED,
+    FLAG_PAUSE,
+    U32,
+    Frame,
+    Kind,
+    encode,
+    encode_audio,
+    epoch_newer,
+)
+from .bus.metrics import Metrics
+from .bus.pcm import SILENCE
+from .levels import LevelMeter
+from .mixdown import Mixdown, SlotMix
+from .slots import Group, Slot, Stream
+
+SHORT_NAME_CHARACTERS = 8
+"""Names are cut to this where a roster would be too large for an event."""
+
+
+class Room:
+    """One conversation. Methods that change it return the messages to publish."""
+
+    def __init__(
+        self,
+        name: str,
+        mode: Mode,
+        epoch: int,
+        deadline_ns: int,
+        mixdown: Mixdown,
+        metrics: Metrics,
+    ) -> None:
+        self.name = name
+        self.mode = mode
+        self.epoch = epoch
+        self.streams: list[Stream] = []
+        """In the order in which they joined."""
+        up = Group(deadline_ns)
+        down = up if mode == "conference" else Group(deadline_ns)
+        self._up, self._down = up, down
+        self._groups = (up,) if up is down else (up, down)
+        self._mixdown = mixdown
+        self._metrics = metrics
+        self._levels = LevelMeter()
+
+    @property
+    def browsers(self) -> list[Stream]:
+        """The participants."""
+        return [stream for stream in self.streams if not stream.is_link]
+
+    @property
+    def links(self) -> list[Stream]:
+        """The assistant's link; two for a moment while one takes over from another."""
+        return [stream for stream in self.streams if stream.is_link]
+
+    @property
+    def deadlines(self) -> int:
+        """Slots that were mixed with somebody missing."""
+        return sum(group.deadlines for group in self._groups)
+
+    def add(self, stream: Stream) -> None:
+        """Let a stream in."""
+        self.streams.append(stream)
+        self._group_of(stream).sources.append(stream)
+
+    def remove(self, stream: Stream, now_ns: int) -> list[bytes]:
+        """Let a stream go; whoever heard it is told that it has ended."""
+        ended = self.silence(stream, now_ns)
+        self.streams.remove(stream)
+        self._group_of(stream).sources.remove(stream)
+        return ended
+
+    def silence(self, stream: Stream, now_ns: int) -> list[bytes]:
+        """End a stream's spurt. Who hears nobody any more gets a silent frame that says so."""
+        if not stream.buffer.talking:
+            stream.buffer.end_spurt()
+            return []
+        stream.buffer.end_spurt()
+        group = self._group_of(stream)
+        return [
+            self._audio(listener, FLAG_PAUSE, now_ns, SILENCE)
+            for listener in self._listeners(group)
+            if _hears(listener, stream) and not _talking_to(listener, group)
+        ]
+
+    def adopt_epoch(self, epoch: int) -> bool:
+        """Begin a newer epoch, in which what waits of the assistant is void. False if not newer."""
+        if not epoch_newer(epoch, self.epoch):
+            return False
+        self.epoch = epoch
+        for link in self.links:
+            link.buffer.clear()
+        return True
+
+    def run(self, now_ns: int) -> list[bytes]:
+        """Publish what is due: mixed slots and levels."""
+        out: list[bytes] = []
+        for group in self._groups:
+            for slot in group.due_slots(now_ns):
+                self._deliver(group, slot, now_ns, out)
+        talking = any(stream.buffer.talking for stream in self.streams)
+        levels = self._levels.due(now_ns, talking)
+        if levels:
+            out += self.event({"type": "level", "levels": levels}, self.browsers, now_ns)
+        return out
+
+    def next_timeout_ns(self) -> int | None:
+        """When ``run`` has something to do although nothing arrives."""
+        times = [group.timeout_ns for group in self._groups]
+        times.append(self._levels.next_timeout_ns())
+        due = [time_ns for time_ns in times if time_ns is not None]
+        return min(due) if due else None
+
+    def roster(self, listeners: list[Stream], now_ns: int) -> list[bytes]:
+        """The event that says who is in the room."""
+        people = [
+            {
+                "participant": stream.info.participant,
+                "name": stream.info.name,
+                "muted": stream.info.muted,
+            }
+            for stream in self.browsers
+        ]
+        event = {"type": "participants", "participants": people}
+        try:
+            return self.event(event, listeners, now_ns)
+        except FrameError:
+            for person in people:
+                person["name"] = str(person["name"])[:SHORT_NAME_CHARACTERS]
+            return self.event(event, listeners, now_ns)
+
+    def event(self, content: Mapping[str, object], to: list[Stream], now_ns: int) -> list[bytes]:
+        """An event of the mixer itself."""
+        return self.forward(
+            Frame(Kind.EVENT, 0, stamp_ns=now_ns, payload=encode_map(dict(content))), to
+        )
+
+    def forward(self, frame: Frame, to: list[Stream]) -> list[bytes]:
+        """``frame`` for each of these listeners, with the room's epoch."""
+        return [
+            encode(
+                Frame(
+                    frame.kind,
+                    listener.stream,
+                    self.epoch,
+                    frame.seq,
+                    frame.flags,
+                    frame.stamp_ns,
+                    frame.payload,
+                )
+            )
+            for listener in to
+        ]
+
+    def _group_of(self, stream: Stream) -> Group:
+        return self._down if stream.is_link else self._up
+
+    def _listeners(self, group: Group) -> list[Stream]:
+        if self.mode == "conference":
+            return self.streams
+        return self.links if group is self._up else self.browsers
+
+    def _deliver(self, group: Group, slot: Slot, now_ns: int, out: list[bytes]) -> None:
+        for source, entry in slot:
+            self._mixdown.meter(entry.pcm, self._levels.tally(source.voice, now_ns))
+        mix = SlotMix(self._mixdown, [entry.pcm for _, entry in slot])
+        self._metrics.count("slots_passed_total" if len(slot) == 1 else "slots_mixed_total")
+        for listener in self._listeners(group):
+            heard = [i for i, (source, _) in enumerate(slot) if _hears(listener, source)]
+            if not heard:
+                continue
+            flags = 0 if _talking_to(listener, group) else FLAG_PAUSE
+            for index in heard:
+                flags |= slot[index][1].flags & FLAG_CONCEALED
+            stamp_ns = min(slot[index][1].stamp_ns for index in heard)
+            out.append(self._audio(listener, flags, stamp_ns, mix.of(heard)))
+
+    def _audio(self, listener: Stream, flags: int, stamp_ns: int, pcm: bytes) -> bytes:
+        seq = listener.out_seq
+        listener.out_seq = (seq + 1) & U32
+        return encode_audio(listener.stream, self.epoch, seq, flags, stamp_ns, pcm)
+
+
+def _hears(listener: Stream, source: Stream) -> bool:
+    """Nobody hears oneself, and an assistant hears no assistant."""
+    return listener is not source and not (listener.is_link and source.is_link)
+
+
+def _talking_to(listener: Stream, group: Group) -> bool:
+    """Whether somebody whom ``listener`` hears is talking."""
+    return any(source.buffer.talking and _hears(listener, source) for source in group.sources)
