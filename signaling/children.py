@@ -1,0 +1,121 @@
+"""Which children of a host are there, which are idle, and which were given work. Pure.
+
+Rule: a child is never given work twice. It is idle again only when it says so *after* it refused
+the work, or still says so long after it was passed over (the message never reached it).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from mixer_core.bus.control import LinkState, WorkerState
+
+State = TypeVar("State", WorkerState, LinkState)
+
+
+@dataclass(slots=True)
+class Child(Generic[State]):
+    """One child as its states tell."""
+
+    identity: str
+    """Its DEALER identity."""
+    state: State
+    """The latest."""
+    seen_ns: int
+    """When that came."""
+    work: str = ""
+    """The participant or room that it was given; empty: none."""
+    given_ns: int = 0
+    """When."""
+    refused: bool = False
+    """It refused ``work`` and has not reported since."""
+    passed_over_ns: int | None = None
+    """When we stopped to wait for it."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether it can be given work."""
+        return self.state.status == "idle" and not self.work
+
+
+class Children(Generic[State]):
+    """All children of one kind, by identity."""
+
+    def __init__(self, silence_ns: int, distrust_ns: int) -> None:
+        self._silence_ns = silence_ns
+        self._distrust_ns = distrust_ns
+        self._children: dict[str, Child[State]] = {}
+
+    def __len__(self) -> int:
+        return len(self._children)
+
+    def get(self, identity: str) -> Child[State] | None:
+        """The child of that identity."""
+        return self._children.get(identity)
+
+    def all(self) -> list[Child[State]]:
+        """Every child, in the order in which they appeared."""
+        return list(self._children.values())
+
+    def idle(self) -> int:
+        """How many can be given work."""
+        return sum(child.idle for child in self._children.values())
+
+    def active(self) -> int:
+        """How many serve a participant or a room."""
+        return sum(
+            child.state.status not in ("idle", "closed") for child in self._children.values()
+        )
+
+    def heard(self, identity: str, state: State, now_ns: int) -> Child[State]:
+        """Take a child's state; a new identity is a new child."""
+        child = self._children.get(identity)
+        if child is None or child.state.pid != state.pid:
+            child = self._children[identity] = Child(identity, state, now_ns)
+            return child
+        child.state, child.seen_ns = state, now_ns
+        passed_ns = child.passed_over_ns
+        forgiven = passed_ns is not None and now_ns - passed_ns >= self._distrust_ns
+        if state.status == "idle" and (child.refused or forgiven):
+            child.work, child.refused, child.passed_over_ns = "", False, None
+        return child
+
+    def take(self, work: str, now_ns: int) -> Child[State] | None:
+        """Give ``work`` to an idle child: the one heard last is surest to live."""
+        idle = [child for child in self._children.values() if child.idle]
+        if not idle:
+            return None
+        child = max(idle, key=lambda candidate: candidate.seen_ns)
+        child.work, child.given_ns = work, now_ns
+        return child
+
+    def pass_over(self, identity: str, now_ns: int) -> None:
+        """Stop waiting for a child's reaction to its work."""
+        child = self._children.get(identity)
+        if child is not None:
+            child.passed_over_ns = now_ns
+
+    def refuse(self, identity: str) -> None:
+        """The child refused its work; its next idle state makes it free."""
+        child = self._children.get(identity)
+        if child is not None:
+            child.refused = True
+
+    def gone(self, identity: str) -> Child[State] | None:
+        """Forget a child; returns what was known of it."""
+        return self._children.pop(identity, None)
+
+    def silent(self, now_ns: int) -> list[str]:
+        """Identities of children that have said nothing for too long."""
+        return [
+            child.identity
+            for child in self._children.values()
+            if now_ns - child.seen_ns >= self._silence_ns
+        ]
+
+    def next_timeout_ns(self) -> int | None:
+        """When the first child becomes silent."""
+        if not self._children:
+            return None
+        return min(child.seen_ns for child in self._children.values()) + self._silence_ns

@@ -1,0 +1,161 @@
+"""Offers find an idle worker child, answers find their request, calls end with their child. Pure.
+
+An offer goes to an idle child at once. If that child dies, or does not react in time while
+another one is idle, the offer goes on to that one; the first is told to leave.
+"""
+
+from __future__ import annotations
+
+from mixer_core.bus.control import Answer, Leave, Refused, WorkerState
+
+from .actions import Action, Left, Limits, ReplyAnswer, ReplyProblem, SendToChild
+from .children import Children
+from .numbering import Numbers
+from .participants import Participant, Participants
+
+BUSY_RETRY_S = 2
+
+
+class Dispatch:
+    """The participants and the worker children that serve them."""
+
+    def __init__(self, limits: Limits, streams: Numbers) -> None:
+        """``streams`` is told the streams of calls that run already."""
+        self.people = Participants(limits.tombstone_ns)
+        self.workers: Children[WorkerState] = Children(limits.silence_ns, limits.distrust_ns)
+        self._limits = limits
+        self._streams = streams
+
+    def heard(self, identity: str, state: WorkerState, now_ns: int) -> list[Action]:
+        """A worker child's state; a call that is unknown was begun before a restart."""
+        child = self.workers.heard(identity, state, now_ns)
+        if state.status == "closed":
+            return self._release(identity, state.detail or "it left", now_ns)
+        if state.status == "idle":
+            return self._idle(identity, now_ns)
+        child.work = child.work or state.participant
+        participant = self.people.get(state.participant)
+        if participant is None:
+            if self.people.left(state.participant, now_ns) or not state.participant:
+                return [SendToChild(identity, Leave(state.participant))]
+            participant = self.people.adopt(identity, state)
+            self._streams.note(state.stream)
+        elif participant.worker != identity:
+            return [SendToChild(identity, Leave(state.participant))]
+        return participant.take_state(state)
+
+    def answer(self, identity: str, message: Answer) -> list[Action]:
+        """A child answers; only the one that has the offer now is believed."""
+        participant = self.people.get(message.participant)
+        if participant is None or participant.worker != identity:
+            return [SendToChild(identity, Leave(message.participant))]
+        request, participant.request, participant.sdp = participant.request, None, ""
+        if request is None:
+            return []
+        return [ReplyAnswer(request, participant.room, participant.id, message.sdp)]
+
+    def refused(self, identity: str, message: Refused, now_ns: int) -> list[Action]:
+        """A child cannot answer the offer: the browser is told its reason."""
+        participant = self.people.get(message.participant)
+        if participant is None or participant.worker != identity:
+            return []
+        self.workers.refuse(identity)
+        status = message.status if 400 <= message.status <= 599 else 500
+        problem = (status, message.title, message.detail)
+        return self.drop(participant, f"refused: {message.detail}", now_ns, problem)
+
+    def gone(self, identity: str, reason: str, now_ns: int) -> list[Action]:
+        """A worker child is gone."""
+        self.workers.gone(identity)
+        return self._release(identity, reason, now_ns)
+
+    def expire(self, now_ns: int) -> list[Action]:
+        """End what has been silent or has waited too long."""
+        actions: list[Action] = []
+        for identity in self.workers.silent(now_ns):
+            actions += self.gone(identity, "its process fell silent", now_ns)
+        for participant in self.people.overdue(now_ns):
+            detail = (
+                "the media worker did not answer in time"
+                if participant.worker
+                else "no media worker is idle: all are in calls, or the program is not up"
+            )
+            actions += self.drop(participant, detail, now_ns, (503, "No answer", detail))
+        return actions
+
+    def offer(self, now_ns: int) -> list[Action]:
+        """Give waiting offers, and those whose child does not react, to idle children."""
+        actions: list[Action] = []
+        for participant in self.people.all():
+            late = self._may_move(participant) and self._late_ns(participant) <= now_ns
+            if participant.request is None or (participant.worker and not late):
+                continue
+            child = self.workers.take(participant.id, now_ns)
+            if child is None:
+                break
+            if participant.worker:
+                self.workers.pass_over(participant.worker, now_ns)
+                actions.append(SendToChild(participant.worker, Leave(participant.id)))
+            participant.worker, participant.offered_ns = child.identity, now_ns
+            participant.offers += 1
+            actions.append(SendToChild(child.identity, participant.offer()))
+        return actions
+
+    def drop(
+        self,
+        participant: Participant,
+        reason: str,
+        now_ns: int,
+        problem: tuple[int, str, str],
+    ) -> list[Action]:
+        """Somebody leaves: the worker is told; who still waits for an answer gets ``problem``."""
+        self.people.remove(participant, now_ns)
+        actions: list[Action] = []
+        child = self.workers.get(participant.worker)
+        if child is not None:
+            self.workers.pass_over(child.identity, now_ns)
+            if child.state.status != "closed" and not child.refused:
+                actions.append(SendToChild(child.identity, Leave(participant.id)))
+        if participant.request is not None:
+            retry_s = BUSY_RETRY_S if problem[0] == 503 else None
+            actions.append(ReplyProblem(participant.request, *problem, retry_s))
+        else:
+            actions.append(Left(participant.room, participant.id, reason))
+        return actions
+
+    def next_timeout_ns(self) -> int | None:
+        """When ``expire`` or ``offer`` has something to do next."""
+        times = [self.workers.next_timeout_ns(), self.people.next_deadline_ns()]
+        if self.workers.idle():
+            times += [self._late_ns(p) for p in self.people.all() if self._may_move(p)]
+        return min((time for time in times if time is not None), default=None)
+
+    def _idle(self, identity: str, now_ns: int) -> list[Action]:
+        """An idle state may cross our offer; long after the answer it means that the call ended."""
+        actions: list[Action] = []
+        for participant in self.people.of_worker(identity):
+            long_ago = now_ns - participant.offered_ns >= self._limits.silence_ns
+            if participant.request is None and long_ago:
+                actions += self.drop(participant, "its worker is idle again", now_ns, _ENDED)
+        return actions
+
+    def _release(self, identity: str, reason: str, now_ns: int) -> list[Action]:
+        """A worker is gone: its unanswered offer goes to another one, its call is over."""
+        actions: list[Action] = []
+        for participant in self.people.of_worker(identity):
+            if participant.request is not None and participant.offers < self._limits.max_offers:
+                participant.worker = ""
+            else:
+                actions += self.drop(participant, reason, now_ns, _ENDED)
+        return actions
+
+    def _may_move(self, participant: Participant) -> bool:
+        """Whether an unanswered offer may be taken from its child and given to another one."""
+        pending = participant.request is not None and participant.worker != ""
+        return pending and participant.offers < self._limits.max_offers
+
+    def _late_ns(self, participant: Participant) -> int:
+        return participant.offered_ns + self._limits.offer_timeout_ns
+
+
+_ENDED = (503, "No answer", "the media workers ended at this offer")

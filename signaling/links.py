@@ -1,0 +1,170 @@
+"""One Realtime link per room: opened when somebody is there, again when it vanishes. Pure.
+
+A link closes by itself when its room is empty. Signaling only sees to it that a room has one, and
+ends those that are one too many with an empty ``Leave``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mixer_core.bus.control import Leave, LinkState, Metrics, OpenLink
+from mixer_core.bus.events import Mode
+
+from .actions import MS_NS, Action, Limits, LinkLost, LinkView, SendToChild
+from .children import Child, Children
+from .numbering import Numbers
+
+LIVE = frozenset({"connecting", "ready", "reconnecting", "failed"})
+"""States in which a link holds its room. ``failed`` too: it has told the room why."""
+STABLE_NS = 10_000 * MS_NS
+"""A link that was ready for so long counts as sound when it ends."""
+BACK_OFF_NS = 1_000 * MS_NS
+MAX_BACK_OFF_NS = 30_000 * MS_NS
+
+
+@dataclass(slots=True)
+class _Slot:
+    """Who is, or was asked to be, the link of a room."""
+
+    identity: str
+    asked_ns: int | None
+    """When it was asked; None once it has reported that room."""
+    ready_ns: int | None = None
+    """When it was first seen ready."""
+    failed: bool = False
+    """It gave up on the upstream."""
+
+
+@dataclass(slots=True)
+class _Trouble:
+    """Links that a room has lost in a row."""
+
+    losses: int = 0
+    not_before_ns: int = 0
+    """No new link before that."""
+
+
+class Links:
+    """The link children and which room each serves."""
+
+    def __init__(self, limits: Limits, settled_ns: int, streams: Numbers) -> None:
+        """No link is opened before ``settled_ns``: one may still announce itself."""
+        self.children: Children[LinkState] = Children(limits.silence_ns, limits.distrust_ns)
+        self._limits = limits
+        self._settled_ns = settled_ns
+        self._streams = streams
+        self._slots: dict[str, _Slot] = {}
+        self._trouble: dict[str, _Trouble] = {}
+
+    def heard(self, identity: str, state: LinkState, now_ns: int) -> list[Action]:
+        """A link child's state: it confirms, adopts, frees or exceeds a room."""
+        child = self.children.heard(identity, state, now_ns)
+        if state.status == "closed":
+            return self._lost(identity, state.detail or "it closed", now_ns)
+        if state.status == "idle" or not state.room:
+            return self._idle(identity, now_ns)
+        self._streams.note(state.stream)
+        child.work = state.room
+        slot = self._slots.setdefault(state.room, _Slot(identity, None))
+        if slot.identity != identity:
+            return [SendToChild(identity, Leave(""))]
+        slot.asked_ns = None
+        slot.failed = state.status == "failed"
+        if state.status == "ready" and slot.ready_ns is None:
+            slot.ready_ns = now_ns
+        return []
+
+    def gone(self, identity: str, reason: str, now_ns: int) -> list[Action]:
+        """A link child is gone."""
+        self.children.gone(identity)
+        return self._lost(identity, reason, now_ns)
+
+    def expire(self, now_ns: int) -> list[Action]:
+        """End links whose child has been silent for too long."""
+        actions: list[Action] = []
+        for identity in self.children.silent(now_ns):
+            actions += self.gone(identity, "its process fell silent", now_ns)
+        return actions
+
+    def keep(self, wanted: Mapping[str, Mode], now_ns: int) -> list[Action]:
+        """Open a link for every room of ``wanted`` that has none."""
+        self._trouble = {room: t for room, t in self._trouble.items() if room in wanted}
+        if now_ns < self._settled_ns:
+            return []
+        actions: list[Action] = []
+        for room, mode in wanted.items():
+            if self._wants(room, now_ns):
+                actions += self._open(room, mode, now_ns)
+        return actions
+
+    def view(self, room: str) -> LinkView:
+        """What is known of a room's link."""
+        child = self._child(room)
+        if child is None or child.state.room != room:
+            return LinkView("waiting")
+        state = child.state
+        usage: Metrics = {key: n for key, n in state.metrics.items() if "token" in key}
+        return LinkView(state.status, state.upstream, state.detail, usage)
+
+    def next_timeout_ns(self, wanted: Mapping[str, Mode]) -> int | None:
+        """When ``keep`` may have something to do, or a child has been silent for too long."""
+        times = [self.children.next_timeout_ns()]
+        if self.children.idle():
+            times += [self._due_ns(room) for room in wanted]
+        return min((time for time in times if time is not None), default=None)
+
+    def _child(self, room: str) -> Child[LinkState] | None:
+        slot = self._slots.get(room)
+        return self.children.get(slot.identity) if slot else None
+
+    def _due_ns(self, room: str) -> int | None:
+        """When a room may be given an idle child; None while its link lives."""
+        slot = self._slots.get(room)
+        if slot is None:
+            trouble = self._trouble.get(room)
+            return max(self._settled_ns, trouble.not_before_ns if trouble else 0)
+        if slot.asked_ns is None:
+            return None
+        return slot.asked_ns + self._limits.offer_timeout_ns
+
+    def _wants(self, room: str, now_ns: int) -> bool:
+        due_ns = self._due_ns(room)
+        return due_ns is not None and due_ns <= now_ns
+
+    def _open(self, room: str, mode: Mode, now_ns: int) -> list[Action]:
+        child = self.children.take(room, now_ns)
+        if child is None:
+            return []
+        actions: list[Action] = []
+        late = self._slots.get(room)
+        if late is not None:
+            self.children.pass_over(late.identity, now_ns)
+            actions.append(SendToChild(late.identity, Leave("")))
+        self._slots[room] = _Slot(child.identity, now_ns)
+        actions.append(SendToChild(child.identity, OpenLink(room, self._streams.draw(), mode)))
+        return actions
+
+    def _idle(self, identity: str, now_ns: int) -> list[Action]:
+        """An idle child that was asked has not read it yet; one that served has lost its room."""
+        if any(s.identity == identity and s.asked_ns is None for s in self._slots.values()):
+            self.children.pass_over(identity, now_ns)
+            return self._lost(identity, "it is idle again", now_ns)
+        return []
+
+    def _lost(self, identity: str, reason: str, now_ns: int) -> list[Action]:
+        rooms = [room for room, slot in self._slots.items() if slot.identity == identity]
+        for room in rooms:
+            self._count_loss(room, self._slots.pop(room), now_ns)
+        return [LinkLost(room, reason) for room in rooms]
+
+    def _count_loss(self, room: str, slot: _Slot, now_ns: int) -> None:
+        """A first loss is made good at once; further ones wait 1 s, 2 s … 30 s."""
+        trouble = self._trouble.setdefault(room, _Trouble())
+        if slot.ready_ns is not None and now_ns - slot.ready_ns >= STABLE_NS:
+            trouble.losses = 0
+        trouble.losses += 3 if slot.failed else 1
+        if trouble.losses > 1:
+            wait_ns = BACK_OFF_NS << min(trouble.losses - 2, 10)
+            trouble.not_before_ns = now_ns + min(wait_ns, MAX_BACK_OFF_NS)
