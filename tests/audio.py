@@ -81,3 +81,11 @@ def longest_gap_ms(recording: Samples, original: Samples, loud_dbfs: float = -35
         current = current + 1 if gap else 0
         longest = max(longest, current)
     return 1000 * longest / RATE_HZ
+
+
+def resample(samples: Samples, rate_hz: int) -> Samples:
+    """``samples`` of ``rate_hz`` at 24 kHz, by truncation of the spectrum."""
+    step = rate_hz // int(np.gcd(rate_hz, RATE_HZ))
+    samples = samples[: len(samples) // step * step]
+    size = len(samples) * RATE_HZ // rate_hz
+    return np.fft.irfft(np.fft.rfft(samples)[: size // 2 + 1], size) * (size / len(samples))

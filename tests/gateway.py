@@ -107,9 +107,11 @@ class Gateway:
         found = []
         for process in psutil.process_iter():
             try:
-                if process.environ().get("MIXMINUS_RUNTIME__DIR") == self.env["MIXMINUS_RUNTIME__DIR"]:
-                    if process.status() != psutil.STATUS_ZOMBIE:
-                        found.append(process)
+                if (
+                    process.environ().get("MIXMINUS_RUNTIME__DIR")
+                    == self.env["MIXMINUS_RUNTIME__DIR"]
+                ) and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
             except (psutil.NoSuchProcess, psutil.AccessDenied):
                 continue
         return found

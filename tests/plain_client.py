@@ -1,7 +1,7 @@
 """A client written from the seed's report alone: no line of the gateway is imported here.
 
-Label ``audio``, ordered and reliable, raw PCM16 in binary messages, JSON in text messages; the offer
-goes by HTTP POST.
+Label ``audio``, ordered and reliable, raw PCM16 in binary messages, JSON in text messages; the
+offer goes by HTTP POST.
 """
 
 from __future__ import annotations
@@ -44,14 +44,13 @@ class PlainClient:
         """Offer, answer, open channel; returns the seconds from the POST to the open channel."""
         await self.pc.setLocalDescription(await self.pc.createOffer())
         began = time.monotonic()
-        async with aiohttp.ClientSession() as session:
-            async with session.post(
-                self._url,
-                params=self._query,
-                json={"sdp": self.pc.localDescription.sdp, "type": "offer"},
-            ) as answer:
-                body = await answer.json()
-                assert answer.status == 201, body
+        offer = {"sdp": self.pc.localDescription.sdp, "type": "offer"}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(self._url, params=self._query, json=offer) as answer,
+        ):
+            body = await answer.json()
+            assert answer.status == 201, body
         await self.pc.setRemoteDescription(RTCSessionDescription(body["sdp"], body["type"]))
         await asyncio.wait_for(self.opened.wait(), 15)
         return time.monotonic() - began

@@ -1,4 +1,4 @@
-"""The import rules of the design hold: who may import whom, and what a pure module may not touch."""
+"""The import rules of the design hold: who may import whom, what a pure module may not touch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,18 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PROGRAMS = ("signaling", "media_worker", "openai_link")
-IMPURE = {"asyncio", "zmq", "aiortc", "av", "aiohttp", "time", "random", "os", "socket", "threading"}
+IMPURE = {
+    "asyncio",
+    "zmq",
+    "aiortc",
+    "av",
+    "aiohttp",
+    "time",
+    "random",
+    "os",
+    "socket",
+    "threading",
+}
 WIRE_LIBRARIES = {"msgpack", "msgspec", "zmq", "uvloop"}
 
 PURE = (
@@ -116,7 +127,8 @@ def test_the_package_of_the_mixer_is_empty() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["media_worker.service", "media_worker.child", "openai_link.service", "signaling.service"]
+    "module",
+    ["media_worker.service", "media_worker.child", "openai_link.service", "signaling.service"],
 )
 def test_importing_a_service_does_not_load_numba(module: str) -> None:
     code = f"import {module}, sys; sys.exit(bool({{'numba', 'llvmlite'}} & sys.modules.keys()))"

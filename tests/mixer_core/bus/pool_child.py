@@ -15,7 +15,7 @@ PRELOADED_PID = os.getpid()
 def child_main(identity: str, settings: Settings, parent: Parent) -> None:
     """Announce oneself, take work at SIGUSR1, end at SIGTERM."""
     signal.signal(signal.SIGUSR1, lambda *_: parent.taken())
-    preloaded = PRELOADED_PID != os.getpid()
+    preloaded = os.getpid() != PRELOADED_PID
     print(f"child {identity} {os.getpid()} {preloaded}", flush=True)
     while True:
         signal.pause()

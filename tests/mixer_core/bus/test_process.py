@@ -44,9 +44,12 @@ def test_a_runtime_directory_below_a_file_is_refused_with_the_cure(short_dir: Pa
 
 
 def test_a_second_lock_names_the_holder(short_dir: Path) -> None:
-    with process.lock(short_dir, "mixer_core"):
-        with pytest.raises(AlreadyRunningError, match=f"process {os.getpid()}"):
-            process.lock(short_dir, "mixer_core")
+    holder = f"process {os.getpid()}"
+    with (
+        process.lock(short_dir, "mixer_core"),
+        pytest.raises(AlreadyRunningError, match=holder),
+    ):
+        process.lock(short_dir, "mixer_core")
     process.lock(short_dir, "mixer_core").close()
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import tomllib
 from dataclasses import asdict
 from pathlib import Path
@@ -23,7 +24,7 @@ def test_the_packaged_file_lists_every_key_at_its_default() -> None:
 
 def test_every_key_of_the_packaged_file_has_a_comment() -> None:
     lines = PACKAGED.read_text(encoding="utf-8").splitlines()
-    for above, line in zip(lines, lines[1:], strict=False):
+    for above, line in itertools.pairwise(lines):
         if " = " in line and not line.startswith("#"):
             assert above.startswith("# "), line
 
@@ -71,9 +72,7 @@ def test_a_wrong_variable_is_named_with_what_is_allowed(
         ("[signaling", "is no TOML"),
     ],
 )
-def test_a_wrong_file_is_named_with_section_and_key(
-    tmp_path: Path, text: str, words: str
-) -> None:
+def test_a_wrong_file_is_named_with_section_and_key(tmp_path: Path, text: str, words: str) -> None:
     file = tmp_path / "wrong.toml"
     file.write_text(text)
     with pytest.raises(SettingsError, match=words) as caught:

@@ -1,0 +1,150 @@
+"""The page in a real Chromium, whose microphone is a WAV and whose output is tapped by a worklet."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests import audio
+from tests.gateway import Gateway
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+LEAD_IN_S = 4.0
+TAP = """
+registerProcessor('test-tap', class extends AudioWorkletProcessor {
+  process(inputs) {
+    const channel = inputs[0][0];
+    this.port.postMessage(channel ? channel.slice() : new Float32Array(128));
+    return true;
+  }
+});
+"""
+START_TAP = """
+async (source) => {
+  const { context, playbackNode } = window.mixminus;
+  await context.audioWorklet.addModule('data:text/javascript;base64,' + btoa(source));
+  const tap = new AudioWorkletNode(context, 'test-tap', { numberOfOutputs: 0 });
+  window.recorded = [];
+  tap.port.onmessage = (event) => window.recorded.push(event.data);
+  playbackNode.connect(tap);
+  return context.sampleRate;
+}
+"""
+TAKE_RECORDING = """
+() => {
+  let size = 0;
+  for (const piece of window.recorded) size += piece.length;
+  const whole = new Float32Array(size);
+  let at = 0;
+  for (const piece of window.recorded) { whole.set(piece, at); at += piece.length; }
+  const bytes = new Uint8Array(whole.buffer);
+  let text = '';
+  for (let i = 0; i < bytes.length; i += 32768)
+    text += String.fromCharCode(...bytes.subarray(i, i + 32768));
+  return btoa(text);
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def gateway() -> Iterator[Gateway]:
+    with Gateway(OPENAI_LINK__GREET=0) as gateway:
+        yield gateway
+
+
+@pytest.fixture(scope="module")
+def microphone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sentence after some seconds of silence, then silence."""
+    path = tmp_path_factory.mktemp("microphone") / "sentence.wav"
+    lead_in = np.zeros(int(LEAD_IN_S * audio.RATE_HZ))
+    audio.write_wav(path, np.concatenate([lead_in, audio.read_wav(audio.SENTENCE), lead_in]))
+    return path
+
+
+def watched(page: Any) -> list[str]:
+    """The page's console errors and exceptions, as they come."""
+    troubles: list[str] = []
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on("console", lambda m: troubles.append(m.text) if m.type == "error" else None)
+    return troubles
+
+
+def until(page: Any, expression: str, timeout_s: float, words: str) -> None:
+    """Wait until a JavaScript expression is true."""
+    deadline = time.monotonic() + timeout_s
+    while not page.evaluate(expression):
+        assert time.monotonic() < deadline, f"{words}: {page.inner_text('body')}"
+        page.wait_for_timeout(50)
+
+
+@pytest.mark.parametrize("raw", ["", "&raw=1"], ids=["defaults", "raw"])
+def test_the_page_plays_the_spoken_sentence_again(
+    gateway: Gateway, open_browser: Callable[..., Any], microphone: Path, raw: str
+) -> None:
+    browser = open_browser(microphone)
+    page = browser.new_context(bypass_csp=True).new_page()
+    troubles = watched(page)
+    page.goto(f"{gateway.url}/?room=page{len(raw)}&name=Ada{raw}")
+    page.get_by_role("button", name="Join").click()
+    until(page, "() => Boolean(window.mixminus && window.mixminus.playbackNode)", 15, "no join")
+    rate_hz = page.evaluate(START_TAP, TAP)
+    until(page, "() => /simulator/i.test(document.body.innerText)", 15, "no word of a simulator")
+    page.wait_for_timeout(int(1000 * (LEAD_IN_S + 2 * 3.5 + 3)))
+    recording = np.frombuffer(base64.b64decode(page.evaluate(TAKE_RECORDING)), "<f4")
+    original = audio.read_wav(audio.SENTENCE)
+    heard = audio.resample(recording.astype(np.float64), rate_hz)
+    start, score = audio.align(heard, original)
+    gap_ms = audio.longest_gap_ms(heard[start : start + len(original)], original)
+    print({"mode": raw or "defaults", "correlation": round(score, 4), "gap_ms": round(gap_ms, 2)})
+    print(page.evaluate("() => JSON.stringify(window.mixminus.stats())"))
+    assert score >= 0.9
+    assert gap_ms <= 5
+    assert troubles == []
+
+
+def test_it_joins_under_its_own_content_security_policy(
+    gateway: Gateway, open_browser: Callable[..., Any], microphone: Path
+) -> None:
+    page = open_browser(microphone).new_page()
+    troubles = watched(page)
+    page.goto(f"{gateway.url}/?room=strict&name=Ada")
+    page.get_by_role("button", name="Join").click()
+    until(page, "() => /listening|idle/i.test(document.body.innerText)", 15, "no assistant state")
+    gateway.wait(
+        lambda: len(gateway.json("/rooms/strict").get("participants", [])) == 1, 10, "not in room"
+    )
+    assert troubles == []
+
+
+def test_a_restarted_worker_is_rejoined_without_a_click(
+    gateway: Gateway, open_browser: Callable[..., Any], microphone: Path
+) -> None:
+    page = open_browser(microphone).new_page()
+    page.goto(f"{gateway.url}/?room=again&name=Ada")
+    page.get_by_role("button", name="Join").click()
+
+    def participants() -> list[str]:
+        people = gateway.json("/rooms/again").get("participants", [])
+        return [person["participant"] for person in people if person["status"] == "connected"]
+
+    gateway.wait(lambda: len(participants()) == 1, 15, "not in room")
+    before = participants()
+    (host,) = gateway.pids("-m media_worker")
+    import os
+    import signal
+
+    os.kill(host, signal.SIGKILL)
+    began = time.monotonic()
+    gateway.wait(
+        lambda: page.wait_for_timeout(20) or (participants() not in ([], before)),
+        20,
+        "not back in the room",
+    )
+    print({"page_rejoined_after_s": round(time.monotonic() - began, 2)})

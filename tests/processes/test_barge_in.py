@@ -1,0 +1,56 @@
+"""Speaking over the reply stops it at everybody."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import numpy as np
+import pytest
+
+from tests import audio
+from tests.gateway import Gateway
+from tests.plain_client import PlainClient, use_loopback
+
+pytestmark = pytest.mark.processes
+
+
+def last_loud_s(client: PlainClient) -> float:
+    """When the last audible message came."""
+    return max(at for at, pcm in client.heard if np.abs(audio.from_pcm(pcm)).max() > 0.01)
+
+
+def test_speaking_over_the_reply_stops_it_at_every_browser() -> None:
+    use_loopback()
+    speech = audio.to_pcm(audio.read_wav(audio.SENTENCE))
+
+    async def call(gateway: Gateway) -> dict[str, float]:
+        ada, bob = (PlainClient(gateway.url, "talk", name) for name in ("Ada", "Bob"))
+        await ada.join()
+        await bob.join()
+        await ada.until(
+            lambda: any(m["upstream"] == "ready" for m in ada.of_type("state")), 20, "not ready"
+        )
+        await ada.speak(speech[:48_000] + bytes(40_000))
+        for client in (ada, bob):
+            await client.until(lambda c=client: len(c.heard) > 40, 10, "there is no reply")
+        epoch = ada.of_type("welcome")[0]["epoch"]
+        began_s = await bob.speak(speech[4_800:96_000])
+        for client in (ada, bob):
+            await client.until(lambda c=client: c.of_type("flush"), 5, "there is no flush")
+            assert client.of_type("flush")[0]["epoch"] == epoch + 1
+        await asyncio.sleep(1)
+        figures = {
+            f"{name}_silent_after_ms": round(1000 * (last_loud_s(client) - began_s))
+            for name, client in (("ada", ada), ("bob", bob))
+        }
+        figures["flush_after_ms"] = round(1000 * (ada.of_type("flush")[0]["at"] - began_s))
+        assert time.monotonic() - max(last_loud_s(ada), last_loud_s(bob)) > 0.5
+        await ada.close()
+        await bob.close()
+        return figures
+
+    with Gateway(SIMULATOR__BRAIN="tone", SIMULATOR__TONE_MS=8000, OPENAI_LINK__GREET=0) as gateway:
+        figures = asyncio.run(call(gateway))
+    print(figures)
+    assert max(figures.values()) < 2500

@@ -1,0 +1,199 @@
+"""A call through the whole gateway, by clients written from the seed's report alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from tests import audio
+from tests.gateway import Gateway
+from tests.plain_client import PlainClient, use_loopback
+
+pytestmark = pytest.mark.processes
+
+SILENCE_1_S = bytes(48_000)
+
+
+@pytest.fixture(scope="module")
+def gateway() -> Iterator[Gateway]:
+    use_loopback()
+    gateway = Gateway(OPENAI_LINK__GREET="0")
+    gateway.env["MIXMINUS_SIMULATOR__RECORD_DIR"] = str(gateway.dir)
+    with gateway:
+        yield gateway
+
+
+async def connected(gateway: Gateway, room: str, *names: str, mode: str = "") -> list[PlainClient]:
+    """Clients in one room whose assistant is ready."""
+    clients = [PlainClient(gateway.url, room, name, mode) for name in names]
+    for client in clients:
+        await client.join()
+    for client in clients:
+        await client.until(
+            lambda c=client: any(m["upstream"] == "ready" for m in c.of_type("state")),
+            20,
+            "the assistant does not become ready",
+        )
+    return clients
+
+
+def test_a_plain_client_hears_its_own_sentence_again(gateway: Gateway) -> None:
+    original = audio.read_wav(audio.SENTENCE)
+
+    async def call() -> tuple[PlainClient, float]:
+        (client,) = await connected(gateway, "plain", "Ada")
+        began_s = await client.speak(audio.to_pcm(original) + SILENCE_1_S)
+        await client.until(lambda: client.of_type("caption"), 10, "there is no reply")
+        await client.quiet()
+        await client.close()
+        return client, began_s
+
+    client, began_s = asyncio.run(call())
+    heard = audio.from_pcm(client.pcm(began_s))
+    start, score = audio.align(heard, original)
+    gap_ms = audio.longest_gap_ms(heard[start : start + len(original)], original)
+    print({"correlation": round(score, 4), "longest_gap_ms": round(gap_ms, 2)})
+    assert score >= 0.9
+    assert gap_ms <= 5
+    welcome = client.of_type("welcome")[0]
+    assert (welcome["room"], welcome["mode"]) == ("plain", "assistant")
+    assert any("simulator" in m["text"].lower() for m in client.of_type("caption"))
+
+
+def test_pieces_of_any_even_size_are_the_same_speech(gateway: Gateway) -> None:
+    original = audio.read_wav(audio.SENTENCE)
+    pcm = audio.to_pcm(original) + SILENCE_1_S
+
+    async def call() -> bytes:
+        (client,) = await connected(gateway, "pieces")
+        loop = asyncio.get_running_loop()
+        began_s, sent = loop.time(), 0
+        for size in (2, 1498, 640, 4096) * 200:
+            await asyncio.sleep(max(0.0, began_s + sent / 48_000 - loop.time()))
+            client.channel.send(pcm[sent : sent + size] or SILENCE_1_S[:size])
+            sent += size
+            if sent >= len(pcm):
+                break
+        await client.until(lambda: client.of_type("caption"), 10, "there is no reply")
+        await client.quiet()
+        await client.close()
+        return client.pcm()
+
+    _, score = audio.align(audio.from_pcm(asyncio.run(call())), original)
+    assert score >= 0.9
+
+
+def recorded(gateway: Gateway) -> audio.Samples:
+    """What the simulator heard in its newest call."""
+    newest = max(gateway.dir.glob("*.wav"), key=lambda path: path.stat().st_mtime_ns)
+    return audio.read_wav(newest)
+
+
+def loud_middle(samples: audio.Samples, seconds: float = 1.0) -> audio.Samples:
+    """A piece from the middle of the loud part."""
+    loud = np.nonzero(np.abs(samples) > 0.01)[0]
+    middle = (loud[0] + loud[-1]) // 2
+    half = int(seconds * audio.RATE_HZ / 2)
+    return samples[middle - half : middle + half]
+
+
+def test_two_tones_arrive_at_their_own_levels(gateway: Gateway) -> None:
+    async def call() -> None:
+        ada, bob = await connected(gateway, "tones", "Ada", "Bob")
+        await asyncio.gather(
+            ada.speak(audio.to_pcm(audio.tone(600, 3, -20)) + SILENCE_1_S),
+            bob.speak(audio.to_pcm(audio.tone(1500, 3, -26)) + SILENCE_1_S),
+        )
+        await ada.close()
+        await bob.close()
+
+    asyncio.run(call())
+    gateway.wait(lambda: gateway.json("/rooms")["rooms"] == [], 15, "the room stays")
+    piece = loud_middle(recorded(gateway))
+    levels = {hz: round(audio.tone_level_dbfs(piece, hz), 2) for hz in (600, 1500)}
+    print(levels)
+    assert abs(levels[600] + 20) <= 1
+    assert abs(levels[1500] + 26) <= 1
+
+
+def test_in_a_conference_each_hears_the_other_and_not_itself(gateway: Gateway) -> None:
+    async def call() -> list[bytes]:
+        clients = await connected(gateway, "meeting", "Ada", "Bob", mode="conference")
+        assert clients[1].of_type("welcome")[0]["mode"] == "conference"
+        tones = (audio.tone(600, 3, -20), audio.tone(1500, 3, -20))
+        await asyncio.gather(
+            *(
+                client.speak(audio.to_pcm(samples))
+                for client, samples in zip(clients, tones, strict=True)
+            )
+        )
+        heard = [client.pcm() for client in clients]
+        for client in clients:
+            await client.close()
+        return heard
+
+    pieces = [loud_middle(audio.from_pcm(pcm)) for pcm in asyncio.run(call())]
+    own = [audio.tone_level_dbfs(pieces[0], 600), audio.tone_level_dbfs(pieces[1], 1500)]
+    other = [audio.tone_level_dbfs(pieces[0], 1500), audio.tone_level_dbfs(pieces[1], 600)]
+    print({"own_dbfs": own, "other_dbfs": other})
+    assert all(abs(level + 20) <= 1 for level in other)
+    assert all(level <= -70 for level in own)
+
+
+def test_in_assistant_mode_people_do_not_hear_each_other(gateway: Gateway) -> None:
+    async def call() -> bytes:
+        ada, bob = await connected(gateway, "apart", "Ada", "Bob")
+        await ada.speak(audio.to_pcm(audio.tone(600, 1.5, -20)))
+        heard = bob.pcm()
+        await ada.close()
+        await bob.close()
+        return heard
+
+    heard = audio.from_pcm(asyncio.run(call()))
+    assert len(heard) < 4800 or audio.tone_level_dbfs(heard, 600) < -70
+
+
+def test_who_is_there_is_told_to_everybody(gateway: Gateway) -> None:
+    async def call() -> None:
+        ada, bob = await connected(gateway, "names", "Ada", "Bob")
+        await ada.until(lambda: len(names(ada)) == 2, 5, "Bob is not announced")
+        bob.say(type="hello", name="Robert")
+        await ada.until(lambda: names(ada) == {"Ada", "Robert"}, 5, "the new name is not told")
+        bob.say(type="mute", muted=True)
+        await ada.until(
+            lambda: any(p["muted"] for p in ada.of_type("participants")[-1]["participants"]),
+            5,
+            "the mute is not told",
+        )
+        room = gateway.json("/rooms/names")
+        assert len(room["participants"]) == 2
+        await bob.close()
+        await ada.until(lambda: names(ada) == {"Ada"}, 5, "it is not told that Bob left")
+        await ada.close()
+
+    def names(client: PlainClient) -> set[str]:
+        newest = (client.of_type("participants") or [{"participants": []}])[-1]
+        return {person["name"] for person in newest["participants"]}
+
+    asyncio.run(call())
+
+
+def test_what_cannot_be_read_is_answered_and_the_call_goes_on(gateway: Gateway) -> None:
+    async def call() -> list[str]:
+        (client,) = await connected(gateway, "nonsense")
+        client.channel.send(b"\x01" * 961)
+        client.channel.send("{ no json")
+        client.say(type="dance")
+        client.say(type="mute", muted="perhaps")
+        await client.until(lambda: len(client.of_type("error")) >= 4, 5, "errors are missing")
+        client.say(type="ping", t=42)
+        await client.until(lambda: client.of_type("pong"), 5, "no pong")
+        assert client.of_type("pong")[0]["t"] == 42
+        await client.close()
+        return [error["code"] for error in client.of_type("error")]
+
+    codes = asyncio.run(call())
+    assert len(set(codes)) >= 3, codes

@@ -1,0 +1,129 @@
+"""``kill -9`` of each process in turn during a call: the call is talking again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+
+import aiohttp
+import psutil
+import pytest
+
+from tests import audio
+from tests.gateway import Gateway
+from tests.plain_client import PlainClient, use_loopback
+
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
+
+RECOVERY_S = 20.0
+
+
+class Caller:
+    """A person whose client joins again when nothing comes from the gateway for 2.5 s."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+        self.client: PlainClient | None = None
+        self.joins = 0
+
+    async def tick(self) -> PlainClient | None:
+        """Ping; rejoin where the gateway is silent. None while there is no call."""
+        if self.client is not None and self.client.channel.readyState == "open":
+            self.client.say(type="ping", t=0)
+            last_s = max([m["at"] for m in self.client.messages], default=0.0)
+            if time.monotonic() - last_s < 2.5:
+                return self.client
+        if self.client is not None:
+            await self.client.close()
+        self.client = PlainClient(self.gateway.url, "killed", "Ada")
+        try:
+            await self.client.join()
+        except (OSError, AssertionError, TimeoutError, aiohttp.ClientError):
+            self.client = None
+            return None
+        self.joins += 1
+        await self.client.until(lambda: self.client.of_type("welcome"), 5, "no welcome")  # type: ignore[union-attr]
+        return self.client
+
+    async def talking_again(self, since_s: float) -> float:
+        """Ask by text until a reply is heard; returns seconds since ``since_s``."""
+        deadline = since_s + RECOVERY_S
+        asked_s = 0.0
+        while time.monotonic() < deadline:
+            client = await self.tick()
+            if client is not None:
+                if time.monotonic() - asked_s > 1.0:
+                    asked_s = time.monotonic()
+                    client.say(type="say", text="are you there")
+                    since_ask = asked_s
+                loud = [at for at, pcm in client.heard if at > since_ask and any(pcm)]
+                if loud:
+                    return loud[0] - since_s
+            await asyncio.sleep(0.1)
+        raise AssertionError(f"no reply within {RECOVERY_S} s\n{self.gateway.log}")
+
+    async def is_heard(self) -> bool:
+        """Speak; whether the reply is the sentence."""
+        original = audio.read_wav(audio.SENTENCE)
+        assert self.client is not None
+        await self.client.quiet(1.0)
+        began_s = await self.client.speak(audio.to_pcm(original) + bytes(40_000))
+        await asyncio.sleep(1)
+        await self.client.quiet(0.8)
+        heard = audio.from_pcm(self.client.pcm(began_s))
+        return len(heard) > len(original) and audio.align(heard, original)[1] >= 0.9
+
+
+def child_of(gateway: Gateway, program: str) -> int:
+    """The busy child of a host: the oldest process below its fork server."""
+    (host,) = [p for p in gateway.processes() if p.cmdline()[-2:] == ["-m", program]]
+    below = [c for c in host.children(recursive=True) if not c.children()]
+    servers = {c.pid for c in host.children()}
+    children = [c for c in below if c.pid not in servers and c.ppid() in servers]
+    return min(children, key=lambda c: c.create_time()).pid
+
+
+def program(gateway: Gateway, name: str) -> int:
+    """The process that supervisord started."""
+    (pid,) = [p.pid for p in gateway.processes() if p.cmdline()[-2:] == ["-m", name]]
+    return pid
+
+
+def test_every_process_may_be_killed_during_a_call() -> None:
+    use_loopback()
+    victims = {
+        "mixer_core": lambda g: program(g, "mixer_core"),
+        "signaling": lambda g: program(g, "signaling"),
+        "simulator": lambda g: program(g, "openai_link.simulator"),
+        "openai_link": lambda g: program(g, "openai_link"),
+        "media_worker": lambda g: program(g, "media_worker"),
+        "child of openai_link": lambda g: child_of(g, "openai_link"),
+        "child of media_worker": lambda g: child_of(g, "media_worker"),
+    }
+    figures: dict[str, float] = {}
+    joins: dict[str, int] = {}
+
+    async def call(gateway: Gateway) -> None:
+        caller = Caller(gateway)
+        await caller.talking_again(time.monotonic())
+        for name, find in victims.items():
+            before = caller.joins
+            pid = find(gateway)
+            os.kill(pid, signal.SIGKILL)
+            figures[name] = round(await caller.talking_again(time.monotonic()), 2)
+            assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie"
+            joins[name] = caller.joins - before
+            await asyncio.to_thread(gateway.wait_ready)
+        assert await caller.is_heard(), gateway.log
+        assert caller.client is not None
+        await caller.client.close()
+
+    with Gateway(OPENAI_LINK__GREET=0) as gateway:
+        asyncio.run(call(gateway))
+        assert "Traceback" not in gateway.log, gateway.log
+        gateway.interrupt()
+        assert gateway.processes() == []
+    print(figures, {"rejoined": joins})
+    assert joins["signaling"] == joins["mixer_core"] == joins["openai_link"] == 0

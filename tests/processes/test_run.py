@@ -1,0 +1,104 @@
+"""`mixminus run`: start, Ctrl-C, and clear words for what can go wrong."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.gateway import ROOT, Gateway
+
+pytestmark = pytest.mark.processes
+
+
+def run(gateway: Gateway, **variables: str) -> subprocess.CompletedProcess[str]:
+    """`mixminus run` where it is expected to end by itself."""
+    return subprocess.run(
+        [sys.executable, "-m", "deploy.cli", "run"],
+        cwd=ROOT,
+        env=gateway.env | variables,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_it_is_ready_cold_and_warm_and_ctrl_c_leaves_nothing(
+    record_property, short_dir: Path
+) -> None:  # type: ignore[no-untyped-def]
+    gateway = Gateway()
+    gateway.env["NUMBA_CACHE_DIR"] = str(short_dir / "numba")
+    figures = {}
+    try:
+        for name in ("cold", "warm"):
+            figures[f"{name}_start_s"] = round(gateway.start(), 2)
+            programs = json.loads(gateway.get("/readyz")[1])
+            assert gateway.get("/healthz")[0] == 200
+            assert len(gateway.processes()) > 5
+            figures[f"{name}_stop_s"] = round(gateway.interrupt(), 2)
+            assert gateway.processes() == [], gateway.log
+            assert figures[f"{name}_stop_s"] < 3
+        assert "simulator" in gateway.log and "is ready: open http://" in gateway.log
+        assert "compiling kernels" in gateway.log
+        assert "Traceback" not in gateway.log
+        assert programs
+    finally:
+        gateway.close()
+    record_property("figures", figures)
+    print(figures)
+
+
+@pytest.fixture
+def idle() -> Gateway:
+    """A gateway that is not started."""
+    gateway = Gateway()
+    yield gateway  # type: ignore[misc]
+    gateway.close()
+
+
+def one_line(done: subprocess.CompletedProcess[str]) -> str:
+    """The only line on stderr."""
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    return lines[0]
+
+
+@pytest.mark.parametrize("section", ["SIGNALING", "SIMULATOR"])
+def test_a_busy_port_is_named_with_the_cure(idle: Gateway, section: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = run(idle, **{f"MIXMINUS_{section}__HTTP_PORT": port})
+    assert done.returncode == 78
+    line = one_line(done)
+    assert f"port {port}" in line and f"MIXMINUS_{section}__HTTP_PORT" in line
+
+
+def test_an_unknown_setting_is_named(idle: Gateway) -> None:
+    done = run(idle, MIXMINUS_SIGNALING__HTP_PORT="1")
+    assert done.returncode == 78
+    assert "MIXMINUS_SIGNALING__HTP_PORT is an unknown setting" in one_line(done)
+
+
+def test_a_runtime_directory_that_cannot_be_made_is_named(idle: Gateway) -> None:
+    blocker = idle.dir / "file"
+    blocker.write_text("")
+    done = run(idle, MIXMINUS_RUNTIME__DIR=str(blocker / "run"))
+    assert done.returncode == 78
+    assert "cannot be made" in one_line(done)
+
+
+def test_a_second_instance_on_the_same_directory_is_refused() -> None:
+    with Gateway() as first:
+        second = Gateway(RUNTIME__DIR=first.env["MIXMINUS_RUNTIME__DIR"])
+        done = run(second)
+        assert done.returncode == 1
+        assert "another mixminus runs" in one_line(done)
+        assert first.get("/readyz")[0] == 200
+        shutil.rmtree(second.dir)
