@@ -1,0 +1,92 @@
+"""What is being said, as text that grows: deltas in, captions at a bounded rate out.
+
+Pure. Transcript deltas come in bursts far faster than speech; a caption always carries the whole
+text so far, so only the latest one of each interval needs to travel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+INTERVAL_NS = 100_000_000
+"""Least time between two captions of one item that are not final."""
+MAX_TEXT_CHARS = 4_000
+"""Longest text of one caption (an event is bounded); of a longer one the end is shown."""
+MAX_ITEMS = 32
+"""Items that may be open at once; the oldest is forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """The text of one item so far."""
+
+    speaker: str
+    """``assistant``, ``user`` (somebody in the room), or a participant's id."""
+    item: str
+    """Id of the conversation item; later captions of it replace earlier ones."""
+    text: str
+    final: bool
+    """Nothing follows for this item."""
+
+
+@dataclass(slots=True)
+class _Open:
+    speaker: str
+    parts: list[str] = field(default_factory=list)
+    due_ns: int | None = None
+    """When the text must go out; None where it is out already."""
+    quiet_until_ns: int = 0
+
+
+class CaptionBook:
+    """Collects the text of items; methods return the captions that are due now."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, _Open] = {}
+
+    def delta(self, speaker: str, item: str, text: str, now_ns: int) -> list[Caption]:
+        """More text of ``item``."""
+        entry = self._open.get(item)
+        if entry is None:
+            if len(self._open) >= MAX_ITEMS:
+                del self._open[next(iter(self._open))]
+            entry = self._open[item] = _Open(speaker)
+        entry.parts.append(text)
+        if entry.due_ns is None:
+            entry.due_ns = max(now_ns, entry.quiet_until_ns)
+        return self.tick(now_ns)
+
+    def done(self, speaker: str, item: str, text: str | None) -> list[Caption]:
+        """The text of ``item`` is complete: ``text``, or where that is None what was collected."""
+        entry = self._open.pop(item, None)
+        if text is None:
+            if entry is None:
+                return []
+            text = "".join(entry.parts)
+        return [Caption(speaker, item, _shortened(text), final=True)]
+
+    def tick(self, now_ns: int) -> list[Caption]:
+        """The captions that are due."""
+        due: list[Caption] = []
+        for item, entry in self._open.items():
+            if entry.due_ns is not None and now_ns >= entry.due_ns:
+                entry.due_ns = None
+                entry.quiet_until_ns = now_ns + INTERVAL_NS
+                due.append(Caption(entry.speaker, item, _shortened("".join(entry.parts)), False))
+        return due
+
+    def next_timeout_ns(self) -> int | None:
+        """When to call ``tick``; None where nothing waits."""
+        return min((e.due_ns for e in self._open.values() if e.due_ns is not None), default=None)
+
+    def clear(self) -> list[Caption]:
+        """End every open item with what was collected (the call is over)."""
+        return [
+            caption
+            for item, entry in list(self._open.items())
+            for caption in self.done(entry.speaker, item, None)
+        ]
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MAX_TEXT_CHARS else "…" + text[1 - MAX_TEXT_CHARS :]

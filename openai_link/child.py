@@ -1,0 +1,113 @@
+"""A link child: waits for a room, holds its link, ends with it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import zmq
+
+from mixer_core.bus import control, logs
+from mixer_core.bus.control_client import ControlClient
+from mixer_core.bus.forkpool import Parent
+from mixer_core.bus.process import run_on_uvloop
+from mixer_core.bus.settings import Settings
+
+from .link import Link
+from .session import KEY_VARIABLE, choose_upstream
+
+CLOSE_TIMEOUT_S = 0.4
+"""Longest that hanging up may delay the end of the process."""
+FAREWELL_S = 0.02
+"""For the last message to leave."""
+
+
+def child_main(identity: str, settings: Settings, parent: Parent) -> None:
+    """Entry point of a child of the fork pool; returns when the room is empty or on SIGTERM."""
+    run_on_uvloop(_Child(identity, settings, parent).run())
+
+
+class _Child:
+    def __init__(self, identity: str, settings: Settings, parent: Parent) -> None:
+        self._identity = identity
+        self._settings = settings
+        self._parent = parent
+        self._upstream = choose_upstream(settings, os.environ.get(KEY_VARIABLE, ""))
+        self._log = logs.get("openai_link", identity.removeprefix("openai_link-"))
+        self._order: control.OpenLink | None = None
+        self._link: Link | None = None
+
+    async def run(self) -> None:
+        """Until there is nothing left to do."""
+        self._stop = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._stop.set)
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._control = ControlClient(
+            self._context,
+            self._settings.runtime_dir,
+            self._identity,
+            self._state,
+            self._message,
+            self._log,
+        )
+        await self._stop.wait()
+        await self._close()
+
+    async def _close(self) -> None:
+        if self._link is not None:
+            try:
+                async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                    await self._link.close()
+            except TimeoutError:
+                self._log.warning("! the call did not close within %s s", CLOSE_TIMEOUT_S)
+            self._control.announce()
+            await asyncio.sleep(FAREWELL_S)
+        self._control.close()
+        self._context.destroy()
+
+    def _message(self, message: control.Message) -> None:
+        if isinstance(message, control.OpenLink):
+            self._open(message)
+        else:
+            self._log.warning("! < a link expects no %s", type(message).__name__)
+
+    def _open(self, order: control.OpenLink) -> None:
+        if self._order is not None:
+            self._log.warning("! < OpenLink for %s: already in %s", order.room, self._order.room)
+            return
+        self._order = order
+        self._parent.taken()
+        self._log = logs.get("openai_link", order.room)
+        self._link = Link(
+            order,
+            self._upstream,
+            self._settings,
+            self._context,
+            self._log,
+            on_change=self._changed,
+            on_exit=self._stop.set,
+        )
+        self._control.announce()
+
+    def _changed(self) -> None:
+        if self._link is not None:
+            self._control.announce()
+
+    def _state(self) -> control.LinkState:
+        link, order = self._link, self._order
+        if link is None or order is None:
+            return control.LinkState(
+                self._identity, os.getpid(), "idle", upstream=self._upstream.name
+            )
+        link.update_metrics()
+        return control.LinkState(
+            self._identity,
+            os.getpid(),
+            link.status,
+            order.room,
+            order.stream,
+            self._upstream.name,
+            link.detail,
+            link.metrics.snapshot(),
+        )

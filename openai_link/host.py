@@ -1,0 +1,68 @@
+"""The host: keeps link children warm, tells signaling of their ends. It holds no call itself."""
+
+from __future__ import annotations
+
+import os
+
+import zmq
+
+from mixer_core.bus import control
+from mixer_core.bus.control_client import ControlClient
+from mixer_core.bus.forkpool import ForkPool
+from mixer_core.bus.process import Context
+
+from .child import child_main
+from .session import KEY_VARIABLE, Upstream, choose_upstream
+
+PROGRAM = "openai_link"
+PRELOAD = "openai_link.preload"
+
+
+async def serve(context: Context) -> None:
+    """Run until ``context.stop``. Raises SettingsError when there is no upstream to call."""
+    upstream = choose_upstream(context.settings, os.environ.get(KEY_VARIABLE, ""))
+    context.log.info("= %s", announcement(upstream, context.settings.openai_link.model))
+    link = context.settings.openai_link
+    zmq_context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+
+    def exited(child: str, exit_code: int) -> None:
+        client.send(control.ChildExited(PROGRAM, child, exit_code))
+
+    pool = ForkPool(
+        PROGRAM,
+        context.settings,
+        PRELOAD,
+        child_main,
+        link.idle_children,
+        link.max_children,
+        exited,
+    )
+
+    def state() -> control.Heartbeat:
+        ready = pool.idle_children > 0 or pool.children >= link.max_children
+        metrics: control.Metrics = {
+            "children": pool.children,
+            "idle_children": pool.idle_children,
+            "children_started_total": pool.started,
+        }
+        detail = f"{pool.children} children, {pool.idle_children} idle, upstream {upstream.name}"
+        return control.Heartbeat(PROGRAM, os.getpid(), ready, detail, metrics)
+
+    client = ControlClient(
+        zmq_context, context.runtime_dir, PROGRAM, state, lambda message: None, context.log
+    )
+    pool.fill()
+    client.announce()
+    await context.stop.wait()
+    pool.close()
+    client.close()
+    zmq_context.destroy()
+
+
+def announcement(upstream: Upstream, model: str) -> str:
+    """Who the assistant is, in one line."""
+    if upstream.simulated:
+        return f"no {KEY_VARIABLE}: the assistant is the local simulator"
+    if upstream.name == "openai":
+        return f"the assistant is OpenAI {model}"
+    return f"the assistant is {model} at {upstream.base_url}"

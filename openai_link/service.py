@@ -1,0 +1,12 @@
+"""The program ``openai_link``: ``python -m openai_link``."""
+
+from __future__ import annotations
+
+from mixer_core.bus.process import run_async
+
+from . import host
+
+
+def main() -> int:
+    """Run the host; returns the exit code."""
+    return run_async(host.PROGRAM, host.serve)
