@@ -1,0 +1,149 @@
+// @ts-check
+/**
+ * The audio data channel and its two worklet ports: framing, numbering, counting. The same class runs
+ * in the Worker and, where a channel cannot be transferred, on the main thread.
+ *
+ * Commands (`command`): {type:"channel", channel, generation}, {type:"ports", capture, playback},
+ * {type:"epoch", epoch}, {type:"detach"}.
+ * Reports (`report`): {type:"open"|"closed", generation}, {type:"stats", …} each 250 ms while attached.
+ */
+
+import {
+  FLAG_PAUSE, HEADER_BYTES, FRAME_BYTES, FRAME_MS, KIND, decodeFrame, encodeFrame, epochNewer, seqAdd,
+} from "./wire.js";
+
+/** More than this in the channel's own queue means that the uplink is congested. */
+const BUFFERED_LIMIT_BYTES = 5 * (HEADER_BYTES + FRAME_BYTES);
+const STATS_EVERY_MS = 250;
+
+export class AudioLink {
+  /** @param {(report: object) => void} report */
+  constructor(report) {
+    this.report = report;
+    /** @type {RTCDataChannel|null} */
+    this.channel = null;
+    this.generation = 0;
+    /** @type {MessagePort|null} */
+    this.capture = null;
+    /** @type {MessagePort|null} */
+    this.playback = null;
+    /** @type {ReturnType<typeof setInterval>|undefined} */
+    this.timer = undefined;
+    this.#begin();
+  }
+
+  /** @param {any} message */
+  command(message) {
+    if (message.type === "channel") this.#attach(message.channel, message.generation);
+    else if (message.type === "ports") this.#setPorts(message.capture, message.playback);
+    else if (message.type === "epoch") this.#learnEpoch(message.epoch);
+    else if (message.type === "detach") this.#detach();
+  }
+
+  #begin() {
+    this.seq = 0;
+    this.epoch = 0;
+    this.heardAtMs = performance.now();
+    this.counts = { sent: 0, dropped: 0, received: 0, malformed: 0, gaps: 0, worstGapMs: 0 };
+  }
+
+  /** @param {RTCDataChannel} channel @param {number} generation */
+  #attach(channel, generation) {
+    this.#detach();
+    this.#begin();
+    this.channel = channel;
+    this.generation = generation;
+    channel.binaryType = "arraybuffer";
+    channel.onopen = () => this.#opened(generation);
+    channel.onclose = () => this.report({ type: "closed", generation });
+    channel.onmessage = (event) => this.#receive(event.data);
+    if (channel.readyState === "open") this.#opened(generation);
+    this.playback?.postMessage({ type: "reset" });
+    this.timer = setInterval(() => this.#stats(), STATS_EVERY_MS);
+  }
+
+  #detach() {
+    clearInterval(this.timer);
+    if (!this.channel) return;
+    this.channel.onopen = null;
+    this.channel.onclose = null;
+    this.channel.onmessage = null;
+    this.channel.close();
+    this.channel = null;
+  }
+
+  /** @param {number} generation */
+  #opened(generation) {
+    this.heardAtMs = performance.now();
+    this.report({ type: "open", generation });
+  }
+
+  /** @param {MessagePort} capture @param {MessagePort} playback */
+  #setPorts(capture, playback) {
+    this.capture?.close();
+    this.playback?.close();
+    this.capture = capture;
+    this.playback = playback;
+    capture.onmessage = (event) => this.#send(event.data.pcm, event.data.flags);
+  }
+
+  /** @param {Int16Array} pcm @param {number} flags */
+  #send(pcm, flags) {
+    const { channel } = this;
+    if (!channel || channel.readyState !== "open") return;
+    const seq = this.seq;
+    this.seq = seqAdd(seq, 1);
+    // The frame that announces a pause goes out even then: nothing after it would tell.
+    if (channel.bufferedAmount > BUFFERED_LIMIT_BYTES && (flags & FLAG_PAUSE) === 0) {
+      this.counts.dropped += 1;
+      return;
+    }
+    const stampNs = Math.round(performance.now() * 1e6);
+    const header = { stream: 0, kind: KIND.AUDIO, epoch: this.epoch, seq, flags, stampNs };
+    channel.send(encodeFrame(header, pcm));
+    this.counts.sent += 1;
+  }
+
+  /** @param {any} message */
+  #receive(message) {
+    const nowMs = performance.now();
+    const gapMs = nowMs - this.heardAtMs;
+    this.heardAtMs = nowMs;
+    let header;
+    try {
+      header = decodeFrame(message);
+    } catch {
+      this.counts.malformed += 1;
+      return;
+    }
+    this.counts.received += 1;
+    if (gapMs > 3 * FRAME_MS && gapMs < 400) this.counts.gaps += 1;
+    if (gapMs < 400) this.counts.worstGapMs = Math.max(this.counts.worstGapMs, gapMs);
+    this.#learnEpoch(header.epoch);
+    this.#deliver(header, message);
+  }
+
+  /** @param {import("./wire.js").Header} header @param {ArrayBuffer} message */
+  #deliver(header, message) {
+    const { kind, seq, epoch, flags } = header;
+    if (kind === KIND.AUDIO) {
+      this.playback?.postMessage({ type: "frame", seq, epoch, flags, message }, [message]);
+    } else if (kind === KIND.FLUSH) {
+      this.playback?.postMessage({ type: "flush", epoch });
+    } else if (kind === KIND.STOP) {
+      this.playback?.postMessage({ type: "pause" });
+    }
+  }
+
+  /** @param {number} epoch */
+  #learnEpoch(epoch) {
+    if (epochNewer(epoch, this.epoch)) this.epoch = epoch;
+  }
+
+  #stats() {
+    this.report({
+      type: "stats", generation: this.generation, ...this.counts, epoch: this.epoch, seq: this.seq,
+      quietMs: performance.now() - this.heardAtMs, queuedBytes: this.channel?.bufferedAmount ?? 0,
+    });
+  }
+}

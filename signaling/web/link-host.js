@@ -1,0 +1,105 @@
+// @ts-check
+/** Decides where the audio link runs: in a Worker where channels can be transferred, else here. */
+
+import { AudioLink } from "./audio-link.js";
+
+export class LinkHost {
+  /**
+   * @param {object} options
+   * @param {boolean} options.allowWorker
+   * @param {(report: any) => void} options.onReport
+   * @param {(detail: string) => void} options.onTrouble the Worker died; the next channel stays here
+   */
+  constructor({ allowWorker, onReport, onTrouble }) {
+    this.onReport = onReport;
+    this.onTrouble = onTrouble;
+    /** @type {Worker|null} */
+    this.worker = allowWorker ? this.#startWorker() : null;
+    /** @type {AudioLink|null} */
+    this.local = null;
+    /** @type {{capture: MessagePort, playback: MessagePort}|null} */
+    this.waitingPorts = null;
+    this.settled = false;
+  }
+
+  /** @returns {"worker"|"main thread"} */
+  get place() {
+    return this.local ? "main thread" : "worker";
+  }
+
+  #startWorker() {
+    try {
+      const worker = new Worker(new URL("./dc-worker.js", import.meta.url), { type: "module" });
+      worker.onmessage = (event) => this.onReport(event.data);
+      worker.onerror = (event) => this.#lose(event.message || "the audio worker could not start");
+      return worker;
+    } catch {
+      return null;
+    }
+  }
+
+  /** @param {string} detail */
+  #lose(detail) {
+    if (!this.worker) return;
+    this.worker.terminate();
+    this.worker = null;
+    this.settled = false;
+    this.onTrouble(detail);
+  }
+
+  /**
+   * Take a channel over, right after it was created and before it opens.
+   * @param {RTCDataChannel} channel
+   * @param {number} generation
+   */
+  attach(channel, generation) {
+    if (this.worker) {
+      try {
+        this.worker.postMessage({ type: "channel", channel, generation }, [/** @type {any} */ (channel)]);
+        this.#settle();
+        return;
+      } catch {
+        this.worker.terminate();
+        this.worker = null;
+      }
+    }
+    this.local ??= new AudioLink(this.onReport);
+    this.local.command({ type: "channel", channel, generation });
+    this.#settle();
+  }
+
+  #settle() {
+    this.settled = true;
+    if (this.waitingPorts) this.connect(this.waitingPorts);
+    this.waitingPorts = null;
+  }
+
+  /**
+   * Join the worklets; ports wait until it is known where the link runs.
+   * @param {{capture: MessagePort, playback: MessagePort}} ports
+   */
+  connect(ports) {
+    if (!this.settled) {
+      this.waitingPorts = ports;
+      return;
+    }
+    const command = { type: "ports", ...ports };
+    if (this.worker) this.worker.postMessage(command, [ports.capture, ports.playback]);
+    else this.local?.command(command);
+  }
+
+  /** @param {number} epoch */
+  learnEpoch(epoch) {
+    this.#command({ type: "epoch", epoch });
+  }
+
+  detach() {
+    this.#command({ type: "detach" });
+  }
+
+  /** @param {object} command */
+  #command(command) {
+    if (this.worker) this.worker.postMessage(command);
+    else this.local?.command(command);
+  }
+}

@@ -1,0 +1,101 @@
+// @ts-check
+/** Boot: reads the address, builds the views, and keeps them drawn. */
+
+import { Session } from "./session.js";
+import { environmentProblem } from "./problems.js";
+import { Store } from "./state.js";
+import { Lobby } from "./ui/lobby.js";
+import { ProblemList } from "./ui/problem-list.js";
+import { RoomView } from "./ui/room.js";
+
+const ANIMATE_EVERY_MS = 50;
+
+/** What the address asks for: `?room=kitchen&name=Ada`, or `#kitchen`. */
+function readAddress() {
+  const query = new URLSearchParams(location.search);
+  const room = query.get("room") ?? decodeURIComponent(location.hash.slice(1)) ?? "";
+  const bufferMs = Number(query.get("buffer")) || 0;
+  return {
+    room: room || "home",
+    name: query.get("name") ?? "",
+    mode: query.get("mode") === "conference" ? "conference" : "assistant",
+    raw: query.get("raw") === "1",
+    autojoin: query.get("autojoin") === "1",
+    allowWorker: query.get("worker") !== "0",
+    jitter: bufferMs > 0 ? { targetMs: Math.min(bufferMs, 800), fixed: true } : {},
+  };
+}
+
+function boot() {
+  const start = readAddress();
+  const store = new Store();
+  const session = new Session(store, start);
+  const lobby = new Lobby(session, store, start);
+  const room = new RoomView(session, store);
+  const commands = {
+    "listen-only": () => lobby.join(true),
+    resume: () => session.audio.resume(),
+    "reopen-microphone": () => session.reopenMicrophone(),
+    reload: () => location.reload(),
+  };
+  const problems = new ProblemList((name) => commands[/** @type {keyof typeof commands} */ (name)]?.());
+  store.subscribe((state) => {
+    lobby.render(state);
+    room.render(state);
+    problems.render(state);
+    document.body.dataset.view = state.phase;
+    document.title = state.phase === "lobby" ? "mixminus" : `${state.room} · mixminus`;
+  });
+  session.onJoined = () => exposeHook(session, store);
+  session.onDevices = () => {
+    lobby.refreshDevices();
+    if (room.settings.dialog.open) room.settings.refreshDevices();
+  };
+  animate(lobby, room);
+  const bad = environmentProblem();
+  if (bad) store.raise(bad);
+  if (start.autojoin) lobby.join(false);
+  else previewWhenAllowed(lobby);
+}
+
+/** Meters at 20 Hz, only while the page is seen. @param {Lobby} lobby @param {RoomView} room */
+function animate(lobby, room) {
+  let last = 0;
+  const draw = (/** @type {number} */ nowMs) => {
+    requestAnimationFrame(draw);
+    if (nowMs - last < ANIMATE_EVERY_MS) return;
+    last = nowMs;
+    lobby.animate();
+    room.animate();
+  };
+  requestAnimationFrame(draw);
+}
+
+/** Show the live meter at once where the permission is there already. @param {Lobby} lobby */
+async function previewWhenAllowed(lobby) {
+  try {
+    const name = /** @type {PermissionName} */ ("microphone");
+    const permission = await navigator.permissions.query({ name });
+    if (permission.state === "granted") await lobby.tryMicrophone();
+  } catch {
+    // Some browsers cannot tell; Join asks.
+  }
+}
+
+/** For tests and for the curious: the page's nodes and figures. @param {Session} session @param {Store} store */
+function exposeHook(session, store) {
+  const { audio } = session;
+  Object.assign(window, {
+    mixminus: {
+      context: audio.context,
+      playbackNode: audio.playbackNode,
+      captureNode: audio.captureNode,
+      state: () => structuredClone(store.state),
+      stats: () => structuredClone(session.stats()),
+      events: store.events,
+      setMuted: (/** @type {boolean} */ muted) => session.setMuted(muted),
+    },
+  });
+}
+
+boot();

@@ -1,0 +1,139 @@
+// @ts-check
+/**
+ * The page's policies about time, without timers and without a clock: every method is told `nowMs`
+ * (any monotonic milliseconds) and answers what to do. The session feeds them from one tick.
+ */
+
+/** When to try again after the gateway was lost or refused. It never gives up. */
+export class ReconnectPolicy {
+  static DELAYS_MS = [300, 600, 1200, 2000, 3000, 5000];
+  /** A connection that lived this long counts as good: the next loss starts at the first delay. */
+  static STABLE_MS = 3000;
+
+  constructor() {
+    /** Failures in a row; 0 when all is well. */
+    this.attempt = 0;
+    /** @type {number|null} */
+    this.dueAtMs = null;
+    /** @type {number|null} */
+    this.openedAtMs = null;
+  }
+
+  /**
+   * An attempt failed or a connection was lost.
+   * @param {number} nowMs
+   * @param {number} [retryAfterMs] what the gateway asked for; it lengthens the wait, never shortens it
+   * @returns {number} the wait in milliseconds
+   */
+  failed(nowMs, retryAfterMs = 0) {
+    if (this.openedAtMs !== null && nowMs - this.openedAtMs >= ReconnectPolicy.STABLE_MS) {
+      this.attempt = 0;
+    }
+    this.openedAtMs = null;
+    const delays = ReconnectPolicy.DELAYS_MS;
+    const delayMs = Math.max(delays[Math.min(this.attempt, delays.length - 1)], retryAfterMs);
+    this.attempt += 1;
+    this.dueAtMs = nowMs + delayMs;
+    return delayMs;
+  }
+
+  /** The connection is open. @param {number} nowMs */
+  opened(nowMs) {
+    this.openedAtMs = nowMs;
+    this.dueAtMs = null;
+  }
+
+  /** The network came back: try at once. @param {number} nowMs */
+  hurry(nowMs) {
+    if (this.dueAtMs !== null) this.dueAtMs = nowMs;
+  }
+
+  /** Nothing more to do: the user left. */
+  cancel() {
+    this.attempt = 0;
+    this.dueAtMs = null;
+    this.openedAtMs = null;
+  }
+
+  /** Is it time to try? True once per failure. @param {number} nowMs */
+  due(nowMs) {
+    if (this.dueAtMs === null || nowMs < this.dueAtMs) return false;
+    this.dueAtMs = null;
+    return true;
+  }
+
+  /** Milliseconds until the next attempt, or null when none is planned. @param {number} nowMs */
+  waitMs(nowMs) {
+    return this.dueAtMs === null ? null : Math.max(0, this.dueAtMs - nowMs);
+  }
+}
+
+/** Ping each second; 2.5 s without any message means that the gateway is gone. */
+export class Heartbeat {
+  static PING_EVERY_MS = 1000;
+  static GONE_AFTER_MS = 2500;
+  /** A tick this late means that the page itself slept (a frozen tab): ask before judging. */
+  static SLEPT_MS = 1500;
+  static GRACE_MS = 1500;
+
+  /** @param {number} nowMs */
+  constructor(nowMs) {
+    this.heardAtMs = nowMs;
+    this.pingedAtMs = -Infinity;
+    this.tickedAtMs = nowMs;
+  }
+
+  /** A message of any kind came. @param {number} nowMs */
+  heard(nowMs) {
+    this.heardAtMs = Math.max(this.heardAtMs, nowMs);
+  }
+
+  /** @param {number} nowMs @returns {{ping: boolean, gone: boolean}} */
+  tick(nowMs) {
+    if (nowMs - this.tickedAtMs > Heartbeat.SLEPT_MS) {
+      this.heard(nowMs - Heartbeat.GONE_AFTER_MS + Heartbeat.GRACE_MS);
+    }
+    this.tickedAtMs = nowMs;
+    const ping = nowMs - this.pingedAtMs >= Heartbeat.PING_EVERY_MS;
+    if (ping) this.pingedAtMs = nowMs;
+    return { ping, gone: nowMs - this.heardAtMs >= Heartbeat.GONE_AFTER_MS };
+  }
+}
+
+/** Watches for samples, not for flags: a live track may deliver nothing after an interruption. */
+export class CaptureWatchdog {
+  /** @type {[number, "resume"|"reopen"|"rebuild"][]} */
+  static STAGES = [[500, "resume"], [1500, "reopen"], [4000, "rebuild"]];
+
+  /** @param {number} nowMs */
+  constructor(nowMs) {
+    this.restart(nowMs);
+  }
+
+  /** Begin again, after the microphone was opened anew or the page slept. @param {number} nowMs */
+  restart(nowMs) {
+    this.heardAtMs = nowMs;
+    this.tickedAtMs = nowMs;
+    this.stage = 0;
+  }
+
+  /** Samples came. @param {number} nowMs */
+  heard(nowMs) {
+    this.heardAtMs = nowMs;
+    this.stage = 0;
+  }
+
+  /**
+   * The next cure that is due, each once per silence.
+   * @param {number} nowMs
+   * @returns {"resume"|"reopen"|"rebuild"|null}
+   */
+  tick(nowMs) {
+    if (nowMs - this.tickedAtMs > Heartbeat.SLEPT_MS) this.restart(nowMs);
+    this.tickedAtMs = nowMs;
+    const next = CaptureWatchdog.STAGES[this.stage];
+    if (!next || nowMs - this.heardAtMs < next[0]) return null;
+    this.stage += 1;
+    return next[1];
+  }
+}

@@ -1,0 +1,136 @@
+// @ts-check
+/** One peer connection: an `audio` channel for frames, a `control` channel for JSON. */
+
+import { deleteParticipant, postOffer } from "./signal.js";
+
+export const AUDIO_PROTOCOL = "mixminus.v1";
+const OPEN_TIMEOUT_MS = 8000;
+
+/** WebRTC itself failed: the channels did not open. */
+export class ConnectError extends Error {}
+
+export class Connection {
+  /**
+   * @param {object} parts
+   * @param {import("./link-host.js").LinkHost} parts.link
+   * @param {number} parts.generation
+   * @param {(message: any) => void} parts.onControl
+   * @param {() => void} parts.onLost called once, after the channels were open
+   */
+  constructor({ link, generation, onControl, onLost }) {
+    this.link = link;
+    this.generation = generation;
+    this.onControl = onControl;
+    this.onLost = onLost;
+    this.open = false;
+    this.closed = false;
+    this.location = "";
+    this.abort = new AbortController();
+    /** @type {(() => void)|null} */
+    this.audioOpened = null;
+    this.pc = new RTCPeerConnection({ iceServers: [] });
+    const audio = this.pc.createDataChannel("audio", {
+      ordered: false, maxPacketLifeTime: 150, protocol: AUDIO_PROTOCOL,
+    });
+    audio.binaryType = "arraybuffer";
+    this.audioOpen = new Promise((resolve) => {
+      this.audioOpened = () => resolve(undefined);
+    });
+    this.link.attach(audio, generation);
+    this.control = this.pc.createDataChannel("control");
+    this.control.onmessage = (event) => this.#control(event.data);
+    this.control.onclose = () => this.#lost();
+    this.pc.onconnectionstatechange = () => {
+      if (["failed", "closed"].includes(this.pc.connectionState)) this.#lost();
+    };
+  }
+
+  /**
+   * Offer, answer, and wait until both channels are open.
+   * @param {{room: string, name: string, mode: string}} who
+   * @throws {import("./signal.js").SignalError|ConnectError}
+   */
+  async connect(who) {
+    const controlOpen = new Promise((resolve) => {
+      this.control.onopen = () => resolve(undefined);
+    });
+    await this.pc.setLocalDescription(await this.pc.createOffer());
+    const sdp = this.pc.localDescription?.sdp ?? "";
+    const answer = await postOffer({ ...who, sdp }, this.abort.signal);
+    this.location = answer.location;
+    if (this.closed) {
+      deleteParticipant(this.location);
+      throw new ConnectError("closed while connecting");
+    }
+    await this.pc.setRemoteDescription({ type: "answer", sdp: answer.sdp });
+    await this.#within(OPEN_TIMEOUT_MS, Promise.all([controlOpen, this.audioOpen]));
+    this.open = true;
+  }
+
+  /** @param {number} timeoutMs @param {Promise<unknown>} wanted */
+  async #within(timeoutMs, wanted) {
+    let timer;
+    const late = new Promise((_, reject) => {
+      timer = setTimeout(() => reject(new ConnectError("the data channels did not open")), timeoutMs);
+    });
+    const failed = new Promise((_, reject) => {
+      this.failNow = () => reject(new ConnectError("the connection failed"));
+    });
+    try {
+      await Promise.race([wanted, late, failed]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** @param {unknown} data */
+  #control(data) {
+    try {
+      const message = JSON.parse(String(data));
+      if (message && typeof message.type === "string") this.onControl(message);
+    } catch (error) {
+      console.warn("control message is not JSON", error);
+    }
+  }
+
+  /** @param {object} message @returns {boolean} sent */
+  send(message) {
+    if (this.closed || this.control.readyState !== "open") return false;
+    this.control.send(JSON.stringify(message));
+    return true;
+  }
+
+  #lost() {
+    if (this.closed) return;
+    this.failNow?.();
+    if (!this.open) return;
+    this.open = false;
+    this.onLost();
+  }
+
+  /** @param {boolean} leave tell the gateway */
+  close(leave) {
+    if (this.closed) return;
+    this.closed = true;
+    this.open = false;
+    this.abort.abort();
+    if (leave) deleteParticipant(this.location);
+    this.control.onclose = null;
+    this.control.onmessage = null;
+    this.pc.onconnectionstatechange = null;
+    this.link.detach();
+    this.pc.close();
+  }
+
+  /** The ICE pair in use, for the figures. @returns {Promise<string>} */
+  async pair() {
+    let text = "";
+    const report = await this.pc.getStats();
+    report.forEach((entry) => {
+      if (entry.type !== "candidate-pair" || !entry.nominated || entry.state !== "succeeded") return;
+      const ends = [report.get(entry.localCandidateId), report.get(entry.remoteCandidateId)];
+      text = ends.map((end) => `${end?.candidateType ?? "?"}/${end?.protocol ?? "?"}`).join(" to ");
+    });
+    return text;
+  }
+}

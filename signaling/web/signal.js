@@ -1,0 +1,85 @@
+// @ts-check
+/** HTTP to the gateway: the offer goes out, the answer comes back (WHIP convention). */
+
+const TIMEOUT_MS = 10000;
+const ROOM_NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;
+
+/** The gateway could not be reached, or refused. */
+export class SignalError extends Error {
+  /**
+   * @param {string} message
+   * @param {number} status HTTP status, 0 when there was no answer
+   * @param {string} detail what the gateway said
+   * @param {number} retryAfterMs 0 when it did not say
+   */
+  constructor(message, status, detail, retryAfterMs) {
+    super(message);
+    this.status = status;
+    this.detail = detail;
+    this.retryAfterMs = retryAfterMs;
+  }
+
+  /** Would the same request succeed later? */
+  get retryable() {
+    return this.status === 0 || this.status === 409 || this.status === 429 || this.status >= 500;
+  }
+}
+
+/** @param {string} room */
+export function isRoomName(room) {
+  return ROOM_NAME.test(room);
+}
+
+/** @param {Response} response */
+async function refusal(response) {
+  let problem = { title: response.statusText, detail: "" };
+  try {
+    if ((response.headers.get("content-type") ?? "").includes("json")) {
+      problem = { ...problem, ...(await response.json()) };
+    }
+  } catch {
+    // A refusal without a readable body is described by its status alone.
+  }
+  const retryAfterMs = 1000 * (Number(response.headers.get("retry-after")) || 0);
+  return new SignalError(problem.title, response.status, problem.detail || problem.title, retryAfterMs);
+}
+
+/**
+ * Post an offer.
+ * @param {object} offer
+ * @param {string} offer.room
+ * @param {string} offer.name
+ * @param {string} offer.mode
+ * @param {string} offer.sdp
+ * @param {AbortSignal} signal
+ * @returns {Promise<{sdp: string, location: string}>} the answer, and what to DELETE on leaving
+ * @throws {SignalError}
+ */
+export async function postOffer({ room, name, mode, sdp }, signal) {
+  const query = new URLSearchParams({ name, mode });
+  const url = new URL(`rooms/${encodeURIComponent(room)}/participants?${query}`, document.baseURI);
+  const timeout = new AbortController();
+  const timer = setTimeout(() => timeout.abort(), TIMEOUT_MS);
+  signal.addEventListener("abort", () => timeout.abort());
+  try {
+    const headers = { "Content-Type": "application/sdp", Accept: "application/sdp" };
+    const init = { method: "POST", headers, body: sdp, signal: timeout.signal };
+    const response = await fetch(url, init);
+    if (response.status !== 201) throw await refusal(response);
+    const location = response.headers.get("location") ?? "";
+    return { sdp: await response.text(), location: location && new URL(location, url).href };
+  } catch (error) {
+    if (error instanceof SignalError) throw error;
+    throw new SignalError("no answer", 0, String(error), 0);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Leave; also works while the page is closing. @param {string} location */
+export function deleteParticipant(location) {
+  if (!location) return;
+  fetch(location, { method: "DELETE", keepalive: true }).catch(() => {
+    // The gateway notices a silent peer by itself.
+  });
+}

@@ -1,0 +1,66 @@
+// @ts-check
+import { byId, make, setData, setText, toneClass } from "./dom.js";
+
+const NEAR_END_PX = 60;
+
+/** What was said, one block per line; follows the newest unless the reader has scrolled up. */
+export class Captions {
+  constructor() {
+    this.list = byId("captions");
+    this.empty = byId("captions-empty");
+    this.latest = byId("captions-latest");
+    /** @type {Map<string, HTMLElement>} */
+    this.rows = new Map();
+    /** @type {import("../state.js").Caption[]|null} */
+    this.shown = null;
+    this.following = true;
+    this.list.addEventListener("scroll", () => this.#scrolled());
+    this.latest.addEventListener("click", () => this.#toEnd());
+  }
+
+  #scrolled() {
+    const { scrollHeight, scrollTop, clientHeight } = this.list;
+    this.following = scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
+    if (this.following) this.latest.hidden = true;
+  }
+
+  #toEnd() {
+    this.following = true;
+    this.latest.hidden = true;
+    this.list.scrollTop = this.list.scrollHeight;
+  }
+
+  /** @param {ReturnType<typeof import("../state.js").initialState>} state */
+  render({ captions }) {
+    if (captions === this.shown) return;
+    const grown = captions.length > (this.shown?.length ?? 0);
+    this.shown = captions;
+    this.empty.hidden = captions.length > 0;
+    const keys = captions.map((line) => `${line.speaker} ${line.item}`);
+    for (const [key, row] of this.rows) {
+      if (keys.includes(key)) continue;
+      row.remove();
+      this.rows.delete(key);
+    }
+    for (const [index, line] of captions.entries()) this.#renderLine(keys[index], line, index);
+    if (this.following) this.#toEnd();
+    else if (grown) this.latest.hidden = false;
+  }
+
+  /** @param {string} key @param {import("../state.js").Caption} line @param {number} index */
+  #renderLine(key, line, index) {
+    let row = this.rows.get(key);
+    if (!row) {
+      row = make("div", { class: `said ${toneClass(line.speaker)}`, "data-kind": line.kind }, [
+        make("div", { class: "by" }), make("div", { class: "text" }), make("div", { class: "cut" }),
+      ]);
+      this.rows.set(key, row);
+    }
+    if (this.list.children[index] !== row) this.list.insertBefore(row, this.list.children[index] ?? null);
+    const [by, text, cut] = row.children;
+    setText(by, line.name);
+    setText(text, line.text || "…");
+    setText(cut, line.interrupted ? "interrupted" : "");
+    setData(row, "interim", String(!line.final));
+  }
+}

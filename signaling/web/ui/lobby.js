@@ -1,0 +1,104 @@
+// @ts-check
+import { Ballistics, byId, fillDevices, memory, setText } from "./dom.js";
+
+/** The join card: name, room, microphone with a live meter, test sound, one button. */
+export class Lobby {
+  /**
+   * @param {import("../session.js").Session} session
+   * @param {import("../state.js").Store} store
+   * @param {{room: string, name: string, mode: string, raw: boolean}} start
+   */
+  constructor(session, store, start) {
+    this.session = session;
+    this.store = store;
+    this.root = byId("lobby");
+    this.name = /** @type {HTMLInputElement} */ (byId("join-name"));
+    this.room = /** @type {HTMLInputElement} */ (byId("join-room"));
+    this.microphone = /** @type {HTMLSelectElement} */ (byId("join-mic"));
+    this.raw = /** @type {HTMLInputElement} */ (byId("join-raw"));
+    this.button = /** @type {HTMLButtonElement} */ (byId("join-button"));
+    this.label = byId("join-label");
+    this.meter = byId("join-meter");
+    this.check = byId("join-check");
+    this.heard = byId("join-heard");
+    this.ballistics = new Ballistics();
+    this.loud = false;
+    this.name.value = start.name || memory.get("name");
+    this.room.value = start.room;
+    this.raw.checked = start.raw;
+    this.#chooseMode(start.mode);
+    byId("join-form").addEventListener("submit", (event) => this.#submit(event));
+    this.check.addEventListener("click", () => this.tryMicrophone());
+    byId("join-sound").addEventListener("click", () => session.audio.playTestSound().catch(console.warn));
+    this.microphone.addEventListener("change", () => this.#changeMicrophone());
+    this.raw.addEventListener("change", () => session.audio.hasMicrophone && this.tryMicrophone());
+    this.refreshDevices();
+  }
+
+  /** @param {string} mode */
+  #chooseMode(mode) {
+    const radio = this.root.querySelector(`input[name="mode"][value="${CSS.escape(mode)}"]`);
+    if (radio instanceof HTMLInputElement) radio.checked = true;
+  }
+
+  /** What Join will ask for. */
+  wish() {
+    const mode = /** @type {HTMLInputElement} */ (this.root.querySelector('input[name="mode"]:checked')).value;
+    return {
+      room: this.room.value.trim(), name: this.name.value.trim() || "Guest", mode,
+      deviceId: this.microphone.value, raw: this.raw.checked,
+    };
+  }
+
+  /** @param {Event} event */
+  #submit(event) {
+    event.preventDefault();
+    this.join(false);
+  }
+
+  /** @param {boolean} listenOnly */
+  async join(listenOnly) {
+    memory.set("name", this.name.value.trim());
+    memory.set("microphone", this.microphone.value);
+    await this.session.join({ ...this.wish(), listenOnly });
+  }
+
+  async #changeMicrophone() {
+    memory.set("microphone", this.microphone.value);
+    if (this.session.audio.hasMicrophone) await this.tryMicrophone();
+  }
+
+  /** Open the microphone for the meter; the browser may ask. */
+  async tryMicrophone() {
+    this.loud = false;
+    const { deviceId, raw } = this.wish();
+    await this.session.preview({ deviceId, raw });
+    await this.refreshDevices();
+  }
+
+  async refreshDevices() {
+    const { microphones } = await this.session.audio.devices();
+    const chosen = this.microphone.value || memory.get("microphone");
+    fillDevices(this.microphone, microphones, chosen, "Default microphone");
+  }
+
+  /** @param {ReturnType<typeof import("../state.js").initialState>} state */
+  render(state) {
+    const joining = state.phase === "joining";
+    this.root.hidden = !(state.phase === "lobby" || joining);
+    this.button.disabled = joining;
+    const attempt = state.attempt > 0 ? `, attempt ${state.attempt + 1}` : "";
+    setText(this.label, joining ? `Joining${attempt} …` : "Join");
+    this.check.hidden = this.session.audio.hasMicrophone;
+  }
+
+  /** Called at about 20 Hz. */
+  animate() {
+    if (this.root.hidden) return;
+    const dbfs = this.store.levels.get("me") ?? -100;
+    this.ballistics.show(this.meter, dbfs);
+    if (dbfs > -40) this.loud = true;
+    const open = this.session.audio.hasMicrophone;
+    setText(this.heard, open ? (this.loud ? "Your microphone works." : "Say something: the bar should move.") : "");
+  }
+}

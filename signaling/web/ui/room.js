@@ -1,0 +1,126 @@
+// @ts-check
+import { Captions } from "./captions.js";
+import { Ballistics, byId, memory, setData, setText } from "./dom.js";
+import { Roster, assistantWord } from "./roster.js";
+import { Settings } from "./settings.js";
+
+const ANNOUNCED = new Set(["Not reachable", "Reconnecting"]);
+
+/** The room: top bar, roster, captions, bottom bar. */
+export class RoomView {
+  /** @param {import("../session.js").Session} session @param {import("../state.js").Store} store */
+  constructor(session, store) {
+    this.session = session;
+    this.store = store;
+    this.root = byId("room");
+    this.roster = new Roster(store);
+    this.captions = new Captions();
+    this.settings = new Settings(session);
+    this.microphone = byId("mic");
+    this.microphoneMeter = new Ballistics();
+    this.stop = /** @type {HTMLButtonElement} */ (byId("stop"));
+    this.say = /** @type {HTMLInputElement} */ (byId("say"));
+    this.microphone.addEventListener("click", () => this.toggleMute());
+    this.stop.addEventListener("click", () => session.stopAssistant());
+    byId("leave").addEventListener("click", () => session.leave());
+    byId("say-form").addEventListener("submit", (event) => this.#say(event));
+    document.addEventListener("keydown", (event) => this.#key(event));
+  }
+
+  toggleMute() {
+    const { state } = this.store;
+    if (state.listenOnly) this.session.reopenMicrophone();
+    else this.session.setMuted(!state.muted);
+  }
+
+  /** @param {Event} event */
+  #say(event) {
+    event.preventDefault();
+    const text = this.say.value.trim();
+    if (text && this.session.say(text)) this.say.value = "";
+  }
+
+  /** @param {KeyboardEvent} event */
+  #key(event) {
+    if (this.root.hidden || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key !== "m" && event.key !== "M") return;
+    const target = /** @type {HTMLElement} */ (event.target);
+    const typing = target.closest("input, select, textarea, [contenteditable], dialog");
+    if (typing || memory.get("keys", "on") !== "on") return;
+    this.toggleMute();
+  }
+
+  /** @param {ReturnType<typeof import("../state.js").initialState>} state */
+  render(state) {
+    const here = state.phase === "connected" || state.phase === "reconnecting";
+    if (this.root.hidden === here) this.#appear(here);
+    if (!here) return;
+    setText(byId("room-name"), state.room);
+    this.#renderTop(state);
+    this.#renderBar(state);
+    this.roster.render(state);
+    this.captions.render(state);
+  }
+
+  /** @param {boolean} here */
+  #appear(here) {
+    this.root.hidden = !here;
+    if (here) this.microphone.focus({ preventScroll: true });
+    else this.settings.dialog.close();
+  }
+
+  /** @param {ReturnType<typeof import("../state.js").initialState>} state */
+  #renderTop(state) {
+    const connected = state.phase === "connected";
+    const chip = byId("chip-link");
+    setData(chip, "tone", connected ? "good" : "warning");
+    setText(byId("link-word"), connected ? "Connected" : `Rejoining (${state.attempt})`);
+    const people = Math.max(1, state.participants.length);
+    setText(byId("people-count"), String(people));
+    byId("chip-people").title = people === 1 ? "Only you are in the room" : `${people} people are in the room`;
+    this.#renderLatency(state);
+    const word = assistantWord(state);
+    if (ANNOUNCED.has(word) && word !== this.word) byId("announce").textContent = `Assistant: ${word}`;
+    this.word = word;
+  }
+
+  /** @param {ReturnType<typeof import("../state.js").initialState>} state */
+  #renderLatency(state) {
+    const chip = byId("chip-latency");
+    const { playback, output } = /** @type {any} */ (this.session.stats());
+    if (state.rttMs === null) {
+      setText(byId("latency"), "–");
+      chip.title = "No figure while there is no connection";
+      return;
+    }
+    const bufferMs = playback.state === "playing" ? playback.bufferedMs : playback.targetMs ?? 0;
+    const outMs = output.baseMs + output.outputMs;
+    const totalMs = state.rttMs + bufferMs + outMs;
+    setText(byId("latency"), `${Math.round(totalMs)} ms`);
+    const gateway = Object.entries(state.latency).map(([name, value]) => `${name.replaceAll("_", " ")} ${Math.round(value)}`);
+    chip.title = [
+      "Delay of the sound, there and back, without the time that the assistant thinks.",
+      `Network round trip ${Math.round(state.rttMs)} ms + play-out buffer ${Math.round(bufferMs)} ms + speaker ${outMs} ms.`,
+      ...(gateway.length ? [`The gateway reports: ${gateway.join(", ")}.`] : []),
+    ].join("\n");
+  }
+
+  /** @param {ReturnType<typeof import("../state.js").initialState>} state */
+  #renderBar(state) {
+    const off = state.muted || state.listenOnly;
+    this.microphone.setAttribute("aria-pressed", String(off));
+    setText(byId("mic-word"), state.listenOnly ? "Turn mic on" : state.muted ? "Unmute" : "Mute");
+    this.microphone.title = state.listenOnly ? "Turn the microphone on" : `${state.muted ? "Unmute" : "Mute"} the microphone (M)`;
+    const icon = off ? "#i-mic-off" : "#i-mic";
+    if (byId("mic-icon").getAttribute("href") !== icon) byId("mic-icon").setAttribute("href", icon);
+    this.stop.disabled = state.phase !== "connected" || !["speaking", "thinking"].includes(state.assistant);
+    this.say.disabled = state.phase !== "connected";
+  }
+
+  /** Called at about 20 Hz. */
+  animate() {
+    if (this.root.hidden) return;
+    this.roster.animate();
+    this.microphoneMeter.show(this.microphone, this.store.levels.get("me") ?? -100);
+  }
+}

@@ -1,0 +1,116 @@
+// @ts-check
+import { Ballistics, byId, make, setData, setText, toneClass } from "./dom.js";
+
+const TALKING_DBFS = -45;
+
+const WORDS = {
+  idle: "Idle", listening: "Listening", thinking: "Thinking", speaking: "Speaking",
+};
+
+/** Who is in the room, me first, in order of arrival; the assistant above. */
+export class Roster {
+  /** @param {import("../state.js").Store} store */
+  constructor(store) {
+    this.store = store;
+    this.list = byId("roster");
+    this.assistant = byId("assistant");
+    this.word = byId("assistant-word");
+    this.simulator = byId("simulator");
+    this.assistantMeter = new Ballistics();
+    /** @type {Map<string, {row: HTMLElement, word: HTMLElement, name: HTMLElement, meter: Ballistics, muted: boolean}>} */
+    this.rows = new Map();
+  }
+
+  /** @param {ReturnType<typeof import("../state.js").initialState>} state */
+  render(state) {
+    this.#renderAssistant(state);
+    const others = state.participants.filter((person) => person.participant !== state.participant);
+    const me = { participant: state.participant || "me", name: state.name, muted: state.muted || state.listenOnly };
+    const people = [me, ...others];
+    const wanted = new Set(people.map((person) => person.participant));
+    for (const [id, known] of this.rows) {
+      if (wanted.has(id)) continue;
+      known.row.remove();
+      this.rows.delete(id);
+    }
+    for (const [index, person] of people.entries()) this.#renderPerson(person, index === 0);
+  }
+
+  /** @param {ReturnType<typeof import("../state.js").initialState>} state */
+  #renderAssistant(state) {
+    const away = state.phase !== "connected" || ["failed", "reconnecting", "connecting"].includes(state.upstream);
+    setData(this.assistant, "state", away ? "away" : state.assistant);
+    setText(this.word, assistantWord(state));
+    this.simulator.hidden = !state.simulated;
+  }
+
+  /** @param {import("../state.js").Participant} person @param {boolean} me */
+  #renderPerson(person, me) {
+    let known = this.rows.get(person.participant);
+    if (!known) {
+      known = this.#makeRow(person);
+      this.rows.set(person.participant, known);
+      if (me) this.list.prepend(known.row);
+      else this.list.append(known.row);
+    }
+    known.muted = person.muted;
+    const shown = me ? `${person.name} (you)` : person.name || "Guest";
+    setText(known.name, shown);
+    known.name.title = shown;
+    setText(/** @type {Element} */ (known.row.querySelector(".avatar")), initials(person.name));
+    this.#renderWord(known, me);
+  }
+
+  /** @param {import("../state.js").Participant} person */
+  #makeRow(person) {
+    const name = make("span", { class: "name" });
+    const word = make("span", { class: "word" });
+    const row = make("li", { class: `person ${toneClass(person.participant)}` }, [
+      make("span", { class: "avatar", "aria-hidden": "true" }),
+      make("span", { class: "line" }, [name, word]),
+      make("span", { class: "meter", "aria-hidden": "true" }, [make("i")]),
+    ]);
+    return { row, word, name, meter: new Ballistics(), muted: false };
+  }
+
+  /** @param {{row: HTMLElement, word: HTMLElement, muted: boolean}} known @param {boolean} me */
+  #renderWord(known, me) {
+    const { state, levels } = this.store;
+    const id = me ? "me" : [...this.rows].find(([, row]) => row === known)?.[0] ?? "";
+    const talking = (levels.get(id) ?? -100) > TALKING_DBFS;
+    const unheard = me && state.muted && state.talkingWhileMuted;
+    const word = unheard ? "muted: nobody hears you"
+      : me && state.listenOnly ? "no microphone"
+        : known.muted ? "muted" : talking ? "talking" : "quiet";
+    setText(known.word, word);
+    setData(known.row, "state", unheard ? "unheard" : known.muted ? "muted" : talking ? "talking" : "quiet");
+  }
+
+  /** Called at about 20 Hz. */
+  animate() {
+    const { state, levels } = this.store;
+    this.assistantMeter.show(this.assistant, levels.get("assistant") ?? -100);
+    for (const [id, known] of this.rows) {
+      const me = id === (state.participant || "me");
+      const level = levels.get(me ? "me" : id) ?? -100;
+      known.meter.show(known.row, known.muted ? -100 : level);
+      this.#renderWord(known, me);
+    }
+  }
+}
+
+/** @param {string} name */
+function initials(name) {
+  const words = name.trim().split(/\s+/).filter(Boolean);
+  return words.slice(0, 2).map((word) => [...word][0].toUpperCase()).join("") || "?";
+}
+
+/** @param {ReturnType<typeof import("../state.js").initialState>} state */
+export function assistantWord(state) {
+  if (state.phase === "reconnecting") return "Away";
+  if (state.upstream === "failed") return "Not reachable";
+  if (state.upstream === "reconnecting") return "Reconnecting";
+  if (state.upstream === "connecting") return "Coming";
+  if (state.tool) return `Using ${state.tool}`;
+  return WORDS[/** @type {keyof typeof WORDS} */ (state.assistant)] ?? state.assistant;
+}

@@ -1,0 +1,95 @@
+// @ts-check
+import { byId, fillDevices, make, memory, setText } from "./dom.js";
+
+const REFRESH_MS = 500;
+
+/** The settings dialog: devices, headphones, what the browser really does, figures. */
+export class Settings {
+  /** @param {import("../session.js").Session} session */
+  constructor(session) {
+    this.session = session;
+    this.dialog = /** @type {HTMLDialogElement} */ (byId("settings"));
+    this.microphone = /** @type {HTMLSelectElement} */ (byId("set-mic"));
+    this.output = /** @type {HTMLSelectElement} */ (byId("set-out"));
+    this.raw = /** @type {HTMLInputElement} */ (byId("set-raw"));
+    this.keys = /** @type {HTMLInputElement} */ (byId("set-keys"));
+    this.echo = byId("set-echo");
+    this.figures = byId("figures-list");
+    this.keys.checked = memory.get("keys", "on") === "on";
+    byId("open-settings").addEventListener("click", () => this.open());
+    byId("close-settings").addEventListener("click", () => this.dialog.close());
+    this.dialog.addEventListener("click", (event) => event.target === this.dialog && this.dialog.close());
+    this.dialog.addEventListener("close", () => clearInterval(this.timer));
+    this.microphone.addEventListener("change", () => this.#reopen());
+    this.raw.addEventListener("change", () => this.#reopen());
+    this.output.addEventListener("change", () => this.#setOutput());
+    this.keys.addEventListener("change", () => memory.set("keys", this.keys.checked ? "on" : "off"));
+    byId("set-sound").addEventListener("click", () => session.audio.playTestSound().catch(console.warn));
+    byId("figures-copy").addEventListener("click", () => this.#copy());
+  }
+
+  open() {
+    this.dialog.showModal();
+    this.refreshDevices();
+    this.#refresh();
+    this.timer = setInterval(() => this.#refresh(), REFRESH_MS);
+  }
+
+  async #reopen() {
+    memory.set("microphone", this.microphone.value);
+    await this.session.reopenMicrophone({ deviceId: this.microphone.value, raw: this.raw.checked });
+    await this.refreshDevices();
+    this.#refresh();
+  }
+
+  async #setOutput() {
+    await this.session.audio.setOutput(this.output.value).catch(() => this.refreshDevices());
+  }
+
+  async refreshDevices() {
+    const { audio } = this.session;
+    const { microphones, speakers } = await audio.devices();
+    fillDevices(this.microphone, microphones, audio.deviceId, "Default microphone");
+    fillDevices(this.output, speakers, audio.outputId, "Default speaker");
+    byId("set-out-field").hidden = !audio.canChooseOutput || speakers.length === 0;
+    this.raw.checked = audio.raw;
+  }
+
+  #refresh() {
+    const stats = this.session.stats();
+    const { microphone } = stats;
+    const on = (/** @type {unknown} */ value) => (value === undefined ? "unknown" : value ? "on" : "off");
+    setText(this.echo, microphone
+      ? `The browser reports: echo cancelling ${on(microphone.echoCancellation)}, `
+        + `noise removal ${on(microphone.noiseSuppression)}, automatic gain ${on(microphone.autoGainControl)}.`
+      : "No microphone is open.");
+    const rows = figureRows(stats);
+    this.figures.replaceChildren(...rows.flatMap(([name, value]) => [
+      make("dt", { text: name }), make("dd", { text: value }),
+    ]));
+  }
+
+  async #copy() {
+    await navigator.clipboard.writeText(JSON.stringify(this.session.stats(), null, 2)).catch(console.warn);
+  }
+}
+
+/** @param {any} stats @returns {[string, string][]} */
+function figureRows({ rttMs, link, playback, output }) {
+  const ms = (/** @type {number|null|undefined} */ value) => (value === null || value === undefined ? "–" : `${Math.round(value)} ms`);
+  const text = (/** @type {unknown} */ value) => String(value ?? "–");
+  return [
+    ["Round trip", ms(rttMs)],
+    ["Buffer now / target", `${ms(playback.bufferedMs)} / ${ms(playback.targetMs)}`],
+    ["Jitter (95 %)", ms(playback.jitterMs)],
+    ["Frames received / sent", `${text(link.received)} / ${text(link.sent)}`],
+    ["Lost / late / stale", `${text(playback.lost)} / ${text(playback.late)} / ${text(playback.stale)}`],
+    ["Underruns", text(playback.underruns)],
+    ["Skipped / inserted / cut", `${text(playback.skipped)} / ${text(playback.inserted)} / ${text(playback.capped)}`],
+    ["Dropped before sending", text(link.dropped)],
+    ["Audio channel runs in", text(link.place)],
+    ["Network path", link.pair || "–"],
+    ["Device rate, route", `${text(output.rateHz)} Hz, ${output.route}`],
+    ["Output delay", ms(output.baseMs + output.outputMs)],
+  ];
+}

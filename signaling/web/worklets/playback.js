@@ -1,0 +1,94 @@
+// @ts-check
+/// <reference types="@types/audioworklet" />
+/**
+ * Playback worklet: frames from the data channel's port → jitter buffer → native rate → output.
+ *
+ * In, by `port`: {type:"feed", port} a MessagePort that brings frames; {type:"flush", epoch};
+ * {type:"reset"}; {type:"pause"}.  In, by the feed: {seq, epoch, flags, message} and the same commands.
+ * Out, by `port`: {type:"played", why, epoch, playedMs, bufferedMs, atSeconds} while playing each 200 ms,
+ * at a flush and at the end; {type:"stats", …} each 250 ms.
+ */
+
+import { JitterBuffer } from "../jitter.js";
+import { Resampler } from "../resample.js";
+import { FRAME_SAMPLES, HEADER_BYTES, SAMPLE_RATE_HZ } from "../wire.js";
+
+const REPORT_EVERY_S = 0.2;
+const STATS_EVERY_S = 0.25;
+
+class Playback extends AudioWorkletProcessor {
+  /** @param {{processorOptions?: {jitter?: object}}} [options] */
+  constructor(options) {
+    super();
+    this.buffer = new JitterBuffer(options?.processorOptions?.jitter);
+    this.resampler = new Resampler(SAMPLE_RATE_HZ, sampleRate);
+    this.scratch = new Float32Array(4096);
+    this.playing = false;
+    this.reportAt = 0;
+    this.statsAt = 0;
+    /** @type {MessagePort|null} */
+    this.feed = null;
+    this.port.onmessage = (event) => this.#command(event.data);
+  }
+
+  /** @param {any} message */
+  #command(message) {
+    if (message.type === "feed") {
+      if (this.feed) this.feed.close();
+      this.feed = message.port;
+      message.port.onmessage = (/** @type {MessageEvent} */ event) => this.#command(event.data);
+    } else if (message.type === "frame") {
+      const pcm = new Int16Array(message.message, HEADER_BYTES, FRAME_SAMPLES);
+      this.#flushed(this.buffer.push(message.seq, message.epoch, message.flags, pcm, currentTime * 1000));
+    } else if (message.type === "flush") {
+      this.#flushed(this.buffer.flush(message.epoch));
+    } else if (message.type === "reset") {
+      this.#flushed(this.buffer.reset());
+    } else if (message.type === "pause") {
+      this.buffer.pause();
+    }
+  }
+
+  /** @param {import("../jitter.js").Played|null} played */
+  #flushed(played) {
+    if (played) this.#report("flush", played.epoch, played.playedMs, played.bufferedMs);
+    if (played) this.playing = false;
+  }
+
+  /** @param {string} why @param {number} epoch @param {number} playedMs @param {number} bufferedMs */
+  #report(why, epoch, playedMs, bufferedMs) {
+    this.reportAt = currentTime + REPORT_EVERY_S;
+    this.port.postMessage({ type: "played", why, epoch, playedMs, bufferedMs, atSeconds: currentTime });
+  }
+
+  #account() {
+    const { buffer } = this;
+    const playing = buffer.state === "playing" || (this.playing && buffer.bufferedMs > 0);
+    if (playing !== this.playing || (playing && currentTime >= this.reportAt)) {
+      const why = playing ? (this.playing ? "progress" : "start") : "end";
+      this.playing = playing;
+      if (buffer.epoch !== null) this.#report(why, buffer.epoch, buffer.playedMs, buffer.bufferedMs);
+    }
+    if (currentTime < this.statsAt) return;
+    this.statsAt = currentTime + STATS_EVERY_S;
+    this.port.postMessage({
+      type: "stats", ...buffer.counts, state: buffer.state, epoch: buffer.epoch,
+      targetMs: buffer.targetMs, bufferedMs: buffer.bufferedMs, jitterMs: buffer.jitterMs,
+      playedMs: buffer.playedMs, rateHz: sampleRate,
+    });
+  }
+
+  /** @param {Float32Array[][]} _inputs @param {Float32Array[][]} outputs */
+  process(_inputs, outputs) {
+    const channels = outputs[0];
+    const count = channels[0].length;
+    const needed = this.resampler.inputNeeded(count);
+    this.buffer.pull(this.scratch, needed, currentTime * 1000);
+    this.resampler.process(this.scratch, needed, channels[0], count);
+    for (let i = 1; i < channels.length; i += 1) channels[i].set(channels[0]);
+    this.#account();
+    return true;
+  }
+}
+
+registerProcessor("mixminus-playback", Playback);
