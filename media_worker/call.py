@@ -1,0 +1,234 @@
+"""The shell of one call: feeds the pure session, acts on what comes back, re-arms one timer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable
+
+import zmq
+
+from mixer_core.bus import control, endpoints, frames
+from mixer_core.bus.errors import BrowserMessageError, FrameError
+from mixer_core.bus.settings import Settings
+
+from . import protocol, session
+from .peer import Peer, PeerEvents
+from .uplink import UplinkFrame
+
+CLOSE_S = 0.3
+"""Longest wait for the peer connection to close."""
+_KIND_OFFSET = 5
+_AUDIO = int(frames.Kind.AUDIO)
+
+
+class Call:
+    """One browser's call."""
+
+    def __init__(
+        self,
+        offer: control.Offer,
+        settings: Settings,
+        to_mixer: zmq.Socket[bytes],
+        log: logging.LoggerAdapter[logging.Logger],
+        announce: Callable[[], None],
+        ended: Callable[[], None],
+    ) -> None:
+        """``announce`` tells signaling the state now; ``ended`` is called once, at the end."""
+        self.participant = offer.participant
+        self._stream = offer.stream
+        self._to_mixer = to_mixer
+        self._log = log
+        self._announce = announce
+        self._ended = ended
+        self._loop = asyncio.get_running_loop()
+        self._session = session.Session(offer, settings.media_worker, time.monotonic_ns())
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_due_ns = 0
+        self._bytes_in = 0
+        self._bytes_out = 0
+        self._bus_dropped = 0
+        self._bad_frames = 0
+        events = PeerEvents(
+            self._on_opened, self._on_audio, self._on_text, self._on_unreadable, self._on_closed
+        )
+        self.peer = Peer(events, log)
+
+    def start(self) -> None:
+        """The offer is answered: the connect deadline runs."""
+        self._arm()
+
+    def leave(self) -> None:
+        """Signaling ends the call."""
+        self._apply(self._session.leave(time.monotonic_ns()))
+
+    def stop(self) -> None:
+        """The gateway shuts down."""
+        self._apply(self._session.stopped(time.monotonic_ns()))
+
+    async def close(self) -> None:
+        """Close the peer connection, without waiting long for a dead one."""
+        if self._timer is not None:
+            self._timer.cancel()
+        try:
+            await asyncio.wait_for(self.peer.close(), CLOSE_S)
+        except TimeoutError:
+            self._log.warning("! the peer connection did not close within %s s", CLOSE_S)
+
+    def state(self, worker: str) -> control.WorkerState:
+        """What signaling is told."""
+        info = self._session.info
+        return control.WorkerState(
+            worker=worker,
+            pid=os.getpid(),
+            status=self._session.status,
+            room=info.room,
+            participant=info.participant,
+            stream=self._stream,
+            name=info.name,
+            muted=info.muted,
+            mode=info.mode,
+            detail=self._session.detail,
+            metrics=self._metrics(),
+        )
+
+    def _metrics(self) -> control.Metrics:
+        outbox, uplink = self._session.outbox, self._session.uplink
+        return {
+            "frames_in_total": uplink.frames_total if uplink else 0,
+            "frames_suppressed_total": uplink.suppressed_total if uplink else 0,
+            "frames_late_total": uplink.late_total if uplink else 0,
+            "frames_out_total": outbox.sent_total,
+            "frames_dropped_total": outbox.dropped_total,
+            "frames_dropped_full_total": outbox.full_total,
+            "frames_dropped_stale_total": outbox.stale_total,
+            "frames_dropped_epoch_total": outbox.old_epoch_total,
+            "bus_dropped_total": self._bus_dropped,
+            "bad_messages_total": self._session.bad_messages_total,
+            "bad_frames_total": self._bad_frames,
+            "unknown_events_total": self._session.unknown_events_total,
+            "handler_faults_total": self.peer.faults_total,
+            "bytes_in_total": self._bytes_in,
+            "bytes_out_total": self._bytes_out,
+            "audio_backlog_ms": outbox.backlog_ms,
+            "downlink_latency_ms": list(outbox.latency.counts),
+        }
+
+    # From the mixer
+
+    def on_bus(self, data: bytes) -> None:
+        """One message of this call's topic."""
+        if len(data) == protocol.FRAME_MESSAGE_BYTES and data[_KIND_OFFSET] == _AUDIO:
+            self._on_bus_audio(data)
+            return
+        try:
+            frame = frames.decode(data)
+        except FrameError:
+            self._bad_frames += 1
+            return
+        self._apply(self._session.bus_frame(frame, time.monotonic_ns()))
+
+    def _on_bus_audio(self, data: bytes) -> None:
+        stream, version, _, epoch, _, _, stamp_ns = frames.HEADER.unpack_from(data)
+        if version != frames.VERSION or stream != self._stream:
+            self._bad_frames += 1
+            return
+        current = self._session
+        if current.status != "connected":
+            return
+        if frames.epoch_newer(epoch, current.epoch):
+            self._apply(current.epoch_seen(epoch))
+        peer = self.peer
+        if current.outbox.admit(epoch, stamp_ns, peer.buffered_bytes(), time.monotonic_ns()):
+            peer.send_audio(data if peer.framed else data[frames.HEADER_BYTES :])
+            self._bytes_out += len(data)
+
+    # From the browser
+
+    def _on_opened(self, framed: bool) -> None:
+        self._log.info("= channel open, %s protocol", "framed" if framed else "plain")
+        self._apply(self._session.opened(framed=framed, now_ns=time.monotonic_ns()))
+
+    def _on_audio(self, data: bytes) -> None:
+        self._bytes_in += len(data)
+        current = self._session
+        if current.uplink is None or current.status != "connected":
+            return
+        now_ns = time.monotonic_ns()
+        try:
+            pieces = current.uplink.push(data, now_ns)
+        except BrowserMessageError as error:
+            self._apply(current.bad_audio(error, now_ns))
+            return
+        for piece in pieces:
+            self._send_audio(piece)
+        if not self.peer.framed:
+            self._arm()
+
+    def _on_text(self, text: str) -> None:
+        self._bytes_in += len(text)
+        self._apply(self._session.control_text(text, time.monotonic_ns()))
+
+    def _on_unreadable(self, code: str, sentence: str) -> None:
+        error = BrowserMessageError(code, sentence)
+        self._apply(self._session.bad_audio(error, time.monotonic_ns()))
+
+    def _on_closed(self, detail: str) -> None:
+        self._apply(self._session.peer_closed(detail, time.monotonic_ns()))
+
+    # Acting
+
+    def _apply(self, actions: list[session.Action]) -> None:
+        for action in actions:
+            match action:
+                case session.SendControl():
+                    self._bytes_out += len(action.text)
+                    self.peer.send_control(action.text)
+                case session.SendAudio():
+                    self._send_audio(action.frame)
+                case session.SendBus():
+                    frame = frames.Frame(
+                        action.kind, self._stream, action.epoch, payload=action.payload
+                    )
+                    self._push(frames.encode(frame))
+                case session.DropQueuedAudio():
+                    self._session.outbox.old_epoch_total += self.peer.drop_queued_audio()
+                case session.Announce():
+                    self._announce()
+                case session.Close():
+                    self._log.info("= closed: %s", action.detail)
+                    self._ended()
+        self._arm()
+
+    def _send_audio(self, piece: UplinkFrame) -> None:
+        self._push(
+            frames.encode_audio(
+                self._stream,
+                self._session.epoch,
+                piece.seq,
+                piece.flags,
+                piece.stamp_ns,
+                piece.pcm,
+            )
+        )
+
+    def _push(self, message: bytes) -> None:
+        if not endpoints.try_send(self._to_mixer, message):
+            self._bus_dropped += 1
+
+    def _arm(self) -> None:
+        """See that a timer is set no later than the session's next timeout."""
+        due_ns = self._session.next_timeout_ns()
+        if due_ns is None or (self._timer is not None and self._timer_due_ns <= due_ns):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        wait_ns = due_ns - time.monotonic_ns()
+        self._timer_due_ns = due_ns
+        self._timer = self._loop.call_later(max(0, wait_ns) / 1e9, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._apply(self._session.timeout(time.monotonic_ns(), self.peer.heard_ns))

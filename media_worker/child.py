@@ -1,0 +1,141 @@
+"""A child process: waits for one browser, carries its call, ends."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+
+import zmq
+
+from mixer_core.bus import control, endpoints, frames, logs, process
+from mixer_core.bus.control_client import ControlClient
+from mixer_core.bus.drain import DrainedSocket
+from mixer_core.bus.errors import ProblemError
+from mixer_core.bus.forkpool import Parent
+from mixer_core.bus.settings import Settings
+
+from .call import Call
+from .peer import prepare_ice
+
+PROGRAM = "media_worker"
+LAST_WORDS_S = 0.02
+"""Time for the sockets to carry the last messages before they are closed."""
+
+
+def main(identity: str, settings: Settings, parent: Parent) -> None:
+    """Serve one browser, then return (the process ends with 0)."""
+    process.run_on_uvloop(_serve(identity, settings, parent))
+
+
+async def _serve(identity: str, settings: Settings, parent: Parent) -> None:
+    child = Child(identity, settings, parent)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, child.stop)
+    gc.disable()  # a call makes no cyclic garbage, and the process ends with it
+    try:
+        await child.done.wait()
+    finally:
+        await child.close()
+
+
+class Child:
+    """Its sockets, and the call once there is one."""
+
+    def __init__(self, identity: str, settings: Settings, parent: Parent) -> None:
+        self._identity = identity
+        self._settings = settings
+        self._parent = parent
+        self._log = logs.get(PROGRAM, identity)
+        self._loop = asyncio.get_running_loop()
+        self.done = asyncio.Event()
+        """The child has nothing more to do."""
+        self._call: Call | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        prepare_ice(settings.media_worker.ice_addresses)
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        directory = settings.runtime_dir
+        self._to_mixer = endpoints.open_socket(
+            self._context, endpoints.AUDIO_IN, directory, "connect"
+        )
+        self._sub = endpoints.open_socket(self._context, endpoints.AUDIO_OUT, directory, "connect")
+        self._from_mixer = DrainedSocket(self._loop, self._sub, self._on_bus)
+        self._control = ControlClient(
+            self._context, directory, identity, self._state, self._on_control, self._log
+        )
+
+    def stop(self) -> None:
+        """The program is told to stop."""
+        if self._call is not None:
+            self._call.stop()
+        self.done.set()
+
+    async def close(self) -> None:
+        """Close the call and the sockets."""
+        if self._call is not None:
+            await self._call.close()
+        await asyncio.sleep(LAST_WORDS_S)
+        self._control.close()
+        self._from_mixer.close()
+        self._to_mixer.close()
+        self._context.term()
+
+    def _state(self) -> control.WorkerState:
+        if self._call is None:
+            return control.WorkerState(worker=self._identity, pid=os.getpid(), status="idle")
+        return self._call.state(self._identity)
+
+    def _on_control(self, message: control.Message) -> None:
+        match message:
+            case control.Offer():
+                task = self._loop.create_task(self._take(message))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+            case control.Leave():
+                self._leave(message.participant)
+            case _:
+                self._log.warning("! < %s is not for a worker", type(message).__name__)
+
+    def _leave(self, participant: str) -> None:
+        if self._call is not None and self._call.participant == participant:
+            self._call.leave()
+
+    async def _take(self, offer: control.Offer) -> None:
+        """Answer an offer, or refuse it and stay idle."""
+        if self._call is not None or self.done.is_set():
+            self._refuse(offer, ProblemError(503, "Busy", "this worker has a browser already"))
+            return
+        log = logs.get(PROGRAM, offer.participant)
+        call = Call(
+            offer, self._settings, self._to_mixer, log, self._control.announce, self.done.set
+        )
+        self._call = call
+        self._sub.setsockopt(zmq.SUBSCRIBE, frames.topic(offer.stream))
+        try:
+            answer = await call.peer.answer(offer.sdp)
+        except ProblemError as error:
+            await self._take_back(offer, call, error)
+            return
+        self._control.send(control.Answer(offer.participant, answer))
+        self._control.announce()
+        call.start()
+        self._parent.taken()
+        log.info("= answered for room %s in %s", offer.room, self._identity)
+
+    async def _take_back(self, offer: control.Offer, call: Call, error: ProblemError) -> None:
+        """Refuse, and be as idle as before."""
+        self._refuse(offer, error)
+        self._sub.setsockopt(zmq.UNSUBSCRIBE, frames.topic(offer.stream))
+        await call.close()
+        self._call = None
+        gc.collect()
+        self._control.announce()
+
+    def _refuse(self, offer: control.Offer, error: ProblemError) -> None:
+        self._log.info("> refused %s: %s", offer.participant, error.detail)
+        refused = control.Refused(offer.participant, error.status, error.title, error.detail)
+        self._control.send(refused)
+
+    def _on_bus(self, parts: list[bytes]) -> None:
+        if self._call is not None:
+            self._call.on_bus(parts[-1])

@@ -1,0 +1,76 @@
+"""The host: keeps warm children waiting for browsers and tells signaling how they are."""
+
+from __future__ import annotations
+
+import os
+
+import zmq
+
+from mixer_core.bus import control, forkpool, process
+from mixer_core.bus.control_client import ControlClient
+from mixer_core.bus.settings import Settings
+
+PROGRAM = "media_worker"
+PRELOAD = "media_worker.preload"
+
+
+def child_main(identity: str, settings: Settings, parent: forkpool.Parent) -> None:
+    """Entry of a child; the host itself never imports the WebRTC code."""
+    from . import child
+
+    child.main(identity, settings, parent)
+
+
+class Host:
+    """One per machine."""
+
+    def __init__(
+        self, context: process.Context, zmq_context: zmq.Context[zmq.Socket[bytes]]
+    ) -> None:
+        self._log = context.log
+        settings = context.settings.media_worker
+        self._most = settings.max_children
+        self.crashed_total = 0
+        """Children that ended with anything but 0."""
+        self._pool = forkpool.ForkPool(
+            PROGRAM,
+            context.settings,
+            PRELOAD,
+            child_main,
+            settings.idle_children,
+            self._most,
+            self._on_exit,
+        )
+        self._pool.fill()
+        self._control = ControlClient(
+            zmq_context, context.runtime_dir, PROGRAM, self._heartbeat, self._ignore, self._log
+        )
+
+    def close(self) -> None:
+        """End the children and the connection to signaling."""
+        self._pool.close()
+        self._control.close()
+
+    def _heartbeat(self) -> control.Heartbeat:
+        idle, alive = self._pool.idle_children, self._pool.children
+        return control.Heartbeat(
+            program=PROGRAM,
+            pid=os.getpid(),
+            ready=idle > 0 or alive >= self._most,
+            detail=f"{alive - idle} calls, {idle} idle children",
+            metrics={
+                "children": alive,
+                "idle_children": idle,
+                "children_started_total": self._pool.started,
+                "children_crashed_total": self.crashed_total,
+            },
+        )
+
+    def _on_exit(self, child: str, exit_code: int) -> None:
+        self.crashed_total += exit_code != 0
+        self._control.send(control.ChildExited(PROGRAM, child, exit_code))
+        self._control.announce()
+
+    def _ignore(self, message: control.Message) -> None:
+        """Signaling has nothing to say to a host."""
+        self._log.debug("< %s ignored", type(message).__name__)

@@ -1,0 +1,33 @@
+"""The program ``media_worker``: its host process."""
+
+from __future__ import annotations
+
+import asyncio
+
+import zmq
+
+from mixer_core.bus import process
+
+from .host import PROGRAM, Host
+
+CLOSE_S = 0.25
+"""Time for the children to say goodbye to their browsers."""
+
+
+async def serve(context: process.Context) -> None:
+    """Keep the host alive until the program is told to stop."""
+    zmq_context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    host = Host(context, zmq_context)
+    context.log.info("= ready in %s", context.runtime_dir)
+    try:
+        await context.stop.wait()
+    finally:
+        host.close()
+        await asyncio.sleep(CLOSE_S)
+        zmq_context.term()
+    context.log.info("= stopped")
+
+
+def main() -> int:
+    """Run the program; returns its exit code."""
+    return process.run_async(PROGRAM, serve)

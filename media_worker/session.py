@@ -1,0 +1,310 @@
+"""The policy of one participant's call: pure, driven by events and ``now_ns``.
+
+Every event returns the actions to take, in order; ``next_timeout_ns`` says when to call
+``timeout``. Audio does not pass here: the shell asks ``uplink`` and ``outbox`` frame by frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from mixer_core.bus import events
+from mixer_core.bus.control import Offer, WorkerStatus
+from mixer_core.bus.errors import BrowserMessageError, FrameError
+from mixer_core.bus.frames import Frame, Kind
+from mixer_core.bus.settings import MediaWorkerSettings
+
+from . import protocol
+from .limits import Bucket, Repeats
+from .outbox import Outbox
+from .uplink import Uplink, UplinkFrame
+
+MS = 1_000_000
+START_RETRY_NS = 50 * MS
+"""A START that the mixer has not acknowledged is repeated after so long."""
+START_REPEAT_NS = 1_000 * MS
+"""An acknowledged START is repeated after so long: keep-alive, and healing of a new mixer."""
+MIXER_GONE_NS = 3_000 * MS
+"""The browser is told when the mixer has not acknowledged anything for so long."""
+FORWARDED = frozenset(
+    {"state", "participants", "level", "caption", "tool", "latency", "usage", "error"}
+)
+"""Types of bus events that go on to the browser."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendBus:
+    """Send a frame without audio to the mixer, with this stream and epoch."""
+
+    kind: Kind
+    epoch: int
+    payload: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class SendAudio:
+    """Send one frame of audio to the mixer."""
+
+    frame: UplinkFrame
+
+
+@dataclass(frozen=True, slots=True)
+class SendControl:
+    """Send JSON text to the browser."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class DropQueuedAudio:
+    """Throw away audio that still waits for the network."""
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Tell signaling the new state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """The call is over: close the peer connection; ``detail`` says why, in words."""
+
+    detail: str
+
+
+Action = SendBus | SendAudio | SendControl | DropQueuedAudio | Announce | Close
+Reason = Literal["connect", "silence", "start", "uplink"]
+
+
+class Session:
+    """One participant, from its offer to its end."""
+
+    def __init__(self, offer: Offer, settings: MediaWorkerSettings, now_ns: int) -> None:
+        self._offer = offer
+        self._settings = settings
+        self.status: WorkerStatus = "connecting"
+        self.detail = ""
+        self.place = ""
+        self.info = events.StreamInfo(
+            role="browser",
+            room=offer.room,
+            participant=offer.participant,
+            name=offer.name,
+            mode=offer.mode,
+        )
+        self.outbox = Outbox(settings.outbox_cap_ms)
+        self.uplink: Uplink | None = None
+        """The microphone, once the channel is open."""
+        self.bad_messages_total = 0
+        """Messages of the browser that could not be read."""
+        self.unknown_events_total = 0
+        """Events from the bus that are not for browsers."""
+        self._welcomed = False
+        self._mixer_gone = False
+        self._opened_ns = now_ns
+        self._deadline_ns = now_ns + settings.connect_timeout_ms * MS
+        self._heard_ns = now_ns
+        self._acked_ns = now_ns
+        self._start_due_ns = 0
+        self._repeats = Repeats()
+        self._answers = Bucket(now_ns)
+
+    @property
+    def epoch(self) -> int:
+        """The newest epoch of the room that is known here."""
+        return self.outbox.epoch
+
+    # Events of the browser's connection
+
+    def opened(self, *, framed: bool, now_ns: int) -> list[Action]:
+        """The browser's channels are open."""
+        if self.status != "connecting":
+            return []
+        self.status = "connected"
+        self._opened_ns = self._heard_ns = self._acked_ns = now_ns
+        self.uplink = Uplink(framed=framed, hangover_ms=self._settings.silence_hangover_ms)
+        self.uplink.set_muted(self.info.muted, now_ns)
+        return [Announce(), self._start(now_ns)]
+
+    def control_text(self, text: str, now_ns: int) -> list[Action]:
+        """The browser sent text."""
+        if self.status == "closed":
+            return []
+        try:
+            message = protocol.read_control(text)
+        except BrowserMessageError as error:
+            return self._count_bad(error, self._answers.allow(now_ns))
+        return self._on_message(message, now_ns)
+
+    def bad_audio(self, error: BrowserMessageError, now_ns: int) -> list[Action]:
+        """A binary message could not be read: report each kind at most once a second."""
+        return self._count_bad(error, self._repeats.allow(error.code, now_ns))
+
+    def peer_closed(self, detail: str, now_ns: int) -> list[Action]:
+        """The connection or its audio channel ended."""
+        return self._end(detail)
+
+    def leave(self, now_ns: int) -> list[Action]:
+        """Signaling ends the call."""
+        return self._end("left")
+
+    def stopped(self, now_ns: int) -> list[Action]:
+        """The gateway shuts down."""
+        return self._end("the gateway stops")
+
+    # Events of the bus
+
+    def bus_frame(self, frame: Frame, now_ns: int) -> list[Action]:
+        """A frame other than AUDIO came from the mixer."""
+        if self.status != "connected":
+            return []
+        if frame.kind is Kind.START:
+            return self._acknowledged(frame.epoch, now_ns)
+        actions = self.epoch_seen(frame.epoch)
+        if frame.kind is Kind.EVENT:
+            actions += self._on_event(frame, now_ns)
+        return actions
+
+    def epoch_seen(self, epoch: int) -> list[Action]:
+        """A frame carries ``epoch``: a newer one voids what was queued."""
+        if not self.outbox.adopt(epoch) or not self._welcomed:
+            return []
+        return [DropQueuedAudio(), SendControl(protocol.flush(epoch))]
+
+    # Time
+
+    def next_timeout_ns(self) -> int | None:
+        """When ``timeout`` has something to do; None once closed."""
+        due = self._next_due()
+        return due[0] if due else None
+
+    def timeout(self, now_ns: int, heard_ns: int) -> list[Action]:
+        """Time has come. ``heard_ns``: when the last datagram of the browser arrived."""
+        self._heard_ns = max(self._heard_ns, heard_ns)
+        actions: list[Action] = []
+        handlers: dict[Reason, Callable[[int], list[Action]]] = {
+            "connect": self._give_up,
+            "silence": self._lost,
+            "start": self._repeat_start,
+            "uplink": self._uplink_timeout,
+        }
+        while (due := self._next_due()) and due[0] <= now_ns:
+            actions += handlers[due[1]](now_ns)
+        return actions
+
+    def _next_due(self) -> tuple[int, Reason] | None:
+        if self.status == "closed":
+            return None
+        if self.status == "connecting":
+            return self._deadline_ns, "connect"
+        silence_ns = self._heard_ns + self._settings.peer_silence_ms * MS
+        due: tuple[int, Reason] = (self._start_due_ns, "start")
+        if silence_ns <= due[0]:
+            due = (silence_ns, "silence")
+        uplink_ns = self.uplink.next_timeout_ns() if self.uplink else None
+        if uplink_ns is not None and uplink_ns < due[0]:
+            due = (uplink_ns, "uplink")
+        return due
+
+    def _give_up(self, now_ns: int) -> list[Action]:
+        wait_s = self._settings.connect_timeout_ms / 1000
+        return self._end(f"no channel was opened within {wait_s:g} s")
+
+    def _lost(self, now_ns: int) -> list[Action]:
+        return self._end(f"nothing came for {self._settings.peer_silence_ms / 1000:g} s")
+
+    def _repeat_start(self, now_ns: int) -> list[Action]:
+        actions: list[Action] = [self._start(now_ns)]
+        if not self._mixer_gone and now_ns - self._acked_ns > MIXER_GONE_NS:
+            self._mixer_gone = True
+            text = "the mixer does not answer; the call goes on as soon as it is back"
+            actions.append(SendControl(protocol.error("mixer_gone", text)))
+        return actions
+
+    def _uplink_timeout(self, now_ns: int) -> list[Action]:
+        assert self.uplink is not None
+        return [SendAudio(frame) for frame in self.uplink.timeout(now_ns)]
+
+    # Parts of the above
+
+    def _start(self, now_ns: int) -> SendBus:
+        self._start_due_ns = now_ns + START_RETRY_NS
+        return SendBus(Kind.START, self.epoch, self.info.encode())
+
+    def _acknowledged(self, epoch: int, now_ns: int) -> list[Action]:
+        self._acked_ns = now_ns
+        self._start_due_ns = now_ns + START_REPEAT_NS
+        actions = self.epoch_seen(epoch)
+        if self._welcomed and not self._mixer_gone:
+            return actions
+        self._welcomed, self._mixer_gone = True, False
+        offer = self._offer
+        text = protocol.welcome(offer.room, offer.participant, offer.mode, offer.stream, self.epoch)
+        return [*actions, SendControl(text)]
+
+    def _on_event(self, frame: Frame, now_ns: int) -> list[Action]:
+        if frame.flags not in (0, self._offer.stream):
+            return []
+        try:
+            content = events.decode_event(frame.payload)
+        except FrameError:
+            self.unknown_events_total += 1
+            return []
+        if content["type"] == "who":
+            return [self._start(now_ns)]
+        if content["type"] not in FORWARDED:
+            self.unknown_events_total += 1
+            return []
+        return [SendControl(protocol.to_json(self._for_browser(content)))]
+
+    def _for_browser(self, content: dict[str, Any]) -> dict[str, Any]:
+        """Mark the browser's own entry in a list of participants."""
+        entries = content.get("participants")
+        if content["type"] == "participants" and isinstance(entries, list):
+            for entry in entries:
+                if isinstance(entry, dict):
+                    entry["you"] = entry.get("participant") == self._offer.participant
+        return content
+
+    def _on_message(self, message: protocol.BrowserMessage, now_ns: int) -> list[Action]:
+        match message:
+            case protocol.Ping():
+                return [SendControl(protocol.pong(message.t))]
+            case protocol.Hello():
+                self.place = message.place
+                return self._changed(
+                    replace(self.info, name=message.name or self.info.name), now_ns
+                )
+            case protocol.Mute():
+                audio = self.uplink.set_muted(message.muted, now_ns) if self.uplink else []
+                changed = self._changed(replace(self.info, muted=message.muted), now_ns)
+                return [*(SendAudio(frame) for frame in audio), *changed]
+            case _:
+                return self._to_link(protocol.event_of(message))
+
+    def _changed(self, info: events.StreamInfo, now_ns: int) -> list[Action]:
+        if info == self.info:
+            return []
+        self.info = info
+        return [self._start(now_ns), Announce()] if self.status == "connected" else [Announce()]
+
+    def _to_link(self, content: dict[str, Any]) -> list[Action]:
+        if self.status != "connected":
+            return []
+        content["participant"] = self.info.participant
+        content["name"] = self.info.name
+        return [SendBus(Kind.EVENT, self.epoch, events.encode_map(content))]
+
+    def _count_bad(self, error: BrowserMessageError, told: bool) -> list[Action]:
+        self.bad_messages_total += 1
+        return [SendControl(protocol.error(error.code, str(error)))] if told else []
+
+    def _end(self, detail: str) -> list[Action]:
+        if self.status == "closed":
+            return []
+        was_connected = self.status == "connected"
+        self.status, self.detail = "closed", detail
+        stop: list[Action] = [SendBus(Kind.STOP, self.epoch)] if was_connected else []
+        return [*stop, Announce(), Close(detail)]
