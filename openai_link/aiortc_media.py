@@ -15,12 +15,18 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 import aioice
 import aioice.ice
 import aiortc
-from aiortc import MediaStreamTrack, RTCRtpReceiver
+from aiortc import (
+    MediaStreamTrack,
+    RTCPeerConnection,
+    RTCRtpReceiver,
+    RTCRtpSender,
+    RTCRtpTransceiver,
+)
 from aiortc.mediastreams import MediaStreamError
 from aiortc.rtcrtpreceiver import StreamStatistics
 from av.packet import Packet
@@ -185,3 +191,33 @@ def tune_ice(consent_interval_s: float = 5.0, failures: int = 6) -> None:
     module: Any = aioice.ice
     module.CONSENT_INTERVAL = consent_interval_s
     module.CONSENT_FAILURES = failures
+
+
+def speak_opus_only(transceiver: RTCRtpTransceiver) -> None:
+    """Have an audio transceiver negotiate nothing but Opus; call it before the offer is set."""
+    codecs = RTCRtpSender.getCapabilities("audio").codecs
+    opus = [codec for codec in codecs if codec.mimeType.lower() == "audio/opus"]
+    transceiver.setCodecPreferences(opus)
+
+
+def name_sender(sender: RTCRtpSender, stream_id: str, track_id: str) -> None:
+    """Set the ``a=msid`` of a sender, which aiortc makes up otherwise."""
+    private: Any = sender
+    private._stream_id = stream_id
+    private._track_id = track_id
+
+
+def answer_dtls_as(connection: RTCPeerConnection, role: Literal["active", "passive"]) -> None:
+    """Choose the side of the DTLS handshake, where the offer leaves it open; before createAnswer.
+
+    aiortc's own choice is active.
+    """
+    if role == "active":
+        return
+    transports = [transceiver.receiver.transport for transceiver in connection.getTransceivers()]
+    if connection.sctp is not None:
+        transports.append(connection.sctp.transport)
+    for transport in transports:
+        private: Any = transport
+        if private._role == "auto":
+            private._set_role("server")

@@ -1,0 +1,38 @@
+"""Identifiers in the shape of the real service's. Pure: the source of randomness is passed in."""
+
+from __future__ import annotations
+
+import string
+from typing import Protocol
+
+_BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
+
+
+class RandomSource(Protocol):
+    """What is needed of ``random.Random``; seeding it makes a session repeatable."""
+
+    def randrange(self, stop: int, /) -> int:
+        """Return an integer from 0 to ``stop - 1``."""
+
+
+class IdMint:
+    """Makes ids such as ``item_`` + 21 letters and digits."""
+
+    def __init__(self, random: RandomSource) -> None:
+        self._random = random
+
+    def make(self, prefix: str, length: int = 21) -> str:
+        """Return ``prefix``, an underscore, and ``length`` base-62 characters."""
+        return f"{prefix}_{self.letters(length)}"
+
+    def buffer_event_id(self) -> str:
+        """Return an event id as the output buffer's events have it: 16 hexadecimal digits."""
+        return "event_" + "".join(f"{self._random.randrange(16):x}" for _ in range(16))
+
+    def obfuscation(self) -> str:
+        """Return the random padding that delta events carry, 8 to 15 characters."""
+        return self.letters(8 + self._random.randrange(8))
+
+    def letters(self, length: int) -> str:
+        """Return ``length`` base-62 characters."""
+        return "".join(_BASE62[self._random.randrange(62)] for _ in range(length))

@@ -1,0 +1,123 @@
+"""The sound of one call: RTP in to the engine, the engine's frames out in real time.
+
+One timer runs on an absolute 20 ms grid of the monotonic clock. After a stall whole slots are
+skipped and the RTP timestamps jump with them: nothing is sent in a burst.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from mixer_core.bus.pcm import FRAME_NS, SILENCE
+from openai_link.aiortc_media import PacketTrack, TappedPacket
+from openai_link.opus import OpusDecoder, OpusEncoder
+from openai_link.rtp_audio import FRAME_TICKS, ReceivedFrame, RtpAudioReceiver
+from openai_link.simulator.config import SimulatorConfig
+from openai_link.simulator.engine import Action, SessionEngine
+from openai_link.simulator.recorder import Recorder
+
+_SETTLED_FRAMES = 10
+_LONGEST_FILLED_GAP_MS = 10_000
+
+
+class ReplyEncoder:
+    """Encodes the reply; in pauses it repeats the last silent packet instead of encoding."""
+
+    def __init__(self, bitrate_bps: int, complexity: int) -> None:
+        self._encoder = OpusEncoder(
+            bitrate_bps=bitrate_bps, complexity=complexity, application="audio"
+        )
+        self._silent_frames = 0
+        self._silent_packet = b""
+
+    def packet(self, pcm: bytes | None) -> bytes:
+        """Return the Opus packet for one frame (None: silence).
+
+        The encoder hears the first silent frames of a pause, after which its state does not change
+        any more, so that the repeated packet fits what comes before and after it.
+        """
+        if pcm is not None:
+            self._silent_frames = 0
+            return self._encoder.encode(pcm)
+        if self._silent_frames < _SETTLED_FRAMES:
+            self._silent_frames += 1
+            self._silent_packet = self._encoder.encode(SILENCE)
+        return self._silent_packet
+
+
+class CallMedia:
+    """Runs the clock of one call."""
+
+    def __init__(
+        self,
+        engine: SessionEngine,
+        config: SimulatorConfig,
+        recorder: Recorder | None,
+        perform: Callable[[list[Action]], None],
+    ) -> None:
+        """``perform`` is given the engine's actions. Raises OpusError without libopus."""
+        self.track = PacketTrack()
+        self.receiver = RtpAudioReceiver(
+            OpusDecoder(), config.uplink_hold_ms, max_fill_ms=_LONGEST_FILLED_GAP_MS
+        )
+        self.skipped_slots = 0
+        """Slots in which nothing was sent because this process was late."""
+        self._engine = engine
+        self._encoder = ReplyEncoder(config.opus_bitrate_bps, config.opus_complexity)
+        self._recorder = recorder
+        self._perform = perform
+        self._timer: asyncio.TimerHandle | None = None
+        self._slot = 0
+        self._due_ns = 0
+
+    def start(self) -> None:
+        """Begin to send. Harmless when already begun."""
+        if self._timer is None:
+            self._due_ns = time.monotonic_ns()
+            self._arm()
+
+    def close(self) -> None:
+        """Stop sending and finish the recording. Harmless when already closed."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self.track.stop()
+        if self._recorder is not None:
+            self._recorder.close()
+            self._recorder = None
+
+    def on_packet(self, packet: TappedPacket) -> None:
+        """Take one packet of the client."""
+        self._hear(
+            self.receiver.push(
+                packet.seq, packet.timestamp, packet.payload, packet.arrival_ns, packet.ssrc
+            ),
+            packet.arrival_ns,
+        )
+
+    def _hear(self, frames: list[ReceivedFrame], now_ns: int) -> None:
+        for frame in frames:
+            if self._recorder is not None:
+                self._recorder.write(frame.pcm)
+            actions = self._engine.audio(frame.pcm, now_ns)
+            if actions:
+                self._perform(actions)
+
+    def _arm(self) -> None:
+        delay_s = max(0, self._due_ns - time.monotonic_ns()) / 1e9
+        self._timer = asyncio.get_running_loop().call_later(delay_s, self._tick)
+
+    def _tick(self) -> None:
+        now_ns = time.monotonic_ns()
+        missed = max(0, now_ns - self._due_ns) // FRAME_NS
+        self.skipped_slots += missed
+        slot = self._slot + missed
+        self._slot = slot + 1
+        self._due_ns += (missed + 1) * FRAME_NS
+        self._arm()
+        self._hear(self.receiver.pull(now_ns), now_ns)
+        pcm, actions = self._engine.slot(now_ns)
+        self.track.send_packet(self._encoder.packet(pcm), slot * FRAME_TICKS)
+        if actions:
+            self._perform(actions)

@@ -1,0 +1,43 @@
+"""Writes what a call heard to a WAV file, readable while the call goes on."""
+
+from __future__ import annotations
+
+import wave
+from pathlib import Path
+
+from mixer_core.bus.pcm import SAMPLE_BYTES, SAMPLE_RATE_HZ
+
+_FLUSH_BYTES = SAMPLE_RATE_HZ * SAMPLE_BYTES  # One second.
+
+
+class Recorder:
+    """24 kHz mono PCM16; the file and its header are brought up to date once per second."""
+
+    def __init__(self, path: Path) -> None:
+        """Create ``path`` and its directory. Raises OSError when it cannot be written."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._file = path.open("wb")
+        self._wave = wave.open(self._file, "wb")  # noqa: SIM115 - closed by ``close``
+        self._wave.setnchannels(1)
+        self._wave.setsampwidth(SAMPLE_BYTES)
+        self._wave.setframerate(SAMPLE_RATE_HZ)
+        self._pending = bytearray()
+
+    def write(self, pcm: bytes) -> None:
+        """Append PCM16."""
+        self._pending += pcm
+        if len(self._pending) >= _FLUSH_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Bring the file up to date."""
+        self._wave.writeframes(bytes(self._pending))
+        self._file.flush()
+        self._pending.clear()
+
+    def close(self) -> None:
+        """Write the rest and close the file."""
+        self.flush()
+        self._wave.close()
+        self._file.close()

@@ -1,0 +1,146 @@
+"""The protocol's refusals: one function per code, in the real service's words. Pure.
+
+A refusal becomes an ``error`` event on the data channel, or the body of an HTTP error.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Refusal(Exception):
+    """A request that is turned down; the session goes on."""
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        param: str | None = None,
+        kind: str = "invalid_request_error",
+        event_id: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.param = param
+        self.kind = kind
+        self.event_id = event_id
+        """Id of the client's event at fault, if it sent one."""
+
+    def body(self) -> dict[str, Any]:
+        """Return the error object as HTTP bodies carry it."""
+        return {
+            "message": self.message,
+            "type": self.kind,
+            "code": self.code,
+            "param": self.param,
+        }
+
+
+def missing_type() -> Refusal:
+    """An event without ``type``."""
+    return Refusal("invalid_event", "The 'type' field is missing.", "type")
+
+
+def not_json(reason: str) -> Refusal:
+    """A message that is no JSON object."""
+    return Refusal("invalid_json", f"The message is not a JSON object: {reason}")
+
+
+def unknown_event(kind: str, known: list[str]) -> Refusal:
+    """An event of a type that clients cannot send."""
+    values = ", ".join(f"'{value}'" for value in known)
+    return Refusal(
+        "invalid_value", f"Invalid value: '{kind}'. Supported values are: {values}.", "type"
+    )
+
+
+def unknown_parameter(path: str) -> Refusal:
+    """A key that does not exist."""
+    return Refusal("unknown_parameter", f"Unknown parameter: '{path}'.", path)
+
+
+def missing_parameter(path: str) -> Refusal:
+    """A key that has to be there."""
+    return Refusal("missing_required_parameter", f"Missing required parameter: '{path}'.", path)
+
+
+def invalid_value(path: str, value: object, expected: str) -> Refusal:
+    """A value outside of what is allowed."""
+    return Refusal("invalid_value", f"Invalid value for '{path}': {value!r}. {expected}", path)
+
+
+def too_long(path: str, limit: int, length: int) -> Refusal:
+    """A string over its limit."""
+    return Refusal(
+        "string_above_max_length",
+        f"Invalid '{path}': string too long. Expected a string with maximum length {limit}, "
+        f"but got a string with length {length} instead.",
+        path,
+    )
+
+
+def voice_locked() -> Refusal:
+    """The voice was changed after the assistant has spoken."""
+    return Refusal(
+        "cannot_update_voice",
+        "Cannot update a conversation's voice if assistant audio is present.",
+        "session.audio.output.voice",
+    )
+
+
+def response_active(response_id: str) -> Refusal:
+    """A second response was asked for while one is being generated."""
+    return Refusal(
+        "conversation_already_has_active_response",
+        f"Conversation already has an active response in progress: {response_id}. "
+        "Wait until the response is finished before creating a new one.",
+    )
+
+
+def cancel_not_active() -> Refusal:
+    """There is no response to cancel."""
+    return Refusal("response_cancel_not_active", "Cancellation failed: no active response found")
+
+
+def commit_empty(buffered_ms: float) -> Refusal:
+    """Too little audio to make a turn of."""
+    return Refusal(
+        "input_audio_buffer_commit_empty",
+        "Error committing input audio buffer: buffer too small. Expected at least 100ms of audio, "
+        f"but buffer only has {buffered_ms:.2f}ms of audio.",
+    )
+
+
+def item_unknown(action: str, verb: str, item_id: object) -> Refusal:
+    """An item that is not in the conversation; ``action``: retrieve, delete or truncate."""
+    return Refusal(
+        f"item_{action}_invalid_item_id",
+        f"Error {verb} item: the item with id '{item_id}' does not exist.",
+    )
+
+
+def truncate_too_long(audio_ms: int, wanted_ms: int) -> Refusal:
+    """A truncation behind the end of the audio."""
+    return Refusal(
+        "invalid_value",
+        f"Audio content of {audio_ms}ms is already shorter than {wanted_ms}ms",
+        "audio_end_ms",
+    )
+
+
+def call_id_unknown(call_id: object) -> Refusal:
+    """A tool result for a call that nobody made."""
+    return Refusal(
+        "invalid_tool_call_id",
+        f"Tool call ID '{call_id}' not found in conversation.",
+        "item.call_id",
+    )
+
+
+def session_expired(minutes: float) -> Refusal:
+    """The session has reached its maximum length; the call ends."""
+    return Refusal(
+        "session_expired",
+        f"Your session hit the maximum duration of {minutes:g} minutes.",
+    )
