@@ -130,7 +130,7 @@ def mix_limited(block: Pcm, total: Sum, out: Pcm) -> None:
 
 @_compiled("void(int16[:, ::1], int32[::1], int16[:, ::1])")
 def mix_minus(block: Pcm, total: Sum, out: Pcm) -> None:
-    """out[s] = limited (``total`` - block[s]): everybody but oneself; ``total`` is that of ``mix``."""
+    """out[s] = limited (``total`` - block[s]): all but oneself; ``total`` comes from ``mix``."""
     for s in range(block.shape[0]):
         for i in range(total.shape[0]):
             out[s, i] = _bend(total[i] - block[s, i])

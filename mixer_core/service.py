@@ -1,0 +1,210 @@
+"""The mixer's shell: polls its sockets, takes the time once, drains, mixes, publishes.
+
+No asyncio: a blocking poll is the cheapest way to wait. Nothing in the loop logs; trouble is
+counted, and told once a second at most together with the heartbeat.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import zmq
+
+from .bus import control, endpoints, frames, process
+from .bus.errors import FrameError
+from .bus.metrics import Metrics
+from .numba_cache import choose_cache_dir, is_warm
+
+if TYPE_CHECKING:
+    from .mixer import Mixer
+
+PROGRAM = "mixer_core"
+HEARTBEAT_NS = 1_000_000_000
+DRAIN_FRAMES = 256
+"""Most messages taken in one turn, so that publishing is never put off for long."""
+RATE_WINDOW_NS = 100_000_000
+"""Time over which arrivals are counted to decide whether gathering them pays."""
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT; the exit code."""
+    return process.run(PROGRAM, serve)
+
+
+def serve(context: process.Context) -> None:
+    """Compile, announce, mix."""
+    metrics = Metrics()
+    mixer = _load_mixer(context, metrics)
+    shell = Shell(context, mixer, metrics)
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        shell.run()
+    finally:
+        shell.close()
+    context.log.info("= stopped")
+
+
+def _load_mixer(context: process.Context, metrics: Metrics) -> Mixer:
+    """Import the kernels, which compiles them or loads them from the cache.
+
+    A signal ends the process at once meanwhile: there is nothing yet to close, and an exception
+    would get lost inside the compiler.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: os._exit(0))
+    began_ns = time.monotonic_ns()
+    directory = choose_cache_dir(context.runtime_dir)
+    if directory is None:
+        context.log.warning("! no directory for compiled kernels: every start compiles them anew")
+    if not is_warm(directory):
+        context.log.info("= compiling kernels (first start only, takes some seconds)")
+    from .mixer import Mixer
+
+    mixer = Mixer(context.settings.mixer_core, metrics)
+    seconds = (time.monotonic_ns() - began_ns) / 1e9
+    metrics.gauge("start_s", round(seconds, 3))
+    context.log.info("= ready, kernels loaded in %.1f s", seconds)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)  # the stop descriptor tells
+    return mixer
+
+
+class Shell:
+    """Sockets around a ``Mixer``."""
+
+    def __init__(self, context: process.Context, mixer: Mixer, metrics: Metrics) -> None:
+        self._mixer = mixer
+        self._metrics = metrics
+        self._log = context.log
+        self._stop_fd = context.stop_fd
+        self._coalesce_ns = context.settings.mixer_core.coalesce_ms * 1_000_000
+        self._zmq: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        directory = context.runtime_dir
+        self._audio_in = endpoints.open_socket(self._zmq, endpoints.AUDIO_IN, directory, "bind")
+        self._audio_out = endpoints.open_socket(self._zmq, endpoints.AUDIO_OUT, directory, "bind")
+        self._control = endpoints.open_socket(
+            self._zmq, endpoints.CONTROL, directory, "connect", PROGRAM
+        )
+        self._poller = zmq.Poller()
+        self._poller.register(self._audio_in, zmq.POLLIN)
+        self._poller.register(self._stop_fd, zmq.POLLIN)
+        self._latency = metrics.histogram("latency_to_publish_ms")
+        self._lateness = metrics.histogram("timeout_lateness_ms")
+        self._turn = metrics.histogram("turn_duration_ms")
+        self._heartbeat_ns = 0
+        self._trouble = ""
+        self._window_ns = 0
+        self._window_frames = 0
+        self._busy = False
+
+    def run(self) -> None:
+        """Turn until the stop descriptor is readable."""
+        while True:
+            timeout_ns = self._next_timeout_ns()
+            events = dict(self._poller.poll(_poll_ms(timeout_ns - time.monotonic_ns())))
+            if self._stop_fd in events:
+                return
+            if self._busy and self._coalesce_ns:
+                time.sleep(self._coalesce_ns / 1e9)
+            now_ns = time.monotonic_ns()
+            self._safely_turn(now_ns)
+            if now_ns >= self._heartbeat_ns:
+                self._beat(now_ns)
+
+    def close(self) -> None:
+        """Close the sockets at once, dropping what they hold."""
+        self._zmq.destroy(linger=0)
+
+    def _next_timeout_ns(self) -> int:
+        due_ns = self._mixer.next_timeout_ns()
+        return self._heartbeat_ns if due_ns is None else min(due_ns, self._heartbeat_ns)
+
+    def _safely_turn(self, now_ns: int) -> None:
+        """One turn; an error of ours costs this turn only and is told with the heartbeat."""
+        try:
+            self._take_turn(now_ns)
+        except Exception as error:
+            self._metrics.count("turn_errors_total")
+            self._trouble = f"{type(error).__name__}: {error}"
+
+    def _take_turn(self, now_ns: int) -> None:
+        mixer = self._mixer
+        due_ns = mixer.next_timeout_ns()
+        late_ns = now_ns - due_ns if due_ns is not None else -1
+        taken = self._drain(now_ns)
+        if late_ns >= 0:
+            self._lateness.observe_ns(late_ns)
+            self._publish(mixer.on_timeout(now_ns))
+        self._count_arrivals(taken, now_ns)
+        if taken or late_ns >= 0:
+            self._metrics.count("turns_total")
+            self._turn.observe_ns(time.monotonic_ns() - now_ns)
+
+    def _drain(self, now_ns: int) -> int:
+        """Take what has arrived, publishing what it brings about. The number of messages."""
+        socket, taken = self._audio_in, 0
+        while taken < DRAIN_FRAMES and endpoints.readable(socket):
+            message = socket.recv(zmq.NOBLOCK)
+            taken += 1
+            try:
+                frame = frames.decode(message)
+            except FrameError:
+                self._metrics.count("frames_malformed_total")
+                continue
+            out = self._mixer.on_frame(frame, now_ns)
+            if out:
+                self._publish(out)
+        if taken:
+            self._metrics.count("frames_in_total", taken)
+        return taken
+
+    def _publish(self, messages: list[bytes]) -> None:
+        """Send; a listener whose queue is full misses the message (ZeroMQ drops it)."""
+        for message in messages:
+            self._audio_out.send(message, zmq.NOBLOCK)
+        published_ns = time.monotonic_ns()
+        for message in messages:
+            if message[_KIND_OFFSET] == frames.Kind.AUDIO:
+                stamp_ns = frames.HEADER.unpack_from(message)[-1]
+                self._latency.observe_ns(published_ns - stamp_ns)
+        self._metrics.count("messages_out_total", len(messages))
+
+    def _count_arrivals(self, taken: int, now_ns: int) -> None:
+        """Decide whether several messages come within one gathering window."""
+        self._window_frames += taken
+        if now_ns - self._window_ns >= RATE_WINDOW_NS:
+            elapsed_ns = now_ns - self._window_ns
+            self._busy = self._window_frames * self._coalesce_ns > elapsed_ns
+            self._window_ns, self._window_frames = now_ns, 0
+
+    def _beat(self, now_ns: int) -> None:
+        """Once a second: heartbeat to signaling, trouble to the log, garbage to the collector."""
+        self._heartbeat_ns = now_ns + HEARTBEAT_NS
+        self._mixer.update_metrics()
+        heartbeat = control.Heartbeat(
+            PROGRAM, os.getpid(), ready=True, metrics=self._metrics.snapshot()
+        )
+        if not endpoints.try_send(self._control, control.encode(heartbeat)):
+            self._metrics.count("heartbeats_dropped_total")
+        if self._trouble:
+            self._log.error("! a turn failed: %s", self._trouble)
+            self._trouble = ""
+        while endpoints.readable(self._control):
+            self._control.recv(zmq.NOBLOCK)
+        if self._mixer.next_timeout_ns() is None:
+            gc.collect()
+
+
+_KIND_OFFSET = 5
+"""Of the kind byte in a message."""
+
+
+def _poll_ms(wait_ns: int) -> int:
+    """Milliseconds to poll so that the wait is over afterwards (rounded up)."""
+    return max(0, -(-wait_ns // 1_000_000))
