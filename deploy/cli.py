@@ -28,7 +28,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"mixminus {version('mixminus')}")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("run", help="start the gateway; Ctrl-C ends it")
-    parser.parse_args(arguments)
+    commands.add_parser("bench", add_help=False, help="measure this machine: mixminus bench --help")
+    given, rest = parser.parse_known_args(arguments)
+    if given.command == "bench":
+        from benchmarks.cli import main as bench
+
+        return bench(rest)
+    if rest:
+        parser.error(f"unknown arguments: {' '.join(rest)}")
     try:
         run()
     except StartupError as error:

@@ -1,0 +1,121 @@
+"""The benchmark command: ``python -m benchmarks NAME`` and ``mixminus bench NAME``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import import_module
+from pathlib import Path
+
+from . import machine
+from .report import Measure, Ratio, Report, compare, read_json, text, write_json
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What every benchmark is told."""
+
+    quick: bool = False
+    """Minutes become seconds; figures are rougher."""
+    smoke: bool = False
+    """The shortest run that touches everything; figures mean nothing."""
+    output_dir: Path | None = None
+    """Where plots and flame graphs go; None: none are drawn."""
+
+    def scaled(self, full: float, quick: float, smoke: float) -> float:
+        """The amount (seconds, rounds) for this kind of run."""
+        return smoke if self.smoke else quick if self.quick else full
+
+
+@dataclass
+class Findings:
+    """What a benchmark fills in while it runs."""
+
+    measures: list[Measure]
+    ratios: list[Ratio]
+    notes: list[str]
+    progress: Callable[[str], None]
+    """Tells the user what is being measured now."""
+
+    def add(self, case: str, subject: str, unit: str, **values: float) -> Measure:
+        """Add one measure and return it."""
+        measure = Measure(case, subject, unit, values)
+        self.measures.append(measure)
+        return measure
+
+    def ratio(self, name: str, value: float, target: float | None = None) -> None:
+        """Add one ratio."""
+        self.ratios.append(Ratio(name, value, target))
+
+
+BENCHMARKS = {
+    "kernels": "mixing and limiting: nanoseconds per frame against NumPy, the seed's way and C",
+}
+"""Name → what it measures; the module ``benchmarks.<name>`` has ``run(options, findings)``."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="mixminus bench", description=__doc__)
+    parser.add_argument("name", nargs="?", default="all", help="all, compare, or: " + _list())
+    parser.add_argument("files", nargs="*", type=Path, help="two JSON files for compare")
+    parser.add_argument("--quick", action="store_true", help="rougher figures in less time")
+    parser.add_argument("--smoke", action="store_true", help="only: does it run")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there")
+    parser.add_argument("--plots", type=Path, metavar="DIR", help="draw plots into that directory")
+    given = parser.parse_args(arguments)
+    if given.name == "compare":
+        return _compare(parser, given.files)
+    names = list(BENCHMARKS) if given.name == "all" else [given.name]
+    if unknown := set(names) - set(BENCHMARKS):
+        parser.error(f"there is no benchmark {unknown.pop()!r}; there are {', '.join(BENCHMARKS)}")
+    options = Options(given.quick, given.smoke, given.plots)
+    reports = [run(name, options) for name in names]
+    if given.json is not None:
+        write_json(reports, given.json)
+        print(f"written: {given.json}")
+    return 0
+
+
+def run(name: str, options: Options) -> Report:
+    """Run one benchmark, showing progress on stderr and the tables on stdout."""
+    about = machine.describe()
+    print(f"{name}: {BENCHMARKS[name]}\n{machine.summary(about)}", flush=True)
+    started = datetime.now().astimezone()
+    began_s = time.monotonic()
+    findings = Findings([], [], [], _progress)
+    import_module(f"benchmarks.{name}").run(options, findings)
+    report = Report(
+        benchmark=name,
+        started=started.isoformat(timespec="seconds"),
+        seconds=round(time.monotonic() - began_s, 1),
+        machine=about,
+        options={"quick": options.quick, "smoke": options.smoke},
+        measures=findings.measures,
+        ratios=findings.ratios,
+        notes=findings.notes,
+    )
+    print(f"\n{text(report)}\n", flush=True)
+    return report
+
+
+def _progress(words: str) -> None:
+    print(f"  … {words}", file=sys.stderr, flush=True)
+
+
+def _compare(parser: argparse.ArgumentParser, files: Sequence[Path]) -> int:
+    if len(files) != 2:
+        parser.error("compare takes two JSON files: BEFORE AFTER")
+    try:
+        print(compare(read_json(files[0]), read_json(files[1])))
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+    return 0
+
+
+def _list() -> str:
+    return ", ".join(BENCHMARKS)
