@@ -11,33 +11,50 @@ import gc
 import os
 
 import uvloop
-from aiortc import RTCCertificate, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
-from mixer_core.bus import control_client, drain, forkpool
+from mixer_core.bus import control_client, drain, forkpool, logs
+from mixer_core.bus.errors import MixminusError
 
-from . import child, host
+from . import addresses, child, host, peer, protocol
 
 __all__ = ["PRELOADED_PID", "child", "control_client", "drain", "forkpool", "host"]
 
 
+REHEARSAL_S = 3.0
+"""Longest wait for the rehearsal; without it the first calls are only slower."""
+
+
 async def _rehearse() -> None:
-    """Exchange one offer and answer in memory: certificates, SDP tables, lazy imports."""
+    """Have one call with ourselves over loopback: certificates, SDP, DTLS and SCTP tables."""
+    peer.prepare_ice(addresses.LOOPBACK)
+    opened = asyncio.Event()
+    log = logs.get("media_worker", "rehearsal")
+    told = peer.PeerEvents(
+        opened=lambda framed: opened.set(),
+        audio=lambda data: None,
+        text=lambda text: None,
+        unreadable=lambda code, sentence: None,
+        closed=lambda detail: None,
+    )
     caller = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-    callee = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    callee = peer.Peer(told, log)
     caller.createDataChannel("audio")
-    offer = await caller.createOffer()
-    await callee.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
-    await callee.createAnswer()
+    await caller.setLocalDescription(await caller.createOffer())
+    answer = await callee.answer(caller.localDescription.sdp)
+    await caller.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+    await asyncio.wait_for(opened.wait(), REHEARSAL_S)
+    callee.send_audio(bytes(protocol.FRAME_MESSAGE_BYTES))
     await caller.close()
     await callee.close()
 
 
 def _warm() -> None:
-    certificate = RTCCertificate.generateCertificate()
-    certificate._create_ssl_context(srtp_profiles=[])
     loop = uvloop.new_event_loop()
     try:
         loop.run_until_complete(_rehearse())
+    except (TimeoutError, OSError, MixminusError) as error:
+        logs.get("media_worker").warning("! the rehearsal failed: %s", error)
     finally:
         loop.close()
         asyncio.set_event_loop(None)

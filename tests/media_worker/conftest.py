@@ -1,0 +1,80 @@
+"""A real media worker on a runtime directory of its own, shared by the tests of this folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+class Host:
+    """One running ``python -m media_worker``."""
+
+    def __init__(self, **settings: str | int) -> None:
+        self.dir = Path(tempfile.mkdtemp(prefix="mm-", dir="/tmp"))
+        self._log_path = self.dir / "log"
+        own = {"RUNTIME__DIR": str(self.dir / "run")} | settings
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("MIXMINUS_")}
+        with self._log_path.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "media_worker"],
+                cwd=ROOT,
+                env=inherited | {f"MIXMINUS_{key}": str(value) for key, value in own.items()},
+                stdout=log,
+                stderr=log,
+            )
+        self.runtime_dir = self.dir / "run"
+        deadline_s = time.monotonic() + 30
+        while "= ready" not in self.log:
+            assert self.process.poll() is None, self.log
+            assert time.monotonic() < deadline_s, self.log
+            time.sleep(0.02)
+
+    @property
+    def log(self) -> str:
+        """What the host and its children printed so far."""
+        return self._log_path.read_text(encoding="utf-8")
+
+    def family(self) -> list[psutil.Process]:
+        """The host, its fork server and its children."""
+        host = psutil.Process(self.process.pid)
+        return [host, *host.children(recursive=True)]
+
+    def close(self) -> None:
+        """End everything, however it is."""
+        try:
+            family = self.family()
+        except psutil.NoSuchProcess:
+            family = []
+        for process in family:
+            if process.is_running():
+                process.kill()
+        self.process.wait(5)
+        psutil.wait_procs(family, 5)
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def worker_host() -> Iterator[Host]:
+    """The shared media worker."""
+    host = Host(MEDIA_WORKER__IDLE_CHILDREN=2, MEDIA_WORKER__CONNECT_TIMEOUT_MS=2000)
+    yield host
+    host.close()
+
+
+@pytest.fixture
+def own_host() -> Iterator[Host]:
+    """A media worker that the test may end."""
+    host = Host(MEDIA_WORKER__IDLE_CHILDREN=1)
+    yield host
+    host.close()
