@@ -1,0 +1,125 @@
+"""The simulator as a program: listens, says what it is, and beats for signaling when supervised."""
+
+from __future__ import annotations
+
+import gc
+import ipaddress
+import os
+from pathlib import Path
+
+import zmq
+from aiohttp import web
+
+from mixer_core.bus import control, logs
+from mixer_core.bus.control_client import ControlClient
+from mixer_core.bus.errors import OpusError, PortBusyError, SettingsError, StartupError
+from mixer_core.bus.process import Context
+from mixer_core.bus.settings import SimulatorSettings
+from openai_link import aiortc_media, opus
+from openai_link.simulator.config import SimulatorConfig
+from openai_link.simulator.http import make_app
+from openai_link.simulator.switchboard import Switchboard, greeting_pcm
+
+PROGRAM = "simulator"
+_CONSENT_INTERVAL_S, _CONSENT_FAILURES = 2.0, 3
+
+
+def config_from(settings: SimulatorSettings) -> SimulatorConfig:
+    """Return the part of the settings that shapes calls."""
+    return SimulatorConfig(
+        api_key=settings.api_key,
+        brain=settings.brain,
+        tone_ms=settings.tone_ms,
+        greeting=settings.greeting,
+        opus_bitrate_bps=settings.opus_bitrate_bps,
+        dtls_role=settings.dtls_role,
+        record_dir=settings.record_dir,
+    )
+
+
+def choose_ice_addresses(http_host: str) -> None:
+    """Offer media on the address on which HTTP listens: loopback alone, one, or all."""
+    if http_host in ("localhost", ""):
+        http_host = "127.0.0.1"
+    try:
+        address = ipaddress.ip_address(http_host)
+    except ValueError:
+        addresses = aiortc_media.host_addresses(include_loopback=True)
+    else:
+        everywhere = address.is_unspecified
+        all_addresses = aiortc_media.host_addresses(include_loopback=True)
+        addresses = all_addresses if everywhere else [str(address)]
+    aiortc_media.use_host_addresses(addresses)
+
+
+async def serve(context: Context) -> None:
+    """Run until ``context.stop``. Raises StartupError when something needed is not there."""
+    settings = context.settings.simulator
+    _check_surroundings(settings)
+    aiortc_media.tune_ice(_CONSENT_INTERVAL_S, _CONSENT_FAILURES)
+    choose_ice_addresses(settings.http_host)
+    switchboard = Switchboard(config_from(settings))
+    runner = web.AppRunner(make_app(switchboard), access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        await _listen(runner, settings)
+        gc.collect()
+        gc.freeze()
+        url = f"http://{settings.http_host}:{settings.http_port}/v1"
+        context.log.info("= the Realtime SIMULATOR (not OpenAI) answers at %s", url)
+        beats = _heartbeats(context, switchboard) if context.supervised else None
+        await context.stop.wait()
+        if beats is not None:
+            beats.close()
+    finally:
+        await runner.cleanup()
+
+
+def _check_surroundings(settings: SimulatorSettings) -> None:
+    """Fail now, in one line, rather than in the first call."""
+    aiortc_media.check_versions()
+    greeting_pcm()
+    try:
+        opus.library()
+    except OpusError as error:
+        raise StartupError(str(error)) from error
+    if settings.record_dir:
+        try:
+            Path(settings.record_dir).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingsError(
+                f"[simulator] record_dir {settings.record_dir} cannot be made ({error.strerror})"
+            ) from error
+
+
+async def _listen(runner: web.AppRunner, settings: SimulatorSettings) -> None:
+    host, port = settings.http_host, settings.http_port
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        raise PortBusyError(
+            f"{host}:{port} cannot be listened on ({os.strerror(error.errno or 0)}): stop what uses it, "
+            "or set MIXMINUS_SIMULATOR__HTTP_PORT to another port"
+        ) from error
+
+
+def _heartbeats(context: Context, switchboard: Switchboard) -> ControlClient:
+    def state() -> control.Heartbeat:
+        metrics: control.Metrics = {
+            "calls": len(switchboard.calls),
+            "calls_total": switchboard.calls_total,
+        }
+        detail = f"{len(switchboard.calls)} simulated calls"
+        return control.Heartbeat(PROGRAM, os.getpid(), True, detail, metrics)
+
+    def ignore(message: control.Message) -> None:
+        context.log.debug("< %s ignored", type(message).__name__)
+
+    return ControlClient(
+        zmq.Context.instance(),
+        context.runtime_dir,
+        f"{PROGRAM}-{os.getpid()}",
+        state,
+        ignore,
+        logs.get(PROGRAM),
+    )
