@@ -1,0 +1,241 @@
+"""The shell around the registry: control socket in, futures and messages out, one timer."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import os
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import zmq
+
+from mixer_core.bus import control, endpoints
+from mixer_core.bus.drain import DrainedSocket
+from mixer_core.bus.errors import ControlError
+from mixer_core.bus.metrics import Metrics
+from mixer_core.bus.settings import Settings
+
+from . import metrics_page, upstream
+from .actions import (
+    MS_NS,
+    Action,
+    Join,
+    Joined,
+    Left,
+    Limits,
+    LinkLost,
+    Look,
+    Remove,
+    ReplyAnswer,
+    ReplyLeft,
+    ReplyProblem,
+    ReplyRoom,
+    RoomView,
+    SendToChild,
+)
+from .health import Health, ProgramView, Watch
+from .rooms import Registry
+from .totals import Totals
+
+WATCH_NS = 1_000 * MS_NS
+PROGRAM = "signaling"
+Answered = ReplyAnswer | ReplyLeft | ReplyRoom
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What tests change."""
+
+    rebuild_ns: int = 1_500 * MS_NS
+    """How long unknown things are waited for after the start."""
+    env: Mapping[str, str] | None = None
+    """Environment that decides the upstream; None: this process's."""
+
+
+def limits(settings: Settings, options: Options) -> Limits:
+    """The registry's limits from the settings."""
+    section = settings.signaling
+    return Limits(
+        max_participants=section.max_participants,
+        max_rooms=section.max_rooms,
+        default_mode=section.mode,
+        answer_timeout_ns=section.answer_timeout_ms * MS_NS,
+        rebuild_ns=options.rebuild_ns,
+    )
+
+
+class Gateway:
+    """Owns the control socket and the registry; everything runs in one loop."""
+
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        settings: Settings,
+        log: logging.LoggerAdapter[logging.Logger],
+        url: str,
+        options: Options | None = None,
+    ) -> None:
+        """``url``: where people open the page, for the log."""
+        options = options or Options()
+        env = os.environ if options.env is None else options.env
+        self._loop = asyncio.get_running_loop()
+        self._log = log
+        self._url = url
+        self._assistant = upstream.in_words(settings.openai_link, env)
+        now_ns = time.monotonic_ns()
+        self._registry = Registry(limits(settings, options), lambda: secrets.randbits(32), now_ns)
+        self._health = Health(upstream.is_simulated(settings.openai_link, env))
+        self._watch = Watch()
+        self._watch_ns = now_ns + WATCH_NS
+        self._totals = Totals()
+        self.metrics = Metrics()
+        """Signaling's own counters."""
+        self._requests = itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[Answered]] = {}
+        socket = endpoints.open_socket(context, endpoints.CONTROL, settings.runtime_dir, "bind")
+        self._socket = DrainedSocket(self._loop, socket, self._receive)
+        self._timer: asyncio.TimerHandle | None = None
+        self._arm()
+
+    # -- for HTTP -------------------------------------------------------------------------------
+
+    async def ask(self, make: Callable[[int], Join | Remove | Look]) -> Answered:
+        """Feed the event that ``make`` builds for a request number; wait for its reply.
+
+        Raises:
+            ProblemError: the reply is a problem.
+        """
+        request = next(self._requests)
+        future: asyncio.Future[Answered] = self._loop.create_future()
+        self._waiting[request] = future
+        event, now_ns = make(request), time.monotonic_ns()
+        if isinstance(event, Join):
+            self._do(self._registry.join(event, now_ns))
+        elif isinstance(event, Remove):
+            self._do(self._registry.remove(event, now_ns))
+        else:
+            self._do(self._registry.look(event, now_ns))
+        try:
+            return await future
+        finally:
+            self._waiting.pop(request, None)
+
+    def rooms(self) -> list[RoomView]:
+        """Every room with somebody in it."""
+        return self._registry.rooms()
+
+    def programs(self) -> tuple[dict[str, ProgramView], list[str]]:
+        """Every program's state, and what is missing in words."""
+        counts, now_ns = self._registry.counts(), time.monotonic_ns()
+        return self._health.programs(counts, now_ns), self._health.missing(counts, now_ns)
+
+    def metrics_page(self) -> bytes:
+        """Prometheus text."""
+        now_ns = time.monotonic_ns()
+        self._totals.heard(PROGRAM, PROGRAM, os.getpid(), self.metrics.snapshot(), now_ns)
+        sums, gauges = self._totals.sums(), self._totals.gauges(now_ns)
+        return metrics_page.render(sums, gauges, self._registry.counts())
+
+    def close(self) -> None:
+        """Answer who waits, stop the timer, close the socket."""
+        self._do(self._registry.close())
+        if self._timer is not None:
+            self._timer.cancel()
+        self._socket.close()
+
+    # -- events ---------------------------------------------------------------------------------
+
+    def _receive(self, parts: list[bytes]) -> None:
+        identity = parts[0].decode("utf-8", "replace")
+        try:
+            message = control.decode(parts[-1])
+        except ControlError as error:
+            self.metrics.count("control_errors_total")
+            self._log.warning("! < %s: %s", ascii(identity), error)
+            return
+        now_ns = time.monotonic_ns()
+        if isinstance(message, control.Heartbeat):
+            self._health.heard(message, now_ns)
+            self._totals.heard(message.program, identity, message.pid, message.metrics, now_ns)
+            self._look_around(now_ns)
+            return
+        if isinstance(message, control.WorkerState):
+            self._totals.heard("media_worker", identity, message.pid, message.metrics, now_ns)
+        elif isinstance(message, control.LinkState):
+            self._totals.heard("openai_link", identity, message.pid, message.metrics, now_ns)
+        self._do(self._registry.message(identity, message, now_ns))
+
+    def _fire(self) -> None:
+        now_ns = time.monotonic_ns()
+        self._timer = None
+        if now_ns >= self._watch_ns:
+            self._watch_ns = now_ns + WATCH_NS
+            self._look_around(now_ns)
+        self._do(self._registry.timeout(now_ns))
+
+    def _look_around(self, now_ns: int) -> None:
+        missing = self._health.missing(self._registry.counts(), now_ns)
+        words = self._watch.update(missing, now_ns)
+        if words:
+            self._log.info("= waiting for %s", words)
+        elif words is not None:
+            self._log.info(
+                "= mixminus is ready: open %s (assistant: %s)", self._url, self._assistant
+            )
+
+    # -- actions --------------------------------------------------------------------------------
+
+    def _do(self, actions: Iterable[Action]) -> None:
+        """Carry out actions in order, and those that follow from what could not be sent."""
+        queue = deque(actions)
+        while queue:
+            action = queue.popleft()
+            if isinstance(action, SendToChild):
+                queue.extend(self._send(action))
+            elif isinstance(action, Joined | Left | LinkLost):
+                self._note(action)
+            else:
+                self._reply(action)
+        self._arm()
+
+    def _send(self, action: SendToChild) -> list[Action]:
+        data = control.encode(action.message)
+        if self._socket.send(action.identity.encode(), data):
+            return []
+        self.metrics.count("control_undelivered_total")
+        return self._registry.undelivered(action.identity, time.monotonic_ns())
+
+    def _reply(self, reply: Answered | ReplyProblem) -> None:
+        future = self._waiting.get(reply.request)
+        if future is None or future.done():
+            return
+        if isinstance(reply, ReplyProblem):
+            future.set_exception(reply.error())
+        else:
+            future.set_result(reply)
+
+    def _note(self, event: Joined | Left | LinkLost) -> None:
+        if isinstance(event, Joined):
+            self.metrics.count("joined_total")
+            self._log.info("= %s joined %s as %s", event.participant, event.room, event.name)
+        elif isinstance(event, Left):
+            self.metrics.count("left_total")
+            self._log.info("= %s left %s: %s", event.participant, event.room, event.reason)
+        else:
+            self.metrics.count("links_lost_total")
+            self._log.warning("! %s lost its assistant: %s", event.room, event.reason)
+
+    def _arm(self) -> None:
+        """One timer, at the earliest time that something is due."""
+        now_ns = time.monotonic_ns()
+        due_ns = self._registry.next_timeout_ns(now_ns)
+        due_ns = self._watch_ns if due_ns is None else min(due_ns, self._watch_ns)
+        if self._timer is not None:
+            self._timer.cancel()
+        delay_ns = max(due_ns - now_ns, MS_NS)
+        self._timer = self._loop.call_later(delay_ns / 1e9, self._fire)

@@ -1,0 +1,38 @@
+"""The signaling process: gate, port, control socket, HTTP, and an orderly stop."""
+
+from __future__ import annotations
+
+import os
+
+import zmq
+
+from mixer_core.bus import process
+
+from . import listeners
+from .auth import Gate
+from .gateway import PROGRAM, Gateway
+from .http_api import HttpApi
+
+
+async def serve(context: process.Context) -> None:
+    """Run until the process is told to stop. Raises StartupError where it cannot start."""
+    section = context.settings.signaling
+    gate = Gate(section, os.environ)
+    sockets = listeners.bind(section.http_host, section.http_port)
+    zmq_context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    url = listeners.url(section.http_host, section.http_port)
+    gateway = Gateway(zmq_context, context.settings, context.log, url)
+    listener = listeners.Listener(HttpApi(gateway, gate, section, context.log).application())
+    try:
+        await listener.start(sockets)
+        context.log.info("= listening on %s", url)
+        await context.stop.wait()
+    finally:
+        gateway.close()
+        await listener.stop()
+        zmq_context.destroy(linger=0)
+
+
+def main() -> int:
+    """Run the program; returns its exit code."""
+    return process.run_async(PROGRAM, serve)
