@@ -319,7 +319,7 @@ export class Session {
     const running = !["done", "completed", "failed", "error"].includes(message.status);
     const line = {
       item: `tool-${message.id ?? message.item ?? message.name}`, speaker: "tool", name: "Tool",
-      text: `${message.name} ${message.status ?? ""}`.trim(), final: !running,
+      text: [message.name, message.status].filter(Boolean).join(" · "), final: !running,
       kind: /** @type {const} */ ("tool"),
     };
     this.store.set({ tool: running ? message.name : "", captions: foldCaption(this.state.captions, line) });

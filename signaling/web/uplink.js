@@ -9,6 +9,8 @@ import { FLAG_PAUSE, FRAME_MS, FRAME_SAMPLES } from "./wire.js";
 
 const SILENCE_FRAMES = 400 / FRAME_MS;
 const FADE_SAMPLES = 72;
+/** Digital silence, dither included: at most two steps of int16. */
+const SILENCE_PEAK = 2;
 
 /**
  * @typedef {object} UplinkFrame
@@ -78,7 +80,7 @@ export class FrameMaker {
       this.fadeIn = false;
     }
     const pcm = this.#toInt16();
-    const silent = pcm.every((sample) => sample === 0);
+    const silent = pcm.every((sample) => sample <= SILENCE_PEAK && sample >= -SILENCE_PEAK);
     this.silentFrames = silent ? this.silentFrames + 1 : 0;
     if (silent && this.paused) return null;
     this.paused = this.silentFrames >= SILENCE_FRAMES;

@@ -64,12 +64,20 @@ export class Ballistics {
   }
 }
 
-/** One of six tones, fixed per participant. @param {string} id */
+/** @type {Map<string, number>} */
+const tones = new Map();
+
+/** One of six tones, given in the order in which people were first seen. @param {string} id */
 export function toneClass(id) {
   if (id === "assistant") return "c-assistant";
-  let hash = 0;
-  for (const letter of id) hash = (hash * 31 + letter.charCodeAt(0)) % 65521;
-  return `c${hash % 6}`;
+  if (!tones.has(id)) tones.set(id, tones.size % 6);
+  return `c${tones.get(id)}`;
+}
+
+/** The same person under a new id, after a reconnect. @param {string} before @param {string} now */
+export function keepTone(before, now) {
+  const tone = tones.get(before);
+  if (tone !== undefined) tones.set(now, tone);
 }
 
 /** Remember a choice; a browser that forbids storage just forgets. */

@@ -1,5 +1,5 @@
 // @ts-check
-import { Ballistics, byId, make, setData, setText, toneClass } from "./dom.js";
+import { Ballistics, byId, keepTone, make, setData, setText, toneClass } from "./dom.js";
 
 const TALKING_DBFS = -45;
 
@@ -17,6 +17,7 @@ export class Roster {
     this.word = byId("assistant-word");
     this.simulator = byId("simulator");
     this.assistantMeter = new Ballistics();
+    this.me = "me";
     /** @type {Map<string, {row: HTMLElement, word: HTMLElement, name: HTMLElement, meter: Ballistics, muted: boolean}>} */
     this.rows = new Map();
   }
@@ -26,6 +27,8 @@ export class Roster {
     this.#renderAssistant(state);
     const others = state.participants.filter((person) => person.participant !== state.participant);
     const me = { participant: state.participant || "me", name: state.name, muted: state.muted || state.listenOnly };
+    if (me.participant !== this.me) keepTone(this.me, me.participant);
+    this.me = me.participant;
     const people = [me, ...others];
     const wanted = new Set(people.map((person) => person.participant));
     for (const [id, known] of this.rows) {
