@@ -210,7 +210,11 @@ class Browser:
 
     async def receive(self, kind: str, count: int = 1) -> list[dict[str, Any]]:
         """Wait for ``count`` JSON messages of a type."""
-        await until(lambda: len(self.of_type(kind)) >= count, f"no {kind}: {self.messages}")
+        try:
+            await until(lambda: len(self.of_type(kind)) >= count, f"too few {kind}")
+        except AssertionError as error:
+            error.add_note(f"messages: {self.messages}")
+            raise
         return self.of_type(kind)
 
     def unplug(self) -> None:

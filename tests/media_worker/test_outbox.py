@@ -63,9 +63,7 @@ def test_counts_the_time_since_entry() -> None:
 
 @given(
     st.lists(
-        st.tuples(
-            st.integers(0, 40), st.integers(0, 600), st.integers(0, 6000), st.booleans()
-        ),
+        st.tuples(st.integers(0, 40), st.integers(0, 600), st.integers(0, 6000), st.booleans()),
         max_size=60,
     )
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,7 +32,7 @@ def message(seq: int, samples: bytes = LOUD, flags: int = 0) -> bytes:
 def test_cuts_pieces_of_any_even_length_into_frames() -> None:
     uplink = plain()
     assert uplink.push(LOUD[:400], 10) == []
-    assert uplink.push(LOUD[:1200 - 400] + LOUD[:400], 30) == [UplinkFrame(0, 0, 10, LOUD)]
+    assert uplink.push(LOUD[: 1200 - 400] + LOUD[:400], 30) == [UplinkFrame(0, 0, 10, LOUD)]
     assert uplink.push(LOUD[:720], 50) == [UplinkFrame(1, 0, 30, LOUD)]
     assert uplink.frames_total == 2
 
@@ -160,8 +162,8 @@ def test_suppression_keeps_its_promises(steps: list[str | int], is_framed: bool)
             sent += uplink.push(message(seq, samples) if is_framed else samples, now)
             seq += 1
     assert sum(frame.pcm == LOUD for frame in sent) == loud_in
-    assert all(frames.seq_delta(b.seq, a.seq) > 0 for a, b in zip(sent, sent[1:], strict=False))
-    for before, after in zip(sent, sent[1:], strict=False):
+    assert all(frames.seq_delta(b.seq, a.seq) > 0 for a, b in pairwise(sent))
+    for before, after in pairwise(sent):
         if before.flags & PAUSE:
             assert after.pcm == LOUD
     silent_run = 0
