@@ -33,6 +33,8 @@ const UNANNOUNCED_PAUSE_MS = 400;
 const RESTART_BEHIND_FRAMES = 50;
 const RESTART_LATE_FRAMES = 10;
 const CLEAN_DECAY_MS = 10000;
+/** Room for disorder that is left behind an announced pause. */
+const PAUSE_GAP_FRAMES = 3;
 
 /**
  * @typedef {object} Slot
@@ -112,11 +114,17 @@ export class JitterBuffer {
       this.counts.stale += 1;
       return flushed;
     }
-    if (!this.#place(seq, nowMs)) return flushed;
+    this.#store(this.#closeGap(seqAdd(seq, -this.gapFrames)), flags, pcm, nowMs);
+    return flushed;
+  }
+
+  /** @param {number} seq @param {number} flags @param {Int16Array} pcm @param {number} nowMs */
+  #store(seq, flags, pcm, nowMs) {
+    if (!this.#place(seq, nowMs)) return;
     const index = seq % SLOTS;
     if (this.slots[index]) {
       this.counts.duplicates += 1;
-      return flushed;
+      return;
     }
     this.slots[index] = { seq, flags, pcm, atMs: nowMs };
     this.waiting += 1;
@@ -125,7 +133,6 @@ export class JitterBuffer {
     if (seqDelta(seq, this.high) > 0) this.high = seq;
     this.#measureJitter(seq, nowMs);
     if (this.#spanFrames() * FRAME_MS > this.capMs) this.#jump();
-    return flushed;
   }
 
   /** The stream goes quiet after what is buffered. */
@@ -203,6 +210,20 @@ export class JitterBuffer {
   }
 
   // -- in ------------------------------------------------------------------------------------
+
+  /**
+   * After an announced pause the stream may go on at any later seq. Such a gap is no loss: it is taken
+   * out of the count, but for some room for frames that come in the wrong order.
+   * @param {number} seq
+   * @returns {number} the seq as this buffer counts
+   */
+  #closeGap(seq) {
+    const last = this.waiting > 0 ? this.slots[this.high % SLOTS] : null;
+    const gap = seqDelta(seq, this.high);
+    if (!last || (last.flags & FLAG_PAUSE) === 0 || gap <= 2 * PAUSE_GAP_FRAMES) return seq;
+    this.gapFrames = (this.gapFrames + gap - PAUSE_GAP_FRAMES) >>> 0;
+    return seqAdd(this.high, PAUSE_GAP_FRAMES);
+  }
 
   /** Find the frame's place. @param {number} seq @param {number} nowMs @returns {boolean} wanted */
   #place(seq, nowMs) {
@@ -494,6 +515,8 @@ export class JitterBuffer {
     this.mode = "idle";
     this.next = 0;
     this.high = 0;
+    /** What the sender's seq is ahead of this buffer's count. */
+    this.gapFrames = 0;
     /** @type {number|null} last seq that was played, concealed or skipped */
     this.lastSeq = null;
     this.lastFlags = FLAG_PAUSE;

@@ -64,7 +64,7 @@ const TEXTS = {
   },
   forbidden: {
     tone: "error", title: "This room needs an invitation",
-    cure: "Ask the person who runs the gateway for a link.",
+    cure: "Ask the person who runs the gateway for a link with its token (…/?token=…).",
   },
   refused: { tone: "error", title: "The gateway refused", cure: "" },
   blocked: {
@@ -128,7 +128,8 @@ export function signalProblem(error, joined) {
   const { status, detail } = error;
   if (status === 0) return problem(joined ? "gone" : "unreachable");
   if (status === 503) return problem("full", detail ? { cure: `${detail} Trying again by itself.` } : {});
-  if (status === 401 || status === 403) return problem("forbidden");
+  if (status === 401) return problem("forbidden");
+  if (status === 403) return problem("refused", { cure: detail });
   if (status === 429) return problem("busy");
   if (status >= 500) return problem("unreachable", { title: "The gateway is in trouble", cure: `${detail}. Trying again by itself.` });
   if (status === 400 && /room/i.test(detail)) return problem("bad-room");

@@ -2,6 +2,8 @@
 /** HTTP to the gateway: the offer goes out, the answer comes back (WHIP convention). */
 
 const TIMEOUT_MS = 10000;
+/** Where the gateway asks for a token, the page is opened with `?token=…`. */
+const TOKEN = new URLSearchParams(globalThis.location?.search).get("token") ?? "";
 const ROOM_NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 
 /** The gateway could not be reached, or refused. */
@@ -23,6 +25,11 @@ export class SignalError extends Error {
   get retryable() {
     return this.status === 0 || this.status === 409 || this.status === 429 || this.status >= 500;
   }
+}
+
+/** @param {Record<string, string>} headers */
+function authorised(headers) {
+  return TOKEN ? { ...headers, Authorization: `Bearer ${TOKEN}` } : headers;
 }
 
 /** @param {string} room */
@@ -62,7 +69,7 @@ export async function postOffer({ room, name, mode, sdp }, signal) {
   const timer = setTimeout(() => timeout.abort(), TIMEOUT_MS);
   signal.addEventListener("abort", () => timeout.abort());
   try {
-    const headers = { "Content-Type": "application/sdp", Accept: "application/sdp" };
+    const headers = authorised({ "Content-Type": "application/sdp", Accept: "application/sdp" });
     const init = { method: "POST", headers, body: sdp, signal: timeout.signal };
     const response = await fetch(url, init);
     if (response.status !== 201) throw await refusal(response);
@@ -79,7 +86,7 @@ export async function postOffer({ room, name, mode, sdp }, signal) {
 /** Leave; also works while the page is closing. @param {string} location */
 export function deleteParticipant(location) {
   if (!location) return;
-  fetch(location, { method: "DELETE", keepalive: true }).catch(() => {
+  fetch(location, { method: "DELETE", headers: authorised({}), keepalive: true }).catch(() => {
     // The gateway notices a silent peer by itself.
   });
 }

@@ -1,0 +1,78 @@
+"""The page's own modules, loaded by a real Chromium from a plain file server."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+WEB_DIR = Path(__file__).parents[3] / "signaling" / "web"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync")
+
+Run = Callable[..., Any]
+
+
+class _Files(SimpleHTTPRequestHandler):
+    """Silent, and sure of what a module's type is."""
+
+    extensions_map = {  # noqa: RUF012 - the base class declares it so
+        **SimpleHTTPRequestHandler.extensions_map,
+        ".js": "text/javascript",
+    }
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
+
+
+def _missing(words: str) -> None:
+    """Skip, or fail where a browser is required."""
+    if os.environ.get("MIXMINUS_REQUIRE_BROWSER") == "1":
+        pytest.fail(words)
+    pytest.skip(words)
+
+
+@pytest.fixture(scope="session")
+def file_server() -> Iterator[str]:
+    """Base URL of a server of signaling/web on a free port."""
+    handler = functools.partial(_Files, directory=str(WEB_DIR))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def run(file_server: str) -> Iterator[Run]:
+    """``run("jitter.js", body, argument)``: the body of an async function that sees the module as
+    ``m`` and the argument as ``a``, on a page of its own origin; returns what it returns.
+    """
+    if CHROMIUM is None:
+        _missing("Chromium is not installed")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        _missing("playwright is not installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        page = browser.new_page()
+        page.goto(f"{file_server}/icon.svg")
+
+        def call(module: str, body: str, argument: Any = None) -> Any:
+            script = (
+                "async ([url, a]) => { const m = await import(url); "
+                f"return await (async () => {{ {body} }})(); }}"
+            )
+            return page.evaluate(script, [f"{file_server}/{module}", argument])
+
+        yield call
+        browser.close()
