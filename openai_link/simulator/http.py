@@ -33,7 +33,8 @@ def make_app(switchboard: Switchboard) -> web.Application:
     for verb in ("accept", "reject", "refer"):
         app.router.add_post(f"/v1/realtime/calls/{{call_id}}/{verb}", _no_such_call)
     app.router.add_get("/healthz", _healthz)
-    app.router.add_route("OPTIONS", "/v1/{rest:.*}", _preflight)
+    for path in ("client_secrets", "calls", "calls/{call_id}/hangup"):
+        app.router.add_route("OPTIONS", f"/v1/realtime/{path}", _preflight)
     app.on_response_prepare.append(_label)
     app.on_shutdown.append(_shut_down)
     return app

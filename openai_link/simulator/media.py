@@ -18,7 +18,7 @@ from openai_link.simulator.config import SimulatorConfig
 from openai_link.simulator.engine import Action, SessionEngine
 from openai_link.simulator.recorder import Recorder
 
-_SETTLED_FRAMES = 10
+_SILENCE_PACKET_BYTES = 8  # Opus' mark of silence takes 3 bytes, the faintest noise 100.
 _LONGEST_FILLED_GAP_MS = 10_000
 
 
@@ -29,22 +29,24 @@ class ReplyEncoder:
         self._encoder = OpusEncoder(
             bitrate_bps=bitrate_bps, complexity=complexity, application="audio"
         )
-        self._silent_frames = 0
-        self._silent_packet = b""
+        self._settled_packet: bytes | None = None
 
     def packet(self, pcm: bytes | None) -> bytes:
         """Return the Opus packet for one frame (None: silence).
 
-        The encoder hears the first silent frames of a pause, after which its state does not change
-        any more, so that the repeated packet fits what comes before and after it.
+        The encoder hears the first silent frames of a pause (about 13), until it marks them as
+        silence; its state does not change any more then, so that the repeated packet fits what
+        comes before and after it.
         """
         if pcm is not None:
-            self._silent_frames = 0
+            self._settled_packet = None
             return self._encoder.encode(pcm)
-        if self._silent_frames < _SETTLED_FRAMES:
-            self._silent_frames += 1
-            self._silent_packet = self._encoder.encode(SILENCE)
-        return self._silent_packet
+        if self._settled_packet is not None:
+            return self._settled_packet
+        packet = self._encoder.encode(SILENCE)
+        if len(packet) <= _SILENCE_PACKET_BYTES:
+            self._settled_packet = packet
+        return packet
 
 
 class CallMedia:

@@ -97,8 +97,9 @@ async def _listen(runner: web.AppRunner, settings: SimulatorSettings) -> None:
     try:
         await web.TCPSite(runner, host, port).start()
     except OSError as error:
+        reason = os.strerror(error.errno or 0)
         raise PortBusyError(
-            f"{host}:{port} cannot be listened on ({os.strerror(error.errno or 0)}): stop what uses it, "
+            f"{host}:{port} cannot be listened on ({reason}): stop what uses it, "
             "or set MIXMINUS_SIMULATOR__HTTP_PORT to another port"
         ) from error
 

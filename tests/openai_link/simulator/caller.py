@@ -1,0 +1,184 @@
+"""A real WebRTC client for the simulator, and the simulator as a server in the same event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+
+from mixer_core.bus.pcm import FRAME_BYTES, FRAME_NS, SILENCE
+from openai_link import aiortc_media
+from openai_link.aiortc_media import PacketTrack, TappedPacket
+from openai_link.opus import OpusDecoder, OpusEncoder
+from openai_link.rtp_audio import FRAME_TICKS, ReceivedFrame, RtpAudioReceiver
+from openai_link.simulator.config import SimulatorConfig
+from openai_link.simulator.http import make_app
+from openai_link.simulator.switchboard import Switchboard
+
+Json = dict[str, Any]
+
+TIMEOUT_S = 20.0
+SESSION: Json = {"type": "realtime", "model": "gpt-realtime-2.1"}
+
+
+async def until(condition: Callable[[], Any], timeout_s: float = TIMEOUT_S) -> None:
+    """Wait for a condition; the limit only ends a hopeless test."""
+    async with asyncio.timeout(timeout_s):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def run(scenario: Callable[[], Awaitable[None]]) -> None:
+    """Run one scenario on a fresh loop, media on loopback."""
+
+    async def bounded() -> None:
+        async with asyncio.timeout(60):
+            await scenario()
+
+    aiortc_media.use_host_addresses(["127.0.0.1"])
+    try:
+        asyncio.run(bounded())
+    finally:
+        aiortc_media.use_host_addresses(None)
+
+
+@asynccontextmanager
+async def simulator(
+    config: SimulatorConfig | None = None,
+) -> AsyncIterator[tuple[str, Switchboard]]:
+    """A listening simulator: its base URL (with ``/v1``) and its switchboard."""
+    switchboard = Switchboard(config or SimulatorConfig(), seed=3)
+    runner = web.AppRunner(make_app(switchboard), access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    try:
+        yield f"http://127.0.0.1:{port}/v1", switchboard
+    finally:
+        await runner.cleanup()
+
+
+class Caller:
+    """Talks and listens in real time, and keeps everything with its time of arrival."""
+
+    def __init__(self, http: aiohttp.ClientSession, base_url: str) -> None:
+        self.http = http
+        self.base_url = base_url
+        self.events: list[Json] = []
+        self.event_times_ns: list[int] = []
+        self.heard: list[ReceivedFrame] = []
+        self.location = ""
+        self._speech: list[bytes] = []
+        self._track = PacketTrack()
+        self._encoder = OpusEncoder(bitrate_bps=40_000)
+        self._audio = RtpAudioReceiver(OpusDecoder())
+        self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._sending: asyncio.Task[None] | None = None
+
+    async def offer(self) -> str:
+        """Return a complete SDP offer of audio and the events' channel."""
+        transceiver = self.connection.addTransceiver(self._track, direction="sendrecv")
+        aiortc_media.speak_opus_only(transceiver)
+        aiortc_media.tap_receiver(transceiver.receiver, self._on_packet)
+        self.channel = self.connection.createDataChannel("oai-events")
+        self.channel.on("message", self._on_message)
+        await self.connection.setLocalDescription(await self.connection.createOffer())
+        return self.connection.localDescription.sdp
+
+    async def dial(self, session: Json | None = None, api_key: str = "sk-test") -> None:
+        """Place a call by the multipart form and wait until it is up."""
+        form = aiohttp.FormData()
+        form.add_field("sdp", await self.offer(), content_type="application/sdp")
+        form.add_field("session", json.dumps(session or SESSION), content_type="application/json")
+        headers = {"Authorization": f"Bearer {api_key}"}
+        url = f"{self.base_url}/realtime/calls"
+        async with self.http.post(url, data=form, headers=headers) as response:
+            assert response.status == 201, await response.text()
+            await self.accept(response.headers["Location"], await response.text())
+
+    async def accept(self, location: str, answer: str) -> None:
+        """Take the answer, start to talk (silence), and wait for ``session.created``."""
+        self.location = location
+        await self.connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+        self._sending = asyncio.create_task(self._send_audio())
+        await until(lambda: self.events)
+
+    def say(self, pcm: bytes) -> None:
+        """Speak PCM16 from now on, then silence again."""
+        self._speech += [pcm[i : i + FRAME_BYTES] for i in range(0, len(pcm), FRAME_BYTES)]
+
+    def send(self, **event: Any) -> None:
+        """Send a client event."""
+        self.channel.send(json.dumps(event))
+
+    def kinds(self) -> list[str]:
+        return [event["type"] for event in self.events]
+
+    def last(self, kind: str) -> Json:
+        return next(event for event in reversed(self.events) if event["type"] == kind)
+
+    async def wait_for(self, kind: str, count: int = 1) -> Json:
+        """Wait until an event has come ``count`` times; returns the last one."""
+        await until(lambda: self.kinds().count(kind) >= count)
+        return self.last(kind)
+
+    def time_of(self, kind: str) -> int:
+        """Monotonic arrival of the last event of a kind."""
+        position = len(self.events) - 1 - self.kinds()[::-1].index(kind)
+        return self.event_times_ns[position]
+
+    def heard_pcm(self) -> bytes:
+        return b"".join(frame.pcm for frame in self.heard)
+
+    async def hang_up(self) -> int:
+        """POST hangup; returns the HTTP status."""
+        url = f"{self.base_url}{self.location.removeprefix('/v1')}/hangup"
+        headers = {"Authorization": "Bearer sk-test"}
+        async with self.http.post(url, headers=headers) as response:
+            return response.status
+
+    async def close(self) -> None:
+        if self._sending is not None:
+            self._sending.cancel()
+        await self.connection.close()
+
+    def _on_message(self, message: str) -> None:
+        self.event_times_ns.append(time.monotonic_ns())
+        self.events.append(json.loads(message))
+
+    def _on_packet(self, packet: TappedPacket) -> None:
+        self.heard += self._audio.push(
+            packet.seq, packet.timestamp, packet.payload, packet.arrival_ns, packet.ssrc
+        )
+
+    async def _send_audio(self) -> None:
+        """One frame per 20 ms of the monotonic clock; a stalled machine catches up, losing none."""
+        due_ns, slot = time.monotonic_ns(), 0
+        while True:
+            frame = self._speech.pop(0).ljust(FRAME_BYTES, b"\0") if self._speech else SILENCE
+            self._track.send_packet(self._encoder.encode(frame), slot * FRAME_TICKS)
+            slot += 1
+            due_ns += FRAME_NS
+            await asyncio.sleep(max(0, due_ns - time.monotonic_ns()) / 1e9)
+
+
+@asynccontextmanager
+async def call(
+    config: SimulatorConfig | None = None, session: Json | None = None
+) -> AsyncIterator[tuple[Caller, Switchboard]]:
+    """A simulator and one caller who is already connected."""
+    async with simulator(config) as (url, switchboard), aiohttp.ClientSession() as http:
+        caller = Caller(http, url)
+        try:
+            await caller.dial(session)
+            yield caller, switchboard
+        finally:
+            await caller.close()
