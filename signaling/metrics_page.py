@@ -6,14 +6,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import Metric
 
 from mixer_core.bus.metrics import BOUNDS_MS
 
 from .totals import Key, Value
 
-CONTENT_TYPE = CONTENT_TYPE_LATEST
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BACKLOG = "audio_backlog_ms"
 _STAGE = re.compile(r"audio_backlog_(\w+)_ms")
 _UNFIT = re.compile(r"[^a-zA-Z0-9_]")

@@ -52,6 +52,7 @@ async def add_security_headers(_: web.Request, response: web.StreamResponse) -> 
     for name, value in SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)
     response.headers.setdefault("Cache-Control", "no-store")
+    response.headers["Server"] = "mixminus"
 
 
 class Pages:
