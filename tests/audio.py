@@ -55,16 +55,22 @@ def tone_level_dbfs(samples: Samples, frequency_hz: float) -> float:
     return float(20 * np.log10(max(amplitude, 1e-9)))
 
 
-def align(recording: Samples, original: Samples) -> tuple[int, float]:
-    """Where ``original`` begins in ``recording``, and the normalised cross-correlation there."""
-    size = 1 << (len(recording) + len(original)).bit_length()
-    spectrum = np.fft.rfft(recording, size) * np.conj(np.fft.rfft(original, size))
-    dots = np.fft.irfft(spectrum, size)[: max(1, len(recording) - len(original) + 1)]
-    energy = np.concatenate(([0.0], np.cumsum(recording**2)))
-    energies = energy[len(original) :] - energy[: -len(original)]
-    scores = dots / (np.sqrt(np.maximum(energies[: len(dots)], 1e-9)) * np.linalg.norm(original))
+def align(recording: Samples, original: Samples) -> tuple[Samples, float]:
+    """The piece of ``recording`` that is most like ``original``, and how like it is.
+
+    Likeness is the normalised cross-correlation, -1 … 1. The piece is as long as ``original``; what
+    lies outside the recording counts as silence.
+    """
+    size = len(original)
+    padded = np.concatenate([np.zeros(size), recording, np.zeros(size)])
+    room = 1 << (len(padded) + size).bit_length()
+    spectrum = np.fft.rfft(padded, room) * np.conj(np.fft.rfft(original, room))
+    dots = np.fft.irfft(spectrum, room)[: len(padded) - size + 1]
+    energy = np.concatenate(([0.0], np.cumsum(padded**2)))
+    norms = np.sqrt(np.maximum(energy[size:] - energy[:-size], 1e-6)) * np.linalg.norm(original)
+    scores = dots / norms
     start = int(np.argmax(scores))
-    return start, float(scores[start])
+    return padded[start : start + size], float(scores[start])
 
 
 def longest_gap_ms(recording: Samples, original: Samples, loud_dbfs: float = -35.0) -> float:

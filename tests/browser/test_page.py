@@ -1,4 +1,4 @@
-"""The page in a real Chromium, whose microphone is a WAV and whose output is tapped by a worklet."""
+"""The page in a real Chromium, with a WAV as its microphone and a worklet tapping its output."""
 
 from __future__ import annotations
 
@@ -100,8 +100,8 @@ def test_the_page_plays_the_spoken_sentence_again(
     recording = np.frombuffer(base64.b64decode(page.evaluate(TAKE_RECORDING)), "<f4")
     original = audio.read_wav(audio.SENTENCE)
     heard = audio.resample(recording.astype(np.float64), rate_hz)
-    start, score = audio.align(heard, original)
-    gap_ms = audio.longest_gap_ms(heard[start : start + len(original)], original)
+    piece, score = audio.align(heard, original)
+    gap_ms = audio.longest_gap_ms(piece, original)
     print({"mode": raw or "defaults", "correlation": round(score, 4), "gap_ms": round(gap_ms, 2)})
     print(page.evaluate("() => JSON.stringify(window.mixminus.stats())"))
     assert score >= 0.9

@@ -53,8 +53,8 @@ def test_a_plain_client_hears_its_own_sentence_again(gateway: Gateway) -> None:
 
     client, began_s = asyncio.run(call())
     heard = audio.from_pcm(client.pcm(began_s))
-    start, score = audio.align(heard, original)
-    gap_ms = audio.longest_gap_ms(heard[start : start + len(original)], original)
+    piece, score = audio.align(heard, original)
+    gap_ms = audio.longest_gap_ms(piece, original)
     print({"correlation": round(score, 4), "longest_gap_ms": round(gap_ms, 2)})
     assert score >= 0.9
     assert gap_ms <= 5
@@ -68,7 +68,7 @@ def test_pieces_of_any_even_size_are_the_same_speech(gateway: Gateway) -> None:
     pcm = audio.to_pcm(original) + SILENCE_1_S
 
     async def call() -> bytes:
-        (client,) = await connected(gateway, "pieces")
+        (client,) = await connected(gateway, "pieces", "Ada")
         loop = asyncio.get_running_loop()
         began_s, sent = loop.time(), 0
         for size in (2, 1498, 640, 4096) * 200:
@@ -183,7 +183,7 @@ def test_who_is_there_is_told_to_everybody(gateway: Gateway) -> None:
 
 def test_what_cannot_be_read_is_answered_and_the_call_goes_on(gateway: Gateway) -> None:
     async def call() -> list[str]:
-        (client,) = await connected(gateway, "nonsense")
+        (client,) = await connected(gateway, "nonsense", "Ada")
         client.channel.send(b"\x01" * 961)
         client.channel.send("{ no json")
         client.say(type="dance")

@@ -53,15 +53,15 @@ class Caller:
         asked_s = 0.0
         while time.monotonic() < deadline:
             client = await self.tick()
+            if client is not None and time.monotonic() - asked_s > 1.0:
+                asked_s = time.monotonic()
+                client.say(type="say", text="are you there")
             if client is not None:
-                if time.monotonic() - asked_s > 1.0:
-                    asked_s = time.monotonic()
-                    client.say(type="say", text="are you there")
-                    since_ask = asked_s
-                loud = [at for at, pcm in client.heard if at > since_ask and any(pcm)]
-                if loud:
+                loud = [at for at, pcm in client.heard if at > asked_s and any(pcm)]
+                answered = [m for m in client.of_type("caption") if m["at"] > asked_s]
+                if loud and answered:
                     return loud[0] - since_s
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.05)
         raise AssertionError(f"no reply within {RECOVERY_S} s\n{self.gateway.log}")
 
     async def is_heard(self) -> bool:
@@ -73,16 +73,14 @@ class Caller:
         await asyncio.sleep(1)
         await self.client.quiet(0.8)
         heard = audio.from_pcm(self.client.pcm(began_s))
-        return len(heard) > len(original) and audio.align(heard, original)[1] >= 0.9
+        return audio.align(heard, original)[1] >= 0.9
 
 
-def child_of(gateway: Gateway, program: str) -> int:
-    """The busy child of a host: the oldest process below its fork server."""
-    (host,) = [p for p in gateway.processes() if p.cmdline()[-2:] == ["-m", program]]
-    below = [c for c in host.children(recursive=True) if not c.children()]
-    servers = {c.pid for c in host.children()}
-    children = [c for c in below if c.pid not in servers and c.ppid() in servers]
-    return min(children, key=lambda c: c.create_time()).pid
+def child_of(gateway: Gateway, name: str) -> int:
+    """The busy child of a host: the one that has worked most."""
+    server = psutil.Process(program(gateway, name)).children()
+    children = [child for process in server for child in process.children()]
+    return max(children, key=lambda child: sum(child.cpu_times()[:2])).pid
 
 
 def program(gateway: Gateway, name: str) -> int:
@@ -113,6 +111,8 @@ def test_every_process_may_be_killed_during_a_call() -> None:
             pid = find(gateway)
             os.kill(pid, signal.SIGKILL)
             figures[name] = round(await caller.talking_again(time.monotonic()), 2)
+            assert caller.client is not None
+            await caller.client.quiet(0.5)
             assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie"
             joins[name] = caller.joins - before
             await asyncio.to_thread(gateway.wait_ready)
