@@ -12,8 +12,9 @@ A stream talks in *spurts*. Inside a spurt the next frame is the one after the l
   source that started again: the buffer starts again with it.
 - A stream that missed its slot (``starve``) is silent until it has refilled: one frame, or two when
   it starved twice within a second.
-- Frames that wait for seconds without ever being needed (a source whose clock is fast, or a burst
-  long ago) are only delay: one is dropped in the next quiet moment, at the latest after 3 s.
+- Frames that waited through a second without being needed (a source whose clock is fast, a burst
+  long ago) are only delay: they are dropped one by one in the quietest moments that come, each at
+  the latest after another second, and cross-faded with the next.
 
 Pure: time is an argument, results are returned.
 """
@@ -24,7 +25,7 @@ from dataclasses import dataclass
 
 from .bus.frames import FLAG_CONCEALED, FLAG_PAUSE, U32, seq_delta
 from .bus.pcm import FRAME_NS
-from .mixdown import CONCEALED_FRAMES, concealment, frame_dbfs
+from .mixdown import CONCEALED_FRAMES, concealment, crossfade, frame_dbfs
 
 QUIET_DBFS = -50.0
 """A frame below this level can be dropped unheard."""
@@ -36,8 +37,12 @@ STARVED_AGAIN_NS = 1_000_000_000
 """A stream that starves twice within this time refills to two frames."""
 SURPLUS_POPS = 50
 """Frames that stayed unused over so many pops (1 s) are surplus."""
-SURPLUS_PATIENCE = 100
-"""A quiet frame is waited for so many pops more (2 s) before a loud one is dropped."""
+SURPLUS_LISTEN = 10
+"""Before one is dropped, so many pops (0.2 s) show what is quiet for this stream…"""
+SURPLUS_MARGIN_DB = 3.0
+"""…then the next frame that is hardly louder than the quietest of them goes…"""
+SURPLUS_PATIENCE = 50
+"""…or the next one at all after so many pops (1 s)."""
 
 
 @dataclass(slots=True)
@@ -109,6 +114,7 @@ class JitterBuffer:
         self._least_depth = 0
         self._pops = 0
         self._surplus = 0
+        self._quietest_dbfs = 0.0
 
     @property
     def depth(self) -> int:
@@ -270,19 +276,28 @@ class JitterBuffer:
         self._pops += 1
         if self._pops >= SURPLUS_POPS and not self._surplus:
             self._surplus = self._least_depth
-            self._pops, self._least_depth = 0, len(self._entries)
+            self._restart_watch()
+
+    def _restart_watch(self) -> None:
+        self._pops, self._least_depth, self._quietest_dbfs = 0, len(self._entries), 0.0
 
     def _drop_surplus(self) -> None:
-        """Drop one unneeded frame at the head if it is quiet, or if none was for long."""
-        if len(self._entries) < 2 or self._entries[0].flags & FLAG_PAUSE or self._gap():
+        """Drop one unneeded frame at the head if this is a good moment for it."""
+        entries = self._entries
+        if len(entries) < 2 or entries[0].flags & FLAG_PAUSE or self._gap():
             return
-        quiet = frame_dbfs(self._entries[0].pcm) < QUIET_DBFS
-        if not quiet and self._pops < SURPLUS_PATIENCE:
+        level_dbfs = frame_dbfs(entries[0].pcm)
+        quiet = (
+            self._pops >= SURPLUS_LISTEN and level_dbfs < self._quietest_dbfs + SURPLUS_MARGIN_DB
+        )
+        self._quietest_dbfs = min(self._quietest_dbfs, level_dbfs)
+        if not quiet and level_dbfs >= QUIET_DBFS and self._pops < SURPLUS_PATIENCE:
             return
+        entries[1].pcm = crossfade(entries[0].pcm, entries[1].pcm)
         self._drop(0)
         self.counts.surplus += 1
         self._surplus -= 1
-        self._pops, self._least_depth = 0, len(self._entries)
+        self._restart_watch()
 
     def _droppable(self) -> int:
         """Index of the oldest quiet frame, else of the oldest; not the last, none with a pause."""

@@ -109,3 +109,11 @@ def concealment(pcm: bytes, nth: int) -> bytes:
     out = np.empty(FRAME_SAMPLES, np.int16)
     kernels.fade(_samples(pcm), out, first, last)
     return out.tobytes()
+
+
+def crossfade(pcm: bytes, following: bytes) -> bytes:
+    """One frame in the place of two: the first fades into the second."""
+    leaving, coming = np.empty(FRAME_SAMPLES, np.int16), np.empty(FRAME_SAMPLES, np.int16)
+    kernels.fade(_samples(pcm), leaving, kernels.GAIN_ONE, 0)
+    kernels.fade(_samples(following), coming, 0, kernels.GAIN_ONE)
+    return Mixdown(2).sum([leaving.tobytes(), coming.tobytes()])

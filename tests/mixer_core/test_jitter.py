@@ -226,12 +226,18 @@ def test_a_frame_that_only_adds_delay_is_dropped_in_a_quiet_moment() -> None:
     assert adds_up(buffer)
 
 
-def test_without_a_quiet_moment_it_is_dropped_after_patience() -> None:
+def test_without_a_quiet_moment_it_is_dropped_after_patience_and_cross_faded() -> None:
     buffer = new_buffer()
     push(buffer, 0)
+    growing = [(100 + 100 * n).to_bytes(2, "little") * FRAME_SAMPLES for n in range(200)]
     for seq in range(1, SURPLUS_POPS * 2 + SURPLUS_PATIENCE + 5):
-        push(buffer, seq)
-        buffer.pop(0)
+        push(buffer, seq, pcm=growing[seq])
+        entry = buffer.pop(0)
+        if entry is not None and buffer.depth == 0:
+            break
+    assert entry is not None
+    assert entry.pcm[:2] == growing[seq - 1][:2]
+    assert entry.pcm[-2:] > growing[seq - 1][-2:]
     assert (buffer.counts.surplus, buffer.counts.concealed, buffer.depth) == (1, 0, 0)
 
 
