@@ -99,6 +99,7 @@ class Call:
         return {
             "frames_in_total": uplink.frames_total if uplink else 0,
             "frames_suppressed_total": uplink.suppressed_total if uplink else 0,
+            "frames_overrun_total": uplink.dropped_total if uplink else 0,
             "frames_late_total": uplink.late_total if uplink else 0,
             "frames_out_total": outbox.sent_total,
             "frames_dropped_total": outbox.dropped_total,

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import signal
+import time
 
 import zmq
 
@@ -105,6 +106,7 @@ class Child:
         if self._call is not None or self.done.is_set():
             self._refuse(offer, ProblemError(503, "Busy", "this worker has a browser already"))
             return
+        began_ns = time.monotonic_ns()
         log = logs.get(PROGRAM, offer.participant)
         call = Call(
             offer, self._settings, self._to_mixer, log, self._control.announce, self.done.set
@@ -120,7 +122,8 @@ class Child:
         self._control.announce()
         call.start()
         self._parent.taken()
-        log.info("= answered for room %s in %s", offer.room, self._identity)
+        took_ms = (time.monotonic_ns() - began_ns) / 1e6
+        log.info("= room %s, answered in %.1f ms by %s", offer.room, took_ms, self._identity)
 
     async def _take_back(self, offer: control.Offer, call: Call, error: ProblemError) -> None:
         """Refuse, and be as idle as before."""

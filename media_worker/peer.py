@@ -24,6 +24,8 @@ from . import addresses, offer, protocol
 CONSENT_INTERVAL_S = 1
 CONSENT_FAILURES = 3
 """The ICE library's own check that the peer lives: seconds, not half a minute."""
+MAX_CONTROL_BACKLOG_BYTES = 256 * 1024
+"""Control messages are never dropped, so what may wait of them needs an end."""
 MAX_LOGGED_FAULTS = 10
 """Faults of one connection that are logged; all are counted."""
 
@@ -132,10 +134,17 @@ class Peer:
             self._audio.send(data)
 
     def send_control(self, text: str) -> None:
-        """Send one text message on the channel of the browser's protocol."""
+        """Send one text message on the channel of the browser's protocol.
+
+        A browser that answers packets but lets messages pile up is given up.
+        """
         channel = self._control or self._audio
-        if channel is not None and channel.readyState == "open":
-            channel.send(text)
+        if channel is None or channel.readyState != "open":
+            return
+        if channel.bufferedAmount > MAX_CONTROL_BACKLOG_BYTES:
+            self._tell_closed("the browser does not take its messages")
+            return
+        channel.send(text)
 
     def buffered_bytes(self) -> int:
         """Bytes that wait for the network: in the channel, and in SCTP before its first sending."""

@@ -3,10 +3,14 @@
 Plain clients send raw PCM of any even length, cut here into frames with a count of our own. Framed
 clients send whole frames, whose count is kept. Nothing is sent while muted, and digital silence is
 sent only for the hang-over; in both cases the last frame says that the stream pauses.
+
+A plain client may send long pieces. What they hold beyond a few frames waits here and is handed
+out a little faster than it sounds, so that the short queues behind lose nothing.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 from mixer_core.bus import frames, pcm
@@ -16,6 +20,12 @@ from . import protocol
 
 REST_NS = 60_000_000
 """A plain client silent for so long will not complete its last frame: it is padded and sent."""
+BURST_FRAMES = 4
+"""Frames of a plain client that may go out at once …"""
+PACE_NS = 19_000_000
+"""… and then one each such interval: 5 % faster than sound, so that a backlog melts."""
+MAX_WAITING_FRAMES = 64
+"""What may wait of a plain client (1.28 s, the longest piece); the oldest is dropped beyond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +35,7 @@ class UplinkFrame:
     seq: int
     flags: int
     stamp_ns: int
-    """When its first sample arrived here."""
+    """When its first sample arrived here, or its turn came where it had to wait."""
     pcm: bytes
     """960 bytes."""
 
@@ -39,6 +49,10 @@ class Uplink:
         self._hangover_ns = hangover_ms * 1_000_000
         self._hangover_frames = max(1, hangover_ms // pcm.FRAME_MS)
         self._cutter = pcm.FrameCutter()
+        self._waiting: deque[tuple[int, int, bytes]] = deque()
+        """(arrival, stamp, samples) of a plain client's frames."""
+        self._paced_ns = 0
+        """When the frames handed out so far would all have sounded, at the pace."""
         self._seq = frames.U32
         self._shift = 0
         """Frames of ours that were slipped into a framed client's count."""
@@ -56,6 +70,8 @@ class Uplink:
         """Frames of a muted microphone or of lasting digital silence."""
         self.late_total = 0
         """Frames of a framed client that came after a later one."""
+        self.dropped_total = 0
+        """Frames of a plain client that sends faster than anybody can listen."""
 
     def push(self, data: bytes, now_ns: int) -> list[UplinkFrame]:
         """Take one binary message and return the frames it makes, oldest first.
@@ -73,11 +89,15 @@ class Uplink:
             return []
         self.muted = muted
         self._cutter.flush()
+        self.suppressed_total += len(self._waiting)
+        self._waiting.clear()
         self._idle_checked = True
         return self._announce_pause(pcm.SILENCE, now_ns) if muted else []
 
     def next_timeout_ns(self) -> int | None:
         """When ``timeout`` has something to do; None where nothing is open."""
+        if self._waiting:
+            return self._paced_ns - (BURST_FRAMES - 1) * PACE_NS
         if self._framed or self._idle_checked:
             return None
         if self._cutter.pending_bytes:
@@ -85,10 +105,12 @@ class Uplink:
         return None if self.paused else self._heard_ns + max(self._hangover_ns, REST_NS)
 
     def timeout(self, now_ns: int) -> list[UplinkFrame]:
-        """A plain client that stopped sending: hand out its rest, then announce the pause."""
+        """Hand out what waits; for a plain client that stopped: its rest, or the pause."""
         due_ns = self.next_timeout_ns()
         if due_ns is None or now_ns < due_ns:
             return []
+        if self._waiting:
+            return self._release(now_ns)
         self._idle_checked = True
         rest = self._cutter.flush()
         if rest is not None:
@@ -112,11 +134,26 @@ class Uplink:
         first_ns, self._heard_ns, self._idle_checked = self._rest_ns, now_ns, False
         if pieces or not carried:
             self._rest_ns = now_ns
-        result = []
         for index, piece in enumerate(pieces):
+            stamp_ns = first_ns if carried and index == 0 else now_ns
+            self._waiting.append((now_ns, stamp_ns, piece))
+        while len(self._waiting) > MAX_WAITING_FRAMES:
+            self._waiting.popleft()
+            self.dropped_total += 1
+        return self._release(now_ns)
+
+    def _release(self, now_ns: int) -> list[UplinkFrame]:
+        """Frames whose turn it is; silence that is not sent takes no turn."""
+        result = []
+        while self._waiting:
+            paced_ns = max(self._paced_ns, now_ns)
+            if paced_ns - now_ns > (BURST_FRAMES - 1) * PACE_NS:
+                break
+            arrival_ns, stamp_ns, piece = self._waiting.popleft()
             flags = self._flags(piece)
             if flags is not None:
-                stamp_ns = first_ns if carried and index == 0 else now_ns
+                self._paced_ns = paced_ns + PACE_NS
+                stamp_ns = stamp_ns if arrival_ns == now_ns else now_ns
                 result.append(self._next(flags, stamp_ns, piece))
         return result
 

@@ -8,13 +8,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
 ROOT = Path(__file__).parents[2]
+
+
+MakeHost = Callable[..., "Host"]
 
 
 class Host:
@@ -73,8 +76,14 @@ def worker_host() -> Iterator[Host]:
 
 
 @pytest.fixture
-def own_host() -> Iterator[Host]:
-    """A media worker that the test may end."""
-    host = Host(MEDIA_WORKER__IDLE_CHILDREN=1)
-    yield host
-    host.close()
+def make_host() -> Iterator[MakeHost]:
+    """Starts media workers that the test may end."""
+    hosts: list[Host] = []
+
+    def make(**settings: str | int) -> Host:
+        hosts.append(Host(**settings))
+        return hosts[-1]
+
+    yield make
+    for host in hosts:
+        host.close()

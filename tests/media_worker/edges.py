@@ -43,7 +43,6 @@ class Edges:
         self._dir = runtime_dir
         router = endpoints.open_socket(self._context, endpoints.CONTROL, runtime_dir, "bind")
         pull = endpoints.open_socket(self._context, endpoints.AUDIO_IN, runtime_dir, "bind")
-        pull.setsockopt(zmq.RCVHWM, 1000)
         self._pub = endpoints.open_socket(self._context, endpoints.AUDIO_OUT, runtime_dir, "bind")
         self._router = DrainedSocket(loop, router, self._on_control)
         self._pull = DrainedSocket(loop, pull, self._on_frame)
@@ -53,6 +52,8 @@ class Edges:
         self.states: dict[str, control.WorkerState] = {}
         self.heartbeats: list[control.Heartbeat] = []
         self.exits: list[control.ChildExited] = []
+        self.closed: dict[str, str] = {}
+        """Participant → why its call ended."""
         self.answers: dict[str, control.Answer | control.Refused] = {}
         self.frames: list[Frame] = []
         """Everything that came into audio_in."""
@@ -70,6 +71,8 @@ class Edges:
             case control.WorkerState():
                 assert parts[0].decode() == message.worker
                 self.states[message.worker] = message
+                if message.status == "closed":
+                    self.closed[message.participant] = message.detail
             case control.Heartbeat():
                 self.heartbeats.append(message)
             case control.ChildExited():

@@ -203,8 +203,9 @@ def _ended(edges: Edges, worker: str) -> control.ChildExited | None:
     return next((exited for exited in edges.exits if exited.child == worker), None)
 
 
-def test_a_dead_peer_is_noticed_within_three_and_a_half_seconds(worker_host: Host) -> None:
+def test_a_dead_peer_is_noticed_and_a_quiet_one_is_kept(worker_host: Host) -> None:
     async def scenario(edges: Edges) -> None:
+        quiet, stays = await join(edges, framed=False)
         browser, joined = await join(edges, framed=True)
         browser.send_frame(0, TONE)
         await until(lambda: loud(edges, joined.stream), "uplink")
@@ -212,8 +213,24 @@ def test_a_dead_peer_is_noticed_within_three_and_a_half_seconds(worker_host: Hos
         began_s = time.monotonic()
         await until(lambda: edges.of_kind(Kind.STOP, joined.stream), "STOP")
         assert time.monotonic() - began_s < 3.5
-        await until(lambda: _ended(edges, joined.worker), "child ended")
-        assert _ended(edges, joined.worker) == control.ChildExited("media_worker", joined.worker, 0)
+        exited = await until(lambda: _ended(edges, joined.worker), "child ended")
+        assert exited == control.ChildExited("media_worker", joined.worker, 0)
+        assert edges.closed[joined.participant] == "nothing came for 3 s"
+        quiet.audio.send(TONE)
+        await until(lambda: loud(edges, stays.stream), "the quiet one talks")
+        await quiet.close()
+
+    run(worker_host, scenario)
+
+
+def test_a_long_piece_of_a_plain_client_arrives_whole(worker_host: Host) -> None:
+    async def scenario(edges: Edges) -> None:
+        browser, joined = await join(edges, framed=False)
+        sent = b"".join(struct.pack("<h", 1 + i % 30_000) for i in range(480 * 50))
+        browser.audio.send(sent)
+        await until(lambda: len(loud(edges, joined.stream)) == 50, "uplink")
+        assert b"".join(frame.payload for frame in loud(edges, joined.stream)) == sent
+        await browser.close()
 
     run(worker_host, scenario)
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import psutil
 import pytest
 
-from .conftest import Host
-from .edges import Edges, join, until
+from mixer_core.bus import control
+
+from .conftest import ROOT, Host, MakeHost
+from .edges import Browser, Edges, join, until
 
 pytestmark = pytest.mark.processes
 END_S = 0.5
@@ -55,7 +59,9 @@ def test_the_heartbeat_tells_of_the_children(worker_host: Host) -> None:
     asyncio.run(scenario())
 
 
-def test_sigterm_ends_everything_and_browsers_notice(own_host: Host) -> None:
+def test_sigterm_ends_everything_and_browsers_notice(make_host: MakeHost) -> None:
+    own_host = make_host(MEDIA_WORKER__IDLE_CHILDREN=1)
+
     async def scenario() -> float:
         edges = Edges(own_host.runtime_dir)
         try:
@@ -82,9 +88,57 @@ def test_sigterm_ends_everything_and_browsers_notice(own_host: Host) -> None:
     assert "Traceback" not in own_host.log
 
 
-def test_children_end_when_the_host_is_killed(own_host: Host) -> None:
+def test_children_end_when_the_host_is_killed(make_host: MakeHost) -> None:
+    own_host = make_host(MEDIA_WORKER__IDLE_CHILDREN=1)
     family = own_host.family()
     os.kill(own_host.process.pid, signal.SIGKILL)
     own_host.process.wait(2)
     _, left = psutil.wait_procs(family, 3)
     assert not [p for p in left if p.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_an_address_of_another_host_is_named_as_the_cause(make_host: MakeHost) -> None:
+    host = make_host(MEDIA_WORKER__ICE_ADDRESSES="198.51.100.7")
+
+    async def scenario() -> None:
+        edges = Edges(host.runtime_dir)
+        try:
+            joined = await edges.offer(await Browser(framed=False).sdp())
+            assert isinstance(joined.reply, control.Refused)
+            assert joined.reply.status == 503
+            assert "ice_addresses" in joined.reply.detail
+        finally:
+            edges.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_second_host_in_the_same_directory_is_refused_in_one_line(worker_host: Host) -> None:
+    env = os.environ | {"MIXMINUS_RUNTIME__DIR": str(worker_host.runtime_dir)}
+    command = [sys.executable, "-m", "media_worker"]
+    second = subprocess.run(
+        command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=20, check=False
+    )
+    assert second.returncode == 1
+    assert "already runs" in second.stderr
+    assert second.stderr.count("\n") == 1
+
+
+def test_a_full_host_is_still_ready_and_starts_no_more(make_host: MakeHost) -> None:
+    host = make_host(MEDIA_WORKER__IDLE_CHILDREN=1, MEDIA_WORKER__MAX_CHILDREN=1)
+
+    async def scenario() -> None:
+        edges = Edges(host.runtime_dir)
+        try:
+            browser, joined = await join(edges, framed=False)
+            count = len(edges.heartbeats)
+            await until(lambda: len(edges.heartbeats) >= count + 2, "heartbeats")
+            assert edges.heartbeats[-1].ready
+            assert edges.heartbeats[-1].metrics["idle_children"] == 0
+            assert set(edges.states) == {joined.worker}
+            await browser.close()
+            await until(edges.idle, "the place is free again")
+        finally:
+            edges.close()
+
+    asyncio.run(scenario())

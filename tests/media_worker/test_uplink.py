@@ -13,6 +13,7 @@ from mixer_core.bus import frames, pcm
 from mixer_core.bus.errors import BrowserMessageError
 
 MS = 1_000_000
+S = 1_000 * MS
 LOUD = b"\x01\x02" * 480
 PAUSE = frames.FLAG_PAUSE
 
@@ -68,10 +69,10 @@ def test_sends_silence_for_the_hang_over_only() -> None:
     uplink = plain()
     assert uplink.push(pcm.SILENCE, 0) == []
     uplink.push(LOUD, 0)
-    sent = [uplink.push(pcm.SILENCE, 0) for _ in range(30)]
+    sent = [uplink.push(pcm.SILENCE, i * S) for i in range(30)]
     assert [len(part) for part in sent] == [1] * 20 + [0] * 10
     assert [part[0].flags for part in sent[:20]] == [0] * 19 + [PAUSE]
-    assert uplink.push(LOUD, 0)[0].flags == 0
+    assert uplink.push(LOUD, 40 * S)[0].flags == 0
     assert uplink.suppressed_total == 11
 
 
@@ -88,6 +89,35 @@ def test_mute_sends_one_silent_frame_with_pause_then_nothing() -> None:
 
 def test_mute_before_any_sound_sends_nothing() -> None:
     assert plain().set_muted(True, 0) == []
+
+
+def test_a_long_piece_is_handed_out_a_little_faster_than_it_sounds() -> None:
+    uplink = plain()
+    pieces = [bytes([1 + index]) * 960 for index in range(10)]
+    out = uplink.push(b"".join(pieces), 0)
+    assert len(out) == 4
+    while len(out) < 10:
+        due_ns = uplink.next_timeout_ns()
+        assert due_ns is not None
+        assert uplink.timeout(due_ns - 1) == []
+        out += uplink.timeout(due_ns)
+    assert [frame.pcm for frame in out] == pieces
+    assert [frame.stamp_ns for frame in out] == [0] * 4 + [19 * MS * n for n in range(1, 7)]
+
+
+def test_what_a_client_sends_too_fast_is_dropped_and_counted() -> None:
+    uplink = plain()
+    for _ in range(10):
+        uplink.push(LOUD * 20, 0)
+    assert (uplink.frames_total, uplink.dropped_total) == (4, 200 - 4 - 64)
+
+
+def test_mute_drops_what_waits() -> None:
+    uplink = plain()
+    uplink.push(LOUD * 10, 0)
+    assert [frame.flags for frame in uplink.set_muted(True, 1)] == [PAUSE]
+    assert uplink.next_timeout_ns() is None
+    assert uplink.suppressed_total == 6
 
 
 def test_framed_keeps_the_clients_count_and_pause() -> None:
@@ -127,7 +157,8 @@ sounds = st.binary(min_size=1, max_size=1500).map(
 def test_cutting_never_loses_a_sample(pieces: list[bytes]) -> None:
     uplink = plain()
     out = [frame for i, piece in enumerate(pieces) for frame in uplink.push(piece, i * MS)]
-    out += uplink.timeout(10_000 * MS)
+    while (due_ns := uplink.next_timeout_ns()) is not None:
+        out += uplink.timeout(due_ns)
     sent = b"".join(frame.pcm for frame in out)
     whole = b"".join(pieces)
     assert sent[: len(whole)] == whole
@@ -155,7 +186,8 @@ def test_suppression_keeps_its_promises(steps: list[str | int], is_framed: bool)
             sent += uplink.set_muted(muted, now)
         elif isinstance(step, int):
             now += step * MS
-            sent += uplink.timeout(now)
+            while (due_ns := uplink.next_timeout_ns()) is not None and due_ns <= now:
+                sent += uplink.timeout(now)
         else:
             samples = LOUD if step == "loud" else pcm.SILENCE
             loud_in += step == "loud" and not muted
