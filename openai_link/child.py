@@ -69,6 +69,9 @@ class _Child:
     def _message(self, message: control.Message) -> None:
         if isinstance(message, control.OpenLink):
             self._open(message)
+        elif isinstance(message, control.Leave):
+            self._log.info("= told to leave")
+            self._stop.set()
         else:
             self._log.warning("! < a link expects no %s", type(message).__name__)
 

@@ -119,6 +119,10 @@ class Conversation:
         """A control message of a browser."""
         self._apply(self._turns.on_browser(event), time.monotonic_ns())
 
+    def audience(self) -> None:
+        """Somebody is in the room and hears what is sent."""
+        self._apply(self._turns.on_audience(), time.monotonic_ns())
+
     async def close(self) -> None:
         """Hang up; nothing is called back afterwards."""
         if self._closed:

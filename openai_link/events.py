@@ -15,6 +15,7 @@ from typing import Any, Literal
 from mixer_core.bus.errors import UpstreamError
 
 from .captions import Caption, CaptionBook
+from .session import TAG
 
 Assistant = Literal["idle", "listening", "thinking", "speaking"]
 
@@ -93,6 +94,8 @@ class ResponseStarted:
     """The model began a response of the conversation."""
 
     response: str
+    tag: str = ""
+    """Id of the event that asked for it; empty where the server began by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,7 +296,7 @@ class Reducer:
         self._thinking_until_ns = None
         identity = _text(response, "id")
         self._responses.add(identity)
-        return [ResponseStarted(identity)]
+        return [ResponseStarted(identity, _text(_map(response, "metadata"), TAG))]
 
     def _response_done(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
         response = _map(event, "response")

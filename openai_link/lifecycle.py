@@ -186,6 +186,8 @@ class Lifecycle:
 
     def tick(self, now_ns: int, jitter: float) -> list[LifecycleAction]:
         """The time-out was reached; ``jitter`` is random, 0 to 1."""
+        if self._timers.get("empty", now_ns + 1) <= now_ns:
+            return self._close("the room is empty")
         actions: list[LifecycleAction] = []
         due = sorted((time, timer) for timer, time in self._timers.items() if time <= now_ns)
         for _, timer in due:
@@ -194,8 +196,6 @@ class Lifecycle:
         return actions
 
     def _expired(self, timer: Timer, now_ns: int, jitter: float) -> list[LifecycleAction]:
-        if timer == "empty":
-            return self._close("the room is empty")
         if timer == "connect":
             seconds = _seconds(self._limits.connect_timeout_ns)
             words = f"The call to the assistant was not up within {seconds}."

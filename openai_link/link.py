@@ -68,6 +68,9 @@ class Link:
         self._alarm = Alarm(self._loop, self._on_time)
         self._life = Lifecycle(Limits.of(self._settings))
         self._people: frozenset[str] = frozenset()
+        self._joining: asyncio.TimerHandle | None = None
+        self._reports: list[Report] = []
+        """Errors that nobody was there to hear yet."""
         self._conversation: Conversation | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
@@ -107,6 +110,8 @@ class Link:
         """End the call and say STOP; bounded by the caller."""
         self._watch.cancel()
         self._alarm.cancel()
+        if self._joining is not None:
+            self._joining.cancel()
         self._act(self._life.stop())
         self._line.close()
         if self._closing:
@@ -142,8 +147,9 @@ class Link:
                     self._log.info("= %s %s", state, detail)
                     self._tell_state()
                     self._on_change()
-                case Report(code, message):
-                    self._line.event({"type": "error", "code": code, "message": message})
+                case Report():
+                    self._reports.append(action)
+                    self._tell_reports()
                 case Exit():
                     self._on_exit()
         if self._life.state != "closed":
@@ -197,6 +203,7 @@ class Link:
         now_ns = time.monotonic_ns()
         self.metrics.gauge("connect_ms", (now_ns - self._opened_ns) / 1e6)
         self._act(self._life.connected(now_ns))
+        self._tell_audience()
 
     def _assistant_changed(self, assistant: Assistant) -> None:
         self._tell_state()
@@ -243,11 +250,28 @@ class Link:
         self._act(self._life.roster(len(people), joined, time.monotonic_ns()))
         if joined:
             self._tell_state()
-            self._loop.call_later(LATE_STATE_S, self._tell_late_state)
+            if self._joining is not None:
+                self._joining.cancel()
+            self._joining = self._loop.call_later(LATE_STATE_S, self._joined)
 
-    def _tell_late_state(self) -> None:
+    def _joined(self) -> None:
+        """The newest participant's subscription has reached the mixer by now."""
+        self._joining = None
         if self._life.state != "closed":
             self._tell_state()
+            self._tell_reports()
+            self._tell_audience()
+
+    def _tell_audience(self) -> None:
+        if self._conversation is not None and self._people and self._joining is None:
+            self._conversation.audience()
+
+    def _tell_reports(self) -> None:
+        if self._people and self._joining is None:
+            for report in self._reports:
+                content = {"type": "error", "code": report.code, "message": report.message}
+                self._line.event(content)
+            self._reports.clear()
 
     async def _watch_datagrams(self) -> None:
         """Tell the life cycle that the server is there, once a second and for a whole call."""

@@ -90,7 +90,9 @@ class MixerLine:
         self._send(Frame(Kind.FLUSH, self._stream, self.epoch))
 
     def close(self) -> None:
-        """Say STOP and close the sockets."""
+        """Say STOP and close the sockets. Harmless when closed."""
+        if self._push.closed:
+            return
         self._send(Frame(Kind.STOP, self._stream, self.epoch))
         self._push.setsockopt(zmq.LINGER, FAREWELL_LINGER_MS)
         self._push.close()

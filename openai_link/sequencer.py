@@ -2,7 +2,8 @@
 
 The service refuses a ``response.create`` while a response of the conversation is active, and voice
 activity detection starts responses by itself. Requests wait for the end of the active one; a
-request that lost the race is repeated.
+request that lost the race is repeated. A request is tagged, in the response's metadata, so that its
+response can be told from one that the server started by itself.
 """
 
 from __future__ import annotations
@@ -35,6 +36,10 @@ class ResponseSequencer:
         self._waiting: deque[_Request] = deque()
         self._sent: dict[str, _Request] = {}
         self._in_flight: str | None = None
+        self._strangers = 0
+        """Responses without our tag that began while a request was in flight."""
+        self._server_echoes = True
+        """The server returns metadata, as OpenAI does; noticed when it does not."""
         self._doomed = False
         self.active: str | None = None
         """Id of the response of the conversation that is being generated."""
@@ -51,9 +56,11 @@ class ResponseSequencer:
             self._waiting.append(_Request(overrides))
         return self._next()
 
-    def created(self, response: str) -> list[dict[str, Any]]:
-        """A response began: ours, or one that the server started by itself."""
+    def created(self, response: str, tag: str = "") -> list[dict[str, Any]]:
+        """A response began: by ``tag`` ours, or one that the server started by itself."""
         self.active = response
+        if self._in_flight is None or not self._is_ours(tag):
+            return []
         self._in_flight = None
         if not self._doomed:
             return []
@@ -89,6 +96,14 @@ class ResponseSequencer:
         self._doomed = self._in_flight is not None
         return []
 
+    def _is_ours(self, tag: str) -> bool:
+        if tag == self._in_flight or not self._server_echoes:
+            return True
+        self._strangers += 1
+        if self._strangers > 1:  # It cannot have overlooked a request for two whole responses.
+            self._server_echoes = False
+        return not self._server_echoes
+
     def _next(self) -> list[dict[str, Any]]:
         if self.busy or not self._waiting:
             return []
@@ -96,6 +111,7 @@ class ResponseSequencer:
         request.tries += 1
         event = self._events.create_response(request.overrides)
         self._in_flight = event["event_id"]
+        self._strangers = 0
         self._sent[self._in_flight] = request
         if len(self._sent) > MAX_WAITING:
             del self._sent[next(iter(self._sent))]

@@ -22,6 +22,9 @@ DATA_CHANNEL = "oai-events"
 MAX_SAY_CHARS = 4_000
 """Longest text that a browser may ``say``."""
 
+TAG = "mixminus"
+"""Key in a response's metadata: the id of the event that asked for it."""
+
 _DUMMY_KEY = "simulator"
 _OPENAI_HOST = "api.openai.com"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -134,8 +137,12 @@ class ClientEvents:
         return self._event("conversation.item.create", item=item)
 
     def create_response(self, response: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Have the model answer now, with ``response`` overriding the session's values."""
-        return self._event("response.create", **({"response": dict(response)} if response else {}))
+        """Have the model answer now, with ``response`` overriding the session's values.
+
+        The response carries the event's id as metadata ``TAG``.
+        """
+        event = self._event("response.create")
+        return {**event, "response": {**(response or {}), "metadata": {TAG: event["event_id"]}}}
 
     def cancel_response(self, response_id: str) -> dict[str, Any]:
         """Stop generating; only while that response is active."""

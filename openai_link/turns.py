@@ -67,7 +67,8 @@ TurnAction = Send | Flush | ReplyStarted | ReplyEnded | Tell
 class TurnPolicy:
     """Turn policy of one call; make a new one for each call.
 
-    ``greet``: say hello once the session is confirmed (a fresh room, not a reconnection).
+    ``greet``: say hello once the session is confirmed and somebody can hear it (a fresh room, not
+    a reconnection).
     """
 
     def __init__(self, events: ClientEvents, instructions: str = "", greet: bool = False) -> None:
@@ -75,6 +76,8 @@ class TurnPolicy:
         self._sequencer = ResponseSequencer(events)
         self._instructions = instructions
         self._greet = greet
+        self._is_confirmed = False
+        self._has_audience = False
         self._playing = False
         self._flushed = False
         """The reply that is ending was flushed already."""
@@ -91,16 +94,17 @@ class TurnPolicy:
         """React to what a server event meant."""
         match fact:
             case SessionConfirmed():
-                return self._confirmed()
+                self._is_confirmed = True
+                return self._say_hello()
             case SpeechStarted() if self._playing:
                 return self._flush("barge-in")
             case PlaybackStarted(response):
                 return self._started(response)
             case PlaybackEnded(response, cleared):
                 return self._ended(response, cleared)
-            case ResponseStarted(response):
+            case ResponseStarted(response, tag):
                 self._current = response
-                return _send(self._sequencer.created(response))
+                return _send(self._sequencer.created(response, tag))
             case ResponseEnded(response):
                 return _send(self._sequencer.ended(response))
             case ServerError():
@@ -121,8 +125,13 @@ class TurnPolicy:
             case _:
                 return []
 
-    def _confirmed(self) -> list[TurnAction]:
-        if not self._greet:
+    def on_audience(self) -> list[TurnAction]:
+        """Somebody is in the room and hears what is sent."""
+        self._has_audience = True
+        return self._say_hello()
+
+    def _say_hello(self) -> list[TurnAction]:
+        if not (self._greet and self._is_confirmed and self._has_audience):
             return []
         self._greet = False
         return _send(self._sequencer.request(greeting(self._instructions)))
