@@ -13,12 +13,14 @@ from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessi
 from mixer_core.bus import logs
 from openai_link import aiortc_media
 from openai_link.simulator.config import SimulatorConfig
-from openai_link.simulator.engine import Action, EndCall, SendEvent, SessionEngine
+from openai_link.simulator.engine import SessionEngine
 from openai_link.simulator.media import CallMedia
 from openai_link.simulator.offers import clean_offer, has_audio, invalid_offer
 from openai_link.simulator.recorder import Recorder
+from openai_link.simulator.server_events import Action, EndCall, SendEvent
 
 CHANNEL_LABEL = "oai-events"
+_MAX_EARLY_EVENTS = 256
 _LAST_WORDS_S = 0.1  # Between the last event and the end, so that it is delivered.
 
 
@@ -39,6 +41,7 @@ class Call:
         self._config = config
         self._on_end = on_end
         self._channel: RTCDataChannel | None = None
+        self._early_events: list[SendEvent] = []
         self._ended = False
         recorder = None
         if config.record_dir:
@@ -114,7 +117,8 @@ class Call:
         self._channel = channel
         channel.on("message", self._on_message)
         channel.on("close", lambda: self._end_soon("the client closed its channel"))
-        self._perform(self._engine.open())
+        early, self._early_events = self._early_events, []
+        self._perform([*self._engine.open(), *early])
 
     def _on_message(self, message: str | bytes) -> None:
         text = message if isinstance(message, str) else message.decode("utf-8", "replace")
@@ -129,7 +133,11 @@ class Call:
                 loop.call_later(_LAST_WORDS_S, self._end_soon, action.reason)
 
     def _send(self, action: SendEvent) -> None:
-        if self._channel is None or self._channel.readyState != "open":
+        if self._channel is None:  # Audio can be heard before the channel is there.
+            if len(self._early_events) < _MAX_EARLY_EVENTS:
+                self._early_events.append(action)
+            return
+        if self._channel.readyState != "open":
             return
         event = action.event
         self.log.debug("> %s", event["type"])

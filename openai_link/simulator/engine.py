@@ -9,20 +9,20 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from mixer_core.bus.pcm import FrameCutter
 from openai_link.simulator import refusals, session_config
-from openai_link.simulator.brains import Brain, Turn
+from openai_link.simulator.brains import Brain
 from openai_link.simulator.conversation import Conversation, Item, parse_item
 from openai_link.simulator.ids import IdMint, RandomSource
 from openai_link.simulator.input_audio import InputAudio
 from openai_link.simulator.output_audio import OutputAudio, PlaybackStarted
 from openai_link.simulator.refusals import Refusal
-from openai_link.simulator.requests import ResponseRequest, parse_event, parse_response_request
-from openai_link.simulator.response import ResponsePlan, ResponseRun
-from openai_link.simulator.usage import TOKEN_LIMIT_PER_MINUTE, response_usage
+from openai_link.simulator.requests import parse_event, parse_response_request
+from openai_link.simulator.response import ResponseRun
+from openai_link.simulator.responses import EngineOptions, Responses
+from openai_link.simulator.server_events import Action, EndCall, EventMaker
 from openai_link.simulator.voice_activity import (
     SpeechStarted,
     SpeechStopped,
@@ -39,35 +39,6 @@ _MAX_APPEND_BYTES = 15 << 20
 _SEMANTIC_SILENCE_MS = {"low": 1_500, "medium": 800, "auto": 800, "high": 400}
 
 
-@dataclass(frozen=True, slots=True)
-class SendEvent:
-    """Send this server event."""
-
-    event: Json
-
-
-@dataclass(frozen=True, slots=True)
-class EndCall:
-    """Close the channel and the connection."""
-
-    reason: str
-
-
-Action = SendEvent | EndCall
-
-
-@dataclass(frozen=True, slots=True)
-class EngineOptions:
-    """How a session behaves beyond what its client configures."""
-
-    think_ms: int = 40
-    """Time from ``response.created`` to the first words."""
-    generation_speed: float = 8.0
-    """How much faster than real time replies are generated."""
-    session_limit_s: float = 3_600.0
-    """When the session expires."""
-
-
 class SessionEngine:
     """All decisions of one session."""
 
@@ -81,9 +52,9 @@ class SessionEngine:
     ) -> None:
         """``session``: as ``session_config.create_session`` returns it. ``now_ns``: its start."""
         self.session = session
-        self._brain = brain
-        self._mint = IdMint(random)
         self._options = options or EngineOptions()
+        self._mint = IdMint(random)
+        self._events = EventMaker(self._mint)
         self._expires_ns = now_ns + int(self._options.session_limit_s * 1e9)
         self._expired = False
         self.conversation = Conversation(self._mint.make("conv"))
@@ -93,9 +64,15 @@ class SessionEngine:
         self._vad: VoiceActivity | None = None
         self._speech_start_ms = 0
         self._speech_item_id: str | None = None
-        self._runs: list[ResponseRun] = []
         self._response_owed = False
-        self._responses_done = 0
+        self._responses = Responses(
+            self.conversation,
+            self.output,
+            brain,
+            self._events,
+            self._options,
+            lambda: str(self.session["instructions"]),
+        )
         self._handlers: dict[str, Callable[[Json, int], list[Action]]] = {
             "session.update": self._session_update,
             "input_audio_buffer.append": self._input_append,
@@ -115,7 +92,7 @@ class SessionEngine:
 
     def open(self) -> list[Action]:
         """The client's channel is open: introduce the session."""
-        return [self._event("session.created", session=session_config.echo(self.session))]
+        return [self._events.make("session.created", session=session_config.echo(self.session))]
 
     def client_event(self, text: str, now_ns: int) -> list[Action]:
         """Handle one message of the client; what is wrong with it becomes one ``error`` event."""
@@ -124,7 +101,7 @@ class SessionEngine:
             event = parse_event(text, list(self._handlers))
             return self._handlers[event["type"]](event, now_ns)
         except Refusal as refusal:
-            return [self._error(refusal, event.get("event_id") or refusal.event_id)]
+            return [self._events.error(refusal, event.get("event_id") or refusal.event_id)]
 
     def audio(self, pcm: bytes, now_ns: int) -> list[Action]:
         """Hear one frame (960 bytes) of the gapless input."""
@@ -143,22 +120,18 @@ class SessionEngine:
 
     def slot(self, now_ns: int) -> tuple[bytes | None, list[Action]]:
         """Advance by one 20 ms slot: the frame to send (None: silence), and the actions."""
-        actions: list[Action] = []
-        for run in list(self._runs):
-            actions += self._stamped(run.advance(now_ns))
-            if run.finished_generating:
-                actions += self._finish(run, None)
-        if self._response_owed and self._active() is None:
+        actions = self._responses.advance(now_ns)
+        if self._response_owed and self._responses.active() is None:
             self._response_owed = False
-            actions += self._start_response(parse_response_request(None, self.session), now_ns)
+            actions += self._answer_turn(now_ns)
         pcm, events = self.output.next_frame()
         for event in events:
             kind = "started" if isinstance(event, PlaybackStarted) else "stopped"
-            actions.append(self._buffer_event(kind, event.response_id))
+            actions.append(self._events.output_buffer(kind, event.response_id))
         if now_ns >= self._expires_ns and not self._expired:
             self._expired = True
             refusal = refusals.session_expired(self._options.session_limit_s / 60)
-            actions += [self._error(refusal, None), EndCall("session_expired")]
+            actions += [self._events.error(refusal, None), EndCall("session_expired")]
         return pcm, actions
 
     # --- session and items -------------------------------------------------------------------
@@ -167,7 +140,7 @@ class SessionEngine:
         locked = self.conversation.has_assistant_audio()
         self.session = session_config.update_session(self.session, event.get("session"), locked)
         self._configure_vad()
-        return [self._event("session.updated", session=session_config.echo(self.session))]
+        return [self._events.make("session.updated", session=session_config.echo(self.session))]
 
     def _configure_vad(self) -> None:
         detection = self.session["audio"]["input"]["turn_detection"]
@@ -191,26 +164,21 @@ class SessionEngine:
     def _item_create(self, event: Json, now_ns: int) -> list[Action]:
         item = parse_item(event.get("item"), self._mint, self.conversation)
         previous_id = self.conversation.insert(item, event.get("previous_item_id"))
-        return self._item_events(item, previous_id)
+        return self._events.item_created(item, previous_id)
 
     def _item_truncate(self, event: Json, now_ns: int) -> list[Action]:
         item_id, end_ms = event.get("item_id"), event.get("audio_end_ms")
         self.conversation.truncate(item_id, end_ms)
-        return [self._truncated(item_id, end_ms)]
+        return [self._events.truncated(item_id, end_ms)]
 
     def _item_delete(self, event: Json, now_ns: int) -> list[Action]:
         self.conversation.delete(event.get("item_id"))
-        return [self._event("conversation.item.deleted", item_id=event["item_id"])]
+        return [self._events.make("conversation.item.deleted", item_id=event["item_id"])]
 
     def _item_retrieve(self, event: Json, now_ns: int) -> list[Action]:
         item = self.conversation.find(event.get("item_id"), "retrieve", "retrieving")
-        return [self._event("conversation.item.retrieved", item=item.as_event(with_audio=True))]
-
-    def _item_events(self, item: Item, previous_id: str | None) -> list[Action]:
-        fields = {"previous_item_id": previous_id, "item": item.as_event()}
         return [
-            self._event("conversation.item.added", **fields),
-            self._event("conversation.item.done", **fields),
+            self._events.make("conversation.item.retrieved", item=item.as_event(with_audio=True))
         ]
 
     # --- input -------------------------------------------------------------------------------
@@ -227,7 +195,7 @@ class SessionEngine:
 
     def _input_clear(self, event: Json, now_ns: int) -> list[Action]:
         self._forget_speech()
-        return [self._event("input_audio_buffer.cleared")]
+        return [self._events.make("input_audio_buffer.cleared")]
 
     def _input_commit(self, event: Json, now_ns: int) -> list[Action]:
         if self.input.buffered_ms < _LEAST_COMMIT_MS:
@@ -239,7 +207,7 @@ class SessionEngine:
         self._speech_start_ms = heard.audio_start_ms
         self._speech_item_id = self._mint.make("item")
         actions: list[Action] = [
-            self._event(
+            self._events.make(
                 "input_audio_buffer.speech_started",
                 audio_start_ms=heard.audio_start_ms,
                 item_id=self._speech_item_id,
@@ -253,7 +221,7 @@ class SessionEngine:
         item_id = self._speech_item_id or self._mint.make("item")
         end_ms = min(heard.speech_end_ms + _TRAILING_SILENCE_MS, heard.audio_end_ms)
         actions: list[Action] = [
-            self._event(
+            self._events.make(
                 "input_audio_buffer.speech_stopped",
                 audio_end_ms=heard.audio_end_ms,
                 item_id=item_id,
@@ -261,11 +229,10 @@ class SessionEngine:
         ]
         actions += self._commit(item_id, self._speech_start_ms, end_ms)
         if self._detection("create_response"):
-            if self._active() is not None:
+            if self._responses.active() is not None:
                 self._response_owed = True
             else:
-                request = parse_response_request(None, self.session)
-                actions += self._start_response(request, now_ns)
+                actions += self._answer_turn(now_ns)
         return actions
 
     def _commit(self, item_id: str, from_ms: int, to_ms: int) -> list[Action]:
@@ -276,8 +243,8 @@ class SessionEngine:
         previous_id = self.conversation.insert(item)
         self._forget_speech()
         ids = {"item_id": item_id, "previous_item_id": previous_id}
-        actions: list[Action] = [self._event("input_audio_buffer.committed", **ids)]
-        actions += self._item_events(item, previous_id)
+        actions: list[Action] = [self._events.make("input_audio_buffer.committed", **ids)]
+        actions += self._events.item_created(item, previous_id)
         return actions + self._transcription(item)
 
     def _transcription(self, item: Item) -> list[Action]:
@@ -290,8 +257,8 @@ class SessionEngine:
         padding = self._mint.obfuscation()
         usage = {"type": "duration", "seconds": item.audio_ms / 1000}
         return [
-            self._event(f"{kind}.delta", **place, delta=words, obfuscation=padding),
-            self._event(f"{kind}.completed", **place, transcript=words, usage=usage),
+            self._events.make(f"{kind}.delta", **place, delta=words, obfuscation=padding),
+            self._events.make(f"{kind}.completed", **place, transcript=words, usage=usage),
         ]
 
     def _forget_speech(self) -> None:
@@ -306,74 +273,16 @@ class SessionEngine:
 
     # --- responses ---------------------------------------------------------------------------
 
-    def _active(self) -> ResponseRun | None:
-        """The response of the default conversation that is being generated."""
-        return next((run for run in self._runs if run.plan.in_conversation), None)
-
     def _response_create(self, event: Json, now_ns: int) -> list[Action]:
         request = parse_response_request(event.get("response"), self.session)
-        active = self._active()
-        if request.in_conversation and active is not None:
-            raise refusals.response_active(active.id)
-        return self._start_response(request, now_ns)
+        return self._responses.start(request, now_ns)
 
     def _response_cancel(self, event: Json, now_ns: int) -> list[Action]:
-        wanted = event.get("response_id")
-        run = next((r for r in self._runs if r.id == wanted), None) if wanted else self._active()
-        if run is None:
-            raise refusals.cancel_not_active()
-        return self._finish(run, "client_cancelled")
+        return self._responses.cancel(event.get("response_id"))
 
-    def _start_response(self, request: ResponseRequest, now_ns: int) -> list[Action]:
-        plan = ResponsePlan(
-            response_id=self._mint.make("resp"),
-            reply=self._brain.reply(self._turn(request)),
-            modality=request.modality,
-            in_conversation=request.in_conversation,
-            voice=request.voice,
-            metadata=request.metadata,
-            max_output_tokens=request.max_output_tokens,
-            think_ms=self._options.think_ms,
-            speed=self._options.generation_speed,
-        )
-        run = ResponseRun(plan, self.conversation, self.output, self._mint)
-        self._runs.append(run)
-        return self._stamped(run.begin(now_ns))
-
-    def _turn(self, request: ResponseRequest) -> Turn:
-        if request.input is None:
-            item = self.conversation.last_user_turn()
-        else:
-            context = Conversation("")
-            for given in request.input:
-                if isinstance(given, dict) and given.get("type") == "item_reference":
-                    context.insert(self.conversation.find(given.get("id"), "retrieve", "finding"))
-                else:
-                    context.insert(parse_item(given, self._mint, self.conversation))
-            item = context.last_user_turn()
-        if item is None:
-            return Turn()
-        return Turn(audio=item.audio) if item.audio_ms else Turn(text=item.text)
-
-    def _finish(self, run: ResponseRun, reason: str | None) -> list[Action]:
-        """Close a response: the pending ``done`` events, ``response.done``, the rate limits."""
-        self._runs.remove(run)
-        actions = self._stamped(run.close(reason))
-        answer = run.item if run.opened else None
-        history = [item for item in self.conversation.items if item is not answer]
-        run.usage = response_usage(
-            history, self.session["instructions"], answer, self._responses_done == 0
-        )
-        self._responses_done += 1
-        limit = {
-            "name": "tokens",
-            "limit": TOKEN_LIMIT_PER_MINUTE,
-            "remaining": max(0, TOKEN_LIMIT_PER_MINUTE - run.usage["total_tokens"]),
-            "reset_seconds": 0.0,
-        }
-        actions += self._stamped([run.done_event()])
-        actions.append(self._event("rate_limits.updated", rate_limits=[limit]))
-        return actions
+    def _answer_turn(self, now_ns: int) -> list[Action]:
+        """Respond to a spoken turn without being asked."""
+        return self._responses.start(parse_response_request(None, self.session), now_ns)
 
     # --- output ------------------------------------------------------------------------------
 
@@ -383,38 +292,18 @@ class SessionEngine:
     def _interrupt(self) -> list[Action]:
         """Somebody speaks over the reply: stop it, and cut the item to what was sent."""
         self._response_owed = False
-        return self._clear_output(self._active())
+        return self._clear_output(self._responses.active())
 
     def _clear_output(self, cancelled: ResponseRun | None) -> list[Action]:
         cut = self.output.clear()
-        actions = [self._buffer_event("cleared", c.response_id) for c in cut if c.started]
+        actions = [self._events.output_buffer("cleared", c.response_id) for c in cut if c.started]
         if cancelled is not None:
-            actions += self._finish(cancelled, "turn_detected")
+            actions += self._responses.finish(cancelled, "turn_detected")
         for entry in cut:
             item = next((i for i in self.conversation.items if i.id == entry.item_id), None)
             if item is not None:
                 end_ms = min(entry.played_ms, item.audio_ms)
                 if item.audio_ms:
                     self.conversation.truncate(item.id, end_ms)
-                actions.append(self._truncated(item.id, end_ms))
+                actions.append(self._events.truncated(item.id, end_ms))
         return actions
-
-    # --- events ------------------------------------------------------------------------------
-
-    def _event(self, kind: str, **fields: Any) -> Action:
-        return SendEvent({"type": kind, "event_id": self._mint.make("event"), **fields})
-
-    def _stamped(self, events: list[Json]) -> list[Action]:
-        return [self._event(event.pop("type"), **event) for event in events]
-
-    def _buffer_event(self, kind: str, response_id: str) -> Action:
-        event_id = self._mint.buffer_event_id()
-        fields = {"event_id": event_id, "response_id": response_id}
-        return SendEvent({"type": f"output_audio_buffer.{kind}", **fields})
-
-    def _truncated(self, item_id: Any, end_ms: Any) -> Action:
-        fields = {"item_id": item_id, "content_index": 0, "audio_end_ms": end_ms}
-        return self._event("conversation.item.truncated", **fields)
-
-    def _error(self, refusal: Refusal, event_id: Any) -> Action:
-        return self._event("error", error={**refusal.body(), "event_id": event_id})

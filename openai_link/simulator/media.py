@@ -15,8 +15,9 @@ from openai_link.aiortc_media import PacketTrack, TappedPacket
 from openai_link.opus import OpusDecoder, OpusEncoder
 from openai_link.rtp_audio import FRAME_TICKS, ReceivedFrame, RtpAudioReceiver
 from openai_link.simulator.config import SimulatorConfig
-from openai_link.simulator.engine import Action, SessionEngine
+from openai_link.simulator.engine import SessionEngine
 from openai_link.simulator.recorder import Recorder
+from openai_link.simulator.server_events import Action
 
 _SILENCE_PACKET_BYTES = 8  # Opus' mark of silence takes 3 bytes, the faintest noise 100.
 _LONGEST_FILLED_GAP_MS = 10_000

@@ -15,9 +15,10 @@ from openai_link.simulator import session_config
 from openai_link.simulator.brains import Brain, EchoTest, Tone
 from openai_link.simulator.call import Call
 from openai_link.simulator.config import SimulatorConfig
-from openai_link.simulator.engine import EngineOptions, SessionEngine
+from openai_link.simulator.engine import SessionEngine
 from openai_link.simulator.ids import IdMint
 from openai_link.simulator.refusals import Refusal
+from openai_link.simulator.responses import EngineOptions
 from openai_link.simulator.tokens import KeyRing
 
 Json = dict[str, Any]

@@ -13,7 +13,9 @@ from pydantic import BaseModel, TypeAdapter
 from mixer_core.bus.pcm import FRAME_NS, SILENCE
 from openai_link.simulator import session_config
 from openai_link.simulator.brains import Brain, EchoTest, tone
-from openai_link.simulator.engine import EndCall, EngineOptions, SendEvent, SessionEngine
+from openai_link.simulator.engine import SessionEngine
+from openai_link.simulator.responses import EngineOptions
+from openai_link.simulator.server_events import EndCall, SendEvent
 
 Json = dict[str, Any]
 

@@ -152,7 +152,7 @@ def test_the_recording_holds_what_was_said_at_its_level(tmp_path: Path) -> None:
 
 def test_a_session_that_expires_says_so_before_the_channel_closes() -> None:
     async def scenario() -> None:
-        async with call(SimulatorConfig(session_limit_s=0.5)) as (caller, switchboard):
+        async with call(SimulatorConfig(session_limit_s=2.0)) as (caller, switchboard):
             error = await caller.wait_for("error")
             assert error["error"]["code"] == "session_expired"
             await until(lambda: caller.channel.readyState == "closed")

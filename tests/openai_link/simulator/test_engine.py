@@ -11,7 +11,7 @@ import pytest
 
 from mixer_core.bus.pcm import FRAME_BYTES, SILENCE
 from openai_link.simulator.brains import Tone
-from openai_link.simulator.engine import EngineOptions
+from openai_link.simulator.responses import EngineOptions
 from tests.openai_link.simulator.support import GREETING, LOUD, Json, Session
 
 REPLY_ORDER = [

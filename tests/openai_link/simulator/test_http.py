@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 import aiohttp
+import openai
 import pytest
 from openai.types.realtime import ClientSecretCreateResponse
 
@@ -190,5 +191,26 @@ def test_health_says_that_it_is_a_simulator_and_browsers_may_call() -> None:
             assert r.status == 204
             assert r.headers["Access-Control-Allow-Headers"] == "authorization"
             assert r.headers["Access-Control-Allow-Origin"] == "*"
+
+    with_server(scenario)
+
+
+def test_openais_own_package_places_and_ends_a_call() -> None:
+    async def scenario(http: aiohttp.ClientSession, url: str) -> None:
+        async with openai.AsyncOpenAI(api_key="sk-right", base_url=url) as client:
+            secret = await client.realtime.client_secrets.create(session={"type": "realtime"})
+            assert secret.value.startswith("ek_")
+            caller = Caller(http, url)
+            reply = await client.realtime.calls.with_raw_response.create(
+                sdp=await caller.offer(), session={"type": "realtime", "model": "gpt-realtime"}
+            )
+            location = reply.headers["location"]
+            await caller.accept(location, reply.text)
+            assert caller.kinds() == ["session.created"]
+            await client.realtime.calls.hangup(location.rsplit("/", 1)[1])
+            with pytest.raises(openai.NotFoundError) as caught:
+                await client.realtime.calls.hangup(location.rsplit("/", 1)[1])
+            assert caught.value.code == "call_id_not_found"
+            await caller.close()
 
     with_server(scenario)

@@ -1,0 +1,173 @@
+"""When to send what on an RTP audio stream that must never fall silent. Pure.
+
+Frames in, "send this with that timestamp" out. The pacer has no clock of its own: a frame goes out
+when it arrives, silence fills the pauses, and nothing is ever sent in a burst to catch up. RTP
+timestamps count a 48 kHz clock whatever the codec's real rate (RFC 7587): 960 per 20 ms frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mixer_core.bus.pcm import FRAME_NS
+
+RTP_CLOCK_HZ = 48_000
+FRAME_TICKS = 960
+"""Ticks of the RTP clock in one 20 ms frame."""
+
+_MS = 1_000_000
+_QUIET_PEAK = 104  # -50 dBFS: a frame that nobody misses.
+
+
+@dataclass(frozen=True, slots=True)
+class SendFrame:
+    """Encode and send this frame now."""
+
+    pcm: bytes
+    """960 bytes of PCM."""
+    timestamp: int
+    """Ticks of the 48 kHz RTP clock since the start, a multiple of 960; unbounded, wrap it."""
+    marker: bool
+    """First frame after silence or a skip (RFC 3551 section 4.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendSilence:
+    """Send one frame of silence now."""
+
+    timestamp: int
+    """As in ``SendFrame``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """The frame just given is not sent: the timeline is too far ahead of the clock."""
+
+    quiet: bool
+    """It was a quiet frame, which nobody misses."""
+
+
+PacerAction = SendFrame | SendSilence | Drop
+
+
+@dataclass(slots=True)
+class PacerCounters:
+    """What the pacer did so far; frames given = ``frames`` + ``dropped``."""
+
+    frames: int = 0
+    """Frames sent."""
+    silences: int = 0
+    """Silent frames made up."""
+    dropped: int = 0
+    """Frames dropped."""
+    skipped: int = 0
+    """Slots of the timeline passed over without a packet."""
+    starved: int = 0
+    """Times a talking source stayed away for longer than ``starve_ms``."""
+
+
+class UplinkPacer:
+    """Decides what goes out on an RTP stream that must never fall silent.
+
+    ``frame`` for each frame that arrives, ``tick`` when ``next_timeout_ns`` is reached. A talking
+    source that is late by less than ``starve_ms`` keeps its timeline, so jitter costs nothing.
+    After any longer stall, the source's or our own, whole slots are skipped.
+    """
+
+    def __init__(self, starve_ms: int = 120, max_lead_ms: int = 60) -> None:
+        """``starve_ms``: how long a talking source may stay away before silence takes its place.
+
+        ``max_lead_ms``: how far the timeline may run ahead of the clock before a frame is dropped;
+        a quiet frame is dropped from half of it on.
+        """
+        self._starve_ns = starve_ms * _MS
+        self._max_lead_ns = max_lead_ms * _MS
+        self.counters = PacerCounters()
+        self._slot = 0
+        self._slot_due_ns: int | None = None
+        self._talking = False
+        self._mark_next = True
+        self._deadline_ns: int | None = None
+
+    def next_timeout_ns(self) -> int | None:
+        """When to call ``tick`` if no frame arrives before; None until started."""
+        return self._deadline_ns
+
+    def lead_ns(self, now_ns: int) -> int:
+        """How far the timeline is ahead of the clock (negative: behind)."""
+        return 0 if self._slot_due_ns is None else self._slot_due_ns - now_ns
+
+    def start(self, now_ns: int) -> list[PacerAction]:
+        """Begin to send: silence until the first frame arrives. Harmless when already begun."""
+        if self._slot_due_ns is not None:
+            return []
+        return self._silence(now_ns)
+
+    def frame(self, pcm: bytes, now_ns: int, pause: bool = False) -> list[PacerAction]:
+        """One frame (960 bytes) arrived; ``pause``: nothing follows until further notice."""
+        if -self.lead_ns(now_ns) > self._starve_ns:
+            self._skip_to(now_ns)
+        lead_ns = self.lead_ns(now_ns)
+        if self._slot_due_ns is None:
+            self._slot_due_ns = now_ns
+        self._talking = not pause
+        if lead_ns > self._max_lead_ns or (lead_ns > self._max_lead_ns // 2 and is_quiet(pcm)):
+            self.counters.dropped += 1
+            self._mark_next = True
+            actions: list[PacerAction] = [Drop(quiet=is_quiet(pcm))]
+        else:
+            actions = [SendFrame(pcm, self._take_slot(), self._mark_next)]
+            self.counters.frames += 1
+            self._mark_next = False
+        self._rearm(now_ns)
+        return actions
+
+    def tick(self, now_ns: int) -> list[PacerAction]:
+        """The timeout was reached: fill with silence if it is time for it."""
+        if self._deadline_ns is None or now_ns < self._deadline_ns:
+            return []
+        if self._talking:
+            self._talking = False
+            self.counters.starved += 1
+        return self._silence(now_ns)
+
+    def _silence(self, now_ns: int) -> list[PacerAction]:
+        """One silent frame in the slot that is due now; slots before it are skipped, not sent."""
+        self._skip_to(now_ns)
+        self.counters.silences += 1
+        self._mark_next = True
+        actions: list[PacerAction] = [SendSilence(self._take_slot())]
+        self._rearm(now_ns)
+        return actions
+
+    def _skip_to(self, now_ns: int) -> None:
+        """Pass over the slots that ended before ``now_ns``."""
+        if self._slot_due_ns is None:
+            self._slot_due_ns = now_ns
+        missed = max(0, now_ns - self._slot_due_ns) // FRAME_NS
+        if missed:
+            self._slot += missed
+            self._slot_due_ns += missed * FRAME_NS
+            self.counters.skipped += missed
+            self._mark_next = True
+
+    def _take_slot(self) -> int:
+        """Return the next slot's timestamp and move on by one slot."""
+        assert self._slot_due_ns is not None
+        timestamp = self._slot * FRAME_TICKS
+        self._slot += 1
+        self._slot_due_ns += FRAME_NS
+        return timestamp
+
+    def _rearm(self, now_ns: int) -> None:
+        assert self._slot_due_ns is not None
+        if self._talking:
+            self._deadline_ns = now_ns + self._starve_ns
+        else:
+            self._deadline_ns = max(now_ns, self._slot_due_ns)
+
+
+def is_quiet(pcm: bytes) -> bool:
+    """Whether no sample of ``pcm`` (PCM16, any even length) is louder than -50 dBFS."""
+    samples = memoryview(pcm).cast("h")
+    return not samples or (max(samples) <= _QUIET_PEAK and min(samples) >= -_QUIET_PEAK)

@@ -1,0 +1,74 @@
+"""The simulator as a process: starts alone, says what it is, ends, and names its troubles."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.gateway import ROOT, free_port
+
+pytestmark = pytest.mark.processes
+
+
+def start(runtime_dir: Path, port: int, **more: str) -> subprocess.Popen[str]:
+    """Start ``python -m openai_link.simulator`` with settings of its own."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("MIXMINUS_")}
+    settings = {
+        "MIXMINUS_RUNTIME__DIR": str(runtime_dir),
+        "MIXMINUS_SIMULATOR__HTTP_PORT": str(port),
+        **more,
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "openai_link.simulator"],
+        cwd=ROOT,
+        env={**inherited, **settings},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_until_healthy(port: int, timeout_s: float = 20.0) -> None:
+    deadline_s = time.monotonic() + timeout_s
+    while True:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=1) as reply:
+                assert reply.headers["x-simulated"] == "1"
+                return
+        except OSError:
+            assert time.monotonic() < deadline_s
+            time.sleep(0.05)
+
+
+def test_it_starts_alone_and_a_second_one_names_the_busy_port(short_dir: Path) -> None:
+    port = free_port()
+    first = start(short_dir / "a", port)
+    try:
+        wait_until_healthy(port)
+        second = start(short_dir / "b", port)
+        _, trouble = second.communicate(timeout=20)
+        assert second.returncode == 78
+        assert trouble.count("\n") == 1
+        assert f"127.0.0.1:{port}" in trouble and "MIXMINUS_SIMULATOR__HTTP_PORT" in trouble
+    finally:
+        first.send_signal(signal.SIGTERM)
+        _, log = first.communicate(timeout=10)
+    assert first.returncode == 0
+    assert "SIMULATOR (not OpenAI)" in log
+
+
+def test_a_directory_that_cannot_be_made_is_named(short_dir: Path) -> None:
+    occupied = short_dir / "file"
+    occupied.write_text("x", encoding="ascii")
+    process = start(
+        short_dir / "a", free_port(), MIXMINUS_SIMULATOR__RECORD_DIR=str(occupied / "deep")
+    )
+    _, trouble = process.communicate(timeout=20)
+    assert process.returncode == 78
+    assert trouble.count("\n") == 1 and "record_dir" in trouble
