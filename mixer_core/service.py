@@ -26,6 +26,8 @@ PROGRAM = "mixer_core"
 HEARTBEAT_NS = 1_000_000_000
 DRAIN_FRAMES = 256
 """Most messages taken in one turn, so that publishing is never put off for long."""
+TROUBLE_PAUSE_S = 0.005
+"""After a failed turn, so that an error that repeats does not take the whole core."""
 RATE_WINDOW_NS = 100_000_000
 """Time over which arrivals are counted to decide whether gathering them pays."""
 
@@ -132,6 +134,7 @@ class Shell:
         except Exception as error:
             self._metrics.count("turn_errors_total")
             self._trouble = f"{type(error).__name__}: {error}"
+            time.sleep(TROUBLE_PAUSE_S)
 
     def _take_turn(self, now_ns: int) -> None:
         mixer = self._mixer

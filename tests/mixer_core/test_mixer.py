@@ -17,6 +17,10 @@ from tests.mixer_core.mixer_bench import MS, Bench, audio_in, constant, samples
 ANN, BEN, CLEO, LINK = 11, 12, 13, 99
 
 
+def values(pcm: bytes) -> set[int]:
+    return {int(value) for value in samples(pcm)}
+
+
 def room_of(*browsers: int, mode: str = "assistant", **options: int) -> Bench:
     bench = Bench(**options)
     for stream in browsers:
@@ -444,6 +448,17 @@ def test_rooms_do_not_hear_each_other() -> None:
     bench.start(98, "link", room="loft")
     assert [f.stream for f in audio_in(bench.audio(BEN, constant(1)))] == [98]
     assert [f.stream for f in audio_in(bench.audio(ANN, constant(1)))] == [LINK]
+
+
+def test_a_link_that_takes_over_is_heard_beside_the_old_one_until_that_expires() -> None:
+    bench = room_of(ANN, BEN, mode="conference")
+    bench.start(98, "link", mode="conference")
+    bench.audio(ANN, constant(1))
+    for stream in (BEN, LINK, 98):
+        bench.audio(stream, constant(10))
+    bench.audio(ANN, constant(1))
+    last = {stream: values(bench.heard_by(stream)[-1].payload) for stream in (ANN, BEN, LINK, 98)}
+    assert last == {ANN: {30}, BEN: {21}, LINK: {11}, 98: {11}}
 
 
 def test_a_stream_that_starts_in_another_room_moves() -> None:
