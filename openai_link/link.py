@@ -113,10 +113,13 @@ class Link:
         if self._joining is not None:
             self._joining.cancel()
         self._act(self._life.stop())
-        self._line.close()
-        if self._closing:
-            await asyncio.gather(*self._closing, return_exceptions=True)
-        await self._http.close()
+        try:
+            for result in await asyncio.gather(*self._closing, return_exceptions=True):
+                if isinstance(result, BaseException):
+                    self._log.warning("! a call did not close: %r", result)
+        finally:
+            self._line.close()
+            await self._http.close()
 
     def _on_time(self) -> None:
         now_ns = time.monotonic_ns()

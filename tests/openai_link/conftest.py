@@ -206,8 +206,8 @@ class Bench:
         poller = zmq.Poller()
         poller.register(self.router, zmq.POLLIN)
         poller.register(self.pull, zmq.POLLIN)
-        for socket, _ in poller.poll(max(1, int(seconds * 1000))):
-            if socket is self.router:
+        for ready, _ in poller.poll(max(1, int(seconds * 1000))):
+            if ready is self.router:
                 self._control(self.router.recv_multipart())
             else:
                 self._frame(frames.decode(self.pull.recv()))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -238,7 +240,7 @@ def test_calls_are_opened_one_at_a_time_and_never_in_a_storm(
             opened.append(time_ns)
         elif isinstance(action, CloseCall):
             is_open = False
-    gaps = [later - earlier for earlier, later in zip(opened, opened[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(opened)]
     assert all(gap >= 2 * S for gap in gaps)
     assert sum(isinstance(action, Exit) for _, action in log) <= 1
     timeout_ns = machine.next_timeout_ns()
