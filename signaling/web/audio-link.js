@@ -17,19 +17,27 @@ const BUFFERED_LIMIT_BYTES = 5 * (HEADER_BYTES + FRAME_BYTES);
 const STATS_EVERY_MS = 250;
 
 export class AudioLink {
+  /** @type {RTCDataChannel|null} */
+  channel = null;
+  generation = 0;
+  /** @type {MessagePort|null} */
+  capture = null;
+  /** @type {MessagePort|null} */
+  playback = null;
+  /** @type {ReturnType<typeof setInterval>|undefined} */
+  timer = undefined;
+  seq = 0;
+  epoch = 0;
+  heardAtMs = performance.now();
+  counts = AudioLink.#zeros();
+
   /** @param {(report: object) => void} report */
   constructor(report) {
     this.report = report;
-    /** @type {RTCDataChannel|null} */
-    this.channel = null;
-    this.generation = 0;
-    /** @type {MessagePort|null} */
-    this.capture = null;
-    /** @type {MessagePort|null} */
-    this.playback = null;
-    /** @type {ReturnType<typeof setInterval>|undefined} */
-    this.timer = undefined;
-    this.#begin();
+  }
+
+  static #zeros() {
+    return { sent: 0, dropped: 0, received: 0, malformed: 0, gaps: 0, worstGapMs: 0 };
   }
 
   /** @param {any} message */
@@ -40,17 +48,13 @@ export class AudioLink {
     else if (message.type === "detach") this.#detach();
   }
 
-  #begin() {
-    this.seq = 0;
-    this.epoch = 0;
-    this.heardAtMs = performance.now();
-    this.counts = { sent: 0, dropped: 0, received: 0, malformed: 0, gaps: 0, worstGapMs: 0 };
-  }
-
   /** @param {RTCDataChannel} channel @param {number} generation */
   #attach(channel, generation) {
     this.#detach();
-    this.#begin();
+    this.seq = 0;
+    this.epoch = 0;
+    this.heardAtMs = performance.now();
+    this.counts = AudioLink.#zeros();
     this.channel = channel;
     this.generation = generation;
     channel.binaryType = "arraybuffer";

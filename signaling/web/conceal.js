@@ -12,10 +12,11 @@ const HOLD_SAMPLES = 240;
 const FADE_SAMPLES = 1440;
 
 export class Concealer {
-  constructor() {
-    this.history = new Float32Array(HISTORY_SAMPLES);
-    this.reset();
-  }
+  history = new Float32Array(HISTORY_SAMPLES);
+  /** Pitch lag of this episode; 0 before one begins. */
+  lag = 0;
+  /** Samples invented in this episode. */
+  index = 0;
 
   /** Forget the past: what follows a reset is silence. */
   reset() {
@@ -31,11 +32,6 @@ export class Concealer {
     history.set(block, history.length - block.length);
     this.lag = 0;
     this.index = 0;
-  }
-
-  /** The last real sample. */
-  get lastSample() {
-    return this.history[HISTORY_SAMPLES - 1];
   }
 
   /** Write the next `count` invented samples. @param {Float32Array} out @param {number} count */

@@ -107,7 +107,9 @@ export class CaptureWatchdog {
 
   /** @param {number} nowMs */
   constructor(nowMs) {
-    this.restart(nowMs);
+    this.heardAtMs = nowMs;
+    this.tickedAtMs = nowMs;
+    this.stage = 0;
   }
 
   /** Begin again, after the microphone was opened anew or the page slept. @param {number} nowMs */

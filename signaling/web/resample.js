@@ -72,22 +72,16 @@ export class Resampler {
     this.taps = 2 * Math.ceil((TAPS_AT_LOW_RATE * widen) / 2);
     this.table = makeTable(this.phases, this.taps, (1 - HALF_TRANSITION) / widen);
     this.history = new Float32Array(this.taps * 4 + 4096);
-    this.reset();
-  }
-
-  /** Delay of the filter in seconds (an input sample appears this much later). */
-  get delaySeconds() {
-    return this.taps / 2 / this.inHz;
-  }
-
-  /** Forget everything heard so far. */
-  reset() {
-    this.history.fill(0);
     /** Samples in `history`; it starts with the filter's own silent past. */
     this.filled = this.taps - 1;
     /** Start in `history` of the window of the next output sample. */
     this.start = 0;
     this.phase = 0;
+  }
+
+  /** Delay of the filter in seconds (an input sample appears this much later). */
+  get delaySeconds() {
+    return this.taps / 2 / this.inHz;
   }
 
   /**

@@ -6,6 +6,7 @@
 
 import { AudioEngine } from "./audio.js";
 import { foldCaption, markInterrupted } from "./captions.js";
+import { Inbox } from "./inbox.js";
 import { LinkHost } from "./link-host.js";
 import { CaptureWatchdog, Heartbeat, ReconnectPolicy } from "./policy.js";
 import {
@@ -15,11 +16,15 @@ import { Connection } from "./rtc.js";
 import { SignalError, isRoomName } from "./signal.js";
 
 const TICK_MS = 250;
-const ERROR_SHOWN_MS = 8000;
 const TALKING_DBFS = -35;
 const MUTED_TALK_REPORTS = 8;
 
 export class Session {
+  /** Called when a room is joined and when the audio was rebuilt. @type {(() => void)|null} */
+  onJoined = null;
+  /** Called when a device came or went. @type {(() => void)|null} */
+  onDevices = null;
+
   /**
    * @param {import("./state.js").Store} store
    * @param {{jitter: object, allowWorker: boolean}} options
@@ -36,6 +41,10 @@ export class Session {
     this.wanted = false;
     this.everJoined = false;
     this.mutedTalk = 0;
+    this.inbox = new Inbox(store, {
+      heard: () => this.heartbeat?.heard(performance.now()),
+      flush: (epoch) => this.#flush(epoch),
+    });
     this.figures = { link: {}, playback: {}, pair: "" };
     this.link = new LinkHost({
       allowWorker: options.allowWorker,
@@ -87,6 +96,10 @@ export class Session {
   async join({ room, name, mode, deviceId, raw, listenOnly = false }) {
     if (!isRoomName(room)) {
       this.store.raise(problem("bad-room"));
+      return;
+    }
+    if (typeof RTCPeerConnection === "undefined") {
+      this.store.raise(problem("no-webrtc"));
       return;
     }
     this.store.clear(...CONNECTION_CODES);
@@ -147,7 +160,7 @@ export class Session {
     try {
       const connection = new Connection({
         link: this.link, generation,
-        onControl: (message) => current() && this.#control(message),
+        onControl: (message) => current() && this.inbox.take(message),
         onLost: () => current() && this.#lost(),
       });
       this.connection = connection;
@@ -182,6 +195,7 @@ export class Session {
     this.connection?.close(true);
     this.connection = null;
     const known = error instanceof SignalError;
+    this.store.clear(...CONNECTION_CODES);
     this.store.raise(known ? signalProblem(error, this.everJoined) : problem("blocked"));
     if (!known) console.warn(error);
     if (known && !error.retryable) {
@@ -248,96 +262,10 @@ export class Session {
     this.onJoined?.();
   }
 
-  // -- what the gateway says -------------------------------------------------------------------
-
-  /** @param {any} message */
-  #control(message) {
-    this.heartbeat?.heard(performance.now());
-    if (message.type !== "level" && message.type !== "pong") this.store.note("control", { message });
-    const handlers = {
-      welcome: () => this.#welcome(message),
-      state: () => this.#assistantState(message),
-      participants: () => this.store.set({ participants: message.participants ?? [] }),
-      level: () => this.#levels(message.levels ?? {}),
-      caption: () => this.#caption(message),
-      flush: () => this.#flush(message.epoch),
-      tool: () => this.#tool(message),
-      latency: () => this.store.set({ latency: { ...this.state.latency, ...numbers(message) } }),
-      usage: () => this.store.set({ usage: message }),
-      pong: () => this.#pong(message.t),
-      error: () => this.#error(message),
-    };
-    handlers[/** @type {keyof typeof handlers} */ (message.type)]?.();
-  }
-
-  /** @param {any} message */
-  #welcome(message) {
-    this.store.set({
-      room: message.room ?? this.state.room, participant: message.participant ?? "",
-      mode: message.mode ?? this.state.mode, version: message.version ?? "",
-    });
-    if (Number.isInteger(message.epoch)) this.#flush(message.epoch);
-  }
-
-  /** @param {any} message */
-  #assistantState(message) {
-    const { assistant = this.state.assistant, upstream = this.state.upstream, detail = "" } = message;
-    const simulated = message.simulated ?? this.state.simulated;
-    const tool = assistant === "thinking" ? this.state.tool : "";
-    this.store.set({ assistant, upstream, simulated, detail, tool });
-    this.store.clear("upstream", "upstream-retry");
-    if (upstream === "failed") this.store.raise(problem("upstream", detail ? { cure: detail } : {}));
-    if (upstream === "reconnecting") this.store.raise(problem("upstream-retry", detail ? { cure: detail } : {}));
-  }
-
-  /** @param {Record<string, number>} levels */
-  #levels(levels) {
-    for (const [id, dbfs] of Object.entries(levels)) this.store.levels.set(id, dbfs);
-  }
-
-  /** @param {any} message */
-  #caption(message) {
-    const speaker = String(message.speaker ?? "assistant");
-    const person = this.state.participants.find((known) => known.participant === speaker);
-    const name = message.name ?? (speaker === "assistant" ? "Assistant" : person?.name ?? "Room");
-    const line = {
-      item: String(message.item ?? ""), speaker, name, text: String(message.text ?? ""),
-      final: Boolean(message.final), interrupted: Boolean(message.interrupted),
-      kind: /** @type {const} */ ("speech"),
-    };
-    this.store.set({ captions: foldCaption(this.state.captions, line) });
-  }
-
   /** @param {number} epoch */
   #flush(epoch) {
     this.link.learnEpoch(epoch);
     this.audio.flush(epoch);
-  }
-
-  /** @param {any} message */
-  #tool(message) {
-    const running = !["done", "completed", "failed", "error"].includes(message.status);
-    const line = {
-      item: `tool-${message.id ?? message.item ?? message.name}`, speaker: "tool", name: "Tool",
-      text: [message.name, message.status].filter(Boolean).join(" · "), final: !running,
-      kind: /** @type {const} */ ("tool"),
-    };
-    this.store.set({ tool: running ? message.name : "", captions: foldCaption(this.state.captions, line) });
-  }
-
-  /** @param {number} sentAtMs */
-  #pong(sentAtMs) {
-    if (typeof sentAtMs !== "number") return;
-    const rttMs = performance.now() - sentAtMs;
-    const before = this.state.rttMs;
-    this.store.set({ rttMs: before === null ? rttMs : before + 0.3 * (rttMs - before) });
-  }
-
-  /** @param {any} message */
-  #error(message) {
-    const code = `gateway-${message.code ?? "error"}`;
-    this.store.raise({ ...problem("gateway"), code, cure: String(message.message ?? message.code ?? "") });
-    setTimeout(() => this.store.clear(code), ERROR_SHOWN_MS);
   }
 
   // -- what the audio says ---------------------------------------------------------------------
@@ -476,11 +404,4 @@ export class Session {
       microphone: this.audio.trackSettings,
     };
   }
-}
-
-/** The numeric fields of a message. @param {Record<string, unknown>} message */
-function numbers(message) {
-  return /** @type {Record<string, number>} */ (Object.fromEntries(
-    Object.entries(message).filter(([, value]) => typeof value === "number"),
-  ));
 }

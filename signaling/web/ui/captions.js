@@ -8,6 +8,7 @@ export class Captions {
   constructor() {
     this.list = byId("captions");
     this.empty = byId("captions-empty");
+    this.title = byId("empty-title");
     this.latest = byId("captions-latest");
     /** @type {Map<string, HTMLElement>} */
     this.rows = new Map();
@@ -31,7 +32,9 @@ export class Captions {
   }
 
   /** @param {ReturnType<typeof import("../state.js").initialState>} state */
-  render({ captions }) {
+  render({ captions, muted, listenOnly, phase }) {
+    const silent = phase !== "connected" ? "One moment." : listenOnly ? "Type something." : muted ? "You are muted." : "";
+    setText(this.title, silent || "Say something.");
     if (captions === this.shown) return;
     const grown = captions.length > (this.shown?.length ?? 0);
     this.shown = captions;

@@ -29,6 +29,8 @@ export class Lobby {
     this.#chooseMode(start.mode);
     byId("join-form").addEventListener("submit", (event) => this.#submit(event));
     this.check.addEventListener("click", () => this.tryMicrophone());
+    this.cancel = byId("join-cancel");
+    this.cancel.addEventListener("click", () => session.leave());
     byId("join-sound").addEventListener("click", () => session.audio.playTestSound().catch(console.warn));
     this.microphone.addEventListener("change", () => this.#changeMicrophone());
     this.raw.addEventListener("change", () => session.audio.hasMicrophone && this.tryMicrophone());
@@ -87,6 +89,8 @@ export class Lobby {
     const joining = state.phase === "joining";
     this.root.hidden = !(state.phase === "lobby" || joining);
     this.button.disabled = joining;
+    this.cancel.hidden = !joining;
+    byId("join-hint").hidden = joining;
     const attempt = state.attempt > 0 ? `, attempt ${state.attempt + 1}` : "";
     setText(this.label, joining ? `Joining${attempt} …` : "Join");
     this.check.hidden = this.session.audio.hasMicrophone;

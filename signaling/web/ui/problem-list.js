@@ -42,7 +42,9 @@ export class ProblemList {
 }
 
 /** @param {import("../state.js").Problem} problem @param {{attempt: number}} state */
-function title(problem, state) {
-  const counted = ["gone", "unreachable", "blocked"].includes(problem.code) && state.attempt > 0;
-  return counted ? `${problem.title}, rejoining (attempt ${state.attempt})` : problem.title;
+function title(problem, { attempt }) {
+  if (attempt === 0) return problem.title;
+  if (problem.code === "gone") return `${problem.title}, rejoining (attempt ${attempt})`;
+  const retried = ["unreachable", "blocked", "full", "busy"].includes(problem.code);
+  return retried ? `${problem.title}, trying again (attempt ${attempt})` : problem.title;
 }

@@ -8,6 +8,9 @@ const ANNOUNCED = new Set(["Not reachable", "Reconnecting"]);
 
 /** The room: top bar, roster, captions, bottom bar. */
 export class RoomView {
+  /** The assistant's state as last shown. */
+  word = "";
+
   /** @param {import("../session.js").Session} session @param {import("../state.js").Store} store */
   constructor(session, store) {
     this.session = session;
@@ -79,6 +82,7 @@ export class RoomView {
     setText(byId("people-count"), String(people));
     byId("chip-people").title = people === 1 ? "Only you are in the room" : `${people} people are in the room`;
     this.#renderLatency(state);
+    /** @type {string} */
     const word = assistantWord(state);
     if (ANNOUNCED.has(word) && word !== this.word) byId("announce").textContent = `Assistant: ${word}`;
     this.word = word;

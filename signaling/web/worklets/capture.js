@@ -1,5 +1,4 @@
 // @ts-check
-/// <reference types="@types/audioworklet" />
 /**
  * Capture worklet: the microphone at the device's rate → 24 kHz → 20 ms int16 frames.
  *
@@ -43,14 +42,14 @@ class Capture extends AudioWorkletProcessor {
   }
 
   /** @param {import("../uplink.js").UplinkFrame} frame */
-  #send(frame) {
+  #send({ pcm, flags }) {
     const talking = !this.maker.paused;
     if (talking !== this.talking) {
       this.talking = talking;
       this.port.postMessage({ type: "uplink", talking, atSeconds: currentTime });
     }
     if (!this.feed) return;
-    this.feed.postMessage({ type: "frame", pcm: frame.pcm, flags: frame.flags }, [frame.pcm.buffer]);
+    this.feed.postMessage({ type: "frame", pcm, flags }, [/** @type {ArrayBuffer} */ (pcm.buffer)]);
   }
 
   #level() {

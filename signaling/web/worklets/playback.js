@@ -1,5 +1,4 @@
 // @ts-check
-/// <reference types="@types/audioworklet" />
 /**
  * Playback worklet: frames from the data channel's port → jitter buffer → native rate → output.
  *

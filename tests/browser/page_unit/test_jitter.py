@@ -253,3 +253,11 @@ def test_a_new_connection_starts_with_any_epoch(run: Run) -> None:
     assert result[:2] == [7, True]
     assert result[2] == pytest.approx(9000 / 32768)
     assert result[3:] == [0, 0]
+
+
+def test_an_old_frame_that_comes_with_the_next_utterance_is_not_played_again(run: Run) -> None:
+    rows = [*plan(10), *plan(20, first=10, at_ms=1000), [1010.0, 8, 0, 0]]
+    result = simulate(run, rows, 2000, first=10)
+    assert result["exact"] >= 20 * 480
+    assert result["playedMs"] == 30 * 20
+    clean(result["counts"], late=1)

@@ -1,0 +1,86 @@
+// @ts-check
+/**
+ * How much the jitter buffer should hold: measured from the arrivals, raised by one frame after
+ * trouble, given back by 5 ms after each 10 s without. The buffer moves to a new target only where
+ * the stream is quiet.
+ */
+
+import { FRAME_MS, seqDelta } from "./wire.js";
+
+const BIN_MS = 10;
+const BINS = 32;
+/** Weight that an observation keeps per further frame: about 10 s of memory. */
+const MEMORY = 0.998;
+const PERCENTILE = 0.95;
+/** Room above the measured lateness: one frame of rhythm, one of the sender's worklet. */
+const MARGIN_MS = 2 * FRAME_MS;
+const DECAY_AFTER_MS = 10000;
+const DECAY_MS = 5;
+
+export class LatencyTarget {
+  #bins = new Float64Array(BINS);
+  #troubled = false;
+  /** @type {number|null} */
+  #baseMs = null;
+  #baseSeq = 0;
+  /** @type {number|null} */
+  #cleanSinceMs = null;
+
+  /** @param {{targetMs: number, minMs: number, maxMs: number, fixed: boolean}} options */
+  constructor({ targetMs, minMs, maxMs, fixed }) {
+    this.targetMs = targetMs;
+    this.minMs = minMs;
+    this.maxMs = maxMs;
+    this.fixed = fixed;
+  }
+
+  /** 95th percentile of lateness against the earliest frame of an utterance, in ms. */
+  get jitterMs() {
+    let total = 0;
+    for (const weight of this.#bins) total += weight;
+    let sum = 0;
+    for (let bin = 0; bin < BINS && total > 0; bin += 1) {
+      sum += this.#bins[bin];
+      if (sum >= PERCENTILE * total) return bin * BIN_MS;
+    }
+    return 0;
+  }
+
+  /** An underrun, or a frame that came too late. */
+  noteTrouble() {
+    this.#troubled = true;
+  }
+
+  /** After a pause, arrivals have nothing to do with those before it. */
+  forgetRhythm() {
+    this.#baseMs = null;
+  }
+
+  /** A frame arrived. @param {number} seq @param {number} nowMs */
+  observe(seq, nowMs) {
+    if (this.#baseMs === null) {
+      this.#baseMs = nowMs;
+      this.#baseSeq = seq;
+    }
+    const lateMs = nowMs - this.#baseMs - seqDelta(seq, this.#baseSeq) * FRAME_MS;
+    if (lateMs < 0) this.#baseMs += lateMs;
+    for (let bin = 0; bin < BINS; bin += 1) this.#bins[bin] *= MEMORY;
+    this.#bins[Math.min(BINS - 1, Math.floor(Math.max(0, lateMs) / BIN_MS))] += 1;
+  }
+
+  /** The stream is quiet: move the target. @param {number} nowMs */
+  adapt(nowMs) {
+    const troubled = this.#troubled;
+    this.#troubled = false;
+    if (this.fixed) return;
+    const needMs = Math.min(this.maxMs, this.jitterMs + MARGIN_MS);
+    const raisedMs = troubled ? Math.min(this.maxMs, this.targetMs + FRAME_MS) : this.targetMs;
+    this.targetMs = Math.max(raisedMs, needMs);
+    if (troubled || this.#cleanSinceMs === null) {
+      this.#cleanSinceMs = nowMs;
+    } else if (nowMs - this.#cleanSinceMs >= DECAY_AFTER_MS) {
+      this.#cleanSinceMs = nowMs;
+      this.targetMs = Math.max(this.minMs, needMs, this.targetMs - DECAY_MS);
+    }
+  }
+}
