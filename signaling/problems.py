@@ -98,5 +98,6 @@ class ProblemRequestHandler(web.RequestHandler):
         """The response to a request that could not be read or handled; the connection closes."""
         detail = "this is no HTTP request that can be read" if status == 400 else _DETAILS[500]
         result = response(status, HTTPStatus(status).phrase, detail)
+        result.headers.update({"Server": "mixminus", "X-Content-Type-Options": "nosniff"})
         result.force_close()
         return result

@@ -1,0 +1,202 @@
+"""The edge of signaling for tests: the real application on a free port, fakes behind the ROUTER."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import itertools
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import zmq
+
+from mixer_core.bus import logs
+from mixer_core.bus.control import (
+    Answer,
+    Heartbeat,
+    Leave,
+    LinkState,
+    Message,
+    Offer,
+    OpenLink,
+    Refused,
+    WorkerState,
+)
+from mixer_core.bus.control_client import ControlClient
+from mixer_core.bus.settings import RuntimeSettings, Settings, SignalingSettings
+from signaling import listeners
+from signaling.auth import Gate
+from signaling.gateway import Gateway, Options
+from signaling.http_api import HttpApi
+from signaling.pages import Pages
+
+SDP = "v=0\r\ns=-\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n"
+PATIENCE_S = 10.0
+_numbers = itertools.count(1)
+
+
+async def until(condition: Callable[[], Any], words: str) -> None:
+    """Wait until ``condition()``; the time is only there to fail."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not condition():
+            await asyncio.sleep(0.005)
+    assert condition(), words
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """An answer that was read to its end."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Names in any case."""
+    body: bytes
+
+    @property
+    def content_type(self) -> str:
+        """Without parameters."""
+        return self.headers.get("Content-Type", "").partition(";")[0]
+
+    @property
+    def text(self) -> str:
+        """The body as text."""
+        return self.body.decode()
+
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body)
+
+
+class FakeChild:
+    """A worker or link child that speaks DEALER and does nothing else."""
+
+    def __init__(self, edge: Edge, kind: str, reaction: str = "answer") -> None:
+        """``reaction`` of a worker to an offer: ``answer``, ``refuse`` or ``ignore``."""
+        self.kind = kind
+        self.reaction = reaction
+        self.received: list[Message] = []
+        number = next(_numbers)
+        self.identity = f"{kind}-{number}"
+        self.state: WorkerState | LinkState = (
+            WorkerState(self.identity, number, "idle")
+            if kind == "worker"
+            else LinkState(self.identity, number, "idle")
+        )
+        self.client = ControlClient(
+            edge.context, edge.dir, self.identity, lambda: self.state, self._receive, edge.log
+        )
+
+    def set(self, **changes: Any) -> None:
+        """Change the state and announce it."""
+        self.state = dataclasses.replace(self.state, **changes)
+        self.client.announce()
+
+    def _receive(self, message: Message) -> None:
+        self.received.append(message)
+        if isinstance(message, Offer) and self.reaction == "answer":
+            who = {name: getattr(message, name) for name in ("room", "participant", "stream")}
+            self.set(status="connecting", name=message.name, mode=message.mode, **who)
+            self.client.send(Answer(message.participant, f"v=0 answer to {message.name}"))
+            self.set(status="connected")
+        elif isinstance(message, Offer) and self.reaction == "refuse":
+            self.client.send(Refused(message.participant, 400, "Bad SDP", "no fingerprint"))
+        elif isinstance(message, OpenLink):
+            self.set(status="ready", room=message.room, stream=message.stream)
+        elif isinstance(message, Leave):
+            self.set(status="closed")
+
+
+class Edge:
+    """A running application and its fakes."""
+
+    def __init__(self, folder: Path, settings: Settings, env: dict[str, str]) -> None:
+        self.dir = folder
+        self.settings = settings
+        self.env = env
+        self.log = logs.get("signaling")
+        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self.clients: list[ControlClient] = []
+        self.url = ""
+        self.port = 0
+        self.http: aiohttp.ClientSession
+
+    async def start(self, web: Path | None = None, rebuild_ms: int = 0) -> None:
+        """Open the port and the control socket."""
+        options = Options(rebuild_ns=rebuild_ms * 1_000_000, env=self.env)
+        gate = Gate(self.settings.signaling, self.env)
+        (socket,) = listeners.bind("127.0.0.1", self.port)
+        self.port = socket.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.gateway = Gateway(self.context, self.settings, self.log, self.url, options)
+        pages = Pages(web) if web else None
+        api = HttpApi(self.gateway, gate, self.settings.signaling, self.log, pages)
+        self.listener = listeners.Listener(api.application())
+        await self.listener.start([socket])
+
+    async def stop(self) -> None:
+        """As the service does it."""
+        self.gateway.close()
+        await self.listener.stop()
+
+    def add(self, kind: str, reaction: str = "answer") -> FakeChild:
+        """A child that is idle."""
+        child = FakeChild(self, kind, reaction)
+        self.clients.append(child.client)
+        return child
+
+    def program(self, name: str, **beat: Any) -> ControlClient:
+        """A program that beats."""
+        state = Heartbeat(name, 1, beat.pop("ready", True), **beat)
+        client = ControlClient(
+            self.context, self.dir, name, lambda: state, lambda _: None, self.log
+        )
+        self.clients.append(client)
+        return client
+
+    async def idle(self, workers: int = 0, links: int = 0) -> None:
+        """Wait until so many children are known to be idle."""
+
+        def known() -> bool:
+            page = self.gateway.metrics_page().decode()
+            return (
+                f'mixminus_workers_idle{{program="signaling"}} {workers}.0' in page
+                and f'mixminus_links_idle{{program="signaling"}} {links}.0' in page
+            )
+
+        await until(known, "the children did not announce themselves")
+
+    async def join(self, room: str = "home", **more: Any) -> HttpAnswer:
+        """POST an offer."""
+        more = {"data": SDP, "headers": {"Content-Type": "application/sdp"}} | more
+        return await self.request("POST", f"/rooms/{room}/participants", **more)
+
+    async def request(self, method: str, path: str, **more: Any) -> HttpAnswer:
+        """Any request."""
+        async with self.http.request(method, self.url + path, **more) as answer:
+            return HttpAnswer(answer.status, answer.headers, await answer.read())
+
+
+@asynccontextmanager
+async def running(
+    folder: Path,
+    env: dict[str, str] | None = None,
+    web: Path | None = None,
+    **settings: Any,
+) -> AsyncIterator[Edge]:
+    """An application with ``settings`` of [signaling], gone afterwards."""
+    section = replace(SignalingSettings(), **settings)
+    edge = Edge(folder, Settings(RuntimeSettings(dir=str(folder)), section), env or {})
+    await edge.start(web)
+    async with aiohttp.ClientSession() as edge.http:
+        try:
+            yield edge
+        finally:
+            for client in edge.clients:
+                client.close()
+            await edge.stop()
+            edge.context.destroy(linger=0)
