@@ -15,7 +15,8 @@ from .totals import Key, Value
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BACKLOG = "audio_backlog_ms"
-_STAGE = re.compile(r"audio_backlog_(\w+)_ms")
+_STAGE = re.compile(r"audio_backlog_(\w+)_ms|(\w+)_backlog_ms")
+"""Gauges of one stage; ``audio_backlog_ms`` alone is that of the whole program."""
 _UNFIT = re.compile(r"[^a-zA-Z0-9_]")
 
 
@@ -56,14 +57,20 @@ def _families(sums: Mapping[Key, Value], gauges: Mapping[Key, int | float]) -> I
             family.add_sample(f"{family.name}_total", labels, value)
     for (program, name), number in gauges.items():
         labels = {"program": program}
-        stage = _STAGE.fullmatch(name)
-        if name == BACKLOG or stage is not None:
-            labels["stage"] = stage[1] if stage is not None else program
+        stage = program if name == BACKLOG else _stage(name)
+        if stage:
+            labels["stage"] = stage
             family = families.setdefault(BACKLOG, Metric(BACKLOG, "Audio that waits.", "gauge"))
         else:
             family = _family(families, name, "gauge")
         family.add_sample(family.name, labels, number)
     return families.values()
+
+
+def _stage(name: str) -> str:
+    """The stage of a backlog gauge; empty for other gauges."""
+    match = _STAGE.fullmatch(name)
+    return (match[1] or match[2]) if match else ""
 
 
 def _family(families: dict[str, Metric], name: str, kind: str) -> Metric:

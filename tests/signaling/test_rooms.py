@@ -403,6 +403,16 @@ def test_a_second_link_of_a_room_is_told_to_leave() -> None:
     assert rival.inbox == [Leave("")]
 
 
+def test_a_link_that_closes_because_the_room_is_empty_is_no_loss() -> None:
+    world = World()
+    worker, link = world.add("worker"), world.add("link")
+    called(world)
+    world.exit(worker)
+    link.status = "closed"
+    world.report(link)
+    assert not any(isinstance(note, LinkLost) for note in world.notes)
+
+
 def test_a_link_that_lingers_after_the_room_was_empty_is_used_again() -> None:
     world = World()
     worker, link = world.add("worker"), world.add("link")

@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from mixer_core.bus.metrics import BOUNDS_MS
 from signaling.metrics_page import render
-from signaling.totals import FRESH_NS, MAX_SOURCES, Totals
+from signaling.totals import FRESH_NS, MAX_SOURCES, Key, Totals, Value
 
 
 def test_counters_of_ended_processes_stay_in_the_sum() -> None:
@@ -55,7 +55,7 @@ reports = st.lists(
 def test_sums_never_fall(items: list[tuple[int, dict[str, int]]]) -> None:
     totals, before = Totals(), 0
     for now_ns, (pid, metrics) in enumerate(items):
-        totals.heard("p", "child", pid, metrics, now_ns)  # type: ignore[arg-type]
+        totals.heard("p", "child", pid, dict(metrics), now_ns)
         after = totals.sums().get(("p", "n_total"), 0)
         assert isinstance(after, int) and after >= before
         before = after
@@ -63,7 +63,7 @@ def test_sums_never_fall(items: list[tuple[int, dict[str, int]]]) -> None:
 
 def test_the_page_is_prometheus_text() -> None:
     buckets = [1] * (len(BOUNDS_MS) + 1)
-    sums = {
+    sums: dict[Key, Value] = {
         ("mixer_core", "mixes_total"): 3,
         ("media_worker", "mixes_total"): 4,
         ("mixer_core", "mix_ms"): buckets,
@@ -71,6 +71,7 @@ def test_the_page_is_prometheus_text() -> None:
     gauges = {
         ("mixer_core", "audio_backlog_ms"): 40,
         ("openai_link", "audio_backlog_jitter_ms"): 20,
+        ("openai_link", "uplink_backlog_ms"): 12,
         ("mixer_core", "odd name!"): 1.5,
     }
     page = render(sums, gauges, {"rooms": 2}).decode()
@@ -87,5 +88,6 @@ def test_the_page_is_prometheus_text() -> None:
     assert samples["mixminus_mix_ms_count", mixer] == len(buckets)
     assert samples["audio_backlog_ms", mixer, ("stage", "mixer_core")] == 40
     assert samples["audio_backlog_ms", ("program", "openai_link"), ("stage", "jitter")] == 20
+    assert samples["audio_backlog_ms", ("program", "openai_link"), ("stage", "uplink")] == 12
     assert samples["mixminus_odd_name_", mixer] == 1.5
     assert samples["mixminus_rooms", ("program", "signaling")] == 2
