@@ -20,6 +20,7 @@ from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessi
 from mixer_core.bus.errors import ProblemError
 
 from . import addresses, offer, protocol
+from .fastpath import PPID_BINARY, FastPath
 
 CONSENT_INTERVAL_S = 1
 CONSENT_FAILURES = 3
@@ -51,14 +52,18 @@ class TimedStunProtocol(aioice.ice.StunProtocol):
 
     heard_ns = 0
     """Monotonic time of the last datagram of this process (it has one browser)."""
+    fast: FastPath | None = None
+    """Takes the DTLS datagrams of its connection once that is up."""
 
     def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
         """A datagram came: first byte 20-63 is DTLS (RFC 7983), the rest goes the usual way."""
         TimedStunProtocol.heard_ns = time.monotonic_ns()
-        if isinstance(data, bytes) and data and 19 < data[0] < 64:
-            self.receiver.data_received(data, self.local_candidate.component)
-        else:
+        if not (isinstance(data, bytes) and data and 19 < data[0] < 64):
             super().datagram_received(data, addr)
+            return
+        fast = TimedStunProtocol.fast
+        if fast is None or fast.connection is not self.receiver or not fast.receive(data):
+            self.receiver.data_received(data, self.local_candidate.component)
 
 
 def prepare_ice(ice_addresses: str) -> None:
@@ -87,6 +92,7 @@ class Peer:
         self._connection.on("connectionstatechange", self._guarded(self._on_state))
         self._audio: RTCDataChannel | None = None
         self._control: RTCDataChannel | None = None
+        self._fast: FastPath | None = None
         self._framed = False
         self._opened = False
         self._closed = False
@@ -130,8 +136,8 @@ class Peer:
 
     def send_audio(self, data: bytes) -> None:
         """Send one binary message; nothing happens where the channel is not open."""
-        if self._audio is not None and self._audio.readyState == "open":
-            self._audio.send(data)
+        if self._audio is not None and self._audio.readyState == "open" and self._fast:
+            self._fast.send(self._audio, data)
 
     def send_control(self, text: str) -> None:
         """Send one text message on the channel of the browser's protocol.
@@ -164,7 +170,7 @@ class Peer:
         dropped = 0
         for item in sctp._data_channel_queue:
             owner, kind, data = item
-            if owner is channel and kind == _PPID_BINARY:
+            if owner is channel and kind == PPID_BINARY:
                 channel._addBufferedAmount(-len(data))
                 dropped += 1
             else:
@@ -175,6 +181,7 @@ class Peer:
     async def close(self) -> None:
         """End the connection; a living browser notices at once (SCTP ABORT, DTLS close)."""
         self._closed = True
+        TimedStunProtocol.fast = None
         await self._connection.close()
 
     # Handlers
@@ -255,12 +262,10 @@ class Peer:
                 self._fault()
 
         vars(sctp)["_data_channel_receive"] = guarded
+        self._fast = FastPath(sctp, self._fault)
+        TimedStunProtocol.fast = self._fast
 
     def _fault(self) -> None:
         self.faults_total += 1
         if self.faults_total <= MAX_LOGGED_FAULTS:
             self._log.exception("! a handler failed; the call goes on")
-
-
-_PPID_BINARY = 53
-"""WebRTC Binary (RFC 8831)."""

@@ -24,7 +24,7 @@ class Host:
     """One running ``python -m media_worker``."""
 
     def __init__(self, **settings: str | int) -> None:
-        self.dir = Path(tempfile.mkdtemp(prefix="mm-", dir="/tmp"))
+        self.dir = Path(tempfile.mkdtemp(prefix="mmw-", dir="/tmp"))
         self._log_path = self.dir / "log"
         own = {"RUNTIME__DIR": str(self.dir / "run")} | settings
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("MIXMINUS_")}
