@@ -15,6 +15,11 @@ RTP_CLOCK_HZ = 48_000
 FRAME_TICKS = 960
 """Ticks of the RTP clock in one 20 ms frame."""
 
+LEAD_WINDOW_FRAMES = 25
+"""The lead is watched over windows of half a second."""
+STANDING_LEAD_NS = 40_000_000
+"""A lead that was never less than this over a window is more than jitter."""
+
 _MS = 1_000_000
 _QUIET_PEAK = 104  # -50 dBFS: a frame that nobody misses.
 
@@ -71,14 +76,15 @@ class UplinkPacer:
 
     ``frame`` for each frame that arrives, ``tick`` when ``next_timeout_ns`` is reached. A talking
     source that is late by less than ``starve_ms`` keeps its timeline, so jitter costs nothing.
-    After any longer stall, the source's or our own, whole slots are skipped.
+    After any longer stall, the source's or our own, whole slots are skipped. Frames that come in
+    bursts run ahead of the clock for a moment only; a lead that stands for a second is delay, and
+    goes with the next quiet frames.
     """
 
-    def __init__(self, starve_ms: int = 120, max_lead_ms: int = 60) -> None:
+    def __init__(self, starve_ms: int = 120, max_lead_ms: int = 400) -> None:
         """``starve_ms``: how long a talking source may stay away before silence takes its place.
 
-        ``max_lead_ms``: how far the timeline may run ahead of the clock before a frame is dropped;
-        a quiet frame is dropped from half of it on.
+        ``max_lead_ms``: how far the timeline may run ahead of the clock; what comes then is dropped.
         """
         self._starve_ns = starve_ms * _MS
         self._max_lead_ns = max_lead_ms * _MS
@@ -88,6 +94,9 @@ class UplinkPacer:
         self._talking = False
         self._mark_next = True
         self._deadline_ns: int | None = None
+        self._least_lead_ns = 0
+        self._least_lead_before_ns = 0
+        self._observed = 0
 
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick`` if no frame arrives before; None until started."""
@@ -111,7 +120,9 @@ class UplinkPacer:
         if self._slot_due_ns is None:
             self._slot_due_ns = now_ns
         self._talking = not pause
-        if lead_ns > self._max_lead_ns or (lead_ns > self._max_lead_ns // 2 and is_quiet(pcm)):
+        standing_ns = self._standing_lead_ns(lead_ns)
+        if lead_ns > self._max_lead_ns or (standing_ns > STANDING_LEAD_NS and is_quiet(pcm)):
+            self._lower_standing_lead()
             self.counters.dropped += 1
             self._mark_next = True
             actions: list[PacerAction] = [Drop(quiet=is_quiet(pcm))]
@@ -131,8 +142,26 @@ class UplinkPacer:
             self.counters.starved += 1
         return self._silence(now_ns)
 
+    def _standing_lead_ns(self, lead_ns: int) -> int:
+        """The least lead of the last 25 to 50 frames; 0 until as many have come."""
+        self._observed += 1
+        if self._observed == 1:
+            self._least_lead_ns = lead_ns
+        self._least_lead_ns = min(self._least_lead_ns, lead_ns)
+        standing_ns = min(self._least_lead_ns, self._least_lead_before_ns)
+        if self._observed == LEAD_WINDOW_FRAMES:
+            self._observed = 0
+            self._least_lead_before_ns = self._least_lead_ns
+        return standing_ns
+
+    def _lower_standing_lead(self) -> None:
+        """A frame was dropped: the lead is 20 ms less from now on."""
+        self._least_lead_ns -= FRAME_NS
+        self._least_lead_before_ns -= FRAME_NS
+
     def _silence(self, now_ns: int) -> list[PacerAction]:
         """One silent frame in the slot that is due now; slots before it are skipped, not sent."""
+        self._observed = self._least_lead_before_ns = 0
         self._skip_to(now_ns)
         self.counters.silences += 1
         self._mark_next = True
