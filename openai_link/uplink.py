@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mixer_core.bus.metrics import Histogram
-from mixer_core.bus.pcm import SILENCE
+from mixer_core.bus.pcm import FRAME_MS, SILENCE
 from mixer_core.bus.settings import OpenaiLinkSettings
 
 from .aiortc_media import PacketTrack
@@ -12,6 +12,11 @@ from .rtp_audio import Drop, PacerAction, SendFrame, UplinkPacer
 
 SETTLED_FRAMES = 10
 """Silent frames that are encoded after sound before the last packet is simply repeated."""
+MAX_LEAD_MS = 200
+"""How far the room may run ahead of the clock before frames are dropped, quiet ones at half of it.
+
+A client of the plain protocol may send 85 ms (4096 bytes) at once.
+"""
 
 
 class Uplink:
@@ -22,8 +27,8 @@ class Uplink:
 
     def __init__(self, settings: OpenaiLinkSettings, latency: Histogram) -> None:
         """``latency`` observes the time from a frame's stamp to its packet."""
-        self.track = PacketTrack()
-        self.pacer = UplinkPacer()
+        self.track = PacketTrack(MAX_LEAD_MS // FRAME_MS + 2)
+        self.pacer = UplinkPacer(max_lead_ms=MAX_LEAD_MS)
         self._encoder = OpusEncoder(
             bitrate_bps=settings.opus_bitrate_bps, complexity=settings.opus_complexity
         )
