@@ -16,7 +16,7 @@ import zmq
 
 from mixer_core.bus import control, endpoints
 from mixer_core.bus.drain import DrainedSocket
-from mixer_core.bus.errors import ControlError
+from mixer_core.bus.errors import ControlError, ProblemError
 from mixer_core.bus.metrics import Metrics
 from mixer_core.bus.settings import Settings
 
@@ -100,6 +100,7 @@ class Gateway:
         socket = endpoints.open_socket(context, endpoints.CONTROL, settings.runtime_dir, "bind")
         self._socket = DrainedSocket(self._loop, socket, self._receive)
         self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
         self._arm()
 
     # -- for HTTP -------------------------------------------------------------------------------
@@ -110,6 +111,8 @@ class Gateway:
         Raises:
             ProblemError: the reply is a problem.
         """
+        if self._closed:
+            raise ProblemError(503, "Restarting", "the gateway is restarting: try again", 2)
         request = next(self._requests)
         future: asyncio.Future[Answered] = self._loop.create_future()
         self._waiting[request] = future
@@ -144,6 +147,7 @@ class Gateway:
     def close(self) -> None:
         """Answer who waits, stop the timer, close the socket."""
         self._do(self._registry.close())
+        self._closed = True
         if self._timer is not None:
             self._timer.cancel()
         self._socket.close()
