@@ -135,6 +135,8 @@ export class AudioEngine {
     )));
     this.#makeNodes(context);
     this.#connectMicrophone();
+    // A speaker that has gone meanwhile leaves the sound at the default.
+    if (this.outputId) await this.setOutput(this.outputId).catch(() => this.setOutput(""));
     await this.resume();
   }
 

@@ -44,7 +44,8 @@ const TEXTS = {
   },
   gone: {
     tone: "warning", title: "Connection lost",
-    cure: "Rejoining by itself. If this lasts, check that the gateway is running and that you are on the same network.",
+    cure: "The page rejoins by itself. If this lasts, check that the gateway is running and that you are on "
+      + "the same network.",
   },
   unreachable: {
     tone: "warning", title: "The gateway does not answer",
@@ -104,7 +105,9 @@ export function problem(code, change = {}) {
 export const PROBLEM_CODES = Object.keys(TEXTS);
 
 /** Codes about the way to the gateway; an open connection clears them. */
-export const CONNECTION_CODES = ["gone", "unreachable", "full", "busy", "blocked", "refused", "forbidden", "bad-room"];
+export const CONNECTION_CODES = [
+  "gone", "unreachable", "full", "busy", "blocked", "refused", "forbidden", "bad-room",
+];
 
 /** Codes about the microphone; an open microphone clears them. */
 export const MICROPHONE_CODES = ["mic-denied", "mic-missing", "mic-busy", "mic-lost", "insecure"];
@@ -131,7 +134,10 @@ export function signalProblem(error, joined) {
   if (status === 401) return problem("forbidden");
   if (status === 403) return problem("refused", { cure: detail });
   if (status === 429) return problem("busy");
-  if (status >= 500) return problem("unreachable", { title: "The gateway is in trouble", cure: `${detail}. Trying again by itself.` });
+  if (status >= 500) {
+    const cure = `It says: ${detail}. The page tries again by itself.`;
+    return problem("unreachable", { title: "The gateway is in trouble", cure });
+  }
   if (status === 400 && /room/i.test(detail)) return problem("bad-room");
   return problem("refused", { cure: `${detail} (HTTP ${status})` });
 }

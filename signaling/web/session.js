@@ -294,7 +294,8 @@ export class Session {
   #ownLevel({ dbfs }) {
     this.watchdog.heard(performance.now());
     this.store.levels.set("me", dbfs);
-    this.mutedTalk = this.state.muted && dbfs > TALKING_DBFS ? this.mutedTalk + 1 : Math.max(0, this.mutedTalk - 0.1);
+    const unheard = this.state.muted && dbfs > TALKING_DBFS;
+    this.mutedTalk = unheard ? this.mutedTalk + 1 : Math.max(0, this.mutedTalk - 0.1);
     const talkingWhileMuted = this.state.muted && this.mutedTalk >= MUTED_TALK_REPORTS;
     if (talkingWhileMuted !== this.state.talkingWhileMuted) this.store.set({ talkingWhileMuted });
   }
@@ -305,7 +306,8 @@ export class Session {
     const playedMs = Math.round(report.playedMs);
     const bufferedMs = Math.round(report.bufferedMs);
     if (why !== "progress") this.store.note("played", { why, epoch, playedMs, bufferedMs, atSeconds });
-    if (why === "flush") this.store.set({ captions: markInterrupted(this.state.captions) });
+    const cutOff = why === "flush" && bufferedMs > 0;
+    if (cutOff) this.store.set({ captions: markInterrupted(this.state.captions) });
     this.connection?.send({ type: "played", epoch, played_ms: playedMs, buffered_ms: bufferedMs });
   }
 

@@ -33,8 +33,8 @@ export class Captions {
 
   /** @param {ReturnType<typeof import("../state.js").initialState>} state */
   render({ captions, muted, listenOnly, phase }) {
-    const silent = phase !== "connected" ? "One moment." : listenOnly ? "Type something." : muted ? "You are muted." : "";
-    setText(this.title, silent || "Say something.");
+    const spoken = listenOnly ? "Type something." : muted ? "You are muted." : "Say something.";
+    setText(this.title, phase === "connected" ? spoken : "One moment.");
     if (captions === this.shown) return;
     const grown = captions.length > (this.shown?.length ?? 0);
     this.shown = captions;

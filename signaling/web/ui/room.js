@@ -101,10 +101,12 @@ export class RoomView {
     const outMs = output.baseMs + output.outputMs;
     const totalMs = state.rttMs + bufferMs + outMs;
     setText(byId("latency"), `${Math.round(totalMs)} ms`);
-    const gateway = Object.entries(state.latency).map(([name, value]) => `${name.replaceAll("_", " ")} ${Math.round(value)}`);
+    const gateway = Object.entries(state.latency)
+      .map(([name, value]) => `${name.replaceAll("_", " ")} ${Math.round(value)}`);
     chip.title = [
       "Delay of the sound, there and back, without the time that the assistant thinks.",
-      `Network round trip ${Math.round(state.rttMs)} ms + play-out buffer ${Math.round(bufferMs)} ms + speaker ${outMs} ms.`,
+      `Network round trip ${Math.round(state.rttMs)} ms + play-out buffer ${Math.round(bufferMs)} ms`
+        + ` + speaker ${outMs} ms.`,
       ...(gateway.length ? [`The gateway reports: ${gateway.join(", ")}.`] : []),
     ].join("\n");
   }
@@ -114,7 +116,8 @@ export class RoomView {
     const off = state.muted || state.listenOnly;
     this.microphone.setAttribute("aria-pressed", String(off));
     setText(byId("mic-word"), state.listenOnly ? "Turn mic on" : state.muted ? "Unmute" : "Mute");
-    this.microphone.title = state.listenOnly ? "Turn the microphone on" : `${state.muted ? "Unmute" : "Mute"} the microphone (M)`;
+    const toggle = `${state.muted ? "Unmute" : "Mute"} the microphone (M)`;
+    this.microphone.title = state.listenOnly ? "Turn the microphone on" : toggle;
     const icon = off ? "#i-mic-off" : "#i-mic";
     if (byId("mic-icon").getAttribute("href") !== icon) byId("mic-icon").setAttribute("href", icon);
     this.stop.disabled = state.phase !== "connected" || !["speaking", "thinking"].includes(state.assistant);

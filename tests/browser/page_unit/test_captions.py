@@ -1,0 +1,70 @@
+"""captions.js and problems.js: lines are rewritten in place; every failure names a cure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.browser.page_unit.conftest import Run
+
+pytestmark = pytest.mark.browser
+
+FOLD = "return a.reduce((lines, line) => m.foldCaption(lines, line), []);"
+
+
+def line(item: str, text: str, final: bool, **more: Any) -> dict[str, Any]:
+    return {"item": item, "speaker": "assistant", "text": text, "final": final, **more}
+
+
+def test_an_interim_line_is_rewritten_and_a_final_one_stays(run: Run) -> None:
+    lines = run(
+        "captions.js",
+        FOLD,
+        [line("1", "Hel", False), line("2", "Two", True), line("1", "Hello.", True),
+         line("1", "Hell", False)],
+    )  # fmt: skip
+    assert [(row["item"], row["text"], row["final"]) for row in lines] == [
+        ("1", "Hello.", True),
+        ("2", "Two", True),
+    ]
+
+
+def test_the_gateways_line_replaces_what_was_typed(run: Run) -> None:
+    typed = line("typed-1", "Hi", True, speaker="p-1", kind="typed")
+    lines = run("captions.js", FOLD, [typed, line("x", "Hi", True, speaker="p-1", kind="speech")])
+    assert [(row["item"], row["kind"]) for row in lines] == [("x", "speech")]
+
+
+def test_the_list_is_bounded(run: Run) -> None:
+    lines = run("captions.js", FOLD, [line(str(i), "x", True) for i in range(300)])
+    assert (len(lines), lines[0]["item"], lines[-1]["item"]) == (200, "100", "299")
+
+
+def test_an_interruption_marks_the_assistants_last_line_only(run: Run) -> None:
+    marked = run(
+        "captions.js",
+        "return m.markInterrupted(a).map((line) => Boolean(line.interrupted));",
+        [line("1", "One", True, kind="speech"), line("2", "Two", False, kind="speech"),
+         line("3", "Me", True, speaker="p-1", kind="speech")],
+    )  # fmt: skip
+    assert marked == [False, True, False]
+
+
+def test_every_problem_has_a_title_and_refusals_keep_the_gateways_words(run: Run) -> None:
+    titles, full, refused, retryable = run(
+        "problems.js",
+        """const { SignalError } = await import(new URL("signal.js", a));
+        const full = new SignalError("Full", 503, "All 8 places are taken.", 2000);
+        const bad = new SignalError("Bad", 413, "the offer is too large", 0);
+        return [m.PROBLEM_CODES.map((code) => m.problem(code).title), m.signalProblem(full, false),
+          m.signalProblem(bad, false), [full.retryable, bad.retryable]];""",
+        run("problems.js", "return location.href;"),
+    )
+    assert len(titles) > 15
+    assert all(titles)
+    assert full["code"] == "full"
+    assert "8 places" in full["cure"]
+    assert refused["code"] == "refused"
+    assert "413" in refused["cure"]
+    assert retryable == [True, False]
