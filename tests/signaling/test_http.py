@@ -12,7 +12,9 @@ from typing import Any
 
 import aiohttp
 import pytest
+import zmq
 
+from mixer_core.bus import endpoints
 from mixer_core.bus.control import Leave, Offer, OpenLink
 from mixer_core.bus.events import Mode
 from signaling.pages import MIME_TYPES, WEB_DIR
@@ -304,10 +306,15 @@ async def test_readiness_and_metrics_follow_the_programs(short_dir: Path) -> Non
 @asynchronous
 async def test_what_is_no_control_message_is_counted_and_survived(short_dir: Path) -> None:
     async with running(short_dir) as edge:
-        client = edge.program("mixer_core")
-        client._socket.send(b"\xc1 no msgpack")
+        socket = endpoints.open_socket(
+            edge.context, endpoints.CONTROL, edge.dir, "connect", "stranger"
+        )
+        assert socket.poll(5_000, zmq.POLLOUT)
+        socket.send(b"\xc1 no msgpack")
         needle = 'mixminus_control_errors_total{program="signaling"} 1.0'
         await until(lambda: needle in edge.gateway.metrics_page().decode(), "not counted")
+        socket.close()
+        assert (await edge.request("GET", "/healthz")).status == 200
 
 
 @asynchronous
