@@ -19,7 +19,10 @@ from mixer_core.bus.errors import BrowserMessageError
 from . import protocol
 
 REST_NS = 60_000_000
-"""A plain client silent for so long will not complete its last frame: it is padded and sent."""
+"""A plain client silent for so long after what it sent has sounded will not complete its last
+frame: it is padded and sent."""
+BYTE_NS = pcm.FRAME_NS // pcm.FRAME_BYTES
+"""How long one byte of PCM sounds."""
 BURST_FRAMES = 4
 """Frames of a plain client that may go out at once …"""
 PACE_NS = 19_000_000
@@ -58,7 +61,8 @@ class Uplink:
         """Frames of ours that were slipped into a framed client's count."""
         self._started = False
         self._silent_frames = 0
-        self._heard_ns = 0
+        self._sounded_ns = 0
+        """When all that a plain client sent has sounded: its next piece is due by then."""
         self._rest_ns = 0
         self._idle_checked = True
         self.paused = True
@@ -101,8 +105,8 @@ class Uplink:
         if self._framed or self._idle_checked:
             return None
         if self._cutter.pending_bytes:
-            return self._heard_ns + REST_NS
-        return None if self.paused else self._heard_ns + max(self._hangover_ns, REST_NS)
+            return self._sounded_ns + REST_NS
+        return None if self.paused else self._sounded_ns + max(self._hangover_ns, REST_NS)
 
     def timeout(self, now_ns: int) -> list[UplinkFrame]:
         """Hand out what waits; for a plain client that stopped: its rest, or the pause."""
@@ -131,7 +135,11 @@ class Uplink:
             self.suppressed_total += len(pieces)
             self._cutter.flush()
             return []
-        first_ns, self._heard_ns, self._idle_checked = self._rest_ns, now_ns, False
+        self._sounded_ns = min(
+            max(self._sounded_ns, now_ns) + len(data) * BYTE_NS,
+            now_ns + MAX_WAITING_FRAMES * pcm.FRAME_NS,
+        )
+        first_ns, self._idle_checked = self._rest_ns, False
         if pieces or not carried:
             self._rest_ns = now_ns
         for index, piece in enumerate(pieces):

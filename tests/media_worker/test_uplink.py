@@ -40,20 +40,35 @@ def test_cuts_pieces_of_any_even_length_into_frames() -> None:
 
 def test_pads_the_rest_of_a_client_that_stopped() -> None:
     uplink = plain()
-    uplink.push(LOUD[:100], 5 * MS)
-    assert uplink.next_timeout_ns() == 65 * MS
-    assert uplink.timeout(64 * MS) == []
-    padded = LOUD[:100] + bytes(860)
-    assert uplink.timeout(65 * MS) == [UplinkFrame(0, PAUSE, 5 * MS, padded)]
+    uplink.push(LOUD[:96], 5 * MS)
+    due_ns = uplink.next_timeout_ns()
+    assert due_ns is not None and 66 * MS < due_ns <= 67 * MS
+    assert uplink.timeout(66 * MS) == []
+    padded = LOUD[:96] + bytes(864)
+    assert uplink.timeout(67 * MS) == [UplinkFrame(0, PAUSE, 5 * MS, padded)]
     assert uplink.next_timeout_ns() is None
 
 
 def test_announces_the_pause_of_a_client_that_stopped_on_a_whole_frame() -> None:
     uplink = plain()
     assert uplink.push(LOUD, 0) == [UplinkFrame(0, 0, 0, LOUD)]
-    assert uplink.next_timeout_ns() == 400 * MS
-    assert uplink.timeout(400 * MS) == [UplinkFrame(1, PAUSE, 400 * MS, pcm.SILENCE)]
+    assert uplink.timeout(419 * MS) == []
+    assert uplink.timeout(420 * MS) == [UplinkFrame(1, PAUSE, 420 * MS, pcm.SILENCE)]
     assert uplink.timeout(900 * MS) == []
+
+
+def test_the_gap_after_a_long_piece_is_no_silence() -> None:
+    uplink = plain()
+    out: list[UplinkFrame] = []
+    sent_bytes = 0
+    for size in (2, 1498, 640, 4096) * 10:
+        now_ns = sent_bytes * pcm.FRAME_NS // 960
+        while (due_ns := uplink.next_timeout_ns()) is not None and due_ns <= now_ns:
+            out += uplink.timeout(due_ns)
+        out += uplink.push(b"\x01" * size, now_ns)
+        sent_bytes += size
+    assert not any(frame.flags for frame in out)
+    assert {frame.pcm for frame in out} == {b"\x01" * 960}
 
 
 def test_refuses_odd_and_endless_pieces_and_goes_on() -> None:
