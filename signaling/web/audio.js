@@ -45,6 +45,10 @@ export class AudioEngine {
     this.source = null;
     /** @type {HTMLAudioElement|null} */
     this.element = null;
+    /** @type {Promise<void>|null} */
+    this.contextOpening = null;
+    /** @type {Promise<void>} */
+    this.microphoneTurn = Promise.resolve();
     this.muted = false;
     this.deviceId = "";
     this.outputId = "";
@@ -79,11 +83,18 @@ export class AudioEngine {
   }
 
   /**
-   * Open the microphone, or change to another one; the worklets stay.
+   * Open the microphone, or change to another one; the worklets stay. Calls wait for one another.
    * @param {{deviceId?: string, raw?: boolean}} wish
    * @throws {DOMException} as getUserMedia does
    */
-  async openMicrophone({ deviceId = this.deviceId, raw = this.raw } = {}) {
+  openMicrophone(wish = {}) {
+    const opened = this.microphoneTurn.then(() => this.#openMicrophone(wish));
+    this.microphoneTurn = opened.catch(() => {});
+    return opened;
+  }
+
+  /** @param {{deviceId?: string, raw?: boolean}} wish */
+  async #openMicrophone({ deviceId = this.deviceId, raw = this.raw }) {
     this.deviceId = deviceId;
     this.raw = raw;
     // Some platforms refuse a second open microphone, so the old one goes first.
@@ -97,7 +108,6 @@ export class AudioEngine {
       this.deviceId = "";
       stream = await navigator.mediaDevices.getUserMedia({ audio: this.#constraints() });
     }
-    this.#closeMicrophone();
     this.stream = stream;
     stream.getAudioTracks()[0].onended = () => this.callbacks.onTrackEnded();
     this.#connectMicrophone();
@@ -120,12 +130,17 @@ export class AudioEngine {
     this.source.connect(this.captureNode);
   }
 
-  /** Make the context and the worklets, once. Call after openMicrophone: a capturing page may start sound. */
+  /**
+   * Make the context and the worklets, once; everybody who asks meanwhile waits for the same ones.
+   * Call after openMicrophone: a page that captures may start sound.
+   */
   async openContext() {
-    if (this.context) {
-      await this.resume();
-      return;
-    }
+    this.contextOpening ??= this.#buildContext();
+    await this.contextOpening;
+    await this.resume();
+  }
+
+  async #buildContext() {
     const context = new AudioContext({ latencyHint: "interactive" });
     this.context = context;
     context.onstatechange = () => this.callbacks.onRunning(this.running);
@@ -137,7 +152,6 @@ export class AudioEngine {
     this.#connectMicrophone();
     // A speaker that has gone meanwhile leaves the sound at the default.
     if (this.outputId) await this.setOutput(this.outputId).catch(() => this.setOutput(""));
-    await this.resume();
   }
 
   /** @param {AudioContext} context */
@@ -273,6 +287,7 @@ export class AudioEngine {
     this.captureNode = null;
     this.playbackNode = null;
     this.context = null;
+    this.contextOpening = null;
     if (!context) return;
     context.onstatechange = null;
     await context.close().catch(() => {});

@@ -41,6 +41,8 @@ export class Session {
     this.wanted = false;
     this.everJoined = false;
     this.mutedTalk = 0;
+    /** @type {Promise<boolean>} */
+    this.previewing = Promise.resolve(false);
     this.inbox = new Inbox(store, {
       heard: () => this.heartbeat?.heard(performance.now()),
       flush: (epoch) => this.#flush(epoch),
@@ -70,7 +72,13 @@ export class Session {
    * @param {{deviceId?: string, raw?: boolean}} wish
    * @returns {Promise<boolean>}
    */
-  async preview(wish) {
+  preview(wish) {
+    this.previewing = this.#preview(wish);
+    return this.previewing;
+  }
+
+  /** @param {{deviceId?: string, raw?: boolean}} wish */
+  async #preview(wish) {
     const bad = environmentProblem();
     if (bad) {
       this.store.raise(bad);
@@ -122,6 +130,8 @@ export class Session {
       if (window.isSecureContext) await this.audio.openContext();
       return true;
     }
+    // Join may be pressed while the card's own preview is still opening the microphone.
+    await this.previewing;
     const same = this.audio.hasMicrophone && (deviceId ?? "") === this.audio.deviceId
       && (raw ?? false) === this.audio.raw;
     if (!same) return this.preview({ deviceId, raw });
