@@ -34,7 +34,7 @@ FRAME_BYTES = 960
 MAX_QUEUED_FRAMES = 10
 
 
-class MixTrack(MediaStreamTrack):  # type: ignore[misc]
+class MixTrack(MediaStreamTrack):
     """The microphone mix as an aiortc track: 24 kHz mono frames, paced by the mixing loop."""
 
     kind = "audio"
@@ -124,7 +124,9 @@ class SeedGateway:
     async def _play(self, track: MediaStreamTrack) -> None:
         resampler = AudioResampler(format="s16", layout="mono", rate=RATE_HZ)
         while True:
-            for frame in resampler.resample(await track.recv()):
+            received = await track.recv()
+            assert isinstance(received, AudioFrame)
+            for frame in resampler.resample(received):
                 pcm = frame.to_ndarray().tobytes()
                 for channel in list(self._browsers):
                     if channel.readyState == "open":

@@ -51,7 +51,7 @@ def run() -> None:
         StartupError: settings, runtime directory, a port, or another instance.
     """
     settings = load()
-    simulated = uses_simulator(settings)
+    simulated = uses_simulator(settings.openai_link)
     prepare_runtime_dir(settings.runtime_dir)
     for program in (*PROGRAMS, "simulator"):
         check_not_running(settings.runtime_dir, program)

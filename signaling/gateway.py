@@ -18,9 +18,9 @@ from mixer_core.bus import control, endpoints
 from mixer_core.bus.drain import DrainedSocket
 from mixer_core.bus.errors import ControlError, ProblemError
 from mixer_core.bus.metrics import Metrics
-from mixer_core.bus.settings import Settings
+from mixer_core.bus.settings import Settings, uses_simulator
 
-from . import metrics_page, upstream
+from . import metrics_page
 from .actions import (
     MS_NS,
     Action,
@@ -38,7 +38,7 @@ from .actions import (
     RoomView,
     SendToChild,
 )
-from .health import Health, ProgramView, Watch
+from .health import Health, ProgramView, Watch, assistant_in_words
 from .rooms import Registry
 from .totals import Totals
 
@@ -86,10 +86,10 @@ class Gateway:
         self._loop = asyncio.get_running_loop()
         self._log = log
         self._url = url
-        self._assistant = upstream.in_words(settings.openai_link, env)
+        self._assistant = assistant_in_words(settings.openai_link, env)
         now_ns = time.monotonic_ns()
         self._registry = Registry(limits(settings, options), lambda: secrets.randbits(32), now_ns)
-        self._health = Health(upstream.is_simulated(settings.openai_link, env))
+        self._health = Health(uses_simulator(settings.openai_link, env))
         self._watch = Watch()
         self._watch_ns = now_ns + WATCH_NS
         self._totals = Totals()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mixer_core.bus.control import Heartbeat
+from mixer_core.bus.settings import OpenaiLinkSettings, uses_simulator
 
 from .actions import MS_NS, Json
 
@@ -96,3 +97,10 @@ def as_json(programs: Mapping[str, ProgramView]) -> Json:
         name: {"ready": view.ready, "pid": view.pid, "detail": view.detail}
         for name, view in programs.items()
     }
+
+
+def assistant_in_words(settings: OpenaiLinkSettings, env: Mapping[str, str]) -> str:
+    """Who answers in the rooms, for the log."""
+    if uses_simulator(settings, env):
+        return "local simulator"
+    return f"OpenAI model {settings.model}"

@@ -21,6 +21,8 @@ from .errors import SettingsError
 
 ENV_PREFIX = "MIXMINUS_"
 CONFIG_VARIABLE = "MIXMINUS_CONFIG"
+KEY_VARIABLE = "OPENAI_API_KEY"
+"""The environment variable that holds OpenAI's key; never a setting, never logged."""
 RESERVED_VARIABLES = frozenset(
     {CONFIG_VARIABLE, "MIXMINUS_TOKEN", "MIXMINUS_SUPERVISED", "MIXMINUS_REQUIRE_BROWSER"}
 )
@@ -217,10 +219,11 @@ def load(env: Mapping[str, str] = os.environ) -> Settings:
     return Settings(**{name: SECTIONS[name](**values[name]) for name in SECTIONS})
 
 
-def uses_simulator(settings: Settings, env: Mapping[str, str] = os.environ) -> bool:
+def uses_simulator(link: OpenaiLinkSettings, env: Mapping[str, str] = os.environ) -> bool:
     """Whether the local simulator plays the assistant: by setting, or because there is no key."""
-    upstream = settings.openai_link.upstream
-    return upstream == "simulator" or (upstream == "auto" and not env.get("OPENAI_API_KEY"))
+    if link.upstream == "auto":
+        return not env.get(KEY_VARIABLE, "").strip()
+    return link.upstream == "simulator"
 
 
 def _merge_file(values: dict[str, dict[str, Any]], path: Path) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mixer_core.bus.control import Heartbeat
-from mixer_core.bus.settings import OpenaiLinkSettings
-from signaling.health import Health, Watch, as_json
-from signaling.upstream import in_words, is_simulated
+from mixer_core.bus.settings import OpenaiLinkSettings, uses_simulator
+from signaling.health import Health, Watch, as_json, assistant_in_words
 
 MS = 1_000_000
 READY = {"workers_idle": 1, "links_idle": 1, "links_active": 0}
@@ -92,5 +91,7 @@ def test_readiness_is_told_once_and_short_lapses_are_not() -> None:
 )
 def test_the_upstream(upstream: str, env: dict[str, str], simulated: bool) -> None:
     settings = OpenaiLinkSettings(upstream=upstream, model="m-1")  # type: ignore[arg-type]
-    assert is_simulated(settings, env) is simulated
-    assert in_words(settings, env) == ("local simulator" if simulated else "OpenAI model m-1")
+    assert uses_simulator(settings, env) is simulated
+    assert assistant_in_words(settings, env) == (
+        "local simulator" if simulated else "OpenAI model m-1"
+    )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mixer_core.bus.errors import SettingsError
-from mixer_core.bus.settings import Settings, load, uses_simulator
+from mixer_core.bus.settings import OpenaiLinkSettings, Settings, load, uses_simulator
 
 PACKAGED = Path(__file__).parents[3] / "deploy" / "mixminus.toml"
 
@@ -81,8 +81,9 @@ def test_a_wrong_file_is_named_with_section_and_key(tmp_path: Path, text: str, w
 
 
 def test_the_simulator_plays_the_assistant_only_without_a_key_or_when_told() -> None:
-    assert uses_simulator(load({}), {})
-    assert not uses_simulator(load({}), {"OPENAI_API_KEY": "x"})
-    told = load({"MIXMINUS_OPENAI_LINK__UPSTREAM": "simulator"})
-    assert uses_simulator(told, {"OPENAI_API_KEY": "x"})
-    assert not uses_simulator(load({"MIXMINUS_OPENAI_LINK__UPSTREAM": "openai"}), {})
+    key = {"OPENAI_API_KEY": "x"}
+    automatic = OpenaiLinkSettings()
+    assert uses_simulator(automatic, {}) and uses_simulator(automatic, {"OPENAI_API_KEY": " "})
+    assert not uses_simulator(automatic, key)
+    assert uses_simulator(OpenaiLinkSettings(upstream="simulator"), key)
+    assert not uses_simulator(OpenaiLinkSettings(upstream="openai"), {})
