@@ -34,6 +34,9 @@ from .turns import Flush, ReplyEnded, ReplyStarted, Send, Tell, TurnAction, Turn
 from .uplink import Uplink
 from .webrtc import RealtimeCall
 
+MAX_MESSAGE_CHARS = 500
+"""Longest message of the server that is shown to people."""
+
 
 class Conversation:
     """Drives one ``RealtimeCall``: feeds what comes in to the pure parts and does as they say."""
@@ -248,7 +251,8 @@ class Conversation:
         if error.fatal:
             self._on_lost(UpstreamError(error.code, error.message))
         else:
-            self._line.event({"type": "error", "code": error.code, "message": error.message})
+            message = error.message[:MAX_MESSAGE_CHARS]
+            self._line.event({"type": "error", "code": error.code, "message": message})
 
     def _response_failed(self, ended: ResponseEnded) -> None:
         code, message = ended.code or "response_failed", ended.message or "no reason was given"
@@ -256,5 +260,5 @@ class Conversation:
         if code in UpstreamError.FATAL_CODES:
             self._on_lost(UpstreamError(code, message))
             return
-        words = f"The assistant could not answer ({code}): {message}"
+        words = f"The assistant could not answer ({code}): {message[:MAX_MESSAGE_CHARS]}"
         self._line.event({"type": "error", "code": code, "message": words})

@@ -11,9 +11,9 @@ failed         people were told; slow retries or none          a retry, a person
 closed         the room is empty, or we are being stopped      –
 =============  ==============================================  =================================
 
-Retryable causes are tried ``max_retries`` times with exponential back-off, then every 30 s while
-somebody is in the room. Fatal ones (key, quota, model) are tried again only when somebody joins,
-at most every 30 s.
+A call that was up and is lost is made again at once. Other retryable causes are tried
+``max_retries`` times with exponential back-off, then every 30 s while somebody is in the room.
+Fatal ones (key, quota, model) are tried again only when somebody joins, at most every 30 s.
 """
 
 from __future__ import annotations
@@ -31,6 +31,11 @@ Timer = Literal["connect", "retry", "silence", "empty", "stable"]
 _MS = 1_000_000
 SILENCE_NS = 5_000 * _MS
 """A server from which no datagram came for so long is lost."""
+MAX_SILENCE_NS = 40_000 * _MS
+"""The above doubles up to here with each such loss: some server may be that quiet between replies,
+and its calls must not be cut again and again. The ICE library's own check ends dead ones too."""
+QUICK_RETRY_NS = 200 * _MS
+"""Wait before the first attempt after the loss of a call that was up; not counted."""
 SLOW_RETRY_NS = 30_000 * _MS
 """Between attempts once the room was told that it failed."""
 JOIN_GRACE_NS = 15_000 * _MS
@@ -110,6 +115,9 @@ class Lifecycle:
         self.attempts = 0
         """Calls made, all in all."""
         self._failures = 0
+        self._may_be_quick = True
+        """The next loss of a call that was up is answered at once."""
+        self._silence_ns = SILENCE_NS
         self._people = 0
         self._fatal = False
         self._was_ready = False
@@ -134,7 +142,7 @@ class Lifecycle:
             return []
         self._timers.pop("connect", None)
         self._timers.pop("retry", None)
-        self._timers["silence"] = now_ns + SILENCE_NS
+        self._timers["silence"] = now_ns + self._silence_ns
         self._timers["stable"] = now_ns + STABLE_NS
         self._fatal, self._was_ready, self._reported = False, True, ""
         return self._become("ready", "")
@@ -142,7 +150,7 @@ class Lifecycle:
     def heard(self, now_ns: int) -> None:
         """A datagram came at ``now_ns``."""
         if self.state == "ready":
-            self._timers["silence"] = now_ns + SILENCE_NS
+            self._timers["silence"] = now_ns + self._silence_ns
 
     def failed(self, problem: Problem, now_ns: int, jitter: float) -> list[LifecycleAction]:
         """The attempt failed or the call was lost; ``jitter`` is random, 0 to 1."""
@@ -153,6 +161,10 @@ class Lifecycle:
             return []
         for timer in ("connect", "silence", "stable"):
             self._timers.pop(timer, None)
+        if self.state == "ready" and self._may_be_quick and problem.retryable:
+            self._may_be_quick = False
+            self._timers["retry"] = now_ns + QUICK_RETRY_NS
+            return [CloseCall(), *self._become("reconnecting", f"{problem.message} Calling again.")]
         self._failures += 1
         if not problem.retryable:
             return [CloseCall(), *self._give_up(problem)]
@@ -201,11 +213,14 @@ class Lifecycle:
             words = f"The call to the assistant was not up within {seconds}."
             return self.failed(Problem("connect_timeout", words, True), now_ns, jitter)
         if timer == "silence":
-            words = f"Nothing was heard from the assistant's server for {_seconds(SILENCE_NS)}."
+            silence = _seconds(self._silence_ns)
+            words = f"Nothing was heard from the assistant's server for {silence}."
+            self._silence_ns = min(2 * self._silence_ns, MAX_SILENCE_NS)
             return self.failed(Problem("peer_silent", words, True), now_ns, jitter)
         del self._timers[timer]
         if timer == "stable":
             self._failures = 0
+            self._may_be_quick = True
             return []
         if self.state == "failed" and self._people == 0:
             self._timers["retry"] = now_ns + SLOW_RETRY_NS

@@ -74,7 +74,7 @@ class Link:
         self._conversation: Conversation | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
-        self._opened_ns = time.monotonic_ns()
+        self._called_ns = 0
         self.metrics = Metrics()
         timeout = aiohttp.ClientTimeout(total=self._settings.connect_timeout_ms / 1000)
         self._http = aiohttp.ClientSession(timeout=timeout, trust_env=not upstream.is_local)
@@ -83,7 +83,7 @@ class Link:
             context, settings.runtime_dir, order.stream, info, self._audio, self._event, log
         )
         self._watch = self._loop.create_task(self._watch_datagrams())
-        self._act(self._life.open(self._opened_ns))
+        self._act(self._life.open(time.monotonic_ns()))
 
     @property
     def status(self) -> LinkStatus:
@@ -123,12 +123,17 @@ class Link:
 
     def _on_time(self) -> None:
         now_ns = time.monotonic_ns()
-        self._line.tick(now_ns)
-        if self._conversation is not None:
-            self._conversation.tick(now_ns)
-        self._act(self._life.tick(now_ns, random.random()))
+        try:
+            self._line.tick(now_ns)
+            if self._conversation is not None:
+                self._conversation.tick(now_ns)
+            self._act(self._life.tick(now_ns, random.random()))
+        finally:  # Whatever went wrong (the loop logs it), time goes on.
+            self._rearm()
 
     def _rearm(self) -> None:
+        if self._life.state == "closed":
+            return
         deadline_ns = self._line.next_timeout_ns()
         life_ns = self._life.next_timeout_ns()
         if life_ns is not None:
@@ -155,11 +160,11 @@ class Link:
                     self._tell_reports()
                 case Exit():
                     self._on_exit()
-        if self._life.state != "closed":
-            self._rearm()
+        self._rearm()
 
     def _open_call(self, fresh: bool) -> None:
         self._close_call()
+        self._called_ns = time.monotonic_ns()
         conversation = Conversation(
             self._upstream,
             self._settings,
@@ -204,7 +209,7 @@ class Link:
 
     def _confirmed(self) -> None:
         now_ns = time.monotonic_ns()
-        self.metrics.gauge("connect_ms", (now_ns - self._opened_ns) / 1e6)
+        self.metrics.gauge("connect_ms", (now_ns - self._called_ns) / 1e6)
         self._act(self._life.connected(now_ns))
         self._tell_audience()
 

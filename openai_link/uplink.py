@@ -12,6 +12,9 @@ from .rtp_audio import Drop, PacerAction, SendFrame, UplinkPacer
 
 SETTLED_FRAMES = 10
 """Silent frames that are encoded after sound before the last packet is simply repeated."""
+STARVE_MS = 240
+"""How late a talking room may be before silence takes its place: a stall of this machine must not
+put a gap into a word. The frames that were late follow at once."""
 MAX_LEAD_MS = 200
 """How far the room may run ahead of the clock before frames are dropped, quiet ones at half of it.
 
@@ -27,8 +30,8 @@ class Uplink:
 
     def __init__(self, settings: OpenaiLinkSettings, latency: Histogram) -> None:
         """``latency`` observes the time from a frame's stamp to its packet."""
-        self.track = PacketTrack(MAX_LEAD_MS // FRAME_MS + 2)
-        self.pacer = UplinkPacer(max_lead_ms=MAX_LEAD_MS)
+        self.track = PacketTrack((STARVE_MS + MAX_LEAD_MS) // FRAME_MS)
+        self.pacer = UplinkPacer(STARVE_MS, MAX_LEAD_MS)
         self._encoder = OpusEncoder(
             bitrate_bps=settings.opus_bitrate_bps, complexity=settings.opus_complexity
         )

@@ -10,6 +10,7 @@ from mixer_core.bus.errors import UpstreamError
 from mixer_core.bus.settings import OpenaiLinkSettings, Settings
 from openai_link.lifecycle import (
     JOIN_GRACE_NS,
+    QUICK_RETRY_NS,
     SILENCE_NS,
     SLOW_RETRY_NS,
     STABLE_NS,
@@ -147,10 +148,33 @@ def test_a_reconnection_is_not_fresh() -> None:
     assert machine.tick(3 * S, 0.0) == [OpenCall(fresh=False)]
 
 
+def test_a_lost_call_is_made_again_at_once_and_then_with_back_off() -> None:
+    machine = life("ready")
+    (_, change) = machine.failed(NET, S, 0.0)
+    assert change == StateChanged("reconnecting", "Nobody answers. Calling again.")
+    now_ns = next_call(machine)
+    assert now_ns == S + QUICK_RETRY_NS
+    (_, change) = machine.failed(NET, now_ns, 0.0)
+    assert isinstance(change, StateChanged) and "(1 of 3)" in change.detail
+    assert next_call(machine) == now_ns + 2 * S
+
+
+def test_a_server_that_is_quiet_for_long_is_not_cut_again_and_again() -> None:
+    machine = life("ready")
+    limits = []
+    for _ in range(5):
+        began_ns = machine._timers["silence"] - machine._silence_ns
+        lost_ns = machine._timers["silence"]
+        limits.append((lost_ns - began_ns) // S)
+        machine.tick(lost_ns, 0.0)
+        machine.connected(next_call(machine))
+    assert limits == [5, 10, 20, 40, 40]
+
+
 def test_a_call_that_drops_at_once_counts_on() -> None:
     machine = life("ready")
     now_ns = 0
-    for _ in range(3):
+    for _ in range(4):
         machine.failed(NET, now_ns, 0.0)
         now_ns = next_call(machine)
         machine.connected(now_ns)
@@ -166,7 +190,7 @@ def test_a_stable_call_begins_a_new_count() -> None:
     machine.heard(now_ns + STABLE_NS)
     machine.tick(now_ns + STABLE_NS, 0.0)
     (_, change) = machine.failed(NET, now_ns + STABLE_NS + S, 0.0)
-    assert isinstance(change, StateChanged) and "(1 of 3)" in change.detail
+    assert isinstance(change, StateChanged) and "Calling again" in change.detail
 
 
 @pytest.mark.parametrize("state", ["connecting", "ready", "reconnecting", "failed"])
@@ -241,7 +265,8 @@ def test_calls_are_opened_one_at_a_time_and_never_in_a_storm(
         elif isinstance(action, CloseCall):
             is_open = False
     gaps = [later - earlier for earlier, later in itertools.pairwise(opened)]
-    assert all(gap >= 2 * S for gap in gaps)
+    quick = sum(gap < 2 * S for gap in gaps)
+    assert quick <= 1 + now_ns // STABLE_NS
     assert sum(isinstance(action, Exit) for _, action in log) <= 1
     timeout_ns = machine.next_timeout_ns()
     assert timeout_ns is not None or machine.state in ("closed", "failed")

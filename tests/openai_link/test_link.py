@@ -176,7 +176,7 @@ def test_a_simulator_that_comes_back_is_called_again(bench: BenchType) -> None:
     link = call(bench)
     assert simulator.stop() == 0
     bench.until_status(link, "reconnecting")
-    assert "Trying again" in bench.state(link).detail
+    bench.until(lambda: "Trying again" in bench.state(link).detail)
     bench.event({"type": "say", "text": "Hello?", "participant": "p-1"})
     bench.until(lambda: bool(bench.events_of("error")))
     assert bench.events_of("error")[0]["code"] == "not_connected"
