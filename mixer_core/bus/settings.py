@@ -86,7 +86,7 @@ class MediaWorkerSettings:
     """A browser that has not opened its channel by then is given up."""
     peer_silence_ms: Milliseconds = 3_000
     """A browser from which no datagram came for so long is gone."""
-    outbox_cap_ms: Milliseconds = 60
+    outbox_cap_ms: Milliseconds = 200
     """Audio that may wait for the network per browser; what is over it is dropped."""
     silence_hangover_ms: Milliseconds = 400
     """Digital silence is still sent for so long, then no more."""
