@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -13,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from tests.browser.conftest import CHROMIUM, FLAGS, require
+
 WEB_DIR = Path(__file__).parents[3] / "signaling" / "web"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync")
 
 Run = Callable[..., Any]
 
@@ -32,14 +30,7 @@ class _Files(SimpleHTTPRequestHandler):
         """Say nothing."""
 
 
-def _missing(words: str) -> None:
-    """Skip, or fail where a browser is required."""
-    if os.environ.get("MIXMINUS_REQUIRE_BROWSER") == "1":
-        pytest.fail(words)
-    pytest.skip(words)
-
-
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def file_server() -> Iterator[str]:
     """Base URL of a server of signaling/web on a free port."""
     handler = functools.partial(_Files, directory=str(WEB_DIR))
@@ -51,19 +42,16 @@ def file_server() -> Iterator[str]:
         thread.join()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def run(file_server: str) -> Iterator[Run]:
     """``run("jitter.js", body, argument)``: the body of an async function that sees the module as
     ``m`` and the argument as ``a``, on a page of its own origin; returns what it returns.
     """
-    if CHROMIUM is None:
-        _missing("Chromium is not installed")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        _missing("playwright is not installed")
+    require(CHROMIUM, "Chromium is not installed")
+    from playwright.sync_api import sync_playwright
+
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         page = browser.new_page()
         page.goto(f"{file_server}/icon.svg")
 
