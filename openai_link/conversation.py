@@ -17,15 +17,8 @@ from mixer_core.bus.settings import OpenaiLinkSettings
 from .aiortc_media import TappedPacket
 from .captions import Caption
 from .downlink import DownlinkFrame, DownlinkGate
-from .events import (
-    Assistant,
-    AssistantChanged,
-    Fact,
-    Reducer,
-    ResponseEnded,
-    ServerError,
-    SessionConfirmed,
-)
+from .events import Reducer
+from .facts import Assistant, AssistantChanged, Fact, ResponseEnded, ServerError, SessionConfirmed
 from .mixer_line import MixerLine
 from .opus import OpusDecoder
 from .rtp_audio import ReceivedFrame, RtpAudioReceiver

@@ -21,7 +21,7 @@ from mixer_core.bus.settings import Settings
 
 from .alarm import Alarm
 from .conversation import Conversation
-from .events import Assistant
+from .facts import Assistant
 from .lifecycle import (
     CloseCall,
     Exit,

@@ -8,14 +8,12 @@ from hypothesis import strategies as st
 from openai.types.realtime import RealtimeServerEvent
 
 from openai_link.captions import INTERVAL_NS, MAX_TEXT_CHARS, Caption, CaptionBook
-from openai_link.events import (
-    _IGNORED,
-    THINK_LIMIT_NS,
+from openai_link.events import _IGNORED, THINK_LIMIT_NS, Reducer
+from openai_link.facts import (
     AssistantChanged,
     Fact,
     PlaybackEnded,
     PlaybackStarted,
-    Reducer,
     ResponseEnded,
     ResponseStarted,
     ServerError,

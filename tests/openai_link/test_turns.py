@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from openai_link.events import (
+from openai_link.facts import (
     Fact,
     PlaybackEnded,
     PlaybackStarted,
