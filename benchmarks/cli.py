@@ -54,6 +54,7 @@ class Findings:
 
 BENCHMARKS = {
     "kernels": "mixing and limiting: nanoseconds per frame against NumPy, the seed's way and C",
+    "bus": "one hop between two processes: processor time and latency by way of receiving",
 }
 """Name → what it measures; the module ``benchmarks.<name>`` has ``run(options, findings)``."""
 
