@@ -55,6 +55,7 @@ class Findings:
 BENCHMARKS = {
     "kernels": "mixing and limiting: nanoseconds per frame against NumPy, the seed's way and C",
     "bus": "one hop between two processes: processor time and latency by way of receiving",
+    "tick": "the mixer's time-outs: lateness, duration and latency by number of talkers",
 }
 """Name → what it measures; the module ``benchmarks.<name>`` has ``run(options, findings)``."""
 

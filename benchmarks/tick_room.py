@@ -1,0 +1,149 @@
+"""One conference room for ``bench tick``: ``python -m benchmarks.tick_room``, driven by JSON lines.
+
+Talkers send over a socket each, on a 20 ms grid of their own with jitter, as browsers do through
+their workers. All the room's listeners, the link included, are heard on one subscription.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import random
+import time
+from array import array
+from pathlib import Path
+from typing import Any
+
+import uvloop
+import zmq
+
+from mixer_core.bus import endpoints, frames
+from mixer_core.bus.drain import DrainedSocket
+from mixer_core.bus.events import StreamInfo
+from mixer_core.bus.frames import Frame, Kind
+from mixer_core.bus.pcm import FRAME_NS
+
+from . import signals
+from .helper_process import serve
+
+LINK = 1
+JITTER_NS = 3_000_000
+"""A frame leaves up to so much later than its grid says."""
+START_DELAY_NS = 100_000_000
+"""The talkers begin so long after their sockets were opened."""
+START_S = 0.5
+"""Between two STARTs of a stream."""
+
+
+class Talker:
+    """One stream that speaks all the time."""
+
+    def __init__(self, room: Room, stream: int, first_ns: int, missing: float) -> None:
+        self._room, self._stream = room, stream
+        self._socket = endpoints.open_socket(
+            room.context, endpoints.AUDIO_IN, room.directory, "connect"
+        )
+        self._voice = signals.speech(stream % 6)
+        self._due_ns = first_ns
+        self._missing = missing
+        self._seq = 0
+        self._random = random.Random(stream)
+        self.sent = self.dropped = 0
+        self._info = StreamInfo(
+            "browser", "bench", f"p-{stream:08x}", f"talker {stream}", mode="conference"
+        )
+        self.start()
+        self._arm()
+
+    def start(self) -> None:
+        """Say who this is."""
+        start = Frame(Kind.START, self._stream, payload=self._info.encode())
+        endpoints.try_send(self._socket, frames.encode(start))
+        self._room.loop.call_later(START_S, self.start)
+
+    def _arm(self) -> None:
+        late_ns = self._random.randrange(JITTER_NS)
+        delay_s = max(0, self._due_ns + late_ns - time.monotonic_ns()) / 1e9
+        self._room.loop.call_later(delay_s, self._speak)
+
+    def _speak(self) -> None:
+        if self._random.random() >= self._missing:
+            self._send(self._voice[self._seq % len(self._voice)])
+        self._seq += 1
+        self._due_ns += FRAME_NS
+        self._arm()
+
+    def _send(self, pcm: bytes) -> None:
+        stamp_ns = time.monotonic_ns()
+        message = frames.encode_audio(self._stream, 0, self._seq, 0, stamp_ns, pcm)
+        taken = endpoints.try_send(self._socket, message)
+        self.sent += taken
+        self.dropped += not taken
+
+
+class Room:
+    """The talkers, the link that only listens, and everybody's ears."""
+
+    def __init__(self, directory: str, talkers: int, missing: float) -> None:
+        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self.directory = Path(directory)
+        self.loop = asyncio.get_running_loop()
+        self._latency_ns = {"link": array("q"), "talkers": array("q")}
+        ears = endpoints.open_socket(self.context, endpoints.AUDIO_OUT, self.directory, "connect")
+        for stream in range(LINK, LINK + 1 + talkers):
+            ears.setsockopt(zmq.SUBSCRIBE, frames.topic(stream))
+        self._ears = DrainedSocket(self.loop, ears, self._hear)
+        self._push = endpoints.open_socket(
+            self.context, endpoints.AUDIO_IN, self.directory, "connect"
+        )
+        self._keep_link()
+        for stream in range(6):
+            signals.speech(stream)
+        first_ns = time.monotonic_ns() + START_DELAY_NS
+        self._talkers = [
+            Talker(self, LINK + 1 + i, first_ns + FRAME_NS * i // max(1, talkers), missing)
+            for i in range(talkers)
+        ]
+
+    def look(self) -> dict[str, Any]:
+        """Latencies since the last look, from a frame's stamp to its arrival in a mix."""
+        seen = {name: values.tolist() for name, values in self._latency_ns.items()}
+        for values in self._latency_ns.values():
+            del values[:]
+        sent, dropped = (
+            sum(talker.sent for talker in self._talkers),
+            sum(talker.dropped for talker in self._talkers),
+        )
+        return {"latency_ns": seen, "sent": sent, "dropped": dropped}
+
+    def _keep_link(self) -> None:
+        info = StreamInfo("link", "bench", mode="conference")
+        endpoints.try_send(
+            self._push, frames.encode(Frame(Kind.START, LINK, payload=info.encode()))
+        )
+        self.loop.call_later(START_S, self._keep_link)
+
+    def _hear(self, parts: list[bytes]) -> None:
+        now_ns = time.monotonic_ns()
+        stream, _, kind, _, _, _, stamp_ns = frames.HEADER.unpack_from(parts[-1])
+        if kind == Kind.AUDIO:
+            self._latency_ns["link" if stream == LINK else "talkers"].append(now_ns - stamp_ns)
+
+
+async def main() -> None:
+    """Serve until standard input ends."""
+    rooms: list[Room] = []
+
+    async def handle(command: dict[str, Any]) -> Any:
+        if command["do"] == "open":
+            rooms.append(Room(command["directory"], command["talkers"], command["missing"]))
+            gc.collect()
+            gc.freeze()
+            return None
+        return rooms[0].look()
+
+    await serve(handle)
+
+
+if __name__ == "__main__":
+    uvloop.run(main())
