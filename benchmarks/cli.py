@@ -56,6 +56,8 @@ BENCHMARKS = {
     "kernels": "mixing and limiting: nanoseconds per frame against NumPy, the seed's way and C",
     "bus": "one hop between two processes: processor time and latency by way of receiving",
     "tick": "the mixer's time-outs: lateness, duration and latency by number of talkers",
+    "link": "our Opus link against stock aiortc: processor time, memory, latency under loss",
+    "call": "the whole gateway with WebRTC clients: latency, processor time, memory, every frame",
 }
 """Name → what it measures; the module ``benchmarks.<name>`` has ``run(options, findings)``."""
 
