@@ -295,6 +295,7 @@ class Session:
             return []
         content["participant"] = self.info.participant
         content["name"] = self.info.name
+        content["stream"] = self._offer.stream
         return [SendBus(Kind.EVENT, self.epoch, events.encode_map(content))]
 
     def _count_bad(self, error: BrowserMessageError, told: bool) -> list[Action]:

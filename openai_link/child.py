@@ -12,10 +12,10 @@ from mixer_core.bus import control, logs
 from mixer_core.bus.control_client import ControlClient
 from mixer_core.bus.forkpool import Parent
 from mixer_core.bus.process import run_on_uvloop
-from mixer_core.bus.settings import Settings
+from mixer_core.bus.settings import KEY_VARIABLE, Settings
 
 from .link import Link
-from .session import KEY_VARIABLE, choose_upstream
+from .session import choose_upstream
 
 CLOSE_TIMEOUT_S = 0.4
 """Longest that hanging up may delay the end of the process."""

@@ -220,8 +220,8 @@ class Conversation:
                     self._gate.started()
                 case ReplyEnded():
                     self._gate.stopped(now_ns)
-                case Tell(event):
-                    self._line.event(event)
+                case Tell(event, addressee):
+                    self._line.event(event, addressee)
 
     def _tell_caption(self, caption: Caption) -> None:
         self._line.event(

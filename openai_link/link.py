@@ -35,6 +35,7 @@ from .lifecycle import (
 from .mixer_line import MixerLine
 from .problems import explain
 from .session import Upstream
+from .turns import sender_of
 
 WATCH_S = 1.0
 """Between two looks at the number of datagrams received."""
@@ -243,9 +244,8 @@ class Link:
             self._conversation.browser_event(event)
         elif event["type"] in ("say", "interrupt", "ptt"):
             words = f"the assistant is not connected ({self._life.state})"
-            participant = str(event.get("participant", ""))
             problem = {"type": "error", "code": "not_connected", "message": words}
-            self._line.event({**problem, "participant": participant})
+            self._line.event(problem, sender_of(event))
         self._rearm()
 
     def _roster(self, event: dict[str, Any]) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mixer_core.bus.errors import UpstreamError
+from mixer_core.bus.settings import KEY_VARIABLE
 
-from .session import KEY_VARIABLE, Upstream
+from .session import Upstream
 
 _CURES = {
     "invalid_api_key": f"Set {KEY_VARIABLE} to a valid key and restart the gateway.",

@@ -14,9 +14,8 @@ from urllib.parse import urlsplit
 
 from mixer_core.bus.errors import SettingsError
 from mixer_core.bus.pcm import SAMPLE_RATE_HZ
-from mixer_core.bus.settings import OpenaiLinkSettings, Settings
+from mixer_core.bus.settings import KEY_VARIABLE, OpenaiLinkSettings, Settings, uses_simulator
 
-KEY_VARIABLE = "OPENAI_API_KEY"
 DATA_CHANNEL = "oai-events"
 """Label of the data channel that carries the events."""
 MAX_SAY_CHARS = 4_000
@@ -75,7 +74,7 @@ def choose_upstream(settings: Settings, api_key: str) -> Upstream:
     """
     link, simulator = settings.openai_link, settings.simulator
     ephemeral = link.auth == "ephemeral"
-    if link.upstream == "simulator" or (link.upstream == "auto" and not api_key):
+    if uses_simulator(link, {KEY_VARIABLE: api_key}):
         host = simulator.http_host
         if host in ("", "0.0.0.0", "::"):
             host = "127.0.0.1"

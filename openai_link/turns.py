@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mixer_core.bus.frames import U32
+
 from .facts import (
     Fact,
     PlaybackEnded,
@@ -56,9 +58,11 @@ class ReplyEnded:
 
 @dataclass(frozen=True, slots=True)
 class Tell:
-    """Send this EVENT to the browsers."""
+    """Send this EVENT to the browsers, or to one of them."""
 
     event: dict[str, Any]
+    addressee: int = 0
+    """Stream id of the one browser; 0 for all."""
 
 
 TurnAction = Send | Flush | ReplyStarted | ReplyEnded | Tell
@@ -186,5 +190,10 @@ def _send(events: list[dict[str, Any]]) -> list[TurnAction]:
 
 
 def _problem(event: Mapping[str, Any], code: str, message: str) -> Tell:
-    participant = str(event.get("participant", ""))
-    return Tell({"type": "error", "code": code, "message": message, "participant": participant})
+    return Tell({"type": "error", "code": code, "message": message}, sender_of(event))
+
+
+def sender_of(event: Mapping[str, Any]) -> int:
+    """Stream id of the browser that sent an EVENT; 0 where it does not say."""
+    stream = event.get("stream", 0)
+    return stream if isinstance(stream, int) and 0 <= stream <= U32 else 0

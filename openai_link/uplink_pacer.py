@@ -84,7 +84,7 @@ class UplinkPacer:
     def __init__(self, starve_ms: int = 120, max_lead_ms: int = 400) -> None:
         """``starve_ms``: how long a talking source may stay away before silence takes its place.
 
-        ``max_lead_ms``: how far the timeline may run ahead of the clock; what comes then is dropped.
+        ``max_lead_ms``: how far the timeline may run ahead of the clock; more is dropped.
         """
         self._starve_ns = starve_ms * _MS
         self._max_lead_ns = max_lead_ms * _MS

@@ -195,6 +195,7 @@ def test_the_rest_goes_to_the_link_with_the_name() -> None:
         "text": "hi",
         "participant": "p-1",
         "name": "Ada",
+        "stream": STREAM,
     }
 
 

@@ -161,9 +161,9 @@ def test_a_request_that_lost_the_race_is_repeated() -> None:
 
 @pytest.mark.parametrize("text", ["", "  ", None, 5, "x" * (MAX_SAY_CHARS + 1)])
 def test_unusable_text_is_told_to_the_sender(text: Any) -> None:
-    (tell,) = policy().on_browser({"type": "say", "text": text, "participant": "p-1"})
+    (tell,) = policy().on_browser({"type": "say", "text": text, "stream": 7})
     assert isinstance(tell, Tell)
-    assert (tell.event["code"], tell.event["participant"]) == ("bad_say", "p-1")
+    assert (tell.event["code"], tell.addressee) == ("bad_say", 7)
 
 
 def test_push_to_talk_says_that_it_is_not_there() -> None:
