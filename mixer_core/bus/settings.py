@@ -97,7 +97,7 @@ class MixerCoreSettings:
     """The mixer."""
 
     deadline_ms: Milliseconds = 20
-    """The oldest waiting frame is mixed at this age, whoever is missing."""
+    """A slot is mixed when its oldest frame has waited so long, whoever is missing."""
     coalesce_ms: Annotated[int, msgspec.Meta(ge=0, le=10)] = 0
     """Arrivals are gathered for so long before they are mixed: fewer wake-ups, more delay."""
     gap_hold_ms: Milliseconds = 60
