@@ -58,6 +58,10 @@ BENCHMARKS = {
     "tick": "the mixer's time-outs: lateness, duration and latency by number of talkers",
     "link": "our Opus link against stock aiortc: processor time, memory, latency under loss",
     "call": "the whole gateway with WebRTC clients: latency, processor time, memory, every frame",
+    "idle": "people who are there and say nothing: processor time, wake-ups and memory of each",
+    "loss": "bad networks on both sides: frames lost, and whether latency grows",
+    "barge_in": "speaking over the reply: how soon the old reply is silent at every browser",
+    "soak": "many sessions for a long time: memory, files, frames lost and latency by minute",
 }
 """Name → what it measures; the module ``benchmarks.<name>`` has ``run(options, findings)``."""
 
@@ -74,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if given.name == "compare":
         return _compare(parser, given.files)
-    names = list(BENCHMARKS) if given.name == "all" else [given.name]
+    names = list(BENCHMARKS) if given.name == "all" else [given.name.replace("-", "_")]
     if unknown := set(names) - set(BENCHMARKS):
         parser.error(f"there is no benchmark {unknown.pop()!r}; there are {', '.join(BENCHMARKS)}")
     options = Options(given.quick, given.smoke, given.plots)

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 NS_PER_TICK = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
@@ -175,7 +176,7 @@ def _role(pid: int, lines: dict[int, tuple[list[str], int]]) -> str:
 
 
 def _runs(words: list[str], module: str) -> bool:
-    return any(a == "-m" and b == module for a, b in zip(words, words[1:], strict=False))
+    return any(pair == ("-m", module) for pair in pairwise(words))
 
 
 def _parent(entry: Path) -> int:

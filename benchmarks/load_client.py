@@ -1,0 +1,276 @@
+"""One WebRTC client of a benchmark: joins a room, speaks, listens, and times what it hears."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from array import array
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import aiohttp
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+
+from mixer_core.bus.frames import FLAG_PAUSE, HEADER, HEADER_BYTES, U32, encode_audio, seq_delta
+from mixer_core.bus.pcm import FRAME_MS, FRAME_NS, SILENCE
+
+from . import signals
+
+Style = Literal["continuous", "conversation", "muted", "quiet"]
+"""How a client behaves: speaks all the time, speaks in turns, is muted, or says nothing."""
+
+SPEAKING = ("continuous", "conversation")
+OPEN_TIMEOUT_S = 15.0
+PING_S = 1.0
+SPEAK_FRAMES = 3_000 // FRAME_MS
+"""A turn of the conversation: so long somebody speaks …"""
+CYCLE_FRAMES = 8_000 // FRAME_MS
+"""… and after so long the next turn begins; the answer is in between."""
+HANGOVER_FRAMES = 400 // FRAME_MS
+"""Silent frames that are still sent after speech, as by the page."""
+MAX_BUFFERED_BYTES = 4_000
+"""A client whose own network is stuck skips frames beyond this."""
+
+
+@dataclass
+class Heard:
+    """What arrived since the last look; times are monotonic."""
+
+    frames: int = 0
+    late_us: array[int] = field(default_factory=lambda: array("q"))
+    """Per frame: arrival here minus the stamp of its entry to the gateway's host."""
+    arrived_ms: array[int] = field(default_factory=lambda: array("q"))
+    """Per entry of ``late_us``: when."""
+    marks: list[tuple[int, int]] = field(default_factory=list)
+    """(number modulo 8, arrival in ns) of the marks in the reply."""
+    misordered: int = 0
+    concealed: int = 0
+    """Frames that the gateway had to invent, as their flag says."""
+
+
+@dataclass
+class Sent:
+    """What left since the last look."""
+
+    frames: int = 0
+    marks: list[tuple[int, int]] = field(default_factory=list)
+    """(number, time of sending in ns)."""
+    skipped: int = 0
+    """Frames not sent because this process was late or its network stuck."""
+
+
+class LoadClient:
+    """One browser. ``index`` of ``talkers`` in its room decides whose turn a mark is."""
+
+    def __init__(self, url: str, room: str, index: int, talkers: int, framed: bool) -> None:
+        self._url = f"{url}/rooms/{room}/participants"
+        self.room, self.index, self._talkers, self._framed = room, index, max(1, talkers), framed
+        self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        options: dict[str, Any] = {"ordered": True}
+        if framed:
+            options = {"ordered": False, "maxPacketLifeTime": 150, "protocol": "mixminus.v1"}
+        self._audio = self._pc.createDataChannel("audio", **options)
+        self._control = self._pc.createDataChannel("control") if framed else self._audio
+        self.times_ns: dict[str, int] = {}
+        """When the setup got how far: posted, answered, open, ready, heard."""
+        self._opened = asyncio.Event()
+        self.ready = asyncio.Event()
+        """The assistant is there."""
+        for channel in {self._audio, self._control}:
+            channel.on("open", self._on_open)
+            channel.on("message", self._on_message)
+        self.heard, self.sent = Heard(), Sent()
+        self._first_seq: int | None = None
+        self._last_seq = 0
+        self.received = 0
+        """Frames heard in all."""
+        self.epoch = 0
+        self.epoch_heard_ns: dict[int, int] = {}
+        """Epoch → arrival of its newest frame."""
+        self.flushed_ns: dict[int, int] = {}
+        """Epoch → when the gateway announced it."""
+        self.sent_total = 0
+        self._voice = signals.speech(index)
+        self._style: Style = "quiet"
+        self._position = 0
+        self._silent_frames = HANGOVER_FRAMES
+        self._loud_left: int | None = None
+        self.loud_ns = 0
+        """When the first frame of the last ``speak`` was sent."""
+        self._seq = 0
+        self._due_ns = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._ping: asyncio.TimerHandle | None = None
+
+    async def join(self) -> None:
+        """Offer, answer, open channels. Raises RuntimeError where the gateway refuses."""
+        await self._pc.setLocalDescription(await self._pc.createOffer())
+        offer = {"sdp": self._pc.localDescription.sdp, "type": "offer"}
+        async with aiohttp.ClientSession() as session:
+            self.times_ns["posted"] = time.monotonic_ns()
+            async with session.post(self._url, json=offer) as answer:
+                body = await answer.json()
+                if answer.status != 201:
+                    raise RuntimeError(f"{self._url} answered {answer.status}: {body}")
+        self.times_ns["answered"] = time.monotonic_ns()
+        await self._pc.setRemoteDescription(RTCSessionDescription(body["sdp"], body["type"]))
+        await asyncio.wait_for(self._opened.wait(), OPEN_TIMEOUT_S)
+        if self._framed:
+            self._send_ping()
+
+    def setup_ms(self) -> dict[str, float]:
+        """Milliseconds from the POST to each step that was reached."""
+        posted_ns = self.times_ns["posted"]
+        return {
+            name: round((at_ns - posted_ns) / 1e6, 1)
+            for name, at_ns in self.times_ns.items()
+            if name != "posted"
+        }
+
+    def behave(self, style: Style) -> None:
+        """Speak in this style from now on, on a 20 ms grid of this client's own."""
+        self._style, self._position = style, self.index * 7
+        if self._framed:
+            self._control.send(json.dumps({"type": "mute", "muted": style == "muted"}))
+        if self._timer is None and style in SPEAKING:
+            self._due_ns = time.monotonic_ns() + self.index * 3_000_000 % FRAME_NS
+            self._arm()
+
+    def speak(self, frames: int) -> None:
+        """Say ``frames`` frames of speech at once (for ``quiet`` clients)."""
+        self._loud_left, self.loud_ns, self._position = frames, 0, 8
+        if self._timer is None:
+            self._due_ns = time.monotonic_ns()
+            self._arm()
+
+    def lost(self) -> int:
+        """Frames that the gateway numbered for this client and that never came."""
+        if self._first_seq is None:
+            return 0
+        return seq_delta(self._last_seq, self._first_seq) + 1 - self.received
+
+    async def leave(self) -> None:
+        """Hang up."""
+        for timer in (self._timer, self._ping):
+            if timer is not None:
+                timer.cancel()
+        await self._pc.close()
+
+    # Sending
+
+    def _arm(self) -> None:
+        wait_s = max(0, self._due_ns - time.monotonic_ns()) / 1e9
+        self._timer = asyncio.get_running_loop().call_later(wait_s, self._tick)
+
+    def _tick(self) -> None:
+        now_ns = time.monotonic_ns()
+        late = (now_ns - self._due_ns) // FRAME_NS
+        if late > 0:
+            self.sent.skipped += late
+            self._position += late
+            self._due_ns += late * FRAME_NS
+        pcm, flags = self._next(now_ns)
+        if pcm:
+            self._send(pcm, flags)
+        self._due_ns += FRAME_NS
+        pausing = self._silent_frames < HANGOVER_FRAMES
+        if self._style in SPEAKING or self._loud_left is not None or pausing:
+            self._arm()
+        else:
+            self._timer = None
+
+    def _next(self, now_ns: int) -> tuple[bytes, int]:
+        """The next frame and its flags; empty where nothing is to be sent."""
+        speaking = self._style == "continuous"
+        if self._loud_left is not None:
+            speaking = self._loud_left > 0
+            self._loud_left -= 1
+            if self._loud_left <= -HANGOVER_FRAMES:
+                self._loud_left = None
+        elif self._style == "conversation":
+            speaking = self._position % CYCLE_FRAMES < SPEAK_FRAMES
+        position, self._position = self._position, self._position + 1
+        if speaking:
+            self._silent_frames = 0
+            return self._marked(now_ns) or self._voice[position % len(self._voice)], 0
+        if self._silent_frames >= HANGOVER_FRAMES:
+            return b"", 0
+        self._silent_frames += 1
+        return SILENCE, FLAG_PAUSE if self._silent_frames == HANGOVER_FRAMES else 0
+
+    def _marked(self, now_ns: int) -> bytes:
+        """The mark whose turn it is; empty for the usual speech."""
+        number = signals.mark_number(now_ns)
+        newest = self.sent.marks[-1][0] if self.sent.marks else 0
+        fresh = now_ns - number * signals.MARK_NS < 2 * FRAME_NS
+        if number == newest or not fresh or number % self._talkers != self.index:
+            return b""
+        self.sent.marks.append((number, now_ns))
+        return signals.mark_frame(number % len(signals.MARKS_HZ))
+
+    def _send(self, pcm: bytes, flags: int) -> None:
+        if self._audio.readyState != "open" or self._audio.bufferedAmount > MAX_BUFFERED_BYTES:
+            self.sent.skipped += 1
+            return
+        now_ns = time.monotonic_ns()
+        if self._loud_left is not None and not self.loud_ns:
+            self.loud_ns = now_ns
+        if self._framed:
+            self._audio.send(encode_audio(0, self.epoch, self._seq, flags, now_ns, pcm))
+        else:
+            self._audio.send(pcm)
+        self._seq = (self._seq + 1) & U32
+        self.sent.frames += 1
+        self.sent_total += 1
+
+    def _send_ping(self) -> None:
+        if self._control.readyState == "open":
+            self._control.send('{"type":"ping","t":0}')
+        self._ping = asyncio.get_running_loop().call_later(PING_S, self._send_ping)
+
+    # Receiving
+
+    def _on_open(self) -> None:
+        if self._audio.readyState == self._control.readyState == "open":
+            self.times_ns.setdefault("open", time.monotonic_ns())
+            self._opened.set()
+
+    def _on_message(self, message: bytes | str) -> None:
+        now_ns = time.monotonic_ns()
+        if isinstance(message, str):
+            self._on_text(json.loads(message), now_ns)
+            return
+        self.times_ns.setdefault("heard", now_ns)
+        self.received += 1
+        self.heard.frames += 1
+        if self._framed:
+            self._on_frame(message, now_ns)
+            message = message[HEADER_BYTES:]
+        kind = signals.find_mark(message)
+        if kind >= 0:
+            self.heard.marks.append((kind, now_ns))
+
+    def _on_frame(self, message: bytes, now_ns: int) -> None:
+        _, _, _, epoch, seq, flags, stamp_ns = HEADER.unpack_from(message)
+        if self._first_seq is None:
+            self._first_seq = self._last_seq = seq
+        elif seq_delta(seq, self._last_seq) > 0:
+            self._last_seq = seq
+        else:
+            self.heard.misordered += 1
+        self.epoch_heard_ns[epoch] = now_ns
+        self.heard.concealed += bool(flags & 2)
+        self.heard.late_us.append((now_ns - stamp_ns) // 1_000)
+        self.heard.arrived_ms.append(now_ns // 1_000_000)
+
+    def _on_text(self, message: dict[str, Any], now_ns: int) -> None:
+        match message["type"]:
+            case "state" if message["upstream"] == "ready":
+                self.times_ns.setdefault("ready", now_ns)
+                self.ready.set()
+            case "welcome":
+                self.epoch = message["epoch"]
+            case "flush":
+                self.epoch = message["epoch"]
+                self.flushed_ns.setdefault(message["epoch"], now_ns)

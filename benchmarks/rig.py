@@ -1,0 +1,269 @@
+"""A whole call set up for measuring: Realtime server, gateway, clients, each with own processes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from . import signals, usage
+from .gateway_process import GatewayProcess, RunningGateway, SeedProcess
+from .helper_process import HelperError, HelperProcess
+from .metrics_page import MetricsPage
+from .report import quantiles
+
+CLIENTS_PER_PROCESS = 5
+METRICS_DELAY_S = 1.2
+"""After so long a metrics page holds what had happened before."""
+MARK_MARGIN_NS = 1_000_000_000
+"""Marks sent so shortly before the end of a window are not expected in it."""
+CALL_TIMEOUT_S = 10.0
+
+Look = dict[str, Any]
+Subject = Literal["ours", "seed"]
+
+
+@dataclass
+class Window:
+    """What was seen in a stretch of time."""
+
+    usage: usage.Usage
+    """The gateway's processes."""
+    load_percent: float
+    """Processor time of the clients, % of a core."""
+    upstream_percent: float
+    """Processor time of the Realtime server, % of a core."""
+    ended_ns: int
+    clients: list[Look]
+    upstream: Look
+    calls: dict[str, str]
+    """Call of the Realtime server → room."""
+
+    @property
+    def late_ms(self) -> list[float]:
+        """Downlink, every frame: from the RTP packet at the link to the client."""
+        return [us / 1000 for client in self.clients for us in client["late_us"]]
+
+    def late_thirds(self) -> list[list[float]]:
+        """``late_ms`` of the first, second and last third of the window, by arrival."""
+        arrivals = [ms for client in self.clients for ms in client["arrived_ms"]]
+        thirds: list[list[float]] = [[], [], []]
+        if arrivals:
+            first, span = min(arrivals), max(arrivals) - min(arrivals) + 1
+            for at_ms, late in zip(arrivals, self.late_ms, strict=True):
+                thirds[3 * (at_ms - first) // span].append(late)
+        return thirds
+
+    def uplink_ms(self) -> tuple[list[float], int]:
+        """Marks: from the client's sending to their RTP packet at the server; and how many lost."""
+        sent = {
+            (client["room"], number): at_ns
+            for client in self.clients
+            for number, at_ns in client["sent_marks"]
+        }
+        heard = (
+            (self.calls.get(call, ""), kind, at_ns)
+            for call, kind, at_ns in self.upstream["heard_marks"]
+        )
+        return self._join(sent, heard)
+
+    def downlink_ms(self) -> tuple[list[float], int]:
+        """Marks: from the server's sending to a client's receipt; and how many were lost."""
+        latencies: list[float] = []
+        lost = 0
+        sent = {
+            (self.calls.get(call, ""), number): at_ns
+            for call, number, at_ns in self.upstream["sent_marks"]
+        }
+        for client in self.clients:
+            room = client["room"]
+            own = {key: at_ns for key, at_ns in sent.items() if key[0] == room}
+            heard = ((room, kind, at_ns) for kind, at_ns in client["heard_marks"])
+            found, missing = self._join(own, heard)
+            latencies += found
+            lost += missing
+        return latencies, lost
+
+    def _join(
+        self, sent: dict[tuple[str, int], int], heard: Iterable[tuple[str, int, int]]
+    ) -> tuple[list[float], int]:
+        first: dict[tuple[str, int], int] = {}
+        for room, kind, at_ns in heard:
+            key = room, signals.number_of(kind, at_ns)
+            first.setdefault(key, at_ns)
+        latencies = [(first[key] - at_ns) / 1e6 for key, at_ns in sent.items() if key in first]
+        due_ns = self.ended_ns - MARK_MARGIN_NS
+        return latencies, sum(at_ns < due_ns and key not in first for key, at_ns in sent.items())
+
+
+class Rig:
+    """``with Rig(...) as rig: rig.join(); rig.behave("continuous"); rig.window(10)``."""
+
+    def __init__(
+        self,
+        rooms: Sequence[int],
+        *,
+        subject: Subject = "ours",
+        upstream: str = "talk",
+        reply_ms: int = 3_000,
+        per_process: int = CLIENTS_PER_PROCESS,
+        **settings: str | int,
+    ) -> None:
+        """``rooms``: clients in each room (the seed's design has one room).
+
+        ``upstream``: style of the Realtime server. ``settings``: of the gateway.
+        """
+        self.rooms = list(rooms)
+        self.sessions = sum(rooms)
+        self._subject = subject
+        self._style, self._reply_ms = upstream, reply_ms
+        self._per_process = per_process
+        own: dict[str, str | int] = {
+            "SIGNALING__MAX_PARTICIPANTS": max(20, self.sessions),
+            "SIGNALING__MAX_ROOMS": max(10, len(self.rooms)),
+            "OPENAI_LINK__GREET": 0,
+            "MEDIA_WORKER__MAX_CHILDREN": self.sessions + 4,
+            "OPENAI_LINK__MAX_CHILDREN": len(self.rooms) + 2,
+        }
+        self._settings = own | settings
+        self.calls: dict[str, str] = {}
+        self.loads: list[HelperProcess] = []
+        self.setups: list[dict[str, float]] = []
+        """How long each client's joining took, ms by step."""
+
+    def __enter__(self) -> Self:
+        self.server = HelperProcess(
+            "benchmarks.upstream", self._style, f"--reply-ms={self._reply_ms}"
+        )
+        try:
+            port = int(self.server.ask("port"))
+            self.gateway: RunningGateway = (
+                SeedProcess(port)
+                if self._subject == "seed"
+                else GatewayProcess(port, **self._settings)
+            )
+            self.gateway.__enter__()
+        except BaseException:
+            self.server.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            for load in self.loads:
+                load.close()
+        finally:
+            try:
+                self.gateway.close()
+            finally:
+                self.server.close()
+
+    def join(self, pause_s: float = 0.0) -> None:
+        """All clients join, room by room, and every assistant is there. Raises HelperError.
+
+        ``pause_s``: rest between two clients.
+        """
+        seats = iter(
+            [
+                (f"room-{room}", index, talkers)
+                for room, talkers in enumerate(self.rooms)
+                for index in range(talkers)
+            ]
+        )
+        framed = self._subject == "ours"
+        while group := list(islice(seats, self._per_process)):
+            load = HelperProcess("benchmarks.load_process")
+            self.loads.append(load)
+            for seat in group:
+                self.setups += load.ask(
+                    "join", url=self.gateway.url, seats=[seat], framed=framed, wait_ready=True
+                )
+                self._note_call(seat[0])
+                time.sleep(pause_s)
+
+    def behave(self, style: str) -> None:
+        """How all clients speak from now on."""
+        self._all("behave", style=style)
+
+    def converse(self, style: str) -> None:
+        """Clients and server speak in this style: ``continuous`` or ``conversation``."""
+        self.server.ask("style", style="talk" if style == "continuous" else "answer")
+        self.behave(style)
+
+    def network(self, loss: float = 0.0, jitter_ms: float = 0.0) -> None:
+        """The network of all clients."""
+        self._all("network", loss=loss, jitter_ms=jitter_ms)
+
+    def window(
+        self,
+        seconds: float,
+        meanwhile: Callable[[], None] | None = None,
+        every_s: float = 0.0,
+    ) -> Window:
+        """Measure for so long, calling ``meanwhile`` every so often, first after half of that."""
+        processes = self.gateway.processes()
+        load = [usage.Process(helper.pid, "load") for helper in self.loads]
+        server = [usage.Process(self.server.pid, "upstream")]
+        self.look()
+        before = usage.read([*processes, *load, *server])
+        end_s = time.monotonic() + seconds
+        due_s = time.monotonic() + every_s / 2
+        while meanwhile is not None and due_s < end_s:
+            time.sleep(max(0.0, due_s - time.monotonic()))
+            meanwhile()
+            due_s += every_s
+        time.sleep(max(0.0, end_s - time.monotonic()))
+        used = usage.between(before, usage.read([*processes, *load, *server]))
+        ended_ns = time.monotonic_ns()
+        clients, upstream = self.look()
+        return Window(
+            load_percent=used.cpu_percent.pop("load", 0.0),
+            upstream_percent=used.cpu_percent.pop("upstream", 0.0),
+            usage=used,
+            ended_ns=ended_ns,
+            clients=clients,
+            upstream=upstream,
+            calls=dict(self.calls),
+        )
+
+    def look(self) -> tuple[list[Look], Look]:
+        """What clients and server saw since the last look."""
+        clients = [look for looks in self._all("look") for look in looks]
+        return clients, dict(self.server.ask("look"))
+
+    def metrics(self) -> MetricsPage:
+        """The gateway's counters, with everything that happened until now."""
+        assert isinstance(self.gateway, GatewayProcess)
+        time.sleep(METRICS_DELAY_S)
+        return self.gateway.metrics()
+
+    def _all(self, do: str, **arguments: Any) -> list[Any]:
+        for load in self.loads:
+            load.order(do, **arguments)
+        return [load.answer() for load in self.loads]
+
+    def _note_call(self, room: str) -> None:
+        """Learn which call of the server belongs to a room that has just been opened."""
+        if room in self.calls.values():
+            return
+        deadline_s = time.monotonic() + CALL_TIMEOUT_S
+        while time.monotonic() < deadline_s:
+            fresh = set(self.server.ask("calls")) - set(self.calls)
+            if fresh:
+                self.calls[fresh.pop()] = room
+                return
+            time.sleep(0.05)
+        raise HelperError(f"{room}: no call came to the Realtime server")
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """``p50``, ``p95``, ``p99`` and ``max``, rounded for a report."""
+    return {name: round(v, 3) for name, v in quantiles(values, 0.5, 0.95, 0.99).items()}
