@@ -224,6 +224,8 @@ class Rig:
         used = usage.between(before, usage.read([*processes, *load, *server]))
         ended_ns = time.monotonic_ns()
         clients, upstream = self.look()
+        for role in ("load", "upstream"):
+            used.wakeups_per_s.pop(role, None)
         return Window(
             load_percent=used.cpu_percent.pop("load", 0.0),
             upstream_percent=used.cpu_percent.pop("upstream", 0.0),
