@@ -1,0 +1,160 @@
+"""Plots of benchmark results: bars per unit, and latency distributions.
+
+``draw`` needs matplotlib (``pip install 'mixminus[bench]'``); without it, it says so. Also a
+command: ``python -m benchmarks.plots RESULTS.json DIRECTORY``.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from .report import Measure, Report, read_json
+
+HOW_TO_GET = "plots need matplotlib: pip install 'mixminus[bench]'"
+FORMATS = ("svg", "png")
+BAR_STATISTICS = ("mean", "best", "p50", "p95", "share")
+"""The first of these that a measure has is the length of its bar."""
+MAX_BARS = 48
+PERCENTILE = re.compile(r"^p(\d+(?:\.\d+)?)$")
+MIN_PERCENTILES = 3
+
+
+def draw(reports: Sequence[Report], folder: Path, formats: Sequence[str] = FORMATS) -> list[Path]:
+    """Draw every report into ``folder`` (made where it is missing); returns the files.
+
+    Raises:
+        ModuleNotFoundError: matplotlib is not installed; the message says how to get it.
+    """
+    try:
+        import_module("matplotlib").use("Agg")
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(HOW_TO_GET) from error
+    folder.mkdir(parents=True, exist_ok=True)
+    files: list[Path] = []
+    for report in reports:
+        for unit, measures in bars(report).items():
+            name = f"{report.benchmark}-{slug(unit)}"
+            files += _save(_bar_chart(report, unit, measures), folder, name, formats)
+        for unit, measures in distributions(report).items():
+            name = f"{report.benchmark}-{slug(unit)}-distribution"
+            files += _save(_distribution(report, unit, measures), folder, name, formats)
+    return files
+
+
+def bars(report: Report) -> dict[str, list[Measure]]:
+    """Measures that make a bar, by unit, at most ``MAX_BARS`` each."""
+    result: dict[str, list[Measure]] = {}
+    for measure in report.measures:
+        if any(name in measure.values for name in BAR_STATISTICS):
+            result.setdefault(measure.unit, []).append(measure)
+    return {unit: measures[:MAX_BARS] for unit, measures in result.items()}
+
+
+def bar_length(measure: Measure) -> tuple[str, float]:
+    """Statistic and value that the bar of ``measure`` shows."""
+    name = next(name for name in BAR_STATISTICS if name in measure.values)
+    return name, measure.values[name]
+
+
+def distributions(report: Report) -> dict[str, list[Measure]]:
+    """Measures with enough percentiles for a curve, by unit."""
+    result: dict[str, list[Measure]] = {}
+    for measure in report.measures:
+        if len(curve(measure)) >= MIN_PERCENTILES:
+            result.setdefault(measure.unit, []).append(measure)
+    return result
+
+
+def curve(measure: Measure) -> list[tuple[float, float]]:
+    """(value, share) of every percentile of ``measure``, ``max`` as 1, in rising order."""
+    points = []
+    for name, value in measure.values.items():
+        if found := PERCENTILE.match(name):
+            points.append((value, float(found[1]) / 100))
+        elif name == "max":
+            points.append((value, 1.0))
+    return sorted(points, key=lambda point: (point[1], point[0]))
+
+
+def slug(text: str) -> str:
+    """``text`` as part of a file name."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower().replace("%", "percent")).strip("-")
+
+
+def _title(report: Report, unit: str) -> str:
+    machine = report.machine
+    where = f"{machine.get('processor', '')} × {machine.get('cores', '')}"
+    return f"{report.benchmark} ({unit}) · {where} · {report.started[:10]}"
+
+
+def _bar_chart(report: Report, unit: str, measures: Sequence[Measure]) -> Any:
+    pyplot = import_module("matplotlib.pyplot")
+    height = 1.2 + 0.24 * len(measures)
+    figure, axes = pyplot.subplots(figsize=(10, height), layout="constrained")
+    subjects = list(dict.fromkeys(measure.subject for measure in measures))
+    colours = pyplot.get_cmap("tab10")
+    for row, measure in enumerate(measures):
+        name, value = bar_length(measure)
+        axes.barh(row, value, color=colours(subjects.index(measure.subject) % 10))
+        axes.text(value, row, f" {value:.3g} ({name})", va="center", fontsize=7)
+    axes.set_yticks(range(len(measures)), [f"{m.case} · {m.subject}" for m in measures], fontsize=7)
+    values = [bar_length(measure)[1] for measure in measures]
+    positive = [value for value in values if value > 0]
+    if positive and max(positive) > 100 * min(positive):
+        axes.set_xscale("log")
+    axes.invert_yaxis()
+    axes.margins(x=0.15)
+    axes.set_xlabel(unit)
+    axes.set_title(_title(report, unit), fontsize=9)
+    return figure
+
+
+def _distribution(report: Report, unit: str, measures: Sequence[Measure]) -> Any:
+    pyplot = import_module("matplotlib.pyplot")
+    figure, axes = pyplot.subplots(figsize=(10, 5), layout="constrained")
+    for measure in measures:
+        values, shares = zip(*curve(measure), strict=True)
+        axes.plot(
+            values, shares, marker="o", markersize=3, label=f"{measure.case} · {measure.subject}"
+        )
+    if all(value > 0 for measure in measures for value, _ in curve(measure)):
+        axes.set_xscale("log")
+    axes.set_xlabel(unit)
+    axes.set_ylabel("share of all at most so large")
+    axes.set_title(_title(report, unit), fontsize=9)
+    axes.grid(alpha=0.3)
+    figure.legend(fontsize=6, loc="outside right upper")
+    return figure
+
+
+def _save(figure: Any, folder: Path, name: str, formats: Sequence[str]) -> list[Path]:
+    pyplot = import_module("matplotlib.pyplot")
+    files = [folder / f"{name}.{suffix}" for suffix in formats]
+    for file in files:
+        figure.savefig(file, dpi=130)
+    pyplot.close(figure)
+    return files
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Draw the results of one JSON file; the exit code."""
+    if len(arguments) != 2:
+        print("usage: python -m benchmarks.plots RESULTS.json DIRECTORY", file=sys.stderr)
+        return 2
+    try:
+        files = draw(read_json(Path(arguments[0])), Path(arguments[1]))
+    except (ModuleNotFoundError, OSError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    for file in files:
+        print(file)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
