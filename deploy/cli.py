@@ -62,7 +62,7 @@ def run() -> None:
     else:
         print(f"mixminus: the assistant is {settings.openai_link.model} of OpenAI")
     print("mixminus: starting; Ctrl-C ends it", flush=True)
-    command = [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(CONFIGURATION)]
+    command = [sys.executable, "-m", "deploy.supervise", "-n", "-c", str(CONFIGURATION)]
     os.execve(sys.executable, command, environment(settings, simulated))
 
 

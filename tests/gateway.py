@@ -30,6 +30,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it still runs; one that only waits to be reaped by init does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 class Gateway:
     """One running gateway. ``settings``: keys like ``SIMULATOR__BRAIN``."""
 
@@ -135,7 +143,9 @@ class Gateway:
         began = time.monotonic()
         self.process.send_signal(signal.SIGINT)
         self.process.wait(10)
-        psutil.wait_procs(family, 10)
+        while any(is_alive(process) for process in family):
+            assert time.monotonic() - began < 10, self.processes()
+            time.sleep(0.01)
         return time.monotonic() - began
 
     def close(self) -> None:

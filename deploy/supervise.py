@@ -1,0 +1,82 @@
+"""supervisord with open ears: ``python -m deploy.supervise`` takes supervisord's own arguments.
+
+supervisord looks at its signals when its poll returns, which takes up to a second, and starts a dead
+program again one poll later. Here a signal ends the poll at once, so that Ctrl-C and the return of a
+killed program do not wait.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+from typing import Any
+
+from supervisor.medusa import asyncore_25 as asyncore
+from supervisor.options import ServerOptions
+from supervisor.supervisord import Supervisor
+
+ONCE_MORE = b"\0"
+"""No signal has number 0: this byte marks a wake-up of our own."""
+
+
+class SignalWakeup:
+    """Stands in supervisord's table of dispatchers; readable when a signal came."""
+
+    def __init__(self) -> None:
+        self._reader, self._writer = socket.socketpair()
+        self._reader.setblocking(False)
+        self._writer.setblocking(False)
+        signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+
+    def fileno(self) -> int:
+        """The file descriptor to poll."""
+        return self._reader.fileno()
+
+    def readable(self) -> bool:
+        """Always listening."""
+        return True
+
+    def writable(self) -> bool:
+        """Never writing."""
+        return False
+
+    def handle_read_event(self) -> None:
+        """Empty the pipe; after a signal wake once more, for what this turn only reaps."""
+        if self._reader.recv(256).strip(ONCE_MORE):
+            self._writer.send(ONCE_MORE)
+
+    def handle_error(self) -> None:
+        """Called in an except clause: let it be seen."""
+        raise
+
+
+class WakingSupervisor(Supervisor):  # type: ignore[misc]
+    """supervisord whose poll ends when a signal comes."""
+
+    def runforever(self) -> None:
+        """The main loop, with the wake-up in its table."""
+        wakeup = SignalWakeup()
+        table: dict[int, Any] = asyncore.socket_map
+        table[wakeup.fileno()] = wakeup
+        super().runforever()
+
+
+def main(arguments: list[str]) -> int:
+    """Run until stopped; returns the exit code."""
+    options = ServerOptions()
+    options.realize(arguments, doc=__doc__)
+    options.first = True
+    options.test = False
+    try:
+        WakingSupervisor(options).main()
+    except asyncore.ExitNow:
+        pass
+    finally:
+        options.close_httpservers()
+        options.close_logger()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
