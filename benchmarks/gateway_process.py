@@ -16,6 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from mixer_core.bus.process import die_with_parent
+
 from . import usage
 from .helper_process import child_environment
 from .metrics_page import MetricsPage
@@ -57,6 +59,7 @@ class RunningGateway:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=die_with_parent,
             )
         while self.get(self._ready_path)[0] not in (200, 405):
             if self._process.poll() is not None or time.monotonic() - began_s > START_TIMEOUT_S:

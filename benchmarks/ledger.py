@@ -17,6 +17,8 @@ UPLINK_DROPS = {
     "dropped as surplus by the mixer": ("mixer_core", ("jitter_surplus_total",)),
     "dropped by links": ("openai_link", ("uplink_dropped_frames_total",)),
 }
+QUIET_DROPS = "uplink_dropped_quiet_frames_total"
+"""Part of what links drop: nobody misses it."""
 DOWNLINK_DROPS = {
     "late packets at links": ("openai_link", ("downlink_late_packets_total",)),
     "dropped by links on the way down": ("openai_link", ("mixer_dropped_messages_total",)),
@@ -74,7 +76,9 @@ def balance(
     if talkers == 1:
         gone = grown("mixer_core", "jitter_concealed_total") + up - sum(drops.values()) - at_links
         counts["vanished on the way up"] = gone
-    lost = sum(drops.values()) - drops["dropped as surplus by the mixer"]
+    quiet = grown("openai_link", QUIET_DROPS)
+    counts["of these in quiet moments"] = quiet
+    lost = sum(drops.values()) - drops["dropped as surplus by the mixer"] - quiet
     down = grown("openai_link", "downlink_frames_total")
     out = grown("media_worker", "frames_out_total")
     counts["reply frames of links, for all listeners"] = down * talkers

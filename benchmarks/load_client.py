@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import time
 from array import array
 from dataclasses import dataclass, field
@@ -92,6 +93,7 @@ class LoadClient:
         """Epoch → when the gateway announced it."""
         self.sent_total = 0
         self._voice = signals.speech(index)
+        self._phase_ns = random.Random(f"{room}/{index}").randrange(FRAME_NS)
         self._style: Style = "quiet"
         self._position = 0
         self._silent_frames = HANGOVER_FRAMES
@@ -129,12 +131,17 @@ class LoadClient:
         }
 
     def behave(self, style: Style) -> None:
-        """Speak in this style from now on, on a 20 ms grid of this client's own."""
+        """Speak in this style from now on.
+
+        Frames leave on a 20 ms grid. Each client's own is shifted by a phase that only depends on
+        room and index, so that two runs are alike.
+        """
         self._style, self._position = style, self.index * 7
         if self._framed:
             self._control.send(json.dumps({"type": "mute", "muted": style == "muted"}))
         if self._timer is None and style in SPEAKING:
-            self._due_ns = time.monotonic_ns() + self.index * 3_000_000 % FRAME_NS
+            now_ns = time.monotonic_ns()
+            self._due_ns = now_ns - now_ns % FRAME_NS + FRAME_NS + self._phase_ns
             self._arm()
 
     def speak(self, frames: int) -> None:

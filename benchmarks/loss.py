@@ -46,7 +46,7 @@ NETWORKS = (
 
 def run(options: Options, findings: Findings) -> None:
     """Each network, first at the clients, then at the server."""
-    seconds = options.scaled(30, 8, 2)
+    seconds = options.scaled(30, 10, 2)
     networks = NETWORKS[2:3] if options.smoke else NETWORKS
     for side in ("browsers", "Realtime server"):
         with Rig([1] * CLIENTS, upstream="hush") as rig:

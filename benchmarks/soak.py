@@ -27,6 +27,7 @@ def run(options: Options, findings: Findings) -> None:
     rooms = [2] * int(options.scaled(10, 10, 2))
     memory_mib: list[float] = []
     windows: list[Window] = []
+    findings.notes.append("conversation: everybody in a room speaks at the same time, 3 s of 8")
     findings.progress(f"{sum(rooms)} sessions join")
     with Rig(rooms, upstream="hush") as rig:
         rig.join()
