@@ -1,0 +1,109 @@
+"""Six people who all talk in one conference: the gateway against Janus's AudioBridge.
+
+From a mouth to another's ear, and the server's processor time per participant, in turns. Janus gets
+and sends Opus, the gateway PCM; each is what its browsers do. The rooms mix at 24 kHz.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from .. import usage
+from ..report import quantiles
+from ..rig import Rig
+from .janus import ROOM_DEFAULT, ROOM_QUICK, Janus
+from .people import PER_PROCESS, Marks, People, join_marks
+
+if TYPE_CHECKING:
+    from ..cli import Findings, Options
+
+PEOPLE = 6
+SETTLE_S = 1.0
+LATENCY_TARGET, CPU_TARGET = 0.4, 1.5
+CASE = f"conference of {PEOPLE}"
+OURS = "mixminus"
+ROOMS = {f"janus, prebuffer {ROOM_QUICK}": ROOM_QUICK, "janus, default": ROOM_DEFAULT}
+LINK_ROLES = ("openai_link", "simulator")
+"""What serves the assistant and has no counterpart in a conference bridge."""
+
+
+def run(options: Options, findings: Findings) -> None:
+    """Measure all subjects in turns."""
+    rounds = int(options.scaled(3, 2, 1))
+    seconds = options.scaled(20, 6, 2)
+    subjects = (OURS, *(list(ROOMS)[:1] if options.smoke else ROOMS))
+    marks = {subject: Marks() for subject in subjects}
+    cpu: dict[str, list[float]] = {subject: [] for subject in subjects}
+    extra: list[float] = []
+    for number in range(rounds):
+        for subject in subjects:
+            findings.progress(f"{CASE}: {subject}, round {number + 1} of {rounds}")
+            if subject == OURS:
+                seen, percent, link_percent = ours(seconds)
+                extra.append(link_percent)
+            else:
+                seen, percent = janus(ROOMS[subject], seconds)
+            marks[subject].add(seen)
+            cpu[subject].append(percent / PEOPLE)
+    report(marks, cpu, extra, findings)
+
+
+def ours(seconds: float) -> tuple[Marks, float, float]:
+    """Marks, processor time without and of the assistant's link (% of a core)."""
+    with Rig(
+        [PEOPLE], upstream="hush", per_process=PER_PROCESS, SIGNALING__MODE="conference"
+    ) as rig:
+        rig.join()
+        rig.behave("continuous")
+        time.sleep(SETTLE_S)
+        window = rig.window(seconds)
+    link = sum(
+        percent for role, percent in window.usage.cpu_percent.items() if role.startswith(LINK_ROLES)
+    )
+    marks = join_marks(window.clients, window.ended_ns)
+    return marks, window.usage.total_percent - link, link
+
+
+def janus(room: int, seconds: float) -> tuple[Marks, float]:
+    """Marks, and processor time (% of a core)."""
+    with Janus() as server, People(PEOPLE) as people:
+        people.join(lambda offer: server.join(server.attach(), room, offer))
+        people.talk()
+        time.sleep(SETTLE_S)
+        process = usage.Process(server.pid, "janus")
+        people.look()
+        before = usage.read([process])
+        time.sleep(seconds)
+        used = usage.between(before, usage.read([process]))
+        return join_marks(people.look(), time.monotonic_ns()), used.total_percent
+
+
+def report(
+    marks: dict[str, Marks], cpu: dict[str, list[float]], extra: list[float], findings: Findings
+) -> None:
+    """Add measures and the two ratios that have targets."""
+    p50: dict[str, float] = {}
+    for subject, seen in marks.items():
+        values = quantiles(seen.latencies_ms, 0.5, 0.95, 0.99)
+        rounded = {name: round(value, 2) for name, value in values.items()}
+        findings.add(f"{CASE}: mouth to ear", subject, "ms", **rounded)
+        p50[subject] = values.get("p50", 0.0)
+        if seen.lost:
+            words = f"{seen.lost} marks not heard, {len(seen.latencies_ms)} heard"
+            findings.notes.append(f"{CASE}, {subject}: {words}")
+    best_cpu = {subject: min(values) for subject, values in cpu.items()}
+    for subject, values_list in cpu.items():
+        mean = round(sum(values_list) / len(values_list), 2)
+        best = round(best_cpu[subject], 2)
+        findings.add(f"{CASE}: CPU per participant", subject, "% of a core", mean=mean, best=best)
+    link_percent = round(sum(extra) / len(extra), 2)
+    findings.add(f"{CASE}: the assistant's link", OURS, "% of a core", mean=link_percent)
+    peers = [subject for subject in marks if subject != OURS and p50[subject]]
+    if peers and p50[OURS]:
+        best_peer = min(p50[subject] for subject in peers)
+        name = f"{CASE}: mouth to ear, mixminus / best of janus (p50)"
+        findings.ratio(name, p50[OURS] / best_peer, LATENCY_TARGET)
+        cheapest = min(best_cpu[subject] for subject in peers)
+        name = f"{CASE}: CPU per participant, mixminus / janus"
+        findings.ratio(name, best_cpu[OURS] / cheapest, CPU_TARGET)

@@ -1,0 +1,98 @@
+"""A group of RTP participants spread over processes, and the joining of the marks they time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+from .. import signals
+from ..helper_process import HelperProcess
+
+PER_PROCESS = 3
+MARGIN_NS = 1_000_000_000
+"""Marks sent so shortly before the end are not expected to have been heard."""
+
+
+@dataclass
+class Marks:
+    """How long marks took from a mouth to an ear."""
+
+    latencies_ms: list[float] = field(default_factory=list)
+    lost: int = 0
+
+    def add(self, other: Marks) -> None:
+        """Put another round on top."""
+        self.latencies_ms += other.latencies_ms
+        self.lost += other.lost
+
+
+class People:
+    """``count`` participants; ``with People(6) as people``."""
+
+    def __init__(self, count: int, talkers: int = 0, data_channel: bool = False) -> None:
+        """``talkers``: how many share the turns of marks; 0: all, 1: each has all marks."""
+        self._count, self._talkers = count, talkers or count
+        self._data_channel = data_channel
+        self._processes: list[HelperProcess] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for process in self._processes:
+            process.close()
+
+    def join(self, exchange: Callable[[str], str]) -> None:
+        """All join; ``exchange`` gives a server an offer and returns its answer."""
+        for index in range(self._count):
+            if index % PER_PROCESS == 0:
+                self._processes.append(HelperProcess("benchmarks.peers.rtp_client"))
+            process = self._processes[-1]
+            offer = process.ask(
+                "offer",
+                index=index,
+                turn=index % self._talkers,
+                talkers=self._talkers,
+                data_channel=self._data_channel,
+            )
+            process.ask("answer", index=index, sdp=exchange(offer))
+
+    def talk(self) -> None:
+        """All begin to talk."""
+        for process in self._processes:
+            process.ask("talk")
+
+    def look(self) -> list[dict[str, Any]]:
+        """What each participant sent and heard since the last look."""
+        for process in self._processes:
+            process.order("look")
+        return [look for process in self._processes for look in process.answer()]
+
+
+def join_marks(looks: Sequence[dict[str, Any]], ended_ns: int, own: bool = False) -> Marks:
+    """Latency of each mark at each ear but the talker's own; with ``own``, only at that one."""
+    result = Marks()
+    for index, look in enumerate(looks):
+        others = [look] if own else [*looks[:index], *looks[index + 1 :]]
+        sent = {number: at_ns for other in others for number, at_ns in other["sent_marks"]}
+        first: dict[int, int] = {}
+        for kind, at_ns in look["heard_marks"]:
+            first.setdefault(signals.number_of(kind, at_ns), at_ns)
+        result.latencies_ms += [(first[n] - ns) / 1e6 for n, ns in sent.items() if n in first]
+        result.lost += sum(n not in first and ns < ended_ns - MARGIN_NS for n, ns in sent.items())
+    return result
+
+
+def measured(people: People, seconds: float, own: bool = False) -> Marks:
+    """Marks of ``seconds`` from now."""
+    people.look()
+    time.sleep(seconds)
+    return join_marks(people.look(), time.monotonic_ns(), own)

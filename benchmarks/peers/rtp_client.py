@@ -1,0 +1,156 @@
+"""WebRTC participants with Opus on RTP: ``python -m benchmarks.peers.rtp_client``, by JSON lines.
+
+What a browser does with a media server: it talks all the time and times the marks it hears (see
+``benchmarks.signals``). Its own encoder is in no latency; it has no jitter buffer, so that marks
+are timed at the arrival of their packets. Peers that know no loopback are reached by this host's
+own address, which stays inside the host.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import time
+from typing import Any
+
+import uvloop
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+
+from mixer_core.bus.errors import OpusError
+from mixer_core.bus.pcm import FRAME_NS
+from openai_link.aiortc_media import (
+    PacketTrack,
+    TappedPacket,
+    host_addresses,
+    speak_opus_only,
+    tap_receiver,
+    use_host_addresses,
+)
+from openai_link.opus import OpusDecoder, OpusEncoder
+from openai_link.rtp_audio import FRAME_TICKS
+
+from .. import signals
+from ..helper_process import serve
+
+UP_TIMEOUT_S = 15.0
+
+
+class Participant:
+    """One person; ``turn`` of ``talkers`` says whose turn a mark is."""
+
+    def __init__(self, index: int, turn: int, talkers: int) -> None:
+        self._index, self._turn, self._talkers = index, turn, talkers
+        self._track = PacketTrack()
+        self._encoder, self._decoder = OpusEncoder(), OpusDecoder()
+        self._voice = signals.speech(index % 6)
+        self._slot = self._due_ns = self._last_mark = 0
+        self._up = asyncio.Event()
+        self.sent_marks: list[tuple[int, int]] = []
+        self.heard_marks: list[tuple[int, int]] = []
+        self.received = 0
+        self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._pc.on("connectionstatechange", self._on_state)
+        self._pc.addTrack(self._track)
+        transceiver = self._pc.getTransceivers()[0]
+        speak_opus_only(transceiver)
+        tap_receiver(transceiver.receiver, self._on_packet)
+
+    async def offer(self, data_channel: bool) -> str:
+        """The SDP offer, with all candidates."""
+        if data_channel:
+            self._pc.createDataChannel("events")
+        await self._pc.setLocalDescription(await self._pc.createOffer())
+        return self._pc.localDescription.sdp
+
+    async def answer(self, sdp: str) -> None:
+        """Take the server's answer; returns when media can flow."""
+        await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
+        await asyncio.wait_for(self._up.wait(), UP_TIMEOUT_S)
+
+    def talk(self) -> None:
+        """Begin to talk, on a 20 ms grid of one's own."""
+        self._due_ns = time.monotonic_ns() + self._index * 3_000_000 % FRAME_NS
+        self._arm()
+
+    def look(self) -> dict[str, Any]:
+        """What was sent and heard since the last look."""
+        seen = {
+            "sent_marks": self.sent_marks,
+            "heard_marks": self.heard_marks,
+            "received": self.received,
+        }
+        self.sent_marks, self.heard_marks, self.received = [], [], 0
+        return seen
+
+    def _arm(self) -> None:
+        delay_s = max(0, self._due_ns - time.monotonic_ns()) / 1e9
+        asyncio.get_running_loop().call_later(delay_s, self._tick)
+
+    def _tick(self) -> None:
+        now_ns = time.monotonic_ns()
+        missed = max(0, now_ns - self._due_ns) // FRAME_NS
+        self._slot += missed
+        pcm = self._mark(now_ns) or self._voice[self._slot % len(self._voice)]
+        self._track.send_packet(self._encoder.encode(pcm), self._slot * FRAME_TICKS)
+        self._slot += 1
+        self._due_ns += (missed + 1) * FRAME_NS
+        self._arm()
+
+    def _mark(self, now_ns: int) -> bytes:
+        """The mark whose turn it is; empty for the usual speech."""
+        number = signals.mark_number(now_ns)
+        fresh = now_ns - number * signals.MARK_NS < 2 * FRAME_NS
+        if number == self._last_mark or not fresh or number % self._talkers != self._turn:
+            return b""
+        self._last_mark = number
+        self.sent_marks.append((number, now_ns))
+        return signals.mark_frame(number % len(signals.MARKS_HZ))
+
+    def _on_packet(self, packet: TappedPacket) -> None:
+        self.received += 1
+        try:
+            kind = signals.find_mark(self._decoder.decode(packet.payload))
+        except OpusError:
+            return
+        if kind >= 0:
+            self.heard_marks.append((kind, packet.arrival_ns))
+
+    def _on_state(self) -> None:
+        if self._pc.connectionState == "connected":
+            self._up.set()
+
+
+class People:
+    """The participants of this process."""
+
+    def __init__(self) -> None:
+        self._people: dict[int, Participant] = {}
+
+    async def handle(self, command: dict[str, Any]) -> Any:
+        """Carry out one command."""
+        match command:
+            case {"do": "offer", "index": index, "turn": turn, "talkers": talkers, **more}:
+                person = self._people[index] = Participant(index, turn, talkers)
+                return await person.offer(bool(more["data_channel"]))
+            case {"do": "answer", "index": index, "sdp": sdp}:
+                return await self._people[index].answer(sdp)
+            case {"do": "talk"}:
+                gc.collect()
+                gc.freeze()
+                for person in self._people.values():
+                    person.talk()
+                return None
+            case {"do": "look"}:
+                return [person.look() for person in self._people.values()]
+        raise ValueError(f"unknown command {command.get('do')}")
+
+
+async def main() -> None:
+    """Serve until standard input ends."""
+    use_host_addresses(host_addresses(include_loopback=True))
+    gc.disable()
+    await serve(People().handle)
+
+
+if __name__ == "__main__":
+    uvloop.run(main())
