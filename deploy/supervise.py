@@ -1,8 +1,8 @@
 """supervisord with open ears: ``python -m deploy.supervise`` takes supervisord's own arguments.
 
-supervisord looks at its signals when its poll returns, which takes up to a second, and starts a dead
-program again one poll later. Here a signal ends the poll at once, so that Ctrl-C and the return of a
-killed program do not wait.
+supervisord looks at its signals when its poll returns, which takes up to a second, and starts a
+dead program again one poll later. Here a signal ends the poll at once, so that Ctrl-C and the
+return of a killed program do not wait.
 """
 
 from __future__ import annotations
