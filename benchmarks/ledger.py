@@ -53,8 +53,9 @@ def balance(
 ) -> Ledger:
     """The ledger of a stretch that began and ended in silence; rooms of ``talkers`` clients each.
 
-    With several talkers a mix stands for several frames, so that what vanishes between mixer and
-    link cannot be told there.
+    What vanished is counted for both ways together: the mixer's concealment is not told apart by
+    way. With several talkers a mix stands for several frames, so that what vanishes between mixer
+    and link cannot be told there.
     """
     moved = {
         key: _sum(clients_after, key) - _sum(clients_before, key)
@@ -73,9 +74,9 @@ def balance(
     at_links = grown("openai_link", "uplink_frames_total", "uplink_held_frames_total")
     counts["encoded by links"] = at_links
     counts |= drops
+    gone = 0.0
     if talkers == 1:
         gone = grown("mixer_core", "jitter_concealed_total") + up - sum(drops.values()) - at_links
-        counts["vanished on the way up"] = gone
     quiet = grown("openai_link", QUIET_DROPS)
     counts["of these in quiet moments"] = quiet
     lost = sum(drops.values()) - drops["dropped as surplus by the mixer"] - quiet
@@ -85,20 +86,15 @@ def balance(
     later = {name: grown(program, *names) for name, (program, names) in DOWNLINK_DROPS.items()}
     counts |= later
     counts["sent by workers"] = out
-    counts["vanished on the way down"] = down * talkers - out - _drops_of_workers(later)
+    gone += down * talkers - out - sum(n for name, n in later.items() if "workers" in name)
+    counts["vanished"] = gone
     counts["lost between worker and client"] = out - moved["received_total"]
     counts["received by clients"] = moved["received_total"]
     counts |= {name: grown(program, *names) for name, (program, names) in INVENTED.items()}
     interrupted = later["dropped by workers, interrupted"]
-    lost += sum(later.values()) - interrupted
-    lost += max(0.0, counts.get("vanished on the way up", 0.0))
-    lost += max(0.0, counts["vanished on the way down"])
+    lost += sum(later.values()) - interrupted + max(0.0, gone)
     on_the_way = counts["lost between client and worker"] + counts["lost between worker and client"]
     return Ledger(counts, lost, on_the_way)
-
-
-def _drops_of_workers(drops: dict[str, float]) -> float:
-    return sum(count for name, count in drops.items() if "workers" in name)
 
 
 def _sum(clients: Sequence[dict[str, Any]], key: str) -> float:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SETTLE_S = 1.0
 OUTAGE_S = 1.0
+RECOVERY_NS = 1_000_000_000
 CLIENTS = 2
 
 
@@ -61,7 +62,7 @@ def measure(rig: Rig, side: str, network: Network, seconds: float, findings: Fin
     before, clients_before = rig.metrics(), rig.look()[0]
     rig.converse("continuous")
     time.sleep(SETTLE_S)
-    window = endure(rig, side, network, seconds)
+    window, outages_ns = endure(rig, side, network, seconds)
     rig.server.ask("style", style="hush")
     rig.behave("quiet")
     time.sleep(SETTLE_S)
@@ -73,6 +74,9 @@ def measure(rig: Rig, side: str, network: Network, seconds: float, findings: Fin
     findings.add(name, "down: Realtime server → client", "ms", **spread(down), lost_marks=down_lost)
     findings.add(name, "down: link → client, every frame", "ms", **spread(window.late_ms))
     report_growth(name, side, network, window, findings)
+    if outages_ns:
+        calm = spread(window.late_outside(outages_ns))
+        findings.add(name, "down: link → client, but for outages and 1 s after", "ms", **calm)
     counts = ledger.balance(before, after, clients_before, clients_after, talkers=1)
     for subject, count in counts.counts.items():
         if count:
@@ -81,28 +85,29 @@ def measure(rig: Rig, side: str, network: Network, seconds: float, findings: Fin
     findings.add(name, "concealed by the Realtime server", "frames", count=concealed)
 
 
-def endure(rig: Rig, side: str, network: Network, seconds: float) -> Window:
-    """A window in which the network is bad."""
+def endure(
+    rig: Rig, side: str, network: Network, seconds: float
+) -> tuple[Window, list[tuple[int, int]]]:
+    """A window in which the network is bad; and from when to when nothing passed, plus a second."""
+    helpers = rig.loads if side == "browsers" else [rig.server]
+    outages_ns: list[tuple[int, int]] = []
 
     def set_network(loss: float, jitter_ms: float) -> None:
-        if side == "browsers":
-            rig.network(loss=loss, jitter_ms=jitter_ms)
-        else:
-            rig.server.ask("network", loss=loss, jitter_ms=jitter_ms)
+        for helper in helpers:
+            helper.ask("network", loss=loss, jitter_ms=jitter_ms)
 
     def outage() -> None:
-        if side == "browsers":
-            for load in rig.loads:
-                load.ask("outage", seconds=OUTAGE_S)
-        else:
-            rig.server.ask("outage", seconds=OUTAGE_S)
+        began_ns = time.monotonic_ns()
+        ends_ns = [int(helper.ask("outage", seconds=OUTAGE_S)) for helper in helpers]
+        outages_ns.append((began_ns, max(ends_ns) + RECOVERY_NS))
 
     set_network(network.loss, network.jitter_ms)
     try:
         every_s = network.outage_every_s
-        return rig.window(seconds, meanwhile=outage if every_s else None, every_s=every_s)
+        window = rig.window(seconds, meanwhile=outage if every_s else None, every_s=every_s)
     finally:
         set_network(0.0, 0.0)
+    return window, outages_ns
 
 
 def report_growth(
@@ -118,5 +123,5 @@ def report_growth(
     if network.loss == 0.02:
         p95 = spread(window.late_ms)["p95"]
         findings.ratio(f"{name}: down, p95 ms", p95, 60.0)
-    if thirds[0]:
+    if thirds[0] and not network.outage_every_s:
         findings.ratio(f"{name}: down, p95 of the last third / first", thirds[2] / thirds[0])

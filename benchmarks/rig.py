@@ -57,6 +57,15 @@ class Window:
                 thirds[3 * (at_ms - first) // span].append(late)
         return thirds
 
+    def late_outside(self, spans_ns: Sequence[tuple[int, int]]) -> list[float]:
+        """``late_ms`` of the frames that did not arrive within one of ``spans_ns``."""
+        arrivals = [ms * 1_000_000 for client in self.clients for ms in client["arrived_ms"]]
+        return [
+            late
+            for at_ns, late in zip(arrivals, self.late_ms, strict=True)
+            if not any(begin <= at_ns <= end for begin, end in spans_ns)
+        ]
+
     def uplink_ms(self) -> tuple[list[float], int]:
         """Marks: from the client's sending to their RTP packet at the server; and how many lost."""
         sent = {
@@ -197,10 +206,6 @@ class Rig:
         """Clients and server speak in this style: ``continuous`` or ``conversation``."""
         self.server.ask("style", style="talk" if style == "continuous" else "answer")
         self.behave(style)
-
-    def network(self, loss: float = 0.0, jitter_ms: float = 0.0) -> None:
-        """The network of all clients."""
-        self._all("network", loss=loss, jitter_ms=jitter_ms)
 
     def window(
         self,

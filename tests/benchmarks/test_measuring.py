@@ -99,7 +99,7 @@ def test_the_ledger_names_what_was_lost_between_client_and_worker() -> None:
     clients = [{"sent_total": 0, "received_total": 0}], [{"sent_total": 100, "received_total": 0}]
     result = ledger.balance(before, after, *clients, talkers=1)
     assert result.counts["lost between client and worker"] == 3
-    assert result.counts["vanished on the way up"] == 97
+    assert result.counts["vanished"] == 97
     assert result.lost_in_gateway == 97
 
 
