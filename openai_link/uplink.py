@@ -15,11 +15,9 @@ SETTLED_FRAMES = 10
 STARVE_MS = 240
 """How late a talking room may be before silence takes its place: a stall of this machine must not
 put a gap into a word. The frames that were late follow at once."""
-MAX_LEAD_MS = 200
-"""How far the room may run ahead of the clock before frames are dropped, quiet ones at half of it.
-
-A client of the plain protocol may send 85 ms (4096 bytes) at once.
-"""
+MAX_LEAD_MS = 400
+"""How far the room may run ahead of the clock for a moment: what a stall held back comes at once,
+and clients of the plain protocol send long pieces. More is dropped."""
 
 
 class Uplink:
