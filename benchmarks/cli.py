@@ -58,6 +58,7 @@ BENCHMARKS = {
     "tick": "the mixer's time-outs: lateness, duration and latency by number of talkers",
     "link": "our Opus link against stock aiortc: processor time, memory, latency under loss",
     "profile": "where the processor time of a call goes, as tables and flame graphs",
+    "peers": "beside Janus, Pipecat and FastRTC, where they are installed: latency and CPU",
     "call": "the whole gateway with WebRTC clients: latency, processor time, memory, every frame",
     "idle": "people who are there and say nothing: processor time, wake-ups and memory of each",
     "loss": "bad networks on both sides: frames lost, and whether latency grows",
