@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Literal
 
 import uvloop
 import zmq
@@ -138,7 +139,7 @@ RECEIVERS: dict[str, Callable[[Socket, Meter], None]] = {
 def receiving(pipe: Connection, folder: str, receiver: str, endpoint: str, seconds: float) -> None:
     """A process that receives; reports a ``Tally``."""
     context: zmq.Context[Socket] = zmq.Context()
-    side = "bind" if endpoint == "audio_in" else "connect"
+    side: Literal["bind", "connect"] = "bind" if endpoint == "audio_in" else "connect"
     socket = endpoints.open_socket(context, TABLE[endpoint], Path(folder), side)
     if endpoint == "audio_out":
         socket.setsockopt(zmq.SUBSCRIBE, b"")
