@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from openai_link.simulator import voice_activity
 
-from .rig import Rig, spread
+from .rig import Rig
+from .window import spread
 
 if TYPE_CHECKING:
     from .cli import Findings, Options

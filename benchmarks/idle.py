@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from . import usage
-from .call import by_role
+from .call_tables import by_role
 from .gateway_process import GatewayProcess
 from .rig import Rig
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from . import ledger
 from .report import quantiles
-from .rig import Rig, Window, spread
+from .rig import Rig
+from .window import Window, spread
 
 if TYPE_CHECKING:
     from .cli import Findings, Options

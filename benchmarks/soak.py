@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import ledger, usage
-from .rig import Rig, Window, spread
+from .rig import Rig
+from .window import Window, spread
 
 if TYPE_CHECKING:
     from .cli import Findings, Options

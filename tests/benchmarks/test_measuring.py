@@ -10,7 +10,7 @@ import pytest
 from benchmarks import ledger, signals, usage
 from benchmarks.impairment import Impairment, is_media
 from benchmarks.metrics_page import MetricsPage
-from benchmarks.rig import Window
+from benchmarks.window import Window
 from mixer_core.bus.pcm import FRAME_BYTES, is_silence
 from openai_link.opus import OpusDecoder, OpusEncoder
 
