@@ -45,16 +45,19 @@ def run(peers: list[str], options: Options, findings: Findings) -> None:
     """Measure the gateway and every peer in turns, with 1 and with 10 sessions."""
     seconds = options.scaled(15, 6, 2)
     for sessions in SESSIONS[:1] if options.smoke else SESSIONS:
-        seen: dict[str, Seen] = {}
+        case, seen = f"echo, {sessions} sessions", dict[str, Seen]()
         for subject in (OURS, *peers):
             findings.progress(f"echo: {subject}, {sessions} sessions")
-            seen[subject] = (
-                ours(sessions, seconds) if subject == OURS else theirs(subject, sessions, seconds)
-            )
-        report(f"echo, {sessions} sessions", sessions, seen, findings)
+            if subject == OURS:
+                marks, used = ours(sessions, seconds)
+                seen[subject] = marks, used.total_percent
+                report_roles(case, sessions, used, findings)
+            else:
+                seen[subject] = theirs(subject, sessions, seconds)
+        report(case, sessions, seen, findings)
 
 
-def ours(sessions: int, seconds: float) -> Seen:
+def ours(sessions: int, seconds: float) -> tuple[Marks, usage.Usage]:
     """The whole gateway, with a room and a link for each session."""
     with ExitStack() as stack:
         upstream = HelperProcess("benchmarks.peers.echo_upstream")
@@ -78,7 +81,7 @@ def ours(sessions: int, seconds: float) -> Seen:
         time.sleep(seconds)
         used = usage.between(before, usage.read(processes))
         looks = [look for load in loads for look in load.ask("look")]
-        return join_marks(looks, time.monotonic_ns(), own=True), used.total_percent
+        return join_marks(looks, time.monotonic_ns(), own=True), used
 
 
 def theirs(peer: str, sessions: int, seconds: float) -> Seen:
@@ -136,6 +139,14 @@ def exchange(port: int, offer: str) -> str:
     with urllib.request.urlopen(request, timeout=20) as answer:
         sdp: str = json.load(answer)["sdp"]
     return sdp
+
+
+def report_roles(case: str, sessions: int, used: usage.Usage, findings: Findings) -> None:
+    """Which of the gateway's programs take how much per session."""
+    for role, percent in sorted(used.cpu_percent.items(), key=lambda item: -item[1]):
+        if percent / sessions >= 0.05:
+            mean = round(percent / sessions, 2)
+            findings.add(f"{case}: CPU per session", f"{OURS}: {role}", "% of a core", mean=mean)
 
 
 def report(case: str, sessions: int, seen: dict[str, Seen], findings: Findings) -> None:
