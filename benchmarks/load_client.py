@@ -4,32 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
 import time
 from array import array
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import aiohttp
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
-from mixer_core.bus.frames import FLAG_PAUSE, HEADER, HEADER_BYTES, U32, encode_audio, seq_delta
-from mixer_core.bus.pcm import FRAME_MS, FRAME_NS, SILENCE
+from mixer_core.bus.frames import HEADER, HEADER_BYTES, U32, encode_audio, seq_delta
+from mixer_core.bus.pcm import FRAME_NS
 
 from . import signals
+from .voice import Style, Voice
 
-Style = Literal["continuous", "conversation", "muted", "quiet"]
-"""How a client behaves: speaks all the time, speaks in turns, is muted, or says nothing."""
-
-SPEAKING = ("continuous", "conversation")
 OPEN_TIMEOUT_S = 15.0
 PING_S = 1.0
-SPEAK_FRAMES = 3_000 // FRAME_MS
-"""A turn of the conversation: so long somebody speaks …"""
-CYCLE_FRAMES = 8_000 // FRAME_MS
-"""… and after so long the next turn begins; the answer is in between."""
-HANGOVER_FRAMES = 400 // FRAME_MS
-"""Silent frames that are still sent after speech, as by the page."""
 MAX_BUFFERED_BYTES = 4_000
 """A client whose own network is stuck skips frames beyond this."""
 
@@ -55,8 +45,6 @@ class Sent:
     """What left since the last look."""
 
     frames: int = 0
-    marks: list[tuple[int, int]] = field(default_factory=list)
-    """(number, time of sending in ns)."""
     skipped: int = 0
     """Frames not sent because this process was late or its network stuck."""
 
@@ -66,7 +54,7 @@ class LoadClient:
 
     def __init__(self, url: str, room: str, index: int, talkers: int, framed: bool) -> None:
         self._url = f"{url}/rooms/{room}/participants"
-        self.room, self.index, self._talkers, self._framed = room, index, max(1, talkers), framed
+        self.room, self._framed = room, framed
         self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         options: dict[str, Any] = {"ordered": True}
         if framed:
@@ -92,12 +80,7 @@ class LoadClient:
         self.flushed_ns: dict[int, int] = {}
         """Epoch → when the gateway announced it."""
         self.sent_total = 0
-        self._voice = signals.speech(index)
-        self._phase_ns = random.Random(f"{room}/{index}").randrange(FRAME_NS)
-        self._style: Style = "quiet"
-        self._position = 0
-        self._silent_frames = HANGOVER_FRAMES
-        self._loud_left: int | None = None
+        self.voice = Voice(room, index, talkers)
         self.loud_ns = 0
         """When the first frame of the last ``speak`` was sent."""
         self._seq = 0
@@ -136,17 +119,18 @@ class LoadClient:
         Frames leave on a 20 ms grid. Each client's own is shifted by a phase that only depends on
         room and index, so that two runs are alike.
         """
-        self._style, self._position = style, self.index * 7
+        self.voice.behave(style)
         if self._framed:
             self._control.send(json.dumps({"type": "mute", "muted": style == "muted"}))
-        if self._timer is None and style in SPEAKING:
+        if self._timer is None and self.voice.wants_ticks:
             now_ns = time.monotonic_ns()
-            self._due_ns = now_ns - now_ns % FRAME_NS + FRAME_NS + self._phase_ns
+            self._due_ns = now_ns - now_ns % FRAME_NS + FRAME_NS + self.voice.phase_ns
             self._arm()
 
     def speak(self, frames: int) -> None:
         """Say ``frames`` frames of speech at once (for ``quiet`` clients)."""
-        self._loud_left, self.loud_ns, self._position = frames, 0, 8
+        self.voice.take_turn(frames)
+        self.loud_ns = 0
         if self._timer is None:
             self._due_ns = time.monotonic_ns()
             self._arm()
@@ -175,53 +159,23 @@ class LoadClient:
         late = (now_ns - self._due_ns) // FRAME_NS
         if late > 0:
             self.sent.skipped += late
-            self._position += late
+            self.voice.skip(late)
             self._due_ns += late * FRAME_NS
-        pcm, flags = self._next(now_ns)
+        pcm, flags = self.voice.next(now_ns)
         if pcm:
             self._send(pcm, flags)
         self._due_ns += FRAME_NS
-        pausing = self._silent_frames < HANGOVER_FRAMES
-        if self._style in SPEAKING or self._loud_left is not None or pausing:
+        if self.voice.wants_ticks:
             self._arm()
         else:
             self._timer = None
-
-    def _next(self, now_ns: int) -> tuple[bytes, int]:
-        """The next frame and its flags; empty where nothing is to be sent."""
-        speaking = self._style == "continuous"
-        if self._loud_left is not None:
-            speaking = self._loud_left > 0
-            self._loud_left -= 1
-            if self._loud_left <= -HANGOVER_FRAMES:
-                self._loud_left = None
-        elif self._style == "conversation":
-            speaking = self._position % CYCLE_FRAMES < SPEAK_FRAMES
-        position, self._position = self._position, self._position + 1
-        if speaking:
-            self._silent_frames = 0
-            return self._marked(now_ns) or self._voice[position % len(self._voice)], 0
-        if self._silent_frames >= HANGOVER_FRAMES:
-            return b"", 0
-        self._silent_frames += 1
-        return SILENCE, FLAG_PAUSE if self._silent_frames == HANGOVER_FRAMES else 0
-
-    def _marked(self, now_ns: int) -> bytes:
-        """The mark whose turn it is; empty for the usual speech."""
-        number = signals.mark_number(now_ns)
-        newest = self.sent.marks[-1][0] if self.sent.marks else 0
-        fresh = now_ns - number * signals.MARK_NS < 2 * FRAME_NS
-        if number == newest or not fresh or number % self._talkers != self.index:
-            return b""
-        self.sent.marks.append((number, now_ns))
-        return signals.mark_frame(number % len(signals.MARKS_HZ))
 
     def _send(self, pcm: bytes, flags: int) -> None:
         if self._audio.readyState != "open" or self._audio.bufferedAmount > MAX_BUFFERED_BYTES:
             self.sent.skipped += 1
             return
         now_ns = time.monotonic_ns()
-        if self._loud_left is not None and not self.loud_ns:
+        if self.voice.in_turn and not self.loud_ns:
             self.loud_ns = now_ns
         if self._framed:
             self._audio.send(encode_audio(0, self.epoch, self._seq, flags, now_ns, pcm))

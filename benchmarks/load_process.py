@@ -76,12 +76,13 @@ class Load:
         for client in self._clients:
             heard, sent = client.heard, client.sent
             client.heard, client.sent = Heard(), Sent()
+            marks, client.voice.marks = client.voice.marks, []
             result.append(
                 {
                     "room": client.room,
                     "sent": sent.frames,
                     "skipped": sent.skipped,
-                    "sent_marks": sent.marks,
+                    "sent_marks": marks,
                     "sent_total": client.sent_total,
                     "received": heard.frames,
                     "received_total": client.received,

@@ -7,10 +7,11 @@ import random
 import numpy as np
 import pytest
 
-from benchmarks import ledger, signals, usage
+from benchmarks import ledger, signals, usage, voice
 from benchmarks.impairment import Impairment, is_media
 from benchmarks.metrics_page import MetricsPage
 from benchmarks.window import Window
+from mixer_core.bus.frames import FLAG_PAUSE
 from mixer_core.bus.pcm import FRAME_BYTES, is_silence
 from openai_link.opus import OpusDecoder, OpusEncoder
 
@@ -122,3 +123,26 @@ def test_an_impairment_loses_its_share_and_nothing_of_stun() -> None:
     assert max(late for late in verdicts if late is not None) <= 0.03
     assert is_media(b"\x17\xfe") and is_media(b"\x80\x6f")
     assert not is_media(b"\x00\x01") and not is_media(b"")
+
+
+def test_a_conversation_ends_its_turns_with_a_pause() -> None:
+    speaker = voice.Voice("room", 0, 1)
+    speaker.behave("conversation")
+    said = [speaker.next(slot * 20 * NS_PER_MS) for slot in range(voice.CYCLE_FRAMES)]
+    sent = [(pcm, flags) for pcm, flags in said if pcm]
+    assert len(sent) == voice.SPEAK_FRAMES + voice.HANGOVER_FRAMES
+    assert [flags for _, flags in sent] == [0] * (len(sent) - 1) + [FLAG_PAUSE]
+    assert len(speaker.marks) == 3_000 // 250
+    speaker.behave("quiet")
+    assert not speaker.wants_ticks
+
+
+def test_talkers_of_a_room_share_the_marks() -> None:
+    speakers = [voice.Voice("room", index, 3) for index in range(3)]
+    for speaker in speakers:
+        speaker.behave("continuous")
+        for slot in range(300):
+            speaker.next(slot * 20 * NS_PER_MS)
+    numbers = [{number for number, _ in speaker.marks} for speaker in speakers]
+    assert not numbers[0] & numbers[1] | numbers[1] & numbers[2]
+    assert set.union(*numbers) == set(range(1, 24))

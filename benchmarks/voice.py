@@ -1,0 +1,94 @@
+"""What a client says next: speech, marks, silence, or nothing."""
+
+from __future__ import annotations
+
+import random
+from typing import Literal
+
+from mixer_core.bus.frames import FLAG_PAUSE
+from mixer_core.bus.pcm import FRAME_MS, FRAME_NS, SILENCE
+
+from . import signals
+
+Style = Literal["continuous", "conversation", "muted", "quiet"]
+"""How a client behaves: speaks all the time, speaks in turns, is muted, or says nothing."""
+
+SPEAK_FRAMES = 3_000 // FRAME_MS
+"""A turn of the conversation: so long somebody speaks …"""
+CYCLE_FRAMES = 8_000 // FRAME_MS
+"""… and after so long the next turn begins; the answer is in between."""
+HANGOVER_FRAMES = 400 // FRAME_MS
+"""Silent frames that are still sent after speech, as by the page."""
+STAGGER_FRAMES = 7
+"""The clients of a room begin their turns so far apart."""
+ONSET_FRAME = 8
+"""Where in the speech a turn on demand begins: at a loud place."""
+
+
+class Voice:
+    """One client's; ``index`` of ``talkers`` in its room decides whose turn a mark is."""
+
+    def __init__(self, room: str, index: int, talkers: int) -> None:
+        self.index, self._talkers = index, max(1, talkers)
+        self.phase_ns = random.Random(f"{room}/{index}").randrange(FRAME_NS)
+        """Where in the 20 ms grid this client sends."""
+        self.style: Style = "quiet"
+        self._speech = signals.speech(index)
+        self._position = 0
+        self._silent_frames = HANGOVER_FRAMES
+        self._turn_left: int | None = None
+        self._newest_mark = 0
+        self.marks: list[tuple[int, int]] = []
+        """(number, time in ns) of the marks so far; the reader empties it."""
+
+    @property
+    def in_turn(self) -> bool:
+        """A turn on demand is being spoken."""
+        return self._turn_left is not None
+
+    @property
+    def wants_ticks(self) -> bool:
+        """Whether something is to be sent on the next slots."""
+        talks = self.style in ("continuous", "conversation")
+        return talks or self.in_turn or self._silent_frames < HANGOVER_FRAMES
+
+    def behave(self, style: Style) -> None:
+        """Speak in this style from now on."""
+        self.style, self._position = style, self.index * STAGGER_FRAMES
+
+    def take_turn(self, frames: int) -> None:
+        """Say ``frames`` frames of speech, beginning loudly (for ``quiet`` clients)."""
+        self._turn_left, self._position = frames, ONSET_FRAME
+
+    def skip(self, frames: int) -> None:
+        """So many slots were missed."""
+        self._position += frames
+
+    def next(self, now_ns: int) -> tuple[bytes, int]:
+        """The next frame (960 bytes) and its flags; empty where nothing is to be sent."""
+        speaking = self.style == "continuous"
+        if self._turn_left is not None:
+            speaking = self._turn_left > 0
+            self._turn_left -= 1
+            if self._turn_left <= -HANGOVER_FRAMES:
+                self._turn_left = None
+        elif self.style == "conversation":
+            speaking = self._position % CYCLE_FRAMES < SPEAK_FRAMES
+        position, self._position = self._position, self._position + 1
+        if speaking:
+            self._silent_frames = 0
+            return self._mark(now_ns) or self._speech[position % len(self._speech)], 0
+        if self._silent_frames >= HANGOVER_FRAMES:
+            return b"", 0
+        self._silent_frames += 1
+        return SILENCE, FLAG_PAUSE if self._silent_frames == HANGOVER_FRAMES else 0
+
+    def _mark(self, now_ns: int) -> bytes:
+        """The mark whose turn it is; empty for the usual speech."""
+        number = signals.mark_number(now_ns)
+        fresh = now_ns - number * signals.MARK_NS < 2 * FRAME_NS
+        if number == self._newest_mark or not fresh or number % self._talkers != self.index:
+            return b""
+        self._newest_mark = number
+        self.marks.append((number, now_ns))
+        return signals.mark_frame(number % len(signals.MARKS_HZ))
