@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from .report import Measure, Report, read_json
+from .report import Measure, Report, number, read_json
 
 HOW_TO_GET = "plots need matplotlib: pip install 'mixminus[bench]'"
 FORMATS = ("svg", "png")
@@ -101,14 +101,16 @@ def _bar_chart(report: Report, unit: str, measures: Sequence[Measure]) -> Any:
     for row, measure in enumerate(measures):
         name, value = bar_length(measure)
         axes.barh(row, value, color=colours(subjects.index(measure.subject) % 10))
-        axes.text(value, row, f" {value:.3g} ({name})", va="center", fontsize=7)
+        axes.text(value, row, f" {number(value)} ({name})", va="center", fontsize=7)
     axes.set_yticks(range(len(measures)), [f"{m.case} · {m.subject}" for m in measures], fontsize=7)
     values = [bar_length(measure)[1] for measure in measures]
     positive = [value for value in values if value > 0]
     if positive and max(positive) > 100 * min(positive):
         axes.set_xscale("log")
+        axes.set_xlim(right=3 * max(positive))
+    else:
+        axes.margins(x=0.15)
     axes.invert_yaxis()
-    axes.margins(x=0.15)
     axes.set_xlabel(unit)
     axes.set_title(_title(report, unit), fontsize=9)
     return figure
