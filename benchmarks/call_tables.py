@@ -78,6 +78,7 @@ def ways(window: Window) -> dict[str, tuple[list[float], int]]:
 
 def report_cost(name: str, window: Window, sessions: int, findings: Findings) -> None:
     """Processor time and wake-ups by role; clients and server apart."""
+    note_if_full(name, window, findings)
     for role, (percent, wakeups) in by_role(window.usage).items():
         findings.add(
             name,
@@ -87,9 +88,19 @@ def report_cost(name: str, window: Window, sessions: int, findings: Findings) ->
             per_session=round(percent / sessions, 3),
             wakeups_per_s=round(wakeups, 1),
         )
-    beside = {"clients": window.load_percent, "Realtime server": window.upstream_percent}
+    beside = {
+        "clients": window.load_percent,
+        "Realtime server": window.upstream_percent,
+        "whole machine": window.machine_percent,
+    }
     for subject, percent in beside.items():
         findings.add(name, f"({subject})", "% of a core", total=round(percent, 2))
+
+
+def note_if_full(name: str, window: Window, findings: Findings) -> None:
+    """Say so where the machine had no time left."""
+    if window.machine_full:
+        findings.notes.append(f"{name}: the machine was full; latencies say no more than that")
 
 
 def by_role(used: usage.Usage) -> dict[str, tuple[float, float]]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import ledger
+from .call_tables import note_if_full
 from .report import quantiles
 from .rig import Rig
 from .window import Window, spread
@@ -74,6 +75,7 @@ def measure(rig: Rig, side: str, network: Network, seconds: float, findings: Fin
     findings.add(name, "up: client → Realtime server", "ms", **spread(up), lost_marks=up_lost)
     findings.add(name, "down: Realtime server → client", "ms", **spread(down), lost_marks=down_lost)
     findings.add(name, "down: link → client, every frame", "ms", **spread(window.late_ms))
+    note_if_full(name, window, findings)
     report_growth(name, side, network, window, findings)
     if outages_ns:
         calm = spread(window.late_outside(outages_ns))

@@ -148,6 +148,7 @@ class Rig:
         return Window(
             load_percent=used.cpu_percent.pop("load", 0.0),
             upstream_percent=used.cpu_percent.pop("upstream", 0.0),
+            machine_percent=used.machine_percent,
             usage=used,
             ended_ns=ended_ns,
             clients=clients,

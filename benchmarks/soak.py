@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import ledger, usage
+from .call_tables import note_if_full
 from .rig import Rig
 from .window import Window, spread
 
@@ -69,8 +70,10 @@ def report_step(name: str, window: Window, sessions: int, findings: Findings) ->
         total=round(percent, 1),
         per_session=round(percent / sessions, 2),
     )
+    note_if_full(name, window, findings)
     beside = window.load_percent + window.upstream_percent
     findings.add(name, "(clients and Realtime server)", "% of a core", total=round(beside, 1))
+    findings.add(name, "(whole machine)", "% of a core", total=round(window.machine_percent, 1))
 
 
 def report_end(

@@ -37,6 +37,8 @@ class Reading:
     """Counters of some processes at one moment."""
 
     at_ns: int
+    machine_ns: int
+    """Processor time of everything on this machine, what was stolen by its host included."""
     cpu_ns: dict[Process, int]
     wakeups: dict[Process, int]
     """Voluntary context switches."""
@@ -47,6 +49,8 @@ class Usage:
     """What was used between two readings, by role."""
 
     seconds: float
+    machine_percent: float = 0.0
+    """Of one core: everything that ran on this machine."""
     cpu_percent: dict[str, float] = field(default_factory=dict)
     """Of one core."""
     wakeups_per_s: dict[str, float] = field(default_factory=dict)
@@ -86,13 +90,13 @@ def read(processes: Iterable[Process]) -> Reading:
             wakeups[process] = voluntary_switches(process.pid)
         except (OSError, ValueError, IndexError):
             cpu.pop(process, None)
-    return Reading(at_ns, cpu, wakeups)
+    return Reading(at_ns, machine_ns(), cpu, wakeups)
 
 
 def between(before: Reading, after: Reading) -> Usage:
     """Usage by role; a process counts where it is in both readings."""
     seconds = (after.at_ns - before.at_ns) / 1e9
-    usage = Usage(seconds)
+    usage = Usage(seconds, (after.machine_ns - before.machine_ns) / 1e7 / seconds)
     for process, cpu in after.cpu_ns.items():
         if process not in before.cpu_ns:
             continue
@@ -101,6 +105,13 @@ def between(before: Reading, after: Reading) -> Usage:
         rate = (after.wakeups[process] - before.wakeups[process]) / seconds
         usage.wakeups_per_s[process.role] = usage.wakeups_per_s.get(process.role, 0.0) + rate
     return usage
+
+
+def machine_ns() -> int:
+    """Processor time that all cores spent on anything but idling, so far."""
+    with open("/proc/stat", encoding="ascii") as file:
+        user, nice, system, _, _, irq, soft_irq, steal = map(int, file.readline().split()[1:9])
+    return (user + nice + system + irq + soft_irq + steal) * NS_PER_TICK
 
 
 def cpu_ns(pid: int) -> int:

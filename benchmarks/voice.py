@@ -37,7 +37,7 @@ class Voice:
         self._position = 0
         self._silent_frames = HANGOVER_FRAMES
         self._turn_left: int | None = None
-        self._newest_mark = 0
+        self._newest_mark = -1
         self.marks: list[tuple[int, int]] = []
         """(number, time in ns) of the marks so far; the reader empties it."""
 

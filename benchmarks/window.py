@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,9 @@ from .report import quantiles
 
 MARK_MARGIN_NS = 1_000_000_000
 """Marks sent so shortly before the end of a window are not expected in it."""
+
+FULL = 0.9
+"""Share of all cores at which a machine is full."""
 
 Look = dict[str, Any]
 """What one client, or the server, saw."""
@@ -26,6 +30,8 @@ class Window:
     """Processor time of the clients, % of a core."""
     upstream_percent: float
     """Processor time of the Realtime server, % of a core."""
+    machine_percent: float
+    """Processor time of everything on this machine, others' work included, % of a core."""
     ended_ns: int
     clients: list[Look]
     upstream: Look
@@ -36,6 +42,11 @@ class Window:
     def late_ms(self) -> list[float]:
         """Downlink, every frame: from the RTP packet at the link to the client."""
         return [us / 1000 for client in self.clients for us in client["late_us"]]
+
+    @property
+    def machine_full(self) -> bool:
+        """Whether hardly any processor time was left, so that latencies tell of that alone."""
+        return self.machine_percent > FULL * 100 * (os.cpu_count() or 1)
 
     def late_thirds(self) -> list[list[float]]:
         """``late_ms`` of the first, second and last third of the window, by arrival."""
