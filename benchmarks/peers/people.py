@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -22,6 +21,11 @@ class Marks:
 
     latencies_ms: list[float] = field(default_factory=list)
     lost: int = 0
+
+    @property
+    def lost_percent(self) -> float:
+        """Of those that should have been heard."""
+        return 100 * self.lost / max(1, self.lost + len(self.latencies_ms))
 
     def add(self, other: Marks) -> None:
         """Put another round on top."""
@@ -70,6 +74,11 @@ class People:
         for process in self._processes:
             process.ask("talk")
 
+    def network(self, jitter_ms: float) -> None:
+        """Every packet of everybody is late by a random time up to this."""
+        for process in self._processes:
+            process.ask("network", jitter_ms=jitter_ms)
+
     def look(self) -> list[dict[str, Any]]:
         """What each participant sent and heard since the last look."""
         for process in self._processes:
@@ -89,10 +98,3 @@ def join_marks(looks: Sequence[dict[str, Any]], ended_ns: int, own: bool = False
         result.latencies_ms += [(first[n] - ns) / 1e6 for n, ns in sent.items() if n in first]
         result.lost += sum(n not in first and ns < ended_ns - MARGIN_NS for n, ns in sent.items())
     return result
-
-
-def measured(people: People, seconds: float, own: bool = False) -> Marks:
-    """Marks of ``seconds`` from now."""
-    people.look()
-    time.sleep(seconds)
-    return join_marks(people.look(), time.monotonic_ns(), own)

@@ -29,7 +29,7 @@ from openai_link.aiortc_media import (
 from openai_link.opus import OpusDecoder, OpusEncoder
 from openai_link.rtp_audio import FRAME_TICKS
 
-from .. import signals
+from .. import impairment, signals
 from ..helper_process import serve
 
 UP_TIMEOUT_S = 15.0
@@ -125,6 +125,8 @@ class People:
 
     def __init__(self) -> None:
         self._people: dict[int, Participant] = {}
+        self._network = impairment.Impairment()
+        impairment.install(self._network)
 
     async def handle(self, command: dict[str, Any]) -> Any:
         """Carry out one command."""
@@ -139,6 +141,9 @@ class People:
                 gc.freeze()
                 for person in self._people.values():
                     person.talk()
+                return None
+            case {"do": "network", "jitter_ms": jitter_ms}:
+                self._network.jitter_ms = jitter_ms
                 return None
             case {"do": "look"}:
                 return [person.look() for person in self._people.values()]

@@ -75,7 +75,8 @@ def test_the_conference_report_has_its_ratios() -> None:
     marks = {"mixminus": Marks([10.0, 12.0]), "janus, default": Marks([100.0], lost=2)}
     report(marks, {"mixminus": [3.0], "janus, default": [2.0]}, [4.0], findings)
     assert [round(ratio.value, 2) for ratio in findings.ratios] == [0.12, 1.5]
-    assert any("2 marks not heard" in note for note in findings.notes)
+    lost = {m.subject: m.values["mean"] for m in findings.measures if "not heard" in m.case}
+    assert lost == {"mixminus": 0.0, "janus, default": 66.67}
 
 
 def test_the_echo_report_has_targets_for_pipecat_only() -> None:
