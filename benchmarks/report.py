@@ -100,12 +100,9 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 def text(report: Report) -> str:
     """The report for a terminal."""
-    statistics = list(dict.fromkeys(key for m in report.measures for key in m.values))
-    rows = [["case", "who", *statistics, "unit"]]
-    for measure in report.measures:
-        cells = [number(measure.values.get(key)) for key in statistics]
-        rows.append([measure.case, measure.subject, *cells, measure.unit])
-    parts = [f"== {report.benchmark} ({report.seconds:.0f} s)", table(rows)]
+    parts = [f"== {report.benchmark} ({report.seconds:.0f} s)"]
+    for unit in dict.fromkeys(measure.unit for measure in report.measures):
+        parts.append(unit_table(unit, [m for m in report.measures if m.unit == unit]))
     if report.ratios:
         head = ["ratio", "", "value", "target"]
         parts.append(
@@ -125,6 +122,16 @@ def text(report: Report) -> str:
             )
         )
     return "\n\n".join([*parts, *(f"note: {note}" for note in report.notes)])
+
+
+def unit_table(unit: str, measures: Sequence[Measure]) -> str:
+    """The table of all measures in one unit."""
+    statistics = list(dict.fromkeys(key for measure in measures for key in measure.values))
+    rows = [[f"in {unit}", "who", *statistics]]
+    for measure in measures:
+        cells = [number(measure.values.get(key)) for key in statistics]
+        rows.append([measure.case, measure.subject, *cells])
+    return table(rows)
 
 
 def number(value: float | None) -> str:
