@@ -83,7 +83,7 @@ def test_the_page_is_prometheus_text() -> None:
     mixer = ("program", "mixer_core")
     assert samples["mixminus_mixes_total", mixer] == 3
     assert samples["mixminus_mixes_total", ("program", "media_worker")] == 4
-    assert samples["mixminus_mix_ms_bucket", ("le", "0.5"), mixer] == 1
+    assert samples["mixminus_mix_ms_bucket", ("le", str(BOUNDS_MS[1])), mixer] == 2
     assert samples["mixminus_mix_ms_bucket", ("le", "+Inf"), mixer] == len(buckets)
     assert samples["mixminus_mix_ms_count", mixer] == len(buckets)
     assert samples["audio_backlog_ms", mixer, ("stage", "mixer_core")] == 40
