@@ -123,6 +123,7 @@ def report_losses(
         f"{name} {value:g}"
         for name, value in sorted(counters.items())
         if value
+        and not name.startswith("heartbeats")  # There is no signaling to take them.
         and any(word in name for word in ("dropped", "lost", "late", "errors", "malformed"))
     ]
     if seen["dropped"]:
