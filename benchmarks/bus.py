@@ -37,8 +37,8 @@ def run(options: Options, findings: Findings) -> None:
         add_measures(findings, f"{endpoint}, {streams} × 50 Hz", tallies)
     findings.notes.append(
         "audio_in is PUSH/PULL toward the mixer, audio_out PUB/SUB from it; one process sends for "
-        "all streams, their frames spread evenly over 20 ms; latency is one-way; of one stream, that of "
-        "'each 20 ms' is whatever its phase happens to be"
+        "all streams, their frames spread evenly over 20 ms; latency is one-way; with one "
+        "stream that of 'each 20 ms' is whatever its phase happens to be"
     )
 
 
