@@ -2,8 +2,9 @@
 
 aiortc 1.16's public audio path decodes in a thread, holds 80 ms (280 ms for ever after one lost
 packet) and knows neither FEC nor PLC; its encoder resamples to 48 kHz stereo. Two seams avoid both:
-a track that returns ready-made packets, which ``RTCRtpSender`` passes through, and a hook in front
-of ``RTCRtpReceiver``'s jitter buffer. ``check_versions`` refuses a release whose seams are unknown.
+a track of ready-made packets, which ``RTCRtpSender`` passes through, and a hook in front of
+``RTCRtpReceiver``'s jitter buffer. From there ``rtp_direct`` takes over and leaves out aiortc's
+queues and tasks too. ``check_versions`` refuses a release whose seams are unknown.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ from av.packet import Packet
 from mixer_core.bus import logs
 from mixer_core.bus.errors import StartupError
 
+from .rtp_direct import RtpReader, RtpWriter
+
 KNOWN_AIORTC = "1.16."
 KNOWN_AIOICE = "0.13."
 
@@ -56,7 +59,8 @@ def check_versions() -> None:
 class PacketTrack(MediaStreamTrack):
     """An audio track of packets that are already Opus: aiortc neither resamples nor encodes.
 
-    The queue is bounded: a full one drops its oldest packet and counts it.
+    Packets are queued for aiortc's task until ``send_directly`` has a way around it. The queue is
+    bounded: a full one drops its oldest packet and counts it.
     """
 
     kind = "audio"
@@ -67,13 +71,20 @@ class PacketTrack(MediaStreamTrack):
         self._queue: deque[Packet[Any]] = deque()
         self._max_queued = max_queued
         self._waiter: asyncio.Future[None] | None = None
+        self._writer: RtpWriter | None = None
         self.sent = 0
-        """Packets handed to aiortc."""
+        """Packets sent, or handed to aiortc."""
         self.dropped = 0
-        """Packets dropped because the queue was full."""
+        """Packets dropped because the queue was full or the connection was gone."""
 
-    def send_packet(self, payload: bytes, timestamp: int) -> None:
-        """Queue one Opus packet; ``timestamp`` in ticks of 48 kHz since the start, unbounded."""
+    def send_packet(self, payload: bytes, timestamp: int, marker: bool = False) -> None:
+        """Send one Opus packet; ``timestamp`` in ticks of 48 kHz since the start, unbounded.
+
+        ``marker``: it is the first after silence; kept where it is sent directly.
+        """
+        if self._writer is not None:
+            self._write(payload, timestamp, marker)
+            return
         packet = Packet(payload)
         packet.pts = timestamp
         packet.time_base = _TIME_BASE
@@ -93,6 +104,23 @@ class PacketTrack(MediaStreamTrack):
         self.sent += 1
         return self._queue.popleft()
 
+    async def write_to(self, writer: RtpWriter) -> None:
+        """Send what is queued and all that follows by ``writer``; returns at the end."""
+        self._writer = writer
+        while self._queue:
+            packet = self._queue.popleft()
+            self._write(bytes(packet), packet.pts or 0, False)
+        if self.readyState == "live":
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+
+    def _write(self, payload: bytes, timestamp: int, marker: bool) -> None:
+        assert self._writer is not None
+        if self._writer.send(payload, timestamp, marker):
+            self.sent += 1
+        else:
+            self.dropped += 1
+
     def stop(self) -> None:
         """End the track; a pending ``recv`` raises MediaStreamError."""
         super().stop()
@@ -103,12 +131,40 @@ class PacketTrack(MediaStreamTrack):
             self._waiter.set_result(None)
 
 
-@dataclass(frozen=True, slots=True)
+def send_directly(sender: RTCRtpSender, track: PacketTrack) -> bool:
+    """Let the packets of ``track`` go to the socket at once, not through the sender's task.
+
+    Call it before the connection is negotiated. Sender reports (RTCP) and ``getStats`` keep
+    working. False, and nothing is changed, for a track with a ``recv`` of its own, which wants to
+    see every packet. Raises StartupError for an unknown aiortc.
+    """
+    check_versions()
+    if type(track).recv is not PacketTrack.recv:
+        return False
+    private: Any = sender
+
+    async def run_rtp(codec: Any) -> None:
+        private._RTCRtpSender__rtp_started.set()
+        try:
+            await track.write_to(RtpWriter(private, codec.payloadType))
+        except asyncio.CancelledError:
+            pass  # It is how aiortc ends this task, which it does not await.
+        except Exception:
+            log.exception("RTP cannot be sent")
+        finally:  # ``RTCRtpSender.stop`` waits for it.
+            track.stop()
+            private._RTCRtpSender__rtp_exited.set()
+
+    private._run_rtp = run_rtp
+    return True
+
+
+@dataclass(slots=True)
 class TappedPacket:
     """One RTP packet as it came off the wire, decrypted."""
 
-    seq: int
-    """Sequence number, 16 bit."""
+    sequence_number: int
+    """16 bit."""
     timestamp: int
     """RTP timestamp, 32 bit, at 48 kHz."""
     payload: bytes
@@ -120,6 +176,11 @@ class TappedPacket:
     arrival_ns: int
     """When it was decrypted (monotonic)."""
 
+    @property
+    def seq(self) -> int:
+        """Sequence number, 16 bit."""
+        return self.sequence_number
+
 
 def tap_receiver(receiver: RTCRtpReceiver, on_packet: Callable[[TappedPacket], None]) -> None:
     """Send the receiver's Opus packets to ``on_packet`` instead of aiortc's jitter buffer.
@@ -130,32 +191,55 @@ def tap_receiver(receiver: RTCRtpReceiver, on_packet: Callable[[TappedPacket], N
     connection is negotiated. Raises StartupError for an unknown aiortc.
     """
     check_versions()
-    private: Any = receiver
-    codecs: dict[int, Any] = private._RTCRtpReceiver__codecs
-    streams: dict[int, StreamStatistics] = private._RTCRtpReceiver__remote_streams
+    _Tap(receiver, on_packet)
 
-    async def handle_rtp_packet(packet: Any, arrival_time_ms: int) -> None:
-        codec = codecs.get(packet.payload_type)
-        if codec is None or codec.name.lower() != "opus":
-            return
-        statistics = streams.get(packet.ssrc)
-        if statistics is None:
-            statistics = streams[packet.ssrc] = StreamStatistics(codec.clockRate)
-        statistics.add(packet)
-        tapped = TappedPacket(
+
+class _Tap:
+    """Gets the first packet from aiortc, and the following ones from its own reader."""
+
+    def __init__(self, receiver: RTCRtpReceiver, on_packet: Callable[[TappedPacket], None]) -> None:
+        private: Any = receiver
+        self._receiver = private
+        self._on_packet = on_packet
+        self._codecs: dict[int, Any] = private._RTCRtpReceiver__codecs
+        self._streams: dict[int, Any] = private._RTCRtpReceiver__remote_streams
+        self._reader: RtpReader | None = None
+        private._handle_rtp_packet = self._handle_rtp_packet
+
+    async def _handle_rtp_packet(self, packet: Any, arrival_time_ms: int) -> None:
+        if self._reader is None:
+            self._take_over()
+        self._deliver(
+            packet.payload_type,
+            packet.ssrc,
             packet.sequence_number,
             packet.timestamp,
-            packet.payload,
             bool(packet.marker),
-            packet.ssrc,
-            time.monotonic_ns(),
+            packet.payload,
         )
+
+    def _take_over(self) -> None:
+        """The connection is up; it carries the packets of this receiver and of no other one."""
+        self._receiver._RTCRtpReceiver__stop_decoder()  # Its thread would never have work.
+        transport = self._receiver.transport
+        if len(transport._rtp_router.receivers) == 1:
+            self._reader = RtpReader(transport, self._deliver)
+
+    def _deliver(
+        self, payload_type: int, ssrc: int, seq: int, timestamp: int, marker: bool, payload: bytes
+    ) -> None:
+        codec = self._codecs.get(payload_type)
+        if codec is None or codec.name.lower() != "opus":
+            return
+        statistics = self._streams.get(ssrc)
+        if statistics is None:
+            statistics = self._streams[ssrc] = StreamStatistics(codec.clockRate)
+        packet = TappedPacket(seq, timestamp, payload, marker, ssrc, time.monotonic_ns())
         try:
-            on_packet(tapped)
+            statistics.add(packet)
+            self._on_packet(packet)
         except Exception:  # It would end aiortc's transport task, and with it the connection.
             log.exception("an RTP packet could not be handled")
-
-    private._handle_rtp_packet = handle_rtp_packet
 
 
 def use_host_addresses(addresses: Sequence[str] | None) -> None:

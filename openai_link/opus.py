@@ -105,9 +105,10 @@ class OpusEncoder:
     ``rate_hz``: 8000, 12000, 16000, 24000 or 48000. ``complexity``: 0 (cheapest) to 10.
     ``fec``: put a low-rate copy of the previous frame into each packet (speech modes only), as much
     as ``expected_loss_percent`` justifies. ``dtx``: shrink silence to packets of 1-2 bytes.
-    ``application``: "audio" keeps the waveform (normalised correlation 0.98 for speech at
-    32 kbit/s, and half of the processor time); "voip" filters low frequencies (0.95) and prefers
-    the speech modes, which FEC needs.
+    ``application``: "audio" keeps the waveform and takes a fraction of the processor time; "voip"
+    filters low frequencies and prefers the speech modes, which FEC needs. Speech at 40 kbit/s,
+    normalised correlation and time of a frame on an x86 core: audio at complexity 0 0.990 in 21 µs,
+    at 5 0.988 in 74 µs; voip at 5 0.954 in 144 µs.
     Raises OpusError when libopus is missing or refuses a value.
     """
 

@@ -57,9 +57,9 @@ class Uplink:
             if isinstance(action, SendFrame):
                 self._silent_frames = 0
                 packet = self._encoder.encode(action.pcm)
+                self.track.send_packet(packet, action.timestamp, action.marker)
             else:
-                packet = self._silence()
-            self.track.send_packet(packet, action.timestamp)
+                self.track.send_packet(self._silence(), action.timestamp)
 
     def _silence(self) -> bytes:
         if self._silent_frames < SETTLED_FRAMES:

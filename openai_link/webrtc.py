@@ -24,6 +24,7 @@ from .aiortc_media import (
     PacketTrack,
     TappedPacket,
     host_addresses,
+    send_directly,
     tap_receiver,
     use_host_addresses,
 )
@@ -119,6 +120,7 @@ class RealtimeCall:
         transceiver = peer.getTransceivers()[0]
         codecs = RTCRtpSender.getCapabilities("audio").codecs
         transceiver.setCodecPreferences([c for c in codecs if c.mimeType == "audio/opus"])
+        send_directly(transceiver.sender, self._track)
         tap_receiver(transceiver.receiver, self._on_packet)
         channel = self._channel = peer.createDataChannel(DATA_CHANNEL)
         channel.on("message", self._message)

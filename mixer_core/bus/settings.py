@@ -153,7 +153,7 @@ class OpenaiLinkSettings:
     """How long a room may be empty before its call is hung up."""
     opus_bitrate_bps: Annotated[int, msgspec.Meta(ge=6_000, le=256_000)] = 40_000
     """Bit rate of the microphone mix to the model."""
-    opus_complexity: Annotated[int, msgspec.Meta(ge=0, le=10)] = 5
+    opus_complexity: Annotated[int, msgspec.Meta(ge=0, le=10)] = 0
     """Opus effort, 0 (cheapest) to 10."""
     gap_hold_ms: Milliseconds = 40
     """A missing packet of the reply is waited for so long, then concealed."""

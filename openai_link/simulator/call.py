@@ -69,6 +69,7 @@ class Call:
             transceiver = connection.addTransceiver(self.media.track, direction="sendrecv")
             aiortc_media.speak_opus_only(transceiver)
             aiortc_media.name_sender(transceiver.sender, "realtimeapi", "audio")
+            aiortc_media.send_directly(transceiver.sender, self.media.track)
             aiortc_media.tap_receiver(transceiver.receiver, self.media.on_packet)
         try:
             await connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))

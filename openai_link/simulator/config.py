@@ -20,7 +20,7 @@ class SimulatorConfig:
     """Whether a first ``response.create`` without any user turn is answered with a greeting."""
     opus_bitrate_bps: int = 48_000
     """Bit rate of the reply."""
-    opus_complexity: int = 5
+    opus_complexity: int = 0
     """Opus effort, 0 to 10."""
     dtls_role: Literal["active", "passive"] = "active"
     """Side of the DTLS handshake."""

@@ -114,8 +114,9 @@ class SessionEngine:
         if isinstance(heard, SpeechStopped):
             return self._speech_stopped(heard, now_ns)
         if not self._vad.speaking:
-            padding_ms = self._vad.settings.prefix_padding_ms
-            self.input.forget_before(self.input.end_ms - padding_ms - _IDLE_HISTORY_MS)
+            kept_ms = self._vad.settings.prefix_padding_ms + _IDLE_HISTORY_MS
+            if self.input.buffered_ms > 2 * kept_ms:  # Each cut copies what is kept.
+                self.input.forget_before(self.input.end_ms - kept_ms)
         return []
 
     def slot(self, now_ns: int) -> tuple[bytes | None, list[Action]]:
