@@ -23,7 +23,7 @@ check: $(BIN)/.dev  ## formatting, lint, types
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
 
-bench: $(BIN)/.run  ## measure this machine
+bench: $(BIN)/.bench  ## measure this machine (some minutes)
 	@exec $(BIN)/python -m benchmarks all --quick
 
 clean:  ## remove what was installed and cached
@@ -40,6 +40,11 @@ $(BIN)/.run: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing mixminus into $(VENV) (once, about a minute)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	@touch $@
+
+$(BIN)/.bench: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing mixminus and what draws its plots into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	@touch $@ $(BIN)/.run
 
 $(BIN)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing mixminus and its test tools into $(VENV) (once, about a minute)"

@@ -77,7 +77,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--smoke", action="store_true", help="only: does it run")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there")
     parser.add_argument("--plots", type=Path, metavar="DIR", help="draw plots into that directory")
+    parser.add_argument("--install", metavar="PEER", help="install a peer for the benchmark peers")
     given = parser.parse_args(arguments)
+    if given.install:
+        from .peers.__main__ import main as peers
+
+        return peers(["--install", given.install])
     if given.name == "compare":
         return _compare(parser, given.files)
     names = list(BENCHMARKS) if given.name == "all" else [given.name.replace("-", "_")]
@@ -88,6 +93,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.json is not None:
         write_json(reports, given.json)
         print(f"written: {given.json}")
+    return _draw(reports, given.plots) if given.plots is not None else 0
+
+
+def _draw(reports: Sequence[Report], folder: Path) -> int:
+    from .plots import draw
+
+    try:
+        for file in draw(reports, folder):
+            print(f"drawn: {file}")
+    except ModuleNotFoundError as error:
+        print(f"mixminus bench: {error}", file=sys.stderr)
+        return 1
     return 0
 
 
