@@ -20,7 +20,8 @@ from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessi
 from mixer_core.bus.errors import ProblemError
 
 from . import addresses, offer, protocol
-from .fastpath import PPID_BINARY, FastPath
+from .fastpath import FastPath, take_over
+from .sctp_fastpath import PPID_BINARY
 
 CONSENT_INTERVAL_S = 1
 CONSENT_FAILURES = 3
@@ -136,8 +137,13 @@ class Peer:
 
     def send_audio(self, data: bytes) -> None:
         """Send one binary message; nothing happens where the channel is not open."""
-        if self._audio is not None and self._audio.readyState == "open" and self._fast:
-            self._fast.send(self._audio, data)
+        channel = self._audio
+        if channel is None or channel.readyState != "open":
+            return
+        if self._fast is not None:
+            self._fast.send(channel, data)
+        else:
+            channel.send(data)
 
     def send_control(self, text: str) -> None:
         """Send one text message on the channel of the browser's protocol.
@@ -182,6 +188,8 @@ class Peer:
         """End the connection; a living browser notices at once (SCTP ABORT, DTLS close)."""
         self._closed = True
         TimedStunProtocol.fast = None
+        if self._fast is not None:
+            self._fast.close()
         await self._connection.close()
 
     # Handlers
@@ -196,6 +204,8 @@ class Peer:
             self._audio = channel
             channel.on("message", self._guarded(self._on_audio_message))
             channel.on("close", self._guarded(self._on_audio_closed))
+            if self._fast is not None:
+                self._fast.listen(channel, self._on_audio_message)
         elif channel.label == "control" and self._control is None:
             self._control = channel
             channel.on("message", self._guarded(self._on_control_message))
@@ -262,7 +272,7 @@ class Peer:
                 self._fault()
 
         vars(sctp)["_data_channel_receive"] = guarded
-        self._fast = FastPath(sctp, self._fault)
+        self._fast = take_over(sctp, self._fault, self._log)
         TimedStunProtocol.fast = self._fast
 
     def _fault(self) -> None:
