@@ -231,7 +231,7 @@ class _Tap:
         codec = self._codecs.get(payload_type)
         if codec is None or codec.name.lower() != "opus":
             return
-        statistics = self._streams.get(ssrc)
+        statistics: Any = self._streams.get(ssrc)
         if statistics is None:
             statistics = self._streams[ssrc] = StreamStatistics(codec.clockRate)
         packet = TappedPacket(seq, timestamp, payload, marker, ssrc, time.monotonic_ns())

@@ -39,7 +39,7 @@ SHELLS = {
     "openai_link": {
         "aiortc_media", "alarm", "child", "conversation", "host", "link", "mixer_line", "opus",
         "preload",
-        "rehearsal", "service", "uplink", "webrtc", "__main__",
+        "rehearsal", "rtp_direct", "service", "uplink", "webrtc", "__main__",
     },
     "openai_link/simulator": {
         "call", "http", "media", "recorder", "service", "switchboard", "__main__",
