@@ -57,6 +57,7 @@ BENCHMARKS = {
     "bus": "one hop between two processes: processor time and latency by way of receiving",
     "tick": "the mixer's time-outs: lateness, duration and latency by number of talkers",
     "link": "our Opus link against stock aiortc: processor time, memory, latency under loss",
+    "instructions": "instructions per frame of each stage, counted by valgrind",
     "profile": "where the processor time of a call goes, as tables and flame graphs",
     "peers": "beside Janus, Pipecat and FastRTC, where they are installed: latency and CPU",
     "call": "the whole gateway with WebRTC clients: latency, processor time, memory, every frame",
