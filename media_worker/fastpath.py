@@ -5,18 +5,18 @@ sent, although nothing on the way ever waits. Here the same coroutines are run o
 saves a wake-up per packet; the most common packets do without them (``sctp_fastpath``). It takes
 over once DTLS is connected, and only what is DTLS.
 
-Works on private parts of aiortc; ``take_over`` leaves any other version of it alone.
+Works on private parts of aiortc; ``take_over`` leaves any other version of it alone. Objects are
+passed in, nothing of it is imported.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
 import types
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any
-
-import aiortc
 
 from .sctp_fastpath import PPID_BINARY, Receiver, SctpFastPath
 
@@ -27,24 +27,27 @@ DATAGRAM_BYTES = 1500
 
 def take_over(
     sctp: Any,
+    chunk_class: type[Any],
+    version: str,
     on_fault: Callable[[], None],
     log: logging.LoggerAdapter[logging.Logger],
-    version: str = aiortc.__version__,
 ) -> FastPath | None:
-    """The fast path of an RTCSctpTransport, or None with a line in the log: stock behaviour."""
+    """The fast path of an RTCSctpTransport, or None with a line in the log: stock behaviour.
+
+    ``chunk_class``: the library's DataChunk. ``version``: the library's. ``on_fault`` is called
+    from within ``except``.
+    """
     if not version.startswith(KNOWN_VERSION):
-        log.warning(
-            "! aiortc %s is not %sx: calls cost more processor time", version, KNOWN_VERSION
-        )
+        log.warning("! aiortc %s is not %sx: a call costs more here", version, KNOWN_VERSION)
         return None
-    return FastPath(sctp, on_fault)
+    return FastPath(sctp, chunk_class, on_fault)
 
 
 class FastPath:
     """The packets of one association."""
 
-    def __init__(self, sctp: Any, on_fault: Callable[[], None]) -> None:
-        """``sctp``: an RTCSctpTransport. ``on_fault`` is called from within ``except``."""
+    def __init__(self, sctp: Any, chunk_class: type[Any], on_fault: Callable[[], None]) -> None:
+        """See ``take_over``."""
         self._sctp = sctp
         self._dtls = sctp.transport
         self._connected = type(self._dtls._state).CONNECTED
@@ -53,7 +56,7 @@ class FastPath:
         self._queue: asyncio.Queue[Any] = self.connection._queue
         self._on_fault = on_fault
         self._tasks: set[asyncio.Task[None]] = set()
-        self._plain = SctpFastPath(sctp, self._transmit, self._run)
+        self._plain = SctpFastPath(sctp, chunk_class, self._transmit, self._run, time.time)
 
     def listen(self, channel: Any, receiver: Receiver) -> None:
         """Hand the whole binary messages of an open channel to ``receiver`` directly."""

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
 CLOSE_ENOUGH_S = 0.001
 """The loop's clock counts milliseconds: what is so near is due."""
+
+
+class Handle(Protocol):
+    """A timer that was set."""
+
+    def cancel(self) -> None:
+        """Take it back."""
+
+
+class Loop(Protocol):
+    """As much of an event loop as a timer needs."""
+
+    def time(self) -> float:
+        """Now, in seconds."""
+
+    def call_at(self, when: float, callback: Callable[[], None], /) -> Handle:
+        """Set a timer."""
 
 
 class LazyTimer:
@@ -18,11 +35,11 @@ class LazyTimer:
 
     __slots__ = ("_action", "_due_s", "_fires_s", "_handle", "_loop")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, action: Callable[[], None]) -> None:
+    def __init__(self, loop: Loop, action: Callable[[], None]) -> None:
         self._loop = loop
         self._action = action
         self._due_s: float | None = None
-        self._handle: asyncio.TimerHandle | None = None
+        self._handle: Handle | None = None
         self._fires_s = 0.0
 
     @property

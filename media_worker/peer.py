@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import aioice.ice
+import aiortc
 from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
+from aiortc.rtcsctptransport import DataChunk
 
 from mixer_core.bus.errors import ProblemError
 
@@ -272,7 +274,7 @@ class Peer:
                 self._fault()
 
         vars(sctp)["_data_channel_receive"] = guarded
-        self._fast = take_over(sctp, self._fault, self._log)
+        self._fast = take_over(sctp, DataChunk, aiortc.__version__, self._fault, self._log)
         TimedStunProtocol.fast = self._fast
 
     def _fault(self) -> None:

@@ -18,12 +18,10 @@ Works on private parts of aiortc 1.16.
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Coroutine
 from struct import Struct
 from typing import Any
 
-from aiortc import rtcsctptransport as library
 from google_crc32c import extend as crc32c_extend
 from google_crc32c import value as crc32c
 
@@ -65,13 +63,23 @@ Receiver = Callable[[bytes], None]
 class SctpFastPath:
     """The plain packets of one association."""
 
-    def __init__(self, sctp: Any, transmit: Callable[[bytes], None], run: Run) -> None:
+    def __init__(
+        self,
+        sctp: Any,
+        chunk_class: type[Any],
+        transmit: Callable[[bytes], None],
+        run: Run,
+        clock_s: Callable[[], float],
+    ) -> None:
         """``sctp``: an RTCSctpTransport whose timers are taken over.
 
-        ``transmit`` sends one packet (raises ConnectionError where nothing can be sent); ``run``
-        runs a coroutine of the library.
+        ``chunk_class``: the library's DataChunk. ``transmit`` sends one packet (raises
+        ConnectionError where nothing can be sent); ``run`` runs a coroutine of the library;
+        ``clock_s`` is the clock by which the library stamps chunks.
         """
         self._sctp = sctp
+        self._chunk_class = chunk_class
+        self._clock_s = clock_s
         self._transmit = transmit
         self._run = run
         self._established = type(sctp._association_state).ESTABLISHED
@@ -201,7 +209,7 @@ class SctpFastPath:
                 chunk._in_flight = False
                 sctp._flight_size -= chunk._book_size
             if done == 1 and chunk._sent_count == 1:
-                sctp._update_rto(time.time() - chunk._sent_time)
+                sctp._update_rto(self._clock_s() - chunk._sent_time)
         sctp._last_sacked_tsn = sctp._advanced_peer_ack_tsn = acked
         if done and full:
             self._widen(done_bytes)
@@ -277,13 +285,13 @@ class SctpFastPath:
     def _chunk(self, channel: Any, data: bytes) -> Any:
         """The library's record of a message that is being sent for the first time."""
         sctp = self._sctp
-        chunk = library.DataChunk.__new__(library.DataChunk)
+        chunk: Any = object.__new__(self._chunk_class)
         stream_id = channel.id
         stream_seq, flags = 0, WHOLE | UNORDERED
         if channel.ordered:
             stream_seq, flags = sctp._outbound_stream_seq.get(stream_id, 0), WHOLE
             sctp._outbound_stream_seq[stream_id] = (stream_seq + 1) & U16
-        now_s = time.time()
+        now_s = self._clock_s()
         lifetime_ms = channel.maxPacketLifeTime
         chunk.__dict__ = {
             "flags": flags,

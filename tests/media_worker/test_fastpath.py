@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
-from media_worker import fastpath, peer
+from media_worker import peer
 from mixer_core.bus import logs
 
 from .edges import Browser, until
@@ -142,9 +142,7 @@ def test_queued_audio_can_be_dropped_and_a_full_queue_is_seen() -> None:
 def test_another_version_of_the_library_is_left_as_it_is(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(
-        peer, "take_over", lambda sctp, fault, log: fastpath.take_over(sctp, fault, log, "1.17.0")
-    )
+    monkeypatch.setattr(peer.aiortc, "__version__", "1.17.0")
 
     async def scenario(browser: Browser, callee: Callee) -> None:
         assert callee.peer._fast is None

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from typing import Any
 
 from media_worker.lazy_timer import LazyTimer
 
@@ -32,7 +30,7 @@ class Clock:
         """Now."""
         return self.now_s
 
-    def call_at(self, at_s: float, action: Callable[[], None]) -> Handle:
+    def call_at(self, at_s: float, action: Callable[[], None], /) -> Handle:
         """Set a timer."""
         self.handles.append(Handle(at_s, action))
         return self.handles[-1]
@@ -51,10 +49,9 @@ class Clock:
 
 
 def make() -> tuple[Clock, LazyTimer, list[float]]:
-    clock: Any = Clock()
-    loop: asyncio.AbstractEventLoop = clock
+    clock = Clock()
     fired: list[float] = []
-    return clock, LazyTimer(loop, lambda: fired.append(clock.now_s)), fired
+    return clock, LazyTimer(clock, lambda: fired.append(clock.now_s)), fired
 
 
 def test_it_fires_once_at_its_deadline() -> None:

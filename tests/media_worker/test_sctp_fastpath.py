@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from types import SimpleNamespace
 from typing import Any
@@ -42,6 +43,11 @@ def run(work: Coroutine[Any, Any, None]) -> None:
         work.send(None)
 
 
+def fast_path(sctp: Any, wire: Wire) -> SctpFastPath:
+    """The fast path of an association on ``wire``."""
+    return SctpFastPath(sctp, rtcsctptransport.DataChunk, wire.packets.append, run, time.time)
+
+
 class End:
     """One end of an association that is up, stock or on the fast path, with one channel."""
 
@@ -74,7 +80,7 @@ class End:
         self.channel = RTCDataChannel(sctp, parameters)
         self.heard: list[bytes | str] = []
         self.channel.on("message", self.heard.append)
-        self.fast = SctpFastPath(sctp, self.wire.packets.append, run) if fast else None
+        self.fast = fast_path(sctp, self.wire) if fast else None
         if self.fast is not None:
             self.fast.listen(self.channel, self.heard.append)
 
