@@ -48,6 +48,14 @@ _MS = 1_000_000
 _MAX_DROPOUT = 3_000  # RFC 3550 appendix A.1: a jump further ahead is a restart of the sender …
 _MAX_MISORDER = 100  # … and so is one further back.
 _REMEMBERED = 128  # Packets whose arrival is remembered, to tell a duplicate from a late one.
+_SILENT_PACKET_BYTES = 10  # Opus marks silence with 1 to 3 bytes; the faintest noise takes 60.
+_SETTLED_PACKETS = 10  # After so many of them a decoder has faded out: more change nothing.
+_TOC_20_MS = frozenset(  # RFC 6716 section 3.1: one frame of 20 ms in each mode.
+    toc
+    for toc in range(0, 256, 4)
+    for mode in [toc >> 3]
+    if (mode % 4 == 1 if mode < 12 else mode % 2 == 1 if mode < 16 else mode % 4 == 3)
+)
 
 
 def seq_delta(newer: int, older: int) -> int:
@@ -58,6 +66,11 @@ def seq_delta(newer: int, older: int) -> int:
 def timestamp_delta(newer: int, older: int) -> int:
     """Return ``newer - older`` of two 32-bit RTP timestamps, -2**31 to 2**31 - 1."""
     return ((newer - older + 0x8000_0000) & 0xFFFF_FFFF) - 0x8000_0000
+
+
+def is_silence_packet(payload: bytes) -> bool:
+    """Whether an Opus packet is 20 ms of silence, or of the comfort noise between talk spurts."""
+    return 0 < len(payload) <= _SILENT_PACKET_BYTES and payload[0] in _TOC_20_MS
 
 
 class AudioDecoder(Protocol):
@@ -109,6 +122,8 @@ class ReceiverCounters:
     """Frames returned in place of lost audio."""
     skipped_ms: int = 0
     """Time without packets by the sender's own timestamps (pauses, and losses too long to fill)."""
+    undecoded: int = 0
+    """Packets that only went on with a silence: digital silence was returned for them."""
     resets: int = 0
     """Restarts of the sender: another SSRC, or a jump of its numbering."""
 
@@ -179,6 +194,7 @@ class RtpAudioReceiver:
         self._waiting: dict[int, _Packet] = {}
         self._seen: dict[int, None] = {}
         self._suspect_seq: int | None = None
+        self._silent_run = 0
         self._output = _Output()
 
     @property
@@ -199,6 +215,7 @@ class RtpAudioReceiver:
         self._seen.clear()
         self._next_seq = None
         self._suspect_seq = None
+        self._silent_run = 0
         self._output.rest = b""
 
     def push(
@@ -277,7 +294,7 @@ class RtpAudioReceiver:
 
     def _play(self, packet: _Packet) -> None:
         try:
-            pcm = self._decoder.decode(packet.payload)
+            pcm = self._decoded(packet.payload)
             concealed = False
         except OpusError:
             self.counters.corrupt += 1
@@ -288,6 +305,16 @@ class RtpAudioReceiver:
         self.counters.concealed += count if concealed else 0
         self._packet_frames = max(1, len(pcm) // FRAME_BYTES)
         self._next_timestamp = (packet.timestamp + len(pcm)) & 0xFFFF_FFFF  # 2 bytes = 2 ticks.
+
+    def _decoded(self, payload: bytes) -> bytes:
+        if not is_silence_packet(payload):
+            self._silent_run = 0
+        elif self._silent_run == _SETTLED_PACKETS:
+            self.counters.undecoded += 1
+            return SILENCE
+        else:
+            self._silent_run += 1
+        return self._decoder.decode(payload)
 
     def _skip(self, ticks: int, stamp_ns: int) -> None:
         """Pass over time in which the sender sent nothing, with silence as far as wanted."""

@@ -29,7 +29,7 @@ class Uplink:
     def __init__(self, settings: OpenaiLinkSettings, latency: Histogram) -> None:
         """``latency`` observes the time from a frame's stamp to its packet."""
         self.track = PacketTrack((STARVE_MS + MAX_LEAD_MS) // FRAME_MS)
-        self.pacer = UplinkPacer(STARVE_MS, MAX_LEAD_MS)
+        self.pacer = UplinkPacer(STARVE_MS, MAX_LEAD_MS, settings.sparse_after_ms)
         self._encoder = OpusEncoder(
             bitrate_bps=settings.opus_bitrate_bps, complexity=settings.opus_complexity
         )

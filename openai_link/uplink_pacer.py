@@ -3,6 +3,8 @@
 Frames in, "send this with that timestamp" out. The pacer has no clock of its own: a frame goes out
 when it arrives, silence fills the pauses, and nothing is ever sent in a burst to catch up. RTP
 timestamps count a 48 kHz clock whatever the codec's real rate (RFC 7587): 960 per 20 ms frame.
+A silence that lasts may go out as one frame per 400 ms, as Opus' own discontinuous transmission has
+it (RFC 7587 section 3.1.3); the timestamps go on counting real time.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ RTP_CLOCK_HZ = 48_000
 FRAME_TICKS = 960
 """Ticks of the RTP clock in one 20 ms frame."""
 
+SPARSE_NS = 400_000_000
+"""Between two frames of a silence that lasts."""
 LEAD_WINDOW_FRAMES = 25
 """The lead is watched over windows of half a second."""
 STANDING_LEAD_NS = 40_000_000
@@ -72,7 +76,7 @@ class PacerCounters:
 
 
 class UplinkPacer:
-    """Decides what goes out on an RTP stream that must never fall silent.
+    """Decides what goes out on an RTP stream that must never fall silent for long.
 
     ``frame`` for each frame that arrives, ``tick`` when ``next_timeout_ns`` is reached. A talking
     source that is late by less than ``starve_ms`` keeps its timeline, so jitter costs nothing.
@@ -81,11 +85,16 @@ class UplinkPacer:
     goes with the next quiet frames.
     """
 
-    def __init__(self, starve_ms: int = 120, max_lead_ms: int = 400) -> None:
+    def __init__(
+        self, starve_ms: int = 120, max_lead_ms: int = 400, sparse_after_ms: int = 0
+    ) -> None:
         """``starve_ms``: how long a talking source may stay away before silence takes its place.
 
         ``max_lead_ms``: how far the timeline may run ahead of the clock; more is dropped.
+        ``sparse_after_ms``: silence that has lasted so long goes out every 400 ms; 0: never.
         """
+        self._sparse_after_ns = sparse_after_ms * _MS
+        self._silent_since_ns: int | None = None
         self._starve_ns = starve_ms * _MS
         self._max_lead_ns = max_lead_ms * _MS
         self.counters = PacerCounters()
@@ -114,8 +123,9 @@ class UplinkPacer:
 
     def frame(self, pcm: bytes, now_ns: int, pause: bool = False) -> list[PacerAction]:
         """One frame (960 bytes) arrived; ``pause``: nothing follows until further notice."""
-        if -self.lead_ns(now_ns) > self._starve_ns:
+        if not self._talking or -self.lead_ns(now_ns) > self._starve_ns:
             self._skip_to(now_ns)
+        self._silent_since_ns = None
         lead_ns = self.lead_ns(now_ns)
         if self._slot_due_ns is None:
             self._slot_due_ns = now_ns
@@ -192,8 +202,12 @@ class UplinkPacer:
         assert self._slot_due_ns is not None
         if self._talking:
             self._deadline_ns = now_ns + self._starve_ns
-        else:
-            self._deadline_ns = max(now_ns, self._slot_due_ns)
+            return
+        if self._silent_since_ns is None:
+            self._silent_since_ns = now_ns
+        lasts = now_ns - self._silent_since_ns >= self._sparse_after_ns > 0
+        pause_ns = SPARSE_NS - FRAME_NS if lasts else 0
+        self._deadline_ns = max(now_ns, self._slot_due_ns) + pause_ns
 
 
 def is_quiet(pcm: bytes) -> bool:

@@ -157,6 +157,8 @@ class OpenaiLinkSettings:
     """Opus effort, 0 (cheapest) to 10."""
     gap_hold_ms: Milliseconds = 40
     """A missing packet of the reply is waited for so long, then concealed."""
+    sparse_after_ms: Milliseconds = 5_000
+    """Silence to the model that has lasted so long is sent every 400 ms only (DTX); 0: never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +179,8 @@ class SimulatorSettings:
     """Says hello when a room opens."""
     opus_bitrate_bps: Annotated[int, msgspec.Meta(ge=6_000, le=256_000)] = 48_000
     """Bit rate of its replies."""
+    sparse_after_ms: Milliseconds = 5_000
+    """Its silence that has lasted so long is sent every 400 ms only (DTX); 0: never."""
     dtls_role: Literal["active", "passive"] = "active"
     """Side of the DTLS handshake it takes; OpenAI has been seen in both."""
     record_dir: str = ""

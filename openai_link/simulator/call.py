@@ -124,6 +124,7 @@ class Call:
     def _on_message(self, message: str | bytes) -> None:
         text = message if isinstance(message, str) else message.decode("utf-8", "replace")
         self._perform(self._engine.client_event(text, time.monotonic_ns()))
+        self.media.wake()
 
     def _perform(self, actions: list[Action]) -> None:
         for action in actions:

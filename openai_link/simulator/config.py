@@ -22,6 +22,8 @@ class SimulatorConfig:
     """Bit rate of the reply."""
     opus_complexity: int = 0
     """Opus effort, 0 to 10."""
+    sparse_after_ms: int = 5_000
+    """Silence that has lasted so long is sent every 400 ms only; 0: never."""
     dtls_role: Literal["active", "passive"] = "active"
     """Side of the DTLS handshake."""
     record_dir: str = ""

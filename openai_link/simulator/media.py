@@ -1,7 +1,8 @@
 """The sound of one call: RTP in to the engine, the engine's frames out in real time.
 
 One timer runs on an absolute 20 ms grid of the monotonic clock. After a stall whole slots are
-skipped and the RTP timestamps jump with them: nothing is sent in a burst.
+skipped and the RTP timestamps jump with them: nothing is sent in a burst. Where nothing has been
+said for a while, only every 20th slot is taken (RFC 7587 section 3.1.3) until ``wake``.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from mixer_core.bus.pcm import FRAME_NS, SILENCE
+from mixer_core.bus.pcm import FRAME_MS, FRAME_NS, SILENCE
 from openai_link.aiortc_media import PacketTrack, TappedPacket
 from openai_link.opus import OpusDecoder, OpusEncoder
 from openai_link.rtp_audio import FRAME_TICKS, ReceivedFrame, RtpAudioReceiver
@@ -21,6 +22,7 @@ from openai_link.simulator.server_events import Action
 
 _SILENCE_PACKET_BYTES = 8  # Opus' mark of silence takes 3 bytes, the faintest noise 100.
 _LONGEST_FILLED_GAP_MS = 10_000
+_RESTED_SLOTS = 19
 
 
 class ReplyEncoder:
@@ -74,6 +76,9 @@ class CallMedia:
         self._timer: asyncio.TimerHandle | None = None
         self._slot = 0
         self._due_ns = 0
+        self._sparse_after_slots = config.sparse_after_ms // FRAME_MS
+        self._idle_slots = 0
+        self._resting_slots = 0
 
     def start(self) -> None:
         """Begin to send. Harmless when already begun."""
@@ -99,28 +104,43 @@ class CallMedia:
             packet.arrival_ns,
         )
 
+    def wake(self) -> None:
+        """Something happens: take every slot, beginning now."""
+        self._idle_slots = 0
+        if self._resting_slots and self._timer is not None and not self._timer.cancelled():
+            self._timer.cancel()
+            self._arm()
+
     def _hear(self, frames: list[ReceivedFrame], now_ns: int) -> None:
         for frame in frames:
             if self._recorder is not None:
                 self._recorder.write(frame.pcm)
             actions = self._engine.audio(frame.pcm, now_ns)
             if actions:
+                self.wake()
                 self._perform(actions)
 
-    def _arm(self) -> None:
-        delay_s = max(0, self._due_ns - time.monotonic_ns()) / 1e9
+    def _arm(self, resting_slots: int = 0) -> None:
+        due_ns = self._due_ns + resting_slots * FRAME_NS
+        delay_s = max(0, due_ns - time.monotonic_ns()) / 1e9
         self._timer = asyncio.get_running_loop().call_later(delay_s, self._tick)
 
     def _tick(self) -> None:
         now_ns = time.monotonic_ns()
         missed = max(0, now_ns - self._due_ns) // FRAME_NS
-        self.skipped_slots += missed
+        self.skipped_slots += max(0, missed - self._resting_slots)
         slot = self._slot + missed
         self._slot = slot + 1
         self._due_ns += (missed + 1) * FRAME_NS
-        self._arm()
+        idle = 0 < self._sparse_after_slots <= self._idle_slots and not self.receiver.waiting
+        self._resting_slots = _RESTED_SLOTS if idle else 0
+        self._arm(self._resting_slots)
         self._hear(self.receiver.pull(now_ns), now_ns)
         pcm, actions = self._engine.slot(now_ns)
         self.track.send_packet(self._encoder.packet(pcm), slot * FRAME_TICKS)
+        if pcm is None and not actions:
+            self._idle_slots += 1
+        else:
+            self.wake()
         if actions:
             self._perform(actions)

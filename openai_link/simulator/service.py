@@ -32,6 +32,7 @@ def config_from(settings: SimulatorSettings) -> SimulatorConfig:
         tone_ms=settings.tone_ms,
         greeting=settings.greeting,
         opus_bitrate_bps=settings.opus_bitrate_bps,
+        sparse_after_ms=settings.sparse_after_ms,
         dtls_role=settings.dtls_role,
         record_dir=settings.record_dir,
     )

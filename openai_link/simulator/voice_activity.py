@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import dataclass
 from operator import mul
 
-from mixer_core.bus.pcm import FRAME_MS
+from mixer_core.bus.pcm import FRAME_MS, SILENCE
 
 _SILENT_DB = -120.0
 _DEFAULT_THRESHOLD_DB = -45.0
@@ -60,6 +60,8 @@ VadEvent = SpeechStarted | SpeechStopped
 
 def level_db(pcm: bytes) -> float:
     """Return the RMS level of PCM16 (not empty) in dBFS; -120 for digital silence."""
+    if pcm == SILENCE:
+        return _SILENT_DB
     samples = memoryview(pcm).cast("h")
     energy = sum(map(mul, samples, samples)) / len(samples)
     return 10 * math.log10(energy / 32768**2) if energy else _SILENT_DB

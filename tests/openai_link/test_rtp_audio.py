@@ -19,6 +19,7 @@ from openai_link.rtp_audio import (
     SendFrame,
     SendSilence,
     UplinkPacer,
+    is_silence_packet,
     seq_delta,
     timestamp_delta,
 )
@@ -203,6 +204,47 @@ def test_a_corrupt_packet_is_concealed_and_counted() -> None:
     assert r.counters.corrupt == 1
 
 
+class CountingDecoder(LabelDecoder):
+    """Counts its work; decodes anything to 20 ms."""
+
+    decoded = 0
+
+    def decode(self, packet: bytes) -> bytes:
+        self.decoded += 1
+        return struct.pack("<h", self.decoded) * 480
+
+
+def test_a_silence_that_goes_on_is_not_decoded_until_there_is_sound() -> None:
+    decoder = CountingDecoder()
+    ours = RtpAudioReceiver(decoder)
+    packets = [b"\xd8\xff\xfe"] * 15 + [b"\xd8" + bytes(80)] + [b"\xd8\xff\xfe"] * 3
+    heard = [ours.push(n, n * 960, payload, 0) for n, payload in enumerate(packets)]
+    assert [len(frames) for frames in heard] == [1] * 19
+    assert [frames[0].pcm == SILENCE for frames in heard] == (
+        [False] * 10 + [True] * 5 + [False] * 4
+    )
+    assert (decoder.decoded, ours.counters.undecoded, ours.counters.played) == (14, 5, 19)
+
+
+@pytest.mark.parametrize(
+    ("payload", "expected"),
+    [
+        (b"\x08", True),  # SILK, 20 ms, nothing else: discontinuous transmission.
+        (b"\x68\x00", True),  # Hybrid, 20 ms.
+        (b"\xd8\xff\xfe", True),  # CELT, 20 ms.
+        (b"\xd0\xff\xfe", False),  # CELT, 10 ms.
+        (b"\x10", False),  # SILK, 40 ms.
+        (b"\xd9\xff", False),  # Two frames in one packet.
+        (b"\xd8" + bytes(10), False),
+        (b"", False),
+    ],
+)
+def test_a_packet_of_silence_is_known_by_its_length_and_its_first_byte(
+    payload: bytes, expected: bool
+) -> None:
+    assert is_silence_packet(payload) is expected
+
+
 def test_too_many_held_packets_end_the_wait() -> None:
     stream = Stream(receiver(max_waiting=3))
     stream.push(0, 0)
@@ -308,6 +350,29 @@ def test_a_frame_goes_out_the_moment_it_arrives_and_the_first_is_marked() -> Non
     log = run_pacer(UplinkPacer(), [(5, LOUD, False), (25, LOUD, False)], until_ms=44)
     assert sent(log) == [(0, "silence", 0), (5, "frame", 1), (25, "frame", 2)]
     assert [a.marker for _, a in log if isinstance(a, SendFrame)] == [True, False]
+
+
+def test_a_silence_that_lasts_goes_out_every_400_ms_on_the_clocks_timeline() -> None:
+    log = run_pacer(UplinkPacer(sparse_after_ms=60), [(1_000, LOUD, False)], until_ms=1_139)
+    assert sent(log) == [
+        (0, "silence", 0), (20, "silence", 1), (40, "silence", 2), (60, "silence", 3),
+        (460, "silence", 23), (860, "silence", 43), (1_000, "frame", 50), (1_120, "silence", 56),
+    ]  # fmt: skip
+    frame = next(action for _, action in log if isinstance(action, SendFrame))
+    assert frame.marker
+    log = run_pacer(UplinkPacer(), [], until_ms=10_000)
+    assert len(log) == 501
+
+
+def test_a_frame_after_a_sparse_silence_is_not_behind_the_clock() -> None:
+    pacer = UplinkPacer(240, sparse_after_ms=20)
+    pacer.start(0)
+    pacer.tick(20 * MS)
+    for number in range(4):
+        at_ns = (220 + number * 20) * MS
+        action = pacer.frame(LOUD, at_ns)[0]
+        assert isinstance(action, SendFrame) and action.timestamp == (11 + number) * 960
+        assert 0 < pacer.lead_ns(at_ns) <= FRAME_NS
 
 
 def test_after_a_pause_flag_silence_follows_in_the_next_slot() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 import aiohttp
@@ -37,6 +38,27 @@ def test_it_greets_then_repeats_a_sentence_and_all_events_conform() -> None:
             assert caller.kinds()[0] == "session.created"
             for event in caller.events:
                 check(event)
+
+    run(scenario)
+
+
+def test_a_long_silence_is_sparse_and_a_reply_begins_at_once_all_the_same() -> None:
+    async def scenario() -> None:
+        config = SimulatorConfig(brain="tone", tone_ms=400, sparse_after_ms=100)
+        async with call(config) as (caller, _):
+            counters = caller._audio.counters
+            await until(lambda: counters.skipped_ms >= 3 * 380)
+            packets, skipped_ms = counters.received, counters.skipped_ms
+            await until(lambda: counters.skipped_ms >= skipped_ms + 2 * 380)
+            assert counters.received - packets == 2
+            for turn in range(3):
+                asked_ns = time.monotonic_ns()
+                caller.send(type="response.create")
+                await caller.wait_for("output_audio_buffer.stopped", turn + 1)
+                started_ns = caller.time_of("output_audio_buffer.started")
+                assert started_ns - asked_ns < 300_000_000  # At most one 400 ms slot otherwise.
+                await until(lambda last=skipped_ms: counters.skipped_ms > last)
+                skipped_ms = counters.skipped_ms
 
     run(scenario)
 
