@@ -18,11 +18,11 @@ import types
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
+from .dtls_records import Records, take_records
 from .sctp_fastpath import PPID_BINARY, Receiver, SctpFastPath
 
 KNOWN_VERSION = "1.16."
 """The aiortc whose private parts these are."""
-DATAGRAM_BYTES = 1500
 
 
 def take_over(
@@ -56,6 +56,7 @@ class FastPath:
         self._queue: asyncio.Queue[Any] = self.connection._queue
         self._on_fault = on_fault
         self._tasks: set[asyncio.Task[None]] = set()
+        self._records: Records | None = None
         self._plain = SctpFastPath(sctp, chunk_class, self._transmit, self._run, time.time)
 
     def listen(self, channel: Any, receiver: Receiver) -> None:
@@ -71,10 +72,9 @@ class FastPath:
         receiver = self._dtls._data_receiver
         if self._dtls._state is not self._connected or receiver is None or not self._queue.empty():
             return False
-        ssl = self._dtls._ssl
-        ssl.bio_write(data)
+        records = self._records or self._open()
         try:
-            plain = ssl.recv(DATAGRAM_BYTES)
+            plain = records.decrypt(data)
         except Exception as error:
             if type(error).__name__ == "ZeroReturnError":
                 self._queue.put_nowait(None)
@@ -106,9 +106,12 @@ class FastPath:
         pair = self.connection._nominated.get(1)
         if self._dtls._state is not self._connected or pair is None:
             raise ConnectionError("not connected")
-        ssl = self._dtls._ssl
-        ssl.send(packet)
-        pair.protocol.transport.sendto(ssl.bio_read(DATAGRAM_BYTES), pair.remote_addr)
+        records = self._records or self._open()
+        pair.protocol.transport.sendto(records.encrypt(packet), pair.remote_addr)
+
+    def _open(self) -> Records:
+        self._records = take_records(self._dtls._ssl)
+        return self._records
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine to its end; what does wait after all goes on as a task."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
@@ -25,6 +25,7 @@ MAX_NAME_CHARS = 64
 MAX_SAY_CHARS = 4_000
 FRAME_MESSAGE_BYTES = frames.HEADER_BYTES + pcm.FRAME_BYTES
 _MAX_MS = 1e9
+_AUDIO = int(frames.Kind.AUDIO)
 
 _Name = Annotated[str, msgspec.Meta(max_length=MAX_NAME_CHARS)]
 _Number = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | float
@@ -99,8 +100,7 @@ _DECODER = msgspec.json.Decoder()
 _ENCODER = msgspec.json.Encoder()
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelFrame:
+class ChannelFrame(NamedTuple):
     """One AUDIO frame as a browser sent it; its stream and stamp mean nothing here."""
 
     epoch: int
@@ -172,10 +172,8 @@ def read_frame(data: bytes) -> ChannelFrame:
             "frame_version",
             f"frame version {version} is unknown, this gateway speaks {frames.VERSION}",
         )
-    if kind != frames.Kind.AUDIO:
-        raise BrowserMessageError(
-            "frame_kind", f"frame kind {kind} is not AUDIO ({int(frames.Kind.AUDIO)})"
-        )
+    if kind != _AUDIO:
+        raise BrowserMessageError("frame_kind", f"frame kind {kind} is not AUDIO ({_AUDIO})")
     if len(data) != FRAME_MESSAGE_BYTES:
         raise BrowserMessageError(
             "frame_length",

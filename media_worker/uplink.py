@@ -11,7 +11,7 @@ out a little faster than it sounds, so that the short queues behind lose nothing
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mixer_core.bus import frames, pcm
 from mixer_core.bus.errors import BrowserMessageError
@@ -31,8 +31,7 @@ MAX_WAITING_FRAMES = 64
 """What may wait of a plain client (1.28 s, the longest piece); the oldest is dropped beyond."""
 
 
-@dataclass(frozen=True, slots=True)
-class UplinkFrame:
+class UplinkFrame(NamedTuple):
     """One frame for the mixer; its stream and epoch are the session's."""
 
     seq: int
