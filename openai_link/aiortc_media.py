@@ -242,6 +242,33 @@ class _Tap:
             log.exception("an RTP packet could not be handled")
 
 
+class Heard:
+    """Notes the datagrams of a connection, STUN included."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        """Datagrams so far."""
+        self.last_ns = 0
+        """When the newest one came (monotonic); 0: none yet."""
+
+    def listen(self, connection: RTCPeerConnection) -> None:
+        """Begin with a connection that has just become ``connected`` and has a data channel."""
+        assert connection.sctp is not None
+        ice: Any = connection.sctp.transport.transport
+        for pair in ice._connection._nominated.values():
+            self._wrap(pair.protocol)
+
+    def _wrap(self, protocol: Any) -> None:
+        beneath = protocol.datagram_received
+
+        def datagram_received(data: bytes, address: Any) -> None:
+            self.count += 1
+            self.last_ns = time.monotonic_ns()
+            beneath(data, address)
+
+        protocol.datagram_received = datagram_received
+
+
 def use_host_addresses(addresses: Sequence[str] | None) -> None:
     """Offer exactly these IP addresses as ICE host candidates, loopback included.
 

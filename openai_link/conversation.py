@@ -66,8 +66,6 @@ class Conversation:
         self._closed = False
         self.confirmed = False
         """The server has our session: the microphones may be heard."""
-        self.last_packet_ns = 0
-        """When the newest RTP packet came."""
         self.call = RealtimeCall(
             upstream,
             session_object(settings),
@@ -162,7 +160,7 @@ class Conversation:
     def _packet(self, packet: TappedPacket) -> None:
         if self._closed:
             return
-        self.last_packet_ns = now_ns = packet.arrival_ns
+        now_ns = packet.arrival_ns
         received = self._receiver.push(
             packet.seq, packet.timestamp, packet.payload, now_ns, packet.ssrc
         )

@@ -29,7 +29,7 @@ State = Literal["idle", "connecting", "ready", "reconnecting", "failed", "closed
 Timer = Literal["connect", "retry", "silence", "empty", "stable"]
 
 _MS = 1_000_000
-SILENCE_NS = 5_000 * _MS
+SILENCE_NS = 3_000 * _MS
 """A server from which no datagram came for so long is lost."""
 MAX_SILENCE_NS = 40_000 * _MS
 """The above doubles up to here with each such loss: some server may be that quiet between replies,

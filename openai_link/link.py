@@ -283,16 +283,8 @@ class Link:
 
     async def _watch_datagrams(self) -> None:
         """Tell the life cycle that the server is there, once a second and for a whole call."""
-        seen: tuple[Conversation | None, int] = (None, 0)
-        looked_ns = 0
         while True:
             await asyncio.sleep(WATCH_S)
             conversation = self._conversation
-            if conversation is None:
-                continue
-            count = await conversation.call.packets_received()
-            if (conversation, count) != seen:
-                seen, now_ns = (conversation, count), time.monotonic_ns()
-                packet_ns = conversation.last_packet_ns
-                self._life.heard(packet_ns if packet_ns > looked_ns else now_ns)
-                looked_ns = now_ns
+            if conversation is not None and conversation.call.heard.last_ns:
+                self._life.heard(conversation.call.heard.last_ns)

@@ -21,15 +21,21 @@ from aiortc import (
 from mixer_core.bus.errors import UpstreamError
 
 from .aiortc_media import (
+    Heard,
     PacketTrack,
     TappedPacket,
     host_addresses,
     send_directly,
     tap_receiver,
+    tune_ice,
     use_host_addresses,
 )
 from .session import DATA_CHANNEL, Upstream
 
+CONSENT_INTERVAL_S = 1.0
+"""Between two ICE consent checks: the server answers them, whatever else it has to say."""
+CONSENT_FAILURES = 20
+"""So many in a row end the connection; the life cycle gives up long before."""
 MAX_ANSWER_BYTES = 256 * 1024
 HANG_UP_TIMEOUT_S = 3.0
 
@@ -66,6 +72,8 @@ class RealtimeCall:
         """The server's name of the call, ``rtc_…``; empty before the answer."""
         self.simulated = upstream.simulated
         """The server says that it is a simulator."""
+        self.heard = Heard()
+        """Datagrams from the server since the connection is up."""
         self.bad_events = 0
         """Messages of the server that were no JSON objects."""
 
@@ -92,13 +100,6 @@ class RealtimeCall:
         channel.send(json.dumps(event, ensure_ascii=False))
         return True
 
-    async def packets_received(self) -> int:
-        """Datagrams from the server so far, of any kind but STUN."""
-        if self._peer is None:
-            return 0
-        report = await self._peer.getStats()
-        return sum(stats.packetsReceived for stats in report.values() if stats.type == "transport")
-
     async def close(self, hang_up: bool = True) -> None:
         """End the call here and, by ``hang_up``, on the server. Never raises."""
         if self._closed:
@@ -113,6 +114,7 @@ class RealtimeCall:
     def _prepare(self) -> RTCPeerConnection:
         """A peer connection with everything on it before the one and only offer."""
         use_host_addresses(host_addresses(include_loopback=self._upstream.is_local))
+        tune_ice(CONSENT_INTERVAL_S, CONSENT_FAILURES)
         configuration = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         peer = self._peer = RTCPeerConnection(configuration)
         peer.on("connectionstatechange", self._state_changed)
@@ -177,7 +179,8 @@ class RealtimeCall:
         self._log.debug("= connection %s", state)
         if self._closed:
             return
-        if state == "connected":
+        if state == "connected" and self._peer is not None:
+            self.heard.listen(self._peer)
             self._on_up()
         elif state in ("failed", "closed"):
             self._lost(f"the connection is {state}")

@@ -168,7 +168,7 @@ def test_a_server_that_is_quiet_for_long_is_not_cut_again_and_again() -> None:
         limits.append((lost_ns - began_ns) // S)
         machine.tick(lost_ns, 0.0)
         machine.connected(next_call(machine))
-    assert limits == [5, 10, 20, 40, 40]
+    assert limits == [3, 6, 12, 24, 40]
 
 
 def test_a_call_that_drops_at_once_counts_on() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openai_link import aiortc_media
-from openai_link.aiortc_media import PacketTrack, TappedPacket, send_directly, tap_receiver
+from openai_link.aiortc_media import Heard, PacketTrack, TappedPacket, send_directly, tap_receiver
 from openai_link.rtp_direct import is_rtp, parse
 
 from .test_aiortc_media import run, until
@@ -25,6 +26,7 @@ def loopback() -> Iterator[None]:
     aiortc_media.use_host_addresses(["127.0.0.1"])
     yield
     aiortc_media.use_host_addresses(None)
+    aiortc_media.tune_ice()
 
 
 def extensions_map() -> HeaderExtensionsMap:
@@ -132,6 +134,31 @@ def test_packets_pass_without_tasks_and_reports_stay_true() -> None:
         await receiver.close()
         track.send_packet(b"late", 20 * 960)
         assert (track.sent, track.readyState) == (20, "ended")
+
+    run(scenario)
+
+
+def test_every_datagram_is_heard_and_with_nothing_said_it_is_ice_consent() -> None:
+    async def scenario() -> None:
+        aiortc_media.tune_ice(0.05)
+        ours = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        ours.createDataChannel("events")
+        await ours.setLocalDescription(await ours.createOffer())
+        await peer.setRemoteDescription(ours.localDescription)
+        await peer.setLocalDescription(await peer.createAnswer())
+        await ours.setRemoteDescription(peer.localDescription)
+        await until(lambda: ours.connectionState == "connected")
+        heard = Heard()
+        heard.listen(ours)
+        transport = ours.sctp.transport
+        await until(lambda: heard.count > 20)
+        before, received = heard.count, transport._RTCDtlsTransport__rx_packets
+        await until(lambda: heard.count > before + 20)
+        assert transport._RTCDtlsTransport__rx_packets == received  # It was STUN.
+        assert 0 < time.monotonic_ns() - heard.last_ns < 10**9
+        await ours.close()
+        await peer.close()
 
     run(scenario)
 
