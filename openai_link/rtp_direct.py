@@ -90,15 +90,14 @@ class RtpReader:
         self._connected = type(dtls._state).CONNECTED
         self._deliver = deliver
         self._connection = dtls.transport._connection
-        self._queue = self._connection._queue
         self._beneath = self._connection.data_received
         self.malformed = 0
         """Datagrams that authenticate and are no RTP packets."""
         self._connection.data_received = self._data_received
 
     def _data_received(self, data: bytes, component: int) -> None:
-        # What waits in the queue came before: it is not overtaken.
-        if is_rtp(data) and self._dtls._state is self._connected and self._queue.empty():
+        # DTLS that waits in aiortc's queue is overtaken, as the network may do at any time.
+        if is_rtp(data) and self._dtls._state is self._connected:
             self._rtp(data)
         else:
             self._beneath(data, component)
