@@ -18,7 +18,7 @@ from .rig import Rig
 if TYPE_CHECKING:
     from .cli import Findings, Options
 
-SETTLE_S = 2.0
+SETTLE_S = 7.0
 
 
 def run(options: Options, findings: Findings) -> None:
