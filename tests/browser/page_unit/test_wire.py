@@ -6,6 +6,7 @@ import struct
 
 import pytest
 
+from mixer_core.bus import frames
 from tests.browser.page_unit.conftest import Run
 
 pytestmark = pytest.mark.browser
@@ -74,7 +75,6 @@ def test_serial_arithmetic_wraps(run: Run) -> None:
 
 
 def test_the_page_and_the_gateway_agree(run: Run) -> None:
-    frames = pytest.importorskip("mixer_core.bus.frames")
     message = bytes(
         run(
             "wire.js",
