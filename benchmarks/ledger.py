@@ -19,6 +19,8 @@ UPLINK_DROPS = {
 }
 QUIET_DROPS = "uplink_dropped_quiet_frames_total"
 """Part of what links drop: nobody misses it."""
+UNSENT = "uplink_unsent_packets_total"
+"""Packets of links, silent ones too, that came when there was no connection."""
 DOWNLINK_DROPS = {
     "late packets at links": ("openai_link", ("downlink_late_packets_total",)),
     "dropped by links on the way down": ("openai_link", ("mixer_dropped_messages_total",)),
@@ -77,9 +79,10 @@ def balance(
     gone = 0.0
     if talkers == 1:
         gone = grown("mixer_core", "jitter_concealed_total") + up - sum(drops.values()) - at_links
-    quiet = grown("openai_link", QUIET_DROPS)
-    counts["of these in quiet moments"] = quiet
-    lost = sum(drops.values()) - drops["dropped as surplus by the mixer"] - quiet
+    quiet, unsent = grown("openai_link", QUIET_DROPS), grown("openai_link", UNSENT)
+    counts["dropped by links, quiet ones"] = quiet
+    counts["not sent by links, no connection"] = unsent
+    lost = sum(drops.values()) - drops["dropped as surplus by the mixer"] - quiet + unsent
     down = grown("openai_link", "downlink_frames_total")
     out = grown("media_worker", "frames_out_total")
     counts["reply frames of links, for all listeners"] = down * talkers

@@ -136,7 +136,9 @@ class Conversation:
         values = {
             "uplink_frames_total": pacer.counters.frames,
             "uplink_silences_total": pacer.counters.silences,
-            "uplink_dropped_frames_total": pacer.counters.dropped + self._uplink.track.dropped,
+            "uplink_dropped_frames_total": pacer.counters.dropped,
+            "uplink_dropped_quiet_frames_total": pacer.counters.dropped_quiet,
+            "uplink_unsent_packets_total": self._uplink.track.dropped,
             "uplink_starved_total": pacer.counters.starved,
             "downlink_packets_total": counters.received,
             "downlink_lost_packets_total": counters.lost,

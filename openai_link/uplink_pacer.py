@@ -69,6 +69,8 @@ class PacerCounters:
     """Silent frames made up."""
     dropped: int = 0
     """Frames dropped."""
+    dropped_quiet: int = 0
+    """Those of them that were quiet, which nobody misses."""
     skipped: int = 0
     """Slots of the timeline passed over without a packet."""
     starved: int = 0
@@ -131,11 +133,14 @@ class UplinkPacer:
             self._slot_due_ns = now_ns
         self._talking = not pause
         standing_ns = self._standing_lead_ns(lead_ns)
-        if lead_ns > self._max_lead_ns or (standing_ns > STANDING_LEAD_NS and is_quiet(pcm)):
+        too_far = lead_ns > self._max_lead_ns
+        quiet = (too_far or standing_ns > STANDING_LEAD_NS) and is_quiet(pcm)
+        if too_far or quiet:
             self._lower_standing_lead()
             self.counters.dropped += 1
+            self.counters.dropped_quiet += quiet
             self._mark_next = True
-            actions: list[PacerAction] = [Drop(quiet=is_quiet(pcm))]
+            actions: list[PacerAction] = [Drop(quiet)]
         else:
             actions = [SendFrame(pcm, self._take_slot(), self._mark_next)]
             self.counters.frames += 1

@@ -409,6 +409,7 @@ def test_what_queued_during_a_long_stall_is_bounded() -> None:
     actions = [action for _ in range(20) for action in pacer.frame(LOUD, 500 * MS)]
     assert sum(isinstance(action, SendFrame) for action in actions) == 6
     assert actions[-1] == Drop(quiet=False)
+    assert (pacer.counters.dropped, pacer.counters.dropped_quiet) == (14, 0)
     assert isinstance(actions[0], SendFrame) and actions[0].timestamp == 25 * 960
 
 
@@ -430,7 +431,7 @@ def test_a_lead_that_stands_goes_with_quiet_frames_and_leaves_loud_ones() -> Non
     for slot in range(60, 70):
         pacer.frame(SILENCE, slot * 20 * MS)
     assert pacer.lead_ns(69 * 20 * MS) == 60 * MS
-    assert pacer.counters.dropped == 3
+    assert pacer.counters.dropped == pacer.counters.dropped_quiet == 3
 
 
 @given(
