@@ -25,6 +25,8 @@ class Options:
     """The shortest run that touches everything; figures mean nothing."""
     output_dir: Path | None = None
     """Where plots and flame graphs go; None: none are drawn."""
+    tree: Path | None = None
+    """The checkout whose gateway ``profile`` looks at; None: this one, or what runs already."""
 
     def scaled(self, full: float, quick: float, smoke: float) -> float:
         """The amount (seconds, rounds) for this kind of run."""
@@ -78,6 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--smoke", action="store_true", help="only: does it run")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there")
     parser.add_argument("--plots", type=Path, metavar="DIR", help="draw plots into that directory")
+    parser.add_argument("--tree", type=Path, metavar="DIR", help="profile another checkout")
     parser.add_argument("--install", metavar="PEER", help="install a peer for the benchmark peers")
     given = parser.parse_args(arguments)
     if given.install:
@@ -89,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = list(BENCHMARKS) if given.name == "all" else [given.name.replace("-", "_")]
     if unknown := set(names) - set(BENCHMARKS):
         parser.error(f"there is no benchmark {unknown.pop()!r}; there are {', '.join(BENCHMARKS)}")
-    options = Options(given.quick, given.smoke, given.plots)
+    options = Options(given.quick, given.smoke, given.plots, given.tree and given.tree.resolve())
     reports = [run(name, options) for name in names]
     if given.json is not None:
         write_json(reports, given.json)

@@ -19,7 +19,7 @@ from typing import Self
 from mixer_core.bus.process import die_with_parent
 
 from . import usage
-from .helper_process import child_environment
+from .helper_process import ROOT, child_environment
 from .metrics_page import MetricsPage
 
 START_TIMEOUT_S = 90.0
@@ -35,14 +35,25 @@ class GatewayError(RuntimeError):
 class RunningGateway:
     """Processes of one gateway, found and ended by a mark in their environment."""
 
-    def __init__(self, module: str, *arguments: str, ready_path: str, **variables: str) -> None:
-        """``ready_path``: it is up once a GET of that path is answered with 200 or 405."""
+    def __init__(
+        self,
+        module: str,
+        *arguments: str,
+        ready_path: str,
+        tree: Path = ROOT,
+        **variables: str,
+    ) -> None:
+        """``ready_path``: it is up once a GET of that path is answered with 200 or 405.
+
+        ``tree``: the checkout whose code it runs.
+        """
         self._command = [sys.executable, "-m", module, *arguments]
         self._ready_path = ready_path
         self.dir = Path(tempfile.mkdtemp(prefix="mmb-", dir="/tmp"))
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self._env = child_environment(**{TAG: self.dir.name}, **variables)
+        self._tree = tree
+        self._env = child_environment(tree, **{TAG: self.dir.name}, **variables)
         self._log = self.dir / "log"
         self._process: subprocess.Popen[bytes] | None = None
         self.start_s = 0.0
@@ -54,6 +65,7 @@ class RunningGateway:
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [word.format(port=self.port) for word in self._command],
+                cwd=self._tree,
                 env=self._env,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -119,9 +131,11 @@ class RunningGateway:
 class GatewayProcess(RunningGateway):
     """The whole gateway, with a Realtime server that listens on ``upstream_port``."""
 
-    def __init__(self, upstream_port: int, **settings: str | int) -> None:
-        """``settings``: keys like ``OPENAI_LINK__GREET``."""
-        super().__init__("deploy.cli", "run", ready_path="/readyz", OPENAI_API_KEY="benchmark")
+    def __init__(self, upstream_port: int, tree: Path = ROOT, **settings: str | int) -> None:
+        """``tree``: the checkout whose gateway it is; ``settings``: ``OPENAI_LINK__GREET`` …"""
+        super().__init__(
+            "deploy.cli", "run", ready_path="/readyz", tree=tree, OPENAI_API_KEY="benchmark"
+        )
         own: dict[str, str | int] = {
             "RUNTIME__DIR": str(self.dir / "run"),
             "RUNTIME__LOG_LEVEL": "warning",

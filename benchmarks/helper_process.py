@@ -90,15 +90,18 @@ class HelperProcess:
             self._process.wait(END_TIMEOUT_S)
 
 
-def child_environment(**more: str) -> dict[str, str]:
-    """Our environment without the gateway's settings, key and proxies, plus ``more``."""
+def child_environment(tree: Path = ROOT, /, **more: str) -> dict[str, str]:
+    """Our environment without the gateway's settings, key and proxies, plus ``more``.
+
+    ``tree``: the checkout that is imported from.
+    """
     dropped = ("MIXMINUS_", "OPENAI_API_KEY")
     kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(dropped) and not name.lower().endswith("_proxy")
     }
-    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
+    path = os.pathsep.join(filter(None, (str(tree), os.environ.get("PYTHONPATH", ""))))
     return kept | {"PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"} | more
 
 

@@ -1,8 +1,9 @@
 """``bench profile``: where the processor time of a call goes.
 
 Looks at the busy processes of a gateway that runs a call in this user's runtime directory, or else
-starts one with a client that talks all the time. py-spy samples the processes from outside; where
-it is not to be had, the children of a gateway of our own are run under cProfile.
+starts one with a client that talks all the time; always so with ``--tree``, which names the
+checkout to run. py-spy samples the processes from outside; where it is not to be had, the children
+of a gateway of our own are run under cProfile.
 """
 
 from __future__ import annotations
@@ -40,18 +41,16 @@ class ProfilerError(RuntimeError):
 
 def run(options: Options, findings: Findings) -> None:
     """Profile, print where the time goes, and write stacks and flame graphs."""
-    seconds = options.scaled(20, 8, 1)
+    seconds = options.scaled(45, 8, 1)
     folder = options.output_dir or Path(tempfile.mkdtemp(prefix="mixminus-profile-"))
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        processes = busy_processes(
-            usage.processes_with("MIXMINUS_RUNTIME__DIR", str(load().runtime_dir))
-        )
+        processes = [] if options.tree is not None else busy_processes(running())
         if processes:
             findings.notes.append("the gateway that was running already was looked at")
         else:
             findings.progress("starting a gateway and a client that talks")
-            rig = stack.enter_context(Rig([1]))
+            rig = stack.enter_context(Rig([1], tree=options.tree))
             rig.join()
             rig.behave("continuous")
             time.sleep(LOOK_S)
@@ -67,6 +66,11 @@ def run(options: Options, findings: Findings) -> None:
             findings.notes.append(f"py-spy could not be used: {error}")
     findings.progress("profiling with cProfile instead")
     profile_children(seconds, folder, findings)
+
+
+def running() -> list[usage.Process]:
+    """The gateway in this user's runtime directory, where one runs."""
+    return usage.processes_with("MIXMINUS_RUNTIME__DIR", str(load().runtime_dir))
 
 
 def busy_processes(processes: list[usage.Process]) -> list[usage.Process]:
@@ -100,17 +104,22 @@ def sample(
     """Sample one process, with its C code where py-spy can, and report."""
     name = process.role.replace(" ", "-")
     raw = folder / f"{name}.collapsed.txt"
-    measure_threads(process, seconds / 2, findings)
+    cpu_percent = measure_threads(process, seconds / 2, findings)
     record(spy, process.pid, seconds, raw)
     seen = stacks.busy(stacks.parse(raw.read_text(encoding="utf-8", errors="replace")))
     raw.write_text("".join(f"{';'.join(s)} {n}\n" for s, n in seen.items()), encoding="utf-8")
-    svg = stacks.flame_svg(seen, f"{process.role}: {seen.total()} samples")
+    title = f"{process.role}: {cpu_percent:.1f} % of a core, {seen.total()} samples"
+    svg = stacks.flame_svg(stacks.plain(seen), title)
     (folder / f"{name}.svg").write_text(svg, encoding="utf-8")
-    report(process.role, stacks.by_group(seen), stacks.by_function(seen), findings)
+    groups = stacks.by_group(seen)
+    for group, count in groups.most_common():
+        percent = round(cpu_percent * count / seen.total(), 2)
+        findings.add(f"{process.role}: time of all threads", group, "% of a core", mean=percent)
+    report(process.role, groups, stacks.by_function(seen), findings)
 
 
-def measure_threads(process: usage.Process, seconds: float, findings: Findings) -> None:
-    """Processor time by name of thread, undisturbed by the profiler."""
+def measure_threads(process: usage.Process, seconds: float, findings: Findings) -> float:
+    """Processor time by name of thread, undisturbed by the profiler; of all, % of a core."""
     before, began_ns = thread_cpu_ns(process.pid), time.monotonic_ns()
     time.sleep(seconds)
     spent, elapsed_ns = thread_cpu_ns(process.pid) - before, time.monotonic_ns() - began_ns
@@ -118,6 +127,9 @@ def measure_threads(process: usage.Process, seconds: float, findings: Findings) 
         percent = round(100 * cpu_ns / elapsed_ns, 2)
         if percent >= 0.05:
             findings.add(f"{process.role}: thread", thread, "% of a core", mean=percent)
+    total = 100 * spent.total() / elapsed_ns
+    findings.add(f"{process.role}: thread", "all", "% of a core", mean=round(total, 2))
+    return total
 
 
 def record(spy: str, pid: int, seconds: float, raw: Path) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from itertools import islice
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
 from . import usage
 from .gateway_process import GatewayProcess, RunningGateway, SeedProcess
-from .helper_process import HelperError, HelperProcess
+from .helper_process import ROOT, HelperError, HelperProcess
 from .metrics_page import MetricsPage
 from .window import Look, Window
 
@@ -33,17 +34,20 @@ class Rig:
         upstream: str = "talk",
         reply_ms: int = 3_000,
         per_process: int = CLIENTS_PER_PROCESS,
+        tree: Path | None = None,
         **settings: str | int,
     ) -> None:
         """``rooms``: clients in each room (the seed's design has one room).
 
-        ``upstream``: style of the Realtime server. ``settings``: of the gateway.
+        ``upstream``: style of the Realtime server. ``tree``: the checkout whose gateway is
+        measured, None: this one. ``settings``: of the gateway.
         """
         self.rooms = list(rooms)
         self.sessions = sum(rooms)
         self._subject = subject
         self._style, self._reply_ms = upstream, reply_ms
         self._per_process = per_process
+        self._tree = tree or ROOT
         own: dict[str, str | int] = {
             "SIGNALING__MAX_PARTICIPANTS": max(20, self.sessions),
             "SIGNALING__MAX_ROOMS": max(10, len(self.rooms)),
@@ -66,7 +70,7 @@ class Rig:
             self.gateway: RunningGateway = (
                 SeedProcess(port)
                 if self._subject == "seed"
-                else GatewayProcess(port, **self._settings)
+                else GatewayProcess(port, self._tree, **self._settings)
             )
             self.gateway.__enter__()
         except BaseException:

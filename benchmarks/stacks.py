@@ -36,6 +36,8 @@ _IDLE_CALLERS = re.compile(
 )
 _PYTHON = re.compile(r"\((?P<file>[^()]*\.pyx?):\d+\)$|\((?P<bare>[^()]*\.pyx?)\)$")
 _LINE = re.compile(r":\d+\)$")
+_NOISE = re.compile(r"^0x|^<module> |\((object\.h|multiprocessing/)|^(Loop__|run_\w+ \(loop\.c)")
+"""Frames that say nothing of the program: starting it, counting references, turning the loop."""
 
 FLAME_WIDTH_PX = 1200
 FLAME_ROW_PX = 17
@@ -104,6 +106,14 @@ def by_function(stacks: Stacks) -> Counter[str]:
         python = (frame for frame in reversed(stack) if _PYTHON.search(frame))
         functions[_LINE.sub(")", next(python, stack[-1]))] += count
     return functions
+
+
+def plain(stacks: Mapping[Stack, int]) -> Stacks:
+    """The same samples without line numbers and the frames that every stack has."""
+    result: Stacks = Counter()
+    for stack, count in stacks.items():
+        result[tuple(_LINE.sub(")", frame) for frame in stack if not _NOISE.search(frame))] += count
+    return result
 
 
 @dataclass

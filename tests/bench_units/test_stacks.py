@@ -82,5 +82,14 @@ def test_the_flame_graph_is_xml_with_shares() -> None:
     assert titles == ["f <lambda> (x.py): 100.0 %", "g (y.py): 75.0 %", "h (y.py): 25.0 %"]
 
 
+def test_what_every_stack_has_is_left_out_of_the_drawing() -> None:
+    start = "0x7fbf (libc.so.6);<module> (<string>:1);main (multiprocessing/forkserver.py:274)"
+    seen = stacks.parse(
+        f"{start};f (a/x.py:1);run_forever (loop.c:33192);Py_DECREF (object.h:537);g (a/x.py:7) 2\n"
+        f"{start};f (a/x.py:2);g (a/x.py:8) 1\n"
+    )
+    assert stacks.plain(seen) == {("f (a/x.py)", "g (a/x.py)"): 3}
+
+
 def test_no_samples_is_an_empty_graph() -> None:
     assert stacks.flame_svg({}, "nothing").startswith("<svg")
