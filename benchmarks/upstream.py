@@ -19,7 +19,6 @@ from typing import Any
 
 import uvloop
 from aiohttp import web
-from av.packet import Packet
 
 import openai_link.simulator.call as simulator_call
 from mixer_core.bus import logs
@@ -57,7 +56,7 @@ class Notes:
 
 
 class MarkedTrack(PacketTrack):
-    """Notes when packets with marks are taken by the sender."""
+    """Notes when packets with marks go to the socket."""
 
     def __init__(self, notes: Notes, call: str) -> None:
         super().__init__()
@@ -68,13 +67,11 @@ class MarkedTrack(PacketTrack):
         """The packet with this timestamp will be a mark."""
         self._marks[timestamp] = number
 
-    async def recv(self) -> Packet[Any]:
-        """The next packet."""
-        packet = await super().recv()
-        number = self._marks.pop(packet.pts or 0, None)
+    def _write(self, payload: bytes, timestamp: int, marker: bool) -> None:
+        number = self._marks.pop(timestamp, None)
         if number is not None:
             self._notes.sent_marks.append((self._call, number, time.monotonic_ns()))
-        return packet
+        super()._write(payload, timestamp, marker)
 
 
 class TimedMedia(CallMedia):
