@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from .captions import Caption
 
@@ -19,6 +20,8 @@ class SessionConfirmed:
     """Its id, or empty."""
     updated: bool
     """It was an answer to an update, not the first word."""
+    expires_at_s: int = 0
+    """Unix time at which the server will end it; 0 where it does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,84 @@ class SpeechStarted:
 
     item: str
     """Id of the user item that will hold it."""
+    audio_start_ms: int = 0
+    """Start on the server's clock of received audio, padding included."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStopped:
+    """The turn of somebody in the room is over."""
+
+    item: str
+    audio_end_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TurnCommitted:
+    """The audio of a turn has become an item of the conversation."""
+
+    item: str
+
+
+@dataclass(frozen=True, slots=True)
+class ItemAdded:
+    """An item has its place in the conversation; its content may still grow."""
+
+    item: str
+    previous: str
+    """Id of the item before it; empty for the first, or where the server does not say."""
+    content: Mapping[str, Any]
+    """The item as the server sent it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemDone:
+    """An item is complete."""
+
+    item: str
+    content: Mapping[str, Any]
+    """The item as the server sent it, with ``status`` completed or incomplete."""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemDeleted:
+    """An item is no longer part of the conversation."""
+
+    item: str
+
+
+@dataclass(frozen=True, slots=True)
+class ItemTruncated:
+    """The assistant's item ends earlier than it was made."""
+
+    item: str
+    audio_end_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Transcribed:
+    """What somebody said, in writing; comes at any time after the speech."""
+
+    item: str
+    text: str
+    """Empty where nothing was understood, or the transcription failed."""
+    usage: Mapping[str, Any] | None = None
+    """Billed apart from responses: ``type`` tokens or duration."""
+    failure: str = ""
+    """Why it failed, or empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCalled:
+    """The model wants a function to run: complete and not cancelled, once per ``call``."""
+
+    response: str
+    item: str
+    call: str
+    """``call_id``."""
+    name: str
+    arguments: str
+    """JSON text; may be malformed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +126,12 @@ class ResponseEnded:
     response: str
     status: str
     code: str = ""
-    """Error code of a failed one."""
+    """Error code of a failed one, or the reason of one that is incomplete or cancelled."""
     message: str = ""
+    usage: Mapping[str, Any] | None = None
+    """Tokens as the server counted them; None where it did not say."""
+    in_conversation: bool = True
+    """False for one that was made beside the conversation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +174,14 @@ class ServerError:
 Fact = (
     SessionConfirmed
     | SpeechStarted
+    | SpeechStopped
+    | TurnCommitted
+    | ItemAdded
+    | ItemDone
+    | ItemDeleted
+    | ItemTruncated
+    | Transcribed
+    | ToolCalled
     | ResponseStarted
     | ResponseEnded
     | PlaybackStarted

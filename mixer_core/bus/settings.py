@@ -8,12 +8,13 @@ default; a test holds the two together. Secrets are never keys: ``OPENAI_API_KEY
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_origin, get_type_hints
 
 import msgspec
 
@@ -32,6 +33,51 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=1000)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=600_000)]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=86_400)]
 Decibels = Annotated[float, msgspec.Meta(ge=-120, le=0)]
+Dollars = Annotated[float, msgspec.Meta(ge=0, le=1_000_000)]
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """List price of one model in US dollars per million tokens."""
+
+    text_in: Dollars
+    text_cached: Dollars
+    text_out: Dollars
+    audio_in: Dollars
+    audio_cached: Dollars
+    audio_out: Dollars
+    image_in: Dollars = 0.0
+    image_cached: Dollars = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class McpServer:
+    """One MCP server whose tools the assistant may use; give ``command`` or ``url``."""
+
+    command: tuple[str, ...] = ()
+    """Program and arguments of a server that speaks on its standard input and output."""
+    url: str = ""
+    """Address of a server that speaks streamable HTTP."""
+    token_variable: str = ""
+    """Environment variable that holds the bearer token for ``url``."""
+    allow: tuple[str, ...] = ()
+    """Names of the tools to offer; empty: all."""
+    confirm: bool = True
+    """Somebody in the room must say yes to each call."""
+
+
+_PRICES = {
+    "gpt-realtime-2.1": Price(4, 0.4, 24, 32, 0.4, 64, 5, 0.5),
+    "gpt-realtime-2.1-mini": Price(0.6, 0.06, 2.4, 10, 0.3, 20, 0.8, 0.08),
+    "gpt-realtime-2": Price(4, 0.4, 24, 32, 0.4, 64, 5, 0.5),
+    "gpt-realtime-1.5": Price(4, 0.4, 16, 32, 0.4, 64, 5, 0.5),
+}
+
+
+def default_state_dir(env: Mapping[str, str] = os.environ) -> str:
+    """``$XDG_STATE_HOME/mixminus``, else ``~/.local/state/mixminus``."""
+    base = env.get("XDG_STATE_HOME") or f"{Path.home()}/.local/state"
+    return f"{base}/mixminus"
 
 
 def default_runtime_dir(env: Mapping[str, str] = os.environ) -> str:
@@ -46,6 +92,8 @@ class RuntimeSettings:
 
     dir: str = ""
     """Directory of sockets and locks (made with mode 0700); empty: chosen by the system."""
+    state_dir: str = ""
+    """Directory of what is kept: the journal (made with mode 0700); empty: chosen by the system."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severity that is logged."""
 
@@ -117,9 +165,12 @@ class OpenaiLinkSettings:
     upstream: Literal["auto", "openai", "simulator"] = "auto"
     """auto: OpenAI where OPENAI_API_KEY is set, else the local simulator."""
     base_url: str = "https://api.openai.com/v1"
-    """Base URL of the Realtime API (upstream openai)."""
-    auth: Literal["api_key", "ephemeral"] = "api_key"
-    """api_key: one multipart request; ephemeral: first a client secret, then the call with it."""
+    """Base URL of the Realtime API (upstream openai), or of a server that is compatible with it."""
+    auth: Literal["api_key", "ephemeral", "azure"] = "api_key"
+    """api_key: one multipart request; ephemeral: first a client secret, then the call with it;
+    azure: the same with the header api-key."""
+    transport: Literal["auto", "webrtc", "websocket"] = "auto"
+    """auto: WebRTC, and WebSocket where UDP does not get through."""
     model: str = "gpt-realtime-2.1"
     """Name of the Realtime model."""
     voice: str = "marin"
@@ -129,8 +180,38 @@ class OpenaiLinkSettings:
         "Keep answers short. Answer in the language in which you are spoken to."
     )
     """What the model is told about its task."""
+    output: Literal["audio", "text"] = "audio"
+    """audio: the assistant speaks (and is written down); text: it only writes."""
+    speed: Annotated[float, msgspec.Meta(ge=0.25, le=1.5)] = 1.0
+    """Speed of its speech."""
+    max_output_tokens: Annotated[int, msgspec.Meta(ge=0, le=4096)] = 0
+    """Longest answer; 0: no limit."""
+    reasoning_effort: Literal["default", "minimal", "low", "medium", "high", "xhigh"] = "default"
+    """How long a reasoning model may think; default: not sent."""
+    truncation: Literal["auto", "disabled", "retention_ratio"] = "auto"
+    """What happens when the conversation outgrows the model's context."""
+    retention_ratio: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.8
+    """Share of the context that is kept (truncation retention_ratio)."""
+    session_json: str = ""
+    """JSON object merged into the session object last: fields that have no key here."""
+    noise_reduction: Literal["off", "near_field", "far_field"] = "off"
+    """Noise reduction on the server; browsers do their own."""
     transcription_model: str = ""
     """Model that writes down what people say; empty: no captions of people."""
+    transcription_language: str = ""
+    """Language of the room (ISO 639-1, such as de), a help for the transcription; empty: any."""
+    transcription_prompt: str = ""
+    """Names and words that the transcription should know."""
+    turn_detection: Literal["server_vad", "semantic_vad", "push_to_talk"] = "server_vad"
+    """What ends a person's turn: silence, the meaning of the words, or a button."""
+    semantic_eagerness: Literal["auto", "low", "medium", "high"] = "auto"
+    """How soon semantic_vad takes a turn to be over."""
+    create_response: bool = True
+    """The model answers each turn; false: only when asked by text or button."""
+    interrupt_response: bool = True
+    """Speaking over the assistant stops it."""
+    idle_timeout_ms: Milliseconds = 0
+    """After so much silence the model speaks by itself (5000 to 30000, server_vad); 0: never."""
     vad_threshold: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
     """Loudness that counts as speech, for the server's voice activity detection."""
     vad_prefix_padding_ms: Milliseconds = 300
@@ -139,6 +220,40 @@ class OpenaiLinkSettings:
     """Silence that ends a turn."""
     greet: bool = True
     """The assistant says hello when a room opens."""
+    tools: tuple[str, ...] = ("openai_link.tools.clock",)
+    """Python modules whose @tool functions the assistant may call."""
+    tool_choice: Literal["auto", "none", "required"] = "auto"
+    """Whether the model may, must not or must call tools."""
+    parallel_tool_calls: Literal["default", "on", "off"] = "default"
+    """Several calls in one answer (reasoning models); default: not sent."""
+    tool_timeout_ms: Milliseconds = 10_000
+    """A tool that has not answered by then has failed."""
+    tool_confirm_timeout_ms: Milliseconds = 20_000
+    """A question to the room that nobody answers by then means no."""
+    tool_filler_after_ms: Milliseconds = 1_500
+    """A tool with a spoken filler that takes longer than this gets it said; 0: never."""
+    mcp_servers: dict[str, McpServer] = field(default_factory=dict)
+    """MCP servers by name; see McpServer for their keys."""
+    home_assistant_url: str = ""
+    """Base URL for openai_link.tools.home_assistant; HOME_ASSISTANT_TOKEN holds its token."""
+    journal: bool = True
+    """Keep what was said and done in a database under the state directory."""
+    journal_keep_days: Annotated[int, msgspec.Meta(ge=1, le=3650)] = 30
+    """Older entries are deleted."""
+    history_max_items: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 100
+    """Items of the conversation that a new session is told, newest first."""
+    history_max_chars: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 60_000
+    """Characters of them at most."""
+    rollover_margin_s: Seconds = 120
+    """So long before a session expires the next one is opened."""
+    rollover_deadline_s: Seconds = 10
+    """So long before it expires the room moves even if somebody is speaking."""
+    daily_budget_usd: Dollars = 0
+    """Money for a day over all rooms (local time); warning at 80 %, stop at 100 %; 0: no limit."""
+    prices_date: str = "2026-11-22"
+    """Date of the price table."""
+    prices: dict[str, Price] = field(default_factory=lambda: dict(_PRICES))
+    """US dollars per million tokens, by the beginning of the model's name (the longest fits)."""
     idle_children: Annotated[int, msgspec.Meta(ge=1, le=16)] = 1
     """Warm children that wait for a room."""
     max_children: Annotated[int, msgspec.Meta(ge=1, le=128)] = 12
@@ -171,8 +286,16 @@ class SimulatorSettings:
     """TCP port; the base URL is http://127.0.0.1:8765/v1."""
     api_key: str = ""
     """Key that clients must send; empty: any. It guards nothing but this simulator."""
-    brain: Literal["echo", "tone"] = "echo"
-    """echo: repeats what it heard; tone: answers each turn with a long tone."""
+    brain: Literal["echo", "tone", "script"] = "echo"
+    """echo: repeats what it heard; tone: answers each turn with a long tone; script: see script."""
+    script: str = ""
+    """File with the rules of the script brain (TOML); empty: the rules that come with it."""
+    seed: int = 0
+    """Random choices (ids, pieces of text, variants) follow from it; 0: different each time."""
+    session_max_s: Seconds = 3600
+    """Sessions expire after so long."""
+    faults: str = ""
+    """Faults to show, separated by commas, as name or name=value; see the simulator's README."""
     tone_ms: Milliseconds = 5_000
     """Length of the tone brain's answer."""
     greeting: bool = True
@@ -202,6 +325,11 @@ class Settings:
     def runtime_dir(self) -> Path:
         """Where sockets, locks and pid files are."""
         return Path(self.runtime.dir or default_runtime_dir())
+
+    @property
+    def state_dir(self) -> Path:
+        """Where the journal is."""
+        return Path(self.runtime.state_dir or default_state_dir())
 
 
 SECTIONS: dict[str, type[Any]] = {
@@ -275,11 +403,22 @@ def _checked(where: str, section: str, key: str, value: Any, *, strict: bool) ->
         raise SettingsError(
             f"{where} is an unknown setting; [{section}] has {', '.join(sorted(hints))}"
         )
-    if not strict and hints[key] is bool:
-        value = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}.get(
-            value.lower(), value
-        )
+    if not strict:
+        value = _from_text(value, hints[key])
     try:
         return msgspec.convert(value, hints[key], strict=strict)
     except msgspec.ValidationError as error:
         raise SettingsError(f"{where} = {value!r} is not possible: {error}") from error
+
+
+def _from_text(text: str, hint: Any) -> Any:
+    """A variable's text as TOML would have given it; lists and tables are written as JSON."""
+    if hint is bool:
+        words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+        return words.get(text.lower(), text)
+    if get_origin(hint) in (tuple, dict):
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text  # The check of its type names the setting.
+    return text

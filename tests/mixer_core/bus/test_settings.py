@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import itertools
+import json
 import tomllib
-from dataclasses import asdict
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from mixer_core.bus.errors import SettingsError
@@ -18,14 +19,16 @@ def test_without_anything_the_defaults_hold() -> None:
 
 
 def test_the_packaged_file_lists_every_key_at_its_default() -> None:
-    assert tomllib.loads(PACKAGED.read_text(encoding="utf-8")) == asdict(Settings())
+    assert tomllib.loads(PACKAGED.read_text(encoding="utf-8")) == json.loads(
+        msgspec.json.encode(Settings())
+    )
     assert load({"MIXMINUS_CONFIG": str(PACKAGED)}) == Settings()
 
 
 def test_every_key_of_the_packaged_file_has_a_comment() -> None:
     lines = PACKAGED.read_text(encoding="utf-8").splitlines()
     for above, line in itertools.pairwise(lines):
-        if " = " in line and not line.startswith("#"):
+        if " = " in line and not line.startswith(("#", '"')):
             assert above.startswith("# "), line
 
 
@@ -34,6 +37,17 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     file.write_text("[signaling]\nhttp_port = 9000\nmax_rooms = 3\n")
     settings = load({"MIXMINUS_CONFIG": str(file), "MIXMINUS_SIGNALING__HTTP_PORT": "9001"})
     assert (settings.signaling.http_port, settings.signaling.max_rooms) == (9001, 3)
+
+
+def test_lists_and_tables_are_set_as_json() -> None:
+    link = load(
+        {
+            "MIXMINUS_OPENAI_LINK__TOOLS": '["house.tools"]',
+            "MIXMINUS_OPENAI_LINK__MCP_SERVERS": '{"files": {"command": ["serve", "x"]}}',
+        }
+    ).openai_link
+    assert link.tools == ("house.tools",)
+    assert link.mcp_servers["files"].command == ("serve", "x")
 
 
 @pytest.mark.parametrize("text", ["1", "true", "Yes"])
@@ -52,6 +66,7 @@ def test_a_boolean_can_be_set_by_a_word(text: str) -> None:
         ({"MIXMINUS_SIGNALING__HTTP_PORT": "70000"}, "<= 65535"),
         ({"MIXMINUS_OPENAI_LINK__GREET": "perhaps"}, "Expected `bool`"),
         ({"MIXMINUS_SIGNALING__MODE": "party"}, "Invalid enum value"),
+        ({"MIXMINUS_OPENAI_LINK__TOOLS": "house.tools"}, "Expected `array`"),
         ({"MIXMINUS_CONFIG": "/nowhere/mixminus.toml"}, "cannot be read"),
     ],
 )
