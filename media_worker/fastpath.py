@@ -19,7 +19,8 @@ from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
 from .dtls_records import Records, take_records
-from .sctp_fastpath import PPID_BINARY, Receiver, SctpFastPath
+from .sctp_fastpath import Receiver, SctpFastPath
+from .sctp_wire import PPID_BINARY
 
 KNOWN_VERSION = "1.16."
 """The aiortc whose private parts these are."""

@@ -23,7 +23,7 @@ from mixer_core.bus.errors import ProblemError
 
 from . import addresses, offer, protocol
 from .fastpath import FastPath, take_over
-from .sctp_fastpath import PPID_BINARY
+from .sctp_wire import PPID_BINARY
 
 CONSENT_INTERVAL_S = 1
 CONSENT_FAILURES = 3

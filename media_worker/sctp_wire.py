@@ -1,0 +1,96 @@
+"""The bytes of plain SCTP packets (RFC 9260): chunks that are acknowledgements or whole messages.
+
+Numbers of chunks and streams run over; the helpers here know how.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import Any
+
+from google_crc32c import extend as crc32c_extend
+from google_crc32c import value as crc32c
+
+PPID_BINARY = 53
+"""WebRTC Binary (RFC 8831)."""
+MAX_PACKET_BYTES = 1189
+"""What one SCTP packet may hold inside the smallest IPv6 packet."""
+
+HEAD = Struct("!HHL")
+"""Source port, destination port, verification tag; the checksum follows, little-endian."""
+CHECKSUM = Struct("<L")
+SACK = Struct("!BBHLLHH")
+"""Type, flags, length, cumulative TSN, receive window, gap blocks, duplicates."""
+DATA = Struct("!BBHLHHL")
+"""Type, flags, length, TSN, stream, its sequence number, protocol; the message follows."""
+HEAD_BYTES = HEAD.size + CHECKSUM.size
+MAX_MESSAGE_BYTES = (MAX_PACKET_BYTES - HEAD_BYTES - DATA.size) // 4 * 4
+"""Longer messages are fragmented."""
+MAX_BESIDE_SACK_BYTES = MAX_PACKET_BYTES - HEAD_BYTES - SACK.size
+"""Chunks that leave room for an acknowledgement."""
+
+TYPE_DATA, TYPE_SACK = 0, 3
+WHOLE = 3
+"""DATA flags: first and last fragment."""
+UNORDERED = 4
+IMMEDIATE = 8
+"""DATA flag: the sender wants its acknowledgement now (RFC 7053)."""
+U16, U32, HALF_U32 = 0xFFFF, 0xFFFF_FFFF, 0x8000_0000
+_NO_CHECKSUM = bytes(4)
+_PADDING = (b"", b"\0\0\0", b"\0\0", b"\0")
+
+
+def reached(tsn: int, upto: int) -> bool:
+    """Whether an acknowledgement up to ``upto`` takes in chunk ``tsn``."""
+    return (upto - tsn) & U32 < HALF_U32
+
+
+def data_chunk(flags: int, tsn: int, stream_id: int, stream_seq: int, message: bytes) -> bytes:
+    """A whole binary message (at most ``MAX_MESSAGE_BYTES``) as a DATA chunk, padded."""
+    length = len(message)
+    head = DATA.pack(TYPE_DATA, flags, DATA.size + length, tsn, stream_id, stream_seq, PPID_BINARY)
+    return head + message + _PADDING[length & 3]
+
+
+def sack_chunk(tsn: int, window_bytes: int) -> bytes:
+    """The acknowledgement of everything up to ``tsn``, nothing missing."""
+    return SACK.pack(TYPE_SACK, 0, SACK.size, tsn, window_bytes, 0, 0)
+
+
+class Heads:
+    """How the packets of one association begin, both ways, and the checksums of that alone."""
+
+    __slots__ = ("_crc_in", "_crc_out", "_in", "_out", "_sctp", "_tag_in", "_tag_out")
+
+    def __init__(self, sctp: Any) -> None:
+        """``sctp``: an RTCSctpTransport; its ports and tags are known once it is up."""
+        self._sctp = sctp
+        self._tag_in = self._tag_out = 0
+        self._in = self._out = b""
+        self._crc_in = self._crc_out = 0
+
+    def begins(self, packet: bytes) -> bool:
+        """Whether ``packet`` is the peer's."""
+        if self._sctp._local_verification_tag != self._tag_in:
+            self._learn()
+        return packet[: HEAD.size] == self._in
+
+    def intact(self, packet: bytes) -> bool:
+        """Whether the checksum of one of the peer's packets is right."""
+        checksum: int = crc32c_extend(self._crc_in, packet[HEAD_BYTES:])
+        return CHECKSUM.unpack_from(packet, HEAD.size) == (checksum,)
+
+    def packet(self, chunks: bytes) -> bytes:
+        """A packet to the peer."""
+        if self._sctp._remote_verification_tag != self._tag_out:
+            self._learn()
+        return self._out + CHECKSUM.pack(crc32c_extend(self._crc_out, chunks)) + chunks
+
+    def _learn(self) -> None:
+        sctp = self._sctp
+        self._tag_in = sctp._local_verification_tag
+        self._tag_out = sctp._remote_verification_tag
+        self._in = HEAD.pack(sctp._remote_port, sctp._local_port, self._tag_in)
+        self._out = HEAD.pack(sctp._local_port, sctp._remote_port, self._tag_out)
+        self._crc_in = crc32c(self._in + _NO_CHECKSUM)
+        self._crc_out = crc32c(self._out + _NO_CHECKSUM)
