@@ -16,33 +16,52 @@ from typing import Any
 from .report import Measure, Report, number, read_json
 
 HOW_TO_GET = "plots need matplotlib: pip install 'mixminus[bench]'"
-FORMATS = ("svg", "png")
-BAR_STATISTICS = ("mean", "best", "p50", "p95", "share")
+FORMAT = "svg"
+STYLE = {"svg.fonttype": "none", "svg.hashsalt": "mixminus", "font.family": "sans-serif"}
+"""Text stays text, and the same figures make the same file."""
+BAR_STATISTICS = (
+    "mean",
+    "best",
+    "p50",
+    "p95",
+    "share",
+    "per_session",
+    "per_person",
+    "median",
+    "pss",
+)
 """The first of these that a measure has is the length of its bar."""
-MAX_BARS = 48
+MAX_BARS = 72
 PERCENTILE = re.compile(r"^p(\d+(?:\.\d+)?)$")
 MIN_PERCENTILES = 3
+MAX_CURVES = 12
+"""More in one plot cannot be told apart; the bars with their tails must do then."""
+TAILS = ("p99", "p95")
+"""How far the line on a bar reaches: the first of these that a measure has beside its median."""
 
 
-def draw(reports: Sequence[Report], folder: Path, formats: Sequence[str] = FORMATS) -> list[Path]:
+def draw(reports: Sequence[Report], folder: Path) -> list[Path]:
     """Draw every report into ``folder`` (made where it is missing); returns the files.
 
     Raises:
         ModuleNotFoundError: matplotlib is not installed; the message says how to get it.
     """
     try:
-        import_module("matplotlib").use("Agg")
+        matplotlib = import_module("matplotlib")
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(HOW_TO_GET) from error
+    matplotlib.use("Agg")
+    matplotlib.rcParams.update(STYLE)
     folder.mkdir(parents=True, exist_ok=True)
     files: list[Path] = []
     for report in reports:
         for unit, measures in bars(report).items():
             name = f"{report.benchmark}-{slug(unit)}"
-            files += _save(_bar_chart(report, unit, measures), folder, name, formats)
+            files.append(_save(_bar_chart(report, unit, measures), folder / f"{name}.{FORMAT}"))
         for unit, measures in distributions(report).items():
             name = f"{report.benchmark}-{slug(unit)}-distribution"
-            files += _save(_distribution(report, unit, measures), folder, name, formats)
+            figure = _distribution(report, unit, measures)
+            files.append(_save(figure, folder / f"{name}.{FORMAT}"))
     return files
 
 
@@ -62,12 +81,19 @@ def bar_length(measure: Measure) -> tuple[str, float]:
 
 
 def distributions(report: Report) -> dict[str, list[Measure]]:
-    """Measures with enough percentiles for a curve, by unit."""
+    """Measures with enough percentiles for a curve, by unit, where they are not too many."""
     result: dict[str, list[Measure]] = {}
     for measure in report.measures:
         if len(curve(measure)) >= MIN_PERCENTILES:
             result.setdefault(measure.unit, []).append(measure)
-    return result
+    return {unit: measures for unit, measures in result.items() if len(measures) <= MAX_CURVES}
+
+
+def tail(measure: Measure) -> float | None:
+    """Where the line on the bar of ``measure`` ends; None where it has none."""
+    if bar_length(measure)[0] != "p50":
+        return None
+    return next((measure.values[name] for name in TAILS if name in measure.values), None)
 
 
 def curve(measure: Measure) -> list[tuple[float, float]]:
@@ -101,15 +127,18 @@ def _bar_chart(report: Report, unit: str, measures: Sequence[Measure]) -> Any:
     for row, measure in enumerate(measures):
         name, value = bar_length(measure)
         axes.barh(row, value, color=colours(subjects.index(measure.subject) % 10))
-        axes.text(value, row, f" {number(value)} ({name})", va="center", fontsize=7)
+        far = tail(measure)
+        axes.plot([value, far or value], [row, row], color="black", linewidth=1)
+        words = f" {number(value)} ({name})" + (f" … {number(far)}" if far else "")
+        axes.text(max(value, far or 0), row, words, va="center", fontsize=7)
     axes.set_yticks(range(len(measures)), [f"{m.case} · {m.subject}" for m in measures], fontsize=7)
-    values = [bar_length(measure)[1] for measure in measures]
-    positive = [value for value in values if value > 0]
-    if positive and max(positive) > 100 * min(positive):
+    values = [value for m in measures for value in (bar_length(m)[1], tail(m)) if value]
+    if not unit.startswith("%") and values and max(values) > 100 * min(values) > 0:
         axes.set_xscale("log")
-        axes.set_xlim(right=3 * max(positive))
+        axes.set_xlim(right=4 * max(values))
     else:
-        axes.margins(x=0.15)
+        axes.margins(x=0.2)
+    axes.margins(y=0.01)
     axes.invert_yaxis()
     axes.set_xlabel(unit)
     axes.set_title(_title(report, unit), fontsize=9)
@@ -134,13 +163,10 @@ def _distribution(report: Report, unit: str, measures: Sequence[Measure]) -> Any
     return figure
 
 
-def _save(figure: Any, folder: Path, name: str, formats: Sequence[str]) -> list[Path]:
-    pyplot = import_module("matplotlib.pyplot")
-    files = [folder / f"{name}.{suffix}" for suffix in formats]
-    for file in files:
-        figure.savefig(file, dpi=130)
-    pyplot.close(figure)
-    return files
+def _save(figure: Any, file: Path) -> Path:
+    figure.savefig(file, metadata={"Date": None})
+    import_module("matplotlib.pyplot").close(figure)
+    return file
 
 
 def main(arguments: Sequence[str]) -> int:

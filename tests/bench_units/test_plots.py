@@ -22,7 +22,7 @@ def a_report() -> Report:
             Measure("CPU", "ours", "% of a core", {"mean": 3.0, "best": 2.0}),
             Measure("CPU", "stock", "% of a core", {"best": 9.0}),
             Measure("latency", "ours", "ms", {"p50": 0.2, "p99": 40.0, "p95": 1.0, "max": 41.0}),
-            Measure("memory", "ours", "MiB", {"pss": 10.0}),
+            Measure("dropped", "ours", "frames", {"count": 10.0}),
         ],
     )
 
@@ -35,6 +35,16 @@ def test_bars_are_by_unit_and_leave_out_what_has_no_length() -> None:
 def test_a_bar_shows_the_first_statistic_of_the_list() -> None:
     shown = [plots.bar_length(m) for m in a_report().measures[:3]]
     assert shown == [("mean", 3.0), ("best", 9.0), ("p50", 0.2)]
+
+
+def test_the_line_on_a_median_reaches_its_tail() -> None:
+    assert [plots.tail(m) for m in a_report().measures[:3]] == [None, None, 40.0]
+
+
+def test_curves_that_cannot_be_told_apart_are_not_drawn() -> None:
+    report = a_report()
+    report.measures.extend([report.measures[2]] * plots.MAX_CURVES)
+    assert plots.distributions(report) == {}
 
 
 def test_many_bars_are_cut() -> None:
@@ -71,10 +81,11 @@ def test_draws_every_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert plots.main([str(tmp_path / "r.json"), str(tmp_path / "plots")]) == 0
     files = [Path(line) for line in capsys.readouterr().out.splitlines()]
     assert {file.name for file in files} == {
-        f"link-{name}.{suffix}"
-        for name in ("percent-of-a-core", "ms", "ms-distribution")
-        for suffix in ("svg", "png")
+        f"link-{name}.svg" for name in ("percent-of-a-core", "ms", "ms-distribution")
     }
+    before = [file.read_bytes() for file in files]
+    plots.draw([a_report()], tmp_path / "plots")
+    assert [file.read_bytes() for file in files] == before
     assert all(file.stat().st_size > 1000 for file in files)
 
 
