@@ -12,6 +12,9 @@ A stream talks in *spurts*. Inside a spurt the next frame is the one after the l
   source that started again: the buffer starts again with it.
 - A stream that missed its slot (``starve``) is silent until it has refilled: one frame, or two when
   it starved twice within a second.
+- A loss that shows only after its slot was mixed without the stream is over: nothing is held,
+  concealed or refilled for it.
+- ``shed`` lets one frame go, because those after it would wait less.
 - Frames that waited through a second without being needed (a source whose clock is fast, a burst
   long ago) are only delay: they are dropped one by one in the quietest moments that come, each at
   the latest after another second, and cross-faded with the next.
@@ -88,6 +91,28 @@ class JitterCounts:
         return self.overflowed + self.surplus + self.flushed
 
 
+class QuietMoment:
+    """Waits for the best moment to drop a frame: a quiet one if one comes, else any."""
+
+    __slots__ = ("_frames", "_quietest_dbfs")
+
+    def __init__(self) -> None:
+        self._frames, self._quietest_dbfs = 0, 0.0
+
+    def restart(self) -> None:
+        """Begin to listen."""
+        self._frames, self._quietest_dbfs = 0, 0.0
+
+    def has_come(self, level_dbfs: float) -> bool:
+        """Whether the frame of this level, the next one, is the one to drop."""
+        self._frames += 1
+        quiet = (
+            self._frames > SURPLUS_LISTEN and level_dbfs < self._quietest_dbfs + SURPLUS_MARGIN_DB
+        )
+        self._quietest_dbfs = min(self._quietest_dbfs, level_dbfs)
+        return quiet or level_dbfs < QUIET_DBFS or self._frames > SURPLUS_PATIENCE
+
+
 class JitterBuffer:
     """See the module's text. Frames are popped in the order of their numbers."""
 
@@ -114,7 +139,9 @@ class JitterBuffer:
         self._least_depth = 0
         self._pops = 0
         self._surplus = 0
-        self._quietest_dbfs = 0.0
+        self._moment = QuietMoment()
+        self._shed_until_ns = 0  # the head goes when a second frame comes before that
+        self._missed = 0  # slots mixed without it while nothing of it waited
 
     @property
     def depth(self) -> int:
@@ -147,6 +174,9 @@ class JitterBuffer:
             self._drop(self._droppable())
             self.counts.overflowed += 1
         self._active_ns = now_ns
+        if self._missed and self._behind():  # It was lost, not late: more depth would not help.
+            self._refill_frames = min(1, self._refill_frames)
+            self._starved_ns = now_ns - STARVED_AGAIN_NS
         self._wake(now_ns)
 
     def available(self, now_ns: int) -> bool:
@@ -157,6 +187,8 @@ class JitterBuffer:
             self._wake(now_ns)
             if not self.talking:
                 return False
+        if self._sheds(now_ns) and len(self._entries) < 2:
+            return False
         return not self._gap() or now_ns >= self._hold_end_ns()
 
     def pop(self, now_ns: int, *, force: bool = False) -> Entry | None:
@@ -166,7 +198,9 @@ class JitterBuffer:
         """
         if not self.available(now_ns) and not (force and self._entries and self.talking):
             return None
-        if self._surplus:
+        if self._sheds(now_ns):
+            self._shed()
+        elif self._surplus:
             self._drop_surplus()
         gap = self._gap()
         if gap:
@@ -175,12 +209,21 @@ class JitterBuffer:
                 return concealed
         return self._take(now_ns)
 
+    def shed(self, now_ns: int) -> None:
+        """Let one frame go, cross-faded with the next, so that later ones wait 20 ms less.
+
+        Until the next comes, or for two frame times, nothing is ``available``.
+        """
+        self._shed_until_ns = now_ns + 2 * FRAME_NS
+
     def starve(self, now_ns: int) -> None:
         """The stream's slot was mixed without it: it is silent until it has refilled."""
         again = now_ns - self._starved_ns < STARVED_AGAIN_NS
         self._starved_ns = now_ns
         self._refill_frames = 2 if again else 1
         self.talking = False
+        self._missed = 0 if self._entries else 1
+        self._shed_until_ns = 0
         self.counts.starved += 1
 
     def end_spurt(self) -> None:
@@ -190,6 +233,7 @@ class JitterBuffer:
         self.talking = False
         self._any_later = True
         self._refill_frames = self._surplus = self._concealed_run = 0
+        self._shed_until_ns = self._missed = 0
 
     def clear(self) -> None:
         """``end_spurt``, and the next frame may have any number at all (a new epoch)."""
@@ -201,10 +245,12 @@ class JitterBuffer:
         """When a frame that is held now becomes available without another arrival."""
         if not self._entries:
             return None
-        refilled_ns = self._entries[0].arrived_ns + FRAME_NS if self._refill_frames else None
-        if not self._gap():
-            return refilled_ns
-        return max(self._hold_end_ns(), refilled_ns or 0)
+        free_ns = self._entries[0].arrived_ns + FRAME_NS if self._refill_frames else 0
+        if self._shed_until_ns and len(self._entries) < 2:
+            free_ns = max(free_ns, self._shed_until_ns)
+        if self._gap():
+            free_ns = max(free_ns, self._hold_end_ns())
+        return free_ns or None
 
     def _is_late(self, seq: int) -> bool:
         if self._next_seq is None:
@@ -231,11 +277,28 @@ class JitterBuffer:
             self._refill_frames = 0
 
     def _gap(self) -> int:
-        """Lost frames between the last popped and the head: waited for, concealed or skipped."""
+        """Lost frames between the last popped and the head: waited for, concealed or skipped.
+
+        One whose slot has passed without it is none of these: its time is over.
+        """
+        return max(0, self._behind() - self._missed)
+
+    def _behind(self) -> int:
         if self._any_later or self._next_seq is None:
             return 0
         head = self._entries[0]
         return max(0, seq_delta(head.seq, self._next_seq) - head.dropped_before)
+
+    def _sheds(self, now_ns: int) -> bool:
+        """Whether the head is to be let go; not where it ends a spurt or follows a loss."""
+        if now_ns >= self._shed_until_ns or not self._entries:
+            return False
+        return not (self._entries[0].flags & FLAG_PAUSE or self._behind())
+
+    def _shed(self) -> None:
+        self._shed_until_ns = 0
+        if len(self._entries) > 1:
+            self._drop_head()
 
     def _hold_end_ns(self) -> int:
         if self._gap() > self._cap_frames:
@@ -263,7 +326,7 @@ class JitterBuffer:
         self._any_later = bool(head.flags & FLAG_PAUSE)
         self.talking = bool(self._entries) or not self._any_later
         self._last_pcm = head.pcm
-        self._concealed_run = 0
+        self._concealed_run = self._missed = 0
         self._active_ns = now_ns
         self.counts.popped += 1
         self._watch_depth()
@@ -279,24 +342,24 @@ class JitterBuffer:
             self._restart_watch()
 
     def _restart_watch(self) -> None:
-        self._pops, self._least_depth, self._quietest_dbfs = 0, len(self._entries), 0.0
+        self._pops, self._least_depth = 0, len(self._entries)
+        self._moment.restart()
 
     def _drop_surplus(self) -> None:
         """Drop one unneeded frame at the head if this is a good moment for it."""
         entries = self._entries
         if len(entries) < 2 or entries[0].flags & FLAG_PAUSE or self._gap():
             return
-        level_dbfs = frame_dbfs(entries[0].pcm)
-        quiet = (
-            self._pops >= SURPLUS_LISTEN and level_dbfs < self._quietest_dbfs + SURPLUS_MARGIN_DB
-        )
-        self._quietest_dbfs = min(self._quietest_dbfs, level_dbfs)
-        if not quiet and level_dbfs >= QUIET_DBFS and self._pops < SURPLUS_PATIENCE:
-            return
+        if self._moment.has_come(frame_dbfs(entries[0].pcm)):
+            self._drop_head()
+            self._surplus -= 1
+
+    def _drop_head(self) -> None:
+        """Let the head go; the next frame begins as the head and ends as itself."""
+        entries = self._entries
         entries[1].pcm = crossfade(entries[0].pcm, entries[1].pcm)
         self._drop(0)
         self.counts.surplus += 1
-        self._surplus -= 1
         self._restart_watch()
 
     def _droppable(self) -> int:

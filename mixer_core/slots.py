@@ -13,16 +13,20 @@ slot waits 27 ms at the 95th percentile.
 A stream that misses a deadline is left out of that slot. Its frame is not lost: it waits for the
 next slot, and from then on the stream runs one frame deeper, so that the same lateness does no more
 harm. Where that depth is not needed the jitter buffer gives it up again (``jitter.py``).
+
+Which frames share a slot is chosen so that the longest wait is least (``phases.py``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .bus.events import StreamInfo
 from .bus.pcm import FRAME_NS
-from .jitter import Entry, JitterBuffer
+from .jitter import Entry, JitterBuffer, QuietMoment
+from .mixdown import frame_dbfs
+from .phases import CALM_SLOTS, CHECK_SLOTS, MOVED_SLOTS, Wait, best_cut
 
 LINE_SLACK_NS = 60_000_000
 """A slot's deadline comes at most ``deadline_ns`` plus this after its first frame began to wait."""
@@ -41,6 +45,8 @@ class Stream:
     """When anything came from it last."""
     out_seq: int = 0
     """Number of the next frame published to it."""
+    wait: Wait = field(default_factory=Wait)
+    """How long its frames wait for those of others."""
 
     @property
     def is_link(self) -> bool:
@@ -69,6 +75,10 @@ class Group:
         self._deadline_ns = deadline_ns
         self._mixed_ns = 0
         self._line_ns = 0  # the deadline of the slot mixed last
+        self._check_in = CHECK_SLOTS
+        self._talkers = 0
+        self._to_shed: list[Stream] = []
+        self._moment = QuietMoment()
 
     def due_slots(self, now_ns: int) -> Iterator[Slot]:
         """Pop the slots whose time has come, oldest first. To be called after every change.
@@ -118,4 +128,47 @@ class Group:
                 slot.append((source, entry))
             else:
                 source.buffer.starve(now_ns)
+                self._check_in = CALM_SLOTS
+        if len(slot) > 1 or self._talkers > 1:
+            self._watch_waits(slot, now_ns)
         return slot
+
+    def _watch_waits(self, slot: Slot, now_ns: int) -> None:
+        """Learn from a slot of several streams how they wait; move the cut where that pays."""
+        if len(slot) != self._talkers:
+            self._talkers = len(slot)
+            self._to_shed = []
+            for source in self.sources:
+                source.wait.restart()
+        for source, entry in slot:
+            source.wait.observe(now_ns - entry.arrived_ns)
+        if self._to_shed:
+            self._move_cut(slot, now_ns)
+            return
+        self._check_in -= 1
+        if self._check_in > 0 or len(slot) < 2:
+            return
+        self._check_in = CHECK_SLOTS
+        streams = [source for source, _ in slot]
+        if all(source.wait.settled for source in streams):
+            streams.sort(key=_low_ns, reverse=True)
+            self._to_shed = streams[: best_cut([source.wait for source in streams])]
+            self._moment.restart()
+
+    def _move_cut(self, slot: Slot, now_ns: int) -> None:
+        """Shed one frame of each stream that was chosen, once all of them are quiet."""
+        chosen = [(source, entry) for source, entry in slot if source in self._to_shed]
+        if len(chosen) < len(self._to_shed):
+            self._to_shed = []
+            return
+        if not self._moment.has_come(max(frame_dbfs(entry.pcm) for _, entry in chosen)):
+            return
+        for source, _ in chosen:
+            source.buffer.shed(now_ns)
+        for source, _ in slot:
+            source.wait.restart(MOVED_SLOTS)
+        self._to_shed = []
+
+
+def _low_ns(stream: Stream) -> int:
+    return stream.wait.low_ns

@@ -184,6 +184,55 @@ def test_a_lone_frame_of_a_starved_stream_is_heard_after_one_frame_time() -> Non
     assert pop_all(buffer, 5 + FRAME_NS) == [2]
 
 
+def test_a_loss_whose_slot_has_passed_is_neither_held_nor_concealed_nor_refilled_for() -> None:
+    buffer = new_buffer()
+    push(buffer, 1)
+    pop_all(buffer)
+    for lost in (2, 4, 6):
+        buffer.starve(lost)
+        push(buffer, lost + 1, now_ns=lost)
+        assert pop_all(buffer, lost) == [lost + 1]
+    assert (buffer.counts.concealed, buffer.counts.skipped, buffer.depth) == (0, 0, 0)
+
+
+def test_what_was_lost_beyond_the_passed_slot_is_held_and_concealed() -> None:
+    buffer = new_buffer()
+    push(buffer, 1)
+    pop_all(buffer)
+    buffer.starve(0)
+    push(buffer, 4, now_ns=1)
+    assert pop_all(buffer, 1) == []
+    assert pop_all(buffer, 1 + HOLD_NS) == [-2, 4]
+
+
+def test_shedding_lets_one_frame_go_and_fades_it_into_the_next() -> None:
+    buffer = new_buffer()
+    buffer.shed(0)
+    push(buffer, 1)
+    assert pop_all(buffer) == []
+    push(buffer, 2, pcm=SILENCE)
+    entry = buffer.pop(0)
+    assert entry is not None
+    assert (entry.seq, entry.pcm[:2]) == (2, LOUD[:2])
+    assert int.from_bytes(entry.pcm[-2:], "little") < 100
+    push(buffer, 3)
+    assert pop_all(buffer) == [3]
+    assert (buffer.counts.surplus, buffer.counts.concealed) == (1, 0)
+    assert adds_up(buffer)
+
+
+def test_shedding_is_given_up_at_a_pause_and_when_no_second_frame_comes() -> None:
+    buffer = new_buffer()
+    buffer.shed(0)
+    push(buffer, 1)
+    assert buffer.next_timeout_ns() == 2 * FRAME_NS
+    assert pop_all(buffer, 2 * FRAME_NS) == [1]
+    buffer.shed(2 * FRAME_NS)
+    push(buffer, 2, now_ns=2 * FRAME_NS, flags=FLAG_PAUSE)
+    assert pop_all(buffer, 2 * FRAME_NS) == [2]
+    assert buffer.counts.surplus == 0
+
+
 def test_overflow_drops_the_oldest_quiet_frame_before_a_loud_one() -> None:
     buffer = new_buffer()
     push(buffer, 0, 1, 2)
@@ -255,7 +304,7 @@ arrivals = st.lists(
         st.integers(-4, 14),
         st.integers(0, 60_000_000),
         st.sampled_from([0, 0, 0, 0, FLAG_PAUSE]),
-        st.sampled_from(["pop", "pop", "pop", "hold", "force", "starve"]),
+        st.sampled_from(["pop", "pop", "pop", "hold", "force", "starve", "shed"]),
         st.booleans(),
     ),
     max_size=80,
@@ -277,6 +326,8 @@ def test_any_arrival_order_comes_out_increasing_bounded_and_accounted_for(
         assert adds_up(buffer)
         if action == "starve":
             buffer.starve(now_ns)
+        if action == "shed":
+            buffer.shed(now_ns)
         entry = None if action == "hold" else buffer.pop(now_ns, force=action == "force")
         if entry is not None:
             assert last is None or buffer.counts.restarts or seq_delta(entry.seq, last) > 0
