@@ -13,12 +13,11 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from mixer_core.bus.process import die_with_parent
 
 from . import usage
+from .closing import Closing
 from .helper_process import ROOT, child_environment
 from .metrics_page import MetricsPage
 
@@ -32,7 +31,7 @@ class GatewayError(RuntimeError):
     """The gateway did not start; the message has what it printed."""
 
 
-class RunningGateway:
+class RunningGateway(Closing):
     """Processes of one gateway, found and ended by a mark in their environment."""
 
     def __init__(
@@ -110,22 +109,6 @@ class RunningGateway:
         if self._process is not None:
             self._process.wait(5)
         shutil.rmtree(self.dir, ignore_errors=True)
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class GatewayProcess(RunningGateway):

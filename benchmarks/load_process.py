@@ -76,7 +76,7 @@ class Load:
         for client in self._clients:
             heard, sent = client.heard, client.sent
             client.heard, client.sent = Heard(), Sent()
-            marks, client.voice.marks = client.voice.marks, []
+            marks = client.voice.marks.take()
             result.append(
                 {
                     "room": client.room,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from . import usage
+from .closing import Closing
 from .gateway_process import GatewayProcess, RunningGateway, SeedProcess
 from .helper_process import ROOT, HelperError, HelperProcess
 from .metrics_page import MetricsPage
@@ -23,7 +24,7 @@ CALL_TIMEOUT_S = 10.0
 Subject = Literal["ours", "seed"]
 
 
-class Rig:
+class Rig(Closing):
     """``with Rig(...) as rig: rig.join(); rig.behave("continuous"); rig.window(10)``."""
 
     def __init__(
@@ -57,41 +58,28 @@ class Rig:
         }
         self._settings = own | settings
         self.calls: dict[str, str] = {}
+        self._started = ExitStack()
         self.loads: list[HelperProcess] = []
         self.setups: list[dict[str, float]] = []
         """How long each client's joining took, ms by step."""
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
+        """Start the server, then the gateway. Raises HelperError or GatewayError."""
         self.server = HelperProcess(
             "benchmarks.upstream", self._style, f"--reply-ms={self._reply_ms}"
         )
-        try:
-            port = int(self.server.ask("port"))
-            self.gateway: RunningGateway = (
-                SeedProcess(port)
-                if self._subject == "seed"
-                else GatewayProcess(port, self._tree, **self._settings)
-            )
-            self.gateway.__enter__()
-        except BaseException:
-            self.server.close()
-            raise
-        return self
+        self._started.callback(self.server.close)
+        port = int(self.server.ask("port"))
+        self.gateway: RunningGateway = (
+            SeedProcess(port)
+            if self._subject == "seed"
+            else GatewayProcess(port, self._tree, **self._settings)
+        )
+        self._started.enter_context(self.gateway)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        try:
-            for load in self.loads:
-                load.close()
-        finally:
-            try:
-                self.gateway.close()
-            finally:
-                self.server.close()
+    def close(self) -> None:
+        """End all processes, the clients first."""
+        self._started.close()
 
     def join(self, pause_s: float = 0.0) -> None:
         """All clients join, room by room, and every assistant is there. Raises HelperError.
@@ -108,6 +96,7 @@ class Rig:
         framed = self._subject == "ours"
         while group := list(islice(seats, self._per_process)):
             load = HelperProcess("benchmarks.load_process")
+            self._started.callback(load.close)
             self.loads.append(load)
             for seat in group:
                 self.setups += load.ask(

@@ -12,11 +12,9 @@ import asyncio
 import json
 import sys
 from collections.abc import Coroutine
-from fractions import Fraction
 
 import aiohttp
 import aioice.ice
-import numpy as np
 from aiohttp import web
 from aiortc import (
     MediaStreamTrack,
@@ -28,32 +26,11 @@ from aiortc import (
 from av import AudioFrame, AudioResampler
 
 from .kernels import average
+from .pcm_track import PcmTrack
 
 RATE_HZ = 24_000
 FRAME_BYTES = 960
 MAX_QUEUED_FRAMES = 10
-
-
-class MixTrack(MediaStreamTrack):
-    """The microphone mix as an aiortc track: 24 kHz mono frames, paced by the mixing loop."""
-
-    kind = "audio"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.queue: asyncio.Queue[bytes] = asyncio.Queue(MAX_QUEUED_FRAMES)
-        self._pts = 0
-
-    async def recv(self) -> AudioFrame:
-        """The next 20 ms."""
-        pcm = await self.queue.get()
-        samples = np.frombuffer(pcm, dtype=np.int16).reshape(1, -1)
-        frame = AudioFrame.from_ndarray(samples, format="s16", layout="mono")
-        frame.sample_rate = RATE_HZ
-        frame.pts = self._pts
-        frame.time_base = Fraction(1, RATE_HZ)
-        self._pts += frame.samples
-        return frame
 
 
 class SeedGateway:
@@ -63,7 +40,7 @@ class SeedGateway:
         self._upstream_url = upstream_url
         self._browsers: dict[RTCDataChannel, list[bytes]] = {}
         self._peers: set[RTCPeerConnection] = set()
-        self._track = MixTrack()
+        self._track = PcmTrack()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -118,8 +95,7 @@ class SeedGateway:
             await asyncio.sleep(max(0.0, due_s - loop.time()))
             pieces = [queue.pop(0) for queue in self._browsers.values() if queue]
             mixed = average(pieces) if pieces else bytes(FRAME_BYTES)
-            if not self._track.queue.full():
-                self._track.queue.put_nowait(mixed)
+            self._track.push(mixed)
 
     async def _play(self, track: MediaStreamTrack) -> None:
         resampler = AudioResampler(format="s16", layout="mono", rate=RATE_HZ)

@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from mixer_core.bus.pcm import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_BYTES, SAMPLE_RATE_HZ
+from mixer_core.bus.pcm import FRAME_BYTES, FRAME_NS, FRAME_SAMPLES, SAMPLE_BYTES, SAMPLE_RATE_HZ
 
 MARK_NS = 250_000_000
 """Between two marks of one room."""
@@ -37,6 +37,31 @@ def mark_frame(kind: int) -> bytes:
     time_s = np.arange(FRAME_SAMPLES) / SAMPLE_RATE_HZ
     tone = MARK_PEAK * np.sin(2 * np.pi * MARKS_HZ[kind] * time_s)
     return tone.astype("<i2").tobytes()
+
+
+class MarkTurns:
+    """The marks that one of several talkers says: each has every ``talkers``-th."""
+
+    def __init__(self, turn: int, talkers: int) -> None:
+        """``turn``: 0 to ``talkers`` - 1."""
+        self._turn, self._talkers = turn, max(1, talkers)
+        self._newest = -1
+        self._said: list[tuple[int, int]] = []
+
+    def frame(self, now_ns: int) -> bytes:
+        """The mark whose turn it is (960 bytes); empty where none is."""
+        number = mark_number(now_ns)
+        fresh = now_ns - number * MARK_NS < 2 * FRAME_NS
+        if number == self._newest or not fresh or number % self._talkers != self._turn:
+            return b""
+        self._newest = number
+        self._said.append((number, now_ns))
+        return mark_frame(number % len(MARKS_HZ))
+
+    def take(self) -> list[tuple[int, int]]:
+        """(number, time in ns) of those said since the last call."""
+        said, self._said = self._said, []
+        return said
 
 
 def find_mark(pcm: bytes) -> int:

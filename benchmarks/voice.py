@@ -29,7 +29,7 @@ class Voice:
     """One client's; ``index`` of ``talkers`` in its room decides whose turn a mark is."""
 
     def __init__(self, room: str, index: int, talkers: int) -> None:
-        self.index, self._talkers = index, max(1, talkers)
+        self.index = index
         self.phase_ns = random.Random(f"{room}/{index}").randrange(FRAME_NS)
         """Where in the 20 ms grid this client sends."""
         self.style: Style = "quiet"
@@ -37,9 +37,7 @@ class Voice:
         self._position = 0
         self._silent_frames = HANGOVER_FRAMES
         self._turn_left: int | None = None
-        self._newest_mark = -1
-        self.marks: list[tuple[int, int]] = []
-        """(number, time in ns) of the marks so far; the reader empties it."""
+        self.marks = signals.MarkTurns(index, talkers)
 
     @property
     def in_turn(self) -> bool:
@@ -77,18 +75,8 @@ class Voice:
         position, self._position = self._position, self._position + 1
         if speaking:
             self._silent_frames = 0
-            return self._mark(now_ns) or self._speech[position % len(self._speech)], 0
+            return self.marks.frame(now_ns) or self._speech[position % len(self._speech)], 0
         if self._silent_frames >= HANGOVER_FRAMES:
             return b"", 0
         self._silent_frames += 1
         return SILENCE, FLAG_PAUSE if self._silent_frames == HANGOVER_FRAMES else 0
-
-    def _mark(self, now_ns: int) -> bytes:
-        """The mark whose turn it is; empty for the usual speech."""
-        number = signals.mark_number(now_ns)
-        fresh = now_ns - number * signals.MARK_NS < 2 * FRAME_NS
-        if number == self._newest_mark or not fresh or number % self._talkers != self.index:
-            return b""
-        self._newest_mark = number
-        self.marks.append((number, now_ns))
-        return signals.mark_frame(number % len(signals.MARKS_HZ))

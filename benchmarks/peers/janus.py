@@ -14,9 +14,9 @@ import tempfile
 import time
 import urllib.request
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from ..closing import Closing
 from ..gateway_process import free_port
 from .install import folder
 
@@ -55,7 +55,7 @@ class JanusError(RuntimeError):
     """Janus did not start or refused a request."""
 
 
-class Janus:
+class Janus(Closing):
     """One running server; ``with Janus() as janus``."""
 
     def __init__(self) -> None:
@@ -71,22 +71,6 @@ class Janus:
         """Process id."""
         assert self._process is not None
         return self._process.pid
-
-    def __enter__(self) -> Self:
-        try:
-            self._start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End it, however it is."""
@@ -112,7 +96,8 @@ class Janus:
         """What it printed."""
         return (self._dir / "log").read_text(encoding="utf-8", errors="replace")
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Start it and make a session. Raises JanusError."""
         library = next((self._root / "usr" / "lib").glob("*/janus"))
         self._configure(library)
         command = [str(self._root / "usr" / "bin" / "janus"), "--configs-folder", str(self._dir)]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from .. import signals
+from ..closing import Closing
 from ..helper_process import HelperProcess
 
 PER_PROCESS = 3
@@ -33,7 +33,7 @@ class Marks:
         self.lost += other.lost
 
 
-class People:
+class People(Closing):
     """``count`` participants; ``with People(6) as people``."""
 
     def __init__(self, count: int, talkers: int = 0, data_channel: bool = False) -> None:
@@ -42,15 +42,8 @@ class People:
         self._data_channel = data_channel
         self._processes: list[HelperProcess] = []
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End their processes."""
         for process in self._processes:
             process.close()
 

@@ -39,13 +39,13 @@ class Participant:
     """One person; ``turn`` of ``talkers`` says whose turn a mark is."""
 
     def __init__(self, index: int, turn: int, talkers: int) -> None:
-        self._index, self._turn, self._talkers = index, turn, talkers
+        self._index = index
+        self._marks = signals.MarkTurns(turn, talkers)
         self._track = PacketTrack()
         self._encoder, self._decoder = OpusEncoder(), OpusDecoder()
         self._voice = signals.speech(index % 6)
-        self._slot = self._due_ns = self._last_mark = 0
+        self._slot = self._due_ns = 0
         self._up = asyncio.Event()
-        self.sent_marks: list[tuple[int, int]] = []
         self.heard_marks: list[tuple[int, int]] = []
         self.received = 0
         self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
@@ -75,11 +75,11 @@ class Participant:
     def look(self) -> dict[str, Any]:
         """What was sent and heard since the last look."""
         seen = {
-            "sent_marks": self.sent_marks,
+            "sent_marks": self._marks.take(),
             "heard_marks": self.heard_marks,
             "received": self.received,
         }
-        self.sent_marks, self.heard_marks, self.received = [], [], 0
+        self.heard_marks, self.received = [], 0
         return seen
 
     def _arm(self) -> None:
@@ -90,21 +90,11 @@ class Participant:
         now_ns = time.monotonic_ns()
         missed = max(0, now_ns - self._due_ns) // FRAME_NS
         self._slot += missed
-        pcm = self._mark(now_ns) or self._voice[self._slot % len(self._voice)]
+        pcm = self._marks.frame(now_ns) or self._voice[self._slot % len(self._voice)]
         self._track.send_packet(self._encoder.encode(pcm), self._slot * FRAME_TICKS)
         self._slot += 1
         self._due_ns += (missed + 1) * FRAME_NS
         self._arm()
-
-    def _mark(self, now_ns: int) -> bytes:
-        """The mark whose turn it is; empty for the usual speech."""
-        number = signals.mark_number(now_ns)
-        fresh = now_ns - number * signals.MARK_NS < 2 * FRAME_NS
-        if number == self._last_mark or not fresh or number % self._talkers != self._turn:
-            return b""
-        self._last_mark = number
-        self.sent_marks.append((number, now_ns))
-        return signals.mark_frame(number % len(signals.MARKS_HZ))
 
     def _on_packet(self, packet: TappedPacket) -> None:
         self.received += 1

@@ -161,7 +161,7 @@ def test_a_conversation_ends_its_turns_with_a_pause() -> None:
     sent = [(pcm, flags) for pcm, flags in said if pcm]
     assert len(sent) == voice.SPEAK_FRAMES + voice.HANGOVER_FRAMES
     assert [flags for _, flags in sent] == [0] * (len(sent) - 1) + [FLAG_PAUSE]
-    assert len(speaker.marks) == 3_000 // 250
+    assert len(speaker.marks.take()) == 3_000 // 250
     speaker.behave("quiet")
     assert not speaker.wants_ticks
 
@@ -172,6 +172,6 @@ def test_talkers_of_a_room_share_the_marks() -> None:
         speaker.behave("continuous")
         for slot in range(300):
             speaker.next(slot * 20 * NS_PER_MS)
-    numbers = [{number for number, _ in speaker.marks} for speaker in speakers]
+    numbers = [{number for number, _ in speaker.marks.take()} for speaker in speakers]
     assert sum(len(own) for own in numbers) == 24
     assert set.union(*numbers) == set(range(24))
