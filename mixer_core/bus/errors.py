@@ -11,7 +11,10 @@ MixminusError
 │   ├── ControlError             a control message between processes
 │   └── BrowserMessageError      what a browser sent on its data channel; carries a code
 ├── UpstreamError                the Realtime server refused or failed; knows whether a retry helps
+├── JournalError                 the database of what was said cannot be read or written
 ├── OpusError                    libopus is missing or refused
+├── ToolError                    a tool could not do what it was asked; its words are for the model
+├── ToolDefinitionError          a function or server cannot be offered to the model as a tool
 └── ProblemError                 an answer to an HTTP request (RFC 9457)
 """
 
@@ -101,8 +104,20 @@ class UpstreamError(MixminusError):
         self.retryable = code not in self.FATAL_CODES and not client_fault
 
 
+class JournalError(MixminusError):
+    """The journal's database cannot be made, read or written; the call goes on without it."""
+
+
 class OpusError(MixminusError):
     """libopus was not found, or returned an error code."""
+
+
+class ToolError(MixminusError):
+    """A tool could not do what it was asked; the message is what the model is told."""
+
+
+class ToolDefinitionError(MixminusError):
+    """A function, a module or a server cannot be offered to the model as a tool."""
 
 
 class ProblemError(MixminusError):
