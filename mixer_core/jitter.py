@@ -16,8 +16,9 @@ A stream talks in *spurts*. Inside a spurt the next frame is the one after the l
   concealed or refilled for it.
 - ``shed`` lets one frame go, because those after it would wait less.
 - Frames that waited through a second without being needed (a source whose clock is fast, a burst
-  long ago) are only delay: they are dropped one by one in the quietest moments that come, each at
-  the latest after another second, and cross-faded with the next.
+  long ago; at the beginning of a spurt 0.3 s are enough) are only delay: they are dropped one by
+  one in the quietest moments that come, each at the latest after another second, and cross-faded
+  with the next.
 
 Pure: time is an argument, results are returned.
 """
@@ -40,6 +41,8 @@ STARVED_AGAIN_NS = 1_000_000_000
 """A stream that starves twice within this time refills to two frames."""
 SURPLUS_POPS = 50
 """Frames that stayed unused over so many pops (1 s) are surplus."""
+SURPLUS_FIRST_POPS = 15
+"""At the beginning of a spurt so many (0.3 s) will do: it often begins with a burst."""
 SURPLUS_LISTEN = 10
 """Before one is dropped, so many pops (0.2 s) show what is quiet for this stream…"""
 SURPLUS_MARGIN_DB = 3.0
@@ -321,6 +324,9 @@ class JitterBuffer:
 
     def _take(self, now_ns: int) -> Entry:
         """Pop the head, whatever lies before it."""
+        if self._any_later:
+            self._pops = SURPLUS_POPS - SURPLUS_FIRST_POPS
+            self._least_depth = self._cap_frames
         head = self._entries.pop(0)
         self._next_seq = (head.seq + 1) & U32
         self._any_later = bool(head.flags & FLAG_PAUSE)

@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 
 from mixer_core.bus.frames import FLAG_CONCEALED, FLAG_PAUSE, U32, seq_delta
 from mixer_core.bus.pcm import FRAME_NS, FRAME_SAMPLES, SILENCE
-from mixer_core.jitter import RESTART_LATE_RUN, SURPLUS_PATIENCE, SURPLUS_POPS, Entry, JitterBuffer
+from mixer_core.jitter import (
+    RESTART_LATE_RUN,
+    SURPLUS_FIRST_POPS,
+    SURPLUS_PATIENCE,
+    SURPLUS_POPS,
+    Entry,
+    JitterBuffer,
+)
 
 HOLD_NS = 3 * FRAME_NS
 CAP_FRAMES = 10
@@ -275,6 +282,15 @@ def test_a_frame_that_only_adds_delay_is_dropped_in_a_quiet_moment() -> None:
     assert adds_up(buffer)
 
 
+def test_a_burst_at_the_beginning_of_a_spurt_is_noticed_sooner() -> None:
+    buffer = new_buffer()
+    push(buffer, 0)
+    for seq in range(1, SURPLUS_FIRST_POPS + 3):
+        push(buffer, seq, pcm=SILENCE)
+        buffer.pop(0)
+    assert (buffer.counts.surplus, buffer.depth) == (1, 0)
+
+
 def test_without_a_quiet_moment_it_is_dropped_after_patience_and_cross_faded() -> None:
     buffer = new_buffer()
     push(buffer, 0)
@@ -286,7 +302,8 @@ def test_without_a_quiet_moment_it_is_dropped_after_patience_and_cross_faded() -
             break
     assert entry is not None
     assert entry.pcm[:2] == growing[seq - 1][:2]
-    assert entry.pcm[-2:] > growing[seq - 1][-2:]
+    last, before = (int.from_bytes(pcm[-2:], "little") for pcm in (entry.pcm, growing[seq - 1]))
+    assert last > before
     assert (buffer.counts.surplus, buffer.counts.concealed, buffer.depth) == (1, 0, 0)
 
 
