@@ -1,157 +1,199 @@
-"""What is said to a Realtime server: which one it is, the session object, and client events.
+"""The session object: all that the server is told about how to listen and to answer. Pure.
 
-Pure. The API is OpenAI's Realtime API as of general availability (session type ``realtime``,
-``audio.input`` / ``audio.output``); every client event carries an ``event_id``, so that an
-``error`` can be traced to its cause.
+The API is OpenAI's Realtime API as of general availability (session type ``realtime``,
+``audio.input`` / ``audio.output``). Fields at the server's own default are left out where a model
+or a compatible server may not know them (reasoning, parallel calls, truncation, limits, speed).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from mixer_core.bus.errors import SettingsError
 from mixer_core.bus.pcm import SAMPLE_RATE_HZ
-from mixer_core.bus.settings import KEY_VARIABLE, OpenaiLinkSettings, Settings, uses_simulator
+from mixer_core.bus.settings import OpenaiLinkSettings, Settings
 
-DATA_CHANNEL = "oai-events"
-"""Label of the data channel that carries the events."""
+from . import upstream
+from .client_events import DATA_CHANNEL, TAG, ClientEvents, greeting
+from .upstream import Upstream
+
+__all__ = [
+    "DATA_CHANNEL",
+    "MAX_SAY_CHARS",
+    "TAG",
+    "ClientEvents",
+    "Upstream",
+    "choose_upstream",
+    "greeting",
+    "session_object",
+]
+
 MAX_SAY_CHARS = 4_000
 """Longest text that a browser may ``say``."""
+MIN_IDLE_TIMEOUT_MS, MAX_IDLE_TIMEOUT_MS = 5_000, 30_000
 
-TAG = "mixminus"
-"""Key in a response's metadata: the id of the event that asked for it."""
-
-_DUMMY_KEY = "simulator"
-_OPENAI_HOST = "api.openai.com"
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-_PCM = {"type": "audio/pcm", "rate": SAMPLE_RATE_HZ}
-_GREETING = "Greet the people in the room in one short sentence and offer your help."
-
-
-@dataclass(frozen=True, slots=True)
-class Upstream:
-    """The Realtime server of this process."""
-
-    name: str
-    """``openai``, ``simulator`` or the base URL's host."""
-    base_url: str
-    """Without a slash at the end, with ``/v1``."""
-    api_key: str
-    ephemeral: bool
-    """Get a client secret first, and call with it."""
-
-    @property
-    def simulated(self) -> bool:
-        """Whether it is the local simulator by our own choice."""
-        return self.name == "simulator"
-
-    @property
-    def is_local(self) -> bool:
-        """Whether the server is on this machine, reached by loopback."""
-        return (urlsplit(self.base_url).hostname or "") in _LOOPBACK
-
-    @property
-    def title(self) -> str:
-        """What people call it, at the start of a sentence."""
-        if self.name == "openai":
-            return "OpenAI"
-        return "The simulator" if self.simulated else self.name
-
-    def __repr__(self) -> str:
-        return f"Upstream({self.name!r}, {self.base_url!r})"
+_FIXED = (
+    ("type",),
+    ("model",),
+    ("audio", "input", "format"),
+    ("audio", "output", "format"),
+)
+"""What ``session_json`` may not change: the sound's path is built on it, or a key has it."""
+_OBJECTS = (("audio",), ("audio", "input"), ("audio", "output"))
 
 
 def choose_upstream(settings: Settings, api_key: str) -> Upstream:
-    """Decide who answers; ``api_key`` is the value of OPENAI_API_KEY, empty where it is unset.
-
-    The real key never goes to the simulator.
+    """Decide who answers (see ``upstream.choose_upstream``), and check what it will be told.
 
     Raises:
-        SettingsError: OpenAI is demanded and there is no key.
+        SettingsError: no key where one is needed, or a session that cannot be.
     """
-    link, simulator = settings.openai_link, settings.simulator
-    ephemeral = link.auth == "ephemeral"
-    if uses_simulator(link, {KEY_VARIABLE: api_key}):
-        host = simulator.http_host
-        if host in ("", "0.0.0.0", "::"):
-            host = "127.0.0.1"
-        url = f"http://{f'[{host}]' if ':' in host else host}:{simulator.http_port}/v1"
-        return Upstream("simulator", url, simulator.api_key or _DUMMY_KEY, ephemeral)
-    if not api_key:
-        raise SettingsError(
-            f"[openai_link] upstream is openai and {KEY_VARIABLE} is not set: "
-            'set it, or set upstream to "simulator"'
-        )
-    url = link.base_url.rstrip("/")
-    host = urlsplit(url).hostname or url
-    return Upstream("openai" if host == _OPENAI_HOST else host, url, api_key, ephemeral)
+    session_object(settings.openai_link)
+    return upstream.choose_upstream(settings, api_key)
 
 
-def session_object(settings: OpenaiLinkSettings) -> dict[str, Any]:
-    """The whole session, sent with the call: what arrives later may come after the first answer."""
-    transcription = (
-        {"model": settings.transcription_model} if settings.transcription_model else None
-    )
-    return {
+def session_object(
+    settings: OpenaiLinkSettings, tools: Iterable[Mapping[str, Any]] = ()
+) -> dict[str, Any]:
+    """The whole session, sent with the call: what arrives later may come after the first answer.
+
+    ``tools``: definitions of what the model may call. ``session_json`` is merged in last: objects
+    key by key, ``tools`` added to ours, anything else in place of ours.
+
+    Raises:
+        SettingsError: settings that contradict each other, or ``session_json`` is unusable.
+    """
+    session = {
         "type": "realtime",
         "model": settings.model,
         "instructions": settings.instructions,
-        "output_modalities": ["audio"],
-        "audio": {
-            "input": {
-                "format": dict(_PCM),
-                "noise_reduction": None,
-                "transcription": transcription,
-                "turn_detection": {
-                    "type": "server_vad",
-                    "threshold": settings.vad_threshold,
-                    "prefix_padding_ms": settings.vad_prefix_padding_ms,
-                    "silence_duration_ms": settings.vad_silence_ms,
-                    "create_response": True,
-                    "interrupt_response": True,
-                },
-            },
-            "output": {"format": dict(_PCM), "voice": settings.voice},
-        },
+        "output_modalities": [settings.output],
+        "audio": {"input": _input(settings), "output": _output(settings)},
+        **_limits(settings),
+    }
+    extra = _extra(settings.session_json)
+    offered = [*map(dict, tools), *extra.pop("tools", [])]
+    if offered:
+        session["tools"] = offered
+        session["tool_choice"] = settings.tool_choice
+        if settings.parallel_tool_calls != "default":
+            session["parallel_tool_calls"] = settings.parallel_tool_calls == "on"
+    return _merged(session, extra)
+
+
+def _input(settings: OpenaiLinkSettings) -> dict[str, Any]:
+    off = settings.noise_reduction == "off"
+    return {
+        "format": _pcm(),
+        "noise_reduction": None if off else {"type": settings.noise_reduction},
+        "transcription": _transcription(settings),
+        "turn_detection": _turn_detection(settings),
     }
 
 
-class ClientEvents:
-    """Makes client events with ids that are unique within one call."""
-
-    def __init__(self) -> None:
-        self._count = 0
-
-    def _event(self, kind: str, **content: Any) -> dict[str, Any]:
-        self._count += 1
-        return {"type": kind, "event_id": f"mm_{self._count}", **content}
-
-    def user_text(self, text: str) -> dict[str, Any]:
-        """Add a message of the user to the conversation."""
-        content = [{"type": "input_text", "text": text}]
-        item = {"type": "message", "role": "user", "content": content}
-        return self._event("conversation.item.create", item=item)
-
-    def create_response(self, response: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Have the model answer now, with ``response`` overriding the session's values.
-
-        The response carries the event's id as metadata ``TAG``.
-        """
-        event = self._event("response.create")
-        return {**event, "response": {**(response or {}), "metadata": {TAG: event["event_id"]}}}
-
-    def cancel_response(self, response_id: str) -> dict[str, Any]:
-        """Stop generating; only while that response is active."""
-        return self._event("response.cancel", response_id=response_id)
-
-    def clear_output(self) -> dict[str, Any]:
-        """Stop playing; truncates what was not heard (WebRTC only)."""
-        return self._event("output_audio_buffer.clear")
+def _output(settings: OpenaiLinkSettings) -> dict[str, Any]:
+    output = {"format": _pcm(), "voice": settings.voice}
+    return output if settings.speed == 1.0 else {**output, "speed": settings.speed}
 
 
-def greeting(instructions: str) -> dict[str, Any]:
-    """Overrides for the response that greets a fresh room."""
-    return {"instructions": f"{instructions}\n\n{_GREETING}".strip()}
+def _pcm() -> dict[str, Any]:
+    return {"type": "audio/pcm", "rate": SAMPLE_RATE_HZ}
+
+
+def _transcription(settings: OpenaiLinkSettings) -> dict[str, Any] | None:
+    if not settings.transcription_model:
+        return None
+    given = {
+        "model": settings.transcription_model,
+        "language": settings.transcription_language,
+        "prompt": settings.transcription_prompt,
+    }
+    return {key: value for key, value in given.items() if value}
+
+
+def _turn_detection(settings: OpenaiLinkSettings) -> dict[str, Any] | None:
+    timeout_ms = settings.idle_timeout_ms
+    if timeout_ms and settings.turn_detection != "server_vad":
+        raise SettingsError(
+            "[openai_link] idle_timeout_ms works with turn_detection server_vad only: set it to 0"
+        )
+    if timeout_ms and not MIN_IDLE_TIMEOUT_MS <= timeout_ms <= MAX_IDLE_TIMEOUT_MS:
+        raise SettingsError(
+            f"[openai_link] idle_timeout_ms = {timeout_ms} is not possible: "
+            f"0, or {MIN_IDLE_TIMEOUT_MS} to {MAX_IDLE_TIMEOUT_MS}"
+        )
+    if settings.turn_detection == "push_to_talk":
+        return None
+    answers = {
+        "create_response": settings.create_response,
+        "interrupt_response": settings.interrupt_response,
+    }
+    if settings.turn_detection == "semantic_vad":
+        return {"type": "semantic_vad", "eagerness": settings.semantic_eagerness, **answers}
+    detection = {
+        "type": "server_vad",
+        "threshold": settings.vad_threshold,
+        "prefix_padding_ms": settings.vad_prefix_padding_ms,
+        "silence_duration_ms": settings.vad_silence_ms,
+        **answers,
+    }
+    return {**detection, "idle_timeout_ms": timeout_ms} if timeout_ms else detection
+
+
+def _limits(settings: OpenaiLinkSettings) -> dict[str, Any]:
+    limits: dict[str, Any] = {}
+    if settings.max_output_tokens:
+        limits["max_output_tokens"] = settings.max_output_tokens
+    if settings.reasoning_effort != "default":
+        limits["reasoning"] = {"effort": settings.reasoning_effort}
+    if settings.truncation == "disabled":
+        limits["truncation"] = "disabled"
+    elif settings.truncation == "retention_ratio":
+        ratio = settings.retention_ratio
+        limits["truncation"] = {"type": "retention_ratio", "retention_ratio": ratio}
+    return limits
+
+
+def _extra(text: str) -> dict[str, Any]:
+    """What ``session_json`` adds; SettingsError where it cannot be used."""
+    if not text.strip():
+        return {}
+    try:
+        extra = json.loads(text)
+    except ValueError as error:
+        raise SettingsError(f"[openai_link] session_json is no JSON: {error}") from error
+    if not isinstance(extra, dict):
+        raise SettingsError("[openai_link] session_json is no JSON object: write {…}")
+    tools = extra.get("tools", [])
+    if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
+        raise SettingsError("[openai_link] session_json: tools is a list of objects")
+    for path in _OBJECTS:
+        if not isinstance(_at(extra, path, {}), dict):
+            raise SettingsError(f"[openai_link] session_json: {'.'.join(path)} is an object")
+    for fixed in _FIXED:
+        if _at(extra, fixed, None) is not None:
+            raise SettingsError(
+                f"[openai_link] session_json must not have {'.'.join(fixed)}: "
+                "that is for the other settings to say"
+            )
+    return extra
+
+
+def _at(content: Any, path: tuple[str, ...], default: Any) -> Any:
+    for key in path:
+        if not isinstance(content, Mapping) or key not in content:
+            return default
+        content = content[key]
+    return content
+
+
+def _merged(base: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(base)
+    for key, value in extra.items():
+        ours = result.get(key)
+        if isinstance(ours, Mapping) and isinstance(value, Mapping):
+            value = _merged(ours, value)
+        result[key] = value
+    return result
