@@ -92,12 +92,12 @@ class FastPath:
             self._on_fault()
         return True
 
-    def send(self, channel: Any, data: bytes) -> None:
-        """Send one binary message on an open channel."""
+    def send(self, channel: Any, data: bytes, protocol: int = PPID_BINARY) -> None:
+        """Send one message (not empty) on an open channel; ``protocol`` says whether it is text."""
         try:
-            if not self._plain.send(channel, data):
+            if not self._plain.send(channel, data, protocol):
                 channel._addBufferedAmount(len(data))
-                self._sctp._data_channel_queue.append((channel, PPID_BINARY, data))
+                self._sctp._data_channel_queue.append((channel, protocol, data))
                 self._run(self._sctp._data_channel_flush())
         except ConnectionError:
             self._queue.put_nowait(None)

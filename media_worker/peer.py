@@ -23,7 +23,7 @@ from mixer_core.bus.errors import ProblemError
 
 from . import addresses, offer, protocol
 from .fastpath import FastPath, take_over
-from .sctp_wire import PPID_BINARY
+from .sctp_wire import PPID_BINARY, PPID_STRING
 
 CONSENT_INTERVAL_S = 1
 CONSENT_FAILURES = 3
@@ -158,7 +158,10 @@ class Peer:
         if channel.bufferedAmount > MAX_CONTROL_BACKLOG_BYTES:
             self._tell_closed("the browser does not take its messages")
             return
-        channel.send(text)
+        if self._fast is not None:
+            self._fast.send(channel, text.encode(), PPID_STRING)
+        else:
+            channel.send(text)
 
     def buffered_bytes(self) -> int:
         """Bytes that wait for the network: in the channel, and in SCTP before its first sending."""

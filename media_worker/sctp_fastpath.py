@@ -1,9 +1,9 @@
 """The common SCTP packets, read and written without the library's objects and tasks.
 
-In a call nearly every packet is alike: one whole binary message in the expected order, an
-acknowledgement without gaps, or both. Those are handled here and in ``sctp_sender``, on the
-library's own state, which is left exactly as the library would have left it. Everything else —
-setup, loss, reordering, fragments, text, resets — is the library's, which finds nothing unusual.
+In a call nearly every packet is alike: one whole message in the expected order, an acknowledgement
+without gaps, or both. Those are handled here and in ``sctp_sender``, on the library's own state,
+which is left exactly as the library would have left it. Everything else — setup, loss, reordering,
+fragments, text that comes in, resets — is the library's, which finds nothing unusual.
 
 Two things differ from the library on purpose, both within RFC 9260:
 
@@ -74,7 +74,7 @@ class SctpFastPath:
             sctp, chunk_class, self._heads, transmit, run, clock_s, self._waiting_sack
         )
         self.send = self._sender.send
-        """Sends one binary message of a channel now; False where it must queue."""
+        """Sends one message of a channel now; False where it must queue."""
         self.taken_total = 0
         """Packets that came and were handled here."""
 

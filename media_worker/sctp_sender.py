@@ -61,8 +61,8 @@ class SctpSender:
         """Let the timer fire no more."""
         self._timer.close()
 
-    def send(self, channel: Any, data: bytes) -> bool:
-        """Send one binary message now; False where it must queue, or is no plain one."""
+    def send(self, channel: Any, data: bytes, protocol: int = PPID_BINARY) -> bool:
+        """Send one message now; False where it must queue, or is no plain one."""
         sctp = self._sctp
         if (
             sctp._association_state is not self._established
@@ -76,8 +76,10 @@ class SctpSender:
             or self._must_repeat()
         ):
             return False
-        chunk = self._chunk(channel, data)
-        content = data_chunk(chunk.flags, chunk.tsn, chunk.stream_id, chunk.stream_seq, data)
+        chunk = self._chunk(channel, data, protocol)
+        content = data_chunk(
+            chunk.flags, chunk.tsn, chunk.stream_id, chunk.stream_seq, protocol, data
+        )
         sctp._sent_queue.append(chunk)
         sctp._flight_size += len(data)
         if sctp._t3_handle is None:
@@ -143,7 +145,7 @@ class SctpSender:
                 return True
         return False
 
-    def _chunk(self, channel: Any, data: bytes) -> Any:
+    def _chunk(self, channel: Any, data: bytes, protocol: int) -> Any:
         """The library's record of a message that is being sent for the first time."""
         sctp = self._sctp
         chunk: Any = object.__new__(self._chunk_class)
@@ -159,7 +161,7 @@ class SctpSender:
             "tsn": sctp._local_tsn,
             "stream_id": stream_id,
             "stream_seq": stream_seq,
-            "protocol": PPID_BINARY,
+            "protocol": protocol,
             "user_data": data,
             "_abandoned": False,
             "_acked": False,

@@ -11,8 +11,8 @@ from typing import Any
 from google_crc32c import extend as crc32c_extend
 from google_crc32c import value as crc32c
 
-PPID_BINARY = 53
-"""WebRTC Binary (RFC 8831)."""
+PPID_STRING, PPID_BINARY = 51, 53
+"""WebRTC String and WebRTC Binary (RFC 8831)."""
 MAX_PACKET_BYTES = 1189
 """What one SCTP packet may hold inside the smallest IPv6 packet."""
 
@@ -45,10 +45,12 @@ def reached(tsn: int, upto: int) -> bool:
     return (upto - tsn) & U32 < HALF_U32
 
 
-def data_chunk(flags: int, tsn: int, stream_id: int, stream_seq: int, message: bytes) -> bytes:
-    """A whole binary message (at most ``MAX_MESSAGE_BYTES``) as a DATA chunk, padded."""
+def data_chunk(
+    flags: int, tsn: int, stream_id: int, stream_seq: int, protocol: int, message: bytes
+) -> bytes:
+    """A whole message (at most ``MAX_MESSAGE_BYTES``) as a DATA chunk, padded."""
     length = len(message)
-    head = DATA.pack(TYPE_DATA, flags, DATA.size + length, tsn, stream_id, stream_seq, PPID_BINARY)
+    head = DATA.pack(TYPE_DATA, flags, DATA.size + length, tsn, stream_id, stream_seq, protocol)
     return head + message + _PADDING[length & 3]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections.abc import Awaitable, Callable, Iterator
 
@@ -102,6 +103,22 @@ def test_lost_datagrams_are_sent_again() -> None:
         assert callee.peer.faults_total == 0
 
     run(scenario, framed=False)
+
+
+@pytest.mark.usefixtures("patched")
+@pytest.mark.parametrize("framed", [True, False])
+def test_texts_arrive_whole_and_in_order(framed: bool) -> None:
+    async def scenario(browser: Browser, callee: Callee) -> None:
+        sent = [json.dumps({"type": "caption", "text": "ä" * size}) for size in (1, 500, 3000, 2)]
+        for text in sent * 3:
+            callee.peer.send_control(text)
+            callee.peer.send_audio(bytes(984))
+        await until(lambda: len(browser.messages) == 12, "all texts")
+        assert [json.loads(text) for text in sent] * 3 == browser.messages
+        await until(lambda: len(browser.heard) == 12, "all audio")
+        assert callee.peer.faults_total == 0
+
+    run(scenario, framed=framed)
 
 
 @pytest.mark.usefixtures("patched")

@@ -25,13 +25,15 @@ def heads(tag: int = 7) -> tuple[wire.Heads, SimpleNamespace]:
 def test_the_library_reads_what_is_written(size: int) -> None:
     ours, _ = heads()
     message = bytes(range(1, 5)) * size
-    chunks = wire.sack_chunk(41, 1000) + wire.data_chunk(3, 0xFFFF_FFFF, 1, 2, message[:size])
+    chunks = wire.sack_chunk(41, 1000) + wire.data_chunk(
+        3, 0xFFFF_FFFF, 1, 2, wire.PPID_STRING, message[:size]
+    )
     source, destination, tag, (sack, data) = parse_packet(ours.packet(chunks))
     assert (source, destination, tag) == (5000, 5001, 9)
     assert isinstance(sack, SackChunk) and isinstance(data, DataChunk)
     assert (sack.cumulative_tsn, sack.advertised_rwnd, sack.gaps) == (41, 1000, [])
     assert (data.tsn, data.stream_id, data.stream_seq) == (0xFFFF_FFFF, 1, 2)
-    assert (data.protocol, data.user_data) == (wire.PPID_BINARY, message[:size])
+    assert (data.protocol, data.user_data) == (wire.PPID_STRING, message[:size])
 
 
 def test_the_peers_packets_are_known_by_ports_tag_and_checksum() -> None:
@@ -58,5 +60,5 @@ def test_numbers_run_over() -> None:
 
 def test_the_longest_message_fills_a_packet() -> None:
     ours, _ = heads()
-    chunk = wire.data_chunk(3, 1, 1, 1, bytes(wire.MAX_MESSAGE_BYTES))
+    chunk = wire.data_chunk(3, 1, 1, 1, wire.PPID_BINARY, bytes(wire.MAX_MESSAGE_BYTES))
     assert wire.MAX_PACKET_BYTES - 4 < len(ours.packet(chunk)) <= wire.MAX_PACKET_BYTES
