@@ -18,7 +18,7 @@ import sys
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from mixer_core.bus.errors import OpusError
 
@@ -126,7 +126,7 @@ class OpusEncoder:
         self._lib = library()
         self.frame_samples = rate_hz // 50
         self.frame_bytes = self.frame_samples * _BYTES_PER_SAMPLE
-        self._packet = ctypes.create_string_buffer(_MAX_PACKET_BYTES)
+        self._packet: Any = ctypes.create_string_buffer(_MAX_PACKET_BYTES)
         self._packet_address = ctypes.addressof(self._packet)
         error = ctypes.c_int(0)
         code = _APPLICATION_CODES[application]
@@ -153,7 +153,8 @@ class OpusEncoder:
             self._state, pcm, self.frame_samples, self._packet_address, _MAX_PACKET_BYTES
         )
         _check(self._lib, count, "encode a frame")
-        return ctypes.string_at(self._packet_address, count)
+        packet: bytes = self._packet[:count]
+        return packet
 
     def set_bitrate(self, bitrate_bps: int) -> None:
         """Change the target bit rate (500 to 512000 bit/s) from the next frame on."""
@@ -175,7 +176,7 @@ class OpusDecoder:
         self._rate_hz = rate_hz
         self.frame_samples = rate_hz // 50
         self._max_samples = rate_hz * _MAX_PACKET_MS // 1000
-        self._pcm = ctypes.create_string_buffer(self._max_samples * _BYTES_PER_SAMPLE)
+        self._pcm: Any = ctypes.create_string_buffer(self._max_samples * _BYTES_PER_SAMPLE)
         self._pcm_address = ctypes.addressof(self._pcm)
         error = ctypes.c_int(0)
         self._state = self._lib.opus_decoder_create(rate_hz, 1, ctypes.byref(error))
@@ -220,7 +221,8 @@ class OpusDecoder:
         samples = min(samples, self._max_samples)
         count = self._lib.opus_decode(self._state, packet, length, self._pcm_address, samples, fec)
         _check(self._lib, count, "decode a packet")
-        return ctypes.string_at(self._pcm_address, count * _BYTES_PER_SAMPLE)
+        pcm: bytes = self._pcm[: count * _BYTES_PER_SAMPLE]
+        return pcm
 
 
 def _int(value: int) -> ctypes.c_int:
