@@ -26,9 +26,9 @@ IMPURE = {
 WIRE_LIBRARIES = {"msgpack", "msgspec", "zmq", "uvloop"}
 
 SHELLS = {
-    "mixer_core": {"service", "numba_cache", "__main__"},
+    "mixer_core": {"audio_server", "service", "numba_cache", "__main__"},
     "mixer_core/bus": {
-        "control_client", "drain", "endpoints", "forkpool", "logs", "process", "settings",
+        "audio_client", "control_client", "drain", "endpoints", "forkpool", "logs", "outgoing", "process", "settings",
     },
     "signaling": {
         "gateway", "http_api", "listeners", "pages", "problems", "service", "__main__",
@@ -42,7 +42,8 @@ SHELLS = {
         "rehearsal", "rtp_direct", "service", "uplink", "webrtc", "__main__",
     },
     "openai_link/simulator": {
-        "call", "http", "media", "recorder", "service", "switchboard", "__main__",
+        "call", "control", "fault_timers", "http", "media", "recorder", "service", "session_line",
+        "socket_call", "socket_line", "switchboard", "udp_gate", "websocket", "__main__",
     },
 }  # fmt: skip
 """Per folder: the modules that touch the world. Everything else is pure."""

@@ -1,11 +1,15 @@
-"""``python -m openai_link.simulator``."""
+"""``python -m openai_link.simulator``; ``--help`` lists the flags."""
 
 from __future__ import annotations
 
+import os
 import sys
 
 from mixer_core.bus.process import run_async
-from openai_link.simulator.service import PROGRAM, serve
+from openai_link.simulator.cli import environment
 
 if __name__ == "__main__":
+    os.environ.update(environment(sys.argv[1:]))
+    from openai_link.simulator.service import PROGRAM, serve
+
     sys.exit(run_async(PROGRAM, serve))

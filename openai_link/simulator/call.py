@@ -1,9 +1,8 @@
-"""One call: the peer connection, the ``oai-events`` channel, and the end of both."""
+"""One WebRTC call: the peer connection, the ``oai-events`` channel, and the end of both."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,41 +11,50 @@ from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessi
 
 from mixer_core.bus import logs
 from openai_link import aiortc_media
+from openai_link.simulator import udp_gate
 from openai_link.simulator.config import SimulatorConfig
 from openai_link.simulator.engine import SessionEngine
+from openai_link.simulator.fault_box import FaultBox
+from openai_link.simulator.fault_timers import FaultTimers
 from openai_link.simulator.media import CallMedia
 from openai_link.simulator.offers import clean_offer, has_audio, invalid_offer
 from openai_link.simulator.recorder import Recorder
-from openai_link.simulator.server_events import Action, EndCall, SendEvent
+from openai_link.simulator.session_line import SessionLine
+from openai_link.simulator.socket_line import SocketLine
 
 CHANNEL_LABEL = "oai-events"
-_MAX_EARLY_EVENTS = 256
-_LAST_WORDS_S = 0.1  # Between the last event and the end, so that it is delivered.
+_CALL_OVER_CODE = 1000
 
 
 class Call:
     """Answers one offer and lives until hang-up, loss of the peer, or expiry."""
+
+    transport = "webrtc"
 
     def __init__(
         self,
         call_id: str,
         engine: SessionEngine,
         config: SimulatorConfig,
+        faults: FaultBox,
         on_end: Callable[[Call, str], None],
     ) -> None:
         """``on_end`` is called once, with the reason, when the call is over."""
         self.id = call_id
+        self.started_s = time.time()
         self.log = logs.get("simulator", call_id)
-        self._engine = engine
         self._config = config
+        self._faults = faults
         self._on_end = on_end
         self._channel: RTCDataChannel | None = None
-        self._early_events: list[SendEvent] = []
         self._ended = False
+        self._silenced = False
+        self._timers = FaultTimers(faults, self._close_channel, self._kill)
+        self.line = SessionLine(engine, faults, self.log, self._end_soon, self._timers.replying)
         recorder = None
         if config.record_dir:
             recorder = Recorder(Path(config.record_dir) / f"{call_id}.wav")
-        self.media = CallMedia(engine, config, recorder, self._perform)
+        self.media = CallMedia(engine, config, recorder, self.line.perform, faults)
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._connection.on("datachannel", self._on_channel)
         self._connection.on("connectionstatechange", self._on_state)
@@ -54,6 +62,12 @@ class Call:
             config.connect_timeout_s, self._on_connect_timeout
         )
         self._tasks: set[asyncio.Task[None]] = set()
+        self._sidebands: set[SocketLine] = set()
+
+    @property
+    def state(self) -> str:
+        """The peer connection's state."""
+        return self._connection.connectionState
 
     async def answer(self, offer: str) -> str:
         """Return the SDP answer. Raises Refusal ``invalid_offer``, and the call is over."""
@@ -81,7 +95,19 @@ class Call:
                 transceiver.direction = "inactive"
         aiortc_media.answer_dtls_as(connection, self._config.dtls_role)
         await connection.setLocalDescription(await connection.createAnswer())
+        udp_gate.install(connection, lambda: self._silenced or self._faults.faults.drop_udp)
         return connection.localDescription.sdp
+
+    async def attend(self, sideband: SocketLine) -> None:
+        """Let a WebSocket hear and send events beside the client, until either is over."""
+        self.log.info("= a sideband joins")
+        self.line.sidebands.append(sideband)
+        self._sidebands.add(sideband)
+        try:
+            await sideband.run(self._on_text)
+        finally:
+            self.line.sidebands.remove(sideband)
+            self._sidebands.discard(sideband)
 
     async def end(self, reason: str) -> None:
         """Close everything. Harmless when already over."""
@@ -89,15 +115,28 @@ class Call:
             return
         self._ended = True
         self._connect_timer.cancel()
+        self._timers.stop()
         self.media.close()
         self.log.info("= over: %s", reason)
         self._on_end(self, reason)
+        for sideband in self._sidebands:
+            sideband.close_soon(_CALL_OVER_CODE, reason)
         await self._connection.close()
 
     def _end_soon(self, reason: str) -> None:
         task = asyncio.get_running_loop().create_task(self.end(reason))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def _kill(self) -> None:
+        """Vanish: not one more datagram leaves, not even the one that says so."""
+        self._silenced = True
+        self._end_soon("killed")
+
+    def _close_channel(self) -> None:
+        self.log.info("= the channel is closed as a fault")
+        if self._channel is not None:
+            self._channel.close()
 
     def _on_connect_timeout(self) -> None:
         if self._connection.connectionState != "connected":
@@ -108,6 +147,7 @@ class Call:
         if state == "connected":
             self.log.info("= connected to a client; this is a simulator, not OpenAI")
             self.media.start()
+            self._timers.connected()
         elif state in ("failed", "closed"):
             self._end_soon(f"the connection is {state}")
 
@@ -117,36 +157,22 @@ class Call:
             return
         self._channel = channel
         channel.on("message", self._on_message)
-        channel.on("close", lambda: self._end_soon("the client closed its channel"))
-        early, self._early_events = self._early_events, []
-        self._perform([*self._engine.open(), *early])
+        channel.on("close", lambda: self._end_soon("the channel was closed"))
+        self.line.open(self)
+        self._timers.opened()
 
     def _on_message(self, message: str | bytes) -> None:
-        text = message if isinstance(message, str) else message.decode("utf-8", "replace")
-        self._perform(self._engine.client_event(text, time.monotonic_ns()))
+        self._on_text(message if isinstance(message, str) else message.decode("utf-8", "replace"))
+
+    def _on_text(self, text: str) -> None:
+        self.line.client_event(text)
         self.media.wake()
 
-    def _perform(self, actions: list[Action]) -> None:
-        for action in actions:
-            if isinstance(action, SendEvent):
-                self._send(action)
-            elif isinstance(action, EndCall):
-                loop = asyncio.get_running_loop()
-                loop.call_later(_LAST_WORDS_S, self._end_soon, action.reason)
-
-    def _send(self, action: SendEvent) -> None:
-        if self._channel is None:  # Audio can be heard before the channel is there.
-            if len(self._early_events) < _MAX_EARLY_EVENTS:
-                self._early_events.append(action)
+    def send(self, text: str) -> None:
+        """Send one event on the channel, as long as it is open."""
+        if self._channel is None or self._channel.readyState != "open":
             return
-        if self._channel.readyState != "open":
-            return
-        event = action.event
-        self.log.debug("> %s", event["type"])
-        if event["type"] == "response.done":
-            for item in event["response"]["output"]:
-                self.log.info("> says: %s", item["content"][0].get("transcript", "(text)"))
         try:
-            self._channel.send(json.dumps(event))
+            self._channel.send(text)
         except ValueError as error:  # Longer than the client's limit.
-            self.log.warning("! %s was not sent: %s", event["type"], error)
+            self.log.warning("! %.80s… was not sent: %s", text, error)

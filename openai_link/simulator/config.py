@@ -12,8 +12,12 @@ class SimulatorConfig:
 
     api_key: str = ""
     """Bearer key that clients must present; empty accepts any."""
-    brain: Literal["echo", "tone"] = "echo"
-    """Who answers: see ``brains``."""
+    brain: Literal["echo", "tone", "script"] = "echo"
+    """Who answers: see ``brains`` and ``script``."""
+    script: str = ""
+    """File with the rules of the script brain; empty: the rules that come with it."""
+    faults: str = ""
+    """Faults to begin with: see ``faults``."""
     tone_ms: int = 5_000
     """Length of the tone brain's answer."""
     greeting: bool = True

@@ -9,17 +9,19 @@ from typing import Any
 
 from aiohttp import BodyPartReader, web
 
-from openai_link.simulator import refusals
+from openai_link.simulator import control, refusals, websocket
 from openai_link.simulator.offers import invalid_offer
-from openai_link.simulator.refusals import Refusal
+from openai_link.simulator.refusals import HttpRefusal, Refusal
 from openai_link.simulator.switchboard import Switchboard
 from openai_link.simulator.tokens import DEFAULT_S, Unauthorized
+from openai_link.simulator.websocket import bearer
 
 Json = dict[str, Any]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 MAX_BODY_BYTES = 512 * 1024
 _SWITCHBOARD = web.AppKey("switchboard", Switchboard)
+_TELEPHONE_VERBS = ("accept", "reject", "refer")
 _EXPOSED = "Location, X-Request-Id"
 
 
@@ -30,11 +32,14 @@ def make_app(switchboard: Switchboard) -> web.Application:
     app.router.add_post("/v1/realtime/client_secrets", _client_secrets)
     app.router.add_post("/v1/realtime/calls", _calls)
     app.router.add_post("/v1/realtime/calls/{call_id}/hangup", _hangup)
-    for verb in ("accept", "reject", "refer"):
-        app.router.add_post(f"/v1/realtime/calls/{{call_id}}/{verb}", _no_such_call)
+    for verb in _TELEPHONE_VERBS:
+        app.router.add_post(f"/v1/realtime/calls/{{call_id}}/{verb}", _sip_only)
+    app.router.add_get("/v1/realtime", _websocket)
+    app.router.add_get("/simulator/calls", _control(control.calls))
+    app.router.add_get("/simulator/faults", _control(control.show_faults))
+    app.router.add_post("/simulator/faults", _control(control.switch_faults))
     app.router.add_get("/healthz", _healthz)
-    for path in ("client_secrets", "calls", "calls/{call_id}/hangup"):
-        app.router.add_route("OPTIONS", f"/v1/realtime/{path}", _preflight)
+    app.router.add_route("OPTIONS", "/v1/realtime{path:(/.*)?}", _preflight)
     app.on_response_prepare.append(_label)
     app.on_shutdown.append(_shut_down)
     return app
@@ -42,7 +47,7 @@ def make_app(switchboard: Switchboard) -> web.Application:
 
 async def _client_secrets(request: web.Request) -> web.Response:
     switchboard = request.app[_SWITCHBOARD]
-    switchboard.keys.check_standard(_bearer(request))
+    switchboard.keys.check_standard(bearer(request))
     body = _json_object(await request.read(), "The request body") if request.can_read_body else {}
     secret = switchboard.keys.create(body, int(time.time()))
     session = switchboard.preview_session(secret.session)
@@ -52,7 +57,7 @@ async def _client_secrets(request: web.Request) -> web.Response:
 
 async def _calls(request: web.Request) -> web.Response:
     switchboard = request.app[_SWITCHBOARD]
-    token_session = switchboard.keys.session_of(_bearer(request), int(time.time()))
+    token_session = switchboard.keys.session_of(bearer(request), int(time.time()))
     if request.content_type == "multipart/form-data":
         offer, session = await _read_form(request)
     elif request.content_type == "application/sdp":
@@ -73,15 +78,29 @@ async def _calls(request: web.Request) -> web.Response:
 
 async def _hangup(request: web.Request) -> web.Response:
     switchboard = request.app[_SWITCHBOARD]
-    switchboard.keys.check_standard(_bearer(request))
+    switchboard.keys.check_standard(bearer(request))
     if not await switchboard.hang_up(request.match_info["call_id"]):
-        return await _no_such_call(request)
+        raise refusals.call_not_found()
     return web.Response(status=200)
 
 
-async def _no_such_call(request: web.Request) -> web.Response:
-    refusal = Refusal("call_id_not_found", "No session found for the provided call_id", "")
-    return _refused(404, refusal)
+async def _sip_only(request: web.Request) -> web.Response:
+    """accept, reject and refer are for telephone calls, and there are none here."""
+    request.app[_SWITCHBOARD].keys.check_standard(bearer(request))
+    raise refusals.call_not_found()
+
+
+async def _websocket(request: web.Request) -> web.StreamResponse:
+    return await websocket.serve(request, request.app[_SWITCHBOARD])
+
+
+def _control(
+    answer: Callable[[web.Request, Switchboard], Awaitable[web.StreamResponse]],
+) -> Handler:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return await answer(request, request.app[_SWITCHBOARD])
+
+    return handler
 
 
 async def _healthz(request: web.Request) -> web.Response:
@@ -123,12 +142,6 @@ async def _read_form(request: web.Request) -> tuple[str, Json | None]:
     return offer, session
 
 
-def _bearer(request: web.Request) -> str | None:
-    """Return the bearer token, or None."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" and token.strip() else None
-
-
 def _text(data: bytes) -> str:
     try:
         return data.decode("utf-8")
@@ -157,6 +170,8 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await handler(request)
     except Unauthorized as refusal:
         return _refused(401, refusal)
+    except HttpRefusal as refusal:
+        return _refused(refusal.status, refusal)
     except Refusal as refusal:
         return _refused(429 if refusal.code == "rate_limit_exceeded" else 400, refusal)
     except web.HTTPException as error:
@@ -171,6 +186,8 @@ async def _label(request: web.Request, response: web.StreamResponse) -> None:
     """Mark every answer as simulated, and let pages of any origin read it."""
     response.headers["x-simulated"] = "1"
     response.headers["openai-version"] = "2020-10-01"
+    if request.path.startswith("/simulator/"):
+        return
     response.headers["Access-Control-Allow-Origin"] = "*"
     response.headers["Access-Control-Expose-Headers"] = _EXPOSED
 

@@ -17,6 +17,8 @@ from openai_link.opus import OpusDecoder, OpusEncoder
 from openai_link.rtp_audio import FRAME_TICKS, ReceivedFrame, RtpAudioReceiver
 from openai_link.simulator.config import SimulatorConfig
 from openai_link.simulator.engine import SessionEngine
+from openai_link.simulator.fault_box import FaultBox
+from openai_link.simulator.packet_count import PacketCount
 from openai_link.simulator.recorder import Recorder
 from openai_link.simulator.server_events import Action
 
@@ -61,6 +63,7 @@ class CallMedia:
         config: SimulatorConfig,
         recorder: Recorder | None,
         perform: Callable[[list[Action]], None],
+        faults: FaultBox,
     ) -> None:
         """``perform`` is given the engine's actions. Raises OpusError without libopus."""
         self.track = PacketTrack()
@@ -69,6 +72,11 @@ class CallMedia:
         )
         self.skipped_slots = 0
         """Slots in which nothing was sent because this process was late."""
+        self.packets = PacketCount()
+        self.packets_dropped = 0
+        """Packets of the client that were dropped as a fault."""
+        self._faults = faults
+        self._drop_credit = 0
         self._engine = engine
         self._encoder = ReplyEncoder(config.opus_bitrate_bps, config.opus_complexity)
         self._recorder = recorder
@@ -97,12 +105,24 @@ class CallMedia:
 
     def on_packet(self, packet: TappedPacket) -> None:
         """Take one packet of the client."""
+        self.packets.add(packet.seq, packet.ssrc)
+        if self._is_dropped():
+            self.packets_dropped += 1
+            return
         self._hear(
             self.receiver.push(
                 packet.seq, packet.timestamp, packet.payload, packet.arrival_ns, packet.ssrc
             ),
             packet.arrival_ns,
         )
+
+    def _is_dropped(self) -> bool:
+        """Spread the losses evenly: at 25 % every fourth packet."""
+        self._drop_credit += self._faults.faults.drop_uplink
+        if self._drop_credit < 100:
+            return False
+        self._drop_credit -= 100
+        return True
 
     def wake(self) -> None:
         """Something happens: take every slot, beginning now."""

@@ -37,6 +37,60 @@ class Refusal(Exception):
         }
 
 
+class HttpRefusal(Refusal):
+    """A request that is turned down with a status of its own."""
+
+    def __init__(self, status: int, code: str, message: str, param: str | None = None) -> None:
+        kind = "server_error" if status >= 500 else _KINDS.get(code, "invalid_request_error")
+        super().__init__(code, message, param, kind)
+        self.status = status
+
+
+_KINDS = {"rate_limit_exceeded": "requests", "insufficient_quota": "insufficient_quota"}
+_BY_STATUS = {
+    401: ("invalid_api_key", "Incorrect API key provided: sk-***."),
+    403: ("account_deactivated", "The account of this key has been deactivated."),
+    404: ("model_not_found", "The model does not exist or you do not have access to it."),
+    429: ("rate_limit_exceeded", "Rate limit reached. Please try again later."),
+}
+
+
+def call_not_found() -> HttpRefusal:
+    """There is no call with this id, or it cannot be used with this key."""
+    message = "No session found for the provided call_id"
+    return HttpRefusal(404, "call_id_not_found", message, "")
+
+
+def no_quota() -> HttpRefusal:
+    """The account has nothing left to spend."""
+    return HttpRefusal(
+        429,
+        "insufficient_quota",
+        "You exceeded your current quota, please check your plan and billing details.",
+    )
+
+
+def with_status(status: int) -> HttpRefusal:
+    """A refusal for the sake of its status, in the words that usually come with it."""
+    default = ("server_error", "The server had an error while processing your request.")
+    if status < 500:
+        default = ("invalid_request", f"The request was refused with {status}.")
+    return HttpRefusal(status, *_BY_STATUS.get(status, default))
+
+
+def missing_model() -> Refusal:
+    """A WebSocket that names neither a model nor a call."""
+    return Refusal("missing_model", "You must provide a model parameter.", "model")
+
+
+def beta_disabled() -> Refusal:
+    """A client of the beta interface."""
+    return Refusal(
+        "beta_api_shape_disabled",
+        "The Realtime Beta API is no longer supported. Please use /v1/realtime for the GA API.",
+    )
+
+
 def missing_type() -> Refusal:
     """An event without ``type``."""
     return Refusal("invalid_event", "The 'type' field is missing.", "type")

@@ -17,6 +17,7 @@ from mixer_core.bus.process import Context
 from mixer_core.bus.settings import SimulatorSettings
 from openai_link import aiortc_media, opus
 from openai_link.simulator.config import SimulatorConfig
+from openai_link.simulator.faults import FaultError
 from openai_link.simulator.http import make_app
 from openai_link.simulator.switchboard import Switchboard, greeting_pcm
 
@@ -29,6 +30,9 @@ def config_from(settings: SimulatorSettings) -> SimulatorConfig:
     return SimulatorConfig(
         api_key=settings.api_key,
         brain=settings.brain,
+        script=settings.script,
+        faults=settings.faults,
+        session_limit_s=settings.session_max_s,
         tone_ms=settings.tone_ms,
         greeting=settings.greeting,
         opus_bitrate_bps=settings.opus_bitrate_bps,
@@ -59,7 +63,7 @@ async def serve(context: Context) -> None:
     _check_surroundings(settings)
     aiortc_media.tune_ice(_CONSENT_INTERVAL_S, _CONSENT_FAILURES)
     choose_ice_addresses(settings.http_host)
-    switchboard = Switchboard(config_from(settings))
+    switchboard = _switchboard(settings)
     runner = web.AppRunner(make_app(switchboard), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
@@ -68,12 +72,31 @@ async def serve(context: Context) -> None:
         gc.freeze()
         url = f"http://{settings.http_host}:{settings.http_port}/v1"
         context.log.info("= the Realtime SIMULATOR (not OpenAI) answers at %s", url)
+        if not context.supervised:
+            print(greeting(settings), flush=True)
         beats = _heartbeats(context, switchboard) if context.supervised else None
         await context.stop.wait()
         if beats is not None:
             beats.close()
     finally:
         await runner.cleanup()
+
+
+def greeting(settings: SimulatorSettings) -> str:
+    """Return the line that says where the simulator is, and how a client is pointed at it."""
+    place = f"{settings.http_host}:{settings.http_port}/v1"
+    key = "the api_key of the settings" if settings.api_key else '"any"'
+    return (
+        f"Realtime simulator (not OpenAI) at http://{place}: AsyncOpenAI("
+        f'base_url="http://{place}", websocket_base_url="ws://{place}", api_key={key})'
+    )
+
+
+def _switchboard(settings: SimulatorSettings) -> Switchboard:
+    try:
+        return Switchboard(config_from(settings), seed=settings.seed or None)
+    except FaultError as error:
+        raise SettingsError(f"[simulator] faults: {error}") from error
 
 
 def _check_surroundings(settings: SimulatorSettings) -> None:
