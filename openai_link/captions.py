@@ -65,6 +65,11 @@ class CaptionBook:
             text = "".join(entry.parts)
         return [Caption(speaker, item, _shortened(text), final=True)]
 
+    def collected(self, item: str) -> str | None:
+        """The text of an open item so far; None where the item is not open."""
+        entry = self._open.get(item)
+        return None if entry is None else "".join(entry.parts)
+
     def tick(self, now_ns: int) -> list[Caption]:
         """The captions that are due."""
         due: list[Caption] = []

@@ -2,18 +2,20 @@
 
 Pure, and tolerant: unknown types are counted, unknown and missing fields ignored, and nothing
 depends on an order that the service does not promise. State is kept by item and response id,
-never as "the current item". "Speaking" is the time between ``output_audio_buffer.started`` and
-``stopped`` or ``cleared``, because generation runs far ahead of the sound.
+never as "the current item"; each fact is told once per id. "Speaking" is the time between
+``output_audio_buffer.started`` and ``stopped`` or ``cleared``, because generation runs far ahead
+of the sound. Items, their words and calls are in ``events_items``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from mixer_core.bus.errors import UpstreamError
-
-from .captions import CaptionBook
+from .client_events import TAG
+from .event_fields import Once, map_of, text_of, whole_of
+from .event_kinds import BENIGN_CODES, FATAL_CODES, IGNORED
+from .events_items import Handler, ItemBook
 from .facts import (
     Assistant,
     AssistantChanged,
@@ -25,99 +27,62 @@ from .facts import (
     ServerError,
     SessionConfirmed,
     SpeechStarted,
+    SpeechStopped,
+    TurnCommitted,
 )
-from .session import TAG
 
 THINK_LIMIT_NS = 15_000_000_000
 """A turn to which no response comes is not waited for any longer."""
-MAX_SENT = 64
+MAX_SENT = 512
 """Client events whose type is remembered, to name the cause of an ``error``."""
 MAX_UNKNOWN = 32
 """Distinct unknown event types that are counted by name."""
-
-BENIGN_CODES = frozenset(
-    {
-        "response_cancel_not_active",
-        "conversation_already_has_active_response",
-        "input_audio_buffer_commit_empty",
-        "item_retrieve_invalid_item_id",
-        "item_delete_invalid_item_id",
-        "item_truncate_invalid_item_id",
-    }
-)
-"""Errors that are the ordinary result of two sides acting at once."""
-FATAL_CODES = UpstreamError.FATAL_CODES | {"session_expired", "beta_api_shape_disabled"}
-"""Errors after which the session does not live on."""
-
-_IGNORED = frozenset(
-    {
-        "conversation.created",
-        "conversation.item.created",
-        "conversation.item.added",
-        "conversation.item.deleted",
-        "conversation.item.retrieved",
-        "conversation.item.input_audio_transcription.segment",
-        "input_audio_buffer.cleared",
-        "input_audio_buffer.dtmf_event_received",
-        "mcp_list_tools.in_progress",
-        "mcp_list_tools.completed",
-        "mcp_list_tools.failed",
-        "rate_limits.updated",
-        "response.content_part.added",
-        "response.content_part.done",
-        "response.function_call_arguments.delta",
-        "response.function_call_arguments.done",
-        "response.mcp_call.completed",
-        "response.mcp_call.failed",
-        "response.mcp_call.in_progress",
-        "response.mcp_call_arguments.delta",
-        "response.mcp_call_arguments.done",
-        "response.output_audio.delta",
-        "response.output_audio.done",
-        "response.output_item.added",
-        "response.output_item.done",
-    }
-)
+MAX_RESPONSES = 16
+"""Responses that may be open at once; of more the oldest is taken to be over."""
 
 
 class Reducer:
-    """State of one call. ``feed`` server events, ``sent`` client events, ``tick`` on time-out."""
+    """State of one call. ``feed`` server events, ``sent`` client events, ``tick`` on time-out.
 
-    def __init__(self) -> None:
+    ``answers``: each turn gets an answer (false: only where it is asked for, so that nobody is
+    shown to be thinking after a turn).
+    """
+
+    def __init__(self, answers: bool = True) -> None:
         self.assistant: Assistant = "idle"
         self.events = 0
         """Server events so far."""
         self.unknown: dict[str, int] = {}
         """Unknown event types and how often they came."""
+        self._answers = answers
         self._playing: str | None = None
-        self._responses: set[str] = set()
+        self._responses: dict[str, None] = {}
+        """Responses of the conversation that are being generated."""
+        self._asides = Once(MAX_RESPONSES)
+        self._begun, self._over = Once(), Once()
+        self._sounded, self._silenced = Once(), Once()
+        self._heard, self._committed = Once(), Once()
         self._hearing = False
+        self._pressed = False
         self._thinking_until_ns: int | None = None
-        self._captions = CaptionBook()
+        self._items = ItemBook()
         self._sent: dict[str, str] = {}
-        self._handlers: dict[str, Callable[[Mapping[str, Any], int], list[Fact]]] = {
+        self.handlers: dict[str, Handler] = {
+            **self._items.handlers,
             "session.created": self._session,
             "session.updated": self._session,
             "error": self._error,
             "input_audio_buffer.speech_started": self._speech_started,
             "input_audio_buffer.speech_stopped": self._speech_stopped,
-            "input_audio_buffer.timeout_triggered": self._speech_stopped,
-            "input_audio_buffer.committed": self._speech_stopped,
+            "input_audio_buffer.timeout_triggered": self._timeout_triggered,
+            "input_audio_buffer.committed": self._turn_committed,
             "output_audio_buffer.started": self._playback_started,
             "output_audio_buffer.stopped": self._playback_ended,
             "output_audio_buffer.cleared": self._playback_ended,
             "response.created": self._response_created,
             "response.done": self._response_done,
-            "response.output_audio_transcript.delta": self._assistant_delta,
-            "response.output_audio_transcript.done": self._assistant_done,
-            "response.output_text.delta": self._assistant_delta,
-            "response.output_text.done": self._assistant_done,
-            "conversation.item.done": self._item_done,
-            "conversation.item.truncated": self._item_closed,
-            "conversation.item.input_audio_transcription.delta": self._user_delta,
-            "conversation.item.input_audio_transcription.completed": self._user_done,
-            "conversation.item.input_audio_transcription.failed": self._item_closed,
         }
+        """What to do with each event type; what is neither here nor in ``IGNORED`` is unknown."""
 
     @property
     def playing(self) -> str | None:
@@ -127,38 +92,47 @@ class Reducer:
     def feed(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
         """Take one server event (any JSON object) and return what it means, in order."""
         self.events += 1
-        kind = _text(event, "type")
-        handler = self._handlers.get(kind)
+        kind = text_of(event, "type")
+        handler = self.handlers.get(kind)
         if handler is None:
-            if kind not in _IGNORED:
+            if kind not in IGNORED:
                 self._count_unknown(kind)
             return []
         facts = handler(event, now_ns)
         return facts + self._assistant_facts()
 
     def sent(self, event: Mapping[str, Any]) -> None:
-        """Remember a client event, so that an error can be traced to it."""
-        self._sent[_text(event, "event_id")] = _text(event, "type")
+        """Remember a client event, so that an error can be traced to it; sound is too frequent."""
+        kind = text_of(event, "type")
+        if kind == "input_audio_buffer.append":
+            return
+        self._sent[text_of(event, "event_id")] = kind
         if len(self._sent) > MAX_SENT:
             del self._sent[next(iter(self._sent))]
 
+    def pressed(self, down: bool, now_ns: int) -> list[Fact]:
+        """Somebody presses the button to talk, or nobody does any more (push-to-talk)."""
+        self._pressed = down
+        return self._assistant_facts()
+
     def tick(self, now_ns: int) -> list[Fact]:
         """The time-out was reached: captions that were held back, a response that never came."""
-        facts: list[Fact] = list(self._captions.tick(now_ns))
+        facts = self._items.tick(now_ns)
         if self._thinking_until_ns is not None and now_ns >= self._thinking_until_ns:
             self._thinking_until_ns = None
         return facts + self._assistant_facts()
 
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick``; None where nothing waits."""
-        waiting = (self._thinking_until_ns, self._captions.next_timeout_ns())
+        waiting = (self._thinking_until_ns, self._items.next_timeout_ns())
         return min((time_ns for time_ns in waiting if time_ns is not None), default=None)
 
     def close(self) -> list[Fact]:
         """The call is over: end what is open."""
-        self._playing, self._hearing, self._thinking_until_ns = None, False, None
+        self._playing, self._thinking_until_ns = None, None
+        self._hearing = self._pressed = False
         self._responses.clear()
-        return [*self._captions.clear(), *self._assistant_facts()]
+        return [*self._items.close(), *self._assistant_facts()]
 
     def _count_unknown(self, kind: str) -> None:
         if kind in self.unknown or len(self.unknown) < MAX_UNKNOWN:
@@ -168,7 +142,7 @@ class Reducer:
         state: Assistant = "idle"
         if self._playing is not None:
             state = "speaking"
-        elif self._hearing:
+        elif self._hearing or self._pressed:
             state = "listening"
         elif self._responses or self._thinking_until_ns is not None:
             state = "thinking"
@@ -178,104 +152,106 @@ class Reducer:
         return [AssistantChanged(state)]
 
     def _session(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
-        session = _text(_map(event, "session"), "id")
-        return [SessionConfirmed(session, event["type"] == "session.updated")]
+        session = map_of(event, "session")
+        updated = event["type"] == "session.updated"
+        expires_at_s = whole_of(session, "expires_at")
+        return [SessionConfirmed(text_of(session, "id"), updated, expires_at_s)]
 
     def _error(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
-        error = _map(event, "error")
-        code = _text(error, "code") or _text(error, "type") or "unknown"
-        event_id, message = _text(error, "event_id"), _text(error, "message")
+        error = map_of(event, "error")
+        code = text_of(error, "code") or text_of(error, "type") or "unknown"
+        event_id, message = text_of(error, "event_id"), text_of(error, "message")
         benign = code in BENIGN_CODES or "is already shorter than" in message
         cause = self._sent.get(event_id, "")
         return [ServerError(code, message, event_id, cause, benign, code in FATAL_CODES)]
 
+    # Turns of people
+
     def _speech_started(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
+        item, start_ms = text_of(event, "item_id"), whole_of(event, "audio_start_ms")
+        if item and not self._heard.first(("started", item, start_ms)):
+            return []
         self._hearing = True
         self._thinking_until_ns = None
-        return [SpeechStarted(_text(event, "item_id"))]
+        return [SpeechStarted(item, start_ms)]
 
     def _speech_stopped(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
-        self._hearing = False
-        if not self._responses:
-            self._thinking_until_ns = now_ns + THINK_LIMIT_NS
+        item, end_ms = text_of(event, "item_id"), whole_of(event, "audio_end_ms")
+        if item and not self._heard.first(("stopped", item, end_ms)):
+            return []
+        self._turn_over(now_ns)
+        return [SpeechStopped(item, end_ms)]
+
+    def _timeout_triggered(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
+        """Nobody spoke for long: the server commits the silence and speaks by itself."""
+        self._turn_over(now_ns)
         return []
 
+    def _turn_committed(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
+        item = text_of(event, "item_id")
+        if not self._committed.first(item):
+            return []
+        self._turn_over(now_ns)
+        return [TurnCommitted(item)]
+
+    def _turn_over(self, now_ns: int) -> None:
+        self._hearing = False
+        if not self._responses and self._answers:
+            self._thinking_until_ns = now_ns + THINK_LIMIT_NS
+
+    # Answers
+
     def _playback_started(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
-        self._playing = _text(event, "response_id")
-        return [PlaybackStarted(self._playing)]
+        response = text_of(event, "response_id")
+        if response in self._silenced or not self._sounded.first(response):
+            return []
+        self._playing = response
+        return [PlaybackStarted(response)]
 
     def _playback_ended(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
-        response = _text(event, "response_id")
-        if self._playing is not None and response in ("", self._playing):
+        response = text_of(event, "response_id") or self._playing or ""
+        if not self._silenced.first(response):
+            return []
+        if response == self._playing:
             self._playing = None
         return [PlaybackEnded(response, event["type"] == "output_audio_buffer.cleared")]
 
     def _response_created(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
-        response = _map(event, "response")
-        if _is_out_of_band(response):
+        response = map_of(event, "response")
+        identity = text_of(response, "id")
+        if identity in self._over or not self._begun.first(identity):
+            return []
+        if _is_aside(response):
+            self._asides.first(identity)
             return []
         self._thinking_until_ns = None
-        identity = _text(response, "id")
-        self._responses.add(identity)
-        return [ResponseStarted(identity, _text(_map(response, "metadata"), TAG))]
+        self._responses[identity] = None
+        if len(self._responses) > MAX_RESPONSES:
+            del self._responses[next(iter(self._responses))]
+        return [ResponseStarted(identity, text_of(map_of(response, "metadata"), TAG))]
 
     def _response_done(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
-        response = _map(event, "response")
-        identity = _text(response, "id")
-        if _is_out_of_band(response) and identity not in self._responses:
+        response = map_of(event, "response")
+        identity = text_of(response, "id")
+        if not self._over.first(identity):
             return []
-        self._responses.discard(identity)
-        error = _map(_map(response, "status_details"), "error")
-        code = _text(error, "code") or _text(error, "type")
-        status = _text(response, "status")
-        return [ResponseEnded(identity, status, code, _text(error, "message"))]
-
-    def _assistant_delta(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
-        return self._delta("assistant", event, now_ns)
-
-    def _assistant_done(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
-        text = event.get("transcript", event.get("text"))
-        whole = text if isinstance(text, str) else None
-        return list(self._captions.done("assistant", _text(event, "item_id"), whole))
-
-    def _user_delta(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
-        return self._delta("user", event, now_ns)
-
-    def _user_done(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
-        text = _text(event, "transcript").strip()
-        item = _text(event, "item_id")
-        captions = self._captions.done("user", item, text)
-        return list(captions) if text else []
-
-    def _delta(self, speaker: str, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
-        delta = _text(event, "delta")
-        if not delta:
-            return []
-        return list(self._captions.delta(speaker, _text(event, "item_id"), delta, now_ns))
-
-    def _item_done(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
-        """An assistant item that was cut off never gets its transcript's ``done``."""
-        item = _map(event, "item")
-        if _text(item, "role") != "assistant":
-            return []
-        return list(self._captions.done("assistant", _text(item, "id"), None))
-
-    def _item_closed(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
-        item = _text(event, "item_id")
-        speaker = "assistant" if event["type"].endswith("truncated") else "user"
-        return list(self._captions.done(speaker, item, None))
+        known = identity in self._responses
+        self._responses.pop(identity, None)
+        aside = identity in self._asides or (_is_aside(response) and not known)
+        details = map_of(response, "status_details")
+        error = map_of(details, "error")
+        code = text_of(error, "code") or text_of(error, "type") or text_of(details, "reason")
+        ended = ResponseEnded(
+            identity,
+            text_of(response, "status"),
+            code,
+            text_of(error, "message"),
+            map_of(response, "usage") or None,
+            not aside,
+        )
+        return [*self._items.response_done(response, aside), ended]
 
 
-def _is_out_of_band(response: Mapping[str, Any]) -> bool:
+def _is_aside(response: Mapping[str, Any]) -> bool:
     """Whether the response is outside the conversation and may run beside another."""
     return "conversation_id" in response and response["conversation_id"] is None
-
-
-def _text(event: Mapping[str, Any], key: str) -> str:
-    value = event.get(key)
-    return value if isinstance(value, str) else ""
-
-
-def _map(event: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = event.get(key)
-    return value if isinstance(value, Mapping) else {}

@@ -61,6 +61,14 @@ class ItemAdded:
 
 
 @dataclass(frozen=True, slots=True)
+class ItemVoiced:
+    """An item of a response has sound (not only text)."""
+
+    response: str
+    item: str
+
+
+@dataclass(frozen=True, slots=True)
 class ItemDone:
     """An item is complete."""
 
@@ -177,6 +185,7 @@ Fact = (
     | SpeechStopped
     | TurnCommitted
     | ItemAdded
+    | ItemVoiced
     | ItemDone
     | ItemDeleted
     | ItemTruncated

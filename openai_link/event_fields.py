@@ -1,0 +1,53 @@
+"""Reading server events whose shape nobody promises, and telling the first time from the second."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+REMEMBERED = 4_096
+"""Ids that one memory holds: more than a session of an hour has items."""
+
+
+def text_of(event: Mapping[str, Any], key: str) -> str:
+    """The string under ``key``, or an empty one."""
+    value = event.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def whole_of(event: Mapping[str, Any], key: str) -> int:
+    """The whole number under ``key``, or 0."""
+    value = event.get(key)
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def map_of(event: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """The object under ``key``, or an empty one."""
+    value = event.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+def maps_of(event: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    """The objects in the list under ``key``, or none."""
+    value = event.get(key)
+    return [v for v in value if isinstance(v, Mapping)] if isinstance(value, list) else []
+
+
+class Once:
+    """Which keys were seen, of the last few thousand."""
+
+    def __init__(self, limit: int = REMEMBERED) -> None:
+        self._limit = limit
+        self._seen: dict[Hashable, None] = {}
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._seen
+
+    def first(self, key: Hashable) -> bool:
+        """Whether ``key`` is new; it is known afterwards. Something empty is never new."""
+        if not key or key in self._seen:
+            return False
+        self._seen[key] = None
+        if len(self._seen) > self._limit:
+            del self._seen[next(iter(self._seen))]
+        return True

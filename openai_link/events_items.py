@@ -1,0 +1,214 @@
+"""What server events say about the items of a conversation: their place, words and calls. Pure.
+
+Part of the reducer (``events``). Everything is kept by item id, and each fact is told once per id,
+in whatever order the events come. The words of an item of the assistant are final when the item is
+done or cut; deltas that come later are ignored.
+
+A tool is called when ``response.output_item.done`` brings its item with status ``completed``. That
+is earlier than ``response.done`` (a message beside the call can go on for seconds), and right: a
+complete call is part of the conversation and is owed an output even where its response is
+cancelled a moment later. A cancelled call comes as ``incomplete`` and is not told.
+``response.done`` stands in where the other event is missing. ``conversation.item.done`` does not
+count: items that we replayed to a new session come by it too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .captions import CaptionBook
+from .event_fields import Once, map_of, maps_of, text_of, whole_of
+from .facts import (
+    Fact,
+    ItemAdded,
+    ItemDeleted,
+    ItemDone,
+    ItemTruncated,
+    ItemVoiced,
+    ToolCalled,
+    Transcribed,
+)
+
+MAX_OPEN = 32
+"""Items of the assistant that may be unfinished at once; of more the oldest is forgotten."""
+
+Handler = Callable[[Mapping[str, Any], int], list[Fact]]
+_TRANSCRIPTION = "conversation.item.input_audio_transcription"
+
+
+class ItemBook:
+    """The items of one session. ``handlers`` is the table of the event types it knows."""
+
+    def __init__(self) -> None:
+        self._captions = CaptionBook()
+        self._added, self._done, self._deleted = Once(), Once(), Once()
+        self._voiced, self._worded, self._called = Once(), Once(), Once()
+        self._cuts = Once()
+        self._parts: dict[str, dict[int, str]] = {}
+        """Whole texts of the parts of unfinished items, by item and content index."""
+        self.handlers: dict[str, Handler] = {
+            "conversation.item.added": self._item_added,
+            "conversation.item.created": self._item_added,
+            "conversation.item.done": self._item_done,
+            "conversation.item.deleted": self._item_deleted,
+            "conversation.item.truncated": self._item_truncated,
+            f"{_TRANSCRIPTION}.delta": self._user_delta,
+            f"{_TRANSCRIPTION}.completed": self._user_done,
+            f"{_TRANSCRIPTION}.failed": self._user_failed,
+            "response.content_part.added": self._part_added,
+            "response.output_audio_transcript.delta": self._voice_delta,
+            "response.output_audio_transcript.done": self._part_done,
+            "response.output_text.delta": self._text_delta,
+            "response.output_text.done": self._part_done,
+            "response.output_item.done": self._output_done,
+        }
+
+    def tick(self, now_ns: int) -> list[Fact]:
+        """Captions that were held back and are due."""
+        return list(self._captions.tick(now_ns))
+
+    def next_timeout_ns(self) -> int | None:
+        """When to call ``tick``; None where nothing waits."""
+        return self._captions.next_timeout_ns()
+
+    def close(self) -> list[Fact]:
+        """The session is over: unfinished words are final."""
+        facts: list[Fact] = []
+        for item in list(self._parts):
+            facts += self._final(item, "")
+        return [*facts, *self._captions.clear()]
+
+    def response_done(self, response: Mapping[str, Any], aside: bool) -> list[Fact]:
+        """The response is over: make up for what its items' own events did not tell."""
+        facts: list[Fact] = []
+        complete = text_of(response, "status") == "completed"
+        for item in maps_of(response, "output"):
+            if not aside:
+                facts += self._complete(item, "")
+            facts += self._finished(item, text_of(response, "id"), complete)
+        return facts
+
+    # Places
+
+    def _item_added(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
+        item = map_of(event, "item")
+        facts = self._place(item, text_of(event, "previous_item_id"))
+        complete = text_of(item, "status") == "completed"
+        if complete and event["type"] == "conversation.item.created":  # Nothing else will follow.
+            facts += self._complete(item, "")
+        return facts
+
+    def _item_done(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
+        item = map_of(event, "item")
+        facts = self._complete(item, text_of(event, "previous_item_id"))
+        return facts + self._words_of(item)
+
+    def _place(self, item: Mapping[str, Any], previous: str) -> list[Fact]:
+        identity = text_of(item, "id")
+        return [ItemAdded(identity, previous, item)] if self._added.first(identity) else []
+
+    def _complete(self, item: Mapping[str, Any], previous: str) -> list[Fact]:
+        facts = self._place(item, previous)
+        identity = text_of(item, "id")
+        return [*facts, ItemDone(identity, item)] if self._done.first(identity) else facts
+
+    def _item_deleted(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
+        item = text_of(event, "item_id")
+        return [ItemDeleted(item)] if self._deleted.first(item) else []
+
+    def _item_truncated(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
+        item, end_ms = text_of(event, "item_id"), max(0, whole_of(event, "audio_end_ms"))
+        if not item or not self._cuts.first((item, end_ms)):
+            return []
+        return [*self._final(item, ""), ItemTruncated(item, end_ms)]
+
+    # Calls and words of the assistant
+
+    def _output_done(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
+        item = map_of(event, "item")
+        complete = text_of(item, "status") in ("completed", "")
+        return self._finished(item, text_of(event, "response_id"), complete)
+
+    def _finished(self, item: Mapping[str, Any], response: str, complete: bool) -> list[Fact]:
+        if text_of(item, "type") != "function_call":
+            return self._words_of(item)
+        call = text_of(item, "call_id")
+        if not complete or text_of(item, "status") not in ("completed", ""):
+            return []
+        if not self._called.first(call):
+            return []
+        name, arguments = text_of(item, "name"), text_of(item, "arguments")
+        return [ToolCalled(response, text_of(item, "id"), call, name, arguments)]
+
+    def _words_of(self, item: Mapping[str, Any]) -> list[Fact]:
+        """The item is done; where it was cut off, this ends it instead of its text's ``done``."""
+        if text_of(item, "role") != "assistant":
+            return []
+        parts = maps_of(item, "content")
+        words = [text_of(part, "transcript") or text_of(part, "text") for part in parts]
+        return self._final(text_of(item, "id"), "".join(words))
+
+    def _final(self, item: str, words: str) -> list[Fact]:
+        """The final caption: of the item's content, its parts and its deltas what says most."""
+        parts = self._parts.pop(item, {})
+        collected = self._captions.collected(item)
+        known = "".join(text for _, text in sorted(parts.items()))
+        words = max(words, known, collected or "", key=len)
+        if item in self._worded or not (words or parts or collected is not None):
+            return []
+        self._worded.first(item)
+        return list(self._captions.done("assistant", item, words))
+
+    def _part_added(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
+        return self._voice(event) if text_of(map_of(event, "part"), "type") == "audio" else []
+
+    def _voice(self, event: Mapping[str, Any]) -> list[Fact]:
+        item = text_of(event, "item_id")
+        if not self._voiced.first(item):
+            return []
+        return [ItemVoiced(text_of(event, "response_id"), item)]
+
+    def _voice_delta(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
+        return self._voice(event) + self._text_delta(event, now_ns)
+
+    def _text_delta(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
+        item, delta = text_of(event, "item_id"), text_of(event, "delta")
+        if not delta or not item or item in self._worded:
+            return []
+        return list(self._captions.delta("assistant", item, delta, now_ns))
+
+    def _part_done(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
+        item = text_of(event, "item_id")
+        text = text_of(event, "transcript") or text_of(event, "text")
+        if item and item not in self._worded:
+            self._parts.setdefault(item, {})[whole_of(event, "content_index")] = text
+            if len(self._parts) > MAX_OPEN:
+                del self._parts[next(iter(self._parts))]
+        return []
+
+    # Words of people
+
+    def _user_delta(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
+        item, delta = text_of(event, "item_id"), text_of(event, "delta")
+        if not delta or not item or item in self._worded:
+            return []
+        return list(self._captions.delta("user", item, delta, now_ns))
+
+    def _user_done(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
+        return self._transcribed(event, text_of(event, "transcript").strip(), "")
+
+    def _user_failed(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
+        error = map_of(event, "error")
+        words = (text_of(error, "code") or text_of(error, "type"), text_of(error, "message"))
+        return self._transcribed(event, "", ": ".join(filter(None, words)) or "unknown")
+
+    def _transcribed(self, event: Mapping[str, Any], text: str, failure: str) -> list[Fact]:
+        item = text_of(event, "item_id")
+        if not self._worded.first(item):
+            return []
+        shown = self._captions.collected(item) is not None
+        captions = self._captions.done("user", item, None if failure else text)
+        usage = map_of(event, "usage") or None
+        fact = Transcribed(item, text, usage, failure)
+        return [fact, *captions] if text or shown else [fact]
