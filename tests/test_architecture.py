@@ -28,7 +28,8 @@ WIRE_LIBRARIES = {"msgpack", "msgspec", "zmq", "uvloop"}
 SHELLS = {
     "mixer_core": {"audio_server", "service", "numba_cache", "__main__"},
     "mixer_core/bus": {
-        "audio_client", "control_client", "drain", "endpoints", "forkpool", "logs", "outgoing", "process", "settings",
+        "audio_client", "control_client", "drain", "endpoints", "forkpool",
+        "journal_file", "journal_reading", "logs", "outgoing", "process", "settings",
     },
     "signaling": {
         "gateway", "http_api", "listeners", "pages", "problems", "service", "__main__",
@@ -37,7 +38,8 @@ SHELLS = {
         "addresses", "call", "child", "fastpath", "host", "peer", "preload", "service", "__main__",
     },
     "openai_link": {
-        "aiortc_media", "alarm", "child", "conversation", "host", "link", "mixer_line", "opus",
+        "aiortc_media", "alarm", "child", "conversation", "host", "journal",
+        "journal_store", "link", "mixer_line", "opus",
         "preload",
         "rehearsal", "rtp_direct", "service", "uplink", "webrtc", "__main__",
     },
