@@ -21,6 +21,11 @@ class LevelMeter:
         self._heard_ns = 0
         self._due_ns: int | None = None  # None: the room is silent and was told so
 
+    @property
+    def awake(self) -> bool:
+        """Somebody was heard since the room was last told that it is silent."""
+        return self._due_ns is not None
+
     def tally(self, voice: str, now_ns: int) -> Tally:
         """Where one frame of ``voice`` (a participant's id, or "assistant") is to be added."""
         if self._due_ns is None:

@@ -72,21 +72,18 @@ class Mixer:
         if self._next_expiry_ns is not None and now_ns >= self._next_expiry_ns:
             out += self._expire(now_ns)
         for room in self._rooms.values():
-            timeout_ns = room.next_timeout_ns()
-            if timeout_ns is not None and now_ns >= timeout_ns:
+            if room.timeout_ns is not None and now_ns >= room.timeout_ns:
                 out += room.run(now_ns)
         return out
 
     def next_timeout_ns(self) -> int | None:
         """When ``on_timeout`` has something to do; None while there is no stream."""
-        due = [
-            time_ns
-            for room in self._rooms.values()
-            if (time_ns := room.next_timeout_ns()) is not None
-        ]
-        if self._next_expiry_ns is not None:
-            due.append(self._next_expiry_ns)
-        return min(due) if due else None
+        next_ns = self._next_expiry_ns
+        for room in self._rooms.values():
+            due_ns = room.timeout_ns
+            if due_ns is not None and (next_ns is None or due_ns < next_ns):
+                next_ns = due_ns
+        return next_ns
 
     def update_metrics(self) -> None:
         """Bring gauges and the buffers' counters up to date (once a second is enough)."""
@@ -159,7 +156,7 @@ class Mixer:
         if stream.info.muted:
             return self._ignore("frames_muted_total")
         stream.buffer.push(frame.seq, frame.payload, frame.flags, frame.stamp_ns, now_ns)
-        return room.run(now_ns)
+        return room.run(now_ns, stream)
 
     def _on_event(self, room: Room, stream: Stream, frame: Frame) -> list[bytes]:
         if not stream.is_link:

@@ -50,6 +50,8 @@ class Room:
         """In the order in which they joined."""
         up = Group(deadline_ns)
         down = up if mode == "conference" else Group(deadline_ns)
+        self.timeout_ns: int | None = None
+        """When ``run`` has something to do although nothing arrives, as of its last call."""
         self._up, self._down = up, down
         self._groups = (up,) if up is down else (up, down)
         self._mixdown = mixdown
@@ -105,24 +107,27 @@ class Room:
             link.buffer.clear()
         return True
 
-    def run(self, now_ns: int) -> list[bytes]:
-        """Publish what is due: mixed slots and levels."""
+    def run(self, now_ns: int, source: Stream | None = None) -> list[bytes]:
+        """Publish what is due: mixed slots and levels.
+
+        ``source``: only of the slots that it takes part in, because nothing else has changed.
+        """
         out: list[bytes] = []
-        for group in self._groups:
+        for group in self._groups if source is None else (self._group_of(source),):
             for slot in group.due_slots(now_ns):
                 self._deliver(group, slot, now_ns, out)
-        talking = any(stream.buffer.talking for stream in self.streams)
-        levels = self._levels.due(now_ns, talking)
-        if levels:
-            out += self.event({"type": "level", "levels": levels}, self.browsers, now_ns)
+        if self._levels.awake:
+            talking = any(stream.buffer.talking for stream in self.streams)
+            levels = self._levels.due(now_ns, talking)
+            if levels:
+                out += self.event({"type": "level", "levels": levels}, self.browsers, now_ns)
+        timeout_ns = self._levels.next_timeout_ns()
+        for group in self._groups:
+            due_ns = group.timeout_ns
+            if due_ns is not None and (timeout_ns is None or due_ns < timeout_ns):
+                timeout_ns = due_ns
+        self.timeout_ns = timeout_ns
         return out
-
-    def next_timeout_ns(self) -> int | None:
-        """When ``run`` has something to do although nothing arrives."""
-        times = [group.timeout_ns for group in self._groups]
-        times.append(self._levels.next_timeout_ns())
-        due = [time_ns for time_ns in times if time_ns is not None]
-        return min(due) if due else None
 
     def roster(self, listeners: list[Stream], now_ns: int) -> list[bytes]:
         """The event that says who is in the room."""

@@ -108,14 +108,15 @@ class Shell:
     def run(self) -> None:
         """Turn until the stop descriptor is readable."""
         while True:
-            timeout_ns = self._next_timeout_ns()
-            events = dict(self._poller.poll(_poll_ms(timeout_ns - time.monotonic_ns())))
-            if self._stop_fd in events:
+            due_ns = self._mixer.next_timeout_ns()
+            wake_ns = self._heartbeat_ns if due_ns is None else min(due_ns, self._heartbeat_ns)
+            events = self._poller.poll(_poll_ms(wake_ns - time.monotonic_ns()))
+            if any(source == self._stop_fd for source, _ in events):
                 return
             if self._busy and self._coalesce_ns:
                 time.sleep(self._coalesce_ns / 1e9)
             now_ns = time.monotonic_ns()
-            self._safely_turn(now_ns)
+            self._safely_turn(now_ns, due_ns)
             if now_ns >= self._heartbeat_ns:
                 self._beat(now_ns)
 
@@ -123,22 +124,17 @@ class Shell:
         """Close the sockets at once, dropping what they hold."""
         self._zmq.destroy(linger=0)
 
-    def _next_timeout_ns(self) -> int:
-        due_ns = self._mixer.next_timeout_ns()
-        return self._heartbeat_ns if due_ns is None else min(due_ns, self._heartbeat_ns)
-
-    def _safely_turn(self, now_ns: int) -> None:
+    def _safely_turn(self, now_ns: int, due_ns: int | None) -> None:
         """One turn; an error of ours costs this turn only and is told with the heartbeat."""
         try:
-            self._take_turn(now_ns)
+            self._take_turn(now_ns, due_ns)
         except Exception as error:
             self._metrics.count("turn_errors_total")
             self._trouble = f"{type(error).__name__}: {error}"
             time.sleep(TROUBLE_PAUSE_S)
 
-    def _take_turn(self, now_ns: int) -> None:
+    def _take_turn(self, now_ns: int, due_ns: int | None) -> None:
         mixer = self._mixer
-        due_ns = mixer.next_timeout_ns()
         late_ns = now_ns - due_ns if due_ns is not None else -1
         taken = self._drain(now_ns)
         if late_ns >= 0:

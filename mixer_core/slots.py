@@ -104,7 +104,9 @@ class Group:
         return ready, missing
 
     def _due_ns(self, ready: list[Stream]) -> int:
-        oldest_ns = min(source.buffer.oldest_arrival_ns for source in ready)
+        oldest_ns = ready[0].buffer.oldest_arrival_ns
+        if len(ready) > 1:
+            oldest_ns = min([source.buffer.oldest_arrival_ns for source in ready])
         due_ns = max(oldest_ns + self._deadline_ns, self._line_ns + FRAME_NS)
         latest_ns = max(oldest_ns, self._mixed_ns) + self._deadline_ns + LINE_SLACK_NS
         return min(due_ns, latest_ns)
