@@ -31,6 +31,7 @@ RATE_HZ = 200
 BUSY_PERCENT = 1.0
 """A process is looked at where it takes at least so much of a core."""
 BUSY_ROLES = ("media_worker child", "openai_link child", "mixer_core")
+THREAD_CASE, GROUP_CASE = "{}: thread", "{}: time of all threads"
 TOP_FUNCTIONS = 12
 LOOK_S = 1.0
 
@@ -107,14 +108,15 @@ def sample(
     cpu_percent = measure_threads(process, seconds / 2, findings)
     record(spy, process.pid, seconds, raw)
     seen = stacks.busy(stacks.parse(raw.read_text(encoding="utf-8", errors="replace")))
-    raw.write_text("".join(f"{';'.join(s)} {n}\n" for s, n in seen.items()), encoding="utf-8")
+    drawn = stacks.plain(seen)
+    raw.write_text("".join(f"{';'.join(s)} {n}\n" for s, n in drawn.items()), encoding="utf-8")
     title = f"{process.role}: {cpu_percent:.1f} % of a core, {seen.total()} samples"
-    svg = stacks.flame_svg(stacks.plain(seen), title)
+    svg = stacks.flame_svg(drawn, title)
     (folder / f"{name}.svg").write_text(svg, encoding="utf-8")
     groups = stacks.by_group(seen)
     for group, count in groups.most_common():
         percent = round(cpu_percent * count / seen.total(), 2)
-        findings.add(f"{process.role}: time of all threads", group, "% of a core", mean=percent)
+        findings.add(GROUP_CASE.format(process.role), group, "% of a core", mean=percent)
     report(process.role, groups, stacks.by_function(seen), findings)
 
 
@@ -126,9 +128,9 @@ def measure_threads(process: usage.Process, seconds: float, findings: Findings) 
     for thread, cpu_ns in spent.most_common():
         percent = round(100 * cpu_ns / elapsed_ns, 2)
         if percent >= 0.05:
-            findings.add(f"{process.role}: thread", thread, "% of a core", mean=percent)
+            findings.add(THREAD_CASE.format(process.role), thread, "% of a core", mean=percent)
     total = 100 * spent.total() / elapsed_ns
-    findings.add(f"{process.role}: thread", "all", "% of a core", mean=round(total, 2))
+    findings.add(THREAD_CASE.format(process.role), "all", "% of a core", mean=round(total, 2))
     return total
 
 
