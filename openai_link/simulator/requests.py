@@ -8,10 +8,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from openai_link.simulator import refusals
+from openai_link.simulator.session_checks import (
+    BOOLEAN,
+    EFFORT,
+    FORMAT_TYPE,
+    MODALITIES,
+    STRING,
+    TOKENS,
+    VOICE,
+    Rule,
+    check_values,
+    or_null,
+)
+from openai_link.simulator.tool_checks import check_tool_choice, check_tools
 
 Json = dict[str, Any]
 
-_RESPONSE_KEYS = (
+_MAX_EVENT_ID = 512
+_KEYS = (
     "audio",
     "conversation",
     "input",
@@ -25,14 +39,26 @@ _RESPONSE_KEYS = (
     "tool_choice",
     "tools",
 )
-_MAX_METADATA = 16
+_RULES: list[Rule] = [
+    (("output_modalities",), *or_null(MODALITIES)),
+    (("instructions",), *or_null(STRING)),
+    (("max_output_tokens",), *or_null(TOKENS)),
+    (("parallel_tool_calls",), *or_null(BOOLEAN)),
+    (("reasoning", "effort"), *or_null(EFFORT)),
+    (("conversation",), *or_null(STRING)),
+    (("audio", "output", "voice"), *or_null(VOICE)),
+    (("audio", "output", "format", "type"), *FORMAT_TYPE),
+    (("input",), lambda v: v is None or isinstance(v, list), "Expected an array."),
+    (("metadata",), lambda v: v is None or _is_metadata(v), "Expected up to 16 short strings."),
+]
+_MAX_METADATA, _MAX_KEY, _MAX_VALUE = 16, 64, 512
 
 
 def parse_event(text: str, known: list[str]) -> Json:
     """Return the event in ``text``. Raises Refusal; its ``event_id`` is set where readable."""
     try:
-        event = json.loads(text)
-    except ValueError as error:
+        event = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
         raise refusals.not_json(str(error)) from error
     if not isinstance(event, dict):
         raise refusals.not_json(f"it is a {type(event).__name__}")
@@ -42,10 +68,19 @@ def parse_event(text: str, known: list[str]) -> Json:
             raise refusals.missing_type()
         if event["type"] not in known:
             raise refusals.unknown_event(str(event["type"]), known)
+        if event_id is not None and not isinstance(event_id, str):
+            raise refusals.invalid_value("event_id", event_id, "Expected a string.")
+        if len(event_id or "") > _MAX_EVENT_ID:
+            raise refusals.too_long("event_id", _MAX_EVENT_ID, len(event_id or ""))
     except refusals.Refusal as refusal:
         refusal.event_id = event_id if isinstance(event_id, str) else None
+        event.pop("event_id", None)
         raise
     return event
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +91,15 @@ class ResponseRequest:
     in_conversation: bool
     input: list[Json] | None
     """Items that replace the conversation as context; None: the conversation."""
+    instructions: str
+    """What this response alone is asked; empty: nothing, those of the session hold."""
     metadata: Json | None
     max_output_tokens: int | str
-    voice: str
+    voice: Any
+    format: Json
+    tools: tuple[Json, ...]
+    tool_choice: str | Json
+    parallel: bool
 
 
 def parse_response_request(given: Any, session: Json) -> ResponseRequest:
@@ -67,29 +108,41 @@ def parse_response_request(given: Any, session: Json) -> ResponseRequest:
     if not isinstance(given, Mapping):
         raise refusals.invalid_value("response", given, "Expected an object.")
     for key in given:
-        if key not in _RESPONSE_KEYS:
+        if key not in _KEYS:
             raise refusals.unknown_parameter(f"response.{key}")
-    modalities = given.get("output_modalities") or session["output_modalities"]
-    if modalities not in (["audio"], ["text"]):
-        raise refusals.invalid_value(
-            "response.output_modalities",
-            modalities,
-            "Supported values are: ['audio'] and ['text'].",
-        )
-    items = given.get("input")
-    if items is not None and not isinstance(items, list):
-        raise refusals.invalid_value("response.input", items, "Expected an array.")
-    metadata = given.get("metadata")
-    if metadata is not None and (not isinstance(metadata, dict) or len(metadata) > _MAX_METADATA):
-        raise refusals.invalid_value(
-            "response.metadata", metadata, f"Expected an object with up to {_MAX_METADATA} keys."
-        )
-    voice = ((given.get("audio") or {}).get("output") or {}).get("voice")
+    check_values(given, _RULES, "response")
+    if given.get("tools") is not None:
+        check_tools(given["tools"], "response.tools")
+    if given.get("tool_choice") is not None:
+        check_tool_choice(given["tool_choice"], "response.tool_choice")
+    audio = given.get("audio")
+    sound = audio.get("output") if isinstance(audio, Mapping) else None
+    sound = sound if isinstance(sound, Mapping) else {}
+    usual = session["audio"]["output"]
     return ResponseRequest(
-        modality=modalities[0],
+        modality=(given.get("output_modalities") or session["output_modalities"])[0],
         in_conversation=given.get("conversation") != "none",
-        input=items,
-        metadata=metadata,
+        input=given.get("input"),
+        instructions=given.get("instructions") or "",
+        metadata=given.get("metadata"),
         max_output_tokens=given.get("max_output_tokens") or session["max_output_tokens"],
-        voice=voice or session["audio"]["output"]["voice"],
+        voice=sound.get("voice") or usual["voice"],
+        format=sound.get("format") or usual["format"],
+        tools=tuple(given["tools"] if given.get("tools") is not None else session["tools"]),
+        tool_choice=given.get("tool_choice") or session["tool_choice"],
+        parallel=_first(given.get("parallel_tool_calls"), session.get("parallel_tool_calls")),
+    )
+
+
+def _first(*values: bool | None) -> bool:
+    """Return the first value that was given; parallel calls are allowed where none was."""
+    return next((value for value in values if value is not None), True)
+
+
+def _is_metadata(value: Any) -> bool:
+    if not isinstance(value, dict) or len(value) > _MAX_METADATA:
+        return False
+    return all(
+        isinstance(entry, str) and len(key) <= _MAX_KEY and len(entry) <= _MAX_VALUE
+        for key, entry in value.items()
     )

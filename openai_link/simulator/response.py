@@ -6,211 +6,192 @@ sound then waits in the output buffer. The order of events is that of recorded s
 
 from __future__ import annotations
 
-import re
+from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
-from openai_link.simulator.brains import Reply
-from openai_link.simulator.conversation import Conversation, Item
-from openai_link.simulator.ids import IdMint
+from openai_link.simulator.brains import Ending, Reply
 from openai_link.simulator.input_audio import BYTES_PER_MS
-from openai_link.simulator.output_audio import OutputAudio
+from openai_link.simulator.items import Item
+from openai_link.simulator.mcp_items import ApprovalOutput, McpCallOutput
+from openai_link.simulator.output_items import (
+    CallOutput,
+    MessageOutput,
+    OutputItem,
+    Scene,
+    Step,
+)
+from openai_link.simulator.usage import text_tokens
 
 Json = dict[str, Any]
 
 _NS_PER_MS = 1_000_000
-_LEAST_DELTA_MS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class ResponsePlan:
     """What a response is made of."""
 
-    response_id: str
     reply: Reply
-    modality: str
-    """audio or text."""
-    in_conversation: bool
-    """False: the answer stays outside of the default conversation."""
-    voice: str
+    voice: Any
+    format: Json
     metadata: Json | None
     max_output_tokens: int | str
-    think_ms: int
-    """Time until the first words."""
-    speed: float
-    """How much faster than real time the sound is generated."""
 
 
 class ResponseRun:
     """The state of one response. ``events`` are returned without ``event_id``."""
 
-    def __init__(
-        self,
-        plan: ResponsePlan,
-        conversation: Conversation,
-        output: OutputAudio,
-        mint: IdMint,
-    ) -> None:
+    def __init__(self, plan: ResponsePlan, scene: Scene) -> None:
         self.plan = plan
+        self.scene = scene
         self.status = "in_progress"
-        self.item = Item(mint.make("item"), "message", {"role": "assistant", "content": []})
-        self.item.status = "in_progress"
-        self._conversation = conversation
-        self._output = output
-        self._mint = mint
-        self._words = re.findall(r"\s*\S+", plan.reply.transcript)
-        self._next_word = 0
-        self._opened = False
-        self._due_ns = 0
-        self._details: Json | None = None
         self.usage: Json | None = None
+        self.ending = plan.reply.ending or _limit(plan, scene.modality)
+        self._details: Json | None = None
+        self._outputs = _outputs(plan.reply, scene)
+        self._steps: deque[Step] = deque()
+        self._due_ns = 0
 
     @property
     def id(self) -> str:
         """The response's id."""
-        return self.plan.response_id
+        return self.scene.response_id
 
     @property
-    def opened(self) -> bool:
-        """Whether the answer's item exists in the conversation."""
-        return self._opened
+    def in_conversation(self) -> bool:
+        """False: the answer stays outside of the default conversation."""
+        return self.scene.in_conversation
+
+    @property
+    def items(self) -> list[Item]:
+        """The items that exist by now, in order."""
+        return [output.item for output in self._outputs if output.opened]
 
     @property
     def finished_generating(self) -> bool:
-        """Whether all words are out, so that only the closing events are missing."""
-        return self._opened and self._next_word >= len(self._words)
-
-    def due_ns(self) -> int:
-        """When ``advance`` has something to do."""
-        return self._due_ns
+        """Whether everything is out, so that only the closing events are missing."""
+        return not self._steps
 
     def as_event(self) -> Json:
         """Return the response object as events carry it."""
-        output = [self.item.as_event()] if self.status != "in_progress" and self._opened else []
-        audio_format = {"type": "audio/pcm", "rate": 24_000}
+        is_over = self.status != "in_progress"
+        in_conversation = self.scene.in_conversation
+        sound = {"format": dict(self.plan.format), "voice": self.plan.voice}
         return {
             "object": "realtime.response",
             "id": self.id,
             "status": self.status,
             "status_details": self._details,
-            "output": output,
-            "conversation_id": self._conversation.id if self.plan.in_conversation else None,
-            "output_modalities": [self.plan.modality],
+            "output": [item.as_event() for item in self.items] if is_over else [],
+            "conversation_id": self.scene.conversation.id if in_conversation else None,
+            "output_modalities": [self.scene.modality],
             "max_output_tokens": self.plan.max_output_tokens,
-            "audio": {"output": {"format": audio_format, "voice": self.plan.voice}},
+            "audio": {"output": sound},
             "usage": self.usage,
             "metadata": self.plan.metadata,
         }
 
     def begin(self, now_ns: int) -> list[Json]:
         """Create the response."""
-        self._due_ns = now_ns + self.plan.think_ms * _NS_PER_MS
+        delay_ms = self.plan.reply.delay_ms
+        wait_ms = self.scene.options.think_ms if delay_ms is None else delay_ms
+        self._due_ns = now_ns
+        self._steps = deque([Step(wait_ms, list), *self._timetable()])
+        self._due_ns += int(wait_ms * _NS_PER_MS)
         return [{"type": "response.created", "response": self.as_event()}]
 
     def advance(self, now_ns: int) -> list[Json]:
-        """Generate what is due by now. The caller closes it when ``finished_generating``."""
+        """Generate what is due by now. The caller finishes it when ``finished_generating``."""
         events: list[Json] = []
-        while now_ns >= self._due_ns and not self.finished_generating:
-            if not self._opened:
-                events += self._open()
-            events += self._next_delta()
-            self._due_ns += int(self._delta_ms() * _NS_PER_MS)
+        while self._steps and now_ns >= self._due_ns:
+            events += self._steps.popleft().run()
+            if self._steps:
+                self._due_ns += int(self._steps[0].wait_ms * _NS_PER_MS)
         return events
 
-    def close(self, reason: str | None = None) -> list[Json]:
-        """End the response: completed, or cancelled for ``reason`` (turn_detected …).
+    def close(self, cancelled_for: str | None = None) -> list[Json]:
+        """End the response: as planned, or cancelled for a reason (turn_detected …).
 
         Returns the closing events up to ``conversation.item.done`` and ``output_item.done``; the
         caller fills in ``usage`` and sends ``done_event``.
         """
-        self.status = "cancelled" if reason else "completed"
-        self._details = {"type": "cancelled", "reason": reason} if reason else None
-        if not self._opened:
-            return []
-        self.item.status = "incomplete" if reason else "completed"
-        if self.plan.modality == "audio":
-            self._output.finish(self.item.id)
-        return self._closing_events()
+        self._steps.clear()
+        if cancelled_for is not None:
+            self.status = "cancelled"
+            self._details = {"type": "cancelled", "reason": cancelled_for}
+        elif self.ending is not None:
+            self.status = self.ending.status
+            self._details = _details(self.ending)
+        else:
+            self.status = "completed"
+        open_outputs = [o for o in self._outputs if o.opened and not o.closed]
+        return [event for output in open_outputs for event in output.close(is_complete=False)]
 
     def done_event(self) -> Json:
         """Return ``response.done``."""
         return {"type": "response.done", "response": self.as_event()}
 
-    @property
-    def _text(self) -> str:
-        return "".join(self._words[: self._next_word])
+    def approvals(self) -> list[str]:
+        """Ids of the approval requests that this response made."""
+        return [item.id for item in self.items if item.kind == "mcp_approval_request"]
 
-    def _delta_ms(self) -> float:
-        audio_ms = len(self.plan.reply.pcm) / BYTES_PER_MS
-        return max(_LEAST_DELTA_MS, audio_ms / self.plan.speed / len(self._words))
-
-    def _open(self) -> list[Json]:
-        self._opened = True
-        previous_id = self._conversation.last_id
-        if self.plan.in_conversation:
-            previous_id = self._conversation.insert(self.item)
-        shown = self.item.as_event()
-        part_key = "transcript" if self.plan.modality == "audio" else "text"
-        content_type = f"output_{self.plan.modality}"
-        self.item.fields["content"] = [{"type": content_type, part_key: ""}]
-        if self.plan.modality == "audio":
-            self._output.begin(self.id, self.item.id)
-        added = {"response_id": self.id, "output_index": 0, "item": shown}
-        events: list[Json] = [{"type": "response.output_item.added", **added}]
-        if self.plan.in_conversation:
-            item_added = {"previous_item_id": previous_id, "item": shown}
-            events.append({"type": "conversation.item.added", **item_added})
-        part = {"type": self.plan.modality, part_key: ""}
-        events.append({"type": "response.content_part.added", **self._place(), "part": part})
-        return events
-
-    def _next_delta(self) -> list[Json]:
-        """One word, and its share of the sound."""
-        index, count, pcm = self._next_word, len(self._words), self.plan.reply.pcm
-        self._next_word += 1
-        delta = {"delta": self._words[index], "obfuscation": self._mint.obfuscation()}
-        self._set_text(self._text)
-        if self.plan.modality == "text":
-            return [{"type": "response.output_text.delta", **self._place(), **delta}]
-        samples = len(pcm) // 2
-        piece = pcm[2 * (samples * index // count) : 2 * (samples * (index + 1) // count)]
-        self.item.add_audio(piece)
-        self._output.append(self.item.id, piece)
-        return [{"type": "response.output_audio_transcript.delta", **self._place(), **delta}]
-
-    def _set_text(self, text: str) -> None:
-        part = self.item.fields["content"][0]
-        part["transcript" if self.plan.modality == "audio" else "text"] = text
-
-    def _closing_events(self) -> list[Json]:
-        place, text = self._place(), self._text
-        if self.plan.modality == "audio":
-            events = [
-                {"type": "response.output_audio.done", **place},
-                {"type": "response.output_audio_transcript.done", **place, "transcript": text},
-            ]
-            part = {"type": "audio", "transcript": text}
+    def _timetable(self) -> list[Step]:
+        """Put the steps of all items in order, cut short where the ending wants it."""
+        if self.plan.reply.interleaved and len(self._outputs) > 1:
+            steps = self._interleaved()
         else:
-            events = [{"type": "response.output_text.done", **place, "text": text}]
-            part = {"type": "text", "text": text}
-        events.append({"type": "response.content_part.done", **place, "part": part})
-        shown = self.item.as_event()
-        if self.plan.in_conversation:
-            done = {"previous_item_id": self._predecessor(), "item": shown}
-            events.append({"type": "conversation.item.done", **done})
-        output_done = {"response_id": self.id, "output_index": 0, "item": shown}
-        events.append({"type": "response.output_item.done", **output_done})
-        return events
+            steps = [step for output in self._outputs for step in _whole(output)]
+        if self.ending is not None:
+            steps = steps[: int(len(steps) * self.ending.share)]
+        return steps
 
-    def _predecessor(self) -> str | None:
-        items = self._conversation.items
-        position = next((i for i, item in enumerate(items) if item is self.item), 0)
-        return items[position - 1].id if position else None
+    def _interleaved(self) -> list[Step]:
+        """Open every item before the one before it is closed; their pieces come mixed."""
+        contents = [deque(output.content()) for output in self._outputs]
+        steps = [Step(0.0, self._outputs[0].open)]
+        steps += [contents[0].popleft() for _ in range((len(contents[0]) + 1) // 2)]
+        for output, content in zip(self._outputs[1:], contents[1:], strict=True):
+            steps += [Step(0.0, output.open), content.popleft()]
+        while waiting := [content for content in contents if content]:
+            steps.append(waiting[self.scene.random.randrange(len(waiting))].popleft())
+        return steps + [Step(0.0, output.close) for output in self._outputs]
 
-    def _place(self) -> Json:
-        return {
-            "response_id": self.id,
-            "item_id": self.item.id,
-            "output_index": 0,
-            "content_index": 0,
-        }
+
+def _whole(output: OutputItem) -> list[Step]:
+    return [Step(0.0, output.open), *output.content(), Step(0.0, output.close)]
+
+
+def _outputs(reply: Reply, scene: Scene) -> list[OutputItem]:
+    """Return the items of an answer, with their ``output_index``."""
+    if reply.ask_first:
+        return [ApprovalOutput(scene, i, call) for i, call in enumerate(reply.mcp_calls)]
+    outputs: list[OutputItem] = [
+        McpCallOutput(scene, i, call) for i, call in enumerate(reply.mcp_calls)
+    ]
+    if reply.transcript or reply.pcm:
+        outputs.append(MessageOutput(scene, len(outputs), reply.transcript, reply.pcm))
+    for call in reply.calls:
+        outputs.append(CallOutput(scene, len(outputs), call))
+    return outputs
+
+
+def _limit(plan: ResponsePlan, modality: str) -> Ending | None:
+    """Return the ending of an answer that is longer than ``max_output_tokens``."""
+    if not isinstance(plan.max_output_tokens, int):
+        return None
+    tokens = text_tokens(plan.reply.transcript)
+    if modality == "audio":
+        tokens += len(plan.reply.pcm) // BYTES_PER_MS // 50
+    if tokens <= plan.max_output_tokens:
+        return None
+    return Ending("incomplete", "max_output_tokens", share=plan.max_output_tokens / tokens)
+
+
+def _details(ending: Ending) -> Json:
+    if ending.status == "incomplete":
+        return {"type": "incomplete", "reason": ending.reason}
+    kinds = {"rate_limit_exceeded": "rate_limit_error", "insufficient_quota": "insufficient_quota"}
+    kind = kinds.get(ending.reason, "server_error")
+    message = ending.message or "The model failed to answer."
+    return {"type": "failed", "error": {"type": kind, "code": ending.reason, "message": message}}

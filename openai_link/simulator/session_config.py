@@ -1,15 +1,23 @@
-"""The session object: defaults, checks, and the partial update that is applied whole or not. Pure.
+"""The session object: defaults, and the partial update that is applied whole or not at all. Pure.
 
-The tables are those of the GA API; every key that a client may send is named here.
+There are two kinds: ``realtime`` sessions talk, ``transcription`` sessions only write down.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from openai_link.simulator import refusals
+from openai_link.simulator.session_checks import (
+    REALTIME_KEYS,
+    RULES,
+    TRANSCRIPTION_KEYS,
+    check_keys,
+    check_values,
+)
+from openai_link.simulator.tool_checks import check_tool_choice, check_tools, shown_tools
 
 Json = dict[str, Any]
 
@@ -36,86 +44,29 @@ _SEMANTIC_VAD: Json = {
 }
 _TRANSCRIPTION: Json = {"model": "whisper-1", "language": None, "prompt": None}
 _PCM: Json = {"type": "audio/pcm", "rate": 24_000}
-
-_ANY: Json = {}  # A value that is taken over without looking inside.
-_TRANSCRIPTION_KEYS = ("model", "language", "prompt", "languages", "keywords", "delay")
-_ALLOWED: Json = {
-    "type": _ANY,
-    "object": _ANY,
-    "id": _ANY,
-    "expires_at": _ANY,
-    "model": _ANY,
-    "output_modalities": _ANY,
-    "instructions": _ANY,
-    "tools": _ANY,
-    "tool_choice": _ANY,
-    "parallel_tool_calls": _ANY,
-    "reasoning": {"effort": _ANY},
-    "max_output_tokens": _ANY,
-    "truncation": _ANY,
-    "tracing": _ANY,
-    "prompt": _ANY,
-    "include": _ANY,
-    "audio": {
-        "input": {
-            "format": {"type": _ANY, "rate": _ANY},
-            "noise_reduction": {"type": _ANY, "strength": _ANY},
-            "transcription": dict.fromkeys(_TRANSCRIPTION_KEYS, _ANY),
-            "turn_detection": dict.fromkeys({**_SERVER_VAD, **_SEMANTIC_VAD}, _ANY),
-        },
-        "output": {"format": {"type": _ANY, "rate": _ANY}, "voice": _ANY, "speed": _ANY},
-    },
-}
 _NOT_ECHOED = ("parallel_tool_calls", "reasoning")
+_CONTAINERS = ("audio", "input", "output")
+_WHOLE = ("format", "tool_choice", "truncation", "tracing", "prompt", "voice")
+"""Objects that an update replaces; all others it merges into."""
 
 
-def _is_number(low: float, high: float) -> Callable[[Any], bool]:
-    return lambda value: (
-        isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
-    )
-
-
-def _is_whole(low: int, high: int) -> Callable[[Any], bool]:
-    return lambda value: (
-        isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
-    )
-
-
-def _is_bool(value: Any) -> bool:
-    return isinstance(value, bool)
-
-
-_VAD = ("audio", "input", "turn_detection")
-_CHECKS: list[tuple[tuple[str, ...], Callable[[Any], bool], str]] = [
-    (("type",), lambda v: v == "realtime", "Supported values are: 'realtime'."),
-    (("instructions",), lambda v: isinstance(v, str), "Expected a string."),
-    (
-        ("output_modalities",),
-        lambda v: v in (["audio"], ["text"]),
-        "Supported values are: ['audio'] and ['text'].",
-    ),
-    (
-        ("max_output_tokens",),
-        lambda v: v == "inf" or _is_whole(1, 4096)(v),
-        "Expected an integer from 1 to 4096, or 'inf'.",
-    ),
-    (("tools",), lambda v: isinstance(v, list), "Expected an array."),
-    (("audio", "output", "speed"), _is_number(0.25, 1.5), "Expected a number from 0.25 to 1.5."),
-    (
-        (*_VAD, "type"),
-        lambda v: v in ("server_vad", "semantic_vad"),
-        "Supported values are: 'server_vad' and 'semantic_vad'.",
-    ),
-    ((*_VAD, "threshold"), _is_number(0, 1), "Expected a number from 0 to 1."),
-    ((*_VAD, "prefix_padding_ms"), _is_whole(0, 10_000), "Expected an integer from 0."),
-    ((*_VAD, "silence_duration_ms"), _is_whole(0, 30_000), "Expected an integer from 0."),
-    ((*_VAD, "create_response"), _is_bool, "Expected a boolean."),
-    ((*_VAD, "interrupt_response"), _is_bool, "Expected a boolean."),
-]
-
-
-def default_session(session_id: str, expires_at: int) -> Json:
+def default_session(session_id: str, expires_at: int, kind: str = "realtime") -> Json:
     """Return a session in which everything has its default. ``expires_at``: Unix seconds."""
+    audio_input = {
+        "format": dict(_PCM),
+        "transcription": None,
+        "noise_reduction": None,
+        "turn_detection": dict(_SERVER_VAD),
+    }
+    if kind == "transcription":
+        return {
+            "type": "transcription",
+            "object": "realtime.transcription_session",
+            "id": session_id,
+            "expires_at": expires_at,
+            "audio": {"input": audio_input},
+            "include": None,
+        }
     return {
         "type": "realtime",
         "object": "realtime.session",
@@ -131,12 +82,7 @@ def default_session(session_id: str, expires_at: int) -> Json:
         "prompt": None,
         "expires_at": expires_at,
         "audio": {
-            "input": {
-                "format": dict(_PCM),
-                "transcription": None,
-                "noise_reduction": None,
-                "turn_detection": dict(_SERVER_VAD),
-            },
+            "input": audio_input,
             "output": {"format": dict(_PCM), "voice": "alloy", "speed": 1.0},
         },
         "include": None,
@@ -145,27 +91,41 @@ def default_session(session_id: str, expires_at: int) -> Json:
 
 def create_session(session_id: str, expires_at: int, wanted: Mapping[str, Any]) -> Json:
     """Return the defaults with ``wanted`` merged in. Raises Refusal for a bad key or value."""
-    _require(wanted, "type")
     _check(wanted)
-    return _merged(default_session(session_id, expires_at), wanted)
+    defaults = default_session(session_id, expires_at, wanted["type"])
+    return _merged(defaults, wanted)
 
 
-def update_session(session: Json, wanted: Any, voice_locked: bool) -> Json:
+def update_session(
+    session: Json, wanted: Any, voice_locked: bool, speed_locked: bool = False
+) -> Json:
     """Return ``session`` with the partial update ``wanted`` merged in; the original is untouched.
 
-    ``voice_locked``: the assistant has spoken already. Raises Refusal, and then nothing changes.
+    ``voice_locked``: the assistant has spoken already; ``speed_locked``: a response is running.
+    Raises Refusal, and then nothing changes.
     """
     if not isinstance(wanted, Mapping):
         raise refusals.missing_parameter("session")
-    _require(wanted, "type")
     _check(wanted)
-    if wanted.get("model", session["model"]) != session["model"]:
-        raise refusals.invalid_value(
-            "session.model", wanted["model"], "The model of a running session cannot be changed."
-        )
+    for key in ("type", "model"):
+        if key in wanted and wanted[key] != session.get(key):
+            raise refusals.invalid_value(
+                f"session.{key}", wanted[key], f"The {key} of a running session cannot be changed."
+            )
     merged = _merged(session, wanted)
-    if voice_locked and merged["audio"]["output"]["voice"] != session["audio"]["output"]["voice"]:
+    if merged["type"] == "transcription":
+        return merged
+    before, after = session["audio"]["output"], merged["audio"]["output"]
+    if voice_locked and after["voice"] != before["voice"]:
         raise refusals.voice_locked()
+    if speed_locked and after["speed"] != before["speed"]:
+        raise refusals.invalid_value(
+            "session.audio.output.speed", after["speed"], "It changes between responses only."
+        )
+    if session["tracing"] is not None and merged["tracing"] != session["tracing"]:
+        raise refusals.invalid_value(
+            "session.tracing", wanted["tracing"], "It cannot be changed once it is set."
+        )
     return merged
 
 
@@ -174,44 +134,28 @@ def echo(session: Json) -> Json:
     return {key: copy.deepcopy(value) for key, value in session.items() if key not in _NOT_ECHOED}
 
 
-def _require(wanted: Mapping[str, Any], key: str) -> None:
-    if key not in wanted:
-        raise refusals.missing_parameter(f"session.{key}")
-
-
 def _check(wanted: Mapping[str, Any]) -> None:
-    _check_keys(wanted, _ALLOWED, "session")
-    for path, is_allowed, expected in _CHECKS:
-        found, value = _lookup(wanted, path)
-        if found and not is_allowed(value):
-            raise refusals.invalid_value("session." + ".".join(path), value, expected)
-
-
-def _check_keys(wanted: Mapping[str, Any], allowed: Json, path: str) -> None:
-    for key, value in wanted.items():
-        if key not in allowed:
-            raise refusals.unknown_parameter(f"{path}.{key}")
-        if allowed[key] is _ANY or value is None:
-            continue
-        if not isinstance(value, Mapping):
-            raise refusals.invalid_value(f"{path}.{key}", value, "Expected an object.")
-        _check_keys(value, allowed[key], f"{path}.{key}")
-
-
-def _lookup(wanted: Mapping[str, Any], path: tuple[str, ...]) -> tuple[bool, Any]:
-    """Return whether ``path`` is present, and its value."""
-    value: Any = wanted
-    for key in path:
-        if not isinstance(value, Mapping) or key not in value:
-            return False, None
-        value = value[key]
-    return True, value
+    if "type" not in wanted:
+        raise refusals.missing_parameter("session.type")
+    is_transcription = wanted["type"] == "transcription"
+    check_keys(wanted, TRANSCRIPTION_KEYS if is_transcription else REALTIME_KEYS, "session")
+    check_values(wanted, RULES, "session")
+    if "tools" in wanted:
+        check_tools(wanted["tools"], "session.tools")
+    if "tool_choice" in wanted:
+        check_tool_choice(wanted["tool_choice"], "session.tool_choice")
+    if wanted.get("reasoning") and str(wanted.get("model", "")).startswith("gpt-realtime-1.5"):
+        raise refusals.invalid_value(
+            "session.reasoning", wanted["reasoning"], "This model does not reason."
+        )
 
 
 def _merged(session: Json, wanted: Mapping[str, Any]) -> Json:
     result = _deep_merge(session, wanted)
     for key in ("object", "id", "expires_at"):  # The server's own.
         result[key] = session[key]
+    if "tools" in wanted:
+        result["tools"] = shown_tools(result["tools"])
     given_input = (wanted.get("audio") or {}).get("input") or {}
     audio_input = result["audio"]["input"]
     if given_input.get("turn_detection"):
@@ -220,6 +164,9 @@ def _merged(session: Json, wanted: Mapping[str, Any]) -> Json:
         )
     if audio_input["transcription"] is not None:
         audio_input["transcription"] = {**_TRANSCRIPTION, **audio_input["transcription"]}
+    for direction in result["audio"].values():
+        if direction["format"].get("type", "audio/pcm") == "audio/pcm":
+            direction["format"] = dict(_PCM)
     return result
 
 
@@ -237,9 +184,9 @@ def _deep_merge(base: Json, wanted: Mapping[str, Any]) -> Json:
     result = copy.deepcopy(base)
     for key, value in wanted.items():
         before = result.get(key)
-        if isinstance(before, dict) and isinstance(value, Mapping):
+        if isinstance(before, dict) and isinstance(value, Mapping) and key not in _WHOLE:
             result[key] = _deep_merge(before, value)
-        elif value is None and isinstance(before, dict) and key in ("audio", "input", "output"):
+        elif value is None and isinstance(before, dict) and key in (*_CONTAINERS, "format"):
             continue  # The containers themselves cannot be cleared.
         else:
             result[key] = copy.deepcopy(value)

@@ -1,47 +1,27 @@
-"""A driver for one pure session, and the oracle: OpenAI's own typed events."""
+"""A driver for one pure session; OpenAI's own types check every event."""
 
 from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
 from typing import Any
-
-from openai.types.realtime import RealtimeServerEvent
-from pydantic import BaseModel, TypeAdapter
 
 from mixer_core.bus.pcm import FRAME_NS, SILENCE
 from openai_link.simulator import session_config
 from openai_link.simulator.brains import Brain, EchoTest, tone
 from openai_link.simulator.engine import SessionEngine
-from openai_link.simulator.responses import EngineOptions
+from openai_link.simulator.options import EngineOptions
 from openai_link.simulator.server_events import EndCall, SendEvent
+from tests.openai_link.simulator.oracle import check
 
 Json = dict[str, Any]
 
 LOUD = tone(20, 300.0)
 GREETING = tone(400, 500.0)
-SERVER_EVENT: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
-_KNOWN_EXTRAS = {"obfuscation", "id", "object", "expires_at"}
-
-
-def _extras(model: Any, path: str = "") -> Iterator[str]:
-    if isinstance(model, BaseModel):
-        yield from (f"{path}.{key}" for key in model.model_extra or {})
-        for key in type(model).model_fields:
-            yield from _extras(getattr(model, key), f"{path}.{key}")
-    elif isinstance(model, list):
-        for entry in model:
-            yield from _extras(entry, path + "[]")
-
-
-def check(event: Json) -> None:
-    """Assert that OpenAI's own types accept ``event`` and know all its keys."""
-    model = SERVER_EVENT.validate_python(event)
-    assert model.type == event["type"]
-    unknown = [p for p in _extras(model) if p.rsplit(".", 1)[1] not in _KNOWN_EXTRAS]
-    assert not unknown, unknown
-    assert event["event_id"].startswith("event_")
+REGULAR = EngineOptions(
+    omit_rate_limits="never", null_previous_in_done="never", padded_arguments="never"
+)
+"""A service without moods."""
 
 
 class Session:
@@ -51,14 +31,15 @@ class Session:
         self,
         wanted: Json | None = None,
         brain: Brain | None = None,
-        options: EngineOptions | None = None,
+        options: EngineOptions = REGULAR,
+        seed: int = 7,
     ) -> None:
         session = session_config.create_session(
             "sess_1", 99, {"type": "realtime", **(wanted or {})}
         )
         brain = brain or EchoTest(GREETING, "Hello.")
         self.now_ns = 0
-        self.engine = SessionEngine(session, brain, random.Random(7), 0, options)
+        self.engine = SessionEngine(session, brain, random.Random(seed), 0, options)
         self.events: list[Json] = []
         self.spoken: list[bytes] = []
         """All frames sent so far; silence where nothing was said."""

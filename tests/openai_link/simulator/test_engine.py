@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 import json
 from array import array
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from mixer_core.bus.pcm import FRAME_BYTES, SILENCE
 from openai_link.simulator.brains import Tone
-from openai_link.simulator.responses import EngineOptions
-from tests.openai_link.simulator.support import GREETING, LOUD, Json, Session
+from tests.openai_link.simulator.support import GREETING, LOUD, REGULAR, Json, Session
 
 REPLY_ORDER = [
     "response.output_item.added",
@@ -163,7 +163,7 @@ def test_order_f_speaking_over_a_finished_reply_clears_and_truncates_it() -> Non
 
 
 def test_order_g_speaking_while_it_is_generated_cancels_the_response() -> None:
-    session = Session(brain=Tone(60_000), options=EngineOptions(generation_speed=2.0))
+    session = Session(brain=Tone(60_000), options=replace(REGULAR, generation_speed=2.0))
     session.send(type="response.create")
     session.hear(SILENCE, 100)
     session.events.clear()
@@ -191,7 +191,7 @@ def test_with_interruption_off_the_reply_goes_on_and_the_next_one_waits() -> Non
     session = Session(
         {"audio": {"input": {"turn_detection": detection}}},
         brain=Tone(10_000),
-        options=EngineOptions(generation_speed=2.0),
+        options=replace(REGULAR, generation_speed=2.0),
     )
     session.send(type="response.create")
     session.hear(LOUD, 10)
@@ -292,7 +292,7 @@ def test_appended_audio_is_heard_like_any_other() -> None:
 
 
 def test_the_stop_button_cancels_then_clears() -> None:
-    session = Session(brain=Tone(60_000), options=EngineOptions(generation_speed=2.0))
+    session = Session(brain=Tone(60_000), options=replace(REGULAR, generation_speed=2.0))
     session.send(type="response.create")
     session.wait(50)
     cancelled = session.send(type="response.cancel")
@@ -495,7 +495,7 @@ def test_usage_adds_up_grows_and_is_cached_from_the_second_response_on() -> None
 
 
 def test_a_session_expires_once_with_an_error_and_the_end_of_the_call() -> None:
-    session = Session(options=EngineOptions(session_limit_s=1.0))
+    session = Session(options=replace(REGULAR, session_limit_s=1.0))
     session.wait(50)
     assert not session.ended
     session.wait(20)

@@ -138,7 +138,7 @@ def test_changing_the_kind_of_turn_detection_brings_its_own_defaults() -> None:
         ("max_output_tokens", 0),
         ("tools", {}),
         ("instructions", 7),
-        ("type", "transcription"),
+        ("type", "translation"),
         ("audio", {"output": {"speed": 2}}),
         ("audio", {"input": {"turn_detection": {"type": "none"}}}),
         ("audio", {"input": {"turn_detection": {"threshold": True}}}),
