@@ -17,7 +17,7 @@ from openai_link.simulator.engine import SessionEngine
 from openai_link.simulator.fault_box import FaultBox
 from openai_link.simulator.fault_timers import FaultTimers
 from openai_link.simulator.media import CallMedia
-from openai_link.simulator.offers import clean_offer, has_audio, invalid_offer
+from openai_link.simulator.offers import clean_offer, has_audio, invalid_offer, reduce_offer
 from openai_link.simulator.recorder import Recorder
 from openai_link.simulator.session_line import SessionLine
 from openai_link.simulator.socket_line import SocketLine
@@ -72,7 +72,8 @@ class Call:
     async def answer(self, offer: str) -> str:
         """Return the SDP answer. Raises Refusal ``invalid_offer``, and the call is over."""
         try:
-            return await self._negotiate(clean_offer(offer))
+            reduced = reduce_offer(clean_offer(offer))
+            return reduced.complete(await self._negotiate(reduced.sdp))
         except BaseException:
             await self.end("the offer was refused")
             raise
@@ -90,9 +91,6 @@ class Call:
         except Exception as error:  # The SDP parser raises whatever its code happens to meet.
             self.log.info("! the offer cannot be used: %s", error)
             raise invalid_offer(str(error) or type(error).__name__) from error
-        for transceiver in connection.getTransceivers():
-            if transceiver.kind != "audio":
-                transceiver.direction = "inactive"
         aiortc_media.answer_dtls_as(connection, self._config.dtls_role)
         await connection.setLocalDescription(await connection.createAnswer())
         udp_gate.install(connection, lambda: self._silenced or self._faults.faults.drop_udp)
