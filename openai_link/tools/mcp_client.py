@@ -1,0 +1,254 @@
+"""MCP servers: their tools, offered like our own. Needs the package ``mcp``, loaded on demand.
+
+A server runs as our child on its standard input and output, or is reached by streamable HTTP. A
+dead one is noticed at the next call, connected again, and only then asked: a call that may have
+reached the server is never repeated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from logging import LoggerAdapter
+from typing import TYPE_CHECKING, Any
+
+from mixer_core.bus.errors import ToolDefinitionError, ToolError
+from mixer_core.bus.settings import McpServer
+
+from .outputs import error_output, to_output
+from .schema import parse_object
+from .spec import ToolSpec
+
+if TYPE_CHECKING:
+    from mcp import Client
+    from mcp_types import CallToolResult, Tool
+
+FIRST_RETRY_S = 1.0
+LAST_RETRY_S = 60.0
+"""Wait before a server that does not answer is tried again; doubled each time."""
+FRESH_S = 2.0
+"""A server that answered so recently is taken to be alive."""
+PROBE_S = 2.0
+"""Longest wait for a sign of life."""
+RECONNECT_S = 5.0
+"""Longest that a call waits for a server that is being connected again."""
+MAX_TOOLS = 64
+"""Tools of one server; each one costs tokens in every turn."""
+MAX_PAGES = 20
+_MAX_NAME = 64
+_MAX_DESCRIPTION = 1_024
+_CLOSE_S = 6.0
+_MISSING = "MCP servers need the package mcp: install mixminus[mcp]"
+
+
+class McpLink:
+    """One configured server and its connection. ``offer`` gets its tools, at each connection."""
+
+    def __init__(
+        self,
+        name: str,
+        server: McpServer,
+        environ: Mapping[str, str],
+        log: LoggerAdapter[Any],
+        offer: Callable[[list[ToolSpec]], None],
+        redact: Callable[[str], str],
+    ) -> None:
+        self._name = name
+        self._server = server
+        self._environ = environ
+        self._log = log
+        self._offer = offer
+        self._redact = redact
+        self._client: Client | None = None
+        self._ready = asyncio.Event()
+        self._lost = asyncio.Event()
+        self._wanted = asyncio.Event()
+        self._answered_s = 0.0
+        self._failure = "it has not answered yet"
+        self._task: asyncio.Task[None] | None = None
+        self._functions: dict[str, Callable[..., Any]] = {}
+
+    async def start(self, timeout_s: float) -> str:
+        """Connect; what is wrong in one line, or empty. Goes on trying in the background."""
+        if bool(self._server.command) == bool(self._server.url):
+            return f"MCP server {self._name}: give it either command or url"
+        try:
+            await asyncio.to_thread(importlib.import_module, "mcp")
+        except ImportError:
+            return f"MCP server {self._name}: {_MISSING}"
+        self._task = asyncio.create_task(self._keep(), name=f"mcp {self._name}")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._ready.wait()
+                return ""
+        return f"MCP server {self._name}: {self._failure}; its tools come with a later session"
+
+    async def close(self) -> None:
+        """Disconnect, and end the server where it is our child."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task}, timeout=_CLOSE_S)
+
+    async def call(self, tool: str, /, **arguments: Any) -> str:
+        """Call one of its tools by the server's own name for it.
+
+        Raises:
+            ToolError: the server is gone, or refused.
+        """
+        from mcp import MCPError
+
+        client = await self._living()
+        try:
+            result = await client.call_tool(tool, arguments)
+        except MCPError as error:
+            raise ToolError(self._told(error)) from error
+        except (OSError, RuntimeError) as error:
+            self._drop()
+            raise ToolError(f"the MCP server {self._name} was lost: {error}") from error
+        self._answered_s = asyncio.get_running_loop().time()
+        return _output(result)
+
+    def _told(self, error: Exception) -> str:
+        from mcp_types import CONNECTION_CLOSED
+
+        if getattr(error, "code", 0) != CONNECTION_CLOSED:
+            return f"the MCP server {self._name} refused: {error}"
+        self._drop()
+        return f"the MCP server {self._name} was lost; the call may or may not have been done"
+
+    async def _living(self) -> Client:
+        """A connection that answers; a dead one is replaced first."""
+        loop = asyncio.get_running_loop()
+        if self._client is not None and loop.time() - self._answered_s > FRESH_S:
+            try:
+                async with asyncio.timeout(PROBE_S):
+                    await self._client.list_tools(cache_mode="bypass")
+                self._answered_s = loop.time()
+            except Exception as error:  # Whatever it is, this connection is of no use.
+                self._failure = _reason(error)
+                self._drop()
+        self._wanted.set()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(RECONNECT_S):
+                await self._ready.wait()
+        if self._client is None:
+            raise ToolError(f"the MCP server {self._name} is not there: {self._failure}")
+        return self._client
+
+    def _drop(self) -> None:
+        self._client = None
+        self._ready.clear()
+        self._lost.set()
+
+    async def _keep(self) -> None:
+        """Connected as long as possible; contexts of the library are entered and left here."""
+        delay_s = FIRST_RETRY_S
+        while True:
+            self._lost.clear()
+            self._wanted.clear()
+            try:
+                async with self._connection() as client:
+                    self._offer(await self._tools(client))
+                    self._log.info("= MCP server %s is connected", self._name)
+                    delay_s = FIRST_RETRY_S
+                    self._answered_s = asyncio.get_running_loop().time()
+                    self._client = client
+                    self._ready.set()
+                    await self._lost.wait()
+            except Exception as error:  # Of the server's making: nothing of it ends a room.
+                self._failure = _reason(error)
+                self._log.warning("! MCP server %s: %s", self._name, self._redact(self._failure))
+            finally:
+                self._client = None
+                self._ready.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(delay_s):
+                    await self._wanted.wait()
+            delay_s = min(2 * delay_s, LAST_RETRY_S)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Client]:
+        import httpx2
+        from mcp import Client, StdioServerParameters
+        from mcp.client.streamable_http import streamable_http_client
+
+        variable = self._server.token_variable
+        token = self._environ.get(variable, "") if variable else ""
+        if variable and not token:
+            raise ToolDefinitionError(f"the variable {variable} is not set")
+        if self._server.command:
+            program, *arguments = self._server.command
+            env = {variable: token} if token else None
+            async with Client(
+                StdioServerParameters(command=program, args=arguments, env=env)
+            ) as client:
+                yield client
+            return
+        headers = {"Authorization": f"Bearer {token}"} if token else None
+        async with (
+            httpx2.AsyncClient(headers=headers, timeout=httpx2.Timeout(30, read=300)) as http,
+            Client(streamable_http_client(self._server.url, http_client=http)) as client,
+        ):
+            yield client
+
+    async def _tools(self, client: Client) -> list[ToolSpec]:
+        tools: list[Tool] = []
+        cursor: str | None = None
+        for _ in range(MAX_PAGES):
+            page = await client.list_tools(cursor=cursor, cache_mode="bypass")
+            tools += page.tools
+            cursor = page.next_cursor
+            if not cursor:
+                break
+        allow = self._server.allow
+        missing = set(allow) - {tool.name for tool in tools}
+        if missing:
+            names = ", ".join(sorted(missing))
+            self._log.warning("! MCP server %s has no tool %s", self._name, names)
+        chosen = [tool for tool in tools if not allow or tool.name in allow]
+        if len(chosen) > MAX_TOOLS:
+            self._log.warning(
+                "! MCP server %s has %d tools, only %d are offered: name them in allow",
+                self._name, len(chosen), MAX_TOOLS,
+            )  # fmt: skip
+        return [self._spec(tool) for tool in chosen[:MAX_TOOLS]]
+
+    def _spec(self, tool: Tool) -> ToolSpec:
+        name = _tool_name(self._name, tool.name)
+        function = self._functions.setdefault(name, partial(self.call, tool.name))
+        return ToolSpec(
+            name=name,
+            description=(tool.description or tool.name)[:_MAX_DESCRIPTION],
+            parameters={"properties": {}, **tool.input_schema, "type": "object"},
+            check=parse_object,
+            function=function,
+            is_async=True,
+            confirm=self._server.confirm,
+        )
+
+
+def _tool_name(server: str, tool: str) -> str:
+    """``server__tool`` in the characters that the model's side allows."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", f"{server}__{tool}")[:_MAX_NAME]
+
+
+def _output(result: CallToolResult) -> str:
+    parts = [getattr(block, "text", f"[{block.type}]") for block in result.content]
+    text = "\n".join(parts)
+    if result.is_error:
+        return error_output(text)
+    return text or to_output(result.structured_content)
+
+
+def _reason(error: BaseException) -> str:
+    """The first cause in a line; groups of exceptions hold one."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if isinstance(error, ToolDefinitionError):
+        return str(error)
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]

@@ -1,0 +1,33 @@
+"""Secrets of the environment are kept out of logs and out of what the model is told. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+_SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)$")
+_PATTERN = re.compile(r"\b(sk|ek)[-_][A-Za-z0-9_\-]{6,}|(?<=Bearer )\S+|(?<=token=)[^&\s]+")
+_MIN_CHARS = 6
+"""A shorter value is no secret, and would blacken ordinary words."""
+_MARK = "[redacted]"
+
+
+def redactor(environ: Mapping[str, str], extra: tuple[str, ...] = ()) -> Callable[[str], str]:
+    """A function that replaces the values of secret variables, and what looks like a secret.
+
+    Secret are variables whose name ends with KEY, TOKEN, SECRET, PASSWORD or CREDENTIALS, and
+    those that ``extra`` names.
+    """
+    values = {
+        value.strip()
+        for name, value in environ.items()
+        if (_SECRET_NAME.search(name.upper()) or name in extra) and len(value.strip()) >= _MIN_CHARS
+    }
+    longest_first = sorted(values, key=len, reverse=True)
+
+    def redact(text: str) -> str:
+        for value in longest_first:
+            text = text.replace(value, _MARK)
+        return _PATTERN.sub(_MARK, text)
+
+    return redact

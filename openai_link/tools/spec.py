@@ -1,0 +1,84 @@
+"""What is known about a tool: what the model is told, who may use it, and how it is run. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+MAX_QUESTION_CHARS = 300
+"""Longest question that a browser is asked."""
+_PLACE = re.compile(r"\{(\w+)\}")
+
+
+class Caller(str):
+    """Name of the person who seems to have asked; a parameter of this type is filled in by us.
+
+    It is the name that a browser gave itself: good for a greeting, no authentication.
+    """
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """One tool."""
+
+    name: str
+    """1 to 64 letters, digits, ``_`` and ``-``; unique in a session."""
+    description: str
+    """What it does, for the model."""
+    parameters: Mapping[str, Any]
+    """JSON schema of its arguments, an object."""
+    check: Callable[[str], dict[str, Any]]
+    """JSON text of the arguments → arguments by name; ToolError says in one line what is wrong."""
+    function: Callable[..., Any]
+    """Called with the checked arguments by keyword."""
+    is_async: bool = False
+    """It returns an awaitable, and runs on the event loop; else it runs in a thread."""
+    caller: str = ""
+    """Name of its parameter of type ``Caller``, or empty."""
+    confirm: bool = False
+    """Somebody in the room must say yes to each call."""
+    question: str = ""
+    """What they are asked, with ``{argument}`` in it; empty: made from name and arguments."""
+    who: tuple[str, ...] = ()
+    """Names of the people who may use it; empty: everybody."""
+    filler: str = ""
+    """Said when it takes long; empty: nothing."""
+    timeout_ms: int = 0
+    """It has failed after so long; 0: ``tool_timeout_ms`` of the settings."""
+
+    def allows(self, name: str) -> bool:
+        """Whether the person called ``name`` may use it; upper and lower case are the same."""
+        wanted = name.strip().casefold()
+        return not self.who or wanted in {person.strip().casefold() for person in self.who}
+
+    def definition(self) -> dict[str, Any]:
+        """Its entry in ``session.tools``."""
+        return {
+            "type": "function",
+            "name": self.name,
+            "description": self.description,
+            "parameters": dict(self.parameters),
+        }
+
+    def ask(self, arguments: Mapping[str, Any]) -> str:
+        """The question to the room before a call with ``arguments``, at most 300 characters."""
+        shown = {key: _shown(value) for key, value in arguments.items()}
+        if self.question:
+            text = _PLACE.sub(lambda match: shown.get(match[1], match[0]), self.question)
+        else:
+            listed = ", ".join(f"{key} = {value}" for key, value in shown.items())
+            text = f"{self.name.replace('_', ' ')} ({listed})?" if listed else f"{self.name}?"
+        return _short(text, MAX_QUESTION_CHARS)
+
+
+def _shown(value: Any) -> str:
+    """An argument on one line; what it is built of does not matter to people."""
+    return _short(" ".join(str(getattr(value, "value", value)).split()), 80)
+
+
+def _short(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"

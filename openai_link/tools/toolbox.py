@@ -1,0 +1,172 @@
+"""The tools of this process: loads them, runs them, tells the model's side what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import traceback
+from collections.abc import Mapping
+from functools import partial
+from logging import LoggerAdapter
+from types import ModuleType
+from typing import Any
+
+from mixer_core.bus.errors import MixminusError, ToolDefinitionError, ToolError
+from mixer_core.bus.settings import OpenaiLinkSettings
+
+from .define import spec_of
+from .mcp_client import McpLink
+from .outputs import bounded, error_output, to_output
+from .redaction import redactor
+from .spec import Caller, ToolSpec
+from .workers import Workers
+
+MAX_THREADS = 8
+"""Plain functions at once."""
+LOAD_TIMEOUT_S = 10.0
+"""Longest that one module may take to import and configure itself."""
+SERVER_TIMEOUT_S = 5.0
+"""Longest that a new room waits for MCP servers; later ones are there for the next session."""
+GRACE_S = 0.5
+"""The policy (``ToolCalls``) ends a call first; this is for those who use a box without it."""
+
+
+class ToolBox:
+    """Use ``await ToolBox.open(settings, log)``, and ``close`` at the end."""
+
+    def __init__(self, settings: OpenaiLinkSettings, log: LoggerAdapter[Any]) -> None:
+        self._settings = settings
+        self._log = log
+        variables = tuple(s.token_variable for s in settings.mcp_servers.values())
+        self._redact = redactor(os.environ, variables)
+        self._workers = Workers(MAX_THREADS)
+        self._servers: list[McpLink] = []
+        self._specs: dict[str, ToolSpec] = {}
+        self.problems: list[str] = []
+        """One line for each module or server whose tools are missing, as in the log."""
+
+    @classmethod
+    async def open(cls, settings: OpenaiLinkSettings, log: LoggerAdapter[Any]) -> ToolBox:
+        """Load what the settings name. Never fails: see ``problems``."""
+        box = cls(settings, log)
+        for name in settings.tools:
+            await box._load(name)
+        await box._connect()
+        if box._specs:
+            log.info("= tools: %s", ", ".join(sorted(box._specs)))
+        return box
+
+    @property
+    def specs(self) -> Mapping[str, ToolSpec]:
+        """Tools by name; grows when an MCP server comes late."""
+        return self._specs
+
+    def definitions(self) -> list[dict[str, Any]]:
+        """For ``session.tools``."""
+        return [spec.definition() for spec in self._specs.values()]
+
+    async def run(self, name: str, arguments_json: str, who: str) -> str:
+        """Run a tool for the person called ``who``; the output for the model, at most 16 KiB.
+
+        Never raises but when cancelled: what goes wrong is an output ``{"error": …}``
+        (``outputs.is_error``), with the traceback in our log only.
+        """
+        spec = self._specs.get(name)
+        if spec is None:
+            return error_output(f"there is no tool {name[:64]!r}")
+        timeout_s = (spec.timeout_ms or self._settings.tool_timeout_ms) / 1e3 + GRACE_S
+        try:
+            async with asyncio.timeout(timeout_s):
+                value = await self._call(spec, spec.check(arguments_json), who)
+        except ToolError as error:
+            self._log.info("! tool %s: %s", name, self._redact(str(error)))
+            return error_output(self._redact(str(error)))
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
+                raise
+            return self._failed(name, error)
+        return bounded(self._redact(to_output(value)))
+
+    async def close(self) -> None:
+        """End the MCP servers. Plain functions that still run are left alone."""
+        await asyncio.gather(*(server.close() for server in self._servers))
+
+    async def _call(self, spec: ToolSpec, arguments: dict[str, Any], who: str) -> Any:
+        if spec.caller:
+            arguments[spec.caller] = Caller(who)
+        if spec.is_async:
+            return await spec.function(**arguments)
+        return await self._workers.run(partial(spec.function, **arguments))
+
+    def _failed(self, name: str, error: BaseException) -> str:
+        lines = "".join(traceback.format_exception(error))
+        self._log.error("! tool %s failed: %s", name, self._redact(lines))
+        if isinstance(error, TimeoutError):
+            return error_output(f"{name} took too long")
+        return error_output(self._redact(f"{name} failed: {type(error).__name__}: {error}"))
+
+    async def _load(self, name: str) -> None:
+        try:
+            async with asyncio.timeout(LOAD_TIMEOUT_S):
+                specs = await self._workers.run(partial(_load_module, name, self._settings))
+        except TimeoutError:
+            self._problem(f"tools of {name}: loading took longer than {LOAD_TIMEOUT_S:.0f} s")
+        except (Exception, SystemExit) as error:
+            self._problem(f"tools of {name}: {_reason(error)}")
+        else:
+            self._add(name, specs)
+
+    async def _connect(self) -> None:
+        settings = self._settings
+        for name, server in settings.mcp_servers.items():
+            offer = partial(self._add, f"MCP server {name}")
+            link = McpLink(name, server, os.environ, self._log, offer, self._redact)
+            self._servers.append(link)
+        results = await asyncio.gather(*(s.start(SERVER_TIMEOUT_S) for s in self._servers))
+        for problem in filter(None, results):
+            self._problem(problem)
+
+    def _add(self, source: str, specs: list[ToolSpec]) -> None:
+        for spec in specs:
+            known = self._specs.get(spec.name)
+            if known is not None and known.function is not spec.function:
+                self._problem(
+                    f"{source}: there is a tool {spec.name} already; this one is left out"
+                )
+                continue
+            self._specs[spec.name] = spec
+
+    def _problem(self, text: str) -> None:
+        line = self._redact(" ".join(text.split()))
+        self.problems.append(line)
+        self._log.warning("! %s", line)
+
+
+def _load_module(name: str, settings: OpenaiLinkSettings) -> list[ToolSpec]:
+    """Import a module, let it ``configure(settings)`` itself, and collect its tools."""
+    module = importlib.import_module(name)
+    configure = getattr(module, "configure", None)
+    if callable(configure):
+        configure(settings)
+    specs = [spec for value in _offered(module) if (spec := spec_of(value)) is not None]
+    if not specs:
+        raise ToolDefinitionError("the module has no function with @tool")
+    return specs
+
+
+def _offered(module: ModuleType) -> list[Any]:
+    """What is defined in the module, and what its ``__all__`` names; the rest is imported."""
+    listed = set(getattr(module, "__all__", ()))
+    return [
+        value
+        for key, value in vars(module).items()
+        if key in listed or getattr(value, "__module__", "") == module.__name__
+    ]
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, MixminusError):
+        return str(error)
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,70 @@
+"""Outputs are bounded text; secrets are not in them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openai_link.tools.outputs import (
+    MAX_OUTPUT_BYTES,
+    bounded,
+    error_output,
+    error_text,
+    is_error,
+    to_output,
+)
+from openai_link.tools.redaction import redactor
+
+
+@dataclass
+class Reading:
+    value: Decimal
+
+
+def test_text_stays_and_the_rest_is_json() -> None:
+    assert to_output("it is 10") == "it is 10"
+    assert to_output({"a": [1, None]}) == '{"a":[1,null]}'
+    assert to_output(Reading(Decimal("1.5"))) == '{"value":"1.5"}'
+    assert to_output(None) == '{"result":"done"}'
+    assert to_output(1 << 80) == str(1 << 80)
+
+
+def test_an_error_is_recognised_and_read() -> None:
+    output = error_output('no "such"\n thing')
+    assert json.loads(output) == {"error": 'no "such" thing'}
+    assert is_error(output)
+    assert error_text(output) == 'no "such" thing'
+    assert not is_error(to_output({"result": 1, "error": 2}))
+    assert error_text("plain") == "plain"
+    assert error_text('{"error":') == '{"error":'
+    assert json.loads(error_output("")) == {"error": "it failed and gave no reason"}
+    assert len(error_output("x" * 9_999)) < 520
+
+
+@given(st.text(alphabet=st.characters(), max_size=20), st.integers(0, 3_000))
+def test_an_output_is_never_longer_than_the_limit(text: str, times: int) -> None:
+    data = bounded(text * times).encode()
+    assert len(data) <= MAX_OUTPUT_BYTES
+
+
+def test_a_cut_output_says_so() -> None:
+    assert bounded("ä" * 20_000).endswith("… [cut: the result was longer]")
+
+
+def test_secrets_of_the_environment_are_replaced() -> None:
+    environ = {
+        "HOME_ASSISTANT_TOKEN": "abc.def.ghi",
+        "OPENAI_API_KEY": "whatever-1",
+        "WIKI": "plainsecret",
+        "PIN_TOKEN": "1",
+        "PATH": "/usr/bin",
+    }
+    redact = redactor(environ, ("WIKI",))
+    text = "abc.def.ghi whatever-1 plainsecret /usr/bin 1 Bearer xyz sk-0123456789"
+    assert redact(text) == (
+        "[redacted] [redacted] [redacted] /usr/bin 1 Bearer [redacted] [redacted]"
+    )
