@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .session import ClientEvents
+from .client_events import ClientEvents
 
 MAX_WAITING = 8
 """Requests that may wait; more are dropped, because the next answer covers them."""
@@ -75,7 +75,15 @@ class ResponseSequencer:
         return self._next()
 
     def refused(self, event_id: str, code: str) -> list[dict[str, Any]]:
-        """The server refused a client event; it matters here if it was a request of ours."""
+        """The server refused a client event; it matters here if it was a request of ours.
+
+        A refusal without an id is that of the request under way, or, where there is none, that
+        of the server itself: it wanted to answer a turn and could not. Then we ask for it.
+        """
+        if not event_id and code == ALREADY_ACTIVE:
+            if self._in_flight is None:
+                return self.request()
+            event_id = self._in_flight
         request = self._sent.pop(event_id, None)
         if request is None:
             return []

@@ -1,20 +1,24 @@
-"""Whose turn it is: barge-in, manual stop, typed text, the greeting. Pure.
+"""Whose turn it is: barge-in, push-to-talk, manual stop, typed text, the greeting. Pure.
 
 Over WebRTC the server itself cancels, clears and truncates when somebody speaks over the reply
 (``interrupt_response``); what is left to us is to silence what is on its way: a new epoch, a FLUSH
 to everybody, and a gate in front of the old reply's last packets. ``speech_started``,
-``output_audio_buffer.cleared`` and ``conversation.item.truncated`` come in any order.
+``output_audio_buffer.cleared`` and ``conversation.item.truncated`` come in any order. Over
+WebSocket the server cancels, and the FLUSH empties our own player too.
+
+With push-to-talk the server does nothing by itself. The first press stops what is being said and
+clears what was heard; the last release commits it and asks for an answer (``push_to_talk``).
+Where the server answers no turn by itself (``create_response``), the release of the button asks
+for the answer.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from mixer_core.bus.frames import U32
-
+from .client_events import ClientEvents, greeting
 from .facts import (
     Fact,
     PlaybackEnded,
@@ -24,64 +28,71 @@ from .facts import (
     ServerError,
     SessionConfirmed,
     SpeechStarted,
+    SpeechStopped,
+    TurnCommitted,
 )
+from .push_to_talk import Outcome, PushToTalk
 from .sequencer import ResponseSequencer
-from .session import MAX_SAY_CHARS, ClientEvents, greeting
+from .session import MAX_SAY_CHARS
+from .turn_actions import (
+    Flush,
+    MicrophoneGate,
+    ReplyEnded,
+    ReplyStarted,
+    Said,
+    Send,
+    Tell,
+    TurnAction,
+    TurnRules,
+    problem,
+    sender_of,
+)
+
+__all__ = [
+    "Flush",
+    "MicrophoneGate",
+    "ReplyEnded",
+    "ReplyStarted",
+    "Said",
+    "Send",
+    "Tell",
+    "TurnAction",
+    "TurnPolicy",
+    "TurnRules",
+    "sender_of",
+]
 
 REMEMBERED = 8
 """Responses that were stopped by hand and whose late events are ignored."""
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Send this client event upstream."""
-
-    event: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Flush:
-    """A new epoch: silence the old reply everywhere, and close the gate."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class ReplyStarted:
-    """Audio from now on belongs to a reply of the current epoch."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReplyEnded:
-    """The reply has been played out; only its tail may still arrive."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tell:
-    """Send this EVENT to the browsers, or to one of them."""
-
-    event: dict[str, Any]
-    addressee: int = 0
-    """Stream id of the one browser; 0 for all."""
-
-
-TurnAction = Send | Flush | ReplyStarted | ReplyEnded | Tell
 
 
 class TurnPolicy:
     """Turn policy of one call; make a new one for each call.
 
     ``greet``: say hello once the session is confirmed and somebody can hear it (a fresh room, not
-    a reconnection).
+    a reconnection). Presses that outlive a call are given to the next one as ``ptt`` events again.
     """
 
-    def __init__(self, events: ClientEvents, instructions: str = "", greet: bool = False) -> None:
+    def __init__(
+        self,
+        events: ClientEvents,
+        instructions: str = "",
+        greet: bool = False,
+        rules: TurnRules | None = None,
+    ) -> None:
         self._events = events
+        self._rules = rules or TurnRules()
         self._sequencer = ResponseSequencer(events)
+        self._button = PushToTalk()
+        self._commit = ""
+        """Id of the newest commit of ours."""
         self._instructions = instructions
         self._greet = greet
         self._is_confirmed = False
         self._has_audience = False
+        self._hearing = False
+        self._asked = False
+        """An answer is wanted as soon as the turn is committed."""
         self._playing = False
         self._flushed = False
         """The reply that is ending was flushed already."""
@@ -94,14 +105,37 @@ class TurnPolicy:
         """The response that is being generated."""
         return self._sequencer.active
 
-    def on_fact(self, fact: Fact) -> list[TurnAction]:
+    @property
+    def microphone_open(self) -> bool:
+        """Whether the model is to hear the room; changes come as ``MicrophoneGate``."""
+        return not self._rules.push_to_talk or self._button.is_open
+
+    @property
+    def pressing(self) -> frozenset[str]:
+        """The participants who hold the button down."""
+        return self._button.pressing
+
+    @property
+    def is_quiet(self) -> bool:
+        """Nobody speaks, nothing is played, and no answer is on its way."""
+        talking = self._hearing or self._button.is_open or self._playing
+        return not talking and not self._sequencer.busy
+
+    def on_fact(self, fact: Fact, now_ns: int = 0) -> list[TurnAction]:
         """React to what a server event meant."""
         match fact:
             case SessionConfirmed():
                 self._is_confirmed = True
                 return self._say_hello()
-            case SpeechStarted() if self._playing:
-                return self._flush("barge-in")
+            case SpeechStarted():
+                self._hearing = True
+                stops = self._playing and self._rules.interrupt_response
+                return self._flush("barge-in") if stops else []
+            case SpeechStopped():
+                self._hearing = False
+                return []
+            case TurnCommitted():
+                return self._committed()
             case PlaybackStarted(response):
                 return self._started(response)
             case PlaybackEnded(response, cleared):
@@ -112,27 +146,42 @@ class TurnPolicy:
             case ResponseEnded(response):
                 return _send(self._sequencer.ended(response))
             case ServerError():
-                return _send(self._sequencer.refused(fact.event_id, fact.code))
+                return self._refused(fact)
             case _:
                 return []
 
-    def on_browser(self, event: Mapping[str, Any]) -> list[TurnAction]:
-        """React to a control message of a browser (``say``, ``interrupt``, ``ptt``, ``played``)."""
+    def on_browser(self, event: Mapping[str, Any], now_ns: int = 0) -> list[TurnAction]:
+        """React to a control message of a browser (``say``, ``interrupt``, ``ptt``)."""
         match event.get("type"):
             case "say":
                 return self._say(event)
             case "interrupt":
                 return self._interrupt()
             case "ptt":
-                message = "push-to-talk is not available yet: speak freely"
-                return [_problem(event, "not_available", message)]
+                return self._ptt(event, now_ns)
             case _:
                 return []
+
+    def on_roster(self, participants: Collection[str], now_ns: int) -> list[TurnAction]:
+        """Exactly these people are in the room: who left has let go of the button."""
+        return self._pressed(self._button.roster(participants, now_ns))
 
     def on_audience(self) -> list[TurnAction]:
         """Somebody is in the room and hears what is sent."""
         self._has_audience = True
         return self._say_hello()
+
+    def ask(self, overrides: Mapping[str, Any] | None = None) -> list[TurnAction]:
+        """Have the model answer as soon as it may (all outputs of its tools are in)."""
+        return _send(self._sequencer.request(overrides))
+
+    def next_timeout_ns(self) -> int | None:
+        """When to call ``tick``; None where nothing waits."""
+        return self._button.next_timeout_ns()
+
+    def tick(self, now_ns: int) -> list[TurnAction]:
+        """The time-out was reached."""
+        return self._pressed(self._button.tick(now_ns))
 
     def _say_hello(self) -> list[TurnAction]:
         if not (self._greet and self._is_confirmed and self._has_audience):
@@ -140,28 +189,84 @@ class TurnPolicy:
         self._greet = False
         return _send(self._sequencer.request(greeting(self._instructions)))
 
-    def _say(self, event: Mapping[str, Any]) -> list[TurnAction]:
-        text = event.get("text")
-        if not isinstance(text, str) or not text.strip():
-            return [_problem(event, "bad_say", "say needs a text that is not empty")]
-        if len(text) > MAX_SAY_CHARS:
-            message = f"say takes at most {MAX_SAY_CHARS} characters, got {len(text)}"
-            return [_problem(event, "bad_say", message)]
-        item = self._events.user_text(text)
-        caption = {
-            "type": "caption",
-            "speaker": str(event.get("participant", "user")),
-            "item": item["event_id"],
-            "text": text,
-            "final": True,
-        }
-        return [Send(item), *_send(self._sequencer.request()), Tell(caption)]
+    # Buttons
+
+    def _ptt(self, event: Mapping[str, Any], now_ns: int) -> list[TurnAction]:
+        down = event.get("down") is True
+        if self._rules.push_to_talk:
+            who = str(event.get("participant") or sender_of(event))
+            button = self._button
+            return self._pressed(button.press(who, now_ns) if down else button.release(who, now_ns))
+        if self._rules.create_response:
+            message = "there is no push-to-talk in this room: speak freely"
+            return [problem(event, "not_available", message)]
+        if down:
+            return []
+        self._asked = self._hearing
+        return [] if self._hearing else self.ask()
+
+    def _pressed(self, outcome: Outcome | None) -> list[TurnAction]:
+        match outcome:
+            case "began":
+                clear = Send(self._events.clear_input())
+                return [*self._make_way(), clear, MicrophoneGate(True)]
+            case "tapped":
+                return [MicrophoneGate(False), Send(self._events.clear_input())]
+            case "ended":
+                commit = self._events.commit_input()
+                self._commit = commit["event_id"]
+                return [MicrophoneGate(False), Send(commit), *self.ask()]
+            case None:
+                return []
+
+    def _make_way(self) -> list[TurnAction]:
+        """Stop the assistant for somebody who wants to speak, where it has anything to say."""
+        if not (self._playing or self._sequencer.busy):
+            return _send(self._sequencer.interrupt())
+        return self._interrupt()
 
     def _interrupt(self) -> list[TurnAction]:
         cancels = _send(self._sequencer.interrupt())
         if self._current:
             self._stopped.append(self._current)
-        return [*cancels, Send(self._events.clear_output()), *self._flush("stopped by hand")]
+        if not self._rules.speaks:
+            return cancels
+        clears = [Send(self._events.clear_output())] if self._rules.server_plays else []
+        return [*cancels, *clears, *self._flush("stopped by hand")]
+
+    def _committed(self) -> list[TurnAction]:
+        self._hearing = False
+        asked, self._asked = self._asked, False
+        return self.ask() if asked else []
+
+    def _refused(self, error: ServerError) -> list[TurnAction]:
+        if error.event_id and error.event_id == self._commit:
+            return _send(self._sequencer.interrupt())  # Nothing was heard: nothing to answer.
+        return _send(self._sequencer.refused(error.event_id, error.code))
+
+    # Text
+
+    def _say(self, event: Mapping[str, Any]) -> list[TurnAction]:
+        text = event.get("text")
+        if not isinstance(text, str) or not text.strip():
+            return [problem(event, "bad_say", "say needs a text that is not empty")]
+        if len(text) > MAX_SAY_CHARS:
+            message = f"say takes at most {MAX_SAY_CHARS} characters, got {len(text)}"
+            return [problem(event, "bad_say", message)]
+        create = self._events.user_text(text)
+        item = create["item"]["id"]
+        participant, name = str(event.get("participant", "user")), str(event.get("name", ""))
+        caption = {
+            "type": "caption",
+            "speaker": participant,
+            "item": item,
+            "text": text,
+            "final": True,
+        }
+        said = Said(caption, 0, item, participant, name, text)
+        return [Send(create), *self.ask(), said]
+
+    # Sound
 
     def _started(self, response: str) -> list[TurnAction]:
         if response and response in self._stopped:
@@ -187,13 +292,3 @@ class TurnPolicy:
 
 def _send(events: list[dict[str, Any]]) -> list[TurnAction]:
     return [Send(event) for event in events]
-
-
-def _problem(event: Mapping[str, Any], code: str, message: str) -> Tell:
-    return Tell({"type": "error", "code": code, "message": message}, sender_of(event))
-
-
-def sender_of(event: Mapping[str, Any]) -> int:
-    """Stream id of the browser that sent an EVENT; 0 where it does not say."""
-    stream = event.get("stream", 0)
-    return stream if isinstance(stream, int) and 0 <= stream <= U32 else 0

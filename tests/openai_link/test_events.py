@@ -394,8 +394,22 @@ JSON = st.recursive(
     max_leaves=6,
 )
 FIELDS = st.sampled_from(
-    "session error response response_id item_id item delta transcript part content_index "
-    "audio_end_ms audio_start_ms previous_item_id usage".split()
+    [
+        "session",
+        "error",
+        "response",
+        "response_id",
+        "item_id",
+        "item",
+        "delta",
+        "transcript",
+        "part",
+        "content_index",
+        "audio_end_ms",
+        "audio_start_ms",
+        "previous_item_id",
+        "usage",
+    ]
 )
 
 

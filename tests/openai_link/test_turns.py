@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from mixer_core.bus.settings import OpenaiLinkSettings
 from openai_link.facts import (
     Fact,
     PlaybackEnded,
@@ -17,10 +18,23 @@ from openai_link.facts import (
     ServerError,
     SessionConfirmed,
     SpeechStarted,
+    SpeechStopped,
+    TurnCommitted,
 )
 from openai_link.sequencer import ALREADY_ACTIVE, MAX_WAITING
-from openai_link.session import MAX_SAY_CHARS, TAG, ClientEvents
-from openai_link.turns import Flush, ReplyEnded, ReplyStarted, Send, Tell, TurnAction, TurnPolicy
+from openai_link.session import MAX_SAY_CHARS, TAG, ClientEvents, session_object
+from openai_link.turns import (
+    Flush,
+    MicrophoneGate,
+    ReplyEnded,
+    ReplyStarted,
+    Said,
+    Send,
+    Tell,
+    TurnAction,
+    TurnPolicy,
+    TurnRules,
+)
 
 
 def policy(greet: bool = False) -> TurnPolicy:
@@ -133,10 +147,16 @@ def test_a_server_that_returns_no_metadata_is_served_too() -> None:
 
 
 def test_typed_text_is_added_shown_and_answered() -> None:
-    actions = policy().on_browser({"type": "say", "text": "Hi.", "participant": "p-1"})
+    actions = policy().on_browser(
+        {"type": "say", "text": "Hi.", "participant": "p-1", "name": "Ada"}
+    )
     assert sent(actions) == ["conversation.item.create", "response.create"]
     (caption,) = [action.event for action in actions if isinstance(action, Tell)]
     assert (caption["speaker"], caption["text"], caption["final"]) == ("p-1", "Hi.", True)
+    create, said = actions[0], actions[-1]
+    assert isinstance(create, Send) and isinstance(said, Said)
+    assert said.item == caption["item"] == create.event["item"]["id"]
+    assert (said.participant, said.name, said.text) == ("p-1", "Ada", "Hi.")
 
 
 def test_typed_text_during_a_response_is_answered_after_it() -> None:
@@ -166,10 +186,164 @@ def test_unusable_text_is_told_to_the_sender(text: Any) -> None:
     assert (tell.event["code"], tell.addressee) == ("bad_say", 7)
 
 
-def test_push_to_talk_says_that_it_is_not_there() -> None:
-    (tell,) = policy().on_browser({"type": "ptt", "down": True})
-    assert isinstance(tell, Tell)
-    assert tell.event["code"] == "not_available" and "not available yet" in tell.event["message"]
+def test_push_to_talk_in_a_room_without_it_is_told_to_the_sender() -> None:
+    (tell,) = policy().on_browser({"type": "ptt", "down": True, "stream": 7})
+    assert isinstance(tell, Tell) and tell.addressee == 7
+    assert tell.event["code"] == "not_available" and "speak freely" in tell.event["message"]
+
+
+MS = 1_000_000
+
+
+def rules(**changes: bool) -> TurnPolicy:
+    return TurnPolicy(ClientEvents(), rules=TurnRules(**changes))
+
+
+def ptt(turns: TurnPolicy, down: bool, now_ms: int, participant: str = "p-1") -> list[TurnAction]:
+    return turns.on_browser({"type": "ptt", "down": down, "participant": participant}, now_ms * MS)
+
+
+def after_tail(turns: TurnPolicy) -> list[TurnAction]:
+    timeout_ns = turns.next_timeout_ns()
+    assert timeout_ns is not None
+    assert turns.tick(timeout_ns - 1) == []
+    return turns.tick(timeout_ns)
+
+
+def test_a_press_clears_and_opens_and_the_release_commits_and_asks() -> None:
+    turns = rules(push_to_talk=True)
+    assert not turns.microphone_open
+    actions = ptt(turns, True, 0)
+    assert sent(actions) == ["input_audio_buffer.clear"]
+    assert actions[-1] == MicrophoneGate(True) and turns.microphone_open
+    assert not turns.is_quiet
+    assert ptt(turns, False, 900) == []
+    assert turns.microphone_open  # The last words are on their way.
+    actions = after_tail(turns)
+    assert actions[0] == MicrophoneGate(False) and not turns.microphone_open
+    assert sent(actions) == ["input_audio_buffer.commit", "response.create"]
+    assert turns.next_timeout_ns() is None and turns.tick(10**12) == []
+
+
+def test_several_presses_make_one_turn() -> None:
+    turns = rules(push_to_talk=True)
+    ptt(turns, True, 0, "p-1")
+    assert ptt(turns, True, 300, "p-2") == ptt(turns, True, 310, "p-2") == []
+    assert turns.pressing == {"p-1", "p-2"}
+    assert ptt(turns, False, 400, "p-1") == [] and turns.next_timeout_ns() is None
+    assert ptt(turns, False, 900, "p-2") == []
+    assert ptt(turns, True, 950, "p-1") == []  # Within the tail: the same turn goes on.
+    assert turns.next_timeout_ns() is None
+    assert ptt(turns, False, 1500, "p-1") == []
+    assert sent(after_tail(turns)) == ["input_audio_buffer.commit", "response.create"]
+
+
+def test_who_leaves_while_pressing_has_let_go() -> None:
+    turns = rules(push_to_talk=True)
+    ptt(turns, True, 0, "p-1")
+    assert turns.on_roster(["p-1", "p-2"], 500 * MS) == []
+    assert turns.on_roster(["p-2"], 900 * MS) == []
+    assert sent(after_tail(turns)) == ["input_audio_buffer.commit", "response.create"]
+    assert ptt(turns, False, 2000, "p-1") == []
+
+
+def test_a_tap_is_swallowed() -> None:
+    turns = rules(push_to_talk=True)
+    ptt(turns, True, 0)
+    actions = ptt(turns, False, 99)
+    assert sent(actions) == ["input_audio_buffer.clear"]
+    assert actions[0] == MicrophoneGate(False)
+    assert turns.next_timeout_ns() is None
+
+
+def test_a_press_stops_the_assistant() -> None:
+    turns = rules(push_to_talk=True)
+    run(turns, *SPEAKING)
+    actions = ptt(turns, True, 0)
+    assert sent(actions) == [
+        "response.cancel",
+        "output_audio_buffer.clear",
+        "input_audio_buffer.clear",
+    ]
+    assert flushes(actions) == 1
+    ended = (PlaybackEnded("resp_1", True), ResponseEnded("resp_1", "cancelled"))
+    assert run(turns, *ended) == []
+
+
+def test_an_empty_turn_is_not_answered() -> None:
+    turns = rules(push_to_talk=True)
+    ptt(turns, True, 0)
+    ptt(turns, False, 500)
+    _, commit, create = after_tail(turns)
+    assert isinstance(commit, Send) and isinstance(create, Send)
+    refusal = ServerError(
+        "input_audio_buffer_commit_empty", "", commit.event["event_id"], "", True, False
+    )
+    assert run(turns, refusal) == []
+    begun = ResponseStarted("resp_1", tag(create.event))
+    assert sent(run(turns, begun)) == ["response.cancel"]
+
+
+def test_without_interruption_speech_flushes_nothing() -> None:
+    turns = rules(interrupt_response=False)
+    assert run(turns, *SPEAKING, SpeechStarted("item_2")) == [ReplyStarted()]
+    assert not turns.is_quiet
+
+
+def test_a_turn_that_the_server_could_not_answer_is_answered_later() -> None:
+    turns = rules(interrupt_response=False)
+    run(turns, ResponseStarted("resp_1"), SpeechStarted("i"), SpeechStopped("i"))
+    assert (
+        run(turns, TurnCommitted("i"), ServerError(ALREADY_ACTIVE, "", "", "", True, False)) == []
+    )
+    assert sent(run(turns, ResponseEnded("resp_1", "completed"))) == ["response.create"]
+
+
+def test_where_turns_are_not_answered_the_button_asks() -> None:
+    turns = rules(create_response=False)
+    run(turns, SpeechStarted("i"))
+    assert ptt(turns, True, 0) == ptt(turns, False, 50) == []  # The turn is not over yet.
+    run(turns, SpeechStopped("i"))
+    (create,) = run(turns, TurnCommitted("i"))
+    assert isinstance(create, Send) and create.event["type"] == "response.create"
+    run(turns, ResponseStarted("resp_1", tag(create.event)), ResponseEnded("resp_1", "completed"))
+    assert sent(run(turns, SpeechStarted("j"), SpeechStopped("j"), TurnCommitted("j"))) == []
+    ptt(turns, True, 0)
+    assert sent(ptt(turns, False, 50)) == ["response.create"]
+
+
+def test_where_we_play_ourselves_nothing_is_cleared_at_the_server() -> None:
+    turns = rules(server_plays=False)
+    run(turns, *SPEAKING)
+    actions = turns.on_browser({"type": "interrupt"})
+    assert sent(actions) == ["response.cancel"] and flushes(actions) == 1
+
+
+def test_written_answers_are_cancelled_and_never_flushed() -> None:
+    turns = rules(speaks=False)
+    run(turns, ResponseStarted("resp_1"))
+    actions = turns.on_browser({"type": "interrupt"})
+    assert sent(actions) == ["response.cancel"] and flushes(actions) == 0
+    assert run(turns, SpeechStarted("i")) == []
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({}, TurnRules()),
+        ({"turn_detection": "push_to_talk"}, TurnRules(True, False, False)),
+        ({"turn_detection": "semantic_vad"}, TurnRules()),
+        ({"create_response": False}, TurnRules(create_response=False)),
+        ({"interrupt_response": False}, TurnRules(interrupt_response=False)),
+        ({"output": "text"}, TurnRules(speaks=False)),
+    ],
+)
+def test_the_rules_follow_from_the_session(keys: dict[str, Any], expected: TurnRules) -> None:
+    assert TurnRules.of(session_object(OpenaiLinkSettings(**keys))) == expected
+
+
+def test_a_session_without_details_has_the_servers_defaults() -> None:
+    assert TurnRules.of({}, server_plays=False) == TurnRules(server_plays=False)
 
 
 @pytest.mark.parametrize("audience_first", [True, False])
@@ -190,6 +364,30 @@ def test_the_greeting_is_asked_for_once_when_somebody_hears_it(audience_first: b
 def test_a_reconnection_does_not_greet() -> None:
     turns = policy()
     assert turns.on_audience() == run(turns, SessionConfirmed("sess_1", False)) == []
+
+
+STEP = st.tuples(
+    st.sampled_from(["down", "up", "leave", "tick"]), st.sampled_from("abc"), st.integers(0, 300)
+)
+
+
+@given(st.lists(STEP))
+def test_any_presses_open_and_shut_in_turn_and_end_shut(steps: list[tuple[str, str, int]]) -> None:
+    turns, now_ms, actions = rules(push_to_talk=True), 0, list[TurnAction]()
+    for kind, who, later_ms in steps:
+        now_ms += later_ms
+        if kind in ("down", "up"):
+            actions += ptt(turns, kind == "down", now_ms, who)
+        elif kind == "leave":
+            actions += turns.on_roster({*"abc"} - {who}, now_ms * MS)
+        else:
+            actions += turns.tick(now_ms * MS)
+        assert turns.microphone_open or not turns.pressing
+    actions += turns.on_roster((), now_ms * MS) + turns.tick(10**15)
+    gates = [action.open for action in actions if isinstance(action, MicrophoneGate)]
+    assert gates == [index % 2 == 0 for index in range(len(gates))]
+    assert not turns.microphone_open and turns.next_timeout_ns() is None
+    assert sent(actions).count("input_audio_buffer.commit") <= len(gates) // 2
 
 
 @given(st.lists(st.sampled_from(["say", "interrupt", "ptt", "played", "nonsense", None])))
