@@ -8,9 +8,8 @@ import os
 import time
 from collections.abc import Callable
 
-import zmq
-
-from mixer_core.bus import control, endpoints, frames
+from mixer_core.bus import control, frames
+from mixer_core.bus.audio_client import AudioPush, AudioSub
 from mixer_core.bus.errors import BrowserMessageError, FrameError
 from mixer_core.bus.settings import Settings
 
@@ -31,7 +30,6 @@ class Call:
         self,
         offer: control.Offer,
         settings: Settings,
-        to_mixer: zmq.Socket[bytes],
         log: logging.LoggerAdapter[logging.Logger],
         announce: Callable[[], None],
         ended: Callable[[], None],
@@ -39,7 +37,6 @@ class Call:
         """``announce`` tells signaling the state now; ``ended`` is called once, at the end."""
         self.participant = offer.participant
         self._stream = offer.stream
-        self._to_mixer = to_mixer
         self._log = log
         self._announce = announce
         self._ended = ended
@@ -55,6 +52,9 @@ class Call:
             self._on_opened, self._on_audio, self._on_text, self._on_unreadable, self._on_closed
         )
         self.peer = Peer(events, log)
+        directory, topic = settings.runtime_dir, frames.topic(offer.stream)
+        self._to_mixer = AudioPush(self._loop, directory)
+        self._from_mixer = AudioSub(self._loop, directory, topic, self.on_bus)
 
     def start(self) -> None:
         """The offer is answered: the connect deadline runs."""
@@ -69,13 +69,15 @@ class Call:
         self._apply(self._session.stopped(time.monotonic_ns()))
 
     async def close(self) -> None:
-        """Close the peer connection, without waiting long for a dead one."""
+        """Close the peer connection, without waiting long for a dead one, and the sockets."""
         if self._timer is not None:
             self._timer.cancel()
+        self._from_mixer.close()
         try:
             await asyncio.wait_for(self.peer.close(), CLOSE_S)
         except TimeoutError:
             self._log.warning("! the peer connection did not close within %s s", CLOSE_S)
+        self._to_mixer.close()
 
     def state(self, worker: str) -> control.WorkerState:
         """What signaling is told."""
@@ -216,7 +218,7 @@ class Call:
         )
 
     def _push(self, message: bytes) -> None:
-        if not endpoints.try_send(self._to_mixer, message):
+        if not self._to_mixer.send(message):
             self._bus_dropped += 1
 
     def _arm(self) -> None:

@@ -10,9 +10,8 @@ import time
 
 import zmq
 
-from mixer_core.bus import control, endpoints, frames, logs, process
+from mixer_core.bus import control, logs, process
 from mixer_core.bus.control_client import ControlClient
-from mixer_core.bus.drain import DrainedSocket
 from mixer_core.bus.errors import ProblemError
 from mixer_core.bus.forkpool import Parent
 from mixer_core.bus.settings import Settings
@@ -56,11 +55,6 @@ class Child:
         prepare_ice(settings.media_worker.ice_addresses)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         directory = settings.runtime_dir
-        self._to_mixer = endpoints.open_socket(
-            self._context, endpoints.AUDIO_IN, directory, "connect"
-        )
-        self._sub = endpoints.open_socket(self._context, endpoints.AUDIO_OUT, directory, "connect")
-        self._from_mixer = DrainedSocket(self._loop, self._sub, self._on_bus)
         self._control = ControlClient(
             self._context, directory, identity, self._state, self._on_control, self._log
         )
@@ -77,8 +71,6 @@ class Child:
             await self._call.close()
         await asyncio.sleep(LAST_WORDS_S)
         self._control.close()
-        self._from_mixer.close()
-        self._to_mixer.close()
         self._context.term()
 
     def _state(self) -> control.WorkerState:
@@ -108,11 +100,8 @@ class Child:
             return
         began_ns = time.monotonic_ns()
         log = logs.get(PROGRAM, offer.participant)
-        call = Call(
-            offer, self._settings, self._to_mixer, log, self._control.announce, self.done.set
-        )
+        call = Call(offer, self._settings, log, self._control.announce, self.done.set)
         self._call = call
-        self._sub.setsockopt(zmq.SUBSCRIBE, frames.topic(offer.stream))
         try:
             answer = await call.peer.answer(offer.sdp)
         except ProblemError as error:
@@ -128,7 +117,6 @@ class Child:
     async def _take_back(self, offer: control.Offer, call: Call, error: ProblemError) -> None:
         """Refuse, and be as idle as before."""
         self._refuse(offer, error)
-        self._sub.setsockopt(zmq.UNSUBSCRIBE, frames.topic(offer.stream))
         await call.close()
         self._call = None
         gc.collect()
@@ -138,7 +126,3 @@ class Child:
         self._log.info("> refused %s: %s", offer.participant, error.detail)
         refused = control.Refused(offer.participant, error.status, error.title, error.detail)
         self._control.send(refused)
-
-    def _on_bus(self, parts: list[bytes]) -> None:
-        if self._call is not None:
-            self._call.on_bus(parts[-1])

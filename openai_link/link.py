@@ -81,7 +81,7 @@ class Link:
         self._http = aiohttp.ClientSession(timeout=timeout, trust_env=not upstream.is_local)
         info = StreamInfo("link", order.room, mode=order.mode)
         self._line = MixerLine(
-            context, settings.runtime_dir, order.stream, info, self._audio, self._event, log
+            settings.runtime_dir, order.stream, info, self._audio, self._event, log
         )
         self._watch = self._loop.create_task(self._watch_datagrams())
         self._act(self._life.open(time.monotonic_ns()))

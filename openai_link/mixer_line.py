@@ -8,10 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import zmq
-
-from mixer_core.bus import endpoints, frames
-from mixer_core.bus.drain import DrainedSocket
+from mixer_core.bus import frames
+from mixer_core.bus.audio_client import AudioPush, AudioSub
 from mixer_core.bus.errors import FrameError
 from mixer_core.bus.events import StreamInfo, decode_event, encode_map
 from mixer_core.bus.frames import Frame, Kind
@@ -20,8 +18,6 @@ START_RETRY_NS = 50_000_000
 """Between two STARTs until the mixer has answered."""
 START_REPEAT_NS = 1_000_000_000
 """Between two STARTs afterwards: keep-alive, and healing after a mixer restart."""
-FAREWELL_LINGER_MS = 50
-"""How long the last messages may take to leave when the sockets close."""
 
 
 class MixerLine:
@@ -29,7 +25,6 @@ class MixerLine:
 
     def __init__(
         self,
-        context: zmq.Context[zmq.Socket[bytes]],
         runtime_dir: Path,
         stream: int,
         info: StreamInfo,
@@ -55,10 +50,10 @@ class MixerLine:
         """Messages that could not be read."""
         self._seq = 0
         self._start_due_ns = 0
-        self._push = endpoints.open_socket(context, endpoints.AUDIO_IN, runtime_dir, "connect")
-        subscription = endpoints.open_socket(context, endpoints.AUDIO_OUT, runtime_dir, "connect")
-        subscription.setsockopt(zmq.SUBSCRIBE, frames.topic(stream))
-        self._sub = DrainedSocket(asyncio.get_running_loop(), subscription, self._receive)
+        self._closed = False
+        loop = asyncio.get_running_loop()
+        self._push = AudioPush(loop, runtime_dir)
+        self._sub = AudioSub(loop, runtime_dir, frames.topic(stream), self._receive)
 
     def next_timeout_ns(self) -> int:
         """When the next START is due."""
@@ -74,7 +69,7 @@ class MixerLine:
         """Send 20 ms of the assistant's voice (960 bytes)."""
         message = frames.encode_audio(self._stream, self.epoch, self._seq, flags, stamp_ns, pcm)
         self._seq = (self._seq + 1) & frames.U32
-        if endpoints.try_send(self._push, message):
+        if self._push.send(message):
             self.sent += 1
         else:
             self.dropped += 1
@@ -91,20 +86,20 @@ class MixerLine:
 
     def close(self) -> None:
         """Say STOP and close the sockets. Harmless when closed."""
-        if self._push.closed:
+        if self._closed:
             return
+        self._closed = True
         self._send(Frame(Kind.STOP, self._stream, self.epoch))
-        self._push.setsockopt(zmq.LINGER, FAREWELL_LINGER_MS)
         self._push.close()
         self._sub.close()
 
     def _send(self, frame: Frame) -> None:
-        if not endpoints.try_send(self._push, frames.encode(frame)):
+        if not self._push.send(frames.encode(frame)):
             self.dropped += 1
 
-    def _receive(self, parts: list[bytes]) -> None:
+    def _receive(self, message: bytes) -> None:
         try:
-            frame = frames.decode(parts[-1])
+            frame = frames.decode(message)
             self.epoch = frames.newest_epoch(frame.epoch, self.epoch)
             if frame.kind is Kind.AUDIO:
                 self._on_audio(frame)

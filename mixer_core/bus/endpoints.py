@@ -26,6 +26,9 @@ from .errors import RuntimeDirError
 MAX_IPC_PATH_BYTES = 107
 """Length of ``sun_path`` on Linux less its terminator."""
 
+_KERNEL_BYTES_PER_MESSAGE = 2_304
+"""What Linux books on a local socket for a message of 984 bytes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -39,15 +42,24 @@ class Endpoint:
     high_water_mark: int
     """Messages queued per peer, on each side."""
 
-    def url(self, runtime_dir: Path) -> str:
-        """``ipc://`` address. Raises RuntimeDirError where the path is too long for a socket."""
+    @property
+    def buffer_bytes(self) -> int:
+        """Size of a kernel buffer that holds about as many audio messages."""
+        return self.high_water_mark * _KERNEL_BYTES_PER_MESSAGE
+
+    def path(self, runtime_dir: Path) -> Path:
+        """File of the socket. Raises RuntimeDirError where the path is too long for a socket."""
         path = f"{runtime_dir}/{self.name}.sock"
         if len(path.encode()) > MAX_IPC_PATH_BYTES:
             raise RuntimeDirError(
                 f"the socket path {path} is over {MAX_IPC_PATH_BYTES} bytes: "
                 "set MIXMINUS_RUNTIME__DIR to a shorter directory"
             )
-        return f"ipc://{path}"
+        return Path(path)
+
+    def url(self, runtime_dir: Path) -> str:
+        """``ipc://`` address. Raises RuntimeDirError where the path is too long for a socket."""
+        return f"ipc://{self.path(runtime_dir)}"
 
 
 AUDIO_IN = Endpoint("audio_in", zmq.PULL, zmq.PUSH, 10)

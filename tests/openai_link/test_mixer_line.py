@@ -27,7 +27,6 @@ class Rig:
         self.audio: list[Frame] = []
         self.events: list[dict[str, Any]] = []
         self.line = MixerLine(
-            self.context,
             directory,
             STREAM,
             StreamInfo("link", "kitchen"),
