@@ -38,7 +38,7 @@ class McpServers:
             if tool["type"] != "mcp" or label in self._labels:
                 continue
             self._labels.add(str(label))
-            fields = {"server_label": label, "tools": []}
+            fields: Json = {"server_label": label, "tools": []}
             item = Item(self._events.mint.make("item"), "mcp_list_tools", fields, None)
             previous_id = self._conversation.insert(item)
             self._listing.append((now_ns + _LISTING_NS, item))

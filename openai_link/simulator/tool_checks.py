@@ -80,5 +80,5 @@ def needs_approval(tool: Json, name: str) -> bool:
     if isinstance(rule, Mapping):
         never = (rule.get("never") or {}).get("tool_names") or []
         always = (rule.get("always") or {}).get("tool_names") or []
-        return name not in never if never else name in always
-    return rule != "never"
+        return bool(name not in never if never else name in always)
+    return bool(rule != "never")
