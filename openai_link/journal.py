@@ -115,6 +115,7 @@ class Journal:
         self._store: JournalStore | None = None
         self._conversation: int | None = None
         """Which one goes on when the store is opened again."""
+        self._told = False
         self._failures = 0
         self._retry_at_s = 0.0
         self._pruned_s = float("-inf")
@@ -287,10 +288,8 @@ class Journal:
         """The call goes on: whoever waits is answered, the records are kept for later."""
         wait_s = RETRY_S[min(self._failures, len(RETRY_S) - 1)]
         self._retry_at_s = time.monotonic() + wait_s
-        if self._failures == 0:
-            self._log.warning("! %s; it is tried again, the call goes on", error)
-            self._later(self._on_trouble, f"{error}: the conversation is not being kept.")
         self._failures += 1
+        self._tell(error)
         for entry in batch:
             self._answer(entry)
         self._close_store()
@@ -303,10 +302,17 @@ class Journal:
                 self._queue.appendleft(entry)
                 self._waiting += len(entry.records)
 
+    def _tell(self, error: JournalError) -> None:
+        """Once, until it works again."""
+        if not self._told:
+            self._told = True
+            self._log.warning("! %s; it is tried again, the call goes on", error)
+            self._later(self._on_trouble, f"{error}: the conversation is not being kept.")
+
     def _recovered(self) -> None:
-        if self._failures:
+        if self._told:
             self._log.info("= the journal can be written again")
-        self._failures, self._retry_at_s = 0, 0.0
+        self._told, self._failures, self._retry_at_s = False, 0, 0.0
 
     def _let_pass(self) -> None:
         """While the disk fails nobody waits for it."""
@@ -331,10 +337,7 @@ class Journal:
         try:
             call.run(self._opened())
         except JournalError as error:
-            if not self._failures:
-                self._log.warning("! %s; the call goes on without what it knows", error)
-                self._later(self._on_trouble, f"{error}: the conversation is not being kept.")
-            self._failures += 1
+            self._tell(error)
             call.fail(error)
 
     def _prune(self) -> None:
