@@ -21,6 +21,7 @@ from .auth import Gate
 from .gateway import Gateway
 from .names import check_offer
 from .pages import Pages, add_security_headers
+from .transcript import TranscriptReader
 
 SDP_TYPE, JSON_TYPE = "application/sdp", "application/json"
 BODY_TIMEOUT_S = 10.0
@@ -45,13 +46,15 @@ class HttpApi:
         settings: SignalingSettings,
         log: logging.LoggerAdapter[logging.Logger],
         pages: Pages | None = None,
+        transcripts: TranscriptReader | None = None,
     ) -> None:
-        """``pages`` other than the packaged ones are for tests."""
+        """``pages`` other than the packaged ones are for tests; ``transcripts``: the journal."""
         self._gateway = gateway
         self._gate = gate
         self._settings = settings
         self._log = log
         self._pages = pages or Pages()
+        self._transcripts = transcripts
 
     def application(self) -> web.Application:
         """An aiohttp application with every route of design §6."""
@@ -69,6 +72,7 @@ class HttpApi:
         router.add_get("/metrics", self.metrics)
         router.add_get("/rooms", self.rooms)
         router.add_get("/rooms/{room}", self.room)
+        router.add_get("/rooms/{room}/transcript", self.transcript)
         router.add_post("/rooms/{room}/participants", self.join)
         router.add_delete("/rooms/{room}/participants/{participant}", self.leave)
         return app
@@ -109,7 +113,18 @@ class HttpApi:
         """One room."""
         room = request.match_info["room"]
         reply = await self._gateway.ask(lambda number: Look(number, room))
-        return _json(_room_json(cast(ReplyRoom, reply).view))
+        content = _room_json(cast(ReplyRoom, reply).view)
+        if self._transcripts is not None:
+            content["usage"] |= await self._transcripts.usage(content["room"])
+        return _json(content)
+
+    async def transcript(self, request: web.Request) -> web.Response:
+        """What was said in a room, open or not, as JSON or as text."""
+        if self._transcripts is None:
+            raise ProblemError(404, "No journal", "this gateway keeps no journal")
+        room = request.match_info["room"]
+        is_open = any(view.room == room for view in self._gateway.rooms())
+        return await self._transcripts.respond(request, is_open)
 
     async def healthz(self, _: web.Request) -> web.Response:
         """This process answers."""

@@ -12,6 +12,7 @@ from . import listeners
 from .auth import Gate
 from .gateway import PROGRAM, Gateway
 from .http_api import HttpApi
+from .transcript import TranscriptReader
 
 
 async def serve(context: process.Context) -> None:
@@ -22,7 +23,9 @@ async def serve(context: process.Context) -> None:
     zmq_context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     url = listeners.url(section.http_host, section.http_port)
     gateway = Gateway(zmq_context, context.settings, context.log, url)
-    listener = listeners.Listener(HttpApi(gateway, gate, section, context.log).application())
+    transcripts = TranscriptReader(context.settings.state_dir, context.log)
+    api = HttpApi(gateway, gate, section, context.log, transcripts=transcripts)
+    listener = listeners.Listener(api.application())
     try:
         await listener.start(sockets)
         context.log.info("= listening on %s", url)
@@ -30,6 +33,7 @@ async def serve(context: process.Context) -> None:
     finally:
         gateway.close()
         await listener.stop()
+        transcripts.close()
         zmq_context.destroy(linger=0)
 
 

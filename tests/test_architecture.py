@@ -32,7 +32,8 @@ SHELLS = {
         "journal_file", "journal_reading", "logs", "outgoing", "process", "settings",
     },
     "signaling": {
-        "gateway", "http_api", "listeners", "pages", "problems", "service", "__main__",
+        "gateway", "http_api", "listeners", "pages", "problems", "service", "transcript",
+        "__main__",
     },
     "media_worker": {
         "addresses", "call", "child", "fastpath", "host", "peer", "preload", "service", "__main__",
@@ -43,8 +44,11 @@ SHELLS = {
         "preload",
         "rehearsal", "rtp_direct", "service", "uplink", "webrtc", "__main__",
     },
+    "openai_link/tools": {
+        "clock", "home_assistant", "mcp_client", "toolbox", "workers",
+    },
     "openai_link/simulator": {
-        "call", "control", "fault_timers", "http", "media", "recorder", "service", "session_line",
+        "brain_files", "call", "control", "fault_timers", "http", "media", "recorder", "service", "session_line",
         "socket_call", "socket_line", "switchboard", "udp_gate", "websocket", "__main__",
     },
 }  # fmt: skip

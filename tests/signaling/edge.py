@@ -34,6 +34,7 @@ from signaling.auth import Gate
 from signaling.gateway import Gateway, Options
 from signaling.http_api import HttpApi
 from signaling.pages import Pages
+from signaling.transcript import TranscriptReader
 
 SDP = "v=0\r\ns=-\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n"
 PATIENCE_S = 10.0
@@ -134,7 +135,10 @@ class Edge:
         self.url = f"http://127.0.0.1:{self.port}"
         self.gateway = Gateway(self.context, self.settings, self.log, self.url, options)
         pages = Pages(web) if web else None
-        api = HttpApi(self.gateway, gate, self.settings.signaling, self.log, pages)
+        self.transcripts = TranscriptReader(self.settings.state_dir, self.log)
+        api = HttpApi(
+            self.gateway, gate, self.settings.signaling, self.log, pages, self.transcripts
+        )
         self.listener = listeners.Listener(api.application())
         await self.listener.start([socket])
 
@@ -142,6 +146,7 @@ class Edge:
         """As the service does it."""
         self.gateway.close()
         await self.listener.stop()
+        self.transcripts.close()
 
     def add(self, kind: str, reaction: str = "answer") -> FakeChild:
         """A child that is idle."""
@@ -190,7 +195,9 @@ async def running(
 ) -> AsyncIterator[Edge]:
     """An application with ``settings`` of [signaling], gone afterwards."""
     section = replace(SignalingSettings(), **settings)
-    edge = Edge(folder, Settings(RuntimeSettings(dir=str(folder)), section), env or {})
+    edge = Edge(
+        folder, Settings(RuntimeSettings(str(folder), str(folder / "state")), section), env or {}
+    )
     await edge.start(web)
     async with aiohttp.ClientSession() as edge.http:
         try:
