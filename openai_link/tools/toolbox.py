@@ -6,7 +6,7 @@ import asyncio
 import importlib
 import os
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from logging import LoggerAdapter
 from types import ModuleType
@@ -45,14 +45,30 @@ class ToolBox:
         self._specs: dict[str, ToolSpec] = {}
         self.problems: list[str] = []
         """One line for each module or server whose tools are missing, as in the log."""
+        self.on_change: Callable[[], None] | None = None
+        """Called when ``definitions`` or ``problems`` grew after ``open``."""
+        self._connecting: asyncio.Task[None] | None = None
 
     @classmethod
-    async def open(cls, settings: OpenaiLinkSettings, log: LoggerAdapter[Any]) -> ToolBox:
-        """Load what the settings name. Never fails: see ``problems``."""
+    async def open(
+        cls,
+        settings: OpenaiLinkSettings,
+        log: LoggerAdapter[Any],
+        on_change: Callable[[], None] | None = None,
+    ) -> ToolBox:
+        """Load what the settings name. Never fails: see ``problems``.
+
+        With ``on_change`` it does not wait for MCP servers: it is called, on the loop, whenever
+        ``definitions`` or ``problems`` grew afterwards. Without, they have 5 s to connect.
+        """
         box = cls(settings, log)
         for name in settings.tools:
             await box._load(name)
-        await box._connect()
+        if settings.mcp_servers:
+            box._connecting = asyncio.create_task(box._connect(), name="mcp servers")
+            if on_change is None:
+                await box._connecting
+        box.on_change = on_change
         if box._specs:
             log.info("= tools: %s", ", ".join(sorted(box._specs)))
         return box
@@ -91,6 +107,10 @@ class ToolBox:
 
     async def close(self) -> None:
         """End the MCP servers. Plain functions that still run are left alone."""
+        self.on_change = None
+        if self._connecting is not None:
+            self._connecting.cancel()
+            await asyncio.wait({self._connecting})
         await asyncio.gather(*(server.close() for server in self._servers))
 
     async def _call(self, spec: ToolSpec, arguments: dict[str, Any], who: str) -> Any:
@@ -129,6 +149,7 @@ class ToolBox:
             self._problem(problem)
 
     def _add(self, source: str, specs: list[ToolSpec]) -> None:
+        before = len(self._specs)
         for spec in specs:
             known = self._specs.get(spec.name)
             if known is not None and known.function is not spec.function:
@@ -137,11 +158,18 @@ class ToolBox:
                 )
                 continue
             self._specs[spec.name] = spec
+        if len(self._specs) > before:
+            self._changed()
+
+    def _changed(self) -> None:
+        if self.on_change is not None:
+            self.on_change()
 
     def _problem(self, text: str) -> None:
         line = self._redact(" ".join(text.split()))
         self.problems.append(line)
         self._log.warning("! %s", line)
+        self._changed()
 
 
 def _load_module(name: str, settings: OpenaiLinkSettings) -> list[ToolSpec]:

@@ -328,6 +328,7 @@ STEPS = st.lists(
         st.tuples(st.just("wait"), st.integers(0, 25_000), st.none()),
         st.tuples(st.just("speech"), st.integers(0, 1), st.none()),
         st.tuples(st.just("duplicate"), st.integers(0, 11), st.none()),
+        st.tuples(st.just("moved"), st.none(), st.none()),
     ),
     max_size=80,
 )
@@ -345,7 +346,7 @@ class History:
         self.ended: set[int] = set()
         self.answered: set[int] = set()
 
-    def step(self, kind: str, number: int, extra: Any) -> None:
+    def step(self, kind: str, number: Any, extra: Any) -> None:
         call, calls = str(number), self.calls
         if kind == "called" and number // 3 in self.ended:
             return  # The reducer tells of calls before the end of their response.
@@ -372,6 +373,9 @@ class History:
             case "speech":
                 said: Fact = SpeechStarted("u") if number else SpeechStopped("u")
                 self.note(calls.on_fact(said, self.now_ns))
+            case "moved":
+                self.ended |= {int(call) // 3 for call in self.called}
+                self.note(calls.moved(self.now_ns), moved=True)
             case "wait":
                 self.wait(number * MS)
 
@@ -384,7 +388,7 @@ class History:
             assert after is None or after > self.now_ns, "a timer that is due stays due"
         self.now_ns = until_ns
 
-    def note(self, actions: list[ToolAction]) -> None:
+    def note(self, actions: list[ToolAction], moved: bool = False) -> None:
         for action in actions:
             match action:
                 case SendOutput(call, output):
@@ -399,7 +403,7 @@ class History:
                     assert call in self.running
                 case AskAnswer():
                     ready = self.complete() - self.answered
-                    assert ready, "nothing new to speak about"
+                    assert ready or moved, "nothing new to speak about"
                     self.answered |= ready
                 case _:
                     pass
