@@ -42,7 +42,7 @@ SHELLS = {
         "aiortc_media", "alarm", "child", "conversation", "host", "journal",
         "journal_store", "link", "mixer_line", "opus",
         "preload",
-        "rehearsal", "rtp_direct", "service", "uplink", "webrtc", "__main__",
+        "rehearsal", "replay", "rtp_direct", "service", "uplink", "webrtc", "__main__",
     },
     "openai_link/tools": {
         "clock", "home_assistant", "mcp_client", "toolbox", "workers",

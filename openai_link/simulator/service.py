@@ -16,10 +16,12 @@ from mixer_core.bus.errors import OpusError, PortBusyError, SettingsError, Start
 from mixer_core.bus.process import Context
 from mixer_core.bus.settings import SimulatorSettings
 from openai_link import aiortc_media, opus
+from openai_link.simulator.brain_files import greeting_pcm
 from openai_link.simulator.config import SimulatorConfig
 from openai_link.simulator.faults import FaultError
 from openai_link.simulator.http import make_app
-from openai_link.simulator.switchboard import Switchboard, greeting_pcm
+from openai_link.simulator.script_rules import ScriptError
+from openai_link.simulator.switchboard import Switchboard
 
 PROGRAM = "simulator"
 _CONSENT_INTERVAL_S, _CONSENT_FAILURES = 2.0, 3
@@ -97,6 +99,8 @@ def _switchboard(settings: SimulatorSettings) -> Switchboard:
         return Switchboard(config_from(settings), seed=settings.seed or None)
     except FaultError as error:
         raise SettingsError(f"[simulator] faults: {error}") from error
+    except ScriptError as error:
+        raise SettingsError(f"[simulator] script: {error}") from error
 
 
 def _check_surroundings(settings: SimulatorSettings) -> None:

@@ -15,12 +15,13 @@ _GOING_AWAY = 1001
 class SocketLine:
     """Sends in order without making anybody wait; a client that does not read is cut off."""
 
-    def __init__(self, socket: web.WebSocketResponse, transport: asyncio.BaseTransport | None):
+    def __init__(self, socket: web.WebSocketResponse, transport: asyncio.Transport | None):
         """``socket`` has been prepared; ``transport``: the TCP connection beneath it."""
         self._socket = socket
         self._transport = transport
         self._queue: deque[str] = deque()
         self._closing: tuple[int, str] | None = None
+        self._aborted = False
         self._wakeup = asyncio.Event()
 
     def send(self, text: str) -> None:
@@ -41,9 +42,11 @@ class SocketLine:
 
     def abort(self) -> None:
         """Cut the TCP connection without a word."""
+        self._aborted = True
         self._closing = self._closing or (_GOING_AWAY, "")
         self._queue.clear()
-        if isinstance(self._transport, asyncio.Transport):
+        self._wakeup.set()
+        if self._transport is not None:
             self._transport.abort()
 
     async def run(self, on_text: Callable[[str], None]) -> None:
@@ -66,6 +69,8 @@ class SocketLine:
             while True:
                 while self._queue:
                     await self._socket.send_str(self._queue.popleft())
+                if self._aborted:
+                    return
                 if self._closing is not None:
                     code, reason = self._closing
                     await self._socket.close(code=code, message=reason.encode()[:120])

@@ -5,24 +5,21 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-import wave
 from collections import deque
-from functools import cache
-from importlib import resources
 from typing import Any, Literal
 
 from mixer_core.bus import logs
 from openai_link.simulator import faults as fault_names
 from openai_link.simulator import refusals, session_config
-from openai_link.simulator.brains import Brain, EchoTest, Tone
+from openai_link.simulator.brain_files import make_brain
 from openai_link.simulator.call import Call
 from openai_link.simulator.config import SimulatorConfig
 from openai_link.simulator.engine import SessionEngine
 from openai_link.simulator.fault_box import FaultBox
 from openai_link.simulator.ids import IdMint
+from openai_link.simulator.options import EngineOptions
 from openai_link.simulator.refusals import Refusal
 from openai_link.simulator.report import rtp_report, session_report
-from openai_link.simulator.responses import EngineOptions
 from openai_link.simulator.socket_call import SocketCall
 from openai_link.simulator.tokens import KeyRing
 
@@ -31,24 +28,8 @@ Json = dict[str, Any]
 Transport = Literal["webrtc", "websocket"]
 
 _REMEMBERED_CALLS = 200
-GREETING_TEXT = "This is the mixminus simulator. Say something, and I will repeat it."
 
 log = logs.get("simulator")
-
-
-@cache
-def greeting_pcm() -> bytes:
-    """Return the packaged greeting: PCM16, 24 kHz mono."""
-    asset = resources.files("openai_link.simulator").joinpath("assets/greeting.wav")
-    with asset.open("rb") as file, wave.open(file, "rb") as recording:
-        return recording.readframes(recording.getnframes())
-
-
-def make_brain(config: SimulatorConfig) -> Brain:
-    """Return the brain that ``config`` names."""
-    if config.brain == "tone":
-        return Tone(config.tone_ms)
-    return EchoTest(greeting_pcm(), GREETING_TEXT, config.greeting)
 
 
 class Switchboard:
@@ -57,7 +38,7 @@ class Switchboard:
     def __init__(self, config: SimulatorConfig, seed: int | None = None) -> None:
         """``seed`` makes ids and everything else that is random repeatable.
 
-        Raises FaultError for a fault that does not exist.
+        Raises FaultError for a fault that does not exist, ScriptError for a bad script.
         """
         self.config = config
         self._random = random.Random(seed)
@@ -164,7 +145,10 @@ class Switchboard:
             random.Random(self._random.randrange(1 << 32)),
             time.monotonic_ns(),
             EngineOptions(
-                self.config.think_ms, self.config.generation_speed, self.config.session_limit_s
+                self.config.think_ms,
+                self.config.generation_speed,
+                self.config.session_limit_s,
+                transport,
             ),
         )
 

@@ -1,4 +1,4 @@
-"""The oracle: OpenAI's own typed events, without unknown keys, and with the ids they should have."""
+"""The oracle: OpenAI's own typed events, no unknown keys, ids of the right form, order, sums."""
 
 from __future__ import annotations
 

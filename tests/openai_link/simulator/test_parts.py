@@ -15,6 +15,7 @@ from mixer_core.bus.settings import SimulatorSettings
 from openai_link import aiortc_media
 from openai_link.opus import OpusDecoder
 from openai_link.simulator import session_config
+from openai_link.simulator.brain_files import greeting_pcm, make_brain
 from openai_link.simulator.brains import EchoTest, Tone, Turn, chime, tone
 from openai_link.simulator.config import SimulatorConfig
 from openai_link.simulator.ids import IdMint
@@ -24,7 +25,6 @@ from openai_link.simulator.offers import clean_offer, has_audio
 from openai_link.simulator.recorder import Recorder
 from openai_link.simulator.refusals import Refusal
 from openai_link.simulator.service import choose_ice_addresses, config_from
-from openai_link.simulator.switchboard import greeting_pcm, make_brain
 from openai_link.simulator.tokens import KeyRing, Unauthorized
 
 
