@@ -14,7 +14,7 @@ from typing import Any
 
 from .client_events import TAG
 from .event_fields import Once, map_of, text_of, whole_of
-from .event_kinds import BENIGN_CODES, FATAL_CODES, IGNORED
+from .events_errors import ErrorBook
 from .events_items import Handler, ItemBook
 from .facts import (
     Assistant,
@@ -24,7 +24,6 @@ from .facts import (
     PlaybackStarted,
     ResponseEnded,
     ResponseStarted,
-    ServerError,
     SessionConfirmed,
     SpeechStarted,
     SpeechStopped,
@@ -33,12 +32,36 @@ from .facts import (
 
 THINK_LIMIT_NS = 15_000_000_000
 """A turn to which no response comes is not waited for any longer."""
-MAX_SENT = 512
-"""Client events whose type is remembered, to name the cause of an ``error``."""
 MAX_UNKNOWN = 32
 """Distinct unknown event types that are counted by name."""
 MAX_RESPONSES = 16
 """Responses that may be open at once; of more the oldest is taken to be over."""
+
+IGNORED = frozenset(
+    {
+        "conversation.created",
+        "conversation.item.retrieved",
+        "conversation.item.input_audio_transcription.segment",
+        "input_audio_buffer.cleared",
+        "input_audio_buffer.dtmf_event_received",
+        "mcp_list_tools.in_progress",
+        "mcp_list_tools.completed",
+        "mcp_list_tools.failed",
+        "rate_limits.updated",
+        "response.content_part.done",
+        "response.function_call_arguments.delta",
+        "response.function_call_arguments.done",
+        "response.mcp_call.completed",
+        "response.mcp_call.failed",
+        "response.mcp_call.in_progress",
+        "response.mcp_call_arguments.delta",
+        "response.mcp_call_arguments.done",
+        "response.output_audio.delta",
+        "response.output_audio.done",
+        "response.output_item.added",
+    }
+)
+"""Known and without a meaning for us: what they bring comes in another event too."""
 
 
 class Reducer:
@@ -66,12 +89,12 @@ class Reducer:
         self._pressed = False
         self._thinking_until_ns: int | None = None
         self._items = ItemBook()
-        self._sent: dict[str, str] = {}
+        self._errors = ErrorBook()
         self.handlers: dict[str, Handler] = {
             **self._items.handlers,
             "session.created": self._session,
             "session.updated": self._session,
-            "error": self._error,
+            "error": self._errors.error,
             "input_audio_buffer.speech_started": self._speech_started,
             "input_audio_buffer.speech_stopped": self._speech_stopped,
             "input_audio_buffer.timeout_triggered": self._timeout_triggered,
@@ -102,13 +125,8 @@ class Reducer:
         return facts + self._assistant_facts()
 
     def sent(self, event: Mapping[str, Any]) -> None:
-        """Remember a client event, so that an error can be traced to it; sound is too frequent."""
-        kind = text_of(event, "type")
-        if kind == "input_audio_buffer.append":
-            return
-        self._sent[text_of(event, "event_id")] = kind
-        if len(self._sent) > MAX_SENT:
-            del self._sent[next(iter(self._sent))]
+        """Remember a client event, so that an error can be traced to it."""
+        self._errors.sent(event)
 
     def pressed(self, down: bool, now_ns: int) -> list[Fact]:
         """Somebody presses the button to talk, or nobody does any more (push-to-talk)."""
@@ -156,14 +174,6 @@ class Reducer:
         updated = event["type"] == "session.updated"
         expires_at_s = whole_of(session, "expires_at")
         return [SessionConfirmed(text_of(session, "id"), updated, expires_at_s)]
-
-    def _error(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
-        error = map_of(event, "error")
-        code = text_of(error, "code") or text_of(error, "type") or "unknown"
-        event_id, message = text_of(error, "event_id"), text_of(error, "message")
-        benign = code in BENIGN_CODES or "is already shorter than" in message
-        cause = self._sent.get(event_id, "")
-        return [ServerError(code, message, event_id, cause, benign, code in FATAL_CODES)]
 
     # Turns of people
 
