@@ -29,11 +29,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("run", help="start the gateway; Ctrl-C ends it")
     commands.add_parser("bench", add_help=False, help="measure this machine: mixminus bench --help")
+    commands.add_parser(
+        "replay", add_help=False, help="play a recorded room again: mixminus replay --help"
+    )
     given, rest = parser.parse_known_args(arguments)
     if given.command == "bench":
         from benchmarks.cli import main as bench
 
         return bench(rest)
+    if given.command == "replay":
+        from openai_link.replay import main as replay
+
+        return replay(rest)
     if rest:
         parser.error(f"unknown arguments: {' '.join(rest)}")
     try:
