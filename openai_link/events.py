@@ -14,6 +14,7 @@ from typing import Any
 
 from .client_events import TAG
 from .event_fields import Once, map_of, text_of, whole_of
+from .event_kinds import IGNORED
 from .events_errors import ErrorBook
 from .events_items import Handler, ItemBook
 from .facts import (
@@ -36,32 +37,6 @@ MAX_UNKNOWN = 32
 """Distinct unknown event types that are counted by name."""
 MAX_RESPONSES = 16
 """Responses that may be open at once; of more the oldest is taken to be over."""
-
-IGNORED = frozenset(
-    {
-        "conversation.created",
-        "conversation.item.retrieved",
-        "conversation.item.input_audio_transcription.segment",
-        "input_audio_buffer.cleared",
-        "input_audio_buffer.dtmf_event_received",
-        "mcp_list_tools.in_progress",
-        "mcp_list_tools.completed",
-        "mcp_list_tools.failed",
-        "rate_limits.updated",
-        "response.content_part.done",
-        "response.function_call_arguments.delta",
-        "response.function_call_arguments.done",
-        "response.mcp_call.completed",
-        "response.mcp_call.failed",
-        "response.mcp_call.in_progress",
-        "response.mcp_call_arguments.delta",
-        "response.mcp_call_arguments.done",
-        "response.output_audio.delta",
-        "response.output_audio.done",
-        "response.output_item.added",
-    }
-)
-"""Known and without a meaning for us: what they bring comes in another event too."""
 
 
 class Reducer:

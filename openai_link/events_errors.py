@@ -1,4 +1,4 @@
-"""Which of our events a server's ``error`` is about, and how bad it is. Pure; part of ``events``."""
+"""Which of our events a server's ``error`` is about, and how bad it is. Part of ``events``."""
 
 from __future__ import annotations
 

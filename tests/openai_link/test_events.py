@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from openai.types.realtime import RealtimeServerEvent
 
 from openai_link.captions import INTERVAL_NS, MAX_TEXT_CHARS, Caption, CaptionBook
-from openai_link.events import IGNORED, THINK_LIMIT_NS, Reducer
+from openai_link.event_kinds import IGNORED
+from openai_link.events import THINK_LIMIT_NS, Reducer
 from openai_link.events_errors import MAX_SENT
 from openai_link.facts import (
     AssistantChanged,
