@@ -26,6 +26,7 @@ Json = dict[str, Any]
 
 LEAST_DELTA_MS = 10.0
 """Shortest time between two deltas."""
+_UNIT_BYTES = 6  # Three samples at 24 kHz are one at 8 kHz.
 _AUDIO_DELTA_BYTES = 200 * BYTES_PER_MS
 _ITEM_ID = {"mcp_approval_request": "mcpr"}
 
@@ -184,8 +185,9 @@ class MessageOutput(OutputItem):
         return [self.delta(kind, piece, content_index=0), *self._sound(number)]
 
     def _sound(self, number: int) -> list[Json]:
-        samples, count = len(self._pcm) // 2, len(self._pieces)
-        pcm = self._pcm[2 * (samples * number // count) : 2 * (samples * (number + 1) // count)]
+        units, count = -(-len(self._pcm) // _UNIT_BYTES), len(self._pieces)
+        first, last = units * number // count, units * (number + 1) // count
+        pcm = self._pcm[first * _UNIT_BYTES : last * _UNIT_BYTES]
         self.item.add_audio(pcm)
         if not self.scene.over_websocket:
             self.scene.output.append(self.item.id, pcm)

@@ -106,12 +106,12 @@ def update_session(
     """
     if not isinstance(wanted, Mapping):
         raise refusals.missing_parameter("session")
-    _check(wanted)
     for key in ("type", "model"):
         if key in wanted and wanted[key] != session.get(key):
             raise refusals.invalid_value(
                 f"session.{key}", wanted[key], f"The {key} of a running session cannot be changed."
             )
+    _check(wanted)
     merged = _merged(session, wanted)
     if merged["type"] == "transcription":
         return merged

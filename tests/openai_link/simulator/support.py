@@ -12,6 +12,7 @@ from openai_link.simulator.brains import Brain, EchoTest, tone
 from openai_link.simulator.engine import SessionEngine
 from openai_link.simulator.options import EngineOptions
 from openai_link.simulator.server_events import EndCall, SendEvent
+from tests.openai_link.simulator.automaton import Automaton
 from tests.openai_link.simulator.oracle import check
 
 Json = dict[str, Any]
@@ -41,6 +42,7 @@ class Session:
         self.now_ns = 0
         self.engine = SessionEngine(session, brain, random.Random(seed), 0, options)
         self.events: list[Json] = []
+        self.automaton = Automaton(options.transport)
         self.spoken: list[bytes] = []
         """All frames sent so far; silence where nothing was said."""
         self.ended = ""
@@ -94,6 +96,7 @@ class Session:
             assert isinstance(action, SendEvent)
             event = json.loads(json.dumps(action.event))
             check(event)
+            self.automaton.take(event)
             taken.append(event)
         self.events += taken
         return taken
