@@ -25,7 +25,7 @@ from .bus.metrics import Metrics
 from .bus.pcm import SILENCE
 from .levels import LevelMeter
 from .mixdown import Mixdown, SlotMix
-from .slots import Group, Slot, Stream
+from .slots import ASSISTANT, Group, Slot, Stream
 
 SHORT_NAME_CHARACTERS = 8
 """Names are cut to this where a roster would be too large for an event."""
@@ -120,7 +120,9 @@ class Room:
             talking = any(stream.buffer.talking for stream in self.streams)
             levels = self._levels.due(now_ns, talking)
             if levels:
-                out += self.event({"type": "level", "levels": levels}, self.browsers, now_ns)
+                # The link wants to know who talked when, not how loud its own voice was.
+                to = self.browsers if levels.keys() <= {ASSISTANT} else self.streams
+                out += self.event({"type": "level", "levels": levels}, to, now_ns)
         timeout_ns = self._levels.next_timeout_ns()
         for group in self._groups:
             due_ns = group.timeout_ns

@@ -1,7 +1,8 @@
 """The mixer's shell: polls its sockets, takes the time once, drains, mixes, publishes.
 
-No asyncio: a blocking poll is the cheapest way to wait. Nothing in the loop logs; trouble is
-counted, and told once a second at most together with the heartbeat.
+No asyncio, and no thread of libzmq between the audio and us: one blocking poll is the cheapest way
+to wait. Nothing in the loop logs; trouble is counted, and told once a second at most together with
+the heartbeat.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import zmq
 
+from .audio_server import AudioServer
 from .bus import control, endpoints, frames, process
 from .bus.errors import FrameError
 from .bus.metrics import Metrics
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
 
 PROGRAM = "mixer_core"
 HEARTBEAT_NS = 1_000_000_000
-DRAIN_FRAMES = 256
-"""Most messages taken in one turn, so that publishing is never put off for long."""
 TROUBLE_PAUSE_S = 0.005
 """After a failed turn, so that an error that repeats does not take the whole core."""
 RATE_WINDOW_NS = 100_000_000
@@ -88,19 +88,18 @@ class Shell:
         self._coalesce_ns = context.settings.mixer_core.coalesce_ms * 1_000_000
         self._zmq: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         directory = context.runtime_dir
-        self._audio_in = endpoints.open_socket(self._zmq, endpoints.AUDIO_IN, directory, "bind")
-        self._audio_out = endpoints.open_socket(self._zmq, endpoints.AUDIO_OUT, directory, "bind")
+        self._audio = AudioServer(directory)
+        self._audio.watch(self._stop_fd)
         self._control = endpoints.open_socket(
             self._zmq, endpoints.CONTROL, directory, "connect", PROGRAM
         )
-        self._poller = zmq.Poller()
-        self._poller.register(self._audio_in, zmq.POLLIN)
-        self._poller.register(self._stop_fd, zmq.POLLIN)
         self._latency = metrics.histogram("latency_to_publish_ms")
         self._lateness = metrics.histogram("timeout_lateness_ms")
         self._turn = metrics.histogram("turn_duration_ms")
         self._heartbeat_ns = 0
         self._trouble = ""
+        self._now_ns = 0
+        self._taken = 0
         self._window_ns = 0
         self._window_frames = 0
         self._busy = False
@@ -110,33 +109,35 @@ class Shell:
         while True:
             due_ns = self._mixer.next_timeout_ns()
             wake_ns = self._heartbeat_ns if due_ns is None else min(due_ns, self._heartbeat_ns)
-            events = self._poller.poll(_poll_ms(wake_ns - time.monotonic_ns()))
-            if any(source == self._stop_fd for source, _ in events):
+            ready = self._audio.poll(wake_ns - time.monotonic_ns())
+            if self._stop_fd in ready:
                 return
             if self._busy and self._coalesce_ns:
                 time.sleep(self._coalesce_ns / 1e9)
+                ready = self._audio.poll(0)
             now_ns = time.monotonic_ns()
-            self._safely_turn(now_ns, due_ns)
+            self._safely_turn(ready, now_ns, due_ns)
             if now_ns >= self._heartbeat_ns:
                 self._beat(now_ns)
 
     def close(self) -> None:
         """Close the sockets at once, dropping what they hold."""
+        self._audio.close()
         self._zmq.destroy(linger=0)
 
-    def _safely_turn(self, now_ns: int, due_ns: int | None) -> None:
+    def _safely_turn(self, ready: list[int], now_ns: int, due_ns: int | None) -> None:
         """One turn; an error of ours costs this turn only and is told with the heartbeat."""
         try:
-            self._take_turn(now_ns, due_ns)
+            self._take_turn(ready, now_ns, due_ns)
         except Exception as error:
             self._metrics.count("turn_errors_total")
             self._trouble = f"{type(error).__name__}: {error}"
             time.sleep(TROUBLE_PAUSE_S)
 
-    def _take_turn(self, now_ns: int, due_ns: int | None) -> None:
+    def _take_turn(self, ready: list[int], now_ns: int, due_ns: int | None) -> None:
         mixer = self._mixer
         late_ns = now_ns - due_ns if due_ns is not None else -1
-        taken = self._drain(now_ns)
+        taken = self._drain(ready, now_ns)
         if late_ns >= 0:
             self._lateness.observe_ns(late_ns)
             self._publish(mixer.on_timeout(now_ns))
@@ -145,28 +146,30 @@ class Shell:
             self._metrics.count("turns_total")
             self._turn.observe_ns(time.monotonic_ns() - now_ns)
 
-    def _drain(self, now_ns: int) -> int:
+    def _drain(self, ready: list[int], now_ns: int) -> int:
         """Take what has arrived, publishing what it brings about. The number of messages."""
-        socket, taken = self._audio_in, 0
-        while taken < DRAIN_FRAMES and endpoints.readable(socket):
-            message = socket.recv(zmq.NOBLOCK)
-            taken += 1
-            try:
-                frame = frames.decode(message)
-            except FrameError:
-                self._metrics.count("frames_malformed_total")
-                continue
-            out = self._mixer.on_frame(frame, now_ns)
-            if out:
-                self._publish(out)
-        if taken:
-            self._metrics.count("frames_in_total", taken)
-        return taken
+        self._now_ns, self._taken = now_ns, 0
+        self._audio.receive(ready, self._take)
+        if self._taken:
+            self._metrics.count("frames_in_total", self._taken)
+        return self._taken
+
+    def _take(self, message: bytes) -> None:
+        self._taken += 1
+        try:
+            frame = frames.decode(message)
+        except FrameError:
+            self._metrics.count("frames_malformed_total")
+            return
+        out = self._mixer.on_frame(frame, self._now_ns)
+        if out:
+            self._publish(out)
 
     def _publish(self, messages: list[bytes]) -> None:
-        """Send; a listener whose queue is full misses the message (ZeroMQ drops it)."""
+        """Send; a listener whose queue is full misses the message."""
+        publish = self._audio.publish
         for message in messages:
-            self._audio_out.send(message, zmq.NOBLOCK)
+            publish(message)
         published_ns = time.monotonic_ns()
         for message in messages:
             if message[_KIND_OFFSET] == frames.Kind.AUDIO:
@@ -186,6 +189,8 @@ class Shell:
         """Once a second: heartbeat to signaling, trouble to the log, garbage to the collector."""
         self._heartbeat_ns = now_ns + HEARTBEAT_NS
         self._mixer.update_metrics()
+        self._metrics.values["audio_out_dropped_total"] = self._audio.dropped
+        self._metrics.values["audio_connections_refused_total"] = self._audio.refused
         heartbeat = control.Heartbeat(
             PROGRAM, os.getpid(), ready=True, metrics=self._metrics.snapshot()
         )
@@ -202,8 +207,3 @@ class Shell:
 
 _KIND_OFFSET = 5
 """Of the kind byte in a message."""
-
-
-def _poll_ms(wait_ns: int) -> int:
-    """Milliseconds to poll so that the wait is over afterwards (rounded up)."""
-    return max(0, -(-wait_ns // 1_000_000))

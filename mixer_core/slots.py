@@ -31,6 +31,9 @@ from .phases import CALM_SLOTS, CHECK_SLOTS, MOVED_SLOTS, Wait, best_cut
 LINE_SLACK_NS = 60_000_000
 """A slot's deadline comes at most ``deadline_ns`` plus this after its first frame began to wait."""
 
+ASSISTANT = "assistant"
+"""Voice of every link."""
+
 
 @dataclass(slots=True, eq=False)
 class Stream:
@@ -56,7 +59,7 @@ class Stream:
     @property
     def voice(self) -> str:
         """What its level is called."""
-        return "assistant" if self.is_link else self.info.participant
+        return ASSISTANT if self.is_link else self.info.participant
 
 
 Slot = list[tuple[Stream, Entry]]
