@@ -11,7 +11,7 @@ from mixer_core.bus.settings import OpenaiLinkSettings
 from openai_link.tools import Caller, ToolError, tool
 from openai_link.tools.clock import get_time as imported_tool
 
-assert imported_class and imported_tool
+IMPORTED = (imported_class, imported_tool)
 CONFIGURED: list[str] = []
 RELEASE = threading.Event()
 SECRET = "hush-hush-1"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, Any, Literal
@@ -181,7 +182,7 @@ def positional(x: int, /) -> None:
     """Do it."""
 
 
-def strange(x: object.__class__) -> None:
+def strange(x: complex | bytes | Iterator[int]) -> None:
     """Do it."""
 
 
