@@ -41,7 +41,11 @@ def page(first: Report, now: Report) -> str:
     machine = now.machine
     where = f"{machine.get('processor')}, {machine.get('cores')} cores"
     days = " and ".join(dict.fromkeys((first.started[:10], now.started[:10])))
-    return f"{TITLE}\n\n{WORDS}\n\n{where}; {days}.\n\n{table}\n"
+    loads = " and ".join(str(report.machine.get("load_before", "?")) for report in (first, now))
+    where = (
+        f"{where}; {days}; load average before: {loads} (others' work makes all figures larger)."
+    )
+    return f"{TITLE}\n\n{WORDS}\n\n{where}\n\n{table}\n"
 
 
 def graph(role: str, when: str) -> str:

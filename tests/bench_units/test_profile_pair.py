@@ -21,7 +21,7 @@ def a_report(total: float, **groups: float) -> Report:
 
 def test_the_table_has_both_and_the_greatest_first() -> None:
     text = profile_pair.page(a_report(5.0, zmq=1.0, ours=4.0), a_report(2.5, ours=2.5))
-    assert "a processor, 2 cores; 2026-01-02." in text
+    assert "a processor, 2 cores; 2026-01-02; load average before: ? and ?" in text
     rows = [line for line in text.splitlines() if line.startswith("| ")]
     assert [row.split(" | ")[0] for row in rows[2:]] == [
         "| **all threads**",
