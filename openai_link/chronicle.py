@@ -107,7 +107,7 @@ class Chronicle:
             case ItemDeleted(item):
                 return self._delete(self._here(item))
             case ItemTruncated(item, audio_end_ms):
-                return self._cut(self._here(item), audio_end_ms, None)
+                return self._truncated(self._here(item), audio_end_ms)
             case Transcribed(item):
                 return self._transcribed(self._here(item), fact)
             case ToolCalled(item=item):
@@ -133,8 +133,14 @@ class Chronicle:
         return [] if item is None else self._put(replace(item, output=output, ok=ok, final=True))
 
     def heard(self, item: str, text: str, audio_end_ms: int, wall_ms: int) -> list[Record]:
-        """An interrupted reply ends where it was heard: ``text`` is what people got of it."""
-        return self._cut(self._here(item), audio_end_ms, text)
+        """An interrupted reply ends where it was heard: ``text`` is what people got of it.
+
+        A later call replaces an earlier one.
+        """
+        known = self._known.get(self._here(item))
+        if known is None or known.kind != "message":
+            return []
+        return self._put(replace(known, text=text, heard_ms=audio_end_ms, final=True))
 
     def session(
         self, what: Literal["started", "ended"], session: str, reason: str, wall_ms: int
@@ -277,16 +283,15 @@ class Chronicle:
             return []
         return self._put(replace(known, text=text))
 
-    def _cut(self, item: str, audio_end_ms: int, text: str | None) -> list[Record]:
+    def _truncated(self, item: str, audio_end_ms: int) -> list[Record]:
+        """The server's end: what it sent; which words that is, and who heard it, it cannot say."""
         known = self._known.get(item)
         if known is None or known.kind != "message":
             return []
         if known.heard_ms is not None:
             audio_end_ms = min(audio_end_ms, known.heard_ms)
-        cut = replace(known, heard_ms=audio_end_ms, final=True)
-        if text is not None or audio_end_ms == 0:
-            cut = replace(cut, text=text or "")
-        return self._put(cut)
+        text = known.text if audio_end_ms else ""
+        return self._put(replace(known, text=text, heard_ms=audio_end_ms, final=True))
 
     def _delete(self, item: str) -> list[Record]:
         if self._known.pop(item, None) is None:

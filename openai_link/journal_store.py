@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 from mixer_core.bus.journal_file import open_writer, telling
@@ -27,6 +27,10 @@ from mixer_core.bus.journal_records import (
 
 DELETE_BATCH = 500
 """Rows that one transaction deletes: other writers wait for it."""
+INTERRUPTED = json.dumps(
+    {"error": "the gateway was restarted before the tool answered; it may have been carried out"}
+)
+"""Result of a tool that was running when the link died."""
 _ITEM_NAMES = tuple(f.name for f in fields(HistoryItem))
 _UPSERT_ITEM = (
     f"INSERT INTO item (conversation, revision, {', '.join(_ITEM_NAMES)}) "
@@ -68,6 +72,9 @@ class JournalStore:
     def recover(self, oldest_ms: int) -> list[HistoryItem]:
         """The items of the room's newest conversation if nobody ended it, to go on with it.
 
+        Nothing of it grows any more: words stay as they are, and a tool that had not answered
+        has failed, because nobody knows how far it came.
+
         Args:
             oldest_ms: Unix time; one that was written last before that is not gone on with.
         """
@@ -80,7 +87,12 @@ class JournalStore:
             if row is None or row[1] is not None or row[2] < oldest_ms:
                 return []
             self._conversation = int(row[0])
-            return read_items(self._db, self._conversation)
+            items = read_items(self._db, self._conversation)
+        ended = [_ended(item) for item in items]
+        changed = [new for new, old in zip(ended, items, strict=True) if new != old]
+        if changed:
+            self.write(map(ItemRecord, changed), row[2])
+        return ended
 
     def write(self, records: Iterable[Record], wall_ms: int) -> None:
         """One transaction, durable when this returns; nothing is written where it raises."""
@@ -205,6 +217,13 @@ class JournalStore:
                 *(getattr(record.tokens, name) for name in TOKEN_NAMES),
             ),
         )
+
+
+def _ended(item: HistoryItem) -> HistoryItem:
+    """An item of which the process has died that would have completed it."""
+    if item.pending:
+        return replace(item, ok=False, output=INTERRUPTED, final=True)
+    return replace(item, final=True)
 
 
 def fails_for_good(error: BaseException) -> bool:

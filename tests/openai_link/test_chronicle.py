@@ -168,6 +168,9 @@ def test_an_interrupted_reply_ends_where_it_was_heard() -> None:
     assert (only.text, only.heard_ms, only.final) == ("One two", 700, True)
     room.feed([Caption("assistant", "a1", "One two three", True)])
     assert room.texts() == ["One two"]
+    room.keep(room.chronicle.heard("a1", "One two three", 800, WALL))
+    assert room.chronicle.items()[0].heard_ms == 800, "a later report replaces it"
+    assert room.texts() == ["One two three"]
 
 
 def test_an_interrupted_reply_without_words_has_those_of_its_caption() -> None:

@@ -225,6 +225,17 @@ def test_only_a_conversation_that_nobody_ended_goes_on(short_dir: Path) -> None:
     assert (newest.ended_ms, before.reason) == (None, "its process ended")
 
 
+def test_what_was_running_when_the_link_died_is_over(short_dir: Path) -> None:
+    call = HistoryItem("f", 1, "tool", "assistant", call="c", tool="unlock", arguments="{}")
+    words = HistoryItem("u", 2, "message", "user", text="so f")
+    store = JournalStore(short_dir / "j", "home")
+    store.write([ItemRecord(call), ItemRecord(words)], now_ms())
+    items = JournalStore(short_dir / "j", "home").recover(0)
+    assert [i.final for i in items] == [True, True]
+    assert items[0].ok is False and "restarted" in items[0].output and not items[0].pending
+    assert journal_reading.items_of(short_dir / "j", 1) == items
+
+
 def test_reading_in_pieces_misses_nothing(short_dir: Path) -> None:
     path = short_dir / "j"
     store = JournalStore(path, "home")
