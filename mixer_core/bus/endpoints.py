@@ -9,8 +9,12 @@ control    signaling   ROUTER/DEALER 64 messages each side  dropped; states are 
 =========  ==========  ============  =====================  ===================================
 
 All are ``ipc://`` sockets in the runtime directory (mode 0700). Nothing is queued for a peer that
-is not there (``IMMEDIATE``), so a restarted mixer is not handed stale audio. ``audio_out`` is
-deeper than ``audio_in`` because captions travel there too; subscribers discard stale audio.
+is not there, so a restarted mixer is not handed stale audio. ``audio_out`` is deeper than
+``audio_in`` because captions travel there too; subscribers discard stale audio.
+
+The programs speak ZeroMQ's wire on the audio sockets by themselves (``audio_client``, and the
+mixer's ``audio_server``), where the depth is that of the kernel's send buffer. ``open_socket`` opens
+any of them by libzmq: the control socket, and the audio sockets of tests and other programs.
 """
 
 from __future__ import annotations
