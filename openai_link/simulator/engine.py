@@ -16,17 +16,18 @@ from openai_link.simulator.brains import Brain
 from openai_link.simulator.conversation import Conversation
 from openai_link.simulator.ids import IdMint, RandomSource
 from openai_link.simulator.input_audio import InputAudio
+from openai_link.simulator.interruptions import clear_output
 from openai_link.simulator.items import parse_item
 from openai_link.simulator.listening import Listening
 from openai_link.simulator.mcp import McpServers
-from openai_link.simulator.options import EngineOptions
+from openai_link.simulator.options import EngineOptions, happens
 from openai_link.simulator.output_audio import OutputAudio, PlaybackStarted
 from openai_link.simulator.playout import AssumedPlayout
 from openai_link.simulator.refusals import Refusal
 from openai_link.simulator.requests import parse_event, parse_response_request
 from openai_link.simulator.response import ResponseRun
 from openai_link.simulator.responses import Responses
-from openai_link.simulator.server_events import Action, EndCall, EventMaker, SendEvent
+from openai_link.simulator.server_events import Action, EndCall, EventMaker
 from openai_link.simulator.transcription import Transcriber
 
 Json = dict[str, Any]
@@ -47,6 +48,7 @@ class SessionEngine:
         """``session``: as ``session_config.create_session`` returns it. ``now_ns``: its start."""
         self.session = session
         self._options = options or EngineOptions()
+        self._random = random
         self._mint = IdMint(random)
         self._events = EventMaker(self._mint)
         self._expires_ns = now_ns + int(self._options.session_limit_s * 1e9)
@@ -55,7 +57,7 @@ class SessionEngine:
         self._answers_owed: list[Callable[[int], list[Action]]] = []
         self.conversation = Conversation(self._mint.make("conv"))
         self.output = OutputAudio()
-        self._playout = AssumedPlayout()
+        self._playout = AssumedPlayout(lambda: self.session)
         self._transcriber = Transcriber(
             self._events, random, lambda: self.session, self._options.transcription_delay_ms
         )
@@ -126,7 +128,8 @@ class SessionEngine:
         """Advance by one 20 ms slot: the frame to send (None: silence), and the actions."""
         self._now_ns = now_ns
         actions = self._responses.advance(now_ns)
-        self._follow_playout(actions, now_ns)
+        if self._options.transport == "websocket":
+            self._playout.follow(actions, now_ns)
         if self._answers_owed and self._responses.active() is None:
             actions += self._answers_owed.pop(0)(now_ns)
         pcm, events = self.output.next_frame()
@@ -150,14 +153,6 @@ class SessionEngine:
             or bool(self._answers_owed)
             or self._playout.is_playing(now_ns)
         )
-
-    def _follow_playout(self, actions: list[Action], now_ns: int) -> None:
-        if self._options.transport == "webrtc":
-            return
-        audio_format = str(self.session["audio"]["output"]["format"]["type"])
-        for action in actions:
-            if isinstance(action, SendEvent):
-                self._playout.follow(action.event, audio_format, now_ns)
 
     # --- session and items -------------------------------------------------------------------
 
@@ -251,14 +246,8 @@ class SessionEngine:
         return self._clear_output(self._responses.active())
 
     def _clear_output(self, cancelled: ResponseRun | None) -> list[Action]:
-        cut = self.output.clear()
-        actions = [self._events.output_buffer("cleared", c.response_id) for c in cut if c.started]
-        if cancelled is not None:
-            actions += self._responses.finish(cancelled, "turn_detected")
-        for entry in cut:
-            item = self.conversation.get(entry.item_id)
-            if item is not None:
-                end_ms = min(entry.played_ms, item.audio_ms)
-                self.conversation.truncate(item.id, end_ms)
-                actions.append(self._events.truncated(item.id, end_ms))
-        return actions
+        def end() -> list[Action]:
+            return self._responses.finish(cancelled, "turn_detected") if cancelled else []
+
+        truncated_first = happens(self._options.truncated_first, self._random)
+        return clear_output(self.output, self.conversation, self._events, end, truncated_first)
