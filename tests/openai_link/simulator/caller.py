@@ -83,13 +83,14 @@ class Caller:
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._sending: asyncio.Task[None] | None = None
 
-    async def offer(self) -> str:
-        """Return a complete SDP offer of audio and the events' channel."""
+    async def offer(self, with_channel: bool = True) -> str:
+        """Return a complete SDP offer of audio and, if wanted, the events' channel."""
         transceiver = self.connection.addTransceiver(self._track, direction="sendrecv")
         aiortc_media.speak_opus_only(transceiver)
         aiortc_media.tap_receiver(transceiver.receiver, self._on_packet)
-        self.channel = self.connection.createDataChannel("oai-events")
-        self.channel.on("message", self._on_message)
+        if with_channel:
+            self.channel = self.connection.createDataChannel("oai-events")
+            self.channel.on("message", self._on_message)
         await self.connection.setLocalDescription(await self.connection.createOffer())
         return self.connection.localDescription.sdp
 
@@ -106,10 +107,14 @@ class Caller:
 
     async def accept(self, location: str, answer: str) -> None:
         """Take the answer, start to talk (silence), and wait for ``session.created``."""
+        await self.join(location, answer)
+        await until(lambda: self.events)
+
+    async def join(self, location: str, answer: str) -> None:
+        """Take the answer and start to talk (silence)."""
         self.location = location
         await self.connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
         self._sending = asyncio.create_task(self._send_audio())
-        await until(lambda: self.events)
 
     def say(self, pcm: bytes) -> None:
         """Speak PCM16 from now on, then silence again."""
