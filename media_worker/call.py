@@ -41,7 +41,10 @@ class Call:
         self._announce = announce
         self._ended = ended
         self._loop = asyncio.get_running_loop()
-        self._session = session.Session(offer, settings.media_worker, time.monotonic_ns())
+        link = settings.openai_link
+        manners = protocol.Manners(link.turn_detection == "push_to_talk", link.output == "audio")
+        now_ns = time.monotonic_ns()
+        self._session = session.Session(offer, settings.media_worker, now_ns, manners)
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due_ns = 0
         self._bytes_in = 0

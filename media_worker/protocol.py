@@ -23,6 +23,7 @@ FRAMED_PROTOCOL = "mixminus.v1"
 MAX_CONTROL_BYTES = 16 * 1024
 MAX_NAME_CHARS = 64
 MAX_SAY_CHARS = 4_000
+MAX_CALL_CHARS = 128
 FRAME_MESSAGE_BYTES = frames.HEADER_BYTES + pcm.FRAME_BYTES
 _MAX_MS = 1e9
 _AUDIO = int(frames.Kind.AUDIO)
@@ -69,12 +70,30 @@ class Interrupt:
 
 
 @dataclass(frozen=True, slots=True)
+class Confirm:
+    """Somebody's answer to the question whether a tool may be used."""
+
+    call: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_CALL_CHARS)]
+    """Id of the call, as the ``tool`` event had it."""
+    allow: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Played:
     """How much of the reply has come out of the loudspeaker."""
 
     epoch: Annotated[int, msgspec.Meta(ge=0, le=frames.U16)]
     played_ms: _Milliseconds
+    """Place in the epoch's sound; frames that were lost on the way count."""
     buffered_ms: _Milliseconds
+    stamp_ns: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | msgspec.UnsetType = msgspec.UNSET
+    """Stamp, as its header had it, of the newest frame of which a sample was played."""
+    offset_samples: (
+        Annotated[float, msgspec.Meta(ge=0, le=pcm.FRAME_SAMPLES)] | msgspec.UnsetType
+    ) = msgspec.UNSET
+    """How many samples of that frame were."""
+    last: bool | msgspec.UnsetType = msgspec.UNSET
+    """The epoch is over here: the answer to a flush."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +103,7 @@ class Ping:
     t: _Number = 0
 
 
-BrowserMessage = Hello | Mute | Ptt | Say | Interrupt | Played | Ping
+BrowserMessage = Hello | Mute | Ptt | Say | Interrupt | Confirm | Played | Ping
 
 MESSAGES: dict[str, type[BrowserMessage]] = {
     "hello": Hello,
@@ -92,6 +111,7 @@ MESSAGES: dict[str, type[BrowserMessage]] = {
     "ptt": Ptt,
     "say": Say,
     "interrupt": Interrupt,
+    "confirm": Confirm,
     "played": Played,
     "ping": Ping,
 }
@@ -193,7 +213,19 @@ def to_json(content: dict[str, Any]) -> str:
     return _ENCODER.encode(content).decode()
 
 
-def welcome(room: str, participant: str, mode: Mode, stream: int, epoch: int) -> str:
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """How this gateway's assistant is talked with; a page shows it."""
+
+    push_to_talk: bool = False
+    """The assistant hears the room only while somebody holds a button (``ptt``)."""
+    speaks: bool = True
+    """It answers with sound; otherwise in captions only."""
+
+
+def welcome(
+    room: str, participant: str, mode: Mode, stream: int, epoch: int, manners: Manners
+) -> str:
     """The first control message: the participant is in the room."""
     return to_json(
         {
@@ -204,6 +236,8 @@ def welcome(room: str, participant: str, mode: Mode, stream: int, epoch: int) ->
             "version": PROTOCOL_VERSION,
             "stream": stream,
             "epoch": epoch,
+            "push_to_talk": manners.push_to_talk,
+            "speaks": manners.speaks,
         }
     )
 

@@ -32,6 +32,8 @@ FORWARDED = frozenset(
     {"state", "participants", "level", "caption", "tool", "latency", "usage", "error"}
 )
 """Types of bus events that go on to the browser."""
+PLAIN_MANNERS = protocol.Manners()
+"""An assistant that listens all the time and speaks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +83,15 @@ Reason = Literal["connect", "silence", "start", "uplink"]
 class Session:
     """One participant, from its offer to its end."""
 
-    def __init__(self, offer: Offer, settings: MediaWorkerSettings, now_ns: int) -> None:
+    def __init__(
+        self,
+        offer: Offer,
+        settings: MediaWorkerSettings,
+        now_ns: int,
+        manners: protocol.Manners = PLAIN_MANNERS,
+    ) -> None:
         self._offer = offer
+        self._manners = manners
         self._settings = settings
         self.status: WorkerStatus = "connecting"
         self.detail = ""
@@ -241,7 +250,9 @@ class Session:
             return actions
         self._welcomed, self._mixer_gone = True, False
         offer = self._offer
-        text = protocol.welcome(offer.room, offer.participant, offer.mode, offer.stream, self.epoch)
+        text = protocol.welcome(
+            offer.room, offer.participant, offer.mode, offer.stream, self.epoch, self._manners
+        )
         return [*actions, SendControl(text)]
 
     def _on_event(self, frame: Frame, now_ns: int) -> list[Action]:

@@ -24,6 +24,12 @@ GOOD = [
         '{"type":"played","epoch":3,"played_ms":12.5,"buffered_ms":40}',
         protocol.Played(3, 12.5, 40.0),
     ),
+    (
+        '{"type":"played","epoch":3,"played_ms":12.5,"buffered_ms":40,'
+        '"stamp_ns":9007199254740993,"offset_samples":479.5,"last":true}',
+        protocol.Played(3, 12.5, 40.0, 2**53 + 1, 479.5, True),
+    ),
+    ('{"type":"confirm","call":"call_1","allow":true}', protocol.Confirm("call_1", True)),
     ('{"type":"ping","t":17}', protocol.Ping(17)),
     ('{"type":"ping","t":1.5,"more":[1]}', protocol.Ping(1.5)),
 ]
@@ -46,6 +52,16 @@ BAD = [
     ('{"type":"say","text":""}', "bad_field"),
     ('{"type":"played","epoch":70000,"played_ms":1,"buffered_ms":1}', "bad_field"),
     ('{"type":"played","epoch":1,"played_ms":-1,"buffered_ms":1}', "bad_field"),
+    ('{"type":"played","epoch":1,"played_ms":1,"buffered_ms":1,"stamp_ns":-1}', "bad_field"),
+    ('{"type":"played","epoch":1,"played_ms":1,"buffered_ms":1,"stamp_ns":1.5}', "bad_field"),
+    (
+        '{"type":"played","epoch":1,"played_ms":1,"buffered_ms":1,"offset_samples":481}',
+        "bad_field",
+    ),
+    ('{"type":"confirm","call":"","allow":true}', "bad_field"),
+    ('{"type":"confirm","call":"' + "x" * 129 + '","allow":true}', "bad_field"),
+    ('{"type":"confirm","call":"call_1"}', "bad_field"),
+    ('{"type":"confirm","call":"call_1","allow":"yes"}', "bad_field"),
     ('{"type":"ping","t":99999999999999999999999}', "bad_field"),
     ('{"type":"say","text":"' + "x" * 17_000 + '"}', "too_long"),
     ('{"type":"say","text":"' + "ä" * 9_000 + '"}', "too_long"),
@@ -115,6 +131,10 @@ def test_the_map_for_the_link_carries_type_and_fields() -> None:
     message = protocol.Played(3, 12.5, 40.0)
     expected = {"type": "played", "epoch": 3, "played_ms": 12.5, "buffered_ms": 40.0}
     assert protocol.event_of(message) == expected
+    exact = protocol.event_of(protocol.Played(3, 12.5, 40.0, 7, 480.0, False))
+    assert exact == expected | {"stamp_ns": 7, "offset_samples": 480.0, "last": False}
+    confirm = protocol.event_of(protocol.Confirm("call_1", False))
+    assert confirm == {"type": "confirm", "call": "call_1", "allow": False}
 
 
 def test_builders_make_the_objects_of_the_design() -> None:
@@ -124,7 +144,8 @@ def test_builders_make_the_objects_of_the_design() -> None:
         "type": "level",
         "levels": {"p": None},
     }
-    assert json.loads(protocol.welcome("home", "p-1", "conference", 5, 2)) == {
+    manners = protocol.Manners(push_to_talk=True, speaks=False)
+    assert json.loads(protocol.welcome("home", "p-1", "conference", 5, 2, manners)) == {
         "type": "welcome",
         "room": "home",
         "participant": "p-1",
@@ -132,4 +153,6 @@ def test_builders_make_the_objects_of_the_design() -> None:
         "version": 1,
         "stream": 5,
         "epoch": 2,
+        "push_to_talk": True,
+        "speaks": False,
     }

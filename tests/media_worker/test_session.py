@@ -83,6 +83,8 @@ def test_welcome_comes_once_with_the_epoch_of_the_room() -> None:
             "version": 1,
             "stream": STREAM,
             "epoch": 9,
+            "push_to_talk": False,
+            "speaks": True,
         }
     ]
     assert call.bus_frame(Frame(Kind.START, STREAM, epoch=9), 2 * MS) == []
@@ -196,6 +198,33 @@ def test_the_rest_goes_to_the_link_with_the_name() -> None:
         "participant": "p-1",
         "name": "Ada",
         "stream": STREAM,
+    }
+
+
+def test_answers_and_reports_go_to_the_link_with_participant_and_stream() -> None:
+    call = in_room()
+    sender = {"participant": "p-1", "name": "Ada", "stream": STREAM}
+    (answer,) = bus(call.control_text('{"type":"confirm","call":"c-1","allow":true}', 0))
+    assert events.decode_event(answer.payload) == {
+        "type": "confirm",
+        "call": "c-1",
+        "allow": True,
+        **sender,
+    }
+    text = (
+        '{"type":"played","epoch":2,"played_ms":60.5,"buffered_ms":80,'
+        '"stamp_ns":123456789012345678,"offset_samples":12,"last":true}'
+    )
+    (report,) = bus(call.control_text(text, 0))
+    assert events.decode_event(report.payload) == {
+        "type": "played",
+        "epoch": 2,
+        "played_ms": 60.5,
+        "buffered_ms": 80.0,
+        "stamp_ns": 123456789012345678,
+        "offset_samples": 12.0,
+        "last": True,
+        **sender,
     }
 
 
