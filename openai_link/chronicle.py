@@ -203,13 +203,22 @@ class Chronicle:
             return []
         records: list[Record] = []
         if item not in self._known:
-            previous = self._here(fact.previous) if isinstance(fact, ItemAdded) else ""
-            records += self._place(item, previous, content, now_ns, wall_ms)
+            records += self._place(item, self._previous(fact), content, now_ns, wall_ms)
         done = isinstance(fact, ItemDone) or content.get("status") == "completed"
         records += self._fill(self._known[item], content, done)
         early = self._early.pop(item, None)
         records += self._transcribed(item, early) if early else []
         return _newest_states(records)
+
+    def _previous(self, fact: ItemAdded | ItemDone) -> str:
+        """The item before a new one; empty: the last one here.
+
+        A session that was told the past may not know the newest of it: what comes behind an item
+        it was told is newer than everything here.
+        """
+        if isinstance(fact, ItemDone) or fact.previous in self._aliases:
+            return ""
+        return fact.previous
 
     def _place(
         self, item: str, previous: str, content: Mapping[str, Any], now_ns: int, wall_ms: int

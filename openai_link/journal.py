@@ -5,9 +5,10 @@ loop once the records are committed. Records without ``then`` wait up to ``IDLE_
 company, which spares an SD card; what comes while a commit runs is the next batch.
 
 A disk that fails is told once, in words, and the call goes on: ``then`` is called without the
-commit, records wait in the bounded queue and are tried again. ``synchronous=FULL`` is used, so
-that a power cut loses nothing either: measured on ext4, a commit takes 2.5 ms instead of 0.15 ms,
-beside the loop and well below what anybody notices in a caption.
+commit, records wait in the bounded queue and are tried again. ``synchronous=FULL``: a power cut
+loses nothing either, and what is announced is true even then. Measured on ext4, virtual disk: 600
+commits of one item each: median 2.6 ms, p99 11 ms and 0.5 ms of CPU, against 0.19 ms, 2.7 ms and
+0.2 ms with NORMAL. The fsync runs beside the loop, and nobody notices it in a caption.
 """
 
 from __future__ import annotations

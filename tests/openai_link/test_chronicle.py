@@ -219,6 +219,16 @@ def test_what_a_new_session_is_told_does_not_appear_twice() -> None:
     assert room.texts() == ["Hello.", "noon", "More"]
 
 
+def test_what_the_old_session_heard_last_stays_before_the_new_one() -> None:
+    room = Room()
+    room.feed([written("u1", "one")])
+    seed = seed_events(room.chronicle.items(), ClientEvents("c2"), SeedLimits())
+    room.chronicle.seeded(seed.new_ids, seed.ignored)
+    room.feed([written("u2", "two, in the old session", "u1")])
+    room.feed([written("u3", "three, in the new one", seed.new_ids["u1"])])
+    assert room.texts() == ["one", "two, in the old session", "three, in the new one"]
+
+
 def test_a_recovered_conversation_goes_on_behind_what_was() -> None:
     room = Room()
     room.feed([written("u1", "Hi"), *called("f1", "call_1", "u1")])
