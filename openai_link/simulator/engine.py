@@ -170,10 +170,9 @@ class SessionEngine:
     def _item_create(self, event: Json, now_ns: int) -> list[Action]:
         item = parse_item(event.get("item"), self._mint, self.conversation.items)
         previous_id = self.conversation.insert(item, event.get("previous_item_id"))
-        actions = self._events.item_created(item, previous_id)
-        if item.kind == "mcp_approval_response":
-            actions += self._go_on(item.fields, now_ns)
-        return actions
+        created = self._events.item_created(item, previous_id)
+        is_approval = item.kind == "mcp_approval_response"
+        return created + self._go_on(item.fields, now_ns) if is_approval else created
 
     def _go_on(self, approval: Json, now_ns: int) -> list[Action]:
         """The client has answered an approval request: the model goes on by itself."""
@@ -197,8 +196,6 @@ class SessionEngine:
         return [
             self._events.make("conversation.item.retrieved", item=item.as_event(with_audio=True))
         ]
-
-    # --- input -------------------------------------------------------------------------------
 
     def _input_append(self, event: Json, now_ns: int) -> list[Action]:
         return self._listening.append(event.get("audio"), now_ns)

@@ -33,6 +33,9 @@ class EngineOptions:
     """``conversation.item.done`` has no ``previous_item_id``, although ``.added`` had one."""
     padded_arguments: Quirk = "sometimes"
     """The arguments of function calls contain line breaks and blanks."""
+    truncated_first: Quirk = "never"
+    """At an interruption ``conversation.item.truncated`` precedes the end of the response; its
+    place is not known for certain."""
 
 
 def happens(quirk: Quirk, random: RandomSource, one_in: int = 3) -> bool:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+
+from openai_link.simulator.server_events import Action, SendEvent
 
 _BASE64_BYTES_PER_MS = {"audio/pcm": 64.0, "audio/pcmu": 32 / 3, "audio/pcma": 32 / 3}
 _NS_PER_MS = 1_000_000
@@ -11,14 +14,20 @@ _NS_PER_MS = 1_000_000
 class AssumedPlayout:
     """Adds up the sound that was sent: the client plays it from when it came, without a gap."""
 
-    def __init__(self) -> None:
+    def __init__(self, session: Callable[[], dict[str, Any]]) -> None:
+        """``session``: returns the present session; its output format says how long sound is."""
+        self._session = session
         self._end_ns = 0
 
-    def follow(self, event: dict[str, Any], audio_format: str, now_ns: int) -> None:
-        """Count an event, if it is one with sound, in the session's ``audio_format``."""
-        if event["type"] == "response.output_audio.delta":
-            length_ms = len(event["delta"]) / _BASE64_BYTES_PER_MS[audio_format]
-            self._end_ns = max(self._end_ns, now_ns) + int(length_ms * _NS_PER_MS)
+    def follow(self, actions: list[Action], now_ns: int) -> None:
+        """Count the events with sound."""
+        for action in actions:
+            if not isinstance(action, SendEvent):
+                continue
+            if action.event["type"] == "response.output_audio.delta":
+                audio_format = self._session()["audio"]["output"]["format"]["type"]
+                length_ms = len(action.event["delta"]) / _BASE64_BYTES_PER_MS[audio_format]
+                self._end_ns = max(self._end_ns, now_ns) + int(length_ms * _NS_PER_MS)
 
     def is_playing(self, now_ns: int) -> bool:
         """Whether sound is left."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from openai_link.simulator.conversation import Item
 from openai_link.simulator.ids import IdMint
+from openai_link.simulator.items import Item
 from openai_link.simulator.refusals import Refusal
 
 Json = dict[str, Any]
