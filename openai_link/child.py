@@ -86,7 +86,6 @@ class _Child:
             order,
             self._upstream,
             self._settings,
-            self._context,
             self._log,
             on_change=self._changed,
             on_exit=self._stop.set,

@@ -1,81 +1,122 @@
-"""One call and all that belongs to it: events, turns, audio both ways. A new call, a new one."""
+"""One call and all that belongs to it: events, turns, audio both ways. A new call, a new one.
+
+=========  ==================================================  =====================================
+stage      means                                               the room's microphones
+=========  ==================================================  =====================================
+calling    the server has not confirmed our session            are not heard
+learning   it is told what was said before                     are not heard
+ready      it knows; another call may still have the room      are not heard
+talking    the room is here                                    are heard
+leaving    the room has moved on; what is said is said         are not heard
+closed     nothing is called back any more
+=========  ==================================================  =====================================
+"""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
-
-import aiohttp
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
 from mixer_core.bus.errors import UpstreamError
 from mixer_core.bus.frames import FLAG_PAUSE, Frame
 from mixer_core.bus.metrics import Metrics
+from mixer_core.bus.pcm import SILENCE
 from mixer_core.bus.settings import OpenaiLinkSettings
 
-from .aiortc_media import TappedPacket
 from .captions import Caption
 from .downlink import DownlinkFrame, DownlinkGate
 from .events import Reducer
-from .facts import Assistant, AssistantChanged, Fact, ResponseEnded, ServerError, SessionConfirmed
+from .facts import Assistant, Fact, ResponseEnded, ServerError, SessionConfirmed
 from .mixer_line import MixerLine
-from .opus import OpusDecoder
-from .rtp_audio import ReceivedFrame, RtpAudioReceiver
-from .session import ClientEvents, Upstream, session_object
-from .turns import Flush, ReplyEnded, ReplyStarted, Send, Tell, TurnAction, TurnPolicy
-from .uplink import Uplink
-from .webrtc import RealtimeCall
+from .seeding import Seeding
+from .session import ClientEvents, session_object
+from .transport import Callbacks, Transport
+from .turns import (
+    Flush,
+    MicrophoneGate,
+    ReplyEnded,
+    ReplyStarted,
+    Said,
+    Send,
+    Tell,
+    TurnAction,
+    TurnPolicy,
+    TurnRules,
+)
 
+Stage = Literal["calling", "learning", "ready", "talking", "leaving", "closed"]
+"""How far it has come; see the module."""
 MAX_MESSAGE_CHARS = 500
 """Longest message of the server that is shown to people."""
 
 
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a conversation finds in its room."""
+
+    settings: OpenaiLinkSettings
+    line: MixerLine
+    metrics: Metrics
+    log: logging.LoggerAdapter[logging.Logger]
+
+
+class Watcher(Protocol):
+    """Who is told what a conversation meets; all on the event loop."""
+
+    def on_confirmed(self, conversation: Conversation) -> None:
+        """The server has our session: ``learn`` what it must know."""
+
+    def on_ready(self, conversation: Conversation) -> None:
+        """The server knows what was said before: it may ``talk``."""
+
+    def on_fact(self, conversation: Conversation, fact: Fact, now_ns: int) -> None:
+        """Something happened in the conversation (not: an echo of what it was told)."""
+
+    def on_said(self, said: Said) -> None:
+        """Somebody wrote, and the server is told."""
+
+    def on_lost(self, conversation: Conversation, error: UpstreamError) -> None:
+        """The call is gone, or its session cannot be used."""
+
+    def on_change(self) -> None:
+        """A time-out may have moved."""
+
+
 class Conversation:
-    """Drives one ``RealtimeCall``: feeds what comes in to the pure parts and does as they say."""
+    """Drives one ``Transport``: feeds what comes in to the pure parts and does as they say."""
 
     def __init__(
         self,
-        upstream: Upstream,
-        settings: OpenaiLinkSettings,
-        http: aiohttp.ClientSession,
-        line: MixerLine,
-        metrics: Metrics,
-        log: logging.LoggerAdapter[logging.Logger],
-        greet: bool,
-        on_confirmed: Callable[[], None],
-        on_assistant: Callable[[Assistant], None],
-        on_lost: Callable[[UpstreamError], None],
-        on_change: Callable[[], None],
+        surroundings: Surroundings,
+        watcher: Watcher,
+        events: ClientEvents,
+        make_transport: Callable[[Callbacks], Transport],
+        seeding: Seeding,
     ) -> None:
-        """``on_confirmed``: the session is ours. ``on_change``: a time-out may have moved."""
-        self._line = line
-        self._metrics = metrics
-        self._log = log
-        self._on_confirmed = on_confirmed
-        self._on_assistant = on_assistant
-        self._on_lost = on_lost
-        self._on_change = on_change
+        """``events``: the call's own."""
+        self._settings = surroundings.settings
+        self._line = surroundings.line
+        self._metrics = surroundings.metrics
+        self._log = surroundings.log
+        self._session: Mapping[str, Any] = {}
+        self._watcher = watcher
+        self.events = events
         self._reducer = Reducer()
-        events = ClientEvents()
-        self._turns = TurnPolicy(events, settings.instructions, greet)
-        self._uplink = Uplink(settings, metrics.histogram("uplink_latency_ms"))
-        self._downlink_latency = metrics.histogram("downlink_latency_ms")
-        self._receiver = RtpAudioReceiver(OpusDecoder(), gap_hold_ms=settings.gap_hold_ms)
+        rules = TurnRules.of(session_object(self._settings))
+        self._turns = TurnPolicy(events, self._settings.instructions, greet=True, rules=rules)
+        self._is_heard = self._turns.microphone_open
         self._gate = DownlinkGate()
-        self._closed = False
-        self.confirmed = False
-        """The server has our session: the microphones may be heard."""
-        self.call = RealtimeCall(
-            upstream,
-            session_object(settings),
-            http,
-            self._uplink.track,
-            log,
-            on_up=self._up,
-            on_packet=self._packet,
-            on_event=self._server_event,
-            on_lost=on_lost,
+        self._latency = self._metrics.histogram("downlink_latency_ms")
+        self._early: list[Fact] = []
+        self.seeding = seeding
+        self.stage: Stage = "calling"
+        self.expires_at_s = 0
+        """When the server will end the session (Unix time); 0: it does not say."""
+        self.call = make_transport(
+            Callbacks(self._up, self._server_event, self._audio, self._lost, watcher.on_change)
         )
 
     @property
@@ -83,134 +124,197 @@ class Conversation:
         """What the assistant is doing."""
         return self._reducer.assistant
 
+    @property
+    def is_settled(self) -> bool:
+        """Nobody speaks here, and nothing is being thought about or heard."""
+        return self._reducer.assistant == "idle" and self._turns.is_quiet
+
+    @property
+    def has_said_everything(self) -> bool:
+        """The assistant neither speaks here nor is about to."""
+        busy = self._reducer.assistant in ("speaking", "thinking")
+        return not busy and self._turns.response_active is None
+
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick``."""
         waiting = (
-            self._uplink.pacer.next_timeout_ns(),
-            self._receiver.next_timeout_ns(),
+            self.call.next_timeout_ns(),
             self._gate.next_timeout_ns(),
             self._reducer.next_timeout_ns(),
+            self._turns.next_timeout_ns(),
+            self.seeding.next_timeout_ns(),
         )
         return min((time_ns for time_ns in waiting if time_ns is not None), default=None)
 
     def tick(self, now_ns: int) -> None:
         """The time-out was reached."""
-        self._uplink.tick(now_ns)
-        self._received(self._receiver.pull(now_ns), now_ns)
+        if self.stage == "closed":
+            return
+        self.call.tick(now_ns)
         self._to_mixer(self._gate.tick(now_ns), now_ns)
         self._facts(self._reducer.tick(now_ns), now_ns)
+        self._apply(self._turns.tick(now_ns), now_ns)
+        self.seeding.tick(now_ns)
+        self._see_whether_ready()
 
-    def room_audio(self, frame: Frame) -> None:
-        """20 ms of the room's microphones. Before the session is confirmed nobody may hear it."""
-        if not self.confirmed:
-            self._metrics.count("uplink_held_frames_total")
+    # -- what the room does ---------------------------------------------------------------------
+
+    async def connect(self, session: Mapping[str, Any]) -> None:
+        """Make the call with this session object. Raises UpstreamError."""
+        self._session = session
+        await self.call.connect(session)
+
+    def set_tools(self, definitions: list[dict[str, Any]]) -> None:
+        """The session's tools are these from now on."""
+        if self._session.get("tools", []) != definitions:
+            self._session = {**self._session, "tools": definitions}
+            self._send(self.events.update_session({"tools": definitions}))
+
+    def ask(self, overrides: Mapping[str, Any] | None, now_ns: int) -> None:
+        """Have the model answer as soon as it is free."""
+        self._apply(self._turns.ask(overrides), now_ns)
+
+    def send(self, event: Mapping[str, Any]) -> None:
+        """Send a client event."""
+        self._send(event)
+
+    def learn(self, events: list[dict[str, Any]]) -> None:
+        """Tell the server what was said before (``seeding.tell``); ``on_ready`` follows."""
+        for event in events:
+            self._send(event)
+        if self.stage == "calling":
+            self.stage = "learning"
+            self._log.info("= told %d items of the past", len(events))
+        self._see_whether_ready()
+
+    def talk(self, now_ns: int) -> None:
+        """The room is here from now on."""
+        self.stage = "talking"
+        self.call.start(now_ns)
+        early, self._early = self._early, []
+        for fact in early:
+            self._watcher.on_fact(self, fact, now_ns)
+
+    def leave(self) -> None:
+        """The room has moved on. What the assistant is saying is still heard.
+
+        The server must not answer half a sentence, whose other half the next call hears.
+        """
+        if self.stage == "talking":
+            self.stage = "leaving"
+            deaf = {"audio": {"input": {"turn_detection": None}}}
+            self._send(self.events.update_session(deaf))
+            self._send(self.events.clear_input())
+
+    def room_audio(self, frame: Frame, now_ns: int) -> None:
+        """20 ms of the room's microphones."""
+        if not self._is_heard:
+            self._metrics.count("uplink_muted_frames_total")
             return
-        now_ns = time.monotonic_ns()
         pause = bool(frame.flags & FLAG_PAUSE)
-        self._uplink.frame(frame.payload, frame.stamp_ns, pause, now_ns)
+        self.call.frame(frame.payload, frame.stamp_ns, pause, now_ns)
 
-    def browser_event(self, event: Mapping[str, Any]) -> None:
+    def browser_event(self, event: Mapping[str, Any], now_ns: int) -> None:
         """A control message of a browser."""
-        self._apply(self._turns.on_browser(event), time.monotonic_ns())
+        self._apply(self._turns.on_browser(event, now_ns), now_ns)
 
-    def audience(self) -> None:
-        """Somebody is in the room and hears what is sent."""
-        self._apply(self._turns.on_audience(), time.monotonic_ns())
+    def roster(self, participants: Collection[str], now_ns: int) -> None:
+        """Exactly these people are in the room."""
+        self._apply(self._turns.on_roster(participants, now_ns), now_ns)
+
+    def audience(self, now_ns: int) -> None:
+        """Somebody is in a fresh room and hears what is sent: say hello, once."""
+        self._apply(self._turns.on_audience(), now_ns)
+
+    def silence(self, now_ns: int) -> None:
+        """What is still being heard of this call is void."""
+        self._gate.flush(now_ns)
 
     async def close(self) -> None:
         """Hang up; nothing is called back afterwards."""
-        if self._closed:
+        if self.stage == "closed":
             return
-        self._closed = True
+        self.stage = "closed"
         now_ns = time.monotonic_ns()
         self._to_mixer(self._gate.end(now_ns), now_ns)
         for fact in self._reducer.close():
             if isinstance(fact, Caption):
-                self._tell_caption(fact)
-        self.update_metrics()
+                self._watcher.on_fact(self, fact, now_ns)
         await self.call.close()
 
-    def update_metrics(self) -> None:
-        """Refresh the gauges and counters that are kept elsewhere."""
-        pacer, counters, gate = self._uplink.pacer, self._receiver.counters, self._gate
-        values = {
-            "uplink_frames_total": pacer.counters.frames,
-            "uplink_silences_total": pacer.counters.silences,
-            "uplink_dropped_frames_total": pacer.counters.dropped,
-            "uplink_dropped_quiet_frames_total": pacer.counters.dropped_quiet,
-            "uplink_unsent_packets_total": self._uplink.track.dropped,
-            "uplink_starved_total": pacer.counters.starved,
-            "downlink_packets_total": counters.received,
-            "downlink_lost_packets_total": counters.lost,
-            "downlink_late_packets_total": counters.late,
-            "downlink_concealed_frames_total": counters.concealed,
-            "downlink_flushed_frames_total": gate.dropped_old,
-            "downlink_quiet_frames_total": gate.dropped_quiet,
+    def counters(self) -> dict[str, int]:
+        """What was counted so far."""
+        return {
+            **self.call.counters(),
+            "downlink_flushed_frames_total": self._gate.dropped_old,
+            "downlink_quiet_frames_total": self._gate.dropped_quiet,
             "server_events_total": self._reducer.events,
             "server_unknown_events_total": sum(self._reducer.unknown.values()),
-            "server_bad_events_total": self.call.bad_events,
-            "downlink_backlog_ms": self._receiver.waiting * 20,
-            "uplink_backlog_ms": max(0, pacer.lead_ns(time.monotonic_ns())) // 1_000_000,
         }
-        self._metrics.values.update(values)
+
+    # -- what the call does ---------------------------------------------------------------------
 
     def _up(self) -> None:
-        self._log.info("= connected")
-        self._uplink.start(time.monotonic_ns())
-        self._on_change()
+        self._log.info("= connected by %s", self.call.kind)
+        self._watcher.on_change()
 
-    def _packet(self, packet: TappedPacket) -> None:
-        if self._closed:
-            return
-        now_ns = packet.arrival_ns
-        received = self._receiver.push(
-            packet.seq, packet.timestamp, packet.payload, now_ns, packet.ssrc
-        )
-        self._received(received, now_ns)
-        if self._receiver.waiting:
-            self._on_change()
+    def _lost(self, error: UpstreamError) -> None:
+        self._watcher.on_lost(self, error)
 
-    def _received(self, received: list[ReceivedFrame], now_ns: int) -> None:
-        for frame in received:
-            passed = self._gate.frame(frame.pcm, frame.stamp_ns, now_ns, frame.concealed)
-            self._to_mixer(passed, now_ns)
+    def _audio(self, pcm: bytes, stamp_ns: int, now_ns: int, concealed: bool) -> None:
+        if self.stage != "closed":
+            self._to_mixer(self._gate.frame(pcm, stamp_ns, now_ns, concealed), now_ns)
 
     def _to_mixer(self, frame: DownlinkFrame | None, now_ns: int) -> None:
         if frame is not None:
             self._line.audio(frame.pcm, frame.flags, frame.stamp_ns)
-            self._downlink_latency.observe_ns(time.monotonic_ns() - frame.stamp_ns)
+            self._latency.observe_ns(time.monotonic_ns() - frame.stamp_ns)
 
     def _server_event(self, event: Mapping[str, Any]) -> None:
-        if self._closed:
+        if self.stage == "closed":
             return
         now_ns = time.monotonic_ns()
         self._facts(self._reducer.feed(event, now_ns), now_ns)
-        self._on_change()
+        self._see_whether_ready()
+        self._watcher.on_change()
 
     def _facts(self, facts: list[Fact], now_ns: int) -> None:
         for fact in facts:
-            self._apply(self._turns.on_fact(fact), now_ns)
+            if self.seeding.on_fact(fact, now_ns):
+                continue
+            self._apply(self._turns.on_fact(fact, now_ns), now_ns)
             match fact:
-                case Caption():
-                    self._tell_caption(fact)
-                case AssistantChanged(assistant):
-                    self._on_assistant(assistant)
-                case SessionConfirmed(session) if not self.confirmed:
-                    self.confirmed = True
-                    self._log.info("= session %s confirmed", session)
-                    self._on_confirmed()
+                case SessionConfirmed():
+                    self._confirmed(fact)
                 case ServerError():
                     self._server_error(fact)
                 case ResponseEnded(status="failed"):
                     self._response_failed(fact)
+            if self.stage in ("talking", "leaving"):
+                self._watcher.on_fact(self, fact, now_ns)
+            else:
+                self._early.append(fact)
+
+    def _confirmed(self, fact: SessionConfirmed) -> None:
+        self.expires_at_s = fact.expires_at_s or self.expires_at_s
+        if self.stage != "calling":
+            return
+        if self.call.confirms_by_update and not fact.updated:
+            self._send(self.events.update_session(self._session))
+            return
+        self._log.info("= session %s confirmed", fact.session)
+        self._watcher.on_confirmed(self)
+
+    def _see_whether_ready(self) -> None:
+        if self.stage == "learning" and self.seeding.is_complete:
+            self.stage = "ready"
+            self._watcher.on_ready(self)
 
     def _apply(self, actions: list[TurnAction], now_ns: int) -> None:
         for action in actions:
             match action:
                 case Send(event):
-                    self._reducer.sent(event)
-                    if not self.call.send(event):
-                        self._log.warning("! > %s: the channel is not open", event["type"])
+                    self._send(event)
                 case Flush(reason):
                     self._log.debug("= flush: %s", reason)
                     self._metrics.count("flushes_total")
@@ -220,19 +324,19 @@ class Conversation:
                     self._gate.started()
                 case ReplyEnded():
                     self._gate.stopped(now_ns)
+                case MicrophoneGate(is_open):
+                    if self._is_heard and not is_open:
+                        self.call.frame(SILENCE, now_ns, True, now_ns)
+                    self._is_heard = is_open
+                case Said():
+                    self._watcher.on_said(action)
                 case Tell(event, addressee):
                     self._line.event(event, addressee)
 
-    def _tell_caption(self, caption: Caption) -> None:
-        self._line.event(
-            {
-                "type": "caption",
-                "speaker": caption.speaker,
-                "item": caption.item,
-                "text": caption.text,
-                "final": caption.final,
-            }
-        )
+    def _send(self, event: Mapping[str, Any]) -> None:
+        self._reducer.sent(event)
+        if not self.call.send(event):
+            self._log.warning("! > %s: the channel is not open", event["type"])
 
     def _server_error(self, error: ServerError) -> None:
         cause = f" (caused by {error.cause})" if error.cause else ""
@@ -241,9 +345,9 @@ class Conversation:
             return
         self._metrics.count("server_errors_total")
         self._log.warning("! < error %s%s: %s", error.code, cause, error.message)
-        if error.fatal:
-            self._on_lost(UpstreamError(error.code, error.message))
-        else:
+        if error.fatal or (self.stage == "calling" and error.cause == "session.update"):
+            self._lost(UpstreamError(error.code, error.message))
+        elif self.stage == "talking":
             message = error.message[:MAX_MESSAGE_CHARS]
             self._line.event({"type": "error", "code": error.code, "message": message})
 
@@ -251,7 +355,7 @@ class Conversation:
         code, message = ended.code or "response_failed", ended.message or "no reason was given"
         self._log.warning("! < response %s failed: %s: %s", ended.response, code, message)
         if code in UpstreamError.FATAL_CODES:
-            self._on_lost(UpstreamError(code, message))
+            self._lost(UpstreamError(code, message))
             return
         words = f"The assistant could not answer ({code}): {message[:MAX_MESSAGE_CHARS]}"
         self._line.event({"type": "error", "code": code, "message": words})

@@ -24,6 +24,8 @@ from typing import Literal
 from mixer_core.bus.settings import OpenaiLinkSettings
 
 from .problems import Problem
+from .transport import Kind
+from .ways import Ways
 
 State = Literal["idle", "connecting", "ready", "reconnecting", "failed", "closed"]
 Timer = Literal["connect", "retry", "silence", "empty", "stable"]
@@ -71,6 +73,7 @@ class OpenCall:
     """Make a call now; ``fresh``: the room has had none yet."""
 
     fresh: bool
+    kind: Kind = "webrtc"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +111,12 @@ LifecycleAction = OpenCall | CloseCall | StateChanged | Report | Exit
 class Lifecycle:
     """One room's connection; every method returns the actions to carry out, in order."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, ways: Ways | None = None) -> None:
+        """``ways``: chooses between WebRTC and WebSocket; without it it is WebRTC."""
         self._limits = limits
+        self._ways = ways or Ways()
+        self._kind: Kind = "webrtc"
+        self._answered = False
         self.state: State = "idle"
         self.detail = ""
         self.attempts = 0
@@ -136,10 +143,22 @@ class Lifecycle:
         self._timers["empty"] = now_ns + JOIN_GRACE_NS
         return [*self._become("connecting", ""), *self._call(now_ns)]
 
+    def answered(self) -> None:
+        """The server has taken the call; what is left is the connection."""
+        self._answered = True
+
+    def moved(self, kind: Kind, now_ns: int) -> None:
+        """The room goes on with another call (a rollover): what was heard is heard from there."""
+        self._kind = kind
+        if self.state == "ready":
+            self._timers["silence"] = now_ns + self._silence_ns
+            self._timers["stable"] = now_ns + STABLE_NS
+
     def connected(self, now_ns: int) -> list[LifecycleAction]:
-        """The server has confirmed the session."""
+        """The server has confirmed the session, and knows what was said before."""
         if self.state in ("closed", "ready", "idle"):
             return []
+        self._ways.connected(self._kind, now_ns)
         self._timers.pop("connect", None)
         self._timers.pop("retry", None)
         self._timers["silence"] = now_ns + self._silence_ns
@@ -161,7 +180,12 @@ class Lifecycle:
             return []
         for timer in ("connect", "silence", "stable"):
             self._timers.pop(timer, None)
-        if self.state == "ready" and self._may_be_quick and problem.retryable:
+        was_ready = self.state == "ready"
+        if self._ways.failed(self._kind, problem, self._answered, was_ready):
+            self._timers["retry"] = now_ns
+            words = f"{problem.message} Trying by WebSocket."
+            return [CloseCall(), *self._become("reconnecting", words)]
+        if was_ready and self._may_be_quick and problem.retryable:
             self._may_be_quick = False
             self._timers["retry"] = now_ns + QUICK_RETRY_NS
             return [CloseCall(), *self._become("reconnecting", f"{problem.message} Calling again.")]
@@ -209,7 +233,7 @@ class Lifecycle:
 
     def _expired(self, timer: Timer, now_ns: int, jitter: float) -> list[LifecycleAction]:
         if timer == "connect":
-            seconds = _seconds(self._limits.connect_timeout_ns)
+            seconds = _seconds(self._ways.timeout_ns(self._kind, self._limits.connect_timeout_ns))
             words = f"The call to the assistant was not up within {seconds}."
             return self.failed(Problem("connect_timeout", words, True), now_ns, jitter)
         if timer == "silence":
@@ -221,6 +245,7 @@ class Lifecycle:
         if timer == "stable":
             self._failures = 0
             self._may_be_quick = True
+            self._ways.stable()
             return []
         if self.state == "failed" and self._people == 0:
             self._timers["retry"] = now_ns + SLOW_RETRY_NS
@@ -230,8 +255,10 @@ class Lifecycle:
     def _call(self, now_ns: int) -> list[LifecycleAction]:
         self.attempts += 1
         self._attempt_ns = now_ns
-        self._timers["connect"] = now_ns + self._limits.connect_timeout_ns
-        return [OpenCall(fresh=not self._was_ready)]
+        self._kind, self._answered = self._ways.choose(now_ns), False
+        timeout_ns = self._ways.timeout_ns(self._kind, self._limits.connect_timeout_ns)
+        self._timers["connect"] = now_ns + timeout_ns
+        return [OpenCall(not self._was_ready, self._kind)]
 
     def _give_up(self, problem: Problem) -> list[LifecycleAction]:
         self._fatal = not problem.retryable

@@ -36,19 +36,21 @@ class Problem:
     message: str
     """A sentence with the cause and, where there is one, the cure."""
     retryable: bool
+    status: int = 0
+    """HTTP status of the refusal, 0 where there was none."""
 
 
 def explain(error: UpstreamError, upstream: Upstream) -> Problem:
     """What ``error`` means to the people in the room."""
     tag = f" ({error.status} {error.code})" if error.status else f" ({error.code})"
     if error.code in ("unreachable", "connect_timeout", "connection_lost"):
-        return Problem(error.code, _transport(error, upstream), error.retryable)
+        return Problem(error.code, _transport(error, upstream), error.retryable, error.status)
     if error.code in _CAUSES:
         sentence = f"{upstream.title} {_CAUSES[error.code]}{tag}."
     else:
         sentence = f"{upstream.title} refused the call{tag}: {_sentence(str(error))}"
     cure = _CURES.get(error.code, "")
-    return Problem(error.code, f"{sentence} {cure}".strip(), error.retryable)
+    return Problem(error.code, f"{sentence} {cure}".strip(), error.retryable, error.status)
 
 
 def _transport(error: UpstreamError, upstream: Upstream) -> str:

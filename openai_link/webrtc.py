@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from collections.abc import Callable, Mapping
@@ -20,6 +19,7 @@ from aiortc import (
 
 from mixer_core.bus.errors import UpstreamError
 
+from . import http_call
 from .aiortc_media import (
     Heard,
     PacketTrack,
@@ -36,8 +36,6 @@ CONSENT_INTERVAL_S = 1.0
 """Between two ICE consent checks: the server answers them, whatever else it has to say."""
 CONSENT_FAILURES = 20
 """So many in a row end the connection; the life cycle gives up long before."""
-MAX_ANSWER_BYTES = 256 * 1024
-HANG_UP_TIMEOUT_S = 3.0
 
 
 class RealtimeCall:
@@ -74,6 +72,8 @@ class RealtimeCall:
         """The server says that it is a simulator."""
         self.heard = Heard()
         """Datagrams from the server since the connection is up."""
+        self.answered = False
+        """The server has taken the call."""
         self.bad_events = 0
         """Messages of the server that were no JSON objects."""
 
@@ -107,7 +107,7 @@ class RealtimeCall:
         self._closed = True
         self._track.stop()
         if hang_up and self.call_id:
-            await self._hang_up()
+            await http_call.hang_up(self._http, self._upstream, self.call_id, self._log)
         if self._peer is not None:
             await self._peer.close()
 
@@ -130,49 +130,12 @@ class RealtimeCall:
         return peer
 
     async def _exchange(self, offer: str) -> str:
-        url = f"{self._upstream.base_url}/realtime/calls"
-        key = self._upstream.api_key
-        if self._upstream.ephemeral:
-            key = await self._client_secret()
-            body: Any = offer.encode()
-            headers = {"Content-Type": "application/sdp"}
-        else:
-            body = aiohttp.FormData()
-            body.add_field("sdp", offer, content_type="application/sdp")
-            body.add_field("session", json.dumps(self._session), content_type="application/json")
-            headers = {}
-        async with self._request(url, key, data=body, headers=headers) as response:
-            text = await _checked(response)
-            location = response.headers.get("Location", "")
-            self.call_id = _call_id(location)
-            self.simulated = self.simulated or "x-simulated" in response.headers
-        if not text.startswith("v=0"):
-            raise UpstreamError("bad_answer", "the answer to the call is no SDP")
+        answer = await http_call.exchange(self._http, self._upstream, self._session, offer)
+        self.answered = True
+        self.call_id = answer.call_id
+        self.simulated = self.simulated or answer.simulated
         self._log.info("< call %s", self.call_id or "without an id")
-        return text
-
-    async def _client_secret(self) -> str:
-        url = f"{self._upstream.base_url}/realtime/client_secrets"
-        body = {"session": self._session}
-        async with self._request(url, self._upstream.api_key, json=body) as response:
-            text = await _checked(response)
-        try:
-            return str(json.loads(text)["value"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise UpstreamError("bad_answer", "the client secret's answer has no value") from error
-
-    async def _hang_up(self) -> None:
-        url = f"{self._upstream.base_url}/realtime/calls/{self.call_id}/hangup"
-        try:
-            async with asyncio.timeout(HANG_UP_TIMEOUT_S):
-                async with self._request(url, self._upstream.api_key) as response:
-                    self._log.info("> hang up %s: %s", self.call_id, response.status)
-        except (UpstreamError, TimeoutError) as error:
-            self._log.warning("! > hang up %s: %s", self.call_id, error or "no answer in time")
-
-    def _request(self, url: str, key: str, **options: Any) -> _Request:
-        headers = {**options.pop("headers", {}), "Authorization": f"Bearer {key}"}
-        return _Request(self._http.post(url, headers=headers, **options))
+        return answer.sdp
 
     def _state_changed(self) -> None:
         state = self._peer.connectionState if self._peer is not None else "closed"
@@ -208,54 +171,6 @@ class RealtimeCall:
             self._on_event(event)
         except Exception:  # It would end aiortc's transport task, and with it the call.
             self._log.exception("! the event %s could not be handled", event.get("type"))
-
-
-class _Request:
-    """``async with`` around an aiohttp request that turns its errors into UpstreamError."""
-
-    def __init__(self, request: Any) -> None:
-        self._request = request
-
-    async def __aenter__(self) -> aiohttp.ClientResponse:
-        try:
-            response: aiohttp.ClientResponse = await self._request.__aenter__()
-        except TimeoutError as error:
-            raise UpstreamError("connect_timeout", "no answer in time") from error
-        except aiohttp.ClientError as error:
-            raise UpstreamError("unreachable", str(error) or repr(error)) from error
-        return response
-
-    async def __aexit__(self, *exception: Any) -> None:
-        await self._request.__aexit__(*exception)
-
-
-async def _checked(response: aiohttp.ClientResponse) -> str:
-    """The body of a good answer; UpstreamError for any other. The content type says nothing."""
-    try:
-        body = await response.content.read(MAX_ANSWER_BYTES)
-        while len(body) < MAX_ANSWER_BYTES and not response.content.at_eof():
-            body += await response.content.read(MAX_ANSWER_BYTES)
-    except (aiohttp.ClientError, TimeoutError) as error:
-        raise UpstreamError("unreachable", f"the answer broke off: {error!r}") from error
-    text = body.decode("utf-8", "replace")
-    if response.status in (200, 201):
-        return text
-    raise refusal(response.status, text)
-
-
-def refusal(status: int, body: str) -> UpstreamError:
-    """The error that an HTTP answer stands for; bodies are ``{"error": {code, message, …}}``."""
-    try:
-        error = json.loads(body)["error"]
-        code, message = error.get("code") or error.get("type"), error.get("message")
-    except (ValueError, KeyError, TypeError, AttributeError):
-        code, message = None, body
-    return UpstreamError(str(code or f"http_{status}"), str(message or "")[:500], status)
-
-
-def _call_id(location: str) -> str:
-    name = location.split("?", 1)[0].rstrip("/").rsplit("/", 1)[-1]
-    return name if name.startswith("rtc_") else ""
 
 
 def _ignore(_: UpstreamError) -> None:

@@ -47,6 +47,7 @@ class Gateway:
         self.simulator_port = free_port()
         own = {
             "RUNTIME__DIR": str(self.dir / "run"),
+            "RUNTIME__STATE_DIR": str(self.dir / "state"),
             "SIGNALING__HTTP_PORT": self.port,
             "SIMULATOR__HTTP_PORT": self.simulator_port,
         }

@@ -39,10 +39,10 @@ SHELLS = {
         "addresses", "call", "child", "fastpath", "host", "peer", "preload", "service", "__main__",
     },
     "openai_link": {
-        "aiortc_media", "alarm", "child", "conversation", "host", "journal",
-        "journal_store", "link", "mixer_line", "opus",
-        "preload",
-        "rehearsal", "replay", "rtp_direct", "service", "uplink", "webrtc", "__main__",
+        "aiortc_media", "alarm", "calls", "child", "conversation", "event_socket", "host",
+        "http_call", "journal", "journal_store", "link", "mixer_line", "notices", "opus",
+        "preload", "rehearsal", "replay", "room", "rtp_direct", "service", "tool_room",
+        "uplink", "webrtc", "webrtc_transport", "websocket", "__main__",
     },
     "openai_link/tools": {
         "clock", "home_assistant", "mcp_client", "toolbox", "workers",

@@ -73,6 +73,7 @@ class Bench:
     def start(self, module: str, **variables: str) -> Program:
         own = {
             "MIXMINUS_RUNTIME__DIR": str(self.dir),
+            "MIXMINUS_RUNTIME__STATE_DIR": str(self.dir / "state"),
             "MIXMINUS_SIMULATOR__HTTP_PORT": str(self.port),
             **self.settings,
             **variables,

@@ -1,0 +1,212 @@
+"""When to play which 20 ms of a reply that came faster than it is spoken (WebSocket). Pure.
+
+The server sends a reply as fast as it makes it; the player gives it out in real time, one frame in
+20 ms, the first few at once so that the listeners' buffers fill. It knows what was played of each
+item, and says when a reply begins to be heard, has been played out, or was cut off: what WebRTC's
+server says by ``output_audio_buffer`` events.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from mixer_core.bus.pcm import FRAME_BYTES, FRAME_NS, SAMPLE_RATE_HZ
+
+LEAD_FRAMES = 3
+"""Frames that are played at once at the beginning, and after a stall of ours at most."""
+MAX_WAITING_BYTES = 30 * 60 * SAMPLE_RATE_HZ * 2
+"""Half an hour of a reply may wait; more is dropped."""
+REMEMBERED = 16
+"""Replies that were cut off and whose late audio is ignored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """Let this frame be heard now."""
+
+    pcm: bytes
+    """960 bytes; the last frame of an item is filled up with silence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The first sound of a reply follows."""
+
+    response: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """A reply has been played out."""
+
+    response: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A reply was cut off; what was played of its items, in ms, in the order of speaking."""
+
+    response: str
+    was_heard: bool
+    """It had begun."""
+    items: tuple[tuple[str, int, int], ...]
+    """Item id, content index, ms; items that were not heard at all have 0."""
+
+
+PlayerAction = Play | Started | Stopped
+
+
+@dataclass(slots=True)
+class _Part:
+    """One item's audio in a reply."""
+
+    item: str
+    content_index: int
+    waiting: bytearray = field(default_factory=bytearray)
+    played_bytes: int = 0
+    is_complete: bool = False
+
+
+@dataclass(slots=True)
+class _Reply:
+    response: str
+    parts: deque[_Part] = field(default_factory=deque)
+    past: list[_Part] = field(default_factory=list)
+    """Parts that were played out."""
+    is_complete: bool = False
+    has_begun: bool = False
+
+
+class ReplyPlayer:
+    """Plays the replies of one call, one after the other."""
+
+    def __init__(self) -> None:
+        self.dropped_bytes = 0
+        """Audio that came after its reply was cut off, or found no room."""
+        self._replies: deque[_Reply] = deque()
+        self._cut: deque[str] = deque(maxlen=REMEMBERED)
+        self._slot_ns = 0
+        """When the next frame may be heard."""
+        self._due_ns: int | None = None
+        self._waiting_bytes = 0
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a reply is being heard, or will be."""
+        return bool(self._replies)
+
+    @property
+    def waiting_ms(self) -> int:
+        """Length of what was not played yet."""
+        return _ms(self._waiting_bytes)
+
+    def next_timeout_ns(self) -> int | None:
+        """When to call ``tick``; None where there is nothing to play (yet)."""
+        return self._due_ns
+
+    def push(self, response: str, item: str, content_index: int, pcm: bytes, now_ns: int) -> None:
+        """More audio of an item: PCM16 at 24 kHz, any even length."""
+        full = self._waiting_bytes + len(pcm) > MAX_WAITING_BYTES
+        if response in self._cut or full or len(pcm) % 2:
+            self.dropped_bytes += len(pcm)
+            return
+        self._part(response, item, content_index).waiting += pcm
+        self._waiting_bytes += len(pcm)
+        self._rearm(now_ns)
+
+    def item_done(self, item: str, content_index: int, now_ns: int) -> None:
+        """No more audio of this item."""
+        for reply in self._replies:
+            for part in reply.parts:
+                if (part.item, part.content_index) == (item, content_index):
+                    part.is_complete = True
+        self._rearm(now_ns)
+
+    def response_done(self, response: str, now_ns: int) -> None:
+        """No more audio of this reply."""
+        for reply in self._replies:
+            if reply.response == response:
+                reply.is_complete = True
+        self._rearm(now_ns)
+
+    def tick(self, now_ns: int) -> list[PlayerAction]:
+        """What is due now, in order."""
+        actions: list[PlayerAction] = []
+        while self._due_ns is not None and self._due_ns <= now_ns:
+            actions += self._step()
+            self._rearm(now_ns)
+        return actions
+
+    def clear(self) -> list[Cut]:
+        """Cut off all that is playing or waits; one ``Cut`` per reply."""
+        cuts = []
+        for reply in self._replies:
+            parts = [*reply.past, *reply.parts]
+            items = tuple((p.item, p.content_index, _ms(p.played_bytes)) for p in parts)
+            cuts.append(Cut(reply.response, reply.has_begun, items))
+            self._cut.append(reply.response)
+        self._replies.clear()
+        self._waiting_bytes = 0
+        self._due_ns = None
+        return cuts
+
+    def _part(self, response: str, item: str, content_index: int) -> _Part:
+        reply = next((r for r in self._replies if r.response == response), None)
+        if reply is None:
+            reply = _Reply(response)
+            self._replies.append(reply)
+        for part in reply.parts:
+            if (part.item, part.content_index) == (item, content_index):
+                return part
+        part = _Part(item, content_index)
+        reply.parts.append(part)
+        return part
+
+    def _step(self) -> list[PlayerAction]:
+        """One frame, or the end of a reply; only where ``_due_ns`` is set."""
+        assert self._due_ns is not None
+        reply = self._replies[0]
+        self._slot_ns = self._due_ns
+        pcm = self._next_frame(reply)
+        if pcm is None:
+            self._replies.popleft()
+            return [Stopped(reply.response)] if reply.has_begun else []
+        self._slot_ns += FRAME_NS
+        begins, reply.has_begun = not reply.has_begun, True
+        return [Started(reply.response), Play(pcm)] if begins else [Play(pcm)]
+
+    def _next_frame(self, reply: _Reply) -> bytes | None:
+        """960 bytes; None at the end of the reply."""
+        while reply.parts:
+            part = reply.parts[0]
+            if part.waiting:
+                pcm = bytes(part.waiting[:FRAME_BYTES])
+                del part.waiting[:FRAME_BYTES]
+                part.played_bytes += len(pcm)
+                self._waiting_bytes -= len(pcm)
+                return pcm.ljust(FRAME_BYTES, b"\0")
+            reply.past.append(reply.parts.popleft())
+        return None
+
+    def _rearm(self, now_ns: int) -> None:
+        """Behind the clock by more than the lead, the timeline moves on: nothing is skipped."""
+        self._due_ns = None
+        if self._replies and _is_ready(self._replies[0]):
+            self._due_ns = max(self._slot_ns, now_ns - LEAD_FRAMES * FRAME_NS)
+
+
+def _is_ready(reply: _Reply) -> bool:
+    """Whether a frame, or the end of the reply, can be given out."""
+    while reply.parts and reply.parts[0].is_complete and not reply.parts[0].waiting:
+        reply.past.append(reply.parts.popleft())
+    if not reply.parts:
+        return reply.is_complete
+    part = reply.parts[0]
+    if len(part.waiting) >= FRAME_BYTES or reply.is_complete:
+        return True
+    return part.is_complete and bool(part.waiting)
+
+
+def _ms(size_bytes: int) -> int:
+    return size_bytes * 1000 // (2 * SAMPLE_RATE_HZ)

@@ -1,0 +1,248 @@
+"""What lives as long as the room, whatever happens to its calls: record, tools, money.
+
+The facts of the call that has the room are fed in; what follows from them is written into the
+journal, told to the browsers, or asked of the call by ``RoomHost``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Protocol
+
+from mixer_core.bus.journal_file import local_day
+from mixer_core.bus.journal_records import HistoryItem, Record
+from mixer_core.bus.settings import Settings
+
+from .captions import Caption
+from .chronicle import Chronicle
+from .facts import Fact, ItemAdded, ResponseEnded, Transcribed
+from .history import Seed, SeedLimits, seed_events
+from .journal import Journal
+from .money import PriceTable, Spending, SpendingAction, Stop, TellUsage, Warn, WriteUsage
+from .owed import Owed
+from .problems import Problem
+from .session import ClientEvents
+from .talkers import TalkTimeline
+from .tool_room import ToolRoom
+from .turn_actions import Said
+
+RESUME_S = 300.0
+"""A conversation that nobody ended, because the process died, goes on after at most so long."""
+MAX_WRITTEN = 64
+
+Event = dict[str, Any]
+
+
+class RoomHost(Protocol):
+    """What the room asks of the link."""
+
+    def tell(self, event: Mapping[str, Any], addressee: int = 0) -> None:
+        """Send an EVENT to the browsers, or to the one with that stream id."""
+
+    def send(self, make: Callable[[ClientEvents], Event]) -> bool:
+        """Send a client event to the call that has the room; False where there is none."""
+
+    def ask(self, overrides: Mapping[str, Any] | None = None) -> bool:
+        """Have the model answer, as soon as it is free; False where there is no call."""
+
+    def stop(self, problem: Problem) -> None:
+        """End the call, and make no other one for now."""
+
+    def tools_changed(self) -> None:
+        """The session's tools are others now."""
+
+    def changed(self) -> None:
+        """A time-out may have moved."""
+
+
+class Room:
+    """One room's memory; see the module."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        host: RoomHost,
+        log: logging.LoggerAdapter[logging.Logger],
+    ) -> None:
+        self._settings = settings.openai_link
+        self._host = host
+        self._log = log
+        self._journal = Journal.open(settings, name, log, self._trouble, self._day_spent)
+        self._name = name
+        self._talkers = TalkTimeline()
+        self._limits = SeedLimits.of(self._settings)
+        self._chronicle = Chronicle(name, self._talkers)
+        self._people: dict[str, str] = {}
+        self.tools = ToolRoom(self._settings, host, self._tool_answered, log)
+        self.owed = Owed(self._settings.create_response, self._settings.output == "audio")
+        self.spending = Spending(
+            PriceTable.of(self._settings),
+            self._settings.daily_budget_usd,
+            local_day,
+            lambda: self._chronicle.names(),
+        )
+        self._written: dict[str, Event] = {}
+        """Captions of written messages whose items have not come yet."""
+        self.is_resumed = False
+        """The conversation goes on that another process began."""
+        self._opening = asyncio.get_running_loop().create_task(self._open())
+
+    async def opened(self) -> None:
+        """The journal has said what it knows. Bounded by the journal's disk."""
+        await asyncio.shield(self._opening)
+
+    async def _open(self) -> None:
+        recovered = await self._journal.recover(self._name, RESUME_S)
+        if recovered:
+            self._log.info("= the conversation goes on with %d items", len(recovered))
+            self.is_resumed = True
+            self._chronicle = Chronicle(self._name, self._talkers, recovered)
+            self._chronicle.people(self._people)
+        if self._settings.daily_budget_usd:
+            self._spent(self.spending.day_total(*await self._journal.day_total()))
+
+    async def close(self, is_over: bool) -> None:
+        """``is_over``: the conversation has ended, it was not only this process."""
+        if is_over:
+            self._write(self._chronicle.closed("the room is empty", _wall_ms()))
+        self._opening.cancel()
+        await self.tools.close()
+        await self._journal.close()
+
+    # -- what the room hears --------------------------------------------------------------------
+
+    def people(self, names: Mapping[str, str]) -> None:
+        """Who is in the room: participants' ids to names."""
+        self._people = dict(names)
+        self._chronicle.people(names)
+
+    def levels(self, levels: object, now_ns: int) -> None:
+        """The mixer's ``level`` event."""
+        if isinstance(levels, Mapping):
+            self._talkers.levels(levels, now_ns)
+
+    def said(self, said: Said) -> None:
+        """Somebody writes; the caption follows when the item is in the journal."""
+        self.owed.asked()
+        name = self._people.get(said.participant) or said.name
+        self._write(self._chronicle.said(said.item, said.participant, name, said.text, _wall_ms()))
+        self._written[said.item] = dict(said.event) | ({"name": name} if name else {})
+        while len(self._written) > MAX_WRITTEN:
+            self._host.tell(self._written.pop(next(iter(self._written))))
+
+    def on_fact(self, fact: Fact, now_ns: int) -> None:
+        """Something happened in the conversation."""
+        wall_ms = _wall_ms()
+        records = self._chronicle.on_fact(fact, now_ns, wall_ms)
+        self.owed.on_fact(fact)
+        if isinstance(fact, Caption):
+            self._caption(fact, records)
+            return
+        written = self._written.pop(fact.item, None) if isinstance(fact, ItemAdded) else None
+        if written is not None:
+            self._journal.write(records, partial(self._host.tell, written))
+        else:
+            self._write(records)
+        match fact:
+            case ResponseEnded(response, usage=usage) if usage:
+                shares = self._chronicle.response_shares(response)
+                model, status = self._settings.model, fact.status
+                self._spent(
+                    self.spending.add(usage, model, shares, wall_ms, response, status=status)
+                )
+            case Transcribed(item, usage=usage) if usage:
+                shares, model = (
+                    self._chronicle.item_shares(item),
+                    self._settings.transcription_model,
+                )
+                self._spent(self.spending.add(usage, model, shares, wall_ms, item, "transcription"))
+        self.tools.on_fact(fact, self._asker, now_ns)
+
+    def heard(self, item: str, text: str, audio_end_ms: int) -> None:
+        """An interrupted reply ends where it was heard."""
+        self._write(self._chronicle.heard(item, text, audio_end_ms, _wall_ms()))
+
+    def session_ended(self, session: str, reason: str) -> None:
+        """A call is over."""
+        self._write(self._chronicle.session("ended", session, reason, _wall_ms()))
+
+    # -- what a new session is told -------------------------------------------------------------
+
+    def items(self) -> list[HistoryItem]:
+        """The conversation in order."""
+        return self._chronicle.items()
+
+    def find(self, item: str) -> HistoryItem | None:
+        """An item by its id in any session."""
+        return self._chronicle.find(item)
+
+    def compose(self, items: Sequence[HistoryItem], events: ClientEvents) -> Seed:
+        """The client events that tell ``items`` (for ``seeding``)."""
+        return seed_events(items, events, self._limits, self._people.values())
+
+    def seeded(self, new_ids: Mapping[str, str], ignored: Sequence[str]) -> None:
+        """A session was told the past under these ids."""
+        self._chronicle.seeded(new_ids, ignored)
+
+    # -- details --------------------------------------------------------------------------------
+
+    def _asker(self, response: str) -> tuple[str, str]:
+        """Participant and name of whoever a response answers; empty where it is not known."""
+        shares = self._chronicle.response_shares(response)
+        participant = shares[0][0] if shares else ""
+        return participant, self._chronicle.names().get(participant, "")
+
+    def _tool_answered(self, call: str, output: str, ok: bool) -> None:
+        self._write(self._chronicle.tool_result(call, output, ok, _wall_ms()))
+
+    def _caption(self, caption: Caption, records: list[Record]) -> None:
+        """What is final is told when it is in the journal."""
+        event = {
+            "type": "caption",
+            "speaker": caption.speaker,
+            "item": caption.item,
+            "text": caption.text,
+            "final": caption.final,
+        }
+        if caption.speaker == "user":
+            participant, name = self._chronicle.speaker(caption.item)
+            if participant:
+                event |= {"speaker": participant, "name": name}
+        tell = partial(self._host.tell, event)
+        if caption.final:
+            self._journal.write(records, tell)
+        else:
+            self._write(records)
+            tell()
+
+    def _write(self, records: Sequence[Record]) -> None:
+        if records:
+            self._journal.write(records)
+
+    def _spent(self, actions: list[SpendingAction]) -> None:
+        for action in actions:
+            match action:
+                case WriteUsage(record):
+                    self._journal.write([record])
+                case TellUsage(event):
+                    self._host.tell(event)
+                case Warn(code, message):
+                    self._log.warning("! %s", message)
+                    self._host.tell({"type": "error", "code": code, "message": message})
+                case Stop(problem):
+                    self._host.stop(problem)
+
+    def _day_spent(self, day: str, cost_usd: float) -> None:
+        self._spent(self.spending.day_total(day, cost_usd))
+
+    def _trouble(self, words: str) -> None:
+        self._host.tell({"type": "error", "code": "journal_failed", "message": words})
+
+
+def _wall_ms() -> int:
+    return int(time.time() * 1000)
