@@ -59,7 +59,7 @@ class McpServer:
     url: str = ""
     """Address of a server that speaks streamable HTTP."""
     token_variable: str = ""
-    """Environment variable that holds the bearer token for ``url``."""
+    """Environment variable that holds the bearer token for ``url``; a ``command`` gets it too."""
     allow: tuple[str, ...] = ()
     """Names of the tools to offer; empty: all."""
     confirm: bool = True
