@@ -1,0 +1,82 @@
+"""A room's record: written, shown, going on after the death of the link, and played again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tests.gateway import ROOT, Gateway
+from tests.plain_client import PlainClient, use_loopback
+from tests.processes.test_kill import child_of
+
+pytestmark = pytest.mark.processes
+
+TRANSCRIPT = "/rooms/home/transcript"
+
+
+def texts(gateway: Gateway) -> list[str]:
+    """The words in the journal, in order."""
+    status, _ = gateway.get(TRANSCRIPT)
+    return [i.get("text", "") for i in gateway.json(TRANSCRIPT)["items"]] if status == 200 else []
+
+
+async def say(gateway: Gateway, client: PlainClient, words: str) -> None:
+    """Write ``words`` and wait until the answer is final."""
+
+    def answered() -> bool:
+        captions = client.of_type("caption")
+        return any(c["final"] and f'"{words}"' in c["text"] for c in captions)
+
+    client.say(type="say", text=words)
+    await client.until(answered, 15, f"no answer to {words!r}")
+    assert any(f'"{words}"' in text for text in texts(gateway)), "announced, and not in the journal"
+
+
+def replay(gateway: Gateway) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "deploy.cli", "replay", "home"]
+    return subprocess.run(
+        command, cwd=ROOT, env=gateway.env, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+async def ready(client: PlainClient, since: int = 0) -> None:
+    await client.until(
+        lambda: any(m["upstream"] == "ready" for m in client.of_type("state")[since:]),
+        20,
+        "the assistant does not become ready",
+    )
+
+
+def test_a_room_has_a_record() -> None:
+    async def call(gateway: Gateway) -> dict[str, Any]:
+        client = PlainClient(gateway.url, "home", "Ada")
+        await client.join()
+        await ready(client)
+        await say(gateway, client, "first")
+        seen = len(client.of_type("state"))
+        os.kill(child_of(gateway, "openai_link"), signal.SIGKILL)
+        await ready(client, seen)
+        await say(gateway, client, "second")
+        room: dict[str, Any] = gateway.json("/rooms/home")
+        await client.close()
+        return room
+
+    use_loopback()
+    with Gateway(OPENAI_LINK__GREET="0") as gateway:
+        room = asyncio.run(call(gateway))
+        said = texts(gateway)
+        assert [text for text in said if text in ("first", "second")] == ["first", "second"]
+        assert len(said) == 4, said
+        assert room["usage"]["room"]["cost_usd"] > 0
+        assert room["usage"]["day"]["people"].keys() == {"Ada"}
+        status, shown = gateway.get(f"{TRANSCRIPT}?format=text")
+        assert status == 200 and "Ada: first" in shown
+        done = replay(gateway)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "2 turns played, 0 different" in done.stdout
