@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -115,11 +116,15 @@ class EventSocket:
                 return
 
     async def _write(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        loop = asyncio.get_running_loop()
+        ping_at_s = loop.time()
         try:
             while True:
-                try:
-                    await asyncio.wait_for(self._wake.wait(), PING_S)
-                except TimeoutError:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout_at(ping_at_s):
+                        await self._wake.wait()
+                if loop.time() >= ping_at_s:
+                    ping_at_s = loop.time() + PING_S
                     await socket.ping()
                 self._wake.clear()
                 while self._waiting:
