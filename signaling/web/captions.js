@@ -1,5 +1,5 @@
 // @ts-check
-/** Pure: folds caption messages into the list of lines. */
+/** Pure: folds caption messages into the list of lines. A later caption of an item replaces the earlier one. */
 
 const LINE_LIMIT = 200;
 
@@ -10,14 +10,15 @@ const LINE_LIMIT = 200;
  * @returns {import("./state.js").Caption[]} a new list
  */
 export function foldCaption(lines, line) {
-  const same = (/** @type {import("./state.js").Caption} */ known) => (
-    known.item === line.item && known.speaker === line.speaker
-  );
-  const index = lines.findIndex(same);
+  // Who spoke may become known late, so the item alone says which line it is.
+  const index = lines.findIndex((known) => known.item === line.item);
   if (index >= 0) {
+    const before = lines[index];
     // A late interim text must not undo the final one.
-    if (lines[index].final && !line.final) return lines;
-    return lines.map((known, place) => (place === index ? { ...known, ...line } : known));
+    if (before.final && !line.final) return lines;
+    const interrupted = Boolean(before.interrupted || line.interrupted || wasCut(before, line));
+    const merged = { ...before, ...line, interrupted };
+    return lines.map((known, place) => (place === index ? merged : known));
   }
   // What was typed is shown at once; the gateway's own line about it takes its place.
   const typed = lines.findIndex((known) => (
@@ -25,6 +26,22 @@ export function foldCaption(lines, line) {
   ));
   if (typed >= 0) return lines.map((known, place) => (place === typed ? line : known));
   return [...lines, line].slice(-LINE_LIMIT);
+}
+
+/**
+ * A final text that is only the beginning of what was shown before: nobody heard the rest.
+ * @param {import("./state.js").Caption} before @param {import("./state.js").Caption} line
+ */
+function wasCut(before, line) {
+  const text = line.text.trimEnd();
+  return line.speaker === "assistant" && line.final && text.length < before.text.trimEnd().length
+    && before.text.startsWith(text);
+}
+
+/** The text as it is shown: what was cut off ends with a dash. @param {import("./state.js").Caption} line */
+export function shownText({ text, final, interrupted }) {
+  if (!final) return text || "…";
+  return interrupted ? `${text.trimEnd().replace(/[\s.,;:…–—-]+$/, "")} —`.trimStart() : text;
 }
 
 /**

@@ -12,6 +12,7 @@ export const SLOTS = 64;
  * @property {number} flags
  * @property {Int16Array} pcm 480 samples
  * @property {number} atMs arrival
+ * @property {bigint} stampNs the gateway's stamp of the frame
  */
 
 export class FrameRing {

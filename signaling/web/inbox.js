@@ -2,20 +2,31 @@
 /** Folds what the gateway says on the control channel into the store. */
 
 import { foldCaption } from "./captions.js";
-import { problem } from "./problems.js";
+import { problem, upstreamProblem } from "./problems.js";
+import { foldQuestions, foldTools, isOpen, toolWords } from "./tools.js";
+import { budgetShare } from "./usage.js";
 
 const ERROR_SHOWN_MS = 8000;
-const DONE = ["done", "completed", "failed", "error"];
+/** Errors that stay until somebody has read them. */
+const LASTING = { budget_low: "budget-low" };
 
 export class Inbox {
   /**
    * @param {import("./state.js").Store} store
-   * @param {{heard: () => void, flush: (epoch: number) => void}} hooks
+   * @param {object} hooks
+   * @param {() => void} hooks.heard
+   * @param {(epoch: number) => void} hooks.flush
+   * @param {() => void} hooks.rules the gateway has said how one talks here
+   * @param {() => void} hooks.buttonRefused the gateway has no use for the talk button
    */
-  constructor(store, { heard, flush }) {
+  constructor(store, { heard, flush, rules, buttonRefused }) {
     this.store = store;
     this.heard = heard;
     this.flush = flush;
+    this.rules = rules;
+    this.buttonRefused = buttonRefused;
+    /** Why the assistant is gone for good, as far as errors have told. */
+    this.failedCode = "";
   }
 
   get state() {
@@ -35,7 +46,7 @@ export class Inbox {
       flush: () => this.flush(message.epoch),
       tool: () => this.#tool(message),
       latency: () => this.store.set({ latency: { ...this.state.latency, ...numbers(message) } }),
-      usage: () => this.store.set({ usage: message }),
+      usage: () => this.#usage(message),
       pong: () => this.#pong(message.t),
       error: () => this.#error(message),
     };
@@ -47,7 +58,9 @@ export class Inbox {
     this.store.set({
       room: message.room ?? this.state.room, participant: message.participant ?? "",
       mode: message.mode ?? this.state.mode, version: message.version ?? "",
+      pushToTalk: message.push_to_talk === true, speaks: message.speaks !== false,
     });
+    this.rules();
     if (Number.isInteger(message.epoch)) this.flush(message.epoch);
   }
 
@@ -55,11 +68,19 @@ export class Inbox {
   #assistantState(message) {
     const { assistant = this.state.assistant, upstream = this.state.upstream, detail = "" } = message;
     const simulated = message.simulated ?? this.state.simulated;
-    const tool = assistant === "thinking" ? this.state.tool : "";
-    this.store.set({ assistant, upstream, simulated, detail, tool });
+    this.store.set({ assistant, upstream, simulated, detail });
     this.store.clear("upstream", "upstream-retry");
-    if (upstream === "failed") this.store.raise(problem("upstream", detail ? { cure: detail } : {}));
+    if (upstream === "ready") this.failedCode = "";
+    if (upstream === "failed") this.#failed(message.code ?? this.failedCode);
     if (upstream === "reconnecting") this.store.raise(problem("upstream-retry", detail ? { cure: detail } : {}));
+  }
+
+  /** @param {string} code */
+  #failed(code) {
+    this.failedCode = code;
+    const spent = code === "" && (budgetShare(this.state.usage) ?? 0) >= 1;
+    if (spent || code === "budget_spent") this.store.clear("budget-low");
+    this.store.raise(upstreamProblem(spent ? "budget_spent" : code, this.state.detail));
   }
 
   /** @param {Record<string, number>} levels */
@@ -82,13 +103,31 @@ export class Inbox {
 
   /** @param {any} message */
   #tool(message) {
-    const running = !DONE.includes(message.status);
+    const event = { ...message, name: String(message.name ?? "tool"), call: String(message.call ?? message.name) };
+    const { captions, tools, questions } = this.state;
+    const who = this.#nameOf(event.participant);
     const line = {
-      item: `tool-${message.id ?? message.item ?? message.name}`, speaker: "tool", name: "Tool",
-      text: [message.name, message.status].filter(Boolean).join(" · "), final: !running,
-      kind: /** @type {const} */ ("tool"),
+      item: `tool-${event.call}`, speaker: "tool", name: "Tool", text: toolWords(event, who), final: true,
+      status: event.status, kind: /** @type {const} */ ("tool"),
     };
-    this.store.set({ tool: running ? message.name : "", captions: foldCaption(this.state.captions, line) });
+    this.store.set({
+      tools: foldTools(tools, event),
+      questions: foldQuestions(questions, event, who, performance.now()),
+      captions: foldCaption(captions, isOpen(event) ? { ...line, final: false } : line),
+    });
+  }
+
+  /** @param {unknown} participant */
+  #nameOf(participant) {
+    const { participants, participant: me, name } = this.state;
+    if (participant && participant === me) return name;
+    return participants.find((known) => known.participant === participant)?.name ?? "";
+  }
+
+  /** @param {import("./usage.js").Usage} usage */
+  #usage(usage) {
+    this.store.set({ usage });
+    if ((budgetShare(usage) ?? 0) < 0.8) this.store.clear("budget-low");
   }
 
   /** @param {number} sentAtMs */
@@ -101,6 +140,20 @@ export class Inbox {
 
   /** @param {any} message */
   #error(message) {
+    if (message.code === "not_available" && this.state.talk === "hold" && !this.state.pushToTalk) {
+      this.buttonRefused();
+      return;
+    }
+    const { upstream, detail } = this.state;
+    if (upstream === "failed" && detail && message.message === detail) {
+      this.#failed(String(message.code ?? ""));
+      return;
+    }
+    const lasting = LASTING[/** @type {keyof typeof LASTING} */ (message.code)];
+    if (lasting) {
+      this.store.raise(problem(lasting, { cure: String(message.message ?? "") }));
+      return;
+    }
     const code = `gateway-${message.code ?? "error"}`;
     this.store.raise({ ...problem("gateway"), code, cure: String(message.message ?? message.code ?? "") });
     setTimeout(() => this.store.clear(code), ERROR_SHOWN_MS);

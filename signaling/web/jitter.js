@@ -41,6 +41,8 @@ const PAUSE_GAP_FRAMES = 3;
  * @property {number} epoch
  * @property {number} playedMs position in the stream that has been played
  * @property {number} bufferedMs what was waiting behind it
+ * @property {bigint|null} stampNs stamp of the newest frame of which a sample was played, null before the first
+ * @property {number} offsetSamples how many samples of that frame were, 0 to 480
  */
 
 /** @param {Int16Array} pcm */
@@ -78,6 +80,9 @@ export class JitterBuffer {
   #length = 0;
   #position = 0;
   #counted = false;
+  /** Stamp of the newest frame that was put in place; `sounding`: the block is that frame. */
+  #stampNs = /** @type {bigint|null} */ (null);
+  #sounding = false;
   #bridge = new Float32Array(FADE_SAMPLES);
   #bridging = false;
   #fadeIn = false;
@@ -108,6 +113,14 @@ export class JitterBuffer {
     return this.#playedSamples / SAMPLES_PER_MS;
   }
 
+  /** What the epoch has come to. @returns {Played|null} null before the first epoch */
+  get played() {
+    if (this.epoch === null) return null;
+    const { epoch, playedMs, bufferedMs } = this;
+    const offsetSamples = this.#sounding ? this.#position : FRAME_SAMPLES;
+    return { epoch, playedMs, bufferedMs, stampNs: this.#stampNs, offsetSamples };
+  }
+
   get targetMs() {
     return this.latency.targetMs;
   }
@@ -134,12 +147,13 @@ export class JitterBuffer {
    * @param {number} flags
    * @param {Int16Array} pcm 480 samples; the buffer keeps it
    * @param {number} nowMs
+   * @param {bigint} [stampNs]
    * @returns {Played|null} the old epoch's account, when this frame begins a newer one
    */
-  push(seq, epoch, flags, pcm, nowMs) {
+  push(seq, epoch, flags, pcm, nowMs, stampNs = 0n) {
     const flushed = this.flush(epoch);
     if (epoch !== this.epoch) this.counts.stale += 1;
-    else this.#store(this.#closeGap(seqAdd(seq, -this.#gapFrames)), flags, pcm, nowMs);
+    else this.#store(this.#closeGap(seqAdd(seq, -this.#gapFrames)), flags, pcm, nowMs, stampNs);
     return flushed;
   }
 
@@ -188,10 +202,10 @@ export class JitterBuffer {
 
   // -- in ------------------------------------------------------------------------------------
 
-  /** @param {number} seq @param {number} flags @param {Int16Array} pcm @param {number} nowMs */
-  #store(seq, flags, pcm, nowMs) {
+  /** @param {number} seq @param {number} flags @param {Int16Array} pcm @param {number} nowMs @param {bigint} stampNs */
+  #store(seq, flags, pcm, nowMs, stampNs) {
     if (!this.#place(seq, nowMs)) return;
-    if (!this.#ring.store({ seq, flags, pcm, atMs: nowMs })) {
+    if (!this.#ring.store({ seq, flags, pcm, atMs: nowMs, stampNs })) {
       this.counts.duplicates += 1;
       return;
     }
@@ -356,9 +370,12 @@ export class JitterBuffer {
     this.#bridging = false;
     this.#fadeIn = false;
     this.#lastFlags = slot.flags;
+    this.#stampNs = slot.stampNs;
     this.#step();
     if ((slot.flags & FLAG_PAUSE) !== 0) this.#endUtterance();
-    return this.#setBlock(FRAME_SAMPLES, true);
+    this.#setBlock(FRAME_SAMPLES, true);
+    this.#sounding = true;
+    return true;
   }
 
   /** The pause frame is in place; what already waits behind it is a new utterance. */
@@ -393,13 +410,13 @@ export class JitterBuffer {
 
   /** Drop all that waits; what follows in the stream fades out over 3 ms. @returns {Played|null} */
   #fadeAway() {
-    if (this.epoch === null) return null;
-    const { bufferedMs } = this;
+    const { played } = this;
+    if (!played) return null;
     const sounding = this.state === "playing" || this.#position < this.#length;
     const tail = new Float32Array(FLUSH_FADE_SAMPLES);
+    if (sounding && this.#counted) this.#countTail(played);
     if (sounding) this.#copyTail(tail);
-    const tailMs = sounding && this.#counted ? FLUSH_FADE_SAMPLES / SAMPLES_PER_MS : 0;
-    const played = { epoch: this.epoch, playedMs: this.playedMs + tailMs, bufferedMs };
+    this.#stampNs = null;
     this.#ring.clear();
     this.#concealer.reset();
     this.state = "idle";
@@ -409,6 +426,19 @@ export class JitterBuffer {
     this.#block.set(tail);
     this.#setBlock(sounding ? FLUSH_FADE_SAMPLES : 0, false);
     return played;
+  }
+
+  /** The tail will be heard too. @param {Played} played is changed */
+  #countTail(played) {
+    played.playedMs += FLUSH_FADE_SAMPLES / SAMPLES_PER_MS;
+    const rest = FLUSH_FADE_SAMPLES - (this.#length - this.#position);
+    const slot = this.#ring.head;
+    if (rest > 0 && slot) {
+      played.stampNs = slot.stampNs;
+      played.offsetSamples = rest;
+    } else if (this.#sounding) {
+      played.offsetSamples = Math.min(FRAME_SAMPLES, played.offsetSamples + FLUSH_FADE_SAMPLES);
+    }
   }
 
   /** What would have been played next, fading. @param {Float32Array} tail */
@@ -431,6 +461,7 @@ export class JitterBuffer {
     this.#length = length;
     this.#position = 0;
     this.#counted = counted;
+    this.#sounding = false;
     return true;
   }
 }

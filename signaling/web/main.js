@@ -4,6 +4,7 @@
 import { Session } from "./session.js";
 import { environmentProblem } from "./problems.js";
 import { Store } from "./state.js";
+import { memory } from "./ui/dom.js";
 import { Lobby } from "./ui/lobby.js";
 import { ProblemList } from "./ui/problem-list.js";
 import { RoomView } from "./ui/room.js";
@@ -20,6 +21,7 @@ function readAddress() {
     name: query.get("name") ?? "",
     mode: query.get("mode") === "conference" ? "conference" : "assistant",
     raw: query.get("raw") === "1",
+    talk: query.get("talk"),
     autojoin: query.get("autojoin") === "1",
     allowWorker: query.get("worker") !== "0",
     jitter: bufferMs > 0 ? { targetMs: Math.min(bufferMs, 800), fixed: true } : {},
@@ -30,6 +32,7 @@ function boot() {
   const start = readAddress();
   const store = new Store();
   const session = new Session(store, start);
+  session.setTalk((start.talk ?? memory.get("talk")) === "hold" ? "hold" : "open");
   const lobby = new Lobby(session, store, start);
   const room = new RoomView(session, store);
   const commands = {
@@ -37,8 +40,9 @@ function boot() {
     resume: () => session.audio.resume(),
     "reopen-microphone": () => session.reopenMicrophone(),
     reload: () => location.reload(),
+    dismiss: (/** @type {string} */ code) => store.clear(code),
   };
-  const problems = new ProblemList((name) => commands[/** @type {keyof typeof commands} */ (name)]?.());
+  const problems = new ProblemList((name, code) => commands[/** @type {keyof typeof commands} */ (name)]?.(code));
   store.subscribe((state) => {
     lobby.render(state);
     room.render(state);
@@ -94,6 +98,8 @@ function exposeHook(session, store) {
       stats: () => structuredClone(session.stats()),
       events: store.events,
       setMuted: (/** @type {boolean} */ muted) => session.setMuted(muted),
+      receive: (/** @type {object} */ message) => session.inbox.take(message),
+      setTalk: (/** @type {"open"|"hold"} */ talk) => session.setTalk(talk),
     },
   });
 }

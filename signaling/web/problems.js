@@ -85,12 +85,36 @@ const TEXTS = {
   "upstream-retry": {
     tone: "info", title: "Reaching the assistant again", cure: "This takes a few seconds.",
   },
+  "budget-low": {
+    tone: "warning", title: "Most of today's budget is spent", cure: "At 100 % the assistant stops until tomorrow.",
+    action: "OK", command: "dismiss",
+  },
   "no-echo-cancel": {
     tone: "info", title: "Echo cancellation is off",
     cure: "Use headphones, or the assistant may hear itself.",
   },
   gateway: { tone: "warning", title: "The gateway reports a problem", cure: "" },
 };
+
+/** Titles for reasons that somebody has to do something about. @type {Record<string, string>} */
+const UPSTREAM_TITLES = {
+  budget_spent: "Today's budget is spent",
+  insufficient_quota: "The assistant's account has no credit",
+  billing_hard_limit_reached: "The assistant's account has reached its limit",
+  account_deactivated: "The assistant's account is switched off",
+  invalid_api_key: "The assistant's key does not work",
+  model_not_found: "This assistant does not exist",
+};
+
+/**
+ * The assistant is gone until somebody does something.
+ * @param {string} code the gateway's, or empty
+ * @param {string} detail the gateway's words
+ */
+export function upstreamProblem(code, detail) {
+  const title = UPSTREAM_TITLES[code];
+  return problem("upstream", { ...(title ? { title } : {}), ...(detail ? { cure: detail } : {}) });
+}
 
 /**
  * @param {string} code one of TEXTS

@@ -2,6 +2,7 @@
 /** One peer connection: an `audio` channel for frames, a `control` channel for JSON. */
 
 import { deleteParticipant, postOffer } from "./signal.js";
+import { controlText } from "./wire.js";
 
 export const AUDIO_PROTOCOL = "mixminus.v1";
 const OPEN_TIMEOUT_MS = 8000;
@@ -93,10 +94,10 @@ export class Connection {
     }
   }
 
-  /** @param {object} message @returns {boolean} sent */
+  /** @param {Record<string, unknown>} message @returns {boolean} sent */
   send(message) {
     if (this.closed || this.control.readyState !== "open") return false;
-    this.control.send(JSON.stringify(message));
+    this.control.send(controlText(message));
     return true;
   }
 

@@ -14,10 +14,13 @@ import {
 } from "./problems.js";
 import { Connection } from "./rtc.js";
 import { SignalError, isRoomName } from "./signal.js";
+import { holdsToTalk } from "./state.js";
 
 const TICK_MS = 250;
 const TALKING_DBFS = -35;
 const MUTED_TALK_REPORTS = 8;
+/** The last word is still on its way from the microphone when the finger leaves the button. */
+const RELEASE_MS = 80;
 
 export class Session {
   /** Called when a room is joined and when the audio was rebuilt. @type {(() => void)|null} */
@@ -46,7 +49,13 @@ export class Session {
     this.inbox = new Inbox(store, {
       heard: () => this.heartbeat?.heard(performance.now()),
       flush: (epoch) => this.#flush(epoch),
+      rules: () => this.#applyMute(),
+      buttonRefused: () => {
+        this.buttonWanted = false;
+      },
     });
+    /** The gateway wants to know about the talk button. */
+    this.buttonWanted = true;
     this.figures = { link: {}, playback: {}, pair: "" };
     this.link = new LinkHost({
       allowWorker: options.allowWorker,
@@ -147,8 +156,11 @@ export class Session {
     this.connection = null;
     this.heartbeat = null;
     this.wakeLock?.release().catch(() => {});
-    this.store.clear(...CONNECTION_CODES, "upstream", "upstream-retry", "gateway", "suspended");
-    this.store.set({ phase: "lobby", participants: [], captions: [], participant: "", rttMs: null });
+    this.store.clear(...CONNECTION_CODES, "upstream", "upstream-retry", "budget-low", "gateway", "suspended");
+    this.store.set({
+      phase: "lobby", participants: [], captions: [], participant: "", rttMs: null, pressed: false,
+      tools: {}, questions: [], usage: null, pushToTalk: false,
+    });
     await this.audio.close();
   }
 
@@ -189,6 +201,7 @@ export class Session {
     this.policy.opened(nowMs);
     this.heartbeat = new Heartbeat(nowMs);
     this.store.clear(...CONNECTION_CODES);
+    this.buttonWanted = true;
     this.store.set({ phase: "connected", attempt: 0 });
     this.store.note("connected", { generation: this.generation });
     connection.send({ type: "hello", name: this.state.name });
@@ -232,7 +245,8 @@ export class Session {
     this.policy.failed(performance.now(), retryAfterMs);
     const phase = this.everJoined ? "reconnecting" : "joining";
     this.store.levels.clear();
-    this.store.set({ phase, attempt: this.policy.attempt, rttMs: null });
+    this.store.set({ phase, attempt: this.policy.attempt, rttMs: null, pressed: false, questions: [], tools: {} });
+    this.#applyMute();
   }
 
   /** @param {string} detail */
@@ -315,10 +329,13 @@ export class Session {
     const { epoch, why, atSeconds } = report;
     const playedMs = Math.round(report.playedMs);
     const bufferedMs = Math.round(report.bufferedMs);
+    const exact = report.stampNs === null ? {} : { stamp_ns: report.stampNs, offset_samples: report.offsetSamples };
     if (why !== "progress") this.store.note("played", { why, epoch, playedMs, bufferedMs, atSeconds });
     const cutOff = why === "flush" && bufferedMs > 0;
     if (cutOff) this.store.set({ captions: markInterrupted(this.state.captions) });
-    this.connection?.send({ type: "played", epoch, played_ms: playedMs, buffered_ms: bufferedMs });
+    this.connection?.send({
+      type: "played", epoch, played_ms: playedMs, buffered_ms: bufferedMs, ...exact, last: why === "flush",
+    });
   }
 
   /** @param {boolean} running */
@@ -362,9 +379,52 @@ export class Session {
   /** @param {boolean} muted */
   setMuted(muted) {
     this.mutedTalk = 0;
-    this.audio.setMuted(muted);
     this.store.set({ muted, talkingWhileMuted: false });
+    this.#applyMute();
     this.connection?.send({ type: "mute", muted: this.#effectivelyMuted() });
+  }
+
+  /** Between presses nothing leaves the page; the gateway need not know. */
+  #applyMute() {
+    const { muted, pressed } = this.state;
+    this.audio.setMuted(muted || (holdsToTalk(this.state) && !pressed));
+  }
+
+  /** How this person wants to talk. @param {"open"|"hold"} talk */
+  setTalk(talk) {
+    this.press(false);
+    this.store.set({ talk });
+    if (talk === "hold" && this.state.muted) this.setMuted(false);
+    else this.#applyMute();
+  }
+
+  /**
+   * The talk button goes down or up.
+   * @param {boolean} down
+   * @returns {boolean} whether the button is held now
+   */
+  press(down) {
+    const { pressed, phase, listenOnly } = this.state;
+    const held = down && phase === "connected" && !listenOnly;
+    if (held === pressed) return held;
+    if (held && this.state.muted) this.setMuted(false);
+    this.store.set({ pressed: held });
+    if (this.buttonWanted) this.connection?.send({ type: "ptt", down: held });
+    if (held) this.#applyMute();
+    else setTimeout(() => this.#applyMute(), RELEASE_MS);
+    return held;
+  }
+
+  /** Answer a tool's question. @param {string} call @param {boolean} allow */
+  confirm(call, allow) {
+    if (!this.connection?.send({ type: "confirm", call, allow })) return;
+    const questions = this.state.questions.map((known) => (known.call === call ? { ...known, answered: true } : known));
+    this.store.set({ questions });
+  }
+
+  /** A question that nobody answered in time. @param {string} call */
+  dropQuestion(call) {
+    this.store.set({ questions: this.state.questions.filter((known) => known.call !== call) });
   }
 
   stopAssistant() {

@@ -17,6 +17,15 @@ const EVENT_LIMIT = 1000;
  * @property {boolean} final
  * @property {boolean} [interrupted]
  * @property {"speech"|"typed"|"tool"|"note"} kind
+ * @property {string} [status] of a tool
+ *
+ * @typedef {object} Question a tool waits for a yes
+ * @property {string} call
+ * @property {string} question
+ * @property {string} asker name of whoever it is for, or empty
+ * @property {number} atMs when it was asked, by performance.now()
+ * @property {number} timeoutMs
+ * @property {boolean} answered here; the gateway has not said so yet
  *
  * @typedef {object} Problem
  * @property {string} code
@@ -44,7 +53,18 @@ export function initialState() {
     upstream: "connecting",
     simulated: false,
     detail: "",
-    tool: "",
+    /** The assistant hears the room only while somebody holds a button: a rule of the gateway. */
+    pushToTalk: false,
+    /** The assistant answers with sound. */
+    speaks: true,
+    /** How this person talks. @type {"open"|"hold"} */
+    talk: "open",
+    /** The talk button is held. */
+    pressed: false,
+    /** Tools at work: names by call. @type {Record<string, string>} */
+    tools: {},
+    /** @type {Question[]} */
+    questions: [],
     /** @type {Participant[]} */
     participants: [],
     /** @type {Caption[]} */
@@ -53,11 +73,16 @@ export function initialState() {
     problems: [],
     rttMs: /** @type {number|null} */ (null),
     latency: /** @type {Record<string, number>} */ ({}),
-    usage: /** @type {Record<string, unknown>} */ ({}),
+    usage: /** @type {import("./usage.js").Usage|null} */ (null),
     audioRunning: false,
     uplinkTalking: false,
     talkingWhileMuted: false,
   };
+}
+
+/** Is the microphone heard only while the button is held? @param {{pushToTalk: boolean, talk: string}} state */
+export function holdsToTalk({ pushToTalk, talk }) {
+  return pushToTalk || talk === "hold";
 }
 
 export class Store {

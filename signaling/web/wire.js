@@ -15,6 +15,8 @@
 
 export const VERSION = 1;
 export const HEADER_BYTES = 24;
+/** Where in the header the stamp is. */
+export const STAMP_OFFSET = 16;
 export const SAMPLE_RATE_HZ = 24000;
 export const FRAME_MS = 20;
 export const FRAME_SAMPLES = 480;
@@ -90,6 +92,17 @@ export function decodeFrame(message) {
     flags: view.getUint32(12, true),
     stampNs: view.getUint32(16, true) + view.getUint32(20, true) * TWO_32,
   };
+}
+
+/**
+ * The text of a control message. A BigInt becomes a number with all its digits: a stamp may be beyond 2**53.
+ * @param {Record<string, unknown>} message
+ */
+export function controlText(message) {
+  const fields = Object.entries(message).filter(([, value]) => value !== undefined).map(([name, value]) => (
+    `${JSON.stringify(name)}:${typeof value === "bigint" ? value : JSON.stringify(value)}`
+  ));
+  return `{${fields.join(",")}}`;
 }
 
 /**

@@ -1,4 +1,6 @@
 // @ts-check
+import { shownText } from "../captions.js";
+import { holdsToTalk } from "../state.js";
 import { byId, make, setData, setText, toneClass } from "./dom.js";
 
 const NEAR_END_PX = 60;
@@ -15,12 +17,21 @@ export class Captions {
     /** @type {import("../state.js").Caption[]|null} */
     this.shown = null;
     this.following = true;
+    this.heightPx = 0;
+    // A question or a problem takes room from the list: the newest line stays in sight.
+    new ResizeObserver(() => this.#resized()).observe(this.list);
     this.list.addEventListener("scroll", () => this.#scrolled());
     this.latest.addEventListener("click", () => this.#toEnd());
   }
 
+  #resized() {
+    this.heightPx = this.list.clientHeight;
+    if (this.following) this.#toEnd();
+  }
+
   #scrolled() {
     const { scrollHeight, scrollTop, clientHeight } = this.list;
+    if (clientHeight !== this.heightPx) return;
     this.following = scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
     if (this.following) this.latest.hidden = true;
   }
@@ -32,14 +43,14 @@ export class Captions {
   }
 
   /** @param {ReturnType<typeof import("../state.js").initialState>} state */
-  render({ captions, muted, listenOnly, phase }) {
-    const spoken = listenOnly ? "Type something." : muted ? "You are muted." : "Say something.";
-    setText(this.title, phase === "connected" ? spoken : "One moment.");
+  render(state) {
+    const { captions, phase } = state;
+    setText(this.title, phase === "connected" ? invitation(state) : "One moment.");
     if (captions === this.shown) return;
     const grown = captions.length > (this.shown?.length ?? 0);
     this.shown = captions;
     this.empty.hidden = captions.length > 0;
-    const keys = captions.map((line) => `${line.speaker} ${line.item}`);
+    const keys = captions.map((line) => line.item);
     for (const [key, row] of this.rows) {
       if (keys.includes(key)) continue;
       row.remove();
@@ -54,16 +65,26 @@ export class Captions {
   #renderLine(key, line, index) {
     let row = this.rows.get(key);
     if (!row) {
-      row = make("div", { class: `said ${toneClass(line.speaker)}`, "data-kind": line.kind }, [
+      row = make("div", { "data-kind": line.kind }, [
         make("div", { class: "by" }), make("div", { class: "text" }), make("div", { class: "cut" }),
       ]);
       this.rows.set(key, row);
     }
+    const tone = `said ${toneClass(line.speaker)}`;
+    if (row.className !== tone) row.className = tone;
     if (this.list.children[index] !== row) this.list.insertBefore(row, this.list.children[index] ?? null);
     const [by, text, cut] = row.children;
     setText(by, line.name);
-    setText(text, line.text || "…");
+    setText(text, shownText(line));
     setText(cut, line.interrupted ? "interrupted" : "");
+    setData(row, "status", line.status ?? "");
     setData(row, "interim", String(!line.final));
   }
+}
+
+/** @param {ReturnType<typeof import("../state.js").initialState>} state */
+function invitation(state) {
+  if (state.listenOnly) return "Type something.";
+  if (holdsToTalk(state)) return "Hold the button and speak.";
+  return state.muted ? "You are muted." : "Say something.";
 }

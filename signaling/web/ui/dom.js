@@ -33,6 +33,20 @@ export function setText(/** @type {Element} */ element, /** @type {string} */ te
   if (element.textContent !== text) element.textContent = text;
 }
 
+/**
+ * Say something to a screen reader.
+ * @param {string} words
+ * @param {boolean} [now] it must not wait
+ */
+export function announce(words, now = false) {
+  byId(now ? "announce-now" : "announce").textContent = words;
+}
+
+/** Where keys belong to what has the focus. @param {EventTarget|null} target */
+export function isTyping(target) {
+  return target instanceof Element && target.closest("input, select, textarea, [contenteditable], dialog") !== null;
+}
+
 /** @param {Element} element @param {string} name @param {string} value */
 export function setData(element, name, value) {
   if (element.getAttribute(`data-${name}`) !== value) element.setAttribute(`data-${name}`, value);

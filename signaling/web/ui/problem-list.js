@@ -3,7 +3,7 @@ import { byId, make } from "./dom.js";
 
 /** Shows problems where the person looks, and says them once to a screen reader. */
 export class ProblemList {
-  /** @param {(command: string) => void} onCommand */
+  /** @param {(command: string, code: string) => void} onCommand */
   constructor(onCommand) {
     this.onCommand = onCommand;
     this.places = [byId("lobby-problems"), byId("room-problems")];
@@ -35,7 +35,7 @@ export class ProblemList {
     ]);
     if (!action) return card;
     const button = make("button", { type: "button", text: action });
-    button.addEventListener("click", () => this.onCommand(command ?? ""));
+    button.addEventListener("click", () => this.onCommand(command ?? "", code));
     card.append(button);
     return card;
   }

@@ -1,8 +1,12 @@
 // @ts-check
 import { Captions } from "./captions.js";
-import { Ballistics, byId, memory, setData, setText } from "./dom.js";
+import { holdsToTalk } from "../state.js";
+import { costOf } from "../usage.js";
+import { Ballistics, announce, byId, isTyping, memory, setData, setText } from "./dom.js";
+import { Questions } from "./questions.js";
 import { Roster, assistantWord } from "./roster.js";
 import { Settings } from "./settings.js";
+import { TalkButton } from "./talk.js";
 
 const ANNOUNCED = new Set(["Not reachable", "Reconnecting"]);
 
@@ -10,6 +14,8 @@ const ANNOUNCED = new Set(["Not reachable", "Reconnecting"]);
 export class RoomView {
   /** The assistant's state as last shown. */
   word = "";
+  /** Item of the last answer that was said to a screen reader. */
+  saidItem = "";
 
   /** @param {import("../session.js").Session} session @param {import("../state.js").Store} store */
   constructor(session, store) {
@@ -19,6 +25,8 @@ export class RoomView {
     this.roster = new Roster(store);
     this.captions = new Captions();
     this.settings = new Settings(session);
+    this.questions = new Questions(session);
+    this.talk = new TalkButton(session);
     this.microphone = byId("mic");
     this.microphoneMeter = new Ballistics();
     this.stop = /** @type {HTMLButtonElement} */ (byId("stop"));
@@ -32,6 +40,7 @@ export class RoomView {
 
   toggleMute() {
     const { state } = this.store;
+    if (holdsToTalk(state) && !state.listenOnly) return;
     if (state.listenOnly) this.session.reopenMicrophone();
     else this.session.setMuted(!state.muted);
   }
@@ -46,11 +55,9 @@ export class RoomView {
   /** @param {KeyboardEvent} event */
   #key(event) {
     if (this.root.hidden || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key !== "m" && event.key !== "M") return;
-    const target = /** @type {HTMLElement} */ (event.target);
-    const typing = target.closest("input, select, textarea, [contenteditable], dialog");
-    if (typing || memory.get("keys", "on") !== "on") return;
-    this.toggleMute();
+    if (memory.get("keys", "on") !== "on" || this.settings.dialog.open) return;
+    if (event.key === "Escape" && !this.stop.disabled) this.session.stopAssistant();
+    else if (event.key.toLowerCase() === "m" && !isTyping(event.target)) this.toggleMute();
   }
 
   /** @param {ReturnType<typeof import("../state.js").initialState>} state */
@@ -63,12 +70,34 @@ export class RoomView {
     this.#renderBar(state);
     this.roster.render(state);
     this.captions.render(state);
+    this.questions.render(state);
+    this.#renderCost(state);
+    this.#sayAnswer(state);
+  }
+
+  /** @param {ReturnType<typeof import("../state.js").initialState>} state */
+  #renderCost({ usage, simulated }) {
+    const cost = costOf(usage, simulated);
+    const place = byId("cost");
+    place.hidden = cost === null;
+    if (!cost) return;
+    setText(place, cost.text);
+    place.title = cost.title;
+    setData(place, "tone", cost.tone);
+  }
+
+  /** An answer that is not heard is said by the screen reader. @param {ReturnType<typeof import("../state.js").initialState>} state */
+  #sayAnswer({ captions, speaks, audioRunning }) {
+    const answer = captions.findLast((line) => line.speaker === "assistant" && line.final);
+    if (!answer || answer.item === this.saidItem) return;
+    this.saidItem = answer.item;
+    if (!speaks || !audioRunning) announce(`Assistant: ${answer.text}`);
   }
 
   /** @param {boolean} here */
   #appear(here) {
     this.root.hidden = !here;
-    if (here) this.microphone.focus({ preventScroll: true });
+    if (here) (holdsToTalk(this.store.state) ? this.talk.button : this.microphone).focus({ preventScroll: true });
     else this.settings.dialog.close();
   }
 
@@ -84,7 +113,7 @@ export class RoomView {
     this.#renderLatency(state);
     /** @type {string} */
     const word = assistantWord(state);
-    if (ANNOUNCED.has(word) && word !== this.word) byId("announce").textContent = `Assistant: ${word}`;
+    if (ANNOUNCED.has(word) && word !== this.word) announce(`Assistant: ${word}`);
     this.word = word;
   }
 
@@ -113,6 +142,10 @@ export class RoomView {
 
   /** @param {ReturnType<typeof import("../state.js").initialState>} state */
   #renderBar(state) {
+    const holds = holdsToTalk(state) && !state.listenOnly;
+    this.talk.render(state, holds);
+    this.microphone.hidden = holds;
+    setData(byId("room"), "talk", holds ? "hold" : "open");
     const off = state.muted || state.listenOnly;
     this.microphone.setAttribute("aria-pressed", String(off));
     setText(byId("mic-word"), state.listenOnly ? "Turn mic on" : state.muted ? "Unmute" : "Mute");
@@ -120,6 +153,7 @@ export class RoomView {
     this.microphone.title = state.listenOnly ? "Turn the microphone on" : toggle;
     const icon = off ? "#i-mic-off" : "#i-mic";
     if (byId("mic-icon").getAttribute("href") !== icon) byId("mic-icon").setAttribute("href", icon);
+    setData(this.stop, "urgent", String(state.assistant === "speaking"));
     this.stop.disabled = state.phase !== "connected" || !["speaking", "thinking"].includes(state.assistant);
     this.say.disabled = state.phase !== "connected";
   }
@@ -129,5 +163,7 @@ export class RoomView {
     if (this.root.hidden) return;
     this.roster.animate();
     this.microphoneMeter.show(this.microphone, this.store.levels.get("me") ?? -100);
+    this.talk.animate(this.store.state.pressed ? this.store.levels.get("me") ?? -100 : -100);
+    this.questions.animate(performance.now());
   }
 }

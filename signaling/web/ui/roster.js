@@ -1,4 +1,5 @@
 // @ts-check
+import { holdsToTalk } from "../state.js";
 import { Ballistics, byId, keepTone, make, setData, setText, toneClass } from "./dom.js";
 
 const TALKING_DBFS = -45;
@@ -80,11 +81,12 @@ export class Roster {
   #renderWord(known, me) {
     const { state, levels } = this.store;
     const id = me ? "me" : [...this.rows].find(([, row]) => row === known)?.[0] ?? "";
-    const talking = (levels.get(id) ?? -100) > TALKING_DBFS;
+    const waits = me && holdsToTalk(state) && !state.pressed;
+    const talking = !waits && (levels.get(id) ?? -100) > TALKING_DBFS;
     const unheard = me && state.muted && state.talkingWhileMuted;
     const word = unheard ? "muted: nobody hears you"
       : me && state.listenOnly ? "no microphone"
-        : known.muted ? "muted" : talking ? "talking" : "quiet";
+        : known.muted ? "muted" : waits ? "hold to talk" : talking ? "talking" : "quiet";
     setText(known.word, word);
     setData(known.row, "state", unheard ? "unheard" : known.muted ? "muted" : talking ? "talking" : "quiet");
   }
@@ -95,7 +97,8 @@ export class Roster {
     this.assistantMeter.show(this.assistant, levels.get("assistant") ?? -100);
     for (const [id, known] of this.rows) {
       const me = id === (state.participant || "me");
-      const level = levels.get(me ? "me" : id) ?? -100;
+      const waits = me && holdsToTalk(state) && !state.pressed;
+      const level = waits ? -100 : levels.get(me ? "me" : id) ?? -100;
       known.meter.show(known.row, known.muted ? -100 : level);
       this.#renderWord(known, me);
     }
@@ -114,6 +117,8 @@ export function assistantWord(state) {
   if (state.upstream === "failed") return "Not reachable";
   if (state.upstream === "reconnecting") return "Reconnecting";
   if (state.upstream === "connecting") return "Coming";
-  if (state.tool) return `Using ${state.tool}`;
+  if (state.questions.length > 0 && state.assistant !== "speaking") return "Asking you";
+  const [tool] = Object.values(state.tools);
+  if (tool && state.assistant !== "speaking") return `Using ${tool}`;
   return WORDS[/** @type {keyof typeof WORDS} */ (state.assistant)] ?? state.assistant;
 }

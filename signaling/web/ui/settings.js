@@ -15,6 +15,9 @@ export class Settings {
     this.keys = /** @type {HTMLInputElement} */ (byId("set-keys"));
     this.echo = byId("set-echo");
     this.figures = byId("figures-list");
+    /** @type {HTMLInputElement[]} */
+    this.talk = [...this.dialog.querySelectorAll("input")].filter((input) => input.name === "talk");
+    for (const choice of this.talk) choice.addEventListener("change", () => this.#setTalk(choice.value));
     this.keys.checked = memory.get("keys", "on") === "on";
     byId("open-settings").addEventListener("click", () => this.open());
     byId("close-settings").addEventListener("click", () => this.dialog.close());
@@ -29,6 +32,12 @@ export class Settings {
   }
 
   open() {
+    const { talk, pushToTalk } = this.session.state;
+    for (const choice of this.talk) {
+      choice.checked = choice.value === (pushToTalk ? "hold" : talk);
+      choice.disabled = pushToTalk;
+    }
+    byId("set-talk-rule").hidden = !pushToTalk;
     this.dialog.showModal();
     this.refreshDevices();
     this.#refresh();
@@ -40,6 +49,12 @@ export class Settings {
     await this.session.reopenMicrophone({ deviceId: this.microphone.value, raw: this.raw.checked });
     await this.refreshDevices();
     this.#refresh();
+  }
+
+  /** @param {string} talk */
+  #setTalk(talk) {
+    memory.set("talk", talk);
+    this.session.setTalk(talk === "hold" ? "hold" : "open");
   }
 
   async #setOutput() {

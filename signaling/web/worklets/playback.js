@@ -4,15 +4,15 @@
  *
  * In, by `port`: {type:"feed", port} a MessagePort that brings frames; {type:"flush", epoch};
  * {type:"reset"}; {type:"pause"}.  In, by the feed: {seq, epoch, flags, message} and the same commands.
- * Out, by `port`: {type:"played", why, epoch, playedMs, bufferedMs, atSeconds} while playing each 200 ms,
- * at a flush and at the end; {type:"stats", …} each 250 ms.
+ * Out, by `port`: {type:"played", why, …Played, atSeconds} at the start, while playing each 500 ms, at a
+ * flush and at the end; {type:"stats", …} each 250 ms.
  */
 
 import { JitterBuffer } from "../jitter.js";
 import { Resampler } from "../resample.js";
-import { FRAME_SAMPLES, HEADER_BYTES, SAMPLE_RATE_HZ } from "../wire.js";
+import { FRAME_SAMPLES, HEADER_BYTES, SAMPLE_RATE_HZ, STAMP_OFFSET } from "../wire.js";
 
-const REPORT_EVERY_S = 0.2;
+const REPORT_EVERY_S = 0.5;
 const STATS_EVERY_S = 0.25;
 
 class Playback extends AudioWorkletProcessor {
@@ -38,7 +38,9 @@ class Playback extends AudioWorkletProcessor {
       message.port.onmessage = (/** @type {MessageEvent} */ event) => this.#command(event.data);
     } else if (message.type === "frame") {
       const pcm = new Int16Array(message.message, HEADER_BYTES, FRAME_SAMPLES);
-      this.#flushed(this.buffer.push(message.seq, message.epoch, message.flags, pcm, currentTime * 1000));
+      const stampNs = new DataView(message.message).getBigUint64(STAMP_OFFSET, true);
+      const { seq, epoch, flags } = message;
+      this.#flushed(this.buffer.push(seq, epoch, flags, pcm, currentTime * 1000, stampNs));
     } else if (message.type === "flush") {
       this.#flushed(this.buffer.flush(message.epoch));
     } else if (message.type === "reset") {
@@ -50,14 +52,15 @@ class Playback extends AudioWorkletProcessor {
 
   /** @param {import("../jitter.js").Played|null} played */
   #flushed(played) {
-    if (played) this.#report("flush", played.epoch, played.playedMs, played.bufferedMs);
+    this.#report("flush", played);
     if (played) this.playing = false;
   }
 
-  /** @param {string} why @param {number} epoch @param {number} playedMs @param {number} bufferedMs */
-  #report(why, epoch, playedMs, bufferedMs) {
+  /** @param {string} why @param {import("../jitter.js").Played|null} played */
+  #report(why, played) {
+    if (!played) return;
     this.reportAt = currentTime + REPORT_EVERY_S;
-    this.port.postMessage({ type: "played", why, epoch, playedMs, bufferedMs, atSeconds: currentTime });
+    this.port.postMessage({ type: "played", why, ...played, atSeconds: currentTime });
   }
 
   #account() {
@@ -66,7 +69,7 @@ class Playback extends AudioWorkletProcessor {
     if (playing !== this.playing || (playing && currentTime >= this.reportAt)) {
       const why = playing ? (this.playing ? "progress" : "start") : "end";
       this.playing = playing;
-      if (buffer.epoch !== null) this.#report(why, buffer.epoch, buffer.playedMs, buffer.bufferedMs);
+      this.#report(why, buffer.played);
     }
     if (currentTime < this.statsAt) return;
     this.statsAt = currentTime + STATS_EVERY_S;

@@ -68,3 +68,43 @@ def test_every_problem_has_a_title_and_refusals_keep_the_gateways_words(run: Run
     assert refused["code"] == "refused"
     assert "413" in refused["cure"]
     assert retryable == [True, False]
+
+
+def test_a_final_caption_that_ends_earlier_shows_the_cut(run: Run) -> None:
+    texts = run(
+        "captions.js",
+        "return m.foldCaption(m.foldCaption([], a[0]), a[1]).map(m.shownText);",
+        [line("1", "Once upon a time, there was a", True), line("1", "Once upon a time,", True)],
+    )
+    assert texts == ["Once upon a time —"]
+
+
+def test_a_cut_that_was_marked_at_once_stays_marked_with_the_heard_words(run: Run) -> None:
+    texts = run(
+        "captions.js",
+        """const marked = m.markInterrupted(m.foldCaption([], a[0]));
+        const shortened = m.foldCaption(marked, a[1]);
+        const unheard = m.foldCaption(marked, { ...a[1], text: "" });
+        return [marked, shortened, unheard].map((lines) => m.shownText(lines[0]));""",
+        [line("1", "One two three", False, kind="speech"),
+         line("1", "One two", True, kind="speech", interrupted=False)],
+    )  # fmt: skip
+    assert texts == ["One two three —", "One two —", "—"]
+
+
+def test_another_final_wording_is_no_cut(run: Run) -> None:
+    lines = run(
+        "captions.js",
+        FOLD,
+        [line("1", "Ten o'clock it is", True), line("1", "10 o'clock", True)],
+    )
+    assert not lines[0]["interrupted"]
+
+
+def test_a_speaker_who_becomes_known_late_keeps_the_line(run: Run) -> None:
+    lines = run(
+        "captions.js",
+        FOLD,
+        [line("1", "Hel", False, speaker="user"), line("1", "Hello", True, speaker="p-1")],
+    )
+    assert [(row["speaker"], row["text"]) for row in lines] == [("p-1", "Hello")]

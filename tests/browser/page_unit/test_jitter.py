@@ -261,3 +261,45 @@ def test_an_old_frame_that_comes_with_the_next_utterance_is_not_played_again(run
     assert result["exact"] >= 20 * 480
     assert result["playedMs"] == 30 * 20
     clean(result["counts"], late=1)
+
+
+# Frame i has the stamp 1000 + i; after each pull of 96 samples: [stamp, offset, played ms].
+PLACES = """
+const buffer = new m.JitterBuffer({ targetMs: 60, fixed: true });
+const pcm = () => new Int16Array(480).fill(9000);
+for (const [seq, flags] of a.frames) buffer.push(seq, 3, flags, pcm(), 0, BigInt(1000 + seq));
+const out = new Float32Array(96); const seen = [];
+const told = (played) => [Number(played.stampNs ?? -1), played.offsetSamples, played.playedMs];
+for (let i = 0; i < a.pulls; i += 1) { buffer.pull(out, 96, i * 4); seen.push(told(buffer.played)); }
+const flushed = buffer.flush(4);
+return { seen, flushed: told(flushed), epoch: flushed.epoch, after: told(buffer.played) };
+"""
+
+
+def places(run: Run, frames: list[list[int]], pulls: int) -> Any:
+    return run("jitter.js", PLACES, {"frames": frames, "pulls": pulls})
+
+
+def test_the_place_of_what_was_played_is_exact_to_the_sample(run: Run) -> None:
+    result = places(run, [[0, 0], [1, 0], [2, 0]], 7)
+    assert result["seen"] == [
+        [1000, 96, 4], [1000, 192, 8], [1000, 288, 12], [1000, 384, 16], [1000, 480, 20],
+        [1001, 96, 24], [1001, 192, 28],
+    ]  # fmt: skip
+    assert result["flushed"] == [1001, 192 + 72, 31], "the 3 ms in which it fades are heard too"
+    assert (result["epoch"], result["after"]) == (3, [-1, 480, 0])
+
+
+def test_the_fade_may_reach_into_the_next_frame(run: Run) -> None:
+    assert places(run, [[0, 0], [1, 0], [2, 0]], 5)["flushed"] == [1001, 72, 23]
+
+
+def test_an_invented_frame_leaves_the_place_behind_the_last_real_one(run: Run) -> None:
+    result = places(run, [[0, 0], [2, 0], [3, 0]], 11)
+    assert result["seen"][7] == [1000, 480, 32]
+    assert result["seen"][10] == [1002, 96, 44]
+
+
+def test_nothing_played_has_no_place(run: Run) -> None:
+    result = places(run, [[0, 0]], 1)
+    assert result["flushed"] == [-1, 480, 0]

@@ -86,3 +86,15 @@ def test_the_page_and_the_gateway_agree(run: Run) -> None:
     assert (frame.stream, frame.epoch, frame.seq, frame.flags) == (11, 65535, 77, 1)
     assert frame.stamp_ns == 4 * 10**15
     assert frames.encode(frame) == message
+
+
+def test_control_text_keeps_every_digit_of_a_stamp(run: Run) -> None:
+    text = run(
+        "wire.js",
+        """return m.controlText({ type: "played", stamp_ns: 2n ** 60n + 1n, offset_samples: 1.5,
+          last: false, more: undefined, text: 'a"b' });""",
+    )
+    assert text == (
+        '{"type":"played","stamp_ns":1152921504606846977,"offset_samples":1.5,'
+        '"last":false,"text":"a\\"b"}'
+    )

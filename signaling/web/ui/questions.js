@@ -1,0 +1,90 @@
+// @ts-check
+import { announce, byId, isTyping, make, setText } from "./dom.js";
+
+/** A card that has just come up takes no answer: the finger was on its way to something else. */
+const DEAF_MS = 500;
+/** The gateway tells when a question is over; this long after its time the page stops waiting. */
+const GRACE_MS = 2000;
+
+/** The assistant wants to do something that needs a yes: one card each, until somebody has answered. */
+export class Questions {
+  /** @param {import("../session.js").Session} session */
+  constructor(session) {
+    this.session = session;
+    this.place = byId("questions");
+    /** @type {Map<string, {card: HTMLElement, left: HTMLElement, buttons: HTMLButtonElement[], question: import("../state.js").Question}>} */
+    this.cards = new Map();
+    /** @type {Element|null} */
+    this.focusBefore = null;
+  }
+
+  /** @param {ReturnType<typeof import("../state.js").initialState>} state */
+  render({ questions }) {
+    const open = new Set(questions.map(({ call }) => call));
+    for (const [call, { card }] of this.cards) {
+      if (open.has(call)) continue;
+      const focused = card.contains(document.activeElement);
+      card.remove();
+      this.cards.delete(call);
+      if (focused && this.focusBefore instanceof HTMLElement) this.focusBefore.focus({ preventScroll: true });
+    }
+    for (const question of questions) {
+      const known = this.cards.get(question.call) ?? this.#add(question);
+      known.question = question;
+      for (const button of known.buttons) button.disabled = question.answered;
+    }
+  }
+
+  /** @param {import("../state.js").Question} question */
+  #add(question) {
+    const { call, asker } = question;
+    const no = this.#button(call, "No", false);
+    const yes = this.#button(call, "Yes, do it", true);
+    const left = make("span", { class: "left", "aria-hidden": "true" });
+    const by = asker ? `The assistant asks, for ${asker}` : "The assistant asks";
+    const card = make("div", {
+      class: "question", role: "alertdialog", tabindex: "-1", "aria-label": by, "aria-describedby": `question-${call}`,
+    }, [
+      make("p", { class: "by", text: by }), left,
+      make("p", { class: "asked", id: `question-${call}`, text: question.question }),
+      make("div", { class: "answers" }, [no, yes]),
+    ]);
+    const known = { card, left, buttons: [no, yes], question };
+    this.cards.set(call, known);
+    this.place.append(card);
+    this.#draw(known, performance.now());
+    const seconds = Math.round(question.timeoutMs / 1000);
+    announce(`${by}: ${question.question} Yes or no? ${seconds} seconds.`, true);
+    const { activeElement } = document;
+    if (!isTyping(activeElement) && !this.session.state.pressed) {
+      if (!this.place.contains(activeElement)) this.focusBefore = activeElement;
+      card.focus({ preventScroll: true });
+    }
+    return known;
+  }
+
+  /** @param {string} call @param {string} text @param {boolean} allow */
+  #button(call, text, allow) {
+    const button = /** @type {HTMLButtonElement} */ (make("button", { type: "button", class: allow ? "yes" : "no", text }));
+    button.addEventListener("click", () => {
+      const known = this.cards.get(call);
+      if (known && performance.now() - known.question.atMs >= DEAF_MS) this.session.confirm(call, allow);
+    });
+    return button;
+  }
+
+  /** Called at about 20 Hz. @param {number} nowMs */
+  animate(nowMs) {
+    for (const known of this.cards.values()) this.#draw(known, nowMs);
+  }
+
+  /** @param {{card: HTMLElement, left: HTMLElement, question: import("../state.js").Question}} known @param {number} nowMs */
+  #draw({ card, left, question }, nowMs) {
+    const { call, atMs, timeoutMs, answered } = question;
+    const leftMs = Math.max(0, atMs + timeoutMs - nowMs);
+    setText(left, answered ? "sent" : `${Math.ceil(leftMs / 1000)} s`);
+    const part = (leftMs / timeoutMs).toFixed(3);
+    if (card.style.getPropertyValue("--part") !== part) card.style.setProperty("--part", part);
+    if (leftMs === 0 && nowMs - atMs - timeoutMs > GRACE_MS) this.session.dropQuestion(call);
+  }
+}

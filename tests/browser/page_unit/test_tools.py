@@ -1,0 +1,96 @@
+"""tools.js, usage.js, problems.js: what tools do and what it costs, in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.browser.page_unit.conftest import Run
+
+pytestmark = pytest.mark.browser
+
+WORDS = [
+    ("get_lights", "running", "", "", "Looking something up: lights …"),
+    ("docs__search_pages", "running", "", "", "Looking something up: pages (docs) …"),
+    ("turn_on_light", "running", "", "", "Working on it: turn on light …"),
+    ("unlock_door", "asking", "", "", "Asks first: unlock door"),
+    ("get_lights", "done", "", "", "Looked up: lights"),
+    ("unlock_door", "done", "", "", "Done: unlock door"),
+    ("get_time", "failed", "no clock", "", "Time did not work: no clock"),
+    ("get_time", "timeout", "", "", "Time took too long"),
+    ("unlock_door", "refused", "no", "Bob", "Not done: unlock door (Bob said no)"),
+    ("unlock_door", "refused", "no answer", "", "Not done: unlock door (nobody said yes)"),
+    ("unlock_door", "refused", "Bob may not", "Bob", "Not done: unlock door (Bob may not)"),
+    ("unlock_door", "cancelled", "", "", "Given up: unlock door"),
+]
+
+
+@pytest.mark.parametrize(("name", "status", "detail", "who", "words"), WORDS)
+def test_each_state_of_a_tool_has_words(
+    run: Run, name: str, status: str, detail: str, who: str, words: str
+) -> None:
+    event = {"name": name, "call": "c", "status": status, "detail": detail}
+    assert run("tools.js", "return m.toolWords(a[0], a[1]);", [event, who]) == words
+
+
+def test_a_question_is_open_until_its_call_goes_on_whoever_answered(run: Run) -> None:
+    asking = {"name": "f", "call": "1", "status": "asking", "question": "Open?", "timeout_ms": 9000}
+    other = {"name": "get_x", "call": "2", "status": "asking"}
+    fold = "return a.reduce((known, event) => m.foldQuestions(known, event, 'Ada', 5), []);"
+    (first, second) = run("tools.js", fold, [asking, other])
+    assert first == {
+        "call": "1", "question": "Open?", "asker": "Ada", "atMs": 5, "timeoutMs": 9000,
+        "answered": False,
+    }  # fmt: skip
+    assert (second["question"], second["timeoutMs"]) == ("May I use x?", 20000)
+    for status in ("running", "refused", "cancelled", "failed"):
+        left = run("tools.js", fold, [asking, other, {**asking, "status": status}])
+        assert [question["call"] for question in left] == ["2"]
+
+
+def test_tools_at_work_are_known_by_their_calls(run: Run) -> None:
+    events = [
+        {"name": "get_x", "call": "1", "status": "running"},
+        {"name": "get_y", "call": "2", "status": "running"},
+        {"name": "get_x", "call": "1", "status": "done"},
+    ]
+    tools = run("tools.js", "return a.reduce((t, e) => m.foldTools(t, e), {});", events)
+    assert tools == {"2": "y"}
+
+
+def usage(day_usd: float, budget_usd: float | None) -> dict[str, Any]:
+    day = {"cost_usd": day_usd} | ({"budget_usd": budget_usd} if budget_usd else {})
+    tokens = {"text_in": 1200, "text_cached": 1000, "audio_in": 2100, "audio_out": 900}
+    return {"room": {"tokens": tokens, "cost_usd": 0.0712, "unpriced": 1}, "day": day}
+
+
+def test_the_cost_is_short_and_warns_from_eighty_percent(run: Run) -> None:
+    def cost(day_usd: float, budget_usd: float | None = 1.0) -> Any:
+        return run("usage.js", "return m.costOf(a, true);", usage(day_usd, budget_usd))
+
+    calm = cost(0.79)
+    assert (calm["text"], calm["tone"]) == ("4.2k tokens · $0.07", "")
+    assert "$0.79 of $1.00 (79 %)" in calm["title"]
+    assert "price is not known" in calm["title"] and "simulator costs nothing" in calm["title"]
+    assert (cost(0.8)["text"], cost(0.8)["tone"]) == (
+        "4.2k tokens · $0.07 · 80 % of the budget",
+        "warning",
+    )
+    assert cost(1.2)["tone"] == "error"
+    assert cost(99, None)["tone"] == ""
+    assert run("usage.js", "return m.costOf(null, false);") is None
+    counts = run("usage.js", "return [0, 999, 1000, 9999, 99499, 1.2e6].map(m.shortCount);")
+    assert counts == ["0", "999", "1.0k", "10k", "99k", "1.2M"]
+    assert run("usage.js", "return [0, 0.004, 1.5].map(m.dollars);") == [
+        "$0.00", "under 1 ¢", "$1.50",
+    ]  # fmt: skip
+
+
+def test_a_spent_budget_has_its_own_title_and_the_gateways_words(run: Run) -> None:
+    code = "return a.map(([code, words]) => m.upstreamProblem(code, words));"
+    spent, other = run("problems.js", code, [["budget_spent", "Raise it."], ["odd", ""]])
+    assert (spent["code"], spent["title"], spent["cure"]) == (
+        "upstream", "Today's budget is spent", "Raise it.",
+    )  # fmt: skip
+    assert other["title"] == "The assistant is not reachable"
