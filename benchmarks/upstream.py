@@ -26,7 +26,7 @@ from mixer_core.bus.pcm import FRAME_MS
 from openai_link import aiortc_media
 from openai_link.aiortc_media import PacketTrack
 from openai_link.rtp_audio import FRAME_TICKS, ReceivedFrame
-from openai_link.simulator.brains import Reply, Turn
+from openai_link.simulator.brains import Reply, Tone
 from openai_link.simulator.config import SimulatorConfig
 from openai_link.simulator.http import make_app
 from openai_link.simulator.media import CallMedia
@@ -121,18 +121,15 @@ class TimedMedia(CallMedia):
         super()._hear(frames, now_ns)
 
 
-class SpeechBrain:
+class SpeechBrain(Tone):
     """Answers every turn with speech."""
 
     def __init__(self, length_ms: int) -> None:
+        super().__init__(length_ms)
         voice = signals.speech(5)
         count = length_ms // FRAME_MS
         pcm = b"".join(voice[i % len(voice)] for i in range(count))
         self._reply = Reply("[simulator] A benchmark's reply.", pcm)
-
-    def reply(self, turn: Turn) -> Reply:
-        """The same answer, whatever was said."""
-        return self._reply
 
 
 class Upstream:
