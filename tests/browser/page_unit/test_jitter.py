@@ -270,7 +270,10 @@ const pcm = () => new Int16Array(480).fill(9000);
 for (const [seq, flags] of a.frames) buffer.push(seq, 3, flags, pcm(), 0, BigInt(1000 + seq));
 const out = new Float32Array(96); const seen = [];
 const told = (played) => [Number(played.stampNs ?? -1), played.offsetSamples, played.playedMs];
-for (let i = 0; i < a.pulls; i += 1) { buffer.pull(out, 96, i * 4); seen.push(told(buffer.played)); }
+for (let i = 0; i < a.pulls; i += 1) {
+  buffer.pull(out, 96, i * 4);
+  seen.push(told(buffer.played));
+}
 const flushed = buffer.flush(4);
 return { seen, flushed: told(flushed), epoch: flushed.epoch, after: told(buffer.played) };
 """
