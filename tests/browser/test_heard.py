@@ -1,0 +1,111 @@
+"""Barge-in: what the model believes was heard, against what the browser really played.
+
+The assistant's replies are long tones; the microphone speaks over each of them after another
+while. The length of each tone in a recording of the page's output is compared with the shortest
+``audio_end_ms`` of ``conversation.item.truncated`` for that reply.
+``MIXMINUS_BARGE_IN_TRIALS`` sets the number of trials (20 for a measurement).
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests import audio
+from tests.browser.sideband import Sideband
+from tests.browser.support import RECORD, TAP, joined, taken
+from tests.gateway import Gateway
+
+TRIALS = int(os.environ.get("MIXMINUS_BARGE_IN_TRIALS", "3"))
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(120 + 10 * TRIALS)]
+
+BURST_S = 0.9
+GAPS_S = (2.9, 2.31, 3.47, 2.63, 3.11, 2.05, 3.73)
+"""Between two bursts of speech; the answer begins some 0.6 s after a burst."""
+LEAD_IN_S = 6.0
+LOUD = 0.02
+REFILL_S = 0.4
+"""A shorter silence inside a tone is an underrun, not its end."""
+
+
+@pytest.fixture(scope="module")
+def microphone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One burst of speech more than there are trials, after some seconds of silence."""
+    speech = audio.read_wav(audio.SENTENCE)
+    loudest = int(np.argmax(np.convolve(speech**2, np.ones(9600), "same")))
+    start = max(0, min(loudest - 9600, len(speech) - int(BURST_S * audio.RATE_HZ)))
+    burst = speech[start : start + int(BURST_S * audio.RATE_HZ)]
+    pieces = [np.zeros(int(LEAD_IN_S * audio.RATE_HZ))]
+    for trial in range(TRIALS + 1):
+        pieces += [burst, np.zeros(int(GAPS_S[trial % len(GAPS_S)] * audio.RATE_HZ))]
+    path = tmp_path_factory.mktemp("microphone") / "bursts.wav"
+    audio.write_wav(path, np.concatenate([*pieces, np.zeros(int(LEAD_IN_S * audio.RATE_HZ))]))
+    return path
+
+
+@pytest.fixture(scope="module")
+def gateway() -> Iterator[Gateway]:
+    with Gateway(OPENAI_LINK__GREET=0, SIMULATOR__BRAIN="tone", SIMULATOR__TONE_MS=8000) as gateway:
+        yield gateway
+
+
+def tones_ms(recording: audio.Samples) -> list[float]:
+    """Length of each tone, silence of underruns left out."""
+    window = audio.RATE_HZ // 500
+    peak = np.abs(recording)[: len(recording) // window * window].reshape(-1, window).max(axis=1)
+    loud = np.flatnonzero(peak > LOUD)
+    breaks = np.flatnonzero(np.diff(loud) > REFILL_S * 500) + 1
+    return [len(run) * 2.0 for run in np.split(loud, breaks) if len(run) > 100]
+
+
+def heard_ms(sideband: Sideband) -> list[int]:
+    """Where each interrupted reply ends for the model, in the order of speaking."""
+    ends: dict[str, int] = {}
+    for event in sideband.of_type("conversation.item.truncated"):
+        ends[event["item_id"]] = min(
+            event["audio_end_ms"], ends.get(event["item_id"], event["audio_end_ms"])
+        )
+    return list(ends.values())
+
+
+def test_the_model_knows_what_the_browser_has_played(
+    gateway: Gateway, open_browser: Callable[..., Any], microphone: Path
+) -> None:
+    page = joined(gateway, open_browser(microphone), "room=heard&name=Ada&raw=1")
+    rate_hz = page.evaluate(RECORD, [TAP, "output"])
+    with Sideband(gateway) as sideband:
+        spoken_s = sum(BURST_S + GAPS_S[trial % len(GAPS_S)] for trial in range(TRIALS + 1))
+        page.wait_for_timeout(int(1000 * (LEAD_IN_S + spoken_s + 1)))
+        ends_ms = heard_ms(sideband)
+        first_ms = [
+            event["audio_end_ms"] for event in sideband.of_type("conversation.item.truncated")
+        ]
+    played_ms = tones_ms(taken(page, rate_hz))
+    cuts = [
+        line["text"]
+        for line in page.evaluate("() => window.mixminus.state().captions")
+        if line["speaker"] == "assistant" and line.get("interrupted")
+    ]
+    print({"truncations": first_ms, "cuts": cuts[:3]})
+    print(page.evaluate("() => JSON.stringify(window.mixminus.stats().playback)"))
+    trials = list(zip(played_ms, ends_ms, strict=False))
+    print([(round(played), end) for played, end in trials])
+    assert len(ends_ms) >= TRIALS and len(played_ms) >= TRIALS
+    errors = [abs(end - played) for played, end in trials[:TRIALS]]
+    signed = statistics.median(end - played for played, end in trials[:TRIALS])
+    print(
+        {
+            "trials": TRIALS,
+            "median_ms": round(statistics.median(errors), 1),
+            "worst_ms": round(max(errors), 1),
+            "median_signed_ms": round(signed, 1),
+        }
+    )
+    assert statistics.median(errors) <= 40
+    assert len(cuts) >= TRIALS

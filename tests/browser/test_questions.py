@@ -1,0 +1,78 @@
+"""A tool asks the room: every page shows the question, the first answer ends it everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.browser.support import joined, until, watched
+from tests.gateway import Gateway
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+LINES = "() => [...document.querySelectorAll('#captions .text')].map((line) => line.textContent)"
+ASKED = "() => document.querySelectorAll('.question').length === 1"
+OVER = "() => document.querySelectorAll('.question').length === 0"
+
+
+@pytest.fixture(scope="module")
+def gateway() -> Iterator[Gateway]:
+    with Gateway(
+        OPENAI_LINK__GREET=0,
+        OPENAI_LINK__TOOLS='["tests.browser.door_tools"]',
+        OPENAI_LINK__TOOL_CONFIRM_TIMEOUT_MS=15_000,
+        SIMULATOR__BRAIN="script",
+    ) as gateway:
+        yield gateway
+
+
+def says(page: Any, words: str) -> None:
+    """Type a line and send it."""
+    page.locator("#say").fill(words)
+    page.locator("#say").press("Enter")
+
+
+def shows(page: Any, words: str, timeout_s: float = 10) -> None:
+    """Wait until a caption has ``words`` in it."""
+    until(page, f"() => ({LINES})().some((line) => line.includes('{words}'))", timeout_s, words)
+
+
+def test_the_first_answer_counts_and_ends_the_question_everywhere(
+    gateway: Gateway, open_browser: Callable[..., Any]
+) -> None:
+    browser = open_browser(None)
+    ada = joined(gateway, browser, "room=door&name=Ada")
+    bob = joined(gateway, browser, "room=door&name=Bob")
+    troubles = watched(ada) + watched(bob)
+    says(ada, "call unlock_door")
+    for page in (ada, bob):
+        until(page, ASKED, 10, "no question")
+    card = bob.locator(".question")
+    assert "nlock" in card.inner_text() and " s" in card.locator(".left").inner_text()
+    assert card.get_attribute("role") == "alertdialog"
+    assert bob.evaluate(
+        "() => document.querySelector('.question').contains(document.activeElement)"
+    )
+    assert ada.evaluate("() => document.activeElement.id") == "say", "nobody is taken from a text"
+    bob.wait_for_timeout(600)
+    card.get_by_role("button", name="No").click()
+    until(bob, OVER, 5, "still asked")
+    until(ada, OVER, 5, "still asked")
+    shows(ada, "Not done: unlock door (Bob said no)")
+    says(bob, "call unlock_door")
+    until(ada, ASKED, 10, "no question")
+    ada.wait_for_timeout(600)
+    ada.get_by_role("button", name="Yes, do it").click()
+    shows(bob, "Done: unlock door")
+    shows(bob, "open for 5 minutes")
+    until(bob, OVER, 5, "still asked")
+    assert troubles == []
+
+
+def test_what_it_costs_is_shown(gateway: Gateway, open_browser: Callable[..., Any]) -> None:
+    page = joined(gateway, open_browser(None), "room=cost&name=Ada")
+    says(page, "call unlock_door")
+    until(page, "() => /tokens/.test(document.getElementById('cost').textContent)", 10, "no cost")
+    assert "today" in page.locator("#cost").get_attribute("title")
