@@ -129,6 +129,8 @@ class Call:
     def _kill(self) -> None:
         """Vanish: not one more datagram leaves, not even the one that says so."""
         self._silenced = True
+        for sideband in self._sidebands:
+            sideband.abort()
         self._end_soon("killed")
 
     def _close_channel(self) -> None:

@@ -22,6 +22,8 @@ _BETA_SUBPROTOCOL = "openai-beta.realtime"
 _MAX_MESSAGE_BYTES = 21 << 20
 """15 MiB of sound are 20 MiB of base64."""
 _CLOSE_TIMEOUT_S = 1.0
+_PING_S = 30.0
+"""A client that does not answer pings is gone."""
 _REFUSED_CODE = 4000
 
 log = logs.get("simulator")
@@ -89,6 +91,7 @@ async def _turn_away(request: web.Request, mint: IdMint, refusal: Refusal) -> we
 async def _prepare(request: web.Request) -> web.WebSocketResponse:
     socket = web.WebSocketResponse(
         timeout=_CLOSE_TIMEOUT_S,
+        heartbeat=_PING_S,
         protocols=(SUBPROTOCOL,),
         max_msg_size=_MAX_MESSAGE_BYTES,
         compress=False,
