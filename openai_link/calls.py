@@ -346,7 +346,8 @@ class Calls:
     def on_fact(self, conversation: Conversation, fact: Fact, now_ns: int) -> None:
         """Something happened in the conversation that has the room, or in the one it left."""
         if conversation is self.current:
-            if isinstance(fact, SpeechStarted | PlaybackStarted):
+            interrupts = isinstance(fact, SpeechStarted) and self._settings.interrupt_response
+            if interrupts or isinstance(fact, PlaybackStarted):
                 self._silence_left(now_ns)
             self._room.on_fact(fact, now_ns)
         elif conversation is self._left:

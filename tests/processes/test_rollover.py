@@ -1,0 +1,190 @@
+"""Sessions of a few seconds: the room moves from one to the next, and nobody hears it.
+
+``MIXMINUS_LONG=1`` runs ten rollovers of 20 s sessions instead of three of 12 s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+import urllib.request
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests import audio
+from tests.gateway import Gateway
+from tests.plain_client import PlainClient, use_loopback
+
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(400)]
+
+IS_LONG = bool(os.environ.get("MIXMINUS_LONG"))
+ROLLOVERS, SESSION_S = (10, 20) if IS_LONG else (3, 12)
+TONE_MS = 2_500
+PAUSE_S = 2.0
+FRAME = 480
+BLOCK = 240
+
+
+def noise(seconds: float) -> bytes:
+    """Speech-band noise whose every second is unlike every other one; never silent."""
+    rng = np.random.default_rng(7)
+    spectrum = np.fft.rfft(rng.standard_normal(int(seconds * audio.RATE_HZ)))
+    hz = np.fft.rfftfreq(int(seconds * audio.RATE_HZ), 1 / audio.RATE_HZ)
+    spectrum[(hz < 300) | (hz > 3_000)] = 0
+    samples = np.fft.irfft(spectrum)
+    return audio.to_pcm(0.2 * samples / np.abs(samples).max())
+
+
+def simulator_calls(gateway: Gateway) -> list[dict[str, Any]]:
+    """What the simulator knows of its sessions, oldest first."""
+    url = f"http://127.0.0.1:{gateway.simulator_port}/simulator/calls"
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        calls: list[dict[str, Any]] = json.load(answer)["calls"]
+    return sorted(calls, key=lambda call: call["started_at"])
+
+
+def link_metrics(gateway: Gateway) -> dict[str, float]:
+    """The counters of the room's link."""
+    found: dict[str, float] = {}
+    for line in gateway.get("/metrics")[1].splitlines():
+        if line.startswith("mixminus_") and '{program="openai_link"}' in line:
+            name, _, value = line.removeprefix("mixminus_").partition('{program="openai_link"} ')
+            found[name] = float(value)
+    return found
+
+
+def words(call: dict[str, Any], role: str) -> list[str]:
+    """The texts of the messages of ``role`` in a session."""
+    return [
+        " ".join(str(part.get("text") or part.get("transcript") or "") for part in item["content"])
+        for item in call["items"]
+        if item.get("role") == role
+    ]
+
+
+def is_loud(pcm: bytes) -> bool:
+    """Whether the tone is in it."""
+    return bool(np.abs(audio.from_pcm(pcm)).max(initial=0) > 0.05)
+
+
+def longest_gap_ms(client: PlainClient, since_s: float) -> float:
+    """Longest time between two audible messages of one reply."""
+    loud = [at for at, pcm in client.heard if at >= since_s and is_loud(pcm)]
+    gaps = [later - earlier for earlier, later in pairwise(loud)]
+    return round(1000 * max((gap for gap in gaps if gap < PAUSE_S / 2), default=0.0), 1)
+
+
+def place(original: audio.Samples, probe: audio.Samples) -> int:
+    """Where in ``original`` the samples of ``probe`` are, by correlation."""
+    size = 1 << (len(original) + len(probe)).bit_length()
+    spectrum = np.fft.rfft(original, size) * np.conj(np.fft.rfft(probe, size))
+    return int(np.argmax(np.fft.irfft(spectrum, size)[: len(original)]))
+
+
+def is_same(one: audio.Samples, other: audio.Samples) -> bool:
+    """Whether two pieces of sound are alike."""
+    if len(one) != len(other):
+        return False
+    return bool(np.dot(one, other) > 0.8 * np.linalg.norm(one) * np.linalg.norm(other) > 0)
+
+
+def positions(gateway: Gateway, original: audio.Samples) -> list[tuple[int, int]]:
+    """Which part of ``original`` each session has heard, by its recording, in samples."""
+    found = []
+    for path in gateway.dir.glob("*.wav"):
+        heard = audio.read_wav(path)
+        loud = np.flatnonzero(np.abs(heard) > 0.02)
+        if len(loud) < audio.RATE_HZ:
+            continue
+        first, last, second = int(loud[0]), int(loud[-1]), audio.RATE_HZ
+        middles = [first + second // 2, last - 2 * second]
+        shifts = {place(original, heard[at : at + second // 2]) - at for at in middles}
+        assert len(shifts) == 1, (path, shifts)  # Nothing is missing, nothing is there twice.
+        shift = shifts.pop()
+        while not is_same(heard[last - BLOCK : last], original[last - BLOCK + shift : last + shift]):
+            last -= BLOCK // 4  # The codec's click at the end of the silence after the last frame.
+        found.append((first + shift, last + shift))
+    return sorted(found)
+
+
+@pytest.mark.parametrize("transport", ["webrtc", "websocket"])
+def test_a_room_moves_from_session_to_session_unheard(transport: str) -> None:
+    use_loopback()
+    seconds = ROLLOVERS * SESSION_S + 4
+    sound = noise(seconds)
+    gateway = Gateway(
+        OPENAI_LINK__GREET=0,
+        OPENAI_LINK__EMPTY_LINGER_MS=200,
+        OPENAI_LINK__TRANSPORT=transport,
+        OPENAI_LINK__CREATE_RESPONSE=0,
+        OPENAI_LINK__INTERRUPT_RESPONSE=0,
+        SIMULATOR__BRAIN="tone",
+        SIMULATOR__TONE_MS=TONE_MS,
+        SIMULATOR__SESSION_MAX_S=SESSION_S,
+    )
+    gateway.env["MIXMINUS_SIMULATOR__RECORD_DIR"] = str(gateway.dir)
+
+    async def call() -> dict[str, Any]:
+        client = PlainClient(gateway.url, "long", "Ada")
+        await client.join()
+        await client.until(
+            lambda: any(m["upstream"] == "ready" for m in client.of_type("state")), 20, "not ready"
+        )
+        speaking = asyncio.create_task(client.speak(sound))
+        began_s = time.monotonic()
+        said = 0
+        while not speaking.done():
+            said += 1
+            client.say(type="say", text=f"Question {said}.")
+            await asyncio.sleep(TONE_MS / 1000 + PAUSE_S)
+        await asyncio.sleep(2.5)  # Link metrics travel once a second.
+        metrics, calls = link_metrics(gateway), simulator_calls(gateway)
+        states = {m["upstream"] for m in client.of_type("state") if m["at"] > began_s}
+        tone_s = sum(len(pcm) for at, pcm in client.heard if at > began_s and is_loud(pcm)) / 48_000
+        gap_ms = longest_gap_ms(client, began_s)
+        await client.close()
+        return {
+            "metrics": metrics,
+            "calls": calls,
+            "states": states,
+            "said": said,
+            "tone_s": tone_s,
+            "gap_ms": gap_ms,
+        }
+
+    with gateway:
+        seen = asyncio.run(call())
+        gateway.wait(
+            lambda: all(call["state"] == "ended" for call in simulator_calls(gateway)),
+            10,
+            "the calls do not end",
+        )
+        log = gateway.log
+        parts = positions(gateway, audio.from_pcm(sound))
+    lost = [later[0] - earlier[1] - 1 for earlier, later in pairwise(parts)]
+    metrics = seen["metrics"]
+    print(
+        {
+            "transport": transport,
+            "rollovers": metrics["rollovers_total"],
+            "frames_spoken": len(sound) // 960,
+            "frames_sent": metrics["uplink_frames_total"],
+            "samples_between_sessions": lost,
+            "longest_gap_down_ms": seen["gap_ms"],
+            "reply_s": [round(seen["tone_s"], 2), round(seen["said"] * TONE_MS / 1000, 2)],
+        }
+    )
+    assert metrics["rollovers_total"] >= ROLLOVERS, log
+    assert seen["states"] == {"ready"}, log
+    assert 0 <= metrics["uplink_frames_total"] - len(sound) // 960 <= 1  # A last one may be silent.
+    assert all(abs(samples) < FRAME for samples in lost), (parts, log)
+    assert seen["gap_ms"] < 250
+    assert seen["tone_s"] > 0.95 * seen["said"] * TONE_MS / 1000 - 0.1
+    asked = words(seen["calls"][-1], "user")
+    assert asked == [f"Question {n + 1}." for n in range(seen["said"])], asked
+    assert "Traceback" not in log, log
