@@ -48,7 +48,7 @@ export function costOf(usage, simulated) {
   const share = budgetShare(usage);
   const percent = share === null ? "" : `${Math.floor(100 * share)} %`;
   const tone = share === null || share < WARN_SHARE ? "" : share < 1 ? "warning" : "error";
-  const budget = tone === "" ? "" : ` · ${percent} of the budget`;
+  const text = tone === "" ? `${shortCount(tokens)} tokens · ${dollars(usd)}` : `${dollars(usd)} · ${percent} of the budget`;
   const today = usage.day?.cost_usd ?? 0;
   const title = [
     `This conversation: ${tokens.toLocaleString("en")} tokens, ${dollars(usd)}.`,
@@ -57,5 +57,5 @@ export function costOf(usage, simulated) {
     ...(usage.room.unpriced ? [`${usage.room.unpriced} answers are not counted: their price is not known.`] : []),
     ...(simulated ? ["The simulator costs nothing: this is what the real service would have asked."] : []),
   ].join("\n");
-  return { text: `${shortCount(tokens)} tokens · ${dollars(usd)}${budget}`, title, tone };
+  return { text, title, tone };
 }

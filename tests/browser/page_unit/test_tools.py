@@ -74,7 +74,7 @@ def test_the_cost_is_short_and_warns_from_eighty_percent(run: Run) -> None:
     assert "$0.79 of $1.00 (79 %)" in calm["title"]
     assert "price is not known" in calm["title"] and "simulator costs nothing" in calm["title"]
     assert (cost(0.8)["text"], cost(0.8)["tone"]) == (
-        "4.2k tokens · $0.07 · 80 % of the budget",
+        "$0.07 · 80 % of the budget",
         "warning",
     )
     assert cost(1.2)["tone"] == "error"
