@@ -35,6 +35,8 @@ THINK_LIMIT_NS = 15_000_000_000
 """A turn to which no response comes is not waited for any longer."""
 MAX_UNKNOWN = 32
 """Distinct unknown event types that are counted by name."""
+MAX_EVENTS = 64
+"""Latest events that are told from their repetition by id."""
 MAX_RESPONSES = 16
 """Responses that may be open at once; of more the oldest is taken to be over."""
 
@@ -48,6 +50,7 @@ class Reducer:
 
     def __init__(self, answers: bool = True) -> None:
         self.assistant: Assistant = "idle"
+        self._seen = Once(MAX_EVENTS)
         self.events = 0
         """Server events so far."""
         self.unknown: dict[str, int] = {}
@@ -91,6 +94,9 @@ class Reducer:
         """Take one server event (any JSON object) and return what it means, in order."""
         self.events += 1
         kind = text_of(event, "type")
+        event_id = text_of(event, "event_id")
+        if event_id and not self._seen.first((kind, event_id)):
+            return []
         handler = self.handlers.get(kind)
         if handler is None:
             if kind not in IGNORED:

@@ -132,7 +132,6 @@ def test_check_23_events_that_come_twice_happen_once(recording: list[Json]) -> N
     assert [isinstance(f, ToolCalled) for f in told].count(True) == 3
 
 
-@pytest.mark.xfail(reason="words of a delta that comes twice are taken twice")
 def test_check_23_words_that_come_twice_are_told_once(recording: list[Json]) -> None:
     told = facts_of(spoiled_by(recording, "duplicate_events"))
     assert list(filter(is_final, told)) == list(filter(is_final, facts_of(recording)))
