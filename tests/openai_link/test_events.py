@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -34,8 +35,11 @@ from openai_link.facts import (
 Event = dict[str, Any]
 
 
+NUMBERS = itertools.count()
+
+
 def e(kind: str, **content: Any) -> Event:
-    return {"type": kind, "event_id": "event_x", **content}
+    return {"type": kind, "event_id": f"event_{next(NUMBERS)}", **content}
 
 
 def reply(response: str, item: str, *words: str) -> list[Event]:
