@@ -32,6 +32,7 @@ from .facts import (
     ToolCalled,
     Transcribed,
 )
+from .heard import HeardUntil
 from .mixer_line import MixerLine
 from .problems import Problem, explain
 from .rollover import DropNext, Move, OpenNext, Rollover, RolloverAction
@@ -112,6 +113,7 @@ class Calls:
         self._made = 0
         self._called_ns = 0
         self._loud_ns = 0
+        self._people: Collection[str] = ()
         self._pressed: dict[str, Mapping[str, Any]] = {}
         """The ``ptt`` events of those who hold the button down: they outlive a call."""
         self.current: Conversation | None = None
@@ -243,6 +245,7 @@ class Calls:
 
     def roster(self, participants: Collection[str], now_ns: int) -> None:
         """Exactly these people are in the room."""
+        self._people = participants
         for participant in [who for who in self._pressed if who not in participants]:
             del self._pressed[participant]
         if self.current is not None and self.current.stage == "talking":
@@ -295,6 +298,7 @@ class Calls:
         connecting = self._connecting.pop(conversation, None)
         if connecting is not None and connecting is not asyncio.current_task():
             connecting.cancel()
+        conversation.finish(time.monotonic_ns())
         _add(self._finished, conversation.counters())
         task = self._loop.create_task(conversation.close())
         self._closing.add(task)
@@ -364,6 +368,11 @@ class Calls:
                 for event in self._seed(self.current, [item]):
                     self.current.send(event)
 
+    def on_heard(self, conversation: Conversation, until: HeardUntil) -> None:
+        """A reply was cut off."""
+        if conversation in (self.current, self._left):
+            self._room.heard(until)
+
     def on_said(self, said: Said) -> None:
         """Somebody wrote."""
         self._room.said(said)
@@ -379,8 +388,8 @@ class Calls:
             self._log.warning("! the next session: %s", problem.message)
             self._drop_next(problem, now_ns)
         elif conversation is self._left:
-            self._left = None
             self._end(conversation)
+            self._left = None
 
     def on_change(self) -> None:
         """A time-out may have moved."""
@@ -433,6 +442,7 @@ class Calls:
         if missed:
             conversation.learn(missed)
         conversation.talk(now_ns)
+        conversation.roster(self._people, now_ns)
         for press in self._pressed.values():
             conversation.browser_event(press, now_ns)
         self._room.tools.moved(now_ns)
@@ -443,8 +453,8 @@ class Calls:
         if old is not self._left:
             return
         if old.has_said_everything:
-            self._left = None
             self._end(old)
+            self._left = None
         else:
             self._loop.call_later(LEAVE_STEP_S, self._see_left, old)
 
@@ -452,10 +462,9 @@ class Calls:
         """Somebody speaks over the last words of the call that was left, or the new one does."""
         old = self._left
         if old is not None and old.assistant == "speaking":
-            self._left = None
             old.silence(now_ns)
-            self._line.flush()
             self._end(old)
+            self._left = None
 
     def _see_activity(self, now_ns: int) -> None:
         current = self.current

@@ -30,6 +30,7 @@ from .captions import Caption
 from .downlink import DownlinkFrame, DownlinkGate
 from .events import Reducer
 from .facts import Assistant, Fact, ResponseEnded, ServerError, SessionConfirmed
+from .heard import Heard, HeardAction, HeardUntil
 from .mixer_line import MixerLine
 from .seeding import Seeding
 from .session import ClientEvents, session_object
@@ -75,6 +76,9 @@ class Watcher(Protocol):
     def on_fact(self, conversation: Conversation, fact: Fact, now_ns: int) -> None:
         """Something happened in the conversation (not: an echo of what it was told)."""
 
+    def on_heard(self, conversation: Conversation, until: HeardUntil) -> None:
+        """A reply was cut off: nobody heard what came after this."""
+
     def on_said(self, said: Said) -> None:
         """Somebody wrote, and the server is told."""
 
@@ -116,8 +120,16 @@ class Conversation:
         self.expires_at_s = 0
         """When the server will end the session (Unix time); 0: it does not say."""
         self.call = make_transport(
-            Callbacks(self._up, self._server_event, self._audio, self._lost, watcher.on_change)
+            Callbacks(
+                self._up,
+                self._server_event,
+                self._audio,
+                self._made,
+                self._lost,
+                watcher.on_change,
+            )
         )
+        self._heard = Heard(events, self.call.kind == "webrtc", self._settings.speed)
 
     @property
     def assistant(self) -> Assistant:
@@ -142,6 +154,7 @@ class Conversation:
             self._gate.next_timeout_ns(),
             self._reducer.next_timeout_ns(),
             self._turns.next_timeout_ns(),
+            self._heard.next_timeout_ns(),
             self.seeding.next_timeout_ns(),
         )
         return min((time_ns for time_ns in waiting if time_ns is not None), default=None)
@@ -154,6 +167,7 @@ class Conversation:
         self._to_mixer(self._gate.tick(now_ns), now_ns)
         self._facts(self._reducer.tick(now_ns), now_ns)
         self._apply(self._turns.tick(now_ns), now_ns)
+        self._shorten(self._heard.tick(now_ns))
         self.seeding.tick(now_ns)
         self._see_whether_ready()
 
@@ -216,10 +230,15 @@ class Conversation:
 
     def browser_event(self, event: Mapping[str, Any], now_ns: int) -> None:
         """A control message of a browser."""
+        if event.get("type") == "played":
+            participant = str(event.get("participant", ""))
+            self._shorten(self._heard.played(participant, event, now_ns))
+            return
         self._apply(self._turns.on_browser(event, now_ns), now_ns)
 
     def roster(self, participants: Collection[str], now_ns: int) -> None:
         """Exactly these people are in the room."""
+        self._heard.on_roster(participants)
         self._apply(self._turns.on_roster(participants, now_ns), now_ns)
 
     def audience(self, now_ns: int) -> None:
@@ -228,18 +247,21 @@ class Conversation:
 
     def silence(self, now_ns: int) -> None:
         """What is still being heard of this call is void."""
-        self._gate.flush(now_ns)
+        self._apply([Flush("the room has moved")], now_ns)
 
-    async def close(self) -> None:
-        """Hang up; nothing is called back afterwards."""
+    def finish(self, now_ns: int) -> None:
+        """End what is open; nothing is called back afterwards."""
         if self.stage == "closed":
             return
-        self.stage = "closed"
-        now_ns = time.monotonic_ns()
         self._to_mixer(self._gate.end(now_ns), now_ns)
         for fact in self._reducer.close():
-            if isinstance(fact, Caption):
-                self._watcher.on_fact(self, fact, now_ns)
+            self._pass_on(fact, now_ns)
+        self._shorten(self._heard.end())
+        self.stage = "closed"
+
+    async def close(self) -> None:
+        """Hang up."""
+        self.finish(time.monotonic_ns())
         await self.call.close()
 
     def counters(self) -> dict[str, int]:
@@ -265,9 +287,13 @@ class Conversation:
         if self.stage != "closed":
             self._to_mixer(self._gate.frame(pcm, stamp_ns, now_ns, concealed), now_ns)
 
+    def _made(self, item: str, samples: int) -> None:
+        self._heard.made(item, samples)
+
     def _to_mixer(self, frame: DownlinkFrame | None, now_ns: int) -> None:
         if frame is not None:
             self._line.audio(frame.pcm, frame.flags, frame.stamp_ns)
+            self._heard.sent(frame.stamp_ns, frame.pcm)
             self._latency.observe_ns(time.monotonic_ns() - frame.stamp_ns)
 
     def _server_event(self, event: Mapping[str, Any]) -> None:
@@ -282,6 +308,7 @@ class Conversation:
         for fact in facts:
             if self.seeding.on_fact(fact, now_ns):
                 continue
+            self._shorten(self._heard.on_fact(fact, now_ns))
             self._apply(self._turns.on_fact(fact, now_ns), now_ns)
             match fact:
                 case SessionConfirmed():
@@ -290,10 +317,24 @@ class Conversation:
                     self._server_error(fact)
                 case ResponseEnded(status="failed"):
                     self._response_failed(fact)
-            if self.stage in ("talking", "leaving"):
-                self._watcher.on_fact(self, fact, now_ns)
+            self._pass_on(fact, now_ns)
+
+    def _pass_on(self, fact: Fact, now_ns: int) -> None:
+        """Tell the room, once it is here."""
+        if isinstance(fact, Caption) and not self._heard.passes(fact):
+            return
+        if self.stage in ("talking", "leaving"):
+            self._watcher.on_fact(self, fact, now_ns)
+        else:
+            self._early.append(fact)
+
+    def _shorten(self, actions: list[HeardAction]) -> None:
+        """A reply ends where it was heard: for the model, the record and the people."""
+        for action in actions:
+            if isinstance(action, HeardUntil):
+                self._watcher.on_heard(self, action)
             else:
-                self._early.append(fact)
+                self._send(action.event)
 
     def _confirmed(self, fact: SessionConfirmed) -> None:
         self.expires_at_s = fact.expires_at_s or self.expires_at_s
@@ -320,6 +361,7 @@ class Conversation:
                     self._metrics.count("flushes_total")
                     self._gate.flush(now_ns)
                     self._line.flush()
+                    self._shorten(self._heard.cut(self._line.epoch, now_ns))
                 case ReplyStarted():
                     self._gate.started()
                 case ReplyEnded():

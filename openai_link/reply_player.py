@@ -45,13 +45,11 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A reply was cut off; what was played of its items, in ms, in the order of speaking."""
+    """A reply was cut off."""
 
     response: str
     was_heard: bool
     """It had begun."""
-    items: tuple[tuple[str, int, int], ...]
-    """Item id, content index, ms; items that were not heard at all have 0."""
 
 
 PlayerAction = Play | Started | Stopped
@@ -64,7 +62,6 @@ class _Part:
     item: str
     content_index: int
     waiting: bytearray = field(default_factory=bytearray)
-    played_bytes: int = 0
     is_complete: bool = False
 
 
@@ -72,8 +69,6 @@ class _Part:
 class _Reply:
     response: str
     parts: deque[_Part] = field(default_factory=deque)
-    past: list[_Part] = field(default_factory=list)
-    """Parts that were played out."""
     is_complete: bool = False
     has_begun: bool = False
 
@@ -142,9 +137,7 @@ class ReplyPlayer:
         """Cut off all that is playing or waits; one ``Cut`` per reply."""
         cuts = []
         for reply in self._replies:
-            parts = [*reply.past, *reply.parts]
-            items = tuple((p.item, p.content_index, _ms(p.played_bytes)) for p in parts)
-            cuts.append(Cut(reply.response, reply.has_begun, items))
+            cuts.append(Cut(reply.response, reply.has_begun))
             self._cut.append(reply.response)
         self._replies.clear()
         self._waiting_bytes = 0
@@ -183,10 +176,9 @@ class ReplyPlayer:
             if part.waiting:
                 pcm = bytes(part.waiting[:FRAME_BYTES])
                 del part.waiting[:FRAME_BYTES]
-                part.played_bytes += len(pcm)
                 self._waiting_bytes -= len(pcm)
                 return pcm.ljust(FRAME_BYTES, b"\0")
-            reply.past.append(reply.parts.popleft())
+            reply.parts.popleft()
         return None
 
     def _rearm(self, now_ns: int) -> None:
@@ -199,7 +191,7 @@ class ReplyPlayer:
 def _is_ready(reply: _Reply) -> bool:
     """Whether a frame, or the end of the reply, can be given out."""
     while reply.parts and reply.parts[0].is_complete and not reply.parts[0].waiting:
-        reply.past.append(reply.parts.popleft())
+        reply.parts.popleft()
     if not reply.parts:
         return reply.is_complete
     part = reply.parts[0]

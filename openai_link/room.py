@@ -20,6 +20,7 @@ from mixer_core.bus.settings import Settings
 from .captions import Caption
 from .chronicle import Chronicle
 from .facts import Fact, ItemAdded, ResponseEnded, Transcribed
+from .heard import HeardUntil
 from .history import Seed, SeedLimits, seed_events
 from .journal import Journal
 from .money import PriceTable, Spending, SpendingAction, Stop, TellUsage, Warn, WriteUsage
@@ -163,9 +164,10 @@ class Room:
                 self._spent(self.spending.add(usage, model, shares, wall_ms, item, "transcription"))
         self.tools.on_fact(fact, self._asker, now_ns)
 
-    def heard(self, item: str, text: str, audio_end_ms: int) -> None:
+    def heard(self, until: HeardUntil) -> None:
         """An interrupted reply ends where it was heard."""
-        self._write(self._chronicle.heard(item, text, audio_end_ms, _wall_ms()))
+        records = self._chronicle.heard(until.item, until.text, until.audio_end_ms, _wall_ms())
+        self._caption(until.caption, records)
 
     def session_ended(self, session: str, reason: str) -> None:
         """A call is over."""

@@ -30,6 +30,9 @@ class Callbacks:
     on_audio: Callable[[bytes, int, int, bool], None]
     """20 ms of the reply: 960 bytes, when it came (monotonic ns), now, and whether it is made up
     for a lost one."""
+    on_made: Callable[[str, int], None]
+    """The server has delivered so many more samples of this item, ahead of their time
+    (WebSocket only)."""
     on_lost: Callable[[UpstreamError], None]
     """The call is gone; at most once."""
     on_change: Callable[[], None]

@@ -2,7 +2,7 @@
 
 The server sends a reply faster than it is spoken and does not know what was heard of it. The
 player here does: it says ``output_audio_buffer.started``, ``stopped`` and ``cleared`` in the
-server's place, and a reply that is cut off is truncated by us, to what was played.
+server's place. A reply that is cut off is truncated by us (``heard``).
 """
 
 from __future__ import annotations
@@ -179,7 +179,9 @@ class WebsocketTransport:
         except (KeyError, TypeError, binascii.Error):
             self.bad_events += 1
             return
-        self._player.push(str(event.get("response_id")), *_place(event), pcm, now_ns)
+        item, index = _place(event)
+        self._callbacks.on_made(item, len(pcm) // 2)
+        self._player.push(str(event.get("response_id")), item, index, pcm, now_ns)
         self._play(self._player.tick(now_ns), now_ns)
         self._callbacks.on_change()
 
@@ -192,18 +194,8 @@ class WebsocketTransport:
                 self._make_up("started" if started else "stopped", action.response)
 
     def _cut_off(self) -> None:
-        """Somebody speaks over the reply, or stopped it: the model must know what was heard."""
+        """Somebody speaks over the reply, or stopped it. ``Heard`` tells where it ended."""
         for cut in self._player.clear():
-            for item, content_index, played_ms in cut.items:
-                self._made_up += 1
-                truncate = {
-                    "type": "conversation.item.truncate",
-                    "event_id": f"mm_t{self._made_up}",
-                    "item_id": item,
-                    "content_index": content_index,
-                    "audio_end_ms": played_ms,
-                }
-                self.send(truncate)
             if cut.was_heard:
                 self._make_up("cleared", cut.response)
 

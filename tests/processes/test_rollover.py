@@ -6,10 +6,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import time
-import urllib.request
 from itertools import pairwise
 from typing import Any
 
@@ -19,6 +17,7 @@ import pytest
 from tests import audio
 from tests.gateway import Gateway
 from tests.plain_client import PlainClient, use_loopback
+from tests.processes.looking import joined, link_metrics, simulator_calls, words
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(400)]
 
@@ -38,33 +37,6 @@ def noise(seconds: float) -> bytes:
     spectrum[(hz < 300) | (hz > 3_000)] = 0
     samples = np.fft.irfft(spectrum)
     return audio.to_pcm(0.2 * samples / np.abs(samples).max())
-
-
-def simulator_calls(gateway: Gateway) -> list[dict[str, Any]]:
-    """What the simulator knows of its sessions, oldest first."""
-    url = f"http://127.0.0.1:{gateway.simulator_port}/simulator/calls"
-    with urllib.request.urlopen(url, timeout=5) as answer:
-        calls: list[dict[str, Any]] = json.load(answer)["calls"]
-    return sorted(calls, key=lambda call: call["started_at"])
-
-
-def link_metrics(gateway: Gateway) -> dict[str, float]:
-    """The counters of the room's link."""
-    found: dict[str, float] = {}
-    for line in gateway.get("/metrics")[1].splitlines():
-        if line.startswith("mixminus_") and '{program="openai_link"}' in line:
-            name, _, value = line.removeprefix("mixminus_").partition('{program="openai_link"} ')
-            found[name] = float(value)
-    return found
-
-
-def words(call: dict[str, Any], role: str) -> list[str]:
-    """The texts of the messages of ``role`` in a session."""
-    return [
-        " ".join(str(part.get("text") or part.get("transcript") or "") for part in item["content"])
-        for item in call["items"]
-        if item.get("role") == role
-    ]
 
 
 def is_loud(pcm: bytes) -> bool:
@@ -106,7 +78,9 @@ def positions(gateway: Gateway, original: audio.Samples) -> list[tuple[int, int]
         shifts = {place(original, heard[at : at + second // 2]) - at for at in middles}
         assert len(shifts) == 1, (path, shifts)  # Nothing is missing, nothing is there twice.
         shift = shifts.pop()
-        while not is_same(heard[last - BLOCK : last], original[last - BLOCK + shift : last + shift]):
+        while not is_same(
+            heard[last - BLOCK : last], original[last - BLOCK + shift : last + shift]
+        ):
             last -= BLOCK // 4  # The codec's click at the end of the silence after the last frame.
         found.append((first + shift, last + shift))
     return sorted(found)
@@ -130,11 +104,7 @@ def test_a_room_moves_from_session_to_session_unheard(transport: str) -> None:
     gateway.env["MIXMINUS_SIMULATOR__RECORD_DIR"] = str(gateway.dir)
 
     async def call() -> dict[str, Any]:
-        client = PlainClient(gateway.url, "long", "Ada")
-        await client.join()
-        await client.until(
-            lambda: any(m["upstream"] == "ready" for m in client.of_type("state")), 20, "not ready"
-        )
+        client = await joined(gateway, "long")
         speaking = asyncio.create_task(client.speak(sound))
         began_s = time.monotonic()
         said = 0

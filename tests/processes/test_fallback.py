@@ -1,0 +1,52 @@
+"""A network without UDP: the room talks over WebSocket soon, and the next one at once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from tests.gateway import Gateway
+from tests.plain_client import PlainClient, use_loopback
+from tests.processes.looking import simulator_calls, until_said
+
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
+
+
+async def talking(gateway: Gateway, room: str) -> float:
+    """Seconds from the join to the first audible word of an answer."""
+    client = PlainClient(gateway.url, room, "Ada")
+    began_s = time.monotonic()
+    await client.join()
+    await client.until(
+        lambda: any(m["upstream"] == "ready" for m in client.of_type("state")), 30, "not ready"
+    )
+    client.say(type="say", text="Hello.")
+    await until_said(client, "You wrote")
+    await client.until(lambda: any(any(pcm) for _, pcm in client.heard), 10, "it is silent")
+    at_s = next(at for at, pcm in client.heard if any(pcm))
+    await client.close()
+    return at_s - began_s
+
+
+@pytest.mark.parametrize(
+    ("fault", "limit_s"), [("drop_udp", 12.0), ("post_503", 12.0)], ids=["no-udp", "http-503"]
+)
+def test_without_udp_a_room_talks_over_websocket(fault: str, limit_s: float) -> None:
+    use_loopback()
+
+    async def call(gateway: Gateway) -> tuple[float, float]:
+        return await talking(gateway, "first"), await talking(gateway, "second")
+
+    with Gateway(
+        OPENAI_LINK__GREET=0, SIMULATOR__BRAIN="script", SIMULATOR__FAULTS=fault
+    ) as gateway:
+        first_s, second_s = asyncio.run(call(gateway))
+        calls = simulator_calls(gateway)
+        log = gateway.log
+    print({"fault": fault, "first_room_s": round(first_s, 2), "next_room_s": round(second_s, 2)})
+    assert first_s < limit_s, log
+    assert second_s < 4, log
+    assert {call["transport"] for call in calls if call["events_out"] > 5} == {"websocket"}
+    assert "Traceback" not in log, log

@@ -1,0 +1,117 @@
+"""The upstream dies in the middle of a reply: the answer comes, and nothing is forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests import audio
+from tests.gateway import Gateway
+from tests.plain_client import PlainClient, use_loopback
+from tests.processes.looking import joined, set_faults, simulator_calls, until_said, words
+from tests.processes.test_kill import child_of
+
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(200)]
+
+FAST = {"OPENAI_LINK__GREET": 0, "OPENAI_LINK__EMPTY_LINGER_MS": 200, "SIMULATOR__BRAIN": "script"}
+
+
+def loud_times(client: PlainClient) -> list[float]:
+    """When something audible came."""
+    return [at for at, pcm in client.heard if np.abs(audio.from_pcm(pcm)).max(initial=0) > 0.02]
+
+
+@pytest.mark.parametrize(
+    ("transport", "fault", "limit_s"),
+    [
+        ("webrtc", "close_mid_response=1500*1", 6.0),
+        ("webrtc", "kill_call_after_ms=1000*1", 10.0),
+        ("websocket", "close_mid_response=1500*1", 6.0),
+    ],
+)
+def test_the_answer_comes_after_all(transport: str, fault: str, limit_s: float) -> None:
+    use_loopback()
+
+    async def call(gateway: Gateway) -> dict[str, Any]:
+        client = await joined(gateway, "lost")
+        client.say(type="say", text="My name is Ada.")
+        await until_said(client, "My name is Ada")
+        await client.quiet(0.8)
+        asked_s = time.monotonic()
+        if fault.startswith("kill"):
+            client.say(type="say", text="Tell me a long story.")
+            await client.until(lambda: len(loud_times(client)) > 50, 10, "no reply")
+            set_faults(gateway, fault)
+        else:
+            set_faults(gateway, fault)
+            client.say(type="say", text="Tell me a long story.")
+        await client.until(
+            lambda: any(m["upstream"] == "reconnecting" for m in client.of_type("state")),
+            12,
+            "no loss",
+        )
+        await client.until(lambda: client.of_type("state")[-1]["upstream"] == "ready", 12, "lost")
+        ready_s = max(m["at"] for m in client.of_type("state") if m["upstream"] == "ready")
+        await client.until(lambda: loud_times(client)[-1] > ready_s, 10, "it stays silent")
+        set_faults(gateway, "")
+        told = [m["detail"] for m in client.of_type("state") if m["upstream"] == "reconnecting"]
+        again_s = next(at for at in loud_times(client) if at > ready_s)
+        before_s = max(at for at in loud_times(client) if at < again_s)
+        client.say(type="interrupt")
+        await asyncio.sleep(0.5)
+        client.say(type="say", text="Thank you.")
+        await until_said(client, "Thank you")
+        calls = simulator_calls(gateway)
+        await client.close()
+        assert asked_s < before_s < again_s
+        return {"silent_s": again_s - before_s, "told": told, "calls": calls}
+
+    with Gateway(**FAST, OPENAI_LINK__TRANSPORT=transport) as gateway:
+        seen = asyncio.run(call(gateway))
+        log = gateway.log
+    asked = words(seen["calls"][-1], "user")
+    answers = words(seen["calls"][-1], "assistant")
+    print({"transport": transport, "fault": fault, "silent_s": round(seen["silent_s"], 2)})
+    print({"history": [asked, [answer[:40] for answer in answers]]})
+    assert asked == ["My name is Ada.", "Tell me a long story.", "Thank you."], log
+    assert "My name is Ada" in answers[0]
+    assert "This is a" in answers[1] and answers[1].endswith("…")  # It ends where it was heard.
+    assert seen["told"] and seen["told"][0]
+    assert seen["silent_s"] < limit_s
+    assert len(seen["calls"]) == 2
+    assert "Traceback" not in log, log
+
+
+def test_a_link_that_is_killed_remembers() -> None:
+    use_loopback()
+
+    async def call(gateway: Gateway) -> tuple[float, list[dict[str, Any]]]:
+        client = await joined(gateway, "memory")
+        client.say(type="say", text="My name is Ada.")
+        await until_said(client, "My name is Ada")
+        await client.quiet(0.8)
+        os.kill(child_of(gateway, "openai_link"), signal.SIGKILL)
+        killed_s = time.monotonic()
+        deadline_s = killed_s + 20
+        while time.monotonic() < deadline_s:
+            client.say(type="say", text="What is my name?")
+            await asyncio.sleep(0.5)
+            if any("What is my name" in m["text"] for m in client.of_type("caption")):
+                break
+        talking_s = await until_said(client, "What is my name", after_s=killed_s)
+        calls = simulator_calls(gateway)
+        await client.close()
+        return talking_s - killed_s, calls
+
+    with Gateway(**FAST) as gateway:
+        silent_s, calls = asyncio.run(call(gateway))
+        log = gateway.log
+    print({"talking_again_s": round(silent_s, 2), "history": words(calls[-1], "user")})
+    assert words(calls[-1], "user")[:2] == ["My name is Ada.", "What is my name?"], log
+    assert "the conversation goes on" in log
