@@ -13,8 +13,8 @@ is not there, so a restarted mixer is not handed stale audio. ``audio_out`` is d
 ``audio_in`` because captions travel there too; subscribers discard stale audio.
 
 The programs speak ZeroMQ's wire on the audio sockets by themselves (``audio_client``, and the
-mixer's ``audio_server``), where the depth is that of the kernel's send buffer. ``open_socket`` opens
-any of them by libzmq: the control socket, and the audio sockets of tests and other programs.
+mixer's ``audio_server``), where the depth is that of the kernel's send buffer. ``open_socket``
+opens any of them by libzmq: the control socket, and the audio sockets of tests and others.
 """
 
 from __future__ import annotations
