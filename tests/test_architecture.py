@@ -49,7 +49,8 @@ SHELLS = {
     },
     "openai_link/simulator": {
         "brain_files", "call", "control", "fault_timers", "http", "media", "recorder", "service",
-        "session_line", "socket_call", "socket_line", "switchboard", "udp_gate", "websocket", "__main__",
+        "session_line", "socket_call", "socket_line", "switchboard", "udp_gate", "websocket",
+        "__main__",
     },
 }  # fmt: skip
 """Per folder: the modules that touch the world. Everything else is pure."""
