@@ -320,7 +320,7 @@ class Calls:
         items = self._room.items()
         is_next = conversation is self._next
         events = self._seed(conversation, settled(items, speaking) if is_next else items)
-        if events:
+        if events and not self._room.owed.is_owed:
             note = conversation.events.system_text(_NOTE)
             self._room.seeded({}, [note["item"]["id"]])
             events.append(note)
@@ -343,7 +343,8 @@ class Calls:
             self._give_room(conversation, now_ns)
             self._metrics.gauge("connect_ms", (now_ns - self._called_ns) / 1e6)
             self._owner.call_ready()
-            if self._room.owed.is_owed and not self._room.tools.is_busy:
+            waits = self._room.owed.is_owed and not self._room.tools.is_busy
+            if waits and conversation.is_settled:  # Else it has been asked already.
                 self._log.info("= the room waits for an answer")
                 conversation.ask(None, now_ns)
 

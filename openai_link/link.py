@@ -204,6 +204,10 @@ class Link:
         """Send an EVENT to the browsers."""
         self._line.event(event, addressee)
 
+    def report(self, code: str, message: str) -> None:
+        """Tell the room about an error, as soon as there is anybody."""
+        self._notices.report(Report(code, message))
+
     def send(self, make: Callable[[ClientEvents], dict[str, Any]]) -> bool:
         """Send a client event to the call that has the room."""
         return self._calls.send(make)

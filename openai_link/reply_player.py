@@ -128,6 +128,7 @@ class ReplyPlayer:
     def tick(self, now_ns: int) -> list[PlayerAction]:
         """What is due now, in order."""
         actions: list[PlayerAction] = []
+        self._rearm(now_ns)
         while self._due_ns is not None and self._due_ns <= now_ns:
             actions += self._step()
             self._rearm(now_ns)

@@ -44,6 +44,9 @@ class RoomHost(Protocol):
     def tell(self, event: Mapping[str, Any], addressee: int = 0) -> None:
         """Send an EVENT to the browsers, or to the one with that stream id."""
 
+    def report(self, code: str, message: str) -> None:
+        """Tell the room about an error, as soon as there is anybody."""
+
     def send(self, make: Callable[[ClientEvents], Event]) -> bool:
         """Send a client event to the call that has the room; False where there is none."""
 
@@ -235,7 +238,7 @@ class Room:
                     self._host.tell(event)
                 case Warn(code, message):
                     self._log.warning("! %s", message)
-                    self._host.tell({"type": "error", "code": code, "message": message})
+                    self._host.report(code, message)
                 case Stop(problem):
                     self._host.stop(problem)
 
@@ -243,7 +246,7 @@ class Room:
         self._spent(self.spending.day_total(day, cost_usd))
 
     def _trouble(self, words: str) -> None:
-        self._host.tell({"type": "error", "code": "journal_failed", "message": words})
+        self._host.report("journal_failed", words)
 
 
 def _wall_ms() -> int:

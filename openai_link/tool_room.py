@@ -55,6 +55,8 @@ class ToolRoom:
         self._box: ToolBox | None = None
         self._calls: ToolCalls | None = None
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._told = 0
+        """Problems of the tool box that the room has heard of."""
         self._opening: asyncio.Task[None] | None = None
         if settings.tools or settings.mcp_servers:
             self._opening = self._loop.create_task(self._open())
@@ -65,7 +67,8 @@ class ToolRoom:
             await asyncio.wait({self._opening}, timeout=PATIENCE_S)
 
     async def _open(self) -> None:
-        self._box = await ToolBox.open(self._settings, self._log)
+        """Modules are loaded when it returns; MCP servers may follow."""
+        self._box = await ToolBox.open(self._settings, self._log, self._changed)
         self._calls = ToolCalls(
             self._box.specs,
             ToolLimits(
@@ -74,10 +77,15 @@ class ToolRoom:
                 self._settings.tool_filler_after_ms,
             ),
         )
-        self._box.on_change = self._host.tools_changed
-        for problem in self._box.problems:
-            self._host.tell({"type": "error", "code": "tools_missing", "message": problem})
-        self._host.tools_changed()
+        self._changed()
+
+    def _changed(self) -> None:
+        """Tools have come, or are known to be missing."""
+        if self._box is not None:
+            for problem in self._box.problems[self._told :]:
+                self._host.report("tools_missing", problem)
+            self._told = len(self._box.problems)
+            self._host.tools_changed()
 
     async def close(self) -> None:
         """End what runs. Bounded."""

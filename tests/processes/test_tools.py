@@ -1,0 +1,162 @@
+"""Tools through the whole gateway: called by a scripted model, run in the link, told to people."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.gateway import ROOT, Gateway
+from tests.plain_client import PlainClient, use_loopback
+from tests.processes.looking import joined, of_type, set_faults, simulator_calls, until_said
+
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(200)]
+
+MCP_SERVER = ROOT / "tests" / "openai_link" / "tools" / "mcp_server.py"
+
+
+@pytest.fixture(scope="module")
+def gateway() -> Iterator[Gateway]:
+    use_loopback()
+    servers = {"shed": {"command": [sys.executable, str(MCP_SERVER)], "confirm": False}}
+    gateway = Gateway(
+        OPENAI_LINK__GREET=0,
+        OPENAI_LINK__TOOLS=json.dumps(
+            ["openai_link.tools.clock", "tests.processes.tools_of_the_house"]
+        ),
+        OPENAI_LINK__MCP_SERVERS=json.dumps(servers),
+        SIMULATOR__BRAIN="script",
+    )
+    gateway.env["HOUSE_LOG"] = str(gateway.dir / "house.log")
+    with gateway:
+        yield gateway
+
+
+def house_log(gateway: Gateway) -> list[str]:
+    """What ran so far."""
+    path = Path(gateway.env["HOUSE_LOG"])
+    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+
+
+def outputs(gateway: Gateway) -> list[str]:
+    """What the newest session was told by tools."""
+    return [
+        item["output"] for item in of_type(simulator_calls(gateway)[-1], "function_call_output")
+    ]
+
+
+def statuses(client: PlainClient, name: str) -> list[str]:
+    """What the room was told of a tool."""
+    return [m["status"] for m in client.of_type("tool") if m["name"] == name]
+
+
+async def asked(client: PlainClient, text: str, answer: str, timeout_s: float = 15) -> float:
+    """Ask by text; seconds until the answer is complete in writing."""
+    began_s = time.monotonic()
+    client.say(type="say", text=text)
+    return await until_said(client, answer, timeout_s, began_s) - began_s
+
+
+def run(gateway: Gateway, room: str, story: Any) -> dict[str, Any]:
+    """Tell a story in a room of its own."""
+
+    async def call() -> dict[str, Any]:
+        client = await joined(gateway, room)
+        try:
+            return dict(await story(client))
+        finally:
+            await client.close()
+
+    figures = asyncio.run(call())
+    print(figures)
+    return figures
+
+
+def test_one_call_two_at_once_and_one_that_fails(gateway: Gateway) -> None:
+    async def story(client: PlainClient) -> dict[str, Any]:
+        one_s = await asked(client, "Call humidity.", "41")
+        two_s = await asked(client, "Call humidity and temperature.", "21.5")
+        answers = [m["text"] for m in client.of_type("caption") if "21.5" in m["text"]]
+        assert any("41" in text for text in answers), answers
+        await asked(client, "Call broken.", "the sensor is on fire")
+        return {"round_trip_s": round(one_s, 2), "two_at_once_s": round(two_s, 2)}
+
+    run(gateway, "tools", story)
+    assert house_log(gateway) == ["humidity", "humidity", "temperature", "broken"] or sorted(
+        house_log(gateway)
+    ) == ["broken", "humidity", "humidity", "temperature"]
+
+
+def test_one_takes_too_long_and_the_talk_goes_on(gateway: Gateway) -> None:
+    async def story(client: PlainClient) -> dict[str, Any]:
+        began_s = time.monotonic()
+        client.say(type="say", text="Call endless.")
+        await client.until(lambda: "running" in statuses(client, "endless"), 5, "it does not run")
+        meanwhile_s = await asked(client, "Are you there?", "Are you there")
+        at_s = await until_said(client, "no result after", 15, began_s)
+        assert statuses(client, "endless") == ["running", "timeout"]
+        return {"timeout_told_s": round(at_s - began_s, 2), "meanwhile_s": round(meanwhile_s, 2)}
+
+    run(gateway, "late", story)
+
+
+def test_one_needs_a_yes(gateway: Gateway) -> None:
+    async def story(client: PlainClient) -> dict[str, Any]:
+        client.say(type="say", text="Call open_door.")
+        await client.until(lambda: statuses(client, "open_door"), 5, "nobody is asked")
+        question = client.of_type("tool")[-1]
+        assert (question["status"], question["question"]) == ("asking", "Open the door?")
+        client.say(type="confirm", call=question["call"], allow=False)
+        await until_said(client, "said no")
+        began_s = time.monotonic()
+        client.say(type="say", text="Call open_door.")
+        await client.until(lambda: statuses(client, "open_door")[-1] == "asking", 5, "not asked")
+        client.say(type="confirm", call=client.of_type("tool")[-1]["call"], allow=True)
+        answered_s = await until_said(client, "the door is open", 15, began_s) - began_s
+        assert statuses(client, "open_door") == ["asking", "refused", "asking", "running", "done"]
+        return {"yes_to_answer_s": round(answered_s, 2)}
+
+    run(gateway, "door", story)
+    assert [line for line in house_log(gateway) if "door" in line] == ["open_door for Ada"]
+
+
+def test_an_mcp_server_gives_tools(gateway: Gateway) -> None:
+    async def story(client: PlainClient) -> dict[str, Any]:
+        deadline_s = time.monotonic() + 15
+        while time.monotonic() < deadline_s:  # The server may take a while to start.
+            client.say(type="say", text='Call shed__add with {"a": 2, "b": 40}')
+            await asyncio.sleep(1)
+            if any("42" in m["text"] for m in client.of_type("caption")):
+                break
+        await until_said(client, "42")
+        return {"mcp": statuses(client, "shed__add")}
+
+    run(gateway, "shed", story)
+
+
+def test_a_call_outlives_the_upstream_and_runs_once(gateway: Gateway) -> None:
+    async def story(client: PlainClient) -> dict[str, Any]:
+        began_s = time.monotonic()
+        client.say(type="say", text="Call slow.")
+        await client.until(lambda: "running" in statuses(client, "slow"), 5, "it does not run")
+        set_faults(gateway, "kill_call_after_ms=200")
+        await client.until(
+            lambda: any(m["upstream"] == "reconnecting" for m in client.of_type("state")),
+            10,
+            "no loss",
+        )
+        set_faults(gateway, "")
+        at_s = await until_said(client, "it took three seconds", 15, began_s)
+        return {"answer_after_loss_s": round(at_s - began_s, 2)}
+
+    run(gateway, "loss", story)
+    assert [line for line in house_log(gateway) if "slow" in line] == ["slow begins", "slow ends"]
+    newest = simulator_calls(gateway)[-1]
+    assert len(of_type(newest, "function_call")) == 1
+    assert outputs(gateway) == ["it took three seconds"]
