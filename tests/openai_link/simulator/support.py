@@ -12,8 +12,8 @@ from openai_link.simulator.brains import Brain, EchoTest, tone
 from openai_link.simulator.engine import SessionEngine
 from openai_link.simulator.options import EngineOptions
 from openai_link.simulator.server_events import EndCall, SendEvent
+from tests.conformance.oracle import check
 from tests.openai_link.simulator.automaton import Automaton
-from tests.openai_link.simulator.oracle import check
 
 Json = dict[str, Any]
 
