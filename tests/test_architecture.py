@@ -39,10 +39,11 @@ SHELLS = {
         "addresses", "call", "child", "fastpath", "host", "peer", "preload", "service", "__main__",
     },
     "openai_link": {
-        "aiortc_media", "alarm", "calls", "child", "conversation", "event_socket", "host",
-        "http_call", "journal", "journal_store", "link", "mixer_line", "notices", "opus",
-        "preload", "rehearsal", "replay", "room", "rtp_direct", "service", "tool_room",
-        "uplink", "webrtc", "webrtc_transport", "websocket", "__main__",
+        "aiortc_media", "alarm", "call_maker", "calls", "child", "conversation",
+        "event_socket", "held_call", "host", "http_call", "journal", "journal_store",
+        "link", "mixer_line", "notices", "opus", "preload", "rehearsal", "replay", "room",
+        "rtp_direct", "service", "tool_room", "uplink", "webrtc", "webrtc_transport",
+        "websocket", "__main__",
     },
     "openai_link/tools": {
         "clock", "home_assistant", "mcp_client", "toolbox", "workers",
