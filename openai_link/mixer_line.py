@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ START_RETRY_NS = 50_000_000
 """Between two STARTs until the mixer has answered."""
 START_REPEAT_NS = 1_000_000_000
 """Between two STARTs afterwards: keep-alive, and healing after a mixer restart."""
+COMPLAIN_NS = 60_000_000_000
+"""Between two lines of the log about events that cannot be sent."""
 
 
 class MixerLine:
@@ -48,6 +51,9 @@ class MixerLine:
         """Messages that the mixer could not take."""
         self.bad = 0
         """Messages that could not be read."""
+        self.unsent_events = 0
+        """EVENTs that no frame can hold: too long, or with text that is no Unicode."""
+        self._complained_ns = -COMPLAIN_NS
         self._seq = 0
         self._start_due_ns = 0
         self._closed = False
@@ -75,8 +81,16 @@ class MixerLine:
             self.dropped += 1
 
     def event(self, content: Mapping[str, Any], addressee: int = 0) -> None:
-        """Send an EVENT to the browsers, or to the one with the stream id ``addressee``."""
-        payload = encode_map(dict(content))
+        """Send an EVENT to the browsers, or to the one with the stream id ``addressee``.
+
+        One that does not fit into a frame is counted and left out: whoever tells something has
+        more to do than that.
+        """
+        try:
+            payload = encode_map(dict(content))
+        except (FrameError, ValueError, OverflowError) as error:
+            self._complain(content, error)
+            return
         self._send(Frame(Kind.EVENT, self._stream, self.epoch, flags=addressee, payload=payload))
 
     def flush(self) -> None:
@@ -92,6 +106,13 @@ class MixerLine:
         self._send(Frame(Kind.STOP, self._stream, self.epoch))
         self._push.close()
         self._sub.close()
+
+    def _complain(self, content: Mapping[str, Any], error: Exception) -> None:
+        self.unsent_events += 1
+        now_ns = time.monotonic_ns()
+        if now_ns - self._complained_ns >= COMPLAIN_NS:
+            self._complained_ns = now_ns
+            self._log.warning("! an event %r cannot be sent: %s", content.get("type"), error)
 
     def _send(self, frame: Frame) -> None:
         if not self._push.send(frames.encode(frame)):

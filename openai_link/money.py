@@ -21,6 +21,11 @@ from .talkers import Shares
 
 WARN_SHARE = 0.8
 """Part of the budget at which people are warned."""
+MAX_PEOPLE = 64
+"""Names with an account of their own; whoever comes later is one of the ``OTHERS``."""
+MAX_TOLD = 20
+"""Names of an event: the dearest, and the rest as ``OTHERS``; an event has 16 KiB."""
+OTHERS = "others"
 REMEMBERED = 256
 """Responses and items that are known to be counted: an event that comes twice counts once."""
 _MILLION = 1e6
@@ -123,7 +128,8 @@ class Spending:
         self.unpriced = 0
         """Responses and transcriptions whose price is not known."""
         self.people: dict[str, float] = {}
-        """Dollars by name; the empty name: what nobody asked for."""
+        """Dollars by name, at most ``MAX_PEOPLE`` and the ``OTHERS``; the empty name: what nobody
+        asked for."""
         self._day = ""
         self._day_usd = 0.0
         self._warned = self._stopped = False
@@ -146,6 +152,9 @@ class Spending:
             usage: as the server gave it; None: it did not say, nothing is counted.
             model: that was used. shares: whose words it answers, parts that sum up to 1.
             wall_ms: Unix time. key: id of the response or the item. status: of a response.
+
+        Returns:
+            What to do, in order: the journal first, the browsers' figures last.
         """
         if not usage or (kind, key) in self._counted:
             return []
@@ -162,7 +171,7 @@ class Spending:
             actions += self._count_unpriced(model)
         else:
             self._count(cost_usd, named)
-        return [*actions, TellUsage(self._event(record)), *self._check()]
+        return [*actions, *self._check(), TellUsage(self._event(record))]
 
     def day_total(self, day: str, cost_usd: float) -> list[SpendingAction]:
         """What the journal knows of a local day over all rooms; call it at the start, too."""
@@ -202,7 +211,8 @@ class Spending:
         self.cost_usd += cost_usd
         self._day_usd += cost_usd
         for _, name, part in shares or (("", "", 1.0),):
-            self.people[name] = self.people.get(name, 0.0) + cost_usd * part
+            account = name if name in self.people or len(self.people) < MAX_PEOPLE else OTHERS
+            self.people[account] = self.people.get(account, 0.0) + cost_usd * part
 
     def _count_unpriced(self, model: str) -> list[SpendingAction]:
         self.unpriced += 1
@@ -242,11 +252,20 @@ class Spending:
             "response": _entry(record.tokens, record.cost_usd),
             "room": _entry(self.tokens, self.cost_usd) | {"unpriced": self.unpriced},
             "day": {"cost_usd": _rounded(self._day_usd), "day": self._day},
-            "people": {name: _rounded(usd) for name, usd in self.people.items()},
+            "people": {name: _rounded(usd) for name, usd in _dearest(self.people).items()},
         }
         if self._budget_usd:
             event["day"]["budget_usd"] = self._budget_usd
         return event
+
+
+def _dearest(people: Mapping[str, float]) -> Mapping[str, float]:
+    """At most ``MAX_TOLD`` accounts with the same sum."""
+    if len(people) <= MAX_TOLD:
+        return people
+    named = sorted((name for name in people if name != OTHERS), key=lambda name: -people[name])
+    told = {name: people[name] for name in named[: MAX_TOLD - 1]}
+    return told | {OTHERS: sum(people.values()) - sum(told.values())}
 
 
 def _entry(tokens: Tokens, cost_usd: float | None) -> dict[str, Any]:

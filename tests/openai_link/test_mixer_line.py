@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import zmq
 
 from mixer_core.bus import endpoints, events, frames, logs
@@ -142,6 +143,22 @@ def test_what_the_mixer_cannot_take_is_dropped_and_counted(short_dir: Path) -> N
             rig.line.audio(SILENCE, 0, 0)
         assert rig.line.dropped > before
         assert rig.line.sent + rig.line.dropped - before == 500
+
+    with_rig(short_dir, body)
+
+
+def test_an_event_that_no_frame_can_hold_is_left_out(
+    short_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def body(rig: Rig) -> None:
+        await rig.connected()
+        rig.line.event({"type": "usage", "people": {str(n): 1.0 for n in range(5_000)}})
+        rig.line.event({"type": "caption", "text": "half a pair: \ud83d"})
+        rig.line.event({"type": "caption", "text": 1 << 70})
+        rig.line.event({"type": "state"})
+        kept = await rig.next()
+        assert events.decode_event(kept.payload) == {"type": "state"}
+        assert (rig.line.unsent_events, len(caplog.records)) == (3, 1)
 
     with_rig(short_dir, body)
 

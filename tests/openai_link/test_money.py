@@ -8,9 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mixer_core.bus.events import encode_map
 from mixer_core.bus.journal_records import TOKEN_NAMES, Tokens
 from mixer_core.bus.settings import OpenaiLinkSettings, Price
 from openai_link.money import (
+    MAX_PEOPLE,
+    MAX_TOLD,
+    OTHERS,
     PriceTable,
     Spending,
     SpendingAction,
@@ -126,7 +130,8 @@ def test_a_budget_warns_stops_and_is_new_the_next_day() -> None:
     assert account.day_total("day 0", 0.5) == [] and account.blocked(5) is None
     assert warnings(account.add(usage(out=5_000), MODEL, [], 5, "r1")) == ["budget_low"]
     assert warnings(account.add(usage(out=100), MODEL, [], 5, "r2")) == []
-    *_, stop = account.add(usage(out=5_000), MODEL, [], 5, "r3")
+    *_, stop, last = account.add(usage(out=5_000), MODEL, [], 5, "r3")
+    assert isinstance(last, TellUsage), "what is told may not fit: it comes last"
     assert isinstance(stop, Stop) and not stop.problem.retryable
     assert stop.problem.code == "budget_spent" and "$1.00" in stop.problem.message
     blocked = account.blocked(6)
@@ -143,6 +148,21 @@ def test_what_other_rooms_spend_counts() -> None:
     assert isinstance(warn, Warn) and "90 %" in warn.message
     (stop,) = account.day_total("day 0", 1.1)
     assert isinstance(stop, Stop)
+
+
+def test_a_busy_room_has_bounded_accounts_that_fit_into_an_event() -> None:
+    account = spending()
+    for number in range(300):
+        who = f"{number:03} " + "𝄞" * 60
+        *_, tell = account.add(usage(out=1_000 + number), MODEL, [(who, 1.0)], 5, f"r{number}")
+    assert isinstance(tell, TellUsage)
+    assert len(account.people) == MAX_PEOPLE + 1 and OTHERS in account.people
+    assert sum(account.people.values()) == pytest.approx(account.cost_usd)
+    people = tell.event["people"]
+    assert len(people) == MAX_TOLD and sum(people.values()) == pytest.approx(account.cost_usd)
+    dearest = sorted(set(account.people) - {OTHERS}, reverse=True)[: MAX_TOLD - 1]
+    assert list(people) == [*dearest, OTHERS]
+    encode_map(tell.event)
 
 
 COUNT = st.integers(0, 10_000)
