@@ -10,10 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Protocol
-
-import aiohttp
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mixer_core.bus.errors import UpstreamError
 from mixer_core.bus.frames import FLAG_PAUSE, Frame
@@ -21,7 +19,8 @@ from mixer_core.bus.journal_records import HistoryItem
 from mixer_core.bus.metrics import Metrics
 from mixer_core.bus.settings import OpenaiLinkSettings
 
-from .conversation import Conversation, Surroundings
+from .call_maker import CallMaker
+from .conversation import Conversation
 from .facts import (
     Assistant,
     AssistantChanged,
@@ -33,21 +32,24 @@ from .facts import (
     Transcribed,
 )
 from .heard import HeardUntil
+from .held_call import CallsOwner, HeldCall
 from .mixer_line import MixerLine
 from .problems import Problem, explain
 from .rollover import DropNext, Move, OpenNext, Rollover, RolloverAction
 from .room import Room
-from .seeding import Seeding, settled
-from .session import ClientEvents, Upstream, session_object
-from .transport import Callbacks, Kind, Transport
+from .seeding import settled
+from .session import Upstream
+from .transport import Kind
 from .turns import Said
 from .uplink_pacer import is_quiet
+from .watching import Surroundings
 from .ways import Ways
-from .webrtc_transport import WebrtcTransport
 
 LEAVE_S = 1.0
 """A call that the room has left is kept at least so long: its last packets are on their way."""
 LEAVE_STEP_S = 0.25
+OWED_NS = 60_000_000_000
+"""After so long without a call nobody waits for an answer any more."""
 QUIET_NS = 400_000_000
 """After so long without a loud frame nobody is in the middle of a word."""
 
@@ -58,29 +60,7 @@ _NOTE = (
 _TIMED_OUT = Problem("connect_timeout", "The next call was not up in time.", True)
 
 
-class CallsOwner(Protocol):
-    """Who has these calls: the link."""
-
-    def call_answered(self) -> None:
-        """The server has taken the call."""
-
-    def call_ready(self) -> None:
-        """The room has a call again."""
-
-    def call_failed(self, problem: Problem) -> None:
-        """The call could not be made, or was lost."""
-
-    def call_moved(self, kind: Kind) -> None:
-        """The room went on with the next call."""
-
-    def assistant_changed(self) -> None:
-        """What the assistant does is other now."""
-
-    def changed(self) -> None:
-        """A time-out may have moved."""
-
-
-class Calls:
+class Calls(HeldCall):
     """Makes, changes and ends the calls of one room; is the ``Watcher`` of their conversations."""
 
     def __init__(
@@ -94,29 +74,26 @@ class Calls:
         owner: CallsOwner,
         log: logging.LoggerAdapter[logging.Logger],
     ) -> None:
+        super().__init__()
         self._upstream = upstream
         self._settings = settings
-        self._line = line
         self._metrics = metrics
         self._room = room
         self._ways = ways
         self._owner = owner
         self._log = log
         self._loop = asyncio.get_running_loop()
-        timeout = aiohttp.ClientTimeout(total=settings.connect_timeout_ms / 1000)
-        self._http = aiohttp.ClientSession(timeout=timeout, trust_env=not upstream.is_local)
+        surroundings = Surroundings(settings, line, metrics, log)
+        self._maker = CallMaker(upstream, surroundings, room)
         self._rollover = Rollover(settings)
         self._connecting: dict[Conversation, asyncio.Task[None]] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._finished: dict[str, int] = {}
         """Counters of the calls that are over."""
-        self._made = 0
         self._called_ns = 0
         self._loud_ns = 0
-        self._people: Collection[str] = ()
-        self._pressed: dict[str, Mapping[str, Any]] = {}
-        """The ``ptt`` events of those who hold the button down: they outlive a call."""
-        self.current: Conversation | None = None
+        self._lost_ns = 0
+        """When the room lost its call; 0: it has one, or had none yet."""
         self._next: Conversation | None = None
         self._left: Conversation | None = None
 
@@ -146,12 +123,7 @@ class Calls:
 
     async def close_http(self) -> None:
         """Nothing is asked of the server any more."""
-        await self._http.close()
-
-    @property
-    def is_talking(self) -> bool:
-        """Whether the room has a call."""
-        return self.current is not None and self.current.stage == "talking"
+        await self._maker.close()
 
     @property
     def assistant(self) -> Assistant:
@@ -165,10 +137,6 @@ class Calls:
         """The server is a simulator."""
         known = self.current is not None and self.current.call.simulated
         return known or self._upstream.simulated
-
-    def heard_ns(self) -> int:
-        """When anything came from the server of the call that has the room; 0: nothing yet."""
-        return 0 if self.current is None else self.current.call.heard_ns
 
     def room_audio(self, frame: Frame) -> None:
         """20 ms of the room's microphones: to the call that has the room, and to no other."""
@@ -206,84 +174,16 @@ class Calls:
                 _add(totals, conversation.counters())
         return totals
 
-    def tools_changed(self) -> None:
-        """Tell the running session of its tools."""
-        conversation = self.current
-        if conversation is not None and conversation.stage not in ("calling", "closed"):
-            conversation.set_tools(self._room.tools.definitions())
-
-    def send(self, make: Callable[[ClientEvents], dict[str, Any]]) -> bool:
-        """Send a client event to the call that has the room; False where none has."""
-        if self.current is None or self.current.stage != "talking":
-            return False
-        self.current.send(make(self.current.events))
-        return True
-
-    def ask(self, overrides: Mapping[str, Any] | None) -> bool:
-        """Have the model answer; False where no call has the room."""
-        if self.current is None or self.current.stage != "talking":
-            return False
-        self.current.ask(overrides, time.monotonic_ns())
-        return True
-
-    def greet(self, now_ns: int) -> None:
-        """Have the model say hello."""
-        if self.current is not None:
-            self.current.audience(now_ns)
-
-    def browser_event(self, event: Mapping[str, Any], now_ns: int) -> None:
-        """A control message of a browser, for the call that has the room."""
-        if self.current is not None and self.current.stage == "talking":
-            self.current.browser_event(event, now_ns)
-
-    def press(self, event: Mapping[str, Any]) -> None:
-        """Remember a ``ptt`` event."""
-        participant = str(event.get("participant", ""))
-        self._pressed.pop(participant, None)
-        if event.get("down") is True:
-            self._pressed[participant] = event
-
-    def roster(self, participants: Collection[str], now_ns: int) -> None:
-        """Exactly these people are in the room."""
-        self._people = participants
-        for participant in [who for who in self._pressed if who not in participants]:
-            del self._pressed[participant]
-        if self.current is not None and self.current.stage == "talking":
-            self.current.roster(participants, now_ns)
-
-    def backlog_ms(self, now_ns: int) -> tuple[int, int]:
-        """Audio that waits: on its way up, and on its way down."""
-        return (0, 0) if self.current is None else self.current.call.backlog_ms(now_ns)
-
     # -- making a call --------------------------------------------------------------------------
 
     def _make(self, kind: Kind) -> Conversation:
-        self._made += 1
-        events = ClientEvents(f"mm{self._made}")
-        seeding = Seeding(events, self._room.compose)
-        surroundings = Surroundings(self._settings, self._line, self._metrics, self._log)
-
-        def transport(callbacks: Callbacks) -> Transport:
-            latency = self._metrics.histogram("uplink_latency_ms")
-            if kind == "websocket":
-                from .websocket import WebsocketTransport  # Most processes never need it.
-
-                return WebsocketTransport(
-                    self._upstream, self._settings, self._http, latency, self._log, callbacks
-                )
-            return WebrtcTransport(
-                self._upstream, self._settings, self._http, latency, self._log, callbacks
-            )
-
-        conversation = Conversation(surroundings, self, events, transport, seeding)
+        conversation = self._maker.make(kind, self)
         self._connecting[conversation] = self._loop.create_task(self._connect(conversation))
         return conversation
 
     async def _connect(self, conversation: Conversation) -> None:
         try:
-            await self._room.tools.opened()
-            session = session_object(self._settings, self._room.tools.definitions())
-            await conversation.connect(session)
+            await self._maker.connect(conversation)
             if conversation is self.current:
                 self._owner.call_answered()
         except UpstreamError as error:
@@ -341,6 +241,11 @@ class Calls:
             self._apply(self._rollover.next_ready(now_ns), now_ns)
         elif conversation is self.current:
             self._give_room(conversation, now_ns)
+            for event in self._room.unsent(conversation.events):
+                conversation.send(event)
+            if self._lost_ns and now_ns - self._lost_ns > OWED_NS:
+                self._room.owed.stopped()
+            self._lost_ns = 0
             self._metrics.gauge("connect_ms", (now_ns - self._called_ns) / 1e6)
             self._owner.call_ready()
             waits = self._room.owed.is_owed and not self._room.tools.is_busy
@@ -384,6 +289,7 @@ class Calls:
         problem = explain(error, self._upstream)
         if conversation is self.current:
             self._log.warning("! %s", problem.message)
+            self._lost_ns = self._lost_ns or now_ns
             self._owner.call_failed(problem)
         elif conversation is self._next:
             self._log.warning("! the next session: %s", problem.message)
@@ -443,10 +349,10 @@ class Calls:
         if missed:
             conversation.learn(missed)
         conversation.talk(now_ns)
-        conversation.roster(self._people, now_ns)
-        for press in self._pressed.values():
-            conversation.browser_event(press, now_ns)
-        self._room.tools.moved(now_ns)
+        conversation.set_tools(self._room.tools.definitions())
+        self._introduce(conversation, now_ns)
+        is_answering = self._left is not None and not self._left.has_said_everything
+        self._room.tools.moved(now_ns, is_answering)
         self._rollover.began(conversation.expires_at_s, time.time(), now_ns)
 
     def _see_left(self, old: Conversation) -> None:

@@ -17,7 +17,7 @@ from mixer_core.bus.settings import KEY_VARIABLE, Settings
 from .link import Link
 from .session import choose_upstream
 
-CLOSE_TIMEOUT_S = 0.4
+CLOSE_TIMEOUT_S = 1.5
 """Longest that hanging up may delay the end of the process."""
 FAREWELL_S = 0.02
 """For the last message to leave."""

@@ -14,24 +14,19 @@ closed     nothing is called back any more
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from mixer_core.bus.errors import UpstreamError
 from mixer_core.bus.frames import FLAG_PAUSE, Frame
-from mixer_core.bus.metrics import Metrics
 from mixer_core.bus.pcm import SILENCE
-from mixer_core.bus.settings import OpenaiLinkSettings
 
 from .captions import Caption
 from .downlink import DownlinkFrame, DownlinkGate
 from .events import Reducer
 from .facts import Assistant, Fact, ResponseEnded, ServerError, SessionConfirmed
 from .heard import Heard, HeardAction, HeardUntil
-from .mixer_line import MixerLine
 from .seeding import Seeding
 from .session import ClientEvents, session_object
 from .transport import Callbacks, Transport
@@ -47,46 +42,12 @@ from .turns import (
     TurnPolicy,
     TurnRules,
 )
+from .watching import Surroundings, Watcher
 
 Stage = Literal["calling", "learning", "ready", "talking", "leaving", "closed"]
 """How far it has come; see the module."""
 MAX_MESSAGE_CHARS = 500
 """Longest message of the server that is shown to people."""
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a conversation finds in its room."""
-
-    settings: OpenaiLinkSettings
-    line: MixerLine
-    metrics: Metrics
-    log: logging.LoggerAdapter[logging.Logger]
-
-
-class Watcher(Protocol):
-    """Who is told what a conversation meets; all on the event loop."""
-
-    def on_confirmed(self, conversation: Conversation) -> None:
-        """The server has our session: ``learn`` what it must know."""
-
-    def on_ready(self, conversation: Conversation) -> None:
-        """The server knows what was said before: it may ``talk``."""
-
-    def on_fact(self, conversation: Conversation, fact: Fact, now_ns: int) -> None:
-        """Something happened in the conversation (not: an echo of what it was told)."""
-
-    def on_heard(self, conversation: Conversation, until: HeardUntil) -> None:
-        """A reply was cut off: nobody heard what came after this."""
-
-    def on_said(self, said: Said) -> None:
-        """Somebody wrote, and the server is told."""
-
-    def on_lost(self, conversation: Conversation, error: UpstreamError) -> None:
-        """The call is gone, or its session cannot be used."""
-
-    def on_change(self) -> None:
-        """A time-out may have moved."""
 
 
 class Conversation:
@@ -108,8 +69,8 @@ class Conversation:
         self._session: Mapping[str, Any] = {}
         self._watcher = watcher
         self.events = events
-        self._reducer = Reducer()
         rules = TurnRules.of(session_object(self._settings))
+        self._reducer = Reducer(rules.create_response or rules.push_to_talk)
         self._turns = TurnPolicy(events, self._settings.instructions, greet=True, rules=rules)
         self._is_heard = self._turns.microphone_open
         self._gate = DownlinkGate()
@@ -180,9 +141,16 @@ class Conversation:
 
     def set_tools(self, definitions: list[dict[str, Any]]) -> None:
         """The session's tools are these from now on."""
-        if self._session.get("tools", []) != definitions:
-            self._session = {**self._session, "tools": definitions}
-            self._send(self.events.update_session({"tools": definitions}))
+        wanted: dict[str, Any] = {"tools": [], **session_object(self._settings, definitions)}
+        names: list[str] = ["tools", "tool_choice", "parallel_tool_calls"]
+        changed = {
+            name: wanted[name]
+            for name in names
+            if name in wanted and wanted[name] != self._session.get(name, [])
+        }
+        if changed:
+            self._session = {**self._session, **changed}
+            self._send(self.events.update_session(changed))
 
     def ask(self, overrides: Mapping[str, Any] | None, now_ns: int) -> None:
         """Have the model answer as soon as it is free."""
@@ -370,6 +338,7 @@ class Conversation:
                     if self._is_heard and not is_open:
                         self.call.frame(SILENCE, now_ns, True, now_ns)
                     self._is_heard = is_open
+                    self._facts(self._reducer.pressed(is_open, now_ns), now_ns)
                 case Said():
                     self._watcher.on_said(action)
                 case Tell(event, addressee):

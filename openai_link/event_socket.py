@@ -14,8 +14,10 @@ from mixer_core.bus.errors import UpstreamError
 
 PING_S = 1.0
 """Between two pings: the answers show that the server is there."""
-MAX_WAITING = 512
-"""Texts that may wait for the network (10 s of audio); more end the connection."""
+MAX_AUDIO = 512
+"""Texts of audio that may wait for the network (10 s); more end the connection."""
+MAX_WAITING = 8_192
+"""The same for other texts: a long conversation is told in one go."""
 MAX_MESSAGE_BYTES = 16 << 20
 """The largest message of the server."""
 CLOSE_TIMEOUT_S = 1.0
@@ -72,11 +74,14 @@ class EventSocket:
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(job(self._socket)) for job in (self._read, self._write)]
 
-    def send(self, text: str) -> bool:
-        """Queue a text; False where the connection is not open."""
+    def send(self, text: str, limit: int = MAX_WAITING) -> bool:
+        """Queue a text; False where the connection is not open.
+
+        ``limit``: it ends the connection where as many wait already.
+        """
         if self._socket is None or self._socket.closed or self._closed:
             return False
-        if len(self._waiting) >= MAX_WAITING:
+        if len(self._waiting) >= limit:
             self._end("the network does not take what is said")
             return False
         self._waiting.append(text)

@@ -216,6 +216,13 @@ class Lifecycle:
             return self._call(now_ns)
         return []
 
+    def retry(self, now_ns: int) -> list[LifecycleAction]:
+        """Why the last call failed is no longer so: call at once."""
+        if self.state != "failed" or "connect" in self._timers:
+            return []
+        self._timers.pop("retry", None)
+        return self._call(now_ns)
+
     def stop(self) -> list[LifecycleAction]:
         """The process must end."""
         return self._close("stopped")

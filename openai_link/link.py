@@ -69,6 +69,8 @@ class Link:
         self._ways = Ways(section, way_memory.remembered_ns(self._runtime_dir, now_ns))
         self._life = Lifecycle(Limits.of(section), self._ways)
         self._is_over = False
+        self._is_spent = False
+        """The budget ended the last call."""
         self.metrics = Metrics()
         info = StreamInfo("link", order.room, mode=order.mode)
         self._line = MixerLine(
@@ -112,8 +114,7 @@ class Link:
         self._notices.close()
         self._act(self._life.stop())
         try:
-            await self._calls.close()
-            await self._room.close(self._is_over)
+            await asyncio.gather(self._calls.close(), self._room.close(self._is_over))
         finally:
             self._line.close()
             await self._calls.close_http()
@@ -160,19 +161,26 @@ class Link:
         self.changed()
 
     def _open_call(self, kind: Kind) -> None:
-        problem = self._room.spending.blocked(int(time.time() * 1000))
+        problem = self._budget_problem()
         if problem is None:
             self._calls.open(kind)
         else:
             self.stop(problem)
 
+    def _budget_problem(self) -> Problem | None:
+        """Why there is no money for a call today; None: there is."""
+        return self._room.spending.blocked(int(time.time() * 1000))
+
     async def _watch_server(self) -> None:
-        """Tell the life cycle that the server is there, once a second and for a whole call."""
+        """Look once a second whether the server is there, and whether a new day has money."""
         while True:
             await asyncio.sleep(WATCH_S)
             heard_ns = self._calls.heard_ns()
             if heard_ns:
                 self._life.heard(heard_ns)
+            if self._is_spent and self._budget_problem() is None:
+                self._is_spent = False
+                self._act(self._life.retry(time.monotonic_ns()))
 
     # -- what the calls meet (CallsOwner) -------------------------------------------------------
 
@@ -217,12 +225,13 @@ class Link:
         return self._calls.ask(overrides)
 
     def stop(self, problem: Problem) -> None:
-        """End the call, and make no other one for now."""
+        """End the call, and make no other one before there is money again, or somebody joins."""
+        self._is_spent = True
         self._act(self._life.failed(problem, time.monotonic_ns(), random.random()))
 
     def tools_changed(self) -> None:
         """The session's tools are others now."""
-        self._calls.tools_changed()
+        self._calls.set_tools(self._room.tools.definitions())
 
     # -- what the mixer brings ------------------------------------------------------------------
 

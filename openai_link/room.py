@@ -139,6 +139,16 @@ class Room:
         while len(self._written) > MAX_WRITTEN:
             self._host.tell(self._written.pop(next(iter(self._written))))
 
+    def unsent(self, events: ClientEvents) -> list[Event]:
+        """What was written and reached no session: client events that say it again."""
+        written, self._written = self._written, {}
+        again = []
+        for told in written.values():
+            event = events.user_text(str(told["text"]))
+            self._written[str(event["item"]["id"])] = told
+            again.append(event)
+        return again
+
     def on_fact(self, fact: Fact, now_ns: int) -> None:
         """Something happened in the conversation."""
         wall_ms = _wall_ms()

@@ -81,7 +81,8 @@ class Seeding:
         self.new_ids.update(seed.new_ids)
         self.ignored += seed.ignored + [event["item"]["id"] for event in events]
         for item in fresh:
-            self._told.add(item.item)
+            if item.final or item.item in seed.new_ids:  # Else its words may come yet.
+                self._told.add(item.item)
             if item.pending:
                 self._open_calls[item.item] = item.call
         events += seed.events

@@ -127,10 +127,13 @@ class ToolRoom:
             participant = str(event.get("participant", ""))
             self._apply(self._calls.confirmed(call, allow, participant, now_ns))
 
-    def moved(self, now_ns: int) -> None:
-        """The conversation goes on in a session that was told everything, outputs too."""
+    def moved(self, now_ns: int, is_answering: bool = False) -> None:
+        """The conversation goes on in a session that was told everything, outputs too.
+
+        ``is_answering``: the old session still gives the answer it was asked for.
+        """
         if self._calls is not None:
-            self._apply(self._calls.moved(now_ns))
+            self._apply(self._calls.moved(now_ns, is_answering=is_answering))
 
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick``."""

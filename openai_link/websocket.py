@@ -21,7 +21,7 @@ from mixer_core.bus.metrics import Histogram
 from mixer_core.bus.settings import OpenaiLinkSettings
 
 from .audio_append import AudioAppend
-from .event_socket import EventSocket
+from .event_socket import MAX_AUDIO, EventSocket
 from .reply_player import Play, PlayerAction, ReplyPlayer, Started
 from .session import Upstream
 from .transport import Callbacks, Kind, Stage
@@ -135,7 +135,7 @@ class WebsocketTransport:
 
     def _send_audio(self, texts: list[str]) -> None:
         for text in texts:
-            if not self._socket.send(text):
+            if not self._socket.send(text, MAX_AUDIO):
                 self._unsent += 1
 
     def _text(self, text: str) -> None:

@@ -148,15 +148,21 @@ class ToolCalls:
         actions = self._close(pending, "cancelled", output, "", now_ns)
         return [CancelTool(call), *actions] if pending.state == "running" else actions
 
-    def moved(self, now_ns: int, open_calls: Collection[str] | None = None) -> list[ToolAction]:
+    def moved(
+        self,
+        now_ns: int,
+        open_calls: Collection[str] | None = None,
+        is_answering: bool = False,
+    ) -> list[ToolAction]:
         """The conversation goes on in a new session, seeded with what ``pending`` said.
 
         ``open_calls``: ids that the new session was given without output; those that have returned
-        since are sent again. None: nothing returned since.
+        since are sent again. None: nothing returned since. ``is_answering``: the old session still
+        gives the answer it was asked for.
         """
         late = [call for call in open_calls or () if call in self._outputs]
         outputs = [SendOutput(call, self._outputs[call]) for call in late]
-        self._rounds.moved()
+        self._rounds.moved(is_answering)
         return [*outputs, *self._asks(now_ns)]
 
     def tick(self, now_ns: int) -> list[ToolAction]:

@@ -78,13 +78,16 @@ class Rounds:
         if response in self._rounds:
             self._rounds[response].done = True
 
-    def moved(self) -> None:
-        """A new session: no response of the old one goes on, and an answer not given is due."""
+    def moved(self, is_answering: bool = False) -> None:
+        """A new session: an answer that was not given is due.
+
+        ``is_answering``: the old session still says what it was asked for.
+        """
         self._held_until_ns, self._playing = 0, False
         self._active.clear()
         for response, known in self._rounds.items():
             self._ended.append(response)
-            known.done, known.asked = True, False
+            known.done, known.asked = True, known.asked and is_answering
 
     def on_fact(self, fact: Fact, now_ns: int) -> None:
         """Learn who makes sound, and which responses begin."""

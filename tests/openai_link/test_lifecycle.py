@@ -113,6 +113,15 @@ def test_a_fatal_cause_is_not_retried() -> None:
     assert machine.attempts == 1
 
 
+def test_a_fatal_cause_that_has_passed_is_no_reason_to_wait() -> None:
+    machine = life()
+    assert machine.retry(S) == []
+    machine.failed(KEY, S, 0.5)
+    assert machine.retry(2 * S) == [OpenCall(fresh=True)]
+    assert machine.retry(3 * S) == []
+    assert machine.connected(4 * S) == [StateChanged("ready", "")]
+
+
 def test_who_joins_a_failed_room_after_30_s_triggers_one_attempt() -> None:
     machine = life()
     machine.failed(KEY, S, 0.5)

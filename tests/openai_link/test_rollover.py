@@ -164,6 +164,13 @@ def test_a_pending_call_gets_its_output_later() -> None:
     assert output["item"] == output["item"] | {"call_id": "call_1", "output": "noon"}
 
 
+def test_words_that_come_later_are_told_later() -> None:
+    seed = seeding()
+    assert seed.tell([message(1, text="", final=False)], 0) == []
+    assert len(seed.tell([message(1)], 0)) == 1
+    assert seed.tell([message(1)], 0) == []
+
+
 def test_only_what_will_not_change_is_told_while_the_session_goes_on() -> None:
     items = [message(1), message(2, "assistant"), message(3, final=False, text="")]
     assert settled(items, speaking=False) == items[:2]

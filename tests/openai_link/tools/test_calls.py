@@ -296,6 +296,14 @@ def test_an_answer_that_the_old_session_owed_is_asked_for_in_the_new_one(calls: 
     assert calls.moved(3 * SECOND) == []
 
 
+def test_an_answer_that_is_being_given_is_not_asked_for_again(calls: ToolCalls) -> None:
+    calls.called(fact("a"), "", "", 0)
+    calls.finished("a", "1", True, 0)
+    assert calls.response_ended("r1", 0) == [AskAnswer()]
+    assert calls.moved(SECOND, is_answering=True) == []
+    assert calls.moved(2 * SECOND) == [AskAnswer()]
+
+
 def test_an_output_that_came_after_the_seeding_is_sent_again(calls: ToolCalls) -> None:
     calls.called(fact("a"), "", "", 0)
     calls.called(fact("b"), "", "", 0)
