@@ -98,7 +98,7 @@ def measure(
             rig.server.ask("style", style="hush")
             rig.behave("quiet")
             time.sleep(SETTLE_S)
-            after, clients_after = rig.metrics(), rig.look()[0]
+            after, clients_after = rig.settled_metrics(), rig.look()[0]
             if not tell:
                 continue
             name = f"{style}, {case.name}"

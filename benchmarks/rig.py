@@ -18,6 +18,14 @@ from .window import Look, Window
 
 CLIENTS_PER_PROCESS = 5
 METRICS_DELAY_S = 1.2
+SETTLE_READS = 8
+"""Readings until which speech has ended: a reply of 3 s may have just begun."""
+MOVING = (
+    ("media_worker", "frames_in_total"),
+    ("media_worker", "frames_out_total"),
+    ("openai_link", "downlink_frames_total"),
+)
+"""Counters that stand still when nobody speaks."""
 """After so long a metrics page holds what had happened before."""
 CALL_TIMEOUT_S = 10.0
 
@@ -159,6 +167,15 @@ class Rig(Closing):
         assert isinstance(self.gateway, GatewayProcess)
         time.sleep(METRICS_DELAY_S)
         return self.gateway.metrics()
+
+    def settled_metrics(self) -> MetricsPage:
+        """The same once nobody speaks any more: no frame is on its way, all are counted."""
+        page = self.metrics()
+        for _ in range(SETTLE_READS):
+            earlier, page = page, self.metrics()
+            if not any(page.since(earlier, *counter) for counter in MOVING):
+                break
+        return page
 
     def _all(self, do: str, **arguments: Any) -> list[Any]:
         for load in self.loads:

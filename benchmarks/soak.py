@@ -51,7 +51,7 @@ def run(options: Options, findings: Findings) -> None:
         rig.server.ask("style", style="hush")
         rig.behave("quiet")
         time.sleep(SETTLE_S)
-        after, clients_after = rig.metrics(), rig.look()[0]
+        after, clients_after = rig.settled_metrics(), rig.look()[0]
     counts = ledger.balance(before, after, clients_before, clients_after, talkers=rooms[0])
     report_end(counts, memory_mib, step_s, windows, findings)
 
