@@ -18,6 +18,7 @@ from .window import Look, Window
 
 CLIENTS_PER_PROCESS = 5
 METRICS_DELAY_S = 1.2
+"""After so long a metrics page holds what had happened before."""
 SETTLE_READS = 8
 """Readings until which speech has ended: a reply of 3 s may have just begun."""
 MOVING = (
@@ -26,7 +27,6 @@ MOVING = (
     ("openai_link", "downlink_frames_total"),
 )
 """Counters that stand still when nobody speaks."""
-"""After so long a metrics page holds what had happened before."""
 CALL_TIMEOUT_S = 10.0
 
 Subject = Literal["ours", "seed"]
