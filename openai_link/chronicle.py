@@ -44,12 +44,14 @@ from .item_content import role_of, tool_fields, words_of
 from .placing import Placing
 from .speakers import Said, Speakers
 from .talkers import Shares, TalkTimeline
+from .whole_text import whole
 
 MAX_ITEMS = 2_000
 MAX_ALIASES = 8_000
 """Ids of seeded items that are known, of the newest sessions."""
 MAX_EARLY = 64
 """Transcripts that may wait for their item."""
+_TEXTS = ("name", "text", "failure", "tool", "arguments", "output")
 
 
 class Chronicle:
@@ -75,7 +77,7 @@ class Chronicle:
 
     def people(self, names: Mapping[str, str]) -> None:
         """Who is in the room: participants' ids to names."""
-        self._speakers.people(names)
+        self._speakers.people({participant: whole(name) for participant, name in names.items()})
 
     def seeded(self, new_ids: Mapping[str, str], ignored: Iterable[str] = ()) -> None:
         """A session is told the past; call it before its facts come.
@@ -124,7 +126,7 @@ class Chronicle:
         The record follows with its ``ItemAdded``: ``event_id`` is the item's id too, where the
         server keeps ids of clients; else it is matched by its text, in order.
         """
-        self._speakers.says(Said(event_id, participant, text, wall_ms), name)
+        self._speakers.says(Said(event_id, participant, text, wall_ms), whole(name))
         return []
 
     def tool_result(self, call: str, output: str, ok: bool, wall_ms: int) -> list[Record]:
@@ -192,6 +194,7 @@ class Chronicle:
 
     def _put(self, item: HistoryItem) -> list[Record]:
         """Keep the new state of an item; a record where something changed."""
+        item = _whole(item)
         if self._known.get(item.item) == item:
             return []
         self._known[item.item] = item
@@ -307,6 +310,13 @@ class Chronicle:
             return []
         self._placing.remove(item)
         return [RemovedRecord(item)]
+
+
+def _whole(item: HistoryItem) -> HistoryItem:
+    """``item`` with texts that can be stored and sent."""
+    texts = {name: getattr(item, name) for name in _TEXTS}
+    changed: dict[str, Any] = {n: whole(t) for n, t in texts.items() if whole(t) is not t}
+    return replace(item, **changed) if changed else item
 
 
 def _newest_states(records: list[Record]) -> list[Record]:

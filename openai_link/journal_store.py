@@ -226,6 +226,20 @@ def _ended(item: HistoryItem) -> HistoryItem:
     return replace(item, final=True)
 
 
+def is_gone(error: BaseException) -> bool:
+    """Whether the conversation of a write is not there any more (somebody deleted it)."""
+    return isinstance(error.__cause__, sqlite3.IntegrityError)
+
+
 def fails_for_good(error: BaseException) -> bool:
     """Whether trying the same write again cannot help (it is our fault, not the disk's)."""
-    return isinstance(error.__cause__, sqlite3.IntegrityError | sqlite3.ProgrammingError)
+    return isinstance(
+        error.__cause__,
+        sqlite3.IntegrityError
+        | sqlite3.ProgrammingError
+        | sqlite3.InterfaceError
+        | sqlite3.DataError
+        | ValueError
+        | TypeError
+        | OverflowError,
+    )

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .errors import JournalError
+from .journal_records import SIMULATED
 
 FILE_NAME = "journal.sqlite3"
 VERSION = 1
@@ -76,7 +77,7 @@ _SCHEMA = (
         key TEXT NOT NULL,
         model TEXT NOT NULL,
         wall_ms INTEGER NOT NULL,
-        day TEXT NOT NULL,            -- local
+        day TEXT NOT NULL,            -- local; ~sim behind it: simulated dollars
         text_in INTEGER NOT NULL,
         text_cached INTEGER NOT NULL,
         audio_in INTEGER NOT NULL,
@@ -100,17 +101,21 @@ def journal_path(state_dir: Path) -> Path:
     return state_dir / FILE_NAME
 
 
-def local_day(wall_ms: int) -> str:
-    """The local day of a Unix time, as 2026-11-22."""
-    return time.strftime("%Y-%m-%d", time.localtime(wall_ms / 1000))
+def local_day(wall_ms: int, simulated: bool = False) -> str:
+    """The local day of a Unix time, as 2026-11-22; ``simulated``: the day of that account."""
+    day = time.strftime("%Y-%m-%d", time.localtime(wall_ms / 1000))
+    return day + SIMULATED if simulated else day
 
 
 @contextlib.contextmanager
 def telling(path: Path, what: str) -> Iterator[None]:
-    """Turn errors of the system and of SQLite into a JournalError that names the file."""
+    """Turn errors of the system, of SQLite and of values it cannot take into a JournalError.
+
+    Its message names the file, its ``__cause__`` is the error.
+    """
     try:
         yield
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, sqlite3.Error, ValueError, TypeError, OverflowError) as error:
         cause = error.strerror if isinstance(error, OSError) else str(error)
         if isinstance(error, sqlite3.DatabaseError) and _is_broken(error):
             cause = f"{cause}: move the file away, a new one is made"

@@ -14,6 +14,8 @@ ItemKind = Literal["message", "tool"]
 Role = Literal["user", "assistant", "system"]
 UsageKind = Literal["response", "transcription"]
 
+SIMULATED = "~sim"
+"""Behind a day of ``UsageRecord``: dollars that a simulator counted, an account of their own."""
 _AUDIO_TOKENS_PER_S = 10
 """Sound that is billed by the second counts as so many audio tokens (one per 100 ms)."""
 
@@ -176,7 +178,7 @@ class UsageRecord:
     model: str
     wall_ms: int
     day: str
-    """Local day, as 2026-11-22."""
+    """Local day, as 2026-11-22; with ``SIMULATED`` behind it where no money was spent."""
     tokens: Tokens
     cost_usd: float | None
     """None: the model is not in the price table."""

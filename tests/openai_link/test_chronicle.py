@@ -41,6 +41,15 @@ S = 1_000_000_000
 WALL = 1_790_000_000_000
 
 
+def test_halves_of_characters_never_reach_the_record() -> None:
+    chronicle = Chronicle("home")
+    chronicle.people({"p-1": "A\ud83d"})
+    assert chronicle.names() == {"p-1": "A\ufffd"}
+    records = chronicle.on_fact(written("i1", "a \ud83d\ude00 and \ud83d"), 0, WALL)
+    texts = [record.item.text for record in records if isinstance(record, ItemRecord)]
+    assert texts[-1] == "a 😀 and \ufffd"
+
+
 def spoken(item: str, previous: str = "", transcript: str | None = None) -> ItemAdded:
     part = {"type": "input_audio", "transcript": transcript}
     return ItemAdded(item, previous, _message(item, "user", part, "completed"))

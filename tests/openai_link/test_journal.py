@@ -197,6 +197,63 @@ def test_a_broken_file_is_told_with_the_cure(short_dir: Path) -> None:
     assert "move the file away" in trouble and "\n" not in trouble
 
 
+def test_what_cannot_be_written_is_left_out_by_itself(short_dir: Path) -> None:
+    async def run() -> Bench:
+        bench = Bench(short_dir / "j")
+        bench.write(0)
+        await until(lambda: bench.safe, "it is not written")
+        half, huge = replace(item(1).item, text="\ud83d"), replace(item(3).item, wall_ms=1 << 70)
+        bench.journal.write([ItemRecord(half)], lambda: bench.safe.append(1))
+        bench.write(2)
+        bench.journal.write([ItemRecord(huge)], lambda: bench.safe.append(3))
+        bench.write(4)
+        await until(lambda: len(bench.safe) == 5, "somebody waits for ever")
+        await bench.journal.close()
+        return bench
+
+    bench = asyncio.run(run())
+    assert bench.safe == [0, 1, 2, 3, 4] and bench.journal.dropped == 2
+    assert bench.troubles and all("cannot be written" in words for words in bench.troubles)
+    kept = [known.item for known in journal_reading.items_of(short_dir / "j", 1)]
+    assert kept == ["i0", "i2", "i4"], "one conversation, and what can be written is"
+
+
+def test_a_thread_that_dies_is_told_and_nobody_waits_for_ever(short_dir: Path) -> None:
+    async def run() -> Bench:
+        bench = Bench(short_dir / "j")
+        bench.journal._path = None  # type: ignore[assignment]  # No error that it expects.
+        async with asyncio.timeout(5):
+            assert await bench.journal.recover("home", 60) == []
+        await until(lambda: bench.troubles, "nobody is told")
+        bench.write(1)
+        await until(lambda: bench.safe, "somebody waits for ever")
+        async with asyncio.timeout(5):
+            assert await bench.journal.day_total() == (local_day(now_ms()), 0.0)
+            await bench.journal.close()
+        bench.write(2)
+        await until(lambda: bench.safe == [1, 2], "a late write is not answered")
+        return bench
+
+    bench = asyncio.run(run())
+    assert len(bench.troubles) == 1 and "not being kept" in bench.troubles[0]
+    assert bench.journal.dropped == 2
+
+
+def test_a_thread_that_dies_in_a_commit_answers_it(short_dir: Path) -> None:
+    async def run() -> Bench:
+        bench = Bench(short_dir / "j")
+        broken = ItemRecord(None)  # type: ignore[arg-type]
+        bench.journal.write([broken], lambda: bench.safe.append(1))
+        bench.journal.write([item(2)])
+        bench.write(3)
+        await until(lambda: bench.safe == [1, 3], "somebody waits for ever")
+        await bench.journal.close()
+        return bench
+
+    bench = asyncio.run(run())
+    assert len(bench.troubles) == 1 and bench.journal.dropped == 3
+
+
 def test_a_newer_journal_is_left_alone(short_dir: Path) -> None:
     with sqlite3.connect(short_dir / "j") as connection:
         connection.execute("PRAGMA user_version = 99")
