@@ -77,7 +77,7 @@ class Link:
             settings.runtime_dir, order.stream, info, self._audio, self._event, log
         )
         self._notices = Notices(self._line, self._state, self._greet_audience)
-        self._room = Room(order.room, settings, self, log)
+        self._room = Room(order.room, settings, self, log, simulated=upstream.simulated)
         self._calls = Calls(
             upstream, section, self._line, self.metrics, self._room, self._ways, self, log
         )

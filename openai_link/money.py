@@ -4,6 +4,8 @@ Pure. Prices come from the table in the settings, by the beginning of the model'
 response bills the whole conversation again; what was cached costs less. A transcription that is
 billed by the second counts as audio input of ten tokens a second, so a price of $0.006 a minute
 is written as ``audio_in = 10``.
+
+What a simulator counts is money in no account but its own: ``day_of`` names another day then.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mixer_core.bus.journal_records import Tokens, UsageKind, UsageRecord
+from mixer_core.bus.journal_records import SIMULATED, Tokens, UsageKind, UsageRecord
 from mixer_core.bus.settings import OpenaiLinkSettings, Price
 
 from .problems import Problem
@@ -251,7 +253,10 @@ class Spending:
             "kind": record.kind,
             "response": _entry(record.tokens, record.cost_usd),
             "room": _entry(self.tokens, self.cost_usd) | {"unpriced": self.unpriced},
-            "day": {"cost_usd": _rounded(self._day_usd), "day": self._day},
+            "day": {
+                "cost_usd": _rounded(self._day_usd),
+                "day": self._day.removesuffix(SIMULATED),
+            },
             "people": {name: _rounded(usd) for name, usd in _dearest(self.people).items()},
         }
         if self._budget_usd:

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from mixer_core.bus.journal_file import local_day
-from mixer_core.bus.journal_records import HistoryItem, Record
+from mixer_core.bus.journal_records import HistoryItem, Record, UsageRecord
 from mixer_core.bus.settings import Settings
 
 from .captions import Caption
@@ -22,7 +22,7 @@ from .chronicle import Chronicle
 from .facts import Fact, ItemAdded, ResponseEnded, Transcribed
 from .heard import HeardUntil
 from .history import Seed, SeedLimits, seed_events
-from .journal import Journal
+from .journal import Journal, Then
 from .money import PriceTable, Spending, SpendingAction, Stop, TellUsage, Warn, WriteUsage
 from .owed import Owed
 from .problems import Problem
@@ -30,6 +30,7 @@ from .session import ClientEvents
 from .talkers import TalkTimeline
 from .tool_room import ToolRoom
 from .turn_actions import Said
+from .whole_text import whole
 
 RESUME_S = 300.0
 """A conversation that nobody ended, because the process died, goes on after at most so long."""
@@ -72,8 +73,12 @@ class Room:
         settings: Settings,
         host: RoomHost,
         log: logging.LoggerAdapter[logging.Logger],
+        *,
+        simulated: bool = False,
     ) -> None:
+        """``simulated``: a simulator answers, whose dollars are in an account of their own."""
         self._settings = settings.openai_link
+        self._simulated = simulated
         self._host = host
         self._log = log
         self._journal = Journal.open(settings, name, log, self._trouble, self._day_spent)
@@ -87,13 +92,14 @@ class Room:
         self.spending = Spending(
             PriceTable.of(self._settings),
             self._settings.daily_budget_usd,
-            local_day,
+            partial(local_day, simulated=simulated),
             lambda: self._chronicle.names(),
         )
         self._written: dict[str, Event] = {}
         """Captions of written messages whose items have not come yet."""
         self.is_resumed = False
         """The conversation goes on that another process began."""
+        self._is_over = False
         self._opening = asyncio.get_running_loop().create_task(self._open())
 
     async def opened(self) -> None:
@@ -108,15 +114,30 @@ class Room:
             self._chronicle = Chronicle(self._name, self._talkers, recovered)
             self._chronicle.people(self._people)
         if self._settings.daily_budget_usd:
-            self._spent(self.spending.day_total(*await self._journal.day_total()))
+            day, cost_usd = await self._journal.day_total(self._simulated)
+            self._spent(self.spending.day_total(day, cost_usd))
+
+    def over(self) -> None:
+        """The conversation has ended: the journal learns it now, and nothing said after it."""
+        if not self._is_over:
+            self._is_over = True
+            closed = self._chronicle.closed("the room is empty", _wall_ms())
+            self._journal.write(closed, lambda: None)  # Somebody waits: it is written at once.
 
     async def close(self, is_over: bool) -> None:
-        """``is_over``: the conversation has ended, it was not only this process."""
+        """End the tools and the journal, at the same time; each bounds its own end.
+
+        ``is_over``: the conversation has ended, it was not only this process.
+        """
         if is_over:
-            self._write(self._chronicle.closed("the room is empty", _wall_ms()))
+            self.over()
         self._opening.cancel()
-        await self.tools.close()
-        await self._journal.close()
+        ends = await asyncio.gather(
+            self.tools.close(), self._journal.close(), return_exceptions=True
+        )
+        for error in ends:
+            if isinstance(error, BaseException):
+                self._log.warning("! the room did not close: %r", error)
 
     # -- what the room hears --------------------------------------------------------------------
 
@@ -159,7 +180,7 @@ class Room:
             return
         written = self._written.pop(fact.item, None) if isinstance(fact, ItemAdded) else None
         if written is not None:
-            self._journal.write(records, partial(self._host.tell, written))
+            self._write(records, partial(self._host.tell, written))
         else:
             self._write(records)
         match fact:
@@ -221,7 +242,7 @@ class Room:
             "type": "caption",
             "speaker": caption.speaker,
             "item": caption.item,
-            "text": caption.text,
+            "text": whole(caption.text),
             "final": caption.final,
         }
         if caption.speaker == "user":
@@ -230,20 +251,23 @@ class Room:
                 event |= {"speaker": participant, "name": name}
         tell = partial(self._host.tell, event)
         if caption.final:
-            self._journal.write(records, tell)
+            self._write(records, tell)
         else:
             self._write(records)
             tell()
 
-    def _write(self, records: Sequence[Record]) -> None:
-        if records:
-            self._journal.write(records)
+    def _write(self, records: Sequence[Record], then: Then | None = None) -> None:
+        """What comes after the end belongs to no conversation, money does in any case."""
+        if self._is_over:
+            records = [record for record in records if isinstance(record, UsageRecord)]
+        if records or then is not None:
+            self._journal.write(records, then)
 
     def _spent(self, actions: list[SpendingAction]) -> None:
         for action in actions:
             match action:
                 case WriteUsage(record):
-                    self._journal.write([record])
+                    self._write([record])
                 case TellUsage(event):
                     self._host.tell(event)
                 case Warn(code, message):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from .journal_file import open_reader, telling
-from .journal_records import TOKEN_NAMES, HistoryItem, Tokens
+from .journal_records import SIMULATED, TOKEN_NAMES, HistoryItem, Tokens
 
 MAX_LIMIT = 1_000
 """Entries that one question may return."""
@@ -110,14 +110,25 @@ def transcript(path: Path, room: str, limit: int, after: int | None) -> Transcri
 
 
 def spent(path: Path, room: str, day: str) -> tuple[Spent, Spent]:
-    """What the room's newest conversation and the day over all rooms used. Raises JournalError."""
+    """What the room's newest conversation and the day over all rooms used.
+
+    Args:
+        path: of the database. room: its name.
+        day: local, as 2026-11-22. Money and simulated money have days of their own: it is the
+            one that the room's newest usage was counted in, or else anybody's.
+
+    Raises:
+        JournalError: the journal cannot be read.
+    """
     with _reading(path) as connection:
         newest = "conversation = (SELECT max(id) FROM conversation WHERE room = ?)"
+        if _is_simulated(connection, newest, room):
+            day += SIMULATED
         return _sum(connection, newest, room), _sum(connection, "day = ?", day)
 
 
 def day_cost_usd(connection: sqlite3.Connection, day: str) -> float:
-    """What a local day has cost so far over all rooms, as far as prices are known."""
+    """What a day of ``UsageRecord`` has cost so far over all rooms, as far as prices are known."""
     row = connection.execute("SELECT total(cost_usd) FROM usage WHERE day = ?", (day,)).fetchone()
     return float(row[0])
 
@@ -172,6 +183,16 @@ def _sum(connection: sqlite3.Connection, condition: str, value: str) -> Spent:
         for _, name, share in people:
             result.people[name] = result.people.get(name, 0.0) + cost_usd * share
     return result
+
+
+def _is_simulated(connection: sqlite3.Connection, condition: str, value: str) -> bool:
+    """Whether the newest usage that meets ``condition``, or else of all, was simulated."""
+    row = connection.execute(
+        f"SELECT day FROM usage WHERE {condition} ORDER BY wall_ms DESC, rowid DESC LIMIT 1",
+        (value,),
+    ).fetchone()
+    row = row or connection.execute("SELECT day FROM usage ORDER BY rowid DESC LIMIT 1").fetchone()
+    return row is not None and str(row[0]).endswith(SIMULATED)
 
 
 @contextlib.contextmanager
