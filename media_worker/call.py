@@ -113,6 +113,7 @@ class Call:
             "frames_dropped_epoch_total": outbox.old_epoch_total,
             "bus_dropped_total": self._bus_dropped,
             "bad_messages_total": self._session.bad_messages_total,
+            "too_fast_messages_total": self._session.too_fast_total,
             "bad_frames_total": self._bad_frames,
             "unknown_events_total": self._session.unknown_events_total,
             "handler_faults_total": self.peer.faults_total,

@@ -202,10 +202,15 @@ def read_frame(data: bytes) -> ChannelFrame:
     return ChannelFrame(epoch, seq, flags, data[frames.HEADER_BYTES :])
 
 
+def name_of(message: BrowserMessage) -> str:
+    """Its ``type``."""
+    return _NAMES[type(message)]
+
+
 def event_of(message: BrowserMessage) -> dict[str, Any]:
     """``message`` as the map that travels to the room's link (with its ``type``)."""
     content = msgspec.to_builtins(message)
-    return {"type": _NAMES[type(message)], **content}
+    return {"type": name_of(message), **content}
 
 
 def to_json(content: dict[str, Any]) -> str:

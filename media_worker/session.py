@@ -17,7 +17,7 @@ from mixer_core.bus.frames import Frame, Kind
 from mixer_core.bus.settings import MediaWorkerSettings
 
 from . import protocol
-from .limits import Bucket, Repeats
+from .limits import MISTAKES, RATES, Bucket, Paces, Repeats
 from .outbox import Outbox
 from .uplink import Uplink, UplinkFrame
 
@@ -108,6 +108,8 @@ class Session:
         """The microphone, once the channel is open."""
         self.bad_messages_total = 0
         """Messages of the browser that could not be read."""
+        self.too_fast_total = 0
+        """Messages of the browser that were left out because there were too many."""
         self.unknown_events_total = 0
         """Events from the bus that are not for browsers."""
         self._welcomed = False
@@ -118,7 +120,9 @@ class Session:
         self._acked_ns = now_ns
         self._start_due_ns = 0
         self._repeats = Repeats()
-        self._answers = Bucket(now_ns)
+        self._answers = Bucket(MISTAKES, now_ns)
+        self._paces = Paces(now_ns)
+        self._is_pressed = False
 
     @property
     def epoch(self) -> int:
@@ -145,6 +149,10 @@ class Session:
             message = protocol.read_control(text)
         except BrowserMessageError as error:
             return self._count_bad(error, self._answers.allow(now_ns))
+        bucket = self._paces.of(message)
+        if not bucket.allow(now_ns) and not self._is_release(message):
+            self.too_fast_total += 1
+            return self._too_fast(message) if bucket.tell() else []
         return self._on_message(message, now_ns)
 
     def bad_audio(self, error: BrowserMessageError, now_ns: int) -> list[Action]:
@@ -292,6 +300,9 @@ class Session:
                 audio = self.uplink.set_muted(message.muted, now_ns) if self.uplink else []
                 changed = self._changed(replace(self.info, muted=message.muted), now_ns)
                 return [*(SendAudio(frame) for frame in audio), *changed]
+            case protocol.Ptt():
+                self._is_pressed = message.down
+                return self._to_link(protocol.event_of(message))
             case _:
                 return self._to_link(protocol.event_of(message))
 
@@ -308,6 +319,20 @@ class Session:
         content["name"] = self.info.name
         content["stream"] = self._offer.stream
         return [SendBus(Kind.EVENT, self.epoch, events.encode_map(content))]
+
+    def _is_release(self, message: protocol.BrowserMessage) -> bool:
+        """Whether it shuts a microphone that is open: never refused, and as rare as the opening."""
+        match message:
+            case protocol.Mute(muted=True):
+                return not self.info.muted
+            case protocol.Ptt(down=False):
+                return self._is_pressed
+        return False
+
+    def _too_fast(self, message: protocol.BrowserMessage) -> list[Action]:
+        name, words = protocol.name_of(message), RATES[type(message)].words
+        text = f"too many messages of type {name}: {words}; this one was not carried out"
+        return [SendControl(protocol.error("too_fast", text))]
 
     def _count_bad(self, error: BrowserMessageError, told: bool) -> list[Action]:
         self.bad_messages_total += 1

@@ -7,7 +7,6 @@ import ipaddress
 import pytest
 
 from media_worker.addresses import host_addresses
-from media_worker.limits import Bucket, Repeats
 from media_worker.offer import MAX_CANDIDATES, clean_offer
 from mixer_core.bus.errors import ProblemError
 
@@ -24,7 +23,6 @@ MEDIA = [
 ]
 LOCAL = "a=candidate:1 1 udp 2113937151 0d8a7f5e-9c3b.local 50000 typ host"
 REAL = "a=candidate:2 1 udp 2113937151 192.0.2.7 50001 typ host"
-MS = 1_000_000
 
 
 def sdp(*lines: str) -> str:
@@ -77,18 +75,3 @@ def test_addresses_of_this_host_end_with_loopback() -> None:
 
 def test_addresses_can_be_listed() -> None:
     assert host_addresses(" 192.0.2.1, ::1 ,") == ["192.0.2.1", "::1"]
-
-
-def test_a_kind_is_reported_once_a_second() -> None:
-    repeats = Repeats()
-    assert repeats.allow("a", 0)
-    assert not repeats.allow("a", 999 * MS)
-    assert repeats.allow("b", 999 * MS)
-    assert repeats.allow("a", 1000 * MS)
-
-
-def test_answers_come_in_bursts_of_ten_and_then_ten_a_second() -> None:
-    bucket = Bucket(0)
-    assert [bucket.allow(0) for _ in range(12)] == [True] * 10 + [False] * 2
-    assert [bucket.allow(100 * MS) for _ in range(2)] == [True, False]
-    assert sum(bucket.allow(5_000 * MS) for _ in range(20)) == 10

@@ -240,6 +240,48 @@ def test_ping_is_answered_here() -> None:
     ]
 
 
+def test_a_flood_of_good_messages_is_refused_and_told_once() -> None:
+    call = in_room()
+    say = '{"type":"say","text":"hi"}'
+    answers = [call.control_text(say, 0) for _ in range(100)]
+    assert [bool(bus(actions)) for actions in answers] == [True] * 5 + [False] * 95
+    (error,) = [text for actions in answers for text in texts(actions)]
+    assert error["code"] == "too_fast" and "say" in error["message"]
+    assert call.too_fast_total == 95 and call.bad_messages_total == 0
+    assert call.control_text(say, 499 * MS) == []
+    assert bus(call.control_text(say, 500 * MS))
+    assert call.control_text(say, 500 * MS) == [], "it is the same burst"
+    assert bus(call.control_text('{"type":"interrupt"}', 0)), "others have paces of their own"
+    answers = [call.control_text(say, 9 * S) for _ in range(6)]
+    assert len(texts(answers[-1])) == 1, "it is told again after a pause"
+
+
+def test_a_flood_never_keeps_a_microphone_open() -> None:
+    call = in_room()
+    for _ in range(100):
+        call.control_text('{"type":"mute","muted":true}', 0)
+        assert call.info.muted
+        call.control_text('{"type":"mute","muted":false}', 0)
+    call.control_text('{"type":"mute","muted":true}', 0)
+    assert call.info.muted
+    sent = []
+    for down in [True, False] * 100:
+        text = json.dumps({"type": "ptt", "down": down})
+        sent += [events.decode_event(a.payload)["down"] for a in bus(call.control_text(text, 0))]
+    assert len(sent) == 20 and sent == [True, False] * 10
+
+
+def test_a_release_at_the_end_of_a_flood_is_sent() -> None:
+    call = in_room()
+    down, up = '{"type":"ptt","down":true}', '{"type":"ptt","down":false}'
+    for _ in range(30):
+        call.control_text(down, 0)
+    assert [events.decode_event(a.payload)["down"] for a in bus(call.control_text(up, 0))] == [
+        False
+    ]
+    assert bus(call.control_text(up, 0)) == [], "it is up already"
+
+
 def test_mistakes_are_counted_and_told_within_bounds() -> None:
     call = in_room()
     told = [len(call.control_text("{", 0)) for _ in range(15)]
