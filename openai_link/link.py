@@ -104,6 +104,7 @@ class Link:
         values["downlink_frames_total"] = self._line.sent
         values["mixer_dropped_messages_total"] = self._line.dropped
         values["mixer_bad_messages_total"] = self._line.bad
+        values["mixer_unsent_events_total"] = self._line.unsent_events
         values["calls_total"] = self._life.attempts
         values["epoch"] = self._line.epoch
 
@@ -157,6 +158,8 @@ class Link:
                     self._notices.report(action)
                 case Exit(reason):
                     self._is_over = reason != "stopped"
+                    if self._is_over:
+                        self._room.over()
                     self._on_exit()
         self.changed()
 
