@@ -155,6 +155,6 @@ def test_a_room_moves_from_session_to_session_unheard(transport: str) -> None:
     assert all(abs(samples) < FRAME for samples in lost), (parts, log)
     assert seen["gap_ms"] < 250
     assert seen["tone_s"] > 0.95 * seen["said"] * TONE_MS / 1000 - 0.1
-    asked = words(seen["calls"][-1], "user")
+    asked = [text for text in words(seen["calls"][-1], "user") if text]  # What was said has none.
     assert asked == [f"Question {n + 1}." for n in range(seen["said"])], asked
     assert "Traceback" not in log, log
