@@ -16,7 +16,7 @@ def child_main(identity: str, settings: Settings, parent: Parent) -> None:
     """Announce oneself, take work at SIGUSR1, end at SIGTERM."""
     signal.signal(signal.SIGUSR1, lambda *_: parent.taken())
     preloaded = os.getpid() != PRELOADED_PID
-    print(f"child {identity} {os.getpid()} {preloaded}", flush=True)
+    os.write(1, f"child {identity} {os.getpid()} {preloaded}\n".encode())  # In one piece.
     while True:
         signal.pause()
         sys.stdout.flush()
