@@ -167,15 +167,3 @@ def _check_done(event: Json, said: str) -> None:
     for suffix, key in (("text", "text"), ("transcript", "transcript"), ("arguments", "arguments")):
         if kind.startswith("response.") and kind.endswith(f"{suffix}.done"):
             assert event[key] == said, event
-
-
-def check_usage(usage: Json) -> None:
-    """Assert the sums of ``response.usage``."""
-    inputs, outputs = usage["input_token_details"], usage["output_token_details"]
-    assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
-    modalities = ("text_tokens", "audio_tokens", "image_tokens")
-    assert usage["input_tokens"] == sum(inputs[key] for key in modalities)
-    assert usage["output_tokens"] == outputs["text_tokens"] + outputs["audio_tokens"]
-    cached = inputs["cached_tokens_details"]
-    assert inputs["cached_tokens"] == sum(cached[key] for key in modalities)
-    assert all(cached[key] <= inputs[key] for key in modalities)

@@ -12,6 +12,7 @@ from openai_link.simulator.brains import tone
 from openai_link.simulator.config import SimulatorConfig
 from tests.conformance import oracle
 from tests.conformance.peers import Peer, peer, say_text, socket_peer
+from tests.openai_link.simulator.automaton import check_usage
 from tests.openai_link.simulator.caller import Caller, run, simulator
 
 BOTH = pytest.mark.parametrize("transport", ["webrtc", "websocket"])
@@ -232,7 +233,7 @@ def test_check_18_usage_adds_up_grows_and_is_cached(transport: str) -> None:
                 client.send(type="response.create")
                 await finished(client, turn)
                 usage = responses(client)[-1]["usage"]
-                oracle.check_usage(usage)
+                check_usage(usage)
                 usages.append(usage)
             created = [e for e in client.events if e["type"] == "response.created"]
             assert all(event["response"]["usage"] is None for event in created)
