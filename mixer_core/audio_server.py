@@ -6,8 +6,10 @@ frame in and a frame out wake one thread, not three.
 
 from __future__ import annotations
 
+import resource
 import select
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,7 +22,12 @@ from .bus.zmtp import Parser, hello
 TOPIC_BYTES = 4
 """Length of the topics that are looked up directly: a stream's number."""
 BACKLOG = 256
-MAX_CONNECTIONS = 2_048
+MAX_CONNECTIONS = 4_096
+"""Of both kinds together, where the process may open so many files."""
+OTHER_FILES = 64
+"""Descriptors that are left for all that is no connection."""
+MAX_TOPICS = 64
+"""Subscriptions of one listener; ours have one, or a few."""
 READ_BYTES = 64 * 1024
 _SUBSCRIBE = 1
 
@@ -40,8 +47,13 @@ class _Peer:
 class AudioServer:
     """Both audio sockets. ``poll``, then ``publish``; descriptors of others may be watched too."""
 
-    def __init__(self, runtime_dir: Path) -> None:
-        """Bind both. Raises RuntimeDirError."""
+    def __init__(self, runtime_dir: Path, max_connections: int = MAX_CONNECTIONS) -> None:
+        """Bind both. Raises RuntimeDirError.
+
+        ``max_connections`` is lowered to what the process may open: a connection that cannot be
+        accepted for want of a descriptor would keep ``poll`` from ever waiting.
+        """
+        self._max_connections = min(max_connections, _descriptors() - OTHER_FILES)
         self._epoll = select.epoll()
         self._in = self._listen(endpoints.AUDIO_IN, runtime_dir)
         self._out = self._listen(endpoints.AUDIO_OUT, runtime_dir)
@@ -56,7 +68,7 @@ class AudioServer:
         """Connections that were ended because they spoke something else, or were too many."""
 
     def watch(self, descriptor: int) -> None:
-        """Have ``poll`` return when ``descriptor`` is readable."""
+        """Have ``poll`` return when ``descriptor`` is readable. Raises OSError."""
         self._epoll.register(descriptor, select.EPOLLIN)
 
     def poll(self, wait_ns: int) -> list[int]:
@@ -64,7 +76,11 @@ class AudioServer:
         return [fd for fd, _ in self._epoll.poll(max(0, wait_ns) / 1e9)]
 
     def receive(self, ready: list[int], on_message: Callable[[bytes], None]) -> None:
-        """Take what has arrived at ``ready``; connections come and go in here."""
+        """Take what has arrived at ``ready``; connections come and go in here.
+
+        ``on_message`` may ``publish``. What it raises passes through: what the same sender said in
+        the same read is lost then, others are read in the next turn.
+        """
         for descriptor in ready:
             sender = self._senders.get(descriptor)
             if sender is not None:
@@ -77,7 +93,10 @@ class AudioServer:
                 self._accept(self._out, endpoints.AUDIO_OUT, "PUB", self._listeners)
 
     def publish(self, message: bytes) -> None:
-        """Send to everybody who subscribed; who does not keep up misses it (counted)."""
+        """Send to everybody who subscribed; who does not keep up misses it (counted).
+
+        ``message``: at most ``zmtp.MAX_MESSAGE_BYTES``, its topic first. Raises nothing.
+        """
         for peer in self._by_topic.get(message[:TOPIC_BYTES], ()):
             self._send(peer, message)
         for prefix, peer in self._by_prefix:
@@ -113,7 +132,7 @@ class AudioServer:
             connection, _ = listener.accept()
         except OSError:  # It went away again; the next one brings its own wake-up.
             return
-        if len(peers) >= MAX_CONNECTIONS:
+        if len(self._senders) + len(self._listeners) >= self._max_connections:
             self.refused += 1
             connection.close()
             return
@@ -135,6 +154,9 @@ class AudioServer:
             self._unstick(descriptor, peer)
         for message in self._take(descriptor, peer):
             self._subscribe(peer, message)
+        if len(peer.topics) > MAX_TOPICS:
+            self.refused += 1
+            self._forget(descriptor)
 
     def _take(self, descriptor: int, peer: _Peer) -> list[bytes]:
         try:
@@ -200,3 +222,9 @@ class AudioServer:
             self._unindex(peer, topic)
         self._epoll.unregister(descriptor)
         peer.connection.close()
+
+
+def _descriptors() -> int:
+    """How many files this process may have open."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft

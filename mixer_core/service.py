@@ -189,8 +189,8 @@ class Shell:
         """Once a second: heartbeat to signaling, trouble to the log, garbage to the collector."""
         self._heartbeat_ns = now_ns + HEARTBEAT_NS
         self._mixer.update_metrics()
-        self._metrics.values["audio_out_dropped_total"] = self._audio.dropped
-        self._metrics.values["audio_connections_refused_total"] = self._audio.refused
+        self._metrics.gauge("audio_out_dropped_total", self._audio.dropped)
+        self._metrics.gauge("audio_connections_refused_total", self._audio.refused)
         heartbeat = control.Heartbeat(
             PROGRAM, os.getpid(), ready=True, metrics=self._metrics.snapshot()
         )

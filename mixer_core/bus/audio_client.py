@@ -82,9 +82,10 @@ class _Connection:
         self._loop.add_reader(connection.fileno(), self._read)
 
     def _read(self) -> None:
-        assert self._socket is not None
+        connection = self._socket
+        assert connection is not None
         try:
-            data = self._socket.recv(READ_BYTES)
+            data = connection.recv(READ_BYTES)
             messages = self._parser.feed(data) if data else None
         except BlockingIOError:
             return
@@ -98,6 +99,8 @@ class _Connection:
             if self._said_first is not None:
                 self.send(self._said_first)
         for message in messages:
+            if self._socket is not connection:  # Closed by the message before.
+                return
             self._on_message(message)
 
     def _flush(self) -> None:
@@ -126,6 +129,7 @@ class AudioPush:
     """Frames to the mixer."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, runtime_dir: Path) -> None:
+        """Begin to connect. Raises RuntimeDirError where the path is too long for a socket."""
         path, buffer_bytes = _place(AUDIO_IN, runtime_dir)
         self._connection = _Connection(loop, path, "PUSH", buffer_bytes, _ignore)
 
@@ -153,7 +157,11 @@ class AudioSub:
         topic: bytes,
         on_message: Callable[[bytes], None],
     ) -> None:
-        """``on_message`` gets each message whose first bytes are ``topic``; it must not raise."""
+        """``on_message`` gets each message whose first bytes are ``topic``.
+
+        It must not raise; once it has closed this, it is not called again.
+        Raises RuntimeDirError where the path is too long for a socket.
+        """
         path, buffer_bytes = _place(AUDIO_OUT, runtime_dir)
         self._connection = _Connection(
             loop, path, "SUB", buffer_bytes, on_message, said_first=subscribe(topic)

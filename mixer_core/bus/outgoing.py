@@ -11,7 +11,10 @@ class Outgoing:
     """What one connection sends. The kernel's send buffer is the queue; over it messages drop."""
 
     def __init__(self, connection: socket.socket, buffer_bytes: int) -> None:
-        """``buffer_bytes`` bounds the queue; the kernel counts about 2.3 kB for a 1 kB message."""
+        """``buffer_bytes`` bounds the queue; the kernel counts about 2.3 kB for a 1 kB message.
+
+        Raises OSError where ``connection`` is closed.
+        """
         connection.setblocking(False)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_bytes // 2)
         self._connection = connection

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ from mixer_core.audio_server import AudioServer
 from mixer_core.bus import endpoints
 from mixer_core.bus.audio_client import AudioPush, AudioSub
 from mixer_core.bus.errors import RuntimeDirError
+from mixer_core.bus.zmtp import Parser, encode, hello, subscribe
 
 TOPIC = b"\x07\x00\x00\x00"
 FRAME = TOPIC + bytes(980)
@@ -130,7 +134,7 @@ def test_a_full_queue_drops_and_recovers_with_whole_messages(short_dir: Path) ->
         turning = Turning(short_dir)
         push = AudioPush(asyncio.get_running_loop(), short_dir)
         await turning.until(lambda: push.is_connected)
-        events = [bytes([n]) * 9_000 for n in range(60)]
+        events = [bytes([n]) * 15_000 for n in range(60)]
         accepted = [event for event in events if push.send(event)]
         assert 0 < len(accepted) < len(events)
         await turning.until(lambda: turning.received == accepted)
@@ -182,8 +186,6 @@ def test_a_listener_that_does_not_read_harms_nobody(short_dir: Path) -> None:
 
 
 def test_a_peer_that_speaks_something_else_is_shown_the_door(short_dir: Path) -> None:
-    import socket
-
     server = AudioServer(short_dir)
     stranger = socket.socket(socket.AF_UNIX)
     stranger.connect(str(endpoints.AUDIO_IN.path(short_dir)))
@@ -198,3 +200,203 @@ def test_a_peer_that_speaks_something_else_is_shown_the_door(short_dir: Path) ->
 def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(RuntimeDirError, match="cannot bind"):
         AudioServer(tmp_path / "gone")
+
+
+class Stranger:
+    """A peer of the server that does as it is told, byte by byte."""
+
+    def __init__(self, directory: Path, endpoint: endpoints.Endpoint) -> None:
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.connect(str(endpoint.path(directory)))
+        self.socket.setblocking(False)
+        self._parser = Parser()
+
+    def read(self) -> list[bytes]:
+        """The messages that have come."""
+        try:
+            return self._parser.feed(self.socket.recv(1 << 20))
+        except BlockingIOError:
+            return []
+
+    @property
+    def is_out(self) -> bool:
+        """Whether the server has ended the connection."""
+        try:
+            return not self.socket.recv(1 << 20)
+        except BlockingIOError:
+            return False
+
+
+@pytest.fixture
+def server(short_dir: Path) -> Iterator[AudioServer]:
+    server = AudioServer(short_dir, max_connections=3)
+    yield server
+    server.close()
+
+
+def turn(server: AudioServer, on_message: Callable[[bytes], None] = lambda _: None) -> None:
+    """Take everything that is there already."""
+    while ready := server.poll(0):
+        server.receive(ready, on_message)
+
+
+def test_a_stuck_listener_gets_the_end_of_a_message_as_soon_as_it_reads(
+    short_dir: Path, server: AudioServer
+) -> None:
+    listener = Stranger(short_dir, endpoints.AUDIO_OUT)
+    listener.socket.send(hello("SUB") + encode(subscribe(TOPIC)))
+    turn(server)
+    sent = [TOPIC + bytes([n]) * 50_000 for n in range(40)]  # The kernel takes such a part by part.
+    got: list[bytes] = []
+    for message in sent:
+        server.publish(message)
+    kept = len(sent) - server.dropped
+    assert 1 < kept < len(sent)
+    for _ in range(100):
+        got += listener.read()
+        turn(server)
+    assert got == sent[:kept]
+    assert not server.poll(0)
+    server.publish(FRAME)
+    assert listener.read() == [FRAME]
+    listener.socket.close()
+
+
+def test_half_a_hello_holds_nobody_up(short_dir: Path, server: AudioServer) -> None:
+    half, whole = (Stranger(short_dir, endpoints.AUDIO_IN) for _ in range(2))
+    received: list[bytes] = []
+    half.socket.send(hello("PUSH")[:40])
+    whole.socket.send(hello("PUSH") + encode(FRAME) + encode(b"second"))
+    turn(server, received.append)
+    assert received == [FRAME, b"second"] and len(server._senders) == 2
+    half.socket.close()
+    turn(server)
+    assert len(server._senders) == 1 and server.refused == 0
+    whole.socket.close()
+
+
+def test_a_listener_may_go_while_it_is_being_sent_to(short_dir: Path, server: AudioServer) -> None:
+    sender = Stranger(short_dir, endpoints.AUDIO_IN)
+    listener = Stranger(short_dir, endpoints.AUDIO_OUT)
+    listener.socket.send(hello("SUB") + encode(subscribe(TOPIC)))
+    sender.socket.send(hello("PUSH"))
+    turn(server)
+    listener.socket.close()
+    sender.socket.send(encode(FRAME))
+    sender_first = sorted(server.poll(0), key=server._listeners.__contains__)
+    server.receive(sender_first, server.publish)
+    assert server.dropped == 1 and not server._listeners and not server._by_topic
+    sender.socket.close()
+
+
+def test_what_a_message_raises_costs_nobody_else(short_dir: Path, server: AudioServer) -> None:
+    def refuse(message: bytes) -> None:
+        raise ValueError(message)
+
+    senders = [Stranger(short_dir, endpoints.AUDIO_IN) for _ in range(2)]
+    received: list[bytes] = []
+    turn(server)
+    for sender in senders:
+        sender.socket.send(hello("PUSH") + encode(FRAME))
+    with pytest.raises(ValueError):
+        server.receive(server.poll(0), refuse)
+    turn(server, received.append)
+    assert received == [FRAME]
+    for sender in senders:
+        sender.socket.send(encode(b"again"))
+    turn(server, received.append)
+    assert received == [FRAME, b"again", b"again"]
+    for sender in senders:
+        sender.socket.close()
+
+
+def test_connections_over_the_limit_are_ended_and_places_become_free(
+    short_dir: Path, server: AudioServer
+) -> None:
+    sender = Stranger(short_dir, endpoints.AUDIO_IN)
+    listeners = [Stranger(short_dir, endpoints.AUDIO_OUT) for _ in range(3)]
+    turn(server)
+    assert server.refused == 1
+    for listener in listeners:
+        listener.read()
+    assert sorted(listener.is_out for listener in listeners) == [False, False, True]
+    sender.socket.close()
+    turn(server)
+    another = Stranger(short_dir, endpoints.AUDIO_OUT)
+    turn(server)
+    assert server.refused == 1
+    for peer in (*listeners, another):
+        peer.socket.close()
+
+
+def test_a_process_that_may_open_few_files_still_waits(short_dir: Path) -> None:
+    program = (
+        "import resource, socket, sys\n"
+        "from pathlib import Path\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (80, 80))\n"
+        "from mixer_core.audio_server import AudioServer\n"
+        "from mixer_core.bus import endpoints\n"
+        "place = Path(sys.argv[1])\n"
+        "server = AudioServer(place)\n"
+        "path, peers = str(endpoints.AUDIO_IN.path(place)), []\n"
+        "for _ in range(30):\n"
+        "    peers.append(socket.socket(socket.AF_UNIX))\n"
+        "    peers[-1].connect(path)\n"
+        "    server.receive(server.poll(0), print)\n"
+        "print(server.refused, server.poll(0))\n"
+    )
+    command = [sys.executable, "-c", program, str(short_dir)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert ended.stdout == "14 []\n"
+
+
+def test_a_listener_that_wants_everything_one_by_one_is_shown_the_door(
+    short_dir: Path, server: AudioServer
+) -> None:
+    greedy = Stranger(short_dir, endpoints.AUDIO_OUT)
+    wanted = (encode(subscribe(bytes([n] * (n % 8)))) for n in range(255))
+    greedy.socket.send(hello("SUB") + b"".join(wanted))
+    turn(server)
+    assert server.refused == 1
+    assert not (server._listeners or server._by_topic or server._by_prefix)
+    greedy.socket.close()
+
+
+def test_a_subscriber_that_closes_itself_hears_no_more(short_dir: Path) -> None:
+    async def main() -> None:
+        turning, heard = Turning(short_dir), list[bytes]()
+
+        def once(message: bytes) -> None:
+            heard.append(message)
+            sub.close()
+
+        sub = AudioSub(asyncio.get_running_loop(), short_dir, TOPIC, once)
+        await turning.until(lambda: bool(turning.server._by_topic))
+        for _ in range(3):
+            turning.server.publish(FRAME)
+        await turning.until(lambda: not turning.server._listeners)
+        assert heard == [FRAME]
+        turning.server.close()
+
+    asyncio.run(main())
+
+
+def test_nothing_is_said_to_a_mixer_that_has_not_said_hello(short_dir: Path) -> None:
+    async def main() -> None:
+        with socket.socket(socket.AF_UNIX) as mute:
+            mute.bind(str(endpoints.AUDIO_IN.path(short_dir)))
+            mute.listen()
+            push = AudioPush(asyncio.get_running_loop(), short_dir)
+            peer, _ = mute.accept()
+            with peer:
+                assert not push.send(FRAME) and not push.is_connected
+                assert peer.recv(1 << 16) == hello("PUSH")
+                peer.send(hello("PULL"))
+                async with asyncio.timeout(5):
+                    while not push.is_connected:
+                        await asyncio.sleep(0.001)
+                assert push.send(FRAME)
+                assert peer.recv(1 << 16) == encode(FRAME)
+            push.close()
+
+    asyncio.run(main())

@@ -31,6 +31,15 @@ def test_messages_survive_any_cutting(messages: list[bytes], cuts: list[int]) ->
     assert got == messages
 
 
+def test_a_message_within_a_message_is_none() -> None:
+    inner = encode(bytes(300))
+    outer = encode(b"before" + inner)
+    parser = Parser()
+    parser.feed(hello("PUSH"))
+    assert parser.feed(outer[: -len(inner)]) == []
+    assert parser.feed(outer[-len(inner) :]) == [b"before" + inner]
+
+
 def test_a_hello_is_a_greeting_and_a_command() -> None:
     assert len(GREETING) == GREETING_BYTES
     parser = Parser()
