@@ -57,6 +57,8 @@ _NOTE = (
     "What is above was said before a short interruption that nobody need hear about. "
     "Go on from there, in the same language. Do not greet again."
 )
+_ROLLOVER = "rollover"
+"""Why a session ends that the room has left, in the journal."""
 _TIMED_OUT = Problem("connect_timeout", "The next call was not up in time.", True)
 
 
@@ -101,22 +103,22 @@ class Calls(HeldCall):
 
     def open(self, kind: Kind) -> None:
         """Make a call for the room."""
-        self.end()
+        self.end("replaced")
         self._room.owed.moved()
         self._called_ns = time.monotonic_ns()
         self.current = self._make(kind)
 
-    def end(self) -> None:
-        """End whatever call there is."""
+    def end(self, reason: str) -> None:
+        """End whatever call there is; ``reason`` goes into the journal."""
         self._rollover.ended()
-        for conversation in (self.current, self._next, self._left):
+        for conversation in (self._left, self.current, self._next):
             if conversation is not None:
-                self._end(conversation)
+                self._end(conversation, _ROLLOVER if conversation is self._left else reason)
         self.current = self._next = self._left = None
 
     async def close(self) -> None:
         """Wait until all calls have ended; the caller bounds it."""
-        self.end()
+        self.end("stopped")
         for result in await asyncio.gather(*self._closing, return_exceptions=True):
             if isinstance(result, BaseException):
                 self._log.warning("! a call did not close: %r", result)
@@ -194,11 +196,14 @@ class Calls(HeldCall):
         finally:
             self._connecting.pop(conversation, None)
 
-    def _end(self, conversation: Conversation) -> None:
+    def _end(self, conversation: Conversation, reason: str) -> None:
         connecting = self._connecting.pop(conversation, None)
         if connecting is not None and connecting is not asyncio.current_task():
             connecting.cancel()
+        had_room = conversation.stage in ("talking", "leaving")
         conversation.finish(time.monotonic_ns())
+        if had_room:
+            self._room.session_ended(conversation.session_id, reason)
         _add(self._finished, conversation.counters())
         task = self._loop.create_task(conversation.close())
         self._closing.add(task)
@@ -244,7 +249,7 @@ class Calls(HeldCall):
             for event in self._room.unsent(conversation.events):
                 conversation.send(event)
             if self._lost_ns and now_ns - self._lost_ns > OWED_NS:
-                self._room.owed.stopped()
+                self._room.owed.forget()
             self._lost_ns = 0
             self._metrics.gauge("connect_ms", (now_ns - self._called_ns) / 1e6)
             self._owner.call_ready()
@@ -295,7 +300,7 @@ class Calls(HeldCall):
             self._log.warning("! the next session: %s", problem.message)
             self._drop_next(problem, now_ns)
         elif conversation is self._left:
-            self._end(conversation)
+            self._end(conversation, _ROLLOVER)
             self._left = None
 
     def on_change(self) -> None:
@@ -321,7 +326,7 @@ class Calls(HeldCall):
         if conversation is not None:
             answered = conversation.call.stage != "asking"
             self._ways.failed(conversation.call.kind, problem, answered, False)
-            self._end(conversation)
+            self._end(conversation, problem.code)
             self._rollover.next_failed(now_ns)
 
     def _move(self, in_pause: bool, now_ns: int) -> None:
@@ -331,7 +336,7 @@ class Calls(HeldCall):
             return
         self._next = None
         if self._left is not None:
-            self._end(self._left)
+            self._end(self._left, _ROLLOVER)
         self.current, self._left = new, old
         old.leave()
         self._give_room(new, now_ns)
@@ -360,7 +365,7 @@ class Calls(HeldCall):
         if old is not self._left:
             return
         if old.has_said_everything:
-            self._end(old)
+            self._end(old, _ROLLOVER)
             self._left = None
         else:
             self._loop.call_later(LEAVE_STEP_S, self._see_left, old)
@@ -370,7 +375,7 @@ class Calls(HeldCall):
         old = self._left
         if old is not None and old.assistant == "speaking":
             old.silence(now_ns)
-            self._end(old)
+            self._end(old, _ROLLOVER)
             self._left = None
 
     def _see_activity(self, now_ns: int) -> None:

@@ -70,7 +70,7 @@ class Conversation:
         self._watcher = watcher
         self.events = events
         rules = TurnRules.of(session_object(self._settings))
-        self._reducer = Reducer(rules.create_response or rules.push_to_talk)
+        self._reducer = Reducer(rules.answers_turns)
         self._turns = TurnPolicy(events, self._settings.instructions, greet=True, rules=rules)
         self._is_heard = self._turns.microphone_open
         self._gate = DownlinkGate()
@@ -78,6 +78,8 @@ class Conversation:
         self._early: list[Fact] = []
         self.seeding = seeding
         self.stage: Stage = "calling"
+        self.session_id = ""
+        """The server's name of the session; empty before it is confirmed."""
         self.expires_at_s = 0
         """When the server will end the session (Unix time); 0: it does not say."""
         self.call = make_transport(
@@ -306,6 +308,7 @@ class Conversation:
 
     def _confirmed(self, fact: SessionConfirmed) -> None:
         self.expires_at_s = fact.expires_at_s or self.expires_at_s
+        self.session_id = fact.session or self.session_id
         if self.stage != "calling":
             return
         if self.call.confirms_by_update and not fact.updated:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Hashable, Mapping
 from typing import Any
 
 REMEMBERED = 4_096
 """Ids that one memory holds: more than a session of an hour has items."""
+
+
+def event_of(message: str | bytes) -> dict[str, Any] | None:
+    """The event that a message of the server is; None: it is no JSON object."""
+    try:
+        event = json.loads(message)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) else None
 
 
 def text_of(event: Mapping[str, Any], key: str) -> str:

@@ -80,6 +80,9 @@ class OpenCall:
 class CloseCall:
     """End the call or the attempt, with a hang-up."""
 
+    reason: str
+    """Code of the problem, or why the room is given up."""
+
 
 @dataclass(frozen=True, slots=True)
 class StateChanged:
@@ -119,6 +122,8 @@ class Lifecycle:
         self._answered = False
         self.state: State = "idle"
         self.detail = ""
+        self.code = ""
+        """Of the problem, while ``state`` is failed."""
         self.attempts = 0
         """Calls made, all in all."""
         self._failures = 0
@@ -180,26 +185,26 @@ class Lifecycle:
             return []
         for timer in ("connect", "silence", "stable"):
             self._timers.pop(timer, None)
-        was_ready = self.state == "ready"
+        was_ready, close = self.state == "ready", CloseCall(problem.code)
         if self._ways.failed(self._kind, problem, self._answered, was_ready):
             self._timers["retry"] = now_ns
             words = f"{problem.message} Trying by WebSocket."
-            return [CloseCall(), *self._become("reconnecting", words)]
+            return [close, *self._become("reconnecting", words)]
         if was_ready and self._may_be_quick and problem.retryable:
             self._may_be_quick = False
             self._timers["retry"] = now_ns + QUICK_RETRY_NS
-            return [CloseCall(), *self._become("reconnecting", f"{problem.message} Calling again.")]
+            return [close, *self._become("reconnecting", f"{problem.message} Calling again.")]
         self._failures += 1
         if not problem.retryable:
-            return [CloseCall(), *self._give_up(problem)]
+            return [close, *self._give_up(problem)]
         if self._failures > self._limits.max_retries:
             self._timers["retry"] = now_ns + SLOW_RETRY_NS
-            return [CloseCall(), *self._give_up(problem)]
+            return [close, *self._give_up(problem)]
         delay_ns = self._delay_ns(jitter)
         self._timers["retry"] = now_ns + delay_ns
         progress = f"{self._failures} of {self._limits.max_retries}"
         detail = f"{problem.message} Trying again in {_seconds(delay_ns)} ({progress})."
-        return [CloseCall(), *self._become("reconnecting", detail)]
+        return [close, *self._become("reconnecting", detail)]
 
     def roster(self, people: int, joined: bool, now_ns: int) -> list[LifecycleAction]:
         """``people`` are in the room; ``joined``: somebody is there who was not before."""
@@ -269,7 +274,7 @@ class Lifecycle:
 
     def _give_up(self, problem: Problem) -> list[LifecycleAction]:
         self._fatal = not problem.retryable
-        actions = self._become("failed", problem.message)
+        actions = self._become("failed", problem.message, problem.code)
         if self._fatal or self._reported != problem.code:
             actions.append(Report(problem.code, problem.message))
         self._reported = problem.code
@@ -279,9 +284,10 @@ class Lifecycle:
         if self.state == "closed":
             return []
         self._timers.clear()
-        return [CloseCall(), *self._become("closed", reason), Exit(reason)]
+        return [CloseCall(reason), *self._become("closed", reason), Exit(reason)]
 
-    def _become(self, state: State, detail: str) -> list[LifecycleAction]:
+    def _become(self, state: State, detail: str, code: str = "") -> list[LifecycleAction]:
+        self.code = code
         if (state, detail) == (self.state, self.detail):
             return []
         self.state, self.detail = state, detail

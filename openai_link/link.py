@@ -76,7 +76,7 @@ class Link:
         self._line = MixerLine(
             settings.runtime_dir, order.stream, info, self._audio, self._event, log
         )
-        self._notices = Notices(self._line, self._state, self._greet_audience)
+        self._notices = Notices(self._line, self._state, self._audience)
         self._room = Room(order.room, settings, self, log, simulated=upstream.simulated)
         self._calls = Calls(
             upstream, section, self._line, self.metrics, self._room, self._ways, self, log
@@ -148,8 +148,8 @@ class Link:
             match action:
                 case OpenCall(_, kind):
                     self._open_call(kind)
-                case CloseCall():
-                    self._calls.end()
+                case CloseCall(reason):
+                    self._calls.end(reason)
                 case StateChanged(state, detail):
                     self._log.info("= %s %s", state, detail)
                     self._notices.state()
@@ -273,6 +273,11 @@ class Link:
         if joined:
             self._notices.joined()
 
+    def _audience(self) -> None:
+        """Somebody has come in, and hears what is sent: a question may be open."""
+        self._room.tools.ask_again(time.monotonic_ns())
+        self._greet_audience()
+
     def _greet_audience(self) -> None:
         """Say hello in a fresh room, once somebody can hear it."""
         if self._notices.has_audience and self._calls.is_talking and self._greet:
@@ -281,11 +286,12 @@ class Link:
                 self._calls.greet(time.monotonic_ns())
 
     def _state(self) -> dict[str, Any]:
-        state = self._life.state
+        state, code = self._life.state, self._life.code
         return {
             "type": "state",
             "assistant": self._calls.assistant,
             "upstream": _SHOWN.get(state, state),
             "simulated": self._calls.simulated,
             "detail": self._life.detail,
+            **({"code": code} if code else {}),
         }

@@ -22,7 +22,7 @@ class Notices:
         state: Callable[[], Mapping[str, Any]],
         on_audience: Callable[[], None],
     ) -> None:
-        """``state``: the EVENT that shows it. ``on_audience``: people hear what is sent."""
+        """``state``: the EVENT that shows it. ``on_audience``: newcomers hear what is sent."""
         self._line = line
         self._state = state
         self._on_audience = on_audience

@@ -6,8 +6,11 @@ knows the conversation, owes it. Speaking over an answer, or stopping it, settle
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from .facts import (
     Fact,
+    ItemVoiced,
     PlaybackEnded,
     PlaybackStarted,
     ResponseEnded,
@@ -17,36 +20,43 @@ from .facts import (
 )
 
 
+@dataclass(slots=True)
+class _Answer:
+    """A response that is being made."""
+
+    has_sound: bool = False
+    was_heard: bool = False
+    """To the end of what there was."""
+    waits_for_tool: bool = False
+    """The next response answers."""
+
+    @property
+    def is_told(self) -> bool:
+        """Whether nobody waits for more of it, once it is complete."""
+        return (self.was_heard or not self.has_sound) and not self.waits_for_tool
+
+
 class Owed:
     """Follows the facts of a room's calls, one after the other."""
 
-    def __init__(self, answers_turns: bool = True, speaks: bool = True) -> None:
-        """``answers_turns``: the model answers each spoken turn; ``speaks``: with its voice."""
+    def __init__(self, answers_turns: bool = True) -> None:
+        """``answers_turns``: each spoken turn is answered."""
         self._answers_turns = answers_turns
-        self._speaks = speaks
         self.is_owed = False
         """Somebody waits."""
-        self._active: set[str] = set()
-        self._playing: str | None = None
-        self._spoke: set[str] = set()
-        """Active responses of which something was heard."""
-        self._calling: set[str] = set()
-        """Active responses that wait for a tool: the next one answers."""
+        self._active: dict[str, _Answer] = {}
 
     def asked(self) -> None:
-        """An answer was asked for by us: something was written, or a tool has answered."""
+        """Somebody has written: that is answered always."""
         self.is_owed = True
 
-    def stopped(self) -> None:
-        """Somebody stopped the assistant by hand."""
+    def forget(self) -> None:
+        """It is too late for an answer."""
         self.is_owed = False
 
     def moved(self) -> None:
         """The facts that follow are another session's."""
         self._active.clear()
-        self._spoke.clear()
-        self._calling.clear()
-        self._playing = None
 
     def on_fact(self, fact: Fact) -> None:
         """What a server event meant."""
@@ -54,28 +64,21 @@ class Owed:
             case TurnCommitted() if self._answers_turns:
                 self.is_owed = True
             case ResponseStarted(response):
-                self._active.add(response)
-            case PlaybackStarted(response):
-                self._playing = response
-                self._spoke.add(response)
+                self._active[response] = _Answer()
+            case ItemVoiced(response) | PlaybackStarted(response) if response in self._active:
+                self._active[response].has_sound = True
             case PlaybackEnded(response, cleared):
-                self._playing = None
-                if cleared or response not in self._active:
+                answer = self._active.get(response)
+                if answer is not None:
+                    answer.was_heard = True
+                if answer is None or cleared:
                     self._settle()
-            case ToolCalled(response):
-                self._calling.add(response)
-            case ResponseEnded(in_conversation=True):
-                self._ended(fact)
-
-    def _ended(self, fact: ResponseEnded) -> None:
-        response = fact.response
-        self._active.discard(response)
-        heard, calling = response in self._spoke, response in self._calling
-        self._spoke.discard(response)
-        self._calling.discard(response)
-        told = not self._speaks or (heard and self._playing is None)
-        if fact.status != "completed" or (told and not calling):
-            self._settle()
+            case ToolCalled(response) if response in self._active:
+                self._active[response].waits_for_tool = True
+            case ResponseEnded(response, status, in_conversation=True):
+                answer = self._active.pop(response, None)
+                if status != "completed" or answer is None or answer.is_told:
+                    self._settle()
 
     def _settle(self) -> None:
         if not self._active:

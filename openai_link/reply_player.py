@@ -91,11 +91,6 @@ class ReplyPlayer:
         """Whether a reply is being heard, or will be."""
         return bool(self._replies)
 
-    @property
-    def waiting_ms(self) -> int:
-        """Length of what was not played yet."""
-        return _ms(self._waiting_bytes)
-
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick``; None where there is nothing to play (yet)."""
         return self._due_ns
@@ -199,7 +194,3 @@ def _is_ready(reply: _Reply) -> bool:
     if len(part.waiting) >= FRAME_BYTES or reply.is_complete:
         return True
     return part.is_complete and bool(part.waiting)
-
-
-def _ms(size_bytes: int) -> int:
-    return size_bytes * 1000 // (2 * SAMPLE_RATE_HZ)

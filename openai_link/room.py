@@ -26,10 +26,10 @@ from .journal import Journal, Then
 from .money import PriceTable, Spending, SpendingAction, Stop, TellUsage, Warn, WriteUsage
 from .owed import Owed
 from .problems import Problem
-from .session import ClientEvents
+from .session import ClientEvents, session_object
 from .talkers import TalkTimeline
 from .tool_room import ToolRoom
-from .turn_actions import Said
+from .turn_actions import Said, TurnRules
 from .whole_text import whole
 
 RESUME_S = 300.0
@@ -88,7 +88,7 @@ class Room:
         self._chronicle = Chronicle(name, self._talkers)
         self._people: dict[str, str] = {}
         self.tools = ToolRoom(self._settings, host, self._tool_answered, log)
-        self.owed = Owed(self._settings.create_response, self._settings.output == "audio")
+        self.owed = Owed(TurnRules.of(session_object(self._settings)).answers_turns)
         self.spending = Spending(
             PriceTable.of(self._settings),
             self._settings.daily_budget_usd,
@@ -204,7 +204,7 @@ class Room:
         self._caption(until.caption, records)
 
     def session_ended(self, session: str, reason: str) -> None:
-        """A call is over."""
+        """A session that had the room is over."""
         self._write(self._chronicle.session("ended", session, reason, _wall_ms()))
 
     # -- what a new session is told -------------------------------------------------------------

@@ -55,6 +55,8 @@ class ToolRoom:
         self._box: ToolBox | None = None
         self._calls: ToolCalls | None = None
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._questions: dict[str, tuple[dict[str, Any], int]] = {}
+        """What the room was asked and has not answered: event by call, and when it was told."""
         self._told = 0
         """Problems of the tool box that the room has heard of."""
         self._opening: asyncio.Task[None] | None = None
@@ -127,6 +129,12 @@ class ToolRoom:
             participant = str(event.get("participant", ""))
             self._apply(self._calls.confirmed(call, allow, participant, now_ns))
 
+    def ask_again(self, now_ns: int) -> None:
+        """Repeat the open questions, with the time that is left, for somebody who came later."""
+        for event, asked_ns in self._questions.values():
+            left_ms = int(event["timeout_ms"]) - (now_ns - asked_ns) // 1_000_000
+            self._host.tell({**event, "timeout_ms": max(1, left_ms)})
+
     def moved(self, now_ns: int, is_answering: bool = False) -> None:
         """The conversation goes on in a session that was told everything, outputs too.
 
@@ -164,7 +172,14 @@ class ToolRoom:
                 case SayFiller(text):
                     self._host.ask(filler_response(text))
                 case TellTool(event, addressee):
+                    self._remember(event)
                     self._host.tell(event, addressee)
+
+    def _remember(self, event: dict[str, Any]) -> None:
+        """Any other status of a call ends its question."""
+        self._questions.pop(event["call"], None)
+        if event["status"] == "asking":
+            self._questions[event["call"]] = event, time.monotonic_ns()
 
     def _send(self, call: str, output: str) -> None:
         if not self._host.send(lambda events: events.function_output(call, output)):

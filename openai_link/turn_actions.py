@@ -11,7 +11,7 @@ from mixer_core.bus.frames import U32
 
 @dataclass(frozen=True, slots=True)
 class TurnRules:
-    """How the session and the transport take turns."""
+    """How the session takes turns."""
 
     push_to_talk: bool = False
     """Nobody but a button ends a turn (``turn_detection`` is null)."""
@@ -21,20 +21,23 @@ class TurnRules:
     """The server stops when somebody speaks over it."""
     speaks: bool = True
     """Answers have sound."""
-    server_plays: bool = True
-    """The server paces and clears the sound (WebRTC); over WebSocket we do."""
+
+    @property
+    def answers_turns(self) -> bool:
+        """Each spoken turn is answered, be it that we ask for it."""
+        return self.create_response or self.push_to_talk
 
     @staticmethod
-    def of(session: Mapping[str, Any], server_plays: bool = True) -> TurnRules:
+    def of(session: Mapping[str, Any]) -> TurnRules:
         """The rules that a session object makes."""
         speaks = "text" not in session.get("output_modalities", ("audio",))
         heard = session.get("audio", {}).get("input", {})
         detection = heard.get("turn_detection", {})
         if detection is None:
-            return TurnRules(True, False, False, speaks, server_plays)
+            return TurnRules(True, False, False, speaks)
         create = bool(detection.get("create_response", True))
         interrupt = bool(detection.get("interrupt_response", True))
-        return TurnRules(False, create, interrupt, speaks, server_plays)
+        return TurnRules(False, create, interrupt, speaks)
 
 
 @dataclass(frozen=True, slots=True)

@@ -231,8 +231,8 @@ class TurnPolicy:
             self._stopped.append(self._current)
         if not self._rules.speaks:
             return cancels
-        clears = [Send(self._events.clear_output())] if self._rules.server_plays else []
-        return [*cancels, *clears, *self._flush("stopped by hand")]
+        clear = Send(self._events.clear_output())
+        return [*cancels, clear, *self._flush("stopped by hand")]
 
     def _committed(self) -> list[TurnAction]:
         self._hearing = False

@@ -30,6 +30,7 @@ from .aiortc_media import (
     tune_ice,
     use_host_addresses,
 )
+from .event_fields import event_of
 from .session import DATA_CHANNEL, Upstream
 
 CONSENT_INTERVAL_S = 1.0
@@ -160,11 +161,8 @@ class RealtimeCall:
         """One server event. Nothing here awaits, so events keep their order."""
         if self._closed:
             return
-        try:
-            event = json.loads(message)
-        except ValueError:
-            event = None
-        if not isinstance(event, dict):
+        event = event_of(message)
+        if event is None:
             self.bad_events += 1
             return
         try:

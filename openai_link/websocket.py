@@ -21,6 +21,7 @@ from mixer_core.bus.metrics import Histogram
 from mixer_core.bus.settings import OpenaiLinkSettings
 
 from .audio_append import AudioAppend
+from .event_fields import event_of
 from .event_socket import MAX_AUDIO, EventSocket
 from .reply_player import Play, PlayerAction, ReplyPlayer, Started
 from .session import Upstream
@@ -142,11 +143,8 @@ class WebsocketTransport:
         """One server event."""
         if self._closed:
             return
-        try:
-            event = json.loads(text)
-        except ValueError:
-            event = None
-        if not isinstance(event, dict):
+        event = event_of(text)
+        if event is None:
             self.bad_events += 1
             return
         try:

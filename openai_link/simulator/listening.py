@@ -163,13 +163,15 @@ class Listening:
         return self._idle(now_ns)
 
     def _idle(self, now_ns: int) -> list[Action]:
-        """Commit the silence, and let the model speak."""
+        """Tell the model to go on, commit the silence, and let it speak."""
         item_id = self._events.mint.make("item")
         start_ms, end_ms = self._idle_from_ms, self.input.end_ms
         times = {"audio_start_ms": start_ms, "audio_end_ms": end_ms}
         actions: list[Action] = [
             self._events.make("input_audio_buffer.timeout_triggered", **times, item_id=item_id)
         ]
+        prompt = Item(self._events.mint.make("item"), "message", _idle_prompt())
+        actions += self._events.item_created(prompt, self._conversation.insert(prompt))
         item = Item(item_id, "message", _spoken_message())
         actions += self._add(item)
         actions += self._transcriber.committed(item, Heard("", "empty"), now_ns)
@@ -224,6 +226,12 @@ class Listening:
 
     def _wants(self, key: str) -> bool:
         return bool(self._detection and self._detection.get(key))
+
+
+def _idle_prompt() -> Json:
+    """The service puts in a message like this, as recorded; the words are ours."""
+    text = "Nobody has spoken for a while. If somebody did, answer; otherwise go on by yourself."
+    return {"role": "system", "content": [{"type": "input_text", "text": text}]}
 
 
 def _spoken_message() -> Json:

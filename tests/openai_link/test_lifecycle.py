@@ -77,7 +77,11 @@ def test_back_off_doubles_and_then_people_are_told() -> None:
         now_ns = called_ns
     assert waits == [2, 4, 8]
     actions = machine.failed(NET, now_ns, 0.0)
-    expected = [CloseCall(), StateChanged("failed", NET.message), Report(NET.code, NET.message)]
+    expected = [
+        CloseCall(NET.code),
+        StateChanged("failed", NET.message),
+        Report(NET.code, NET.message),
+    ]
     assert actions == expected
 
 
@@ -107,7 +111,12 @@ def test_after_giving_up_it_tries_every_30_s_while_somebody_is_there() -> None:
 def test_a_fatal_cause_is_not_retried() -> None:
     machine = life()
     actions = machine.failed(KEY, S, 0.5)
-    expected = [CloseCall(), StateChanged("failed", KEY.message), Report(KEY.code, KEY.message)]
+    assert machine.code == KEY.code
+    expected = [
+        CloseCall(KEY.code),
+        StateChanged("failed", KEY.message),
+        Report(KEY.code, KEY.message),
+    ]
     assert actions == expected
     assert machine.next_timeout_ns() is None
     assert machine.attempts == 1
@@ -137,7 +146,7 @@ def test_a_call_that_is_not_up_in_time_has_failed() -> None:
     machine = life()
     assert machine.next_timeout_ns() == 10 * S
     actions = machine.tick(10 * S, 0.0)
-    assert actions[0] == CloseCall()
+    assert actions[0] == CloseCall("connect_timeout")
     assert states(actions) == ["reconnecting"]
     assert "10 s" in machine.detail
 
@@ -212,7 +221,7 @@ def test_an_empty_room_ends_the_link_after_its_linger(state: str) -> None:
     machine.heard(2 * S)
     actions = machine.tick(3 * S, 0.0)
     assert actions == [
-        CloseCall(),
+        CloseCall("the room is empty"),
         StateChanged("closed", "the room is empty"),
         Exit("the room is empty"),
     ]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import signal
+import sqlite3
 import struct
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -18,6 +21,7 @@ import pytest
 from mixer_core.bus.control import Leave
 from mixer_core.bus.control import encode as encode_control
 from mixer_core.bus.frames import FLAG_PAUSE, Frame, Kind
+from mixer_core.bus.journal_file import journal_path
 from mixer_core.bus.pcm import SILENCE
 
 pytestmark = pytest.mark.processes
@@ -63,6 +67,18 @@ def after_flush(bench: BenchType, number: int) -> list[Frame]:
     flushes = [i for i, frame in enumerate(everything) if frame.kind is Kind.FLUSH]
     assert len(flushes) == number
     return [frame for frame in everything[flushes[-1] :] if frame.kind is Kind.AUDIO]
+
+
+def session_ends(state_dir: Path) -> list[str]:
+    """Why the sessions in the journal ended, in order; a dash for one that did not."""
+    connection = sqlite3.connect(journal_path(state_dir))
+    rows = connection.execute("SELECT ended_ms, reason FROM session ORDER BY started_ms").fetchall()
+    connection.close()
+    return [reason if ended_ms else "-" for ended_ms, reason in rows]
+
+
+def final_captions(bench: BenchType) -> list[dict[str, Any]]:
+    return [event for event in bench.events_of("caption") if event["final"]]
 
 
 def lives(process: psutil.Process) -> bool:
@@ -118,6 +134,7 @@ def test_a_room_is_greeted_and_repeats_what_it_heard(bench: BenchType) -> None:
     assert [frame.kind for _, frame in bench.frames][-1] is Kind.STOP
     assert "hang up rtc_" in bench.log and ": 200" in bench.log
     assert "hang-up" in bench.log
+    assert session_ends(bench.dir / "state") == ["the room is empty"]
     bench.idle_link()
 
 
@@ -164,6 +181,11 @@ def test_a_wrong_key_is_told_in_words_and_tried_once(bench: BenchType) -> None:
     assert "401" in error["message"] and "Set OPENAI_API_KEY" in error["message"]
     state = bench.events_of("state")[-1]
     assert (state["upstream"], state["detail"]) == ("failed", error["message"])
+    bench.frames.clear()
+    bench.roster("p-1", "p-2")
+    bench.until(lambda: len(bench.events_of("state")) == 2)
+    codes = [event.get("code") for event in bench.events_of("state")]
+    assert codes == ["invalid_api_key"] * 2, "who comes later is told why, too"
     assert bench.state(link).metrics["calls_total"] == 1
     assert bench.state(link).detail == error["message"]
     assert "sk-the" not in bench.log and "sk-the" not in str(bench.all_events())
@@ -187,6 +209,30 @@ def test_a_simulator_that_comes_back_is_called_again(bench: BenchType) -> None:
     bench.frames.clear()
     bench.event({"type": "say", "text": "Again.", "participant": "p-1"})
     bench.until(lambda: any(rms(frame.payload) > 100 for frame in bench.heard()))
+    bench.roster()
+    bench.until(lambda: bool(bench.exits))
+    ends = session_ends(bench.dir / "state")
+    assert ends == ["connection_lost", "the room is empty"], ends
+
+
+def test_what_is_written_while_the_call_dies_is_said_in_the_next_one(bench: BenchType) -> None:
+    bench.settings.update(FAST)
+    bench.settings["MIXMINUS_OPENAI_LINK__GREET"] = "0"
+    simulator = bench.simulator(MIXMINUS_SIMULATOR__BRAIN="script")
+    bench.host()
+    link = call(bench)
+    simulator.process.send_signal(signal.SIGSTOP)
+    bench.event({"type": "say", "text": "Are you there?", "participant": "p-1", "name": "Ada"})
+    bench.pump(time.monotonic() + 0.3)
+    assert not bench.events_of("caption"), "nobody has taken it"
+    simulator.stop(signal.SIGKILL)
+    bench.simulator(MIXMINUS_SIMULATOR__BRAIN="script")
+    bench.until_status(link, "reconnecting", 20)
+    bench.until_status(link, "ready")
+    bench.until(lambda: len(final_captions(bench)) == 2)
+    said, answered = final_captions(bench)
+    assert (said["speaker"], said["text"]) == ("p-1", "Are you there?")
+    assert answered["speaker"] == "assistant" and "Are you there?" in answered["text"]
 
 
 def test_terminating_the_host_hangs_up_and_leaves_nobody(bench: BenchType) -> None:

@@ -10,6 +10,7 @@ from mixer_core.bus.journal_records import HistoryItem
 from mixer_core.bus.settings import OpenaiLinkSettings
 from openai_link.facts import (
     ItemDone,
+    ItemVoiced,
     PlaybackEnded,
     PlaybackStarted,
     ResponseEnded,
@@ -109,12 +110,45 @@ def test_a_response_that_calls_a_tool_is_no_answer_yet() -> None:
     assert owed.is_owed
 
 
-def test_in_writing_the_end_of_the_response_settles_it() -> None:
-    owed = Owed(speaks=False)
+def test_without_sound_the_end_of_the_response_settles_it() -> None:
+    owed = Owed()
     owed.asked()
     owed.on_fact(ResponseStarted("r"))
     owed.on_fact(ResponseEnded("r", "completed"))
     assert not owed.is_owed
+    owed.asked()
+    owed.on_fact(ResponseEnded("aside", "completed", in_conversation=False))
+    assert owed.is_owed
+
+
+def test_sound_that_is_made_and_not_heard_yet_is_owed() -> None:
+    owed = Owed()
+    owed.asked()
+    owed.on_fact(ResponseStarted("r"))
+    owed.on_fact(ItemVoiced("r", "i"))
+    owed.on_fact(ResponseEnded("r", "completed"))
+    assert owed.is_owed
+    owed.on_fact(PlaybackStarted("r"))
+    assert owed.is_owed
+    owed.on_fact(PlaybackEnded("r", cleared=False))
+    assert not owed.is_owed
+
+
+def test_an_answer_that_fails_or_is_heard_before_its_end_is_not_owed() -> None:
+    owed = Owed()
+    owed.asked()
+    answer(owed, "failed")
+    assert not owed.is_owed
+    owed.asked()
+    owed.on_fact(ResponseStarted("r"))
+    owed.on_fact(PlaybackStarted("r"))
+    owed.on_fact(PlaybackEnded("r", cleared=False))
+    assert owed.is_owed, "the response goes on"
+    owed.on_fact(ResponseEnded("r", "completed"))
+    assert not owed.is_owed
+
+
+def test_who_does_not_answer_turns_owes_nothing_for_them() -> None:
     silent = Owed(answers_turns=False)
     silent.on_fact(TurnCommitted("i"))
     assert not silent.is_owed

@@ -312,13 +312,6 @@ def test_where_turns_are_not_answered_the_button_asks() -> None:
     assert sent(ptt(turns, False, 50)) == ["response.create"]
 
 
-def test_where_we_play_ourselves_nothing_is_cleared_at_the_server() -> None:
-    turns = rules(server_plays=False)
-    run(turns, *SPEAKING)
-    actions = turns.on_browser({"type": "interrupt"})
-    assert sent(actions) == ["response.cancel"] and flushes(actions) == 1
-
-
 def test_written_answers_are_cancelled_and_never_flushed() -> None:
     turns = rules(speaks=False)
     run(turns, ResponseStarted("resp_1"))
@@ -343,7 +336,22 @@ def test_the_rules_follow_from_the_session(keys: dict[str, Any], expected: TurnR
 
 
 def test_a_session_without_details_has_the_servers_defaults() -> None:
-    assert TurnRules.of({}, server_plays=False) == TurnRules(server_plays=False)
+    assert TurnRules.of({}) == TurnRules()
+
+
+@pytest.mark.parametrize(
+    ("keys", "answers"),
+    [
+        ({}, True),
+        ({"create_response": False}, False),
+        ({"turn_detection": "push_to_talk", "create_response": False}, True),
+    ],
+)
+def test_turns_are_answered_by_the_server_or_by_the_button(
+    keys: dict[str, Any], answers: bool
+) -> None:
+    rules = TurnRules.of(session_object(OpenaiLinkSettings(**keys)))
+    assert rules.answers_turns == answers
 
 
 @pytest.mark.parametrize("audience_first", [True, False])

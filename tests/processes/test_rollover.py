@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 import time
 from itertools import pairwise
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mixer_core.bus.journal_file import journal_path
 from tests import audio
 from tests.gateway import Gateway
 from tests.plain_client import PlainClient, use_loopback
@@ -86,6 +88,14 @@ def positions(gateway: Gateway, original: audio.Samples) -> list[tuple[int, int]
     return sorted(found)
 
 
+def session_ends(gateway: Gateway) -> list[str | None]:
+    """Why each session ended, by the journal, in order; None: it did not."""
+    connection = sqlite3.connect(journal_path(gateway.dir / "state"))
+    rows = connection.execute("SELECT ended_ms, reason FROM session ORDER BY started_ms").fetchall()
+    connection.close()
+    return [reason if ended_ms else None for ended_ms, reason in rows]
+
+
 @pytest.mark.parametrize("transport", ["webrtc", "websocket"])
 def test_a_room_moves_from_session_to_session_unheard(transport: str) -> None:
     use_loopback()
@@ -135,6 +145,7 @@ def test_a_room_moves_from_session_to_session_unheard(transport: str) -> None:
             "the calls do not end",
         )
         log = gateway.log
+        ends = session_ends(gateway)
         parts = positions(gateway, audio.from_pcm(sound))
     lost = [later[0] - earlier[1] - 1 for earlier, later in pairwise(parts)]
     metrics = seen["metrics"]
@@ -155,6 +166,7 @@ def test_a_room_moves_from_session_to_session_unheard(transport: str) -> None:
     assert all(abs(samples) < FRAME for samples in lost), (parts, log)
     assert seen["gap_ms"] < 250
     assert seen["tone_s"] > 0.95 * seen["said"] * TONE_MS / 1000 - 0.1
+    assert ends == ["rollover"] * int(metrics["rollovers_total"]) + ["the room is empty"], ends
     asked = [text for text in words(seen["calls"][-1], "user") if text]  # What was said has none.
     assert asked == [f"Question {n + 1}." for n in range(seen["said"])], asked
     assert "Traceback" not in log, log

@@ -126,6 +126,28 @@ def test_one_needs_a_yes(gateway: Gateway) -> None:
     assert [line for line in house_log(gateway) if "door" in line] == ["open_door for Ada"]
 
 
+def test_who_comes_later_may_answer_the_open_question(gateway: Gateway) -> None:
+    async def story(client: PlainClient) -> dict[str, Any]:
+        began_s = time.monotonic()
+        client.say(type="say", text="Call open_door.")
+        await client.until(lambda: statuses(client, "open_door"), 5, "nobody is asked")
+        late = await joined(gateway, "late-door", "Bob")
+        await late.until(lambda: statuses(late, "open_door"), 5, "Bob is not asked")
+        question, first = late.of_type("tool")[0], client.of_type("tool")[0]
+        assert {**question, "timeout_ms": 0, "at": 0} == {**first, "timeout_ms": 0, "at": 0}
+        assert 0 < question["timeout_ms"] < first["timeout_ms"]
+        late.say(type="confirm", call=question["call"], allow=True)
+        await until_said(client, "the door is open", 15, began_s)
+        await late.close()
+        newcomer = await joined(gateway, "late-door", "Eve")
+        await newcomer.quiet(0.6)
+        assert statuses(newcomer, "open_door") == [], "it was answered"
+        await newcomer.close()
+        return {"left_ms": question["timeout_ms"]}
+
+    run(gateway, "late-door", story)
+
+
 def test_an_mcp_server_gives_tools(gateway: Gateway) -> None:
     async def story(client: PlainClient) -> dict[str, Any]:
         deadline_s = time.monotonic() + 15
