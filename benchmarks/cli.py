@@ -11,8 +11,8 @@ from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 
-from . import machine
-from .report import Measure, Ratio, Report, compare, read_json, text, write_json
+from .report import machine
+from .report.results import Measure, Ratio, Report, compare, read_json, text, write_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _draw(reports: Sequence[Report], folder: Path) -> int:
-    from .plots import draw
+    from .report.plots import draw
 
     try:
         for file in draw(reports, folder):
@@ -119,7 +119,7 @@ def run(name: str, options: Options) -> Report:
     started = datetime.now().astimezone()
     began_s = time.monotonic()
     findings = Findings([], [], [], _progress)
-    import_module(f"benchmarks.{name}").run(options, findings)
+    import_module(f"benchmarks.suites.{name}").run(options, findings)
     report = Report(
         benchmark=name,
         started=started.isoformat(timespec="seconds"),

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from mixer_core.bus.errors import AlreadyRunningError, PortBusyError, StartupError
-from mixer_core.bus.process import SUPERVISED_VARIABLE, prepare_runtime_dir
-from mixer_core.bus.settings import Settings, load, uses_simulator
+from mixer_core.runtime.errors import AlreadyRunningError, PortBusyError, StartupError
+from mixer_core.runtime.process import SUPERVISED_VARIABLE, prepare_runtime_dir
+from mixer_core.runtime.settings import Settings, load, uses_simulator
 
 PROGRAMS = ("mixer_core", "openai_link", "media_worker", "signaling")
 CONFIGURATION = Path(__file__).with_name("supervisord.conf")
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return bench(rest)
     if given.command == "replay":
-        from openai_link.replay import main as replay
+        from openai_link.transcript.replay import main as replay
 
         return replay(rest)
     if rest:

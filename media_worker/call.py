@@ -10,12 +10,12 @@ from collections.abc import Callable
 
 from mixer_core.bus import control, frames
 from mixer_core.bus.audio_client import AudioPush, AudioSub
-from mixer_core.bus.errors import BrowserMessageError, FrameError
-from mixer_core.bus.settings import Settings
+from mixer_core.runtime.errors import BrowserMessageError, FrameError
+from mixer_core.runtime.settings import Settings
 
 from . import protocol, session
-from .peer import Peer, PeerEvents
 from .uplink import UplinkFrame
+from .webrtc.peer import Peer, PeerEvents
 
 CLOSE_S = 0.3
 """Longest wait for the peer connection to close."""

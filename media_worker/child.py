@@ -10,14 +10,15 @@ import time
 
 import zmq
 
-from mixer_core.bus import control, logs, process
+from mixer_core.bus import control
 from mixer_core.bus.control_client import ControlClient
-from mixer_core.bus.errors import ProblemError
-from mixer_core.bus.forkpool import Parent
-from mixer_core.bus.settings import Settings
+from mixer_core.runtime import logs, process
+from mixer_core.runtime.errors import ProblemError
+from mixer_core.runtime.fork_pool import Parent
+from mixer_core.runtime.settings import Settings
 
 from .call import Call
-from .peer import prepare_ice
+from .webrtc.peer import prepare_ice
 
 PROGRAM = "media_worker"
 LAST_WORDS_S = 0.02

@@ -6,15 +6,16 @@ import os
 
 import zmq
 
-from mixer_core.bus import control, forkpool, process
+from mixer_core.bus import control
 from mixer_core.bus.control_client import ControlClient
-from mixer_core.bus.settings import Settings
+from mixer_core.runtime import fork_pool, process
+from mixer_core.runtime.settings import Settings
 
 PROGRAM = "media_worker"
 PRELOAD = "media_worker.preload"
 
 
-def child_main(identity: str, settings: Settings, parent: forkpool.Parent) -> None:
+def child_main(identity: str, settings: Settings, parent: fork_pool.Parent) -> None:
     """Entry of a child; the host itself never imports the WebRTC code."""
     from . import child
 
@@ -32,7 +33,7 @@ class Host:
         self._most = settings.max_children
         self.crashed_total = 0
         """Children that ended with anything but 0."""
-        self._pool = forkpool.ForkPool(
+        self._pool = fork_pool.ForkPool(
             PROGRAM,
             context.settings,
             PRELOAD,

@@ -7,7 +7,7 @@ a frame is dropped before it would stand in that queue for longer than the cap.
 from __future__ import annotations
 
 from mixer_core.bus import frames, pcm
-from mixer_core.bus.metrics import Histogram
+from mixer_core.runtime.metrics import Histogram
 
 STALE_NS = 400_000_000
 """Audio that entered this host longer ago is not worth playing."""

@@ -13,12 +13,14 @@ import os
 import uvloop
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
-from mixer_core.bus import control_client, drain, forkpool, logs
-from mixer_core.bus.errors import MixminusError
+from mixer_core.bus import control_client, drain
+from mixer_core.runtime import fork_pool, logs
+from mixer_core.runtime.errors import MixminusError
 
-from . import addresses, child, host, peer, protocol
+from . import child, host, protocol
+from .webrtc import addresses, peer
 
-__all__ = ["PRELOADED_PID", "child", "control_client", "drain", "forkpool", "host"]
+__all__ = ["PRELOADED_PID", "child", "control_client", "drain", "fork_pool", "host"]
 
 
 REHEARSAL_S = 3.0

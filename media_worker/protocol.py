@@ -14,8 +14,8 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 
 from mixer_core.bus import frames, pcm
-from mixer_core.bus.errors import BrowserMessageError
 from mixer_core.bus.events import Mode
+from mixer_core.runtime.errors import BrowserMessageError
 
 PROTOCOL_VERSION = 1
 FRAMED_PROTOCOL = "mixminus.v1"

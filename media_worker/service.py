@@ -6,7 +6,7 @@ import asyncio
 
 import zmq
 
-from mixer_core.bus import process
+from mixer_core.runtime import process
 
 from .host import PROGRAM, Host
 

@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 from mixer_core.bus import events
 from mixer_core.bus.control import Offer, WorkerStatus
-from mixer_core.bus.errors import BrowserMessageError, FrameError
 from mixer_core.bus.frames import Frame, Kind
-from mixer_core.bus.settings import MediaWorkerSettings
+from mixer_core.runtime.errors import BrowserMessageError, FrameError
+from mixer_core.runtime.settings import MediaWorkerSettings
 
 from . import protocol
 from .limits import MISTAKES, RATES, Bucket, Paces, Repeats

@@ -14,7 +14,7 @@ from collections import deque
 from typing import NamedTuple
 
 from mixer_core.bus import frames, pcm
-from mixer_core.bus.errors import BrowserMessageError
+from mixer_core.runtime.errors import BrowserMessageError
 
 from . import protocol
 

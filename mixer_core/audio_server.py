@@ -15,9 +15,9 @@ from pathlib import Path
 
 from .bus import endpoints
 from .bus.endpoints import Endpoint
-from .bus.errors import FrameError, RuntimeDirError
 from .bus.outgoing import Outgoing
 from .bus.zmtp import Parser, hello
+from .runtime.errors import FrameError, RuntimeDirError
 
 TOPIC_BYTES = 4
 """Length of the topics that are looked up directly: a stream's number."""

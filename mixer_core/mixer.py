@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 
-from .bus.errors import FrameError
 from .bus.events import StreamInfo, encode_map
 from .bus.frames import Frame, Kind, encode, epoch_newer
-from .bus.metrics import Metrics
 from .bus.pcm import FRAME_MS
-from .bus.settings import MixerCoreSettings
 from .jitter import JitterBuffer, JitterCounts
 from .mixdown import Mixdown
 from .rooms import Room
+from .runtime.errors import FrameError
+from .runtime.metrics import Metrics
+from .runtime.settings import MixerCoreSettings
 from .slots import Stream
 
 NS_PER_MS = 1_000_000

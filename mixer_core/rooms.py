@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .bus.errors import FrameError
 from .bus.events import Mode, encode_map
 from .bus.frames import (
     FLAG_CONCEALED,
@@ -21,10 +20,11 @@ from .bus.frames import (
     encode_audio,
     epoch_newer,
 )
-from .bus.metrics import Metrics
 from .bus.pcm import SILENCE
 from .levels import LevelMeter
 from .mixdown import Mixdown, SlotMix
+from .runtime.errors import FrameError
+from .runtime.metrics import Metrics
 from .slots import ASSISTANT, Group, Slot, Stream
 
 SHORT_NAME_CHARACTERS = 8

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 import zmq
 
 from .audio_server import AudioServer
-from .bus import control, endpoints, frames, process
-from .bus.errors import FrameError
-from .bus.metrics import Metrics
+from .bus import control, endpoints, frames
 from .numba_cache import choose_cache_dir, is_warm
+from .runtime import process
+from .runtime.errors import FrameError
+from .runtime.metrics import Metrics
 
 if TYPE_CHECKING:
     from .mixer import Mixer

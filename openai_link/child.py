@@ -8,14 +8,15 @@ import signal
 
 import zmq
 
-from mixer_core.bus import control, logs
+from mixer_core.bus import control
 from mixer_core.bus.control_client import ControlClient
-from mixer_core.bus.forkpool import Parent
-from mixer_core.bus.process import run_on_uvloop
-from mixer_core.bus.settings import KEY_VARIABLE, Settings
+from mixer_core.runtime import logs
+from mixer_core.runtime.fork_pool import Parent
+from mixer_core.runtime.process import run_on_uvloop
+from mixer_core.runtime.settings import KEY_VARIABLE, Settings
 
-from .link import Link
-from .session import choose_upstream
+from .realtime.session_object import choose_upstream
+from .room.link import Link
 
 CLOSE_TIMEOUT_S = 1.5
 """Longest that hanging up may delay the end of the process."""

@@ -8,12 +8,12 @@ import zmq
 
 from mixer_core.bus import control
 from mixer_core.bus.control_client import ControlClient
-from mixer_core.bus.forkpool import ForkPool
-from mixer_core.bus.process import Context
-from mixer_core.bus.settings import KEY_VARIABLE
+from mixer_core.runtime.fork_pool import ForkPool
+from mixer_core.runtime.process import Context
+from mixer_core.runtime.settings import KEY_VARIABLE
 
 from .child import child_main
-from .session import Upstream, choose_upstream
+from .realtime.session_object import Upstream, choose_upstream
 
 PROGRAM = "openai_link"
 PRELOAD = "openai_link.preload"

@@ -11,9 +11,10 @@ import os
 import av
 import zmq
 
-from . import child, opus
-from .aiortc_media import check_versions
+from . import child
+from .media import opus
 from .rehearsal import rehearse
+from .transport.aiortc_media import check_versions
 
 __all__ = ["PRELOADED_PID", "av", "child", "opus", "zmq"]
 

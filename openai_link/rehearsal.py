@@ -14,17 +14,17 @@ import uvloop
 from aiohttp import web
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
-from mixer_core.bus import logs
-from mixer_core.bus.errors import MixminusError
-from mixer_core.bus.metrics import Histogram
 from mixer_core.bus.pcm import SILENCE
-from mixer_core.bus.settings import OpenaiLinkSettings
+from mixer_core.runtime import logs
+from mixer_core.runtime.errors import MixminusError
+from mixer_core.runtime.metrics import Histogram
+from mixer_core.runtime.settings import OpenaiLinkSettings
 
-from .aiortc_media import PacketTrack
-from .opus import OpusDecoder, OpusEncoder
-from .session import Upstream, session_object
-from .uplink import Uplink
-from .webrtc import RealtimeCall
+from .media.opus import OpusDecoder, OpusEncoder
+from .media.uplink import Uplink
+from .realtime.session_object import Upstream, session_object
+from .transport.aiortc_media import PacketTrack
+from .transport.peer_call import RealtimeCall
 
 TIMEOUT_S = 3.0
 """Longest wait; without the rehearsal the first calls are only slower."""

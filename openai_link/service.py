@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mixer_core.bus.process import run_async
+from mixer_core.runtime.process import run_async
 
 from . import host
 

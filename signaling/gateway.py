@@ -16,12 +16,13 @@ import zmq
 
 from mixer_core.bus import control, endpoints
 from mixer_core.bus.drain import DrainedSocket
-from mixer_core.bus.errors import ControlError, ProblemError
-from mixer_core.bus.metrics import Metrics
-from mixer_core.bus.settings import Settings, uses_simulator
+from mixer_core.runtime.errors import ControlError, ProblemError
+from mixer_core.runtime.metrics import Metrics
+from mixer_core.runtime.settings import Settings, uses_simulator
 
-from . import metrics_page
-from .actions import (
+from .http import metrics_page
+from .http.health import Health, ProgramView, Watch, assistant_in_words
+from .registry.actions import (
     MS_NS,
     Action,
     Join,
@@ -38,9 +39,8 @@ from .actions import (
     RoomView,
     SendToChild,
 )
-from .health import Health, ProgramView, Watch, assistant_in_words
-from .rooms import Registry
-from .totals import Totals
+from .registry.rooms import Registry
+from .registry.totals import Totals
 
 WATCH_NS = 1_000 * MS_NS
 PROGRAM = "signaling"

@@ -6,13 +6,13 @@ import os
 
 import zmq
 
-from mixer_core.bus import process
+from mixer_core.runtime import process
 
-from . import listeners
-from .auth import Gate
 from .gateway import PROGRAM, Gateway
-from .http_api import HttpApi
-from .transcript import TranscriptReader
+from .http import listeners
+from .http.api import HttpApi
+from .http.auth import Gate
+from .http.transcript_pages import TranscriptReader
 
 
 async def serve(context: process.Context) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from .. import usage
-from ..report import quantiles
-from ..rig import Rig
+from ..report.results import quantiles
+from ..rig import usage
+from ..rig.gateway_rig import Rig
 from .janus import ROOM_DEFAULT, ROOM_QUICK, Janus
 from .people import PER_PROCESS, Marks, People, join_marks
 

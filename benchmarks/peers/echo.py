@@ -17,10 +17,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import usage
-from ..gateway_process import GatewayProcess, free_port
-from ..helper_process import HelperProcess, child_environment
-from ..report import quantiles
+from ..report.results import quantiles
+from ..rig import usage
+from ..rig.gateway_process import GatewayProcess, free_port
+from ..rig.helper_process import HelperProcess, child_environment
 from .install import python
 from .people import Marks, People, join_marks
 
@@ -65,7 +65,7 @@ def ours(sessions: int, seconds: float) -> tuple[Marks, usage.Usage]:
         gateway = stack.enter_context(GatewayProcess(upstream.ask("port"), OPENAI_LINK__GREET=0))
         loads = []
         for first in range(0, sessions, PER_PROCESS):
-            load = HelperProcess("benchmarks.load_process")
+            load = HelperProcess("benchmarks.rig.load_process")
             stack.callback(load.close)
             loads.append(load)
             for index in range(first, min(sessions, first + PER_PROCESS)):

@@ -14,7 +14,7 @@ import uvloop
 from aiohttp import web
 from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
 
-from openai_link.aiortc_media import (
+from openai_link.transport.aiortc_media import (
     PacketTrack,
     TappedPacket,
     speak_opus_only,
@@ -22,7 +22,7 @@ from openai_link.aiortc_media import (
     use_host_addresses,
 )
 
-from ..helper_process import serve
+from ..rig.helper_process import serve
 
 SESSION = {"id": "sess_echo", "type": "realtime"}
 

@@ -16,8 +16,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from ..closing import Closing
-from ..gateway_process import free_port
+from ..rig.closing import Closing
+from ..rig.gateway_process import free_port
 from .install import folder
 
 ROOM_QUICK, ROOM_DEFAULT = 1, 6

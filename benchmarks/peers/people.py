@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .. import signals
-from ..closing import Closing
-from ..helper_process import HelperProcess
+from ..rig import signals
+from ..rig.closing import Closing
+from ..rig.helper_process import HelperProcess
 
 PER_PROCESS = 3
 MARGIN_NS = 1_000_000_000

@@ -16,9 +16,11 @@ from typing import Any
 import uvloop
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
-from mixer_core.bus.errors import OpusError
 from mixer_core.bus.pcm import FRAME_NS
-from openai_link.aiortc_media import (
+from mixer_core.runtime.errors import OpusError
+from openai_link.media.opus import OpusDecoder, OpusEncoder
+from openai_link.media.rtp_audio import FRAME_TICKS
+from openai_link.transport.aiortc_media import (
     PacketTrack,
     TappedPacket,
     host_addresses,
@@ -26,11 +28,9 @@ from openai_link.aiortc_media import (
     tap_receiver,
     use_host_addresses,
 )
-from openai_link.opus import OpusDecoder, OpusEncoder
-from openai_link.rtp_audio import FRAME_TICKS
 
-from .. import impairment, signals
-from ..helper_process import serve
+from ..rig import impairment, signals
+from ..rig.helper_process import serve
 
 UP_TIMEOUT_S = 15.0
 

@@ -11,8 +11,8 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
+from ..runtime.errors import FrameError
 from .endpoints import AUDIO_IN, AUDIO_OUT, Endpoint
-from .errors import FrameError
 from .outgoing import Outgoing
 from .zmtp import Parser, hello, subscribe
 

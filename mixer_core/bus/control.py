@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgpack
 import msgspec
 
-from .errors import ControlError
+from ..runtime.errors import ControlError
 from .events import Mode
 
 VERSION = 1

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import zmq
 
+from ..runtime.errors import ControlError
 from . import control, endpoints
 from .drain import DrainedSocket
-from .errors import ControlError
 
 HEARTBEAT_S = 1.0
 RETRY_S = 0.05

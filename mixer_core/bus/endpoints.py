@@ -25,7 +25,7 @@ from typing import Literal
 
 import zmq
 
-from .errors import RuntimeDirError
+from ..runtime.errors import RuntimeDirError
 
 MAX_IPC_PATH_BYTES = 107
 """Length of ``sun_path`` on Linux less its terminator."""

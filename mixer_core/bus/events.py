@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgpack
 import msgspec
 
-from .errors import FrameError
+from ..runtime.errors import FrameError
 from .frames import MAX_PAYLOAD_BYTES
 
 Role = Literal["browser", "link"]

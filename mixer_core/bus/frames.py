@@ -9,7 +9,7 @@ import struct
 from dataclasses import dataclass
 from enum import IntEnum
 
-from .errors import FrameError
+from ..runtime.errors import FrameError
 from .pcm import FRAME_BYTES
 
 VERSION = 1

@@ -7,7 +7,7 @@ I/O thread in every process, which is woken once more for each frame in and each
 
 from __future__ import annotations
 
-from .errors import FrameError
+from ..runtime.errors import FrameError
 
 MAX_MESSAGE_BYTES = 64 * 1024
 """A longer message is refused; the largest of ours is 16 KiB and a header."""

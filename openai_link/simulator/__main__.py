@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from mixer_core.bus.process import run_async
+from mixer_core.runtime.process import run_async
 from openai_link.simulator.cli import environment
 
 if __name__ == "__main__":

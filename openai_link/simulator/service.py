@@ -10,18 +10,20 @@ from pathlib import Path
 import zmq
 from aiohttp import web
 
-from mixer_core.bus import control, logs
+from mixer_core.bus import control
 from mixer_core.bus.control_client import ControlClient
-from mixer_core.bus.errors import OpusError, PortBusyError, SettingsError, StartupError
-from mixer_core.bus.process import Context
-from mixer_core.bus.settings import SimulatorSettings
-from openai_link import aiortc_media, opus
-from openai_link.simulator.brain_files import greeting_pcm
+from mixer_core.runtime import logs
+from mixer_core.runtime.errors import OpusError, PortBusyError, SettingsError, StartupError
+from mixer_core.runtime.process import Context
+from mixer_core.runtime.settings import SimulatorSettings
+from openai_link.media import opus
+from openai_link.simulator.calls.switchboard import Switchboard
 from openai_link.simulator.config import SimulatorConfig
-from openai_link.simulator.faults import FaultError
-from openai_link.simulator.http import make_app
-from openai_link.simulator.script_rules import ScriptError
-from openai_link.simulator.switchboard import Switchboard
+from openai_link.simulator.faults.plan import FaultError
+from openai_link.simulator.http.routes import make_app
+from openai_link.simulator.scripts.brain_files import greeting_pcm
+from openai_link.simulator.scripts.rules import ScriptError
+from openai_link.transport import aiortc_media
 
 PROGRAM = "simulator"
 _CONSENT_INTERVAL_S, _CONSENT_FAILURES = 2.0, 3

@@ -4,7 +4,7 @@
 with words for the model, ``Caller`` is the type of a parameter that holds who asked.
 """
 
-from mixer_core.bus.errors import ToolDefinitionError, ToolError
+from mixer_core.runtime.errors import ToolDefinitionError, ToolError
 
 from .define import tool
 from .spec import Caller, ToolSpec

@@ -11,9 +11,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from mixer_core.bus.errors import ToolError
+from mixer_core.runtime.errors import ToolError
 
-from ..facts import Fact, ResponseEnded, ToolCalled
+from ..realtime.facts import Fact, ResponseEnded, ToolCalled
 from .actions import AskAnswer, CancelTool, RunTool, SayFiller, SendOutput, TellTool, ToolAction
 from .outputs import bounded, error_output, error_text
 from .rounds import Rounds

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, overload
 
-from mixer_core.bus.errors import ToolDefinitionError
+from mixer_core.runtime.errors import ToolDefinitionError
 
 from .schema import signature_of
 from .spec import ToolSpec

@@ -14,7 +14,7 @@ from typing import Any, Literal, NoReturn
 import aiohttp
 import msgspec
 
-from mixer_core.bus.settings import OpenaiLinkSettings
+from mixer_core.runtime.settings import OpenaiLinkSettings
 from openai_link.tools import ToolDefinitionError, ToolError, tool
 
 TOKEN_VARIABLE = "HOME_ASSISTANT_TOKEN"

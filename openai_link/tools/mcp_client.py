@@ -17,8 +17,8 @@ from functools import partial
 from logging import LoggerAdapter
 from typing import TYPE_CHECKING, Any
 
-from mixer_core.bus.errors import ToolDefinitionError, ToolError
-from mixer_core.bus.settings import McpServer
+from mixer_core.runtime.errors import ToolDefinitionError, ToolError
+from mixer_core.runtime.settings import McpServer
 
 from .outputs import error_output, to_output
 from .schema import parse_object

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from ..facts import (
+from ..realtime.facts import (
     Fact,
     PlaybackEnded,
     PlaybackStarted,

@@ -16,7 +16,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import docstring_parser
 import msgspec
 
-from mixer_core.bus.errors import ToolDefinitionError, ToolError
+from mixer_core.runtime.errors import ToolDefinitionError, ToolError
 
 from .spec import Caller
 

@@ -12,8 +12,8 @@ from logging import LoggerAdapter
 from types import ModuleType
 from typing import Any
 
-from mixer_core.bus.errors import MixminusError, ToolDefinitionError, ToolError
-from mixer_core.bus.settings import OpenaiLinkSettings
+from mixer_core.runtime.errors import MixminusError, ToolDefinitionError, ToolError
+from mixer_core.runtime.settings import OpenaiLinkSettings
 
 from .define import spec_of
 from .mcp_client import McpLink

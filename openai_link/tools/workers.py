@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from mixer_core.bus.errors import ToolError
+from mixer_core.runtime.errors import ToolError
 
 Outcome = tuple[Any, BaseException | None]
 

@@ -9,7 +9,7 @@ import aioice.ice
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection
 
-from benchmarks.chromium_sacks import ChromiumSacks
+from benchmarks.rig.chromium_sacks import ChromiumSacks
 
 SACK_ALONE_BYTES = 28
 

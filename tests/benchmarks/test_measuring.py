@@ -8,13 +8,13 @@ import random
 import numpy as np
 import pytest
 
-from benchmarks import ledger, signals, usage, voice
-from benchmarks.impairment import Impairment, is_media
-from benchmarks.metrics_page import MetricsPage
-from benchmarks.window import Window
+from benchmarks.rig import ledger, signals, usage, voice
+from benchmarks.rig.impairment import Impairment, is_media
+from benchmarks.rig.metrics_page import MetricsPage
+from benchmarks.rig.window import Window
 from mixer_core.bus.frames import FLAG_PAUSE
 from mixer_core.bus.pcm import FRAME_BYTES, is_silence
-from openai_link.opus import OpusDecoder, OpusEncoder
+from openai_link.media.opus import OpusDecoder, OpusEncoder
 
 NS_PER_MS = 1_000_000
 

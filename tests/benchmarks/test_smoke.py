@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import helper_process, report
+from benchmarks.report import results
+from benchmarks.rig import helper_process
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(240)]
 
@@ -34,7 +35,7 @@ def test_smoke(name: str, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stderr, done.stderr
-    (result,) = report.read_json(file)
+    (result,) = results.read_json(file)
     assert result.benchmark == name.replace("-", "_")
     assert result.options["smoke"] is True
     assert {measure.subject for measure in result.measures} >= EXPECTED[name]

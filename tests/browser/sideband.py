@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 
-from tests.gateway import Gateway
+from tests.support.gateway import Gateway
 
 
 class Sideband:

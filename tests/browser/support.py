@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tests import audio
-from tests.gateway import Gateway
+from tests.support import audio
+from tests.support.gateway import Gateway
 
 TAP = """
 registerProcessor('test-tap', class extends AudioWorkletProcessor {

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests import audio
 from tests.browser.sideband import Sideband
 from tests.browser.support import RECORD, TAP, joined, taken
-from tests.gateway import Gateway
+from tests.support import audio
+from tests.support.gateway import Gateway
 
 TRIALS = int(os.environ.get("MIXMINUS_BARGE_IN_TRIALS", "3"))
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120 + 10 * TRIALS)]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.browser.support import joined, until, watched
-from tests.gateway import Gateway
+from tests.support.gateway import Gateway
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests import audio
 from tests.browser.support import joined, until, watched
-from tests.gateway import Gateway
+from tests.support import audio
+from tests.support.gateway import Gateway
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import aiohttp
 
+from openai_link.simulator.calls.switchboard import Switchboard
 from openai_link.simulator.config import SimulatorConfig
-from openai_link.simulator.switchboard import Switchboard
 from tests.openai_link.simulator.caller import Caller, call, simulator, until
 
 Json = dict[str, Any]

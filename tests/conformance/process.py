@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tests.gateway import ROOT, free_port
+from tests.support.gateway import ROOT, free_port
 
 
 class SimulatorProcess:

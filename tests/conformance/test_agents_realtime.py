@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests import audio
 from tests.conformance.oracle import check_all
 from tests.conformance.process import SimulatorProcess
+from tests.support import audio
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 

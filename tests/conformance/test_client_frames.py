@@ -9,11 +9,11 @@ from typing import Any
 import aiohttp
 import pytest
 
-from mixer_core.bus.settings import OpenaiLinkSettings
-from openai_link.client_events import ClientEvents
-from openai_link.session import session_object
-from openai_link.simulator import session_config
+from mixer_core.runtime.settings import OpenaiLinkSettings
+from openai_link.realtime.client_events import ClientEvents
+from openai_link.realtime.session_object import session_object
 from openai_link.simulator.config import SimulatorConfig
+from openai_link.simulator.engine import session_config
 from tests.conformance.oracle import CLIENT, check
 from tests.conformance.peers import socket_peer
 from tests.openai_link.simulator.caller import run, simulator

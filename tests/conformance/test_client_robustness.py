@@ -10,8 +10,7 @@ import aiohttp
 import pytest
 from aiortc import RTCSessionDescription
 
-from openai_link.events import Reducer
-from openai_link.facts import (
+from openai_link.realtime.facts import (
     Caption,
     Fact,
     ItemTruncated,
@@ -26,9 +25,10 @@ from openai_link.facts import (
     Transcribed,
     TurnCommitted,
 )
+from openai_link.realtime.reducer import Reducer
 from openai_link.simulator.config import SimulatorConfig
-from openai_link.simulator.event_faults import spoil
-from openai_link.simulator.faults import parse
+from openai_link.simulator.faults.event_faults import spoil
+from openai_link.simulator.faults.plan import parse
 from tests.conformance.peers import peer, say_text
 from tests.conformance.test_order_checks import SPEECH, TRANSCRIBED
 from tests.conformance.test_tool_checks import TOOLS, give

@@ -14,12 +14,12 @@ from openai import AsyncOpenAI
 from openai.resources.realtime.realtime import AsyncRealtimeConnection
 from openai.types.realtime import RealtimeServerEvent
 
-from openai_link.simulator.brains import tone
 from openai_link.simulator.config import SimulatorConfig
-from tests.audio import SENTENCE, align, from_pcm, read_wav, to_pcm
+from openai_link.simulator.engine.brains import tone
 from tests.conformance.oracle import check_all
 from tests.conformance.peers import MODEL
 from tests.openai_link.simulator.caller import Caller, run, simulator
+from tests.support.audio import SENTENCE, align, from_pcm, read_wav, to_pcm
 
 QUIET = bytes(2 * 24_000)
 TOOL: dict[str, Any] = {

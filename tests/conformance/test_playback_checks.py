@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from openai_link.simulator.brains import tone
 from openai_link.simulator.config import SimulatorConfig
-from tests.audio import from_pcm
+from openai_link.simulator.engine.brains import tone
 from tests.conformance import oracle
 from tests.conformance.peers import Peer, peer, say_text
 from tests.openai_link.simulator.caller import Caller, run, until
+from tests.support.audio import from_pcm
 
 BOTH = pytest.mark.parametrize("transport", ["webrtc", "websocket"])
 LONG_TONE = SimulatorConfig(brain="tone", tone_ms=8_000)

@@ -7,8 +7,15 @@ from typing import Any
 
 import pytest
 
-from openai_link.events import Reducer
-from openai_link.facts import Caption, Fact, ItemAdded, ResponseEnded, ToolCalled, Transcribed
+from openai_link.realtime.facts import (
+    Caption,
+    Fact,
+    ItemAdded,
+    ResponseEnded,
+    ToolCalled,
+    Transcribed,
+)
+from openai_link.realtime.reducer import Reducer
 from tests.conformance import oracle
 from tests.conformance.recorded_events import (
     ARGUMENTS,

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from media_worker import peer
-from mixer_core.bus import logs
+from media_worker.webrtc import peer
+from mixer_core.runtime import logs
 from tests.browser.conftest import open_browser as open_browser
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(60)]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from media_worker import protocol
 from mixer_core.bus import frames, pcm
-from mixer_core.bus.errors import BrowserMessageError
+from mixer_core.runtime.errors import BrowserMessageError
 
 GOOD = [
     ('{"type":"hello","name":"Ada","place":"kitchen"}', protocol.Hello("Ada", "kitchen")),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from media_worker.uplink import Uplink, UplinkFrame
 from mixer_core.bus import frames, pcm
-from mixer_core.bus.errors import BrowserMessageError
+from mixer_core.runtime.errors import BrowserMessageError
 
 MS = 1_000_000
 S = 1_000 * MS

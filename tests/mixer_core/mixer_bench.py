@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 from mixer_core.bus.events import Mode, Role, StreamInfo, decode_event
 from mixer_core.bus.frames import Frame, Kind, decode
-from mixer_core.bus.metrics import Metrics
 from mixer_core.bus.pcm import FRAME_SAMPLES
-from mixer_core.bus.settings import MixerCoreSettings
 from mixer_core.mixer import Mixer
+from mixer_core.runtime.metrics import Metrics
+from mixer_core.runtime.settings import MixerCoreSettings
 
 MS = 1_000_000
 

@@ -16,8 +16,8 @@ import zmq
 from mixer_core.audio_server import AudioServer
 from mixer_core.bus import endpoints
 from mixer_core.bus.audio_client import AudioPush, AudioSub
-from mixer_core.bus.errors import RuntimeDirError
 from mixer_core.bus.zmtp import Parser, encode, hello, subscribe
+from mixer_core.runtime.errors import RuntimeDirError
 
 TOPIC = b"\x07\x00\x00\x00"
 FRAME = TOPIC + bytes(980)

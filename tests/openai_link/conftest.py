@@ -21,7 +21,7 @@ import zmq
 from mixer_core.bus import control, endpoints, events, frames
 from mixer_core.bus.control import LinkState, OpenLink
 from mixer_core.bus.frames import Frame, Kind
-from tests.gateway import ROOT, free_port
+from tests.support.gateway import ROOT, free_port
 
 STREAM = 0xA5515
 ROOM = "kitchen"

@@ -3,7 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from tests.gateway import ROOT
+from tests.support.gateway import ROOT
 
 CODE = """
 import gc, sys, threading, time

@@ -6,8 +6,8 @@ import json
 import urllib.request
 from typing import Any
 
-from tests.gateway import Gateway
-from tests.plain_client import PlainClient
+from tests.support.gateway import Gateway
+from tests.support.plain_client import PlainClient
 
 
 def simulator_calls(gateway: Gateway) -> list[dict[str, Any]]:

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from tests import audio
-from tests.gateway import Gateway
-from tests.plain_client import PlainClient, use_loopback
+from tests.support import audio
+from tests.support.gateway import Gateway
+from tests.support.plain_client import PlainClient, use_loopback
 
 pytestmark = pytest.mark.processes
 

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from tests.gateway import Gateway
-from tests.plain_client import PlainClient, use_loopback
 from tests.processes.looking import simulator_calls, until_said
+from tests.support.gateway import Gateway
+from tests.support.plain_client import PlainClient, use_loopback
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
 

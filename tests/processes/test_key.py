@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway import ROOT, Gateway, free_port
-from tests.plain_client import PlainClient, use_loopback
+from tests.support.gateway import ROOT, Gateway, free_port
+from tests.support.plain_client import PlainClient, use_loopback
 
 pytestmark = pytest.mark.processes
 

@@ -11,9 +11,9 @@ import aiohttp
 import psutil
 import pytest
 
-from tests import audio
-from tests.gateway import Gateway
-from tests.plain_client import PlainClient, use_loopback
+from tests.support import audio
+from tests.support.gateway import Gateway
+from tests.support.plain_client import PlainClient, use_loopback
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
 

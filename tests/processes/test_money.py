@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.gateway import Gateway
-from tests.plain_client import PlainClient, use_loopback
 from tests.processes.looking import joined, simulator_calls
+from tests.support.gateway import Gateway
+from tests.support.plain_client import PlainClient, use_loopback
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.gateway import ROOT, Gateway
-from tests.plain_client import PlainClient, use_loopback
 from tests.processes.test_kill import child_of
+from tests.support.gateway import ROOT, Gateway
+from tests.support.plain_client import PlainClient, use_loopback
 
 pytestmark = pytest.mark.processes
 

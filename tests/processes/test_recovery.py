@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests import audio
-from tests.gateway import Gateway
-from tests.plain_client import PlainClient, use_loopback
 from tests.processes.looking import joined, set_faults, simulator_calls, until_said, words
 from tests.processes.test_kill import child_of
+from tests.support import audio
+from tests.support.gateway import Gateway
+from tests.support.plain_client import PlainClient, use_loopback
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(200)]
 

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mixer_core.bus.journal_file import journal_path
-from tests import audio
-from tests.gateway import Gateway
-from tests.plain_client import PlainClient, use_loopback
+from mixer_core.journal.file import journal_path
 from tests.processes.looking import joined, link_metrics, simulator_calls, words
+from tests.support import audio
+from tests.support.gateway import Gateway
+from tests.support.plain_client import PlainClient, use_loopback
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(400)]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway import ROOT, Gateway
+from tests.support.gateway import ROOT, Gateway
 
 pytestmark = pytest.mark.processes
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.gateway import ROOT, Gateway
-from tests.plain_client import PlainClient, use_loopback
 from tests.processes.looking import joined, of_type, set_faults, simulator_calls, until_said
+from tests.support.gateway import ROOT, Gateway
+from tests.support.plain_client import PlainClient, use_loopback
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(200)]
 

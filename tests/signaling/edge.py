@@ -15,7 +15,6 @@ from typing import Any
 import aiohttp
 import zmq
 
-from mixer_core.bus import logs
 from mixer_core.bus.control import (
     Answer,
     Heartbeat,
@@ -28,13 +27,14 @@ from mixer_core.bus.control import (
     WorkerState,
 )
 from mixer_core.bus.control_client import ControlClient
-from mixer_core.bus.settings import RuntimeSettings, Settings, SignalingSettings
-from signaling import listeners
-from signaling.auth import Gate
+from mixer_core.runtime import logs
+from mixer_core.runtime.settings import RuntimeSettings, Settings, SignalingSettings
 from signaling.gateway import Gateway, Options
-from signaling.http_api import HttpApi
-from signaling.pages import Pages
-from signaling.transcript import TranscriptReader
+from signaling.http import listeners
+from signaling.http.api import HttpApi
+from signaling.http.auth import Gate
+from signaling.http.pages import Pages
+from signaling.http.transcript_pages import TranscriptReader
 
 SDP = "v=0\r\ns=-\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n"
 PATIENCE_S = 10.0

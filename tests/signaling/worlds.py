@@ -18,7 +18,7 @@ from mixer_core.bus.control import (
     Refused,
     WorkerState,
 )
-from signaling.actions import (
+from signaling.registry.actions import (
     MS_NS,
     Action,
     Join,
@@ -32,7 +32,7 @@ from signaling.actions import (
     ReplyAnswer,
     SendToChild,
 )
-from signaling.rooms import Registry
+from signaling.registry.rooms import Registry
 
 OFFER = "v=0\r\ns=-\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n"
 S_NS = 1_000 * MS_NS

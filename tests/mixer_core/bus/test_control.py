@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixer_core.bus import control
-from mixer_core.bus.errors import ControlError
+from mixer_core.runtime.errors import ControlError
 
 
 def any_message() -> st.SearchStrategy[control.Message]:

@@ -6,7 +6,7 @@ import pytest
 import zmq
 
 from mixer_core.bus import endpoints
-from mixer_core.bus.errors import RuntimeDirError
+from mixer_core.runtime.errors import RuntimeDirError
 
 
 def test_nothing_is_queued_for_a_mixer_that_is_not_there(short_dir: Path) -> None:

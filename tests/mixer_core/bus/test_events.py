@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixer_core.bus.errors import FrameError
 from mixer_core.bus.events import StreamInfo, decode_event, decode_map, encode_map
+from mixer_core.runtime.errors import FrameError
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixer_core.bus import frames
-from mixer_core.bus.errors import FrameError
 from mixer_core.bus.frames import Frame, Kind
+from mixer_core.runtime.errors import FrameError
 
 U16 = st.integers(0, 0xFFFF)
 U32 = st.integers(0, 0xFFFF_FFFF)

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixer_core.bus.errors import FrameError
 from mixer_core.bus.zmtp import (
     GREETING,
     GREETING_BYTES,
@@ -16,6 +15,7 @@ from mixer_core.bus.zmtp import (
     hello,
     subscribe,
 )
+from mixer_core.runtime.errors import FrameError
 
 
 @given(

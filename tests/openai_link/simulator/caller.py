@@ -14,13 +14,13 @@ from aiohttp import web
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 from mixer_core.bus.pcm import FRAME_BYTES, FRAME_NS, SILENCE
-from openai_link import aiortc_media
-from openai_link.aiortc_media import PacketTrack, TappedPacket
-from openai_link.opus import OpusDecoder, OpusEncoder
-from openai_link.rtp_audio import FRAME_TICKS, ReceivedFrame, RtpAudioReceiver
+from openai_link.media.opus import OpusDecoder, OpusEncoder
+from openai_link.media.rtp_audio import FRAME_TICKS, ReceivedFrame, RtpAudioReceiver
+from openai_link.simulator.calls.switchboard import Switchboard
 from openai_link.simulator.config import SimulatorConfig
-from openai_link.simulator.http import make_app
-from openai_link.simulator.switchboard import Switchboard
+from openai_link.simulator.http.routes import make_app
+from openai_link.transport import aiortc_media
+from openai_link.transport.aiortc_media import PacketTrack, TappedPacket
 
 Json = dict[str, Any]
 

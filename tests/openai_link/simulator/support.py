@@ -7,11 +7,11 @@ import random
 from typing import Any
 
 from mixer_core.bus.pcm import FRAME_NS, SILENCE
-from openai_link.simulator import session_config
-from openai_link.simulator.brains import Brain, EchoTest, tone
-from openai_link.simulator.engine import SessionEngine
-from openai_link.simulator.options import EngineOptions
-from openai_link.simulator.server_events import EndCall, SendEvent
+from openai_link.simulator.engine import session_config
+from openai_link.simulator.engine.brains import Brain, EchoTest, tone
+from openai_link.simulator.engine.options import EngineOptions
+from openai_link.simulator.engine.server_events import EndCall, SendEvent
+from openai_link.simulator.engine.session_engine import SessionEngine
 from tests.conformance.oracle import check
 from tests.openai_link.simulator.automaton import Automaton
 

@@ -10,11 +10,11 @@ import aiohttp
 import numpy as np
 import pytest
 
-from openai_link.simulator.brains import tone
 from openai_link.simulator.config import SimulatorConfig
-from tests.audio import SENTENCE, align, from_pcm, read_wav, to_pcm, tone_level_dbfs
+from openai_link.simulator.engine.brains import tone
 from tests.openai_link.simulator.caller import SESSION, Caller, call, run, simulator, until
 from tests.openai_link.simulator.support import check
+from tests.support.audio import SENTENCE, align, from_pcm, read_wav, to_pcm, tone_level_dbfs
 
 
 def test_it_greets_then_repeats_a_sentence_and_all_events_conform() -> None:

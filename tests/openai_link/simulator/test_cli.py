@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from mixer_core.bus.settings import SimulatorSettings
+from mixer_core.runtime.settings import SimulatorSettings
 from openai_link.simulator.cli import environment
-from openai_link.simulator.faults import NAMES
+from openai_link.simulator.faults.plan import NAMES
 from openai_link.simulator.service import config_from, greeting
 from tests.conformance.process import SimulatorProcess
-from tests.gateway import ROOT, free_port
+from tests.support.gateway import ROOT, free_port
 
 
 def run_with(*flags: str) -> subprocess.CompletedProcess[str]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mixer_core.bus.pcm import FRAME_BYTES, SILENCE
-from openai_link.simulator.brains import Tone
+from openai_link.simulator.engine.brains import Tone
 from tests.openai_link.simulator.support import GREETING, LOUD, REGULAR, Json, Session
 
 REPLY_ORDER = [

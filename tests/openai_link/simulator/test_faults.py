@@ -9,10 +9,10 @@ import aiohttp
 import pytest
 
 from openai_link.simulator.config import SimulatorConfig
-from openai_link.simulator.event_faults import spoil
-from openai_link.simulator.fault_box import FaultBox
-from openai_link.simulator.faults import NAMES, FaultError, Faults, Timed, from_mapping, parse
-from openai_link.simulator.packet_count import PacketCount
+from openai_link.simulator.faults.armed import FaultBox
+from openai_link.simulator.faults.event_faults import spoil
+from openai_link.simulator.faults.plan import NAMES, FaultError, Faults, Timed, from_mapping, parse
+from openai_link.simulator.media.packet_count import PacketCount
 from tests.openai_link.simulator.caller import Caller, call, run, simulator, until
 
 README_NAMES = {name for name in NAMES if not name.startswith("post_")} | {"post_500"}

@@ -12,7 +12,7 @@ import pytest
 from openai.types.realtime import ClientSecretCreateResponse
 
 from openai_link.simulator.config import SimulatorConfig
-from openai_link.simulator.http import MAX_BODY_BYTES
+from openai_link.simulator.http.routes import MAX_BODY_BYTES
 from tests.openai_link.simulator.caller import SESSION, Caller, run, simulator
 
 KEY = {"Authorization": "Bearer sk-right"}

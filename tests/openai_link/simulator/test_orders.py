@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixer_core.bus.pcm import SILENCE
-from openai_link.simulator.options import EngineOptions
-from openai_link.simulator.script import ScriptBrain, packaged_script
+from openai_link.simulator.engine.options import EngineOptions
+from openai_link.simulator.scripts.script import ScriptBrain, packaged_script
 from tests.openai_link.simulator.support import LOUD, REGULAR, Json, Session
 
 TOOLS: list[Json] = [

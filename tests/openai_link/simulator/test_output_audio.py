@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixer_core.bus.pcm import FRAME_BYTES
-from openai_link.simulator.output_audio import (
+from openai_link.simulator.engine.output_audio import (
     Interrupted,
     OutputAudio,
     PlaybackStarted,

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from mixer_core.bus.pcm import SILENCE
-from openai_link.simulator.brains import Tone, tone
-from openai_link.simulator.g711 import decoder_for, encoder_for
-from openai_link.simulator.script import ScriptBrain, packaged_script
+from openai_link.simulator.engine.brains import Tone, tone
+from openai_link.simulator.engine.g711 import decoder_for, encoder_for
+from openai_link.simulator.scripts.script import ScriptBrain, packaged_script
 from tests.openai_link.simulator.support import GREETING, LOUD, REGULAR, Json, Session
 
 WEBSOCKET = replace(REGULAR, transport="websocket")

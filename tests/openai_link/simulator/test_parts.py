@@ -11,21 +11,21 @@ from pathlib import Path
 import aioice.ice
 import pytest
 
-from mixer_core.bus.settings import SimulatorSettings
-from openai_link import aiortc_media
-from openai_link.opus import OpusDecoder
-from openai_link.simulator import session_config
-from openai_link.simulator.brain_files import greeting_pcm, make_brain
-from openai_link.simulator.brains import EchoTest, Tone, Turn, chime, tone
+from mixer_core.runtime.settings import SimulatorSettings
+from openai_link.media.opus import OpusDecoder
+from openai_link.simulator.calls.offers import clean_offer, has_audio
+from openai_link.simulator.calls.tokens import KeyRing, Unauthorized
 from openai_link.simulator.config import SimulatorConfig
-from openai_link.simulator.ids import IdMint
-from openai_link.simulator.input_audio import InputAudio
-from openai_link.simulator.media import ReplyEncoder
-from openai_link.simulator.offers import clean_offer, has_audio
-from openai_link.simulator.recorder import Recorder
-from openai_link.simulator.refusals import Refusal
+from openai_link.simulator.engine import session_config
+from openai_link.simulator.engine.brains import EchoTest, Tone, Turn, chime, tone
+from openai_link.simulator.engine.ids import IdMint
+from openai_link.simulator.engine.input_audio import InputAudio
+from openai_link.simulator.engine.refusals import Refusal
+from openai_link.simulator.media.media_pump import ReplyEncoder
+from openai_link.simulator.media.recorder import Recorder
+from openai_link.simulator.scripts.brain_files import greeting_pcm, make_brain
 from openai_link.simulator.service import choose_ice_addresses, config_from
-from openai_link.simulator.tokens import KeyRing, Unauthorized
+from openai_link.transport import aiortc_media
 
 
 def ms_of_ones(length_ms: int, value: int = 1) -> bytes:

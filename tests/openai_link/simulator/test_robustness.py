@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openai_link.simulator.brains import Tone
+from openai_link.simulator.engine.brains import Tone
 from tests.openai_link.simulator.support import Json, Session
 
 KINDS = [

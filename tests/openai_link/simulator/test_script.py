@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from openai_link.simulator.brains import FunctionCall, Heard, ToolOutput, Turn
-from openai_link.simulator.schema_example import example
-from openai_link.simulator.script import ScriptBrain, packaged_script
-from openai_link.simulator.script_rules import ScriptError
-from openai_link.simulator.speech_sound import speech
+from openai_link.simulator.engine.brains import FunctionCall, Heard, ToolOutput, Turn
+from openai_link.simulator.engine.speech_sound import speech
+from openai_link.simulator.scripts.rules import ScriptError
+from openai_link.simulator.scripts.schema_example import example
+from openai_link.simulator.scripts.script import ScriptBrain, packaged_script
 
 CLOCK: dict[str, Any] = {"type": "function", "name": "get_time"}
 LAMP: dict[str, Any] = {

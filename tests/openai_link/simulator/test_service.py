@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway import ROOT, free_port
+from tests.support.gateway import ROOT, free_port
 
 pytestmark = pytest.mark.processes
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixer_core.bus.pcm import SILENCE
-from openai_link.simulator import session_config
-from openai_link.simulator.brains import Tone
-from openai_link.simulator.refusals import Refusal
+from openai_link.simulator.engine import session_config
+from openai_link.simulator.engine.brains import Tone
+from openai_link.simulator.engine.refusals import Refusal
 from tests.openai_link.simulator.support import LOUD, Json, Session
 
 FUNCTION: Json = {"type": "function", "name": "f", "parameters": {"type": "object"}}

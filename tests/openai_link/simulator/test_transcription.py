@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mixer_core.bus.pcm import SILENCE
-from openai_link.simulator.script import ScriptBrain
+from openai_link.simulator.scripts.script import ScriptBrain
 from tests.openai_link.simulator.support import LOUD, Json, Session
 
 KIND = "conversation.item.input_audio_transcription"

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from openai_link.simulator import usage
-from openai_link.simulator.brains import Tone
-from openai_link.simulator.items import Item
-from openai_link.simulator.usage import Tokens
+from openai_link.simulator.engine import usage
+from openai_link.simulator.engine.brains import Tone
+from openai_link.simulator.engine.items import Item
+from openai_link.simulator.engine.usage import Tokens
 from tests.openai_link.simulator.automaton import check_usage
 from tests.openai_link.simulator.support import LOUD, REGULAR, Json, Session
 

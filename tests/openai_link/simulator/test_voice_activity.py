@@ -8,8 +8,8 @@ from array import array
 import pytest
 
 from mixer_core.bus.pcm import FRAME_SAMPLES, SILENCE
-from openai_link.simulator.brains import tone
-from openai_link.simulator.voice_activity import (
+from openai_link.simulator.engine.brains import tone
+from openai_link.simulator.engine.voice_activity import (
     SpeechStarted,
     SpeechStopped,
     VadEvent,

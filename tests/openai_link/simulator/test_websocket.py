@@ -9,13 +9,13 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from openai_link.simulator.brains import tone
+from openai_link.simulator.calls.socket_line import SocketLine
 from openai_link.simulator.config import SimulatorConfig
-from openai_link.simulator.socket_line import SocketLine
-from tests.audio import from_pcm, read_wav
+from openai_link.simulator.engine.brains import tone
 from tests.conformance.oracle import check
 from tests.conformance.peers import socket_peer, socket_url
 from tests.openai_link.simulator.caller import Caller, run, simulator, until
+from tests.support.audio import from_pcm, read_wav
 
 GUARDED = SimulatorConfig(api_key="sk-right")
 RIGHT = {"Authorization": "Bearer sk-right"}

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from mixer_core.bus.settings import OpenaiLinkSettings
+from mixer_core.runtime.settings import OpenaiLinkSettings
 from openai_link.tools.toolbox import ToolBox
 
 LOG = logging.LoggerAdapter(logging.getLogger("mixminus.test_tools"), {})

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from mixer_core.bus.settings import McpServer, OpenaiLinkSettings
+from mixer_core.runtime.settings import McpServer, OpenaiLinkSettings
 from openai_link.tools.outputs import is_error
 from openai_link.tools.toolbox import ToolBox
-from tests.gateway import free_port
 from tests.openai_link.tools.box import LOG, opened
+from tests.support.gateway import free_port
 
 pytest.importorskip("mcp")
 

@@ -1,0 +1,1 @@
+"""Results: tables, comparison, plots, the machine they were taken on."""

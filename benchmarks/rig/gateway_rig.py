@@ -1,0 +1,196 @@
+"""A whole call set up for measuring: Realtime server, gateway, clients, each with own processes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+from . import usage
+from .closing import Closing
+from .gateway_process import GatewayProcess, RunningGateway, SeedProcess
+from .helper_process import ROOT, HelperError, HelperProcess
+from .metrics_page import MetricsPage
+from .window import Look, Window
+
+CLIENTS_PER_PROCESS = 5
+METRICS_DELAY_S = 1.2
+"""After so long a metrics page holds what had happened before."""
+SETTLE_READS = 8
+"""Readings until which speech has ended: a reply of 3 s may have just begun."""
+MOVING = (
+    ("media_worker", "frames_in_total"),
+    ("media_worker", "frames_out_total"),
+    ("openai_link", "downlink_frames_total"),
+)
+"""Counters that stand still when nobody speaks."""
+CALL_TIMEOUT_S = 10.0
+
+Subject = Literal["ours", "seed"]
+
+
+class Rig(Closing):
+    """``with Rig(...) as rig: rig.join(); rig.behave("continuous"); rig.window(10)``."""
+
+    def __init__(
+        self,
+        rooms: Sequence[int],
+        *,
+        subject: Subject = "ours",
+        upstream: str = "talk",
+        reply_ms: int = 3_000,
+        per_process: int = CLIENTS_PER_PROCESS,
+        tree: Path | None = None,
+        **settings: str | int,
+    ) -> None:
+        """``rooms``: clients in each room (the seed's design has one room).
+
+        ``upstream``: style of the Realtime server. ``tree``: the checkout whose gateway is
+        measured, None: this one. ``settings``: of the gateway.
+        """
+        self.rooms = list(rooms)
+        self.sessions = sum(rooms)
+        self._subject = subject
+        self._style, self._reply_ms = upstream, reply_ms
+        self._per_process = per_process
+        self._tree = tree or ROOT
+        own: dict[str, str | int] = {
+            "SIGNALING__MAX_PARTICIPANTS": max(20, self.sessions),
+            "SIGNALING__MAX_ROOMS": max(10, len(self.rooms)),
+            "OPENAI_LINK__GREET": 0,
+            "MEDIA_WORKER__MAX_CHILDREN": self.sessions + 4,
+            "OPENAI_LINK__MAX_CHILDREN": len(self.rooms) + 2,
+        }
+        self._settings = own | settings
+        self.calls: dict[str, str] = {}
+        self._started = ExitStack()
+        self.loads: list[HelperProcess] = []
+        self.setups: list[dict[str, float]] = []
+        """How long each client's joining took, ms by step."""
+
+    def start(self) -> None:
+        """Start the server, then the gateway. Raises HelperError or GatewayError."""
+        self.server = HelperProcess(
+            "benchmarks.rig.upstream", self._style, f"--reply-ms={self._reply_ms}"
+        )
+        self._started.callback(self.server.close)
+        port = int(self.server.ask("port"))
+        self.gateway: RunningGateway = (
+            SeedProcess(port)
+            if self._subject == "seed"
+            else GatewayProcess(port, self._tree, **self._settings)
+        )
+        self._started.enter_context(self.gateway)
+
+    def close(self) -> None:
+        """End all processes, the clients first."""
+        self._started.close()
+
+    def join(self, pause_s: float = 0.0) -> None:
+        """All clients join, room by room, and every assistant is there. Raises HelperError.
+
+        ``pause_s``: rest between two clients.
+        """
+        seats = iter(
+            [
+                (f"room-{room}", index, talkers)
+                for room, talkers in enumerate(self.rooms)
+                for index in range(talkers)
+            ]
+        )
+        framed = self._subject == "ours"
+        while group := list(islice(seats, self._per_process)):
+            load = HelperProcess("benchmarks.rig.load_process")
+            self._started.callback(load.close)
+            self.loads.append(load)
+            for seat in group:
+                self.setups += load.ask(
+                    "join", url=self.gateway.url, seats=[seat], framed=framed, wait_ready=True
+                )
+                self._note_call(seat[0])
+                time.sleep(pause_s)
+
+    def behave(self, style: str) -> None:
+        """How all clients speak from now on."""
+        self._all("behave", style=style)
+
+    def converse(self, style: str) -> None:
+        """Clients and server speak in this style: ``continuous`` or ``conversation``."""
+        self.server.ask("style", style="talk" if style == "continuous" else "answer")
+        self.behave(style)
+
+    def window(
+        self,
+        seconds: float,
+        meanwhile: Callable[[], None] | None = None,
+        every_s: float = 0.0,
+    ) -> Window:
+        """Measure for so long, calling ``meanwhile`` every so often, first after half of that."""
+        processes = self.gateway.processes()
+        load = [usage.Process(helper.pid, "load") for helper in self.loads]
+        server = [usage.Process(self.server.pid, "upstream")]
+        self.look()
+        before = usage.read([*processes, *load, *server])
+        end_s = time.monotonic() + seconds
+        due_s = time.monotonic() + every_s / 2
+        while meanwhile is not None and due_s < end_s:
+            time.sleep(max(0.0, due_s - time.monotonic()))
+            meanwhile()
+            due_s += every_s
+        time.sleep(max(0.0, end_s - time.monotonic()))
+        used = usage.between(before, usage.read([*processes, *load, *server]))
+        ended_ns = time.monotonic_ns()
+        clients, upstream = self.look()
+        for role in ("load", "upstream"):
+            used.wakeups_per_s.pop(role, None)
+        return Window(
+            load_percent=used.cpu_percent.pop("load", 0.0),
+            upstream_percent=used.cpu_percent.pop("upstream", 0.0),
+            machine_percent=used.machine_percent,
+            usage=used,
+            ended_ns=ended_ns,
+            clients=clients,
+            upstream=upstream,
+            calls=dict(self.calls),
+        )
+
+    def look(self) -> tuple[list[Look], Look]:
+        """What clients and server saw since the last look."""
+        clients = [look for looks in self._all("look") for look in looks]
+        return clients, dict(self.server.ask("look"))
+
+    def metrics(self) -> MetricsPage:
+        """The gateway's counters, with everything that happened until now."""
+        assert isinstance(self.gateway, GatewayProcess)
+        time.sleep(METRICS_DELAY_S)
+        return self.gateway.metrics()
+
+    def settled_metrics(self) -> MetricsPage:
+        """The same once nobody speaks any more: no frame is on its way, all are counted."""
+        page = self.metrics()
+        for _ in range(SETTLE_READS):
+            earlier, page = page, self.metrics()
+            if not any(page.since(earlier, *counter) for counter in MOVING):
+                break
+        return page
+
+    def _all(self, do: str, **arguments: Any) -> list[Any]:
+        for load in self.loads:
+            load.order(do, **arguments)
+        return [load.answer() for load in self.loads]
+
+    def _note_call(self, room: str) -> None:
+        """Learn which call of the server belongs to a room that has just been opened."""
+        if room in self.calls.values():
+            return
+        deadline_s = time.monotonic() + CALL_TIMEOUT_S
+        while time.monotonic() < deadline_s:
+            fresh = set(self.server.ask("calls")) - set(self.calls)
+            if fresh:
+                self.calls[fresh.pop()] = room
+                return
+            time.sleep(0.05)
+        raise HelperError(f"{room}: no call came to the Realtime server")

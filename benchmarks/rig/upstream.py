@@ -1,0 +1,220 @@
+"""The Realtime server of the benchmarks: the simulator, with its RTP timed.
+
+``python -m benchmarks.upstream STYLE``, driven by JSON lines. It is the local simulator with two
+additions: marks are put into what it says, stamped as they go to the socket, and recognised in what
+it hears, stamped as their packets arrive; and its network can be made bad. Both the gateway and the
+seed's design call it, so that both are measured with one ruler.
+
+Styles: ``talk`` speaks all the time, whatever it hears; ``answer`` takes turns as the simulator
+does, with speech as long as ``--reply-ms``; ``hush`` never says anything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import time
+from typing import Any
+
+import uvloop
+from aiohttp import web
+
+import openai_link.simulator.calls.webrtc_call as webrtc_call
+from mixer_core.bus.pcm import FRAME_MS
+from mixer_core.runtime import logs
+from openai_link.media.rtp_audio import FRAME_TICKS, ReceivedFrame
+from openai_link.simulator.calls.switchboard import Switchboard
+from openai_link.simulator.config import SimulatorConfig
+from openai_link.simulator.engine.brains import Reply, Tone
+from openai_link.simulator.http.routes import make_app
+from openai_link.simulator.media.media_pump import CallMedia
+from openai_link.transport import aiortc_media
+from openai_link.transport.aiortc_media import PacketTrack
+
+from . import impairment, signals
+from .helper_process import serve
+
+MAX_CALLS = 64
+CLOSE_S = 2.0
+
+
+class Notes:
+    """What all calls of this process saw since the last look."""
+
+    def __init__(self) -> None:
+        self.sent_marks: list[tuple[str, int, int]] = []
+        """Call, number, time at which it went to the socket (ns)."""
+        self.heard_marks: list[tuple[str, int, int]] = []
+        """Call, number modulo 8, arrival (ns)."""
+        self.frames = 0
+        """Frames heard, silence included."""
+        self.concealed = 0
+        """Frames that had to be invented."""
+        self.skipped_slots = 0
+        """Frames not sent because this process was late."""
+
+
+class MarkedTrack(PacketTrack):
+    """Notes when packets with marks go to the socket."""
+
+    def __init__(self, notes: Notes, call: str) -> None:
+        super().__init__()
+        self._notes, self._call = notes, call
+        self._marks: dict[int, int] = {}
+
+    def mark(self, timestamp: int, number: int) -> None:
+        """The packet with this timestamp will be a mark."""
+        self._marks[timestamp] = number
+
+    def _write(self, payload: bytes, timestamp: int, marker: bool) -> None:
+        number = self._marks.pop(timestamp, None)
+        if number is not None:
+            self._notes.sent_marks.append((self._call, number, time.monotonic_ns()))
+        super()._write(payload, timestamp, marker)
+
+
+class TimedMedia(CallMedia):
+    """A call's media with marks."""
+
+    notes = Notes()
+    style = "answer"
+    _calls = 0
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        TimedMedia._calls += 1
+        self._call = str(TimedMedia._calls)
+        self._marked = MarkedTrack(self.notes, self._call)
+        self.track: PacketTrack = self._marked
+        self._hears = self._engine
+        self._position = 0
+        self._last_mark = 0
+        self._engine = self  # type: ignore[assignment]  # slot and audio pass through here
+
+    def slot(self, now_ns: int) -> tuple[bytes | None, list[Any]]:
+        """The engine's next frame, or endless speech; with a mark where one is due."""
+        pcm, actions = self._hears.slot(now_ns)
+        if self.style == "talk":
+            voice = signals.speech(5)
+            pcm = voice[self._position % len(voice)]
+        self._position += 1
+        number = signals.mark_number(now_ns)
+        if pcm is None or number == self._last_mark:
+            return pcm, actions
+        self._last_mark = number
+        self._marked.mark((self._slot - 1) * FRAME_TICKS, number)
+        return signals.mark_frame(number % len(signals.MARKS_HZ)), actions
+
+    def audio(self, pcm: bytes, now_ns: int) -> list[Any]:
+        """Hear one frame, unless this server only talks."""
+        return self._hears.audio(pcm, now_ns) if self.style == "answer" else []
+
+    def _hear(self, frames: list[ReceivedFrame], now_ns: int) -> None:
+        notes = self.notes
+        for frame in frames:
+            notes.frames += 1
+            notes.concealed += frame.concealed
+            kind = signals.find_mark(frame.pcm)
+            if kind >= 0:
+                notes.heard_marks.append((self._call, kind, frame.stamp_ns))
+        super()._hear(frames, now_ns)
+
+
+class SpeechBrain(Tone):
+    """Answers every turn with speech."""
+
+    def __init__(self, length_ms: int) -> None:
+        super().__init__(length_ms)
+        voice = signals.speech(5)
+        count = length_ms // FRAME_MS
+        pcm = b"".join(voice[i % len(voice)] for i in range(count))
+        self._reply = Reply("[simulator] A benchmark's reply.", pcm)
+
+
+class Upstream:
+    """The server and its commands."""
+
+    def __init__(self, reply_ms: int) -> None:
+        self._switchboard = Switchboard(SimulatorConfig(max_calls=MAX_CALLS))
+        self._switchboard._brain = SpeechBrain(reply_ms)
+        self._network = impairment.Impairment()
+        impairment.install(self._network)
+
+    async def start(self) -> int:
+        """Listen on a free port of the loopback; returns it."""
+        runner = web.AppRunner(make_app(self._switchboard), access_log=None, shutdown_timeout=0.2)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        return int(runner.addresses[0][1])
+
+    async def close(self) -> None:
+        """End all calls."""
+        await asyncio.wait_for(self._switchboard.close(), CLOSE_S)
+
+    async def handle(self, command: dict[str, Any]) -> Any:
+        """Carry out one command."""
+        name = command.pop("do")
+        return await getattr(self, f"do_{name}")(**command)
+
+    async def do_port(self) -> int:
+        """Start; the port."""
+        port = await self.start()
+        gc.collect()
+        gc.freeze()
+        return port
+
+    async def do_style(self, style: str) -> None:
+        """All calls behave like this from now on."""
+        TimedMedia.style = style
+
+    async def do_calls(self) -> list[str]:
+        """The names of the calls that are up, as the marks have them."""
+        return [call.media._call for call in self._calls()]
+
+    def _calls(self) -> list[Any]:
+        return list(self._switchboard.calls.values())
+
+    async def do_look(self) -> dict[str, Any]:
+        """What was seen since the last look."""
+        notes, TimedMedia.notes = TimedMedia.notes, Notes()
+        for call in self._calls():
+            media = call.media
+            media._marked._notes = TimedMedia.notes
+            notes.skipped_slots += media.skipped_slots
+            media.skipped_slots = 0
+        return vars(notes)
+
+    async def do_network(self, loss: float = 0.0, jitter_ms: float = 0.0) -> None:
+        """The network is like this from now on."""
+        self._network.loss, self._network.jitter_ms = loss, jitter_ms
+
+    async def do_outage(self, seconds: float) -> int:
+        """Nothing passes for so long. The time of its end (monotonic ns)."""
+        self._network.outage_until_ns = time.monotonic_ns() + int(seconds * 1e9)
+        return self._network.outage_until_ns
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("style", choices=("talk", "answer", "hush"))
+    parser.add_argument("--reply-ms", type=int, default=3_000)
+    given = parser.parse_args()
+    logs.setup("warning")
+    TimedMedia.style = given.style
+    vars(webrtc_call)["CallMedia"] = TimedMedia
+    aiortc_media.use_host_addresses(["127.0.0.1"])
+
+    async def run() -> None:
+        gc.disable()
+        server = Upstream(given.reply_ms)
+        await serve(server.handle)
+        await server.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""``bench call``: the whole gateway with real WebRTC clients, and the seed's design beside it.
+
+Latency is measured by marks in the sound (see ``signals``): up, from the client's sending to the
+arrival of the RTP packet at the Realtime server; down, from that server's sending to the client's
+receipt. Both contain the loopback network and the scheduling of the processes at both ends, so they
+are an upper bound of what the gateway adds. The gateway's own histograms split it by stage; where
+several talk, they count from the oldest part of a mix, which is an upper bound too. A target is
+compared with the smaller of the two.
+"""
+
+from __future__ import annotations
+
+import time
+from statistics import median
+from typing import TYPE_CHECKING
+
+from ..rig import ledger, usage
+from ..rig.gateway_rig import Rig
+from ..rig.window import spread
+from .call_tables import (
+    Case,
+    compare_with_seed,
+    report_cost,
+    report_frames,
+    report_latency,
+    report_memory,
+    report_targets,
+)
+
+if TYPE_CHECKING:
+    from ..cli import Findings, Options
+
+SETTLE_S = 1.0
+REST_S = 2.0
+"""After the start of a gateway, before joining is timed."""
+SETUP_STEPS = {
+    "answered": "POST → 201",
+    "open": "POST → channel open",
+    "ready": "POST → assistant ready",
+    "heard": "POST → first reply frame",
+}
+
+
+def run(options: Options, findings: Findings) -> None:
+    """All sizes, both styles; the seed's design next to one session and to the room of six."""
+    findings.notes.append(
+        "clients and Realtime server run beside the gateway on the same cores; "
+        "their processor time is listed apart"
+    )
+    findings.notes.append("conversation: everybody in a room speaks at the same time, 3 s of 8")
+    cases = [Case(rooms) for rooms in sizes(options)]
+    rounds = int(options.scaled(3, 1, 1))
+    for case in cases:
+        measure(case, ("continuous", "conversation"), options, findings)
+        if len(case.rooms) > 1:
+            continue
+        for turn in range(rounds):
+            findings.progress(f"{case.name}: the seed's design")
+            measure_seed(case, options)
+            if turn + 1 < rounds:
+                measure(case, ("continuous",), options, findings, tell=False)
+        compare_with_seed(case, findings)
+    report_memory(cases, findings)
+    measure_setup(options, findings)
+
+
+def sizes(options: Options) -> list[list[int]]:
+    """Rooms of the cases."""
+    if options.smoke:
+        return [[1]]
+    if options.quick:
+        return [[1], [1] * 4, [6]]
+    return [[1], [1] * 5, [1] * 10, [2] * 10, [6]]
+
+
+def measure(
+    case: Case,
+    styles: tuple[str, ...],
+    options: Options,
+    findings: Findings,
+    tell: bool = True,
+) -> None:
+    """Run our gateway with one size of call; ``tell``: add what was found to the tables."""
+    with Rig(case.rooms, upstream="hush") as rig:
+        rig.join()
+        for style in styles:
+            findings.progress(f"{case.name}, {style}")
+            before, clients_before = rig.metrics(), rig.look()[0]
+            rig.converse(style)
+            time.sleep(SETTLE_S)
+            seconds = window_s(style, options)
+            window = rig.window(seconds)
+            case.windows.setdefault(f"ours {style}", []).append(window)
+            case.pss_mib = sum(
+                sum(values) for values in usage.pss_by_role(rig.gateway.processes()).values()
+            )
+            backlog = rig.metrics().backlog_ms
+            rig.server.ask("style", style="hush")
+            rig.behave("quiet")
+            time.sleep(SETTLE_S)
+            after, clients_after = rig.settled_metrics(), rig.look()[0]
+            if not tell:
+                continue
+            name = f"{style}, {case.name}"
+            stages = report_latency(name, window, before, after, findings)
+            report_cost(name, window, case.sessions, findings)
+            frames = ledger.balance(before, after, clients_before, clients_after, case.rooms[0])
+            report_frames(name, frames, window, findings)
+            for stage, milliseconds in backlog.items():
+                findings.add(name, f"backlog: {stage}", "ms", now=milliseconds)
+            report_targets(style, case, window, frames, stages, findings)
+
+
+def window_s(style: str, options: Options) -> float:
+    """How long to measure; a conversation in whole cycles of 8 s."""
+    if style == "continuous":
+        return options.scaled(20, 8, 2)
+    return options.scaled(24, 8, 4)
+
+
+def measure_seed(case: Case, options: Options) -> None:
+    """The same call through the seed's design."""
+    with Rig(case.rooms, subject="seed") as rig:
+        rig.join()
+        rig.behave("continuous")
+        time.sleep(SETTLE_S)
+        window = rig.window(window_s("continuous", options))
+        case.windows.setdefault("seed continuous", []).append(window)
+
+
+def measure_setup(options: Options, findings: Findings) -> None:
+    """How long joining takes, each client in a room of its own, one after the other."""
+    rounds = int(options.scaled(10, 5, 1))
+    findings.progress("setup")
+    with Rig([1] * rounds) as rig:
+        time.sleep(REST_S)
+        rig.join(pause_s=1.0)
+        setups = [setup for load in rig.loads for setup in load.ask("setup")]
+    for step, words in SETUP_STEPS.items():
+        times = [setup[step] for setup in setups if step in setup]
+        findings.add(f"setup, {words}", "ours", "ms", **spread(times))
+    for step, limit in (("open", 150.0), ("ready", 400.0)):
+        times = [setup[step] for setup in setups if step in setup]
+        if times:
+            findings.ratio(f"setup: {SETUP_STEPS[step]}, median ms", median(times), limit)

@@ -1,0 +1,79 @@
+"""Makes a browser's SDP offer safe for the ICE library, or says what is wrong with it (pure).
+
+Names that only the browser's own host can resolve (``.local``) cost a second each, and together
+with ``a=end-of-candidates`` they make the library gather nothing and wait for ever. Browsers are
+found by their first packet anyway, so such lines are left out.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+
+from mixer_core.runtime.errors import ProblemError
+
+MAX_SDP_BYTES = 64 * 1024
+MAX_CANDIDATES = 64
+"""More are left out: each is an address that this host would send to."""
+TITLE = "Bad offer"
+
+
+def refuse(detail: str) -> ProblemError:
+    """The answer 400 with ``detail``."""
+    return ProblemError(400, TITLE, detail)
+
+
+def clean_offer(sdp: str) -> str:
+    """The offer without lines that do harm.
+
+    Raises:
+        ProblemError: status 400: too long, no SDP, no data channel, no DTLS fingerprint.
+    """
+    size_bytes = len(sdp.encode("utf-8", "replace"))
+    if size_bytes > MAX_SDP_BYTES:
+        raise refuse(f"the offer has {size_bytes} bytes, {MAX_SDP_BYTES} are allowed")
+    lines = sdp.split("\r\n") if "\r\n" in sdp else sdp.split("\n")
+    lines = [line.strip() for line in lines if line.strip()]
+    if not lines or lines[0] != "v=0":
+        raise refuse("the body is no SDP: its first line must be v=0")
+    media = [line for line in lines if line.startswith("m=application")]
+    if not media:
+        raise refuse("the offer has no data channel: call createDataChannel('audio') before")
+    if len(media) > 1:
+        raise refuse("the offer has more than one m=application line")
+    _check_attributes(lines, media[0])
+    return "\r\n".join(_kept(lines)) + "\r\n"
+
+
+def _check_attributes(lines: list[str], media: str) -> None:
+    if "DTLS/SCTP" not in media:
+        raise refuse(f"{media[:80]!r} is no WebRTC data channel")
+    needed = {"a=ice-ufrag:": "ICE user name", "a=fingerprint:": "DTLS fingerprint"}
+    if "webrtc-datachannel" in media:
+        needed["a=sctp-port:"] = "SCTP port"
+    for prefix, meaning in needed.items():
+        if not any(line.startswith(prefix) for line in lines):
+            raise refuse(f"the offer lacks the {meaning} ({prefix[:-1]})")
+
+
+def _kept(lines: list[str]) -> list[str]:
+    kept = []
+    candidates = 0
+    for line in lines:
+        if line == "a=end-of-candidates":
+            continue
+        if line.startswith("a=candidate:"):
+            candidates += 1
+            if candidates > MAX_CANDIDATES or not _has_address(line):
+                continue
+        kept.append(line)
+    return kept
+
+
+def _has_address(candidate: str) -> bool:
+    """Whether a candidate line names an IP address (and no name to be resolved)."""
+    parts = candidate.split()
+    try:
+        ipaddress.ip_address(parts[4])
+    except (IndexError, ValueError):
+        return False
+    return True

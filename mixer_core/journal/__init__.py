@@ -1,0 +1,1 @@
+"""The journal's file: its records, its schema, and how it is read."""

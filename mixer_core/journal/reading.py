@@ -1,0 +1,206 @@
+"""Questions to the journal: the transcript, a conversation as it was, tokens and money.
+
+Every function opens a connection, reads one consistent state and closes it. They block for
+milliseconds: call them off an event loop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from .file import open_reader, telling
+from .records import SIMULATED, TOKEN_NAMES, HistoryItem, Tokens
+
+MAX_LIMIT = 1_000
+"""Entries that one question may return."""
+_ITEM_NAMES = tuple(f.name for f in fields(HistoryItem))
+ITEM_COLUMNS = ", ".join(_ITEM_NAMES)
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """One conversation of a room: from the first participant to the last."""
+
+    id: int
+    room: str
+    began_ms: int
+    touched_ms: int
+    """Last entry."""
+    ended_ms: int | None
+    """None: it goes on, or its process died."""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """A part of what was said in a room."""
+
+    items: list[HistoryItem]
+    """In the order of the conversation, oldest conversation first."""
+    removed: list[str]
+    """Ids of items that were deleted since the cursor."""
+    cursor: int
+    """Ask with it for what has been added or changed since."""
+
+
+@dataclass(slots=True)
+class Spent:
+    """Tokens and money of a room or a day."""
+
+    tokens: Tokens = field(default_factory=Tokens)
+    cost_usd: float = 0.0
+    """Of everything whose price is known."""
+    unpriced: int = 0
+    """Responses and transcriptions whose price is not known."""
+    people: dict[str, float] = field(default_factory=dict)
+    """Dollars by name; what nobody asked for (greetings) is under the empty name."""
+
+
+def conversations(path: Path, room: str) -> list[Conversation]:
+    """The conversations of a room, newest first. Raises JournalError."""
+    with _reading(path) as connection:
+        rows = connection.execute(
+            "SELECT id, room, began_ms, touched_ms, ended_ms, reason FROM conversation "
+            "WHERE room = ? ORDER BY id DESC",
+            (room,),
+        )
+        return [Conversation(*row) for row in rows]
+
+
+def items_of(path: Path, conversation: int) -> list[HistoryItem]:
+    """All items of one conversation, in order. Raises JournalError."""
+    with _reading(path) as connection:
+        return read_items(connection, conversation)
+
+
+def read_items(connection: sqlite3.Connection, conversation: int) -> list[HistoryItem]:
+    """The same by an open connection."""
+    rows = connection.execute(
+        f"SELECT {ITEM_COLUMNS} FROM item "
+        "WHERE conversation = ? AND NOT removed ORDER BY position, item",
+        (conversation,),
+    )
+    return [item_of(row) for row in rows]
+
+
+def transcript(path: Path, room: str, limit: int, after: int | None) -> Transcript | None:
+    """What was said in a room; None where the journal does not know it.
+
+    Args:
+        path: of the database. room: its name.
+        limit: the newest so many entries; with ``after`` the first so many changes.
+        after: cursor of an earlier answer: only what was added or changed since.
+
+    Raises:
+        JournalError: the journal cannot be read.
+    """
+    limit = max(1, min(limit, MAX_LIMIT))
+    with _reading(path) as connection:
+        known = connection.execute("SELECT 1 FROM conversation WHERE room = ? LIMIT 1", (room,))
+        if known.fetchone() is None:
+            return None
+        if after is None:
+            return _newest(connection, room, limit)
+        return _changed(connection, room, limit, after)
+
+
+def spent(path: Path, room: str, day: str) -> tuple[Spent, Spent]:
+    """What the room's newest conversation and the day over all rooms used.
+
+    Args:
+        path: of the database. room: its name.
+        day: local, as 2026-11-22. Money and simulated money have days of their own: it is the
+            one that the room's newest usage was counted in, or else anybody's.
+
+    Raises:
+        JournalError: the journal cannot be read.
+    """
+    with _reading(path) as connection:
+        newest = "conversation = (SELECT max(id) FROM conversation WHERE room = ?)"
+        if _is_simulated(connection, newest, room):
+            day += SIMULATED
+        return _sum(connection, newest, room), _sum(connection, "day = ?", day)
+
+
+def day_cost_usd(connection: sqlite3.Connection, day: str) -> float:
+    """What a day of ``UsageRecord`` has cost so far over all rooms, as far as prices are known."""
+    row = connection.execute("SELECT total(cost_usd) FROM usage WHERE day = ?", (day,)).fetchone()
+    return float(row[0])
+
+
+def item_of(row: sqlite3.Row | tuple[object, ...]) -> HistoryItem:
+    """An item from a row of ``ITEM_COLUMNS``."""
+    content = dict(zip(_ITEM_NAMES, row, strict=True))
+    content["final"] = bool(content["final"])
+    if content["ok"] is not None:
+        content["ok"] = bool(content["ok"])
+    return HistoryItem(**content)
+
+
+def _newest(connection: sqlite3.Connection, room: str, limit: int) -> Transcript:
+    rows = connection.execute(
+        f"SELECT {ITEM_COLUMNS} FROM item WHERE NOT removed "
+        "AND conversation IN (SELECT id FROM conversation WHERE room = ?) "
+        "ORDER BY conversation DESC, position DESC LIMIT ?",
+        (room, limit),
+    ).fetchall()
+    cursor = connection.execute("SELECT ifnull(max(revision), 0) FROM item").fetchone()[0]
+    return Transcript([item_of(row) for row in reversed(rows)], [], int(cursor))
+
+
+def _changed(connection: sqlite3.Connection, room: str, limit: int, after: int) -> Transcript:
+    rows = connection.execute(
+        f"SELECT revision, removed, conversation, {ITEM_COLUMNS} FROM item WHERE revision > ? "
+        "AND conversation IN (SELECT id FROM conversation WHERE room = ?) "
+        "ORDER BY revision LIMIT ?",
+        (after, room, limit),
+    ).fetchall()
+    cursor = int(rows[-1]["revision"]) if rows else after
+    removed = [str(row["item"]) for row in rows if row["removed"]]
+    rows = [row for row in rows if not row["removed"]]
+    rows.sort(key=lambda row: (row["conversation"], row["position"], row["item"]))
+    return Transcript([item_of(tuple(row)[3:]) for row in rows], removed, cursor)
+
+
+def _sum(connection: sqlite3.Connection, condition: str, value: str) -> Spent:
+    """Sums over the rows of ``usage`` that meet ``condition``."""
+    sums = ", ".join(f"ifnull(sum({name}), 0)" for name in TOKEN_NAMES)
+    row = connection.execute(
+        f"SELECT total(cost_usd), count(*) - count(cost_usd), {sums} FROM usage WHERE {condition}",
+        (value,),
+    ).fetchone()
+    result = Spent(Tokens(*row[2:]), float(row[0]), int(row[1]))
+    rows = connection.execute(
+        "SELECT cost_usd, shares FROM usage WHERE cost_usd IS NOT NULL AND " + condition, (value,)
+    )
+    for cost_usd, shares in rows:
+        people = json.loads(shares) or [["", "", 1.0]]
+        for _, name, share in people:
+            result.people[name] = result.people.get(name, 0.0) + cost_usd * share
+    return result
+
+
+def _is_simulated(connection: sqlite3.Connection, condition: str, value: str) -> bool:
+    """Whether the newest usage that meets ``condition``, or else of all, was simulated."""
+    row = connection.execute(
+        f"SELECT day FROM usage WHERE {condition} ORDER BY wall_ms DESC, rowid DESC LIMIT 1",
+        (value,),
+    ).fetchone()
+    row = row or connection.execute("SELECT day FROM usage ORDER BY rowid DESC LIMIT 1").fetchone()
+    return row is not None and str(row[0]).endswith(SIMULATED)
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    connection = open_reader(path)
+    try:
+        with telling(path, "read"):
+            connection.execute("BEGIN")
+            yield connection
+    finally:
+        connection.close()

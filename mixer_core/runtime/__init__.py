@@ -1,0 +1,1 @@
+"""What every process needs: skeleton, settings, logs, metrics, errors. Neither numpy nor aiortc."""

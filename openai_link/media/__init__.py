@@ -1,0 +1,1 @@
+"""Sound to and from the assistant: Opus, RTP, pacing up and down."""

@@ -1,0 +1,139 @@
+"""A link's two audio sockets: START handshake, epochs, audio and events to and from the mixer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mixer_core.bus import frames
+from mixer_core.bus.audio_client import AudioPush, AudioSub
+from mixer_core.bus.events import StreamInfo, decode_event, encode_map
+from mixer_core.bus.frames import Frame, Kind
+from mixer_core.runtime.errors import FrameError
+
+START_RETRY_NS = 50_000_000
+"""Between two STARTs until the mixer has answered."""
+START_REPEAT_NS = 1_000_000_000
+"""Between two STARTs afterwards: keep-alive, and healing after a mixer restart."""
+COMPLAIN_NS = 60_000_000_000
+"""Between two lines of the log about events that cannot be sent."""
+
+
+class MixerLine:
+    """One stream of role ``link``. The shell calls ``tick`` when ``next_timeout_ns`` is reached."""
+
+    def __init__(
+        self,
+        runtime_dir: Path,
+        stream: int,
+        info: StreamInfo,
+        on_audio: Callable[[Frame], None],
+        on_event: Callable[[dict[str, Any]], None],
+        log: logging.LoggerAdapter[logging.Logger],
+    ) -> None:
+        """``on_audio`` gets AUDIO frames of the room, ``on_event`` the maps of EVENT frames."""
+        self._stream = stream
+        self._payload = info.encode()
+        self._on_audio = on_audio
+        self._on_event = on_event
+        self._log = log
+        self.epoch = 0
+        """The room's epoch, as far as it is known here."""
+        self.acknowledged = False
+        """The mixer knows this stream."""
+        self.sent = 0
+        """AUDIO frames sent."""
+        self.dropped = 0
+        """Messages that the mixer could not take."""
+        self.bad = 0
+        """Messages that could not be read."""
+        self.unsent_events = 0
+        """EVENTs that no frame can hold: too long, or with text that is no Unicode."""
+        self._complained_ns = -COMPLAIN_NS
+        self._seq = 0
+        self._start_due_ns = 0
+        self._closed = False
+        loop = asyncio.get_running_loop()
+        self._push = AudioPush(loop, runtime_dir)
+        self._sub = AudioSub(loop, runtime_dir, frames.topic(stream), self._receive)
+
+    def next_timeout_ns(self) -> int:
+        """When the next START is due."""
+        return self._start_due_ns
+
+    def tick(self, now_ns: int) -> None:
+        """Send START if it is due."""
+        if now_ns >= self._start_due_ns:
+            self._start_due_ns = now_ns + (START_REPEAT_NS if self.acknowledged else START_RETRY_NS)
+            self._send(Frame(Kind.START, self._stream, self.epoch, payload=self._payload))
+
+    def audio(self, pcm: bytes, flags: int, stamp_ns: int) -> None:
+        """Send 20 ms of the assistant's voice (960 bytes)."""
+        message = frames.encode_audio(self._stream, self.epoch, self._seq, flags, stamp_ns, pcm)
+        self._seq = (self._seq + 1) & frames.U32
+        if self._push.send(message):
+            self.sent += 1
+        else:
+            self.dropped += 1
+
+    def event(self, content: Mapping[str, Any], addressee: int = 0) -> None:
+        """Send an EVENT to the browsers, or to the one with the stream id ``addressee``.
+
+        One that does not fit into a frame is counted and left out: whoever tells something has
+        more to do than that.
+        """
+        try:
+            payload = encode_map(dict(content))
+        except (FrameError, ValueError, OverflowError) as error:
+            self._complain(content, error)
+            return
+        self._send(Frame(Kind.EVENT, self._stream, self.epoch, flags=addressee, payload=payload))
+
+    def flush(self) -> None:
+        """Begin a new epoch: what was sent before is void everywhere."""
+        self.epoch = (self.epoch + 1) & frames.U16
+        self._send(Frame(Kind.FLUSH, self._stream, self.epoch))
+
+    def close(self) -> None:
+        """Say STOP and close the sockets. Harmless when closed."""
+        if self._closed:
+            return
+        self._closed = True
+        self._send(Frame(Kind.STOP, self._stream, self.epoch))
+        self._push.close()
+        self._sub.close()
+
+    def _complain(self, content: Mapping[str, Any], error: Exception) -> None:
+        self.unsent_events += 1
+        now_ns = time.monotonic_ns()
+        if now_ns - self._complained_ns >= COMPLAIN_NS:
+            self._complained_ns = now_ns
+            self._log.warning("! an event %r cannot be sent: %s", content.get("type"), error)
+
+    def _send(self, frame: Frame) -> None:
+        if not self._push.send(frames.encode(frame)):
+            self.dropped += 1
+
+    def _receive(self, message: bytes) -> None:
+        try:
+            frame = frames.decode(message)
+            self.epoch = frames.newest_epoch(frame.epoch, self.epoch)
+            if frame.kind is Kind.AUDIO:
+                self._on_audio(frame)
+            elif frame.kind is Kind.START:
+                self.acknowledged = True
+            elif frame.kind is Kind.EVENT:
+                self._event_received(decode_event(frame.payload))
+        except FrameError as error:
+            self.bad += 1
+            self._log.warning("! < mixer: %s", error)
+
+    def _event_received(self, event: dict[str, Any]) -> None:
+        if event["type"] == "who":
+            self.acknowledged = False
+            self._start_due_ns = 0
+        self._on_event(event)

@@ -1,0 +1,1 @@
+"""What people have heard of a reply, and where an interrupted one ends."""

@@ -1,0 +1,52 @@
+"""Which of our events a server's ``error`` is about, and how bad it is. Part of ``events``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mixer_core.runtime.errors import UpstreamError
+
+from .event_fields import map_of, text_of
+from .facts import Fact, ServerError
+
+MAX_SENT = 512
+"""Client events whose type is remembered: a long history is sent at once."""
+BENIGN_CODES = frozenset(
+    {
+        "response_cancel_not_active",
+        "conversation_already_has_active_response",
+        "input_audio_buffer_commit_empty",
+        "item_retrieve_invalid_item_id",
+        "item_delete_invalid_item_id",
+        "item_truncate_invalid_item_id",
+    }
+)
+"""Errors that are the ordinary result of two sides acting at once."""
+FATAL_CODES = UpstreamError.FATAL_CODES | {"session_expired", "beta_api_shape_disabled"}
+"""Errors after which the session does not live on."""
+
+
+class ErrorBook:
+    """What was sent in one call, by event id."""
+
+    def __init__(self) -> None:
+        self._sent: dict[str, str] = {}
+
+    def sent(self, event: Mapping[str, Any]) -> None:
+        """Remember a client event; sound is too frequent for that and never at fault."""
+        kind = text_of(event, "type")
+        if kind == "input_audio_buffer.append":
+            return
+        self._sent[text_of(event, "event_id")] = kind
+        if len(self._sent) > MAX_SENT:
+            del self._sent[next(iter(self._sent))]
+
+    def error(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
+        """The event ``error``."""
+        error = map_of(event, "error")
+        code = text_of(error, "code") or text_of(error, "type") or "unknown"
+        event_id, message = text_of(error, "event_id"), text_of(error, "message")
+        benign = code in BENIGN_CODES or "is already shorter than" in message
+        cause = self._sent.get(event_id, "")
+        return [ServerError(code, message, event_id, cause, benign, code in FATAL_CODES)]

@@ -1,0 +1,199 @@
+"""The session object: all that the server is told about how to listen and to answer. Pure.
+
+The API is OpenAI's Realtime API as of general availability (session type ``realtime``,
+``audio.input`` / ``audio.output``). Fields at the server's own default are left out where a model
+or a compatible server may not know them (reasoning, parallel calls, truncation, limits, speed).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from mixer_core.bus.pcm import SAMPLE_RATE_HZ
+from mixer_core.runtime.errors import SettingsError
+from mixer_core.runtime.settings import OpenaiLinkSettings, Settings
+
+from . import upstream
+from .client_events import DATA_CHANNEL, TAG, ClientEvents, greeting
+from .upstream import Upstream
+
+__all__ = [
+    "DATA_CHANNEL",
+    "MAX_SAY_CHARS",
+    "TAG",
+    "ClientEvents",
+    "Upstream",
+    "choose_upstream",
+    "greeting",
+    "session_object",
+]
+
+MAX_SAY_CHARS = 4_000
+"""Longest text that a browser may ``say``."""
+MIN_IDLE_TIMEOUT_MS, MAX_IDLE_TIMEOUT_MS = 5_000, 30_000
+
+_FIXED = (
+    ("type",),
+    ("model",),
+    ("audio", "input", "format"),
+    ("audio", "output", "format"),
+)
+"""What ``session_json`` may not change: the sound's path is built on it, or a key has it."""
+_OBJECTS = (("audio",), ("audio", "input"), ("audio", "output"))
+
+
+def choose_upstream(settings: Settings, api_key: str) -> Upstream:
+    """Decide who answers (see ``upstream.choose_upstream``), and check what it will be told.
+
+    Raises:
+        SettingsError: no key where one is needed, or a session that cannot be.
+    """
+    session_object(settings.openai_link)
+    return upstream.choose_upstream(settings, api_key)
+
+
+def session_object(
+    settings: OpenaiLinkSettings, tools: Iterable[Mapping[str, Any]] = ()
+) -> dict[str, Any]:
+    """The whole session, sent with the call: what arrives later may come after the first answer.
+
+    ``tools``: definitions of what the model may call. ``session_json`` is merged in last: objects
+    key by key, ``tools`` added to ours, anything else in place of ours.
+
+    Raises:
+        SettingsError: settings that contradict each other, or ``session_json`` is unusable.
+    """
+    session = {
+        "type": "realtime",
+        "model": settings.model,
+        "instructions": settings.instructions,
+        "output_modalities": [settings.output],
+        "audio": {"input": _input(settings), "output": _output(settings)},
+        **_limits(settings),
+    }
+    extra = _extra(settings.session_json)
+    offered = [*map(dict, tools), *extra.pop("tools", [])]
+    if offered:
+        session["tools"] = offered
+        session["tool_choice"] = settings.tool_choice
+        if settings.parallel_tool_calls != "default":
+            session["parallel_tool_calls"] = settings.parallel_tool_calls == "on"
+    return _merged(session, extra)
+
+
+def _input(settings: OpenaiLinkSettings) -> dict[str, Any]:
+    off = settings.noise_reduction == "off"
+    return {
+        "format": _pcm(),
+        "noise_reduction": None if off else {"type": settings.noise_reduction},
+        "transcription": _transcription(settings),
+        "turn_detection": _turn_detection(settings),
+    }
+
+
+def _output(settings: OpenaiLinkSettings) -> dict[str, Any]:
+    output = {"format": _pcm(), "voice": settings.voice}
+    return output if settings.speed == 1.0 else {**output, "speed": settings.speed}
+
+
+def _pcm() -> dict[str, Any]:
+    return {"type": "audio/pcm", "rate": SAMPLE_RATE_HZ}
+
+
+def _transcription(settings: OpenaiLinkSettings) -> dict[str, Any] | None:
+    if not settings.transcription_model:
+        return None
+    given = {
+        "model": settings.transcription_model,
+        "language": settings.transcription_language,
+        "prompt": settings.transcription_prompt,
+    }
+    return {key: value for key, value in given.items() if value}
+
+
+def _turn_detection(settings: OpenaiLinkSettings) -> dict[str, Any] | None:
+    timeout_ms = settings.idle_timeout_ms
+    if timeout_ms and settings.turn_detection != "server_vad":
+        raise SettingsError(
+            "[openai_link] idle_timeout_ms works with turn_detection server_vad only: set it to 0"
+        )
+    if timeout_ms and not MIN_IDLE_TIMEOUT_MS <= timeout_ms <= MAX_IDLE_TIMEOUT_MS:
+        raise SettingsError(
+            f"[openai_link] idle_timeout_ms = {timeout_ms} is not possible: "
+            f"0, or {MIN_IDLE_TIMEOUT_MS} to {MAX_IDLE_TIMEOUT_MS}"
+        )
+    if settings.turn_detection == "push_to_talk":
+        return None
+    answers = {
+        "create_response": settings.create_response,
+        "interrupt_response": settings.interrupt_response,
+    }
+    if settings.turn_detection == "semantic_vad":
+        return {"type": "semantic_vad", "eagerness": settings.semantic_eagerness, **answers}
+    detection = {
+        "type": "server_vad",
+        "threshold": settings.vad_threshold,
+        "prefix_padding_ms": settings.vad_prefix_padding_ms,
+        "silence_duration_ms": settings.vad_silence_ms,
+        **answers,
+    }
+    return {**detection, "idle_timeout_ms": timeout_ms} if timeout_ms else detection
+
+
+def _limits(settings: OpenaiLinkSettings) -> dict[str, Any]:
+    limits: dict[str, Any] = {}
+    if settings.max_output_tokens:
+        limits["max_output_tokens"] = settings.max_output_tokens
+    if settings.reasoning_effort != "default":
+        limits["reasoning"] = {"effort": settings.reasoning_effort}
+    if settings.truncation == "disabled":
+        limits["truncation"] = "disabled"
+    elif settings.truncation == "retention_ratio":
+        ratio = settings.retention_ratio
+        limits["truncation"] = {"type": "retention_ratio", "retention_ratio": ratio}
+    return limits
+
+
+def _extra(text: str) -> dict[str, Any]:
+    """What ``session_json`` adds; SettingsError where it cannot be used."""
+    if not text.strip():
+        return {}
+    try:
+        extra = json.loads(text)
+    except ValueError as error:
+        raise SettingsError(f"[openai_link] session_json is no JSON: {error}") from error
+    if not isinstance(extra, dict):
+        raise SettingsError("[openai_link] session_json is no JSON object: write {…}")
+    tools = extra.get("tools", [])
+    if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
+        raise SettingsError("[openai_link] session_json: tools is a list of objects")
+    for path in _OBJECTS:
+        if not isinstance(_at(extra, path, {}), dict):
+            raise SettingsError(f"[openai_link] session_json: {'.'.join(path)} is an object")
+    for fixed in _FIXED:
+        if _at(extra, fixed, None) is not None:
+            raise SettingsError(
+                f"[openai_link] session_json must not have {'.'.join(fixed)}: "
+                "that is for the other settings to say"
+            )
+    return extra
+
+
+def _at(content: Any, path: tuple[str, ...], default: Any) -> Any:
+    for key in path:
+        if not isinstance(content, Mapping) or key not in content:
+            return default
+        content = content[key]
+    return content
+
+
+def _merged(base: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(base)
+    for key, value in extra.items():
+        ours = result.get(key)
+        if isinstance(ours, Mapping) and isinstance(value, Mapping):
+            value = _merged(ours, value)
+        result[key] = value
+    return result

@@ -1,0 +1,1 @@
+"""One room: its engine without I/O, and the shell that carries its actions out."""

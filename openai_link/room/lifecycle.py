@@ -1,0 +1,302 @@
+"""The life of one room's connection: when to call, when to try again, when to give up. Pure.
+
+=============  ==============================================  =================================
+state          means                                           leaves by
+=============  ==============================================  =================================
+idle           no room yet                                     ``open``
+connecting     the first call is being made                    connected, failed
+ready          the session is confirmed                        failed (lost)
+reconnecting   waiting for, or making, another attempt         connected, failed
+failed         people were told; slow retries or none          a retry, a person who joins
+closed         the room is empty, or we are being stopped      –
+=============  ==============================================  =================================
+
+A call that was up and is lost is made again at once. Other retryable causes are tried
+``max_retries`` times with exponential back-off, then every 30 s while somebody is in the room.
+Fatal ones (key, quota, model) are tried again only when somebody joins, at most every 30 s.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from mixer_core.runtime.settings import OpenaiLinkSettings
+
+from ..realtime.problems import Problem
+from ..transport.interface import Kind
+from ..transport.selection import Ways
+
+State = Literal["idle", "connecting", "ready", "reconnecting", "failed", "closed"]
+Timer = Literal["connect", "retry", "silence", "empty", "stable"]
+
+_MS = 1_000_000
+SILENCE_NS = 3_000 * _MS
+"""A server from which no datagram came for so long is lost."""
+MAX_SILENCE_NS = 40_000 * _MS
+"""The above doubles up to here with each such loss: some server may be that quiet between replies,
+and its calls must not be cut again and again. The ICE library's own check ends dead ones too."""
+QUICK_RETRY_NS = 200 * _MS
+"""Wait before the first attempt after the loss of a call that was up; not counted."""
+SLOW_RETRY_NS = 30_000 * _MS
+"""Between attempts once the room was told that it failed."""
+JOIN_GRACE_NS = 15_000 * _MS
+"""A fresh room may be empty for so long: its first browser is still connecting."""
+STABLE_NS = 10_000 * _MS
+"""A call that lived so long ends the count of attempts in a row."""
+JITTER_SHARE = 0.25
+"""The wait is lengthened by up to this share."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Durations and counts, from the settings."""
+
+    connect_timeout_ns: int = 10_000 * _MS
+    max_retries: int = 3
+    retry_delay_ns: int = 2_000 * _MS
+    empty_linger_ns: int = 2_000 * _MS
+
+    @staticmethod
+    def of(settings: OpenaiLinkSettings) -> Limits:
+        """The limits that the settings ask for."""
+        return Limits(
+            settings.connect_timeout_ms * _MS,
+            settings.max_retries,
+            settings.retry_delay_ms * _MS,
+            settings.empty_linger_ms * _MS,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCall:
+    """Make a call now; ``fresh``: the room has had none yet."""
+
+    fresh: bool
+    kind: Kind = "webrtc"
+
+
+@dataclass(frozen=True, slots=True)
+class CloseCall:
+    """End the call or the attempt, with a hang-up."""
+
+    reason: str
+    """Code of the problem, or why the room is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateChanged:
+    """Tell browsers and signaling."""
+
+    state: State
+    detail: str
+    """What happened and what happens next, in words; empty while all is well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Tell the room about an error, in words."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """Nothing is left to do: end the process with code 0."""
+
+    reason: str
+
+
+LifecycleAction = OpenCall | CloseCall | StateChanged | Report | Exit
+
+
+class Lifecycle:
+    """One room's connection; every method returns the actions to carry out, in order."""
+
+    def __init__(self, limits: Limits, ways: Ways | None = None) -> None:
+        """``ways``: chooses between WebRTC and WebSocket; without it it is WebRTC."""
+        self._limits = limits
+        self._ways = ways or Ways()
+        self._kind: Kind = "webrtc"
+        self._answered = False
+        self.state: State = "idle"
+        self.detail = ""
+        self.code = ""
+        """Of the problem, while ``state`` is failed."""
+        self.attempts = 0
+        """Calls made, all in all."""
+        self._failures = 0
+        self._may_be_quick = True
+        """The next loss of a call that was up is answered at once."""
+        self._silence_ns = SILENCE_NS
+        self._people = 0
+        self._fatal = False
+        self._was_ready = False
+        self._reported = ""
+        self._attempt_ns = 0
+        self._timers: dict[Timer, int] = {}
+
+    def next_timeout_ns(self) -> int | None:
+        """When to call ``tick``; None where nothing waits."""
+        return min(self._timers.values(), default=None)
+
+    def open(self, now_ns: int) -> list[LifecycleAction]:
+        """The room has its first participant on the way."""
+        if self.state != "idle":
+            return []
+        self._timers["empty"] = now_ns + JOIN_GRACE_NS
+        return [*self._become("connecting", ""), *self._call(now_ns)]
+
+    def answered(self) -> None:
+        """The server has taken the call; what is left is the connection."""
+        self._answered = True
+
+    def moved(self, kind: Kind, now_ns: int) -> None:
+        """The room goes on with another call (a rollover): what was heard is heard from there."""
+        self._kind = kind
+        if self.state == "ready":
+            self._timers["silence"] = now_ns + self._silence_ns
+            self._timers["stable"] = now_ns + STABLE_NS
+
+    def connected(self, now_ns: int) -> list[LifecycleAction]:
+        """The server has confirmed the session, and knows what was said before."""
+        if self.state in ("closed", "ready", "idle"):
+            return []
+        self._ways.connected(self._kind, now_ns)
+        self._timers.pop("connect", None)
+        self._timers.pop("retry", None)
+        self._timers["silence"] = now_ns + self._silence_ns
+        self._timers["stable"] = now_ns + STABLE_NS
+        self._fatal, self._was_ready, self._reported = False, True, ""
+        return self._become("ready", "")
+
+    def heard(self, now_ns: int) -> None:
+        """A datagram came at ``now_ns``."""
+        if self.state == "ready":
+            self._timers["silence"] = now_ns + self._silence_ns
+
+    def failed(self, problem: Problem, now_ns: int, jitter: float) -> list[LifecycleAction]:
+        """The attempt failed or the call was lost; ``jitter`` is random, 0 to 1."""
+        if self.state in ("closed", "idle"):
+            return []
+        waiting = "retry" in self._timers
+        if waiting or (self.state == "failed" and "connect" not in self._timers):
+            return []
+        for timer in ("connect", "silence", "stable"):
+            self._timers.pop(timer, None)
+        was_ready, close = self.state == "ready", CloseCall(problem.code)
+        if self._ways.failed(self._kind, problem, self._answered, was_ready):
+            self._timers["retry"] = now_ns
+            words = f"{problem.message} Trying by WebSocket."
+            return [close, *self._become("reconnecting", words)]
+        if was_ready and self._may_be_quick and problem.retryable:
+            self._may_be_quick = False
+            self._timers["retry"] = now_ns + QUICK_RETRY_NS
+            return [close, *self._become("reconnecting", f"{problem.message} Calling again.")]
+        self._failures += 1
+        if not problem.retryable:
+            return [close, *self._give_up(problem)]
+        if self._failures > self._limits.max_retries:
+            self._timers["retry"] = now_ns + SLOW_RETRY_NS
+            return [close, *self._give_up(problem)]
+        delay_ns = self._delay_ns(jitter)
+        self._timers["retry"] = now_ns + delay_ns
+        progress = f"{self._failures} of {self._limits.max_retries}"
+        detail = f"{problem.message} Trying again in {_seconds(delay_ns)} ({progress})."
+        return [close, *self._become("reconnecting", detail)]
+
+    def roster(self, people: int, joined: bool, now_ns: int) -> list[LifecycleAction]:
+        """``people`` are in the room; ``joined``: somebody is there who was not before."""
+        if self.state in ("closed", "idle"):
+            return []
+        self._people = people
+        if people == 0:
+            self._timers.setdefault("empty", now_ns + self._limits.empty_linger_ns)
+            return []
+        self._timers.pop("empty", None)
+        rested = now_ns - self._attempt_ns >= SLOW_RETRY_NS
+        if self.state == "failed" and joined and rested and "connect" not in self._timers:
+            self._timers.pop("retry", None)
+            return self._call(now_ns)
+        return []
+
+    def retry(self, now_ns: int) -> list[LifecycleAction]:
+        """Why the last call failed is no longer so: call at once."""
+        if self.state != "failed" or "connect" in self._timers:
+            return []
+        self._timers.pop("retry", None)
+        return self._call(now_ns)
+
+    def stop(self) -> list[LifecycleAction]:
+        """The process must end."""
+        return self._close("stopped")
+
+    def tick(self, now_ns: int, jitter: float) -> list[LifecycleAction]:
+        """The time-out was reached; ``jitter`` is random, 0 to 1."""
+        if self._timers.get("empty", now_ns + 1) <= now_ns:
+            return self._close("the room is empty")
+        actions: list[LifecycleAction] = []
+        due = sorted((time, timer) for timer, time in self._timers.items() if time <= now_ns)
+        for _, timer in due:
+            if self._timers.get(timer, now_ns + 1) <= now_ns:
+                actions += self._expired(timer, now_ns, jitter)
+        return actions
+
+    def _expired(self, timer: Timer, now_ns: int, jitter: float) -> list[LifecycleAction]:
+        if timer == "connect":
+            seconds = _seconds(self._ways.timeout_ns(self._kind, self._limits.connect_timeout_ns))
+            words = f"The call to the assistant was not up within {seconds}."
+            return self.failed(Problem("connect_timeout", words, True), now_ns, jitter)
+        if timer == "silence":
+            silence = _seconds(self._silence_ns)
+            words = f"Nothing was heard from the assistant's server for {silence}."
+            self._silence_ns = min(2 * self._silence_ns, MAX_SILENCE_NS)
+            return self.failed(Problem("peer_silent", words, True), now_ns, jitter)
+        del self._timers[timer]
+        if timer == "stable":
+            self._failures = 0
+            self._may_be_quick = True
+            self._ways.stable()
+            return []
+        if self.state == "failed" and self._people == 0:
+            self._timers["retry"] = now_ns + SLOW_RETRY_NS
+            return []
+        return self._call(now_ns)
+
+    def _call(self, now_ns: int) -> list[LifecycleAction]:
+        self.attempts += 1
+        self._attempt_ns = now_ns
+        self._kind, self._answered = self._ways.choose(now_ns), False
+        timeout_ns = self._ways.timeout_ns(self._kind, self._limits.connect_timeout_ns)
+        self._timers["connect"] = now_ns + timeout_ns
+        return [OpenCall(not self._was_ready, self._kind)]
+
+    def _give_up(self, problem: Problem) -> list[LifecycleAction]:
+        self._fatal = not problem.retryable
+        actions = self._become("failed", problem.message, problem.code)
+        if self._fatal or self._reported != problem.code:
+            actions.append(Report(problem.code, problem.message))
+        self._reported = problem.code
+        return actions
+
+    def _close(self, reason: str) -> list[LifecycleAction]:
+        if self.state == "closed":
+            return []
+        self._timers.clear()
+        return [CloseCall(reason), *self._become("closed", reason), Exit(reason)]
+
+    def _become(self, state: State, detail: str, code: str = "") -> list[LifecycleAction]:
+        self.code = code
+        if (state, detail) == (self.state, self.detail):
+            return []
+        self.state, self.detail = state, detail
+        return [StateChanged(state, detail)]
+
+    def _delay_ns(self, jitter: float) -> int:
+        doubled = self._limits.retry_delay_ns << (self._failures - 1)
+        return int(doubled * (1 + JITTER_SHARE * jitter))
+
+
+def _seconds(duration_ns: int) -> str:
+    return f"{duration_ns / 1e9:.1f}".removesuffix(".0") + " s"

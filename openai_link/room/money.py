@@ -1,0 +1,286 @@
+"""What the conversation costs: by modality, response, room, day and person; and the daily budget.
+
+Pure. Prices come from the table in the settings, by the beginning of the model's name. Every
+response bills the whole conversation again; what was cached costs less. A transcription that is
+billed by the second counts as audio input of ten tokens a second, so a price of $0.006 a minute
+is written as ``audio_in = 10``.
+
+What a simulator counts is money in no account but its own: ``day_of`` names another day then.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mixer_core.journal.records import SIMULATED, Tokens, UsageKind, UsageRecord
+from mixer_core.runtime.settings import OpenaiLinkSettings, Price
+
+from ..realtime.problems import Problem
+from ..transcript.speech_activity import Shares
+
+WARN_SHARE = 0.8
+"""Part of the budget at which people are warned."""
+MAX_PEOPLE = 64
+"""Names with an account of their own; whoever comes later is one of the ``OTHERS``."""
+MAX_TOLD = 20
+"""Names of an event: the dearest, and the rest as ``OTHERS``; an event has 16 KiB."""
+OTHERS = "others"
+REMEMBERED = 256
+"""Responses and items that are known to be counted: an event that comes twice counts once."""
+_MILLION = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class PriceTable:
+    """Dollars per million tokens by model."""
+
+    prices: Mapping[str, Price]
+    date: str
+    """When they were true."""
+
+    @staticmethod
+    def of(settings: OpenaiLinkSettings) -> PriceTable:
+        """The table of the settings."""
+        return PriceTable(settings.prices, settings.prices_date)
+
+    def price(self, model: str) -> Price | None:
+        """Of the longest name with which ``model`` begins; None where there is none."""
+        names = [name for name in self.prices if model.startswith(name)]
+        return self.prices[max(names, key=len)] if names else None
+
+    def cost_usd(self, usage: Tokens | Mapping[str, Any] | None, model: str) -> float | None:
+        """What ``usage`` costs; None where the price of ``model`` is not known."""
+        tokens = usage if isinstance(usage, Tokens) else Tokens.of(usage)
+        price = self.price(model)
+        if price is None:
+            return None
+        return (
+            (tokens.text_in - tokens.text_cached) * price.text_in
+            + tokens.text_cached * price.text_cached
+            + (tokens.billed_audio_in - tokens.audio_cached) * price.audio_in
+            + tokens.audio_cached * price.audio_cached
+            + (tokens.image_in - tokens.image_cached) * price.image_in
+            + tokens.image_cached * price.image_cached
+            + tokens.text_out * price.text_out
+            + tokens.audio_out * price.audio_out
+        ) / _MILLION
+
+
+@dataclass(frozen=True, slots=True)
+class WriteUsage:
+    """Put this into the journal."""
+
+    record: UsageRecord
+
+
+@dataclass(frozen=True, slots=True)
+class TellUsage:
+    """Tell the browsers; ``event`` is the whole EVENT of type ``usage``."""
+
+    event: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Warn:
+    """Tell the room and the log, once: money runs out, or a price is not known."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End the call now; ``Spending.blocked`` says when another may be made."""
+
+    problem: Problem
+
+
+SpendingAction = WriteUsage | TellUsage | Warn | Stop
+
+
+class Spending:
+    """The account of one room, with the day's total of all rooms as the journal knows it."""
+
+    def __init__(
+        self,
+        prices: PriceTable,
+        budget_usd: float,
+        day_of: Callable[[int], str],
+        names: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
+        """Start at nothing.
+
+        Args:
+            prices: the table.
+            budget_usd: for a local day over all rooms; 0: no limit.
+            day_of: local day of a Unix time in ms (``journal_file.local_day``).
+            names: of participants (``Chronicle.names``).
+        """
+        self._prices = prices
+        self._budget_usd = budget_usd
+        self._day_of = day_of
+        self._names = names
+        self.tokens = Tokens()
+        """Of the room."""
+        self.cost_usd = 0.0
+        """Of the room, as far as prices are known."""
+        self.unpriced = 0
+        """Responses and transcriptions whose price is not known."""
+        self.people: dict[str, float] = {}
+        """Dollars by name, at most ``MAX_PEOPLE`` and the ``OTHERS``; the empty name: what nobody
+        asked for."""
+        self._day = ""
+        self._day_usd = 0.0
+        self._warned = self._stopped = False
+        self._unknown: set[str] = set()
+        self._counted: deque[tuple[UsageKind, str]] = deque(maxlen=REMEMBERED)
+
+    def add(
+        self,
+        usage: Mapping[str, Any] | None,
+        model: str,
+        shares: Shares,
+        wall_ms: int,
+        key: str = "",
+        kind: UsageKind = "response",
+        status: str = "",
+    ) -> list[SpendingAction]:
+        """Count a response or a transcription.
+
+        Args:
+            usage: as the server gave it; None: it did not say, nothing is counted.
+            model: that was used. shares: whose words it answers, parts that sum up to 1.
+            wall_ms: Unix time. key: id of the response or the item. status: of a response.
+
+        Returns:
+            What to do, in order: the journal first, the browsers' figures last.
+        """
+        if not usage or (kind, key) in self._counted:
+            return []
+        if key:
+            self._counted.append((kind, key))
+        tokens = Tokens.of(usage)
+        cost_usd = self._prices.cost_usd(tokens, model)
+        self._turn_to(self._day_of(wall_ms))
+        named = tuple((who, self._names().get(who, who), part) for who, part in shares)
+        record = UsageRecord(key, kind, model, wall_ms, self._day, tokens, cost_usd, named, status)
+        actions: list[SpendingAction] = [WriteUsage(record)]
+        self.tokens += tokens
+        if cost_usd is None:
+            actions += self._count_unpriced(model)
+        else:
+            self._count(cost_usd, named)
+        return [*actions, *self._check(), TellUsage(self._event(record))]
+
+    def day_total(self, day: str, cost_usd: float) -> list[SpendingAction]:
+        """What the journal knows of a local day over all rooms; call it at the start, too."""
+        if day < self._day:
+            return []
+        self._turn_to(day)
+        self._day_usd = max(self._day_usd, cost_usd)
+        return self._check()
+
+    def blocked(self, wall_ms: int) -> Problem | None:
+        """Why no call may be made now; ask before each. None: it may."""
+        self._turn_to(self._day_of(wall_ms))
+        if not self._budget_usd or self._day_usd < self._budget_usd:
+            return None
+        words = (
+            f"The budget of {_dollars(self._budget_usd)} for today is spent "
+            f"({_dollars(self._day_usd)}): the assistant is back tomorrow, or raise "
+            "[openai_link] daily_budget_usd."
+        )
+        return Problem("budget_spent", words, retryable=False)
+
+    def metrics(self) -> dict[str, int | float]:
+        """Counters for the link's metrics: tokens by modality, dollars."""
+        counts: dict[str, int | float] = {
+            f"tokens_{name}_total": count
+            for name, count in self.tokens.as_dict().items()
+            if name != "seconds"
+        }
+        return counts | {"spent_usd_total": self.cost_usd, "unpriced_total": self.unpriced}
+
+    def _turn_to(self, day: str) -> None:
+        if day > self._day:
+            self._day, self._day_usd = day, 0.0
+            self._warned = self._stopped = False
+
+    def _count(self, cost_usd: float, shares: tuple[tuple[str, str, float], ...]) -> None:
+        self.cost_usd += cost_usd
+        self._day_usd += cost_usd
+        for _, name, part in shares or (("", "", 1.0),):
+            account = name if name in self.people or len(self.people) < MAX_PEOPLE else OTHERS
+            self.people[account] = self.people.get(account, 0.0) + cost_usd * part
+
+    def _count_unpriced(self, model: str) -> list[SpendingAction]:
+        self.unpriced += 1
+        if model in self._unknown:
+            return []
+        self._unknown.add(model)
+        budget = " and does not count for the budget" if self._budget_usd else ""
+        words = (
+            f"The price of the model {model!r} is not in the price table of "
+            f"{self._prices.date}: what it costs is not known{budget}. "
+            "Add it to [openai_link.prices]."
+        )
+        return [Warn("price_unknown", words)]
+
+    def _check(self) -> list[SpendingAction]:
+        if not self._budget_usd or self._stopped:
+            return []
+        if self._day_usd >= self._budget_usd:
+            self._stopped = self._warned = True
+            words = (
+                f"The budget of {_dollars(self._budget_usd)} for today is spent: "
+                "the assistant stops until tomorrow."
+            )
+            return [Stop(Problem("budget_spent", words, retryable=False))]
+        if not self._warned and self._day_usd >= WARN_SHARE * self._budget_usd:
+            self._warned = True
+            part = int(100 * self._day_usd / self._budget_usd)
+            words = f"{part} % of today's budget of {_dollars(self._budget_usd)} is spent."
+            return [Warn("budget_low", words)]
+        return []
+
+    def _event(self, record: UsageRecord) -> dict[str, Any]:
+        """What browsers are told."""
+        event: dict[str, Any] = {
+            "type": "usage",
+            "kind": record.kind,
+            "response": _entry(record.tokens, record.cost_usd),
+            "room": _entry(self.tokens, self.cost_usd) | {"unpriced": self.unpriced},
+            "day": {
+                "cost_usd": _rounded(self._day_usd),
+                "day": self._day.removesuffix(SIMULATED),
+            },
+            "people": {name: _rounded(usd) for name, usd in _dearest(self.people).items()},
+        }
+        if self._budget_usd:
+            event["day"]["budget_usd"] = self._budget_usd
+        return event
+
+
+def _dearest(people: Mapping[str, float]) -> Mapping[str, float]:
+    """At most ``MAX_TOLD`` accounts with the same sum."""
+    if len(people) <= MAX_TOLD:
+        return people
+    named = sorted((name for name in people if name != OTHERS), key=lambda name: -people[name])
+    told = {name: people[name] for name in named[: MAX_TOLD - 1]}
+    return told | {OTHERS: sum(people.values()) - sum(told.values())}
+
+
+def _entry(tokens: Tokens, cost_usd: float | None) -> dict[str, Any]:
+    cost = None if cost_usd is None else _rounded(cost_usd)
+    return {"tokens": tokens.as_dict(), "cost_usd": cost}
+
+
+def _rounded(cost_usd: float) -> float:
+    return round(cost_usd, 6)
+
+
+def _dollars(cost_usd: float) -> str:
+    return f"${cost_usd:.2f}"

@@ -1,0 +1,1 @@
+"""The simulator's calls: WebRTC, WebSocket, sidebands, and the switchboard that knows them all."""

@@ -1,0 +1,160 @@
+"""All calls of one simulator: opens them, finds them, ends them."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import deque
+from typing import Any, Literal
+
+from mixer_core.runtime import logs
+from openai_link.simulator.calls.report import rtp_report, session_report
+from openai_link.simulator.calls.socket_call import SocketCall
+from openai_link.simulator.calls.tokens import KeyRing
+from openai_link.simulator.calls.webrtc_call import Call
+from openai_link.simulator.config import SimulatorConfig
+from openai_link.simulator.engine import refusals, session_config
+from openai_link.simulator.engine.ids import IdMint
+from openai_link.simulator.engine.options import EngineOptions
+from openai_link.simulator.engine.refusals import Refusal
+from openai_link.simulator.engine.session_engine import SessionEngine
+from openai_link.simulator.faults import plan as fault_names
+from openai_link.simulator.faults.armed import FaultBox
+from openai_link.simulator.scripts.brain_files import make_brain
+
+Json = dict[str, Any]
+
+Transport = Literal["webrtc", "websocket"]
+
+_REMEMBERED_CALLS = 200
+
+log = logs.get("simulator")
+
+
+class Switchboard:
+    """The sessions, the keys and the faults."""
+
+    def __init__(self, config: SimulatorConfig, seed: int | None = None) -> None:
+        """``seed`` makes ids and everything else that is random repeatable.
+
+        Raises FaultError for a fault that does not exist, ScriptError for a bad script.
+        """
+        self.config = config
+        self._random = random.Random(seed)
+        self.mint = IdMint(self._random)
+        self._brain = make_brain(config)
+        self.keys = KeyRing(config.api_key, self.mint)
+        self.faults = FaultBox(fault_names.parse(config.faults))
+        self.calls: dict[str, Call | SocketCall] = {}
+        self.calls_total = 0
+        self.ended: deque[Json] = deque(maxlen=_REMEMBERED_CALLS)
+        """Reports of the latest sessions that are over."""
+
+    def preview_session(self, wanted: Json) -> Json:
+        """Return the effective session for a client secret. Raises Refusal for a bad key."""
+        session = session_config.create_session(self.mint.make("sess"), 0, wanted)
+        return session_config.echo(session)
+
+    async def place_call(self, offer: str, wanted: Json) -> tuple[str, str]:
+        """Answer an offer; returns the call id and the SDP answer.
+
+        Raises Refusal: a bad session, a bad offer, ``rate_limit_exceeded`` when full, or a fault.
+        """
+        await self._fail_as_wanted()
+        self._check_room()
+        call_id = f"rtc_u{self._random.randrange(3)}_{self.mint.letters(29)}"
+        engine = self._engine(call_id, wanted, "webrtc")
+        call = Call(call_id, engine, self.config, self.faults, self._on_end)
+        self._admit(call)
+        answer = await call.answer(offer)
+        log.info("< call %s, %s brain: a simulated answer, no OpenAI", call_id, self.config.brain)
+        return call_id, answer
+
+    def open_socket(self, wanted: Json) -> SocketCall:
+        """Return a session for a WebSocket. Raises Refusal like ``place_call``."""
+        self._check_room()
+        call_id = f"ws_{self.mint.letters(21)}"
+        engine = self._engine(call_id, wanted, "websocket")
+        call = SocketCall(call_id, engine, self.config, self.faults, self._on_end)
+        self._admit(call)
+        log.info("< socket %s, %s brain: simulated, no OpenAI", call_id, self.config.brain)
+        return call
+
+    def find(self, call_id: str) -> Call | None:
+        """Return a WebRTC call."""
+        call = self.calls.get(call_id)
+        return call if isinstance(call, Call) else None
+
+    async def hang_up(self, call_id: str) -> bool:
+        """End a WebRTC call; False when there is none with this id."""
+        call = self.find(call_id)
+        if call is None:
+            return False
+        await call.end("hang-up")
+        return True
+
+    async def close(self) -> None:
+        """End all sessions."""
+        await asyncio.gather(*(call.end("shutdown") for call in list(self.calls.values())))
+
+    def forget(self, call: Call | SocketCall, reason: str) -> None:
+        """A session never began, or is over."""
+        if self.calls.pop(call.id, None) is not None:
+            self.ended.append({**self.report(call), "state": "ended", "reason": reason})
+
+    def report(self, call: Call | SocketCall) -> Json:
+        """Return what is known of a session."""
+        report: Json = {"id": call.id, "transport": call.transport, "state": call.state}
+        report |= {"started_at": call.started_s, "sidebands": len(call.line.sidebands)}
+        report |= {"events_in": call.line.events_received, "events_out": call.line.events_sent}
+        report |= session_report(call.line.engine)
+        if isinstance(call, Call):
+            packets = call.media.packets
+            counters, dropped = call.media.receiver.counters, call.media.packets_dropped
+            report["rtp"] = rtp_report(counters, packets.expected, packets.received, dropped)
+            report["rtp_sent"] = call.media.track.sent
+        return report
+
+    async def _fail_as_wanted(self) -> None:
+        """Delay or refuse an offer, where a fault says so."""
+        faults = self.faults.faults
+        if faults.answer_delay_ms:
+            await asyncio.sleep(faults.answer_delay_ms / 1000)
+        if faults.no_quota:
+            raise refusals.no_quota()
+        status = self.faults.next_refusal()
+        if status is not None:
+            raise refusals.with_status(status)
+
+    def _check_room(self) -> None:
+        if len(self.calls) >= self.config.max_calls:
+            raise Refusal(
+                "rate_limit_exceeded",
+                f"The simulator holds {self.config.max_calls} calls already.",
+                kind="requests",
+            )
+
+    def _engine(self, call_id: str, wanted: Json, transport: Transport) -> SessionEngine:
+        """Return the engine of a new session, whose id follows from the call's."""
+        session_id = "sess_" + call_id.partition("_")[2]
+        expires_at_s = int(time.time() + self.config.session_limit_s)
+        return SessionEngine(
+            session_config.create_session(session_id, expires_at_s, wanted),
+            self._brain,
+            random.Random(self._random.randrange(1 << 32)),
+            time.monotonic_ns(),
+            EngineOptions(
+                self.config.think_ms,
+                self.config.generation_speed,
+                self.config.session_limit_s,
+                transport,
+            ),
+        )
+
+    def _admit(self, call: Call | SocketCall) -> None:
+        self.calls[call.id] = call
+        self.calls_total += 1
+
+    def _on_end(self, call: Call | SocketCall, reason: str) -> None:
+        self.forget(call, reason)

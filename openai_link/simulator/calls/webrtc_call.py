@@ -1,0 +1,178 @@
+"""One WebRTC call: the peer connection, the ``oai-events`` channel, and the end of both."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
+
+from mixer_core.runtime import logs
+from openai_link.simulator.calls.offers import clean_offer, has_audio, invalid_offer, reduce_offer
+from openai_link.simulator.calls.session_line import SessionLine
+from openai_link.simulator.calls.socket_line import SocketLine
+from openai_link.simulator.config import SimulatorConfig
+from openai_link.simulator.engine.session_engine import SessionEngine
+from openai_link.simulator.faults.armed import FaultBox
+from openai_link.simulator.faults.timers import FaultTimers
+from openai_link.simulator.media import udp_gate
+from openai_link.simulator.media.media_pump import CallMedia
+from openai_link.simulator.media.recorder import Recorder
+from openai_link.transport import aiortc_media
+
+CHANNEL_LABEL = "oai-events"
+_CALL_OVER_CODE = 1000
+
+
+class Call:
+    """Answers one offer and lives until hang-up, loss of the peer, or expiry."""
+
+    transport = "webrtc"
+
+    def __init__(
+        self,
+        call_id: str,
+        engine: SessionEngine,
+        config: SimulatorConfig,
+        faults: FaultBox,
+        on_end: Callable[[Call, str], None],
+    ) -> None:
+        """``on_end`` is called once, with the reason, when the call is over."""
+        self.id = call_id
+        self.started_s = time.time()
+        self.log = logs.get("simulator", call_id)
+        self._config = config
+        self._faults = faults
+        self._on_end = on_end
+        self._channel: RTCDataChannel | None = None
+        self._ended = False
+        self._silenced = False
+        self._timers = FaultTimers(faults, self._close_channel, self._kill)
+        self.line = SessionLine(engine, faults, self.log, self._end_soon, self._timers.replying)
+        recorder = None
+        if config.record_dir:
+            recorder = Recorder(Path(config.record_dir) / f"{call_id}.wav")
+        self.media = CallMedia(engine, config, recorder, self.line.perform, faults)
+        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._connection.on("datachannel", self._on_channel)
+        self._connection.on("connectionstatechange", self._on_state)
+        self._connect_timer = asyncio.get_running_loop().call_later(
+            config.connect_timeout_s, self._on_connect_timeout
+        )
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._sidebands: set[SocketLine] = set()
+
+    @property
+    def state(self) -> str:
+        """The peer connection's state."""
+        return self._connection.connectionState
+
+    async def answer(self, offer: str) -> str:
+        """Return the SDP answer. Raises Refusal ``invalid_offer``, and the call is over."""
+        try:
+            reduced = reduce_offer(clean_offer(offer))
+            return reduced.complete(await self._negotiate(reduced.sdp))
+        except BaseException:
+            await self.end("the offer was refused")
+            raise
+
+    async def _negotiate(self, offer: str) -> str:
+        connection = self._connection
+        if has_audio(offer):
+            transceiver = connection.addTransceiver(self.media.track, direction="sendrecv")
+            aiortc_media.speak_opus_only(transceiver)
+            aiortc_media.name_sender(transceiver.sender, "realtimeapi", "audio")
+            aiortc_media.send_directly(transceiver.sender, self.media.track)
+            aiortc_media.tap_receiver(transceiver.receiver, self.media.on_packet)
+        try:
+            await connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+        except Exception as error:  # The SDP parser raises whatever its code happens to meet.
+            self.log.info("! the offer cannot be used: %s", error)
+            raise invalid_offer(str(error) or type(error).__name__) from error
+        aiortc_media.answer_dtls_as(connection, self._config.dtls_role)
+        await connection.setLocalDescription(await connection.createAnswer())
+        udp_gate.install(connection, lambda: self._silenced or self._faults.faults.drop_udp)
+        return connection.localDescription.sdp
+
+    async def attend(self, sideband: SocketLine) -> None:
+        """Let a WebSocket hear and send events beside the client, until either is over."""
+        self.log.info("= a sideband joins")
+        self.line.sidebands.append(sideband)
+        self._sidebands.add(sideband)
+        try:
+            await sideband.run(self._on_text)
+        finally:
+            self.line.sidebands.remove(sideband)
+            self._sidebands.discard(sideband)
+
+    async def end(self, reason: str) -> None:
+        """Close everything. Harmless when already over."""
+        if self._ended:
+            return
+        self._ended = True
+        self._connect_timer.cancel()
+        self._timers.stop()
+        self.media.close()
+        self.log.info("= over: %s", reason)
+        self._on_end(self, reason)
+        for sideband in self._sidebands:
+            sideband.close_soon(_CALL_OVER_CODE, reason)
+        await self._connection.close()
+
+    def _end_soon(self, reason: str) -> None:
+        task = asyncio.get_running_loop().create_task(self.end(reason))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _kill(self) -> None:
+        """Vanish: not one more datagram leaves, not even the one that says so."""
+        self._silenced = True
+        for sideband in self._sidebands:
+            sideband.abort()
+        self._end_soon("killed")
+
+    def _close_channel(self) -> None:
+        self.log.info("= the channel is closed as a fault")
+        if self._channel is not None:
+            self._channel.close()
+
+    def _on_connect_timeout(self) -> None:
+        if self._connection.connectionState != "connected":
+            self._end_soon("never connected")
+
+    def _on_state(self) -> None:
+        state = self._connection.connectionState
+        if state == "connected":
+            self.log.info("= connected to a client; this is a simulator, not OpenAI")
+            self.media.start()
+            self._timers.connected()
+        elif state in ("failed", "closed"):
+            self._end_soon(f"the connection is {state}")
+
+    def _on_channel(self, channel: RTCDataChannel) -> None:
+        if channel.label != CHANNEL_LABEL or self._channel is not None:
+            self.log.info("< channel %r ignored", channel.label)
+            return
+        self._channel = channel
+        channel.on("message", self._on_message)
+        channel.on("close", lambda: self._end_soon("the channel was closed"))
+        self.line.open(self)
+        self._timers.opened()
+
+    def _on_message(self, message: str | bytes) -> None:
+        self._on_text(message if isinstance(message, str) else message.decode("utf-8", "replace"))
+
+    def _on_text(self, text: str) -> None:
+        self.line.client_event(text)
+        self.media.wake()
+
+    def send(self, text: str) -> None:
+        """Send one event on the channel, as long as it is open."""
+        if self._channel is None or self._channel.readyState != "open":
+            return
+        try:
+            self._channel.send(text)
+        except ValueError as error:  # Longer than the client's limit.
+            self.log.warning("! %.80s… was not sent: %s", text, error)

@@ -1,0 +1,1 @@
+"""One simulated Realtime session, without I/O."""

@@ -1,0 +1,238 @@
+"""The user's side: sound in, turns out — by voice activity, by a long silence, or by hand. Pure."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from mixer_core.bus.pcm import FrameCutter
+from openai_link.simulator.engine import refusals
+from openai_link.simulator.engine.brains import Brain, Heard
+from openai_link.simulator.engine.conversation import Conversation
+from openai_link.simulator.engine.g711 import decoder_for
+from openai_link.simulator.engine.input_audio import InputAudio
+from openai_link.simulator.engine.items import Item
+from openai_link.simulator.engine.server_events import Action, EventMaker
+from openai_link.simulator.engine.transcription import Transcriber
+from openai_link.simulator.engine.voice_activity import (
+    SpeechStarted,
+    SpeechStopped,
+    VadSettings,
+    VoiceActivity,
+)
+
+Json = dict[str, Any]
+
+_LEAST_COMMIT_MS = 100
+_TRAILING_SILENCE_MS = 100
+_IDLE_HISTORY_MS = 2_000
+_MAX_APPEND_BYTES = 15 << 20
+_SEMANTIC_SILENCE_MS = {"low": 1_500, "medium": 800, "auto": 800, "high": 400}
+_NS_PER_MS = 1_000_000
+
+
+class Listener(Protocol):
+    """What turns bring about; the engine."""
+
+    def interrupt(self) -> list[Action]:
+        """Somebody speaks, and what the model says is to end."""
+
+    def answer_turn(self, now_ns: int) -> list[Action]:
+        """A turn is over, and an answer to it is due."""
+
+
+@dataclass(slots=True)
+class _Speech:
+    """The turn that is being spoken."""
+
+    item_id: str
+    start_ms: int
+    heard: Heard | None
+
+
+class Listening:
+    """The input audio buffer and what decides about it."""
+
+    def __init__(
+        self,
+        listener: Listener,
+        conversation: Conversation,
+        events: EventMaker,
+        transcriber: Transcriber,
+        brain: Brain,
+    ) -> None:
+        self.input = InputAudio()
+        self._listener = listener
+        self._conversation = conversation
+        self._events = events
+        self._transcriber = transcriber
+        self._brain = brain
+        self._cutter = FrameCutter(max_bytes=_MAX_APPEND_BYTES)
+        self._detection: Json | None = None
+        self._format = "audio/pcm"
+        self._vad: VoiceActivity | None = None
+        self._speech: _Speech | None = None
+        self._turns = 0
+        self._idle_since_ns: int | None = None
+        self._idle_from_ms = 0
+
+    def configure(self, audio_input: Json) -> None:
+        """Take over the session's ``audio.input``."""
+        detection = audio_input["turn_detection"]
+        self._detection = detection
+        self._format = str(audio_input["format"]["type"])
+        if detection is None:
+            self._vad = None
+            self._speech = None
+            return
+        if detection["type"] == "semantic_vad":
+            silence_ms = _SEMANTIC_SILENCE_MS[detection["eagerness"]]
+            settings = VadSettings(silence_duration_ms=silence_ms)
+        else:
+            settings = VadSettings(
+                detection["threshold"],
+                detection["prefix_padding_ms"],
+                detection["silence_duration_ms"],
+            )
+        if self._vad is None:
+            self._vad = VoiceActivity(settings, self.input.end_ms)
+        self._vad.settings = settings
+
+    # --- sound -------------------------------------------------------------------------------
+
+    def hear(self, pcm: bytes, now_ns: int) -> list[Action]:
+        """Take one frame (960 bytes) of the gapless input."""
+        self.input.append(pcm)
+        if self._vad is None:
+            return []
+        heard = self._vad.push(pcm)
+        if isinstance(heard, SpeechStarted):
+            return self._speech_started(heard, now_ns)
+        if isinstance(heard, SpeechStopped):
+            return self._speech_stopped(heard, now_ns)
+        if not self._vad.speaking:
+            kept_ms = self._vad.settings.prefix_padding_ms + _IDLE_HISTORY_MS
+            if self.input.buffered_ms > 2 * kept_ms:  # Each cut copies what is kept.
+                self.input.forget_before(self.input.end_ms - kept_ms)
+        return []
+
+    def append(self, audio: object, now_ns: int) -> list[Action]:
+        """Take base64 in the session's input format. Raises Refusal."""
+        if audio is None:
+            raise refusals.missing_parameter("audio")
+        try:
+            data = base64.b64decode(audio, validate=True)  # type: ignore[arg-type]
+            frames = list(self._cutter.push(decoder_for(self._format)(data)))
+        except (binascii.Error, TypeError, ValueError) as error:
+            raise refusals.invalid_value("audio", "…", f"Expected base64 PCM16: {error}") from error
+        return [action for frame in frames for action in self.hear(frame, now_ns)]
+
+    def clear(self) -> list[Action]:
+        """Throw away what was heard."""
+        if self._speech is not None:
+            self._transcriber.forget(self._speech.item_id)
+        self._forget_speech()
+        return [self._events.make("input_audio_buffer.cleared")]
+
+    def commit(self, now_ns: int) -> list[Action]:
+        """Make a turn of what was heard. Raises Refusal when it is too little."""
+        if self.input.buffered_ms < _LEAST_COMMIT_MS:
+            raise refusals.commit_empty(self.input.buffered_ms)
+        speech = self._speech or self._new_speech(self.input.start_ms)
+        return self._commit(speech, self.input.start_ms, self.input.end_ms, now_ns)
+
+    # --- silence -----------------------------------------------------------------------------
+
+    def wait(self, assistant_is_busy: bool, now_ns: int) -> list[Action]:
+        """Notice that nobody has spoken for ``idle_timeout_ms`` since the last answer ended.
+
+        The shell's slots call this; the first call with a busy assistant arms the timeout.
+        """
+        if assistant_is_busy or (self._vad is not None and self._vad.speaking):
+            self._idle_since_ns = now_ns
+            self._idle_from_ms = self.input.end_ms
+            return []
+        timeout_ms = (self._detection or {}).get("idle_timeout_ms")
+        if not timeout_ms or self._idle_since_ns is None:
+            return []
+        if now_ns - self._idle_since_ns < timeout_ms * _NS_PER_MS:
+            return []
+        self._idle_since_ns = None
+        return self._idle(now_ns)
+
+    def _idle(self, now_ns: int) -> list[Action]:
+        """Tell the model to go on, commit the silence, and let it speak."""
+        item_id = self._events.mint.make("item")
+        start_ms, end_ms = self._idle_from_ms, self.input.end_ms
+        times = {"audio_start_ms": start_ms, "audio_end_ms": end_ms}
+        actions: list[Action] = [
+            self._events.make("input_audio_buffer.timeout_triggered", **times, item_id=item_id)
+        ]
+        prompt = Item(self._events.mint.make("item"), "message", _idle_prompt())
+        actions += self._events.item_created(prompt, self._conversation.insert(prompt))
+        item = Item(item_id, "message", _spoken_message())
+        actions += self._add(item)
+        actions += self._transcriber.committed(item, Heard("", "empty"), now_ns)
+        return actions + self._listener.answer_turn(now_ns)
+
+    # --- turns -------------------------------------------------------------------------------
+
+    def _speech_started(self, heard: SpeechStarted, now_ns: int) -> list[Action]:
+        speech = self._speech = self._new_speech(heard.audio_start_ms)
+        times = {"audio_start_ms": heard.audio_start_ms, "item_id": speech.item_id}
+        self._transcriber.speech_started(speech.item_id, speech.heard, now_ns)
+        actions = [self._events.make("input_audio_buffer.speech_started", **times)]
+        if self._wants("interrupt_response"):
+            actions += self._listener.interrupt()
+        return actions
+
+    def _speech_stopped(self, heard: SpeechStopped, now_ns: int) -> list[Action]:
+        speech = self._speech or self._new_speech(self.input.start_ms)
+        end_ms = min(heard.speech_end_ms + _TRAILING_SILENCE_MS, heard.audio_end_ms)
+        times = {"audio_end_ms": heard.audio_end_ms, "item_id": speech.item_id}
+        actions = [self._events.make("input_audio_buffer.speech_stopped", **times)]
+        actions += self._commit(speech, speech.start_ms, end_ms, now_ns)
+        if self._wants("create_response"):
+            actions += self._listener.answer_turn(now_ns)
+        return actions
+
+    def _new_speech(self, start_ms: int) -> _Speech:
+        heard = self._brain.heard(self._turns + 1)
+        return _Speech(self._events.mint.make("item"), start_ms, heard)
+
+    def _commit(self, speech: _Speech, from_ms: int, to_ms: int, now_ns: int) -> list[Action]:
+        """Make a user message of the sound between two points."""
+        self._turns += 1
+        item = Item(speech.item_id, "message", _spoken_message(), spoken_turn=self._turns)
+        item.heard = speech.heard.text if speech.heard else None
+        item.add_audio(self.input.cut(from_ms, to_ms))
+        actions = self._add(item)
+        self._forget_speech()
+        return actions + self._transcriber.committed(item, speech.heard, now_ns)
+
+    def _add(self, item: Item) -> list[Action]:
+        previous_id = self._conversation.insert(item)
+        ids = {"item_id": item.id, "previous_item_id": previous_id}
+        committed = self._events.make("input_audio_buffer.committed", **ids)
+        return [committed, *self._events.item_created(item, previous_id)]
+
+    def _forget_speech(self) -> None:
+        self._speech = None
+        self.input.clear()
+        if self._vad is not None and self._vad.speaking:
+            self._vad = VoiceActivity(self._vad.settings, self.input.end_ms)
+
+    def _wants(self, key: str) -> bool:
+        return bool(self._detection and self._detection.get(key))
+
+
+def _idle_prompt() -> Json:
+    """The service puts in a message like this, as recorded; the words are ours."""
+    text = "Nobody has spoken for a while. If somebody did, answer; otherwise go on by yourself."
+    return {"role": "system", "content": [{"type": "input_text", "text": text}]}
+
+
+def _spoken_message() -> Json:
+    return {"role": "user", "content": [{"type": "input_audio", "transcript": None}]}

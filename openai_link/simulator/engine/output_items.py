@@ -1,0 +1,231 @@
+"""The items that a response consists of, each from its first event to its last. Pure.
+
+Every item is a list of steps: what it waits for, and what then happens. ``response`` puts the
+steps of its items in order, one item after the other or beside each other.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from openai_link.simulator.engine import pieces
+from openai_link.simulator.engine.brains import FunctionCall
+from openai_link.simulator.engine.conversation import Conversation
+from openai_link.simulator.engine.g711 import encoder_for
+from openai_link.simulator.engine.ids import IdMint, RandomSource
+from openai_link.simulator.engine.input_audio import BYTES_PER_MS
+from openai_link.simulator.engine.items import Item
+from openai_link.simulator.engine.options import EngineOptions, happens
+from openai_link.simulator.engine.output_audio import OutputAudio
+
+Json = dict[str, Any]
+
+LEAST_DELTA_MS = 10.0
+"""Shortest time between two deltas."""
+_UNIT_BYTES = 6  # Three samples at 24 kHz are one at 8 kHz.
+_AUDIO_DELTA_BYTES = 200 * BYTES_PER_MS
+_ITEM_ID = {"mcp_approval_request": "mcpr"}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One moment of an item."""
+
+    wait_ms: float
+    """Time since the step before it."""
+    run: Callable[[], list[Json]]
+    """Returns events without ``event_id``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What the items of one response have in common."""
+
+    response_id: str
+    in_conversation: bool
+    conversation: Conversation
+    output: OutputAudio
+    mint: IdMint
+    random: RandomSource
+    options: EngineOptions
+    modality: str
+    """audio or text."""
+    audio_format: str
+    """audio/pcm, audio/pcmu or audio/pcma: sound within events."""
+
+    @property
+    def over_websocket(self) -> bool:
+        """Whether the sound leaves within events."""
+        return self.options.transport == "websocket"
+
+
+class OutputItem:
+    """One item; subclasses say what it is made of."""
+
+    def __init__(self, scene: Scene, index: int, kind: str, fields: Json, has_status: bool) -> None:
+        self.scene = scene
+        self.index = index
+        """``output_index``."""
+        item_id = scene.mint.make(_ITEM_ID.get(kind, "item"))
+        self.item = Item(item_id, kind, fields, "in_progress" if has_status else None)
+        self.opened = False
+        self.closed = False
+
+    def content(self) -> list[Step]:
+        """Return the steps between the opening and the closing."""
+        return []
+
+    def opening(self) -> list[Json]:
+        """Return what follows when the item was announced."""
+        return []
+
+    def closing(self, is_complete: bool) -> list[Json]:
+        """Return the closing events before those of the item itself."""
+        return []
+
+    def open(self) -> list[Json]:
+        """Announce the item."""
+        self.opened = True
+        shown = self.item.as_event()
+        added = {"response_id": self.scene.response_id, "output_index": self.index, "item": shown}
+        events: list[Json] = [{"type": "response.output_item.added", **added}]
+        if self.scene.in_conversation:
+            previous_id = self.scene.conversation.insert(self.item)
+            fields = {"previous_item_id": previous_id, "item": shown}
+            events.append({"type": "conversation.item.added", **fields})
+        return events + self.opening()
+
+    def close(self, is_complete: bool = True) -> list[Json]:
+        """End the item; what is missing of it never comes."""
+        self.closed = True
+        if self.item.status is not None:
+            self.item.status = "completed" if is_complete else "incomplete"
+        events = self.closing(is_complete)
+        shown = self.item.as_event()
+        if self.scene.in_conversation:
+            previous_id = self.scene.conversation.predecessor(self.item)
+            if happens(self.scene.options.null_previous_in_done, self.scene.random):
+                previous_id = None
+            done = {"previous_item_id": previous_id, "item": shown}
+            events.append({"type": "conversation.item.done", **done})
+        fields = {"response_id": self.scene.response_id, "output_index": self.index, "item": shown}
+        events.append({"type": "response.output_item.done", **fields})
+        return events
+
+    def place(self) -> Json:
+        """Return the keys that say where a delta belongs."""
+        return {
+            "response_id": self.scene.response_id,
+            "item_id": self.item.id,
+            "output_index": self.index,
+        }
+
+    def delta(self, kind: str, piece: str, **more: Any) -> Json:
+        """Return a delta of text."""
+        padding = self.scene.mint.obfuscation()
+        return {"type": kind, **self.place(), **more, "delta": piece, "obfuscation": padding}
+
+
+class MessageOutput(OutputItem):
+    """Words and, in an audio response, their sound: the words run ahead."""
+
+    def __init__(self, scene: Scene, index: int, text: str, pcm: bytes) -> None:
+        super().__init__(scene, index, "message", {"role": "assistant", "content": []}, True)
+        self._is_audio = scene.modality == "audio"
+        self._key = "transcript" if self._is_audio else "text"
+        self._pcm = pcm
+        self._pieces = pieces.of_words(text, scene.random)
+        self._text = ""
+
+    def content(self) -> list[Step]:
+        """One step per piece of text, each with its share of the sound."""
+        audio_ms = len(self._pcm) / BYTES_PER_MS if self._is_audio else 0.0
+        pace_ms = audio_ms / self.scene.options.generation_speed / len(self._pieces)
+        wait_ms = max(LEAST_DELTA_MS, pace_ms)
+        return [
+            Step(wait_ms if number else 0.0, partial(self._say, number))
+            for number in range(len(self._pieces))
+        ]
+
+    def opening(self) -> list[Json]:
+        """``response.content_part.added``."""
+        self.item.fields["content"] = [{"type": f"output_{self.scene.modality}", self._key: ""}]
+        if self._is_audio and not self.scene.over_websocket:
+            self.scene.output.begin(self.scene.response_id, self.item.id)
+        part = {"type": self.scene.modality, self._key: ""}
+        place = {**self.place(), "content_index": 0}
+        return [{"type": "response.content_part.added", **place, "part": part}]
+
+    def closing(self, is_complete: bool) -> list[Json]:
+        """The ``done`` of everything that had deltas, and of the part."""
+        place = {**self.place(), "content_index": 0}
+        text = {self._key: self._text}
+        if self._is_audio:
+            self.scene.output.finish(self.item.id)
+            events: list[Json] = [
+                {"type": "response.output_audio.done", **place},
+                {"type": "response.output_audio_transcript.done", **place, **text},
+            ]
+        else:
+            events = [{"type": "response.output_text.done", **place, **text}]
+        part = {"type": self.scene.modality, **text}
+        return [*events, {"type": "response.content_part.done", **place, "part": part}]
+
+    def _say(self, number: int) -> list[Json]:
+        piece = self._pieces[number]
+        self._text += piece
+        self.item.fields["content"][0][self._key] = self._text
+        if not self._is_audio:
+            return [self.delta("response.output_text.delta", piece, content_index=0)]
+        kind = "response.output_audio_transcript.delta"
+        return [self.delta(kind, piece, content_index=0), *self._sound(number)]
+
+    def _sound(self, number: int) -> list[Json]:
+        units, count = -(-len(self._pcm) // _UNIT_BYTES), len(self._pieces)
+        first, last = units * number // count, units * (number + 1) // count
+        pcm = self._pcm[first * _UNIT_BYTES : last * _UNIT_BYTES]
+        self.item.add_audio(pcm)
+        if not self.scene.over_websocket:
+            self.scene.output.append(self.item.id, pcm)
+            return []
+        encode = encoder_for(self.scene.audio_format)
+        place = {**self.place(), "content_index": 0}
+        return [
+            {
+                "type": "response.output_audio.delta",
+                **place,
+                "delta": base64.b64encode(encode(pcm[at : at + _AUDIO_DELTA_BYTES])).decode(),
+            }
+            for at in range(0, len(pcm), _AUDIO_DELTA_BYTES)
+        ]
+
+
+class CallOutput(OutputItem):
+    """A call of one of the client's functions."""
+
+    def __init__(self, scene: Scene, index: int, call: FunctionCall) -> None:
+        self._call_id = scene.mint.make("call", 16)
+        fields = {"name": call.name, "call_id": self._call_id, "arguments": ""}
+        super().__init__(scene, index, "function_call", fields, True)
+        arguments = call.arguments
+        if happens(scene.options.padded_arguments, scene.random):
+            arguments = pieces.padded(arguments, scene.random)
+        self._pieces = pieces.of_characters(arguments, scene.random)
+
+    def content(self) -> list[Step]:
+        """One step per piece of the arguments."""
+        return [Step(LEAST_DELTA_MS, partial(self._add, piece)) for piece in self._pieces]
+
+    def closing(self, is_complete: bool) -> list[Json]:
+        """``function_call_arguments.done``."""
+        call = {key: self.item.fields[key] for key in ("call_id", "name", "arguments")}
+        return [{"type": "response.function_call_arguments.done", **self.place(), **call}]
+
+    def _add(self, piece: str) -> list[Json]:
+        self.item.fields["arguments"] += piece
+        kind = "response.function_call_arguments.delta"
+        return [self.delta(kind, piece, call_id=self._call_id)]

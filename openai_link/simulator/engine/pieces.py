@@ -1,0 +1,40 @@
+"""Cuts text into the uneven pieces in which a model's output arrives. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from openai_link.simulator.engine.ids import RandomSource
+
+_ONE_IN = 5
+_LONGEST_PIECE = 12
+
+
+def of_words(text: str, random: RandomSource) -> list[str]:
+    """Cut words; now and then a word is split, or two come together. They add up to ``text``."""
+    pieces: list[str] = []
+    for word in re.findall(r"\s*\S+\s*$|\s*\S+|\s+", text):
+        chance = random.randrange(_ONE_IN)
+        if chance == 0 and len(word) > 2:
+            at = 1 + random.randrange(len(word) - 1)
+            pieces += [word[:at], word[at:]]
+        elif chance == 1 and pieces:
+            pieces[-1] += word
+        else:
+            pieces.append(word)
+    return pieces or [""]
+
+
+def of_characters(text: str, random: RandomSource) -> list[str]:
+    """Cut anywhere, 1 to 12 characters each. They add up to ``text``."""
+    pieces, at = [], 0
+    while at < len(text):
+        length = 1 + random.randrange(_LONGEST_PIECE)
+        pieces.append(text[at : at + length])
+        at += length
+    return pieces or [""]
+
+
+def padded(arguments: str, random: RandomSource) -> str:
+    """Return JSON text with white space around what it consists of, as models write at times."""
+    return f"\n{' ' * random.randrange(4)}{arguments}{' ' * random.randrange(3)}\n"

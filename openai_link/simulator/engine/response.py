@@ -1,0 +1,197 @@
+"""One response from ``response.created`` to ``response.done``, generated over time. Pure.
+
+The words run ahead of the sound: both are generated several times faster than real time, and the
+sound then waits in the output buffer. The order of events is that of recorded sessions.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+from openai_link.simulator.engine.brains import Ending, Reply
+from openai_link.simulator.engine.input_audio import BYTES_PER_MS
+from openai_link.simulator.engine.items import Item
+from openai_link.simulator.engine.mcp_items import ApprovalOutput, McpCallOutput
+from openai_link.simulator.engine.output_items import (
+    CallOutput,
+    MessageOutput,
+    OutputItem,
+    Scene,
+    Step,
+)
+from openai_link.simulator.engine.usage import text_tokens
+
+Json = dict[str, Any]
+
+_NS_PER_MS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class ResponsePlan:
+    """What a response is made of."""
+
+    reply: Reply
+    voice: Any
+    format: Json
+    metadata: Json | None
+    max_output_tokens: int | str
+
+
+class ResponseRun:
+    """The state of one response. ``events`` are returned without ``event_id``."""
+
+    def __init__(self, plan: ResponsePlan, scene: Scene) -> None:
+        self.plan = plan
+        self.scene = scene
+        self.status = "in_progress"
+        self.usage: Json | None = None
+        self.ending = plan.reply.ending or _limit(plan, scene.modality)
+        self._details: Json | None = None
+        self._outputs = _outputs(plan.reply, scene)
+        self._steps: deque[Step] = deque()
+        self._due_ns = 0
+
+    @property
+    def id(self) -> str:
+        """The response's id."""
+        return self.scene.response_id
+
+    @property
+    def in_conversation(self) -> bool:
+        """False: the answer stays outside of the default conversation."""
+        return self.scene.in_conversation
+
+    @property
+    def items(self) -> list[Item]:
+        """The items that exist by now, in order."""
+        return [output.item for output in self._outputs if output.opened]
+
+    @property
+    def finished_generating(self) -> bool:
+        """Whether everything is out, so that only the closing events are missing."""
+        return not self._steps
+
+    def as_event(self) -> Json:
+        """Return the response object as events carry it."""
+        is_over = self.status != "in_progress"
+        in_conversation = self.scene.in_conversation
+        sound = {"format": dict(self.plan.format), "voice": self.plan.voice}
+        return {
+            "object": "realtime.response",
+            "id": self.id,
+            "status": self.status,
+            "status_details": self._details,
+            "output": [item.as_event() for item in self.items] if is_over else [],
+            "conversation_id": self.scene.conversation.id if in_conversation else None,
+            "output_modalities": [self.scene.modality],
+            "max_output_tokens": self.plan.max_output_tokens,
+            "audio": {"output": sound},
+            "usage": self.usage,
+            "metadata": self.plan.metadata,
+        }
+
+    def begin(self, now_ns: int) -> list[Json]:
+        """Create the response."""
+        delay_ms = self.plan.reply.delay_ms
+        wait_ms = self.scene.options.think_ms if delay_ms is None else delay_ms
+        self._due_ns = now_ns
+        self._steps = deque([Step(wait_ms, list), *self._timetable()])
+        self._due_ns += int(wait_ms * _NS_PER_MS)
+        return [{"type": "response.created", "response": self.as_event()}]
+
+    def advance(self, now_ns: int) -> list[Json]:
+        """Generate what is due by now. The caller finishes it when ``finished_generating``."""
+        events: list[Json] = []
+        while self._steps and now_ns >= self._due_ns:
+            events += self._steps.popleft().run()
+            if self._steps:
+                self._due_ns += int(self._steps[0].wait_ms * _NS_PER_MS)
+        return events
+
+    def close(self, cancelled_for: str | None = None) -> list[Json]:
+        """End the response: as planned, or cancelled for a reason (turn_detected …).
+
+        Returns the closing events up to ``conversation.item.done`` and ``output_item.done``; the
+        caller fills in ``usage`` and sends ``done_event``.
+        """
+        self._steps.clear()
+        if cancelled_for is not None:
+            self.status = "cancelled"
+            self._details = {"type": "cancelled", "reason": cancelled_for}
+        elif self.ending is not None:
+            self.status = self.ending.status
+            self._details = _details(self.ending)
+        else:
+            self.status = "completed"
+        open_outputs = [o for o in self._outputs if o.opened and not o.closed]
+        return [event for output in open_outputs for event in output.close(is_complete=False)]
+
+    def done_event(self) -> Json:
+        """Return ``response.done``."""
+        return {"type": "response.done", "response": self.as_event()}
+
+    def approvals(self) -> list[str]:
+        """Ids of the approval requests that this response made."""
+        return [item.id for item in self.items if item.kind == "mcp_approval_request"]
+
+    def _timetable(self) -> list[Step]:
+        """Put the steps of all items in order, cut short where the ending wants it."""
+        if self.plan.reply.interleaved and len(self._outputs) > 1:
+            steps = self._interleaved()
+        else:
+            steps = [step for output in self._outputs for step in _whole(output)]
+        if self.ending is not None:
+            steps = steps[: int(len(steps) * self.ending.share)]
+        return steps
+
+    def _interleaved(self) -> list[Step]:
+        """Open every item before the one before it is closed; their pieces come mixed."""
+        contents = [deque(output.content()) for output in self._outputs]
+        steps = [Step(0.0, self._outputs[0].open)]
+        steps += [contents[0].popleft() for _ in range((len(contents[0]) + 1) // 2)]
+        for output, content in zip(self._outputs[1:], contents[1:], strict=True):
+            steps += [Step(0.0, output.open), content.popleft()]
+        while waiting := [content for content in contents if content]:
+            steps.append(waiting[self.scene.random.randrange(len(waiting))].popleft())
+        return steps + [Step(0.0, output.close) for output in self._outputs]
+
+
+def _whole(output: OutputItem) -> list[Step]:
+    return [Step(0.0, output.open), *output.content(), Step(0.0, output.close)]
+
+
+def _outputs(reply: Reply, scene: Scene) -> list[OutputItem]:
+    """Return the items of an answer, with their ``output_index``."""
+    if reply.ask_first:
+        return [ApprovalOutput(scene, i, call) for i, call in enumerate(reply.mcp_calls)]
+    outputs: list[OutputItem] = [
+        McpCallOutput(scene, i, call) for i, call in enumerate(reply.mcp_calls)
+    ]
+    if reply.transcript or reply.pcm:
+        outputs.append(MessageOutput(scene, len(outputs), reply.transcript, reply.pcm))
+    for call in reply.calls:
+        outputs.append(CallOutput(scene, len(outputs), call))
+    return outputs
+
+
+def _limit(plan: ResponsePlan, modality: str) -> Ending | None:
+    """Return the ending of an answer that is longer than ``max_output_tokens``."""
+    if not isinstance(plan.max_output_tokens, int):
+        return None
+    tokens = text_tokens(plan.reply.transcript)
+    if modality == "audio":
+        tokens += len(plan.reply.pcm) // BYTES_PER_MS // 50
+    if tokens <= plan.max_output_tokens:
+        return None
+    return Ending("incomplete", "max_output_tokens", share=plan.max_output_tokens / tokens)
+
+
+def _details(ending: Ending) -> Json:
+    if ending.status == "incomplete":
+        return {"type": "incomplete", "reason": ending.reason}
+    kinds = {"rate_limit_exceeded": "rate_limit_error", "insufficient_quota": "insufficient_quota"}
+    kind = kinds.get(ending.reason, "server_error")
+    message = ending.message or "The model failed to answer."
+    return {"type": "failed", "error": {"type": kind, "code": ending.reason, "message": message}}

@@ -1,0 +1,233 @@
+"""The responses of a session: at most one in the conversation at a time, others beside it. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from openai_link.simulator.engine import refusals, usage
+from openai_link.simulator.engine.brains import Brain, Ending, Reply, ToolOutput, Turn
+from openai_link.simulator.engine.conversation import Conversation
+from openai_link.simulator.engine.ids import RandomSource
+from openai_link.simulator.engine.items import Item, parse_item
+from openai_link.simulator.engine.mcp import McpServers
+from openai_link.simulator.engine.options import EngineOptions as EngineOptions
+from openai_link.simulator.engine.options import happens
+from openai_link.simulator.engine.output_audio import OutputAudio
+from openai_link.simulator.engine.output_items import Scene
+from openai_link.simulator.engine.requests import ResponseRequest
+from openai_link.simulator.engine.response import ResponsePlan, ResponseRun
+from openai_link.simulator.engine.server_events import Action, EventMaker
+
+Json = dict[str, Any]
+
+_SMALL_CONTEXT_TOKENS, _CONTEXT_TOKENS = 28_672, 96_000
+_SMALL_MODELS = ("gpt-realtime-1", "gpt-realtime-mini", "gpt-realtime-2025")
+_NOTHING = Reply("[simulator] There is nothing to say.", b"")
+
+
+class Responses:
+    """Starts, advances, cancels and finishes responses."""
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        output: OutputAudio,
+        brain: Brain,
+        mcp: McpServers,
+        events: EventMaker,
+        random: RandomSource,
+        options: EngineOptions,
+        session: Callable[[], Json],
+    ) -> None:
+        """``session``: returns the present session; its instructions and tools are billed too."""
+        self._conversation = conversation
+        self._output = output
+        self._brain = brain
+        self._mcp = mcp
+        self._events = events
+        self._random = random
+        self._options = options
+        self._session = session
+        self._runs: list[ResponseRun] = []
+        self._inputs: dict[str, usage.Tokens] = {}
+        self._previous_input = usage.Tokens()
+        self._notes: dict[str, int] = {}
+
+    def active(self) -> ResponseRun | None:
+        """The response of the conversation that is being generated."""
+        return next((run for run in self._runs if run.in_conversation), None)
+
+    @property
+    def any_running(self) -> bool:
+        """Whether anything is being generated."""
+        return bool(self._runs)
+
+    def start(
+        self, request: ResponseRequest, now_ns: int, reply: Reply | None = None
+    ) -> list[Action]:
+        """Begin a response; ``reply``: what the brain decided before.
+
+        Raises Refusal when the conversation has one already.
+        """
+        active = self.active()
+        if request.in_conversation and active is not None:
+            raise refusals.response_active(active.id)
+        context = self._context(request.input)
+        if reply is None:
+            reply = self._brain.reply(self._turn(request, context))
+        reply = self._fitted(reply, request, context)
+        plan = ResponsePlan(
+            reply, request.voice, request.format, request.metadata, request.max_output_tokens
+        )
+        run = ResponseRun(plan, self._scene(request, reply))
+        self._inputs[run.id] = self._input_tokens(context)
+        self._runs.append(run)
+        return self._events.stamped(run.begin(now_ns))
+
+    def advance(self, now_ns: int) -> list[Action]:
+        """Generate what is due, and finish what is complete."""
+        actions: list[Action] = []
+        for run in list(self._runs):
+            actions += self._events.stamped(run.advance(now_ns))
+            if run.finished_generating:
+                actions += self.finish(run, None)
+        return actions
+
+    def cancel(self, response_id: Any) -> list[Action]:
+        """Cancel a response by id, or the active one (None). Raises Refusal when there is none."""
+        run = self.active()
+        if response_id is not None:
+            run = next((known for known in self._runs if known.id == response_id), None)
+        if run is None:
+            raise refusals.cancel_not_active()
+        return self.finish(run, "client_cancelled")
+
+    def finish(self, run: ResponseRun, reason: str | None) -> list[Action]:
+        """Close a response, cancelled for ``reason`` or complete: its ``done`` events, in order."""
+        self._runs.remove(run)
+        actions = self._events.stamped(run.close(reason))
+        given = self._inputs.pop(run.id)
+        if run.status != "failed" or run.items:
+            made = usage.total(run.items)
+            run.usage = usage.usage_event(given, self._previous_input, made)
+            self._previous_input = given
+        reply = run.plan.reply
+        for request_id, call in zip(run.approvals(), reply.mcp_calls, strict=False):
+            granted = replace(call, approval_request_id=request_id)
+            self._mcp.ask(
+                request_id,
+                replace(reply, mcp_calls=(granted,), ask_first=False),
+                replace(_NOTHING, transcript=reply.denied or _NOTHING.transcript),
+            )
+        actions += self._events.stamped([run.done_event()])
+        if not happens(self._options.omit_rate_limits, self._random):
+            actions.append(self._rate_limits(run.usage))
+        return actions
+
+    def _rate_limits(self, used: Json | None) -> Action:
+        limit = {
+            "name": "tokens",
+            "limit": usage.TOKEN_LIMIT_PER_MINUTE,
+            "remaining": max(
+                0, usage.TOKEN_LIMIT_PER_MINUTE - (used["total_tokens"] if used else 0)
+            ),
+            "reset_seconds": 0.0,
+        }
+        return self._events.make("rate_limits.updated", rate_limits=[limit])
+
+    # --- what a response works with ----------------------------------------------------------
+
+    def _scene(self, request: ResponseRequest, reply: Reply) -> Scene:
+        return Scene(
+            response_id=self._events.mint.make("resp"),
+            in_conversation=request.in_conversation,
+            conversation=self._conversation,
+            output=self._output,
+            mint=self._events.mint,
+            random=self._random,
+            options=self._options,
+            modality="text" if reply.text_only else request.modality,
+            audio_format=str(request.format["type"]),
+        )
+
+    def _turn(self, request: ResponseRequest, context: Conversation) -> Turn:
+        """What is to be answered: the user's last words in the request's context."""
+        said = context.last_user_turn()
+        newest = context.items[-1] if context.items else None
+        is_old = newest is None or (newest.kind == "message" and newest.role == "assistant")
+        words = {} if said is None else _words(said)
+        return Turn(
+            **words,
+            outputs=tuple(_tool_output(context, item) for item in context.newest_outputs()),
+            is_new=not is_old,
+            instructions=request.instructions,
+            tools=request.tools,
+            tool_choice=request.tool_choice,
+            parallel=request.parallel,
+            dice=self._random.randrange(1 << 31),
+            notes=self._notes,
+        )
+
+    def _context(self, given: list[Json] | None) -> Conversation:
+        if given is None:
+            return self._conversation
+        context = Conversation("")
+        for entry in given:
+            if isinstance(entry, dict) and entry.get("type") == "item_reference":
+                known = self._conversation.find(entry.get("id"), "retrieve", "finding")
+                context.insert(known)
+            else:
+                known_items = [*self._conversation.items, *context.items]
+                context.insert(parse_item(entry, self._events.mint, known_items))
+        return context
+
+    def _fitted(self, reply: Reply, request: ResponseRequest, context: Conversation) -> Reply:
+        """Return the reply, or a failure where the session forbids to shorten the context."""
+        session = self._session()
+        if session["truncation"] != "disabled":
+            return reply
+        if usage.total(context.items, self._preamble()).total <= self._context_tokens():
+            return reply
+        message = "The conversation is longer than the model's context, and truncation is disabled."
+        return Reply("", b"", ending=Ending("failed", "context_length_exceeded", message))
+
+    def _input_tokens(self, context: Conversation) -> usage.Tokens:
+        ratio, limit = 1.0, self._context_tokens()
+        truncation = self._session()["truncation"]
+        if isinstance(truncation, dict):
+            ratio = truncation["retention_ratio"]
+            limit = (truncation.get("token_limits") or {}).get("post_instructions") or limit
+        kept = usage.within(context.items, limit, ratio)
+        return usage.total(kept, self._preamble())
+
+    def _preamble(self) -> str:
+        session = self._session()
+        tools = json.dumps(session["tools"]) if session["tools"] else ""
+        return str(session["instructions"]) + tools
+
+    def _context_tokens(self) -> int:
+        if self._options.context_tokens:
+            return self._options.context_tokens
+        model = str(self._session()["model"])
+        is_small = model == "gpt-realtime" or model.startswith(_SMALL_MODELS)
+        return _SMALL_CONTEXT_TOKENS if is_small else _CONTEXT_TOKENS
+
+
+def _words(said: Item) -> dict[str, Any]:
+    """Return what a user's message says, as ``Turn`` takes it."""
+    if said.audio_ms or said.spoken_turn:
+        words = {"heard": said.heard, "spoken_turn": said.spoken_turn}
+        return {"audio": said.audio or None, **words}
+    return {"text": said.text}
+
+
+def _tool_output(context: Conversation, item: Item) -> ToolOutput:
+    call_id = item.fields["call_id"]
+    calls = (other.fields for other in context.items if other.kind == "function_call")
+    call = next((fields for fields in calls if fields["call_id"] == call_id), {})
+    return ToolOutput(
+        str(call.get("name", "")), str(call.get("arguments", "")), item.fields["output"]
+    )

@@ -1,0 +1,1 @@
+"""Faults on demand: what is to go wrong, when, and for whom."""

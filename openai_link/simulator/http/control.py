@@ -1,0 +1,69 @@
+"""``/simulator/…``: a look inside and the fault switches, outside of the protocol.
+
+Only for programs on this machine: a request from elsewhere, or from a page in a browser, is
+refused, and where the simulator has an API key, it is needed here too.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+
+from aiohttp import web
+
+from openai_link.simulator.calls.switchboard import Switchboard
+from openai_link.simulator.engine import refusals
+from openai_link.simulator.engine.refusals import Refusal
+from openai_link.simulator.faults import plan
+from openai_link.simulator.faults.plan import FaultError, Faults
+from openai_link.simulator.http.websocket_routes import bearer
+
+
+async def calls(request: web.Request, switchboard: Switchboard) -> web.Response:
+    """Return all sessions, and the latest of those that are over."""
+    _check(request, switchboard)
+    running = [switchboard.report(call) for call in switchboard.calls.values()]
+    return web.json_response({"calls": running, "ended": list(switchboard.ended)})
+
+
+async def show_faults(request: web.Request, switchboard: Switchboard) -> web.Response:
+    """Return the faults that are switched on."""
+    _check(request, switchboard)
+    return _shown(switchboard)
+
+
+async def switch_faults(request: web.Request, switchboard: Switchboard) -> web.Response:
+    """Replace all faults by those in the body: text as in the settings, or a JSON object."""
+    _check(request, switchboard)
+    switchboard.faults.switch(_parsed(await request.text()))
+    return _shown(switchboard)
+
+
+def _shown(switchboard: Switchboard) -> web.Response:
+    return web.json_response({"faults": str(switchboard.faults.faults)})
+
+
+def _parsed(body: str) -> Faults:
+    try:
+        if not body.lstrip().startswith("{"):
+            return plan.parse(body)
+        given = json.loads(body)
+        if isinstance(given.get("faults"), str):
+            return plan.parse(given["faults"])
+        return plan.from_mapping(given)
+    except FaultError as error:
+        raise Refusal("invalid_fault", str(error), "faults") from error
+    except ValueError as error:
+        raise Refusal("invalid_json", f"The body is no JSON: {error}") from error
+
+
+def _check(request: web.Request, switchboard: Switchboard) -> None:
+    if "Origin" in request.headers:
+        raise refusals.HttpRefusal(403, "not_from_a_page", "Pages cannot switch the simulator.")
+    try:
+        is_near = ipaddress.ip_address(request.remote or "").is_loopback
+    except ValueError:
+        is_near = False
+    if not is_near:
+        raise refusals.HttpRefusal(403, "not_from_afar", "Ask on the simulator's own machine.")
+    switchboard.keys.check_standard(bearer(request))

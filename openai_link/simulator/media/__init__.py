@@ -1,0 +1,1 @@
+"""The simulator's sound: RTP in and out, recordings, blocked UDP."""

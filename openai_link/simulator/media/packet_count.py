@@ -1,0 +1,36 @@
+"""How many RTP packets a client must have sent, by their numbers (RFC 3550 appendix A.3). Pure."""
+
+from __future__ import annotations
+
+from openai_link.media.rtp_audio import seq_delta
+
+
+class PacketCount:
+    """Counts what came, and what should have come."""
+
+    def __init__(self) -> None:
+        self.received = 0
+        """Packets that came, repeated ones included."""
+        self._expected_before = 0
+        self._ssrc: int | None = None
+        self._first = 0
+        self._highest = 0
+
+    @property
+    def expected(self) -> int:
+        """Packets from the first to the newest number, of all streams."""
+        if self._ssrc is None:
+            return 0
+        return self._expected_before + self._highest - self._first + 1
+
+    def add(self, seq: int, ssrc: int) -> None:
+        """Take note of a packet; ``seq`` has 16 bit."""
+        self.received += 1
+        if ssrc != self._ssrc:
+            self._expected_before = self.expected
+            self._ssrc = ssrc
+            self._first = self._highest = seq
+            return
+        ahead = seq_delta(seq, self._highest & 0xFFFF)
+        if ahead > 0:
+            self._highest += ahead

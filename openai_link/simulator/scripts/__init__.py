@@ -1,0 +1,1 @@
+"""What the simulator says: built-in behaviours and scripts in TOML."""

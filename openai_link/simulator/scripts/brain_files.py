@@ -1,0 +1,41 @@
+"""The brains with what they need from files: the packaged greeting, a script."""
+
+from __future__ import annotations
+
+import wave
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+from openai_link.simulator.config import SimulatorConfig
+from openai_link.simulator.engine.brains import Brain, EchoTest, Tone
+from openai_link.simulator.scripts.rules import ScriptError
+from openai_link.simulator.scripts.script import ScriptBrain, packaged_script
+
+GREETING_TEXT = "This is the mixminus simulator. Say something, and I will repeat it."
+
+
+@cache
+def greeting_pcm() -> bytes:
+    """Return the packaged greeting: PCM16, 24 kHz mono."""
+    asset = resources.files("openai_link.simulator").joinpath("assets/greeting.wav")
+    with asset.open("rb") as file, wave.open(file, "rb") as recording:
+        return recording.readframes(recording.getnframes())
+
+
+def make_brain(config: SimulatorConfig) -> Brain:
+    """Return the brain that ``config`` names. Raises ScriptError, one line, for a bad script."""
+    if config.brain == "tone":
+        return Tone(config.tone_ms)
+    if config.brain == "script":
+        return ScriptBrain.parse(_script_text(config.script))
+    return EchoTest(greeting_pcm(), GREETING_TEXT, config.greeting)
+
+
+def _script_text(path: str) -> str:
+    if not path:
+        return packaged_script()
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScriptError(f"{path} cannot be read: {error}") from error

@@ -1,0 +1,120 @@
+"""What a new session is told of the conversation so far. Pure.
+
+The Realtime API has no resume: the past is sent as ``conversation.item.create`` events, oldest
+first. Sound cannot be sent, so both sides become text. Each item gets a new id, so that the
+chronicle knows its echo: that of its event, whose prefix must be new for each call. A tool's call
+and its result stay together; a call without a result is sent alone, as it still runs here, and
+nothing ever makes a tool run from history: the link executes calls that a response makes, not
+items that it created itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from mixer_core.journal.records import HistoryItem
+from mixer_core.runtime.settings import OpenaiLinkSettings
+
+from ..realtime.client_events import MAX_ITEM_ID_CHARS, ClientEvents
+
+_CUT = " …"
+"""Ends a reply that was interrupted."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeedLimits:
+    """How much of the past is told."""
+
+    max_items: int = 100
+    max_chars: int = 60_000
+    """Of words, arguments and results."""
+
+    @staticmethod
+    def of(settings: OpenaiLinkSettings) -> SeedLimits:
+        """The limits that the settings ask for."""
+        return SeedLimits(settings.history_max_items, settings.history_max_chars)
+
+
+class Seed(NamedTuple):
+    """What to send, and how to know it again."""
+
+    events: list[dict[str, Any]]
+    """``conversation.item.create`` events in order."""
+    new_ids: dict[str, str]
+    """Id of an item in the chronicle to its id in the new session (``Chronicle.seeded``)."""
+    ignored: list[str]
+    """Ids of the results of tools, which are no items of the chronicle."""
+
+
+def seed_events(
+    items: Sequence[HistoryItem],
+    events: ClientEvents,
+    limits: SeedLimits,
+    names: Iterable[str] = (),
+) -> Seed:
+    """The events that tell a new session of ``items``.
+
+    Args:
+        items: the conversation in order; what has no words is left out.
+        events: makes the events of the new session.
+        limits: the newest items that fit are told, without a gap; items are single here: a
+            call with its result counts as two.
+        names: everybody who is in the room; several people, there or in ``items``, have their
+            names put before their words.
+    """
+    chosen = _newest(items, limits)
+    people = {name for name in names if name}
+    people |= {item.name for item in chosen if item.role == "user" and item.name}
+    seed = Seed([], {}, [])
+    for item in chosen:
+        if item.kind == "tool":
+            _tell_tool(seed, item, events)
+        else:
+            _tell(seed, item, _message(item, events, with_name=len(people) > 1))
+    return seed
+
+
+def _newest(items: Sequence[HistoryItem], limits: SeedLimits) -> list[HistoryItem]:
+    chosen: list[HistoryItem] = []
+    count = chars = 0
+    for item in reversed(items):
+        if not _is_told(item):
+            continue
+        count += 2 if item.kind == "tool" and not item.pending else 1
+        chars += len(item.text) + len(item.arguments) + len(item.output)
+        if count > limits.max_items or chars > limits.max_chars:
+            break
+        chosen.append(item)
+    return chosen[::-1]
+
+
+def _is_told(item: HistoryItem) -> bool:
+    if item.kind == "tool":
+        broken_off = item.ok is False and not item.output
+        return bool(item.call and item.tool) and not broken_off
+    return bool(item.text.strip())
+
+
+def _message(item: HistoryItem, events: ClientEvents, with_name: bool) -> dict[str, Any]:
+    text = item.text
+    if item.role == "user" and with_name and item.name:
+        text = f"{item.name}: {text}"
+    if item.role == "assistant" and item.heard_ms is not None:
+        text += _CUT
+    return events.message(item.role, text)
+
+
+def _tell_tool(seed: Seed, item: HistoryItem, events: ClientEvents) -> None:
+    call = item.call[:MAX_ITEM_ID_CHARS]
+    _tell(seed, item, events.function_call(call, item.tool, item.arguments or "{}"))
+    if not item.pending:
+        result = events.function_output(call, item.output)
+        seed.events.append(result)
+        seed.ignored.append(result["item"]["id"])
+
+
+def _tell(seed: Seed, item: HistoryItem, event: dict[str, Any]) -> None:
+    seed.events.append(event)
+    seed.new_ids[item.item] = event["item"]["id"]

@@ -1,0 +1,245 @@
+"""Writes records of one room into the journal's database: plain SQL, no threads.
+
+A store belongs to one room for one life of its link. The first record begins a conversation
+(or, after ``recover``, goes on with one); ``ClosedRecord`` ends it.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import fields, replace
+from pathlib import Path
+
+from mixer_core.journal.file import open_writer, telling
+from mixer_core.journal.reading import day_cost_usd, read_items
+from mixer_core.journal.records import (
+    TOKEN_NAMES,
+    ClosedRecord,
+    HistoryItem,
+    ItemRecord,
+    Record,
+    RemovedRecord,
+    SessionRecord,
+    UsageRecord,
+)
+
+DELETE_BATCH = 500
+"""Rows that one transaction deletes: other writers wait for it."""
+INTERRUPTED = json.dumps(
+    {"error": "the gateway was restarted before the tool answered; it may have been carried out"}
+)
+"""Result of a tool that was running when the link died."""
+_ITEM_NAMES = tuple(f.name for f in fields(HistoryItem))
+_UPSERT_ITEM = (
+    f"INSERT INTO item (conversation, revision, {', '.join(_ITEM_NAMES)}) "
+    f"VALUES ({', '.join('?' * (len(_ITEM_NAMES) + 2))}) "
+    "ON CONFLICT (conversation, item) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in ("revision", *_ITEM_NAMES[1:]))
+)
+_INSERT_USAGE = (
+    "INSERT INTO usage (conversation, kind, key, model, wall_ms, day, cost_usd, shares, status, "
+    f"{', '.join(TOKEN_NAMES)}) VALUES ({', '.join('?' * (len(TOKEN_NAMES) + 9))}) "
+    "ON CONFLICT DO NOTHING"
+)
+
+
+class JournalStore:
+    """One room's writer. Every method raises JournalError where the database cannot be used."""
+
+    def __init__(
+        self,
+        path: Path,
+        room: str,
+        synchronous: str = "FULL",
+        conversation: int | None = None,
+    ) -> None:
+        """Opens the database, and makes it where there is none.
+
+        ``conversation``: of an earlier store of this process, to go on with.
+        """
+        self._path = path
+        self._room = room
+        self._db = open_writer(path, synchronous)
+        self._conversation = conversation
+
+    @property
+    def conversation(self) -> int | None:
+        """The conversation that goes on."""
+        return self._conversation
+
+    def recover(self, oldest_ms: int) -> list[HistoryItem]:
+        """The items of the room's newest conversation if nobody ended it, to go on with it.
+
+        Nothing of it grows any more: words stay as they are, and a tool that had not answered
+        has failed, because nobody knows how far it came.
+
+        Args:
+            oldest_ms: Unix time; one that was written last before that is not gone on with.
+        """
+        with telling(self._path, "read"):
+            row = self._db.execute(
+                "SELECT id, ended_ms, touched_ms FROM conversation WHERE room = ? "
+                "ORDER BY id DESC LIMIT 1",
+                (self._room,),
+            ).fetchone()
+            if row is None or row[1] is not None or row[2] < oldest_ms:
+                return []
+            self._conversation = int(row[0])
+            items = read_items(self._db, self._conversation)
+        ended = [_ended(item) for item in items]
+        changed = [new for new, old in zip(ended, items, strict=True) if new != old]
+        if changed:
+            self.write(map(ItemRecord, changed), row[2])
+        return ended
+
+    def write(self, records: Iterable[Record], wall_ms: int) -> None:
+        """One transaction, durable when this returns; nothing is written where it raises."""
+        with telling(self._path, "written"):
+            before = self._conversation
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                for record in records:
+                    self._write(record, wall_ms)
+                self._db.execute("COMMIT")
+            except BaseException:
+                self._conversation = before
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def day_usd(self, day: str) -> float:
+        """What a local day has cost over all rooms."""
+        with telling(self._path, "read"):
+            return day_cost_usd(self._db, day)
+
+    def prune(self, oldest_ms: int) -> int:
+        """Delete what was written before a Unix time; returns the number of rows."""
+        count = 0
+        with telling(self._path, "written"):
+            for table, column in (
+                ("item", "wall_ms"),
+                ("usage", "wall_ms"),
+                ("conversation", "touched_ms"),
+            ):
+                while (rows := self._delete(table, column, oldest_ms)) > 0:
+                    count += rows
+        return count
+
+    def close(self) -> None:
+        """Close the database."""
+        with telling(self._path, "closed"):
+            self._db.close()
+
+    def _delete(self, table: str, column: str, oldest_ms: int) -> int:
+        """Delete some of the oldest rows; a table without row ids is none of them."""
+        keep = self._conversation if self._conversation is not None else -1
+        own = "id" if table == "conversation" else "-2"
+        return self._db.execute(
+            f"DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} "
+            f"WHERE {column} < ? AND {own} != ? LIMIT {DELETE_BATCH})",
+            (oldest_ms, keep),
+        ).rowcount
+
+    def _write(self, record: Record, wall_ms: int) -> None:
+        if isinstance(record, ClosedRecord) and self._conversation is None:
+            return
+        conversation = self._touch(wall_ms)
+        match record:
+            case ItemRecord(item):
+                values = (getattr(item, name) for name in _ITEM_NAMES)
+                self._db.execute(_UPSERT_ITEM, (conversation, self._revision(), *values))
+            case RemovedRecord(name):
+                self._db.execute(
+                    "UPDATE item SET removed = 1, text = '', arguments = '', output = '', "
+                    "revision = ? WHERE conversation = ? AND item = ?",
+                    (self._revision(), conversation, name),
+                )
+            case SessionRecord():
+                self._session(conversation, record)
+            case UsageRecord():
+                self._usage(conversation, record)
+            case ClosedRecord(ended_ms, reason):
+                self._db.execute(
+                    "UPDATE conversation SET ended_ms = ?, reason = ? WHERE id = ?",
+                    (ended_ms, reason, conversation),
+                )
+                self._conversation = None
+
+    def _touch(self, wall_ms: int) -> int:
+        """The conversation that goes on; begins one where there is none."""
+        if self._conversation is not None:
+            self._db.execute(
+                "UPDATE conversation SET touched_ms = max(touched_ms, ?) WHERE id = ?",
+                (wall_ms, self._conversation),
+            )
+            return self._conversation
+        self._db.execute(
+            "UPDATE conversation SET ended_ms = touched_ms, reason = 'its process ended' "
+            "WHERE room = ? AND ended_ms IS NULL",
+            (self._room,),
+        )
+        cursor = self._db.execute(
+            "INSERT INTO conversation (room, began_ms, touched_ms) VALUES (?, ?, ?)",
+            (self._room, wall_ms, wall_ms),
+        )
+        assert cursor.lastrowid is not None
+        self._conversation = cursor.lastrowid
+        return cursor.lastrowid
+
+    def _revision(self) -> int:
+        """Above all others; the transaction has the only write lock."""
+        return int(self._db.execute("SELECT ifnull(max(revision), 0) + 1 FROM item").fetchone()[0])
+
+    def _session(self, conversation: int, record: SessionRecord) -> None:
+        column = "started_ms" if record.started else "ended_ms"
+        self._db.execute(
+            f"INSERT INTO session (conversation, session, {column}, reason) VALUES (?, ?, ?, ?) "
+            f"ON CONFLICT (conversation, session) DO UPDATE SET {column} = excluded.{column}, "
+            "reason = excluded.reason",
+            (conversation, record.session, record.wall_ms, record.reason),
+        )
+
+    def _usage(self, conversation: int, record: UsageRecord) -> None:
+        self._db.execute(
+            _INSERT_USAGE,
+            (
+                conversation,
+                record.kind,
+                record.key or f"at-{record.wall_ms}",
+                record.model,
+                record.wall_ms,
+                record.day,
+                record.cost_usd,
+                json.dumps(record.shares, ensure_ascii=False),
+                record.status,
+                *(getattr(record.tokens, name) for name in TOKEN_NAMES),
+            ),
+        )
+
+
+def _ended(item: HistoryItem) -> HistoryItem:
+    """An item of which the process has died that would have completed it."""
+    if item.pending:
+        return replace(item, ok=False, output=INTERRUPTED, final=True)
+    return replace(item, final=True)
+
+
+def is_gone(error: BaseException) -> bool:
+    """Whether the conversation of a write is not there any more (somebody deleted it)."""
+    return isinstance(error.__cause__, sqlite3.IntegrityError)
+
+
+def fails_for_good(error: BaseException) -> bool:
+    """Whether trying the same write again cannot help (it is our fault, not the disk's)."""
+    return isinstance(
+        error.__cause__,
+        sqlite3.IntegrityError
+        | sqlite3.ProgrammingError
+        | sqlite3.InterfaceError
+        | sqlite3.DataError
+        | ValueError
+        | TypeError
+        | OverflowError,
+    )

@@ -1,0 +1,119 @@
+"""Telling a new session what was said before, and knowing when it knows. Pure.
+
+The past goes out as ``conversation.item.create`` events, each of which the server acknowledges by
+the item's ``done``. Only then may it hear the room. What happens in the old session meanwhile is
+told afterwards, by calling ``tell`` again; nothing is told twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from mixer_core.journal.records import HistoryItem
+
+from ..realtime.client_events import ClientEvents
+from ..realtime.facts import Fact, ItemDone, ServerError
+from .history import Seed
+
+PATIENCE_NS = 4_000_000_000
+"""After so long without an acknowledgement the session is used as it is."""
+
+Event = dict[str, Any]
+Composer = Callable[[Sequence[HistoryItem], ClientEvents], Seed]
+"""Makes the events that tell these items (``history.seed_events``)."""
+UNSETTLED = 3
+"""Only so many of the newest items may still be waiting for their words."""
+
+
+def settled(items: Sequence[HistoryItem], speaking: bool) -> Sequence[HistoryItem]:
+    """The part of ``items`` that will not change while the session goes on.
+
+    ``speaking``: the newest answer is being heard, and may be cut off yet.
+    """
+    first = max(0, len(items) - UNSETTLED)
+    for index in range(first, len(items)):
+        item = items[index]
+        growing = not item.final and not item.pending
+        if growing or (speaking and item.role == "assistant" and item.kind == "message"):
+            return items[:index]
+    return items
+
+
+class Seeding:
+    """What one session was told of the past."""
+
+    def __init__(self, events: ClientEvents, compose: Composer) -> None:
+        """``events``: those of the call, so that ids are unique in it."""
+        self._events = events
+        self._compose = compose
+        self._told: set[str] = set()
+        self._open_calls: dict[str, str] = {}
+        """Tools that had not answered when they were told: ``call_id`` by item."""
+        self._waiting: set[str] = set()
+        self._event_items: dict[str, str] = {}
+        self._until_ns: int | None = None
+        self.new_ids: dict[str, str] = {}
+        """Ids of items of the record to their ids in this session."""
+        self.ignored: list[str] = []
+        """Ids of items of ours that are no items of the record."""
+        self.refused = 0
+        """Items that the server did not take."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the server has acknowledged everything, or does not do so."""
+        return not self._waiting
+
+    def tell(self, items: Iterable[HistoryItem], now_ns: int) -> list[Event]:
+        """The events that tell what of ``items`` the session does not know yet."""
+        items = list(items)
+        events = [
+            self._events.function_output(item.call, item.output)
+            for item in items
+            if item.item in self._open_calls and not item.pending
+        ]
+        for item in items:
+            if not item.pending:
+                self._open_calls.pop(item.item, None)
+        fresh = [item for item in items if item.item not in self._told]
+        seed = self._compose(fresh, self._events)
+        self.new_ids.update(seed.new_ids)
+        self.ignored += seed.ignored + [event["item"]["id"] for event in events]
+        for item in fresh:
+            if item.final or item.item in seed.new_ids:  # Else its words may come yet.
+                self._told.add(item.item)
+            if item.pending:
+                self._open_calls[item.item] = item.call
+        events += seed.events
+        for event in events:
+            self._wait_for(event)
+        if events:
+            self._until_ns = now_ns + PATIENCE_NS
+        return events
+
+    def on_fact(self, fact: Fact, now_ns: int) -> bool:
+        """Whether the fact concerns only the past that was told (so nobody else need hear it)."""
+        if isinstance(fact, ItemDone) and fact.item in self._waiting:
+            self._waiting.discard(fact.item)
+            self._until_ns = now_ns + PATIENCE_NS
+            return True
+        if isinstance(fact, ServerError) and fact.event_id in self._event_items:
+            self._waiting.discard(self._event_items[fact.event_id])
+            self.refused += 1
+            return True
+        return False
+
+    def next_timeout_ns(self) -> int | None:
+        """When to call ``tick``; None where nothing is waited for."""
+        return self._until_ns if self._waiting else None
+
+    def tick(self, now_ns: int) -> None:
+        """The time-out was reached: go on without the acknowledgements."""
+        if self._until_ns is not None and now_ns >= self._until_ns:
+            self._waiting.clear()
+
+    def _wait_for(self, event: Mapping[str, Any]) -> None:
+        item = str(event["item"]["id"])
+        self._waiting.add(item)
+        self._event_items[str(event["event_id"])] = item

@@ -1,0 +1,325 @@
+"""The room's record: what was said and done, in the order of the conversation. Pure.
+
+It lives as long as the room and sees the facts of all its sessions. The order is that of
+``ItemAdded``: transcripts come at any time, before their item or long after, and never move one.
+What a new session is told of the past (``history``) is announced by the server like anything
+else; ``seeded`` says which ids those are, so that nothing appears twice.
+
+Methods return the records to write: a record of an item is its whole present state, in place of
+the one before. Item ids must be unique in the room: ``ClientEvents`` get a new prefix for each
+call. The newest ``MAX_ITEMS`` are remembered; older ones are in the journal only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+from mixer_core.journal.records import (
+    ClosedRecord,
+    HistoryItem,
+    ItemRecord,
+    Record,
+    RemovedRecord,
+    SessionRecord,
+)
+
+from ..realtime.captions import Caption
+from ..realtime.facts import (
+    Fact,
+    ItemAdded,
+    ItemDeleted,
+    ItemDone,
+    ItemTruncated,
+    ResponseStarted,
+    SessionConfirmed,
+    SpeechStarted,
+    SpeechStopped,
+    ToolCalled,
+    Transcribed,
+    TurnCommitted,
+)
+from ..realtime.item_content import role_of, tool_fields, words_of
+from ..realtime.unicode_text import whole
+from .attribution import Said, Speakers
+from .item_order import Placing
+from .speech_activity import Shares, TalkTimeline
+
+MAX_ITEMS = 2_000
+MAX_ALIASES = 8_000
+"""Ids of seeded items that are known, of the newest sessions."""
+MAX_EARLY = 64
+"""Transcripts that may wait for their item."""
+_TEXTS = ("name", "text", "failure", "tool", "arguments", "output")
+
+
+class Chronicle:
+    """One room's record; see the module."""
+
+    def __init__(
+        self,
+        room: str,
+        talkers: TalkTimeline | None = None,
+        recovered: Sequence[HistoryItem] = (),
+    ) -> None:
+        """``recovered``: what the journal knows of a conversation that goes on."""
+        self.room = room
+        self._speakers = Speakers(talkers or TalkTimeline())
+        self._session = ""
+        self._placing = Placing(recovered)
+        self._known = {item.item: item for item in recovered}
+        self._aliases: dict[str, str] = {}
+        """Ids in later sessions to ids here; empty: not part of the record."""
+        self._early: dict[str, Transcribed] = {}
+
+    # -- what happens ---------------------------------------------------------------------------
+
+    def people(self, names: Mapping[str, str]) -> None:
+        """Who is in the room: participants' ids to names."""
+        self._speakers.people({participant: whole(name) for participant, name in names.items()})
+
+    def seeded(self, new_ids: Mapping[str, str], ignored: Iterable[str] = ()) -> None:
+        """A session is told the past; call it before its facts come.
+
+        Args:
+            new_ids: id of an item here to its id in that session (as ``seed_events`` returns it).
+            ignored: ids of further items of ours that are no part of the conversation.
+        """
+        self._aliases.update({new: old for old, new in new_ids.items() if new != old})
+        self._aliases.update(dict.fromkeys(ignored, ""))
+        while len(self._aliases) > MAX_ALIASES:
+            del self._aliases[next(iter(self._aliases))]
+
+    def on_fact(self, fact: Fact, now_ns: int, wall_ms: int) -> list[Record]:
+        """What a server event meant. ``wall_ms``: Unix time now."""
+        match fact:
+            case SessionConfirmed(session, updated=False):
+                return self.session("started", session, "", wall_ms)
+            case SpeechStarted(item):
+                self._speakers.speech_started(item, now_ns)
+            case SpeechStopped(item):
+                self._speakers.speech_stopped(item, now_ns)
+            case TurnCommitted(item):
+                self._speakers.measure(item, now_ns)
+            case ResponseStarted(response):
+                self._speakers.response_started(response)
+            case ItemAdded() | ItemDone():
+                return self._item(fact, now_ns, wall_ms)
+            case ItemDeleted(item):
+                return self._delete(self._here(item))
+            case ItemTruncated(item, audio_end_ms):
+                return self._truncated(self._here(item), audio_end_ms)
+            case Transcribed(item):
+                return self._transcribed(self._here(item), fact)
+            case ToolCalled(item=item):
+                return self._called(self._here(item), fact, wall_ms)
+            case Caption("assistant", item, text, final=True):
+                return self._caption(self._here(item), text)
+        return []
+
+    def said(
+        self, event_id: str, participant: str, name: str, text: str, wall_ms: int
+    ) -> list[Record]:
+        """Somebody writes; call it with the ``conversation.item.create`` that carries the text.
+
+        The record follows with its ``ItemAdded``: ``event_id`` is the item's id too, where the
+        server keeps ids of clients; else it is matched by its text, in order.
+        """
+        self._speakers.says(Said(event_id, participant, text, wall_ms), whole(name))
+        return []
+
+    def tool_result(self, call: str, output: str, ok: bool, wall_ms: int) -> list[Record]:
+        """A tool has answered; the first answer counts."""
+        item = next((i for i in self._known.values() if i.call == call and i.pending), None)
+        return [] if item is None else self._put(replace(item, output=output, ok=ok, final=True))
+
+    def heard(self, item: str, text: str, audio_end_ms: int, wall_ms: int) -> list[Record]:
+        """An interrupted reply ends where it was heard: ``text`` is what people got of it.
+
+        A later call replaces an earlier one.
+        """
+        known = self._known.get(self._here(item))
+        if known is None or known.kind != "message":
+            return []
+        return self._put(replace(known, text=text, heard_ms=audio_end_ms, final=True))
+
+    def session(
+        self, what: Literal["started", "ended"], session: str, reason: str, wall_ms: int
+    ) -> list[Record]:
+        """A session began or ended. ``SessionConfirmed`` says the former by itself."""
+        if what == "started":
+            if session == self._session:
+                return []
+            self._session = session
+        return [SessionRecord(session, what == "started", wall_ms, reason)]
+
+    def closed(self, reason: str, wall_ms: int) -> list[Record]:
+        """The room is empty: the conversation is over and will not be recovered."""
+        return [ClosedRecord(wall_ms, reason)]
+
+    # -- what is known --------------------------------------------------------------------------
+
+    def items(self) -> list[HistoryItem]:
+        """The conversation in order."""
+        return [self._known[item] for item in self._placing.order]
+
+    def find(self, item: str) -> HistoryItem | None:
+        """An item by its id in any session."""
+        return self._known.get(self._here(item))
+
+    def speaker(self, item: str) -> tuple[str, str]:
+        """Participant and name of who said an item; empty where it is not known (yet)."""
+        known = self.find(item)
+        if known is not None:
+            return known.participant, known.name
+        return self._speakers.speaker(self._here(item))
+
+    def item_shares(self, item: str) -> Shares:
+        """Who said an item, with parts that sum up to 1; empty where it is not known."""
+        return self._speakers.shares(self._here(item))
+
+    def response_shares(self, response: str) -> Shares:
+        """Whose words a response answers; empty: nobody asked (a greeting)."""
+        return self._speakers.response_shares(response)
+
+    def names(self) -> Mapping[str, str]:
+        """Names of everybody who is or was here, by participant."""
+        return self._speakers.names
+
+    # -- details --------------------------------------------------------------------------------
+
+    def _here(self, item: str) -> str:
+        return self._aliases.get(item, item)
+
+    def _put(self, item: HistoryItem) -> list[Record]:
+        """Keep the new state of an item; a record where something changed."""
+        item = _whole(item)
+        if self._known.get(item.item) == item:
+            return []
+        self._known[item.item] = item
+        return [ItemRecord(item)]
+
+    def _item(self, fact: ItemAdded | ItemDone, now_ns: int, wall_ms: int) -> list[Record]:
+        content, item = fact.content, fact.item
+        if item in self._aliases or role_of(content) is None:
+            return []
+        records: list[Record] = []
+        if item not in self._known:
+            records += self._place(item, self._previous(fact), content, now_ns, wall_ms)
+        done = isinstance(fact, ItemDone) or content.get("status") == "completed"
+        records += self._fill(self._known[item], content, done)
+        early = self._early.pop(item, None)
+        records += self._transcribed(item, early) if early else []
+        return _newest_states(records)
+
+    def _previous(self, fact: ItemAdded | ItemDone) -> str:
+        """The item before a new one; empty: the last one here.
+
+        A session that was told the past may not know the newest of it: what comes behind an item
+        it was told is newer than everything here.
+        """
+        if isinstance(fact, ItemDone) or fact.previous in self._aliases:
+            return ""
+        return fact.previous
+
+    def _place(
+        self, item: str, previous: str, content: Mapping[str, Any], now_ns: int, wall_ms: int
+    ) -> list[Record]:
+        """A new item without words in its place, with records of it and those that had to move."""
+        moved = self._placing.insert(item, previous)
+        records: list[Record] = []
+        for other, position in moved.items():
+            if other != item:
+                records += self._put(replace(self._known[other], position=position))
+        kind, role = role_of(content) or ("message", "system")
+        known = HistoryItem(item, moved[item], kind, role, wall_ms=wall_ms, session=self._session)
+        if role == "user":
+            known = self._attributed(known, content, now_ns)
+        records += self._put(known)
+        if len(self._placing.order) > MAX_ITEMS:
+            oldest = self._placing.order[0]
+            self._placing.remove(oldest)
+            del self._known[oldest]
+        return records
+
+    def _attributed(
+        self, item: HistoryItem, content: Mapping[str, Any], now_ns: int
+    ) -> HistoryItem:
+        """A user item with its speaker: who wrote it, or who talked while it was spoken."""
+        words = words_of(content)
+        said = self._speakers.take_said(item.item, words) if words else None
+        if said is not None:
+            item = replace(item, wall_ms=said.wall_ms)
+        elif not words:
+            self._speakers.measure(item.item, now_ns)
+            began_ns = self._speakers.began_ns(item.item) or now_ns
+            item = replace(item, wall_ms=item.wall_ms - (now_ns - began_ns) // 1_000_000)
+        participant, name = self._speakers.speaker(item.item)
+        return replace(item, participant=participant, name=name)
+
+    def _fill(self, item: HistoryItem, content: Mapping[str, Any], done: bool) -> list[Record]:
+        """What the content of an item says."""
+        if item.kind == "tool":
+            return self._put(replace(item, **tool_fields(item, content, done)))
+        words = words_of(content)
+        if words is None:  # Spoken, and not written down yet.
+            return []
+        if item.heard_ms is not None:
+            words = item.text
+        return self._put(replace(item, text=words or item.text, final=item.final or done))
+
+    def _transcribed(self, item: str, fact: Transcribed) -> list[Record]:
+        known = self._known.get(item)
+        if known is None:
+            if item:
+                self._early[item] = fact
+                if len(self._early) > MAX_EARLY:
+                    del self._early[next(iter(self._early))]
+            return []
+        text = fact.text.strip() or known.text
+        return self._put(replace(known, text=text, failure=fact.failure, final=True))
+
+    def _called(self, item: str, fact: ToolCalled, wall_ms: int) -> list[Record]:
+        records: list[Record] = []
+        if item not in self._known:
+            records = self._place(item, "", {"type": "function_call"}, 0, wall_ms)
+        known = self._known[item]
+        called = replace(known, call=fact.call, tool=fact.name, arguments=fact.arguments)
+        return _newest_states(records + self._put(called))
+
+    def _caption(self, item: str, text: str) -> list[Record]:
+        """The words of a reply whose item never tells them (it was interrupted)."""
+        known = self._known.get(item)
+        if known is None or known.text or known.heard_ms is not None or not text:
+            return []
+        return self._put(replace(known, text=text))
+
+    def _truncated(self, item: str, audio_end_ms: int) -> list[Record]:
+        """The server's end: what it sent; which words that is, and who heard it, it cannot say."""
+        known = self._known.get(item)
+        if known is None or known.kind != "message":
+            return []
+        if known.heard_ms is not None:
+            audio_end_ms = min(audio_end_ms, known.heard_ms)
+        text = known.text if audio_end_ms else ""
+        return self._put(replace(known, text=text, heard_ms=audio_end_ms, final=True))
+
+    def _delete(self, item: str) -> list[Record]:
+        if self._known.pop(item, None) is None:
+            return []
+        self._placing.remove(item)
+        return [RemovedRecord(item)]
+
+
+def _whole(item: HistoryItem) -> HistoryItem:
+    """``item`` with texts that can be stored and sent."""
+    texts = {name: getattr(item, name) for name in _TEXTS}
+    changed: dict[str, Any] = {n: whole(t) for n, t in texts.items() if whole(t) is not t}
+    return replace(item, **changed) if changed else item
+
+
+def _newest_states(records: list[Record]) -> list[Record]:
+    """Of several states of one item only the last."""
+    newest = {r.item.item: r for r in records if isinstance(r, ItemRecord)}
+    return list(newest.values())

@@ -1,0 +1,87 @@
+"""Which way to the Realtime server is tried: WebRTC, or a WebSocket where UDP does not pass. Pure.
+
+With ``transport = "auto"`` a room goes over to WebSocket where
+
+- the answer to an offer was a server error, or none came in time, twice in a row;
+- the server answered, but no media connection came up in time;
+- a connection fell silent twice, the second time soon after the first.
+
+It never does for a refusal that the other way would meet too (key, quota, model). A WebSocket that
+worked is remembered for some minutes; after that the next call tries WebRTC again.
+"""
+
+from __future__ import annotations
+
+from mixer_core.runtime.settings import OpenaiLinkSettings
+
+from ..realtime.problems import Problem
+from .interface import Kind
+
+WEBRTC_TIMEOUT_NS = 6_000_000_000
+"""A call by WebRTC that is not up by then is given up, where there is another way."""
+REMEMBER_NS = 10 * 60 * 1_000_000_000
+"""How long a WebSocket that worked is preferred."""
+MAX_REFUSALS = 2
+MAX_SILENCES = 2
+
+
+class Ways:
+    """The choice of one room."""
+
+    def __init__(
+        self, settings: OpenaiLinkSettings | None = None, websocket_until_ns: int = 0
+    ) -> None:
+        """``websocket_until_ns``: what another room has learnt (monotonic)."""
+        self._setting = "webrtc" if settings is None else settings.transport
+        self.websocket_until_ns = websocket_until_ns
+        """WebSocket is preferred until then."""
+        self._must_be_websocket = False
+        self._refusals = 0
+        self._silences = 0
+
+    def choose(self, now_ns: int) -> Kind:
+        """The way that the next call takes."""
+        if self._setting != "auto":
+            return self._setting
+        known = now_ns < self.websocket_until_ns
+        return "websocket" if known or self._must_be_websocket else "webrtc"
+
+    def timeout_ns(self, kind: Kind, limit_ns: int) -> int:
+        """How long a call may take to come up."""
+        if kind == "webrtc" and self._setting == "auto":
+            return min(limit_ns, WEBRTC_TIMEOUT_NS)
+        return limit_ns
+
+    def connected(self, kind: Kind, now_ns: int) -> None:
+        """A session was confirmed."""
+        self._refusals = 0
+        self._must_be_websocket = False
+        if self._setting == "auto":
+            self.websocket_until_ns = now_ns + REMEMBER_NS if kind == "websocket" else 0
+
+    def stable(self) -> None:
+        """A call has lived for a while."""
+        self._silences = 0
+
+    def failed(self, kind: Kind, problem: Problem, answered: bool, was_ready: bool) -> bool:
+        """A call failed or was lost; returns whether the next one goes another way.
+
+        Args:
+            answered: the server had taken the call.
+            was_ready: its session had been confirmed.
+        """
+        if self._setting != "auto" or not problem.retryable:
+            return False
+        if kind == "websocket":
+            self._must_be_websocket = False
+            self.websocket_until_ns = 0 if not was_ready else self.websocket_until_ns
+            return False
+        if was_ready:
+            self._silences += problem.code == "peer_silent"
+            self._must_be_websocket = self._silences >= MAX_SILENCES
+        elif answered:
+            self._must_be_websocket = problem.code in ("connect_timeout", "connection_lost")
+        else:
+            self._refusals += problem.status >= 500 or problem.code == "connect_timeout"
+            self._must_be_websocket = self._refusals >= MAX_REFUSALS
+        return self._must_be_websocket

@@ -1,0 +1,160 @@
+"""The WebRTC way: RTP both ways with our own pacing and ordering, events by data channel."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+
+from mixer_core.runtime.metrics import Histogram
+from mixer_core.runtime.settings import OpenaiLinkSettings
+
+from ..media.opus import OpusDecoder
+from ..media.rtp_audio import ReceivedFrame, RtpAudioReceiver
+from ..media.uplink import Uplink
+from ..realtime.session_object import Upstream
+from .aiortc_media import TappedPacket
+from .interface import Callbacks, Kind, Stage
+from .peer_call import RealtimeCall
+
+
+class WebrtcTransport:
+    """One call over WebRTC; see ``transport.Transport``."""
+
+    kind: Kind = "webrtc"
+    confirms_by_update = False
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        settings: OpenaiLinkSettings,
+        http: aiohttp.ClientSession,
+        latency: Histogram,
+        log: logging.LoggerAdapter[logging.Logger],
+        callbacks: Callbacks,
+    ) -> None:
+        """``latency`` observes the time from a frame's stamp to its packet."""
+        self._callbacks = callbacks
+        self._uplink = Uplink(settings, latency)
+        self._receiver = RtpAudioReceiver(OpusDecoder(), gap_hold_ms=settings.gap_hold_ms)
+        self._is_up = False
+        self._closed = False
+        self._session: dict[str, Any] = {}
+        self._call = RealtimeCall(
+            upstream,
+            self._session,
+            http,
+            self._uplink.track,
+            log,
+            on_up=self._up,
+            on_packet=self._packet,
+            on_event=callbacks.on_event,
+            on_lost=callbacks.on_lost,
+        )
+
+    @property
+    def stage(self) -> Stage:
+        """How far the call has come."""
+        if self._is_up:
+            return "up"
+        return "joining" if self._call.answered else "asking"
+
+    @property
+    def call_id(self) -> str:
+        """``rtc_…``; empty before the answer."""
+        return self._call.call_id
+
+    @property
+    def simulated(self) -> bool:
+        """The server is a simulator."""
+        return self._call.simulated
+
+    @property
+    def bad_events(self) -> int:
+        """Messages of the server that were no JSON objects."""
+        return self._call.bad_events
+
+    @property
+    def heard_ns(self) -> int:
+        """When the newest datagram came, STUN included."""
+        return self._call.heard.last_ns
+
+    async def connect(self, session: Mapping[str, Any]) -> None:
+        """Make the call with ``session``. Raises UpstreamError."""
+        self._session.update(session)
+        await self._call.connect()
+
+    def send(self, event: Mapping[str, Any]) -> bool:
+        """Send a client event; False where the channel is not open."""
+        return self._call.send(event)
+
+    async def close(self, hang_up: bool = True) -> None:
+        """End the call here and on the server."""
+        self._closed = True
+        await self._call.close(hang_up)
+
+    def start(self, now_ns: int) -> None:
+        """RTP has flowed since the connection is up."""
+
+    def frame(self, pcm: bytes, stamp_ns: int, pause: bool, now_ns: int) -> None:
+        """20 ms of the room."""
+        self._uplink.frame(pcm, stamp_ns, pause, now_ns)
+
+    def next_timeout_ns(self) -> int | None:
+        """When to call ``tick``."""
+        uplink_ns = self._uplink.pacer.next_timeout_ns()
+        receiver_ns = self._receiver.next_timeout_ns()
+        if uplink_ns is None or receiver_ns is None:
+            return receiver_ns if uplink_ns is None else uplink_ns
+        return min(uplink_ns, receiver_ns)
+
+    def tick(self, now_ns: int) -> None:
+        """The time-out was reached."""
+        if not self._closed:
+            self._uplink.tick(now_ns)
+            self._received(self._receiver.pull(now_ns), now_ns)
+
+    def counters(self) -> dict[str, int]:
+        """What was counted so far."""
+        pacer, received = self._uplink.pacer.counters, self._receiver.counters
+        return {
+            "uplink_frames_total": pacer.frames,
+            "uplink_silences_total": pacer.silences,
+            "uplink_dropped_frames_total": pacer.dropped,
+            "uplink_dropped_quiet_frames_total": pacer.dropped_quiet,
+            "uplink_unsent_packets_total": self._uplink.track.dropped,
+            "uplink_starved_total": pacer.starved,
+            "downlink_packets_total": received.received,
+            "downlink_lost_packets_total": received.lost,
+            "downlink_late_packets_total": received.late,
+            "downlink_concealed_frames_total": received.concealed,
+            "server_bad_events_total": self.bad_events,
+        }
+
+    def backlog_ms(self, now_ns: int) -> tuple[int, int]:
+        """Audio that waits: on its way up, and on its way down."""
+        lead_ns = self._uplink.pacer.lead_ns(now_ns)
+        return max(0, lead_ns) // 1_000_000, self._receiver.waiting * 20
+
+    def _up(self) -> None:
+        self._is_up = True
+        self._uplink.start(time.monotonic_ns())
+        self._callbacks.on_up()
+
+    def _packet(self, packet: TappedPacket) -> None:
+        if self._closed:
+            return
+        now_ns = packet.arrival_ns
+        received = self._receiver.push(
+            packet.seq, packet.timestamp, packet.payload, now_ns, packet.ssrc
+        )
+        self._received(received, now_ns)
+        if self._receiver.waiting:
+            self._callbacks.on_change()
+
+    def _received(self, received: list[ReceivedFrame], now_ns: int) -> None:
+        for frame in received:
+            self._callbacks.on_audio(frame.pcm, frame.stamp_ns, now_ns, frame.concealed)

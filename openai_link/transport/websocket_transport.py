@@ -1,0 +1,218 @@
+"""The WebSocket way, for networks without UDP: audio as events, and our own playout clock.
+
+The server sends a reply faster than it is spoken and does not know what was heard of it. The
+player here does: it says ``output_audio_buffer.started``, ``stopped`` and ``cleared`` in the
+server's place. A reply that is cut off is truncated by us (``heard``).
+"""
+
+from __future__ import annotations
+
+import binascii
+import json
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+
+from mixer_core.runtime.errors import UpstreamError
+from mixer_core.runtime.metrics import Histogram
+from mixer_core.runtime.settings import OpenaiLinkSettings
+
+from ..media.audio_append import AudioAppend
+from ..media.reply_player import Play, PlayerAction, ReplyPlayer, Started
+from ..media.uplink import MAX_LEAD_MS, STARVE_MS
+from ..media.uplink_pacer import UplinkPacer
+from ..realtime.event_fields import event_of
+from ..realtime.session_object import Upstream
+from .event_socket import MAX_AUDIO, EventSocket
+from .interface import Callbacks, Kind, Stage
+
+
+class WebsocketTransport:
+    """One session over a WebSocket; see ``transport.Transport``."""
+
+    kind: Kind = "websocket"
+    confirms_by_update = True
+    call_id = ""
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        settings: OpenaiLinkSettings,
+        http: aiohttp.ClientSession,
+        latency: Histogram,
+        log: logging.LoggerAdapter[logging.Logger],
+        callbacks: Callbacks,
+    ) -> None:
+        """``latency`` observes the time from a frame's stamp to its event."""
+        self._upstream = upstream
+        self._interrupts = settings.interrupt_response and settings.turn_detection != "push_to_talk"
+        self._latency = latency
+        self._log = log
+        self._callbacks = callbacks
+        self._socket = EventSocket(http, self._text, self._ended)
+        pacer = UplinkPacer(STARVE_MS, MAX_LEAD_MS, settings.sparse_after_ms)
+        self._append = AudioAppend(pacer)
+        self._player = ReplyPlayer()
+        self._made_up = 0
+        self._unsent = 0
+        self._closed = False
+        self.stage: Stage = "asking"
+        self.bad_events = 0
+
+    @property
+    def simulated(self) -> bool:
+        """The server is a simulator."""
+        return self._upstream.simulated or self._socket.simulated
+
+    @property
+    def heard_ns(self) -> int:
+        """When the newest message came."""
+        return self._socket.heard_ns
+
+    async def connect(self, session: Mapping[str, Any]) -> None:
+        """Open the WebSocket; ``session`` must be sent as an update. Raises UpstreamError."""
+        await self._socket.open(self._upstream.websocket_url, self._upstream.headers())
+        self.stage = "up"
+        self._callbacks.on_up()
+
+    def send(self, event: Mapping[str, Any]) -> bool:
+        """Send a client event; clearing the output is done here, where it is played."""
+        if event.get("type") == "output_audio_buffer.clear":
+            self._cut_off()
+            return True
+        self._log.debug("> %s %s", event.get("type"), event.get("event_id"))
+        return self._socket.send(json.dumps(event, ensure_ascii=False))
+
+    async def close(self, hang_up: bool = True) -> None:
+        """End the session."""
+        self._closed = True
+        await self._socket.close()
+
+    def start(self, now_ns: int) -> None:
+        """Let the server hear the room from now on."""
+        self._send_audio(self._append.start(now_ns))
+
+    def frame(self, pcm: bytes, stamp_ns: int, pause: bool, now_ns: int) -> None:
+        """20 ms of the room."""
+        self._send_audio(self._append.frame(pcm, pause, now_ns))
+        self._latency.observe_ns(now_ns - stamp_ns)
+
+    def next_timeout_ns(self) -> int | None:
+        """When to call ``tick``."""
+        pacer_ns, player_ns = (
+            self._append.pacer.next_timeout_ns(),
+            self._player.next_timeout_ns(),
+        )
+        if pacer_ns is None or player_ns is None:
+            return player_ns if pacer_ns is None else pacer_ns
+        return min(pacer_ns, player_ns)
+
+    def tick(self, now_ns: int) -> None:
+        """The time-out was reached."""
+        if self._closed:
+            return
+        self._send_audio(self._append.tick(now_ns))
+        self._play(self._player.tick(now_ns), now_ns)
+
+    def counters(self) -> dict[str, int]:
+        """What was counted so far."""
+        pacer = self._append.pacer.counters
+        return {
+            "uplink_frames_total": pacer.frames,
+            "uplink_silences_total": pacer.silences,
+            "uplink_dropped_frames_total": pacer.dropped,
+            "uplink_dropped_quiet_frames_total": pacer.dropped_quiet,
+            "uplink_unsent_packets_total": self._unsent,
+            "uplink_starved_total": pacer.starved,
+            "server_bad_events_total": self.bad_events,
+        }
+
+    def backlog_ms(self, now_ns: int) -> tuple[int, int]:
+        """Audio that waits for the network; the reply's rest waits to be spoken, not sent."""
+        return self._socket.waiting * 20, 0
+
+    def _send_audio(self, texts: list[str]) -> None:
+        for text in texts:
+            if not self._socket.send(text, MAX_AUDIO):
+                self._unsent += 1
+
+    def _text(self, text: str) -> None:
+        """One server event."""
+        if self._closed:
+            return
+        event = event_of(text)
+        if event is None:
+            self.bad_events += 1
+            return
+        try:
+            self._event(event)
+        except Exception:  # It would end the reader, and with it the session.
+            self._log.exception("! the event %s could not be handled", event.get("type"))
+
+    def _event(self, event: dict[str, Any]) -> None:
+        now_ns = time.monotonic_ns()
+        kind = event.get("type")
+        if kind == "response.output_audio.delta":
+            self._audio(event, now_ns)
+            return
+        self._callbacks.on_event(event)
+        match kind:
+            case "response.output_audio.done":
+                self._player.item_done(*_place(event), now_ns)
+            case "response.done":
+                response = event.get("response")
+                if isinstance(response, dict):
+                    self._player.response_done(str(response.get("id")), now_ns)
+            case "input_audio_buffer.speech_started" if self._interrupts:
+                self._cut_off()
+        self._play(self._player.tick(now_ns), now_ns)
+        self._callbacks.on_change()
+
+    def _audio(self, event: Mapping[str, Any], now_ns: int) -> None:
+        try:
+            pcm = binascii.a2b_base64(event["delta"])
+        except (KeyError, TypeError, binascii.Error):
+            self.bad_events += 1
+            return
+        item, index = _place(event)
+        self._callbacks.on_made(item, len(pcm) // 2)
+        self._player.push(str(event.get("response_id")), item, index, pcm, now_ns)
+        self._play(self._player.tick(now_ns), now_ns)
+        self._callbacks.on_change()
+
+    def _play(self, actions: list[PlayerAction], now_ns: int) -> None:
+        for action in actions:
+            if isinstance(action, Play):
+                self._callbacks.on_audio(action.pcm, now_ns, now_ns, False)
+            else:
+                started = isinstance(action, Started)
+                self._make_up("started" if started else "stopped", action.response)
+
+    def _cut_off(self) -> None:
+        """Somebody speaks over the reply, or stopped it. ``Heard`` tells where it ended."""
+        for cut in self._player.clear():
+            if cut.was_heard:
+                self._make_up("cleared", cut.response)
+
+    def _make_up(self, what: str, response: str) -> None:
+        """Tell in the server's place what it tells over WebRTC."""
+        self._made_up += 1
+        self._callbacks.on_event(
+            {
+                "type": f"output_audio_buffer.{what}",
+                "event_id": f"event_{self._made_up:016x}",
+                "response_id": response,
+            }
+        )
+
+    def _ended(self, reason: str) -> None:
+        if not self._closed:
+            self._callbacks.on_lost(UpstreamError("connection_lost", reason))
+
+
+def _place(event: Mapping[str, Any]) -> tuple[str, int]:
+    index = event.get("content_index")
+    return str(event.get("item_id")), index if isinstance(index, int) else 0

@@ -1,0 +1,294 @@
+"""Whose turn it is: barge-in, push-to-talk, manual stop, typed text, the greeting. Pure.
+
+Over WebRTC the server itself cancels, clears and truncates when somebody speaks over the reply
+(``interrupt_response``); what is left to us is to silence what is on its way: a new epoch, a FLUSH
+to everybody, and a gate in front of the old reply's last packets. ``speech_started``,
+``output_audio_buffer.cleared`` and ``conversation.item.truncated`` come in any order. Over
+WebSocket the server cancels, and the FLUSH empties our own player too.
+
+With push-to-talk the server does nothing by itself. The first press stops what is being said and
+clears what was heard; the last release commits it and asks for an answer (``push_to_talk``).
+Where the server answers no turn by itself (``create_response``), the release of the button asks
+for the answer.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from ..realtime.client_events import ClientEvents, greeting
+from ..realtime.facts import (
+    Fact,
+    PlaybackEnded,
+    PlaybackStarted,
+    ResponseEnded,
+    ResponseStarted,
+    ServerError,
+    SessionConfirmed,
+    SpeechStarted,
+    SpeechStopped,
+    TurnCommitted,
+)
+from ..realtime.session_object import MAX_SAY_CHARS
+from .actions import (
+    Flush,
+    MicrophoneGate,
+    ReplyEnded,
+    ReplyStarted,
+    Said,
+    Send,
+    Tell,
+    TurnAction,
+    TurnRules,
+    problem,
+    sender_of,
+)
+from .push_to_talk import Outcome, PushToTalk
+from .response_sequencer import ResponseSequencer
+
+__all__ = [
+    "Flush",
+    "MicrophoneGate",
+    "ReplyEnded",
+    "ReplyStarted",
+    "Said",
+    "Send",
+    "Tell",
+    "TurnAction",
+    "TurnPolicy",
+    "TurnRules",
+    "sender_of",
+]
+
+REMEMBERED = 8
+"""Responses that were stopped by hand and whose late events are ignored."""
+
+
+class TurnPolicy:
+    """Turn policy of one call; make a new one for each call.
+
+    ``greet``: say hello once the session is confirmed and somebody can hear it (a fresh room, not
+    a reconnection). Presses that outlive a call are given to the next one as ``ptt`` events again.
+    """
+
+    def __init__(
+        self,
+        events: ClientEvents,
+        instructions: str = "",
+        greet: bool = False,
+        rules: TurnRules | None = None,
+    ) -> None:
+        self._events = events
+        self._rules = rules or TurnRules()
+        self._sequencer = ResponseSequencer(events)
+        self._button = PushToTalk()
+        self._commit = ""
+        """Id of the newest commit of ours."""
+        self._instructions = instructions
+        self._greet = greet
+        self._is_confirmed = False
+        self._has_audience = False
+        self._hearing = False
+        self._asked = False
+        """An answer is wanted as soon as the turn is committed."""
+        self._playing = False
+        self._flushed = False
+        """The reply that is ending was flushed already."""
+        self._stopped: deque[str] = deque(maxlen=REMEMBERED)
+        self._current = ""
+        """Newest response of the conversation, active or only being played."""
+
+    @property
+    def response_active(self) -> str | None:
+        """The response that is being generated."""
+        return self._sequencer.active
+
+    @property
+    def microphone_open(self) -> bool:
+        """Whether the model is to hear the room; changes come as ``MicrophoneGate``."""
+        return not self._rules.push_to_talk or self._button.is_open
+
+    @property
+    def pressing(self) -> frozenset[str]:
+        """The participants who hold the button down."""
+        return self._button.pressing
+
+    @property
+    def is_quiet(self) -> bool:
+        """Nobody speaks, nothing is played, and no answer is on its way."""
+        talking = self._hearing or self._button.is_open or self._playing
+        return not talking and not self._sequencer.busy
+
+    def on_fact(self, fact: Fact, now_ns: int = 0) -> list[TurnAction]:
+        """React to what a server event meant."""
+        match fact:
+            case SessionConfirmed():
+                self._is_confirmed = True
+                return self._say_hello()
+            case SpeechStarted():
+                self._hearing = True
+                stops = self._playing and self._rules.interrupt_response
+                return self._flush("barge-in") if stops else []
+            case SpeechStopped():
+                self._hearing = False
+                return []
+            case TurnCommitted():
+                return self._committed()
+            case PlaybackStarted(response):
+                return self._started(response)
+            case PlaybackEnded(response, cleared):
+                return self._ended(response, cleared)
+            case ResponseStarted(response, tag):
+                self._current = response
+                return _send(self._sequencer.created(response, tag))
+            case ResponseEnded(response):
+                return _send(self._sequencer.ended(response))
+            case ServerError():
+                return self._refused(fact)
+            case _:
+                return []
+
+    def on_browser(self, event: Mapping[str, Any], now_ns: int = 0) -> list[TurnAction]:
+        """React to a control message of a browser (``say``, ``interrupt``, ``ptt``)."""
+        match event.get("type"):
+            case "say":
+                return self._say(event)
+            case "interrupt":
+                return self._interrupt()
+            case "ptt":
+                return self._ptt(event, now_ns)
+            case _:
+                return []
+
+    def on_roster(self, participants: Collection[str], now_ns: int) -> list[TurnAction]:
+        """Exactly these people are in the room: who left has let go of the button."""
+        return self._pressed(self._button.roster(participants, now_ns))
+
+    def on_audience(self) -> list[TurnAction]:
+        """Somebody is in the room and hears what is sent."""
+        self._has_audience = True
+        return self._say_hello()
+
+    def ask(self, overrides: Mapping[str, Any] | None = None) -> list[TurnAction]:
+        """Have the model answer as soon as it may (all outputs of its tools are in)."""
+        return _send(self._sequencer.request(overrides))
+
+    def next_timeout_ns(self) -> int | None:
+        """When to call ``tick``; None where nothing waits."""
+        return self._button.next_timeout_ns()
+
+    def tick(self, now_ns: int) -> list[TurnAction]:
+        """The time-out was reached."""
+        return self._pressed(self._button.tick(now_ns))
+
+    def _say_hello(self) -> list[TurnAction]:
+        if not (self._greet and self._is_confirmed and self._has_audience):
+            return []
+        self._greet = False
+        return _send(self._sequencer.request(greeting(self._instructions)))
+
+    # Buttons
+
+    def _ptt(self, event: Mapping[str, Any], now_ns: int) -> list[TurnAction]:
+        down = event.get("down") is True
+        if self._rules.push_to_talk:
+            who = str(event.get("participant") or sender_of(event))
+            button = self._button
+            return self._pressed(button.press(who, now_ns) if down else button.release(who, now_ns))
+        if self._rules.create_response:
+            message = "there is no push-to-talk in this room: speak freely"
+            return [problem(event, "not_available", message)]
+        if down:
+            return []
+        self._asked = self._hearing
+        return [] if self._hearing else self.ask()
+
+    def _pressed(self, outcome: Outcome | None) -> list[TurnAction]:
+        match outcome:
+            case "began":
+                clear = Send(self._events.clear_input())
+                return [*self._make_way(), clear, MicrophoneGate(True)]
+            case "tapped":
+                return [MicrophoneGate(False), Send(self._events.clear_input())]
+            case "ended":
+                commit = self._events.commit_input()
+                self._commit = commit["event_id"]
+                return [MicrophoneGate(False), Send(commit), *self.ask()]
+            case None:
+                return []
+
+    def _make_way(self) -> list[TurnAction]:
+        """Stop the assistant for somebody who wants to speak, where it has anything to say."""
+        if not (self._playing or self._sequencer.busy):
+            return _send(self._sequencer.interrupt())
+        return self._interrupt()
+
+    def _interrupt(self) -> list[TurnAction]:
+        cancels = _send(self._sequencer.interrupt())
+        if self._current:
+            self._stopped.append(self._current)
+        if not self._rules.speaks:
+            return cancels
+        clear = Send(self._events.clear_output())
+        return [*cancels, clear, *self._flush("stopped by hand")]
+
+    def _committed(self) -> list[TurnAction]:
+        self._hearing = False
+        asked, self._asked = self._asked, False
+        return self.ask() if asked else []
+
+    def _refused(self, error: ServerError) -> list[TurnAction]:
+        if error.event_id and error.event_id == self._commit:
+            return _send(self._sequencer.interrupt())  # Nothing was heard: nothing to answer.
+        return _send(self._sequencer.refused(error.event_id, error.code))
+
+    # Text
+
+    def _say(self, event: Mapping[str, Any]) -> list[TurnAction]:
+        text = event.get("text")
+        if not isinstance(text, str) or not text.strip():
+            return [problem(event, "bad_say", "say needs a text that is not empty")]
+        if len(text) > MAX_SAY_CHARS:
+            message = f"say takes at most {MAX_SAY_CHARS} characters, got {len(text)}"
+            return [problem(event, "bad_say", message)]
+        create = self._events.user_text(text)
+        item = create["item"]["id"]
+        participant, name = str(event.get("participant", "user")), str(event.get("name", ""))
+        caption = {
+            "type": "caption",
+            "speaker": participant,
+            "item": item,
+            "text": text,
+            "final": True,
+        }
+        said = Said(caption, 0, item, participant, name, text)
+        return [Send(create), *self.ask(), said]
+
+    # Sound
+
+    def _started(self, response: str) -> list[TurnAction]:
+        if response and response in self._stopped:
+            return []
+        self._playing, self._flushed = True, False
+        return [ReplyStarted()]
+
+    def _ended(self, response: str, cleared: bool) -> list[TurnAction]:
+        late = bool(response) and response in self._stopped
+        was_playing, self._playing = self._playing, False
+        if not cleared:
+            return [ReplyEnded()] if was_playing else []
+        if self._flushed or late:
+            return []
+        return self._flush("cleared")
+
+    def _flush(self, reason: str) -> list[TurnAction]:
+        if self._flushed and reason != "stopped by hand":
+            return []
+        self._flushed = True
+        return [Flush(reason)]
+
+
+def _send(events: list[dict[str, Any]]) -> list[TurnAction]:
+    return [Send(event) for event in events]

@@ -1,0 +1,1 @@
+"""The public HTTP port: pages, offers, health, metrics, transcripts."""

@@ -1,0 +1,124 @@
+"""Who may talk to the gateway. Pure: headers in, ProblemError out.
+
+On loopback everybody may, but only under a name of this host: a foreign page that makes its own
+name point here (DNS rebinding) is refused by ``Host``, a foreign page that posts here by
+``Origin``. Anywhere else a token is needed, and it is needed on loopback too under any other
+name once MIXMINUS_TOKEN is set (a proxy in front).
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from mixer_core.runtime.errors import ProblemError, SettingsError
+from mixer_core.runtime.settings import SignalingSettings
+
+TOKEN_VARIABLE = "MIXMINUS_TOKEN"
+LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+OPEN_PATHS = frozenset({"/", "/healthz", "/favicon.ico"})
+OPEN_PREFIX = "/web/"
+
+
+class Gate:
+    """Checks every request before it is handled."""
+
+    def __init__(self, settings: SignalingSettings, env: Mapping[str, str]) -> None:
+        """Raises SettingsError where a token is needed and not set."""
+        self._token = env.get(TOKEN_VARIABLE, "").strip()
+        self._exposed = not is_loopback(settings.http_host)
+        if self._exposed and not self._token:
+            raise SettingsError(
+                f"http_host {settings.http_host} is open to other machines: set {TOKEN_VARIABLE} "
+                "to a long random text, or MIXMINUS_SIGNALING__HTTP_HOST to 127.0.0.1"
+            )
+        names = {name.strip().lower() for name in settings.allowed_hosts.split(",")} - {""}
+        self._names = LOCAL_NAMES | names | {settings.http_host.lower()}
+
+    def check(
+        self,
+        path: str,
+        host: str,
+        origin: str | None,
+        authorization: str = "",
+        query_token: str = "",
+    ) -> None:
+        """Let a request pass.
+
+        Args:
+            path: of the URL. host: header. origin: header, None where it was not sent.
+            authorization: header. query_token: the ``token`` of the query.
+
+        Raises:
+            ProblemError: 403 for a foreign host or origin, 401 for a missing or wrong token.
+        """
+        name = host_name(host)
+        if not self._is_ours(name):
+            raise ProblemError(
+                403,
+                "Unknown host",
+                f"this gateway does not answer as {name[:80] or 'nothing'!r}: open it as "
+                "localhost, or add the name to allowed_hosts of [signaling]",
+            )
+        if origin is not None and not same_origin(origin, host):
+            raise ProblemError(
+                403, "Foreign origin", "only the gateway's own page may call it from a browser"
+            )
+        if self._is_open(path) or not self._needs_token(name):
+            return
+        scheme, _, bearer = authorization.partition(" ")
+        given = bearer.strip() if scheme.lower() == "bearer" else query_token
+        if not hmac.compare_digest(given.encode(), self._token.encode()):
+            raise ProblemError(
+                401,
+                "Token needed",
+                "send `Authorization: Bearer <token>`, or open the page with ?token=<token>; "
+                f"the token is what {TOKEN_VARIABLE} was when the gateway started",
+            )
+
+    def _is_ours(self, name: str) -> bool:
+        """An address cannot be rebound by DNS, so where others may come in any is fine."""
+        return name in self._names or (self._exposed and _address(name) is not None)
+
+    def _needs_token(self, name: str) -> bool:
+        return self._exposed or (bool(self._token) and name not in LOCAL_NAMES)
+
+    def _is_open(self, path: str) -> bool:
+        return path in OPEN_PATHS or path.startswith(OPEN_PREFIX)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether nobody else can reach an address to listen on."""
+    address = _address(host.strip("[]"))
+    return host == "localhost" if address is None else address.is_loopback
+
+
+def host_name(host: str) -> str:
+    """The name in a ``Host`` header: no port, no brackets, no last dot, lower case."""
+    try:
+        name = urlsplit(f"//{host.strip()}").hostname or ""
+    except ValueError:
+        return ""
+    return name.rstrip(".")
+
+
+def same_origin(origin: str, host: str) -> bool:
+    """Whether an ``Origin`` header names the host that the request was sent to."""
+    try:
+        parts = urlsplit(origin)
+        default = {"http": 80, "https": 443}.get(parts.scheme)
+        if default is None or parts.path not in ("", "/"):
+            return False
+        asked = urlsplit(f"//{host.strip()}")
+        return (parts.hostname, parts.port or default) == (asked.hostname, asked.port or default)
+    except ValueError:
+        return False
+
+
+def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(name)
+    except ValueError:
+        return None

@@ -1,0 +1,106 @@
+"""Which programs are up, what is still missing, and when to say so. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mixer_core.bus.control import Heartbeat
+from mixer_core.runtime.settings import OpenaiLinkSettings, uses_simulator
+
+from ..registry.actions import MS_NS, Json
+
+FRESH_NS = 3_000 * MS_NS
+"""A program whose latest heartbeat is older is gone."""
+PATIENCE_NS = 1_000 * MS_NS
+"""What is missing for less is not worth a line in the log."""
+MIXER, WORKER, LINK, SIMULATOR = "mixer_core", "media_worker", "openai_link", "simulator"
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramView:
+    """One program as ``/readyz`` shows it."""
+
+    ready: bool
+    """It is up and can do its work now."""
+    pid: int
+    """0: never heard of."""
+    detail: str
+    """What it does, or what it lacks, in words."""
+
+
+class Health:
+    """The latest heartbeat of every program."""
+
+    def __init__(self, simulated: bool) -> None:
+        """``simulated``: the simulator is needed too."""
+        self._needed = (MIXER, WORKER, LINK, *((SIMULATOR,) if simulated else ()))
+        self._beats: dict[str, tuple[Heartbeat, int]] = {}
+
+    def heard(self, beat: Heartbeat, now_ns: int) -> None:
+        """Take a heartbeat."""
+        self._beats[beat.program] = (beat, now_ns)
+
+    def programs(self, counts: Mapping[str, int], now_ns: int) -> dict[str, ProgramView]:
+        """Every needed program; ``counts`` as ``Registry.counts`` returns them."""
+        return {name: self._view(name, counts, now_ns) for name in self._needed}
+
+    def missing(self, counts: Mapping[str, int], now_ns: int) -> list[str]:
+        """What is not ready, each with its reason; empty: the gateway is ready."""
+        return [
+            f"{name}: {view.detail}" if view.detail else name
+            for name, view in self.programs(counts, now_ns).items()
+            if not view.ready
+        ]
+
+    def _view(self, name: str, counts: Mapping[str, int], now_ns: int) -> ProgramView:
+        beat, seen_ns = self._beats.get(name, (None, 0))
+        if beat is None:
+            return ProgramView(False, 0, "not started")
+        if now_ns - seen_ns >= FRESH_NS:
+            return ProgramView(False, beat.pid, "no heartbeat")
+        if not beat.ready:
+            return ProgramView(False, beat.pid, beat.detail or "starting")
+        if name == WORKER and not counts["workers_idle"]:
+            return ProgramView(False, beat.pid, "no idle child")
+        if name == LINK and not counts["links_idle"] + counts["links_active"]:
+            return ProgramView(False, beat.pid, "no idle child")
+        return ProgramView(True, beat.pid, beat.detail)
+
+
+class Watch:
+    """Decides when the log gets a line about readiness: on changes that last."""
+
+    def __init__(self) -> None:
+        self._ready = False
+        self._missing_since_ns: int | None = None
+        self._told = ""
+
+    def update(self, missing: list[str], now_ns: int) -> str | None:
+        """``""``: say that the gateway is ready; words: say what is missing; None: nothing new."""
+        if not missing:
+            self._missing_since_ns, self._told = None, ""
+            fresh, self._ready = not self._ready, True
+            return "" if fresh else None
+        if self._missing_since_ns is None:
+            self._missing_since_ns = now_ns
+        words = ", ".join(missing)
+        if now_ns - self._missing_since_ns < PATIENCE_NS or words == self._told:
+            return None
+        self._ready, self._told = False, words
+        return words
+
+
+def as_json(programs: Mapping[str, ProgramView]) -> Json:
+    """Program → its state, for ``/readyz``."""
+    return {
+        name: {"ready": view.ready, "pid": view.pid, "detail": view.detail}
+        for name, view in programs.items()
+    }
+
+
+def assistant_in_words(settings: OpenaiLinkSettings, env: Mapping[str, str]) -> str:
+    """Who answers in the rooms, for the log."""
+    if uses_simulator(settings, env):
+        return "local simulator"
+    return f"OpenAI model {settings.model}"

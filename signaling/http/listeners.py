@@ -1,0 +1,118 @@
+"""TCP listeners: clear words when a port cannot be had, bounded patience with clients."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import functools
+import socket
+from typing import Any
+
+from aiohttp import web
+
+from mixer_core.runtime.errors import PortBusyError, SettingsError
+
+from .auth import is_loopback
+from .problems import ProblemRequestHandler
+
+BACKLOG = 128
+HEADERS_TIMEOUT_S = 30.0
+"""A connection that has not sent a whole request head by then, or sleeps so long, is closed."""
+LINGER_S = 2.0
+"""How long the rest of a refused body is read and thrown away."""
+SHUTDOWN_S = 0.2
+"""How long requests may go on after the stop."""
+
+
+def bind(host: str, port: int) -> list[socket.socket]:
+    """Listening sockets for every address of ``host``; port 0 takes a free one.
+
+    Raises:
+        PortBusyError: somebody else listens there, or the port is forbidden.
+        SettingsError: ``host`` is no address of this machine.
+    """
+    cure = "set MIXMINUS_SIGNALING__HTTP_HOST to an address of this machine"
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError) as error:
+        raise SettingsError(f"http_host {host!r} cannot be resolved ({error}): {cure}") from error
+    listening: list[socket.socket] = []
+    try:
+        for family, _, _, _, address in dict.fromkeys(found):
+            listening.append(_listen(socket.AddressFamily(family), address))
+    except OSError as error:
+        for other in listening:
+            other.close()
+        raise _explained(error, host, port) from error
+    return listening
+
+
+def url(host: str, port: int) -> str:
+    """Where a person on this machine opens the page."""
+    name = host
+    if host in ("", "0.0.0.0", "::"):
+        name = "127.0.0.1"
+    elif ":" in host:
+        name = f"[{host}]"
+    return f"http://{name}:{port}" + ("" if is_loopback(host) else "/?token=…")
+
+
+class Listener:
+    """An application that is reached through listening sockets."""
+
+    def __init__(self, app: web.Application) -> None:
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
+        self._servers: list[asyncio.Server] = []
+
+    async def start(self, sockets: list[socket.socket]) -> None:
+        """Accept connections."""
+        await self._runner.setup()
+        server = self._runner.server
+        assert server is not None
+        loop = asyncio.get_running_loop()
+        options: dict[str, Any] = {
+            "access_log": None,
+            "keepalive_timeout": HEADERS_TIMEOUT_S,
+            "lingering_time": LINGER_S,
+        }
+        factory = functools.partial(ProblemRequestHandler, server, loop=loop, **options)
+        for sock in sockets:
+            self._servers.append(await loop.create_server(factory, sock=sock, backlog=BACKLOG))
+
+    async def stop(self) -> None:
+        """Close the sockets and what is open; waits a moment for running requests."""
+        for server in self._servers:
+            server.close()
+        await self._runner.cleanup()
+
+
+def _listen(family: socket.AddressFamily, address: tuple[object, ...]) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(address)
+        sock.listen(BACKLOG)
+        sock.setblocking(False)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _explained(error: OSError, host: str, port: int) -> PortBusyError | SettingsError:
+    if error.errno == errno.EADDRINUSE:
+        return PortBusyError(
+            f"port {port} on {host} is taken by another program: "
+            "set MIXMINUS_SIGNALING__HTTP_PORT or stop the other program"
+        )
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return PortBusyError(
+            f"port {port} on {host} is not allowed for this user: "
+            "set MIXMINUS_SIGNALING__HTTP_PORT to one over 1023"
+        )
+    return SettingsError(
+        f"http_host {host} cannot be listened on ({error.strerror}): "
+        "set MIXMINUS_SIGNALING__HTTP_HOST to an address of this machine"
+    )

@@ -1,0 +1,103 @@
+"""Every error as RFC 9457 problem details, those that aiohttp makes by itself included."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from mixer_core.runtime.errors import ProblemError
+
+CONTENT_TYPE = "application/problem+json"
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_DETAILS = {
+    404: "there is nothing at this address",
+    413: "the body is too large",
+    417: "leave out the Expect header",
+    500: "the gateway failed: its log says why",
+}
+_HEADERS = {401: {"WWW-Authenticate": 'Bearer realm="mixminus"'}}
+
+
+def response(
+    status: int,
+    title: str,
+    detail: str,
+    retry_after_s: int | None = None,
+    extra: dict[str, Any] | None = None,
+) -> web.Response:
+    """An error response; ``extra`` are further members of the problem."""
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    headers = dict(_HEADERS.get(status, {}))
+    if retry_after_s is not None:
+        headers["Retry-After"] = str(retry_after_s)
+    return web.Response(
+        status=status,
+        body=json.dumps(body | (extra or {}), ensure_ascii=False).encode(),
+        content_type=CONTENT_TYPE,
+        headers=headers,
+    )
+
+
+def from_error(error: ProblemError) -> web.Response:
+    """The response to a request that failed with ``error``."""
+    return response(error.status, error.title, error.detail, error.retry_after_s)
+
+
+def from_http(error: web.HTTPException) -> web.Response:
+    """The problem in place of aiohttp's own text; ``Allow`` is kept."""
+    status = error.status
+    detail = _DETAILS.get(status, error.reason)
+    allowed = error.headers.get("Allow", "")
+    if status == 405:
+        detail = f"this address knows {allowed or 'no method'}"
+    result = response(status, HTTPStatus(status).phrase, detail)
+    if allowed:
+        result.headers["Allow"] = allowed
+    return result
+
+
+def middleware(log: logging.LoggerAdapter[logging.Logger]) -> Middleware:
+    """Turns whatever a handler raises into a problem."""
+
+    @web.middleware
+    async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except ProblemError as error:
+            return from_error(error)
+        except web.HTTPException as error:
+            return error if error.status < 400 else from_http(error)
+        except ConnectionError:
+            raise
+        except Exception:
+            log.exception("! %s %s failed", request.method, request.path)
+            return response(500, HTTPStatus(500).phrase, _DETAILS[500])
+
+    return problems
+
+
+class ProblemRequestHandler(web.RequestHandler):
+    """aiohttp's connection, with problems for what never reaches a handler (malformed HTTP)."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """The response to a request that could not be read or handled; the connection closes."""
+        detail = "this is no HTTP request that can be read" if status == 400 else _DETAILS[500]
+        result = response(status, HTTPStatus(status).phrase, detail)
+        result.headers.update({"Server": "mixminus", "X-Content-Type-Options": "nosniff"})
+        result.force_close()
+        return result

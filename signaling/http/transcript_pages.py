@@ -1,0 +1,183 @@
+"""``GET /rooms/{room}/transcript`` and the money in ``GET /rooms/{room}``, from the journal.
+
+The database is read in a thread of its own, never on the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from aiohttp import web
+
+from mixer_core.journal import reading
+from mixer_core.journal.file import journal_path, local_day
+from mixer_core.journal.reading import MAX_LIMIT, Spent, Transcript
+from mixer_core.journal.records import HistoryItem
+from mixer_core.runtime.errors import JournalError, ProblemError
+
+from ..registry.names import check_room
+
+DEFAULT_LIMIT = 200
+_T = TypeVar("_T")
+_ASSISTANT, _SOMEBODY = "Assistant", "Somebody"
+
+
+class TranscriptReader:
+    """Reads the journal of one state directory."""
+
+    def __init__(self, state_dir: Path, log: logging.LoggerAdapter[logging.Logger]) -> None:
+        """The file may come into being later."""
+        self._path = journal_path(state_dir)
+        self._log = log
+        self._thread = ThreadPoolExecutor(1, "journal")
+        self._is_told = False
+
+    async def respond(self, request: web.Request, room_is_open: bool) -> web.Response:
+        """The answer to a request; a room that is open and silent so far has an empty transcript.
+
+        Raises:
+            ProblemError: 400 for a bad query, 404 where nothing is known, 503 for a bad journal.
+        """
+        room = check_room(request.match_info["room"])
+        as_text = _wants_text(request)
+        limit = _number(request.query, "limit", DEFAULT_LIMIT, least=1, most=MAX_LIMIT)
+        after = _number(request.query, "after", None, least=0, most=1 << 62)
+        try:
+            found = await self._read(
+                lambda: reading.transcript(self._path, room, limit or 1, after)
+            )
+        except JournalError as error:
+            self._tell(error)
+            raise ProblemError(503, "No journal", str(error), 30) from error
+        if found is None and not room_is_open:
+            raise ProblemError(404, "No such room", f"nothing is known of a room {room!r}")
+        transcript = found or Transcript([], [], 0)
+        if as_text:
+            body = "".join(f"{line_of(item)}\n" for item in transcript.items)
+            return web.Response(text=body, headers={"X-Cursor": str(transcript.cursor)})
+        return web.json_response(as_json(room, transcript))
+
+    async def usage(self, room: str) -> dict[str, Any]:
+        """What the room's conversation and the day (all rooms) used; empty without a journal."""
+        day = local_day(int(time.time() * 1000))
+        try:
+            found = await self._read(lambda: reading.spent(self._path, room, day))
+        except JournalError as error:
+            self._tell(error)
+            return {}
+        if found is None:
+            return {}
+        return {"room": _spent_json(found[0]), "day": {"day": day} | _spent_json(found[1])}
+
+    def close(self) -> None:
+        """Let the thread end."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _read(self, question: Callable[[], _T]) -> _T | None:
+        """The answer; None where there is no journal yet."""
+        if not self._path.exists():
+            return None
+        result = await asyncio.get_running_loop().run_in_executor(self._thread, question)
+        self._is_told = False
+        return result
+
+    def _tell(self, error: JournalError) -> None:
+        """Once, until it works again."""
+        if not self._is_told:
+            self._is_told = True
+            self._log.warning("! %s", error)
+
+
+def as_json(room: str, transcript: Transcript) -> dict[str, Any]:
+    """The JSON form; ``cursor`` goes into ``?after=``."""
+    return {
+        "room": room,
+        "items": [_item_json(item) for item in transcript.items],
+        "removed": transcript.removed,
+        "cursor": transcript.cursor,
+    }
+
+
+def line_of(item: HistoryItem) -> str:
+    """One line of the readable form, in local time: ``10:32:05 Anna: …``."""
+    clock = datetime.fromtimestamp(item.wall_ms / 1000).strftime("%H:%M:%S")
+    if item.kind == "tool":
+        result = "…" if item.pending else f"{'' if item.ok else 'failed: '}{item.output}"
+        return f"{clock} [{item.tool}({_one_line(item.arguments)}) → {_one_line(result)}]"
+    speaker = item.name or (_ASSISTANT if item.role == "assistant" else _SOMEBODY)
+    if item.role == "system":
+        speaker = "System"
+    text = _one_line(item.text)
+    if item.heard_ms is not None:
+        text = f"{text} — (interrupted)".lstrip()
+    elif not text:
+        text = "(not understood)" if item.final else "(not written down)"
+    return f"{clock} {speaker}: {text}"
+
+
+def _item_json(item: HistoryItem) -> dict[str, Any]:
+    content: dict[str, Any] = {
+        "item": item.item,
+        "time": datetime.fromtimestamp(item.wall_ms / 1000, UTC).isoformat("T", "milliseconds"),
+        "kind": item.kind,
+        "role": item.role,
+        "final": item.final,
+    }
+    if item.kind == "tool":
+        status = "running" if item.ok is None else "done" if item.ok else "failed"
+        return content | {
+            "call": item.call,
+            "name": item.tool,
+            "arguments": item.arguments,
+            "output": item.output,
+            "status": status,
+        }
+    content |= {"participant": item.participant, "name": item.name, "text": item.text}
+    if item.heard_ms is not None:
+        content["heard_ms"] = item.heard_ms
+    if item.failure:
+        content["failure"] = item.failure
+    return content
+
+
+def _spent_json(spent: Spent) -> dict[str, Any]:
+    return {
+        "tokens": spent.tokens.as_dict(),
+        "cost_usd": round(spent.cost_usd, 6),
+        "unpriced": spent.unpriced,
+        "people": {name: round(usd, 6) for name, usd in spent.people.items()},
+    }
+
+
+def _wants_text(request: web.Request) -> bool:
+    """By ``?format=``, else by ``Accept``. Raises ProblemError (400)."""
+    wanted = request.query.get("format")
+    if wanted not in (None, "json", "text"):
+        raise ProblemError(400, "Bad format", "format is json or text")
+    if wanted is None:
+        accepted = request.headers.get("Accept", "")
+        return "text/plain" in accepted and "application/json" not in accepted
+    return wanted == "text"
+
+
+def _number(
+    query: Mapping[str, str], key: str, default: int | None, least: int, most: int
+) -> int | None:
+    """A number in the query. Raises ProblemError (400)."""
+    text = query.get(key)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit()) or len(text) > 19 or not least <= int(text) <= most:
+        raise ProblemError(400, f"Bad {key}", f"{key} is a whole number from {least} to {most}")
+    return int(text)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,1 @@
+"""Rooms, participants and their processes, without I/O."""

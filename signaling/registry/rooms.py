@@ -1,0 +1,236 @@
+"""The registry: who is in which room, served by which child. Pure.
+
+The shell feeds events with ``now_ns``, carries out the returned actions in order, and comes back
+at ``next_timeout_ns``. Every request is answered exactly once. After a restart everything is
+rebuilt from the states that children repeat once a second; until that has settled, what is
+unknown is waited for.
+
+Rules that ``tests/signaling/test_rooms_properties.py`` holds:
+- no child is given a second offer; no room has two links; streams and participants are unique;
+- there are never more participants or rooms than allowed, other than those found after a restart;
+- when all children are gone, nothing is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from mixer_core.bus.control import Answer, ChildExited, LinkState, Message, Refused, WorkerState
+from mixer_core.bus.events import Mode
+from mixer_core.runtime.errors import ProblemError
+
+from .actions import (
+    Action,
+    Join,
+    Limits,
+    LinkLost,
+    Look,
+    Remove,
+    Reply,
+    ReplyLeft,
+    ReplyProblem,
+    ReplyRoom,
+    RoomView,
+)
+from .dispatch import BUSY_RETRY_S, Dispatch
+from .links import Links
+from .names import check_name, check_offer, check_room
+from .numbering import Numbers
+from .participants import Participant
+
+FULL_RETRY_S = 10
+
+
+class Registry:
+    """All rooms, participants and children."""
+
+    def __init__(self, limits: Limits, numbers: Callable[[], int], now_ns: int) -> None:
+        """``numbers`` returns a random integer at each call; ids and streams come from it."""
+        self._limits = limits
+        self._settled_ns = now_ns + limits.rebuild_ns
+        self._streams = Numbers(numbers)
+        self._ids = Numbers(numbers)
+        self._dispatch = Dispatch(limits, self._streams)
+        self._links = Links(limits, self._settled_ns, self._streams)
+        self._people = self._dispatch.people
+        self._held: list[Join | Remove | Look] = []
+
+    def join(self, event: Join, now_ns: int) -> list[Action]:
+        """A browser's offer. Answered by ReplyAnswer or ReplyProblem, at once or later."""
+        try:
+            check_room(event.room)
+            check_name(event.name)
+            check_offer(event.sdp)
+            self._check_space(event.room, len(self._held))
+        except ProblemError as error:
+            return [_problem(event.request, error)]
+        self._held.append(event)
+        return self._advance(now_ns)
+
+    def remove(self, event: Remove, now_ns: int) -> list[Action]:
+        """DELETE of a participant. Answered by ReplyLeft, or 404 once everybody is known."""
+        return self._ask(event, now_ns)
+
+    def look(self, event: Look, now_ns: int) -> list[Action]:
+        """GET of a room. Answered by ReplyRoom, or 404 once everybody is known."""
+        return self._ask(event, now_ns)
+
+    def message(self, identity: str, message: Message, now_ns: int) -> list[Action]:
+        """A control message from the DEALER ``identity``; those for others are ignored."""
+        actions: list[Action] = []
+        if isinstance(message, WorkerState):
+            actions = self._dispatch.heard(identity, message, now_ns)
+        elif isinstance(message, LinkState):
+            actions = self._links.heard(identity, message, now_ns)
+        elif isinstance(message, Answer):
+            actions = self._dispatch.answer(identity, message)
+        elif isinstance(message, Refused):
+            actions = self._dispatch.refused(identity, message, now_ns)
+        elif isinstance(message, ChildExited):
+            reason = f"its process ended ({message.exit_code})"
+            actions = self._gone(message.child, reason, now_ns)
+        return self._advance(now_ns, actions)
+
+    def undelivered(self, identity: str, now_ns: int) -> list[Action]:
+        """A message could not be sent to that child: it is not there (any more)."""
+        return self._advance(now_ns, self._gone(identity, "its process is not there", now_ns))
+
+    def timeout(self, now_ns: int) -> list[Action]:
+        """The time of ``next_timeout_ns`` has come."""
+        return self._advance(now_ns)
+
+    def close(self) -> list[Action]:
+        """The gateway stops: answers everybody who still waits; calls go on without us."""
+        waiting = [event.request for event in self._held]
+        waiting += [p.request for p in self._people.all() if p.request is not None]
+        self._held.clear()
+        for participant in self._people.all():
+            participant.request = None
+        stop = (503, "Restarting", "the gateway is restarting: try again", BUSY_RETRY_S)
+        return [ReplyProblem(request, *stop) for request in waiting]
+
+    def rooms(self) -> list[RoomView]:
+        """Every room with somebody in it."""
+        return [self._view(room) for room in self._people.rooms()]
+
+    def counts(self) -> dict[str, int]:
+        """Rooms, participants, and children that wait or work, for gauges and readiness."""
+        workers, links = self._dispatch.workers, self._links.children
+        return {
+            "rooms": len(self._people.rooms()),
+            "participants": len(self._people),
+            "workers_idle": workers.idle(),
+            "workers_active": workers.active(),
+            "links_idle": links.idle(),
+            "links_active": links.active(),
+        }
+
+    def next_timeout_ns(self, now_ns: int) -> int | None:
+        """When ``timeout`` must be called next, whatever else happens; None: never."""
+        times = [self._dispatch.next_timeout_ns(), self._links.next_timeout_ns(self._wanted())]
+        if now_ns < self._settled_ns:
+            times.append(self._settled_ns)
+        return min((time for time in times if time is not None), default=None)
+
+    def _ask(self, event: Remove | Look, now_ns: int) -> list[Action]:
+        try:
+            check_room(event.room)
+        except ProblemError as error:
+            return [_problem(event.request, error)]
+        self._held.append(event)
+        return self._advance(now_ns)
+
+    def _gone(self, identity: str, reason: str, now_ns: int) -> list[Action]:
+        actions = self._dispatch.gone(identity, reason, now_ns)
+        return actions + self._links.gone(identity, reason, now_ns)
+
+    def _advance(self, now_ns: int, before: Sequence[Action] = ()) -> list[Action]:
+        """What every event ends with; ``before`` are the event's own actions."""
+        actions = [*before, *self._dispatch.expire(now_ns)]
+        actions += self._links.expire(now_ns)
+        actions += self._serve_held(now_ns)
+        actions += self._dispatch.offer(now_ns)
+        actions += self._links.keep(self._wanted(), now_ns)
+        rooms = self._people.rooms()  # a link that ends in an empty room is no loss
+        return [a for a in actions if not isinstance(a, LinkLost) or a.room in rooms]
+
+    def _serve_held(self, now_ns: int) -> list[Action]:
+        """Answer what was asked, or keep it until everybody has announced themselves."""
+        settled = now_ns >= self._settled_ns
+        held, self._held = self._held, []
+        actions: list[Action] = []
+        for event in held:
+            if isinstance(event, Join):
+                found = self._enter(event, now_ns) if settled else None
+            else:
+                found = self._find(event, now_ns)
+            if found is not None:
+                actions += found
+            elif settled:
+                actions.append(_not_found(event))
+            else:
+                self._held.append(event)
+        return actions
+
+    def _find(self, event: Remove | Look, now_ns: int) -> list[Action] | None:
+        """The answer; None where there is no such room or participant."""
+        if isinstance(event, Look):
+            known = event.room in self._people.rooms()
+            return [ReplyRoom(event.request, self._view(event.room))] if known else None
+        participant = self._people.get(event.participant)
+        if participant is None or participant.room != event.room:
+            return None
+        problem = (409, "Removed", "the participant was removed while it joined")
+        actions = self._dispatch.drop(participant, "it left", now_ns, problem)
+        return [*actions, ReplyLeft(event.request, event.room, event.participant)]
+
+    def _enter(self, event: Join, now_ns: int) -> list[Action]:
+        """Make a participant of an offer; ``Dispatch.offer`` finds a worker for it."""
+        try:
+            self._check_space(event.room)
+        except ProblemError as error:
+            return [_problem(event.request, error)]
+        self._people.add(
+            Participant(
+                f"p-{self._ids.draw():08x}",
+                event.room,
+                self._streams.draw(),
+                event.mode or self._limits.default_mode,
+                check_name(event.name),
+                request=event.request,
+                sdp=event.sdp,
+                deadline_ns=now_ns + self._limits.answer_timeout_ns,
+            )
+        )
+        return []
+
+    def _check_space(self, room: str, before: int = 0) -> None:
+        """Raises ProblemError (503) where one more, behind ``before`` others, has no place."""
+        if len(self._people) + before >= self._limits.max_participants:
+            most = self._limits.max_participants
+            detail = f"the gateway is full ({most} participants): try again when somebody left"
+            raise ProblemError(503, "Full", detail, FULL_RETRY_S)
+        rooms = self._people.rooms()
+        if room not in rooms and len(rooms) >= self._limits.max_rooms:
+            detail = f"all {self._limits.max_rooms} rooms are in use: join one of them, or wait"
+            raise ProblemError(503, "Full", detail, FULL_RETRY_S)
+
+    def _wanted(self) -> dict[str, Mode]:
+        """Rooms that need a link: somebody there has a worker."""
+        active = {p.room for p in self._people.all() if p.worker}
+        return {room: mode for room, mode in self._people.rooms().items() if room in active}
+
+    def _view(self, room: str) -> RoomView:
+        people = tuple(p.view() for p in self._people.in_room(room))
+        return RoomView(room, self._people.rooms()[room], people, self._links.view(room))
+
+
+def _problem(request: int, error: ProblemError) -> Reply:
+    return ReplyProblem(request, error.status, error.title, error.detail, error.retry_after_s)
+
+
+def _not_found(event: Join | Remove | Look) -> Reply:
+    if isinstance(event, Look):
+        return ReplyProblem(event.request, 404, "No such room", "nobody is in that room")
+    detail = "that participant is not in that room"
+    return ReplyProblem(event.request, 404, "No such participant", detail)

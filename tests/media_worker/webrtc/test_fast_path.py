@@ -1,0 +1,213 @@
+"""Two real peer connections, one of them on the fast path: nothing about the messages changes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import Awaitable, Callable, Iterator
+
+import pytest
+
+from media_worker.webrtc import peer
+from mixer_core.runtime import logs
+
+from ..edges import Browser, until
+
+Scenario = Callable[[Browser, "Callee"], Awaitable[None]]
+
+
+class Callee:
+    """A ``Peer`` that records."""
+
+    def __init__(self) -> None:
+        self.heard: list[bytes] = []
+        self.texts: list[str] = []
+        self.trouble: list[str] = []
+        self.ends: list[str] = []
+        self.opened = asyncio.Event()
+        events = peer.PeerEvents(
+            lambda framed: self.opened.set(),
+            self.heard.append,
+            self.texts.append,
+            lambda code, sentence: self.trouble.append(code),
+            self.ends.append,
+        )
+        self.peer = peer.Peer(events, logs.get("media_worker", "test"))
+
+
+@pytest.fixture
+def patched() -> Iterator[None]:
+    """The ICE library of this process as in a child, and back as it was."""
+    before = dict(vars(peer.aioice.ice))
+    peer.prepare_ice("127.0.0.1")
+    yield
+    vars(peer.aioice.ice).update(before)
+
+
+def run(scenario: Scenario, *, framed: bool = True) -> None:
+    async def main() -> None:
+        browser, callee = Browser(framed=framed), Callee()
+        answer = await callee.peer.answer(await browser.sdp())
+        await browser.accept(answer)
+        await asyncio.wait_for(callee.opened.wait(), 5)
+        try:
+            await asyncio.wait_for(scenario(browser, callee), 20)
+        finally:
+            await callee.peer.close()
+            await browser.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.usefixtures("patched")
+@pytest.mark.parametrize("framed", [True, False])
+def test_messages_arrive_whole_in_both_directions(framed: bool) -> None:
+    async def scenario(browser: Browser, callee: Callee) -> None:
+        source = random.Random(1)
+        up = [source.randbytes(source.choice([2, 960, 984, 5000])) for _ in range(40)]
+        down = [source.randbytes(984) for _ in range(40)]
+        for sent, returned in zip(up, down, strict=True):
+            browser.audio.send(sent)
+            callee.peer.send_audio(returned)
+            await asyncio.sleep(0.002)
+        await until(lambda: len(callee.heard) == 40, "uplink")
+        await until(lambda: len(browser.heard) == 40, "downlink")
+        assert sorted(callee.heard) == sorted(up)
+        assert sorted(browser.heard) == sorted(down)
+        await until(lambda: callee.peer.buffered_bytes() == 0, "sent")
+        assert callee.peer.faults_total == 0
+
+    run(scenario, framed=framed)
+
+
+@pytest.mark.usefixtures("patched")
+def test_lost_datagrams_are_sent_again() -> None:
+    async def scenario(browser: Browser, callee: Callee) -> None:
+        connection = browser.pc.sctp.transport.transport._connection
+        original, count = connection.send, 0
+
+        async def lossy(data: bytes) -> None:
+            nonlocal count
+            count += 1
+            if count % 10:
+                await original(data)
+
+        browser.pc.sctp.transport.transport._send = lossy
+        sent = [bytes([index]) * 960 for index in range(60)]
+        for message in sent:
+            browser.audio.send(message)
+            await asyncio.sleep(0.005)
+        await until(lambda: len(callee.heard) == 60, "all of them", 15)
+        assert callee.heard == sent
+        assert callee.peer.faults_total == 0
+
+    run(scenario, framed=False)
+
+
+@pytest.mark.usefixtures("patched")
+@pytest.mark.parametrize("framed", [True, False])
+def test_texts_arrive_whole_and_in_order(framed: bool) -> None:
+    async def scenario(browser: Browser, callee: Callee) -> None:
+        sent = [json.dumps({"type": "caption", "text": "ä" * size}) for size in (1, 500, 3000, 2)]
+        for text in sent * 3:
+            callee.peer.send_control(text)
+            callee.peer.send_audio(bytes(984))
+        await until(lambda: len(browser.messages) == 12, "all texts")
+        assert [json.loads(text) for text in sent] * 3 == browser.messages
+        await until(lambda: len(browser.heard) == 12, "all audio")
+        assert callee.peer.faults_total == 0
+
+    run(scenario, framed=framed)
+
+
+@pytest.mark.usefixtures("patched")
+def test_what_the_library_trips_over_is_counted_and_survived() -> None:
+    async def scenario(browser: Browser, callee: Callee) -> None:
+        receive = callee.peer._connection.sctp._receive_chunk
+
+        async def trip(chunk: object) -> None:
+            callee.peer._connection.sctp._receive_chunk = receive
+            raise AssertionError("tripped")
+
+        callee.peer._connection.sctp._receive_chunk = trip
+        browser.control.send("first")
+        await until(lambda: callee.peer.faults_total == 1, "a fault")
+        browser.control.send("second")
+        await until(lambda: "second" in callee.texts, "the call goes on")
+
+    run(scenario)
+
+
+@pytest.mark.usefixtures("patched")
+def test_queued_audio_can_be_dropped_and_a_full_queue_is_seen() -> None:
+    async def scenario(browser: Browser, callee: Callee) -> None:
+        for index in range(200):
+            callee.peer.send_audio(bytes([index]) * 984)
+        callee.peer.send_control("{}")
+        assert callee.peer.buffered_bytes() > 150 * 984
+        assert callee.peer.drop_queued_audio() > 150
+        assert callee.peer.buffered_bytes() <= 10 * 984
+        await until(lambda: browser.messages, "control is kept")
+        await until(lambda: callee.peer.buffered_bytes() == 0, "sent")
+        assert len(browser.heard) < 50
+
+    run(scenario)
+
+
+@pytest.mark.usefixtures("patched")
+def test_another_version_of_the_library_is_left_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(peer.aiortc, "__version__", "1.17.0")
+
+    async def scenario(browser: Browser, callee: Callee) -> None:
+        assert callee.peer._fast is None
+        for index in range(10):
+            browser.audio.send(bytes([index]) * 960)
+            callee.peer.send_audio(bytes([index]) * 984)
+        await until(lambda: len(callee.heard) == len(browser.heard) == 10, "both ways")
+
+    run(scenario)
+    assert "aiortc 1.17.0" in caplog.text
+
+
+@pytest.mark.usefixtures("patched")
+def test_most_packets_of_a_call_take_the_short_way() -> None:
+    async def scenario(browser: Browser, callee: Callee) -> None:
+        sacks = count_sacks(callee)
+        for index in range(100):
+            browser.audio.send(bytes([index]) * 984)
+            callee.peer.send_audio(bytes([index]) * 984)
+            await asyncio.sleep(0.005)
+        await until(lambda: len(callee.heard) == len(browser.heard) == 100, "both ways")
+        fast = callee.peer._fast
+        assert fast is not None and fast._plain.taken_total > 150
+        assert sacks["alone"] < 60, "most acknowledgements travel with a message"
+
+    run(scenario)
+
+
+def count_sacks(callee: Callee) -> dict[str, int]:
+    """Counts the packets from now on that carry nothing but an acknowledgement."""
+    fast = callee.peer._fast
+    assert fast is not None
+    transmit, counts = fast._plain._transmit, {"alone": 0}
+
+    def counted(packet: bytes) -> None:
+        counts["alone"] += packet[12] == 3 and len(packet) == 28
+        transmit(packet)
+
+    fast._plain._transmit = counted
+    return counts
+
+
+@pytest.mark.usefixtures("patched")
+def test_a_browser_that_leaves_ends_the_connection_once() -> None:
+    async def scenario(browser: Browser, callee: Callee) -> None:
+        await browser.close()
+        await until(lambda: callee.ends, "the end", 2)
+        await asyncio.sleep(0.05)
+        assert len(callee.ends) == 1
+
+    run(scenario)

@@ -1,0 +1,97 @@
+"""Readiness: which programs are up, and when the log says so."""
+
+from __future__ import annotations
+
+import pytest
+
+from mixer_core.bus.control import Heartbeat
+from mixer_core.runtime.settings import OpenaiLinkSettings, uses_simulator
+from signaling.http.health import Health, Watch, as_json, assistant_in_words
+
+MS = 1_000_000
+READY = {"workers_idle": 1, "links_idle": 1, "links_active": 0}
+NAMES = ("mixer_core", "media_worker", "openai_link", "simulator")
+
+
+def beating(simulated: bool = True, **more: Heartbeat) -> Health:
+    """A gateway whose programs all beat at time 0."""
+    health = Health(simulated)
+    for name in NAMES[: 4 if simulated else 3]:
+        health.heard(more.get(name, Heartbeat(name, 7, True)), 0)
+    return health
+
+
+def test_it_is_ready_when_every_program_is() -> None:
+    assert beating().missing(READY, 2_999 * MS) == []
+    assert as_json(beating().programs(READY, 0))["mixer_core"] == {
+        "ready": True,
+        "pid": 7,
+        "detail": "",
+    }
+
+
+def test_the_simulator_is_needed_only_when_it_is_used() -> None:
+    assert list(beating(simulated=False).programs(READY, 0)) == list(NAMES[:3])
+
+
+def test_what_was_never_heard_of_is_missing() -> None:
+    assert Health(False).missing(READY, 0) == [f"{name}: not started" for name in NAMES[:3]]
+
+
+def test_a_stale_heartbeat_does_not_count() -> None:
+    assert beating().missing(READY, 3_000 * MS) == [f"{name}: no heartbeat" for name in NAMES]
+
+
+def test_the_reason_of_a_program_that_is_not_ready_is_passed_on() -> None:
+    health = beating(mixer_core=Heartbeat("mixer_core", 7, False, "compiling kernels"))
+    assert health.missing(READY, 0) == ["mixer_core: compiling kernels"]
+
+
+@pytest.mark.parametrize(
+    ("counts", "missing"),
+    [
+        ({"workers_idle": 0}, ["media_worker: no idle child"]),
+        ({"links_idle": 0}, ["openai_link: no idle child"]),
+        ({"links_idle": 0, "links_active": 1}, []),
+    ],
+)
+def test_children_are_needed(counts: dict[str, int], missing: list[str]) -> None:
+    assert beating().missing(READY | counts, 0) == missing
+
+
+def test_readiness_is_told_once_and_short_lapses_are_not() -> None:
+    watch = Watch()
+    steps = [
+        (["mixer_core"], 0, None),
+        (["mixer_core"], 999, None),
+        (["mixer_core"], 1_000, "mixer_core"),
+        (["mixer_core"], 2_000, None),
+        (["mixer_core", "simulator"], 2_100, "mixer_core, simulator"),
+        ([], 3_000, ""),
+        ([], 4_000, None),
+        (["media_worker: no idle child"], 5_000, None),
+        ([], 5_100, None),
+        (["media_worker"], 6_000, None),
+        (["media_worker"], 7_000, "media_worker"),
+        ([], 7_100, ""),
+    ]
+    for missing, now_ms, expected in steps:
+        assert watch.update(missing, now_ms * MS) == expected, now_ms
+
+
+@pytest.mark.parametrize(
+    ("upstream", "env", "simulated"),
+    [
+        ("auto", {}, True),
+        ("auto", {"OPENAI_API_KEY": " "}, True),
+        ("auto", {"OPENAI_API_KEY": "sk-x"}, False),
+        ("simulator", {"OPENAI_API_KEY": "sk-x"}, True),
+        ("openai", {}, False),
+    ],
+)
+def test_the_upstream(upstream: str, env: dict[str, str], simulated: bool) -> None:
+    settings = OpenaiLinkSettings(upstream=upstream, model="m-1")  # type: ignore[arg-type]
+    assert uses_simulator(settings, env) is simulated
+    assert assistant_in_words(settings, env) == (
+        "local simulator" if simulated else "OpenAI model m-1"
+    )

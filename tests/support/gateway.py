@@ -1,0 +1,170 @@
+"""A real gateway for tests: ``mixminus run`` on ports and a runtime directory of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+ROOT = Path(__file__).parents[2]
+START_TIMEOUT_S = 60.0
+
+
+def free_port() -> int:
+    """A TCP port of the loopback that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it still runs; one that only waits to be reaped by init does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+class Gateway:
+    """One running gateway. ``settings``: keys like ``SIMULATOR__BRAIN``."""
+
+    def __init__(self, **settings: str | int) -> None:
+        self.dir = Path(tempfile.mkdtemp(prefix="mm-", dir="/tmp"))
+        self.port = free_port()
+        self.simulator_port = free_port()
+        own = {
+            "RUNTIME__DIR": str(self.dir / "run"),
+            "RUNTIME__STATE_DIR": str(self.dir / "state"),
+            "SIGNALING__HTTP_PORT": self.port,
+            "SIMULATOR__HTTP_PORT": self.simulator_port,
+        }
+        variables = {f"MIXMINUS_{key}": str(value) for key, value in (own | settings).items()}
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("MIXMINUS_")}
+        inherited.pop("OPENAI_API_KEY", None)
+        self.env = inherited | variables
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process: subprocess.Popen[str] | None = None
+        self._lines: list[str] = []
+
+    def start(self, wait: bool = True) -> float:
+        """Start it; returns the seconds until ``/readyz`` answered 200."""
+        began = time.monotonic()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "deploy.cli", "run"],
+            cwd=ROOT,
+            env=self.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        threading.Thread(target=self._read, args=(self.process,), daemon=True).start()
+        if wait:
+            self.wait_ready()
+        return time.monotonic() - began
+
+    def _read(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        self._lines.extend(process.stdout)
+
+    @property
+    def log(self) -> str:
+        """What all programs printed so far."""
+        return "".join(self._lines)
+
+    def wait_ready(self, timeout_s: float = START_TIMEOUT_S) -> None:
+        """Wait until every program is up."""
+        self.wait(lambda: self.get("/readyz")[0] == 200, timeout_s, "/readyz did not answer 200")
+
+    def wait(self, condition: Any, timeout_s: float, words: str) -> None:
+        """Wait for ``condition()``; fails with ``words`` and the log."""
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            assert self.process is not None and self.process.poll() is None, self.log
+            assert time.monotonic() < deadline, f"{words}\n{self.log}"
+            time.sleep(0.02)
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and body of a GET; status 0 where nobody listens."""
+        try:
+            with urllib.request.urlopen(self.url + path, timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+    def json(self, path: str) -> Any:
+        """The JSON body of a GET."""
+        return json.loads(self.get(path)[1])
+
+    def processes(self) -> list[psutil.Process]:
+        """Every living process of this gateway, found by its runtime directory."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if (
+                    process.environ().get("MIXMINUS_RUNTIME__DIR")
+                    == self.env["MIXMINUS_RUNTIME__DIR"]
+                ) and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+            except (psutil.NoSuchProcess, psutil.AccessDenied):
+                continue
+        return found
+
+    def pids(self, *words: str) -> list[int]:
+        """Processes whose command line has all ``words`` in it."""
+        result = []
+        for process in self.processes():
+            try:
+                line = " ".join(process.cmdline())
+            except psutil.NoSuchProcess:
+                continue
+            if all(word in line for word in words):
+                result.append(process.pid)
+        return result
+
+    def interrupt(self) -> float:
+        """Ctrl-C; returns the seconds until the last process was gone."""
+        assert self.process is not None
+        family = self.processes()
+        began = time.monotonic()
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(10)
+        while any(is_alive(process) for process in family):
+            assert time.monotonic() - began < 10, self.processes()
+            time.sleep(0.01)
+        return time.monotonic() - began
+
+    def close(self) -> None:
+        """End everything, however it is."""
+        for process in self.processes():
+            try:
+                process.kill()
+            except psutil.NoSuchProcess:
+                continue
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(5)
+        psutil.wait_procs(self.processes(), 5)
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def __enter__(self) -> Gateway:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
