@@ -1,4 +1,4 @@
-"""How loud everybody in a room is: what the browsers' meters show. Pure."""
+"""How loud everybody in a room is: what the browsers' meters show. Sans-I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The mixer: every message that comes in, and the messages that go out for it. Pure.
+"""The mixer: every message that comes in, and the messages that go out for it. Sans-I/O.
 
 Streams are known by their START frames only; who sends anything else is asked to introduce itself
 (an EVENT ``who``). Nothing that arrives can raise: what makes no sense is counted and ignored.

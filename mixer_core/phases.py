@@ -1,4 +1,4 @@
-"""Where streams of different phase are cut into slots, so that the longest wait is least. Pure.
+"""Where streams of different phase are cut into slots, so that the longest wait is least. Sans-I/O.
 
 Browsers send every 20 ms, each at a phase of its own that hardly moves. Slots that are mixed when
 the last frame of each is there may be cut at any place of that circle: who comes right after the

@@ -1,4 +1,4 @@
-"""One room: who is in it, who hears whom, and what is published. Pure.
+"""One room: who is in it, who hears whom, and what is published. Sans-I/O.
 
 In mode ``assistant`` the browsers are mixed for the link, and the link is passed to the browsers:
 two groups that never wait for each other. In mode ``conference`` all form one group, and everybody

@@ -1,4 +1,4 @@
-"""When to mix: streams that are heard together share 20 ms slots. Pure.
+"""When to mix: streams that are heard together share 20 ms slots. Sans-I/O.
 
 A slot is mixed as soon as every talking stream has its frame, or at the deadline. So a single
 talker never waits; several wait for the one whose frames come last, less than a frame time.

@@ -23,7 +23,7 @@ COMPLAIN_NS = 60_000_000_000
 """Between two lines of the log about events that cannot be sent."""
 
 
-class MixerLine:
+class MixerClient:
     """One stream of role ``link``. The shell calls ``tick`` when ``next_timeout_ns`` is reached."""
 
     def __init__(

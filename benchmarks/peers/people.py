@@ -38,7 +38,7 @@ class People(Closing):
 
     def __init__(self, count: int, talkers: int = 0, data_channel: bool = False) -> None:
         """``talkers``: how many share the turns of marks; 0: all, 1: each has all marks."""
-        self._count, self._talkers = count, talkers or count
+        self._count, self._activity = count, talkers or count
         self._data_channel = data_channel
         self._processes: list[HelperProcess] = []
 
@@ -56,8 +56,8 @@ class People(Closing):
             offer = process.ask(
                 "offer",
                 index=index,
-                turn=index % self._talkers,
-                talkers=self._talkers,
+                turn=index % self._activity,
+                talkers=self._activity,
                 data_channel=self._data_channel,
             )
             process.ask("answer", index=index, sdp=exchange(offer))

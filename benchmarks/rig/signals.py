@@ -44,7 +44,7 @@ class MarkTurns:
 
     def __init__(self, turn: int, talkers: int) -> None:
         """``turn``: 0 to ``talkers`` - 1."""
-        self._turn, self._talkers = turn, max(1, talkers)
+        self._turn, self._activity = turn, max(1, talkers)
         self._newest = -1
         self._said: list[tuple[int, int]] = []
 
@@ -52,7 +52,7 @@ class MarkTurns:
         """The mark whose turn it is (960 bytes); empty where none is."""
         number = mark_number(now_ns)
         fresh = now_ns - number * MARK_NS < 2 * FRAME_NS
-        if number == self._newest or not fresh or number % self._talkers != self._turn:
+        if number == self._newest or not fresh or number % self._activity != self._turn:
             return b""
         self._newest = number
         self._said.append((number, now_ns))

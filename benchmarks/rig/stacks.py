@@ -1,4 +1,4 @@
-"""Sampled call stacks: sorted into groups and functions, and drawn as a flame graph. Pure.
+"""Sampled call stacks: sorted into groups and functions, and drawn as a flame graph. Sans-I/O.
 
 Stacks come in py-spy's collapsed form, ``outermost;…;innermost COUNT`` per line, with frames such
 as ``encode (openai_link/opus.py:151)`` and, below them, those of C libraries.

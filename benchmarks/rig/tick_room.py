@@ -100,7 +100,7 @@ class Room:
         for stream in range(6):
             signals.speech(stream)
         first_ns = time.monotonic_ns() + START_DELAY_NS
-        self._talkers = [
+        self._activity = [
             Talker(self, LINK + 1 + i, first_ns + FRAME_NS * i // max(1, talkers), missing)
             for i in range(talkers)
         ]
@@ -111,8 +111,8 @@ class Room:
         for values in self._latency_ns.values():
             del values[:]
         sent, dropped = (
-            sum(talker.sent for talker in self._talkers),
-            sum(talker.dropped for talker in self._talkers),
+            sum(talker.sent for talker in self._activity),
+            sum(talker.dropped for talker in self._activity),
         )
         return {"latency_ns": seen, "sent": sent, "dropped": dropped}
 

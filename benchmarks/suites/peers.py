@@ -1,6 +1,6 @@
 """``bench peers``: the gateway beside other people's software, on the work that both do.
 
-Peers are optional. Each is fetched by one command into a directory of its own (see ``peers.install``),
+Peers are optional. Each is fetched by one command (``peers.install``) into a directory of its own,
 runs as processes of its own, and is ended when the benchmark ends.
 """
 

@@ -1,4 +1,4 @@
-"""ZeroMQ's wire format: greeting, READY, messages, subscriptions. Pure.
+"""ZeroMQ's wire format: greeting, READY, messages, subscriptions. Sans-I/O.
 
 ZMTP 3.0 with the NULL mechanism (rfc.zeromq.org/spec/23), as far as PUSH, PULL, PUB and SUB over a
 local socket need it. libzmq talks to it and does not know the difference; what it saves is libzmq's

@@ -23,7 +23,7 @@ ITEM_COLUMNS = ", ".join(_ITEM_NAMES)
 
 
 @dataclass(frozen=True, slots=True)
-class Conversation:
+class StoredConversation:
     """One conversation of a room: from the first participant to the last."""
 
     id: int
@@ -61,7 +61,7 @@ class Spent:
     """Dollars by name; what nobody asked for (greetings) is under the empty name."""
 
 
-def conversations(path: Path, room: str) -> list[Conversation]:
+def conversations(path: Path, room: str) -> list[StoredConversation]:
     """The conversations of a room, newest first. Raises JournalError."""
     with _reading(path) as connection:
         rows = connection.execute(
@@ -69,7 +69,7 @@ def conversations(path: Path, room: str) -> list[Conversation]:
             "WHERE room = ? ORDER BY id DESC",
             (room,),
         )
-        return [Conversation(*row) for row in rows]
+        return [StoredConversation(*row) for row in rows]
 
 
 def items_of(path: Path, conversation: int) -> list[HistoryItem]:

@@ -1,4 +1,4 @@
-"""What a room's journal holds, one dataclass per kind of entry. Pure.
+"""What a room's journal holds, one dataclass per kind of entry. Sans-I/O.
 
 The link writes them, signaling and the command line read them; the database is
 ``mixer_core.journal.file``.

@@ -1,4 +1,4 @@
-"""The room's microphones as ``input_audio_buffer.append`` events, one per 20 ms. Pure.
+"""The room's microphones as ``input_audio_buffer.append`` events, one per 20 ms. Sans-I/O.
 
 The pacer is the one of RTP, so that the server's clock of received audio runs like the room's: a
 slot that RTP would pass over by its timestamp is sent here as silence.

@@ -1,4 +1,4 @@
-"""What of the received audio goes to the mixer. Pure.
+"""What of the received audio goes to the mixer. Sans-I/O.
 
 Inside a reply every frame passes, silent ones too, so that the room hears it sample for sample.
 Outside, silence is not sent. After a flush nothing of the old reply passes, although its last

@@ -1,4 +1,4 @@
-"""When to play which 20 ms of a reply that came faster than it is spoken (WebSocket). Pure.
+"""When to play which 20 ms of a reply that came faster than it is spoken (WebSocket). Sans-I/O.
 
 The server sends a reply as fast as it makes it; the player gives it out in real time, one frame in
 20 ms, the first few at once so that the listeners' buffers fill. It knows what was played of each

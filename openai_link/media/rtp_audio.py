@@ -1,4 +1,4 @@
-"""RTP audio without a clock: received packets in, decoded frames in order out; and the pacer. Pure.
+"""RTP audio without a clock: received packets in, decoded frames in order out; and the pacer. Sans-I/O.
 
 Time arrives as ``now_ns`` (monotonic), the decoder is passed in, results are returned.
 

@@ -1,4 +1,4 @@
-"""When to send what on an RTP audio stream that must never fall silent. Pure.
+"""When to send what on an RTP audio stream that must never fall silent. Sans-I/O.
 
 Frames in, "send this with that timestamp" out. The pacer has no clock of its own: a frame goes out
 when it arrives, silence fills the pauses, and nothing is ever sent in a burst to catch up. RTP

@@ -1,4 +1,4 @@
-"""Where in the assistant's sound each listener is, from what browsers report. Pure.
+"""Where in the assistant's sound each listener is, from what browsers report. Sans-I/O.
 
 All sound that leaves the link is one line of samples, counted from the beginning of the call.
 A report names a place on it:
@@ -33,7 +33,7 @@ _SEARCH_NS = 1_000_000_000
 """Stamps are in order but for reordered packets: the search ends so far before its aim."""
 
 
-class Playout:
+class PlaybackPositions:
     """The line of samples, and the listeners along it."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Which words of a reply fit into the time that was heard. Pure.
+"""Which words of a reply fit into the time that was heard. Sans-I/O.
 
 No server says when a word sounds. Where the length of the whole sound is known and its text is
 complete, words and time go together; otherwise the rate of speech decides, which is learnt from

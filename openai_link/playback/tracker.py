@@ -1,11 +1,11 @@
-"""A reply that is interrupted ends where it was heard, for people, record and model alike. Pure.
+"""A reply that is interrupted ends where it was heard, for people, record and model alike. Sans-I/O.
 
 When people speak over the reply, some of it waits in front of their loudspeakers: it was sent, and
 nobody will hear it. Browsers report what they have played (``playout``); after a flush the link
 waits for their last reports, at most ``WAIT_NS``, and the item ends at the furthest place that any
 of them reached (``shortening``). A response that was cancelled before it sounded was not heard.
 
-How the shell calls it (one ``Heard`` per call, ``now_ns`` monotonic everywhere):
+How the shell calls it (one ``PlaybackTracker`` per call, ``now_ns`` monotonic everywhere):
 
 =======================  ==========================================================================
 when                     do
@@ -22,8 +22,8 @@ the call is over         ``end``, after ``Reducer.close``
 =======================  ==========================================================================
 
 ``on_fact``, ``cut``, ``played``, ``tick`` and ``end`` return actions: ``Send`` upstream, and
-``HeardUntil``, which goes to the chronicle and, once that has been written, to the browsers as the
-item's final caption. A later ``HeardUntil`` of an item replaces an earlier one.
+``Truncation``, which goes to the chronicle and, once that has been written, to the browsers as the
+item's final caption. A later ``Truncation`` of an item replaces an earlier one.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ from ..realtime.facts import (
     PlaybackStarted,
     ResponseEnded,
 )
-from .positions import MS_SAMPLES, Playout
-from .truncation import GAIN_MS, HeardAction, HeardUntil, Shortener
+from .positions import MS_SAMPLES, PlaybackPositions
+from .truncation import GAIN_MS, TrackerAction, Truncation, Truncator
 
-__all__ = ["WAIT_NS", "Heard", "HeardAction", "HeardUntil"]
+__all__ = ["WAIT_NS", "PlaybackTracker", "TrackerAction", "Truncation"]
 
 WAIT_NS = 250_000_000
 """How long the browsers' last reports are waited for after a flush."""
@@ -97,7 +97,7 @@ class _Cut:
     """Whose last word that was."""
 
 
-class Heard:
+class PlaybackTracker:
     """What was heard of each reply of one call; see the module for how it is used."""
 
     def __init__(
@@ -107,8 +107,8 @@ class Heard:
 
         ``speed``: that of the session's voice.
         """
-        self._playout = Playout()
-        self._items = Shortener(events, server_truncates, speed)
+        self._playout = PlaybackPositions()
+        self._items = Truncator(events, server_truncates, speed)
         self._replies: dict[str, _Reply] = {}
         self._playing: _Reply | None = None
         self._lead = 0
@@ -141,7 +141,7 @@ class Heard:
 
     # What happens
 
-    def on_fact(self, fact: Fact, now_ns: int) -> list[HeardAction]:
+    def on_fact(self, fact: Fact, now_ns: int) -> list[TrackerAction]:
         """Take what a server event meant."""
         match fact:
             case Caption():
@@ -162,7 +162,7 @@ class Heard:
                 pass
         return []
 
-    def cut(self, epoch: int, now_ns: int) -> list[HeardAction]:
+    def cut(self, epoch: int, now_ns: int) -> list[TrackerAction]:
         """A flush: ``epoch`` has just begun, and what was sent before will not be played."""
         actions, playout = self._decide(), self._playout
         waiting = [reply for reply in self._replies.values() if reply.is_waiting(now_ns)]
@@ -181,7 +181,9 @@ class Heard:
             self._cut = _Cut(now_ns, playout.samples, epoch, broken, places)
         return actions if playout.all_report else [*actions, *self._decide()]
 
-    def played(self, participant: str, report: Mapping[str, Any], now_ns: int) -> list[HeardAction]:
+    def played(
+        self, participant: str, report: Mapping[str, Any], now_ns: int
+    ) -> list[TrackerAction]:
         """A browser tells what it has played.
 
         ``last`` in the report says that it is the answer to the flush: who has sent it is not
@@ -203,12 +205,12 @@ class Heard:
         """When to call ``tick``; None where nothing waits."""
         return None if self._cut is None else self._cut.at_ns + WAIT_NS
 
-    def tick(self, now_ns: int) -> list[HeardAction]:
+    def tick(self, now_ns: int) -> list[TrackerAction]:
         """The time-out was reached: who has not reported by now is not waited for."""
         timeout_ns = self.next_timeout_ns()
         return [] if timeout_ns is None or now_ns < timeout_ns else self._decide()
 
-    def end(self) -> list[HeardAction]:
+    def end(self) -> list[TrackerAction]:
         """The call is over. What was sent of a reply will be heard; nothing can be truncated."""
         actions = self._decide()
         for reply in self._replies.values():
@@ -217,7 +219,7 @@ class Heard:
                 actions += self._items.shorten(reply.items, False, sent, sent)
         self._replies.clear()
         self._playing = None
-        return [action for action in actions if isinstance(action, HeardUntil)]
+        return [action for action in actions if isinstance(action, Truncation)]
 
     # Replies
 
@@ -246,7 +248,7 @@ class Heard:
             reply.end, reply.ended_ns = self._playout.samples, now_ns
             self._items.heard_whole(reply.items, reply.end - reply.start)
 
-    def _generated(self, response: str, status: str) -> list[HeardAction]:
+    def _generated(self, response: str, status: str) -> list[TrackerAction]:
         reply = self._replies[response]
         reply.generated = status in ("completed", "incomplete")
         if status != "cancelled" or reply.start is not None:
@@ -254,7 +256,7 @@ class Heard:
         del self._replies[response]
         return self._items.shorten(reply.items, False, 0, 0)
 
-    def _decide(self) -> list[HeardAction]:
+    def _decide(self) -> list[TrackerAction]:
         """End what the pending cut interrupted, by what is known now."""
         cut, self._cut = self._cut, None
         if cut is None:
@@ -262,7 +264,7 @@ class Heard:
         place = cut.end
         if self._playout.all_report:
             place = max(cut.places.values(), default=cut.end)
-        actions: list[HeardAction] = []
+        actions: list[TrackerAction] = []
         for reply, broken in cut.replies:
             start = cut.end if reply.start is None else reply.start
             sent = (cut.end if reply.end is None else reply.end) - start

@@ -1,4 +1,4 @@
-"""Ending an item of the assistant where it was heard: which words, and who has to be told. Pure.
+"""Ending an item of the assistant where it was heard: which words, and who has to be told. Sans-I/O.
 
 Part of ``heard``. Over WebRTC the server has truncated the item already, to what it had sent, or
 will do so in a moment; ours follows only where people heard less than that by more than
@@ -25,7 +25,7 @@ MAX_ITEMS = 16
 
 
 @dataclass(frozen=True, slots=True)
-class HeardUntil:
+class Truncation:
     """The assistant's item ends here; nobody heard what came after it."""
 
     item: str
@@ -39,10 +39,10 @@ class HeardUntil:
         return Caption("assistant", self.item, self.text, final=True)
 
 
-HeardAction = Send | HeardUntil
+TrackerAction = Send | Truncation
 
 
-class Shortener:
+class Truncator:
     """The items of one call, and where they end; places are in samples of a reply's sound."""
 
     def __init__(self, events: ClientEvents, server_truncates: bool, speed: float) -> None:
@@ -78,7 +78,7 @@ class Shortener:
         if len(items) == 1:
             self._text.learn(items[0], samples // MS_SAMPLES)
 
-    def truncated(self, item: str, audio_end_ms: int) -> list[HeardAction]:
+    def truncated(self, item: str, audio_end_ms: int) -> list[TrackerAction]:
         """The server says where the item ends: by itself, or because we wanted it so."""
         _put(self._server_ms, item, audio_end_ms)
         told_ms = self._told.get(item)
@@ -92,12 +92,12 @@ class Shortener:
 
     def shorten(
         self, items: Sequence[str], complete: bool, heard: int, sent: int
-    ) -> list[HeardAction]:
+    ) -> list[TrackerAction]:
         """A reply ended after ``heard`` of the ``sent`` samples that left the link.
 
         ``complete``: all of it had been generated. Items that were heard whole stay as they are.
         """
-        actions: list[HeardAction] = []
+        actions: list[TrackerAction] = []
         for item, offset_ms in self._offsets(items, sent):
             heard_ms = heard // MS_SAMPLES - offset_ms
             if item != items[-1] and heard_ms >= self._length_ms(item):
@@ -127,7 +127,7 @@ class Shortener:
 
     def _end_item(
         self, item: str, heard_ms: int, sent_ms: int, complete: bool
-    ) -> list[HeardAction]:
+    ) -> list[TrackerAction]:
         made = self._made.get(item)
         made_ms = None if made is None else made // MS_SAMPLES
         server_ms = self._server_ms.get(item)
@@ -140,10 +140,10 @@ class Shortener:
             needed = made_ms is None or heard_ms < made_ms
         return [Send(self._events.truncate(item, heard_ms)), until] if needed else [until]
 
-    def _tell(self, item: str, heard_ms: int, made_ms: int | None) -> HeardUntil:
+    def _tell(self, item: str, heard_ms: int, made_ms: int | None) -> Truncation:
         self._shortened.first(item)
         _put(self._told, item, heard_ms)
-        return HeardUntil(item, self._text.until(item, heard_ms, made_ms), heard_ms)
+        return Truncation(item, self._text.until(item, heard_ms, made_ms), heard_ms)
 
 
 def _put(known: dict[str, int], item: str, value: int) -> None:

@@ -1,4 +1,4 @@
-"""Client events of the Realtime API (GA). Pure.
+"""Client events of the Realtime API (GA). Sans-I/O.
 
 Every event carries an ``event_id``, so that an ``error`` can be traced to its cause. A message or a
 call that is put into the conversation by ``conversation.item.create`` gets the event's id as its

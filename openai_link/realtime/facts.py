@@ -1,4 +1,4 @@
-"""What server events mean to the rest of the link: a few facts, one dataclass each. Pure."""
+"""What server events mean to the rest of the link: a few facts, one dataclass each. Sans-I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the items of the Realtime API hold: their words, a tool's call. Pure."""
+"""What the items of the Realtime API hold: their words, a tool's call. Sans-I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why the assistant is not there, in words that name the cause and the cure. Pure."""
+"""Why the assistant is not there, in words that name the cause and the cure. Sans-I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What server events say about the items of a conversation: their place, words and calls. Pure.
+"""What server events say about the items of a conversation: their place, words and calls. Sans-I/O.
 
 Part of the reducer (``events``). Everything is kept by item id, and each fact is told once per id,
 in whatever order the events come. The words of an item of the assistant are final when the item is

@@ -1,6 +1,6 @@
 """What the server's events mean: a reducer from Realtime server events to a few facts.
 
-Pure, and tolerant: unknown types are counted, unknown and missing fields ignored, and nothing
+Sans-I/O, and tolerant: unknown types are counted, unknown and missing fields ignored, and nothing
 depends on an order that the service does not promise. State is kept by item and response id,
 never as "the current item"; each fact is told once per id. "Speaking" is the time between
 ``output_audio_buffer.started`` and ``stopped`` or ``cleared``, because generation runs far ahead

@@ -1,4 +1,4 @@
-"""The session object: all that the server is told about how to listen and to answer. Pure.
+"""The session object: all that the server is told about how to listen and to answer. Sans-I/O.
 
 The API is OpenAI's Realtime API as of general availability (session type ``realtime``,
 ``audio.input`` / ``audio.output``). Fields at the server's own default are left out where a model

@@ -1,4 +1,4 @@
-"""Which Realtime server this process talks to, and how it wants to be addressed. Pure.
+"""Which Realtime server this process talks to, and how it wants to be addressed. Sans-I/O.
 
 =============  =====================================================  ========================
 auth           HTTP requests with the standard key                    the call itself

@@ -8,7 +8,7 @@ import aiohttp
 
 from ..realtime.session_object import ClientEvents, Upstream, session_object
 from ..transcript.seeding import Seeding
-from ..transport.interface import Callbacks, Kind, Transport
+from ..transport.interface import Callbacks, Transport, TransportKind
 from ..transport.webrtc_transport import WebrtcTransport
 from .conversation import Conversation
 from .room import Room
@@ -34,7 +34,7 @@ class CallMaker:
         """Nothing is asked of the server any more."""
         await self._http.close()
 
-    def make(self, kind: Kind, watcher: Watcher) -> Conversation:
+    def make(self, kind: TransportKind, watcher: Watcher) -> Conversation:
         """A call that is not connected yet."""
         self._made += 1
         events = ClientEvents(f"mm{self._mark}{self._made}")
@@ -51,7 +51,7 @@ class CallMaker:
         await tools.opened()
         await conversation.connect(session_object(self._surroundings.settings, tools.definitions()))
 
-    def _transport(self, kind: Kind, callbacks: Callbacks) -> Transport:
+    def _transport(self, kind: TransportKind, callbacks: Callbacks) -> Transport:
         settings, log = self._surroundings.settings, self._surroundings.log
         latency = self._surroundings.metrics.histogram("uplink_latency_ms")
         if kind == "websocket":

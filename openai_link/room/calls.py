@@ -20,8 +20,8 @@ from mixer_core.runtime.metrics import Metrics
 from mixer_core.runtime.settings import OpenaiLinkSettings
 
 from ..media.uplink_pacer import is_quiet
-from ..mixer_client import MixerLine
-from ..playback.tracker import HeardUntil
+from ..mixer_client import MixerClient
+from ..playback.tracker import Truncation
 from ..realtime.facts import (
     Assistant,
     AssistantChanged,
@@ -35,9 +35,9 @@ from ..realtime.facts import (
 from ..realtime.problems import Problem, explain
 from ..realtime.session_object import Upstream
 from ..transcript.seeding import settled
-from ..transport.interface import Kind
-from ..transport.selection import Ways
-from ..turns.policy import Said
+from ..transport.interface import TransportKind
+from ..transport.selection import TransportSelection
+from ..turns.policy import TypedText
 from .call_maker import CallMaker
 from .conversation import Conversation
 from .held_call import CallsOwner, HeldCall
@@ -45,10 +45,10 @@ from .rollover import DropNext, Move, OpenNext, Rollover, RolloverAction
 from .room import Room
 from .watching import Surroundings
 
-LEAVE_S = 1.0
+DRAIN_S = 1.0
 """A call that the room has left is kept at least so long: its last packets are on their way."""
-LEAVE_STEP_S = 0.25
-OWED_NS = 60_000_000_000
+DRAIN_STEP_S = 0.25
+PENDING_REPLY_NS = 60_000_000_000
 """After so long without a call nobody waits for an answer any more."""
 QUIET_NS = 400_000_000
 """After so long without a loud frame nobody is in the middle of a word."""
@@ -69,10 +69,10 @@ class Calls(HeldCall):
         self,
         upstream: Upstream,
         settings: OpenaiLinkSettings,
-        line: MixerLine,
+        line: MixerClient,
         metrics: Metrics,
         room: Room,
-        ways: Ways,
+        ways: TransportSelection,
         owner: CallsOwner,
         log: logging.LoggerAdapter[logging.Logger],
     ) -> None:
@@ -101,10 +101,10 @@ class Calls(HeldCall):
 
     # -- the link's orders ----------------------------------------------------------------------
 
-    def open(self, kind: Kind) -> None:
+    def open(self, kind: TransportKind) -> None:
         """Make a call for the room."""
         self.end("replaced")
-        self._room.owed.moved()
+        self._room.pending_reply.moved()
         self._called_ns = time.monotonic_ns()
         self.current = self._make(kind)
 
@@ -178,7 +178,7 @@ class Calls(HeldCall):
 
     # -- making a call --------------------------------------------------------------------------
 
-    def _make(self, kind: Kind) -> Conversation:
+    def _make(self, kind: TransportKind) -> Conversation:
         conversation = self._maker.make(kind, self)
         self._connecting[conversation] = self._loop.create_task(self._connect(conversation))
         return conversation
@@ -225,7 +225,7 @@ class Calls(HeldCall):
         items = self._room.items()
         is_next = conversation is self._next
         events = self._seed(conversation, settled(items, speaking) if is_next else items)
-        if events and not self._room.owed.is_owed:
+        if events and not self._room.pending_reply.is_pending:
             note = conversation.events.system_text(_NOTE)
             self._room.seeded({}, [note["item"]["id"]])
             events.append(note)
@@ -248,12 +248,12 @@ class Calls(HeldCall):
             self._give_room(conversation, now_ns)
             for event in self._room.unsent(conversation.events):
                 conversation.send(event)
-            if self._lost_ns and now_ns - self._lost_ns > OWED_NS:
-                self._room.owed.forget()
+            if self._lost_ns and now_ns - self._lost_ns > PENDING_REPLY_NS:
+                self._room.pending_reply.forget()
             self._lost_ns = 0
             self._metrics.gauge("connect_ms", (now_ns - self._called_ns) / 1e6)
             self._owner.call_ready()
-            waits = self._room.owed.is_owed and not self._room.tools.is_busy
+            waits = self._room.pending_reply.is_pending and not self._room.tools.is_busy
             if waits and conversation.is_settled:  # Else it has been asked already.
                 self._log.info("= the room waits for an answer")
                 conversation.ask(None, now_ns)
@@ -279,12 +279,12 @@ class Calls(HeldCall):
                 for event in self._seed(self.current, [item]):
                     self.current.send(event)
 
-    def on_heard(self, conversation: Conversation, until: HeardUntil) -> None:
+    def on_heard(self, conversation: Conversation, until: Truncation) -> None:
         """A reply was cut off."""
         if conversation in (self.current, self._left):
             self._room.heard(until)
 
-    def on_said(self, said: Said) -> None:
+    def on_said(self, said: TypedText) -> None:
         """Somebody wrote."""
         self._room.said(said)
 
@@ -346,7 +346,7 @@ class Calls(HeldCall):
             "= the room has moved to the next session, %s",
             "in a pause" if in_pause else "in speech: the time was up",
         )
-        self._loop.call_later(LEAVE_S, self._see_left, old)
+        self._loop.call_later(DRAIN_S, self._see_left, old)
 
     def _give_room(self, conversation: Conversation, now_ns: int) -> None:
         """Tell it what it missed while it learnt, and let it hear the room."""
@@ -368,7 +368,7 @@ class Calls(HeldCall):
             self._end(old, _ROLLOVER)
             self._left = None
         else:
-            self._loop.call_later(LEAVE_STEP_S, self._see_left, old)
+            self._loop.call_later(DRAIN_STEP_S, self._see_left, old)
 
     def _silence_left(self, now_ns: int) -> None:
         """Somebody speaks over the last words of the call that was left, or the new one does."""

@@ -23,7 +23,7 @@ from mixer_core.bus.pcm import SILENCE
 from mixer_core.runtime.errors import UpstreamError
 
 from ..media.downlink_gate import DownlinkFrame, DownlinkGate
-from ..playback.tracker import Heard, HeardAction, HeardUntil
+from ..playback.tracker import PlaybackTracker, TrackerAction, Truncation
 from ..realtime.captions import Caption
 from ..realtime.facts import Assistant, Fact, ResponseEnded, ServerError, SessionConfirmed
 from ..realtime.reducer import Reducer
@@ -35,12 +35,12 @@ from ..turns.policy import (
     MicrophoneGate,
     ReplyEnded,
     ReplyStarted,
-    Said,
     Send,
     Tell,
     TurnAction,
     TurnPolicy,
     TurnRules,
+    TypedText,
 )
 from .watching import Surroundings, Watcher
 
@@ -92,7 +92,7 @@ class Conversation:
                 watcher.on_change,
             )
         )
-        self._heard = Heard(events, self.call.kind == "webrtc", self._settings.speed)
+        self._heard = PlaybackTracker(events, self.call.kind == "webrtc", self._settings.speed)
 
     @property
     def assistant(self) -> Assistant:
@@ -298,10 +298,10 @@ class Conversation:
         else:
             self._early.append(fact)
 
-    def _shorten(self, actions: list[HeardAction]) -> None:
+    def _shorten(self, actions: list[TrackerAction]) -> None:
         """A reply ends where it was heard: for the model, the record and the people."""
         for action in actions:
-            if isinstance(action, HeardUntil):
+            if isinstance(action, Truncation):
                 self._watcher.on_heard(self, action)
             else:
                 self._send(action.event)
@@ -342,7 +342,7 @@ class Conversation:
                         self.call.frame(SILENCE, now_ns, True, now_ns)
                     self._is_heard = is_open
                     self._facts(self._reducer.pressed(is_open, now_ns), now_ns)
-                case Said():
+                case TypedText():
                     self._watcher.on_said(action)
                 case Tell(event, addressee):
                     self._line.event(event, addressee)

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from ..realtime.problems import Problem
 from ..realtime.session_object import ClientEvents
-from ..transport.interface import Kind
+from ..transport.interface import TransportKind
 from .conversation import Conversation
 
 
@@ -24,7 +24,7 @@ class CallsOwner(Protocol):
     def call_failed(self, problem: Problem) -> None:
         """The call could not be made, or was lost."""
 
-    def call_moved(self, kind: Kind) -> None:
+    def call_moved(self, kind: TransportKind) -> None:
         """The room went on with the next call."""
 
     def assistant_changed(self) -> None:

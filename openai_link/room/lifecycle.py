@@ -1,4 +1,4 @@
-"""The life of one room's connection: when to call, when to try again, when to give up. Pure.
+"""The life of one room's connection: when to call, when to try again, when to give up. Sans-I/O.
 
 =============  ==============================================  =================================
 state          means                                           leaves by
@@ -24,8 +24,8 @@ from typing import Literal
 from mixer_core.runtime.settings import OpenaiLinkSettings
 
 from ..realtime.problems import Problem
-from ..transport.interface import Kind
-from ..transport.selection import Ways
+from ..transport.interface import TransportKind
+from ..transport.selection import TransportSelection
 
 State = Literal["idle", "connecting", "ready", "reconnecting", "failed", "closed"]
 Timer = Literal["connect", "retry", "silence", "empty", "stable"]
@@ -73,7 +73,7 @@ class OpenCall:
     """Make a call now; ``fresh``: the room has had none yet."""
 
     fresh: bool
-    kind: Kind = "webrtc"
+    kind: TransportKind = "webrtc"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +114,11 @@ LifecycleAction = OpenCall | CloseCall | StateChanged | Report | Exit
 class Lifecycle:
     """One room's connection; every method returns the actions to carry out, in order."""
 
-    def __init__(self, limits: Limits, ways: Ways | None = None) -> None:
+    def __init__(self, limits: Limits, ways: TransportSelection | None = None) -> None:
         """``ways``: chooses between WebRTC and WebSocket; without it it is WebRTC."""
         self._limits = limits
-        self._ways = ways or Ways()
-        self._kind: Kind = "webrtc"
+        self._ways = ways or TransportSelection()
+        self._kind: TransportKind = "webrtc"
         self._answered = False
         self.state: State = "idle"
         self.detail = ""
@@ -152,7 +152,7 @@ class Lifecycle:
         """The server has taken the call; what is left is the connection."""
         self._answered = True
 
-    def moved(self, kind: Kind, now_ns: int) -> None:
+    def moved(self, kind: TransportKind, now_ns: int) -> None:
         """The room goes on with another call (a rollover): what was heard is heard from there."""
         self._kind = kind
         if self.state == "ready":

@@ -16,12 +16,12 @@ from mixer_core.runtime.metrics import Metrics
 from mixer_core.runtime.settings import Settings
 
 from ..alarm import Alarm
-from ..mixer_client import MixerLine
+from ..mixer_client import MixerClient
 from ..realtime.problems import Problem
 from ..realtime.session_object import ClientEvents, Upstream
 from ..transport import selection_memory
-from ..transport.interface import Kind
-from ..transport.selection import Ways
+from ..transport.interface import TransportKind
+from ..transport.selection import TransportSelection
 from ..turns.actions import sender_of
 from .calls import Calls
 from .lifecycle import (
@@ -66,14 +66,16 @@ class Link:
         self._alarm = Alarm(loop, self._on_time)
         now_ns = time.monotonic_ns()
         section = settings.openai_link
-        self._ways = Ways(section, selection_memory.remembered_ns(self._runtime_dir, now_ns))
+        self._ways = TransportSelection(
+            section, selection_memory.remembered_ns(self._runtime_dir, now_ns)
+        )
         self._life = Lifecycle(Limits.of(section), self._ways)
         self._is_over = False
         self._is_spent = False
         """The budget ended the last call."""
         self.metrics = Metrics()
         info = StreamInfo("link", order.room, mode=order.mode)
-        self._line = MixerLine(
+        self._line = MixerClient(
             settings.runtime_dir, order.stream, info, self._audio, self._event, log
         )
         self._notices = Notices(self._line, self._state, self._audience)
@@ -163,7 +165,7 @@ class Link:
                     self._on_exit()
         self.changed()
 
-    def _open_call(self, kind: Kind) -> None:
+    def _open_call(self, kind: TransportKind) -> None:
         problem = self._budget_problem()
         if problem is None:
             self._calls.open(kind)
@@ -201,7 +203,7 @@ class Link:
         """The call could not be made, or was lost."""
         self._act(self._life.failed(problem, time.monotonic_ns(), random.random()))
 
-    def call_moved(self, kind: Kind) -> None:
+    def call_moved(self, kind: TransportKind) -> None:
         """The room went on with the next call."""
         self._life.moved(kind, time.monotonic_ns())
 

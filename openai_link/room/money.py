@@ -1,6 +1,6 @@
 """What the conversation costs: by modality, response, room, day and person; and the daily budget.
 
-Pure. Prices come from the table in the settings, by the beginning of the model's name. Every
+Sans-I/O. Prices come from the table in the settings, by the beginning of the model's name. Every
 response bills the whole conversation again; what was cached costs less. A transcription that is
 billed by the second counts as audio input of ten tokens a second, so a price of $0.006 a minute
 is written as ``audio_in = 10``.
@@ -117,7 +117,7 @@ class Spending:
             prices: the table.
             budget_usd: for a local day over all rooms; 0: no limit.
             day_of: local day of a Unix time in ms (``journal_file.local_day``).
-            names: of participants (``Chronicle.names``).
+            names: of participants (``Transcript.names``).
         """
         self._prices = prices
         self._budget_usd = budget_usd

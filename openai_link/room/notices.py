@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..mixer_client import MixerLine
+from ..mixer_client import MixerClient
 from .lifecycle import Report
 
 LATE_STATE_S = 0.4
@@ -18,7 +18,7 @@ class Notices:
 
     def __init__(
         self,
-        line: MixerLine,
+        line: MixerClient,
         state: Callable[[], Mapping[str, Any]],
         on_audience: Callable[[], None],
     ) -> None:

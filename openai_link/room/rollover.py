@@ -1,4 +1,4 @@
-"""When a room moves to its next session, so that none ever ends under it. Pure.
+"""When a room moves to its next session, so that none ever ends under it. Sans-I/O.
 
 A session lives for a limited time (OpenAI: 60 minutes). Some time before its end the next one is
 opened and told the past while the old one talks; then the room moves in a pause, at the latest

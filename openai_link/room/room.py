@@ -17,7 +17,7 @@ from mixer_core.journal.file import local_day
 from mixer_core.journal.records import HistoryItem, Record, UsageRecord
 from mixer_core.runtime.settings import Settings
 
-from ..playback.tracker import HeardUntil
+from ..playback.tracker import Truncation
 from ..realtime.captions import Caption
 from ..realtime.facts import Fact, ItemAdded, ResponseEnded, Transcribed
 from ..realtime.problems import Problem
@@ -25,10 +25,10 @@ from ..realtime.session_object import ClientEvents, session_object
 from ..realtime.unicode_text import whole
 from ..transcript.history import Seed, SeedLimits, seed_events
 from ..transcript.journal import Journal, Then
-from ..transcript.speech_activity import TalkTimeline
-from ..transcript.transcript import Chronicle
-from ..turns.actions import Said, TurnRules
-from ..turns.pending_reply import Owed
+from ..transcript.speech_activity import SpeechActivity
+from ..transcript.transcript import Transcript
+from ..turns.actions import TurnRules, TypedText
+from ..turns.pending_reply import PendingReply
 from .money import PriceTable, Spending, SpendingAction, Stop, TellUsage, Warn, WriteUsage
 from .tool_room import ToolRoom
 
@@ -83,17 +83,19 @@ class Room:
         self._log = log
         self._journal = Journal.open(settings, name, log, self._trouble, self._day_spent)
         self._name = name
-        self._talkers = TalkTimeline()
+        self._activity = SpeechActivity()
         self._limits = SeedLimits.of(self._settings)
-        self._chronicle = Chronicle(name, self._talkers)
+        self._transcript = Transcript(name, self._activity)
         self._people: dict[str, str] = {}
         self.tools = ToolRoom(self._settings, host, self._tool_answered, log)
-        self.owed = Owed(TurnRules.of(session_object(self._settings)).answers_turns)
+        self.pending_reply = PendingReply(
+            TurnRules.of(session_object(self._settings)).answers_turns
+        )
         self.spending = Spending(
             PriceTable.of(self._settings),
             self._settings.daily_budget_usd,
             partial(local_day, simulated=simulated),
-            lambda: self._chronicle.names(),
+            lambda: self._transcript.names(),
         )
         self._written: dict[str, Event] = {}
         """Captions of written messages whose items have not come yet."""
@@ -111,8 +113,8 @@ class Room:
         if recovered:
             self._log.info("= the conversation goes on with %d items", len(recovered))
             self.is_resumed = True
-            self._chronicle = Chronicle(self._name, self._talkers, recovered)
-            self._chronicle.people(self._people)
+            self._transcript = Transcript(self._name, self._activity, recovered)
+            self._transcript.people(self._people)
         if self._settings.daily_budget_usd:
             day, cost_usd = await self._journal.day_total(self._simulated)
             self._spent(self.spending.day_total(day, cost_usd))
@@ -121,7 +123,7 @@ class Room:
         """The conversation has ended: the journal learns it now, and nothing said after it."""
         if not self._is_over:
             self._is_over = True
-            closed = self._chronicle.closed("the room is empty", _wall_ms())
+            closed = self._transcript.closed("the room is empty", _wall_ms())
             self._journal.write(closed, lambda: None)  # Somebody waits: it is written at once.
 
     async def close(self, is_over: bool) -> None:
@@ -144,18 +146,18 @@ class Room:
     def people(self, names: Mapping[str, str]) -> None:
         """Who is in the room: participants' ids to names."""
         self._people = dict(names)
-        self._chronicle.people(names)
+        self._transcript.people(names)
 
     def levels(self, levels: object, now_ns: int) -> None:
         """The mixer's ``level`` event."""
         if isinstance(levels, Mapping):
-            self._talkers.levels(levels, now_ns)
+            self._activity.levels(levels, now_ns)
 
-    def said(self, said: Said) -> None:
+    def said(self, said: TypedText) -> None:
         """Somebody writes; the caption follows when the item is in the journal."""
-        self.owed.asked()
+        self.pending_reply.asked()
         name = self._people.get(said.participant) or said.name
-        self._write(self._chronicle.said(said.item, said.participant, name, said.text, _wall_ms()))
+        self._write(self._transcript.said(said.item, said.participant, name, said.text, _wall_ms()))
         self._written[said.item] = dict(said.event) | ({"name": name} if name else {})
         while len(self._written) > MAX_WRITTEN:
             self._host.tell(self._written.pop(next(iter(self._written))))
@@ -173,8 +175,8 @@ class Room:
     def on_fact(self, fact: Fact, now_ns: int) -> None:
         """Something happened in the conversation."""
         wall_ms = _wall_ms()
-        records = self._chronicle.on_fact(fact, now_ns, wall_ms)
-        self.owed.on_fact(fact)
+        records = self._transcript.on_fact(fact, now_ns, wall_ms)
+        self.pending_reply.on_fact(fact)
         if isinstance(fact, Caption):
             self._caption(fact, records)
             return
@@ -185,37 +187,37 @@ class Room:
             self._write(records)
         match fact:
             case ResponseEnded(response, usage=usage) if usage:
-                shares = self._chronicle.response_shares(response)
+                shares = self._transcript.response_shares(response)
                 model, status = self._settings.model, fact.status
                 self._spent(
                     self.spending.add(usage, model, shares, wall_ms, response, status=status)
                 )
             case Transcribed(item, usage=usage) if usage:
                 shares, model = (
-                    self._chronicle.item_shares(item),
+                    self._transcript.item_shares(item),
                     self._settings.transcription_model,
                 )
                 self._spent(self.spending.add(usage, model, shares, wall_ms, item, "transcription"))
         self.tools.on_fact(fact, self._asker, now_ns)
 
-    def heard(self, until: HeardUntil) -> None:
+    def heard(self, until: Truncation) -> None:
         """An interrupted reply ends where it was heard."""
-        records = self._chronicle.heard(until.item, until.text, until.audio_end_ms, _wall_ms())
+        records = self._transcript.heard(until.item, until.text, until.audio_end_ms, _wall_ms())
         self._caption(until.caption, records)
 
     def session_ended(self, session: str, reason: str) -> None:
         """A session that had the room is over."""
-        self._write(self._chronicle.session("ended", session, reason, _wall_ms()))
+        self._write(self._transcript.session("ended", session, reason, _wall_ms()))
 
     # -- what a new session is told -------------------------------------------------------------
 
     def items(self) -> list[HistoryItem]:
         """The conversation in order."""
-        return self._chronicle.items()
+        return self._transcript.items()
 
     def find(self, item: str) -> HistoryItem | None:
         """An item by its id in any session."""
-        return self._chronicle.find(item)
+        return self._transcript.find(item)
 
     def compose(self, items: Sequence[HistoryItem], events: ClientEvents) -> Seed:
         """The client events that tell ``items`` (for ``seeding``)."""
@@ -223,18 +225,18 @@ class Room:
 
     def seeded(self, new_ids: Mapping[str, str], ignored: Sequence[str]) -> None:
         """A session was told the past under these ids."""
-        self._chronicle.seeded(new_ids, ignored)
+        self._transcript.seeded(new_ids, ignored)
 
     # -- details --------------------------------------------------------------------------------
 
     def _asker(self, response: str) -> tuple[str, str]:
         """Participant and name of whoever a response answers; empty where it is not known."""
-        shares = self._chronicle.response_shares(response)
+        shares = self._transcript.response_shares(response)
         participant = shares[0][0] if shares else ""
-        return participant, self._chronicle.names().get(participant, "")
+        return participant, self._transcript.names().get(participant, "")
 
     def _tool_answered(self, call: str, output: str, ok: bool) -> None:
-        self._write(self._chronicle.tool_result(call, output, ok, _wall_ms()))
+        self._write(self._transcript.tool_result(call, output, ok, _wall_ms()))
 
     def _caption(self, caption: Caption, records: list[Record]) -> None:
         """What is final is told when it is in the journal."""
@@ -246,7 +248,7 @@ class Room:
             "final": caption.final,
         }
         if caption.speaker == "user":
-            participant, name = self._chronicle.speaker(caption.item)
+            participant, name = self._transcript.speaker(caption.item)
             if participant:
                 event |= {"speaker": participant, "name": name}
         tell = partial(self._host.tell, event)

@@ -10,10 +10,10 @@ from mixer_core.runtime.errors import UpstreamError
 from mixer_core.runtime.metrics import Metrics
 from mixer_core.runtime.settings import OpenaiLinkSettings
 
-from ..mixer_client import MixerLine
-from ..playback.tracker import HeardUntil
+from ..mixer_client import MixerClient
+from ..playback.tracker import Truncation
 from ..realtime.facts import Fact
-from ..turns.actions import Said
+from ..turns.actions import TypedText
 
 if TYPE_CHECKING:
     from .conversation import Conversation
@@ -24,7 +24,7 @@ class Surroundings:
     """What a conversation finds in its room."""
 
     settings: OpenaiLinkSettings
-    line: MixerLine
+    line: MixerClient
     metrics: Metrics
     log: logging.LoggerAdapter[logging.Logger]
 
@@ -41,10 +41,10 @@ class Watcher(Protocol):
     def on_fact(self, conversation: Conversation, fact: Fact, now_ns: int) -> None:
         """Something happened in the conversation (not: an echo of what it was told)."""
 
-    def on_heard(self, conversation: Conversation, until: HeardUntil) -> None:
+    def on_heard(self, conversation: Conversation, until: Truncation) -> None:
         """A reply was cut off: nobody heard what came after this."""
 
-    def on_said(self, said: Said) -> None:
+    def on_said(self, said: TypedText) -> None:
         """Somebody wrote, and the server is told."""
 
     def on_lost(self, conversation: Conversation, error: UpstreamError) -> None:

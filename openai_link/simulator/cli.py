@@ -1,4 +1,4 @@
-"""The command line: flags that overrule the settings of the section ``[simulator]``. Pure."""
+"""The command line: flags that overrule the settings of the section ``[simulator]``. Sans-I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the policy of tool calls wants done: one dataclass each. Pure."""
+"""What the policy of tool calls wants done: one dataclass each. Sans-I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tool calls of a room: who may, who says yes, how long, and when the model hears of it. Pure.
+"""Tool calls of a room: who may, who says yes, how long, and when the model hears of it. Sans-I/O.
 
 Each call gets exactly one output, whatever happens: its result, or an error that the model can
 speak about. A call waits for nobody else: the conversation goes on meanwhile. The object lives as

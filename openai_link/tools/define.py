@@ -1,4 +1,4 @@
-"""The decorator that makes a function a tool. Pure."""
+"""The decorator that makes a function a tool. Sans-I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the model is told of a call: results as bounded text, failures as ``{"error": …}``. Pure."""
+"""What the model is told of a call: results as bounded text, failures as ``{"error": …}``. Sans-I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Secrets of the environment are kept out of logs and out of what the model is told. Pure."""
+"""Secrets of the environment are kept out of logs and out of what the model is told. Sans-I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When the model is asked to speak about what its calls returned. Pure.
+"""When the model is asked to speak about what its calls returned. Sans-I/O.
 
 The calls of one response are a round. Its answer is asked for once: after ``response.done`` and
 after the last output. While somebody speaks it is held back; the answer to their turn may cover it.

@@ -1,4 +1,4 @@
-"""A function's parameters as JSON schema, and the check of what the model sends for them. Pure.
+"""A function's parameters as JSON schema, and the check of what the model sends for them. Sans-I/O.
 
 Types come from the annotations, descriptions from the docstring (any common style) or from
 ``Annotated[str, "…"]``. Every type that msgspec can convert from JSON is possible.

@@ -1,4 +1,4 @@
-"""What is known about a tool: what the model is told, who may use it, and how it is run. Pure."""
+"""What is known about a tool: what the model is told, who may use it, and how it is run. Sans-I/O."""
 
 from __future__ import annotations
 

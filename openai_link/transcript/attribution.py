@@ -1,4 +1,4 @@
-"""Who said which item of the conversation, and for whom a response is made. Pure.
+"""Who said which item of the conversation, and for whom a response is made. Sans-I/O.
 
 The server knows one microphone. What was spoken is matched with the talk timeline by the time of
 its turn, what was written with its words, in order.
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from .speech_activity import Shares, TalkTimeline
+from .speech_activity import Shares, SpeechActivity
 
 MAX_KEPT = 256
 """Turns, speakers, names and written messages that are kept, the newest."""
@@ -25,7 +25,7 @@ _V = TypeVar("_V")
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ExpectedText:
     """A written message whose item has not come yet."""
 
     event_id: str
@@ -34,16 +34,16 @@ class Said:
     wall_ms: int
 
 
-class Speakers:
+class Attribution:
     """Attribution of one room's items."""
 
-    def __init__(self, timeline: TalkTimeline) -> None:
+    def __init__(self, timeline: SpeechActivity) -> None:
         self.names: dict[str, str] = {}
         """Of everybody who is or was here, by participant."""
         self._timeline = timeline
         self._turns: dict[str, tuple[int, int | None]] = {}
         self._shares: dict[str, Shares] = {}
-        self._said: list[Said] = []
+        self._said: list[ExpectedText] = []
         self._last_turn_ns = 0
         self._asking: Shares = []
         self._answering: dict[str, Shares] = {}
@@ -75,13 +75,13 @@ class Speakers:
         self._last_turn_ns = now_ns
         self._ask(item, self._timeline.who(from_ns, to_ns or now_ns))
 
-    def says(self, said: Said, name: str) -> None:
+    def says(self, said: ExpectedText, name: str) -> None:
         """Somebody writes."""
         _keep(self.names, said.participant, name)
         self._said.append(said)
         del self._said[:-MAX_KEPT]
 
-    def take_said(self, item: str, text: str) -> Said | None:
+    def take_said(self, item: str, text: str) -> ExpectedText | None:
         """The message that has become ``item``, if somebody wrote it: by its id, else its words."""
         by_id = (said for said in self._said if said.event_id == item)
         by_text = (said for said in self._said if said.text == text)

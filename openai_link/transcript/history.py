@@ -1,4 +1,4 @@
-"""What a new session is told of the conversation so far. Pure.
+"""What a new session is told of the conversation so far. Sans-I/O.
 
 The Realtime API has no resume: the past is sent as ``conversation.item.create`` events, oldest
 first. Sound cannot be sent, so both sides become text. Each item gets a new id, so that the
@@ -43,7 +43,7 @@ class Seed(NamedTuple):
     events: list[dict[str, Any]]
     """``conversation.item.create`` events in order."""
     new_ids: dict[str, str]
-    """Id of an item in the chronicle to its id in the new session (``Chronicle.seeded``)."""
+    """Id of an item in the chronicle to its id in the new session (``Transcript.seeded``)."""
     ignored: list[str]
     """Ids of the results of tools, which are no items of the chronicle."""
 

@@ -1,4 +1,4 @@
-"""Places in a conversation: numbers with room between them, so that most items never move. Pure."""
+"""Places in a conversation: numbers with room between them, so that most items never move. Sans-I/O."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ GAP = 1 << 20
 """Between neighbours that came one after the other."""
 
 
-class Placing:
+class ItemOrder:
     """The order of items by id."""
 
     def __init__(self, items: Iterable[HistoryItem] = ()) -> None:

@@ -22,7 +22,7 @@ import aiohttp
 
 from mixer_core.journal import reading
 from mixer_core.journal.file import journal_path
-from mixer_core.journal.reading import Conversation
+from mixer_core.journal.reading import StoredConversation
 from mixer_core.runtime.errors import JournalError, MixminusError, SettingsError, UpstreamError
 from mixer_core.runtime.settings import KEY_VARIABLE, OpenaiLinkSettings, Settings, load
 
@@ -169,7 +169,9 @@ class _Player:
                 return dict(event)
 
 
-async def _run(settings: Settings, options: argparse.Namespace) -> tuple[Conversation, list[Turn]]:
+async def _run(
+    settings: Settings, options: argparse.Namespace
+) -> tuple[StoredConversation, list[Turn]]:
     server = _server(settings, options.url)
     path = journal_path(settings.state_dir)
     known = reading.conversations(path, options.room)
@@ -203,7 +205,7 @@ def _server(settings: Settings, url: str | None) -> Server:
     return Server(base_url, key)
 
 
-def _report(conversation: Conversation, turns: Sequence[Turn], json_wanted: bool) -> int:
+def _report(conversation: StoredConversation, turns: Sequence[Turn], json_wanted: bool) -> int:
     """Print what came of it; returns the exit code."""
     played = [turn for turn in turns if not turn.skipped]
     different = [turn for turn in played if turn.differences()]

@@ -1,4 +1,4 @@
-"""A recorded conversation as turns to be played again, and how two of them are compared. Pure."""
+"""A recorded conversation as turns to be played again, and how two of them are compared. Sans-I/O."""
 
 from __future__ import annotations
 

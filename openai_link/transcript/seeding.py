@@ -1,4 +1,4 @@
-"""Telling a new session what was said before, and knowing when it knows. Pure.
+"""Telling a new session what was said before, and knowing when it knows. Sans-I/O.
 
 The past goes out as ``conversation.item.create`` events, each of which the server acknowledges by
 the item's ``done``. Only then may it hear the room. What happens in the old session meanwhile is

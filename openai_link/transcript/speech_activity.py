@@ -1,4 +1,4 @@
-"""Who talked when, from the mixer's ``level`` events: a mixed microphone has no names. Pure.
+"""Who talked when, from the mixer's ``level`` events: a mixed microphone has no names. Sans-I/O.
 
 The mixer reports the loudness of every talking stream ten times a second. Each report stands for
 the time up to it. In one room several microphones hear the same voice, so a report belongs to the
@@ -23,7 +23,7 @@ Shares = list[tuple[str, float]]
 """Participants and their parts of the talk, largest first; the parts sum up to 1."""
 
 
-class TalkTimeline:
+class SpeechActivity:
     """The last minutes of a room."""
 
     def __init__(self) -> None:

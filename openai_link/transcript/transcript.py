@@ -1,4 +1,4 @@
-"""The room's record: what was said and done, in the order of the conversation. Pure.
+"""The room's record: what was said and done, in the order of the conversation. Sans-I/O.
 
 It lives as long as the room and sees the facts of all its sessions. The order is that of
 ``ItemAdded``: transcripts come at any time, before their item or long after, and never move one.
@@ -42,9 +42,9 @@ from ..realtime.facts import (
 )
 from ..realtime.item_content import role_of, tool_fields, words_of
 from ..realtime.unicode_text import whole
-from .attribution import Said, Speakers
-from .item_order import Placing
-from .speech_activity import Shares, TalkTimeline
+from .attribution import Attribution, ExpectedText
+from .item_order import ItemOrder
+from .speech_activity import Shares, SpeechActivity
 
 MAX_ITEMS = 2_000
 MAX_ALIASES = 8_000
@@ -54,20 +54,20 @@ MAX_EARLY = 64
 _TEXTS = ("name", "text", "failure", "tool", "arguments", "output")
 
 
-class Chronicle:
+class Transcript:
     """One room's record; see the module."""
 
     def __init__(
         self,
         room: str,
-        talkers: TalkTimeline | None = None,
+        talkers: SpeechActivity | None = None,
         recovered: Sequence[HistoryItem] = (),
     ) -> None:
         """``recovered``: what the journal knows of a conversation that goes on."""
         self.room = room
-        self._speakers = Speakers(talkers or TalkTimeline())
+        self._attribution = Attribution(talkers or SpeechActivity())
         self._session = ""
-        self._placing = Placing(recovered)
+        self._order = ItemOrder(recovered)
         self._known = {item.item: item for item in recovered}
         self._aliases: dict[str, str] = {}
         """Ids in later sessions to ids here; empty: not part of the record."""
@@ -77,7 +77,7 @@ class Chronicle:
 
     def people(self, names: Mapping[str, str]) -> None:
         """Who is in the room: participants' ids to names."""
-        self._speakers.people({participant: whole(name) for participant, name in names.items()})
+        self._attribution.people({participant: whole(name) for participant, name in names.items()})
 
     def seeded(self, new_ids: Mapping[str, str], ignored: Iterable[str] = ()) -> None:
         """A session is told the past; call it before its facts come.
@@ -97,13 +97,13 @@ class Chronicle:
             case SessionConfirmed(session, updated=False):
                 return self.session("started", session, "", wall_ms)
             case SpeechStarted(item):
-                self._speakers.speech_started(item, now_ns)
+                self._attribution.speech_started(item, now_ns)
             case SpeechStopped(item):
-                self._speakers.speech_stopped(item, now_ns)
+                self._attribution.speech_stopped(item, now_ns)
             case TurnCommitted(item):
-                self._speakers.measure(item, now_ns)
+                self._attribution.measure(item, now_ns)
             case ResponseStarted(response):
-                self._speakers.response_started(response)
+                self._attribution.response_started(response)
             case ItemAdded() | ItemDone():
                 return self._item(fact, now_ns, wall_ms)
             case ItemDeleted(item):
@@ -126,7 +126,7 @@ class Chronicle:
         The record follows with its ``ItemAdded``: ``event_id`` is the item's id too, where the
         server keeps ids of clients; else it is matched by its text, in order.
         """
-        self._speakers.says(Said(event_id, participant, text, wall_ms), whole(name))
+        self._attribution.says(ExpectedText(event_id, participant, text, wall_ms), whole(name))
         return []
 
     def tool_result(self, call: str, output: str, ok: bool, wall_ms: int) -> list[Record]:
@@ -162,7 +162,7 @@ class Chronicle:
 
     def items(self) -> list[HistoryItem]:
         """The conversation in order."""
-        return [self._known[item] for item in self._placing.order]
+        return [self._known[item] for item in self._order.order]
 
     def find(self, item: str) -> HistoryItem | None:
         """An item by its id in any session."""
@@ -173,19 +173,19 @@ class Chronicle:
         known = self.find(item)
         if known is not None:
             return known.participant, known.name
-        return self._speakers.speaker(self._here(item))
+        return self._attribution.speaker(self._here(item))
 
     def item_shares(self, item: str) -> Shares:
         """Who said an item, with parts that sum up to 1; empty where it is not known."""
-        return self._speakers.shares(self._here(item))
+        return self._attribution.shares(self._here(item))
 
     def response_shares(self, response: str) -> Shares:
         """Whose words a response answers; empty: nobody asked (a greeting)."""
-        return self._speakers.response_shares(response)
+        return self._attribution.response_shares(response)
 
     def names(self) -> Mapping[str, str]:
         """Names of everybody who is or was here, by participant."""
-        return self._speakers.names
+        return self._attribution.names
 
     # -- details --------------------------------------------------------------------------------
 
@@ -227,7 +227,7 @@ class Chronicle:
         self, item: str, previous: str, content: Mapping[str, Any], now_ns: int, wall_ms: int
     ) -> list[Record]:
         """A new item without words in its place, with records of it and those that had to move."""
-        moved = self._placing.insert(item, previous)
+        moved = self._order.insert(item, previous)
         records: list[Record] = []
         for other, position in moved.items():
             if other != item:
@@ -237,9 +237,9 @@ class Chronicle:
         if role == "user":
             known = self._attributed(known, content, now_ns)
         records += self._put(known)
-        if len(self._placing.order) > MAX_ITEMS:
-            oldest = self._placing.order[0]
-            self._placing.remove(oldest)
+        if len(self._order.order) > MAX_ITEMS:
+            oldest = self._order.order[0]
+            self._order.remove(oldest)
             del self._known[oldest]
         return records
 
@@ -248,14 +248,14 @@ class Chronicle:
     ) -> HistoryItem:
         """A user item with its speaker: who wrote it, or who talked while it was spoken."""
         words = words_of(content)
-        said = self._speakers.take_said(item.item, words) if words else None
+        said = self._attribution.take_said(item.item, words) if words else None
         if said is not None:
             item = replace(item, wall_ms=said.wall_ms)
         elif not words:
-            self._speakers.measure(item.item, now_ns)
-            began_ns = self._speakers.began_ns(item.item) or now_ns
+            self._attribution.measure(item.item, now_ns)
+            began_ns = self._attribution.began_ns(item.item) or now_ns
             item = replace(item, wall_ms=item.wall_ms - (now_ns - began_ns) // 1_000_000)
-        participant, name = self._speakers.speaker(item.item)
+        participant, name = self._attribution.speaker(item.item)
         return replace(item, participant=participant, name=name)
 
     def _fill(self, item: HistoryItem, content: Mapping[str, Any], done: bool) -> list[Record]:
@@ -308,7 +308,7 @@ class Chronicle:
     def _delete(self, item: str) -> list[Record]:
         if self._known.pop(item, None) is None:
             return []
-        self._placing.remove(item)
+        self._order.remove(item)
         return [RemovedRecord(item)]
 
 

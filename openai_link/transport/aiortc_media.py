@@ -242,7 +242,7 @@ class _Tap:
             log.exception("an RTP packet could not be handled")
 
 
-class Heard:
+class LastDatagram:
     """Notes the datagrams of a connection, STUN included."""
 
     def __init__(self) -> None:

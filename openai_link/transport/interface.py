@@ -1,4 +1,4 @@
-"""What a way to the Realtime server must be able to do, whichever way it is. Pure.
+"""What a way to the Realtime server must be able to do, whichever way it is. Sans-I/O.
 
 ``WebrtcTransport`` and ``WebsocketTransport`` behave alike towards a ``Conversation``: client
 events down, server events up, 20 ms frames both ways, and ``output_audio_buffer.started``,
@@ -13,9 +13,9 @@ from typing import Any, Literal, Protocol
 
 from mixer_core.runtime.errors import UpstreamError
 
-Kind = Literal["webrtc", "websocket"]
+TransportKind = Literal["webrtc", "websocket"]
 """Which way."""
-Stage = Literal["asking", "joining", "up"]
+ConnectStage = Literal["asking", "joining", "up"]
 """How far a call has come: the server has not answered, it has, media can flow."""
 
 
@@ -43,11 +43,11 @@ class Transport(Protocol):
     """One call: ``connect`` once, ``close`` once."""
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> TransportKind:
         """Which way it is."""
 
     @property
-    def stage(self) -> Stage:
+    def stage(self) -> ConnectStage:
         """How far it has come."""
 
     @property

@@ -23,7 +23,7 @@ from ..realtime.event_fields import event_of
 from ..realtime.session_object import DATA_CHANNEL, Upstream
 from . import http_call
 from .aiortc_media import (
-    Heard,
+    LastDatagram,
     PacketTrack,
     TappedPacket,
     host_addresses,
@@ -71,7 +71,7 @@ class RealtimeCall:
         """The server's name of the call, ``rtc_…``; empty before the answer."""
         self.simulated = upstream.simulated
         """The server says that it is a simulator."""
-        self.heard = Heard()
+        self.heard = LastDatagram()
         """Datagrams from the server since the connection is up."""
         self.answered = False
         """The server has taken the call."""

@@ -1,4 +1,4 @@
-"""Which way to the Realtime server is tried: WebRTC, or a WebSocket where UDP does not pass. Pure.
+"""Which way to the Realtime server is tried: WebRTC, or a WebSocket where UDP does not pass. Sans-I/O.
 
 With ``transport = "auto"`` a room goes over to WebSocket where
 
@@ -15,7 +15,7 @@ from __future__ import annotations
 from mixer_core.runtime.settings import OpenaiLinkSettings
 
 from ..realtime.problems import Problem
-from .interface import Kind
+from .interface import TransportKind
 
 WEBRTC_TIMEOUT_NS = 6_000_000_000
 """A call by WebRTC that is not up by then is given up, where there is another way."""
@@ -25,7 +25,7 @@ MAX_REFUSALS = 2
 MAX_SILENCES = 2
 
 
-class Ways:
+class TransportSelection:
     """The choice of one room."""
 
     def __init__(
@@ -39,20 +39,20 @@ class Ways:
         self._refusals = 0
         self._silences = 0
 
-    def choose(self, now_ns: int) -> Kind:
+    def choose(self, now_ns: int) -> TransportKind:
         """The way that the next call takes."""
         if self._setting != "auto":
             return self._setting
         known = now_ns < self.websocket_until_ns
         return "websocket" if known or self._must_be_websocket else "webrtc"
 
-    def timeout_ns(self, kind: Kind, limit_ns: int) -> int:
+    def timeout_ns(self, kind: TransportKind, limit_ns: int) -> int:
         """How long a call may take to come up."""
         if kind == "webrtc" and self._setting == "auto":
             return min(limit_ns, WEBRTC_TIMEOUT_NS)
         return limit_ns
 
-    def connected(self, kind: Kind, now_ns: int) -> None:
+    def connected(self, kind: TransportKind, now_ns: int) -> None:
         """A session was confirmed."""
         self._refusals = 0
         self._must_be_websocket = False
@@ -63,7 +63,9 @@ class Ways:
         """A call has lived for a while."""
         self._silences = 0
 
-    def failed(self, kind: Kind, problem: Problem, answered: bool, was_ready: bool) -> bool:
+    def failed(
+        self, kind: TransportKind, problem: Problem, answered: bool, was_ready: bool
+    ) -> bool:
         """A call failed or was lost; returns whether the next one goes another way.
 
         Args:

@@ -17,14 +17,14 @@ from ..media.rtp_audio import ReceivedFrame, RtpAudioReceiver
 from ..media.uplink import Uplink
 from ..realtime.session_object import Upstream
 from .aiortc_media import TappedPacket
-from .interface import Callbacks, Kind, Stage
+from .interface import Callbacks, ConnectStage, TransportKind
 from .peer_call import RealtimeCall
 
 
 class WebrtcTransport:
     """One call over WebRTC; see ``transport.Transport``."""
 
-    kind: Kind = "webrtc"
+    kind: TransportKind = "webrtc"
     confirms_by_update = False
 
     def __init__(
@@ -56,7 +56,7 @@ class WebrtcTransport:
         )
 
     @property
-    def stage(self) -> Stage:
+    def stage(self) -> ConnectStage:
         """How far the call has come."""
         if self._is_up:
             return "up"

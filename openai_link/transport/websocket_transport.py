@@ -27,13 +27,13 @@ from ..media.uplink_pacer import UplinkPacer
 from ..realtime.event_fields import event_of
 from ..realtime.session_object import Upstream
 from .event_socket import MAX_AUDIO, EventSocket
-from .interface import Callbacks, Kind, Stage
+from .interface import Callbacks, ConnectStage, TransportKind
 
 
 class WebsocketTransport:
     """One session over a WebSocket; see ``transport.Transport``."""
 
-    kind: Kind = "websocket"
+    kind: TransportKind = "websocket"
     confirms_by_update = True
     call_id = ""
 
@@ -59,7 +59,7 @@ class WebsocketTransport:
         self._made_up = 0
         self._unsent = 0
         self._closed = False
-        self.stage: Stage = "asking"
+        self.stage: ConnectStage = "asking"
         self.bad_events = 0
 
     @property
@@ -192,7 +192,7 @@ class WebsocketTransport:
                 self._make_up("started" if started else "stopped", action.response)
 
     def _cut_off(self) -> None:
-        """Somebody speaks over the reply, or stopped it. ``Heard`` tells where it ended."""
+        """Somebody speaks over the reply, or stopped it. ``LastDatagram`` tells where it ended."""
         for cut in self._player.clear():
             if cut.was_heard:
                 self._make_up("cleared", cut.response)

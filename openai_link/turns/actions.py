@@ -1,4 +1,4 @@
-"""What the turn policy is told about the session, and what it asks the shell to do. Pure."""
+"""What the turn policy is told about the session, and what it asks the shell to do. Sans-I/O."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Tell:
 
 
 @dataclass(frozen=True, slots=True)
-class Said(Tell):
+class TypedText(Tell):
     """Somebody typed this: a ``Tell`` of its final caption, which may wait for the journal."""
 
     item: str = ""

@@ -1,4 +1,4 @@
-"""Whether the room still waits for an answer when a call dies. Pure.
+"""Whether the room still waits for an answer when a call dies. Sans-I/O.
 
 A turn was taken and not answered, or its answer was not heard to the end: the next call, which
 knows the conversation, owes it. Speaking over an answer, or stopping it, settles it.
@@ -36,23 +36,23 @@ class _Answer:
         return (self.was_heard or not self.has_sound) and not self.waits_for_tool
 
 
-class Owed:
+class PendingReply:
     """Follows the facts of a room's calls, one after the other."""
 
     def __init__(self, answers_turns: bool = True) -> None:
         """``answers_turns``: each spoken turn is answered."""
         self._answers_turns = answers_turns
-        self.is_owed = False
+        self.is_pending = False
         """Somebody waits."""
         self._active: dict[str, _Answer] = {}
 
     def asked(self) -> None:
         """Somebody has written: that is answered always."""
-        self.is_owed = True
+        self.is_pending = True
 
     def forget(self) -> None:
         """It is too late for an answer."""
-        self.is_owed = False
+        self.is_pending = False
 
     def moved(self) -> None:
         """The facts that follow are another session's."""
@@ -62,7 +62,7 @@ class Owed:
         """What a server event meant."""
         match fact:
             case TurnCommitted() if self._answers_turns:
-                self.is_owed = True
+                self.is_pending = True
             case ResponseStarted(response):
                 self._active[response] = _Answer()
             case ItemVoiced(response) | PlaybackStarted(response) if response in self._active:
@@ -82,4 +82,4 @@ class Owed:
 
     def _settle(self) -> None:
         if not self._active:
-            self.is_owed = False
+            self.is_pending = False

@@ -1,4 +1,4 @@
-"""Whose turn it is: barge-in, push-to-talk, manual stop, typed text, the greeting. Pure.
+"""Whose turn it is: barge-in, push-to-talk, manual stop, typed text, the greeting. Sans-I/O.
 
 Over WebRTC the server itself cancels, clears and truncates when somebody speaks over the reply
 (``interrupt_response``); what is left to us is to silence what is on its way: a new epoch, a FLUSH
@@ -37,11 +37,11 @@ from .actions import (
     MicrophoneGate,
     ReplyEnded,
     ReplyStarted,
-    Said,
     Send,
     Tell,
     TurnAction,
     TurnRules,
+    TypedText,
     problem,
     sender_of,
 )
@@ -53,12 +53,12 @@ __all__ = [
     "MicrophoneGate",
     "ReplyEnded",
     "ReplyStarted",
-    "Said",
     "Send",
     "Tell",
     "TurnAction",
     "TurnPolicy",
     "TurnRules",
+    "TypedText",
     "sender_of",
 ]
 
@@ -263,7 +263,7 @@ class TurnPolicy:
             "text": text,
             "final": True,
         }
-        said = Said(caption, 0, item, participant, name, text)
+        said = TypedText(caption, 0, item, participant, name, text)
         return [Send(create), *self.ask(), said]
 
     # Sound

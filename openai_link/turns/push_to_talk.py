@@ -1,4 +1,4 @@
-"""Push-to-talk of a room: the presses of several browsers make one turn. Pure.
+"""Push-to-talk of a room: the presses of several browsers make one turn. Sans-I/O.
 
 The turn lasts from the first press to the last release, and a little longer: the last words are
 still on their way through the gateway when the release is known. A press within that tail goes on

@@ -1,4 +1,4 @@
-"""One response at a time: the only place that asks the model to answer. Pure.
+"""One response at a time: the only place that asks the model to answer. Sans-I/O.
 
 The service refuses a ``response.create`` while a response of the conversation is active, and voice
 activity detection starts responses by itself. Requests wait for the end of the active one; a

@@ -1,4 +1,4 @@
-"""Which programs are up, what is still missing, and when to say so. Pure."""
+"""Which programs are up, what is still missing, and when to say so. Sans-I/O."""
 
 from __future__ import annotations
 

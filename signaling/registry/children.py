@@ -1,4 +1,4 @@
-"""Which children of a host are there, which are idle, and which were given work. Pure.
+"""Which children of a host are there, which are idle, and which were given work. Sans-I/O.
 
 Rule: a child is never given work twice. It is idle again only when it says so *after* it refused
 the work, or still says so long after it was passed over (the message never reached it).

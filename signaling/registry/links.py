@@ -1,4 +1,4 @@
-"""One Realtime link per room: opened when somebody is there, again when it vanishes. Pure.
+"""One Realtime link per room: opened when somebody is there, again when it vanishes. Sans-I/O.
 
 A link closes by itself when its room is empty. Signaling only sees to it that a room has one, and
 ends those that are one too many with an empty ``Leave``.

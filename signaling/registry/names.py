@@ -1,4 +1,4 @@
-"""What a room and a person may be called, and what an offer must look like at least. Pure."""
+"""What a room and a person may be called, and what an offer must look like at least. Sans-I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is in which room: the participants, and those who left lately. Pure."""
+"""Who is in which room: the participants, and those who left lately. Sans-I/O."""
 
 from __future__ import annotations
 

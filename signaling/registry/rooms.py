@@ -1,4 +1,4 @@
-"""The registry: who is in which room, served by which child. Pure.
+"""The registry: who is in which room, served by which child. Sans-I/O.
 
 The shell feeds events with ``now_ns``, carries out the returned actions in order, and comes back
 at ``next_timeout_ns``. Every request is answered exactly once. After a restart everything is

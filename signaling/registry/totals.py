@@ -1,4 +1,4 @@
-"""Sums the metrics of all processes, so that counters never fall when a process ends. Pure.
+"""Sums the metrics of all processes, so that counters never fall when a process ends. Sans-I/O.
 
 Processes report plain maps (``mixer_core.bus.metrics``): a name that ends in ``_total`` is a
 counter, a list is a histogram's bucket counts, everything else a gauge. Counters and histograms

@@ -14,7 +14,7 @@ from mixer_core.bus.events import StreamInfo
 from mixer_core.bus.frames import FLAG_PAUSE, Frame, Kind
 from mixer_core.bus.pcm import SILENCE
 from mixer_core.runtime import logs
-from openai_link.mixer_client import START_REPEAT_NS, START_RETRY_NS, MixerLine
+from openai_link.mixer_client import START_REPEAT_NS, START_RETRY_NS, MixerClient
 
 STREAM = 77
 
@@ -28,7 +28,7 @@ class Rig:
         self.pub = endpoints.open_socket(self.context, endpoints.AUDIO_OUT, directory, "bind")
         self.audio: list[Frame] = []
         self.events: list[dict[str, Any]] = []
-        self.line = MixerLine(
+        self.line = MixerClient(
             directory,
             STREAM,
             StreamInfo("link", "kitchen"),

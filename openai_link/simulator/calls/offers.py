@@ -2,7 +2,7 @@
 
 Only the first audio section and the first data section are negotiated. The others never reach the
 WebRTC stack, which cannot refuse a section; they are put back into its answer with port 0
-(RFC 8829 section 5.3.1). Pure.
+(RFC 8829 section 5.3.1). Sans-I/O.
 """
 
 from __future__ import annotations

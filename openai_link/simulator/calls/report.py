@@ -1,4 +1,4 @@
-"""What ``GET /simulator/calls`` tells about a session, for tests and the curious. Pure."""
+"""What ``GET /simulator/calls`` tells about a session, for tests and the curious. Sans-I/O."""
 
 from __future__ import annotations
 

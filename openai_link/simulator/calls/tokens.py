@@ -1,4 +1,4 @@
-"""Who may call: the API key, and ephemeral keys with the session they carry. Pure."""
+"""Who may call: the API key, and ephemeral keys with the session they carry. Sans-I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Until when a WebSocket client is busy playing, as the server assumes it. Pure."""
+"""Until when a WebSocket client is busy playing, as the server assumes it. Sans-I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who answers: a brain turns what the user said or wrote into words, sound and calls. Pure.
+"""Who answers: a brain turns what the user said or wrote into words, sound and calls. Sans-I/O.
 
 What the echo and tone brains say begins with "[simulator]", so that nobody takes them for the real
 service; ``script`` is the third brain.
@@ -122,7 +122,7 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class Recognition:
     """The words of a spoken turn, and how their transcription comes about."""
 
     text: str
@@ -148,7 +148,7 @@ class Brain(Protocol):
     def reply(self, turn: Turn) -> Reply:
         """Return the answer to ``turn``."""
 
-    def heard(self, spoken_turn: int) -> Heard | None:
+    def heard(self, spoken_turn: int) -> Recognition | None:
         """Return the words of the n-th spoken turn; None: nobody knows them."""
 
     def mcp_server(self, label: str) -> McpServer:
@@ -158,7 +158,7 @@ class Brain(Protocol):
 class _Deaf:
     """A brain without words for speech, and without MCP servers."""
 
-    def heard(self, spoken_turn: int) -> Heard | None:
+    def heard(self, spoken_turn: int) -> Recognition | None:
         """None: nobody knows."""
         return None
 

@@ -1,4 +1,4 @@
-"""The conversation: items in order, each with its predecessor. Pure."""
+"""The conversation: items in order, each with its predecessor. Sans-I/O."""
 
 from __future__ import annotations
 

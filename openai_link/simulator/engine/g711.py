@@ -1,4 +1,4 @@
-"""G.711 at 8 kHz to and from PCM16 at 24 kHz, for WebSocket sessions that ask for it. Pure.
+"""G.711 at 8 kHz to and from PCM16 at 24 kHz, for WebSocket sessions that ask for it. Sans-I/O.
 
 Rates are changed by repeating and averaging three samples: a telephone, not a concert hall.
 ITU-T G.711, tables 1a and 2a.

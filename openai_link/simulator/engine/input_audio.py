@@ -1,4 +1,4 @@
-"""The input audio buffer: what was heard, by milliseconds since the session began. Pure."""
+"""The input audio buffer: what was heard, by milliseconds since the session began. Sans-I/O."""
 
 from __future__ import annotations
 

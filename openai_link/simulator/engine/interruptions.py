@@ -1,4 +1,4 @@
-"""The output buffer is thrown away: what was sent of its replies is all that stays. Pure."""
+"""The output buffer is thrown away: what was sent of its replies is all that stays. Sans-I/O."""
 
 from __future__ import annotations
 

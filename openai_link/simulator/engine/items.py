@@ -1,4 +1,4 @@
-"""Items: what a conversation consists of, and the check of those that clients add. Pure."""
+"""Items: what a conversation consists of, and the check of those that clients add. Sans-I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The user's side: sound in, turns out — by voice activity, by a long silence, or by hand. Pure."""
+"""The user's side: sound in, turns out — by voice activity, by a long silence, or by hand. Sans-I/O."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from mixer_core.bus.pcm import FrameCutter
 from openai_link.simulator.engine import refusals
-from openai_link.simulator.engine.brains import Brain, Heard
+from openai_link.simulator.engine.brains import Brain, Recognition
 from openai_link.simulator.engine.conversation import Conversation
 from openai_link.simulator.engine.g711 import decoder_for
 from openai_link.simulator.engine.input_audio import InputAudio
@@ -49,7 +49,7 @@ class _Speech:
 
     item_id: str
     start_ms: int
-    heard: Heard | None
+    heard: Recognition | None
 
 
 class Listening:
@@ -174,7 +174,7 @@ class Listening:
         actions += self._events.item_created(prompt, self._conversation.insert(prompt))
         item = Item(item_id, "message", _spoken_message())
         actions += self._add(item)
-        actions += self._transcriber.committed(item, Heard("", "empty"), now_ns)
+        actions += self._transcriber.committed(item, Recognition("", "empty"), now_ns)
         return actions + self._listener.answer_turn(now_ns)
 
     # --- turns -------------------------------------------------------------------------------

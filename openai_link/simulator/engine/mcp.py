@@ -1,4 +1,4 @@
-"""MCP servers of a session: their tools are listed, approvals are remembered. Pure.
+"""MCP servers of a session: their tools are listed, approvals are remembered. Sans-I/O.
 
 Nobody is contacted: what a server offers and answers stands in the brain's script.
 """

@@ -1,4 +1,4 @@
-"""A response's items of MCP servers: calls, and the question whether to call. Pure."""
+"""A response's items of MCP servers: calls, and the question whether to call. Sans-I/O."""
 
 from __future__ import annotations
 

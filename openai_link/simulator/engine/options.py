@@ -1,4 +1,4 @@
-"""How a session behaves beyond what its client configures. Pure."""
+"""How a session behaves beyond what its client configures. Sans-I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The output audio buffer: replies wait here and leave in real time, 20 ms per slot. Pure.
+"""The output audio buffer: replies wait here and leave in real time, 20 ms per slot. Sans-I/O.
 
 A reply may be longer than what has been generated of it so far; the buffer starts to play it once
 a little is there, counts what was really sent, and says when it began and ended.

@@ -1,4 +1,4 @@
-"""The items that a response consists of, each from its first event to its last. Pure.
+"""The items that a response consists of, each from its first event to its last. Sans-I/O.
 
 Every item is a list of steps: what it waits for, and what then happens. ``response`` puts the
 steps of its items in order, one item after the other or beside each other.

@@ -1,4 +1,4 @@
-"""Cuts text into the uneven pieces in which a model's output arrives. Pure."""
+"""Cuts text into the uneven pieces in which a model's output arrives. Sans-I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The protocol's refusals: one function per code, in the real service's words. Pure.
+"""The protocol's refusals: one function per code, in the real service's words. Sans-I/O.
 
 A refusal becomes an ``error`` event on the data channel, or the body of an HTTP error.
 """

@@ -1,4 +1,4 @@
-"""What clients send: one JSON object per message; parameters of ``response.create``. Pure."""
+"""What clients send: one JSON object per message; parameters of ``response.create``. Sans-I/O."""
 
 from __future__ import annotations
 

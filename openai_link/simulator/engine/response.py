@@ -1,4 +1,4 @@
-"""One response from ``response.created`` to ``response.done``, generated over time. Pure.
+"""One response from ``response.created`` to ``response.done``, generated over time. Sans-I/O.
 
 The words run ahead of the sound: both are generated several times faster than real time, and the
 sound then waits in the output buffer. The order of events is that of recorded sessions.

@@ -1,4 +1,4 @@
-"""The responses of a session: at most one in the conversation at a time, others beside it. Pure."""
+"""The responses of a session: at most one in the conversation at a time, others beside it. Sans-I/O."""
 
 from __future__ import annotations
 

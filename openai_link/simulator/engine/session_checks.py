@@ -1,4 +1,4 @@
-"""What clients may put into a session or a response: keys, types, ranges. Pure.
+"""What clients may put into a session or a response: keys, types, ranges. Sans-I/O.
 
 The tables are those of the GA API. ``check_*`` raise Refusal, naming the first thing at fault.
 """

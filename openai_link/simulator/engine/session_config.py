@@ -1,4 +1,4 @@
-"""The session object: defaults, and the partial update that is applied whole or not at all. Pure.
+"""The session object: defaults, and the partial update that is applied whole or not at all. Sans-I/O.
 
 There are two kinds: ``realtime`` sessions talk, ``transcription`` sessions only write down.
 """

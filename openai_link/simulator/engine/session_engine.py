@@ -1,4 +1,4 @@
-"""One Realtime session: client events and heard audio in, server events and spoken audio out. Pure.
+"""One Realtime session: client events and heard audio in, server events and spoken audio out. Sans-I/O.
 
 The shell feeds ``client_event`` and ``audio``, and calls ``slot`` every 20 ms: it generates, takes
 the next frame of the output buffer and says what to send. All methods return actions in order.

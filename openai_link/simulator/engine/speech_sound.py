@@ -1,4 +1,4 @@
-"""Sound for words that nobody spoke: a babble of tones, one for each character. Pure.
+"""Sound for words that nobody spoke: a babble of tones, one for each character. Sans-I/O.
 
 It is loud enough for any voice activity detection, sounds different for different words, and has
 a known length: what is heard of it tells how far playback came.

@@ -1,4 +1,4 @@
-"""Tools and the choice among them, as sessions and single responses declare them. Pure."""
+"""Tools and the choice among them, as sessions and single responses declare them. Sans-I/O."""
 
 from __future__ import annotations
 

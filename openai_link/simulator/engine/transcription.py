@@ -1,4 +1,4 @@
-"""Transcripts of what the user says: late, early, empty or failed, beside everything else. Pure."""
+"""Transcripts of what the user says: late, early, empty or failed, beside everything else. Sans-I/O."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from openai_link.simulator.engine import pieces
-from openai_link.simulator.engine.brains import Heard
+from openai_link.simulator.engine.brains import Recognition
 from openai_link.simulator.engine.ids import RandomSource
 from openai_link.simulator.engine.items import Item
 from openai_link.simulator.engine.server_events import Action, EventMaker
@@ -42,7 +42,7 @@ class Transcriber:
         self._count = 0
         self._told: dict[str, str] = {}
 
-    def speech_started(self, item_id: str, heard: Heard | None, now_ns: int) -> None:
+    def speech_started(self, item_id: str, heard: Recognition | None, now_ns: int) -> None:
         """Somebody begins to speak: an early transcription begins as well."""
         if heard is None or heard.kind != "early" or self._config() is None:
             return
@@ -51,12 +51,12 @@ class Transcriber:
             self._add(now_ns + number * _EARLY_MS * _NS_PER_MS, None, self._delta(item_id, piece))
             self._told[item_id] = self._told.get(item_id, "") + piece
 
-    def committed(self, item: Item, heard: Heard | None, now_ns: int) -> list[Action]:
+    def committed(self, item: Item, heard: Recognition | None, now_ns: int) -> list[Action]:
         """A turn is over; returns what is due at once."""
         config = self._config()
         if config is None:
             return []
-        heard = heard or Heard(f"[simulator] {item.audio_ms / 1000:.1f} s of speech")
+        heard = heard or Recognition(f"[simulator] {item.audio_ms / 1000:.1f} s of speech")
         delay_ms = heard.delay_ms
         if delay_ms is None:
             delay_ms = _LATE_MS if heard.kind == "late" else self._delay_ms

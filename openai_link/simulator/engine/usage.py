@@ -1,4 +1,4 @@
-"""Token counts of a response, by the published rules. Pure.
+"""Token counts of a response, by the published rules. Sans-I/O.
 
 User audio: 1 token per 100 ms; assistant audio: 1 per 50 ms; text: about 4 characters each. The
 whole conversation is billed again with every response; from the second one on what was sent

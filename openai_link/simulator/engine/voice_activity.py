@@ -1,4 +1,4 @@
-"""Voice activity detection by energy, relative to the noise floor. Pure.
+"""Voice activity detection by energy, relative to the noise floor. Sans-I/O.
 
 A turn begins with 60 ms above the threshold and ends with ``silence_duration_ms`` below it. The
 threshold is -45 dBFS at the API's default of 0.5 and moves 6 dB per 0.1; background noise above

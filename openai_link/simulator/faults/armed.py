@@ -1,4 +1,4 @@
-"""The faults that are switched on now, and how many calls they have hit. Pure."""
+"""The faults that are switched on now, and how many calls they have hit. Sans-I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the faults do to server events: doubled, strange, late, or left out. Pure."""
+"""What the faults do to server events: doubled, strange, late, or left out. Sans-I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be made to go wrong: parsed from one line of text, asked for by name. Pure.
+"""What can be made to go wrong: parsed from one line of text, asked for by name. Sans-I/O.
 
 The text is a comma list of ``name``, ``name=value`` or ``name=value*count``. A count is how many
 calls (or requests) are hit before the fault is over; without one, all are.

@@ -1,4 +1,4 @@
-"""The rules of a script, read from TOML and checked; ``script`` describes the format. Pure."""
+"""The rules of a script, read from TOML and checked; ``script`` describes the format. Sans-I/O."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from openai_link.simulator.engine.brains import Heard, McpServer
+from openai_link.simulator.engine.brains import McpServer, Recognition
 from openai_link.simulator.engine.speech_sound import MS_PER_CHARACTER
 
 Json = dict[str, Any]
@@ -67,7 +67,7 @@ class Script:
     prefix: str = "[simulator] "
     ms_per_character: int = MS_PER_CHARACTER
     rules: tuple[Rule, ...] = ()
-    heard: Mapping[int, Heard] = field(default_factory=dict)
+    heard: Mapping[int, Recognition] = field(default_factory=dict)
     """By number of the spoken turn; 0: all others."""
     servers: Mapping[str, McpServer] = field(default_factory=dict)
 
@@ -198,11 +198,11 @@ def _mcp_call(table: _Table) -> CallRule:
     return call
 
 
-def _heard(table: _Table) -> tuple[int, Heard]:
+def _heard(table: _Table) -> tuple[int, Recognition]:
     turn = table.take("turn", int, 0, least=1)
     kinds = ("normal", "early", "late", "empty", "failed")
     kind = table.take("transcription", str, "normal", allowed=kinds)
-    heard = Heard(
+    heard = Recognition(
         table.take("text", str, ""),
         kind,
         table.take("delay_ms", int, None if kind == "late" else 200, least=0),

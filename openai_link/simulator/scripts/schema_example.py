@@ -1,4 +1,4 @@
-"""Makes up a value that fits a JSON schema, as arguments of a forced call. Pure."""
+"""Makes up a value that fits a JSON schema, as arguments of a forced call. Sans-I/O."""
 
 from __future__ import annotations
 

@@ -58,9 +58,9 @@ from typing import Any
 from openai_link.simulator.engine.brains import (
     Ending,
     FunctionCall,
-    Heard,
     McpCall,
     McpServer,
+    Recognition,
     Reply,
     Turn,
 )
@@ -95,7 +95,7 @@ class ScriptBrain:
         """Return the brain of a script in TOML. Raises ScriptError."""
         return cls(parse_script(text))
 
-    def heard(self, spoken_turn: int) -> Heard | None:
+    def heard(self, spoken_turn: int) -> Recognition | None:
         """Return the words of the n-th spoken turn."""
         known = self._script.heard
         return known.get(spoken_turn) or known.get(0)

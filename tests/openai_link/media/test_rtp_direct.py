@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from openai_link.media.rtp_direct import is_rtp, parse
 from openai_link.transport import aiortc_media
 from openai_link.transport.aiortc_media import (
-    Heard,
+    LastDatagram,
     PacketTrack,
     TappedPacket,
     send_directly,
@@ -155,7 +155,7 @@ def test_every_datagram_is_heard_and_with_nothing_said_it_is_ice_consent() -> No
         await peer.setLocalDescription(await peer.createAnswer())
         await ours.setRemoteDescription(peer.localDescription)
         await until(lambda: ours.connectionState == "connected")
-        heard = Heard()
+        heard = LastDatagram()
         heard.listen(ours)
         transport = ours.sctp.transport
         await until(lambda: heard.count > 20)

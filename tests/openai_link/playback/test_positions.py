@@ -7,15 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixer_core.bus.pcm import FRAME_SAMPLES
-from openai_link.playback.positions import MAX_FRAMES, MS_SAMPLES, Playout
+from openai_link.playback.positions import MAX_FRAMES, MS_SAMPLES, PlaybackPositions
 from openai_link.playback.spoken_text import SpokenText, cut_at_word
 
 MS = 1_000_000
 FRAME_NS = 20 * MS
 
 
-def line(frames: int, first_ns: int = 0) -> Playout:
-    playout = Playout()
+def line(frames: int, first_ns: int = 0) -> PlaybackPositions:
+    playout = PlaybackPositions()
     for number in range(frames):
         playout.sent(first_ns + number * FRAME_NS)
     return playout
@@ -34,7 +34,7 @@ def test_the_stamp_of_a_mix_is_taken_for_the_frame_before() -> None:
 
 
 def test_frames_whose_packets_overtook_each_other_are_found() -> None:
-    playout = Playout()
+    playout = PlaybackPositions()
     for stamp_ms in (0, 20, 45, 41, 80):
         playout.sent(stamp_ms * MS)
     places = [playout.played("p", {"stamp_ns": ms * MS}, 0) for ms in (45, 41, 80)]
@@ -57,7 +57,7 @@ def test_without_a_stamp_the_epochs_sound_is_counted() -> None:
 
 
 def test_who_came_later_counts_from_there() -> None:
-    playout = Playout()
+    playout = PlaybackPositions()
     playout.roster(["p-1"])
     for number in range(50):
         playout.sent(number * FRAME_NS)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixer_core.bus.pcm import SILENCE
-from openai_link.playback.tracker import WAIT_NS, Heard, HeardAction, HeardUntil
+from openai_link.playback.tracker import WAIT_NS, PlaybackTracker, TrackerAction, Truncation
 from openai_link.realtime.captions import Caption
 from openai_link.realtime.client_events import ClientEvents
 from openai_link.realtime.facts import (
@@ -32,11 +32,11 @@ class Room:
     """A link that sends a reply in real time from ``now_ms`` on; a stamp is the time of sending."""
 
     def __init__(self, *people: str, **options: Any) -> None:
-        self.heard = Heard(ClientEvents(), **options)
+        self.heard = PlaybackTracker(ClientEvents(), **options)
         self.heard.on_roster(people)
         self.now_ms = 0
         self.epoch = 0
-        self.actions: list[HeardAction] = []
+        self.actions: list[TrackerAction] = []
 
     def frames(self, count: int, pcm: bytes = LOUD) -> None:
         for _ in range(count):
@@ -48,14 +48,14 @@ class Room:
         self.fact(Caption("assistant", item, text, True))
         self.fact(PlaybackStarted(response))
 
-    def fact(self, fact: Any) -> list[HeardAction]:
+    def fact(self, fact: Any) -> list[TrackerAction]:
         actions = self.heard.on_fact(fact, self.now_ms * MS)
         self.actions += actions
         return actions
 
     def report(
         self, who: str, played_until_ms: int, last: bool = False, new: bool = False
-    ) -> list[HeardAction]:
+    ) -> list[TrackerAction]:
         """``who`` has played what was sent before the moment ``played_until_ms``.
 
         While a cut is pending the report is one of the old epoch, unless it is ``new``.
@@ -72,13 +72,13 @@ class Room:
         self.actions += actions
         return actions
 
-    def cut(self) -> list[HeardAction]:
+    def cut(self) -> list[TrackerAction]:
         self.epoch += 1
         actions = self.heard.cut(self.epoch, self.now_ms * MS)
         self.actions += actions
         return actions
 
-    def wait(self) -> list[HeardAction]:
+    def wait(self) -> list[TrackerAction]:
         timeout_ns = self.heard.next_timeout_ns()
         assert timeout_ns is not None
         assert self.heard.tick(timeout_ns - 1) == []
@@ -87,7 +87,7 @@ class Room:
         return actions
 
 
-def truncations(actions: list[HeardAction]) -> list[tuple[str, int]]:
+def truncations(actions: list[TrackerAction]) -> list[tuple[str, int]]:
     return [
         (action.event["item_id"], action.event["audio_end_ms"])
         for action in actions
@@ -95,8 +95,8 @@ def truncations(actions: list[HeardAction]) -> list[tuple[str, int]]:
     ]
 
 
-def ends(actions: list[HeardAction]) -> list[tuple[str, int]]:
-    return [(a.item, a.audio_end_ms) for a in actions if isinstance(a, HeardUntil)]
+def ends(actions: list[TrackerAction]) -> list[tuple[str, int]]:
+    return [(a.item, a.audio_end_ms) for a in actions if isinstance(a, Truncation)]
 
 
 def test_the_reply_ends_where_the_only_browser_was() -> None:
@@ -109,7 +109,7 @@ def test_the_reply_ends_where_the_only_browser_was() -> None:
     room.fact(ItemTruncated("i", 1_000))
     actions = room.report("p-1", 873, last=True)
     assert truncations(actions) == ends(actions) == [("i", 873)]
-    assert actions[-1] == HeardUntil("i", "one two six", 873)
+    assert actions[-1] == Truncation("i", "one two six", 873)
     assert actions[-1].caption == Caption("assistant", "i", "one two six", True)
     assert room.fact(ItemTruncated("i", 873)) == []
     assert room.heard.next_timeout_ns() is None
@@ -204,7 +204,7 @@ def test_a_browser_that_plays_the_reply_before_has_heard_nothing_of_this_one() -
     actions = room.report("p-1", 900, last=True)
     assert truncations(actions) == [("i1", 900), ("i2", 0)]
     assert ends(actions) == [("i1", 900), ("i2", 0)]
-    assert actions[-1] == HeardUntil("i2", "", 0)
+    assert actions[-1] == Truncation("i2", "", 0)
 
 
 def test_a_reply_that_was_heard_whole_stays_as_it_is() -> None:
@@ -260,7 +260,7 @@ def test_a_response_that_was_cancelled_before_it_sounded_was_not_heard() -> None
     room.fact(ItemVoiced("r", "i"))
     room.fact(Caption("assistant", "i", TEXT, False))
     actions = room.fact(ResponseEnded("r", "cancelled", "turn_detected"))
-    assert actions == [HeardUntil("i", "", 0)]
+    assert actions == [Truncation("i", "", 0)]
 
 
 def test_a_response_that_ran_out_of_tokens_is_heard_all_the_same() -> None:
@@ -273,7 +273,7 @@ def test_a_lost_call_ends_the_reply_with_what_was_sent() -> None:
     room = Room("p-1")
     room.begin()
     room.frames(50)
-    assert room.heard.end() == [HeardUntil("i", "one two six ten", 1_000)]
+    assert room.heard.end() == [Truncation("i", "one two six ten", 1_000)]
     assert room.heard.end() == []
 
 
@@ -296,7 +296,7 @@ def test_over_websocket_ours_is_the_only_truncation() -> None:
     room.frames(50)
     actions = room.cut()
     assert truncations(actions) == [("i", 1_000)]
-    assert actions[-1] == HeardUntil("i", "one two six ten", 1_000)
+    assert actions[-1] == Truncation("i", "one two six ten", 1_000)
 
 
 def test_several_items_of_one_response_are_ended_each() -> None:
@@ -337,7 +337,7 @@ def test_the_words_of_a_whole_item_teach_the_rate() -> None:
     room.frames(100)
     room.heard.on_roster(["plain"])
     (until,) = room.cut()
-    assert until == HeardUntil("i2", "one two", 2_000)
+    assert until == Truncation("i2", "one two", 2_000)
 
 
 BROWSER = st.tuples(st.integers(5, 120), st.integers(20, 300))

@@ -1,4 +1,4 @@
-"""When a room moves, what it is owed, and what a new session is told."""
+"""When a room moves, whether a reply is pending, and what a new session is told."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from openai_link.realtime.session_object import ClientEvents
 from openai_link.room.rollover import OPEN_TIMEOUT_NS, PAUSE_NS, DropNext, Move, OpenNext, Rollover
 from openai_link.transcript.history import SeedLimits, seed_events
 from openai_link.transcript.seeding import PATIENCE_NS, Seeding, settled
-from openai_link.turns.pending_reply import Owed
+from openai_link.turns.pending_reply import PendingReply
 
 S = 1_000_000_000
 
@@ -73,85 +73,85 @@ def test_a_next_session_that_fails_is_tried_again_later() -> None:
     assert rollover.next_timeout_ns() is None
 
 
-# What is owed
+# The pending reply
 
 
-def answer(owed: Owed, status: str = "completed") -> None:
-    owed.on_fact(ResponseStarted("r"))
-    owed.on_fact(PlaybackStarted("r"))
-    owed.on_fact(ResponseEnded("r", status))
+def answer(pending_reply: PendingReply, status: str = "completed") -> None:
+    pending_reply.on_fact(ResponseStarted("r"))
+    pending_reply.on_fact(PlaybackStarted("r"))
+    pending_reply.on_fact(ResponseEnded("r", status))
 
 
 def test_an_answer_is_owed_until_it_has_been_heard() -> None:
-    owed = Owed()
-    owed.on_fact(TurnCommitted("i"))
-    answer(owed)
-    assert owed.is_owed
-    owed.on_fact(PlaybackEnded("r", cleared=False))
-    assert not owed.is_owed
+    pending_reply = PendingReply()
+    pending_reply.on_fact(TurnCommitted("i"))
+    answer(pending_reply)
+    assert pending_reply.is_pending
+    pending_reply.on_fact(PlaybackEnded("r", cleared=False))
+    assert not pending_reply.is_pending
 
 
 def test_speaking_over_an_answer_settles_it() -> None:
-    owed = Owed()
-    owed.asked()
-    owed.on_fact(ResponseStarted("r"))
-    owed.on_fact(PlaybackStarted("r"))
-    owed.on_fact(PlaybackEnded("r", cleared=True))
-    owed.on_fact(ResponseEnded("r", "cancelled"))
-    assert not owed.is_owed
+    pending_reply = PendingReply()
+    pending_reply.asked()
+    pending_reply.on_fact(ResponseStarted("r"))
+    pending_reply.on_fact(PlaybackStarted("r"))
+    pending_reply.on_fact(PlaybackEnded("r", cleared=True))
+    pending_reply.on_fact(ResponseEnded("r", "cancelled"))
+    assert not pending_reply.is_pending
 
 
 def test_a_response_that_calls_a_tool_is_no_answer_yet() -> None:
-    owed = Owed()
-    owed.asked()
-    owed.on_fact(ResponseStarted("r"))
-    owed.on_fact(ToolCalled("r", "i", "c", "clock", "{}"))
-    owed.on_fact(ResponseEnded("r", "completed"))
-    assert owed.is_owed
+    pending_reply = PendingReply()
+    pending_reply.asked()
+    pending_reply.on_fact(ResponseStarted("r"))
+    pending_reply.on_fact(ToolCalled("r", "i", "c", "clock", "{}"))
+    pending_reply.on_fact(ResponseEnded("r", "completed"))
+    assert pending_reply.is_pending
 
 
 def test_without_sound_the_end_of_the_response_settles_it() -> None:
-    owed = Owed()
-    owed.asked()
-    owed.on_fact(ResponseStarted("r"))
-    owed.on_fact(ResponseEnded("r", "completed"))
-    assert not owed.is_owed
-    owed.asked()
-    owed.on_fact(ResponseEnded("aside", "completed", in_conversation=False))
-    assert owed.is_owed
+    pending_reply = PendingReply()
+    pending_reply.asked()
+    pending_reply.on_fact(ResponseStarted("r"))
+    pending_reply.on_fact(ResponseEnded("r", "completed"))
+    assert not pending_reply.is_pending
+    pending_reply.asked()
+    pending_reply.on_fact(ResponseEnded("aside", "completed", in_conversation=False))
+    assert pending_reply.is_pending
 
 
 def test_sound_that_is_made_and_not_heard_yet_is_owed() -> None:
-    owed = Owed()
-    owed.asked()
-    owed.on_fact(ResponseStarted("r"))
-    owed.on_fact(ItemVoiced("r", "i"))
-    owed.on_fact(ResponseEnded("r", "completed"))
-    assert owed.is_owed
-    owed.on_fact(PlaybackStarted("r"))
-    assert owed.is_owed
-    owed.on_fact(PlaybackEnded("r", cleared=False))
-    assert not owed.is_owed
+    pending_reply = PendingReply()
+    pending_reply.asked()
+    pending_reply.on_fact(ResponseStarted("r"))
+    pending_reply.on_fact(ItemVoiced("r", "i"))
+    pending_reply.on_fact(ResponseEnded("r", "completed"))
+    assert pending_reply.is_pending
+    pending_reply.on_fact(PlaybackStarted("r"))
+    assert pending_reply.is_pending
+    pending_reply.on_fact(PlaybackEnded("r", cleared=False))
+    assert not pending_reply.is_pending
 
 
 def test_an_answer_that_fails_or_is_heard_before_its_end_is_not_owed() -> None:
-    owed = Owed()
-    owed.asked()
-    answer(owed, "failed")
-    assert not owed.is_owed
-    owed.asked()
-    owed.on_fact(ResponseStarted("r"))
-    owed.on_fact(PlaybackStarted("r"))
-    owed.on_fact(PlaybackEnded("r", cleared=False))
-    assert owed.is_owed, "the response goes on"
-    owed.on_fact(ResponseEnded("r", "completed"))
-    assert not owed.is_owed
+    pending_reply = PendingReply()
+    pending_reply.asked()
+    answer(pending_reply, "failed")
+    assert not pending_reply.is_pending
+    pending_reply.asked()
+    pending_reply.on_fact(ResponseStarted("r"))
+    pending_reply.on_fact(PlaybackStarted("r"))
+    pending_reply.on_fact(PlaybackEnded("r", cleared=False))
+    assert pending_reply.is_pending, "the response goes on"
+    pending_reply.on_fact(ResponseEnded("r", "completed"))
+    assert not pending_reply.is_pending
 
 
 def test_who_does_not_answer_turns_owes_nothing_for_them() -> None:
-    silent = Owed(answers_turns=False)
+    silent = PendingReply(answers_turns=False)
     silent.on_fact(TurnCommitted("i"))
-    assert not silent.is_owed
+    assert not silent.is_pending
 
 
 # Telling the past

@@ -9,7 +9,7 @@ import pytest
 from mixer_core.bus.pcm import FRAME_NS, SILENCE
 from mixer_core.runtime.settings import OpenaiLinkSettings
 from openai_link.media.downlink_gate import DownlinkGate
-from openai_link.playback.tracker import Heard, HeardAction, HeardUntil
+from openai_link.playback.tracker import PlaybackTracker, TrackerAction, Truncation
 from openai_link.realtime.client_events import ClientEvents
 from openai_link.realtime.facts import (
     Fact,
@@ -46,7 +46,7 @@ class Call:
         self.reducer = Reducer()
         self.turns = TurnPolicy(self.events, rules=TurnRules.of(session))
         self.microphone_open = self.turns.microphone_open
-        self.heard = Heard(self.events)
+        self.heard = PlaybackTracker(self.events)
         self.heard.on_roster(["p-1"])
         self.gate = DownlinkGate()
         self.wait_ns = wait_ms * MS
@@ -54,7 +54,7 @@ class Call:
         """Stamps of what the page got."""
         self.epoch = 0
         self.facts: list[Fact] = []
-        self.ends: list[HeardUntil] = []
+        self.ends: list[Truncation] = []
         self.flush_ns: int | None = None
         self.seen = 0
 
@@ -120,9 +120,9 @@ class Call:
                 case MicrophoneGate(is_open):
                     self.microphone_open = is_open
 
-    def heard_says(self, actions: list[HeardAction]) -> None:
+    def heard_says(self, actions: list[TrackerAction]) -> None:
         for action in actions:
-            if isinstance(action, HeardUntil):
+            if isinstance(action, Truncation):
                 self.ends.append(action)
             else:
                 self.do([action])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from openai_link.simulator.engine.brains import FunctionCall, Heard, ToolOutput, Turn
+from openai_link.simulator.engine.brains import FunctionCall, Recognition, ToolOutput, Turn
 from openai_link.simulator.engine.speech_sound import speech
 from openai_link.simulator.scripts.rules import ScriptError
 from openai_link.simulator.scripts.schema_example import example
@@ -168,8 +168,8 @@ def test_spoken_turns_have_the_words_that_the_script_gives_them() -> None:
         delay_ms = 0
         """
     )
-    assert brain.heard(1) == Heard("other", "normal", 0)
-    assert brain.heard(2) == Heard("two", "late", None)
+    assert brain.heard(1) == Recognition("other", "normal", 0)
+    assert brain.heard(2) == Recognition("two", "late", None)
     assert ScriptBrain.parse("").heard(1) is None
 
 

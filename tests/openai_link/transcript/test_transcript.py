@@ -33,16 +33,16 @@ from openai_link.realtime.facts import (
     TurnCommitted,
 )
 from openai_link.transcript.history import SeedLimits, seed_events
-from openai_link.transcript.item_order import GAP, Placing
-from openai_link.transcript.speech_activity import TalkTimeline
-from openai_link.transcript.transcript import MAX_ITEMS, Chronicle
+from openai_link.transcript.item_order import GAP, ItemOrder
+from openai_link.transcript.speech_activity import SpeechActivity
+from openai_link.transcript.transcript import MAX_ITEMS, Transcript
 
 S = 1_000_000_000
 WALL = 1_790_000_000_000
 
 
 def test_halves_of_characters_never_reach_the_record() -> None:
-    chronicle = Chronicle("home")
+    chronicle = Transcript("home")
     chronicle.people({"p-1": "A\ud83d"})
     assert chronicle.names() == {"p-1": "A\ufffd"}
     records = chronicle.on_fact(written("i1", "a \ud83d\ude00 and \ud83d"), 0, WALL)
@@ -86,9 +86,9 @@ def called(item: str, call: str, previous: str = "") -> list[Fact]:
 class Room:
     """A chronicle and, as the journal would have it, the last state of each item."""
 
-    def __init__(self, chronicle: Chronicle | None = None) -> None:
-        self.timeline = TalkTimeline()
-        self.chronicle = chronicle or Chronicle("home", self.timeline)
+    def __init__(self, chronicle: Transcript | None = None) -> None:
+        self.timeline = SpeechActivity()
+        self.chronicle = chronicle or Transcript("home", self.timeline)
         self.chronicle.people({"p-1": "Anna", "p-2": "Ben"})
         self.kept: dict[str, HistoryItem] = {}
 
@@ -241,7 +241,7 @@ def test_what_the_old_session_heard_last_stays_before_the_new_one() -> None:
 def test_a_recovered_conversation_goes_on_behind_what_was() -> None:
     room = Room()
     room.feed([written("u1", "Hi"), *called("f1", "call_1", "u1")])
-    again = Room(Chronicle("home", recovered=list(room.kept.values())))
+    again = Room(Transcript("home", recovered=list(room.kept.values())))
     again.kept = dict(room.kept)
     again.feed([reply("a1"), replied("a1", "Hello.")])
     again.keep(again.chronicle.tool_result("call_1", "noon", True, WALL))
@@ -249,7 +249,7 @@ def test_a_recovered_conversation_goes_on_behind_what_was() -> None:
 
 
 def test_sessions_and_the_end_are_told() -> None:
-    chronicle = Chronicle("home")
+    chronicle = Transcript("home")
     assert chronicle.on_fact(SessionConfirmed("s", False), 0, 1) == [SessionRecord("s", True, 1)]
     assert chronicle.on_fact(SessionConfirmed("s", True), 0, 2) == []
     ended = chronicle.session("ended", "s", "rollover", 3)
@@ -297,7 +297,7 @@ def test_items_follow_the_one_they_are_added_behind(behind: list[int]) -> None:
 
 
 def test_places_are_renumbered_where_there_is_no_room() -> None:
-    placing = Placing()
+    placing = ItemOrder()
     placing.insert("a", "")
     placing.insert("z", "a")
     moved = 0

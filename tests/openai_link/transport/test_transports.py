@@ -14,7 +14,7 @@ from openai_link.media.audio_append import MAX_FILL_FRAMES, AudioAppend
 from openai_link.media.reply_player import LEAD_FRAMES, Play, ReplyPlayer, Started, Stopped
 from openai_link.media.uplink_pacer import UplinkPacer
 from openai_link.realtime.problems import Problem
-from openai_link.transport.selection import REMEMBER_NS, WEBRTC_TIMEOUT_NS, Ways
+from openai_link.transport.selection import REMEMBER_NS, WEBRTC_TIMEOUT_NS, TransportSelection
 
 S = 1_000_000_000
 MS = 1_000_000
@@ -26,19 +26,19 @@ REFUSED = Problem("unreachable", "Nobody is there.", True)
 KEY = Problem("invalid_api_key", "The key is wrong.", False, 401)
 
 
-def auto() -> Ways:
-    return Ways(OpenaiLinkSettings())
+def auto() -> TransportSelection:
+    return TransportSelection(OpenaiLinkSettings())
 
 
 # Which way
 
 
 def test_a_fixed_way_is_never_left() -> None:
-    ways = Ways(OpenaiLinkSettings(transport="webrtc"))
+    ways = TransportSelection(OpenaiLinkSettings(transport="webrtc"))
     assert not ways.failed("webrtc", SLOW, answered=True, was_ready=False)
     assert ways.choose(0) == "webrtc"
     assert ways.timeout_ns("webrtc", 10 * S) == 10 * S
-    assert Ways(OpenaiLinkSettings(transport="websocket")).choose(0) == "websocket"
+    assert TransportSelection(OpenaiLinkSettings(transport="websocket")).choose(0) == "websocket"
 
 
 def test_media_that_do_not_come_up_lead_to_websocket_at_once() -> None:
@@ -73,7 +73,7 @@ def test_what_the_other_way_would_meet_too_leads_nowhere() -> None:
 
 
 def test_a_websocket_that_fails_is_not_preferred_any_more() -> None:
-    ways = Ways(OpenaiLinkSettings(), websocket_until_ns=REMEMBER_NS)
+    ways = TransportSelection(OpenaiLinkSettings(), websocket_until_ns=REMEMBER_NS)
     assert ways.choose(0) == "websocket"
     assert not ways.failed("websocket", REFUSED, answered=False, was_ready=False)
     assert ways.choose(0) == "webrtc"

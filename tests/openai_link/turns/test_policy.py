@@ -27,12 +27,12 @@ from openai_link.turns.policy import (
     MicrophoneGate,
     ReplyEnded,
     ReplyStarted,
-    Said,
     Send,
     Tell,
     TurnAction,
     TurnPolicy,
     TurnRules,
+    TypedText,
 )
 from openai_link.turns.response_sequencer import ALREADY_ACTIVE, MAX_WAITING
 
@@ -154,7 +154,7 @@ def test_typed_text_is_added_shown_and_answered() -> None:
     (caption,) = [action.event for action in actions if isinstance(action, Tell)]
     assert (caption["speaker"], caption["text"], caption["final"]) == ("p-1", "Hi.", True)
     create, said = actions[0], actions[-1]
-    assert isinstance(create, Send) and isinstance(said, Said)
+    assert isinstance(create, Send) and isinstance(said, TypedText)
     assert said.item == caption["item"] == create.event["item"]["id"]
     assert (said.participant, said.name, said.text) == ("p-1", "Ada", "Hi.")
 
