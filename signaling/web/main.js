@@ -1,9 +1,9 @@
 // @ts-check
 /** Boot: reads the address, builds the views, and keeps them drawn. */
 
-import { Session } from "./session.js";
-import { environmentProblem } from "./problems.js";
-import { Store } from "./state.js";
+import { Session } from "./session/session.js";
+import { environmentProblem } from "./state/problems.js";
+import { Store } from "./state/store.js";
 import { memory } from "./ui/dom.js";
 import { Lobby } from "./ui/lobby.js";
 import { ProblemList } from "./ui/problem-list.js";

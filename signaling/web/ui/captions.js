@@ -1,6 +1,6 @@
 // @ts-check
-import { shownText } from "../captions.js";
-import { holdsToTalk } from "../state.js";
+import { shownText } from "../state/captions.js";
+import { holdsToTalk } from "../state/store.js";
 import { byId, make, setData, setText, toneClass } from "./dom.js";
 
 const NEAR_END_PX = 60;
@@ -14,7 +14,7 @@ export class Captions {
     this.latest = byId("captions-latest");
     /** @type {Map<string, HTMLElement>} */
     this.rows = new Map();
-    /** @type {import("../state.js").Caption[]|null} */
+    /** @type {import("../state/store.js").Caption[]|null} */
     this.shown = null;
     this.following = true;
     this.heightPx = 0;
@@ -42,7 +42,7 @@ export class Captions {
     this.list.scrollTop = this.list.scrollHeight;
   }
 
-  /** @param {ReturnType<typeof import("../state.js").initialState>} state */
+  /** @param {ReturnType<typeof import("../state/store.js").initialState>} state */
   render(state) {
     const { captions, phase } = state;
     setText(this.title, phase === "connected" ? invitation(state) : "One moment.");
@@ -61,7 +61,7 @@ export class Captions {
     else if (grown) this.latest.hidden = false;
   }
 
-  /** @param {string} key @param {import("../state.js").Caption} line @param {number} index */
+  /** @param {string} key @param {import("../state/store.js").Caption} line @param {number} index */
   #renderLine(key, line, index) {
     let row = this.rows.get(key);
     if (!row) {
@@ -82,7 +82,7 @@ export class Captions {
   }
 }
 
-/** @param {ReturnType<typeof import("../state.js").initialState>} state */
+/** @param {ReturnType<typeof import("../state/store.js").initialState>} state */
 function invitation(state) {
   if (state.listenOnly) return "Type something.";
   if (holdsToTalk(state)) return "Hold the button and speak.";

@@ -4,8 +4,8 @@ import { Ballistics, byId, fillDevices, memory, setText } from "./dom.js";
 /** The join card: name, room, microphone with a live meter, test sound, one button. */
 export class Lobby {
   /**
-   * @param {import("../session.js").Session} session
-   * @param {import("../state.js").Store} store
+   * @param {import("../session/session.js").Session} session
+   * @param {import("../state/store.js").Store} store
    * @param {{room: string, name: string, mode: string, raw: boolean}} start
    */
   constructor(session, store, start) {
@@ -84,7 +84,7 @@ export class Lobby {
     fillDevices(this.microphone, microphones, chosen, "Default microphone");
   }
 
-  /** @param {ReturnType<typeof import("../state.js").initialState>} state */
+  /** @param {ReturnType<typeof import("../state/store.js").initialState>} state */
   render(state) {
     const joining = state.phase === "joining";
     this.root.hidden = !(state.phase === "lobby" || joining);

@@ -8,17 +8,17 @@ const GRACE_MS = 2000;
 
 /** The assistant wants to do something that needs a yes: one card each, until somebody has answered. */
 export class Questions {
-  /** @param {import("../session.js").Session} session */
+  /** @param {import("../session/session.js").Session} session */
   constructor(session) {
     this.session = session;
     this.place = byId("questions");
-    /** @type {Map<string, {card: HTMLElement, left: HTMLElement, buttons: HTMLButtonElement[], question: import("../state.js").Question}>} */
+    /** @type {Map<string, {card: HTMLElement, left: HTMLElement, buttons: HTMLButtonElement[], question: import("../state/store.js").Question}>} */
     this.cards = new Map();
     /** @type {Element|null} */
     this.focusBefore = null;
   }
 
-  /** @param {ReturnType<typeof import("../state.js").initialState>} state */
+  /** @param {ReturnType<typeof import("../state/store.js").initialState>} state */
   render({ questions }) {
     const open = new Set(questions.map(({ call }) => call));
     for (const [call, { card }] of this.cards) {
@@ -35,7 +35,7 @@ export class Questions {
     }
   }
 
-  /** @param {import("../state.js").Question} question */
+  /** @param {import("../state/store.js").Question} question */
   #add(question) {
     const { call, asker } = question;
     const no = this.#button(call, "No", false);
@@ -78,7 +78,7 @@ export class Questions {
     for (const known of this.cards.values()) this.#draw(known, nowMs);
   }
 
-  /** @param {{card: HTMLElement, left: HTMLElement, question: import("../state.js").Question}} known @param {number} nowMs */
+  /** @param {{card: HTMLElement, left: HTMLElement, question: import("../state/store.js").Question}} known @param {number} nowMs */
   #draw({ card, left, question }, nowMs) {
     const { call, atMs, timeoutMs, answered } = question;
     const leftMs = Math.max(0, atMs + timeoutMs - nowMs);

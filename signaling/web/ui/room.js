@@ -1,7 +1,7 @@
 // @ts-check
 import { Captions } from "./captions.js";
-import { holdsToTalk } from "../state.js";
-import { costOf } from "../usage.js";
+import { holdsToTalk } from "../state/store.js";
+import { costOf } from "../state/usage.js";
 import { Ballistics, announce, byId, isTyping, memory, setData, setText } from "./dom.js";
 import { Questions } from "./questions.js";
 import { Roster, assistantWord } from "./roster.js";
@@ -17,7 +17,7 @@ export class RoomView {
   /** Item of the last answer that was said to a screen reader. */
   saidItem = "";
 
-  /** @param {import("../session.js").Session} session @param {import("../state.js").Store} store */
+  /** @param {import("../session/session.js").Session} session @param {import("../state/store.js").Store} store */
   constructor(session, store) {
     this.session = session;
     this.store = store;
@@ -60,7 +60,7 @@ export class RoomView {
     else if (event.key.toLowerCase() === "m" && !isTyping(event.target)) this.toggleMute();
   }
 
-  /** @param {ReturnType<typeof import("../state.js").initialState>} state */
+  /** @param {ReturnType<typeof import("../state/store.js").initialState>} state */
   render(state) {
     const here = state.phase === "connected" || state.phase === "reconnecting";
     if (this.root.hidden === here) this.#appear(here);
@@ -75,7 +75,7 @@ export class RoomView {
     this.#sayAnswer(state);
   }
 
-  /** @param {ReturnType<typeof import("../state.js").initialState>} state */
+  /** @param {ReturnType<typeof import("../state/store.js").initialState>} state */
   #renderCost({ usage, simulated }) {
     const cost = costOf(usage, simulated);
     const place = byId("cost");
@@ -86,7 +86,7 @@ export class RoomView {
     setData(place, "tone", cost.tone);
   }
 
-  /** An answer that is not heard is said by the screen reader. @param {ReturnType<typeof import("../state.js").initialState>} state */
+  /** An answer that is not heard is said by the screen reader. @param {ReturnType<typeof import("../state/store.js").initialState>} state */
   #sayAnswer({ captions, speaks, audioRunning }) {
     const answer = captions.findLast((line) => line.speaker === "assistant" && line.final);
     if (!answer || answer.item === this.saidItem) return;
@@ -101,7 +101,7 @@ export class RoomView {
     else this.settings.dialog.close();
   }
 
-  /** @param {ReturnType<typeof import("../state.js").initialState>} state */
+  /** @param {ReturnType<typeof import("../state/store.js").initialState>} state */
   #renderTop(state) {
     const connected = state.phase === "connected";
     const chip = byId("chip-link");
@@ -117,7 +117,7 @@ export class RoomView {
     this.word = word;
   }
 
-  /** @param {ReturnType<typeof import("../state.js").initialState>} state */
+  /** @param {ReturnType<typeof import("../state/store.js").initialState>} state */
   #renderLatency(state) {
     const chip = byId("chip-latency");
     const { playback, output } = /** @type {any} */ (this.session.stats());
@@ -140,7 +140,7 @@ export class RoomView {
     ].join("\n");
   }
 
-  /** @param {ReturnType<typeof import("../state.js").initialState>} state */
+  /** @param {ReturnType<typeof import("../state/store.js").initialState>} state */
   #renderBar(state) {
     const holds = holdsToTalk(state) && !state.listenOnly;
     this.talk.render(state, holds);

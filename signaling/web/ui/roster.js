@@ -1,5 +1,5 @@
 // @ts-check
-import { holdsToTalk } from "../state.js";
+import { holdsToTalk } from "../state/store.js";
 import { Ballistics, byId, keepTone, make, setData, setText, toneClass } from "./dom.js";
 
 const TALKING_DBFS = -45;
@@ -10,7 +10,7 @@ const WORDS = {
 
 /** Who is in the room, me first, in order of arrival; the assistant above. */
 export class Roster {
-  /** @param {import("../state.js").Store} store */
+  /** @param {import("../state/store.js").Store} store */
   constructor(store) {
     this.store = store;
     this.list = byId("roster");
@@ -23,7 +23,7 @@ export class Roster {
     this.rows = new Map();
   }
 
-  /** @param {ReturnType<typeof import("../state.js").initialState>} state */
+  /** @param {ReturnType<typeof import("../state/store.js").initialState>} state */
   render(state) {
     this.#renderAssistant(state);
     const others = state.participants.filter((person) => person.participant !== state.participant);
@@ -40,7 +40,7 @@ export class Roster {
     for (const [index, person] of people.entries()) this.#renderPerson(person, index === 0);
   }
 
-  /** @param {ReturnType<typeof import("../state.js").initialState>} state */
+  /** @param {ReturnType<typeof import("../state/store.js").initialState>} state */
   #renderAssistant(state) {
     const away = state.phase !== "connected" || ["failed", "reconnecting", "connecting"].includes(state.upstream);
     setData(this.assistant, "state", away ? "away" : state.assistant);
@@ -48,7 +48,7 @@ export class Roster {
     this.simulator.hidden = !state.simulated;
   }
 
-  /** @param {import("../state.js").Participant} person @param {boolean} me */
+  /** @param {import("../state/store.js").Participant} person @param {boolean} me */
   #renderPerson(person, me) {
     let known = this.rows.get(person.participant);
     if (!known) {
@@ -65,7 +65,7 @@ export class Roster {
     this.#renderWord(known, me);
   }
 
-  /** @param {import("../state.js").Participant} person */
+  /** @param {import("../state/store.js").Participant} person */
   #makeRow(person) {
     const name = make("span", { class: "name" });
     const word = make("span", { class: "word" });
@@ -111,7 +111,7 @@ function initials(name) {
   return words.slice(0, 2).map((word) => [...word][0].toUpperCase()).join("") || "?";
 }
 
-/** @param {ReturnType<typeof import("../state.js").initialState>} state */
+/** @param {ReturnType<typeof import("../state/store.js").initialState>} state */
 export function assistantWord(state) {
   if (state.phase === "reconnecting") return "Away";
   if (state.upstream === "failed") return "Not reachable";

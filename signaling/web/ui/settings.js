@@ -5,7 +5,7 @@ const REFRESH_MS = 500;
 
 /** The settings dialog: devices, headphones, what the browser really does, figures. */
 export class Settings {
-  /** @param {import("../session.js").Session} session */
+  /** @param {import("../session/session.js").Session} session */
   constructor(session) {
     this.session = session;
     this.dialog = /** @type {HTMLDialogElement} */ (byId("settings"));

@@ -10,7 +10,7 @@ const HINT_MS = 2500;
  * last one lets go. Whatever takes the page away from the person lets go too.
  */
 export class TalkButton {
-  /** @param {import("../session.js").Session} session */
+  /** @param {import("../session/session.js").Session} session */
   constructor(session) {
     this.session = session;
     this.button = byId("talk");
@@ -103,7 +103,7 @@ export class TalkButton {
   }
 
   /**
-   * @param {ReturnType<typeof import("../state.js").initialState>} state
+   * @param {ReturnType<typeof import("../state/store.js").initialState>} state
    * @param {boolean} shown
    */
   render(state, shown) {

@@ -44,8 +44,8 @@ def file_server() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def run(file_server: str) -> Iterator[Run]:
-    """``run("jitter.js", body, argument)``: the body of an async function that sees the module as
-    ``m`` and the argument as ``a``, on a page of its own origin; returns what it returns.
+    """``run("audio/jitter.js", body, argument)`` returns what the body of an async function returns
+    that sees the module as ``m`` and the argument as ``a``, on a page of its own origin.
     """
     require(CHROMIUM, "Chromium is not installed")
     from playwright.sync_api import sync_playwright

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.browser
 
 def test_whoever_asks_for_the_context_gets_one_with_its_worklets(run: Run) -> None:
     ready, contexts, errors = run(
-        "audio.js",
+        "audio/engine.js",
         """let contexts = 0; const errors = [];
         const Real = window.AudioContext;
         window.AudioContext = class extends Real {

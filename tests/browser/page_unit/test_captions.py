@@ -19,7 +19,7 @@ def line(item: str, text: str, final: bool, **more: Any) -> dict[str, Any]:
 
 def test_an_interim_line_is_rewritten_and_a_final_one_stays(run: Run) -> None:
     lines = run(
-        "captions.js",
+        "state/captions.js",
         FOLD,
         [line("1", "Hel", False), line("2", "Two", True), line("1", "Hello.", True),
          line("1", "Hell", False)],
@@ -32,18 +32,20 @@ def test_an_interim_line_is_rewritten_and_a_final_one_stays(run: Run) -> None:
 
 def test_the_gateways_line_replaces_what_was_typed(run: Run) -> None:
     typed = line("typed-1", "Hi", True, speaker="p-1", kind="typed")
-    lines = run("captions.js", FOLD, [typed, line("x", "Hi", True, speaker="p-1", kind="speech")])
+    lines = run(
+        "state/captions.js", FOLD, [typed, line("x", "Hi", True, speaker="p-1", kind="speech")]
+    )
     assert [(row["item"], row["kind"]) for row in lines] == [("x", "speech")]
 
 
 def test_the_list_is_bounded(run: Run) -> None:
-    lines = run("captions.js", FOLD, [line(str(i), "x", True) for i in range(300)])
+    lines = run("state/captions.js", FOLD, [line(str(i), "x", True) for i in range(300)])
     assert (len(lines), lines[0]["item"], lines[-1]["item"]) == (200, "100", "299")
 
 
 def test_an_interruption_marks_the_assistants_last_line_only(run: Run) -> None:
     marked = run(
-        "captions.js",
+        "state/captions.js",
         "return m.markInterrupted(a).map((line) => Boolean(line.interrupted));",
         [line("1", "One", True, kind="speech"), line("2", "Two", False, kind="speech"),
          line("3", "Me", True, speaker="p-1", kind="speech")],
@@ -53,13 +55,12 @@ def test_an_interruption_marks_the_assistants_last_line_only(run: Run) -> None:
 
 def test_every_problem_has_a_title_and_refusals_keep_the_gateways_words(run: Run) -> None:
     titles, full, refused, retryable = run(
-        "problems.js",
-        """const { SignalError } = await import(new URL("signal.js", a));
+        "state/problems.js",
+        """const { SignalError } = await import(location.origin + "/session/signal.js");
         const full = new SignalError("Full", 503, "All 8 places are taken.", 2000);
         const bad = new SignalError("Bad", 413, "the offer is too large", 0);
         return [m.PROBLEM_CODES.map((code) => m.problem(code).title), m.signalProblem(full, false),
           m.signalProblem(bad, false), [full.retryable, bad.retryable]];""",
-        run("problems.js", "return location.href;"),
     )
     assert len(titles) > 15
     assert all(titles)
@@ -72,7 +73,7 @@ def test_every_problem_has_a_title_and_refusals_keep_the_gateways_words(run: Run
 
 def test_a_final_caption_that_ends_earlier_shows_the_cut(run: Run) -> None:
     texts = run(
-        "captions.js",
+        "state/captions.js",
         "return m.foldCaption(m.foldCaption([], a[0]), a[1]).map(m.shownText);",
         [line("1", "Once upon a time, there was a", True), line("1", "Once upon a time,", True)],
     )
@@ -81,7 +82,7 @@ def test_a_final_caption_that_ends_earlier_shows_the_cut(run: Run) -> None:
 
 def test_a_cut_that_was_marked_at_once_stays_marked_with_the_heard_words(run: Run) -> None:
     texts = run(
-        "captions.js",
+        "state/captions.js",
         """const marked = m.markInterrupted(m.foldCaption([], a[0]));
         const shortened = m.foldCaption(marked, a[1]);
         const unheard = m.foldCaption(marked, { ...a[1], text: "" });
@@ -94,7 +95,7 @@ def test_a_cut_that_was_marked_at_once_stays_marked_with_the_heard_words(run: Ru
 
 def test_another_final_wording_is_no_cut(run: Run) -> None:
     lines = run(
-        "captions.js",
+        "state/captions.js",
         FOLD,
         [line("1", "Ten o'clock it is", True), line("1", "10 o'clock", True)],
     )
@@ -103,7 +104,7 @@ def test_another_final_wording_is_no_cut(run: Run) -> None:
 
 def test_a_speaker_who_becomes_known_late_keeps_the_line(run: Run) -> None:
     lines = run(
-        "captions.js",
+        "state/captions.js",
         FOLD,
         [line("1", "Hel", False, speaker="user"), line("1", "Hello", True, speaker="p-1")],
     )

@@ -68,7 +68,7 @@ def plan(count: int, first: int = 0, epoch: int = 0, at_ms: float = 0.0, pause: 
 
 
 def simulate(run: Run, rows: Any, until_ms: int, **more: Any) -> Any:
-    return run("jitter.js", SIMULATE + SUMMARY, {"plan": rows, "until": until_ms, **more})
+    return run("audio/jitter.js", SIMULATE + SUMMARY, {"plan": rows, "until": until_ms, **more})
 
 
 def clean(counts: dict[str, int], **expected: int) -> None:
@@ -118,7 +118,7 @@ def test_a_lost_frame_is_concealed_and_the_rest_keeps_its_place(run: Run) -> Non
     assert lost["playedMs"] == 1000
     clean(lost["counts"], lost=1)
     after = run(
-        "jitter.js",
+        "audio/jitter.js",
         SIMULATE
         + """const shift = start - 1; let worst = 0, quietest = 1;
         for (let n = 11 * 480 + 120; n < 50 * 480; n += 1)
@@ -239,7 +239,7 @@ def test_a_sender_that_counts_anew_is_heard_again(run: Run) -> None:
 
 def test_a_new_connection_starts_with_any_epoch(run: Run) -> None:
     result = run(
-        "jitter.js",
+        "audio/jitter.js",
         """const buffer = new m.JitterBuffer(); const pcm = new Int16Array(480).fill(9000);
         for (let i = 0; i < 5; i += 1) buffer.push(900 + i, 7, 0, pcm, i);
         const out = new Float32Array(480); buffer.pull(out, 480, 10);
@@ -280,7 +280,7 @@ return { seen, flushed: told(flushed), epoch: flushed.epoch, after: told(buffer.
 
 
 def places(run: Run, frames: list[list[int]], pulls: int) -> Any:
-    return run("jitter.js", PLACES, {"frames": frames, "pulls": pulls})
+    return run("audio/jitter.js", PLACES, {"frames": frames, "pulls": pulls})
 
 
 def test_the_place_of_what_was_played_is_exact_to_the_sample(run: Run) -> None:

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.browser
 
 def test_back_off_grows_to_five_seconds_and_stays(run: Run) -> None:
     delays = run(
-        "policy.js",
+        "session/policy.js",
         "const p = new m.ReconnectPolicy(); return Array.from({length: 9}, () => p.failed(1000));",
     )
     assert delays == [300, 600, 1200, 2000, 3000, 5000, 5000, 5000, 5000]
@@ -19,7 +19,7 @@ def test_back_off_grows_to_five_seconds_and_stays(run: Run) -> None:
 
 def test_an_attempt_is_due_once(run: Run) -> None:
     result = run(
-        "policy.js",
+        "session/policy.js",
         """const p = new m.ReconnectPolicy(); p.failed(1000);
         return [p.waitMs(1100), p.due(1299), p.due(1300), p.due(1301), p.waitMs(1301),
           p.attempt];""",
@@ -29,7 +29,7 @@ def test_an_attempt_is_due_once(run: Run) -> None:
 
 def test_retry_after_lengthens_the_wait_only(run: Run) -> None:
     result = run(
-        "policy.js",
+        "session/policy.js",
         "const p = new m.ReconnectPolicy(); return [p.failed(0, 4000), p.failed(0, 100)];",
     )
     assert result == [4000, 600]
@@ -37,7 +37,7 @@ def test_retry_after_lengthens_the_wait_only(run: Run) -> None:
 
 def test_only_a_stable_connection_starts_the_count_again(run: Run) -> None:
     result = run(
-        "policy.js",
+        "session/policy.js",
         """const p = new m.ReconnectPolicy(); p.failed(0); p.failed(300); p.opened(1000);
         const flapping = p.failed(2000); p.opened(5000); const stable = p.failed(8000);
         return [flapping, stable, p.attempt];""",
@@ -47,7 +47,7 @@ def test_only_a_stable_connection_starts_the_count_again(run: Run) -> None:
 
 def test_the_network_coming_back_hurries_and_leaving_cancels(run: Run) -> None:
     result = run(
-        "policy.js",
+        "session/policy.js",
         """const p = new m.ReconnectPolicy(); p.hurry(0); const idle = p.due(0);
         p.failed(0, 9000); p.hurry(10); const hurried = p.due(10);
         p.failed(20); p.cancel(); return [idle, hurried, p.due(99999)];""",
@@ -57,7 +57,7 @@ def test_the_network_coming_back_hurries_and_leaving_cancels(run: Run) -> None:
 
 def test_heartbeat_pings_each_second_and_gives_up_after_two_and_a_half(run: Run) -> None:
     result = run(
-        "policy.js",
+        "session/policy.js",
         """const h = new m.Heartbeat(0); const seen = [];
         for (let t = 0; t <= 4000; t += 250) { if (t === 1250) h.heard(t);
           const {ping, gone} = h.tick(t); if (ping) seen.push(t); if (gone) return [seen, t]; }""",
@@ -67,7 +67,7 @@ def test_heartbeat_pings_each_second_and_gives_up_after_two_and_a_half(run: Run)
 
 def test_a_page_that_slept_asks_before_it_judges(run: Run) -> None:
     result = run(
-        "policy.js",
+        "session/policy.js",
         """const h = new m.Heartbeat(0); h.tick(0);
         const first = h.tick(60000); const later = [];
         for (let t = 60250; t <= 62000; t += 250) if (h.tick(t).gone) later.push(t);
@@ -78,7 +78,7 @@ def test_a_page_that_slept_asks_before_it_judges(run: Run) -> None:
 
 def test_the_microphone_watchdog_escalates_and_calms_down(run: Run) -> None:
     result = run(
-        "policy.js",
+        "session/policy.js",
         """const w = new m.CaptureWatchdog(0); const seen = [];
         for (let t = 0; t <= 6000; t += 250) {
           const cure = w.tick(t); if (cure) seen.push([t, cure]); }

@@ -51,27 +51,28 @@ DEVICE_RATES_HZ = [44100, 48000, 96000, 16000]
 def test_in_band_tones_come_through_in_both_directions(
     run: Run, device_hz: int, tone_hz: int
 ) -> None:
-    down = run("resample.js", SNR, [device_hz, 24000, tone_hz])
-    up = run("resample.js", SNR, [24000, device_hz, tone_hz])
+    down = run("audio/resample.js", SNR, [device_hz, 24000, tone_hz])
+    up = run("audio/resample.js", SNR, [24000, device_hz, tone_hz])
     assert min(down, up) >= 75
 
 
 @pytest.mark.parametrize("device_hz", [44100, 48000])
 def test_the_band_reaches_nine_and_a_half_kilohertz(run: Run, device_hz: int) -> None:
-    assert run("resample.js", SNR, [device_hz, 24000, 9500]) >= 75
-    assert run("resample.js", SNR, [24000, device_hz, 9500]) >= 75
+    assert run("audio/resample.js", SNR, [device_hz, 24000, 9500]) >= 75
+    assert run("audio/resample.js", SNR, [24000, device_hz, 9500]) >= 75
 
 
 @pytest.mark.parametrize("device_hz", [44100, 48000])
 def test_what_would_alias_is_rejected(run: Run, device_hz: int) -> None:
     assert (
-        max(run("resample.js", LEVEL, [device_hz, 24000, hz]) for hz in (12500, 14000, 19000)) < -75
+        max(run("audio/resample.js", LEVEL, [device_hz, 24000, hz]) for hz in (12500, 14000, 19000))
+        < -75
     )
 
 
 def test_input_needed_gives_exactly_a_quantum_for_an_hour(run: Run) -> None:
     wrong, ratio = run(
-        "resample.js",
+        "audio/resample.js",
         """const converter = new m.Resampler(24000, 44100);
         const input = new Float32Array(512), out = new Float32Array(128);
         let wrong = 0, taken = 0, quanta = 20000;
@@ -88,7 +89,7 @@ def test_input_needed_gives_exactly_a_quantum_for_an_hour(run: Run) -> None:
 
 def test_silence_stays_exactly_silent_and_a_constant_keeps_its_level(run: Run) -> None:
     silence, level = run(
-        "resample.js",
+        "audio/resample.js",
         """const converter = new m.Resampler(44100, 24000);
         const out = new Float32Array(4096);
         const zeros = converter.process(new Float32Array(2000), 2000, out, 4096);

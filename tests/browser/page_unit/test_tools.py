@@ -31,21 +31,21 @@ def test_each_state_of_a_tool_has_words(
     run: Run, name: str, status: str, detail: str, who: str, words: str
 ) -> None:
     event = {"name": name, "call": "c", "status": status, "detail": detail}
-    assert run("tools.js", "return m.toolWords(a[0], a[1]);", [event, who]) == words
+    assert run("state/tools.js", "return m.toolWords(a[0], a[1]);", [event, who]) == words
 
 
 def test_a_question_is_open_until_its_call_goes_on_whoever_answered(run: Run) -> None:
     asking = {"name": "f", "call": "1", "status": "asking", "question": "Open?", "timeout_ms": 9000}
     other = {"name": "get_x", "call": "2", "status": "asking"}
     fold = "return a.reduce((known, event) => m.foldQuestions(known, event, 'Ada', 5), []);"
-    (first, second) = run("tools.js", fold, [asking, other])
+    (first, second) = run("state/tools.js", fold, [asking, other])
     assert first == {
         "call": "1", "question": "Open?", "asker": "Ada", "atMs": 5, "timeoutMs": 9000,
         "answered": False,
     }  # fmt: skip
     assert (second["question"], second["timeoutMs"]) == ("May I use x?", 20000)
     for status in ("running", "refused", "cancelled", "failed"):
-        left = run("tools.js", fold, [asking, other, {**asking, "status": status}])
+        left = run("state/tools.js", fold, [asking, other, {**asking, "status": status}])
         assert [question["call"] for question in left] == ["2"]
 
 
@@ -55,7 +55,7 @@ def test_tools_at_work_are_known_by_their_calls(run: Run) -> None:
         {"name": "get_y", "call": "2", "status": "running"},
         {"name": "get_x", "call": "1", "status": "done"},
     ]
-    tools = run("tools.js", "return a.reduce((t, e) => m.foldTools(t, e), {});", events)
+    tools = run("state/tools.js", "return a.reduce((t, e) => m.foldTools(t, e), {});", events)
     assert tools == {"2": "y"}
 
 
@@ -67,7 +67,7 @@ def usage(day_usd: float, budget_usd: float | None) -> dict[str, Any]:
 
 def test_the_cost_is_short_and_warns_from_eighty_percent(run: Run) -> None:
     def cost(day_usd: float, budget_usd: float | None = 1.0) -> Any:
-        return run("usage.js", "return m.costOf(a, true);", usage(day_usd, budget_usd))
+        return run("state/usage.js", "return m.costOf(a, true);", usage(day_usd, budget_usd))
 
     calm = cost(0.79)
     assert (calm["text"], calm["tone"]) == ("4.2k tokens · $0.07", "")
@@ -79,17 +79,17 @@ def test_the_cost_is_short_and_warns_from_eighty_percent(run: Run) -> None:
     )
     assert cost(1.2)["tone"] == "error"
     assert cost(99, None)["tone"] == ""
-    assert run("usage.js", "return m.costOf(null, false);") is None
-    counts = run("usage.js", "return [0, 999, 1000, 9999, 99499, 1.2e6].map(m.shortCount);")
+    assert run("state/usage.js", "return m.costOf(null, false);") is None
+    counts = run("state/usage.js", "return [0, 999, 1000, 9999, 99499, 1.2e6].map(m.shortCount);")
     assert counts == ["0", "999", "1.0k", "10k", "99k", "1.2M"]
-    assert run("usage.js", "return [0, 0.004, 1.5].map(m.dollars);") == [
+    assert run("state/usage.js", "return [0, 0.004, 1.5].map(m.dollars);") == [
         "$0.00", "under 1 ¢", "$1.50",
     ]  # fmt: skip
 
 
 def test_a_spent_budget_has_its_own_title_and_the_gateways_words(run: Run) -> None:
     code = "return a.map(([code, words]) => m.upstreamProblem(code, words));"
-    spent, other = run("problems.js", code, [["budget_spent", "Raise it."], ["odd", ""]])
+    spent, other = run("state/problems.js", code, [["budget_spent", "Raise it."], ["odd", ""]])
     assert (spent["code"], spent["title"], spent["cure"]) == (
         "upstream", "Today's budget is spent", "Raise it.",
     )  # fmt: skip

@@ -16,7 +16,7 @@ HEADER = struct.Struct("<IBBHIIQ")
 
 def test_a_known_frame_has_these_bytes(run: Run) -> None:
     message = run(
-        "wire.js",
+        "audio/wire.js",
         """const pcm = new Int16Array(480); pcm[0] = 1; pcm[1] = -2; pcm[479] = 32767;
         const header = {stream: 7, kind: 2, epoch: 3, seq: 9, flags: 1, stampNs: 5};
         return [...new Uint8Array(m.encodeFrame(header, pcm))];""",
@@ -31,7 +31,7 @@ def test_every_field_survives_at_its_limit(run: Run) -> None:
     stamp_ns = 2**53 - 1
     packed = HEADER.pack(2**32 - 1, 1, 5, 2**16 - 1, 2**32 - 2, 2**31, stamp_ns)
     decoded, again = run(
-        "wire.js",
+        "audio/wire.js",
         """const message = new Uint8Array(a).buffer;
         const header = m.decodeFrame(message);
         return [header, [...new Uint8Array(m.encodeFrame(header, new Int16Array(0)))]];""",
@@ -56,7 +56,7 @@ def test_every_field_survives_at_its_limit(run: Run) -> None:
 )
 def test_what_is_no_frame_is_refused_by_name(run: Run, message: bytes, words: str) -> None:
     said = run(
-        "wire.js",
+        "audio/wire.js",
         """try { m.decodeFrame(new Uint8Array(a).buffer); return "accepted"; }
         catch (error) { return error instanceof m.FrameError ? error.message : "other"; }""",
         list(message),
@@ -66,7 +66,7 @@ def test_what_is_no_frame_is_refused_by_name(run: Run, message: bytes, words: st
 
 def test_serial_arithmetic_wraps(run: Run) -> None:
     result = run(
-        "wire.js",
+        "audio/wire.js",
         """return [m.epochNewer(1, 0), m.epochNewer(0, 65535), m.epochNewer(65535, 0),
         m.epochNewer(4, 4), m.seqDelta(0, 4294967295), m.seqDelta(4294967295, 0),
         m.seqAdd(4294967295, 1), m.seqAdd(0, -1)];""",
@@ -77,7 +77,7 @@ def test_serial_arithmetic_wraps(run: Run) -> None:
 def test_the_page_and_the_gateway_agree(run: Run) -> None:
     message = bytes(
         run(
-            "wire.js",
+            "audio/wire.js",
             """const header = {stream: 11, kind: 2, epoch: 65535, seq: 77, flags: 1, stampNs: 4e15};
             return [...new Uint8Array(m.encodeFrame(header, new Int16Array(480).fill(-5)))];""",
         )
@@ -90,7 +90,7 @@ def test_the_page_and_the_gateway_agree(run: Run) -> None:
 
 def test_control_text_keeps_every_digit_of_a_stamp(run: Run) -> None:
     text = run(
-        "wire.js",
+        "audio/wire.js",
         """return m.controlText({ type: "played", stamp_ns: 2n ** 60n + 1n, offset_samples: 1.5,
           last: false, more: undefined, text: 'a"b' });""",
     )

@@ -4,17 +4,17 @@
  * gateway says into the store. Audio flows past it, from worklet to data channel and back.
  */
 
-import { AudioEngine } from "./audio.js";
-import { foldCaption, markInterrupted } from "./captions.js";
+import { AudioEngine } from "../audio/engine.js";
+import { foldCaption, markInterrupted } from "../state/captions.js";
 import { Inbox } from "./inbox.js";
-import { LinkHost } from "./link-host.js";
+import { LinkHost } from "../audio/link-host.js";
 import { CaptureWatchdog, Heartbeat, ReconnectPolicy } from "./policy.js";
 import {
   CONNECTION_CODES, MICROPHONE_CODES, environmentProblem, microphoneProblem, problem, signalProblem,
-} from "./problems.js";
-import { Connection } from "./rtc.js";
+} from "../state/problems.js";
+import { Connection } from "./connection.js";
 import { SignalError, isRoomName } from "./signal.js";
-import { holdsToTalk } from "./state.js";
+import { holdsToTalk } from "../state/store.js";
 
 const TICK_MS = 250;
 const TALKING_DBFS = -35;
@@ -29,7 +29,7 @@ export class Session {
   onDevices = null;
 
   /**
-   * @param {import("./state.js").Store} store
+   * @param {import("../state/store.js").Store} store
    * @param {{jitter: object, allowWorker: boolean}} options
    */
   constructor(store, options) {

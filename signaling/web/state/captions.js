@@ -5,9 +5,9 @@ const LINE_LIMIT = 200;
 
 /**
  * Put a line in its place: an item that is known is rewritten, a new one goes to the end.
- * @param {import("./state.js").Caption[]} lines
- * @param {import("./state.js").Caption} line
- * @returns {import("./state.js").Caption[]} a new list
+ * @param {import("./store.js").Caption[]} lines
+ * @param {import("./store.js").Caption} line
+ * @returns {import("./store.js").Caption[]} a new list
  */
 export function foldCaption(lines, line) {
   // Who spoke may become known late, so the item alone says which line it is.
@@ -30,7 +30,7 @@ export function foldCaption(lines, line) {
 
 /**
  * A final text that is only the beginning of what was shown before: nobody heard the rest.
- * @param {import("./state.js").Caption} before @param {import("./state.js").Caption} line
+ * @param {import("./store.js").Caption} before @param {import("./store.js").Caption} line
  */
 function wasCut(before, line) {
   const text = line.text.trimEnd();
@@ -38,7 +38,7 @@ function wasCut(before, line) {
     && before.text.startsWith(text);
 }
 
-/** The text as it is shown: what was cut off ends with a dash. @param {import("./state.js").Caption} line */
+/** The text as it is shown: what was cut off ends with a dash. @param {import("./store.js").Caption} line */
 export function shownText({ text, final, interrupted }) {
   if (!final) return text || "…";
   return interrupted ? `${text.trimEnd().replace(/[\s.,;:…–—-]+$/, "")} —`.trimStart() : text;
@@ -46,7 +46,7 @@ export function shownText({ text, final, interrupted }) {
 
 /**
  * The assistant was cut off: mark its unfinished line.
- * @param {import("./state.js").Caption[]} lines
+ * @param {import("./store.js").Caption[]} lines
  */
 export function markInterrupted(lines) {
   const open = lines.findLastIndex((line) => line.speaker === "assistant" && line.kind === "speech");

@@ -73,7 +73,7 @@ export function foldTools(tools, { call, name, status }) {
 
 /**
  * Open questions, after this event: any other status of the call ends its question.
- * @param {import("./state.js").Question[]} questions
+ * @param {import("./store.js").Question[]} questions
  * @param {ToolEvent} event
  * @param {string} asker
  * @param {number} nowMs

@@ -29,7 +29,7 @@ export class LinkHost {
 
   #startWorker() {
     try {
-      const worker = new Worker(new URL("./dc-worker.js", import.meta.url), { type: "module" });
+      const worker = new Worker(new URL("./link-worker.js", import.meta.url), { type: "module" });
       worker.onmessage = (event) => this.onReport(event.data);
       worker.onerror = (event) => this.#lose(event.message || "the audio worker could not start");
       return worker;

@@ -2,7 +2,7 @@
 /** One peer connection: an `audio` channel for frames, a `control` channel for JSON. */
 
 import { deleteParticipant, postOffer } from "./signal.js";
-import { controlText } from "./wire.js";
+import { controlText } from "../audio/wire.js";
 
 export const AUDIO_PROTOCOL = "mixminus.v1";
 const OPEN_TIMEOUT_MS = 8000;
@@ -13,7 +13,7 @@ export class ConnectError extends Error {}
 export class Connection {
   /**
    * @param {object} parts
-   * @param {import("./link-host.js").LinkHost} parts.link
+   * @param {import("../audio/link-host.js").LinkHost} parts.link
    * @param {number} parts.generation
    * @param {(message: any) => void} parts.onControl
    * @param {() => void} parts.onLost called once, after the channels were open

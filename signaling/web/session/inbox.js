@@ -1,10 +1,10 @@
 // @ts-check
 /** Folds what the gateway says on the control channel into the store. */
 
-import { foldCaption } from "./captions.js";
-import { problem, upstreamProblem } from "./problems.js";
-import { foldQuestions, foldTools, isOpen, toolWords } from "./tools.js";
-import { budgetShare } from "./usage.js";
+import { foldCaption } from "../state/captions.js";
+import { problem, upstreamProblem } from "../state/problems.js";
+import { foldQuestions, foldTools, isOpen, toolWords } from "../state/tools.js";
+import { budgetShare } from "../state/usage.js";
 
 const ERROR_SHOWN_MS = 8000;
 /** Errors that stay until somebody has read them. */
@@ -12,7 +12,7 @@ const LASTING = { budget_low: "budget-low" };
 
 export class Inbox {
   /**
-   * @param {import("./state.js").Store} store
+   * @param {import("../state/store.js").Store} store
    * @param {object} hooks
    * @param {() => void} hooks.heard
    * @param {(epoch: number) => void} hooks.flush
@@ -124,7 +124,7 @@ export class Inbox {
     return participants.find((known) => known.participant === participant)?.name ?? "";
   }
 
-  /** @param {import("./usage.js").Usage} usage */
+  /** @param {import("../state/usage.js").Usage} usage */
   #usage(usage) {
     this.store.set({ usage });
     if ((budgetShare(usage) ?? 0) < 0.8) this.store.clear("budget-low");

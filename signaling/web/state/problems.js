@@ -1,7 +1,7 @@
 // @ts-check
 /** Every failure in words: what is wrong, and what to do about it. */
 
-/** @typedef {import("./state.js").Problem} Problem */
+/** @typedef {import("./store.js").Problem} Problem */
 
 /** @type {Record<string, Omit<Problem, "code">>} */
 const TEXTS = {
@@ -147,7 +147,7 @@ export function microphoneProblem(error) {
 
 /**
  * Why the offer failed.
- * @param {import("./signal.js").SignalError} error
+ * @param {import("../session/signal.js").SignalError} error
  * @param {boolean} joined the room was open before
  * @returns {Problem}
  */
