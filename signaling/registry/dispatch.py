@@ -1,4 +1,4 @@
-"""Offers find an idle worker child, answers find their request, calls end with their child. Sans-I/O.
+"""Gives offers to idle worker children, and pairs answers with their requests. Sans-I/O.
 
 An offer goes to an idle child at once. If that child dies, or does not react in time while
 another one is idle, the offer goes on to that one; the first is told to leave.
