@@ -18,6 +18,7 @@ from .bus.endpoints import Endpoint
 from .bus.outgoing import Outgoing
 from .bus.zmtp import Parser, hello
 from .runtime.errors import FrameError, RuntimeDirError
+from .runtime.units import S_NS
 
 TOPIC_BYTES = 4
 """Length of the topics that are looked up directly: a stream's number."""
@@ -73,7 +74,7 @@ class AudioServer:
 
     def poll(self, wait_ns: int) -> list[int]:
         """Wait for at most ``wait_ns`` (rounded up to ms); the descriptors that are ready."""
-        return [fd for fd, _ in self._epoll.poll(max(0, wait_ns) / 1e9)]
+        return [fd for fd, _ in self._epoll.poll(max(0, wait_ns) / S_NS)]
 
     def receive(self, ready: list[int], on_message: Callable[[bytes], None]) -> None:
         """Take what has arrived at ``ready``; connections come and go in here.

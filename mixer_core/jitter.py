@@ -30,6 +30,7 @@ from dataclasses import dataclass
 from .bus.frames import FLAG_CONCEALED, FLAG_PAUSE, U32, seq_delta
 from .bus.pcm import FRAME_NS
 from .mixdown import CONCEALED_FRAMES, concealment, crossfade, frame_dbfs
+from .runtime.units import S_NS
 
 QUIET_DBFS = -50.0
 """A frame below this level can be dropped unheard."""
@@ -37,7 +38,7 @@ RESTART_FRAMES = 50
 """A jump back by so many frames (1 s) is a source that started again."""
 RESTART_LATE_RUN = 25
 """So are so many late frames in a row."""
-STARVED_AGAIN_NS = 1_000_000_000
+STARVED_AGAIN_NS = S_NS
 """A stream that starves twice within this time refills to two frames."""
 SURPLUS_POPS = 50
 """Frames that stayed unused over so many pops (1 s) are surplus."""

@@ -17,14 +17,14 @@ from .rooms import Room
 from .runtime.errors import FrameError
 from .runtime.metrics import Metrics
 from .runtime.settings import MixerCoreSettings
+from .runtime.units import MS_NS, S_NS
 from .slots import Stream
 
-NS_PER_MS = 1_000_000
-WHO_INTERVAL_NS = 100 * NS_PER_MS
+WHO_INTERVAL_NS = 100 * MS_NS
 """An unknown stream is asked who it is at most so often."""
 MAX_UNKNOWN_STREAMS = 256
 """Unknown streams that are remembered as asked."""
-ROSTER_REPEAT_NS = 2_000 * NS_PER_MS
+ROSTER_REPEAT_NS = 2 * S_NS
 """A newcomer's subscription may lag behind its START: so long each START is answered with the
 roster too."""
 MAX_ROOM_CHARACTERS = 128
@@ -39,8 +39,8 @@ class Mixer:
     def __init__(self, settings: MixerCoreSettings, metrics: Metrics) -> None:
         self._settings = settings
         self._metrics = metrics
-        self._deadline_ns = settings.deadline_ms * NS_PER_MS
-        self._timeout_ns = settings.stream_timeout_ms * NS_PER_MS
+        self._deadline_ns = settings.deadline_ms * MS_NS
+        self._timeout_ns = settings.stream_timeout_ms * MS_NS
         self._mixdown = Mixdown(settings.max_streams)
         self._rooms: dict[str, Room] = {}
         self._streams: dict[int, tuple[Room, Stream]] = {}
@@ -134,7 +134,7 @@ class Mixer:
         hold_ms = 0 if info.role == "link" else self._settings.gap_hold_ms
         cap_frames = max(1, self._settings.buffer_cap_ms // FRAME_MS)
         stream = Stream(
-            frame.stream, info, JitterBuffer(hold_ms * NS_PER_MS, cap_frames), now_ns, now_ns
+            frame.stream, info, JitterBuffer(hold_ms * MS_NS, cap_frames), now_ns, now_ns
         )
         room.add(stream)
         self._streams[frame.stream] = room, stream

@@ -19,8 +19,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .bus.pcm import FRAME_NS
+from .runtime.units import MS_NS
 
-MARGIN_NS = 2_000_000
+MARGIN_NS = 2 * MS_NS
 """The longest wait must shrink by so much for a cut to be moved."""
 CHECK_SLOTS = 10
 """The cut is looked at once in so many slots (0.2 s)."""
@@ -30,7 +31,7 @@ MOVED_SLOTS = 50
 """…and those of one that took part in a move after so many (1 s)."""
 CALM_SLOTS = 250
 """After a missed slot the cut stays for so many (5 s)."""
-FIRST_SWAY_NS = 1_000_000
+FIRST_SWAY_NS = MS_NS
 """How far waits sway until it is known better."""
 SWAY_RISE, SWAY_FALL, MEAN_PART = 2, 128, 8
 """One in so many parts of what is new goes into the running values: sway is learned in a slot or

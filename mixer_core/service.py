@@ -21,15 +21,16 @@ from .numba_cache import choose_cache_dir, is_warm
 from .runtime import process
 from .runtime.errors import FrameError
 from .runtime.metrics import Metrics
+from .runtime.units import MS_NS, S_NS
 
 if TYPE_CHECKING:
     from .mixer import Mixer
 
 PROGRAM = "mixer_core"
-HEARTBEAT_NS = 1_000_000_000
+HEARTBEAT_NS = S_NS
 TROUBLE_PAUSE_S = 0.005
 """After a failed turn, so that an error that repeats does not take the whole core."""
-RATE_WINDOW_NS = 100_000_000
+RATE_WINDOW_NS = 100 * MS_NS
 """Time over which arrivals are counted to decide whether gathering them pays."""
 
 
@@ -70,7 +71,7 @@ def _load_mixer(context: process.Context, metrics: Metrics) -> Mixer:
     from .mixer import Mixer
 
     mixer = Mixer(context.settings.mixer_core, metrics)
-    seconds = (time.monotonic_ns() - began_ns) / 1e9
+    seconds = (time.monotonic_ns() - began_ns) / S_NS
     metrics.gauge("start_s", round(seconds, 3))
     context.log.info("= ready, kernels loaded in %.1f s", seconds)
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -86,7 +87,7 @@ class Shell:
         self._metrics = metrics
         self._log = context.log
         self._stop_fd = context.stop_fd
-        self._coalesce_ns = context.settings.mixer_core.coalesce_ms * 1_000_000
+        self._coalesce_ns = context.settings.mixer_core.coalesce_ms * MS_NS
         self._zmq: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         directory = context.runtime_dir
         self._audio = AudioServer(directory)
@@ -114,7 +115,7 @@ class Shell:
             if self._stop_fd in ready:
                 return
             if self._busy and self._coalesce_ns:
-                time.sleep(self._coalesce_ns / 1e9)
+                time.sleep(self._coalesce_ns / S_NS)
                 ready = self._audio.poll(0)
             now_ns = time.monotonic_ns()
             self._safely_turn(ready, now_ns, due_ns)

@@ -60,13 +60,13 @@ SHELLS: dict[str, set[str]] = {
     },
     "mixer_core/runtime": {
         "fork_pool",
+        "lazy_timer",
         "logs",
         "process",
         "settings",
     },
     "openai_link": {
         "__main__",
-        "alarm",
         "child",
         "host",
         "mixer_client",

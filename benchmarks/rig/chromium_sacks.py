@@ -12,9 +12,10 @@ from typing import Any
 
 from aiortc.rtcsctptransport import SCTP_MAX_PACKET_LENGTH, DataChunk, SackChunk
 
-from media_worker.webrtc.lazy_timer import LazyTimer
+from mixer_core.runtime.lazy_timer import LazyTimer
+from mixer_core.runtime.units import MS_NS
 
-SACK_DELAY_S = 0.2
+SACK_DELAY_NS = 200 * MS_NS
 HEAD_BYTES = 12
 
 
@@ -50,7 +51,7 @@ class ChromiumSacks:
             await self._alone()
         else:
             sctp._sack_needed = False
-            self._timer.start(SACK_DELAY_S)
+            self._timer.arm_after(SACK_DELAY_NS)
 
     async def _on_chunk(self, chunk: Any) -> None:
         if self._timer.running and isinstance(chunk, DataChunk):

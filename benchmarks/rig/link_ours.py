@@ -11,9 +11,9 @@ import aiohttp
 
 from mixer_core.runtime import logs
 from mixer_core.runtime.errors import UpstreamError
+from mixer_core.runtime.lazy_timer import LazyTimer
 from mixer_core.runtime.metrics import Histogram
 from mixer_core.runtime.settings import OpenaiLinkSettings
-from openai_link.alarm import Alarm
 from openai_link.media.opus import OpusDecoder
 from openai_link.media.rtp_audio import ReceivedFrame, RtpAudioReceiver
 from openai_link.media.uplink import Uplink
@@ -42,7 +42,7 @@ class OurCall:
         self._loop = asyncio.get_event_loop()
         self._uplink = Uplink(settings, Histogram())
         self._receiver = RtpAudioReceiver(OpusDecoder(), gap_hold_ms=settings.gap_hold_ms)
-        self._alarm = Alarm(self._loop, self._on_time)
+        self._timer = LazyTimer(self._loop, self._on_time)
         self._arrived_ns: dict[int, int] = {}
         self._up = asyncio.Event()
 
@@ -98,7 +98,7 @@ class OurCall:
         deadlines = (self._uplink.pacer.next_timeout_ns(), self._receiver.next_timeout_ns())
         waiting = [at_ns for at_ns in deadlines if at_ns is not None]
         if waiting:
-            self._alarm.arm(min(waiting))
+            self._timer.arm(min(waiting))
 
 
 def _ignore_event(event: Mapping[str, Any]) -> None:

@@ -7,7 +7,7 @@ fragments, text that comes in, resets — is the library's, which finds nothing 
 
 Two things differ from the library on purpose, both within RFC 9260:
 
-- An acknowledgement waits for the next message out, a second packet in, or ``SACK_DELAY_S``
+- An acknowledgement waits for the next message out, a second packet in, or ``SACK_DELAY_NS``
   (section 6.2: at least every second packet, within 500 ms). Whatever goes the library's way is
   acknowledged at once, as it does.
 - The retransmission timer is one that moves lazily.
@@ -21,7 +21,9 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
-from .lazy_timer import LazyTimer
+from mixer_core.runtime.lazy_timer import LazyTimer
+from mixer_core.runtime.units import MS_NS
+
 from .sctp_sender import Run, SctpSender
 from .sctp_wire import (
     DATA,
@@ -39,7 +41,7 @@ from .sctp_wire import (
     sack_chunk,
 )
 
-SACK_DELAY_S = 0.1
+SACK_DELAY_NS = 100 * MS_NS
 """Longest wait of an acknowledgement. Shorter wakes the process up more often; it only ever
 matters after the last packet of a pause, where the peer would repeat after 400 ms or more."""
 
@@ -153,7 +155,7 @@ class SctpFastPath:
         now = sctp._sack_needed or flags & IMMEDIATE
         sctp._sack_needed = True
         if not self._sack_timer.running:
-            self._sack_timer.start(SACK_DELAY_S)
+            self._sack_timer.arm_after(SACK_DELAY_NS)
         try:
             self._receivers[stream_id][1](packet[at + DATA.size : at + length])
         finally:

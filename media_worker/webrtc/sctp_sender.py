@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from .lazy_timer import LazyTimer
+from mixer_core.runtime.lazy_timer import LazyTimer
+from mixer_core.runtime.units import S_NS
+
 from .sctp_wire import (
     MAX_BESIDE_SACK_BYTES,
     MAX_MESSAGE_BYTES,
@@ -181,7 +183,7 @@ class SctpSender:
 
     def _start_timer(self) -> None:
         self._sctp._t3_handle = self._timer
-        self._timer.start(self._sctp._rto)
+        self._timer.arm_after(int(self._sctp._rto * S_NS))
 
     def _stop_timer(self) -> None:
         sctp = self._sctp

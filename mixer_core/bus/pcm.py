@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from ..runtime.units import MS_NS
+
 SAMPLE_RATE_HZ = 24_000
 FRAME_MS = 20
-FRAME_NS = FRAME_MS * 1_000_000
+FRAME_NS = FRAME_MS * MS_NS
 FRAME_SAMPLES = SAMPLE_RATE_HZ * FRAME_MS // 1000
 SAMPLE_BYTES = 2
 FRAME_BYTES = FRAME_SAMPLES * SAMPLE_BYTES

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from bisect import bisect_left
 
+from .units import MS_NS
+
 BOUNDS_MS = (
     *(0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.5, 10.0, 15.0),
     *(20.0, 25.0, 30.0, 40.0, 50.0, 60.0, 80.0, 100.0, 150.0, 200.0, 300.0, 500.0),
 )
 """Upper bounds of a histogram's buckets; one more bucket takes the rest."""
-_BOUNDS_NS = tuple(int(bound * 1_000_000) for bound in BOUNDS_MS)
+_BOUNDS_NS = tuple(int(bound * MS_NS) for bound in BOUNDS_MS)
 
 
 class Histogram:

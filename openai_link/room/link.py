@@ -12,10 +12,10 @@ from typing import Any
 from mixer_core.bus.control import LinkStatus, OpenLink
 from mixer_core.bus.events import StreamInfo
 from mixer_core.bus.frames import Frame
+from mixer_core.runtime.lazy_timer import LazyTimer
 from mixer_core.runtime.metrics import Metrics
 from mixer_core.runtime.settings import Settings
 
-from ..alarm import Alarm
 from ..mixer_client import MixerClient
 from ..realtime.problems import Problem
 from ..realtime.session_object import ClientEvents, Upstream
@@ -63,7 +63,7 @@ class Link:
         self._on_change = on_change
         self._on_exit = on_exit
         loop = asyncio.get_running_loop()
-        self._alarm = Alarm(loop, self._on_time)
+        self._timer = LazyTimer(loop, self._on_time)
         now_ns = time.monotonic_ns()
         section = settings.openai_link
         self._ways = TransportSelection(
@@ -113,7 +113,7 @@ class Link:
     async def close(self) -> None:
         """End the call and say STOP; bounded by the caller."""
         self._watch.cancel()
-        self._alarm.cancel()
+        self._timer.close()
         self._notices.close()
         self._act(self._life.stop())
         try:
@@ -143,7 +143,7 @@ class Link:
             part_ns = part.next_timeout_ns()
             if part_ns is not None and part_ns < deadline_ns:
                 deadline_ns = part_ns
-        self._alarm.arm(deadline_ns)
+        self._timer.arm(deadline_ns)
 
     def _act(self, actions: list[LifecycleAction]) -> None:
         for action in actions:

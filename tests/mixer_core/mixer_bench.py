@@ -11,8 +11,7 @@ from mixer_core.bus.pcm import FRAME_SAMPLES
 from mixer_core.mixer import Mixer
 from mixer_core.runtime.metrics import Metrics
 from mixer_core.runtime.settings import MixerCoreSettings
-
-MS = 1_000_000
+from mixer_core.runtime.units import MS_NS, S_NS
 
 
 def constant(value: int) -> bytes:
@@ -31,7 +30,7 @@ class Bench:
     def __init__(self, **settings: int) -> None:
         self.metrics = Metrics()
         self.mixer = Mixer(MixerCoreSettings(**settings), self.metrics)
-        self.now_ns = 1_000_000_000
+        self.now_ns = S_NS
         self.published: list[Frame] = []
         self.timeouts = 0
         self._seqs: dict[int, int] = {}
@@ -44,7 +43,7 @@ class Bench:
 
     def advance(self, by_ms: float) -> list[Frame]:
         """Let time pass, with the timeouts on the way; what they bring about."""
-        end_ns = self.now_ns + int(by_ms * MS)
+        end_ns = self.now_ns + int(by_ms * MS_NS)
         out: list[Frame] = []
         while (due_ns := self.mixer.next_timeout_ns()) is not None and due_ns <= end_ns:
             self.now_ns = max(self.now_ns, due_ns)

@@ -15,7 +15,8 @@ from mixer_core.mixdown import (
     crossfade,
     frame_dbfs,
 )
-from tests.mixer_core.mixer_bench import MS, constant, samples
+from mixer_core.runtime.units import MS_NS
+from tests.mixer_core.mixer_bench import constant, samples
 
 
 def values(pcm: bytes) -> set[int]:
@@ -64,9 +65,9 @@ def test_a_crossfade_begins_as_the_first_and_ends_as_the_second() -> None:
 def test_levels_are_due_every_100_ms_and_once_more_in_silence() -> None:
     meter, mixdown = LevelMeter(), Mixdown(1)
     mixdown.meter(constant(3_277), meter.tally("p-1", 0))
-    assert meter.due(99 * MS, talking=True) is None
-    assert meter.due(100 * MS, talking=True) == {"p-1": -20.0}
-    assert meter.due(199 * MS, talking=True) is None
-    assert meter.due(200 * MS, talking=False) == {"p-1": -100.0}
-    assert meter.due(300 * MS, talking=False) is None
+    assert meter.due(99 * MS_NS, talking=True) is None
+    assert meter.due(100 * MS_NS, talking=True) == {"p-1": -20.0}
+    assert meter.due(199 * MS_NS, talking=True) is None
+    assert meter.due(200 * MS_NS, talking=False) == {"p-1": -100.0}
+    assert meter.due(300 * MS_NS, talking=False) is None
     assert meter.next_timeout_ns() is None

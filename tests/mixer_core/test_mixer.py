@@ -11,8 +11,9 @@ from mixer_core.bus.events import decode_event, encode_map
 from mixer_core.bus.frames import FLAG_CONCEALED, FLAG_PAUSE, Frame, Kind
 from mixer_core.bus.pcm import FRAME_MS, SILENCE
 from mixer_core.kernels import KNEE
+from mixer_core.runtime.units import MS_NS
 from mixer_core.slots import LINE_SLACK_NS
-from tests.mixer_core.mixer_bench import MS, Bench, audio_in, constant, samples
+from tests.mixer_core.mixer_bench import Bench, audio_in, constant, samples
 
 ANN, BEN, CLEO, LINK = 11, 12, 13, 99
 
@@ -146,10 +147,10 @@ def test_regular_talkers_wait_at_most_the_deadline_and_miss_no_slot(phases_ms: l
     for _ in range(20):
         began_ns = bench.now_ns
         for phase_ms, stream in sorted((phase, i + 1) for i, phase in enumerate(phases_ms)):
-            bench.advance(phase_ms - (bench.now_ns - began_ns) // MS)
+            bench.advance(phase_ms - (bench.now_ns - began_ns) // MS_NS)
             for frame in audio_in(bench.audio(stream, constant(1))):
-                assert bench.now_ns - frame.stamp_ns <= 20 * MS
-        assert audio_in(bench.advance(FRAME_MS - (bench.now_ns - began_ns) // MS)) == []
+                assert bench.now_ns - frame.stamp_ns <= 20 * MS_NS
+        assert audio_in(bench.advance(FRAME_MS - (bench.now_ns - began_ns) // MS_NS)) == []
     bench.mixer.update_metrics()
     assert bench.metrics.values["slots_deadline_total"] == 0
 
@@ -194,7 +195,7 @@ def test_whatever_comes_when_every_frame_is_heard_and_no_slot_waits_beyond_the_l
         bench.audio(stream, constant(1))
         due_ns = bench.mixer.next_timeout_ns()
         assert due_ns is not None
-        assert due_ns <= bench.now_ns + 20 * MS + LINE_SLACK_NS or not audio_waits(bench)
+        assert due_ns <= bench.now_ns + 20 * MS_NS + LINE_SLACK_NS or not audio_waits(bench)
     bench.advance(500)
     assert not audio_waits(bench)
     heard = sum(int(samples(f.payload)[0]) for f in bench.heard_by(LINK))

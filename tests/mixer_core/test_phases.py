@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from mixer_core.bus.pcm import FRAME_MS, FRAME_NS
 from mixer_core.phases import FIRST_SWAY_NS, MARGIN_NS, SETTLED_SLOTS, Wait, best_cut
-from tests.mixer_core.mixer_bench import MS, Bench, constant
+from mixer_core.runtime.units import MS_NS
+from tests.mixer_core.mixer_bench import Bench, constant
 
 LINK = 99
 SETTLE_FRAMES = 200
@@ -23,7 +24,7 @@ def settled(*waits_ms: float) -> list[Wait]:
     for wait_ms in waits_ms:
         wait = Wait()
         for _ in range(SETTLED_SLOTS):
-            wait.observe(int(wait_ms * MS))
+            wait.observe(int(wait_ms * MS_NS))
         waits.append(wait)
     return waits
 
@@ -63,13 +64,13 @@ class Talk:
         began_ns, bench = self.bench.now_ns, self.bench
         waits_ms = []
         for at_ms, stream in self._arrivals:
-            bench.advance(at_ms - (bench.now_ns - began_ns) / MS)
+            bench.advance(at_ms - (bench.now_ns - began_ns) / MS_NS)
             out = bench.audio(stream, constant(100))
             if at_ms < SETTLE_FRAMES * FRAME_MS:
                 bench.mixer.update_metrics()
                 self.missed_before = bench.metrics.values["slots_deadline_total"]
             else:
-                waits_ms += [(bench.now_ns - f.stamp_ns) / MS for f in out if f.stream == LINK]
+                waits_ms += [(bench.now_ns - f.stamp_ns) / MS_NS for f in out if f.stream == LINK]
         bench.mixer.update_metrics()
         return waits_ms
 
@@ -96,7 +97,7 @@ def test_regular_talkers_wait_20_ms_less_the_widest_gap_and_miss_nothing(
 ) -> None:
     talk = Talk(phases_ms, jitter_ms=0, seed=seed)
     longest_ms = max(talk.longest_waits_ms())
-    slack_ms = (MARGIN_NS + 2 * FIRST_SWAY_NS) / MS
+    slack_ms = (MARGIN_NS + 2 * FIRST_SWAY_NS) / MS_NS
     assert longest_ms <= FRAME_MS - widest_gap_ms(phases_ms) + slack_ms
     assert longest_ms <= longest_wait_by_chance_ms(phases_ms) + 0.01
     assert talk.counts(*NOTHING_MISSED) == NOTHING_MISSED
@@ -112,7 +113,7 @@ def test_jitter_below_the_gap_costs_no_slot_once_settled_and_waits_stay_bounded(
     p95_ms = waits_ms[int(0.95 * len(waits_ms))]
     assert len(waits_ms) >= MEASURED_FRAMES - 2
     assert p95_ms <= FRAME_MS + jitter_ms + 0.1
-    if jitter_ms + (MARGIN_NS + 2 * FIRST_SWAY_NS) / MS < widest_gap_ms(phases_ms):
+    if jitter_ms + (MARGIN_NS + 2 * FIRST_SWAY_NS) / MS_NS < widest_gap_ms(phases_ms):
         assert talk.counts("slots_deadline_total")["slots_deadline_total"] == talk.missed_before
     assert talk.counts(
         "jitter_late_total", "jitter_overflowed_total", "jitter_concealed_total"
@@ -149,7 +150,7 @@ def test_a_whole_frame_too_much_is_no_matter_of_the_cut() -> None:
 def test_a_cut_stays_where_arrivals_sway_more_than_it_would_gain() -> None:
     waits = settled(16, 4)
     assert best_cut(waits) == 1
-    for wait_ns in (2 * MS, FRAME_NS):
+    for wait_ns in (2 * MS_NS, FRAME_NS):
         for wait in waits:
             wait.observe(wait_ns)
     assert best_cut(waits) == 0
@@ -157,12 +158,12 @@ def test_a_cut_stays_where_arrivals_sway_more_than_it_would_gain() -> None:
 
 def test_sway_is_learned_at_once_and_forgotten_slowly() -> None:
     (wait,) = settled(10)
-    wait.observe(20 * MS)
+    wait.observe(20 * MS_NS)
     risen_ns = wait.high_ns
-    assert risen_ns > 15 * MS
+    assert risen_ns > 15 * MS_NS
     for _ in range(20):
-        wait.observe(10 * MS)
-    assert wait.high_ns > 13 * MS
+        wait.observe(10 * MS_NS)
+    assert wait.high_ns > 13 * MS_NS
     for _ in range(600):
-        wait.observe(10 * MS)
-    assert wait.high_ns < 11 * MS
+        wait.observe(10 * MS_NS)
+    assert wait.high_ns < 11 * MS_NS

@@ -14,7 +14,8 @@ from google_crc32c import value as crc32c
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from media_worker.webrtc.sctp_fast_path import SACK_DELAY_S, SctpFastPath
+from media_worker.webrtc.sctp_fast_path import SACK_DELAY_NS, SctpFastPath
+from mixer_core.runtime.units import S_NS
 
 PEER_TAG, OWN_TAG = 0x0A0B0C0D, 0x01020304
 FIRST_TSN = 0xFFFF_FFFC
@@ -216,9 +217,9 @@ def test_a_last_packet_is_acknowledged_in_time() -> None:
     async def main() -> None:
         end = prepared()
         assert end.receive(packet(DATA_1))
-        await asyncio.sleep(SACK_DELAY_S / 2)
+        await asyncio.sleep(SACK_DELAY_NS / S_NS / 2)
         assert end.take_packets() == []
-        await asyncio.sleep(SACK_DELAY_S)
+        await asyncio.sleep(SACK_DELAY_NS / S_NS)
         (sent,) = end.take_packets()
         assert sent[12:16] == bytes.fromhex("03000010")
 
