@@ -76,6 +76,7 @@ async def _call(port: int, http: aiohttp.ClientSession) -> None:
         http,
         uplink.track,
         logs.get("openai_link", "rehearsal"),
+        on_answered=lambda: None,
         on_up=lambda: uplink.start(0),
         on_packet=lambda packet: heard.set() if decoder.decode(packet.payload) else None,
         on_event=lambda event: told.set(),

@@ -134,6 +134,7 @@ SHELLS: dict[str, set[str]] = {
     "openai_link/transport": {
         "aiortc_media",
         "event_socket",
+        "factory",
         "http_call",
         "peer_call",
         "webrtc_transport",

@@ -55,6 +55,7 @@ class OurCall:
             self._http,
             self._uplink.track,
             logs.get("bench"),
+            on_answered=lambda: None,
             on_up=self._up.set,
             on_packet=self._packet,
             on_event=_ignore_event,

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import secrets
 
-import aiohttp
-
 from ..realtime.session_object import ClientEvents, Upstream, session_object
 from ..transcript.seeding import Seeding
+from ..transport.factory import make_transport, open_http
 from ..transport.interface import Callbacks, Transport, TransportKind
-from ..transport.webrtc_transport import WebrtcTransport
 from .conversation import Conversation
 from .room import Room
 from .watching import Surroundings, Watcher
@@ -22,10 +20,7 @@ class CallMaker:
         self._upstream = upstream
         self._surroundings = surroundings
         self._room = room
-        timeout_s = surroundings.settings.connect_timeout_ms / 1000
-        self._http = aiohttp.ClientSession(
-            timeout=aiohttp.ClientTimeout(total=timeout_s), trust_env=not upstream.is_local
-        )
+        self._http = open_http(upstream, surroundings.settings)
         self._mark = secrets.token_hex(3)
         """The conversation may go on that another process began, with ids of its own."""
         self._made = 0
@@ -54,10 +49,4 @@ class CallMaker:
     def _transport(self, kind: TransportKind, callbacks: Callbacks) -> Transport:
         settings, log = self._surroundings.settings, self._surroundings.log
         latency = self._surroundings.metrics.histogram("uplink_latency_ms")
-        if kind == "websocket":
-            from ..transport.websocket_transport import (
-                WebsocketTransport,  # Most processes never need it.
-            )
-
-            return WebsocketTransport(self._upstream, settings, self._http, latency, log, callbacks)
-        return WebrtcTransport(self._upstream, settings, self._http, latency, log, callbacks)
+        return make_transport(kind, self._upstream, settings, self._http, latency, log, callbacks)

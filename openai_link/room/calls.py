@@ -324,7 +324,7 @@ class Calls(HeldCall):
     def _drop_next(self, problem: Problem, now_ns: int) -> None:
         conversation, self._next = self._next, None
         if conversation is not None:
-            answered = conversation.call.stage != "asking"
+            answered = conversation.is_answered
             self._ways.failed(conversation.call.kind, problem, answered, False)
             self._end(conversation, problem.code)
             self._rollover.next_failed(now_ns)

@@ -82,14 +82,17 @@ class Conversation:
         """The server's name of the session; empty before it is confirmed."""
         self.expires_at_s = 0
         """When the server will end the session (Unix time); 0: it does not say."""
+        self.is_answered = False
+        """The server has accepted the connection."""
         self.call = make_transport(
             Callbacks(
-                self._up,
-                self._server_event,
-                self._audio,
-                self._made,
-                self._lost,
-                watcher.on_change,
+                on_answered=self._answered,
+                on_up=self._up,
+                on_event=self._server_event,
+                on_audio=self._audio,
+                on_delivered=self._delivered,
+                on_lost=self._lost,
+                on_change=watcher.on_change,
             )
         )
         self._heard = PlaybackTracker(events, self.call.kind == "webrtc", self._settings.speed)
@@ -246,6 +249,9 @@ class Conversation:
 
     # -- what the call does ---------------------------------------------------------------------
 
+    def _answered(self) -> None:
+        self.is_answered = True
+
     def _up(self) -> None:
         self._log.info("= connected by %s", self.call.kind)
         self._watcher.on_change()
@@ -257,7 +263,7 @@ class Conversation:
         if self.stage != "closed":
             self._to_mixer(self._gate.frame(pcm, stamp_ns, now_ns, concealed), now_ns)
 
-    def _made(self, item: str, samples: int) -> None:
+    def _delivered(self, item: str, samples: int) -> None:
         self._heard.made(item, samples)
 
     def _to_mixer(self, frame: DownlinkFrame | None, now_ns: int) -> None:
@@ -349,7 +355,9 @@ class Conversation:
 
     def _send(self, event: Mapping[str, Any]) -> None:
         self._reducer.sent(event)
-        if not self.call.send(event):
+        if event["type"] == "output_audio_buffer.clear":
+            self.call.clear_output(event)
+        elif not self.call.send(event):
             self._log.warning("! > %s: the channel is not open", event["type"])
 
     def _server_error(self, error: ServerError) -> None:

@@ -50,7 +50,7 @@ class HeldCall:
 
     def heard_ns(self) -> int:
         """When anything came from the server of the call that has the room; 0: nothing yet."""
-        return 0 if self.current is None else self.current.call.heard_ns
+        return 0 if self.current is None else self.current.call.last_received_ns
 
     def set_tools(self, definitions: list[dict[str, Any]]) -> None:
         """Tell the running session of its tools."""

@@ -82,7 +82,8 @@ class EventSocket:
         if self._socket is None or self._socket.closed or self._closed:
             return False
         if len(self._waiting) >= limit:
-            self._end("the network does not take what is said")
+            reason = "the network does not take what is sent"
+            asyncio.get_running_loop().call_soon(self._end, reason)
             return False
         self._waiting.append(text)
         self._wake.set()

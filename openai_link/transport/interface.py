@@ -1,8 +1,8 @@
-"""What a way to the Realtime server must be able to do, whichever way it is. Sans-I/O.
+"""What a connection to the Realtime server can do, over WebRTC or over a WebSocket. Sans-I/O.
 
-``WebrtcTransport`` and ``WebsocketTransport`` behave alike towards a ``Conversation``: client
-events down, server events up, 20 ms frames both ways, and ``output_audio_buffer.started``,
-``stopped`` and ``cleared`` for every reply that is heard.
+``WebrtcTransport`` and ``WebsocketTransport`` look alike from outside: client events up, server
+events down, 20 ms frames both ways, and ``output_audio_buffer.started``, ``stopped`` and
+``cleared`` for every reply that is heard.
 """
 
 from __future__ import annotations
@@ -14,90 +14,109 @@ from typing import Any, Literal, Protocol
 from mixer_core.runtime.errors import UpstreamError
 
 TransportKind = Literal["webrtc", "websocket"]
-"""Which way."""
-ConnectStage = Literal["asking", "joining", "up"]
-"""How far a call has come: the server has not answered, it has, media can flow."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Callbacks:
-    """What a transport calls, always on the event loop and in order; never after ``close``."""
+    """What a transport calls, always on the event loop and in order; never after ``close``.
 
+    Never from within ``send``, ``clear_output``, ``start`` or ``frame``.
+    """
+
+    on_answered: Callable[[], None]
+    """The server has accepted the connection (HTTP answer, WebSocket upgrade); once, before
+    ``on_up``."""
     on_up: Callable[[], None]
     """Media can flow."""
     on_event: Callable[[Mapping[str, Any]], None]
-    """One event of the server (or one made up in its place, see the module)."""
+    """A server event, or one that the transport generates in the server's place."""
     on_audio: Callable[[bytes, int, int, bool], None]
-    """20 ms of the reply: 960 bytes, when it came (monotonic ns), now, and whether it is made up
-    for a lost one."""
-    on_made: Callable[[str, int], None]
-    """The server has delivered so many more samples of this item, ahead of their time
+    """20 ms of the reply: 960 bytes of PCM, arrival time and current time (monotonic ns), and
+    whether the frame conceals a loss."""
+    on_delivered: Callable[[str, int], None]
+    """The server has delivered this many more samples (24 kHz) of an item, ahead of their time
     (WebSocket only)."""
     on_lost: Callable[[UpstreamError], None]
-    """The call is gone; at most once."""
+    """The connection is lost; at most once."""
     on_change: Callable[[], None]
     """``next_timeout_ns`` may be earlier than before."""
 
 
 class Transport(Protocol):
-    """One call: ``connect`` once, ``close`` once."""
+    """One connection: ``connect`` once, ``close`` once."""
 
     @property
     def kind(self) -> TransportKind:
-        """Which way it is."""
-
-    @property
-    def stage(self) -> ConnectStage:
-        """How far it has come."""
+        """WebRTC or WebSocket."""
 
     @property
     def call_id(self) -> str:
-        """The server's name of the call; empty where it has none (yet)."""
+        """The server's id of the WebRTC call; empty if it has none (yet)."""
 
     @property
     def simulated(self) -> bool:
-        """The server is a simulator, by our own choice or by its own word."""
+        """The server is a simulator: our settings or its own answer say so."""
 
     @property
     def bad_events(self) -> int:
-        """Messages of the server that were no JSON objects."""
+        """Messages from the server that were not JSON objects."""
 
     @property
-    def heard_ns(self) -> int:
-        """When anything came from the server (monotonic); 0: nothing yet."""
+    def last_received_ns(self) -> int:
+        """When anything last came from the server (monotonic); 0: nothing yet."""
 
     @property
     def confirms_by_update(self) -> bool:
-        """The session is ours only when ``session.updated`` says so: it did not come with the
-        call, and ``session_update`` must be sent when ``session.created`` has come."""
+        """Whether the session object must be sent as ``session.update`` after ``session.created``.
+
+        If so, the session is ours only once ``session.updated`` has come.
+        """
 
     async def connect(self, session: Mapping[str, Any]) -> None:
-        """Make the call; ``on_up`` and events follow. Returns when the server has answered.
+        """Connect; returns once the server has accepted. ``on_up`` and events follow.
 
-        ``session``: the session object, which goes with the call where that is possible. Raises
-        UpstreamError.
+        Args:
+            session: the session object, which is part of the WebRTC offer.
+
+        Raises:
+            UpstreamError: refused, unreachable, or an answer that cannot be used.
         """
 
     def send(self, event: Mapping[str, Any]) -> bool:
-        """Send a client event; False where it cannot leave."""
+        """Send a client event to the server; False if the connection cannot take it."""
+
+    def clear_output(self, event: Mapping[str, Any]) -> None:
+        """Stop playing what the server has generated.
+
+        Args:
+            event: the client event ``output_audio_buffer.clear``. WebRTC sends it to the server,
+                which plays the reply; a WebSocket plays the reply here, and cuts it off here.
+        """
 
     async def close(self, hang_up: bool = True) -> None:
-        """End the call here and on the server. Never raises."""
+        """Close here and, with ``hang_up``, on the server. Never raises."""
 
     def start(self, now_ns: int) -> None:
-        """Let the server hear the room from now on: silence until the first frame."""
+        """Start sending audio: silence until the first frame."""
 
     def frame(self, pcm: bytes, stamp_ns: int, pause: bool, now_ns: int) -> None:
-        """20 ms of the room (960 bytes) that entered this host at ``stamp_ns``."""
+        """Send 20 ms of the room (960 bytes) that reached this host at ``stamp_ns``.
+
+        Args:
+            pcm: PCM16, 24 kHz, mono.
+            stamp_ns: monotonic arrival time, for the latency figure.
+            pause: no frame follows until further notice.
+            now_ns: current monotonic time.
+        """
 
     def next_timeout_ns(self) -> int | None:
-        """When to call ``tick``; None where nothing waits."""
+        """When to call ``tick``; None if no timer is needed."""
 
     def tick(self, now_ns: int) -> None:
-        """The time-out was reached."""
+        """``next_timeout_ns`` has been reached."""
 
     def counters(self) -> dict[str, int]:
-        """What was counted so far; names end in ``_total``."""
+        """Counters so far; names end in ``_total``."""
 
     def backlog_ms(self, now_ns: int) -> tuple[int, int]:
-        """Audio that waits: on its way up, and on its way down."""
+        """Audio that is waiting: on its way up, and on its way down."""

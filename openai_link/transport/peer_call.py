@@ -49,17 +49,19 @@ class RealtimeCall:
         http: aiohttp.ClientSession,
         track: PacketTrack,
         log: logging.LoggerAdapter[logging.Logger],
+        on_answered: Callable[[], None],
         on_up: Callable[[], None],
         on_packet: Callable[[TappedPacket], None],
         on_event: Callable[[Mapping[str, Any]], None],
         on_lost: Callable[[UpstreamError], None],
     ) -> None:
-        """``on_up``: media can flow. ``on_lost``: at most once, never after ``close``."""
+        """The callbacks are those of ``interface.Callbacks``; none is called after ``close``."""
         self._upstream = upstream
         self._session = session
         self._http = http
         self._track = track
         self._log = log
+        self._on_answered = on_answered
         self._on_up = on_up
         self._on_packet = on_packet
         self._on_event = on_event
@@ -73,8 +75,6 @@ class RealtimeCall:
         """The server says that it is a simulator."""
         self.heard = LastDatagram()
         """Datagrams from the server since the connection is up."""
-        self.answered = False
-        """The server has taken the call."""
         self.bad_events = 0
         """Messages of the server that were no JSON objects."""
 
@@ -132,10 +132,11 @@ class RealtimeCall:
 
     async def _exchange(self, offer: str) -> str:
         answer = await http_call.exchange(self._http, self._upstream, self._session, offer)
-        self.answered = True
         self.call_id = answer.call_id
         self.simulated = self.simulated or answer.simulated
         self._log.info("< call %s", self.call_id or "without an id")
+        if not self._closed:
+            self._on_answered()
         return answer.sdp
 
     def _state_changed(self) -> None:

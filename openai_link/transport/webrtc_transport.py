@@ -17,7 +17,7 @@ from ..media.rtp_audio import ReceivedFrame, RtpAudioReceiver
 from ..media.uplink import Uplink
 from ..realtime.session_object import Upstream
 from .aiortc_media import TappedPacket
-from .interface import Callbacks, ConnectStage, TransportKind
+from .interface import Callbacks, TransportKind
 from .peer_call import RealtimeCall
 
 
@@ -38,9 +38,9 @@ class WebrtcTransport:
     ) -> None:
         """``latency`` observes the time from a frame's stamp to its packet."""
         self._callbacks = callbacks
+        self._log = log
         self._uplink = Uplink(settings, latency)
         self._receiver = RtpAudioReceiver(OpusDecoder(), gap_hold_ms=settings.gap_hold_ms)
-        self._is_up = False
         self._closed = False
         self._session: dict[str, Any] = {}
         self._call = RealtimeCall(
@@ -49,18 +49,12 @@ class WebrtcTransport:
             http,
             self._uplink.track,
             log,
+            on_answered=callbacks.on_answered,
             on_up=self._up,
             on_packet=self._packet,
             on_event=callbacks.on_event,
             on_lost=callbacks.on_lost,
         )
-
-    @property
-    def stage(self) -> ConnectStage:
-        """How far the call has come."""
-        if self._is_up:
-            return "up"
-        return "joining" if self._call.answered else "asking"
 
     @property
     def call_id(self) -> str:
@@ -78,7 +72,7 @@ class WebrtcTransport:
         return self._call.bad_events
 
     @property
-    def heard_ns(self) -> int:
+    def last_received_ns(self) -> int:
         """When the newest datagram came, STUN included."""
         return self._call.heard.last_ns
 
@@ -90,6 +84,11 @@ class WebrtcTransport:
     def send(self, event: Mapping[str, Any]) -> bool:
         """Send a client event; False where the channel is not open."""
         return self._call.send(event)
+
+    def clear_output(self, event: Mapping[str, Any]) -> None:
+        """The server plays the reply: tell it to stop."""
+        if not self._call.send(event):
+            self._log.warning("! > %s: the event channel is not open", event.get("type"))
 
     async def close(self, hang_up: bool = True) -> None:
         """End the call here and on the server."""
@@ -140,7 +139,6 @@ class WebrtcTransport:
         return max(0, lead_ns) // 1_000_000, self._receiver.waiting * 20
 
     def _up(self) -> None:
-        self._is_up = True
         self._uplink.start(time.monotonic_ns())
         self._callbacks.on_up()
 

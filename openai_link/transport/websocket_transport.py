@@ -7,6 +7,7 @@ server's place. A reply that is cut off is truncated by us (``heard``).
 
 from __future__ import annotations
 
+import asyncio
 import binascii
 import json
 import logging
@@ -21,13 +22,13 @@ from mixer_core.runtime.metrics import Histogram
 from mixer_core.runtime.settings import OpenaiLinkSettings
 
 from ..media.audio_append import AudioAppend
-from ..media.reply_player import Play, PlayerAction, ReplyPlayer, Started
+from ..media.reply_player import Cut, Play, PlayerAction, ReplyPlayer, Started
 from ..media.uplink import MAX_LEAD_MS, STARVE_MS
 from ..media.uplink_pacer import UplinkPacer
 from ..realtime.event_fields import event_of
 from ..realtime.session_object import Upstream
 from .event_socket import MAX_AUDIO, EventSocket
-from .interface import Callbacks, ConnectStage, TransportKind
+from .interface import Callbacks, TransportKind
 
 
 class WebsocketTransport:
@@ -56,10 +57,11 @@ class WebsocketTransport:
         pacer = UplinkPacer(STARVE_MS, MAX_LEAD_MS, settings.sparse_after_ms)
         self._append = AudioAppend(pacer)
         self._player = ReplyPlayer()
+        self._untold: list[Cut] = []
+        """Replies that were cut off and of which nobody was told yet."""
         self._made_up = 0
         self._unsent = 0
         self._closed = False
-        self.stage: ConnectStage = "asking"
         self.bad_events = 0
 
     @property
@@ -68,23 +70,26 @@ class WebsocketTransport:
         return self._upstream.simulated or self._socket.simulated
 
     @property
-    def heard_ns(self) -> int:
+    def last_received_ns(self) -> int:
         """When the newest message came."""
         return self._socket.heard_ns
 
     async def connect(self, session: Mapping[str, Any]) -> None:
         """Open the WebSocket; ``session`` must be sent as an update. Raises UpstreamError."""
         await self._socket.open(self._upstream.websocket_url, self._upstream.headers())
-        self.stage = "up"
-        self._callbacks.on_up()
+        if not self._closed:
+            self._callbacks.on_answered()
+            self._callbacks.on_up()
 
     def send(self, event: Mapping[str, Any]) -> bool:
-        """Send a client event; clearing the output is done here, where it is played."""
-        if event.get("type") == "output_audio_buffer.clear":
-            self._cut_off()
-            return True
+        """Send a client event; False if the connection is not open."""
         self._log.debug("> %s %s", event.get("type"), event.get("event_id"))
         return self._socket.send(json.dumps(event, ensure_ascii=False))
+
+    def clear_output(self, event: Mapping[str, Any]) -> None:
+        """The reply is played here: cut it off. ``cleared`` follows; the server is not told."""
+        self._untold += self._player.clear()
+        asyncio.get_running_loop().call_soon(self._tell_cuts)
 
     async def close(self, hang_up: bool = True) -> None:
         """End the session."""
@@ -114,6 +119,7 @@ class WebsocketTransport:
         """The time-out was reached."""
         if self._closed:
             return
+        self._tell_cuts()
         self._send_audio(self._append.tick(now_ns))
         self._play(self._player.tick(now_ns), now_ns)
 
@@ -154,6 +160,7 @@ class WebsocketTransport:
 
     def _event(self, event: dict[str, Any]) -> None:
         now_ns = time.monotonic_ns()
+        self._tell_cuts()
         kind = event.get("type")
         if kind == "response.output_audio.delta":
             self._audio(event, now_ns)
@@ -167,7 +174,8 @@ class WebsocketTransport:
                 if isinstance(response, dict):
                     self._player.response_done(str(response.get("id")), now_ns)
             case "input_audio_buffer.speech_started" if self._interrupts:
-                self._cut_off()
+                self._untold += self._player.clear()
+                self._tell_cuts()
         self._play(self._player.tick(now_ns), now_ns)
         self._callbacks.on_change()
 
@@ -178,7 +186,7 @@ class WebsocketTransport:
             self.bad_events += 1
             return
         item, index = _place(event)
-        self._callbacks.on_made(item, len(pcm) // 2)
+        self._callbacks.on_delivered(item, len(pcm) // 2)
         self._player.push(str(event.get("response_id")), item, index, pcm, now_ns)
         self._play(self._player.tick(now_ns), now_ns)
         self._callbacks.on_change()
@@ -191,10 +199,10 @@ class WebsocketTransport:
                 started = isinstance(action, Started)
                 self._make_up("started" if started else "stopped", action.response)
 
-    def _cut_off(self) -> None:
-        """Somebody speaks over the reply, or stopped it. ``LastDatagram`` tells where it ended."""
-        for cut in self._player.clear():
-            if cut.was_heard:
+    def _tell_cuts(self) -> None:
+        cuts, self._untold = self._untold, []
+        for cut in cuts:
+            if cut.was_heard and not self._closed:
                 self._make_up("cleared", cut.response)
 
     def _make_up(self, what: str, response: str) -> None:
