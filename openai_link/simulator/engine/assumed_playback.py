@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from openai_link.simulator.engine.server_events import Action, SendEvent
+from openai_link.simulator.engine.session_config import LiveSession
 
 _BASE64_BYTES_PER_MS = {"audio/pcm": 64.0, "audio/pcmu": 32 / 3, "audio/pcma": 32 / 3}
 _NS_PER_MS = 1_000_000
 
 
-class AssumedPlayout:
+class AssumedPlayback:
     """Adds up the sound that was sent: the client plays it from when it came, without a gap."""
 
-    def __init__(self, session: Callable[[], dict[str, Any]]) -> None:
-        """``session``: returns the present session; its output format says how long sound is."""
+    def __init__(self, session: LiveSession) -> None:
+        """``session``: its output format says how long sound is."""
         self._session = session
         self._end_ns = 0
 
@@ -25,7 +23,7 @@ class AssumedPlayout:
             if not isinstance(action, SendEvent):
                 continue
             if action.event["type"] == "response.output_audio.delta":
-                audio_format = self._session()["audio"]["output"]["format"]["type"]
+                audio_format = self._session.fields["audio"]["output"]["format"]["type"]
                 length_ms = len(action.event["delta"]) / _BASE64_BYTES_PER_MS[audio_format]
                 self._end_ns = max(self._end_ns, now_ns) + int(length_ms * _NS_PER_MS)
 

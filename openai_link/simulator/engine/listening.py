@@ -1,4 +1,4 @@
-"""The user's side: sound in, turns out — by voice activity, by a long silence, or by hand. Sans-I/O."""
+"""The user's side: sound in, turns out; by voice activity, a long silence, or by hand. Sans-I/O."""
 
 from __future__ import annotations
 

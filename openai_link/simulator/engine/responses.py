@@ -1,9 +1,8 @@
-"""The responses of a session: at most one in the conversation at a time, others beside it. Sans-I/O."""
+"""The responses of a session: one in the conversation at a time, others beside it. Sans-I/O."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +19,7 @@ from openai_link.simulator.engine.output_items import Scene
 from openai_link.simulator.engine.requests import ResponseRequest
 from openai_link.simulator.engine.response import ResponsePlan, ResponseRun
 from openai_link.simulator.engine.server_events import Action, EventMaker
+from openai_link.simulator.engine.session_config import LiveSession
 
 Json = dict[str, Any]
 
@@ -40,9 +40,9 @@ class Responses:
         events: EventMaker,
         random: RandomSource,
         options: EngineOptions,
-        session: Callable[[], Json],
+        session: LiveSession,
     ) -> None:
-        """``session``: returns the present session; its instructions and tools are billed too."""
+        """``session``: its instructions and tools are billed too."""
         self._conversation = conversation
         self._output = output
         self._brain = brain
@@ -65,10 +65,8 @@ class Responses:
         """Whether anything is being generated."""
         return bool(self._runs)
 
-    def start(
-        self, request: ResponseRequest, now_ns: int, reply: Reply | None = None
-    ) -> list[Action]:
-        """Begin a response; ``reply``: what the brain decided before.
+    def start(self, request: ResponseRequest, reply: Reply | None, now_ns: int) -> list[Action]:
+        """Begin a response. ``reply``: what the brain has decided already; None: it is asked.
 
         Raises Refusal when the conversation has one already.
         """
@@ -186,7 +184,7 @@ class Responses:
 
     def _fitted(self, reply: Reply, request: ResponseRequest, context: Conversation) -> Reply:
         """Return the reply, or a failure where the session forbids to shorten the context."""
-        session = self._session()
+        session = self._session.fields
         if session["truncation"] != "disabled":
             return reply
         if usage.total(context.items, self._preamble()).total <= self._context_tokens():
@@ -196,7 +194,7 @@ class Responses:
 
     def _input_tokens(self, context: Conversation) -> usage.Tokens:
         ratio, limit = 1.0, self._context_tokens()
-        truncation = self._session()["truncation"]
+        truncation = self._session.fields["truncation"]
         if isinstance(truncation, dict):
             ratio = truncation["retention_ratio"]
             limit = (truncation.get("token_limits") or {}).get("post_instructions") or limit
@@ -204,14 +202,14 @@ class Responses:
         return usage.total(kept, self._preamble())
 
     def _preamble(self) -> str:
-        session = self._session()
+        session = self._session.fields
         tools = json.dumps(session["tools"]) if session["tools"] else ""
         return str(session["instructions"]) + tools
 
     def _context_tokens(self) -> int:
         if self._options.context_tokens:
             return self._options.context_tokens
-        model = str(self._session()["model"])
+        model = str(self._session.fields["model"])
         is_small = model == "gpt-realtime" or model.startswith(_SMALL_MODELS)
         return _SMALL_CONTEXT_TOKENS if is_small else _CONTEXT_TOKENS
 

@@ -1,4 +1,4 @@
-"""Makes server events: ids, the error envelope, and the shapes that several places need. Sans-I/O."""
+"""Makes server events: ids, the error envelope, shapes that several places need. Sans-I/O."""
 
 from __future__ import annotations
 

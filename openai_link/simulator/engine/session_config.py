@@ -1,4 +1,4 @@
-"""The session object: defaults, and the partial update that is applied whole or not at all. Sans-I/O.
+"""The session object: defaults, and updates, applied whole or not at all. Sans-I/O.
 
 There are two kinds: ``realtime`` sessions talk, ``transcription`` sessions only write down.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from openai_link.simulator.engine import refusals
@@ -48,6 +49,14 @@ _NOT_ECHOED = ("parallel_tool_calls", "reasoning")
 _CONTAINERS = ("audio", "input", "output")
 _WHOLE = ("format", "tool_choice", "truncation", "tracing", "prompt", "voice")
 """Objects that an update replaces; all others it merges into."""
+
+
+@dataclass(slots=True)
+class LiveSession:
+    """The session object as it is now: one holder that all parts of an engine share."""
+
+    fields: Json
+    """As events show it; an update puts a new dict here."""
 
 
 def default_session(session_id: str, expires_at: int, kind: str = "realtime") -> Json:

@@ -1,4 +1,4 @@
-"""One Realtime session: client events and heard audio in, server events and spoken audio out. Sans-I/O.
+"""One Realtime session: client events and audio in, server events and audio out. Sans-I/O.
 
 The shell feeds ``client_event`` and ``audio``, and calls ``slot`` every 20 ms: it generates, takes
 the next frame of the output buffer and says what to send. All methods return actions in order.
@@ -9,11 +9,12 @@ engine sends what it says to all of them.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from openai_link.simulator.engine import refusals, session_config
-from openai_link.simulator.engine.assumed_playback import AssumedPlayout
-from openai_link.simulator.engine.brains import Brain
+from openai_link.simulator.engine.assumed_playback import AssumedPlayback
+from openai_link.simulator.engine.brains import Brain, Reply
 from openai_link.simulator.engine.conversation import Conversation
 from openai_link.simulator.engine.ids import IdMint, RandomSource
 from openai_link.simulator.engine.input_audio import InputAudio
@@ -24,18 +25,37 @@ from openai_link.simulator.engine.mcp import McpServers
 from openai_link.simulator.engine.options import EngineOptions, happens
 from openai_link.simulator.engine.output_audio import OutputAudio, PlaybackStarted
 from openai_link.simulator.engine.refusals import Refusal
-from openai_link.simulator.engine.requests import parse_event, parse_response_request
+from openai_link.simulator.engine.requests import (
+    ResponseRequest,
+    parse_event,
+    parse_response_request,
+)
 from openai_link.simulator.engine.response import ResponseRun
 from openai_link.simulator.engine.responses import Responses
 from openai_link.simulator.engine.server_events import Action, EndCall, EventMaker
+from openai_link.simulator.engine.session_config import LiveSession
 from openai_link.simulator.engine.transcription import Transcriber
 
 Json = dict[str, Any]
 Handler = Callable[[Json, int], list[Action]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """A response that begins when the one before it is over."""
+
+    request: ResponseRequest | None = None
+    """None: what the session says when the response begins."""
+    reply: Reply | None = None
+    """What the brain has decided already; None: it is asked when the response begins."""
+
+
+_ANSWER = _Pending()
+"""The answer to the newest turn."""
+
+
 class SessionEngine:
-    """All decisions of one session."""
+    """All decisions of one session. ``copy.deepcopy`` gives a second one that goes its own way."""
 
     def __init__(
         self,
@@ -46,7 +66,7 @@ class SessionEngine:
         options: EngineOptions | None = None,
     ) -> None:
         """``session``: as ``session_config.create_session`` returns it. ``now_ns``: its start."""
-        self.session = session
+        self._session = LiveSession(session)
         self._options = options or EngineOptions()
         self._random = random
         self._mint = IdMint(random)
@@ -54,12 +74,12 @@ class SessionEngine:
         self._expires_ns = now_ns + int(self._options.session_limit_s * 1e9)
         self._expired = False
         self._now_ns = now_ns
-        self._answers_owed: list[Callable[[int], list[Action]]] = []
+        self._pending: list[_Pending] = []
         self.conversation = Conversation(self._mint.make("conv"))
         self.output = OutputAudio()
-        self._playout = AssumedPlayout(lambda: self.session)
+        self._playback = AssumedPlayback(self._session)
         self._transcriber = Transcriber(
-            self._events, random, lambda: self.session, self._options.transcription_delay_ms
+            self._events, random, self._session, self._options.transcription_delay_ms
         )
         self._listening = Listening(self, self.conversation, self._events, self._transcriber, brain)
         self._mcp = McpServers(self.conversation, self._events, brain)
@@ -71,10 +91,15 @@ class SessionEngine:
             self._events,
             random,
             self._options,
-            lambda: self.session,
+            self._session,
         )
         self._handlers = self._make_handlers()
         self._listening.configure(session["audio"]["input"])
+
+    @property
+    def session(self) -> Json:
+        """The session object as it is now."""
+        return self._session.fields
 
     @property
     def input(self) -> InputAudio:
@@ -129,9 +154,9 @@ class SessionEngine:
         self._now_ns = now_ns
         actions = self._responses.advance(now_ns)
         if self._options.transport == "websocket":
-            self._playout.follow(actions, now_ns)
-        if self._answers_owed and self._responses.active() is None:
-            actions += self._answers_owed.pop(0)(now_ns)
+            self._playback.follow(actions, now_ns)
+        if self._pending and self._responses.active() is None:
+            actions += self._start(self._pending.pop(0), now_ns)
         pcm, events = self.output.next_frame()
         for event in events:
             kind = "started" if isinstance(event, PlaybackStarted) else "stopped"
@@ -150,14 +175,14 @@ class SessionEngine:
         return (
             self._responses.any_running
             or self.output.playing
-            or bool(self._answers_owed)
-            or self._playout.is_playing(now_ns)
+            or bool(self._pending)
+            or self._playback.is_playing(now_ns)
         )
 
     # --- session and items -------------------------------------------------------------------
 
     def _session_update(self, event: Json, now_ns: int) -> list[Action]:
-        self.session = session_config.update_session(
+        self._session.fields = session_config.update_session(
             self.session,
             event.get("session"),
             voice_locked=self.conversation.has_assistant_audio(),
@@ -180,7 +205,7 @@ class SessionEngine:
         if reply is None:
             return []
         request = parse_response_request(None, self.session)
-        return self._when_free(lambda at_ns: self._responses.start(request, at_ns, reply), now_ns)
+        return self._when_free(_Pending(request, reply), now_ns)
 
     def _item_truncate(self, event: Json, now_ns: int) -> list[Action]:
         item_id, end_ms = event.get("item_id"), event.get("audio_end_ms")
@@ -210,7 +235,7 @@ class SessionEngine:
 
     def _response_create(self, event: Json, now_ns: int) -> list[Action]:
         request = parse_response_request(event.get("response"), self.session)
-        return self._responses.start(request, now_ns)
+        return self._responses.start(request, None, now_ns)
 
     def _response_cancel(self, event: Json, now_ns: int) -> list[Action]:
         return self._responses.cancel(event.get("response_id"))
@@ -219,17 +244,18 @@ class SessionEngine:
         """Respond to a turn without being asked, at once or after the running response."""
         if self.session["type"] == "transcription":
             return []
-        self._answers_owed = [owed for owed in self._answers_owed if owed != self._answer]
-        return self._when_free(self._answer, now_ns)
+        self._pending = [pending for pending in self._pending if pending != _ANSWER]
+        return self._when_free(_ANSWER, now_ns)
 
-    def _answer(self, now_ns: int) -> list[Action]:
-        return self._responses.start(parse_response_request(None, self.session), now_ns)
-
-    def _when_free(self, start: Callable[[int], list[Action]], now_ns: int) -> list[Action]:
+    def _when_free(self, pending: _Pending, now_ns: int) -> list[Action]:
         if self._responses.active() is None:
-            return start(now_ns)
-        self._answers_owed.append(start)
+            return self._start(pending, now_ns)
+        self._pending.append(pending)
         return []
+
+    def _start(self, pending: _Pending, now_ns: int) -> list[Action]:
+        request = pending.request or parse_response_request(None, self.session)
+        return self._responses.start(request, pending.reply, now_ns)
 
     # --- output ------------------------------------------------------------------------------
 
@@ -238,8 +264,8 @@ class SessionEngine:
 
     def interrupt(self) -> list[Action]:
         """Somebody speaks over the reply: stop it, and cut the item to what was sent."""
-        self._answers_owed.clear()
-        self._playout.stop()
+        self._pending.clear()
+        self._playback.stop()
         return self._clear_output(self._responses.active())
 
     def _clear_output(self, cancelled: ResponseRun | None) -> list[Action]:

@@ -1,9 +1,8 @@
-"""Transcripts of what the user says: late, early, empty or failed, beside everything else. Sans-I/O."""
+"""Transcripts of what the user says: in time, late, early, empty or failed. Sans-I/O."""
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
 from typing import Any
 
 from openai_link.simulator.engine import pieces
@@ -12,6 +11,7 @@ from openai_link.simulator.engine.ids import RandomSource
 from openai_link.simulator.engine.items import Item
 from openai_link.simulator.engine.server_events import Action, EventMaker
 from openai_link.simulator.engine.session_checks import LOGPROBS
+from openai_link.simulator.engine.session_config import LiveSession
 from openai_link.simulator.engine.usage import text_tokens
 
 Json = dict[str, Any]
@@ -30,10 +30,10 @@ class Transcriber:
         self,
         events: EventMaker,
         random: RandomSource,
-        session: Callable[[], Json],
+        session: LiveSession,
         delay_ms: int,
     ) -> None:
-        """``session``: returns the present session. ``delay_ms``: where the brain says nothing."""
+        """``delay_ms``: from the end of a turn to its transcript, where the brain says nothing."""
         self._events = events
         self._random = random
         self._session = session
@@ -92,7 +92,7 @@ class Transcriber:
         return actions
 
     def _config(self) -> Json | None:
-        config: Json | None = self._session()["audio"]["input"]["transcription"]
+        config: Json | None = self._session.fields["audio"]["input"]["transcription"]
         return config
 
     def _add(self, due_ns: int, item: Item | None, event: Json) -> None:
@@ -131,7 +131,7 @@ class Transcriber:
         return self._with_logprobs(event, text.split())
 
     def _with_logprobs(self, event: Json, tokens: list[str]) -> Json:
-        if LOGPROBS in (self._session()["include"] or []):
+        if LOGPROBS in (self._session.fields["include"] or []):
             event["logprobs"] = [
                 {"token": token, "logprob": -0.01, "bytes": list(token.encode())}
                 for token in tokens

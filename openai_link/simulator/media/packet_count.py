@@ -1,4 +1,4 @@
-"""How many RTP packets a client must have sent, by their numbers (RFC 3550 appendix A.3). Sans-I/O."""
+"""How many RTP packets a client must have sent, by number (RFC 3550 appendix A.3). Sans-I/O."""
 
 from __future__ import annotations
 
