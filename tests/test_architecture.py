@@ -123,6 +123,7 @@ SHELLS: dict[str, set[str]] = {
         "clock",
         "home_assistant",
         "mcp_client",
+        "runner",
         "toolbox",
         "workers",
     },

@@ -70,7 +70,8 @@ class ToolRoom:
 
     async def _open(self) -> None:
         """Modules are loaded when it returns; MCP servers may follow."""
-        self._box = await ToolBox.open(self._settings, self._log, self._changed)
+        self._box = ToolBox(self._settings, self._log, self._changed)
+        await self._box.load()
         self._calls = ToolCalls(
             self._box.specs,
             ToolLimits(
@@ -79,7 +80,6 @@ class ToolRoom:
                 self._settings.tool_filler_after_ms,
             ),
         )
-        self._changed()
 
     def _changed(self) -> None:
         """Tools have come, or are known to be missing."""

@@ -33,49 +33,43 @@ GRACE_S = 0.5
 
 
 class ToolBox:
-    """Use ``await ToolBox.open(settings, log)``, and ``close`` at the end."""
+    """``load`` once, ``close`` once."""
 
-    def __init__(self, settings: OpenaiLinkSettings, log: LoggerAdapter[Any]) -> None:
+    def __init__(
+        self,
+        settings: OpenaiLinkSettings,
+        log: LoggerAdapter[Any],
+        on_changed: Callable[[], None],
+    ) -> None:
+        """``on_changed``: called on the loop when ``specs`` or ``problems`` may have grown."""
         self._settings = settings
         self._log = log
+        self._on_changed = on_changed
         variables = tuple(s.token_variable for s in settings.mcp_servers.values())
         self._redact = redactor(os.environ, variables)
         self._workers = Workers(MAX_THREADS)
         self._servers: list[McpLink] = []
         self._specs: dict[str, ToolSpec] = {}
         self.problems: list[str] = []
-        """One line for each module or server whose tools are missing, as in the log."""
-        self.on_change: Callable[[], None] | None = None
-        """Called when ``definitions`` or ``problems`` grew after ``open``."""
+        """One sentence for each module or server whose tools are missing, as in the log."""
         self._connecting: asyncio.Task[None] | None = None
 
-    @classmethod
-    async def open(
-        cls,
-        settings: OpenaiLinkSettings,
-        log: LoggerAdapter[Any],
-        on_change: Callable[[], None] | None = None,
-    ) -> ToolBox:
-        """Load what the settings name. Never fails: see ``problems``.
+    async def load(self) -> None:
+        """Load the modules that the settings name; MCP servers connect in the background.
 
-        With ``on_change`` it does not wait for MCP servers: it is called, on the loop, whenever
-        ``definitions`` or ``problems`` grew afterwards. Without, they have 5 s to connect.
+        Never fails: see ``problems``.
         """
-        box = cls(settings, log)
-        for name in settings.tools:
-            await box._load(name)
-        if settings.mcp_servers:
-            box._connecting = asyncio.create_task(box._connect(), name="mcp servers")
-            if on_change is None:
-                await box._connecting
-        box.on_change = on_change
-        if box._specs:
-            log.info("= tools: %s", ", ".join(sorted(box._specs)))
-        return box
+        for name in self._settings.tools:
+            await self._load(name)
+        if self._settings.mcp_servers:
+            self._connecting = asyncio.create_task(self._connect(), name="MCP servers")
+        if self._specs:
+            self._log.info("= tools: %s", ", ".join(sorted(self._specs)))
+        self._on_changed()
 
     @property
     def specs(self) -> Mapping[str, ToolSpec]:
-        """Tools by name; grows when an MCP server comes late."""
+        """Tools by name, always the same mapping; grows while modules and servers come."""
         return self._specs
 
     def definitions(self) -> list[dict[str, Any]]:
@@ -107,7 +101,6 @@ class ToolBox:
 
     async def close(self) -> None:
         """End the MCP servers. Plain functions that still run are left alone."""
-        self.on_change = None
         if self._connecting is not None:
             self._connecting.cancel()
             await asyncio.wait({self._connecting})
@@ -139,37 +132,31 @@ class ToolBox:
             self._add(name, specs)
 
     async def _connect(self) -> None:
-        settings = self._settings
-        for name, server in settings.mcp_servers.items():
-            offer = partial(self._add, f"MCP server {name}")
+        for name, server in self._settings.mcp_servers.items():
+            offer = partial(self._offered_by, name)
             link = McpLink(name, server, os.environ, self._log, offer, self._redact)
             self._servers.append(link)
         results = await asyncio.gather(*(s.start(SERVER_TIMEOUT_S) for s in self._servers))
         for problem in filter(None, results):
             self._problem(problem)
+        self._on_changed()
+
+    def _offered_by(self, server: str, specs: list[ToolSpec]) -> None:
+        self._add(f"MCP server {server}", specs)
+        self._on_changed()
 
     def _add(self, source: str, specs: list[ToolSpec]) -> None:
-        before = len(self._specs)
         for spec in specs:
             known = self._specs.get(spec.name)
             if known is not None and known.function is not spec.function:
-                self._problem(
-                    f"{source}: there is a tool {spec.name} already; this one is left out"
-                )
+                self._problem(f"{source}: another tool is already called {spec.name}; not offered")
                 continue
             self._specs[spec.name] = spec
-        if len(self._specs) > before:
-            self._changed()
-
-    def _changed(self) -> None:
-        if self.on_change is not None:
-            self.on_change()
 
     def _problem(self, text: str) -> None:
         line = self._redact(" ".join(text.split()))
         self.problems.append(line)
         self._log.warning("! %s", line)
-        self._changed()
 
 
 def _load_module(name: str, settings: OpenaiLinkSettings) -> list[ToolSpec]:
@@ -178,13 +165,13 @@ def _load_module(name: str, settings: OpenaiLinkSettings) -> list[ToolSpec]:
     configure = getattr(module, "configure", None)
     if callable(configure):
         configure(settings)
-    specs = [spec for value in _offered(module) if (spec := spec_of(value)) is not None]
+    specs = [spec for value in _own_values(module) if (spec := spec_of(value)) is not None]
     if not specs:
         raise ToolDefinitionError("the module has no function with @tool")
     return specs
 
 
-def _offered(module: ModuleType) -> list[Any]:
+def _own_values(module: ModuleType) -> list[Any]:
     """What is defined in the module, and what its ``__all__`` names; the rest is imported."""
     listed = set(getattr(module, "__all__", ()))
     return [

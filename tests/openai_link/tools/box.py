@@ -1,9 +1,10 @@
-"""Helpers: open a tool box with given settings, on a loop of its own."""
+"""Opens a tool box with given settings."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,13 +12,28 @@ from mixer_core.runtime.settings import OpenaiLinkSettings
 from openai_link.tools.toolbox import ToolBox
 
 LOG = logging.LoggerAdapter(logging.getLogger("mixminus.test_tools"), {})
+PATIENCE_S = 40.0
+"""An MCP server may be slow to start on a busy machine."""
 
 
 @asynccontextmanager
-async def opened(**settings: Any) -> AsyncIterator[ToolBox]:
-    """A box with the settings given here, closed at the end."""
-    box = await ToolBox.open(OpenaiLinkSettings(**{"tools": (), **settings}), LOG)
+async def opened(
+    ready: Callable[[ToolBox], object] = lambda box: True, **settings: Any
+) -> AsyncIterator[ToolBox]:
+    """A box with the settings given here, once ``ready`` is true of it; closed at the end."""
+    changed = asyncio.Event()
+    box = ToolBox(OpenaiLinkSettings(**{"tools": (), **settings}), LOG, changed.set)
     try:
+        await box.load()
+        async with asyncio.timeout(PATIENCE_S):
+            while not ready(box):
+                changed.clear()
+                await changed.wait()
         yield box
     finally:
         await box.close()
+
+
+def offers(name: str) -> Callable[[ToolBox], object]:
+    """For ``opened``: the tool called ``name`` is there."""
+    return lambda box: name in box.specs

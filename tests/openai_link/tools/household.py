@@ -14,6 +14,7 @@ from openai_link.tools.clock import get_time as imported_tool
 IMPORTED = (imported_class, imported_tool)
 CONFIGURED: list[str] = []
 RELEASE = threading.Event()
+LET_GO = threading.Event()
 SECRET = "hush-hush-1"
 
 
@@ -69,6 +70,16 @@ async def cancel_itself() -> None:
 async def sleep() -> None:
     """Sleep too long."""
     await asyncio.sleep(60)
+
+
+@tool
+async def ignore_cancelling() -> None:
+    """Go on, whatever happens, until the test lets it go."""
+    while not LET_GO.is_set():
+        try:
+            await asyncio.sleep(0.05)
+        except asyncio.CancelledError:
+            continue
 
 
 @tool(timeout_ms=100)

@@ -16,23 +16,13 @@ import pytest
 from mixer_core.runtime.settings import McpServer, OpenaiLinkSettings
 from openai_link.tools.outputs import is_error
 from openai_link.tools.toolbox import ToolBox
-from tests.openai_link.tools.box import LOG, opened
+from tests.openai_link.tools.box import LOG, PATIENCE_S, offers, opened
 from tests.support.gateway import free_port
 
 pytest.importorskip("mcp")
 
 SERVER = Path(__file__).with_name("mcp_server.py")
 STDIO = (sys.executable, str(SERVER))
-
-
-async def arrival(box: ToolBox, name: str) -> None:
-    """Wait until a tool is there: a server may be slow to start on a busy machine."""
-    changed = asyncio.Event()
-    box.on_change = changed.set
-    async with asyncio.timeout(40):
-        while name not in box.specs:
-            changed.clear()
-            await changed.wait()
 
 
 async def number(box: ToolBox, name: str) -> int:
@@ -45,8 +35,7 @@ def test_a_server_on_standard_input_and_output(monkeypatch: pytest.MonkeyPatch) 
     server = McpServer(command=STDIO, token_variable="SHED_TOKEN")
 
     async def main() -> None:
-        async with opened(mcp_servers={"shed": server}) as box:
-            await arrival(box, "shed__add")
+        async with opened(offers("shed__add"), mcp_servers={"shed": server}) as box:
             spec = box.specs["shed__add"]
             assert spec.confirm
             assert spec.definition()["parameters"]["required"] == ["a", "b"]
@@ -66,15 +55,16 @@ def test_a_server_on_standard_input_and_output(monkeypatch: pytest.MonkeyPatch) 
     asyncio.run(main())
 
 
-def test_who_wants_to_know_of_changes_does_not_wait_for_servers() -> None:
+def test_servers_are_not_waited_for() -> None:
     server = McpServer(command=STDIO, allow=("add",))
     settings = OpenaiLinkSettings(mcp_servers={"shed": server, "none": McpServer()})
 
     async def main() -> None:
         changed = asyncio.Event()
-        box = await ToolBox.open(settings, LOG, changed.set)
-        assert list(box.specs) == ["get_time"]
-        async with asyncio.timeout(40):
+        box = ToolBox(settings, LOG, changed.set)
+        await box.load()
+        assert list(box.specs) == ["get_time"] and changed.is_set()
+        async with asyncio.timeout(PATIENCE_S):
             while "shed__add" not in box.specs or not box.problems:
                 changed.clear()
                 await changed.wait()
@@ -88,8 +78,7 @@ def test_only_the_allowed_tools_are_offered() -> None:
     server = McpServer(command=STDIO, allow=("add", "nothing"), confirm=False)
 
     async def main() -> ToolBox:
-        async with opened(mcp_servers={"my shed": server}) as box:
-            await arrival(box, "my_shed__add")
+        async with opened(offers("my_shed__add"), mcp_servers={"my shed": server}) as box:
             return box
 
     box = asyncio.run(main())
@@ -99,8 +88,9 @@ def test_only_the_allowed_tools_are_offered() -> None:
 
 def test_a_server_that_died_is_started_again_and_its_call_not_repeated() -> None:
     async def main() -> None:
-        async with opened(mcp_servers={"shed": McpServer(command=STDIO)}) as box:
-            await arrival(box, "shed__process")
+        async with opened(
+            offers("shed__process"), mcp_servers={"shed": McpServer(command=STDIO)}
+        ) as box:
             first = await number(box, "shed__process")
             lost = await box.run("shed__die", "{}", "")
             assert "may or may not have been done" in json.loads(lost)["error"]
@@ -116,8 +106,9 @@ def test_a_server_that_died_while_nobody_called_it_is_noticed(
     monkeypatch.setattr("openai_link.tools.mcp_client.FRESH_S", 0.0)
 
     async def main() -> None:
-        async with opened(mcp_servers={"shed": McpServer(command=STDIO)}) as box:
-            await arrival(box, "shed__process")
+        async with opened(
+            offers("shed__process"), mcp_servers={"shed": McpServer(command=STDIO)}
+        ) as box:
             first = await number(box, "shed__process")
             os.kill(first, signal.SIGKILL)
             assert await number(box, "shed__process") != first
@@ -142,7 +133,9 @@ def test_a_server_that_cannot_be_reached_is_a_line_and_not_fatal(
 
     async def main() -> ToolBox:
         tools = ("openai_link.tools.clock",)
-        async with opened(mcp_servers={"shed": server}, tools=tools) as box:
+        async with opened(
+            lambda box: box.problems, mcp_servers={"shed": server}, tools=tools
+        ) as box:
             return box
 
     box = asyncio.run(main())
@@ -163,8 +156,7 @@ def test_a_server_by_streamable_http(http_port: int) -> None:
     server = McpServer(url=f"http://127.0.0.1:{http_port}/mcp")
 
     async def main() -> str:
-        async with opened(mcp_servers={"shed": server}) as box:
-            await arrival(box, "shed__add")
+        async with opened(offers("shed__add"), mcp_servers={"shed": server}) as box:
             return await box.run("shed__add", '{"a":2,"b":3}', "")
 
     assert asyncio.run(main()) == "5"
