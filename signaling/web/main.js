@@ -32,7 +32,7 @@ function boot() {
   const start = readAddress();
   const store = new Store();
   const session = new Session(store, start);
-  session.setTalk((start.talk ?? memory.get("talk")) === "hold" ? "hold" : "open");
+  session.talk.setMode((start.talk ?? memory.get("talk")) === "hold" ? "hold" : "open");
   const lobby = new Lobby(session, store, start);
   const room = new RoomView(session, store);
   const commands = {
@@ -97,9 +97,9 @@ function exposeHook(session, store) {
       state: () => structuredClone(store.state),
       stats: () => structuredClone(session.stats()),
       events: store.events,
-      setMuted: (/** @type {boolean} */ muted) => session.setMuted(muted),
+      setMuted: (/** @type {boolean} */ muted) => session.talk.setMuted(muted),
       receive: (/** @type {object} */ message) => session.inbox.take(message),
-      setTalk: (/** @type {"open"|"hold"} */ talk) => session.setTalk(talk),
+      setTalk: (/** @type {"open"|"hold"} */ talk) => session.talk.setMode(talk),
     },
   });
 }

@@ -1,17 +1,13 @@
 // @ts-check
 /**
  * The page's sound: one AudioContext at the device's own rate, the microphone, the two worklets, the
- * output route. It reports by callbacks and never decides about the connection.
+ * output. It reports by callbacks and decides nothing about the connection.
  */
 
-const RESUME_TIMEOUT_MS = 600;
+import { MicrophoneStream } from "./microphone-stream.js";
+import { Output } from "./output.js";
 
-/** WebKit cancels only what it plays from a MediaStream; the others cancel what the context plays. */
-export function isWebKit() {
-  const agent = navigator.userAgent;
-  const apple = /AppleWebKit/.test(agent) && !/Chrom(e|ium)|Edg|Android/.test(agent);
-  return apple || /iP(hone|ad|od)/.test(agent);
-}
+const RESUME_TIMEOUT_MS = 600;
 
 /**
  * @typedef {object} AudioCallbacks
@@ -26,6 +22,23 @@ export function isWebKit() {
  */
 
 export class AudioEngine {
+  /** @type {AudioContext|null} */
+  context = null;
+  /** @type {AudioWorkletNode|null} */
+  captureNode = null;
+  /** @type {AudioWorkletNode|null} */
+  playbackNode = null;
+  /** Id of the chosen speaker; empty for the browser's default. */
+  outputId = "";
+
+  /** @type {Promise<void>|null} */
+  #opening = null;
+  /** @type {MediaStreamAudioSourceNode|null} */
+  #source = null;
+  /** @type {Output|null} */
+  #output = null;
+  #muted = false;
+
   /**
    * @param {AudioCallbacks} callbacks
    * @param {{jitter: object}} options
@@ -33,101 +46,39 @@ export class AudioEngine {
   constructor(callbacks, options) {
     this.callbacks = callbacks;
     this.options = options;
-    /** @type {AudioContext|null} */
-    this.context = null;
-    /** @type {MediaStream|null} */
-    this.stream = null;
-    /** @type {AudioWorkletNode|null} */
-    this.captureNode = null;
-    /** @type {AudioWorkletNode|null} */
-    this.playbackNode = null;
-    /** @type {MediaStreamAudioSourceNode|null} */
-    this.source = null;
-    /** @type {HTMLAudioElement|null} */
-    this.element = null;
-    /** @type {Promise<void>|null} */
-    this.contextOpening = null;
-    /** @type {Promise<void>} */
-    this.microphoneTurn = Promise.resolve();
-    this.muted = false;
-    this.deviceId = "";
-    this.outputId = "";
-    this.raw = false;
+    this.microphone = new MicrophoneStream(() => callbacks.onTrackEnded());
     navigator.mediaDevices?.addEventListener?.("devicechange", () => callbacks.onDevices());
   }
 
   get hasMicrophone() {
-    return this.stream !== null;
+    return this.microphone.stream !== null;
   }
 
   get running() {
     return this.context?.state === "running";
   }
 
-  /** What the browser says it really does with the microphone. */
-  get trackSettings() {
-    const track = this.stream?.getAudioTracks()[0];
-    return track ? { label: track.label, ...track.getSettings() } : null;
-  }
-
-  /** The constraint set of the microphone. */
-  #constraints() {
-    const processed = !this.raw;
-    return {
-      ...(this.deviceId ? { deviceId: { exact: this.deviceId } } : {}),
-      channelCount: { ideal: 1 },
-      echoCancellation: processed,
-      noiseSuppression: processed,
-      autoGainControl: false,
-    };
+  /** @returns {"direct"|"element"} */
+  get route() {
+    return this.#output?.route ?? "direct";
   }
 
   /**
-   * Open the microphone, or change to another one; the worklets stay. Calls wait for one another.
-   * @param {{deviceId?: string, raw?: boolean}} wish
+   * Open the microphone, or change to another one; the worklets stay.
+   * @param {{deviceId?: string, raw?: boolean}} [choice] what it leaves out stays as it is
    * @throws {DOMException} as getUserMedia does
    */
-  openMicrophone(wish = {}) {
-    const opened = this.microphoneTurn.then(() => this.#openMicrophone(wish));
-    this.microphoneTurn = opened.catch(() => {});
-    return opened;
-  }
-
-  /** @param {{deviceId?: string, raw?: boolean}} wish */
-  async #openMicrophone({ deviceId = this.deviceId, raw = this.raw }) {
-    this.deviceId = deviceId;
-    this.raw = raw;
-    // Some platforms refuse a second open microphone, so the old one goes first.
-    this.#closeMicrophone();
-    let stream;
-    try {
-      stream = await navigator.mediaDevices.getUserMedia({ audio: this.#constraints() });
-    } catch (error) {
-      const gone = error instanceof DOMException && error.name === "OverconstrainedError";
-      if (!gone || !this.deviceId) throw error;
-      this.deviceId = "";
-      stream = await navigator.mediaDevices.getUserMedia({ audio: this.#constraints() });
-    }
-    this.stream = stream;
-    stream.getAudioTracks()[0].onended = () => this.callbacks.onTrackEnded();
+  async openMicrophone(choice = {}) {
+    await this.microphone.open(choice);
     this.#connectMicrophone();
   }
 
-  #closeMicrophone() {
-    this.source?.disconnect();
-    this.source = null;
-    for (const track of this.stream?.getTracks() ?? []) {
-      track.onended = null;
-      track.stop();
-    }
-    this.stream = null;
-  }
-
   #connectMicrophone() {
-    if (!this.context || !this.captureNode || !this.stream) return;
-    this.source?.disconnect();
-    this.source = this.context.createMediaStreamSource(this.stream);
-    this.source.connect(this.captureNode);
+    const { stream } = this.microphone;
+    if (!this.context || !this.captureNode || !stream) return;
+    this.#source?.disconnect();
+    this.#source = this.context.createMediaStreamSource(stream);
+    this.#source.connect(this.captureNode);
   }
 
   /**
@@ -135,12 +86,12 @@ export class AudioEngine {
    * Call after openMicrophone: a page that captures may start sound.
    */
   async openContext() {
-    this.contextOpening ??= this.#buildContext();
-    await this.contextOpening;
+    this.#opening ??= this.#build();
+    await this.#opening;
     await this.resume();
   }
 
-  async #buildContext() {
+  async #build() {
     const context = new AudioContext({ latencyHint: "interactive" });
     this.context = context;
     context.onstatechange = () => this.callbacks.onRunning(this.running);
@@ -148,14 +99,15 @@ export class AudioEngine {
     await Promise.all(modules.map((name) => (
       context.audioWorklet.addModule(new URL(`./worklets/${name}.js`, import.meta.url))
     )));
-    this.#makeNodes(context);
+    this.#output = new Output(context);
+    this.#makeNodes(context, this.#output);
     this.#connectMicrophone();
-    // A speaker that has gone meanwhile leaves the sound at the default.
+    // If the chosen speaker is gone, the browser's default is used.
     if (this.outputId) await this.setOutput(this.outputId).catch(() => this.setOutput(""));
   }
 
-  /** @param {AudioContext} context */
-  #makeNodes(context) {
+  /** @param {AudioContext} context @param {Output} output */
+  #makeNodes(context, output) {
     this.captureNode = new AudioWorkletNode(context, "mixminus-capture", {
       numberOfInputs: 1, numberOfOutputs: 0, channelCount: 1, channelCountMode: "explicit",
     });
@@ -168,8 +120,8 @@ export class AudioEngine {
       worklet.onprocessorerror = () => this.callbacks.onWorkletError(`${name} worklet`);
       worklet.port.onmessage = (event) => this.#report(event.data);
     }
-    this.captureNode.port.postMessage({ type: "mute", muted: this.muted });
-    this.#route(this.playbackNode);
+    this.captureNode.port.postMessage({ type: "mute", muted: this.#muted });
+    output.connect(this.playbackNode);
   }
 
   /** @param {any} report */
@@ -178,26 +130,6 @@ export class AudioEngine {
     else if (report.type === "played") this.callbacks.onPlayed(report);
     else if (report.type === "stats") this.callbacks.onStats(report);
     else if (report.type === "uplink") this.callbacks.onUplink(report);
-  }
-
-  /** @param {AudioNode} node */
-  #route(node) {
-    const context = /** @type {AudioContext} */ (this.context);
-    if (!isWebKit()) {
-      node.connect(context.destination);
-      return;
-    }
-    const destination = context.createMediaStreamDestination();
-    node.connect(destination);
-    this.element = new Audio();
-    this.element.setAttribute("playsinline", "");
-    this.element.srcObject = destination.stream;
-    this.element.play().catch(() => this.callbacks.onRunning(false));
-  }
-
-  /** @returns {"direct"|"element"} */
-  get route() {
-    return this.element ? "element" : "direct";
   }
 
   /** Fresh ports for the audio link; the worklets drop their old ones. */
@@ -209,21 +141,20 @@ export class AudioEngine {
     return { capture: capture.port2, playback: playback.port2 };
   }
 
-  /** Start sound; without a gesture a browser may leave this pending for ever, so it is raced. */
+  /** Start sound; without a gesture a browser may never answer, so there is a timeout. */
   async resume() {
-    if (!this.context) return false;
+    if (!this.context) return;
     if (!this.running) {
-      const patience = new Promise((resolve) => setTimeout(resolve, RESUME_TIMEOUT_MS));
-      await Promise.race([this.context.resume().catch(() => {}), patience]);
+      const timeout = new Promise((resolve) => setTimeout(resolve, RESUME_TIMEOUT_MS));
+      await Promise.race([this.context.resume().catch(() => {}), timeout]);
     }
-    if (this.element?.paused) await this.element.play().catch(() => {});
-    this.callbacks.onRunning(this.running);
-    return this.running;
+    const audible = await this.#output?.play();
+    this.callbacks.onRunning(this.running && audible !== false);
   }
 
   /** @param {boolean} muted */
   setMuted(muted) {
-    this.muted = muted;
+    this.#muted = muted;
     this.captureNode?.port.postMessage({ type: "mute", muted });
   }
 
@@ -232,62 +163,28 @@ export class AudioEngine {
     this.playbackNode?.port.postMessage({ type: "flush", epoch });
   }
 
-  /** Microphones and speakers by name; names are empty before permission. */
-  async devices() {
-    const all = (await navigator.mediaDevices?.enumerateDevices?.()) ?? [];
-    /** @param {string} kind */
-    const named = (kind) => all.filter((device) => device.kind === kind && device.label)
-      .map((device) => ({ id: device.deviceId, label: device.label }));
-    return { microphones: named("audioinput"), speakers: named("audiooutput") };
-  }
-
-  /** Can this browser send sound to a chosen device? */
-  get canChooseOutput() {
-    return this.element ? "setSinkId" in this.element : "setSinkId" in AudioContext.prototype;
-  }
-
-  /** @param {string} deviceId "" is the system's default */
+  /** @param {string} deviceId empty for the browser's default */
   async setOutput(deviceId) {
     this.outputId = deviceId;
-    const sink = /** @type {any} */ (this.element ?? this.context);
-    await sink?.setSinkId?.(deviceId === "default" ? "" : deviceId);
+    await this.#output?.choose(deviceId);
   }
 
-  /** Two soft notes by the same route as the assistant's voice. */
   async playTestSound() {
     await this.openContext();
-    const context = /** @type {AudioContext} */ (this.context);
-    const gain = new GainNode(context, { gain: 0 });
-    if (this.element) {
-      const destination = context.createMediaStreamDestination();
-      gain.connect(destination);
-      const element = new Audio();
-      element.srcObject = destination.stream;
-      await element.play();
-    } else {
-      gain.connect(context.destination);
-    }
-    const start = context.currentTime + 0.05;
-    for (const [index, frequency] of [523.25, 783.99].entries()) {
-      const note = new OscillatorNode(context, { type: "sine", frequency });
-      note.connect(gain);
-      note.start(start + index * 0.22);
-      note.stop(start + index * 0.22 + 0.5);
-      gain.gain.setTargetAtTime(0.18, start + index * 0.22, 0.01);
-      gain.gain.setTargetAtTime(0, start + index * 0.22 + 0.12, 0.06);
-    }
+    this.#output?.playTestSound();
   }
 
   /** Throw everything away; openMicrophone and openContext build it anew. */
   async close() {
-    this.#closeMicrophone();
+    this.microphone.close();
     const { context } = this;
-    if (this.element) this.element.srcObject = null;
-    this.element = null;
+    this.#output?.close();
+    this.#output = null;
+    this.#source = null;
     this.captureNode = null;
     this.playbackNode = null;
     this.context = null;
-    this.contextOpening = null;
+    this.#opening = null;
     if (!context) return;
     context.onstatechange = null;
     await context.close().catch(() => {});

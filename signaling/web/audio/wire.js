@@ -27,8 +27,6 @@ export const KIND = Object.freeze({ START: 1, AUDIO: 2, STOP: 3, FLUSH: 4, EVENT
 
 /** Nothing follows until further notice; the next frame may have any later seq. */
 export const FLAG_PAUSE = 1;
-/** The payload was invented to hide a loss. */
-export const FLAG_CONCEALED = 2;
 
 const TWO_32 = 4294967296;
 
@@ -92,17 +90,6 @@ export function decodeFrame(message) {
     flags: view.getUint32(12, true),
     stampNs: view.getUint32(16, true) + view.getUint32(20, true) * TWO_32,
   };
-}
-
-/**
- * The text of a control message. A BigInt becomes a number with all its digits: a stamp may be beyond 2**53.
- * @param {Record<string, unknown>} message
- */
-export function controlText(message) {
-  const fields = Object.entries(message).filter(([, value]) => value !== undefined).map(([name, value]) => (
-    `${JSON.stringify(name)}:${typeof value === "bigint" ? value : JSON.stringify(value)}`
-  ));
-  return `{${fields.join(",")}}`;
 }
 
 /**

@@ -2,7 +2,6 @@
 /** One peer connection: an `audio` channel for frames, a `control` channel for JSON. */
 
 import { deleteParticipant, postOffer } from "./signal.js";
-import { controlText } from "../audio/wire.js";
 
 export const AUDIO_PROTOCOL = "mixminus.v1";
 const OPEN_TIMEOUT_MS = 8000;
@@ -134,4 +133,15 @@ export class Connection {
     });
     return text;
   }
+}
+
+/**
+ * The text of a control message. A BigInt becomes a number with all its digits: a stamp may be beyond 2**53.
+ * @param {Record<string, unknown>} message
+ */
+export function controlText(message) {
+  const fields = Object.entries(message).filter(([, value]) => value !== undefined).map(([name, value]) => (
+    `${JSON.stringify(name)}:${typeof value === "bigint" ? value : JSON.stringify(value)}`
+  ));
+  return `{${fields.join(",")}}`;
 }

@@ -56,8 +56,8 @@ export class Inbox {
   /** @param {any} message */
   #welcome(message) {
     this.store.set({
-      room: message.room ?? this.state.room, participant: message.participant ?? "",
-      mode: message.mode ?? this.state.mode, version: message.version ?? "",
+      room: message.room ?? this.state.room, mode: message.mode ?? this.state.mode,
+      participant: message.participant ?? "",
       pushToTalk: message.push_to_talk === true, speaks: message.speaks !== false,
     });
     this.rules();

@@ -61,11 +61,6 @@ export class ReconnectPolicy {
     this.dueAtMs = null;
     return true;
   }
-
-  /** Milliseconds until the next attempt, or null when none is planned. @param {number} nowMs */
-  waitMs(nowMs) {
-    return this.dueAtMs === null ? null : Math.max(0, this.dueAtMs - nowMs);
-  }
 }
 
 /** Ping each second; 2.5 s without any message means that the gateway is gone. */

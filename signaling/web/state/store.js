@@ -46,7 +46,6 @@ export function initialState() {
     name: "",
     mode: "assistant",
     participant: "",
-    version: "",
     muted: false,
     listenOnly: false,
     assistant: "idle",
@@ -75,7 +74,6 @@ export function initialState() {
     latency: /** @type {Record<string, number>} */ ({}),
     usage: /** @type {import("./usage.js").Usage|null} */ (null),
     audioRunning: false,
-    uplinkTalking: false,
     talkingWhileMuted: false,
   };
 }

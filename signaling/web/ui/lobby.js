@@ -1,4 +1,5 @@
 // @ts-check
+import { listDevices } from "../audio/devices.js";
 import { Ballistics, byId, fillDevices, memory, setText } from "./dom.js";
 
 /** The join card: name, room, microphone with a live meter, test sound, one button. */
@@ -74,12 +75,12 @@ export class Lobby {
   async tryMicrophone() {
     this.loud = false;
     const { deviceId, raw } = this.wish();
-    await this.session.preview({ deviceId, raw });
+    await this.session.microphone.open({ deviceId, raw });
     await this.refreshDevices();
   }
 
   async refreshDevices() {
-    const { microphones } = await this.session.audio.devices();
+    const { microphones } = await listDevices();
     const chosen = this.microphone.value || memory.get("microphone");
     fillDevices(this.microphone, microphones, chosen, "Default microphone");
   }

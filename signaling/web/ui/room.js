@@ -42,7 +42,7 @@ export class RoomView {
     const { state } = this.store;
     if (holdsToTalk(state) && !state.listenOnly) return;
     if (state.listenOnly) this.session.reopenMicrophone();
-    else this.session.setMuted(!state.muted);
+    else this.session.talk.setMuted(!state.muted);
   }
 
   /** @param {Event} event */

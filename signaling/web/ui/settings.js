@@ -1,4 +1,6 @@
 // @ts-check
+import { listDevices } from "../audio/devices.js";
+import { canChooseOutput } from "../audio/output.js";
 import { byId, fillDevices, make, memory, setText } from "./dom.js";
 
 const REFRESH_MS = 500;
@@ -54,7 +56,7 @@ export class Settings {
   /** @param {string} talk */
   #setTalk(talk) {
     memory.set("talk", talk);
-    this.session.setTalk(talk === "hold" ? "hold" : "open");
+    this.session.talk.setMode(talk === "hold" ? "hold" : "open");
   }
 
   async #setOutput() {
@@ -63,11 +65,12 @@ export class Settings {
 
   async refreshDevices() {
     const { audio } = this.session;
-    const { microphones, speakers } = await audio.devices();
-    fillDevices(this.microphone, microphones, audio.deviceId, "Default microphone");
+    const { microphone } = audio;
+    const { microphones, speakers } = await listDevices();
+    fillDevices(this.microphone, microphones, microphone.deviceId, "Default microphone");
     fillDevices(this.output, speakers, audio.outputId, "Default speaker");
-    byId("set-out-field").hidden = !audio.canChooseOutput || speakers.length === 0;
-    this.raw.checked = audio.raw;
+    byId("set-out-field").hidden = !canChooseOutput() || speakers.length === 0;
+    this.raw.checked = microphone.raw;
   }
 
   #refresh() {

@@ -82,19 +82,19 @@ export class TalkButton {
     if (this.holders.size === 0) this.downAtMs = performance.now();
     this.holders.add(holder);
     this.hintUntilMs = 0;
-    if (!this.session.press(true)) this.holders.clear();
+    if (!this.session.talk.press(true)) this.holders.clear();
   }
 
   /** @param {string} holder */
   #release(holder) {
     this.holders.delete(holder);
-    if (this.holders.size === 0) this.session.press(false);
+    if (this.holders.size === 0) this.session.talk.press(false);
   }
 
   /** Everybody lets go. */
   letGo() {
     this.holders.clear();
-    this.session.press(false);
+    this.session.talk.press(false);
   }
 
   #hint() {

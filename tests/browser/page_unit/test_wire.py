@@ -90,7 +90,7 @@ def test_the_page_and_the_gateway_agree(run: Run) -> None:
 
 def test_control_text_keeps_every_digit_of_a_stamp(run: Run) -> None:
     text = run(
-        "audio/wire.js",
+        "session/connection.js",
         """return m.controlText({ type: "played", stamp_ns: 2n ** 60n + 1n, offset_samples: 1.5,
           last: false, more: undefined, text: 'a"b' });""",
     )

@@ -1,0 +1,78 @@
+// @ts-check
+/** The microphone as the browser gives it: opened, changed, closed. */
+
+export class MicrophoneStream {
+  /** @type {MediaStream|null} */
+  stream = null;
+  /** Empty for the browser's default. */
+  deviceId = "";
+  /** Without echo cancellation and noise suppression. */
+  raw = false;
+  /** @type {Promise<void>} */
+  #turn = Promise.resolve();
+
+  /** @param {() => void} onEnded the device was unplugged or taken away */
+  constructor(onEnded) {
+    this.onEnded = onEnded;
+  }
+
+  /** What the browser says it really does with the microphone. */
+  get settings() {
+    const track = this.stream?.getAudioTracks()[0];
+    return track ? { label: track.label, ...track.getSettings() } : null;
+  }
+
+  /** The device is gone, although nobody closed it. */
+  get ended() {
+    return this.stream?.getAudioTracks()[0].readyState === "ended";
+  }
+
+  /**
+   * Open the microphone, or change to another one. Callers wait for one another.
+   * @param {{deviceId?: string, raw?: boolean}} choice what it leaves out stays as it is
+   * @returns {Promise<void>}
+   * @throws {DOMException} as getUserMedia does
+   */
+  open(choice) {
+    const opened = this.#turn.then(() => this.#open(choice));
+    this.#turn = opened.catch(() => {});
+    return opened;
+  }
+
+  /** @param {{deviceId?: string, raw?: boolean}} choice */
+  async #open({ deviceId = this.deviceId, raw = this.raw }) {
+    this.deviceId = deviceId;
+    this.raw = raw;
+    // Some platforms refuse a second open microphone, so the old one goes first.
+    this.close();
+    try {
+      this.stream = await this.#getStream();
+    } catch (error) {
+      const missing = error instanceof DOMException && error.name === "OverconstrainedError";
+      if (!missing || !this.deviceId) throw error;
+      this.deviceId = "";
+      this.stream = await this.#getStream();
+    }
+    this.stream.getAudioTracks()[0].onended = () => this.onEnded();
+  }
+
+  #getStream() {
+    const processed = !this.raw;
+    const audio = {
+      ...(this.deviceId ? { deviceId: { exact: this.deviceId } } : {}),
+      channelCount: { ideal: 1 },
+      echoCancellation: processed,
+      noiseSuppression: processed,
+      autoGainControl: false,
+    };
+    return navigator.mediaDevices.getUserMedia({ audio });
+  }
+
+  close() {
+    for (const track of this.stream?.getTracks() ?? []) {
+      track.onended = null;
+      track.stop();
+    }
+    this.stream = null;
+  }
+}

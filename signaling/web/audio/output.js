@@ -1,0 +1,75 @@
+// @ts-check
+/** The way to the speaker: straight from the context, or through an audio element on WebKit. */
+
+/** WebKit cancels only the echo of what it plays from a MediaStream; the others that of the context too. */
+function isWebKit() {
+  const agent = navigator.userAgent;
+  const apple = /AppleWebKit/.test(agent) && !/Chrom(e|ium)|Edg|Android/.test(agent);
+  return apple || /iP(hone|ad|od)/.test(agent);
+}
+
+export class Output {
+  /** @type {HTMLAudioElement|null} */
+  #element = null;
+  /** @type {AudioNode} */
+  #end;
+
+  /** @param {AudioContext} context */
+  constructor(context) {
+    this.context = context;
+    this.#end = context.destination;
+    if (!isWebKit()) return;
+    const destination = context.createMediaStreamDestination();
+    this.#end = destination;
+    this.#element = new Audio();
+    this.#element.setAttribute("playsinline", "");
+    this.#element.srcObject = destination.stream;
+  }
+
+  /** Make a node heard. @param {AudioNode} node */
+  connect(node) {
+    node.connect(this.#end);
+  }
+
+  /** Start the element, where there is one. @returns {Promise<boolean>} whether sound can be heard */
+  async play() {
+    if (!this.#element?.paused) return true;
+    return this.#element.play().then(() => true, () => false);
+  }
+
+  /** @returns {"direct"|"element"} */
+  get route() {
+    return this.#element ? "element" : "direct";
+  }
+
+  /** @param {string} deviceId "" is the system's default */
+  async choose(deviceId) {
+    const sink = /** @type {any} */ (this.#element ?? this.context);
+    await sink.setSinkId?.(deviceId === "default" ? "" : deviceId);
+  }
+
+  /** Two soft notes, on the same way as the assistant's voice. */
+  playTestSound() {
+    const { context } = this;
+    const gain = new GainNode(context, { gain: 0 });
+    this.connect(gain);
+    const start = context.currentTime + 0.05;
+    for (const [index, frequencyHz] of [523.25, 783.99].entries()) {
+      const note = new OscillatorNode(context, { type: "sine", frequency: frequencyHz });
+      note.connect(gain);
+      note.start(start + index * 0.22);
+      note.stop(start + index * 0.22 + 0.5);
+      gain.gain.setTargetAtTime(0.18, start + index * 0.22, 0.01);
+      gain.gain.setTargetAtTime(0, start + index * 0.22 + 0.12, 0.06);
+    }
+  }
+
+  close() {
+    if (this.#element) this.#element.srcObject = null;
+  }
+}
+
+/** Can this browser send sound to a chosen device? */
+export function canChooseOutput() {
+  return "setSinkId" in (isWebKit() ? HTMLMediaElement.prototype : AudioContext.prototype);
+}

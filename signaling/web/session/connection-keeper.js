@@ -1,0 +1,169 @@
+// @ts-check
+/** Keeps a connection to a room: makes it, watches it, and makes it again when it is lost. */
+
+import { CONNECTION_CODES, problem, signalProblem } from "../state/problems.js";
+import { Connection } from "./connection.js";
+import { Heartbeat, ReconnectPolicy } from "./policy.js";
+import { SignalError } from "./signal.js";
+
+/**
+ * @typedef {object} KeeperHooks
+ * @property {() => void} onOpen the channels are open
+ * @property {(message: any) => void} onControl
+ * @property {() => void} onDown there is no connection now; another attempt follows
+ * @property {() => void} onRefused the gateway refused for good
+ */
+
+export class ConnectionKeeper {
+  /** The person wants to be in a room. */
+  wanted = false;
+  /** The pair of ICE candidates in use, in words. */
+  pair = "";
+  /** The audio link's latest statistics. */
+  linkStats = {};
+
+  /** @type {Connection|null} */
+  #connection = null;
+  /** @type {Heartbeat|null} */
+  #heartbeat = null;
+  #policy = new ReconnectPolicy();
+  /** Counts connections: what an older one reports is ignored. */
+  #generation = 0;
+  #everJoined = false;
+
+  /**
+   * @param {import("../state/store.js").Store} store
+   * @param {import("../audio/link-host.js").LinkHost} link
+   * @param {KeeperHooks} hooks
+   */
+  constructor(store, link, hooks) {
+    this.store = store;
+    this.link = link;
+    this.hooks = hooks;
+  }
+
+  /** Connect to the room of the store, and stay connected. */
+  async start() {
+    this.wanted = true;
+    this.#everJoined = false;
+    await this.#connect();
+  }
+
+  /** Leave for good. */
+  stop() {
+    this.wanted = false;
+    this.#policy.cancel();
+    this.hangUp();
+  }
+
+  /** Close the connection; the next tick or loss may open another one. */
+  hangUp() {
+    this.#connection?.close(true);
+    this.#connection = null;
+    this.#heartbeat = null;
+  }
+
+  /** @param {Record<string, unknown>} message @returns {boolean} sent */
+  send(message) {
+    return this.#connection?.send(message) ?? false;
+  }
+
+  /** A message came on the control channel. */
+  heard() {
+    this.#heartbeat?.heard(performance.now());
+  }
+
+  /** The network came back. */
+  hurry() {
+    this.#policy.hurry(performance.now());
+  }
+
+  /** @param {number} nowMs */
+  tick(nowMs) {
+    if (this.wanted && this.#policy.due(nowMs)) this.#connect();
+    if (!this.#heartbeat || !this.#connection) return;
+    const { ping, gone } = this.#heartbeat.tick(nowMs);
+    if (gone) this.lost();
+    else if (ping) this.#connection.send({ type: "ping", t: nowMs });
+  }
+
+  /** A report of the audio link. @param {any} report */
+  linkReport(report) {
+    if (report.generation !== this.#generation) return;
+    if (report.type === "open") this.#connection?.audioOpened?.();
+    else if (report.type === "closed") this.#connection?.open && this.lost();
+    else if (report.type === "stats") {
+      this.linkStats = report;
+      this.#heartbeat?.heard(performance.now() - report.quietMs);
+    }
+  }
+
+  /** The connection is gone: try again soon. */
+  lost() {
+    if (!this.wanted) return;
+    this.#generation += 1;
+    this.hangUp();
+    this.store.note("lost");
+    this.store.raise(problem("gone"));
+    this.#retry(0);
+  }
+
+  async #connect() {
+    this.#generation += 1;
+    const generation = this.#generation;
+    this.hangUp();
+    const current = () => this.wanted && generation === this.#generation;
+    this.store.note("connecting", { generation });
+    try {
+      const connection = new Connection({
+        link: this.link, generation,
+        onControl: (message) => current() && this.hooks.onControl(message),
+        onLost: () => current() && this.lost(),
+      });
+      this.#connection = connection;
+      const { room, name, mode } = this.store.state;
+      await connection.connect({ room, name, mode });
+      if (current()) this.#opened(connection, generation);
+    } catch (error) {
+      if (current()) this.#failed(error);
+    }
+  }
+
+  /** @param {Connection} connection @param {number} generation */
+  #opened(connection, generation) {
+    const nowMs = performance.now();
+    this.#everJoined = true;
+    this.#policy.opened(nowMs);
+    this.#heartbeat = new Heartbeat(nowMs);
+    this.store.clear(...CONNECTION_CODES);
+    this.store.set({ phase: "connected", attempt: 0 });
+    this.store.note("connected", { generation });
+    connection.pair().then((pair) => {
+      this.pair = pair;
+    }).catch(() => {});
+    this.hooks.onOpen();
+  }
+
+  /** @param {unknown} error */
+  #failed(error) {
+    this.hangUp();
+    const known = error instanceof SignalError;
+    this.store.clear(...CONNECTION_CODES);
+    this.store.raise(known ? signalProblem(error, this.#everJoined) : problem("blocked"));
+    if (!known) console.warn(error);
+    if (known && !error.retryable) {
+      this.stop();
+      this.hooks.onRefused();
+      return;
+    }
+    this.#retry(known ? error.retryAfterMs : 0);
+  }
+
+  /** @param {number} retryAfterMs */
+  #retry(retryAfterMs) {
+    this.#policy.failed(performance.now(), retryAfterMs);
+    const phase = this.#everJoined ? "reconnecting" : "joining";
+    this.store.set({ phase, attempt: this.#policy.attempt, rttMs: null });
+    this.hooks.onDown();
+  }
+}

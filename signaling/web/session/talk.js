@@ -1,0 +1,99 @@
+// @ts-check
+/** Whether this person is heard: mute, push-to-talk, and a hint to those who talk while muted. */
+
+import { holdsToTalk } from "../state/store.js";
+
+const TALKING_DBFS = -35;
+/** This many loud level reports in a row, 60 ms each, are talking. */
+const TALKING_REPORTS = 8;
+/** The last word is still on its way from the microphone when the finger leaves the button. */
+const RELEASE_MS = 80;
+
+export class Talk {
+  #loudReports = 0;
+  #gatewayWantsPresses = true;
+
+  /**
+   * @param {import("../state/store.js").Store} store
+   * @param {object} hooks
+   * @param {(muted: boolean) => void} hooks.setMuted stop or let through what the microphone delivers
+   * @param {(message: Record<string, unknown>) => void} hooks.send
+   */
+  constructor(store, { setMuted, send }) {
+    this.store = store;
+    this.setMicrophoneMuted = setMuted;
+    this.send = send;
+  }
+
+  get state() {
+    return this.store.state;
+  }
+
+  /** Between presses nothing leaves the page; the gateway need not know. */
+  apply() {
+    const waits = holdsToTalk(this.state) && !this.state.pressed;
+    this.setMicrophoneMuted(this.#muted || waits);
+  }
+
+  get #muted() {
+    return this.state.muted || this.state.listenOnly;
+  }
+
+  /** Tell the gateway whether this person is muted. */
+  announce() {
+    this.send({ type: "mute", muted: this.#muted });
+  }
+
+  /** A new connection. */
+  connected() {
+    this.#gatewayWantsPresses = true;
+    this.announce();
+  }
+
+  /** The gateway hears everybody all the time: presses are no business of it. */
+  pressesUnwanted() {
+    this.#gatewayWantsPresses = false;
+  }
+
+  /** @param {boolean} muted */
+  setMuted(muted) {
+    this.#loudReports = 0;
+    this.store.set({ muted, talkingWhileMuted: false });
+    this.apply();
+    this.announce();
+  }
+
+  /** @param {"open"|"hold"} talk open microphone, or push-to-talk */
+  setMode(talk) {
+    this.press(false);
+    this.store.set({ talk });
+    if (talk === "hold" && this.state.muted) this.setMuted(false);
+    else this.apply();
+  }
+
+  /**
+   * The talk button goes down or up.
+   * @param {boolean} down
+   * @returns {boolean} whether the button is held now
+   */
+  press(down) {
+    const { pressed, phase, listenOnly } = this.state;
+    const held = down && phase === "connected" && !listenOnly;
+    if (held === pressed) return held;
+    if (held && this.state.muted) this.setMuted(false);
+    this.store.set({ pressed: held });
+    if (this.#gatewayWantsPresses) this.send({ type: "ptt", down: held });
+    if (held) this.apply();
+    else setTimeout(() => this.apply(), RELEASE_MS);
+    return held;
+  }
+
+  /** The microphone's level, each 60 ms. @param {number} dbfs */
+  level(dbfs) {
+    const { muted, talkingWhileMuted } = this.state;
+    const loud = muted && dbfs > TALKING_DBFS;
+    this.#loudReports = loud ? this.#loudReports + 1 : Math.max(0, this.#loudReports - 0.1);
+    const talking = muted && this.#loudReports >= TALKING_REPORTS;
+    if (talking !== talkingWhileMuted) this.store.set({ talkingWhileMuted: talking });
+  }
+}
