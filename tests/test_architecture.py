@@ -95,12 +95,15 @@ SHELLS: dict[str, set[str]] = {
         "__main__",
         "service",
     },
+    "openai_link/simulator/brains": {
+        "factory",
+    },
     "openai_link/simulator/calls": {
-        "session_line",
-        "socket_call",
-        "socket_line",
+        "event_hub",
+        "event_socket",
         "switchboard",
         "webrtc_call",
+        "websocket_call",
     },
     "openai_link/simulator/engine": set(),
     "openai_link/simulator/faults": {
@@ -112,12 +115,9 @@ SHELLS: dict[str, set[str]] = {
         "websocket_routes",
     },
     "openai_link/simulator/media": {
-        "media_pump",
+        "call_media",
         "recorder",
         "udp_gate",
-    },
-    "openai_link/simulator/scripts": {
-        "brain_files",
     },
     "openai_link/tools": {
         "clock",

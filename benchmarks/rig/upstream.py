@@ -24,11 +24,12 @@ import openai_link.simulator.calls.webrtc_call as webrtc_call
 from mixer_core.bus.pcm import FRAME_MS
 from mixer_core.runtime import logs
 from openai_link.media.rtp_audio import FRAME_TICKS, ReceivedFrame
+from openai_link.simulator.brains.tone import ToneBrain
 from openai_link.simulator.calls.switchboard import Switchboard
 from openai_link.simulator.config import SimulatorConfig
-from openai_link.simulator.engine.brains import Reply, Tone
+from openai_link.simulator.engine.brain import Reply
 from openai_link.simulator.http.routes import make_app
-from openai_link.simulator.media.media_pump import CallMedia
+from openai_link.simulator.media.call_media import CallMedia
 from openai_link.transport import aiortc_media
 from openai_link.transport.aiortc_media import PacketTrack
 
@@ -121,7 +122,7 @@ class TimedMedia(CallMedia):
         super()._hear(frames, now_ns)
 
 
-class SpeechBrain(Tone):
+class SpeechBrain(ToneBrain):
     """Answers every turn with speech."""
 
     def __init__(self, length_ms: int) -> None:

@@ -6,10 +6,11 @@ import os
 import sys
 
 from mixer_core.runtime.process import run_async
-from openai_link.simulator.cli import environment
+
+from .cli import environment
 
 if __name__ == "__main__":
     os.environ.update(environment(sys.argv[1:]))
-    from openai_link.simulator.service import PROGRAM, serve
+    from .service import PROGRAM, serve
 
     sys.exit(run_async(PROGRAM, serve))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from openai_link.simulator.faults.plan import NAMES
+from .faults.plan import NAMES
 
 _PREFIX = "MIXMINUS_SIMULATOR__"
 _DESCRIPTION = """\

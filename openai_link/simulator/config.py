@@ -13,7 +13,7 @@ class SimulatorConfig:
     api_key: str = ""
     """Bearer key that clients must present; empty accepts any."""
     brain: Literal["echo", "tone", "script"] = "echo"
-    """Who answers: see ``brains`` and ``script``."""
+    """Who answers: see ``brains``."""
     script: str = ""
     """File with the rules of the script brain; empty: the rules that come with it."""
     faults: str = ""

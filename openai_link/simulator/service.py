@@ -16,14 +16,15 @@ from mixer_core.runtime import logs
 from mixer_core.runtime.errors import OpusError, PortBusyError, SettingsError, StartupError
 from mixer_core.runtime.process import Context
 from mixer_core.runtime.settings import SimulatorSettings
-from openai_link.media import opus
-from openai_link.simulator.calls.switchboard import Switchboard
-from openai_link.simulator.config import SimulatorConfig
-from openai_link.simulator.faults.plan import FaultError
-from openai_link.simulator.http.routes import make_app
-from openai_link.simulator.scripts.brain_files import greeting_pcm
-from openai_link.simulator.scripts.rules import ScriptError
-from openai_link.transport import aiortc_media
+
+from ..media import opus
+from ..transport import aiortc_media
+from .brains.factory import greeting_pcm
+from .brains.rules import ScriptError
+from .calls.switchboard import Switchboard
+from .config import SimulatorConfig
+from .faults.plan import FaultError
+from .http.routes import make_app
 
 PROGRAM = "simulator"
 _CONSENT_INTERVAL_S, _CONSENT_FAILURES = 2.0, 3

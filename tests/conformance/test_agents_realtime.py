@@ -24,7 +24,7 @@ SDK_MODEL = "gpt-realtime-2.1"
 FIRST_WORDS_S, SECOND_WORDS_S = 4.0, 24.0
 """When the microphone speaks, from the moment it is opened."""
 SCRIPT = """
-[[heard]]
+[[recognition]]
 text = "Somebody speaks."
 [[rule]]
 on = "output"

@@ -14,8 +14,8 @@ from openai import AsyncOpenAI
 from openai.resources.realtime.realtime import AsyncRealtimeConnection
 from openai.types.realtime import RealtimeServerEvent
 
+from openai_link.simulator.brains.sounds import tone
 from openai_link.simulator.config import SimulatorConfig
-from openai_link.simulator.engine.brains import tone
 from tests.conformance.oracle import check_all
 from tests.conformance.peers import MODEL
 from tests.openai_link.simulator.caller import Caller, run, simulator

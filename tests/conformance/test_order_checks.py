@@ -8,8 +8,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from openai_link.simulator.brains.sounds import tone
 from openai_link.simulator.config import SimulatorConfig
-from openai_link.simulator.engine.brains import tone
 from tests.conformance import oracle
 from tests.conformance.peers import Peer, peer, say_text, socket_peer
 from tests.openai_link.simulator.automaton import check_usage

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from openai_link.simulator.engine.refusals import Refusal
+from ..engine.refusals import Refusal
 
 _TRANSPORT = ("a=setup:", "a=ice-ufrag:", "a=ice-pwd:", "a=fingerprint:", "a=rtcp-mux")
 """What a refused section needs for parsers that look at every section alike."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from mixer_core.bus.pcm import FRAME_SAMPLES, SAMPLE_RATE_HZ
-from openai_link.media.rtp_audio import ReceiverCounters
-from openai_link.simulator.engine.session_engine import SessionEngine
+
+from ...media.rtp_audio import ReceiverCounters
+from ..engine.session_engine import SessionEngine
 
 Json = dict[str, Any]
 

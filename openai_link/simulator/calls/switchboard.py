@@ -9,19 +9,20 @@ from collections import deque
 from typing import Any, Literal
 
 from mixer_core.runtime import logs
-from openai_link.simulator.calls.report import rtp_report, session_report
-from openai_link.simulator.calls.socket_call import SocketCall
-from openai_link.simulator.calls.tokens import KeyRing
-from openai_link.simulator.calls.webrtc_call import Call
-from openai_link.simulator.config import SimulatorConfig
-from openai_link.simulator.engine import refusals, session_config
-from openai_link.simulator.engine.ids import IdMint
-from openai_link.simulator.engine.options import EngineOptions
-from openai_link.simulator.engine.refusals import Refusal
-from openai_link.simulator.engine.session_engine import SessionEngine
-from openai_link.simulator.faults import plan as fault_names
-from openai_link.simulator.faults.armed import FaultBox
-from openai_link.simulator.scripts.brain_files import make_brain
+
+from ..brains.factory import make_brain
+from ..config import SimulatorConfig
+from ..engine import refusals, session_config
+from ..engine.ids import IdMint
+from ..engine.options import EngineOptions
+from ..engine.refusals import Refusal
+from ..engine.session_engine import SessionEngine
+from ..faults import plan as fault_names
+from ..faults.fault_box import FaultBox
+from .keys import KeyRing
+from .report import rtp_report, session_report
+from .webrtc_call import WebrtcCall
+from .websocket_call import WebsocketCall
 
 Json = dict[str, Any]
 
@@ -46,7 +47,7 @@ class Switchboard:
         self._brain = make_brain(config)
         self.keys = KeyRing(config.api_key, self.mint)
         self.faults = FaultBox(fault_names.parse(config.faults))
-        self.calls: dict[str, Call | SocketCall] = {}
+        self.calls: dict[str, WebrtcCall | WebsocketCall] = {}
         self.calls_total = 0
         self.ended: deque[Json] = deque(maxlen=_REMEMBERED_CALLS)
         """Reports of the latest sessions that are over."""
@@ -65,26 +66,26 @@ class Switchboard:
         self._check_room()
         call_id = f"rtc_u{self._random.randrange(3)}_{self.mint.letters(29)}"
         engine = self._engine(call_id, wanted, "webrtc")
-        call = Call(call_id, engine, self.config, self.faults, self._on_end)
+        call = WebrtcCall(call_id, engine, self.config, self.faults, self._on_end)
         self._admit(call)
         answer = await call.answer(offer)
         log.info("< call %s, %s brain: a simulated answer, no OpenAI", call_id, self.config.brain)
         return call_id, answer
 
-    def open_socket(self, wanted: Json) -> SocketCall:
+    def open_socket(self, wanted: Json) -> WebsocketCall:
         """Return a session for a WebSocket. Raises Refusal like ``place_call``."""
         self._check_room()
         call_id = f"ws_{self.mint.letters(21)}"
         engine = self._engine(call_id, wanted, "websocket")
-        call = SocketCall(call_id, engine, self.config, self.faults, self._on_end)
+        call = WebsocketCall(call_id, engine, self.config, self.faults, self._on_end)
         self._admit(call)
         log.info("< socket %s, %s brain: simulated, no OpenAI", call_id, self.config.brain)
         return call
 
-    def find(self, call_id: str) -> Call | None:
+    def find(self, call_id: str) -> WebrtcCall | None:
         """Return a WebRTC call."""
         call = self.calls.get(call_id)
-        return call if isinstance(call, Call) else None
+        return call if isinstance(call, WebrtcCall) else None
 
     async def hang_up(self, call_id: str) -> bool:
         """End a WebRTC call; False when there is none with this id."""
@@ -98,18 +99,18 @@ class Switchboard:
         """End all sessions."""
         await asyncio.gather(*(call.end("shutdown") for call in list(self.calls.values())))
 
-    def forget(self, call: Call | SocketCall, reason: str) -> None:
+    def forget(self, call: WebrtcCall | WebsocketCall, reason: str) -> None:
         """A session never began, or is over."""
         if self.calls.pop(call.id, None) is not None:
             self.ended.append({**self.report(call), "state": "ended", "reason": reason})
 
-    def report(self, call: Call | SocketCall) -> Json:
+    def report(self, call: WebrtcCall | WebsocketCall) -> Json:
         """Return what is known of a session."""
         report: Json = {"id": call.id, "transport": call.transport, "state": call.state}
-        report |= {"started_at": call.started_s, "sidebands": len(call.line.sidebands)}
-        report |= {"events_in": call.line.events_received, "events_out": call.line.events_sent}
-        report |= session_report(call.line.engine)
-        if isinstance(call, Call):
+        report |= {"started_at": call.started_s, "sidebands": len(call.hub.sidebands)}
+        report |= {"events_in": call.hub.events_received, "events_out": call.hub.events_sent}
+        report |= session_report(call.hub.engine)
+        if isinstance(call, WebrtcCall):
             packets = call.media.packets
             counters, dropped = call.media.receiver.counters, call.media.packets_dropped
             report["rtp"] = rtp_report(counters, packets.expected, packets.received, dropped)
@@ -152,9 +153,9 @@ class Switchboard:
             ),
         )
 
-    def _admit(self, call: Call | SocketCall) -> None:
+    def _admit(self, call: WebrtcCall | WebsocketCall) -> None:
         self.calls[call.id] = call
         self.calls_total += 1
 
-    def _on_end(self, call: Call | SocketCall, reason: str) -> None:
+    def _on_end(self, call: WebrtcCall | WebsocketCall, reason: str) -> None:
         self.forget(call, reason)

@@ -10,23 +10,24 @@ from pathlib import Path
 from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
 
 from mixer_core.runtime import logs
-from openai_link.simulator.calls.offers import clean_offer, has_audio, invalid_offer, reduce_offer
-from openai_link.simulator.calls.session_line import SessionLine
-from openai_link.simulator.calls.socket_line import SocketLine
-from openai_link.simulator.config import SimulatorConfig
-from openai_link.simulator.engine.session_engine import SessionEngine
-from openai_link.simulator.faults.armed import FaultBox
-from openai_link.simulator.faults.timers import FaultTimers
-from openai_link.simulator.media import udp_gate
-from openai_link.simulator.media.media_pump import CallMedia
-from openai_link.simulator.media.recorder import Recorder
-from openai_link.transport import aiortc_media
+
+from ...transport import aiortc_media
+from ..config import SimulatorConfig
+from ..engine.session_engine import SessionEngine
+from ..faults.fault_box import FaultBox
+from ..faults.timers import FaultTimers
+from ..media import udp_gate
+from ..media.call_media import CallMedia
+from ..media.recorder import Recorder
+from .event_hub import EventHub
+from .event_socket import EventSocket
+from .offers import clean_offer, has_audio, invalid_offer, reduce_offer
 
 CHANNEL_LABEL = "oai-events"
 _CALL_OVER_CODE = 1000
 
 
-class Call:
+class WebrtcCall:
     """Answers one offer and lives until hang-up, loss of the peer, or expiry."""
 
     transport = "webrtc"
@@ -37,7 +38,7 @@ class Call:
         engine: SessionEngine,
         config: SimulatorConfig,
         faults: FaultBox,
-        on_end: Callable[[Call, str], None],
+        on_end: Callable[[WebrtcCall, str], None],
     ) -> None:
         """``on_end`` is called once, with the reason, when the call is over."""
         self.id = call_id
@@ -50,11 +51,11 @@ class Call:
         self._ended = False
         self._silenced = False
         self._timers = FaultTimers(faults, self._close_channel, self._kill)
-        self.line = SessionLine(engine, faults, self.log, self._end_soon, self._timers.replying)
+        self.hub = EventHub(engine, faults, self.log, self._end_soon, self._timers.replying)
         recorder = None
         if config.record_dir:
             recorder = Recorder(Path(config.record_dir) / f"{call_id}.wav")
-        self.media = CallMedia(engine, config, recorder, self.line.perform, faults)
+        self.media = CallMedia(engine, config, recorder, self.hub.perform, faults)
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._connection.on("datachannel", self._on_channel)
         self._connection.on("connectionstatechange", self._on_state)
@@ -62,7 +63,7 @@ class Call:
             config.connect_timeout_s, self._on_connect_timeout
         )
         self._tasks: set[asyncio.Task[None]] = set()
-        self._sidebands: set[SocketLine] = set()
+        self._sidebands: set[EventSocket] = set()
 
     @property
     def state(self) -> str:
@@ -96,15 +97,15 @@ class Call:
         udp_gate.install(connection, lambda: self._silenced or self._faults.faults.drop_udp)
         return connection.localDescription.sdp
 
-    async def attend(self, sideband: SocketLine) -> None:
+    async def attend(self, sideband: EventSocket) -> None:
         """Let a WebSocket hear and send events beside the client, until either is over."""
         self.log.info("= a sideband joins")
-        self.line.sidebands.append(sideband)
+        self.hub.sidebands.append(sideband)
         self._sidebands.add(sideband)
         try:
             await sideband.run(self._on_text)
         finally:
-            self.line.sidebands.remove(sideband)
+            self.hub.sidebands.remove(sideband)
             self._sidebands.discard(sideband)
 
     async def end(self, reason: str) -> None:
@@ -158,14 +159,14 @@ class Call:
         self._channel = channel
         channel.on("message", self._on_message)
         channel.on("close", lambda: self._end_soon("the channel was closed"))
-        self.line.open(self)
+        self.hub.open(self)
         self._timers.opened()
 
     def _on_message(self, message: str | bytes) -> None:
         self._on_text(message if isinstance(message, str) else message.decode("utf-8", "replace"))
 
     def _on_text(self, text: str) -> None:
-        self.line.client_event(text)
+        self.hub.client_event(text)
         self.media.wake()
 
     def send(self, text: str) -> None:

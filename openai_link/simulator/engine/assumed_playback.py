@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from openai_link.simulator.engine.server_events import Action, SendEvent
-from openai_link.simulator.engine.session_config import LiveSession
+from .server_events import Action, SendEvent
+from .session_config import LiveSession
 
 _BASE64_BYTES_PER_MS = {"audio/pcm": 64.0, "audio/pcmu": 32 / 3, "audio/pcma": 32 / 3}
 _NS_PER_MS = 1_000_000

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from openai_link.simulator.engine import refusals
-from openai_link.simulator.engine.input_audio import BYTES_PER_MS
-from openai_link.simulator.engine.items import Item
+from . import refusals
+from .input_audio import BYTES_PER_MS
+from .items import Item
 
 _KEPT_AUDIO_ITEMS = 8
 

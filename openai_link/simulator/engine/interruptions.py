@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from openai_link.simulator.engine.conversation import Conversation
-from openai_link.simulator.engine.output_audio import OutputAudio
-from openai_link.simulator.engine.server_events import Action, EventMaker
+from .conversation import Conversation
+from .output_audio import OutputAudio
+from .server_events import Action, EventMaker
 
 
 def clear_output(

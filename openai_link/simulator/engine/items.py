@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from openai_link.simulator.engine import refusals
-from openai_link.simulator.engine.ids import IdMint
-from openai_link.simulator.engine.input_audio import BYTES_PER_MS
+from . import refusals
+from .ids import IdMint
+from .input_audio import BYTES_PER_MS
 
 Json = dict[str, Any]
 
@@ -57,8 +57,8 @@ class Item:
     """Length of the audio, also after it was forgotten."""
     spoken_turn: int = 0
     """A turn heard in this session: its number, from 1."""
-    heard: str | None = None
-    """The words of a spoken turn, as far as somebody made them up."""
+    recognized: str | None = None
+    """The words of a spoken turn; None where the brain knows none."""
 
     def as_event(self, with_audio: bool = False) -> Json:
         """Return the item as events carry it; ``with_audio``: base64, where it is not too long."""
@@ -177,7 +177,7 @@ def _checked_part(item: Item, part: Json, path: str) -> Json:
         except (binascii.Error, TypeError, ValueError) as error:
             raise refusals.invalid_value(f"{path}.audio", "…", "Expected base64.") from error
         part.setdefault("transcript", None)
-        item.heard = part["transcript"]
+        item.recognized = part["transcript"]
     return part
 
 

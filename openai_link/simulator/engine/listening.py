@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from mixer_core.bus.pcm import FrameCutter
-from openai_link.simulator.engine import refusals
-from openai_link.simulator.engine.brains import Brain, Recognition
-from openai_link.simulator.engine.conversation import Conversation
-from openai_link.simulator.engine.g711 import decoder_for
-from openai_link.simulator.engine.input_audio import InputAudio
-from openai_link.simulator.engine.items import Item
-from openai_link.simulator.engine.server_events import Action, EventMaker
-from openai_link.simulator.engine.transcription import Transcriber
-from openai_link.simulator.engine.voice_activity import (
+
+from . import refusals
+from .brain import Brain, Recognition
+from .conversation import Conversation
+from .g711 import decoder_for
+from .input_audio import InputAudio
+from .items import Item
+from .server_events import Action, EventMaker
+from .transcription import Transcriber
+from .voice_activity import (
     SpeechStarted,
     SpeechStopped,
     VadSettings,
@@ -33,8 +34,8 @@ _SEMANTIC_SILENCE_MS = {"low": 1_500, "medium": 800, "auto": 800, "high": 400}
 _NS_PER_MS = 1_000_000
 
 
-class Listener(Protocol):
-    """What turns bring about; the engine."""
+class TurnHandler(Protocol):
+    """Acts on what the user says: the engine."""
 
     def interrupt(self) -> list[Action]:
         """Somebody speaks, and what the model says is to end."""
@@ -49,7 +50,7 @@ class _Speech:
 
     item_id: str
     start_ms: int
-    heard: Recognition | None
+    recognition: Recognition | None
 
 
 class Listening:
@@ -57,14 +58,14 @@ class Listening:
 
     def __init__(
         self,
-        listener: Listener,
+        turns: TurnHandler,
         conversation: Conversation,
         events: EventMaker,
         transcriber: Transcriber,
         brain: Brain,
     ) -> None:
         self.input = InputAudio()
-        self._listener = listener
+        self._turns = turns
         self._conversation = conversation
         self._events = events
         self._transcriber = transcriber
@@ -74,7 +75,7 @@ class Listening:
         self._format = "audio/pcm"
         self._vad: VoiceActivity | None = None
         self._speech: _Speech | None = None
-        self._turns = 0
+        self._spoken_turns = 0
         self._idle_since_ns: int | None = None
         self._idle_from_ms = 0
 
@@ -107,11 +108,11 @@ class Listening:
         self.input.append(pcm)
         if self._vad is None:
             return []
-        heard = self._vad.push(pcm)
-        if isinstance(heard, SpeechStarted):
-            return self._speech_started(heard, now_ns)
-        if isinstance(heard, SpeechStopped):
-            return self._speech_stopped(heard, now_ns)
+        change = self._vad.push(pcm)
+        if isinstance(change, SpeechStarted):
+            return self._speech_started(change, now_ns)
+        if isinstance(change, SpeechStopped):
+            return self._speech_stopped(change, now_ns)
         if not self._vad.speaking:
             kept_ms = self._vad.settings.prefix_padding_ms + _IDLE_HISTORY_MS
             if self.input.buffered_ms > 2 * kept_ms:  # Each cut copies what is kept.
@@ -175,42 +176,42 @@ class Listening:
         item = Item(item_id, "message", _spoken_message())
         actions += self._add(item)
         actions += self._transcriber.committed(item, Recognition("", "empty"), now_ns)
-        return actions + self._listener.answer_turn(now_ns)
+        return actions + self._turns.answer_turn(now_ns)
 
     # --- turns -------------------------------------------------------------------------------
 
-    def _speech_started(self, heard: SpeechStarted, now_ns: int) -> list[Action]:
-        speech = self._speech = self._new_speech(heard.audio_start_ms)
-        times = {"audio_start_ms": heard.audio_start_ms, "item_id": speech.item_id}
-        self._transcriber.speech_started(speech.item_id, speech.heard, now_ns)
+    def _speech_started(self, change: SpeechStarted, now_ns: int) -> list[Action]:
+        speech = self._speech = self._new_speech(change.audio_start_ms)
+        times = {"audio_start_ms": change.audio_start_ms, "item_id": speech.item_id}
+        self._transcriber.speech_started(speech.item_id, speech.recognition, now_ns)
         actions = [self._events.make("input_audio_buffer.speech_started", **times)]
         if self._wants("interrupt_response"):
-            actions += self._listener.interrupt()
+            actions += self._turns.interrupt()
         return actions
 
-    def _speech_stopped(self, heard: SpeechStopped, now_ns: int) -> list[Action]:
+    def _speech_stopped(self, change: SpeechStopped, now_ns: int) -> list[Action]:
         speech = self._speech or self._new_speech(self.input.start_ms)
-        end_ms = min(heard.speech_end_ms + _TRAILING_SILENCE_MS, heard.audio_end_ms)
-        times = {"audio_end_ms": heard.audio_end_ms, "item_id": speech.item_id}
+        end_ms = min(change.speech_end_ms + _TRAILING_SILENCE_MS, change.audio_end_ms)
+        times = {"audio_end_ms": change.audio_end_ms, "item_id": speech.item_id}
         actions = [self._events.make("input_audio_buffer.speech_stopped", **times)]
         actions += self._commit(speech, speech.start_ms, end_ms, now_ns)
         if self._wants("create_response"):
-            actions += self._listener.answer_turn(now_ns)
+            actions += self._turns.answer_turn(now_ns)
         return actions
 
     def _new_speech(self, start_ms: int) -> _Speech:
-        heard = self._brain.heard(self._turns + 1)
-        return _Speech(self._events.mint.make("item"), start_ms, heard)
+        recognition = self._brain.recognize(self._spoken_turns + 1)
+        return _Speech(self._events.mint.make("item"), start_ms, recognition)
 
     def _commit(self, speech: _Speech, from_ms: int, to_ms: int, now_ns: int) -> list[Action]:
         """Make a user message of the sound between two points."""
-        self._turns += 1
-        item = Item(speech.item_id, "message", _spoken_message(), spoken_turn=self._turns)
-        item.heard = speech.heard.text if speech.heard else None
+        self._spoken_turns += 1
+        item = Item(speech.item_id, "message", _spoken_message(), spoken_turn=self._spoken_turns)
+        item.recognized = speech.recognition.text if speech.recognition else None
         item.add_audio(self.input.cut(from_ms, to_ms))
         actions = self._add(item)
         self._forget_speech()
-        return actions + self._transcriber.committed(item, speech.heard, now_ns)
+        return actions + self._transcriber.committed(item, speech.recognition, now_ns)
 
     def _add(self, item: Item) -> list[Action]:
         previous_id = self._conversation.insert(item)

@@ -9,10 +9,10 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
-from openai_link.simulator.engine.brains import Brain, Reply
-from openai_link.simulator.engine.conversation import Conversation
-from openai_link.simulator.engine.items import Item
-from openai_link.simulator.engine.server_events import Action, EventMaker
+from .brain import Brain, Reply
+from .conversation import Conversation
+from .items import Item
+from .server_events import Action, EventMaker
 
 Json = dict[str, Any]
 

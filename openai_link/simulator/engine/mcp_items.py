@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from openai_link.simulator.engine import pieces
-from openai_link.simulator.engine.brains import McpCall
-from openai_link.simulator.engine.output_items import LEAST_DELTA_MS, OutputItem, Scene, Step
+from . import pieces
+from .brain import McpCall
+from .output_items import LEAST_DELTA_MS, OutputItem, ResponseSetup, Step
 
 Json = dict[str, Any]
 
@@ -15,16 +15,16 @@ Json = dict[str, Any]
 class McpCallOutput(OutputItem):
     """A call of an MCP server's tool, with its result."""
 
-    def __init__(self, scene: Scene, index: int, call: McpCall) -> None:
+    def __init__(self, setup: ResponseSetup, index: int, call: McpCall) -> None:
         fields: Json = {"server_label": call.server, "name": call.name, "arguments": ""}
         if call.approval_request_id is not None:
             fields["approval_request_id"] = call.approval_request_id
-        super().__init__(scene, index, "mcp_call", fields, False)
+        super().__init__(setup, index, "mcp_call", fields, False)
         self._call = call
 
     def content(self) -> list[Step]:
         """Arguments, then the call, then its result."""
-        deltas = pieces.of_characters(self._call.arguments, self.scene.random)
+        deltas = pieces.of_characters(self._call.arguments, self.setup.random)
         steps = [Step(LEAST_DELTA_MS, partial(self._add, piece)) for piece in deltas]
         return [*steps, Step(0.0, self._begin), Step(self._call.duration_ms, self._finish)]
 
@@ -55,6 +55,6 @@ class McpCallOutput(OutputItem):
 class ApprovalOutput(OutputItem):
     """The question whether an MCP server's tool may be called."""
 
-    def __init__(self, scene: Scene, index: int, call: McpCall) -> None:
+    def __init__(self, setup: ResponseSetup, index: int, call: McpCall) -> None:
         fields = {"server_label": call.server, "name": call.name, "arguments": call.arguments}
-        super().__init__(scene, index, "mcp_approval_request", fields, False)
+        super().__init__(setup, index, "mcp_approval_request", fields, False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from openai_link.simulator.engine.ids import RandomSource
+from .ids import RandomSource
 
 Quirk = Literal["always", "sometimes", "never"]
 """How often the service does what clients must not rely on."""

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from openai_link.simulator.engine import pieces
-from openai_link.simulator.engine.brains import FunctionCall
-from openai_link.simulator.engine.conversation import Conversation
-from openai_link.simulator.engine.g711 import encoder_for
-from openai_link.simulator.engine.ids import IdMint, RandomSource
-from openai_link.simulator.engine.input_audio import BYTES_PER_MS
-from openai_link.simulator.engine.items import Item
-from openai_link.simulator.engine.options import EngineOptions, happens
-from openai_link.simulator.engine.output_audio import OutputAudio
+from . import pieces
+from .brain import FunctionCall
+from .conversation import Conversation
+from .g711 import encoder_for
+from .ids import IdMint, RandomSource
+from .input_audio import BYTES_PER_MS
+from .items import Item
+from .options import EngineOptions, happens
+from .output_audio import OutputAudio
 
 Json = dict[str, Any]
 
@@ -42,7 +42,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class ResponseSetup:
     """What the items of one response have in common."""
 
     response_id: str
@@ -66,11 +66,13 @@ class Scene:
 class OutputItem:
     """One item; subclasses say what it is made of."""
 
-    def __init__(self, scene: Scene, index: int, kind: str, fields: Json, has_status: bool) -> None:
-        self.scene = scene
+    def __init__(
+        self, setup: ResponseSetup, index: int, kind: str, fields: Json, has_status: bool
+    ) -> None:
+        self.setup = setup
         self.index = index
         """``output_index``."""
-        item_id = scene.mint.make(_ITEM_ID.get(kind, "item"))
+        item_id = setup.mint.make(_ITEM_ID.get(kind, "item"))
         self.item = Item(item_id, kind, fields, "in_progress" if has_status else None)
         self.opened = False
         self.closed = False
@@ -91,10 +93,10 @@ class OutputItem:
         """Announce the item."""
         self.opened = True
         shown = self.item.as_event()
-        added = {"response_id": self.scene.response_id, "output_index": self.index, "item": shown}
+        added = {"response_id": self.setup.response_id, "output_index": self.index, "item": shown}
         events: list[Json] = [{"type": "response.output_item.added", **added}]
-        if self.scene.in_conversation:
-            previous_id = self.scene.conversation.insert(self.item)
+        if self.setup.in_conversation:
+            previous_id = self.setup.conversation.insert(self.item)
             fields = {"previous_item_id": previous_id, "item": shown}
             events.append({"type": "conversation.item.added", **fields})
         return events + self.opening()
@@ -106,45 +108,45 @@ class OutputItem:
             self.item.status = "completed" if is_complete else "incomplete"
         events = self.closing(is_complete)
         shown = self.item.as_event()
-        if self.scene.in_conversation:
-            previous_id = self.scene.conversation.predecessor(self.item)
-            if happens(self.scene.options.null_previous_in_done, self.scene.random):
+        if self.setup.in_conversation:
+            previous_id = self.setup.conversation.predecessor(self.item)
+            if happens(self.setup.options.null_previous_in_done, self.setup.random):
                 previous_id = None
             done = {"previous_item_id": previous_id, "item": shown}
             events.append({"type": "conversation.item.done", **done})
-        fields = {"response_id": self.scene.response_id, "output_index": self.index, "item": shown}
+        fields = {"response_id": self.setup.response_id, "output_index": self.index, "item": shown}
         events.append({"type": "response.output_item.done", **fields})
         return events
 
     def place(self) -> Json:
         """Return the keys that say where a delta belongs."""
         return {
-            "response_id": self.scene.response_id,
+            "response_id": self.setup.response_id,
             "item_id": self.item.id,
             "output_index": self.index,
         }
 
     def delta(self, kind: str, piece: str, **more: Any) -> Json:
         """Return a delta of text."""
-        padding = self.scene.mint.obfuscation()
+        padding = self.setup.mint.obfuscation()
         return {"type": kind, **self.place(), **more, "delta": piece, "obfuscation": padding}
 
 
 class MessageOutput(OutputItem):
     """Words and, in an audio response, their sound: the words run ahead."""
 
-    def __init__(self, scene: Scene, index: int, text: str, pcm: bytes) -> None:
-        super().__init__(scene, index, "message", {"role": "assistant", "content": []}, True)
-        self._is_audio = scene.modality == "audio"
+    def __init__(self, setup: ResponseSetup, index: int, text: str, pcm: bytes) -> None:
+        super().__init__(setup, index, "message", {"role": "assistant", "content": []}, True)
+        self._is_audio = setup.modality == "audio"
         self._key = "transcript" if self._is_audio else "text"
         self._pcm = pcm
-        self._pieces = pieces.of_words(text, scene.random)
+        self._pieces = pieces.of_words(text, setup.random)
         self._text = ""
 
     def content(self) -> list[Step]:
         """One step per piece of text, each with its share of the sound."""
         audio_ms = len(self._pcm) / BYTES_PER_MS if self._is_audio else 0.0
-        pace_ms = audio_ms / self.scene.options.generation_speed / len(self._pieces)
+        pace_ms = audio_ms / self.setup.options.generation_speed / len(self._pieces)
         wait_ms = max(LEAST_DELTA_MS, pace_ms)
         return [
             Step(wait_ms if number else 0.0, partial(self._say, number))
@@ -153,10 +155,10 @@ class MessageOutput(OutputItem):
 
     def opening(self) -> list[Json]:
         """``response.content_part.added``."""
-        self.item.fields["content"] = [{"type": f"output_{self.scene.modality}", self._key: ""}]
-        if self._is_audio and not self.scene.over_websocket:
-            self.scene.output.begin(self.scene.response_id, self.item.id)
-        part = {"type": self.scene.modality, self._key: ""}
+        self.item.fields["content"] = [{"type": f"output_{self.setup.modality}", self._key: ""}]
+        if self._is_audio and not self.setup.over_websocket:
+            self.setup.output.begin(self.setup.response_id, self.item.id)
+        part = {"type": self.setup.modality, self._key: ""}
         place = {**self.place(), "content_index": 0}
         return [{"type": "response.content_part.added", **place, "part": part}]
 
@@ -165,14 +167,14 @@ class MessageOutput(OutputItem):
         place = {**self.place(), "content_index": 0}
         text = {self._key: self._text}
         if self._is_audio:
-            self.scene.output.finish(self.item.id)
+            self.setup.output.finish(self.item.id)
             events: list[Json] = [
                 {"type": "response.output_audio.done", **place},
                 {"type": "response.output_audio_transcript.done", **place, **text},
             ]
         else:
             events = [{"type": "response.output_text.done", **place, **text}]
-        part = {"type": self.scene.modality, **text}
+        part = {"type": self.setup.modality, **text}
         return [*events, {"type": "response.content_part.done", **place, "part": part}]
 
     def _say(self, number: int) -> list[Json]:
@@ -189,10 +191,10 @@ class MessageOutput(OutputItem):
         first, last = units * number // count, units * (number + 1) // count
         pcm = self._pcm[first * _UNIT_BYTES : last * _UNIT_BYTES]
         self.item.add_audio(pcm)
-        if not self.scene.over_websocket:
-            self.scene.output.append(self.item.id, pcm)
+        if not self.setup.over_websocket:
+            self.setup.output.append(self.item.id, pcm)
             return []
-        encode = encoder_for(self.scene.audio_format)
+        encode = encoder_for(self.setup.audio_format)
         place = {**self.place(), "content_index": 0}
         return [
             {
@@ -207,14 +209,14 @@ class MessageOutput(OutputItem):
 class CallOutput(OutputItem):
     """A call of one of the client's functions."""
 
-    def __init__(self, scene: Scene, index: int, call: FunctionCall) -> None:
-        self._call_id = scene.mint.make("call", 16)
+    def __init__(self, setup: ResponseSetup, index: int, call: FunctionCall) -> None:
+        self._call_id = setup.mint.make("call", 16)
         fields = {"name": call.name, "call_id": self._call_id, "arguments": ""}
-        super().__init__(scene, index, "function_call", fields, True)
+        super().__init__(setup, index, "function_call", fields, True)
         arguments = call.arguments
-        if happens(scene.options.padded_arguments, scene.random):
-            arguments = pieces.padded(arguments, scene.random)
-        self._pieces = pieces.of_characters(arguments, scene.random)
+        if happens(setup.options.padded_arguments, setup.random):
+            arguments = pieces.padded(arguments, setup.random)
+        self._pieces = pieces.of_characters(arguments, setup.random)
 
     def content(self) -> list[Step]:
         """One step per piece of the arguments."""

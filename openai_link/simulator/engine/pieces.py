@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from openai_link.simulator.engine.ids import RandomSource
+from .ids import RandomSource
 
 _ONE_IN = 5
 _LONGEST_PIECE = 12

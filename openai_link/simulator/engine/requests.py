@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from openai_link.simulator.engine import refusals
-from openai_link.simulator.engine.session_checks import (
+from . import refusals
+from .session_checks import (
     BOOLEAN,
     EFFORT,
     FORMAT_TYPE,
@@ -20,7 +20,7 @@ from openai_link.simulator.engine.session_checks import (
     check_values,
     or_null,
 )
-from openai_link.simulator.engine.tool_checks import check_tool_choice, check_tools
+from .tool_checks import check_tool_choice, check_tools
 
 Json = dict[str, Any]
 

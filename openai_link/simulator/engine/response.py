@@ -10,18 +10,18 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
-from openai_link.simulator.engine.brains import Ending, Reply
-from openai_link.simulator.engine.input_audio import BYTES_PER_MS
-from openai_link.simulator.engine.items import Item
-from openai_link.simulator.engine.mcp_items import ApprovalOutput, McpCallOutput
-from openai_link.simulator.engine.output_items import (
+from .brain import Ending, Reply
+from .input_audio import BYTES_PER_MS
+from .items import Item
+from .mcp_items import ApprovalOutput, McpCallOutput
+from .output_items import (
     CallOutput,
     MessageOutput,
     OutputItem,
-    Scene,
+    ResponseSetup,
     Step,
 )
-from openai_link.simulator.engine.usage import text_tokens
+from .usage import text_tokens
 
 Json = dict[str, Any]
 
@@ -42,26 +42,26 @@ class ResponsePlan:
 class ResponseRun:
     """The state of one response. ``events`` are returned without ``event_id``."""
 
-    def __init__(self, plan: ResponsePlan, scene: Scene) -> None:
+    def __init__(self, plan: ResponsePlan, setup: ResponseSetup) -> None:
         self.plan = plan
-        self.scene = scene
+        self.setup = setup
         self.status = "in_progress"
         self.usage: Json | None = None
-        self.ending = plan.reply.ending or _limit(plan, scene.modality)
+        self.ending = plan.reply.ending or _limit(plan, setup.modality)
         self._details: Json | None = None
-        self._outputs = _outputs(plan.reply, scene)
+        self._outputs = _outputs(plan.reply, setup)
         self._steps: deque[Step] = deque()
         self._due_ns = 0
 
     @property
     def id(self) -> str:
         """The response's id."""
-        return self.scene.response_id
+        return self.setup.response_id
 
     @property
     def in_conversation(self) -> bool:
         """False: the answer stays outside of the default conversation."""
-        return self.scene.in_conversation
+        return self.setup.in_conversation
 
     @property
     def items(self) -> list[Item]:
@@ -76,7 +76,7 @@ class ResponseRun:
     def as_event(self) -> Json:
         """Return the response object as events carry it."""
         is_over = self.status != "in_progress"
-        in_conversation = self.scene.in_conversation
+        in_conversation = self.setup.in_conversation
         sound = {"format": dict(self.plan.format), "voice": self.plan.voice}
         return {
             "object": "realtime.response",
@@ -84,8 +84,8 @@ class ResponseRun:
             "status": self.status,
             "status_details": self._details,
             "output": [item.as_event() for item in self.items] if is_over else [],
-            "conversation_id": self.scene.conversation.id if in_conversation else None,
-            "output_modalities": [self.scene.modality],
+            "conversation_id": self.setup.conversation.id if in_conversation else None,
+            "output_modalities": [self.setup.modality],
             "max_output_tokens": self.plan.max_output_tokens,
             "audio": {"output": sound},
             "usage": self.usage,
@@ -95,7 +95,7 @@ class ResponseRun:
     def begin(self, now_ns: int) -> list[Json]:
         """Create the response."""
         delay_ms = self.plan.reply.delay_ms
-        wait_ms = self.scene.options.think_ms if delay_ms is None else delay_ms
+        wait_ms = self.setup.options.think_ms if delay_ms is None else delay_ms
         self._due_ns = now_ns
         self._steps = deque([Step(wait_ms, list), *self._timetable()])
         self._due_ns += int(wait_ms * _NS_PER_MS)
@@ -154,7 +154,7 @@ class ResponseRun:
         for output, content in zip(self._outputs[1:], contents[1:], strict=True):
             steps += [Step(0.0, output.open), content.popleft()]
         while waiting := [content for content in contents if content]:
-            steps.append(waiting[self.scene.random.randrange(len(waiting))].popleft())
+            steps.append(waiting[self.setup.random.randrange(len(waiting))].popleft())
         return steps + [Step(0.0, output.close) for output in self._outputs]
 
 
@@ -162,17 +162,17 @@ def _whole(output: OutputItem) -> list[Step]:
     return [Step(0.0, output.open), *output.content(), Step(0.0, output.close)]
 
 
-def _outputs(reply: Reply, scene: Scene) -> list[OutputItem]:
+def _outputs(reply: Reply, setup: ResponseSetup) -> list[OutputItem]:
     """Return the items of an answer, with their ``output_index``."""
     if reply.ask_first:
-        return [ApprovalOutput(scene, i, call) for i, call in enumerate(reply.mcp_calls)]
+        return [ApprovalOutput(setup, i, call) for i, call in enumerate(reply.mcp_calls)]
     outputs: list[OutputItem] = [
-        McpCallOutput(scene, i, call) for i, call in enumerate(reply.mcp_calls)
+        McpCallOutput(setup, i, call) for i, call in enumerate(reply.mcp_calls)
     ]
     if reply.transcript or reply.pcm:
-        outputs.append(MessageOutput(scene, len(outputs), reply.transcript, reply.pcm))
+        outputs.append(MessageOutput(setup, len(outputs), reply.transcript, reply.pcm))
     for call in reply.calls:
-        outputs.append(CallOutput(scene, len(outputs), call))
+        outputs.append(CallOutput(setup, len(outputs), call))
     return outputs
 
 

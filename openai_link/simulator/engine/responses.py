@@ -6,20 +6,20 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from openai_link.simulator.engine import refusals, usage
-from openai_link.simulator.engine.brains import Brain, Ending, Reply, ToolOutput, Turn
-from openai_link.simulator.engine.conversation import Conversation
-from openai_link.simulator.engine.ids import RandomSource
-from openai_link.simulator.engine.items import Item, parse_item
-from openai_link.simulator.engine.mcp import McpServers
-from openai_link.simulator.engine.options import EngineOptions as EngineOptions
-from openai_link.simulator.engine.options import happens
-from openai_link.simulator.engine.output_audio import OutputAudio
-from openai_link.simulator.engine.output_items import Scene
-from openai_link.simulator.engine.requests import ResponseRequest
-from openai_link.simulator.engine.response import ResponsePlan, ResponseRun
-from openai_link.simulator.engine.server_events import Action, EventMaker
-from openai_link.simulator.engine.session_config import LiveSession
+from . import refusals, usage
+from .brain import Brain, Ending, Reply, ToolOutput, Turn
+from .conversation import Conversation
+from .ids import RandomSource
+from .items import Item, parse_item
+from .mcp import McpServers
+from .options import EngineOptions as EngineOptions
+from .options import happens
+from .output_audio import OutputAudio
+from .output_items import ResponseSetup
+from .requests import ResponseRequest
+from .response import ResponsePlan, ResponseRun
+from .server_events import Action, EventMaker
+from .session_config import LiveSession
 
 Json = dict[str, Any]
 
@@ -80,7 +80,7 @@ class Responses:
         plan = ResponsePlan(
             reply, request.voice, request.format, request.metadata, request.max_output_tokens
         )
-        run = ResponseRun(plan, self._scene(request, reply))
+        run = ResponseRun(plan, self._setup(request, reply))
         self._inputs[run.id] = self._input_tokens(context)
         self._runs.append(run)
         return self._events.stamped(run.begin(now_ns))
@@ -138,8 +138,8 @@ class Responses:
 
     # --- what a response works with ----------------------------------------------------------
 
-    def _scene(self, request: ResponseRequest, reply: Reply) -> Scene:
-        return Scene(
+    def _setup(self, request: ResponseRequest, reply: Reply) -> ResponseSetup:
+        return ResponseSetup(
             response_id=self._events.mint.make("resp"),
             in_conversation=request.in_conversation,
             conversation=self._conversation,
@@ -217,7 +217,7 @@ class Responses:
 def _words(said: Item) -> dict[str, Any]:
     """Return what a user's message says, as ``Turn`` takes it."""
     if said.audio_ms or said.spoken_turn:
-        words = {"heard": said.heard, "spoken_turn": said.spoken_turn}
+        words = {"recognized": said.recognized, "spoken_turn": said.spoken_turn}
         return {"audio": said.audio or None, **words}
     return {"text": said.text}
 

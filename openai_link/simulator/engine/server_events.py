@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from openai_link.simulator.engine.ids import IdMint
-from openai_link.simulator.engine.items import Item
-from openai_link.simulator.engine.refusals import Refusal
+from .ids import IdMint
+from .items import Item
+from .refusals import Refusal
 
 Json = dict[str, Any]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from openai_link.simulator.engine import refusals
+from . import refusals
 
 Json = dict[str, Any]
 

@@ -10,15 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from openai_link.simulator.engine import refusals
-from openai_link.simulator.engine.session_checks import (
+from . import refusals
+from .session_checks import (
     REALTIME_KEYS,
     RULES,
     TRANSCRIPTION_KEYS,
     check_keys,
     check_values,
 )
-from openai_link.simulator.engine.tool_checks import check_tool_choice, check_tools, shown_tools
+from .tool_checks import check_tool_choice, check_tools, shown_tools
 
 Json = dict[str, Any]
 

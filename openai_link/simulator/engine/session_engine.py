@@ -12,29 +12,29 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from openai_link.simulator.engine import refusals, session_config
-from openai_link.simulator.engine.assumed_playback import AssumedPlayback
-from openai_link.simulator.engine.brains import Brain, Reply
-from openai_link.simulator.engine.conversation import Conversation
-from openai_link.simulator.engine.ids import IdMint, RandomSource
-from openai_link.simulator.engine.input_audio import InputAudio
-from openai_link.simulator.engine.interruptions import clear_output
-from openai_link.simulator.engine.items import parse_item
-from openai_link.simulator.engine.listening import Listening
-from openai_link.simulator.engine.mcp import McpServers
-from openai_link.simulator.engine.options import EngineOptions, happens
-from openai_link.simulator.engine.output_audio import OutputAudio, PlaybackStarted
-from openai_link.simulator.engine.refusals import Refusal
-from openai_link.simulator.engine.requests import (
+from . import refusals, session_config
+from .assumed_playback import AssumedPlayback
+from .brain import Brain, Reply
+from .conversation import Conversation
+from .ids import IdMint, RandomSource
+from .input_audio import InputAudio
+from .interruptions import clear_output
+from .items import parse_item
+from .listening import Listening
+from .mcp import McpServers
+from .options import EngineOptions, happens
+from .output_audio import OutputAudio, PlaybackStarted
+from .refusals import Refusal
+from .requests import (
     ResponseRequest,
     parse_event,
     parse_response_request,
 )
-from openai_link.simulator.engine.response import ResponseRun
-from openai_link.simulator.engine.responses import Responses
-from openai_link.simulator.engine.server_events import Action, EndCall, EventMaker
-from openai_link.simulator.engine.session_config import LiveSession
-from openai_link.simulator.engine.transcription import Transcriber
+from .response import ResponseRun
+from .responses import Responses
+from .server_events import Action, EndCall, EventMaker
+from .session_config import LiveSession
+from .transcription import Transcriber
 
 Json = dict[str, Any]
 Handler = Callable[[Json, int], list[Action]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from openai_link.simulator.engine import refusals
+from . import refusals
 
 Json = dict[str, Any]
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import heapq
 from typing import Any
 
-from openai_link.simulator.engine import pieces
-from openai_link.simulator.engine.brains import Recognition
-from openai_link.simulator.engine.ids import RandomSource
-from openai_link.simulator.engine.items import Item
-from openai_link.simulator.engine.server_events import Action, EventMaker
-from openai_link.simulator.engine.session_checks import LOGPROBS
-from openai_link.simulator.engine.session_config import LiveSession
-from openai_link.simulator.engine.usage import text_tokens
+from . import pieces
+from .brain import Recognition
+from .ids import RandomSource
+from .items import Item
+from .server_events import Action, EventMaker
+from .session_checks import LOGPROBS
+from .session_config import LiveSession
+from .usage import text_tokens
 
 Json = dict[str, Any]
 
@@ -42,29 +42,31 @@ class Transcriber:
         self._count = 0
         self._told: dict[str, str] = {}
 
-    def speech_started(self, item_id: str, heard: Recognition | None, now_ns: int) -> None:
+    def speech_started(self, item_id: str, recognition: Recognition | None, now_ns: int) -> None:
         """Somebody begins to speak: an early transcription begins as well."""
-        if heard is None or heard.kind != "early" or self._config() is None:
+        if recognition is None or recognition.kind != "early" or self._config() is None:
             return
-        words = pieces.of_words(heard.text, self._random)[:-1]
+        words = pieces.of_words(recognition.text, self._random)[:-1]
         for number, piece in enumerate(words, 1):
             self._add(now_ns + number * _EARLY_MS * _NS_PER_MS, None, self._delta(item_id, piece))
             self._told[item_id] = self._told.get(item_id, "") + piece
 
-    def committed(self, item: Item, heard: Recognition | None, now_ns: int) -> list[Action]:
+    def committed(self, item: Item, recognition: Recognition | None, now_ns: int) -> list[Action]:
         """A turn is over; returns what is due at once."""
         config = self._config()
         if config is None:
             return []
-        heard = heard or Recognition(f"[simulator] {item.audio_ms / 1000:.1f} s of speech")
-        delay_ms = heard.delay_ms
+        recognition = recognition or Recognition(
+            f"[simulator] {item.audio_ms / 1000:.1f} s of speech"
+        )
+        delay_ms = recognition.delay_ms
         if delay_ms is None:
-            delay_ms = _LATE_MS if heard.kind == "late" else self._delay_ms
+            delay_ms = _LATE_MS if recognition.kind == "late" else self._delay_ms
         due_ns = now_ns + delay_ms * _NS_PER_MS
-        if heard.kind == "failed":
+        if recognition.kind == "failed":
             self._add(due_ns, None, self._failure(item.id))
             return self.advance(now_ns)
-        text = "" if heard.kind == "empty" else heard.text
+        text = "" if recognition.kind == "empty" else recognition.text
         due_ns = self._bring_forward(item.id, due_ns)
         rest = text[len(self._told.pop(item.id, "")) :]
         for piece in self._cut(rest, str(config["model"])):

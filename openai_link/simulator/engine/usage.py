@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from openai_link.simulator.engine.items import Item
+from .items import Item
 
 _CACHE_STEP = 64
 _IMAGE_TOKENS = 255

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from openai_link.simulator.faults.plan import Faults
+from .plan import Faults
 
 Json = dict[str, Any]
 

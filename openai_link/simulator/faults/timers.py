@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from openai_link.simulator.faults.armed import FaultBox, TimedFault
+from .fault_box import FaultBox, TimedFault
 
 
 class FaultTimers:

@@ -11,12 +11,12 @@ import json
 
 from aiohttp import web
 
-from openai_link.simulator.calls.switchboard import Switchboard
-from openai_link.simulator.engine import refusals
-from openai_link.simulator.engine.refusals import Refusal
-from openai_link.simulator.faults import plan
-from openai_link.simulator.faults.plan import FaultError, Faults
-from openai_link.simulator.http.websocket_routes import bearer
+from ..calls.switchboard import Switchboard
+from ..engine import refusals
+from ..engine.refusals import Refusal
+from ..faults import plan
+from ..faults.plan import FaultError, Faults
+from .websocket_routes import bearer
 
 
 async def calls(request: web.Request, switchboard: Switchboard) -> web.Response:

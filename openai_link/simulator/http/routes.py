@@ -9,13 +9,13 @@ from typing import Any
 
 from aiohttp import BodyPartReader, web
 
-from openai_link.simulator.calls.offers import invalid_offer
-from openai_link.simulator.calls.switchboard import Switchboard
-from openai_link.simulator.calls.tokens import DEFAULT_S, Unauthorized
-from openai_link.simulator.engine import refusals
-from openai_link.simulator.engine.refusals import HttpRefusal, Refusal
-from openai_link.simulator.http import control, websocket_routes
-from openai_link.simulator.http.websocket_routes import bearer
+from ..calls.keys import DEFAULT_S, Unauthorized
+from ..calls.offers import invalid_offer
+from ..calls.switchboard import Switchboard
+from ..engine import refusals
+from ..engine.refusals import HttpRefusal, Refusal
+from . import control, websocket_routes
+from .websocket_routes import bearer
 
 Json = dict[str, Any]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

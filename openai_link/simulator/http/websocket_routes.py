@@ -8,13 +8,14 @@ import time
 from aiohttp import web
 
 from mixer_core.runtime import logs
-from openai_link.simulator.calls.socket_line import SocketLine
-from openai_link.simulator.calls.switchboard import Json, Switchboard
-from openai_link.simulator.calls.tokens import EPHEMERAL_PREFIX
-from openai_link.simulator.engine import refusals
-from openai_link.simulator.engine.ids import IdMint
-from openai_link.simulator.engine.refusals import Refusal
-from openai_link.simulator.engine.server_events import EventMaker, SendEvent
+
+from ..calls.event_socket import EventSocket
+from ..calls.keys import EPHEMERAL_PREFIX
+from ..calls.switchboard import Json, Switchboard
+from ..engine import refusals
+from ..engine.ids import IdMint
+from ..engine.refusals import Refusal
+from ..engine.server_events import EventMaker, SendEvent
 
 SUBPROTOCOL = "realtime"
 KEY_SUBPROTOCOL = "openai-insecure-api-key."
@@ -48,7 +49,7 @@ async def serve(request: web.Request, switchboard: Switchboard) -> web.WebSocket
     except BaseException:
         switchboard.forget(call, "the upgrade failed")
         raise
-    await call.serve(SocketLine(socket, request.transport))
+    await call.serve(EventSocket(socket, request.transport))
     return socket
 
 
@@ -73,7 +74,7 @@ async def _sideband(
     if call is None:
         raise refusals.call_not_found()
     socket = await _prepare(request)
-    await call.attend(SocketLine(socket, request.transport))
+    await call.attend(EventSocket(socket, request.transport))
     return socket
 
 

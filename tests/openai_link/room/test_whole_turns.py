@@ -20,7 +20,8 @@ from openai_link.realtime.facts import (
 )
 from openai_link.realtime.reducer import Reducer
 from openai_link.realtime.session_object import session_object
-from openai_link.simulator.engine.brains import Brain, Tone
+from openai_link.simulator.brains.tone import ToneBrain
+from openai_link.simulator.engine.brain import Brain
 from openai_link.turns.policy import (
     Flush,
     MicrophoneGate,
@@ -41,7 +42,7 @@ class Call:
 
     def __init__(self, wait_ms: int = 120, brain: Brain | None = None, **keys: Any) -> None:
         session = session_object(OpenaiLinkSettings(**keys))
-        self.server = Session(session, brain or Tone(8_000))
+        self.server = Session(session, brain or ToneBrain(8_000))
         self.events = ClientEvents()
         self.reducer = Reducer()
         self.turns = TurnPolicy(self.events, rules=TurnRules.of(session))

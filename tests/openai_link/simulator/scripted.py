@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import re
 
-from openai_link.simulator.engine.brains import Recognition
-from openai_link.simulator.scripts.rules import CallRule, Rule, Script
-from openai_link.simulator.scripts.script import ScriptBrain
+from openai_link.simulator.brains.rules import CallRule, Rule, Script
+from openai_link.simulator.brains.script import ScriptBrain
+from openai_link.simulator.engine.brain import Recognition
 
 STORY = "This is one sentence of a long story. "
 STORY_SENTENCES = 12
@@ -35,4 +35,4 @@ def scripted(*heard: str, rules: tuple[Rule, ...] = ()) -> ScriptBrain:
     nothing. Tools are called only if the session declares them.
     """
     words = {number: Recognition(text) for number, text in enumerate(heard, 1)}
-    return ScriptBrain(Script(prefix="", rules=(*rules, *RULES), heard=words))
+    return ScriptBrain(Script(prefix="", rules=(*rules, *RULES), recognitions=words))

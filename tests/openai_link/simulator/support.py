@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import random
+from array import array
 from typing import Any
 
 from mixer_core.bus.pcm import FRAME_NS, SILENCE
+from openai_link.simulator.brains.echo import EchoBrain
+from openai_link.simulator.brains.sounds import tone
 from openai_link.simulator.engine import session_config
-from openai_link.simulator.engine.brains import Brain, EchoTest, tone
+from openai_link.simulator.engine.brain import Brain
 from openai_link.simulator.engine.options import EngineOptions
 from openai_link.simulator.engine.server_events import EndCall, SendEvent
 from openai_link.simulator.engine.session_engine import SessionEngine
@@ -25,6 +28,11 @@ REGULAR = EngineOptions(
 """A service without moods."""
 
 
+def constant(length_ms: int, value: int = 1) -> bytes:
+    """PCM16 in which every sample has one value."""
+    return array("h", [value] * 24 * length_ms).tobytes()
+
+
 class Session:
     """Runs an engine slot by slot; every event is checked and kept."""
 
@@ -38,7 +46,7 @@ class Session:
         session = session_config.create_session(
             "sess_1", 99, {"type": "realtime", **(wanted or {})}
         )
-        brain = brain or EchoTest(GREETING, "Hello.")
+        brain = brain or EchoBrain(GREETING, "Hello.")
         self.now_ns = 0
         self.engine = SessionEngine(session, brain, random.Random(seed), 0, options)
         self.events: list[Json] = []

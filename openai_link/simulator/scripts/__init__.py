@@ -1,1 +1,0 @@
-"""What the simulator says: built-in behaviours and scripts in TOML."""

@@ -1,0 +1,183 @@
+"""Real calls over WebRTC on loopback: greeting, echo, barge-in, hang-up, recording, roles."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import aiohttp
+import numpy as np
+import pytest
+
+from openai_link.simulator.brains.sounds import tone
+from openai_link.simulator.config import SimulatorConfig
+from tests.openai_link.simulator.caller import SESSION, Caller, call, run, simulator, until
+from tests.openai_link.simulator.support import check
+from tests.support.audio import SENTENCE, align, from_pcm, read_wav, to_pcm, tone_level_dbfs
+
+
+def test_it_greets_then_repeats_a_sentence_and_all_events_conform() -> None:
+    async def scenario() -> None:
+        async with call() as (caller, _):
+            caller.send(type="response.create")
+            await caller.wait_for("output_audio_buffer.started")
+            await caller.wait_for("output_audio_buffer.stopped")
+            greeting = from_pcm(caller.heard_pcm())
+            assert np.sqrt(np.mean(greeting[-48_000:] ** 2)) > 0.01
+            caller.heard.clear()
+
+            sentence = read_wav(SENTENCE)
+            caller.say(to_pcm(sentence))
+            await caller.wait_for("output_audio_buffer.stopped", 2)
+            _, score = align(from_pcm(caller.heard_pcm()), sentence)
+            assert score >= 0.95
+            assert (
+                "[simulator]" in caller.last("response.output_audio_transcript.done")["transcript"]
+            )
+            assert caller.kinds()[0] == "session.created"
+            for event in caller.events:
+                check(event)
+
+    run(scenario)
+
+
+def test_a_long_silence_is_sparse_and_a_reply_begins_at_once_all_the_same() -> None:
+    async def scenario() -> None:
+        config = SimulatorConfig(brain="tone", tone_ms=400, sparse_after_ms=100)
+        async with call(config) as (caller, _):
+            counters = caller._audio.counters
+            await until(lambda: counters.skipped_ms >= 3 * 380)
+            packets, skipped_ms = counters.received, counters.skipped_ms
+            await until(lambda: counters.skipped_ms >= skipped_ms + 2 * 380)
+            assert counters.received - packets == 2
+            for turn in range(3):
+                asked_ns = time.monotonic_ns()
+                caller.send(type="response.create")
+                await caller.wait_for("output_audio_buffer.stopped", turn + 1)
+                started_ns = caller.time_of("output_audio_buffer.started")
+                assert started_ns - asked_ns < 300_000_000  # At most one 400 ms slot otherwise.
+                await until(lambda last=skipped_ms: counters.skipped_ms > last)
+                skipped_ms = counters.skipped_ms
+
+    run(scenario)
+
+
+def test_speaking_over_the_reply_stops_its_packets_at_once() -> None:
+    async def scenario() -> None:
+        async with call(SimulatorConfig(brain="tone", tone_ms=20_000)) as (caller, _):
+            caller.send(type="response.create")
+            await until(lambda: len(caller.heard) > 20)
+            await caller.wait_for("output_audio_buffer.started")
+            await asyncio.sleep(0.5)
+            caller.say(tone(400, 300.0))
+            await caller.wait_for("conversation.item.truncated")
+            await asyncio.sleep(0.3)
+            stopped_ns = caller.time_of("input_audio_buffer.speech_started")
+            loud = [f for f in caller.heard if np.abs(from_pcm(f.pcm)).max() > 0.02]
+            # Twice the usual margin: the events and the packets share one busy event loop.
+            assert loud[-1].stamp_ns - stopped_ns < 200_000_000
+            played_ms = caller.last("conversation.item.truncated")["audio_end_ms"]
+            assert abs(played_ms - 20 * len(loud)) <= 80
+            kinds = caller.kinds()
+            start = kinds.index("input_audio_buffer.speech_started")
+            assert kinds[start + 1] == "output_audio_buffer.cleared"
+            assert kinds.count("output_audio_buffer.cleared") == 1
+            assert "output_audio_buffer.stopped" not in kinds
+
+    run(scenario)
+
+
+def test_a_hang_up_ends_the_call_once() -> None:
+    async def scenario() -> None:
+        async with call() as (caller, switchboard):
+            assert len(switchboard.calls) == 1
+            assert caller.location.startswith("/v1/realtime/calls/rtc_")
+            session_id = caller.events[0]["session"]["id"]
+            assert session_id.removeprefix("sess_") == caller.location.rsplit("rtc_", 1)[1]
+            assert await caller.hang_up() == 200
+            assert await caller.hang_up() == 404
+            await until(lambda: caller.channel.readyState == "closed")
+            assert not switchboard.calls
+
+    run(scenario)
+
+
+def test_a_client_that_closes_ends_its_call() -> None:
+    async def scenario() -> None:
+        async with call() as (caller, switchboard):
+            await caller.close()
+            await until(lambda: not switchboard.calls)
+
+    run(scenario)
+
+
+def test_a_client_that_never_connects_is_forgotten() -> None:
+    async def scenario() -> None:
+        async with (
+            simulator(SimulatorConfig(connect_timeout_s=0.2)) as (_, switchboard),
+            aiohttp.ClientSession() as http,
+        ):
+            caller = Caller(http, "")
+            await switchboard.place_call(await caller.offer(), SESSION)
+            assert len(switchboard.calls) == 1
+            await until(lambda: not switchboard.calls)
+            await caller.close()
+
+    run(scenario)
+
+
+def test_an_ephemeral_key_brings_its_session_and_the_other_dtls_role_works() -> None:
+    async def scenario() -> None:
+        config = SimulatorConfig(api_key="sk-right", dtls_role="passive")
+        async with simulator(config) as (url, _), aiohttp.ClientSession() as http:
+            wanted = {"type": "realtime", "instructions": "from the token"}
+            async with http.post(
+                f"{url}/realtime/client_secrets",
+                json={"session": wanted, "expires_after": {"anchor": "created_at", "seconds": 60}},
+                headers={"Authorization": "Bearer sk-right"},
+            ) as response:
+                secret = (await response.json())["value"]
+            caller = Caller(http, url)
+            async with http.post(
+                f"{url}/realtime/calls",
+                data=await caller.offer(),
+                headers={"Authorization": f"Bearer {secret}", "Content-Type": "application/sdp"},
+            ) as response:
+                assert response.status == 201
+                answer = await response.text()
+                assert "a=setup:passive" in answer
+                assert "realtimeapi audio" in answer
+                await caller.accept(response.headers["Location"], answer)
+            assert caller.events[0]["session"]["instructions"] == "from the token"
+            await caller.close()
+
+    run(scenario)
+
+
+def test_the_recording_holds_what_was_said_at_its_level(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        config = SimulatorConfig(record_dir=str(tmp_path))
+        async with call(config) as (caller, _):
+            caller.say(tone(1_000, 400.0, 3_277))
+            await caller.wait_for("input_audio_buffer.speech_stopped")
+            [recording] = tmp_path.glob("rtc_*.wav")
+            assert len(read_wav(recording)) >= 24_000
+            assert await caller.hang_up() == 200
+            samples = read_wav(recording)
+            said, score = align(samples, from_pcm(tone(1_000, 400.0, 3_277)))
+            assert score > 0.99
+            assert tone_level_dbfs(said[6_000:18_000], 400.0) == pytest.approx(-20.0, abs=1.0)
+
+    run(scenario)
+
+
+def test_a_session_that_expires_says_so_before_the_channel_closes() -> None:
+    async def scenario() -> None:
+        async with call(SimulatorConfig(session_limit_s=2.0)) as (caller, switchboard):
+            error = await caller.wait_for("error")
+            assert error["error"]["code"] == "session_expired"
+            await until(lambda: caller.channel.readyState == "closed")
+            assert not switchboard.calls
+
+    run(scenario)

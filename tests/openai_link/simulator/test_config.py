@@ -1,0 +1,26 @@
+"""What the settings make of the simulator."""
+
+from __future__ import annotations
+
+import aioice.ice
+import pytest
+
+from mixer_core.runtime.settings import SimulatorSettings
+from openai_link.simulator.service import choose_ice_addresses, config_from
+from openai_link.transport import aiortc_media
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_media_is_offered_where_http_listens(host: str) -> None:
+    try:
+        choose_ice_addresses(host)
+        assert aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=True) == ["127.0.0.1"]
+        choose_ice_addresses("0.0.0.0")
+        assert "127.0.0.1" in aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=False)
+    finally:
+        aiortc_media.use_host_addresses(None)
+
+
+def test_the_settings_shape_the_calls() -> None:
+    config = config_from(SimulatorSettings(api_key="k", brain="tone", tone_ms=100))
+    assert (config.api_key, config.brain, config.tone_ms) == ("k", "tone", 100)
