@@ -66,7 +66,8 @@ class _Answerer:
 
 async def _call(port: int, http: aiohttp.ClientSession) -> None:
     settings = OpenaiLinkSettings()
-    uplink = Uplink(settings, Histogram())
+    track = PacketTrack(max_queued=PACKETS)
+    uplink = Uplink(settings, track, Histogram())
     heard, told = asyncio.Event(), asyncio.Event()
     decoder = OpusDecoder()
     upstream = Upstream("rehearsal", f"http://127.0.0.1:{port}/v1", "none", False)
@@ -74,7 +75,7 @@ async def _call(port: int, http: aiohttp.ClientSession) -> None:
         upstream,
         session_object(settings),
         http,
-        uplink.track,
+        track,
         logs.get("openai_link", "rehearsal"),
         on_answered=lambda: None,
         on_up=lambda: uplink.start(0),

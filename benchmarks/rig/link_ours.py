@@ -16,9 +16,9 @@ from mixer_core.runtime.metrics import Histogram
 from mixer_core.runtime.settings import OpenaiLinkSettings
 from openai_link.media.opus import OpusDecoder
 from openai_link.media.rtp_audio import ReceivedFrame, RtpAudioReceiver
-from openai_link.media.uplink import Uplink
+from openai_link.media.uplink import MAX_QUEUED_PACKETS, Uplink
 from openai_link.realtime.session_object import Upstream, session_object
-from openai_link.transport.aiortc_media import TappedPacket
+from openai_link.transport.aiortc_media import PacketTrack, TappedPacket
 from openai_link.transport.peer_call import RealtimeCall
 
 UP_TIMEOUT_S = 15.0
@@ -40,7 +40,8 @@ class OurCall:
         self._session = session_object(settings)
         self._wire, self._heard = wire, heard
         self._loop = asyncio.get_event_loop()
-        self._uplink = Uplink(settings, Histogram())
+        self._track = PacketTrack(MAX_QUEUED_PACKETS)
+        self._uplink = Uplink(settings, self._track, Histogram())
         self._receiver = RtpAudioReceiver(OpusDecoder(), gap_hold_ms=settings.gap_hold_ms)
         self._timer = LazyTimer(self._loop, self._on_time)
         self._arrived_ns: dict[int, int] = {}
@@ -53,7 +54,7 @@ class OurCall:
             Upstream("bench", url, "none", False),
             self._session,
             self._http,
-            self._uplink.track,
+            self._track,
             logs.get("bench"),
             on_answered=lambda: None,
             on_up=self._up.set,

@@ -68,11 +68,11 @@ class MarkedTrack(PacketTrack):
         """The packet with this timestamp will be a mark."""
         self._marks[timestamp] = number
 
-    def _write(self, payload: bytes, timestamp: int, marker: bool) -> None:
+    def _write(self, payload: bytes, timestamp: int, marker: bool) -> bool:
         number = self._marks.pop(timestamp, None)
         if number is not None:
             self._notes.sent_marks.append((self._call, number, time.monotonic_ns()))
-        super()._write(payload, timestamp, marker)
+        return super()._write(payload, timestamp, marker)
 
 
 class TimedMedia(CallMedia):

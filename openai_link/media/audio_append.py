@@ -1,70 +1,80 @@
-"""The room's microphones as ``input_audio_buffer.append`` events, one per 20 ms. Sans-I/O.
+"""The room's audio as ``input_audio_buffer.append`` events, one per 20 ms. Sans-I/O.
 
-The pacer is the one of RTP, so that the server's clock of received audio runs like the room's: a
-slot that RTP would pass over by its timestamp is sent here as silence.
+The pacer is the one used for RTP, so the server's clock of received audio runs like the room's: a
+slot that RTP would skip by its timestamp is sent here as silence.
 """
 
 from __future__ import annotations
 
 import binascii
+from dataclasses import dataclass
 
-from mixer_core.bus.pcm import SILENCE
+from mixer_core.bus.pcm import FRAME_MS, SILENCE
 
 from .uplink_pacer import FRAME_TICKS, Drop, PacerAction, SendFrame, UplinkPacer
 
 MAX_FILL_FRAMES = 50
-"""A gap of the timeline is filled up to one second; a longer stall is left out."""
+"""A gap of up to one second is filled with silence; the rest of a longer stall is left out."""
 
 _SILENCE = binascii.b2a_base64(SILENCE, newline=False).decode()
 
 
+@dataclass(frozen=True, slots=True)
+class AppendEvent:
+    """Send this event."""
+
+    text: str
+    """JSON."""
+    audio_ms: int
+    """Duration of the audio in it."""
+    is_room: bool
+    """It holds a frame of the room; otherwise silence that fills a gap."""
+
+
 class AudioAppend:
-    """Turns frames and pauses into the text of events; methods return what to send now."""
+    """Turns frames and pauses into events; methods return what to send now."""
 
     def __init__(self, pacer: UplinkPacer) -> None:
-        """``pacer``: decides what goes out when; owned by this object."""
+        """``pacer``: decides what is sent when; owned by this object."""
         self.pacer = pacer
-        self.sent_frames = 0
-        """Frames of 20 ms that the server was sent, silence included."""
         self._events = 0
         self._next_timestamp = 0
 
-    def start(self, now_ns: int) -> list[str]:
+    def start(self, now_ns: int) -> list[AppendEvent]:
         """Begin: silence until the first frame comes."""
-        return self._texts(self.pacer.start(now_ns))
+        return self._append(self.pacer.start(now_ns))
 
-    def frame(self, pcm: bytes, pause: bool, now_ns: int) -> list[str]:
+    def frame(self, pcm: bytes, pause: bool, now_ns: int) -> list[AppendEvent]:
         """20 ms of the room (960 bytes); ``pause``: nothing follows until further notice."""
-        return self._texts(self.pacer.frame(pcm, now_ns, pause))
+        return self._append(self.pacer.frame(pcm, now_ns, pause))
 
-    def tick(self, now_ns: int) -> list[str]:
-        """The pacer's time-out was reached."""
-        return self._texts(self.pacer.tick(now_ns))
+    def tick(self, now_ns: int) -> list[AppendEvent]:
+        """The pacer's timeout has been reached."""
+        return self._append(self.pacer.tick(now_ns))
 
-    def _texts(self, actions: list[PacerAction]) -> list[str]:
-        texts = []
+    def _append(self, actions: list[PacerAction]) -> list[AppendEvent]:
+        events = []
         for action in actions:
             if isinstance(action, Drop):
                 continue
             skipped = (action.timestamp - self._next_timestamp) // FRAME_TICKS
             self._next_timestamp = action.timestamp + FRAME_TICKS
-            fill = min(skipped, MAX_FILL_FRAMES)
-            is_sound = isinstance(action, SendFrame)
-            silent_frames = fill + (not is_sound)
-            if silent_frames > 0:
-                texts.append(self._event(_SILENCE * silent_frames, silent_frames))
+            silent_frames = min(skipped, MAX_FILL_FRAMES)
+            silent_frames += not isinstance(action, SendFrame)
+            if silent_frames:
+                # 960 bytes are 1280 characters of base64 without padding: they can be joined.
+                events.append(self._event(_SILENCE * silent_frames, silent_frames, is_room=False))
             if isinstance(action, SendFrame):
-                texts.append(self._event(_base64(action.pcm), 1))
-        return texts
+                events.append(self._event(_base64(action.pcm), 1, is_room=True))
+        return events
 
-    def _event(self, audio: str, frames: int) -> str:
-        """960 bytes are 1280 letters of base64 without padding: they can be put together."""
+    def _event(self, audio: str, frames: int, is_room: bool) -> AppendEvent:
         self._events += 1
-        self.sent_frames += frames
-        return (
+        text = (
             f'{{"type":"input_audio_buffer.append","event_id":"mm_a{self._events}",'
             f'"audio":"{audio}"}}'
         )
+        return AppendEvent(text, frames * FRAME_MS, is_room)
 
 
 def _base64(pcm: bytes) -> str:

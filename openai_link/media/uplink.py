@@ -1,35 +1,57 @@
-"""The room's microphones on their way up: paced, encoded, sent as RTP packets."""
+"""The room's audio on its way to the server as RTP: paced, encoded, sent."""
 
 from __future__ import annotations
+
+import time
+from typing import Protocol
 
 from mixer_core.bus.pcm import FRAME_MS, SILENCE
 from mixer_core.runtime.metrics import Histogram
 from mixer_core.runtime.settings import OpenaiLinkSettings
 
-from ..transport.aiortc_media import PacketTrack
 from .opus import OpusEncoder
-from .rtp_audio import Drop, PacerAction, SendFrame, UplinkPacer
+from .uplink_pacer import Drop, PacerAction, SendFrame, UplinkPacer
 
 SETTLED_FRAMES = 10
 """Silent frames that are encoded after sound before the last packet is simply repeated."""
 STARVE_MS = 240
 """How late a talking room may be before silence takes its place: a stall of this machine must not
-put a gap into a word. The frames that were late follow at once."""
+put a gap into a word. The late frames follow at once."""
 MAX_LEAD_MS = 400
 """How far the room may run ahead of the clock for a moment: what a stall held back comes at once,
 and clients of the plain protocol send long pieces. More is dropped."""
+MAX_QUEUED_PACKETS = (STARVE_MS + MAX_LEAD_MS) // FRAME_MS
+"""What a packet track must be able to hold until it is connected."""
+
+
+class PacketSink(Protocol):
+    """Where packets go: ``PacketTrack``."""
+
+    def send_packet(self, payload: bytes, timestamp: int, marker: bool = False) -> bool:
+        """Send one Opus packet; False if it has not been handed to the network (yet).
+
+        ``timestamp``: ticks of 48 kHz since the start, unbounded. ``marker``: it is the first
+        after silence.
+        """
 
 
 class Uplink:
-    """Turns frames and pauses into packets of ``track``.
+    """Turns frames and pauses into packets.
 
     Silence costs no encoding once the encoder has settled: its packets are all alike then.
     """
 
-    def __init__(self, settings: OpenaiLinkSettings, latency: Histogram) -> None:
-        """``latency`` observes the time from a frame's stamp to its packet."""
-        self.track = PacketTrack((STARVE_MS + MAX_LEAD_MS) // FRAME_MS)
+    def __init__(self, settings: OpenaiLinkSettings, sink: PacketSink, latency: Histogram) -> None:
+        """Prepare.
+
+        Args:
+            settings: bit rate, complexity, and when silence becomes sparse.
+            sink: takes the packets.
+            latency: observes, for each frame sent, the time from its stamp until its packet has
+                been handed to the network.
+        """
         self.pacer = UplinkPacer(STARVE_MS, MAX_LEAD_MS, settings.sparse_after_ms)
+        self._sink = sink
         self._encoder = OpusEncoder(
             bitrate_bps=settings.opus_bitrate_bps, complexity=settings.opus_complexity
         )
@@ -42,24 +64,27 @@ class Uplink:
         self._apply(self.pacer.start(now_ns))
 
     def frame(self, pcm: bytes, stamp_ns: int, pause: bool, now_ns: int) -> None:
-        """Send one frame of the room (960 bytes) that entered this host at ``stamp_ns``."""
-        self._apply(self.pacer.frame(pcm, now_ns, pause))
-        self._latency.observe_ns(now_ns - stamp_ns)
+        """Send one frame of the room (960 bytes) that reached this host at ``stamp_ns``."""
+        if self._apply(self.pacer.frame(pcm, now_ns, pause)):
+            self._latency.observe_ns(time.monotonic_ns() - stamp_ns)
 
     def tick(self, now_ns: int) -> None:
-        """The pacer's time-out was reached."""
+        """The pacer's timeout has been reached."""
         self._apply(self.pacer.tick(now_ns))
 
-    def _apply(self, actions: list[PacerAction]) -> None:
+    def _apply(self, actions: list[PacerAction]) -> bool:
+        """Whether a frame (not silence) was handed to the network."""
+        was_sent = False
         for action in actions:
             if isinstance(action, Drop):
                 continue
             if isinstance(action, SendFrame):
                 self._silent_frames = 0
                 packet = self._encoder.encode(action.pcm)
-                self.track.send_packet(packet, action.timestamp, action.marker)
+                was_sent |= self._sink.send_packet(packet, action.timestamp, action.marker)
             else:
-                self.track.send_packet(self._silence(), action.timestamp)
+                self._sink.send_packet(self._silence(), action.timestamp)
+        return was_sent
 
     def _silence(self) -> bytes:
         if self._silent_frames < SETTLED_FRAMES:

@@ -77,14 +77,14 @@ class PacketTrack(MediaStreamTrack):
         self.dropped = 0
         """Packets dropped because the queue was full or the connection was gone."""
 
-    def send_packet(self, payload: bytes, timestamp: int, marker: bool = False) -> None:
+    def send_packet(self, payload: bytes, timestamp: int, marker: bool = False) -> bool:
         """Send one Opus packet; ``timestamp`` in ticks of 48 kHz since the start, unbounded.
 
-        ``marker``: it is the first after silence; kept where it is sent directly.
+        ``marker``: it is the first after silence; kept where it is sent directly. False: the
+        packet has not left yet (it is queued), or cannot.
         """
         if self._writer is not None:
-            self._write(payload, timestamp, marker)
-            return
+            return self._write(payload, timestamp, marker)
         packet = Packet(payload)
         packet.pts = timestamp
         packet.time_base = _TIME_BASE
@@ -93,6 +93,7 @@ class PacketTrack(MediaStreamTrack):
             self.dropped += 1
         self._queue.append(packet)
         self._wake()
+        return False
 
     async def recv(self) -> Packet[Any]:
         """Return the next packet, for aiortc's sender. Raises MediaStreamError at the end."""
@@ -114,12 +115,13 @@ class PacketTrack(MediaStreamTrack):
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
 
-    def _write(self, payload: bytes, timestamp: int, marker: bool) -> None:
+    def _write(self, payload: bytes, timestamp: int, marker: bool) -> bool:
         assert self._writer is not None
         if self._writer.send(payload, timestamp, marker):
             self.sent += 1
-        else:
-            self.dropped += 1
+            return True
+        self.dropped += 1
+        return False
 
     def stop(self) -> None:
         """End the track; a pending ``recv`` raises MediaStreamError."""

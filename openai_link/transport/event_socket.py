@@ -1,4 +1,4 @@
-"""A WebSocket that carries JSON texts: one queue out, one task in, a ping every second."""
+"""A WebSocket that carries JSON texts: a queue out, a reader, a writer, a ping every second."""
 
 from __future__ import annotations
 
@@ -7,22 +7,30 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import aiohttp
 
 from mixer_core.runtime.errors import UpstreamError
 
 PING_S = 1.0
-"""Between two pings: the answers show that the server is there."""
-MAX_AUDIO = 512
-"""Texts of audio that may wait for the network (10 s); more end the connection."""
-MAX_WAITING = 8_192
-"""The same for other texts: a long conversation is told in one go."""
+"""Between two pings: the answers show that the server is alive."""
+MAX_WAITING_AUDIO_MS = 10_000
+"""Audio that may wait for the network; more ends the connection."""
+MAX_WAITING_TEXTS = 8_192
+"""The same for texts without audio: a long conversation is seeded all at once."""
 MAX_MESSAGE_BYTES = 16 << 20
-"""The largest message of the server."""
+"""The largest message accepted from the server."""
 CLOSE_TIMEOUT_S = 1.0
 
 _STATUS_CODES = {401: "invalid_api_key", 404: "model_not_found"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Outgoing:
+    text: str
+    audio_ms: int
+    stamp_ns: int
 
 
 class EventSocket:
@@ -32,29 +40,35 @@ class EventSocket:
         self,
         http: aiohttp.ClientSession,
         on_text: Callable[[str], None],
+        on_sent: Callable[[int], None],
         on_end: Callable[[str], None],
     ) -> None:
-        """``on_end``: the connection is over, with the reason; at most once, not after close."""
+        """Prepare.
+
+        Args:
+            http: makes the connection.
+            on_text: one message from the server.
+            on_sent: a text that was given a stamp has been handed to the network; its stamp.
+            on_end: the connection has ended, and why; at most once, not after ``close``.
+        """
         self._http = http
         self._on_text = on_text
+        self._on_sent = on_sent
         self._on_end = on_end
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._waiting: deque[str] = deque()
+        self._waiting: deque[_Outgoing] = deque()
         self._wake = asyncio.Event()
         self._closed = False
-        self.heard_ns = 0
-        """When anything came (monotonic)."""
+        self.waiting_audio_ms = 0
+        """Audio that waits for the network."""
+        self.last_received_ns = 0
+        """When anything last came (monotonic); 0: nothing yet."""
         self.simulated = False
         """The server said that it is a simulator."""
 
-    @property
-    def waiting(self) -> int:
-        """Texts that wait for the network."""
-        return len(self._waiting)
-
     async def open(self, url: str, headers: Mapping[str, str]) -> None:
-        """Connect. Raises UpstreamError where the server is not there or refuses."""
+        """Connect. Raises UpstreamError if the server refuses or cannot be reached."""
         try:
             self._socket = await self._http.ws_connect(
                 url, headers=headers, autoping=False, max_msg_size=MAX_MESSAGE_BYTES
@@ -69,23 +83,27 @@ class EventSocket:
         if self._closed:
             await self._socket.close()
             return
-        self.heard_ns = time.monotonic_ns()
+        self.last_received_ns = time.monotonic_ns()
         self.simulated = "x-simulated" in self._socket._response.headers
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(job(self._socket)) for job in (self._read, self._write)]
 
-    def send(self, text: str, limit: int = MAX_WAITING) -> bool:
-        """Queue a text; False where the connection is not open.
+    def send(self, text: str, audio_ms: int = 0, stamp_ns: int = 0) -> bool:
+        """Queue a text; False if the connection is not open, or ends because too much waits.
 
-        ``limit``: it ends the connection where as many wait already.
+        Args:
+            text: one event as JSON.
+            audio_ms: duration of the audio in it.
+            stamp_ns: given to ``on_sent``; 0: nobody wants to know.
         """
         if self._socket is None or self._socket.closed or self._closed:
             return False
-        if len(self._waiting) >= limit:
+        if self._is_full(audio_ms):
             reason = "the network does not take what is sent"
             asyncio.get_running_loop().call_soon(self._end, reason)
             return False
-        self._waiting.append(text)
+        self._waiting.append(_Outgoing(text, audio_ms, stamp_ns))
+        self.waiting_audio_ms += audio_ms
         self._wake.set()
         return True
 
@@ -94,23 +112,26 @@ class EventSocket:
         if self._closed:
             return
         self._closed = True
-        self._wake.set()
         for task in self._tasks:
             if task is not asyncio.current_task():
                 task.cancel()
         if self._socket is not None:
             try:
                 async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                    while self._waiting:
-                        await self._socket.send_str(self._waiting.popleft())
+                    await self._send_waiting(self._socket)
                     await self._socket.close()
             except (TimeoutError, aiohttp.ClientError, OSError):
                 self._waiting.clear()
 
+    def _is_full(self, audio_ms: int) -> bool:
+        if audio_ms:
+            return self.waiting_audio_ms + audio_ms > MAX_WAITING_AUDIO_MS
+        return len(self._waiting) >= MAX_WAITING_TEXTS
+
     async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         while True:
             message = await socket.receive()
-            self.heard_ns = time.monotonic_ns()
+            self.last_received_ns = time.monotonic_ns()
             if message.type is aiohttp.WSMsgType.TEXT:
                 self._on_text(message.data)
             elif message.type is aiohttp.WSMsgType.PING:
@@ -133,10 +154,17 @@ class EventSocket:
                     ping_at_s = loop.time() + PING_S
                     await socket.ping()
                 self._wake.clear()
-                while self._waiting:
-                    await socket.send_str(self._waiting.popleft())
+                await self._send_waiting(socket)
         except (aiohttp.ClientError, OSError) as error:
             self._end(f"the WebSocket broke: {error!r}")
+
+    async def _send_waiting(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        while self._waiting:
+            outgoing = self._waiting.popleft()
+            self.waiting_audio_ms -= outgoing.audio_ms
+            await socket.send_str(outgoing.text)
+            if outgoing.stamp_ns:
+                self._on_sent(outgoing.stamp_ns)
 
     def _end(self, reason: str) -> None:
         if not self._closed:
@@ -155,4 +183,4 @@ _OVER = frozenset(
 
 
 def _ignore(_: str) -> None:
-    """The end is told once."""
+    """The end is reported once."""

@@ -14,9 +14,9 @@ from mixer_core.runtime.settings import OpenaiLinkSettings
 
 from ..media.opus import OpusDecoder
 from ..media.rtp_audio import ReceivedFrame, RtpAudioReceiver
-from ..media.uplink import Uplink
+from ..media.uplink import MAX_QUEUED_PACKETS, Uplink
 from ..realtime.session_object import Upstream
-from .aiortc_media import TappedPacket
+from .aiortc_media import PacketTrack, TappedPacket
 from .interface import Callbacks, TransportKind
 from .peer_call import RealtimeCall
 
@@ -39,7 +39,8 @@ class WebrtcTransport:
         """``latency`` observes the time from a frame's stamp to its packet."""
         self._callbacks = callbacks
         self._log = log
-        self._uplink = Uplink(settings, latency)
+        self._track = PacketTrack(MAX_QUEUED_PACKETS)
+        self._uplink = Uplink(settings, self._track, latency)
         self._receiver = RtpAudioReceiver(OpusDecoder(), gap_hold_ms=settings.gap_hold_ms)
         self._closed = False
         self._session: dict[str, Any] = {}
@@ -47,7 +48,7 @@ class WebrtcTransport:
             upstream,
             self._session,
             http,
-            self._uplink.track,
+            self._track,
             log,
             on_answered=callbacks.on_answered,
             on_up=self._up,
@@ -124,7 +125,7 @@ class WebrtcTransport:
             "uplink_silences_total": pacer.silences,
             "uplink_dropped_frames_total": pacer.dropped,
             "uplink_dropped_quiet_frames_total": pacer.dropped_quiet,
-            "uplink_unsent_packets_total": self._uplink.track.dropped,
+            "uplink_unsent_packets_total": self._track.dropped,
             "uplink_starved_total": pacer.starved,
             "downlink_packets_total": received.received,
             "downlink_lost_packets_total": received.lost,

@@ -21,13 +21,13 @@ from mixer_core.runtime.errors import UpstreamError
 from mixer_core.runtime.metrics import Histogram
 from mixer_core.runtime.settings import OpenaiLinkSettings
 
-from ..media.audio_append import AudioAppend
+from ..media.audio_append import AppendEvent, AudioAppend
 from ..media.reply_player import Cut, Play, PlayerAction, ReplyPlayer, Started
 from ..media.uplink import MAX_LEAD_MS, STARVE_MS
 from ..media.uplink_pacer import UplinkPacer
 from ..realtime.event_fields import event_of
 from ..realtime.session_object import Upstream
-from .event_socket import MAX_AUDIO, EventSocket
+from .event_socket import EventSocket
 from .interface import Callbacks, TransportKind
 
 
@@ -53,7 +53,7 @@ class WebsocketTransport:
         self._latency = latency
         self._log = log
         self._callbacks = callbacks
-        self._socket = EventSocket(http, self._text, self._ended)
+        self._socket = EventSocket(http, self._text, self._sent, self._ended)
         pacer = UplinkPacer(STARVE_MS, MAX_LEAD_MS, settings.sparse_after_ms)
         self._append = AudioAppend(pacer)
         self._player = ReplyPlayer()
@@ -72,7 +72,7 @@ class WebsocketTransport:
     @property
     def last_received_ns(self) -> int:
         """When the newest message came."""
-        return self._socket.heard_ns
+        return self._socket.last_received_ns
 
     async def connect(self, session: Mapping[str, Any]) -> None:
         """Open the WebSocket; ``session`` must be sent as an update. Raises UpstreamError."""
@@ -102,8 +102,7 @@ class WebsocketTransport:
 
     def frame(self, pcm: bytes, stamp_ns: int, pause: bool, now_ns: int) -> None:
         """20 ms of the room."""
-        self._send_audio(self._append.frame(pcm, pause, now_ns))
-        self._latency.observe_ns(now_ns - stamp_ns)
+        self._send_audio(self._append.frame(pcm, pause, now_ns), stamp_ns)
 
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick``."""
@@ -138,12 +137,17 @@ class WebsocketTransport:
 
     def backlog_ms(self, now_ns: int) -> tuple[int, int]:
         """Audio that waits for the network; the reply's rest waits to be spoken, not sent."""
-        return self._socket.waiting * 20, 0
+        return self._socket.waiting_audio_ms, 0
 
-    def _send_audio(self, texts: list[str]) -> None:
-        for text in texts:
-            if not self._socket.send(text, MAX_AUDIO):
+    def _send_audio(self, events: list[AppendEvent], stamp_ns: int = 0) -> None:
+        for event in events:
+            stamp = stamp_ns if event.is_room else 0
+            if not self._socket.send(event.text, event.audio_ms, stamp):
                 self._unsent += 1
+
+    def _sent(self, stamp_ns: int) -> None:
+        """A frame has been handed to the network."""
+        self._latency.observe_ns(time.monotonic_ns() - stamp_ns)
 
     def _text(self, text: str) -> None:
         """One server event."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mixer_core.bus.pcm import FRAME_NS, SILENCE
 from mixer_core.runtime.settings import OpenaiLinkSettings
-from openai_link.media.audio_append import MAX_FILL_FRAMES, AudioAppend
+from openai_link.media.audio_append import MAX_FILL_FRAMES, AppendEvent, AudioAppend
 from openai_link.media.reply_player import LEAD_FRAMES, Play, ReplyPlayer, Started, Stopped
 from openai_link.media.uplink_pacer import UplinkPacer
 from openai_link.realtime.problems import Problem
@@ -148,11 +148,17 @@ def test_every_sample_is_played_once_in_order(sizes: list[int]) -> None:
 # Audio as events
 
 
-def heard(texts: list[str]) -> bytes:
-    """The sound of append events, as a server puts it together."""
-    events = [json.loads(text) for text in texts]
-    assert all(e["type"] == "input_audio_buffer.append" and e["event_id"] for e in events)
-    return b"".join(base64.b64decode(e["audio"], validate=True) for e in events)
+def heard(appended: list[AppendEvent]) -> bytes:
+    """The audio of append events, as a server joins it."""
+    sound = b""
+    for event in appended:
+        sent = json.loads(event.text)
+        assert sent["type"] == "input_audio_buffer.append" and sent["event_id"]
+        pcm = base64.b64decode(sent["audio"], validate=True)
+        assert event.audio_ms * 48 == len(pcm)
+        assert event.is_room == any(pcm)
+        sound += pcm
+    return sound
 
 
 def test_frames_and_pauses_become_one_unbroken_sound() -> None:
@@ -171,5 +177,5 @@ def test_time_that_rtp_would_pass_over_is_filled_and_bounded() -> None:
     append.start(0)
     assert heard(append.frame(LOUD, True, 500 * MS)) == SILENCE * 24 + LOUD
     assert len(heard(append.frame(LOUD, True, 60 * S))) == (MAX_FILL_FRAMES + 1) * len(SILENCE)
-    ids = [json.loads(t)["event_id"] for t in append.frame(LOUD, True, 61 * S)]
+    ids = [json.loads(e.text)["event_id"] for e in append.frame(LOUD, True, 61 * S)]
     assert len(set(ids)) == len(ids)
