@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SOURCES := signaling media_worker mixer_core openai_link benchmarks deploy tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench clean
+.PHONY: help setup run quick test check bench clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -15,8 +15,11 @@ setup: $(BIN)/.dev  ## install everything, the tools for tests included
 run: $(BIN)/.run  ## start the gateway on http://127.0.0.1:8080 (Ctrl-C ends it)
 	@exec $(BIN)/mixminus run
 
+quick: $(BIN)/.dev  ## the tests that need memory only, in less than a minute
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not sockets and not processes and not browser"
+
 test: $(BIN)/.dev  ## all tests; those in a browser are skipped where there is no Chromium
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 check: $(BIN)/.dev  ## formatting, lint, types
 	$(BIN)/ruff format --check $(SOURCES)

@@ -1,4 +1,4 @@
-"""Fixtures for all tests: short runtime directories (a socket path has at most 107 bytes)."""
+"""What all tests share: profiles, short runtime directories, and the promise of `make quick`."""
 
 from __future__ import annotations
 
@@ -10,15 +10,29 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from mixer_core.numba_cache import choose_cache_dir
+from tests.support import in_memory
+
 settings.register_profile(
     "mixminus", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
 )
 settings.load_profile("mixminus")
+choose_cache_dir(Path(tempfile.gettempdir()))  # Kernels are compiled once, not once per program.
+in_memory.install()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """A test without a marker stays in memory, its fixtures too."""
+    if any(item.get_closest_marker(marker) for marker in in_memory.MARKERS):
+        return (yield)
+    with in_memory.only_memory():
+        return (yield)
 
 
 @pytest.fixture
 def short_dir() -> Iterator[Path]:
-    """A private directory with a short path, gone afterwards."""
+    """A private directory with a short path (a socket's has at most 107 bytes), gone afterwards."""
     path = Path(tempfile.mkdtemp(prefix="mm-", dir="/tmp"))
     yield path
     shutil.rmtree(path, ignore_errors=True)

@@ -241,6 +241,7 @@ def test_the_package_of_the_mixer_is_empty() -> None:
     assert (ROOT / "mixer_core" / "__init__.py").read_bytes() == b""
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     "module",
     ["media_worker.service", "media_worker.child", "openai_link.service", "signaling.service"],

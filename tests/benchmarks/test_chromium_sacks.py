@@ -11,6 +11,8 @@ from aiortc import RTCConfiguration, RTCPeerConnection
 
 from benchmarks.rig.chromium_sacks import ChromiumSacks
 
+pytestmark = pytest.mark.sockets
+
 SACK_ALONE_BYTES = 28
 
 

@@ -86,6 +86,7 @@ def test_check_2_the_session_of_every_setting_is_taken_whole(settings: OpenaiLin
     session_config.create_session("sess_1", 0, wanted)
 
 
+@pytest.mark.sockets
 def test_check_2_the_server_answers_none_of_them_with_an_error() -> None:
     async def scenario() -> None:
         async with (

@@ -34,6 +34,8 @@ from tests.conformance.test_order_checks import SPEECH, TRANSCRIBED
 from tests.conformance.test_tool_checks import TOOLS, give
 from tests.openai_link.simulator.caller import Caller, call, run
 
+pytestmark = pytest.mark.sockets
+
 Json = dict[str, Any]
 
 

@@ -9,6 +9,8 @@ from tests.conformance import oracle
 from tests.conformance.peers import peer, say_text
 from tests.openai_link.simulator.caller import run
 
+pytestmark = pytest.mark.sockets
+
 BOTH = pytest.mark.parametrize("transport", ["webrtc", "websocket"])
 
 

@@ -14,6 +14,8 @@ from tests.conformance.oracle import check
 from tests.conformance.peers import peer, socket_peer
 from tests.openai_link.simulator.caller import Caller, run, simulator, until
 
+pytestmark = pytest.mark.sockets
+
 BOTH = pytest.mark.parametrize("transport", ["webrtc", "websocket"])
 
 

@@ -8,12 +8,15 @@ import time
 
 import aiohttp
 import openai
+import pytest
 from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection
 from openai.types.realtime import ClientSecretCreateResponse
 
 from openai_link.simulator.config import SimulatorConfig
 from tests.conformance.peers import KEY, MODEL
 from tests.openai_link.simulator.caller import Caller, run, simulator
+
+pytestmark = pytest.mark.sockets
 
 SESSION = {"type": "realtime", "model": MODEL}
 

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
+import pytest
 from openai import AsyncOpenAI
 from openai.resources.realtime.realtime import AsyncRealtimeConnection
 from openai.types.realtime import RealtimeServerEvent
@@ -20,6 +21,8 @@ from tests.conformance.oracle import check_all
 from tests.conformance.peers import MODEL
 from tests.openai_link.simulator.caller import Caller, run, simulator
 from tests.support.audio import SENTENCE, align, from_pcm, read_wav, to_pcm
+
+pytestmark = pytest.mark.sockets
 
 QUIET = bytes(2 * 24_000)
 TOOL: dict[str, Any] = {

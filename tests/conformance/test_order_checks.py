@@ -15,6 +15,8 @@ from tests.conformance.peers import Peer, peer, say_text, socket_peer
 from tests.openai_link.simulator.automaton import check_usage
 from tests.openai_link.simulator.caller import Caller, run, simulator
 
+pytestmark = pytest.mark.sockets
+
 BOTH = pytest.mark.parametrize("transport", ["webrtc", "websocket"])
 SPEECH = tone(800, 300.0)
 QUIET = bytes(2 * 24_000)

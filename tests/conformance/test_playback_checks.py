@@ -15,6 +15,8 @@ from tests.conformance.peers import Peer, peer, say_text
 from tests.openai_link.simulator.caller import Caller, run, until
 from tests.support.audio import from_pcm
 
+pytestmark = pytest.mark.sockets
+
 BOTH = pytest.mark.parametrize("transport", ["webrtc", "websocket"])
 LONG_TONE = SimulatorConfig(brain="tone", tone_ms=8_000)
 SPEECH = tone(500, 300.0)

@@ -13,6 +13,8 @@ from tests.conformance.oracle import check_all
 from tests.conformance.peers import Peer, peer, socket_peer
 from tests.openai_link.simulator.caller import Caller, run, simulator
 
+pytestmark = pytest.mark.sockets
+
 BOTH = pytest.mark.parametrize("transport", ["webrtc", "websocket"])
 
 

@@ -13,6 +13,8 @@ from tests.conformance import oracle
 from tests.conformance.peers import Peer, peer, say_text
 from tests.openai_link.simulator.caller import run
 
+pytestmark = pytest.mark.sockets
+
 BOTH = pytest.mark.parametrize("transport", ["webrtc", "websocket"])
 SCRIPTED = SimulatorConfig(brain="script")
 

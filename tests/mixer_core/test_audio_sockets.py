@@ -19,6 +19,8 @@ from mixer_core.bus.audio_client import AudioPush, AudioSub
 from mixer_core.bus.zmtp import Parser, encode, hello, subscribe
 from mixer_core.runtime.errors import RuntimeDirError
 
+pytestmark = pytest.mark.sockets
+
 TOPIC = b"\x07\x00\x00\x00"
 FRAME = TOPIC + bytes(980)
 
@@ -329,6 +331,7 @@ def test_connections_over_the_limit_are_ended_and_places_become_free(
         peer.socket.close()
 
 
+@pytest.mark.processes
 def test_a_process_that_may_open_few_files_still_waits(short_dir: Path) -> None:
     program = (
         "import resource, socket, sys\n"

@@ -16,6 +16,8 @@ from mixer_core.bus.pcm import SILENCE
 from mixer_core.runtime import logs
 from openai_link.mixer_client import START_REPEAT_NS, START_RETRY_NS, MixerClient
 
+pytestmark = pytest.mark.sockets
+
 STREAM = 77
 
 

@@ -3,7 +3,11 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from tests.support.gateway import ROOT
+
+pytestmark = pytest.mark.processes
 
 CODE = """
 import gc, sys, threading, time

@@ -14,6 +14,8 @@ from mixer_core.runtime import logs
 
 from ..edges import Browser, until
 
+pytestmark = pytest.mark.sockets
+
 Scenario = Callable[[Browser, "Callee"], Awaitable[None]]
 
 

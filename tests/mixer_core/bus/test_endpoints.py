@@ -9,6 +9,7 @@ from mixer_core.bus import endpoints
 from mixer_core.runtime.errors import RuntimeDirError
 
 
+@pytest.mark.sockets
 def test_nothing_is_queued_for_a_mixer_that_is_not_there(short_dir: Path) -> None:
     with zmq.Context() as context:
         push = endpoints.open_socket(context, endpoints.AUDIO_IN, short_dir, "connect")
@@ -16,6 +17,7 @@ def test_nothing_is_queued_for_a_mixer_that_is_not_there(short_dir: Path) -> Non
         push.close()
 
 
+@pytest.mark.sockets
 def test_a_restarted_mixer_is_not_handed_stale_frames(short_dir: Path) -> None:
     with zmq.Context() as context:
         pull = endpoints.open_socket(context, endpoints.AUDIO_IN, short_dir, "bind")
@@ -33,6 +35,7 @@ def test_a_restarted_mixer_is_not_handed_stale_frames(short_dir: Path) -> None:
         pull.close()
 
 
+@pytest.mark.sockets
 def test_a_full_queue_drops_and_says_so(short_dir: Path) -> None:
     with zmq.Context() as context:
         pull = endpoints.open_socket(context, endpoints.AUDIO_IN, short_dir, "bind")

@@ -53,11 +53,13 @@ def test_a_second_lock_names_the_holder(short_dir: Path) -> None:
     process.lock(short_dir, "mixer_core").close()
 
 
+@pytest.mark.processes
 def test_a_program_runs_and_ends_with_zero(short_dir: Path) -> None:
     done = start(short_dir)
     assert (done.returncode, done.stdout) == (0, f"ran {short_dir}\n")
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     ("variables", "exit_code", "words"),
     [
@@ -73,6 +75,7 @@ def test_what_a_person_can_cure_is_one_line_and_a_code(
     assert words in done.stderr and len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.processes
 def test_a_second_instance_ends_with_one(short_dir: Path) -> None:
     with process.lock(short_dir, "probe"):
         done = start(short_dir)

@@ -97,6 +97,7 @@ def test_datagrams_are_told_apart_by_their_first_bytes(data: bytes, expected: bo
     assert is_rtp(data) is expected
 
 
+@pytest.mark.sockets
 def test_packets_pass_without_tasks_and_reports_stay_true() -> None:
     async def scenario() -> None:
         arrived: list[TappedPacket] = []
@@ -144,6 +145,7 @@ def test_packets_pass_without_tasks_and_reports_stay_true() -> None:
     run(scenario)
 
 
+@pytest.mark.sockets
 def test_every_datagram_is_heard_and_with_nothing_said_it_is_ice_consent() -> None:
     async def scenario() -> None:
         aiortc_media.tune_ice(0.05)

@@ -17,6 +17,8 @@ from openai_link.tools.outputs import is_error
 from openai_link.tools.toolbox import ToolBox
 from tests.openai_link.tools.box import opened
 
+pytestmark = pytest.mark.sockets
+
 TOKEN = "long-lived-token"
 MODULE = "openai_link.tools.home_assistant"
 AREAS = {"light.kitchen": "Kitchen", "sensor.kitchen_temperature": "Kitchen"}

@@ -19,6 +19,8 @@ from openai_link.tools.toolbox import ToolBox
 from tests.openai_link.tools.box import LOG, PATIENCE_S, offers, opened
 from tests.support.gateway import free_port
 
+pytestmark = pytest.mark.processes
+
 pytest.importorskip("mcp")
 
 SERVER = Path(__file__).with_name("mcp_server.py")

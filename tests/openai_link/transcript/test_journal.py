@@ -73,6 +73,7 @@ def writer(path: Path, room: str, count: int) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.processes
 def test_what_was_announced_survives_a_kill_in_the_middle(short_dir: Path) -> None:
     path = short_dir / "state" / "journal.sqlite3"
     process = writer(path, "home", 0)
@@ -102,6 +103,7 @@ def test_what_was_announced_survives_a_kill_in_the_middle(short_dir: Path) -> No
     connection.close()
 
 
+@pytest.mark.processes
 def test_several_rooms_write_at_once(short_dir: Path) -> None:
     path = short_dir / "state" / "journal.sqlite3"
     rooms = ["a", "b", "c", "d"]

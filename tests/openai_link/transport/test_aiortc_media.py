@@ -57,6 +57,7 @@ def run(scenario: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(bounded())
 
 
+@pytest.mark.sockets
 def test_packets_arrive_as_they_were_sent_and_statistics_keep_working() -> None:
     async def scenario() -> None:
         arrived: list[TappedPacket] = []
@@ -96,6 +97,7 @@ def test_packets_arrive_as_they_were_sent_and_statistics_keep_working() -> None:
     run(scenario)
 
 
+@pytest.mark.sockets
 def test_an_exception_in_the_callback_does_not_end_the_connection() -> None:
     async def scenario() -> None:
         seen: list[bytes] = []

@@ -20,6 +20,8 @@ from mixer_core.bus.events import Mode
 from signaling.http.pages import MIME_TYPES, WEB_DIR
 from tests.signaling.edge import SDP, Edge, HttpAnswer, running, until
 
+pytestmark = pytest.mark.sockets
+
 Test = Callable[..., Awaitable[None]]
 
 

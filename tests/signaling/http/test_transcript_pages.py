@@ -18,6 +18,8 @@ from signaling.http.transcript_pages import line_of
 from tests.signaling.edge import Edge, running
 from tests.signaling.http.test_api import asynchronous, problem
 
+pytestmark = pytest.mark.sockets
+
 NOW_MS = 1_790_000_000_123
 SAID = HistoryItem("u1", 1, "message", "user", "p-1", "Änne", "How late\nis it?", NOW_MS, True)
 CALL = HistoryItem(

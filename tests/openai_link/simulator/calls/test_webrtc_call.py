@@ -16,6 +16,8 @@ from tests.openai_link.simulator.caller import SESSION, Caller, call, run, simul
 from tests.openai_link.simulator.support import check
 from tests.support.audio import SENTENCE, align, from_pcm, read_wav, to_pcm, tone_level_dbfs
 
+pytestmark = pytest.mark.sockets
+
 
 def test_it_greets_then_repeats_a_sentence_and_all_events_conform() -> None:
     async def scenario() -> None:

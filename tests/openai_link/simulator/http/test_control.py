@@ -13,6 +13,8 @@ from openai_link.simulator.config import SimulatorConfig
 from tests.conformance.peers import socket_peer
 from tests.openai_link.simulator.caller import Caller, call, run, simulator, until
 
+pytestmark = pytest.mark.sockets
+
 
 def root(url: str) -> str:
     return url.removesuffix("/v1") + "/simulator"

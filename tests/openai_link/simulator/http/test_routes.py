@@ -15,6 +15,8 @@ from openai_link.simulator.config import SimulatorConfig
 from openai_link.simulator.http.routes import MAX_BODY_BYTES
 from tests.openai_link.simulator.caller import SESSION, Caller, run, simulator
 
+pytestmark = pytest.mark.sockets
+
 KEY = {"Authorization": "Bearer sk-right"}
 SDP = {"Content-Type": "application/sdp"}
 OFFER = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n"

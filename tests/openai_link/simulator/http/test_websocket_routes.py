@@ -15,6 +15,8 @@ from tests.conformance.peers import socket_peer, socket_url
 from tests.openai_link.simulator.caller import Caller, run, simulator, until
 from tests.support.audio import from_pcm, read_wav
 
+pytestmark = pytest.mark.sockets
+
 GUARDED = SimulatorConfig(api_key="sk-right")
 RIGHT = {"Authorization": "Bearer sk-right"}
 

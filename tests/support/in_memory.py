@@ -1,0 +1,66 @@
+"""Holds tests without a marker to their promise: no process, no socket, no sleep.
+
+They are ``make quick``. What Python itself audits is seen wherever it happens, in code under test
+too; libzmq is not audited, so its sockets are refused by name.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import zmq
+
+MARKERS = ("sockets", "processes", "browser")
+"""A test with one of these may leave memory."""
+
+_NEEDS = {
+    "subprocess.Popen": "processes",
+    "os.fork": "processes",
+    "os.posix_spawn": "processes",
+    "socket.bind": "sockets",
+    "socket.connect": "sockets",
+    "socket.sendto": "sockets",
+    "time.sleep": "sockets",
+}
+"""Audited event → the marker that allows it."""
+
+_refusing = False
+
+
+class LeftMemory(BaseException):
+    """Derived from BaseException: code under test must not swallow it."""
+
+
+def _refuse(event: str) -> None:
+    raise LeftMemory(f"{event} in a test without a marker: add pytest.mark.{_NEEDS[event]}")
+
+
+def _audit(event: str, _: tuple[Any, ...]) -> None:
+    if _refusing and event in _NEEDS:
+        _refuse(event)
+
+
+@contextmanager
+def only_memory() -> Iterator[None]:
+    """Refuse everything else inside; not re-entrant."""
+    global _refusing
+    plain = zmq.Context.socket
+
+    def refused(*_: Any, **__: Any) -> Any:
+        _refuse("socket.bind")
+
+    zmq.Context.socket = refused  # type: ignore[method-assign]
+    _refusing = True
+    try:
+        yield
+    finally:
+        _refusing = False
+        zmq.Context.socket = plain  # type: ignore[method-assign]
+
+
+def install() -> None:
+    """Once per test process: an audit hook stays for its life."""
+    sys.addaudithook(_audit)
