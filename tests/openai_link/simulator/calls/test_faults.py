@@ -12,6 +12,8 @@ from openai_link.simulator.config import SimulatorConfig
 from openai_link.simulator.faults.plan import Faults, parse
 from tests.openai_link.simulator.caller import Caller, call, run, simulator, until
 
+pytestmark = pytest.mark.sockets
+
 
 def test_offers_are_refused_as_often_as_asked_for() -> None:
     async def scenario() -> None:
