@@ -24,6 +24,8 @@ from openai_link.transport.factory import make_transport, open_http
 from openai_link.transport.interface import Callbacks, TransportKind
 from tests.openai_link.simulator.caller import run, simulator, until
 
+pytestmark = pytest.mark.sockets
+
 LOUD = b"\x00\x20" * 480
 LOG = logging.LoggerAdapter(logging.getLogger("mixminus.test_transport"), {})
 KINDS: tuple[TransportKind, ...] = ("webrtc", "websocket")
