@@ -14,7 +14,10 @@ from pathlib import Path
 
 from mixer_core.runtime.errors import AlreadyRunningError, PortBusyError, StartupError
 from mixer_core.runtime.process import SUPERVISED_VARIABLE, prepare_runtime_dir
-from mixer_core.runtime.settings import Settings, load, uses_simulator
+from mixer_core.runtime.settings import load_all
+from openai_link.settings import uses_simulator
+
+from .settings import AllSettings
 
 PROGRAMS = ("mixer_core", "openai_link", "media_worker", "signaling")
 CONFIGURATION = Path(__file__).with_name("supervisord.conf")
@@ -57,8 +60,8 @@ def run() -> None:
     Raises:
         StartupError: settings, runtime directory, a port, or another instance.
     """
-    settings = load()
-    simulated = uses_simulator(settings.openai_link)
+    settings = load_all(AllSettings)
+    simulated = uses_simulator(settings.openai_link, os.environ)
     prepare_runtime_dir(settings.runtime_dir)
     for program in (*PROGRAMS, "simulator"):
         check_not_running(settings.runtime_dir, program)
@@ -73,7 +76,7 @@ def run() -> None:
     os.execve(sys.executable, command, environment(settings, simulated))
 
 
-def environment(settings: Settings, simulated: bool) -> dict[str, str]:
+def environment(settings: AllSettings, simulated: bool) -> dict[str, str]:
     """What supervisord and the programs find in their environment."""
     runtime_dir = str(settings.runtime_dir)
     return os.environ | {

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from mixer_core.bus import control, frames
 from mixer_core.bus.audio_client import AudioPush, AudioSub
 from mixer_core.runtime.errors import BrowserMessageError, FrameError
-from mixer_core.runtime.settings import Settings
 
 from . import protocol, session
+from .settings import Settings
 from .uplink import UplinkFrame
 from .webrtc.peer import Peer, PeerEvents
 

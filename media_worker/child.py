@@ -15,9 +15,9 @@ from mixer_core.bus.control_client import ControlClient
 from mixer_core.runtime import logs, process
 from mixer_core.runtime.errors import ProblemError
 from mixer_core.runtime.fork_pool import Parent
-from mixer_core.runtime.settings import Settings
 
 from .call import Call
+from .settings import Settings
 from .webrtc.peer import prepare_ice
 
 PROGRAM = "media_worker"

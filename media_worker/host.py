@@ -9,7 +9,8 @@ import zmq
 from mixer_core.bus import control
 from mixer_core.bus.control_client import ControlClient
 from mixer_core.runtime import fork_pool, process
-from mixer_core.runtime.settings import Settings
+
+from .settings import Settings
 
 PROGRAM = "media_worker"
 PRELOAD = "media_worker.preload"
@@ -26,7 +27,7 @@ class Host:
     """One per machine."""
 
     def __init__(
-        self, context: process.Context, zmq_context: zmq.Context[zmq.Socket[bytes]]
+        self, context: process.Context[Settings], zmq_context: zmq.Context[zmq.Socket[bytes]]
     ) -> None:
         self._log = context.log
         settings = context.settings.media_worker

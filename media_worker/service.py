@@ -9,12 +9,13 @@ import zmq
 from mixer_core.runtime import process
 
 from .host import PROGRAM, Host
+from .settings import Settings
 
 CLOSE_S = 0.25
 """Time for the children to say goodbye to their browsers."""
 
 
-async def serve(context: process.Context) -> None:
+async def serve(context: process.Context[Settings]) -> None:
     """Keep the host alive until the program is told to stop."""
     zmq_context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     host = Host(context, zmq_context)
@@ -30,4 +31,4 @@ async def serve(context: process.Context) -> None:
 
 def main() -> int:
     """Run the program; returns its exit code."""
-    return process.run_async(PROGRAM, serve)
+    return process.run_async(PROGRAM, Settings, serve)

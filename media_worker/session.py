@@ -14,11 +14,11 @@ from mixer_core.bus import events
 from mixer_core.bus.control import Offer, WorkerStatus
 from mixer_core.bus.frames import Frame, Kind
 from mixer_core.runtime.errors import BrowserMessageError, FrameError
-from mixer_core.runtime.settings import MediaWorkerSettings
 
 from . import protocol
 from .limits import MISTAKES, RATES, Bucket, Paces, Repeats
 from .outbox import Outbox
+from .settings import MediaWorkerSettings
 from .uplink import Uplink, UplinkFrame
 
 MS = 1_000_000

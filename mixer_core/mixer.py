@@ -16,8 +16,8 @@ from .mixdown import Mixdown
 from .rooms import Room
 from .runtime.errors import FrameError
 from .runtime.metrics import Metrics
-from .runtime.settings import MixerCoreSettings
 from .runtime.units import MS_NS, S_NS
+from .settings import MixerCoreSettings
 from .slots import Stream
 
 WHO_INTERVAL_NS = 100 * MS_NS

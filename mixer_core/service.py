@@ -21,7 +21,8 @@ from .numba_cache import choose_cache_dir, is_warm
 from .runtime import process
 from .runtime.errors import FrameError
 from .runtime.metrics import Metrics
-from .runtime.units import MS_NS, S_NS
+from .runtime.units import S_NS
+from .settings import Settings
 
 if TYPE_CHECKING:
     from .mixer import Mixer
@@ -30,16 +31,14 @@ PROGRAM = "mixer_core"
 HEARTBEAT_NS = S_NS
 TROUBLE_PAUSE_S = 0.005
 """After a failed turn, so that an error that repeats does not take the whole core."""
-RATE_WINDOW_NS = 100 * MS_NS
-"""Time over which arrivals are counted to decide whether gathering them pays."""
 
 
 def main() -> int:
     """Run until SIGTERM or SIGINT; the exit code."""
-    return process.run(PROGRAM, serve)
+    return process.run(PROGRAM, Settings, serve)
 
 
-def serve(context: process.Context) -> None:
+def serve(context: process.Context[Settings]) -> None:
     """Compile, announce, mix."""
     metrics = Metrics()
     mixer = _load_mixer(context, metrics)
@@ -54,7 +53,7 @@ def serve(context: process.Context) -> None:
     context.log.info("= stopped")
 
 
-def _load_mixer(context: process.Context, metrics: Metrics) -> Mixer:
+def _load_mixer(context: process.Context[Settings], metrics: Metrics) -> Mixer:
     """Import the kernels, which compiles them or loads them from the cache.
 
     A signal ends the process at once meanwhile: there is nothing yet to close, and an exception
@@ -82,12 +81,11 @@ def _load_mixer(context: process.Context, metrics: Metrics) -> Mixer:
 class Shell:
     """Sockets around a ``Mixer``."""
 
-    def __init__(self, context: process.Context, mixer: Mixer, metrics: Metrics) -> None:
+    def __init__(self, context: process.Context[Settings], mixer: Mixer, metrics: Metrics) -> None:
         self._mixer = mixer
         self._metrics = metrics
         self._log = context.log
         self._stop_fd = context.stop_fd
-        self._coalesce_ns = context.settings.mixer_core.coalesce_ms * MS_NS
         self._zmq: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         directory = context.runtime_dir
         self._audio = AudioServer(directory)
@@ -102,9 +100,6 @@ class Shell:
         self._trouble = ""
         self._now_ns = 0
         self._taken = 0
-        self._window_ns = 0
-        self._window_frames = 0
-        self._busy = False
 
     def run(self) -> None:
         """Turn until the stop descriptor is readable."""
@@ -114,9 +109,6 @@ class Shell:
             ready = self._audio.poll(wake_ns - time.monotonic_ns())
             if self._stop_fd in ready:
                 return
-            if self._busy and self._coalesce_ns:
-                time.sleep(self._coalesce_ns / S_NS)
-                ready = self._audio.poll(0)
             now_ns = time.monotonic_ns()
             self._safely_turn(ready, now_ns, due_ns)
             if now_ns >= self._heartbeat_ns:
@@ -143,7 +135,6 @@ class Shell:
         if late_ns >= 0:
             self._lateness.observe_ns(late_ns)
             self._publish(mixer.on_timeout(now_ns))
-        self._count_arrivals(taken, now_ns)
         if taken or late_ns >= 0:
             self._metrics.count("turns_total")
             self._turn.observe_ns(time.monotonic_ns() - now_ns)
@@ -178,14 +169,6 @@ class Shell:
                 stamp_ns = frames.HEADER.unpack_from(message)[-1]
                 self._latency.observe_ns(published_ns - stamp_ns)
         self._metrics.count("messages_out_total", len(messages))
-
-    def _count_arrivals(self, taken: int, now_ns: int) -> None:
-        """Decide whether several messages come within one gathering window."""
-        self._window_frames += taken
-        if now_ns - self._window_ns >= RATE_WINDOW_NS:
-            elapsed_ns = now_ns - self._window_ns
-            self._busy = self._window_frames * self._coalesce_ns > elapsed_ns
-            self._window_ns, self._window_frames = now_ns, 0
 
     def _beat(self, now_ns: int) -> None:
         """Once a second: heartbeat to signaling, trouble to the log, garbage to the collector."""

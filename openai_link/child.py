@@ -13,10 +13,10 @@ from mixer_core.bus.control_client import ControlClient
 from mixer_core.runtime import logs
 from mixer_core.runtime.fork_pool import Parent
 from mixer_core.runtime.process import run_on_uvloop
-from mixer_core.runtime.settings import KEY_VARIABLE, Settings
 
 from .realtime.session_object import choose_upstream
 from .room.link import Link
+from .settings import KEY_VARIABLE, Settings
 
 CLOSE_TIMEOUT_S = 1.5
 """Longest that hanging up may delay the end of the process."""

@@ -10,16 +10,16 @@ from mixer_core.bus import control
 from mixer_core.bus.control_client import ControlClient
 from mixer_core.runtime.fork_pool import ForkPool
 from mixer_core.runtime.process import Context
-from mixer_core.runtime.settings import KEY_VARIABLE
 
 from .child import child_main
 from .realtime.session_object import Upstream, choose_upstream
+from .settings import KEY_VARIABLE, Settings
 
 PROGRAM = "openai_link"
 PRELOAD = "openai_link.preload"
 
 
-async def serve(context: Context) -> None:
+async def serve(context: Context[Settings]) -> None:
     """Run until ``context.stop``. Raises SettingsError when there is no upstream to call."""
     upstream = choose_upstream(context.settings, os.environ.get(KEY_VARIABLE, ""))
     context.log.info("= %s", announcement(upstream, context.settings.openai_link.model))
@@ -47,7 +47,8 @@ async def serve(context: Context) -> None:
             "children_started_total": pool.started,
         }
         detail = f"{pool.children} children, {pool.idle_children} idle, upstream {upstream.name}"
-        return control.Heartbeat(PROGRAM, os.getpid(), ready, detail, metrics)
+        needs = ("simulator",) if upstream.simulated else ()
+        return control.Heartbeat(PROGRAM, os.getpid(), ready, detail, metrics, needs)
 
     client = ControlClient(
         zmq_context, context.runtime_dir, PROGRAM, state, lambda message: None, context.log

@@ -18,11 +18,11 @@ from mixer_core.bus.pcm import SILENCE
 from mixer_core.runtime import logs
 from mixer_core.runtime.errors import MixminusError
 from mixer_core.runtime.metrics import Histogram
-from mixer_core.runtime.settings import OpenaiLinkSettings
 
 from .media.opus import OpusDecoder, OpusEncoder
 from .media.uplink import Uplink
 from .realtime.session_object import Upstream, session_object
+from .settings import OpenaiLinkSettings
 from .transport.aiortc_media import PacketTrack
 from .transport.peer_call import RealtimeCall
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from mixer_core.runtime.process import run_async
 
 from . import host
+from .settings import Settings
 
 
 def main() -> int:
     """Run the host; returns the exit code."""
-    return run_async(host.PROGRAM, host.serve)
+    return run_async(host.PROGRAM, Settings, host.serve)

@@ -9,7 +9,7 @@ import os
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import zmq
@@ -18,10 +18,9 @@ from mixer_core.bus import control, endpoints
 from mixer_core.bus.drain import DrainedSocket
 from mixer_core.runtime.errors import ControlError, ProblemError
 from mixer_core.runtime.metrics import Metrics
-from mixer_core.runtime.settings import Settings, uses_simulator
 
 from .http import metrics_page
-from .http.health import Health, ProgramView, Watch, assistant_in_words
+from .http.health import Health, ProgramView, Watch
 from .registry.actions import (
     MS_NS,
     Action,
@@ -41,6 +40,7 @@ from .registry.actions import (
 )
 from .registry.rooms import Registry
 from .registry.totals import Totals
+from .settings import Settings
 
 WATCH_NS = 1_000 * MS_NS
 PROGRAM = "signaling"
@@ -53,8 +53,6 @@ class Options:
 
     rebuild_ns: int = 1_500 * MS_NS
     """How long unknown things are waited for after the start."""
-    env: Mapping[str, str] | None = None
-    """Environment that decides the upstream; None: this process's."""
 
 
 def limits(settings: Settings, options: Options) -> Limits:
@@ -82,14 +80,12 @@ class Gateway:
     ) -> None:
         """``url``: where people open the page, for the log."""
         options = options or Options()
-        env = os.environ if options.env is None else options.env
         self._loop = asyncio.get_running_loop()
         self._log = log
         self._url = url
-        self._assistant = assistant_in_words(settings.openai_link, env)
         now_ns = time.monotonic_ns()
         self._registry = Registry(limits(settings, options), lambda: secrets.randbits(32), now_ns)
-        self._health = Health(uses_simulator(settings.openai_link, env))
+        self._health = Health()
         self._watch = Watch()
         self._watch_ns = now_ns + WATCH_NS
         self._totals = Totals()
@@ -188,9 +184,7 @@ class Gateway:
         if words:
             self._log.info("= waiting for %s", words)
         elif words is not None:
-            self._log.info(
-                "= mixminus is ready: open %s (assistant: %s)", self._url, self._assistant
-            )
+            self._log.info("= mixminus is ready: open %s", self._url)
 
     # -- actions --------------------------------------------------------------------------------
 

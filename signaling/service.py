@@ -13,9 +13,10 @@ from .http import listeners
 from .http.api import HttpApi
 from .http.auth import Gate
 from .http.transcript_pages import TranscriptReader
+from .settings import Settings
 
 
-async def serve(context: process.Context) -> None:
+async def serve(context: process.Context[Settings]) -> None:
     """Run until the process is told to stop. Raises StartupError where it cannot start."""
     section = context.settings.signaling
     gate = Gate(section, os.environ)
@@ -39,4 +40,4 @@ async def serve(context: process.Context) -> None:
 
 def main() -> int:
     """Run the program; returns its exit code."""
-    return process.run_async(PROGRAM, serve)
+    return process.run_async(PROGRAM, Settings, serve)

@@ -13,11 +13,11 @@ from mixer_core.runtime import logs
 from mixer_core.runtime.errors import UpstreamError
 from mixer_core.runtime.lazy_timer import LazyTimer
 from mixer_core.runtime.metrics import Histogram
-from mixer_core.runtime.settings import OpenaiLinkSettings
 from openai_link.media.opus import OpusDecoder
 from openai_link.media.rtp_audio import ReceivedFrame, RtpAudioReceiver
 from openai_link.media.uplink import MAX_QUEUED_PACKETS, Uplink
 from openai_link.realtime.session_object import Upstream, session_object
+from openai_link.settings import OpenaiLinkSettings
 from openai_link.transport.aiortc_media import PacketTrack, TappedPacket
 from openai_link.transport.peer_call import RealtimeCall
 

@@ -26,10 +26,10 @@ from mixer_core.runtime import logs
 from openai_link.media.rtp_audio import FRAME_TICKS, ReceivedFrame
 from openai_link.simulator.brains.tone import ToneBrain
 from openai_link.simulator.calls.switchboard import Switchboard
-from openai_link.simulator.config import SimulatorConfig
 from openai_link.simulator.engine.brain import Reply
 from openai_link.simulator.http.routes import make_app
 from openai_link.simulator.media.call_media import CallMedia
+from openai_link.simulator.settings import SimulatorSettings
 from openai_link.transport import aiortc_media
 from openai_link.transport.aiortc_media import PacketTrack
 
@@ -137,7 +137,7 @@ class Upstream:
     """The server and its commands."""
 
     def __init__(self, reply_ms: int) -> None:
-        self._switchboard = Switchboard(SimulatorConfig(max_calls=MAX_CALLS))
+        self._switchboard = Switchboard(SimulatorSettings(max_calls=MAX_CALLS))
         self._switchboard._brain = SpeechBrain(reply_ms)
         self._network = impairment.Impairment()
         impairment.install(self._network)

@@ -73,7 +73,7 @@ def mixer(frames_total: int, talkers: int = 1) -> None:
     from mixer_core.bus.frames import Frame, Kind
     from mixer_core.mixer import Mixer
     from mixer_core.runtime.metrics import Metrics
-    from mixer_core.runtime.settings import MixerCoreSettings
+    from mixer_core.settings import MixerCoreSettings
 
     subject = Mixer(MixerCoreSettings(), Metrics())
     link = StreamInfo(role="link", room="r").encode()
@@ -98,8 +98,8 @@ def six_talkers(frames_total: int) -> None:
 
 def opus(frames_total: int) -> None:
     """One frame encoded for the model and one of its reply decoded."""
-    from mixer_core.runtime.settings import OpenaiLinkSettings
     from openai_link.media.opus import OpusDecoder, OpusEncoder
+    from openai_link.settings import OpenaiLinkSettings
 
     settings = OpenaiLinkSettings()
     encoder = OpusEncoder(

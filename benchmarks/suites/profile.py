@@ -18,7 +18,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mixer_core.runtime.settings import load
+from mixer_core.runtime.settings import CommonSettings, load
 
 from ..rig import stacks, usage
 from ..rig.gateway_rig import Rig
@@ -71,7 +71,7 @@ def run(options: Options, findings: Findings) -> None:
 
 def running() -> list[usage.Process]:
     """The gateway in this user's runtime directory, where one runs."""
-    return usage.processes_with("MIXMINUS_RUNTIME__DIR", str(load().runtime_dir))
+    return usage.processes_with("MIXMINUS_RUNTIME__DIR", str(load(CommonSettings).runtime_dir))
 
 
 def busy_processes(processes: list[usage.Process]) -> list[usage.Process]:

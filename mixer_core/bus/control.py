@@ -36,6 +36,8 @@ class Heartbeat:
     detail: str = ""
     """What it is doing, in words."""
     metrics: Metrics = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
+    """Programs without which it cannot work, beyond those that every gateway has."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,18 +20,19 @@ from collections.abc import Callable
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from . import logs
 from .process import die_with_parent
-from .settings import Settings
+from .settings import CommonSettings
 
 CRASH_WINDOW_S = 1.0
 """A child that dies idle and younger than this is replaced only after a pause."""
 CRASH_PAUSE_S = 1.0
 TAKEN = b"t"
 
-ChildMain = Callable[[str, Settings, "Parent"], None]
+S = TypeVar("S", bound=CommonSettings)
+ChildMain = Callable[[str, S, "Parent"], None]
 """``main(identity, settings, parent)`` of a child."""
 
 
@@ -67,15 +68,15 @@ class _Child:
         self.started_s = time.monotonic()
 
 
-class ForkPool:
+class ForkPool(Generic[S]):
     """Keeps ``idle`` children waiting, at most ``most`` in all."""
 
     def __init__(
         self,
         program: str,
-        settings: Settings,
+        settings: S,
         preload: str,
-        child_main: ChildMain,
+        child_main: ChildMain[S],
         idle: int,
         most: int,
         on_exit: Callable[[str, int], None],
@@ -172,7 +173,7 @@ class ForkPool:
 
 
 def _child_entry(
-    child_main: ChildMain, preload: str, identity: str, settings: Settings, pipe: Any
+    child_main: ChildMain[S], preload: str, identity: str, settings: S, pipe: Any
 ) -> None:
     die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)

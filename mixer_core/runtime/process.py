@@ -17,23 +17,25 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Generic, TypeVar
 
 from . import logs
 from .errors import AlreadyRunningError, RuntimeDirError, StartupError
-from .settings import Settings, load
+from .settings import CommonSettings, load
 
 SUPERVISED_VARIABLE = "MIXMINUS_SUPERVISED"
 _PR_SET_PDEATHSIG = 1
 """Linux ``prctl(2)``."""
 
+S = TypeVar("S", bound=CommonSettings)
+
 
 @dataclass
-class Context:
+class Context(Generic[S]):
     """What a program is given by its skeleton."""
 
     program: str
-    settings: Settings
+    settings: S
     log: logging.LoggerAdapter[logging.Logger]
     stop_fd: int = -1
     """Readable once SIGTERM or SIGINT came; for programs without asyncio."""
@@ -51,10 +53,13 @@ class Context:
         return SUPERVISED_VARIABLE in os.environ
 
 
-def run(program: str, body: Callable[[Context], None]) -> int:
-    """Run a program without asyncio; ``body`` returns when ``stop_fd`` is readable."""
+def run(program: str, declared: type[S], body: Callable[[Context[S]], None]) -> int:
+    """Run a program without asyncio; ``body`` returns when ``stop_fd`` is readable.
 
-    def guarded(context: Context) -> None:
+    ``declared``: the class of the program's settings. Returns the exit code.
+    """
+
+    def guarded(context: Context[S]) -> None:
         reader, writer = socket.socketpair()
         writer.setblocking(False)
         signal.set_wakeup_fd(writer.fileno())
@@ -66,20 +71,25 @@ def run(program: str, body: Callable[[Context], None]) -> int:
         reader.close()
         writer.close()
 
-    return _guard(program, guarded)
+    return _guard(program, declared, guarded)
 
 
-def run_async(program: str, body: Callable[[Context], Awaitable[None]]) -> int:
-    """Run a program on uvloop; ``body`` returns when ``context.stop`` is set."""
+def run_async(
+    program: str, declared: type[S], body: Callable[[Context[S]], Awaitable[None]]
+) -> int:
+    """Run a program on uvloop; ``body`` returns when ``context.stop`` is set.
 
-    async def main(context: Context) -> None:
+    ``declared``: the class of the program's settings. Returns the exit code.
+    """
+
+    async def main(context: Context[S]) -> None:
         context.stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, context.stop.set)
         await body(context)
 
-    return _guard(program, lambda context: run_on_uvloop(main(context)))
+    return _guard(program, declared, lambda context: run_on_uvloop(main(context)))
 
 
 def run_on_uvloop(main: Awaitable[None]) -> None:
@@ -156,10 +166,10 @@ def lock(runtime_dir: Path, name: str) -> IO[str]:
     return file
 
 
-def _guard(program: str, body: Callable[[Context], None]) -> int:
+def _guard(program: str, declared: type[S], body: Callable[[Context[S]], None]) -> int:
     """Set up, run ``body``, and turn what goes wrong into one line and an exit code."""
     try:
-        settings = load()
+        settings = load(declared)
         logs.setup(settings.runtime.log_level)
         context = Context(program, settings, logs.get(program))
         prepare_runtime_dir(settings.runtime_dir)

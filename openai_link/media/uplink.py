@@ -7,8 +7,8 @@ from typing import Protocol
 
 from mixer_core.bus.pcm import FRAME_MS, SILENCE
 from mixer_core.runtime.metrics import Histogram
-from mixer_core.runtime.settings import OpenaiLinkSettings
 
+from ..settings import OpenaiLinkSettings
 from .opus import OpusEncoder
 from .uplink_pacer import Drop, PacerAction, SendFrame, UplinkPacer
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mixer_core.runtime.errors import UpstreamError
-from mixer_core.runtime.settings import KEY_VARIABLE
 
+from ..settings import KEY_VARIABLE
 from .session_object import Upstream
 
 _CURES = {

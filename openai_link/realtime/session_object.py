@@ -13,8 +13,8 @@ from typing import Any
 
 from mixer_core.bus.pcm import SAMPLE_RATE_HZ
 from mixer_core.runtime.errors import SettingsError
-from mixer_core.runtime.settings import OpenaiLinkSettings, Settings
 
+from ..settings import OpenaiLinkSettings, Settings
 from . import upstream
 from .client_events import DATA_CHANNEL, TAG, ClientEvents, greeting
 from .upstream import Upstream

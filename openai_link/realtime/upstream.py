@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
 
 from mixer_core.runtime.errors import SettingsError
-from mixer_core.runtime.settings import KEY_VARIABLE, Settings, uses_simulator
+
+from ..settings import KEY_VARIABLE, Settings, uses_simulator
 
 _DUMMY_KEY = "simulator"
 _OPENAI_HOST = "api.openai.com"
@@ -87,12 +88,8 @@ def choose_upstream(settings: Settings, api_key: str) -> Upstream:
     link, simulator = settings.openai_link, settings.simulator
     ephemeral = link.auth != "api_key"
     if uses_simulator(link, {KEY_VARIABLE: api_key}):
-        host = simulator.http_host
-        if host in ("", "0.0.0.0", "::"):
-            host = "127.0.0.1"
-        url = f"http://{f'[{host}]' if ':' in host else host}:{simulator.http_port}/v1"
         key = simulator.api_key or _DUMMY_KEY
-        return Upstream("simulator", url, key, ephemeral, model=link.model)
+        return Upstream("simulator", simulator.base_url, key, ephemeral, model=link.model)
     if not api_key:
         raise SettingsError(
             f"[openai_link] upstream is openai and {KEY_VARIABLE} is not set: "

@@ -17,7 +17,6 @@ from mixer_core.bus.frames import FLAG_PAUSE, Frame
 from mixer_core.journal.records import HistoryItem
 from mixer_core.runtime.errors import UpstreamError
 from mixer_core.runtime.metrics import Metrics
-from mixer_core.runtime.settings import OpenaiLinkSettings
 
 from ..media.uplink_pacer import is_quiet
 from ..mixer_client import MixerClient
@@ -34,6 +33,7 @@ from ..realtime.facts import (
 )
 from ..realtime.problems import Problem, explain
 from ..realtime.session_object import Upstream
+from ..settings import OpenaiLinkSettings
 from ..transcript.seeding import settled
 from ..transport.interface import TransportKind
 from ..transport.selection import TransportSelection

@@ -21,9 +21,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from mixer_core.runtime.settings import OpenaiLinkSettings
-
 from ..realtime.problems import Problem
+from ..settings import OpenaiLinkSettings
 from ..transport.interface import TransportKind
 from ..transport.selection import TransportSelection
 

@@ -14,11 +14,11 @@ from mixer_core.bus.events import StreamInfo
 from mixer_core.bus.frames import Frame
 from mixer_core.runtime.lazy_timer import LazyTimer
 from mixer_core.runtime.metrics import Metrics
-from mixer_core.runtime.settings import Settings
 
 from ..mixer_client import MixerClient
 from ..realtime.problems import Problem
 from ..realtime.session_object import ClientEvents, Upstream
+from ..settings import Settings
 from ..transport import selection_memory
 from ..transport.interface import TransportKind
 from ..transport.selection import TransportSelection

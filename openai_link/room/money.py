@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from mixer_core.journal.records import SIMULATED, Tokens, UsageKind, UsageRecord
-from mixer_core.runtime.settings import OpenaiLinkSettings, Price
 
 from ..realtime.problems import Problem
+from ..settings import OpenaiLinkSettings, Price
 from ..transcript.speech_activity import Shares
 
 WARN_SHARE = 0.8

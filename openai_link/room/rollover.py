@@ -18,7 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from mixer_core.runtime.settings import OpenaiLinkSettings
+from ..settings import OpenaiLinkSettings
 
 Phase = Literal["resting", "opening", "waiting"]
 

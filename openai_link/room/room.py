@@ -15,7 +15,6 @@ from typing import Any, Protocol
 
 from mixer_core.journal.file import local_day
 from mixer_core.journal.records import HistoryItem, Record, UsageRecord
-from mixer_core.runtime.settings import Settings
 
 from ..playback.tracker import Truncation
 from ..realtime.captions import Caption
@@ -23,6 +22,7 @@ from ..realtime.facts import Fact, ItemAdded, ResponseEnded, Transcribed
 from ..realtime.problems import Problem
 from ..realtime.session_object import ClientEvents, session_object
 from ..realtime.unicode_text import whole
+from ..settings import Settings
 from ..transcript.history import Seed, SeedLimits, seed_events
 from ..transcript.journal import Journal, Then
 from ..transcript.speech_activity import SpeechActivity

@@ -8,9 +8,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from mixer_core.runtime.settings import OpenaiLinkSettings
-
 from ..realtime.facts import Fact, ToolCalled
+from ..settings import OpenaiLinkSettings
 from ..tools.actions import (
     AskAnswer,
     CancelTool,

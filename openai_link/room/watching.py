@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from mixer_core.runtime.errors import UpstreamError
 from mixer_core.runtime.metrics import Metrics
-from mixer_core.runtime.settings import OpenaiLinkSettings
 
 from ..mixer_client import MixerClient
 from ..playback.tracker import Truncation
 from ..realtime.facts import Fact
+from ..settings import OpenaiLinkSettings
 from ..turns.actions import TypedText
 
 if TYPE_CHECKING:

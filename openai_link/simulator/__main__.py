@@ -12,5 +12,6 @@ from .cli import environment
 if __name__ == "__main__":
     os.environ.update(environment(sys.argv[1:]))
     from .service import PROGRAM, serve
+    from .settings import Settings
 
-    sys.exit(run_async(PROGRAM, serve))
+    sys.exit(run_async(PROGRAM, Settings, serve))

@@ -15,36 +15,18 @@ from mixer_core.bus.control_client import ControlClient
 from mixer_core.runtime import logs
 from mixer_core.runtime.errors import OpusError, PortBusyError, SettingsError, StartupError
 from mixer_core.runtime.process import Context
-from mixer_core.runtime.settings import SimulatorSettings
 
 from ..media import opus
 from ..transport import aiortc_media
 from .brains.factory import greeting_pcm
 from .brains.rules import ScriptError
 from .calls.switchboard import Switchboard
-from .config import SimulatorConfig
 from .faults.plan import FaultError
 from .http.routes import make_app
+from .settings import Settings, SimulatorSettings
 
 PROGRAM = "simulator"
 _CONSENT_INTERVAL_S, _CONSENT_FAILURES = 2.0, 3
-
-
-def config_from(settings: SimulatorSettings) -> SimulatorConfig:
-    """Return the part of the settings that shapes calls."""
-    return SimulatorConfig(
-        api_key=settings.api_key,
-        brain=settings.brain,
-        script=settings.script,
-        faults=settings.faults,
-        session_limit_s=settings.session_max_s,
-        tone_ms=settings.tone_ms,
-        greeting=settings.greeting,
-        opus_bitrate_bps=settings.opus_bitrate_bps,
-        sparse_after_ms=settings.sparse_after_ms,
-        dtls_role=settings.dtls_role,
-        record_dir=settings.record_dir,
-    )
 
 
 def choose_ice_addresses(http_host: str) -> None:
@@ -62,7 +44,7 @@ def choose_ice_addresses(http_host: str) -> None:
     aiortc_media.use_host_addresses(addresses)
 
 
-async def serve(context: Context) -> None:
+async def serve(context: Context[Settings]) -> None:
     """Run until ``context.stop``. Raises StartupError when something needed is not there."""
     settings = context.settings.simulator
     _check_surroundings(settings)
@@ -99,7 +81,7 @@ def greeting(settings: SimulatorSettings) -> str:
 
 def _switchboard(settings: SimulatorSettings) -> Switchboard:
     try:
-        return Switchboard(config_from(settings), seed=settings.seed or None)
+        return Switchboard(settings, seed=settings.seed or None)
     except FaultError as error:
         raise SettingsError(f"[simulator] faults: {error}") from error
     except ScriptError as error:
@@ -135,7 +117,7 @@ async def _listen(runner: web.AppRunner, settings: SimulatorSettings) -> None:
         ) from error
 
 
-def _heartbeats(context: Context, switchboard: Switchboard) -> ControlClient:
+def _heartbeats(context: Context[Settings], switchboard: Switchboard) -> ControlClient:
     def state() -> control.Heartbeat:
         metrics: control.Metrics = {
             "calls": len(switchboard.calls),

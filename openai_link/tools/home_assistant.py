@@ -14,8 +14,9 @@ from typing import Any, Literal, NoReturn
 import aiohttp
 import msgspec
 
-from mixer_core.runtime.settings import OpenaiLinkSettings
 from openai_link.tools import ToolDefinitionError, ToolError, tool
+
+from ..settings import OpenaiLinkSettings
 
 TOKEN_VARIABLE = "HOME_ASSISTANT_TOKEN"
 """The environment variable that holds the token; never a setting, never logged."""

@@ -18,8 +18,8 @@ from logging import LoggerAdapter
 from typing import TYPE_CHECKING, Any
 
 from mixer_core.runtime.errors import ToolDefinitionError, ToolError
-from mixer_core.runtime.settings import McpServer
 
+from ..settings import McpServer
 from .outputs import error_output, to_output
 from .schema import parse_object
 from .spec import ToolSpec

@@ -7,8 +7,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from logging import LoggerAdapter
 from typing import Any
 
-from mixer_core.runtime.settings import OpenaiLinkSettings
-
+from ..settings import OpenaiLinkSettings
 from .spec import ToolSpec
 from .toolbox import ToolBox
 

@@ -13,8 +13,8 @@ from types import ModuleType
 from typing import Any
 
 from mixer_core.runtime.errors import MixminusError, ToolDefinitionError, ToolError
-from mixer_core.runtime.settings import OpenaiLinkSettings
 
+from ..settings import OpenaiLinkSettings
 from .define import spec_of
 from .mcp_client import McpLink
 from .outputs import bounded, error_output, to_output

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from mixer_core.journal.records import HistoryItem
-from mixer_core.runtime.settings import OpenaiLinkSettings
 
 from ..realtime.client_events import MAX_ITEM_ID_CHARS, ClientEvents
+from ..settings import OpenaiLinkSettings
 
 _CUT = " …"
 """Ends a reply that was interrupted."""

@@ -30,8 +30,8 @@ from typing import TypeVar
 from mixer_core.journal.file import journal_path, local_day
 from mixer_core.journal.records import HistoryItem, ItemRecord, Record, RemovedRecord, UsageRecord
 from mixer_core.runtime.errors import JournalError
-from mixer_core.runtime.settings import Settings
 
+from ..settings import Settings
 from .journal_store import JournalStore, fails_for_good, is_gone
 
 MAX_WAITING = 4_096

@@ -24,9 +24,10 @@ from mixer_core.journal import reading
 from mixer_core.journal.file import journal_path
 from mixer_core.journal.reading import StoredConversation
 from mixer_core.runtime.errors import JournalError, MixminusError, SettingsError, UpstreamError
-from mixer_core.runtime.settings import KEY_VARIABLE, OpenaiLinkSettings, Settings, load
+from mixer_core.runtime.settings import load
 
 from ..realtime.client_events import ClientEvents, greeting
+from ..settings import KEY_VARIABLE, OpenaiLinkSettings, Settings
 from .replay_turns import RecordedResults, Turn, as_json, lines, step_of, turns_of
 
 ANSWER_TIMEOUT_S = 60.0
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of the command; returns the exit code."""
     options = _parser().parse_args(arguments)
     try:
-        settings = load()
+        settings = load(Settings)
         conversation, turns = asyncio.run(_run(settings, options))
     except MixminusError as error:
         print(f"mixminus: {error}", file=sys.stderr)
@@ -194,10 +195,8 @@ def _server(settings: Settings, url: str | None) -> Server:
         SettingsError: a key is needed and not set.
     """
     section = settings.simulator
-    host = "127.0.0.1" if section.http_host in ("", "0.0.0.0", "::") else section.http_host
-    shown = f"[{host}]" if ":" in host else host
-    base_url = url or f"http://{shown}:{section.http_port}/v1"
-    if (urlsplit(base_url).hostname or "") in {*_LOOPBACK, host}:
+    base_url = url or section.base_url
+    if (urlsplit(base_url).hostname or "") in {*_LOOPBACK, urlsplit(section.base_url).hostname}:
         return Server(base_url, section.api_key or "simulator")
     key = os.environ.get(KEY_VARIABLE, "").strip()
     if not key:

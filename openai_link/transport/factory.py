@@ -7,9 +7,9 @@ import logging
 import aiohttp
 
 from mixer_core.runtime.metrics import Histogram
-from mixer_core.runtime.settings import OpenaiLinkSettings
 
 from ..realtime.session_object import Upstream
+from ..settings import OpenaiLinkSettings
 from .interface import Callbacks, Transport, TransportKind
 from .webrtc_transport import WebrtcTransport
 

@@ -12,9 +12,8 @@ worked is remembered for some minutes; after that the next call tries WebRTC aga
 
 from __future__ import annotations
 
-from mixer_core.runtime.settings import OpenaiLinkSettings
-
 from ..realtime.problems import Problem
+from ..settings import OpenaiLinkSettings
 from .interface import TransportKind
 
 WEBRTC_TIMEOUT_NS = 6_000_000_000

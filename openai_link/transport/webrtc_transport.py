@@ -10,12 +10,12 @@ from typing import Any
 import aiohttp
 
 from mixer_core.runtime.metrics import Histogram
-from mixer_core.runtime.settings import OpenaiLinkSettings
 
 from ..media.opus import OpusDecoder
 from ..media.rtp_audio import ReceivedFrame, RtpAudioReceiver
 from ..media.uplink import MAX_QUEUED_PACKETS, Uplink
 from ..realtime.session_object import Upstream
+from ..settings import OpenaiLinkSettings
 from .aiortc_media import PacketTrack, TappedPacket
 from .interface import Callbacks, TransportKind
 from .peer_call import RealtimeCall

@@ -19,7 +19,6 @@ import aiohttp
 
 from mixer_core.runtime.errors import UpstreamError
 from mixer_core.runtime.metrics import Histogram
-from mixer_core.runtime.settings import OpenaiLinkSettings
 
 from ..media.audio_append import AppendEvent, AudioAppend
 from ..media.reply_player import Cut, Play, PlayerAction, ReplyPlayer, Started
@@ -27,6 +26,7 @@ from ..media.uplink import MAX_LEAD_MS, STARVE_MS
 from ..media.uplink_pacer import UplinkPacer
 from ..realtime.event_fields import event_of
 from ..realtime.session_object import Upstream
+from ..settings import OpenaiLinkSettings
 from .event_socket import EventSocket
 from .interface import Callbacks, TransportKind
 

@@ -13,11 +13,11 @@ from aiohttp import web
 
 from mixer_core.bus.events import Mode
 from mixer_core.runtime.errors import ProblemError
-from mixer_core.runtime.settings import SignalingSettings
 
 from ..gateway import Gateway
 from ..registry.actions import Join, Look, Remove, ReplyAnswer, ReplyRoom, RoomView
 from ..registry.names import check_offer
+from ..settings import SignalingSettings
 from . import health, metrics_page, problems
 from .auth import Gate
 from .pages import Pages, add_security_headers

@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from mixer_core.runtime.errors import ProblemError, SettingsError
-from mixer_core.runtime.settings import SignalingSettings
+
+from ..settings import SignalingSettings
 
 TOKEN_VARIABLE = "MIXMINUS_TOKEN"
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})

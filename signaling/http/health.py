@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mixer_core.bus.control import Heartbeat
-from mixer_core.runtime.settings import OpenaiLinkSettings, uses_simulator
 
 from ..registry.actions import MS_NS, Json
 
@@ -14,7 +13,7 @@ FRESH_NS = 3_000 * MS_NS
 """A program whose latest heartbeat is older is gone."""
 PATIENCE_NS = 1_000 * MS_NS
 """What is missing for less is not worth a line in the log."""
-MIXER, WORKER, LINK, SIMULATOR = "mixer_core", "media_worker", "openai_link", "simulator"
+MIXER, WORKER, LINK = "mixer_core", "media_worker", "openai_link"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +31,7 @@ class ProgramView:
 class Health:
     """The latest heartbeat of every program."""
 
-    def __init__(self, simulated: bool) -> None:
-        """``simulated``: the simulator is needed too."""
-        self._needed = (MIXER, WORKER, LINK, *((SIMULATOR,) if simulated else ()))
+    def __init__(self) -> None:
         self._beats: dict[str, tuple[Heartbeat, int]] = {}
 
     def heard(self, beat: Heartbeat, now_ns: int) -> None:
@@ -43,7 +40,9 @@ class Health:
 
     def programs(self, counts: Mapping[str, int], now_ns: int) -> dict[str, ProgramView]:
         """Every needed program; ``counts`` as ``Registry.counts`` returns them."""
-        return {name: self._view(name, counts, now_ns) for name in self._needed}
+        more = [name for beat, _ in self._beats.values() for name in beat.needs]
+        needed = dict.fromkeys((MIXER, WORKER, LINK, *more))
+        return {name: self._view(name, counts, now_ns) for name in needed}
 
     def missing(self, counts: Mapping[str, int], now_ns: int) -> list[str]:
         """What is not ready, each with its reason; empty: the gateway is ready."""
@@ -97,10 +96,3 @@ def as_json(programs: Mapping[str, ProgramView]) -> Json:
         name: {"ready": view.ready, "pid": view.pid, "detail": view.detail}
         for name, view in programs.items()
     }
-
-
-def assistant_in_words(settings: OpenaiLinkSettings, env: Mapping[str, str]) -> str:
-    """Who answers in the rooms, for the log."""
-    if uses_simulator(settings, env):
-        return "local simulator"
-    return f"OpenAI model {settings.model}"

@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 
 from openai_link.simulator.calls.switchboard import Switchboard
-from openai_link.simulator.config import SimulatorConfig
+from openai_link.simulator.settings import SimulatorSettings
 from tests.openai_link.simulator.caller import Caller, call, simulator, until
 
 Json = dict[str, Any]
@@ -99,7 +99,7 @@ Peer = Caller | SocketPeer
 
 @asynccontextmanager
 async def peer(
-    transport: str, config: SimulatorConfig | None = None, session: Json | None = None
+    transport: str, config: SimulatorSettings | None = None, session: Json | None = None
 ) -> AsyncIterator[tuple[Peer, Switchboard]]:
     """A simulator and one client that is connected by ``transport`` and configured."""
     if transport == "webrtc":

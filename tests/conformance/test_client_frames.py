@@ -9,11 +9,11 @@ from typing import Any
 import aiohttp
 import pytest
 
-from mixer_core.runtime.settings import OpenaiLinkSettings
 from openai_link.realtime.client_events import ClientEvents
 from openai_link.realtime.session_object import session_object
-from openai_link.simulator.config import SimulatorConfig
+from openai_link.settings import OpenaiLinkSettings
 from openai_link.simulator.engine import session_config
+from openai_link.simulator.settings import SimulatorSettings
 from tests.conformance.oracle import CLIENT, check
 from tests.conformance.peers import socket_peer
 from tests.openai_link.simulator.caller import run, simulator
@@ -90,7 +90,7 @@ def test_check_2_the_session_of_every_setting_is_taken_whole(settings: OpenaiLin
 def test_check_2_the_server_answers_none_of_them_with_an_error() -> None:
     async def scenario() -> None:
         async with (
-            simulator(SimulatorConfig(generation_speed=1.0)) as (url, _),
+            simulator(SimulatorSettings(generation_speed=1.0)) as (url, _),
             aiohttp.ClientSession() as http,
             socket_peer(http, url) as client,
         ):

@@ -26,9 +26,9 @@ from openai_link.realtime.facts import (
     TurnCommitted,
 )
 from openai_link.realtime.reducer import Reducer
-from openai_link.simulator.config import SimulatorConfig
 from openai_link.simulator.faults.event_faults import spoil
 from openai_link.simulator.faults.plan import parse
+from openai_link.simulator.settings import SimulatorSettings
 from tests.conformance.peers import peer, say_text
 from tests.conformance.test_order_checks import SPEECH, TRANSCRIBED
 from tests.conformance.test_tool_checks import TOOLS, give
@@ -45,7 +45,7 @@ def recorded() -> list[Json]:
 
     async def scenario() -> None:
         session = {**TOOLS, **TRANSCRIBED}
-        async with peer("webrtc", SimulatorConfig(brain="script"), session) as (client, _):
+        async with peer("webrtc", SimulatorSettings(brain="script"), session) as (client, _):
             client.say(SPEECH)
             await client.wait_for("output_audio_buffer.stopped")
             say_text(client, "Call get_time and get_weather.")
@@ -148,7 +148,7 @@ def test_check_23_late_transcripts_arrive_all_the_same(recording: list[Json]) ->
 @pytest.mark.parametrize("role", ["active", "passive"])
 def test_check_23_both_dtls_roles(role: Any) -> None:
     async def scenario() -> None:
-        async with call(SimulatorConfig(dtls_role=role)) as (caller, _):
+        async with call(SimulatorSettings(dtls_role=role)) as (caller, _):
             answer = caller.connection.remoteDescription.sdp
             assert f"a=setup:{role}" in answer
             caller.send(type="response.create")

@@ -9,7 +9,7 @@ import aiohttp
 import openai
 import pytest
 
-from openai_link.simulator.config import SimulatorConfig
+from openai_link.simulator.settings import SimulatorSettings
 from tests.conformance.oracle import check
 from tests.conformance.peers import peer, socket_peer
 from tests.openai_link.simulator.caller import Caller, run, simulator, until
@@ -53,7 +53,7 @@ def test_check_21_a_hang_up_ends_the_call_its_channel_and_its_sideband() -> None
 @BOTH
 def test_check_22_a_session_ends_when_it_said_it_would(transport: str) -> None:
     async def scenario() -> None:
-        config = SimulatorConfig(session_limit_s=3.0)
+        config = SimulatorSettings(session_max_s=3.0)
         async with peer(transport, config) as (client, switchboard):
             expires_at = client.events[0]["session"]["expires_at"]
             assert 0 < expires_at - time.time() <= 3.5
@@ -76,7 +76,7 @@ def test_check_22_a_session_ends_when_it_said_it_would(transport: str) -> None:
 @BOTH
 def test_check_22_a_channel_that_closes_in_the_middle_of_an_answer(transport: str) -> None:
     async def scenario() -> None:
-        config = SimulatorConfig(brain="tone", tone_ms=5_000, faults="close_mid_response=400*1")
+        config = SimulatorSettings(brain="tone", tone_ms=5_000, faults="close_mid_response=400*1")
         async with peer(transport, config) as (client, switchboard):
             client.send(type="response.create")
             if isinstance(client, Caller):
@@ -92,7 +92,7 @@ def test_check_22_a_channel_that_closes_in_the_middle_of_an_answer(transport: st
 
 def test_check_22_a_call_that_vanishes_says_nothing() -> None:
     async def scenario() -> None:
-        config = SimulatorConfig(faults="kill_call_after_ms=300")
+        config = SimulatorSettings(faults="kill_call_after_ms=300")
         async with peer("webrtc", config) as (client, switchboard):
             assert isinstance(client, Caller)
             await until(lambda: not switchboard.calls)
@@ -105,7 +105,7 @@ def test_check_22_a_call_that_vanishes_says_nothing() -> None:
 
 def test_check_22_a_socket_that_vanishes_breaks() -> None:
     async def scenario() -> None:
-        async with peer("websocket", SimulatorConfig(faults="kill_call_after_ms=300")) as (p, _):
+        async with peer("websocket", SimulatorSettings(faults="kill_call_after_ms=300")) as (p, _):
             assert not isinstance(p, Caller)
             await until(p.reading.done)
             assert p.socket.close_code == 1006

@@ -12,7 +12,7 @@ import pytest
 from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection
 from openai.types.realtime import ClientSecretCreateResponse
 
-from openai_link.simulator.config import SimulatorConfig
+from openai_link.simulator.settings import SimulatorSettings
 from tests.conformance.peers import KEY, MODEL
 from tests.openai_link.simulator.caller import Caller, run, simulator
 
@@ -49,7 +49,7 @@ def test_check_3_a_client_secret() -> None:
 def test_check_3_the_package_reads_it_and_its_default_is_ten_minutes() -> None:
     async def scenario() -> None:
         async with (
-            simulator(SimulatorConfig(api_key="sk-test")) as (url, _),
+            simulator(SimulatorSettings(api_key="sk-test")) as (url, _),
             openai.AsyncOpenAI(api_key="sk-test", base_url=url) as client,
         ):
             secret = await client.realtime.client_secrets.create(session={"type": "realtime"})

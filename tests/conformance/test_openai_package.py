@@ -16,7 +16,7 @@ from openai.resources.realtime.realtime import AsyncRealtimeConnection
 from openai.types.realtime import RealtimeServerEvent
 
 from openai_link.simulator.brains.sounds import tone
-from openai_link.simulator.config import SimulatorConfig
+from openai_link.simulator.settings import SimulatorSettings
 from tests.conformance.oracle import check_all
 from tests.conformance.peers import MODEL
 from tests.openai_link.simulator.caller import Caller, run, simulator
@@ -34,7 +34,7 @@ TOOL: dict[str, Any] = {
 
 
 @asynccontextmanager
-async def package(config: SimulatorConfig) -> AsyncIterator[tuple[AsyncOpenAI, str]]:
+async def package(config: SimulatorSettings) -> AsyncIterator[tuple[AsyncOpenAI, str]]:
     """The package as anybody would set it up, and the simulator's base URL."""
     async with (
         simulator(config) as (url, _),
@@ -72,7 +72,7 @@ def test_connect_a_spoken_turn_is_answered_in_sound() -> None:
     async def scenario() -> None:
         sentence = read_wav(SENTENCE)
         async with (
-            package(SimulatorConfig()) as (client, _),
+            package(SimulatorSettings()) as (client, _),
             client.realtime.connect(model=MODEL) as connection,
         ):
             [created] = await until_event(connection, "session.created")
@@ -94,7 +94,7 @@ def test_connect_a_spoken_turn_is_answered_in_sound() -> None:
 def test_connect_a_function_call_and_its_result() -> None:
     async def scenario() -> None:
         async with (
-            package(SimulatorConfig(brain="script")) as (client, _),
+            package(SimulatorSettings(brain="script")) as (client, _),
             client.realtime.connect(model=MODEL) as connection,
         ):
             await connection.session.update(session={"type": "realtime", "tools": [TOOL]})  # type: ignore[list-item]
@@ -124,7 +124,7 @@ def test_connect_a_function_call_and_its_result() -> None:
 
 def test_connect_a_barge_in_and_its_truncation() -> None:
     async def scenario() -> None:
-        config = SimulatorConfig(brain="tone", tone_ms=10_000, generation_speed=2.0)
+        config = SimulatorSettings(brain="tone", tone_ms=10_000, generation_speed=2.0)
         async with (
             package(config) as (client, _),
             client.realtime.connect(model=MODEL) as connection,
@@ -151,7 +151,7 @@ def test_connect_a_barge_in_and_its_truncation() -> None:
 
 @asynccontextmanager
 async def placed_call(
-    config: SimulatorConfig, session: dict[str, Any] | None = None
+    config: SimulatorSettings, session: dict[str, Any] | None = None
 ) -> AsyncIterator[Caller]:
     """A peer connection whose offer was carried by ``realtime.calls.create``."""
     async with package(config) as (client, url), aiohttp.ClientSession() as http:
@@ -168,7 +168,7 @@ async def placed_call(
 
 def test_calls_create_a_spoken_turn_is_answered_in_sound() -> None:
     async def scenario() -> None:
-        async with placed_call(SimulatorConfig()) as caller:
+        async with placed_call(SimulatorSettings()) as caller:
             sentence = read_wav(SENTENCE)
             caller.say(to_pcm(sentence))
             await caller.wait_for("output_audio_buffer.stopped")
@@ -181,7 +181,7 @@ def test_calls_create_a_spoken_turn_is_answered_in_sound() -> None:
 def test_calls_create_a_function_call_and_its_result() -> None:
     async def scenario() -> None:
         session = {"tools": [TOOL]}
-        async with placed_call(SimulatorConfig(brain="script"), session) as caller:
+        async with placed_call(SimulatorSettings(brain="script"), session) as caller:
             caller.say(tone(400, 300.0))  # The packaged script hears a greeting first …
             await caller.wait_for("output_audio_buffer.stopped")
             caller.say(tone(400, 300.0))  # … and then somebody who asks for the time.
@@ -199,7 +199,7 @@ def test_calls_create_a_function_call_and_its_result() -> None:
 
 def test_calls_create_a_barge_in() -> None:
     async def scenario() -> None:
-        async with placed_call(SimulatorConfig(brain="tone", tone_ms=10_000)) as caller:
+        async with placed_call(SimulatorSettings(brain="tone", tone_ms=10_000)) as caller:
             caller.send(type="response.create")
             await caller.wait_for("output_audio_buffer.started")
             await asyncio.sleep(0.5)

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from openai_link.simulator.brains.sounds import tone
-from openai_link.simulator.config import SimulatorConfig
+from openai_link.simulator.settings import SimulatorSettings
 from tests.conformance import oracle
 from tests.conformance.peers import Peer, peer, say_text, socket_peer
 from tests.openai_link.simulator.automaton import check_usage
@@ -162,7 +162,7 @@ def test_check_10_the_transports_differ_only_in_how_sound_comes() -> None:
     async def scenario() -> None:
         counted: dict[str, Counter[str]] = {}
         for transport in ("webrtc", "websocket"):
-            config = SimulatorConfig(brain="tone", tone_ms=600)
+            config = SimulatorSettings(brain="tone", tone_ms=600)
             async with peer(transport, config) as (client, _):
                 say_text(client, "Hello.")
                 client.send(type="response.create")
@@ -184,7 +184,7 @@ def test_check_10_the_transports_differ_only_in_how_sound_comes() -> None:
 
 def test_check_10_over_a_websocket_words_come_before_sound_and_the_sound_is_whole() -> None:
     async def scenario() -> None:
-        config = SimulatorConfig(brain="tone", tone_ms=600)
+        config = SimulatorSettings(brain="tone", tone_ms=600)
         async with peer("websocket", config) as (client, _):
             client.send(type="response.create")
             await client.wait_for("response.done")
@@ -228,7 +228,7 @@ def test_check_1_a_sideband_mirrors_every_event_of_the_channel() -> None:
 @BOTH
 def test_check_18_usage_adds_up_grows_and_is_cached(transport: str) -> None:
     async def scenario() -> None:
-        async with peer(transport, SimulatorConfig(brain="tone", tone_ms=1_000)) as (client, _):
+        async with peer(transport, SimulatorSettings(brain="tone", tone_ms=1_000)) as (client, _):
             usages = []
             for turn in range(1, 4):
                 say_text(client, "Count the tokens of this sentence, please. " * 4)

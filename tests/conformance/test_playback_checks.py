@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from openai_link.simulator.brains.sounds import tone
-from openai_link.simulator.config import SimulatorConfig
+from openai_link.simulator.settings import SimulatorSettings
 from tests.conformance import oracle
 from tests.conformance.peers import Peer, peer, say_text
 from tests.openai_link.simulator.caller import Caller, run, until
@@ -18,7 +18,7 @@ from tests.support.audio import from_pcm
 pytestmark = pytest.mark.sockets
 
 BOTH = pytest.mark.parametrize("transport", ["webrtc", "websocket"])
-LONG_TONE = SimulatorConfig(brain="tone", tone_ms=8_000)
+LONG_TONE = SimulatorSettings(brain="tone", tone_ms=8_000)
 SPEECH = tone(500, 300.0)
 QUIET = bytes(2 * 24_000)
 PUSH_TO_TALK: dict[str, Any] = {"audio": {"input": {"turn_detection": None}}}
@@ -38,7 +38,7 @@ async def playing(client: Caller, frames: int = 25) -> None:
 
 def test_check_11_the_sound_lasts_as_long_as_it_should_and_stops_after_the_words() -> None:
     async def scenario() -> None:
-        async with peer("webrtc", SimulatorConfig(brain="tone", tone_ms=2_000)) as (client, _):
+        async with peer("webrtc", SimulatorSettings(brain="tone", tone_ms=2_000)) as (client, _):
             assert isinstance(client, Caller)
             client.send(type="response.create")
             await client.wait_for("output_audio_buffer.stopped")
@@ -88,7 +88,7 @@ def test_check_12_barge_in_while_it_plays() -> None:
 @BOTH
 def test_check_12_barge_in_while_it_is_generated(transport: str) -> None:
     async def scenario() -> None:
-        config = SimulatorConfig(brain="tone", tone_ms=8_000, generation_speed=1.0)
+        config = SimulatorSettings(brain="tone", tone_ms=8_000, generation_speed=1.0)
         async with peer(transport, config) as (client, _):
             say_text(client, "Talk.")
             client.send(type="response.create")
@@ -156,7 +156,7 @@ def check_terminals(events: list[dict[str, Any]]) -> None:
 @BOTH
 def test_check_13_cancelling_while_it_is_generated(transport: str) -> None:
     async def scenario() -> None:
-        config = SimulatorConfig(brain="tone", tone_ms=8_000, generation_speed=1.0)
+        config = SimulatorSettings(brain="tone", tone_ms=8_000, generation_speed=1.0)
         async with peer(transport, config) as (client, _):
             client.send(type="response.create")
             await client.wait_for("response.output_audio_transcript.delta")

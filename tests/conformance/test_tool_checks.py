@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from openai_link.simulator.config import SimulatorConfig
+from openai_link.simulator.settings import SimulatorSettings
 from tests.conformance import oracle
 from tests.conformance.peers import Peer, peer, say_text
 from tests.openai_link.simulator.caller import run
@@ -16,7 +16,7 @@ from tests.openai_link.simulator.caller import run
 pytestmark = pytest.mark.sockets
 
 BOTH = pytest.mark.parametrize("transport", ["webrtc", "websocket"])
-SCRIPTED = SimulatorConfig(brain="script")
+SCRIPTED = SimulatorSettings(brain="script")
 
 
 def tool(name: str) -> dict[str, Any]:

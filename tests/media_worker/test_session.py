@@ -9,11 +9,11 @@ import pytest
 
 from media_worker import session
 from media_worker.session import Announce, Close, DropQueuedAudio, SendAudio, SendBus, SendControl
+from media_worker.settings import MediaWorkerSettings
 from mixer_core.bus import events
 from mixer_core.bus.control import Offer
 from mixer_core.bus.frames import FLAG_PAUSE, Frame, Kind
 from mixer_core.runtime.errors import BrowserMessageError
-from mixer_core.runtime.settings import MediaWorkerSettings
 
 MS = 1_000_000
 S = 1_000 * MS

@@ -10,8 +10,8 @@ from mixer_core.bus.frames import Frame, Kind, decode
 from mixer_core.bus.pcm import FRAME_SAMPLES
 from mixer_core.mixer import Mixer
 from mixer_core.runtime.metrics import Metrics
-from mixer_core.runtime.settings import MixerCoreSettings
 from mixer_core.runtime.units import MS_NS, S_NS
+from mixer_core.settings import MixerCoreSettings
 
 
 def constant(value: int) -> bytes:

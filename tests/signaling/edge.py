@@ -28,13 +28,14 @@ from mixer_core.bus.control import (
 )
 from mixer_core.bus.control_client import ControlClient
 from mixer_core.runtime import logs
-from mixer_core.runtime.settings import RuntimeSettings, Settings, SignalingSettings
+from mixer_core.runtime.settings import RuntimeSettings
 from signaling.gateway import Gateway, Options
 from signaling.http import listeners
 from signaling.http.api import HttpApi
 from signaling.http.auth import Gate
 from signaling.http.pages import Pages
 from signaling.http.transcript_pages import TranscriptReader
+from signaling.settings import Settings, SignalingSettings
 
 SDP = "v=0\r\ns=-\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n"
 PATIENCE_S = 10.0
@@ -128,7 +129,7 @@ class Edge:
 
     async def start(self, web: Path | None = None, rebuild_ms: int = 0) -> None:
         """Open the port and the control socket."""
-        options = Options(rebuild_ns=rebuild_ms * 1_000_000, env=self.env)
+        options = Options(rebuild_ns=rebuild_ms * 1_000_000)
         gate = Gate(self.settings.signaling, self.env)
         (socket,) = listeners.bind("127.0.0.1", self.port)
         self.port = socket.getsockname()[1]

@@ -7,8 +7,8 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from ..config import SimulatorConfig
 from ..engine.brain import Brain
+from ..settings import SimulatorSettings
 from .echo import EchoBrain
 from .rules import ScriptError
 from .script import ScriptBrain, packaged_script
@@ -25,7 +25,7 @@ def greeting_pcm() -> bytes:
         return recording.readframes(recording.getnframes())
 
 
-def make_brain(config: SimulatorConfig) -> Brain:
+def make_brain(config: SimulatorSettings) -> Brain:
     """Return the brain that ``config`` names. Raises ScriptError, one line, for a bad script."""
     if config.brain == "tone":
         return ToneBrain(config.tone_ms)

@@ -11,7 +11,6 @@ from typing import Any, Literal
 from mixer_core.runtime import logs
 
 from ..brains.factory import make_brain
-from ..config import SimulatorConfig
 from ..engine import refusals, session_config
 from ..engine.ids import IdMint
 from ..engine.options import EngineOptions
@@ -19,6 +18,7 @@ from ..engine.refusals import Refusal
 from ..engine.session_engine import SessionEngine
 from ..faults import plan as fault_names
 from ..faults.fault_box import FaultBox
+from ..settings import SimulatorSettings
 from .keys import KeyRing
 from .report import rtp_report, session_report
 from .webrtc_call import WebrtcCall
@@ -36,7 +36,7 @@ log = logs.get("simulator")
 class Switchboard:
     """The sessions, the keys and the faults."""
 
-    def __init__(self, config: SimulatorConfig, seed: int | None = None) -> None:
+    def __init__(self, config: SimulatorSettings, seed: int | None = None) -> None:
         """``seed`` makes ids and everything else that is random repeatable.
 
         Raises FaultError for a fault that does not exist, ScriptError for a bad script.
@@ -139,7 +139,7 @@ class Switchboard:
     def _engine(self, call_id: str, wanted: Json, transport: Transport) -> SessionEngine:
         """Return the engine of a new session, whose id follows from the call's."""
         session_id = "sess_" + call_id.partition("_")[2]
-        expires_at_s = int(time.time() + self.config.session_limit_s)
+        expires_at_s = int(time.time() + self.config.session_max_s)
         return SessionEngine(
             session_config.create_session(session_id, expires_at_s, wanted),
             self._brain,
@@ -148,7 +148,7 @@ class Switchboard:
             EngineOptions(
                 self.config.think_ms,
                 self.config.generation_speed,
-                self.config.session_limit_s,
+                self.config.session_max_s,
                 transport,
             ),
         )

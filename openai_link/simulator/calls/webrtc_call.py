@@ -12,13 +12,13 @@ from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessi
 from mixer_core.runtime import logs
 
 from ...transport import aiortc_media
-from ..config import SimulatorConfig
 from ..engine.session_engine import SessionEngine
 from ..faults.fault_box import FaultBox
 from ..faults.timers import FaultTimers
 from ..media import udp_gate
 from ..media.call_media import CallMedia
 from ..media.recorder import Recorder
+from ..settings import SimulatorSettings
 from .event_hub import EventHub
 from .event_socket import EventSocket
 from .offers import clean_offer, has_audio, invalid_offer, reduce_offer
@@ -36,7 +36,7 @@ class WebrtcCall:
         self,
         call_id: str,
         engine: SessionEngine,
-        config: SimulatorConfig,
+        config: SimulatorSettings,
         faults: FaultBox,
         on_end: Callable[[WebrtcCall, str], None],
     ) -> None:

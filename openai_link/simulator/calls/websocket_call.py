@@ -13,11 +13,11 @@ from pathlib import Path
 from mixer_core.bus.pcm import FRAME_NS
 from mixer_core.runtime import logs
 
-from ..config import SimulatorConfig
 from ..engine.session_engine import SessionEngine
 from ..faults.fault_box import FaultBox
 from ..faults.timers import FaultTimers
 from ..media.recorder import Recorder
+from ..settings import SimulatorSettings
 from .event_hub import EventHub
 from .event_socket import EventSocket
 
@@ -33,7 +33,7 @@ class WebsocketCall:
         self,
         call_id: str,
         engine: SessionEngine,
-        config: SimulatorConfig,
+        config: SimulatorSettings,
         faults: FaultBox,
         on_end: Callable[[WebsocketCall, str], None],
     ) -> None:

@@ -16,16 +16,19 @@ from mixer_core.bus.pcm import FRAME_MS, FRAME_NS, SILENCE
 from ...media.opus import OpusDecoder, OpusEncoder
 from ...media.rtp_audio import FRAME_TICKS, ReceivedFrame, RtpAudioReceiver
 from ...transport.aiortc_media import PacketTrack, TappedPacket
-from ..config import SimulatorConfig
 from ..engine.server_events import Action
 from ..engine.session_engine import SessionEngine
 from ..faults.fault_box import FaultBox
+from ..settings import SimulatorSettings
 from .packet_count import PacketCount
 from .recorder import Recorder
 
 _SILENCE_PACKET_BYTES = 8  # Opus' mark of silence takes 3 bytes, the faintest noise 100.
 _LONGEST_FILLED_GAP_MS = 10_000
 _RESTED_SLOTS = 19
+_UPLINK_HOLD_MS = 60
+"""A missing packet of the client is waited for so long."""
+_OPUS_COMPLEXITY = 0
 
 
 class ReplyEncoder:
@@ -61,7 +64,7 @@ class CallMedia:
     def __init__(
         self,
         engine: SessionEngine,
-        config: SimulatorConfig,
+        config: SimulatorSettings,
         recorder: Recorder | None,
         perform: Callable[[list[Action]], None],
         faults: FaultBox,
@@ -69,7 +72,7 @@ class CallMedia:
         """``perform`` is given the engine's actions. Raises OpusError without libopus."""
         self.track = PacketTrack()
         self.receiver = RtpAudioReceiver(
-            OpusDecoder(), config.uplink_hold_ms, max_fill_ms=_LONGEST_FILLED_GAP_MS
+            OpusDecoder(), _UPLINK_HOLD_MS, max_fill_ms=_LONGEST_FILLED_GAP_MS
         )
         self.skipped_slots = 0
         """Slots in which nothing was sent because this process was late."""
@@ -79,7 +82,7 @@ class CallMedia:
         self._faults = faults
         self._drop_credit = 0
         self._engine = engine
-        self._encoder = ReplyEncoder(config.opus_bitrate_bps, config.opus_complexity)
+        self._encoder = ReplyEncoder(config.opus_bitrate_bps, _OPUS_COMPLEXITY)
         self._recorder = recorder
         self._perform = perform
         self._timer: asyncio.TimerHandle | None = None

@@ -7,12 +7,12 @@ import signal
 import sys
 
 from mixer_core.runtime.fork_pool import Parent
-from mixer_core.runtime.settings import Settings
+from mixer_core.runtime.settings import CommonSettings
 
 PRELOADED_PID = os.getpid()
 
 
-def child_main(identity: str, settings: Settings, parent: Parent) -> None:
+def child_main(identity: str, settings: CommonSettings, parent: Parent) -> None:
     """Announce oneself, take work at SIGUSR1, end at SIGTERM."""
     signal.signal(signal.SIGUSR1, lambda *_: parent.taken())
     preloaded = os.getpid() != PRELOADED_PID

@@ -7,6 +7,7 @@ import sys
 
 from mixer_core.runtime.fork_pool import ForkPool
 from mixer_core.runtime.process import Context, run_async
+from mixer_core.runtime.settings import CommonSettings
 from tests.mixer_core.runtime.pool_child import child_main
 
 
@@ -15,7 +16,7 @@ def told(child: str, code: int | None) -> None:
     os.write(1, f"exit {child} {code}\n".encode())
 
 
-async def body(context: Context) -> None:
+async def body(context: Context[CommonSettings]) -> None:
     """Two idle children, at most three, until SIGTERM."""
     pool = ForkPool(
         "pool_host",
@@ -32,4 +33,4 @@ async def body(context: Context) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_async("pool_host", body))
+    sys.exit(run_async("pool_host", CommonSettings, body))

@@ -13,7 +13,8 @@ from mixer_core.runtime.errors import AlreadyRunningError, RuntimeDirError
 PROGRAM = """
 import sys
 from mixer_core.runtime import process
-sys.exit(process.run("probe", lambda context: print("ran", context.runtime_dir)))
+from mixer_core.runtime.settings import CommonSettings
+sys.exit(process.run("probe", CommonSettings, lambda context: print("ran", context.runtime_dir)))
 """
 
 
@@ -63,7 +64,7 @@ def test_a_program_runs_and_ends_with_zero(short_dir: Path) -> None:
 @pytest.mark.parametrize(
     ("variables", "exit_code", "words"),
     [
-        ({"MIXMINUS_SIGNALING__HTP_PORT": "1"}, 78, "unknown setting"),
+        ({"MIXMINUS_RUNTIME__DIRECTORY": "1"}, 78, "unknown setting"),
         ({"MIXMINUS_RUNTIME__DIR": "/proc/mixminus"}, 78, "cannot be made"),
     ],
 )

@@ -1,72 +1,92 @@
+"""The machinery of the settings, with a program made up for it."""
+
 from __future__ import annotations
 
-import itertools
-import json
-import tomllib
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
-import msgspec
 import pytest
 
 from mixer_core.runtime.errors import SettingsError
-from mixer_core.runtime.settings import OpenaiLinkSettings, Settings, load, uses_simulator
+from mixer_core.runtime.settings import CommonSettings, Milliseconds, Port, SectionView, load
 
-PACKAGED = Path(__file__).parents[3] / "deploy" / "mixminus.toml"
+
+@dataclass(frozen=True, slots=True)
+class Sensor:
+    """A part of an oven, as a table of its own."""
+
+    pin: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OvenSettings:
+    """A section with a key of every kind."""
+
+    port: Port = 80
+    heat_up_ms: Milliseconds = 5
+    light: bool = True
+    mode: Literal["bake", "grill"] = "bake"
+    trays: tuple[str, ...] = ("upper",)
+    sensors: dict[str, Sensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class KitchenView(SectionView):
+    """What the oven must know of the kitchen."""
+
+    door: str = "open"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings(CommonSettings):
+    """What the oven reads."""
+
+    oven: OvenSettings = field(default_factory=OvenSettings)
+    kitchen: KitchenView = field(default_factory=KitchenView)
 
 
 def test_without_anything_the_defaults_hold() -> None:
-    assert load({}) == Settings()
-
-
-def test_the_packaged_file_lists_every_key_at_its_default() -> None:
-    assert tomllib.loads(PACKAGED.read_text(encoding="utf-8")) == json.loads(
-        msgspec.json.encode(Settings())
-    )
-    assert load({"MIXMINUS_CONFIG": str(PACKAGED)}) == Settings()
-
-
-def test_every_key_of_the_packaged_file_has_a_comment() -> None:
-    lines = PACKAGED.read_text(encoding="utf-8").splitlines()
-    for above, line in itertools.pairwise(lines):
-        if " = " in line and not line.startswith(("#", '"')):
-            assert above.startswith("# "), line
+    assert load(Settings, {}) == Settings()
 
 
 def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     file = tmp_path / "my.toml"
-    file.write_text("[signaling]\nhttp_port = 9000\nmax_rooms = 3\n")
-    settings = load({"MIXMINUS_CONFIG": str(file), "MIXMINUS_SIGNALING__HTTP_PORT": "9001"})
-    assert (settings.signaling.http_port, settings.signaling.max_rooms) == (9001, 3)
+    file.write_text("[oven]\nport = 9000\nheat_up_ms = 3\n")
+    oven = load(Settings, {"MIXMINUS_CONFIG": str(file), "MIXMINUS_OVEN__PORT": "9001"}).oven
+    assert (oven.port, oven.heat_up_ms) == (9001, 3)
 
 
 def test_lists_and_tables_are_set_as_json() -> None:
-    link = load(
+    oven = load(
+        Settings,
         {
-            "MIXMINUS_OPENAI_LINK__TOOLS": '["house.tools"]',
-            "MIXMINUS_OPENAI_LINK__MCP_SERVERS": '{"files": {"command": ["serve", "x"]}}',
-        }
-    ).openai_link
-    assert link.tools == ("house.tools",)
-    assert link.mcp_servers["files"].command == ("serve", "x")
+            "MIXMINUS_OVEN__TRAYS": '["upper", "lower"]',
+            "MIXMINUS_OVEN__SENSORS": '{"core": {"pin": 7}}',
+        },
+    ).oven
+    assert oven.trays == ("upper", "lower")
+    assert oven.sensors == {"core": Sensor(7)}
 
 
-@pytest.mark.parametrize("text", ["1", "true", "Yes"])
-def test_a_boolean_can_be_set_by_a_word(text: str) -> None:
-    assert load({"MIXMINUS_OPENAI_LINK__GREET": text}).openai_link.greet is True
-    assert load({"MIXMINUS_OPENAI_LINK__GREET": "no"}).openai_link.greet is False
+@pytest.mark.parametrize(
+    ("text", "value"), [("1", True), ("Yes", True), ("0", False), ("no", False), ("false", False)]
+)
+def test_a_boolean_can_be_set_by_a_word(text: str, value: bool) -> None:
+    assert load(Settings, {"MIXMINUS_OVEN__LIGHT": text}).oven.light is value
 
 
 @pytest.mark.parametrize(
     ("variables", "words"),
     [
-        ({"MIXMINUS_SIGNALING__HTP_PORT": "1"}, "MIXMINUS_SIGNALING__HTP_PORT is an unknown"),
-        ({"MIXMINUS_SIGNALLING__HTTP_PORT": "1"}, "names no section"),
-        ({"MIXMINUS_PORT": "1"}, "is no setting"),
-        ({"MIXMINUS_SIGNALING__HTTP_PORT": "eighty"}, "Expected `int`"),
-        ({"MIXMINUS_SIGNALING__HTTP_PORT": "70000"}, "<= 65535"),
-        ({"MIXMINUS_OPENAI_LINK__GREET": "perhaps"}, "Expected `bool`"),
-        ({"MIXMINUS_SIGNALING__MODE": "party"}, "Invalid enum value"),
-        ({"MIXMINUS_OPENAI_LINK__TOOLS": "house.tools"}, "Expected `array`"),
+        ({"MIXMINUS_OVEN__PROT": "1"}, "MIXMINUS_OVEN__PROT is an unknown setting.* has .*port"),
+        ({"MIXMINUS_PORT": "1"}, "MIXMINUS_PORT is not a setting: write MIXMINUS_<SECTION>__<KEY>"),
+        ({"MIXMINUS_OVEN__PORT": "eighty"}, "MIXMINUS_OVEN__PORT = 'eighty'.*Expected `int`"),
+        ({"MIXMINUS_OVEN__PORT": "70000"}, "<= 65535"),
+        ({"MIXMINUS_OVEN__LIGHT": "perhaps"}, "Expected `bool`"),
+        ({"MIXMINUS_OVEN__MODE": "party"}, "Invalid enum value"),
+        ({"MIXMINUS_OVEN__TRAYS": "upper"}, "Expected `array`"),
+        ({"MIXMINUS_KITCHEN__DOOR": '["x"]', "MIXMINUS_RUNTIME__LOG_LEVEL": "loud"}, "LOG_LEVEL"),
         ({"MIXMINUS_CONFIG": "/nowhere/mixminus.toml"}, "cannot be read"),
     ],
 )
@@ -74,31 +94,38 @@ def test_a_wrong_variable_is_named_with_what_is_allowed(
     variables: dict[str, str], words: str
 ) -> None:
     with pytest.raises(SettingsError, match=words):
-        load(variables)
+        load(Settings, variables)
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[signaling]\nhtp_port = 1", r"\[signaling\] htp_port is an unknown setting"),
-        ("[signal]\nx = 1", r"\[signal\] is no section"),
-        ("http_port = 1", "is no section"),
-        ("[signaling]\nhttp_port = '80'", "Expected `int`"),
-        ("[signaling", "is no TOML"),
+        ("[oven]\nprot = 1", r"\[oven\] prot is an unknown setting"),
+        ("port = 1", "port belongs to no section"),
+        ("[oven]\nport = '80'", r"\[oven\] port = '80' is not possible: Expected `int`"),
+        ("[oven", "is not valid TOML"),
     ],
 )
 def test_a_wrong_file_is_named_with_section_and_key(tmp_path: Path, text: str, words: str) -> None:
     file = tmp_path / "wrong.toml"
     file.write_text(text)
     with pytest.raises(SettingsError, match=words) as caught:
-        load({"MIXMINUS_CONFIG": str(file)})
+        load(Settings, {"MIXMINUS_CONFIG": str(file)})
     assert str(file) in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_the_simulator_plays_the_assistant_only_without_a_key_or_when_told() -> None:
-    key = {"OPENAI_API_KEY": "x"}
-    automatic = OpenaiLinkSettings()
-    assert uses_simulator(automatic, {}) and uses_simulator(automatic, {"OPENAI_API_KEY": " "})
-    assert not uses_simulator(automatic, key)
-    assert uses_simulator(OpenaiLinkSettings(upstream="simulator"), key)
-    assert not uses_simulator(OpenaiLinkSettings(upstream="openai"), {})
+def test_sections_of_programs_that_it_does_not_know_are_ignored(tmp_path: Path) -> None:
+    file = tmp_path / "others.toml"
+    file.write_text("[garage]\ndoor = 1\n[oven]\nport = 9000\n")
+    variables = {"MIXMINUS_CONFIG": str(file), "MIXMINUS_GARDEN__TREES": "3"}
+    assert load(Settings, variables).oven.port == 9000
+
+
+def test_of_a_section_of_another_program_only_the_declared_keys_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "kitchen.toml"
+    file.write_text("[kitchen]\ndoor = 'shut'\nfloor = 'wet'\n")
+    variables = {"MIXMINUS_CONFIG": str(file), "MIXMINUS_KITCHEN__WALLS": "white"}
+    assert load(Settings, variables).kitchen.door == "shut"
+    file.write_text("[kitchen]\ndoor = 3\n")
+    with pytest.raises(SettingsError, match=r"\[kitchen\] door = 3 is not possible"):
+        load(Settings, variables)

@@ -9,7 +9,6 @@ from openai.types.realtime import RealtimeClientEvent, RealtimeSessionCreateRequ
 from pydantic import BaseModel, TypeAdapter
 
 from mixer_core.runtime.errors import SettingsError
-from mixer_core.runtime.settings import OpenaiLinkSettings, Settings, SimulatorSettings
 from openai_link.realtime.client_events import MAX_ITEM_ID_CHARS, MAX_PREFIX_CHARS
 from openai_link.realtime.session_object import (
     ClientEvents,
@@ -17,6 +16,8 @@ from openai_link.realtime.session_object import (
     greeting,
     session_object,
 )
+from openai_link.settings import OpenaiLinkSettings, Settings
+from openai_link.simulator.settings import SimulatorSettings
 
 CLOCK = {
     "type": "function",

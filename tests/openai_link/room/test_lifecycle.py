@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixer_core.runtime.errors import UpstreamError
-from mixer_core.runtime.settings import OpenaiLinkSettings, Settings
 from openai_link.realtime.problems import Problem, explain
 from openai_link.realtime.session_object import Upstream, choose_upstream
 from openai_link.room.lifecycle import (
@@ -25,6 +24,7 @@ from openai_link.room.lifecycle import (
     Report,
     StateChanged,
 )
+from openai_link.settings import OpenaiLinkSettings, Settings
 
 S = 1_000_000_000
 NET = Problem("unreachable", "Nobody answers.", True)

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from mixer_core.bus.events import encode_map
 from mixer_core.journal.records import TOKEN_NAMES, Tokens
-from mixer_core.runtime.settings import OpenaiLinkSettings, Price
 from openai_link.room.money import (
     MAX_PEOPLE,
     MAX_TOLD,
@@ -23,6 +22,7 @@ from openai_link.room.money import (
     Warn,
     WriteUsage,
 )
+from openai_link.settings import OpenaiLinkSettings, Price
 
 MODEL = "gpt-realtime-2.1"
 TABLE = PriceTable.of(OpenaiLinkSettings())

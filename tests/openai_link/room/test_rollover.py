@@ -7,7 +7,6 @@ import dataclasses
 import pytest
 
 from mixer_core.journal.records import HistoryItem
-from mixer_core.runtime.settings import OpenaiLinkSettings
 from openai_link.realtime.facts import (
     ItemDone,
     ItemVoiced,
@@ -21,6 +20,7 @@ from openai_link.realtime.facts import (
 )
 from openai_link.realtime.session_object import ClientEvents
 from openai_link.room.rollover import OPEN_TIMEOUT_NS, PAUSE_NS, DropNext, Move, OpenNext, Rollover
+from openai_link.settings import OpenaiLinkSettings
 from openai_link.transcript.history import SeedLimits, seed_events
 from openai_link.transcript.seeding import PATIENCE_NS, Seeding, settled
 from openai_link.turns.pending_reply import PendingReply

@@ -11,13 +11,14 @@ from typing import Any
 from mixer_core.journal import reading
 from mixer_core.journal.file import journal_path, local_day
 from mixer_core.runtime import logs
-from mixer_core.runtime.settings import OpenaiLinkSettings, RuntimeSettings, Settings
+from mixer_core.runtime.settings import RuntimeSettings
 from openai_link.realtime.captions import Caption
 from openai_link.realtime.client_events import ClientEvents
 from openai_link.realtime.facts import ItemAdded, ResponseEnded
 from openai_link.realtime.problems import Problem
 from openai_link.room.room import Room
 from openai_link.room.tool_room import ToolRoom
+from openai_link.settings import OpenaiLinkSettings, Settings
 
 LOG = logs.get("openai_link")
 USAGE = {"input_tokens": 1_000, "output_tokens": 1_000}

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from mixer_core.bus.pcm import FRAME_NS, SILENCE
-from mixer_core.runtime.settings import OpenaiLinkSettings
 from openai_link.media.downlink_gate import DownlinkGate
 from openai_link.playback.tracker import PlaybackTracker, TrackerAction, Truncation
 from openai_link.realtime.client_events import ClientEvents
@@ -20,6 +19,7 @@ from openai_link.realtime.facts import (
 )
 from openai_link.realtime.reducer import Reducer
 from openai_link.realtime.session_object import session_object
+from openai_link.settings import OpenaiLinkSettings
 from openai_link.simulator.brains.tone import ToneBrain
 from openai_link.simulator.engine.brain import Brain
 from openai_link.turns.policy import (

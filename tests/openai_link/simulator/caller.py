@@ -17,8 +17,8 @@ from mixer_core.bus.pcm import FRAME_BYTES, FRAME_NS, SILENCE
 from openai_link.media.opus import OpusDecoder, OpusEncoder
 from openai_link.media.rtp_audio import FRAME_TICKS, ReceivedFrame, RtpAudioReceiver
 from openai_link.simulator.calls.switchboard import Switchboard
-from openai_link.simulator.config import SimulatorConfig
 from openai_link.simulator.http.routes import make_app
+from openai_link.simulator.settings import SimulatorSettings
 from openai_link.transport import aiortc_media
 from openai_link.transport.aiortc_media import PacketTrack, TappedPacket
 
@@ -51,10 +51,10 @@ def run(scenario: Callable[[], Awaitable[None]]) -> None:
 
 @asynccontextmanager
 async def simulator(
-    config: SimulatorConfig | None = None,
+    config: SimulatorSettings | None = None,
 ) -> AsyncIterator[tuple[str, Switchboard]]:
     """A listening simulator: its base URL (with ``/v1``) and its switchboard."""
-    switchboard = Switchboard(config or SimulatorConfig(), seed=3)
+    switchboard = Switchboard(config or SimulatorSettings(), seed=3)
     runner = web.AppRunner(make_app(switchboard), access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -177,7 +177,7 @@ class Caller:
 
 @asynccontextmanager
 async def call(
-    config: SimulatorConfig | None = None, session: Json | None = None
+    config: SimulatorSettings | None = None, session: Json | None = None
 ) -> AsyncIterator[tuple[Caller, Switchboard]]:
     """A simulator and one caller who is already connected."""
     async with simulator(config) as (url, switchboard), aiohttp.ClientSession() as http:

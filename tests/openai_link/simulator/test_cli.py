@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from mixer_core.runtime.settings import SimulatorSettings
 from openai_link.simulator.cli import environment
 from openai_link.simulator.faults.plan import NAMES
-from openai_link.simulator.service import config_from, greeting
+from openai_link.simulator.service import greeting
+from openai_link.simulator.settings import SimulatorSettings
 from tests.conformance.process import SimulatorProcess
 from tests.support.gateway import ROOT, free_port
 
@@ -48,12 +48,6 @@ def test_every_flag_is_a_setting() -> None:
     for flag in flags:
         [variable] = environment([flag, "1"])
         assert variable.removeprefix("MIXMINUS_SIMULATOR__").lower() in names
-
-
-def test_the_settings_reach_the_calls() -> None:
-    settings = SimulatorSettings(session_max_s=20, faults="drop_udp", script="x.toml")
-    config = config_from(settings)
-    assert (config.session_limit_s, config.faults, config.script) == (20, "drop_udp", "x.toml")
 
 
 def test_the_greeting_tells_how_to_point_a_client_at_it() -> None:

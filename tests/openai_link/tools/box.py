@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from mixer_core.runtime.settings import OpenaiLinkSettings
+from openai_link.settings import OpenaiLinkSettings
 from openai_link.tools.toolbox import ToolBox
 
 LOG = logging.LoggerAdapter(logging.getLogger("mixminus.test_tools"), {})

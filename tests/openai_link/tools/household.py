@@ -7,7 +7,7 @@ import sys
 import threading
 from datetime import datetime as imported_class
 
-from mixer_core.runtime.settings import OpenaiLinkSettings
+from openai_link.settings import OpenaiLinkSettings
 from openai_link.tools import Caller, ToolError, tool
 from openai_link.tools.clock import get_time as imported_tool
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mixer_core.runtime.settings import McpServer, OpenaiLinkSettings
+from openai_link.settings import McpServer, OpenaiLinkSettings
 from openai_link.tools.outputs import is_error
 from openai_link.tools.toolbox import ToolBox
 from tests.openai_link.tools.box import LOG, PATIENCE_S, offers, opened

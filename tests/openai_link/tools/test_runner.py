@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from mixer_core.runtime.settings import OpenaiLinkSettings
+from openai_link.settings import OpenaiLinkSettings
 from openai_link.tools.outputs import is_error
 from openai_link.tools.runner import CLOSE_TIMEOUT_S, ToolRunner
 from tests.openai_link.tools import household

@@ -15,10 +15,10 @@ from mixer_core.bus.pcm import FRAME_MS, FRAME_NS
 from mixer_core.runtime.errors import UpstreamError
 from mixer_core.runtime.lazy_timer import LazyTimer
 from mixer_core.runtime.metrics import BOUNDS_MS, Histogram
-from mixer_core.runtime.settings import OpenaiLinkSettings
 from mixer_core.runtime.units import MS_NS
 from openai_link.realtime.session_object import ClientEvents, Upstream, session_object
-from openai_link.simulator.config import SimulatorConfig
+from openai_link.settings import OpenaiLinkSettings
+from openai_link.simulator.settings import SimulatorSettings
 from openai_link.transport.event_socket import MAX_WAITING_AUDIO_MS
 from openai_link.transport.factory import make_transport, open_http
 from openai_link.transport.interface import Callbacks, TransportKind
@@ -140,7 +140,7 @@ class Line:
 @asynccontextmanager
 async def connected(kind: TransportKind) -> AsyncIterator[Line]:
     """A transport with a confirmed session; the server answers with a tone of five seconds."""
-    config = SimulatorConfig(brain="tone", think_ms=0)
+    config = SimulatorSettings(brain="tone", think_ms=0)
     async with simulator(config) as (url, _):
         line = Line(kind, url)
         try:

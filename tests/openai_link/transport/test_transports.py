@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixer_core.bus.pcm import FRAME_NS, SILENCE
-from mixer_core.runtime.settings import OpenaiLinkSettings
 from openai_link.media.audio_append import MAX_FILL_FRAMES, AppendEvent, AudioAppend
 from openai_link.media.reply_player import LEAD_FRAMES, Play, ReplyPlayer, Started, Stopped
 from openai_link.media.uplink_pacer import UplinkPacer
 from openai_link.realtime.problems import Problem
+from openai_link.settings import OpenaiLinkSettings
 from openai_link.transport.selection import REMEMBER_NS, WEBRTC_TIMEOUT_NS, TransportSelection
 
 S = 1_000_000_000

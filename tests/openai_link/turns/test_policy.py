@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from mixer_core.runtime.settings import OpenaiLinkSettings
 from openai_link.realtime.facts import (
     Fact,
     PlaybackEnded,
@@ -22,6 +21,7 @@ from openai_link.realtime.facts import (
     TurnCommitted,
 )
 from openai_link.realtime.session_object import MAX_SAY_CHARS, TAG, ClientEvents, session_object
+from openai_link.settings import OpenaiLinkSettings
 from openai_link.turns.policy import (
     Flush,
     MicrophoneGate,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mixer_core.runtime.errors import ProblemError, SettingsError
-from mixer_core.runtime.settings import SignalingSettings
 from signaling.http.auth import Gate, host_name, is_loopback, same_origin
+from signaling.settings import SignalingSettings
 
 TOKEN = {"MIXMINUS_TOKEN": "correct-horse-battery"}
 LOCAL = Gate(SignalingSettings(), {})

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mixer_core.bus.control import Heartbeat
-from mixer_core.runtime.settings import OpenaiLinkSettings, uses_simulator
-from signaling.http.health import Health, Watch, as_json, assistant_in_words
+from signaling.http.health import Health, Watch, as_json
 
 MS = 1_000_000
 READY = {"workers_idle": 1, "links_idle": 1, "links_active": 0}
@@ -15,9 +14,10 @@ NAMES = ("mixer_core", "media_worker", "openai_link", "simulator")
 
 def beating(simulated: bool = True, **more: Heartbeat) -> Health:
     """A gateway whose programs all beat at time 0."""
-    health = Health(simulated)
+    health = Health()
     for name in NAMES[: 4 if simulated else 3]:
-        health.heard(more.get(name, Heartbeat(name, 7, True)), 0)
+        needs = ("simulator",) if simulated and name == "openai_link" else ()
+        health.heard(more.get(name, Heartbeat(name, 7, True, needs=needs)), 0)
     return health
 
 
@@ -30,12 +30,15 @@ def test_it_is_ready_when_every_program_is() -> None:
     }
 
 
-def test_the_simulator_is_needed_only_when_it_is_used() -> None:
-    assert list(beating(simulated=False).programs(READY, 0)) == list(NAMES[:3])
+def test_the_simulator_is_needed_only_when_the_link_says_so() -> None:
+    health = beating(simulated=False)
+    assert list(health.programs(READY, 0)) == list(NAMES[:3])
+    health.heard(Heartbeat("openai_link", 7, True, needs=("simulator",)), 0)
+    assert health.missing(READY, 0) == ["simulator: not started"]
 
 
 def test_what_was_never_heard_of_is_missing() -> None:
-    assert Health(False).missing(READY, 0) == [f"{name}: not started" for name in NAMES[:3]]
+    assert Health().missing(READY, 0) == [f"{name}: not started" for name in NAMES[:3]]
 
 
 def test_a_stale_heartbeat_does_not_count() -> None:
@@ -77,21 +80,3 @@ def test_readiness_is_told_once_and_short_lapses_are_not() -> None:
     ]
     for missing, now_ms, expected in steps:
         assert watch.update(missing, now_ms * MS) == expected, now_ms
-
-
-@pytest.mark.parametrize(
-    ("upstream", "env", "simulated"),
-    [
-        ("auto", {}, True),
-        ("auto", {"OPENAI_API_KEY": " "}, True),
-        ("auto", {"OPENAI_API_KEY": "sk-x"}, False),
-        ("simulator", {"OPENAI_API_KEY": "sk-x"}, True),
-        ("openai", {}, False),
-    ],
-)
-def test_the_upstream(upstream: str, env: dict[str, str], simulated: bool) -> None:
-    settings = OpenaiLinkSettings(upstream=upstream, model="m-1")  # type: ignore[arg-type]
-    assert uses_simulator(settings, env) is simulated
-    assert assistant_in_words(settings, env) == (
-        "local simulator" if simulated else "OpenAI model m-1"
-    )

@@ -6,8 +6,8 @@ from openai_link.simulator.brains.echo import EchoBrain
 from openai_link.simulator.brains.factory import greeting_pcm, make_brain
 from openai_link.simulator.brains.sounds import chime, tone
 from openai_link.simulator.brains.tone import ToneBrain
-from openai_link.simulator.config import SimulatorConfig
 from openai_link.simulator.engine.brain import Turn
+from openai_link.simulator.settings import SimulatorSettings
 from tests.openai_link.simulator.support import constant
 
 
@@ -29,7 +29,7 @@ def test_the_tone_brain_always_answers_with_its_tone() -> None:
     reply = ToneBrain(1_000).reply(Turn(text="stop"))
     assert reply.pcm == tone(1_000)
     assert reply.transcript == "[simulator] This is a tone of 1.0 s at 400 Hz."
-    assert isinstance(make_brain(SimulatorConfig(brain="tone")), ToneBrain)
+    assert isinstance(make_brain(SimulatorSettings(brain="tone")), ToneBrain)
 
 
 def test_the_packaged_greeting_is_a_few_seconds_of_24_khz_mono() -> None:

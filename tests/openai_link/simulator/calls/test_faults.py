@@ -8,8 +8,8 @@ import time
 import aiohttp
 import pytest
 
-from openai_link.simulator.config import SimulatorConfig
 from openai_link.simulator.faults.plan import Faults, parse
+from openai_link.simulator.settings import SimulatorSettings
 from tests.openai_link.simulator.caller import Caller, call, run, simulator, until
 
 pytestmark = pytest.mark.sockets
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.sockets
 
 def test_offers_are_refused_as_often_as_asked_for() -> None:
     async def scenario() -> None:
-        config = SimulatorConfig(faults="post_500=1,post_429=1,answer_delay_ms=200")
+        config = SimulatorSettings(faults="post_500=1,post_429=1,answer_delay_ms=200")
         async with simulator(config) as (url, _), aiohttp.ClientSession() as http:
             caller = Caller(http, url)
             offer = await caller.offer()
@@ -38,7 +38,7 @@ def test_offers_are_refused_as_often_as_asked_for() -> None:
 def test_without_quota_nothing_can_be_opened() -> None:
     async def scenario() -> None:
         async with (
-            simulator(SimulatorConfig(faults="no_quota")) as (url, _),
+            simulator(SimulatorSettings(faults="no_quota")) as (url, _),
             aiohttp.ClientSession() as http,
         ):
             caller = Caller(http, url)
@@ -57,7 +57,7 @@ def test_without_quota_nothing_can_be_opened() -> None:
 
 def test_with_udp_dropped_a_call_is_answered_and_never_comes_up() -> None:
     async def scenario() -> None:
-        config = SimulatorConfig(faults="drop_udp", connect_timeout_s=1.0)
+        config = SimulatorSettings(faults="drop_udp", connect_timeout_s=1.0)
         async with simulator(config) as (url, switchboard), aiohttp.ClientSession() as http:
             caller = Caller(http, url)
             with pytest.raises(TimeoutError):
@@ -73,7 +73,7 @@ def test_with_udp_dropped_a_call_is_answered_and_never_comes_up() -> None:
 
 def test_udp_that_is_dropped_later_silences_a_running_call() -> None:
     async def scenario() -> None:
-        async with call(SimulatorConfig(brain="tone")) as (caller, switchboard):
+        async with call(SimulatorSettings(brain="tone")) as (caller, switchboard):
             caller.send(type="response.create")
             await until(lambda: len(caller.heard) > 20)
             switchboard.faults.switch(parse("drop_udp"))
@@ -89,7 +89,7 @@ def test_udp_that_is_dropped_later_silences_a_running_call() -> None:
 
 def test_a_part_of_the_uplink_can_be_lost() -> None:
     async def scenario() -> None:
-        async with call(SimulatorConfig(faults="drop_uplink=25")) as (caller, switchboard):
+        async with call(SimulatorSettings(faults="drop_uplink=25")) as (caller, switchboard):
             [running] = switchboard.calls.values()
             await until(lambda: switchboard.report(running)["rtp"]["received"] >= 40)
             rtp = switchboard.report(running)["rtp"]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from openai_link.simulator.brains.sounds import tone
-from openai_link.simulator.config import SimulatorConfig
+from openai_link.simulator.settings import SimulatorSettings
 from tests.openai_link.simulator.caller import SESSION, Caller, call, run, simulator, until
 from tests.openai_link.simulator.support import check
 from tests.support.audio import SENTENCE, align, from_pcm, read_wav, to_pcm, tone_level_dbfs
@@ -46,7 +46,7 @@ def test_it_greets_then_repeats_a_sentence_and_all_events_conform() -> None:
 
 def test_a_long_silence_is_sparse_and_a_reply_begins_at_once_all_the_same() -> None:
     async def scenario() -> None:
-        config = SimulatorConfig(brain="tone", tone_ms=400, sparse_after_ms=100)
+        config = SimulatorSettings(brain="tone", tone_ms=400, sparse_after_ms=100)
         async with call(config) as (caller, _):
             counters = caller._audio.counters
             await until(lambda: counters.skipped_ms >= 3 * 380)
@@ -67,7 +67,7 @@ def test_a_long_silence_is_sparse_and_a_reply_begins_at_once_all_the_same() -> N
 
 def test_speaking_over_the_reply_stops_its_packets_at_once() -> None:
     async def scenario() -> None:
-        async with call(SimulatorConfig(brain="tone", tone_ms=20_000)) as (caller, _):
+        async with call(SimulatorSettings(brain="tone", tone_ms=20_000)) as (caller, _):
             caller.send(type="response.create")
             await until(lambda: len(caller.heard) > 20)
             await caller.wait_for("output_audio_buffer.started")
@@ -117,7 +117,7 @@ def test_a_client_that_closes_ends_its_call() -> None:
 def test_a_client_that_never_connects_is_forgotten() -> None:
     async def scenario() -> None:
         async with (
-            simulator(SimulatorConfig(connect_timeout_s=0.2)) as (_, switchboard),
+            simulator(SimulatorSettings(connect_timeout_s=0.2)) as (_, switchboard),
             aiohttp.ClientSession() as http,
         ):
             caller = Caller(http, "")
@@ -131,7 +131,7 @@ def test_a_client_that_never_connects_is_forgotten() -> None:
 
 def test_an_ephemeral_key_brings_its_session_and_the_other_dtls_role_works() -> None:
     async def scenario() -> None:
-        config = SimulatorConfig(api_key="sk-right", dtls_role="passive")
+        config = SimulatorSettings(api_key="sk-right", dtls_role="passive")
         async with simulator(config) as (url, _), aiohttp.ClientSession() as http:
             wanted = {"type": "realtime", "instructions": "from the token"}
             async with http.post(
@@ -159,7 +159,7 @@ def test_an_ephemeral_key_brings_its_session_and_the_other_dtls_role_works() -> 
 
 def test_the_recording_holds_what_was_said_at_its_level(tmp_path: Path) -> None:
     async def scenario() -> None:
-        config = SimulatorConfig(record_dir=str(tmp_path))
+        config = SimulatorSettings(record_dir=str(tmp_path))
         async with call(config) as (caller, _):
             caller.say(tone(1_000, 400.0, 3_277))
             await caller.wait_for("input_audio_buffer.speech_stopped")
@@ -176,7 +176,7 @@ def test_the_recording_holds_what_was_said_at_its_level(tmp_path: Path) -> None:
 
 def test_a_session_that_expires_says_so_before_the_channel_closes() -> None:
     async def scenario() -> None:
-        async with call(SimulatorConfig(session_limit_s=2.0)) as (caller, switchboard):
+        async with call(SimulatorSettings(session_max_s=2.0)) as (caller, switchboard):
             error = await caller.wait_for("error")
             assert error["error"]["code"] == "session_expired"
             await until(lambda: caller.channel.readyState == "closed")

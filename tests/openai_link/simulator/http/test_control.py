@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from openai_link.simulator.brains.sounds import tone
-from openai_link.simulator.config import SimulatorConfig
+from openai_link.simulator.settings import SimulatorSettings
 from tests.conformance.peers import socket_peer
 from tests.openai_link.simulator.caller import Caller, call, run, simulator, until
 
@@ -51,7 +51,7 @@ def test_every_sample_of_a_call_is_counted() -> None:
 
 def test_calls_are_listed_with_the_right_key_only() -> None:
     async def scenario() -> None:
-        config = SimulatorConfig(api_key="sk-right")
+        config = SimulatorSettings(api_key="sk-right")
         async with simulator(config) as (url, _), aiohttp.ClientSession() as http:
             key = {"Authorization": "Bearer sk-right"}
             async with http.get(f"{root(url)}/calls") as reply:
@@ -89,7 +89,7 @@ def test_a_page_may_not_ask() -> None:
 )
 def test_faults_are_switched_by_text_or_json(body: str, shown: str) -> None:
     async def scenario() -> None:
-        config = SimulatorConfig(faults="unknown_events")
+        config = SimulatorSettings(faults="unknown_events")
         async with simulator(config) as (url, _), aiohttp.ClientSession() as http:
             assert await get(http, f"{root(url)}/faults") == {"faults": "unknown_events"}
             async with http.post(f"{root(url)}/faults", data=body) as reply:
@@ -101,7 +101,7 @@ def test_faults_are_switched_by_text_or_json(body: str, shown: str) -> None:
 @pytest.mark.parametrize("body", ["drop_udb", '{"drop_udp": []}', "{"])
 def test_what_cannot_be_switched_is_named_and_nothing_changes(body: str) -> None:
     async def scenario() -> None:
-        config = SimulatorConfig(faults="unknown_events")
+        config = SimulatorSettings(faults="unknown_events")
         async with simulator(config) as (url, switchboard), aiohttp.ClientSession() as http:
             async with http.post(f"{root(url)}/faults", data=body) as reply:
                 assert reply.status == 400

@@ -11,8 +11,8 @@ import openai
 import pytest
 from openai.types.realtime import ClientSecretCreateResponse
 
-from openai_link.simulator.config import SimulatorConfig
 from openai_link.simulator.http.routes import MAX_BODY_BYTES
+from openai_link.simulator.settings import SimulatorSettings
 from tests.openai_link.simulator.caller import SESSION, Caller, run, simulator
 
 pytestmark = pytest.mark.sockets
@@ -27,7 +27,7 @@ def with_server(
 ) -> None:
     async def whole() -> None:
         async with (
-            simulator(SimulatorConfig(api_key=api_key, max_calls=1)) as (url, _),
+            simulator(SimulatorSettings(api_key=api_key, max_calls=1)) as (url, _),
             aiohttp.ClientSession() as http,
         ):
             await scenario(http, url)

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from openai_link.simulator.brains.sounds import tone
-from openai_link.simulator.config import SimulatorConfig
+from openai_link.simulator.settings import SimulatorSettings
 from tests.conformance.oracle import check
 from tests.conformance.peers import socket_peer, socket_url
 from tests.openai_link.simulator.caller import Caller, run, simulator, until
@@ -17,7 +17,7 @@ from tests.support.audio import from_pcm, read_wav
 
 pytestmark = pytest.mark.sockets
 
-GUARDED = SimulatorConfig(api_key="sk-right")
+GUARDED = SimulatorSettings(api_key="sk-right")
 RIGHT = {"Authorization": "Bearer sk-right"}
 
 
@@ -149,7 +149,7 @@ def test_a_call_without_a_channel_can_be_driven_by_a_sideband() -> None:
 
 def test_sockets_are_refused_as_a_fault_and_when_full() -> None:
     async def scenario() -> None:
-        config = SimulatorConfig(faults="websocket_refused=403", max_calls=1)
+        config = SimulatorSettings(faults="websocket_refused=403", max_calls=1)
         async with simulator(config) as (url, switchboard), aiohttp.ClientSession() as http:
             assert await status_of(http, socket_url(url)) == 403
             switchboard.faults.switch(type(switchboard.faults.faults)())
@@ -178,7 +178,7 @@ def test_a_message_that_is_no_json_is_answered_by_an_error() -> None:
 def test_what_a_socket_said_is_recorded_to_the_sample(tmp_path: Path) -> None:
 
     async def scenario() -> None:
-        config = SimulatorConfig(record_dir=str(tmp_path))
+        config = SimulatorSettings(record_dir=str(tmp_path))
         said = tone(1_000, 300.0)
         async with simulator(config) as (url, switchboard), aiohttp.ClientSession() as http:
             async with socket_peer(http, url) as client:

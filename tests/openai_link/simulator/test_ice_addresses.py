@@ -1,12 +1,11 @@
-"""What the settings make of the simulator."""
+"""Where the simulator offers media."""
 
 from __future__ import annotations
 
 import aioice.ice
 import pytest
 
-from mixer_core.runtime.settings import SimulatorSettings
-from openai_link.simulator.service import choose_ice_addresses, config_from
+from openai_link.simulator.service import choose_ice_addresses
 from openai_link.transport import aiortc_media
 
 
@@ -19,8 +18,3 @@ def test_media_is_offered_where_http_listens(host: str) -> None:
         assert "127.0.0.1" in aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=False)
     finally:
         aiortc_media.use_host_addresses(None)
-
-
-def test_the_settings_shape_the_calls() -> None:
-    config = config_from(SimulatorSettings(api_key="k", brain="tone", tone_ms=100))
-    assert (config.api_key, config.brain, config.tone_ms) == ("k", "tone", 100)
