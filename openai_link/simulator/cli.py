@@ -1,4 +1,4 @@
-"""The command line: flags that overrule the settings of the section ``[simulator]``. Sans-I/O."""
+"""The command line: flags that override the settings in ``[simulator]``. Sans-I/O."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from .faults.plan import NAMES
 
 _PREFIX = "MIXMINUS_SIMULATOR__"
 _DESCRIPTION = """\
-A local stand-in for OpenAI's Realtime API over WebRTC and WebSocket. Point a client at it by its
-base URL; nothing is sent to OpenAI, and no key is needed. What is not given here comes from the
-settings (MIXMINUS_SIMULATOR__... and mixminus.toml).
+A local stand-in for OpenAI's Realtime API, over WebRTC and WebSocket. Set a client's base URL to
+it; nothing is sent to OpenAI and no key is needed. Defaults come from the settings
+(MIXMINUS_SIMULATOR__... and mixminus.toml).
 """
-_EPILOG = f"Faults: {', '.join(NAMES)}. They are described in the simulator's README.md."
+_EPILOG = f"Faults: {', '.join(NAMES)}. See the simulator's README.md."
 
 
 def environment(arguments: Sequence[str]) -> dict[str, str]:
-    """Return the settings that the flags stand for, as environment variables.
+    """Return the settings that the flags give, as environment variables.
 
-    Raises SystemExit for ``--help`` and for flags that do not exist.
+    Raises SystemExit for ``--help`` and for unknown flags.
     """
     given = vars(_parser().parse_args(arguments))
     runtime_dir = given.pop("runtime_dir")
@@ -38,13 +38,22 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--host", dest="http_host", metavar="ADDRESS", help="address to listen on")
     add("--port", dest="http_port", metavar="PORT", help="TCP port")
-    add("--api-key", metavar="KEY", help="key that clients must send (default: any)")
-    add("--brain", choices=("echo", "tone", "script"), help="who answers")
-    add("--script", metavar="FILE", help="rules of the script brain (TOML)")
-    add("--seed", metavar="N", help="makes ids and random choices repeatable")
-    add("--expire-after", dest="session_max_s", metavar="SECONDS", help="length of a session")
-    add("--faults", metavar="LIST", help="what goes wrong: name, name=value, separated by commas")
-    add("--record-dir", metavar="DIR", help="one WAV per session of what was heard")
-    add("--dtls-role", choices=("active", "passive"), help="side of the DTLS handshake")
-    add("--runtime-dir", metavar="DIR", help="where the lock is; one simulator runs per directory")
+    add("--api-key", metavar="KEY", help="API key that clients must send (default: any)")
+    add("--brain", choices=("echo", "tone", "script"), help="what answers")
+    add("--script", metavar="FILE", help="rules of the script brain, TOML")
+    add("--seed", metavar="N", help="make ids and random choices repeatable")
+    add(
+        "--expire-after",
+        dest="session_max_s",
+        metavar="SECONDS",
+        help="age of expiry",
+    )
+    add("--faults", metavar="LIST", help="faults: name or name=value, with commas between")
+    add("--record-dir", metavar="DIR", help="record the input of each session as WAV")
+    add("--dtls-role", choices=("active", "passive"), help="DTLS role")
+    add(
+        "--runtime-dir",
+        metavar="DIR",
+        help="one simulator runs per directory",
+    )
     return parser

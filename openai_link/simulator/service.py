@@ -1,4 +1,4 @@
-"""The simulator as a program: listens, says what it is, and beats for signaling when supervised."""
+"""The simulator as a program: listens, and sends heartbeats to signaling when supervised."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _CONSENT_INTERVAL_S, _CONSENT_FAILURES = 2.0, 3
 
 
 def choose_ice_addresses(http_host: str) -> None:
-    """Offer media on the address on which HTTP listens: loopback alone, one, or all."""
+    """Offer ICE candidates for the addresses on which HTTP listens."""
     if http_host in ("localhost", ""):
         http_host = "127.0.0.1"
     try:
@@ -45,9 +45,9 @@ def choose_ice_addresses(http_host: str) -> None:
 
 
 async def serve(context: Context[Settings]) -> None:
-    """Run until ``context.stop``. Raises StartupError when something needed is not there."""
+    """Run until ``context.stop``. Raises StartupError when something it needs is missing."""
     settings = context.settings.simulator
-    _check_surroundings(settings)
+    _check_requirements(settings)
     aiortc_media.tune_ice(_CONSENT_INTERVAL_S, _CONSENT_FAILURES)
     choose_ice_addresses(settings.http_host)
     switchboard = _switchboard(settings)
@@ -70,7 +70,7 @@ async def serve(context: Context[Settings]) -> None:
 
 
 def greeting(settings: SimulatorSettings) -> str:
-    """Return the line that says where the simulator is, and how a client is pointed at it."""
+    """Return the line that says where the simulator listens and how to use it."""
     place = f"{settings.http_host}:{settings.http_port}/v1"
     key = "the api_key of the settings" if settings.api_key else '"any"'
     return (
@@ -88,8 +88,8 @@ def _switchboard(settings: SimulatorSettings) -> Switchboard:
         raise SettingsError(f"[simulator] script: {error}") from error
 
 
-def _check_surroundings(settings: SimulatorSettings) -> None:
-    """Fail now, in one line, rather than in the first call."""
+def _check_requirements(settings: SimulatorSettings) -> None:
+    """Fail at startup, in one line, rather than in the first call."""
     aiortc_media.check_versions()
     greeting_pcm()
     try:
@@ -101,7 +101,7 @@ def _check_surroundings(settings: SimulatorSettings) -> None:
             Path(settings.record_dir).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise SettingsError(
-                f"[simulator] record_dir {settings.record_dir} cannot be made ({error.strerror})"
+                f"[simulator] record_dir {settings.record_dir} cannot be created ({error.strerror})"
             ) from error
 
 
@@ -112,7 +112,7 @@ async def _listen(runner: web.AppRunner, settings: SimulatorSettings) -> None:
     except OSError as error:
         reason = os.strerror(error.errno or 0)
         raise PortBusyError(
-            f"{host}:{port} cannot be listened on ({reason}): stop what uses it, "
+            f"cannot listen on {host}:{port} ({reason}): stop the program that uses it, "
             "or set MIXMINUS_SIMULATOR__HTTP_PORT to another port"
         ) from error
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mixer_core.bus.pcm import FRAME_NS
 from mixer_core.runtime import logs
+from mixer_core.runtime.units import S_NS
 
 from ..engine.session_engine import SessionEngine
 from ..faults.fault_box import FaultBox
@@ -100,7 +101,7 @@ class WebsocketCall:
 
     def _tick(self) -> None:
         """Let the engine generate what is due."""
-        self._clock = asyncio.get_running_loop().call_later(FRAME_NS / 1e9, self._tick)
+        self._clock = asyncio.get_running_loop().call_later(FRAME_NS / S_NS, self._tick)
         _, actions = self.hub.engine.slot(time.monotonic_ns())
         if actions:
             self.hub.perform(actions)

@@ -1,4 +1,4 @@
-"""What answers a turn: the interface of a brain, and what passes through it. Sans-I/O.
+"""The interface of a brain, which answers turns, and its data types. Sans-I/O.
 
 The brains themselves are in ``simulator/brains``.
 """
@@ -14,7 +14,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ToolOutput:
-    """The result of a function call."""
+    """The output of a function call."""
 
     name: str
     arguments: str
@@ -23,37 +23,37 @@ class ToolOutput:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What is to be answered."""
+    """What a brain has to answer."""
 
     audio: bytes | None = None
-    """The last user turn as heard: PCM16, 24 kHz mono; None if it was not spoken."""
+    """Sound of the last user turn: PCM16, 24 kHz mono; None if it was not spoken."""
     text: str | None = None
-    """The last user turn as written; None if it was not written. Neither: nobody said anything."""
+    """Text of the last user turn; None if it was not typed. Neither: there is no user turn."""
     recognized: str | None = None
-    """The words of a spoken turn; None where the brain knows none."""
+    """The words of a spoken turn; None where the brain has none."""
     spoken_turn: int = 0
-    """The number of the spoken turn within the session, from 1; 0: not spoken in this session."""
+    """Number of the spoken turn in the session, from 1; 0: not spoken in this session."""
     outputs: tuple[ToolOutput, ...] = ()
-    """Results of the calls that were made last, oldest first."""
+    """Outputs of the latest tool calls, oldest first."""
     is_new: bool = True
-    """Whether anything came after the last answer."""
+    """Whether anything was said or done since the last answer."""
     instructions: str = ""
-    """What ``response.create`` asks of this answer alone."""
+    """Instructions that ``response.create`` gives for this answer alone."""
     tools: tuple[Json, ...] = ()
     """Declarations, function and mcp."""
     tool_choice: str | Mapping[str, Any] = "auto"
     """As in the session object."""
     parallel: bool = True
-    """Whether several calls may be made at once."""
+    """Whether several tools may be called at once."""
     dice: int = 0
-    """A random number from 0 to 2³¹-1: choices follow from it."""
+    """A random number from 0 to 2³¹-1, for choices."""
     notes: dict[str, int] = field(default_factory=dict)
-    """What the brain remembers of this session."""
+    """The brain's memory of this session."""
 
 
 @dataclass(frozen=True, slots=True)
 class FunctionCall:
-    """A call of a tool of the client."""
+    """A call of one of the client's tools."""
 
     name: str
     arguments: str
@@ -62,7 +62,7 @@ class FunctionCall:
 
 @dataclass(frozen=True, slots=True)
 class McpCall:
-    """A call of an MCP server's tool; nobody is contacted, the result is known beforehand."""
+    """A call of an MCP server's tool. No server is contacted: the brain gives the result too."""
 
     server: str
     name: str
@@ -72,39 +72,39 @@ class McpCall:
     error: str = ""
     duration_ms: int = 200
     approval_request_id: str | None = None
-    """The request that the client granted; None: none was needed."""
+    """The request that the client approved; None: none was needed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a response ends that is not completed."""
+    """How a response ends without being completed."""
 
     status: Literal["failed", "incomplete"]
     reason: str
     """failed: the error's code; incomplete: max_output_tokens or content_filter."""
     message: str = ""
     share: float = 0.0
-    """How much of the answer is given before, 0 to 1."""
+    """Share of the answer that is given before, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer: MCP calls, then words, then calls."""
+    """An answer: MCP calls, then words, then function calls."""
 
     transcript: str
-    """The words; for a text response, all there is. Empty, and no sound: no message."""
+    """The words. Without words and sound the response has no message."""
     pcm: bytes
     """The sound: PCM16, 24 kHz mono, any length."""
     calls: tuple[FunctionCall, ...] = ()
     interleaved: bool = False
-    """Calls begin while the message is still open, and run beside each other."""
+    """The calls begin while the message is still open, and their deltas are mixed."""
     mcp_calls: tuple[McpCall, ...] = ()
     ask_first: bool = False
-    """The MCP calls are made, and the rest is said, once the client approved of them."""
+    """The client has to approve the MCP calls before they are made and the rest is said."""
     denied: str = ""
-    """Said if it did not approve."""
+    """Said if the client does not approve."""
     text_only: bool = False
-    """Written, also where the session speaks."""
+    """The answer is text even if the session speaks."""
     ending: Ending | None = None
     delay_ms: int | None = None
     """Time until the first event of the answer; None: as configured."""
@@ -112,7 +112,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Recognition:
-    """The words of a spoken turn, and how their transcription comes about."""
+    """The words of a spoken turn, and how their transcript arrives."""
 
     text: str
     kind: Literal["normal", "early", "late", "empty", "failed"] = "normal"
@@ -122,13 +122,13 @@ class Recognition:
 
 @dataclass(frozen=True, slots=True)
 class McpServer:
-    """An MCP server that exists in a script only."""
+    """An MCP server, as a script describes it."""
 
     label: str
     tools: tuple[Json, ...] = ()
     """``name``, ``input_schema``, ``description``."""
     fails: bool = False
-    """Whether the attempt to list its tools fails."""
+    """Whether listing its tools fails."""
 
 
 class Brain(Protocol):
@@ -138,19 +138,19 @@ class Brain(Protocol):
         """Return the answer to ``turn``."""
 
     def recognize(self, spoken_turn: int) -> Recognition | None:
-        """Return the words of the n-th spoken turn; None: nobody knows them."""
+        """Return the words of the n-th spoken turn, or None."""
 
     def mcp_server(self, label: str) -> McpServer:
-        """Return what is behind an MCP server label."""
+        """Return the MCP server with this label."""
 
 
 class Unscripted:
-    """A brain that knows no words for speech, and no MCP servers."""
+    """A brain without words for spoken turns and without MCP servers."""
 
     def recognize(self, spoken_turn: int) -> Recognition | None:
-        """None: nobody knows."""
+        """Return None."""
         return None
 
     def mcp_server(self, label: str) -> McpServer:
-        """A server without tools."""
+        """Return a server without tools."""
         return McpServer(label)

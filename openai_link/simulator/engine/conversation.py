@@ -13,20 +13,15 @@ _KEPT_AUDIO_ITEMS = 8
 
 @dataclass(slots=True)
 class Conversation:
-    """Items in order."""
+    """All items, in order."""
 
     id: str
     items: list[Item] = field(default_factory=list)
 
-    @property
-    def last_id(self) -> str | None:
-        """Id of the last item."""
-        return self.items[-1].id if self.items else None
-
     def insert(self, item: Item, after: object = None) -> str | None:
-        """Add an item behind the one with id ``after`` ("root": first; None: at the end).
+        """Insert an item after the one with id ``after`` ("root": first; None: at the end).
 
-        Returns the id of its predecessor. Raises Refusal when there is no such item.
+        Returns the id of its predecessor. Raises Refusal for an unknown ``after`` or a known id.
         """
         if any(known.id == item.id for known in self.items):
             raise refusals.invalid_value("item.id", item.id, "An item with this id exists.")
@@ -41,27 +36,27 @@ class Conversation:
         return self.items[position - 1].id if position else None
 
     def predecessor(self, item: Item) -> str | None:
-        """Return the id of the item before ``item``; None when it is first, or not here."""
+        """Return the id of the item before ``item``; None when it is first, or unknown."""
         position = next((i for i, known in enumerate(self.items) if known is item), 0)
         return self.items[position - 1].id if position else None
 
     def get(self, item_id: object) -> Item | None:
-        """Return an item, or None."""
+        """Return the item with this id, or None."""
         return next((item for item in self.items if item.id == item_id), None)
 
     def find(self, item_id: object, action: str, verb: str) -> Item:
-        """Return an item. Raises Refusal ``item_<action>_invalid_item_id``."""
+        """Return the item with this id. Raises Refusal ``item_<action>_invalid_item_id``."""
         return self.items[self._position(item_id, action, verb)]
 
     def delete(self, item_id: object) -> None:
-        """Remove an item. Raises Refusal when there is none."""
+        """Remove an item. Raises Refusal for an unknown id."""
         del self.items[self._position(item_id, "delete", "deleting")]
 
     def truncate(self, item_id: object, audio_end_ms: object, content_index: object = 0) -> None:
         """Keep only the beginning of an assistant's audio, and of its transcript in proportion.
 
-        An end before an earlier one is fine: the client knows better what was heard. Raises
-        Refusal for an unknown item, one without audio, or an end behind the audio's.
+        It may be truncated again, to less. Raises Refusal for an unknown item, one without
+        assistant audio, or an end after that of the audio.
         """
         item = self.find(item_id, "truncate", "truncating")
         if not isinstance(audio_end_ms, int) or isinstance(audio_end_ms, bool) or audio_end_ms < 0:
@@ -85,11 +80,11 @@ class Conversation:
         return any(item.role == "assistant" and item.audio_ms for item in self.items)
 
     def last_user_turn(self) -> Item | None:
-        """Return the newest message of the user."""
+        """Return the newest message of the user, or None."""
         return next((item for item in reversed(self.items) if item.role == "user"), None)
 
     def newest_outputs(self) -> list[Item]:
-        """Return the tool results that came after the last message, oldest first."""
+        """Return the tool outputs after the last message, oldest first."""
         outputs = []
         for item in reversed(self.items):
             if item.kind == "message":

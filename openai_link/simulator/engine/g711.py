@@ -1,6 +1,6 @@
-"""G.711 at 8 kHz to and from PCM16 at 24 kHz, for WebSocket sessions that ask for it. Sans-I/O.
+"""G.711 at 8 kHz to and from PCM16 at 24 kHz, for WebSocket sessions. Sans-I/O.
 
-Rates are changed by repeating and averaging three samples: a telephone, not a concert hall.
+Resampling repeats or averages three samples, which is good enough for a simulator.
 ITU-T G.711, tables 1a and 2a.
 """
 
@@ -16,14 +16,14 @@ _CLIP = 32_635
 
 
 def encoder_for(audio_format: str) -> Callable[[bytes], bytes]:
-    """Return what turns PCM16, 24 kHz, into the bytes of a format's name (audio/pcm …)."""
+    """Return a function that encodes PCM16, 24 kHz, as ``audio_format`` (audio/pcm …)."""
     if audio_format == "audio/pcm":
         return bytes
     return lambda pcm: _encode(pcm, audio_format)
 
 
 def decoder_for(audio_format: str) -> Callable[[bytes], bytes]:
-    """Return what turns the bytes of a format into PCM16, 24 kHz."""
+    """Return a function that decodes ``audio_format`` to PCM16, 24 kHz."""
     if audio_format == "audio/pcm":
         return bytes
     return lambda data: _decode(data, audio_format)

@@ -1,4 +1,4 @@
-"""Identifiers in the shape of the real service's. Pure: the source of randomness is passed in."""
+"""Identifiers in the format of the real service. Sans-I/O: the caller passes the randomness."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 
 
 class RandomSource(Protocol):
-    """What is needed of ``random.Random``; seeding it makes a session repeatable."""
+    """The part of ``random.Random`` that is needed; a seeded one makes a session repeatable."""
 
     def randrange(self, stop: int, /) -> int:
         """Return an integer from 0 to ``stop - 1``."""
@@ -26,11 +26,11 @@ class IdMint:
         return f"{prefix}_{self.letters(length)}"
 
     def buffer_event_id(self) -> str:
-        """Return an event id as the output buffer's events have it: 16 hexadecimal digits."""
+        """Return an event id as ``output_audio_buffer`` events have it: 16 hexadecimal digits."""
         return "event_" + "".join(f"{self._random.randrange(16):x}" for _ in range(16))
 
     def obfuscation(self) -> str:
-        """Return the random padding that delta events carry, 8 to 15 characters."""
+        """Return the random padding of delta events, 8 to 15 characters."""
         return self.letters(8 + self._random.randrange(8))
 
     def letters(self, length: int) -> str:

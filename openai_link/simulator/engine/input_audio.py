@@ -1,4 +1,4 @@
-"""The input audio buffer: what was heard, by milliseconds since the session began. Sans-I/O."""
+"""The input audio buffer, addressed in milliseconds since the session began. Sans-I/O."""
 
 from __future__ import annotations
 
@@ -8,20 +8,18 @@ BYTES_PER_MS = SAMPLE_RATE_HZ * SAMPLE_BYTES // 1000
 
 
 class InputAudio:
-    """Keeps the newest audio up to a limit; older audio is dropped and counted."""
+    """Keeps the newest audio up to a limit; older audio is dropped."""
 
     def __init__(self, max_ms: int = 120_000) -> None:
-        """``max_ms``: longest stretch that is kept (120 s are 5.8 MB)."""
+        """``max_ms``: most audio that is kept (120 s are 5.8 MB)."""
         self._max_bytes = max_ms * BYTES_PER_MS
         self._pcm = bytearray()
         self.start_ms = 0
-        """Where the kept audio begins."""
-        self.dropped_ms = 0
-        """Audio that was lost because nobody committed or cleared it."""
+        """Start of the kept audio."""
 
     @property
     def end_ms(self) -> int:
-        """Where the kept audio ends: the session's audio clock."""
+        """End of the kept audio: the session's audio clock."""
         return self.start_ms + len(self._pcm) // BYTES_PER_MS
 
     @property
@@ -34,21 +32,20 @@ class InputAudio:
         self._pcm += pcm
         excess = len(self._pcm) - self._max_bytes
         if excess > 0:
-            self.dropped_ms += excess // BYTES_PER_MS
             self.forget_before(self.start_ms + excess // BYTES_PER_MS)
 
     def forget_before(self, at_ms: int) -> None:
-        """Drop what lies before ``at_ms``."""
+        """Drop the audio before ``at_ms``."""
         count = min(max(0, (at_ms - self.start_ms) * BYTES_PER_MS), len(self._pcm))
         del self._pcm[:count]
         self.start_ms += count // BYTES_PER_MS
 
     def clear(self) -> None:
-        """Drop everything; the clock goes on."""
+        """Drop all audio; the clock goes on."""
         self.forget_before(self.end_ms)
 
     def cut(self, from_ms: int, to_ms: int) -> bytes:
-        """Return the PCM between two points, to the sample, as far as it is kept."""
+        """Return the PCM16 between two positions, as far as it is kept."""
         first = max(0, (from_ms - self.start_ms) * BYTES_PER_MS)
         last = max(first, (to_ms - self.start_ms) * BYTES_PER_MS)
         return bytes(self._pcm[first:last])

@@ -1,4 +1,4 @@
-"""Items: what a conversation consists of, and the check of those that clients add. Sans-I/O."""
+"""Conversation items, and the checks of those that clients create. Sans-I/O."""
 
 from __future__ import annotations
 
@@ -42,26 +42,26 @@ _COMMON_FIELDS = ("id", "type", "status", "object")
 
 @dataclass(slots=True)
 class Item:
-    """One entry of the conversation."""
+    """One item of the conversation."""
 
     id: str
     kind: str
     """The event's ``type``: message, function_call, function_call_output …"""
     fields: Json
-    """The remaining keys as events show them."""
+    """All other keys, as events carry them."""
     status: str | None = "completed"
-    """in_progress, completed or incomplete; None: this kind shows none."""
+    """in_progress, completed or incomplete; None: this kind has none."""
     audio: bytes = b""
-    """PCM16 of a spoken message; empty once ``forget_audio`` was called."""
+    """PCM16 of a spoken message; empty after ``forget_audio``."""
     audio_ms: int = 0
-    """Length of the audio, also after it was forgotten."""
+    """Length of the audio, even after ``forget_audio``."""
     spoken_turn: int = 0
-    """A turn heard in this session: its number, from 1."""
+    """Number of the spoken turn in this session, from 1; 0: not a spoken turn."""
     recognized: str | None = None
-    """The words of a spoken turn; None where the brain knows none."""
+    """The words of a spoken turn; None where the brain has none."""
 
     def as_event(self, with_audio: bool = False) -> Json:
-        """Return the item as events carry it; ``with_audio``: base64, where it is not too long."""
+        """Return the item as events carry it. ``with_audio``: add it as base64, if it is short."""
         shown: Json = {"id": self.id, "type": self.kind}
         if self.status is not None:
             shown["status"] = self.status
@@ -74,13 +74,13 @@ class Item:
 
     @property
     def role(self) -> str | None:
-        """system, user or assistant; None for anything but a message."""
+        """system, user or assistant; None unless it is a message."""
         role: str | None = self.fields.get("role")
         return role
 
     @property
     def text(self) -> str:
-        """All written words and transcripts of a message."""
+        """All text and transcripts of a message."""
         parts = self.fields.get("content", [])
         return " ".join(part.get("text") or part.get("transcript") or "" for part in parts).strip()
 
@@ -90,12 +90,12 @@ class Item:
         self.audio_ms = len(self.audio) // BYTES_PER_MS
 
     def forget_audio(self) -> None:
-        """Free the memory; the item still knows how long it was."""
+        """Free the memory; ``audio_ms`` stays."""
         self.audio = b""
 
 
 def parse_item(given: Any, mint: IdMint, known: Iterable[Item]) -> Item:
-    """Check an item that a client wants to add to ``known``, and complete it. Raises Refusal."""
+    """Check the item that a client adds to ``known``, and complete it. Raises Refusal."""
     if not isinstance(given, Mapping):
         raise refusals.missing_parameter("item")
     kind = given.get("type")

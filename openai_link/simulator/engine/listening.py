@@ -1,13 +1,14 @@
-"""The user's side: sound in, turns out; by voice activity, a long silence, or by hand. Sans-I/O."""
+"""Input audio becomes turns: by voice activity, after a long silence, or on commit. Sans-I/O."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from mixer_core.bus.pcm import FrameCutter
+from mixer_core.runtime.units import MS_NS
 
 from . import refusals
 from .brain import Brain, Recognition
@@ -15,6 +16,7 @@ from .conversation import Conversation
 from .g711 import decoder_for
 from .input_audio import InputAudio
 from .items import Item
+from .reply_control import ReplyControl
 from .server_events import Action, EventMaker
 from .transcription import Transcriber
 from .voice_activity import (
@@ -31,22 +33,11 @@ _TRAILING_SILENCE_MS = 100
 _IDLE_HISTORY_MS = 2_000
 _MAX_APPEND_BYTES = 15 << 20
 _SEMANTIC_SILENCE_MS = {"low": 1_500, "medium": 800, "auto": 800, "high": 400}
-_NS_PER_MS = 1_000_000
-
-
-class TurnHandler(Protocol):
-    """Acts on what the user says: the engine."""
-
-    def interrupt(self) -> list[Action]:
-        """Somebody speaks, and what the model says is to end."""
-
-    def answer_turn(self, now_ns: int) -> list[Action]:
-        """A turn is over, and an answer to it is due."""
 
 
 @dataclass(slots=True)
 class _Speech:
-    """The turn that is being spoken."""
+    """A turn that is being spoken."""
 
     item_id: str
     start_ms: int
@@ -54,18 +45,18 @@ class _Speech:
 
 
 class Listening:
-    """The input audio buffer and what decides about it."""
+    """The input audio buffer and its turn detection."""
 
     def __init__(
         self,
-        turns: TurnHandler,
+        replies: ReplyControl,
         conversation: Conversation,
         events: EventMaker,
         transcriber: Transcriber,
         brain: Brain,
     ) -> None:
         self.input = InputAudio()
-        self._turns = turns
+        self._replies = replies
         self._conversation = conversation
         self._events = events
         self._transcriber = transcriber
@@ -80,7 +71,7 @@ class Listening:
         self._idle_from_ms = 0
 
     def configure(self, audio_input: Json) -> None:
-        """Take over the session's ``audio.input``."""
+        """Apply the session's ``audio.input``."""
         detection = audio_input["turn_detection"]
         self._detection = detection
         self._format = str(audio_input["format"]["type"])
@@ -120,7 +111,7 @@ class Listening:
         return []
 
     def append(self, audio: object, now_ns: int) -> list[Action]:
-        """Take base64 in the session's input format. Raises Refusal."""
+        """Take audio in base64 in the session's input format. Raises Refusal."""
         if audio is None:
             raise refusals.missing_parameter("audio")
         try:
@@ -131,14 +122,14 @@ class Listening:
         return [action for frame in frames for action in self.hear(frame, now_ns)]
 
     def clear(self) -> list[Action]:
-        """Throw away what was heard."""
+        """Empty the buffer."""
         if self._speech is not None:
             self._transcriber.forget(self._speech.item_id)
         self._forget_speech()
         return [self._events.make("input_audio_buffer.cleared")]
 
     def commit(self, now_ns: int) -> list[Action]:
-        """Make a turn of what was heard. Raises Refusal when it is too little."""
+        """Make a turn of the buffer. Raises Refusal when it holds less than 100 ms."""
         if self.input.buffered_ms < _LEAST_COMMIT_MS:
             raise refusals.commit_empty(self.input.buffered_ms)
         speech = self._speech or self._new_speech(self.input.start_ms)
@@ -147,9 +138,9 @@ class Listening:
     # --- silence -----------------------------------------------------------------------------
 
     def wait(self, assistant_is_busy: bool, now_ns: int) -> list[Action]:
-        """Notice that nobody has spoken for ``idle_timeout_ms`` since the last answer ended.
+        """Let the model speak after ``idle_timeout_ms`` without speech since its last answer.
 
-        The shell's slots call this; the first call with a busy assistant arms the timeout.
+        Called in every slot; the first call with a busy assistant arms the timeout.
         """
         if assistant_is_busy or (self._vad is not None and self._vad.speaking):
             self._idle_since_ns = now_ns
@@ -158,13 +149,13 @@ class Listening:
         timeout_ms = (self._detection or {}).get("idle_timeout_ms")
         if not timeout_ms or self._idle_since_ns is None:
             return []
-        if now_ns - self._idle_since_ns < timeout_ms * _NS_PER_MS:
+        if now_ns - self._idle_since_ns < timeout_ms * MS_NS:
             return []
         self._idle_since_ns = None
         return self._idle(now_ns)
 
     def _idle(self, now_ns: int) -> list[Action]:
-        """Tell the model to go on, commit the silence, and let it speak."""
+        """Commit the silence with a prompt to go on, and answer it."""
         item_id = self._events.mint.make("item")
         start_ms, end_ms = self._idle_from_ms, self.input.end_ms
         times = {"audio_start_ms": start_ms, "audio_end_ms": end_ms}
@@ -176,7 +167,7 @@ class Listening:
         item = Item(item_id, "message", _spoken_message())
         actions += self._add(item)
         actions += self._transcriber.committed(item, Recognition("", "empty"), now_ns)
-        return actions + self._turns.answer_turn(now_ns)
+        return actions + self._replies.answer_turn(now_ns)
 
     # --- turns -------------------------------------------------------------------------------
 
@@ -186,7 +177,7 @@ class Listening:
         self._transcriber.speech_started(speech.item_id, speech.recognition, now_ns)
         actions = [self._events.make("input_audio_buffer.speech_started", **times)]
         if self._wants("interrupt_response"):
-            actions += self._turns.interrupt()
+            actions += self._replies.interrupt()
         return actions
 
     def _speech_stopped(self, change: SpeechStopped, now_ns: int) -> list[Action]:
@@ -196,7 +187,7 @@ class Listening:
         actions = [self._events.make("input_audio_buffer.speech_stopped", **times)]
         actions += self._commit(speech, speech.start_ms, end_ms, now_ns)
         if self._wants("create_response"):
-            actions += self._turns.answer_turn(now_ns)
+            actions += self._replies.answer_turn(now_ns)
         return actions
 
     def _new_speech(self, start_ms: int) -> _Speech:
@@ -204,7 +195,7 @@ class Listening:
         return _Speech(self._events.mint.make("item"), start_ms, recognition)
 
     def _commit(self, speech: _Speech, from_ms: int, to_ms: int, now_ns: int) -> list[Action]:
-        """Make a user message of the sound between two points."""
+        """Make a user message of the audio between two positions."""
         self._spoken_turns += 1
         item = Item(speech.item_id, "message", _spoken_message(), spoken_turn=self._spoken_turns)
         item.recognized = speech.recognition.text if speech.recognition else None
@@ -230,7 +221,7 @@ class Listening:
 
 
 def _idle_prompt() -> Json:
-    """The service puts in a message like this, as recorded; the words are ours."""
+    """The service inserts a message like this one; the words are ours."""
     text = "Nobody has spoken for a while. If somebody did, answer; otherwise go on by yourself."
     return {"role": "system", "content": [{"type": "input_text", "text": text}]}
 

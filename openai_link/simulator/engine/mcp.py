@@ -1,6 +1,6 @@
-"""MCP servers of a session: their tools are listed, approvals are remembered. Sans-I/O.
+"""The MCP servers of a session: lists of tools, pending approvals. Sans-I/O.
 
-Nobody is contacted: what a server offers and answers stands in the brain's script.
+No server is contacted: the brain says what it offers and answers.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
+from mixer_core.runtime.units import MS_NS
+
 from .brain import Brain, Reply
 from .conversation import Conversation
 from .items import Item
@@ -16,7 +18,7 @@ from .server_events import Action, EventMaker
 
 Json = dict[str, Any]
 
-_LISTING_NS = 200_000_000
+_LISTING_NS = 200 * MS_NS
 
 
 class McpServers:
@@ -31,7 +33,7 @@ class McpServers:
         self._awaited: dict[str, tuple[Reply, Reply]] = {}
 
     def declare(self, tools: Iterable[Json], now_ns: int) -> list[Action]:
-        """Begin to list the tools of servers that are new in ``tools``."""
+        """Start to list the tools of the servers that are new in ``tools``."""
         actions: list[Action] = []
         for tool in tools:
             label = tool.get("server_label")
@@ -51,7 +53,7 @@ class McpServers:
         return actions
 
     def advance(self, now_ns: int) -> list[Action]:
-        """Finish the lists that are due."""
+        """Complete the lists that are due."""
         actions: list[Action] = []
         while self._listing and self._listing[0][0] <= now_ns:
             _, item = self._listing.popleft()
@@ -68,10 +70,10 @@ class McpServers:
         return actions
 
     def ask(self, request_id: str, granted: Reply, denied: Reply) -> None:
-        """Remember how a response goes on once the client has answered a request."""
+        """Keep the two replies of which one follows the client's answer to a request."""
         self._awaited[request_id] = granted, denied
 
     def answered(self, request_id: str, approve: bool) -> Reply | None:
-        """Return how it goes on; None when that was answered already."""
+        """Return the reply that follows; None when the request was answered before."""
         granted, denied = self._awaited.pop(request_id, (None, None))
         return granted if approve else denied

@@ -1,4 +1,4 @@
-"""A response's items of MCP servers: calls, and the question whether to call. Sans-I/O."""
+"""MCP items of a response: calls, and requests for approval. Sans-I/O."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class McpCallOutput(OutputItem):
 
 
 class ApprovalOutput(OutputItem):
-    """The question whether an MCP server's tool may be called."""
+    """A request to approve a call of an MCP server's tool."""
 
     def __init__(self, setup: ResponseSetup, index: int, call: McpCall) -> None:
         fields = {"server_label": call.server, "name": call.name, "arguments": call.arguments}

@@ -1,7 +1,7 @@
-"""The output audio buffer: replies wait here and leave in real time, 20 ms per slot. Sans-I/O.
+"""The output audio buffer: replies are queued and played in real time, 20 ms per slot. Sans-I/O.
 
-A reply may be longer than what has been generated of it so far; the buffer starts to play it once
-a little is there, counts what was really sent, and says when it began and ended.
+It starts to play a reply before all of it is generated, counts what was sent, and reports its
+beginning and end.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _PREBUFFER_FRAMES = 3
 
 @dataclass(frozen=True, slots=True)
 class PlaybackStarted:
-    """The first frame of a response is being sent."""
+    """The first frame of a response is sent in this slot."""
 
     response_id: str
 
@@ -30,12 +30,12 @@ class PlaybackStopped:
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """One reply that was thrown away by ``clear``."""
+    """A reply that ``clear`` cut short."""
 
     response_id: str
     item_id: str
     played_ms: int
-    """How much of it had been sent."""
+    """Length of what had been sent."""
     started: bool
     """Whether its playback had begun."""
 
@@ -55,7 +55,7 @@ class _Reply:
 
 
 class OutputAudio:
-    """First in, first out, one reply after the other."""
+    """Plays one reply after the other, in order."""
 
     def __init__(self) -> None:
         self._replies: deque[_Reply] = deque()
@@ -65,17 +65,12 @@ class OutputAudio:
         """Whether a reply is between its start and its end."""
         return bool(self._replies) and self._replies[0].started
 
-    @property
-    def queued_ms(self) -> int:
-        """Audio that waits to be sent."""
-        return sum(len(reply.frames) for reply in self._replies) * FRAME_MS
-
     def begin(self, response_id: str, item_id: str) -> None:
-        """Announce a reply."""
+        """Add an empty reply to the queue."""
         self._replies.append(_Reply(response_id, item_id))
 
     def append(self, item_id: str, pcm: bytes) -> None:
-        """Add generated PCM16 (any even length) to a reply; ignored once it was cleared."""
+        """Append PCM16 (any even length) to a reply; ignored after it was cleared."""
         reply = self._find(item_id)
         if reply is None:
             return
@@ -85,7 +80,7 @@ class OutputAudio:
         reply.rest = data[whole:]
 
     def finish(self, item_id: str) -> None:
-        """Say that nothing more comes for a reply; a rest is padded to one frame."""
+        """Mark a reply as complete, and pad its last frame."""
         reply = self._find(item_id)
         if reply is None:
             return
@@ -95,7 +90,7 @@ class OutputAudio:
         reply.complete = True
 
     def next_frame(self) -> tuple[bytes | None, list[PlaybackEvent]]:
-        """Take the next slot's frame (960 bytes, None: silence) and what happened with it."""
+        """Return the frame of the next slot (960 bytes; None: silence), and what begins or ends."""
         events: list[PlaybackEvent] = []
         while self._replies:
             reply = self._replies[0]
@@ -114,7 +109,7 @@ class OutputAudio:
         return None, events
 
     def clear(self) -> list[Interrupted]:
-        """Throw everything away; returns the replies that this cut short, oldest first."""
+        """Drop everything; returns the replies that were cut short, oldest first."""
         cut = [
             Interrupted(r.response_id, r.item_id, r.played_frames * FRAME_MS, r.started)
             for r in self._replies

@@ -1,7 +1,7 @@
-"""The items that a response consists of, each from its first event to its last. Sans-I/O.
+"""The output items of a response, each from its first event to its last. Sans-I/O.
 
-Every item is a list of steps: what it waits for, and what then happens. ``response`` puts the
-steps of its items in order, one item after the other or beside each other.
+An item is a list of timed steps. ``response`` puts the steps of its items in order, one item after
+the other or interleaved.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ _ITEM_ID = {"mcp_approval_request": "mcpr"}
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One moment of an item."""
+    """One step in the generation of an item."""
 
     wait_ms: float
-    """Time since the step before it."""
+    """Time after the step before."""
     run: Callable[[], list[Json]]
     """Returns events without ``event_id``."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResponseSetup:
-    """What the items of one response have in common."""
+    """What all items of a response share."""
 
     response_id: str
     in_conversation: bool
@@ -55,16 +55,16 @@ class ResponseSetup:
     modality: str
     """audio or text."""
     audio_format: str
-    """audio/pcm, audio/pcmu or audio/pcma: sound within events."""
+    """audio/pcm, audio/pcmu or audio/pcma: the format of audio in events."""
 
     @property
     def over_websocket(self) -> bool:
-        """Whether the sound leaves within events."""
+        """Whether audio is sent in events."""
         return self.options.transport == "websocket"
 
 
 class OutputItem:
-    """One item; subclasses say what it is made of."""
+    """One item; subclasses define its content."""
 
     def __init__(
         self, setup: ResponseSetup, index: int, kind: str, fields: Json, has_status: bool
@@ -78,15 +78,15 @@ class OutputItem:
         self.closed = False
 
     def content(self) -> list[Step]:
-        """Return the steps between the opening and the closing."""
+        """Return the steps between ``open`` and ``close``."""
         return []
 
     def opening(self) -> list[Json]:
-        """Return what follows when the item was announced."""
+        """Return the events after those that announce the item."""
         return []
 
     def closing(self, is_complete: bool) -> list[Json]:
-        """Return the closing events before those of the item itself."""
+        """Return the events before those that end the item."""
         return []
 
     def open(self) -> list[Json]:
@@ -102,7 +102,7 @@ class OutputItem:
         return events + self.opening()
 
     def close(self, is_complete: bool = True) -> list[Json]:
-        """End the item; what is missing of it never comes."""
+        """End the item, complete or not."""
         self.closed = True
         if self.item.status is not None:
             self.item.status = "completed" if is_complete else "incomplete"
@@ -119,7 +119,7 @@ class OutputItem:
         return events
 
     def place(self) -> Json:
-        """Return the keys that say where a delta belongs."""
+        """Return the keys that tell where a delta belongs."""
         return {
             "response_id": self.setup.response_id,
             "item_id": self.item.id,
@@ -127,13 +127,13 @@ class OutputItem:
         }
 
     def delta(self, kind: str, piece: str, **more: Any) -> Json:
-        """Return a delta of text."""
+        """Return a text delta."""
         padding = self.setup.mint.obfuscation()
         return {"type": kind, **self.place(), **more, "delta": piece, "obfuscation": padding}
 
 
 class MessageOutput(OutputItem):
-    """Words and, in an audio response, their sound: the words run ahead."""
+    """A message: text and, in an audio response, its sound, which lags behind."""
 
     def __init__(self, setup: ResponseSetup, index: int, text: str, pcm: bytes) -> None:
         super().__init__(setup, index, "message", {"role": "assistant", "content": []}, True)
@@ -144,7 +144,7 @@ class MessageOutput(OutputItem):
         self._text = ""
 
     def content(self) -> list[Step]:
-        """One step per piece of text, each with its share of the sound."""
+        """Return one step per piece of text, with its share of the sound."""
         audio_ms = len(self._pcm) / BYTES_PER_MS if self._is_audio else 0.0
         pace_ms = audio_ms / self.setup.options.generation_speed / len(self._pieces)
         wait_ms = max(LEAST_DELTA_MS, pace_ms)
@@ -154,7 +154,7 @@ class MessageOutput(OutputItem):
         ]
 
     def opening(self) -> list[Json]:
-        """``response.content_part.added``."""
+        """Return ``response.content_part.added``."""
         self.item.fields["content"] = [{"type": f"output_{self.setup.modality}", self._key: ""}]
         if self._is_audio and not self.setup.over_websocket:
             self.setup.output.begin(self.setup.response_id, self.item.id)
@@ -163,7 +163,7 @@ class MessageOutput(OutputItem):
         return [{"type": "response.content_part.added", **place, "part": part}]
 
     def closing(self, is_complete: bool) -> list[Json]:
-        """The ``done`` of everything that had deltas, and of the part."""
+        """Return the ``done`` events of all deltas and of the content part."""
         place = {**self.place(), "content_index": 0}
         text = {self._key: self._text}
         if self._is_audio:
@@ -207,7 +207,7 @@ class MessageOutput(OutputItem):
 
 
 class CallOutput(OutputItem):
-    """A call of one of the client's functions."""
+    """A function call."""
 
     def __init__(self, setup: ResponseSetup, index: int, call: FunctionCall) -> None:
         self._call_id = setup.mint.make("call", 16)
@@ -219,11 +219,11 @@ class CallOutput(OutputItem):
         self._pieces = pieces.of_characters(arguments, setup.random)
 
     def content(self) -> list[Step]:
-        """One step per piece of the arguments."""
+        """Return one step per piece of the arguments."""
         return [Step(LEAST_DELTA_MS, partial(self._add, piece)) for piece in self._pieces]
 
     def closing(self, is_complete: bool) -> list[Json]:
-        """``function_call_arguments.done``."""
+        """Return ``response.function_call_arguments.done``."""
         call = {key: self.item.fields[key] for key in ("call_id", "name", "arguments")}
         return [{"type": "response.function_call_arguments.done", **self.place(), **call}]
 

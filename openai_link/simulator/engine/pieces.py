@@ -1,4 +1,4 @@
-"""Cuts text into the uneven pieces in which a model's output arrives. Sans-I/O."""
+"""Cuts text into uneven pieces, as the deltas of a model. Sans-I/O."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LONGEST_PIECE = 12
 
 
 def of_words(text: str, random: RandomSource) -> list[str]:
-    """Cut words; now and then a word is split, or two come together. They add up to ``text``."""
+    """Cut ``text`` into words, some of them split and some joined."""
     pieces: list[str] = []
     for word in re.findall(r"\s*\S+\s*$|\s*\S+|\s+", text):
         chance = random.randrange(_ONE_IN)
@@ -26,7 +26,7 @@ def of_words(text: str, random: RandomSource) -> list[str]:
 
 
 def of_characters(text: str, random: RandomSource) -> list[str]:
-    """Cut anywhere, 1 to 12 characters each. They add up to ``text``."""
+    """Cut ``text`` into pieces of 1 to 12 characters."""
     pieces, at = [], 0
     while at < len(text):
         length = 1 + random.randrange(_LONGEST_PIECE)
@@ -36,5 +36,5 @@ def of_characters(text: str, random: RandomSource) -> list[str]:
 
 
 def padded(arguments: str, random: RandomSource) -> str:
-    """Return JSON text with white space around what it consists of, as models write at times."""
+    """Return JSON text with white space around it, as models sometimes write it."""
     return f"\n{' ' * random.randrange(4)}{arguments}{' ' * random.randrange(3)}\n"

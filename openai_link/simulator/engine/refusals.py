@@ -1,6 +1,6 @@
-"""The protocol's refusals: one function per code, in the real service's words. Sans-I/O.
+"""The protocol's errors: one function per code, worded as the real service does. Sans-I/O.
 
-A refusal becomes an ``error`` event on the data channel, or the body of an HTTP error.
+A Refusal becomes an ``error`` event on the data channel, or the body of an HTTP error.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Refusal(Exception):
-    """A request that is turned down; the session goes on."""
+    """A rejected request; the session goes on."""
 
     def __init__(
         self,
@@ -25,7 +25,7 @@ class Refusal(Exception):
         self.param = param
         self.kind = kind
         self.event_id = event_id
-        """Id of the client's event at fault, if it sent one."""
+        """Id of the client's event, if it sent one."""
 
     def body(self) -> dict[str, Any]:
         """Return the error object as HTTP bodies carry it."""
@@ -38,7 +38,7 @@ class Refusal(Exception):
 
 
 class HttpRefusal(Refusal):
-    """A request that is turned down with a status of its own."""
+    """A rejected HTTP request with its own status."""
 
     def __init__(self, status: int, code: str, message: str, param: str | None = None) -> None:
         kind = "server_error" if status >= 500 else _KINDS.get(code, "invalid_request_error")
@@ -62,7 +62,7 @@ def call_not_found() -> HttpRefusal:
 
 
 def no_quota() -> HttpRefusal:
-    """The account has nothing left to spend."""
+    """The account has no quota left."""
     return HttpRefusal(
         429,
         "insufficient_quota",
@@ -71,7 +71,7 @@ def no_quota() -> HttpRefusal:
 
 
 def with_status(status: int) -> HttpRefusal:
-    """A refusal for the sake of its status, in the words that usually come with it."""
+    """An error with the given status and the code that usually goes with it."""
     default = ("server_error", "The server had an error while processing your request.")
     if status < 500:
         default = ("invalid_request", f"The request was refused with {status}.")
@@ -79,12 +79,12 @@ def with_status(status: int) -> HttpRefusal:
 
 
 def missing_model() -> Refusal:
-    """A WebSocket that names neither a model nor a call."""
+    """A WebSocket request without ``model`` and ``call_id``."""
     return Refusal("missing_model", "You must provide a model parameter.", "model")
 
 
 def beta_disabled() -> Refusal:
-    """A client of the beta interface."""
+    """A client of the beta API."""
     return Refusal(
         "beta_api_shape_disabled",
         "The Realtime Beta API is no longer supported. Please use /v1/realtime for the GA API.",
@@ -97,12 +97,12 @@ def missing_type() -> Refusal:
 
 
 def not_json(reason: str) -> Refusal:
-    """A message that is no JSON object."""
+    """A message that is not a JSON object."""
     return Refusal("invalid_json", f"The message is not a JSON object: {reason}")
 
 
 def unknown_event(kind: str, known: list[str]) -> Refusal:
-    """An event of a type that clients cannot send."""
+    """An event whose type clients cannot send."""
     values = ", ".join(f"'{value}'" for value in known)
     return Refusal(
         "invalid_value", f"Invalid value: '{kind}'. Supported values are: {values}.", "type"
@@ -110,22 +110,22 @@ def unknown_event(kind: str, known: list[str]) -> Refusal:
 
 
 def unknown_parameter(path: str) -> Refusal:
-    """A key that does not exist."""
+    """An unknown key."""
     return Refusal("unknown_parameter", f"Unknown parameter: '{path}'.", path)
 
 
 def missing_parameter(path: str) -> Refusal:
-    """A key that has to be there."""
+    """A required key is missing."""
     return Refusal("missing_required_parameter", f"Missing required parameter: '{path}'.", path)
 
 
 def invalid_value(path: str, value: object, expected: str) -> Refusal:
-    """A value outside of what is allowed."""
+    """A value that is not allowed."""
     return Refusal("invalid_value", f"Invalid value for '{path}': {value!r}. {expected}", path)
 
 
 def too_long(path: str, limit: int, length: int) -> Refusal:
-    """A string over its limit."""
+    """A string longer than its limit."""
     return Refusal(
         "string_above_max_length",
         f"Invalid '{path}': string too long. Expected a string with maximum length {limit}, "
@@ -135,7 +135,7 @@ def too_long(path: str, limit: int, length: int) -> Refusal:
 
 
 def voice_locked() -> Refusal:
-    """The voice was changed after the assistant has spoken."""
+    """A new voice after the assistant has spoken."""
     return Refusal(
         "cannot_update_voice",
         "Cannot update a conversation's voice if assistant audio is present.",
@@ -144,7 +144,7 @@ def voice_locked() -> Refusal:
 
 
 def response_active(response_id: str) -> Refusal:
-    """A second response was asked for while one is being generated."""
+    """A second response while one is being generated."""
     return Refusal(
         "conversation_already_has_active_response",
         f"Conversation already has an active response in progress: {response_id}. "
@@ -158,7 +158,7 @@ def cancel_not_active() -> Refusal:
 
 
 def commit_empty(buffered_ms: float) -> Refusal:
-    """Too little audio to make a turn of."""
+    """Too little audio for a turn."""
     return Refusal(
         "input_audio_buffer_commit_empty",
         "Error committing input audio buffer: buffer too small. Expected at least 100ms of audio, "
@@ -167,7 +167,7 @@ def commit_empty(buffered_ms: float) -> Refusal:
 
 
 def item_unknown(action: str, verb: str, item_id: object) -> Refusal:
-    """An item that is not in the conversation; ``action``: retrieve, delete or truncate."""
+    """An item that is not in the conversation. ``action``: retrieve, delete or truncate."""
     return Refusal(
         f"item_{action}_invalid_item_id",
         f"Error {verb} item: the item with id '{item_id}' does not exist.",
@@ -175,7 +175,7 @@ def item_unknown(action: str, verb: str, item_id: object) -> Refusal:
 
 
 def truncate_too_long(audio_ms: int, wanted_ms: int) -> Refusal:
-    """A truncation behind the end of the audio."""
+    """A truncation after the end of the audio."""
     return Refusal(
         "invalid_value",
         f"Audio content of {audio_ms}ms is already shorter than {wanted_ms}ms",
@@ -184,7 +184,7 @@ def truncate_too_long(audio_ms: int, wanted_ms: int) -> Refusal:
 
 
 def call_id_unknown(call_id: object) -> Refusal:
-    """A tool result for a call that nobody made."""
+    """A tool result for an unknown call."""
     return Refusal(
         "invalid_tool_call_id",
         f"Tool call ID '{call_id}' not found in conversation.",
@@ -193,7 +193,7 @@ def call_id_unknown(call_id: object) -> Refusal:
 
 
 def session_expired(minutes: float) -> Refusal:
-    """The session has reached its maximum length; the call ends."""
+    """The session has reached its maximum length and ends."""
     return Refusal(
         "session_expired",
         f"Your session hit the maximum duration of {minutes:g} minutes.",

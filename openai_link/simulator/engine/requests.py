@@ -1,4 +1,4 @@
-"""What clients send: one JSON object per message; parameters of ``response.create``. Sans-I/O."""
+"""Parses client events and the parameters of ``response.create``. Sans-I/O."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from . import refusals
 from .session_checks import (
+    ARRAY,
     BOOLEAN,
     EFFORT,
     FORMAT_TYPE,
@@ -48,14 +49,14 @@ _RULES: list[Rule] = [
     (("conversation",), *or_null(STRING)),
     (("audio", "output", "voice"), *or_null(VOICE)),
     (("audio", "output", "format", "type"), *FORMAT_TYPE),
-    (("input",), lambda v: v is None or isinstance(v, list), "Expected an array."),
+    (("input",), *or_null(ARRAY)),
     (("metadata",), lambda v: v is None or _is_metadata(v), "Expected up to 16 short strings."),
 ]
 _MAX_METADATA, _MAX_KEY, _MAX_VALUE = 16, 64, 512
 
 
 def parse_event(text: str, known: list[str]) -> Json:
-    """Return the event in ``text``. Raises Refusal; its ``event_id`` is set where readable."""
+    """Return the event in ``text``. Raises Refusal, with the ``event_id`` if it is readable."""
     try:
         event = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
@@ -80,19 +81,19 @@ def parse_event(text: str, known: list[str]) -> Json:
 
 
 def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
+    raise ValueError(f"{name} is not valid JSON")
 
 
 @dataclass(frozen=True, slots=True)
 class ResponseRequest:
-    """The parameters of ``response.create``, with the session's values where none were given."""
+    """The parameters of ``response.create``, or the session's values for those not given."""
 
     modality: str
     in_conversation: bool
     input: list[Json] | None
-    """Items that replace the conversation as context; None: the conversation."""
+    """Items used as context in place of the conversation; None: the conversation."""
     instructions: str
-    """What this response alone is asked; empty: nothing, those of the session hold."""
+    """Instructions for this response alone; empty: those of the session."""
     metadata: Json | None
     max_output_tokens: int | str
     voice: Any
@@ -135,7 +136,7 @@ def parse_response_request(given: Any, session: Json) -> ResponseRequest:
 
 
 def _first(*values: bool | None) -> bool:
-    """Return the first value that was given; parallel calls are allowed where none was."""
+    """Return the first value that was given; by default parallel calls are allowed."""
     return next((value for value in values if value is not None), True)
 
 

@@ -1,7 +1,7 @@
 """One response from ``response.created`` to ``response.done``, generated over time. Sans-I/O.
 
-The words run ahead of the sound: both are generated several times faster than real time, and the
-sound then waits in the output buffer. The order of events is that of recorded sessions.
+Text and sound are generated several times faster than real time, text first; the sound is then
+queued in the output buffer. The order of events is that of recorded sessions.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
+
+from mixer_core.runtime.units import MS_NS
 
 from .brain import Ending, Reply
 from .input_audio import BYTES_PER_MS
@@ -25,12 +27,10 @@ from .usage import text_tokens
 
 Json = dict[str, Any]
 
-_NS_PER_MS = 1_000_000
-
 
 @dataclass(frozen=True, slots=True)
 class ResponsePlan:
-    """What a response is made of."""
+    """What a response consists of."""
 
     reply: Reply
     voice: Any
@@ -40,7 +40,7 @@ class ResponsePlan:
 
 
 class ResponseRun:
-    """The state of one response. ``events`` are returned without ``event_id``."""
+    """The state of one response. Its events have no ``event_id`` yet."""
 
     def __init__(self, plan: ResponsePlan, setup: ResponseSetup) -> None:
         self.plan = plan
@@ -60,17 +60,17 @@ class ResponseRun:
 
     @property
     def in_conversation(self) -> bool:
-        """False: the answer stays outside of the default conversation."""
+        """False: the response is out of band."""
         return self.setup.in_conversation
 
     @property
     def items(self) -> list[Item]:
-        """The items that exist by now, in order."""
+        """The items that exist so far, in order."""
         return [output.item for output in self._outputs if output.opened]
 
     @property
     def finished_generating(self) -> bool:
-        """Whether everything is out, so that only the closing events are missing."""
+        """Whether only the closing events are missing."""
         return not self._steps
 
     def as_event(self) -> Json:
@@ -98,23 +98,23 @@ class ResponseRun:
         wait_ms = self.setup.options.think_ms if delay_ms is None else delay_ms
         self._due_ns = now_ns
         self._steps = deque([Step(wait_ms, list), *self._timetable()])
-        self._due_ns += int(wait_ms * _NS_PER_MS)
+        self._due_ns += int(wait_ms * MS_NS)
         return [{"type": "response.created", "response": self.as_event()}]
 
     def advance(self, now_ns: int) -> list[Json]:
-        """Generate what is due by now. The caller finishes it when ``finished_generating``."""
+        """Generate what is due. The caller closes it when ``finished_generating``."""
         events: list[Json] = []
         while self._steps and now_ns >= self._due_ns:
             events += self._steps.popleft().run()
             if self._steps:
-                self._due_ns += int(self._steps[0].wait_ms * _NS_PER_MS)
+                self._due_ns += int(self._steps[0].wait_ms * MS_NS)
         return events
 
     def close(self, cancelled_for: str | None = None) -> list[Json]:
-        """End the response: as planned, or cancelled for a reason (turn_detected …).
+        """End the response, as planned or cancelled for a reason (turn_detected …).
 
-        Returns the closing events up to ``conversation.item.done`` and ``output_item.done``; the
-        caller fills in ``usage`` and sends ``done_event``.
+        Returns the closing events of its items; the caller then sets ``usage`` and sends
+        ``done_event``.
         """
         self._steps.clear()
         if cancelled_for is not None:
@@ -133,11 +133,11 @@ class ResponseRun:
         return {"type": "response.done", "response": self.as_event()}
 
     def approvals(self) -> list[str]:
-        """Ids of the approval requests that this response made."""
+        """Return the ids of the approval requests in this response."""
         return [item.id for item in self.items if item.kind == "mcp_approval_request"]
 
     def _timetable(self) -> list[Step]:
-        """Put the steps of all items in order, cut short where the ending wants it."""
+        """Return the steps of all items in order, cut short if the response has an ending."""
         if self.plan.reply.interleaved and len(self._outputs) > 1:
             steps = self._interleaved()
         else:
@@ -147,7 +147,7 @@ class ResponseRun:
         return steps
 
     def _interleaved(self) -> list[Step]:
-        """Open every item before the one before it is closed; their pieces come mixed."""
+        """Open each item before the previous one is closed, and mix their deltas."""
         contents = [deque(output.content()) for output in self._outputs]
         steps = [Step(0.0, self._outputs[0].open)]
         steps += [contents[0].popleft() for _ in range((len(contents[0]) + 1) // 2)]
@@ -177,7 +177,7 @@ def _outputs(reply: Reply, setup: ResponseSetup) -> list[OutputItem]:
 
 
 def _limit(plan: ResponsePlan, modality: str) -> Ending | None:
-    """Return the ending of an answer that is longer than ``max_output_tokens``."""
+    """Return the ending of an answer that exceeds ``max_output_tokens``, else None."""
     if not isinstance(plan.max_output_tokens, int):
         return None
     tokens = text_tokens(plan.reply.transcript)

@@ -42,7 +42,7 @@ class Responses:
         options: EngineOptions,
         session: LiveSession,
     ) -> None:
-        """``session``: its instructions and tools are billed too."""
+        """``session``: its instructions and tools count as input tokens."""
         self._conversation = conversation
         self._output = output
         self._brain = brain
@@ -57,7 +57,7 @@ class Responses:
         self._notes: dict[str, int] = {}
 
     def active(self) -> ResponseRun | None:
-        """The response of the conversation that is being generated."""
+        """Return the response in the conversation that is being generated, or None."""
         return next((run for run in self._runs if run.in_conversation), None)
 
     @property
@@ -66,9 +66,9 @@ class Responses:
         return bool(self._runs)
 
     def start(self, request: ResponseRequest, reply: Reply | None, now_ns: int) -> list[Action]:
-        """Begin a response. ``reply``: what the brain has decided already; None: it is asked.
+        """Begin a response. ``reply``: a reply made before; None: ask the brain.
 
-        Raises Refusal when the conversation has one already.
+        Raises Refusal when one in the conversation is active.
         """
         active = self.active()
         if request.in_conversation and active is not None:
@@ -86,7 +86,7 @@ class Responses:
         return self._events.stamped(run.begin(now_ns))
 
     def advance(self, now_ns: int) -> list[Action]:
-        """Generate what is due, and finish what is complete."""
+        """Generate what is due, and finish what is generated."""
         actions: list[Action] = []
         for run in list(self._runs):
             actions += self._events.stamped(run.advance(now_ns))
@@ -95,7 +95,7 @@ class Responses:
         return actions
 
     def cancel(self, response_id: Any) -> list[Action]:
-        """Cancel a response by id, or the active one (None). Raises Refusal when there is none."""
+        """Cancel a response by id, or the active one (None). Raises Refusal if there is none."""
         run = self.active()
         if response_id is not None:
             run = next((known for known in self._runs if known.id == response_id), None)
@@ -104,7 +104,7 @@ class Responses:
         return self.finish(run, "client_cancelled")
 
     def finish(self, run: ResponseRun, reason: str | None) -> list[Action]:
-        """Close a response, cancelled for ``reason`` or complete: its ``done`` events, in order."""
+        """End a response, cancelled for ``reason`` or as planned (None)."""
         self._runs.remove(run)
         actions = self._events.stamped(run.close(reason))
         given = self._inputs.pop(run.id)
@@ -136,7 +136,7 @@ class Responses:
         }
         return self._events.make("rate_limits.updated", rate_limits=[limit])
 
-    # --- what a response works with ----------------------------------------------------------
+    # --- context of a response ---------------------------------------------------------------
 
     def _setup(self, request: ResponseRequest, reply: Reply) -> ResponseSetup:
         return ResponseSetup(
@@ -152,7 +152,7 @@ class Responses:
         )
 
     def _turn(self, request: ResponseRequest, context: Conversation) -> Turn:
-        """What is to be answered: the user's last words in the request's context."""
+        """Return what is to be answered: the last user turn in the context."""
         said = context.last_user_turn()
         newest = context.items[-1] if context.items else None
         is_old = newest is None or (newest.kind == "message" and newest.role == "assistant")
@@ -183,7 +183,7 @@ class Responses:
         return context
 
     def _fitted(self, reply: Reply, request: ResponseRequest, context: Conversation) -> Reply:
-        """Return the reply, or a failure where the session forbids to shorten the context."""
+        """Return the reply, or a failure if the context is too long and truncation is disabled."""
         session = self._session.fields
         if session["truncation"] != "disabled":
             return reply
@@ -215,7 +215,7 @@ class Responses:
 
 
 def _words(said: Item) -> dict[str, Any]:
-    """Return what a user's message says, as ``Turn`` takes it."""
+    """Return the content of a user message as arguments of ``Turn``."""
     if said.audio_ms or said.spoken_turn:
         words = {"recognized": said.recognized, "spoken_turn": said.spoken_turn}
         return {"audio": said.audio or None, **words}

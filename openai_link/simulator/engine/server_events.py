@@ -1,4 +1,4 @@
-"""Makes server events: ids, the error envelope, shapes that several places need. Sans-I/O."""
+"""Makes server events: ids, errors, and events that several modules send. Sans-I/O."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class SendEvent:
-    """Send this server event."""
+    """Send a server event."""
 
     event: Json
 
 
 @dataclass(frozen=True, slots=True)
 class EndCall:
-    """Close the channel and the connection."""
+    """End the session: close the channel and the connection."""
 
     reason: str
 
@@ -30,7 +30,7 @@ Action = SendEvent | EndCall
 
 
 class EventMaker:
-    """Gives every event its id."""
+    """Makes events with their ids."""
 
     def __init__(self, mint: IdMint) -> None:
         self.mint = mint
@@ -40,11 +40,11 @@ class EventMaker:
         return SendEvent({"type": kind, "event_id": self.mint.make("event"), **fields})
 
     def stamped(self, events: list[Json]) -> list[Action]:
-        """Return events that lack nothing but their ids."""
+        """Give events their ids."""
         return [self.make(event.pop("type"), **event) for event in events]
 
     def item_created(self, item: Item, previous_id: str | None) -> list[Action]:
-        """Return the pair that announces a complete item."""
+        """Return the two events that announce a complete item."""
         fields = {"previous_item_id": previous_id, "item": item.as_event()}
         return [
             self.make("conversation.item.added", **fields),
@@ -52,7 +52,7 @@ class EventMaker:
         ]
 
     def output_buffer(self, kind: str, response_id: str) -> Action:
-        """Return ``output_audio_buffer.<kind>``, whose ids are of another make."""
+        """Return ``output_audio_buffer.<kind>``, whose ids have another format."""
         event_id = self.mint.buffer_event_id()
         fields = {"event_id": event_id, "response_id": response_id}
         return SendEvent({"type": f"output_audio_buffer.{kind}", **fields})
@@ -63,5 +63,5 @@ class EventMaker:
         return self.make("conversation.item.truncated", **fields)
 
     def error(self, refusal: Refusal, event_id: Any) -> Action:
-        """Return ``error``; ``event_id``: of the client's event at fault, or None."""
+        """Return ``error``. ``event_id``: that of the client's event, or None."""
         return self.make("error", error={**refusal.body(), "event_id": event_id})

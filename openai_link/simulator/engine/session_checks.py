@@ -1,6 +1,6 @@
-"""What clients may put into a session or a response: keys, types, ranges. Sans-I/O.
+"""Keys, types and ranges of what clients may set in a session or a response. Sans-I/O.
 
-The tables are those of the GA API. ``check_*`` raise Refusal, naming the first thing at fault.
+The tables are those of the GA API. ``check_*`` raise Refusal for the first fault.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Json = dict[str, Any]
 VOICES = ("alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar")
 LEAST_IDLE_MS, MOST_IDLE_MS = 5_000, 30_000
 
-_ANY: Json = {}  # A value whose inside is not described here.
+_ANY: Json = {}  # Its keys are not checked.
 _FORMAT = dict.fromkeys(("type", "rate"), _ANY)
 _INPUT: Json = {
     "format": _FORMAT,
@@ -51,7 +51,7 @@ Rule = tuple[tuple[str, ...], Test, str]
 
 
 def one_of(*allowed: object) -> tuple[Test, str]:
-    """A value out of a list."""
+    """A value from a list."""
     names = ", ".join(repr(value) for value in allowed)
     return (lambda value: any(value == a for a in allowed)), f"Supported values are: {names}."
 
@@ -165,7 +165,7 @@ RULES: list[Rule] = [
 
 
 def check_keys(wanted: Mapping[str, Any], allowed: Json, path: str) -> None:
-    """Refuse keys that do not exist, and values that are no objects where objects belong."""
+    """Refuse unknown keys, and values where objects are expected."""
     for key, value in wanted.items():
         if key not in allowed:
             raise refusals.unknown_parameter(f"{path}.{key}")
@@ -177,7 +177,7 @@ def check_keys(wanted: Mapping[str, Any], allowed: Json, path: str) -> None:
 
 
 def check_values(wanted: Mapping[str, Any], rules: list[Rule], path: str) -> None:
-    """Refuse values outside of their range; ``rules`` speak of paths below ``path``."""
+    """Refuse values out of range; the paths in ``rules`` are below ``path``."""
     for keys, is_allowed, expected in rules:
         found, value = _lookup(wanted, keys)
         if found and not is_allowed(value):

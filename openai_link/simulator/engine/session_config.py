@@ -1,6 +1,6 @@
 """The session object: defaults, and updates, applied whole or not at all. Sans-I/O.
 
-There are two kinds: ``realtime`` sessions talk, ``transcription`` sessions only write down.
+There are two kinds: ``realtime`` sessions talk, ``transcription`` sessions only transcribe.
 """
 
 from __future__ import annotations
@@ -48,19 +48,19 @@ _PCM: Json = {"type": "audio/pcm", "rate": 24_000}
 _NOT_ECHOED = ("parallel_tool_calls", "reasoning")
 _CONTAINERS = ("audio", "input", "output")
 _WHOLE = ("format", "tool_choice", "truncation", "tracing", "prompt", "voice")
-"""Objects that an update replaces; all others it merges into."""
+"""Objects that an update replaces; it merges into all others."""
 
 
 @dataclass(slots=True)
 class LiveSession:
-    """The session object as it is now: one holder that all parts of an engine share."""
+    """Holds the current session object; all parts of an engine share it."""
 
     fields: Json
-    """As events show it; an update puts a new dict here."""
+    """The object as events carry it; each update replaces it."""
 
 
 def default_session(session_id: str, expires_at: int, kind: str = "realtime") -> Json:
-    """Return a session in which everything has its default. ``expires_at``: Unix seconds."""
+    """Return a session with all defaults. ``expires_at``: Unix seconds."""
     audio_input = {
         "format": dict(_PCM),
         "transcription": None,
@@ -99,7 +99,7 @@ def default_session(session_id: str, expires_at: int, kind: str = "realtime") ->
 
 
 def create_session(session_id: str, expires_at: int, wanted: Mapping[str, Any]) -> Json:
-    """Return the defaults with ``wanted`` merged in. Raises Refusal for a bad key or value."""
+    """Return the defaults with ``wanted`` merged in. Raises Refusal for an invalid key or value."""
     _check(wanted)
     defaults = default_session(session_id, expires_at, wanted["type"])
     return _merged(defaults, wanted)
@@ -110,8 +110,8 @@ def update_session(
 ) -> Json:
     """Return ``session`` with the partial update ``wanted`` merged in; the original is untouched.
 
-    ``voice_locked``: the assistant has spoken already; ``speed_locked``: a response is running.
-    Raises Refusal, and then nothing changes.
+    ``voice_locked``: the assistant has spoken; ``speed_locked``: a response is running.
+    Raises Refusal for an invalid key or value, or a change that is not allowed now.
     """
     if not isinstance(wanted, Mapping):
         raise refusals.missing_parameter("session")
@@ -161,7 +161,7 @@ def _check(wanted: Mapping[str, Any]) -> None:
 
 def _merged(session: Json, wanted: Mapping[str, Any]) -> Json:
     result = _deep_merge(session, wanted)
-    for key in ("object", "id", "expires_at"):  # The server's own.
+    for key in ("object", "id", "expires_at"):  # Set by the server alone.
         result[key] = session[key]
     if "tools" in wanted:
         result["tools"] = shown_tools(result["tools"])
@@ -180,7 +180,7 @@ def _merged(session: Json, wanted: Mapping[str, Any]) -> Json:
 
 
 def _with_vad_defaults(before: Json | None, given: Mapping[str, Any]) -> Json:
-    """Merge into the settings before, or into the defaults where the kind of detection changes."""
+    """Merge into the current settings, or into the defaults when the kind of detection changes."""
     kind = given.get("type", (before or _SERVER_VAD)["type"])
     if before is not None and before["type"] == kind:
         base = before

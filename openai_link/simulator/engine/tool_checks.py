@@ -1,4 +1,4 @@
-"""Tools and the choice among them, as sessions and single responses declare them. Sans-I/O."""
+"""Checks of ``tools`` and ``tool_choice``, in sessions and single responses. Sans-I/O."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def check_tool_choice(choice: Any, path: str) -> None:
 
 
 def shown_tools(tools: list[Json]) -> list[Json]:
-    """Return tools as the server echoes them: a function without description has null there."""
+    """Return tools as the server shows them: a missing description is null."""
     return [
         {"description": None, **tool} if tool["type"] == "function" else dict(tool)
         for tool in tools
@@ -75,7 +75,7 @@ def shown_tools(tools: list[Json]) -> list[Json]:
 
 
 def needs_approval(tool: Json, name: str) -> bool:
-    """Whether the MCP server's tool ``name`` may run only after the client agreed."""
+    """Whether the MCP tool ``name`` needs the client's approval before it runs."""
     rule = tool.get("require_approval", "always")
     if isinstance(rule, Mapping):
         never = (rule.get("never") or {}).get("tool_names") or []

@@ -5,6 +5,8 @@ from __future__ import annotations
 import heapq
 from typing import Any
 
+from mixer_core.runtime.units import MS_NS
+
 from . import pieces
 from .brain import Recognition
 from .ids import RandomSource
@@ -20,11 +22,10 @@ _KIND = "conversation.item.input_audio_transcription"
 _LATE_MS = 3_000
 _SPACING_MS = 40
 _EARLY_MS = 120
-_NS_PER_MS = 1_000_000
 
 
 class Transcriber:
-    """Writes down what was said, when it is due. A timetable of events, oldest first."""
+    """Transcribes what was said: a heap of events, by the time at which they are due."""
 
     def __init__(
         self,
@@ -40,19 +41,19 @@ class Transcriber:
         self._delay_ms = delay_ms
         self._due: list[tuple[int, int, Item | None, Json]] = []
         self._count = 0
-        self._told: dict[str, str] = {}
+        self._sent_early: dict[str, str] = {}
 
     def speech_started(self, item_id: str, recognition: Recognition | None, now_ns: int) -> None:
-        """Somebody begins to speak: an early transcription begins as well."""
+        """The user begins to speak: an early transcription begins as well."""
         if recognition is None or recognition.kind != "early" or self._config() is None:
             return
         words = pieces.of_words(recognition.text, self._random)[:-1]
         for number, piece in enumerate(words, 1):
-            self._add(now_ns + number * _EARLY_MS * _NS_PER_MS, None, self._delta(item_id, piece))
-            self._told[item_id] = self._told.get(item_id, "") + piece
+            self._add(now_ns + number * _EARLY_MS * MS_NS, None, self._delta(item_id, piece))
+            self._sent_early[item_id] = self._sent_early.get(item_id, "") + piece
 
     def committed(self, item: Item, recognition: Recognition | None, now_ns: int) -> list[Action]:
-        """A turn is over; returns what is due at once."""
+        """A turn is over: schedule its transcript, and return what is due at once."""
         config = self._config()
         if config is None:
             return []
@@ -62,26 +63,26 @@ class Transcriber:
         delay_ms = recognition.delay_ms
         if delay_ms is None:
             delay_ms = _LATE_MS if recognition.kind == "late" else self._delay_ms
-        due_ns = now_ns + delay_ms * _NS_PER_MS
+        due_ns = now_ns + delay_ms * MS_NS
         if recognition.kind == "failed":
             self._add(due_ns, None, self._failure(item.id))
             return self.advance(now_ns)
         text = "" if recognition.kind == "empty" else recognition.text
         due_ns = self._bring_forward(item.id, due_ns)
-        rest = text[len(self._told.pop(item.id, "")) :]
+        rest = text[len(self._sent_early.pop(item.id, "")) :]
         for piece in self._cut(rest, str(config["model"])):
             self._add(due_ns, None, self._delta(item.id, piece))
-            due_ns += _SPACING_MS * _NS_PER_MS if delay_ms else 0
+            due_ns += _SPACING_MS * MS_NS if delay_ms else 0
         if "diarize" in str(config["model"]) and text:
             self._add(due_ns, None, self._segment(item, text))
         self._add(due_ns, item, self._completed(item, text, str(config["model"])))
         return self.advance(now_ns)
 
     def forget(self, item_id: str | None) -> None:
-        """The turn with this id will never be: drop what is still to come."""
+        """Drop the rest of the transcript of a turn that was thrown away."""
         self._due = [entry for entry in self._due if entry[3]["item_id"] != item_id]
         heapq.heapify(self._due)
-        self._told.pop(str(item_id), None)
+        self._sent_early.pop(str(item_id), None)
 
     def advance(self, now_ns: int) -> list[Action]:
         """Return what is due."""
@@ -102,7 +103,7 @@ class Transcriber:
         heapq.heappush(self._due, (due_ns, self._count, item, event))
 
     def _bring_forward(self, item_id: str, due_ns: int) -> int:
-        """Early words that are not out yet come before the others: return when these may come."""
+        """Return the earliest time for the other words: after early ones that are still pending."""
         pending = [entry[0] for entry in self._due if entry[3]["item_id"] == item_id]
         return max([due_ns, *pending])
 

@@ -1,8 +1,8 @@
 """Token counts of a response, by the published rules. Sans-I/O.
 
 User audio: 1 token per 100 ms; assistant audio: 1 per 50 ms; text: about 4 characters each. The
-whole conversation is billed again with every response; from the second one on what was sent
-before, in steps of 64 tokens, comes from the cache.
+whole conversation is billed again with every response; from the second one on, the part that was
+sent before is cached, in steps of 64 tokens.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Tokens:
         return Tokens(self.text + other.text, self.audio + other.audio, self.image + other.image)
 
     def cached(self, before: Tokens) -> Tokens:
-        """Return how much of this comes from the cache if ``before`` was sent last time."""
+        """Return the part of this that is cached when ``before`` was sent last time."""
         pairs = zip(
             (self.text, self.audio, self.image),
             (before.text, before.audio, before.image),
@@ -45,7 +45,7 @@ class Tokens:
         return Tokens(*(min(now, then) // _CACHE_STEP * _CACHE_STEP for now, then in pairs))
 
     def as_event(self) -> dict[str, Any]:
-        """Return the keys by modality."""
+        """Return the counts as events carry them."""
         return {
             "text_tokens": self.text,
             "audio_tokens": self.audio,
@@ -64,7 +64,7 @@ def audio_tokens(item: Item) -> int:
 
 
 def item_tokens(item: Item) -> Tokens:
-    """Return what an item weighs; the transcript of the user's speech is no part of it."""
+    """Return the tokens of an item; the transcript of the user's speech does not count."""
     parts = item.fields.get("content", [])
     written = item.text if item.role == "assistant" or not item.audio_ms else ""
     for key in ("name", "arguments", "output"):
@@ -74,7 +74,7 @@ def item_tokens(item: Item) -> Tokens:
 
 
 def total(items: Iterable[Item], instructions: str = "") -> Tokens:
-    """Return the tokens of items and of what precedes them."""
+    """Return the tokens of items and instructions."""
     tokens = Tokens(text=text_tokens(instructions))
     for item in items:
         tokens = tokens.plus(item_tokens(item))
@@ -84,7 +84,7 @@ def total(items: Iterable[Item], instructions: str = "") -> Tokens:
 def within(items: Sequence[Item], limit: int, keep_share: float) -> list[Item]:
     """Return the newest items that fit into a context of ``limit`` tokens.
 
-    Where they do not all fit, the oldest are left out until ``keep_share`` of the limit remains.
+    When they do not all fit, the oldest are dropped until ``keep_share`` of the limit is left.
     """
     kept = list(items)
     left = total(kept).total
@@ -96,7 +96,7 @@ def within(items: Sequence[Item], limit: int, keep_share: float) -> list[Item]:
 
 
 def usage_event(given: Tokens, before: Tokens, made: Tokens) -> dict[str, Any]:
-    """Return ``response.usage``: the input, what was the input the last time, the output."""
+    """Return ``response.usage`` for an input, the previous input, and an output."""
     cached = given.cached(before)
     return {
         "total_tokens": given.total + made.total,

@@ -1,8 +1,8 @@
 """Voice activity detection by energy, relative to the noise floor. Sans-I/O.
 
-A turn begins with 60 ms above the threshold and ends with ``silence_duration_ms`` below it. The
-threshold is -45 dBFS at the API's default of 0.5 and moves 6 dB per 0.1; background noise above
-that raises it, so that a fan is not a speaker for ever.
+A turn begins after 60 ms above the threshold and ends after ``silence_duration_ms`` below it. The
+threshold is -45 dBFS at the API's default of 0.5 and moves 6 dB per 0.1; it follows louder
+background noise, so that a fan does not count as speech for long.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _FULL_SCALE = 32_768
 _DEFAULT_THRESHOLD_DB = -45.0
 _DB_PER_UNIT = 60.0
 _ABOVE_NOISE_DB = 9.0
-_LOUDEST_NOISE_DB = -35.0  # Anything louder for long is somebody talking, or a test tone.
+_LOUDEST_NOISE_DB = -35.0  # Louder steady sound is speech, or a test tone.
 _HYSTERESIS_DB = 6.0
 _ATTACK_FRAMES = 3
 _NOISE_BLOCK_FRAMES = 50  # The floor is the quietest frame of the last eight whole seconds.
@@ -27,10 +27,10 @@ _NOISE_BLOCKS = 8
 
 @dataclass(frozen=True, slots=True)
 class VadSettings:
-    """The session's ``turn_detection``, in numbers."""
+    """The numbers in the session's ``turn_detection``."""
 
     threshold: float = 0.5
-    """0 (hears everything) to 1."""
+    """0 (most sensitive) to 1."""
     prefix_padding_ms: int = 300
     """Audio before the first loud frame that belongs to the turn."""
     silence_duration_ms: int = 500
@@ -39,10 +39,10 @@ class VadSettings:
 
 @dataclass(frozen=True, slots=True)
 class SpeechStarted:
-    """Somebody began to speak."""
+    """Speech began."""
 
     audio_start_ms: int
-    """Where the turn begins in the session's audio, prefix padding included."""
+    """Start of the turn in the session's audio, prefix padding included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class SpeechStopped:
     """The turn is over."""
 
     audio_end_ms: int
-    """Where the turn ends in the session's audio, the closing silence included."""
+    """End of the turn in the session's audio, the final silence included."""
     speech_end_ms: int
     """End of the last loud frame."""
 
@@ -68,10 +68,10 @@ def level_db(pcm: bytes) -> float:
 
 
 class VoiceActivity:
-    """Listens to the gapless input, one 20 ms frame after the other."""
+    """Takes the gapless input, one 20 ms frame after the other."""
 
     def __init__(self, settings: VadSettings | None = None, at_ms: int = 0) -> None:
-        """``at_ms``: where in the session's audio the listening begins."""
+        """``at_ms``: position in the session's audio of the first frame."""
         self.settings = settings or VadSettings()
         self.speaking = False
         self._now_ms = at_ms
@@ -84,7 +84,7 @@ class VoiceActivity:
 
     @property
     def threshold_db(self) -> float:
-        """Level at which a frame counts as speech now."""
+        """Level from which a frame counts as speech now."""
         base_db = _DEFAULT_THRESHOLD_DB + (self.settings.threshold - 0.5) * _DB_PER_UNIT
         if len(self._block_minima) < _NOISE_BLOCKS:
             return base_db
@@ -92,7 +92,7 @@ class VoiceActivity:
         return max(base_db, noise_db + _ABOVE_NOISE_DB)
 
     def push(self, pcm: bytes) -> VadEvent | None:
-        """Take one frame (960 bytes); return what it brought about."""
+        """Take one frame (960 bytes); return the change it causes."""
         level = level_db(pcm)
         start_ms = self._now_ms
         self._now_ms += FRAME_MS

@@ -1,1 +1,1 @@
-"""Faults on demand: what is to go wrong, when, and for whom."""
+"""Fault injection: what goes wrong, when, and in which calls."""

@@ -1,4 +1,4 @@
-"""The faults that are switched on now, and how many calls they have hit. Sans-I/O."""
+"""The faults that are on, and how many calls they have hit. Sans-I/O."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TimedFault = Literal["close_channel", "close_mid_response", "kill_call"]
 
 
 class FaultBox:
-    """Shared by all calls of a simulator; ``switch`` takes effect on running ones too."""
+    """Shared by all calls of a simulator; ``switch`` affects running calls too."""
 
     def __init__(self, faults: Faults | None = None) -> None:
         self.faults = faults or Faults()
@@ -20,7 +20,7 @@ class FaultBox:
         self._watchers: set[Callable[[], None]] = set()
 
     def switch(self, faults: Faults) -> None:
-        """Replace all faults and begin to count anew."""
+        """Replace all faults and reset the counts."""
         self.faults = faults
         self._posts_left = dict(faults.post)
         self._calls_hit.clear()
@@ -28,15 +28,15 @@ class FaultBox:
             watcher()
 
     def watch(self, watcher: Callable[[], None]) -> None:
-        """Have ``watcher`` called after each switch."""
+        """Call ``watcher`` after each switch."""
         self._watchers.add(watcher)
 
     def unwatch(self, watcher: Callable[[], None]) -> None:
-        """Take a watcher off. Harmless when it is none."""
+        """Remove a watcher; unknown ones are ignored."""
         self._watchers.discard(watcher)
 
     def next_refusal(self) -> int | None:
-        """Return the status with which the next offer is refused, or None; it is used up."""
+        """Return the status with which to refuse this offer, or None, and count it."""
         for status, left in self._posts_left.items():
             if left is None:
                 return status
@@ -46,7 +46,7 @@ class FaultBox:
         return None
 
     def claim(self, name: TimedFault) -> Timed | None:
-        """Return a timed fault for one more call; None: there is none, or its count is over."""
+        """Return a timed fault for one more call, and count it; None: it is off, or used up."""
         timed: Timed | None = getattr(self.faults, name)
         if timed is None:
             return None

@@ -1,7 +1,7 @@
-"""What can be made to go wrong: parsed from one line of text, asked for by name. Sans-I/O.
+"""The faults that can be injected, and their notation as text. Sans-I/O.
 
-The text is a comma list of ``name``, ``name=value`` or ``name=value*count``. A count is how many
-calls (or requests) are hit before the fault is over; without one, all are.
+The text is a comma list of ``name``, ``name=value`` or ``name=value*count``. The count is the
+number of calls (or requests) that the fault hits; without it, the fault hits all of them.
 """
 
 from __future__ import annotations
@@ -15,54 +15,54 @@ _MAX_MS = 24 * 3_600 * 1_000
 
 
 class FaultError(ValueError):
-    """A fault that does not exist, or a value that it cannot have; one line."""
+    """An unknown fault, or an invalid value; the message is one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """Something that happens after a while, to a limited number of calls."""
+    """A fault that strikes after a delay, in a limited number of calls."""
 
     after_ms: int
     calls: int | None = None
-    """How many calls are hit; None: all."""
+    """Number of calls that it hits; None: all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """All switches; the default shows none."""
+    """All faults; by default none is on."""
 
     drop_udp: bool = False
-    """Answers come, and every datagram of the call is dropped, both ways."""
+    """Offers are answered, but every datagram of a call is dropped, in both directions."""
     drop_uplink: int = 0
-    """Percentage of the client's RTP packets that is lost on the way here, evenly spread."""
+    """Percentage of the client's RTP packets that is lost, evenly spread."""
     answer_delay_ms: int = 0
     """Time between an offer and its answer."""
     post: Mapping[int, int | None] = field(default_factory=dict)
-    """``post_<status>``: status → how many offers are refused with it (None: all)."""
+    """``post_<status>``: status → number of offers that are refused with it (None: all)."""
     no_quota: bool = False
     """Offers and WebSockets are refused with 429 ``insufficient_quota``."""
     websocket_refused: int = 0
-    """Status with which WebSockets are refused; 0: they are not."""
+    """HTTP status with which WebSockets are refused; 0: they are accepted."""
     close_channel: Timed | None = None
-    """``close_channel_after_ms``: the events' channel (or WebSocket) closes so long after it
-    opened."""
+    """``close_channel_after_ms``: time from the opening of the event channel (or WebSocket) to its
+    end."""
     close_mid_response: Timed | None = None
-    """The channel (or WebSocket) closes so long after a reply began to be heard."""
+    """Time from the first sound or text of a reply to the end of the channel (or WebSocket)."""
     kill_call: Timed | None = None
-    """``kill_call_after_ms``: the call is gone so long after it was connected, without a word."""
+    """``kill_call_after_ms``: time from the connection to the moment the call just vanishes."""
     duplicate_events: bool = False
     """Every server event is sent twice."""
     unknown_events: bool = False
-    """Events of unknown types come in between, and known ones have extra fields."""
+    """Events of unknown types are inserted, and known ones have extra fields."""
     null_previous_item: bool = False
     """``conversation.item.done`` names no previous item."""
     no_rate_limits: bool = False
     """``rate_limits.updated`` is left out."""
     late_transcription_ms: int = 0
-    """Transcripts of the user's speech come so much later."""
+    """Extra delay of the transcripts of the user's speech."""
 
     def __str__(self) -> str:
-        """Return the text that ``parse`` would make these faults of."""
+        """Return the text from which ``parse`` makes these faults."""
         parts = []
         for entry in fields(self):
             value = getattr(self, entry.name)
@@ -86,7 +86,7 @@ _SWITCHES = (
     "null_previous_item",
     "no_rate_limits",
 )
-_NUMBERS = {  # Name → (value without one given, least, most).
+_NUMBERS = {  # Name → (default value, least, most).
     "drop_uplink": (100, 1, 100),
     "answer_delay_ms": (None, 0, _MAX_MS),
     "late_transcription_ms": (None, 0, _MAX_MS),
@@ -102,7 +102,7 @@ NAMES = (*_SWITCHES, *_NUMBERS, *_TIMED, "post_<status>")
 
 
 def parse(text: str) -> Faults:
-    """Return the faults that ``text`` asks for; empty: none. Raises FaultError."""
+    """Return the faults named in ``text``; empty: none. Raises FaultError."""
     faults = Faults()
     for part in filter(None, (part.strip() for part in text.replace("\n", ",").split(","))):
         name, equals, value = (piece.strip() for piece in part.partition("="))
@@ -113,7 +113,7 @@ def parse(text: str) -> Faults:
 def from_mapping(given: Mapping[str, object]) -> Faults:
     """Return the faults of a JSON object: ``{"drop_udp": true, "post_500": 2}``.
 
-    False and null leave a fault out. Raises FaultError.
+    False and null mean off. Raises FaultError.
     """
     parts = []
     for name, value in given.items():
@@ -122,7 +122,7 @@ def from_mapping(given: Mapping[str, object]) -> Faults:
         elif isinstance(value, int | str) and value is not False:
             parts.append(f"{name}={value}")
         elif value not in (False, None):
-            raise FaultError(f"fault {name}: {value!r} is neither true, a number nor a text")
+            raise FaultError(f"fault {name}: {value!r} must be true, a number or a string")
     return parse(",".join(parts))
 
 
@@ -144,7 +144,7 @@ def _with(faults: Faults, name: str, value: str | None) -> Faults:
         code = _number("post_<status>", status, _FIRST_HTTP_ERROR, _LAST_HTTP_ERROR)
         count = None if value is None else _number(name, value, 0, _MAX_MS)
         return replace(faults, post={**faults.post, code: count})
-    raise FaultError(f"there is no fault {name!r}; there are {', '.join(NAMES)}")
+    raise FaultError(f"unknown fault {name!r}; known are {', '.join(NAMES)}")
 
 
 def _replaced(faults: Faults, name: str, value: Any) -> Faults:
@@ -164,5 +164,5 @@ def _timed(name: str, value: str | None) -> Timed:
 def _number(name: str, text: str, least: int, most: int) -> int:
     text = text.strip()
     if not text.isdecimal() or not least <= int(text) <= most:
-        raise FaultError(f"fault {name}: {text!r} is no whole number from {least} to {most}")
+        raise FaultError(f"fault {name}: {text!r} must be a whole number from {least} to {most}")
     return int(text)

@@ -1,4 +1,4 @@
-"""Carries out the timed faults of one call."""
+"""The timed faults of one call."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .fault_box import FaultBox, TimedFault
 
 
 class FaultTimers:
-    """Counts from each stage of a call; a fault switched on later counts from the switch."""
+    """Times each fault from its stage of the call; one switched on later, from the switch."""
 
     def __init__(
         self, box: FaultBox, close_channel: Callable[[], None], kill: Callable[[], None]
@@ -25,15 +25,15 @@ class FaultTimers:
         box.watch(self._switched)
 
     def connected(self) -> None:
-        """The call is up."""
+        """The call is connected."""
         self._reach("kill_call")
 
     def opened(self) -> None:
-        """The events' channel is open."""
+        """The event channel is open."""
         self._reach("close_channel")
 
     def replying(self) -> None:
-        """A reply begins to be heard."""
+        """The first sound or text of a reply is sent."""
         self._reach("close_mid_response")
 
     def stop(self) -> None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 
 from mixer_core.bus.pcm import FRAME_MS, FRAME_NS, SILENCE
+from mixer_core.runtime.units import S_NS
 
 from ...media.opus import OpusDecoder, OpusEncoder
 from ...media.rtp_audio import FRAME_TICKS, ReceivedFrame, RtpAudioReceiver
@@ -146,7 +147,7 @@ class CallMedia:
 
     def _arm(self, resting_slots: int = 0) -> None:
         due_ns = self._due_ns + resting_slots * FRAME_NS
-        delay_s = max(0, due_ns - time.monotonic_ns()) / 1e9
+        delay_s = max(0, due_ns - time.monotonic_ns()) / S_NS
         self._timer = asyncio.get_running_loop().call_later(delay_s, self._tick)
 
     def _tick(self) -> None:

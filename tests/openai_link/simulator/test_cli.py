@@ -79,7 +79,7 @@ def test_it_starts_by_its_flags_alone(short_dir: Path) -> None:
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (("--faults", "drop_udb"), "[simulator] faults: there is no fault 'drop_udb'"),
+        (("--faults", "drop_udb"), "[simulator] faults: unknown fault 'drop_udb'"),
         (("--brain", "script", "--script", "/nowhere.toml"), "[simulator] script: /nowhere.toml"),
         (("--port", "many"), "MIXMINUS_SIMULATOR__HTTP_PORT"),
     ],

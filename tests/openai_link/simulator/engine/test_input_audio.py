@@ -21,5 +21,5 @@ def test_the_input_buffer_drops_the_oldest_audio_and_counts_it() -> None:
     audio = InputAudio(max_ms=100)
     for value in range(7):
         audio.append(constant(20, value))
-    assert (audio.start_ms, audio.end_ms, audio.dropped_ms) == (40, 140, 40)
+    assert (audio.start_ms, audio.end_ms, audio.buffered_ms) == (40, 140, 100)
     assert audio.cut(40, 60) == constant(20, 2)

@@ -34,14 +34,14 @@ def test_values_that_may_be_left_out_have_one() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("drop_udb", "no fault 'drop_udb'"),
+        ("drop_udb", "unknown fault 'drop_udb'"),
         ("drop_udp=1", "takes no value"),
         ("answer_delay_ms", "needs a value"),
         ("kill_call_after_ms", "needs a value"),
-        ("answer_delay_ms=-1", "no whole number"),
+        ("answer_delay_ms=-1", "a whole number"),
         ("drop_uplink=101", "from 1 to 100"),
         ("post_200", "from 400 to 599"),
-        ("post_500=many", "no whole number"),
+        ("post_500=many", "a whole number"),
         ("kill_call_after_ms=1*0", "(calls)"),
     ],
 )
