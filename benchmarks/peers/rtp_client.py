@@ -19,7 +19,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from mixer_core.bus.pcm import FRAME_NS
 from mixer_core.runtime.errors import OpusError
 from openai_link.media.opus import OpusDecoder, OpusEncoder
-from openai_link.media.rtp_audio import FRAME_TICKS
+from openai_link.media.rtp_numbers import FRAME_TICKS
 from openai_link.transport.aiortc_media import (
     PacketTrack,
     TappedPacket,

@@ -23,7 +23,8 @@ from aiohttp import web
 import openai_link.simulator.calls.webrtc_call as webrtc_call
 from mixer_core.bus.pcm import FRAME_MS
 from mixer_core.runtime import logs
-from openai_link.media.rtp_audio import FRAME_TICKS, ReceivedFrame
+from openai_link.media.rtp_audio import ReceivedFrame
+from openai_link.media.rtp_numbers import FRAME_TICKS
 from openai_link.simulator.brains.tone import ToneBrain
 from openai_link.simulator.calls.switchboard import Switchboard
 from openai_link.simulator.engine.brain import Reply

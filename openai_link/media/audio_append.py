@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from mixer_core.bus.pcm import FRAME_MS, SILENCE
 
-from .uplink_pacer import FRAME_TICKS, Drop, PacerAction, SendFrame, UplinkPacer
+from .rtp_numbers import FRAME_TICKS
+from .uplink_pacer import Drop, PacerAction, SendFrame, UplinkPacer
 
 MAX_FILL_FRAMES = 50
 """A gap of up to one second is filled with silence; the rest of a longer stall is left out."""

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from mixer_core.bus.frames import FLAG_CONCEALED, FLAG_PAUSE
 from mixer_core.bus.pcm import FRAME_NS, SILENCE
 
-QUIET_PEAK = 8
-"""Largest sample of a frame that is silence (the codec's noise floor), of 32767."""
+from .quiet import DECODED_SILENCE_PEAK, is_quiet
+
 HANGOVER_FRAMES = 10
 """Quiet frames (20 ms each) that still pass after a reply: its tail, and reordered packets."""
 REOPEN_QUIET_FRAMES = 2
@@ -71,7 +71,7 @@ class DownlinkGate:
         flags = FLAG_CONCEALED if concealed else 0
         self._last_ns = now_ns
         if not self._in_reply:
-            if not is_quiet(pcm):
+            if not is_quiet(pcm, DECODED_SILENCE_PEAK):
                 self._left = HANGOVER_FRAMES
             elif self._left == 0:
                 self.dropped_quiet += 1
@@ -121,18 +121,8 @@ class DownlinkGate:
 
     def _reopens(self, pcm: bytes, now_ns: int) -> bool:
         assert self._closed_until_ns is not None
-        self._quiet_run = self._quiet_run + 1 if is_quiet(pcm) else 0
+        self._quiet_run = self._quiet_run + 1 if is_quiet(pcm, DECODED_SILENCE_PEAK) else 0
         if self._quiet_run >= REOPEN_QUIET_FRAMES or now_ns >= self._closed_until_ns:
             self._closed_until_ns = None
             return True
         return False
-
-
-def is_quiet(pcm: bytes) -> bool:
-    """Whether no sample of ``pcm`` (PCM16) is beyond ±8."""
-    if pcm.count(0) == len(pcm):
-        return True
-    samples = memoryview(pcm).cast("h")
-    if max(samples[::16]) > QUIET_PEAK:  # A few samples show most that is loud.
-        return False
-    return max(samples) <= QUIET_PEAK and min(samples) >= -QUIET_PEAK

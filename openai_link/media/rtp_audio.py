@@ -1,10 +1,7 @@
-"""RTP audio without a clock: received packets in, decoded frames in order out; and the pacer. Sans-I/O.
+"""Received RTP packets in, decoded 20 ms frames in order out. Sans-I/O.
 
-Time arrives as ``now_ns`` (monotonic), the decoder is passed in, results are returned.
-
-``RtpAudioReceiver`` hands out 20 ms PCM frames at once when packets come in order. A missing packet
-is waited for at most ``gap_hold_ms``, then concealed; the delay after a loss is the one before it.
-``UplinkPacer``, its counterpart for sending, is in ``uplink_pacer`` and can be had from here too.
+A packet that comes in order is decoded at once. A missing one is waited for at most
+``gap_hold_ms``, then concealed: the delay after a loss is the one before it.
 """
 
 from __future__ import annotations
@@ -14,40 +11,11 @@ from typing import Protocol
 
 from mixer_core.bus.pcm import FRAME_BYTES, FRAME_NS, SILENCE
 from mixer_core.runtime.errors import OpusError
-from openai_link.media.uplink_pacer import (
-    FRAME_TICKS,
-    RTP_CLOCK_HZ,
-    Drop,
-    PacerAction,
-    PacerCounters,
-    SendFrame,
-    SendSilence,
-    UplinkPacer,
-    is_quiet,
-)
+from mixer_core.runtime.units import MS_NS
 
-__all__ = [
-    "FRAME_TICKS",
-    "RTP_CLOCK_HZ",
-    "AudioDecoder",
-    "Drop",
-    "PacerAction",
-    "PacerCounters",
-    "ReceivedFrame",
-    "ReceiverCounters",
-    "RtpAudioReceiver",
-    "SendFrame",
-    "SendSilence",
-    "UplinkPacer",
-    "is_quiet",
-    "seq_delta",
-    "timestamp_delta",
-]
+from .rtp_numbers import FRAME_TICKS, timestamp_delta
+from .rtp_reorder import OrderCounters, Packet, ReorderBuffer
 
-_MS = 1_000_000
-_MAX_DROPOUT = 3_000  # RFC 3550 appendix A.1: a jump further ahead is a restart of the sender …
-_MAX_MISORDER = 100  # … and so is one further back.
-_REMEMBERED = 128  # Packets whose arrival is remembered, to tell a duplicate from a late one.
 _SILENT_PACKET_BYTES = 10  # Opus marks silence with 1 to 3 bytes; the faintest noise takes 60.
 _SETTLED_PACKETS = 10  # After so many of them a decoder has faded out: more change nothing.
 _TOC_20_MS = frozenset(  # RFC 6716 section 3.1: one frame of 20 ms in each mode.
@@ -58,23 +26,13 @@ _TOC_20_MS = frozenset(  # RFC 6716 section 3.1: one frame of 20 ms in each mode
 )
 
 
-def seq_delta(newer: int, older: int) -> int:
-    """Return ``newer - older`` of two 16-bit sequence numbers, -32768 to 32767 (RFC 1982)."""
-    return ((newer - older + 0x8000) & 0xFFFF) - 0x8000
-
-
-def timestamp_delta(newer: int, older: int) -> int:
-    """Return ``newer - older`` of two 32-bit RTP timestamps, -2**31 to 2**31 - 1."""
-    return ((newer - older + 0x8000_0000) & 0xFFFF_FFFF) - 0x8000_0000
-
-
 def is_silence_packet(payload: bytes) -> bool:
     """Whether an Opus packet is 20 ms of silence, or of the comfort noise between talk spurts."""
     return 0 < len(payload) <= _SILENT_PACKET_BYTES and payload[0] in _TOC_20_MS
 
 
 class AudioDecoder(Protocol):
-    """What the receiver needs of a decoder; ``openai_link.opus.OpusDecoder`` is one."""
+    """What the receiver needs of a decoder; ``OpusDecoder`` is one."""
 
     def decode(self, packet: bytes) -> bytes:
         """Decode one packet to mono PCM16 at 24 kHz; raises OpusError when it is corrupt."""
@@ -94,13 +52,13 @@ class ReceivedFrame:
     """960 bytes: 480 samples, mono, 24 kHz, signed 16-bit little-endian."""
     stamp_ns: int
     """When the packet arrived that completed this frame (monotonic); for a concealed frame, when
-    it was made."""
+    it was generated."""
     concealed: bool
     """The audio was lost; this is an extrapolation, an in-band copy, or silence."""
 
 
 @dataclass(slots=True)
-class ReceiverCounters:
+class ReceiverCounters(OrderCounters):
     """What happened so far. ``received`` is the sum of played, duplicates, late, discarded and
     what waits in the reorder buffer."""
 
@@ -108,14 +66,6 @@ class ReceiverCounters:
     """Packets pushed."""
     played: int = 0
     """Packets whose audio was returned (or replaced, see ``corrupt``)."""
-    duplicates: int = 0
-    """Packets that had been seen already."""
-    late: int = 0
-    """Packets that came after they had been given up."""
-    discarded: int = 0
-    """Packets dropped by a reset or while the sender's numbering was in doubt."""
-    lost: int = 0
-    """Packets given up, whether or not they came later."""
     corrupt: int = 0
     """Packets the decoder refused; concealed."""
     concealed: int = 0
@@ -123,16 +73,7 @@ class ReceiverCounters:
     skipped_ms: int = 0
     """Time without packets by the sender's own timestamps (pauses, and losses too long to fill)."""
     undecoded: int = 0
-    """Packets that only went on with a silence: digital silence was returned for them."""
-    resets: int = 0
-    """Restarts of the sender: another SSRC, or a jump of its numbering."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Packet:
-    timestamp: int
-    payload: bytes
-    arrival_ns: int
+    """Packets that only continued a silence: digital silence was returned for them."""
 
 
 @dataclass(slots=True)
@@ -182,41 +123,26 @@ class RtpAudioReceiver:
         ``max_waiting``: packets held back at most; more end the wait at once.
         """
         self._decoder = decoder
-        self._gap_hold_ns = gap_hold_ms * _MS
-        self._max_conceal_frames = max_conceal_ms * _MS // FRAME_NS
-        self._max_fill_frames = max_fill_ms * _MS // FRAME_NS
+        self._gap_hold_ns = gap_hold_ms * MS_NS
+        self._max_conceal_frames = max_conceal_ms * MS_NS // FRAME_NS
+        self._max_fill_frames = max_fill_ms * MS_NS // FRAME_NS
         self._max_waiting = max_waiting
         self.counters = ReceiverCounters()
-        self._ssrc: int | None = None
-        self._next_seq: int | None = None
+        self._order = ReorderBuffer(self.counters)
         self._next_timestamp = 0
         self._packet_frames = 1
-        self._waiting: dict[int, _Packet] = {}
-        self._seen: dict[int, None] = {}
-        self._suspect_seq: int | None = None
         self._silent_run = 0
         self._output = _Output()
 
     @property
     def waiting(self) -> int:
         """Packets in the reorder buffer."""
-        return len(self._waiting)
+        return len(self._order)
 
     def next_timeout_ns(self) -> int | None:
         """When to call ``pull`` if nothing else happens (a gap will be given up), or None."""
-        if not self._waiting:
-            return None
-        return min(packet.arrival_ns for packet in self._waiting.values()) + self._gap_hold_ns
-
-    def reset(self) -> None:
-        """Forget the stream: the next packet starts a new one. Held packets are discarded."""
-        self.counters.discarded += len(self._waiting)
-        self._waiting.clear()
-        self._seen.clear()
-        self._next_seq = None
-        self._suspect_seq = None
-        self._silent_run = 0
-        self._output.rest = b""
+        oldest_ns = self._order.oldest_ns()
+        return None if oldest_ns is None else oldest_ns + self._gap_hold_ns
 
     def push(
         self, seq: int, timestamp: int, payload: bytes, now_ns: int, ssrc: int = 0
@@ -226,22 +152,16 @@ class RtpAudioReceiver:
         A changed ``ssrc`` starts a new stream. Returns the frames that became playable.
         """
         self.counters.received += 1
-        if ssrc != self._ssrc:
-            if self._ssrc is not None:
-                self._restart()
-            self._ssrc = ssrc
-        if self._next_seq is None:
-            self._next_seq = seq
+        if self._order.put(seq, ssrc, Packet(timestamp, payload, now_ns)):
             self._next_timestamp = timestamp
-        if self._is_usable(seq, timestamp):
-            self._remember(seq)
-            self._waiting[seq] = _Packet(timestamp, payload, now_ns)
-            self._deliver_in_order()
+            self._silent_run = 0
+            self._output.rest = b""
+        self._deliver_in_order()
         return self.pull(now_ns)
 
     def pull(self, now_ns: int) -> list[ReceivedFrame]:
         """Give up what has been waited for long enough; return the frames that became playable."""
-        while self._waiting and self._gap_is_over(now_ns):
+        while self._order and self._gap_is_over(now_ns):
             self._conceal_gap(now_ns)
             self._deliver_in_order()
         return self._output.take()
@@ -249,50 +169,16 @@ class RtpAudioReceiver:
     def _gap_is_over(self, now_ns: int) -> bool:
         deadline_ns = self.next_timeout_ns()
         overdue = deadline_ns is not None and now_ns >= deadline_ns
-        return overdue or len(self._waiting) > self._max_waiting
-
-    def _restart(self) -> None:
-        self.counters.resets += 1
-        self.reset()
-
-    def _is_usable(self, seq: int, timestamp: int) -> bool:
-        """Sort out duplicates, late packets and restarts of the sender's numbering."""
-        assert self._next_seq is not None
-        if seq in self._seen:
-            self.counters.duplicates += 1
-            return False
-        delta = seq_delta(seq, self._next_seq)
-        if -_MAX_MISORDER < delta < _MAX_DROPOUT:
-            self._suspect_seq = None
-            if delta < 0:
-                self.counters.late += 1
-            return delta >= 0
-        if seq != self._suspect_seq:  # Two in a row make a restart (RFC 3550 A.1), one a stray.
-            self._suspect_seq = (seq + 1) & 0xFFFF
-            self.counters.discarded += 1
-            return False
-        self._restart()
-        self._next_seq = seq
-        self._next_timestamp = timestamp
-        return True
-
-    def _remember(self, seq: int) -> None:
-        self._seen[seq] = None
-        if len(self._seen) > _REMEMBERED:
-            del self._seen[next(iter(self._seen))]
+        return overdue or len(self._order) > self._max_waiting
 
     def _deliver_in_order(self) -> None:
-        while self._next_seq is not None:
-            packet = self._waiting.pop(self._next_seq, None)
-            if packet is None:
-                return
+        while (packet := self._order.pop()) is not None:
             skipped_ticks = timestamp_delta(packet.timestamp, self._next_timestamp)
             if skipped_ticks >= FRAME_TICKS:
                 self._skip(skipped_ticks, packet.arrival_ns)
             self._play(packet)
-            self._next_seq = (self._next_seq + 1) & 0xFFFF
 
-    def _play(self, packet: _Packet) -> None:
+    def _play(self, packet: Packet) -> None:
         try:
             pcm = self._decoded(packet.payload)
             concealed = False
@@ -319,17 +205,13 @@ class RtpAudioReceiver:
     def _skip(self, ticks: int, stamp_ns: int) -> None:
         """Pass over time in which the sender sent nothing, with silence as far as wanted."""
         frames = ticks // FRAME_TICKS
-        self.counters.skipped_ms += frames * FRAME_NS // _MS
+        self.counters.skipped_ms += frames * FRAME_NS // MS_NS
         for _ in range(min(frames, self._max_fill_frames)):
             self._output.add(SILENCE, stamp_ns, False)
 
     def _conceal_gap(self, now_ns: int) -> None:
-        """Give up the packets before the oldest one that waits, and fill their time."""
-        assert self._next_seq is not None
-        first = min(self._waiting, key=lambda seq: seq_delta(seq, self._next_seq or 0))
-        lost_packets = seq_delta(first, self._next_seq)
-        packet = self._waiting[first]
-        self.counters.lost += lost_packets
+        """Give up the packets before the first one that waits, and fill their time."""
+        lost_packets, packet = self._order.skip_gap()
         frames = timestamp_delta(packet.timestamp, self._next_timestamp) // FRAME_TICKS
         if frames < 0:  # The timestamps make no sense: believe the numbering.
             frames = lost_packets * self._packet_frames
@@ -339,7 +221,6 @@ class RtpAudioReceiver:
             pcm = self._recover(packet.payload, is_last=position == frames - 1)
             self.counters.concealed += self._output.add(pcm, now_ns, True)
         self._next_timestamp = (self._next_timestamp + concealable * FRAME_TICKS) & 0xFFFF_FFFF
-        self._next_seq = first
 
     def _recover(self, next_payload: bytes, is_last: bool) -> bytes:
         if is_last:

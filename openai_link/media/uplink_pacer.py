@@ -12,10 +12,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mixer_core.bus.pcm import FRAME_NS
+from mixer_core.runtime.units import MS_NS
 
-RTP_CLOCK_HZ = 48_000
-FRAME_TICKS = 960
-"""Ticks of the RTP clock in one 20 ms frame."""
+from .quiet import ROOM_NOISE_PEAK, is_quiet
+from .rtp_numbers import FRAME_TICKS
 
 SPARSE_NS = 400_000_000
 """Between two frames of a silence that lasts."""
@@ -23,9 +23,6 @@ LEAD_WINDOW_FRAMES = 25
 """The lead is watched over windows of half a second."""
 STANDING_LEAD_NS = 40_000_000
 """A lead that was never less than this over a window is more than jitter."""
-
-_MS = 1_000_000
-_QUIET_PEAK = 104  # -50 dBFS: a frame that nobody misses.
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +92,10 @@ class UplinkPacer:
         ``max_lead_ms``: how far the timeline may run ahead of the clock; more is dropped.
         ``sparse_after_ms``: silence that has lasted so long goes out every 400 ms; 0: never.
         """
-        self._sparse_after_ns = sparse_after_ms * _MS
+        self._sparse_after_ns = sparse_after_ms * MS_NS
         self._silent_since_ns: int | None = None
-        self._starve_ns = starve_ms * _MS
-        self._max_lead_ns = max_lead_ms * _MS
+        self._starve_ns = starve_ms * MS_NS
+        self._max_lead_ns = max_lead_ms * MS_NS
         self.counters = PacerCounters()
         self._slot = 0
         self._slot_due_ns: int | None = None
@@ -134,7 +131,7 @@ class UplinkPacer:
         self._talking = not pause
         standing_ns = self._standing_lead_ns(lead_ns)
         too_far = lead_ns > self._max_lead_ns
-        quiet = (too_far or standing_ns > STANDING_LEAD_NS) and is_quiet(pcm)
+        quiet = (too_far or standing_ns > STANDING_LEAD_NS) and is_quiet(pcm, ROOM_NOISE_PEAK)
         if too_far or quiet:
             self._lower_standing_lead()
             self.counters.dropped += 1
@@ -213,9 +210,3 @@ class UplinkPacer:
         lasts = now_ns - self._silent_since_ns >= self._sparse_after_ns > 0
         pause_ns = SPARSE_NS - FRAME_NS if lasts else 0
         self._deadline_ns = max(now_ns, self._slot_due_ns) + pause_ns
-
-
-def is_quiet(pcm: bytes) -> bool:
-    """Whether no sample of ``pcm`` (PCM16, any even length) is louder than -50 dBFS."""
-    samples = memoryview(pcm).cast("h")
-    return not samples or (max(samples) <= _QUIET_PEAK and min(samples) >= -_QUIET_PEAK)

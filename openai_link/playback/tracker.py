@@ -32,7 +32,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..media.downlink_gate import is_quiet
+from ..media.quiet import DECODED_SILENCE_PEAK, is_quiet
 from ..realtime.captions import Caption
 from ..realtime.client_events import ClientEvents
 from ..realtime.facts import (
@@ -121,7 +121,7 @@ class PlaybackTracker:
         """A frame (960 bytes) was sent to the mixer with this stamp."""
         self._playout.sent(stamp_ns, len(pcm) // 2)
         if self._playing is None:
-            self._lead = 0 if is_quiet(pcm) else self._lead + len(pcm) // 2
+            self._lead = 0 if is_quiet(pcm, DECODED_SILENCE_PEAK) else self._lead + len(pcm) // 2
 
     def made(self, item: str, samples: int) -> None:
         """The server has delivered so many more samples of ``item`` (WebSocket)."""

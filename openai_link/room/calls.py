@@ -18,7 +18,7 @@ from mixer_core.journal.records import HistoryItem
 from mixer_core.runtime.errors import UpstreamError
 from mixer_core.runtime.metrics import Metrics
 
-from ..media.uplink_pacer import is_quiet
+from ..media.quiet import ROOM_NOISE_PEAK, is_quiet
 from ..mixer_client import MixerClient
 from ..playback.tracker import Truncation
 from ..realtime.facts import (
@@ -149,7 +149,7 @@ class Calls(HeldCall):
         now_ns = time.monotonic_ns()
         conversation.room_audio(frame, now_ns)
         if self._rollover.phase == "waiting":
-            if not is_quiet(frame.payload) and not frame.flags & FLAG_PAUSE:
+            if not is_quiet(frame.payload, ROOM_NOISE_PEAK) and not frame.flags & FLAG_PAUSE:
                 self._loud_ns = now_ns
             self._see_activity(now_ns)
 

@@ -1,6 +1,6 @@
-"""Which way to the Realtime server is tried: WebRTC, or a WebSocket where UDP does not pass. Sans-I/O.
+"""Whether a room connects by WebRTC, or by a WebSocket because UDP does not pass. Sans-I/O.
 
-With ``transport = "auto"`` a room goes over to WebSocket where
+With ``transport = "auto"`` a room switches to WebSocket if
 
 - the answer to an offer was a server error, or none came in time, twice in a row;
 - the server answered, but no media connection came up in time;

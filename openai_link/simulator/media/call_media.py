@@ -15,7 +15,8 @@ from mixer_core.bus.pcm import FRAME_MS, FRAME_NS, SILENCE
 from mixer_core.runtime.units import S_NS
 
 from ...media.opus import OpusDecoder, OpusEncoder
-from ...media.rtp_audio import FRAME_TICKS, ReceivedFrame, RtpAudioReceiver
+from ...media.rtp_audio import ReceivedFrame, RtpAudioReceiver
+from ...media.rtp_numbers import FRAME_TICKS
 from ...transport.aiortc_media import PacketTrack, TappedPacket
 from ..engine.server_events import Action
 from ..engine.session_engine import SessionEngine

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...media.rtp_audio import seq_delta
+from ...media.rtp_numbers import seq_delta
 
 
 class PacketCount:

@@ -1,31 +1,19 @@
-"""Ordering, concealment and pacing, with literal times and a decoder that shows its input."""
+"""Ordering and concealment, with literal times and a decoder that shows its input."""
 
 from __future__ import annotations
 
-import itertools
 import struct
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixer_core.bus.pcm import FRAME_BYTES, FRAME_NS, SILENCE
+from mixer_core.bus.pcm import FRAME_BYTES, SILENCE
 from mixer_core.runtime.errors import OpusError
-from openai_link.media.rtp_audio import (
-    Drop,
-    PacerAction,
-    ReceivedFrame,
-    RtpAudioReceiver,
-    SendFrame,
-    SendSilence,
-    UplinkPacer,
-    is_silence_packet,
-    seq_delta,
-    timestamp_delta,
-)
+from mixer_core.runtime.units import MS_NS
+from openai_link.media.rtp_audio import ReceivedFrame, RtpAudioReceiver, is_silence_packet
+from openai_link.media.rtp_numbers import seq_delta, timestamp_delta
 
-MS = 1_000_000
-LOUD = struct.pack("<h", 8_000) * 480
 LOST = -1
 RECOVERED = -2
 
@@ -70,7 +58,7 @@ class Stream:
                 (self.first_seq + number) & 0xFFFF,
                 (self.first_ts + ts) & 0xFFFF_FFFF,
                 packet(number),
-                int(now_ms * MS),
+                int(now_ms * MS_NS),
             )
         )
 
@@ -90,7 +78,7 @@ def test_two_packets_that_changed_places_are_put_right_without_concealment() -> 
     stream = Stream(receiver())
     assert stream.push(0, 0) == [0]
     assert stream.push(2, 20) == []
-    assert stream.receiver.next_timeout_ns() == 60 * MS
+    assert stream.receiver.next_timeout_ns() == 60 * MS_NS
     assert stream.push(1, 25) == [1, 2]
     assert stream.receiver.next_timeout_ns() is None
     assert stream.receiver.counters.concealed == 0
@@ -101,18 +89,18 @@ def test_a_missing_packet_is_waited_for_40_ms_then_recovered_from_its_successor(
     stream.push(0, 0)
     assert stream.push(2, 40) == []
     assert stream.push(3, 60) == []
-    assert labels(stream.receiver.pull(79 * MS)) == []
-    frames = stream.receiver.pull(80 * MS)
+    assert labels(stream.receiver.pull(79 * MS_NS)) == []
+    frames = stream.receiver.pull(80 * MS_NS)
     assert labels(frames) == [RECOVERED, 2, 3]
     assert [frame.concealed for frame in frames] == [True, False, False]
-    assert [frame.stamp_ns for frame in frames] == [80 * MS, 40 * MS, 60 * MS]
+    assert [frame.stamp_ns for frame in frames] == [80 * MS_NS, 40 * MS_NS, 60 * MS_NS]
 
 
 def test_after_a_loss_the_next_packet_comes_out_at_once_again() -> None:
     stream = Stream(receiver())
     stream.push(0, 0)
     stream.push(2, 40)
-    stream.receiver.pull(80 * MS)
+    stream.receiver.pull(80 * MS_NS)
     assert stream.push(3, 81) == [3]
     assert stream.push(1, 82) == []
     counters = stream.receiver.counters
@@ -123,14 +111,14 @@ def test_of_a_longer_loss_only_the_last_packet_has_a_copy_and_the_rest_is_extrap
     stream = Stream(receiver())
     stream.push(0, 0)
     stream.push(4, 80)
-    assert labels(stream.receiver.pull(120 * MS)) == [LOST, LOST, RECOVERED, 4]
+    assert labels(stream.receiver.pull(120 * MS_NS)) == [LOST, LOST, RECOVERED, 4]
 
 
 def test_a_very_long_loss_is_extrapolated_for_100_ms_and_the_rest_is_skipped() -> None:
     stream = Stream(receiver())
     stream.push(0, 0)
     stream.push(51, 1_020)
-    assert labels(stream.receiver.pull(1_060 * MS)) == [LOST] * 5 + [51]
+    assert labels(stream.receiver.pull(1_060 * MS_NS)) == [LOST] * 5 + [51]
     assert stream.receiver.counters.lost == 50
     assert stream.receiver.counters.skipped_ms == 900
 
@@ -139,7 +127,7 @@ def test_a_recorder_gets_the_skipped_time_as_silence() -> None:
     stream = Stream(receiver(max_fill_ms=10_000))
     stream.push(0, 0)
     stream.push(51, 1_020)
-    assert labels(stream.receiver.pull(1_060 * MS)) == [LOST] * 5 + [0] * 45 + [51]
+    assert labels(stream.receiver.pull(1_060 * MS_NS)) == [LOST] * 5 + [0] * 45 + [51]
 
 
 def test_a_pause_of_the_sender_is_no_loss() -> None:
@@ -157,7 +145,7 @@ def test_a_loss_beside_a_pause_is_concealed_only_for_the_lost_packet() -> None:
     stream = Stream(receiver())
     stream.push(0, 0)
     stream.push(2, 400, ticks=20 * 960)
-    assert labels(stream.receiver.pull(440 * MS)) == [LOST, 2]
+    assert labels(stream.receiver.pull(440 * MS_NS)) == [LOST, 2]
 
 
 def test_duplicates_are_dropped_and_counted_played_or_waiting() -> None:
@@ -181,24 +169,24 @@ def test_another_ssrc_starts_again_at_once() -> None:
 def test_a_jump_of_the_numbering_is_believed_when_it_happens_twice_in_a_row() -> None:
     r = receiver()
     r.push(10, 0, packet(1), 0)
-    assert labels(r.push(20_000, 5, packet(2), 20 * MS)) == []
-    assert labels(r.push(11, 960, packet(3), 25 * MS)) == [3]
-    r.push(20_001, 965, packet(4), 40 * MS)
-    assert labels(r.push(20_002, 1925, packet(5), 60 * MS)) == [5]
+    assert labels(r.push(20_000, 5, packet(2), 20 * MS_NS)) == []
+    assert labels(r.push(11, 960, packet(3), 25 * MS_NS)) == [3]
+    r.push(20_001, 965, packet(4), 40 * MS_NS)
+    assert labels(r.push(20_002, 1925, packet(5), 60 * MS_NS)) == [5]
     assert r.counters.resets == 1
 
 
 def test_packets_of_60_ms_give_three_frames_and_their_loss_is_concealed_in_full() -> None:
     r = receiver()
     assert labels(r.push(1, 0, packet(0, 3), 0)) == [0, 1, 2]
-    r.push(3, 2 * 2_880, packet(6, 3), 120 * MS)
-    assert labels(r.pull(160 * MS)) == [LOST, LOST, RECOVERED, 6, 7, 8]
+    r.push(3, 2 * 2_880, packet(6, 3), 120 * MS_NS)
+    assert labels(r.pull(160 * MS_NS)) == [LOST, LOST, RECOVERED, 6, 7, 8]
 
 
 def test_a_corrupt_packet_is_concealed_and_counted() -> None:
     r = receiver()
     r.push(1, 0, packet(1), 0)
-    frames = r.push(2, 960, b"", 20 * MS)
+    frames = r.push(2, 960, b"", 20 * MS_NS)
     assert labels(frames) == [LOST]
     assert frames[0].concealed
     assert r.counters.corrupt == 1
@@ -258,7 +246,7 @@ def test_timestamps_that_run_backwards_do_not_disturb_the_numbering() -> None:
     stream.push(0, 0)
     assert stream.push(1, 20, ticks=-500_000) == [1]
     stream.push(3, 60, ticks=-600_000)
-    assert labels(stream.receiver.pull(100 * MS)) == [RECOVERED, 3]
+    assert labels(stream.receiver.pull(100 * MS_NS)) == [RECOVERED, 3]
 
 
 @pytest.mark.parametrize(
@@ -288,181 +276,21 @@ def test_whatever_arrives_comes_out_in_order_in_time_and_the_counts_add_up(
     played: list[tuple[int, int]] = []
     frames = 0
     for arrival_ms, number in sorted((number * 20 + delay, number) for number, delay in plan):
-        while (timeout_ns := r.next_timeout_ns()) is not None and timeout_ns < arrival_ms * MS:
+        while (timeout_ns := r.next_timeout_ns()) is not None and timeout_ns < arrival_ms * MS_NS:
             out = labels(r.pull(timeout_ns))
             frames += len(out)
             played += [(label, timeout_ns) for label in out if label >= 0]
             assert r.next_timeout_ns() is None or r.next_timeout_ns() > timeout_ns
         out = stream.push(number, arrival_ms)
         frames += len(out)
-        played += [(label, arrival_ms * MS) for label in out if label >= 0]
+        played += [(label, arrival_ms * MS_NS) for label in out if label >= 0]
     numbers = [label for label, _ in played]
     assert numbers == sorted(set(numbers))
     first_arrival = {}
     for number, delay in plan:
         first_arrival[number] = min(first_arrival.get(number, 10**9), number * 20 + delay)
-    assert all(at_ns - first_arrival[label] * MS <= 40 * MS for label, at_ns in played)
+    assert all(at_ns - first_arrival[label] * MS_NS <= 40 * MS_NS for label, at_ns in played)
     c = r.counters
     assert c.received == c.played + c.duplicates + c.late + c.discarded + r.waiting
     assert frames == c.played + c.concealed
     assert c.late <= c.lost + len(plan) and c.played == len(played)
-
-
-# --- the pacer ---------------------------------------------------------------------------------
-
-
-def run_pacer(
-    pacer: UplinkPacer, arrivals_ms: list[tuple[float, bytes, bool]], until_ms: float
-) -> list[tuple[float, PacerAction]]:
-    """Feed frames at their times and tick at every timeout; returns (time in ms, action)."""
-    log: list[tuple[float, PacerAction]] = []
-    log += [(0, action) for action in pacer.start(0)]
-    pending = sorted(arrivals_ms, key=lambda arrival: arrival[0])
-    while True:
-        timeout_ns = pacer.next_timeout_ns()
-        assert timeout_ns is not None
-        if pending and pending[0][0] * MS <= timeout_ns:
-            at_ms, pcm, pause = pending.pop(0)
-            actions = pacer.frame(pcm, int(at_ms * MS), pause)
-        elif timeout_ns > until_ms * MS:
-            return log
-        else:
-            at_ms = timeout_ns / MS
-            actions = pacer.tick(timeout_ns)
-        log += [(at_ms, action) for action in actions]
-
-
-def sent(log: list[tuple[float, PacerAction]]) -> list[tuple[float, str, int]]:
-    return [
-        (at, "frame" if isinstance(action, SendFrame) else "silence", action.timestamp // 960)
-        for at, action in log
-        if not isinstance(action, Drop)
-    ]
-
-
-def test_before_anybody_talks_silence_goes_out_every_20_ms() -> None:
-    log = run_pacer(UplinkPacer(), [], until_ms=60)
-    assert sent(log) == [(0, "silence", 0), (20, "silence", 1), (40, "silence", 2),
-                         (60, "silence", 3)]  # fmt: skip
-
-
-def test_a_frame_goes_out_the_moment_it_arrives_and_the_first_is_marked() -> None:
-    log = run_pacer(UplinkPacer(), [(5, LOUD, False), (25, LOUD, False)], until_ms=44)
-    assert sent(log) == [(0, "silence", 0), (5, "frame", 1), (25, "frame", 2)]
-    assert [a.marker for _, a in log if isinstance(a, SendFrame)] == [True, False]
-
-
-def test_a_silence_that_lasts_goes_out_every_400_ms_on_the_clocks_timeline() -> None:
-    log = run_pacer(UplinkPacer(sparse_after_ms=60), [(1_000, LOUD, False)], until_ms=1_139)
-    assert sent(log) == [
-        (0, "silence", 0), (20, "silence", 1), (40, "silence", 2), (60, "silence", 3),
-        (460, "silence", 23), (860, "silence", 43), (1_000, "frame", 50), (1_120, "silence", 56),
-    ]  # fmt: skip
-    frame = next(action for _, action in log if isinstance(action, SendFrame))
-    assert frame.marker
-    log = run_pacer(UplinkPacer(), [], until_ms=10_000)
-    assert len(log) == 501
-
-
-def test_a_frame_after_a_sparse_silence_is_not_behind_the_clock() -> None:
-    pacer = UplinkPacer(240, sparse_after_ms=20)
-    pacer.start(0)
-    pacer.tick(20 * MS)
-    for number in range(4):
-        at_ns = (220 + number * 20) * MS
-        action = pacer.frame(LOUD, at_ns)[0]
-        assert isinstance(action, SendFrame) and action.timestamp == (11 + number) * 960
-        assert 0 < pacer.lead_ns(at_ns) <= FRAME_NS
-
-
-def test_after_a_pause_flag_silence_follows_in_the_next_slot() -> None:
-    log = run_pacer(UplinkPacer(), [(5, LOUD, False), (25, LOUD, True)], until_ms=100)
-    assert sent(log)[2:] == [(25, "frame", 2), (60, "silence", 3), (80, "silence", 4),
-                             (100, "silence", 5)]  # fmt: skip
-
-
-def test_a_talker_who_is_late_is_waited_for_and_loses_nothing() -> None:
-    plan = [(0, LOUD, False), (20, LOUD, False), (130, LOUD, False), (131, LOUD, False)]
-    log = run_pacer(UplinkPacer(), plan, until_ms=150)
-    assert sent(log)[-2:] == [(130, "frame", 3), (131, "frame", 4)]
-    assert all(isinstance(action, SendFrame | SendSilence) for _, action in log)
-
-
-def test_a_talker_who_stays_away_is_replaced_by_silence_at_the_present_time() -> None:
-    pacer = UplinkPacer()
-    log = run_pacer(pacer, [(0, LOUD, False)], until_ms=160)
-    assert sent(log)[1:] == [(0, "frame", 1), (120, "silence", 6), (140, "silence", 7),
-                             (160, "silence", 8)]  # fmt: skip
-    assert (pacer.counters.starved, pacer.counters.skipped) == (1, 4)
-
-
-def test_after_our_own_stall_slots_are_skipped_and_nothing_bursts() -> None:
-    pacer = UplinkPacer()
-    pacer.start(0)
-    assert pacer.tick(510 * MS) == [SendSilence(25 * 960)]
-    assert pacer.next_timeout_ns() == 520 * MS
-
-
-def test_what_queued_during_a_long_stall_is_bounded() -> None:
-    pacer = UplinkPacer(max_lead_ms=100)
-    pacer.frame(LOUD, 0)
-    actions = [action for _ in range(20) for action in pacer.frame(LOUD, 500 * MS)]
-    assert sum(isinstance(action, SendFrame) for action in actions) == 6
-    assert actions[-1] == Drop(quiet=False)
-    assert (pacer.counters.dropped, pacer.counters.dropped_quiet) == (14, 0)
-    assert isinstance(actions[0], SendFrame) and actions[0].timestamp == 25 * 960
-
-
-def test_a_source_that_hands_out_long_pieces_loses_nothing() -> None:
-    pacer = UplinkPacer()
-    for piece in range(20):
-        for _ in range(8):
-            pacer.frame(SILENCE, piece * 160 * MS)
-    assert (pacer.counters.dropped, pacer.counters.frames) == (0, 160)
-
-
-def test_a_lead_that_stands_goes_with_quiet_frames_and_leaves_loud_ones() -> None:
-    pacer = UplinkPacer()
-    for _ in range(6):
-        pacer.frame(LOUD, 0)
-    for slot in range(1, 60):
-        assert isinstance(pacer.frame(LOUD, slot * 20 * MS)[0], SendFrame)
-    assert pacer.lead_ns(59 * 20 * MS) == 120 * MS
-    for slot in range(60, 70):
-        pacer.frame(SILENCE, slot * 20 * MS)
-    assert pacer.lead_ns(69 * 20 * MS) == 60 * MS
-    assert pacer.counters.dropped == pacer.counters.dropped_quiet == 3
-
-
-@given(
-    st.lists(st.tuples(st.integers(0, 400), st.booleans(), st.booleans()), max_size=60),
-    st.integers(0, 100),
-)
-def test_whatever_the_source_does_timestamps_rise_by_whole_frames_near_the_clock(
-    gaps: list[tuple[int, bool, bool]], late_ms: int
-) -> None:
-    pacer = UplinkPacer()
-    at_ms, plan = 0.0, []
-    for gap_ms, pause, loud in gaps:
-        at_ms += gap_ms
-        plan.append((at_ms, LOUD if loud else SILENCE, pause))
-    log = run_pacer(pacer, plan, until_ms=at_ms + 100 + late_ms)
-    timestamps = [action.timestamp for _, action in log if not isinstance(action, Drop)]
-    assert all(timestamp % 960 == 0 for timestamp in timestamps)
-    assert all(b > a for a, b in itertools.pairwise(timestamps))
-    for at, action in log:
-        if not isinstance(action, Drop):
-            lead_ms = action.timestamp / 48 - at
-            assert -140 <= lead_ms <= 400
-    c = pacer.counters
-    assert c.frames + c.dropped == len(gaps)
-    assert c.frames + c.silences == len(timestamps)
-    assert timestamps[-1] // 960 + 1 == c.frames + c.silences + c.skipped
-
-
-def test_a_tick_before_its_time_does_nothing() -> None:
-    pacer = UplinkPacer()
-    assert pacer.tick(5) == []
-    pacer.start(0)
-    assert pacer.start(1) == []
-    assert pacer.tick(FRAME_NS - 1) == []

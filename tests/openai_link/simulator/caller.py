@@ -15,7 +15,8 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 from mixer_core.bus.pcm import FRAME_BYTES, FRAME_NS, SILENCE
 from openai_link.media.opus import OpusDecoder, OpusEncoder
-from openai_link.media.rtp_audio import FRAME_TICKS, ReceivedFrame, RtpAudioReceiver
+from openai_link.media.rtp_audio import ReceivedFrame, RtpAudioReceiver
+from openai_link.media.rtp_numbers import FRAME_TICKS
 from openai_link.simulator.calls.switchboard import Switchboard
 from openai_link.simulator.http.routes import make_app
 from openai_link.simulator.settings import SimulatorSettings
