@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from mixer_core.bus import events
+from mixer_core.bus.announcement import Announcement
 from mixer_core.bus.control import Offer, WorkerStatus
 from mixer_core.bus.frames import Frame, Kind
 from mixer_core.runtime.errors import BrowserMessageError, FrameError
@@ -22,10 +23,6 @@ from .settings import MediaWorkerSettings
 from .uplink import Uplink, UplinkFrame
 
 MS = 1_000_000
-START_RETRY_NS = 50 * MS
-"""A START that the mixer has not acknowledged is repeated after so long."""
-START_REPEAT_NS = 1_000 * MS
-"""An acknowledged START is repeated after so long: keep-alive, and healing of a new mixer."""
 MIXER_GONE_NS = 3_000 * MS
 """The browser is told when the mixer has not acknowledged anything for so long."""
 FORWARDED = frozenset(
@@ -118,7 +115,7 @@ class Session:
         self._deadline_ns = now_ns + settings.connect_timeout_ms * MS
         self._heard_ns = now_ns
         self._acked_ns = now_ns
-        self._start_due_ns = 0
+        self._announcement = Announcement()
         self._repeats = Repeats()
         self._answers = Bucket(MISTAKES, now_ns)
         self._paces = Paces(now_ns)
@@ -217,7 +214,7 @@ class Session:
         if self.status == "connecting":
             return self._deadline_ns, "connect"
         silence_ns = self._heard_ns + self._settings.peer_silence_ms * MS
-        due: tuple[int, Reason] = (self._start_due_ns, "start")
+        due: tuple[int, Reason] = (self._announcement.next_timeout_ns(), "start")
         if silence_ns <= due[0]:
             due = (silence_ns, "silence")
         uplink_ns = self.uplink.next_timeout_ns() if self.uplink else None
@@ -247,12 +244,12 @@ class Session:
     # Parts of the above
 
     def _start(self, now_ns: int) -> SendBus:
-        self._start_due_ns = now_ns + START_RETRY_NS
+        self._announcement.sent(now_ns)
         return SendBus(Kind.START, self.epoch, self.info.encode())
 
     def _acknowledged(self, epoch: int, now_ns: int) -> list[Action]:
         self._acked_ns = now_ns
-        self._start_due_ns = now_ns + START_REPEAT_NS
+        self._announcement.answered(now_ns)
         actions = self.epoch_seen(epoch)
         if self._welcomed and not self._mixer_gone:
             return actions
@@ -271,7 +268,8 @@ class Session:
         except FrameError:
             self.unknown_events_total += 1
             return []
-        if content["type"] == "who":
+        if content["type"] == "identify":
+            self._announcement.asked(now_ns)
             return [self._start(now_ns)]
         if content["type"] not in FORWARDED:
             self.unknown_events_total += 1

@@ -1,7 +1,7 @@
 """The mixer: every message that comes in, and the messages that go out for it. Sans-I/O.
 
-Streams are known by their START frames only; who sends anything else is asked to introduce itself
-(an EVENT ``who``). Nothing that arrives can raise: what makes no sense is counted and ignored.
+Streams are known by their START frames only; who sends anything else is asked to identify itself
+(an EVENT ``identify``). Nothing that arrives can raise: what makes no sense is counted and ignored.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from .runtime.units import MS_NS, S_NS
 from .settings import MixerCoreSettings
 from .slots import Stream
 
-WHO_INTERVAL_NS = 100 * MS_NS
-"""An unknown stream is asked who it is at most so often."""
+IDENTIFY_INTERVAL_NS = 100 * MS_NS
+"""Least time between two questions to an unknown stream."""
 MAX_UNKNOWN_STREAMS = 256
 """Unknown streams that are remembered as asked."""
 ROSTER_REPEAT_NS = 2 * S_NS
@@ -30,7 +30,7 @@ roster too."""
 MAX_ROOM_CHARACTERS = 128
 MAX_NAME_CHARACTERS = 64
 
-_WHO = encode_map({"type": "who"})
+_IDENTIFY = encode_map({"type": "identify"})
 
 
 class Mixer:
@@ -178,12 +178,12 @@ class Mixer:
         if frame.kind is Kind.STOP or not frame.stream:
             return []
         asked = self._asked
-        if now_ns - asked.get(frame.stream, now_ns - WHO_INTERVAL_NS) < WHO_INTERVAL_NS:
+        if now_ns - asked.get(frame.stream, now_ns - IDENTIFY_INTERVAL_NS) < IDENTIFY_INTERVAL_NS:
             return []
         if len(asked) >= MAX_UNKNOWN_STREAMS:
             asked.clear()
         asked[frame.stream] = now_ns
-        return [encode(Frame(Kind.EVENT, frame.stream, stamp_ns=now_ns, payload=_WHO))]
+        return [encode(Frame(Kind.EVENT, frame.stream, stamp_ns=now_ns, payload=_IDENTIFY))]
 
     def _remove(self, room: Room, stream: Stream, now_ns: int) -> list[bytes]:
         del self._streams[stream.stream]

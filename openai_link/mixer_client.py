@@ -10,15 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from mixer_core.bus import frames
+from mixer_core.bus.announcement import Announcement
 from mixer_core.bus.audio_client import AudioPush, AudioSub
 from mixer_core.bus.events import StreamInfo, decode_event, encode_map
 from mixer_core.bus.frames import Frame, Kind
 from mixer_core.runtime.errors import FrameError
 
-START_RETRY_NS = 50_000_000
-"""Between two STARTs until the mixer has answered."""
-START_REPEAT_NS = 1_000_000_000
-"""Between two STARTs afterwards: keep-alive, and healing after a mixer restart."""
 COMPLAIN_NS = 60_000_000_000
 """Between two lines of the log about events that cannot be sent."""
 
@@ -43,8 +40,6 @@ class MixerClient:
         self._log = log
         self.epoch = 0
         """The room's epoch, as far as it is known here."""
-        self.acknowledged = False
-        """The mixer knows this stream."""
         self.sent = 0
         """AUDIO frames sent."""
         self.dropped = 0
@@ -55,20 +50,25 @@ class MixerClient:
         """EVENTs that no frame can hold: too long, or with text that is no Unicode."""
         self._complained_ns = -COMPLAIN_NS
         self._seq = 0
-        self._start_due_ns = 0
+        self._announcement = Announcement()
         self._closed = False
         loop = asyncio.get_running_loop()
         self._push = AudioPush(loop, runtime_dir)
         self._sub = AudioSub(loop, runtime_dir, frames.topic(stream), self._receive)
 
+    @property
+    def acknowledged(self) -> bool:
+        """The mixer knows this stream."""
+        return self._announcement.acknowledged
+
     def next_timeout_ns(self) -> int:
         """When the next START is due."""
-        return self._start_due_ns
+        return self._announcement.next_timeout_ns()
 
     def tick(self, now_ns: int) -> None:
         """Send START if it is due."""
-        if now_ns >= self._start_due_ns:
-            self._start_due_ns = now_ns + (START_REPEAT_NS if self.acknowledged else START_RETRY_NS)
+        if self._announcement.is_due(now_ns):
+            self._announcement.sent(now_ns)
             self._send(Frame(Kind.START, self._stream, self.epoch, payload=self._payload))
 
     def audio(self, pcm: bytes, flags: int, stamp_ns: int) -> None:
@@ -125,7 +125,7 @@ class MixerClient:
             if frame.kind is Kind.AUDIO:
                 self._on_audio(frame)
             elif frame.kind is Kind.START:
-                self.acknowledged = True
+                self._announcement.answered(time.monotonic_ns())
             elif frame.kind is Kind.EVENT:
                 self._event_received(decode_event(frame.payload))
         except FrameError as error:
@@ -133,7 +133,8 @@ class MixerClient:
             self._log.warning("! < mixer: %s", error)
 
     def _event_received(self, event: dict[str, Any]) -> None:
-        if event["type"] == "who":
-            self.acknowledged = False
-            self._start_due_ns = 0
-        self._on_event(event)
+        if event["type"] == "identify":
+            now_ns = time.monotonic_ns()
+            self._announcement.asked(now_ns)
+            self.tick(now_ns)
+        self._on_event(event)  # Also so that the owner sees that the time-out has moved.

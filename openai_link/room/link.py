@@ -256,7 +256,7 @@ class Link:
                 self._roster(event, now_ns)
             case "confirm":
                 self._room.tools.confirmed(event, now_ns)
-            case "who":
+            case "identify":
                 pass
             case _ if self._calls.is_talking:
                 self._calls.browser_event(event, now_ns)

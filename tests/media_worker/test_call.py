@@ -108,8 +108,8 @@ def test_control_goes_both_ways(worker_host: Host) -> None:
         edges.publish(Kind.FLUSH, joined.stream)
         assert await browser.receive("flush") == [{"type": "flush", "epoch": 1}]
         count = len(edges.starts(joined.stream))
-        edges.event(joined.stream, type="who")
-        await until(lambda: len(edges.starts(joined.stream)) > count, "who")
+        edges.event(joined.stream, type="identify")
+        await until(lambda: len(edges.starts(joined.stream)) > count, "START")
         await browser.close()
 
     run(worker_host, scenario)

@@ -132,8 +132,8 @@ def test_a_newer_epoch_in_any_frame_flushes() -> None:
     assert call.epoch == call.outbox.epoch == 6
 
 
-def test_who_is_answered_with_start_at_once() -> None:
-    actions = in_room().bus_frame(event(type="who"), 5 * MS)
+def test_identify_is_answered_with_start_at_once() -> None:
+    actions = in_room().bus_frame(event(type="identify"), 5 * MS)
     assert actions == [SendBus(Kind.START, 0, INFO.encode())]
 
 

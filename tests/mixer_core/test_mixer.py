@@ -345,11 +345,11 @@ def test_a_stream_that_says_nothing_for_three_seconds_is_removed() -> None:
     assert bench.mixer.next_timeout_ns() is None
 
 
-def test_an_unknown_stream_is_asked_who_it_is_at_most_every_100_ms() -> None:
+def test_an_unknown_stream_is_asked_to_identify_itself_at_most_every_100_ms() -> None:
     bench = Bench()
-    (who,) = bench.audio(ANN, constant(1))
-    assert (who.kind, who.stream) == (Kind.EVENT, ANN)
-    assert decode_event(who.payload) == {"type": "who"}
+    (question,) = bench.audio(ANN, constant(1))
+    assert (question.kind, question.stream) == (Kind.EVENT, ANN)
+    assert decode_event(question.payload) == {"type": "identify"}
     bench.advance(99)
     assert bench.audio(ANN, constant(1)) == []
     bench.advance(1)

@@ -10,11 +10,12 @@ import pytest
 import zmq
 
 from mixer_core.bus import endpoints, events, frames
+from mixer_core.bus.announcement import RETRY_NS
 from mixer_core.bus.events import StreamInfo
 from mixer_core.bus.frames import FLAG_PAUSE, Frame, Kind
 from mixer_core.bus.pcm import SILENCE
 from mixer_core.runtime import logs
-from openai_link.mixer_client import START_REPEAT_NS, START_RETRY_NS, MixerClient
+from openai_link.mixer_client import MixerClient
 
 pytestmark = pytest.mark.sockets
 
@@ -53,7 +54,7 @@ class Rig:
         now_ns = 0
         while not self.line.acknowledged:
             self.line.tick(now_ns)
-            now_ns += START_RETRY_NS
+            now_ns += RETRY_NS
             self.publish(Frame(Kind.START, STREAM, 0))
             await asyncio.sleep(0.005)
         while endpoints.readable(self.pull):
@@ -82,26 +83,24 @@ def test_start_is_repeated_until_it_is_answered_and_then_kept_up(short_dir: Path
     async def body(rig: Rig) -> None:
         now_ns = time.monotonic_ns()
         rig.line.tick(now_ns)
-        assert rig.line.next_timeout_ns() == now_ns + START_RETRY_NS
+        assert rig.line.next_timeout_ns() == now_ns + RETRY_NS
         await rig.connected()
-        now_ns += 100 * START_REPEAT_NS
-        rig.line.tick(now_ns)
+        rig.line.tick(rig.line.next_timeout_ns())
         start = await rig.next()
         assert start.kind is Kind.START
         assert StreamInfo.decode(start.payload) == StreamInfo("link", "kitchen")
-        assert rig.line.next_timeout_ns() == now_ns + START_REPEAT_NS
 
     with_rig(short_dir, body)
 
 
-def test_who_is_answered_at_once(short_dir: Path) -> None:
+def test_identify_is_answered_at_once(short_dir: Path) -> None:
     async def body(rig: Rig) -> None:
         await rig.connected()
-        who = events.encode_map({"type": "who"})
-        rig.publish(Frame(Kind.EVENT, STREAM, payload=who))
-        await rig.until(lambda: rig.line.next_timeout_ns() == 0)
-        rig.line.tick(time.monotonic_ns())
+        question = events.encode_map({"type": "identify"})
+        rig.publish(Frame(Kind.EVENT, STREAM, payload=question))
         assert (await rig.next()).kind is Kind.START
+        assert not rig.line.acknowledged
+        assert [event["type"] for event in rig.events] == ["identify"]
 
     with_rig(short_dir, body)
 

@@ -261,7 +261,7 @@ def test_leave_ends_one_link(bench: BenchType) -> None:
     assert (bench.exits[0].child, bench.exits[0].exit_code) == (link, 0)
 
 
-def test_a_mixer_that_asks_who_is_told_and_its_epoch_survives(bench: BenchType) -> None:
+def test_a_mixer_that_asks_is_told_and_its_epoch_survives(bench: BenchType) -> None:
     bench.settings.update(FAST)
     bench.simulator()
     bench.host()
@@ -269,7 +269,7 @@ def test_a_mixer_that_asks_who_is_told_and_its_epoch_survives(bench: BenchType) 
     bench.event({"type": "interrupt", "participant": "p-1"})
     bench.until(lambda: bench.epoch == 1)
     bench.starts.clear()
-    bench.event({"type": "who"})
+    bench.event({"type": "identify"})
     bench.until(lambda: bool(bench.starts), 1)
     assert bench.starts[0].epoch == 1
 
