@@ -1,5 +1,5 @@
 // @ts-check
-/** Boot: reads the address, builds the views, and keeps them drawn. */
+/** Reads the page's address, builds the views and keeps them drawn. */
 
 import { Session } from "./session/session.js";
 import { environmentProblem } from "./state/problems.js";
@@ -62,7 +62,7 @@ function boot() {
   else previewWhenAllowed(lobby);
 }
 
-/** Meters at 20 Hz, only while the page is seen. @param {Lobby} lobby @param {RoomView} room */
+/** Draw the meters 20 times a second while the page is visible. @param {Lobby} lobby @param {RoomView} room */
 function animate(lobby, room) {
   let last = 0;
   const draw = (/** @type {number} */ nowMs) => {
@@ -75,31 +75,26 @@ function animate(lobby, room) {
   requestAnimationFrame(draw);
 }
 
-/** Show the live meter at once where the permission is there already. @param {Lobby} lobby */
+/** Show the live meter at once if the microphone is already allowed. @param {Lobby} lobby */
 async function previewWhenAllowed(lobby) {
   try {
     const name = /** @type {PermissionName} */ ("microphone");
     const permission = await navigator.permissions.query({ name });
     if (permission.state === "granted") await lobby.tryMicrophone();
   } catch {
-    // Some browsers cannot tell; Join asks.
+    // Some browsers cannot tell; Join will ask.
   }
 }
 
-/** For tests and for the curious: the page's nodes and figures. @param {Session} session @param {Store} store */
+/** `window.mixminus`, for tests. @param {Session} session @param {Store} store */
 function exposeHook(session, store) {
-  const { audio } = session;
   Object.assign(window, {
     mixminus: {
-      context: audio.context,
-      playbackNode: audio.playbackNode,
-      captureNode: audio.captureNode,
+      playbackNode: session.audio.playbackNode,
       state: () => structuredClone(store.state),
       stats: () => structuredClone(session.stats()),
       events: store.events,
-      setMuted: (/** @type {boolean} */ muted) => session.talk.setMuted(muted),
       receive: (/** @type {object} */ message) => session.inbox.take(message),
-      setTalk: (/** @type {"open"|"hold"} */ talk) => session.talk.setMode(talk),
     },
   });
 }

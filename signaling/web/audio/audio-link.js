@@ -1,20 +1,22 @@
 // @ts-check
 /**
- * The audio data channel and its two worklet ports: framing, numbering, counting. The same class runs
- * in the Worker and, where a channel cannot be transferred, on the main thread.
+ * Joins the audio data channel and the two worklets: frames, numbers and counts what passes. The same
+ * class runs in the Worker and, where a channel cannot be transferred, on the main thread.
  *
  * Commands (`command`): {type:"channel", channel, generation}, {type:"ports", capture, playback},
  * {type:"epoch", epoch}, {type:"detach"}.
- * Reports (`report`): {type:"open"|"closed", generation}, {type:"stats", …} each 250 ms while attached.
+ * Reports (`report`): {type:"open"|"closed", generation}, {type:"stats", …} every 250 ms while attached.
  */
 
 import {
   FLAG_PAUSE, HEADER_BYTES, FRAME_BYTES, FRAME_MS, KIND, decodeFrame, encodeFrame, epochNewer, seqAdd,
 } from "./wire.js";
 
-/** More than this in the channel's own queue means that the uplink is congested. */
+/** With more than this in the channel's queue, the uplink is congested and frames are dropped. */
 const BUFFERED_LIMIT_BYTES = 5 * (HEADER_BYTES + FRAME_BYTES);
 const STATS_EVERY_MS = 250;
+/** A longer gap is a pause of the assistant. */
+const GAP_LIMIT_MS = 400;
 
 export class AudioLink {
   /** @type {RTCDataChannel|null} */
@@ -97,7 +99,7 @@ export class AudioLink {
     if (!channel || channel.readyState !== "open") return;
     const seq = this.seq;
     this.seq = seqAdd(seq, 1);
-    // The frame that announces a pause goes out even then: nothing after it would tell.
+    // The frame that announces a pause is never dropped: nothing after it would announce it.
     if (channel.bufferedAmount > BUFFERED_LIMIT_BYTES && (flags & FLAG_PAUSE) === 0) {
       this.counts.dropped += 1;
       return;
@@ -121,8 +123,8 @@ export class AudioLink {
       return;
     }
     this.counts.received += 1;
-    if (gapMs > 3 * FRAME_MS && gapMs < 400) this.counts.gaps += 1;
-    if (gapMs < 400) this.counts.worstGapMs = Math.max(this.counts.worstGapMs, gapMs);
+    if (gapMs > 3 * FRAME_MS && gapMs < GAP_LIMIT_MS) this.counts.gaps += 1;
+    if (gapMs < GAP_LIMIT_MS) this.counts.worstGapMs = Math.max(this.counts.worstGapMs, gapMs);
     this.#learnEpoch(header.epoch);
     this.#deliver(header, message);
   }

@@ -1,7 +1,7 @@
 // @ts-check
-/** Invents a few milliseconds of sound from what was just played: the last pitch period, fading. */
+/** Packet loss concealment: repeats the last pitch period of what was played, fading out. Sans-I/O. */
 
-/** Samples of the past that are kept (40 ms at 24 kHz). */
+/** Samples that are remembered: 40 ms at 24 kHz. */
 const HISTORY_SAMPLES = 960;
 /** Pitch lags tried: 2.5 ms (400 Hz) to 15 ms (67 Hz). */
 const LAG_MIN_SAMPLES = 60;
@@ -13,40 +13,40 @@ const FADE_SAMPLES = 1440;
 
 export class Concealer {
   history = new Float32Array(HISTORY_SAMPLES);
-  /** Pitch lag of this episode; 0 before one begins. */
-  lag = 0;
-  /** Samples invented in this episode. */
-  index = 0;
+  /** Pitch lag of this episode; 0 between episodes. */
+  lagSamples = 0;
+  /** Samples written in this episode. */
+  doneSamples = 0;
 
-  /** Forget the past: what follows a reset is silence. */
+  /** Forget what was played; there is silence to repeat. */
   reset() {
     this.history.fill(0);
-    this.lag = 0;
-    this.index = 0;
+    this.lagSamples = 0;
+    this.doneSamples = 0;
   }
 
-  /** Remember samples that were really played; ends an episode. @param {Float32Array} block */
+  /** Remember samples of a real frame; ends an episode of concealment. @param {Float32Array} block */
   learn(block) {
     const { history } = this;
     history.copyWithin(0, block.length);
     history.set(block, history.length - block.length);
-    this.lag = 0;
-    this.index = 0;
+    this.lagSamples = 0;
+    this.doneSamples = 0;
   }
 
-  /** Write the next `count` invented samples. @param {Float32Array} out @param {number} count */
+  /** Write the next `count` samples of concealment. @param {Float32Array} out @param {number} count */
   fill(out, count) {
-    if (this.lag === 0) this.lag = this.#findLag();
-    const base = HISTORY_SAMPLES - this.lag;
+    if (this.lagSamples === 0) this.lagSamples = this.#findLag();
+    const base = HISTORY_SAMPLES - this.lagSamples;
     for (let i = 0; i < count; i += 1) {
-      const faded = (this.index - HOLD_SAMPLES) / FADE_SAMPLES;
+      const faded = (this.doneSamples - HOLD_SAMPLES) / FADE_SAMPLES;
       const gain = faded <= 0 ? 1 : Math.max(0, 1 - faded);
-      out[i] = this.history[base + (this.index % this.lag)] * gain;
-      this.index += 1;
+      out[i] = this.history[base + (this.doneSamples % this.lagSamples)] * gain;
+      this.doneSamples += 1;
     }
   }
 
-  /** The lag with the best normalised match, on every second sample. */
+  /** The lag with the best normalised correlation, over every second sample. */
   #findLag() {
     const { history } = this;
     const from = HISTORY_SAMPLES - MATCH_SAMPLES;

@@ -1,5 +1,5 @@
 // @ts-check
-/** Where latency may be corrected without being heard: by whole frames, in a long silence. */
+/** Corrects latency where nobody hears it: by whole frames, in a silence of 200 ms or more. Sans-I/O. */
 
 import { FLAG_PAUSE, FRAME_MS } from "./wire.js";
 
@@ -27,15 +27,15 @@ export class Correction {
     this.latency = latency;
   }
 
-  /** Play begins. */
+  /** Playback begins. */
   begin() {
     this.#silentFrames = 0;
   }
 
   /**
-   * What to do with the frame to be played next.
-   * @param {import("./frame-ring.js").FrameRing} ring the frame is its head
-   * @param {Int16Array} pcm the frame's
+   * What to do with the next frame.
+   * @param {import("./frame-ring.js").FrameRing} ring its head is that frame
+   * @param {Int16Array} pcm the frame's 480 samples
    * @param {number} nowMs
    * @returns {"none"|"skip"|"insert"} insert: a frame of silence before it
    */

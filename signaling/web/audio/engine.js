@@ -11,7 +11,7 @@ const RESUME_TIMEOUT_MS = 600;
 
 /**
  * @typedef {object} AudioCallbacks
- * @property {(level: {dbfs: number, peak: number}) => void} onLevel
+ * @property {(level: {dbfs: number}) => void} onLevel
  * @property {(report: any) => void} onPlayed
  * @property {(stats: any) => void} onStats
  * @property {(uplink: {talking: boolean, atSeconds: number}) => void} onUplink
@@ -82,8 +82,8 @@ export class AudioEngine {
   }
 
   /**
-   * Make the context and the worklets, once; everybody who asks meanwhile waits for the same ones.
-   * Call after openMicrophone: a page that captures may start sound.
+   * Make the context and the worklets; concurrent callers share them.
+   * Call it after openMicrophone: a page that captures may start sound.
    */
   async openContext() {
     this.#opening ??= this.#build();
@@ -102,7 +102,7 @@ export class AudioEngine {
     this.#output = new Output(context);
     this.#makeNodes(context, this.#output);
     this.#connectMicrophone();
-    // If the chosen speaker is gone, the browser's default is used.
+    // If the chosen speaker is gone, use the default.
     if (this.outputId) await this.setOutput(this.outputId).catch(() => this.setOutput(""));
   }
 
@@ -132,7 +132,7 @@ export class AudioEngine {
     else if (report.type === "uplink") this.callbacks.onUplink(report);
   }
 
-  /** Fresh ports for the audio link; the worklets drop their old ones. */
+  /** New ports for the audio link; the worklets close their old ones. */
   makePorts() {
     const capture = new MessageChannel();
     const playback = new MessageChannel();
@@ -141,7 +141,7 @@ export class AudioEngine {
     return { capture: capture.port2, playback: playback.port2 };
   }
 
-  /** Start sound; without a gesture a browser may never answer, so there is a timeout. */
+  /** Start sound. Without a gesture a browser may never answer, hence the timeout. */
   async resume() {
     if (!this.context) return;
     if (!this.running) {
@@ -174,7 +174,7 @@ export class AudioEngine {
     this.#output?.playTestSound();
   }
 
-  /** Throw everything away; openMicrophone and openContext build it anew. */
+  /** Release everything; openMicrophone and openContext build it again. */
   async close() {
     this.microphone.close();
     const { context } = this;

@@ -1,27 +1,27 @@
 // @ts-check
-/** Finds the place of each frame that arrives: in order, early, late, or of a sender that counts anew. */
+/** Decides where an arriving frame belongs: in its place, too late, or to a restarted sender. Sans-I/O. */
 
 import { FrameRing, SLOTS } from "./frame-ring.js";
 import { FLAG_PAUSE, seqAdd, seqDelta } from "./wire.js";
 
-/** A frame so far behind, or so many late frames in a row, is a sender that counts anew. */
+/** A frame this far behind, or this many late ones in a row: the sender counts from a new start. */
 const RESTART_BEHIND_FRAMES = 50;
 const RESTART_LATE_FRAMES = 10;
-/** Room for disorder that is left behind an announced pause. */
+/** Places kept free after an announced pause, for frames that arrive out of order. */
 const PAUSE_GAP_FRAMES = 3;
 
 export class FrameOrder {
   ring = new FrameRing();
 
-  /** What the sender's seq is ahead of the ring's numbers. */
+  /** The sender's seq minus the ring's number. */
   #gapFrames = 0;
   /** @type {number|null} last number that was played, concealed or skipped */
   #lastSeq = null;
   #lateRun = 0;
 
   /**
-   * The number of a frame in the ring. After an announced pause the stream may go on at any later seq;
-   * that gap is no loss, so all of it but some room for frames out of order is taken out of the count.
+   * The ring's number of a frame. After an announced pause the stream may go on at any later seq; that gap
+   * is not a loss, so it is taken out, except for a few places.
    * @param {number} seq the sender's
    */
   number(seq) {
@@ -37,7 +37,7 @@ export class FrameOrder {
    * Judge a frame.
    * @param {number} number
    * @param {"idle"|"filling"|"playing"} state of the buffer
-   * @returns {"fits"|"begins"|"restarts"|"late"} begins: an utterance; restarts: the sender counts anew
+   * @returns {"fits"|"begins"|"restarts"|"late"} begins: a new utterance; restarts: the sender
    */
   judge(number, state) {
     const { ring } = this;
@@ -71,9 +71,9 @@ export class FrameOrder {
   }
 
   /**
-   * Keep a frame at its place.
+   * Put a frame in its place.
    * @param {import("./frame-ring.js").Slot} slot
-   * @returns {boolean} false: it was here already
+   * @returns {boolean} false: a duplicate
    */
   store(slot) {
     if (!this.ring.store(slot)) return false;
@@ -81,13 +81,13 @@ export class FrameOrder {
     return true;
   }
 
-  /** Go past the next frame, whether it is here or not. */
+  /** Go past the next place, filled or not. */
   step() {
     this.#lastSeq = this.ring.next;
     this.ring.step();
   }
 
-  /** A new connection: any number may come. */
+  /** A new connection: any number may be the first. */
   reset() {
     this.ring.clear();
     this.#gapFrames = 0;

@@ -1,9 +1,9 @@
 // @ts-check
-/** Frames that wait to be played, found by their number. Holds at most SLOTS in a row. */
+/** Frames that wait to be played, by number: at most SLOTS places in a row. Sans-I/O. */
 
 import { seqAdd, seqDelta } from "./wire.js";
 
-/** A power of two, more than any cap. */
+/** A power of two, more than the jitter buffer's cap. */
 export const SLOTS = 64;
 
 /**
@@ -11,21 +11,21 @@ export const SLOTS = 64;
  * @property {number} seq
  * @property {number} flags
  * @property {Int16Array} pcm 480 samples
- * @property {number} atMs arrival
+ * @property {number} atMs when it arrived
  * @property {bigint} stampNs the gateway's stamp of the frame
  */
 
 export class FrameRing {
-  /** Number of the frame to be played next, here or not. */
+  /** Number of the frame to play next, whether it has arrived or not. */
   next = 0;
-  /** Highest number that came; meaningless while nothing waits. */
+  /** Highest number that has arrived; meaningless while nothing waits. */
   high = 0;
-  /** Frames that are here. */
+  /** Frames that wait. */
   waiting = 0;
   /** @type {(Slot|null)[]} */
   #slots = new Array(SLOTS).fill(null);
 
-  /** The frame to be played next, when it is here. */
+  /** The frame to play next, if it has arrived. */
   get head() {
     return this.#slots[this.next % SLOTS];
   }
@@ -35,7 +35,7 @@ export class FrameRing {
     return this.waiting > 0 ? this.#slots[this.high % SLOTS] : null;
   }
 
-  /** Frames from `next` to the newest, holes included. */
+  /** Places from `next` to the newest frame, holes included. */
   get span() {
     return this.waiting > 0 ? seqDelta(this.high, this.next) + 1 : 0;
   }
@@ -46,7 +46,7 @@ export class FrameRing {
     this.high = seq;
   }
 
-  /** @param {Slot} slot between `next` and `next` + SLOTS @returns {boolean} false: it was here already */
+  /** @param {Slot} slot between `next` and `next` + SLOTS @returns {boolean} false: a duplicate */
   store(slot) {
     const index = slot.seq % SLOTS;
     if (this.#slots[index]) return false;
@@ -56,7 +56,7 @@ export class FrameRing {
     return true;
   }
 
-  /** Go past `next`, whether it is here or not. */
+  /** Go past `next`, filled or not. */
   step() {
     const index = this.next % SLOTS;
     if (this.#slots[index]) this.waiting -= 1;
@@ -64,7 +64,7 @@ export class FrameRing {
     this.next = seqAdd(this.next, 1);
   }
 
-  /** Go past the hole before the oldest frame that waits; one must. @returns {Slot} */
+  /** Go past the hole before the oldest waiting frame; there must be one. @returns {Slot} */
   skipHole() {
     while (!this.head) this.next = seqAdd(this.next, 1);
     return this.head;

@@ -1,13 +1,12 @@
 // @ts-check
 /**
- * The page's jitter buffer: frames in by sequence number, 24 kHz samples out. Sans-I/O: the caller says
- * what time it is.
+ * The page's jitter buffer: frames in by sequence number, 24 kHz samples out. Sans-I/O.
  *
- * - Play begins when the target is buffered, or when the frame that announces a pause is here.
- * - A missing frame is waited for until its play time, then concealed.
- * - Nothing to play and no pause announced is an underrun: 5 ms fade-out, refill, 5 ms fade-in.
- * - Inside speech samples are neither stretched nor skipped. Latency is corrected by whole frames in
- *   a silence that has lasted 200 ms, or by one jump when more than `capMs` are buffered.
+ * - Playback begins when the target is buffered, or when the frame that announces a pause has arrived.
+ * - A missing frame is waited for until its turn comes, then concealed.
+ * - With nothing to play and no pause announced, it is an underrun: 5 ms fade-out, refill, 5 ms fade-in.
+ * - Speech is neither stretched nor skipped. Latency is corrected by whole frames in a silence of 200 ms
+ *   or more, or by one jump when more than `capMs` is buffered.
  * - A frame of an older epoch is never played; a newer epoch empties the buffer at once, with a 3 ms fade.
  */
 
@@ -18,17 +17,17 @@ import { LatencyTarget } from "./latency.js";
 import { Playout } from "./playout.js";
 import { FLAG_PAUSE, FRAME_MS, epochNewer } from "./wire.js";
 
-/** A short utterance whose end nobody announced starts this long after the target. */
+/** An utterance too short to fill the buffer, with no pause announced, starts this long after the target. */
 const PATIENCE_MS = 100;
-/** An underrun answered later than this was a pause that nobody announced. */
+/** If the stream goes on later than this after an underrun, it was a pause that was not announced. */
 const UNANNOUNCED_PAUSE_MS = 400;
 
 /** @typedef {import("./frame-ring.js").Slot} Slot */
 /** @typedef {import("./playout.js").Position} Position */
 
 /**
- * @typedef {Position & {epoch: number, bufferedMs: number}} Played what has become of an epoch: how far it
- *   was played, and what waited behind that
+ * @typedef {Position & {epoch: number, bufferedMs: number}} Played how far an epoch was played, and how much
+ *   waited behind that
  */
 
 export class JitterBuffer {
@@ -51,10 +50,10 @@ export class JitterBuffer {
 
   /**
    * @param {object} [options]
-   * @param {number} [options.targetMs] prefill, adapted between minMs and maxMs
+   * @param {number} [options.targetMs] how much to buffer; adapted between minMs and maxMs
    * @param {number} [options.minMs]
    * @param {number} [options.maxMs]
-   * @param {number} [options.capMs] more than this is cut down to the target
+   * @param {number} [options.capMs] above this, what waits is cut to the target
    * @param {boolean} [options.fixed] do not adapt the target
    */
   constructor({ targetMs = 80, minMs = 40, maxMs = 200, capMs = 300, fixed = false } = {}) {
@@ -67,17 +66,17 @@ export class JitterBuffer {
     return this.#order.ring;
   }
 
-  /** Milliseconds that wait behind the sample played now. */
+  /** Milliseconds that wait to be played. */
   get bufferedMs() {
     return this.#ring.span * FRAME_MS + this.#playout.waitingMs;
   }
 
-  /** Position in the epoch's stream, in milliseconds. */
+  /** How much of the epoch's stream was played. */
   get playedMs() {
     return this.#playout.position.playedMs;
   }
 
-  /** What has become of the epoch. @returns {Played|null} null before the first epoch */
+  /** How far the epoch was played. @returns {Played|null} null before the first epoch */
   get played() {
     const { epoch, bufferedMs } = this;
     return epoch === null ? null : { epoch, bufferedMs, ...this.#playout.position };
@@ -91,7 +90,7 @@ export class JitterBuffer {
     return this.latency.jitterMs;
   }
 
-  /** A new connection: nothing that was known about the stream holds any more. @returns {Played|null} */
+  /** A new connection: forget the stream. @returns {Played|null} how far it was played */
   reset() {
     const played = this.#drop();
     this.epoch = null;
@@ -101,14 +100,14 @@ export class JitterBuffer {
   }
 
   /**
-   * Give one frame.
+   * Take one frame.
    * @param {number} seq
    * @param {number} epoch
    * @param {number} flags
    * @param {Int16Array} pcm 480 samples; the buffer keeps it
    * @param {number} nowMs
    * @param {bigint} [stampNs]
-   * @returns {Played|null} the old epoch's account, when this frame begins a newer one
+   * @returns {Played|null} how far the old epoch was played, if this frame begins a newer one
    */
   push(seq, epoch, flags, pcm, nowMs, stampNs = 0n) {
     const flushed = this.flush(epoch);
@@ -127,7 +126,7 @@ export class JitterBuffer {
   /**
    * Drop everything of older epochs.
    * @param {number} epoch
-   * @returns {Played|null} the old epoch's account, or null when `epoch` is not newer
+   * @returns {Played|null} how far the old epoch was played; null if `epoch` is not newer
    */
   flush(epoch) {
     const known = this.epoch;
@@ -177,7 +176,7 @@ export class JitterBuffer {
     if (this.#ring.span * FRAME_MS > this.capMs) this.#jump();
   }
 
-  /** The sender counts anew: forget what waits. */
+  /** The sender counts from a new start: forget what waits. */
   #restart() {
     this.counts.restarts += 1;
     this.#ring.clear();
@@ -199,7 +198,7 @@ export class JitterBuffer {
     this.latency.adapt(nowMs);
   }
 
-  /** Cut what waits down to the target in one jump. */
+  /** Cut what waits to the target, in one jump. */
   #jump() {
     const drop = this.#ring.span - Math.max(1, Math.ceil(this.targetMs / FRAME_MS));
     for (let i = 0; i < drop; i += 1) this.#order.step();
@@ -211,7 +210,7 @@ export class JitterBuffer {
 
   // -- out -----------------------------------------------------------------------------------
 
-  /** Put the next block in place. @param {number} nowMs @returns {boolean} false: silence */
+  /** Make the next block. @param {number} nowMs @returns {boolean} false: there is none, play silence */
   #nextBlock(nowMs) {
     if (this.state === "filling" && this.#ready(nowMs)) {
       this.state = "playing";
@@ -253,7 +252,7 @@ export class JitterBuffer {
     if ((slot.flags & FLAG_PAUSE) !== 0) this.#endUtterance();
   }
 
-  /** The pause frame is in place; what already waits behind it is a new utterance. */
+  /** The frame that announces a pause is playing; what waits behind it is a new utterance. */
   #endUtterance() {
     this.state = "idle";
     if (this.#ring.waiting === 0) return;
@@ -268,7 +267,7 @@ export class JitterBuffer {
     return true;
   }
 
-  /** Nothing waits. @param {number} nowMs @returns {boolean} a fade-out was put in place */
+  /** Nothing waits. @param {number} nowMs @returns {boolean} there is a fade-out to play */
   #runDry(nowMs) {
     this.state = "idle";
     if ((this.#lastFlags & FLAG_PAUSE) !== 0) return false;
@@ -278,7 +277,7 @@ export class JitterBuffer {
     return true;
   }
 
-  /** Drop all that waits, with a short fade. @returns {Played|null} the account of what was played */
+  /** Drop all that waits, with a short fade. @returns {Played|null} */
   #drop() {
     const { epoch, bufferedMs } = this;
     if (epoch === null) return null;

@@ -1,18 +1,17 @@
 // @ts-check
 /**
- * How much the jitter buffer should hold: measured from the arrivals, raised by one frame after
- * trouble, given back by 5 ms after each 10 s without. The buffer moves to a new target only where
- * the stream is quiet.
+ * How much the jitter buffer should hold: follows the measured jitter, rises by one frame after trouble and
+ * falls by 5 ms after each 10 s without. It changes only where the stream is quiet. Sans-I/O.
  */
 
 import { FRAME_MS, seqDelta } from "./wire.js";
 
 const BIN_MS = 10;
 const BINS = 32;
-/** Weight that an observation keeps per further frame: about 10 s of memory. */
+/** Weight that an observation keeps with each further frame: about 10 s of memory. */
 const MEMORY = 0.998;
 const PERCENTILE = 0.95;
-/** Room above the measured lateness: one frame of rhythm, one of the sender's worklet. */
+/** Margin above the measured jitter: one frame, and one for the rhythm of the worklet. */
 const MARGIN_MS = 2 * FRAME_MS;
 const DECAY_AFTER_MS = 10000;
 const DECAY_MS = 5;
@@ -34,7 +33,7 @@ export class LatencyTarget {
     this.fixed = fixed;
   }
 
-  /** 95th percentile of lateness against the earliest frame of an utterance, in ms. */
+  /** 95th percentile of the delay against the earliest frame of an utterance. */
   get jitterMs() {
     let total = 0;
     for (const weight of this.#bins) total += weight;
@@ -46,12 +45,12 @@ export class LatencyTarget {
     return 0;
   }
 
-  /** An underrun, or a frame that came too late. */
+  /** There was an underrun, or a frame that came too late. */
   noteTrouble() {
     this.#troubled = true;
   }
 
-  /** After a pause, arrivals have nothing to do with those before it. */
+  /** After a pause, delays are measured from a new start. */
   forgetRhythm() {
     this.#baseMs = null;
   }
@@ -68,7 +67,7 @@ export class LatencyTarget {
     this.#bins[Math.min(BINS - 1, Math.floor(Math.max(0, lateMs) / BIN_MS))] += 1;
   }
 
-  /** The stream is quiet: move the target. @param {number} nowMs */
+  /** The stream is quiet: adapt the target. @param {number} nowMs */
   adapt(nowMs) {
     const troubled = this.#troubled;
     this.#troubled = false;

@@ -1,5 +1,5 @@
 // @ts-check
-/** Decides where the audio link runs: in a Worker where channels can be transferred, else here. */
+/** Runs the audio link: in a Worker where channels can be transferred, else on the main thread. */
 
 import { AudioLink } from "./audio-link.js";
 
@@ -8,7 +8,7 @@ export class LinkHost {
    * @param {object} options
    * @param {boolean} options.allowWorker
    * @param {(report: any) => void} options.onReport
-   * @param {(detail: string) => void} options.onTrouble the Worker died; the next channel stays here
+   * @param {(detail: string) => void} options.onTrouble the Worker died; later channels stay on this thread
    */
   constructor({ allowWorker, onReport, onTrouble }) {
     this.onReport = onReport;
@@ -31,7 +31,7 @@ export class LinkHost {
     try {
       const worker = new Worker(new URL("./link-worker.js", import.meta.url), { type: "module" });
       worker.onmessage = (event) => this.onReport(event.data);
-      worker.onerror = (event) => this.#lose(event.message || "the audio worker could not start");
+      worker.onerror = (event) => this.#lose(event.message || "the audio worker did not start");
       return worker;
     } catch {
       return null;
@@ -48,7 +48,7 @@ export class LinkHost {
   }
 
   /**
-   * Take a channel over, right after it was created and before it opens.
+   * Attach a channel, right after it was created: once open it cannot be transferred.
    * @param {RTCDataChannel} channel
    * @param {number} generation
    */
@@ -75,7 +75,7 @@ export class LinkHost {
   }
 
   /**
-   * Join the worklets; ports wait until it is known where the link runs.
+   * Connect the worklets; the ports wait until it is known where the link runs.
    * @param {{capture: MessagePort, playback: MessagePort}} ports
    */
   connect(ports) {

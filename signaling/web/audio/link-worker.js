@@ -1,6 +1,6 @@
 // @ts-check
 /// <reference lib="webworker" />
-/** The audio data channel's own thread: a busy page cannot hold up a frame. */
+/** A thread for the audio data channel, so that a busy page does not delay a frame. */
 
 import { AudioLink } from "./audio-link.js";
 

@@ -1,5 +1,5 @@
 // @ts-check
-/** The microphone as the browser gives it: opened, changed, closed. */
+/** The microphone's MediaStream: opens, changes and closes it. */
 
 export class MicrophoneStream {
   /** @type {MediaStream|null} */
@@ -16,19 +16,19 @@ export class MicrophoneStream {
     this.onEnded = onEnded;
   }
 
-  /** What the browser says it really does with the microphone. */
+  /** The settings that the browser really uses. */
   get settings() {
     const track = this.stream?.getAudioTracks()[0];
     return track ? { label: track.label, ...track.getSettings() } : null;
   }
 
-  /** The device is gone, although nobody closed it. */
+  /** The device is gone, but nobody closed the stream. */
   get ended() {
     return this.stream?.getAudioTracks()[0].readyState === "ended";
   }
 
   /**
-   * Open the microphone, or change to another one. Callers wait for one another.
+   * Open the microphone, or change to another one; calls are carried out one after another.
    * @param {{deviceId?: string, raw?: boolean}} choice what it leaves out stays as it is
    * @returns {Promise<void>}
    * @throws {DOMException} as getUserMedia does

@@ -1,7 +1,7 @@
 // @ts-check
-/** The way to the speaker: straight from the context, or through an audio element on WebKit. */
+/** The way to the speaker: straight from the AudioContext, or through an audio element on WebKit. */
 
-/** WebKit cancels only the echo of what it plays from a MediaStream; the others that of the context too. */
+/** WebKit cancels the echo of a MediaStream only, not that of an AudioContext. */
 function isWebKit() {
   const agent = navigator.userAgent;
   const apple = /AppleWebKit/.test(agent) && !/Chrom(e|ium)|Edg|Android/.test(agent);
@@ -26,7 +26,7 @@ export class Output {
     this.#element.srcObject = destination.stream;
   }
 
-  /** Make a node heard. @param {AudioNode} node */
+  /** @param {AudioNode} node is heard from now on */
   connect(node) {
     node.connect(this.#end);
   }
@@ -48,7 +48,7 @@ export class Output {
     await sink.setSinkId?.(deviceId === "default" ? "" : deviceId);
   }
 
-  /** Two soft notes, on the same way as the assistant's voice. */
+  /** Play two soft notes, the same way as the assistant's voice. */
   playTestSound() {
     const { context } = this;
     const gain = new GainNode(context, { gain: 0 });

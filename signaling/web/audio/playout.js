@@ -1,17 +1,17 @@
 // @ts-check
-/** The samples on their way out: frames, what conceals a lost one, fades; and the playback position. */
+/** The block of samples that is played now (a frame, its concealment, a fade) and the position. Sans-I/O. */
 
 import { Concealer } from "./conceal.js";
 import { FRAME_MS, FRAME_SAMPLES } from "./wire.js";
 
-export const SAMPLES_PER_MS = FRAME_SAMPLES / FRAME_MS;
+const SAMPLES_PER_MS = FRAME_SAMPLES / FRAME_MS;
 const FADE_SAMPLES = 5 * SAMPLES_PER_MS;
 const FLUSH_FADE_SAMPLES = 3 * SAMPLES_PER_MS;
 
 /** @typedef {import("./frame-ring.js").Slot} Slot */
 
 /**
- * @typedef {object} Position how far the stream of an epoch has been played
+ * @typedef {object} Position how far the stream of an epoch was played
  * @property {number} playedMs
  * @property {bigint|null} stampNs stamp of the newest frame of which a sample was played, null before the first
  * @property {number} offsetSamples how many samples of that frame were, 0 to 480
@@ -22,9 +22,9 @@ export class Playout {
   #block = new Float32Array(FRAME_SAMPLES);
   #length = 0;
   #next = 0;
-  /** The block is part of the stream. */
+  /** The block is part of the stream, so it counts as played. */
   #counted = false;
-  /** The block is the frame of `#stampNs`. */
+  /** The block is the frame with the stamp `#stampNs`. */
   #real = false;
   #stampNs = /** @type {bigint|null} */ (null);
   #playedSamples = 0;
@@ -32,12 +32,12 @@ export class Playout {
   #bridging = false;
   #fadeIn = false;
 
-  /** Samples of the block that wait. */
+  /** Samples of the block that were not taken yet. */
   get waitingSamples() {
     return this.#length - this.#next;
   }
 
-  /** Milliseconds of the stream that wait. */
+  /** The same in milliseconds of the stream. */
   get waitingMs() {
     return this.#counted ? this.waitingSamples / SAMPLES_PER_MS : 0;
   }
@@ -63,7 +63,7 @@ export class Playout {
     return count;
   }
 
-  /** Play a frame; it fades in, or over from what was concealed before it. @param {Slot} slot */
+  /** Play a frame; after a gap it fades in, after a concealment it fades over. @param {Slot} slot */
   playFrame(slot) {
     const bridging = this.#bridging;
     if (bridging) this.#concealer.fill(this.#bridge, FADE_SAMPLES);
@@ -80,20 +80,20 @@ export class Playout {
     this.#real = true;
   }
 
-  /** Invent a lost frame. */
+  /** Play a concealment in place of a lost frame. */
   conceal() {
     this.#concealer.fill(this.#block, FRAME_SAMPLES);
     this.#bridging = true;
     this.#setBlock(FRAME_SAMPLES, true);
   }
 
-  /** A frame of silence that is not part of the stream. */
+  /** Play a frame of silence that is not part of the stream. */
   insertSilence() {
     this.#block.fill(0);
     this.#setBlock(FRAME_SAMPLES, false);
   }
 
-  /** The stream has run dry: fade what was played last. */
+  /** Nothing waits: fade out. */
   fadeOut() {
     this.#bridging = false;
     this.#concealer.fill(this.#block, FADE_SAMPLES);
@@ -106,21 +106,21 @@ export class Playout {
     this.#fadeIn = true;
   }
 
-  /** The stream goes on `frames` later. @param {number} frames */
+  /** Frames that are left out count as played. @param {number} frames */
   skip(frames) {
     this.#playedSamples += frames * FRAME_SAMPLES;
   }
 
-  /** The next frame fades over from what is played now. */
+  /** The next frame fades over. */
   bridgeNext() {
     this.#bridging = true;
   }
 
   /**
-   * Drop everything; what follows in the stream fades out over 3 ms.
+   * Drop everything; the next 3 ms of the stream fade out.
    * @param {Slot|null} following the frame after the block
-   * @param {boolean} playing the stream goes on right after the block
-   * @returns {Position} what will have been played, the fade included
+   * @param {boolean} playing the stream would have gone on after the block
+   * @returns {Position} how far it is played, the fade included
    */
   flush(following, playing) {
     const sounding = playing || this.waitingSamples > 0;
@@ -147,7 +147,7 @@ export class Playout {
     return { ...position, playedMs, offsetSamples };
   }
 
-  /** What would have been played next, fading. @param {Float32Array} tail @param {Slot|null} following */
+  /** What would be played next, fading out. @param {Float32Array} tail @param {Slot|null} following */
   #copyTail(tail, following) {
     const rest = Math.min(this.waitingSamples, tail.length);
     tail.set(this.#block.subarray(this.#next, this.#next + rest));

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Streaming sample-rate converter for any two integer rates: a polyphase windowed-sinc filter with
- * one exact coefficient row per output phase, so that no interpolation between rows is needed.
+ * Streaming sample-rate converter for any two integer rates: a polyphase windowed-sinc filter with one
+ * exact row of coefficients per output phase, without interpolation between rows. Sans-I/O.
  *
  * The ratio out/in is reduced to L/M. Output k lies at input position k*M/L; its phase is
  * (k*M mod L)/L. The filter spans 64 samples of the slower rate under a Kaiser window (about 90 dB),
@@ -72,20 +72,20 @@ export class Resampler {
     this.taps = 2 * Math.ceil((TAPS_AT_LOW_RATE * widen) / 2);
     this.table = makeTable(this.phases, this.taps, (1 - HALF_TRANSITION) / widen);
     this.history = new Float32Array(this.taps * 4 + 4096);
-    /** Samples in `history`; it starts with the filter's own silent past. */
+    /** Samples in `history`; it begins with silence. */
     this.filled = this.taps - 1;
-    /** Start in `history` of the window of the next output sample. */
+    /** Where in `history` the window of the next output sample starts. */
     this.start = 0;
     this.phase = 0;
   }
 
-  /** Delay of the filter in seconds (an input sample appears this much later). */
+  /** Delay of the filter. */
   get delaySeconds() {
     return this.taps / 2 / this.inHz;
   }
 
   /**
-   * How many more input samples `process` needs to give exactly `outputs` samples.
+   * How many more input samples `process` needs to write exactly `outputs` samples.
    * @param {number} outputs
    */
   inputNeeded(outputs) {
@@ -95,7 +95,7 @@ export class Resampler {
   }
 
   /**
-   * Take input and write every output sample that it completes.
+   * Take input, write every output sample that it completes.
    * @param {Float32Array} input
    * @param {number} count samples of `input` to take, at most 4096
    * @param {Float32Array} output

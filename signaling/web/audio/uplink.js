@@ -1,15 +1,14 @@
 // @ts-check
 /**
- * Pure part of the capture worklet: 24 kHz samples in, 20 ms int16 frames out. It decides when the
- * stream pauses: on mute, and after 400 ms of digital silence. The last frame before a pause has
- * FLAG_PAUSE, and nothing is sent until there is sound again.
+ * 24 kHz samples in, 20 ms int16 frames out. Sans-I/O. The stream pauses on mute and after 400 ms of digital
+ * silence: the last frame before a pause has FLAG_PAUSE, and none follows until there is sound again.
  */
 
 import { FLAG_PAUSE, FRAME_MS, FRAME_SAMPLES } from "./wire.js";
 
 const SILENCE_FRAMES = 400 / FRAME_MS;
 const FADE_SAMPLES = 72;
-/** Digital silence, dither included: at most two steps of int16. */
+/** Digital silence with dither: at most two int16 steps. */
 const SILENCE_PEAK = 2;
 
 /**
@@ -26,14 +25,13 @@ export class FrameMaker {
     this.paused = true;
     this.silentFrames = 0;
     this.fadeIn = false;
-    /** Mean square and peak of the last whole frame, full scale 1. */
+    /** Of the last whole frame; full scale is 1. */
     this.meanSquare = 0;
-    this.peak = 0;
   }
 
   /**
    * @param {boolean} muted
-   * @returns {UplinkFrame|null} the frame that ends the stream, faded, when it was running
+   * @returns {UplinkFrame|null} the frame that ends a running stream, faded out
    */
   setMuted(muted) {
     if (muted === this.muted) return null;
@@ -54,7 +52,7 @@ export class FrameMaker {
   }
 
   /**
-   * Take samples; calls `emit` for each frame that must be sent, `level` after each whole frame.
+   * Take samples; calls `emit` for each frame to send, and `level` after each whole frame.
    * @param {Float32Array} samples
    * @param {number} count
    * @param {(frame: UplinkFrame) => void} emit
@@ -89,13 +87,8 @@ export class FrameMaker {
 
   #measure() {
     let sum = 0;
-    let peak = 0;
-    for (const sample of this.current) {
-      sum += sample * sample;
-      peak = Math.max(peak, Math.abs(sample));
-    }
+    for (const sample of this.current) sum += sample * sample;
     this.meanSquare = sum / FRAME_SAMPLES;
-    this.peak = peak;
   }
 
   #toInt16() {
@@ -107,7 +100,7 @@ export class FrameMaker {
   }
 }
 
-/** Mean square to dBFS, -100 at the least. @param {number} meanSquare */
+/** Mean square to dBFS, at least -100. @param {number} meanSquare */
 export function toDbfs(meanSquare) {
   return meanSquare <= 1e-10 ? -100 : 10 * Math.log10(meanSquare);
 }

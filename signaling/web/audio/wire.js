@@ -1,19 +1,19 @@
 // @ts-check
 /**
- * The wire of one audio frame: a fixed 24-byte little-endian header, then 960 bytes of PCM.
+ * One audio frame on the wire: a 24-byte little-endian header, then 960 bytes of PCM.
  *
  * | offset | field    | type | meaning                                                    |
  * |--------|----------|------|------------------------------------------------------------|
- * | 0      | stream   | u32  | source or listener; the page sends 0                       |
+ * | 0      | stream   | u32  | source or listener; 0 from the page                        |
  * | 4      | version  | u8   | 1                                                          |
  * | 5      | kind     | u8   | START 1, AUDIO 2, STOP 3, FLUSH 4, EVENT 5                 |
  * | 6      | epoch    | u16  | counts interruptions, serial arithmetic                    |
  * | 8      | seq      | u32  | counts frames, serial arithmetic                           |
  * | 12     | flags    | u32  | PAUSE 1, CONCEALED 2                                       |
- * | 16     | stamp_ns | u64  | monotonic time of entry; from the page: its own clock      |
+ * | 16     | stamp_ns | u64  | when it was made, by the sender's monotonic clock          |
  */
 
-export const VERSION = 1;
+const VERSION = 1;
 export const HEADER_BYTES = 24;
 /** Where in the header the stamp is. */
 export const STAMP_OFFSET = 16;
@@ -22,15 +22,15 @@ export const FRAME_MS = 20;
 export const FRAME_SAMPLES = 480;
 export const FRAME_BYTES = 960;
 
-/** What a frame is. */
+/** Kinds of frames. */
 export const KIND = Object.freeze({ START: 1, AUDIO: 2, STOP: 3, FLUSH: 4, EVENT: 5 });
 
-/** Nothing follows until further notice; the next frame may have any later seq. */
+/** A pause follows this frame; the next one may have any later seq. */
 export const FLAG_PAUSE = 1;
 
 const TWO_32 = 4294967296;
 
-/** A message is no frame of this wire. */
+/** A message is not a valid frame. */
 export class FrameError extends Error {}
 
 /**

@@ -1,5 +1,5 @@
 // @ts-check
-/** Keeps a connection to a room: makes it, watches it, and makes it again when it is lost. */
+/** Keeps the connection to a room: opens it, watches it, and opens it again when it is lost. */
 
 import { CONNECTION_CODES, problem, signalProblem } from "../state/problems.js";
 import { Connection } from "./connection.js";
@@ -10,14 +10,14 @@ import { SignalError } from "./signal.js";
  * @typedef {object} KeeperHooks
  * @property {() => void} onOpen the channels are open
  * @property {(message: any) => void} onControl
- * @property {() => void} onDown there is no connection now; another attempt follows
+ * @property {() => void} onDown the connection or an attempt was lost; another one follows
  * @property {() => void} onRefused the gateway refused for good
  */
 
 export class ConnectionKeeper {
   /** The person wants to be in a room. */
   wanted = false;
-  /** The pair of ICE candidates in use, in words. */
+  /** The pair of ICE candidates in use. */
   pair = "";
   /** The audio link's latest statistics. */
   linkStats = {};
@@ -27,7 +27,7 @@ export class ConnectionKeeper {
   /** @type {Heartbeat|null} */
   #heartbeat = null;
   #policy = new ReconnectPolicy();
-  /** Counts connections: what an older one reports is ignored. */
+  /** Counts connections; reports of older ones are ignored. */
   #generation = 0;
   #everJoined = false;
 
@@ -56,7 +56,7 @@ export class ConnectionKeeper {
     this.hangUp();
   }
 
-  /** Close the connection; the next tick or loss may open another one. */
+  /** Close the connection. */
   hangUp() {
     this.#connection?.close(true);
     this.#connection = null;
@@ -68,7 +68,7 @@ export class ConnectionKeeper {
     return this.#connection?.send(message) ?? false;
   }
 
-  /** A message came on the control channel. */
+  /** A control message arrived. */
   heard() {
     this.#heartbeat?.heard(performance.now());
   }

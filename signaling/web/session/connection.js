@@ -1,13 +1,13 @@
 // @ts-check
-/** One peer connection: an `audio` channel for frames, a `control` channel for JSON. */
+/** One peer connection with its two channels: `audio` for frames, `control` for JSON. */
 
 import { deleteParticipant, postOffer } from "./signal.js";
 
-export const AUDIO_PROTOCOL = "mixminus.v1";
+const AUDIO_PROTOCOL = "mixminus.v1";
 const OPEN_TIMEOUT_MS = 8000;
 
 /** WebRTC itself failed: the channels did not open. */
-export class ConnectError extends Error {}
+class ConnectError extends Error {}
 
 export class Connection {
   /**
@@ -15,7 +15,7 @@ export class Connection {
    * @param {import("../audio/link-host.js").LinkHost} parts.link
    * @param {number} parts.generation
    * @param {(message: any) => void} parts.onControl
-   * @param {() => void} parts.onLost called once, after the channels were open
+   * @param {() => void} parts.onLost called once, if the channels were open
    */
   constructor({ link, generation, onControl, onLost }) {
     this.link = link;
@@ -46,17 +46,17 @@ export class Connection {
   }
 
   /**
-   * Offer, answer, and wait until both channels are open.
-   * @param {{room: string, name: string, mode: string}} who
+   * Connect; resolves when both channels are open.
+   * @param {{room: string, name: string, mode: string}} place
    * @throws {import("./signal.js").SignalError|ConnectError}
    */
-  async connect(who) {
+  async connect(place) {
     const controlOpen = new Promise((resolve) => {
       this.control.onopen = () => resolve(undefined);
     });
     await this.pc.setLocalDescription(await this.pc.createOffer());
     const sdp = this.pc.localDescription?.sdp ?? "";
-    const answer = await postOffer({ ...who, sdp }, this.abort.signal);
+    const answer = await postOffer({ ...place, sdp }, this.abort.signal);
     this.location = answer.location;
     if (this.closed) {
       deleteParticipant(this.location);
@@ -89,7 +89,7 @@ export class Connection {
       const message = JSON.parse(String(data));
       if (message && typeof message.type === "string") this.onControl(message);
     } catch (error) {
-      console.warn("control message is not JSON", error);
+      console.warn("control message is not valid JSON", error);
     }
   }
 
@@ -122,21 +122,21 @@ export class Connection {
     this.pc.close();
   }
 
-  /** The ICE pair in use, for the figures. @returns {Promise<string>} */
+  /** The pair of ICE candidates in use, such as "host/udp to host/udp". @returns {Promise<string>} */
   async pair() {
-    let text = "";
+    let words = "";
     const report = await this.pc.getStats();
     report.forEach((entry) => {
       if (entry.type !== "candidate-pair" || !entry.nominated || entry.state !== "succeeded") return;
       const ends = [report.get(entry.localCandidateId), report.get(entry.remoteCandidateId)];
-      text = ends.map((end) => `${end?.candidateType ?? "?"}/${end?.protocol ?? "?"}`).join(" to ");
+      words = ends.map((end) => `${end?.candidateType ?? "?"}/${end?.protocol ?? "?"}`).join(" to ");
     });
-    return text;
+    return words;
   }
 }
 
 /**
- * The text of a control message. A BigInt becomes a number with all its digits: a stamp may be beyond 2**53.
+ * The text of a control message. A BigInt keeps all its digits: a stamp may be beyond 2**53.
  * @param {Record<string, unknown>} message
  */
 export function controlText(message) {

@@ -1,13 +1,13 @@
 // @ts-check
-/** Folds what the gateway says on the control channel into the store. */
+/** Folds the gateway's control messages into the store. */
 
 import { foldCaption } from "../state/captions.js";
-import { problem, upstreamProblem } from "../state/problems.js";
+import { problem, sentence, upstreamProblem } from "../state/problems.js";
 import { foldQuestions, foldTools, isOpen, toolWords } from "../state/tools.js";
 import { budgetShare } from "../state/usage.js";
 
 const ERROR_SHOWN_MS = 8000;
-/** Errors that stay until somebody has read them. */
+/** Errors that are shown until the person closes them. */
 const LASTING = { budget_low: "budget-low" };
 
 export class Inbox {
@@ -16,8 +16,8 @@ export class Inbox {
    * @param {object} hooks
    * @param {() => void} hooks.heard
    * @param {(epoch: number) => void} hooks.flush
-   * @param {() => void} hooks.rules the gateway has said how one talks here
-   * @param {() => void} hooks.buttonRefused the gateway has no use for the talk button
+   * @param {() => void} hooks.rules the room's rules about talking are known
+   * @param {() => void} hooks.buttonRefused the gateway does not want to hear of the talk button
    */
   constructor(store, { heard, flush, rules, buttonRefused }) {
     this.store = store;
@@ -25,7 +25,7 @@ export class Inbox {
     this.flush = flush;
     this.rules = rules;
     this.buttonRefused = buttonRefused;
-    /** Why the assistant is gone for good, as far as errors have told. */
+    /** Why the assistant is unavailable, as far as errors have told; empty: not known. */
     this.failedCode = "";
   }
 
@@ -72,7 +72,7 @@ export class Inbox {
     this.store.clear("upstream", "upstream-retry");
     if (upstream === "ready") this.failedCode = "";
     if (upstream === "failed") this.#failed(message.code ?? this.failedCode);
-    if (upstream === "reconnecting") this.store.raise(problem("upstream-retry", detail ? { cure: detail } : {}));
+    if (upstream === "reconnecting") this.store.raise(problem("upstream-retry", detail ? { cure: sentence(detail) } : {}));
   }
 
   /** @param {string} code */
@@ -105,14 +105,14 @@ export class Inbox {
   #tool(message) {
     const event = { ...message, name: String(message.name ?? "tool"), call: String(message.call ?? message.name) };
     const { captions, tools, questions } = this.state;
-    const who = this.#nameOf(event.participant);
+    const person = this.#nameOf(event.participant);
     const line = {
-      item: `tool-${event.call}`, speaker: "tool", name: "Tool", text: toolWords(event, who), final: true,
+      item: `tool-${event.call}`, speaker: "tool", name: "Tool", text: toolWords(event, person), final: true,
       status: event.status, kind: /** @type {const} */ ("tool"),
     };
     this.store.set({
       tools: foldTools(tools, event),
-      questions: foldQuestions(questions, event, who, performance.now()),
+      questions: foldQuestions(questions, event, person, performance.now()),
       captions: foldCaption(captions, isOpen(event) ? { ...line, final: false } : line),
     });
   }
@@ -151,11 +151,11 @@ export class Inbox {
     }
     const lasting = LASTING[/** @type {keyof typeof LASTING} */ (message.code)];
     if (lasting) {
-      this.store.raise(problem(lasting, { cure: String(message.message ?? "") }));
+      this.store.raise(problem(lasting, { cure: sentence(String(message.message ?? "")) }));
       return;
     }
     const code = `gateway-${message.code ?? "error"}`;
-    this.store.raise({ ...problem("gateway"), code, cure: String(message.message ?? message.code ?? "") });
+    this.store.raise({ ...problem("gateway"), code, cure: sentence(String(message.message ?? message.code ?? "")) });
     setTimeout(() => this.store.clear(code), ERROR_SHOWN_MS);
   }
 }

@@ -1,5 +1,5 @@
 // @ts-check
-/** Opens the microphone, watches that it delivers, and shows what is wrong when it does not. */
+/** Opens the microphone, watches that it delivers samples, and shows what is wrong when it does not. */
 
 import { MICROPHONE_CODES, environmentProblem, microphoneProblem, problem } from "../state/problems.js";
 import { CaptureWatchdog } from "./policy.js";
@@ -30,7 +30,7 @@ export class Microphone {
   }
 
   /**
-   * Open the microphone and the audio graph; what fails is shown.
+   * Open the microphone and the audio graph, or show why that failed.
    * @param {MicrophoneChoice} [choice] what it leaves out stays as it is
    * @returns {Promise<boolean>} whether it is open
    */
@@ -60,7 +60,7 @@ export class Microphone {
   }
 
   /**
-   * Open what joining needs; a microphone that is open with the same choice is kept.
+   * Open what joining needs; a microphone that is already open as chosen is kept.
    * @param {MicrophoneChoice & {listenOnly: boolean}} choice
    * @returns {Promise<boolean>} false: the reason is shown
    */
@@ -79,7 +79,7 @@ export class Microphone {
     return true;
   }
 
-  /** Samples came. */
+  /** Samples arrived. */
   heard() {
     this.#watchdog.heard(performance.now());
   }

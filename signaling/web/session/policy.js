@@ -1,17 +1,17 @@
 // @ts-check
 /**
- * The page's policies about time, without timers and without a clock: every method is told `nowMs`
- * (any monotonic milliseconds) and answers what to do. The session feeds them from one tick.
+ * When to reconnect, when the gateway counts as gone, when the microphone needs help. Sans-I/O: every method
+ * takes `nowMs`, in milliseconds of any monotonic clock.
  */
 
-/** When to try again after the gateway was lost or refused. It never gives up. */
+/** When to try again after a loss or a failed attempt. It never gives up. */
 export class ReconnectPolicy {
   static DELAYS_MS = [300, 600, 1200, 2000, 3000, 5000];
-  /** A connection that lived this long counts as good: the next loss starts at the first delay. */
+  /** After a connection that lasted this long, the delays start again with the shortest. */
   static STABLE_MS = 3000;
 
   constructor() {
-    /** Failures in a row; 0 when all is well. */
+    /** Failures in a row. */
     this.attempt = 0;
     /** @type {number|null} */
     this.dueAtMs = null;
@@ -22,7 +22,7 @@ export class ReconnectPolicy {
   /**
    * An attempt failed or a connection was lost.
    * @param {number} nowMs
-   * @param {number} [retryAfterMs] what the gateway asked for; it lengthens the wait, never shortens it
+   * @param {number} [retryAfterMs] what the gateway asked for; it may lengthen the wait, not shorten it
    * @returns {number} the wait in milliseconds
    */
   failed(nowMs, retryAfterMs = 0) {
@@ -48,14 +48,14 @@ export class ReconnectPolicy {
     if (this.dueAtMs !== null) this.dueAtMs = nowMs;
   }
 
-  /** Nothing more to do: the user left. */
+  /** The person left: make no more attempts. */
   cancel() {
     this.attempt = 0;
     this.dueAtMs = null;
     this.openedAtMs = null;
   }
 
-  /** Is it time to try? True once per failure. @param {number} nowMs */
+  /** Whether it is time to try; true once per failure. @param {number} nowMs */
   due(nowMs) {
     if (this.dueAtMs === null || nowMs < this.dueAtMs) return false;
     this.dueAtMs = null;
@@ -63,11 +63,11 @@ export class ReconnectPolicy {
   }
 }
 
-/** Ping each second; 2.5 s without any message means that the gateway is gone. */
+/** Pings every second; after 2.5 s without any message the gateway counts as gone. */
 export class Heartbeat {
   static PING_EVERY_MS = 1000;
   static GONE_AFTER_MS = 2500;
-  /** A tick this late means that the page itself slept (a frozen tab): ask before judging. */
+  /** After a tick this late the page itself was asleep (a frozen tab), so the gateway gets time to answer. */
   static SLEPT_MS = 1500;
   static GRACE_MS = 1500;
 
@@ -78,7 +78,7 @@ export class Heartbeat {
     this.tickedAtMs = nowMs;
   }
 
-  /** A message of any kind came. @param {number} nowMs */
+  /** A message arrived. @param {number} nowMs */
   heard(nowMs) {
     this.heardAtMs = Math.max(this.heardAtMs, nowMs);
   }
@@ -95,7 +95,7 @@ export class Heartbeat {
   }
 }
 
-/** Watches for samples, not for flags: a live track may deliver nothing after an interruption. */
+/** Watches the samples, since after an interruption a track may be "live" and deliver nothing. */
 export class CaptureWatchdog {
   /** @type {[number, "resume"|"reopen"|"rebuild"][]} */
   static STAGES = [[500, "resume"], [1500, "reopen"], [4000, "rebuild"]];
@@ -107,21 +107,21 @@ export class CaptureWatchdog {
     this.stage = 0;
   }
 
-  /** Begin again, after the microphone was opened anew or the page slept. @param {number} nowMs */
+  /** Start again, after the microphone was opened or the page was asleep. @param {number} nowMs */
   restart(nowMs) {
     this.heardAtMs = nowMs;
     this.tickedAtMs = nowMs;
     this.stage = 0;
   }
 
-  /** Samples came. @param {number} nowMs */
+  /** Samples arrived. @param {number} nowMs */
   heard(nowMs) {
     this.heardAtMs = nowMs;
     this.stage = 0;
   }
 
   /**
-   * The next cure that is due, each once per silence.
+   * The cure that is due, each once per gap.
    * @param {number} nowMs
    * @returns {"resume"|"reopen"|"rebuild"|null}
    */

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * One person's stay in a room: puts the parts together and carries out what the person does. Audio
- * flows past it, from worklet to data channel and back.
+ * One person's stay in a room: connects the parts and carries out what the person does. Audio does not pass
+ * through here, it goes from worklet to data channel and back.
  */
 
 import { AudioEngine } from "../audio/engine.js";
@@ -75,7 +75,7 @@ export class Session {
   // -- joining and leaving ---------------------------------------------------------------------
 
   /**
-   * Do everything that the Join button promises; runs inside the gesture.
+   * Open the audio and join; must be called in a gesture of the person.
    * @param {MicrophoneChoice & {room: string, name: string, mode: string, listenOnly?: boolean}} choice
    */
   async join({ room, name, mode, deviceId, raw, listenOnly = false }) {
@@ -142,7 +142,7 @@ export class Session {
     this.microphone.tick(nowMs, this.keeper.wanted);
   }
 
-  // -- what the audio says ---------------------------------------------------------------------
+  // -- reports of the audio --------------------------------------------------------------------
 
   #audioCallbacks() {
     return {
@@ -153,7 +153,7 @@ export class Session {
       },
       onUplink: (/** @type {any} */ uplink) => this.store.note("uplink", uplink),
       onWorkletError: (/** @type {string} */ detail) => {
-        this.store.raise(problem("worklet", { title: `The page's audio stopped working (${detail})` }));
+        this.store.raise(problem("worklet", { title: `The page's audio has stopped (${detail})` }));
       },
       onRunning: (/** @type {boolean} */ running) => this.#running(running),
       onTrackEnded: () => this.store.raise(problem("mic-lost")),
@@ -223,7 +223,7 @@ export class Session {
     this.store.set({ questions });
   }
 
-  /** A question that nobody answered in time. @param {string} call id of the tool call */
+  /** Remove a question that timed out. @param {string} call id of the tool call */
   dropQuestion(call) {
     this.store.set({ questions: this.state.questions.filter((known) => known.call !== call) });
   }
@@ -244,7 +244,7 @@ export class Session {
     return true;
   }
 
-  /** Every figure the page has, for the debug panel and for tests. */
+  /** All figures, for the settings dialog and for tests. */
   stats() {
     const context = this.audio.context;
     return {

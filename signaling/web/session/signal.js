@@ -1,18 +1,18 @@
 // @ts-check
-/** HTTP to the gateway: the offer goes out, the answer comes back (WHIP convention). */
+/** HTTP to the gateway: POST of the offer, DELETE on leaving (as in WHIP). */
 
 const TIMEOUT_MS = 10000;
-/** Where the gateway asks for a token, the page is opened with `?token=…`. */
+/** From `?token=…` in the page's address. */
 const TOKEN = new URLSearchParams(globalThis.location?.search).get("token") ?? "";
 const ROOM_NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 
-/** The gateway could not be reached, or refused. */
+/** The gateway could not be reached, or refused. `message` is the problem's title. */
 export class SignalError extends Error {
   /**
    * @param {string} message
-   * @param {number} status HTTP status, 0 when there was no answer
-   * @param {string} detail what the gateway said
-   * @param {number} retryAfterMs 0 when it did not say
+   * @param {number} status HTTP status; 0: no answer
+   * @param {string} detail the gateway's explanation
+   * @param {number} retryAfterMs 0: not given
    */
   constructor(message, status, detail, retryAfterMs) {
     super(message);
@@ -21,7 +21,7 @@ export class SignalError extends Error {
     this.retryAfterMs = retryAfterMs;
   }
 
-  /** Would the same request succeed later? */
+  /** Whether the same request may succeed later. */
   get retryable() {
     return this.status === 0 || this.status === 409 || this.status === 429 || this.status >= 500;
   }
@@ -45,7 +45,7 @@ async function refusal(response) {
       problem = { ...problem, ...(await response.json()) };
     }
   } catch {
-    // A refusal without a readable body is described by its status alone.
+    // Without a readable body, the status has to do.
   }
   const retryAfterMs = 1000 * (Number(response.headers.get("retry-after")) || 0);
   return new SignalError(problem.title, response.status, problem.detail || problem.title, retryAfterMs);
@@ -83,10 +83,10 @@ export async function postOffer({ room, name, mode, sdp }, signal) {
   }
 }
 
-/** Leave; also works while the page is closing. @param {string} location */
+/** Leave; works while the page closes, too. @param {string} location */
 export function deleteParticipant(location) {
   if (!location) return;
   fetch(location, { method: "DELETE", headers: authorised({}), keepalive: true }).catch(() => {
-    // The gateway notices a silent peer by itself.
+    // The gateway also notices a silent peer.
   });
 }

@@ -4,9 +4,9 @@
 import { holdsToTalk } from "../state/store.js";
 
 const TALKING_DBFS = -35;
-/** This many loud level reports in a row, 60 ms each, are talking. */
+/** Loud level reports, one every 60 ms, that make talking. */
 const TALKING_REPORTS = 8;
-/** The last word is still on its way from the microphone when the finger leaves the button. */
+/** When the button is released, the last word is still on its way from the microphone. */
 const RELEASE_MS = 80;
 
 export class Talk {
@@ -16,7 +16,7 @@ export class Talk {
   /**
    * @param {import("../state/store.js").Store} store
    * @param {object} hooks
-   * @param {(muted: boolean) => void} hooks.setMuted stop or let through what the microphone delivers
+   * @param {(muted: boolean) => void} hooks.setMuted close or open the way out of the page
    * @param {(message: Record<string, unknown>) => void} hooks.send
    */
   constructor(store, { setMuted, send }) {
@@ -29,7 +29,7 @@ export class Talk {
     return this.store.state;
   }
 
-  /** Between presses nothing leaves the page; the gateway need not know. */
+  /** Apply the state to the microphone: while the talk button is up, nothing leaves the page. */
   apply() {
     const waits = holdsToTalk(this.state) && !this.state.pressed;
     this.setMicrophoneMuted(this.#muted || waits);
@@ -50,7 +50,7 @@ export class Talk {
     this.announce();
   }
 
-  /** The gateway hears everybody all the time: presses are no business of it. */
+  /** The gateway has no push-to-talk: do not send presses. */
   pressesUnwanted() {
     this.#gatewayWantsPresses = false;
   }
@@ -88,7 +88,7 @@ export class Talk {
     return held;
   }
 
-  /** The microphone's level, each 60 ms. @param {number} dbfs */
+  /** The microphone's level, every 60 ms. @param {number} dbfs */
   level(dbfs) {
     const { muted, talkingWhileMuted } = this.state;
     const loud = muted && dbfs > TALKING_DBFS;

@@ -1,26 +1,26 @@
 // @ts-check
-/** Pure: folds caption messages into the list of lines. A later caption of an item replaces the earlier one. */
+/** Folds captions into the list of lines; a later caption of an item replaces the earlier one. Sans-I/O. */
 
 const LINE_LIMIT = 200;
 
 /**
- * Put a line in its place: an item that is known is rewritten, a new one goes to the end.
+ * Put a line in its place: the line of a known item is rewritten, a new one goes to the end.
  * @param {import("./store.js").Caption[]} lines
  * @param {import("./store.js").Caption} line
  * @returns {import("./store.js").Caption[]} a new list
  */
 export function foldCaption(lines, line) {
-  // Who spoke may become known late, so the item alone says which line it is.
+  // The speaker may become known late, so only the item tells which line it is.
   const index = lines.findIndex((known) => known.item === line.item);
   if (index >= 0) {
     const before = lines[index];
-    // A late interim text must not undo the final one.
+    // A late interim text must not replace the final one.
     if (before.final && !line.final) return lines;
     const interrupted = Boolean(before.interrupted || line.interrupted || wasCut(before, line));
     const merged = { ...before, ...line, interrupted };
     return lines.map((known, place) => (place === index ? merged : known));
   }
-  // What was typed is shown at once; the gateway's own line about it takes its place.
+  // Typed text is shown at once; the gateway's line for it takes its place.
   const typed = lines.findIndex((known) => (
     known.kind === "typed" && known.speaker === line.speaker && known.text === line.text
   ));
@@ -29,7 +29,7 @@ export function foldCaption(lines, line) {
 }
 
 /**
- * A final text that is only the beginning of what was shown before: nobody heard the rest.
+ * Whether a final text is only the beginning of what was shown before: nobody heard the rest.
  * @param {import("./store.js").Caption} before @param {import("./store.js").Caption} line
  */
 function wasCut(before, line) {
@@ -38,20 +38,20 @@ function wasCut(before, line) {
     && before.text.startsWith(text);
 }
 
-/** The text as it is shown: what was cut off ends with a dash. @param {import("./store.js").Caption} line */
+/** The text as it is shown: an interrupted one ends with a dash. @param {import("./store.js").Caption} line */
 export function shownText({ text, final, interrupted }) {
   if (!final) return text || "…";
   return interrupted ? `${text.trimEnd().replace(/[\s.,;:…–—-]+$/, "")} —`.trimStart() : text;
 }
 
 /**
- * The assistant was cut off: mark its unfinished line.
+ * The assistant was interrupted: mark its last line.
  * @param {import("./store.js").Caption[]} lines
  */
 export function markInterrupted(lines) {
-  const open = lines.findLastIndex((line) => line.speaker === "assistant" && line.kind === "speech");
-  if (open < 0) return lines;
+  const last = lines.findLastIndex((line) => line.speaker === "assistant" && line.kind === "speech");
+  if (last < 0) return lines;
   return lines.map((line, index) => (
-    index === open ? { ...line, final: true, interrupted: true } : line
+    index === last ? { ...line, final: true, interrupted: true } : line
   ));
 }

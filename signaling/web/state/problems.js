@@ -3,87 +3,78 @@
 
 /** @typedef {import("./store.js").Problem} Problem */
 
+const CHECK_GATEWAY = "Check that the gateway is running and that you are on its network.";
+const RETRIES = "Trying again automatically.";
+const WITHOUT_MICROPHONE = { action: "Join without a microphone", command: "listen-only" };
+
 /** @type {Record<string, Omit<Problem, "code">>} */
 const TEXTS = {
   insecure: {
     tone: "error", title: "The microphone needs HTTPS",
-    cure: "Browsers give a page the microphone only over https:// or on localhost. Open this page "
-      + "by the gateway's https:// address, or on the computer that runs it as http://localhost.",
+    cure: "Browsers allow the microphone only on https:// pages and on localhost. Open this page at the "
+      + "gateway's https:// address, or as http://localhost on the computer that runs it.",
     action: "Join to read and type", command: "listen-only",
   },
   "no-webrtc": {
-    tone: "error", title: "This browser cannot make the connection",
-    cure: "WebRTC is missing or switched off. Allow it in the browser's settings or extensions, or use "
-      + "a current Chrome, Edge, Firefox or Safari.",
+    tone: "error", title: "This browser can't connect",
+    cure: "WebRTC is missing or turned off. Allow it in the browser's settings or extensions, or use a "
+      + "current version of Chrome, Edge, Firefox or Safari.",
   },
   "mic-denied": {
     tone: "error", title: "The microphone is blocked",
-    cure: "Open the site settings beside the address (the padlock or slider icon), set Microphone to "
-      + "Allow, then press Join again.",
-    action: "Join without a microphone", command: "listen-only",
+    cure: "Open the site settings next to the address (the padlock or slider icon), allow the microphone, "
+      + "then press Join again.",
+    ...WITHOUT_MICROPHONE,
   },
   "mic-missing": {
-    tone: "error", title: "No microphone was found",
-    cure: "Plug one in or switch it on, then press Join again. You can also listen and type.",
-    action: "Join without a microphone", command: "listen-only",
+    tone: "error", title: "No microphone found",
+    cure: "Plug one in or turn it on, then press Join again. You can also join without one, listen and type.",
+    ...WITHOUT_MICROPHONE,
   },
   "mic-busy": {
     tone: "error", title: "Another program is using the microphone",
-    cure: "Close the other call or recorder, or choose a different microphone, then press Join again.",
-    action: "Join without a microphone", command: "listen-only",
+    cure: "Close the other call or recorder, or choose another microphone, then press Join again.",
+    ...WITHOUT_MICROPHONE,
   },
   "mic-lost": {
-    tone: "warning", title: "The microphone stopped",
-    cure: "It was unplugged or taken by another program. Choose one in Settings, or try again.",
+    tone: "warning", title: "The microphone has stopped",
+    cure: "It was unplugged, or another program took it. Choose one in Settings, or try again.",
     action: "Try again", command: "reopen-microphone",
   },
   suspended: {
-    tone: "warning", title: "Sound is waiting for you",
-    cure: "The browser starts sound only after a tap.",
-    action: "Tap to hear", command: "resume",
+    tone: "warning", title: "Sound is off",
+    cure: "The browser plays sound only after a tap.",
+    action: "Turn sound on", command: "resume",
   },
-  gone: {
-    tone: "warning", title: "Connection lost",
-    cure: "The page rejoins by itself. If this lasts, check that the gateway is running and that you are on "
-      + "the same network.",
-  },
-  unreachable: {
-    tone: "warning", title: "The gateway does not answer",
-    cure: "Trying again by itself. Check that the gateway is running and that you are on the same network.",
-  },
-  full: {
-    tone: "warning", title: "The gateway is full",
-    cure: "Waiting for a free place. Somebody may have to leave first.",
-  },
-  busy: {
-    tone: "warning", title: "The gateway asks us to wait",
-    cure: "Trying again by itself.",
-  },
+  gone: { tone: "warning", title: "Connection lost", cure: `Rejoining automatically. If this lasts: ${CHECK_GATEWAY}` },
+  unreachable: { tone: "warning", title: "The gateway doesn't answer", cure: `${RETRIES} ${CHECK_GATEWAY}` },
+  full: { tone: "warning", title: "The gateway is full", cure: "You will join as soon as someone leaves." },
+  busy: { tone: "warning", title: "The gateway is busy", cure: RETRIES },
   "bad-room": {
-    tone: "error", title: "That room name does not work",
-    cure: "Use lower-case letters, digits, - and _ (at most 64), starting with a letter or digit.",
+    tone: "error", title: "This room name won't work",
+    cure: "Use up to 64 lower-case letters, digits, - and _, and start with a letter or digit.",
   },
   forbidden: {
-    tone: "error", title: "This room needs an invitation",
-    cure: "Ask the person who runs the gateway for a link with its token (…/?token=…).",
+    tone: "error", title: "You need an invitation",
+    cure: "Ask whoever runs the gateway for a link with its token (…/?token=…).",
   },
   refused: { tone: "error", title: "The gateway refused", cure: "" },
   blocked: {
     tone: "warning", title: "The direct connection is blocked",
-    cure: "The gateway answered, but no data came through. A VPN, a guest network or a firewall often "
-      + "blocks UDP between devices: use the same network as the gateway. Trying again by itself.",
+    cure: "The gateway answered, but no data gets through. VPNs, guest networks and firewalls often block UDP: "
+      + `join from the gateway's own network. ${RETRIES}`,
   },
   worklet: {
-    tone: "error", title: "The page's audio stopped working",
-    cure: "Reload the page. If it happens again, report the browser and its version.",
+    tone: "error", title: "The page's audio has stopped",
+    cure: "Reload the page. If it happens again, report your browser and its version.",
     action: "Reload", command: "reload",
   },
   upstream: {
-    tone: "error", title: "The assistant is not reachable",
-    cure: "The room works, but nobody answers. Whoever runs the gateway finds the cause in its log.",
+    tone: "error", title: "The assistant is unavailable",
+    cure: "The room is open, but nobody answers. The gateway's log says why.",
   },
   "upstream-retry": {
-    tone: "info", title: "Reaching the assistant again", cure: "This takes a few seconds.",
+    tone: "info", title: "Reconnecting to the assistant", cure: "This takes a few seconds.",
   },
   "budget-low": {
     tone: "warning", title: "Most of today's budget is spent", cure: "At 100 % the assistant stops until tomorrow.",
@@ -99,25 +90,26 @@ const TEXTS = {
 /** Titles for reasons that somebody has to do something about. @type {Record<string, string>} */
 const UPSTREAM_TITLES = {
   budget_spent: "Today's budget is spent",
-  insufficient_quota: "The assistant's account has no credit",
+  insufficient_quota: "The assistant's account is out of credit",
   billing_hard_limit_reached: "The assistant's account has reached its limit",
-  account_deactivated: "The assistant's account is switched off",
-  invalid_api_key: "The assistant's key does not work",
-  model_not_found: "This assistant does not exist",
+  account_deactivated: "The assistant's account is deactivated",
+  invalid_api_key: "The assistant's API key is not valid",
+  model_not_found: "The assistant's model does not exist",
 };
 
-/**
- * The assistant is gone until somebody does something.
- * @param {string} code the gateway's, or empty
- * @param {string} detail the gateway's words
- */
-export function upstreamProblem(code, detail) {
-  const title = UPSTREAM_TITLES[code];
-  return problem("upstream", { ...(title ? { title } : {}), ...(detail ? { cure: detail } : {}) });
-}
+/** Every code that has a text. */
+export const PROBLEM_CODES = Object.keys(TEXTS);
+
+/** Codes of problems with reaching the gateway; an open connection clears them. */
+export const CONNECTION_CODES = [
+  "gone", "unreachable", "full", "busy", "blocked", "refused", "forbidden", "bad-room",
+];
+
+/** Codes of problems with the microphone; an open microphone clears them. */
+export const MICROPHONE_CODES = ["mic-denied", "mic-missing", "mic-busy", "mic-lost", "insecure"];
 
 /**
- * @param {string} code one of TEXTS
+ * @param {string} code one of PROBLEM_CODES
  * @param {Partial<Problem>} [change] fields to replace
  * @returns {Problem}
  */
@@ -125,16 +117,15 @@ export function problem(code, change = {}) {
   return { code, ...TEXTS[code], ...change };
 }
 
-/** Every code that has a text. */
-export const PROBLEM_CODES = Object.keys(TEXTS);
-
-/** Codes about the way to the gateway; an open connection clears them. */
-export const CONNECTION_CODES = [
-  "gone", "unreachable", "full", "busy", "blocked", "refused", "forbidden", "bad-room",
-];
-
-/** Codes about the microphone; an open microphone clears them. */
-export const MICROPHONE_CODES = ["mic-denied", "mic-missing", "mic-busy", "mic-lost", "insecure"];
+/**
+ * The assistant is gone until somebody does something.
+ * @param {string} code the gateway's, or empty
+ * @param {string} detail the gateway's explanation, or empty
+ */
+export function upstreamProblem(code, detail) {
+  const title = UPSTREAM_TITLES[code];
+  return problem("upstream", { ...(title ? { title } : {}), ...(detail ? { cure: sentence(detail) } : {}) });
+}
 
 /** Why getUserMedia failed. @param {unknown} error @returns {Problem} */
 export function microphoneProblem(error) {
@@ -148,25 +139,29 @@ export function microphoneProblem(error) {
 /**
  * Why the offer failed.
  * @param {import("../session/signal.js").SignalError} error
- * @param {boolean} joined the room was open before
+ * @param {boolean} joined the room was joined before
  * @returns {Problem}
  */
 export function signalProblem(error, joined) {
-  const { status, detail } = error;
+  const { status, message: title } = error;
+  const detail = sentence(error.detail);
   if (status === 0) return problem(joined ? "gone" : "unreachable");
-  if (status === 503) return problem("full", detail ? { cure: `${detail} Trying again by itself.` } : {});
+  if (status === 503) return problem(title === "Full" ? "full" : "busy", { cure: `${detail} ${RETRIES}` });
   if (status === 401) return problem("forbidden");
-  if (status === 403) return problem("refused", { cure: detail });
   if (status === 429) return problem("busy");
-  if (status >= 500) {
-    const cure = `It says: ${detail}. The page tries again by itself.`;
-    return problem("unreachable", { title: "The gateway is in trouble", cure });
-  }
-  if (status === 400 && /room/i.test(detail)) return problem("bad-room");
+  if (status >= 500) return problem("unreachable", { title: "The gateway has failed", cure: `${detail} ${RETRIES}` });
+  if (status === 400 && title === "Bad room name") return problem("bad-room");
   return problem("refused", { cure: `${detail} (HTTP ${status})` });
 }
 
-/** Can this page work here at all? @returns {Problem|null} */
+/** The gateway's words as a sentence. @param {string} words */
+export function sentence(words) {
+  const text = words.trim();
+  if (!text) return "";
+  return `${text[0].toUpperCase()}${text.slice(1)}${/[.!?…]$/.test(text) ? "" : "."}`;
+}
+
+/** Why this page cannot work here. @returns {Problem|null} null: it can */
 export function environmentProblem() {
   if (typeof RTCPeerConnection === "undefined") return problem("no-webrtc");
   if (!window.isSecureContext || !navigator.mediaDevices) return problem("insecure");

@@ -1,5 +1,5 @@
 // @ts-check
-/** What the page knows, in one object; listeners are told at most once per animation frame. */
+/** The state of the page, in one object; listeners are called at most once per animation frame. */
 
 const EVENT_LIMIT = 1000;
 
@@ -12,20 +12,20 @@ const EVENT_LIMIT = 1000;
  * @typedef {object} Caption
  * @property {string} item
  * @property {string} speaker "assistant", or a participant's id
- * @property {string} name the speaker's name when the line was last written
+ * @property {string} name the speaker's name when the line was last updated
  * @property {string} text
  * @property {boolean} final
  * @property {boolean} [interrupted]
- * @property {"speech"|"typed"|"tool"|"note"} kind
- * @property {string} [status] of a tool
+ * @property {"speech"|"typed"|"tool"} kind
+ * @property {string} [status] of a tool call
  *
- * @typedef {object} Question a tool waits for a yes
- * @property {string} call
+ * @typedef {object} Question a tool call waits for a yes
+ * @property {string} call id of the tool call
  * @property {string} question
- * @property {string} asker name of whoever it is for, or empty
+ * @property {string} asker name of the person it is for, or empty
  * @property {number} atMs when it was asked, by performance.now()
  * @property {number} timeoutMs
- * @property {boolean} answered here; the gateway has not said so yet
+ * @property {boolean} answered here; the gateway has not confirmed it yet
  *
  * @typedef {object} Problem
  * @property {string} code
@@ -34,6 +34,8 @@ const EVENT_LIMIT = 1000;
  * @property {"error"|"warning"|"info"} tone
  * @property {string} [action] label of the button
  * @property {string} [command] what the button does
+ *
+ * @typedef {ReturnType<typeof initialState>} State
  */
 
 /** The state of a page that has just been opened. */
@@ -52,15 +54,15 @@ export function initialState() {
     upstream: "connecting",
     simulated: false,
     detail: "",
-    /** The assistant hears the room only while somebody holds a button: a rule of the gateway. */
+    /** The gateway's rule: the assistant hears the room only while somebody holds the talk button. */
     pushToTalk: false,
-    /** The assistant answers with sound. */
+    /** The assistant answers with speech, not only with text. */
     speaks: true,
-    /** How this person talks. @type {"open"|"hold"} */
+    /** How this person talks: open microphone or push-to-talk. @type {"open"|"hold"} */
     talk: "open",
     /** The talk button is held. */
     pressed: false,
-    /** Tools at work: names by call. @type {Record<string, string>} */
+    /** Running tools: names by id of the tool call. @type {Record<string, string>} */
     tools: {},
     /** @type {Question[]} */
     questions: [],
@@ -78,7 +80,7 @@ export function initialState() {
   };
 }
 
-/** Is the microphone heard only while the button is held? @param {{pushToTalk: boolean, talk: string}} state */
+/** Whether this person is heard only while they hold the talk button. @param {{pushToTalk: boolean, talk: string}} state */
 export function holdsToTalk({ pushToTalk, talk }) {
   return pushToTalk || talk === "hold";
 }
@@ -86,23 +88,25 @@ export function holdsToTalk({ pushToTalk, talk }) {
 export class Store {
   constructor() {
     this.state = initialState();
-    /** Levels in dBFS by participant id, "assistant" and "me"; they change too often for listeners. */
-    /** @type {Map<string, number>} */
+    /**
+     * Levels in dBFS by participant id, "assistant" and "me"; they change too often for listeners.
+     * @type {Map<string, number>}
+     */
     this.levels = new Map();
-    /** What happened, newest last, bounded. @type {{atMs: number, type: string}[]} */
+    /** The latest events, newest last, for tests. @type {{atMs: number, type: string}[]} */
     this.events = [];
-    /** @type {Set<(state: ReturnType<typeof initialState>) => void>} */
+    /** @type {Set<(state: State) => void>} */
     this.listeners = new Set();
     this.scheduled = false;
   }
 
-  /** @param {Partial<ReturnType<typeof initialState>>} change */
+  /** @param {Partial<State>} change */
   set(change) {
     Object.assign(this.state, change);
     this.#schedule();
   }
 
-  /** @param {(state: ReturnType<typeof initialState>) => void} listener */
+  /** @param {(state: State) => void} listener */
   subscribe(listener) {
     this.listeners.add(listener);
     this.#schedule();
@@ -111,30 +115,30 @@ export class Store {
   #schedule() {
     if (this.scheduled) return;
     this.scheduled = true;
-    // A hidden page gets no animation frames; its state must not wait for one.
-    if (document.hidden) setTimeout(() => this.#tell(), 50);
-    else requestAnimationFrame(() => this.#tell());
+    // A hidden page gets no animation frames.
+    if (document.hidden) setTimeout(() => this.#notify(), 50);
+    else requestAnimationFrame(() => this.#notify());
   }
 
-  #tell() {
+  #notify() {
     this.scheduled = false;
     for (const listener of this.listeners) listener(this.state);
   }
 
-  /** @param {string} type @param {object} [fields] */
+  /** Record an event. @param {string} type @param {object} [fields] */
   note(type, fields = {}) {
     this.events.push({ ...fields, type, atMs: performance.now() });
     if (this.events.length > EVENT_LIMIT) this.events.splice(0, EVENT_LIMIT / 2);
   }
 
-  /** Show a problem; the same code replaces its predecessor. @param {Problem} problem */
+  /** Show a problem, in place of an earlier one with the same code. @param {Problem} problem */
   raise(problem) {
     const others = this.state.problems.filter((known) => known.code !== problem.code);
     this.note("problem", { code: problem.code, title: problem.title });
     this.set({ problems: [...others, problem] });
   }
 
-  /** @param {...string} codes */
+  /** Take problems away. @param {...string} codes */
   clear(...codes) {
     const { problems } = this.state;
     if (!problems.some((problem) => codes.includes(problem.code))) return;

@@ -1,10 +1,10 @@
 // @ts-check
-/** Pure: what the assistant's tools do, in words, and the questions that they ask. */
+/** What the assistant's tools do, in words, and the questions they ask. Sans-I/O. */
 
 /**
  * @typedef {object} ToolEvent
  * @property {string} name
- * @property {string} call
+ * @property {string} call id of the tool call
  * @property {"running"|"asking"|"done"|"failed"|"timeout"|"refused"|"cancelled"} status
  * @property {string} [detail]
  * @property {string} [participant]
@@ -13,18 +13,18 @@
  */
 
 const OPEN = ["running", "asking"];
-/** Names that begin so only look; all others do something. */
-const LOOKS = /^(get|list|read|find|search|look_?up|fetch|query|show)[_-]+/i;
+/** Tools with such names only look something up; all others do something. */
+const LOOKUP = /^(get|list|read|find|search|look_?up|fetch|query|show)[_-]+/i;
 const DEFAULT_TIMEOUT_MS = 20000;
 
-/** "get_lights" → "lights", "docs__search_pages" → "pages (docs)". @param {string} name */
+/** `get_lights` → "lights", `docs__search_pages` → "pages (docs)". @param {string} name */
 export function plainName(name) {
   const { server, tool } = parts(name);
-  const words = tool.replace(LOOKS, "").replace(/[_-]+/g, " ").trim() || tool;
+  const words = tool.replace(LOOKUP, "").replace(/[_-]+/g, " ").trim() || tool;
   return server ? `${words} (${server.replace(/[_-]+/g, " ")})` : words;
 }
 
-/** Tools of a server are called server__tool. @param {string} name */
+/** Tools of an MCP server are named `server__tool`. @param {string} name */
 function parts(name) {
   const at = name.indexOf("__");
   return at > 0 ? { server: name.slice(0, at), tool: name.slice(at + 2) } : { server: "", tool: name };
@@ -33,37 +33,32 @@ function parts(name) {
 /**
  * One line for the captions.
  * @param {ToolEvent} event
- * @param {string} who name of the participant of the event, or empty
+ * @param {string} person name of the event's participant, or empty
  */
-export function toolWords({ name, status, detail = "" }, who = "") {
+export function toolWords({ name, status, detail = "" }, person = "") {
   const what = plainName(name);
-  const because = detail ? `: ${detail}` : "";
+  const lookup = LOOKUP.test(parts(name).tool);
   switch (status) {
-    case "running": return `${LOOKS.test(parts(name).tool) ? "Looking something up" : "Working on it"}: ${what} …`;
-    case "asking": return `Asks first: ${what}`;
-    case "done": return `${LOOKS.test(parts(name).tool) ? "Looked up" : "Done"}: ${what}`;
-    case "timeout": return `${capital(what)} took too long`;
-    case "refused": return `Not done: ${what} (${refusal(detail, who)})`;
-    case "cancelled": return `Given up: ${what}`;
-    default: return `${capital(what)} did not work${because}`;
+    case "running": return `${lookup ? "Looking up" : "Working on it"}: ${what} …`;
+    case "asking": return `Waiting for a yes: ${what}`;
+    case "done": return `${lookup ? "Looked up" : "Done"}: ${what}`;
+    case "timeout": return `Took too long: ${what}`;
+    case "refused": return `Not done: ${what} (${refusal(detail, person)})`;
+    case "cancelled": return `Cancelled: ${what}`;
+    default: return `Failed: ${what}${detail ? ` (${detail})` : ""}`;
   }
 }
 
-/** @param {string} detail @param {string} who */
-function refusal(detail, who) {
-  if (detail === "no") return `${who || "somebody"} said no`;
-  if (detail === "no answer") return "nobody said yes";
+/** @param {string} detail @param {string} person */
+function refusal(detail, person) {
+  if (detail === "no") return `${person || "someone"} said no`;
+  if (detail === "no answer") return "nobody answered";
   return detail || "not allowed";
 }
 
-/** @param {string} text */
-function capital(text) {
-  return text.charAt(0).toUpperCase() + text.slice(1);
-}
-
 /**
- * Tools at work, after this event.
- * @param {Record<string, string>} tools names by call
+ * The running tools after this event.
+ * @param {Record<string, string>} tools names by id of the tool call
  * @param {ToolEvent} event
  */
 export function foldTools(tools, { call, name, status }) {
@@ -72,7 +67,7 @@ export function foldTools(tools, { call, name, status }) {
 }
 
 /**
- * Open questions, after this event: any other status of the call ends its question.
+ * The open questions after this event: any other status of the tool call ends its question.
  * @param {import("./store.js").Question[]} questions
  * @param {ToolEvent} event
  * @param {string} asker
@@ -86,7 +81,7 @@ export function foldQuestions(questions, event, asker, nowMs) {
   return [...others, { call: event.call, question, asker, atMs: nowMs, timeoutMs, answered: false }];
 }
 
-/** Is the call still open? @param {ToolEvent} event */
+/** Whether the tool call goes on. @param {ToolEvent} event */
 export function isOpen({ status }) {
   return OPEN.includes(status);
 }

@@ -1,5 +1,5 @@
 // @ts-check
-/** Pure: what the conversation costs, in few words. */
+/** What the conversation costs, in a few words. Sans-I/O. */
 
 /**
  * @typedef {object} Usage the gateway's `usage` message
@@ -13,7 +13,7 @@
  */
 
 const WARN_SHARE = 0.8;
-/** Kinds of tokens that are counted; cached ones are part of these. */
+/** Kinds of tokens that are counted; they include the cached ones. */
 const COUNTED = /^(text|audio|image)_(in|out)$/;
 
 /** @param {number} usd */
@@ -29,7 +29,7 @@ export function shortCount(count) {
   return `${value.toFixed(value < 9.95 ? 1 : 0)}${thousands ? "k" : "M"}`;
 }
 
-/** Part of today's budget that is spent; null where there is none. @param {Usage|null} usage */
+/** Share of today's budget that is spent; null without a budget. @param {Usage|null} usage */
 export function budgetShare(usage) {
   const { cost_usd: spent = 0, budget_usd: budget = 0 } = usage?.day ?? {};
   return budget > 0 ? spent / budget : null;
@@ -38,7 +38,7 @@ export function budgetShare(usage) {
 /**
  * @param {Usage|null} usage
  * @param {boolean} simulated nothing is billed
- * @returns {Cost|null} null: nothing is known
+ * @returns {Cost|null} null: not known
  */
 export function costOf(usage, simulated) {
   if (!usage?.room) return null;
@@ -48,14 +48,14 @@ export function costOf(usage, simulated) {
   const share = budgetShare(usage);
   const percent = share === null ? "" : `${Math.floor(100 * share)} %`;
   const tone = share === null || share < WARN_SHARE ? "" : share < 1 ? "warning" : "error";
-  const text = tone === "" ? `${shortCount(tokens)} tokens · ${dollars(usd)}` : `${dollars(usd)} · ${percent} of the budget`;
+  const text = tone === "" ? `${shortCount(tokens)} tokens · ${dollars(usd)}` : `${dollars(usd)} · ${percent} of today's budget`;
   const today = usage.day?.cost_usd ?? 0;
   const title = [
     `This conversation: ${tokens.toLocaleString("en")} tokens, ${dollars(usd)}.`,
     share === null ? `All rooms today: ${dollars(today)}.`
       : `All rooms today: ${dollars(today)} of ${dollars(usage.day?.budget_usd ?? 0)} (${percent}).`,
-    ...(usage.room.unpriced ? [`${usage.room.unpriced} answers are not counted: their price is not known.`] : []),
-    ...(simulated ? ["The simulator costs nothing: this is what the real service would have asked."] : []),
+    ...(usage.room.unpriced ? [`Not included: ${usage.room.unpriced} replies of a model without a price.`] : []),
+    ...(simulated ? ["The simulator is free: this is what OpenAI would have charged."] : []),
   ].join("\n");
   return { text, title, tone };
 }

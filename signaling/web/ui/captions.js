@@ -5,7 +5,7 @@ import { byId, make, setData, setText, toneClass } from "./dom.js";
 
 const NEAR_END_PX = 60;
 
-/** What was said, one block per line; follows the newest unless the reader has scrolled up. */
+/** What was said and done, line by line; follows the latest line unless the reader has scrolled up. */
 export class Captions {
   constructor() {
     this.list = byId("captions");
@@ -18,7 +18,7 @@ export class Captions {
     this.shown = null;
     this.following = true;
     this.heightPx = 0;
-    // A question or a problem takes room from the list: the newest line stays in sight.
+    // A question or a problem takes space from the list: the latest line stays in sight.
     new ResizeObserver(() => this.#resized()).observe(this.list);
     this.list.addEventListener("scroll", () => this.#scrolled());
     this.latest.addEventListener("click", () => this.#toEnd());
@@ -42,10 +42,10 @@ export class Captions {
     this.list.scrollTop = this.list.scrollHeight;
   }
 
-  /** @param {ReturnType<typeof import("../state/store.js").initialState>} state */
+  /** @param {import("../state/store.js").State} state */
   render(state) {
     const { captions, phase } = state;
-    setText(this.title, phase === "connected" ? invitation(state) : "One moment.");
+    setText(this.title, phase === "connected" ? invitation(state) : "One moment …");
     if (captions === this.shown) return;
     const grown = captions.length > (this.shown?.length ?? 0);
     this.shown = captions;
@@ -82,7 +82,7 @@ export class Captions {
   }
 }
 
-/** @param {ReturnType<typeof import("../state/store.js").initialState>} state */
+/** @param {import("../state/store.js").State} state */
 function invitation(state) {
   if (state.listenOnly) return "Type something.";
   if (holdsToTalk(state)) return "Hold the button and speak.";

@@ -1,8 +1,8 @@
 // @ts-check
-/** The few helpers that the views share. */
+/** Helpers that the views share. */
 
 /**
- * An element that index.html promises.
+ * An element of index.html.
  * @template {HTMLElement} [T=HTMLElement]
  * @param {string} id
  * @returns {T}
@@ -28,7 +28,7 @@ export function make(tag, attributes = {}, children = []) {
   return element;
 }
 
-/** Change text only when it differs, so that selections and screen readers are left alone. */
+/** Change a text only when it differs, so as not to disturb selections and screen readers. */
 export function setText(/** @type {Element} */ element, /** @type {string} */ text) {
   if (element.textContent !== text) element.textContent = text;
 }
@@ -36,13 +36,13 @@ export function setText(/** @type {Element} */ element, /** @type {string} */ te
 /**
  * Say something to a screen reader.
  * @param {string} words
- * @param {boolean} [now] it must not wait
+ * @param {boolean} [now] interrupt what is being said
  */
 export function announce(words, now = false) {
   byId(now ? "announce-now" : "announce").textContent = words;
 }
 
-/** Where keys belong to what has the focus. @param {EventTarget|null} target */
+/** Whether keys belong to the element with the focus. @param {EventTarget|null} target */
 export function isTyping(target) {
   return target instanceof Element && target.closest("input, select, textarea, [contenteditable], dialog") !== null;
 }
@@ -54,8 +54,8 @@ export function setData(element, name, value) {
 
 const REDUCED = matchMedia("(prefers-reduced-motion: reduce)");
 
-/** dBFS to 0..1 over the 50 dB that matter for speech; in five steps where motion is unwelcome. */
-export function meterFraction(/** @type {number} */ dbfs) {
+/** -55 to -5 dBFS as 0 to 1; in five steps where the person wants less motion. */
+function meterFraction(/** @type {number} */ dbfs) {
   const fraction = Math.max(0, Math.min(1, (dbfs + 55) / 50));
   return REDUCED.matches ? Math.ceil(fraction * 5) / 5 : fraction;
 }
@@ -81,20 +81,20 @@ export class Ballistics {
 /** @type {Map<string, number>} */
 const tones = new Map();
 
-/** One of six tones, given in the order in which people were first seen. @param {string} id */
+/** A CSS class for one of six tones, given in the order in which people were first seen. @param {string} id */
 export function toneClass(id) {
   if (id === "assistant") return "c-assistant";
   if (!tones.has(id)) tones.set(id, tones.size % 6);
   return `c${tones.get(id)}`;
 }
 
-/** The same person under a new id, after a reconnect. @param {string} before @param {string} now */
+/** After a reconnect the same person has a new id. @param {string} before @param {string} now */
 export function keepTone(before, now) {
   const tone = tones.get(before);
   if (tone !== undefined) tones.set(now, tone);
 }
 
-/** Remember a choice; a browser that forbids storage just forgets. */
+/** Choices that outlast the page, where the browser allows it. */
 export const memory = {
   /** @param {string} key @param {string} [fallback] */
   get(key, fallback = "") {
@@ -109,7 +109,7 @@ export const memory = {
     try {
       localStorage.setItem(`mixminus.${key}`, value);
     } catch {
-      // Private windows may refuse; the choice then lasts as long as the page.
+      // Private windows may refuse storage; the choice then lasts as long as the page.
     }
   },
 };
@@ -119,7 +119,7 @@ export const memory = {
  * @param {HTMLSelectElement} select
  * @param {{id: string, label: string}[]} devices
  * @param {string} chosen
- * @param {string} fallback label of the empty choice
+ * @param {string} fallback label of the default
  */
 export function fillDevices(select, devices, chosen, fallback) {
   const named = devices.filter((device) => device.id && device.id !== "default");

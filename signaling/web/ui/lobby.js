@@ -44,8 +44,8 @@ export class Lobby {
     if (radio instanceof HTMLInputElement) radio.checked = true;
   }
 
-  /** What Join will ask for. */
-  wish() {
+  /** What is filled in. */
+  choice() {
     const mode = /** @type {HTMLInputElement} */ (this.root.querySelector('input[name="mode"]:checked')).value;
     return {
       room: this.room.value.trim(), name: this.name.value.trim() || "Guest", mode,
@@ -63,7 +63,7 @@ export class Lobby {
   async join(listenOnly) {
     memory.set("name", this.name.value.trim());
     memory.set("microphone", this.microphone.value);
-    await this.session.join({ ...this.wish(), listenOnly });
+    await this.session.join({ ...this.choice(), listenOnly });
   }
 
   async #changeMicrophone() {
@@ -74,7 +74,7 @@ export class Lobby {
   /** Open the microphone for the meter; the browser may ask. */
   async tryMicrophone() {
     this.loud = false;
-    const { deviceId, raw } = this.wish();
+    const { deviceId, raw } = this.choice();
     await this.session.microphone.open({ deviceId, raw });
     await this.refreshDevices();
   }
@@ -85,19 +85,19 @@ export class Lobby {
     fillDevices(this.microphone, microphones, chosen, "Default microphone");
   }
 
-  /** @param {ReturnType<typeof import("../state/store.js").initialState>} state */
+  /** @param {import("../state/store.js").State} state */
   render(state) {
     const joining = state.phase === "joining";
     this.root.hidden = !(state.phase === "lobby" || joining);
     this.button.disabled = joining;
     this.cancel.hidden = !joining;
     byId("join-hint").hidden = joining;
-    const attempt = state.attempt > 0 ? `, attempt ${state.attempt + 1}` : "";
+    const attempt = state.attempt > 0 ? ` (attempt ${state.attempt + 1})` : "";
     setText(this.label, joining ? `Joining${attempt} …` : "Join");
     this.check.hidden = this.session.audio.hasMicrophone;
   }
 
-  /** Called at about 20 Hz. */
+  /** Called about 20 times a second. */
   animate() {
     if (this.root.hidden) return;
     const dbfs = this.store.levels.get("me") ?? -100;

@@ -1,7 +1,7 @@
 // @ts-check
 import { byId, make } from "./dom.js";
 
-/** Shows problems where the person looks, and says them once to a screen reader. */
+/** Shows problems, in the lobby or in the room, and says each once to a screen reader. */
 export class ProblemList {
   /** @param {(command: string, code: string) => void} onCommand */
   constructor(onCommand) {
@@ -12,7 +12,7 @@ export class ProblemList {
     this.said = "";
   }
 
-  /** @param {ReturnType<typeof import("../state/store.js").initialState>} state */
+  /** @param {import("../state/store.js").State} state */
   render(state) {
     const problems = state.problems.map((problem) => ({ ...problem, title: title(problem, state) }));
     const shown = JSON.stringify(problems) + state.phase;

@@ -1,12 +1,12 @@
 // @ts-check
 import { announce, byId, isTyping, make, setText } from "./dom.js";
 
-/** A card that has just come up takes no answer: the finger was on its way to something else. */
+/** A card this young takes no answer: the tap was meant for something else. */
 const DEAF_MS = 500;
-/** The gateway tells when a question is over; this long after its time the page stops waiting. */
+/** The gateway says when a question is over; this long after its timeout the page drops it itself. */
 const GRACE_MS = 2000;
 
-/** The assistant wants to do something that needs a yes: one card each, until somebody has answered. */
+/** Tool calls that need a yes: a card for each, until somebody has answered. */
 export class Questions {
   /** @param {import("../session/session.js").Session} session */
   constructor(session) {
@@ -18,7 +18,7 @@ export class Questions {
     this.focusBefore = null;
   }
 
-  /** @param {ReturnType<typeof import("../state/store.js").initialState>} state */
+  /** @param {import("../state/store.js").State} state */
   render({ questions }) {
     const open = new Set(questions.map(({ call }) => call));
     for (const [call, { card }] of this.cards) {
@@ -54,7 +54,7 @@ export class Questions {
     this.place.append(card);
     this.#draw(known, performance.now());
     const seconds = Math.round(question.timeoutMs / 1000);
-    announce(`${by}: ${question.question} Yes or no? ${seconds} seconds.`, true);
+    announce(`${by}: ${question.question} Answer yes or no within ${seconds} seconds.`, true);
     const { activeElement } = document;
     if (!isTyping(activeElement) && !this.session.state.pressed) {
       if (!this.place.contains(activeElement)) this.focusBefore = activeElement;
@@ -73,7 +73,7 @@ export class Questions {
     return button;
   }
 
-  /** Called at about 20 Hz. @param {number} nowMs */
+  /** Called about 20 times a second. @param {number} nowMs */
   animate(nowMs) {
     for (const known of this.cards.values()) this.#draw(known, nowMs);
   }

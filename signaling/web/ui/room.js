@@ -8,13 +8,13 @@ import { Roster, assistantWord } from "./roster.js";
 import { Settings } from "./settings.js";
 import { TalkButton } from "./talk.js";
 
-const ANNOUNCED = new Set(["Not reachable", "Reconnecting"]);
+const ANNOUNCED = new Set(["Unavailable", "Reconnecting"]);
 
-/** The room: top bar, roster, captions, bottom bar. */
+/** The room: top bar, roster, captions, questions, bottom bar. */
 export class RoomView {
-  /** The assistant's state as last shown. */
+  /** The assistant's state as it is shown. */
   word = "";
-  /** Item of the last answer that was said to a screen reader. */
+  /** Item of the last reply that was said to a screen reader. */
   saidItem = "";
 
   /** @param {import("../session/session.js").Session} session @param {import("../state/store.js").Store} store */
@@ -60,7 +60,7 @@ export class RoomView {
     else if (event.key.toLowerCase() === "m" && !isTyping(event.target)) this.toggleMute();
   }
 
-  /** @param {ReturnType<typeof import("../state/store.js").initialState>} state */
+  /** @param {import("../state/store.js").State} state */
   render(state) {
     const here = state.phase === "connected" || state.phase === "reconnecting";
     if (this.root.hidden === here) this.#appear(here);
@@ -72,10 +72,10 @@ export class RoomView {
     this.captions.render(state);
     this.questions.render(state);
     this.#renderCost(state);
-    this.#sayAnswer(state);
+    this.#sayReply(state);
   }
 
-  /** @param {ReturnType<typeof import("../state/store.js").initialState>} state */
+  /** @param {import("../state/store.js").State} state */
   #renderCost({ usage, simulated }) {
     const cost = costOf(usage, simulated);
     const place = byId("cost");
@@ -86,12 +86,12 @@ export class RoomView {
     setData(place, "tone", cost.tone);
   }
 
-  /** An answer that is not heard is said by the screen reader. @param {ReturnType<typeof import("../state/store.js").initialState>} state */
-  #sayAnswer({ captions, speaks, audioRunning }) {
-    const answer = captions.findLast((line) => line.speaker === "assistant" && line.final);
-    if (!answer || answer.item === this.saidItem) return;
-    this.saidItem = answer.item;
-    if (!speaks || !audioRunning) announce(`Assistant: ${answer.text}`);
+  /** Where replies are not heard, the screen reader says them. @param {import("../state/store.js").State} state */
+  #sayReply({ captions, speaks, audioRunning }) {
+    const reply = captions.findLast((line) => line.speaker === "assistant" && line.final);
+    if (!reply || reply.item === this.saidItem) return;
+    this.saidItem = reply.item;
+    if (!speaks || !audioRunning) announce(`Assistant: ${reply.text}`);
   }
 
   /** @param {boolean} here */
@@ -101,7 +101,7 @@ export class RoomView {
     else this.settings.dialog.close();
   }
 
-  /** @param {ReturnType<typeof import("../state/store.js").initialState>} state */
+  /** @param {import("../state/store.js").State} state */
   #renderTop(state) {
     const connected = state.phase === "connected";
     const chip = byId("chip-link");
@@ -109,7 +109,7 @@ export class RoomView {
     setText(byId("link-word"), connected ? "Connected" : `Rejoining (${state.attempt})`);
     const people = Math.max(1, state.participants.length);
     setText(byId("people-count"), String(people));
-    byId("chip-people").title = people === 1 ? "Only you are in the room" : `${people} people are in the room`;
+    byId("chip-people").title = people === 1 ? "You are alone in the room" : `${people} people in the room`;
     this.#renderLatency(state);
     /** @type {string} */
     const word = assistantWord(state);
@@ -117,13 +117,13 @@ export class RoomView {
     this.word = word;
   }
 
-  /** @param {ReturnType<typeof import("../state/store.js").initialState>} state */
+  /** @param {import("../state/store.js").State} state */
   #renderLatency(state) {
     const chip = byId("chip-latency");
     const { playback, output } = /** @type {any} */ (this.session.stats());
     if (state.rttMs === null) {
       setText(byId("latency"), "–");
-      chip.title = "No figure while there is no connection";
+      chip.title = "Not connected";
       return;
     }
     const bufferMs = playback.state === "playing" ? playback.bufferedMs : playback.targetMs ?? 0;
@@ -133,14 +133,14 @@ export class RoomView {
     const gateway = Object.entries(state.latency)
       .map(([name, value]) => `${name.replaceAll("_", " ")} ${Math.round(value)}`);
     chip.title = [
-      "Delay of the sound, there and back, without the time that the assistant thinks.",
-      `Network round trip ${Math.round(state.rttMs)} ms + play-out buffer ${Math.round(bufferMs)} ms`
-        + ` + speaker ${outMs} ms.`,
-      ...(gateway.length ? [`The gateway reports: ${gateway.join(", ")}.`] : []),
+      "Audio delay, without the assistant's thinking time.",
+      `Network there and back ${Math.round(state.rttMs)} ms, playback buffer ${Math.round(bufferMs)} ms, `
+        + `speaker ${outMs} ms.`,
+      ...(gateway.length ? [`Reported by the gateway: ${gateway.join(", ")}.`] : []),
     ].join("\n");
   }
 
-  /** @param {ReturnType<typeof import("../state/store.js").initialState>} state */
+  /** @param {import("../state/store.js").State} state */
   #renderBar(state) {
     const holds = holdsToTalk(state) && !state.listenOnly;
     this.talk.render(state, holds);
@@ -148,9 +148,9 @@ export class RoomView {
     setData(byId("room"), "talk", holds ? "hold" : "open");
     const off = state.muted || state.listenOnly;
     this.microphone.setAttribute("aria-pressed", String(off));
-    setText(byId("mic-word"), state.listenOnly ? "Turn mic on" : state.muted ? "Unmute" : "Mute");
+    setText(byId("mic-word"), state.listenOnly ? "Turn on mic" : state.muted ? "Unmute" : "Mute");
     const toggle = `${state.muted ? "Unmute" : "Mute"} the microphone (M)`;
-    this.microphone.title = state.listenOnly ? "Turn the microphone on" : toggle;
+    this.microphone.title = state.listenOnly ? "Turn on the microphone" : toggle;
     const icon = off ? "#i-mic-off" : "#i-mic";
     if (byId("mic-icon").getAttribute("href") !== icon) byId("mic-icon").setAttribute("href", icon);
     setData(this.stop, "urgent", String(state.assistant === "speaking"));
@@ -158,7 +158,7 @@ export class RoomView {
     this.say.disabled = state.phase !== "connected";
   }
 
-  /** Called at about 20 Hz. */
+  /** Called about 20 times a second. */
   animate() {
     if (this.root.hidden) return;
     this.roster.animate();

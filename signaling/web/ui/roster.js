@@ -8,7 +8,7 @@ const WORDS = {
   idle: "Idle", listening: "Listening", thinking: "Thinking", speaking: "Speaking",
 };
 
-/** Who is in the room, me first, in order of arrival; the assistant above. */
+/** The assistant, and below it who is in the room: me first, the others as they came. */
 export class Roster {
   /** @param {import("../state/store.js").Store} store */
   constructor(store) {
@@ -23,7 +23,7 @@ export class Roster {
     this.rows = new Map();
   }
 
-  /** @param {ReturnType<typeof import("../state/store.js").initialState>} state */
+  /** @param {import("../state/store.js").State} state */
   render(state) {
     this.#renderAssistant(state);
     const others = state.participants.filter((person) => person.participant !== state.participant);
@@ -40,7 +40,7 @@ export class Roster {
     for (const [index, person] of people.entries()) this.#renderPerson(person, index === 0);
   }
 
-  /** @param {ReturnType<typeof import("../state/store.js").initialState>} state */
+  /** @param {import("../state/store.js").State} state */
   #renderAssistant(state) {
     const away = state.phase !== "connected" || ["failed", "reconnecting", "connecting"].includes(state.upstream);
     setData(this.assistant, "state", away ? "away" : state.assistant);
@@ -84,14 +84,14 @@ export class Roster {
     const waits = me && holdsToTalk(state) && !state.pressed;
     const talking = !waits && (levels.get(id) ?? -100) > TALKING_DBFS;
     const unheard = me && state.muted && state.talkingWhileMuted;
-    const word = unheard ? "muted: nobody hears you"
+    const word = unheard ? "muted, not heard"
       : me && state.listenOnly ? "no microphone"
         : known.muted ? "muted" : waits ? "hold to talk" : talking ? "talking" : "quiet";
     setText(known.word, word);
     setData(known.row, "state", unheard ? "unheard" : known.muted ? "muted" : talking ? "talking" : "quiet");
   }
 
-  /** Called at about 20 Hz. */
+  /** Called about 20 times a second. */
   animate() {
     const { state, levels } = this.store;
     this.assistantMeter.show(this.assistant, levels.get("assistant") ?? -100);
@@ -111,12 +111,12 @@ function initials(name) {
   return words.slice(0, 2).map((word) => [...word][0].toUpperCase()).join("") || "?";
 }
 
-/** @param {ReturnType<typeof import("../state/store.js").initialState>} state */
+/** @param {import("../state/store.js").State} state */
 export function assistantWord(state) {
   if (state.phase === "reconnecting") return "Away";
-  if (state.upstream === "failed") return "Not reachable";
+  if (state.upstream === "failed") return "Unavailable";
   if (state.upstream === "reconnecting") return "Reconnecting";
-  if (state.upstream === "connecting") return "Coming";
+  if (state.upstream === "connecting") return "Joining";
   if (state.questions.length > 0 && state.assistant !== "speaking") return "Asking you";
   const [tool] = Object.values(state.tools);
   if (tool && state.assistant !== "speaking") return `Using ${tool}`;

@@ -5,7 +5,7 @@ import { byId, fillDevices, make, memory, setText } from "./dom.js";
 
 const REFRESH_MS = 500;
 
-/** The settings dialog: devices, headphones, what the browser really does, figures. */
+/** The settings dialog: devices, headphones, push-to-talk, shortcuts, technical details. */
 export class Settings {
   /** @param {import("../session/session.js").Session} session */
   constructor(session) {
@@ -78,8 +78,8 @@ export class Settings {
     const { microphone } = stats;
     const on = (/** @type {unknown} */ value) => (value === undefined ? "unknown" : value ? "on" : "off");
     setText(this.echo, microphone
-      ? `The browser reports: echo cancelling ${on(microphone.echoCancellation)}, `
-        + `noise removal ${on(microphone.noiseSuppression)}, automatic gain ${on(microphone.autoGainControl)}.`
+      ? `In use: echo cancellation ${on(microphone.echoCancellation)}, noise suppression `
+        + `${on(microphone.noiseSuppression)}, automatic gain ${on(microphone.autoGainControl)}.`
       : "No microphone is open.");
     const rows = figureRows(stats);
     this.figures.replaceChildren(...rows.flatMap(([name, value]) => [
@@ -98,16 +98,16 @@ function figureRows({ rttMs, link, playback, output }) {
   const text = (/** @type {unknown} */ value) => String(value ?? "–");
   return [
     ["Round trip", ms(rttMs)],
-    ["Buffer now / target", `${ms(playback.bufferedMs)} / ${ms(playback.targetMs)}`],
-    ["Jitter (95 %)", ms(playback.jitterMs)],
+    ["Buffer / target", `${ms(playback.bufferedMs)} / ${ms(playback.targetMs)}`],
+    ["Jitter, 95th percentile", ms(playback.jitterMs)],
     ["Frames received / sent", `${text(link.received)} / ${text(link.sent)}`],
     ["Lost / late / stale", `${text(playback.lost)} / ${text(playback.late)} / ${text(playback.stale)}`],
     ["Underruns", text(playback.underruns)],
-    ["Skipped / inserted / cut", `${text(playback.skipped)} / ${text(playback.inserted)} / ${text(playback.capped)}`],
-    ["Dropped before sending", text(link.dropped)],
-    ["Audio channel runs in", text(link.place)],
+    ["Skipped / added / cut", `${text(playback.skipped)} / ${text(playback.inserted)} / ${text(playback.capped)}`],
+    ["Dropped, not sent", text(link.dropped)],
+    ["Audio channel in", text(link.place)],
     ["Network path", link.pair || "–"],
-    ["Device rate, route", `${text(output.rateHz)} Hz, ${output.route}`],
+    ["Speaker", `${text(output.rateHz)} Hz, ${output.route}`],
     ["Output delay", ms(output.baseMs + output.outputMs)],
   ];
 }

@@ -1,13 +1,13 @@
 // @ts-check
 import { Ballistics, announce, byId, isTyping, memory, setText } from "./dom.js";
 
-/** A press shorter than this was meant as a click: say how the button works. */
+/** A press this short was meant as a click: explain the button. */
 const CLICK_MS = 350;
 const HINT_MS = 2500;
 
 /**
- * The talk button: held by mouse, pen, finger or key. Several may hold it at once; it is up when the
- * last one lets go. Whatever takes the page away from the person lets go too.
+ * The talk button: held by mouse, pen, finger or key, or several of them until the last one lets go. When the
+ * page loses the focus or is hidden, all let go.
  */
 export class TalkButton {
   /** @param {import("../session/session.js").Session} session */
@@ -26,7 +26,7 @@ export class TalkButton {
       button.addEventListener(name, (event) => this.#pointerUp(/** @type {PointerEvent} */ (event)));
     }
     button.addEventListener("contextmenu", (event) => event.preventDefault());
-    // A click without a pointer comes from a screen reader or a switch: it cannot hold.
+    // A click without a pointer comes from a screen reader or a switch, which cannot hold.
     button.addEventListener("click", (event) => event.detail === 0 && this.#toggle());
     document.addEventListener("keydown", (event) => this.#keyDown(event));
     document.addEventListener("keyup", (event) => this.#keyUp(event));
@@ -48,7 +48,7 @@ export class TalkButton {
     this.#release(`pointer ${event.pointerId}`);
   }
 
-  /** Is this key the button's, at this place? @param {KeyboardEvent} event */
+  /** Whether a key event is meant for the button. @param {KeyboardEvent} event */
   #isKey(event) {
     if (this.button.hidden || event.ctrlKey || event.metaKey || event.altKey) return false;
     if (event.target === this.button) return event.key === " " || event.key === "Enter";
@@ -91,7 +91,6 @@ export class TalkButton {
     if (this.holders.size === 0) this.session.talk.press(false);
   }
 
-  /** Everybody lets go. */
   letGo() {
     this.holders.clear();
     this.session.talk.press(false);
@@ -103,7 +102,7 @@ export class TalkButton {
   }
 
   /**
-   * @param {ReturnType<typeof import("../state/store.js").initialState>} state
+   * @param {import("../state/store.js").State} state
    * @param {boolean} shown
    */
   render(state, shown) {
@@ -111,7 +110,7 @@ export class TalkButton {
       this.button.hidden = !shown;
       if (!shown) this.letGo();
     }
-    // The connection was lost under the finger.
+    // The connection was lost while the button was held.
     if (!state.pressed) this.holders.clear();
     this.button.setAttribute("aria-pressed", String(state.pressed));
     this.button.setAttribute("aria-disabled", String(state.phase !== "connected"));
@@ -121,11 +120,11 @@ export class TalkButton {
   /** @param {{pressed: boolean, phase: string}} state */
   #renderWord({ pressed, phase }) {
     const hint = performance.now() < this.hintUntilMs;
-    const up = hint ? "Keep it held while you speak" : "Hold to talk";
-    setText(this.word, phase !== "connected" ? "One moment" : pressed ? "Speak, then let go" : up);
+    const up = hint ? "Keep holding while you speak" : "Hold to talk";
+    setText(this.word, phase !== "connected" ? "One moment …" : pressed ? "Speak, then let go" : up);
   }
 
-  /** Called at about 20 Hz. @param {number} dbfs */
+  /** Called about 20 times a second. @param {number} dbfs */
   animate(dbfs) {
     if (this.button.hidden) return;
     this.meter.show(this.button, dbfs);

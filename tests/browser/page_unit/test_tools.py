@@ -11,27 +11,27 @@ from tests.browser.page_unit.conftest import Run
 pytestmark = pytest.mark.browser
 
 WORDS = [
-    ("get_lights", "running", "", "", "Looking something up: lights …"),
-    ("docs__search_pages", "running", "", "", "Looking something up: pages (docs) …"),
+    ("get_lights", "running", "", "", "Looking up: lights …"),
+    ("docs__search_pages", "running", "", "", "Looking up: pages (docs) …"),
     ("turn_on_light", "running", "", "", "Working on it: turn on light …"),
-    ("unlock_door", "asking", "", "", "Asks first: unlock door"),
+    ("unlock_door", "asking", "", "", "Waiting for a yes: unlock door"),
     ("get_lights", "done", "", "", "Looked up: lights"),
     ("unlock_door", "done", "", "", "Done: unlock door"),
-    ("get_time", "failed", "no clock", "", "Time did not work: no clock"),
-    ("get_time", "timeout", "", "", "Time took too long"),
+    ("get_time", "failed", "no clock", "", "Failed: time (no clock)"),
+    ("get_time", "timeout", "", "", "Took too long: time"),
     ("unlock_door", "refused", "no", "Bob", "Not done: unlock door (Bob said no)"),
-    ("unlock_door", "refused", "no answer", "", "Not done: unlock door (nobody said yes)"),
+    ("unlock_door", "refused", "no answer", "", "Not done: unlock door (nobody answered)"),
     ("unlock_door", "refused", "Bob may not", "Bob", "Not done: unlock door (Bob may not)"),
-    ("unlock_door", "cancelled", "", "", "Given up: unlock door"),
+    ("unlock_door", "cancelled", "", "", "Cancelled: unlock door"),
 ]
 
 
-@pytest.mark.parametrize(("name", "status", "detail", "who", "words"), WORDS)
+@pytest.mark.parametrize(("name", "status", "detail", "person", "words"), WORDS)
 def test_each_state_of_a_tool_has_words(
-    run: Run, name: str, status: str, detail: str, who: str, words: str
+    run: Run, name: str, status: str, detail: str, person: str, words: str
 ) -> None:
     event = {"name": name, "call": "c", "status": status, "detail": detail}
-    assert run("state/tools.js", "return m.toolWords(a[0], a[1]);", [event, who]) == words
+    assert run("state/tools.js", "return m.toolWords(a[0], a[1]);", [event, person]) == words
 
 
 def test_a_question_is_open_until_its_call_goes_on_whoever_answered(run: Run) -> None:
@@ -72,9 +72,9 @@ def test_the_cost_is_short_and_warns_from_eighty_percent(run: Run) -> None:
     calm = cost(0.79)
     assert (calm["text"], calm["tone"]) == ("4.2k tokens · $0.07", "")
     assert "$0.79 of $1.00 (79 %)" in calm["title"]
-    assert "price is not known" in calm["title"] and "simulator costs nothing" in calm["title"]
+    assert "without a price" in calm["title"] and "simulator is free" in calm["title"]
     assert (cost(0.8)["text"], cost(0.8)["tone"]) == (
-        "$0.07 · 80 % of the budget",
+        "$0.07 · 80 % of today's budget",
         "warning",
     )
     assert cost(1.2)["tone"] == "error"
@@ -93,4 +93,4 @@ def test_a_spent_budget_has_its_own_title_and_the_gateways_words(run: Run) -> No
     assert (spent["code"], spent["title"], spent["cure"]) == (
         "upstream", "Today's budget is spent", "Raise it.",
     )  # fmt: skip
-    assert other["title"] == "The assistant is not reachable"
+    assert other["title"] == "The assistant is unavailable"

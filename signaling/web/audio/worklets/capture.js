@@ -3,8 +3,8 @@
  * Capture worklet: the microphone at the device's rate → 24 kHz → 20 ms int16 frames.
  *
  * In, by `port`: {type:"feed", port} where frames go; {type:"mute", muted}.
- * Out, by the feed: {type:"frame", pcm, flags}. Out, by `port`: {type:"level", dbfs, peak} each 60 ms while
- * the microphone delivers; {type:"uplink", talking, atSeconds} when the stream resumes or pauses.
+ * Out, by the feed: {pcm, flags}. Out, by `port`: {type:"level", dbfs} every 60 ms while the microphone
+ * delivers; {type:"uplink", talking, atSeconds} when the stream resumes or pauses.
  */
 
 import { Resampler } from "../resample.js";
@@ -22,7 +22,6 @@ class Capture extends AudioWorkletProcessor {
     this.talking = false;
     this.frames = 0;
     this.meanSquare = 0;
-    this.peak = 0;
     /** @type {MessagePort|null} */
     this.feed = null;
     this.emit = (/** @type {import("../uplink.js").UplinkFrame} */ frame) => this.#send(frame);
@@ -49,17 +48,15 @@ class Capture extends AudioWorkletProcessor {
       this.port.postMessage({ type: "uplink", talking, atSeconds: currentTime });
     }
     if (!this.feed) return;
-    this.feed.postMessage({ type: "frame", pcm, flags }, [/** @type {ArrayBuffer} */ (pcm.buffer)]);
+    this.feed.postMessage({ pcm, flags }, [/** @type {ArrayBuffer} */ (pcm.buffer)]);
   }
 
   #level() {
     this.frames += 1;
     this.meanSquare = Math.max(this.meanSquare, this.maker.meanSquare);
-    this.peak = Math.max(this.peak, this.maker.peak);
     if (this.frames % LEVEL_EVERY_FRAMES !== 0) return;
-    this.port.postMessage({ type: "level", dbfs: toDbfs(this.meanSquare), peak: this.peak });
+    this.port.postMessage({ type: "level", dbfs: toDbfs(this.meanSquare) });
     this.meanSquare = 0;
-    this.peak = 0;
   }
 
   /** @param {Float32Array[][]} inputs */

@@ -1,11 +1,12 @@
 // @ts-check
 /**
- * Playback worklet: frames from the data channel's port → jitter buffer → native rate → output.
+ * Playback worklet: frames → jitter buffer → the device's rate → output.
  *
- * In, by `port`: {type:"feed", port} a MessagePort that brings frames; {type:"flush", epoch};
- * {type:"reset"}; {type:"pause"}.  In, by the feed: {seq, epoch, flags, message} and the same commands.
- * Out, by `port`: {type:"played", why, …Played, atSeconds} at the start, while playing each 500 ms, at a
- * flush and at the end; {type:"stats", …} each 250 ms.
+ * In, by `port`: {type:"feed", port} where frames come from; {type:"flush", epoch}.
+ * In, by the feed: {type:"frame", seq, epoch, flags, message}; {type:"flush", epoch}; {type:"reset"};
+ * {type:"pause"}.
+ * Out, by `port`: {type:"played", why, …Played, atSeconds} when playback starts, every 500 ms while it goes on,
+ * when it ends and at a flush; {type:"stats", …} every 250 ms.
  */
 
 import { JitterBuffer } from "../jitter.js";

@@ -1,0 +1,48 @@
+"""The page's modules: imports lead to files that are served, along the layers, without a cycle."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from signaling.http.pages import WEB_DIR
+
+LAYERS = {
+    "audio": {"audio"},
+    "state": {"state"},
+    "session": {"session", "audio", "state"},
+    "ui": {"ui", "session", "audio", "state"},
+}
+"""Which folders the modules of a folder may import from; ``main.js`` may import from all."""
+IMPORT = re.compile(r'^(?:import|\}) .*?from "(\.[^"]+)";$', re.MULTILINE)
+
+
+def modules() -> dict[Path, list[Path]]:
+    """Every module and what it imports; types in comments do not count."""
+    return {
+        path: [(path.parent / name).resolve() for name in IMPORT.findall(path.read_text())]
+        for path in sorted(WEB_DIR.rglob("*.js"))
+    }
+
+
+def folder(path: Path) -> str:
+    """The folder of a module; empty for ``main.js``."""
+    return path.relative_to(WEB_DIR).parts[0] if path.parent != WEB_DIR else ""
+
+
+def test_imports_exist_and_follow_the_layers() -> None:
+    found = modules()
+    assert sum(map(len, found.values())) > 60
+    for path, imported in found.items():
+        for target in imported:
+            assert target in found, (path, target)
+            assert not folder(path) or folder(target) in LAYERS[folder(path)], (path, target)
+
+
+def test_there_is_no_cycle() -> None:
+    waiting = modules()
+    while waiting:
+        free = [path for path, imported in waiting.items() if not set(imported) & waiting.keys()]
+        assert free, f"a cycle among {[path.name for path in waiting]}"
+        for path in free:
+            del waiting[path]
