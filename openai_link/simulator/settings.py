@@ -19,37 +19,37 @@ class SimulatorSettings:
     http_port: Port = 8765
     """TCP port; the base URL is http://127.0.0.1:8765/v1."""
     api_key: str = ""
-    """Key that clients must send; empty: any. It guards nothing but this simulator."""
+    """API key that clients must send; empty: any. It protects the simulator only."""
     brain: Literal["echo", "tone", "script"] = "echo"
-    """echo: repeats what it heard; tone: answers each turn with a long tone; script: see script."""
+    """echo: repeats the input; tone: answers with a long tone; script: follows the file below."""
     script: str = ""
-    """File with the rules of the script brain (TOML); empty: the rules that come with it."""
+    """Path of the script brain's rules (TOML); empty: the packaged rules."""
     seed: int = 0
-    """Random choices (ids, pieces of text, variants) follow from it; 0: different each time."""
+    """Makes ids and random choices repeatable; 0: different each time."""
     session_max_s: Seconds = 3600
-    """Length of a session, after which it expires."""
+    """Age at which sessions expire."""
     faults: str = ""
-    """Faults to show, separated by commas, as name or name=value; see the simulator's README."""
+    """Faults to inject, as name or name=value, separated by commas; see the simulator's README."""
     tone_ms: Milliseconds = 5_000
     """Length of the tone brain's answer."""
     greeting: bool = True
-    """Says hello when a room opens."""
+    """Whether the echo brain greets when a room opens."""
     think_ms: Milliseconds = 40
-    """Time between the creation of a response and its first words."""
+    """Time from response.created to the first words."""
     generation_speed: Annotated[float, msgspec.Meta(ge=0.1, le=1000)] = 8.0
-    """How many times faster than it is spoken a reply is generated."""
+    """How much faster than real time replies are generated."""
     max_calls: Count = 32
-    """Calls at once; the next one gets 429."""
+    """Most sessions at once; the next one is refused with 429."""
     connect_timeout_s: Seconds = 15
-    """Time a call has to connect before it is dropped."""
+    """Timeout after which a call that is not connected is dropped."""
     opus_bitrate_bps: Annotated[int, msgspec.Meta(ge=6_000, le=256_000)] = 48_000
-    """Bit rate of its replies."""
+    """Bit rate of the replies."""
     sparse_after_ms: Milliseconds = 5_000
-    """Its silence that has lasted so long is sent every 400 ms only (DTX); 0: never."""
+    """After this much silence one packet in 400 ms is sent (DTX); 0: always one in 20 ms."""
     dtls_role: Literal["active", "passive"] = "active"
-    """Side of the DTLS handshake it takes; OpenAI has been seen in both."""
+    """Side of the DTLS handshake; OpenAI has been seen in both."""
     record_dir: str = ""
-    """Directory for one WAV per call of what it heard; empty: no recording."""
+    """Directory for recordings of the input, one WAV per session; empty: none."""
 
     @property
     def base_url(self) -> str:

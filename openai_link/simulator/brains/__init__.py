@@ -1,1 +1,1 @@
-"""Who answers: a brain that repeats, one that hums, and one that follows a script."""
+"""What answers: a brain that echoes, one that plays a tone, one that follows a script."""

@@ -8,15 +8,15 @@ from .sounds import TAG, chime
 
 
 class EchoBrain(Unscripted):
-    """Repeats sample for sample: a test of microphone and speaker."""
+    """Repeats the input sample for sample: a test of microphone and speaker."""
 
     def __init__(self, greeting_pcm: bytes, greeting_text: str, greets: bool = True) -> None:
-        """``greeting_pcm``, ``greeting_text``: what is said when nobody has said anything yet."""
+        """``greeting_pcm``, ``greeting_text``: said before there is any user turn."""
         self._greeting = Reply(f"{TAG} {greeting_text}", greeting_pcm)
         self._greets = greets
 
     def reply(self, turn: Turn) -> Reply:
-        """Repeat audio; quote text with a chime; greet where there is neither."""
+        """Repeat audio, quote text with a chime, greet if there is neither."""
         if turn.audio:
             seconds = len(turn.audio) / (1_000 * BYTES_PER_MS)
             words = f"{TAG} I heard {seconds:.1f} s of speech; here it is again."

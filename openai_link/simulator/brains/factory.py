@@ -1,4 +1,4 @@
-"""The brains with what they need from files: the packaged greeting, a script."""
+"""Makes brains, with the files that they need: the packaged greeting, a script."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def greeting_pcm() -> bytes:
 
 
 def make_brain(config: SimulatorSettings) -> Brain:
-    """Return the brain that ``config`` names. Raises ScriptError, one line, for a bad script."""
+    """Return the configured brain. Raises ScriptError, one line, for an invalid script."""
     if config.brain == "tone":
         return ToneBrain(config.tone_ms)
     if config.brain == "script":

@@ -17,7 +17,7 @@ SITUATIONS = ("user", "typed", "spoken", "output", "nothing", "instructions", "a
 
 
 class ScriptError(ValueError):
-    """A script that cannot be used; the message names the place."""
+    """An invalid script; the message names the place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class CallRule:
 
     name: str
     arguments: str | Json | None = None
-    """JSON text, a table, or None: something that fits the tool's schema."""
+    """JSON text, a table, or None: an example that fits the tool's schema."""
     server: str = ""
     """The MCP server; empty: a function of the client."""
     output: str | None = None
@@ -36,7 +36,7 @@ class CallRule:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What is answered when."""
+    """When it applies, and what it answers; ``script`` describes the keys."""
 
     on: str = "user"
     match: re.Pattern[str] | None = None
@@ -62,7 +62,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A whole script."""
+    """A script."""
 
     prefix: str = "[simulator] "
     ms_per_character: int = MS_PER_CHARACTER
@@ -73,11 +73,11 @@ class Script:
 
 
 def parse_script(text: str) -> Script:
-    """Return the script in a TOML text. Raises ScriptError."""
+    """Parse a script in TOML. Raises ScriptError."""
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ScriptError(f"the script is no TOML: {error}") from error
+        raise ScriptError(f"the script is not valid TOML: {error}") from error
     top = _Table(content, "the script")
     script = Script(
         prefix=top.take("prefix", str, Script.__dataclass_fields__["prefix"].default),
@@ -91,7 +91,7 @@ def parse_script(text: str) -> Script:
 
 
 class _Table:
-    """Takes keys out of a TOML table, and complains about what is left or wrong."""
+    """Takes keys out of a TOML table; raises ScriptError for wrong and for unknown ones."""
 
     def __init__(self, content: Any, place: str) -> None:
         if not isinstance(content, dict):
@@ -108,16 +108,16 @@ class _Table:
         value = self._content.pop(key)
         is_other_kind = isinstance(value, bool) and kinds is not bool
         if is_other_kind or not isinstance(value, kinds):
-            raise ScriptError(f"{self.place}: {key} = {value!r} is of the wrong type")
+            raise ScriptError(f"{self.place}: {key} = {value!r} has the wrong type")
         if least is not None and value < least:
             raise ScriptError(f"{self.place}: {key} = {value!r} is less than {least:g}")
         if allowed and value not in allowed:
             names = ", ".join(repr(name) for name in allowed)
-            raise ScriptError(f"{self.place}: {key} = {value!r} is none of {names}")
+            raise ScriptError(f"{self.place}: {key} = {value!r} must be one of {names}")
         return value
 
     def need(self, key: str) -> str:
-        """Return a string that has to be there."""
+        """Return a required string."""
         if key not in self._content:
             raise ScriptError(f"{self.place}: {key} is missing")
         return str(self.take(key, str, ""))
@@ -127,16 +127,18 @@ class _Table:
         value = self.take(key, (str, list), [])
         entries = [value] if isinstance(value, str) else value
         if not all(isinstance(entry, str) for entry in entries):
-            raise ScriptError(f"{self.place}: {key} holds something else than text")
+            raise ScriptError(f"{self.place}: {key} must hold strings only")
         return tuple(entries)
 
     def pattern(self, key: str) -> re.Pattern[str] | None:
-        """Return a compiled regular expression."""
+        """Return a compiled regular expression, or None."""
         text = self.take(key, str, None)
         try:
             return None if text is None else re.compile(text)
         except re.error as error:
-            raise ScriptError(f"{self.place}: {key} is no regular expression: {error}") from error
+            raise ScriptError(
+                f"{self.place}: {key} is not a regular expression: {error}"
+            ) from error
 
     def tables(self, key: str) -> list[_Table]:
         """Return an array of tables."""
@@ -144,7 +146,7 @@ class _Table:
         return [_Table(e, f"{self.place}: {key} {n}") for n, e in enumerate(entries, 1)]
 
     def end(self) -> None:
-        """Nothing may be left."""
+        """Raise ScriptError if keys are left."""
         if self._content:
             raise ScriptError(f"{self.place}: unknown key {next(iter(self._content))!r}")
 

@@ -1,4 +1,4 @@
-"""Makes up a value that fits a JSON schema, as arguments of a forced call. Sans-I/O."""
+"""Makes an example of a JSON schema, as arguments of a forced call. Sans-I/O."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _VALUES: dict[str, Any] = {
 
 
 def example(schema: dict[str, Any]) -> Any:
-    """Return a value: required properties only, the first of an enumeration, least numbers."""
+    """Return a value that fits: required properties, first choices, least numbers."""
     if schema.get("enum"):
         return schema["enum"][0]
     for key in ("anyOf", "oneOf"):

@@ -1,50 +1,50 @@
-"""The script brain: answers by rules from a TOML file. Pure; ``packaged_script`` reads the wheel.
+"""The script brain: answers by rules from a TOML file. Sans-I/O.
 
-A script is a list of rules; the first that applies is carried out. Keys at the top:
+A script is a list of rules; the first one that applies is used. Keys at the top:
 
-``prefix``            before everything that is said (default "[simulator] "); not in the sound
+``prefix``            put before all words (default "[simulator] "), but not in the sound
 ``ms_per_character``  length of the sound (default 60)
 
-``[[recognition]]`` gives a spoken turn its words, as there are none in the simulator:
+``[[recognition]]`` gives a spoken turn its words, since the simulator cannot understand speech:
 
 ``turn``              number of the spoken turn in its session, from 1; without: all other turns
-``text``              the words: rules match them, and the transcription delivers them
-``transcription``     normal, early (words while the turn lasts), late (3 s), empty or failed
+``text``              the words, for the rules and for the transcript
+``transcription``     normal, early (words during the turn), late (3 s), empty or failed
 ``delay_ms``          from the end of the turn to the transcript (default 200)
 
-``[[rule]]``, when it applies (all that are given must hold):
+``[[rule]]``: conditions, of which all must hold:
 
-``on``                user (default: typed or spoken), typed, spoken, output (results of calls came
-                      last), nothing (nobody said anything new; a greeting, a long silence),
-                      instructions (``response.create`` brings its own), any
-``match``             regular expression, searched in what the user said, in the newest result (on =
+``on``                user (default: typed or spoken), typed, spoken, output (tool outputs came
+                      last), nothing (no new user turn: a greeting, a long silence), instructions
+                      (``response.create`` has its own), any
+``match``             regular expression to find in what the user said, in the newest output (on =
                       "output") or in the instructions
 ``turn``              the number of the spoken turn
-``tool``              the tool whose result is there (on = "output")
-``times``             so often in a session, then never again
-``undeclared``        calls are made although the client has not declared the tools; otherwise a
-                      rule whose tools are not all declared does not apply
+``tool``              a tool whose output is new (on = "output")
+``times``             the most uses in a session
+``undeclared``        calls tools that the client has not declared; without it, the rule applies
+                      only if all its tools are declared
 
-and what then happens:
+and the answer:
 
-``say``               the words; of a list one, by the seed. ``repeat`` = 20: a long reply;
-                      ``length_ms``: of the sound; ``text_only``: written, also in a voice session
-``refuse``            says that it will not do that
-``[[rule.call]]``     ``name`` and ``arguments`` (JSON text or a table; without: what fits the
-                      schema) of a call; several make parallel calls. ``interleaved`` = true: they
-                      begin while the words, and each other, are not finished
-``[[rule.mcp]]``      ``server``, ``name``, ``arguments``, then ``output`` or ``error``,
-                      ``duration_ms``; made before the words. Where the session wants approval it
-                      is asked for; ``denied`` is said when it is not given
-``fail``              ends as failed with this error code, ``message``, after ``share`` (0 to 1) of
-                      the rest
+``say``               the words; one of a list, chosen by the seed. ``repeat`` = 20: a long reply;
+                      ``length_ms``: of the sound; ``text_only``: text, even in a voice session
+``refuse``            a refusal
+``[[rule.call]]``     a function call: ``name``, and ``arguments`` as JSON text or a table (default:
+                      an example of the schema); several are parallel calls. ``interleaved`` = true:
+                      their deltas are mixed with the words
+``[[rule.mcp]]``      an MCP call before the words: ``server``, ``name``, ``arguments``, ``output``
+                      or ``error``, ``duration_ms``. If the session requires approval, the client is
+                      asked; ``denied`` is said if it declines
+``fail``              fails with this error code and ``message`` after ``share`` (0 to 1) of the
+                      answer
 ``incomplete``        max_output_tokens or content_filter, after ``share`` (default 0.5)
 ``delay_ms``          before the first event of the answer
 
-In all texts ``{0}`` is what ``match`` found, ``{1}`` … its groups, ``{text}`` what the user said,
-``{turn}`` the number of the spoken turn, ``{output}`` the newest result, ``{outputs}`` all of them,
-``{tool}`` the tool of the newest. ``[[mcp]]`` (``server``, ``fails``, ``[[mcp.tool]]`` with
-``name``, ``description``, ``input_schema``) are the MCP servers that exist.
+Texts may contain ``{0}`` (what ``match`` found), ``{1}`` … (its groups), ``{text}`` (what the user
+said), ``{turn}`` (number of the spoken turn), ``{output}`` (the newest output), ``{outputs}`` (all
+new ones) and ``{tool}`` (the tool of the newest). ``[[mcp]]`` (``server``, ``fails``,
+``[[mcp.tool]]`` with ``name``, ``description``, ``input_schema``) defines the MCP servers.
 """
 
 from __future__ import annotations
@@ -71,20 +71,20 @@ _CUT_SHARE = 0.5
 
 
 def packaged_script() -> str:
-    """Return the text of the script that comes with the simulator."""
+    """Return the text of the packaged script."""
     asset = resources.files("openai_link.simulator").joinpath("assets/script.toml")
     return asset.read_text(encoding="utf-8")
 
 
 class ScriptBrain:
-    """Answers by rules. Choices follow from the session's seed."""
+    """Answers by rules; choices depend on the session's seed."""
 
     def __init__(self, script: Script) -> None:
         self._script = script
 
     @classmethod
     def parse(cls, text: str) -> ScriptBrain:
-        """Return the brain of a script in TOML. Raises ScriptError."""
+        """Return a brain with a script in TOML. Raises ScriptError."""
         return cls(parse_script(text))
 
     def recognize(self, spoken_turn: int) -> Recognition | None:
@@ -93,11 +93,11 @@ class ScriptBrain:
         return known.get(spoken_turn) or known.get(0)
 
     def mcp_server(self, label: str) -> McpServer:
-        """Return a server of the script; an unknown one has no tools."""
+        """Return the server of the script with this label; an unknown one has no tools."""
         return self._script.servers.get(label) or McpServer(label)
 
     def reply(self, turn: Turn) -> Reply:
-        """Return what the first rule that applies says and does."""
+        """Return the answer of the first rule that applies."""
         for number, rule in enumerate(self._script.rules):
             fields = _fields(rule, turn)
             if fields is None or not _is_declared(rule, turn, fields):
@@ -136,7 +136,7 @@ class ScriptBrain:
 
 
 def situations(turn: Turn) -> set[str]:
-    """Return the values of ``on`` that a turn agrees with."""
+    """Return all values of ``on`` that match a turn."""
     found = {"any"}
     if turn.instructions:
         found.add("instructions")
@@ -152,7 +152,7 @@ def situations(turn: Turn) -> set[str]:
 
 
 def _fields(rule: Rule, turn: Turn) -> dict[str, str] | None:
-    """Return what the texts of ``rule`` may name, or None when it does not apply."""
+    """Return the fields for the texts of ``rule``, or None if it does not apply."""
     if rule.on not in situations(turn) or (rule.turn and rule.turn != turn.spoken_turn):
         return None
     outputs = [output for output in turn.outputs if rule.tool in ("", output.name)]
@@ -232,7 +232,7 @@ def _ending(rule: Rule) -> Ending | None:
 
 
 def _with_tool_choice(reply: Reply, turn: Turn) -> Reply:
-    """Return the reply with the calls that ``tool_choice`` allows and demands."""
+    """Return the reply with the calls that ``tool_choice`` allows or requires."""
     choice = turn.tool_choice
     if choice == "none":
         if not (reply.calls or reply.mcp_calls):

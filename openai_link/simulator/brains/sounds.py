@@ -1,4 +1,4 @@
-"""What the brains sound like: tones, a chime, and babble in place of speech. Sans-I/O."""
+"""Sounds of the brains: tones, a chime, and babble in place of speech. Sans-I/O."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from functools import cache
 from mixer_core.bus.pcm import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ, SILENCE
 
 TAG = "[simulator]"
-"""Begins what the echo and tone brains say, so that nobody takes them for the real service."""
-TONE_HZ = 400.0  # A whole number of periods per frame: frames join without a click.
+"""Marks replies of the echo and tone brains as simulated."""
+TONE_HZ = 400.0  # Whole periods in a frame, so that frames join without a click.
 _TONE_PEAK = 8_000
 _FADE_SAMPLES = 240
 MS_PER_CHARACTER = 60
@@ -19,14 +19,14 @@ _PEAK, _PAUSE_PEAK = 7_000, 600
 
 
 def tone(length_ms: int, frequency_hz: float = TONE_HZ, peak: int = _TONE_PEAK) -> bytes:
-    """Return a sine of ``length_ms`` (whole frames) at ``peak`` (of 32767); made of one frame."""
+    """Return PCM16: one frame of a sine with ``peak`` (of 32767), repeated for ``length_ms``."""
     step = 2 * math.pi * frequency_hz / SAMPLE_RATE_HZ
     frame = array("h", (round(peak * math.sin(step * i)) for i in range(FRAME_SAMPLES)))
     return frame.tobytes() * (length_ms // FRAME_MS)
 
 
 def chime() -> bytes:
-    """Return two rising notes of 160 ms each and a short silence, as an answer to text."""
+    """Return PCM16: two rising notes of 160 ms each and a short silence."""
     return _note(600.0) + _note(800.0) + SILENCE * 5
 
 
@@ -35,8 +35,8 @@ def speech(
 ) -> bytes:
     """Return a babble of tones, one for each character: PCM16, 24 kHz, in whole frames.
 
-    It lasts ``length_ms``, or as long as the characters take. It is loud enough for any voice
-    activity detection and differs from word to word: what is heard of it tells how far it came.
+    It is loud enough for any voice activity detection, and differs from word to word, so that a
+    recording shows how far a reply was played.
     """
     wanted_ms = len(text) * ms_per_character if length_ms is None else length_ms
     frames = max(1, round(wanted_ms / FRAME_MS))

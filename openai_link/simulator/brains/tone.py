@@ -7,7 +7,7 @@ from .sounds import TAG, TONE_HZ, tone
 
 
 class ToneBrain(Unscripted):
-    """Answers everything with a long tone: something to interrupt, and to measure."""
+    """Answers everything with a long tone, to be interrupted or measured."""
 
     def __init__(self, length_ms: int) -> None:
         """``length_ms``: length of the tone."""

@@ -1,1 +1,1 @@
-"""The simulator's calls: WebRTC, WebSocket, sidebands, and the switchboard that knows them all."""
+"""Running sessions: WebRTC, WebSocket, sidebands, and the switchboard that holds them all."""

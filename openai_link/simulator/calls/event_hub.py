@@ -1,4 +1,4 @@
-"""Between one session's engine and everybody who hears its events: the client and sidebands."""
+"""Connects the engine of a session to all its event channels: the client's and sidebands."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from ..faults.fault_box import FaultBox
 Json = dict[str, Any]
 
 _MAX_EARLY_EVENTS = 256
-_LAST_WORDS_S = 0.1  # Between the last event and the end, so that it is delivered.
+_LAST_WORDS_S = 0.1  # Time to deliver the last event before the end.
 _HEARD = frozenset(
     ("output_audio_buffer.started", "response.output_audio.delta", "response.output_text.delta")
 )
 
 
 class EventSink(Protocol):
-    """Where events go: a data channel or a WebSocket."""
+    """A channel for events: a data channel or a WebSocket."""
 
     def send(self, text: str) -> None:
-        """Send one event, or drop it where that is not possible any more."""
+        """Send one event; dropped if the channel is closed."""
 
 
 class EventHub:
-    """Hands client events to the engine, and its events to the client and to all sidebands."""
+    """Passes client events to the engine, and its events to the client and all sidebands."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class EventHub:
         self.engine = engine
         self.events_received = 0
         self.events_sent = 0
-        """Counted once, however many listen."""
+        """Each event counts once, however many channels there are."""
         self.sidebands: list[EventSink] = []
         self._faults = faults
         self._log = log
@@ -55,22 +55,22 @@ class EventHub:
         self._early: list[str] = []
 
     def open(self, client: EventSink) -> None:
-        """The client's channel is there: introduce the session, then what it has missed."""
+        """The client's channel is open: send the first events, then those that it has missed."""
         self._client = client
         early, self._early = self._early, []
-        sidebands, self.sidebands = self.sidebands, []  # They are not introduced.
+        sidebands, self.sidebands = self.sidebands, []  # They get no session.created.
         self.perform(self.engine.open())
         self.sidebands = sidebands
         for text in early:
             client.send(text)
 
     def client_event(self, text: str) -> None:
-        """Take one message of the client or of a sideband."""
+        """Handle one message of the client or a sideband."""
         self.events_received += 1
         self.perform(self.engine.client_event(text, time.monotonic_ns()))
 
     def perform(self, actions: list[Action]) -> None:
-        """Carry out what the engine wants."""
+        """Perform actions of the engine."""
         loop = asyncio.get_running_loop()
         for action in actions:
             if not isinstance(action, SendEvent):

@@ -1,4 +1,4 @@
-"""One WebSocket: text in, text out through a bounded queue, and its end."""
+"""One WebSocket for events, with a bounded queue of outgoing messages."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _GOING_AWAY = 1001
 
 
 class EventSocket:
-    """Sends in order without making anybody wait; a client that does not read is cut off."""
+    """Sends in order and never blocks; a client that does not read is disconnected."""
 
     def __init__(self, socket: web.WebSocketResponse, transport: asyncio.Transport | None):
-        """``socket`` has been prepared; ``transport``: the TCP connection beneath it."""
+        """``socket`` has been prepared; ``transport``: its TCP connection."""
         self._socket = socket
         self._transport = transport
         self._queue: deque[str] = deque()
@@ -25,7 +25,7 @@ class EventSocket:
         self._wakeup = asyncio.Event()
 
     def send(self, text: str) -> None:
-        """Queue one event; dropped when the socket is closing."""
+        """Queue one message; dropped when the socket is closing."""
         if self._closing is not None:
             return
         if len(self._queue) >= _MAX_QUEUED:
@@ -35,13 +35,13 @@ class EventSocket:
         self._wakeup.set()
 
     def close_soon(self, code: int = _GOING_AWAY, reason: str = "") -> None:
-        """Close once everything queued is sent. Harmless when already closing."""
+        """Close after everything in the queue is sent. Idempotent."""
         if self._closing is None:
             self._closing = (code, reason)
             self._wakeup.set()
 
     def abort(self) -> None:
-        """Cut the TCP connection without a word."""
+        """Abort the TCP connection without a close frame."""
         self._aborted = True
         self._closing = self._closing or (_GOING_AWAY, "")
         self._queue.clear()
@@ -50,7 +50,7 @@ class EventSocket:
             self._transport.abort()
 
     async def run(self, on_text: Callable[[str], None]) -> None:
-        """Hand every message to ``on_text`` until either side closes."""
+        """Pass every message to ``on_text`` until either side closes."""
         writing = asyncio.create_task(self._write())
         try:
             async for message in self._socket:

@@ -1,4 +1,4 @@
-"""Who may call: the API key, and ephemeral keys with the session they carry. Sans-I/O."""
+"""Authentication: the API key, and ephemeral keys with their sessions. Sans-I/O."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class Secret:
     expires_at_s: int
     """Unix seconds."""
     session: Json
-    """The session object as its maker sent it."""
+    """The session object as the client sent it."""
 
 
 class KeyRing:
-    """Checks keys and keeps ephemeral ones until they expire. ``now_s`` is Unix time."""
+    """Checks keys, and stores ephemeral ones until they expire. ``now_s`` is Unix time."""
 
     def __init__(self, api_key: str, mint: IdMint) -> None:
-        """``api_key``: the only standard key that is accepted; empty accepts any, or none."""
+        """``api_key``: the standard key; empty: any is accepted, or none."""
         self._api_key = api_key
         self._mint = mint
         self._secrets: dict[str, Secret] = {}
@@ -55,7 +55,7 @@ class KeyRing:
         )
 
     def create(self, body: Mapping[str, Any], now_s: int) -> Secret:
-        """Make an ephemeral key from a request body. Raises Refusal for a bad value."""
+        """Make an ephemeral key from a request body. Raises Refusal for an invalid value."""
         for key in body:
             if key not in ("expires_after", "session"):
                 raise refusals.unknown_parameter(key)
@@ -113,5 +113,5 @@ def _lifetime(given: Any) -> int:
 
 
 def _hidden(key: str) -> str:
-    """Return a key with all but its ends replaced, as the real service shows it."""
+    """Return a key with its middle hidden, as the real service shows it."""
     return f"{key[:3]}***{key[-2:]}" if len(key) > 8 else "***"

@@ -1,8 +1,8 @@
-"""Checks and cleans SDP offers before the WebRTC stack sees them, and refuses what is too much.
+"""Checks SDP offers, and reduces them to what the WebRTC stack can answer. Sans-I/O.
 
-Only the first audio section and the first data section are negotiated. The others never reach the
-WebRTC stack, which cannot refuse a section; they are put back into its answer with port 0
-(RFC 8829 section 5.3.1). Sans-I/O.
+The first audio section and the first data section are negotiated. The stack cannot reject a
+section, so the others are removed from the offer and put into the answer with port 0 (RFC 8829
+section 5.3.1).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ..engine.refusals import Refusal
 
 _TRANSPORT = ("a=setup:", "a=ice-ufrag:", "a=ice-pwd:", "a=fingerprint:", "a=rtcp-mux")
-"""What a refused section needs for parsers that look at every section alike."""
+"""Attributes that some parsers expect even in a rejected section."""
 _FAILED = "Failed to parse offer: failed to unmarshal SDP: "
 
 
@@ -23,11 +23,11 @@ def invalid_offer(reason: str) -> Refusal:
 
 
 def clean_offer(sdp: str) -> str:
-    """Return the offer without what would make ICE wait for ever.
+    """Return the offer without lines that would make ICE hang.
 
-    Host names ending in ``.local`` cannot be resolved here, and together with the end-of-candidates
-    mark they leave the ICE agent with nothing to do. The peer is found by its own checks instead.
-    Raises Refusal ``invalid_offer`` when the text is empty, cut off, or no offer of audio or data.
+    ``.local`` host names cannot be resolved here; together with ``end-of-candidates`` they leave
+    the ICE agent without candidates. Without both it finds the peer by the peer's own checks.
+    Raises Refusal ``invalid_offer`` when the text is truncated or offers neither audio nor data.
     """
     if not sdp.endswith("\n"):
         raise invalid_offer("EOF")
@@ -55,28 +55,28 @@ def _is_harmful(line: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """An offer without the sections that are refused."""
+    """An offer without its rejected sections."""
 
     sdp: str
-    refused: tuple[tuple[int, tuple[str, ...]], ...]
-    """Position and lines of each section that was taken out."""
+    rejected: tuple[tuple[int, tuple[str, ...]], ...]
+    """Position and lines of each removed section."""
 
     def complete(self, answer: str) -> str:
-        """Return the answer with a refusal in the place of each section that was taken out."""
-        if not self.refused:
+        """Return the answer with a rejection in place of each removed section."""
+        if not self.rejected:
             return answer
         head, sections = _sections(answer)
         transport = [line for line in sections[0] if line.startswith(_TRANSPORT)]
-        for position, lines in self.refused:
-            sections.insert(position, [*_refusal(lines), *transport])
+        for position, lines in self.rejected:
+            sections.insert(position, [*_rejection(lines), *transport])
         return _joined(head, sections)
 
 
 def reduce_offer(sdp: str) -> Offer:
-    """Take out everything but the first audio and the first data section of a clean offer."""
+    """Remove all but the first audio and the first data section of a clean offer."""
     head, sections = _sections(sdp)
     kept: list[list[str]] = []
-    refused: list[tuple[int, tuple[str, ...]]] = []
+    rejected: list[tuple[int, tuple[str, ...]]] = []
     wanted = {"audio", "application"}
     for position, section in enumerate(sections):
         kind = section[0][2:].split(" ", 1)[0]
@@ -84,14 +84,14 @@ def reduce_offer(sdp: str) -> Offer:
             wanted.discard(kind)
             kept.append(section)
         else:
-            refused.append((position, tuple(section)))
-    mids = {mid for _, section in refused for mid in _values(section, "a=mid:")}
+            rejected.append((position, tuple(section)))
+    mids = {mid for _, section in rejected for mid in _values(section, "a=mid:")}
     head = [_without_mids(line, mids) for line in head]
-    return Offer(_joined(head, kept), tuple(refused))
+    return Offer(_joined(head, kept), tuple(rejected))
 
 
 def _sections(sdp: str) -> tuple[list[str], list[list[str]]]:
-    """Split into the session's lines and the lines of each media section."""
+    """Split into the session lines and the lines of each media section."""
     head: list[str] = []
     sections: list[list[str]] = []
     for line in sdp.splitlines():
@@ -115,8 +115,8 @@ def _without_mids(line: str, mids: set[str]) -> str:
     return " ".join(word for word in line.split(" ") if word not in mids)
 
 
-def _refusal(lines: tuple[str, ...]) -> list[str]:
-    """Return the section of an answer that refuses the one of the offer: port 0, one format."""
+def _rejection(lines: tuple[str, ...]) -> list[str]:
+    """Return the answer's section that rejects one of the offer: port 0, one format."""
     kind, _, protocol, form = lines[0].split(" ")[:4]
     described = [line for line in lines if re.match(rf"a=(rtpmap|fmtp):{re.escape(form)} ", line)]
     mid = [line for line in lines if line.startswith("a=mid:")]

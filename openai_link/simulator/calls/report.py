@@ -1,4 +1,4 @@
-"""What ``GET /simulator/calls`` tells about a session, for tests and the curious. Sans-I/O."""
+"""What ``GET /simulator/calls`` shows of a session. Sans-I/O."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SAMPLES_PER_MS = SAMPLE_RATE_HZ // 1000
 
 
 def session_report(engine: SessionEngine) -> Json:
-    """Return session id, model, expiry, what was heard, and the conversation without its audio."""
+    """Return session id, model, expiry, length of the input, and the items without audio."""
     session = engine.session
     return {
         "session": session["id"],
@@ -28,10 +28,10 @@ def session_report(engine: SessionEngine) -> Json:
 
 
 def rtp_report(counters: ReceiverCounters, expected: int, received: int, dropped: int) -> Json:
-    """Return the packets of the client: how many it sent, what became of them.
+    """Return the counts of the client's packets.
 
-    ``concealed_samples`` and ``filled_samples`` are the parts of ``input_samples`` that were made
-    up here: for lost packets, and for time in which the client sent nothing.
+    ``concealed_samples`` and ``filled_samples`` are parts of ``input_samples`` that stand in for
+    lost packets, and for gaps in which the client sent nothing.
     """
     return {
         "expected": expected,

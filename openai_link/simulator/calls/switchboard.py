@@ -1,4 +1,4 @@
-"""All calls of one simulator: opens them, finds them, ends them."""
+"""All sessions of a simulator: opens, finds and ends them."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ log = logs.get("simulator")
 
 
 class Switchboard:
-    """The sessions, the keys and the faults."""
+    """Holds the sessions, the keys and the faults."""
 
     def __init__(self, config: SimulatorSettings, seed: int | None = None) -> None:
-        """``seed`` makes ids and everything else that is random repeatable.
+        """``seed`` makes ids and random choices repeatable.
 
-        Raises FaultError for a fault that does not exist, ScriptError for a bad script.
+        Raises FaultError for an invalid fault, ScriptError for an invalid script.
         """
         self.config = config
         self._random = random.Random(seed)
@@ -50,20 +50,20 @@ class Switchboard:
         self.calls: dict[str, WebrtcCall | WebsocketCall] = {}
         self.calls_total = 0
         self.ended: deque[Json] = deque(maxlen=_REMEMBERED_CALLS)
-        """Reports of the latest sessions that are over."""
+        """Reports of the latest sessions that have ended."""
 
     def preview_session(self, wanted: Json) -> Json:
-        """Return the effective session for a client secret. Raises Refusal for a bad key."""
+        """Return the effective session of a client secret. Raises Refusal for an invalid key."""
         session = session_config.create_session(self.mint.make("sess"), 0, wanted)
         return session_config.echo(session)
 
     async def place_call(self, offer: str, wanted: Json) -> tuple[str, str]:
         """Answer an offer; returns the call id and the SDP answer.
 
-        Raises Refusal: a bad session, a bad offer, ``rate_limit_exceeded`` when full, or a fault.
+        Raises Refusal for an invalid session or offer, when full, or because of a fault.
         """
-        await self._fail_as_wanted()
-        self._check_room()
+        await self._apply_faults()
+        self._check_capacity()
         call_id = f"rtc_u{self._random.randrange(3)}_{self.mint.letters(29)}"
         engine = self._engine(call_id, wanted, "webrtc")
         call = WebrtcCall(call_id, engine, self.config, self.faults, self._on_end)
@@ -73,8 +73,8 @@ class Switchboard:
         return call_id, answer
 
     def open_socket(self, wanted: Json) -> WebsocketCall:
-        """Return a session for a WebSocket. Raises Refusal like ``place_call``."""
-        self._check_room()
+        """Open a session for a WebSocket. Raises Refusal for an invalid session, or when full."""
+        self._check_capacity()
         call_id = f"ws_{self.mint.letters(21)}"
         engine = self._engine(call_id, wanted, "websocket")
         call = WebsocketCall(call_id, engine, self.config, self.faults, self._on_end)
@@ -83,12 +83,12 @@ class Switchboard:
         return call
 
     def find(self, call_id: str) -> WebrtcCall | None:
-        """Return a WebRTC call."""
+        """Return the WebRTC call with this id, or None."""
         call = self.calls.get(call_id)
         return call if isinstance(call, WebrtcCall) else None
 
     async def hang_up(self, call_id: str) -> bool:
-        """End a WebRTC call; False when there is none with this id."""
+        """End a WebRTC call; returns False if there is none with this id."""
         call = self.find(call_id)
         if call is None:
             return False
@@ -100,12 +100,12 @@ class Switchboard:
         await asyncio.gather(*(call.end("shutdown") for call in list(self.calls.values())))
 
     def forget(self, call: WebrtcCall | WebsocketCall, reason: str) -> None:
-        """A session never began, or is over."""
+        """Remove a session that has ended or failed to begin."""
         if self.calls.pop(call.id, None) is not None:
             self.ended.append({**self.report(call), "state": "ended", "reason": reason})
 
     def report(self, call: WebrtcCall | WebsocketCall) -> Json:
-        """Return what is known of a session."""
+        """Return the report of a session."""
         report: Json = {"id": call.id, "transport": call.transport, "state": call.state}
         report |= {"started_at": call.started_s, "sidebands": len(call.hub.sidebands)}
         report |= {"events_in": call.hub.events_received, "events_out": call.hub.events_sent}
@@ -117,8 +117,8 @@ class Switchboard:
             report["rtp_sent"] = call.media.track.sent
         return report
 
-    async def _fail_as_wanted(self) -> None:
-        """Delay or refuse an offer, where a fault says so."""
+    async def _apply_faults(self) -> None:
+        """Delay or refuse an offer if there is such a fault."""
         faults = self.faults.faults
         if faults.answer_delay_ms:
             await asyncio.sleep(faults.answer_delay_ms / 1000)
@@ -128,7 +128,7 @@ class Switchboard:
         if status is not None:
             raise refusals.with_status(status)
 
-    def _check_room(self) -> None:
+    def _check_capacity(self) -> None:
         if len(self.calls) >= self.config.max_calls:
             raise Refusal(
                 "rate_limit_exceeded",
@@ -137,7 +137,7 @@ class Switchboard:
             )
 
     def _engine(self, call_id: str, wanted: Json, transport: Transport) -> SessionEngine:
-        """Return the engine of a new session, whose id follows from the call's."""
+        """Return the engine of a new session; its id derives from that of the call."""
         session_id = "sess_" + call_id.partition("_")[2]
         expires_at_s = int(time.time() + self.config.session_max_s)
         return SessionEngine(

@@ -28,7 +28,7 @@ _CALL_OVER_CODE = 1000
 
 
 class WebrtcCall:
-    """Answers one offer and lives until hang-up, loss of the peer, or expiry."""
+    """Answers one offer; ends by hang-up, loss of the peer, or expiry."""
 
     transport = "webrtc"
 
@@ -40,7 +40,7 @@ class WebrtcCall:
         faults: FaultBox,
         on_end: Callable[[WebrtcCall, str], None],
     ) -> None:
-        """``on_end`` is called once, with the reason, when the call is over."""
+        """``on_end`` is called once, with the reason, when the call ends."""
         self.id = call_id
         self.started_s = time.time()
         self.log = logs.get("simulator", call_id)
@@ -71,7 +71,7 @@ class WebrtcCall:
         return self._connection.connectionState
 
     async def answer(self, offer: str) -> str:
-        """Return the SDP answer. Raises Refusal ``invalid_offer``, and the call is over."""
+        """Return the SDP answer. Ends the call and raises Refusal if the offer is invalid."""
         try:
             reduced = reduce_offer(clean_offer(offer))
             return reduced.complete(await self._negotiate(reduced.sdp))
@@ -89,8 +89,8 @@ class WebrtcCall:
             aiortc_media.tap_receiver(transceiver.receiver, self.media.on_packet)
         try:
             await connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
-        except Exception as error:  # The SDP parser raises whatever its code happens to meet.
-            self.log.info("! the offer cannot be used: %s", error)
+        except Exception as error:  # The SDP parser raises errors of all kinds.
+            self.log.info("! invalid offer: %s", error)
             raise invalid_offer(str(error) or type(error).__name__) from error
         aiortc_media.answer_dtls_as(connection, self._config.dtls_role)
         await connection.setLocalDescription(await connection.createAnswer())
@@ -98,7 +98,7 @@ class WebrtcCall:
         return connection.localDescription.sdp
 
     async def attend(self, sideband: EventSocket) -> None:
-        """Let a WebSocket hear and send events beside the client, until either is over."""
+        """Let a WebSocket take part as a sideband until it closes or the call ends."""
         self.log.info("= a sideband joins")
         self.hub.sidebands.append(sideband)
         self._sidebands.add(sideband)
@@ -109,7 +109,7 @@ class WebrtcCall:
             self._sidebands.discard(sideband)
 
     async def end(self, reason: str) -> None:
-        """Close everything. Harmless when already over."""
+        """Close everything. Idempotent."""
         if self._ended:
             return
         self._ended = True
@@ -128,14 +128,14 @@ class WebrtcCall:
         task.add_done_callback(self._tasks.discard)
 
     def _kill(self) -> None:
-        """Vanish: not one more datagram leaves, not even the one that says so."""
+        """Vanish: send no more datagrams, not even a goodbye."""
         self._silenced = True
         for sideband in self._sidebands:
             sideband.abort()
         self._end_soon("killed")
 
     def _close_channel(self) -> None:
-        self.log.info("= the channel is closed as a fault")
+        self.log.info("= closing the channel (fault)")
         if self._channel is not None:
             self._channel.close()
 
@@ -146,7 +146,7 @@ class WebrtcCall:
     def _on_state(self) -> None:
         state = self._connection.connectionState
         if state == "connected":
-            self.log.info("= connected to a client; this is a simulator, not OpenAI")
+            self.log.info("= connected to a client (simulator, not OpenAI)")
             self.media.start()
             self._timers.connected()
         elif state in ("failed", "closed"):
@@ -170,10 +170,10 @@ class WebrtcCall:
         self.media.wake()
 
     def send(self, text: str) -> None:
-        """Send one event on the channel, as long as it is open."""
+        """Send one event on the channel; dropped if it is not open."""
         if self._channel is None or self._channel.readyState != "open":
             return
         try:
             self._channel.send(text)
-        except ValueError as error:  # Longer than the client's limit.
-            self.log.warning("! %.80s… was not sent: %s", text, error)
+        except ValueError as error:  # Longer than the client allows.
+            self.log.warning("! could not send %.80s…: %s", text, error)

@@ -1,4 +1,4 @@
-"""A whole session over one WebSocket: sound as events in both directions, no playback here."""
+"""A session over one WebSocket: audio in events both ways; the client plays it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _GOING_AWAY = 1001
 
 
 class WebsocketCall:
-    """Lives as long as its WebSocket."""
+    """Ends with its WebSocket."""
 
     transport = "websocket"
 
@@ -38,7 +38,7 @@ class WebsocketCall:
         faults: FaultBox,
         on_end: Callable[[WebsocketCall, str], None],
     ) -> None:
-        """``on_end`` is called once, with the reason, when the session is over."""
+        """``on_end`` is called once, with the reason, when the session ends."""
         self.id = call_id
         self.started_s = time.time()
         self.log = logs.get("simulator", call_id)
@@ -54,10 +54,10 @@ class WebsocketCall:
             self._recorder = Recorder(Path(config.record_dir) / f"{call_id}.wav")
 
     async def serve(self, socket: EventSocket) -> None:
-        """Run the session on ``socket`` until it is over."""
+        """Run the session on ``socket`` until it ends."""
         self._socket = socket
         self.state = "connected"
-        self.log.info("= connected to a client; this is a simulator, not OpenAI")
+        self.log.info("= connected to a client (simulator, not OpenAI)")
         try:
             self.hub.open(socket)
             self._timers.connected()
@@ -68,7 +68,7 @@ class WebsocketCall:
             self._finish()
 
     async def end(self, reason: str) -> None:
-        """Close the WebSocket. Harmless when already closing."""
+        """Close the WebSocket. Idempotent."""
         self._end_soon(reason)
 
     def _end_soon(self, reason: str) -> None:
@@ -100,7 +100,7 @@ class WebsocketCall:
         self.hub.client_event(text)
 
     def _tick(self) -> None:
-        """Let the engine generate what is due."""
+        """Advance the engine by one slot."""
         self._clock = asyncio.get_running_loop().call_later(FRAME_NS / S_NS, self._tick)
         _, actions = self.hub.engine.slot(time.monotonic_ns())
         if actions:

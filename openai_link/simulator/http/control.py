@@ -1,7 +1,7 @@
-"""``/simulator/…``: a look inside and the fault switches, outside of the protocol.
+"""``/simulator/…``: reports of sessions and the fault switches; not part of the protocol.
 
-Only for programs on this machine: a request from elsewhere, or from a page in a browser, is
-refused, and where the simulator has an API key, it is needed here too.
+Only for programs on the same machine: requests from elsewhere and from pages in a browser are
+refused. If the simulator has an API key, it is required here too.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from .websocket_routes import bearer
 
 
 async def calls(request: web.Request, switchboard: Switchboard) -> web.Response:
-    """Return all sessions, and the latest of those that are over."""
+    """Return reports of all running sessions, and of the latest that have ended."""
     _check(request, switchboard)
     running = [switchboard.report(call) for call in switchboard.calls.values()]
     return web.json_response({"calls": running, "ended": list(switchboard.ended)})
 
 
 async def show_faults(request: web.Request, switchboard: Switchboard) -> web.Response:
-    """Return the faults that are switched on."""
+    """Return the faults that are on."""
     _check(request, switchboard)
     return _shown(switchboard)
 
 
 async def switch_faults(request: web.Request, switchboard: Switchboard) -> web.Response:
-    """Replace all faults by those in the body: text as in the settings, or a JSON object."""
+    """Replace all faults with those in the body: text as in the settings, or a JSON object."""
     _check(request, switchboard)
     switchboard.faults.switch(_parsed(await request.text()))
     return _shown(switchboard)
@@ -54,16 +54,18 @@ def _parsed(body: str) -> Faults:
     except FaultError as error:
         raise Refusal("invalid_fault", str(error), "faults") from error
     except ValueError as error:
-        raise Refusal("invalid_json", f"The body is no JSON: {error}") from error
+        raise Refusal("invalid_json", f"The body is not valid JSON: {error}") from error
 
 
 def _check(request: web.Request, switchboard: Switchboard) -> None:
     if "Origin" in request.headers:
-        raise refusals.HttpRefusal(403, "not_from_a_page", "Pages cannot switch the simulator.")
+        raise refusals.HttpRefusal(403, "not_from_a_page", "Pages in a browser have no access.")
     try:
         is_near = ipaddress.ip_address(request.remote or "").is_loopback
     except ValueError:
         is_near = False
     if not is_near:
-        raise refusals.HttpRefusal(403, "not_from_afar", "Ask on the simulator's own machine.")
+        raise refusals.HttpRefusal(
+            403, "not_from_afar", "Only requests from the same machine have access."
+        )
     switchboard.keys.check_standard(bearer(request))

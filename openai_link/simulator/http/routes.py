@@ -1,4 +1,4 @@
-"""The HTTP side: client secrets, calls in both forms, hang-up; errors in the service's shape."""
+"""The HTTP API: client secrets, calls, hang-up, and errors in the service's format."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _EXPOSED = "Location, X-Request-Id"
 
 
 def make_app(switchboard: Switchboard) -> web.Application:
-    """Return the application; its shutdown ends all calls."""
+    """Return the application; its shutdown ends all sessions."""
     app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_errors])
     app[_SWITCHBOARD] = switchboard
     app.router.add_post("/v1/realtime/client_secrets", _client_secrets)
@@ -86,7 +86,7 @@ async def _hangup(request: web.Request) -> web.Response:
 
 
 async def _sip_only(request: web.Request) -> web.Response:
-    """accept, reject and refer are for telephone calls, and there are none here."""
+    """accept, reject and refer are for SIP calls, which the simulator does not have."""
     request.app[_SWITCHBOARD].keys.check_standard(bearer(request))
     raise refusals.call_not_found()
 
@@ -110,7 +110,7 @@ async def _healthz(request: web.Request) -> web.Response:
 
 
 async def _preflight(request: web.Request) -> web.Response:
-    """A browser asks whether a page of another origin may call."""
+    """Allow pages of any origin."""
     return web.Response(
         status=204,
         headers={
@@ -124,7 +124,7 @@ async def _preflight(request: web.Request) -> web.Response:
 
 
 async def _read_form(request: web.Request) -> tuple[str, Json | None]:
-    """Return the fields ``sdp`` and ``session``; a file part is no field, as in the service."""
+    """Return the fields ``sdp`` and ``session``; as in the service, ``sdp`` must not be a file."""
     offer, session, total = "", None, 0
     reader = await request.multipart()
     while (part := await reader.next()) is not None:
@@ -154,7 +154,7 @@ def _json_object(data: bytes, what: str) -> Json:
     try:
         value = json.loads(data or b"{}")
     except ValueError as error:
-        raise Refusal("invalid_json", f"{what} is no JSON: {error}") from error
+        raise Refusal("invalid_json", f"{what} is not valid JSON: {error}") from error
     if not isinstance(value, dict):
         raise Refusal("invalid_type", f"{what} must be a JSON object.")
     return value
@@ -166,7 +166,7 @@ def _refused(status: int, refusal: Refusal) -> web.Response:
 
 @web.middleware
 async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give every error the service's body."""
+    """Give every error a body in the service's format."""
     try:
         return await handler(request)
     except Unauthorized as refusal:
@@ -184,7 +184,7 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 async def _label(request: web.Request, response: web.StreamResponse) -> None:
-    """Mark every answer as simulated, and let pages of any origin read it."""
+    """Mark every response as simulated, and let pages of any origin read it."""
     response.headers["x-simulated"] = "1"
     response.headers["openai-version"] = "2020-10-01"
     if request.path.startswith("/simulator/"):

@@ -1,4 +1,4 @@
-"""``GET /v1/realtime``: a whole session, a sideband to a call, or a beta client sent away."""
+"""``GET /v1/realtime``: a session, a sideband to a call, or an error for beta clients."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _MAX_MESSAGE_BYTES = 21 << 20
 """15 MiB of sound are 20 MiB of base64."""
 _CLOSE_TIMEOUT_S = 1.0
 _PING_S = 30.0
-"""A client that does not answer pings is gone."""
+"""Clients that do not answer pings are disconnected."""
 _REFUSED_CODE = 4000
 
 log = logs.get("simulator")
 
 
 async def serve(request: web.Request, switchboard: Switchboard) -> web.WebSocketResponse:
-    """Answer the upgrade. Raises Refusal where it is refused; the connection stays HTTP then."""
+    """Answer the upgrade. Raises Refusal to refuse it with an HTTP status."""
     _refuse_as_fault(switchboard)
     key = bearer(request)
     call_id = request.query.get("call_id")
@@ -54,7 +54,7 @@ async def serve(request: web.Request, switchboard: Switchboard) -> web.WebSocket
 
 
 def bearer(request: web.Request) -> str | None:
-    """Return the key of the header, or the one that a browser sends as a subprotocol; or None."""
+    """Return the key from the header, or from a subprotocol as browsers send it, or None."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token.strip():
         return token.strip()
@@ -79,7 +79,7 @@ async def _sideband(
 
 
 async def _turn_away(request: web.Request, mint: IdMint, refusal: Refusal) -> web.WebSocketResponse:
-    """Accept, say what is wrong, and close: the form in which the service refuses some clients."""
+    """Accept, send an error, and close: so the service refuses some clients."""
     socket = await _prepare(request)
     action = EventMaker(mint).error(refusal, None)
     assert isinstance(action, SendEvent)
@@ -102,7 +102,7 @@ async def _prepare(request: web.Request) -> web.WebSocketResponse:
 
 
 def _wanted_session(request: web.Request) -> Json | None:
-    """Return the session that the query asks for, or None when it names no model."""
+    """Return the session in the query, or None if it names no model."""
     if request.query.get("intent") == "transcription":
         return {"type": "transcription"}
     model = request.query.get("model")

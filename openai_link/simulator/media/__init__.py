@@ -1,1 +1,1 @@
-"""The simulator's sound: RTP in and out, recordings, blocked UDP."""
+"""Audio of WebRTC calls, recordings, and the switch that blocks UDP."""

@@ -1,8 +1,8 @@
-"""The sound of one call: RTP in to the engine, the engine's frames out in real time.
+"""The audio of one call: RTP to the engine, and the engine's frames to RTP in real time.
 
-One timer runs on an absolute 20 ms grid of the monotonic clock. After a stall whole slots are
-skipped and the RTP timestamps jump with them: nothing is sent in a burst. Where nothing has been
-said for a while, only every 20th slot is taken (RFC 7587 section 3.1.3) until ``wake``.
+One timer runs on an absolute 20 ms grid of the monotonic clock. After a stall, whole slots are
+skipped and the RTP timestamps jump with them, so nothing is sent in a burst. After a long silence
+only every 20th slot is sent (RFC 7587 section 3.1.3) until ``wake``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ..settings import SimulatorSettings
 from .packet_count import PacketCount
 from .recorder import Recorder
 
-_SILENCE_PACKET_BYTES = 8  # Opus' mark of silence takes 3 bytes, the faintest noise 100.
+_SILENCE_PACKET_BYTES = 8  # Opus encodes silence in 3 bytes, the faintest noise in 100.
 _LONGEST_FILLED_GAP_MS = 10_000
 _RESTED_SLOTS = 19
 _UPLINK_HOLD_MS = 60
@@ -34,7 +34,7 @@ _OPUS_COMPLEXITY = 0
 
 
 class ReplyEncoder:
-    """Encodes the reply; in pauses it repeats the last silent packet instead of encoding."""
+    """Encodes the reply; in pauses it repeats the last silent packet."""
 
     def __init__(self, bitrate_bps: int, complexity: int) -> None:
         self._encoder = OpusEncoder(
@@ -45,9 +45,8 @@ class ReplyEncoder:
     def packet(self, pcm: bytes | None) -> bytes:
         """Return the Opus packet for one frame (None: silence).
 
-        The encoder hears the first silent frames of a pause (about 13), until it marks them as
-        silence; its state does not change any more then, so that the repeated packet fits what
-        comes before and after it.
+        The encoder takes the first frames of a pause (about 13) until it encodes them as silence.
+        Its state no longer changes then, so the repeated packet fits what comes before and after.
         """
         if pcm is not None:
             self._settled_packet = None
@@ -71,16 +70,16 @@ class CallMedia:
         perform: Callable[[list[Action]], None],
         faults: FaultBox,
     ) -> None:
-        """``perform`` is given the engine's actions. Raises OpusError without libopus."""
+        """``perform`` is called with the engine's actions. Raises OpusError without libopus."""
         self.track = PacketTrack()
         self.receiver = RtpAudioReceiver(
             OpusDecoder(), _UPLINK_HOLD_MS, max_fill_ms=_LONGEST_FILLED_GAP_MS
         )
         self.skipped_slots = 0
-        """Slots in which nothing was sent because this process was late."""
+        """Slots that were skipped because this process was late."""
         self.packets = PacketCount()
         self.packets_dropped = 0
-        """Packets of the client that were dropped as a fault."""
+        """Packets of the client that a fault dropped."""
         self._faults = faults
         self._drop_credit = 0
         self._engine = engine
@@ -95,13 +94,13 @@ class CallMedia:
         self._resting_slots = 0
 
     def start(self) -> None:
-        """Begin to send. Harmless when already begun."""
+        """Begin to send. Idempotent."""
         if self._timer is None:
             self._due_ns = time.monotonic_ns()
             self._arm()
 
     def close(self) -> None:
-        """Stop sending and finish the recording. Harmless when already closed."""
+        """Stop sending and finish the recording. Idempotent."""
         if self._timer is not None:
             self._timer.cancel()
         self.track.stop()
@@ -110,7 +109,7 @@ class CallMedia:
             self._recorder = None
 
     def on_packet(self, packet: TappedPacket) -> None:
-        """Take one packet of the client."""
+        """Handle one packet of the client."""
         self.packets.add(packet.seq, packet.ssrc)
         if self._is_dropped():
             self.packets_dropped += 1
@@ -123,7 +122,7 @@ class CallMedia:
         )
 
     def _is_dropped(self) -> bool:
-        """Spread the losses evenly: at 25 % every fourth packet."""
+        """Drop packets evenly: at 25 % every fourth."""
         self._drop_credit += self._faults.faults.drop_uplink
         if self._drop_credit < 100:
             return False
@@ -131,7 +130,7 @@ class CallMedia:
         return True
 
     def wake(self) -> None:
-        """Something happens: take every slot, beginning now."""
+        """Send every slot again, from now on."""
         self._idle_slots = 0
         if self._resting_slots and self._timer is not None and not self._timer.cancelled():
             self._timer.cancel()

@@ -1,4 +1,4 @@
-"""How many RTP packets a client must have sent, by number (RFC 3550 appendix A.3). Sans-I/O."""
+"""Counts expected RTP packets by sequence number (RFC 3550 appendix A.3). Sans-I/O."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from ...media.rtp_numbers import seq_delta
 
 
 class PacketCount:
-    """Counts what came, and what should have come."""
+    """Counts the packets that arrived, and those that should have."""
 
     def __init__(self) -> None:
         self.received = 0
-        """Packets that came, repeated ones included."""
+        """Packets that arrived, duplicates included."""
         self._expected_before = 0
         self._ssrc: int | None = None
         self._first = 0
@@ -18,13 +18,13 @@ class PacketCount:
 
     @property
     def expected(self) -> int:
-        """Packets from the first to the newest number, of all streams."""
+        """Packets from the first to the newest number, over all streams."""
         if self._ssrc is None:
             return 0
         return self._expected_before + self._highest - self._first + 1
 
     def add(self, seq: int, ssrc: int) -> None:
-        """Take note of a packet; ``seq`` has 16 bit."""
+        """Count a packet; ``seq`` has 16 bits."""
         self.received += 1
         if ssrc != self._ssrc:
             self._expected_before = self.expected

@@ -1,4 +1,4 @@
-"""Writes what a call heard to a WAV file, readable while the call goes on."""
+"""Writes the input of a session to a WAV file that can be read meanwhile."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _FLUSH_BYTES = SAMPLE_RATE_HZ * SAMPLE_BYTES  # One second.
 
 
 class Recorder:
-    """24 kHz mono PCM16; the file and its header are brought up to date once per second."""
+    """PCM16, 24 kHz mono; the file and its header are updated once per second."""
 
     def __init__(self, path: Path) -> None:
-        """Create ``path`` and its directory. Raises OSError when it cannot be written."""
+        """Create ``path`` and its directory. Raises OSError if it cannot be written."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._file = path.open("wb")
@@ -31,7 +31,7 @@ class Recorder:
             self.flush()
 
     def flush(self) -> None:
-        """Bring the file up to date."""
+        """Update the file."""
         self._wave.writeframes(bytes(self._pending))
         self._file.flush()
         self._pending.clear()

@@ -1,4 +1,4 @@
-"""Lets a connection's datagrams through, or drops them all: a firewall to be switched.
+"""A firewall for one connection: passes its datagrams, or drops them all.
 
 Works on private parts of aioice 0.13, whose release ``aiortc_media`` checks.
 """
@@ -12,7 +12,7 @@ from aiortc import RTCPeerConnection
 
 
 def install(connection: RTCPeerConnection, is_shut: Callable[[], bool]) -> None:
-    """Ask ``is_shut`` about every datagram of a connection that has gathered its candidates."""
+    """Drop the datagrams of a connection while ``is_shut()``; it has gathered its candidates."""
     transports = {transceiver.receiver.transport for transceiver in connection.getTransceivers()}
     if connection.sctp is not None:
         transports.add(connection.sctp.transport)
@@ -26,18 +26,18 @@ def install(connection: RTCPeerConnection, is_shut: Callable[[], bool]) -> None:
 
 
 def _guard(protocol: Any, is_shut: Callable[[], bool]) -> None:
-    beneath = protocol.datagram_received
+    receive = protocol.datagram_received
 
     def datagram_received(data: bytes, address: Any) -> None:
         if not is_shut():
-            beneath(data, address)
+            receive(data, address)
 
     protocol.datagram_received = datagram_received
     protocol.transport = _Outlet(protocol.transport, is_shut)
 
 
 class _Outlet:
-    """A datagram transport that sends only while the gate is open."""
+    """A datagram transport that drops what is sent while the gate is shut."""
 
     def __init__(self, transport: Any, is_shut: Callable[[], bool]) -> None:
         self._transport = transport

@@ -176,20 +176,20 @@ def test_spoken_turns_have_the_words_that_the_script_gives_them() -> None:
 @pytest.mark.parametrize(
     ("script", "place"),
     [
-        ("rule = 3", "rule = 3 is of the wrong type"),
+        ("rule = 3", "rule = 3 has the wrong type"),
         ("x = 1", "unknown key 'x'"),
         ("[[rule]]", "rule 1: it does nothing"),
         ('[[rule]]\nsay = "x"\nwhen = "y"', "rule 1: unknown key 'when'"),
-        ("[[rule]]\nsay = 7", "rule 1: say = 7 is of the wrong type"),
-        ("[[rule]]\nsay = [7]", "rule 1: say holds something else than text"),
-        ('[[rule]]\nsay = "x"\nmatch = "("', "rule 1: match is no regular expression"),
-        ('[[rule]]\nsay = "x"\non = "sung"', "rule 1: on = 'sung' is none of 'user'"),
+        ("[[rule]]\nsay = 7", "rule 1: say = 7 has the wrong type"),
+        ("[[rule]]\nsay = [7]", "rule 1: say must hold strings only"),
+        ('[[rule]]\nsay = "x"\nmatch = "("', "rule 1: match is not a regular expression"),
+        ('[[rule]]\nsay = "x"\non = "sung"', "rule 1: on = 'sung' must be one of 'user'"),
         ('[[rule]]\nsay = "x"\n[[rule]]\ncall = [{}]', "rule 2: call 1: name is missing"),
-        ('[[rule]]\nsay = "x"\nturn = true', "rule 1: turn = True is of the wrong type"),
-        ('[[rule]]\nsay = "x"\nincomplete = "z"', "incomplete = 'z' is none of"),
+        ('[[rule]]\nsay = "x"\nturn = true', "rule 1: turn = True has the wrong type"),
+        ('[[rule]]\nsay = "x"\nincomplete = "z"', "incomplete = 'z' must be one of"),
         ("[[recognition]]\nturn = 0", "recognition 1: turn = 0 is less than 1"),
         ("[[mcp]]\n", "mcp 1: server is missing"),
-        ("[[rule", "the script is no TOML"),
+        ("[[rule", "the script is not valid TOML"),
     ],
 )
 def test_a_script_that_cannot_be_used_is_refused_by_its_place(script: str, place: str) -> None:
