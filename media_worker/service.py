@@ -6,6 +6,7 @@ import asyncio
 
 import zmq
 
+from mixer_core.patches.releases import check_releases
 from mixer_core.runtime import process
 
 from .host import PROGRAM, Host
@@ -16,7 +17,12 @@ CLOSE_S = 0.25
 
 
 async def serve(context: process.Context[Settings]) -> None:
-    """Keep the host alive until the program is told to stop."""
+    """Keep the host alive until the program is told to stop.
+
+    Raises:
+        StartupError: a library is of another release.
+    """
+    check_releases()
     zmq_context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     host = Host(context, zmq_context)
     context.log.info("= ready in %s", context.runtime_dir)

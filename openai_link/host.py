@@ -8,6 +8,7 @@ import zmq
 
 from mixer_core.bus import control
 from mixer_core.bus.control_client import ControlClient
+from mixer_core.patches.releases import check_releases
 from mixer_core.runtime.fork_pool import ForkPool
 from mixer_core.runtime.process import Context
 
@@ -20,7 +21,12 @@ PRELOAD = "openai_link.preload"
 
 
 async def serve(context: Context[Settings]) -> None:
-    """Run until ``context.stop``. Raises SettingsError when there is no upstream to call."""
+    """Run until ``context.stop``.
+
+    Raises:
+        StartupError: there is no upstream to call, or a library is of another release.
+    """
+    check_releases()
     upstream = choose_upstream(context.settings, os.environ.get(KEY_VARIABLE, ""))
     context.log.info("= %s", announcement(upstream, context.settings.openai_link.model))
     link = context.settings.openai_link

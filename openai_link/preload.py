@@ -14,14 +14,12 @@ import zmq
 from . import child
 from .media import opus
 from .rehearsal import rehearse
-from .transport.aiortc_media import check_versions
 
 __all__ = ["PRELOADED_PID", "av", "child", "opus", "zmq"]
 
 PRELOADED_PID = os.getpid()
 """The fork server's process id: a child that sees its own was not preloaded."""
 
-check_versions()
 rehearse()
 gc.collect()
 gc.freeze()

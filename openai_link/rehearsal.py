@@ -20,10 +20,10 @@ from mixer_core.runtime.errors import MixminusError
 from mixer_core.runtime.metrics import Histogram
 
 from .media.opus import OpusDecoder, OpusEncoder
+from .media.packet_track import PacketTrack
 from .media.uplink import Uplink
 from .realtime.session_object import Upstream, session_object
 from .settings import OpenaiLinkSettings
-from .transport.aiortc_media import PacketTrack
 from .transport.peer_call import RealtimeCall
 
 TIMEOUT_S = 3.0

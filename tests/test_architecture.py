@@ -25,6 +25,11 @@ IMPURE = {
 }
 SHARED = ("mixer_core.bus", "mixer_core.runtime", "mixer_core.journal")
 """What the programs see of ``mixer_core``."""
+PATCHES = "mixer_core.patches"
+"""Other libraries' private parts: for the two programs that have peer connections."""
+PATCHED = {"aiohttp", "aioice", "aiortc", "av", "google_crc32c", "OpenSSL", "pylibsrtp"}
+HIDDEN = {"aioice", "OpenSSL", "pylibsrtp"}
+"""Libraries that aiortc stands on: only the patches import them."""
 WIRE_LIBRARIES = {"msgpack", "msgspec", "zmq", "uvloop"}
 
 SHELLS: dict[str, set[str]] = {
@@ -38,7 +43,6 @@ SHELLS: dict[str, set[str]] = {
     },
     "media_worker/webrtc": {
         "addresses",
-        "fast_path",
         "peer",
     },
     "mixer_core": {
@@ -76,7 +80,7 @@ SHELLS: dict[str, set[str]] = {
     },
     "openai_link/media": {
         "opus",
-        "rtp_direct",
+        "packet_track",
         "uplink",
     },
     "openai_link/playback": set(),
@@ -117,7 +121,6 @@ SHELLS: dict[str, set[str]] = {
     "openai_link/simulator/media": {
         "call_media",
         "recorder",
-        "udp_gate",
     },
     "openai_link/tools": {
         "clock",
@@ -133,7 +136,6 @@ SHELLS: dict[str, set[str]] = {
         "replay",
     },
     "openai_link/transport": {
-        "aiortc_media",
         "event_socket",
         "factory",
         "http_call",
@@ -195,7 +197,50 @@ def test_programs_import_only_what_is_shared_from_the_mixer(program: str) -> Non
     for path in sources(program):
         for name in imports(path):
             if name.partition(".")[0] == "mixer_core":
-                assert name.startswith(SHARED), (path, name)
+                allowed = SHARED if program == "signaling" else (*SHARED, PATCHES)
+                assert name.startswith(allowed), (path, name)
+
+
+def test_patches_import_no_more_than_they_must() -> None:
+    allowed = set(sys.stdlib_module_names) | PATCHED | {"mixer_core"}
+    for path in sources("mixer_core/patches"):
+        assert tops(path) <= allowed, (path, tops(path) - allowed)
+        for name in imports(path):
+            if name.startswith("mixer_core"):
+                assert name.startswith(("mixer_core.runtime", PATCHES)), (path, name)
+
+
+def test_the_mixer_never_imports_patches() -> None:
+    for path in sources("mixer_core"):
+        if ROOT / "mixer_core" / "patches" not in path.parents:
+            assert not any(name.startswith(PATCHES) for name in imports(path)), path
+
+
+def others_private_names(path: Path) -> set[str]:
+    """Names with an underscore that a module takes from an object that is not its own."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    own, used = set(), set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            own.add(node.name)
+        elif isinstance(node, ast.Attribute) and node.attr.startswith("_"):
+            of_self = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+            (own if of_self else used).add(node.attr)
+    return {name for name in used - own if not name.endswith("__")}
+
+
+@pytest.mark.parametrize("folder", [*PROGRAMS, "mixer_core", "deploy"])
+def test_private_parts_of_others_are_touched_in_patches_only(folder: str) -> None:
+    for path in sources(folder):
+        if ROOT / "mixer_core" / "patches" in path.parents:
+            continue
+        assert others_private_names(path) <= {"_exit"}, path  # ``os._exit`` is documented.
+        assert not tops(path) & HIDDEN, path
+        for name in imports(path):
+            library, _, rest = name.partition(".")
+            if library in PATCHED - HIDDEN:
+                assert not any(part.startswith("_") for part in rest.split(".")), (path, name)
+                assert library != "aiortc" or "." not in rest, (path, name)
 
 
 def test_the_mixer_imports_none_of_the_programs() -> None:

@@ -14,13 +14,9 @@ import uvloop
 from aiohttp import web
 from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
 
-from openai_link.transport.aiortc_media import (
-    PacketTrack,
-    TappedPacket,
-    speak_opus_only,
-    tap_receiver,
-    use_host_addresses,
-)
+from mixer_core.patches.aioice.gathering import offer_addresses
+from mixer_core.patches.aiortc.rtp_receiver import TappedPacket, tap_receiver
+from openai_link.media.packet_track import PacketTrack, speak_opus_only
 
 from ..rig.helper_process import serve
 
@@ -88,7 +84,7 @@ class EchoServer:
 
 async def main() -> None:
     """Serve until standard input ends."""
-    use_host_addresses(["127.0.0.1"])
+    offer_addresses(lambda: ["127.0.0.1"])
     gc.disable()
     await serve(EchoServer().handle)
 

@@ -17,17 +17,12 @@ import uvloop
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 from mixer_core.bus.pcm import FRAME_NS
+from mixer_core.patches.aioice.gathering import host_addresses, offer_addresses
+from mixer_core.patches.aiortc.rtp_receiver import TappedPacket, tap_receiver
 from mixer_core.runtime.errors import OpusError
 from openai_link.media.opus import OpusDecoder, OpusEncoder
+from openai_link.media.packet_track import PacketTrack, speak_opus_only
 from openai_link.media.rtp_numbers import FRAME_TICKS
-from openai_link.transport.aiortc_media import (
-    PacketTrack,
-    TappedPacket,
-    host_addresses,
-    speak_opus_only,
-    tap_receiver,
-    use_host_addresses,
-)
 
 from ..rig import impairment, signals
 from ..rig.helper_process import serve
@@ -142,7 +137,7 @@ class People:
 
 async def main() -> None:
     """Serve until standard input ends."""
-    use_host_addresses(host_addresses(include_loopback=True))
+    offer_addresses(lambda: host_addresses(include_loopback=True))
     gc.disable()
     await serve(People().handle)
 

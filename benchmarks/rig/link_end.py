@@ -51,18 +51,19 @@ class Wire:
         self.first_timestamp: int | None = None
         """RTP timestamp of the first packet that got through."""
         self.received = self.lost = 0
-        protocol: Any = aioice.ice.StunProtocol
-        beneath = protocol.datagram_received
-
-        def datagram_received(this: Any, data: bytes, address: Any) -> None:
-            if not _is_rtp(data) or self._passes(data):
-                beneath(this, data, address)
-
-        protocol.datagram_received = datagram_received
+        loop: Any = asyncio.get_running_loop()
+        self._open_socket = loop.create_datagram_endpoint
+        loop.create_datagram_endpoint = self._create_datagram_endpoint
 
     def arrived_ns(self, timestamp: int) -> int | None:
         """When the packet with this RTP timestamp came (monotonic); None where it is unknown."""
         return self._arrived_ns.get(timestamp & 0xFFFF_FFFF)
+
+    async def _create_datagram_endpoint(self, make: Callable[[], Any], **options: Any) -> Any:
+        """Stand in front of whoever reads the socket, whatever the subject makes of it."""
+        protocol = make()
+        transport, _ = await self._open_socket(lambda: Watched(protocol, self._passes), **options)
+        return transport, protocol
 
     def _passes(self, data: bytes) -> bool:
         self.received += 1
@@ -76,6 +77,21 @@ class Wire:
         if len(self._arrived_ns) > REMEMBERED_PACKETS:
             del self._arrived_ns[next(iter(self._arrived_ns))]
         return True
+
+
+class Watched:
+    """A socket's protocol, behind the question which RTP packets get through."""
+
+    def __init__(self, protocol: Any, passes: Callable[[bytes], bool]) -> None:
+        self._protocol = protocol
+        self._passes = passes
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._protocol, name)
+
+    def datagram_received(self, data: bytes, address: Any) -> None:
+        if not _is_rtp(data) or self._passes(data):
+            self._protocol.datagram_received(data, address)
 
 
 class End:

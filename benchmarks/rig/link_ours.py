@@ -9,16 +9,17 @@ from typing import Any, Protocol
 
 import aiohttp
 
+from mixer_core.patches.aiortc.rtp_receiver import TappedPacket
 from mixer_core.runtime import logs
 from mixer_core.runtime.errors import UpstreamError
 from mixer_core.runtime.lazy_timer import LazyTimer
 from mixer_core.runtime.metrics import Histogram
 from openai_link.media.opus import OpusDecoder
+from openai_link.media.packet_track import PacketTrack
 from openai_link.media.rtp_audio import ReceivedFrame, RtpAudioReceiver
 from openai_link.media.uplink import MAX_QUEUED_PACKETS, Uplink
 from openai_link.realtime.session_object import Upstream, session_object
 from openai_link.settings import OpenaiLinkSettings
-from openai_link.transport.aiortc_media import PacketTrack, TappedPacket
 from openai_link.transport.peer_call import RealtimeCall
 
 UP_TIMEOUT_S = 15.0
@@ -78,7 +79,11 @@ class OurCall:
             self._arrived_ns[packet.arrival_ns] = arrived_ns
         self._take(
             self._receiver.push(
-                packet.seq, packet.timestamp, packet.payload, packet.arrival_ns, packet.ssrc
+                packet.sequence_number,
+                packet.timestamp,
+                packet.payload,
+                packet.arrival_ns,
+                packet.ssrc,
             )
         )
         if self._receiver.waiting:

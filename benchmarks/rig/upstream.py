@@ -22,7 +22,9 @@ from aiohttp import web
 
 import openai_link.simulator.calls.webrtc_call as webrtc_call
 from mixer_core.bus.pcm import FRAME_MS
+from mixer_core.patches.aioice.gathering import offer_addresses
 from mixer_core.runtime import logs
+from openai_link.media.packet_track import PacketTrack
 from openai_link.media.rtp_audio import ReceivedFrame
 from openai_link.media.rtp_numbers import FRAME_TICKS
 from openai_link.simulator.brains.tone import ToneBrain
@@ -31,8 +33,6 @@ from openai_link.simulator.engine.brain import Reply
 from openai_link.simulator.http.routes import make_app
 from openai_link.simulator.media.call_media import CallMedia
 from openai_link.simulator.settings import SimulatorSettings
-from openai_link.transport import aiortc_media
-from openai_link.transport.aiortc_media import PacketTrack
 
 from . import impairment, signals
 from .helper_process import serve
@@ -206,7 +206,7 @@ def main() -> None:
     logs.setup("warning")
     TimedMedia.style = given.style
     vars(webrtc_call)["CallMedia"] = TimedMedia
-    aiortc_media.use_host_addresses(["127.0.0.1"])
+    offer_addresses(lambda: ["127.0.0.1"])
 
     async def run() -> None:
         gc.disable()

@@ -1,34 +1,30 @@
-"""One browser's peer connection: the only code that knows aiortc and aioice.
-
-Private parts of both are used where they have no public ones (queues, datagram arrival); the
-versions are pinned by range and the tests run against real connections.
-"""
+"""One browser's peer connection."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import aioice.ice
-import aiortc
 from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
-from aiortc.rtcsctptransport import DataChunk
 
+from mixer_core.patches.aioice.gathering import check_consent, offer_addresses
+from mixer_core.patches.aiortc.data_channels import (
+    backlog_of,
+    drop_waiting_audio,
+    survive_messages,
+)
+from mixer_core.patches.aiortc.fast_path import FastPath
+from mixer_core.patches.aiortc.sctp_wire import PPID_STRING
 from mixer_core.runtime.errors import ProblemError
 
 from .. import protocol
 from . import addresses, offer
-from .fast_path import FastPath, take_over
-from .sctp_wire import PPID_BINARY, PPID_STRING
 
-CONSENT_INTERVAL_S = 1
+CONSENT_INTERVAL_S = 1.0
 CONSENT_FAILURES = 3
-"""The ICE library's own check that the peer lives: seconds, not half a minute."""
+"""A dead browser is noticed after seconds, not after half a minute."""
 MAX_CONTROL_BACKLOG_BYTES = 256 * 1024
 """Control messages are never dropped, so what may wait of them needs an end."""
 MAX_LOGGED_FAULTS = 10
@@ -51,38 +47,10 @@ class PeerEvents:
     """The connection or its audio channel ended; why, in words."""
 
 
-class TimedStunProtocol(aioice.ice.StunProtocol):
-    """A UDP socket that notes when the last datagram came, and passes DTLS on unparsed."""
-
-    heard_ns = 0
-    """Monotonic time of the last datagram of this process (it has one browser)."""
-    fast: FastPath | None = None
-    """Takes the DTLS datagrams of its connection once that is up."""
-
-    def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
-        """A datagram came: first byte 20-63 is DTLS (RFC 7983), the rest goes the usual way."""
-        TimedStunProtocol.heard_ns = time.monotonic_ns()
-        if not (isinstance(data, bytes) and data and 19 < data[0] < 64):
-            super().datagram_received(data, addr)
-            return
-        fast = TimedStunProtocol.fast
-        if fast is None or fast.connection is not self.receiver or not fast.receive(data):
-            self.receiver.data_received(data, self.local_candidate.component)
-
-
 def prepare_ice(ice_addresses: str) -> None:
-    """Set this process's ICE library up: addresses per setting, fast consent, timed sockets."""
-
-    def get_host_addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:
-        return addresses.host_addresses(ice_addresses)
-
-    replaced = {
-        "get_host_addresses": get_host_addresses,
-        "StunProtocol": TimedStunProtocol,
-        "CONSENT_INTERVAL": CONSENT_INTERVAL_S,
-        "CONSENT_FAILURES": CONSENT_FAILURES,
-    }
-    vars(aioice.ice).update(replaced)
+    """Set up ICE for all connections of this process: addresses by setting, fast consent checks."""
+    offer_addresses(lambda: addresses.host_addresses(ice_addresses))
+    check_consent(CONSENT_INTERVAL_S, CONSENT_FAILURES)
 
 
 class Peer:
@@ -97,6 +65,8 @@ class Peer:
         self._audio: RTCDataChannel | None = None
         self._control: RTCDataChannel | None = None
         self._fast: FastPath | None = None
+        self.buffered_bytes: Callable[[], int] = int
+        """Returns the bytes of the audio channel that wait for the network."""
         self._framed = False
         self._opened = False
         self._closed = False
@@ -110,8 +80,8 @@ class Peer:
 
     @property
     def heard_ns(self) -> int:
-        """When the last datagram came, 0 before the first."""
-        return TimedStunProtocol.heard_ns
+        """When the last datagram came (monotonic); 0 before the first."""
+        return self._fast.heard_ns if self._fast is not None else 0
 
     async def answer(self, sdp: str) -> str:
         """Answer an offer; the connection is set up in the background.
@@ -135,65 +105,38 @@ class Peer:
         if "a=candidate:" not in answer:
             detail = "no address of this host can be used: check [media_worker] ice_addresses"
             raise ProblemError(503, "No network", detail)
-        self._guard_sctp()
+        sctp = connection.sctp
+        assert sctp is not None
+        survive_messages(sctp, self._bad_text, self._fault)
+        self._fast = FastPath(sctp, self._fault)
         return answer
 
     def send_audio(self, data: bytes) -> None:
         """Send one binary message; nothing happens where the channel is not open."""
-        channel = self._audio
-        if channel is None or channel.readyState != "open":
-            return
-        if self._fast is not None:
-            self._fast.send(channel, data)
-        else:
-            channel.send(data)
+        channel, fast = self._audio, self._fast
+        if channel is not None and fast is not None and channel.readyState == "open":
+            fast.send(channel, data)
 
     def send_control(self, text: str) -> None:
         """Send one text message on the channel of the browser's protocol.
 
         A browser that answers packets but lets messages pile up is given up.
         """
-        channel = self._control or self._audio
-        if channel is None or channel.readyState != "open":
+        channel, fast = self._control or self._audio, self._fast
+        if channel is None or fast is None or channel.readyState != "open":
             return
         if channel.bufferedAmount > MAX_CONTROL_BACKLOG_BYTES:
             self._tell_closed("the browser does not take its messages")
             return
-        if self._fast is not None:
-            self._fast.send(channel, text.encode(), PPID_STRING)
-        else:
-            channel.send(text)
-
-    def buffered_bytes(self) -> int:
-        """Bytes that wait for the network: in the channel, and in SCTP before its first sending."""
-        if self._audio is None:
-            return 0
-        waiting: int = self._audio.bufferedAmount
-        queue = self._audio.transport._outbound_queue
-        return waiting + sum(len(chunk.user_data) for chunk in queue) if queue else waiting
+        fast.send(channel, text.encode(), PPID_STRING)
 
     def drop_queued_audio(self) -> int:
         """Remove binary messages that SCTP has not been given yet; returns how many."""
-        channel = self._audio
-        if channel is None or not channel.bufferedAmount:
-            return 0
-        sctp = channel.transport
-        kept: deque[Any] = deque()
-        dropped = 0
-        for item in sctp._data_channel_queue:
-            owner, kind, data = item
-            if owner is channel and kind == PPID_BINARY:
-                channel._addBufferedAmount(-len(data))
-                dropped += 1
-            else:
-                kept.append(item)
-        sctp._data_channel_queue = kept
-        return dropped
+        return 0 if self._audio is None else drop_waiting_audio(self._audio)
 
     async def close(self) -> None:
         """End the connection; a living browser notices at once (SCTP ABORT, DTLS close)."""
         self._closed = True
-        TimedStunProtocol.fast = None
         if self._fast is not None:
             self._fast.close()
         await self._connection.close()
@@ -208,6 +151,7 @@ class Peer:
                 return
             self._framed = channel.protocol == protocol.FRAMED_PROTOCOL
             self._audio = channel
+            self.buffered_bytes = backlog_of(channel)
             channel.on("message", self._guarded(self._on_audio_message))
             channel.on("close", self._guarded(self._on_audio_closed))
             if self._fast is not None:
@@ -260,26 +204,9 @@ class Peer:
 
         return call
 
-    def _guard_sctp(self) -> None:
-        """Keep the receiving task alive through what the library cannot read, such as bad UTF-8."""
-        sctp = self._connection.sctp
-        assert sctp is not None
-        receive = sctp._data_channel_receive
-
-        async def guarded(stream_id: int, kind: int, data: bytes) -> None:
-            try:
-                await receive(stream_id, kind, data)
-            except UnicodeDecodeError:
-                self.faults_total += 1
-                self._events.unreadable("bad_json", "a text message is not UTF-8")
-            except (ConnectionError, asyncio.CancelledError):
-                raise
-            except Exception:
-                self._fault()
-
-        vars(sctp)["_data_channel_receive"] = guarded
-        self._fast = take_over(sctp, DataChunk, aiortc.__version__, self._fault, self._log)
-        TimedStunProtocol.fast = self._fast
+    def _bad_text(self) -> None:
+        self.faults_total += 1
+        self._events.unreadable("bad_json", "a text message is not UTF-8")
 
     def _fault(self) -> None:
         self.faults_total += 1

@@ -13,13 +13,13 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import functools
-import importlib.util
 import sys
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+from mixer_core.patches.pyav import bundled_libopus
 from mixer_core.runtime.errors import OpusError
 
 Application = Literal["voip", "audio"]
@@ -39,10 +39,7 @@ _BYTES_PER_SAMPLE = 2
 
 def _candidate_paths() -> Iterator[str]:
     """Yield places where libopus may be, best first."""
-    spec = importlib.util.find_spec("av")
-    if spec is not None and spec.origin is not None:
-        bundled = Path(spec.origin).parent.parent / "av.libs"
-        yield from sorted(str(path) for path in bundled.glob("libopus*.so*"))
+    yield from map(str, bundled_libopus())
     system_name = ctypes.util.find_library("opus")
     if system_name is not None:
         yield system_name

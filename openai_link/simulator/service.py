@@ -12,12 +12,13 @@ from aiohttp import web
 
 from mixer_core.bus import control
 from mixer_core.bus.control_client import ControlClient
+from mixer_core.patches.aioice.gathering import check_consent, host_addresses, offer_addresses
+from mixer_core.patches.releases import check_releases
 from mixer_core.runtime import logs
 from mixer_core.runtime.errors import OpusError, PortBusyError, SettingsError, StartupError
 from mixer_core.runtime.process import Context
 
 from ..media import opus
-from ..transport import aiortc_media
 from .brains.factory import greeting_pcm
 from .brains.rules import ScriptError
 from .calls.switchboard import Switchboard
@@ -36,19 +37,18 @@ def choose_ice_addresses(http_host: str) -> None:
     try:
         address = ipaddress.ip_address(http_host)
     except ValueError:
-        addresses = aiortc_media.host_addresses(include_loopback=True)
+        address = None
+    if address is None or address.is_unspecified:
+        offer_addresses(lambda: host_addresses(include_loopback=True))
     else:
-        everywhere = address.is_unspecified
-        all_addresses = aiortc_media.host_addresses(include_loopback=True)
-        addresses = all_addresses if everywhere else [str(address)]
-    aiortc_media.use_host_addresses(addresses)
+        offer_addresses(lambda: [str(address)])
 
 
 async def serve(context: Context[Settings]) -> None:
     """Run until ``context.stop``. Raises StartupError when something it needs is missing."""
     settings = context.settings.simulator
     _check_requirements(settings)
-    aiortc_media.tune_ice(_CONSENT_INTERVAL_S, _CONSENT_FAILURES)
+    check_consent(_CONSENT_INTERVAL_S, _CONSENT_FAILURES)
     choose_ice_addresses(settings.http_host)
     switchboard = _switchboard(settings)
     runner = web.AppRunner(make_app(switchboard), access_log=None, shutdown_timeout=1.0)
@@ -90,7 +90,7 @@ def _switchboard(settings: SimulatorSettings) -> Switchboard:
 
 def _check_requirements(settings: SimulatorSettings) -> None:
     """Fail at startup, in one line, rather than in the first call."""
-    aiortc_media.check_versions()
+    check_releases()
     greeting_pcm()
     try:
         opus.library()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import aiohttp
 
+from mixer_core.patches.aiohttp import upgrade_headers
 from mixer_core.runtime.errors import UpstreamError
 
 PING_S = 1.0
@@ -84,7 +85,7 @@ class EventSocket:
             await self._socket.close()
             return
         self.last_received_ns = time.monotonic_ns()
-        self.simulated = "x-simulated" in self._socket._response.headers
+        self.simulated = "x-simulated" in upgrade_headers(self._socket)
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(job(self._socket)) for job in (self._read, self._write)]
 

@@ -13,25 +13,19 @@ from aiortc import (
     RTCConfiguration,
     RTCDataChannel,
     RTCPeerConnection,
-    RTCRtpSender,
     RTCSessionDescription,
 )
 
+from mixer_core.patches.aioice.datagrams import Datagrams
+from mixer_core.patches.aioice.gathering import check_consent, host_addresses, offer_addresses
+from mixer_core.patches.aiortc.connections import listen_to
+from mixer_core.patches.aiortc.rtp_receiver import TappedPacket, tap_receiver
 from mixer_core.runtime.errors import UpstreamError
 
+from ..media.packet_track import PacketTrack, send_directly, speak_opus_only
 from ..realtime.event_fields import event_of
 from ..realtime.session_object import DATA_CHANNEL, Upstream
 from . import http_call
-from .aiortc_media import (
-    LastDatagram,
-    PacketTrack,
-    TappedPacket,
-    host_addresses,
-    send_directly,
-    tap_receiver,
-    tune_ice,
-    use_host_addresses,
-)
 
 CONSENT_INTERVAL_S = 1.0
 """Between two ICE consent checks: the server answers them, whatever else it has to say."""
@@ -73,10 +67,14 @@ class RealtimeCall:
         """The server's name of the call, ``rtc_…``; empty before the answer."""
         self.simulated = upstream.simulated
         """The server says that it is a simulator."""
-        self.heard = LastDatagram()
-        """Datagrams from the server since the connection is up."""
+        self._datagrams = Datagrams()
         self.bad_events = 0
         """Messages of the server that were no JSON objects."""
+
+    @property
+    def heard_ns(self) -> int:
+        """When the newest datagram came since the connection is up (monotonic); 0: none yet."""
+        return self._datagrams.last_ns
 
     async def connect(self) -> None:
         """Make the call. Returns when the answer is applied; ``on_up`` and events follow.
@@ -114,15 +112,14 @@ class RealtimeCall:
 
     def _prepare(self) -> RTCPeerConnection:
         """A peer connection with everything on it before the one and only offer."""
-        use_host_addresses(host_addresses(include_loopback=self._upstream.is_local))
-        tune_ice(CONSENT_INTERVAL_S, CONSENT_FAILURES)
+        offer_addresses(lambda: host_addresses(include_loopback=self._upstream.is_local))
+        check_consent(CONSENT_INTERVAL_S, CONSENT_FAILURES)
         configuration = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         peer = self._peer = RTCPeerConnection(configuration)
         peer.on("connectionstatechange", self._state_changed)
         peer.addTrack(self._track)
         transceiver = peer.getTransceivers()[0]
-        codecs = RTCRtpSender.getCapabilities("audio").codecs
-        transceiver.setCodecPreferences([c for c in codecs if c.mimeType == "audio/opus"])
+        speak_opus_only(transceiver)
         send_directly(transceiver.sender, self._track)
         tap_receiver(transceiver.receiver, self._on_packet)
         channel = self._channel = peer.createDataChannel(DATA_CHANNEL)
@@ -145,7 +142,7 @@ class RealtimeCall:
         if self._closed:
             return
         if state == "connected" and self._peer is not None:
-            self.heard.listen(self._peer)
+            self._datagrams = listen_to(self._peer)
             self._on_up()
         elif state in ("failed", "closed"):
             self._lost(f"the connection is {state}")

@@ -9,14 +9,15 @@ from typing import Any
 
 import aiohttp
 
+from mixer_core.patches.aiortc.rtp_receiver import TappedPacket
 from mixer_core.runtime.metrics import Histogram
 
 from ..media.opus import OpusDecoder
+from ..media.packet_track import PacketTrack
 from ..media.rtp_audio import ReceivedFrame, RtpAudioReceiver
 from ..media.uplink import MAX_QUEUED_PACKETS, Uplink
 from ..realtime.session_object import Upstream
 from ..settings import OpenaiLinkSettings
-from .aiortc_media import PacketTrack, TappedPacket
 from .interface import Callbacks, TransportKind
 from .peer_call import RealtimeCall
 
@@ -75,7 +76,7 @@ class WebrtcTransport:
     @property
     def last_received_ns(self) -> int:
         """When the newest datagram came, STUN included."""
-        return self._call.heard.last_ns
+        return self._call.heard_ns
 
     async def connect(self, session: Mapping[str, Any]) -> None:
         """Make the call with ``session``. Raises UpstreamError."""
@@ -148,7 +149,7 @@ class WebrtcTransport:
             return
         now_ns = packet.arrival_ns
         received = self._receiver.push(
-            packet.seq, packet.timestamp, packet.payload, now_ns, packet.ssrc
+            packet.sequence_number, packet.timestamp, packet.payload, now_ns, packet.ssrc
         )
         self._received(received, now_ns)
         if self._receiver.waiting:

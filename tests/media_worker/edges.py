@@ -14,13 +14,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import aioice.ice
 import zmq
 from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
 
 from mixer_core.bus import control, endpoints, events, frames
 from mixer_core.bus.drain import DrainedSocket
 from mixer_core.bus.frames import Frame, Kind
+from mixer_core.patches.aioice.gathering import offer_addresses
 
 PATIENCE_S = 10.0
 
@@ -242,4 +242,4 @@ async def join(edges: Edges, *, framed: bool) -> tuple[Browser, Joined]:
 
 def use_loopback() -> None:
     """Let this process's peer connections use 127.0.0.1 only (aioice leaves it out)."""
-    vars(aioice.ice)["get_host_addresses"] = lambda use_ipv4, use_ipv6: ["127.0.0.1"]
+    offer_addresses(lambda: ["127.0.0.1"])

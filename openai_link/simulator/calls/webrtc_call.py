@@ -9,13 +9,15 @@ from pathlib import Path
 
 from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
 
+from mixer_core.patches.aiortc.connections import answer_dtls_as, gate
+from mixer_core.patches.aiortc.rtp_receiver import tap_receiver
+from mixer_core.patches.aiortc.rtp_sender import name_stream
 from mixer_core.runtime import logs
 
-from ...transport import aiortc_media
+from ...media.packet_track import send_directly, speak_opus_only
 from ..engine.session_engine import SessionEngine
 from ..faults.fault_box import FaultBox
 from ..faults.timers import FaultTimers
-from ..media import udp_gate
 from ..media.call_media import CallMedia
 from ..media.recorder import Recorder
 from ..settings import SimulatorSettings
@@ -83,18 +85,18 @@ class WebrtcCall:
         connection = self._connection
         if has_audio(offer):
             transceiver = connection.addTransceiver(self.media.track, direction="sendrecv")
-            aiortc_media.speak_opus_only(transceiver)
-            aiortc_media.name_sender(transceiver.sender, "realtimeapi", "audio")
-            aiortc_media.send_directly(transceiver.sender, self.media.track)
-            aiortc_media.tap_receiver(transceiver.receiver, self.media.on_packet)
+            speak_opus_only(transceiver)
+            name_stream(transceiver.sender, "realtimeapi", "audio")
+            send_directly(transceiver.sender, self.media.track)
+            tap_receiver(transceiver.receiver, self.media.on_packet)
         try:
             await connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
         except Exception as error:  # The SDP parser raises errors of all kinds.
             self.log.info("! invalid offer: %s", error)
             raise invalid_offer(str(error) or type(error).__name__) from error
-        aiortc_media.answer_dtls_as(connection, self._config.dtls_role)
+        answer_dtls_as(connection, self._config.dtls_role)
         await connection.setLocalDescription(await connection.createAnswer())
-        udp_gate.install(connection, lambda: self._silenced or self._faults.faults.drop_udp)
+        gate(connection, lambda: self._silenced or self._faults.faults.drop_udp)
         return connection.localDescription.sdp
 
     async def attend(self, sideband: EventSocket) -> None:

@@ -12,12 +12,13 @@ import time
 from collections.abc import Callable
 
 from mixer_core.bus.pcm import FRAME_MS, FRAME_NS, SILENCE
+from mixer_core.patches.aiortc.rtp_receiver import TappedPacket
 from mixer_core.runtime.units import S_NS
 
 from ...media.opus import OpusDecoder, OpusEncoder
+from ...media.packet_track import PacketTrack
 from ...media.rtp_audio import ReceivedFrame, RtpAudioReceiver
 from ...media.rtp_numbers import FRAME_TICKS
-from ...transport.aiortc_media import PacketTrack, TappedPacket
 from ..engine.server_events import Action
 from ..engine.session_engine import SessionEngine
 from ..faults.fault_box import FaultBox
@@ -110,13 +111,17 @@ class CallMedia:
 
     def on_packet(self, packet: TappedPacket) -> None:
         """Handle one packet of the client."""
-        self.packets.add(packet.seq, packet.ssrc)
+        self.packets.add(packet.sequence_number, packet.ssrc)
         if self._is_dropped():
             self.packets_dropped += 1
             return
         self._hear(
             self.receiver.push(
-                packet.seq, packet.timestamp, packet.payload, packet.arrival_ns, packet.ssrc
+                packet.sequence_number,
+                packet.timestamp,
+                packet.payload,
+                packet.arrival_ns,
+                packet.ssrc,
             ),
             packet.arrival_ns,
         )

@@ -14,14 +14,15 @@ from aiohttp import web
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 from mixer_core.bus.pcm import FRAME_BYTES, FRAME_NS, SILENCE
+from mixer_core.patches.aioice.gathering import offer_addresses
+from mixer_core.patches.aiortc.rtp_receiver import TappedPacket, tap_receiver
 from openai_link.media.opus import OpusDecoder, OpusEncoder
+from openai_link.media.packet_track import PacketTrack, speak_opus_only
 from openai_link.media.rtp_audio import ReceivedFrame, RtpAudioReceiver
 from openai_link.media.rtp_numbers import FRAME_TICKS
 from openai_link.simulator.calls.switchboard import Switchboard
 from openai_link.simulator.http.routes import make_app
 from openai_link.simulator.settings import SimulatorSettings
-from openai_link.transport import aiortc_media
-from openai_link.transport.aiortc_media import PacketTrack, TappedPacket
 
 Json = dict[str, Any]
 
@@ -43,11 +44,11 @@ def run(scenario: Callable[[], Awaitable[None]]) -> None:
         async with asyncio.timeout(60):
             await scenario()
 
-    aiortc_media.use_host_addresses(["127.0.0.1"])
+    offer_addresses(lambda: ["127.0.0.1"])
     try:
         asyncio.run(bounded())
     finally:
-        aiortc_media.use_host_addresses(None)
+        offer_addresses(None)
 
 
 @asynccontextmanager
@@ -87,8 +88,8 @@ class Caller:
     async def offer(self, with_channel: bool = True) -> str:
         """Return a complete SDP offer of audio and, if wanted, the events' channel."""
         transceiver = self.connection.addTransceiver(self._track, direction="sendrecv")
-        aiortc_media.speak_opus_only(transceiver)
-        aiortc_media.tap_receiver(transceiver.receiver, self._on_packet)
+        speak_opus_only(transceiver)
+        tap_receiver(transceiver.receiver, self._on_packet)
         if with_channel:
             self.channel = self.connection.createDataChannel("oai-events")
             self.channel.on("message", self._on_message)
@@ -162,7 +163,7 @@ class Caller:
 
     def _on_packet(self, packet: TappedPacket) -> None:
         self.heard += self._audio.push(
-            packet.seq, packet.timestamp, packet.payload, packet.arrival_ns, packet.ssrc
+            packet.sequence_number, packet.timestamp, packet.payload, packet.arrival_ns, packet.ssrc
         )
 
     async def _send_audio(self) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import aioice.ice
 import pytest
 
+from mixer_core.patches.aioice.gathering import offer_addresses
 from openai_link.simulator.service import choose_ice_addresses
-from openai_link.transport import aiortc_media
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
@@ -17,4 +17,4 @@ def test_media_is_offered_where_http_listens(host: str) -> None:
         choose_ice_addresses("0.0.0.0")
         assert "127.0.0.1" in aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=False)
     finally:
-        aiortc_media.use_host_addresses(None)
+        offer_addresses(None)

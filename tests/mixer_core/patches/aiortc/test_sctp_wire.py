@@ -1,4 +1,4 @@
-"""The bytes of plain SCTP packets, against the library's reader."""
+"""The bytes of common SCTP packets, against aiortc's reader."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from types import SimpleNamespace
 import pytest
 from aiortc.rtcsctptransport import DataChunk, SackChunk, parse_packet
 
-from media_worker.webrtc import sctp_wire as wire
+from mixer_core.patches.aiortc import sctp_wire as wire
 
 
 def heads(tag: int = 7) -> tuple[wire.Heads, SimpleNamespace]:
-    """Heads between ports 5000 (ours) and 5001, and the transport they follow."""
+    """Headers between ports 5000 (ours) and 5001, and the transport they follow."""
     sctp = SimpleNamespace(
         _local_port=5000,
         _remote_port=5001,
@@ -22,7 +22,7 @@ def heads(tag: int = 7) -> tuple[wire.Heads, SimpleNamespace]:
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 984])
-def test_the_library_reads_what_is_written(size: int) -> None:
+def test_aiortc_reads_what_is_written(size: int) -> None:
     ours, _ = heads()
     message = bytes(range(1, 5)) * size
     chunks = wire.sack_chunk(41, 1000) + wire.data_chunk(
@@ -53,7 +53,7 @@ def test_the_peers_packets_are_known_by_ports_tag_and_checksum() -> None:
     assert not ours.begins(packet)
 
 
-def test_numbers_run_over() -> None:
+def test_chunk_numbers_wrap_around() -> None:
     assert wire.reached(5, 5) and wire.reached(0xFFFF_FFFF, 3)
     assert not wire.reached(6, 5) and not wire.reached(0, 0xFFFF_FFFF)
 

@@ -1,14 +1,17 @@
-"""Messages out and their acknowledgements in, on the state of the library's SCTP.
+"""Messages out and their acknowledgements in, on the state of aiortc's SCTP.
 
-What is written down here of a message is what the library would have written down, so that it can
-take over at any moment: to repeat what was lost, or because something unusual comes. Its
-retransmission timer is one that moves lazily. Works on private parts of aiortc 1.16.
+Each message is recorded as aiortc would have recorded it, so that aiortc can take over at any
+moment: to retransmit, or because something unusual comes. Its retransmission timer is replaced by
+one that is cheap to move.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
+
+from aiortc.rtcsctptransport import DataChunk
 
 from mixer_core.runtime.lazy_timer import LazyTimer
 from mixer_core.runtime.units import S_NS
@@ -35,36 +38,32 @@ class SctpSender:
     def __init__(
         self,
         sctp: Any,
-        chunk_class: type[Any],
         heads: Heads,
         transmit: Callable[[bytes], None],
         run: Run,
-        clock_s: Callable[[], float],
         waiting_sack: Callable[[], bytes],
     ) -> None:
-        """``waiting_sack``: where one is due, the acknowledgement if it may travel along.
+        """``waiting_sack``: the acknowledgement that is due, if it may travel with a message.
 
         The others as in ``SctpFastPath``.
         """
         self._sctp = sctp
-        self._chunk_class = chunk_class
         self._heads = heads
         self._transmit = transmit
         self._run = run
-        self._clock_s = clock_s
+        self._clock_s = time.time  # By which aiortc stamps its chunks.
         self._waiting_sack = waiting_sack
         self._established = type(sctp._association_state).ESTABLISHED
         self._timer = LazyTimer(sctp._loop, sctp._t3_expired)
-        vars(sctp).update(
-            _t3_start=self._start_timer, _t3_restart=self._start_timer, _t3_cancel=self._stop_timer
-        )
+        sctp._t3_start = sctp._t3_restart = self._start_timer
+        sctp._t3_cancel = self._stop_timer
 
     def close(self) -> None:
-        """Let the timer fire no more."""
+        """Cancel the timer."""
         self._timer.close()
 
     def send(self, channel: Any, data: bytes, protocol: int = PPID_BINARY) -> bool:
-        """Send one message now; False where it must queue, or is no plain one."""
+        """Send one message now; False where it must queue or be fragmented."""
         sctp = self._sctp
         if (
             sctp._association_state is not self._established
@@ -75,7 +74,7 @@ class SctpSender:
             or sctp._forward_tsn_chunk is not None
             or sctp._reconfig_queue
             or sctp._flight_size >= sctp._cwnd
-            or self._must_repeat()
+            or self._must_retransmit()
         ):
             return False
         chunk = self._chunk(channel, data, protocol)
@@ -92,7 +91,7 @@ class SctpSender:
         return True
 
     def expects(self, acked: int) -> bool:
-        """Whether an acknowledgement up to ``acked`` has nothing to do with loss."""
+        """Whether an acknowledgement up to ``acked`` is new and no loss is being repaired."""
         sctp = self._sctp
         return (
             reached(sctp._last_sacked_tsn, acked)
@@ -103,7 +102,7 @@ class SctpSender:
         )
 
     def acknowledged(self, acked: int) -> None:
-        """As ``_receive_sack_chunk`` without gaps and outside of recovery."""
+        """What ``_receive_sack_chunk`` does without gaps and outside of recovery."""
         sctp = self._sctp
         sent = sctp._sent_queue
         full = sctp._flight_size >= sctp._cwnd
@@ -125,7 +124,7 @@ class SctpSender:
             self._stop_timer()
         elif done:
             self._start_timer()
-        if sctp._data_channel_queue or sctp._outbound_queue or self._must_repeat():
+        if sctp._data_channel_queue or sctp._outbound_queue or self._must_retransmit():
             sctp._update_advanced_peer_ack_point()
             self._run(sctp._data_channel_flush())
             self._run(sctp._transmit())
@@ -141,16 +140,16 @@ class SctpSender:
             sctp._partial_bytes_acked -= sctp._cwnd
             sctp._cwnd += MAX_MESSAGE_BYTES
 
-    def _must_repeat(self) -> bool:
+    def _must_retransmit(self) -> bool:
         for chunk in self._sctp._sent_queue:  # noqa: SIM110  # any() takes three times as long
             if chunk._retransmit or chunk._abandoned:
                 return True
         return False
 
     def _chunk(self, channel: Any, data: bytes, protocol: int) -> Any:
-        """The library's record of a message that is being sent for the first time."""
+        """aiortc's record of a message that is being sent for the first time."""
         sctp = self._sctp
-        chunk: Any = object.__new__(self._chunk_class)
+        chunk: Any = object.__new__(DataChunk)
         stream_id = channel.id
         stream_seq, flags = 0, WHOLE | UNORDERED
         if channel.ordered:
@@ -179,7 +178,7 @@ class SctpSender:
         sctp._local_tsn = (sctp._local_tsn + 1) & U32
         return chunk
 
-    # Retransmission timer, in place of the library's
+    # Retransmission timer, in place of aiortc's
 
     def _start_timer(self) -> None:
         self._sctp._t3_handle = self._timer

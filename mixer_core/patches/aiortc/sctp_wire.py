@@ -1,6 +1,6 @@
-"""The bytes of plain SCTP packets (RFC 9260): chunks that are acknowledgements or whole messages.
+"""The bytes of common SCTP packets (RFC 9260): acknowledgements and whole messages.
 
-Numbers of chunks and streams run over; the helpers here know how.
+Chunk and stream numbers wrap around.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from google_crc32c import value as crc32c
 PPID_STRING, PPID_BINARY = 51, 53
 """WebRTC String and WebRTC Binary (RFC 8831)."""
 MAX_PACKET_BYTES = 1189
-"""What one SCTP packet may hold inside the smallest IPv6 packet."""
+"""The SCTP packet that fits into the smallest IPv6 packet."""
 
 HEAD = Struct("!HHL")
 """Source port, destination port, verification tag; the checksum follows, little-endian."""
@@ -41,7 +41,7 @@ _PADDING = (b"", b"\0\0\0", b"\0\0", b"\0")
 
 
 def reached(tsn: int, upto: int) -> bool:
-    """Whether an acknowledgement up to ``upto`` takes in chunk ``tsn``."""
+    """Whether an acknowledgement up to ``upto`` covers chunk ``tsn``."""
     return (upto - tsn) & U32 < HALF_U32
 
 
@@ -55,35 +55,35 @@ def data_chunk(
 
 
 def sack_chunk(tsn: int, window_bytes: int) -> bytes:
-    """The acknowledgement of everything up to ``tsn``, nothing missing."""
+    """The acknowledgement of everything up to ``tsn``, with nothing missing."""
     return SACK.pack(TYPE_SACK, 0, SACK.size, tsn, window_bytes, 0, 0)
 
 
 class Heads:
-    """How the packets of one association begin, both ways, and the checksums of that alone."""
+    """The headers of one association's packets, both ways, and their part of the checksum."""
 
     __slots__ = ("_crc_in", "_crc_out", "_in", "_out", "_sctp", "_tag_in", "_tag_out")
 
     def __init__(self, sctp: Any) -> None:
-        """``sctp``: an RTCSctpTransport; its ports and tags are known once it is up."""
+        """``sctp``: an RTCSctpTransport; ports and tags are read when the first packet passes."""
         self._sctp = sctp
         self._tag_in = self._tag_out = 0
         self._in = self._out = b""
         self._crc_in = self._crc_out = 0
 
     def begins(self, packet: bytes) -> bool:
-        """Whether ``packet`` is the peer's."""
+        """Whether ``packet`` has the peer's header."""
         if self._sctp._local_verification_tag != self._tag_in:
             self._learn()
         return packet[: HEAD.size] == self._in
 
     def intact(self, packet: bytes) -> bool:
-        """Whether the checksum of one of the peer's packets is right."""
+        """Whether the checksum of a packet with the peer's header is right."""
         checksum: int = crc32c_extend(self._crc_in, packet[HEAD_BYTES:])
         return CHECKSUM.unpack_from(packet, HEAD.size) == (checksum,)
 
     def packet(self, chunks: bytes) -> bytes:
-        """A packet to the peer."""
+        """A packet to the peer, of whole chunks."""
         if self._sctp._remote_verification_tag != self._tag_out:
             self._learn()
         return self._out + CHECKSUM.pack(crc32c_extend(self._crc_out, chunks)) + chunks

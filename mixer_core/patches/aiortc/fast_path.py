@@ -1,77 +1,69 @@
 """Carries packets between socket and data channel without a task and a queue for each.
 
-The library hands every datagram through a queue to a task, and starts a task for every message
-sent, although nothing on the way ever waits. Here the same coroutines are run on the spot, which
-saves a wake-up per packet; the most common packets do without them (``sctp_fastpath``). It takes
-over once DTLS is connected, and only what is DTLS.
-
-Works on private parts of aiortc; ``take_over`` leaves any other version of it alone. Objects are
-passed in, nothing of it is imported.
+aiortc passes every datagram through a queue to a task and starts a task for every message sent,
+although nothing on the way ever waits. Here its coroutines are run on the spot, which saves a
+wake-up per packet; the common packets do without them (``sctp_fast_path``).
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import time
 import types
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
-from .dtls_records import Records, take_records
+from aiortc import RTCSctpTransport
+
+from ..aioice.datagrams import datagrams
+from ..pyopenssl import Records, take_records
 from .sctp_fast_path import Receiver, SctpFastPath
 from .sctp_wire import PPID_BINARY
 
-KNOWN_VERSION = "1.16."
-"""The aiortc whose private parts these are."""
-
-
-def take_over(
-    sctp: Any,
-    chunk_class: type[Any],
-    version: str,
-    on_fault: Callable[[], None],
-    log: logging.LoggerAdapter[logging.Logger],
-) -> FastPath | None:
-    """The fast path of an RTCSctpTransport, or None with a line in the log: stock behaviour.
-
-    ``chunk_class``: the library's DataChunk. ``version``: the library's. ``on_fault`` is called
-    from within ``except``.
-    """
-    if not version.startswith(KNOWN_VERSION):
-        log.warning("! aiortc %s is not %sx: a call costs more here", version, KNOWN_VERSION)
-        return None
-    return FastPath(sctp, chunk_class, on_fault)
+_COMPONENT = 1
+"""Of ICE: the only one there is."""
 
 
 class FastPath:
-    """The packets of one association."""
+    """Takes over the packets of one association, once DTLS is connected."""
 
-    def __init__(self, sctp: Any, chunk_class: type[Any], on_fault: Callable[[], None]) -> None:
-        """See ``take_over``."""
-        self._sctp = sctp
-        self._dtls = sctp.transport
+    def __init__(self, sctp: RTCSctpTransport, on_fault: Callable[[], None]) -> None:
+        """``sctp``: its ICE candidates are gathered. ``on_fault`` is called within ``except``."""
+        self._sctp: Any = sctp
+        self._dtls: Any = sctp.transport
         self._connected = type(self._dtls._state).CONNECTED
-        self.connection: Any = self._dtls.transport._connection
-        """The ICE connection whose datagrams these are."""
-        self._queue: asyncio.Queue[Any] = self.connection._queue
+        connection = self._dtls.transport._connection
+        self._nominated = connection._nominated
+        self._queue: asyncio.Queue[Any] = connection._queue
         self._on_fault = on_fault
         self._tasks: set[asyncio.Task[None]] = set()
         self._records: Records | None = None
-        self._plain = SctpFastPath(sctp, chunk_class, self._transmit, self._run, time.time)
+        self._plain = SctpFastPath(sctp, self._transmit, self._run)
+        self._datagrams = datagrams(connection)
+        self._datagrams.take = self.receive
+
+    @property
+    def heard_ns(self) -> int:
+        """When the newest datagram came, STUN included (monotonic); 0: none yet."""
+        return self._datagrams.last_ns
 
     def listen(self, channel: Any, receiver: Receiver) -> None:
-        """Hand the whole binary messages of an open channel to ``receiver`` directly."""
+        """Pass the whole binary messages of an open channel to ``receiver`` directly."""
         self._plain.listen(channel, receiver)
 
     def close(self) -> None:
-        """Let no timer fire any more."""
+        """Leave the rest to aiortc, and cancel the timers."""
+        self._datagrams.take = None
         self._plain.close()
 
     def receive(self, data: bytes) -> bool:
-        """Take one DTLS datagram; False where the library must have it (handshake, backlog)."""
+        """Take a DTLS datagram; False where aiortc must (other kinds, handshake, backlog)."""
         receiver = self._dtls._data_receiver
-        if self._dtls._state is not self._connected or receiver is None or not self._queue.empty():
+        if (
+            not 19 < data[0] < 64  # RFC 7983
+            or self._dtls._state is not self._connected
+            or receiver is None
+            or not self._queue.empty()
+        ):
             return False
         records = self._records or self._open()
         try:
@@ -104,7 +96,7 @@ class FastPath:
 
     def _transmit(self, packet: bytes) -> None:
         """Encrypt one packet and send it to the peer."""
-        pair = self.connection._nominated.get(1)
+        pair = self._nominated.get(_COMPONENT)
         if self._dtls._state is not self._connected or pair is None:
             raise ConnectionError("not connected")
         records = self._records or self._open()
@@ -115,7 +107,7 @@ class FastPath:
         return self._records
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run a coroutine to its end; what does wait after all goes on as a task."""
+        """Run a coroutine to its end; if it waits after all, it goes on as a task."""
         try:
             waits_for = work.send(None)
         except StopIteration:
@@ -128,9 +120,13 @@ class FastPath:
 @types.coroutine
 def _rest(work: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any, Any, None]:
     """The remainder of a coroutine that has begun and waits for ``waits_for``."""
-    while True:
-        value = yield waits_for
+    try:
+        yield waits_for
+    except BaseException as error:
         try:
-            waits_for = work.send(value)
+            waits_for = work.throw(error)
         except StopIteration:
             return
+        yield from _rest(work, waits_for)
+    else:
+        yield from work

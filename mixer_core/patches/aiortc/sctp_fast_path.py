@@ -1,18 +1,16 @@
-"""The common SCTP packets, read and written without the library's objects and tasks.
+"""The common SCTP packets, read and written without aiortc's objects and tasks.
 
-In a call nearly every packet is alike: one whole message in the expected order, an acknowledgement
-without gaps, or both. Those are handled here and in ``sctp_sender``, on the library's own state,
-which is left exactly as the library would have left it. Everything else — setup, loss, reordering,
-fragments, text that comes in, resets — is the library's, which finds nothing unusual.
+Nearly all packets are alike: one whole message in the expected order, an acknowledgement without
+gaps, or both. Those are handled here and in ``sctp_sender``, on aiortc's own state, which is left
+exactly as aiortc would have left it. Everything else (setup, loss, reordering, fragments, incoming
+text, resets) is left to aiortc.
 
-Two things differ from the library on purpose, both within RFC 9260:
+Two things differ from aiortc on purpose, both within RFC 9260:
 
 - An acknowledgement waits for the next message out, a second packet in, or ``SACK_DELAY_NS``
-  (section 6.2: at least every second packet, within 500 ms). Whatever goes the library's way is
+  (section 6.2: at least every second packet, within 500 ms). Packets left to aiortc are
   acknowledged at once, as it does.
-- The retransmission timer is one that moves lazily.
-
-Works on private parts of aiortc 1.16.
+- The retransmission timer is one that is cheap to move.
 """
 
 from __future__ import annotations
@@ -42,28 +40,25 @@ from .sctp_wire import (
 )
 
 SACK_DELAY_NS = 100 * MS_NS
-"""Longest wait of an acknowledgement. Shorter wakes the process up more often; it only ever
-matters after the last packet of a pause, where the peer would repeat after 400 ms or more."""
+"""Longest wait of an acknowledgement. A shorter one wakes the process up more often. It matters
+only after the last packet before a pause, which the peer would retransmit after 400 ms or more."""
 
 Receiver = Callable[[bytes], None]
 
 
 class SctpFastPath:
-    """The plain packets of one association: the receiving half, and the sender."""
+    """The common packets of one association: the receiving half, and the sender."""
 
     def __init__(
         self,
         sctp: Any,
-        chunk_class: type[Any],
         transmit: Callable[[bytes], None],
         run: Run,
-        clock_s: Callable[[], float],
     ) -> None:
         """``sctp``: an RTCSctpTransport whose timers are taken over.
 
-        ``chunk_class``: the library's DataChunk. ``transmit`` sends one packet (raises
-        ConnectionError where nothing can be sent); ``run`` runs a coroutine of the library;
-        ``clock_s`` is the clock by which the library stamps chunks.
+        ``transmit`` sends one packet and raises ConnectionError where nothing can be sent; ``run``
+        runs a coroutine of aiortc.
         """
         self._sctp = sctp
         self._transmit = transmit
@@ -72,25 +67,23 @@ class SctpFastPath:
         self._receivers: dict[int, tuple[Any, Receiver]] = {}
         self._heads = Heads(sctp)
         self._sack_timer = LazyTimer(sctp._loop, self._sack_due)
-        self._sender = SctpSender(
-            sctp, chunk_class, self._heads, transmit, run, clock_s, self._waiting_sack
-        )
+        self._sender = SctpSender(sctp, self._heads, transmit, run, self._waiting_sack)
         self.send = self._sender.send
         """Sends one message of a channel now; False where it must queue."""
         self.taken_total = 0
-        """Packets that came and were handled here."""
+        """Packets that were received and handled here."""
 
     def listen(self, channel: Any, receiver: Receiver) -> None:
-        """Hand the whole binary messages of an open channel to ``receiver`` directly."""
+        """Pass the whole binary messages of an open channel to ``receiver`` directly."""
         self._receivers[channel.id] = (channel, receiver)
 
     def close(self) -> None:
-        """Let no timer fire any more."""
+        """Cancel the timers."""
         self._sack_timer.close()
         self._sender.close()
 
     def receive(self, packet: bytes) -> bool:
-        """Handle one decrypted packet; False, and nothing is changed, where the library must."""
+        """Handle one decrypted packet; False, with nothing changed, where aiortc must."""
         size = len(packet)
         if (
             size < HEAD_BYTES + SACK.size
@@ -119,7 +112,7 @@ class SctpFastPath:
         return True
 
     def _expected(self, packet: bytes, at: int, size: int) -> tuple[int, ...] | None:
-        """The fields of the DATA chunk at ``at`` if it is the plain next one and ends there."""
+        """Fields of the DATA chunk at ``at`` if it is whole, the next one, and ends the packet."""
         if size <= at + DATA.size:
             return None
         fields = DATA.unpack_from(packet, at)
@@ -165,13 +158,13 @@ class SctpFastPath:
     # Acknowledgements
 
     def _waiting_sack(self) -> bytes:
-        """The acknowledgement that is due, if it is a plain one; else nothing."""
+        """The acknowledgement that is due, if no packet is missing; else nothing."""
         if self._sctp._sack_misordered or self._sctp._sack_duplicates:
             return b""
         return self._sack()
 
     def _sack(self) -> bytes:
-        """The acknowledgement of all that came, where nothing is missing; none is due then."""
+        """The acknowledgement of everything so far, where nothing is missing."""
         sctp = self._sctp
         sctp._sack_needed = False
         self._sack_timer.stop()
@@ -179,6 +172,6 @@ class SctpFastPath:
 
     def _sack_due(self) -> None:
         if self._sctp._sack_needed and self._sctp._association_state is self._established:
-            # Without a connection there is nobody to tell; the ICE library notices for itself.
+            # Without a connection there is nobody to tell; aioice notices for itself.
             with contextlib.suppress(ConnectionError):
                 self._run(self._sctp._send_sack())

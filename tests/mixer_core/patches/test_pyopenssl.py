@@ -1,4 +1,4 @@
-"""Two ends of a DTLS connection: both ways of using OpenSSL read each other and fail alike."""
+"""Two ends of a DTLS connection: both ways to call OpenSSL read each other and fail alike."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from aiortc.rtcdtlstransport import SRTP_PROFILES, RTCCertificate
 from OpenSSL import SSL
 
-from media_worker.webrtc.dtls_records import DirectRecords, Records, take_records
+from mixer_core.patches.pyopenssl import DirectRecords, Records, take_records
 
 MESSAGES = [b"x", bytes(1028), bytes(range(256)) * 4 + b"\0\0"]
 

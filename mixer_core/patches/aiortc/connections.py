@@ -1,0 +1,48 @@
+"""The transports beneath a peer connection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+from aiortc import RTCDtlsTransport, RTCPeerConnection
+
+from ..aioice.datagrams import Datagrams, datagrams, set_gate
+
+
+def _transports(connection: RTCPeerConnection) -> set[RTCDtlsTransport]:
+    """One when everything is bundled, as it is here once the connection is up."""
+    found = {transceiver.receiver.transport for transceiver in connection.getTransceivers()}
+    if connection.sctp is not None:
+        found.add(connection.sctp.transport)
+    return found
+
+
+def listen_to(connection: RTCPeerConnection) -> Datagrams:
+    """Listen to the sockets of a connection that is up and has a data channel."""
+    assert connection.sctp is not None
+    ice: Any = connection.sctp.transport.transport
+    return datagrams(ice._connection)
+
+
+def gate(connection: RTCPeerConnection, is_shut: Callable[[], bool]) -> None:
+    """Drop all datagrams, both ways, while ``is_shut()``: a firewall that can be switched.
+
+    The connection has gathered its candidates.
+    """
+    for dtls in _transports(connection):
+        ice: Any = dtls.transport
+        set_gate(ice._connection, is_shut)
+
+
+def answer_dtls_as(connection: RTCPeerConnection, role: Literal["active", "passive"]) -> None:
+    """Choose the side of the DTLS handshake, where the offer leaves it open; before createAnswer.
+
+    aiortc's own choice is active.
+    """
+    if role == "active":
+        return
+    for dtls in _transports(connection):
+        private: Any = dtls
+        if private._role == "auto":
+            private._set_role("server")

@@ -1,0 +1,128 @@
+"""What aioice is made to do: offer chosen addresses, check consent, give datagrams away."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+import aioice.ice
+import pytest
+
+from mixer_core.patches.aioice import gathering
+from mixer_core.patches.aiortc.connections import answer_dtls_as, gate, listen_to
+from tests.support.loopback import negotiate, pair, run, until
+
+pytestmark = pytest.mark.sockets
+
+
+@pytest.fixture
+def restored() -> Iterator[None]:
+    yield
+    gathering.offer_addresses(None)
+    gathering.check_consent()
+
+
+@pytest.mark.usefixtures("restored")
+def test_the_addresses_offered_are_exactly_the_chosen_ones() -> None:
+    chosen = ["127.0.0.1"]
+    gathering.offer_addresses(lambda: chosen)
+
+    async def hosts() -> list[str]:
+        connection = aioice.Connection(ice_controlling=True)
+        await connection.gather_candidates()
+        found = [candidate.host for candidate in connection.local_candidates]
+        await connection.close()
+        return found
+
+    assert asyncio.run(hosts()) == chosen
+    gathering.offer_addresses(None)
+    assert "127.0.0.1" not in asyncio.run(hosts())
+    assert gathering.host_addresses(include_loopback=True)[-1] == "127.0.0.1"
+    assert "127.0.0.1" not in gathering.host_addresses(include_loopback=False)
+
+
+def test_the_figures_restored_are_aioices_own() -> None:
+    own = (gathering.CONSENT_INTERVAL_S, gathering.CONSENT_FAILURES)
+    assert own == (aioice.ice.CONSENT_INTERVAL, aioice.ice.CONSENT_FAILURES)
+
+
+def test_consent_checks_are_as_often_as_asked_and_seen_as_datagrams() -> None:
+    async def scenario() -> None:
+        gathering.check_consent(0.02)
+        async with pair() as (ours, peer):
+            ours.createDataChannel("events")
+            await negotiate(ours, peer)
+            arrivals = listen_to(ours)
+            assert listen_to(ours) is arrivals
+            others: list[bytes] = []
+            arrivals.take = lambda data: not others.append(data)  # type: ignore[func-returns-value]
+            times_ns = set[int]()
+            await until(lambda: times_ns.add(arrivals.last_ns) or len(times_ns) > 20)
+            assert 0 < time.monotonic_ns() - arrivals.last_ns < 10**9
+            assert others == [], "all of it was STUN"
+
+    run(scenario)
+
+
+def test_a_peer_that_falls_silent_ends_the_connection() -> None:
+    async def scenario() -> None:
+        gathering.check_consent(0.02, failures=2)
+        async with pair() as (ours, peer):
+            ours.createDataChannel("events")
+            await negotiate(ours, peer)
+            gate(peer, lambda: True)
+            await until(lambda: ours.connectionState in ("failed", "closed"))
+
+    run(scenario)
+
+
+def test_datagrams_that_are_not_taken_take_their_usual_way() -> None:
+    async def scenario() -> None:
+        async with pair() as (ours, peer):
+            heard: list[str] = []
+            channel = ours.createDataChannel("events")
+            peer.on("datachannel", lambda channel: channel.on("message", heard.append))
+            await negotiate(ours, peer)
+            await until(lambda: channel.readyState == "open")
+            offered: list[bytes] = []
+            listen_to(peer).take = lambda data: bool(offered.append(data))  # type: ignore[func-returns-value]
+            channel.send("through")
+            await until(lambda: heard == ["through"])
+            assert offered and all(19 < data[0] < 64 for data in offered), "DTLS only"
+
+    run(scenario)
+
+
+def test_a_gate_holds_back_both_ways_even_what_is_taken() -> None:
+    async def scenario() -> None:
+        is_shut = False
+        async with pair() as (ours, peer):
+            heard: list[str] = []
+            channel = ours.createDataChannel("events")
+            peer.on("datachannel", lambda channel: channel.on("message", heard.append))
+            await negotiate(ours, peer, gathered=lambda: gate(peer, lambda: is_shut))
+            await until(lambda: channel.readyState == "open")
+            taken: list[bytes] = []
+            arrivals = listen_to(peer)
+            arrivals.take = lambda data: bool(taken.append(data))  # type: ignore[func-returns-value]
+            is_shut = True
+            before_ns = arrivals.last_ns
+            channel.send("late")
+            await asyncio.sleep(0.1)
+            assert not taken and arrivals.last_ns == before_ns
+            is_shut = False
+            await until(lambda: heard == ["late"])  # Retransmitted.
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(("role", "setup"), [("active", "active"), ("passive", "passive")])
+def test_the_side_of_the_dtls_handshake_can_be_chosen(role: str, setup: str) -> None:
+    async def scenario() -> None:
+        async with pair() as (ours, peer):
+            ours.createDataChannel("events")
+            await negotiate(ours, peer, offered=lambda: answer_dtls_as(peer, role))  # type: ignore[arg-type]
+            assert f"a=setup:{setup}\r\n" in peer.localDescription.sdp
+
+    run(scenario)
