@@ -1,4 +1,4 @@
-"""What the policy of tool calls wants done: one dataclass each. Sans-I/O."""
+"""What the policy of tool calls (``ToolCalls``) wants done: one dataclass each. Sans-I/O."""
 
 from __future__ import annotations
 
@@ -8,28 +8,30 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class RunTool:
-    """Start the tool (``ToolBox.run``), and say ``ToolCalls.finished`` at its end."""
+    """Run the tool (``ToolRunner.run``); its output goes to ``ToolCalls.finished``."""
 
     call: str
+    """Id of the tool call."""
     name: str
+    """Name of the tool."""
     arguments: str
     """JSON text, as the model wrote it."""
     participant: str
     """Id of the person who seems to have asked, or empty."""
     who: str = ""
-    """That person's name: third argument of ``ToolBox.run``."""
+    """That person's name."""
 
 
 @dataclass(frozen=True, slots=True)
 class CancelTool:
-    """Stop waiting for the tool: cancel its task; a result of it is no longer wanted."""
+    """Stop waiting for the tool (``ToolRunner.cancel``): its result is no longer wanted."""
 
     call: str
 
 
 @dataclass(frozen=True, slots=True)
 class SendOutput:
-    """Send the output as a ``function_call_output`` item, without delay."""
+    """Send the output as a ``function_call_output`` item, at once."""
 
     call: str
     output: str
@@ -37,12 +39,12 @@ class SendOutput:
 
 @dataclass(frozen=True, slots=True)
 class AskAnswer:
-    """Have the model answer, through the ResponseSequencer: when it is free, not before."""
+    """Have the model answer as soon as it is free (``ResponseSequencer``)."""
 
 
 @dataclass(frozen=True, slots=True)
 class SayFiller:
-    """Have this said, through the ResponseSequencer, with ``filler_response`` as overrides."""
+    """Have this said as soon as the model is free, with ``filler_response`` as overrides."""
 
     text: str
 
@@ -53,17 +55,17 @@ class TellTool:
 
     event: dict[str, Any]
     addressee: int = 0
-    """Stream id of the one browser; 0 for all."""
+    """Stream id of one browser; 0: all of them."""
 
 
 ToolAction = RunTool | CancelTool | SendOutput | AskAnswer | SayFiller | TellTool
 
 
 def filler_response(text: str) -> dict[str, Any]:
-    """Overrides of the response that says ``text`` while a tool works.
+    """Overrides for the response that says ``text`` while a tool works.
 
-    It belongs to the conversation: one response at a time, so it never sounds over another one,
-    it can be interrupted like any reply, and the model knows that it was said.
+    It is part of the conversation: one response at a time, so it never sounds over another one, can
+    be interrupted like any reply, and the model knows that it was said.
     """
     return {
         "instructions": f'Say exactly this and nothing else, in one breath: "{text}"',

@@ -44,15 +44,15 @@ def tool(
     filler: str = "",
     timeout_ms: int = 0,
 ) -> Any:
-    """Offer a plain or async function to the model; it stays callable as before.
+    """Offer a plain or async function to the model; the function itself does not change.
 
     Args:
         name: what the model calls it; empty: the function's name.
-        confirm: somebody in the room must say yes to each call; a text is the question, with
-            ``{parameter}`` in it.
+        confirm: somebody in the room must confirm each call; a text is the question, with
+            ``{parameter}`` placeholders.
         who: names of the people who may use it; empty: everybody.
         filler: said when it takes long.
-        timeout_ms: it has failed after so long, at most 600000; 0: as the settings say.
+        timeout_ms: timeout, at most 600000; 0: ``tool_timeout_ms`` of the settings.
 
     Raises:
         ToolDefinitionError: the function's signature or an option cannot be used.
@@ -67,7 +67,9 @@ def tool(
         if not 0 <= timeout_ms <= _MAX_TIMEOUT_MS:
             raise ToolDefinitionError(f"tool {title}: timeout_ms must be 0 to {_MAX_TIMEOUT_MS}")
         if isinstance(who, str):
-            raise ToolDefinitionError(f'tool {title}: who takes several names: ("{who}",)')
+            raise ToolDefinitionError(
+                f'tool {title}: who takes a list of names, such as ("{who}",)'
+            )
         signature = signature_of(target, title)
         spec = ToolSpec(
             name=title,
@@ -90,6 +92,6 @@ def tool(
 
 
 def spec_of(function: object) -> ToolSpec | None:
-    """What ``@tool`` noted about a function; None where it is no tool."""
+    """The spec that ``@tool`` made for a function; None if it is not a tool."""
     spec = getattr(function, _ATTRIBUTE, None)
     return spec if isinstance(spec, ToolSpec) else None

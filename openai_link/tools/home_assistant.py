@@ -1,8 +1,8 @@
 """Home Assistant: lights, switches and sensors of a home, through its REST API.
 
 Needs ``[openai_link] home_assistant_url`` and, in the environment, ``HOME_ASSISTANT_TOKEN``, a
-long-lived access token. What opens, unlocks or disarms, and everything that may hide such a thing,
-is done only after somebody in the room said yes.
+long-lived access token. Whatever opens, unlocks or disarms something, or may do so indirectly, is
+done only after somebody in the room has confirmed it.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ TOKEN_VARIABLE = "HOME_ASSISTANT_TOKEN"
 HARMLESS = frozenset(
     {"light", "switch", "fan", "media_player", "climate", "humidifier", "input_boolean"}
 )
-"""Domains that are switched without a question."""
+"""Domains that may be switched without confirmation."""
 BLINDS = frozenset({"awning", "blind", "curtain", "shade", "shutter"})
-"""Device classes of covers that nobody can come in by."""
+"""Device classes of covers that are not entrances."""
 MAX_FOUND = 40
 MAX_BODY_BYTES = 4 << 20
 TIMEOUT_S = 8.0
@@ -117,7 +117,7 @@ async def home_switch(entity_id: str, action: Literal["turn_on", "turn_off", "to
         names = {"turn_on": "open_cover", "turn_off": "close_cover", "toggle": "toggle"}
         return await _act(entity_id, names[action])
     if domain not in HARMLESS:
-        raise ToolError(f"{domain} cannot be switched without a question: use home_guarded")
+        raise ToolError(f"{domain} needs confirmation: use home_guarded")
     return await _act(entity_id, action)
 
 
@@ -140,7 +140,7 @@ async def home_guarded(
 
 
 def _service(domain: str, action: str) -> str:
-    """What a guarded action on an entity of ``domain`` is called in the API."""
+    """The API's name of a guarded action on an entity of ``domain``."""
     if domain == "alarm_control_panel":
         return f"alarm_{action}"
     if action in ("open", "close") and domain != "lock":
@@ -149,7 +149,7 @@ def _service(domain: str, action: str) -> str:
 
 
 async def _act(entity_id: str, service: str) -> str:
-    """The service of the entity's own domain: it can reach nothing but this entity."""
+    """Call a service of the entity's own domain: it reaches nothing but this entity."""
     domain = entity_id.partition(".")[0]
     await _request("POST", f"/api/services/{domain}/{service}", {"entity_id": entity_id})
     return f"{service} was sent to {entity_id}"
@@ -158,12 +158,12 @@ async def _act(entity_id: str, service: str) -> str:
 async def _state(entity_id: str) -> dict[str, Any]:
     state = await _get(f"/api/states/{_checked(entity_id)}")
     if not isinstance(state, dict):
-        raise ToolError("Home Assistant gave an answer that cannot be understood")
+        raise ToolError("Home Assistant's answer cannot be understood")
     return state
 
 
 async def _areas() -> dict[str, str]:
-    """Area by entity; empty where the token may not ask for templates."""
+    """Area by entity; empty if the token may not render templates."""
     try:
         text = await _request("POST", "/api/template", {"template": _AREAS}, as_text=True)
     except ToolError:
@@ -175,7 +175,7 @@ async def _areas() -> dict[str, str]:
 def _checked(entity_id: str) -> str:
     """One entity: never ``all``, a list or a path."""
     if not _ENTITY.fullmatch(entity_id):
-        raise ToolError(f"{entity_id[:80]!r} is no entity_id: find it with home_find")
+        raise ToolError(f"{entity_id[:80]!r} is not an entity_id: find it with home_find")
     return entity_id
 
 
@@ -228,9 +228,9 @@ async def _body(response: aiohttp.ClientResponse) -> bytes:
 
 def _refused(status: int) -> NoReturn:
     if status in (401, 403):
-        raise ToolError(f"Home Assistant refused its token ({status})")
+        raise ToolError(f"Home Assistant rejected the token ({status})")
     if status == 404:
-        raise ToolError("Home Assistant knows no such entity: find it with home_find")
+        raise ToolError("Home Assistant does not know this entity: find it with home_find")
     if status == 400:
         raise ToolError("Home Assistant says that this entity cannot do that")
     raise ToolError(f"Home Assistant failed ({status})")

@@ -1,7 +1,7 @@
-"""MCP servers: their tools, offered like our own. Needs the package ``mcp``, loaded on demand.
+"""MCP servers: their tools are offered like our own. Needs the package ``mcp``, loaded on demand.
 
-A server runs as our child on its standard input and output, or is reached by streamable HTTP. A
-dead one is noticed at the next call, connected again, and only then asked: a call that may have
+A server runs as a child process on its standard input and output, or is reached by streamable HTTP.
+A dead one is noticed at the next tool call, reconnected, and only then called: a call that may have
 reached the server is never repeated.
 """
 
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 FIRST_RETRY_S = 1.0
 LAST_RETRY_S = 60.0
-"""Wait before a server that does not answer is tried again; doubled each time."""
+"""Wait before the next attempt to connect; doubled each time."""
 FRESH_S = 2.0
-"""A server that answered so recently is taken to be alive."""
+"""A server that answered within this time is taken to be alive."""
 PROBE_S = 2.0
 """Longest wait for a sign of life."""
 RECONNECT_S = 5.0
-"""Longest that a call waits for a server that is being connected again."""
+"""Longest that a tool call waits while its server is reconnected."""
 MAX_TOOLS = 64
 """Tools of one server; each one costs tokens in every turn."""
 MAX_PAGES = 20
@@ -47,7 +47,7 @@ _MISSING = "MCP servers need the package mcp: install mixminus[mcp]"
 
 
 class McpLink:
-    """One configured server and its connection. ``offer`` gets its tools, at each connection."""
+    """One configured server and its connection. ``offer`` gets its tools at each connection."""
 
     def __init__(
         self,
@@ -74,9 +74,9 @@ class McpLink:
         self._functions: dict[str, Callable[..., Any]] = {}
 
     async def start(self, timeout_s: float) -> str:
-        """Connect; what is wrong in one line, or empty. Goes on trying in the background."""
+        """Connect; returns the problem in one line, or "". Goes on trying in the background."""
         if bool(self._server.command) == bool(self._server.url):
-            return f"MCP server {self._name}: give it either command or url"
+            return f"MCP server {self._name}: set either command or url"
         try:
             await asyncio.to_thread(importlib.import_module, "mcp")
         except ImportError:
@@ -86,19 +86,19 @@ class McpLink:
             async with asyncio.timeout(timeout_s):
                 await self._ready.wait()
                 return ""
-        return f"MCP server {self._name}: {self._failure}; its tools come with a later session"
+        return f"MCP server {self._name}: {self._failure}; its tools are offered once it connects"
 
     async def close(self) -> None:
-        """Disconnect, and end the server where it is our child."""
+        """Disconnect, and end the server if it is our child process."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task}, timeout=_CLOSE_S)
 
     async def call(self, tool: str, /, **arguments: Any) -> str:
-        """Call one of its tools by the server's own name for it.
+        """Call a tool by the server's own name for it.
 
         Raises:
-            ToolError: the server is gone, or refused.
+            ToolError: the server is gone, or refused the call.
         """
         from mcp import MCPError
 
@@ -122,14 +122,14 @@ class McpLink:
         return f"the MCP server {self._name} was lost; the call may or may not have been done"
 
     async def _living(self) -> Client:
-        """A connection that answers; a dead one is replaced first."""
+        """A connection that works; a dead one is replaced first."""
         loop = asyncio.get_running_loop()
         if self._client is not None and loop.time() - self._answered_s > FRESH_S:
             try:
                 async with asyncio.timeout(PROBE_S):
                     await self._client.list_tools(cache_mode="bypass")
                 self._answered_s = loop.time()
-            except Exception as error:  # Whatever it is, this connection is of no use.
+            except Exception as error:  # Whatever it is, this connection is useless.
                 self._failure = _reason(error)
                 self._drop()
         self._wanted.set()
@@ -137,7 +137,7 @@ class McpLink:
             async with asyncio.timeout(RECONNECT_S):
                 await self._ready.wait()
         if self._client is None:
-            raise ToolError(f"the MCP server {self._name} is not there: {self._failure}")
+            raise ToolError(f"the MCP server {self._name} is not available: {self._failure}")
         return self._client
 
     def _drop(self) -> None:
@@ -146,7 +146,7 @@ class McpLink:
         self._lost.set()
 
     async def _keep(self) -> None:
-        """Connected as long as possible; contexts of the library are entered and left here."""
+        """Stay connected; the library's contexts are entered and left in this one task."""
         delay_s = FIRST_RETRY_S
         while True:
             self._lost.clear()
@@ -160,7 +160,7 @@ class McpLink:
                     self._client = client
                     self._ready.set()
                     await self._lost.wait()
-            except Exception as error:  # Of the server's making: nothing of it ends a room.
+            except Exception as error:  # Whatever a server does, it must not end the room.
                 self._failure = _reason(error)
                 self._log.warning("! MCP server %s: %s", self._name, self._redact(self._failure))
             finally:
@@ -233,7 +233,7 @@ class McpLink:
 
 
 def _tool_name(server: str, tool: str) -> str:
-    """``server__tool`` in the characters that the model's side allows."""
+    """``server__tool`` in the characters that the Realtime API allows."""
     return re.sub(r"[^A-Za-z0-9_-]", "_", f"{server}__{tool}")[:_MAX_NAME]
 
 
@@ -246,7 +246,7 @@ def _output(result: CallToolResult) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    """The first cause in a line; groups of exceptions hold one."""
+    """The error in one line; of a group, the first exception."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     if isinstance(error, ToolDefinitionError):

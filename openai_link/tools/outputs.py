@@ -1,4 +1,4 @@
-"""What the model is told of a call: results as bounded text, failures as ``{"error": …}``. Sans-I/O."""
+"""Outputs of tool calls: results as bounded text, failures as ``{"error": …}``. Sans-I/O."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 import msgspec
 
 MAX_OUTPUT_BYTES = 16_384
-"""Longest output of a call, as UTF-8."""
+"""Longest output of a tool call, as UTF-8."""
 MAX_ERROR_CHARS = 500
-"""Longest description of a failure."""
+"""Longest message about a failure."""
 _CUT = " … [cut: the result was longer]"
 _ERROR = '{"error":'
 
 
 def error_output(message: str) -> str:
-    """The output of a call that failed: a JSON object with the one key ``error``."""
+    """The output of a tool call that failed: a JSON object with one key, ``error``."""
     line = " ".join(message.split()) or "it failed and gave no reason"
     if len(line) > MAX_ERROR_CHARS:
         line = f"{line[: MAX_ERROR_CHARS - 1]}…"
@@ -23,12 +23,12 @@ def error_output(message: str) -> str:
 
 
 def is_error(output: str) -> bool:
-    """Whether ``output`` tells of a failure."""
+    """Whether ``output`` reports a failure."""
     return output.startswith(_ERROR)
 
 
 def error_text(output: str) -> str:
-    """The words of an output that tells of a failure; else the output itself."""
+    """The message of an output that reports a failure; any other output as it is."""
     if not is_error(output):
         return output
     try:
@@ -40,8 +40,8 @@ def error_text(output: str) -> str:
 def to_output(value: Any) -> str:
     """A tool's return value as text of at most 16 KiB.
 
-    Text stays as it is, nothing becomes ``{"result":"done"}``, the rest is JSON; objects that JSON
-    does not know are written as ``str`` shows them.
+    Text stays as it is, None becomes ``{"result":"done"}``, the rest is JSON; objects that JSON
+    cannot represent are written by ``str``.
     """
     if value is None:
         return '{"result":"done"}'
@@ -49,7 +49,7 @@ def to_output(value: Any) -> str:
 
 
 def bounded(text: str) -> str:
-    """``text``, cut where it is longer than 16 KiB, with a remark at its end."""
+    """``text``, cut to 16 KiB with a note at its end if it is longer."""
     data = text.encode("utf-8", "replace")
     if len(data) <= MAX_OUTPUT_BYTES:
         return data.decode()

@@ -1,4 +1,4 @@
-"""Secrets of the environment are kept out of logs and out of what the model is told. Sans-I/O."""
+"""Keeps secrets of the environment out of logs and tool outputs. Sans-I/O."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Callable, Mapping
 _SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)$")
 _PATTERN = re.compile(r"\b(sk|ek)[-_][A-Za-z0-9_\-]{6,}|(?<=Bearer )\S+|(?<=token=)[^&\s]+")
 _MIN_CHARS = 6
-"""A shorter value is no secret, and would blacken ordinary words."""
+"""A shorter value is not a secret; replacing it would hit ordinary words."""
 _MARK = "[redacted]"
 
 
 def redactor(environ: Mapping[str, str], extra: tuple[str, ...] = ()) -> Callable[[str], str]:
-    """A function that replaces the values of secret variables, and what looks like a secret.
+    """A function that replaces the values of secret variables, and whatever looks like a secret.
 
-    Secret are variables whose name ends with KEY, TOKEN, SECRET, PASSWORD or CREDENTIALS, and
-    those that ``extra`` names.
+    A variable is secret if its name ends with KEY, TOKEN, SECRET, PASSWORD or CREDENTIALS, or is in
+    ``extra``.
     """
     values = {
         value.strip()

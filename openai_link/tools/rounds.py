@@ -1,13 +1,16 @@
-"""When the model is asked to speak about what its calls returned. Sans-I/O.
+"""When the model is asked to speak about the outputs of its tool calls. Sans-I/O.
 
-The calls of one response are a round. Its answer is asked for once: after ``response.done`` and
-after the last output. While somebody speaks it is held back; the answer to their turn may cover it.
+The tool calls of one response are a round. An answer to it is requested once, after
+``response.done`` and the last output. While somebody speaks the request is held back; the answer to
+their turn may cover it.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+
+from mixer_core.runtime.units import MS_NS, S_NS
 
 from ..realtime.facts import (
     Fact,
@@ -20,23 +23,25 @@ from ..realtime.facts import (
 )
 
 REMEMBERED = 64
-"""Ended responses, and rounds, that are remembered."""
-SPEECH_LIMIT_NS = 30_000_000_000
-"""A turn whose end is not told does not hold answers back for longer."""
-ANSWER_GRACE_NS = 1_000_000_000
-"""So long after a turn the server may begin the answer by itself."""
-COVER_NS = 300_000_000
-"""A response that begins so soon after an output may not know of it."""
+"""Ended responses, and rounds, that are kept."""
+SPEECH_LIMIT_NS = 30 * S_NS
+"""Longest time that a turn without an end holds answers back."""
+ANSWER_GRACE_NS = S_NS
+"""After a turn, the server may take this long to begin the answer by itself."""
+COVER_NS = 300 * MS_NS
+"""A response that begins sooner after an output may not know of it."""
 
 
 @dataclass(slots=True)
 class _Round:
     open: set[str] = field(default_factory=set)
-    """Calls without output."""
+    """Tool calls without output."""
     done: bool = False
+    """The response that made them has ended."""
     asked: bool = False
+    """The answer has been requested."""
     filled: bool = False
-    """Something was said to fill the silence."""
+    """A filler has been said."""
     output_ns: int = 0
     """When the newest output was sent."""
 
@@ -51,10 +56,10 @@ class Rounds:
         self._held_until_ns = 0
         self._playing = False
         self.quiet_since_ns = 0
-        """When the last sound of anybody ended."""
+        """When somebody was last heard, a person or the assistant."""
 
     def opened(self, response: str, call: str) -> None:
-        """``response`` contains ``call``."""
+        """``response`` made the tool call ``call``."""
         known = self._rounds.setdefault(response, _Round())
         known.done = known.done or response in self._ended
         known.asked = False
@@ -69,8 +74,8 @@ class Rounds:
             known.open.discard(call)
             known.output_ns = now_ns
 
-    def ended(self, response: str) -> None:
-        """``response.done`` came. Rounds that were asked before it have had their answer."""
+    def _end(self, response: str) -> None:
+        """A response has ended: rounds whose answer was requested before have had it."""
         self._active.discard(response)
         self._ended.append(response)
         for other in [k for k, r in self._rounds.items() if r.asked and k != response]:
@@ -79,9 +84,9 @@ class Rounds:
             self._rounds[response].done = True
 
     def moved(self, is_answering: bool = False) -> None:
-        """A new session: an answer that was not given is due.
+        """Another session: an answer that was not given is due again.
 
-        ``is_answering``: the old session still says what it was asked for.
+        ``is_answering``: the session before still gives the answer it was asked for.
         """
         self._held_until_ns, self._playing = 0, False
         self._active.clear()
@@ -90,7 +95,7 @@ class Rounds:
             known.done, known.asked = True, known.asked and is_answering
 
     def on_fact(self, fact: Fact, now_ns: int) -> None:
-        """Learn who makes sound, and which responses begin."""
+        """Note who can be heard, and which responses begin and end."""
         match fact:
             case SpeechStarted():
                 self._held_until_ns = now_ns + SPEECH_LIMIT_NS
@@ -103,14 +108,14 @@ class Rounds:
                 self._cover(now_ns)
                 return
             case ResponseEnded(response):
-                self.ended(response)
+                self._end(response)
                 return
             case _:
                 return
         self.quiet_since_ns = now_ns
 
     def due(self, now_ns: int) -> bool:
-        """Whether an answer is to be asked for now; true once."""
+        """Whether to request an answer now; true once per round."""
         if now_ns < self._held_until_ns:
             return False
         ready = self._ready()
@@ -119,11 +124,11 @@ class Rounds:
         return bool(ready)
 
     def due_at_ns(self) -> int | None:
-        """When an answer that is held back falls due."""
+        """When an answer that is held back is to be requested."""
         return self._held_until_ns if self._ready() else None
 
     def fills(self, response: str) -> bool:
-        """Whether a pause of this round may be filled: nothing else sounds or is being made."""
+        """Whether a filler may be said for this round: nothing else is being said or generated."""
         known = self._rounds.get(response)
         if known is None or not known.done or known.filled:
             return False
@@ -131,15 +136,15 @@ class Rounds:
 
     @property
     def held_until_ns(self) -> int:
-        """Until then nothing is to be said."""
+        """Until then nothing may be said."""
         return self._held_until_ns
 
     def filled(self, response: str) -> None:
-        """The pause of this round is filled."""
+        """A filler is said for this round."""
         self._rounds[response].filled = True
 
     def _cover(self, now_ns: int) -> None:
-        """A response began while answers are held back: it speaks about the outputs it knows."""
+        """A response begins while answers are held back: it covers the outputs that it knows."""
         for response in [k for k, r in self._rounds.items() if self._is_ready(r)]:
             if now_ns - self._rounds[response].output_ns >= COVER_NS:
                 del self._rounds[response]

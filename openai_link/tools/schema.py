@@ -1,7 +1,7 @@
-"""A function's parameters as JSON schema, and the check of what the model sends for them. Sans-I/O.
+"""A function's parameters as a JSON schema, and the check of arguments against it. Sans-I/O.
 
 Types come from the annotations, descriptions from the docstring (any common style) or from
-``Annotated[str, "…"]``. Every type that msgspec can convert from JSON is possible.
+``Annotated[str, "…"]``. Every type that msgspec can convert from JSON can be used.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mixer_core.runtime.errors import ToolDefinitionError, ToolError
 from .spec import Caller
 
 MAX_ARGUMENTS_CHARS = 65_536
-"""Longest arguments of a call, as JSON text."""
+"""Longest arguments of a tool call, as JSON text."""
 _MAX_EXACT = 2**53
 _IMMUTABLE = (str, int, float, bool, bytes, tuple, frozenset, type(None))
 _BY_KEYWORD = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -29,7 +29,7 @@ _BY_KEYWORD = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWOR
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What the model must know about a function."""
+    """What a function looks like to the model."""
 
     description: str
     parameters: dict[str, Any]
@@ -51,7 +51,7 @@ def signature_of(function: Callable[..., Any], name: str) -> Signature:
     parts = (docstring.short_description, docstring.long_description)
     description = "\n".join(part for part in parts if part)
     if not description:
-        raise ToolDefinitionError(f"tool {name} needs a docstring: the model chooses by it")
+        raise ToolDefinitionError(f"tool {name} needs a docstring: the model goes by it")
     described = {entry.arg_name: entry.description or "" for entry in docstring.params}
     hints = _hints(function, name)
     caller, fields = "", []
@@ -78,14 +78,14 @@ def parse_object(text: str) -> dict[str, Any]:
     """``text`` as a JSON object; empty text is an empty one.
 
     Raises:
-        ToolError: it is none, or too long.
+        ToolError: it is not a JSON object, or too long.
     """
     if len(text) > MAX_ARGUMENTS_CHARS:
         raise ToolError(f"the arguments are longer than {MAX_ARGUMENTS_CHARS} characters")
     try:
         value = _DECODER.decode(text.strip() or "{}")
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise ToolError(f"the arguments are no JSON: {error}") from error
+        raise ToolError(f"the arguments are not valid JSON: {error}") from error
     if not isinstance(value, dict):
         raise ToolError(f"the arguments must be a JSON object, not {type(value).__name__}")
     return value
@@ -141,7 +141,7 @@ def _model(name: str, fields: list[Any]) -> tuple[type[msgspec.Struct], dict[str
 
 
 def _inlined(node: Any, known: Mapping[str, Any], path: tuple[str, ...], name: str) -> Any:
-    """A schema without references and titles: not every model server follows them."""
+    """A schema without references and titles: not every server understands them."""
     if isinstance(node, list):
         return [_inlined(child, known, path, name) for child in node]
     if not isinstance(node, dict):

@@ -1,4 +1,4 @@
-"""What is known about a tool: what the model is told, who may use it, and how it is run. Sans-I/O."""
+"""A tool: what the model is told about it, who may use it, and how it is run. Sans-I/O."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 MAX_QUESTION_CHARS = 300
-"""Longest question that a browser is asked."""
+"""Longest question to a browser."""
 _PLACE = re.compile(r"\{(\w+)\}")
 
 
 class Caller(str):
-    """Name of the person who seems to have asked; a parameter of this type is filled in by us.
+    """Name of the person who seems to have asked; a parameter of this type is filled in here.
 
-    It is the name that a browser gave itself: good for a greeting, no authentication.
+    It is the name that a browser gave itself: good enough for a greeting, but no authentication.
     """
 
     __slots__ = ()
@@ -32,26 +32,26 @@ class ToolSpec:
     parameters: Mapping[str, Any]
     """JSON schema of its arguments, an object."""
     check: Callable[[str], dict[str, Any]]
-    """JSON text of the arguments → arguments by name; ToolError says in one line what is wrong."""
+    """JSON text of the arguments → arguments by name; raises ToolError if they are wrong."""
     function: Callable[..., Any]
-    """Called with the checked arguments by keyword."""
+    """Called with the checked arguments as keywords."""
     is_async: bool = False
-    """It returns an awaitable, and runs on the event loop; else it runs in a thread."""
+    """It returns an awaitable and runs on the event loop; otherwise it runs in a thread."""
     caller: str = ""
     """Name of its parameter of type ``Caller``, or empty."""
     confirm: bool = False
-    """Somebody in the room must say yes to each call."""
+    """Somebody in the room must confirm each call."""
     question: str = ""
-    """What they are asked, with ``{argument}`` in it; empty: made from name and arguments."""
+    """The question, with ``{argument}`` placeholders; empty: made from name and arguments."""
     who: tuple[str, ...] = ()
     """Names of the people who may use it; empty: everybody."""
     filler: str = ""
-    """Said when it takes long; empty: nothing."""
+    """Said when it takes long; empty: nothing is said."""
     timeout_ms: int = 0
-    """It has failed after so long; 0: ``tool_timeout_ms`` of the settings."""
+    """Timeout; 0: ``tool_timeout_ms`` of the settings."""
 
     def allows(self, name: str) -> bool:
-        """Whether the person called ``name`` may use it; upper and lower case are the same."""
+        """Whether the person called ``name`` may use it; case does not matter."""
         wanted = name.strip().casefold()
         return not self.who or wanted in {person.strip().casefold() for person in self.who}
 
@@ -76,7 +76,7 @@ class ToolSpec:
 
 
 def _shown(value: Any) -> str:
-    """An argument on one line; what it is built of does not matter to people."""
+    """An argument on one line, for people."""
     return _short(" ".join(str(getattr(value, "value", value)).split()), 80)
 
 

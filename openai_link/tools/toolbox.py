@@ -1,4 +1,4 @@
-"""The tools of this process: loads them, runs them, tells the model's side what came of it."""
+"""The tools of this process: loads them, and runs one at a time or several."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from .spec import Caller, ToolSpec
 from .workers import Workers
 
 MAX_THREADS = 8
-"""Plain functions at once."""
+"""Plain functions that may run at once."""
 LOAD_TIMEOUT_S = 10.0
 """Longest that one module may take to import and configure itself."""
 SERVER_TIMEOUT_S = 5.0
-"""Longest that a new room waits for MCP servers; later ones are there for the next session."""
+"""How long an MCP server may take to connect before it counts as a problem."""
 GRACE_S = 0.5
-"""The policy (``ToolCalls``) ends a call first; this is for those who use a box without it."""
+"""The policy (``ToolCalls``) ends a tool call first; this is for use without it."""
 
 
 class ToolBox:
@@ -77,10 +77,10 @@ class ToolBox:
         return [spec.definition() for spec in self._specs.values()]
 
     async def run(self, name: str, arguments_json: str, who: str) -> str:
-        """Run a tool for the person called ``who``; the output for the model, at most 16 KiB.
+        """Run a tool for the person called ``who``; returns the output for the model (16 KiB).
 
-        Never raises but when cancelled: what goes wrong is an output ``{"error": …}``
-        (``outputs.is_error``), with the traceback in our log only.
+        Raises only if it is cancelled: any failure is an output ``{"error": …}``
+        (``outputs.is_error``), with its traceback in the log.
         """
         spec = self._specs.get(name)
         if spec is None:
@@ -100,7 +100,7 @@ class ToolBox:
         return bounded(self._redact(to_output(value)))
 
     async def close(self) -> None:
-        """End the MCP servers. Plain functions that still run are left alone."""
+        """Disconnect from MCP servers. Plain functions that still run are left alone."""
         if self._connecting is not None:
             self._connecting.cancel()
             await asyncio.wait({self._connecting})
@@ -172,7 +172,7 @@ def _load_module(name: str, settings: OpenaiLinkSettings) -> list[ToolSpec]:
 
 
 def _own_values(module: ModuleType) -> list[Any]:
-    """What is defined in the module, and what its ``__all__`` names; the rest is imported."""
+    """What the module defines, and what its ``__all__`` names; the rest is imported."""
     listed = set(getattr(module, "__all__", ()))
     return [
         value

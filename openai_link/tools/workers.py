@@ -1,6 +1,7 @@
 """Plain functions run in threads, off the event loop.
 
-The threads are daemons: a function that never returns costs one place, not the end of the process.
+The threads are daemons: a function that never returns takes up a place, but does not keep the
+process alive.
 """
 
 from __future__ import annotations
@@ -23,18 +24,18 @@ class Workers:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self.running = 0
-        """Functions that have not returned, abandoned ones included."""
+        """Functions that have not returned, including those nobody waits for any more."""
 
     async def run(self, function: Callable[[], Any]) -> Any:
-        """The function's result, or its exception.
+        """Run the function; returns its result or raises its exception.
 
-        Cancelling stops the waiting, not the function.
+        Cancelling ends the wait, not the function.
 
         Raises:
             ToolError: all threads are in use.
         """
         if self.running >= self._limit:
-            raise ToolError("too many tools are at work: try again later")
+            raise ToolError("too many tools are running: try again later")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Outcome] = loop.create_future()
         context = contextvars.copy_context()

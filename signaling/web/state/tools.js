@@ -5,7 +5,7 @@
  * @typedef {object} ToolEvent
  * @property {string} name
  * @property {string} call id of the tool call
- * @property {"running"|"asking"|"done"|"failed"|"timeout"|"refused"|"cancelled"} status
+ * @property {"running"|"asking"|"done"|"failed"|"timeout"|"refused"} status
  * @property {string} [detail]
  * @property {string} [participant]
  * @property {string} [question]
@@ -44,7 +44,6 @@ export function toolWords({ name, status, detail = "" }, person = "") {
     case "done": return `${lookup ? "Looked up" : "Done"}: ${what}`;
     case "timeout": return `Took too long: ${what}`;
     case "refused": return `Not done: ${what} (${refusal(detail, person)})`;
-    case "cancelled": return `Cancelled: ${what}`;
     default: return `Failed: ${what}${detail ? ` (${detail})` : ""}`;
   }
 }

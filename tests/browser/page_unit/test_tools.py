@@ -22,7 +22,6 @@ WORDS = [
     ("unlock_door", "refused", "no", "Bob", "Not done: unlock door (Bob said no)"),
     ("unlock_door", "refused", "no answer", "", "Not done: unlock door (nobody answered)"),
     ("unlock_door", "refused", "Bob may not", "Bob", "Not done: unlock door (Bob may not)"),
-    ("unlock_door", "cancelled", "", "", "Cancelled: unlock door"),
 ]
 
 
@@ -44,7 +43,7 @@ def test_a_question_is_open_until_its_call_goes_on_whoever_answered(run: Run) ->
         "answered": False,
     }  # fmt: skip
     assert (second["question"], second["timeoutMs"]) == ("May I use x?", 20000)
-    for status in ("running", "refused", "cancelled", "failed"):
+    for status in ("running", "refused", "failed"):
         left = run("state/tools.js", fold, [asking, other, {**asking, "status": status}])
         assert [question["call"] for question in left] == ["2"]
 

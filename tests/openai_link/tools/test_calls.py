@@ -96,14 +96,14 @@ def test_a_call_runs_and_is_answered_after_the_end_of_its_response(calls: ToolCa
     assert actions[0] == SendOutput("a", "10")
     assert kinds(actions) == ["SendOutput", "TellTool"]
     assert told(actions)["status"] == "done"
-    assert calls.response_ended("r1", 2 * SECOND) == [AskAnswer()]
-    assert calls.response_ended("r1", 3 * SECOND) == []
+    assert calls.on_fact(ResponseEnded("r1", "completed"), 2 * SECOND) == [AskAnswer()]
+    assert calls.on_fact(ResponseEnded("r1", "completed"), 3 * SECOND) == []
 
 
 def test_parallel_calls_are_sent_one_by_one_and_answered_once(calls: ToolCalls) -> None:
     calls.called(fact("a"), "", "", 0)
     calls.called(fact("b"), "", "", 0)
-    assert calls.response_ended("r1", 0) == []
+    assert calls.on_fact(ResponseEnded("r1", "completed"), 0) == []
     assert kinds(calls.finished("b", "2", True, 0)) == ["SendOutput", "TellTool"]
     assert kinds(calls.finished("a", "1", True, 0)) == ["SendOutput", "TellTool", "AskAnswer"]
 
@@ -123,7 +123,7 @@ def test_what_cannot_be_run_is_answered_with_an_error(calls: ToolCalls) -> None:
     wrong = calls.called(fact("b", arguments='{"x":"1"}'), "", "", 0)
     assert "Expected `int`" in outputs(wrong)[0].output
     assert told(wrong)["status"] == "failed"
-    assert calls.response_ended("r1", 0) == [AskAnswer()]
+    assert calls.on_fact(ResponseEnded("r1", "completed"), 0) == [AskAnswer()]
     assert calls.pending() == []
 
 
@@ -165,7 +165,7 @@ def test_a_no_and_no_answer_both_mean_no(calls: ToolCalls) -> None:
 
 def test_a_tool_that_takes_too_long_has_failed(calls: ToolCalls) -> None:
     calls.called(fact("a"), "", "", 0)
-    calls.response_ended("r1", 0)
+    calls.on_fact(ResponseEnded("r1", "completed"), 0)
     assert calls.next_timeout_ns() == 10 * SECOND
     assert calls.tick(10 * SECOND - 1) == []
     actions = calls.tick(10 * SECOND)
@@ -187,19 +187,11 @@ def test_too_many_open_calls_are_refused(calls: ToolCalls) -> None:
     assert "8 calls are open" in outputs(calls.called(fact("more"), "", "", 0))[0].output
 
 
-def test_a_call_can_be_given_up(calls: ToolCalls) -> None:
-    calls.called(fact("a"), "", "", 0)
-    calls.called(fact("b", "guarded"), "", "", 0)
-    assert kinds(calls.cancel("a", 0)) == ["CancelTool", "SendOutput", "TellTool"]
-    assert kinds(calls.cancel("b", 0)) == ["SendOutput", "TellTool"]
-    assert calls.cancel("a", 0) == []
-
-
 def test_a_filler_is_said_once_when_it_is_quiet_for_long(calls: ToolCalls) -> None:
     calls.called(fact("a", "slow"), "", "", 0)
     calls.called(fact("b", "slow"), "", "", 0)
     assert calls.tick(2 * SECOND) == []  # The response itself may still speak.
-    calls.response_ended("r1", 2 * SECOND)
+    calls.on_fact(ResponseEnded("r1", "completed"), 2 * SECOND)
     assert calls.next_timeout_ns() == 1_500 * MS
     assert calls.tick(2 * SECOND) == [SayFiller("One moment.")]
     assert calls.tick(9 * SECOND) == []
@@ -225,13 +217,13 @@ def test_a_filler_waits_for_silence(calls: ToolCalls) -> None:
 def test_no_filler_where_the_settings_say_never() -> None:
     calls = ToolCalls(book(), ToolLimits(filler_after_ms=0))
     calls.called(fact("a", "slow"), "", "", 0)
-    calls.response_ended("r1", 0)
+    calls.on_fact(ResponseEnded("r1", "completed"), 0)
     assert calls.next_timeout_ns() == 30 * SECOND
 
 
 def test_a_slow_tool_is_answered_after_the_conversation_went_on(calls: ToolCalls) -> None:
     calls.called(fact("a"), "", "", 0)
-    calls.response_ended("r1", 0)
+    calls.on_fact(ResponseEnded("r1", "completed"), 0)
     calls.on_fact(ResponseStarted("r2"), SECOND)
     actions = calls.finished("a", "1", True, 2 * SECOND)
     assert kinds(actions) == ["SendOutput", "TellTool", "AskAnswer"]  # The sequencer waits for r2.
@@ -239,7 +231,7 @@ def test_a_slow_tool_is_answered_after_the_conversation_went_on(calls: ToolCalls
 
 def test_an_answer_is_not_asked_for_while_somebody_speaks(calls: ToolCalls) -> None:
     calls.called(fact("a"), "", "", 0)
-    calls.response_ended("r1", 0)
+    calls.on_fact(ResponseEnded("r1", "completed"), 0)
     calls.on_fact(SpeechStarted("u"), SECOND)
     assert kinds(calls.finished("a", "1", True, 2 * SECOND)) == ["SendOutput", "TellTool"]
     assert calls.on_fact(SpeechStopped("u"), 3 * SECOND) == []
@@ -250,8 +242,8 @@ def test_an_answer_is_not_asked_for_while_somebody_speaks(calls: ToolCalls) -> N
 def test_the_answer_to_a_turn_covers_outputs_that_came_during_it(calls: ToolCalls) -> None:
     calls.called(fact("a"), "", "", 0)
     calls.called(fact("b", response="r0"), "", "", 0)
-    calls.response_ended("r0", 0)
-    calls.response_ended("r1", 0)
+    calls.on_fact(ResponseEnded("r0", "completed"), 0)
+    calls.on_fact(ResponseEnded("r1", "completed"), 0)
     calls.on_fact(SpeechStarted("u"), SECOND)
     calls.finished("a", "1", True, 2 * SECOND)
     calls.on_fact(SpeechStopped("u"), 3 * SECOND)
@@ -260,7 +252,7 @@ def test_the_answer_to_a_turn_covers_outputs_that_came_during_it(calls: ToolCall
     # One that came just before the response began may not be known to it.
     calls = ToolCalls(book())
     calls.called(fact("a"), "", "", 0)
-    calls.response_ended("r1", 0)
+    calls.on_fact(ResponseEnded("r1", "completed"), 0)
     calls.on_fact(SpeechStarted("u"), SECOND)
     calls.finished("a", "1", True, 3_100 * MS)
     assert calls.on_fact(ResponseStarted("r2"), 3_200 * MS) == [AskAnswer()]
@@ -268,7 +260,7 @@ def test_the_answer_to_a_turn_covers_outputs_that_came_during_it(calls: ToolCall
 
 def test_a_turn_without_end_does_not_hold_answers_back_for_ever(calls: ToolCalls) -> None:
     calls.called(fact("a"), "", "", 0)
-    calls.response_ended("r1", 0)
+    calls.on_fact(ResponseEnded("r1", "completed"), 0)
     calls.on_fact(SpeechStarted("u"), 0)
     calls.finished("a", "1", True, 0)
     assert calls.next_timeout_ns() == 30 * SECOND
@@ -292,26 +284,16 @@ def test_an_answer_that_the_old_session_owed_is_asked_for_in_the_new_one(calls: 
     calls.called(fact("a"), "", "", 0)
     calls.finished("a", "1", True, 0)
     assert calls.moved(SECOND) == [AskAnswer()]
-    calls.response_ended("r9", 2 * SECOND)
+    calls.on_fact(ResponseEnded("r9", "completed"), 2 * SECOND)
     assert calls.moved(3 * SECOND) == []
 
 
 def test_an_answer_that_is_being_given_is_not_asked_for_again(calls: ToolCalls) -> None:
     calls.called(fact("a"), "", "", 0)
     calls.finished("a", "1", True, 0)
-    assert calls.response_ended("r1", 0) == [AskAnswer()]
+    assert calls.on_fact(ResponseEnded("r1", "completed"), 0) == [AskAnswer()]
     assert calls.moved(SECOND, is_answering=True) == []
     assert calls.moved(2 * SECOND) == [AskAnswer()]
-
-
-def test_an_output_that_came_after_the_seeding_is_sent_again(calls: ToolCalls) -> None:
-    calls.called(fact("a"), "", "", 0)
-    calls.called(fact("b"), "", "", 0)
-    calls.response_ended("r1", 0)
-    seeded = [pending.call for pending in calls.pending()]
-    calls.finished("a", "1", True, SECOND)
-    assert calls.moved(2 * SECOND, seeded) == [SendOutput("a", "1")]
-    assert kinds(calls.finished("b", "2", True, 0)) == ["SendOutput", "TellTool", "AskAnswer"]
 
 
 def test_a_tool_that_disappeared_while_it_was_asked_about_fails(calls: ToolCalls) -> None:
@@ -319,7 +301,7 @@ def test_a_tool_that_disappeared_while_it_was_asked_about_fails(calls: ToolCalls
     calls = ToolCalls(specs)
     calls.called(fact("a", "guarded"), "", "", 0)
     del specs["guarded"]
-    assert "no longer there" in outputs(calls.confirmed("a", True, "", 0))[0].output
+    assert "no longer available" in outputs(calls.confirmed("a", True, "", 0))[0].output
 
 
 STEPS = st.lists(
@@ -331,7 +313,6 @@ STEPS = st.lists(
         ),
         st.tuples(st.just("finished"), st.integers(0, 5), st.booleans()),
         st.tuples(st.just("confirmed"), st.integers(0, 5), st.booleans()),
-        st.tuples(st.just("cancel"), st.integers(0, 5), st.none()),
         st.tuples(st.just("ended"), st.integers(0, 1), st.none()),
         st.tuples(st.just("wait"), st.integers(0, 25_000), st.none()),
         st.tuples(st.just("speech"), st.integers(0, 1), st.none()),
@@ -358,7 +339,7 @@ class History:
     def step(self, kind: str, number: Any, extra: Any) -> None:
         call, calls = str(number), self.calls
         open_calls = [pending.call for pending in calls.pending()]
-        if kind in ("finished", "confirmed", "cancel") and open_calls and number % 2:
+        if kind in ("finished", "confirmed") and open_calls and number % 2:
             call = open_calls[number % len(open_calls)]
         if kind == "called" and number // 3 in self.ended:
             return  # The reducer tells of calls before the end of their response.
@@ -377,11 +358,9 @@ class History:
                 )
             case "confirmed":
                 self.note(calls.confirmed(call, extra, "p", self.now_ns))
-            case "cancel":
-                self.note(calls.cancel(call, self.now_ns))
             case "ended":
                 self.ended.add(number)
-                self.note(calls.response_ended(f"r{number}", self.now_ns))
+                self.note(calls.on_fact(ResponseEnded(f"r{number}", "completed"), self.now_ns))
             case "speech":
                 said: Fact = SpeechStarted("u") if number else SpeechStopped("u")
                 self.note(calls.on_fact(said, self.now_ns))

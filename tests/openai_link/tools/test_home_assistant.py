@@ -183,18 +183,18 @@ def test_only_one_entity_is_ever_addressed(home: FakeHome, entity_id: str) -> No
         ("home_switch", {"action": "turn_on"}),
         ("home_guarded", {"action": "unlock"}),
     ):
-        assert "no entity_id" in use(home, name, entity_id=entity_id, **more)
+        assert "not an entity_id" in use(home, name, entity_id=entity_id, **more)
     assert home.calls == []
 
 
 def test_failures_are_told_in_words_without_the_token(
     home: FakeHome, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert "no such entity" in use(home, "home_state", entity_id="light.none")
+    assert "does not know this entity" in use(home, "home_state", entity_id="light.none")
     monkeypatch.setenv(TOKEN_VARIABLE, "another-token")
     with caplog.at_level(logging.DEBUG):
         output = use(home, "home_find")
-    assert "refused its token (401)" in output
+    assert "rejected the token (401)" in output
     assert "another-token" not in output + caplog.text
 
 

@@ -121,10 +121,13 @@ def test_a_server_that_died_while_nobody_called_it_is_noticed(
 @pytest.mark.parametrize(
     ("server", "words"),
     [
-        (McpServer(), "give it either command or url"),
+        (McpServer(), "set either command or url"),
         (McpServer(command=("/no/such/program",)), "FileNotFoundError"),
-        (McpServer(command=(sys.executable, "-c", "raise SystemExit(1)")), "its tools come with"),
-        (McpServer(url="http://127.0.0.1:9/mcp"), "its tools come with"),
+        (
+            McpServer(command=(sys.executable, "-c", "raise SystemExit(1)")),
+            "its tools are offered once",
+        ),
+        (McpServer(url="http://127.0.0.1:9/mcp"), "its tools are offered once"),
         (McpServer(command=STDIO, token_variable="NOT_SET"), "the variable NOT_SET is not set"),
     ],
 )

@@ -130,8 +130,8 @@ def test_arguments_become_the_types_of_the_function() -> None:
         ('{"text":"x","count":1,"points":[{"x":"1"}]}', "$.points[0].x"),
         ('{"text":"x","count":1,"really":"yes"}', "Expected `bool`"),
         ("[1]", "must be a JSON object, not list"),
-        ('{"text":', "no JSON"),
-        ("\ud800", "no JSON"),
+        ('{"text":', "not valid JSON"),
+        ("\ud800", "not valid JSON"),
         ("{}" + " " * 70_000, "longer than"),
     ],
 )
@@ -218,7 +218,7 @@ def test_a_function_that_cannot_be_a_tool_says_why(function: Any, words: str) ->
 def test_options_are_checked() -> None:
     with pytest.raises(ToolDefinitionError, match="a name has"):
         tool(name="with blank")(silent)
-    with pytest.raises(ToolDefinitionError, match="several names"):
+    with pytest.raises(ToolDefinitionError, match="list of names"):
         tool(who="anna")(silent)
     with pytest.raises(ToolDefinitionError, match="timeout_ms"):
         tool(timeout_ms=-1)(silent)
