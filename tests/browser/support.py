@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import time
 from typing import Any
 
 import numpy as np
 
 from tests.support import audio
 from tests.support.gateway import Gateway
+from tests.support.waiting import wait_until
 
 TAP = """
 registerProcessor('test-tap', class extends AudioWorkletProcessor {
@@ -62,12 +62,14 @@ def watched(page: Any) -> list[str]:
     return troubles
 
 
-def until(page: Any, expression: str, timeout_s: float, words: str) -> None:
+def until(page: Any, expression: str, words: str) -> None:
     """Wait until a JavaScript expression is true."""
-    deadline = time.monotonic() + timeout_s
-    while not page.evaluate(expression):
-        assert time.monotonic() < deadline, f"{words}: {page.inner_text('body')}"
-        page.wait_for_timeout(50)
+    wait_until(
+        lambda: page.evaluate(expression),
+        words,
+        lambda: page.inner_text("body"),
+        turn=lambda: page.wait_for_timeout(50),
+    )
 
 
 def taken(page: Any, rate_hz: int) -> audio.Samples:
@@ -82,5 +84,5 @@ def joined(gateway: Gateway, browser: Any, query: str) -> Any:
     page.goto(f"{gateway.url}/?{query}")
     page.get_by_role("button", name="Join").click()
     ready = "() => window.mixminus?.state().upstream === 'ready'"
-    until(page, ready, 20, "the assistant did not come")
+    until(page, ready, "the assistant did not come")
     return page

@@ -42,9 +42,9 @@ def played(gateway: Gateway, browser: Any, query: str) -> audio.Samples:
     troubles = watched(page)
     page.goto(f"{gateway.url}/?{query}")
     page.get_by_role("button", name="Join").click()
-    until(page, "() => Boolean(window.mixminus && window.mixminus.playbackNode)", 15, "no join")
+    until(page, "() => Boolean(window.mixminus && window.mixminus.playbackNode)", "no join")
     rate_hz = page.evaluate(RECORD, [TAP, "output"])
-    until(page, "() => /simulator/i.test(document.body.innerText)", 15, "no word of a simulator")
+    until(page, "() => /simulator/i.test(document.body.innerText)", "no word of a simulator")
     page.wait_for_timeout(int(1000 * (LEAD_IN_S + 2 * 3.5 + 2)))
     print(page.evaluate("() => JSON.stringify(window.mixminus.stats())"))
     assert troubles == []
@@ -106,9 +106,9 @@ def test_it_joins_under_its_own_content_security_policy(
     troubles = watched(page)
     page.goto(f"{gateway.url}/?room=strict&name=Ada")
     page.get_by_role("button", name="Join").click()
-    until(page, "() => /listening|idle/i.test(document.body.innerText)", 15, "no assistant state")
+    until(page, "() => /listening|idle/i.test(document.body.innerText)", "no assistant state")
     gateway.wait(
-        lambda: len(gateway.json("/rooms/strict").get("participants", [])) == 1, 10, "not in room"
+        lambda: len(gateway.json("/rooms/strict").get("participants", [])) == 1, "not in room"
     )
     assert troubles == []
 
@@ -124,14 +124,13 @@ def test_a_restarted_worker_is_rejoined_without_a_click(
         people = gateway.json("/rooms/again").get("participants", [])
         return [person["participant"] for person in people if person["status"] == "connected"]
 
-    gateway.wait(lambda: len(participants()) == 1, 15, "not in room")
+    gateway.wait(lambda: len(participants()) == 1, "not in room")
     before = participants()
     (host,) = gateway.pids("-m media_worker")
     os.kill(host, signal.SIGKILL)
     began = time.monotonic()
     gateway.wait(
         lambda: page.wait_for_timeout(20) or (participants() not in ([], before)),
-        20,
         "not back in the room",
     )
     print({"page_rejoined_after_s": round(time.monotonic() - began, 2)})

@@ -48,7 +48,7 @@ def test_the_first_answer_counts_and_ends_the_question_everywhere(
     troubles = watched(ada) + watched(bob)
     says(ada, "call unlock_door")
     for page in (ada, bob):
-        until(page, ASKED, 10, "no question")
+        until(page, ASKED, "no question")
     card = bob.locator(".question")
     assert "nlock" in card.inner_text() and " s" in card.locator(".left").inner_text()
     assert card.get_attribute("role") == "alertdialog"
@@ -58,21 +58,21 @@ def test_the_first_answer_counts_and_ends_the_question_everywhere(
     assert ada.evaluate("() => document.activeElement.id") == "say", "nobody is taken from a text"
     bob.wait_for_timeout(600)
     card.get_by_role("button", name="No").click()
-    until(bob, OVER, 5, "still asked")
-    until(ada, OVER, 5, "still asked")
+    until(bob, OVER, "still asked")
+    until(ada, OVER, "still asked")
     shows(ada, "Not done: unlock door (Bob said no)")
     says(bob, "call unlock_door")
-    until(ada, ASKED, 10, "no question")
+    until(ada, ASKED, "no question")
     ada.wait_for_timeout(600)
     ada.get_by_role("button", name="Yes, do it").click()
     shows(bob, "Done: unlock door")
     shows(bob, "open for 5 minutes")
-    until(bob, OVER, 5, "still asked")
+    until(bob, OVER, "still asked")
     assert troubles == []
 
 
 def test_what_it_costs_is_shown(gateway: Gateway, open_browser: Callable[..., Any]) -> None:
     page = joined(gateway, open_browser(None), "room=cost&name=Ada")
     says(page, "call unlock_door")
-    until(page, "() => /tokens/.test(document.getElementById('cost').textContent)", 10, "no cost")
+    until(page, "() => /tokens/.test(document.getElementById('cost').textContent)", "no cost")
     assert "today" in page.locator("#cost").get_attribute("title")

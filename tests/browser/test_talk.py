@@ -61,12 +61,12 @@ def hold(page: Any, held_s: float) -> float:
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     began = time.monotonic()
     page.mouse.down()
-    until(page, "() => window.mixminus.state().pressed", 2, "not pressed")
+    until(page, "() => window.mixminus.state().pressed", "not pressed")
     shown = "() => document.getElementById('talk').getAttribute('aria-pressed') === 'true'"
-    until(page, shown, 2, "the press is not shown")
+    until(page, shown, "the press is not shown")
     page.wait_for_timeout(int(1000 * held_s))
     page.mouse.up()
-    until(page, "() => !window.mixminus.state().pressed", 2, "not released")
+    until(page, "() => !window.mixminus.state().pressed", "not released")
     return time.monotonic() - began
 
 
@@ -75,12 +75,12 @@ def test_the_model_hears_only_what_is_said_while_the_button_is_held(
 ) -> None:
     page = joined(button_gateway, open_browser(speech), "room=button&name=Ada&raw=1")
     troubles = watched(page)
-    until(page, "() => !document.getElementById('talk').hidden", 5, "the room's rule is not shown")
+    until(page, "() => !document.getElementById('talk').hidden", "the room's rule is not shown")
     page.wait_for_timeout(3000)
     assert page.evaluate("() => window.mixminus.stats().link.sent") < 50, "only before the rule"
     assert page.evaluate(LINES) == []
     held_s = hold(page, HELD_S)
-    until(page, f"() => ({LINES})().some((line) => /I heard/.test(line))", 10, "no answer")
+    until(page, f"() => ({LINES})().some((line) => /I heard/.test(line))", "no answer")
     page.wait_for_timeout(1500)
     heard_s = loud_s(heard(button_gateway))
     print({"held_s": round(held_s, 2), "heard_s": round(heard_s, 2)})
@@ -92,11 +92,11 @@ def test_keys_and_lost_focus_hold_and_let_go(
     button_gateway: Gateway, open_browser: Callable[..., Any], speech: Path
 ) -> None:
     page = joined(button_gateway, open_browser(speech), "room=keys&name=Ada&raw=1")
-    until(page, "() => !document.getElementById('talk').hidden", 5, "the room's rule is not shown")
+    until(page, "() => !document.getElementById('talk').hidden", "the room's rule is not shown")
     pressed = "() => window.mixminus.state().pressed"
     page.locator("body").click(position={"x": 5, "y": 5})
     page.keyboard.down(" ")
-    until(page, pressed, 2, "space does not press")
+    until(page, pressed, "space does not press")
     page.evaluate("() => window.dispatchEvent(new Event('blur'))")
     assert not page.evaluate(pressed), "a page that is left lets go"
     page.keyboard.up(" ")
@@ -120,7 +120,7 @@ def test_a_finger_holds_the_button_on_a_phone_even_when_it_slips(
 ) -> None:
     page = joined(button_gateway, open_browser(speech), "room=phone&name=Ada&raw=1")
     page.set_viewport_size(PHONE)
-    until(page, "() => !document.getElementById('talk').hidden", 5, "the room's rule is not shown")
+    until(page, "() => !document.getElementById('talk').hidden", "the room's rule is not shown")
     box = page.locator("#talk").bounding_box()
     assert box["height"] >= 64 and box["width"] >= 300
     assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
@@ -133,12 +133,12 @@ def test_a_finger_holds_the_button_on_a_phone_even_when_it_slips(
 
     pressed = "() => window.mixminus.state().pressed"
     touch("touchStart", [point])
-    until(page, pressed, 2, "touch does not press")
+    until(page, pressed, "touch does not press")
     touch("touchMove", [slipped])
     page.wait_for_timeout(200)
     assert page.evaluate(pressed), "the pointer is captured"
     touch("touchEnd", [])
-    until(page, f"() => !({pressed})()", 2, "touch does not release")
+    until(page, f"() => !({pressed})()", "touch does not release")
 
 
 def test_one_person_may_talk_by_button_where_the_others_speak_freely(
@@ -150,7 +150,7 @@ def test_one_person_may_talk_by_button_where_the_others_speak_freely(
         sent = page.evaluate("() => window.mixminus.stats().link.sent")
         assert sent == 0
         hold(page, 1.5)
-        until(page, f"() => ({LINES})().some((line) => /I heard/.test(line))", 10, "no answer")
+        until(page, f"() => ({LINES})().some((line) => /I heard/.test(line))", "no answer")
         assert page.locator(".problem").count() == 0
         page.locator("#open-settings").click()
         page.get_by_label("Open microphone").check()

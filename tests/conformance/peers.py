@@ -14,7 +14,8 @@ import aiohttp
 
 from openai_link.simulator.calls.switchboard import Switchboard
 from openai_link.simulator.settings import SimulatorSettings
-from tests.openai_link.simulator.caller import Caller, call, simulator, until
+from tests.openai_link.simulator.caller import Caller, call, simulator
+from tests.support.waiting import until
 
 Json = dict[str, Any]
 
@@ -54,7 +55,9 @@ class SocketPeer:
 
     async def wait_for(self, kind: str, count: int = 1) -> Json:
         """Wait until an event has come ``count`` times; returns the last one."""
-        await until(lambda: self.kinds().count(kind) >= count)
+        await until(
+            lambda: self.kinds().count(kind) >= count, f"too few {kind}", lambda: self.events[-5:]
+        )
         return self.last(kind)
 
     def audio(self) -> bytes:

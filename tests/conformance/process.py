@@ -7,13 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from tests.support.gateway import ROOT, free_port
+from tests.support.waiting import PATIENCE_S, wait_until
 
 
 class SimulatorProcess:
@@ -33,14 +33,16 @@ class SimulatorProcess:
 
     def __enter__(self) -> Self:
         self.greeting = self._process.stdout.readline() if self._process.stdout else ""
-        deadline_s = time.monotonic() + 20
-        while True:
-            try:
-                self.get("/simulator/calls")
-                return self
-            except OSError:
-                assert time.monotonic() < deadline_s and self._process.poll() is None
-                time.sleep(0.05)
+        wait_until(self._answers, "the simulator does not answer")
+        return self
+
+    def _answers(self) -> bool:
+        assert self._process.poll() is None
+        try:
+            self.get("/simulator/calls")
+        except OSError:
+            return False
+        return True
 
     def __exit__(
         self,
@@ -49,16 +51,18 @@ class SimulatorProcess:
         trace: TracebackType | None,
     ) -> None:
         self._process.send_signal(signal.SIGTERM)
-        self._process.communicate(timeout=10)
+        self._process.communicate(timeout=PATIENCE_S)
         assert self._process.returncode == 0
 
     def get(self, path: str) -> Any:
         """GET beside the API; returns the JSON."""
-        with urllib.request.urlopen(self.base_url.removesuffix("/v1") + path, timeout=5) as reply:
+        with urllib.request.urlopen(
+            self.base_url.removesuffix("/v1") + path, timeout=PATIENCE_S
+        ) as reply:
             return json.load(reply)
 
     def post(self, url: str, body: str) -> Any:
         """POST a text; returns the JSON."""
         request = urllib.request.Request(url, body.encode(), {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=5) as reply:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as reply:
             return json.load(reply)

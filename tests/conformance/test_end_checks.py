@@ -12,7 +12,8 @@ import pytest
 from openai_link.simulator.settings import SimulatorSettings
 from tests.conformance.oracle import check
 from tests.conformance.peers import peer, socket_peer
-from tests.openai_link.simulator.caller import Caller, run, simulator, until
+from tests.openai_link.simulator.caller import Caller, run, simulator
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.sockets
 

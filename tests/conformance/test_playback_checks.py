@@ -12,8 +12,9 @@ from openai_link.simulator.brains.sounds import tone
 from openai_link.simulator.settings import SimulatorSettings
 from tests.conformance import oracle
 from tests.conformance.peers import Peer, peer, say_text
-from tests.openai_link.simulator.caller import Caller, run, until
+from tests.openai_link.simulator.caller import Caller, run
 from tests.support.audio import from_pcm
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.sockets
 

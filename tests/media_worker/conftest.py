@@ -7,12 +7,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
+
+from tests.support.waiting import PATIENCE_S, wait_until
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,11 +38,11 @@ class Host:
                 stderr=log,
             )
         self.runtime_dir = self.dir / "run"
-        deadline_s = time.monotonic() + 30
-        while "= ready" not in self.log:
-            assert self.process.poll() is None, self.log
-            assert time.monotonic() < deadline_s, self.log
-            time.sleep(0.02)
+        wait_until(self._ready, "the media worker does not start", lambda: self.log)
+
+    def _ready(self) -> bool:
+        assert self.process.poll() is None, self.log
+        return "= ready" in self.log
 
     @property
     def log(self) -> str:
@@ -62,8 +63,8 @@ class Host:
         for process in family:
             if process.is_running():
                 process.kill()
-        self.process.wait(5)
-        psutil.wait_procs(family, 5)
+        self.process.wait(PATIENCE_S)
+        psutil.wait_procs(family, PATIENCE_S)
         shutil.rmtree(self.dir, ignore_errors=True)
 
 

@@ -10,7 +10,6 @@ import asyncio
 import json
 import secrets
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +20,7 @@ from mixer_core.bus import control, endpoints, events, frames
 from mixer_core.bus.drain import DrainedSocket
 from mixer_core.bus.frames import Frame, Kind
 from mixer_core.patches.aioice.gathering import offer_addresses
-
-PATIENCE_S = 10.0
-
-
-async def until(condition: Callable[[], Any], words: str, timeout_s: float = PATIENCE_S) -> Any:
-    """Wait for ``condition()`` to become true and return its value."""
-    deadline_s = time.monotonic() + timeout_s
-    while not (value := condition()):
-        assert time.monotonic() < deadline_s, words
-        await asyncio.sleep(0.005)
-    return value
+from tests.support.waiting import until
 
 
 class Edges:
@@ -213,11 +202,8 @@ class Browser:
 
     async def receive(self, kind: str, count: int = 1) -> list[dict[str, Any]]:
         """Wait for ``count`` JSON messages of a type."""
-        try:
-            await until(lambda: len(self.of_type(kind)) >= count, f"too few {kind}")
-        except AssertionError as error:
-            error.add_note(f"messages: {self.messages}")
-            raise
+        enough = lambda: len(self.of_type(kind)) >= count  # noqa: E731
+        await until(enough, f"too few {kind}", lambda: self.messages)
         return self.of_type(kind)
 
     def unplug(self) -> None:

@@ -16,9 +16,10 @@ from aiortc import RTCPeerConnection
 
 from mixer_core.bus import control, frames, pcm
 from mixer_core.bus.frames import Kind
+from tests.support.waiting import until
 
 from .conftest import Host
-from .edges import Browser, Edges, join, until, use_loopback
+from .edges import Browser, Edges, join, use_loopback
 
 pytestmark = pytest.mark.processes
 TONE = struct.pack("<480h", *(int(9000 * math.sin(i / 7)) for i in range(480)))
@@ -239,7 +240,7 @@ def test_a_browser_that_leaves_is_noticed_at_once(worker_host: Host) -> None:
     async def scenario(edges: Edges) -> None:
         browser, joined = await join(edges, framed=False)
         await browser.close()
-        await until(lambda: edges.of_kind(Kind.STOP, joined.stream), "STOP", 1.0)
+        await until(lambda: edges.of_kind(Kind.STOP, joined.stream), "STOP")
 
     run(worker_host, scenario)
 
@@ -249,7 +250,7 @@ def test_leave_ends_the_call_and_the_browser_notices(worker_host: Host) -> None:
         browser, joined = await join(edges, framed=True)
         edges.send(joined.worker, control.Leave("p-somebody"))
         edges.send(joined.worker, control.Leave(joined.participant))
-        await until(lambda: edges.of_kind(Kind.STOP, joined.stream), "STOP", 1.0)
+        await until(lambda: edges.of_kind(Kind.STOP, joined.stream), "STOP")
         await asyncio.wait_for(browser.closed.wait(), 1.0)
         exited = await until(lambda: _ended(edges, joined.worker), "child ended")
         assert exited.exit_code == 0
@@ -349,7 +350,7 @@ def test_a_restarted_mixer_hears_of_the_stream_within_a_moment(worker_host: Host
         edges.close()
         fresh = Edges(worker_host.runtime_dir)
         try:
-            await until(lambda: fresh.starts(joined.stream), "START", 2.0)
+            await until(lambda: fresh.starts(joined.stream), "START")
             browser.audio.send(TONE)
             await until(lambda: loud(fresh, joined.stream), "the call goes on")
             fresh.publish(Kind.AUDIO, joined.stream, stamp_ns=time.monotonic_ns(), payload=TONE)

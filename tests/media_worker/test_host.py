@@ -14,9 +14,10 @@ import psutil
 import pytest
 
 from mixer_core.bus import control
+from tests.support.waiting import until
 
 from .conftest import ROOT, Host, MakeHost
-from .edges import Browser, Edges, join, until
+from .edges import Browser, Edges, join
 
 pytestmark = pytest.mark.processes
 END_S = 0.5

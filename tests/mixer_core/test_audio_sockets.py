@@ -18,6 +18,7 @@ from mixer_core.bus import endpoints
 from mixer_core.bus.audio_client import AudioPush, AudioSub
 from mixer_core.bus.zmtp import Parser, encode, hello, subscribe
 from mixer_core.runtime.errors import RuntimeDirError
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.sockets
 
@@ -33,10 +34,10 @@ class Turning:
         self.received: list[bytes] = []
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(5):
-            while not condition():
-                self.server.receive(self.server.poll(0), self.received.append)
-                await asyncio.sleep(0.001)
+        def turn() -> None:
+            self.server.receive(self.server.poll(0), self.received.append)
+
+        await until(condition, turn=turn, step_s=0.001)
 
 
 def test_frames_go_both_ways(short_dir: Path) -> None:
@@ -92,15 +93,10 @@ def test_libzmq_may_be_at_the_bound_end(short_dir: Path) -> None:
         pub = endpoints.open_socket(context, endpoints.AUDIO_OUT, short_dir, "bind")
         loop, heard = asyncio.get_running_loop(), list[bytes]()
         push, sub = AudioPush(loop, short_dir), AudioSub(loop, short_dir, TOPIC, heard.append)
-        async with asyncio.timeout(5):
-            while not push.send(FRAME):
-                await asyncio.sleep(0.001)
-            while not endpoints.readable(pull):
-                await asyncio.sleep(0.001)
-            assert pull.recv() == FRAME
-            while not heard:
-                pub.send(FRAME)
-                await asyncio.sleep(0.001)
+        await until(lambda: push.send(FRAME))
+        await until(lambda: endpoints.readable(pull))
+        assert pull.recv() == FRAME
+        await until(lambda: heard, turn=lambda: pub.send(FRAME))
         assert heard[0] == FRAME
         push.close()
         sub.close()
@@ -118,9 +114,7 @@ def test_nothing_waits_for_a_mixer_that_is_not_there(short_dir: Path) -> None:
         assert push.send(b"fresh")
         await turning.until(lambda: turning.received == [b"fresh"])
         turning.server.close()
-        async with asyncio.timeout(5):
-            while push.send(b"while it was down"):
-                await asyncio.sleep(0.001)
+        await until(lambda: not push.send(b"while it was down"))
         again = Turning(short_dir)
         await again.until(lambda: push.send(b"fresh"))
         await again.until(lambda: bool(again.received))
@@ -395,9 +389,7 @@ def test_nothing_is_said_to_a_mixer_that_has_not_said_hello(short_dir: Path) -> 
                 assert not push.send(FRAME) and not push.is_connected
                 assert peer.recv(1 << 16) == hello("PUSH")
                 peer.send(hello("PULL"))
-                async with asyncio.timeout(5):
-                    while not push.is_connected:
-                        await asyncio.sleep(0.001)
+                await until(lambda: push.is_connected)
                 assert push.send(FRAME)
                 assert peer.recv(1 << 16) == encode(FRAME)
             push.close()

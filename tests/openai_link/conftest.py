@@ -22,6 +22,7 @@ from mixer_core.bus import control, endpoints, events, frames
 from mixer_core.bus.control import LinkState, OpenLink
 from mixer_core.bus.frames import Frame, Kind
 from tests.support.gateway import ROOT, free_port
+from tests.support.waiting import PATIENCE_S, wait_until
 
 STREAM = 0xA5515
 ROOM = "kitchen"
@@ -38,10 +39,10 @@ class Program:
     def log(self) -> str:
         return self.log_path.read_text(encoding="utf-8", errors="replace")
 
-    def stop(self, number: int = signal.SIGTERM, timeout_s: float = 5.0) -> int:
+    def stop(self, number: int = signal.SIGTERM) -> int:
         if self.process.poll() is None:
             self.process.send_signal(number)
-        return self.process.wait(timeout_s)
+        return self.process.wait(PATIENCE_S)
 
 
 @dataclass
@@ -90,7 +91,7 @@ class Bench:
 
     def simulator(self, **variables: str) -> Program:
         program = self.start("openai_link.simulator", **variables)
-        self.until(lambda: _listens(self.port), 15)
+        self.until(lambda: _listens(self.port))
         return program
 
     def host(self, **variables: str) -> Program:
@@ -110,7 +111,7 @@ class Bench:
 
     # Signaling's part
 
-    def idle_link(self, timeout_s: float = 15) -> str:
+    def idle_link(self) -> str:
         """The identity of a link that waits."""
 
         def idle() -> str | None:
@@ -119,7 +120,7 @@ class Bench:
                     return link
             return None
 
-        self.until(lambda: idle() is not None, timeout_s)
+        self.until(lambda: idle() is not None)
         return str(idle())
 
     def open(self, mode: Any = "assistant") -> str:
@@ -138,8 +139,8 @@ class Bench:
     def state(self, link: str) -> LinkState:
         return self.states[link][-1]
 
-    def until_status(self, link: str, status: str, timeout_s: float = 15) -> LinkState:
-        self.until(lambda: self.state(link).status == status, timeout_s)
+    def until_status(self, link: str, status: str) -> LinkState:
+        self.until(lambda: self.state(link).status == status)
         return self.state(link)
 
     # The mixer's part
@@ -191,13 +192,11 @@ class Bench:
 
     # The loop
 
-    def until(self, condition: Callable[[], bool], timeout_s: float = 15) -> None:
-        deadline = time.monotonic() + timeout_s
-        while not condition():
-            if time.monotonic() > deadline:
-                told = self.all_events()[-8:]
-                raise AssertionError(f"not within {timeout_s} s\n{self.log}\n{told}")
-            self._poll(0.05)
+    def until(self, condition: Callable[[], object]) -> None:
+        def state() -> str:
+            return f"{self.log}\n{self.all_events()[-8:]}"
+
+        wait_until(condition, state=state, turn=lambda: self._poll(0.05))
 
     def pump(self, until_s: float) -> None:
         while (left := until_s - time.monotonic()) > 0:

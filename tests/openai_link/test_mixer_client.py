@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from mixer_core.bus.frames import FLAG_PAUSE, Frame, Kind
 from mixer_core.bus.pcm import SILENCE
 from mixer_core.runtime import logs
 from openai_link.mixer_client import MixerClient
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.sockets
 
@@ -40,13 +40,8 @@ class Rig:
             logs.get("openai_link"),
         )
 
-    async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(5):
-            while not condition():
-                await asyncio.sleep(0.005)
-
     async def next(self) -> Frame:
-        await self.until(lambda: endpoints.readable(self.pull))
+        await until(lambda: endpoints.readable(self.pull))
         return frames.decode(self.pull.recv())
 
     async def connected(self) -> None:
@@ -109,7 +104,7 @@ def test_audio_counts_up_and_carries_the_newest_epoch(short_dir: Path) -> None:
     async def body(rig: Rig) -> None:
         await rig.connected()
         rig.publish(Frame(Kind.START, STREAM, 9))
-        await rig.until(lambda: rig.line.epoch == 9)
+        await until(lambda: rig.line.epoch == 9)
         rig.publish(Frame(Kind.START, STREAM, 8))
         rig.line.audio(SILENCE, 0, 5)
         rig.line.flush()
@@ -129,7 +124,7 @@ def test_audio_and_events_of_the_room_are_handed_on(short_dir: Path) -> None:
         rig.publish(Frame(Kind.AUDIO, STREAM, 0, 3, 0, 4, SILENCE))
         say = {"type": "say", "text": "Hi.", "participant": "p-1"}
         rig.publish(Frame(Kind.EVENT, STREAM, payload=events.encode_map(say)))
-        await rig.until(lambda: bool(rig.events))
+        await until(lambda: bool(rig.events))
         assert rig.events == [say]
         assert [frame.seq for frame in rig.audio] == [3]
         assert rig.line.bad == 1

@@ -54,14 +54,12 @@ async def joined(gateway: Gateway, room: str, name: str = "Ada") -> PlainClient:
     client = PlainClient(gateway.url, room, name)
     await client.join()
     await client.until(
-        lambda: any(m["upstream"] == "ready" for m in client.of_type("state")), 20, "not ready"
+        lambda: any(m["upstream"] == "ready" for m in client.of_type("state")), "not ready"
     )
     return client
 
 
-async def until_said(
-    client: PlainClient, text: str, timeout_s: float = 15, after_s: float = 0.0
-) -> float:
+async def until_said(client: PlainClient, text: str, after_s: float = 0.0) -> float:
     """Wait until the assistant's final caption has ``text`` in it; when it came."""
 
     def found() -> list[float]:
@@ -74,5 +72,5 @@ async def until_said(
             and m["at"] > after_s
         ]
 
-    await client.until(lambda: bool(found()), timeout_s, f"nobody says {text!r}")
+    await client.until(lambda: bool(found()), f"nobody says {text!r}")
     return found()[0]

@@ -34,15 +34,15 @@ def test_speaking_over_the_reply_stops_it_at_every_browser() -> None:
         await ada.join()
         await bob.join()
         await ada.until(
-            lambda: any(m["upstream"] == "ready" for m in ada.of_type("state")), 20, "not ready"
+            lambda: any(m["upstream"] == "ready" for m in ada.of_type("state")), "not ready"
         )
         await ada.speak(speech[:48_000] + bytes(40_000))
         for client in (ada, bob):
-            await client.until(lambda c=client: len(c.heard) > 40, 10, "there is no reply")
+            await client.until(lambda c=client: len(c.heard) > 40, "there is no reply")
         epoch = ada.of_type("welcome")[0]["epoch"]
         began_s = await bob.speak(speech[4_800:96_000])
         for client in (ada, bob):
-            await client.until(lambda c=client: c.of_type("flush"), 5, "there is no flush")
+            await client.until(lambda c=client: c.of_type("flush"), "there is no flush")
             assert client.of_type("flush")[0]["epoch"] == epoch + 1
         await asyncio.sleep(1)
         figures = {

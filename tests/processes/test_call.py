@@ -34,7 +34,6 @@ async def connected(gateway: Gateway, room: str, *names: str, mode: str = "") ->
     for client in clients:
         await client.until(
             lambda c=client: any(m["upstream"] == "ready" for m in c.of_type("state")),
-            20,
             "the assistant does not become ready",
         )
     return clients
@@ -46,7 +45,7 @@ def test_a_plain_client_hears_its_own_sentence_again(gateway: Gateway) -> None:
     async def call() -> tuple[PlainClient, float]:
         (client,) = await connected(gateway, "plain", "Ada")
         began_s = await client.speak(audio.to_pcm(original) + SILENCE_1_S)
-        await client.until(lambda: client.of_type("caption"), 10, "there is no reply")
+        await client.until(lambda: client.of_type("caption"), "there is no reply")
         await client.quiet()
         await client.close()
         return client, began_s
@@ -77,7 +76,7 @@ def test_pieces_of_any_even_size_are_the_same_speech(gateway: Gateway) -> None:
             sent += size
             if sent >= len(pcm):
                 break
-        await client.until(lambda: client.of_type("caption"), 10, "there is no reply")
+        await client.until(lambda: client.of_type("caption"), "there is no reply")
         await client.quiet()
         await client.close()
         return client.pcm()
@@ -111,7 +110,7 @@ def test_two_tones_arrive_at_their_own_levels(gateway: Gateway) -> None:
         await bob.close()
 
     asyncio.run(call())
-    gateway.wait(lambda: gateway.json("/rooms")["rooms"] == [], 15, "the room stays")
+    gateway.wait(lambda: gateway.json("/rooms")["rooms"] == [], "the room stays")
     piece = loud_middle(recorded(gateway))
     levels = {hz: round(audio.tone_level_dbfs(piece, hz), 2) for hz in (600, 1500)}
     print(levels)
@@ -159,19 +158,18 @@ def test_in_assistant_mode_people_do_not_hear_each_other(gateway: Gateway) -> No
 def test_who_is_there_is_told_to_everybody(gateway: Gateway) -> None:
     async def call() -> None:
         ada, bob = await connected(gateway, "names", "Ada", "Bob")
-        await ada.until(lambda: len(names(ada)) == 2, 5, "Bob is not announced")
+        await ada.until(lambda: len(names(ada)) == 2, "Bob is not announced")
         bob.say(type="hello", name="Robert")
-        await ada.until(lambda: names(ada) == {"Ada", "Robert"}, 5, "the new name is not told")
+        await ada.until(lambda: names(ada) == {"Ada", "Robert"}, "the new name is not told")
         bob.say(type="mute", muted=True)
         await ada.until(
             lambda: any(p["muted"] for p in ada.of_type("participants")[-1]["participants"]),
-            5,
             "the mute is not told",
         )
         room = gateway.json("/rooms/names")
         assert len(room["participants"]) == 2
         await bob.close()
-        await ada.until(lambda: names(ada) == {"Ada"}, 5, "it is not told that Bob left")
+        await ada.until(lambda: names(ada) == {"Ada"}, "it is not told that Bob left")
         await ada.close()
 
     def names(client: PlainClient) -> set[str]:
@@ -188,9 +186,9 @@ def test_what_cannot_be_read_is_answered_and_the_call_goes_on(gateway: Gateway) 
         client.channel.send("{ no json")
         client.say(type="dance")
         client.say(type="mute", muted="perhaps")
-        await client.until(lambda: len(client.of_type("error")) >= 4, 5, "errors are missing")
+        await client.until(lambda: len(client.of_type("error")) >= 4, "errors are missing")
         client.say(type="ping", t=42)
-        await client.until(lambda: client.of_type("pong"), 5, "no pong")
+        await client.until(lambda: client.of_type("pong"), "no pong")
         assert client.of_type("pong")[0]["t"] == 42
         await client.close()
         return [error["code"] for error in client.of_type("error")]

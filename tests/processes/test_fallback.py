@@ -20,11 +20,11 @@ async def talking(gateway: Gateway, room: str) -> float:
     began_s = time.monotonic()
     await client.join()
     await client.until(
-        lambda: any(m["upstream"] == "ready" for m in client.of_type("state")), 30, "not ready"
+        lambda: any(m["upstream"] == "ready" for m in client.of_type("state")), "not ready"
     )
     client.say(type="say", text="Hello.")
     await until_said(client, "You wrote")
-    await client.until(lambda: any(any(pcm) for _, pcm in client.heard), 10, "it is silent")
+    await client.until(lambda: any(any(pcm) for _, pcm in client.heard), "it is silent")
     at_s = next(at for at, pcm in client.heard if any(pcm))
     await client.close()
     return at_s - began_s

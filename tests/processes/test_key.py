@@ -40,7 +40,7 @@ def test_a_wrong_key_is_told_in_words_without_a_storm(strict_server: str) -> Non
     async def call() -> PlainClient:
         client = PlainClient(gateway.url, "locked")
         await client.join()
-        await client.until(lambda: client.of_type("error"), 15, "no error is told")
+        await client.until(lambda: client.of_type("error"), "no error is told")
         await asyncio.sleep(4)
         await client.close()
         return client

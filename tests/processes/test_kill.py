@@ -44,7 +44,7 @@ class Caller:
             self.client = None
             return None
         self.joins += 1
-        await self.client.until(lambda: self.client.of_type("welcome"), 5, "no welcome")  # type: ignore[union-attr]
+        await self.client.until(lambda: self.client.of_type("welcome"), "no welcome")  # type: ignore[union-attr]
         return self.client
 
     async def talking_again(self, since_s: float) -> float:

@@ -14,6 +14,7 @@ import pytest
 from tests.processes.test_kill import child_of
 from tests.support.gateway import ROOT, Gateway
 from tests.support.plain_client import PlainClient, use_loopback
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.processes
 
@@ -34,7 +35,7 @@ async def say(gateway: Gateway, client: PlainClient, words: str) -> None:
         return any(c["final"] and f'"{words}"' in c["text"] for c in captions)
 
     client.say(type="say", text=words)
-    await client.until(answered, 15, f"no answer to {words!r}")
+    await client.until(answered, f"no answer to {words!r}")
     assert any(f'"{words}"' in text for text in texts(gateway)), "announced, and not in the journal"
 
 
@@ -48,19 +49,18 @@ def replay(gateway: Gateway) -> subprocess.CompletedProcess[str]:
 async def ready(client: PlainClient, since: int = 0) -> None:
     await client.until(
         lambda: any(m["upstream"] == "ready" for m in client.of_type("state")[since:]),
-        20,
         "the assistant does not become ready",
     )
 
 
 async def priced(gateway: Gateway) -> dict[str, Any]:
     """The room with what it cost, which is written a moment after the last word."""
-    async with asyncio.timeout(10):
-        while True:
-            room: dict[str, Any] = gateway.json("/rooms/home")
-            if room["usage"]["room"]["cost_usd"] > 0:
-                return room
-            await asyncio.sleep(0.1)
+
+    def told() -> dict[str, Any] | None:
+        room: dict[str, Any] = gateway.json("/rooms/home")
+        return room if room["usage"]["room"]["cost_usd"] > 0 else None
+
+    return dict(await until(told, "no cost is told", lambda: gateway.log, step_s=0.1) or {})
 
 
 def test_a_room_has_a_record() -> None:

@@ -141,7 +141,6 @@ def test_a_room_moves_from_session_to_session_unheard(transport: str) -> None:
         seen = asyncio.run(call())
         gateway.wait(
             lambda: all(call["state"] == "ended" for call in simulator_calls(gateway)),
-            10,
             "the calls do not end",
         )
         log = gateway.log

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import itertools
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,18 +35,10 @@ from signaling.http.auth import Gate
 from signaling.http.pages import Pages
 from signaling.http.transcript_pages import TranscriptReader
 from signaling.settings import Settings, SignalingSettings
+from tests.support.waiting import until
 
 SDP = "v=0\r\ns=-\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n"
-PATIENCE_S = 10.0
 _numbers = itertools.count(1)
-
-
-async def until(condition: Callable[[], Any], words: str) -> None:
-    """Wait until ``condition()``; the time is only there to fail."""
-    async with asyncio.timeout(PATIENCE_S):
-        while not condition():
-            await asyncio.sleep(0.005)
-    assert condition(), words
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,9 @@ from typing import Any
 
 import psutil
 
+from tests.support.waiting import PATIENCE_S, wait_until
+
 ROOT = Path(__file__).parents[2]
-START_TIMEOUT_S = 60.0
 
 
 def free_port() -> int:
@@ -85,22 +86,23 @@ class Gateway:
         """What all programs printed so far."""
         return "".join(self._lines)
 
-    def wait_ready(self, timeout_s: float = START_TIMEOUT_S) -> None:
+    def wait_ready(self) -> None:
         """Wait until every program is up."""
-        self.wait(lambda: self.get("/readyz")[0] == 200, timeout_s, "/readyz did not answer 200")
+        self.wait(lambda: self.get("/readyz")[0] == 200, "/readyz did not answer 200")
 
-    def wait(self, condition: Any, timeout_s: float, words: str) -> None:
+    def wait(self, condition: Any, words: str) -> None:
         """Wait for ``condition()``; fails with ``words`` and the log."""
-        deadline = time.monotonic() + timeout_s
-        while not condition():
+
+        def ended_or_true() -> bool:
             assert self.process is not None and self.process.poll() is None, self.log
-            assert time.monotonic() < deadline, f"{words}\n{self.log}"
-            time.sleep(0.02)
+            return bool(condition())
+
+        wait_until(ended_or_true, words, lambda: self.log, timeout_s=2 * PATIENCE_S)
 
     def get(self, path: str) -> tuple[int, str]:
         """Status and body of a GET; status 0 where nobody listens."""
         try:
-            with urllib.request.urlopen(self.url + path, timeout=5) as answer:
+            with urllib.request.urlopen(self.url + path, timeout=PATIENCE_S) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -143,10 +145,9 @@ class Gateway:
         family = self.processes()
         began = time.monotonic()
         self.process.send_signal(signal.SIGINT)
-        self.process.wait(10)
-        while any(is_alive(process) for process in family):
-            assert time.monotonic() - began < 10, self.processes()
-            time.sleep(0.01)
+        self.process.wait(PATIENCE_S)
+        left = lambda: [process for process in family if is_alive(process)]  # noqa: E731
+        wait_until(lambda: not left(), "processes are left", left, step_s=0.01)
         return time.monotonic() - began
 
     def close(self) -> None:
@@ -158,8 +159,8 @@ class Gateway:
                 continue
         if self.process is not None:
             self.process.kill()
-            self.process.wait(5)
-        psutil.wait_procs(self.processes(), 5)
+            self.process.wait(PATIENCE_S)
+        psutil.wait_procs(self.processes(), PATIENCE_S)
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def __enter__(self) -> Gateway:

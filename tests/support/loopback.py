@@ -9,13 +9,7 @@ from contextlib import asynccontextmanager
 from aiortc import RTCConfiguration, RTCPeerConnection
 
 from mixer_core.patches.aioice.gathering import check_consent, offer_addresses
-
-from . import waiting
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Wait for a condition between two peers."""
-    await waiting.until(condition, "it did not come to pass")
+from tests.support.waiting import until
 
 
 def run(scenario: Callable[[], Awaitable[None]]) -> None:

@@ -15,6 +15,8 @@ import aiohttp
 import aioice.ice
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
+from tests.support.waiting import PATIENCE_S, until
+
 CHUNK_BYTES = 960
 
 
@@ -52,7 +54,7 @@ class PlainClient:
             body = await answer.json()
             assert answer.status == 201, body
         await self.pc.setRemoteDescription(RTCSessionDescription(body["sdp"], body["type"]))
-        await asyncio.wait_for(self.opened.wait(), 15)
+        await asyncio.wait_for(self.opened.wait(), PATIENCE_S)
         return time.monotonic() - began
 
     async def speak(self, pcm: bytes) -> float:
@@ -77,14 +79,11 @@ class PlainClient:
         """The JSON messages with this ``type``."""
         return [message for message in self.messages if message["type"] == kind]
 
-    async def until(self, condition: Any, timeout_s: float, words: str) -> None:
+    async def until(self, condition: Any, words: str) -> None:
         """Wait for ``condition()``."""
-        deadline = time.monotonic() + timeout_s
-        while not condition():
-            assert time.monotonic() < deadline, f"{words}: {self.messages[-5:]}"
-            await asyncio.sleep(0.01)
+        await until(condition, words, lambda: self.messages[-8:], step_s=0.01)
 
-    async def quiet(self, silent_s: float = 0.6, timeout_s: float = 20.0) -> None:
+    async def quiet(self, silent_s: float = 0.6) -> None:
         """Wait until nothing audible was heard for ``silent_s``."""
         began = time.monotonic()
 
@@ -92,7 +91,7 @@ class PlainClient:
             loud = [at for at, pcm in self.heard[-100:] if len(pcm.strip(b"\0")) > 8]
             return time.monotonic() - max([began, *loud]) > silent_s
 
-        await self.until(silent, timeout_s, "it does not become quiet")
+        await self.until(silent, "it does not become quiet")
 
     async def close(self) -> None:
         """Leave."""

@@ -12,8 +12,9 @@ import pytest
 from media_worker.webrtc import peer
 from mixer_core.patches.aioice.gathering import check_consent, offer_addresses
 from mixer_core.runtime import logs
+from tests.support.waiting import until
 
-from ..edges import Browser, until
+from ..edges import Browser
 
 pytestmark = pytest.mark.sockets
 
@@ -101,7 +102,7 @@ def test_lost_datagrams_are_sent_again() -> None:
         for message in sent:
             browser.audio.send(message)
             await asyncio.sleep(0.005)
-        await until(lambda: len(callee.heard) == 60, "all of them", 15)
+        await until(lambda: len(callee.heard) == 60, "all of them")
         assert callee.heard == sent
         assert callee.peer.faults_total == 0
 
@@ -162,7 +163,7 @@ def test_queued_audio_can_be_dropped_and_a_full_queue_is_seen() -> None:
 def test_a_browser_that_leaves_ends_the_connection_once() -> None:
     async def scenario(browser: Browser, callee: Callee) -> None:
         await browser.close()
-        await until(lambda: callee.ends, "the end", 2)
+        await until(lambda: callee.ends, "the end")
         await asyncio.sleep(0.05)
         assert len(callee.ends) == 1
 

@@ -11,7 +11,8 @@ import pytest
 
 from mixer_core.patches.aioice import gathering
 from mixer_core.patches.aiortc.connections import answer_dtls_as, gate, listen_to
-from tests.support.loopback import negotiate, pair, run, until
+from tests.support.loopback import negotiate, pair, run
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.sockets
 

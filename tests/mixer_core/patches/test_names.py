@@ -26,7 +26,8 @@ from pylibsrtp import Session
 from mixer_core.patches import aiohttp, aiortc, pyopenssl
 from mixer_core.patches import aioice as aioice_names
 from openai_link.media.packet_track import PacketTrack, send_directly
-from tests.support.loopback import negotiate, pair, run, until
+from tests.support.loopback import negotiate, pair, run
+from tests.support.waiting import until
 
 FOLDER = Path(aiortc.__file__).parents[1]
 

@@ -14,7 +14,8 @@ from mixer_core.patches.aiortc.rtp_receiver import TappedPacket, tap_receiver
 from openai_link.media.opus import OpusDecoder, OpusEncoder
 from openai_link.media.packet_track import PacketTrack, speak_opus_only
 from openai_link.media.rtp_audio import RtpAudioReceiver
-from tests.support.loopback import negotiate, pair, run, until
+from tests.support.loopback import negotiate, pair, run
+from tests.support.waiting import until
 
 
 @pytest.mark.sockets

@@ -163,7 +163,7 @@ def test_speaking_over_the_reply_begins_a_new_epoch(bench: BenchType) -> None:
     bench.event({"type": "ptt", "down": True, "participant": "p-1"})
     bench.until(lambda: bool(bench.events_of("error")))
     assert bench.events_of("error")[0]["code"] == "not_available"
-    bench.until(lambda: bench.state(link).metrics.get("flushes_total") == 2, 3)
+    bench.until(lambda: bench.state(link).metrics.get("flushes_total") == 2)
 
 
 def test_a_wrong_key_is_told_in_words_and_tried_once(bench: BenchType) -> None:
@@ -227,7 +227,7 @@ def test_what_is_written_while_the_call_dies_is_said_in_the_next_one(bench: Benc
     assert not bench.events_of("caption"), "nobody has taken it"
     simulator.stop(signal.SIGKILL)
     bench.simulator(MIXMINUS_SIMULATOR__BRAIN="script")
-    bench.until_status(link, "reconnecting", 20)
+    bench.until_status(link, "reconnecting")
     bench.until_status(link, "ready")
     bench.until(lambda: len(final_captions(bench)) == 2)
     said, answered = final_captions(bench)
@@ -244,11 +244,11 @@ def test_terminating_the_host_hangs_up_and_leaves_nobody(bench: BenchType) -> No
     assert len(family) >= 3
     began = time.monotonic()
     assert host.stop() == 0
-    bench.until(lambda: not any(lives(process) for process in family), 3)
+    bench.until(lambda: not any(lives(process) for process in family))
     took_s = time.monotonic() - began
     print(f"all processes of the host gone after {took_s:.2f} s")
-    bench.until(lambda: "= over: hang-up" in bench.log, 3)
-    bench.until(lambda: bench.frames[-1][1].kind is Kind.STOP, 1)
+    bench.until(lambda: "= over: hang-up" in bench.log)
+    bench.until(lambda: bench.frames[-1][1].kind is Kind.STOP)
 
 
 def test_leave_ends_one_link(bench: BenchType) -> None:
@@ -270,7 +270,7 @@ def test_a_mixer_that_asks_is_told_and_its_epoch_survives(bench: BenchType) -> N
     bench.until(lambda: bench.epoch == 1)
     bench.starts.clear()
     bench.event({"type": "identify"})
-    bench.until(lambda: bool(bench.starts), 1)
+    bench.until(lambda: bool(bench.starts))
     assert bench.starts[0].epoch == 1
 
 

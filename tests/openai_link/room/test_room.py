@@ -19,6 +19,7 @@ from openai_link.realtime.problems import Problem
 from openai_link.room.room import Room
 from openai_link.room.tool_room import ToolRoom
 from openai_link.settings import OpenaiLinkSettings, Settings
+from tests.support.waiting import PATIENCE_S, until
 
 LOG = logs.get("openai_link")
 USAGE = {"input_tokens": 1_000, "output_tokens": 1_000}
@@ -26,13 +27,6 @@ USAGE = {"input_tokens": 1_000, "output_tokens": 1_000}
 
 def now_ms() -> int:
     return int(time.time() * 1000)
-
-
-async def until(condition: Callable[[], object], words: str) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.002)
-    assert condition(), words
 
 
 class Host:
@@ -124,7 +118,7 @@ def test_the_end_is_in_the_journal_before_slow_tools_are_closed(short_dir: Path)
 
         tools.patience = patience
         room.tools = tools
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await room.close(True)
 
     asyncio.run(run())

@@ -23,25 +23,18 @@ from openai_link.media.rtp_numbers import FRAME_TICKS
 from openai_link.simulator.calls.switchboard import Switchboard
 from openai_link.simulator.http.routes import make_app
 from openai_link.simulator.settings import SimulatorSettings
+from tests.support.waiting import PATIENCE_S, until
 
 Json = dict[str, Any]
 
-TIMEOUT_S = 20.0
 SESSION: Json = {"type": "realtime", "model": "gpt-realtime-2.1"}
-
-
-async def until(condition: Callable[[], Any], timeout_s: float = TIMEOUT_S) -> None:
-    """Wait for a condition; the limit only ends a hopeless test."""
-    async with asyncio.timeout(timeout_s):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 def run(scenario: Callable[[], Awaitable[None]]) -> None:
     """Run one scenario on a fresh loop, media on loopback."""
 
     async def bounded() -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(2 * PATIENCE_S):
             await scenario()
 
     offer_addresses(lambda: ["127.0.0.1"])
@@ -110,7 +103,7 @@ class Caller:
     async def accept(self, location: str, answer: str) -> None:
         """Take the answer, start to talk (silence), and wait for ``session.created``."""
         await self.join(location, answer)
-        await until(lambda: self.events)
+        await until(lambda: self.events, "no session is created")
 
     async def join(self, location: str, answer: str) -> None:
         """Take the answer and start to talk (silence)."""
@@ -134,7 +127,9 @@ class Caller:
 
     async def wait_for(self, kind: str, count: int = 1) -> Json:
         """Wait until an event has come ``count`` times; returns the last one."""
-        await until(lambda: self.kinds().count(kind) >= count)
+        await until(
+            lambda: self.kinds().count(kind) >= count, f"too few {kind}", lambda: self.events[-5:]
+        )
         return self.last(kind)
 
     def time_of(self, kind: str) -> int:

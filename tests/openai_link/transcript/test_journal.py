@@ -7,7 +7,6 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from mixer_core.runtime.errors import JournalError
 from openai_link.transcript.journal import MAX_WAITING, Journal
 from openai_link.transcript.journal_store import JournalStore
 from tests.support.gateway import ROOT
+from tests.support.waiting import PATIENCE_S, until
 
 from .journal_writer import item, usage
 
@@ -37,13 +37,6 @@ LOG = logs.get("openai_link")
 
 def now_ms() -> int:
     return int(time.time() * 1000)
-
-
-async def until(condition: Callable[[], object], words: str) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.002)
-    assert condition(), words
 
 
 class Bench:
@@ -225,12 +218,12 @@ def test_a_thread_that_dies_is_told_and_nobody_waits_for_ever(short_dir: Path) -
     async def run() -> Bench:
         bench = Bench(short_dir / "j")
         bench.journal._path = None  # type: ignore[assignment]  # No error that it expects.
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             assert await bench.journal.recover("home", 60) == []
         await until(lambda: bench.troubles, "nobody is told")
         bench.write(1)
         await until(lambda: bench.safe, "somebody waits for ever")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             assert await bench.journal.day_total() == (local_day(now_ms()), 0.0)
             await bench.journal.close()
         bench.write(2)

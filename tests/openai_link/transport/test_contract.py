@@ -22,7 +22,8 @@ from openai_link.simulator.settings import SimulatorSettings
 from openai_link.transport.event_socket import MAX_WAITING_AUDIO_MS
 from openai_link.transport.factory import make_transport, open_http
 from openai_link.transport.interface import Callbacks, TransportKind
-from tests.openai_link.simulator.caller import run, simulator, until
+from tests.openai_link.simulator.caller import run, simulator
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.sockets
 

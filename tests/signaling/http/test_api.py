@@ -18,7 +18,8 @@ from mixer_core.bus import endpoints
 from mixer_core.bus.control import Leave, Offer, OpenLink
 from mixer_core.bus.events import Mode
 from signaling.http.pages import MIME_TYPES, WEB_DIR
-from tests.signaling.edge import SDP, Edge, HttpAnswer, running, until
+from tests.signaling.edge import SDP, Edge, HttpAnswer, running
+from tests.support.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.sockets
 
@@ -94,18 +95,22 @@ async def test_rooms_tell_who_is_there(short_dir: Path) -> None:
             content: dict[str, Any] = (await edge.request("GET", "/rooms/kitchen")).json()
             return content
 
-        async with asyncio.timeout(5):
-            while (room := await kitchen())["link"]["status"] != "ready":
-                await asyncio.sleep(0.005)
+        async def ready() -> dict[str, Any] | None:
+            room = await kitchen()
+            return room if room["link"]["status"] == "ready" else None
+
+        room = await until(ready, "the link does not become ready", edge.gateway.rooms)
         (person,) = room["participants"]
         assert person.keys() == {"participant", "name", "muted", "status"}
         assert (person["name"], person["muted"]) == ("Ada", False)
         assert (room["room"], room["mode"], room["usage"]) == ("kitchen", "assistant", {})
         assert (await edge.request("GET", "/rooms")).json()["rooms"][0]["room"] == "kitchen"
         link.set(metrics={"output_tokens_total": 5, "other_total": 1})
-        async with asyncio.timeout(5):
-            while (await kitchen())["usage"] != {"output_tokens_total": 5}:
-                await asyncio.sleep(0.005)
+
+        async def counted() -> bool:
+            return bool((await kitchen())["usage"] == {"output_tokens_total": 5})
+
+        await until(counted, "the usage is not shown")
 
 
 @asynchronous
@@ -202,7 +207,7 @@ async def raw(edge: Edge, data: bytes) -> bytes:
     """What comes back on a connection where ``data`` is sent."""
     reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
     writer.write(data)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         answer = await reader.read()
     writer.close()
     return answer
@@ -290,9 +295,12 @@ async def test_readiness_and_metrics_follow_the_programs(short_dir: Path) -> Non
             edge.program(name)
         edge.add("worker")
         edge.add("link")
-        async with asyncio.timeout(5):
-            while (answer := await edge.request("GET", "/readyz")).status != 200:
-                await asyncio.sleep(0.005)
+
+        async def ready() -> HttpAnswer | None:
+            answer = await edge.request("GET", "/readyz")
+            return answer if answer.status == 200 else None
+
+        answer = await until(ready, "it does not become ready")
         assert answer.json()["ready"] is True
         assert "simulator" in answer.json()["programs"]
         page = (await edge.request("GET", "/metrics")).text

@@ -10,7 +10,8 @@ import pytest
 from mixer_core.patches.aiortc.data_channels import backlog_of, drop_waiting_audio, survive_messages
 from mixer_core.patches.aiortc.fast_path import FastPath
 from mixer_core.patches.aiortc.sctp_wire import HEAD_BYTES, PPID_STRING, TYPE_SACK
-from tests.support.loopback import negotiate, pair, run, until
+from tests.support.loopback import negotiate, pair, run
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.sockets
 

@@ -17,7 +17,8 @@ from mixer_core.patches.aiortc.rtp_receiver import TappedPacket, tap_receiver
 from mixer_core.patches.aiortc.rtp_sender import name_stream
 from mixer_core.patches.aiortc.rtp_wire import is_rtp, parse
 from openai_link.media.packet_track import PacketTrack, send_directly
-from tests.support.loopback import negotiate, pair, run, until
+from tests.support.loopback import negotiate, pair, run
+from tests.support.waiting import PATIENCE_S, until
 
 
 def extensions_map() -> HeaderExtensionsMap:
@@ -128,7 +129,7 @@ def test_packets_pass_without_tasks_and_reports_stay_true() -> None:
 async def check_reports(receiver: RTCPeerConnection) -> None:
     """What the receiver counted, and what the sender reported, within 1.5 s."""
     reports: list[Any] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while not any(getattr(report, "packetsSent", 0) == 20 for report in reports):
             await asyncio.sleep(0.05)
             stats = await receiver.getReceivers()[0].getStats()

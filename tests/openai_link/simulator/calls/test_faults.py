@@ -10,7 +10,8 @@ import pytest
 
 from openai_link.simulator.faults.plan import Faults, parse
 from openai_link.simulator.settings import SimulatorSettings
-from tests.openai_link.simulator.caller import Caller, call, run, simulator, until
+from tests.openai_link.simulator.caller import Caller, call, run, simulator
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.sockets
 

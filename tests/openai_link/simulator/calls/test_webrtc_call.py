@@ -12,9 +12,10 @@ import pytest
 
 from openai_link.simulator.brains.sounds import tone
 from openai_link.simulator.settings import SimulatorSettings
-from tests.openai_link.simulator.caller import SESSION, Caller, call, run, simulator, until
+from tests.openai_link.simulator.caller import SESSION, Caller, call, run, simulator
 from tests.openai_link.simulator.support import check
 from tests.support.audio import SENTENCE, align, from_pcm, read_wav, to_pcm, tone_level_dbfs
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.sockets
 

@@ -11,7 +11,8 @@ import pytest
 from openai_link.simulator.brains.sounds import tone
 from openai_link.simulator.settings import SimulatorSettings
 from tests.conformance.peers import socket_peer
-from tests.openai_link.simulator.caller import Caller, call, run, simulator, until
+from tests.openai_link.simulator.caller import Caller, call, run, simulator
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.sockets
 

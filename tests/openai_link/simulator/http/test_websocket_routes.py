@@ -12,8 +12,9 @@ from openai_link.simulator.brains.sounds import tone
 from openai_link.simulator.settings import SimulatorSettings
 from tests.conformance.oracle import check
 from tests.conformance.peers import socket_peer, socket_url
-from tests.openai_link.simulator.caller import Caller, run, simulator, until
+from tests.openai_link.simulator.caller import Caller, run, simulator
 from tests.support.audio import from_pcm, read_wav
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.sockets
 
