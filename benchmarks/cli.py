@@ -1,115 +1,50 @@
-"""The benchmark command: ``python -m benchmarks NAME`` and ``mixminus bench NAME``."""
+"""Measure this machine. Without --quick a benchmark takes minutes."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
-from .report import machine
-from .report.results import Measure, Ratio, Report, compare, read_json, text, write_json
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What every benchmark is told."""
-
-    quick: bool = False
-    """Minutes become seconds; figures are rougher."""
-    smoke: bool = False
-    """The shortest run that touches everything; figures mean nothing."""
-    output_dir: Path | None = None
-    """Where plots and flame graphs go; None: none are drawn."""
-    tree: Path | None = None
-    """The checkout whose gateway ``profile`` looks at; None: this one, or what runs already."""
-
-    def scaled(self, full: float, quick: float, smoke: float) -> float:
-        """The amount (seconds, rounds) for this kind of run."""
-        return smoke if self.smoke else quick if self.quick else full
-
-
-@dataclass
-class Findings:
-    """What a benchmark fills in while it runs."""
-
-    measures: list[Measure]
-    ratios: list[Ratio]
-    notes: list[str]
-    progress: Callable[[str], None]
-    """Tells the user what is being measured now."""
-
-    def add(self, case: str, subject: str, unit: str, **values: float) -> Measure:
-        """Add one measure and return it."""
-        measure = Measure(case, subject, unit, values)
-        self.measures.append(measure)
-        return measure
-
-    def ratio(self, name: str, value: float, target: float | None = None) -> None:
-        """Add one ratio."""
-        self.ratios.append(Ratio(name, value, target))
-
+from .peers import install
+from .report import comparison, machine
+from .report.errors import BenchmarkError
+from .report.findings import Findings, Options
+from .report.plots import draw
+from .report.results import Report, read_json, write_json
+from .report.tables import compare, text
+from .rig.checkouts import Checkouts
 
 BENCHMARKS = {
-    "kernels": "mixing and limiting: nanoseconds per frame against NumPy, the seed's way and C",
-    "bus": "one hop between two processes: processor time and latency by way of receiving",
-    "tick": "the mixer's time-outs: lateness, duration and latency by number of talkers",
+    "kernels": "mixing and limiting: ns per frame against NumPy, the baseline and C",
+    "bus": "one hop between two processes, by kind of receiver: processor time, latency",
+    "tick": "the mixer's deadlines by number of talkers: lateness, duration, latency",
     "link": "our Opus link against stock aiortc: processor time, memory, latency under loss",
     "instructions": "instructions per frame of each stage, counted by valgrind",
-    "profile": "where the processor time of a call goes, as tables and flame graphs",
-    "peers": "beside Janus, Pipecat and FastRTC, where they are installed: latency and CPU",
-    "call": "the whole gateway with WebRTC clients: latency, processor time, memory, every frame",
-    "idle": "people who are there and say nothing: processor time, wake-ups and memory of each",
+    "profile": "where the processor time of a session goes: threads, flame graphs by py-spy",
+    "peers": "against Janus, Pipecat and FastRTC, where installed: latency, processor time",
+    "call": "the whole gateway with WebRTC clients: latency, processor time, memory, frames",
+    "idle": "people who are there and say nothing: processor time, wake-ups, memory",
     "loss": "bad networks on both sides: frames lost, and whether latency grows",
-    "barge_in": "speaking over the reply: how soon the old reply is silent at every browser",
-    "soak": "many sessions for a long time: memory, files, frames lost and latency by minute",
+    "barge-in": "speaking over the reply: how soon it is silent at every browser",
+    "soak": "many sessions for a long time: memory, files, frames and latency by minute",
 }
-"""Name → what it measures; the module ``benchmarks.<name>`` has ``run(options, findings)``."""
+"""Name → what it measures; its module in ``suites`` has ``run(options, findings)``."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="mixminus bench", description=__doc__)
-    parser.add_argument("name", nargs="?", default="all", help="all, compare, or: " + _list())
-    parser.add_argument("files", nargs="*", type=Path, help="two JSON files for compare")
-    parser.add_argument("--quick", action="store_true", help="rougher figures in less time")
-    parser.add_argument("--smoke", action="store_true", help="only: does it run")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there")
-    parser.add_argument("--plots", type=Path, metavar="DIR", help="draw plots into that directory")
-    parser.add_argument("--tree", type=Path, metavar="DIR", help="profile another checkout")
-    parser.add_argument("--install", metavar="PEER", help="install a peer for the benchmark peers")
-    given = parser.parse_args(arguments)
-    if given.install:
-        from .peers.__main__ import main as peers
-
-        return peers(["--install", given.install])
-    if given.name == "compare":
-        return _compare(parser, given.files)
-    names = list(BENCHMARKS) if given.name == "all" else [given.name.replace("-", "_")]
-    if unknown := set(names) - set(BENCHMARKS):
-        parser.error(f"there is no benchmark {unknown.pop()!r}; there are {', '.join(BENCHMARKS)}")
-    options = Options(given.quick, given.smoke, given.plots, given.tree and given.tree.resolve())
-    reports = [run(name, options) for name in names]
-    if given.json is not None:
-        write_json(reports, given.json)
-        print(f"written: {given.json}")
-    return _draw(reports, given.plots) if given.plots is not None else 0
-
-
-def _draw(reports: Sequence[Report], folder: Path) -> int:
-    from .report.plots import draw
-
+    given = _parser().parse_args(arguments)
     try:
-        for file in draw(reports, folder):
-            print(f"drawn: {file}")
-    except ModuleNotFoundError as error:
+        return int(given.action(given))
+    except BenchmarkError as error:
         print(f"mixminus bench: {error}", file=sys.stderr)
         return 1
-    return 0
 
 
 def run(name: str, options: Options) -> Report:
@@ -118,10 +53,11 @@ def run(name: str, options: Options) -> Report:
     print(f"{name}: {BENCHMARKS[name]}\n{machine.summary(about)}", flush=True)
     started = datetime.now().astimezone()
     began_s = time.monotonic()
-    findings = Findings([], [], [], _progress)
-    import_module(f"benchmarks.suites.{name}").run(options, findings)
+    findings = Findings(_progress)
+    module = name.replace("-", "_")
+    import_module(f"benchmarks.suites.{module}").run(options, findings)
     report = Report(
-        benchmark=name,
+        benchmark=module,
         started=started.isoformat(timespec="seconds"),
         seconds=round(time.monotonic() - began_s, 1),
         machine=about,
@@ -134,19 +70,102 @@ def run(name: str, options: Options) -> Report:
     return report
 
 
-def _progress(words: str) -> None:
-    print(f"  … {words}", file=sys.stderr, flush=True)
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="mixminus bench", description=__doc__)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    kind = argparse.ArgumentParser(add_help=False)
+    kind.add_argument("--quick", action="store_true", help="rougher figures in less time")
+    kind.add_argument("--smoke", action="store_true", help="only test that it runs")
+    kind.add_argument("--json", type=Path, metavar="FILE", help="write the results to FILE")
+
+    def add(name: str, words: str, action: Any, *parents: Any) -> argparse.ArgumentParser:
+        aliases = [name.replace("-", "_")] if name == "barge-in" else []
+        command = commands.add_parser(
+            name, help=words, description=words, parents=parents, aliases=aliases
+        )
+        command.set_defaults(action=action)
+        return command
+
+    for name, words in {**BENCHMARKS, "all": "all of these"}.items():
+        command = add(name, words, _run_and_write, kind)
+        command.set_defaults(names=list(BENCHMARKS) if name == "all" else [name])
+        command.add_argument("--plots", type=Path, metavar="DIR", help="draw plots into DIR")
+        if name == "peers":
+            command.add_argument("--install", choices=install.PEERS, help="get a peer")
+    command = add("compare", "two results files", _compare_files)
+    command.add_argument("before", type=Path)
+    command.add_argument("after", type=Path)
+    words = "benchmarks of another checkout and of this one, in turns"
+    command = add("compare-trees", words, _compare_trees, kind)
+    command.add_argument("before", type=Path, help="directory of the other checkout")
+    command.add_argument("names", nargs="+", choices=list(BENCHMARKS), metavar="NAME")
+    command.add_argument("--rounds", type=int, default=4, help="4 unless told")
+    command = add("plot", "plots of a results file", _plot_file)
+    command.add_argument("file", type=Path)
+    command.add_argument("folder", type=Path)
+    return parser
 
 
-def _compare(parser: argparse.ArgumentParser, files: Sequence[Path]) -> int:
-    if len(files) != 2:
-        parser.error("compare takes two JSON files: BEFORE AFTER")
-    try:
-        print(compare(read_json(files[0]), read_json(files[1])))
-    except (OSError, ValueError) as error:
-        parser.error(str(error))
+def _run_and_write(given: argparse.Namespace) -> int:
+    if getattr(given, "install", None):
+        print(f"{given.install} is in {install.install(given.install)}")
+        return 0
+    options = Options(given.quick, given.smoke, given.plots)
+    reports = [run(name, options) for name in given.names]
+    _write(reports, given.json)
+    if given.plots is not None:
+        _draw(reports, given.plots)
     return 0
 
 
-def _list() -> str:
-    return ", ".join(BENCHMARKS)
+def _compare_files(given: argparse.Namespace) -> int:
+    print(compare(read_json(given.before), read_json(given.after)))
+    return 0
+
+
+def _compare_trees(given: argparse.Namespace) -> int:
+    kinds = {"--quick": given.quick, "--smoke": given.smoke}
+    checkouts = Checkouts(given.before, [flag for flag, wanted in kinds.items() if wanted])
+    about, started = machine.describe(), datetime.now().astimezone()
+    began_s = time.monotonic()
+    print(machine.summary(about), flush=True)
+    for side, name in checkouts.names().items():
+        print(f"{side}: {name}", flush=True)
+    runs: list[tuple[comparison.Side, Report]] = []
+    try:
+        for side, report in checkouts.interleave(given.names, given.rounds, _progress):
+            runs.append((side, report))
+    finally:  # What was measured before a failure is worth showing.
+        found = comparison.figures(runs)
+        print(f"\n{comparison.text(found)}\n", flush=True)
+    report = Report(
+        benchmark="compare_trees",
+        started=started.isoformat(timespec="seconds"),
+        seconds=round(time.monotonic() - began_s, 1),
+        machine=about,
+        options={"rounds": given.rounds, "quick": given.quick, "smoke": given.smoke},
+        measures=comparison.measures(found),
+        notes=[f"{side}: {name}" for side, name in checkouts.names().items()],
+    )
+    _write([report], given.json)
+    return 0
+
+
+def _plot_file(given: argparse.Namespace) -> int:
+    _draw(read_json(given.file), given.folder)
+    return 0
+
+
+def _write(reports: Sequence[Report], file: Path | None) -> None:
+    if file is not None:
+        write_json(reports, file)
+        print(f"written: {file}")
+
+
+def _draw(reports: Sequence[Report], folder: Path) -> None:
+    for file in draw(reports, folder):
+        print(f"drawn: {file}")
+
+
+def _progress(words: str) -> None:
+    print(f"  … {words}", file=sys.stderr, flush=True)

@@ -1,1 +1,1 @@
-"""Other people's software that does a part of the work: how to install it, and how to drive it."""
+"""Other software that does part of the gateway's work: how to install, run and measure it."""

@@ -1,22 +1,19 @@
 """Six people who all talk in one conference: the gateway against Janus's AudioBridge.
 
-From a mouth to another's ear, and the server's processor time per participant, in turns. Janus gets
-and sends Opus, the gateway PCM; each is what its browsers do. The rooms mix at 24 kHz.
+Latency from mouth to ear and the server's processor time per participant, in turns. Janus takes and
+sends Opus, the gateway PCM, as their browsers do. The rooms mix at 24 kHz.
 """
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
+from ..report.findings import Findings, Options
 from ..report.results import quantiles
 from ..rig import usage
 from ..rig.gateway_rig import Rig
 from .janus import ROOM_DEFAULT, ROOM_QUICK, Janus
 from .people import PER_PROCESS, Marks, People, join_marks
-
-if TYPE_CHECKING:
-    from ..cli import Findings, Options
 
 PEOPLE = 6
 SETTLE_S = 1.0
@@ -82,7 +79,7 @@ def ours(seconds: float, jitter_ms: int) -> tuple[Marks, float, float]:
 
 
 def janus(room: int, seconds: float, jitter_ms: int) -> tuple[Marks, float, float]:
-    """Marks, processor time (% of a core), and nothing for a link that it has not."""
+    """Marks, processor time (% of a core), and 0: it has no link to an assistant."""
     with Janus() as server, People(PEOPLE) as people:
         people.join(lambda offer: server.join(server.attach(), room, offer))
         people.network(jitter_ms)

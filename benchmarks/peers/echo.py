@@ -1,8 +1,8 @@
 """An echo over WebRTC: round trip and processor time, against Pipecat and FastRTC.
 
 The peers take Opus from a client and send it back. The gateway does more: its clients send PCM on a
-data channel, and the echo is behind its Opus link, where the assistant would be; every session is a
-room with a link of its own. All its processes are counted.
+data channel, and the echo is at the far end of its Opus link, in place of the assistant; every
+session is a room with a link of its own. All its processes are counted.
 """
 
 from __future__ import annotations
@@ -15,17 +15,15 @@ import urllib.error
 import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from ..report.errors import BenchmarkError
+from ..report.findings import Findings, Options
 from ..report.results import quantiles
 from ..rig import usage
 from ..rig.gateway_process import GatewayProcess, free_port
 from ..rig.helper_process import HelperProcess, child_environment
 from .install import python
 from .people import Marks, People, join_marks
-
-if TYPE_CHECKING:
-    from ..cli import Findings, Options
 
 SESSIONS = (1, 10)
 PER_PROCESS = 5
@@ -37,7 +35,7 @@ Seen = tuple[Marks, float]
 """Marks, and processor time of the server in % of a core."""
 
 
-class EchoError(RuntimeError):
+class EchoError(BenchmarkError):
     """An echo server did not start; the message has what it printed."""
 
 
@@ -70,7 +68,7 @@ def ours(sessions: int, seconds: float) -> tuple[Marks, usage.Usage]:
             loads.append(load)
             for index in range(first, min(sessions, first + PER_PROCESS)):
                 seats = [(f"echo-{index}", 0, 1)]
-                load.ask("join", url=gateway.url, seats=seats, framed=True, wait_ready=True)
+                load.ask("join", url=gateway.url, seats=seats, framed=True)
         for load in loads:
             load.ask("behave", style="continuous")
         time.sleep(SETTLE_S)

@@ -1,30 +1,29 @@
 """A Realtime server that only echoes: ``python -m benchmarks.peers.echo_upstream``, by JSON lines.
 
-RTP packets go back as they come, not decoded, so that the echo itself costs nothing in latency and
-all of a round trip is the gateway's.
+RTP packets go back undecoded as they come, so that the echo adds no latency and all of a round trip
+is the gateway's.
 """
 
 from __future__ import annotations
 
 import gc
 import json
-from typing import Any
 
 import uvloop
 from aiohttp import web
 from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
 
-from mixer_core.patches.aioice.gathering import offer_addresses
 from mixer_core.patches.aiortc.rtp_receiver import TappedPacket, tap_receiver
 from openai_link.media.packet_track import PacketTrack, speak_opus_only
 
-from ..rig.helper_process import serve
+from ..rig import datagrams
+from ..rig.commands import serve
 
 SESSION = {"id": "sess_echo", "type": "realtime"}
 
 
-class EchoCall:
-    """One call."""
+class EchoSession:
+    """One WebRTC connection."""
 
     def __init__(self) -> None:
         self._track = PacketTrack(8)
@@ -53,26 +52,26 @@ class EchoCall:
 
 
 class EchoServer:
-    """All calls."""
+    """All connections."""
 
     def __init__(self) -> None:
-        self._calls: list[EchoCall] = []
+        self._sessions: list[EchoSession] = []
 
     async def call(self, request: web.Request) -> web.Response:
         """``POST /v1/realtime/calls``: a form with ``sdp``."""
         offer = (await request.post())["sdp"]
         assert isinstance(offer, (bytes, bytearray))
-        self._calls.append(EchoCall())
-        answer = await self._calls[-1].answer(offer.decode())
-        location = f"/v1/realtime/calls/rtc_echo{len(self._calls)}"
+        self._sessions.append(EchoSession())
+        answer = await self._sessions[-1].answer(offer.decode())
+        location = f"/v1/realtime/calls/rtc_echo{len(self._sessions)}"
         return web.Response(status=201, text=answer, headers={"Location": location})
 
     async def hang_up(self, request: web.Request) -> web.Response:
         """``POST …/hangup``."""
         return web.Response()
 
-    async def handle(self, command: dict[str, Any]) -> Any:
-        """``port``: start to serve; the port."""
+    async def do_port(self) -> int:
+        """Start to serve; returns the port."""
         app = web.Application()
         app.router.add_post("/v1/realtime/calls", self.call)
         app.router.add_post("/v1/realtime/calls/{call}/hangup", self.hang_up)
@@ -84,9 +83,9 @@ class EchoServer:
 
 async def main() -> None:
     """Serve until standard input ends."""
-    offer_addresses(lambda: ["127.0.0.1"])
+    datagrams.use_loopback()
     gc.disable()
-    await serve(EchoServer().handle)
+    await serve(EchoServer())
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ..report.errors import BenchmarkError
+
 PYTHON_PEERS: dict[str, tuple[str, ...]] = {
     "pipecat": ("pipecat-ai[webrtc]>=1.14,<2", "aiohttp"),
     "fastrtc": ("fastrtc>=0.0.33", "uvicorn"),
@@ -23,7 +25,7 @@ DONE = "installed"
 """File that is written when an installation is complete."""
 
 
-class InstallError(RuntimeError):
+class InstallError(BenchmarkError):
     """A peer could not be installed; the message says why."""
 
 
@@ -34,12 +36,12 @@ def folder(peer: str, env: Mapping[str, str] = os.environ) -> Path:
 
 
 def is_installed(peer: str) -> bool:
-    """Whether ``install`` has been through for ``peer``."""
+    """Whether ``install`` has succeeded for ``peer``."""
     return (folder(peer) / DONE).exists()
 
 
 def how_to_get(peer: str) -> str:
-    """One line for a person."""
+    """One line for the user."""
     return f"{peer} is not installed: mixminus bench peers --install {peer}"
 
 

@@ -16,6 +16,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from ..report.errors import BenchmarkError
 from ..rig.closing import Closing
 from ..rig.gateway_process import free_port
 from .install import folder
@@ -51,7 +52,7 @@ room-{default}: {{ sampling_rate = 24000 default_prebuffering = {default} record
 """
 
 
-class JanusError(RuntimeError):
+class JanusError(BenchmarkError):
     """Janus did not start or refused a request."""
 
 
@@ -73,7 +74,7 @@ class Janus(Closing):
         return self._process.pid
 
     def close(self) -> None:
-        """End it, however it is."""
+        """Kill it."""
         if self._process is not None:
             self._process.kill()
             self._process.wait(5)

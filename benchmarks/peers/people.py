@@ -6,29 +6,31 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from mixer_core.runtime.units import MS_NS, S_NS
+
 from ..rig import signals
 from ..rig.closing import Closing
 from ..rig.helper_process import HelperProcess
 
 PER_PROCESS = 3
-MARGIN_NS = 1_000_000_000
-"""Marks sent so shortly before the end are not expected to have been heard."""
+MARGIN_NS = S_NS
+"""Marks sent later than this before the end need not have been heard."""
 
 
 @dataclass
 class Marks:
-    """How long marks took from a mouth to an ear."""
+    """Latencies of marks from mouth to ear."""
 
     latencies_ms: list[float] = field(default_factory=list)
     lost: int = 0
 
     @property
     def lost_percent(self) -> float:
-        """Of those that should have been heard."""
+        """Of the marks that should have been heard."""
         return 100 * self.lost / max(1, self.lost + len(self.latencies_ms))
 
     def add(self, other: Marks) -> None:
-        """Put another round on top."""
+        """Add another round."""
         self.latencies_ms += other.latencies_ms
         self.lost += other.lost
 
@@ -38,7 +40,7 @@ class People(Closing):
 
     def __init__(self, count: int, talkers: int = 0, data_channel: bool = False) -> None:
         """``talkers``: how many share the turns of marks; 0: all, 1: each has all marks."""
-        self._count, self._activity = count, talkers or count
+        self._count, self._talkers = count, talkers or count
         self._data_channel = data_channel
         self._processes: list[HelperProcess] = []
 
@@ -56,8 +58,8 @@ class People(Closing):
             offer = process.ask(
                 "offer",
                 index=index,
-                turn=index % self._activity,
-                talkers=self._activity,
+                turn=index % self._talkers,
+                talkers=self._talkers,
                 data_channel=self._data_channel,
             )
             process.ask("answer", index=index, sdp=exchange(offer))
@@ -88,6 +90,6 @@ def join_marks(looks: Sequence[dict[str, Any]], ended_ns: int, own: bool = False
         first: dict[int, int] = {}
         for kind, at_ns in look["heard_marks"]:
             first.setdefault(signals.number_of(kind, at_ns), at_ns)
-        result.latencies_ms += [(first[n] - ns) / 1e6 for n, ns in sent.items() if n in first]
+        result.latencies_ms += [(first[n] - ns) / MS_NS for n, ns in sent.items() if n in first]
         result.lost += sum(n not in first and ns < ended_ns - MARGIN_NS for n, ns in sent.items())
     return result

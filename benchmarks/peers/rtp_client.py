@@ -1,9 +1,9 @@
 """WebRTC participants with Opus on RTP: ``python -m benchmarks.peers.rtp_client``, by JSON lines.
 
-What a browser does with a media server: it talks all the time and times the marks it hears (see
-``benchmarks.signals``). Its own encoder is in no latency; it has no jitter buffer, so that marks
-are timed at the arrival of their packets. Peers that know no loopback are reached by this host's
-own address, which stays inside the host.
+As a browser does with a media server, each talks all the time and times the marks it hears (see
+``rig.signals``). Latency excludes its encoder, and it has no jitter buffer: marks are timed at the
+arrival of their packets. Peers without loopback candidates are reached by this host's own address,
+which stays inside the host.
 """
 
 from __future__ import annotations
@@ -20,18 +20,20 @@ from mixer_core.bus.pcm import FRAME_NS
 from mixer_core.patches.aioice.gathering import host_addresses, offer_addresses
 from mixer_core.patches.aiortc.rtp_receiver import TappedPacket, tap_receiver
 from mixer_core.runtime.errors import OpusError
+from mixer_core.runtime.units import MS_NS, S_NS
 from openai_link.media.opus import OpusDecoder, OpusEncoder
 from openai_link.media.packet_track import PacketTrack, speak_opus_only
 from openai_link.media.rtp_numbers import FRAME_TICKS
 
-from ..rig import impairment, signals
-from ..rig.helper_process import serve
+from ..rig import signals
+from ..rig.commands import serve
+from ..rig.impairment import ImpairedNetwork
 
 UP_TIMEOUT_S = 15.0
 
 
 class Participant:
-    """One person; ``turn`` of ``talkers`` says whose turn a mark is."""
+    """One person; ``turn`` of ``talkers`` decides which marks are theirs."""
 
     def __init__(self, index: int, turn: int, talkers: int) -> None:
         self._index = index
@@ -41,8 +43,7 @@ class Participant:
         self._voice = signals.speech(index % 6)
         self._slot = self._due_ns = 0
         self._up = asyncio.Event()
-        self.heard_marks: list[tuple[int, int]] = []
-        self.received = 0
+        self._heard_marks: list[tuple[int, int]] = []
         self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._pc.on("connectionstatechange", self._on_state)
         self._pc.addTrack(self._track)
@@ -63,22 +64,17 @@ class Participant:
         await asyncio.wait_for(self._up.wait(), UP_TIMEOUT_S)
 
     def talk(self) -> None:
-        """Begin to talk, on a 20 ms grid of one's own."""
-        self._due_ns = time.monotonic_ns() + self._index * 3_000_000 % FRAME_NS
+        """Begin to talk, on a 20 ms grid of its own."""
+        self._due_ns = time.monotonic_ns() + self._index * 3 * MS_NS % FRAME_NS
         self._arm()
 
     def look(self) -> dict[str, Any]:
         """What was sent and heard since the last look."""
-        seen = {
-            "sent_marks": self._marks.take(),
-            "heard_marks": self.heard_marks,
-            "received": self.received,
-        }
-        self.heard_marks, self.received = [], 0
-        return seen
+        heard, self._heard_marks = self._heard_marks, []
+        return {"sent_marks": self._marks.take(), "heard_marks": heard}
 
     def _arm(self) -> None:
-        delay_s = max(0, self._due_ns - time.monotonic_ns()) / 1e9
+        delay_s = max(0, self._due_ns - time.monotonic_ns()) / S_NS
         asyncio.get_running_loop().call_later(delay_s, self._tick)
 
     def _tick(self) -> None:
@@ -92,54 +88,51 @@ class Participant:
         self._arm()
 
     def _on_packet(self, packet: TappedPacket) -> None:
-        self.received += 1
         try:
             kind = signals.find_mark(self._decoder.decode(packet.payload))
         except OpusError:
             return
         if kind >= 0:
-            self.heard_marks.append((kind, packet.arrival_ns))
+            self._heard_marks.append((kind, packet.arrival_ns))
 
     def _on_state(self) -> None:
         if self._pc.connectionState == "connected":
             self._up.set()
 
 
-class People:
+class People(ImpairedNetwork):
     """The participants of this process."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._people: dict[int, Participant] = {}
-        self._network = impairment.Impairment()
-        impairment.install(self._network)
 
-    async def handle(self, command: dict[str, Any]) -> Any:
-        """Carry out one command."""
-        match command:
-            case {"do": "offer", "index": index, "turn": turn, "talkers": talkers, **more}:
-                person = self._people[index] = Participant(index, turn, talkers)
-                return await person.offer(bool(more["data_channel"]))
-            case {"do": "answer", "index": index, "sdp": sdp}:
-                return await self._people[index].answer(sdp)
-            case {"do": "talk"}:
-                gc.collect()
-                gc.freeze()
-                for person in self._people.values():
-                    person.talk()
-                return None
-            case {"do": "network", "jitter_ms": jitter_ms}:
-                self._network.jitter_ms = jitter_ms
-                return None
-            case {"do": "look"}:
-                return [person.look() for person in self._people.values()]
-        raise ValueError(f"unknown command {command.get('do')}")
+    async def do_offer(self, index: int, turn: int, talkers: int, data_channel: bool) -> str:
+        """A new participant's offer."""
+        person = self._people[index] = Participant(index, turn, talkers)
+        return await person.offer(data_channel)
+
+    async def do_answer(self, index: int, sdp: str) -> None:
+        """The server's answer to it."""
+        await self._people[index].answer(sdp)
+
+    async def do_talk(self) -> None:
+        """All begin to talk."""
+        gc.collect()
+        gc.freeze()
+        for person in self._people.values():
+            person.talk()
+
+    async def do_look(self) -> list[dict[str, Any]]:
+        """What each sent and heard since the last look."""
+        return [person.look() for person in self._people.values()]
 
 
 async def main() -> None:
     """Serve until standard input ends."""
     offer_addresses(lambda: host_addresses(include_loopback=True))
     gc.disable()
-    await serve(People().handle)
+    await serve(People())
 
 
 if __name__ == "__main__":

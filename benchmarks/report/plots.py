@@ -1,24 +1,21 @@
-"""Plots of benchmark results: bars per unit, and latency distributions.
-
-``draw`` needs matplotlib (``pip install 'mixminus[bench]'``); without it, it says so. Also a
-command: ``python -m benchmarks.plots RESULTS.json DIRECTORY``.
-"""
+"""Plots of benchmark results with matplotlib: bars per unit, and latency distributions."""
 
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from .results import Measure, Report, number, read_json
+from .errors import BenchmarkError
+from .results import Measure, Report
+from .tables import number
 
 HOW_TO_GET = "plots need matplotlib: pip install 'mixminus[bench]'"
 FORMAT = "svg"
 STYLE = {"svg.fonttype": "none", "svg.hashsalt": "mixminus", "font.family": "sans-serif"}
-"""Text stays text, and the same figures make the same file."""
+"""Text stays text, and the same results give the same file."""
 BAR_STATISTICS = (
     "mean",
     "best",
@@ -35,21 +32,21 @@ MAX_BARS = 72
 PERCENTILE = re.compile(r"^p(\d+(?:\.\d+)?)$")
 MIN_PERCENTILES = 3
 MAX_CURVES = 12
-"""More in one plot cannot be told apart; the bars with their tails must do then."""
+"""More curves in one plot cannot be told apart."""
 TAILS = ("p99", "p95")
-"""How far the line on a bar reaches: the first of these that a measure has beside its median."""
+"""End of the line on a bar: the first of these that a measure has beside its median."""
 
 
 def draw(reports: Sequence[Report], folder: Path) -> list[Path]:
     """Draw every report into ``folder`` (made where it is missing); returns the files.
 
     Raises:
-        ModuleNotFoundError: matplotlib is not installed; the message says how to get it.
+        BenchmarkError: matplotlib is not installed; the message says how to get it.
     """
     try:
         matplotlib = import_module("matplotlib")
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(HOW_TO_GET) from error
+        raise BenchmarkError(HOW_TO_GET) from error
     matplotlib.use("Agg")
     matplotlib.rcParams.update(STYLE)
     folder.mkdir(parents=True, exist_ok=True)
@@ -66,7 +63,7 @@ def draw(reports: Sequence[Report], folder: Path) -> list[Path]:
 
 
 def bars(report: Report) -> dict[str, list[Measure]]:
-    """Measures that make a bar, by unit, at most ``MAX_BARS`` each."""
+    """Measures that have a bar, by unit, at most ``MAX_BARS`` each."""
     result: dict[str, list[Measure]] = {}
     for measure in report.measures:
         if any(name in measure.values for name in BAR_STATISTICS):
@@ -81,7 +78,7 @@ def bar_length(measure: Measure) -> tuple[str, float]:
 
 
 def distributions(report: Report) -> dict[str, list[Measure]]:
-    """Measures with enough percentiles for a curve, by unit, where they are not too many."""
+    """Measures with enough percentiles for a curve, by unit, unless they are too many."""
     result: dict[str, list[Measure]] = {}
     for measure in report.measures:
         if len(curve(measure)) >= MIN_PERCENTILES:
@@ -90,7 +87,7 @@ def distributions(report: Report) -> dict[str, list[Measure]]:
 
 
 def tail(measure: Measure) -> float | None:
-    """Where the line on the bar of ``measure`` ends; None where it has none."""
+    """Where the line on the bar of ``measure`` ends; None if it has none."""
     if bar_length(measure)[0] != "p50":
         return None
     return next((measure.values[name] for name in TAILS if name in measure.values), None)
@@ -156,7 +153,7 @@ def _distribution(report: Report, unit: str, measures: Sequence[Measure]) -> Any
     if all(value > 0 for measure in measures for value, _ in curve(measure)):
         axes.set_xscale("log")
     axes.set_xlabel(unit)
-    axes.set_ylabel("share of all at most so large")
+    axes.set_ylabel("share of values at or below")
     axes.set_title(_title(report, unit), fontsize=9)
     axes.grid(alpha=0.3)
     figure.legend(fontsize=6, loc="outside right upper")
@@ -167,22 +164,3 @@ def _save(figure: Any, file: Path) -> Path:
     figure.savefig(file, metadata={"Date": None})
     import_module("matplotlib.pyplot").close(figure)
     return file
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Draw the results of one JSON file; the exit code."""
-    if len(arguments) != 2:
-        print("usage: python -m benchmarks.plots RESULTS.json DIRECTORY", file=sys.stderr)
-        return 2
-    try:
-        files = draw(read_json(Path(arguments[0])), Path(arguments[1]))
-    except (ModuleNotFoundError, OSError, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    for file in files:
-        print(file)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

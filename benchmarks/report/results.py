@@ -1,4 +1,4 @@
-"""What a benchmark found: measures, ratios, tables, JSON, and the comparison of two JSON files."""
+"""What a benchmark found: measures and ratios, and their JSON file."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from .errors import BenchmarkError
+
 FORMAT_VERSION = 1
 
 
@@ -20,7 +22,7 @@ class Measure:
     case: str
     """What was measured, such as ``mix 6 streams``."""
     subject: str
-    """Who did it, such as ``ours`` or ``numpy``."""
+    """Whose it is, such as ``ours``, ``numpy`` or ``openai_link child``."""
     unit: str
     """Unit of the values: ns, us, ms, % of a core, MiB, frames …"""
     values: dict[str, float]
@@ -29,7 +31,7 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """Two measures of the same run, divided: what is reported, as machines differ."""
+    """A figure to judge. Most are two measures of one run divided: machines differ, ratios less."""
 
     name: str
     value: float
@@ -72,105 +74,24 @@ def read_json(path: Path) -> list[Report]:
     """Read what ``write_json`` wrote.
 
     Raises:
-        ValueError: another format, or no such file of ours; names the file.
+        BenchmarkError: the file cannot be read, or is not one of ours, or of another format.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["format"] != FORMAT_VERSION:
-            raise ValueError(f"format {content['format']} is not {FORMAT_VERSION}")
+            raise BenchmarkError(f"{path} has format {content['format']}, not {FORMAT_VERSION}")
         return [msgspec.convert(entry, Report) for entry in content["reports"]]
-    except (KeyError, TypeError, ValueError, msgspec.ValidationError) as error:
-        raise ValueError(f"{path} is no benchmark result: {error}") from error
-
-
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of cells as aligned text; the first row is the head."""
-    if not rows:
-        return ""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if i < 2 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
-    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
-
-
-def text(report: Report) -> str:
-    """The report for a terminal."""
-    parts = [f"== {report.benchmark} ({report.seconds:.0f} s)"]
-    for unit in dict.fromkeys(measure.unit for measure in report.measures):
-        parts.append(unit_table(unit, [m for m in report.measures if m.unit == unit]))
-    if report.ratios:
-        head = ["ratio", "", "value", "target"]
-        parts.append(
-            table(
-                [
-                    head,
-                    *(
-                        [
-                            r.name,
-                            r.verdict,
-                            f"{r.value:.4g}",
-                            "" if r.target is None else f"≤ {r.target:g}",
-                        ]
-                        for r in report.ratios
-                    ),
-                ]
-            )
-        )
-    return "\n\n".join([*parts, *(f"note: {note}" for note in report.notes)])
-
-
-def unit_table(unit: str, measures: Sequence[Measure]) -> str:
-    """The table of all measures in one unit."""
-    statistics = list(dict.fromkeys(key for measure in measures for key in measure.values))
-    rows = [[f"in {unit}", "who", *statistics]]
-    for measure in measures:
-        cells = [number(measure.values.get(key)) for key in statistics]
-        rows.append([measure.case, measure.subject, *cells])
-    return table(rows)
-
-
-def number(value: float | None) -> str:
-    """A value for a table: three significant digits, nothing for None."""
-    if value is None:
-        return ""
-    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-
-
-def compare(before: Sequence[Report], after: Sequence[Report]) -> str:
-    """Measures that both have, with the change of each statistic."""
-    old = {(report.benchmark, m.case, m.subject): m for report in before for m in report.measures}
-    rows = [["case", "who", "statistic", "before", "after", "change", "unit"]]
-    for report in after:
-        for measure in report.measures:
-            earlier = old.get((report.benchmark, measure.case, measure.subject))
-            if earlier is None or earlier.unit != measure.unit:
-                continue
-            for key, value in measure.values.items():
-                was = earlier.values.get(key)
-                if was is None:
-                    continue
-                change = f"{100 * (value - was) / was:+.1f} %" if was else ""
-                rows.append(
-                    [
-                        f"{report.benchmark}: {measure.case}",
-                        measure.subject,
-                        key,
-                        number(was),
-                        number(value),
-                        change,
-                        measure.unit,
-                    ]
-                )
-    return table(rows)
+    except OSError as error:
+        raise BenchmarkError(str(error)) from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise BenchmarkError(f"{path} is not a benchmark result: {error}") from error
 
 
 def quantiles(values: Sequence[float], *shares: float) -> dict[str, float]:
-    """``p50``, ``p95`` … and ``max`` of ``values`` by nearest rank; empty for none."""
+    """``p50``, ``p95`` … and ``max`` of ``values`` by nearest rank; empty where there are none.
+
+    ``shares``: 0.5 for the median, 0.95 …
+    """
     ordered = sorted(values)
     if not ordered:
         return {}

@@ -1,1 +1,1 @@
-"""What benchmarks measure with: load, servers, baselines, processes."""
+"""What benchmarks measure with: clients, servers, baselines, counters of processes."""

@@ -18,10 +18,11 @@ import zmq.asyncio
 from mixer_core.bus import endpoints, frames
 from mixer_core.bus.drain import DrainedSocket
 from mixer_core.bus.pcm import FRAME_BYTES, FRAME_NS
+from mixer_core.runtime.units import MS_NS, S_NS
 
 Socket = zmq.Socket[bytes]
-SETTLE_NS = 200_000_000
-"""Messages of the first 0.2 s are not counted: connections are being made."""
+SETTLE_NS = 200 * MS_NS
+"""Messages of the first 0.2 s are not counted: the sockets are still connecting."""
 PAYLOAD = bytes(range(240)) * (FRAME_BYTES // 240)
 TABLE = {endpoint.name: endpoint for endpoint in endpoints.ENDPOINTS}
 
@@ -38,7 +39,7 @@ class Tally:
     latencies_us: list[float] = field(default_factory=list)
 
     def add(self, other: Tally) -> None:
-        """Put another round on top."""
+        """Add another round."""
         self.cpu_ns += other.cpu_ns
         self.messages += other.messages
         self.lost += other.lost
@@ -48,11 +49,11 @@ class Tally:
 
 
 class Meter:
-    """Takes messages as they are received, and the processor time they took."""
+    """Counts messages as they are received, and the processor time they took."""
 
     def __init__(self, seconds: float) -> None:
         self._from_ns = time.monotonic_ns() + SETTLE_NS
-        self.until_ns = self._from_ns + int(seconds * 1e9)
+        self.until_ns = self._from_ns + int(seconds * S_NS)
         self._began_cpu_ns = -1
         self._next_seq: dict[int, int] = {}
         self.tally = Tally()
@@ -118,11 +119,11 @@ def receive_blocking(socket: Socket, meter: Meter) -> None:
 
 
 def receive_by_tick(socket: Socket, meter: Meter) -> None:
-    """Everything that waits, once in 20 ms: fewest wake-ups, latency of the tick."""
+    """Everything that waits, every 20 ms: fewest wake-ups, latency of the tick."""
     due_ns = time.monotonic_ns()
     while True:
         due_ns += FRAME_NS
-        time.sleep(max(0, due_ns - time.monotonic_ns()) / 1e9)
+        time.sleep(max(0, due_ns - time.monotonic_ns()) / S_NS)
         while endpoints.readable(socket):
             if not meter.take(socket.recv(zmq.NOBLOCK)):
                 return
@@ -165,10 +166,10 @@ def sending(pipe: Connection, folder: str, endpoint: str, streams: int, seconds:
     gc.disable()
     began_cpu_ns = time.process_time_ns()
     due_ns = time.monotonic_ns()
-    until_ns = due_ns + SETTLE_NS + int((seconds + 0.1) * 1e9)
+    until_ns = due_ns + SETTLE_NS + int((seconds + 0.1) * S_NS)
     sent = 0
     while due_ns < until_ns:
-        time.sleep(max(0, due_ns - time.monotonic_ns()) / 1e9)
+        time.sleep(max(0, due_ns - time.monotonic_ns()) / S_NS)
         seq, number = divmod(sent, streams)
         stamp_ns = time.monotonic_ns()
         message = frames.encode_audio(number + 1, 0, seq, 0, stamp_ns, PAYLOAD)

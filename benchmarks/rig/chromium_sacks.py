@@ -1,8 +1,10 @@
-"""Acknowledgements as Chromium sends them, for a client made of aiortc.
+"""Acknowledgements as Chromium sends them, for an aiortc client.
 
 Stock aiortc answers every packet with a packet of its own. Chromium puts the acknowledgement in
 front of its next message, and sends one alone after every second packet or 200 ms (RFC 9260,
 section 6.2). A stock client would therefore load the gateway with twice the datagrams.
+
+Patches ``_send_sack`` and ``_send_chunk`` of ``aiortc.rtcsctptransport.RTCSctpTransport`` (1.16).
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ HEAD_BYTES = 12
 
 
 class Bundle:
-    """Two chunks of one packet, for aiortc's writer of packets with one."""
+    """Two chunks in one packet: aiortc writes one chunk per packet."""
 
     def __init__(self, first: Any, second: Any) -> None:
         self._bytes = bytes(first) + bytes(second)
@@ -30,7 +32,7 @@ class Bundle:
 
 
 class ChromiumSacks:
-    """Changes when one RTCSctpTransport acknowledges (private parts of aiortc 1.16)."""
+    """Changes when one RTCSctpTransport acknowledges."""
 
     def __init__(self, sctp: Any) -> None:
         """``sctp``: not started yet."""
@@ -39,10 +41,6 @@ class ChromiumSacks:
         self._timer = LazyTimer(sctp._loop, self._due)
         self._tasks: set[asyncio.Task[None]] = set()
         vars(sctp).update(_send_sack=self._on_sack, _send_chunk=self._on_chunk)
-
-    def close(self) -> None:
-        """Let the timer fire no more."""
-        self._timer.close()
 
     async def _on_sack(self) -> None:
         sctp = self._sctp

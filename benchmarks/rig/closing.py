@@ -6,13 +6,13 @@ from typing import Self
 
 
 class Closing:
-    """``with`` starts it; it is closed at the end, and where starting fails."""
+    """``with`` starts it; it is closed at the end, and if starting fails."""
 
     def start(self) -> None:
-        """Begin; ``close`` must be able to clean up after any part of it."""
+        """Begin; ``close`` must be able to clean up after a part of it."""
 
     def close(self) -> None:
-        """End it, however it is."""
+        """End it, whatever its state."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:

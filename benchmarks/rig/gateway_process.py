@@ -1,4 +1,4 @@
-"""A gateway for a benchmark: ``mixminus run`` on its own ports; and the seed's design likewise."""
+"""A gateway for a benchmark: ``mixminus run`` on ports of its own, or the baseline."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from mixer_core.runtime.process import die_with_parent
 
+from ..report.errors import BenchmarkError
 from . import usage
 from .closing import Closing
 from .helper_process import ROOT, child_environment
@@ -24,35 +25,24 @@ from .metrics_page import MetricsPage
 START_TIMEOUT_S = 90.0
 POLL_S = 0.05
 TAG = "BENCHMARK_GATEWAY"
-"""Variable in the environment of every process of a gateway, to find them by."""
+"""Variable in the environment of every process of a gateway, by which they are found."""
 
 
-class GatewayError(RuntimeError):
+class GatewayError(BenchmarkError):
     """The gateway did not start; the message has what it printed."""
 
 
 class RunningGateway(Closing):
-    """Processes of one gateway, found and ended by a mark in their environment."""
+    """Processes of one gateway, found and ended by a variable in their environment."""
 
-    def __init__(
-        self,
-        module: str,
-        *arguments: str,
-        ready_path: str,
-        tree: Path = ROOT,
-        **variables: str,
-    ) -> None:
-        """``ready_path``: it is up once a GET of that path is answered with 200 or 405.
-
-        ``tree``: the checkout whose code it runs.
-        """
+    def __init__(self, module: str, *arguments: str, ready_path: str, **variables: str) -> None:
+        """``ready_path``: it is up once a GET of that path is answered with 200 or 405."""
         self._command = [sys.executable, "-m", module, *arguments]
         self._ready_path = ready_path
         self.dir = Path(tempfile.mkdtemp(prefix="mmb-", dir="/tmp"))
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self._tree = tree
-        self._env = child_environment(tree, **{TAG: self.dir.name}, **variables)
+        self._env = child_environment(**{TAG: self.dir.name}, **variables)
         self._log = self.dir / "log"
         self._process: subprocess.Popen[bytes] | None = None
         self.start_s = 0.0
@@ -64,7 +54,7 @@ class RunningGateway(Closing):
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [word.format(port=self.port) for word in self._command],
-                cwd=self._tree,
+                cwd=ROOT,
                 env=self._env,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -97,7 +87,7 @@ class RunningGateway(Closing):
         return usage.processes_with(TAG, self.dir.name)
 
     def close(self) -> None:
-        """End everything, however it is."""
+        """Kill all its processes."""
         deadline_s = time.monotonic() + 5
         while (alive := self.processes()) and time.monotonic() < deadline_s:
             for process in alive:
@@ -114,11 +104,9 @@ class RunningGateway(Closing):
 class GatewayProcess(RunningGateway):
     """The whole gateway, with a Realtime server that listens on ``upstream_port``."""
 
-    def __init__(self, upstream_port: int, tree: Path = ROOT, **settings: str | int) -> None:
-        """``tree``: the checkout whose gateway it is; ``settings``: ``OPENAI_LINK__GREET`` …"""
-        super().__init__(
-            "deploy.cli", "run", ready_path="/readyz", tree=tree, OPENAI_API_KEY="benchmark"
-        )
+    def __init__(self, upstream_port: int, **settings: str | int) -> None:
+        """``settings``: the gateway's, such as ``OPENAI_LINK__GREET=0``."""
+        super().__init__("deploy.cli", "run", ready_path="/readyz", OPENAI_API_KEY="benchmark")
         own: dict[str, str | int] = {
             "RUNTIME__DIR": str(self.dir / "run"),
             "RUNTIME__LOG_LEVEL": "warning",
@@ -131,19 +119,19 @@ class GatewayProcess(RunningGateway):
         self._env |= {f"MIXMINUS_{key}": str(value) for key, value in (own | settings).items()}
 
     def metrics(self) -> MetricsPage:
-        """What it counts; brought up to date by its processes once a second."""
+        """Its counters, which its processes report once a second. Raises GatewayError."""
         status, text = self.get("/metrics")
         if status != 200:
             raise GatewayError(f"/metrics answered {status}")
         return MetricsPage(text)
 
 
-class SeedProcess(RunningGateway):
-    """The seed's design as one process."""
+class BaselineProcess(RunningGateway):
+    """The baseline, one process."""
 
     def __init__(self, upstream_port: int) -> None:
         super().__init__(
-            "benchmarks.rig.seed_gateway",
+            "benchmarks.rig.baseline_gateway",
             "{port}",
             f"http://127.0.0.1:{upstream_port}/v1",
             ready_path="/rooms/home/participants",
@@ -151,7 +139,7 @@ class SeedProcess(RunningGateway):
 
 
 def free_port() -> int:
-    """A TCP port of the loopback that nobody uses now."""
+    """A TCP port of the loopback that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,4 +1,4 @@
-"""A whole call set up for measuring: Realtime server, gateway, clients, each with own processes."""
+"""A gateway set up for measuring, with a Realtime server and clients in processes of their own."""
 
 from __future__ import annotations
 
@@ -6,30 +6,29 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from itertools import islice
-from pathlib import Path
 from typing import Any, Literal
 
 from . import usage
 from .closing import Closing
-from .gateway_process import GatewayProcess, RunningGateway, SeedProcess
-from .helper_process import ROOT, HelperError, HelperProcess
+from .gateway_process import BaselineProcess, GatewayProcess, RunningGateway
+from .helper_process import HelperError, HelperProcess
 from .metrics_page import MetricsPage
 from .window import Look, Window
 
 CLIENTS_PER_PROCESS = 5
 METRICS_DELAY_S = 1.2
-"""After so long a metrics page holds what had happened before."""
+"""Delay after which the metrics page contains what has happened so far."""
 SETTLE_READS = 8
-"""Readings until which speech has ended: a reply of 3 s may have just begun."""
+"""Readings after which speech has ended: a reply of 3 s may have just begun."""
 MOVING = (
     ("media_worker", "frames_in_total"),
     ("media_worker", "frames_out_total"),
     ("openai_link", "downlink_frames_total"),
 )
 """Counters that stand still when nobody speaks."""
-CALL_TIMEOUT_S = 10.0
+SESSION_TIMEOUT_S = 10.0
 
-Subject = Literal["ours", "seed"]
+Subject = Literal["ours", "baseline"]
 
 
 class Rig(Closing):
@@ -43,20 +42,22 @@ class Rig(Closing):
         upstream: str = "talk",
         reply_ms: int = 3_000,
         per_process: int = CLIENTS_PER_PROCESS,
-        tree: Path | None = None,
         **settings: str | int,
     ) -> None:
-        """``rooms``: clients in each room (the seed's design has one room).
+        """Nothing is started yet.
 
-        ``upstream``: style of the Realtime server. ``tree``: the checkout whose gateway is
-        measured, None: this one. ``settings``: of the gateway.
+        Args:
+            rooms: clients in each room (the baseline has one room).
+            upstream: style of the Realtime server, see ``upstream``.
+            reply_ms: length of its replies.
+            per_process: clients per process.
+            settings: the gateway's.
         """
         self.rooms = list(rooms)
         self.sessions = sum(rooms)
         self._subject = subject
         self._style, self._reply_ms = upstream, reply_ms
         self._per_process = per_process
-        self._tree = tree or ROOT
         own: dict[str, str | int] = {
             "SIGNALING__MAX_PARTICIPANTS": max(20, self.sessions),
             "SIGNALING__MAX_ROOMS": max(10, len(self.rooms)),
@@ -65,11 +66,11 @@ class Rig(Closing):
             "OPENAI_LINK__MAX_CHILDREN": len(self.rooms) + 2,
         }
         self._settings = own | settings
-        self.calls: dict[str, str] = {}
         self._started = ExitStack()
         self.loads: list[HelperProcess] = []
-        self.setups: list[dict[str, float]] = []
-        """How long each client's joining took, ms by step."""
+        """Processes of clients."""
+        self._rooms_of_sessions: dict[str, str] = {}
+        """Session of the Realtime server → room."""
 
     def start(self) -> None:
         """Start the server, then the gateway. Raises HelperError or GatewayError."""
@@ -79,9 +80,9 @@ class Rig(Closing):
         self._started.callback(self.server.close)
         port = int(self.server.ask("port"))
         self.gateway: RunningGateway = (
-            SeedProcess(port)
-            if self._subject == "seed"
-            else GatewayProcess(port, self._tree, **self._settings)
+            BaselineProcess(port)
+            if self._subject == "baseline"
+            else GatewayProcess(port, **self._settings)
         )
         self._started.enter_context(self.gateway)
 
@@ -90,9 +91,9 @@ class Rig(Closing):
         self._started.close()
 
     def join(self, pause_s: float = 0.0) -> None:
-        """All clients join, room by room, and every assistant is there. Raises HelperError.
+        """Join all clients, room by room, and wait for every assistant. Raises HelperError.
 
-        ``pause_s``: rest between two clients.
+        ``pause_s``: between two clients.
         """
         seats = iter(
             [
@@ -107,10 +108,8 @@ class Rig(Closing):
             self._started.callback(load.close)
             self.loads.append(load)
             for seat in group:
-                self.setups += load.ask(
-                    "join", url=self.gateway.url, seats=[seat], framed=framed, wait_ready=True
-                )
-                self._note_call(seat[0])
+                load.ask("join", url=self.gateway.url, seats=[seat], framed=framed)
+                self._note_session(seat[0])
                 time.sleep(pause_s)
 
     def behave(self, style: str) -> None:
@@ -118,7 +117,7 @@ class Rig(Closing):
         self._all("behave", style=style)
 
     def converse(self, style: str) -> None:
-        """Clients and server speak in this style: ``continuous`` or ``conversation``."""
+        """How clients and server speak from now on: ``continuous`` or ``conversation``."""
         self.server.ask("style", style="talk" if style == "continuous" else "answer")
         self.behave(style)
 
@@ -128,7 +127,7 @@ class Rig(Closing):
         meanwhile: Callable[[], None] | None = None,
         every_s: float = 0.0,
     ) -> Window:
-        """Measure for so long, calling ``meanwhile`` every so often, first after half of that."""
+        """Measure for ``seconds``; ``meanwhile`` runs every ``every_s``, first after half of it."""
         processes = self.gateway.processes()
         load = [usage.Process(helper.pid, "load") for helper in self.loads]
         server = [usage.Process(self.server.pid, "upstream")]
@@ -154,7 +153,7 @@ class Rig(Closing):
             ended_ns=ended_ns,
             clients=clients,
             upstream=upstream,
-            calls=dict(self.calls),
+            rooms_of_sessions=dict(self._rooms_of_sessions),
         )
 
     def look(self) -> tuple[list[Look], Look]:
@@ -163,13 +162,13 @@ class Rig(Closing):
         return clients, dict(self.server.ask("look"))
 
     def metrics(self) -> MetricsPage:
-        """The gateway's counters, with everything that happened until now."""
+        """The gateway's counters, with everything that has happened until now."""
         assert isinstance(self.gateway, GatewayProcess)
         time.sleep(METRICS_DELAY_S)
         return self.gateway.metrics()
 
     def settled_metrics(self) -> MetricsPage:
-        """The same once nobody speaks any more: no frame is on its way, all are counted."""
+        """The same once nobody speaks any more, so that no frame is on its way."""
         page = self.metrics()
         for _ in range(SETTLE_READS):
             earlier, page = page, self.metrics()
@@ -177,20 +176,20 @@ class Rig(Closing):
                 break
         return page
 
-    def _all(self, do: str, **arguments: Any) -> list[Any]:
+    def _all(self, command: str, **arguments: Any) -> list[Any]:
         for load in self.loads:
-            load.order(do, **arguments)
+            load.order(command, **arguments)
         return [load.answer() for load in self.loads]
 
-    def _note_call(self, room: str) -> None:
-        """Learn which call of the server belongs to a room that has just been opened."""
-        if room in self.calls.values():
+    def _note_session(self, room: str) -> None:
+        """Learn which of the server's sessions belongs to a room that has just been opened."""
+        if room in self._rooms_of_sessions.values():
             return
-        deadline_s = time.monotonic() + CALL_TIMEOUT_S
+        deadline_s = time.monotonic() + SESSION_TIMEOUT_S
         while time.monotonic() < deadline_s:
-            fresh = set(self.server.ask("calls")) - set(self.calls)
+            fresh = set(self.server.ask("sessions")) - set(self._rooms_of_sessions)
             if fresh:
-                self.calls[fresh.pop()] = room
+                self._rooms_of_sessions[fresh.pop()] = room
                 return
             time.sleep(0.05)
-        raise HelperError(f"{room}: no call came to the Realtime server")
+        raise HelperError(f"{room}: the Realtime server got no session")

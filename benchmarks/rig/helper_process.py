@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import select
 import subprocess
 import sys
-import threading
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
+
+from ..report.errors import BenchmarkError
 
 ROOT = Path(__file__).parents[2]
 ANSWER_TIMEOUT_S = 60.0
 END_TIMEOUT_S = 3.0
 
-Handler = Callable[[dict[str, Any]], Awaitable[Any]]
 
-
-class HelperError(RuntimeError):
+class HelperError(BenchmarkError):
     """A helper process failed or did not answer."""
 
 
@@ -28,7 +25,7 @@ class HelperProcess:
     """``python -m MODULE`` as a child; it ends with this process or by ``close``."""
 
     def __init__(self, module: str, *arguments: str) -> None:
-        """Start it. Its standard error goes where ours goes."""
+        """Start it. Its standard error is ours."""
         self.module = module
         self._process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
@@ -44,18 +41,18 @@ class HelperProcess:
         """Process id."""
         return self._process.pid
 
-    def ask(self, do: str, timeout_s: float = ANSWER_TIMEOUT_S, **arguments: Any) -> Any:
+    def ask(self, command: str, timeout_s: float = ANSWER_TIMEOUT_S, **arguments: Any) -> Any:
         """Give a command and wait for its answer. Raises HelperError."""
-        self.order(do, **arguments)
+        self.order(command, **arguments)
         return self.answer(timeout_s)
 
-    def order(self, do: str, **arguments: Any) -> None:
-        """Give a command; ``answer`` brings what comes of it. Raises HelperError."""
+    def order(self, command: str, **arguments: Any) -> None:
+        """Give a command without waiting; ``answer`` returns its result. Raises HelperError."""
         assert self._process.stdin is not None
         try:
-            self._process.stdin.write(json.dumps({"do": do, **arguments}).encode() + b"\n")
+            self._process.stdin.write(json.dumps([command, arguments]).encode() + b"\n")
             self._process.stdin.flush()
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: closed here.
             raise HelperError(f"{self.module} has ended") from error
 
     def answer(self, timeout_s: float = ANSWER_TIMEOUT_S) -> Any:
@@ -76,7 +73,7 @@ class HelperProcess:
         return reply["result"]
 
     def close(self) -> None:
-        """End it, however it is. Harmless when it has ended."""
+        """End it, by force if need be. Harmless when it has ended."""
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 try:
@@ -103,23 +100,3 @@ def child_environment(tree: Path = ROOT, /, **more: str) -> dict[str, str]:
     }
     path = os.pathsep.join(filter(None, (str(tree), os.environ.get("PYTHONPATH", ""))))
     return kept | {"PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"} | more
-
-
-async def serve(handler: Handler) -> None:
-    """In the helper: answer commands, one after the other, until standard input ends."""
-    loop = asyncio.get_running_loop()
-    commands: asyncio.Queue[bytes | None] = asyncio.Queue()
-
-    def read() -> None:
-        for line in sys.stdin.buffer:
-            loop.call_soon_threadsafe(commands.put_nowait, line)
-        loop.call_soon_threadsafe(commands.put_nowait, None)
-
-    threading.Thread(target=read, daemon=True).start()
-    while (line := await commands.get()) is not None:
-        try:
-            reply = {"result": await handler(json.loads(line))}
-        except Exception as error:  # The benchmark decides what it means.
-            reply = {"failed": f"{type(error).__name__}: {error}"}
-        sys.stdout.write(json.dumps(reply) + "\n")
-        sys.stdout.flush()

@@ -1,76 +1,61 @@
-"""A bad network, made inside a process: packets of its WebRTC connections are lost or late.
+"""A bad network, made inside a process: datagrams of its WebRTC connections are lost or late.
 
-Applies to DTLS (data channels, handshakes) and SRTP; STUN passes, so that what is measured is the
-reaction to loss and not the library's judgement of the connection. Works by replacing two methods
-of aioice's socket, in the process that plays the browser or the Realtime server; the gateway is
-not touched.
+Applies to DTLS (data channels, handshakes) and SRTP. STUN passes, so that the reaction to loss is
+measured and not ICE's judgement of the connection. It rules in the process that plays the browser
+or the Realtime server; the gateway is not touched.
 """
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
 from dataclasses import dataclass
-from typing import Any
 
-import aioice.ice
+from mixer_core.runtime.units import S_NS
+
+from . import datagrams
 
 
 @dataclass
 class Impairment:
-    """What happens to the packets of this process, in both directions."""
+    """What happens to the datagrams of this process, in both directions."""
 
     loss: float = 0.0
-    """Share of packets lost, 0–1."""
+    """Share lost, 0–1."""
     jitter_ms: float = 0.0
-    """Each packet is late by a random time up to this; packets overtake each other."""
+    """Each datagram is late by a random time up to this, so that they overtake each other."""
     outage_until_ns: int = 0
     """Until then everything is lost (monotonic)."""
     lost: int = 0
-    """Packets lost so far."""
+    """Datagrams lost so far."""
 
-    def verdict(self, dice: random.Random) -> float | None:
-        """Seconds by which to delay a packet; None: it is lost."""
-        down = self.outage_until_ns and time.monotonic_ns() < self.outage_until_ns
-        if down or (self.loss and dice.random() < self.loss):
+    def delay_s(self, dice: random.Random, now_ns: int) -> float | None:
+        """Seconds by which to delay a datagram; None: it is lost."""
+        if now_ns < self.outage_until_ns or (self.loss and dice.random() < self.loss):
             self.lost += 1
             return None
         return dice.random() * self.jitter_ms / 1000 if self.jitter_ms else 0.0
 
 
-def is_media(data: Any) -> bool:
-    """Whether a datagram is DTLS or SRTP (RFC 7983)."""
-    return isinstance(data, bytes) and bool(data) and (19 < data[0] < 64 or 127 < data[0] < 192)
+class ImpairedNetwork:
+    """The network of this process, and the commands that change it."""
 
+    def __init__(self, seed: int = 3) -> None:
+        """Rules over all sockets that the running loop opens from now on."""
+        self._state = Impairment()
+        self._dice = random.Random(seed)
+        datagrams.delay_datagrams(received=self._delay_s, sent=self._delay_s)
 
-def install(state: Impairment, seed: int = 3) -> None:
-    """Let ``state`` rule over all connections that this process makes from now on."""
-    dice = random.Random(seed)
-    protocol: Any = aioice.ice.StunProtocol
-    send, receive = protocol.send_data, protocol.datagram_received
+    async def do_network(self, loss: float = 0.0, jitter_ms: float = 0.0) -> None:
+        """Share of datagrams lost and greatest delay from now on."""
+        self._state.loss, self._state.jitter_ms = loss, jitter_ms
 
-    async def send_data(self: Any, data: bytes, addr: Any) -> None:
-        delay_s = state.verdict(dice) if is_media(data) else 0.0
-        if delay_s is None:
-            return
-        if delay_s:
-            asyncio.get_running_loop().call_later(delay_s, _send_late, self, data, addr)
-        else:
-            await send(self, data, addr)
+    async def do_outage(self, seconds: float) -> int:
+        """Nothing passes for ``seconds`` from now on; returns when it ends (monotonic ns)."""
+        self._state.outage_until_ns = time.monotonic_ns() + int(seconds * S_NS)
+        return self._state.outage_until_ns
 
-    def datagram_received(self: Any, data: Any, addr: Any) -> None:
-        delay_s = state.verdict(dice) if is_media(data) else 0.0
-        if delay_s is None:
-            return
-        if delay_s:
-            asyncio.get_running_loop().call_later(delay_s, receive, self, data, addr)
-        else:
-            receive(self, data, addr)
-
-    protocol.send_data, protocol.datagram_received = send_data, datagram_received
-
-
-def _send_late(protocol: Any, data: bytes, addr: Any) -> None:
-    if not protocol.transport.is_closing():
-        protocol.transport.sendto(data, addr)
+    def _delay_s(self, data: bytes) -> float | None:
+        if not datagrams.is_media(data):
+            return 0.0
+        return self._state.delay_s(self._dice, time.monotonic_ns())

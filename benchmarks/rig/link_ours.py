@@ -1,4 +1,4 @@
-"""The gateway's Opus link for ``bench link``: the parts that a conversation puts together."""
+"""The gateway's Opus link for ``bench link``: its WebRTC transport, without a room around it."""
 
 from __future__ import annotations
 
@@ -7,20 +7,15 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-import aiohttp
-
-from mixer_core.patches.aiortc.rtp_receiver import TappedPacket
 from mixer_core.runtime import logs
 from mixer_core.runtime.errors import UpstreamError
 from mixer_core.runtime.lazy_timer import LazyTimer
 from mixer_core.runtime.metrics import Histogram
-from openai_link.media.opus import OpusDecoder
-from openai_link.media.packet_track import PacketTrack
-from openai_link.media.rtp_audio import ReceivedFrame, RtpAudioReceiver
-from openai_link.media.uplink import MAX_QUEUED_PACKETS, Uplink
 from openai_link.realtime.session_object import Upstream, session_object
 from openai_link.settings import OpenaiLinkSettings
-from openai_link.transport.peer_call import RealtimeCall
+from openai_link.transport.factory import open_http
+from openai_link.transport.interface import Callbacks
+from openai_link.transport.webrtc_transport import WebrtcTransport
 
 UP_TIMEOUT_S = 15.0
 
@@ -28,89 +23,71 @@ UP_TIMEOUT_S = 15.0
 class Arrivals(Protocol):
     """Knows when packets came off the socket."""
 
-    def arrived_ns(self, timestamp: int) -> int | None:
-        """When the packet with this RTP timestamp came."""
+    def newest_arrival_ns(self, now_ns: int) -> int | None:
+        """When the newest packet before ``now_ns`` came; None before the first."""
 
 
-class OurCall:
-    """Uplink, downlink and their one timer."""
+class OurLink:
+    """A transport and its timer."""
 
-    def __init__(self, wire: Arrivals, heard: Callable[[int], None]) -> None:
-        """``heard`` is told the arrival of each packet whose PCM is in hand."""
-        settings = OpenaiLinkSettings(greet=False)
-        self._session = session_object(settings)
-        self._wire, self._heard = wire, heard
-        self._loop = asyncio.get_event_loop()
-        self._track = PacketTrack(MAX_QUEUED_PACKETS)
-        self._uplink = Uplink(settings, self._track, Histogram())
-        self._receiver = RtpAudioReceiver(OpusDecoder(), gap_hold_ms=settings.gap_hold_ms)
-        self._timer = LazyTimer(self._loop, self._on_time)
-        self._arrived_ns: dict[int, int] = {}
+    def __init__(self, wire: Arrivals, on_pcm: Callable[[int], None]) -> None:
+        """``on_pcm`` is given the arrival time of each packet once its PCM is there."""
+        self._settings = OpenaiLinkSettings(greet=False)
+        self._wire, self._on_pcm = wire, on_pcm
+        self._timer = LazyTimer(asyncio.get_event_loop(), self._on_time)
         self._up = asyncio.Event()
+        self._transport: WebrtcTransport | None = None
 
     async def connect(self, url: str) -> None:
-        """Call the server; returns when media can flow."""
-        self._http = aiohttp.ClientSession()
-        self._call = RealtimeCall(
-            Upstream("bench", url, "none", False),
-            self._session,
-            self._http,
-            self._track,
+        """Connect to the server; returns when media can flow."""
+        upstream = Upstream("bench", url, "none", False)
+        transport = self._transport = WebrtcTransport(
+            upstream,
+            self._settings,
+            open_http(upstream, self._settings),
+            Histogram(),
             logs.get("bench"),
-            on_answered=lambda: None,
-            on_up=self._up.set,
-            on_packet=self._packet,
-            on_event=_ignore_event,
-            on_lost=_lost,
+            Callbacks(
+                on_answered=lambda: None,
+                on_up=self._up.set,
+                on_event=_ignore_event,
+                on_audio=self._on_audio,
+                on_delivered=lambda item, samples: None,
+                on_lost=_ignore_loss,
+                on_change=self._rearm,
+            ),
         )
-        await self._call.connect()
+        await transport.connect(session_object(self._settings))
         await asyncio.wait_for(self._up.wait(), UP_TIMEOUT_S)
-        self._uplink.start(time.monotonic_ns())
+        transport.start(time.monotonic_ns())
 
     def speak(self, pcm: bytes) -> None:
         """Send 20 ms."""
+        assert self._transport is not None
         now_ns = time.monotonic_ns()
-        self._uplink.frame(pcm, now_ns, False, now_ns)
+        self._transport.frame(pcm, now_ns, False, now_ns)
         self._rearm()
 
-    def _packet(self, packet: TappedPacket) -> None:
-        arrived_ns = self._wire.arrived_ns(packet.timestamp)
-        if arrived_ns is not None:
-            self._arrived_ns[packet.arrival_ns] = arrived_ns
-        self._take(
-            self._receiver.push(
-                packet.sequence_number,
-                packet.timestamp,
-                packet.payload,
-                packet.arrival_ns,
-                packet.ssrc,
-            )
-        )
-        if self._receiver.waiting:
-            self._rearm()
-
-    def _take(self, frames: list[ReceivedFrame]) -> None:
-        for frame in frames:
-            arrived_ns = None if frame.concealed else self._arrived_ns.pop(frame.stamp_ns, None)
-            if arrived_ns is not None:
-                self._heard(arrived_ns)
+    def _on_audio(self, pcm: bytes, arrived_ns: int, now_ns: int, concealed: bool) -> None:
+        at_socket_ns = self._wire.newest_arrival_ns(arrived_ns)
+        if at_socket_ns is not None and not concealed:
+            self._on_pcm(at_socket_ns)
 
     def _on_time(self) -> None:
-        now_ns = time.monotonic_ns()
-        self._uplink.tick(now_ns)
-        self._take(self._receiver.pull(now_ns))
+        assert self._transport is not None
+        self._transport.tick(time.monotonic_ns())
         self._rearm()
 
     def _rearm(self) -> None:
-        deadlines = (self._uplink.pacer.next_timeout_ns(), self._receiver.next_timeout_ns())
-        waiting = [at_ns for at_ns in deadlines if at_ns is not None]
-        if waiting:
-            self._timer.arm(min(waiting))
+        assert self._transport is not None
+        due_ns = self._transport.next_timeout_ns()
+        if due_ns is not None:
+            self._timer.arm(due_ns)
 
 
 def _ignore_event(event: Mapping[str, Any]) -> None:
-    """What the server says is of no interest here."""
+    """Nothing here depends on what the server says."""
 
 
-def _lost(error: UpstreamError) -> None:
-    """The benchmark notices by the missing packets; at the end of a run it is as it should be."""
+def _ignore_loss(error: UpstreamError) -> None:
+    """The benchmark notices by the missing packets; at the end of a run it is expected."""

@@ -1,4 +1,4 @@
-"""The same call with aiortc's own tracks, for ``bench link``."""
+"""The same link with aiortc's own tracks, for ``bench link``."""
 
 from __future__ import annotations
 
@@ -6,15 +6,12 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-import aiohttp
-from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
-from av import AudioFrame, AudioResampler
+from aiortc import MediaStreamTrack
 
-from mixer_core.bus.pcm import SAMPLE_RATE_HZ
-
-from .pcm_track import PcmTrack
+from . import stock_peer
 
 UP_TIMEOUT_S = 15.0
+POLL_S = 0.02
 
 
 class Arrivals(Protocol):
@@ -27,57 +24,33 @@ class Arrivals(Protocol):
         """When the packet with this RTP timestamp came."""
 
 
-class StockCall:
+class StockLink:
     """A peer connection used as its documentation shows."""
 
-    def __init__(self, wire: Arrivals, heard: Callable[[int], None]) -> None:
-        """``heard`` is told the arrival of each packet whose PCM is in hand."""
-        self._wire, self._heard = wire, heard
-        self._track = PcmTrack()
-        self._up = asyncio.Event()
-        self.pcm_bytes = 0
-        """PCM received so far."""
+    def __init__(self, wire: Arrivals, on_pcm: Callable[[int], None]) -> None:
+        """``on_pcm`` is given the arrival time of each packet once its PCM is there."""
+        self._wire, self._on_pcm = wire, on_pcm
+        self._track = stock_peer.PcmTrack()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def connect(self, url: str) -> None:
-        """Call the server; returns when media can flow."""
-        peer = self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        peer.addTrack(self._track)
-        peer.createDataChannel("oai-events")
-        peer.on("track", self._on_track)
-        peer.on("connectionstatechange", self._on_state)
-        await peer.setLocalDescription(await peer.createOffer())
-        form = aiohttp.FormData()
-        form.add_field("sdp", peer.localDescription.sdp, content_type="application/sdp")
-        form.add_field("session", '{"type":"realtime"}', content_type="application/json")
-        headers = {"Authorization": "Bearer none"}
-        async with (
-            aiohttp.ClientSession() as http,
-            http.post(f"{url}/realtime/calls", data=form, headers=headers) as answer,
-        ):
-            sdp = await answer.text()
-        await peer.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
-        await asyncio.wait_for(self._up.wait(), UP_TIMEOUT_S)
+        """Connect to the server; returns when media can flow."""
+        peer = await stock_peer.connect(url, self._track, self._on_track)
+        async with asyncio.timeout(UP_TIMEOUT_S):
+            while peer.connectionState != "connected":
+                await asyncio.sleep(POLL_S)
 
     def speak(self, pcm: bytes) -> None:
         """Send 20 ms."""
         self._track.push(pcm)
 
-    def _on_state(self) -> None:
-        if self._peer.connectionState == "connected":
-            self._up.set()
-
     def _on_track(self, track: MediaStreamTrack) -> None:
-        self._listener = asyncio.ensure_future(self._listen(track))
+        self._tasks.add(asyncio.ensure_future(self._listen(track)))
 
     async def _listen(self, track: MediaStreamTrack) -> None:
-        resampler = AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ)
-        while True:
-            received = await track.recv()
-            assert isinstance(received, AudioFrame)
-            for frame in resampler.resample(received):
-                self.pcm_bytes += len(frame.to_ndarray().tobytes())
+        async for pts, _ in stock_peer.receive(track):
             first = self._wire.first_timestamp
-            if received.pts is not None and first is not None:
-                arrived_ns = self._wire.arrived_ns(first + received.pts)
+            if pts is not None and first is not None:
+                arrived_ns = self._wire.arrived_ns(first + pts)
                 if arrived_ns is not None:
-                    self._heard(arrived_ns)
+                    self._on_pcm(arrived_ns)

@@ -1,7 +1,7 @@
-"""One WebRTC client of a benchmark: joins a room, speaks, listens, and times what it hears.
+"""One WebRTC client: joins a room, speaks, listens, and times what it hears.
 
-It acknowledges as Chromium does (``chromium_sacks``): stock aiortc would send a packet for every
-packet that it gets, and so load the gateway with twice the datagrams of a browser.
+It acknowledges as Chromium does (``chromium_sacks``): stock aiortc would send a packet for each one
+it receives, and so load the gateway with twice a browser's datagrams.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from typing import Any
 import aiohttp
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
-from mixer_core.bus.frames import HEADER, HEADER_BYTES, U32, encode_audio, seq_delta
+from mixer_core.bus.frames import HEADER, HEADER_BYTES, U32, encode_audio
 from mixer_core.bus.pcm import FRAME_NS
+from mixer_core.runtime.units import MS_NS, S_NS, US_NS
 
 from . import signals
 from .chromium_sacks import ChromiumSacks
@@ -26,36 +27,29 @@ from .voice import Style, Voice
 OPEN_TIMEOUT_S = 15.0
 PING_S = 1.0
 MAX_BUFFERED_BYTES = 4_000
-"""A client whose own network is stuck skips frames beyond this."""
+"""Beyond this a client whose own network is stuck skips frames."""
 
 
 @dataclass
-class Heard:
-    """What arrived since the last look; times are monotonic."""
+class Seen:
+    """What was received, and not sent, since the last look; times are monotonic."""
 
-    frames: int = 0
     late_us: array[int] = field(default_factory=lambda: array("q"))
     """Per frame: arrival here minus the stamp of its entry to the gateway's host."""
     arrived_ms: array[int] = field(default_factory=lambda: array("q"))
     """Per entry of ``late_us``: when."""
     marks: list[tuple[int, int]] = field(default_factory=list)
     """(number modulo 8, arrival in ns) of the marks in the reply."""
-    misordered: int = 0
-    concealed: int = 0
-    """Frames that the gateway had to invent, as their flag says."""
-
-
-@dataclass
-class Sent:
-    """What left since the last look."""
-
-    frames: int = 0
     skipped: int = 0
     """Frames not sent because this process was late or its network stuck."""
 
 
 class LoadClient:
-    """One browser. ``index`` of ``talkers`` in its room decides whose turn a mark is."""
+    """One browser.
+
+    ``framed``: the gateway's wire format on two channels, else bare PCM on one. ``index`` of
+    ``talkers`` in its room decides which marks are its turn.
+    """
 
     def __init__(self, url: str, room: str, index: int, talkers: int, framed: bool) -> None:
         self._url = f"{url}/rooms/{room}/participants"
@@ -66,33 +60,29 @@ class LoadClient:
             options = {"ordered": False, "maxPacketLifeTime": 150, "protocol": "mixminus.v1"}
         self._audio = self._pc.createDataChannel("audio", **options)
         self._control = self._pc.createDataChannel("control") if framed else self._audio
-        self._sacks = ChromiumSacks(self._pc.sctp)
+        ChromiumSacks(self._pc.sctp)
         self.times_ns: dict[str, int] = {}
-        """When the setup got how far: posted, answered, open, ready, heard."""
+        """Step of joining → when: posted, answered, open, ready, heard."""
         self._opened = asyncio.Event()
         self.ready = asyncio.Event()
-        """The assistant is there."""
+        """Set once the assistant is there."""
         for channel in {self._audio, self._control}:
             channel.on("open", self._on_open)
             channel.on("message", self._on_message)
-        self.heard, self.sent = Heard(), Sent()
-        self._first_seq: int | None = None
-        self._last_seq = 0
-        self.received = 0
-        """Frames heard in all."""
+        self._seen = Seen()
+        self._received_total = 0
         self.epoch = 0
         self.epoch_heard_ns: dict[int, int] = {}
         """Epoch → arrival of its newest frame."""
         self.flushed_ns: dict[int, int] = {}
         """Epoch → when the gateway announced it."""
-        self.sent_total = 0
+        self._sent_total = 0
         self.voice = Voice(room, index, talkers)
         self.loud_ns = 0
         """When the first frame of the last ``speak`` was sent."""
         self._seq = 0
         self._due_ns = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._ping: asyncio.TimerHandle | None = None
 
     async def join(self) -> None:
         """Offer, answer, open channels. Raises RuntimeError where the gateway refuses."""
@@ -114,7 +104,7 @@ class LoadClient:
         """Milliseconds from the POST to each step that was reached."""
         posted_ns = self.times_ns["posted"]
         return {
-            name: round((at_ns - posted_ns) / 1e6, 1)
+            name: round((at_ns - posted_ns) / MS_NS, 1)
             for name, at_ns in self.times_ns.items()
             if name != "posted"
         }
@@ -141,31 +131,31 @@ class LoadClient:
             self._due_ns = time.monotonic_ns()
             self._arm()
 
-    def lost(self) -> int:
-        """Frames that the gateway numbered for this client and that never came."""
-        if self._first_seq is None:
-            return 0
-        return seq_delta(self._last_seq, self._first_seq) + 1 - self.received
-
-    async def leave(self) -> None:
-        """Hang up."""
-        for timer in (self._timer, self._ping):
-            if timer is not None:
-                timer.cancel()
-        self._sacks.close()
-        await self._pc.close()
+    def look(self) -> dict[str, Any]:
+        """What was sent and received since the last look; ``*_total``: since joining."""
+        seen, self._seen = self._seen, Seen()
+        return {
+            "room": self.room,
+            "skipped": seen.skipped,
+            "sent_marks": self.voice.marks.take(),
+            "sent_total": self._sent_total,
+            "received_total": self._received_total,
+            "late_us": seen.late_us.tolist(),
+            "arrived_ms": seen.arrived_ms.tolist(),
+            "heard_marks": seen.marks,
+        }
 
     # Sending
 
     def _arm(self) -> None:
-        wait_s = max(0, self._due_ns - time.monotonic_ns()) / 1e9
+        wait_s = max(0, self._due_ns - time.monotonic_ns()) / S_NS
         self._timer = asyncio.get_running_loop().call_later(wait_s, self._tick)
 
     def _tick(self) -> None:
         now_ns = time.monotonic_ns()
         late = (now_ns - self._due_ns) // FRAME_NS
         if late > 0:
-            self.sent.skipped += late
+            self._seen.skipped += late
             self.voice.skip(late)
             self._due_ns += late * FRAME_NS
         pcm, flags = self.voice.next(now_ns)
@@ -179,7 +169,7 @@ class LoadClient:
 
     def _send(self, pcm: bytes, flags: int) -> None:
         if self._audio.readyState != "open" or self._audio.bufferedAmount > MAX_BUFFERED_BYTES:
-            self.sent.skipped += 1
+            self._seen.skipped += 1
             return
         now_ns = time.monotonic_ns()
         if self.voice.in_turn and not self.loud_ns:
@@ -189,13 +179,12 @@ class LoadClient:
         else:
             self._audio.send(pcm)
         self._seq = (self._seq + 1) & U32
-        self.sent.frames += 1
-        self.sent_total += 1
+        self._sent_total += 1
 
     def _send_ping(self) -> None:
         if self._control.readyState == "open":
             self._control.send('{"type":"ping","t":0}')
-        self._ping = asyncio.get_running_loop().call_later(PING_S, self._send_ping)
+        asyncio.get_running_loop().call_later(PING_S, self._send_ping)
 
     # Receiving
 
@@ -210,27 +199,19 @@ class LoadClient:
             self._on_text(json.loads(message), now_ns)
             return
         self.times_ns.setdefault("heard", now_ns)
-        self.received += 1
-        self.heard.frames += 1
+        self._received_total += 1
         if self._framed:
             self._on_frame(message, now_ns)
             message = message[HEADER_BYTES:]
         kind = signals.find_mark(message)
         if kind >= 0:
-            self.heard.marks.append((kind, now_ns))
+            self._seen.marks.append((kind, now_ns))
 
     def _on_frame(self, message: bytes, now_ns: int) -> None:
-        _, _, _, epoch, seq, flags, stamp_ns = HEADER.unpack_from(message)
-        if self._first_seq is None:
-            self._first_seq = self._last_seq = seq
-        elif seq_delta(seq, self._last_seq) > 0:
-            self._last_seq = seq
-        else:
-            self.heard.misordered += 1
+        _, _, _, epoch, _, _, stamp_ns = HEADER.unpack_from(message)
         self.epoch_heard_ns[epoch] = now_ns
-        self.heard.concealed += bool(flags & 2)
-        self.heard.late_us.append((now_ns - stamp_ns) // 1_000)
-        self.heard.arrived_ms.append(now_ns // 1_000_000)
+        self._seen.late_us.append((now_ns - stamp_ns) // US_NS)
+        self._seen.arrived_ms.append(now_ns // MS_NS)
 
     def _on_text(self, message: dict[str, Any], now_ns: int) -> None:
         match message["type"]:

@@ -8,14 +8,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 
 class MetricsPage:
-    """One reading. Names are as the programs report them, without ``mixminus_``."""
+    """One reading. Names are those of the programs, without ``mixminus_``."""
 
     def __init__(self, text: str) -> None:
         """``text``: the page in Prometheus' text format."""
         self._values: dict[tuple[str, str], float] = {}
         self._buckets: dict[tuple[str, str], dict[float, float]] = {}
         self.backlog_ms: dict[str, float] = {}
-        """Audio that waits, by stage."""
+        """Stage → audio that waits there."""
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
                 name = sample.name.removeprefix("mixminus_")
@@ -29,7 +29,7 @@ class MetricsPage:
                     self._values[program, name] = sample.value
 
     def value(self, program: str, name: str) -> float:
-        """A counter or gauge; 0 where it has not been reported."""
+        """A counter or gauge; 0 if it has not been reported."""
         return self._values.get((program, name), 0.0)
 
     def since(self, earlier: MetricsPage, program: str, name: str) -> float:
@@ -39,7 +39,7 @@ class MetricsPage:
     def quantiles(
         self, earlier: MetricsPage, program: str, name: str, *shares: float
     ) -> dict[str, float]:
-        """``p50`` … of what a histogram counted since ``earlier``; empty where it counted nothing.
+        """``p50`` … of what a histogram counted since ``earlier``; empty if it counted nothing.
 
         Within a bucket the value is interpolated; beyond the last bound it is that bound.
         """

@@ -1,8 +1,8 @@
-"""What the benchmarks say: a speech-like signal, and marks whose way through a gateway is timed.
+"""What the benchmarks send: a speech-like signal, and marks that are timed through a gateway.
 
 A **mark** is one 20 ms frame with a tone above the band of the speech. Marks fall on a grid of the
 monotonic clock, which all processes of a host share; the tone's frequency is the mark's number
-modulo 8, so that a mark may be two seconds late and is still recognised, after Opus and mixing.
+modulo 8, so that a mark is recognised up to two seconds late, after Opus and mixing.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixer_core.bus.pcm import FRAME_BYTES, FRAME_NS, FRAME_SAMPLES, SAMPLE_BYTES, SAMPLE_RATE_HZ
+from mixer_core.runtime.units import MS_NS
 
-MARK_NS = 250_000_000
+MARK_NS = 250 * MS_NS
 """Between two marks of one room."""
 MARKS_HZ = tuple(range(4_000, 8_000, 500))
 """Frequencies of the marks: whole periods per frame."""
@@ -40,32 +41,32 @@ def mark_frame(kind: int) -> bytes:
 
 
 class MarkTurns:
-    """The marks that one of several talkers says: each has every ``talkers``-th."""
+    """The marks of one of several talkers: each has every ``talkers``-th."""
 
     def __init__(self, turn: int, talkers: int) -> None:
         """``turn``: 0 to ``talkers`` - 1."""
-        self._turn, self._activity = turn, max(1, talkers)
+        self._turn, self._talkers = turn, max(1, talkers)
         self._newest = -1
-        self._said: list[tuple[int, int]] = []
+        self._sent: list[tuple[int, int]] = []
 
     def frame(self, now_ns: int) -> bytes:
-        """The mark whose turn it is (960 bytes); empty where none is."""
+        """The mark to send now (960 bytes); empty where none is due."""
         number = mark_number(now_ns)
         fresh = now_ns - number * MARK_NS < 2 * FRAME_NS
-        if number == self._newest or not fresh or number % self._activity != self._turn:
+        if number == self._newest or not fresh or number % self._talkers != self._turn:
             return b""
         self._newest = number
-        self._said.append((number, now_ns))
+        self._sent.append((number, now_ns))
         return mark_frame(number % len(MARKS_HZ))
 
     def take(self) -> list[tuple[int, int]]:
-        """(number, time in ns) of those said since the last call."""
-        said, self._said = self._said, []
-        return said
+        """(number, time in ns) of those sent since the last ``take``."""
+        sent, self._sent = self._sent, []
+        return sent
 
 
 def find_mark(pcm: bytes) -> int:
-    """Number modulo 8 of the mark that begins or is in ``pcm`` (PCM16); -1 where there is none."""
+    """Number modulo 8 of the mark in ``pcm`` (PCM16); -1 where there is none."""
     size = len(pcm) // SAMPLE_BYTES
     if not size:
         return -1
@@ -76,7 +77,7 @@ def find_mark(pcm: bytes) -> int:
 
 
 def number_of(kind: int, heard_ns: int) -> int:
-    """The newest mark of that ``kind`` that can have been heard at ``heard_ns``."""
+    """Number of the newest mark of that ``kind`` that can have been heard at ``heard_ns``."""
     newest = mark_number(heard_ns)
     return newest - (newest - kind) % len(MARKS_HZ)
 

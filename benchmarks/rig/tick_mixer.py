@@ -1,6 +1,6 @@
-"""``python -m benchmarks.tick_mixer``: the real mixer, with its histograms kept exactly.
+"""``python -m benchmarks.rig.tick_mixer``: the real mixer, with exact histograms.
 
-What the mixer counts in buckets is also written down to the nanosecond, and goes to the file that
+What the mixer counts in buckets is also kept in nanoseconds, and written to the file that
 ``FILE_VARIABLE`` names when the process ends.
 """
 
@@ -34,7 +34,7 @@ class ExactHistogram(metrics.Histogram):
 
 
 class ExactMetrics(metrics.Metrics):
-    """Hands out histograms that remember."""
+    """Gives out histograms that remember."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""One conference room for ``bench tick``: ``python -m benchmarks.tick_room``, driven by JSON lines.
+"""One conference room for ``bench tick``: ``python -m benchmarks.rig.tick_room``, by JSON lines.
 
-Talkers send over a socket each, on a 20 ms grid of their own with jitter, as browsers do through
-their workers. All the room's listeners, the link included, are heard on one subscription.
+Each talker sends over a socket of its own, on its own 20 ms grid with jitter, as browsers do
+through their workers. One subscription receives the mixes of all listeners, the link included.
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ from mixer_core.bus.drain import DrainedSocket
 from mixer_core.bus.events import StreamInfo
 from mixer_core.bus.frames import Frame, Kind
 from mixer_core.bus.pcm import FRAME_NS
+from mixer_core.runtime.units import MS_NS, S_NS
 
 from . import signals
-from .helper_process import serve
+from .commands import serve
 
 LINK = 1
-JITTER_NS = 3_000_000
-"""A frame leaves up to so much later than its grid says."""
-START_DELAY_NS = 100_000_000
-"""The talkers begin so long after their sockets were opened."""
+JITTER_NS = 3 * MS_NS
+"""A frame leaves up to this much after its time in the grid."""
+START_DELAY_NS = 100 * MS_NS
+"""From opening the sockets to the first frame."""
 START_S = 0.5
 """Between two STARTs of a stream."""
 
@@ -56,14 +57,14 @@ class Talker:
         self._arm()
 
     def start(self) -> None:
-        """Say who this is."""
+        """Announce the stream, again and again."""
         start = Frame(Kind.START, self._stream, payload=self._info.encode())
         endpoints.try_send(self._socket, frames.encode(start))
         self._room.loop.call_later(START_S, self.start)
 
     def _arm(self) -> None:
         late_ns = self._random.randrange(JITTER_NS)
-        delay_s = max(0, self._due_ns + late_ns - time.monotonic_ns()) / 1e9
+        delay_s = max(0, self._due_ns + late_ns - time.monotonic_ns()) / S_NS
         self._room.loop.call_later(delay_s, self._speak)
 
     def _speak(self) -> None:
@@ -82,7 +83,7 @@ class Talker:
 
 
 class Room:
-    """The talkers, the link that only listens, and everybody's ears."""
+    """The talkers, the link that only listens, and the subscription to all mixes."""
 
     def __init__(self, directory: str, talkers: int, missing: float) -> None:
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -100,7 +101,7 @@ class Room:
         for stream in range(6):
             signals.speech(stream)
         first_ns = time.monotonic_ns() + START_DELAY_NS
-        self._activity = [
+        self._talkers = [
             Talker(self, LINK + 1 + i, first_ns + FRAME_NS * i // max(1, talkers), missing)
             for i in range(talkers)
         ]
@@ -111,8 +112,8 @@ class Room:
         for values in self._latency_ns.values():
             del values[:]
         sent, dropped = (
-            sum(talker.sent for talker in self._activity),
-            sum(talker.dropped for talker in self._activity),
+            sum(talker.sent for talker in self._talkers),
+            sum(talker.dropped for talker in self._talkers),
         )
         return {"latency_ns": seen, "sent": sent, "dropped": dropped}
 
@@ -130,19 +131,23 @@ class Room:
             self._latency_ns["link" if stream == LINK else "talkers"].append(now_ns - stamp_ns)
 
 
+class Commands:
+    """What the benchmark may ask for."""
+
+    async def do_open(self, directory: str, talkers: int, missing: float) -> None:
+        """Open the room. ``missing``: share of the talkers' frames that are never sent."""
+        self._room = Room(directory, talkers, missing)
+        gc.collect()
+        gc.freeze()
+
+    async def do_look(self) -> dict[str, Any]:
+        """See ``Room.look``."""
+        return self._room.look()
+
+
 async def main() -> None:
     """Serve until standard input ends."""
-    rooms: list[Room] = []
-
-    async def handle(command: dict[str, Any]) -> Any:
-        if command["do"] == "open":
-            rooms.append(Room(command["directory"], command["talkers"], command["missing"]))
-            gc.collect()
-            gc.freeze()
-            return None
-        return rooms[0].look()
-
-    await serve(handle)
+    await serve(Commands())
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
 """The Realtime server of the benchmarks: the simulator, with its RTP timed.
 
-``python -m benchmarks.upstream STYLE``, driven by JSON lines. It is the local simulator with two
-additions: marks are put into what it says, stamped as they go to the socket, and recognised in what
-it hears, stamped as their packets arrive; and its network can be made bad. Both the gateway and the
-seed's design call it, so that both are measured with one ruler.
+``python -m benchmarks.rig.upstream STYLE``, driven by JSON lines. Two things are added to the
+simulator: marks in what it says, stamped as they go to the socket, and recognised in what it hears,
+stamped as their packets arrive; and a network that can be made bad. The gateway and the baseline
+use the same server, so that one ruler serves both.
 
 Styles: ``talk`` speaks all the time, whatever it hears; ``answer`` takes turns as the simulator
-does, with speech as long as ``--reply-ms``; ``hush`` never says anything.
+does, with replies of ``--reply-ms``; ``hush`` never says anything.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from aiohttp import web
 
 import openai_link.simulator.calls.webrtc_call as webrtc_call
 from mixer_core.bus.pcm import FRAME_MS
-from mixer_core.patches.aioice.gathering import offer_addresses
 from mixer_core.runtime import logs
 from openai_link.media.packet_track import PacketTrack
 from openai_link.media.rtp_audio import ReceivedFrame
@@ -34,25 +33,24 @@ from openai_link.simulator.http.routes import make_app
 from openai_link.simulator.media.call_media import CallMedia
 from openai_link.simulator.settings import SimulatorSettings
 
-from . import impairment, signals
-from .helper_process import serve
+from . import datagrams, signals
+from .commands import serve
+from .impairment import ImpairedNetwork
 
-MAX_CALLS = 64
+MAX_SESSIONS = 64
 CLOSE_S = 2.0
 
 
 class Notes:
-    """What all calls of this process saw since the last look."""
+    """What all sessions of this process sent and heard since the last look."""
 
     def __init__(self) -> None:
         self.sent_marks: list[tuple[str, int, int]] = []
-        """Call, number, time at which it went to the socket (ns)."""
+        """Session, number, time at which it went to the socket (ns)."""
         self.heard_marks: list[tuple[str, int, int]] = []
-        """Call, number modulo 8, arrival (ns)."""
-        self.frames = 0
-        """Frames heard, silence included."""
+        """Session, number modulo 8, arrival (ns)."""
         self.concealed = 0
-        """Frames that had to be invented."""
+        """Frames heard that conceal a loss."""
         self.skipped_slots = 0
         """Frames not sent because this process was late."""
 
@@ -60,9 +58,9 @@ class Notes:
 class MarkedTrack(PacketTrack):
     """Notes when packets with marks go to the socket."""
 
-    def __init__(self, notes: Notes, call: str) -> None:
+    def __init__(self, notes: Notes, session: str) -> None:
         super().__init__()
-        self._notes, self._call = notes, call
+        self._notes, self._session = notes, session
         self._marks: dict[int, int] = {}
 
     def mark(self, timestamp: int, number: int) -> None:
@@ -72,22 +70,22 @@ class MarkedTrack(PacketTrack):
     def _write(self, payload: bytes, timestamp: int, marker: bool) -> bool:
         number = self._marks.pop(timestamp, None)
         if number is not None:
-            self._notes.sent_marks.append((self._call, number, time.monotonic_ns()))
+            self._notes.sent_marks.append((self._session, number, time.monotonic_ns()))
         return super()._write(payload, timestamp, marker)
 
 
 class TimedMedia(CallMedia):
-    """A call's media with marks."""
+    """A session's media with marks."""
 
     notes = Notes()
     style = "answer"
-    _calls = 0
+    _sessions = 0
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        TimedMedia._calls += 1
-        self._call = str(TimedMedia._calls)
-        self._marked = MarkedTrack(self.notes, self._call)
+        TimedMedia._sessions += 1
+        self._session = str(TimedMedia._sessions)
+        self._marked = MarkedTrack(self.notes, self._session)
         self.track: PacketTrack = self._marked
         self._hears = self._engine
         self._position = 0
@@ -95,7 +93,7 @@ class TimedMedia(CallMedia):
         self._engine = self  # type: ignore[assignment]  # slot and audio pass through here
 
     def slot(self, now_ns: int) -> tuple[bytes | None, list[Any]]:
-        """The engine's next frame, or endless speech; with a mark where one is due."""
+        """The engine's next frame, or endless speech, or the mark that is due."""
         pcm, actions = self._hears.slot(now_ns)
         if self.style == "talk":
             voice = signals.speech(5)
@@ -109,17 +107,16 @@ class TimedMedia(CallMedia):
         return signals.mark_frame(number % len(signals.MARKS_HZ)), actions
 
     def audio(self, pcm: bytes, now_ns: int) -> list[Any]:
-        """Hear one frame, unless this server only talks."""
+        """Hear one frame, if this server answers."""
         return self._hears.audio(pcm, now_ns) if self.style == "answer" else []
 
     def _hear(self, frames: list[ReceivedFrame], now_ns: int) -> None:
         notes = self.notes
         for frame in frames:
-            notes.frames += 1
             notes.concealed += frame.concealed
             kind = signals.find_mark(frame.pcm)
             if kind >= 0:
-                notes.heard_marks.append((self._call, kind, frame.stamp_ns))
+                notes.heard_marks.append((self._session, kind, frame.stamp_ns))
         super()._hear(frames, now_ns)
 
 
@@ -134,14 +131,13 @@ class SpeechBrain(ToneBrain):
         self._reply = Reply("[simulator] A benchmark's reply.", pcm)
 
 
-class Upstream:
+class Upstream(ImpairedNetwork):
     """The server and its commands."""
 
     def __init__(self, reply_ms: int) -> None:
-        self._switchboard = Switchboard(SimulatorSettings(max_calls=MAX_CALLS))
+        super().__init__()
+        self._switchboard = Switchboard(SimulatorSettings(max_calls=MAX_SESSIONS))
         self._switchboard._brain = SpeechBrain(reply_ms)
-        self._network = impairment.Impairment()
-        impairment.install(self._network)
 
     async def start(self) -> int:
         """Listen on a free port of the loopback; returns it."""
@@ -151,28 +147,23 @@ class Upstream:
         return int(runner.addresses[0][1])
 
     async def close(self) -> None:
-        """End all calls."""
+        """End all sessions."""
         await asyncio.wait_for(self._switchboard.close(), CLOSE_S)
 
-    async def handle(self, command: dict[str, Any]) -> Any:
-        """Carry out one command."""
-        name = command.pop("do")
-        return await getattr(self, f"do_{name}")(**command)
-
     async def do_port(self) -> int:
-        """Start; the port."""
+        """Start; returns the port."""
         port = await self.start()
         gc.collect()
         gc.freeze()
         return port
 
     async def do_style(self, style: str) -> None:
-        """All calls behave like this from now on."""
+        """All sessions behave like this from now on."""
         TimedMedia.style = style
 
-    async def do_calls(self) -> list[str]:
-        """The names of the calls that are up, as the marks have them."""
-        return [call.media._call for call in self._calls()]
+    async def do_sessions(self) -> list[str]:
+        """The names of the sessions that are up, as they stand with the marks."""
+        return [call.media._session for call in self._calls()]
 
     def _calls(self) -> list[Any]:
         return list(self._switchboard.calls.values())
@@ -187,15 +178,6 @@ class Upstream:
             media.skipped_slots = 0
         return vars(notes)
 
-    async def do_network(self, loss: float = 0.0, jitter_ms: float = 0.0) -> None:
-        """The network is like this from now on."""
-        self._network.loss, self._network.jitter_ms = loss, jitter_ms
-
-    async def do_outage(self, seconds: float) -> int:
-        """Nothing passes for so long. The time of its end (monotonic ns)."""
-        self._network.outage_until_ns = time.monotonic_ns() + int(seconds * 1e9)
-        return self._network.outage_until_ns
-
 
 def main() -> None:
     """Serve until standard input ends."""
@@ -206,16 +188,15 @@ def main() -> None:
     logs.setup("warning")
     TimedMedia.style = given.style
     vars(webrtc_call)["CallMedia"] = TimedMedia
-    offer_addresses(lambda: ["127.0.0.1"])
+    datagrams.use_loopback()
 
     async def run() -> None:
         gc.disable()
         server = Upstream(given.reply_ms)
-        await serve(server.handle)
+        await serve(server)
         await server.close()
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run())
+    uvloop.run(run())
 
 
 if __name__ == "__main__":

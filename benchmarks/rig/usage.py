@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-NS_PER_TICK = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+from mixer_core.runtime.units import S_NS
+
+NS_PER_TICK = S_NS // os.sysconf("SC_CLK_TCK")
 CHILD_PROGRAMS = ("media_worker", "openai_link")
 PROGRAMS = {
     "mixer_core": "mixer_core",
@@ -18,7 +20,7 @@ PROGRAMS = {
     "signaling": "signaling",
     "openai_link.simulator": "simulator",
     "supervisor.supervisord": "supervisord",
-    "benchmarks.rig.seed_gateway": "seed gateway",
+    "benchmarks.rig.baseline_gateway": "baseline gateway",
 }
 """``python -m`` name → what a row of the tables is called."""
 
@@ -38,7 +40,7 @@ class Reading:
 
     at_ns: int
     machine_ns: int
-    """Processor time of everything on this machine, what was stolen by its host included."""
+    """Processor time of everything on this machine, time stolen by its host included."""
     cpu_ns: dict[Process, int]
     wakeups: dict[Process, int]
     """Voluntary context switches."""
@@ -95,12 +97,12 @@ def read(processes: Iterable[Process]) -> Reading:
 
 def between(before: Reading, after: Reading) -> Usage:
     """Usage by role; a process counts where it is in both readings."""
-    seconds = (after.at_ns - before.at_ns) / 1e9
-    usage = Usage(seconds, (after.machine_ns - before.machine_ns) / 1e7 / seconds)
+    seconds = (after.at_ns - before.at_ns) / S_NS
+    usage = Usage(seconds, 100 * (after.machine_ns - before.machine_ns) / S_NS / seconds)
     for process, cpu in after.cpu_ns.items():
         if process not in before.cpu_ns:
             continue
-        share = (cpu - before.cpu_ns[process]) / 1e7 / seconds
+        share = 100 * (cpu - before.cpu_ns[process]) / S_NS / seconds
         usage.cpu_percent[process.role] = usage.cpu_percent.get(process.role, 0.0) + share
         rate = (after.wakeups[process] - before.wakeups[process]) / seconds
         usage.wakeups_per_s[process.role] = usage.wakeups_per_s.get(process.role, 0.0) + rate
@@ -125,7 +127,7 @@ def cpu_ns(pid: int) -> int:
 
 
 def voluntary_switches(pid: int) -> int:
-    """How often its threads went to sleep, which is how often they were woken."""
+    """How often its threads went to sleep, that is, how often they were woken."""
     total = 0
     for task in Path(f"/proc/{pid}/task").iterdir():
         for line in (task / "status").read_text().splitlines():

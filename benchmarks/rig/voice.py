@@ -1,4 +1,4 @@
-"""What a client says next: speech, marks, silence, or nothing."""
+"""What a client sends next: speech, marks, silence, or nothing."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from mixer_core.bus.pcm import FRAME_MS, FRAME_NS, SILENCE
 from . import signals
 
 Style = Literal["continuous", "conversation", "muted", "quiet"]
-"""How a client behaves: speaks all the time, speaks in turns, is muted, or says nothing."""
+"""Speaks all the time, speaks in turns, is muted, or says nothing."""
 
 SPEAK_FRAMES = 3_000 // FRAME_MS
-"""A turn of the conversation: so long somebody speaks …"""
+"""Length of a turn."""
 CYCLE_FRAMES = 8_000 // FRAME_MS
-"""… and after so long the next turn begins; the answer is in between."""
+"""From the beginning of a turn to the next; the reply is in between."""
 HANGOVER_FRAMES = 400 // FRAME_MS
-"""Silent frames that are still sent after speech, as by the page."""
+"""Silent frames that are still sent after speech, as the page does."""
 STAGGER_FRAMES = 7
-"""The clients of a room begin their turns so far apart."""
+"""Between the beginnings of two clients' turns in a room."""
 ONSET_FRAME = 8
-"""Where in the speech a turn on demand begins: at a loud place."""
+"""Where in the speech a turn on demand begins: a loud place."""
 
 
 class Voice:
-    """One client's; ``index`` of ``talkers`` in its room decides whose turn a mark is."""
+    """One client's; ``index`` of ``talkers`` in its room decides which marks are its turn."""
 
     def __init__(self, room: str, index: int, talkers: int) -> None:
         self.index = index
         self.phase_ns = random.Random(f"{room}/{index}").randrange(FRAME_NS)
-        """Where in the 20 ms grid this client sends."""
+        """Where in the 20 ms grid this client sends, ns."""
         self.style: Style = "quiet"
         self._speech = signals.speech(index)
         self._position = 0
@@ -46,7 +46,7 @@ class Voice:
 
     @property
     def wants_ticks(self) -> bool:
-        """Whether something is to be sent on the next slots."""
+        """Whether there is something to send in the next slots."""
         talks = self.style in ("continuous", "conversation")
         return talks or self.in_turn or self._silent_frames < HANGOVER_FRAMES
 
@@ -59,7 +59,7 @@ class Voice:
         self._turn_left, self._position = frames, ONSET_FRAME
 
     def skip(self, frames: int) -> None:
-        """So many slots were missed."""
+        """``frames`` slots were missed."""
         self._position += frames
 
     def next(self, now_ns: int) -> tuple[bytes, int]:

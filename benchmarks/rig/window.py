@@ -11,10 +11,9 @@ from ..report.results import quantiles
 from . import signals, usage
 
 MARK_MARGIN_NS = 1_000_000_000
-"""Marks sent so shortly before the end of a window are not expected in it."""
-
+"""Marks sent later than this before the end of a window are not expected in it."""
 FULL = 0.9
-"""Share of all cores at which a machine is full."""
+"""Share of all cores above which the machine counts as full."""
 
 Look = dict[str, Any]
 """What one client, or the server, saw."""
@@ -22,7 +21,7 @@ Look = dict[str, Any]
 
 @dataclass
 class Window:
-    """What was seen in a stretch of time."""
+    """What the gateway used, and what clients and server sent and heard."""
 
     usage: usage.Usage
     """The gateway's processes."""
@@ -31,12 +30,12 @@ class Window:
     upstream_percent: float
     """Processor time of the Realtime server, % of a core."""
     machine_percent: float
-    """Processor time of everything on this machine, others' work included, % of a core."""
+    """Processor time of everything on this machine, % of a core."""
     ended_ns: int
     clients: list[Look]
     upstream: Look
-    calls: dict[str, str]
-    """Call of the Realtime server → room."""
+    rooms_of_sessions: dict[str, str]
+    """Session of the Realtime server → room."""
 
     @property
     def late_ms(self) -> list[float]:
@@ -45,7 +44,7 @@ class Window:
 
     @property
     def machine_full(self) -> bool:
-        """Whether hardly any processor time was left, so that latencies tell of that alone."""
+        """Whether hardly any processor time was left, which makes latencies meaningless."""
         return self.machine_percent > FULL * 100 * (os.cpu_count() or 1)
 
     def late_thirds(self) -> list[list[float]]:
@@ -68,25 +67,25 @@ class Window:
         ]
 
     def uplink_ms(self) -> tuple[list[float], int]:
-        """Marks: from the client's sending to their RTP packet at the server; and how many lost."""
+        """Marks: ms from a client's send to their packet at the server; and how many were lost."""
         sent = {
             (client["room"], number): at_ns
             for client in self.clients
             for number, at_ns in client["sent_marks"]
         }
         heard = (
-            (self.calls.get(call, ""), kind, at_ns)
-            for call, kind, at_ns in self.upstream["heard_marks"]
+            (self.rooms_of_sessions.get(session, ""), kind, at_ns)
+            for session, kind, at_ns in self.upstream["heard_marks"]
         )
         return self._join(sent, heard)
 
     def downlink_ms(self) -> tuple[list[float], int]:
-        """Marks: from the server's sending to a client's receipt; and how many were lost."""
+        """Marks: ms from the server's send to a client's receipt; and how many were lost."""
         latencies: list[float] = []
         lost = 0
         sent = {
-            (self.calls.get(call, ""), number): at_ns
-            for call, number, at_ns in self.upstream["sent_marks"]
+            (self.rooms_of_sessions.get(session, ""), number): at_ns
+            for session, number, at_ns in self.upstream["sent_marks"]
         }
         for client in self.clients:
             room = client["room"]

@@ -2,38 +2,37 @@
 
 From the first loud sample at the microphone (its frame leaves the client 20 ms later) to the
 arrival of the last frame of the old epoch at each client, minus the 60 ms of speech that the
-server's voice activity detection wants to hear before it decides.
+server's voice activity detection needs before it decides.
 """
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from mixer_core.bus.pcm import FRAME_NS
+from mixer_core.runtime.units import MS_NS, S_NS
 from openai_link.simulator.engine import voice_activity
 
+from ..report.findings import Findings, Options
 from ..rig.gateway_rig import Rig
 from ..rig.window import spread
 
-if TYPE_CHECKING:
-    from ..cli import Findings, Options
-
 CLIENTS = 3
-FRAME_NS = 20_000_000
 VAD_NS = voice_activity._ATTACK_FRAMES * FRAME_NS
-"""What the detection hears before it decides."""
+"""Speech that the detection needs before it decides."""
 REPLY_MS = 20_000
 TURN_FRAMES = 40
-"""Somebody speaks for 0.8 s …"""
+"""Length of a turn: 0.8 s."""
 HEAR_S = 1.0
-"""… and the reply is heard for so long before the next one speaks over it."""
+"""How long the reply is heard before somebody speaks over it."""
 TURN_TIMEOUT_S = 6.0
 
 
 def run(options: Options, findings: Findings) -> None:
     """Rooms of one and of three; clients take turns in interrupting."""
     trials = int(options.scaled(40, 8, 1))
-    for clients in (1, CLIENTS):
+    for clients in (CLIENTS,) if options.smoke else (1, CLIENTS):
         findings.progress(f"{clients} in the room, {trials} times")
         with Rig([clients], upstream="answer", reply_ms=REPLY_MS) as rig:
             rig.join()
@@ -44,22 +43,24 @@ def run(options: Options, findings: Findings) -> None:
 
 
 def speak(rig: Rig, client: int) -> None:
-    """One client says something; returns once the reply has been heard for a while."""
+    """One client speaks; returns once its reply has been heard for ``HEAR_S``."""
     newest = max(heard_until(rig), default=0)
     rig.loads[0].ask("speak", client=client, frames=TURN_FRAMES)
-    time.sleep(TURN_FRAMES * FRAME_NS / 1e9)
+    time.sleep(TURN_FRAMES * FRAME_NS / S_NS)
     deadline_s = time.monotonic() + TURN_TIMEOUT_S
     while time.monotonic() < deadline_s:
         time.sleep(0.05)
         now_ns = time.monotonic_ns()
-        fresh = [at_ns for at_ns in heard_until(rig) if at_ns > newest and at_ns > now_ns - 10**8]
+        fresh = [
+            at_ns for at_ns in heard_until(rig) if at_ns > newest and at_ns > now_ns - 100 * MS_NS
+        ]
         if fresh:
             break
     time.sleep(HEAR_S)
 
 
 def interrupt(rig: Rig, client: int) -> dict[str, float]:
-    """One trial: milliseconds beyond the detection's own time; empty where there was no flush."""
+    """One trial: ms after the detection could decide; empty if there was no flush."""
     before = epochs(rig)
     old = max(state["epoch"] for state in before)
     speak(rig, client)
@@ -70,8 +71,8 @@ def interrupt(rig: Rig, client: int) -> dict[str, float]:
     if len(flushed_ns) < len(after) or not all(silent_ns):
         return {}
     return {
-        "silent": (max(silent_ns) - loud_ns - VAD_NS) / 1e6,
-        "told": (max(flushed_ns) - loud_ns - VAD_NS) / 1e6,
+        "silent": (max(silent_ns) - loud_ns - VAD_NS) / MS_NS,
+        "told": (max(flushed_ns) - loud_ns - VAD_NS) / MS_NS,
     }
 
 
@@ -92,5 +93,5 @@ def epochs(rig: Rig) -> list[dict[str, Any]]:
 
 
 def heard_until(rig: Rig) -> list[int]:
-    """When each client heard its newest frame; those that heard none are left out."""
+    """When each client heard its newest frame (monotonic ns), without those that heard none."""
     return [max(state["heard_ns"].values()) for state in epochs(rig) if state["heard_ns"]]

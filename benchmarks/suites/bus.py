@@ -1,8 +1,8 @@
-"""``bench bus``: what a message between two processes costs, by the way it is received.
+"""``bench bus``: what a message between two processes costs, by how it is received.
 
-Producers send AUDIO frames at 50 Hz through the gateway's own sockets (``bus.endpoints``); sender
-and receiver are processes of their own. The ways of receiving take turns in short rounds, so that a
-busy moment of the machine hits them alike.
+One process sends AUDIO frames at 50 Hz per stream through the gateway's own sockets
+(``bus.endpoints``), another receives them. The kinds of receivers take turns in short rounds, so
+that a busy moment of the machine hits them alike.
 """
 
 from __future__ import annotations
@@ -10,19 +10,20 @@ from __future__ import annotations
 import multiprocessing
 import tempfile
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from mixer_core.runtime.units import US_NS
+
+from ..report.errors import BenchmarkError
+from ..report.findings import Findings, Options
 from ..report.results import quantiles
 from ..rig.bus_ends import RECEIVERS, Tally, receiving, sending
-
-if TYPE_CHECKING:
-    from ..cli import Findings, Options
 
 START_TIMEOUT_S = 30.0
 
 
 def run(options: Options, findings: Findings) -> None:
-    """Measure every way of receiving on both audio endpoints."""
+    """Measure every kind of receiver on both audio endpoints."""
     rounds = int(options.scaled(3, 2, 1))
     seconds = options.scaled(5, 2, 0.3)
     cases = [("audio_in", 1), ("audio_in", 10), ("audio_out", 1), ("audio_out", 10)]
@@ -38,13 +39,13 @@ def run(options: Options, findings: Findings) -> None:
     findings.notes.append(
         "audio_in is PUSH/PULL toward the mixer, audio_out PUB/SUB from it; one process sends for "
         "all streams, their frames spread evenly over 20 ms; latency is one-way; with one "
-        "stream that of 'each 20 ms' is whatever its phase happens to be"
+        "stream that of 'each 20 ms' depends on its phase alone"
     )
 
 
 def add_measures(findings: Findings, case: str, tallies: dict[str, Tally]) -> None:
     """Processor time and latency of one case, and the ratio to zmq.asyncio."""
-    cpu_us = {n: t.cpu_ns / 1000 / t.messages for n, t in tallies.items() if t.messages}
+    cpu_us = {n: t.cpu_ns / US_NS / t.messages for n, t in tallies.items() if t.messages}
     for name, value in cpu_us.items():
         findings.add(f"{case}: CPU per message", name, "us", mean=round(value, 1))
     for name, tally in tallies.items():
@@ -52,13 +53,10 @@ def add_measures(findings: Findings, case: str, tallies: dict[str, Tally]) -> No
         findings.add(f"{case}: latency", name, "us", **values)
         if tally.lost:
             findings.notes.append(f"{case}, {name}: {tally.lost} of {tally.messages} lost")
-    sent, sender_ns = (
-        sum(t.sent for t in tallies.values()),
-        sum(t.sender_cpu_ns for t in tallies.values()),
-    )
-    findings.add(
-        f"{case}: CPU per message", "sender", "us", mean=round(sender_ns / 1000 / max(1, sent), 1)
-    )
+    sent = sum(tally.sent for tally in tallies.values())
+    sender_us = sum(tally.sender_cpu_ns for tally in tallies.values()) / US_NS
+    mean = round(sender_us / max(1, sent), 1)
+    findings.add(f"{case}: CPU per message", "sender", "us", mean=mean)
     if cpu_us.get("zmq.asyncio"):
         for name in ("drain on uvloop", "blocking"):
             if name in cpu_us:
@@ -99,12 +97,12 @@ def one_round(receiver: str, endpoint: str, streams: int, seconds: float) -> Tal
 
 
 def await_word(pipe: Connection, word: str, timeout_s: float) -> Any:
-    """What a child says under ``word``. Raises RuntimeError where it does not."""
+    """What a child sends with ``word``. Raises BenchmarkError if it does not."""
     if not pipe.poll(timeout_s):
-        raise RuntimeError(f"a child of the benchmark did not say {word!r} in {timeout_s:.0f} s")
+        raise BenchmarkError(f"a child of the benchmark did not say {word!r} in {timeout_s:.0f} s")
     try:
         said, content = pipe.recv()
     except EOFError:
-        raise RuntimeError(f"a child of the benchmark ended before it said {word!r}") from None
+        raise BenchmarkError(f"a child of the benchmark ended before it said {word!r}") from None
     assert said == word
     return content

@@ -1,7 +1,7 @@
-"""``bench call``: the whole gateway with real WebRTC clients, and the seed's design beside it.
+"""``bench call``: the whole gateway with WebRTC clients, and the baseline beside it.
 
-Latency is measured by marks in the sound (see ``signals``): up, from the client's sending to the
-arrival of the RTP packet at the Realtime server; down, from that server's sending to the client's
+Latency is measured by marks in the sound (see ``signals``): up, from the client's send to the
+arrival of the RTP packet at the Realtime server; down, from that server's send to the client's
 receipt. Both contain the loopback network and the scheduling of the processes at both ends, so they
 are an upper bound of what the gateway adds. The gateway's own histograms split it by stage; where
 several talk, they count from the oldest part of a mix, which is an upper bound too. A target is
@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import time
 from statistics import median
-from typing import TYPE_CHECKING
 
+from ..report.findings import Findings, Options
 from ..rig import ledger, usage
 from ..rig.gateway_rig import Rig
 from ..rig.window import spread
 from .call_tables import (
     Case,
-    compare_with_seed,
+    compare_with_baseline,
     report_cost,
     report_frames,
     report_latency,
@@ -27,12 +27,6 @@ from .call_tables import (
     report_targets,
 )
 
-if TYPE_CHECKING:
-    from ..cli import Findings, Options
-
-SETTLE_S = 1.0
-REST_S = 2.0
-"""After the start of a gateway, before joining is timed."""
 SETUP_STEPS = {
     "answered": "POST → 201",
     "open": "POST → channel open",
@@ -42,7 +36,7 @@ SETUP_STEPS = {
 
 
 def run(options: Options, findings: Findings) -> None:
-    """All sizes, both styles; the seed's design next to one session and to the room of six."""
+    """All sizes, both styles; the baseline beside one session and beside the room of six."""
     findings.notes.append(
         "clients and Realtime server run beside the gateway on the same cores; "
         "their processor time is listed apart"
@@ -55,11 +49,11 @@ def run(options: Options, findings: Findings) -> None:
         if len(case.rooms) > 1:
             continue
         for turn in range(rounds):
-            findings.progress(f"{case.name}: the seed's design")
-            measure_seed(case, options)
+            findings.progress(f"{case.name}: the baseline")
+            measure_baseline(case, options)
             if turn + 1 < rounds:
                 measure(case, ("continuous",), options, findings, tell=False)
-        compare_with_seed(case, findings)
+        compare_with_baseline(case, findings)
     report_memory(cases, findings)
     measure_setup(options, findings)
 
@@ -80,16 +74,15 @@ def measure(
     findings: Findings,
     tell: bool = True,
 ) -> None:
-    """Run our gateway with one size of call; ``tell``: add what was found to the tables."""
+    """Run our gateway with one case; ``tell``: add what was found to the tables."""
     with Rig(case.rooms, upstream="hush") as rig:
         rig.join()
         for style in styles:
             findings.progress(f"{case.name}, {style}")
             before, clients_before = rig.metrics(), rig.look()[0]
             rig.converse(style)
-            time.sleep(SETTLE_S)
-            seconds = window_s(style, options)
-            window = rig.window(seconds)
+            time.sleep(settle_s(options))
+            window = rig.window(window_s(style, options))
             case.windows.setdefault(f"ours {style}", []).append(window)
             case.pss_mib = sum(
                 sum(values) for values in usage.pss_by_role(rig.gateway.processes()).values()
@@ -97,7 +90,7 @@ def measure(
             backlog = rig.metrics().backlog_ms
             rig.server.ask("style", style="hush")
             rig.behave("quiet")
-            time.sleep(SETTLE_S)
+            time.sleep(settle_s(options))
             after, clients_after = rig.settled_metrics(), rig.look()[0]
             if not tell:
                 continue
@@ -111,30 +104,35 @@ def measure(
             report_targets(style, case, window, frames, stages, findings)
 
 
+def settle_s(options: Options) -> float:
+    """Between a change of what clients do and the measurement."""
+    return options.scaled(1, 1, 0.3)
+
+
 def window_s(style: str, options: Options) -> float:
-    """How long to measure; a conversation in whole cycles of 8 s."""
+    """Length of a window; of a conversation whole cycles of 8 s."""
     if style == "continuous":
-        return options.scaled(20, 8, 2)
-    return options.scaled(24, 8, 4)
+        return options.scaled(20, 8, 1.5)
+    return options.scaled(24, 8, 2)
 
 
-def measure_seed(case: Case, options: Options) -> None:
-    """The same call through the seed's design."""
-    with Rig(case.rooms, subject="seed") as rig:
+def measure_baseline(case: Case, options: Options) -> None:
+    """The same case through the baseline."""
+    with Rig(case.rooms, subject="baseline") as rig:
         rig.join()
         rig.behave("continuous")
-        time.sleep(SETTLE_S)
+        time.sleep(settle_s(options))
         window = rig.window(window_s("continuous", options))
-        case.windows.setdefault("seed continuous", []).append(window)
+        case.windows.setdefault("baseline continuous", []).append(window)
 
 
 def measure_setup(options: Options, findings: Findings) -> None:
-    """How long joining takes, each client in a room of its own, one after the other."""
+    """Time to join: one client after the other, each in a room of its own."""
     rounds = int(options.scaled(10, 5, 1))
     findings.progress("setup")
     with Rig([1] * rounds) as rig:
-        time.sleep(REST_S)
-        rig.join(pause_s=1.0)
+        time.sleep(options.scaled(2, 2, 0))
+        rig.join(pause_s=options.scaled(1, 1, 0.2))
         setups = [setup for load in rig.loads for setup in load.ask("setup")]
     for step, words in SETUP_STEPS.items():
         times = [setup[step] for setup in setups if step in setup]

@@ -1,17 +1,14 @@
-"""What ``bench call`` tells of its windows: latency, cost, frames, targets, comparisons."""
+"""What ``bench call`` reports: latency, cost, frames, targets, the baseline, memory."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from statistics import median
-from typing import TYPE_CHECKING
 
+from ..report.findings import Findings
 from ..rig import ledger, usage
 from ..rig.metrics_page import MetricsPage
 from ..rig.window import Window, spread
-
-if TYPE_CHECKING:
-    from ..cli import Findings
 
 MAIN_ROLES = ("media_worker child", "openai_link child", "mixer_core", "signaling")
 UP_STAGE = "up: browser's frame → RTP packet"
@@ -22,23 +19,23 @@ STAGES = {
     "down: RTP packet → decoded, to the mixer": ("openai_link", "downlink_latency_ms"),
     DOWN_STAGE: ("media_worker", "downlink_latency_ms"),
 }
-"""What a row is called → program and histogram. In a mix the oldest part counts."""
+"""Row → program and histogram. Where several talk, they count from the oldest part of a mix."""
 
 
 @dataclass
 class Case:
-    """One size of call."""
+    """One number of rooms and clients."""
 
     rooms: list[int]
     """Clients in each room; all rooms have the same size."""
     windows: dict[str, list[Window]] = field(default_factory=dict)
-    """``ours continuous``, ``ours conversation``, ``seed continuous`` → what was measured."""
+    """``ours continuous``, ``ours conversation``, ``baseline continuous`` → what was measured."""
     pss_mib: float = 0.0
-    """All processes of the gateway."""
+    """PSS of all processes of the gateway."""
 
     @property
     def sessions(self) -> int:
-        """Clients in all."""
+        """All clients."""
         return sum(self.rooms)
 
     @property
@@ -54,7 +51,7 @@ class Case:
 def report_latency(
     name: str, window: Window, before: MetricsPage, after: MetricsPage, findings: Findings
 ) -> dict[str, dict[str, float]]:
-    """Both ways from end to end, and by stage; returns the quantiles of the stages."""
+    """Both ways end to end and by stage; returns the quantiles of the stages, ms."""
     for subject, (latencies, lost) in ways(window).items():
         findings.add(name, subject, "ms", **spread(latencies), lost_marks=lost)
     every = "down: RTP packet at the link → client, every frame"
@@ -69,7 +66,7 @@ def report_latency(
 
 
 def ways(window: Window) -> dict[str, tuple[list[float], int]]:
-    """Latencies and lost marks, up and down."""
+    """Subject → latencies (ms) and lost marks, up and down."""
     return {
         "up: client → Realtime server": window.uplink_ms(),
         "down: Realtime server → client": window.downlink_ms(),
@@ -77,7 +74,7 @@ def ways(window: Window) -> dict[str, tuple[list[float], int]]:
 
 
 def report_cost(name: str, window: Window, sessions: int, findings: Findings) -> None:
-    """Processor time and wake-ups by role; clients and server apart."""
+    """Processor time and wake-ups by role; those of clients and server apart."""
     note_if_full(name, window, findings)
     for role, (percent, wakeups) in by_role(window.usage).items():
         findings.add(
@@ -98,9 +95,11 @@ def report_cost(name: str, window: Window, sessions: int, findings: Findings) ->
 
 
 def note_if_full(name: str, window: Window, findings: Findings) -> None:
-    """Say so where the machine had no time left."""
+    """Say so if the machine had no time left."""
     if window.machine_full:
-        findings.notes.append(f"{name}: the machine was full; latencies say no more than that")
+        findings.notes.append(
+            f"{name}: the machine was full, which makes these latencies meaningless"
+        )
 
 
 def by_role(used: usage.Usage) -> dict[str, tuple[float, float]]:
@@ -119,7 +118,7 @@ def by_role(used: usage.Usage) -> dict[str, tuple[float, float]]:
 
 
 def report_frames(name: str, frames: ledger.Ledger, window: Window, findings: Findings) -> None:
-    """The ledger; what did not happen is left out."""
+    """The ledger without the lines that are zero."""
     for subject, count in frames.counts.items():
         if count:
             findings.add(name, subject, "frames", count=count)
@@ -137,7 +136,7 @@ def report_targets(
     stages: dict[str, dict[str, float]],
     findings: Findings,
 ) -> None:
-    """What issue and README promise."""
+    """The ratios that have targets."""
     per_session = window.usage.total_percent / case.sessions
     limit = 6.0 if style == "continuous" else 4.0
     findings.ratio(f"{case.name}, {style}: % of a core per session", per_session, limit)
@@ -157,15 +156,15 @@ def report_targets(
 
 
 def least(first: dict[str, float], second: dict[str, float]) -> dict[str, float]:
-    """Statistic by statistic the smaller of two upper bounds of the same thing."""
+    """Statistic by statistic the smaller of two upper bounds."""
     both = first.keys() & second.keys()
     return {**first, **second} | {name: min(first[name], second[name]) for name in both}
 
 
-def compare_with_seed(case: Case, findings: Findings) -> None:
-    """Ours against the seed's design; the median of all windows of each."""
+def compare_with_baseline(case: Case, findings: Findings) -> None:
+    """Ours against the baseline: the median of all windows of each."""
     medians: dict[str, dict[str, float]] = {}
-    for subject in ("ours", "seed"):
+    for subject in ("ours", "baseline"):
         windows = case.windows[f"{subject} continuous"]
         figures = {
             "% of a core per session": [w.usage.total_percent / case.sessions for w in windows],
@@ -176,13 +175,13 @@ def compare_with_seed(case: Case, findings: Findings) -> None:
         }
         medians[subject] = {name: median(values) for name, values in figures.items()}
     for name, ours in medians["ours"].items():
-        seed = medians["seed"][name]
+        baseline = medians["baseline"][name]
         unit = "ms" if name.endswith("ms") else "% of a core"
-        case_name = f"against the seed's design, {case.name}: {name}"
+        case_name = f"against the baseline, {case.name}: {name}"
         findings.add(case_name, "ours", unit, median=round(ours, 2))
-        findings.add(case_name, "seed", unit, median=round(seed, 2))
-        if seed:
-            findings.ratio(f"{case.name}: {name}: ours / seed", ours / seed)
+        findings.add(case_name, "baseline", unit, median=round(baseline, 2))
+        if baseline:
+            findings.ratio(f"{case.name}: {name}: ours / baseline", ours / baseline)
 
 
 def report_memory(cases: list[Case], findings: Findings) -> None:

@@ -1,7 +1,7 @@
-"""``bench kernels``: the mixer's loops for 1–64 streams, against the seed's averaging, NumPy and C.
+"""``bench kernels``: the mixer's loops for 1–64 streams, against the baseline, NumPy and C.
 
-All subjects of one case run interleaved in small batches, so that a busy moment of the machine hits
-them alike; the best batch of each is the figure.
+All subjects of a case run interleaved in small batches, so that a busy moment of the machine hits
+them alike; the figure is the best batch of each.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +20,8 @@ from numpy.typing import NDArray
 from mixer_core import kernels
 from mixer_core.bus.pcm import FRAME_SAMPLES
 
-if TYPE_CHECKING:
-    from ..cli import Findings, Options
+from ..report.findings import Findings, Options
+from ..rig.averaging import average
 
 STREAMS = (1, 2, 6, 10, 20, 64)
 C_SOURCE = """
@@ -37,7 +36,7 @@ Subject = Callable[[], object]
 
 
 def run(options: Options, findings: Findings) -> None:
-    """Measure mix, mix-minus, limiter and meter; compare mixing with the others' ways."""
+    """Measure mix, mix-minus, limiter and meter; compare mixing with the others."""
     batches = int(options.scaled(60, 20, 2))
     rng = np.random.default_rng(6)
     c_mix = compile_c(findings)
@@ -53,13 +52,13 @@ def run(options: Options, findings: Findings) -> None:
 
 
 def mixers(block: NDArray[np.int16], c_mix: ctypes.CDLL | None) -> dict[str, Subject]:
-    """Everybody's way to the sum of one slot; ``block`` is (s, 480)."""
+    """Everybody's sum of one slot; ``block``: int16, (streams, 480)."""
     total = np.zeros(FRAME_SAMPLES, np.int32)
     pieces = [row.tobytes() for row in block]
     subjects: dict[str, Subject] = {
         "ours": lambda: kernels.mix(block, total),
         "numpy": lambda: np.add.reduce(block, axis=0, dtype=np.int32, out=total),
-        "seed": lambda: average(pieces),
+        "baseline": lambda: average(pieces),
     }
     if c_mix is not None:
         function = c_mix.mix
@@ -73,19 +72,9 @@ def mixers(block: NDArray[np.int16], c_mix: ctypes.CDLL | None) -> dict[str, Sub
     return subjects
 
 
-def average(pieces: list[bytes]) -> bytes:
-    """The seed's way: bytes to arrays, pad to one length, average, back to bytes."""
-    if len(pieces) == 1:
-        return pieces[0]
-    arrays = [np.frombuffer(piece, dtype=np.int16) for piece in pieces]
-    longest = max(len(array) for array in arrays)
-    padded = [np.pad(array, (0, longest - len(array)), mode="constant") for array in arrays]
-    return bytes(np.mean(padded, axis=0).astype(np.int16).tobytes())
-
-
 def report_ratios(best: dict[str, float], findings: Findings) -> None:
     """The two ratios that have targets."""
-    findings.ratio("mix 6 streams: ours / seed", best["ours"] / best["seed"], 0.01)
+    findings.ratio("mix 6 streams: ours / baseline", best["ours"] / best["baseline"], 0.01)
     if "c -O3" in best:
         findings.ratio("mix 6 streams: ours / C -O3", best["ours"] / best["c -O3"], 1.2)
     findings.ratio("mix 6 streams: ours / numpy", best["ours"] / best["numpy"])

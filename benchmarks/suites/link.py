@@ -1,20 +1,19 @@
-"""``bench link``: the gateway's Opus link against stock aiortc, both calling the same server.
+"""``bench link``: the gateway's Opus link against stock aiortc, on the same Realtime server.
 
 Processor time: the two take turns, each alone with the server in a fresh process. Latency: both at
-once, at the same rate of loss; packets are lost in the receiving process as they leave its socket.
+once, with the same loss; packets are lost in the receiving process as they come off its socket.
 """
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from statistics import mean
 
+from ..report.findings import Findings, Options
 from ..report.results import quantiles
 from ..rig import usage
 from ..rig.helper_process import HelperProcess
-
-if TYPE_CHECKING:
-    from ..cli import Findings, Options
 
 SUBJECTS = ("ours", "stock aiortc")
 LOSSES = (0.0, 0.01, 0.02, 0.05)
@@ -37,13 +36,13 @@ def run(options: Options, findings: Findings) -> None:
         server.close()
     findings.notes.append(
         "both encode and decode 50 frames/s of 24 kHz mono PCM on uvloop; latency: from the RTP "
-        "packet at the socket to its PCM; 'call' memory: private memory after a call's start less "
-        "before"
+        "packet at the socket to its PCM; memory 'added': private memory of the process once it "
+        "is connected, less before"
     )
 
 
 def start(subject: str, loss: float = 0.0) -> HelperProcess:
-    """A process of that subject, not yet calling."""
+    """A process of that subject, not connected yet."""
     return HelperProcess("benchmarks.rig.link_end", subject.split()[0], str(loss))
 
 
@@ -59,7 +58,7 @@ def measure_cpu(url: str, rounds: int, seconds: float, findings: Findings) -> No
             try:
                 end.ask("look")
                 _, before_mib = usage.memory_mib(end.pid)
-                end.ask("call", url=url)
+                end.ask("connect", url=url)
                 time.sleep(min(SETTLE_S, seconds))
                 process = usage.Process(end.pid, subject)
                 before = usage.read([process])
@@ -90,43 +89,43 @@ def report_use(
         findings.add("wake-ups, talking both ways", subject, "per s", mean=per_s)
     for subject in SUBJECTS:
         columns = zip(*memory[subject], strict=True)
-        pss, private, of_call = (round(mean(list(column)), 1) for column in columns)
-        findings.add("memory", subject, "MiB", pss=pss, private=private, call=of_call)
+        pss, private, added = (round(mean(column), 1) for column in columns)
+        findings.add("memory", subject, "MiB", pss=pss, private=private, added=added)
     ours, stock = (mean(cpu[subject]) for subject in SUBJECTS)
     findings.ratio("CPU: ours / stock aiortc", ours / stock, CPU_TARGET)
 
 
 def measure_latency(url: str, loss: float, seconds: float, findings: Findings) -> None:
-    """Latency of both subjects over time at one rate of loss."""
+    """Latency of both subjects over time with one share of loss."""
     ends: list[HelperProcess] = []
-    looks: dict[str, Any] = {}
+    latencies_us: dict[str, list[int]] = {}
     try:
         for subject in SUBJECTS:
             ends.append(start(subject, loss))
-            ends[-1].ask("call", url=url)
+            ends[-1].ask("connect", url=url)
         time.sleep(seconds)
         for subject, end in zip(SUBJECTS, ends, strict=True):
-            looks[subject] = end.ask("look")
+            latencies_us[subject] = end.ask("look")
     finally:
         for end in ends:
             end.close()
     medians = {}
-    for subject, look in looks.items():
-        values = latencies_ms(look)
+    for subject, heard_us in latencies_us.items():
+        values = latencies_ms(heard_us)
         findings.add(f"receive latency, {loss:.0%} loss", subject, "ms", **values)
         medians[subject] = values.get("end", 0.0)
-        heard, expected = len(look["latency_us"]), seconds * FRAMES_PER_S * (1 - loss)
-        if heard < 0.8 * expected:
-            words = f"only {heard} of about {expected:.0f} packets became sound"
+        expected = seconds * FRAMES_PER_S * (1 - loss)
+        if len(heard_us) < 0.8 * expected:
+            words = f"only {len(heard_us)} of about {expected:.0f} packets became sound"
             findings.notes.append(f"{loss:.0%} loss, {subject}: {words}")
     if all(medians.values()):
         ours, stock = (medians[subject] for subject in SUBJECTS)
         findings.ratio(f"receive latency in the end, {loss:.0%} loss: ours / stock", ours / stock)
 
 
-def latencies_ms(look: dict[str, Any]) -> dict[str, float]:
-    """p50, p95, p99 and max of all, and the median of the first and of the last quarter."""
-    all_ms = [us / 1000 for us in look["latency_us"]]
+def latencies_ms(latencies_us: Sequence[int]) -> dict[str, float]:
+    """p50, p95, p99 and max of all, and the medians of the first and the last quarter."""
+    all_ms = [us / 1000 for us in latencies_us]
     if not all_ms:
         return {}
     quarter = max(1, len(all_ms) // 4)
@@ -134,8 +133,3 @@ def latencies_ms(look: dict[str, Any]) -> dict[str, float]:
     values["start"] = quantiles(all_ms[:quarter], 0.5)["p50"]
     values["end"] = quantiles(all_ms[-quarter:], 0.5)["p50"]
     return {name: round(value, 2) for name, value in values.items()}
-
-
-def mean(values: list[float]) -> float:
-    """The arithmetic mean."""
-    return sum(values) / len(values)

@@ -1,35 +1,33 @@
 """``bench loss``: bad networks, at the browsers and at the Realtime server.
 
-Packets of the clients' or the server's own process are lost or delayed in both directions (see
-``impairment``). Latency is that of the reply, every frame, from the RTP packet's arrival at the
-link to the client; on the server's side, where the loss is before that, marks are timed instead.
-"Grows" compares the last third of the time with the first.
+Packets of the clients' or the server's process are lost or delayed in both directions (see
+``impairment``). Latency is that of every frame of the reply, from the RTP packet's arrival at the
+link to the client, and that of marks both ways. Growth is the last third of the time against the
+first.
 """
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from mixer_core.runtime.units import S_NS
+
+from ..report.findings import Findings, Options
 from ..report.results import quantiles
 from ..rig import ledger
 from ..rig.gateway_rig import Rig
 from ..rig.window import Window, spread
 from .call_tables import note_if_full
 
-if TYPE_CHECKING:
-    from ..cli import Findings, Options
-
-SETTLE_S = 1.0
 OUTAGE_S = 1.0
-RECOVERY_NS = 1_000_000_000
+RECOVERY_NS = S_NS
 CLIENTS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """One kind of badness."""
+    """How bad a network is."""
 
     name: str
     loss: float = 0.0
@@ -49,25 +47,28 @@ NETWORKS = (
 
 def run(options: Options, findings: Findings) -> None:
     """Each network, first at the clients, then at the server."""
-    seconds = options.scaled(30, 10, 2)
+    seconds = options.scaled(30, 10, 1.5)
     networks = NETWORKS[2:3] if options.smoke else NETWORKS
-    for side in ("browsers", "Realtime server"):
-        with Rig([1] * CLIENTS, upstream="hush") as rig:
-            rig.join()
+    settle_s = options.scaled(1, 1, 0.3)
+    with Rig([1] * CLIENTS, upstream="hush") as rig:
+        rig.join()
+        for side in ("browsers", "Realtime server"):
             for network in networks:
                 findings.progress(f"{network.name}, {side}")
-                measure(rig, side, network, seconds, findings)
+                measure(rig, side, network, settle_s, seconds, findings)
 
 
-def measure(rig: Rig, side: str, network: Network, seconds: float, findings: Findings) -> None:
+def measure(
+    rig: Rig, side: str, network: Network, settle_s: float, seconds: float, findings: Findings
+) -> None:
     """One network on one side."""
     before, clients_before = rig.metrics(), rig.look()[0]
     rig.converse("continuous")
-    time.sleep(SETTLE_S)
+    time.sleep(settle_s)
     window, outages_ns = endure(rig, side, network, seconds)
     rig.server.ask("style", style="hush")
     rig.behave("quiet")
-    time.sleep(SETTLE_S)
+    time.sleep(settle_s)
     after, clients_after = rig.metrics(), rig.look()[0]
     name = f"{network.name} at the {side}"
     up, up_lost = window.uplink_ms()
@@ -79,7 +80,7 @@ def measure(rig: Rig, side: str, network: Network, seconds: float, findings: Fin
     report_growth(name, side, network, window, findings)
     if outages_ns:
         calm = spread(window.late_outside(outages_ns))
-        findings.add(name, "down: link → client, but for outages and 1 s after", "ms", **calm)
+        findings.add(name, "down: link → client, except in outages and 1 s after", "ms", **calm)
     counts = ledger.balance(before, after, clients_before, clients_after, talkers=1)
     for subject, count in counts.counts.items():
         if count:
@@ -91,7 +92,7 @@ def measure(rig: Rig, side: str, network: Network, seconds: float, findings: Fin
 def endure(
     rig: Rig, side: str, network: Network, seconds: float
 ) -> tuple[Window, list[tuple[int, int]]]:
-    """A window in which the network is bad; and from when to when nothing passed, plus a second."""
+    """A window on a bad network, and its outages: begin and end plus a second (monotonic ns)."""
     helpers = rig.loads if side == "browsers" else [rig.server]
     outages_ns: list[tuple[int, int]] = []
 
@@ -116,7 +117,7 @@ def endure(
 def report_growth(
     name: str, side: str, network: Network, window: Window, findings: Findings
 ) -> None:
-    """The p95 of the thirds of the time, and their ratio."""
+    """The p95 of each third of the time, and the ratio of last to first."""
     thirds = [quantiles(third, 0.95).get("p95", 0.0) for third in window.late_thirds()]
     names = ("first_third", "second_third", "last_third")
     values = {key: round(value, 3) for key, value in zip(names, thirds, strict=True)}

@@ -1,4 +1,4 @@
-"""``bench peers``: the gateway beside other people's software, on the work that both do.
+"""``bench peers``: the gateway beside other software, on the work that both do.
 
 Peers are optional. Each is fetched by one command (``peers.install``) into a directory of its own,
 runs as processes of its own, and is ended when the benchmark ends.
@@ -6,18 +6,13 @@ runs as processes of its own, and is ended when the benchmark ends.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from ..peers import conference, echo
 from ..peers.install import PYTHON_PEERS, how_to_get, is_installed
-
-if TYPE_CHECKING:
-    from ..cli import Findings, Options
+from ..report.findings import Findings, Options
 
 
 def run(options: Options, findings: Findings) -> None:
     """Compare with every peer that is installed; say how to get the others."""
-    from ..peers import conference, echo
-
     for peer in ("janus", *PYTHON_PEERS):
         if not is_installed(peer):
             findings.notes.append(how_to_get(peer))

@@ -1,9 +1,8 @@
-"""``bench profile``: where the processor time of a call goes.
+"""``bench profile``: where the processor time of a session goes, by thread and as flame graphs.
 
-Looks at the busy processes of a gateway that runs a call in this user's runtime directory, or else
-starts one with a client that talks all the time; always so with ``--tree``, which names the
-checkout to run. py-spy samples the processes from outside; where it is not to be had, the children
-of a gateway of our own are run under cProfile.
+Looks at the busy processes of a gateway that runs in this user's runtime directory, or else starts
+one with a client and an assistant that both talk all the time. The kernel counts the time of each
+thread; py-spy then samples the processes from outside and draws the flame graphs.
 """
 
 from __future__ import annotations
@@ -16,66 +15,57 @@ import time
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mixer_core.runtime.settings import CommonSettings, load
 
-from ..rig import stacks, usage
+from ..report.findings import Findings, Options
+from ..rig import usage
 from ..rig.gateway_rig import Rig
-from ..rig.profile_python import profile_children
-
-if TYPE_CHECKING:
-    from ..cli import Findings, Options
 
 RATE_HZ = 200
 BUSY_PERCENT = 1.0
-"""A process is looked at where it takes at least so much of a core."""
+"""A process is looked at if it takes at least this share of a core."""
+LEAST_PERCENT = 0.05
+"""Threads below this are left out of the table."""
 BUSY_ROLES = ("media_worker child", "openai_link child", "mixer_core")
-THREAD_CASE, GROUP_CASE = "{}: thread", "{}: time of all threads"
-TOP_FUNCTIONS = 12
 LOOK_S = 1.0
-
-
-class ProfilerError(RuntimeError):
-    """py-spy is missing or may not look; the message says why."""
+HOW_TO_GET = "flame graphs need py-spy: pip install 'mixminus[bench]'"
 
 
 def run(options: Options, findings: Findings) -> None:
-    """Profile, print where the time goes, and write stacks and flame graphs."""
+    """Measure the threads, and draw a flame graph of each busy process."""
     seconds = options.scaled(45, 8, 1)
     folder = options.output_dir or Path(tempfile.mkdtemp(prefix="mixminus-profile-"))
     folder.mkdir(parents=True, exist_ok=True)
+    spy = find_py_spy()
     with ExitStack() as stack:
-        processes = [] if options.tree is not None else busy_processes(running())
+        processes = busy_processes(running())
         if processes:
-            findings.notes.append("the gateway that was running already was looked at")
+            findings.notes.append("of the gateway that was already running")
         else:
             findings.progress("starting a gateway and a client that talks")
-            rig = stack.enter_context(Rig([1], tree=options.tree))
+            rig = stack.enter_context(Rig([1]))
             rig.join()
             rig.behave("continuous")
             time.sleep(LOOK_S)
             processes = busy_processes(rig.gateway.processes())
-        try:
-            spy = find_py_spy()
-            for process in processes:
-                findings.progress(f"sampling {process.role} for {seconds:g} s")
-                sample(spy, process, seconds, folder, findings)
-            findings.notes.append(f"stacks and flame graphs are in {folder}")
-            return
-        except ProfilerError as error:
-            findings.notes.append(f"py-spy could not be used: {error}")
-    findings.progress("profiling with cProfile instead")
-    profile_children(seconds, folder, findings)
+        for process in processes:
+            findings.progress(f"{process.role}, {seconds:g} s")
+            measure_threads(process, seconds, findings)
+            if spy is not None:
+                graph = folder / f"{process.role.replace(' ', '-')}.svg"
+                findings.notes.append(flame_graph(spy, process, seconds, graph))
+    if spy is None:
+        findings.notes.append(HOW_TO_GET)
 
 
 def running() -> list[usage.Process]:
-    """The gateway in this user's runtime directory, where one runs."""
+    """The gateway in this user's runtime directory, if one runs."""
     return usage.processes_with("MIXMINUS_RUNTIME__DIR", str(load(CommonSettings).runtime_dir))
 
 
 def busy_processes(processes: list[usage.Process]) -> list[usage.Process]:
-    """Those of ``processes`` that carry a call, one of each role, the busiest."""
+    """The busiest process of each role that carries a session."""
     before = usage.read([p for p in processes if p.role in BUSY_ROLES])
     time.sleep(LOOK_S)
     after = usage.read(before.cpu_ns)
@@ -90,61 +80,18 @@ def busy_processes(processes: list[usage.Process]) -> list[usage.Process]:
     return [busiest[role] for role in BUSY_ROLES if role in busiest]
 
 
-def find_py_spy() -> str:
-    """Path of py-spy. Raises ProfilerError."""
-    beside = Path(sys.executable).with_name("py-spy")
-    found = str(beside) if beside.exists() else shutil.which("py-spy")
-    if found is None:
-        raise ProfilerError("it is not installed (pip install py-spy)")
-    return found
-
-
-def sample(
-    spy: str, process: usage.Process, seconds: float, folder: Path, findings: Findings
-) -> None:
-    """Sample one process, with its C code where py-spy can, and report."""
-    name = process.role.replace(" ", "-")
-    raw = folder / f"{name}.collapsed.txt"
-    cpu_percent = measure_threads(process, seconds / 2, findings)
-    record(spy, process.pid, seconds, raw)
-    seen = stacks.busy(stacks.parse(raw.read_text(encoding="utf-8", errors="replace")))
-    drawn = stacks.plain(seen)
-    raw.write_text("".join(f"{';'.join(s)} {n}\n" for s, n in drawn.items()), encoding="utf-8")
-    title = f"{process.role}: {cpu_percent:.1f} % of a core, {seen.total()} samples"
-    svg = stacks.flame_svg(drawn, title)
-    (folder / f"{name}.svg").write_text(svg, encoding="utf-8")
-    groups = stacks.by_group(seen)
-    for group, count in groups.most_common():
-        percent = round(cpu_percent * count / seen.total(), 2)
-        findings.add(GROUP_CASE.format(process.role), group, "% of a core", mean=percent)
-    report(process.role, groups, stacks.by_function(seen), findings)
-
-
-def measure_threads(process: usage.Process, seconds: float, findings: Findings) -> float:
-    """Processor time by name of thread, undisturbed by the profiler; of all, % of a core."""
+def measure_threads(process: usage.Process, seconds: float, findings: Findings) -> None:
+    """Processor time by name of thread, and of all together."""
     before, began_ns = thread_cpu_ns(process.pid), time.monotonic_ns()
     time.sleep(seconds)
     spent, elapsed_ns = thread_cpu_ns(process.pid) - before, time.monotonic_ns() - began_ns
+    case = f"{process.role}: thread"
     for thread, cpu_ns in spent.most_common():
         percent = round(100 * cpu_ns / elapsed_ns, 2)
-        if percent >= 0.05:
-            findings.add(THREAD_CASE.format(process.role), thread, "% of a core", mean=percent)
-    total = 100 * spent.total() / elapsed_ns
-    findings.add(THREAD_CASE.format(process.role), "all", "% of a core", mean=round(total, 2))
-    return total
-
-
-def record(spy: str, pid: int, seconds: float, raw: Path) -> None:
-    """Have py-spy write collapsed stacks to ``raw``. Raises ProfilerError."""
-    command = [spy, "record", "--pid", str(pid), "--duration", str(max(1, round(seconds)))]
-    command += ["--rate", str(RATE_HZ), "--format", "raw", "--output", str(raw)]
-    for extra in (["--native"], []):
-        done = subprocess.run(
-            [*command, *extra], capture_output=True, text=True, timeout=seconds * 5 + 60
-        )
-        if done.returncode == 0 and raw.exists():
-            return
-    raise ProfilerError((done.stderr.strip() or done.stdout.strip()).splitlines()[-1])
+        if percent >= LEAST_PERCENT:
+            findings.add(case, thread, "% of a core", mean=percent)
+    total = round(100 * spent.total() / elapsed_ns, 2)
+    findings.add(case, "all", "% of a core", mean=total)
 
 
 def thread_cpu_ns(pid: int) -> Counter[str]:
@@ -159,17 +106,22 @@ def thread_cpu_ns(pid: int) -> Counter[str]:
     return result
 
 
-def report(role: str, groups: Counter[str], functions: Counter[str], findings: Findings) -> None:
-    """Add the table of groups and that of functions, in shares of the samples."""
-    total = groups.total()
-    if not total:
-        findings.notes.append(f"{role}: no sample showed it busy")
-        return
-    for group, count in groups.most_common():
-        findings.add(f"{role}: self time", group, "% of samples", share=_percent(count, total))
-    for function, count in functions.most_common(TOP_FUNCTIONS):
-        findings.add(f"{role}: function", function, "% of samples", share=_percent(count, total))
+def find_py_spy() -> str | None:
+    """Path of py-spy; None if it is not installed."""
+    beside = Path(sys.executable).with_name("py-spy")
+    return str(beside) if beside.exists() else shutil.which("py-spy")
 
 
-def _percent(count: int, total: int) -> float:
-    return round(100 * count / total, 1)
+def flame_graph(spy: str, process: usage.Process, seconds: float, file: Path) -> str:
+    """Have py-spy draw a flame graph, C code included where it can; a note on what came of it."""
+    duration_s = max(1, round(seconds))
+    command = [spy, "record", "--pid", str(process.pid), "--duration", str(duration_s)]
+    command += ["--rate", str(RATE_HZ), "--function", "--format", "flamegraph", "-o", str(file)]
+    for extra in (["--native"], []):
+        done = subprocess.run(
+            [*command, *extra], capture_output=True, text=True, timeout=5 * duration_s + 60
+        )
+        if done.returncode == 0 and file.exists():
+            return f"{process.role}: {file}"
+    lines = (done.stderr.strip() or done.stdout.strip() or "no reason given").splitlines()
+    return f"{process.role}: py-spy failed: {lines[-1]}"

@@ -1,31 +1,27 @@
 """``bench soak``: twenty sessions in ten rooms for ten minutes, in conversation.
 
-Memory, files, frames and latency are looked at in equal steps of whole conversation cycles (about
-a minute in a full run), so that what grows is seen to grow.
+Memory, open files, frames and latency are measured in equal steps of whole conversation cycles
+(about a minute in a full run), which shows what grows.
 """
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..report.findings import Findings, Options
 from ..rig import ledger, usage
 from ..rig.gateway_rig import Rig
 from ..rig.window import Window, spread
 from .call_tables import note_if_full
-
-if TYPE_CHECKING:
-    from ..cli import Findings, Options
-
-SETTLE_S = 1.0
 
 
 def run(options: Options, findings: Findings) -> None:
     """One rig, several windows."""
     steps = int(options.scaled(10, 3, 2))
     step_s = options.scaled(64, 8, 1.5)
+    settle_s = options.scaled(1, 1, 0.3)
     rooms = [2] * int(options.scaled(10, 10, 2))
     memory_mib: list[float] = []
     windows: list[Window] = []
@@ -35,7 +31,7 @@ def run(options: Options, findings: Findings) -> None:
         rig.join()
         before, clients_before = rig.metrics(), rig.look()[0]
         rig.converse("conversation")
-        time.sleep(SETTLE_S)
+        time.sleep(settle_s)
         for step in range(steps):
             findings.progress(f"step {step + 1} of {steps}")
             windows.append(rig.window(step_s))
@@ -50,7 +46,7 @@ def run(options: Options, findings: Findings) -> None:
             findings.add(name, "largest backlog", "ms", now=backlog)
         rig.server.ask("style", style="hush")
         rig.behave("quiet")
-        time.sleep(SETTLE_S)
+        time.sleep(settle_s)
         after, clients_after = rig.settled_metrics(), rig.look()[0]
     counts = ledger.balance(before, after, clients_before, clients_after, talkers=rooms[0])
     report_end(counts, memory_mib, step_s, windows, findings)
@@ -83,7 +79,7 @@ def report_end(
     windows: list[Window],
     findings: Findings,
 ) -> None:
-    """The whole time: frames, growth."""
+    """Frames and growth over the whole time."""
     for subject, count in counts.counts.items():
         if count:
             findings.add("whole time", subject, "frames", count=count)

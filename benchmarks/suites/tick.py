@@ -1,8 +1,8 @@
-"""``bench tick``: is the mixer on time, and how long does it work, with 1, 6 and 20 talkers?
+"""``bench tick``: how late the mixer is and how long it works, with 1, 6 and 20 talkers.
 
 The real mixer runs as a process; talkers in another process send to it over the real sockets, in
-one conference room, so that every frame has work for everybody. Lateness and duration are what the
-mixer itself observes, to the nanosecond; latency is seen from outside, by the frames' stamps.
+one conference room, so that each frame is mixed for everybody. Lateness and duration are what the
+mixer itself observes, in nanoseconds; latency is seen from outside, by the frames' stamps.
 """
 
 from __future__ import annotations
@@ -15,17 +15,16 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ..report.errors import BenchmarkError
+from ..report.findings import Findings, Options
 from ..report.results import quantiles
 from ..rig import tick_mixer, usage
 from ..rig.helper_process import HelperProcess, child_environment
 
-if TYPE_CHECKING:
-    from ..cli import Findings, Options
-
 CASES = ((1, 0.0), (6, 0.0), (6, 0.05), (20, 0.0))
-"""Talkers, and the share of their frames that never come: then the mixer must wait in vain."""
+"""Talkers, and the share of their frames that never come, so that the mixer waits in vain."""
 START_TIMEOUT_S = 60.0
 SETTLE_S = 1.0
 SHARES = (0.5, 0.95, 0.99)
@@ -40,8 +39,8 @@ def run(options: Options, findings: Findings) -> None:
         with tempfile.TemporaryDirectory(prefix="mm-tick-") as folder:
             measure(Path(folder), case, talkers, missing, seconds, findings)
     findings.notes.append(
-        "lateness: from the time-out that was due to the moment it was noticed; duration: of one "
-        "turn (drain, mix, publish); latency: from a talker's send to the arrival of the mix"
+        "lateness: from the deadline to the moment it was served; duration: of one turn (drain, "
+        "mix, publish); latency: from a talker's send to the arrival of the mix"
     )
 
 
@@ -87,11 +86,11 @@ def measure(
 
 
 def wait_for_mixer(mixer: subprocess.Popen[bytes], socket: Path) -> None:
-    """Wait until it has bound ``socket``; kernels may have to be compiled first."""
+    """Wait until it has bound ``socket``, which takes a while if it compiles its kernels."""
     deadline_s = time.monotonic() + START_TIMEOUT_S
     while not socket.exists():
         if mixer.poll() is not None or time.monotonic() > deadline_s:
-            raise RuntimeError("the mixer did not start")
+            raise BenchmarkError("the mixer did not start")
         time.sleep(0.01)
 
 
@@ -118,7 +117,7 @@ def report_times(
 def report_losses(
     case: str, counters: dict[str, float], seen: dict[str, Any], findings: Findings
 ) -> None:
-    """Say what was dropped on the way, where anything was."""
+    """Say what was dropped on the way, if anything was."""
     words = [
         f"{name} {value:g}"
         for name, value in sorted(counters.items())

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
-import aioice.ice
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection
 
+from benchmarks.rig import datagrams
 from benchmarks.rig.chromium_sacks import ChromiumSacks
+from mixer_core.patches.aioice.gathering import offer_addresses
 
 pytestmark = pytest.mark.sockets
 
@@ -17,8 +19,10 @@ SACK_ALONE_BYTES = 28
 
 
 @pytest.fixture(autouse=True)
-def loopback(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda use_ipv4, use_ipv6: ["127.0.0.1"])
+def loopback() -> Iterator[None]:
+    datagrams.use_loopback()
+    yield
+    offer_addresses(None)
 
 
 async def connect() -> tuple[list[RTCPeerConnection], list[Any], list[bytes]]:

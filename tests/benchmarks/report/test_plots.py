@@ -1,14 +1,15 @@
-"""Plots: what is drawn, and what is said where nothing can be."""
+"""Plots: what is drawn, and what is said where nothing can be drawn."""
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+import sys
 from pathlib import Path
 
 import pytest
 
 from benchmarks.report import plots
-from benchmarks.report.results import Measure, Report, write_json
+from benchmarks.report.errors import BenchmarkError
+from benchmarks.report.results import Measure, Report
 
 
 def a_report() -> Report:
@@ -64,36 +65,21 @@ def test_names_of_files() -> None:
     assert plots.slug("µs / frame") == "s-frame"
 
 
-@pytest.mark.skipif(find_spec("matplotlib") is not None, reason="matplotlib is installed")
 def test_without_matplotlib_one_line_says_how_to_get_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(ModuleNotFoundError, match="pip install"):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)  # As Python marks what cannot be imported.
+    with pytest.raises(BenchmarkError, match="pip install"):
         plots.draw([a_report()], tmp_path)
-    write_json([a_report()], tmp_path / "r.json")
-    assert plots.main([str(tmp_path / "r.json"), str(tmp_path / "plots")]) == 1
-    assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_draws_every_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_draws_every_report(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    write_json([a_report()], tmp_path / "r.json")
-    assert plots.main([str(tmp_path / "r.json"), str(tmp_path / "plots")]) == 0
-    files = [Path(line) for line in capsys.readouterr().out.splitlines()]
+    files = plots.draw([a_report()], tmp_path)
     assert {file.name for file in files} == {
         f"link-{name}.svg" for name in ("percent-of-a-core", "ms", "ms-distribution")
     }
     before = [file.read_bytes() for file in files]
-    plots.draw([a_report()], tmp_path / "plots")
+    plots.draw([a_report()], tmp_path)
     assert [file.read_bytes() for file in files] == before
     assert all(file.stat().st_size > 1000 for file in files)
-
-
-def test_usage(capsys: pytest.CaptureFixture[str]) -> None:
-    assert plots.main([]) == 2
-    assert "usage" in capsys.readouterr().err
-
-
-def test_a_file_that_is_no_result(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert plots.main([str(tmp_path / "missing.json"), str(tmp_path)]) == 1
-    assert "missing.json" in capsys.readouterr().err
