@@ -30,26 +30,16 @@ from dataclasses import dataclass
 from .bus.frames import FLAG_CONCEALED, FLAG_PAUSE, U32, seq_delta
 from .bus.pcm import FRAME_NS
 from .mixdown import CONCEALED_FRAMES, concealment, crossfade, frame_dbfs
+from .quiet_moment import QUIET_DBFS
 from .runtime.units import S_NS
+from .surplus import SurplusWatch
 
-QUIET_DBFS = -50.0
-"""A frame below this level can be dropped unheard."""
 RESTART_FRAMES = 50
 """A jump back by so many frames (1 s) is a source that started again."""
 RESTART_LATE_RUN = 25
 """So are so many late frames in a row."""
 STARVED_AGAIN_NS = S_NS
 """A stream that starves twice within this time refills to two frames."""
-SURPLUS_POPS = 50
-"""Frames that stayed unused over so many pops (1 s) are surplus."""
-SURPLUS_FIRST_POPS = 15
-"""At the beginning of a spurt so many (0.3 s) will do: it often begins with a burst."""
-SURPLUS_LISTEN = 10
-"""Before one is dropped, so many pops (0.2 s) show what is quiet for this stream…"""
-SURPLUS_MARGIN_DB = 3.0
-"""…then the next frame that is hardly louder than the quietest of them goes…"""
-SURPLUS_PATIENCE = 50
-"""…or the next one at all after so many pops (1 s)."""
 
 
 @dataclass(slots=True)
@@ -95,28 +85,6 @@ class JitterCounts:
         return self.overflowed + self.surplus + self.flushed
 
 
-class QuietMoment:
-    """Waits for the best moment to drop a frame: a quiet one if one comes, else any."""
-
-    __slots__ = ("_frames", "_quietest_dbfs")
-
-    def __init__(self) -> None:
-        self._frames, self._quietest_dbfs = 0, 0.0
-
-    def restart(self) -> None:
-        """Begin to listen."""
-        self._frames, self._quietest_dbfs = 0, 0.0
-
-    def has_come(self, level_dbfs: float) -> bool:
-        """Whether the frame of this level, the next one, is the one to drop."""
-        self._frames += 1
-        quiet = (
-            self._frames > SURPLUS_LISTEN and level_dbfs < self._quietest_dbfs + SURPLUS_MARGIN_DB
-        )
-        self._quietest_dbfs = min(self._quietest_dbfs, level_dbfs)
-        return quiet or level_dbfs < QUIET_DBFS or self._frames > SURPLUS_PATIENCE
-
-
 class JitterBuffer:
     """See the module's text. Frames are popped in the order of their numbers."""
 
@@ -140,10 +108,7 @@ class JitterBuffer:
         self._refill_frames = 0  # frames a starved stream needs to be heard; 0: it is not starved
         self._starved_ns = -STARVED_AGAIN_NS
         self._active_ns = 0  # the last push or pop
-        self._least_depth = 0
-        self._pops = 0
-        self._surplus = 0
-        self._moment = QuietMoment()
+        self._surplus = SurplusWatch()
         self._shed_until_ns = 0  # the head goes when a second frame comes before that
         self._missed = 0  # slots mixed without it while nothing of it waited
 
@@ -204,7 +169,7 @@ class JitterBuffer:
             return None
         if self._sheds(now_ns):
             self._shed()
-        elif self._surplus:
+        elif self._surplus.frames:
             self._drop_surplus()
         gap = self._gap()
         if gap:
@@ -236,7 +201,8 @@ class JitterBuffer:
         self._entries.clear()
         self.talking = False
         self._any_later = True
-        self._refill_frames = self._surplus = self._concealed_run = 0
+        self._refill_frames = self._concealed_run = 0
+        self._surplus.end_spurt()
         self._shed_until_ns = self._missed = 0
 
     def clear(self) -> None:
@@ -326,8 +292,7 @@ class JitterBuffer:
     def _take(self, now_ns: int) -> Entry:
         """Pop the head, whatever lies before it."""
         if self._any_later:
-            self._pops = SURPLUS_POPS - SURPLUS_FIRST_POPS
-            self._least_depth = self._cap_frames
+            self._surplus.begin_spurt()
         head = self._entries.pop(0)
         self._next_seq = (head.seq + 1) & U32
         self._any_later = bool(head.flags & FLAG_PAUSE)
@@ -336,30 +301,17 @@ class JitterBuffer:
         self._concealed_run = self._missed = 0
         self._active_ns = now_ns
         self.counts.popped += 1
-        self._watch_depth()
+        self._surplus.popped(len(self._entries))
         return head
-
-    def _watch_depth(self) -> None:
-        """Notice frames that waited through a whole second without being needed."""
-        self._least_depth = min(self._least_depth, len(self._entries))
-        self._surplus = min(self._surplus, len(self._entries))
-        self._pops += 1
-        if self._pops >= SURPLUS_POPS and not self._surplus:
-            self._surplus = self._least_depth
-            self._restart_watch()
-
-    def _restart_watch(self) -> None:
-        self._pops, self._least_depth = 0, len(self._entries)
-        self._moment.restart()
 
     def _drop_surplus(self) -> None:
         """Drop one unneeded frame at the head if this is a good moment for it."""
         entries = self._entries
         if len(entries) < 2 or entries[0].flags & FLAG_PAUSE or self._gap():
             return
-        if self._moment.has_come(frame_dbfs(entries[0].pcm)):
+        if self._surplus.drops_now(frame_dbfs(entries[0].pcm)):
             self._drop_head()
-            self._surplus -= 1
+            self._surplus.frames -= 1
 
     def _drop_head(self) -> None:
         """Let the head go; the next frame begins as the head and ends as itself."""
@@ -367,7 +319,7 @@ class JitterBuffer:
         entries[1].pcm = crossfade(entries[0].pcm, entries[1].pcm)
         self._drop(0)
         self.counts.surplus += 1
-        self._restart_watch()
+        self._surplus.dropped(len(entries))
 
     def _droppable(self) -> int:
         """Index of the oldest quiet frame, else of the oldest; not the last, none with a pause."""

@@ -92,13 +92,6 @@ def _bend(value: Any) -> Any:
     return np.int16(np.copysign(bent, x))
 
 
-@_compiled("void(int32[::1], int16[::1])")
-def accumulate(total: Sum, pcm: Pcm) -> None:
-    """total += pcm; both of shape (n,)."""
-    for i in range(total.shape[0]):
-        total[i] += pcm[i]
-
-
 @_compiled("void(int16[:, ::1], int32[::1])")
 def mix(block: Pcm, total: Sum) -> None:
     """total = sum of the rows of ``block`` (s, n)."""

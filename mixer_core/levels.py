@@ -6,10 +6,11 @@ import numpy as np
 
 from .kernels import Tally
 from .mixdown import SILENCE_DBFS, dbfs
+from .runtime.units import MS_NS
 
-INTERVAL_NS = 100_000_000
+INTERVAL_NS = 100 * MS_NS
 """Levels are sent so often while somebody talks (10 Hz)."""
-SILENT_AFTER_NS = 300_000_000
+SILENT_AFTER_NS = 300 * MS_NS
 """Without a frame for so long a room has fallen silent, whether or not its streams said so."""
 
 

@@ -113,7 +113,9 @@ def concealment(pcm: bytes, nth: int) -> bytes:
 
 def crossfade(pcm: bytes, following: bytes) -> bytes:
     """One frame in the place of two: the first fades into the second."""
-    leaving, coming = np.empty(FRAME_SAMPLES, np.int16), np.empty(FRAME_SAMPLES, np.int16)
-    kernels.fade(_samples(pcm), leaving, kernels.GAIN_ONE, 0)
-    kernels.fade(_samples(following), coming, 0, kernels.GAIN_ONE)
-    return Mixdown(2).sum([leaving.tobytes(), coming.tobytes()])
+    block = np.empty((2, FRAME_SAMPLES), np.int16)
+    kernels.fade(_samples(pcm), block[0], kernels.GAIN_ONE, 0)
+    kernels.fade(_samples(following), block[1], 0, kernels.GAIN_ONE)
+    total, out = np.empty(FRAME_SAMPLES, np.int32), np.empty(FRAME_SAMPLES, np.int16)
+    kernels.mix_limited(block, total, out)
+    return out.tobytes()

@@ -24,11 +24,13 @@ from dataclasses import dataclass, field
 
 from .bus.events import StreamInfo
 from .bus.pcm import FRAME_NS
-from .jitter import Entry, JitterBuffer, QuietMoment
+from .jitter import Entry, JitterBuffer
 from .mixdown import frame_dbfs
 from .phases import CALM_SLOTS, CHECK_SLOTS, MOVED_SLOTS, Wait, best_cut
+from .quiet_moment import QuietMoment
+from .runtime.units import MS_NS
 
-LINE_SLACK_NS = 60_000_000
+LINE_SLACK_NS = 60 * MS_NS
 """A slot's deadline comes at most ``deadline_ns`` plus this after its first frame began to wait."""
 
 ASSISTANT = "assistant"

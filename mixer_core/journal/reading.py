@@ -29,8 +29,6 @@ class StoredConversation:
     id: int
     room: str
     began_ms: int
-    touched_ms: int
-    """Last entry."""
     ended_ms: int | None
     """None: it goes on, or its process died."""
     reason: str = ""
@@ -65,7 +63,7 @@ def conversations(path: Path, room: str) -> list[StoredConversation]:
     """The conversations of a room, newest first. Raises JournalError."""
     with _reading(path) as connection:
         rows = connection.execute(
-            "SELECT id, room, began_ms, touched_ms, ended_ms, reason FROM conversation "
+            "SELECT id, room, began_ms, ended_ms, reason FROM conversation "
             "WHERE room = ? ORDER BY id DESC",
             (room,),
         )

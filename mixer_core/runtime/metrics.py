@@ -29,18 +29,6 @@ class Histogram:
         """Count one duration (negative ones fall into the first bucket)."""
         self.counts[bisect_left(_BOUNDS_NS, duration_ns)] += 1
 
-    def quantile_ms(self, share: float) -> float:
-        """Upper bound of the bucket where the ``share`` (0–1) lies; inf in the last, 0 if empty."""
-        total = sum(self.counts)
-        if not total:
-            return 0.0
-        seen = 0
-        for bound, count in zip(BOUNDS_MS, self.counts, strict=False):
-            seen += count
-            if seen >= share * total:
-                return bound
-        return float("inf")
-
 
 class Metrics:
     """The counters, gauges and histograms of one process, by name.

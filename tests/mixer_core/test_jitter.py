@@ -9,12 +9,11 @@ from mixer_core.bus.frames import FLAG_CONCEALED, FLAG_PAUSE, U32, seq_delta
 from mixer_core.bus.pcm import FRAME_NS, FRAME_SAMPLES, SILENCE
 from mixer_core.jitter import (
     RESTART_LATE_RUN,
-    SURPLUS_FIRST_POPS,
-    SURPLUS_PATIENCE,
-    SURPLUS_POPS,
     Entry,
     JitterBuffer,
 )
+from mixer_core.quiet_moment import PATIENCE_FRAMES
+from mixer_core.surplus import FIRST_POPS, WATCH_POPS
 
 HOLD_NS = 3 * FRAME_NS
 CAP_FRAMES = 10
@@ -274,7 +273,7 @@ def test_a_source_that_starts_again_early_is_heard_after_half_a_second() -> None
 def test_a_frame_that_only_adds_delay_is_dropped_in_a_quiet_moment() -> None:
     buffer = new_buffer()
     push(buffer, 0)
-    for seq in range(1, SURPLUS_POPS * 2 + 5):
+    for seq in range(1, WATCH_POPS * 2 + 5):
         push(buffer, seq, pcm=SILENCE)
         buffer.pop(0)
     assert buffer.counts.surplus == 1
@@ -285,7 +284,7 @@ def test_a_frame_that_only_adds_delay_is_dropped_in_a_quiet_moment() -> None:
 def test_a_burst_at_the_beginning_of_a_spurt_is_noticed_sooner() -> None:
     buffer = new_buffer()
     push(buffer, 0)
-    for seq in range(1, SURPLUS_FIRST_POPS + 3):
+    for seq in range(1, FIRST_POPS + 3):
         push(buffer, seq, pcm=SILENCE)
         buffer.pop(0)
     assert (buffer.counts.surplus, buffer.depth) == (1, 0)
@@ -295,7 +294,7 @@ def test_without_a_quiet_moment_it_is_dropped_after_patience_and_cross_faded() -
     buffer = new_buffer()
     push(buffer, 0)
     growing = [(100 + 100 * n).to_bytes(2, "little") * FRAME_SAMPLES for n in range(200)]
-    for seq in range(1, SURPLUS_POPS * 2 + SURPLUS_PATIENCE + 5):
+    for seq in range(1, WATCH_POPS * 2 + PATIENCE_FRAMES + 5):
         push(buffer, seq, pcm=growing[seq])
         entry = buffer.pop(0)
         if entry is not None and buffer.depth == 0:

@@ -17,17 +17,6 @@ def test_every_duration_falls_into_exactly_one_bucket(durations_ns: list[int]) -
         assert sum(histogram.counts[: index + 1]) == below
 
 
-def test_a_quantile_is_the_bound_of_its_bucket() -> None:
-    histogram = Histogram()
-    assert histogram.quantile_ms(0.5) == 0.0
-    for duration_ms in (1, 1, 1, 45):
-        histogram.observe_ns(duration_ms * 1_000_000)
-    assert histogram.quantile_ms(0.5) == 1.0
-    assert histogram.quantile_ms(0.95) == 50.0
-    histogram.observe_ns(10**10)
-    assert histogram.quantile_ms(1.0) == float("inf")
-
-
 def test_a_snapshot_is_a_copy() -> None:
     metrics = Metrics()
     metrics.count("frames_total", 2)
