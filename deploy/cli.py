@@ -15,7 +15,7 @@ from pathlib import Path
 from mixer_core.runtime.errors import AlreadyRunningError, PortBusyError, StartupError
 from mixer_core.runtime.process import SUPERVISED_VARIABLE, prepare_runtime_dir
 from mixer_core.runtime.settings import load_all
-from openai_link.settings import uses_simulator
+from openai_link.settings import KEY_VARIABLE, OpenaiLinkSettings, uses_simulator
 
 from .settings import AllSettings
 
@@ -30,10 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"mixminus {version('mixminus')}")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("run", help="start the gateway; Ctrl-C ends it")
+    commands.add_parser("run", help="start the gateway; Ctrl-C stops it")
     commands.add_parser("bench", add_help=False, help="measure this machine: mixminus bench --help")
     commands.add_parser(
-        "replay", add_help=False, help="play a recorded room again: mixminus replay --help"
+        "replay", add_help=False, help="replay a recorded conversation: mixminus replay --help"
     )
     given, rest = parser.parse_known_args(arguments)
     if given.command == "bench":
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run() -> None:
-    """Check what could go wrong, then become supervisord.
+    """Check everything that could go wrong, then become supervisord.
 
     Raises:
         StartupError: settings, runtime directory, a port, or another instance.
@@ -68,16 +68,22 @@ def run() -> None:
     check_port(settings.signaling.http_host, settings.signaling.http_port, "SIGNALING")
     if simulated:
         check_port(settings.simulator.http_host, settings.simulator.http_port, "SIMULATOR")
-        print("mixminus: no OPENAI_API_KEY is set, so the assistant is a local simulator")
-    else:
-        print(f"mixminus: the assistant is {settings.openai_link.model} of OpenAI")
-    print("mixminus: starting; Ctrl-C ends it", flush=True)
+    print(f"mixminus: the assistant is {assistant(settings.openai_link, simulated)}")
+    print("mixminus: starting; Ctrl-C stops it", flush=True)
     command = [sys.executable, "-m", "deploy.supervise", "-n", "-c", str(CONFIGURATION)]
     os.execve(sys.executable, command, environment(settings, simulated))
 
 
+def assistant(settings: OpenaiLinkSettings, simulated: bool) -> str:
+    """Who answers, in words."""
+    if not simulated:
+        return f"{settings.model} at {settings.base_url}"
+    why = f" ({KEY_VARIABLE} is not set)" if settings.upstream == "auto" else ""
+    return f"the local simulator{why}"
+
+
 def environment(settings: AllSettings, simulated: bool) -> dict[str, str]:
-    """What supervisord and the programs find in their environment."""
+    """The environment of supervisord and the programs."""
     runtime_dir = str(settings.runtime_dir)
     return os.environ | {
         "MIXMINUS_RUNTIME__DIR": runtime_dir,
@@ -107,7 +113,7 @@ def check_port(host: str, port: int, section: str) -> None:
 
 
 def check_not_running(runtime_dir: Path, program: str) -> None:
-    """Raise AlreadyRunningError where somebody holds the lock of ``program``."""
+    """Raise AlreadyRunningError where another process holds the lock of ``program``."""
     path = runtime_dir / f"{program}.lock"
     if not path.exists():
         return
@@ -116,7 +122,7 @@ def check_not_running(runtime_dir: Path, program: str) -> None:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise AlreadyRunningError(
-                f"another mixminus runs in {runtime_dir} (process {file.read().strip()}): "
+                f"another mixminus is running in {runtime_dir} (process {file.read().strip()}): "
                 "stop it, or set MIXMINUS_RUNTIME__DIR to another directory"
             ) from error
 

@@ -1,8 +1,8 @@
-"""supervisord with open ears: ``python -m deploy.supervise`` takes supervisord's own arguments.
+"""supervisord that acts on signals at once; ``python -m deploy.supervise`` takes its arguments.
 
-supervisord looks at its signals when its poll returns, which takes up to a second, and starts a
-dead program again one poll later. Here a signal ends the poll at once, so that Ctrl-C and the
-return of a killed program do not wait.
+supervisord looks at its signals when its poll returns, which takes up to a second, and restarts a
+dead program one poll later. Here a signal ends the poll, so that neither Ctrl-C nor the restart of
+a killed program has to wait.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ class SignalWakeup:
         return False
 
     def handle_read_event(self) -> None:
-        """Empty the pipe; after a signal wake once more, for what this turn only reaps."""
+        """Empty the pipe; after a signal, wake once more to restart what this turn only reaps."""
         if self._reader.recv(256).strip(ONCE_MORE):
             self._writer.send(ONCE_MORE)
 
     def handle_error(self) -> None:
-        """Called in an except clause: let it be seen."""
+        """Called in an except clause: do not swallow the error."""
         raise
 
 

@@ -15,19 +15,19 @@ class MediaWorkerSettings:
     """One child per browser."""
 
     idle_children: Annotated[int, msgspec.Meta(ge=1, le=16)] = 2
-    """Warm children that wait for a browser."""
+    """Warm children waiting for a browser."""
     max_children: Annotated[int, msgspec.Meta(ge=1, le=256)] = 24
-    """Children at once, waiting ones included."""
+    """Most children at the same time, idle ones included."""
     ice_addresses: str = "auto"
-    """Addresses offered to browsers, separated by commas; auto: this host's and loopback."""
+    """Addresses offered to browsers, separated by commas; auto: all of this host."""
     connect_timeout_ms: Milliseconds = 10_000
-    """A browser that has not opened its channel by then is given up."""
+    """A browser that has not opened its data channel after this time is given up."""
     peer_silence_ms: Milliseconds = 3_000
-    """A browser from which no datagram came for so long is gone."""
+    """A browser that has sent no datagram for this time is gone."""
     outbox_cap_ms: Milliseconds = 200
-    """Audio that may wait for the network per browser; what is over it is dropped."""
+    """Audio that may wait for the network, per browser; more is dropped."""
     silence_hangover_ms: Milliseconds = 400
-    """Digital silence is still sent for so long, then no more."""
+    """How long digital silence is still sent before sending pauses."""
 
 
 @dataclass(frozen=True, slots=True)

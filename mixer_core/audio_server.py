@@ -1,7 +1,7 @@
-"""The bound ends of the audio sockets: one ``epoll`` over every connection, no thread, no loop.
+"""The bound ends of the audio sockets: one ``epoll`` over all connections, no thread, no loop.
 
-ZeroMQ's PULL and PUB on the wire (``bus.zmtp``), read and written on the mixer's own thread: a
-frame in and a frame out wake one thread, not three.
+ZeroMQ's PULL and PUB on the wire (``bus.zmtp``), read and written on the mixer's own thread, so
+that a frame in and a frame out wake one thread and not three.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from .runtime.errors import FrameError, RuntimeDirError
 from .runtime.units import S_NS
 
 TOPIC_BYTES = 4
-"""Length of the topics that are looked up directly: a stream's number."""
+"""Length of a stream's topic; topics of this length are looked up directly."""
 BACKLOG = 256
 MAX_CONNECTIONS = 4_096
-"""Of both kinds together, where the process may open so many files."""
+"""Of both kinds together, where the process may open that many files."""
 OTHER_FILES = 64
-"""Descriptors that are left for all that is no connection."""
+"""File descriptors kept free for everything that is not a connection."""
 MAX_TOPICS = 64
-"""Subscriptions of one listener; ours have one, or a few."""
+"""Most subscriptions of one listener; ours have one."""
 READ_BYTES = 64 * 1024
 _SUBSCRIBE = 1
 
@@ -46,13 +46,13 @@ class _Peer:
 
 
 class AudioServer:
-    """Both audio sockets. ``poll``, then ``publish``; descriptors of others may be watched too."""
+    """Both audio sockets: ``poll``, ``receive``, ``publish``. Watches other descriptors too."""
 
     def __init__(self, runtime_dir: Path, max_connections: int = MAX_CONNECTIONS) -> None:
         """Bind both. Raises RuntimeDirError.
 
-        ``max_connections`` is lowered to what the process may open: a connection that cannot be
-        accepted for want of a descriptor would keep ``poll`` from ever waiting.
+        ``max_connections`` is lowered to what the process may open: a connection that could not be
+        accepted for lack of a descriptor would keep ``poll`` from ever waiting.
         """
         self._max_connections = min(max_connections, _descriptors() - OTHER_FILES)
         self._epoll = select.epoll()
@@ -66,7 +66,7 @@ class AudioServer:
         self.dropped = 0
         """Messages that a listener could not take."""
         self.refused = 0
-        """Connections that were ended because they spoke something else, or were too many."""
+        """Connections closed: another protocol, too many subscriptions, or too many connections."""
 
     def watch(self, descriptor: int) -> None:
         """Have ``poll`` return when ``descriptor`` is readable. Raises OSError."""
@@ -79,8 +79,8 @@ class AudioServer:
     def receive(self, ready: list[int], on_message: Callable[[bytes], None]) -> None:
         """Take what has arrived at ``ready``; connections come and go in here.
 
-        ``on_message`` may ``publish``. What it raises passes through: what the same sender said in
-        the same read is lost then, others are read in the next turn.
+        ``on_message`` may ``publish``. If it raises, the rest of what the same sender sent in the
+        same read is lost; others are read in the next turn.
         """
         for descriptor in ready:
             sender = self._senders.get(descriptor)
@@ -94,7 +94,7 @@ class AudioServer:
                 self._accept(self._out, endpoints.AUDIO_OUT, "PUB", self._listeners)
 
     def publish(self, message: bytes) -> None:
-        """Send to everybody who subscribed; who does not keep up misses it (counted).
+        """Send to every subscriber; one that does not keep up misses it (counted).
 
         ``message``: at most ``zmtp.MAX_MESSAGE_BYTES``, its topic first. Raises nothing.
         """
@@ -131,7 +131,7 @@ class AudioServer:
     ) -> None:
         try:
             connection, _ = listener.accept()
-        except OSError:  # It went away again; the next one brings its own wake-up.
+        except OSError:  # It went away again; the next one wakes us by itself.
             return
         if len(self._senders) + len(self._listeners) >= self._max_connections:
             self.refused += 1
@@ -141,7 +141,7 @@ class AudioServer:
         peers[connection.fileno()] = peer
         self._epoll.register(connection.fileno(), select.EPOLLIN)
         try:
-            peer.outgoing.say(hello(kind))
+            peer.outgoing.greet(hello(kind))
         except OSError:
             self._forget(connection.fileno())
 
@@ -167,7 +167,7 @@ class AudioServer:
         except BlockingIOError:
             return []
         except OSError:
-            pass  # The same as an end of file: the peer is gone.
+            pass  # As good as an end of file: the peer is gone.
         except FrameError:
             self.refused += 1
         self._forget(descriptor)

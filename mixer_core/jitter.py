@@ -1,26 +1,22 @@
-"""The jitter buffer of one stream: puts frames in order and decides what a missing one becomes.
+"""One stream's jitter buffer: orders frames, decides what a missing one becomes. Sans-I/O.
 
-A stream talks in *spurts*. Inside a spurt the next frame is the one after the last; a frame with
-``FLAG_PAUSE`` ends the spurt, and the next may have any later number. Rules, each with its counter:
+A stream talks in *spurts*. Within a spurt each frame has the number after the last; a frame with
+``FLAG_PAUSE`` ends the spurt, and the next may have any later number. Rules, each with a counter:
 
 - A gap is held for ``gap_hold_ns`` after the first frame that shows it, then up to three frames are
-  concealed (the last frame, faded) and the rest is skipped. A gap wider than the buffer is skipped
-  at once: what is missing would come too late anyway.
-- What comes after its turn is late, what comes twice is a duplicate: both are dropped.
-- Over ``cap_frames`` a frame is dropped: the oldest that is quiet, else the oldest.
-- A number that jumps back by a second or more, or half a second of nothing but late frames, is a
-  source that started again: the buffer starts again with it.
-- A stream that missed its slot (``starve``) is silent until it has refilled: one frame, or two when
-  it starved twice within a second.
-- A loss that shows only after its slot was mixed without the stream is over: nothing is held,
+  concealed (by the last frame, faded) and the rest is skipped. A gap wider than the buffer is
+  skipped at once: what is missing would come too late anyway.
+- A frame that comes after its turn is late, one that comes twice a duplicate: both are dropped.
+- Over ``cap_frames`` a frame is dropped: the oldest quiet one, or else the oldest.
+- A number that jumps back by a second or more, or half a second of nothing but late frames, means
+  that the source has restarted: so does the buffer.
+- A stream that missed its slot (``starve``) is silent until it has refilled: to one frame, or to
+  two if it starved twice within a second.
+- A loss that shows only after its slot was mixed without the stream is past: nothing is held,
   concealed or refilled for it.
-- ``shed`` lets one frame go, because those after it would wait less.
-- Frames that waited through a second without being needed (a source whose clock is fast, a burst
-  long ago; at the beginning of a spurt 0.3 s are enough) are only delay: they are dropped one by
-  one in the quietest moments that come, each at the latest after another second, and cross-faded
-  with the next.
-
-Pure: time is an argument, results are returned.
+- ``shed`` drops one frame, so that those after it wait less.
+- Frames that waited for a second without being needed (see ``surplus``) are dropped one by one, in
+  quiet moments, each cross-faded with the next.
 """
 
 from __future__ import annotations
@@ -35,9 +31,9 @@ from .runtime.units import S_NS
 from .surplus import SurplusWatch
 
 RESTART_FRAMES = 50
-"""A jump back by so many frames (1 s) is a source that started again."""
+"""After a jump back by this many frames (1 s) the source is taken to have restarted…"""
 RESTART_LATE_RUN = 25
-"""So are so many late frames in a row."""
+"""…and so it is after this many late frames in a row."""
 STARVED_AGAIN_NS = S_NS
 """A stream that starves twice within this time refills to two frames."""
 
@@ -55,12 +51,12 @@ class Entry:
     arrived_ns: int
     """When it was pushed."""
     dropped_before: int = 0
-    """Frames right before this one that the buffer itself dropped: no gap to wait for."""
+    """Frames right before this one that the buffer dropped by itself: no gap to wait for."""
 
 
 @dataclass(slots=True)
 class JitterCounts:
-    """Every branch, counted. pushed = popped + dropped + late + duplicate + depth."""
+    """Every branch is counted: pushed = popped + dropped + late + duplicate + depth."""
 
     pushed: int = 0
     popped: int = 0
@@ -81,17 +77,17 @@ class JitterCounts:
 
     @property
     def dropped(self) -> int:
-        """Frames that were accepted and thrown away later."""
+        """Frames that were accepted and dropped later."""
         return self.overflowed + self.surplus + self.flushed
 
 
 class JitterBuffer:
-    """See the module's text. Frames are popped in the order of their numbers."""
+    """See the module's docstring. Frames are popped in the order of their numbers."""
 
     def __init__(self, gap_hold_ns: int, cap_frames: int) -> None:
         """An empty buffer.
 
-        ``gap_hold_ns``: how long a missing frame is waited for; 0 for a source that keeps order.
+        ``gap_hold_ns``: how long to wait for a missing frame; 0 for a source that keeps order.
         ``cap_frames``: most frames that wait, at least 1.
         """
         self.counts = JitterCounts()
@@ -105,12 +101,12 @@ class JitterBuffer:
         self._last_pcm = b""
         self._concealed_run = 0
         self._late_run = 0
-        self._refill_frames = 0  # frames a starved stream needs to be heard; 0: it is not starved
+        self._refill_frames = 0  # frames a starved stream needs to be heard; 0: not starved
         self._starved_ns = -STARVED_AGAIN_NS
         self._active_ns = 0  # the last push or pop
         self._surplus = SurplusWatch()
-        self._shed_until_ns = 0  # the head goes when a second frame comes before that
-        self._missed = 0  # slots mixed without it while nothing of it waited
+        self._shed_until_ns = 0  # drop the head if a second frame comes before
+        self._missed = 0  # slots mixed without it while it had no frame
 
     @property
     def depth(self) -> int:
@@ -119,11 +115,11 @@ class JitterBuffer:
 
     @property
     def oldest_arrival_ns(self) -> int:
-        """When the frame at the head came. Only while ``depth`` is not 0."""
+        """When the frame at the head came. Only if ``depth`` is not 0."""
         return self._entries[0].arrived_ns
 
     def push(self, seq: int, pcm: bytes, flags: int, stamp_ns: int, now_ns: int) -> None:
-        """Take one frame that has just come."""
+        """Take one frame that has just arrived."""
         self.counts.pushed += 1
         if self._is_late(seq):
             self.counts.late += 1
@@ -179,7 +175,7 @@ class JitterBuffer:
         return self._take(now_ns)
 
     def shed(self, now_ns: int) -> None:
-        """Let one frame go, cross-faded with the next, so that later ones wait 20 ms less.
+        """Drop one frame, cross-faded with the next, so that later ones wait 20 ms less.
 
         Until the next comes, or for two frame times, nothing is ``available``.
         """
@@ -196,7 +192,7 @@ class JitterBuffer:
         self.counts.starved += 1
 
     def end_spurt(self) -> None:
-        """The stream pauses (it was muted, say): what waits is dropped, any later frame resumes."""
+        """The stream pauses (it was muted, say): drop what waits; any later frame resumes."""
         self.counts.flushed += len(self._entries)
         self._entries.clear()
         self.talking = False
@@ -249,7 +245,7 @@ class JitterBuffer:
     def _gap(self) -> int:
         """Lost frames between the last popped and the head: waited for, concealed or skipped.
 
-        One whose slot has passed without it is none of these: its time is over.
+        One whose slot has passed without it is none of these: it is past.
         """
         return max(0, self._behind() - self._missed)
 
@@ -260,7 +256,7 @@ class JitterBuffer:
         return max(0, seq_delta(head.seq, self._next_seq) - head.dropped_before)
 
     def _sheds(self, now_ns: int) -> bool:
-        """Whether the head is to be let go; not where it ends a spurt or follows a loss."""
+        """Whether to drop the head; not if it ends a spurt or follows a loss."""
         if now_ns >= self._shed_until_ns or not self._entries:
             return False
         return not (self._entries[0].flags & FLAG_PAUSE or self._behind())
@@ -314,7 +310,7 @@ class JitterBuffer:
             self._surplus.frames -= 1
 
     def _drop_head(self) -> None:
-        """Let the head go; the next frame begins as the head and ends as itself."""
+        """Drop the head; the next frame begins as the head and ends as itself."""
         entries = self._entries
         entries[1].pcm = crossfade(entries[0].pcm, entries[1].pcm)
         self._drop(0)
@@ -322,7 +318,7 @@ class JitterBuffer:
         self._surplus.dropped(len(entries))
 
     def _droppable(self) -> int:
-        """Index of the oldest quiet frame, else of the oldest; not the last, none with a pause."""
+        """Index of the oldest quiet frame, else of the oldest; not the last, none with PAUSE."""
         older = self._entries[:-1]
         candidates = [i for i, entry in enumerate(older) if not entry.flags & FLAG_PAUSE]
         for index in candidates:
@@ -331,7 +327,7 @@ class JitterBuffer:
         return candidates[0] if candidates else 0
 
     def _drop(self, index: int) -> None:
-        """Remove an entry that is not the last, so that it is no gap for the one behind it."""
+        """Remove an entry that is not the last, so that it leaves no gap before the next one."""
         entry = self._entries.pop(index)
         follower = self._entries[index]
         if index == 0:

@@ -9,22 +9,22 @@ from .mixdown import SILENCE_DBFS, dbfs
 from .runtime.units import MS_NS
 
 INTERVAL_NS = 100 * MS_NS
-"""Levels are sent so often while somebody talks (10 Hz)."""
+"""Time between two sets of levels while somebody talks (10 Hz)."""
 SILENT_AFTER_NS = 300 * MS_NS
-"""Without a frame for so long a room has fallen silent, whether or not its streams said so."""
+"""A room without a frame for this time has fallen silent, whether or not its streams said so."""
 
 
 class LevelMeter:
-    """Gathers the energy of one room's voices and says when its levels are due."""
+    """Gathers the energy of one room's voices and tells when their levels are due."""
 
     def __init__(self) -> None:
         self._tallies: dict[str, Tally] = {}
         self._heard_ns = 0
-        self._due_ns: int | None = None  # None: the room is silent and was told so
+        self._due_ns: int | None = None  # None: the room is silent and knows it
 
     @property
     def awake(self) -> bool:
-        """Somebody was heard since the room was last told that it is silent."""
+        """Somebody has been heard since the room was last told that it is silent."""
         return self._due_ns is not None
 
     def tally(self, voice: str, now_ns: int) -> Tally:
@@ -58,5 +58,5 @@ class LevelMeter:
         return levels
 
     def next_timeout_ns(self) -> int | None:
-        """When a room that has stopped without a word is to be told that it is silent."""
+        """When to tell a room, whose streams stopped without a PAUSE, that it is silent."""
         return None if self._due_ns is None else self._heard_ns + SILENT_AFTER_NS

@@ -11,11 +11,11 @@ from . import kernels
 from .bus.pcm import FRAME_BYTES, FRAME_SAMPLES
 
 SILENCE_DBFS = -100.0
-"""What a level of nothing is called."""
+"""The level of silence."""
 FULL_SCALE_SQUARED = 32_768.0**2
 
 CONCEALED_FRAMES = 3
-"""A loss is covered by the last frame, faded to zero over so many frames (60 ms)."""
+"""A loss is concealed by the last frame, faded to zero over this many frames (60 ms)."""
 
 
 class Mixdown:
@@ -56,9 +56,9 @@ class Mixdown:
 
 
 class SlotMix:
-    """What the listeners of one slot hear; every mix is made once, when somebody needs it.
+    """What the listeners of one slot hear; each mix is made once, when the first listener needs it.
 
-    A single frame is passed on as it is, so that one talker is heard bit by bit.
+    A single frame is passed on bit for bit.
     """
 
     def __init__(self, mixdown: Mixdown, frames: list[bytes]) -> None:
@@ -102,7 +102,7 @@ def _samples(pcm: bytes) -> kernels.Pcm:
 
 
 def concealment(pcm: bytes, nth: int) -> bytes:
-    """What stands in for the ``nth`` (0 … CONCEALED_FRAMES-1) lost frame after ``pcm``."""
+    """What replaces the ``nth`` (0 … CONCEALED_FRAMES-1) lost frame after ``pcm``."""
     first, last = (
         kernels.GAIN_ONE * (CONCEALED_FRAMES - step) // CONCEALED_FRAMES for step in (nth, nth + 1)
     )

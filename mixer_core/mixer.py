@@ -1,7 +1,8 @@
 """The mixer: every message that comes in, and the messages that go out for it. Sans-I/O.
 
-Streams are known by their START frames only; who sends anything else is asked to identify itself
-(an EVENT ``identify``). Nothing that arrives can raise: what makes no sense is counted and ignored.
+Streams are known only by their START frames; an unknown stream that sends anything else is asked to
+identify itself (EVENT ``identify``). Nothing that arrives makes the mixer raise: messages that make
+no sense are counted and ignored.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ from .slots import Stream
 IDENTIFY_INTERVAL_NS = 100 * MS_NS
 """Least time between two questions to an unknown stream."""
 MAX_UNKNOWN_STREAMS = 256
-"""Unknown streams that are remembered as asked."""
+"""Most unknown streams that are remembered as having been asked."""
 ROSTER_REPEAT_NS = 2 * S_NS
-"""A newcomer's subscription may lag behind its START: so long each START is answered with the
-roster too."""
+"""A newcomer's subscription may lag behind its START: for this time, every START is answered with
+the roster too."""
 MAX_ROOM_CHARACTERS = 128
 MAX_NAME_CHARACTERS = 64
 
@@ -214,7 +215,7 @@ class Mixer:
 
 
 def _checked(info: StreamInfo) -> StreamInfo:
-    """``info`` with a name of bearable length. Raises FrameError for an impossible room."""
+    """``info`` with its name cut to length. Raises FrameError for an impossible room."""
     if not 0 < len(info.room) <= MAX_ROOM_CHARACTERS or len(info.participant) > MAX_NAME_CHARACTERS:
         raise FrameError("a START names no room, or one of impossible length")
     return replace(info, name=info.name[:MAX_NAME_CHARACTERS])

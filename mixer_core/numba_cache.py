@@ -1,4 +1,4 @@
-"""Where compiled kernels are kept. To be called before ``kernels`` is imported.
+"""Where compiled kernels are kept. Must be chosen before ``kernels`` is imported.
 
 numba reads ``NUMBA_CACHE_DIR`` when it is imported. Without the variable it writes beside the
 source or into the home directory, and a service often may do neither.
@@ -18,7 +18,7 @@ def choose_cache_dir(runtime_dir: Path, env: MutableMapping[str, str] = os.envir
     """Set ``NUMBA_CACHE_DIR`` unless it is set, to the first of these that can be written.
 
     ``$XDG_CACHE_HOME/mixminus/numba`` (``~/.cache`` by default), then ``<runtime_dir>/numba``.
-    None where neither can: then kernels are compiled at every start.
+    None if there is none: kernels are then compiled at every start.
     """
     if env.get(CACHE_VARIABLE):
         return Path(env[CACHE_VARIABLE])

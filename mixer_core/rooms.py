@@ -51,7 +51,7 @@ class Room:
         up = Group(deadline_ns)
         down = up if mode == "conference" else Group(deadline_ns)
         self.timeout_ns: int | None = None
-        """When ``run`` has something to do although nothing arrives, as of its last call."""
+        """When ``run`` has something to do even if nothing arrives; set by its last call."""
         self._up, self._down = up, down
         self._groups = (up,) if up is down else (up, down)
         self._mixdown = mixdown
@@ -65,28 +65,28 @@ class Room:
 
     @property
     def links(self) -> list[Stream]:
-        """The assistant's link; two for a moment while one takes over from another."""
+        """The assistant's link; two for a moment while one takes over from the other."""
         return [stream for stream in self.streams if stream.is_link]
 
     @property
     def deadlines(self) -> int:
-        """Slots that were mixed with somebody missing."""
+        """Slots that were mixed at the deadline, with somebody missing."""
         return sum(group.deadlines for group in self._groups)
 
     def add(self, stream: Stream) -> None:
-        """Let a stream in."""
+        """Add a stream."""
         self.streams.append(stream)
         self._group_of(stream).sources.append(stream)
 
     def remove(self, stream: Stream, now_ns: int) -> list[bytes]:
-        """Let a stream go; whoever heard it is told that it has ended."""
+        """Remove a stream; those who heard it are told that it has ended."""
         ended = self.silence(stream, now_ns)
         self.streams.remove(stream)
         self._group_of(stream).sources.remove(stream)
         return ended
 
     def silence(self, stream: Stream, now_ns: int) -> list[bytes]:
-        """End a stream's spurt. Who hears nobody any more gets a silent frame that says so."""
+        """End a stream's spurt. Listeners who now hear nobody get a silent frame with PAUSE."""
         if not stream.buffer.talking:
             stream.buffer.end_spurt()
             return []
@@ -99,7 +99,7 @@ class Room:
         ]
 
     def adopt_epoch(self, epoch: int) -> bool:
-        """Begin a newer epoch, in which what waits of the assistant is void. False if not newer."""
+        """Begin a newer epoch, which voids queued audio of the assistant. False if not newer."""
         if not epoch_newer(epoch, self.epoch):
             return False
         self.epoch = epoch
@@ -110,7 +110,7 @@ class Room:
     def run(self, now_ns: int, source: Stream | None = None) -> list[bytes]:
         """Publish what is due: mixed slots and levels.
 
-        ``source``: only of the slots that it takes part in, because nothing else has changed.
+        ``source``: the only stream that has changed; slots without it are left alone.
         """
         out: list[bytes] = []
         for group in self._groups if source is None else (self._group_of(source),):
@@ -202,7 +202,7 @@ class Room:
 
 
 def _hears(listener: Stream, source: Stream) -> bool:
-    """Nobody hears oneself, and an assistant hears no assistant."""
+    """Nobody hears themselves, and no assistant hears another."""
     return listener is not source and not (listener.is_link and source.is_link)
 
 

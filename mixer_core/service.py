@@ -1,8 +1,8 @@
 """The mixer's shell: polls its sockets, takes the time once, drains, mixes, publishes.
 
-No asyncio, and no thread of libzmq between the audio and us: one blocking poll is the cheapest way
-to wait. Nothing in the loop logs; trouble is counted, and told once a second at most together with
-the heartbeat.
+No asyncio, and no libzmq thread between the audio and us: one blocking poll is the cheapest way to
+wait. Nothing in the loop logs; trouble is counted and logged with the heartbeat, once a second at
+most.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 PROGRAM = "mixer_core"
 HEARTBEAT_NS = S_NS
 TROUBLE_PAUSE_S = 0.005
-"""After a failed turn, so that an error that repeats does not take the whole core."""
+"""Pause after a failed turn, so that an error that repeats does not take a whole core."""
 
 
 def main() -> int:
@@ -56,7 +56,7 @@ def serve(context: process.Context[Settings]) -> None:
 def _load_mixer(context: process.Context[Settings], metrics: Metrics) -> Mixer:
     """Import the kernels, which compiles them or loads them from the cache.
 
-    A signal ends the process at once meanwhile: there is nothing yet to close, and an exception
+    Meanwhile a signal ends the process at once: there is nothing to close yet, and an exception
     would get lost inside the compiler.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -64,7 +64,7 @@ def _load_mixer(context: process.Context[Settings], metrics: Metrics) -> Mixer:
     began_ns = time.monotonic_ns()
     directory = choose_cache_dir(context.runtime_dir)
     if directory is None:
-        context.log.warning("! no directory for compiled kernels: every start compiles them anew")
+        context.log.warning("! no directory can keep compiled kernels: every start compiles them")
     if not is_warm(directory):
         context.log.info("= compiling kernels (first start only, takes some seconds)")
     from .mixer import Mixer
@@ -74,7 +74,7 @@ def _load_mixer(context: process.Context[Settings], metrics: Metrics) -> Mixer:
     metrics.gauge("start_s", round(seconds, 3))
     context.log.info("= ready, kernels loaded in %.1f s", seconds)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)  # the stop descriptor tells
+        signal.signal(number, lambda *_: None)  # From here on the stop descriptor says so.
     return mixer
 
 
@@ -120,7 +120,7 @@ class Shell:
         self._zmq.destroy(linger=0)
 
     def _safely_turn(self, ready: list[int], now_ns: int, due_ns: int | None) -> None:
-        """One turn; an error of ours costs this turn only and is told with the heartbeat."""
+        """One turn; a bug costs this turn only and is logged with the heartbeat."""
         try:
             self._take_turn(ready, now_ns, due_ns)
         except Exception as error:
@@ -140,7 +140,7 @@ class Shell:
             self._turn.observe_ns(time.monotonic_ns() - now_ns)
 
     def _drain(self, ready: list[int], now_ns: int) -> int:
-        """Take what has arrived, publishing what it brings about. The number of messages."""
+        """Feed what has arrived to the mixer and publish the results. The number of messages."""
         self._now_ns, self._taken = now_ns, 0
         self._audio.receive(ready, self._take)
         if self._taken:
@@ -159,7 +159,7 @@ class Shell:
             self._publish(out)
 
     def _publish(self, messages: list[bytes]) -> None:
-        """Send; a listener whose queue is full misses the message."""
+        """Publish; a listener whose queue is full misses the message."""
         publish = self._audio.publish
         for message in messages:
             publish(message)

@@ -15,15 +15,15 @@ class MixerCoreSettings:
     """The mixer."""
 
     deadline_ms: Milliseconds = 20
-    """A slot is mixed when its oldest frame has waited so long, whoever is missing."""
+    """A slot is mixed when its oldest frame has waited this long, whoever is missing."""
     gap_hold_ms: Milliseconds = 60
-    """A missing frame of a browser is waited for so long."""
+    """How long to wait for a missing frame of a browser before it is concealed."""
     buffer_cap_ms: Milliseconds = 200
-    """Audio that may wait per stream; what is over it is dropped, oldest first."""
+    """Audio that may wait per stream; more is dropped, oldest first."""
     stream_timeout_ms: Milliseconds = 3_000
-    """A stream that says nothing at all for so long is removed."""
+    """A stream that has sent nothing at all for this time is removed."""
     max_streams: Annotated[int, msgspec.Meta(ge=2, le=1024)] = 128
-    """Streams at once; more are refused and counted."""
+    """Most streams at the same time; further ones are refused and counted."""
 
 
 @dataclass(frozen=True, slots=True)

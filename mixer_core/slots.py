@@ -1,7 +1,7 @@
 """When to mix: streams that are heard together share 20 ms slots. Sans-I/O.
 
 A slot is mixed as soon as every talking stream has its frame, or at the deadline. So a single
-talker never waits; several wait for the one whose frames come last, less than a frame time.
+talker never waits; several wait for the one whose frames come last, for less than a frame time.
 
 Deadlines form a line: each is ``deadline_ns`` after the oldest waiting frame came, but not earlier
 than 20 ms after the deadline before. While frames come regularly that is the age of the oldest
@@ -11,10 +11,10 @@ missed 144 slots a second in simulation. With the line they miss none, and the o
 slot waits 27 ms at the 95th percentile.
 
 A stream that misses a deadline is left out of that slot. Its frame is not lost: it waits for the
-next slot, and from then on the stream runs one frame deeper, so that the same lateness does no more
-harm. Where that depth is not needed the jitter buffer gives it up again (``jitter.py``).
+next slot, and from then on the stream runs one frame deeper, so that being as late again does no
+harm. The jitter buffer gives that depth up again when it is not needed (``surplus.py``).
 
-Which frames share a slot is chosen so that the longest wait is least (``phases.py``).
+Which frames share a slot is chosen so that the longest wait is shortest (``phases.py``).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ LINE_SLACK_NS = 60 * MS_NS
 """A slot's deadline comes at most ``deadline_ns`` plus this after its first frame began to wait."""
 
 ASSISTANT = "assistant"
-"""Voice of every link."""
+"""The voice under which every link's level is sent."""
 
 
 @dataclass(slots=True, eq=False)
@@ -47,7 +47,7 @@ class Stream:
     buffer: JitterBuffer
     joined_ns: int
     seen_ns: int
-    """When anything came from it last."""
+    """When anything last came from it."""
     out_seq: int = 0
     """Number of the next frame published to it."""
     wait: Wait = field(default_factory=Wait)
@@ -60,7 +60,7 @@ class Stream:
 
     @property
     def voice(self) -> str:
-        """What its level is called."""
+        """The name under which its level is sent."""
         return ASSISTANT if self.is_link else self.info.participant
 
 
@@ -74,19 +74,19 @@ class Group:
     def __init__(self, deadline_ns: int) -> None:
         self.sources: list[Stream] = []
         self.timeout_ns: int | None = None
-        """When ``due_slots`` has something to do although nothing arrives, as of its last call."""
+        """When ``due_slots`` has something to do even if nothing arrives; set by its last call."""
         self.deadlines = 0
-        """Slots mixed with somebody missing."""
+        """Slots mixed at the deadline, with somebody missing."""
         self._deadline_ns = deadline_ns
         self._mixed_ns = 0
-        self._line_ns = 0  # the deadline of the slot mixed last
+        self._line_ns = 0  # deadline of the last slot
         self._check_in = CHECK_SLOTS
         self._talkers = 0
         self._to_shed: list[Stream] = []
         self._moment = QuietMoment()
 
     def due_slots(self, now_ns: int) -> Iterator[Slot]:
-        """Pop the slots whose time has come, oldest first. To be called after every change.
+        """Pop the slots whose time has come, oldest first. Call it after every change.
 
         Each slot is popped when it is asked for, so that ``buffer.talking`` is as of that slot.
         """
@@ -98,7 +98,7 @@ class Group:
             yield self._mix(ready, missing, now_ns)
 
     def _survey(self, now_ns: int) -> tuple[list[Stream], list[Stream]]:
-        """Streams whose next frame is there, and talking streams that are waited for."""
+        """Streams whose next frame is there, and talking streams that are still awaited."""
         ready: list[Stream] = []
         missing: list[Stream] = []
         for source in self.sources:
@@ -141,7 +141,7 @@ class Group:
         return slot
 
     def _watch_waits(self, slot: Slot, now_ns: int) -> None:
-        """Learn from a slot of several streams how they wait; move the cut where that pays."""
+        """Learn from a slot of several streams how long they wait; move the cut where that pays."""
         if len(slot) != self._talkers:
             self._talkers = len(slot)
             self._to_shed = []

@@ -19,17 +19,18 @@ class SignalingSettings:
     http_port: Port = 8080
     """TCP port of the page and the API."""
     allowed_hosts: str = ""
-    """More host names, separated by commas, that browsers may use for this gateway."""
+    """Additional host names under which browsers may open this gateway, separated by commas."""
     max_participants: Count = 20
-    """Browsers at once over all rooms; the next one gets 503."""
+    """Most browsers at the same time, over all rooms; one more gets 503."""
     max_rooms: Count = 10
-    """Rooms at once; each holds one Realtime session."""
+    """Most rooms at the same time; each holds one Realtime session."""
     mode: Literal["assistant", "conference"] = "assistant"
-    """Mode of rooms whose first participant asks for none; conference: people hear each other."""
+    """Mode of a room whose first participant does not ask for one; conference: people hear each
+    other too."""
     max_body_bytes: Annotated[int, msgspec.Meta(ge=1024, le=1 << 20)] = 65_536
-    """Largest request body; over it 413."""
+    """Largest request body; a larger one gets 413."""
     answer_timeout_ms: Milliseconds = 5_000
-    """How long an offer waits for a media worker before 503."""
+    """How long an offer waits for a media worker before it gets 503."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,5 @@
-"""What every process of mixminus shares: wire, endpoints, settings, the process skeleton.
+"""The wire between the programs: frames, events, control messages, endpoints and their sockets.
 
-Imports neither numpy nor numba nor aiortc, so that a media worker stays small.
-The wire is described in ``README.md`` beside this file.
+Described in ``README.md`` beside this file. Imports neither numpy nor numba nor aiortc, so that a
+media worker stays small.
 """

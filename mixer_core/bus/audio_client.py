@@ -1,7 +1,7 @@
 """The connecting ends of the audio sockets, for asyncio processes: frames to and from the mixer.
 
 ZeroMQ's PUSH and SUB on the wire (``zmtp``), read and written on the loop's own thread. They
-connect again by themselves; nothing is queued for a mixer that is not there.
+reconnect by themselves; nothing is queued while the mixer is away.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .outgoing import Outgoing
 from .zmtp import Parser, hello, subscribe
 
 RECONNECT_S = 0.02
-"""Between two attempts to reach the mixer."""
+"""Delay between two attempts to reach the mixer."""
 READ_BYTES = 64 * 1024
 
 
@@ -29,15 +29,15 @@ class _Connection:
         kind: str,
         buffer_bytes: int,
         on_message: Callable[[bytes], None],
-        said_first: bytes | None = None,
+        first_message: bytes | None = None,
     ) -> None:
-        """``said_first``: message with which every new connection begins."""
+        """``first_message``: sent first on every new connection."""
         self._loop = loop
         self._path = str(path)
         self._hello = hello(kind)
         self._buffer_bytes = buffer_bytes
         self._on_message = on_message
-        self._said_first = said_first
+        self._first_message = first_message
         self._socket: socket.socket | None = None
         self._outgoing: Outgoing | None = None
         self._retry: asyncio.TimerHandle | None = None
@@ -73,8 +73,8 @@ class _Connection:
         try:
             outgoing = Outgoing(connection, self._buffer_bytes)
             connection.connect(self._path)
-            outgoing.say(self._hello)
-        except OSError:  # Not there yet, or just going: it is tried until it works.
+            outgoing.greet(self._hello)
+        except OSError:  # Not there yet, or just going away: try until it works.
             connection.close()
             self._retry = self._loop.call_later(RECONNECT_S, self._connect)
             return
@@ -96,10 +96,10 @@ class _Connection:
             return
         if not self.is_ready and self._parser.is_ready:
             self.is_ready = True
-            if self._said_first is not None:
-                self.send(self._said_first)
+            if self._first_message is not None:
+                self.send(self._first_message)
         for message in messages:
-            if self._socket is not connection:  # Closed by the message before.
+            if self._socket is not connection:  # Closed while handling the previous message.
                 return
             self._on_message(message)
 
@@ -135,11 +135,11 @@ class AudioPush:
 
     @property
     def is_connected(self) -> bool:
-        """The mixer is there."""
+        """The mixer is there and takes messages."""
         return self._connection.is_ready
 
     def send(self, message: bytes) -> bool:
-        """Send one message without waiting; False where the queue is full or nobody is there."""
+        """Send one message without waiting; False where the queue is full or the mixer is away."""
         return self._connection.send(message)
 
     def close(self) -> None:
@@ -164,7 +164,7 @@ class AudioSub:
         """
         path, buffer_bytes = _place(AUDIO_OUT, runtime_dir)
         self._connection = _Connection(
-            loop, path, "SUB", buffer_bytes, on_message, said_first=subscribe(topic)
+            loop, path, "SUB", buffer_bytes, on_message, first_message=subscribe(topic)
         )
 
     def close(self) -> None:
@@ -177,4 +177,4 @@ def _place(endpoint: Endpoint, runtime_dir: Path) -> tuple[Path, int]:
 
 
 def _ignore(_: bytes) -> None:
-    """A PULL socket says nothing."""
+    """A PULL socket sends no messages."""

@@ -27,7 +27,7 @@ LinkStatus = Literal["idle", "connecting", "ready", "reconnecting", "failed", "c
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """A program lives. From mixer_core, the hosts and the simulator, once a second."""
+    """A program is alive. From mixer_core, the hosts and the simulator, once a second."""
 
     program: str
     pid: int
@@ -42,7 +42,7 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class WorkerState:
-    """A media worker child's life. On every change and once a second."""
+    """State of a media worker child. On every change and once a second."""
 
     worker: str
     """Its DEALER identity."""
@@ -61,7 +61,7 @@ class WorkerState:
 
 @dataclass(frozen=True, slots=True)
 class LinkState:
-    """A link child's life. On every change and once a second."""
+    """State of a link child. On every change and once a second."""
 
     link: str
     """Its DEALER identity."""
@@ -108,7 +108,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """Signaling → worker child: end this participant's call."""
+    """Signaling → worker child: end this participant's session."""
 
     participant: str
 
@@ -124,7 +124,7 @@ class OpenLink:
 
 @dataclass(frozen=True, slots=True)
 class ChildExited:
-    """A host → signaling: a child process is gone."""
+    """A host → signaling: a child process has ended."""
 
     program: str
     child: str
@@ -166,7 +166,7 @@ def decode(data: bytes) -> Message:
     """Read one message.
 
     Raises:
-        ControlError: too long, no map, another version, an unknown type, a missing, unknown or
+        ControlError: too long, not a map, another version, an unknown type, a missing, unknown or
             wrongly typed field.
     """
     if len(data) > MAX_BYTES:
@@ -174,7 +174,7 @@ def decode(data: bytes) -> Message:
     try:
         content = msgpack.unpackb(data, strict_map_key=True)
     except (ValueError, msgpack.exceptions.UnpackException) as error:
-        raise ControlError(f"a control message is no MessagePack: {error}") from error
+        raise ControlError(f"a control message is not valid MessagePack: {error}") from error
     if not isinstance(content, dict):
         raise ControlError(f"a control message must be a map, got {type(content).__name__}")
     version, name = content.pop("v", None), content.pop("type", None)

@@ -15,7 +15,7 @@ from .drain import DrainedSocket
 
 HEARTBEAT_S = 1.0
 RETRY_S = 0.05
-"""Wait before the state is offered again while signaling is not there yet."""
+"""Delay before the state is sent again while signaling is away."""
 
 
 class ControlClient:
@@ -36,7 +36,7 @@ class ControlClient:
         self._on_message = on_message
         self._log = log
         self.dropped = 0
-        """Messages that could not be sent because signaling was not there."""
+        """Messages that could not be sent because signaling was away."""
         socket = endpoints.open_socket(context, endpoints.CONTROL, runtime_dir, "connect", identity)
         self._socket = DrainedSocket(self._loop, socket, self._receive)
         self._timer = self._loop.call_soon(self._beat)
@@ -47,7 +47,7 @@ class ControlClient:
         self._beat()
 
     def send(self, message: control.Message) -> bool:
-        """Send one message; False where signaling is not there."""
+        """Send one message; False where signaling is away."""
         sent = self._socket.send(control.encode(message))
         self.dropped += not sent
         return sent

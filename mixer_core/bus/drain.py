@@ -14,11 +14,11 @@ import zmq
 from .endpoints import readable, try_send
 
 BATCH = 64
-"""Messages handled before other work of the loop gets its turn."""
+"""Most messages handled before the loop's other work gets its turn."""
 
 
 class DrainedSocket:
-    """A socket whose messages go to a callback, one part each (the last part of several)."""
+    """A socket whose messages go to a callback."""
 
     def __init__(
         self,

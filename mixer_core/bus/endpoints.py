@@ -12,9 +12,9 @@ All are ``ipc://`` sockets in the runtime directory (mode 0700). Nothing is queu
 is not there, so a restarted mixer is not handed stale audio. ``audio_out`` is deeper than
 ``audio_in`` because captions travel there too; subscribers discard stale audio.
 
-The programs speak ZeroMQ's wire on the audio sockets by themselves (``audio_client``, and the
-mixer's ``audio_server``), where the depth is that of the kernel's send buffer. ``open_socket``
-opens any of them by libzmq: the control socket, and the audio sockets of tests and others.
+On the audio sockets the programs speak ZeroMQ's wire protocol themselves (``audio_client``, and the
+mixer's ``audio_server``); the depth is that of the kernel's send buffer. ``open_socket`` opens any
+endpoint through libzmq: the control socket, and the audio sockets in tests.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MAX_IPC_PATH_BYTES = 107
 """Length of ``sun_path`` on Linux less its terminator."""
 
 _KERNEL_BYTES_PER_MESSAGE = 2_304
-"""What Linux books on a local socket for a message of 984 bytes."""
+"""What Linux charges a local socket for a message of 984 bytes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ def decode_map(payload: bytes) -> dict[str, Any]:
     try:
         content = msgpack.unpackb(payload, strict_map_key=True)
     except (ValueError, msgpack.exceptions.UnpackException) as error:
-        raise FrameError(f"an event is no MessagePack: {error}") from error
+        raise FrameError(f"an event is not valid MessagePack: {error}") from error
     if not isinstance(content, dict):
         raise FrameError(f"an event must be a map, got {type(content).__name__}")
     return content

@@ -8,7 +8,7 @@ from .zmtp import encode
 
 
 class Outgoing:
-    """What one connection sends. The kernel's send buffer is the queue; over it messages drop."""
+    """What one connection sends. The kernel's send buffer is the queue; if full, messages drop."""
 
     def __init__(self, connection: socket.socket, buffer_bytes: int) -> None:
         """``buffer_bytes`` bounds the queue; the kernel counts about 2.3 kB for a 1 kB message.
@@ -34,8 +34,8 @@ class Outgoing:
             return False
         return self._write(encode(message))
 
-    def say(self, data: bytes) -> None:
-        """Send ``data`` as it is, which must be the first of the connection. Raises OSError."""
+    def greet(self, data: bytes) -> None:
+        """Send ``data`` unframed: the first bytes of the connection. Raises OSError."""
         self._write(data)
 
     def flush(self) -> bool:

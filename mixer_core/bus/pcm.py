@@ -22,7 +22,7 @@ def is_silence(pcm: bytes) -> bool:
 class FrameCutter:
     """Cuts a stream of raw PCM16 pieces of any even length into frames of 960 bytes.
 
-    Plain clients (the seed's protocol) send pieces of whatever size their audio API hands out.
+    Plain clients send pieces of whatever size their audio API hands out.
     """
 
     def __init__(self, max_bytes: int = 64 * FRAME_BYTES) -> None:
@@ -36,7 +36,7 @@ class FrameCutter:
         return len(self._rest)
 
     def push(self, piece: bytes) -> list[bytes]:
-        """Add one piece and return the frames that are complete, oldest first.
+        """Add one piece; the frames that it completes, oldest first.
 
         Raises:
             ValueError: odd length, or longer than ``max_bytes``; nothing is kept of the piece.

@@ -1,8 +1,8 @@
 """ZeroMQ's wire format: greeting, READY, messages, subscriptions. Sans-I/O.
 
 ZMTP 3.0 with the NULL mechanism (rfc.zeromq.org/spec/23), as far as PUSH, PULL, PUB and SUB over a
-local socket need it. libzmq talks to it and does not know the difference; what it saves is libzmq's
-I/O thread in every process, which is woken once more for each frame in and each frame out.
+local socket need it; libzmq can be at the other end. It saves libzmq's I/O thread, which would be
+woken once more in every process for each frame in and each frame out.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def hello(socket_type: str) -> bytes:
 
 
 def subscribe(topic: bytes) -> bytes:
-    """Message of a SUB that wants everything that begins with ``topic``."""
+    """The message by which a SUB asks for everything that begins with ``topic``."""
     return b"\x01" + topic
 
 
@@ -50,12 +50,12 @@ class Parser:
         self._buffer = b""
         self._greeted = False
         self.is_ready = False
-        """The peer has said all that comes before messages."""
+        """The peer has sent everything that precedes messages."""
 
     def feed(self, data: bytes) -> list[bytes]:
         """The messages that ``data`` completes, one per part; commands are left out.
 
-        Raises FrameError where the peer speaks something else; the connection is of no use then.
+        Raises FrameError where the peer speaks another protocol; the connection is then useless.
         """
         if not self._greeted:
             data = self._skip_greeting(data)
@@ -71,7 +71,7 @@ class Parser:
             return b""
         greeting, rest = self._buffer[:GREETING_BYTES], self._buffer[GREETING_BYTES:]
         if greeting[0] != 0xFF or greeting[10] < 3 or greeting[12:32].rstrip(b"\0") != b"NULL":
-            raise FrameError("a peer on an audio socket speaks no ZMTP 3 without security")
+            raise FrameError("a peer on an audio socket does not speak ZMTP 3 with NULL security")
         self._buffer, self._greeted = b"", True
         return rest
 

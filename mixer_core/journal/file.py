@@ -2,9 +2,9 @@
 
 One SQLite file for all rooms, written by every link child and read by signaling and the command
 line. In WAL mode readers never wait; writers take turns, each for the few milliseconds of a short
-transaction, and wait for one another up to ``BUSY_TIMEOUT_S``.
+transaction, and wait for one another for up to ``BUSY_TIMEOUT_S``.
 
-``item.revision`` counts all changes of all rooms. It is drawn inside the write transaction, so
+``item.revision`` counts all changes of all rooms. It is taken inside the write transaction, so
 that the order of revisions is the order of commits: a reader that continues after the highest
 revision it has seen misses nothing, late transcripts included.
 """
@@ -108,22 +108,22 @@ def local_day(wall_ms: int, simulated: bool = False) -> str:
 
 
 @contextlib.contextmanager
-def telling(path: Path, what: str) -> Iterator[None]:
-    """Turn errors of the system, of SQLite and of values it cannot take into a JournalError.
+def journal_errors(path: Path, what: str) -> Iterator[None]:
+    """Turn system errors, SQLite errors and values that SQLite refuses into a JournalError.
 
-    Its message names the file, its ``__cause__`` is the error.
+    Its message names the file; ``what`` is what could not be done to it, as a participle.
     """
     try:
         yield
     except (OSError, sqlite3.Error, ValueError, TypeError, OverflowError) as error:
         cause = error.strerror if isinstance(error, OSError) else str(error)
         if isinstance(error, sqlite3.DatabaseError) and _is_broken(error):
-            cause = f"{cause}: move the file away, a new one is made"
+            cause = f"{cause}: move the file away, and a new one is created"
         raise JournalError(f"the journal {path} cannot be {what} ({cause})") from error
 
 
 def open_writer(path: Path, synchronous: str = "FULL") -> sqlite3.Connection:
-    """A connection that writes; makes the directory (0700), the file (0600) and the schema.
+    """A connection that writes; creates the directory (0700), the file (0600) and the schema.
 
     Args:
         path: of the database. synchronous: ``FULL`` survives a power cut, ``NORMAL`` only the
@@ -132,7 +132,7 @@ def open_writer(path: Path, synchronous: str = "FULL") -> sqlite3.Connection:
     Raises:
         JournalError: the directory or the file cannot be used.
     """
-    with telling(path, "opened"):
+    with journal_errors(path, "opened"):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if path.parent.stat().st_mode & 0o077:
             path.parent.chmod(0o700)
@@ -160,7 +160,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
     Raises:
         JournalError: there is no journal, or it cannot be read.
     """
-    with telling(path, "read"):
+    with journal_errors(path, "read"):
         if not path.exists():
             raise JournalError(f"there is no journal at {path}")
         uri = f"{path.absolute().as_uri()}?mode=ro"

@@ -1,7 +1,7 @@
-"""Questions to the journal: the transcript, a conversation as it was, tokens and money.
+"""Queries on the journal: the transcript, a conversation as it was, tokens and money.
 
-Every function opens a connection, reads one consistent state and closes it. They block for
-milliseconds: call them off an event loop.
+Functions that take a path open a connection, read one consistent state and close it. They block
+for milliseconds: do not call them on an event loop.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from .file import open_reader, telling
+from .file import journal_errors, open_reader
 from .records import SIMULATED, TOKEN_NAMES, HistoryItem, Tokens
 
 MAX_LIMIT = 1_000
-"""Entries that one question may return."""
+"""Most entries that one query returns."""
 _ITEM_NAMES = tuple(f.name for f in fields(HistoryItem))
 ITEM_COLUMNS = ", ".join(_ITEM_NAMES)
 
@@ -43,7 +43,7 @@ class Transcript:
     removed: list[str]
     """Ids of items that were deleted since the cursor."""
     cursor: int
-    """Ask with it for what has been added or changed since."""
+    """Pass it as ``after`` to get what has been added or changed since."""
 
 
 @dataclass(slots=True)
@@ -77,7 +77,7 @@ def items_of(path: Path, conversation: int) -> list[HistoryItem]:
 
 
 def read_items(connection: sqlite3.Connection, conversation: int) -> list[HistoryItem]:
-    """The same by an open connection."""
+    """``items_of`` on an open connection."""
     rows = connection.execute(
         f"SELECT {ITEM_COLUMNS} FROM item "
         "WHERE conversation = ? AND NOT removed ORDER BY position, item",
@@ -197,7 +197,7 @@ def _is_simulated(connection: sqlite3.Connection, condition: str, value: str) ->
 def _reading(path: Path) -> Iterator[sqlite3.Connection]:
     connection = open_reader(path)
     try:
-        with telling(path, "read"):
+        with journal_errors(path, "read"):
             connection.execute("BEGIN")
             yield connection
     finally:

@@ -22,10 +22,10 @@ _AUDIO_TOKENS_PER_S = 10
 
 @dataclass(frozen=True, slots=True)
 class HistoryItem:
-    """One entry of a conversation: something said or written, or a tool's call with its result."""
+    """One entry of a conversation: something said or written, or a tool call with its result."""
 
     item: str
-    """Its id: the server's in the session where it was first seen; the same for good."""
+    """Its id: the server's in the session where it was first seen; it never changes."""
     position: int
     """Place in the conversation: items are ordered by it."""
     kind: ItemKind
@@ -45,7 +45,7 @@ class HistoryItem:
     failure: str = ""
     """Why there are no words (a failed transcription), or empty."""
     call: str = ""
-    """``call_id`` of a tool's call."""
+    """``call_id`` of a tool call."""
     tool: str = ""
     """Name of the tool."""
     arguments: str = ""

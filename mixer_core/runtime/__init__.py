@@ -1,1 +1,4 @@
-"""What every process needs: skeleton, settings, logs, metrics, errors. Neither numpy nor aiortc."""
+"""What every program needs: process skeleton, settings, logs, metrics, errors, timers, fork pool.
+
+Imports neither numpy nor numba nor aiortc, so that a media worker stays small.
+"""

@@ -66,7 +66,7 @@ class FrameError(WireError):
 
 
 class ControlError(WireError):
-    """A control message is no MessagePack map, of unknown type, or has wrong fields."""
+    """A control message is not a MessagePack map, is of unknown type, or has wrong fields."""
 
 
 class BrowserMessageError(WireError):

@@ -69,7 +69,7 @@ class _Child:
 
 
 class ForkPool(Generic[S]):
-    """Keeps ``idle`` children waiting, at most ``most`` in all."""
+    """Keeps ``idle`` children waiting, and at most ``most`` alive."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class ForkPool(Generic[S]):
         most: int,
         on_exit: Callable[[str, int], None],
     ) -> None:
-        """``preload``: the module that imports, warms, freezes. ``on_exit(child, exit_code)``."""
+        """``preload``: the module that imports and freezes. ``on_exit(child, exit_code)``."""
         self._program = program
         self._settings = settings
         self._preload = preload
@@ -182,5 +182,5 @@ def _child_entry(
     module = sys.modules.get(preload)
     if getattr(module, "PRELOADED_PID", os.getpid()) == os.getpid():
         log: logging.LoggerAdapter[logging.Logger] = logs.get(identity.split("-")[0])
-        log.warning("! %s was not preloaded: each child imports for itself", preload)
+        log.warning("! %s is not preloaded: every child imports it by itself", preload)
     child_main(identity, settings, Parent(pipe))

@@ -1,6 +1,6 @@
 """Logs: one line per event on stderr, with program, id and severity; secrets redacted.
 
-``<`` in, ``>`` out, ``=`` state, ``!`` trouble begin a message, so that a log can be skimmed.
+A message begins with ``<`` (in), ``>`` (out), ``=`` (state) or ``!`` (trouble): easy to skim.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The skeleton of every program: settings, log, runtime directory, lock, signals, exit code.
 
-An error that a person can cure ends the process with one line and exit code 78 or 1, never with a
+An error that a person can fix ends the process with one line and exit code 78 or 1, never with a
 traceback.
 """
 
@@ -110,10 +110,10 @@ def die_with_parent(number: signal.Signals = signal.SIGTERM) -> None:
 
 
 def prepare_runtime_dir(path: Path) -> None:
-    """Make the runtime directory with mode 0700, or check that it is ours and private.
+    """Create the runtime directory with mode 0700, or check that it is ours and private.
 
     Raises:
-        RuntimeDirError: it cannot be made, belongs to somebody else, or is not writable.
+        RuntimeDirError: it cannot be created, belongs to somebody else, or is not writable.
     """
     cure = "set MIXMINUS_RUNTIME__DIR to a directory that you own"
     try:
@@ -121,7 +121,7 @@ def prepare_runtime_dir(path: Path) -> None:
         status = path.stat()
     except OSError as error:
         raise RuntimeDirError(
-            f"the runtime directory {path} cannot be made ({error.strerror}): {cure}"
+            f"the runtime directory {path} cannot be created ({error.strerror}): {cure}"
         ) from error
     if status.st_uid != os.getuid():
         raise RuntimeDirError(f"the runtime directory {path} belongs to another user: {cure}")

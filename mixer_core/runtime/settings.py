@@ -59,11 +59,12 @@ class RuntimeSettings:
     """Shared by all programs."""
 
     dir: str = ""
-    """Directory of sockets and locks (made with mode 0700); empty: chosen by the system."""
+    """Directory for sockets and locks (created with mode 0700); empty: chosen by the system."""
     state_dir: str = ""
-    """Directory of what is kept: the journal (made with mode 0700); empty: chosen by the system."""
+    """Directory for what is kept, such as the journal (created with mode 0700); empty: chosen by
+    the system."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """Least severity that is logged."""
+    """Lowest severity that is logged."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import fields, replace
 from pathlib import Path
 
-from mixer_core.journal.file import open_writer, telling
+from mixer_core.journal.file import open_writer, journal_errors
 from mixer_core.journal.reading import day_cost_usd, read_items
 from mixer_core.journal.records import (
     TOKEN_NAMES,
@@ -78,7 +78,7 @@ class JournalStore:
         Args:
             oldest_ms: Unix time; one that was written last before that is not gone on with.
         """
-        with telling(self._path, "read"):
+        with journal_errors(self._path, "read"):
             row = self._db.execute(
                 "SELECT id, ended_ms, touched_ms FROM conversation WHERE room = ? "
                 "ORDER BY id DESC LIMIT 1",
@@ -96,7 +96,7 @@ class JournalStore:
 
     def write(self, records: Iterable[Record], wall_ms: int) -> None:
         """One transaction, durable when this returns; nothing is written where it raises."""
-        with telling(self._path, "written"):
+        with journal_errors(self._path, "written"):
             before = self._conversation
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -111,13 +111,13 @@ class JournalStore:
 
     def day_usd(self, day: str) -> float:
         """What a local day has cost over all rooms."""
-        with telling(self._path, "read"):
+        with journal_errors(self._path, "read"):
             return day_cost_usd(self._db, day)
 
     def prune(self, oldest_ms: int) -> int:
         """Delete what was written before a Unix time; returns the number of rows."""
         count = 0
-        with telling(self._path, "written"):
+        with journal_errors(self._path, "written"):
             for table, column in (
                 ("item", "wall_ms"),
                 ("usage", "wall_ms"),
@@ -129,7 +129,7 @@ class JournalStore:
 
     def close(self) -> None:
         """Close the database."""
-        with telling(self._path, "closed"):
+        with journal_errors(self._path, "closed"):
             self._db.close()
 
     def _delete(self, table: str, column: str, oldest_ms: int) -> int:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import itertools
 import json
+import re
 import tomllib
 from dataclasses import fields
 from pathlib import Path
@@ -37,11 +40,41 @@ def test_the_packaged_file_lists_every_key_at_its_default() -> None:
     assert load_all(AllSettings, {"MIXMINUS_CONFIG": str(PACKAGED)}) == AllSettings()
 
 
-def test_every_key_of_the_packaged_file_has_a_comment() -> None:
-    lines = PACKAGED.read_text(encoding="utf-8").splitlines()
-    for above, line in itertools.pairwise(lines):
-        if " = " in line and not line.startswith(("#", '"')):
-            assert above.startswith("# "), line
+def test_the_packaged_file_explains_every_key_in_the_words_of_its_declaration() -> None:
+    comments = packaged_comments()
+    for section in fields(AllSettings):
+        for key, words in declared_comments(type(getattr(AllSettings(), section.name))).items():
+            assert comments[section.name, key].startswith(words), (section.name, key)
+
+
+def declared_comments(section: type) -> dict[str, str]:
+    """Key → the text below its declaration."""
+    (declaration,) = ast.parse(inspect.getsource(section)).body
+    assert isinstance(declaration, ast.ClassDef)
+    comments: dict[str, str] = {}
+    for key, text in itertools.pairwise(declaration.body):
+        if isinstance(key, ast.AnnAssign):
+            assert isinstance(key.target, ast.Name) and isinstance(text, ast.Expr), section
+            assert isinstance(text.value, ast.Constant)
+            comments[key.target.id] = " ".join(str(text.value.value).split())
+    return comments
+
+
+def packaged_comments() -> dict[tuple[str, str], str]:
+    """Section and key → the comment above it."""
+    comments: dict[tuple[str, str], str] = {}
+    section, above = "", ""
+    for line in PACKAGED.read_text(encoding="utf-8").splitlines():
+        if line.startswith("#"):
+            above = f"{above} {line[1:].strip()}".strip()
+            continue
+        if table := re.fullmatch(r"\[(\w+)\.?(\w*)\]", line):
+            section = table[1]
+            comments[section, table[2]] = above
+        elif key := re.match(r"(\w+) = ", line):
+            comments[section, key[1]] = above
+        above = ""
+    return comments
 
 
 @pytest.mark.parametrize("declared", PROGRAMS, ids=lambda declared: declared.__module__)

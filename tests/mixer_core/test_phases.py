@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixer_core.bus.pcm import FRAME_MS, FRAME_NS
-from mixer_core.phases import FIRST_SWAY_NS, MARGIN_NS, SETTLED_SLOTS, Wait, best_cut
+from mixer_core.phases import FIRST_SPREAD_NS, MARGIN_NS, SETTLED_SLOTS, Wait, best_cut
 from mixer_core.runtime.units import MS_NS
 from tests.mixer_core.mixer_bench import Bench, constant
 
@@ -97,7 +97,7 @@ def test_regular_talkers_wait_20_ms_less_the_widest_gap_and_miss_nothing(
 ) -> None:
     talk = Talk(phases_ms, jitter_ms=0, seed=seed)
     longest_ms = max(talk.longest_waits_ms())
-    slack_ms = (MARGIN_NS + 2 * FIRST_SWAY_NS) / MS_NS
+    slack_ms = (MARGIN_NS + 2 * FIRST_SPREAD_NS) / MS_NS
     assert longest_ms <= FRAME_MS - widest_gap_ms(phases_ms) + slack_ms
     assert longest_ms <= longest_wait_by_chance_ms(phases_ms) + 0.01
     assert talk.counts(*NOTHING_MISSED) == NOTHING_MISSED
@@ -113,7 +113,7 @@ def test_jitter_below_the_gap_costs_no_slot_once_settled_and_waits_stay_bounded(
     p95_ms = waits_ms[int(0.95 * len(waits_ms))]
     assert len(waits_ms) >= MEASURED_FRAMES - 2
     assert p95_ms <= FRAME_MS + jitter_ms + 0.1
-    if jitter_ms + (MARGIN_NS + 2 * FIRST_SWAY_NS) / MS_NS < widest_gap_ms(phases_ms):
+    if jitter_ms + (MARGIN_NS + 2 * FIRST_SPREAD_NS) / MS_NS < widest_gap_ms(phases_ms):
         assert talk.counts("slots_deadline_total")["slots_deadline_total"] == talk.missed_before
     assert talk.counts(
         "jitter_late_total", "jitter_overflowed_total", "jitter_concealed_total"
@@ -147,7 +147,7 @@ def test_a_whole_frame_too_much_is_no_matter_of_the_cut() -> None:
     assert best_cut(settled(26, 2, 0)) == 0
 
 
-def test_a_cut_stays_where_arrivals_sway_more_than_it_would_gain() -> None:
+def test_a_cut_stays_where_arrivals_spread_more_than_it_would_gain() -> None:
     waits = settled(16, 4)
     assert best_cut(waits) == 1
     for wait_ns in (2 * MS_NS, FRAME_NS):
@@ -156,7 +156,7 @@ def test_a_cut_stays_where_arrivals_sway_more_than_it_would_gain() -> None:
     assert best_cut(waits) == 0
 
 
-def test_sway_is_learned_at_once_and_forgotten_slowly() -> None:
+def test_spread_is_learned_at_once_and_forgotten_slowly() -> None:
     (wait,) = settled(10)
     wait.observe(20 * MS_NS)
     risen_ns = wait.high_ns

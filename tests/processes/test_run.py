@@ -91,7 +91,7 @@ def test_a_runtime_directory_that_cannot_be_made_is_named(idle: Gateway) -> None
     blocker.write_text("")
     done = run(idle, MIXMINUS_RUNTIME__DIR=str(blocker / "run"))
     assert done.returncode == 78
-    assert "cannot be made" in one_line(done)
+    assert "cannot be created" in one_line(done)
 
 
 def test_a_second_instance_on_the_same_directory_is_refused() -> None:
@@ -99,6 +99,6 @@ def test_a_second_instance_on_the_same_directory_is_refused() -> None:
         second = Gateway(RUNTIME__DIR=first.env["MIXMINUS_RUNTIME__DIR"])
         done = run(second)
         assert done.returncode == 1
-        assert "another mixminus runs" in one_line(done)
+        assert "another mixminus is running" in one_line(done)
         assert first.get("/readyz")[0] == 200
         shutil.rmtree(second.dir)

@@ -86,7 +86,7 @@ def test_an_unknown_setting_is_named(short_dir: Path) -> None:
 def test_a_directory_that_cannot_be_used_is_named(short_dir: Path) -> None:
     (short_dir / "file").write_text("")
     line = refused(environment(short_dir / "file" / "run"), 78)
-    assert "cannot be made" in line and "MIXMINUS_RUNTIME__DIR" in line
+    assert "cannot be created" in line and "MIXMINUS_RUNTIME__DIR" in line
 
 
 def test_an_open_address_without_a_token_is_refused(short_dir: Path) -> None:

@@ -65,10 +65,10 @@ def test_a_program_runs_and_ends_with_zero(short_dir: Path) -> None:
     ("variables", "exit_code", "words"),
     [
         ({"MIXMINUS_RUNTIME__DIRECTORY": "1"}, 78, "unknown setting"),
-        ({"MIXMINUS_RUNTIME__DIR": "/proc/mixminus"}, 78, "cannot be made"),
+        ({"MIXMINUS_RUNTIME__DIR": "/proc/mixminus"}, 78, "cannot be created"),
     ],
 )
-def test_what_a_person_can_cure_is_one_line_and_a_code(
+def test_what_a_person_can_fix_is_one_line_and_a_code(
     short_dir: Path, variables: dict[str, str], exit_code: int, words: str
 ) -> None:
     done = start(short_dir, **variables)
