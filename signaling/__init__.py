@@ -1,1 +1,1 @@
-"""The HTTP side: the page, offers, the room registry, metrics. Never touches audio."""
+"""The HTTP side: the page, joining and leaving, the rooms, metrics. It never touches audio."""

@@ -1,4 +1,4 @@
-"""The shell around the registry: control socket in, futures and messages out, one timer."""
+"""The shell around the registry: its control socket, its timer, its requests."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ import zmq
 from mixer_core.bus import control, endpoints
 from mixer_core.bus.drain import DrainedSocket
 from mixer_core.runtime.errors import ControlError, ProblemError
+from mixer_core.runtime.lazy_timer import LazyTimer
 from mixer_core.runtime.metrics import Metrics
+from mixer_core.runtime.units import MS_NS, S_NS
 
 from .http import metrics_page
 from .http.health import Health, ProgramView, Watch
 from .registry.actions import (
-    MS_NS,
     Action,
     Join,
     Joined,
@@ -42,21 +43,21 @@ from .registry.rooms import Registry
 from .registry.totals import Totals
 from .settings import Settings
 
-WATCH_NS = 1_000 * MS_NS
+WATCH_NS = S_NS
 PROGRAM = "signaling"
 Answered = ReplyAnswer | ReplyLeft | ReplyRoom
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What tests change."""
+    """Options for tests."""
 
     rebuild_ns: int = 1_500 * MS_NS
-    """How long unknown things are waited for after the start."""
+    """After the start, the time in which running children announce themselves."""
 
 
 def limits(settings: Settings, options: Options) -> Limits:
-    """The registry's limits from the settings."""
+    """The registry's limits, from the settings."""
     section = settings.signaling
     return Limits(
         max_participants=section.max_participants,
@@ -68,7 +69,7 @@ def limits(settings: Settings, options: Options) -> Limits:
 
 
 class Gateway:
-    """Owns the control socket and the registry; everything runs in one loop."""
+    """Owns the control socket and the registry; runs in one event loop."""
 
     def __init__(
         self,
@@ -78,7 +79,7 @@ class Gateway:
         url: str,
         options: Options | None = None,
     ) -> None:
-        """``url``: where people open the page, for the log."""
+        """``url``: the page's address, for the log."""
         options = options or Options()
         self._loop = asyncio.get_running_loop()
         self._log = log
@@ -90,25 +91,25 @@ class Gateway:
         self._watch_ns = now_ns + WATCH_NS
         self._totals = Totals()
         self.metrics = Metrics()
-        """Signaling's own counters."""
+        """Counters of signaling itself."""
         self._requests = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Answered]] = {}
         socket = endpoints.open_socket(context, endpoints.CONTROL, settings.runtime_dir, "bind")
         self._socket = DrainedSocket(self._loop, socket, self._receive)
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer = LazyTimer(self._loop, self._fire)
         self._closed = False
         self._arm()
 
     # -- for HTTP -------------------------------------------------------------------------------
 
     async def ask(self, make: Callable[[int], Join | Remove | Look]) -> Answered:
-        """Feed the event that ``make`` builds for a request number; wait for its reply.
+        """Feed the event that ``make`` builds for a request number, and wait for the reply.
 
         Raises:
             ProblemError: the reply is a problem.
         """
         if self._closed:
-            raise ProblemError(503, "Restarting", "the gateway is restarting: try again", 2)
+            raise ProblemError(503, "Restarting", "the gateway is restarting", 2)
         request = next(self._requests)
         future: asyncio.Future[Answered] = self._loop.create_future()
         self._waiting[request] = future
@@ -125,27 +126,26 @@ class Gateway:
             self._waiting.pop(request, None)
 
     def rooms(self) -> list[RoomView]:
-        """Every room with somebody in it."""
+        """Every room."""
         return self._registry.rooms()
 
     def programs(self) -> tuple[dict[str, ProgramView], list[str]]:
-        """Every program's state, and what is missing in words."""
+        """Every program's state, and what is missing."""
         counts, now_ns = self._registry.counts(), time.monotonic_ns()
         return self._health.programs(counts, now_ns), self._health.missing(counts, now_ns)
 
     def metrics_page(self) -> bytes:
-        """Prometheus text."""
+        """The metrics as Prometheus text."""
         now_ns = time.monotonic_ns()
         self._totals.heard(PROGRAM, PROGRAM, os.getpid(), self.metrics.snapshot(), now_ns)
         sums, gauges = self._totals.sums(), self._totals.gauges(now_ns)
         return metrics_page.render(sums, gauges, self._registry.counts())
 
     def close(self) -> None:
-        """Answer who waits, stop the timer, close the socket."""
+        """Reply to requests that wait, close the socket."""
         self._do(self._registry.close())
         self._closed = True
-        if self._timer is not None:
-            self._timer.cancel()
+        self._timer.close()
         self._socket.close()
 
     # -- events ---------------------------------------------------------------------------------
@@ -162,7 +162,7 @@ class Gateway:
         if isinstance(message, control.Heartbeat):
             self._health.heard(message, now_ns)
             self._totals.heard(message.program, identity, message.pid, message.metrics, now_ns)
-            self._look_around(now_ns)
+            self._check_readiness(now_ns)
             return
         if isinstance(message, control.WorkerState):
             self._totals.heard("media_worker", identity, message.pid, message.metrics, now_ns)
@@ -172,13 +172,12 @@ class Gateway:
 
     def _fire(self) -> None:
         now_ns = time.monotonic_ns()
-        self._timer = None
         if now_ns >= self._watch_ns:
             self._watch_ns = now_ns + WATCH_NS
-            self._look_around(now_ns)
+            self._check_readiness(now_ns)
         self._do(self._registry.timeout(now_ns))
 
-    def _look_around(self, now_ns: int) -> None:
+    def _check_readiness(self, now_ns: int) -> None:
         missing = self._health.missing(self._registry.counts(), now_ns)
         words = self._watch.update(missing, now_ns)
         if words:
@@ -189,7 +188,7 @@ class Gateway:
     # -- actions --------------------------------------------------------------------------------
 
     def _do(self, actions: Iterable[Action]) -> None:
-        """Carry out actions in order, and those that follow from what could not be sent."""
+        """Carry out actions in order, and those that follow when one cannot be sent."""
         queue = deque(actions)
         while queue:
             action = queue.popleft()
@@ -229,11 +228,6 @@ class Gateway:
             self._log.warning("! %s lost its assistant: %s", event.room, event.reason)
 
     def _arm(self) -> None:
-        """One timer, at the earliest time that something is due."""
-        now_ns = time.monotonic_ns()
-        due_ns = self._registry.next_timeout_ns(now_ns)
-        due_ns = self._watch_ns if due_ns is None else min(due_ns, self._watch_ns)
-        if self._timer is not None:
-            self._timer.cancel()
-        delay_ns = max(due_ns - now_ns, MS_NS)
-        self._timer = self._loop.call_later(delay_ns / 1e9, self._fire)
+        """Set the timer to the earliest time at which something is due."""
+        due_ns = self._registry.next_timeout_ns(time.monotonic_ns())
+        self._timer.arm(self._watch_ns if due_ns is None else min(due_ns, self._watch_ns))

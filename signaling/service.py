@@ -1,4 +1,4 @@
-"""The signaling process: gate, port, control socket, HTTP, and an orderly stop."""
+"""The signaling process: opens the port and the control socket, serves HTTP, stops in order."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .settings import Settings
 
 
 async def serve(context: process.Context[Settings]) -> None:
-    """Run until the process is told to stop. Raises StartupError where it cannot start."""
+    """Run until the process is told to stop. Raises StartupError if it cannot start."""
     section = context.settings.signaling
     gate = Gate(section, os.environ)
     sockets = listeners.bind(section.http_host, section.http_port)

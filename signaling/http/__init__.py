@@ -1,1 +1,1 @@
-"""The public HTTP port: pages, offers, health, metrics, transcripts."""
+"""The public HTTP port: the page, joining and leaving, health, metrics, transcripts."""

@@ -1,4 +1,4 @@
-"""The HTTP interface: the page, joining and leaving, who is there, health, metrics."""
+"""The HTTP API: joining and leaving, rooms, transcripts, health, metrics; and the page."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .transcript_pages import TranscriptReader
 
 SDP_TYPE, JSON_TYPE = "application/sdp", "application/json"
 BODY_TIMEOUT_S = 10.0
-"""A body that is not complete by then gets 408."""
+"""Timeout after which an incomplete body gets 408."""
 MODES = ("assistant", "conference")
 
 
@@ -37,7 +37,7 @@ class _JsonOffer(msgspec.Struct):
 
 
 class HttpApi:
-    """The handlers; ``application`` puts them together."""
+    """The handlers, and the application that routes to them."""
 
     def __init__(
         self,
@@ -48,7 +48,10 @@ class HttpApi:
         pages: Pages | None = None,
         transcripts: TranscriptReader | None = None,
     ) -> None:
-        """``pages`` other than the packaged ones are for tests; ``transcripts``: the journal."""
+        """Args:
+        pages: other than the packaged ones, for tests.
+        transcripts: None if no journal is read.
+        """
         self._gateway = gateway
         self._gate = gate
         self._settings = settings
@@ -57,7 +60,7 @@ class HttpApi:
         self._transcripts = transcripts
 
     def application(self) -> web.Application:
-        """An aiohttp application with every route of design §6."""
+        """The aiohttp application with all routes."""
         app = web.Application(
             middlewares=[self._count, problems.middleware(self._log), self._check],
             client_max_size=self._settings.max_body_bytes,
@@ -78,7 +81,7 @@ class HttpApi:
         return app
 
     async def join(self, request: web.Request) -> web.Response:
-        """An offer becomes a participant: 201 with the answer in the form of the offer."""
+        """POST of an offer: 201 with the answer, as SDP or JSON like the offer."""
         sdp, as_json = await self._read_offer(request)
         room, query = request.match_info["room"], request.query
         name, mode = query.get("name", ""), _mode(query.get("mode"))
@@ -100,17 +103,17 @@ class HttpApi:
         return _json(answer, status=201, headers=headers)
 
     async def leave(self, request: web.Request) -> web.Response:
-        """DELETE of a Location: 200, then 404."""
+        """DELETE of a participant: 200, and 404 if it is not there."""
         room, participant = request.match_info["room"], request.match_info["participant"]
         await self._gateway.ask(lambda number: Remove(number, room, participant))
         return _json({"room": room, "participant": participant, "status": "left"})
 
     async def rooms(self, _: web.Request) -> web.Response:
-        """Every room with somebody in it."""
+        """GET of all rooms."""
         return _json({"rooms": [_room_json(view) for view in self._gateway.rooms()]})
 
     async def room(self, request: web.Request) -> web.Response:
-        """One room."""
+        """GET of one room."""
         room = request.match_info["room"]
         reply = await self._gateway.ask(lambda number: Look(number, room))
         content = _room_json(cast(ReplyRoom, reply).view)
@@ -119,7 +122,7 @@ class HttpApi:
         return _json(content)
 
     async def transcript(self, request: web.Request) -> web.Response:
-        """What was said in a room, open or not, as JSON or as text."""
+        """GET of a room's transcript, as JSON or text; the room may be empty now."""
         if self._transcripts is None:
             raise ProblemError(404, "No journal", "this gateway keeps no journal")
         room = request.match_info["room"]
@@ -127,11 +130,11 @@ class HttpApi:
         return await self._transcripts.respond(request, is_open)
 
     async def healthz(self, _: web.Request) -> web.Response:
-        """This process answers."""
+        """Liveness: this process answers."""
         return _json({"status": "ok"})
 
     async def readyz(self, _: web.Request) -> web.Response:
-        """Every program is up: 200, else 503 that names what is missing."""
+        """Readiness: 200 if every program is up, else 503 with what is missing."""
         programs, missing = self._gateway.programs()
         states = health.as_json(programs)
         if missing:
@@ -140,18 +143,18 @@ class HttpApi:
         return _json({"ready": True, "programs": states})
 
     async def metrics(self, _: web.Request) -> web.Response:
-        """Prometheus text."""
+        """The metrics as Prometheus text."""
         headers = {"Content-Type": metrics_page.CONTENT_TYPE}
         return web.Response(body=self._gateway.metrics_page(), headers=headers)
 
     async def _read_offer(self, request: web.Request) -> tuple[str, bool]:
-        """The offer, and whether it came as JSON. Raises ProblemError (400, 408, 413, 415)."""
+        """The offer, and whether it is JSON. Raises ProblemError (400, 408, 413, 415)."""
         content_type = request.content_type if "Content-Type" in request.headers else ""
         if content_type not in (SDP_TYPE, JSON_TYPE):
             raise ProblemError(
                 415,
                 "Unsupported Media Type",
-                f"send the offer as {SDP_TYPE} or {JSON_TYPE}, not as {content_type or 'nothing'}",
+                f"send the offer as {SDP_TYPE} or {JSON_TYPE}, not {content_type or 'untyped'}",
             )
         body = await self._read_body(request)
         try:
@@ -159,19 +162,21 @@ class HttpApi:
                 return check_offer(body.decode()), False
             offer = msgspec.json.decode(body, type=_JsonOffer)
         except UnicodeDecodeError as error:
-            raise ProblemError(400, "Bad SDP", "the offer is no UTF-8 text") from error
+            raise ProblemError(400, "Bad SDP", "the offer is not UTF-8 text") from error
         except msgspec.DecodeError as error:
             detail = f'send {{"sdp": "…", "type": "offer"}}: {error}'
             raise ProblemError(400, "Bad JSON", detail) from error
         if offer.type != "offer":
-            raise ProblemError(400, "Bad SDP", f"type must be offer, not {offer.type[:20]!r}")
+            raise ProblemError(400, "Bad SDP", f"type must be 'offer', not {offer.type[:20]!r}")
         return check_offer(offer.sdp), True
 
     async def _read_body(self, request: web.Request) -> bytes:
-        """The body; never more than ``max_body_bytes`` of it are kept."""
+        """The body, at most ``max_body_bytes``. Raises ProblemError (400, 408, 413)."""
         most = self._settings.max_body_bytes
         too_large = ProblemError(
-            413, "Content Too Large", f"an offer has at most {most} bytes (max_body_bytes)"
+            413,
+            "Content Too Large",
+            f"an offer may have at most {most} bytes (max_body_bytes)",
         )
         if (request.content_length or 0) > most:
             raise too_large
@@ -179,7 +184,7 @@ class HttpApi:
             async with asyncio.timeout(BODY_TIMEOUT_S):
                 return await request.read()
         except TimeoutError as error:
-            detail = f"the body was not complete after {BODY_TIMEOUT_S:g} s"
+            detail = f"the body was not complete within {BODY_TIMEOUT_S:g} s"
             raise ProblemError(408, "Request Timeout", detail) from error
         except web.HTTPRequestEntityTooLarge as error:
             raise too_large from error
@@ -206,9 +211,9 @@ class HttpApi:
 
 
 def _mode(text: str | None) -> Mode | None:
-    """The mode in a query. Raises ProblemError (400)."""
+    """The mode in the query. Raises ProblemError (400)."""
     if text is not None and text not in MODES:
-        raise ProblemError(400, "Bad mode", f"mode is one of {', '.join(MODES)}")
+        raise ProblemError(400, "Bad mode", f"mode must be one of {', '.join(MODES)}")
     return cast(Mode | None, text)
 
 

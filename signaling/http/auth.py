@@ -1,9 +1,9 @@
-"""Who may talk to the gateway. Pure: headers in, ProblemError out.
+"""Access control: who may use the gateway. Sans-I/O.
 
-On loopback everybody may, but only under a name of this host: a foreign page that makes its own
-name point here (DNS rebinding) is refused by ``Host``, a foreign page that posts here by
-``Origin``. Anywhere else a token is needed, and it is needed on loopback too under any other
-name once MIXMINUS_TOKEN is set (a proxy in front).
+On loopback everybody may, but only by a name of this host. A foreign page whose name resolves to
+this host (DNS rebinding) is refused by ``Host``, a foreign page that posts to it by ``Origin``. On
+any other address a token is needed. If MIXMINUS_TOKEN is set, it is also needed on loopback under
+any name that is not local (a proxy in front).
 """
 
 from __future__ import annotations
@@ -27,13 +27,14 @@ class Gate:
     """Checks every request before it is handled."""
 
     def __init__(self, settings: SignalingSettings, env: Mapping[str, str]) -> None:
-        """Raises SettingsError where a token is needed and not set."""
+        """Raises SettingsError if a token is needed and not set."""
         self._token = env.get(TOKEN_VARIABLE, "").strip()
         self._exposed = not is_loopback(settings.http_host)
         if self._exposed and not self._token:
             raise SettingsError(
-                f"http_host {settings.http_host} is open to other machines: set {TOKEN_VARIABLE} "
-                "to a long random text, or MIXMINUS_SIGNALING__HTTP_HOST to 127.0.0.1"
+                f"http_host {settings.http_host} can be reached by other machines: set "
+                f"{TOKEN_VARIABLE} to a long random text, or MIXMINUS_SIGNALING__HTTP_HOST to "
+                "127.0.0.1"
             )
         names = {name.strip().lower() for name in settings.allowed_hosts.split(",")} - {""}
         self._names = LOCAL_NAMES | names | {settings.http_host.lower()}
@@ -46,11 +47,14 @@ class Gate:
         authorization: str = "",
         query_token: str = "",
     ) -> None:
-        """Let a request pass.
+        """Let a request pass, or raise.
 
         Args:
-            path: of the URL. host: header. origin: header, None where it was not sent.
-            authorization: header. query_token: the ``token`` of the query.
+            path: path of the URL.
+            host: ``Host`` header.
+            origin: ``Origin`` header, None if there is none.
+            authorization: ``Authorization`` header.
+            query_token: ``token`` in the query.
 
         Raises:
             ProblemError: 403 for a foreign host or origin, 401 for a missing or wrong token.
@@ -60,12 +64,12 @@ class Gate:
             raise ProblemError(
                 403,
                 "Unknown host",
-                f"this gateway does not answer as {name[:80] or 'nothing'!r}: open it as "
-                "localhost, or add the name to allowed_hosts of [signaling]",
+                f"{name[:80]!r} is not a name of this gateway: open it as localhost, or add the "
+                "name to allowed_hosts in [signaling]",
             )
         if origin is not None and not same_origin(origin, host):
             raise ProblemError(
-                403, "Foreign origin", "only the gateway's own page may call it from a browser"
+                403, "Foreign origin", "in a browser, only the gateway's own page may call it"
             )
         if self._is_open(path) or not self._needs_token(name):
             return
@@ -76,11 +80,11 @@ class Gate:
                 401,
                 "Token needed",
                 "send `Authorization: Bearer <token>`, or open the page with ?token=<token>; "
-                f"the token is what {TOKEN_VARIABLE} was when the gateway started",
+                f"the token is the value of {TOKEN_VARIABLE} when the gateway was started",
             )
 
     def _is_ours(self, name: str) -> bool:
-        """An address cannot be rebound by DNS, so where others may come in any is fine."""
+        """If the gateway is exposed, any IP address is fine: DNS cannot rebind one."""
         return name in self._names or (self._exposed and _address(name) is not None)
 
     def _needs_token(self, name: str) -> bool:
@@ -91,13 +95,13 @@ class Gate:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether nobody else can reach an address to listen on."""
+    """Whether only this machine can reach an address."""
     address = _address(host.strip("[]"))
     return host == "localhost" if address is None else address.is_loopback
 
 
 def host_name(host: str) -> str:
-    """The name in a ``Host`` header: no port, no brackets, no last dot, lower case."""
+    """The name in a ``Host`` header: lower case, without port, brackets and trailing dot."""
     try:
         name = urlsplit(f"//{host.strip()}").hostname or ""
     except ValueError:

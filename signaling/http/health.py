@@ -1,4 +1,4 @@
-"""Which programs are up, what is still missing, and when to say so. Sans-I/O."""
+"""Readiness: which programs are up, what is missing, and when to log it. Sans-I/O."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mixer_core.bus.control import Heartbeat
+from mixer_core.runtime.units import S_NS
 
-from ..registry.actions import MS_NS, Json
-
-FRESH_NS = 3_000 * MS_NS
-"""A program whose latest heartbeat is older is gone."""
-PATIENCE_NS = 1_000 * MS_NS
-"""What is missing for less is not worth a line in the log."""
+FRESH_NS = 3 * S_NS
+"""Age of a heartbeat after which its program is gone."""
+PATIENCE_NS = S_NS
+"""Time after which a missing program is logged."""
 MIXER, WORKER, LINK = "mixer_core", "media_worker", "openai_link"
 
 
@@ -21,11 +20,11 @@ class ProgramView:
     """One program as ``/readyz`` shows it."""
 
     ready: bool
-    """It is up and can do its work now."""
+    """It is up and can do its work."""
     pid: int
-    """0: never heard of."""
+    """0: no heartbeat yet."""
     detail: str
-    """What it does, or what it lacks, in words."""
+    """What it does, or what it is missing."""
 
 
 class Health:
@@ -39,13 +38,13 @@ class Health:
         self._beats[beat.program] = (beat, now_ns)
 
     def programs(self, counts: Mapping[str, int], now_ns: int) -> dict[str, ProgramView]:
-        """Every needed program; ``counts`` as ``Registry.counts`` returns them."""
+        """Every needed program; ``counts`` are those of ``Registry.counts``."""
         more = [name for beat, _ in self._beats.values() for name in beat.needs]
         needed = dict.fromkeys((MIXER, WORKER, LINK, *more))
         return {name: self._view(name, counts, now_ns) for name in needed}
 
     def missing(self, counts: Mapping[str, int], now_ns: int) -> list[str]:
-        """What is not ready, each with its reason; empty: the gateway is ready."""
+        """The programs that are not ready, with their reasons; empty: the gateway is ready."""
         return [
             f"{name}: {view.detail}" if view.detail else name
             for name, view in self.programs(counts, now_ns).items()
@@ -68,7 +67,7 @@ class Health:
 
 
 class Watch:
-    """Decides when the log gets a line about readiness: on changes that last."""
+    """Decides when readiness is logged: on changes that last."""
 
     def __init__(self) -> None:
         self._ready = False
@@ -76,7 +75,7 @@ class Watch:
         self._told = ""
 
     def update(self, missing: list[str], now_ns: int) -> str | None:
-        """``""``: say that the gateway is ready; words: say what is missing; None: nothing new."""
+        """What to log: what is missing, ``""`` for ready, None for nothing."""
         if not missing:
             self._missing_since_ns, self._told = None, ""
             fresh, self._ready = not self._ready, True
@@ -90,8 +89,8 @@ class Watch:
         return words
 
 
-def as_json(programs: Mapping[str, ProgramView]) -> Json:
-    """Program → its state, for ``/readyz``."""
+def as_json(programs: Mapping[str, ProgramView]) -> dict[str, dict[str, object]]:
+    """The states of the programs, for ``/readyz``."""
     return {
         name: {"ready": view.ready, "pid": view.pid, "detail": view.detail}
         for name, view in programs.items()

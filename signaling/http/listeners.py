@@ -1,4 +1,4 @@
-"""TCP listeners: clear words when a port cannot be had, bounded patience with clients."""
+"""TCP listeners: clear errors if a port is not available, timeouts for slow clients."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from .problems import ProblemRequestHandler
 
 BACKLOG = 128
 HEADERS_TIMEOUT_S = 30.0
-"""A connection that has not sent a whole request head by then, or sleeps so long, is closed."""
+"""Timeout after which an idle connection, or one with an incomplete request head, is closed."""
 LINGER_S = 2.0
-"""How long the rest of a refused body is read and thrown away."""
+"""How long the rest of a refused body is read and dropped."""
 SHUTDOWN_S = 0.2
-"""How long requests may go on after the stop."""
+"""How long running requests may go on after the stop."""
 
 
 def bind(host: str, port: int) -> list[socket.socket]:
     """Listening sockets for every address of ``host``; port 0 takes a free one.
 
     Raises:
-        PortBusyError: somebody else listens there, or the port is forbidden.
-        SettingsError: ``host`` is no address of this machine.
+        PortBusyError: the port is in use, or this user may not use it.
+        SettingsError: ``host`` is not an address of this machine.
     """
     cure = "set MIXMINUS_SIGNALING__HTTP_HOST to an address of this machine"
     try:
@@ -48,7 +48,7 @@ def bind(host: str, port: int) -> list[socket.socket]:
 
 
 def url(host: str, port: int) -> str:
-    """Where a person on this machine opens the page."""
+    """The page's address on this machine."""
     name = host
     if host in ("", "0.0.0.0", "::"):
         name = "127.0.0.1"
@@ -58,7 +58,7 @@ def url(host: str, port: int) -> str:
 
 
 class Listener:
-    """An application that is reached through listening sockets."""
+    """Serves an application on listening sockets."""
 
     def __init__(self, app: web.Application) -> None:
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
@@ -80,7 +80,7 @@ class Listener:
             self._servers.append(await loop.create_server(factory, sock=sock, backlog=BACKLOG))
 
     async def stop(self) -> None:
-        """Close the sockets and what is open; waits a moment for running requests."""
+        """Close the sockets and the connections; running requests get a moment to finish."""
         for server in self._servers:
             server.close()
         await self._runner.cleanup()
@@ -104,15 +104,15 @@ def _listen(family: socket.AddressFamily, address: tuple[object, ...]) -> socket
 def _explained(error: OSError, host: str, port: int) -> PortBusyError | SettingsError:
     if error.errno == errno.EADDRINUSE:
         return PortBusyError(
-            f"port {port} on {host} is taken by another program: "
-            "set MIXMINUS_SIGNALING__HTTP_PORT or stop the other program"
+            f"port {port} on {host} is in use by another program: "
+            "stop it, or set MIXMINUS_SIGNALING__HTTP_PORT"
         )
     if error.errno in (errno.EACCES, errno.EPERM):
         return PortBusyError(
             f"port {port} on {host} is not allowed for this user: "
-            "set MIXMINUS_SIGNALING__HTTP_PORT to one over 1023"
+            "set MIXMINUS_SIGNALING__HTTP_PORT to a port above 1023"
         )
     return SettingsError(
-        f"http_host {host} cannot be listened on ({error.strerror}): "
+        f"cannot listen on http_host {host} ({error.strerror}): "
         "set MIXMINUS_SIGNALING__HTTP_HOST to an address of this machine"
     )

@@ -1,4 +1,4 @@
-"""``/metrics``: the totals and the registry's counts in Prometheus' text format."""
+"""``/metrics``: totals and the registry's counts in Prometheus text format."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..registry.totals import Key, Value
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BACKLOG = "audio_backlog_ms"
 _STAGE = re.compile(r"audio_backlog_(\w+)_ms|(\w+)_backlog_ms")
-"""Gauges of one stage; ``audio_backlog_ms`` alone is that of the whole program."""
+"""Backlog gauges of one stage; ``audio_backlog_ms`` is that of the whole program."""
 _UNFIT = re.compile(r"[^a-zA-Z0-9_]")
 
 
@@ -26,8 +26,9 @@ def render(
     """The page.
 
     Args:
-        sums: counters and histograms; gauges: the others, as ``Totals`` gives them.
-        counts: the registry's, which become gauges of signaling.
+        sums: counters and histograms, from ``Totals.sums``.
+        gauges: gauges, from ``Totals.gauges``.
+        counts: from ``Registry.counts``; they become gauges of signaling.
     """
     own = {("signaling", name): count for name, count in counts.items()}
     families = _families(sums, {**gauges, **own})
@@ -37,7 +38,7 @@ def render(
 
 
 class _Fixed:
-    """A collector of families that are computed already."""
+    """A collector of given families."""
 
     def __init__(self, families: Iterable[Metric]) -> None:
         self._families = list(families)
@@ -74,7 +75,7 @@ def _stage(name: str) -> str:
 
 
 def _family(families: dict[str, Metric], name: str, kind: str) -> Metric:
-    """The family of a name; ``kind`` is part of its key, so that kinds never mix in one family."""
+    """The family of a name; the same name of another kind gets a family of its own."""
     name = "mixminus_" + _UNFIT.sub("_", name)
     known = families.get(name)
     if known is not None and known.type != kind:
@@ -83,7 +84,7 @@ def _family(families: dict[str, Metric], name: str, kind: str) -> Metric:
 
 
 def _add_histogram(family: Metric, labels: dict[str, str], counts: list[int]) -> None:
-    """Cumulative buckets and the count; the sum is not known and left out."""
+    """Add cumulative buckets and the count; the sum is not known."""
     seen = 0
     for bound, count in zip([*map(str, BOUNDS_MS), "+Inf"], counts, strict=False):
         seen += count

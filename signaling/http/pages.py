@@ -1,4 +1,4 @@
-"""The page's files and the headers that protect it."""
+"""The page's files, and the headers that protect it."""
 
 from __future__ import annotations
 
@@ -32,19 +32,10 @@ SECURITY_HEADERS = {
 MIME_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
-    ".ico": "image/x-icon",
     ".js": "text/javascript; charset=utf-8",
-    ".json": "application/json",
-    ".mjs": "text/javascript; charset=utf-8",
-    ".png": "image/png",
     ".svg": "image/svg+xml",
-    ".txt": "text/plain; charset=utf-8",
-    ".wasm": "application/wasm",
-    ".wav": "audio/wav",
-    ".webmanifest": "application/manifest+json",
-    ".woff2": "font/woff2",
 }
-"""Named here because the system's own table may call a module something a browser refuses."""
+"""What is served. The system's table may give modules a type that browsers refuse."""
 
 
 async def add_security_headers(_: web.Request, response: web.StreamResponse) -> None:
@@ -56,7 +47,7 @@ async def add_security_headers(_: web.Request, response: web.StreamResponse) -> 
 
 
 class Pages:
-    """Serves one folder: nothing outside it, nothing hidden, only types that are known."""
+    """Serves one folder: nothing outside it, nothing hidden, only ``MIME_TYPES``."""
 
     def __init__(self, folder: Path = WEB_DIR) -> None:
         self._folder = folder.resolve()
@@ -70,18 +61,25 @@ class Pages:
         return self._file(request.match_info["path"])
 
     async def icon(self, _: web.Request) -> web.StreamResponse:
-        """``GET /favicon.ico``: browsers ask without being told to."""
+        """``GET /favicon.ico``: browsers ask for it by themselves."""
         return web.Response(status=204)
 
     def _file(self, name: str) -> web.StreamResponse:
-        """The file with its ETag; aiohttp answers 304 where the browser has it."""
-        try:
-            path = (self._folder / name).resolve()
-            known = path.is_file()
-        except (OSError, ValueError):
-            known = False
-        mime_type = MIME_TYPES.get(path.suffix) if known else None
-        if mime_type is None or not path.is_relative_to(self._folder):
+        """A file with its ETag, or 304. Raises ProblemError (404)."""
+        path = self._find(name)
+        if path is None:
             raise ProblemError(404, "Not Found", "the page has no such file")
+        mime_type = MIME_TYPES[path.suffix]
         headers = {"Content-Type": mime_type, "Cache-Control": "no-cache"}
         return web.FileResponse(path, headers=headers)
+
+    def _find(self, name: str) -> Path | None:
+        """The file of that name; None if there is none that may be served."""
+        try:
+            path = (self._folder / name).resolve()
+            if not path.is_file() or not path.is_relative_to(self._folder):
+                return None
+        except (OSError, ValueError):
+            return None
+        is_hidden = any(part.startswith(".") for part in path.relative_to(self._folder).parts)
+        return None if is_hidden or path.suffix not in MIME_TYPES else path

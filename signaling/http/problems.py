@@ -1,4 +1,4 @@
-"""Every error as RFC 9457 problem details, those that aiohttp makes by itself included."""
+"""Every error as problem details (RFC 9457), including the errors of aiohttp itself."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _DETAILS = {
     404: "there is nothing at this address",
     413: "the body is too large",
-    417: "leave out the Expect header",
-    500: "the gateway failed: its log says why",
+    417: "send no Expect header",
+    500: "the gateway has failed: its log says why",
 }
 _HEADERS = {401: {"WWW-Authenticate": 'Bearer realm="mixminus"'}}
 
@@ -32,7 +32,7 @@ def response(
     retry_after_s: int | None = None,
     extra: dict[str, Any] | None = None,
 ) -> web.Response:
-    """An error response; ``extra`` are further members of the problem."""
+    """An error response; ``extra`` are more members of the problem."""
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
     headers = dict(_HEADERS.get(status, {}))
     if retry_after_s is not None:
@@ -46,17 +46,17 @@ def response(
 
 
 def from_error(error: ProblemError) -> web.Response:
-    """The response to a request that failed with ``error``."""
+    """The response for ``error``."""
     return response(error.status, error.title, error.detail, error.retry_after_s)
 
 
 def from_http(error: web.HTTPException) -> web.Response:
-    """The problem in place of aiohttp's own text; ``Allow`` is kept."""
+    """The response in place of aiohttp's; ``Allow`` is kept."""
     status = error.status
     detail = _DETAILS.get(status, error.reason)
     allowed = error.headers.get("Allow", "")
     if status == 405:
-        detail = f"this address knows {allowed or 'no method'}"
+        detail = f"the methods of this address are {allowed or 'none'}"
     result = response(status, HTTPStatus(status).phrase, detail)
     if allowed:
         result.headers["Allow"] = allowed
@@ -64,7 +64,7 @@ def from_http(error: web.HTTPException) -> web.Response:
 
 
 def middleware(log: logging.LoggerAdapter[logging.Logger]) -> Middleware:
-    """Turns whatever a handler raises into a problem."""
+    """Turns what a handler raises into a response."""
 
     @web.middleware
     async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -84,7 +84,7 @@ def middleware(log: logging.LoggerAdapter[logging.Logger]) -> Middleware:
 
 
 class ProblemRequestHandler(web.RequestHandler):
-    """aiohttp's connection, with problems for what never reaches a handler (malformed HTTP)."""
+    """aiohttp's connection, with problem details for requests that reach no handler."""
 
     __slots__ = ()
 
@@ -95,8 +95,8 @@ class ProblemRequestHandler(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """The response to a request that could not be read or handled; the connection closes."""
-        detail = "this is no HTTP request that can be read" if status == 400 else _DETAILS[500]
+        """The response to a request that could not be read; the connection closes."""
+        detail = "this is not a valid HTTP request" if status == 400 else _DETAILS[500]
         result = response(status, HTTPStatus(status).phrase, detail)
         result.headers.update({"Server": "mixminus", "X-Content-Type-Options": "nosniff"})
         result.force_close()

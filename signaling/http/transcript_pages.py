@@ -1,6 +1,6 @@
-"""``GET /rooms/{room}/transcript`` and the money in ``GET /rooms/{room}``, from the journal.
+"""``GET /rooms/{room}/transcript``, and the usage in ``GET /rooms/{room}``, from the journal.
 
-The database is read in a thread of its own, never on the event loop.
+The database is read in its own thread, never on the event loop.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ _ASSISTANT, _SOMEBODY = "Assistant", "Somebody"
 
 
 class TranscriptReader:
-    """Reads the journal of one state directory."""
+    """Reads the journal of a state directory."""
 
     def __init__(self, state_dir: Path, log: logging.LoggerAdapter[logging.Logger]) -> None:
-        """The file may come into being later."""
+        """The journal may be created later."""
         self._path = journal_path(state_dir)
         self._log = log
         self._thread = ThreadPoolExecutor(1, "journal")
-        self._is_told = False
+        self._error_logged = False
 
     async def respond(self, request: web.Request, room_is_open: bool) -> web.Response:
-        """The answer to a request; a room that is open and silent so far has an empty transcript.
+        """The response; an open room in which nothing was said has an empty transcript.
 
         Raises:
-            ProblemError: 400 for a bad query, 404 where nothing is known, 503 for a bad journal.
+            ProblemError: 400 for a bad query, 404 for an unknown room, 503 for a broken journal.
         """
         room = check_room(request.match_info["room"])
         as_text = _wants_text(request)
@@ -54,10 +54,10 @@ class TranscriptReader:
                 lambda: reading.transcript(self._path, room, limit or 1, after)
             )
         except JournalError as error:
-            self._tell(error)
+            self._log_once(error)
             raise ProblemError(503, "No journal", str(error), 30) from error
         if found is None and not room_is_open:
-            raise ProblemError(404, "No such room", f"nothing is known of a room {room!r}")
+            raise ProblemError(404, "No such room", f"there is no transcript of room {room!r}")
         transcript = found or Transcript([], [], 0)
         if as_text:
             body = "".join(f"{line_of(item)}\n" for item in transcript.items)
@@ -65,38 +65,41 @@ class TranscriptReader:
         return web.json_response(as_json(room, transcript))
 
     async def usage(self, room: str) -> dict[str, Any]:
-        """What the room's conversation and the day (all rooms) used; empty without a journal."""
+        """Tokens and cost of the room's conversation and of the day (all rooms).
+
+        Empty without a journal.
+        """
         day = local_day(int(time.time() * 1000))
         try:
             found = await self._read(lambda: reading.spent(self._path, room, day))
         except JournalError as error:
-            self._tell(error)
+            self._log_once(error)
             return {}
         if found is None:
             return {}
         return {"room": _spent_json(found[0]), "day": {"day": day} | _spent_json(found[1])}
 
     def close(self) -> None:
-        """Let the thread end."""
+        """End the thread."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _read(self, question: Callable[[], _T]) -> _T | None:
-        """The answer; None where there is no journal yet."""
+        """The result of ``question``; None if there is no journal yet."""
         if not self._path.exists():
             return None
         result = await asyncio.get_running_loop().run_in_executor(self._thread, question)
-        self._is_told = False
+        self._error_logged = False
         return result
 
-    def _tell(self, error: JournalError) -> None:
-        """Once, until it works again."""
-        if not self._is_told:
-            self._is_told = True
+    def _log_once(self, error: JournalError) -> None:
+        """Log an error once, until reading works again."""
+        if not self._error_logged:
+            self._error_logged = True
             self._log.warning("! %s", error)
 
 
 def as_json(room: str, transcript: Transcript) -> dict[str, Any]:
-    """The JSON form; ``cursor`` goes into ``?after=``."""
+    """The JSON form; its ``cursor`` is meant for ``?after=``."""
     return {
         "room": room,
         "items": [_item_json(item) for item in transcript.items],
@@ -106,7 +109,7 @@ def as_json(room: str, transcript: Transcript) -> dict[str, Any]:
 
 
 def line_of(item: HistoryItem) -> str:
-    """One line of the readable form, in local time: ``10:32:05 Anna: …``."""
+    """One line of the text form, in local time: ``10:32:05 Anna: …``."""
     clock = datetime.fromtimestamp(item.wall_ms / 1000).strftime("%H:%M:%S")
     if item.kind == "tool":
         result = "…" if item.pending else f"{'' if item.ok else 'failed: '}{item.output}"
@@ -118,7 +121,7 @@ def line_of(item: HistoryItem) -> str:
     if item.heard_ms is not None:
         text = f"{text} — (interrupted)".lstrip()
     elif not text:
-        text = "(not understood)" if item.final else "(not written down)"
+        text = "(not understood)" if item.final else "(no transcript)"
     return f"{clock} {speaker}: {text}"
 
 
@@ -157,10 +160,10 @@ def _spent_json(spent: Spent) -> dict[str, Any]:
 
 
 def _wants_text(request: web.Request) -> bool:
-    """By ``?format=``, else by ``Accept``. Raises ProblemError (400)."""
+    """Whether text is wanted, by ``?format=`` or ``Accept``. Raises ProblemError (400)."""
     wanted = request.query.get("format")
     if wanted not in (None, "json", "text"):
-        raise ProblemError(400, "Bad format", "format is json or text")
+        raise ProblemError(400, "Bad format", "format must be json or text")
     if wanted is None:
         accepted = request.headers.get("Accept", "")
         return "text/plain" in accepted and "application/json" not in accepted
@@ -175,7 +178,7 @@ def _number(
     if text is None:
         return default
     if not (text.isascii() and text.isdigit()) or len(text) > 19 or not least <= int(text) <= most:
-        raise ProblemError(400, f"Bad {key}", f"{key} is a whole number from {least} to {most}")
+        raise ProblemError(400, f"Bad {key}", f"{key} must be a number from {least} to {most}")
     return int(text)
 
 

@@ -1,44 +1,42 @@
-"""What goes into the registry and what comes out of it: small frozen values, no I/O.
+"""The registry's events and actions: frozen dataclasses. Sans-I/O.
 
-Every ``request`` is a number that the shell chose; the registry answers each exactly once.
+``request`` is a number that the shell chose; the registry replies to each exactly once.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from mixer_core.bus.control import Message, Metrics
 from mixer_core.bus.events import Mode
 from mixer_core.runtime.errors import ProblemError
-
-MS_NS = 1_000_000
+from mixer_core.runtime.units import MS_NS, S_NS
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds and patience of the registry."""
+    """Limits and timeouts of the registry."""
 
     max_participants: int = 20
-    """Browsers at once over all rooms, those that still connect included."""
+    """Browsers at once in all rooms, including those that are connecting."""
     max_rooms: int = 10
-    """Rooms with somebody in them at once."""
+    """Rooms at once; a room exists while somebody is in it."""
     default_mode: Mode = "assistant"
-    """Mode of a room whose first participant asks for none."""
-    answer_timeout_ns: int = 5_000 * MS_NS
-    """An offer that has no answer by then gets 503."""
+    """Mode of a room whose first participant does not ask for one."""
+    answer_timeout_ns: int = 5 * S_NS
+    """Timeout after which an offer without an answer gets 503."""
     offer_timeout_ns: int = 1_500 * MS_NS
-    """A child that has not reacted by then is passed over for another one."""
+    """Timeout after which a child that has not reacted is passed over for another one."""
     max_offers: int = 3
-    """Children that one offer may be given to: an offer that kills them must not kill all."""
-    silence_ns: int = 3_000 * MS_NS
-    """A child that says nothing for so long is gone."""
-    distrust_ns: int = 5_000 * MS_NS
-    """A child that was passed over may be used again if it still reports idle after so long."""
+    """Children that get the same offer; an offer that crashes its child must not crash them all."""
+    silence_ns: int = 3 * S_NS
+    """Timeout after which a child that reports nothing is gone."""
+    distrust_ns: int = 5 * S_NS
+    """A child that was passed over may get work again if it still reports idle after this time."""
     rebuild_ns: int = 1_500 * MS_NS
-    """After a start, children that already run need so long to announce themselves."""
-    tombstone_ns: int = 10_000 * MS_NS
-    """A participant that left is told to end again while its child goes on within this time."""
+    """After a start, the time in which running children announce themselves."""
+    tombstone_ns: int = 10 * S_NS
+    """How long those who left are remembered, so that a late state does not bring them back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +44,18 @@ class Join:
     """A browser's offer."""
 
     request: int
-    """Whom to answer."""
     room: str
-    """As it came in the URL; not checked yet."""
+    """From the URL, unchecked."""
     name: str
-    """What people call the participant; not checked yet."""
+    """The participant's display name, unchecked."""
     mode: Mode | None
-    """Asked for; counts for a room's first participant only."""
+    """Requested mode; it counts only for the first participant of a room."""
     sdp: str
-    """The offer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Remove:
-    """DELETE of a participant's location."""
+    """DELETE of a participant."""
 
     request: int
     room: str
@@ -75,7 +71,7 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class PersonView:
+class ParticipantView:
     """One participant as ``GET /rooms/{room}`` shows it."""
 
     participant: str
@@ -87,10 +83,10 @@ class PersonView:
 
 @dataclass(frozen=True, slots=True)
 class LinkView:
-    """A room's link as ``GET /rooms/{room}`` shows it."""
+    """A room's link to the assistant as ``GET /rooms/{room}`` shows it."""
 
     status: str
-    """Status of ``LinkState``, or ``waiting`` while there is none."""
+    """Status of ``LinkState``, or ``waiting`` (for a link)."""
     upstream: str = ""
     detail: str = ""
     usage: Metrics | None = None
@@ -103,21 +99,22 @@ class RoomView:
 
     room: str
     mode: Mode
-    participants: tuple[PersonView, ...]
+    participants: tuple[ParticipantView, ...]
     link: LinkView
 
 
 @dataclass(frozen=True, slots=True)
 class SendToChild:
-    """Send a control message to the child with that DEALER identity."""
+    """Send a control message to a child."""
 
     identity: str
+    """Its DEALER identity."""
     message: Message
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyAnswer:
-    """The offer is answered: 201."""
+    """201: the answer to an offer."""
 
     request: int
     room: str
@@ -132,7 +129,7 @@ class ReplyAnswer:
 
 @dataclass(frozen=True, slots=True)
 class ReplyLeft:
-    """The participant is gone: 200."""
+    """200: the participant has left."""
 
     request: int
     room: str
@@ -141,7 +138,7 @@ class ReplyLeft:
 
 @dataclass(frozen=True, slots=True)
 class ReplyRoom:
-    """What a room is like: 200."""
+    """200: the state of a room."""
 
     request: int
     view: RoomView
@@ -149,7 +146,7 @@ class ReplyRoom:
 
 @dataclass(frozen=True, slots=True)
 class ReplyProblem:
-    """The request failed."""
+    """An error, as problem details."""
 
     request: int
     status: int
@@ -158,13 +155,13 @@ class ReplyProblem:
     retry_after_s: int | None = None
 
     def error(self) -> ProblemError:
-        """The same as an exception."""
+        """The exception with the same content."""
         return ProblemError(self.status, self.title, self.detail, self.retry_after_s)
 
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """Somebody's audio connection stands (for the log)."""
+    """A participant's audio connection is open (for the log)."""
 
     room: str
     participant: str
@@ -173,7 +170,7 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """Somebody is gone (for the log)."""
+    """A participant is gone (for the log)."""
 
     room: str
     participant: str
@@ -182,7 +179,7 @@ class Left:
 
 @dataclass(frozen=True, slots=True)
 class LinkLost:
-    """A room's link is gone while somebody is in the room (for the log)."""
+    """A room with somebody in it has lost its link (for the log)."""
 
     room: str
     reason: str
@@ -190,4 +187,3 @@ class LinkLost:
 
 Reply = ReplyAnswer | ReplyLeft | ReplyRoom | ReplyProblem
 Action = SendToChild | Reply | Joined | Left | LinkLost
-Json = dict[str, Any]

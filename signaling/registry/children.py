@@ -1,7 +1,7 @@
-"""Which children of a host are there, which are idle, and which were given work. Sans-I/O.
+"""The children of a host: which are idle, which have work. Sans-I/O.
 
-Rule: a child is never given work twice. It is idle again only when it says so *after* it refused
-the work, or still says so long after it was passed over (the message never reached it).
+A child never gets work twice. It is free again only when it reports idle *after* it refused the
+work, or still reports idle long after it was passed over (the message never reached it).
 """
 
 from __future__ import annotations
@@ -16,26 +16,24 @@ State = TypeVar("State", WorkerState, LinkState)
 
 @dataclass(slots=True)
 class Child(Generic[State]):
-    """One child as its states tell."""
+    """One child, by its reported states."""
 
     identity: str
     """Its DEALER identity."""
     state: State
     """The latest."""
     seen_ns: int
-    """When that came."""
+    """When that arrived."""
     work: str = ""
-    """The participant or room that it was given; empty: none."""
-    given_ns: int = 0
-    """When."""
+    """Its participant or room; empty: none."""
     refused: bool = False
     """It refused ``work`` and has not reported since."""
     passed_over_ns: int | None = None
-    """When we stopped to wait for it."""
+    """When signaling stopped waiting for its reaction."""
 
     @property
     def idle(self) -> bool:
-        """Whether it can be given work."""
+        """Whether it can get work."""
         return self.state.status == "idle" and not self.work
 
 
@@ -51,15 +49,15 @@ class Children(Generic[State]):
         return len(self._children)
 
     def get(self, identity: str) -> Child[State] | None:
-        """The child of that identity."""
+        """The child with that identity."""
         return self._children.get(identity)
 
     def all(self) -> list[Child[State]]:
-        """Every child, in the order in which they appeared."""
+        """Every child, in order of appearance."""
         return list(self._children.values())
 
     def idle(self) -> int:
-        """How many can be given work."""
+        """How many can get work."""
         return sum(child.idle for child in self._children.values())
 
     def active(self) -> int:
@@ -69,7 +67,7 @@ class Children(Generic[State]):
         )
 
     def heard(self, identity: str, state: State, now_ns: int) -> Child[State]:
-        """Take a child's state; a new identity is a new child."""
+        """Take a child's state; an unknown identity or process is a new child."""
         child = self._children.get(identity)
         if child is None or child.state.pid != state.pid:
             child = self._children[identity] = Child(identity, state, now_ns)
@@ -81,33 +79,33 @@ class Children(Generic[State]):
             child.work, child.refused, child.passed_over_ns = "", False, None
         return child
 
-    def take(self, work: str, now_ns: int) -> Child[State] | None:
-        """Give ``work`` to an idle child: the one heard last is surest to live."""
+    def assign(self, work: str) -> Child[State] | None:
+        """Give ``work`` to an idle child, the one heard last: it is the surest to be alive."""
         idle = [child for child in self._children.values() if child.idle]
         if not idle:
             return None
         child = max(idle, key=lambda candidate: candidate.seen_ns)
-        child.work, child.given_ns = work, now_ns
+        child.work = work
         return child
 
     def pass_over(self, identity: str, now_ns: int) -> None:
-        """Stop waiting for a child's reaction to its work."""
+        """Stop waiting for a child's reaction."""
         child = self._children.get(identity)
         if child is not None:
             child.passed_over_ns = now_ns
 
     def refuse(self, identity: str) -> None:
-        """The child refused its work; its next idle state makes it free."""
+        """The child refused its work; its next idle state frees it."""
         child = self._children.get(identity)
         if child is not None:
             child.refused = True
 
-    def gone(self, identity: str) -> Child[State] | None:
-        """Forget a child; returns what was known of it."""
-        return self._children.pop(identity, None)
+    def gone(self, identity: str) -> None:
+        """Forget a child."""
+        self._children.pop(identity, None)
 
     def silent(self, now_ns: int) -> list[str]:
-        """Identities of children that have said nothing for too long."""
+        """Identities of children that have reported nothing for too long."""
         return [
             child.identity
             for child in self._children.values()
@@ -115,7 +113,7 @@ class Children(Generic[State]):
         ]
 
     def next_timeout_ns(self) -> int | None:
-        """When the first child becomes silent."""
+        """When the first child will have been silent for too long."""
         if not self._children:
             return None
         return min(child.seen_ns for child in self._children.values()) + self._silence_ns

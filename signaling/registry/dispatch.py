@@ -17,36 +17,36 @@ BUSY_RETRY_S = 2
 
 
 class Dispatch:
-    """The participants and the worker children that serve them."""
+    """The participants, and the worker children that serve them."""
 
     def __init__(self, limits: Limits, streams: Numbers) -> None:
-        """``streams`` is told the streams of calls that run already."""
-        self.people = Participants(limits.tombstone_ns)
+        """``streams`` is where the stream ids of running children are noted."""
+        self.participants = Participants(limits.tombstone_ns)
         self.workers: Children[WorkerState] = Children(limits.silence_ns, limits.distrust_ns)
         self._limits = limits
         self._streams = streams
 
     def heard(self, identity: str, state: WorkerState, now_ns: int) -> list[Action]:
-        """A worker child's state; a call that is unknown was begun before a restart."""
+        """A worker child's state; an unknown participant joined before signaling was restarted."""
         child = self.workers.heard(identity, state, now_ns)
         if state.status == "closed":
-            return self._release(identity, state.detail or "it left", now_ns)
+            return self._release(identity, state.detail or "closed", now_ns)
         if state.status == "idle":
             return self._idle(identity, now_ns)
         child.work = child.work or state.participant
-        participant = self.people.get(state.participant)
+        participant = self.participants.get(state.participant)
         if participant is None:
-            if self.people.left(state.participant, now_ns) or not state.participant:
+            if self.participants.left(state.participant, now_ns) or not state.participant:
                 return [SendToChild(identity, Leave(state.participant))]
-            participant = self.people.adopt(identity, state)
+            participant = self.participants.adopt(identity, state)
             self._streams.note(state.stream)
         elif participant.worker != identity:
             return [SendToChild(identity, Leave(state.participant))]
         return participant.take_state(state)
 
     def answer(self, identity: str, message: Answer) -> list[Action]:
-        """A child answers; only the one that has the offer now is believed."""
-        participant = self.people.get(message.participant)
+        """An answer; it counts only from the child that has the offer."""
+        participant = self.participants.get(message.participant)
         if participant is None or participant.worker != identity:
             return [SendToChild(identity, Leave(message.participant))]
         request, participant.request, participant.sdp = participant.request, None, ""
@@ -55,8 +55,8 @@ class Dispatch:
         return [ReplyAnswer(request, participant.room, participant.id, message.sdp)]
 
     def refused(self, identity: str, message: Refused, now_ns: int) -> list[Action]:
-        """A child cannot answer the offer: the browser is told its reason."""
-        participant = self.people.get(message.participant)
+        """A child refused the offer: the browser gets its reason."""
+        participant = self.participants.get(message.participant)
         if participant is None or participant.worker != identity:
             return []
         self.workers.refuse(identity)
@@ -70,27 +70,27 @@ class Dispatch:
         return self._release(identity, reason, now_ns)
 
     def expire(self, now_ns: int) -> list[Action]:
-        """End what has been silent or has waited too long."""
+        """End children that are silent and requests that have waited too long."""
         actions: list[Action] = []
         for identity in self.workers.silent(now_ns):
-            actions += self.gone(identity, "its process fell silent", now_ns)
-        for participant in self.people.overdue(now_ns):
+            actions += self.gone(identity, "its process no longer reports", now_ns)
+        for participant in self.participants.overdue(now_ns):
             detail = (
                 "the media worker did not answer in time"
                 if participant.worker
-                else "no media worker is idle: all are in calls, or the program is not up"
+                else "no media worker is idle: all are in use, or media_worker is not running"
             )
             actions += self.drop(participant, detail, now_ns, (503, "No answer", detail))
         return actions
 
     def offer(self, now_ns: int) -> list[Action]:
-        """Give waiting offers, and those whose child does not react, to idle children."""
+        """Give offers that wait, or whose child does not react, to idle children."""
         actions: list[Action] = []
-        for participant in self.people.all():
+        for participant in self.participants.all():
             late = self._may_move(participant) and self._late_ns(participant) <= now_ns
             if participant.request is None or (participant.worker and not late):
                 continue
-            child = self.workers.take(participant.id, now_ns)
+            child = self.workers.assign(participant.id)
             if child is None:
                 break
             if participant.worker:
@@ -108,8 +108,8 @@ class Dispatch:
         now_ns: int,
         problem: tuple[int, str, str],
     ) -> list[Action]:
-        """Somebody leaves: the worker is told; who still waits for an answer gets ``problem``."""
-        self.people.remove(participant, now_ns)
+        """End a participant: tell its worker, and reply ``problem`` to a request that waits."""
+        self.participants.remove(participant, now_ns)
         actions: list[Action] = []
         child = self.workers.get(participant.worker)
         if child is not None:
@@ -124,25 +124,25 @@ class Dispatch:
         return actions
 
     def next_timeout_ns(self) -> int | None:
-        """When ``expire`` or ``offer`` has something to do next."""
-        times = [self.workers.next_timeout_ns(), self.people.next_deadline_ns()]
+        """When ``expire`` or ``offer`` will have something to do."""
+        times = [self.workers.next_timeout_ns(), self.participants.next_deadline_ns()]
         if self.workers.idle():
-            times += [self._late_ns(p) for p in self.people.all() if self._may_move(p)]
+            times += [self._late_ns(p) for p in self.participants.all() if self._may_move(p)]
         return min((time for time in times if time is not None), default=None)
 
     def _idle(self, identity: str, now_ns: int) -> list[Action]:
-        """An idle state may cross our offer; long after the answer it means that the call ended."""
+        """An idle state may cross an offer; long after the answer it means that the call ended."""
         actions: list[Action] = []
-        for participant in self.people.of_worker(identity):
+        for participant in self.participants.of_worker(identity):
             long_ago = now_ns - participant.offered_ns >= self._limits.silence_ns
             if participant.request is None and long_ago:
                 actions += self.drop(participant, "its worker is idle again", now_ns, _ENDED)
         return actions
 
     def _release(self, identity: str, reason: str, now_ns: int) -> list[Action]:
-        """A worker is gone: its unanswered offer goes to another one, its call is over."""
+        """A worker is gone: an unanswered offer goes to another one, else the call is over."""
         actions: list[Action] = []
-        for participant in self.people.of_worker(identity):
+        for participant in self.participants.of_worker(identity):
             if participant.request is not None and participant.offers < self._limits.max_offers:
                 participant.worker = ""
             else:
@@ -150,7 +150,7 @@ class Dispatch:
         return actions
 
     def _may_move(self, participant: Participant) -> bool:
-        """Whether an unanswered offer may be taken from its child and given to another one."""
+        """Whether an unanswered offer may go from its child to another one."""
         pending = participant.request is not None and participant.worker != ""
         return pending and participant.offers < self._limits.max_offers
 
@@ -158,4 +158,4 @@ class Dispatch:
         return participant.offered_ns + self._limits.offer_timeout_ns
 
 
-_ENDED = (503, "No answer", "the media workers ended at this offer")
+_ENDED = (503, "No answer", "every media worker that got the offer ended")

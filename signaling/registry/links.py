@@ -1,7 +1,7 @@
-"""One Realtime link per room: opened when somebody is there, again when it vanishes. Sans-I/O.
+"""One link to the assistant per room, opened again when it is lost. Sans-I/O.
 
-A link closes by itself when its room is empty. Signaling only sees to it that a room has one, and
-ends those that are one too many with an empty ``Leave``.
+A link closes by itself when its room is empty. Signaling only makes sure that a room has exactly
+one, and ends others with an empty ``Leave``.
 """
 
 from __future__ import annotations
@@ -11,46 +11,47 @@ from dataclasses import dataclass
 
 from mixer_core.bus.control import Leave, LinkState, Metrics, OpenLink
 from mixer_core.bus.events import Mode
+from mixer_core.runtime.units import S_NS
 
-from .actions import MS_NS, Action, Limits, LinkLost, LinkView, SendToChild
+from .actions import Action, Limits, LinkLost, LinkView, SendToChild
 from .children import Child, Children
 from .numbering import Numbers
 
 LIVE = frozenset({"connecting", "ready", "reconnecting", "failed"})
-"""States in which a link holds its room. ``failed`` too: it has told the room why."""
-STABLE_NS = 10_000 * MS_NS
-"""A link that was ready for so long counts as sound when it ends."""
-BACK_OFF_NS = 1_000 * MS_NS
-MAX_BACK_OFF_NS = 30_000 * MS_NS
+"""States in which a link keeps its room. ``failed`` too: it has told the room why."""
+STABLE_NS = 10 * S_NS
+"""The loss of a link that was ready this long starts the back-off again."""
+BACK_OFF_NS = S_NS
+MAX_BACK_OFF_NS = 30 * S_NS
 
 
 @dataclass(slots=True)
 class _Slot:
-    """Who is, or was asked to be, the link of a room."""
+    """The child that is, or was asked to be, the link of a room."""
 
     identity: str
     asked_ns: int | None
-    """When it was asked; None once it has reported that room."""
+    """When it was asked; None once it has reported the room."""
     ready_ns: int | None = None
-    """When it was first seen ready."""
+    """When it first reported ready."""
     failed: bool = False
     """It gave up on the upstream."""
 
 
 @dataclass(slots=True)
 class _Trouble:
-    """Links that a room has lost in a row."""
+    """Links that a room lost in a row."""
 
     losses: int = 0
     not_before_ns: int = 0
-    """No new link before that."""
+    """No new link before this time."""
 
 
 class Links:
     """The link children and which room each serves."""
 
     def __init__(self, limits: Limits, settled_ns: int, streams: Numbers) -> None:
-        """No link is opened before ``settled_ns``: one may still announce itself."""
+        """No link is opened before ``settled_ns``: until then, running ones announce themselves."""
         self.children: Children[LinkState] = Children(limits.silence_ns, limits.distrust_ns)
         self._limits = limits
         self._settled_ns = settled_ns
@@ -59,10 +60,10 @@ class Links:
         self._trouble: dict[str, _Trouble] = {}
 
     def heard(self, identity: str, state: LinkState, now_ns: int) -> list[Action]:
-        """A link child's state: it confirms, adopts, frees or exceeds a room."""
+        """A link child's state: it confirms or frees its room, or it is one too many."""
         child = self.children.heard(identity, state, now_ns)
         if state.status == "closed":
-            return self._lost(identity, state.detail or "it closed", now_ns)
+            return self._lost(identity, state.detail or "closed", now_ns)
         if state.status == "idle" or not state.room:
             return self._idle(identity, now_ns)
         self._streams.note(state.stream)
@@ -82,10 +83,10 @@ class Links:
         return self._lost(identity, reason, now_ns)
 
     def expire(self, now_ns: int) -> list[Action]:
-        """End links whose child has been silent for too long."""
+        """End links whose child is silent."""
         actions: list[Action] = []
         for identity in self.children.silent(now_ns):
-            actions += self.gone(identity, "its process fell silent", now_ns)
+            actions += self.gone(identity, "its process no longer reports", now_ns)
         return actions
 
     def keep(self, wanted: Mapping[str, Mode], now_ns: int) -> list[Action]:
@@ -100,7 +101,7 @@ class Links:
         return actions
 
     def view(self, room: str) -> LinkView:
-        """What is known of a room's link."""
+        """The state of a room's link."""
         child = self._child(room)
         if child is None or child.state.room != room:
             return LinkView("waiting")
@@ -109,7 +110,7 @@ class Links:
         return LinkView(state.status, state.upstream, state.detail, usage)
 
     def next_timeout_ns(self, wanted: Mapping[str, Mode]) -> int | None:
-        """When ``keep`` may have something to do, or a child has been silent for too long."""
+        """When ``keep`` or ``expire`` may have something to do."""
         times = [self.children.next_timeout_ns()]
         if self.children.idle():
             times += [self._due_ns(room) for room in wanted]
@@ -120,7 +121,7 @@ class Links:
         return self.children.get(slot.identity) if slot else None
 
     def _due_ns(self, room: str) -> int | None:
-        """When a room may be given an idle child; None while its link lives."""
+        """When a room may get an idle child; None while it has a link."""
         slot = self._slots.get(room)
         if slot is None:
             trouble = self._trouble.get(room)
@@ -134,7 +135,7 @@ class Links:
         return due_ns is not None and due_ns <= now_ns
 
     def _open(self, room: str, mode: Mode, now_ns: int) -> list[Action]:
-        child = self.children.take(room, now_ns)
+        child = self.children.assign(room)
         if child is None:
             return []
         actions: list[Action] = []
@@ -147,7 +148,7 @@ class Links:
         return actions
 
     def _idle(self, identity: str, now_ns: int) -> list[Action]:
-        """An idle child that was asked has not read it yet; one that served has lost its room."""
+        """Idle after it was asked: it has not read that yet. Idle after it served: a loss."""
         if any(s.identity == identity and s.asked_ns is None for s in self._slots.values()):
             self.children.pass_over(identity, now_ns)
             return self._lost(identity, "it is idle again", now_ns)
@@ -160,7 +161,7 @@ class Links:
         return [LinkLost(room, reason) for room in rooms]
 
     def _count_loss(self, room: str, slot: _Slot, now_ns: int) -> None:
-        """A first loss is made good at once; further ones wait 1 s, 2 s … 30 s."""
+        """After the first loss the next link opens at once, after more it waits 1 s, 2 s … 30 s."""
         trouble = self._trouble.setdefault(room, _Trouble())
         if slot.ready_ns is not None and now_ns - slot.ready_ns >= STABLE_NS:
             trouble.losses = 0

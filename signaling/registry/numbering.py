@@ -1,4 +1,4 @@
-"""Numbers that are not used twice: stream ids and participant ids. Pure: randomness comes in."""
+"""Unique numbers for streams and participants. Sans-I/O: the random source is passed in."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 MASK = 0xFFFF_FFFF
 REMEMBERED = 4096
-"""So many latest numbers are kept unique: far more than can be alive."""
+"""The latest numbers that are not drawn again; far fewer are in use at once."""
 
 
 class Numbers:
-    """Draws non-zero u32 numbers that have not been drawn or noted lately."""
+    """Draws non-zero u32 numbers that were not drawn or noted lately."""
 
     def __init__(self, source: Callable[[], int]) -> None:
         """``source`` returns a random integer at each call."""
@@ -18,7 +18,7 @@ class Numbers:
         self._known: dict[int, None] = {}
 
     def draw(self) -> int:
-        """A number of 1 … 2³²-1 that nobody has."""
+        """A number from 1 to 2³²-1 that is not in use."""
         number = self._source() & MASK
         while number == 0 or number in self._known:
             number = (number + 1) & MASK
@@ -26,7 +26,7 @@ class Numbers:
         return number
 
     def note(self, number: int) -> None:
-        """Somebody else chose that number."""
+        """A number is in use."""
         self._known.pop(number, None)
         self._known[number] = None
         if len(self._known) > REMEMBERED:

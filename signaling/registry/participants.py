@@ -1,4 +1,4 @@
-"""Who is in which room: the participants, and those who left lately. Sans-I/O."""
+"""The participants of all rooms, and those who left lately. Sans-I/O."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from mixer_core.bus.control import Offer, WorkerState
 from mixer_core.bus.events import Mode
 
-from .actions import Action, Joined, PersonView
+from .actions import Action, Joined, ParticipantView
 
 
 @dataclass(slots=True)
 class Participant:
-    """One browser's life in a room."""
+    """One browser in a room."""
 
     id: str
     """``p-`` and 8 hexadecimal digits."""
@@ -23,19 +23,19 @@ class Participant:
     name: str
     muted: bool = False
     connected: bool = False
-    """Its worker reports that the audio connection stands."""
+    """Its worker reports an open audio connection."""
     worker: str = ""
-    """The child that has the offer or the call; empty: waits for one."""
+    """Identity of the child that has the offer or the call; empty: none yet."""
     request: int | None = None
-    """Who waits for the answer to the offer; None once answered."""
+    """The request that waits for an answer; None once answered."""
     sdp: str = ""
     """The offer, until it is answered."""
     deadline_ns: int = 0
-    """Then the request is given up."""
+    """When the request times out."""
     offered_ns: int = 0
     """When the offer went to ``worker``."""
     offers: int = 0
-    """Children that got the offer so far."""
+    """How many children got the offer."""
 
     @property
     def status(self) -> str:
@@ -45,61 +45,61 @@ class Participant:
         return "connecting" if self.worker else "waiting"
 
     def take_state(self, state: WorkerState) -> list[Action]:
-        """Adopt what its worker says of it."""
+        """Take its worker's state."""
         fresh = state.status == "connected" and not self.connected
         self.connected = state.status == "connected"
         self.name, self.muted = state.name or self.name, state.muted
         return [Joined(self.room, self.id, self.name)] if fresh else []
 
     def offer(self) -> Offer:
-        """The message to an idle child."""
+        """The message to a worker child."""
         return Offer(self.id, self.room, self.stream, self.mode, self.name, self.sdp)
 
-    def view(self) -> PersonView:
+    def view(self) -> ParticipantView:
         """What ``GET /rooms/{room}`` shows."""
-        return PersonView(self.id, self.name, self.muted, self.status)
+        return ParticipantView(self.id, self.name, self.muted, self.status)
 
 
 class Participants:
-    """All participants by id, in the order in which they came."""
+    """All participants by id, in the order in which they joined."""
 
     def __init__(self, tombstone_ns: int) -> None:
-        """Who left is remembered for ``tombstone_ns``, so that a late state does not revive it."""
+        """Those who left are remembered for ``tombstone_ns``."""
         self._tombstone_ns = tombstone_ns
-        self._people: dict[str, Participant] = {}
+        self._by_id: dict[str, Participant] = {}
         self._left_ns: dict[str, int] = {}
         self._modes: dict[str, Mode] = {}
 
     def __len__(self) -> int:
-        return len(self._people)
+        return len(self._by_id)
 
-    def get(self, ident: str) -> Participant | None:
-        """The participant of that id."""
-        return self._people.get(ident)
+    def get(self, participant: str) -> Participant | None:
+        """The participant with that id."""
+        return self._by_id.get(participant)
 
     def all(self) -> list[Participant]:
-        """Everybody."""
-        return list(self._people.values())
+        """Every participant."""
+        return list(self._by_id.values())
 
     def rooms(self) -> dict[str, Mode]:
-        """Rooms with somebody in them, and their mode: that of the first who came."""
+        """The rooms and their modes: the mode of a room is that of its first participant."""
         return self._modes
 
     def in_room(self, room: str) -> Sequence[Participant]:
-        """Everybody in a room."""
-        return [p for p in self._people.values() if p.room == room]
+        """The participants of a room."""
+        return [p for p in self._by_id.values() if p.room == room]
 
     def of_worker(self, identity: str) -> Sequence[Participant]:
-        """Whom a child serves (at most one)."""
-        return [p for p in self._people.values() if p.worker == identity]
+        """The participants of a worker child: at most one."""
+        return [p for p in self._by_id.values() if p.worker == identity]
 
     def add(self, participant: Participant) -> None:
-        """Somebody new; decides the mode of a room that was empty."""
-        self._people[participant.id] = participant
+        """Add a participant, with the mode of its room; the first one decides it."""
+        self._by_id[participant.id] = participant
         participant.mode = self._modes.setdefault(participant.room, participant.mode)
 
     def adopt(self, identity: str, state: WorkerState) -> Participant:
-        """Somebody whose call runs already, known from its worker's state."""
+        """Add a participant from the state of a worker that already serves it."""
         participant = Participant(
             state.participant,
             state.room,
@@ -113,26 +113,26 @@ class Participants:
         return participant
 
     def remove(self, participant: Participant, now_ns: int) -> None:
-        """Somebody left."""
-        del self._people[participant.id]
+        """Remove a participant who left."""
+        del self._by_id[participant.id]
         if not self.in_room(participant.room):
             del self._modes[participant.room]
         self._left_ns[participant.id] = now_ns
         horizon_ns = now_ns - self._tombstone_ns
         self._left_ns = {p: at for p, at in self._left_ns.items() if at > horizon_ns}
 
-    def left(self, ident: str, now_ns: int) -> bool:
+    def left(self, participant: str, now_ns: int) -> bool:
         """Whether that participant left a short while ago."""
-        at_ns = self._left_ns.get(ident)
+        at_ns = self._left_ns.get(participant)
         return at_ns is not None and now_ns - at_ns < self._tombstone_ns
 
     def overdue(self, now_ns: int) -> Sequence[Participant]:
-        """Whose request has waited too long."""
+        """Participants whose request has timed out."""
         return [
-            p for p in self._people.values() if p.request is not None and p.deadline_ns <= now_ns
+            p for p in self._by_id.values() if p.request is not None and p.deadline_ns <= now_ns
         ]
 
     def next_deadline_ns(self) -> int | None:
-        """When the first of them will have."""
-        pending = [p.deadline_ns for p in self._people.values() if p.request is not None]
+        """When the first request times out."""
+        pending = [p.deadline_ns for p in self._by_id.values() if p.request is not None]
         return min(pending, default=None)

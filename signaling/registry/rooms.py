@@ -1,14 +1,14 @@
-"""The registry: who is in which room, served by which child. Sans-I/O.
+"""The registry: which participants are in which room, and which child serves them. Sans-I/O.
 
-The shell feeds events with ``now_ns``, carries out the returned actions in order, and comes back
-at ``next_timeout_ns``. Every request is answered exactly once. After a restart everything is
-rebuilt from the states that children repeat once a second; until that has settled, what is
-unknown is waited for.
+The shell feeds events with ``now_ns``, carries out the returned actions in order, and calls
+``timeout`` at ``next_timeout_ns``. Every request gets exactly one reply. After a restart the
+registry is rebuilt from the states that children repeat every second; until then, requests for
+what is not known yet wait.
 
-Rules that ``tests/signaling/test_rooms_properties.py`` holds:
-- no child is given a second offer; no room has two links; streams and participants are unique;
-- there are never more participants or rooms than allowed, other than those found after a restart;
-- when all children are gone, nothing is left.
+``tests/signaling/registry/test_rooms_properties.py`` checks that
+- no child gets a second offer, no room has two links, streams and participants are unique;
+- the limits hold, except for what is found after a restart;
+- nothing is left when all children are gone.
 """
 
 from __future__ import annotations
@@ -45,18 +45,18 @@ class Registry:
     """All rooms, participants and children."""
 
     def __init__(self, limits: Limits, numbers: Callable[[], int], now_ns: int) -> None:
-        """``numbers`` returns a random integer at each call; ids and streams come from it."""
+        """``numbers`` returns a random integer at each call, for ids and streams."""
         self._limits = limits
         self._settled_ns = now_ns + limits.rebuild_ns
         self._streams = Numbers(numbers)
         self._ids = Numbers(numbers)
         self._dispatch = Dispatch(limits, self._streams)
         self._links = Links(limits, self._settled_ns, self._streams)
-        self._people = self._dispatch.people
+        self._participants = self._dispatch.participants
         self._held: list[Join | Remove | Look] = []
 
     def join(self, event: Join, now_ns: int) -> list[Action]:
-        """A browser's offer. Answered by ReplyAnswer or ReplyProblem, at once or later."""
+        """A browser's offer. The reply is ReplyAnswer or ReplyProblem, at once or later."""
         try:
             check_room(event.room)
             check_name(event.name)
@@ -68,15 +68,15 @@ class Registry:
         return self._advance(now_ns)
 
     def remove(self, event: Remove, now_ns: int) -> list[Action]:
-        """DELETE of a participant. Answered by ReplyLeft, or 404 once everybody is known."""
+        """DELETE of a participant. The reply is ReplyLeft, or 404 once everything is known."""
         return self._ask(event, now_ns)
 
     def look(self, event: Look, now_ns: int) -> list[Action]:
-        """GET of a room. Answered by ReplyRoom, or 404 once everybody is known."""
+        """GET of a room. The reply is ReplyRoom, or 404 once everything is known."""
         return self._ask(event, now_ns)
 
     def message(self, identity: str, message: Message, now_ns: int) -> list[Action]:
-        """A control message from the DEALER ``identity``; those for others are ignored."""
+        """A control message from the DEALER ``identity``; unexpected kinds are ignored."""
         actions: list[Action] = []
         if isinstance(message, WorkerState):
             actions = self._dispatch.heard(identity, message, now_ns)
@@ -92,33 +92,33 @@ class Registry:
         return self._advance(now_ns, actions)
 
     def undelivered(self, identity: str, now_ns: int) -> list[Action]:
-        """A message could not be sent to that child: it is not there (any more)."""
-        return self._advance(now_ns, self._gone(identity, "its process is not there", now_ns))
+        """A message could not be sent to that child, so it is gone."""
+        return self._advance(now_ns, self._gone(identity, "its process is gone", now_ns))
 
     def timeout(self, now_ns: int) -> list[Action]:
         """The time of ``next_timeout_ns`` has come."""
         return self._advance(now_ns)
 
     def close(self) -> list[Action]:
-        """The gateway stops: answers everybody who still waits; calls go on without us."""
+        """The gateway stops: reply to every request that waits. Calls go on."""
         waiting = [event.request for event in self._held]
-        waiting += [p.request for p in self._people.all() if p.request is not None]
+        waiting += [p.request for p in self._participants.all() if p.request is not None]
         self._held.clear()
-        for participant in self._people.all():
+        for participant in self._participants.all():
             participant.request = None
-        stop = (503, "Restarting", "the gateway is restarting: try again", BUSY_RETRY_S)
+        stop = (503, "Restarting", "the gateway is restarting", BUSY_RETRY_S)
         return [ReplyProblem(request, *stop) for request in waiting]
 
     def rooms(self) -> list[RoomView]:
-        """Every room with somebody in it."""
-        return [self._view(room) for room in self._people.rooms()]
+        """Every room."""
+        return [self._view(room) for room in self._participants.rooms()]
 
     def counts(self) -> dict[str, int]:
-        """Rooms, participants, and children that wait or work, for gauges and readiness."""
+        """Rooms, participants, idle and active children, for metrics and readiness."""
         workers, links = self._dispatch.workers, self._links.children
         return {
-            "rooms": len(self._people.rooms()),
-            "participants": len(self._people),
+            "rooms": len(self._participants.rooms()),
+            "participants": len(self._participants),
             "workers_idle": workers.idle(),
             "workers_active": workers.active(),
             "links_idle": links.idle(),
@@ -126,7 +126,7 @@ class Registry:
         }
 
     def next_timeout_ns(self, now_ns: int) -> int | None:
-        """When ``timeout`` must be called next, whatever else happens; None: never."""
+        """When to call ``timeout``; None: not until another event."""
         times = [self._dispatch.next_timeout_ns(), self._links.next_timeout_ns(self._wanted())]
         if now_ns < self._settled_ns:
             times.append(self._settled_ns)
@@ -145,17 +145,17 @@ class Registry:
         return actions + self._links.gone(identity, reason, now_ns)
 
     def _advance(self, now_ns: int, before: Sequence[Action] = ()) -> list[Action]:
-        """What every event ends with; ``before`` are the event's own actions."""
+        """What follows every event; ``before`` are the event's own actions."""
         actions = [*before, *self._dispatch.expire(now_ns)]
         actions += self._links.expire(now_ns)
         actions += self._serve_held(now_ns)
         actions += self._dispatch.offer(now_ns)
         actions += self._links.keep(self._wanted(), now_ns)
-        rooms = self._people.rooms()  # a link that ends in an empty room is no loss
+        rooms = self._participants.rooms()  # the end of a link is no loss for an empty room
         return [a for a in actions if not isinstance(a, LinkLost) or a.room in rooms]
 
     def _serve_held(self, now_ns: int) -> list[Action]:
-        """Answer what was asked, or keep it until everybody has announced themselves."""
+        """Reply to requests; after a restart, hold those for what is not known yet."""
         settled = now_ns >= self._settled_ns
         held, self._held = self._held, []
         actions: list[Action] = []
@@ -173,24 +173,24 @@ class Registry:
         return actions
 
     def _find(self, event: Remove | Look, now_ns: int) -> list[Action] | None:
-        """The answer; None where there is no such room or participant."""
+        """The reply, with its actions; None if there is no such room or participant."""
         if isinstance(event, Look):
-            known = event.room in self._people.rooms()
+            known = event.room in self._participants.rooms()
             return [ReplyRoom(event.request, self._view(event.room))] if known else None
-        participant = self._people.get(event.participant)
+        participant = self._participants.get(event.participant)
         if participant is None or participant.room != event.room:
             return None
-        problem = (409, "Removed", "the participant was removed while it joined")
-        actions = self._dispatch.drop(participant, "it left", now_ns, problem)
+        problem = (409, "Removed", "the participant was removed while joining")
+        actions = self._dispatch.drop(participant, "asked to leave", now_ns, problem)
         return [*actions, ReplyLeft(event.request, event.room, event.participant)]
 
     def _enter(self, event: Join, now_ns: int) -> list[Action]:
-        """Make a participant of an offer; ``Dispatch.offer`` finds a worker for it."""
+        """Add the participant of an offer; ``Dispatch.offer`` finds a worker for it."""
         try:
             self._check_space(event.room)
         except ProblemError as error:
             return [_problem(event.request, error)]
-        self._people.add(
+        self._participants.add(
             Participant(
                 f"p-{self._ids.draw():08x}",
                 event.room,
@@ -205,24 +205,24 @@ class Registry:
         return []
 
     def _check_space(self, room: str, before: int = 0) -> None:
-        """Raises ProblemError (503) where one more, behind ``before`` others, has no place."""
-        if len(self._people) + before >= self._limits.max_participants:
+        """Raises ProblemError (503) if there is no place for one more behind ``before`` others."""
+        if len(self._participants) + before >= self._limits.max_participants:
             most = self._limits.max_participants
-            detail = f"the gateway is full ({most} participants): try again when somebody left"
+            detail = f"all {most} places are taken"
             raise ProblemError(503, "Full", detail, FULL_RETRY_S)
-        rooms = self._people.rooms()
+        rooms = self._participants.rooms()
         if room not in rooms and len(rooms) >= self._limits.max_rooms:
             detail = f"all {self._limits.max_rooms} rooms are in use: join one of them, or wait"
             raise ProblemError(503, "Full", detail, FULL_RETRY_S)
 
     def _wanted(self) -> dict[str, Mode]:
-        """Rooms that need a link: somebody there has a worker."""
-        active = {p.room for p in self._people.all() if p.worker}
-        return {room: mode for room, mode in self._people.rooms().items() if room in active}
+        """Rooms that need a link: those where somebody has a worker."""
+        active = {p.room for p in self._participants.all() if p.worker}
+        return {room: mode for room, mode in self._participants.rooms().items() if room in active}
 
     def _view(self, room: str) -> RoomView:
-        people = tuple(p.view() for p in self._people.in_room(room))
-        return RoomView(room, self._people.rooms()[room], people, self._links.view(room))
+        people = tuple(p.view() for p in self._participants.in_room(room))
+        return RoomView(room, self._participants.rooms()[room], people, self._links.view(room))
 
 
 def _problem(request: int, error: ProblemError) -> Reply:

@@ -1,9 +1,9 @@
 """Sums the metrics of all processes, so that counters never fall when a process ends. Sans-I/O.
 
-Processes report plain maps (``mixer_core.bus.metrics``): a name that ends in ``_total`` is a
-counter, a list is a histogram's bucket counts, everything else a gauge. Counters and histograms
-of a program are summed over all its processes that ever were; gauges over those that live: the
-largest where the name ends in ``_ms`` (a backlog, a delay), else the sum.
+Processes report plain maps (``mixer_core.runtime.metrics``): a name that ends in ``_total`` is a
+counter, a list holds the bucket counts of a histogram, everything else is a gauge. Counters and
+histograms are summed over all processes of a program, ended ones included; gauges over the live
+ones: the maximum if the name ends in ``_ms`` (a backlog, a delay), else the sum.
 """
 
 from __future__ import annotations
@@ -12,15 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mixer_core.bus.control import Metrics
+from mixer_core.runtime.units import S_NS
 
-from .actions import MS_NS
-
-FRESH_NS = 3_000 * MS_NS
-"""Gauges of a process that has said nothing for so long are left out."""
+FRESH_NS = 3 * S_NS
+"""Age after which a report's gauges no longer count."""
 MAX_SOURCES = 256
-"""So many processes are kept apart; the longest silent one beyond is folded into the sums."""
+"""Processes that are kept apart; beyond that, the one silent longest is folded into the sums."""
 MAX_NAMES = 512
-"""So many different names are kept per program."""
+"""Names that are kept per report."""
 
 Key = tuple[str, str]
 """Program and metric name."""
@@ -57,14 +56,14 @@ class Totals:
         self._sources[key] = _Source(program, bounded, now_ns)
 
     def sums(self) -> dict[Key, Value]:
-        """Counters and histograms over all processes that ever were."""
+        """Counters and histograms, summed over all processes, ended ones included."""
         result = {key: _copy(value) for key, value in self._ended.items()}
         for source in self._sources.values():
             _add(result, source)
         return result
 
     def gauges(self, now_ns: int) -> dict[Key, int | float]:
-        """Gauges over the processes that live."""
+        """Gauges of the live processes."""
         result: dict[Key, int | float] = {}
         for source in self._sources.values():
             if now_ns - source.seen_ns >= FRESH_NS:
@@ -98,7 +97,7 @@ def _add(sums: dict[Key, Value], source: _Source) -> None:
 
 
 def _has_fallen(old: Mapping[str, Value], new: Mapping[str, Value]) -> bool:
-    """Whether a counter went down or vanished: the process began anew."""
+    """Whether a counter went down or vanished: the process started again."""
     for name, before in old.items():
         after = new.get(name)
         if isinstance(before, list):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+import functools
 import itertools
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -41,6 +43,19 @@ SDP = "v=0\r\ns=-\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n"
 _numbers = itertools.count(1)
 
 
+Test = Callable[..., Awaitable[None]]
+
+
+def asynchronous(test: Test) -> Callable[..., None]:
+    """Run an async test in a loop of its own."""
+
+    @functools.wraps(test)
+    def run(*args: Any, **kwargs: Any) -> None:
+        asyncio.run(test(*args, **kwargs))  # type: ignore[arg-type]
+
+    return run
+
+
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
     """An answer that was read to its end."""
@@ -63,6 +78,16 @@ class HttpAnswer:
     def json(self) -> Any:
         """The body as JSON."""
         return json.loads(self.body)
+
+
+def problem(answer: HttpAnswer, status: int) -> dict[str, Any]:
+    """The problem details of an error."""
+    content: dict[str, Any] = answer.json()
+    assert answer.status == status, content
+    assert answer.content_type == "application/problem+json"
+    assert content["status"] == status
+    assert content["title"] and content["detail"] and content["type"]
+    return content
 
 
 class FakeChild:
@@ -92,8 +117,8 @@ class FakeChild:
     def _receive(self, message: Message) -> None:
         self.received.append(message)
         if isinstance(message, Offer) and self.reaction == "answer":
-            who = {name: getattr(message, name) for name in ("room", "participant", "stream")}
-            self.set(status="connecting", name=message.name, mode=message.mode, **who)
+            given = {name: getattr(message, name) for name in ("room", "participant", "stream")}
+            self.set(status="connecting", name=message.name, mode=message.mode, **given)
             self.client.send(Answer(message.participant, f"v=0 answer to {message.name}"))
             self.set(status="connected")
         elif isinstance(message, Offer) and self.reaction == "refuse":
@@ -171,6 +196,15 @@ class Edge:
         """POST an offer."""
         more = {"data": SDP, "headers": {"Content-Type": "application/sdp"}} | more
         return await self.request("POST", f"/rooms/{room}/participants", **more)
+
+    async def until_get(self, path: str, condition: Callable[[HttpAnswer], bool]) -> HttpAnswer:
+        """GET again and again until ``condition`` holds for the answer."""
+
+        async def wanted() -> HttpAnswer | None:
+            answer = await self.request("GET", path)
+            return answer if condition(answer) else None
+
+        return await until(wanted, f"{path} does not show it", self.gateway.rooms)
 
     async def request(self, method: str, path: str, **more: Any) -> HttpAnswer:
         """Any request."""

@@ -74,7 +74,7 @@ def test_a_busy_port_is_named_with_the_cure(short_dir: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         line = refused(environment(short_dir, MIXMINUS_SIGNALING__HTTP_PORT=port), 78)
-    assert f"port {port} on 127.0.0.1 is taken" in line
+    assert f"port {port} on 127.0.0.1 is in use" in line
     assert "MIXMINUS_SIGNALING__HTTP_PORT" in line
 
 

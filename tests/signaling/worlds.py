@@ -1,4 +1,4 @@
-"""A world around the registry for pure tests: children that do what they are told, in memory."""
+"""A world around the registry, in memory: children that do what they are told, and a clock."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from mixer_core.bus.control import (
     Refused,
     WorkerState,
 )
+from mixer_core.runtime.units import MS_NS, S_NS
 from signaling.registry.actions import (
-    MS_NS,
     Action,
     Join,
     Joined,
@@ -35,7 +35,6 @@ from signaling.registry.actions import (
 from signaling.registry.rooms import Registry
 
 OFFER = "v=0\r\ns=-\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n"
-S_NS = 1_000 * MS_NS
 
 
 @dataclass

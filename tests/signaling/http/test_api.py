@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -16,34 +15,11 @@ import zmq
 
 from mixer_core.bus import endpoints
 from mixer_core.bus.control import Leave, Offer, OpenLink
-from mixer_core.bus.events import Mode
 from signaling.http.pages import MIME_TYPES, WEB_DIR
-from tests.signaling.edge import SDP, Edge, HttpAnswer, running
+from tests.signaling.edge import SDP, Edge, asynchronous, problem, running
 from tests.support.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.sockets
-
-Test = Callable[..., Awaitable[None]]
-
-
-def asynchronous(test: Test) -> Callable[..., None]:
-    """Run an async test in a loop of its own."""
-
-    @functools.wraps(test)
-    def run(*args: Any, **kwargs: Any) -> None:
-        asyncio.run(test(*args, **kwargs))  # type: ignore[arg-type]
-
-    return run
-
-
-def problem(answer: HttpAnswer, status: int) -> dict[str, Any]:
-    """The problem details of an error."""
-    content: dict[str, Any] = answer.json()
-    assert answer.status == status, content
-    assert answer.content_type == "application/problem+json"
-    assert content["status"] == status
-    assert content["title"] and content["detail"] and content["type"]
-    return content
 
 
 @asynchronous
@@ -91,26 +67,17 @@ async def test_rooms_tell_who_is_there(short_dir: Path) -> None:
         assert (await edge.request("GET", "/rooms")).json() == {"rooms": []}
         await edge.join("kitchen", params={"name": "Ada"})
 
-        async def kitchen() -> dict[str, Any]:
-            content: dict[str, Any] = (await edge.request("GET", "/rooms/kitchen")).json()
-            return content
-
-        async def ready() -> dict[str, Any] | None:
-            room = await kitchen()
-            return room if room["link"]["status"] == "ready" else None
-
-        room = await until(ready, "the link does not become ready", edge.gateway.rooms)
+        path = "/rooms/kitchen"
+        answer = await edge.until_get(path, lambda a: a.json()["link"]["status"] == "ready")
+        room = answer.json()
         (person,) = room["participants"]
         assert person.keys() == {"participant", "name", "muted", "status"}
         assert (person["name"], person["muted"]) == ("Ada", False)
         assert (room["room"], room["mode"], room["usage"]) == ("kitchen", "assistant", {})
         assert (await edge.request("GET", "/rooms")).json()["rooms"][0]["room"] == "kitchen"
         link.set(metrics={"output_tokens_total": 5, "other_total": 1})
-
-        async def counted() -> bool:
-            return bool((await kitchen())["usage"] == {"output_tokens_total": 5})
-
-        await until(counted, "the usage is not shown")
+        tokens = {"output_tokens_total": 5}
+        await edge.until_get(path, lambda a: bool(a.json()["usage"] == tokens))
 
 
 @asynchronous
@@ -148,7 +115,7 @@ BAD_REQUESTS: dict[str, tuple[int, str, str, dict[str, Any]]] = {
     "bad room name to join": (400, "POST", "/rooms/At%20tic/participants", {}),
     "control characters in the name": (400, "POST", "/rooms/a/participants?name=%07", {}),
     "a long name": (400, "POST", "/rooms/a/participants?name=" + "x" * 65, {}),
-    "a mode that is none": (400, "POST", "/rooms/a/participants?mode=choir", {}),
+    "unknown mode": (400, "POST", "/rooms/a/participants?mode=choir", {}),
     "method": (405, "PATCH", "/rooms", {}),
     "options": (405, "OPTIONS", "/rooms/a/participants", {}),
     "empty body": (400, "POST", "/rooms/a/participants", {"data": b""}),
@@ -194,7 +161,7 @@ async def endless(counter: list[int]) -> AsyncIterator[bytes]:
 
 
 @asynchronous
-async def test_a_chunked_body_is_refused_while_it_comes(short_dir: Path) -> None:
+async def test_a_chunked_body_is_refused_while_it_arrives(short_dir: Path) -> None:
     async with running(short_dir, max_body_bytes=20_000) as edge:
         sent = [0]
         with contextlib.suppress(aiohttp.ClientConnectionError):
@@ -214,7 +181,7 @@ async def raw(edge: Edge, data: bytes) -> bytes:
 
 
 @asynchronous
-async def test_what_is_no_http_is_a_problem_too(short_dir: Path) -> None:
+async def test_malformed_http_is_a_problem_too(short_dir: Path) -> None:
     async with running(short_dir) as edge:
         for garbage in (b"\x16\x03\x01\r\n\r\n", b"GET / HTTP/1.1\r\nbad header\r\n\r\n"):
             head, _, body = (await raw(edge, garbage)).partition(b"\r\n\r\n")
@@ -231,7 +198,7 @@ async def test_a_name_with_dots_and_no_host_are_refused(short_dir: Path) -> None
 
 
 @asynchronous
-async def test_a_token_is_asked_for_where_one_is_needed(short_dir: Path) -> None:
+async def test_a_token_is_required_if_one_is_needed(short_dir: Path) -> None:
     env = {"MIXMINUS_TOKEN": "correct-horse-battery"}
     async with running(short_dir, env, http_host="0.0.0.0") as edge:
         answer = await edge.request("GET", "/rooms")
@@ -253,6 +220,9 @@ async def test_files_have_types_tags_and_headers(short_dir: Path) -> None:
     (web / "secret.pem").write_text("secret")
     (short_dir / "outside.js").write_text("secret")
     (web / "link.js").symlink_to(short_dir / "outside.js")
+    (web / ".hidden.js").write_text("secret")
+    (web / ".git").mkdir()
+    (web / ".git" / "app.js").write_text("secret")
     async with running(short_dir, web=web) as edge:
         page = await edge.request("GET", "/")
         assert page.headers["Content-Type"] == "text/html; charset=utf-8"
@@ -270,7 +240,8 @@ async def test_files_have_types_tags_and_headers(short_dir: Path) -> None:
         assert (await edge.request("GET", "/web/deep/app.js", headers=tag)).status == 304
         assert (await edge.request("HEAD", "/")).status == 200
         assert (await edge.request("GET", "/favicon.ico")).status == 204
-        for path in ("secret.pem", "link.js", "deep", "missing.js", "%2e%2e/outside.js", "%00.js"):
+        hidden = ("secret.pem", "link.js", ".hidden.js", ".git/app.js", "%2e%2e/outside.js")
+        for path in (*hidden, "deep", "missing.js", "%00.js"):
             problem(await edge.request("GET", f"/web/{path}"), 404)
 
 
@@ -295,12 +266,7 @@ async def test_readiness_and_metrics_follow_the_programs(short_dir: Path) -> Non
             edge.program(name)
         edge.add("worker")
         edge.add("link")
-
-        async def ready() -> HttpAnswer | None:
-            answer = await edge.request("GET", "/readyz")
-            return answer if answer.status == 200 else None
-
-        answer = await until(ready, "it does not become ready")
+        answer = await edge.until_get("/readyz", lambda a: a.status == 200)
         assert answer.json()["ready"] is True
         assert "simulator" in answer.json()["programs"]
         page = (await edge.request("GET", "/metrics")).text
@@ -311,7 +277,7 @@ async def test_readiness_and_metrics_follow_the_programs(short_dir: Path) -> Non
 
 
 @asynchronous
-async def test_what_is_no_control_message_is_counted_and_survived(short_dir: Path) -> None:
+async def test_a_malformed_control_message_is_counted_and_survived(short_dir: Path) -> None:
     async with running(short_dir) as edge:
         socket = endpoints.open_socket(
             edge.context, endpoints.CONTROL, edge.dir, "connect", "stranger"
@@ -325,7 +291,7 @@ async def test_what_is_no_control_message_is_counted_and_survived(short_dir: Pat
 
 
 @asynchronous
-async def test_a_stop_answers_who_waits(short_dir: Path) -> None:
+async def test_a_stop_answers_waiting_requests(short_dir: Path) -> None:
     async with running(short_dir) as edge:
         waiting = asyncio.create_task(edge.join())
         await until(lambda: edge.gateway.rooms(), "the offer is not there")
@@ -336,24 +302,21 @@ async def test_a_stop_answers_who_waits(short_dir: Path) -> None:
         await edge.start()
 
 
-@pytest.mark.parametrize("mode", ["assistant", "conference"])
-def test_a_restart_rebuilds_the_rooms_from_states(short_dir: Path, mode: Mode) -> None:
-    async def check() -> None:
-        async with running(short_dir) as edge:
-            worker, link = edge.add("worker"), edge.add("link")
-            await edge.idle(1, 1)
-            answer = await edge.join("kitchen", params={"name": "Ada", "mode": mode})
-            await until(lambda: link.received, "no link is opened")
-            before = len(worker.received), len(link.received)
-            await edge.stop()
-            await edge.start(rebuild_ms=1_500)
-            spare = edge.add("link")
-            room = (await edge.request("GET", "/rooms/kitchen")).json()
-            assert (room["mode"], room["participants"][0]["name"]) == (mode, "Ada")
-            problem(await edge.request("GET", "/rooms/attic"), 404)
-            assert (len(worker.received), len(link.received)) == before
-            assert spare.received == []
-            assert (await edge.request("DELETE", answer.headers["Location"])).status == 200
-            await until(lambda: isinstance(worker.received[-1], Leave), "the worker is not told")
-
-    asyncio.run(check())
+@asynchronous
+async def test_a_restart_rebuilds_the_rooms_from_states(short_dir: Path) -> None:
+    async with running(short_dir) as edge:
+        worker, link = edge.add("worker"), edge.add("link")
+        await edge.idle(1, 1)
+        answer = await edge.join("kitchen", params={"name": "Ada", "mode": "conference"})
+        await until(lambda: link.received, "no link is opened")
+        before = len(worker.received), len(link.received)
+        await edge.stop()
+        await edge.start(rebuild_ms=1_500)
+        spare = edge.add("link")
+        room = (await edge.request("GET", "/rooms/kitchen")).json()
+        assert (room["mode"], room["participants"][0]["name"]) == ("conference", "Ada")
+        problem(await edge.request("GET", "/rooms/attic"), 404)
+        assert (len(worker.received), len(link.received)) == before
+        assert spare.received == []
+        assert (await edge.request("DELETE", answer.headers["Location"])).status == 200
+        await until(lambda: isinstance(worker.received[-1], Leave), "the worker is not told")

@@ -15,8 +15,7 @@ from mixer_core.journal.file import journal_path, local_day, open_writer
 from mixer_core.journal.reading import ITEM_COLUMNS
 from mixer_core.journal.records import HistoryItem
 from signaling.http.transcript_pages import line_of
-from tests.signaling.edge import Edge, running
-from tests.signaling.http.test_api import asynchronous, problem
+from tests.signaling.edge import Edge, asynchronous, problem, running
 
 pytestmark = pytest.mark.sockets
 
@@ -94,7 +93,7 @@ def test_lines_of_other_items() -> None:
         return line_of(item).partition(" ")[2]
 
     assert words(replace(SAID, name="", text="")) == "Somebody: (not understood)"
-    assert words(replace(SAID, text="", final=False)) == "Änne: (not written down)"
+    assert words(replace(SAID, text="", final=False)) == "Änne: (no transcript)"
     assert words(replace(SAID, role="system", name="", text="x")) == "System: x"
     assert words(replace(CALL, ok=False, output="no")) == "[get_time({}) → failed: no]"
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from mixer_core.bus.control import Answer, Leave, LinkState, Offer, OpenLink, Refused, WorkerState
+from mixer_core.runtime.units import S_NS
 from signaling.registry.actions import Joined, Left, LinkLost, ReplyLeft, ReplyProblem, ReplyRoom
-from tests.signaling.worlds import OFFER, S_NS, World
+from tests.signaling.worlds import OFFER, World
 
 
 def problem(world: World, request: int) -> ReplyProblem:
@@ -114,7 +115,7 @@ def test_a_worker_that_dies_over_an_offer_is_replaced_at_once_but_not_for_ever()
     request = world.join()
     for _ in range(3):
         world.exit(world.add("worker"), -11)
-    assert problem(world, request).detail == "the media workers ended at this offer"
+    assert problem(world, request).detail == "every media worker that got the offer ended"
     spared = world.add("worker")
     assert world.messages_to(spared) == []
 
@@ -178,7 +179,7 @@ def test_delete_ends_the_call_once() -> None:
     assert world.replies_to(gone) == [ReplyLeft(gone, "home", participant)]
     assert isinstance(worker.inbox[-1], Leave)
     assert problem(world, world.remove(participant)).status == 404
-    assert world.notes[-1] == Left("home", participant, "it left")
+    assert world.notes[-1] == Left("home", participant, "asked to leave")
 
 
 def test_a_deleted_participant_is_not_revived_by_a_late_state() -> None:

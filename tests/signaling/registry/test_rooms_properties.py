@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from signaling.registry.actions import MS_NS
+from mixer_core.runtime.units import MS_NS
 from tests.signaling.worlds import FakeChild, World
 
 MAX_PARTICIPANTS = 3
