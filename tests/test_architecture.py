@@ -133,6 +133,7 @@ SHELLS: dict[str, set[str]] = {
     "openai_link/transcript": {
         "journal",
         "journal_store",
+        "journal_thread",
         "replay",
     },
     "openai_link/transport": {

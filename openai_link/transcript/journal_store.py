@@ -1,7 +1,7 @@
 """Writes records of one room into the journal's database: plain SQL, no threads.
 
-A store belongs to one room for one life of its link. The first record begins a conversation
-(or, after ``recover``, goes on with one); ``ClosedRecord`` ends it.
+A store belongs to one room for the lifetime of its link process. The first record begins a
+conversation, or continues one after ``recover``; ``ClosedRecord`` ends it.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from mixer_core.journal.records import (
 )
 
 DELETE_BATCH = 500
-"""Rows that one transaction deletes: other writers wait for it."""
+"""Rows that one transaction deletes at most: other writers wait for it."""
 INTERRUPTED = json.dumps(
     {"error": "the gateway was restarted before the tool answered; it may have been carried out"}
 )
-"""Result of a tool that was running when the link died."""
+"""Output of a tool that was running when the link process died."""
 _ITEM_NAMES = tuple(f.name for f in fields(HistoryItem))
 _UPSERT_ITEM = (
     f"INSERT INTO item (conversation, revision, {', '.join(_ITEM_NAMES)}) "
@@ -46,37 +46,31 @@ _INSERT_USAGE = (
 
 
 class JournalStore:
-    """One room's writer. Every method raises JournalError where the database cannot be used."""
+    """One room's writer. Every method raises JournalError if the database cannot be used."""
 
-    def __init__(
-        self,
-        path: Path,
-        room: str,
-        synchronous: str = "FULL",
-        conversation: int | None = None,
-    ) -> None:
-        """Opens the database, and makes it where there is none.
+    def __init__(self, path: Path, room: str, conversation: int | None = None) -> None:
+        """Open the database; it is created if there is none.
 
-        ``conversation``: of an earlier store of this process, to go on with.
+        ``conversation``: continue this one, of an earlier store of this process.
         """
         self._path = path
         self._room = room
-        self._db = open_writer(path, synchronous)
+        self._db = open_writer(path)
         self._conversation = conversation
 
     @property
     def conversation(self) -> int | None:
-        """The conversation that goes on."""
+        """The conversation that is written to; None: the next record begins one."""
         return self._conversation
 
     def recover(self, oldest_ms: int) -> list[HistoryItem]:
-        """The items of the room's newest conversation if nobody ended it, to go on with it.
+        """Continue the room's newest conversation if nobody ended it; returns its items.
 
-        Nothing of it grows any more: words stay as they are, and a tool that had not answered
-        has failed, because nobody knows how far it came.
+        They are all final now: transcripts stay as they are, and a tool without output has failed,
+        because nobody knows how far it came.
 
         Args:
-            oldest_ms: Unix time; one that was written last before that is not gone on with.
+            oldest_ms: Unix time; a conversation last written before that is not continued.
         """
         with journal_errors(self._path, "read"):
             row = self._db.execute(
@@ -95,7 +89,7 @@ class JournalStore:
         return ended
 
     def write(self, records: Iterable[Record], wall_ms: int) -> None:
-        """One transaction, durable when this returns; nothing is written where it raises."""
+        """One transaction, durable when this returns; nothing is written if it raises."""
         with journal_errors(self._path, "written"):
             before = self._conversation
             self._db.execute("BEGIN IMMEDIATE")
@@ -110,7 +104,7 @@ class JournalStore:
                 raise
 
     def day_usd(self, day: str) -> float:
-        """What a local day has cost over all rooms."""
+        """What a local day has cost so far, over all rooms."""
         with journal_errors(self._path, "read"):
             return day_cost_usd(self._db, day)
 
@@ -133,7 +127,7 @@ class JournalStore:
             self._db.close()
 
     def _delete(self, table: str, column: str, oldest_ms: int) -> int:
-        """Delete some of the oldest rows; a table without row ids is none of them."""
+        """Delete some old rows, but never the conversation that is written to."""
         keep = self._conversation if self._conversation is not None else -1
         own = "id" if table == "conversation" else "-2"
         return self._db.execute(
@@ -168,7 +162,7 @@ class JournalStore:
                 self._conversation = None
 
     def _touch(self, wall_ms: int) -> int:
-        """The conversation that goes on; begins one where there is none."""
+        """The conversation to write to; begins one if there is none."""
         if self._conversation is not None:
             self._db.execute(
                 "UPDATE conversation SET touched_ms = max(touched_ms, ?) WHERE id = ?",
@@ -189,7 +183,7 @@ class JournalStore:
         return cursor.lastrowid
 
     def _revision(self) -> int:
-        """Above all others; the transaction has the only write lock."""
+        """The next revision; the transaction holds the only write lock."""
         return int(self._db.execute("SELECT ifnull(max(revision), 0) + 1 FROM item").fetchone()[0])
 
     def _session(self, conversation: int, record: SessionRecord) -> None:
@@ -220,19 +214,19 @@ class JournalStore:
 
 
 def _ended(item: HistoryItem) -> HistoryItem:
-    """An item of which the process has died that would have completed it."""
+    """An item whose process has died before completing it."""
     if item.pending:
         return replace(item, ok=False, output=INTERRUPTED, final=True)
     return replace(item, final=True)
 
 
 def is_gone(error: BaseException) -> bool:
-    """Whether the conversation of a write is not there any more (somebody deleted it)."""
+    """Whether the conversation no longer exists (somebody deleted it)."""
     return isinstance(error.__cause__, sqlite3.IntegrityError)
 
 
 def fails_for_good(error: BaseException) -> bool:
-    """Whether trying the same write again cannot help (it is our fault, not the disk's)."""
+    """Whether trying the same write again cannot help: the record is bad, not the disk."""
     return isinstance(
         error.__cause__,
         sqlite3.IntegrityError

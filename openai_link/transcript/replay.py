@@ -1,8 +1,8 @@
-"""``mixminus replay ROOM``: plays a recorded conversation against a Realtime server again.
+"""``mixminus replay ROOM``: replays a recorded conversation against a Realtime server.
 
-What people said is sent as text, turn by turn, over a WebSocket; tool calls are answered with
-the recorded results, and nothing is executed. The exit code is 0 where the assistant did the same
-again, 1 where it did not, or where nothing could be played.
+What people said is sent as text, turn by turn, over a WebSocket; tool calls are answered with the
+recorded outputs, and nothing is executed. The exit code is 0 if the assistant did the same again, 1
+if it did not, or if nothing could be replayed.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from ..settings import KEY_VARIABLE, OpenaiLinkSettings, Settings
 from .replay_turns import RecordedResults, Turn, as_json, lines, step_of, turns_of
 
 ANSWER_TIMEOUT_S = 60.0
-"""A server that says nothing for so long in the middle of a turn has failed."""
+"""Timeout of a server that falls silent in the middle of a turn."""
 MAX_ROUNDS = 16
-"""Responses of one turn: each may call tools again."""
+"""Responses in one turn at most: each may call tools again."""
 MAX_MESSAGE_BYTES = 16 << 20
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _ENDED = frozenset({aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR})
@@ -41,7 +41,7 @@ _ENDED = frozenset({aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.W
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where to play."""
+    """The server to replay against."""
 
     base_url: str
     """With ``/v1``."""
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 async def replay(
     server: Server, settings: OpenaiLinkSettings, turns: Sequence[Turn], results: RecordedResults
 ) -> None:
-    """Play ``turns`` and fill in what was ``replayed``. Raises UpstreamError."""
+    """Replay ``turns`` and fill in ``replayed``. Raises UpstreamError."""
     url = f"{server.base_url.rstrip('/')}/realtime?{urlencode({'model': settings.model})}"
     headers = {"Authorization": f"Bearer {server.api_key}"}
     async with aiohttp.ClientSession() as http:
@@ -78,15 +78,15 @@ async def replay(
                 for turn in turns:
                     await player.play(turn)
         except aiohttp.WSServerHandshakeError as error:
-            words = f"{url} refuses the WebSocket: {error.message}"
+            words = f"{url} refused the WebSocket: {error.message}"
             raise UpstreamError(f"http_{error.status}", words, error.status) from error
         except (aiohttp.ClientError, TimeoutError) as error:
-            words = f"{server.base_url} does not answer: start it, or name another --url"
+            words = f"{server.base_url} does not answer: start it, or give another --url"
             raise UpstreamError("unreachable", words) from error
 
 
 class _Player:
-    """One session: sends what people said, collects what the assistant does."""
+    """One session: sends what people said, and collects what the assistant does."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class _Player:
         self._events = ClientEvents("replay")
 
     async def begin(self) -> None:
-        """Wait for the session and make it one that is written, without turns of its own."""
+        """Wait for the session, and make it a text session without turn detection."""
         await self._until("session.created")
         session: dict[str, Any] = {
             "instructions": self._settings.instructions,
@@ -112,7 +112,7 @@ class _Player:
         await self._until("session.updated")
 
     async def play(self, turn: Turn) -> None:
-        """Say what was said, and do what follows until the assistant is done."""
+        """Send what was said, and go on until the assistant is done."""
         for item in turn.asked:
             if item.text:
                 await self._send(self._events.user_text(item.text))
@@ -126,7 +126,7 @@ class _Player:
             how = None
 
     async def _answer(self, turn: Turn) -> bool:
-        """One response; True where it called tools, which have been answered."""
+        """One response; True if it called tools, which have been answered."""
         done = await self._until("response.done")
         response = done.get("response", {})
         if response.get("status") == "failed":
@@ -151,7 +151,7 @@ class _Player:
         await self._socket.send_json(event)
 
     async def _until(self, kind: str) -> dict[str, Any]:
-        """The next event of that type. Raises UpstreamError on ``error``, the end and silence."""
+        """The next event of that type. Raises UpstreamError: ``error``, the end, or silence."""
         while True:
             message = await self._socket.receive(ANSWER_TIMEOUT_S)
             if message.type in _ENDED:
@@ -164,7 +164,7 @@ class _Player:
             event = json.loads(message.data)
             if event.get("type") == "error":
                 error = event.get("error") or {}
-                words = f"the server complains: {error.get('message')}"
+                words = f"the server reports an error: {error.get('message')}"
                 raise UpstreamError(error.get("code") or "unknown", words)
             if event.get("type") == kind:
                 return dict(event)
@@ -177,9 +177,9 @@ async def _run(
     path = journal_path(settings.state_dir)
     known = reading.conversations(path, options.room)
     if not known:
-        raise JournalError(f"the journal {path} knows no room {options.room!r}")
+        raise JournalError(f"the journal {path} has no room {options.room!r}")
     if not 1 <= options.session <= len(known):
-        raise JournalError(f"room {options.room!r} has {len(known)} conversations (--session)")
+        raise JournalError(f"--session must be 1 to {len(known)} for room {options.room!r}")
     conversation = known[options.session - 1]
     items = reading.items_of(path, conversation.id)
     turns = turns_of(items)
@@ -189,7 +189,7 @@ async def _run(
 
 
 def _server(settings: Settings, url: str | None) -> Server:
-    """The simulator, or the server of ``--url``; the real key goes to no server of this host.
+    """The simulator, or the server of ``--url``; a server on this host never gets the real key.
 
     Raises:
         SettingsError: a key is needed and not set.
@@ -205,7 +205,7 @@ def _server(settings: Settings, url: str | None) -> Server:
 
 
 def _report(conversation: StoredConversation, turns: Sequence[Turn], json_wanted: bool) -> int:
-    """Print what came of it; returns the exit code."""
+    """Print the comparison; returns the exit code."""
     played = [turn for turn in turns if not turn.skipped]
     different = [turn for turn in played if turn.differences()]
     if json_wanted:
@@ -223,20 +223,24 @@ def _report(conversation: StoredConversation, turns: Sequence[Turn], json_wanted
         clock = time.strftime("%Y-%m-%d %H:%M", time.localtime(conversation.began_ms / 1000))
         print(f"{conversation.room}, {clock} (= the same, - recorded, + replayed)\n")
         print("\n".join(lines(turns)))
-        skipped = f", {len(turns) - len(played)} not played" if len(turns) > len(played) else ""
-        print(f"\n{len(played)} turns played, {len(different)} different{skipped}")
+        skipped = f", {len(turns) - len(played)} not replayed" if len(turns) > len(played) else ""
+        print(f"\nTurns: {len(played)} replayed, {len(different)} different{skipped}")
     return 0 if played and not different else 1
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="mixminus replay",
-        description="Play a recorded conversation against the simulator, or another server, again. "
-        "Tools are not run: their recorded results are used.",
+        description="Replay a recorded conversation against the simulator or another server. "
+        "Tools are not run: their recorded outputs are used.",
     )
     parser.add_argument("room", help="name of the room")
     parser.add_argument(
-        "--session", type=int, default=1, metavar="N", help="the N-th newest conversation (1)"
+        "--session",
+        type=int,
+        default=1,
+        metavar="N",
+        help="the N-th newest conversation (default: 1)",
     )
     parser.add_argument("--url", help="base URL with /v1 (default: the local simulator)")
     parser.add_argument("--json", action="store_true", help="print JSON")

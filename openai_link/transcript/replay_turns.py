@@ -1,4 +1,4 @@
-"""A recorded conversation as turns to be played again, and how two of them are compared. Sans-I/O."""
+"""A recorded conversation as turns to replay, and the comparison of two runs. Sans-I/O."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from mixer_core.journal.records import HistoryItem
 
 from ..realtime.item_content import words_of
 
-NOT_RECORDED = json.dumps({"error": "the record has no result of this call"})
-"""What a tool answers that was not called then."""
+NOT_RECORDED = json.dumps({"error": "the record has no output of this call"})
+"""Output of a tool call that was not recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,7 @@ class Step:
     tool: str = ""
     """Name of the tool that it calls instead."""
     arguments: str = ""
+    """Of the tool call: JSON text."""
     cut: bool = False
     """It was interrupted: the rest was not recorded."""
 
@@ -43,17 +44,17 @@ class Step:
 
 @dataclass(slots=True)
 class Turn:
-    """What people said before the assistant did something, and what it did."""
+    """What people said, and what the assistant did next."""
 
     asked: list[HistoryItem] = field(default_factory=list)
     """Empty: the assistant began by itself."""
     recorded: list[Step] = field(default_factory=list)
     replayed: list[Step] = field(default_factory=list)
     skipped: str = ""
-    """Why it was not played again, or empty."""
+    """Why it was not replayed; empty if it was."""
 
     def differences(self) -> list[str]:
-        """Where the two runs part, in words."""
+        """Where the two runs differ, in words."""
         if self.skipped:
             return []
         found = []
@@ -69,7 +70,7 @@ class Turn:
 
 
 def turns_of(items: Sequence[HistoryItem]) -> list[Turn]:
-    """The turns of a conversation; those that cannot be played again say why."""
+    """The turns of a conversation; those that cannot be replayed say why."""
     turns: list[Turn] = []
     for item in items:
         if item.role == "system":
@@ -86,9 +87,9 @@ def turns_of(items: Sequence[HistoryItem]) -> list[Turn]:
         turns[-1].recorded.append(_step(item))
     for turn in turns:
         if turn.asked and not any(item.text for item in turn.asked):
-            turn.skipped = "what was said was not written down (set transcription_model)"
+            turn.skipped = "there is no transcript of what was said (set transcription_model)"
         elif not turn.recorded:
-            turn.skipped = "it was not answered"
+            turn.skipped = "the assistant did not answer"
     return turns
 
 
@@ -111,7 +112,7 @@ class RecordedResults:
         ]
 
     def take(self, tool: str, arguments: str) -> str:
-        """The recorded result of this call, else of the next call of that tool."""
+        """The recorded output of this call, or else of the next call of the same tool."""
         same = [item for item in self._left if item.tool == tool]
         fits = [item for item in same if _json(item.arguments) == _json(arguments)]
         found = (fits or same)[:1]
@@ -121,7 +122,7 @@ class RecordedResults:
 
 
 def step_of(content: Mapping[str, Any]) -> Step | None:
-    """What an item of a response is; None for one without words."""
+    """The step that an item of a response is; None for an item without words."""
     if content.get("type") == "function_call":
         return Step(tool=str(content.get("name")), arguments=str(content.get("arguments")))
     words = words_of(content) if content.get("type") == "message" else None
@@ -129,7 +130,7 @@ def step_of(content: Mapping[str, Any]) -> Step | None:
 
 
 def lines(turns: Sequence[Turn]) -> list[str]:
-    """Both runs beside each other: ``=`` the same, ``-`` recorded, ``+`` replayed."""
+    """Both runs side by side: ``=`` the same, ``-`` recorded, ``+`` replayed."""
     result = []
     for turn in turns:
         result += [f"{item.name or 'Somebody'}: {item.text or '…'}" for item in turn.asked]
@@ -137,7 +138,7 @@ def lines(turns: Sequence[Turn]) -> list[str]:
             result.append("(the assistant begins)")
         if turn.skipped:
             result += [f"  ~ {step.shown()}" for step in turn.recorded]
-            result.append(f"  ! not played again: {turn.skipped}")
+            result.append(f"  ! not replayed: {turn.skipped}")
             continue
         for then, now in zip_longest(turn.recorded, turn.replayed):
             if then is not None and now is not None and _is_same(then, now):
@@ -148,7 +149,7 @@ def lines(turns: Sequence[Turn]) -> list[str]:
 
 
 def as_json(turns: Sequence[Turn]) -> list[dict[str, Any]]:
-    """The same for programs."""
+    """Both runs for programs."""
     return [
         {
             "asked": [{"name": item.name, "text": item.text} for item in turn.asked],

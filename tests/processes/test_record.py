@@ -89,4 +89,4 @@ def test_a_room_has_a_record() -> None:
         assert status == 200 and "Ada: first" in shown
         done = replay(gateway)
         assert done.returncode == 0, done.stdout + done.stderr
-        assert "2 turns played, 0 different" in done.stdout
+        assert "Turns: 2 replayed, 0 different" in done.stdout

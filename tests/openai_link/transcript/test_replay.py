@@ -1,4 +1,4 @@
-"""A recorded conversation is played against the real simulator over its WebSocket."""
+"""A recorded conversation is replayed against the real simulator over its WebSocket."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_the_same_again_is_exit_code_0(simulator: int, short_dir: Path) -> None:
     code, out, err = replay(short_dir, simulator, "home")
     assert (code, err) == (0, ""), out
     assert "Anna: What time is it?" in out and "  = [get_time({})]" in out
-    assert "1 turns played, 0 different, 1 not played" in out
+    assert "Turns: 1 replayed, 0 different, 1 not replayed" in out
 
 
 @pytest.mark.processes
@@ -125,7 +125,7 @@ def test_a_difference_is_exit_code_1(simulator: int, short_dir: Path) -> None:
     assert (code, content["different"], content["played"]) == (1, 1, 1)
     assert content["turns"][0]["differences"]
     code, out, _ = replay(short_dir, simulator, "home")
-    assert code == 1 and "0 turns played" in out
+    assert code == 1 and "Turns: 0 replayed" in out
 
 
 @pytest.mark.processes
@@ -134,10 +134,10 @@ def test_what_is_missing_is_one_line(simulator: int, short_dir: Path) -> None:
     assert code == 1 and "there is no journal" in err and err.count("\n") == 1
     record(short_dir, SAYS, ANSWER)
     for arguments, words in (
-        (("bath",), "knows no room 'bath'"),
-        (("home", "--session", "7"), "has 1 conversations"),
+        (("bath",), "has no room 'bath'"),
+        (("home", "--session", "7"), "--session must be 1 to 1"),
         (("home", "--url", f"http://127.0.0.1:{free_port()}/v1"), "does not answer"),
-        (("home", "--url", f"http://127.0.0.1:{simulator}/v2"), "refuses the WebSocket"),
+        (("home", "--url", f"http://127.0.0.1:{simulator}/v2"), "refused the WebSocket"),
         (("home", "--url", "https://api.openai.com/v1"), "OPENAI_API_KEY is not set"),
     ):
         code, _, err = replay(short_dir, simulator, *arguments)

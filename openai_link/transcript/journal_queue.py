@@ -1,0 +1,140 @@
+"""Which records of a journal are written when: batches, retries, what is dropped. Sans-I/O.
+
+Entries are written in the order in which they come. Those that somebody waits for are due at once;
+others wait a moment for company, which spares an SD card. While the disk fails they stay here,
+bounded, and are tried again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mixer_core.journal.records import Record
+from mixer_core.runtime.units import MS_NS, S_NS
+
+MAX_WAITING_RECORDS = 4_096
+"""Records in the queue; beyond, the oldest are dropped."""
+MAX_BATCH_RECORDS = 256
+"""Records in one transaction: other rooms wait for it."""
+IDLE_WAIT_NS = 500 * MS_NS
+"""Records that nobody waits for are written at the latest after this time."""
+RETRY_NS = (S_NS, 2 * S_NS, 5 * S_NS, 15 * S_NS, 30 * S_NS)
+"""Waits between attempts while the disk fails; the last one repeats."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """Records that are written together."""
+
+    records: tuple[Record, ...]
+    then: Callable[[], None] | None
+    """Somebody waits for them; None once that has been called, or if nobody does."""
+
+
+class WriteQueue:
+    """The queue of one room. Whoever shares it between threads guards it with a lock."""
+
+    def __init__(self) -> None:
+        self._entries: deque[Entry] = deque()
+        self._records = 0
+        self._due_ns = 0
+        """When to write what nobody waits for."""
+        self._is_urgent = False
+        self._one_by_one = 0
+        """How many entries at the head are written alone, because one of them is bad."""
+        self._failures = 0
+        self._retry_ns = 0
+        """When to try again; 0: the disk works."""
+
+    @property
+    def is_failing(self) -> bool:
+        """The last attempt failed, and another one is to come."""
+        return self._retry_ns > 0
+
+    def put(self, entry: Entry, now_ns: int) -> list[Entry]:
+        """Add an entry; returns those that were dropped for it."""
+        if not self._entries:
+            self._due_ns = now_ns + IDLE_WAIT_NS
+        self._entries.append(entry)
+        self._records += len(entry.records)
+        self._is_urgent |= entry.then is not None
+        dropped = []
+        while self._records > MAX_WAITING_RECORDS:
+            dropped.append(self._pop())
+        return dropped
+
+    def next_timeout_ns(self) -> int | None:
+        """When the next batch is due, possibly in the past; None: nothing waits."""
+        if not self._entries:
+            return None
+        if self.is_failing:
+            return self._retry_ns
+        if self._is_urgent or self._records >= MAX_BATCH_RECORDS:
+            return 0
+        return self._due_ns
+
+    def take(self) -> list[Entry]:
+        """Remove and return the next batch, due or not. ``written`` or ``failed`` must follow."""
+        batch: list[Entry] = []
+        records = 0
+        while self._entries and records < MAX_BATCH_RECORDS:
+            batch.append(self._pop())
+            records += len(batch[-1].records)
+            if self._one_by_one:
+                self._one_by_one -= 1
+                break
+        self._is_urgent = self._one_by_one > 0 or any(entry.then for entry in self._entries)
+        return batch
+
+    def written(self) -> None:
+        """The batch has been written."""
+        self._failures = self._retry_ns = 0
+
+    def failed(self, batch: list[Entry], is_permanent: bool, now_ns: int) -> list[Entry]:
+        """The batch could not be written; returns the entries that are given up.
+
+        Args:
+            batch: what ``take`` returned.
+            is_permanent: trying the same again cannot help: some record is bad. Of several entries,
+                each is tried alone; a single one is given up.
+            now_ns: current monotonic time.
+        """
+        if is_permanent and len(batch) > 1:
+            self._put_back(batch)
+            self._one_by_one, self._is_urgent = len(batch), True
+            return []
+        wait_ns = RETRY_NS[min(self._failures, len(RETRY_NS) - 1)]
+        self._failures += 1
+        if is_permanent:
+            self._retry_ns = 0
+            return batch
+        self._retry_ns = now_ns + wait_ns
+        self._put_back(batch)
+        return []
+
+    def waiting(self) -> list[Entry]:
+        """Everything in the queue, oldest first."""
+        return list(self._entries)
+
+    def clear(self) -> list[Entry]:
+        """Remove and return everything."""
+        entries = self.waiting()
+        self._entries.clear()
+        self._records = 0
+        return entries
+
+    def let_pass(self) -> list[Entry]:
+        """While the disk fails nobody waits for it: the entries whose ``then`` is to be called."""
+        self._is_urgent = False
+        return [entry for entry in self._entries if entry.then is not None]
+
+    def _pop(self) -> Entry:
+        entry = self._entries.popleft()
+        self._records -= len(entry.records)
+        return entry
+
+    def _put_back(self, batch: list[Entry]) -> None:
+        self._entries.extendleft(reversed(batch))
+        self._records += sum(len(entry.records) for entry in batch)

@@ -1,0 +1,272 @@
+"""The thread that writes a room's journal: short transactions, one fsync each.
+
+``journal_queue`` decides what is written when; records that come during a commit are the next
+batch. A disk that fails is reported once, in words, and the conversation goes on: whoever waits is
+answered without the commit, and the records are tried again later. Records that can never be
+written are left out, each by itself. If the thread ends early, that is reported too, and whoever
+waits is answered.
+
+``synchronous = FULL``: even a power cut loses nothing that was announced. Measured on ext4 on a
+virtual disk, 600 commits of one item each: median 2.6 ms, p99 11 ms and 0.5 ms of CPU, against
+0.19 ms, 2.7 ms and 0.2 ms with NORMAL. The fsync runs beside the loop; captions do not show it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mixer_core.journal.records import Record, UsageRecord
+from mixer_core.runtime.errors import JournalError
+from mixer_core.runtime.units import S_NS
+
+from .journal_queue import Entry, WriteQueue
+from .journal_store import JournalStore, fails_for_good, is_gone
+
+PRUNE_NS = 6 * 3600 * S_NS
+"""Time between two searches for old entries."""
+_DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """Who is told what, from the thread."""
+
+    later: Callable[..., None]
+    """Calls its first argument with the others, on the event loop."""
+    on_trouble: Callable[[str], None]
+    """Called by ``later``: once per failure, with a sentence for people."""
+    on_day: Callable[[str, float], None]
+    """Called by ``later`` after each commit of usage: local day, dollars of all rooms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Something to look up between batches; exactly one of the two is called, in the thread."""
+
+    run: Callable[[JournalStore], None]
+    fail: Callable[[], None]
+
+
+class JournalThread(threading.Thread):
+    """``start`` once, ``finish`` once; ``put``, ``ask`` and ``finish`` from any thread."""
+
+    def __init__(
+        self,
+        path: Path,
+        room: str,
+        keep_days: int,
+        listeners: Listeners,
+        log: logging.LoggerAdapter[logging.Logger],
+    ) -> None:
+        """``keep_days``: older entries of all rooms are deleted."""
+        super().__init__(name="journal", daemon=True)
+        self._path = path
+        self._room = room
+        self._keep_ms = keep_days * _DAY_MS
+        self._listeners = listeners
+        self._log = log
+        self.dropped = 0
+        """Records that were lost: the disk failed for too long, or they cannot be written."""
+        self._changed = threading.Condition()
+        """Guards the queue, the questions, the count and the two flags."""
+        self._queue = WriteQueue()
+        self._questions: list[Question] = []
+        self._is_closing = False
+        self._is_over = False
+        """Nothing is taken any more."""
+        self._batch: list[Entry] = []
+        """What is being written."""
+        self._asked: list[Question] = []
+        """What is being answered."""
+        self._store: JournalStore | None = None
+        self._conversation: int | None = None
+        """The conversation that continues when the store is opened again."""
+        self._is_reported = False
+        """People have been told that the disk fails."""
+        self._pruned_ns: int | None = None
+
+    # -- for other threads ----------------------------------------------------------------------
+
+    def put(self, entry: Entry) -> None:
+        """Write the entry soon; its ``then`` is called in any case, in the order of the calls."""
+        with self._changed:
+            dropped = self._queue.put(entry, time.monotonic_ns())
+            if self._is_over:
+                dropped += self._queue.clear()
+            self._drop(dropped)
+            self._changed.notify()
+
+    def ask(self, question: Question) -> None:
+        """Look something up; it fails at once when the journal is closing."""
+        with self._changed:
+            if self._is_closing or self._is_over:
+                question.fail()
+                return
+            self._questions.append(question)
+            self._changed.notify()
+
+    def finish(self) -> None:
+        """Write what waits and end; ``join`` waits for it."""
+        with self._changed:
+            self._is_closing = True
+            self._changed.notify()
+
+    # -- in the thread --------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Work until ``finish``."""
+        try:
+            self._work()
+        except Exception as error:  # A defect; whatever it is, nobody may wait forever.
+            self._log.exception("! the journal's thread has ended")
+            self._report(f"the journal {self._path} is no longer written ({error!r})")
+        self._end()
+        self._close_store()
+
+    def _work(self) -> None:
+        while True:
+            self._batch, self._asked, is_last = self._next()
+            while self._asked:
+                self._look_up(self._asked[0])
+                self._asked.pop(0)
+            if self._batch:
+                self._commit(self._batch)
+                self._batch = []
+            elif is_last:
+                break
+            self._prune()
+
+    def _next(self) -> tuple[list[Entry], list[Question], bool]:
+        """Wait for something to do: a batch, questions, the end."""
+        with self._changed:
+            while not (self._questions or self._is_closing):
+                if self._queue.is_failing:
+                    self._answer(self._queue.let_pass())
+                wait_s = self._wait_s()
+                if wait_s is not None and wait_s <= 0:
+                    break
+                self._changed.wait(wait_s)
+            questions, self._questions = self._questions, []
+            wait_s = self._wait_s()
+            is_due = self._is_closing or (wait_s is not None and wait_s <= 0)
+            return self._queue.take() if is_due else [], questions, self._is_closing
+
+    def _wait_s(self) -> float | None:
+        """Until the next batch is due; None: nothing waits."""
+        due_ns = self._queue.next_timeout_ns()
+        return None if due_ns is None else (due_ns - time.monotonic_ns()) / S_NS
+
+    def _end(self) -> None:
+        """Answer everybody: nothing is written from here on."""
+        with self._changed:
+            self._is_over = True
+            self._drop([*self._batch, *self._queue.clear()])
+            questions = [*self._asked, *self._questions]
+        for question in questions:
+            question.fail()
+
+    def _commit(self, batch: list[Entry]) -> None:
+        records = [record for entry in batch for record in entry.records]
+        try:
+            if records:
+                self._opened().write(records, int(time.time() * 1000))
+        except JournalError as error:
+            self._failed(error, batch)
+            return
+        with self._changed:
+            self._queue.written()
+        if self._is_reported:
+            self._is_reported = False
+            self._log.info("= the journal can be written again")
+        self._answer(batch)
+        self._tell_day(records)
+
+    def _failed(self, error: JournalError, batch: list[Entry]) -> None:
+        """The conversation goes on: whoever waits is answered, the records are kept for later."""
+        is_permanent = fails_for_good(error)
+        with self._changed:
+            lost = self._queue.failed(batch, is_permanent, time.monotonic_ns())
+            if is_permanent and not lost:
+                return  # Each entry is tried by itself now.
+            if self._is_closing and not is_permanent:
+                lost += self._queue.clear()
+        self._report_error(error)
+        self._answer(batch)
+        self._drop(lost)
+        self._close_store()
+        if is_gone(error):
+            self._conversation = None
+
+    def _report_error(self, error: JournalError) -> None:
+        """Report a failing disk once, until it works again."""
+        if not self._is_reported:
+            self._is_reported = True
+            self._log.warning("! %s; it is tried again, the conversation goes on", error)
+            self._report(str(error))
+
+    def _report(self, words: str) -> None:
+        sentence = f"{words}: the conversation is not being kept."
+        self._listeners.later(self._listeners.on_trouble, sentence)
+
+    def _answer(self, entries: Iterable[Entry]) -> None:
+        """Call the ``then`` of entries that have not been answered."""
+        with self._changed:
+            for entry in entries:
+                then, entry.then = entry.then, None
+                if then is not None:
+                    self._listeners.later(then)
+
+    def _drop(self, entries: Sequence[Entry]) -> None:
+        with self._changed:
+            self.dropped += sum(len(entry.records) for entry in entries)
+        self._answer(entries)
+
+    def _tell_day(self, records: list[Record]) -> None:
+        days = {record.day for record in records if isinstance(record, UsageRecord)}
+        try:
+            for day in sorted(days):
+                self._listeners.later(self._listeners.on_day, day, self._opened().day_usd(day))
+        except JournalError as error:
+            self._log.warning("! %s", error)
+
+    def _look_up(self, question: Question) -> None:
+        try:
+            question.run(self._opened())
+        except JournalError as error:
+            self._report_error(error)
+            question.fail()
+
+    def _prune(self) -> None:
+        now_ns = time.monotonic_ns()
+        if self._store is None:
+            return
+        if self._pruned_ns is not None and now_ns - self._pruned_ns < PRUNE_NS:
+            return
+        self._pruned_ns = now_ns
+        try:
+            count = self._store.prune(int(time.time() * 1000) - self._keep_ms)
+            if count:
+                self._log.info("= %d old entries of the journal were deleted", count)
+        except JournalError as error:
+            self._log.warning("! %s", error)
+
+    def _opened(self) -> JournalStore:
+        """The store; opened on first use, and again after a failure."""
+        if self._store is None:
+            self._store = JournalStore(self._path, self._room, self._conversation)
+        return self._store
+
+    def _close_store(self) -> None:
+        store, self._store = self._store, None
+        if store is None:
+            return
+        self._conversation = store.conversation
+        try:
+            store.close()
+        except JournalError as error:
+            self._log.warning("! %s", error)
