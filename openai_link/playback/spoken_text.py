@@ -1,8 +1,8 @@
 """Which words of a reply fit into the time that was heard. Sans-I/O.
 
-No server says when a word sounds. Where the length of the whole sound is known and its text is
-complete, words and time go together; otherwise the rate of speech decides, which is learnt from
-replies that were heard to their end. The text ends at a word.
+The server does not say when a word sounds. If the text is complete and the duration of all its
+audio is known, words are spread evenly over it; otherwise the rate of speech decides, which is
+learnt from replies that were heard to the end. The text ends at a word.
 """
 
 from __future__ import annotations
@@ -14,35 +14,35 @@ from ..realtime.captions import MAX_TEXT_CHARS, Caption
 from ..realtime.event_fields import maps_of, text_of
 
 CHARS_PER_S = 15.0
-"""Ordinary speech in languages with an alphabet; replaced by what is learnt."""
+"""Typical speech in languages with an alphabet; replaced by what is learnt."""
 MIN_LEARN_MS = 1_000
-"""Shorter replies teach nothing: the silence around them counts too much."""
+"""Shorter replies teach nothing: the silence around them weighs too much."""
 MAX_ITEMS = 16
-"""Items whose text is remembered; the oldest is forgotten."""
+"""Items whose text is kept; the oldest is forgotten."""
 
 
 class SpokenText:
     """The texts of the newest items, and the rate at which they are spoken."""
 
     def __init__(self, speed: float = 1.0) -> None:
-        """``speed`` of the session's voice, 1.0 for the ordinary one."""
+        """``speed``: of the session's voice, 1.0 is normal."""
         self._chars_per_ms = CHARS_PER_S * speed / 1000
         self._learnt = False
         self._texts: dict[str, str] = {}
 
     def caption(self, caption: Caption) -> None:
-        """Text so far, or all of it. Only the beginning of the text is of use."""
+        """Text so far, or all of it. Only the beginning of the text matters."""
         if caption.speaker == "assistant" and len(caption.text) < MAX_TEXT_CHARS:
             self._keep(caption.item, caption.text)
 
     def done(self, item: str, content: Mapping[str, Any]) -> None:
-        """An item as the server has it in the end."""
+        """An item in its final form."""
         if text_of(content, "role") == "assistant":
             parts = maps_of(content, "content")
             self._keep(item, "".join(text_of(part, "transcript") for part in parts))
 
     def learn(self, item: str, heard_ms: int) -> None:
-        """The item was heard to its end, and took so long."""
+        """The item was heard to the end, and took ``heard_ms``."""
         text = self._texts.get(item, "")
         if heard_ms < MIN_LEARN_MS or not text:
             return
@@ -51,11 +51,11 @@ class SpokenText:
         self._learnt = True
 
     def length_ms(self, item: str) -> int:
-        """How long the item takes to say, by the rate."""
+        """How long the item takes to say, at the rate of speech."""
         return int(len(self._texts.get(item, "")) / self._chars_per_ms)
 
     def until(self, item: str, heard_ms: int, made_ms: int | None = None) -> str:
-        """The words in the first ``heard_ms``; ``made_ms``: length of the sound of all of them."""
+        """The words in the first ``heard_ms``; ``made_ms``: duration of all of them, if known."""
         text = self._texts.get(item, "")
         if made_ms:
             return cut_at_word(text, len(text) * heard_ms // made_ms)

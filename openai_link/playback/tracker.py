@@ -1,35 +1,35 @@
-"""A reply that is interrupted ends where it was heard, for people, record and model alike. Sans-I/O.
+"""Ends an interrupted reply where people stopped hearing it. Sans-I/O.
 
-When people speak over the reply, some of it waits in front of their loudspeakers: it was sent, and
-nobody will hear it. Browsers report what they have played (``playout``); after a flush the link
-waits for their last reports, at most ``WAIT_NS``, and the item ends at the furthest place that any
-of them reached (``shortening``). A response that was cancelled before it sounded was not heard.
+When somebody speaks over a reply, part of it is still waiting in front of the loudspeakers: it was
+sent, but nobody will hear it. Browsers report what they have played (``positions``). After a flush
+their last reports are waited for, at most ``WAIT_NS``; then the item ends at the furthest position
+that any of them reached (``truncation``). A response that was cancelled before it sounded was not
+heard at all.
 
-How the shell calls it (one ``PlaybackTracker`` per call, ``now_ns`` monotonic everywhere):
+One ``PlaybackTracker`` per session; ``now_ns`` is monotonic:
 
 =======================  ==========================================================================
-when                     do
+when                     call
 =======================  ==========================================================================
 a fact of the reducer    ``on_fact``, before ``TurnPolicy.on_fact``
-a frame to the mixer     ``sent``: every one that passes the gate, concealed ones and tails too
-an audio delta (WS)      ``made``: its samples, whether or not they will be played
-roster changed           ``on_roster``, also once at the beginning of a call
-``Flush`` carried out    ``cut`` with the number of the epoch that has just begun
-EVENT ``played``         ``played`` with the participant whose it is, late ones too
-time-out                 ``tick`` at ``next_timeout_ns``
-a caption to be told     only if ``passes``: words that were cut off must not come back
-the call is over         ``end``, after ``Reducer.close``
+a frame to the mixer     ``sent``: every frame that passes the gate, with concealed ones and tails
+audio over a WebSocket   ``made``: the samples delivered, whether or not they will be played
+the roster has changed   ``on_roster``, and once at the beginning of a session
+``Flush``                ``cut`` with the number of the epoch that has just begun
+EVENT ``played``         ``played`` with the participant who sent it, even if it is late
+timeout                  ``tick`` at ``next_timeout_ns``
+before a caption         ``passes``: words that were cut off must not come back
+the session has ended    ``end``, after ``Reducer.close``
 =======================  ==========================================================================
 
-``on_fact``, ``cut``, ``played``, ``tick`` and ``end`` return actions: ``Send`` upstream, and
-``Truncation``, which goes to the chronicle and, once that has been written, to the browsers as the
-item's final caption. A later ``Truncation`` of an item replaces an earlier one.
+``on_fact``, ``cut``, ``played``, ``tick`` and ``end`` return actions: ``Send`` to the server, and
+``Truncation``, which goes into the transcript and, once that has been written, to the browsers as
+the item's final caption. A later ``Truncation`` of an item replaces an earlier one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from ..media.quiet import DECODED_SILENCE_PEAK, is_quiet
@@ -45,104 +45,67 @@ from ..realtime.facts import (
     ResponseEnded,
 )
 from .positions import MS_SAMPLES, PlaybackPositions
+from .replies import WAIT_NS, Cut, Reply
 from .truncation import GAIN_MS, TrackerAction, Truncation, Truncator
 
 __all__ = ["WAIT_NS", "PlaybackTracker", "TrackerAction", "Truncation"]
 
-WAIT_NS = 250_000_000
-"""How long the browsers' last reports are waited for after a flush."""
-TAIL_NS = 1_000_000_000
-"""So long after its end a reply may still be waiting in front of a loudspeaker."""
 LEAD_SAMPLES = 100 * MS_SAMPLES
-"""Sound this close before ``output_audio_buffer.started`` belongs to that reply: the event and
-the packets travel apart."""
+"""Sound this close before ``output_audio_buffer.started`` belongs to that reply: the event and the
+packets travel separately."""
 MAX_REPLIES = 8
-"""Replies that are remembered; of more the oldest is taken to have been heard."""
-
-
-@dataclass(slots=True)
-class _Reply:
-    """One response that has sound."""
-
-    items: list[str] = field(default_factory=list)
-    start: int | None = None
-    """Place of its first sample; None before it sounds."""
-    end: int | None = None
-    """Place behind its last sample; None while it goes on."""
-    ended_ns: int = 0
-    generated: bool = False
-    """All of it has been made."""
-
-    def is_waiting(self, now_ns: int) -> bool:
-        """Whether some of it may not have been heard yet."""
-        if self.start is None:
-            return self.generated
-        return self.end is None or now_ns - self.ended_ns <= TAIL_NS
-
-
-@dataclass(slots=True)
-class _Cut:
-    """A flush whose consequences are not known yet."""
-
-    at_ns: int
-    end: int
-    """Length of the line then: nothing behind it counts."""
-    epoch: int
-    """The epoch that began."""
-    replies: list[tuple[_Reply, bool]]
-    """What was on its way, and whether it was broken off (not: only its tail)."""
-    places: dict[str, int]
-    """Where each listener is: by its last report before, then by those that came since."""
-    final: set[str] = field(default_factory=set)
-    """Whose last word that was."""
+"""Replies that are kept; if there are more, the oldest counts as heard."""
 
 
 class PlaybackTracker:
-    """What was heard of each reply of one call; see the module for how it is used."""
+    """What was heard of each reply of one session; see the module for how to use it."""
 
     def __init__(
         self, events: ClientEvents, server_truncates: bool = True, speed: float = 1.0
     ) -> None:
-        """``server_truncates``: the server plays, and truncates by itself (WebRTC).
+        """Prepare.
 
-        ``speed``: that of the session's voice.
+        Args:
+            events: makes the session's client events.
+            server_truncates: the server plays the reply and truncates it by itself (WebRTC).
+            speed: of the session's voice, 1.0 is normal.
         """
-        self._playout = PlaybackPositions()
+        self._positions = PlaybackPositions()
         self._items = Truncator(events, server_truncates, speed)
-        self._replies: dict[str, _Reply] = {}
-        self._playing: _Reply | None = None
+        self._replies: dict[str, Reply] = {}
+        self._playing: Reply | None = None
         self._lead = 0
-        """Samples of sound outside of replies, up to now without a pause."""
-        self._cut: _Cut | None = None
+        """Samples of unbroken sound outside of replies, up to now."""
+        self._cut: Cut | None = None
 
     # Sound
 
     def sent(self, stamp_ns: int, pcm: bytes) -> None:
-        """A frame (960 bytes) was sent to the mixer with this stamp."""
-        self._playout.sent(stamp_ns, len(pcm) // 2)
+        """A frame (960 bytes) has been sent to the mixer with this stamp."""
+        self._positions.sent(stamp_ns, len(pcm) // 2)
         if self._playing is None:
             self._lead = 0 if is_quiet(pcm, DECODED_SILENCE_PEAK) else self._lead + len(pcm) // 2
 
     def made(self, item: str, samples: int) -> None:
-        """The server has delivered so many more samples of ``item`` (WebSocket)."""
+        """The server has delivered this many more samples of ``item`` (WebSocket)."""
         self._items.made(item, samples)
 
     def on_roster(self, participants: Collection[str]) -> None:
         """Exactly these people are in the room."""
-        self._playout.roster(participants)
+        self._positions.roster(participants)
 
     def passes(self, caption: Caption) -> bool:
-        """Whether a caption may be told: its item was not cut off, nor is it about to be."""
+        """Whether a caption may be shown: its item was not cut off, nor is it about to be."""
         if caption.speaker != "assistant":
             return True
         replies = self._cut.replies if self._cut is not None else []
-        pending = any(broken and caption.item in reply.items for reply, broken in replies)
+        pending = any(is_cut and caption.item in reply.items for reply, is_cut in replies)
         return not pending and caption.item not in self._items
 
     # What happens
 
     def on_fact(self, fact: Fact, now_ns: int) -> list[TrackerAction]:
-        """Take what a server event meant."""
+        """Take any fact."""
         match fact:
             case Caption():
                 self._items.caption(fact)
@@ -163,112 +126,102 @@ class PlaybackTracker:
         return []
 
     def cut(self, epoch: int, now_ns: int) -> list[TrackerAction]:
-        """A flush: ``epoch`` has just begun, and what was sent before will not be played."""
-        actions, playout = self._decide(), self._playout
-        waiting = [reply for reply in self._replies.values() if reply.is_waiting(now_ns)]
-        broken = [(reply, reply.start is None or reply.end is None) for reply in waiting]
+        """A flush: ``epoch`` has just begun; what was sent before is not played any further."""
+        actions, positions = self._decide(), self._positions
+        waiting = [reply for reply in self._replies.values() if reply.may_wait(now_ns)]
+        replies = [(reply, reply.start is None or reply.end is None) for reply in waiting]
         for reply in waiting:
-            reply.end = playout.samples if reply.end is None else reply.end
+            reply.end = positions.samples if reply.end is None else reply.end
         self._replies = {
             response: reply
             for response, reply in self._replies.items()
-            if reply.start is None and not reply.generated
+            if reply.start is None and not reply.is_generated
         }
         self._playing, self._lead = None, 0
-        playout.epoch(epoch)
+        positions.epoch(epoch)
         if waiting:
-            places = playout.places(now_ns)
-            self._cut = _Cut(now_ns, playout.samples, epoch, broken, places)
-        return actions if playout.all_report else [*actions, *self._decide()]
+            current = positions.current(now_ns)
+            self._cut = Cut(now_ns, positions.samples, epoch, replies, current)
+        return actions if positions.all_report else [*actions, *self._decide()]
 
     def played(
         self, participant: str, report: Mapping[str, Any], now_ns: int
     ) -> list[TrackerAction]:
-        """A browser tells what it has played.
+        """A browser reports what it has played: the EVENT ``played``.
 
-        ``last`` in the report says that it is the answer to the flush: who has sent it is not
-        waited for. A report of the new epoch says so too.
+        ``last`` in the report says that it answers the flush: its sender is no longer waited for.
+        A report about the new epoch says so too.
         """
-        place = self._playout.played(participant, report, now_ns)
-        cut = self._cut
-        if cut is None or place is None:
+        position = self._positions.played(participant, report, now_ns)
+        if self._cut is None or position is None:
             return []
-        if report.get("epoch") == cut.epoch:
-            cut.final.add(participant)
-        elif participant not in cut.final:
-            cut.places[participant] = min(place, cut.end)
-            if report.get("last") is True:
-                cut.final.add(participant)
-        return self._decide() if cut.final >= self._playout.reporting else []
+        self._cut.report(participant, position, report)
+        return self._decide() if self._cut.is_complete(self._positions.reporting) else []
 
     def next_timeout_ns(self) -> int | None:
-        """When to call ``tick``; None where nothing waits."""
-        return None if self._cut is None else self._cut.at_ns + WAIT_NS
+        """When to call ``tick``; None if nothing waits."""
+        return None if self._cut is None else self._cut.timeout_ns
 
     def tick(self, now_ns: int) -> list[TrackerAction]:
-        """The time-out was reached: who has not reported by now is not waited for."""
+        """The timeout has been reached: nobody is waited for any longer."""
         timeout_ns = self.next_timeout_ns()
         return [] if timeout_ns is None or now_ns < timeout_ns else self._decide()
 
     def end(self) -> list[TrackerAction]:
-        """The call is over. What was sent of a reply will be heard; nothing can be truncated."""
+        """The session has ended. What was sent will be heard; the server cannot truncate it."""
         actions = self._decide()
         for reply in self._replies.values():
             if reply.start is None or reply.end is None:
-                sent = 0 if reply.start is None else self._playout.samples - reply.start
-                actions += self._items.shorten(reply.items, False, sent, sent)
+                sent = 0 if reply.start is None else self._positions.samples - reply.start
+                actions += self._items.truncate(reply.items, False, sent, sent)
         self._replies.clear()
         self._playing = None
         return [action for action in actions if isinstance(action, Truncation)]
 
     # Replies
 
-    def _reply(self, response: str) -> _Reply:
+    def _reply(self, response: str) -> Reply:
         reply = self._replies.get(response)
         if reply is None:
-            reply = self._replies[response] = _Reply()
+            reply = self._replies[response] = Reply()
             if len(self._replies) > MAX_REPLIES:
                 del self._replies[next(iter(self._replies))]
         return reply
 
-    def _started(self, reply: _Reply, now_ns: int) -> None:
+    def _started(self, reply: Reply, now_ns: int) -> None:
         if reply.start is not None:
             return
         if self._playing is not None and self._playing.end is None:
-            self._playing.end, self._playing.ended_ns = self._playout.samples, now_ns
+            self._playing.end, self._playing.ended_ns = self._positions.samples, now_ns
             self._lead = 0
-        reply.start = self._playout.samples - min(self._lead, LEAD_SAMPLES)
+        reply.start = self._positions.samples - min(self._lead, LEAD_SAMPLES)
         self._playing, self._lead = reply, 0
 
-    def _ended(self, reply: _Reply, cleared: bool, now_ns: int) -> None:
+    def _ended(self, reply: Reply, cleared: bool, now_ns: int) -> None:
         if reply is not self._playing or reply.start is None:
             return
         self._playing = None
-        if not cleared:  # Where it was, a flush follows and finds the reply broken off.
-            reply.end, reply.ended_ns = self._playout.samples, now_ns
+        if not cleared:  # If it was, a flush follows and finds the reply cut off.
+            reply.end, reply.ended_ns = self._positions.samples, now_ns
             self._items.heard_whole(reply.items, reply.end - reply.start)
 
     def _generated(self, response: str, status: str) -> list[TrackerAction]:
         reply = self._replies[response]
-        reply.generated = status in ("completed", "incomplete")
+        reply.is_generated = status in ("completed", "incomplete")
         if status != "cancelled" or reply.start is not None:
             return []
         del self._replies[response]
-        return self._items.shorten(reply.items, False, 0, 0)
+        return self._items.truncate(reply.items, False, 0, 0)
 
     def _decide(self) -> list[TrackerAction]:
-        """End what the pending cut interrupted, by what is known now."""
+        """Truncate what the pending cut interrupted, by what is known now."""
         cut, self._cut = self._cut, None
         if cut is None:
             return []
-        place = cut.end
-        if self._playout.all_report:
-            place = max(cut.places.values(), default=cut.end)
+        position = cut.furthest() if self._positions.all_report else cut.end
         actions: list[TrackerAction] = []
-        for reply, broken in cut.replies:
-            start = cut.end if reply.start is None else reply.start
-            sent = (cut.end if reply.end is None else reply.end) - start
-            heard = max(0, min(place - start, sent))
-            if broken or heard < sent - GAIN_MS * MS_SAMPLES:
-                actions += self._items.shorten(reply.items, reply.generated, heard, sent)
+        for reply, is_cut in cut.replies:
+            heard, sent = cut.heard(reply, position)
+            if is_cut or heard < sent - GAIN_MS * MS_SAMPLES:
+                actions += self._items.truncate(reply.items, reply.is_generated, heard, sent)
         return actions

@@ -1,8 +1,8 @@
-"""Ending an item of the assistant where it was heard: which words, and who has to be told. Sans-I/O.
+"""Ends an item of the assistant where it was heard: which words remain, who must know. Sans-I/O.
 
-Part of ``heard``. Over WebRTC the server has truncated the item already, to what it had sent, or
-will do so in a moment; ours follows only where people heard less than that by more than
-``GAIN_MS``. Over WebSocket ours is the only truncation.
+Over WebRTC the server truncates the item by itself, to what it had sent, before or after; another
+truncation is sent only if people heard less than that by more than ``GAIN_MS``. Over a WebSocket
+ours is the only truncation.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from .positions import MS_SAMPLES
 from .spoken_text import SpokenText
 
 GAIN_MS = 10
-"""A truncation that would take away less than this is not worth sending."""
+"""A truncation by less than this is not worth sending."""
 MAX_ITEMS = 16
-"""Items of which lengths are remembered; the oldest is forgotten."""
+"""Items whose lengths are kept; the oldest is forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
 class Truncation:
-    """The assistant's item ends here; nobody heard what came after it."""
+    """An item of the assistant ends here: nobody heard the rest."""
 
     item: str
     text: str
-    """What was heard of its words; may be empty."""
+    """The words that were heard; may be empty."""
     audio_end_ms: int
 
     @property
@@ -43,43 +43,43 @@ TrackerAction = Send | Truncation
 
 
 class Truncator:
-    """The items of one call, and where they end; places are in samples of a reply's sound."""
+    """The items of one session, and where they end."""
 
     def __init__(self, events: ClientEvents, server_truncates: bool, speed: float) -> None:
         self._events = events
         self._server_truncates = server_truncates
         self._text = SpokenText(speed)
         self._made: dict[str, int] = {}
-        """Samples that the server delivered (WebSocket)."""
+        """Samples that the server has delivered (WebSocket)."""
         self._server_ms: dict[str, int] = {}
-        """Where the server says that the item ends."""
+        """Where an item ends according to the server."""
         self._told: dict[str, int] = {}
-        """Where we said that it ends, in ms."""
-        self._shortened = Once()
+        """Where an item ends according to us, in ms."""
+        self._truncated = Once()
 
     def __contains__(self, item: str) -> bool:
-        """Whether the item was shortened."""
-        return item in self._shortened
+        """Whether the item was truncated."""
+        return item in self._truncated
 
     def caption(self, caption: Caption) -> None:
-        """Words of an item so far."""
+        """The words of an item so far."""
         self._text.caption(caption)
 
     def done(self, item: str, content: Mapping[str, Any]) -> None:
-        """An item as the server has it in the end."""
+        """An item in its final form."""
         self._text.done(item, content)
 
     def made(self, item: str, samples: int) -> None:
-        """The server delivered so many more samples."""
+        """The server has delivered this many more samples."""
         _put(self._made, item, self._made.get(item, 0) + samples)
 
     def heard_whole(self, items: Sequence[str], samples: int) -> None:
-        """A reply was played to its end: it shows how fast the assistant speaks."""
+        """A reply was played to its end: learn how fast the assistant speaks."""
         if len(items) == 1:
             self._text.learn(items[0], samples // MS_SAMPLES)
 
     def truncated(self, item: str, audio_end_ms: int) -> list[TrackerAction]:
-        """The server says where the item ends: by itself, or because we wanted it so."""
+        """The server has truncated the item: by itself, or because we asked for it."""
         _put(self._server_ms, item, audio_end_ms)
         told_ms = self._told.get(item)
         if told_ms is None:
@@ -90,12 +90,13 @@ class Truncator:
             return [Send(self._events.truncate(item, told_ms))]
         return []
 
-    def shorten(
+    def truncate(
         self, items: Sequence[str], complete: bool, heard: int, sent: int
     ) -> list[TrackerAction]:
         """A reply ended after ``heard`` of the ``sent`` samples that left the link.
 
-        ``complete``: all of it had been generated. Items that were heard whole stay as they are.
+        ``complete``: the server had generated all of it. Items that were heard in full stay as they
+        are.
         """
         actions: list[TrackerAction] = []
         for item, offset_ms in self._offsets(items, sent):
@@ -107,9 +108,9 @@ class Truncator:
         return actions
 
     def _offsets(self, items: Sequence[str], sent: int) -> list[tuple[str, int]]:
-        """Where in the reply each item begins, in ms. Nearly always there is but one.
+        """Where in the reply each item begins, in ms. Nearly always there is only one.
 
-        The item that the server truncated ends with what was sent; so its beginning is known.
+        The item that the server truncated ends with what was sent, so its beginning is known.
         """
         offsets: list[tuple[str, int]] = []
         offset_ms = 0
@@ -133,7 +134,7 @@ class Truncator:
         server_ms = self._server_ms.get(item)
         heard_ms = min(ms for ms in (heard_ms, made_ms, server_ms) if ms is not None)
         until = self._tell(item, heard_ms, made_ms if complete else None)
-        if self._server_truncates:  # What it has sent, where it does not say: at least ``sent_ms``.
+        if self._server_truncates:  # Until it says where, the item has at least ``sent_ms``.
             end_ms = server_ms if server_ms is not None else sent_ms
             needed = heard_ms < end_ms - GAIN_MS
         else:
@@ -141,7 +142,7 @@ class Truncator:
         return [Send(self._events.truncate(item, heard_ms)), until] if needed else [until]
 
     def _tell(self, item: str, heard_ms: int, made_ms: int | None) -> Truncation:
-        self._shortened.first(item)
+        self._truncated.first(item)
         _put(self._told, item, heard_ms)
         return Truncation(item, self._text.until(item, heard_ms, made_ms), heard_ms)
 

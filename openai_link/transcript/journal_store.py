@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import fields, replace
 from pathlib import Path
 
-from mixer_core.journal.file import open_writer, journal_errors
+from mixer_core.journal.file import journal_errors, open_writer
 from mixer_core.journal.reading import day_cost_usd, read_items
 from mixer_core.journal.records import (
     TOKEN_NAMES,

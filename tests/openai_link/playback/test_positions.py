@@ -1,3 +1,5 @@
+"""Listeners' positions from their reports, and the words that fit into a time."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -6,89 +8,87 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixer_core.bus.pcm import FRAME_SAMPLES
+from mixer_core.bus.pcm import FRAME_NS, FRAME_SAMPLES
+from mixer_core.runtime.units import MS_NS
 from openai_link.playback.positions import MAX_FRAMES, MS_SAMPLES, PlaybackPositions
 from openai_link.playback.spoken_text import SpokenText, cut_at_word
 
-MS = 1_000_000
-FRAME_NS = 20 * MS
-
 
 def line(frames: int, first_ns: int = 0) -> PlaybackPositions:
-    playout = PlaybackPositions()
+    positions = PlaybackPositions()
     for number in range(frames):
-        playout.sent(first_ns + number * FRAME_NS)
-    return playout
+        positions.sent(first_ns + number * FRAME_NS)
+    return positions
 
 
 def test_a_stamp_and_an_offset_are_an_exact_place() -> None:
-    playout = line(50)
+    positions = line(50)
     report = {"epoch": 0, "stamp_ns": 10 * FRAME_NS, "offset_samples": 100}
-    assert playout.played("p-1", report, 0) == 10 * FRAME_SAMPLES + 100
+    assert positions.played("p-1", report, 0) == 10 * FRAME_SAMPLES + 100
 
 
 def test_the_stamp_of_a_mix_is_taken_for_the_frame_before() -> None:
-    playout = line(50)
-    report = {"epoch": 0, "stamp_ns": 10 * FRAME_NS + 5 * MS, "offset_samples": 480}
-    assert playout.played("p-1", report, 0) == 11 * FRAME_SAMPLES
+    positions = line(50)
+    report = {"epoch": 0, "stamp_ns": 10 * FRAME_NS + 5 * MS_NS, "offset_samples": 480}
+    assert positions.played("p-1", report, 0) == 11 * FRAME_SAMPLES
 
 
 def test_frames_whose_packets_overtook_each_other_are_found() -> None:
-    playout = PlaybackPositions()
+    positions = PlaybackPositions()
     for stamp_ms in (0, 20, 45, 41, 80):
-        playout.sent(stamp_ms * MS)
-    places = [playout.played("p", {"stamp_ns": ms * MS}, 0) for ms in (45, 41, 80)]
+        positions.sent(stamp_ms * MS_NS)
+    places = [positions.played("p", {"stamp_ns": ms * MS_NS}, 0) for ms in (45, 41, 80)]
     assert places == [2 * FRAME_SAMPLES, 3 * FRAME_SAMPLES, 4 * FRAME_SAMPLES]
 
 
 def test_the_memory_is_bounded_and_what_is_older_counts_as_its_beginning() -> None:
-    playout = line(3 * MAX_FRAMES)
-    assert len(playout._frames) == MAX_FRAMES
-    place = playout.played("p-1", {"stamp_ns": 5}, 0)
+    positions = line(3 * MAX_FRAMES)
+    assert len(positions._frames) == MAX_FRAMES
+    place = positions.played("p-1", {"stamp_ns": 5}, 0)
     assert place == (2 * MAX_FRAMES - 1) * FRAME_SAMPLES
 
 
 def test_without_a_stamp_the_epochs_sound_is_counted() -> None:
-    playout = line(50)
-    assert playout.played("p-1", {"epoch": 0, "played_ms": 300, "buffered_ms": 80}, 0) == 7200
-    playout.epoch(1)
-    assert playout.played("p-1", {"epoch": 1, "played_ms": 0.0, "buffered_ms": 0}, 0) == 24_000
-    assert playout.played("p-1", {"epoch": 0, "played_ms": 310, "buffered_ms": 0}, 0) == 7440
+    positions = line(50)
+    assert positions.played("p-1", {"epoch": 0, "played_ms": 300, "buffered_ms": 80}, 0) == 7200
+    positions.epoch(1)
+    assert positions.played("p-1", {"epoch": 1, "played_ms": 0.0, "buffered_ms": 0}, 0) == 24_000
+    assert positions.played("p-1", {"epoch": 0, "played_ms": 310, "buffered_ms": 0}, 0) == 7440
 
 
 def test_who_came_later_counts_from_there() -> None:
-    playout = PlaybackPositions()
-    playout.roster(["p-1"])
+    positions = PlaybackPositions()
+    positions.roster(["p-1"])
     for number in range(50):
-        playout.sent(number * FRAME_NS)
-    playout.roster(["p-1", "p-2"])
+        positions.sent(number * FRAME_NS)
+    positions.roster(["p-1", "p-2"])
     for number in range(50, 100):
-        playout.sent(number * FRAME_NS)
+        positions.sent(number * FRAME_NS)
     report = {"epoch": 0, "played_ms": 500, "buffered_ms": 0}
-    assert playout.played("p-2", report, 0) == 50 * FRAME_SAMPLES + 12_000
-    assert playout.played("p-1", report, 0) == 12_000
+    assert positions.played("p-2", report, 0) == 50 * FRAME_SAMPLES + 12_000
+    assert positions.played("p-1", report, 0) == 12_000
 
 
 def test_who_has_left_is_forgotten_and_who_never_reported_is_known_to_be_plain() -> None:
-    playout = line(10)
-    assert not playout.all_report
-    playout.played("p-1", {"stamp_ns": 0}, 0)
-    assert playout.all_report
-    playout.roster(["p-1", "p-2"])
-    assert not playout.all_report
-    playout.roster(["p-2"])
-    assert playout.reporting == set()
-    assert playout.played("p-1", {"stamp_ns": 0}, 0) is None
-    playout.roster([])
-    assert not playout.all_report
+    positions = line(10)
+    assert not positions.all_report
+    positions.played("p-1", {"stamp_ns": 0}, 0)
+    assert positions.all_report
+    positions.roster(["p-1", "p-2"])
+    assert not positions.all_report
+    positions.roster(["p-2"])
+    assert positions.reporting == set()
+    assert positions.played("p-1", {"stamp_ns": 0}, 0) is None
+    positions.roster([])
+    assert not positions.all_report
 
 
 def test_a_place_goes_on_by_itself_for_a_while() -> None:
-    playout = line(100)
-    playout.played("p-1", {"stamp_ns": 10 * FRAME_NS}, 0)
-    assert playout.places(50 * MS) == {"p-1": 10 * FRAME_SAMPLES + 50 * MS_SAMPLES}
-    assert playout.places(900 * MS) == {"p-1": 10 * FRAME_SAMPLES + 900 * MS_SAMPLES}
-    assert playout.places(1_100 * MS) == {}
+    positions = line(100)
+    positions.played("p-1", {"stamp_ns": 10 * FRAME_NS}, 0)
+    assert positions.current(50 * MS_NS) == {"p-1": 10 * FRAME_SAMPLES + 50 * MS_SAMPLES}
+    assert positions.current(900 * MS_NS) == {"p-1": 10 * FRAME_SAMPLES + 900 * MS_SAMPLES}
+    assert positions.current(1_100 * MS_NS) == {}
 
 
 JUNK = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3)
@@ -100,10 +100,10 @@ JUNK = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_siz
     )
 )
 def test_no_report_leads_off_the_line(reports: list[dict[str, Any]]) -> None:
-    playout = line(20, 1_000)
+    positions = line(20, 1_000)
     for number, report in enumerate(reports):
-        place = playout.played("p-1", report, number)
-        assert place is None or 0 <= place <= playout.samples
+        place = positions.played("p-1", report, number)
+        assert place is None or 0 <= place <= positions.samples
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+"""Where interrupted replies end: one room, its listeners and their reports."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -8,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixer_core.bus.pcm import SILENCE
+from mixer_core.runtime.units import MS_NS
 from openai_link.playback.tracker import WAIT_NS, PlaybackTracker, TrackerAction, Truncation
 from openai_link.realtime.captions import Caption
 from openai_link.realtime.client_events import ClientEvents
@@ -21,8 +24,6 @@ from openai_link.realtime.facts import (
 )
 from openai_link.turns.actions import Send
 
-MS = 1_000_000
-FRAME_NS = 20 * MS
 LOUD = np.full(480, 1000, np.int16).tobytes()
 TEXT = "one two six ten one two six ten one two six ten one two six ten"
 """64 characters: at 15 a second 4.2 s."""
@@ -32,15 +33,15 @@ class Room:
     """A link that sends a reply in real time from ``now_ms`` on; a stamp is the time of sending."""
 
     def __init__(self, *people: str, **options: Any) -> None:
-        self.heard = PlaybackTracker(ClientEvents(), **options)
-        self.heard.on_roster(people)
+        self.tracker = PlaybackTracker(ClientEvents(), **options)
+        self.tracker.on_roster(people)
         self.now_ms = 0
         self.epoch = 0
         self.actions: list[TrackerAction] = []
 
     def frames(self, count: int, pcm: bytes = LOUD) -> None:
         for _ in range(count):
-            self.heard.sent(self.now_ms * MS, pcm)
+            self.tracker.sent(self.now_ms * MS_NS, pcm)
             self.now_ms += 20
 
     def begin(self, response: str = "r", item: str = "i", text: str = TEXT) -> None:
@@ -49,7 +50,7 @@ class Room:
         self.fact(PlaybackStarted(response))
 
     def fact(self, fact: Any) -> list[TrackerAction]:
-        actions = self.heard.on_fact(fact, self.now_ms * MS)
+        actions = self.tracker.on_fact(fact, self.now_ms * MS_NS)
         self.actions += actions
         return actions
 
@@ -60,29 +61,29 @@ class Room:
 
         While a cut is pending the report is one of the old epoch, unless it is ``new``.
         """
-        pending = self.heard.next_timeout_ns() is not None
+        pending = self.tracker.next_timeout_ns() is not None
         stamp_ms = (played_until_ms - 1) // 20 * 20
         report = {
             "epoch": self.epoch - (pending and not new),
-            "stamp_ns": stamp_ms * MS,
+            "stamp_ns": stamp_ms * MS_NS,
             "offset_samples": (played_until_ms - stamp_ms) * 24,
             "last": last,
         }
-        actions = self.heard.played(who, report, self.now_ms * MS)
+        actions = self.tracker.played(who, report, self.now_ms * MS_NS)
         self.actions += actions
         return actions
 
     def cut(self) -> list[TrackerAction]:
         self.epoch += 1
-        actions = self.heard.cut(self.epoch, self.now_ms * MS)
+        actions = self.tracker.cut(self.epoch, self.now_ms * MS_NS)
         self.actions += actions
         return actions
 
     def wait(self) -> list[TrackerAction]:
-        timeout_ns = self.heard.next_timeout_ns()
+        timeout_ns = self.tracker.next_timeout_ns()
         assert timeout_ns is not None
-        assert self.heard.tick(timeout_ns - 1) == []
-        actions = self.heard.tick(timeout_ns)
+        assert self.tracker.tick(timeout_ns - 1) == []
+        actions = self.tracker.tick(timeout_ns)
         self.actions += actions
         return actions
 
@@ -112,7 +113,7 @@ def test_the_reply_ends_where_the_only_browser_was() -> None:
     assert actions[-1] == Truncation("i", "one two six", 873)
     assert actions[-1].caption == Caption("assistant", "i", "one two six", True)
     assert room.fact(ItemTruncated("i", 873)) == []
-    assert room.heard.next_timeout_ns() is None
+    assert room.tracker.next_timeout_ns() is None
 
 
 def test_the_one_who_heard_most_decides() -> None:
@@ -227,7 +228,7 @@ def test_a_flush_with_nothing_on_its_way_changes_nothing() -> None:
     room.report("p-1", 1_000)
     room.now_ms += 1_500
     assert room.cut() == []
-    assert room.heard.next_timeout_ns() is None
+    assert room.tracker.next_timeout_ns() is None
 
 
 def test_reports_of_the_new_epoch_do_not_move_the_end() -> None:
@@ -245,14 +246,14 @@ def test_cut_off_words_do_not_come_back() -> None:
     room.begin()
     room.frames(50)
     whole = Caption("assistant", "i", TEXT, True)
-    assert room.heard.passes(whole)
+    assert room.tracker.passes(whole)
     room.report("p-1", 800)
     room.cut()
-    assert not room.heard.passes(whole)
+    assert not room.tracker.passes(whole)
     room.report("p-1", 850, last=True)
-    assert not room.heard.passes(whole)
-    assert room.heard.passes(Caption("user", "i", "Stop!", True))
-    assert room.heard.passes(Caption("assistant", "i2", "Yes?", False))
+    assert not room.tracker.passes(whole)
+    assert room.tracker.passes(Caption("user", "i", "Stop!", True))
+    assert room.tracker.passes(Caption("assistant", "i2", "Yes?", False))
 
 
 def test_a_response_that_was_cancelled_before_it_sounded_was_not_heard() -> None:
@@ -273,8 +274,8 @@ def test_a_lost_call_ends_the_reply_with_what_was_sent() -> None:
     room = Room("p-1")
     room.begin()
     room.frames(50)
-    assert room.heard.end() == [Truncation("i", "one two six ten", 1_000)]
-    assert room.heard.end() == []
+    assert room.tracker.end() == [Truncation("i", "one two six ten", 1_000)]
+    assert room.tracker.end() == []
 
 
 def test_a_call_that_is_lost_while_reports_are_waited_for() -> None:
@@ -283,13 +284,13 @@ def test_a_call_that_is_lost_while_reports_are_waited_for() -> None:
     room.frames(50)
     room.report("p-1", 850)
     room.cut()
-    assert ends(room.heard.end()) == [("i", 850)]
+    assert ends(room.tracker.end()) == [("i", 850)]
 
 
 def test_over_websocket_ours_is_the_only_truncation() -> None:
     room = Room("plain", server_truncates=False)
     room.fact(ItemVoiced("r", "i"))
-    room.heard.made("i", 4_000 * 24)
+    room.tracker.made("i", 4_000 * 24)
     room.fact(Caption("assistant", "i", TEXT, True))
     room.fact(ResponseEnded("r", "completed"))
     room.fact(PlaybackStarted("r"))
@@ -303,7 +304,7 @@ def test_several_items_of_one_response_are_ended_each() -> None:
     room = Room("p-1", server_truncates=False)
     for item, length_ms in (("a", 400), ("b", 2_000), ("c", 500)):
         room.fact(ItemVoiced("r", item))
-        room.heard.made(item, length_ms * 24)
+        room.tracker.made(item, length_ms * 24)
         room.fact(Caption("assistant", item, TEXT, True))
     room.fact(PlaybackStarted("r"))
     room.frames(50)
@@ -335,7 +336,7 @@ def test_the_words_of_a_whole_item_teach_the_rate() -> None:
     room.now_ms += 2_000
     room.begin("r2", "i2")
     room.frames(100)
-    room.heard.on_roster(["plain"])
+    room.tracker.on_roster(["plain"])
     (until,) = room.cut()
     assert until == Truncation("i2", "one two", 2_000)
 
@@ -364,7 +365,7 @@ def test_the_end_is_what_the_best_of_any_browsers_played(
     if not marks:
         room.wait()
     assert ends(room.actions) == [("i", max(played))]
-    assert room.heard.next_timeout_ns() is None
+    assert room.tracker.next_timeout_ns() is None
 
 
 def test_memory_is_bounded() -> None:
@@ -376,7 +377,7 @@ def test_memory_is_bounded() -> None:
         if number % 5 == 0:
             room.report("p-1", room.now_ms)
             room.cut()
-    assert len(room.heard._replies) <= 8
+    assert len(room.tracker._replies) <= 8
 
 
 @pytest.mark.parametrize("event", [{}, {"epoch": "x"}, {"played_ms": None}, {"stamp_ns": -1}])
@@ -384,5 +385,5 @@ def test_reports_that_say_nothing_are_ignored(event: dict[str, Any]) -> None:
     room = Room("p-1")
     room.begin()
     room.frames(10)
-    assert room.heard.played("p-1", event, 0) == []
-    assert WAIT_NS == 250 * MS
+    assert room.tracker.played("p-1", event, 0) == []
+    assert WAIT_NS == 250 * MS_NS
