@@ -68,16 +68,15 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenCall:
-    """Make a call now; ``fresh``: the room has had none yet."""
+class Connect:
+    """Open a session now."""
 
-    fresh: bool
     kind: TransportKind = "webrtc"
 
 
 @dataclass(frozen=True, slots=True)
-class CloseCall:
-    """End the call or the attempt, with a hang-up."""
+class Disconnect:
+    """End the sessions and the attempt, with a hang-up."""
 
     reason: str
     """Code of the problem, or why the room is given up."""
@@ -107,16 +106,16 @@ class Exit:
     reason: str
 
 
-LifecycleAction = OpenCall | CloseCall | StateChanged | Report | Exit
+LifecycleAction = Connect | Disconnect | StateChanged | Report | Exit
 
 
 class Lifecycle:
     """One room's connection; every method returns the actions to carry out, in order."""
 
-    def __init__(self, limits: Limits, ways: TransportSelection | None = None) -> None:
-        """``ways``: chooses between WebRTC and WebSocket; without it it is WebRTC."""
+    def __init__(self, limits: Limits, selection: TransportSelection | None = None) -> None:
+        """``selection``: chooses between WebRTC and WebSocket; without it it is WebRTC."""
         self._limits = limits
-        self._ways = ways or TransportSelection()
+        self._selection = selection or TransportSelection()
         self._kind: TransportKind = "webrtc"
         self._answered = False
         self.state: State = "idle"
@@ -131,7 +130,6 @@ class Lifecycle:
         self._silence_ns = SILENCE_NS
         self._people = 0
         self._fatal = False
-        self._was_ready = False
         self._reported = ""
         self._attempt_ns = 0
         self._timers: dict[Timer, int] = {}
@@ -162,12 +160,12 @@ class Lifecycle:
         """The server has confirmed the session, and knows what was said before."""
         if self.state in ("closed", "ready", "idle"):
             return []
-        self._ways.connected(self._kind, now_ns)
+        self._selection.connected(self._kind, now_ns)
         self._timers.pop("connect", None)
         self._timers.pop("retry", None)
         self._timers["silence"] = now_ns + self._silence_ns
         self._timers["stable"] = now_ns + STABLE_NS
-        self._fatal, self._was_ready, self._reported = False, True, ""
+        self._fatal, self._reported = False, ""
         return self._become("ready", "")
 
     def heard(self, now_ns: int) -> None:
@@ -184,8 +182,8 @@ class Lifecycle:
             return []
         for timer in ("connect", "silence", "stable"):
             self._timers.pop(timer, None)
-        was_ready, close = self.state == "ready", CloseCall(problem.code)
-        if self._ways.failed(self._kind, problem, self._answered, was_ready):
+        was_ready, close = self.state == "ready", Disconnect(problem.code)
+        if self._selection.failed(self._kind, problem, self._answered, was_ready):
             self._timers["retry"] = now_ns
             words = f"{problem.message} Trying by WebSocket."
             return [close, *self._become("reconnecting", words)]
@@ -244,7 +242,7 @@ class Lifecycle:
 
     def _expired(self, timer: Timer, now_ns: int, jitter: float) -> list[LifecycleAction]:
         if timer == "connect":
-            seconds = _seconds(self._ways.timeout_ns(self._kind, self._limits.connect_timeout_ns))
+            seconds = _seconds(self._selection.timeout_ns(self._kind, self._limits.connect_timeout_ns))
             words = f"The call to the assistant was not up within {seconds}."
             return self.failed(Problem("connect_timeout", words, True), now_ns, jitter)
         if timer == "silence":
@@ -256,7 +254,7 @@ class Lifecycle:
         if timer == "stable":
             self._failures = 0
             self._may_be_quick = True
-            self._ways.stable()
+            self._selection.stable()
             return []
         if self.state == "failed" and self._people == 0:
             self._timers["retry"] = now_ns + SLOW_RETRY_NS
@@ -266,10 +264,10 @@ class Lifecycle:
     def _call(self, now_ns: int) -> list[LifecycleAction]:
         self.attempts += 1
         self._attempt_ns = now_ns
-        self._kind, self._answered = self._ways.choose(now_ns), False
-        timeout_ns = self._ways.timeout_ns(self._kind, self._limits.connect_timeout_ns)
+        self._kind, self._answered = self._selection.choose(now_ns), False
+        timeout_ns = self._selection.timeout_ns(self._kind, self._limits.connect_timeout_ns)
         self._timers["connect"] = now_ns + timeout_ns
-        return [OpenCall(not self._was_ready, self._kind)]
+        return [Connect(self._kind)]
 
     def _give_up(self, problem: Problem) -> list[LifecycleAction]:
         self._fatal = not problem.retryable
@@ -283,7 +281,7 @@ class Lifecycle:
         if self.state == "closed":
             return []
         self._timers.clear()
-        return [CloseCall(reason), *self._become("closed", reason), Exit(reason)]
+        return [Disconnect(reason), *self._become("closed", reason), Exit(reason)]
 
     def _become(self, state: State, detail: str, code: str = "") -> list[LifecycleAction]:
         self.code = code

@@ -1,85 +1,74 @@
-"""What the browsers of a room are told about its connection, and who is there to be told."""
+"""What the room's people are told of the state and of errors, and when they can hear it. Sans-I/O.
+
+A newcomer's subscription takes a moment to be there: who joins is told the state at once, and once
+more ``SUBSCRIBE_NS`` later. Errors that nobody was there to hear wait until then.
+"""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from ..mixer_client import MixerClient
-from .lifecycle import Report
-
-LATE_STATE_S = 0.4
-"""After a change of the roster the state is sent once more, for a browser that is just joining."""
+SUBSCRIBE_NS = 400_000_000
+"""When a newcomer's subscription is surely there."""
+MAX_REPORTS = 16
+"""Errors that wait for somebody; of more the oldest are forgotten."""
 
 
 class Notices:
-    """Knows the roster; repeats the state for those who join; keeps errors for the first one."""
+    """Who is in the room, and what they have yet to hear."""
 
-    def __init__(
-        self,
-        line: MixerClient,
-        state: Callable[[], Mapping[str, Any]],
-        on_audience: Callable[[], None],
-    ) -> None:
-        """``state``: the EVENT that shows it. ``on_audience``: newcomers hear what is sent."""
-        self._line = line
-        self._state = state
-        self._on_audience = on_audience
-        self._joining: asyncio.TimerHandle | None = None
-        self._reports: list[Report] = []
-        """Errors that nobody was there to hear yet."""
+    def __init__(self) -> None:
         self.people: dict[str, str] = {}
         """Names by participant."""
-
-    def close(self) -> None:
-        """Nobody is told anything any more."""
-        if self._joining is not None:
-            self._joining.cancel()
+        self._joined_ns: int | None = None
+        """When the newest participant came, until its subscription is there."""
+        self._reports: list[dict[str, Any]] = []
 
     @property
     def has_audience(self) -> bool:
         """Somebody is in the room and hears what is sent."""
-        return bool(self.people) and self._joining is None
+        return bool(self.people) and self._joined_ns is None
 
-    def roster(self, event: Mapping[str, Any]) -> bool:
-        """The mixer's ``participants`` event; returns whether somebody joined."""
+    def roster(self, event: Mapping[str, Any], now_ns: int) -> bool:
+        """Take the mixer's ``participants`` event; returns whether somebody joined."""
         listed = event.get("participants")
         entries = listed if isinstance(listed, list) else []
         before = self.people
         self.people = {
             str(entry.get("participant")): str(entry.get("name", ""))
             for entry in entries
-            if isinstance(entry, dict)
+            if isinstance(entry, Mapping)
         }
-        return bool(self.people.keys() - before.keys())
+        joined = bool(self.people.keys() - before.keys())
+        if joined:
+            self._joined_ns = now_ns
+        return joined
 
-    def joined(self) -> None:
-        """Tell the newcomers now, and once more when their subscription is there."""
-        self.state()
-        if self._joining is not None:
-            self._joining.cancel()
-        loop = asyncio.get_running_loop()
-        self._joining = loop.call_later(LATE_STATE_S, self._settled)
+    def report(self, code: str, message: str) -> list[dict[str, Any]]:
+        """An error for everybody; returns the EVENTs that can be told now."""
+        self._reports.append({"type": "error", "code": code, "message": message})
+        del self._reports[:-MAX_REPORTS]
+        return self._due()
 
-    def state(self) -> None:
-        """Tell everybody what the state is."""
-        self._line.event(self._state())
+    def next_timeout_ns(self) -> int | None:
+        """When to call ``tick``; None where nobody has just joined."""
+        return None if self._joined_ns is None else self._joined_ns + SUBSCRIBE_NS
 
-    def report(self, report: Report) -> None:
-        """Tell the room about an error, as soon as there is anybody."""
-        self._reports.append(report)
-        self._tell_reports()
+    def tick(self, now_ns: int) -> bool:
+        """Whether the newcomers have just begun to hear what is sent."""
+        timeout_ns = self.next_timeout_ns()
+        if timeout_ns is None or now_ns < timeout_ns:
+            return False
+        self._joined_ns = None
+        return True
 
-    def _settled(self) -> None:
-        self._joining = None
-        self.state()
-        self._tell_reports()
-        self._on_audience()
+    def waiting(self) -> list[dict[str, Any]]:
+        """Errors that waited for somebody: EVENTs to tell now."""
+        return self._due()
 
-    def _tell_reports(self) -> None:
-        if self.has_audience:
-            for report in self._reports:
-                content = {"type": "error", "code": report.code, "message": report.message}
-                self._line.event(content)
-            self._reports.clear()
+    def _due(self) -> list[dict[str, Any]]:
+        if not self.has_audience:
+            return []
+        reports, self._reports = self._reports, []
+        return reports

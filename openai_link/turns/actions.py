@@ -48,6 +48,14 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
+class ClearOutput:
+    """Stop playing what the server has sent; over WebRTC the server does it."""
+
+    event: dict[str, Any]
+    """The client event for it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Flush:
     """A new epoch: silence the old reply everywhere, and close the gate."""
 
@@ -91,7 +99,7 @@ class TypedText(Tell):
     text: str = ""
 
 
-TurnAction = Send | Flush | ReplyStarted | ReplyEnded | MicrophoneGate | Tell
+TurnAction = Send | ClearOutput | Flush | ReplyStarted | ReplyEnded | MicrophoneGate | Tell
 
 
 def problem(event: Mapping[str, Any], code: str, message: str) -> Tell:

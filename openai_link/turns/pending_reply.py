@@ -37,7 +37,7 @@ class _Answer:
 
 
 class PendingReply:
-    """Follows the facts of a room's calls, one after the other."""
+    """Follows the facts of a room's sessions, one after the other."""
 
     def __init__(self, answers_turns: bool = True) -> None:
         """``answers_turns``: each spoken turn is answered."""
@@ -46,7 +46,7 @@ class PendingReply:
         """Somebody waits."""
         self._active: dict[str, _Answer] = {}
 
-    def asked(self) -> None:
+    def requested(self) -> None:
         """Somebody has written: that is answered always."""
         self.is_pending = True
 
@@ -54,7 +54,7 @@ class PendingReply:
         """It is too late for an answer."""
         self.is_pending = False
 
-    def moved(self) -> None:
+    def session_changed(self) -> None:
         """The facts that follow are another session's."""
         self._active.clear()
 

@@ -33,6 +33,7 @@ from ..realtime.facts import (
 )
 from ..realtime.session_object import MAX_SAY_CHARS
 from .actions import (
+    ClearOutput,
     Flush,
     MicrophoneGate,
     ReplyEnded,
@@ -231,7 +232,7 @@ class TurnPolicy:
             self._stopped.append(self._current)
         if not self._rules.speaks:
             return cancels
-        clear = Send(self._events.clear_output())
+        clear = ClearOutput(self._events.clear_output())
         return [*cancels, clear, *self._flush("stopped by hand")]
 
     def _committed(self) -> list[TurnAction]:

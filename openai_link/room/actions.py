@@ -1,0 +1,134 @@
+"""What a room's engine asks its shell to do: one dataclass each, carried out in order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from mixer_core.journal.records import Record
+
+from ..media.downlink_gate import DownlinkFrame
+from ..tools.actions import CancelTool, RunTool
+from ..transport.interface import TransportKind
+from .lifecycle import Exit, StateChanged
+
+Event = Mapping[str, Any]
+Level = Literal["debug", "info", "warning"]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """Connect to the server; report what becomes of it under ``session``."""
+
+    session: int
+    """Number of the session in this room, from 1."""
+    kind: TransportKind
+    description: Event
+    """The Realtime session object."""
+
+
+@dataclass(frozen=True, slots=True)
+class CloseSession:
+    """Hang up and forget the session; nothing is reported for it any more."""
+
+    session: int
+
+
+@dataclass(frozen=True, slots=True)
+class SendEvent:
+    """Send a client event to the server."""
+
+    session: int
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class ClearOutput:
+    """Stop playing what the server has sent (``Transport.clear_output``)."""
+
+    session: int
+    event: Event
+    """``output_audio_buffer.clear``."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartUplink:
+    """Let the server hear the room from now on."""
+
+    session: int
+
+
+@dataclass(frozen=True, slots=True)
+class MuteUplink:
+    """The room is no longer heard: follow its last frame with a silent one."""
+
+    session: int
+
+
+@dataclass(frozen=True, slots=True)
+class SendFrame:
+    """Send 20 ms of the reply to the mixer."""
+
+    frame: DownlinkFrame
+
+
+@dataclass(frozen=True, slots=True)
+class BeginEpoch:
+    """Flush: audio of earlier epochs is void everywhere."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class TellBrowsers:
+    """Send an EVENT to the browsers, or to one of them."""
+
+    event: Event
+    addressee: int = 0
+    """Stream id of the one browser; 0: all."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteJournal:
+    """Put records into the journal."""
+
+    records: tuple[Record, ...]
+    ticket: int | None = None
+    """Report it with ``journal_written`` once the records are safe; None: nobody waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class RememberTransport:
+    """Tell the rooms that open later until when WebSocket is preferred."""
+
+    until_ns: int
+    """Monotonic; 0: it is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Write one line of the log."""
+
+    level: Level
+    text: str
+
+
+Action = (
+    OpenSession
+    | CloseSession
+    | SendEvent
+    | ClearOutput
+    | StartUplink
+    | MuteUplink
+    | SendFrame
+    | BeginEpoch
+    | TellBrowsers
+    | WriteJournal
+    | RunTool
+    | CancelTool
+    | RememberTransport
+    | StateChanged
+    | Log
+    | Exit
+)

@@ -1,0 +1,585 @@
+"""A room's engine: everything that happens to a room comes in, and actions for the shell come out.
+
+Sans-I/O. Every input takes ``now_ns`` (monotonic) last and returns the actions to carry out, in
+order; ``tick`` is due at ``next_timeout_ns``. The parts below never call back: they return signals
+among their actions, and ``_settle`` passes each signal on when the part that sent it has finished.
+
+=================  ================================================================================
+part               decides
+=================  ================================================================================
+``Lifecycle``      when to connect, to try again, to give up, to exit
+``RoomSessions``   which session is active, in standby or draining, and what each is told
+``Handover``       when the room moves to its next session
+``RoomRecord``     the transcript, what the journal holds, captions, the pending reply, money
+``RoomTools``      which tool calls run, who is asked, when the model speaks about them
+``Notices``        what newcomers have yet to hear
+=================  ================================================================================
+
+Sound does not pass through actions: ``room_audio`` and ``reply_audio`` are called directly.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mixer_core.bus.frames import FLAG_PAUSE
+from mixer_core.journal.records import HistoryItem
+from mixer_core.runtime.errors import UpstreamError
+from mixer_core.runtime.metrics import Metrics
+from mixer_core.runtime.settings import OpenaiLinkSettings
+
+from ..media.downlink_gate import DownlinkFrame
+from ..media.uplink_pacer import is_quiet
+from ..realtime.facts import AssistantChanged, Fact, PlaybackStarted, SpeechStarted
+from ..realtime.problems import Problem, explain
+from ..realtime.upstream import Upstream
+from ..transport.interface import TransportKind
+from ..transport.selection import TransportSelection
+from ..turns.actions import sender_of
+from .actions import Action, Log, RememberTransport, TellBrowsers
+from .epoch import EpochCounter
+from .handover import Handover
+from .lifecycle import (
+    Connect,
+    Disconnect,
+    Exit,
+    Lifecycle,
+    LifecycleAction,
+    Limits,
+    Report,
+    State,
+    StateChanged,
+)
+from .notices import Notices
+from .realtime_session import RealtimeSession
+from .record import RoomRecord
+from .room_tools import RoomTools, Toolset
+from .sessions import RoomSessions
+from .signals import (
+    BudgetSpent,
+    FactLearned,
+    Outcome,
+    ProblemFound,
+    ReplyTruncated,
+    ReplyWanted,
+    SessionConfirmed,
+    SessionFailed,
+    SessionMoved,
+    SessionSeeded,
+    Signal,
+    TextTyped,
+    ToolAnswered,
+)
+
+TOOLS_TIMEOUT_NS = 300_000_000
+"""The first session waits so long for the tools; later ones are added to the running session."""
+RECOVERY_TIMEOUT_NS = 5_000_000_000
+"""A journal that has not said by then what it knows is not waited for."""
+PENDING_REPLY_NS = 60_000_000_000
+"""After so long without a session nobody waits for a reply any more."""
+BUDGET_CHECK_NS = 1_000_000_000
+"""Between two looks at whether a new day has money."""
+
+_SHOWN: dict[str, str] = {"idle": "connecting", "closed": "reconnecting"}
+"""States that browsers know by another name: a link that ends is followed by another one."""
+_FOR_SESSIONS = ("say", "interrupt", "ptt")
+_SIGNALS = Signal.__args__  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, slots=True)
+class RoomConfig:
+    """What a room's engine is given."""
+
+    room: str
+    settings: OpenaiLinkSettings
+    upstream: Upstream
+    mark: str
+    """Makes ids unique in the room: a few random characters."""
+    day_of: Callable[[int], str]
+    """Local day of a Unix time in ms, the account of what is spent on it."""
+    jitter: Callable[[], float]
+    """Random numbers from 0 to 1, for the back-off."""
+    websocket_until_ns: int = 0
+    """Until when WebSocket is preferred, as other rooms have learnt (monotonic)."""
+
+
+class RoomEngine:
+    """One room; see the module."""
+
+    def __init__(self, config: RoomConfig, wall_ms: int, now_ns: int) -> None:
+        """``wall_ms``: Unix time at ``now_ns``."""
+        settings = config.settings
+        self._config = config
+        self._settings = settings
+        self.metrics = Metrics()
+        self._wall_offset_ns = wall_ms * 1_000_000 - now_ns
+        self._selection = TransportSelection(settings, config.websocket_until_ns)
+        self._life = Lifecycle(Limits.of(settings), self._selection)
+        self._epoch = EpochCounter()
+        self._record = RoomRecord(config.room, settings, config.day_of)
+        self._tools = RoomTools(settings)
+        self._sessions = RoomSessions(
+            settings, self._record, self._tools, self._epoch, config.mark
+        )
+        self._handover = Handover(settings, self._sessions, self._tools, self._selection)
+        self._notices = Notices()
+        self._greets = settings.greet
+        self._tools_deadline_ns: int | None = None
+        self._recovery_deadline_ns: int | None = None
+        self._is_recovered = False
+        self._budget_check_ns: int | None = None
+        """The budget ended the last session; when to look for money again."""
+        self._lost_ns = 0
+        """When the room lost its session; 0: it has one, or had none yet."""
+        self._connect_ns = 0
+
+    # -- what is known ----------------------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        """How the connection is, for signaling."""
+        return self._life.state
+
+    @property
+    def detail(self) -> str:
+        """Why it is so, in words."""
+        return self._life.detail
+
+    @property
+    def epoch(self) -> int:
+        """The room's epoch, as far as it is known here."""
+        return self._epoch.number
+
+    @property
+    def active_session(self) -> int:
+        """Number of the session that has the room or will have it; 0: there is none."""
+        return 0 if self._sessions.active is None else self._sessions.active.number
+
+    def counters(self) -> dict[str, int | float]:
+        """For the metrics."""
+        return {
+            **self._sessions.counters(),
+            **self._record.spending.metrics(),
+            "calls_total": self._life.attempts,
+            "rollovers_begun_total": self._handover.begun,
+            "rollovers_total": self._handover.completed,
+            "epoch": self._epoch.number,
+        }
+
+    def next_timeout_ns(self) -> int | None:
+        """When to call ``tick``; None where nothing waits."""
+        waiting = (
+            self._life.next_timeout_ns(),
+            self._sessions.next_timeout_ns(),
+            self._handover.next_timeout_ns(),
+            self._record.next_timeout_ns(),
+            self._tools.next_timeout_ns(),
+            self._notices.next_timeout_ns(),
+            self._tools_deadline_ns,
+            self._recovery_deadline_ns,
+            self._budget_check_ns,
+        )
+        return min((time_ns for time_ns in waiting if time_ns is not None), default=None)
+
+    # -- the room's life --------------------------------------------------------------------------
+
+    def open(self, now_ns: int) -> list[Action]:
+        """The room has its first participant on the way."""
+        has_tools = bool(self._settings.tools or self._settings.mcp_servers)
+        self._recovery_deadline_ns = now_ns + RECOVERY_TIMEOUT_NS
+        if has_tools:
+            self._tools_deadline_ns = now_ns + TOOLS_TIMEOUT_NS
+        outcomes = [] if has_tools else self._sessions.tools_are_known()
+        return self._settle([*outcomes, *self._live(self._life.open(now_ns), now_ns)], now_ns)
+
+    def stop(self, now_ns: int) -> list[Action]:
+        """The process must end."""
+        return self._settle(self._live(self._life.stop(), now_ns), now_ns)
+
+    def wall_clock(self, wall_ms: int, now_ns: int) -> None:
+        """Unix time is ``wall_ms`` now: the system's clock may have been set."""
+        self._wall_offset_ns = wall_ms * 1_000_000 - now_ns
+
+    def tick(self, now_ns: int) -> list[Action]:
+        """The time-out was reached, perhaps."""
+        wall_ms = self._wall_ms(now_ns)
+        outcomes = self._sessions.tick(now_ns)
+        outcomes += self._handover.tick(wall_ms, now_ns)
+        outcomes += self._record.tick(now_ns)
+        outcomes += self._tools.tick(now_ns)
+        actions = self._settle(outcomes, now_ns)
+        actions += self._settle(self._deadlines(now_ns), now_ns)
+        life = self._life.tick(now_ns, self._config.jitter())
+        return actions + self._settle(self._live(life, now_ns), now_ns)
+
+    def _deadlines(self, now_ns: int) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        if _is_due(self._tools_deadline_ns, now_ns):
+            self._tools_deadline_ns = None
+            outcomes += self._sessions.tools_are_known()
+        if _is_due(self._recovery_deadline_ns, now_ns):
+            outcomes.append(Log("warning", "! the journal does not answer: starting without it"))
+            outcomes += self._recovered(now_ns)
+        if _is_due(self._budget_check_ns, now_ns):
+            outcomes += self._check_budget(now_ns)
+        if self._notices.tick(now_ns):
+            outcomes += self._audience_came(now_ns)
+        return outcomes
+
+    # -- the journal ------------------------------------------------------------------------------
+
+    def journal_recovered(
+        self, items: Sequence[HistoryItem], day: str, cost_usd: float, now_ns: int
+    ) -> list[Action]:
+        """What the journal knows: a conversation that goes on, and what was spent on ``day``."""
+        outcomes: list[Outcome] = []
+        if not self._is_recovered:
+            outcomes += self._record.recovered(items)
+        outcomes += self._record.day_total(day, cost_usd)
+        return self._settle([*outcomes, *self._recovered(now_ns)], now_ns)
+
+    def journal_written(self, ticket: int, now_ns: int) -> list[Action]:
+        """The records with this ticket are safe, or never will be."""
+        return self._settle(self._record.journal_written(ticket), now_ns)
+
+    def journal_failed(self, message: str, now_ns: int) -> list[Action]:
+        """The journal cannot be written; ``message``: a sentence for people."""
+        return self._settle([ProblemFound("journal_failed", message)], now_ns)
+
+    def day_spent(self, day: str, cost_usd: float, now_ns: int) -> list[Action]:
+        """What all rooms have spent on a day, by the journal."""
+        return self._settle(self._record.day_total(day, cost_usd), now_ns)
+
+    def _recovered(self, now_ns: int) -> list[Outcome]:
+        self._is_recovered, self._recovery_deadline_ns = True, None
+        return [
+            outcome
+            for session in self._sessions.all
+            if session.stage == "confirmed"
+            for outcome in self._sessions.seed(session, now_ns)
+        ]
+
+    # -- the tools --------------------------------------------------------------------------------
+
+    def tools_changed(self, tools: Toolset, now_ns: int) -> list[Action]:
+        """The tools have been loaded, or others have come since."""
+        self._tools_deadline_ns = None
+        outcomes = self._tools.changed(tools)
+        outcomes += self._sessions.tools_are_known()
+        return self._settle([*outcomes, *self._sessions.tools_changed()], now_ns)
+
+    def tool_answered(self, call: str, output: str, now_ns: int) -> list[Action]:
+        """A tool has returned ``output`` (JSON text)."""
+        return self._settle(self._tools.answered(call, output, now_ns), now_ns)
+
+    # -- the transports ---------------------------------------------------------------------------
+
+    def session_answered(self, session: int, simulated: bool, now_ns: int) -> list[Action]:
+        """The server has taken the call; ``simulated``: it says that it is a simulator."""
+        found = self._sessions.find(session)
+        if found is None:
+            return []
+        found.answered = True
+        found.simulated = found.simulated or simulated
+        if found is self._sessions.active:
+            self._life.answered()
+        return []
+
+    def session_up(self, session: int, now_ns: int) -> list[Action]:
+        """Media can flow."""
+        found = self._sessions.find(session)
+        return [] if found is None else [Log("info", f"= connected by {found.kind}")]
+
+    def session_lost(self, session: int, error: UpstreamError, now_ns: int) -> list[Action]:
+        """The connection could not be made, or is gone."""
+        return self._settle([SessionFailed(session, error)], now_ns)
+
+    def session_heard(self, session: int, heard_ns: int, now_ns: int) -> None:
+        """Anything came from the server at ``heard_ns``."""
+        if session == self.active_session:
+            self._life.heard(heard_ns)
+
+    def server_event(self, session: int, event: Mapping[str, Any], now_ns: int) -> list[Action]:
+        """One event of the server."""
+        found = self._sessions.find(session)
+        return [] if found is None else self._settle(found.server_event(event, now_ns), now_ns)
+
+    def samples_delivered(self, session: int, item: str, samples: int, now_ns: int) -> list[Action]:
+        """The server delivered more samples of an item, ahead of their time (WebSocket)."""
+        found = self._sessions.find(session)
+        if found is not None:
+            found.delivered(item, samples)
+        return []
+
+    # -- sound ------------------------------------------------------------------------------------
+
+    def room_audio(self, pcm: bytes, flags: int, now_ns: int) -> tuple[int, list[Action]]:
+        """20 ms of the room's microphones (960 bytes) with the frame's flags.
+
+        Returns the number of the session that is to hear it (0: none), and what follows.
+        """
+        session = self._sessions.talking
+        if session is None:
+            self.metrics.count("uplink_held_frames_total")
+            return 0, []
+        hears = session.number if session.hears_room else 0
+        if not hears:
+            self.metrics.count("uplink_muted_frames_total")
+        if not self._handover.listens:
+            return hears, []
+        quiet = is_quiet(pcm) or bool(flags & FLAG_PAUSE)
+        outcomes = self._handover.room_audio(quiet, self._wall_ms(now_ns), now_ns)
+        return hears, self._settle(outcomes, now_ns)
+
+    def reply_audio(
+        self, session: int, pcm: bytes, stamp_ns: int, concealed: bool, now_ns: int
+    ) -> DownlinkFrame | None:
+        """20 ms of a reply (960 bytes) that arrived at ``stamp_ns``: the frame for the mixer."""
+        found = self._sessions.find(session)
+        return None if found is None else found.reply_audio(pcm, stamp_ns, concealed, now_ns)
+
+    def mixer_epoch(self, epoch: int) -> None:
+        """The mixer's messages are of this epoch."""
+        self._epoch.seen(epoch)
+
+    # -- people -----------------------------------------------------------------------------------
+
+    def roster(self, event: Mapping[str, Any], now_ns: int) -> list[Action]:
+        """The mixer's ``participants`` event: exactly these people are in the room."""
+        joined = self._notices.roster(event, now_ns)
+        people = self._notices.people
+        self._record.people(people)
+        outcomes = self._sessions.roster(people.keys(), now_ns)
+        outcomes += self._live(self._life.roster(len(people), joined, now_ns), now_ns)
+        if joined:
+            outcomes.append(self._tell_state())
+        return self._settle(outcomes, now_ns)
+
+    def levels(self, levels: object, now_ns: int) -> None:
+        """The mixer's ``level`` event: dBFS by participant."""
+        self._record.levels(levels, now_ns)
+
+    def browser_event(self, event: Mapping[str, Any], now_ns: int) -> list[Action]:
+        """A control message of a browser: say, interrupt, ptt, played, confirm."""
+        kind = event.get("type")
+        if kind == "ptt":
+            self._sessions.pressed(event)
+        talking = self._sessions.talking
+        outcomes: list[Outcome] = []
+        if kind == "confirm":
+            outcomes = self._tools.confirmed(event, now_ns)
+        elif talking is not None:
+            outcomes = talking.browser_event(event, now_ns)
+        elif kind in _FOR_SESSIONS:
+            words = f"the assistant is not connected ({self._life.state})"
+            problem = {"type": "error", "code": "not_connected", "message": words}
+            outcomes = [TellBrowsers(problem, sender_of(event))]
+        return self._settle(outcomes, now_ns)
+
+    # -- signals ----------------------------------------------------------------------------------
+
+    def _settle(self, outcomes: Sequence[Outcome], now_ns: int) -> list[Action]:
+        """Pass signals on until only actions are left; what follows from one comes in its place."""
+        actions: list[Action] = []
+        waiting = deque(outcomes)
+        while waiting:
+            outcome = waiting.popleft()
+            if isinstance(outcome, _SIGNALS):
+                waiting.extendleft(reversed(self._pass_on(outcome, now_ns)))
+            else:
+                actions.append(outcome)
+        return actions
+
+    def _pass_on(self, signal: Signal, now_ns: int) -> list[Outcome]:
+        wall_ms = self._wall_ms(now_ns)
+        match signal:
+            case FactLearned(session, fact):
+                return self._learned(session, fact, wall_ms, now_ns)
+            case ReplyTruncated(_, truncation):
+                return self._record.truncated(truncation, wall_ms, now_ns)
+            case TextTyped(text):
+                return self._record.typed(text, wall_ms, now_ns)
+            case ReplyWanted(overrides):
+                talking = self._sessions.talking
+                return [] if talking is None else talking.ask(overrides, now_ns)
+            case ToolAnswered():
+                return self._tool_output(signal, wall_ms)
+            case ProblemFound(code, message):
+                return [TellBrowsers(event) for event in self._notices.report(code, message)]
+            case BudgetSpent(problem):
+                return self._stop_spending(problem, now_ns)
+            case SessionConfirmed() | SessionSeeded() | SessionFailed() | SessionMoved():
+                return self._session_signal(signal, wall_ms, now_ns)
+
+    def _session_signal(
+        self,
+        signal: SessionConfirmed | SessionSeeded | SessionFailed | SessionMoved,
+        wall_ms: int,
+        now_ns: int,
+    ) -> list[Outcome]:
+        if isinstance(signal, SessionMoved):
+            self._life.moved(signal.kind, now_ns)
+            return []
+        session = self._sessions.find(signal.session)
+        if session is None:
+            return []
+        match signal:
+            case SessionConfirmed():
+                return self._sessions.seed(session, now_ns) if self._is_recovered else []
+            case SessionSeeded():
+                return self._seeded(session, wall_ms, now_ns)
+            case SessionFailed(_, error):
+                return self._failed(session, error, wall_ms, now_ns)
+
+    def _learned(self, number: int, fact: Fact, wall_ms: int, now_ns: int) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        draining = self._sessions.draining
+        if draining is not None and draining.number != number:
+            interrupts = isinstance(fact, SpeechStarted) and self._settings.interrupt_response
+            if interrupts or isinstance(fact, PlaybackStarted):
+                outcomes += self._handover.silence_draining(wall_ms, now_ns)
+        outcomes += self._record.on_fact(fact, wall_ms, now_ns)
+        outcomes += self._tools.on_fact(fact, self._record.asker, now_ns)
+        if number != self.active_session:
+            outcomes += self._sessions.tell_late(fact, now_ns)
+        if isinstance(fact, AssistantChanged):
+            outcomes.append(self._tell_state())
+        return outcomes
+
+    def _tool_output(self, answered: ToolAnswered, wall_ms: int) -> list[Outcome]:
+        """The record first, then the model; without a session the next one is told."""
+        outcomes = self._record.tool_answered(
+            answered.call, answered.output, answered.ok, wall_ms
+        )
+        talking = self._sessions.talking
+        if talking is None:
+            words = f"= the output of {answered.call} is kept for the next session"
+            return [*outcomes, Log("info", words)]
+        event = talking.events.function_output(answered.call, answered.output)
+        return [*outcomes, *talking.send(event)]
+
+    def _seeded(self, session: RealtimeSession, wall_ms: int, now_ns: int) -> list[Outcome]:
+        if session is self._sessions.standby:
+            return self._handover.standby_seeded(wall_ms, now_ns)
+        if session is not self._sessions.active:
+            return []
+        outcomes = self._sessions.activate(session, now_ns)
+        self._handover.activated(session, wall_ms, now_ns)
+        for event in self._record.untaken(session.events):
+            outcomes += session.send(event)
+        if self._lost_ns and now_ns - self._lost_ns > PENDING_REPLY_NS:
+            self._record.pending_reply.forget()
+        self._lost_ns = 0
+        self.metrics.gauge("connect_ms", (now_ns - self._connect_ns) / 1e6)
+        outcomes += self._live(self._life.connected(now_ns), now_ns)
+        outcomes.append(RememberTransport(self._selection.websocket_until_ns))
+        outcomes += self._greet(now_ns)
+        waits = self._record.pending_reply.is_pending and not self._tools.is_busy
+        if waits and session.is_settled:  # Else the reply has been asked for already.
+            outcomes.append(Log("info", "= a reply is pending"))
+            outcomes += session.ask(None, now_ns)
+        return outcomes
+
+    def _failed(
+        self, session: RealtimeSession, error: UpstreamError, wall_ms: int, now_ns: int
+    ) -> list[Outcome]:
+        problem = explain(error, self._config.upstream)
+        if session is self._sessions.standby:
+            return self._handover.standby_failed(problem, wall_ms, now_ns)
+        if session is self._sessions.draining:
+            return self._handover.end_draining(wall_ms, now_ns)
+        self._lost_ns = self._lost_ns or now_ns
+        life = self._life.failed(problem, now_ns, self._config.jitter())
+        return [Log("warning", f"! {problem.message}"), *self._live(life, now_ns)]
+
+    # -- the life cycle ---------------------------------------------------------------------------
+
+    def _live(self, actions: Sequence[LifecycleAction], now_ns: int) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        for action in actions:
+            match action:
+                case Connect(kind):
+                    outcomes += self._connect(kind, now_ns)
+                case Disconnect(reason):
+                    outcomes += self._disconnect(reason, now_ns)
+                case StateChanged(state, detail):
+                    log = Log("info", f"= {state} {detail}".rstrip())
+                    outcomes += [log, self._tell_state(), action]
+                case Report(code, message):
+                    outcomes.append(ProblemFound(code, message))
+                case Exit(reason):
+                    if reason != "stopped":
+                        outcomes += self._record.closed(reason, self._wall_ms(now_ns))
+                    outcomes.append(action)
+        return outcomes
+
+    def _connect(self, kind: TransportKind, now_ns: int) -> list[Outcome]:
+        problem = self._record.spending.blocked(self._wall_ms(now_ns))
+        if problem is not None:
+            return [BudgetSpent(problem)]
+        outcomes = self._disconnect("replaced", now_ns)
+        self._record.pending_reply.session_changed()
+        self._connect_ns = now_ns
+        self._sessions.active, opened = self._sessions.create(kind)
+        return [*outcomes, *opened]
+
+    def _disconnect(self, reason: str, now_ns: int) -> list[Outcome]:
+        wall_ms = self._wall_ms(now_ns)
+        self._handover.ended()
+        outcomes = self._handover.end_draining(wall_ms, now_ns)
+        for session in self._sessions.all:
+            outcomes += self._sessions.end(session, reason, wall_ms, now_ns)
+        return outcomes
+
+    def _stop_spending(self, problem: Problem, now_ns: int) -> list[Outcome]:
+        """End the session, and open no other one before there is money, or somebody joins."""
+        self._budget_check_ns = now_ns + BUDGET_CHECK_NS
+        life = self._life.failed(problem, now_ns, self._config.jitter())
+        return self._live(life, now_ns)
+
+    def _check_budget(self, now_ns: int) -> list[Outcome]:
+        if self._record.spending.blocked(self._wall_ms(now_ns)) is not None:
+            self._budget_check_ns = now_ns + BUDGET_CHECK_NS
+            return []
+        self._budget_check_ns = None
+        return self._live(self._life.retry(now_ns), now_ns)
+
+    # -- what people see --------------------------------------------------------------------------
+
+    def _audience_came(self, now_ns: int) -> list[Outcome]:
+        """Newcomers hear what is sent: a question may be open, errors may have waited."""
+        outcomes: list[Outcome] = [self._tell_state()]
+        outcomes += [TellBrowsers(event) for event in self._notices.waiting()]
+        outcomes += self._tools.ask_again(now_ns)
+        return outcomes + self._greet(now_ns)
+
+    def _greet(self, now_ns: int) -> list[Outcome]:
+        """Say hello in a fresh room, once somebody can hear it."""
+        talking = self._sessions.talking
+        if not (self._greets and self._notices.has_audience and talking is not None):
+            return []
+        self._greets = False
+        return [] if self._record.is_resumed else talking.greet(now_ns)
+
+    def _tell_state(self) -> TellBrowsers:
+        state, code = self._life.state, self._life.code
+        active = self._sessions.active
+        known = active is not None and active.simulated
+        event = {
+            "type": "state",
+            "assistant": self._sessions.assistant,
+            "upstream": _SHOWN.get(state, state),
+            "simulated": known or self._config.upstream.simulated,
+            "detail": self._life.detail,
+        }
+        return TellBrowsers(event | ({"code": code} if code else {}))
+
+    def _wall_ms(self, now_ns: int) -> int:
+        return (now_ns + self._wall_offset_ns) // 1_000_000
+
+
+def _is_due(deadline_ns: int | None, now_ns: int) -> bool:
+    return deadline_ns is not None and now_ns >= deadline_ns

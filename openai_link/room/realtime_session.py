@@ -1,0 +1,406 @@
+"""One Realtime session of a room, from the first connection to its end. Sans-I/O.
+
+==========  ==================================================  ==========================
+stage       means                                               the room's microphones
+==========  ==================================================  ==========================
+connecting  the server has not confirmed the session            are not heard
+confirmed   it waits to be seeded with history                  are not heard
+seeding     history is being sent and acknowledged              are not heard
+standby     it knows the history; another session has the room  are not heard
+active      it has the room                                     are heard
+draining    the room has moved on; the last reply is finished   are not heard
+closed      nothing that still arrives counts                   are not heard
+==========  ==================================================  ==========================
+
+It joins the parts that follow one session: the reducer of server events, the turn policy, the
+playback tracker, the gate in front of the mixer, and the seeding. A second protocol brings its
+own class of this shape; the rest of the engine knows stages and facts only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Literal
+
+from mixer_core.journal.records import HistoryItem
+from mixer_core.runtime.errors import UpstreamError
+from mixer_core.runtime.settings import OpenaiLinkSettings
+
+from ..media.downlink_gate import DownlinkFrame, DownlinkGate
+from ..playback.tracker import PlaybackTracker, TrackerAction
+from ..playback.truncation import Truncation
+from ..realtime import facts
+from ..realtime.captions import Caption
+from ..realtime.client_events import ClientEvents
+from ..realtime.facts import Assistant, Fact, ResponseEnded, ServerError
+from ..realtime.reducer import Reducer
+from ..realtime.session_object import session_object
+from ..transcript.seeding import Composer, Seeding
+from ..transport.interface import TransportKind
+from ..turns import actions as turns
+from ..turns.actions import TurnAction, TurnRules
+from ..turns.policy import TurnPolicy
+from .actions import (
+    BeginEpoch,
+    ClearOutput,
+    Log,
+    MuteUplink,
+    SendEvent,
+    SendFrame,
+    StartUplink,
+    TellBrowsers,
+)
+from .epoch import EpochCounter
+from .signals import (
+    FactLearned,
+    Outcome,
+    ReplyTruncated,
+    SessionConfirmed,
+    SessionFailed,
+    SessionSeeded,
+    TextTyped,
+)
+
+Stage = Literal["connecting", "confirmed", "seeding", "standby", "active", "draining", "closed"]
+"""How far it has come; see the module."""
+MAX_MESSAGE_CHARS = 500
+"""Longest message of the server that is shown to people."""
+_TOOL_KEYS = ("tools", "tool_choice", "parallel_tool_calls")
+
+
+class RealtimeSession:
+    """One Realtime session; every input returns what follows, in order."""
+
+    def __init__(
+        self,
+        number: int,
+        kind: TransportKind,
+        settings: OpenaiLinkSettings,
+        events: ClientEvents,
+        compose: Composer,
+        epoch: EpochCounter,
+    ) -> None:
+        """``events``: with ids of this session's own. ``compose``: turns history into events.
+        ``epoch``: the room's, which every flush advances."""
+        self.number = number
+        self.kind = kind
+        self.events = events
+        self.stage: Stage = "connecting"
+        self.answered = False
+        """The server has taken the call."""
+        self.simulated = False
+        """The server says that it is a simulator."""
+        self.session_id = ""
+        """The server's name of the session; empty before it is confirmed."""
+        self.expires_at_s = 0
+        """When the server will end the session (Unix time); 0: it does not say."""
+        self.flushes = 0
+        self.server_errors = 0
+        self.description: Mapping[str, Any] = {}
+        """The session object that the server was told."""
+        self._settings = settings
+        rules = TurnRules.of(session_object(settings))
+        self._reducer = Reducer(rules.answers_turns)
+        self._turns = TurnPolicy(events, settings.instructions, greet=True, rules=rules)
+        self.hears_room = self._turns.microphone_open
+        """Whether the model is to hear the room (push-to-talk shuts the microphone)."""
+        self._gate = DownlinkGate()
+        self._tracker = PlaybackTracker(events, kind == "webrtc", settings.speed)
+        self._seeding = Seeding(events, compose)
+        self._epoch = epoch
+        self._early: list[Outcome] = []
+        """Facts from before the room came."""
+
+    # -- what is known ----------------------------------------------------------------------------
+
+    @property
+    def assistant(self) -> Assistant:
+        """What the assistant is doing."""
+        return self._reducer.assistant
+
+    @property
+    def is_settled(self) -> bool:
+        """Nobody speaks, and no reply is pending or being heard."""
+        return self._reducer.assistant == "idle" and self._turns.is_quiet
+
+    @property
+    def has_said_everything(self) -> bool:
+        """The assistant neither speaks nor is about to."""
+        busy = self._reducer.assistant in ("speaking", "thinking")
+        return not busy and self._turns.response_active is None
+
+    @property
+    def seeded_ids(self) -> tuple[Mapping[str, str], Sequence[str]]:
+        """Ids of history items by ids in this session; and ids that are no part of the record."""
+        return self._seeding.new_ids, self._seeding.ignored
+
+    def counters(self) -> dict[str, int]:
+        """What was counted so far."""
+        return {
+            "downlink_flushed_frames_total": self._gate.dropped_old,
+            "downlink_quiet_frames_total": self._gate.dropped_quiet,
+            "server_events_total": self._reducer.events,
+            "server_unknown_events_total": sum(self._reducer.unknown.values()),
+            "flushes_total": self.flushes,
+            "server_errors_total": self.server_errors,
+        }
+
+    def next_timeout_ns(self) -> int | None:
+        """When to call ``tick``; None where nothing waits."""
+        waiting = (
+            self._gate.next_timeout_ns(),
+            self._reducer.next_timeout_ns(),
+            self._turns.next_timeout_ns(),
+            self._tracker.next_timeout_ns(),
+            self._seeding.next_timeout_ns(),
+        )
+        return min((time_ns for time_ns in waiting if time_ns is not None), default=None)
+
+    def tick(self, now_ns: int) -> list[Outcome]:
+        """The time-out was reached, perhaps."""
+        if self.stage == "closed":
+            return []
+        frame = self._gate.tick(now_ns)
+        outcomes = [] if frame is None else self._framed(frame)
+        outcomes += self._facts(self._reducer.tick(now_ns), now_ns)
+        outcomes += self._turned(self._turns.tick(now_ns), now_ns)
+        outcomes += self._tracked(self._tracker.tick(now_ns))
+        self._seeding.tick(now_ns)
+        return outcomes + self._see_whether_seeded()
+
+    # -- what the server does ---------------------------------------------------------------------
+
+    def server_event(self, event: Mapping[str, Any], now_ns: int) -> list[Outcome]:
+        """One event of the server."""
+        if self.stage == "closed":
+            return []
+        outcomes = self._facts(self._reducer.feed(event, now_ns), now_ns)
+        return outcomes + self._see_whether_seeded()
+
+    def reply_audio(
+        self, pcm: bytes, stamp_ns: int, concealed: bool, now_ns: int
+    ) -> DownlinkFrame | None:
+        """20 ms of a reply (960 bytes) that arrived at ``stamp_ns``: the frame for the mixer."""
+        if self.stage == "closed":
+            return None
+        frame = self._gate.frame(pcm, stamp_ns, now_ns, concealed)
+        if frame is not None:
+            self._tracker.sent(frame.stamp_ns, frame.pcm)
+        return frame
+
+    def delivered(self, item: str, samples: int) -> None:
+        """The server has delivered more samples of an item ahead of their time (WebSocket)."""
+        self._tracker.made(item, samples)
+
+    # -- what the room does -----------------------------------------------------------------------
+
+    def seed(self, items: Sequence[HistoryItem], now_ns: int) -> list[dict[str, Any]]:
+        """The events that tell what of ``items`` the session does not know yet (not sent yet)."""
+        return self._seeding.tell(items, now_ns)
+
+    def learn(self, events: Sequence[Mapping[str, Any]]) -> list[Outcome]:
+        """Send the events of ``seed``; ``SessionSeeded`` follows when they are acknowledged."""
+        outcomes: list[Outcome] = [self._send(event) for event in events]
+        if self.stage == "confirmed":
+            self.stage = "seeding"
+            outcomes.append(Log("info", f"= seeded with {len(events)} items of history"))
+        return outcomes + self._see_whether_seeded()
+
+    def activate(self) -> list[Outcome]:
+        """The room is here from now on."""
+        self.stage = "active"
+        early, self._early = self._early, []
+        return [StartUplink(self.number), *early]
+
+    def drain(self) -> list[Outcome]:
+        """The room has moved on. What the assistant is saying is still heard.
+
+        The server must not answer half a sentence whose other half the next session hears.
+        """
+        if self.stage != "active":
+            return []
+        self.stage = "draining"
+        deaf = {"audio": {"input": {"turn_detection": None}}}
+        return [
+            self._send(self.events.update_session(deaf)),
+            self._send(self.events.clear_input()),
+        ]
+
+    def send(self, event: Mapping[str, Any]) -> list[Outcome]:
+        """Send a client event."""
+        return [self._send(event)]
+
+    def ask(self, overrides: Mapping[str, Any] | None, now_ns: int) -> list[Outcome]:
+        """Have the model answer as soon as it is free."""
+        return self._turned(self._turns.ask(overrides), now_ns)
+
+    def greet(self, now_ns: int) -> list[Outcome]:
+        """Somebody in a fresh room hears what is sent: say hello, once."""
+        return self._turned(self._turns.on_audience(), now_ns)
+
+    def set_tools(self, definitions: Sequence[Mapping[str, Any]]) -> list[Outcome]:
+        """The session's tools are these from now on."""
+        wanted: dict[str, Any] = {"tools": [], **session_object(self._settings, definitions)}
+        changed = {
+            key: wanted[key]
+            for key in _TOOL_KEYS
+            if key in wanted and wanted[key] != self.description.get(key, [])
+        }
+        if not changed:
+            return []
+        self.description = {**self.description, **changed}
+        return [self._send(self.events.update_session(changed))]
+
+    def browser_event(self, event: Mapping[str, Any], now_ns: int) -> list[Outcome]:
+        """A control message of a browser."""
+        if event.get("type") == "played":
+            participant = str(event.get("participant", ""))
+            return self._tracked(self._tracker.played(participant, event, now_ns))
+        return self._turned(self._turns.on_browser(event, now_ns), now_ns)
+
+    def roster(self, participants: Collection[str], now_ns: int) -> list[Outcome]:
+        """Exactly these people are in the room."""
+        self._tracker.on_roster(participants)
+        return self._turned(self._turns.on_roster(participants, now_ns), now_ns)
+
+    def silence(self, now_ns: int) -> list[Outcome]:
+        """What is still being heard of this session is void."""
+        return self._turned([turns.Flush("the room has moved")], now_ns)
+
+    def finish(self, now_ns: int) -> list[Outcome]:
+        """End what is open; nothing counts afterwards."""
+        if self.stage == "closed":
+            return []
+        frame = self._gate.end(now_ns)
+        outcomes = [] if frame is None else self._framed(frame)
+        for fact in self._reducer.close():
+            outcomes += self._told(fact)
+        outcomes += self._tracked(self._tracker.end())
+        self.stage = "closed"
+        return outcomes
+
+    # -- details ----------------------------------------------------------------------------------
+
+    def _facts(self, learned: Sequence[Fact], now_ns: int) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        for fact in learned:
+            if self._seeding.on_fact(fact, now_ns):
+                continue
+            outcomes += self._tracked(self._tracker.on_fact(fact, now_ns))
+            outcomes += self._turned(self._turns.on_fact(fact, now_ns), now_ns)
+            match fact:
+                case facts.SessionConfirmed():
+                    outcomes += self._confirmed(fact)
+                case ServerError():
+                    outcomes += self._server_error(fact)
+                case ResponseEnded(status="failed"):
+                    outcomes += self._response_failed(fact)
+            outcomes += self._told(fact)
+        return outcomes
+
+    def _told(self, fact: Fact) -> list[Outcome]:
+        """The fact for the room, once the room is here."""
+        if isinstance(fact, Caption) and not self._tracker.passes(fact):
+            return []
+        learned = FactLearned(self.number, fact)
+        if self.stage in ("active", "draining"):
+            return [learned]
+        self._early.append(learned)
+        return []
+
+    def _tracked(self, actions: Sequence[TrackerAction]) -> list[Outcome]:
+        """A reply ends where it was heard: for the model, the record and the people."""
+        return [
+            ReplyTruncated(self.number, action)
+            if isinstance(action, Truncation)
+            else self._send(action.event)
+            for action in actions
+        ]
+
+    def _turned(self, actions: Sequence[TurnAction], now_ns: int) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        for action in actions:
+            match action:
+                case turns.Send(event):
+                    outcomes.append(self._send(event))
+                case turns.ClearOutput(event):
+                    outcomes.append(ClearOutput(self.number, event))
+                case turns.Flush(reason):
+                    outcomes += self._flush(reason, now_ns)
+                case turns.ReplyStarted():
+                    self._gate.started()
+                case turns.ReplyEnded():
+                    self._gate.stopped(now_ns)
+                case turns.MicrophoneGate(is_open):
+                    outcomes += self._gate_microphone(is_open, now_ns)
+                case turns.TypedText():
+                    outcomes.append(TextTyped(action))
+                case turns.Tell(event, addressee):
+                    outcomes.append(TellBrowsers(event, addressee))
+        return outcomes
+
+    def _flush(self, reason: str, now_ns: int) -> list[Outcome]:
+        self.flushes += 1
+        self._gate.flush(now_ns)
+        number = self._epoch.begin()
+        cut = self._tracked(self._tracker.cut(number, now_ns))
+        return [Log("debug", f"= flush: {reason}"), BeginEpoch(number), *cut]
+
+    def _gate_microphone(self, is_open: bool, now_ns: int) -> list[Outcome]:
+        shuts = self.hears_room and not is_open
+        self.hears_room = is_open
+        outcomes: list[Outcome] = [MuteUplink(self.number)] if shuts else []
+        return outcomes + self._facts(self._reducer.pressed(is_open, now_ns), now_ns)
+
+    def _framed(self, frame: DownlinkFrame) -> list[Outcome]:
+        self._tracker.sent(frame.stamp_ns, frame.pcm)
+        return [SendFrame(frame)]
+
+    def _confirmed(self, fact: facts.SessionConfirmed) -> list[Outcome]:
+        self.expires_at_s = fact.expires_at_s or self.expires_at_s
+        self.session_id = fact.session or self.session_id
+        if self.stage != "connecting":
+            return []
+        if self.kind == "websocket" and not fact.updated:
+            return [self._send(self.events.update_session(self.description))]
+        self.stage = "confirmed"
+        log = Log("info", f"= session {fact.session} confirmed")
+        return [log, SessionConfirmed(self.number)]
+
+    def _see_whether_seeded(self) -> list[Outcome]:
+        if self.stage != "seeding" or not self._seeding.is_complete:
+            return []
+        self.stage = "standby"
+        return [SessionSeeded(self.number)]
+
+    def _send(self, event: Mapping[str, Any]) -> SendEvent:
+        self._reducer.sent(event)
+        return SendEvent(self.number, event)
+
+    def _server_error(self, error: ServerError) -> list[Outcome]:
+        cause = f" (caused by {error.cause})" if error.cause else ""
+        words = f"{error.code}{cause}: {error.message}"
+        if error.benign:
+            return [Log("info", f"< benign error {words}")]
+        self.server_errors += 1
+        outcomes: list[Outcome] = [Log("warning", f"! < error {words}")]
+        refused = self.stage == "connecting" and error.cause == "session.update"
+        if error.fatal or refused:
+            lost = UpstreamError(error.code, error.message)
+            outcomes.append(SessionFailed(self.number, lost))
+        elif self.stage == "active":
+            outcomes.append(_problem(error.code, error.message[:MAX_MESSAGE_CHARS]))
+        return outcomes
+
+    def _response_failed(self, ended: ResponseEnded) -> list[Outcome]:
+        code, message = ended.code or "response_failed", ended.message or "no reason was given"
+        words = f"! < response {ended.response} failed: {code}: {message}"
+        outcomes: list[Outcome] = [Log("warning", words)]
+        if code in UpstreamError.FATAL_CODES:
+            return [*outcomes, SessionFailed(self.number, UpstreamError(code, message))]
+        told = f"The assistant could not answer ({code}): {message[:MAX_MESSAGE_CHARS]}"
+        return [*outcomes, _problem(code, told)]
+
+
+def _problem(code: str, message: str) -> TellBrowsers:
+    return TellBrowsers({"type": "error", "code": code, "message": message})

@@ -1,0 +1,254 @@
+"""What outlives the sessions of a room: the transcript, its captions, the pending reply, the money.
+
+Sans-I/O. Facts of the sessions come in; journal records, EVENTs for the browsers and signals come
+out. What is final is told once the journal has it (``journal_written``), at the latest after
+``JOURNAL_TIMEOUT_NS``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from mixer_core.journal.records import HistoryItem, Record, UsageRecord
+from mixer_core.runtime.settings import OpenaiLinkSettings
+
+from ..playback.truncation import Truncation
+from ..realtime.captions import Caption
+from ..realtime.client_events import ClientEvents
+from ..realtime.facts import Fact, ItemAdded, ResponseEnded, Transcribed
+from ..realtime.session_object import session_object
+from ..realtime.unicode_text import whole
+from ..transcript.history import Seed, SeedLimits, seed_events
+from ..transcript.speech_activity import SpeechActivity
+from ..transcript.transcript import Transcript
+from ..turns.actions import TurnRules, TypedText
+from ..turns.pending_reply import PendingReply
+from .actions import Event, Log, TellBrowsers, WriteJournal
+from .money import PriceTable, Spending, SpendingAction, Stop, TellUsage, Warn, WriteUsage
+from .signals import BudgetSpent, Outcome, ProblemFound
+
+MAX_TYPED = 64
+"""Typed messages that wait for the server to take them; of more the oldest are told as they are."""
+JOURNAL_TIMEOUT_NS = 5_000_000_000
+"""A caption does not wait longer for the journal."""
+
+
+class RoomRecord:
+    """One room's memory; every input returns what follows, in order."""
+
+    def __init__(
+        self, room: str, settings: OpenaiLinkSettings, day_of: Callable[[int], str]
+    ) -> None:
+        """``day_of``: local day of a Unix time in ms, the account of what is spent on it."""
+        self._room = room
+        self._settings = settings
+        self._activity = SpeechActivity()
+        self._limits = SeedLimits.of(settings)
+        self._transcript = Transcript(room, self._activity)
+        self._people: dict[str, str] = {}
+        self.pending_reply = PendingReply(TurnRules.of(session_object(settings)).answers_turns)
+        self.spending = Spending(
+            PriceTable.of(settings), settings.daily_budget_usd, day_of, self.names
+        )
+        self._typed: dict[str, Event] = {}
+        """Captions of typed messages that no session has taken yet, by item."""
+        self._tickets = 0
+        self._waiting: dict[int, tuple[Event, int]] = {}
+        """EVENTs that wait for the journal, by ticket; and until when."""
+        self.is_resumed = False
+        """The conversation goes on that another process began."""
+        self._is_over = False
+
+    # -- the journal ------------------------------------------------------------------------------
+
+    def recovered(self, items: Sequence[HistoryItem]) -> list[Outcome]:
+        """What the journal knows of a conversation that goes on; call it before any fact."""
+        if not items:
+            return []
+        self.is_resumed = True
+        self._transcript = Transcript(self._room, self._activity, items)
+        self._transcript.people(self._people)
+        return [Log("info", f"= the conversation goes on with {len(items)} items")]
+
+    def day_total(self, day: str, cost_usd: float) -> list[Outcome]:
+        """What the journal knows of a day's spending over all rooms."""
+        return self._spent(self.spending.day_total(day, cost_usd))
+
+    def journal_written(self, ticket: int) -> list[Outcome]:
+        """Records are safe, or never will be: tell what waited for them."""
+        waited = self._waiting.pop(ticket, None)
+        return [] if waited is None else [TellBrowsers(waited[0])]
+
+    def next_timeout_ns(self) -> int | None:
+        """When to call ``tick``; None where nothing waits for the journal."""
+        return min((until_ns for _, until_ns in self._waiting.values()), default=None)
+
+    def tick(self, now_ns: int) -> list[Outcome]:
+        """The time-out was reached: the journal takes too long."""
+        late = [ticket for ticket, (_, until_ns) in self._waiting.items() if until_ns <= now_ns]
+        return [outcome for ticket in late for outcome in self.journal_written(ticket)]
+
+    def closed(self, reason: str, wall_ms: int) -> list[Outcome]:
+        """The conversation has ended: the journal learns it now, and nothing said after it."""
+        if self._is_over:
+            return []
+        self._is_over = True
+        self._tickets += 1  # Somebody waits, so it is written at once.
+        return [WriteJournal(tuple(self._transcript.closed(reason, wall_ms)), self._tickets)]
+
+    # -- what happens -----------------------------------------------------------------------------
+
+    def people(self, names: Mapping[str, str]) -> None:
+        """Who is in the room: names by participant."""
+        self._people = dict(names)
+        self._transcript.people(names)
+
+    def levels(self, levels: object, now_ns: int) -> None:
+        """The mixer's ``level`` event."""
+        if isinstance(levels, Mapping):
+            self._activity.levels(levels, now_ns)
+
+    def typed(self, text: TypedText, wall_ms: int, now_ns: int) -> list[Outcome]:
+        """Somebody types a message; its caption follows when a session has taken the item."""
+        self.pending_reply.requested()
+        name = self._people.get(text.participant) or text.name
+        outcomes = self._write(
+            self._transcript.said(text.item, text.participant, name, text.text, wall_ms)
+        )
+        self._typed[text.item] = {**text.event, **({"name": name} if name else {})}
+        while len(self._typed) > MAX_TYPED:
+            outcomes.append(TellBrowsers(self._typed.pop(next(iter(self._typed)))))
+        return outcomes
+
+    def untaken(self, events: ClientEvents) -> list[Event]:
+        """Client events that say again what was typed and no session has taken."""
+        typed, self._typed = self._typed, {}
+        again: list[Event] = []
+        for caption in typed.values():
+            event = events.user_text(str(caption["text"]))
+            self._typed[str(event["item"]["id"])] = caption
+            again.append(event)
+        return again
+
+    def on_fact(self, fact: Fact, wall_ms: int, now_ns: int) -> list[Outcome]:
+        """Something happened in a session that has the room, or is draining."""
+        records = self._transcript.on_fact(fact, now_ns, wall_ms)
+        self.pending_reply.on_fact(fact)
+        match fact:
+            case Caption():
+                return self._caption(fact, records, now_ns)
+            case ItemAdded(item) if item in self._typed:
+                return self._write(records, self._typed.pop(item), now_ns)
+            case ResponseEnded(usage=usage) if usage:
+                return self._write(records) + self._response_usage(fact, wall_ms)
+            case Transcribed(usage=usage) if usage:
+                return self._write(records) + self._transcription_usage(fact, wall_ms)
+        return self._write(records)
+
+    def truncated(self, truncation: Truncation, wall_ms: int, now_ns: int) -> list[Outcome]:
+        """An interrupted reply ends where it was heard."""
+        records = self._transcript.heard(
+            truncation.item, truncation.text, truncation.audio_end_ms, wall_ms
+        )
+        return self._caption(truncation.caption, records, now_ns)
+
+    def tool_answered(self, call: str, output: str, ok: bool, wall_ms: int) -> list[Outcome]:
+        """A tool call has its output."""
+        return self._write(self._transcript.tool_result(call, output, ok, wall_ms))
+
+    def session_ended(self, session: str, reason: str, wall_ms: int) -> list[Outcome]:
+        """A session that had the room is over."""
+        return self._write(self._transcript.session("ended", session, reason, wall_ms))
+
+    # -- what is known ----------------------------------------------------------------------------
+
+    def items(self) -> list[HistoryItem]:
+        """The conversation in order."""
+        return self._transcript.items()
+
+    def find(self, item: str) -> HistoryItem | None:
+        """An item by its id in any session."""
+        return self._transcript.find(item)
+
+    def compose(self, items: Sequence[HistoryItem], events: ClientEvents) -> Seed:
+        """The client events that tell ``items`` (for ``Seeding``)."""
+        return seed_events(items, events, self._limits, self._people.values())
+
+    def seeded(self, new_ids: Mapping[str, str], ignored: Sequence[str]) -> None:
+        """A session is seeded with history under these ids."""
+        self._transcript.seeded(new_ids, ignored)
+
+    def names(self) -> Mapping[str, str]:
+        """Names of everybody who is or was here, by participant."""
+        return self._transcript.names()
+
+    def asker(self, response: str) -> tuple[str, str]:
+        """Participant and name of whoever a response answers; empty where it is not known."""
+        shares = self._transcript.response_shares(response)
+        participant = shares[0][0] if shares else ""
+        return participant, self.names().get(participant, "")
+
+    # -- details ----------------------------------------------------------------------------------
+
+    def _caption(self, caption: Caption, records: Sequence[Record], now_ns: int) -> list[Outcome]:
+        event: dict[str, Any] = {
+            "type": "caption",
+            "speaker": caption.speaker,
+            "item": caption.item,
+            "text": whole(caption.text),
+            "final": caption.final,
+        }
+        if caption.speaker == "user":
+            participant, name = self._transcript.speaker(caption.item)
+            if participant:
+                event |= {"speaker": participant, "name": name}
+        if caption.final:
+            return self._write(records, event, now_ns)
+        return [*self._write(records), TellBrowsers(event)]
+
+    def _write(
+        self, records: Sequence[Record], then_tell: Event | None = None, now_ns: int = 0
+    ) -> list[Outcome]:
+        """What comes after the end belongs to no conversation; money does in any case."""
+        if self._is_over:
+            records = [record for record in records if isinstance(record, UsageRecord)]
+        if then_tell is None:
+            return [WriteJournal(tuple(records))] if records else []
+        self._tickets += 1
+        self._waiting[self._tickets] = then_tell, now_ns + JOURNAL_TIMEOUT_NS
+        return [WriteJournal(tuple(records), self._tickets)]
+
+    def _response_usage(self, ended: ResponseEnded, wall_ms: int) -> list[Outcome]:
+        shares = self._transcript.response_shares(ended.response)
+        return self._spent(
+            self.spending.add(
+                ended.usage,
+                self._settings.model,
+                shares,
+                wall_ms,
+                ended.response,
+                status=ended.status,
+            )
+        )
+
+    def _transcription_usage(self, fact: Transcribed, wall_ms: int) -> list[Outcome]:
+        shares = self._transcript.item_shares(fact.item)
+        model = self._settings.transcription_model
+        return self._spent(
+            self.spending.add(fact.usage, model, shares, wall_ms, fact.item, "transcription")
+        )
+
+    def _spent(self, actions: Sequence[SpendingAction]) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        for action in actions:
+            match action:
+                case WriteUsage(record):
+                    outcomes += self._write([record])
+                case TellUsage(event):
+                    outcomes.append(TellBrowsers(event))
+                case Warn(code, message):
+                    outcomes += [Log("warning", f"! {message}"), ProblemFound(code, message)]
+                case Stop(problem):
+                    outcomes.append(BudgetSpent(problem))
+        return outcomes

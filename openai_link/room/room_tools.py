@@ -1,0 +1,144 @@
+"""The tools of a room: which there are, the calls under way, the questions that are open. Sans-I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mixer_core.runtime.settings import OpenaiLinkSettings
+
+from ..realtime.facts import Fact, ToolCalled
+from ..tools.actions import (
+    AskAnswer,
+    CancelTool,
+    RunTool,
+    SayFiller,
+    SendOutput,
+    TellTool,
+    ToolAction,
+    filler_response,
+)
+from ..tools.calls import ToolCalls, ToolLimits
+from ..tools.outputs import is_error
+from ..tools.spec import ToolSpec
+from .actions import Log, TellBrowsers
+from .signals import Outcome, ProblemFound, ReplyWanted, ToolAnswered
+
+_MS = 1_000_000
+
+Asker = Callable[[str], tuple[str, str]]
+"""Participant and name of whoever a response answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Toolset:
+    """The tools that there are now."""
+
+    specs: Mapping[str, ToolSpec]
+    definitions: Sequence[Mapping[str, Any]] = ()
+    """For the session object."""
+    problems: Sequence[str] = ()
+    """What could not be loaded so far, in sentences."""
+
+
+class RoomTools:
+    """Tool calls of one room; every input returns what follows, in order."""
+
+    def __init__(self, settings: OpenaiLinkSettings) -> None:
+        self._limits = ToolLimits(
+            settings.tool_timeout_ms,
+            settings.tool_confirm_timeout_ms,
+            settings.tool_filler_after_ms,
+        )
+        self._specs: dict[str, ToolSpec] = {}
+        self._calls = ToolCalls(self._specs, self._limits)
+        self._questions: dict[str, tuple[dict[str, Any], int]] = {}
+        """Open questions by tool call: the EVENT, and when it was told."""
+        self._told_problems = 0
+        self.definitions: Sequence[Mapping[str, Any]] = ()
+        """For the session object."""
+
+    @property
+    def is_busy(self) -> bool:
+        """A tool call has no output yet."""
+        return bool(self._calls.pending())
+
+    def changed(self, tools: Toolset) -> list[Outcome]:
+        """Tools have come or gone, or are known to be missing."""
+        self._specs.clear()
+        self._specs.update(tools.specs)
+        self.definitions = tools.definitions
+        news = tools.problems[self._told_problems :]
+        self._told_problems = len(tools.problems)
+        return [ProblemFound("tools_missing", problem) for problem in news]
+
+    def on_fact(self, fact: Fact, asker: Asker, now_ns: int) -> list[Outcome]:
+        """Something happened in the conversation."""
+        if isinstance(fact, ToolCalled):
+            participant, name = asker(fact.response)
+            return self._apply(self._calls.called(fact, participant, name, now_ns), now_ns)
+        return self._apply(self._calls.on_fact(fact, now_ns), now_ns)
+
+    def answered(self, call: str, output: str, now_ns: int) -> list[Outcome]:
+        """The tool has returned ``output``."""
+        finished = self._calls.finished(call, output, not is_error(output), now_ns)
+        return self._apply(finished, now_ns)
+
+    def confirmed(self, event: Mapping[str, Any], now_ns: int) -> list[Outcome]:
+        """A browser's answer to a question: ``confirm {call, allow}``."""
+        call, allow = str(event.get("call", "")), event.get("allow") is True
+        participant = str(event.get("participant", ""))
+        return self._apply(self._calls.confirmed(call, allow, participant, now_ns), now_ns)
+
+    def ask_again(self, now_ns: int) -> list[Outcome]:
+        """Repeat the open questions, with the time that is left, for somebody who came later."""
+        outcomes: list[Outcome] = []
+        for event, asked_ns in self._questions.values():
+            left_ms = int(event["timeout_ms"]) - (now_ns - asked_ns) // _MS
+            outcomes.append(TellBrowsers({**event, "timeout_ms": max(1, left_ms)}))
+        return outcomes
+
+    def session_changed(self, is_answering: bool, now_ns: int) -> list[Outcome]:
+        """The conversation goes on in another session, which knows all outputs so far.
+
+        ``is_answering``: the session before still gives the answer that it was asked for.
+        """
+        return self._apply(self._calls.moved(now_ns, is_answering=is_answering), now_ns)
+
+    def next_timeout_ns(self) -> int | None:
+        """When to call ``tick``."""
+        return self._calls.next_timeout_ns()
+
+    def tick(self, now_ns: int) -> list[Outcome]:
+        """The time-out was reached, perhaps."""
+        due_ns = self.next_timeout_ns()
+        if due_ns is None or now_ns < due_ns:
+            return []
+        return self._apply(self._calls.tick(now_ns), now_ns)
+
+    def _apply(self, actions: Sequence[ToolAction], now_ns: int) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        for action in actions:
+            match action:
+                case RunTool():
+                    who = action.who or "somebody"
+                    outcomes += [Log("info", f"= tool {action.name} for {who}"), action]
+                case CancelTool():
+                    outcomes.append(action)
+                case SendOutput(call, output):
+                    outcomes.append(ToolAnswered(call, output, not is_error(output)))
+                case AskAnswer():
+                    outcomes.append(ReplyWanted())
+                case SayFiller(text):
+                    outcomes.append(ReplyWanted(filler_response(text)))
+                case TellTool(event, addressee):
+                    self._remember(event, now_ns)
+                    outcomes.append(TellBrowsers(event, addressee))
+        return outcomes
+
+    def _remember(self, event: dict[str, Any], now_ns: int) -> None:
+        """Any other status of a tool call ends its question."""
+        self._questions.pop(event["call"], None)
+        if event["status"] == "asking":
+            self._questions[event["call"]] = event, now_ns

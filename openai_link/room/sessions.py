@@ -1,0 +1,223 @@
+"""The sessions of a room: the active one, the one in standby, and the one that is draining.
+
+Sans-I/O. A loss and a rollover are the same here: a new session is opened, seeded with history,
+and only then given the room. At a rollover the old session has the room meanwhile, and finishes
+what it is saying.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from mixer_core.journal.records import HistoryItem
+from mixer_core.runtime.settings import OpenaiLinkSettings
+
+from ..realtime.client_events import ClientEvents
+from ..realtime.facts import Assistant, Fact, ItemDone, ToolCalled, Transcribed
+from ..realtime.session_object import session_object
+from ..transcript.seeding import settled
+from ..transport.interface import TransportKind
+from .actions import CloseSession, OpenSession
+from .epoch import EpochCounter
+from .realtime_session import RealtimeSession
+from .record import RoomRecord
+from .room_tools import RoomTools
+from .signals import Outcome
+
+_NOTE = (
+    "What is above was said before a short interruption that nobody need hear about. "
+    "Go on from there, in the same language. Do not greet again."
+)
+
+
+class RoomSessions:
+    """Opens, seeds, activates and ends the sessions; methods return what follows, in order."""
+
+    def __init__(
+        self,
+        settings: OpenaiLinkSettings,
+        record: RoomRecord,
+        tools: RoomTools,
+        epoch: EpochCounter,
+        mark: str,
+    ) -> None:
+        """``mark``: makes item ids unique, since another process may have begun the conversation."""
+        self._settings = settings
+        self._record = record
+        self._tools = tools
+        self._epoch = epoch
+        self._mark = mark
+        self._created = 0
+        self.active: RealtimeSession | None = None
+        """The one that has the room, or will have it as soon as it is seeded."""
+        self.standby: RealtimeSession | None = None
+        """The next one, while another has the room."""
+        self.draining: RealtimeSession | None = None
+        """The one that has just lost the room."""
+        self._unopened: list[RealtimeSession] = []
+        """Sessions that wait for the tools before they are opened."""
+        self._tools_are_known = False
+        self._finished: dict[str, int] = {}
+        """Counters of the sessions that are over."""
+        self._people: Collection[str] = ()
+        self._pressed: dict[str, Mapping[str, Any]] = {}
+        """The ``ptt`` events of those who hold the button down: they outlive a session."""
+
+    # -- what is known ----------------------------------------------------------------------------
+
+    @property
+    def all(self) -> list[RealtimeSession]:
+        """Those that are not over."""
+        found = (self.draining, self.active, self.standby)
+        return [session for session in found if session is not None]
+
+    @property
+    def talking(self) -> RealtimeSession | None:
+        """The session that has the room; None: the room has none."""
+        active = self.active
+        return active if active is not None and active.stage == "active" else None
+
+    @property
+    def assistant(self) -> Assistant:
+        """What the assistant is doing."""
+        if self.draining is not None and self.draining.assistant == "speaking":
+            return "speaking"
+        return "idle" if self.active is None else self.active.assistant
+
+    def find(self, number: int) -> RealtimeSession | None:
+        """The session with this number, unless it is over."""
+        for session in (self.active, self.standby, self.draining):
+            if session is not None and session.number == number:
+                return session
+        return None
+
+    def counters(self) -> dict[str, int]:
+        """Of all sessions so far."""
+        totals = dict(self._finished)
+        for session in self.all:
+            _add(totals, session.counters())
+        return totals
+
+    def next_timeout_ns(self) -> int | None:
+        """When to call ``tick``."""
+        waiting = [session.next_timeout_ns() for session in self.all]
+        return min((time_ns for time_ns in waiting if time_ns is not None), default=None)
+
+    def tick(self, now_ns: int) -> list[Outcome]:
+        """The time-out was reached, perhaps."""
+        return [outcome for session in self.all for outcome in session.tick(now_ns)]
+
+    # -- opening and ending -----------------------------------------------------------------------
+
+    def create(self, kind: TransportKind) -> tuple[RealtimeSession, list[Outcome]]:
+        """A new session, to be opened as soon as the tools are known."""
+        self._created += 1
+        events = ClientEvents(f"mm{self._mark}{self._created}")
+        session = RealtimeSession(
+            self._created, kind, self._settings, events, self._record.compose, self._epoch
+        )
+        self._unopened.append(session)
+        return session, self._open() if self._tools_are_known else []
+
+    def tools_are_known(self) -> list[Outcome]:
+        """The tools are there, or will be added to the running session."""
+        self._tools_are_known = True
+        return self._open()
+
+    def tools_changed(self) -> list[Outcome]:
+        """Tell the running session of its tools."""
+        active = self.active
+        if active is None or active.stage in ("connecting", "closed"):
+            return []
+        return active.set_tools(self._tools.definitions)
+
+    def end(self, session: RealtimeSession, reason: str, wall_ms: int, now_ns: int) -> list[Outcome]:
+        """End a session; ``reason`` goes into the journal where it had the room."""
+        had_room = session.stage in ("active", "draining")
+        outcomes = session.finish(now_ns)
+        if had_room:
+            outcomes += self._record.session_ended(session.session_id, reason, wall_ms)
+        _add(self._finished, session.counters())
+        for place in ("active", "standby", "draining"):
+            if getattr(self, place) is session:
+                setattr(self, place, None)
+        if session in self._unopened:
+            self._unopened.remove(session)
+            return outcomes
+        return [*outcomes, CloseSession(session.number)]
+
+    def _open(self) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        for session in self._unopened:
+            session.description = session_object(self._settings, self._tools.definitions)
+            outcomes.append(OpenSession(session.number, session.kind, session.description))
+        self._unopened.clear()
+        return outcomes
+
+    # -- history ----------------------------------------------------------------------------------
+
+    def seed(self, session: RealtimeSession, now_ns: int) -> list[Outcome]:
+        """Tell a confirmed session what was said before."""
+        items: Sequence[HistoryItem] = self._record.items()
+        if session is self.standby:
+            items = settled(items, self.assistant == "speaking")
+        events = self._seed_events(session, items, now_ns)
+        if events and not self._record.pending_reply.is_pending:
+            note = session.events.system_text(_NOTE)
+            self._record.seeded({}, [note["item"]["id"]])
+            events.append(note)
+        return session.learn(events)
+
+    def tell_late(self, fact: Fact, now_ns: int) -> list[Outcome]:
+        """What still happens in the draining session, the active one must know."""
+        active = self.active
+        if active is None or not isinstance(fact, ItemDone | Transcribed | ToolCalled):
+            return []
+        item = self._record.find(fact.item)
+        if item is None or not (item.final or item.pending):
+            return []
+        events = self._seed_events(active, [item], now_ns)
+        return [outcome for event in events for outcome in active.send(event)]
+
+    def _seed_events(
+        self, session: RealtimeSession, items: Sequence[HistoryItem], now_ns: int
+    ) -> list[dict[str, Any]]:
+        events = session.seed(items, now_ns)
+        self._record.seeded(*session.seeded_ids)
+        return events
+
+    # -- the room ---------------------------------------------------------------------------------
+
+    def activate(self, session: RealtimeSession, now_ns: int) -> list[Outcome]:
+        """Tell a session what it missed while it was seeded, and let it hear the room."""
+        outcomes: list[Outcome] = []
+        missed = self._seed_events(session, self._record.items(), now_ns)
+        if missed:
+            outcomes += session.learn(missed)
+        outcomes += session.activate()
+        outcomes += session.set_tools(self._tools.definitions)
+        outcomes += session.roster(self._people, now_ns)
+        for press in self._pressed.values():
+            outcomes += session.browser_event(press, now_ns)
+        is_answering = self.draining is not None and not self.draining.has_said_everything
+        return outcomes + self._tools.session_changed(is_answering, now_ns)
+
+    def pressed(self, event: Mapping[str, Any]) -> None:
+        """Remember a ``ptt`` event."""
+        participant = str(event.get("participant", ""))
+        self._pressed.pop(participant, None)
+        if event.get("down") is True:
+            self._pressed[participant] = event
+
+    def roster(self, participants: Collection[str], now_ns: int) -> list[Outcome]:
+        """Exactly these people are in the room."""
+        self._people = participants
+        for participant in [known for known in self._pressed if known not in participants]:
+            del self._pressed[participant]
+        return [] if self.talking is None else self.talking.roster(participants, now_ns)
+
+
+def _add(totals: dict[str, int], more: Mapping[str, int]) -> None:
+    for name, count in more.items():
+        totals[name] = totals.get(name, 0) + count

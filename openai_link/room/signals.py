@@ -1,0 +1,120 @@
+"""What one part of a room's engine tells the engine: it decides which other part must hear of it.
+
+A part finishes its own work first and returns its signals among its actions, in order. So no part
+calls another one back, and none is entered twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mixer_core.runtime.errors import UpstreamError
+
+from ..playback.truncation import Truncation
+from ..realtime.facts import Fact
+from ..realtime.problems import Problem
+from ..transport.interface import TransportKind
+from ..turns.actions import TypedText
+from .actions import Action
+
+
+@dataclass(frozen=True, slots=True)
+class SessionConfirmed:
+    """The server has accepted the session: seed it with history."""
+
+    session: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSeeded:
+    """The session knows the history: it may become active."""
+
+    session: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFailed:
+    """The session cannot be used any more."""
+
+    session: int
+    error: UpstreamError
+
+
+@dataclass(frozen=True, slots=True)
+class SessionMoved:
+    """The room has moved to the session that was in standby."""
+
+    kind: TransportKind
+
+
+@dataclass(frozen=True, slots=True)
+class FactLearned:
+    """Something happened in a session that has the room, or is draining."""
+
+    session: int
+    fact: Fact
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyTruncated:
+    """An interrupted reply ends where people stopped hearing it."""
+
+    session: int
+    truncation: Truncation
+
+
+@dataclass(frozen=True, slots=True)
+class TextTyped:
+    """Somebody typed a message, and the server is told."""
+
+    text: TypedText
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyWanted:
+    """Have the model answer as soon as it may."""
+
+    overrides: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolAnswered:
+    """A tool call has its one output."""
+
+    call: str
+    output: str
+    ok: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemFound:
+    """Tell the room about an error, as soon as anybody is there."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetSpent:
+    """End the session, and open no other one before there is money again."""
+
+    problem: Problem
+
+
+Signal = (
+    SessionConfirmed
+    | SessionSeeded
+    | SessionFailed
+    | SessionMoved
+    | FactLearned
+    | ReplyTruncated
+    | TextTyped
+    | ReplyWanted
+    | ToolAnswered
+    | ProblemFound
+    | BudgetSpent
+)
+Outcome = Action | Signal
+"""What a part returns: actions for the shell and signals for the engine, in order."""
