@@ -15,7 +15,7 @@ from mixer_core.runtime.fork_pool import Parent
 from mixer_core.runtime.process import run_on_uvloop
 
 from .realtime.session_object import choose_upstream
-from .room.link import Link
+from .room.shell import RoomShell
 from .settings import KEY_VARIABLE, Settings
 
 CLOSE_TIMEOUT_S = 1.5
@@ -37,7 +37,7 @@ class _Child:
         self._upstream = choose_upstream(settings, os.environ.get(KEY_VARIABLE, ""))
         self._log = logs.get("openai_link", identity.removeprefix("openai_link-"))
         self._order: control.OpenLink | None = None
-        self._link: Link | None = None
+        self._link: RoomShell | None = None
 
     async def run(self) -> None:
         """Until there is nothing left to do."""
@@ -83,7 +83,7 @@ class _Child:
         self._order = order
         self._parent.taken()
         self._log = logs.get("openai_link", order.room)
-        self._link = Link(
+        self._link = RoomShell(
             order,
             self._upstream,
             self._settings,

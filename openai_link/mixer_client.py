@@ -93,9 +93,9 @@ class MixerClient:
             return
         self._send(Frame(Kind.EVENT, self._stream, self.epoch, flags=addressee, payload=payload))
 
-    def flush(self) -> None:
-        """Begin a new epoch: what was sent before is void everywhere."""
-        self.epoch = (self.epoch + 1) & frames.U16
+    def flush(self, epoch: int) -> None:
+        """Begin ``epoch``: what was sent before is void everywhere."""
+        self.epoch = epoch
         self._send(Frame(Kind.FLUSH, self._stream, self.epoch))
 
     def close(self) -> None:

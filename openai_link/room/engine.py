@@ -43,6 +43,7 @@ from .actions import Action, Log, RememberTransport, TellBrowsers
 from .epoch import EpochCounter
 from .handover import Handover
 from .lifecycle import (
+    STOPPED,
     Connect,
     Disconnect,
     Exit,
@@ -65,6 +66,8 @@ from .signals import (
     ProblemFound,
     ReplyTruncated,
     ReplyWanted,
+    RoomClosed,
+    SessionActive,
     SessionConfirmed,
     SessionFailed,
     SessionMoved,
@@ -86,7 +89,6 @@ BUDGET_CHECK_NS = 1_000_000_000
 _SHOWN: dict[str, str] = {"idle": "connecting", "closed": "reconnecting"}
 """States that browsers know by another name: a link that ends is followed by another one."""
 _FOR_SESSIONS = ("say", "interrupt", "ptt")
-_SIGNALS = Signal.__args__  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +123,7 @@ class RoomEngine:
         self._epoch = EpochCounter()
         self._record = RoomRecord(config.room, settings, config.day_of)
         self._tools = RoomTools(settings)
-        self._sessions = RoomSessions(
-            settings, self._record, self._tools, self._epoch, config.mark
-        )
+        self._sessions = RoomSessions(settings, self._record, self._tools, self._epoch, config.mark)
         self._handover = Handover(settings, self._sessions, self._tools, self._selection)
         self._notices = Notices()
         self._greets = settings.greet
@@ -297,10 +297,10 @@ class RoomEngine:
         """The connection could not be made, or is gone."""
         return self._settle([SessionFailed(session, error)], now_ns)
 
-    def session_heard(self, session: int, heard_ns: int, now_ns: int) -> None:
-        """Anything came from the server at ``heard_ns``."""
+    def session_received(self, session: int, received_ns: int, now_ns: int) -> None:
+        """Anything last came from the server at ``received_ns``."""
         if session == self.active_session:
-            self._life.heard(heard_ns)
+            self._life.heard(received_ns)
 
     def server_event(self, session: int, event: Mapping[str, Any], now_ns: int) -> list[Action]:
         """One event of the server."""
@@ -387,7 +387,7 @@ class RoomEngine:
         waiting = deque(outcomes)
         while waiting:
             outcome = waiting.popleft()
-            if isinstance(outcome, _SIGNALS):
+            if isinstance(outcome, Signal):
                 waiting.extendleft(reversed(self._pass_on(outcome, now_ns)))
             else:
                 actions.append(outcome)
@@ -411,18 +411,20 @@ class RoomEngine:
                 return [TellBrowsers(event) for event in self._notices.report(code, message)]
             case BudgetSpent(problem):
                 return self._stop_spending(problem, now_ns)
-            case SessionConfirmed() | SessionSeeded() | SessionFailed() | SessionMoved():
+            case RoomClosed(reason):
+                return self._record.closed(reason, wall_ms)
+            case SessionMoved(kind):
+                self._life.moved(kind, now_ns)
+                return []
+            case _:
                 return self._session_signal(signal, wall_ms, now_ns)
 
     def _session_signal(
         self,
-        signal: SessionConfirmed | SessionSeeded | SessionFailed | SessionMoved,
+        signal: SessionConfirmed | SessionSeeded | SessionActive | SessionFailed,
         wall_ms: int,
         now_ns: int,
     ) -> list[Outcome]:
-        if isinstance(signal, SessionMoved):
-            self._life.moved(signal.kind, now_ns)
-            return []
         session = self._sessions.find(signal.session)
         if session is None:
             return []
@@ -431,6 +433,8 @@ class RoomEngine:
                 return self._sessions.seed(session, now_ns) if self._is_recovered else []
             case SessionSeeded():
                 return self._seeded(session, wall_ms, now_ns)
+            case SessionActive():
+                return self._ask_pending(session, now_ns)
             case SessionFailed(_, error):
                 return self._failed(session, error, wall_ms, now_ns)
 
@@ -451,9 +455,7 @@ class RoomEngine:
 
     def _tool_output(self, answered: ToolAnswered, wall_ms: int) -> list[Outcome]:
         """The record first, then the model; without a session the next one is told."""
-        outcomes = self._record.tool_answered(
-            answered.call, answered.output, answered.ok, wall_ms
-        )
+        outcomes = self._record.tool_answered(answered.call, answered.output, answered.ok, wall_ms)
         talking = self._sessions.talking
         if talking is None:
             words = f"= the output of {answered.call} is kept for the next session"
@@ -477,11 +479,14 @@ class RoomEngine:
         outcomes += self._live(self._life.connected(now_ns), now_ns)
         outcomes.append(RememberTransport(self._selection.websocket_until_ns))
         outcomes += self._greet(now_ns)
+        return [*outcomes, SessionActive(session.number)]
+
+    def _ask_pending(self, session: RealtimeSession, now_ns: int) -> list[Outcome]:
+        """Ask again for the reply that the session before did not give."""
         waits = self._record.pending_reply.is_pending and not self._tools.is_busy
-        if waits and session.is_settled:  # Else the reply has been asked for already.
-            outcomes.append(Log("info", "= a reply is pending"))
-            outcomes += session.ask(None, now_ns)
-        return outcomes
+        if not waits or not session.is_settled:  # Nobody waits, or it has been asked for already.
+            return []
+        return [Log("info", "= a reply is pending"), *session.ask(None, now_ns)]
 
     def _failed(
         self, session: RealtimeSession, error: UpstreamError, wall_ms: int, now_ns: int
@@ -491,7 +496,6 @@ class RoomEngine:
             return self._handover.standby_failed(problem, wall_ms, now_ns)
         if session is self._sessions.draining:
             return self._handover.end_draining(wall_ms, now_ns)
-        self._lost_ns = self._lost_ns or now_ns
         life = self._life.failed(problem, now_ns, self._config.jitter())
         return [Log("warning", f"! {problem.message}"), *self._live(life, now_ns)]
 
@@ -511,8 +515,8 @@ class RoomEngine:
                 case Report(code, message):
                     outcomes.append(ProblemFound(code, message))
                 case Exit(reason):
-                    if reason != "stopped":
-                        outcomes += self._record.closed(reason, self._wall_ms(now_ns))
+                    if reason != STOPPED:
+                        outcomes.append(RoomClosed(reason))
                     outcomes.append(action)
         return outcomes
 
@@ -528,6 +532,8 @@ class RoomEngine:
 
     def _disconnect(self, reason: str, now_ns: int) -> list[Outcome]:
         wall_ms = self._wall_ms(now_ns)
+        if self._sessions.talking is not None:
+            self._lost_ns = self._lost_ns or now_ns
         self._handover.ended()
         outcomes = self._handover.end_draining(wall_ms, now_ns)
         for session in self._sessions.all:

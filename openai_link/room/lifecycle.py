@@ -43,6 +43,8 @@ JOIN_GRACE_NS = 15_000 * _MS
 """A fresh room may be empty for so long: its first browser is still connecting."""
 STABLE_NS = 10_000 * _MS
 """A call that lived so long ends the count of attempts in a row."""
+STOPPED = "stopped"
+"""Why a room exits that goes on in another process."""
 JITTER_SHARE = 0.25
 """The wait is lengthened by up to this share."""
 
@@ -227,7 +229,7 @@ class Lifecycle:
 
     def stop(self) -> list[LifecycleAction]:
         """The process must end."""
-        return self._close("stopped")
+        return self._close(STOPPED)
 
     def tick(self, now_ns: int, jitter: float) -> list[LifecycleAction]:
         """The time-out was reached; ``jitter`` is random, 0 to 1."""
@@ -242,7 +244,9 @@ class Lifecycle:
 
     def _expired(self, timer: Timer, now_ns: int, jitter: float) -> list[LifecycleAction]:
         if timer == "connect":
-            seconds = _seconds(self._selection.timeout_ns(self._kind, self._limits.connect_timeout_ns))
+            seconds = _seconds(
+                self._selection.timeout_ns(self._kind, self._limits.connect_timeout_ns)
+            )
             words = f"The call to the assistant was not up within {seconds}."
             return self.failed(Problem("connect_timeout", words, True), now_ns, jitter)
         if timer == "silence":

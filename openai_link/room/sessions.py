@@ -132,7 +132,9 @@ class RoomSessions:
             return []
         return active.set_tools(self._tools.definitions)
 
-    def end(self, session: RealtimeSession, reason: str, wall_ms: int, now_ns: int) -> list[Outcome]:
+    def end(
+        self, session: RealtimeSession, reason: str, wall_ms: int, now_ns: int
+    ) -> list[Outcome]:
         """End a session; ``reason`` goes into the journal where it had the room."""
         had_room = session.stage in ("active", "draining")
         outcomes = session.finish(now_ns)
@@ -171,7 +173,7 @@ class RoomSessions:
 
     def tell_late(self, fact: Fact, now_ns: int) -> list[Outcome]:
         """What still happens in the draining session, the active one must know."""
-        active = self.active
+        active = self.talking
         if active is None or not isinstance(fact, ItemDone | Transcribed | ToolCalled):
             return []
         item = self._record.find(fact.item)

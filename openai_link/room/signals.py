@@ -35,6 +35,13 @@ class SessionSeeded:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionActive:
+    """The session has the room, and all that it was owed: a reply may be pending."""
+
+    session: int
+
+
+@dataclass(frozen=True, slots=True)
 class SessionFailed:
     """The session cannot be used any more."""
 
@@ -103,9 +110,17 @@ class BudgetSpent:
     problem: Problem
 
 
+@dataclass(frozen=True, slots=True)
+class RoomClosed:
+    """The conversation is over: nothing that is said later belongs to it."""
+
+    reason: str
+
+
 Signal = (
     SessionConfirmed
     | SessionSeeded
+    | SessionActive
     | SessionFailed
     | SessionMoved
     | FactLearned
@@ -115,6 +130,7 @@ Signal = (
     | ToolAnswered
     | ProblemFound
     | BudgetSpent
+    | RoomClosed
 )
 Outcome = Action | Signal
 """What a part returns: actions for the shell and signals for the engine, in order."""

@@ -1,0 +1,395 @@
+"""One room's shell: sockets, tasks and threads around the engine. It carries actions out.
+
+It feeds the engine what happens, does what the engine returns, and arms one timer. Sound takes the
+short way: a frame of the room goes straight to the transport, a frame of the reply to the mixer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from mixer_core.bus.control import LinkStatus, OpenLink
+from mixer_core.bus.events import StreamInfo
+from mixer_core.bus.frames import FLAG_PAUSE, Frame
+from mixer_core.bus.pcm import SILENCE
+from mixer_core.journal.file import local_day
+from mixer_core.runtime.errors import UpstreamError
+from mixer_core.runtime.lazy_timer import LazyTimer
+from mixer_core.runtime.settings import Settings
+from mixer_core.runtime.units import MS_NS, S_NS
+
+from ..mixer_client import MixerClient
+from ..realtime.upstream import Upstream
+from ..tools.actions import CancelTool, RunTool
+from ..tools.runner import ToolRunner
+from ..transcript.journal import Journal
+from ..transport import selection_memory
+from ..transport.factory import make_transport, open_http
+from ..transport.interface import Callbacks, Transport
+from .actions import (
+    Action,
+    BeginEpoch,
+    ClearOutput,
+    CloseSession,
+    Log,
+    MuteUplink,
+    OpenSession,
+    RememberTransport,
+    SendEvent,
+    SendFrame,
+    StartUplink,
+    TellBrowsers,
+    WriteJournal,
+)
+from .engine import RoomConfig, RoomEngine
+from .lifecycle import Exit, StateChanged
+from .room_tools import Toolset
+
+RESUME_S = 300.0
+"""A conversation that nobody ended, because the process died, goes on after at most this time."""
+CLOCK_NS = S_NS
+"""Between two readings of the system's clock."""
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING}
+
+
+class RoomShell:
+    """Runs one ``RoomEngine`` on the event loop."""
+
+    def __init__(
+        self,
+        order: OpenLink,
+        upstream: Upstream,
+        settings: Settings,
+        log: logging.LoggerAdapter[logging.Logger],
+        on_change: Callable[[], None],
+        on_exit: Callable[[], None],
+    ) -> None:
+        """``on_change``: announce the state. ``on_exit``: the room is empty, end the process."""
+        self._upstream = upstream
+        self._settings = settings.openai_link
+        self._runtime_dir = settings.runtime_dir
+        self._log = log
+        self._on_change = on_change
+        self._on_exit = on_exit
+        self._loop = asyncio.get_running_loop()
+        now_ns = time.monotonic_ns()
+        config = RoomConfig(
+            room=order.room,
+            settings=self._settings,
+            upstream=upstream,
+            mark=secrets.token_hex(3),
+            day_of=partial(local_day, simulated=upstream.simulated),
+            jitter=random.random,
+            websocket_until_ns=selection_memory.remembered_ns(self._runtime_dir, now_ns),
+        )
+        self.engine = RoomEngine(config, _wall_ms(), now_ns)
+        self.metrics = self.engine.metrics
+        self._uplink_latency = self.metrics.histogram("uplink_latency_ms")
+        self._downlink_latency = self.metrics.histogram("downlink_latency_ms")
+        self._timer = LazyTimer(self._loop, self._on_time)
+        self._due_ns: int | None = None
+        """When the timer fires; None: it does not."""
+        self._clock_due_ns = now_ns + CLOCK_NS
+        self._transports: dict[int, Transport] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._connecting: dict[int, asyncio.Task[None]] = {}
+        self._finished: dict[str, int] = {}
+        """Counters of the transports that are closed."""
+        self._http = open_http(upstream, self._settings)
+        self._tools = ToolRunner(self._settings, log, self._tools_changed, self._tool_answered)
+        self._journal = Journal.open(
+            settings, order.room, log, self._journal_failed, self._day_spent
+        )
+        info = StreamInfo("link", order.room, mode=order.mode)
+        self._mixer = MixerClient(
+            settings.runtime_dir, order.stream, info, self._room_audio, self._mixer_event, log
+        )
+        self._do(self.engine.open(now_ns))
+        self._tools.start()
+        self._start(self._recover(order.room))
+        self._arm()
+
+    # -- for the child ----------------------------------------------------------------------------
+
+    @property
+    def status(self) -> LinkStatus:
+        """How the connection is, for signaling."""
+        return self.engine.state
+
+    @property
+    def detail(self) -> str:
+        """Why it is so, in words."""
+        return self.engine.detail
+
+    def update_metrics(self) -> None:
+        """Refresh ``metrics``."""
+        values = self.metrics.values
+        totals = dict(self._finished)
+        for transport in self._transports.values():
+            _add(totals, transport.counters())
+        values.update(self.engine.counters())
+        values.update(totals)
+        active = self._transports.get(self.engine.active_session)
+        backlog = (0, 0) if active is None else active.backlog_ms(time.monotonic_ns())
+        values["uplink_backlog_ms"], values["downlink_backlog_ms"] = backlog
+        values["downlink_frames_total"] = self._mixer.sent
+        values["mixer_dropped_messages_total"] = self._mixer.dropped
+        values["mixer_bad_messages_total"] = self._mixer.bad
+        values["mixer_unsent_events_total"] = self._mixer.unsent_events
+
+    async def close(self) -> None:
+        """End the sessions, the tools and the journal, and say STOP; bounded by the caller."""
+        self._do(self.engine.stop(time.monotonic_ns()))
+        self._timer.close()
+        try:
+            ends = await asyncio.gather(
+                self._tools.close(), self._journal.close(), *self._tasks, return_exceptions=True
+            )
+            for error in ends:
+                if isinstance(error, Exception):
+                    self._log.warning("! the room did not close: %r", error)
+        finally:
+            self._mixer.close()
+            await self._http.close()
+
+    # -- time -------------------------------------------------------------------------------------
+
+    def _on_time(self) -> None:
+        now_ns = time.monotonic_ns()
+        self._due_ns = None
+        try:
+            self._mixer.tick(now_ns)
+            if now_ns >= self._clock_due_ns:
+                self._clock_due_ns = now_ns + CLOCK_NS
+                self.engine.wall_clock(_wall_ms(), now_ns)
+            for number, transport in list(self._transports.items()):
+                transport.tick(now_ns)
+                self.engine.session_received(number, transport.last_received_ns, now_ns)
+            self._do(self.engine.tick(now_ns))
+        finally:  # Whatever went wrong (the loop logs it), time goes on.
+            self._arm()
+
+    def _arm(self) -> None:
+        """Any deadline may have moved."""
+        self._due_ns = None
+        self._arm_by(self._mixer.next_timeout_ns())
+        self._arm_by(self.engine.next_timeout_ns())
+        for transport in self._transports.values():
+            self._arm_by(transport.next_timeout_ns())
+
+    def _arm_by(self, deadline_ns: int | None) -> None:
+        """Wake up at ``deadline_ns`` at the latest."""
+        if deadline_ns is not None and (self._due_ns is None or deadline_ns < self._due_ns):
+            self._due_ns = deadline_ns
+            self._timer.arm(deadline_ns)
+
+    # -- sound ------------------------------------------------------------------------------------
+
+    def _room_audio(self, frame: Frame) -> None:
+        now_ns = time.monotonic_ns()
+        number, actions = self.engine.room_audio(frame.payload, frame.flags, now_ns)
+        transport = self._transports.get(number)
+        if transport is not None:
+            pause = bool(frame.flags & FLAG_PAUSE)
+            transport.frame(frame.payload, frame.stamp_ns, pause, now_ns)
+            self._arm_by(transport.next_timeout_ns())
+        if actions:
+            self._do(actions)
+            self._arm()
+
+    def _reply_audio(
+        self, session: int, pcm: bytes, stamp_ns: int, now_ns: int, concealed: bool
+    ) -> None:
+        frame = self.engine.reply_audio(session, pcm, stamp_ns, concealed, now_ns)
+        if frame is not None:
+            self._mixer.audio(frame.pcm, frame.flags, frame.stamp_ns)
+            self._downlink_latency.observe_ns(time.monotonic_ns() - frame.stamp_ns)
+
+    # -- what the mixer brings --------------------------------------------------------------------
+
+    def _mixer_event(self, event: dict[str, Any]) -> None:
+        now_ns = time.monotonic_ns()
+        self.engine.mixer_epoch(self._mixer.epoch)
+        match event["type"]:
+            case "level":
+                self.engine.levels(event.get("levels"), now_ns)
+                return
+            case "identify":
+                pass
+            case "participants":
+                self._do(self.engine.roster(event, now_ns))
+            case _:
+                self._do(self.engine.browser_event(event, now_ns))
+        self._arm()
+
+    # -- what the transports bring ----------------------------------------------------------------
+
+    def _open(self, action: OpenSession) -> None:
+        number = action.session
+        transport = make_transport(
+            action.kind,
+            self._upstream,
+            self._settings,
+            self._http,
+            self._uplink_latency,
+            self._log,
+            Callbacks(
+                on_answered=partial(self._answered, number),
+                on_up=partial(self._up, number),
+                on_event=partial(self._server_event, number),
+                on_audio=partial(self._reply_audio, number),
+                on_delivered=partial(self._delivered, number),
+                on_lost=partial(self._lost, number),
+                on_change=self._arm,
+            ),
+        )
+        self._transports[number] = transport
+        connecting = self._start(self._connect(number, transport, action.description))
+        self._connecting[number] = connecting
+        connecting.add_done_callback(lambda _: self._connecting.pop(number, None))
+
+    async def _connect(
+        self, number: int, transport: Transport, description: Mapping[str, Any]
+    ) -> None:
+        try:
+            await transport.connect(description)
+        except UpstreamError as error:
+            self._lost(number, error)
+        except Exception as error:  # Whatever it was, the room hears of it and it is tried again.
+            self._log.exception("! the session could not be opened")
+            self._lost(number, UpstreamError("internal", repr(error)))
+
+    def _answered(self, session: int) -> None:
+        simulated = self._transports[session].simulated
+        self._did(self.engine.session_answered(session, simulated, time.monotonic_ns()))
+
+    def _up(self, session: int) -> None:
+        self._did(self.engine.session_up(session, time.monotonic_ns()))
+
+    def _server_event(self, session: int, event: Mapping[str, Any]) -> None:
+        self._did(self.engine.server_event(session, event, time.monotonic_ns()))
+
+    def _delivered(self, session: int, item: str, samples: int) -> None:
+        self.engine.samples_delivered(session, item, samples, time.monotonic_ns())
+
+    def _lost(self, session: int, error: UpstreamError) -> None:
+        self._did(self.engine.session_lost(session, error, time.monotonic_ns()))
+
+    def _close(self, session: int) -> None:
+        transport = self._transports.pop(session)
+        connecting = self._connecting.get(session)
+        if connecting is not None and connecting is not asyncio.current_task():
+            connecting.cancel()
+        _add(self._finished, transport.counters())
+        self._start(transport.close())
+
+    # -- what the journal and the tools bring -----------------------------------------------------
+
+    async def _recover(self, room: str) -> None:
+        items = await self._journal.recover(room, RESUME_S)
+        day, cost_usd = await self._journal.day_total(self._upstream.simulated)
+        now_ns = time.monotonic_ns()
+        self._did(self.engine.journal_recovered(items, day, cost_usd, now_ns))
+
+    def _written(self, ticket: int) -> None:
+        self._did(self.engine.journal_written(ticket, time.monotonic_ns()))
+
+    def _journal_failed(self, message: str) -> None:
+        self._did(self.engine.journal_failed(message, time.monotonic_ns()))
+
+    def _day_spent(self, day: str, cost_usd: float) -> None:
+        self._did(self.engine.day_spent(day, cost_usd, time.monotonic_ns()))
+
+    def _tools_changed(self) -> None:
+        tools = Toolset(self._tools.specs, self._tools.definitions(), self._tools.problems)
+        self._did(self.engine.tools_changed(tools, time.monotonic_ns()))
+
+    def _tool_answered(self, call: str, output: str) -> None:
+        self._did(self.engine.tool_answered(call, output, time.monotonic_ns()))
+
+    # -- actions ----------------------------------------------------------------------------------
+
+    def _did(self, actions: list[Action]) -> None:
+        self._do(actions)
+        self._arm()
+
+    def _do(self, actions: list[Action]) -> None:
+        for action in actions:
+            match action:
+                case SendEvent() | ClearOutput() | StartUplink() | MuteUplink():
+                    self._upstream_action(action)
+                case TellBrowsers(event, addressee):
+                    self._mixer.event(event, addressee)
+                case SendFrame(frame):
+                    self._mixer.audio(frame.pcm, frame.flags, frame.stamp_ns)
+                case BeginEpoch(epoch):
+                    self._mixer.flush(epoch)
+                case WriteJournal(records, ticket):
+                    then = None if ticket is None else partial(self._written, ticket)
+                    self._journal.write(records, then)
+                case Log(level, text):
+                    self._log.log(_LEVELS[level], "%s", text)
+                case _:
+                    self._do_rarely(action)
+
+    def _upstream_action(self, action: SendEvent | ClearOutput | StartUplink | MuteUplink) -> None:
+        transport = self._transports.get(action.session)
+        if transport is None:  # The session ended in the middle of what it asked for.
+            return
+        match action:
+            case SendEvent(_, event):
+                if not transport.send(event):
+                    self._log.warning("! > %s: the channel is not open", event["type"])
+            case ClearOutput(_, event):
+                transport.clear_output(event)
+            case StartUplink():
+                transport.start(time.monotonic_ns())
+            case MuteUplink():
+                now_ns = time.monotonic_ns()
+                transport.frame(SILENCE, now_ns, True, now_ns)
+
+    def _do_rarely(self, action: Action) -> None:
+        match action:
+            case OpenSession():
+                self._open(action)
+            case CloseSession(session):
+                self._close(session)
+            case RunTool(call, name, arguments, _, who):
+                self._tools.run(call, name, arguments, who)
+            case CancelTool(call):
+                self._tools.cancel(call)
+            case RememberTransport(until_ns):
+                selection_memory.remember(self._runtime_dir, until_ns)
+            case StateChanged():
+                self._on_change()
+            case Exit():
+                self._on_exit()
+
+    def _start(self, work: Any) -> asyncio.Task[None]:
+        """Run ``work`` in a task; whatever goes wrong is logged."""
+        task: asyncio.Task[None] = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._log.error("! a task of the room failed", exc_info=error)
+
+
+def _wall_ms() -> int:
+    return time.time_ns() // MS_NS
+
+
+def _add(totals: dict[str, int], more: Mapping[str, int]) -> None:
+    for name, count in more.items():
+        totals[name] = totals.get(name, 0) + count
