@@ -29,13 +29,13 @@ from mixer_core.bus.frames import FLAG_PAUSE
 from mixer_core.journal.records import HistoryItem
 from mixer_core.runtime.errors import UpstreamError
 from mixer_core.runtime.metrics import Metrics
-from mixer_core.runtime.settings import OpenaiLinkSettings
 
 from ..media.downlink_gate import DownlinkFrame
 from ..media.uplink_pacer import is_quiet
 from ..realtime.facts import AssistantChanged, Fact, PlaybackStarted, SpeechStarted
 from ..realtime.problems import Problem, explain
 from ..realtime.upstream import Upstream
+from ..settings import OpenaiLinkSettings
 from ..transport.interface import TransportKind
 from ..transport.selection import TransportSelection
 from ..turns.actions import sender_of
@@ -352,7 +352,7 @@ class RoomEngine:
         joined = self._notices.roster(event, now_ns)
         people = self._notices.people
         self._record.people(people)
-        outcomes = self._sessions.roster(people.keys(), now_ns)
+        outcomes = self._sessions.roster(frozenset(people), now_ns)
         outcomes += self._live(self._life.roster(len(people), joined, now_ns), now_ns)
         if joined:
             outcomes.append(self._tell_state())

@@ -5,9 +5,8 @@ Sans-I/O. ``rollover`` says when; this carries it out on the sessions of the roo
 
 from __future__ import annotations
 
-from mixer_core.runtime.settings import OpenaiLinkSettings
-
 from ..realtime.problems import Problem
+from ..settings import OpenaiLinkSettings
 from ..transport.interface import TransportKind
 from ..transport.selection import TransportSelection
 from .actions import Log

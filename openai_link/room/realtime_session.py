@@ -24,7 +24,6 @@ from typing import Any, Literal
 
 from mixer_core.journal.records import HistoryItem
 from mixer_core.runtime.errors import UpstreamError
-from mixer_core.runtime.settings import OpenaiLinkSettings
 
 from ..media.downlink_gate import DownlinkFrame, DownlinkGate
 from ..playback.tracker import PlaybackTracker, TrackerAction
@@ -35,6 +34,7 @@ from ..realtime.client_events import ClientEvents
 from ..realtime.facts import Assistant, Fact, ResponseEnded, ServerError
 from ..realtime.reducer import Reducer
 from ..realtime.session_object import session_object
+from ..settings import OpenaiLinkSettings
 from ..transcript.seeding import Composer, Seeding
 from ..transport.interface import TransportKind
 from ..turns import actions as turns

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mixer_core.journal.records import HistoryItem, Record, UsageRecord
-from mixer_core.runtime.settings import OpenaiLinkSettings
 
 from ..playback.truncation import Truncation
 from ..realtime.captions import Caption
@@ -19,6 +18,7 @@ from ..realtime.client_events import ClientEvents
 from ..realtime.facts import Fact, ItemAdded, ResponseEnded, Transcribed
 from ..realtime.session_object import session_object
 from ..realtime.unicode_text import whole
+from ..settings import OpenaiLinkSettings
 from ..transcript.history import Seed, SeedLimits, seed_events
 from ..transcript.speech_activity import SpeechActivity
 from ..transcript.transcript import Transcript
@@ -127,7 +127,8 @@ class RoomRecord:
         again: list[Event] = []
         for caption in typed.values():
             event = events.user_text(str(caption["text"]))
-            self._typed[str(event["item"]["id"])] = caption
+            item = str(event["item"]["id"])
+            self._typed[item] = {**caption, "item": item}
             again.append(event)
         return again
 

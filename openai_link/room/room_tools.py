@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mixer_core.runtime.settings import OpenaiLinkSettings
-
 from ..realtime.facts import Fact, ToolCalled
+from ..settings import OpenaiLinkSettings
 from ..tools.actions import (
     AskAnswer,
     CancelTool,

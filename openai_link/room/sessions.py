@@ -11,11 +11,11 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from mixer_core.journal.records import HistoryItem
-from mixer_core.runtime.settings import OpenaiLinkSettings
 
 from ..realtime.client_events import ClientEvents
 from ..realtime.facts import Assistant, Fact, ItemDone, ToolCalled, Transcribed
 from ..realtime.session_object import session_object
+from ..settings import OpenaiLinkSettings
 from ..transcript.seeding import settled
 from ..transport.interface import TransportKind
 from .actions import CloseSession, OpenSession

@@ -22,11 +22,11 @@ from mixer_core.bus.pcm import SILENCE
 from mixer_core.journal.file import local_day
 from mixer_core.runtime.errors import UpstreamError
 from mixer_core.runtime.lazy_timer import LazyTimer
-from mixer_core.runtime.settings import Settings
 from mixer_core.runtime.units import MS_NS, S_NS
 
 from ..mixer_client import MixerClient
 from ..realtime.upstream import Upstream
+from ..settings import Settings
 from ..tools.actions import CancelTool, RunTool
 from ..tools.runner import ToolRunner
 from ..transcript.journal import Journal

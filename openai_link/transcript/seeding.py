@@ -12,8 +12,9 @@ from typing import Any
 
 from mixer_core.journal.records import HistoryItem
 
+from ..realtime.captions import Caption
 from ..realtime.client_events import ClientEvents
-from ..realtime.facts import Fact, ItemDone, ServerError
+from ..realtime.facts import Fact, ItemAdded, ItemDone, ServerError
 from .history import Seed
 
 PATIENCE_NS = 4_000_000_000
@@ -52,6 +53,8 @@ class Seeding:
         """Tools that had not answered when they were told: ``call_id`` by item."""
         self._waiting: set[str] = set()
         self._event_items: dict[str, str] = {}
+        self._created: set[str] = set()
+        """Ids of all items that were created here: their echoes are no news."""
         self._until_ns: int | None = None
         self.new_ids: dict[str, str] = {}
         """Ids of items of the record to their ids in this session."""
@@ -93,10 +96,11 @@ class Seeding:
         return events
 
     def on_fact(self, fact: Fact, now_ns: int) -> bool:
-        """Whether the fact concerns only the past that was told (so nobody else need hear it)."""
-        if isinstance(fact, ItemDone) and fact.item in self._waiting:
-            self._waiting.discard(fact.item)
-            self._until_ns = now_ns + PATIENCE_NS
+        """Whether the fact is only an echo of history, which nobody else need hear."""
+        if isinstance(fact, ItemAdded | ItemDone | Caption) and fact.item in self._created:
+            if isinstance(fact, ItemDone) and fact.item in self._waiting:
+                self._waiting.discard(fact.item)
+                self._until_ns = now_ns + PATIENCE_NS
             return True
         if isinstance(fact, ServerError) and fact.event_id in self._event_items:
             self._waiting.discard(self._event_items[fact.event_id])
@@ -116,4 +120,5 @@ class Seeding:
     def _wait_for(self, event: Mapping[str, Any]) -> None:
         item = str(event["item"]["id"])
         self._waiting.add(item)
+        self._created.add(item)
         self._event_items[str(event["event_id"])] = item

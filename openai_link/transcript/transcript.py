@@ -114,7 +114,7 @@ class Transcript:
                 return self._transcribed(self._here(item), fact)
             case ToolCalled(item=item):
                 return self._called(self._here(item), fact, wall_ms)
-            case Caption("assistant", item, text, final=True):
+            case Caption(_, item, text, final=True):
                 return self._caption(self._here(item), text)
         return []
 
@@ -289,7 +289,7 @@ class Transcript:
         return _newest_states(records + self._put(called))
 
     def _caption(self, item: str, text: str) -> list[Record]:
-        """The words of a reply whose item never tells them (it was interrupted)."""
+        """Words whose item never tells them: it was interrupted, or the session was lost."""
         known = self._known.get(item)
         if known is None or known.text or known.heard_ms is not None or not text:
             return []

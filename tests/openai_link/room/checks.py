@@ -1,0 +1,104 @@
+"""What must hold of a room in the end, whatever happened to it on the way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from mixer_core.journal.records import HistoryItem
+from openai_link.simulator.engine.session_engine import SessionEngine
+from tests.openai_link.room.world import World
+
+LAST = "Are you still there?"
+"""The question that is asked in the end."""
+
+
+def check_all(world: World) -> None:
+    """Ask the last question; then everything must be as it should."""
+    world.finish()
+    world.ask(LAST)
+    the_room_talks_again(world)
+    nobody_waits_for_a_reply(world)
+    no_tool_runs_twice(world)
+    nothing_final_is_missing_or_doubled(world)
+    the_session_knows_what_was_said(world)
+    the_money_is_counted_once(world)
+    browsers_end_in_a_true_state(world, "ready")
+    nothing_was_refused(world)
+
+
+def the_room_talks_again(world: World) -> None:
+    captions = list(world.final_captions().values())
+    assert captions[-2:] == [LAST, f"You said: {LAST}"], captions
+    asked_ns = max(at for at, event in world.told if event.get("text") == LAST)
+    heard = [pcm for at, epoch, _, pcm in world.frames if at > asked_ns and epoch == world.epoch]
+    assert sum(any(pcm) for pcm in heard) > 20, "the last answer is not heard"
+
+
+def nobody_waits_for_a_reply(world: World) -> None:
+    """What was asked last, before the last question, has an answer, unless it was stopped."""
+    if any(step.do == "interrupt" for step in world.scene.steps):
+        return
+    items = messages(world)
+    asked = [place for place, item in enumerate(items) if item.role == "user"]
+    if len(asked) > 1:
+        answers = [item.text for item in items[asked[-2] + 1 : asked[-1]]]
+        assert any(answers), [(item.role, item.text) for item in items]
+
+
+def no_tool_runs_twice(world: World) -> None:
+    runs = Counter(name for _, name in world.ran)
+    assert all(count == 1 for count in runs.values()), runs
+    if len(world.scene.tools) == 1:
+        assert set(runs) == set(world.scene.tools), "the tool was asked for and never ran"
+
+
+def nothing_final_is_missing_or_doubled(world: World) -> None:
+    written = {item.item: item.text for item in messages(world)}
+    for item, text in world.final_captions().items():
+        assert written.get(world.first_id(item)) == text, (item, text, written)
+    said = Counter(item.text for item in messages(world) if item.role == "user" and item.text)
+    assert all(count == 1 for count in said.values()), said
+    told = Counter(world.first_id(item) for item in world.final_captions())
+    assert all(count == 1 for count in told.values()), told
+
+
+def the_session_knows_what_was_said(world: World) -> None:
+    """All that people said with words, in order, and each of it once."""
+    (server,) = world.sessions.values()
+    known = list(words_of_people(server.engine))
+    said = [item.text for item in messages(world) if item.role == "user" and item.text]
+    assert known == said
+
+
+def the_money_is_counted_once(world: World) -> None:
+    counted = [usage.key for usage in world.journal.usage() if usage.kind == "response"]
+    assert Counter(counted) == Counter(world.responses)
+
+
+def browsers_end_in_a_true_state(world: World, upstream: str) -> None:
+    state = world.state
+    assert (state["upstream"], state["assistant"]) == (upstream, "idle"), state
+    begun = {event["item"] for event in world.of("caption")}
+    assert begun == set(world.final_captions()), "a caption stays unfinished"
+    tools = {event["call"]: event["status"] for event in world.of("tool")}
+    assert not set(tools.values()) & {"running", "asking"}, tools
+
+
+def nothing_was_refused(world: World) -> None:
+    """No event of ours was wrong, whenever it came."""
+    assert world.engine.counters().get("server_errors_total", 0) == 0, world.logs
+
+
+def messages(world: World) -> list[HistoryItem]:
+    """What was said and written, by the journal."""
+    items = sorted(world.journal.items().values(), key=lambda item: item.position)
+    return [item for item in items if item.kind == "message"]
+
+
+def words_of_people(engine: SessionEngine) -> Iterator[str]:
+    for item in engine.conversation.items:
+        if item.fields.get("role") == "user":
+            for part in item.fields["content"]:
+                if part.get("text") or part.get("transcript"):
+                    yield part.get("text") or part.get("transcript")

@@ -1,0 +1,165 @@
+"""What people do in a room, and what the server, the page and the journal get of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mixer_core.journal.records import ClosedRecord, SessionRecord
+from mixer_core.runtime.errors import UpstreamError
+from mixer_core.runtime.units import MS_NS
+from tests.openai_link.room import checks
+from tests.openai_link.room.scenes import ANSWERED, PRESS, RELEASE
+from tests.openai_link.room.world import Scene, Step, World, say, speak, until, wait
+
+STORY = ("Tell me a story.", "Thank you.")
+PTT = {"turn_detection": "push_to_talk"}
+
+
+def world_of(*steps: Step, **keys: Any) -> World:
+    return World(Scene("any", (wait(300), *steps), **keys))
+
+
+def sent(world: World, kind: str) -> list[Any]:
+    return [event for event in world.sent if event["type"] == kind]
+
+
+@pytest.mark.parametrize("page_ms", [40, 85, 130, 222, 300])
+@pytest.mark.parametrize("talk_ms", [600, 2_220])
+def test_a_barge_in_ends_the_item_where_the_page_was(page_ms: int, talk_ms: int) -> None:
+    steps = (speak(800), until("speaking"), wait(talk_ms), speak(800), *ANSWERED)
+    world = world_of(*steps, heard=STORY)
+    world.page_ns = page_ms * MS_NS
+    world.finish()
+    (flush_ns,) = world.flushes
+    played_ms = world.played_ms(flush_ns + 15 * MS_NS)
+    truncated = sent(world, "conversation.item.truncate")[-1]
+    assert abs(truncated["audio_end_ms"] - played_ms) <= 20
+    (item,) = [item for item in checks.messages(world) if item.heard_ms is not None]
+    assert item.heard_ms == truncated["audio_end_ms"]
+    assert world.final_captions()[item.item] == item.text != ""
+    checks.check_all(world)
+
+
+def test_a_stop_by_hand_ends_the_item_too() -> None:
+    world = world_of(speak(800), until("speaking"), wait(1_000), Step("interrupt"), heard=STORY)
+    world.finish()
+    (flush_ns,) = world.flushes
+    (item,) = [item for item in checks.messages(world) if item.heard_ms is not None]
+    assert abs(item.heard_ms - world.played_ms(flush_ns + 15 * MS_NS)) <= 20
+    checks.check_all(world)
+
+
+def test_push_to_talk_stops_the_reply_and_makes_one_turn() -> None:
+    turn = (PRESS, speak(800), wait(800), RELEASE)
+    world = world_of(
+        speak(400),
+        wait(600),
+        *turn,
+        until("speaking"),
+        wait(500),
+        *turn,
+        *ANSWERED,
+        heard=STORY,
+        settings=PTT,
+    )
+    world.finish()
+    assert len(sent(world, "input_audio_buffer.commit")) == 2, "nothing is heard without the button"
+    assert len(world.flushes) == 1
+    checks.check_all(world)
+
+
+def test_a_tap_on_the_button_leaves_no_trace() -> None:
+    world = world_of(PRESS, wait(40), RELEASE, wait(600), settings=PTT)
+    world.finish()
+    assert not world.of("caption") and not world.responses
+    assert not sent(world, "input_audio_buffer.commit")
+
+
+def test_written_answers_need_no_sound() -> None:
+    world = world_of(say("Hello?"), wait(1_500), settings={"output": "text"})
+    world.finish()
+    assert list(world.final_captions().values()) == ["Hello?", "You said: Hello?"]
+    assert world.frames == []
+
+
+def test_a_final_caption_is_told_after_it_is_written() -> None:
+    world = world_of(say("Hello?"), *ANSWERED)
+    while not world.final_captions():
+        before = [item.text for item in checks.messages(world)]
+        world.step()
+    assert "Hello?" in before
+
+
+def test_an_empty_room_ends_and_its_end_is_the_last_record() -> None:
+    world = world_of(say("Good night."), until("speaking"), wait(500), Step("leave"))
+    world.run(12_000)
+    assert world.exited == "the room is empty" and not world.sessions
+    *earlier, ended, closed = world.journal.records
+    assert isinstance(ended, SessionRecord) and ended.reason == "the room is empty"
+    assert isinstance(closed, ClosedRecord) and closed.reason == "the room is empty"
+    texts = {item.role: item.text for item in checks.messages(world)}
+    assert texts["user"] == "Good night." and texts["assistant"], "what was heard is written"
+    assert not any(isinstance(record, ClosedRecord) for record in earlier)
+
+
+def test_a_room_that_is_stopped_has_no_end_and_goes_on() -> None:
+    first = world_of(say("Good morning."), *ANSWERED)
+    first.finish()
+    first.do(first.engine.stop(first.now_ns))
+    assert first.exited == "stopped"
+    assert not any(isinstance(record, ClosedRecord) for record in first.journal.records)
+    items = sorted(first.journal.items().values(), key=lambda item: item.position)
+    scene = Scene("again", (wait(300),), settings={"greet": True})
+    second = World(scene, recovered=items)
+    second.finish()
+    second.ask(checks.LAST)
+    (server,) = second.sessions.values()
+    said = list(checks.words_of_people(server.engine))
+    assert said == ["Good morning.", checks.LAST], "it is not greeted again, and knows the past"
+    assert next(iter(second.final_captions().values())) == checks.LAST, "history is told again"
+
+
+def test_a_fatal_refusal_is_told_once_and_tried_again_for_a_newcomer() -> None:
+    world = world_of()
+    world.refuse = UpstreamError("invalid_api_key", "Incorrect API key.", 401)
+    world.run(20_000)
+    assert world.opened == 1 and world.state["code"] == "invalid_api_key"
+    assert [event["code"] for event in world.of("error")] == ["invalid_api_key"]
+    world.refuse = None
+    world.run(20_000)
+    world.roster("p-1", "p-2")
+    checks.check_all(world)
+
+
+def test_what_is_typed_while_the_connection_dies_is_said_in_the_next_session() -> None:
+    world = world_of(wait(500))
+    world.finish()
+    world.browser(type="say", text="Are you there?")
+    world.inputs.clear()  # The server never took it.
+    world.lose_all()
+    checks.check_all(world)
+    assert list(world.final_captions().values())[:2] == [
+        "Are you there?",
+        "You said: Are you there?",
+    ]
+
+
+def test_an_open_question_is_asked_again_when_somebody_comes() -> None:
+    world = world_of(tools=("lights",))
+    world.run(600)
+    world.confirms("lights")
+    world.browser(type="say", text="call lights")
+    world.run(2_000)
+    (first,) = [event for event in world.of("tool") if event["status"] == "asking"]
+    world.roster("p-1", "p-2")
+    world.run(500)
+    later = [event for event in world.of("tool") if event["status"] == "asking"][-1]
+    assert later["call"] == first["call"] and later["timeout_ms"] < first["timeout_ms"]
+    world.browser(type="confirm", call=first["call"], allow=True)
+    checks.check_all(world)
+    asked = len([event for event in world.of("tool") if event["status"] == "asking"])
+    world.roster("p-1", "p-2", "p-3")
+    world.run(500)
+    assert len([e for e in world.of("tool") if e["status"] == "asking"]) == asked

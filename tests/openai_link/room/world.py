@@ -1,0 +1,498 @@
+"""A room in virtual time: the engine that ships, the simulator's engine, a page, a journal, tools.
+
+The world carries out the engine's actions as the shell does, in steps of 20 ms, with fixed delays
+for everything that takes time. It is deterministic: the same scene goes the same way, until the
+connection is lost after the ``lose_after``-th server event.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from mixer_core.bus.frames import FLAG_PAUSE
+from mixer_core.bus.pcm import FRAME_NS, SILENCE
+from mixer_core.journal.records import HistoryItem, ItemRecord, Record, RemovedRecord, UsageRecord
+from mixer_core.runtime.errors import UpstreamError
+from mixer_core.runtime.units import MS_NS
+from openai_link.realtime.upstream import Upstream
+from openai_link.room import actions as do
+from openai_link.room.actions import Action
+from openai_link.room.engine import RoomConfig, RoomEngine
+from openai_link.room.lifecycle import Exit
+from openai_link.room.room_tools import Toolset
+from openai_link.settings import OpenaiLinkSettings
+from openai_link.simulator.engine.options import EngineOptions
+from openai_link.simulator.engine.server_events import EndCall
+from openai_link.simulator.engine.session_config import create_session
+from openai_link.simulator.engine.session_engine import SessionEngine
+from openai_link.tools.actions import RunTool
+from openai_link.tools.spec import ToolSpec
+from tests.openai_link.simulator.scripted import scripted
+from tests.openai_link.simulator.support import LOUD
+
+Json = dict[str, Any]
+WALL_MS = 1_800_000_000_000
+"""Unix time at the beginning."""
+CONNECT_NS = 60 * MS_NS
+JOURNAL_NS = 3 * MS_NS
+PAGE_NS = 120 * MS_NS
+"""Between a frame of the reply and the loudspeaker of a page."""
+REPORT_NS = 200 * MS_NS
+LOST = UpstreamError("connection_lost", "the network is gone")
+PARTICIPANT, NAME = "p-1", "Ada"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that a person does, or waits for."""
+
+    do: str
+    """say, speak, wait, until, press, release, interrupt, lose, leave, join."""
+    text: str = ""
+    ms: int = 0
+
+
+def say(text: str) -> Step:
+    return Step("say", text)
+
+
+def speak(ms: int) -> Step:
+    return Step("speak", ms=ms)
+
+
+def wait(ms: int) -> Step:
+    return Step("wait", ms=ms)
+
+
+def until(state: str, limit_ms: int = 8_000) -> Step:
+    """Until the assistant is in that state, but not for ever."""
+    return Step("until", state, limit_ms)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A conversation, and the room it is held in."""
+
+    name: str
+    steps: tuple[Step, ...]
+    heard: tuple[str, ...] = ()
+    """What the transcription makes of the spoken turns."""
+    tools: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    session_limit_s: float = 3_600.0
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass
+class Server:
+    """One session at the simulator."""
+
+    engine: SessionEngine
+    open_ns: int
+    is_up: bool = False
+
+
+class Journal:
+    """What is on disk, and how the disk fails."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self.waiting: list[Record] = []
+        """Records of failed writes: they are tried again with the next write."""
+        self.writes = 0
+        self.fails_at: frozenset[int] = frozenset()
+        self.never_answers = False
+
+    def write(self, records: Sequence[Record]) -> bool:
+        self.writes += 1
+        self.waiting += records
+        if self.writes in self.fails_at:
+            return False
+        self.records += self.waiting
+        self.waiting = []
+        return True
+
+    def items(self) -> dict[str, HistoryItem]:
+        """The newest state of each item."""
+        found: dict[str, HistoryItem] = {}
+        for record in self.records:
+            if isinstance(record, ItemRecord):
+                found[record.item.item] = record.item
+            elif isinstance(record, RemovedRecord):
+                found.pop(record.item, None)
+        return found
+
+    def usage(self) -> list[UsageRecord]:
+        return [record for record in self.records if isinstance(record, UsageRecord)]
+
+
+def _arguments(text: str) -> dict[str, Any]:
+    return dict(json.loads(text or "{}"))
+
+
+def _not_called(**_: Any) -> None:
+    raise AssertionError("the world runs no functions")
+
+
+def spec(name: str, confirm: bool = False) -> ToolSpec:
+    parameters = {"type": "object", "properties": {}}
+    return ToolSpec(name, f"Does {name}.", parameters, _arguments, _not_called, confirm=confirm)
+
+
+class World:
+    """See the module."""
+
+    def __init__(self, scene: Scene, recovered: Sequence[HistoryItem] = ()) -> None:
+        self.scene = scene
+        self.settings = OpenaiLinkSettings(
+            greet=bool(scene.settings.get("greet", False)),
+            transcription_model="gpt-4o-mini-transcribe",
+            transport="webrtc",
+            tools=("tests",) if scene.tools else (),
+            **{key: value for key, value in scene.settings.items() if key != "greet"},
+        )
+        self.now_ns = 0
+        self.wall_ms = WALL_MS
+        self.sessions: dict[int, Server] = {}
+        self.scheduled: list[tuple[int, int, str, tuple[Any, ...]]] = []
+        self._order = 0
+        self.inputs: deque[tuple[int, Json]] = deque()
+        """Server events that are on their way, with the session they belong to."""
+        self.journal = Journal()
+        self.events = 0
+        """Server events that were delivered."""
+        self.lose_after = 0
+        """Number of the server event after which the connection is lost; 0: never."""
+        self.loses_all = False
+        """Not only the session that sent the event is lost, but every session."""
+        self.told: list[tuple[int, Mapping[str, Any]]] = []
+        self.logs: list[tuple[str, str]] = []
+        self.frames: list[tuple[int, int, int, bytes]] = []
+        """What the page got: when, epoch, stamp, PCM."""
+        self.ran: list[tuple[str, str]] = []
+        """Tool calls that were run: id and name."""
+        self.responses: list[str] = []
+        """Ids of the responses whose usage the server has told."""
+        self.opened = 0
+        self.turns = 0
+        """Spoken turns that any session has heard so far."""
+        self.epoch = 0
+        self.sent: list[Mapping[str, Any]] = []
+        """Client events."""
+        self.flushes: list[int] = []
+        """When an epoch began."""
+        self.flush_ns: int | None = None
+        self.exited = ""
+        self.loud_until_ns = 0
+        self.page_ns = PAGE_NS
+        self._step = 0
+        self._step_ns: int | None = None
+        self.refuse: UpstreamError | None = None
+        """What every attempt to connect meets."""
+        self.tool_ns = 300 * MS_NS
+        upstream = Upstream("openai", "http://127.0.0.1:9/v1", "sk-test", False)
+        config = RoomConfig("den", self.settings, upstream, "t", _day_of, _half)
+        self.engine = RoomEngine(config, WALL_MS, 0)
+        self.do(self.engine.open(self.now_ns))
+        self.schedule(JOURNAL_NS, "_recovered", *recovered)
+        if scene.tools:
+            self.schedule(20 * MS_NS, "_tools_came")
+        self.roster(PARTICIPANT)
+
+    # -- carrying out -----------------------------------------------------------------------------
+
+    def do(self, actions: Sequence[Action]) -> None:
+        for action in actions:
+            self._do(action)
+
+    def _do(self, action: Action) -> None:
+        match action:
+            case do.OpenSession(session, _, description):
+                self.opened += 1
+                self.schedule(CONNECT_NS, "_connected", session, description)
+            case do.CloseSession(session):
+                self.sessions.pop(session, None)
+                self.inputs = deque(item for item in self.inputs if item[0] != session)
+            case do.SendEvent(session, event) | do.ClearOutput(session, event):
+                server = self.sessions.get(session)
+                if server is not None:
+                    self.sent.append(event)
+                    text = json.dumps(event)
+                    self._serve(session, server.engine.client_event(text, self.now_ns))
+            case do.TellBrowsers(event):
+                self.told.append((self.now_ns, event))
+            case do.BeginEpoch(epoch):
+                self.epoch, self.flush_ns = epoch, self.now_ns
+                self.flushes.append(self.now_ns)
+            case do.SendFrame(frame):
+                self._play(frame.stamp_ns, frame.pcm)
+            case do.WriteJournal(records, ticket):
+                self._write(records, ticket)
+            case RunTool(call, name):
+                self.ran.append((call, name))
+                self.schedule(self.tool_ns, "_tool_answered", call, f'{{"result": "{name} done"}}')
+            case do.Log(level, text):
+                self.logs.append((level, text))
+            case Exit(reason):
+                self.exited = reason
+
+    def _write(self, records: Sequence[Record], ticket: int | None) -> None:
+        if not self.journal.write(records):
+            self.schedule(0, "_journal_failed")
+        if ticket is not None and not self.journal.never_answers:
+            self.schedule(JOURNAL_NS, "_written", ticket)
+
+    def schedule(self, delay_ns: int, name: str, *args: Any) -> None:
+        self._order += 1
+        self.scheduled.append((self.now_ns + delay_ns, self._order, name, args))
+        self.scheduled.sort(key=lambda entry: entry[:2])
+
+    # -- what comes later -------------------------------------------------------------------------
+
+    def _connected(self, session: int, description: Json) -> None:
+        if self.refuse is not None:
+            self.do(self.engine.session_lost(session, self.refuse, self.now_ns))
+            return
+        limit_s = self.scene.session_limit_s
+        expires_at = int((WALL_MS + self.now_ns // MS_NS) / 1000 + limit_s)
+        wanted = create_session(f"sess_{session}", expires_at, description)
+        options = EngineOptions(
+            omit_rate_limits="never",
+            null_previous_in_done="never",
+            padded_arguments="never",
+            session_limit_s=limit_s,
+        )
+        brain = scripted(*self.scene.heard[self.turns :])
+        engine = SessionEngine(wanted, brain, random.Random(session), self.now_ns, options)
+        self.sessions[session] = Server(engine, self.now_ns)
+        self.do(self.engine.session_answered(session, False, self.now_ns))
+        self.do(self.engine.session_up(session, self.now_ns))
+        self._serve(session, engine.open())
+
+    def _recovered(self, *items: HistoryItem) -> None:
+        self.do(self.engine.journal_recovered(items, _day_of(WALL_MS), 0.0, self.now_ns))
+
+    def confirms(self, *names: str) -> None:
+        """These tools need a yes from now on."""
+        self._tools_came(*names)
+
+    def _tools_came(self, *confirmed: str) -> None:
+        specs = {name: spec(name, name in confirmed) for name in self.scene.tools}
+        definitions = [found.definition() for found in specs.values()]
+        self.do(self.engine.tools_changed(Toolset(specs, definitions), self.now_ns))
+
+    def _tool_answered(self, call: str, output: str) -> None:
+        self.do(self.engine.tool_answered(call, output, self.now_ns))
+
+    def _written(self, ticket: int) -> None:
+        self.do(self.engine.journal_written(ticket, self.now_ns))
+
+    def _journal_failed(self) -> None:
+        self.do(self.engine.journal_failed("The disk is full.", self.now_ns))
+
+    # -- the server -------------------------------------------------------------------------------
+
+    def _serve(self, session: int, made: Sequence[Any]) -> None:
+        for action in made:
+            if isinstance(action, EndCall):
+                self.schedule(0, "lose", session)
+            else:
+                self.inputs.append((session, action.event))
+
+    def lose(self, session: int) -> None:
+        """The connection of a session is gone."""
+        if self.sessions.pop(session, None) is not None:
+            self.inputs = deque(item for item in self.inputs if item[0] != session)
+            self.do(self.engine.session_lost(session, LOST, self.now_ns))
+
+    def lose_all(self) -> None:
+        for session in list(self.sessions):
+            self.lose(session)
+
+    def deliver(self) -> None:
+        """Give the engine all server events that have come."""
+        while self.inputs:
+            session, event = self.inputs.popleft()
+            event = json.loads(json.dumps(event))
+            if event["type"] == "response.done" and event["response"].get("usage"):
+                self.responses.append(event["response"]["id"])
+            if event["type"] == "input_audio_buffer.committed":
+                self.turns += 1
+            self.do(self.engine.server_event(session, event, self.now_ns))
+            self.events += 1
+            if self.events == self.lose_after:
+                self.lose_all() if self.loses_all else self.lose(session)
+
+    # -- people -----------------------------------------------------------------------------------
+
+    def roster(self, *participants: str) -> None:
+        people = [{"participant": who, "name": NAME} for who in participants]
+        event = {"type": "participants", "participants": people}
+        self.do(self.engine.roster(event, self.now_ns))
+
+    def browser(self, **event: Any) -> None:
+        whole = {"participant": PARTICIPANT, "name": NAME, "stream": 7, **event}
+        self.do(self.engine.browser_event(whole, self.now_ns))
+
+    def _play(self, stamp_ns: int, pcm: bytes) -> None:
+        self.frames.append((self.now_ns, self.epoch, stamp_ns, pcm))
+
+    def _report(self, epoch: int, at_ns: int, last: bool) -> None:
+        """What the page has played of an epoch by ``at_ns``."""
+        begun = [f for f in self.frames[-400:] if f[1] == epoch and f[0] + self.page_ns <= at_ns]
+        if begun:
+            offset = min(480, (at_ns - begun[-1][0] - self.page_ns) * 24 // MS_NS)
+            report = {"epoch": epoch, "stamp_ns": begun[-1][2], "offset_samples": offset}
+            self.browser(type="played", last=last, **report)
+
+    def _page(self) -> None:
+        if self.flush_ns is not None:
+            if self.now_ns >= self.flush_ns + 40 * MS_NS:
+                self._report((self.epoch - 1) & 0xFFFF, self.flush_ns + 15 * MS_NS, True)
+                self.flush_ns = None
+        elif self.now_ns % REPORT_NS == 0:
+            self._report(self.epoch, self.now_ns, False)
+
+    def _person(self) -> None:
+        """Go on with the scene, as far as it goes now."""
+        while self._step < len(self.scene.steps):
+            step = self.scene.steps[self._step]
+            if self._step_ns is None:
+                if step.do in ("say", "speak", "press") and self.state["upstream"] != "ready":
+                    return  # People see that nobody would hear them.
+                self._step_ns = self.now_ns
+                self._begin(step)
+            if not self._is_done(step, self.now_ns - self._step_ns):
+                return
+            self._step, self._step_ns = self._step + 1, None
+
+    def _begin(self, step: Step) -> None:
+        match step.do:
+            case "say":
+                self.browser(type="say", text=step.text)
+            case "speak":
+                self.loud_until_ns = self.now_ns + step.ms * MS_NS
+            case "press" | "release":
+                self.browser(type="ptt", down=step.do == "press")
+            case "interrupt":
+                self.browser(type="interrupt")
+            case "lose":
+                self.lose_all()
+            case "leave":
+                self.roster()
+            case "join":
+                self.roster(PARTICIPANT)
+
+    def _is_done(self, step: Step, past_ns: int) -> bool:
+        if step.do == "until":
+            return self.assistant == step.text or past_ns >= step.ms * MS_NS
+        return past_ns >= step.ms * MS_NS
+
+    # -- time -------------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        """20 ms."""
+        while self.scheduled and self.scheduled[0][0] <= self.now_ns:
+            _, _, name, args = self.scheduled.pop(0)
+            getattr(self, name)(*args)
+        self.deliver()
+        self._person()
+        self._sound()
+        self.deliver()
+        self._page()
+        for session in self.sessions:
+            self.engine.session_received(session, self.now_ns, self.now_ns)
+        timeout_ns = self.engine.next_timeout_ns()
+        if timeout_ns is not None and timeout_ns <= self.now_ns:
+            self.do(self.engine.tick(self.now_ns))
+            self.deliver()
+        self.now_ns += FRAME_NS
+
+    def _sound(self) -> None:
+        loud = self.now_ns < self.loud_until_ns
+        pcm = LOUD if loud else SILENCE
+        heard, actions = self.engine.room_audio(pcm, 0 if loud else FLAG_PAUSE, self.now_ns)
+        self.do(actions)
+        for session, server in list(self.sessions.items()):
+            at_ns = self.now_ns
+            self._serve(session, server.engine.audio(pcm if session == heard else SILENCE, at_ns))
+            spoken, made = server.engine.slot(at_ns)
+            self._serve(session, made)
+            self.deliver()
+            if session in self.sessions:
+                frame = self.engine.reply_audio(session, spoken or SILENCE, at_ns, False, at_ns)
+                if frame is not None:
+                    self._play(frame.stamp_ns, frame.pcm)
+
+    def run(self, ms: int) -> None:
+        for _ in range(ms * MS_NS // FRAME_NS):
+            self.step()
+
+    def finish(self, limit_ms: int = 60_000) -> None:
+        """To the end of the scene, and until nothing happens any more for a second."""
+        quiet_ns = 0
+        deadline_ns = self.now_ns + limit_ms * MS_NS
+        while quiet_ns < 1_000 * MS_NS:
+            assert self.now_ns < deadline_ns, (self.scene.name, self._step, self.state, self.logs)
+            events = self.events
+            self.step()
+            over = self._step == len(self.scene.steps)
+            calm = self.state["assistant"] == "idle" and events == self.events
+            calm = calm and self.state["upstream"] in ("ready", "failed") and not self.scheduled
+            quiet_ns = quiet_ns + FRAME_NS if over and calm else 0
+
+    def ask(self, text: str) -> None:
+        """Type a question and wait for what follows."""
+        self.scene = replace(
+            self.scene,
+            steps=(*self.scene.steps, say(text), until("speaking"), until("idle", 20_000)),
+        )
+        self.finish()
+
+    # -- what came of it --------------------------------------------------------------------------
+
+    @property
+    def state(self) -> Json:
+        """The newest state that browsers were told."""
+        return next((e for _, e in reversed(self.told) if e["type"] == "state"), {})
+
+    @property
+    def assistant(self) -> str:
+        return str(self.state.get("assistant"))
+
+    def of(self, kind: str) -> list[Json]:
+        return [event for _, event in self.told if event["type"] == kind]
+
+    def played_ms(self, at_ns: int) -> float:
+        """How much of all it got the page has played by ``at_ns``."""
+        played_ns = (max(0, min(FRAME_NS, at_ns - self.page_ns - f[0])) for f in self.frames)
+        return sum(played_ns) / MS_NS
+
+    def first_id(self, item: str) -> str:
+        """The id under which the record knows an item that a session calls ``item``."""
+        found = self.engine._record.find(item)
+        return item if found is None else found.item
+
+    def tomorrow(self) -> None:
+        """The system's clock shows the next day."""
+        self.wall_ms += 86_400_000
+        self.engine.wall_clock(self.wall_ms + self.now_ns // MS_NS, self.now_ns)
+
+    def final_captions(self) -> dict[str, str]:
+        """Last final words of each item, in order of the first."""
+        return {e["item"]: e["text"] for e in self.of("caption") if e["final"]}
+
+
+def _day_of(wall_ms: int) -> str:
+    return f"day {wall_ms // 86_400_000}"
+
+
+def _half() -> float:
+    return 0.5
