@@ -13,7 +13,8 @@ from mixer_core.runtime.fork_pool import ForkPool
 from mixer_core.runtime.process import Context
 
 from .child import child_main
-from .realtime.session_object import Upstream, choose_upstream
+from .realtime.session_object import choose_upstream
+from .realtime.upstream import Upstream
 from .settings import KEY_VARIABLE, Settings
 
 PROGRAM = "openai_link"

@@ -22,7 +22,8 @@ from mixer_core.runtime.metrics import Histogram
 from .media.opus import OpusDecoder, OpusEncoder
 from .media.packet_track import PacketTrack
 from .media.uplink import Uplink
-from .realtime.session_object import Upstream, session_object
+from .realtime.session_object import session_object
+from .realtime.upstream import Upstream
 from .settings import OpenaiLinkSettings
 from .transport.peer_call import RealtimeCall
 

@@ -86,14 +86,7 @@ SHELLS: dict[str, set[str]] = {
     "openai_link/playback": set(),
     "openai_link/realtime": set(),
     "openai_link/room": {
-        "call_maker",
-        "calls",
-        "conversation",
-        "held_call",
-        "link",
-        "notices",
-        "room",
-        "tool_room",
+        "shell",
     },
     "openai_link/simulator": {
         "__main__",

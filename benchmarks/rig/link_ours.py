@@ -11,7 +11,8 @@ from mixer_core.runtime import logs
 from mixer_core.runtime.errors import UpstreamError
 from mixer_core.runtime.lazy_timer import LazyTimer
 from mixer_core.runtime.metrics import Histogram
-from openai_link.realtime.session_object import Upstream, session_object
+from openai_link.realtime.session_object import session_object
+from openai_link.realtime.upstream import Upstream
 from openai_link.settings import OpenaiLinkSettings
 from openai_link.transport.factory import open_http
 from openai_link.transport.interface import Callbacks

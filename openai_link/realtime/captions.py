@@ -1,7 +1,7 @@
 """What is being said, as text that grows: deltas in, captions at a bounded rate out.
 
-Sans-I/O. Transcript deltas come in bursts far faster than speech; a caption always carries the whole
-text so far, so only the latest one of each interval needs to travel.
+Sans-I/O. Transcript deltas come in bursts far faster than speech; a caption always carries the
+whole text so far, so only the latest one of each interval needs to travel.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mixer_core.runtime.errors import UpstreamError
 
 from ..settings import KEY_VARIABLE
-from .session_object import Upstream
+from .upstream import Upstream
 
 _CURES = {
     "invalid_api_key": f"Set {KEY_VARIABLE} to a valid key and restart the gateway.",

@@ -16,19 +16,7 @@ from mixer_core.runtime.errors import SettingsError
 
 from ..settings import OpenaiLinkSettings, Settings
 from . import upstream
-from .client_events import DATA_CHANNEL, TAG, ClientEvents, greeting
 from .upstream import Upstream
-
-__all__ = [
-    "DATA_CHANNEL",
-    "MAX_SAY_CHARS",
-    "TAG",
-    "ClientEvents",
-    "Upstream",
-    "choose_upstream",
-    "greeting",
-    "session_object",
-]
 
 MAX_SAY_CHARS = 4_000
 """Longest text that a browser may ``say``."""

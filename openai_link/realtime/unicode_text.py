@@ -1,4 +1,4 @@
-"""Text as Unicode: halves of characters, as JSON may escape them, are joined or replaced. Sans-I/O."""
+"""Text as Unicode: surrogates, as JSON may escape them, are joined or replaced. Sans-I/O."""
 
 from __future__ import annotations
 

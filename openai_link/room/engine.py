@@ -31,7 +31,7 @@ from mixer_core.runtime.errors import UpstreamError
 from mixer_core.runtime.metrics import Metrics
 
 from ..media.downlink_gate import DownlinkFrame
-from ..media.uplink_pacer import is_quiet
+from ..media.quiet import ROOM_NOISE_PEAK, is_quiet
 from ..realtime.facts import AssistantChanged, Fact, PlaybackStarted, SpeechStarted
 from ..realtime.problems import Problem, explain
 from ..realtime.upstream import Upstream
@@ -330,7 +330,7 @@ class RoomEngine:
             self.metrics.count("uplink_muted_frames_total")
         if not self._handover.listens:
             return hears, []
-        quiet = is_quiet(pcm) or bool(flags & FLAG_PAUSE)
+        quiet = is_quiet(pcm, ROOM_NOISE_PEAK) or bool(flags & FLAG_PAUSE)
         outcomes = self._handover.room_audio(quiet, self._wall_ms(now_ns), now_ns)
         return hears, self._settle(outcomes, now_ns)
 

@@ -26,8 +26,8 @@ from mixer_core.journal.records import HistoryItem
 from mixer_core.runtime.errors import UpstreamError
 
 from ..media.downlink_gate import DownlinkFrame, DownlinkGate
-from ..playback.tracker import PlaybackTracker, TrackerAction
-from ..playback.truncation import Truncation
+from ..playback.tracker import PlaybackTracker
+from ..playback.truncation import TrackerAction, Truncation
 from ..realtime import facts
 from ..realtime.captions import Caption
 from ..realtime.client_events import ClientEvents

@@ -1,10 +1,12 @@
-"""The tools of a room: which there are, the calls under way, the questions that are open. Sans-I/O."""
+"""The tools of a room: which there are, which calls run, which questions are open. Sans-I/O."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from mixer_core.runtime.units import MS_NS
 
 from ..realtime.facts import Fact, ToolCalled
 from ..settings import OpenaiLinkSettings
@@ -23,8 +25,6 @@ from ..tools.outputs import is_error
 from ..tools.spec import ToolSpec
 from .actions import Log, TellBrowsers
 from .signals import Outcome, ProblemFound, ReplyWanted, ToolAnswered
-
-_MS = 1_000_000
 
 Asker = Callable[[str], tuple[str, str]]
 """Participant and name of whoever a response answers."""
@@ -94,7 +94,7 @@ class RoomTools:
         """Repeat the open questions, with the time that is left, for somebody who came later."""
         outcomes: list[Outcome] = []
         for event, asked_ns in self._questions.values():
-            left_ms = int(event["timeout_ms"]) - (now_ns - asked_ns) // _MS
+            left_ms = int(event["timeout_ms"]) - (now_ns - asked_ns) // MS_NS
             outcomes.append(TellBrowsers({**event, "timeout_ms": max(1, left_ms)}))
         return outcomes
 

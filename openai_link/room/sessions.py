@@ -42,7 +42,7 @@ class RoomSessions:
         epoch: EpochCounter,
         mark: str,
     ) -> None:
-        """``mark``: makes item ids unique, since another process may have begun the conversation."""
+        """``mark``: makes item ids unique: another process may have begun the conversation."""
         self._settings = settings
         self._record = record
         self._tools = tools

@@ -1,4 +1,4 @@
-"""Places in a conversation: numbers with room between them, so that most items never move. Sans-I/O."""
+"""The order of items: numbers with room between them, so that most never move. Sans-I/O."""
 
 from __future__ import annotations
 

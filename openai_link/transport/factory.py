@@ -8,7 +8,7 @@ import aiohttp
 
 from mixer_core.runtime.metrics import Histogram
 
-from ..realtime.session_object import Upstream
+from ..realtime.upstream import Upstream
 from ..settings import OpenaiLinkSettings
 from .interface import Callbacks, Transport, TransportKind
 from .webrtc_transport import WebrtcTransport

@@ -13,7 +13,7 @@ import aiohttp
 
 from mixer_core.runtime.errors import UpstreamError
 
-from ..realtime.session_object import Upstream
+from ..realtime.upstream import Upstream
 
 MAX_ANSWER_BYTES = 256 * 1024
 HANG_UP_TIMEOUT_S = 3.0

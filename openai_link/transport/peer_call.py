@@ -23,8 +23,9 @@ from mixer_core.patches.aiortc.rtp_receiver import TappedPacket, tap_receiver
 from mixer_core.runtime.errors import UpstreamError
 
 from ..media.packet_track import PacketTrack, send_directly, speak_opus_only
+from ..realtime.client_events import DATA_CHANNEL
 from ..realtime.event_fields import event_of
-from ..realtime.session_object import DATA_CHANNEL, Upstream
+from ..realtime.upstream import Upstream
 from . import http_call
 
 CONSENT_INTERVAL_S = 1.0

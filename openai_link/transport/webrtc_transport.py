@@ -16,7 +16,7 @@ from ..media.opus import OpusDecoder
 from ..media.packet_track import PacketTrack
 from ..media.rtp_audio import ReceivedFrame, RtpAudioReceiver
 from ..media.uplink import MAX_QUEUED_PACKETS, Uplink
-from ..realtime.session_object import Upstream
+from ..realtime.upstream import Upstream
 from ..settings import OpenaiLinkSettings
 from .interface import Callbacks, TransportKind
 from .peer_call import RealtimeCall

@@ -25,7 +25,7 @@ from ..media.reply_player import Cut, Play, PlayerAction, ReplyPlayer, Started
 from ..media.uplink import MAX_LEAD_MS, STARVE_MS
 from ..media.uplink_pacer import UplinkPacer
 from ..realtime.event_fields import event_of
-from ..realtime.session_object import Upstream
+from ..realtime.upstream import Upstream
 from ..settings import OpenaiLinkSettings
 from .event_socket import EventSocket
 from .interface import Callbacks, TransportKind

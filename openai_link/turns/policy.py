@@ -39,7 +39,6 @@ from .actions import (
     ReplyEnded,
     ReplyStarted,
     Send,
-    Tell,
     TurnAction,
     TurnRules,
     TypedText,
@@ -48,20 +47,6 @@ from .actions import (
 )
 from .push_to_talk import Outcome, PushToTalk
 from .response_sequencer import ResponseSequencer
-
-__all__ = [
-    "Flush",
-    "MicrophoneGate",
-    "ReplyEnded",
-    "ReplyStarted",
-    "Send",
-    "Tell",
-    "TurnAction",
-    "TurnPolicy",
-    "TurnRules",
-    "TypedText",
-    "sender_of",
-]
 
 REMEMBERED = 8
 """Responses that were stopped by hand and whose late events are ignored."""

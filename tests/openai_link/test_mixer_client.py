@@ -107,7 +107,7 @@ def test_audio_counts_up_and_carries_the_newest_epoch(short_dir: Path) -> None:
         await until(lambda: rig.line.epoch == 9)
         rig.publish(Frame(Kind.START, STREAM, 8))
         rig.line.audio(SILENCE, 0, 5)
-        rig.line.flush()
+        rig.line.flush(10)
         rig.line.audio(SILENCE, FLAG_PAUSE, 6)
         first, flush, second = [await rig.next() for _ in range(3)]
         assert (first.epoch, first.seq, first.stamp_ns) == (9, 0, 5)

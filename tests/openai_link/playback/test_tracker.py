@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from mixer_core.bus.pcm import SILENCE
 from mixer_core.runtime.units import MS_NS
-from openai_link.playback.tracker import WAIT_NS, PlaybackTracker, TrackerAction, Truncation
+from openai_link.playback.tracker import WAIT_NS, PlaybackTracker
+from openai_link.playback.truncation import TrackerAction, Truncation
 from openai_link.realtime.captions import Caption
 from openai_link.realtime.client_events import ClientEvents
 from openai_link.realtime.facts import (

@@ -9,13 +9,13 @@ from openai.types.realtime import RealtimeClientEvent, RealtimeSessionCreateRequ
 from pydantic import BaseModel, TypeAdapter
 
 from mixer_core.runtime.errors import SettingsError
-from openai_link.realtime.client_events import MAX_ITEM_ID_CHARS, MAX_PREFIX_CHARS
-from openai_link.realtime.session_object import (
+from openai_link.realtime.client_events import (
+    MAX_ITEM_ID_CHARS,
+    MAX_PREFIX_CHARS,
     ClientEvents,
-    choose_upstream,
     greeting,
-    session_object,
 )
+from openai_link.realtime.session_object import choose_upstream, session_object
 from openai_link.settings import OpenaiLinkSettings, Settings
 from openai_link.simulator.settings import SimulatorSettings
 

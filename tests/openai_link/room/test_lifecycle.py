@@ -8,19 +8,20 @@ from hypothesis import strategies as st
 
 from mixer_core.runtime.errors import UpstreamError
 from openai_link.realtime.problems import Problem, explain
-from openai_link.realtime.session_object import Upstream, choose_upstream
+from openai_link.realtime.session_object import choose_upstream
+from openai_link.realtime.upstream import Upstream
 from openai_link.room.lifecycle import (
     JOIN_GRACE_NS,
     QUICK_RETRY_NS,
     SILENCE_NS,
     SLOW_RETRY_NS,
     STABLE_NS,
-    CloseCall,
+    Connect,
+    Disconnect,
     Exit,
     Lifecycle,
     LifecycleAction,
     Limits,
-    OpenCall,
     Report,
     StateChanged,
 )
@@ -49,7 +50,7 @@ def next_call(machine: Lifecycle, jitter: float = 0.0) -> int:
     for _ in range(20):
         timeout_ns = machine.next_timeout_ns()
         assert timeout_ns is not None
-        if any(isinstance(a, OpenCall) for a in machine.tick(timeout_ns, jitter)):
+        if any(isinstance(a, Connect) for a in machine.tick(timeout_ns, jitter)):
             return timeout_ns
     raise AssertionError("no call")
 
@@ -61,7 +62,7 @@ def test_limits_come_from_the_settings() -> None:
 
 def test_a_room_is_connected() -> None:
     machine = Lifecycle(Limits())
-    assert machine.open(0) == [StateChanged("connecting", ""), OpenCall(fresh=True)]
+    assert machine.open(0) == [StateChanged("connecting", ""), Connect()]
     assert machine.connected(S) == [StateChanged("ready", "")]
     assert machine.open(S) == machine.connected(S) == []
 
@@ -78,7 +79,7 @@ def test_back_off_doubles_and_then_people_are_told() -> None:
     assert waits == [2, 4, 8]
     actions = machine.failed(NET, now_ns, 0.0)
     expected = [
-        CloseCall(NET.code),
+        Disconnect(NET.code),
         StateChanged("failed", NET.message),
         Report(NET.code, NET.message),
     ]
@@ -113,7 +114,7 @@ def test_a_fatal_cause_is_not_retried() -> None:
     actions = machine.failed(KEY, S, 0.5)
     assert machine.code == KEY.code
     expected = [
-        CloseCall(KEY.code),
+        Disconnect(KEY.code),
         StateChanged("failed", KEY.message),
         Report(KEY.code, KEY.message),
     ]
@@ -126,7 +127,7 @@ def test_a_fatal_cause_that_has_passed_is_no_reason_to_wait() -> None:
     machine = life()
     assert machine.retry(S) == []
     machine.failed(KEY, S, 0.5)
-    assert machine.retry(2 * S) == [OpenCall(fresh=True)]
+    assert machine.retry(2 * S) == [Connect()]
     assert machine.retry(3 * S) == []
     assert machine.connected(4 * S) == [StateChanged("ready", "")]
 
@@ -136,7 +137,7 @@ def test_who_joins_a_failed_room_after_30_s_triggers_one_attempt() -> None:
     machine.failed(KEY, S, 0.5)
     assert machine.roster(2, True, SLOW_RETRY_NS - 1) == []
     assert machine.roster(2, False, SLOW_RETRY_NS) == []
-    assert machine.roster(3, True, SLOW_RETRY_NS) == [OpenCall(fresh=True)]
+    assert machine.roster(3, True, SLOW_RETRY_NS) == [Connect()]
     assert machine.roster(4, True, SLOW_RETRY_NS + S) == []
     actions = machine.failed(KEY, SLOW_RETRY_NS + S, 0.5)
     assert Report(KEY.code, KEY.message) in actions
@@ -146,7 +147,7 @@ def test_a_call_that_is_not_up_in_time_has_failed() -> None:
     machine = life()
     assert machine.next_timeout_ns() == 10 * S
     actions = machine.tick(10 * S, 0.0)
-    assert actions[0] == CloseCall("connect_timeout")
+    assert actions[0] == Disconnect("connect_timeout")
     assert states(actions) == ["reconnecting"]
     assert "10 s" in machine.detail
 
@@ -163,7 +164,7 @@ def test_a_silent_server_is_lost_after_5_s() -> None:
 def test_a_reconnection_is_not_fresh() -> None:
     machine = life("ready")
     machine.failed(NET, S, 0.0)
-    assert machine.tick(3 * S, 0.0) == [OpenCall(fresh=False)]
+    assert machine.tick(3 * S, 0.0) == [Connect()]
 
 
 def test_a_lost_call_is_made_again_at_once_and_then_with_back_off() -> None:
@@ -221,7 +222,7 @@ def test_an_empty_room_ends_the_link_after_its_linger(state: str) -> None:
     machine.heard(2 * S)
     actions = machine.tick(3 * S, 0.0)
     assert actions == [
-        CloseCall("the room is empty"),
+        Disconnect("the room is empty"),
         StateChanged("closed", "the room is empty"),
         Exit("the room is empty"),
     ]
@@ -276,11 +277,11 @@ def test_calls_are_opened_one_at_a_time_and_never_in_a_storm(
         log += [(now_ns, action) for action in actions]
     is_open, opened = False, []
     for time_ns, action in log:
-        if isinstance(action, OpenCall):
+        if isinstance(action, Connect):
             assert not is_open
             is_open = True
             opened.append(time_ns)
-        elif isinstance(action, CloseCall):
+        elif isinstance(action, Disconnect):
             is_open = False
     gaps = [later - earlier for earlier, later in itertools.pairwise(opened)]
     quick = sum(gap < 2 * S for gap in gaps)

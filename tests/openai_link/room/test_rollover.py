@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 
 from mixer_core.journal.records import HistoryItem
+from openai_link.realtime.client_events import ClientEvents
 from openai_link.realtime.facts import (
     ItemDone,
     ItemVoiced,
@@ -18,7 +19,6 @@ from openai_link.realtime.facts import (
     ToolCalled,
     TurnCommitted,
 )
-from openai_link.realtime.session_object import ClientEvents
 from openai_link.room.rollover import OPEN_TIMEOUT_NS, PAUSE_NS, DropNext, Move, OpenNext, Rollover
 from openai_link.settings import OpenaiLinkSettings
 from openai_link.transcript.history import SeedLimits, seed_events
@@ -93,7 +93,7 @@ def test_an_answer_is_owed_until_it_has_been_heard() -> None:
 
 def test_speaking_over_an_answer_settles_it() -> None:
     pending_reply = PendingReply()
-    pending_reply.asked()
+    pending_reply.requested()
     pending_reply.on_fact(ResponseStarted("r"))
     pending_reply.on_fact(PlaybackStarted("r"))
     pending_reply.on_fact(PlaybackEnded("r", cleared=True))
@@ -103,7 +103,7 @@ def test_speaking_over_an_answer_settles_it() -> None:
 
 def test_a_response_that_calls_a_tool_is_no_answer_yet() -> None:
     pending_reply = PendingReply()
-    pending_reply.asked()
+    pending_reply.requested()
     pending_reply.on_fact(ResponseStarted("r"))
     pending_reply.on_fact(ToolCalled("r", "i", "c", "clock", "{}"))
     pending_reply.on_fact(ResponseEnded("r", "completed"))
@@ -112,18 +112,18 @@ def test_a_response_that_calls_a_tool_is_no_answer_yet() -> None:
 
 def test_without_sound_the_end_of_the_response_settles_it() -> None:
     pending_reply = PendingReply()
-    pending_reply.asked()
+    pending_reply.requested()
     pending_reply.on_fact(ResponseStarted("r"))
     pending_reply.on_fact(ResponseEnded("r", "completed"))
     assert not pending_reply.is_pending
-    pending_reply.asked()
+    pending_reply.requested()
     pending_reply.on_fact(ResponseEnded("aside", "completed", in_conversation=False))
     assert pending_reply.is_pending
 
 
 def test_sound_that_is_made_and_not_heard_yet_is_owed() -> None:
     pending_reply = PendingReply()
-    pending_reply.asked()
+    pending_reply.requested()
     pending_reply.on_fact(ResponseStarted("r"))
     pending_reply.on_fact(ItemVoiced("r", "i"))
     pending_reply.on_fact(ResponseEnded("r", "completed"))
@@ -136,10 +136,10 @@ def test_sound_that_is_made_and_not_heard_yet_is_owed() -> None:
 
 def test_an_answer_that_fails_or_is_heard_before_its_end_is_not_owed() -> None:
     pending_reply = PendingReply()
-    pending_reply.asked()
+    pending_reply.requested()
     answer(pending_reply, "failed")
     assert not pending_reply.is_pending
-    pending_reply.asked()
+    pending_reply.requested()
     pending_reply.on_fact(ResponseStarted("r"))
     pending_reply.on_fact(PlaybackStarted("r"))
     pending_reply.on_fact(PlaybackEnded("r", cleared=False))

@@ -16,7 +16,9 @@ from mixer_core.runtime.errors import UpstreamError
 from mixer_core.runtime.lazy_timer import LazyTimer
 from mixer_core.runtime.metrics import BOUNDS_MS, Histogram
 from mixer_core.runtime.units import MS_NS
-from openai_link.realtime.session_object import ClientEvents, Upstream, session_object
+from openai_link.realtime.client_events import ClientEvents
+from openai_link.realtime.session_object import session_object
+from openai_link.realtime.upstream import Upstream
 from openai_link.settings import OpenaiLinkSettings
 from openai_link.simulator.settings import SimulatorSettings
 from openai_link.transport.event_socket import MAX_WAITING_AUDIO_MS

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from openai_link.realtime.client_events import TAG, ClientEvents
 from openai_link.realtime.facts import (
     Fact,
     PlaybackEnded,
@@ -20,9 +21,10 @@ from openai_link.realtime.facts import (
     SpeechStopped,
     TurnCommitted,
 )
-from openai_link.realtime.session_object import MAX_SAY_CHARS, TAG, ClientEvents, session_object
+from openai_link.realtime.session_object import MAX_SAY_CHARS, session_object
 from openai_link.settings import OpenaiLinkSettings
-from openai_link.turns.policy import (
+from openai_link.turns.actions import (
+    ClearOutput,
     Flush,
     MicrophoneGate,
     ReplyEnded,
@@ -30,10 +32,10 @@ from openai_link.turns.policy import (
     Send,
     Tell,
     TurnAction,
-    TurnPolicy,
     TurnRules,
     TypedText,
 )
+from openai_link.turns.policy import TurnPolicy
 from openai_link.turns.response_sequencer import ALREADY_ACTIVE, MAX_WAITING
 
 
@@ -46,7 +48,7 @@ def run(turns: TurnPolicy, *facts: Fact) -> list[TurnAction]:
 
 
 def sent(actions: list[TurnAction]) -> list[str]:
-    return [action.event["type"] for action in actions if isinstance(action, Send)]
+    return [action.event["type"] for action in actions if isinstance(action, Send | ClearOutput)]
 
 
 def tag(create: dict[str, Any]) -> str:
@@ -428,7 +430,7 @@ class Server(RuleBasedStateMachine):
 
     def _do(self, actions: list[TurnAction]) -> None:
         self.flushed += flushes(actions)
-        self.inbox += [action.event for action in actions if isinstance(action, Send)]
+        self.inbox += [action.event for action in actions if isinstance(action, Send | ClearOutput)]
 
     def _fact(self, fact: Fact) -> None:
         self._do(self.turns.on_fact(fact))
