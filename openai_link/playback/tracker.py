@@ -45,10 +45,8 @@ from ..realtime.facts import (
     ResponseEnded,
 )
 from .positions import MS_SAMPLES, PlaybackPositions
-from .replies import WAIT_NS, Cut, Reply
+from .replies import Cut, Reply
 from .truncation import GAIN_MS, TrackerAction, Truncation, Truncator
-
-__all__ = ["WAIT_NS", "PlaybackTracker", "TrackerAction", "Truncation"]
 
 LEAD_SAMPLES = 100 * MS_SAMPLES
 """Sound this close before ``output_audio_buffer.started`` belongs to that reply: the event and the
