@@ -1,21 +1,29 @@
-"""How much of a browser is taken: its mistakes are answered, its messages carried out, in bounds.
-
-A flood costs the browser that makes it, not the room.
-"""
+"""Rate limits. A flood costs the browser that makes it, not the room. Sans-I/O."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from .protocol import BrowserMessage, Confirm, Hello, Interrupt, Mute, Ping, Played, Ptt, Say
+from mixer_core.runtime.units import S_NS
 
-REPEAT_NS = 1_000_000_000
-"""The same kind of mistake in audio is reported at most so often."""
-_S = 1_000_000_000
+from .protocol.browser_messages import (
+    BrowserMessage,
+    Confirm,
+    Hello,
+    Interrupt,
+    Mute,
+    Ping,
+    Played,
+    Ptt,
+    Say,
+)
+
+REPEAT_NS = S_NS
+"""The same kind of mistake in audio is reported at most this often."""
 
 
 class Rate(NamedTuple):
-    """So many at once, and one more each so often."""
+    """``burst`` at once, and one more every ``refill_ns``."""
 
     burst: int
     refill_ns: int
@@ -23,27 +31,27 @@ class Rate(NamedTuple):
     @property
     def words(self) -> str:
         """For people."""
-        return f"{self.burst} at once, then {_S / self.refill_ns:g} a second"
+        return f"{self.burst} at once, then {S_NS / self.refill_ns:g} a second"
 
 
-MISTAKES = Rate(10, _S // 10)
+MISTAKES = Rate(10, S_NS // 10)
 """Unreadable control messages that are answered."""
 RATES: dict[type[BrowserMessage], Rate] = {
-    Say: Rate(5, _S // 2),
-    Interrupt: Rate(10, _S // 5),
-    Confirm: Rate(10, _S // 5),
-    Hello: Rate(10, _S // 2),
-    Ptt: Rate(20, _S // 10),
-    Mute: Rate(20, _S // 10),
-    Ping: Rate(50, _S // 20),
-    Played: Rate(100, _S // 50),
+    Say: Rate(5, S_NS // 2),
+    Interrupt: Rate(10, S_NS // 5),
+    Confirm: Rate(10, S_NS // 5),
+    Hello: Rate(10, S_NS // 2),
+    Ptt: Rate(20, S_NS // 10),
+    Mute: Rate(20, S_NS // 10),
+    Ping: Rate(50, S_NS // 20),
+    Played: Rate(100, S_NS // 50),
 }
-"""Messages that are carried out. A page sends two ``played`` a second and one ``ping``; what waited
-for a bad network comes all at once."""
+"""Messages that are carried out. A page sends two ``played`` and one ``ping`` a second; after a
+network outage they come all at once."""
 
 
 class Repeats:
-    """Lets each kind through at most once a second."""
+    """Lets each kind through once every ``REPEAT_NS``."""
 
     def __init__(self) -> None:
         self._last_ns: dict[str, int] = {}
@@ -58,36 +66,25 @@ class Repeats:
 
 
 class Bucket:
-    """Lets as many through as its rate says, and knows which refusal begins a burst of them."""
+    """A token bucket that knows which refusal is the first of a burst."""
 
     def __init__(self, rate: Rate, now_ns: int) -> None:
         self._rate = rate
         self._full_ns = now_ns
         """When the bucket is full again."""
-        self._has_told = False
+        self._reported = False
 
     def allow(self, now_ns: int) -> bool:
         """Whether to let one more through now."""
         if now_ns >= self._full_ns:
-            self._full_ns, self._has_told = now_ns, False
+            self._full_ns, self._reported = now_ns, False
         full_ns = self._full_ns + self._rate.refill_ns
         if full_ns - now_ns > self._rate.burst * self._rate.refill_ns:
             return False
         self._full_ns = full_ns
         return True
 
-    def tell(self) -> bool:
-        """Whether to say that one was refused: once until the bucket has been full again."""
-        told, self._has_told = self._has_told, True
-        return not told
-
-
-class Paces:
-    """One bucket for each type of control message."""
-
-    def __init__(self, now_ns: int) -> None:
-        self._buckets = {kind: Bucket(rate, now_ns) for kind, rate in RATES.items()}
-
-    def of(self, message: BrowserMessage) -> Bucket:
-        """The bucket that ``message`` is taken from."""
-        return self._buckets[type(message)]
+    def report(self) -> bool:
+        """Whether to report a refusal: once until the bucket has been full again."""
+        reported, self._reported = self._reported, True
+        return not reported

@@ -1,13 +1,13 @@
-"""The policy of one participant's call: pure, driven by events and ``now_ns``.
+"""One participant's session, from its offer to its end. Sans-I/O.
 
-Every event returns the actions to take, in order; ``next_timeout_ns`` says when to call
-``timeout``. Audio does not pass here: the shell asks ``uplink`` and ``outbox`` frame by frame.
+Every input returns the actions to carry out, in order; ``next_timeout_ns`` says when to call
+``timeout``. Audio bypasses the session: the shell asks ``uplink`` and ``outbox`` frame by frame.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 from mixer_core.bus import events
@@ -15,84 +15,45 @@ from mixer_core.bus.announcement import Announcement
 from mixer_core.bus.control import Offer, WorkerStatus
 from mixer_core.bus.frames import Frame, Kind
 from mixer_core.runtime.errors import BrowserMessageError, FrameError
+from mixer_core.runtime.units import MS_NS, S_NS
 
-from . import protocol
-from .limits import MISTAKES, RATES, Bucket, Paces, Repeats
+from .actions import Action, Announce, Close, DropQueuedAudio, SendAudio, SendBus, SendControl
+from .framed_uplink import FramedUplink
+from .intake import Intake
 from .outbox import Outbox
+from .plain_uplink import PlainUplink
+from .protocol import gateway_messages
+from .protocol.browser_messages import BrowserMessage, Hello, Mute, Ping, event_of
 from .settings import MediaWorkerSettings
-from .uplink import Uplink, UplinkFrame
+from .uplink import Uplink
 
-MS = 1_000_000
-MIXER_GONE_NS = 3_000 * MS
-"""The browser is told when the mixer has not acknowledged anything for so long."""
+MIXER_GONE_NS = 3 * S_NS
+"""Time without an acknowledgement from the mixer after which the browser is told."""
 FORWARDED = frozenset(
     {"state", "participants", "level", "caption", "tool", "latency", "usage", "error"}
 )
-"""Types of bus events that go on to the browser."""
-PLAIN_MANNERS = protocol.Manners()
-"""An assistant that listens all the time and speaks."""
+"""Types of bus events that are passed on to the browser."""
+DEFAULT_TRAITS = gateway_messages.AssistantTraits()
 
-
-@dataclass(frozen=True, slots=True)
-class SendBus:
-    """Send a frame without audio to the mixer, with this stream and epoch."""
-
-    kind: Kind
-    epoch: int
-    payload: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class SendAudio:
-    """Send one frame of audio to the mixer."""
-
-    frame: UplinkFrame
-
-
-@dataclass(frozen=True, slots=True)
-class SendControl:
-    """Send JSON text to the browser."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class DropQueuedAudio:
-    """Throw away audio that still waits for the network."""
-
-
-@dataclass(frozen=True, slots=True)
-class Announce:
-    """Tell signaling the new state."""
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    """The call is over: close the peer connection; ``detail`` says why, in words."""
-
-    detail: str
-
-
-Action = SendBus | SendAudio | SendControl | DropQueuedAudio | Announce | Close
 Reason = Literal["connect", "silence", "start", "uplink"]
 
 
 class Session:
-    """One participant, from its offer to its end."""
+    """The life of one participant."""
 
     def __init__(
         self,
         offer: Offer,
         settings: MediaWorkerSettings,
         now_ns: int,
-        manners: protocol.Manners = PLAIN_MANNERS,
+        assistant: gateway_messages.AssistantTraits = DEFAULT_TRAITS,
     ) -> None:
         self._offer = offer
-        self._manners = manners
+        self._assistant = assistant
         self._settings = settings
         self.status: WorkerStatus = "connecting"
         self.detail = ""
-        self.place = ""
+        """Why the session is over."""
         self.info = events.StreamInfo(
             role="browser",
             room=offer.room,
@@ -103,38 +64,31 @@ class Session:
         self.outbox = Outbox(settings.outbox_cap_ms)
         self.uplink: Uplink | None = None
         """The microphone, once the channel is open."""
-        self.bad_messages_total = 0
-        """Messages of the browser that could not be read."""
-        self.too_fast_total = 0
-        """Messages of the browser that were left out because there were too many."""
+        self.intake = Intake(now_ns)
         self.unknown_events_total = 0
-        """Events from the bus that are not for browsers."""
+        """Bus events that are not for browsers."""
         self._welcomed = False
         self._mixer_gone = False
-        self._opened_ns = now_ns
-        self._deadline_ns = now_ns + settings.connect_timeout_ms * MS
+        self._deadline_ns = now_ns + settings.connect_timeout_ms * MS_NS
         self._heard_ns = now_ns
         self._acked_ns = now_ns
         self._announcement = Announcement()
-        self._repeats = Repeats()
-        self._answers = Bucket(MISTAKES, now_ns)
-        self._paces = Paces(now_ns)
-        self._is_pressed = False
 
     @property
     def epoch(self) -> int:
         """The newest epoch of the room that is known here."""
         return self.outbox.epoch
 
-    # Events of the browser's connection
+    # Inputs of the browser's connection
 
     def opened(self, *, framed: bool, now_ns: int) -> list[Action]:
         """The browser's channels are open."""
         if self.status != "connecting":
             return []
         self.status = "connected"
-        self._opened_ns = self._heard_ns = self._acked_ns = now_ns
-        self.uplink = Uplink(framed=framed, hangover_ms=self._settings.silence_hangover_ms)
+        self._heard_ns = self._acked_ns = now_ns
+        hangover_ms = self._settings.silence_hangover_ms
+        self.uplink = FramedUplink(hangover_ms) if framed else PlainUplink(hangover_ms)
         self.uplink.set_muted(self.info.muted, now_ns)
         return [Announce(), self._start(now_ns)]
 
@@ -142,33 +96,29 @@ class Session:
         """The browser sent text."""
         if self.status == "closed":
             return []
-        try:
-            message = protocol.read_control(text)
-        except BrowserMessageError as error:
-            return self._count_bad(error, self._answers.allow(now_ns))
-        bucket = self._paces.of(message)
-        if not bucket.allow(now_ns) and not self._is_release(message):
-            self.too_fast_total += 1
-            return self._too_fast(message) if bucket.tell() else []
-        return self._on_message(message, now_ns)
+        read = self.intake.control(text, self.info.muted, now_ns)
+        if read is None:
+            return []
+        return [SendControl(read)] if isinstance(read, str) else self._on_message(read, now_ns)
 
     def bad_audio(self, error: BrowserMessageError, now_ns: int) -> list[Action]:
-        """A binary message could not be read: report each kind at most once a second."""
-        return self._count_bad(error, self._repeats.allow(error.code, now_ns))
+        """A binary message could not be read."""
+        answer = self.intake.bad_audio(error, now_ns)
+        return [] if answer is None else [SendControl(answer)]
 
-    def peer_closed(self, detail: str, now_ns: int) -> list[Action]:
+    def peer_closed(self, detail: str) -> list[Action]:
         """The connection or its audio channel ended."""
         return self._end(detail)
 
-    def leave(self, now_ns: int) -> list[Action]:
-        """Signaling ends the call."""
+    def leave(self) -> list[Action]:
+        """Signaling ends the session."""
         return self._end("left")
 
-    def stopped(self, now_ns: int) -> list[Action]:
+    def stopped(self) -> list[Action]:
         """The gateway shuts down."""
         return self._end("the gateway stops")
 
-    # Events of the bus
+    # Inputs of the bus
 
     def bus_frame(self, frame: Frame, now_ns: int) -> list[Action]:
         """A frame other than AUDIO came from the mixer."""
@@ -185,7 +135,7 @@ class Session:
         """A frame carries ``epoch``: a newer one voids what was queued."""
         if not self.outbox.adopt(epoch) or not self._welcomed:
             return []
-        return [DropQueuedAudio(), SendControl(protocol.flush(epoch))]
+        return [DropQueuedAudio(), SendControl(gateway_messages.flush(epoch))]
 
     # Time
 
@@ -195,7 +145,7 @@ class Session:
         return due[0] if due else None
 
     def timeout(self, now_ns: int, heard_ns: int) -> list[Action]:
-        """Time has come. ``heard_ns``: when the last datagram of the browser arrived."""
+        """Do what is due. ``heard_ns``: when the last datagram of the browser arrived."""
         self._heard_ns = max(self._heard_ns, heard_ns)
         actions: list[Action] = []
         handlers: dict[Reason, Callable[[int], list[Action]]] = {
@@ -213,7 +163,7 @@ class Session:
             return None
         if self.status == "connecting":
             return self._deadline_ns, "connect"
-        silence_ns = self._heard_ns + self._settings.peer_silence_ms * MS
+        silence_ns = self._heard_ns + self._settings.peer_silence_ms * MS_NS
         due: tuple[int, Reason] = (self._announcement.next_timeout_ns(), "start")
         if silence_ns <= due[0]:
             due = (silence_ns, "silence")
@@ -234,7 +184,7 @@ class Session:
         if not self._mixer_gone and now_ns - self._acked_ns > MIXER_GONE_NS:
             self._mixer_gone = True
             text = "the mixer does not answer; the call goes on as soon as it is back"
-            actions.append(SendControl(protocol.error("mixer_gone", text)))
+            actions.append(SendControl(gateway_messages.error("mixer_gone", text)))
         return actions
 
     def _uplink_timeout(self, now_ns: int) -> list[Action]:
@@ -255,8 +205,8 @@ class Session:
             return actions
         self._welcomed, self._mixer_gone = True, False
         offer = self._offer
-        text = protocol.welcome(
-            offer.room, offer.participant, offer.mode, offer.stream, self.epoch, self._manners
+        text = gateway_messages.welcome(
+            offer.room, offer.participant, offer.mode, offer.stream, self.epoch, self._assistant
         )
         return [*actions, SendControl(text)]
 
@@ -274,7 +224,7 @@ class Session:
         if content["type"] not in FORWARDED:
             self.unknown_events_total += 1
             return []
-        return [SendControl(protocol.to_json(self._for_browser(content)))]
+        return [SendControl(gateway_messages.to_json(self._for_browser(content)))]
 
     def _for_browser(self, content: dict[str, Any]) -> dict[str, Any]:
         """Mark the browser's own entry in a list of participants."""
@@ -285,24 +235,18 @@ class Session:
                     entry["you"] = entry.get("participant") == self._offer.participant
         return content
 
-    def _on_message(self, message: protocol.BrowserMessage, now_ns: int) -> list[Action]:
+    def _on_message(self, message: BrowserMessage, now_ns: int) -> list[Action]:
         match message:
-            case protocol.Ping():
-                return [SendControl(protocol.pong(message.t))]
-            case protocol.Hello():
-                self.place = message.place
-                return self._changed(
-                    replace(self.info, name=message.name or self.info.name), now_ns
-                )
-            case protocol.Mute():
+            case Ping():
+                return [SendControl(gateway_messages.pong(message.t))]
+            case Hello():
+                name = message.name or self.info.name
+                return self._changed(replace(self.info, name=name), now_ns)
+            case Mute():
                 audio = self.uplink.set_muted(message.muted, now_ns) if self.uplink else []
                 changed = self._changed(replace(self.info, muted=message.muted), now_ns)
                 return [*(SendAudio(frame) for frame in audio), *changed]
-            case protocol.Ptt():
-                self._is_pressed = message.down
-                return self._to_link(protocol.event_of(message))
-            case _:
-                return self._to_link(protocol.event_of(message))
+        return self._to_link(event_of(message))
 
     def _changed(self, info: events.StreamInfo, now_ns: int) -> list[Action]:
         if info == self.info:
@@ -317,24 +261,6 @@ class Session:
         content["name"] = self.info.name
         content["stream"] = self._offer.stream
         return [SendBus(Kind.EVENT, self.epoch, events.encode_map(content))]
-
-    def _is_release(self, message: protocol.BrowserMessage) -> bool:
-        """Whether it shuts a microphone that is open: never refused, and as rare as the opening."""
-        match message:
-            case protocol.Mute(muted=True):
-                return not self.info.muted
-            case protocol.Ptt(down=False):
-                return self._is_pressed
-        return False
-
-    def _too_fast(self, message: protocol.BrowserMessage) -> list[Action]:
-        name, words = protocol.name_of(message), RATES[type(message)].words
-        text = f"too many messages of type {name}: {words}; this one was not carried out"
-        return [SendControl(protocol.error("too_fast", text))]
-
-    def _count_bad(self, error: BrowserMessageError, told: bool) -> list[Action]:
-        self.bad_messages_total += 1
-        return [SendControl(protocol.error(error.code, str(error)))] if told else []
 
     def _end(self, detail: str) -> list[Action]:
         if self.status == "closed":

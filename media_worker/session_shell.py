@@ -1,4 +1,4 @@
-"""The shell of one call: feeds the pure session, acts on what comes back, re-arms one timer."""
+"""The shell of one session: feeds it, carries out its actions, re-arms one timer."""
 
 from __future__ import annotations
 
@@ -11,8 +11,12 @@ from collections.abc import Callable
 from mixer_core.bus import control, frames
 from mixer_core.bus.audio_client import AudioPush, AudioSub
 from mixer_core.runtime.errors import BrowserMessageError, FrameError
+from mixer_core.runtime.lazy_timer import LazyTimer
 
-from . import protocol, session
+from .actions import Action, Announce, Close, DropQueuedAudio, SendAudio, SendBus, SendControl
+from .protocol.audio_messages import FRAME_MESSAGE_BYTES
+from .protocol.gateway_messages import AssistantTraits
+from .session import Session
 from .settings import Settings
 from .uplink import UplinkFrame
 from .webrtc.peer import Peer, PeerEvents
@@ -23,8 +27,8 @@ _KIND_OFFSET = 5
 _AUDIO = int(frames.Kind.AUDIO)
 
 
-class Call:
-    """One browser's call."""
+class SessionShell:
+    """One browser: its session, its peer connection, its sockets to the mixer."""
 
     def __init__(
         self,
@@ -34,19 +38,17 @@ class Call:
         announce: Callable[[], None],
         ended: Callable[[], None],
     ) -> None:
-        """``announce`` tells signaling the state now; ``ended`` is called once, at the end."""
+        """``announce`` tells signaling the current state; ``ended`` is called once, at the end."""
         self.participant = offer.participant
         self._stream = offer.stream
         self._log = log
         self._announce = announce
         self._ended = ended
-        self._loop = asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
         link = settings.openai_link
-        manners = protocol.Manners(link.turn_detection == "push_to_talk", link.output == "audio")
-        now_ns = time.monotonic_ns()
-        self._session = session.Session(offer, settings.media_worker, now_ns, manners)
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_due_ns = 0
+        assistant = AssistantTraits(link.turn_detection == "push_to_talk", link.output == "audio")
+        self._session = Session(offer, settings.media_worker, time.monotonic_ns(), assistant)
+        self._timer = LazyTimer(loop, self._on_timer)
         self._bytes_in = 0
         self._bytes_out = 0
         self._bus_dropped = 0
@@ -56,25 +58,24 @@ class Call:
         )
         self.peer = Peer(events, log)
         directory, topic = settings.runtime_dir, frames.topic(offer.stream)
-        self._to_mixer = AudioPush(self._loop, directory)
-        self._from_mixer = AudioSub(self._loop, directory, topic, self.on_bus)
+        self._to_mixer = AudioPush(loop, directory)
+        self._from_mixer = AudioSub(loop, directory, topic, self._on_bus)
 
     def start(self) -> None:
         """The offer is answered: the connect deadline runs."""
         self._arm()
 
     def leave(self) -> None:
-        """Signaling ends the call."""
-        self._apply(self._session.leave(time.monotonic_ns()))
+        """Signaling ends the session."""
+        self._apply(self._session.leave())
 
     def stop(self) -> None:
         """The gateway shuts down."""
-        self._apply(self._session.stopped(time.monotonic_ns()))
+        self._apply(self._session.stopped())
 
     async def close(self) -> None:
         """Close the peer connection, without waiting long for a dead one, and the sockets."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self._timer.close()
         self._from_mixer.close()
         try:
             await asyncio.wait_for(self.peer.close(), CLOSE_S)
@@ -100,7 +101,7 @@ class Call:
         )
 
     def _metrics(self) -> control.Metrics:
-        outbox, uplink = self._session.outbox, self._session.uplink
+        outbox, uplink, intake = self._session.outbox, self._session.uplink, self._session.intake
         return {
             "frames_in_total": uplink.frames_total if uplink else 0,
             "frames_suppressed_total": uplink.suppressed_total if uplink else 0,
@@ -112,8 +113,8 @@ class Call:
             "frames_dropped_stale_total": outbox.stale_total,
             "frames_dropped_epoch_total": outbox.old_epoch_total,
             "bus_dropped_total": self._bus_dropped,
-            "bad_messages_total": self._session.bad_messages_total,
-            "too_fast_messages_total": self._session.too_fast_total,
+            "bad_messages_total": intake.bad_total,
+            "too_fast_messages_total": intake.too_fast_total,
             "bad_frames_total": self._bad_frames,
             "unknown_events_total": self._session.unknown_events_total,
             "handler_faults_total": self.peer.faults_total,
@@ -125,9 +126,9 @@ class Call:
 
     # From the mixer
 
-    def on_bus(self, data: bytes) -> None:
-        """One message of this call's topic."""
-        if len(data) == protocol.FRAME_MESSAGE_BYTES and data[_KIND_OFFSET] == _AUDIO:
+    def _on_bus(self, data: bytes) -> None:
+        """One message on this session's topic."""
+        if len(data) == FRAME_MESSAGE_BYTES and data[_KIND_OFFSET] == _AUDIO:
             self._on_bus_audio(data)
             return
         try:
@@ -183,41 +184,37 @@ class Call:
         self._apply(self._session.bad_audio(error, time.monotonic_ns()))
 
     def _on_closed(self, detail: str) -> None:
-        self._apply(self._session.peer_closed(detail, time.monotonic_ns()))
+        self._apply(self._session.peer_closed(detail))
 
-    # Acting
+    # Carrying out actions
 
-    def _apply(self, actions: list[session.Action]) -> None:
+    def _apply(self, actions: list[Action]) -> None:
         for action in actions:
             match action:
-                case session.SendControl():
+                case SendControl():
                     self._bytes_out += len(action.text)
                     self.peer.send_control(action.text)
-                case session.SendAudio():
+                case SendAudio():
                     self._send_audio(action.frame)
-                case session.SendBus():
+                case SendBus():
                     frame = frames.Frame(
                         action.kind, self._stream, action.epoch, payload=action.payload
                     )
                     self._push(frames.encode(frame))
-                case session.DropQueuedAudio():
+                case DropQueuedAudio():
                     self._session.outbox.old_epoch_total += self.peer.drop_queued_audio()
-                case session.Announce():
+                case Announce():
                     self._announce()
-                case session.Close():
+                case Close():
                     self._log.info("= closed: %s", action.detail)
                     self._ended()
         self._arm()
 
     def _send_audio(self, piece: UplinkFrame) -> None:
+        epoch = self._session.epoch
         self._push(
             frames.encode_audio(
-                self._stream,
-                self._session.epoch,
-                piece.seq,
-                piece.flags,
-                piece.stamp_ns,
-                piece.pcm,
+                self._stream, epoch, piece.seq, piece.flags, piece.stamp_ns, piece.pcm
             )
         )
 
@@ -226,16 +223,11 @@ class Call:
             self._bus_dropped += 1
 
     def _arm(self) -> None:
-        """See that a timer is set no later than the session's next timeout."""
         due_ns = self._session.next_timeout_ns()
-        if due_ns is None or (self._timer is not None and self._timer_due_ns <= due_ns):
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        wait_ns = due_ns - time.monotonic_ns()
-        self._timer_due_ns = due_ns
-        self._timer = self._loop.call_later(max(0, wait_ns) / 1e9, self._on_timer)
+        if due_ns is None:
+            self._timer.stop()
+        else:
+            self._timer.arm(due_ns)
 
     def _on_timer(self) -> None:
-        self._timer = None
         self._apply(self._session.timeout(time.monotonic_ns(), self.peer.heard_ns))

@@ -1,0 +1,167 @@
+"""The control messages of a browser: bounded, typed JSON.
+
+A message that cannot be read raises ``BrowserMessageError`` with a code and one sentence, which goes
+back to the browser as ``error``. Unknown fields are ignored, so that a newer page may say more than
+this gateway understands.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import msgspec
+
+from mixer_core.bus import frames, pcm
+from mixer_core.runtime.errors import BrowserMessageError
+
+MAX_CONTROL_BYTES = 16 * 1024
+MAX_NAME_CHARS = 64
+MAX_SAY_CHARS = 4_000
+MAX_CALL_CHARS = 128
+_MAX_MS = 1e9
+
+_Name = Annotated[str, msgspec.Meta(max_length=MAX_NAME_CHARS)]
+_Number = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | float
+_Milliseconds = Annotated[float, msgspec.Meta(ge=0, le=_MAX_MS)]
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """Who the participant is."""
+
+    name: _Name
+    """What to call this participant; empty keeps the name it joined with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mute:
+    """The microphone is switched off or on."""
+
+    muted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ptt:
+    """The push-to-talk button went down or up."""
+
+    down: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """A typed line for the assistant."""
+
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_SAY_CHARS)]
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupt:
+    """Stop the reply."""
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """Somebody's answer to whether a tool may be used."""
+
+    call: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_CALL_CHARS)]
+    """Id of the tool call, from the ``tool`` event."""
+    allow: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """How much of the reply the browser has played."""
+
+    epoch: Annotated[int, msgspec.Meta(ge=0, le=frames.U16)]
+    played_ms: _Milliseconds
+    """Playback position in the audio of the epoch; frames lost on the way count."""
+    buffered_ms: _Milliseconds
+    stamp_ns: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | msgspec.UnsetType = msgspec.UNSET
+    """Stamp in the header of the newest frame of which a sample was played."""
+    offset_samples: (
+        Annotated[float, msgspec.Meta(ge=0, le=pcm.FRAME_SAMPLES)] | msgspec.UnsetType
+    ) = msgspec.UNSET
+    """How many samples of that frame were played."""
+    last: bool | msgspec.UnsetType = msgspec.UNSET
+    """Nothing more of the epoch will be played: the answer to a flush."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Heartbeat, answered with ``pong`` and the same ``t``."""
+
+    t: _Number = 0
+
+
+BrowserMessage = Hello | Mute | Ptt | Say | Interrupt | Confirm | Played | Ping
+
+MESSAGES: dict[str, type[BrowserMessage]] = {
+    "hello": Hello,
+    "mute": Mute,
+    "ptt": Ptt,
+    "say": Say,
+    "interrupt": Interrupt,
+    "confirm": Confirm,
+    "played": Played,
+    "ping": Ping,
+}
+_NAMES = {cls: name for name, cls in MESSAGES.items()}
+_DECODER = msgspec.json.Decoder()
+
+
+def read_control(text: str) -> BrowserMessage:
+    """Read one control message.
+
+    Raises:
+        BrowserMessageError: ``too_long``, ``bad_json``, ``unknown_type`` or ``bad_field``.
+    """
+    size_bytes = len(text.encode("utf-8", "surrogatepass"))
+    if size_bytes > MAX_CONTROL_BYTES:
+        raise BrowserMessageError(
+            "too_long", f"a control message of {size_bytes} bytes is over {MAX_CONTROL_BYTES}"
+        )
+    try:
+        content = _DECODER.decode(text)
+    except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
+        raise BrowserMessageError("bad_json", f"this text is not valid JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise BrowserMessageError("bad_json", "a control message is a JSON object with `type`")
+    return _typed(content)
+
+
+def _typed(content: dict[str, Any]) -> BrowserMessage:
+    name = content.pop("type", None)
+    cls = MESSAGES.get(name) if isinstance(name, str) else None
+    if cls is None:
+        shown = repr(name)[:40]
+        raise BrowserMessageError(
+            "unknown_type", f"type {shown} is unknown; there are {', '.join(MESSAGES)}"
+        )
+    try:
+        message = msgspec.convert(content, cls)
+    except msgspec.ValidationError as error:
+        raise BrowserMessageError("bad_field", f"{name} has a wrong field: {error}") from error
+    if isinstance(message, Hello):
+        return Hello(clean(message.name))
+    return message
+
+
+def clean(name: str) -> str:
+    """``name`` without control characters, line breaks, and doubled or outer spaces."""
+    printable = "".join(
+        " " if unicodedata.category(char) in ("Cc", "Zl", "Zp") else char for char in name
+    )
+    return " ".join(printable.split())
+
+
+def name_of(message: BrowserMessage) -> str:
+    """Its ``type``."""
+    return _NAMES[type(message)]
+
+
+def event_of(message: BrowserMessage) -> dict[str, Any]:
+    """``message`` with its ``type``, as the map that goes to the room's link."""
+    content = msgspec.to_builtins(message)
+    return {"type": name_of(message), **content}

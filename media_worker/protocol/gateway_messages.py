@@ -1,0 +1,62 @@
+"""The control messages of the gateway to a browser, as JSON text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from mixer_core.bus.events import Mode
+
+PROTOCOL_VERSION = 1
+_ENCODER = msgspec.json.Encoder()
+
+
+@dataclass(frozen=True, slots=True)
+class AssistantTraits:
+    """How people talk with this gateway's assistant; a page shows it."""
+
+    push_to_talk: bool = False
+    """The assistant hears the room only while somebody holds a button (``ptt``)."""
+    speaks: bool = True
+    """It answers aloud; otherwise in captions only."""
+
+
+def to_json(content: dict[str, Any]) -> str:
+    """A map as JSON; not-a-number and infinity become null."""
+    return _ENCODER.encode(content).decode()
+
+
+def welcome(
+    room: str, participant: str, mode: Mode, stream: int, epoch: int, assistant: AssistantTraits
+) -> str:
+    """The first control message: the participant is in the room."""
+    return to_json(
+        {
+            "type": "welcome",
+            "room": room,
+            "participant": participant,
+            "mode": mode,
+            "version": PROTOCOL_VERSION,
+            "stream": stream,
+            "epoch": epoch,
+            "push_to_talk": assistant.push_to_talk,
+            "speaks": assistant.speaks,
+        }
+    )
+
+
+def flush(epoch: int) -> str:
+    """Audio of older epochs is void."""
+    return to_json({"type": "flush", "epoch": epoch})
+
+
+def pong(t: int | float) -> str:
+    """The answer to a ping."""
+    return to_json({"type": "pong", "t": t})
+
+
+def error(code: str, message: str) -> str:
+    """Something went wrong; ``message`` is a sentence for people."""
+    return to_json({"type": "error", "code": code, "message": message})
