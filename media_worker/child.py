@@ -1,4 +1,4 @@
-"""A child process: waits for one browser, carries its call, ends."""
+"""A child process: waits for one browser, serves it, ends."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from mixer_core.runtime import logs, process
 from mixer_core.runtime.errors import ProblemError
 from mixer_core.runtime.fork_pool import Parent
 
-from .call import Call
+from .session_shell import SessionShell
 from .settings import Settings
 from .webrtc.peer import prepare_ice
 
 PROGRAM = "media_worker"
-LAST_WORDS_S = 0.02
-"""Time for the sockets to carry the last messages before they are closed."""
+FAREWELL_S = 0.02
+"""Time for the last messages to leave before the sockets are closed."""
 
 
 def main(identity: str, settings: Settings, parent: Parent) -> None:
@@ -33,7 +33,7 @@ def main(identity: str, settings: Settings, parent: Parent) -> None:
 async def _serve(identity: str, settings: Settings, parent: Parent) -> None:
     child = Child(identity, settings, parent)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, child.stop)
-    gc.disable()  # a call makes no cyclic garbage, and the process ends with it
+    gc.disable()  # A session makes no cyclic garbage, and the process ends with it.
     try:
         await child.done.wait()
     finally:
@@ -41,7 +41,7 @@ async def _serve(identity: str, settings: Settings, parent: Parent) -> None:
 
 
 class Child:
-    """Its sockets, and the call once there is one."""
+    """Its sockets, and the session once there is one."""
 
     def __init__(self, identity: str, settings: Settings, parent: Parent) -> None:
         self._identity = identity
@@ -51,7 +51,7 @@ class Child:
         self._loop = asyncio.get_running_loop()
         self.done = asyncio.Event()
         """The child has nothing more to do."""
-        self._call: Call | None = None
+        self._session: SessionShell | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         prepare_ice(settings.media_worker.ice_addresses)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -62,22 +62,22 @@ class Child:
 
     def stop(self) -> None:
         """The program is told to stop."""
-        if self._call is not None:
-            self._call.stop()
+        if self._session is not None:
+            self._session.stop()
         self.done.set()
 
     async def close(self) -> None:
-        """Close the call and the sockets."""
-        if self._call is not None:
-            await self._call.close()
-        await asyncio.sleep(LAST_WORDS_S)
+        """Close the session and the sockets."""
+        if self._session is not None:
+            await self._session.close()
+        await asyncio.sleep(FAREWELL_S)
         self._control.close()
         self._context.term()
 
     def _state(self) -> control.WorkerState:
-        if self._call is None:
+        if self._session is None:
             return control.WorkerState(worker=self._identity, pid=os.getpid(), status="idle")
-        return self._call.state(self._identity)
+        return self._session.state(self._identity)
 
     def _on_control(self, message: control.Message) -> None:
         match message:
@@ -91,35 +91,37 @@ class Child:
                 self._log.warning("! < %s is not for a worker", type(message).__name__)
 
     def _leave(self, participant: str) -> None:
-        if self._call is not None and self._call.participant == participant:
-            self._call.leave()
+        if self._session is not None and self._session.participant == participant:
+            self._session.leave()
 
     async def _take(self, offer: control.Offer) -> None:
         """Answer an offer, or refuse it and stay idle."""
-        if self._call is not None or self.done.is_set():
+        if self._session is not None or self.done.is_set():
             self._refuse(offer, ProblemError(503, "Busy", "this worker has a browser already"))
             return
         began_ns = time.monotonic_ns()
         log = logs.get(PROGRAM, offer.participant)
-        call = Call(offer, self._settings, log, self._control.announce, self.done.set)
-        self._call = call
+        session = SessionShell(offer, self._settings, log, self._control.announce, self.done.set)
+        self._session = session
         try:
-            answer = await call.peer.answer(offer.sdp)
+            answer = await session.peer.answer(offer.sdp)
         except ProblemError as error:
-            await self._take_back(offer, call, error)
+            await self._take_back(offer, session, error)
             return
         self._control.send(control.Answer(offer.participant, answer))
         self._control.announce()
-        call.start()
+        session.start()
         self._parent.taken()
         took_ms = (time.monotonic_ns() - began_ns) / 1e6
         log.info("= room %s, answered in %.1f ms by %s", offer.room, took_ms, self._identity)
 
-    async def _take_back(self, offer: control.Offer, call: Call, error: ProblemError) -> None:
-        """Refuse, and be as idle as before."""
+    async def _take_back(
+        self, offer: control.Offer, session: SessionShell, error: ProblemError
+    ) -> None:
+        """Refuse the offer and be idle again."""
         self._refuse(offer, error)
-        await call.close()
-        self._call = None
+        await session.close()
+        self._session = None
         gc.collect()
         self._control.announce()
 

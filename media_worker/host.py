@@ -17,7 +17,7 @@ PRELOAD = "media_worker.preload"
 
 
 def child_main(identity: str, settings: Settings, parent: fork_pool.Parent) -> None:
-    """Entry of a child; the host itself never imports the WebRTC code."""
+    """Entry point of a child; the host itself never imports WebRTC code."""
     from . import child
 
     child.main(identity, settings, parent)
@@ -33,7 +33,7 @@ class Host:
         settings = context.settings.media_worker
         self._most = settings.max_children
         self.crashed_total = 0
-        """Children that ended with anything but 0."""
+        """Children that ended with an exit code other than 0."""
         self._pool = fork_pool.ForkPool(
             PROGRAM,
             context.settings,
@@ -59,7 +59,7 @@ class Host:
             program=PROGRAM,
             pid=os.getpid(),
             ready=idle > 0 or alive >= self._most,
-            detail=f"{alive - idle} calls, {idle} idle children",
+            detail=f"{alive - idle} browsers, {idle} idle children",
             metrics={
                 "children": alive,
                 "idle_children": idle,

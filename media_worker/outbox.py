@@ -1,7 +1,7 @@
-"""What happens to each frame on its way to the browser: send it now, or drop it and count why.
+"""Decides for each frame to the browser: send it now, or drop it and count why. Sans-I/O.
 
-Nothing waits here. The network stack below has a queue of its own behind its congestion window;
-a frame is dropped before it would stand in that queue for longer than the cap.
+Nothing waits here. SCTP has a queue of its own behind its congestion window; a frame is dropped
+when it would wait there for longer than the cap.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from mixer_core.bus import frames, pcm
 from mixer_core.runtime.metrics import Histogram
 
 STALE_NS = 400_000_000
-"""Audio that entered this host longer ago is not worth playing."""
+"""Audio that entered this host longer ago than this is not worth playing."""
 BYTES_PER_MS = pcm.FRAME_BYTES // pcm.FRAME_MS
 
 
 class Outbox:
-    """Decides for one browser. Control messages are not asked about: they are never dropped."""
+    """The decisions for one browser. Control messages bypass it: they are never dropped."""
 
     __slots__ = (
         "_cap_bytes",
@@ -35,7 +35,7 @@ class Outbox:
         """The newest epoch seen."""
         self.sent_total = 0
         self.full_total = 0
-        """Dropped because too much was waiting."""
+        """Dropped because too much audio was waiting."""
         self.stale_total = 0
         """Dropped because older than 400 ms."""
         self.old_epoch_total = 0
@@ -43,7 +43,7 @@ class Outbox:
         self.backlog_bytes = 0
         """What waited when the last frame came."""
         self.latency = Histogram()
-        """Entry to this host → handed to the network."""
+        """From entry to this host to the network."""
 
     @property
     def backlog_ms(self) -> float:
@@ -56,16 +56,16 @@ class Outbox:
         return self.full_total + self.stale_total + self.old_epoch_total
 
     def adopt(self, epoch: int) -> bool:
-        """Take over a newer epoch; False where ``epoch`` is the present one or older."""
+        """Adopt a newer epoch; False where ``epoch`` is the current one or older."""
         if not frames.epoch_newer(epoch, self.epoch):
             return False
         self.epoch = epoch
         return True
 
     def admit(self, epoch: int, stamp_ns: int, buffered_bytes: int, now_ns: int) -> bool:
-        """Whether to send a frame of ``epoch``, stamped ``stamp_ns``, with so much waiting below.
+        """Whether to send a frame of ``epoch`` with ``buffered_bytes`` in front of it.
 
-        A newer epoch is adopted on the way.
+        ``stamp_ns``: when it entered this host. A newer epoch is adopted.
         """
         self.backlog_bytes = buffered_bytes
         if epoch != self.epoch and not self.adopt(epoch):

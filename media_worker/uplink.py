@@ -1,7 +1,7 @@
 """The microphone of one browser: from what it sends to the frames for the mixer. Sans-I/O.
 
-While muted nothing is sent, and digital silence only for the hang-over; in both cases the last frame
-announces that the stream pauses.
+While muted nothing is sent, and digital silence only for the hang-over; in both cases the last
+frame announces that the stream pauses.
 """
 
 from __future__ import annotations

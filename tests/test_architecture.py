@@ -35,12 +35,14 @@ WIRE_LIBRARIES = {"msgpack", "msgspec", "zmq", "uvloop"}
 SHELLS: dict[str, set[str]] = {
     "media_worker": {
         "__main__",
-        "call",
         "child",
         "host",
         "preload",
+        "rehearsal",
         "service",
+        "session_shell",
     },
+    "media_worker/protocol": set(),
     "media_worker/webrtc": {
         "addresses",
         "peer",
@@ -290,6 +292,6 @@ def test_importing_a_service_does_not_load_numba(module: str) -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
-def test_only_one_module_of_the_worker_knows_aiortc() -> None:
+def test_only_the_peer_of_the_worker_knows_aiortc() -> None:
     users = {p.name for p in sources("media_worker") if tops(p) & {"aiortc", "aioice"}}
-    assert users <= {"peer.py", "preload.py"}
+    assert users <= {"peer.py", "rehearsal.py"}

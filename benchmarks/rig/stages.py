@@ -10,11 +10,11 @@ from mixer_core.bus.pcm import FRAME_NS
 
 def worker(frames_total: int) -> None:
     """A browser's frame to the bus, and one from the bus to the browser, without the transport."""
+    from media_worker.framed_uplink import FramedUplink
     from media_worker.outbox import Outbox
-    from media_worker.uplink import Uplink
     from mixer_core.bus import frames
 
-    uplink, outbox = Uplink(framed=True, hangover_ms=400), Outbox(200)
+    uplink, outbox = FramedUplink(400), Outbox(200)
     pcm = bytes(range(1, 241)) * 4
     for seq in range(frames_total):
         now_ns = seq * FRAME_NS

@@ -1,8 +1,8 @@
 """The control messages of a browser: bounded, typed JSON.
 
-A message that cannot be read raises ``BrowserMessageError`` with a code and one sentence, which goes
-back to the browser as ``error``. Unknown fields are ignored, so that a newer page may say more than
-this gateway understands.
+A message that cannot be read raises ``BrowserMessageError`` with a code and one sentence, which the
+browser gets as ``error``. Unknown fields are ignored, so that a newer page may say more than this
+gateway understands.
 """
 
 from __future__ import annotations

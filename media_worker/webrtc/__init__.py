@@ -1,1 +1,1 @@
-"""Everything that touches aiortc: the peer connection and its fast paths."""
+"""The peer connection of a browser."""

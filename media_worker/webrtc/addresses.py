@@ -7,15 +7,15 @@ import ipaddress
 import ifaddr
 
 SKIPPED_INTERFACES = ("docker", "br-", "veth", "l4tbr", "virbr")
-"""Name prefixes of container bridges and of the Jetson's USB gadget: no browser lives there."""
+"""Name prefixes of container bridges and of the Jetson's USB gadget: no browser is there."""
 LOOPBACK = "127.0.0.1"
 
 
 def host_addresses(setting: str) -> list[str]:
     """Addresses for ICE candidates.
 
-    ``setting`` is ``auto`` (all of this host's but link-local IPv6 and bridges, loopback last)
-    or a list separated by commas. They are read anew each time: a laptop changes networks.
+    ``setting``: ``auto`` (all of this host's except link-local IPv6 and bridges, loopback last) or
+    a list separated by commas. They are looked up each time, because a laptop changes networks.
     """
     if setting.strip() != "auto":
         return [part.strip() for part in setting.split(",") if part.strip()]

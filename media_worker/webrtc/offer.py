@@ -1,8 +1,8 @@
-"""Makes a browser's SDP offer safe for the ICE library, or says what is wrong with it (pure).
+"""Makes a browser's SDP offer safe for aioice, or says what is wrong with it. Sans-I/O.
 
 Names that only the browser's own host can resolve (``.local``) cost a second each, and together
-with ``a=end-of-candidates`` they make the library gather nothing and wait for ever. Browsers are
-found by their first packet anyway, so such lines are left out.
+with ``a=end-of-candidates`` they make aioice gather nothing and wait for ever. Browsers are found
+by their first packet anyway, so such lines are left out.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from mixer_core.runtime.errors import ProblemError
 
 MAX_SDP_BYTES = 64 * 1024
 MAX_CANDIDATES = 64
-"""More are left out: each is an address that this host would send to."""
+"""More are ignored: each is an address that this host would send to."""
 TITLE = "Bad offer"
 
 
@@ -23,10 +23,10 @@ def refuse(detail: str) -> ProblemError:
 
 
 def clean_offer(sdp: str) -> str:
-    """The offer without lines that do harm.
+    """The offer without harmful lines.
 
     Raises:
-        ProblemError: status 400: too long, no SDP, no data channel, no DTLS fingerprint.
+        ProblemError: status 400: too long, not SDP, no data channel, or an attribute is missing.
     """
     size_bytes = len(sdp.encode("utf-8", "replace"))
     if size_bytes > MAX_SDP_BYTES:
@@ -34,10 +34,10 @@ def clean_offer(sdp: str) -> str:
     lines = sdp.split("\r\n") if "\r\n" in sdp else sdp.split("\n")
     lines = [line.strip() for line in lines if line.strip()]
     if not lines or lines[0] != "v=0":
-        raise refuse("the body is no SDP: its first line must be v=0")
+        raise refuse("the body is not SDP: its first line must be v=0")
     media = [line for line in lines if line.startswith("m=application")]
     if not media:
-        raise refuse("the offer has no data channel: call createDataChannel('audio') before")
+        raise refuse("the offer has no data channel: call createDataChannel('audio') first")
     if len(media) > 1:
         raise refuse("the offer has more than one m=application line")
     _check_attributes(lines, media[0])
@@ -46,7 +46,7 @@ def clean_offer(sdp: str) -> str:
 
 def _check_attributes(lines: list[str], media: str) -> None:
     if "DTLS/SCTP" not in media:
-        raise refuse(f"{media[:80]!r} is no WebRTC data channel")
+        raise refuse(f"{media[:80]!r} is not a WebRTC data channel")
     needed = {"a=ice-ufrag:": "ICE user name", "a=fingerprint:": "DTLS fingerprint"}
     if "webrtc-datachannel" in media:
         needed["a=sctp-port:"] = "SCTP port"
@@ -70,7 +70,7 @@ def _kept(lines: list[str]) -> list[str]:
 
 
 def _has_address(candidate: str) -> bool:
-    """Whether a candidate line names an IP address (and no name to be resolved)."""
+    """Whether a candidate line has an IP address, not a name to be resolved."""
     parts = candidate.split()
     try:
         ipaddress.ip_address(parts[4])

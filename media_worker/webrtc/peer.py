@@ -19,21 +19,22 @@ from mixer_core.patches.aiortc.fast_path import FastPath
 from mixer_core.patches.aiortc.sctp_wire import PPID_STRING
 from mixer_core.runtime.errors import ProblemError
 
-from .. import protocol
+from ..protocol import gateway_messages
+from ..protocol.audio_messages import FRAMED_PROTOCOL
 from . import addresses, offer
 
 CONSENT_INTERVAL_S = 1.0
 CONSENT_FAILURES = 3
 """A dead browser is noticed after seconds, not after half a minute."""
 MAX_CONTROL_BACKLOG_BYTES = 256 * 1024
-"""Control messages are never dropped, so what may wait of them needs an end."""
+"""Control messages are never dropped, so their backlog needs a bound."""
 MAX_LOGGED_FAULTS = 10
 """Faults of one connection that are logged; all are counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class PeerEvents:
-    """Whom the connection tells; called in its loop."""
+    """Callbacks of a connection, called in its loop."""
 
     opened: Callable[[bool], None]
     """All channels are open; True: the framed protocol."""
@@ -42,7 +43,7 @@ class PeerEvents:
     text: Callable[[str], None]
     """One text message."""
     unreadable: Callable[[str, str], None]
-    """Code and sentence: the browser did something that cannot be understood."""
+    """Code and sentence: the browser sent something that cannot be understood."""
     closed: Callable[[str], None]
     """The connection or its audio channel ended; why, in words."""
 
@@ -67,16 +68,12 @@ class Peer:
         self._fast: FastPath | None = None
         self.buffered_bytes: Callable[[], int] = int
         """Returns the bytes of the audio channel that wait for the network."""
-        self._framed = False
+        self.framed = False
+        """The browser chose frames with headers."""
         self._opened = False
         self._closed = False
         self.faults_total = 0
-        """Exceptions in handlers, and what the library could not take from the browser."""
-
-    @property
-    def framed(self) -> bool:
-        """Whether the browser chose frames with headers."""
-        return self._framed
+        """Exceptions in handlers, and messages that aiortc could not read."""
 
     @property
     def heard_ns(self) -> int:
@@ -84,10 +81,10 @@ class Peer:
         return self._fast.heard_ns if self._fast is not None else 0
 
     async def answer(self, sdp: str) -> str:
-        """Answer an offer; the connection is set up in the background.
+        """Answer an offer; the connection is then set up in the background.
 
         Raises:
-            ProblemError: 400 with what is wrong with the offer; 503 where no address can be bound.
+            ProblemError: 400 for a bad offer, with what is wrong; 503 where no address can be used.
         """
         connection = self._connection
         cleaned = offer.clean_offer(sdp)
@@ -120,7 +117,7 @@ class Peer:
     def send_control(self, text: str) -> None:
         """Send one text message on the channel of the browser's protocol.
 
-        A browser that answers packets but lets messages pile up is given up.
+        A browser that acknowledges no messages is given up.
         """
         channel, fast = self._control or self._audio, self._fast
         if channel is None or fast is None or channel.readyState != "open":
@@ -135,7 +132,7 @@ class Peer:
         return 0 if self._audio is None else drop_waiting_audio(self._audio)
 
     async def close(self) -> None:
-        """End the connection; a living browser notices at once (SCTP ABORT, DTLS close)."""
+        """End the connection; the browser notices at once (SCTP ABORT, DTLS close)."""
         self._closed = True
         if self._fast is not None:
             self._fast.close()
@@ -145,11 +142,11 @@ class Peer:
 
     def _on_channel(self, channel: RTCDataChannel) -> None:
         if channel.label == "audio" and self._audio is None:
-            if channel.protocol not in ("", protocol.FRAMED_PROTOCOL):
+            if channel.protocol not in ("", FRAMED_PROTOCOL):
                 text = f"protocol {channel.protocol[:40]!r} is unknown; there is "
-                channel.send(protocol.error("protocol", text + protocol.FRAMED_PROTOCOL))
+                channel.send(gateway_messages.error("protocol", text + FRAMED_PROTOCOL))
                 return
-            self._framed = channel.protocol == protocol.FRAMED_PROTOCOL
+            self.framed = channel.protocol == FRAMED_PROTOCOL
             self._audio = channel
             self.buffered_bytes = backlog_of(channel)
             channel.on("message", self._guarded(self._on_audio_message))
@@ -163,10 +160,10 @@ class Peer:
             text = f"a channel {channel.label[:40]!r} is not used; there are audio and control"
             self._events.unreadable("channel", text)
             return
-        ready = self._audio is not None and (self._control is not None or not self._framed)
+        ready = self._audio is not None and (self._control is not None or not self.framed)
         if ready and not self._opened:
             self._opened = True
-            self._events.opened(self._framed)
+            self._events.opened(self.framed)
 
     def _on_audio_message(self, message: bytes | str) -> None:
         if isinstance(message, str):
@@ -193,7 +190,7 @@ class Peer:
             self._closed = True
             self._events.closed(detail)
 
-    # Faults: an exception that escapes a handler would end the library's receiving task
+    # Faults: an exception that escaped a handler would end aiortc's receiving task
 
     def _guarded(self, handler: Callable[..., None]) -> Callable[..., None]:
         def call(*args: Any) -> None:
@@ -211,4 +208,4 @@ class Peer:
     def _fault(self) -> None:
         self.faults_total += 1
         if self.faults_total <= MAX_LOGGED_FAULTS:
-            self._log.exception("! a handler failed; the call goes on")
+            self._log.exception("! a handler failed; the connection is kept")

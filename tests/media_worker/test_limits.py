@@ -1,14 +1,14 @@
-"""What a browser may send and make us say in a time."""
+"""Rates: what a browser may send, and make us answer."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media_worker import protocol
 from media_worker.limits import MISTAKES, RATES, Bucket, Rate, Repeats
+from media_worker.protocol.browser_messages import MESSAGES, Say
+from mixer_core.runtime.units import MS_NS
 
-MS = 1_000_000
 GAPS_NS = st.lists(st.integers(0, 2_000_000_000), max_size=80)
 
 
@@ -32,29 +32,29 @@ def test_the_rate_itself_is_never_refused(rate: Rate, count: int) -> None:
     assert all(bucket.allow(number * rate.refill_ns) for number in range(1, count))
 
 
-def test_a_refusal_is_told_once_until_the_bucket_is_full_again() -> None:
+def test_a_refusal_is_reported_once_until_the_bucket_is_full_again() -> None:
     bucket = Bucket(Rate(2, 10), 0)
     assert [bucket.allow(0) for _ in range(3)] == [True, True, False]
-    assert [bucket.tell(), bucket.tell()] == [True, False]
-    assert [bucket.allow(10), bucket.allow(10), bucket.tell()] == [True, False, False]
-    assert [bucket.allow(30), bucket.tell()] == [True, True]
+    assert [bucket.report(), bucket.report()] == [True, False]
+    assert [bucket.allow(10), bucket.allow(10), bucket.report()] == [True, False, False]
+    assert [bucket.allow(30), bucket.report()] == [True, True]
 
 
 def test_a_kind_is_reported_once_a_second() -> None:
     repeats = Repeats()
     assert repeats.allow("a", 0)
-    assert not repeats.allow("a", 999 * MS)
-    assert repeats.allow("b", 999 * MS)
-    assert repeats.allow("a", 1000 * MS)
+    assert not repeats.allow("a", 999 * MS_NS)
+    assert repeats.allow("b", 999 * MS_NS)
+    assert repeats.allow("a", 1000 * MS_NS)
 
 
 def test_answers_come_in_bursts_of_ten_and_then_ten_a_second() -> None:
     bucket = Bucket(MISTAKES, 0)
     assert [bucket.allow(0) for _ in range(12)] == [True] * 10 + [False] * 2
-    assert [bucket.allow(100 * MS) for _ in range(2)] == [True, False]
-    assert sum(bucket.allow(5_000 * MS) for _ in range(20)) == 10
+    assert [bucket.allow(100 * MS_NS) for _ in range(2)] == [True, False]
+    assert sum(bucket.allow(5_000 * MS_NS) for _ in range(20)) == 10
 
 
 def test_every_message_has_a_rate_that_a_page_does_not_reach() -> None:
-    assert set(RATES) == set(protocol.MESSAGES.values())
-    assert RATES[protocol.Say].words == "5 at once, then 2 a second"
+    assert set(RATES) == set(MESSAGES.values())
+    assert RATES[Say].words == "5 at once, then 2 a second"

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from media_worker.outbox import STALE_NS, Outbox
 from mixer_core.bus import frames
 from mixer_core.runtime.metrics import BOUNDS_MS
+from mixer_core.runtime.units import MS_NS
 
-MS = 1_000_000
-NOW = 10_000 * MS
+NOW = 10_000 * MS_NS
 
 
 def test_sends_while_no_more_than_two_frames_wait() -> None:
@@ -58,7 +58,7 @@ def test_epochs_wrap_around() -> None:
 
 def test_counts_the_time_since_entry() -> None:
     outbox = Outbox(cap_ms=60)
-    outbox.admit(0, NOW - 3 * MS, 0, NOW)
+    outbox.admit(0, NOW - 3 * MS_NS, 0, NOW)
     assert outbox.latency.counts[BOUNDS_MS.index(3.0)] == 1
 
 
@@ -77,7 +77,7 @@ def test_never_sends_old_stale_or_too_much(
         if flushed:
             outbox.adopt(epoch)
             newest = frames.newest_epoch(epoch, newest)
-        sent = outbox.admit(epoch, NOW - age_ms * MS, waiting_bytes, NOW)
+        sent = outbox.admit(epoch, NOW - age_ms * MS_NS, waiting_bytes, NOW)
         newest = frames.newest_epoch(epoch, newest)
         assert outbox.epoch == newest
         assert sent == (epoch == newest and age_ms <= 400 and waiting_bytes + 960 <= 2880)

@@ -51,7 +51,7 @@ def test_reads_bare_line_feeds() -> None:
         (sdp(*HEAD), "no data channel"),
         (sdp(*HEAD, "m=audio 9 UDP/TLS/RTP/SAVPF 111"), "no data channel"),
         (sdp(*HEAD, *MEDIA, *MEDIA), "more than one"),
-        (sdp(*HEAD, "m=application 9 TCP foo", *MEDIA[1:]), "no WebRTC data channel"),
+        (sdp(*HEAD, "m=application 9 TCP foo", *MEDIA[1:]), "not a WebRTC data channel"),
         (sdp(*HEAD, *[line for line in MEDIA if "fingerprint" not in line]), "fingerprint"),
         (sdp(*HEAD, *[line for line in MEDIA if "ufrag" not in line]), "ICE user name"),
         (sdp(*HEAD, *[line for line in MEDIA if "sctp-port" not in line]), "SCTP port"),

@@ -1,0 +1,28 @@
+"""What the gateway says to browsers, as JSON."""
+
+from __future__ import annotations
+
+import json
+
+from media_worker.protocol import gateway_messages as messages
+
+
+def test_every_message_is_json_with_its_type() -> None:
+    assert json.loads(messages.pong(4)) == {"type": "pong", "t": 4}
+    assert json.loads(messages.flush(9)) == {"type": "flush", "epoch": 9}
+    assert json.loads(messages.to_json({"type": "level", "levels": {"p": float("-inf")}})) == {
+        "type": "level",
+        "levels": {"p": None},
+    }
+    assistant = messages.AssistantTraits(push_to_talk=True, speaks=False)
+    assert json.loads(messages.welcome("home", "p-1", "conference", 5, 2, assistant)) == {
+        "type": "welcome",
+        "room": "home",
+        "participant": "p-1",
+        "mode": "conference",
+        "version": 1,
+        "stream": 5,
+        "epoch": 2,
+        "push_to_talk": True,
+        "speaks": False,
+    }
