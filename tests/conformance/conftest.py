@@ -31,23 +31,28 @@ def _npm(*arguments: str, cwd: Path) -> None:
         pytest.fail(f"npm {arguments[0]} failed: {done.stderr.strip()[-500:]}")
 
 
+def _digest(*names: str) -> str:
+    content = b"".join((SOURCES / name).read_bytes() for name in names)
+    return hashlib.sha256(content).hexdigest()[:12]
+
+
 @pytest.fixture(scope="session")
 def sdk_page() -> Path:
     """A directory with a page that runs ``@openai/agents-realtime`` in its pinned version."""
     require(shutil.which("npm"), "npm is not installed")
-    pinned = (SOURCES / "package.json").read_bytes()
-    folder = _cache_dir(hashlib.sha256(pinned).hexdigest()[:12])
+    folder = _cache_dir(_digest("package.json"))
+    site = folder / f"site-{_digest('client.mjs', 'index.html')}"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "installed").exists():
-            (folder / "package.json").write_bytes(pinned)
+            shutil.copy(SOURCES / "package.json", folder / "package.json")
             _npm("install", "--no-package-lock", "--no-audit", "--no-fund", cwd=folder)
             (folder / "installed").touch()
-        shutil.copy(SOURCES / "client.mjs", folder / "client.mjs")
-        site = folder / "site"
-        site.mkdir(exist_ok=True)
-        bundle = ("--bundle", "--format=iife", "--platform=browser", "--log-level=error")
-        _npm("exec", "--", "esbuild", "client.mjs", *bundle, "--outfile=site/bundle.js", cwd=folder)
-        shutil.copy(SOURCES / "index.html", site / "index.html")
+        if not (site / "index.html").exists():
+            shutil.copy(SOURCES / "client.mjs", folder / "client.mjs")
+            flags = ("--bundle", "--format=iife", "--platform=browser", "--log-level=error")
+            outfile = f"--outfile={site.name}/bundle.js"
+            _npm("exec", "--", "esbuild", "client.mjs", *flags, outfile, cwd=folder)
+            shutil.copy(SOURCES / "index.html", site / "index.html")
     return site

@@ -17,7 +17,7 @@ BOTH = pytest.mark.parametrize("transport", ["webrtc", "websocket"])
 @BOTH
 def test_check_16_one_response_at_a_time_and_others_beside_it(transport: str) -> None:
     async def scenario() -> None:
-        config = SimulatorSettings(brain="tone", tone_ms=6_000, generation_speed=2.0)
+        config = SimulatorSettings(brain="tone", tone_ms=2_000, generation_speed=2.0)
         async with peer(transport, config) as (client, _):
             client.send(type="response.create")
             active = (await client.wait_for("response.created"))["response"]["id"]

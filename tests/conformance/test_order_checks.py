@@ -228,7 +228,7 @@ def test_check_1_a_sideband_mirrors_every_event_of_the_channel() -> None:
 @BOTH
 def test_check_18_usage_adds_up_grows_and_is_cached(transport: str) -> None:
     async def scenario() -> None:
-        async with peer(transport, SimulatorSettings(brain="tone", tone_ms=1_000)) as (client, _):
+        async with peer(transport, SimulatorSettings(brain="tone", tone_ms=400)) as (client, _):
             usages = []
             for turn in range(1, 4):
                 say_text(client, "Count the tokens of this sentence, please. " * 4)
@@ -239,7 +239,7 @@ def test_check_18_usage_adds_up_grows_and_is_cached(transport: str) -> None:
                 usages.append(usage)
             created = [e for e in client.events if e["type"] == "response.created"]
             assert all(event["response"]["usage"] is None for event in created)
-            assert [u["output_token_details"]["audio_tokens"] for u in usages] == [20, 20, 20]
+            assert [u["output_token_details"]["audio_tokens"] for u in usages] == [8, 8, 8]
             inputs = [u["input_tokens"] for u in usages]
             assert inputs == sorted(set(inputs))
             assert usages[0]["input_token_details"]["cached_tokens"] == 0

@@ -1,4 +1,4 @@
-// The SDK as its documentation shows it; only the base URL is not OpenAI's.
+// The SDK as its documentation shows it, with another base URL and a microphone that speaks on demand.
 import { OpenAIRealtimeWebRTC, RealtimeAgent, RealtimeSession, tool } from '@openai/agents-realtime';
 import { z } from 'zod';
 
@@ -19,12 +19,27 @@ window.start = async (baseUrl, apiKey) => {
     instructions: 'Be brief.',
     tools: [getTime],
   });
-  window.transport = new OpenAIRealtimeWebRTC({ baseUrl });
+  window.microphone = new AudioContext();
+  window.voice = window.microphone.createMediaStreamDestination();
+  const silence = new ConstantSourceNode(window.microphone, { offset: 0 });
+  silence.connect(window.voice); // A microphone never stops sending.
+  silence.start();
+  const mediaStream = window.voice.stream;
+  window.transport = new OpenAIRealtimeWebRTC({ baseUrl, mediaStream });
   window.session = new RealtimeSession(agent, { transport: window.transport });
   window.session.on('transport_event', (event) => window.log.events.push(event));
   window.session.on('error', (error) => window.log.errors.push(JSON.stringify(error)));
   window.session.on('history_updated', (history) => (window.log.history = history));
   await window.session.connect({ apiKey });
+};
+
+// Say a WAV file, given as base64, into the microphone.
+window.speak = async (wav) => {
+  const bytes = Uint8Array.from(atob(wav), (letter) => letter.charCodeAt(0));
+  const source = window.microphone.createBufferSource();
+  source.buffer = await window.microphone.decodeAudioData(bytes.buffer);
+  source.connect(window.voice);
+  source.start();
 };
 
 // Energy of the reply as the browser has decoded it, and how long it was audible.

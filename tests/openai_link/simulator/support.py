@@ -1,4 +1,4 @@
-"""A driver for one pure session; OpenAI's own types check every event."""
+"""Drives one session in virtual time; OpenAI's own types check every event."""
 
 from __future__ import annotations
 
@@ -25,12 +25,19 @@ GREETING = tone(400, 500.0)
 REGULAR = EngineOptions(
     omit_rate_limits="never", null_previous_in_done="never", padded_arguments="never"
 )
-"""A service without moods."""
+"""A service without random variations."""
+_PATIENCE_SLOTS = 6_000
 
 
 def constant(length_ms: int, value: int = 1) -> bytes:
     """PCM16 in which every sample has one value."""
     return array("h", [value] * 24 * length_ms).tobytes()
+
+
+def text_item(text: str) -> Json:
+    """A typed message of the user."""
+    content = [{"type": "input_text", "text": text}]
+    return {"type": "message", "role": "user", "content": content}
 
 
 class Session:
@@ -63,6 +70,15 @@ class Session:
     def send_text(self, text: str) -> list[Json]:
         return self._take(self.engine.client_event(text, self.now_ns))
 
+    def write(self, text: str) -> list[Json]:
+        """Add a typed message."""
+        return self.send(type="conversation.item.create", item=text_item(text))
+
+    def give_output(self, call_id: str, output: str) -> list[Json]:
+        """Add the output of a function call."""
+        item = {"type": "function_call_output", "call_id": call_id, "output": output}
+        return self.send(type="conversation.item.create", item=item)
+
     def hear(self, pcm: bytes, frames: int = 1) -> list[Json]:
         """Let the session hear ``frames`` times ``pcm``, one per slot."""
         events = []
@@ -80,6 +96,14 @@ class Session:
             events += self._take(actions)
             self.now_ns += FRAME_NS
         return events
+
+    def until(self, kind: str, count: int = 1) -> None:
+        """Hear silence until an event has come ``count`` times."""
+        for _ in range(_PATIENCE_SLOTS):
+            if len(self.all(kind)) >= count:
+                return
+            self.hear(SILENCE)
+        raise AssertionError(f"{kind} has not come {count} times: {self.kinds()}")
 
     def kinds(self, events: list[Json] | None = None) -> list[str]:
         """Types in order, repeated deltas once."""

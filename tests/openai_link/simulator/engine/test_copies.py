@@ -13,7 +13,7 @@ from openai_link.simulator.engine.options import EngineOptions
 from openai_link.simulator.engine.server_events import SendEvent
 from openai_link.simulator.engine.session_engine import SessionEngine
 from tests.openai_link.simulator.scripted import STORY_MS, scripted
-from tests.openai_link.simulator.support import LOUD, Json, Session
+from tests.openai_link.simulator.support import LOUD, Json, Session, text_item
 
 PARAMETERS = {"properties": {"place": {"type": "string"}}, "required": ["place"]}
 TOOLS = [
@@ -23,9 +23,8 @@ HEARD = ("Tell me a story.", "Please call lights and clock.")
 
 
 def typed(text: str) -> list[Json]:
-    content = [{"type": "input_text", "text": text}]
-    item = {"type": "message", "role": "user", "content": content}
-    return [{"type": "conversation.item.create", "item": item}, {"type": "response.create"}]
+    create = {"type": "conversation.item.create", "item": text_item(text)}
+    return [create, {"type": "response.create"}]
 
 
 class Twin:

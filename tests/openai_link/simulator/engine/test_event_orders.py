@@ -29,22 +29,11 @@ def packaged(
     return Session({"tools": TOOLS, **(wanted or {})}, brain, options, seed)
 
 
-def write(session: Session, text: str) -> None:
-    content = [{"type": "input_text", "text": text}]
-    item = {"type": "message", "role": "user", "content": content}
-    session.send(type="conversation.item.create", item=item)
-
-
 def ask(session: Session, text: str, slots: int = 300) -> list[Json]:
     """Write, ask for an answer, wait; returns what the answer brought."""
-    write(session, text)
+    session.write(text)
     events = session.send(type="response.create")
     return events + session.wait(slots)
-
-
-def give_output(session: Session, call_id: str, output: str) -> list[Json]:
-    item = {"type": "function_call_output", "call_id": call_id, "output": output}
-    return session.send(type="conversation.item.create", item=item)
 
 
 def test_order_d_a_function_call_and_what_becomes_of_its_result() -> None:
@@ -64,7 +53,7 @@ def test_order_d_a_function_call_and_what_becomes_of_its_result() -> None:
     added = session.last("response.output_item.added")["item"]
     assert (added["status"], added["arguments"], added["name"]) == ("in_progress", "", "get_time")
     assert added["call_id"].startswith("call_") and len(added["call_id"]) == len("call_") + 16
-    answers = give_output(session, added["call_id"], "noon")
+    answers = session.give_output(added["call_id"], "noon")
     assert session.kinds(answers) == ["conversation.item.added", "conversation.item.done"]
     assert "status" not in answers[0]["item"]
     assert session.wait(50) == []
@@ -81,7 +70,7 @@ def test_parallel_calls_are_several_items_of_one_response() -> None:
     assert [item["name"] for item in output] == ["lamp", "get_time"]
     assert len({item["call_id"] for item in output}) == 2
     for item, result in zip(output, ("on", "noon"), strict=True):
-        give_output(session, item["call_id"], result)
+        session.give_output(item["call_id"], result)
     session.send(type="response.create")
     session.wait(200)
     done = session.last("response.output_audio_transcript.done")
@@ -316,7 +305,7 @@ STEP = st.one_of(
 
 def take_step(session: Session, kind: str, value: Any) -> None:
     if kind == "write":
-        write(session, value)
+        session.write(value)
         session.send(type="response.create")
     elif kind == "speak":
         session.hear(LOUD, value)
@@ -336,7 +325,7 @@ def take_step(session: Session, kind: str, value: Any) -> None:
         session.send(type="response.create", response=wanted)
     elif kind == "outputs":
         for event in session.all("response.function_call_arguments.done"):
-            give_output(session, event["call_id"], "7")
+            session.give_output(event["call_id"], "7")
         session.send(type="response.create")
     else:
         for event in session.all("response.output_item.done"):

@@ -12,7 +12,7 @@ import pytest
 
 from mixer_core.bus.pcm import FRAME_BYTES, SILENCE
 from openai_link.simulator.brains.tone import ToneBrain
-from tests.openai_link.simulator.support import GREETING, LOUD, REGULAR, Json, Session
+from tests.openai_link.simulator.support import GREETING, LOUD, REGULAR, Json, Session, text_item
 
 REPLY_ORDER = [
     "response.output_item.added",
@@ -27,11 +27,6 @@ REPLY_ORDER = [
     "response.done",
     "rate_limits.updated",
 ]
-
-
-def text_item(text: str) -> Json:
-    content = [{"type": "input_text", "text": text}]
-    return {"type": "message", "role": "user", "content": content}
 
 
 def without_playback(kinds: list[str]) -> list[str]:

@@ -51,12 +51,6 @@ def test_the_oldest_items_leave_a_context_that_is_full() -> None:
     assert len(usage.within(items, 450, 0.5)) == 2
 
 
-def write(session: Session, text: str) -> None:
-    content = [{"type": "input_text", "text": text}]
-    item = {"type": "message", "role": "user", "content": content}
-    session.send(type="conversation.item.create", item=item)
-
-
 @pytest.mark.parametrize(
     ("truncation", "most"),
     [
@@ -77,7 +71,7 @@ def test_a_long_conversation_is_billed_as_far_as_it_fits(truncation: str | Json,
     wanted = {"truncation": truncation, "instructions": ""}
     session = Session(wanted, ToneBrain(100), options)
     for _ in range(12):
-        write(session, "x" * 400)
+        session.write("x" * 400)
     session.send(type="response.create")
     session.wait(60)
     used = session.last("response.done")["response"]["usage"]
@@ -88,7 +82,7 @@ def test_a_long_conversation_is_billed_as_far_as_it_fits(truncation: str | Json,
 def test_without_truncation_a_full_context_fails_the_response() -> None:
     options = replace(REGULAR, context_tokens=500)
     session = Session({"truncation": "disabled"}, ToneBrain(100), options)
-    write(session, "x" * 4_000)
+    session.write("x" * 4_000)
     session.send(type="response.create")
     session.wait(60)
     done = session.last("response.done")["response"]

@@ -131,7 +131,8 @@ def test_a_sideband_needs_a_standard_key_and_a_call() -> None:
 
 def test_a_call_without_a_channel_can_be_driven_by_a_sideband() -> None:
     async def scenario() -> None:
-        async with simulator() as (url, _), aiohttp.ClientSession() as http:
+        config = SimulatorSettings(brain="tone", tone_ms=600)
+        async with simulator(config) as (url, _), aiohttp.ClientSession() as http:
             caller = Caller(http, url)
             offer = await caller.offer(with_channel=False)
             headers = {"Content-Type": "application/sdp"}
@@ -142,7 +143,7 @@ def test_a_call_without_a_channel_can_be_driven_by_a_sideband() -> None:
                 side.send(type="response.create")
                 await side.wait_for("output_audio_buffer.stopped")
                 assert "session.created" not in side.kinds()
-                assert len(caller.heard) > 100
+                assert len(caller.heard) > 25
             await caller.close()
 
     run(scenario)
