@@ -7,7 +7,7 @@ among their actions, and ``_settle`` passes each signal on when the part that se
 =================  ================================================================================
 part               decides
 =================  ================================================================================
-``Lifecycle``      when to connect, to try again, to give up, to exit
+``Connection``     when to connect, to try again, to give up, to exit (``Lifecycle``)
 ``RoomSessions``   which session is active, in standby or draining, and what each is told
 ``Handover``       when the room moves to its next session
 ``RoomRecord``     the transcript, what the journal holds, captions, the pending reply, money
@@ -33,27 +33,16 @@ from mixer_core.runtime.metrics import Metrics
 from ..media.downlink_gate import DownlinkFrame
 from ..media.quiet import ROOM_NOISE_PEAK, is_quiet
 from ..realtime.facts import AssistantChanged, Fact, PlaybackStarted, SpeechStarted
-from ..realtime.problems import Problem, explain
+from ..realtime.problems import explain
 from ..realtime.upstream import Upstream
 from ..settings import OpenaiLinkSettings
-from ..transport.interface import TransportKind
 from ..transport.selection import TransportSelection
 from ..turns.actions import sender_of
-from .actions import Action, Log, RememberTransport, TellBrowsers
+from .actions import Action, Log, TellBrowsers
+from .connection import Connection
 from .epoch import EpochCounter
 from .handover import Handover
-from .lifecycle import (
-    STOPPED,
-    Connect,
-    Disconnect,
-    Exit,
-    Lifecycle,
-    LifecycleAction,
-    Limits,
-    Report,
-    State,
-    StateChanged,
-)
+from .lifecycle import State
 from .notices import Notices
 from .realtime_session import RealtimeSession
 from .record import RoomRecord
@@ -73,6 +62,7 @@ from .signals import (
     SessionMoved,
     SessionSeeded,
     Signal,
+    StateNews,
     TextTyped,
     ToolAnswered,
 )
@@ -81,10 +71,6 @@ TOOLS_TIMEOUT_NS = 300_000_000
 """The first session waits so long for the tools; later ones are added to the running session."""
 RECOVERY_TIMEOUT_NS = 5_000_000_000
 """A journal that has not said by then what it knows is not waited for."""
-PENDING_REPLY_NS = 60_000_000_000
-"""After so long without a session nobody waits for a reply any more."""
-BUDGET_CHECK_NS = 1_000_000_000
-"""Between two looks at whether a new day has money."""
 
 _SHOWN: dict[str, str] = {"idle": "connecting", "closed": "reconnecting"}
 """States that browsers know by another name: a link that ends is followed by another one."""
@@ -118,35 +104,32 @@ class RoomEngine:
         self._settings = settings
         self.metrics = Metrics()
         self._wall_offset_ns = wall_ms * 1_000_000 - now_ns
-        self._selection = TransportSelection(settings, config.websocket_until_ns)
-        self._life = Lifecycle(Limits.of(settings), self._selection)
+        selection = TransportSelection(settings, config.websocket_until_ns)
         self._epoch = EpochCounter()
         self._record = RoomRecord(config.room, settings, config.day_of)
         self._tools = RoomTools(settings)
         self._sessions = RoomSessions(settings, self._record, self._tools, self._epoch, config.mark)
-        self._handover = Handover(settings, self._sessions, self._tools, self._selection)
+        self._handover = Handover(settings, self._sessions, self._tools, selection)
+        self._connection = Connection(
+            settings, selection, self._sessions, self._handover, self._record, config.jitter
+        )
         self._notices = Notices()
         self._greets = settings.greet
         self._tools_deadline_ns: int | None = None
         self._recovery_deadline_ns: int | None = None
         self._is_recovered = False
-        self._budget_check_ns: int | None = None
-        """The budget ended the last session; when to look for money again."""
-        self._lost_ns = 0
-        """When the room lost its session; 0: it has one, or had none yet."""
-        self._connect_ns = 0
 
     # -- what is known ----------------------------------------------------------------------------
 
     @property
     def state(self) -> State:
         """How the connection is, for signaling."""
-        return self._life.state
+        return self._connection.state
 
     @property
     def detail(self) -> str:
         """Why it is so, in words."""
-        return self._life.detail
+        return self._connection.detail
 
     @property
     def epoch(self) -> int:
@@ -163,7 +146,8 @@ class RoomEngine:
         return {
             **self._sessions.counters(),
             **self._record.spending.metrics(),
-            "calls_total": self._life.attempts,
+            "calls_total": self._connection.attempts,
+            "connect_ms": self._connection.connect_ms,
             "rollovers_begun_total": self._handover.begun,
             "rollovers_total": self._handover.completed,
             "epoch": self._epoch.number,
@@ -172,7 +156,7 @@ class RoomEngine:
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick``; None where nothing waits."""
         waiting = (
-            self._life.next_timeout_ns(),
+            self._connection.next_timeout_ns(),
             self._sessions.next_timeout_ns(),
             self._handover.next_timeout_ns(),
             self._record.next_timeout_ns(),
@@ -180,7 +164,6 @@ class RoomEngine:
             self._notices.next_timeout_ns(),
             self._tools_deadline_ns,
             self._recovery_deadline_ns,
-            self._budget_check_ns,
         )
         return min((time_ns for time_ns in waiting if time_ns is not None), default=None)
 
@@ -193,11 +176,12 @@ class RoomEngine:
         if has_tools:
             self._tools_deadline_ns = now_ns + TOOLS_TIMEOUT_NS
         outcomes = [] if has_tools else self._sessions.tools_are_known()
-        return self._settle([*outcomes, *self._live(self._life.open(now_ns), now_ns)], now_ns)
+        outcomes += self._connection.open(self._wall_ms(now_ns), now_ns)
+        return self._settle(outcomes, now_ns)
 
     def stop(self, now_ns: int) -> list[Action]:
         """The process must end."""
-        return self._settle(self._live(self._life.stop(), now_ns), now_ns)
+        return self._settle(self._connection.stop(self._wall_ms(now_ns), now_ns), now_ns)
 
     def wall_clock(self, wall_ms: int, now_ns: int) -> None:
         """Unix time is ``wall_ms`` now: the system's clock may have been set."""
@@ -212,8 +196,7 @@ class RoomEngine:
         outcomes += self._tools.tick(now_ns)
         actions = self._settle(outcomes, now_ns)
         actions += self._settle(self._deadlines(now_ns), now_ns)
-        life = self._life.tick(now_ns, self._config.jitter())
-        return actions + self._settle(self._live(life, now_ns), now_ns)
+        return actions + self._settle(self._connection.tick(wall_ms, now_ns), now_ns)
 
     def _deadlines(self, now_ns: int) -> list[Outcome]:
         outcomes: list[Outcome] = []
@@ -223,8 +206,6 @@ class RoomEngine:
         if _is_due(self._recovery_deadline_ns, now_ns):
             outcomes.append(Log("warning", "! the journal does not answer: starting without it"))
             outcomes += self._recovered(now_ns)
-        if _is_due(self._budget_check_ns, now_ns):
-            outcomes += self._check_budget(now_ns)
         if self._notices.tick(now_ns):
             outcomes += self._audience_came(now_ns)
         return outcomes
@@ -285,7 +266,7 @@ class RoomEngine:
         found.answered = True
         found.simulated = found.simulated or simulated
         if found is self._sessions.active:
-            self._life.answered()
+            self._connection.answered()
         return []
 
     def session_up(self, session: int, now_ns: int) -> list[Action]:
@@ -300,7 +281,7 @@ class RoomEngine:
     def session_received(self, session: int, received_ns: int, now_ns: int) -> None:
         """Anything last came from the server at ``received_ns``."""
         if session == self.active_session:
-            self._life.heard(received_ns)
+            self._connection.received(received_ns)
 
     def server_event(self, session: int, event: Mapping[str, Any], now_ns: int) -> list[Action]:
         """One event of the server."""
@@ -353,9 +334,9 @@ class RoomEngine:
         people = self._notices.people
         self._record.people(people)
         outcomes = self._sessions.roster(frozenset(people), now_ns)
-        outcomes += self._live(self._life.roster(len(people), joined, now_ns), now_ns)
+        outcomes += self._connection.roster(len(people), joined, self._wall_ms(now_ns), now_ns)
         if joined:
-            outcomes.append(self._tell_state())
+            outcomes.append(StateNews())
         return self._settle(outcomes, now_ns)
 
     def levels(self, levels: object, now_ns: int) -> None:
@@ -374,7 +355,7 @@ class RoomEngine:
         elif talking is not None:
             outcomes = talking.browser_event(event, now_ns)
         elif kind in _FOR_SESSIONS:
-            words = f"the assistant is not connected ({self._life.state})"
+            words = f"the assistant is not connected ({self._connection.state})"
             problem = {"type": "error", "code": "not_connected", "message": words}
             outcomes = [TellBrowsers(problem, sender_of(event))]
         return self._settle(outcomes, now_ns)
@@ -410,12 +391,14 @@ class RoomEngine:
             case ProblemFound(code, message):
                 return [TellBrowsers(event) for event in self._notices.report(code, message)]
             case BudgetSpent(problem):
-                return self._stop_spending(problem, now_ns)
+                return self._connection.budget_spent(problem, wall_ms, now_ns)
             case RoomClosed(reason):
                 return self._record.closed(reason, wall_ms)
             case SessionMoved(kind):
-                self._life.moved(kind, now_ns)
+                self._connection.moved(kind, now_ns)
                 return []
+            case StateNews():
+                return [self._tell_state()]
             case _:
                 return self._session_signal(signal, wall_ms, now_ns)
 
@@ -450,7 +433,7 @@ class RoomEngine:
         if number != self.active_session:
             outcomes += self._sessions.tell_late(fact, now_ns)
         if isinstance(fact, AssistantChanged):
-            outcomes.append(self._tell_state())
+            outcomes.append(StateNews())
         return outcomes
 
     def _tool_output(self, answered: ToolAnswered, wall_ms: int) -> list[Outcome]:
@@ -472,12 +455,7 @@ class RoomEngine:
         self._handover.activated(session, wall_ms, now_ns)
         for event in self._record.untaken(session.events):
             outcomes += session.send(event)
-        if self._lost_ns and now_ns - self._lost_ns > PENDING_REPLY_NS:
-            self._record.pending_reply.forget()
-        self._lost_ns = 0
-        self.metrics.gauge("connect_ms", (now_ns - self._connect_ns) / 1e6)
-        outcomes += self._live(self._life.connected(now_ns), now_ns)
-        outcomes.append(RememberTransport(self._selection.websocket_until_ns))
+        outcomes += self._connection.established(wall_ms, now_ns)
         outcomes += self._greet(now_ns)
         return [*outcomes, SessionActive(session.number)]
 
@@ -496,62 +474,7 @@ class RoomEngine:
             return self._handover.standby_failed(problem, wall_ms, now_ns)
         if session is self._sessions.draining:
             return self._handover.end_draining(wall_ms, now_ns)
-        life = self._life.failed(problem, now_ns, self._config.jitter())
-        return [Log("warning", f"! {problem.message}"), *self._live(life, now_ns)]
-
-    # -- the life cycle ---------------------------------------------------------------------------
-
-    def _live(self, actions: Sequence[LifecycleAction], now_ns: int) -> list[Outcome]:
-        outcomes: list[Outcome] = []
-        for action in actions:
-            match action:
-                case Connect(kind):
-                    outcomes += self._connect(kind, now_ns)
-                case Disconnect(reason):
-                    outcomes += self._disconnect(reason, now_ns)
-                case StateChanged(state, detail):
-                    log = Log("info", f"= {state} {detail}".rstrip())
-                    outcomes += [log, self._tell_state(), action]
-                case Report(code, message):
-                    outcomes.append(ProblemFound(code, message))
-                case Exit(reason):
-                    if reason != STOPPED:
-                        outcomes.append(RoomClosed(reason))
-                    outcomes.append(action)
-        return outcomes
-
-    def _connect(self, kind: TransportKind, now_ns: int) -> list[Outcome]:
-        problem = self._record.spending.blocked(self._wall_ms(now_ns))
-        if problem is not None:
-            return [BudgetSpent(problem)]
-        outcomes = self._disconnect("replaced", now_ns)
-        self._record.pending_reply.session_changed()
-        self._connect_ns = now_ns
-        self._sessions.active, opened = self._sessions.create(kind)
-        return [*outcomes, *opened]
-
-    def _disconnect(self, reason: str, now_ns: int) -> list[Outcome]:
-        wall_ms = self._wall_ms(now_ns)
-        if self._sessions.talking is not None:
-            self._lost_ns = self._lost_ns or now_ns
-        self._handover.ended()
-        outcomes = self._handover.end_draining(wall_ms, now_ns)
-        for session in self._sessions.all:
-            outcomes += self._sessions.end(session, reason, wall_ms, now_ns)
-        return outcomes
-
-    def _stop_spending(self, problem: Problem, now_ns: int) -> list[Outcome]:
-        """End the session, and open no other one before there is money, or somebody joins."""
-        self._budget_check_ns = now_ns + BUDGET_CHECK_NS
-        life = self._life.failed(problem, now_ns, self._config.jitter())
-        return self._live(life, now_ns)
-
-    def _check_budget(self, now_ns: int) -> list[Outcome]:
-        if self._record.spending.blocked(self._wall_ms(now_ns)) is not None:
-            self._budget_check_ns = now_ns + BUDGET_CHECK_NS
-            return []
-        self._budget_check_ns = None
-        return self._live(self._life.retry(now_ns), now_ns)
+        return self._connection.failed(problem, wall_ms, now_ns)
 
     # -- what people see --------------------------------------------------------------------------
 
@@ -571,7 +494,7 @@ class RoomEngine:
         return [] if self._record.is_resumed else talking.greet(now_ns)
 
     def _tell_state(self) -> TellBrowsers:
-        state, code = self._life.state, self._life.code
+        state, code = self._connection.state, self._connection.code
         active = self._sessions.active
         known = active is not None and active.simulated
         event = {
@@ -579,7 +502,7 @@ class RoomEngine:
             "assistant": self._sessions.assistant,
             "upstream": _SHOWN.get(state, state),
             "simulated": known or self._config.upstream.simulated,
-            "detail": self._life.detail,
+            "detail": self._connection.detail,
         }
         return TellBrowsers(event | ({"code": code} if code else {}))
 

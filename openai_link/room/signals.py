@@ -111,6 +111,11 @@ class BudgetSpent:
 
 
 @dataclass(frozen=True, slots=True)
+class StateNews:
+    """Tell the browsers how the assistant is."""
+
+
+@dataclass(frozen=True, slots=True)
 class RoomClosed:
     """The conversation is over: nothing that is said later belongs to it."""
 
@@ -131,6 +136,7 @@ Signal = (
     | ProblemFound
     | BudgetSpent
     | RoomClosed
+    | StateNews
 )
 Outcome = Action | Signal
 """What a part returns: actions for the shell and signals for the engine, in order."""

@@ -1,0 +1,194 @@
+"""The room's connection to its server: carries out what ``Lifecycle`` decides, within the budget.
+
+Sans-I/O. ``Lifecycle`` says when to connect and when to give up; sessions are opened and ended
+here. While the day's money is spent, nothing is opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ..realtime.problems import Problem
+from ..settings import OpenaiLinkSettings
+from ..transport.interface import TransportKind
+from ..transport.selection import TransportSelection
+from .actions import Log, RememberTransport
+from .handover import Handover
+from .lifecycle import (
+    STOPPED,
+    Connect,
+    Disconnect,
+    Exit,
+    Lifecycle,
+    LifecycleAction,
+    Limits,
+    Report,
+    State,
+    StateChanged,
+)
+from .record import RoomRecord
+from .sessions import RoomSessions
+from .signals import BudgetSpent, Outcome, ProblemFound, RoomClosed, StateNews
+
+PENDING_REPLY_NS = 60_000_000_000
+"""After so long without a session nobody waits for a reply any more."""
+BUDGET_CHECK_NS = 1_000_000_000
+"""Between two looks at whether a new day has money."""
+
+
+class Connection:
+    """One room's connection; methods return what follows, in order."""
+
+    def __init__(
+        self,
+        settings: OpenaiLinkSettings,
+        selection: TransportSelection,
+        sessions: RoomSessions,
+        handover: Handover,
+        record: RoomRecord,
+        jitter: Callable[[], float],
+    ) -> None:
+        """``jitter``: random numbers from 0 to 1, for the back-off."""
+        self._selection = selection
+        self._sessions = sessions
+        self._handover = handover
+        self._record = record
+        self._jitter = jitter
+        self._life = Lifecycle(Limits.of(settings), selection)
+        self._budget_check_ns: int | None = None
+        """When to look for money again, after the budget ended a session."""
+        self._lost_ns = 0
+        """When the room lost its session; 0: it has one, or had none yet."""
+        self._connect_ns = 0
+        self.connect_ms = 0.0
+        """How long the newest connection took."""
+
+    @property
+    def state(self) -> State:
+        """How it is."""
+        return self._life.state
+
+    @property
+    def detail(self) -> str:
+        """Why it is so, in words."""
+        return self._life.detail
+
+    @property
+    def code(self) -> str:
+        """Code of the problem, if it has failed."""
+        return self._life.code
+
+    @property
+    def attempts(self) -> int:
+        """Sessions that were opened, those at rollovers apart."""
+        return self._life.attempts
+
+    def next_timeout_ns(self) -> int | None:
+        """When to call ``tick``; None where nothing waits."""
+        life_ns, check_ns = self._life.next_timeout_ns(), self._budget_check_ns
+        if life_ns is None or check_ns is None:
+            return check_ns if life_ns is None else life_ns
+        return min(life_ns, check_ns)
+
+    # -- what happens -----------------------------------------------------------------------------
+
+    def open(self, wall_ms: int, now_ns: int) -> list[Outcome]:
+        """The room has its first participant on the way."""
+        return self._carry_out(self._life.open(now_ns), wall_ms, now_ns)
+
+    def stop(self, wall_ms: int, now_ns: int) -> list[Outcome]:
+        """The process must end."""
+        return self._carry_out(self._life.stop(), wall_ms, now_ns)
+
+    def tick(self, wall_ms: int, now_ns: int) -> list[Outcome]:
+        """The time-out was reached, perhaps."""
+        outcomes = self._carry_out(self._life.tick(now_ns, self._jitter()), wall_ms, now_ns)
+        if self._budget_check_ns is not None and now_ns >= self._budget_check_ns:
+            outcomes += self._check_budget(wall_ms, now_ns)
+        return outcomes
+
+    def roster(self, people: int, joined: bool, wall_ms: int, now_ns: int) -> list[Outcome]:
+        """``people`` are in the room; ``joined``: somebody is there who was not before."""
+        return self._carry_out(self._life.roster(people, joined, now_ns), wall_ms, now_ns)
+
+    def answered(self) -> None:
+        """The server has taken the call of the active session."""
+        self._life.answered()
+
+    def received(self, received_ns: int) -> None:
+        """Anything last came from the server of the active session at ``received_ns``."""
+        self._life.heard(received_ns)
+
+    def moved(self, kind: TransportKind, now_ns: int) -> None:
+        """The room has moved to its next session."""
+        self._life.moved(kind, now_ns)
+
+    def established(self, wall_ms: int, now_ns: int) -> list[Outcome]:
+        """The room has a session again."""
+        if self._lost_ns and now_ns - self._lost_ns > PENDING_REPLY_NS:
+            self._record.pending_reply.forget()
+        self._lost_ns = 0
+        self.connect_ms = (now_ns - self._connect_ns) / 1e6
+        outcomes = self._carry_out(self._life.connected(now_ns), wall_ms, now_ns)
+        return [*outcomes, RememberTransport(self._selection.websocket_until_ns)]
+
+    def failed(self, problem: Problem, wall_ms: int, now_ns: int) -> list[Outcome]:
+        """The active session could not be opened, or was lost."""
+        life = self._life.failed(problem, now_ns, self._jitter())
+        log = Log("warning", f"! {problem.message}")
+        return [log, *self._carry_out(life, wall_ms, now_ns)]
+
+    def budget_spent(self, problem: Problem, wall_ms: int, now_ns: int) -> list[Outcome]:
+        """End the session, and open no other one before there is money, or somebody joins."""
+        self._budget_check_ns = now_ns + BUDGET_CHECK_NS
+        life = self._life.failed(problem, now_ns, self._jitter())
+        return self._carry_out(life, wall_ms, now_ns)
+
+    # -- details ----------------------------------------------------------------------------------
+
+    def _carry_out(
+        self, actions: Sequence[LifecycleAction], wall_ms: int, now_ns: int
+    ) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        for action in actions:
+            match action:
+                case Connect(kind):
+                    outcomes += self._connect(kind, wall_ms, now_ns)
+                case Disconnect(reason):
+                    outcomes += self._disconnect(reason, wall_ms, now_ns)
+                case StateChanged(state, detail):
+                    log = Log("info", f"= {state} {detail}".rstrip())
+                    outcomes += [log, StateNews(), action]
+                case Report(code, message):
+                    outcomes.append(ProblemFound(code, message))
+                case Exit(reason):
+                    if reason != STOPPED:
+                        outcomes.append(RoomClosed(reason))
+                    outcomes.append(action)
+        return outcomes
+
+    def _connect(self, kind: TransportKind, wall_ms: int, now_ns: int) -> list[Outcome]:
+        problem = self._record.spending.blocked(wall_ms)
+        if problem is not None:
+            return [BudgetSpent(problem)]
+        outcomes = self._disconnect("replaced", wall_ms, now_ns)
+        self._record.pending_reply.session_changed()
+        self._connect_ns = now_ns
+        self._sessions.active, opened = self._sessions.create(kind)
+        return [*outcomes, *opened]
+
+    def _disconnect(self, reason: str, wall_ms: int, now_ns: int) -> list[Outcome]:
+        if self._sessions.talking is not None:
+            self._lost_ns = self._lost_ns or now_ns
+        self._handover.ended()
+        outcomes = self._handover.end_draining(wall_ms, now_ns)
+        for session in self._sessions.all:
+            outcomes += self._sessions.end(session, reason, wall_ms, now_ns)
+        return outcomes
+
+    def _check_budget(self, wall_ms: int, now_ns: int) -> list[Outcome]:
+        if self._record.spending.blocked(wall_ms) is not None:
+            self._budget_check_ns = now_ns + BUDGET_CHECK_NS
+            return []
+        self._budget_check_ns = None
+        return self._carry_out(self._life.retry(now_ns), wall_ms, now_ns)
