@@ -74,7 +74,6 @@ async def _call(port: int, http: aiohttp.ClientSession) -> None:
     upstream = Upstream("rehearsal", f"http://127.0.0.1:{port}/v1", "none", False)
     call = RealtimeCall(
         upstream,
-        session_object(settings),
         http,
         track,
         logs.get("openai_link", "rehearsal"),
@@ -85,7 +84,7 @@ async def _call(port: int, http: aiohttp.ClientSession) -> None:
         on_lost=lambda error: None,
     )
     try:
-        await call.connect()
+        await call.connect(session_object(settings))
         await asyncio.wait_for(asyncio.gather(heard.wait(), told.wait()), TIMEOUT_S)
         uplink.frame(SILENCE, 0, False, 0)
     finally:

@@ -1,8 +1,8 @@
-"""What of the received audio goes to the mixer. Sans-I/O.
+"""Which received audio goes to the mixer. Sans-I/O.
 
-Inside a reply every frame passes, silent ones too, so that the room hears it sample for sample.
-Outside, silence is not sent. After a flush nothing of the old reply passes, although its last
-packets are still arriving.
+During a reply every frame passes, silent ones too, so that the room hears it sample for sample.
+Outside of replies silence is not sent. After a flush nothing of the old reply passes, although its
+last packets are still arriving.
 """
 
 from __future__ import annotations
@@ -11,29 +11,30 @@ from dataclasses import dataclass
 
 from mixer_core.bus.frames import FLAG_CONCEALED, FLAG_PAUSE
 from mixer_core.bus.pcm import FRAME_NS, SILENCE
+from mixer_core.runtime.units import MS_NS
 
 from .quiet import DECODED_SILENCE_PEAK, is_quiet
 
 HANGOVER_FRAMES = 10
-"""Quiet frames (20 ms each) that still pass after a reply: its tail, and reordered packets."""
+"""Quiet frames (20 ms each) that still pass after a reply: its tail, and late packets."""
 REOPEN_QUIET_FRAMES = 2
-"""Quiet frames in a row that show that the old reply has ended."""
-REOPEN_NS = 500_000_000
-"""A gate is not closed for longer."""
-STARVED_NS = 60_000_000
-"""After a reply, a missing frame is not waited for longer: the pause is announced by silence."""
+"""This many quiet frames in a row show that the old reply has ended."""
+REOPEN_NS = 500 * MS_NS
+"""Longest time that the gate stays closed."""
+STARVED_NS = 60 * MS_NS
+"""Longest wait for a missing frame after a reply; then the pause is announced by silence."""
 
 
 @dataclass(frozen=True, slots=True)
 class DownlinkFrame:
-    """Send this to the mixer."""
+    """Send this frame to the mixer."""
 
     pcm: bytes
     """960 bytes."""
     flags: int
     """``FLAG_PAUSE`` and ``FLAG_CONCEALED`` bits."""
     stamp_ns: int
-    """When it arrived on this host."""
+    """When it arrived on this host (monotonic)."""
 
 
 class DownlinkGate:
@@ -41,30 +42,25 @@ class DownlinkGate:
 
     def __init__(self) -> None:
         self.dropped_old = 0
-        """Frames of a flushed reply that were held back."""
+        """Frames of flushed replies that were held back."""
         self.dropped_quiet = 0
         """Silent frames outside replies that were not sent."""
         self._in_reply = False
         self._left = 0
-        """Quiet frames that still pass; 0: the stream pauses."""
+        """Quiet frames that still pass; 0: the stream is paused."""
         self._closed_until_ns: int | None = None
         self._quiet_run = 0
         self._last_ns = 0
 
     @property
-    def is_open(self) -> bool:
-        """Whether audible frames pass."""
-        return self._closed_until_ns is None
-
-    @property
     def is_passing(self) -> bool:
-        """Whether the mixer expects another frame (no pause was announced)."""
+        """Whether the mixer expects another frame: no pause was announced."""
         return self._in_reply or self._left > 0
 
     def frame(
         self, pcm: bytes, stamp_ns: int, now_ns: int, concealed: bool = False
     ) -> DownlinkFrame | None:
-        """One received frame (960 bytes), in the order of speaking."""
+        """One received frame (960 bytes), in order."""
         if self._closed_until_ns is not None and not self._reopens(pcm, now_ns):
             self.dropped_old += 1
             return None
@@ -87,33 +83,33 @@ class DownlinkGate:
         self._in_reply = True
 
     def stopped(self, now_ns: int) -> None:
-        """The reply is over, but for its tail."""
+        """The reply has ended, except for its tail."""
         if self._in_reply:
             self._in_reply = False
             self._left = HANGOVER_FRAMES
             self._last_ns = max(self._last_ns, now_ns)
 
     def flush(self, now_ns: int) -> None:
-        """The reply is void: nothing passes until a new one begins or the old one has ended."""
+        """The reply is void: nothing passes until a new one begins, or the old one has ended."""
         self._in_reply = False
         self._left = 0
         self._quiet_run = 0
         self._closed_until_ns = now_ns + REOPEN_NS
 
     def end(self, now_ns: int) -> DownlinkFrame | None:
-        """The call is over: announce the pause where frames were expected."""
+        """The session has ended: announce the pause if frames were expected."""
         passing = self.is_passing
         self._in_reply, self._left, self._closed_until_ns = False, 0, None
         return DownlinkFrame(SILENCE, FLAG_PAUSE, now_ns) if passing else None
 
     def next_timeout_ns(self) -> int | None:
-        """When to call ``tick`` if no frame arrives; None inside and outside of replies."""
+        """When to call ``tick`` if no frame arrives; None except in the tail of a reply."""
         if self._in_reply or self._left == 0:
             return None
         return self._last_ns + STARVED_NS + self._left * FRAME_NS
 
     def tick(self, now_ns: int) -> DownlinkFrame | None:
-        """The time-out was reached: packets ceased to come, so the pause must be announced."""
+        """The timeout has been reached: no more packets come, so the pause must be announced."""
         timeout_ns = self.next_timeout_ns()
         if timeout_ns is None or now_ns < timeout_ns:
             return None

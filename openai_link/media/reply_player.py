@@ -1,9 +1,9 @@
-"""When to play which 20 ms of a reply that came faster than it is spoken (WebSocket). Sans-I/O.
+"""Plays a reply that comes faster than it is spoken in real time (WebSocket). Sans-I/O.
 
-The server sends a reply as fast as it makes it; the player gives it out in real time, one frame in
-20 ms, the first few at once so that the listeners' buffers fill. It knows what was played of each
-item, and says when a reply begins to be heard, has been played out, or was cut off: what WebRTC's
-server says by ``output_audio_buffer`` events.
+The server sends a reply as fast as it generates it; the player gives out one frame every 20 ms, the
+first few at once so that the listeners' buffers fill. It says when a reply begins to play, has been
+played to the end, or was cut off: what the server says over WebRTC by ``output_audio_buffer``
+events.
 """
 
 from __future__ import annotations
@@ -14,31 +14,31 @@ from dataclasses import dataclass, field
 from mixer_core.bus.pcm import FRAME_BYTES, FRAME_NS, SAMPLE_RATE_HZ
 
 LEAD_FRAMES = 3
-"""Frames that are played at once at the beginning, and after a stall of ours at most."""
+"""Frames that are played at once at the beginning, and at most after a stall of this process."""
 MAX_WAITING_BYTES = 30 * 60 * SAMPLE_RATE_HZ * 2
-"""Half an hour of a reply may wait; more is dropped."""
+"""Half an hour of audio may wait; more is dropped."""
 REMEMBERED = 16
-"""Replies that were cut off and whose late audio is ignored."""
+"""Replies that were cut off, whose late audio is ignored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Play:
-    """Let this frame be heard now."""
+    """Play this frame now."""
 
     pcm: bytes
-    """960 bytes; the last frame of an item is filled up with silence."""
+    """960 bytes; the last frame of an item is padded with silence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The first sound of a reply follows."""
+    """The first audio of a reply follows."""
 
     response: str
 
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """A reply has been played out."""
+    """A reply has been played to the end."""
 
     response: str
 
@@ -49,7 +49,7 @@ class Cut:
 
     response: str
     was_heard: bool
-    """It had begun."""
+    """It had begun to play."""
 
 
 PlayerAction = Play | Started | Stopped
@@ -74,7 +74,7 @@ class _Reply:
 
 
 class ReplyPlayer:
-    """Plays the replies of one call, one after the other."""
+    """Plays the replies of one session, one after the other."""
 
     def __init__(self) -> None:
         self.dropped_bytes = 0
@@ -82,17 +82,12 @@ class ReplyPlayer:
         self._replies: deque[_Reply] = deque()
         self._cut: deque[str] = deque(maxlen=REMEMBERED)
         self._slot_ns = 0
-        """When the next frame may be heard."""
+        """When the next frame may be played."""
         self._due_ns: int | None = None
         self._waiting_bytes = 0
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether a reply is being heard, or will be."""
-        return bool(self._replies)
-
     def next_timeout_ns(self) -> int | None:
-        """When to call ``tick``; None where there is nothing to play (yet)."""
+        """When to call ``tick``; None if there is nothing to play (yet)."""
         return self._due_ns
 
     def push(self, response: str, item: str, content_index: int, pcm: bytes, now_ns: int) -> None:
@@ -121,7 +116,7 @@ class ReplyPlayer:
         self._rearm(now_ns)
 
     def tick(self, now_ns: int) -> list[PlayerAction]:
-        """What is due now, in order."""
+        """Return what is due now, in order."""
         actions: list[PlayerAction] = []
         self._rearm(now_ns)
         while self._due_ns is not None and self._due_ns <= now_ns:
@@ -130,7 +125,7 @@ class ReplyPlayer:
         return actions
 
     def clear(self) -> list[Cut]:
-        """Cut off all that is playing or waits; one ``Cut`` per reply."""
+        """Cut off everything that plays or waits; one ``Cut`` per reply."""
         cuts = []
         for reply in self._replies:
             cuts.append(Cut(reply.response, reply.has_begun))
@@ -153,7 +148,7 @@ class ReplyPlayer:
         return part
 
     def _step(self) -> list[PlayerAction]:
-        """One frame, or the end of a reply; only where ``_due_ns`` is set."""
+        """One frame, or the end of a reply; only if ``_due_ns`` is set."""
         assert self._due_ns is not None
         reply = self._replies[0]
         self._slot_ns = self._due_ns
@@ -178,14 +173,14 @@ class ReplyPlayer:
         return None
 
     def _rearm(self, now_ns: int) -> None:
-        """Behind the clock by more than the lead, the timeline moves on: nothing is skipped."""
+        """If the player is behind by more than the lead, the timeline moves: nothing is skipped."""
         self._due_ns = None
         if self._replies and _is_ready(self._replies[0]):
             self._due_ns = max(self._slot_ns, now_ns - LEAD_FRAMES * FRAME_NS)
 
 
 def _is_ready(reply: _Reply) -> bool:
-    """Whether a frame, or the end of the reply, can be given out."""
+    """Whether a frame, or the end of the reply, can be given out now."""
     while reply.parts and reply.parts[0].is_complete and not reply.parts[0].waiting:
         reply.parts.popleft()
     if not reply.parts:

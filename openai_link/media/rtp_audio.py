@@ -46,7 +46,7 @@ class AudioDecoder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ReceivedFrame:
-    """20 ms of audio in the order of speaking."""
+    """20 ms of audio, in order."""
 
     pcm: bytes
     """960 bytes: 480 samples, mono, 24 kHz, signed 16-bit little-endian."""
@@ -59,7 +59,7 @@ class ReceivedFrame:
 
 @dataclass(slots=True)
 class ReceiverCounters(OrderCounters):
-    """What happened so far. ``received`` is the sum of played, duplicates, late, discarded and
+    """What has happened so far. ``received`` is the sum of played, duplicates, late, discarded and
     what waits in the reorder buffer."""
 
     received: int = 0
@@ -67,13 +67,11 @@ class ReceiverCounters(OrderCounters):
     played: int = 0
     """Packets whose audio was returned (or replaced, see ``corrupt``)."""
     corrupt: int = 0
-    """Packets the decoder refused; concealed."""
+    """Packets that the decoder rejected; concealed."""
     concealed: int = 0
     """Frames returned in place of lost audio."""
     skipped_ms: int = 0
-    """Time without packets by the sender's own timestamps (pauses, and losses too long to fill)."""
-    undecoded: int = 0
-    """Packets that only continued a silence: digital silence was returned for them."""
+    """Time without packets by the sender's timestamps: pauses, and losses too long to conceal."""
 
 
 @dataclass(slots=True)
@@ -114,13 +112,16 @@ class RtpAudioReceiver:
         max_fill_ms: int = 0,
         max_waiting: int = 32,
     ) -> None:
-        """``gap_hold_ms``: longest wait for a missing packet, from the moment its successor came.
+        """Prepare.
 
-        ``max_conceal_ms``: longest stretch of one loss that is extrapolated.
-        ``max_fill_ms``: time skipped beyond that (and by the sender's pauses) is returned as
-        silence up to this length. 0 suits a listener, whose own clock plays silence meanwhile;
-        a recorder that needs a gapless timeline wants it large.
-        ``max_waiting``: packets held back at most; more end the wait at once.
+        Args:
+            decoder: of this stream only.
+            gap_hold_ms: longest wait for a missing packet, counted from its successor's arrival.
+            max_conceal_ms: longest part of a loss that is extrapolated.
+            max_fill_ms: time beyond that, and the sender's pauses, are returned as silence up to
+                this length. 0 suits a listener, whose own clock plays silence meanwhile; a recorder
+                without gaps needs more.
+            max_waiting: packets held back at most; more end the wait at once.
         """
         self._decoder = decoder
         self._gap_hold_ns = gap_hold_ms * MS_NS
@@ -160,7 +161,7 @@ class RtpAudioReceiver:
         return self.pull(now_ns)
 
     def pull(self, now_ns: int) -> list[ReceivedFrame]:
-        """Give up what has been waited for long enough; return the frames that became playable."""
+        """Give up what has been waited for long enough; return the frames that are playable now."""
         while self._order and self._gap_is_over(now_ns):
             self._conceal_gap(now_ns)
             self._deliver_in_order()
@@ -196,14 +197,13 @@ class RtpAudioReceiver:
         if not is_silence_packet(payload):
             self._silent_run = 0
         elif self._silent_run == _SETTLED_PACKETS:
-            self.counters.undecoded += 1
             return SILENCE
         else:
             self._silent_run += 1
         return self._decoder.decode(payload)
 
     def _skip(self, ticks: int, stamp_ns: int) -> None:
-        """Pass over time in which the sender sent nothing, with silence as far as wanted."""
+        """Skip time in which the sender sent nothing; fill it with silence up to the limit."""
         frames = ticks // FRAME_TICKS
         self.counters.skipped_ms += frames * FRAME_NS // MS_NS
         for _ in range(min(frames, self._max_fill_frames)):
@@ -213,7 +213,7 @@ class RtpAudioReceiver:
         """Give up the packets before the first one that waits, and fill their time."""
         lost_packets, packet = self._order.skip_gap()
         frames = timestamp_delta(packet.timestamp, self._next_timestamp) // FRAME_TICKS
-        if frames < 0:  # The timestamps make no sense: believe the numbering.
+        if frames < 0:  # The timestamps make no sense: go by the sequence numbers.
             frames = lost_packets * self._packet_frames
             self._next_timestamp = packet.timestamp - frames * FRAME_TICKS
         concealable = min(frames, lost_packets * self._packet_frames, self._max_conceal_frames)
@@ -227,5 +227,5 @@ class RtpAudioReceiver:
             try:
                 return self._decoder.decode_fec(next_payload)
             except OpusError:
-                pass  # The copy cannot be read: extrapolate like any other loss.
+                pass  # The copy cannot be read: extrapolate as for any other loss.
         return self._decoder.decode_lost()

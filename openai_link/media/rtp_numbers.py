@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-RTP_CLOCK_HZ = 48_000
-"""The clock of RTP timestamps for Opus, whatever the real sample rate (RFC 7587)."""
 FRAME_TICKS = 960
-"""Ticks of that clock in one 20 ms frame."""
+"""One 20 ms frame on RTP's clock, which is 48 kHz for Opus at any sample rate (RFC 7587)."""
 
 
 def seq_delta(newer: int, older: int) -> int:

@@ -1,4 +1,4 @@
-"""Puts the packets of one RTP stream in order, and says which ones are missing. Sans-I/O."""
+"""Puts the packets of one RTP stream in order, and notices which are missing. Sans-I/O."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MAX_DROPOUT = 3_000
 MAX_MISORDER = 100
 """… and so is one further back."""
 REMEMBERED = 128
-"""Packets that are remembered, to tell a duplicate from a late one."""
+"""Sequence numbers that are kept, to tell a duplicate from a late packet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Packet:
 
 @dataclass(slots=True)
 class OrderCounters:
-    """What happened to packets so far."""
+    """What has happened to packets so far."""
 
     duplicates: int = 0
     """Packets that had been seen already."""
@@ -42,7 +42,7 @@ class OrderCounters:
 
 
 class ReorderBuffer:
-    """``put`` each packet, ``pop`` as long as there are some, ``skip_gap`` when a wait is over."""
+    """``put`` each packet, ``pop`` until None, and ``skip_gap`` when the wait is over."""
 
     def __init__(self, counters: OrderCounters) -> None:
         """``counters``: kept up to date here."""
@@ -96,7 +96,7 @@ class ReorderBuffer:
         return begins
 
     def pop(self) -> Packet | None:
-        """The next packet in order; None if it has not come."""
+        """Remove and return the next packet in order; None if it has not come."""
         if self._next_seq is None:
             return None
         packet = self._waiting.pop(self._next_seq, None)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import Protocol
 
 from mixer_core.bus.pcm import FRAME_MS, SILENCE
 from mixer_core.runtime.metrics import Histogram
 
 from ..settings import OpenaiLinkSettings
 from .opus import OpusEncoder
+from .packet_track import PacketTrack
 from .uplink_pacer import Drop, PacerAction, SendFrame, UplinkPacer
 
 SETTLED_FRAMES = 10
@@ -21,18 +21,7 @@ MAX_LEAD_MS = 400
 """How far the room may run ahead of the clock for a moment: what a stall held back comes at once,
 and clients of the plain protocol send long pieces. More is dropped."""
 MAX_QUEUED_PACKETS = (STARVE_MS + MAX_LEAD_MS) // FRAME_MS
-"""What a packet track must be able to hold until it is connected."""
-
-
-class PacketSink(Protocol):
-    """Where packets go: ``PacketTrack``."""
-
-    def send_packet(self, payload: bytes, timestamp: int, marker: bool = False) -> bool:
-        """Send one Opus packet; False if it has not been handed to the network (yet).
-
-        ``timestamp``: ticks of 48 kHz since the start, unbounded. ``marker``: it is the first
-        after silence.
-        """
+"""Packets that the track must be able to hold until it is connected."""
 
 
 class Uplink:
@@ -41,17 +30,19 @@ class Uplink:
     Silence costs no encoding once the encoder has settled: its packets are all alike then.
     """
 
-    def __init__(self, settings: OpenaiLinkSettings, sink: PacketSink, latency: Histogram) -> None:
+    def __init__(
+        self, settings: OpenaiLinkSettings, track: PacketTrack, latency: Histogram
+    ) -> None:
         """Prepare.
 
         Args:
             settings: bit rate, complexity, and when silence becomes sparse.
-            sink: takes the packets.
+            track: sends the packets.
             latency: observes, for each frame sent, the time from its stamp until its packet has
                 been handed to the network.
         """
         self.pacer = UplinkPacer(STARVE_MS, MAX_LEAD_MS, settings.sparse_after_ms)
-        self._sink = sink
+        self._track = track
         self._encoder = OpusEncoder(
             bitrate_bps=settings.opus_bitrate_bps, complexity=settings.opus_complexity
         )
@@ -81,9 +72,9 @@ class Uplink:
             if isinstance(action, SendFrame):
                 self._silent_frames = 0
                 packet = self._encoder.encode(action.pcm)
-                was_sent |= self._sink.send_packet(packet, action.timestamp, action.marker)
+                was_sent |= self._track.send_packet(packet, action.timestamp, action.marker)
             else:
-                self._sink.send_packet(self._silence(), action.timestamp)
+                self._track.send_packet(self._silence(), action.timestamp)
         return was_sent
 
     def _silence(self) -> bytes:

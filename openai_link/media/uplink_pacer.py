@@ -1,10 +1,10 @@
-"""When to send what on an RTP audio stream that must never fall silent. Sans-I/O.
+"""Decides what to send when on an audio stream that must never fall silent. Sans-I/O.
 
-Frames in, "send this with that timestamp" out. The pacer has no clock of its own: a frame goes out
-when it arrives, silence fills the pauses, and nothing is ever sent in a burst to catch up. RTP
-timestamps count a 48 kHz clock whatever the codec's real rate (RFC 7587): 960 per 20 ms frame.
-A silence that lasts may go out as one frame per 400 ms, as Opus' own discontinuous transmission has
-it (RFC 7587 section 3.1.3); the timestamps go on counting real time.
+Frames in, "send this with that timestamp" out. Arrivals drive the pacer: a frame is sent when it
+comes, silence fills the pauses, and nothing is ever sent in a burst to catch up. Timestamps count
+RTP's 48 kHz clock, 960 ticks per 20 ms frame. A silence that lasts may be sent as one frame every
+400 ms, like Opus' own discontinuous transmission (RFC 7587 section 3.1.3); the timestamps still
+count real time.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from mixer_core.runtime.units import MS_NS
 from .quiet import ROOM_NOISE_PEAK, is_quiet
 from .rtp_numbers import FRAME_TICKS
 
-SPARSE_NS = 400_000_000
-"""Between two frames of a silence that lasts."""
+SPARSE_NS = 400 * MS_NS
+"""Time between two frames of a silence that lasts."""
 LEAD_WINDOW_FRAMES = 25
-"""The lead is watched over windows of half a second."""
-STANDING_LEAD_NS = 40_000_000
-"""A lead that was never less than this over a window is more than jitter."""
+"""The lead is observed over windows of half a second."""
+STANDING_LEAD_NS = 40 * MS_NS
+"""A lead that never falls below this during a window is not jitter."""
 
 
 @dataclass(frozen=True, slots=True)
 class SendFrame:
-    """Encode and send this frame now."""
+    """Send this frame now."""
 
     pcm: bytes
     """960 bytes of PCM."""
     timestamp: int
-    """Ticks of the 48 kHz RTP clock since the start, a multiple of 960; unbounded, wrap it."""
+    """Ticks of the 48 kHz clock since the start, a multiple of 960; it does not wrap."""
     marker: bool
     """First frame after silence or a skip (RFC 3551 section 4.1)."""
 
@@ -50,7 +50,7 @@ class Drop:
     """The frame just given is not sent: the timeline is too far ahead of the clock."""
 
     quiet: bool
-    """It was a quiet frame, which nobody misses."""
+    """It was a quiet frame that nobody misses."""
 
 
 PacerAction = SendFrame | SendSilence | Drop
@@ -58,39 +58,50 @@ PacerAction = SendFrame | SendSilence | Drop
 
 @dataclass(slots=True)
 class PacerCounters:
-    """What the pacer did so far; frames given = ``frames`` + ``dropped``."""
+    """What the pacer has done so far; frames given = ``frames`` + ``dropped``."""
 
     frames: int = 0
     """Frames sent."""
     silences: int = 0
-    """Silent frames made up."""
+    """Silent frames added."""
     dropped: int = 0
     """Frames dropped."""
     dropped_quiet: int = 0
-    """Those of them that were quiet, which nobody misses."""
+    """How many of the dropped frames were quiet."""
     skipped: int = 0
-    """Slots of the timeline passed over without a packet."""
+    """Slots of the timeline skipped without a packet."""
     starved: int = 0
-    """Times a talking source stayed away for longer than ``starve_ms``."""
+    """How often a talking source stayed away for longer than ``starve_ms``."""
+
+    def totals(self) -> dict[str, int]:
+        """As metrics."""
+        return {
+            "uplink_frames_total": self.frames,
+            "uplink_silences_total": self.silences,
+            "uplink_dropped_frames_total": self.dropped,
+            "uplink_dropped_quiet_frames_total": self.dropped_quiet,
+            "uplink_starved_total": self.starved,
+        }
 
 
 class UplinkPacer:
-    """Decides what goes out on an RTP stream that must never fall silent for long.
+    """Call ``frame`` for each frame that arrives, and ``tick`` when ``next_timeout_ns`` is reached.
 
-    ``frame`` for each frame that arrives, ``tick`` when ``next_timeout_ns`` is reached. A talking
-    source that is late by less than ``starve_ms`` keeps its timeline, so jitter costs nothing.
-    After any longer stall, the source's or our own, whole slots are skipped. Frames that come in
-    bursts run ahead of the clock for a moment only; a lead that stands for a second is delay, and
-    goes with the next quiet frames.
+    A talking source that is late by less than ``starve_ms`` keeps its place on the timeline, so
+    jitter costs nothing. After a longer stall, of the source or of this process, whole slots are
+    skipped. Frames that come in a burst run ahead of the clock, but only for a moment: a lead that
+    lasts is delay, and the next quiet frames are dropped until it is gone.
     """
 
     def __init__(
         self, starve_ms: int = 120, max_lead_ms: int = 400, sparse_after_ms: int = 0
     ) -> None:
-        """``starve_ms``: how long a talking source may stay away before silence takes its place.
+        """Prepare.
 
-        ``max_lead_ms``: how far the timeline may run ahead of the clock; more is dropped.
-        ``sparse_after_ms``: silence that has lasted so long goes out every 400 ms; 0: never.
+        Args:
+            starve_ms: how late a talking source may be before silence takes its place.
+            max_lead_ms: how far the timeline may run ahead of the clock; more is dropped.
+            sparse_after_ms: after this much silence a frame is sent only every 400 ms; 0: never.
         """
         self._sparse_after_ns = sparse_after_ms * MS_NS
         self._silent_since_ns: int | None = None
@@ -111,17 +122,17 @@ class UplinkPacer:
         return self._deadline_ns
 
     def lead_ns(self, now_ns: int) -> int:
-        """How far the timeline is ahead of the clock (negative: behind)."""
+        """How far the timeline is ahead of the clock; negative if it is behind."""
         return 0 if self._slot_due_ns is None else self._slot_due_ns - now_ns
 
     def start(self, now_ns: int) -> list[PacerAction]:
-        """Begin to send: silence until the first frame arrives. Harmless when already begun."""
+        """Begin to send: silence until the first frame arrives. Harmless if already begun."""
         if self._slot_due_ns is not None:
             return []
         return self._silence(now_ns)
 
     def frame(self, pcm: bytes, now_ns: int, pause: bool = False) -> list[PacerAction]:
-        """One frame (960 bytes) arrived; ``pause``: nothing follows until further notice."""
+        """One frame (960 bytes) has arrived; ``pause``: nothing follows until further notice."""
         if not self._talking or -self.lead_ns(now_ns) > self._starve_ns:
             self._skip_to(now_ns)
         self._silent_since_ns = None
@@ -146,7 +157,7 @@ class UplinkPacer:
         return actions
 
     def tick(self, now_ns: int) -> list[PacerAction]:
-        """The timeout was reached: fill with silence if it is time for it."""
+        """The timeout has been reached: send silence if it is due."""
         if self._deadline_ns is None or now_ns < self._deadline_ns:
             return []
         if self._talking:
@@ -172,7 +183,7 @@ class UplinkPacer:
         self._least_lead_before_ns -= FRAME_NS
 
     def _silence(self, now_ns: int) -> list[PacerAction]:
-        """One silent frame in the slot that is due now; slots before it are skipped, not sent."""
+        """One silent frame in the slot that is due now; earlier slots are skipped."""
         self._observed = self._least_lead_before_ns = 0
         self._skip_to(now_ns)
         self.counters.silences += 1
@@ -182,7 +193,7 @@ class UplinkPacer:
         return actions
 
     def _skip_to(self, now_ns: int) -> None:
-        """Pass over the slots that ended before ``now_ns``."""
+        """Skip the slots that ended before ``now_ns``."""
         if self._slot_due_ns is None:
             self._slot_due_ns = now_ns
         missed = max(0, now_ns - self._slot_due_ns) // FRAME_NS
@@ -193,7 +204,7 @@ class UplinkPacer:
             self._mark_next = True
 
     def _take_slot(self) -> int:
-        """Return the next slot's timestamp and move on by one slot."""
+        """Return the next slot's timestamp, and advance by one slot."""
         assert self._slot_due_ns is not None
         timestamp = self._slot * FRAME_TICKS
         self._slot += 1

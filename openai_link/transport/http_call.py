@@ -1,4 +1,4 @@
-"""The HTTP side of a Realtime call: the exchange of SDP, client secrets, the hang-up."""
+"""The HTTP side of a Realtime call: SDP offer and answer, client secrets, hanging up."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ HANG_UP_TIMEOUT_S = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The server takes the call."""
+    """The server has accepted the call."""
 
     sdp: str
     call_id: str
-    """``rtc_…``; empty where the server does not say."""
+    """``rtc_…``; empty if the server does not say."""
     simulated: bool
+    """The server says that it is a simulator."""
 
 
 async def exchange(
@@ -53,7 +54,7 @@ async def exchange(
         call_id = _call_id(response.headers.get("Location", ""))
         simulated = "x-simulated" in response.headers
     if not text.startswith("v=0"):
-        raise UpstreamError("bad_answer", "the answer to the call is no SDP")
+        raise UpstreamError("bad_answer", "the answer to the offer is not SDP")
     return Answer(text, call_id, simulated)
 
 
@@ -67,7 +68,9 @@ async def client_secret(
     try:
         return str(json.loads(text)["value"])
     except (ValueError, KeyError, TypeError) as error:
-        raise UpstreamError("bad_answer", "the client secret's answer has no value") from error
+        raise UpstreamError(
+            "bad_answer", "the answer with the client secret has no value"
+        ) from error
 
 
 async def hang_up(
@@ -113,13 +116,13 @@ class _Request:
 
 
 async def _checked(response: aiohttp.ClientResponse) -> str:
-    """The body of a good answer; UpstreamError for any other. The content type says nothing."""
+    """The body of a successful answer, whatever its content type; UpstreamError otherwise."""
     try:
         body = await response.content.read(MAX_ANSWER_BYTES)
         while len(body) < MAX_ANSWER_BYTES and not response.content.at_eof():
             body += await response.content.read(MAX_ANSWER_BYTES)
     except (aiohttp.ClientError, TimeoutError) as error:
-        raise UpstreamError("unreachable", f"the answer broke off: {error!r}") from error
+        raise UpstreamError("unreachable", f"the answer was cut off: {error!r}") from error
     text = body.decode("utf-8", "replace")
     if response.status in (200, 201):
         return text

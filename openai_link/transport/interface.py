@@ -93,8 +93,8 @@ class Transport(Protocol):
                 which plays the reply; a WebSocket plays the reply here, and cuts it off here.
         """
 
-    async def close(self, hang_up: bool = True) -> None:
-        """Close here and, with ``hang_up``, on the server. Never raises."""
+    async def close(self) -> None:
+        """Close here and on the server. Never raises."""
 
     def start(self, now_ns: int) -> None:
         """Start sending audio: silence until the first frame."""

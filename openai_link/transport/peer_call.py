@@ -29,18 +29,17 @@ from ..realtime.upstream import Upstream
 from . import http_call
 
 CONSENT_INTERVAL_S = 1.0
-"""Between two ICE consent checks: the server answers them, whatever else it has to say."""
+"""Time between two ICE consent checks: the server answers each of them."""
 CONSENT_FAILURES = 20
-"""So many in a row end the connection; the life cycle gives up long before."""
+"""Unanswered checks in a row that end the connection; the life cycle gives up long before."""
 
 
 class RealtimeCall:
-    """One call: ``connect`` once, ``close`` once; all callbacks run on the event loop, in order."""
+    """``connect`` once, ``close`` once; all callbacks run on the event loop, in order."""
 
     def __init__(
         self,
         upstream: Upstream,
-        session: Mapping[str, Any],
         http: aiohttp.ClientSession,
         track: PacketTrack,
         log: logging.LoggerAdapter[logging.Logger],
@@ -50,9 +49,8 @@ class RealtimeCall:
         on_event: Callable[[Mapping[str, Any]], None],
         on_lost: Callable[[UpstreamError], None],
     ) -> None:
-        """The callbacks are those of ``interface.Callbacks``; none is called after ``close``."""
+        """The callbacks are those of ``interface.Callbacks``, and ``on_packet``: one RTP packet."""
         self._upstream = upstream
-        self._session = session
         self._http = http
         self._track = track
         self._log = log
@@ -65,34 +63,39 @@ class RealtimeCall:
         self._channel: RTCDataChannel | None = None
         self._closed = False
         self.call_id = ""
-        """The server's name of the call, ``rtc_…``; empty before the answer."""
+        """The server's id of the call, ``rtc_…``; empty before the answer."""
         self.simulated = upstream.simulated
         """The server says that it is a simulator."""
         self._datagrams = Datagrams()
         self.bad_events = 0
-        """Messages of the server that were no JSON objects."""
+        """Messages from the server that were not JSON objects."""
 
     @property
-    def heard_ns(self) -> int:
-        """When the newest datagram came since the connection is up (monotonic); 0: none yet."""
+    def last_received_ns(self) -> int:
+        """When the newest datagram came since the connection came up (monotonic); 0: none yet."""
         return self._datagrams.last_ns
 
-    async def connect(self) -> None:
-        """Make the call. Returns when the answer is applied; ``on_up`` and events follow.
+    async def connect(self, session: Mapping[str, Any]) -> None:
+        """Make the call; returns when the answer is applied. ``on_up`` and events follow.
+
+        Args:
+            session: the session object.
 
         Raises:
             UpstreamError: refused, unreachable, or an answer that cannot be used.
         """
         peer = self._prepare()
         await peer.setLocalDescription(await peer.createOffer())
-        answer = await self._exchange(peer.localDescription.sdp)
+        answer = await self._exchange(session, peer.localDescription.sdp)
         try:
             await peer.setRemoteDescription(RTCSessionDescription(answer, "answer"))
         except Exception as error:  # aiortc raises whatever its parser trips over.
-            raise UpstreamError("bad_answer", f"the SDP answer is unusable: {error!r}") from error
+            raise UpstreamError(
+                "bad_answer", f"the SDP answer cannot be used: {error!r}"
+            ) from error
 
     def send(self, event: Mapping[str, Any]) -> bool:
-        """Send a client event; False where the channel is not open."""
+        """Send a client event; False if the channel is not open."""
         channel = self._channel
         if channel is None or channel.readyState != "open":
             return False
@@ -100,19 +103,19 @@ class RealtimeCall:
         channel.send(json.dumps(event, ensure_ascii=False))
         return True
 
-    async def close(self, hang_up: bool = True) -> None:
-        """End the call here and, by ``hang_up``, on the server. Never raises."""
+    async def close(self) -> None:
+        """End the call here and on the server. Never raises."""
         if self._closed:
             return
         self._closed = True
         self._track.stop()
-        if hang_up and self.call_id:
+        if self.call_id:
             await http_call.hang_up(self._http, self._upstream, self.call_id, self._log)
         if self._peer is not None:
             await self._peer.close()
 
     def _prepare(self) -> RTCPeerConnection:
-        """A peer connection with everything on it before the one and only offer."""
+        """A peer connection that is ready for its only offer."""
         offer_addresses(lambda: host_addresses(include_loopback=self._upstream.is_local))
         check_consent(CONSENT_INTERVAL_S, CONSENT_FAILURES)
         configuration = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
@@ -128,8 +131,8 @@ class RealtimeCall:
         channel.on("close", self._channel_closed)
         return peer
 
-    async def _exchange(self, offer: str) -> str:
-        answer = await http_call.exchange(self._http, self._upstream, self._session, offer)
+    async def _exchange(self, session: Mapping[str, Any], offer: str) -> str:
+        answer = await http_call.exchange(self._http, self._upstream, session, offer)
         self.call_id = answer.call_id
         self.simulated = self.simulated or answer.simulated
         self._log.info("< call %s", self.call_id or "without an id")
@@ -157,7 +160,7 @@ class RealtimeCall:
             on_lost(UpstreamError("connection_lost", reason))
 
     def _message(self, message: str | bytes) -> None:
-        """One server event. Nothing here awaits, so events keep their order."""
+        """One server event. Nothing here awaits, so events stay in order."""
         if self._closed:
             return
         event = event_of(message)
@@ -171,4 +174,4 @@ class RealtimeCall:
 
 
 def _ignore(_: UpstreamError) -> None:
-    """Loss is reported once."""
+    """A loss is reported once."""

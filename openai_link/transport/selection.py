@@ -2,35 +2,39 @@
 
 With ``transport = "auto"`` a room switches to WebSocket if
 
-- the answer to an offer was a server error, or none came in time, twice in a row;
+- twice in a row the offer was answered with a server error, or not in time;
 - the server answered, but no media connection came up in time;
 - a connection fell silent twice, the second time soon after the first.
 
-It never does for a refusal that the other way would meet too (key, quota, model). A WebSocket that
-worked is remembered for some minutes; after that the next call tries WebRTC again.
+It never does after a refusal that both transports would meet (key, quota, model). A WebSocket that
+worked is remembered for some minutes; after that the next connection tries WebRTC again.
 """
 
 from __future__ import annotations
+
+from mixer_core.runtime.units import S_NS
 
 from ..realtime.problems import Problem
 from ..settings import OpenaiLinkSettings
 from .interface import TransportKind
 
-WEBRTC_TIMEOUT_NS = 6_000_000_000
-"""A call by WebRTC that is not up by then is given up, where there is another way."""
-REMEMBER_NS = 10 * 60 * 1_000_000_000
+WEBRTC_TIMEOUT_NS = 6 * S_NS
+"""Timeout of a WebRTC connection that a WebSocket can replace."""
+REMEMBER_NS = 10 * 60 * S_NS
 """How long a WebSocket that worked is preferred."""
 MAX_REFUSALS = 2
+"""Server errors, or offers without an answer, in a row before a WebSocket is tried."""
 MAX_SILENCES = 2
+"""Connections that fell silent before a WebSocket is tried."""
 
 
 class TransportSelection:
-    """The choice of one room."""
+    """The transport of one room."""
 
     def __init__(
         self, settings: OpenaiLinkSettings | None = None, websocket_until_ns: int = 0
     ) -> None:
-        """``websocket_until_ns``: what another room has learnt (monotonic)."""
+        """``websocket_until_ns``: prefer WebSocket until then; learnt by another room (monotonic)."""
         self._setting = "webrtc" if settings is None else settings.transport
         self.websocket_until_ns = websocket_until_ns
         """WebSocket is preferred until then."""
@@ -39,14 +43,14 @@ class TransportSelection:
         self._silences = 0
 
     def choose(self, now_ns: int) -> TransportKind:
-        """The way that the next call takes."""
+        """The transport of the next connection."""
         if self._setting != "auto":
             return self._setting
         known = now_ns < self.websocket_until_ns
         return "websocket" if known or self._must_be_websocket else "webrtc"
 
     def timeout_ns(self, kind: TransportKind, limit_ns: int) -> int:
-        """How long a call may take to come up."""
+        """Timeout of a connection that is being made; ``limit_ns``: of any."""
         if kind == "webrtc" and self._setting == "auto":
             return min(limit_ns, WEBRTC_TIMEOUT_NS)
         return limit_ns
@@ -59,16 +63,18 @@ class TransportSelection:
             self.websocket_until_ns = now_ns + REMEMBER_NS if kind == "websocket" else 0
 
     def stable(self) -> None:
-        """A call has lived for a while."""
+        """A connection has lasted for a while."""
         self._silences = 0
 
     def failed(
         self, kind: TransportKind, problem: Problem, answered: bool, was_ready: bool
     ) -> bool:
-        """A call failed or was lost; returns whether the next one goes another way.
+        """A connection failed or was lost; returns whether to switch to a WebSocket now.
 
         Args:
-            answered: the server had taken the call.
+            kind: of that connection.
+            problem: why.
+            answered: the server had accepted the connection.
             was_ready: its session had been confirmed.
         """
         if self._setting != "auto" or not problem.retryable:

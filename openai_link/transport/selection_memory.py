@@ -1,4 +1,4 @@
-"""What the rooms of this host have learnt about the way to the server: one small file for all."""
+"""Which transport the rooms of this host have learnt to use: one small file for all of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _NAME = "openai_link.websocket_until"
 
 
 def remembered_ns(runtime_dir: Path, now_ns: int) -> int:
-    """Until when WebSocket is preferred (monotonic); 0: nothing was learnt."""
+    """Until when a WebSocket is preferred (monotonic); 0: nothing was learnt."""
     try:
         until_ns = int((runtime_dir / _NAME).read_text(encoding="ascii"))
     except (OSError, ValueError):
@@ -19,7 +19,7 @@ def remembered_ns(runtime_dir: Path, now_ns: int) -> int:
 
 
 def remember(runtime_dir: Path, until_ns: int) -> None:
-    """Tell the rooms that open later. A directory that cannot be written is no reason to stop."""
+    """Tell rooms that open later. A directory that cannot be written does not matter."""
     path = runtime_dir / _NAME
     try:
         if until_ns:

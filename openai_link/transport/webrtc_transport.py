@@ -1,4 +1,4 @@
-"""The WebRTC way: RTP both ways with our own pacing and ordering, events by data channel."""
+"""A connection by WebRTC: RTP both ways, paced and ordered here; events by data channel."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .peer_call import RealtimeCall
 
 
 class WebrtcTransport:
-    """One call over WebRTC; see ``transport.Transport``."""
+    """One call over WebRTC; see ``interface.Transport``."""
 
     kind: TransportKind = "webrtc"
     confirms_by_update = False
@@ -44,10 +44,8 @@ class WebrtcTransport:
         self._uplink = Uplink(settings, self._track, latency)
         self._receiver = RtpAudioReceiver(OpusDecoder(), gap_hold_ms=settings.gap_hold_ms)
         self._closed = False
-        self._session: dict[str, Any] = {}
         self._call = RealtimeCall(
             upstream,
-            self._session,
             http,
             self._track,
             log,
@@ -70,21 +68,20 @@ class WebrtcTransport:
 
     @property
     def bad_events(self) -> int:
-        """Messages of the server that were no JSON objects."""
+        """Messages from the server that were not JSON objects."""
         return self._call.bad_events
 
     @property
     def last_received_ns(self) -> int:
         """When the newest datagram came, STUN included."""
-        return self._call.heard_ns
+        return self._call.last_received_ns
 
     async def connect(self, session: Mapping[str, Any]) -> None:
         """Make the call with ``session``. Raises UpstreamError."""
-        self._session.update(session)
-        await self._call.connect()
+        await self._call.connect(session)
 
     def send(self, event: Mapping[str, Any]) -> bool:
-        """Send a client event; False where the channel is not open."""
+        """Send a client event; False if the channel is not open."""
         return self._call.send(event)
 
     def clear_output(self, event: Mapping[str, Any]) -> None:
@@ -92,13 +89,13 @@ class WebrtcTransport:
         if not self._call.send(event):
             self._log.warning("! > %s: the event channel is not open", event.get("type"))
 
-    async def close(self, hang_up: bool = True) -> None:
+    async def close(self) -> None:
         """End the call here and on the server."""
         self._closed = True
-        await self._call.close(hang_up)
+        await self._call.close()
 
     def start(self, now_ns: int) -> None:
-        """RTP has flowed since the connection is up."""
+        """Nothing to do: RTP flows once the connection is up."""
 
     def frame(self, pcm: bytes, stamp_ns: int, pause: bool, now_ns: int) -> None:
         """20 ms of the room."""
@@ -106,37 +103,32 @@ class WebrtcTransport:
 
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick``."""
-        uplink_ns = self._uplink.pacer.next_timeout_ns()
-        receiver_ns = self._receiver.next_timeout_ns()
-        if uplink_ns is None or receiver_ns is None:
-            return receiver_ns if uplink_ns is None else uplink_ns
-        return min(uplink_ns, receiver_ns)
+        timeouts = (self._uplink.pacer.next_timeout_ns(), self._receiver.next_timeout_ns())
+        return min((time_ns for time_ns in timeouts if time_ns is not None), default=None)
 
     def tick(self, now_ns: int) -> None:
-        """The time-out was reached."""
+        """The timeout has been reached."""
         if not self._closed:
             self._uplink.tick(now_ns)
             self._received(self._receiver.pull(now_ns), now_ns)
 
     def counters(self) -> dict[str, int]:
-        """What was counted so far."""
-        pacer, received = self._uplink.pacer.counters, self._receiver.counters
+        """Counters so far."""
+        received = self._receiver.counters
         return {
-            "uplink_frames_total": pacer.frames,
-            "uplink_silences_total": pacer.silences,
-            "uplink_dropped_frames_total": pacer.dropped,
-            "uplink_dropped_quiet_frames_total": pacer.dropped_quiet,
+            **self._uplink.pacer.counters.totals(),
             "uplink_unsent_packets_total": self._track.dropped,
-            "uplink_starved_total": pacer.starved,
             "downlink_packets_total": received.received,
             "downlink_lost_packets_total": received.lost,
             "downlink_late_packets_total": received.late,
+            "downlink_corrupt_packets_total": received.corrupt,
             "downlink_concealed_frames_total": received.concealed,
+            "downlink_resets_total": received.resets,
             "server_bad_events_total": self.bad_events,
         }
 
     def backlog_ms(self, now_ns: int) -> tuple[int, int]:
-        """Audio that waits: on its way up, and on its way down."""
+        """Audio that is waiting: on its way up, and on its way down."""
         lead_ns = self._uplink.pacer.lead_ns(now_ns)
         return max(0, lead_ns) // 1_000_000, self._receiver.waiting * 20
 

@@ -1,8 +1,9 @@
-"""The WebSocket way, for networks without UDP: audio as events, and our own playout clock.
+"""A connection by WebSocket, for networks without UDP: audio as events, replies played here.
 
-The server sends a reply faster than it is spoken and does not know what was heard of it. The
-player here does: it says ``output_audio_buffer.started``, ``stopped`` and ``cleared`` in the
-server's place. A reply that is cut off is truncated by us (``heard``).
+The server sends a reply faster than it is spoken, and does not know what was heard of it. The
+player here does: in the server's place it generates ``output_audio_buffer.started``, ``stopped``
+and ``cleared``, and like the server over WebRTC it clears its output when somebody speaks over the
+reply. The server does not truncate what was cut off; ``playback`` does.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from .interface import Callbacks, TransportKind
 
 
 class WebsocketTransport:
-    """One session over a WebSocket; see ``transport.Transport``."""
+    """One session over a WebSocket; see ``interface.Transport``."""
 
     kind: TransportKind = "websocket"
     confirms_by_update = True
@@ -47,7 +48,7 @@ class WebsocketTransport:
         log: logging.LoggerAdapter[logging.Logger],
         callbacks: Callbacks,
     ) -> None:
-        """``latency`` observes the time from a frame's stamp to its event."""
+        """``latency`` observes the time from a frame's stamp until it is handed to the network."""
         self._upstream = upstream
         self._interrupts = settings.interrupt_response and settings.turn_detection != "push_to_talk"
         self._latency = latency
@@ -57,9 +58,9 @@ class WebsocketTransport:
         pacer = UplinkPacer(STARVE_MS, MAX_LEAD_MS, settings.sparse_after_ms)
         self._append = AudioAppend(pacer)
         self._player = ReplyPlayer()
-        self._untold: list[Cut] = []
-        """Replies that were cut off and of which nobody was told yet."""
-        self._made_up = 0
+        self._cuts: list[Cut] = []
+        """Replies that were cut off, before ``cleared`` has been reported."""
+        self._generated = 0
         self._unsent = 0
         self._closed = False
         self.bad_events = 0
@@ -71,11 +72,15 @@ class WebsocketTransport:
 
     @property
     def last_received_ns(self) -> int:
-        """When the newest message came."""
+        """When the newest message came (monotonic)."""
         return self._socket.last_received_ns
 
     async def connect(self, session: Mapping[str, Any]) -> None:
-        """Open the WebSocket; ``session`` must be sent as an update. Raises UpstreamError."""
+        """Open the WebSocket; ``session`` must be sent as an update afterwards.
+
+        Raises:
+            UpstreamError: refused or unreachable.
+        """
         await self._socket.open(self._upstream.websocket_url, self._upstream.headers())
         if not self._closed:
             self._callbacks.on_answered()
@@ -88,16 +93,16 @@ class WebsocketTransport:
 
     def clear_output(self, event: Mapping[str, Any]) -> None:
         """The reply is played here: cut it off. ``cleared`` follows; the server is not told."""
-        self._untold += self._player.clear()
-        asyncio.get_running_loop().call_soon(self._tell_cuts)
+        self._cuts += self._player.clear()
+        asyncio.get_running_loop().call_soon(self._report_cuts)
 
-    async def close(self, hang_up: bool = True) -> None:
-        """End the session."""
+    async def close(self) -> None:
+        """Close the WebSocket, which ends the session."""
         self._closed = True
         await self._socket.close()
 
     def start(self, now_ns: int) -> None:
-        """Let the server hear the room from now on."""
+        """Start sending audio."""
         self._send_audio(self._append.start(now_ns))
 
     def frame(self, pcm: bytes, stamp_ns: int, pause: bool, now_ns: int) -> None:
@@ -106,37 +111,28 @@ class WebsocketTransport:
 
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick``."""
-        pacer_ns, player_ns = (
-            self._append.pacer.next_timeout_ns(),
-            self._player.next_timeout_ns(),
-        )
-        if pacer_ns is None or player_ns is None:
-            return player_ns if pacer_ns is None else pacer_ns
-        return min(pacer_ns, player_ns)
+        timeouts = (self._append.pacer.next_timeout_ns(), self._player.next_timeout_ns())
+        return min((time_ns for time_ns in timeouts if time_ns is not None), default=None)
 
     def tick(self, now_ns: int) -> None:
-        """The time-out was reached."""
+        """The timeout has been reached."""
         if self._closed:
             return
-        self._tell_cuts()
+        self._report_cuts()
         self._send_audio(self._append.tick(now_ns))
         self._play(self._player.tick(now_ns), now_ns)
 
     def counters(self) -> dict[str, int]:
-        """What was counted so far."""
-        pacer = self._append.pacer.counters
+        """Counters so far."""
         return {
-            "uplink_frames_total": pacer.frames,
-            "uplink_silences_total": pacer.silences,
-            "uplink_dropped_frames_total": pacer.dropped,
-            "uplink_dropped_quiet_frames_total": pacer.dropped_quiet,
+            **self._append.pacer.counters.totals(),
             "uplink_unsent_packets_total": self._unsent,
-            "uplink_starved_total": pacer.starved,
+            "downlink_dropped_bytes_total": self._player.dropped_bytes,
             "server_bad_events_total": self.bad_events,
         }
 
     def backlog_ms(self, now_ns: int) -> tuple[int, int]:
-        """Audio that waits for the network; the reply's rest waits to be spoken, not sent."""
+        """Audio that waits for the network. A reply waits for its time, not for the network."""
         return self._socket.waiting_audio_ms, 0
 
     def _send_audio(self, events: list[AppendEvent], stamp_ns: int = 0) -> None:
@@ -164,7 +160,7 @@ class WebsocketTransport:
 
     def _event(self, event: dict[str, Any]) -> None:
         now_ns = time.monotonic_ns()
-        self._tell_cuts()
+        self._report_cuts()
         kind = event.get("type")
         if kind == "response.output_audio.delta":
             self._audio(event, now_ns)
@@ -178,8 +174,8 @@ class WebsocketTransport:
                 if isinstance(response, dict):
                     self._player.response_done(str(response.get("id")), now_ns)
             case "input_audio_buffer.speech_started" if self._interrupts:
-                self._untold += self._player.clear()
-                self._tell_cuts()
+                self._cuts += self._player.clear()
+                self._report_cuts()
         self._play(self._player.tick(now_ns), now_ns)
         self._callbacks.on_change()
 
@@ -201,21 +197,21 @@ class WebsocketTransport:
                 self._callbacks.on_audio(action.pcm, now_ns, now_ns, False)
             else:
                 started = isinstance(action, Started)
-                self._make_up("started" if started else "stopped", action.response)
+                self._generate("started" if started else "stopped", action.response)
 
-    def _tell_cuts(self) -> None:
-        cuts, self._untold = self._untold, []
+    def _report_cuts(self) -> None:
+        cuts, self._cuts = self._cuts, []
         for cut in cuts:
             if cut.was_heard and not self._closed:
-                self._make_up("cleared", cut.response)
+                self._generate("cleared", cut.response)
 
-    def _make_up(self, what: str, response: str) -> None:
-        """Tell in the server's place what it tells over WebRTC."""
-        self._made_up += 1
+    def _generate(self, what: str, response: str) -> None:
+        """Report in the server's place what it reports over WebRTC."""
+        self._generated += 1
         self._callbacks.on_event(
             {
                 "type": f"output_audio_buffer.{what}",
-                "event_id": f"event_{self._made_up:016x}",
+                "event_id": f"event_{self._generated:016x}",
                 "response_id": response,
             }
         )

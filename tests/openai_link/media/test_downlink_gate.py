@@ -95,7 +95,7 @@ def test_when_packets_cease_the_pause_is_announced_by_silence() -> None:
     assert not listener.gate.is_passing
 
 
-def test_the_end_of_the_call_announces_the_pause_once() -> None:
+def test_the_end_of_the_session_announces_the_pause_once() -> None:
     gate = DownlinkGate()
     assert gate.end(1) is None
     gate.started()
@@ -114,7 +114,6 @@ def test_after_a_flush_the_old_reply_is_held_back_until_started() -> None:
     listener.gate.started()
     listener.feed(LOUD)
     listener.gate.flush(listener.now_ns)
-    assert not listener.gate.is_open
     assert listener.feed(LOUD, LOUD, SILENCE, LOUD) == 0
     assert listener.gate.dropped_old == 4
     listener.gate.started()
@@ -126,7 +125,6 @@ def test_after_a_flush_two_quiet_frames_show_that_the_old_reply_is_over() -> Non
     listener.gate.started()
     listener.gate.flush(listener.now_ns)
     assert listener.feed(LOUD, SILENCE, NOISE_FLOOR) == 0
-    assert listener.gate.is_open
     assert listener.feed(OTHER) == 1
 
 
@@ -176,7 +174,6 @@ def test_every_talk_spurt_but_the_flushed_ends_with_one_pause(steps: list[str]) 
             gate.flush(listener.now_ns)
         else:
             gate.end(listener.now_ns)
-        assert gate.is_open or not gate.is_passing
     passing = gate.is_passing
     gate.stopped(listener.now_ns)
     before = listener.flags.count(FLAG_PAUSE)

@@ -34,7 +34,7 @@ def test_a_reply_is_played_in_real_time_after_a_small_lead() -> None:
     assert player.next_timeout_ns() is None
     player.response_done("r", now_ns + 2 * S_NS)
     assert player.tick(now_ns + 2 * S_NS) == [Stopped("r")]
-    assert not player.is_busy
+    assert player.next_timeout_ns() is None and player.clear() == []
 
 
 def test_a_stall_moves_the_clock_and_loses_nothing() -> None:
@@ -72,4 +72,4 @@ def test_every_sample_is_played_once_in_order(sizes: list[int]) -> None:
     heard += b"".join(pcm for _, pcm in played(player, now_ns + 100 * S_NS))
     assert heard[: len(sound)] == sound
     assert len(heard) - len(sound) < len(SILENCE) and not any(heard[len(sound) :])
-    assert not player.is_busy
+    assert player.next_timeout_ns() is None and player.clear() == []

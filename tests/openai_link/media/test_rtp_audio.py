@@ -211,7 +211,7 @@ def test_a_silence_that_goes_on_is_not_decoded_until_there_is_sound() -> None:
     assert [frames[0].pcm == SILENCE for frames in heard] == (
         [False] * 10 + [True] * 5 + [False] * 4
     )
-    assert (decoder.decoded, ours.counters.undecoded, ours.counters.played) == (14, 5, 19)
+    assert (decoder.decoded, ours.counters.played) == (14, 19)
 
 
 @pytest.mark.parametrize(

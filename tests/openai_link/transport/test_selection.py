@@ -18,47 +18,47 @@ def auto() -> TransportSelection:
     return TransportSelection(OpenaiLinkSettings())
 
 
-def test_a_fixed_way_is_never_left() -> None:
-    ways = TransportSelection(OpenaiLinkSettings(transport="webrtc"))
-    assert not ways.failed("webrtc", SLOW, answered=True, was_ready=False)
-    assert ways.choose(0) == "webrtc"
-    assert ways.timeout_ns("webrtc", 10 * S_NS) == 10 * S_NS
+def test_a_fixed_transport_is_kept() -> None:
+    selection = TransportSelection(OpenaiLinkSettings(transport="webrtc"))
+    assert not selection.failed("webrtc", SLOW, answered=True, was_ready=False)
+    assert selection.choose(0) == "webrtc"
+    assert selection.timeout_ns("webrtc", 10 * S_NS) == 10 * S_NS
     assert TransportSelection(OpenaiLinkSettings(transport="websocket")).choose(0) == "websocket"
 
 
-def test_media_that_do_not_come_up_lead_to_websocket_at_once() -> None:
-    ways = auto()
-    assert ways.timeout_ns("webrtc", 10 * S_NS) == WEBRTC_TIMEOUT_NS
-    assert ways.failed("webrtc", SLOW, answered=True, was_ready=False)
-    assert ways.choose(0) == "websocket"
-    ways.connected("websocket", 5)
-    assert ways.choose(5 + REMEMBER_NS - 1) == "websocket"
-    assert ways.choose(5 + REMEMBER_NS) == "webrtc"
+def test_media_that_do_not_come_up_lead_to_a_websocket_at_once() -> None:
+    selection = auto()
+    assert selection.timeout_ns("webrtc", 10 * S_NS) == WEBRTC_TIMEOUT_NS
+    assert selection.failed("webrtc", SLOW, answered=True, was_ready=False)
+    assert selection.choose(0) == "websocket"
+    selection.connected("websocket", 5)
+    assert selection.choose(5 + REMEMBER_NS - 1) == "websocket"
+    assert selection.choose(5 + REMEMBER_NS) == "webrtc"
 
 
 def test_server_errors_count_twice_and_a_refused_connection_never() -> None:
-    ways = auto()
-    assert not ways.failed("webrtc", BROKEN, answered=False, was_ready=False)
-    assert not ways.failed("webrtc", REFUSED, answered=False, was_ready=False)
-    assert ways.failed("webrtc", SLOW, answered=False, was_ready=False)
+    selection = auto()
+    assert not selection.failed("webrtc", BROKEN, answered=False, was_ready=False)
+    assert not selection.failed("webrtc", REFUSED, answered=False, was_ready=False)
+    assert selection.failed("webrtc", SLOW, answered=False, was_ready=False)
 
 
-def test_two_silences_in_a_row_lead_to_websocket_and_one_does_not() -> None:
-    ways = auto()
-    assert not ways.failed("webrtc", GONE, answered=True, was_ready=True)
-    ways.stable()
-    assert not ways.failed("webrtc", GONE, answered=True, was_ready=True)
-    assert ways.failed("webrtc", GONE, answered=True, was_ready=True)
+def test_two_silences_in_a_row_lead_to_a_websocket() -> None:
+    selection = auto()
+    assert not selection.failed("webrtc", GONE, answered=True, was_ready=True)
+    selection.stable()
+    assert not selection.failed("webrtc", GONE, answered=True, was_ready=True)
+    assert selection.failed("webrtc", GONE, answered=True, was_ready=True)
 
 
-def test_what_the_other_way_would_meet_too_leads_nowhere() -> None:
-    ways = auto()
-    assert not ways.failed("webrtc", KEY, answered=False, was_ready=False)
-    assert ways.choose(0) == "webrtc"
+def test_a_refusal_that_both_would_meet_changes_nothing() -> None:
+    selection = auto()
+    assert not selection.failed("webrtc", KEY, answered=False, was_ready=False)
+    assert selection.choose(0) == "webrtc"
 
 
 def test_a_websocket_that_fails_is_not_preferred_any_more() -> None:
-    ways = TransportSelection(OpenaiLinkSettings(), websocket_until_ns=REMEMBER_NS)
-    assert ways.choose(0) == "websocket"
-    assert not ways.failed("websocket", REFUSED, answered=False, was_ready=False)
-    assert ways.choose(0) == "webrtc"
+    selection = TransportSelection(OpenaiLinkSettings(), websocket_until_ns=REMEMBER_NS)
+    assert selection.choose(0) == "websocket"
+    assert not selection.failed("websocket", REFUSED, answered=False, was_ready=False)
+    assert selection.choose(0) == "webrtc"
