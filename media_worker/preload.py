@@ -9,13 +9,10 @@ from __future__ import annotations
 import gc
 import os
 
-from mixer_core.bus import control_client, drain
-from mixer_core.runtime import fork_pool
-
 from . import child, host
 from .rehearsal import rehearse
 
-__all__ = ["PRELOADED_PID", "child", "control_client", "drain", "fork_pool", "host"]
+__all__ = ["PRELOADED_PID", "child", "host"]
 
 PRELOADED_PID = os.getpid()
 """The fork server's process id: a child that sees its own was not preloaded."""

@@ -1,4 +1,4 @@
-"""Imported once by the fork server: everything a link child needs, warmed, then frozen.
+"""Imported once by the fork server: everything that a child needs, warmed, then frozen.
 
 Nothing live may exist here afterwards: no event loop, no ZeroMQ context, no codec, no thread.
 """
@@ -8,14 +8,10 @@ from __future__ import annotations
 import gc
 import os
 
-import av
-import zmq
-
 from . import child
-from .media import opus
 from .rehearsal import rehearse
 
-__all__ = ["PRELOADED_PID", "av", "child", "opus", "zmq"]
+__all__ = ["PRELOADED_PID", "child"]
 
 PRELOADED_PID = os.getpid()
 """The fork server's process id: a child that sees its own was not preloaded."""

@@ -1,7 +1,7 @@
-"""A call with ourselves, in the fork server: what it loads and fills, all children share.
+"""A connection with ourselves, in the fork server: what it loads and fills, all children share.
 
-Certificates, SDP, HTTP, DTLS, SRTP and SCTP build tables and import modules on their first use.
-Done once before the fork, a child's first call is faster and costs it less memory of its own.
+Certificates, SDP, HTTP, DTLS, SRTP and SCTP import modules and build tables on first use. Done once
+before the fork, a child connects faster and has less memory of its own.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from .settings import OpenaiLinkSettings
 from .transport.peer_call import RealtimeCall
 
 TIMEOUT_S = 3.0
-"""Longest wait; without the rehearsal the first calls are only slower."""
+"""Longest wait; without the rehearsal the first connections are only slower."""
 PACKETS = 5
-"""Packets each way."""
+"""Packets that the answerer sends."""
 
 
 class _Answerer:
-    """The other side: answers one call and sends some silence."""
+    """The other side: answers one offer and sends some silence."""
 
     def __init__(self) -> None:
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
@@ -60,16 +60,16 @@ class _Answerer:
         )
 
     async def hang_up(self, request: web.Request) -> web.Response:
-        """End the call."""
+        """Close the connection."""
         await self._peer.close()
         return web.Response()
 
 
-async def _call(port: int, http: aiohttp.ClientSession) -> None:
+async def _connect(port: int, http: aiohttp.ClientSession) -> None:
     settings = OpenaiLinkSettings()
     track = PacketTrack(max_queued=PACKETS)
     uplink = Uplink(settings, track, Histogram())
-    heard, told = asyncio.Event(), asyncio.Event()
+    has_audio, has_event = asyncio.Event(), asyncio.Event()
     decoder = OpusDecoder()
     upstream = Upstream("rehearsal", f"http://127.0.0.1:{port}/v1", "none", False)
     call = RealtimeCall(
@@ -79,13 +79,13 @@ async def _call(port: int, http: aiohttp.ClientSession) -> None:
         logs.get("openai_link", "rehearsal"),
         on_answered=lambda: None,
         on_up=lambda: uplink.start(0),
-        on_packet=lambda packet: heard.set() if decoder.decode(packet.payload) else None,
-        on_event=lambda event: told.set(),
+        on_packet=lambda packet: has_audio.set() if decoder.decode(packet.payload) else None,
+        on_event=lambda event: has_event.set(),
         on_lost=lambda error: None,
     )
     try:
         await call.connect(session_object(settings))
-        await asyncio.wait_for(asyncio.gather(heard.wait(), told.wait()), TIMEOUT_S)
+        await asyncio.wait_for(asyncio.gather(has_audio.wait(), has_event.wait()), TIMEOUT_S)
         uplink.frame(SILENCE, 0, False, 0)
     finally:
         await call.close()
@@ -103,14 +103,13 @@ async def _rehearse() -> None:
         await site.start()
         port = runner.addresses[0][1]
         async with aiohttp.ClientSession() as http:
-            await _call(port, http)
+            await _connect(port, http)
     finally:
         await runner.cleanup()
-        await asyncio.get_running_loop().shutdown_default_executor()
 
 
 def rehearse() -> None:
-    """Make the call; a failure is logged and otherwise harmless. Leaves no thread behind."""
+    """Connect once; a failure is logged and otherwise harmless. Leaves no thread behind."""
     log = logs.get("openai_link")
     logging_level = log.logger.level
     log.logger.setLevel("WARNING")

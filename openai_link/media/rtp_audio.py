@@ -37,10 +37,10 @@ class AudioDecoder(Protocol):
     def decode(self, packet: bytes) -> bytes:
         """Decode one packet to mono PCM16 at 24 kHz; raises OpusError when it is corrupt."""
 
-    def decode_lost(self, samples: int = 0) -> bytes:
-        """Extrapolate one lost frame (0 samples means 20 ms)."""
+    def decode_lost(self) -> bytes:
+        """Extrapolate one lost frame."""
 
-    def decode_fec(self, next_packet: bytes, samples: int = 0) -> bytes:
+    def decode_fec(self, next_packet: bytes) -> bytes:
         """Recover the frame before ``next_packet``; raises OpusError when it is corrupt."""
 
 

@@ -38,9 +38,7 @@ class ReplyEncoder:
     """Encodes the reply; in pauses it repeats the last silent packet."""
 
     def __init__(self, bitrate_bps: int, complexity: int) -> None:
-        self._encoder = OpusEncoder(
-            bitrate_bps=bitrate_bps, complexity=complexity, application="audio"
-        )
+        self._encoder = OpusEncoder(bitrate_bps=bitrate_bps, complexity=complexity)
         self._settled_packet: bytes | None = None
 
     def packet(self, pcm: bytes | None) -> bytes:

@@ -1,10 +1,11 @@
-"""The Opus binding against the real library."""
+"""The Opus binding against the real library, and against FFmpeg's use of it."""
 
 from __future__ import annotations
 
 import math
 from array import array
 
+import av
 import pytest
 
 from mixer_core.bus.pcm import FRAME_BYTES, SILENCE
@@ -50,34 +51,38 @@ def test_a_lost_frame_is_concealed_with_something_like_the_last_one() -> None:
     concealed = decoder.decode_lost()
     assert len(concealed) == FRAME_BYTES
     assert level(concealed) > 0.3 * level(last)
-    assert len(decoder.decode_lost(240)) == 480
+
+
+def other_encoder(rate_hz: int, layout: str, **options: str) -> av.AudioCodecContext:
+    """FFmpeg's libopus encoder, which can do what ours does not."""
+    codec = av.CodecContext.create("libopus", "w")
+    codec.sample_rate, codec.layout, codec.format = rate_hz, layout, "s16"
+    codec.options = options
+    return codec
+
+
+def encode(codec: av.AudioCodecContext, pcm: bytes) -> list[bytes]:
+    channels = codec.layout.nb_channels
+    samples = len(pcm) // 2 // channels
+    frame = av.AudioFrame(format="s16", layout=codec.layout, samples=samples)
+    frame.sample_rate = codec.sample_rate
+    frame.planes[0].update(pcm)
+    return [bytes(packet) for packet in codec.encode(frame)]
 
 
 def test_the_copy_in_the_next_packet_replaces_a_lost_one() -> None:
-    encoder = OpusEncoder(
-        application="voip", fec=True, expected_loss_percent=30, bitrate_bps=24_000
-    )
-    decoder = OpusDecoder()
-    packets = [encoder.encode(frame) for frame in tone(20, 300.0)]
-    for packet in packets[:10]:
-        decoder.decode(packet)
-    recovered = decoder.decode_fec(packets[11])
+    codec = other_encoder(24_000, "mono", application="voip", fec="1", packet_loss="30", b="24k")
+    with_copy = [packet for frame in tone(12, 300.0) for packet in encode(codec, frame)][-1]
+    recovered = OpusDecoder().decode_fec(with_copy)  # A fresh decoder has nothing to extrapolate.
     assert len(recovered) == FRAME_BYTES
-    assert level(recovered) > 5_000
+    assert level(recovered) > 300
 
 
 def test_without_a_copy_recovery_falls_back_to_concealment() -> None:
-    encoder, decoder = OpusEncoder(fec=False), OpusDecoder()
-    packets = [encoder.encode(frame) for frame in tone(4)]
-    decoder.decode(packets[0])
-    assert len(decoder.decode_fec(packets[2])) == FRAME_BYTES
-    assert len(decoder.decode_fec(b"")) == FRAME_BYTES
-
-
-def test_silence_costs_almost_nothing_with_dtx() -> None:
-    encoder = OpusEncoder(dtx=True, application="voip")
-    sizes = [len(encoder.encode(SILENCE)) for _ in range(60)]
-    assert min(sizes) <= 2
+    encoder = OpusEncoder()
+    without_copy = [encoder.encode(frame) for frame in tone(12, 300.0)][-1]
+    assert OpusDecoder().decode_fec(without_copy) == SILENCE
+    assert OpusDecoder().decode_fec(b"") == SILENCE
 
 
 @pytest.mark.parametrize("packet", [b"", b"\xff\xff\xff\xff\xff"])
@@ -92,33 +97,13 @@ def test_a_corrupt_packet_is_refused_and_the_decoder_goes_on(packet: bytes) -> N
 def test_stereo_packets_of_other_durations_decode_to_mono(
     frames_48k: int, milliseconds: int
 ) -> None:
-    import av
-
-    codec = av.CodecContext.create("libopus", "w")
-    codec.sample_rate, codec.layout, codec.format = 48_000, "stereo", "s16"
-    codec.options = {"frame_duration": str(milliseconds)}
-    frame = av.AudioFrame(format="s16", layout="stereo", samples=frames_48k)
-    frame.sample_rate = 48_000
-    frame.planes[0].update(bytes(frames_48k * 4))
-    packet = bytes(codec.encode(frame)[0])
-    decoder = OpusDecoder()
-    assert decoder.packet_samples(packet) == milliseconds * 24
-    assert len(decoder.decode(packet)) == milliseconds * 48
+    codec = other_encoder(48_000, "stereo", frame_duration=str(milliseconds))
+    (packet,) = encode(codec, bytes(frames_48k * 4))
+    assert len(OpusDecoder().decode(packet)) == milliseconds * 48
 
 
 def test_an_impossible_setting_is_named() -> None:
-    with pytest.raises(OpusError, match="complexity"):
+    with pytest.raises(OpusError, match="complexity to 11"):
         OpusEncoder(complexity=11)
-    with pytest.raises(OpusError, match="44100 Hz"):
-        OpusDecoder(44_100)
-
-
-def test_reset_forgets_the_past() -> None:
-    encoder, decoder = OpusEncoder(), OpusDecoder()
-    first = encoder.encode(tone(1)[0])
-    for frame in tone(5, 900.0):
-        decoder.decode(encoder.encode(frame))
-    encoder.reset()
-    decoder.reset()
-    assert encoder.encode(tone(1)[0]) == first
-    encoder.set_bitrate(16_000)
+    with pytest.raises(OpusError, match="bit rate to 0 bit/s"):
+        OpusEncoder(bitrate_bps=0)

@@ -27,11 +27,11 @@ class LabelDecoder:
         number, frames = struct.unpack("<hB", packet)
         return b"".join(struct.pack("<h", number + i) * 480 for i in range(frames))
 
-    def decode_lost(self, samples: int = 0) -> bytes:
-        return struct.pack("<h", LOST) * (samples or 480)
+    def decode_lost(self) -> bytes:
+        return struct.pack("<h", LOST) * 480
 
-    def decode_fec(self, next_packet: bytes, samples: int = 0) -> bytes:
-        return struct.pack("<h", RECOVERED) * (samples or 480)
+    def decode_fec(self, next_packet: bytes) -> bytes:
+        return struct.pack("<h", RECOVERED) * 480
 
 
 def packet(number: int, frames: int = 1) -> bytes:
