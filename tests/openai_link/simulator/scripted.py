@@ -1,17 +1,25 @@
-"""A script brain made in Python, for sessions in virtual time: what it answers follows from what
-was said alone, not from a seed and not from a file."""
+"""Sessions with a script brain: one made in Python, whose answers depend on nothing but what was
+said, and the packaged one."""
 
 from __future__ import annotations
 
 import re
 
 from openai_link.simulator.brains.rules import CallRule, Rule, Script
-from openai_link.simulator.brains.script import ScriptBrain
+from openai_link.simulator.brains.script import ScriptBrain, packaged_script
 from openai_link.simulator.engine.brain import Recognition
+from openai_link.simulator.engine.options import EngineOptions
+from tests.openai_link.simulator.support import REGULAR, Json, Session
 
 STORY = "This is one sentence of a long story. "
 STORY_SENTENCES = 12
 STORY_MS = 30_000
+
+TOOLS: list[Json] = [
+    {"type": "function", "name": "get_time", "parameters": {"type": "object"}},
+    {"type": "function", "name": "lamp", "description": "Switches.", "parameters": {}},
+]
+DOCS: Json = {"type": "mcp", "server_label": "docs", "server_url": "http://127.0.0.1:1/"}
 
 RULES = (
     Rule(on="output", say=("The answer is: {outputs}",)),
@@ -36,3 +44,18 @@ def scripted(*heard: str, rules: tuple[Rule, ...] = ()) -> ScriptBrain:
     """
     words = {number: Recognition(text) for number, text in enumerate(heard, 1)}
     return ScriptBrain(Script(prefix="", rules=(*rules, *RULES), recognitions=words))
+
+
+def packaged(
+    wanted: Json | None = None, options: EngineOptions = REGULAR, seed: int = 7
+) -> Session:
+    """Return a session with the packaged script, TOOLS, and what is ``wanted``."""
+    brain = ScriptBrain.parse(packaged_script())
+    return Session({"tools": TOOLS, **(wanted or {})}, brain, options, seed)
+
+
+def ask(session: Session, text: str, slots: int = 300) -> list[Json]:
+    """Write something, ask for an answer and wait; returns the events of the answer."""
+    session.write(text)
+    events = session.send(type="response.create")
+    return events + session.wait(slots)

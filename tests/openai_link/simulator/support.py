@@ -27,6 +27,26 @@ REGULAR = EngineOptions(
 )
 """A service without random variations."""
 _PATIENCE_SLOTS = 6_000
+REPLY_ORDER = [
+    "response.output_item.added",
+    "conversation.item.added",
+    "response.content_part.added",
+    "response.output_audio_transcript.delta",
+    "response.output_audio.done",
+    "response.output_audio_transcript.done",
+    "response.content_part.done",
+    "conversation.item.done",
+    "response.output_item.done",
+    "response.done",
+    "rate_limits.updated",
+]
+"""The events of a spoken reply after ``response.created``, without those of its playback."""
+
+
+def without_playback(kinds: list[str]) -> list[str]:
+    """Order without the output buffer's events; deltas on both sides of one count once."""
+    rest = [kind for kind in kinds if not kind.startswith("output_audio_buffer")]
+    return [k for i, k in enumerate(rest) if i == 0 or k != rest[i - 1]]
 
 
 def constant(length_ms: int, value: int = 1) -> bytes:
