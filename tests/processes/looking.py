@@ -8,12 +8,13 @@ from typing import Any
 
 from tests.support.gateway import Gateway
 from tests.support.plain_client import PlainClient
+from tests.support.waiting import PATIENCE_S
 
 
 def simulator_calls(gateway: Gateway) -> list[dict[str, Any]]:
     """What the simulator knows of its sessions, those that are over too, oldest first."""
     url = f"http://127.0.0.1:{gateway.simulator_port}/simulator/calls"
-    with urllib.request.urlopen(url, timeout=5) as answer:
+    with urllib.request.urlopen(url, timeout=PATIENCE_S) as answer:
         told = json.load(answer)
     calls: list[dict[str, Any]] = told["calls"] + told["ended"]
     return sorted(calls, key=lambda call: call["started_at"])
@@ -22,7 +23,8 @@ def simulator_calls(gateway: Gateway) -> list[dict[str, Any]]:
 def set_faults(gateway: Gateway, faults: str) -> None:
     """Replace the simulator's faults."""
     url = f"http://127.0.0.1:{gateway.simulator_port}/simulator/faults"
-    urllib.request.urlopen(urllib.request.Request(url, faults.encode(), method="POST"), timeout=5)
+    request = urllib.request.Request(url, faults.encode(), method="POST")
+    urllib.request.urlopen(request, timeout=PATIENCE_S).close()
 
 
 def link_metrics(gateway: Gateway) -> dict[str, float]:

@@ -30,10 +30,8 @@ async def talking(gateway: Gateway, room: str) -> float:
     return at_s - began_s
 
 
-@pytest.mark.parametrize(
-    ("fault", "limit_s"), [("drop_udp", 12.0), ("post_503", 12.0)], ids=["no-udp", "http-503"]
-)
-def test_without_udp_a_room_talks_over_websocket(fault: str, limit_s: float) -> None:
+@pytest.mark.parametrize("fault", ["drop_udp", "post_503"], ids=["no-udp", "http-503"])
+def test_without_udp_a_room_talks_over_websocket(fault: str) -> None:
     use_loopback()
 
     async def call(gateway: Gateway) -> tuple[float, float]:
@@ -46,7 +44,7 @@ def test_without_udp_a_room_talks_over_websocket(fault: str, limit_s: float) -> 
         calls = simulator_calls(gateway)
         log = gateway.log
     print({"fault": fault, "first_room_s": round(first_s, 2), "next_room_s": round(second_s, 2)})
-    assert first_s < limit_s, log
-    assert second_s < 4, log
-    assert {call["transport"] for call in calls if call["events_out"] > 5} == {"websocket"}
+    assert [call["transport"] for call in calls if call["events_out"] > 5] == ["websocket"] * 2
+    assert "[first] = connected by websocket" in log
+    assert "[first] !" in log and "[second] !" not in log, "the second room was not told"
     assert "Traceback" not in log, log

@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.gateway import ROOT, Gateway, free_port
 from tests.support.plain_client import PlainClient, use_loopback
+from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.processes
 
@@ -29,19 +30,19 @@ def strict_server(short_dir: Path) -> Iterator[str]:
     process = subprocess.Popen([sys.executable, "-m", "openai_link.simulator"], cwd=ROOT, env=env)
     yield f"http://127.0.0.1:{port}/v1"
     process.terminate()
-    assert process.wait(10) == 0
+    assert process.wait(PATIENCE_S) == 0
 
 
 def test_a_wrong_key_is_told_in_words_without_a_storm(strict_server: str) -> None:
     use_loopback()
-    gateway = Gateway(OPENAI_LINK__BASE_URL=strict_server)
+    gateway = Gateway(OPENAI_LINK__BASE_URL=strict_server, OPENAI_LINK__RETRY_DELAY_MS=100)
     gateway.env["OPENAI_API_KEY"] = "sk-wrong-one-654321"
 
     async def call() -> PlainClient:
         client = PlainClient(gateway.url, "locked")
         await client.join()
         await client.until(lambda: client.of_type("error"), "no error is told")
-        await asyncio.sleep(4)
+        await asyncio.sleep(2)
         await client.close()
         return client
 

@@ -11,6 +11,11 @@ from numpy.typing import NDArray
 RATE_HZ = 24_000
 SENTENCE = Path(__file__).parents[1] / "data" / "sentence.wav"
 
+LOUD_DBFS = -35.0
+"""Level of 10 ms or more that is inside a word."""
+ALIKE = 0.9
+"""Likeness of speech to itself after two generations of Opus, with some room below."""
+
 Samples = NDArray[np.float64]
 """One-dimensional, full scale is ±1."""
 
@@ -55,11 +60,28 @@ def tone_level_dbfs(samples: Samples, frequency_hz: float) -> float:
     return float(20 * np.log10(max(amplitude, 1e-9)))
 
 
+def usual_level_dbfs(samples: Samples, frequency_hz: float) -> float:
+    """Median of ``tone_level_dbfs`` over pieces of 100 ms: a lost frame does not count."""
+    size = RATE_HZ // 10
+    pieces = [samples[start : start + size] for start in range(0, len(samples) - size + 1, size)]
+    return float(np.median([tone_level_dbfs(piece, frequency_hz) for piece in pieces]))
+
+
 def align(recording: Samples, original: Samples) -> tuple[Samples, float]:
     """The piece of ``recording`` that is most like ``original``, and how like it is.
 
-    Likeness is the normalised cross-correlation, -1 … 1. The piece is as long as ``original``; what
-    lies outside the recording counts as silence.
+    The piece is as long as ``original``; what lies outside the recording counts as silence.
+    """
+    start, likeness = find(recording, original)
+    size = len(original)
+    padded = np.concatenate([np.zeros(size), recording, np.zeros(size)])
+    return padded[start + size : start + 2 * size], likeness
+
+
+def find(recording: Samples, original: Samples) -> tuple[int, float]:
+    """Where ``original`` begins in ``recording`` (it may reach over both ends), and how alike.
+
+    Likeness is the normalised cross-correlation, -1 … 1.
     """
     size = len(original)
     padded = np.concatenate([np.zeros(size), recording, np.zeros(size)])
@@ -70,10 +92,30 @@ def align(recording: Samples, original: Samples) -> tuple[Samples, float]:
     norms = np.sqrt(np.maximum(energy[size:] - energy[:-size], 1e-6)) * np.linalg.norm(original)
     scores = dots / norms
     start = int(np.argmax(scores))
-    return padded[start : start + size], float(scores[start])
+    return start - size, float(scores[start])
 
 
-def longest_gap_ms(recording: Samples, original: Samples, loud_dbfs: float = -35.0) -> float:
+def share_found(recording: Samples, original: Samples, piece_s: float = 0.4) -> float:
+    """How much of what is loud in ``original`` is in ``recording``, in its order; 0 … 1.
+
+    A piece that was lost on the way costs its own length, where one figure for the whole would
+    fall for all that follows it.
+    """
+    size, loud, found, place = int(piece_s * RATE_HZ), 0, 0, 0
+    for start in range(0, len(original) - size + 1, size):
+        piece = original[start : start + size]
+        if np.sqrt(np.mean(piece**2)) < 10 ** (LOUD_DBFS / 20):
+            continue
+        loud += 1
+        at, likeness = find(recording[place:], piece)
+        if likeness >= ALIKE:
+            found += 1
+            place += max(0, at + size // 2)
+    assert loud, "the original is silent"
+    return found / loud
+
+
+def longest_gap_ms(recording: Samples, original: Samples, loud_dbfs: float = LOUD_DBFS) -> float:
     """Longest run of near silence in ``recording`` where ``original`` is inside a word.
 
     Both are aligned and equally long. "Inside a word" means that the original's 10 ms envelope

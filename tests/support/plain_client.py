@@ -84,10 +84,13 @@ class PlainClient:
         await until(condition, words, lambda: self.messages[-8:], step_s=0.01)
 
     async def quiet(self, silent_s: float = 0.6) -> None:
-        """Wait until nothing audible was heard for ``silent_s``."""
+        """Wait until the assistant is done and nothing audible was heard for ``silent_s``."""
         began = time.monotonic()
 
         def silent() -> bool:
+            told = self.of_type("state")
+            if told and told[-1]["assistant"] in ("thinking", "speaking"):
+                return False
             loud = [at for at, pcm in self.heard[-100:] if len(pcm.strip(b"\0")) > 8]
             return time.monotonic() - max([began, *loud]) > silent_s
 
