@@ -20,21 +20,21 @@ TONE_MS = 30_000
 
 
 def after_flush(client: PlainClient) -> list[float]:
-    """When something audible came after the flush and before the next reply began.
+    """When something audible came after the flush and before the next reply was thought of.
 
     One channel carries both, in order.
     """
     flushed_s = client.of_type("flush")[0]["at"]
     next_s = min(
-        (m["at"] for m in client.of_type("state") if m["at"] > flushed_s and is_speaking(m)),
+        (m["at"] for m in client.of_type("state") if m["at"] > flushed_s and is_answering(m)),
         default=float("inf"),
     )
     loud = [at for at, pcm in client.heard if np.abs(audio.from_pcm(pcm)).max() > 0.01]
     return [at for at in loud if flushed_s < at < next_s]
 
 
-def is_speaking(state: dict[str, Any]) -> bool:
-    return bool(state["assistant"] == "speaking")
+def is_answering(state: dict[str, Any]) -> bool:
+    return state["assistant"] in ("thinking", "speaking")
 
 
 def test_speaking_over_the_reply_stops_it_at_every_browser() -> None:
@@ -60,7 +60,7 @@ def test_speaking_over_the_reply_stops_it_at_every_browser() -> None:
             flushed_s = client.of_type("flush")[0]["at"]
             await client.until(
                 lambda c=client, s=flushed_s: any(
-                    m["at"] > s and is_speaking(m) for m in c.of_type("state")
+                    m["at"] > s and is_answering(m) for m in c.of_type("state")
                 ),
                 "the next reply does not begin",
             )
