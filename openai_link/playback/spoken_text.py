@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..realtime.captions import MAX_TEXT_CHARS, Caption
+from ..facts import Caption
+from ..realtime.captions import MAX_TEXT_CHARS
 from ..realtime.event_fields import maps_of, text_of
 
 CHARS_PER_S = 15.0

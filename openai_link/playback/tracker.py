@@ -32,10 +32,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from ..media.quiet import DECODED_SILENCE_PEAK, is_quiet
-from ..realtime.captions import Caption
-from ..realtime.client_events import ClientEvents
-from ..realtime.facts import (
+from ..facts import (
+    Caption,
     Fact,
     ItemDone,
     ItemTruncated,
@@ -44,6 +42,8 @@ from ..realtime.facts import (
     PlaybackStarted,
     ResponseEnded,
 )
+from ..media.quiet import DECODED_SILENCE_PEAK, is_quiet
+from ..realtime.client_events import ClientEvents
 from .positions import MS_SAMPLES, PlaybackPositions
 from .replies import Cut, Reply
 from .truncation import GAIN_MS, TrackerAction, Truncation, Truncator

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..realtime.captions import Caption
+from ..facts import Caption
 from ..realtime.client_events import ClientEvents
 from ..realtime.event_fields import Once
 from ..turns.actions import Send

@@ -8,25 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ..facts import Caption
+
 INTERVAL_NS = 100_000_000
 """Least time between two captions of one item that are not final."""
 MAX_TEXT_CHARS = 4_000
 """Longest text of one caption (an event is bounded); of a longer one the end is shown."""
 MAX_ITEMS = 32
 """Items that may be open at once; the oldest is forgotten."""
-
-
-@dataclass(frozen=True, slots=True)
-class Caption:
-    """The text of one item so far."""
-
-    speaker: str
-    """``assistant``, ``user`` (somebody in the room), or a participant's id."""
-    item: str
-    """Id of the conversation item; later captions of it replace earlier ones."""
-    text: str
-    final: bool
-    """Nothing follows for this item."""
 
 
 @dataclass(slots=True)

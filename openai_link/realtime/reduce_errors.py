@@ -7,8 +7,8 @@ from typing import Any
 
 from mixer_core.runtime.errors import UpstreamError
 
+from ..facts import Fact, ServerError
 from .event_fields import map_of, text_of
-from .facts import Fact, ServerError
 
 MAX_SENT = 512
 """Client events whose type is remembered: a long history is sent at once."""

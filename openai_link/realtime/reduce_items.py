@@ -17,9 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .captions import CaptionBook
-from .event_fields import Once, map_of, maps_of, text_of, whole_of
-from .facts import (
+from ..facts import (
     Fact,
     ItemAdded,
     ItemDeleted,
@@ -29,6 +27,8 @@ from .facts import (
     ToolCalled,
     Transcribed,
 )
+from .captions import CaptionBook
+from .event_fields import Once, map_of, maps_of, text_of, whole_of
 
 MAX_OPEN = 32
 """Items of the assistant that may be unfinished at once; of more the oldest is forgotten."""

@@ -12,10 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .client_events import TAG
-from .event_fields import Once, map_of, text_of, whole_of
-from .event_kinds import IGNORED
-from .facts import (
+from ..facts import (
     Assistant,
     AssistantChanged,
     Fact,
@@ -28,6 +25,9 @@ from .facts import (
     SpeechStopped,
     TurnCommitted,
 )
+from .client_events import TAG
+from .event_fields import Once, map_of, text_of, whole_of
+from .event_kinds import IGNORED
 from .reduce_errors import ErrorBook
 from .reduce_items import Handler, ItemBook
 

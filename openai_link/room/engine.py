@@ -30,9 +30,9 @@ from mixer_core.journal.records import HistoryItem
 from mixer_core.runtime.errors import UpstreamError
 from mixer_core.runtime.metrics import Metrics
 
+from ..facts import AssistantChanged, Fact, PlaybackStarted, SpeechStarted
 from ..media.downlink_gate import DownlinkFrame
 from ..media.quiet import ROOM_NOISE_PEAK, is_quiet
-from ..realtime.facts import AssistantChanged, Fact, PlaybackStarted, SpeechStarted
 from ..realtime.problems import explain
 from ..realtime.upstream import Upstream
 from ..settings import OpenaiLinkSettings
@@ -44,9 +44,9 @@ from .epoch import EpochCounter
 from .handover import Handover
 from .lifecycle import State
 from .notices import Notices
-from .realtime_session import RealtimeSession
 from .record import RoomRecord
 from .room_tools import RoomTools, Toolset
+from .session import Session
 from .sessions import RoomSessions
 from .signals import (
     BudgetSpent,
@@ -443,23 +443,21 @@ class RoomEngine:
         if talking is None:
             words = f"= the output of {answered.call} is kept for the next session"
             return [*outcomes, Log("info", words)]
-        event = talking.events.function_output(answered.call, answered.output)
-        return [*outcomes, *talking.send(event)]
+        return [*outcomes, *talking.tool_output(answered.call, answered.output)]
 
-    def _seeded(self, session: RealtimeSession, wall_ms: int, now_ns: int) -> list[Outcome]:
+    def _seeded(self, session: Session, wall_ms: int, now_ns: int) -> list[Outcome]:
         if session is self._sessions.standby:
             return self._handover.standby_seeded(wall_ms, now_ns)
         if session is not self._sessions.active:
             return []
         outcomes = self._sessions.activate(session, now_ns)
         self._handover.activated(session, wall_ms, now_ns)
-        for event in self._record.untaken(session.events):
-            outcomes += session.send(event)
+        outcomes += self._sessions.retype(session)
         outcomes += self._connection.established(wall_ms, now_ns)
         outcomes += self._greet(now_ns)
         return [*outcomes, SessionActive(session.number)]
 
-    def _ask_pending(self, session: RealtimeSession, now_ns: int) -> list[Outcome]:
+    def _ask_pending(self, session: Session, now_ns: int) -> list[Outcome]:
         """Ask again for the reply that the session before did not give."""
         waits = self._record.pending_reply.is_pending and not self._tools.is_busy
         if not waits or not session.is_settled:  # Nobody waits, or it has been asked for already.
@@ -467,7 +465,7 @@ class RoomEngine:
         return [Log("info", "= a reply is pending"), *session.ask(None, now_ns)]
 
     def _failed(
-        self, session: RealtimeSession, error: UpstreamError, wall_ms: int, now_ns: int
+        self, session: Session, error: UpstreamError, wall_ms: int, now_ns: int
     ) -> list[Outcome]:
         problem = explain(error, self._config.upstream)
         if session is self._sessions.standby:

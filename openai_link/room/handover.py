@@ -10,9 +10,9 @@ from ..settings import OpenaiLinkSettings
 from ..transport.interface import TransportKind
 from ..transport.selection import TransportSelection
 from .actions import Log
-from .realtime_session import RealtimeSession
 from .rollover import DropNext, Move, OpenNext, Rollover, RolloverAction
 from .room_tools import RoomTools
+from .session import Session
 from .sessions import RoomSessions
 from .signals import Outcome, SessionMoved
 
@@ -77,7 +77,7 @@ class Handover:
             self._loud_ns = now_ns
         return self._see_activity(wall_ms, now_ns)
 
-    def activated(self, session: RealtimeSession, wall_ms: int, now_ns: int) -> None:
+    def activated(self, session: Session, wall_ms: int, now_ns: int) -> None:
         """A session has the room: its time runs."""
         self._rollover.began(session.expires_at_s, wall_ms / 1000, now_ns)
 

@@ -1,41 +1,28 @@
-"""One Realtime session of a room, from the first connection to its end. Sans-I/O.
-
-==========  ==================================================  ==========================
-stage       means                                               the room's microphones
-==========  ==================================================  ==========================
-connecting  the server has not confirmed the session            are not heard
-confirmed   it waits to be seeded with history                  are not heard
-seeding     history is being sent and acknowledged              are not heard
-standby     it knows the history; another session has the room  are not heard
-active      it has the room                                     are heard
-draining    the room has moved on; the last reply is finished   are not heard
-closed      nothing that still arrives counts                   are not heard
-==========  ==================================================  ==========================
+"""One session of the Realtime API (``session.Session``). Sans-I/O.
 
 It joins the parts that follow one session: the reducer of server events, the turn policy, the
-playback tracker, the gate in front of the mixer, and the seeding. A second protocol brings its
-own class of this shape; the rest of the engine knows stages and facts only.
+playback tracker, the gate in front of the mixer, and the seeding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 from mixer_core.journal.records import HistoryItem
 from mixer_core.runtime.errors import UpstreamError
 
+from .. import facts
+from ..facts import Assistant, Caption, Fact, ResponseEnded, ServerError
 from ..media.downlink_gate import DownlinkFrame, DownlinkGate
 from ..playback.tracker import PlaybackTracker
 from ..playback.truncation import TrackerAction, Truncation
-from ..realtime import facts
-from ..realtime.captions import Caption
 from ..realtime.client_events import ClientEvents
-from ..realtime.facts import Assistant, Fact, ResponseEnded, ServerError
 from ..realtime.reducer import Reducer
 from ..realtime.session_object import session_object
 from ..settings import OpenaiLinkSettings
-from ..transcript.seeding import Composer, Seeding
+from ..transcript.history import SeedLimits
+from ..transcript.seeding import Seeding
 from ..transport.interface import TransportKind
 from ..turns import actions as turns
 from ..turns.actions import TurnAction, TurnRules
@@ -51,6 +38,7 @@ from .actions import (
     TellBrowsers,
 )
 from .epoch import EpochCounter
+from .session import Stage
 from .signals import (
     FactLearned,
     Outcome,
@@ -61,8 +49,6 @@ from .signals import (
     TextTyped,
 )
 
-Stage = Literal["connecting", "confirmed", "seeding", "standby", "active", "draining", "closed"]
-"""How far it has come; see the module."""
 MAX_MESSAGE_CHARS = 500
 """Longest message of the server that is shown to people."""
 _TOOL_KEYS = ("tools", "tool_choice", "parallel_tool_calls")
@@ -77,14 +63,12 @@ class RealtimeSession:
         kind: TransportKind,
         settings: OpenaiLinkSettings,
         events: ClientEvents,
-        compose: Composer,
         epoch: EpochCounter,
     ) -> None:
-        """``events``: with ids of this session's own. ``compose``: turns history into events.
-        ``epoch``: the room's, which every flush advances."""
+        """``events``: with ids of this session's own. ``epoch``: the room's."""
         self.number = number
         self.kind = kind
-        self.events = events
+        self._events = events
         self.stage: Stage = "connecting"
         self.answered = False
         """The server has taken the call."""
@@ -96,7 +80,7 @@ class RealtimeSession:
         """When the server will end the session (Unix time); 0: it does not say."""
         self.flushes = 0
         self.server_errors = 0
-        self.description: Mapping[str, Any] = {}
+        self._description: Mapping[str, Any] = {}
         """The session object that the server was told."""
         self._settings = settings
         rules = TurnRules.of(session_object(settings))
@@ -106,7 +90,7 @@ class RealtimeSession:
         """Whether the model is to hear the room (push-to-talk shuts the microphone)."""
         self._gate = DownlinkGate()
         self._tracker = PlaybackTracker(events, kind == "webrtc", settings.speed)
-        self._seeding = Seeding(events, compose)
+        self._seeding = Seeding(events, SeedLimits.of(settings))
         self._epoch = epoch
         self._early: list[Outcome] = []
         """Facts from before the room came."""
@@ -133,6 +117,11 @@ class RealtimeSession:
     def seeded_ids(self) -> tuple[Mapping[str, str], Sequence[str]]:
         """Ids of history items by ids in this session; and ids that are no part of the record."""
         return self._seeding.new_ids, self._seeding.ignored
+
+    def describe(self, tools: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+        """The session object to open it with; ``tools``: definitions of what it may call."""
+        self._description = session_object(self._settings, tools)
+        return self._description
 
     def counters(self) -> dict[str, int]:
         """What was counted so far."""
@@ -194,12 +183,21 @@ class RealtimeSession:
 
     # -- what the room does -----------------------------------------------------------------------
 
-    def seed(self, items: Sequence[HistoryItem], now_ns: int) -> list[dict[str, Any]]:
-        """The events that tell what of ``items`` the session does not know yet (not sent yet)."""
-        return self._seeding.tell(items, now_ns)
+    def seed(
+        self, items: Sequence[HistoryItem], names: Iterable[str], note: str, now_ns: int
+    ) -> list[Outcome]:
+        """Tell the session what it does not know of ``items``.
 
-    def learn(self, events: Sequence[Mapping[str, Any]]) -> list[Outcome]:
-        """Send the events of ``seed``; ``SessionSeeded`` follows when they are acknowledged."""
+        ``SessionSeeded`` follows when a confirmed session has acknowledged it.
+
+        Args:
+            items: the conversation in order, or a late part of it.
+            names: everybody who is in the room.
+            note: what the model is to know about this history, if there is any; empty: nothing.
+        """
+        events = self._seeding.tell(items, names, now_ns)
+        if events and note:
+            events.append(self._seeding.note(note, now_ns))
         outcomes: list[Outcome] = [self._send(event) for event in events]
         if self.stage == "confirmed":
             self.stage = "seeding"
@@ -222,13 +220,18 @@ class RealtimeSession:
         self.stage = "draining"
         deaf = {"audio": {"input": {"turn_detection": None}}}
         return [
-            self._send(self.events.update_session(deaf)),
-            self._send(self.events.clear_input()),
+            self._send(self._events.update_session(deaf)),
+            self._send(self._events.clear_input()),
         ]
 
-    def send(self, event: Mapping[str, Any]) -> list[Outcome]:
-        """Send a client event."""
-        return [self._send(event)]
+    def type_text(self, text: str) -> tuple[str, list[Outcome]]:
+        """Say what somebody has typed: the id of its item, and what follows."""
+        event = self._events.user_text(text)
+        return str(event["item"]["id"]), [self._send(event)]
+
+    def tool_output(self, call: str, output: str) -> list[Outcome]:
+        """Tell the model what a tool call has returned."""
+        return [self._send(self._events.function_output(call, output))]
 
     def ask(self, overrides: Mapping[str, Any] | None, now_ns: int) -> list[Outcome]:
         """Have the model answer as soon as it is free."""
@@ -244,12 +247,12 @@ class RealtimeSession:
         changed = {
             key: wanted[key]
             for key in _TOOL_KEYS
-            if key in wanted and wanted[key] != self.description.get(key, [])
+            if key in wanted and wanted[key] != self._description.get(key, [])
         }
         if not changed:
             return []
-        self.description = {**self.description, **changed}
-        return [self._send(self.events.update_session(changed))]
+        self._description = {**self._description, **changed}
+        return [self._send(self._events.update_session(changed))]
 
     def browser_event(self, event: Mapping[str, Any], now_ns: int) -> list[Outcome]:
         """A control message of a browser."""
@@ -362,7 +365,7 @@ class RealtimeSession:
         if self.stage != "connecting":
             return []
         if self.kind == "websocket" and not fact.updated:
-            return [self._send(self.events.update_session(self.description))]
+            return [self._send(self._events.update_session(self._description))]
         self.stage = "confirmed"
         log = Log("info", f"= session {fact.session} confirmed")
         return [log, SessionConfirmed(self.number)]

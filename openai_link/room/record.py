@@ -7,19 +7,16 @@ out. What is final is told once the journal has it (``journal_written``), at the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from mixer_core.journal.records import HistoryItem, Record, UsageRecord
 
+from ..facts import Caption, Fact, ItemAdded, ResponseEnded, Transcribed
 from ..playback.truncation import Truncation
-from ..realtime.captions import Caption
-from ..realtime.client_events import ClientEvents
-from ..realtime.facts import Fact, ItemAdded, ResponseEnded, Transcribed
 from ..realtime.session_object import session_object
 from ..realtime.unicode_text import whole
 from ..settings import OpenaiLinkSettings
-from ..transcript.history import Seed, SeedLimits, seed_events
 from ..transcript.speech_activity import SpeechActivity
 from ..transcript.transcript import Transcript
 from ..turns.actions import TurnRules, TypedText
@@ -44,7 +41,6 @@ class RoomRecord:
         self._room = room
         self._settings = settings
         self._activity = SpeechActivity()
-        self._limits = SeedLimits.of(settings)
         self._transcript = Transcript(room, self._activity)
         self._people: dict[str, str] = {}
         self.pending_reply = PendingReply(TurnRules.of(session_object(settings)).answers_turns)
@@ -121,16 +117,15 @@ class RoomRecord:
             outcomes.append(TellBrowsers(self._typed.pop(next(iter(self._typed)))))
         return outcomes
 
-    def untaken(self, events: ClientEvents) -> list[Event]:
-        """Client events that say again what was typed and no session has taken."""
-        typed, self._typed = self._typed, {}
-        again: list[Event] = []
-        for caption in typed.values():
-            event = events.user_text(str(caption["text"]))
-            item = str(event["item"]["id"])
-            self._typed[item] = {**caption, "item": item}
-            again.append(event)
-        return again
+    def untaken(self) -> list[Event]:
+        """Captions of typed messages that no session has taken; give each back by ``retyped``."""
+        captions = list(self._typed.values())
+        self._typed.clear()
+        return captions
+
+    def retyped(self, caption: Event, item: str) -> None:
+        """A message that was typed before is said again, as ``item``."""
+        self._typed[item] = {**caption, "item": item}
 
     def on_fact(self, fact: Fact, wall_ms: int, now_ns: int) -> list[Outcome]:
         """Something happened in a session that has the room, or is draining."""
@@ -172,9 +167,9 @@ class RoomRecord:
         """An item by its id in any session."""
         return self._transcript.find(item)
 
-    def compose(self, items: Sequence[HistoryItem], events: ClientEvents) -> Seed:
-        """The client events that tell ``items`` (for ``Seeding``)."""
-        return seed_events(items, events, self._limits, self._people.values())
+    def present(self) -> Collection[str]:
+        """Names of everybody who is in the room."""
+        return self._people.values()
 
     def seeded(self, new_ids: Mapping[str, str], ignored: Sequence[str]) -> None:
         """A session is seeded with history under these ids."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from mixer_core.runtime.units import MS_NS
 
-from ..realtime.facts import Fact, ToolCalled
+from ..facts import Fact, ToolCalled
 from ..settings import OpenaiLinkSettings
 from ..tools.actions import (
     AskAnswer,

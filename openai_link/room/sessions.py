@@ -12,9 +12,8 @@ from typing import Any
 
 from mixer_core.journal.records import HistoryItem
 
+from ..facts import Assistant, Fact, ItemDone, ToolCalled, Transcribed
 from ..realtime.client_events import ClientEvents
-from ..realtime.facts import Assistant, Fact, ItemDone, ToolCalled, Transcribed
-from ..realtime.session_object import session_object
 from ..settings import OpenaiLinkSettings
 from ..transcript.seeding import settled
 from ..transport.interface import TransportKind
@@ -23,6 +22,7 @@ from .epoch import EpochCounter
 from .realtime_session import RealtimeSession
 from .record import RoomRecord
 from .room_tools import RoomTools
+from .session import Session
 from .signals import Outcome
 
 _NOTE = (
@@ -49,13 +49,13 @@ class RoomSessions:
         self._epoch = epoch
         self._mark = mark
         self._created = 0
-        self.active: RealtimeSession | None = None
+        self.active: Session | None = None
         """The one that has the room, or will have it as soon as it is seeded."""
-        self.standby: RealtimeSession | None = None
+        self.standby: Session | None = None
         """The next one, while another has the room."""
-        self.draining: RealtimeSession | None = None
+        self.draining: Session | None = None
         """The one that has just lost the room."""
-        self._unopened: list[RealtimeSession] = []
+        self._unopened: list[Session] = []
         """Sessions that wait for the tools before they are opened."""
         self._tools_are_known = False
         self._finished: dict[str, int] = {}
@@ -67,13 +67,13 @@ class RoomSessions:
     # -- what is known ----------------------------------------------------------------------------
 
     @property
-    def all(self) -> list[RealtimeSession]:
+    def all(self) -> list[Session]:
         """Those that are not over."""
         found = (self.draining, self.active, self.standby)
         return [session for session in found if session is not None]
 
     @property
-    def talking(self) -> RealtimeSession | None:
+    def talking(self) -> Session | None:
         """The session that has the room; None: the room has none."""
         active = self.active
         return active if active is not None and active.stage == "active" else None
@@ -85,7 +85,7 @@ class RoomSessions:
             return "speaking"
         return "idle" if self.active is None else self.active.assistant
 
-    def find(self, number: int) -> RealtimeSession | None:
+    def find(self, number: int) -> Session | None:
         """The session with this number, unless it is over."""
         for session in (self.active, self.standby, self.draining):
             if session is not None and session.number == number:
@@ -110,13 +110,11 @@ class RoomSessions:
 
     # -- opening and ending -----------------------------------------------------------------------
 
-    def create(self, kind: TransportKind) -> tuple[RealtimeSession, list[Outcome]]:
+    def create(self, kind: TransportKind) -> tuple[Session, list[Outcome]]:
         """A new session, to be opened as soon as the tools are known."""
         self._created += 1
         events = ClientEvents(f"mm{self._mark}{self._created}")
-        session = RealtimeSession(
-            self._created, kind, self._settings, events, self._record.compose, self._epoch
-        )
+        session: Session = RealtimeSession(self._created, kind, self._settings, events, self._epoch)
         self._unopened.append(session)
         return session, self._open() if self._tools_are_known else []
 
@@ -132,9 +130,7 @@ class RoomSessions:
             return []
         return active.set_tools(self._tools.definitions)
 
-    def end(
-        self, session: RealtimeSession, reason: str, wall_ms: int, now_ns: int
-    ) -> list[Outcome]:
+    def end(self, session: Session, reason: str, wall_ms: int, now_ns: int) -> list[Outcome]:
         """End a session; ``reason`` goes into the journal where it had the room."""
         had_room = session.stage in ("active", "draining")
         outcomes = session.finish(now_ns)
@@ -152,51 +148,51 @@ class RoomSessions:
     def _open(self) -> list[Outcome]:
         outcomes: list[Outcome] = []
         for session in self._unopened:
-            session.description = session_object(self._settings, self._tools.definitions)
-            outcomes.append(OpenSession(session.number, session.kind, session.description))
+            description = session.describe(self._tools.definitions)
+            outcomes.append(OpenSession(session.number, session.kind, description))
         self._unopened.clear()
         return outcomes
 
     # -- history ----------------------------------------------------------------------------------
 
-    def seed(self, session: RealtimeSession, now_ns: int) -> list[Outcome]:
-        """Tell a confirmed session what was said before."""
+    def seed(self, session: Session, now_ns: int) -> list[Outcome]:
+        """Seed a confirmed session with what was said before."""
         items: Sequence[HistoryItem] = self._record.items()
         if session is self.standby:
             items = settled(items, self.assistant == "speaking")
-        events = self._seed_events(session, items, now_ns)
-        if events and not self._record.pending_reply.is_pending:
-            note = session.events.system_text(_NOTE)
-            self._record.seeded({}, [note["item"]["id"]])
-            events.append(note)
-        return session.learn(events)
+        note = "" if self._record.pending_reply.is_pending else _NOTE
+        return self._seed(session, items, note, now_ns)
 
     def tell_late(self, fact: Fact, now_ns: int) -> list[Outcome]:
         """What still happens in the draining session, the active one must know."""
-        active = self.talking
-        if active is None or not isinstance(fact, ItemDone | Transcribed | ToolCalled):
+        if self.talking is None or not isinstance(fact, ItemDone | Transcribed | ToolCalled):
             return []
         item = self._record.find(fact.item)
         if item is None or not (item.final or item.pending):
             return []
-        events = self._seed_events(active, [item], now_ns)
-        return [outcome for event in events for outcome in active.send(event)]
+        return self._seed(self.talking, [item], "", now_ns)
 
-    def _seed_events(
-        self, session: RealtimeSession, items: Sequence[HistoryItem], now_ns: int
-    ) -> list[dict[str, Any]]:
-        events = session.seed(items, now_ns)
+    def retype(self, session: Session) -> list[Outcome]:
+        """Say again what was typed and no session has taken."""
+        outcomes: list[Outcome] = []
+        for caption in self._record.untaken():
+            item, typed = session.type_text(str(caption["text"]))
+            self._record.retyped(caption, item)
+            outcomes += typed
+        return outcomes
+
+    def _seed(
+        self, session: Session, items: Sequence[HistoryItem], note: str, now_ns: int
+    ) -> list[Outcome]:
+        outcomes = session.seed(items, self._record.present(), note, now_ns)
         self._record.seeded(*session.seeded_ids)
-        return events
+        return outcomes
 
     # -- the room ---------------------------------------------------------------------------------
 
-    def activate(self, session: RealtimeSession, now_ns: int) -> list[Outcome]:
+    def activate(self, session: Session, now_ns: int) -> list[Outcome]:
         """Tell a session what it missed while it was seeded, and let it hear the room."""
-        outcomes: list[Outcome] = []
-        missed = self._seed_events(session, self._record.items(), now_ns)
-        if missed:
-            outcomes += session.learn(missed)
+        outcomes = self._seed(session, self._record.items(), "", now_ns)
         outcomes += session.activate()
         outcomes += session.set_tools(self._tools.definitions)
         outcomes += session.roster(self._people, now_ns)

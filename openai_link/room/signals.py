@@ -12,8 +12,8 @@ from typing import Any
 
 from mixer_core.runtime.errors import UpstreamError
 
+from ..facts import Fact
 from ..playback.truncation import Truncation
-from ..realtime.facts import Fact
 from ..realtime.problems import Problem
 from ..transport.interface import TransportKind
 from ..turns.actions import TypedText

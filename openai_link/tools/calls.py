@@ -14,7 +14,7 @@ from typing import Any, Literal
 from mixer_core.runtime.errors import ToolError
 from mixer_core.runtime.units import MS_NS
 
-from ..realtime.facts import Fact, ResponseEnded, ToolCalled
+from ..facts import Fact, ResponseEnded, ToolCalled
 from .actions import AskAnswer, CancelTool, RunTool, SayFiller, SendOutput, TellTool, ToolAction
 from .outputs import bounded, error_output, error_text
 from .rounds import Rounds

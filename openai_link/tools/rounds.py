@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from mixer_core.runtime.units import MS_NS, S_NS
 
-from ..realtime.facts import (
+from ..facts import (
     Fact,
     PlaybackEnded,
     PlaybackStarted,

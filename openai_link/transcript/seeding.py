@@ -1,28 +1,25 @@
-"""Telling a new session what was said before, and knowing when it knows. Sans-I/O.
+"""Seeding a new session with history, and knowing when it has it. Sans-I/O.
 
-The past goes out as ``conversation.item.create`` events, each of which the server acknowledges by
+History goes out as ``conversation.item.create`` events, each of which the server acknowledges by
 the item's ``done``. Only then may it hear the room. What happens in the old session meanwhile is
 told afterwards, by calling ``tell`` again; nothing is told twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mixer_core.journal.records import HistoryItem
 
-from ..realtime.captions import Caption
+from ..facts import Caption, Fact, ItemAdded, ItemDone, ServerError
 from ..realtime.client_events import ClientEvents
-from ..realtime.facts import Fact, ItemAdded, ItemDone, ServerError
-from .history import Seed
+from .history import SeedLimits, seed_events
 
 PATIENCE_NS = 4_000_000_000
 """After so long without an acknowledgement the session is used as it is."""
 
 Event = dict[str, Any]
-Composer = Callable[[Sequence[HistoryItem], ClientEvents], Seed]
-"""Makes the events that tell these items (``history.seed_events``)."""
 UNSETTLED = 3
 """Only so many of the newest items may still be waiting for their words."""
 
@@ -42,12 +39,12 @@ def settled(items: Sequence[HistoryItem], speaking: bool) -> Sequence[HistoryIte
 
 
 class Seeding:
-    """What one session was told of the past."""
+    """What one session was told of the history."""
 
-    def __init__(self, events: ClientEvents, compose: Composer) -> None:
-        """``events``: those of the call, so that ids are unique in it."""
+    def __init__(self, events: ClientEvents, limits: SeedLimits) -> None:
+        """``events``: those of the session, so that ids are unique in it."""
         self._events = events
-        self._compose = compose
+        self._limits = limits
         self._told: set[str] = set()
         self._open_calls: dict[str, str] = {}
         """Tools that had not answered when they were told: ``call_id`` by item."""
@@ -68,8 +65,11 @@ class Seeding:
         """Whether the server has acknowledged everything, or does not do so."""
         return not self._waiting
 
-    def tell(self, items: Iterable[HistoryItem], now_ns: int) -> list[Event]:
-        """The events that tell what of ``items`` the session does not know yet."""
+    def tell(self, items: Iterable[HistoryItem], names: Iterable[str], now_ns: int) -> list[Event]:
+        """The events that tell what of ``items`` the session does not know yet.
+
+        ``names``: everybody who is in the room.
+        """
         items = list(items)
         events = [
             self._events.function_output(item.call, item.output)
@@ -80,7 +80,7 @@ class Seeding:
             if not item.pending:
                 self._open_calls.pop(item.item, None)
         fresh = [item for item in items if item.item not in self._told]
-        seed = self._compose(fresh, self._events)
+        seed = seed_events(fresh, self._events, self._limits, names)
         self.new_ids.update(seed.new_ids)
         self.ignored += seed.ignored + [event["item"]["id"] for event in events]
         for item in fresh:
@@ -94,6 +94,14 @@ class Seeding:
         if events:
             self._until_ns = now_ns + PATIENCE_NS
         return events
+
+    def note(self, text: str, now_ns: int) -> Event:
+        """The event that tells the model something that is no part of the record."""
+        event = self._events.system_text(text)
+        self.ignored.append(str(event["item"]["id"]))
+        self._wait_for(event)
+        self._until_ns = now_ns + PATIENCE_NS
+        return event
 
     def on_fact(self, fact: Fact, now_ns: int) -> bool:
         """Whether the fact is only an echo of history, which nobody else need hear."""

@@ -25,8 +25,8 @@ from mixer_core.journal.records import (
     SessionRecord,
 )
 
-from ..realtime.captions import Caption
-from ..realtime.facts import (
+from ..facts import (
+    Caption,
     Fact,
     ItemAdded,
     ItemDeleted,

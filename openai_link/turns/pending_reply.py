@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..realtime.facts import (
+from ..facts import (
     Fact,
     ItemVoiced,
     PlaybackEnded,

@@ -18,8 +18,7 @@ from collections import deque
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from ..realtime.client_events import ClientEvents, greeting
-from ..realtime.facts import (
+from ..facts import (
     Fact,
     PlaybackEnded,
     PlaybackStarted,
@@ -31,6 +30,7 @@ from ..realtime.facts import (
     SpeechStopped,
     TurnCommitted,
 )
+from ..realtime.client_events import ClientEvents, greeting
 from ..realtime.session_object import MAX_SAY_CHARS
 from .actions import (
     ClearOutput,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from openai_link.realtime.facts import (
+from openai_link.facts import (
     Caption,
     Fact,
     ItemTruncated,

@@ -7,14 +7,7 @@ from typing import Any
 
 import pytest
 
-from openai_link.realtime.facts import (
-    Caption,
-    Fact,
-    ItemAdded,
-    ResponseEnded,
-    ToolCalled,
-    Transcribed,
-)
+from openai_link.facts import Caption, Fact, ItemAdded, ResponseEnded, ToolCalled, Transcribed
 from openai_link.realtime.reducer import Reducer
 from tests.conformance import oracle
 from tests.conformance.recorded_events import (

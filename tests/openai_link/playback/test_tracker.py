@@ -11,11 +11,8 @@ from hypothesis import strategies as st
 
 from mixer_core.bus.pcm import SILENCE
 from mixer_core.runtime.units import MS_NS
-from openai_link.playback.tracker import WAIT_NS, PlaybackTracker
-from openai_link.playback.truncation import TrackerAction, Truncation
-from openai_link.realtime.captions import Caption
-from openai_link.realtime.client_events import ClientEvents
-from openai_link.realtime.facts import (
+from openai_link.facts import (
+    Caption,
     ItemDone,
     ItemTruncated,
     ItemVoiced,
@@ -23,6 +20,9 @@ from openai_link.realtime.facts import (
     PlaybackStarted,
     ResponseEnded,
 )
+from openai_link.playback.tracker import WAIT_NS, PlaybackTracker
+from openai_link.playback.truncation import TrackerAction, Truncation
+from openai_link.realtime.client_events import ClientEvents
 from openai_link.turns.actions import Send
 
 LOUD = np.full(480, 1000, np.int16).tobytes()

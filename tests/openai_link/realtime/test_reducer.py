@@ -8,10 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai.types.realtime import RealtimeServerEvent
 
-from openai_link.realtime.captions import INTERVAL_NS, MAX_TEXT_CHARS, Caption, CaptionBook
-from openai_link.realtime.event_kinds import IGNORED
-from openai_link.realtime.facts import (
+from openai_link.facts import (
     AssistantChanged,
+    Caption,
     Fact,
     ItemAdded,
     ItemDeleted,
@@ -29,6 +28,8 @@ from openai_link.realtime.facts import (
     Transcribed,
     TurnCommitted,
 )
+from openai_link.realtime.captions import INTERVAL_NS, MAX_TEXT_CHARS, CaptionBook
+from openai_link.realtime.event_kinds import IGNORED
 from openai_link.realtime.reduce_errors import MAX_SENT
 from openai_link.realtime.reducer import THINK_LIMIT_NS, Reducer
 

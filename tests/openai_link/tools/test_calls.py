@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openai_link.realtime.facts import (
+from openai_link.facts import (
     Fact,
     PlaybackEnded,
     PlaybackStarted,

@@ -16,9 +16,8 @@ from mixer_core.journal.records import (
     RemovedRecord,
     SessionRecord,
 )
-from openai_link.realtime.captions import Caption
-from openai_link.realtime.client_events import ClientEvents
-from openai_link.realtime.facts import (
+from openai_link.facts import (
+    Caption,
     Fact,
     ItemAdded,
     ItemDeleted,
@@ -32,6 +31,7 @@ from openai_link.realtime.facts import (
     Transcribed,
     TurnCommitted,
 )
+from openai_link.realtime.client_events import ClientEvents
 from openai_link.transcript.history import SeedLimits, seed_events
 from openai_link.transcript.item_order import GAP, ItemOrder
 from openai_link.transcript.speech_activity import SpeechActivity

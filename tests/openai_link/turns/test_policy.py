@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from openai_link.realtime.client_events import TAG, ClientEvents
-from openai_link.realtime.facts import (
+from openai_link.facts import (
     Fact,
     PlaybackEnded,
     PlaybackStarted,
@@ -21,6 +20,7 @@ from openai_link.realtime.facts import (
     SpeechStopped,
     TurnCommitted,
 )
+from openai_link.realtime.client_events import TAG, ClientEvents
 from openai_link.realtime.session_object import MAX_SAY_CHARS, session_object
 from openai_link.settings import OpenaiLinkSettings
 from openai_link.turns.actions import (

@@ -6,10 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .captions import Caption
-
 Assistant = Literal["idle", "listening", "thinking", "speaking"]
 """What the assistant is doing, as people are told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """The text of one item so far."""
+
+    speaker: str
+    """``assistant``, ``user`` (somebody in the room), or a participant's id."""
+    item: str
+    """Id of the conversation item; later captions of it replace earlier ones."""
+    text: str
+    final: bool
+    """Nothing follows for this item."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,136 @@
+"""What a room needs of a session with its server, whatever protocol the session speaks. Sans-I/O.
+
+==========  ==================================================  ==========================
+stage       means                                               the room's microphones
+==========  ==================================================  ==========================
+connecting  the server has not confirmed the session            are not heard
+confirmed   it waits to be seeded with history                  are not heard
+seeding     history is being sent and acknowledged              are not heard
+standby     it knows the history; another session has the room  are not heard
+active      it has the room                                     are heard
+draining    the room has moved on; the last reply is finished   are not heard
+closed      nothing that still arrives counts                   are not heard
+==========  ==================================================  ==========================
+
+A session turns what its server says into facts (``openai_link.facts``) and signals. It may leave
+out any fact that its protocol does not have: one without turns tells of no ``TurnCommitted``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Literal, Protocol
+
+from mixer_core.journal.records import HistoryItem
+
+from ..facts import Assistant
+from ..media.downlink_gate import DownlinkFrame
+from ..transport.interface import TransportKind
+from .signals import Outcome
+
+Stage = Literal["connecting", "confirmed", "seeding", "standby", "active", "draining", "closed"]
+"""How far a session has come; see the module."""
+
+
+class Session(Protocol):
+    """One session; every input returns what follows, in order. ``now_ns`` is monotonic."""
+
+    number: int
+    """From 1, unique in the room."""
+    kind: TransportKind
+    stage: Stage
+    answered: bool
+    """The server has taken the call."""
+    simulated: bool
+    """The server says that it is a simulator."""
+    session_id: str
+    """The server's name of the session; empty before it is confirmed."""
+    expires_at_s: int
+    """When the server will end the session (Unix time); 0: it does not say."""
+    hears_room: bool
+    """Whether the model is to hear the room (push-to-talk shuts the microphone)."""
+
+    @property
+    def assistant(self) -> Assistant:
+        """What the assistant is doing."""
+
+    @property
+    def is_settled(self) -> bool:
+        """Nobody speaks, and no reply is pending or being heard."""
+
+    @property
+    def has_said_everything(self) -> bool:
+        """The assistant neither speaks nor is about to."""
+
+    @property
+    def seeded_ids(self) -> tuple[Mapping[str, str], Sequence[str]]:
+        """Ids of history items by ids in this session; and ids that are no part of the record."""
+
+    def describe(self, tools: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+        """The session object to open it with; ``tools``: definitions of what it may call."""
+
+    def counters(self) -> dict[str, int]:
+        """What was counted so far; names end in ``_total``."""
+
+    def next_timeout_ns(self) -> int | None:
+        """When to call ``tick``; None where nothing waits."""
+
+    def tick(self, now_ns: int) -> list[Outcome]:
+        """The time-out was reached, perhaps."""
+
+    def server_event(self, event: Mapping[str, Any], now_ns: int) -> list[Outcome]:
+        """One event of the server."""
+
+    def reply_audio(
+        self, pcm: bytes, stamp_ns: int, concealed: bool, now_ns: int
+    ) -> DownlinkFrame | None:
+        """20 ms of a reply (960 bytes) that arrived at ``stamp_ns``: the frame for the mixer."""
+
+    def delivered(self, item: str, samples: int) -> None:
+        """The server has delivered more samples of an item ahead of their time (WebSocket)."""
+
+    def seed(
+        self, items: Sequence[HistoryItem], names: Iterable[str], note: str, now_ns: int
+    ) -> list[Outcome]:
+        """Tell the session what it does not know of ``items``.
+
+        ``SessionSeeded`` follows when a confirmed session has acknowledged it.
+
+        Args:
+            items: the conversation in order, or a late part of it.
+            names: everybody who is in the room.
+            note: what the model is to know about this history, if there is any; empty: nothing.
+        """
+
+    def activate(self) -> list[Outcome]:
+        """The room is here from now on."""
+
+    def drain(self) -> list[Outcome]:
+        """The room has moved on. What the assistant is saying is still heard."""
+
+    def silence(self, now_ns: int) -> list[Outcome]:
+        """What is still being heard of this session is void."""
+
+    def finish(self, now_ns: int) -> list[Outcome]:
+        """End what is open; nothing counts afterwards."""
+
+    def ask(self, overrides: Mapping[str, Any] | None, now_ns: int) -> list[Outcome]:
+        """Have the model answer as soon as it is free."""
+
+    def greet(self, now_ns: int) -> list[Outcome]:
+        """Somebody in a fresh room hears what is sent: say hello, once."""
+
+    def type_text(self, text: str) -> tuple[str, list[Outcome]]:
+        """Say what somebody has typed: the id of its item, and what follows."""
+
+    def tool_output(self, call: str, output: str) -> list[Outcome]:
+        """Tell the model what a tool call has returned."""
+
+    def set_tools(self, definitions: Sequence[Mapping[str, Any]]) -> list[Outcome]:
+        """The session's tools are these from now on."""
+
+    def browser_event(self, event: Mapping[str, Any], now_ns: int) -> list[Outcome]:
+        """A control message of a browser: say, interrupt, ptt, played."""
+
+    def roster(self, participants: Collection[str], now_ns: int) -> list[Outcome]:
+        """Exactly these people are in the room."""
