@@ -61,7 +61,7 @@ class Child:
         )
 
     def stop(self) -> None:
-        """The program is told to stop."""
+        """Stop serving: the program ends."""
         if self._session is not None:
             self._session.stop()
         self.done.set()

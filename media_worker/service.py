@@ -17,7 +17,7 @@ CLOSE_S = 0.25
 
 
 async def serve(context: process.Context[Settings]) -> None:
-    """Keep the host alive until the program is told to stop.
+    """Run the host until ``context.stop``.
 
     Raises:
         StartupError: a library is of another release.

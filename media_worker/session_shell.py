@@ -84,7 +84,7 @@ class SessionShell:
         self._to_mixer.close()
 
     def state(self, worker: str) -> control.WorkerState:
-        """What signaling is told."""
+        """The state for signaling."""
         info = self._session.info
         return control.WorkerState(
             worker=worker,

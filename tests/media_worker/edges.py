@@ -42,7 +42,7 @@ class Edges:
         self.heartbeats: list[control.Heartbeat] = []
         self.exits: list[control.ChildExited] = []
         self.closed: dict[str, str] = {}
-        """Participant → why its call ended."""
+        """Participant → why its session ended."""
         self.answers: dict[str, control.Answer | control.Refused] = {}
         self.frames: list[Frame] = []
         """Everything that came into audio_in."""

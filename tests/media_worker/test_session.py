@@ -264,12 +264,12 @@ def test_a_flood_is_refused() -> None:
     assert answers[6] == []
 
 
-def test_a_mixer_that_is_gone_is_told_once_and_its_return_welcomed() -> None:
+def test_a_mixer_that_is_gone_is_reported_once_and_its_return_welcomed() -> None:
     session = in_room()
-    told: list[dict[str, Any]] = []
+    reported: list[dict[str, Any]] = []
     for now_ms in range(0, 6000, 50):
-        told += texts(session.timeout(now_ms * MS_NS, now_ms * MS_NS))
-    assert [text["code"] for text in told] == ["mixer_gone"]
+        reported += texts(session.timeout(now_ms * MS_NS, now_ms * MS_NS))
+    assert [text["code"] for text in reported] == ["mixer_gone"]
     back = session.bus_frame(Frame(Kind.START, STREAM), 6 * S_NS)
     assert [text["type"] for text in texts(back)] == ["welcome"]
 

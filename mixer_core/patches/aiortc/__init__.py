@@ -38,7 +38,7 @@ NAMES = {
         "_sack_needed": "an acknowledgement is due",
         "_sack_misordered": "chunks that came too early",
         "_sack_duplicates": "chunks that came twice",
-        "_advertised_rwnd": "what the peer is told that it may send",
+        "_advertised_rwnd": "the receive window of acknowledgements",
         "_inbound_streams": "stream → what is known of it",
         "_data_channels": "stream → its channel",
         "_local_tsn": "the number of the next chunk",

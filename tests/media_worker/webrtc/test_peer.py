@@ -138,7 +138,7 @@ def test_what_aiortc_trips_over_is_counted_and_survived() -> None:
         browser.control.send("first")
         await until(lambda: callee.peer.faults_total == 1, "a fault")
         browser.control.send("second")
-        await until(lambda: "second" in callee.texts, "the call goes on")
+        await until(lambda: "second" in callee.texts, "the session goes on")
 
     run(scenario)
 

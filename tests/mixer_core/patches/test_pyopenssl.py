@@ -62,7 +62,7 @@ def test_garbage_raises_and_is_survived(ends: tuple[Any, Any], kind: Any) -> Non
 
 
 @pytest.mark.parametrize("kind", [Records, take_records])
-def test_the_end_is_told_apart(ends: tuple[Any, Any], kind: Any) -> None:
+def test_the_end_is_distinguished(ends: tuple[Any, Any], kind: Any) -> None:
     reader = kind(ends[1])
     ends[0].shutdown()
     with pytest.raises(SSL.ZeroReturnError):

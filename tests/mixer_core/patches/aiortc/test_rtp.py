@@ -79,7 +79,7 @@ def test_garbage_is_refused_or_read_and_nothing_else(data: bytes) -> None:
         (b"", False),
     ],
 )
-def test_datagrams_are_told_apart_by_their_first_bytes(data: bytes, expected: bool) -> None:
+def test_datagrams_are_distinguished_by_their_first_bytes(data: bytes, expected: bool) -> None:
     assert is_rtp(data) is expected
 
 
