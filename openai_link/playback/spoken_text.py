@@ -55,11 +55,11 @@ class SpokenText:
         """How long the item takes to say, at the rate of speech."""
         return int(len(self._texts.get(item, "")) / self._chars_per_ms)
 
-    def until(self, item: str, heard_ms: int, made_ms: int | None = None) -> str:
-        """The words in the first ``heard_ms``; ``made_ms``: duration of all of them, if known."""
+    def until(self, item: str, heard_ms: int, whole_ms: int | None = None) -> str:
+        """The words in the first ``heard_ms``; ``whole_ms``: duration of all of them, if known."""
         text = self._texts.get(item, "")
-        if made_ms:
-            return cut_at_word(text, len(text) * heard_ms // made_ms)
+        if whole_ms:
+            return cut_at_word(text, len(text) * heard_ms // whole_ms)
         return cut_at_word(text, int(heard_ms * self._chars_per_ms))
 
     def _keep(self, item: str, text: str) -> None:

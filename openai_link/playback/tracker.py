@@ -13,7 +13,7 @@ when                     call
 =======================  ==========================================================================
 a fact of the reducer    ``on_fact``, before ``TurnPolicy.on_fact``
 a frame to the mixer     ``sent``: every frame that passes the gate, with concealed ones and tails
-audio over a WebSocket   ``made``: the samples delivered, whether or not they will be played
+audio over a WebSocket   ``delivered``: its samples, whether or not they will be played
 the roster has changed   ``on_roster``, and once at the beginning of a session
 ``Flush``                ``cut`` with the number of the epoch that has just begun
 EVENT ``played``         ``played`` with the participant who sent it, even if it is late
@@ -84,9 +84,9 @@ class PlaybackTracker:
         if self._playing is None:
             self._lead = 0 if is_quiet(pcm, DECODED_SILENCE_PEAK) else self._lead + len(pcm) // 2
 
-    def made(self, item: str, samples: int) -> None:
+    def delivered(self, item: str, samples: int) -> None:
         """The server has delivered this many more samples of ``item`` (WebSocket)."""
-        self._items.made(item, samples)
+        self._items.delivered(item, samples)
 
     def on_roster(self, participants: Collection[str]) -> None:
         """Exactly these people are in the room."""

@@ -49,7 +49,7 @@ class Truncator:
         self._events = events
         self._server_truncates = server_truncates
         self._text = SpokenText(speed)
-        self._made: dict[str, int] = {}
+        self._delivered: dict[str, int] = {}
         """Samples that the server has delivered (WebSocket)."""
         self._server_ms: dict[str, int] = {}
         """Where an item ends according to the server."""
@@ -69,9 +69,9 @@ class Truncator:
         """An item in its final form."""
         self._text.done(item, content)
 
-    def made(self, item: str, samples: int) -> None:
+    def delivered(self, item: str, samples: int) -> None:
         """The server has delivered this many more samples."""
-        _put(self._made, item, self._made.get(item, 0) + samples)
+        _put(self._delivered, item, self._delivered.get(item, 0) + samples)
 
     def heard_whole(self, items: Sequence[str], samples: int) -> None:
         """A reply was played to its end: learn how fast the assistant speaks."""
@@ -123,28 +123,28 @@ class Truncator:
         return offsets
 
     def _length_ms(self, item: str) -> int:
-        made = self._made.get(item)
-        return self._text.length_ms(item) if made is None else made // MS_SAMPLES
+        delivered = self._delivered.get(item)
+        return self._text.length_ms(item) if delivered is None else delivered // MS_SAMPLES
 
     def _end_item(
         self, item: str, heard_ms: int, sent_ms: int, complete: bool
     ) -> list[TrackerAction]:
-        made = self._made.get(item)
-        made_ms = None if made is None else made // MS_SAMPLES
+        delivered = self._delivered.get(item)
+        whole_ms = None if delivered is None else delivered // MS_SAMPLES
         server_ms = self._server_ms.get(item)
-        heard_ms = min(ms for ms in (heard_ms, made_ms, server_ms) if ms is not None)
-        until = self._tell(item, heard_ms, made_ms if complete else None)
+        heard_ms = min(ms for ms in (heard_ms, whole_ms, server_ms) if ms is not None)
+        until = self._tell(item, heard_ms, whole_ms if complete else None)
         if self._server_truncates:  # Until it says where, the item has at least ``sent_ms``.
             end_ms = server_ms if server_ms is not None else sent_ms
             needed = heard_ms < end_ms - GAIN_MS
         else:
-            needed = made_ms is None or heard_ms < made_ms
+            needed = whole_ms is None or heard_ms < whole_ms
         return [Send(self._events.truncate(item, heard_ms)), until] if needed else [until]
 
-    def _tell(self, item: str, heard_ms: int, made_ms: int | None) -> Truncation:
+    def _tell(self, item: str, heard_ms: int, whole_ms: int | None) -> Truncation:
         self._truncated.first(item)
         _put(self._told, item, heard_ms)
-        return Truncation(item, self._text.until(item, heard_ms, made_ms), heard_ms)
+        return Truncation(item, self._text.until(item, heard_ms, whole_ms), heard_ms)
 
 
 def _put(known: dict[str, int], item: str, value: int) -> None:

@@ -179,7 +179,7 @@ class RealtimeSession:
 
     def delivered(self, item: str, samples: int) -> None:
         """The server has delivered more samples of an item ahead of their time (WebSocket)."""
-        self._tracker.made(item, samples)
+        self._tracker.delivered(item, samples)
 
     # -- what the room does -----------------------------------------------------------------------
 

@@ -131,9 +131,9 @@ class RoomTools:
                     outcomes.append(ReplyWanted())
                 case SayFiller(text):
                     outcomes.append(ReplyWanted(filler_response(text)))
-                case TellTool(event, addressee):
+                case TellTool(event):
                     self._remember(event, now_ns)
-                    outcomes.append(TellBrowsers(event, addressee))
+                    outcomes.append(TellBrowsers(event))
         return outcomes
 
     def _remember(self, event: dict[str, Any], now_ns: int) -> None:

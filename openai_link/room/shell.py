@@ -293,7 +293,7 @@ class RoomShell:
     # -- what the journal and the tools bring -----------------------------------------------------
 
     async def _recover(self, room: str) -> None:
-        items = await self._journal.recover(room, RESUME_S)
+        items = await self._journal.recover(RESUME_S)
         day, cost_usd = await self._journal.day_total(self._upstream.simulated)
         now_ns = time.monotonic_ns()
         self._did(self.engine.journal_recovered(items, day, cost_usd, now_ns))

@@ -51,11 +51,9 @@ class SayFiller:
 
 @dataclass(frozen=True, slots=True)
 class TellTool:
-    """Send this EVENT of type ``tool`` to the browsers."""
+    """Send this EVENT of type ``tool`` to all browsers."""
 
     event: dict[str, Any]
-    addressee: int = 0
-    """Stream id of one browser; 0: all of them."""
 
 
 ToolAction = RunTool | CancelTool | SendOutput | AskAnswer | SayFiller | TellTool

@@ -64,11 +64,6 @@ class ToolRunner:
         if self._has_tools:
             self._loading = self._task(self._box.load(), "tools: load")
 
-    async def loaded(self, timeout_s: float) -> None:
-        """Wait until the modules are loaded, or for ``timeout_s``. MCP servers may follow."""
-        if self._loading is not None:
-            await asyncio.wait({self._loading}, timeout=timeout_s)
-
     def run(self, call: str, name: str, arguments: str, who: str) -> None:
         """Run a tool; ``on_answered`` follows unless the call is cancelled.
 

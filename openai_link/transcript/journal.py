@@ -53,7 +53,6 @@ class Journal:
             keep_words: False: only sessions and usage are kept, nothing that was said.
         """
         self._loop = asyncio.get_running_loop()
-        self._room = room
         self._keep_words = keep_words
         listeners = Listeners(self._later, on_trouble, on_day)
         self._thread = JournalThread(path, room, keep_days, listeners, log)
@@ -99,13 +98,13 @@ class Journal:
         if records or then is not None:
             self._thread.put(Entry(tuple(records), then))
 
-    async def recover(self, room: str, max_age_s: float) -> list[HistoryItem]:
+    async def recover(self, max_age_s: float) -> list[HistoryItem]:
         """The items of a conversation that nobody ended, if it was written at most so long ago.
 
         Call it before the first ``write``, which then continues that conversation. A journal that
         cannot be read has no items.
         """
-        if room != self._room or not self._keep_words:
+        if not self._keep_words:
             return []
         oldest_ms = int((time.time() - max_age_s) * 1000)
         return await self._ask(lambda store: store.recover(oldest_ms), [])

@@ -65,18 +65,13 @@ class Transport(Protocol):
     def last_received_ns(self) -> int:
         """When anything last came from the server (monotonic); 0: nothing yet."""
 
-    @property
-    def confirms_by_update(self) -> bool:
-        """Whether the session object must be sent as ``session.update`` after ``session.created``.
-
-        If so, the session is ours only once ``session.updated`` has come.
-        """
-
     async def connect(self, session: Mapping[str, Any]) -> None:
         """Connect; returns once the server has accepted. ``on_up`` and events follow.
 
         Args:
-            session: the session object, which is part of the WebRTC offer.
+            session: the session object, which goes with a WebRTC offer. Over a WebSocket it must be
+                sent as ``session.update`` when ``session.created`` has come; the session is ours
+                only once ``session.updated`` has.
 
         Raises:
             UpstreamError: refused, unreachable, or an answer that cannot be used.

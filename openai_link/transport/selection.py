@@ -34,7 +34,7 @@ class TransportSelection:
     def __init__(
         self, settings: OpenaiLinkSettings | None = None, websocket_until_ns: int = 0
     ) -> None:
-        """``websocket_until_ns``: prefer WebSocket until then; learnt by another room (monotonic)."""
+        """``websocket_until_ns``: a WebSocket is preferred until then, for all rooms."""
         self._setting = "webrtc" if settings is None else settings.transport
         self.websocket_until_ns = websocket_until_ns
         """WebSocket is preferred until then."""

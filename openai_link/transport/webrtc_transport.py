@@ -26,7 +26,6 @@ class WebrtcTransport:
     """One call over WebRTC; see ``interface.Transport``."""
 
     kind: TransportKind = "webrtc"
-    confirms_by_update = False
 
     def __init__(
         self,

@@ -36,7 +36,6 @@ class WebsocketTransport:
     """One session over a WebSocket; see ``interface.Transport``."""
 
     kind: TransportKind = "websocket"
-    confirms_by_update = True
     call_id = ""
 
     def __init__(

@@ -142,4 +142,4 @@ def test_the_rate_of_speech_is_learnt() -> None:
     assert spoken.until("j", 1_400) == "one two"
     spoken.learn("i", 100)
     assert spoken.length_ms("j") == 3_000
-    assert spoken.until("j", 500, made_ms=1_000) == "one two"
+    assert spoken.until("j", 500, whole_ms=1_000) == "one two"

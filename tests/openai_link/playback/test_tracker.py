@@ -20,7 +20,8 @@ from openai_link.facts import (
     PlaybackStarted,
     ResponseEnded,
 )
-from openai_link.playback.tracker import WAIT_NS, PlaybackTracker
+from openai_link.playback.replies import WAIT_NS
+from openai_link.playback.tracker import PlaybackTracker
 from openai_link.playback.truncation import TrackerAction, Truncation
 from openai_link.realtime.client_events import ClientEvents
 from openai_link.turns.actions import Send
@@ -291,7 +292,7 @@ def test_a_call_that_is_lost_while_reports_are_waited_for() -> None:
 def test_over_websocket_ours_is_the_only_truncation() -> None:
     room = Room("plain", server_truncates=False)
     room.fact(ItemVoiced("r", "i"))
-    room.tracker.made("i", 4_000 * 24)
+    room.tracker.delivered("i", 4_000 * 24)
     room.fact(Caption("assistant", "i", TEXT, True))
     room.fact(ResponseEnded("r", "completed"))
     room.fact(PlaybackStarted("r"))
@@ -305,7 +306,7 @@ def test_several_items_of_one_response_are_ended_each() -> None:
     room = Room("p-1", server_truncates=False)
     for item, length_ms in (("a", 400), ("b", 2_000), ("c", 500)):
         room.fact(ItemVoiced("r", item))
-        room.tracker.made(item, length_ms * 24)
+        room.tracker.delivered(item, length_ms * 24)
         room.fact(Caption("assistant", item, TEXT, True))
     room.fact(PlaybackStarted("r"))
     room.frames(50)

@@ -15,6 +15,7 @@ from openai_link.tools.outputs import is_error
 from openai_link.tools.runner import CLOSE_TIMEOUT_S, ToolRunner
 from tests.openai_link.tools import household
 from tests.openai_link.tools.box import LOG
+from tests.support.waiting import until
 
 HERE = "tests.openai_link.tools"
 
@@ -34,6 +35,10 @@ class Room:
     def answered(self, call: str, output: str) -> None:
         self.answers.put_nowait((call, output))
 
+    async def loaded(self) -> None:
+        """Wait until the modules are there."""
+        await until(lambda: self.changes, "no tools came")
+
     async def answer(self) -> tuple[str, str]:
         async with asyncio.timeout(10):
             return await self.answers.get()
@@ -45,7 +50,7 @@ def in_room(work: Callable[[Room], Awaitable[None]], *modules: str) -> Room:
     async def main() -> Room:
         room = Room(*(modules or (f"{HERE}.household",)))
         room.runner.start()
-        await room.runner.loaded(10)
+        await room.loaded()
         try:
             await work(room)
         finally:
@@ -62,7 +67,7 @@ def test_tools_come_after_the_start_and_the_mapping_stays_the_same() -> None:
         assert not specs and room.runner.definitions() == []
         room.runner.start()
         assert not specs and room.changes == 0
-        await room.runner.loaded(10)
+        await room.loaded()
         assert "greet" in specs and room.changes == 1
         assert {d["name"] for d in room.runner.definitions()} == set(specs)
         (problem,) = room.runner.problems
@@ -76,7 +81,7 @@ def test_without_tools_nothing_is_loaded() -> None:
     async def main() -> None:
         room = Room()
         room.runner.start()
-        await room.runner.loaded(10)
+        await asyncio.sleep(0)
         await room.runner.close()
         assert room.changes == 0
 
@@ -125,7 +130,7 @@ def test_the_end_is_bounded_and_final(caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         room = Room(f"{HERE}.household")
         room.runner.start()
-        await room.runner.loaded(10)
+        await room.loaded()
         room.runner.run("deaf", "ignore_cancelling", "{}", "")
         room.runner.run("asleep", "sleep", "{}", "")
         await asyncio.sleep(0)
@@ -162,11 +167,9 @@ def test_an_error_of_ours_is_logged(caplog: pytest.LogCaptureFixture) -> None:
         settings = OpenaiLinkSettings(tools=(f"{HERE}.household",))
         runner = ToolRunner(settings, LOG, lambda: None, fail)
         runner.start()
-        await runner.loaded(10)
+        await until(lambda: runner.specs, "no tools came")
         runner.run("a", "refuse", "{}", "")
-        async with asyncio.timeout(10):
-            while "cannot take the output of a" not in caplog.text:
-                await asyncio.sleep(0.01)
+        await until(lambda: "cannot take the output of a" in caplog.text, "nothing is logged")
         await runner.close()
 
     with caplog.at_level(logging.ERROR):

@@ -91,7 +91,7 @@ def test_what_was_announced_survives_a_kill_in_the_middle(short_dir: Path) -> No
 
     async def resume() -> list[HistoryItem]:
         bench = Bench(path)
-        items = await bench.journal.recover("home", 60)
+        items = await bench.journal.recover(60)
         bench.write(10_000)
         await until(lambda: bench.safe, "it is not written")
         await bench.journal.close()
@@ -168,7 +168,7 @@ def test_a_bad_disk_is_told_once_and_the_call_goes_on(short_dir: Path) -> None:
 
     async def run() -> Bench:
         bench = Bench(folder / "j")
-        assert await bench.journal.recover("home", 60) == []
+        assert await bench.journal.recover(60) == []
         assert await bench.journal.day_total() == (local_day(now_ms()), 0.0)
         for number in range(3):
             bench.write(number)
@@ -226,7 +226,7 @@ def test_a_thread_that_dies_is_told_and_nobody_waits_for_ever(short_dir: Path) -
     async def run() -> Bench:
         bench = Bench(None)  # type: ignore[arg-type]  # No error that it expects.
         async with asyncio.timeout(PATIENCE_S):
-            assert await bench.journal.recover("home", 60) == []
+            assert await bench.journal.recover(60) == []
         await until(lambda: bench.troubles, "nobody is told")
         bench.write(1)
         await until(lambda: bench.safe, "somebody waits for ever")

@@ -112,7 +112,7 @@ class Line:
         session = session_object(self.settings)
         await self.transport.connect(session)
         await until(lambda: "session.created" in self.said and "up" in self.said)
-        if self.transport.confirms_by_update:
+        if self.transport.kind == "websocket":
             self.send(self.events.update_session(session))
             await until(lambda: "session.updated" in self.said)
         self.transport.start(time.monotonic_ns())
