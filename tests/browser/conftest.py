@@ -8,7 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from tests.support import audio
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = (
@@ -33,19 +36,28 @@ def require(condition: object, words: str) -> None:
         pytest.skip(words)
 
 
+@pytest.fixture(scope="session")
+def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Somebody who never stops talking."""
+    path = tmp_path_factory.mktemp("microphone") / "speech.wav"
+    audio.write_wav(path, np.tile(audio.read_wav(audio.SENTENCE), 12))
+    return path
+
+
 @pytest.fixture
-def open_browser() -> Iterator[Callable[[Path | None], object]]:
-    """``open_browser(wav)`` gives a browser whose microphone plays ``wav`` once."""
+def open_browser() -> Iterator[Callable[..., object]]:
+    """``open_browser(wav)``: a browser whose microphone plays ``wav``, once or again and again."""
     require(CHROMIUM, "Chromium is not installed")
     from playwright.sync_api import Browser, sync_playwright
 
     with ExitStack() as stack:
         playwright = stack.enter_context(sync_playwright())
 
-        def open_one(microphone: Path | None) -> Browser:
+        def open_one(microphone: Path | None, repeat: bool = False) -> Browser:
             flags = list(FLAGS)
             if microphone is not None:
-                flags.append(f"--use-file-for-fake-audio-capture={microphone}%noloop")
+                file = f"{microphone}{'' if repeat else '%noloop'}"
+                flags.append(f"--use-file-for-fake-audio-capture={file}")
             browser = playwright.chromium.launch(
                 executable_path=CHROMIUM, args=flags, ignore_default_args=["--mute-audio"]
             )

@@ -18,9 +18,10 @@ import numpy as np
 import pytest
 
 from tests.browser.sideband import Sideband
-from tests.browser.support import RECORD, TAP, joined, taken
+from tests.browser.support import Recording, joined, open_microphone
 from tests.support import audio
 from tests.support.gateway import Gateway
+from tests.support.waiting import wait_until
 
 TRIALS = int(os.environ.get("MIXMINUS_BARGE_IN_TRIALS", "3"))
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120 + 10 * TRIALS)]
@@ -28,7 +29,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(120 + 10 * TRIALS)]
 BURST_S = 0.9
 GAPS_S = (2.9, 2.31, 3.47, 2.63, 3.11, 2.05, 3.73)
 """Between two bursts of speech; the answer begins some 0.6 s after a burst."""
-LEAD_IN_S = 6.0
+LEAD_IN_S = 1.5
+SPARE = 3
+"""More bursts than needed: the first ones may come before the microphone is open."""
 LOUD = 0.02
 REFILL_S = 0.4
 """A shorter silence inside a tone is an underrun, not its end."""
@@ -36,16 +39,16 @@ REFILL_S = 0.4
 
 @pytest.fixture(scope="module")
 def microphone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One burst of speech more than there are trials, after some seconds of silence."""
+    """After some seconds of silence, a burst of speech for each reply and to interrupt the last."""
     speech = audio.read_wav(audio.SENTENCE)
     loudest = int(np.argmax(np.convolve(speech**2, np.ones(9600), "same")))
     start = max(0, min(loudest - 9600, len(speech) - int(BURST_S * audio.RATE_HZ)))
     burst = speech[start : start + int(BURST_S * audio.RATE_HZ)]
     pieces = [np.zeros(int(LEAD_IN_S * audio.RATE_HZ))]
-    for trial in range(TRIALS + 1):
+    for trial in range(TRIALS + 1 + SPARE):
         pieces += [burst, np.zeros(int(GAPS_S[trial % len(GAPS_S)] * audio.RATE_HZ))]
     path = tmp_path_factory.mktemp("microphone") / "bursts.wav"
-    audio.write_wav(path, np.concatenate([*pieces, np.zeros(int(LEAD_IN_S * audio.RATE_HZ))]))
+    audio.write_wav(path, np.concatenate(pieces))
     return path
 
 
@@ -79,17 +82,31 @@ def heard_ms(sideband: Sideband) -> list[int]:
     return list(ends.values())
 
 
+def is_quiet(sideband: Sideband) -> bool:
+    """Whether the burst that interrupted is over: until then, reports may shorten the reply."""
+    started, stopped = (
+        len(sideband.of_type(f"input_audio_buffer.speech_{what}"))
+        for what in ("started", "stopped")
+    )
+    return started == stopped
+
+
 def test_the_model_knows_what_the_browser_has_played(
     gateway: Gateway, open_browser: Callable[..., Any], microphone: Path
 ) -> None:
-    page = joined(gateway, open_browser(microphone), "room=heard&name=Ada&raw=1")
-    rate_hz = page.evaluate(RECORD, [TAP, "output"])
+    page = joined(gateway, open_browser(microphone), "room=heard&name=Ada&raw=1&talk=hold")
+    recording = Recording(page)
     with Sideband(gateway) as sideband:
-        spoken_s = sum(BURST_S + GAPS_S[trial % len(GAPS_S)] for trial in range(TRIALS + 1))
-        page.wait_for_timeout(int(1000 * (LEAD_IN_S + spoken_s + 1)))
+        open_microphone(page)
+        wait_until(
+            lambda: len(heard_ms(sideband)) >= TRIALS and is_quiet(sideband),
+            "too few replies were interrupted",
+            lambda: sideband.events,
+            turn=lambda: page.wait_for_timeout(100),
+        )
         ends_ms = heard_ms(sideband)[:TRIALS]
-    played_ms = tones_ms(taken(page, rate_hz))[:TRIALS]
-    assert len(ends_ms) == len(played_ms) == TRIALS
+    played_ms = tones_ms(recording.output())[:TRIALS]
+    assert len(played_ms) == TRIALS
     errors_ms = [end - played for end, played in zip(ends_ms, played_ms, strict=True)]
     median_ms = statistics.median(abs(error) for error in errors_ms)
     worst_ms = max(errors_ms, key=abs)

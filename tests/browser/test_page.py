@@ -1,4 +1,4 @@
-"""The page in a real Chromium, with a WAV as its microphone and a worklet tapping its output."""
+"""The page in a real Chromium, with a WAV as its microphone and a tap on its output."""
 
 from __future__ import annotations
 
@@ -12,13 +12,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.browser.support import RECORD, TAP, taken, until, watched
+from tests.browser.support import LINES, Recording, hold, joined, open_microphone, until, watched
 from tests.support import audio
 from tests.support.gateway import Gateway
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
-LEAD_IN_S = 4.0
+LEAD_IN_S = 2.0
+PAUSE_S = 6.0
+"""Silence after the sentence: the assistant repeats it meanwhile."""
+ATTEMPTS = 6
+"""Repetitions that are listened to: the machine also runs browser, gateway and other tests."""
+ENDS = "window.mixminus.events.filter((e) => e.type === 'played' && e.why === 'end').length"
 
 
 @pytest.fixture(scope="module")
@@ -28,81 +33,58 @@ def gateway() -> Iterator[Gateway]:
 
 
 @pytest.fixture(scope="module")
-def microphone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sentence after some seconds of silence, then silence."""
-    path = tmp_path_factory.mktemp("microphone") / "sentence.wav"
-    lead_in = np.zeros(int(LEAD_IN_S * audio.RATE_HZ))
-    audio.write_wav(path, np.concatenate([lead_in, audio.read_wav(audio.SENTENCE), lead_in]))
+def sentences(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Silence, the sentence, silence; the browser repeats it."""
+    path = tmp_path_factory.mktemp("microphone") / "sentences.wav"
+    pieces = [np.zeros(int(LEAD_IN_S * audio.RATE_HZ)), audio.read_wav(audio.SENTENCE)]
+    audio.write_wav(path, np.concatenate([*pieces, np.zeros(int(PAUSE_S * audio.RATE_HZ))]))
     return path
 
 
-def played(gateway: Gateway, browser: Any, query: str) -> audio.Samples:
-    """Join by the page, let the microphone say its sentence, record the page's output."""
-    page = browser.new_context(bypass_csp=True).new_page()
-    troubles = watched(page)
-    page.goto(f"{gateway.url}/?{query}")
-    page.get_by_role("button", name="Join").click()
-    until(page, "() => Boolean(window.mixminus && window.mixminus.playbackNode)", "no join")
-    rate_hz = page.evaluate(RECORD, [TAP, "output"])
-    until(page, "() => /simulator/i.test(document.body.innerText)", "no word of a simulator")
-    page.wait_for_timeout(int(1000 * (LEAD_IN_S + 2 * 3.5 + 2)))
-    print(page.evaluate("() => JSON.stringify(window.mixminus.stats())"))
-    assert troubles == []
-    return taken(page, rate_hz)
-
-
-def captured(gateway: Gateway, browser: Any) -> audio.Samples:
-    """What the browser's echo cancellation and noise suppression make of the same microphone."""
-    page = browser.new_context(bypass_csp=True).new_page()
-    page.goto(f"{gateway.url}/healthz")
-    rate_hz = page.evaluate(RECORD, [TAP, "microphone"])
-    page.wait_for_timeout(int(1000 * (LEAD_IN_S + 3.5 + 1)))
-    return taken(page, rate_hz)
-
-
-def score_of_best_attempt(listen: Callable[[], audio.Samples], original: audio.Samples) -> float:
-    """Correlation of the best of three attempts: this machine also runs browser and gateway."""
-    best = 0.0
-    for _ in range(3):
-        piece, score = audio.align(listen(), original)
-        gap_ms = audio.longest_gap_ms(piece, original)
-        print({"correlation": round(score, 4), "gap_ms": round(gap_ms, 2)})
+def expect_repetition(
+    page: Any, recording: Recording, original: Callable[[], audio.Samples]
+) -> None:
+    """Wait until one of the assistant's repetitions is as it should be."""
+    heard = []
+    for number in range(1, ATTEMPTS + 1):
+        until(page, f"() => {ENDS} >= {number}", "nothing is repeated")
+        wanted = original()
+        piece, score = audio.align(recording.output(), wanted)
+        gap_ms = audio.longest_gap_ms(piece, wanted)
+        heard.append({"correlation": round(score, 4), "gap_ms": round(gap_ms, 2)})
         if score >= 0.9 and gap_ms <= 5:
-            return score
-        best = max(best, score)
-    pytest.fail(f"no attempt reached 0.9 without a gap; the best correlation was {best:.3f}")
+            break
+    else:
+        pytest.fail(f"no repetition is good enough: {heard}")
+    print(heard, page.evaluate("() => JSON.stringify(window.mixminus.stats())"))
 
 
 def test_the_page_plays_the_spoken_sentence_again(
-    gateway: Gateway, open_browser: Callable[..., Any], microphone: Path
+    gateway: Gateway, open_browser: Callable[..., Any], sentences: Path
 ) -> None:
     """Without the browser's own processing the page's output is the WAV again."""
+    page = joined(gateway, open_browser(sentences, repeat=True), "room=raw&name=Ada&raw=1")
+    troubles = watched(page)
+    assert "simulator" in page.inner_text("body")
     original = audio.read_wav(audio.SENTENCE)
-
-    def listen() -> audio.Samples:
-        return played(gateway, open_browser(microphone), "room=raw&name=Ada&raw=1")
-
-    assert score_of_best_attempt(listen, original) >= 0.9
+    expect_repetition(page, Recording(page), lambda: original)
+    assert troubles == []
 
 
 def test_with_echo_cancellation_it_plays_what_the_browser_made_of_the_sentence(
-    gateway: Gateway, open_browser: Callable[..., Any], microphone: Path
+    gateway: Gateway, open_browser: Callable[..., Any], sentences: Path
 ) -> None:
-    """The browser's filters turn phases: against the WAV their own output scores about 0.82."""
-    original = audio.read_wav(audio.SENTENCE)
-    reference, browser_score = audio.align(captured(gateway, open_browser(microphone)), original)
-    print({"the browser's own": round(browser_score, 4)})
-
-    def listen() -> audio.Samples:
-        return played(gateway, open_browser(microphone), "room=defaults&name=Ada")
-
-    assert score_of_best_attempt(listen, reference) >= 0.9
+    """The browser's filters turn phases: their own output and the WAV correlate by about 0.82."""
+    page = joined(gateway, open_browser(sentences, repeat=True), "room=defaults&name=Ada")
+    recording = Recording(page)
+    spoken = audio.read_wav(audio.SENTENCE)
+    expect_repetition(page, recording, lambda: audio.align(recording.microphone(), spoken)[0])
 
 
 def test_it_joins_under_its_own_content_security_policy(
-    gateway: Gateway, open_browser: Callable[..., Any], microphone: Path
+    gateway: Gateway, open_browser: Callable[..., Any], sentences: Path
 ) -> None:
-    page = open_browser(microphone).new_page()
+    page = open_browser(sentences).new_page()
     troubles = watched(page)
     page.goto(f"{gateway.url}/?room=strict&name=Ada")
     page.get_by_role("button", name="Join").click()
@@ -113,10 +95,51 @@ def test_it_joins_under_its_own_content_security_policy(
     assert troubles == []
 
 
-def test_a_restarted_worker_is_rejoined_without_a_click(
-    gateway: Gateway, open_browser: Callable[..., Any], microphone: Path
+def test_what_the_gateway_reports_is_shown(
+    gateway: Gateway, open_browser: Callable[..., Any]
 ) -> None:
-    page = open_browser(microphone).new_page()
+    page = joined(gateway, open_browser(None), "room=reports&name=Ada")
+
+    def receive(**message: object) -> None:
+        page.evaluate("(message) => window.mixminus.receive(message)", message)
+
+    receive(type="error", code="budget_low", message="80 % of $1.00 is spent")
+    notice = page.locator(".problem")
+
+    def words() -> list[str]:
+        return [notice.locator(part).inner_text() for part in ("b", "p")]
+
+    until(page, "() => document.querySelector('.problem')", "no notice")
+    assert words() == ["Most of today's budget is spent", "80 % of $1.00 is spent."]
+    notice.get_by_role("button", name="OK").click()
+    until(page, "() => !document.querySelector('.problem')", "the notice stays")
+    receive(
+        type="state", assistant="idle", upstream="failed", detail="no more", code="budget_spent"
+    )
+    until(page, "() => document.querySelector('.problem')", "no notice")
+    assert words() == ["Today's budget is spent", "No more."]
+    assert page.locator("#assistant-word").inner_text() == "Unavailable"
+    receive(type="state", assistant="listening", upstream="ready")
+    until(page, "() => !document.querySelector('.problem')", "the notice stays")
+
+
+def test_one_person_may_use_push_to_talk_where_the_others_speak_freely(
+    gateway: Gateway, open_browser: Callable[..., Any], speech: Path
+) -> None:
+    page = joined(gateway, open_browser(speech), "room=free&name=Ada&raw=1&talk=hold")
+    page.wait_for_timeout(1000)
+    assert page.evaluate("() => window.mixminus.stats().link.sent") == 0
+    hold(page, 1.5)
+    until(page, f"() => ({LINES})().some((line) => /I heard/.test(line))", "no answer")
+    assert page.locator(".problem").count() == 0
+    open_microphone(page)
+    assert page.locator("#mic").is_visible() and not page.locator("#talk").is_visible()
+
+
+def test_a_restarted_worker_is_rejoined_without_a_click(
+    gateway: Gateway, open_browser: Callable[..., Any], sentences: Path
+) -> None:
+    page = open_browser(sentences).new_page()
     page.goto(f"{gateway.url}/?room=again&name=Ada")
     page.get_by_role("button", name="Join").click()
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from signaling.http.pages import WEB_DIR
 from tests.browser.conftest import CHROMIUM, FLAGS, require
-
-WEB_DIR = Path(__file__).parents[3] / "signaling" / "web"
 
 Run = Callable[..., Any]
 
@@ -30,7 +29,46 @@ class _Files(SimpleHTTPRequestHandler):
         """Say nothing."""
 
 
-@pytest.fixture(scope="module")
+class _Page:
+    """One page of one browser for all tests, in a thread of its own.
+
+    Playwright keeps an event loop running in the thread that uses it; the other tests of a session
+    need that of the main thread.
+    """
+
+    def __init__(self, origin: str) -> None:
+        self._origin = origin
+        self._thread = ThreadPoolExecutor(1)
+        self._thread.submit(self._open).result()
+
+    def run(self, module: str, body: str, argument: Any = None) -> Any:
+        """What the body of an async function returns; it sees the module ``m`` and ``a``."""
+        script = (
+            "async ([url, a]) => { const m = await import(url); "
+            f"return await (async () => {{ {body} }})(); }}"
+        )
+        arguments = [f"{self._origin}/{module}", argument]
+        return self._thread.submit(lambda: self._page.evaluate(script, arguments)).result()
+
+    def close(self) -> None:
+        """Close the browser."""
+        self._thread.submit(self._close).result()
+        self._thread.shutdown()
+
+    def _open(self) -> None:
+        from playwright.sync_api import sync_playwright
+
+        self._playwright = sync_playwright().start()
+        self._browser = self._playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        self._page = self._browser.new_page()
+        self._page.goto(f"{self._origin}/icon.svg")
+
+    def _close(self) -> None:
+        self._browser.close()
+        self._playwright.stop()
+
+
+@pytest.fixture(scope="session")
 def file_server() -> Iterator[str]:
     """Base URL of a server of signaling/web on a free port."""
     handler = functools.partial(_Files, directory=str(WEB_DIR))
@@ -42,25 +80,10 @@ def file_server() -> Iterator[str]:
         thread.join()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def run(file_server: str) -> Iterator[Run]:
-    """``run("audio/jitter.js", body, argument)`` returns what the body of an async function returns
-    that sees the module as ``m`` and the argument as ``a``, on a page of its own origin.
-    """
+    """``run("audio/jitter.js", body, argument)``: see ``_Page.run``."""
     require(CHROMIUM, "Chromium is not installed")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page()
-        page.goto(f"{file_server}/icon.svg")
-
-        def call(module: str, body: str, argument: Any = None) -> Any:
-            script = (
-                "async ([url, a]) => { const m = await import(url); "
-                f"return await (async () => {{ {body} }})(); }}"
-            )
-            return page.evaluate(script, [f"{file_server}/{module}", argument])
-
-        yield call
-        browser.close()
+    page = _Page(file_server)
+    yield page.run
+    page.close()
