@@ -75,7 +75,6 @@ SHELLS: dict[str, set[str]] = {
         "__main__",
         "child",
         "host",
-        "mixer_client",
         "preload",
         "rehearsal",
         "service",
@@ -88,6 +87,7 @@ SHELLS: dict[str, set[str]] = {
     "openai_link/playback": set(),
     "openai_link/realtime": set(),
     "openai_link/room": {
+        "mixer_client",
         "shell",
     },
     "openai_link/simulator": {

@@ -24,7 +24,6 @@ from mixer_core.runtime.errors import UpstreamError
 from mixer_core.runtime.lazy_timer import LazyTimer
 from mixer_core.runtime.units import MS_NS, S_NS
 
-from ..mixer_client import MixerClient
 from ..realtime.upstream import Upstream
 from ..settings import Settings
 from ..tools.actions import CancelTool, RunTool
@@ -50,6 +49,7 @@ from .actions import (
 )
 from .engine import RoomConfig, RoomEngine
 from .lifecycle import Exit, StateChanged
+from .mixer_client import MixerClient
 from .room_tools import Toolset
 
 RESUME_S = 300.0

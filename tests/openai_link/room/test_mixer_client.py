@@ -14,7 +14,7 @@ from mixer_core.bus.events import StreamInfo
 from mixer_core.bus.frames import FLAG_PAUSE, Frame, Kind
 from mixer_core.bus.pcm import SILENCE
 from mixer_core.runtime import logs
-from openai_link.mixer_client import MixerClient
+from openai_link.room.mixer_client import MixerClient
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.sockets
