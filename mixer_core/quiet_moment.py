@@ -5,11 +5,11 @@ from __future__ import annotations
 QUIET_DBFS = -50.0
 """A frame below this level can be dropped unheard."""
 LISTEN_FRAMES = 10
-"""So many frames (0.2 s) show what is quiet for this stream…"""
+"""This many frames (0.2 s) show what is quiet for this stream…"""
 MARGIN_DB = 3.0
 """…then a frame that is hardly louder than the quietest of them will do…"""
 PATIENCE_FRAMES = 50
-"""…and after so many (1 s) any frame."""
+"""…and after this many (1 s) any frame."""
 
 
 class QuietMoment:

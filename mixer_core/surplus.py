@@ -35,7 +35,8 @@ class SurplusWatch:
         """A frame was popped, and ``depth`` frames still wait."""
         if depth < self._least_depth or self._least_depth < 0:
             self._least_depth = depth
-        self.frames = min(self.frames, depth)
+        if depth < self.frames:
+            self.frames = depth
         self._pops += 1
         if self._pops >= WATCH_POPS and not self.frames:
             self.frames = self._least_depth

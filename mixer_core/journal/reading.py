@@ -91,7 +91,7 @@ def transcript(path: Path, room: str, limit: int, after: int | None) -> Transcri
 
     Args:
         path: of the database. room: its name.
-        limit: the newest so many entries; with ``after`` the first so many changes.
+        limit: most entries, the newest ones; with ``after``: most changes, the first ones.
         after: cursor of an earlier answer: only what was added or changed since.
 
     Raises:

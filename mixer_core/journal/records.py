@@ -17,7 +17,7 @@ UsageKind = Literal["response", "transcription"]
 SIMULATED = "~sim"
 """Behind a day of ``UsageRecord``: dollars that a simulator counted, an account of their own."""
 _AUDIO_TOKENS_PER_S = 10
-"""Sound that is billed by the second counts as so many audio tokens (one per 100 ms)."""
+"""Audio tokens that a second of sound counts as, where it is billed by the second."""
 
 
 @dataclass(frozen=True, slots=True)
