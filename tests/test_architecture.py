@@ -213,16 +213,21 @@ def test_the_mixer_never_imports_patches() -> None:
 
 
 def others_private_names(path: Path) -> set[str]:
-    """Names with an underscore that a module takes from an object that is not its own."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    own, used = set(), set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            own.add(node.name)
-        elif isinstance(node, ast.Attribute) and node.attr.startswith("_"):
-            of_self = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
-            (own if of_self else used).add(node.attr)
-    return {name for name in used - own if not name.endswith("__")}
+    """Names with an underscore that a module takes from anything but ``self``."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute) and not is_own(node.value):
+            found.add(node.attr)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("getattr", "setattr"):
+            found.update(n.value for n in node.args[1:2] if isinstance(n, ast.Constant))
+    return {name for name in found if name.startswith("_") and not name.endswith("__")}
+
+
+def is_own(value: ast.expr) -> bool:
+    """Whether an expression is the object whose method this is, or its class."""
+    if isinstance(value, ast.Call):
+        return isinstance(value.func, ast.Name) and value.func.id == "super"
+    return isinstance(value, ast.Name) and value.id in ("self", "cls")
 
 
 @pytest.mark.parametrize("folder", [*PROGRAMS, "mixer_core", "deploy"])
