@@ -71,7 +71,7 @@ class Host:
 @pytest.fixture(scope="session")
 def worker_host() -> Iterator[Host]:
     """The shared media worker."""
-    host = Host(MEDIA_WORKER__IDLE_CHILDREN=2, MEDIA_WORKER__CONNECT_TIMEOUT_MS=2000)
+    host = Host(MEDIA_WORKER__IDLE_CHILDREN=2, MEDIA_WORKER__CONNECT_TIMEOUT_MS=5000)
     yield host
     host.close()
 

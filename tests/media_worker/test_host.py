@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from mixer_core.bus import control
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
 from .conftest import ROOT, Host, MakeHost
 from .edges import Browser, Edges, join
@@ -79,7 +79,7 @@ def test_sigterm_ends_everything_and_browsers_notice(make_host: MakeHost) -> Non
 
     family: list[psutil.Process] = []
     asyncio.run(scenario())
-    assert host.process.wait(2) == 0
+    assert host.process.wait(PATIENCE_S) == 0
     assert "Traceback" not in host.log
 
 
@@ -87,8 +87,8 @@ def test_children_end_when_the_host_is_killed(make_host: MakeHost) -> None:
     own_host = make_host(MEDIA_WORKER__IDLE_CHILDREN=1)
     family = own_host.family()
     os.kill(own_host.process.pid, signal.SIGKILL)
-    own_host.process.wait(2)
-    _, left = psutil.wait_procs(family, 3)
+    own_host.process.wait(PATIENCE_S)
+    _, left = psutil.wait_procs(family, PATIENCE_S)
     assert not [p for p in left if p.status() != psutil.STATUS_ZOMBIE]
 
 
@@ -112,7 +112,7 @@ def test_a_second_host_in_the_same_directory_is_refused_in_one_line(worker_host:
     env = os.environ | {"MIXMINUS_RUNTIME__DIR": str(worker_host.runtime_dir)}
     command = [sys.executable, "-m", "media_worker"]
     second = subprocess.run(
-        command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=20, check=False
+        command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )
     assert second.returncode == 1
     assert "already runs" in second.stderr

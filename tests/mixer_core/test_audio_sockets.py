@@ -18,7 +18,7 @@ from mixer_core.bus import endpoints
 from mixer_core.bus.audio_client import AudioPush, AudioSub
 from mixer_core.bus.zmtp import Parser, encode, hello, subscribe
 from mixer_core.runtime.errors import RuntimeDirError
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.sockets
 
@@ -68,7 +68,7 @@ def test_libzmq_may_be_at_the_connecting_end(short_dir: Path) -> None:
         push = endpoints.open_socket(context, endpoints.AUDIO_IN, short_dir, "connect")
         sub = endpoints.open_socket(context, endpoints.AUDIO_OUT, short_dir, "connect")
         sub.setsockopt(zmq.SUBSCRIBE, TOPIC)
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + PATIENCE_S
         endpoints.try_send(push, FRAME)
         while not (received and sub.poll(0)):
             assert time.monotonic() < deadline
@@ -343,7 +343,7 @@ def test_a_process_that_may_open_few_files_still_waits(short_dir: Path) -> None:
         "print(server.refused, server.poll(0))\n"
     )
     command = [sys.executable, "-c", program, str(short_dir)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=True)
     assert ended.stdout == "14 []\n"
 
 

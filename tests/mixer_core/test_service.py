@@ -119,7 +119,7 @@ class Peer:
 
     def next(self, kind: Kind) -> Frame:
         """The next message of this kind; others are skipped."""
-        until = time.monotonic() + 10
+        until = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < until:
             if self._sub.poll(100):
                 frame = decode(self._sub.recv())
@@ -214,7 +214,7 @@ def test_it_announces_itself_counts_garbage_and_ends_at_once_on_sigterm(gateway:
     beat = gateway.heartbeat(lambda beat: beat.metrics.get("frames_malformed_total") == 3)
     assert beat.metrics["streams"] == 1
     gateway.process.send_signal(signal.SIGTERM)
-    _, log = gateway.process.communicate(timeout=10)
+    _, log = gateway.process.communicate(timeout=START_TIMEOUT_S)
     assert gateway.process.returncode == 0
     assert "= ready, kernels loaded in" in log
     assert "Traceback" not in log

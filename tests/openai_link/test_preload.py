@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from tests.support.gateway import ROOT
+from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.processes
 
@@ -25,7 +26,7 @@ def test_preloading_rehearses_a_call_and_leaves_nothing_alive() -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

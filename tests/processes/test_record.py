@@ -14,7 +14,7 @@ import pytest
 from tests.processes.test_kill import child_of
 from tests.support.gateway import ROOT, Gateway
 from tests.support.plain_client import PlainClient, use_loopback
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.processes
 
@@ -42,7 +42,13 @@ async def say(gateway: Gateway, client: PlainClient, words: str) -> None:
 def replay(gateway: Gateway) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "deploy.cli", "replay", "home"]
     return subprocess.run(
-        command, cwd=ROOT, env=gateway.env, capture_output=True, text=True, timeout=60, check=False
+        command,
+        cwd=ROOT,
+        env=gateway.env,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.gateway import ROOT, Gateway
+from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.processes
 
@@ -24,7 +25,7 @@ def run(gateway: Gateway, **variables: str) -> subprocess.CompletedProcess[str]:
         env=gateway.env | variables,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
 
@@ -43,7 +44,6 @@ def test_it_is_ready_cold_and_warm_and_ctrl_c_leaves_nothing(
             assert len(gateway.processes()) > 5
             figures[f"{name}_stop_s"] = round(gateway.interrupt(), 2)
             assert gateway.processes() == [], gateway.log
-            assert figures[f"{name}_stop_s"] < 3
         assert "simulator" in gateway.log and "is ready: open http://" in gateway.log
         assert "compiling kernels" in gateway.log
         assert "Traceback" not in gateway.log

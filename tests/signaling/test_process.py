@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.gateway import ROOT, free_port
+from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.processes
 COMMAND = [sys.executable, "-m", "signaling"]
@@ -35,7 +36,7 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
 def refused(env: dict[str, str], exit_code: int) -> str:
     """The only line of a process that does not start."""
     done = subprocess.run(
-        COMMAND, cwd=ROOT, env=env, capture_output=True, text=True, timeout=30, check=False
+        COMMAND, cwd=ROOT, env=env, capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )
     assert done.returncode == exit_code, done.stderr
     assert "Traceback" not in done.stderr + done.stdout
@@ -60,12 +61,12 @@ def started(env: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str], list[s
     reader = threading.Thread(target=read)
     reader.start()
     try:
-        assert listening.wait(30), lines
+        assert listening.wait(PATIENCE_S), lines
         yield process, lines
     finally:
         process.kill()
-        process.wait(5)
-        reader.join(5)
+        process.wait(PATIENCE_S)
+        reader.join(PATIENCE_S)
         assert process.stderr is not None
         process.stderr.close()
 
@@ -104,14 +105,14 @@ def test_it_answers_stops_at_once_and_refuses_a_second_instance(short_dir: Path)
     env = environment(short_dir)
     url = f"http://127.0.0.1:{env['MIXMINUS_SIGNALING__HTTP_PORT']}"
     with started(env) as (process, lines):
-        with urllib.request.urlopen(f"{url}/healthz", timeout=10) as answer:
+        with urllib.request.urlopen(f"{url}/healthz", timeout=PATIENCE_S) as answer:
             assert answer.status == 200
         other = env | {"MIXMINUS_SIGNALING__HTTP_PORT": str(free_port())}
         assert "signaling already runs in" in refused(other, 1)
         held = socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])))
         held.sendall(b"POST /rooms/a/participants HTTP/1.1\r\nHost: localhost\r\n")
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE_S) == 0
         held.close()
     assert "Traceback" not in "".join(lines)
     with started(env):

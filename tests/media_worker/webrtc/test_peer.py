@@ -12,7 +12,7 @@ import pytest
 from media_worker.webrtc import peer
 from mixer_core.patches.aioice.gathering import check_consent, offer_addresses
 from mixer_core.runtime import logs
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
 from ..edges import Browser
 
@@ -54,9 +54,9 @@ def run(scenario: Scenario, *, framed: bool = True) -> None:
         browser, callee = Browser(framed=framed), Callee()
         answer = await callee.peer.answer(await browser.sdp())
         await browser.accept(answer)
-        await asyncio.wait_for(callee.opened.wait(), 5)
+        await asyncio.wait_for(callee.opened.wait(), PATIENCE_S)
         try:
-            await asyncio.wait_for(scenario(browser, callee), 20)
+            await asyncio.wait_for(scenario(browser, callee), 2 * PATIENCE_S)
         finally:
             await callee.peer.close()
             await browser.close()

@@ -11,6 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.support.waiting import PATIENCE_S
+
 ROOT = Path(__file__).parents[3]
 
 pytestmark = pytest.mark.processes
@@ -59,7 +61,7 @@ def host(short_dir: Path) -> Iterator[Host]:
     family = [host.process.pid, *host.preloaded]
     host.process.kill()
     host.process.wait()
-    _, alive = psutil.wait_procs(living(family), 5)
+    _, alive = psutil.wait_procs(living(family), PATIENCE_S)
     assert not alive
 
 
@@ -87,13 +89,13 @@ def test_a_child_that_takes_work_is_followed_by_another_up_to_the_most(host: Hos
 def test_children_die_with_a_killed_host(host: Host) -> None:
     host.read(), host.read()
     host.process.kill()
-    _, alive = psutil.wait_procs(living(host.preloaded), timeout=5)
+    _, alive = psutil.wait_procs(living(host.preloaded), timeout=PATIENCE_S)
     assert not alive
 
 
 def test_sigterm_ends_host_and_children(host: Host) -> None:
     host.read(), host.read()
     host.process.terminate()
-    assert host.process.wait(10) == 0
-    _, alive = psutil.wait_procs(living(host.preloaded), timeout=5)
+    assert host.process.wait(PATIENCE_S) == 0
+    _, alive = psutil.wait_procs(living(host.preloaded), timeout=PATIENCE_S)
     assert not alive

@@ -9,6 +9,7 @@ import pytest
 
 from mixer_core.runtime import process
 from mixer_core.runtime.errors import AlreadyRunningError, RuntimeDirError
+from tests.support.waiting import PATIENCE_S
 
 PROGRAM = """
 import sys
@@ -24,7 +25,7 @@ def start(runtime_dir: Path | str, **variables: str) -> subprocess.CompletedProc
         env=os.environ | {"MIXMINUS_RUNTIME__DIR": str(runtime_dir)} | variables,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
 

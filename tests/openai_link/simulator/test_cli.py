@@ -14,6 +14,7 @@ from openai_link.simulator.service import greeting
 from openai_link.simulator.settings import SimulatorSettings
 from tests.conformance.process import SimulatorProcess
 from tests.support.gateway import ROOT, free_port
+from tests.support.waiting import PATIENCE_S
 
 
 def run_with(*flags: str) -> subprocess.CompletedProcess[str]:
@@ -22,7 +23,7 @@ def run_with(*flags: str) -> subprocess.CompletedProcess[str]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE_S,
         check=False,
     )
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.gateway import ROOT, free_port
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.processes
 
@@ -37,7 +37,9 @@ def start(runtime_dir: Path, port: int, **more: str) -> subprocess.Popen[str]:
 def wait_until_healthy(port: int) -> None:
     def healthy() -> bool:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10) as reply:
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{port}/healthz", timeout=PATIENCE_S
+            ) as reply:
                 return bool(reply.headers["x-simulated"] == "1")
         except OSError:
             return False
@@ -51,13 +53,13 @@ def test_it_starts_alone_and_a_second_one_names_the_busy_port(short_dir: Path) -
     try:
         wait_until_healthy(port)
         second = start(short_dir / "b", port)
-        _, trouble = second.communicate(timeout=20)
+        _, trouble = second.communicate(timeout=PATIENCE_S)
         assert second.returncode == 78
         assert trouble.count("\n") == 1
         assert f"127.0.0.1:{port}" in trouble and "MIXMINUS_SIMULATOR__HTTP_PORT" in trouble
     finally:
         first.send_signal(signal.SIGTERM)
-        _, log = first.communicate(timeout=10)
+        _, log = first.communicate(timeout=PATIENCE_S)
     assert first.returncode == 0
     assert "SIMULATOR (not OpenAI)" in log
 
@@ -68,6 +70,6 @@ def test_a_directory_that_cannot_be_made_is_named(short_dir: Path) -> None:
     process = start(
         short_dir / "a", free_port(), MIXMINUS_SIMULATOR__RECORD_DIR=str(occupied / "deep")
     )
-    _, trouble = process.communicate(timeout=20)
+    _, trouble = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 78
     assert trouble.count("\n") == 1 and "record_dir" in trouble

@@ -10,10 +10,9 @@ from typing import Any
 
 from openai_link.settings import OpenaiLinkSettings
 from openai_link.tools.toolbox import ToolBox
+from tests.support.waiting import PATIENCE_S
 
 LOG = logging.LoggerAdapter(logging.getLogger("mixminus.test_tools"), {})
-PATIENCE_S = 40.0
-"""An MCP server may be slow to start on a busy machine."""
 
 
 @asynccontextmanager

@@ -16,8 +16,9 @@ import pytest
 from openai_link.settings import McpServer, OpenaiLinkSettings
 from openai_link.tools.outputs import is_error
 from openai_link.tools.toolbox import ToolBox
-from tests.openai_link.tools.box import LOG, PATIENCE_S, offers, opened
+from tests.openai_link.tools.box import LOG, offers, opened
 from tests.support.gateway import free_port
+from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.processes
 

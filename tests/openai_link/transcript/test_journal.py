@@ -82,7 +82,7 @@ def test_what_was_announced_survives_a_kill_in_the_middle(short_dir: Path) -> No
     assert process.stdout is not None
     announced = [int(process.stdout.readline()) for _ in range(60)]
     process.kill()
-    rest, _ = process.communicate(timeout=10)
+    rest, _ = process.communicate(timeout=PATIENCE_S)
     announced += [int(line) for line in rest.splitlines() if line.isdigit()][:-1]
     (conversation,) = reading.conversations(path, "home")
     kept = {known.item for known in reading.items_of(path, conversation.id)}
@@ -111,7 +111,7 @@ def test_several_rooms_write_at_once(short_dir: Path) -> None:
     rooms = ["a", "b", "c", "d"]
     processes = [writer(path, room, 150) for room in rooms]
     for process in processes:
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0 and "trouble" not in out, (out, err)
         assert [int(line) for line in out.split()] == list(range(150))
     cursors = set()

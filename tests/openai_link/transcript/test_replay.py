@@ -20,6 +20,7 @@ from openai_link.transcript.journal_store import JournalStore
 from openai_link.transcript.replay_turns import NOT_RECORDED, RecordedResults, Step, lines, turns_of
 from tests.openai_link.simulator.test_service import start, wait_until_healthy
 from tests.support.gateway import ROOT, free_port
+from tests.support.waiting import PATIENCE_S
 
 SAYS = HistoryItem("u1", 1, "message", "user", "p-1", "Anna", "What time is it?", final=True)
 CALL = HistoryItem(
@@ -74,7 +75,7 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         yield port
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=10)
+        process.communicate(timeout=PATIENCE_S)
 
 
 def replay(folder: Path, port: int, *arguments: str) -> tuple[int, str, str]:
@@ -86,7 +87,7 @@ def replay(folder: Path, port: int, *arguments: str) -> tuple[int, str, str]:
     }
     command = [sys.executable, "-m", "deploy.cli", "replay", *arguments]
     done = subprocess.run(
-        command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False
+        command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )
     return done.returncode, done.stdout, done.stderr
 
