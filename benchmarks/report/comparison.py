@@ -101,9 +101,11 @@ def text(found: Sequence[Figure]) -> str:
     for benchmark, unit in dict.fromkeys((figure.benchmark, figure.unit) for figure in ours):
         chosen = [f for f in ours if (f.benchmark, f.unit) == (benchmark, unit)]
         parts.append(_table(f"{benchmark} [{unit}]", chosen))
+    for unit in dict.fromkeys(figure.unit for figure in controls):
+        chosen = [figure for figure in controls if figure.unit == unit]
+        parts.append(_table(f"control [{unit}]", chosen))
     if controls:
-        parts.append(_table("control: the same code in both", controls))
-        parts.append(f"control: {_count(controls)}")
+        parts.append(f"control, the same code in both: {_count(controls)}")
     parts.append(f"before → now: {_count(ours)}")
     return "\n\n".join(parts)
 

@@ -161,6 +161,11 @@ class Rig(Closing):
         clients = [look for looks in self._all("look") for look in looks]
         return clients, dict(self.server.ask("look"))
 
+    def backlog_ms(self) -> dict[str, float]:
+        """Stage → audio that waits there, ms, as reported within the last second."""
+        assert isinstance(self.gateway, GatewayProcess)
+        return self.gateway.metrics().backlog_ms
+
     def metrics(self) -> MetricsPage:
         """The gateway's counters, with everything that has happened until now."""
         assert isinstance(self.gateway, GatewayProcess)

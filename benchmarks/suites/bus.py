@@ -25,7 +25,7 @@ START_TIMEOUT_S = 30.0
 def run(options: Options, findings: Findings) -> None:
     """Measure every kind of receiver on both audio endpoints."""
     rounds = int(options.scaled(3, 2, 1))
-    seconds = options.scaled(5, 2, 0.3)
+    seconds = options.scaled(5, 2, 0.1)
     cases = [("audio_in", 1), ("audio_in", 10), ("audio_out", 1), ("audio_out", 10)]
     if options.smoke:
         cases = cases[1::2]

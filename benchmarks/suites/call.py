@@ -27,6 +27,8 @@ from .call_tables import (
     report_targets,
 )
 
+REST_S = 2.0
+"""After the start of a gateway, before joining is timed."""
 SETUP_STEPS = {
     "answered": "POST → 201",
     "open": "POST → channel open",
@@ -55,7 +57,8 @@ def run(options: Options, findings: Findings) -> None:
                 measure(case, ("continuous",), options, findings, tell=False)
         compare_with_baseline(case, findings)
     report_memory(cases, findings)
-    measure_setup(options, findings)
+    if not options.smoke:
+        measure_setup(int(options.scaled(10, 5, 1)), findings)
 
 
 def sizes(options: Options) -> list[list[int]]:
@@ -75,7 +78,8 @@ def measure(
     tell: bool = True,
 ) -> None:
     """Run our gateway with one case; ``tell``: add what was found to the tables."""
-    with Rig(case.rooms, upstream="hush") as rig:
+    reply_ms = int(options.scaled(3_000, 3_000, 300))
+    with Rig(case.rooms, upstream="hush", reply_ms=reply_ms) as rig:
         rig.join()
         for style in styles:
             findings.progress(f"{case.name}, {style}")
@@ -87,7 +91,7 @@ def measure(
             case.pss_mib = sum(
                 sum(values) for values in usage.pss_by_role(rig.gateway.processes()).values()
             )
-            backlog = rig.metrics().backlog_ms
+            backlog = rig.backlog_ms()
             rig.server.ask("style", style="hush")
             rig.behave("quiet")
             time.sleep(settle_s(options))
@@ -102,6 +106,8 @@ def measure(
             for stage, milliseconds in backlog.items():
                 findings.add(name, f"backlog: {stage}", "ms", now=milliseconds)
             report_targets(style, case, window, frames, stages, findings)
+        if options.smoke:
+            report_setup(rig, findings)
 
 
 def settle_s(options: Options) -> float:
@@ -126,18 +132,22 @@ def measure_baseline(case: Case, options: Options) -> None:
         case.windows.setdefault("baseline continuous", []).append(window)
 
 
-def measure_setup(options: Options, findings: Findings) -> None:
+def measure_setup(rounds: int, findings: Findings) -> None:
     """Time to join: one client after the other, each in a room of its own."""
-    rounds = int(options.scaled(10, 5, 1))
     findings.progress("setup")
     with Rig([1] * rounds) as rig:
-        time.sleep(options.scaled(2, 2, 0))
-        rig.join(pause_s=options.scaled(1, 1, 0.2))
-        setups = [setup for load in rig.loads for setup in load.ask("setup")]
+        time.sleep(REST_S)
+        rig.join(pause_s=1.0)
+        report_setup(rig, findings)
+
+
+def report_setup(rig: Rig, findings: Findings) -> None:
+    """The steps of joining, of all clients of ``rig``."""
+    setups = [setup for load in rig.loads for setup in load.ask("setup")]
+    times = {step: [setup[step] for setup in setups if step in setup] for step in SETUP_STEPS}
     for step, words in SETUP_STEPS.items():
-        times = [setup[step] for setup in setups if step in setup]
-        findings.add(f"setup, {words}", "ours", "ms", **spread(times))
+        findings.add(f"setup, {words}", "ours", "ms", **spread(times[step]))
     for step, limit in (("open", 150.0), ("ready", 400.0)):
-        times = [setup[step] for setup in setups if step in setup]
-        if times:
-            findings.ratio(f"setup: {SETUP_STEPS[step]}, median ms", median(times), limit)
+        if times[step]:
+            name = f"setup: {SETUP_STEPS[step]}, median ms"
+            findings.ratio(name, median(times[step]), limit)

@@ -22,12 +22,13 @@ def run(options: Options, findings: Findings) -> None:
     steps = int(options.scaled(10, 3, 2))
     step_s = options.scaled(64, 8, 1.5)
     settle_s = options.scaled(1, 1, 0.3)
-    rooms = [2] * int(options.scaled(10, 10, 2))
+    rooms = [2] * int(options.scaled(10, 10, 1))
+    reply_ms = int(options.scaled(3_000, 3_000, 300))
     memory_mib: list[float] = []
     windows: list[Window] = []
     findings.notes.append("conversation: everybody in a room speaks at the same time, 3 s of 8")
     findings.progress(f"{sum(rooms)} sessions join")
-    with Rig(rooms, upstream="hush") as rig:
+    with Rig(rooms, upstream="hush", reply_ms=reply_ms) as rig:
         rig.join()
         before, clients_before = rig.metrics(), rig.look()[0]
         rig.converse("conversation")
@@ -37,7 +38,7 @@ def run(options: Options, findings: Findings) -> None:
             windows.append(rig.window(step_s))
             processes = rig.gateway.processes()
             memory_mib.append(sum(sum(v) for v in usage.pss_by_role(processes).values()))
-            backlog = max(rig.metrics().backlog_ms.values(), default=0.0)
+            backlog = max(rig.backlog_ms().values(), default=0.0)
             name = f"step {step + 1} ({step_s:g} s)"
             report_step(name, windows[-1], rig.sessions, findings)
             findings.add(name, "memory, all processes", "MiB", pss=round(memory_mib[-1], 1))

@@ -56,7 +56,9 @@ def test_the_text_has_a_table_per_unit_and_the_controls_apart() -> None:
     lines = comparison.text(figures).splitlines()
     (row,) = (line for line in lines if "ours" in line)
     assert row.split()[-8:] == ["[p50]", "ours", "4", "4–4", "2", "2–2", "0.50", "better"]
-    assert "control: 1 figures, 0 better, 1 same within noise, 0 worse" in lines
+    assert (
+        "control, the same code in both: 1 figures, 0 better, 1 same within noise, 0 worse" in lines
+    )
     assert lines[-1] == "before → now: 1 figures, 1 better, 0 same within noise, 0 worse"
 
 
