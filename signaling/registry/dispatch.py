@@ -1,7 +1,7 @@
 """Gives offers to idle worker children, and pairs answers with their requests. Sans-I/O.
 
 An offer goes to an idle child at once. If that child dies, or does not react in time while
-another one is idle, the offer goes on to that one; the first is told to leave.
+another one is idle, the offer goes to that one, and the first has to leave.
 """
 
 from __future__ import annotations

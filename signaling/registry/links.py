@@ -17,8 +17,6 @@ from .actions import Action, Limits, LinkLost, LinkView, SendToChild
 from .children import Child, Children
 from .numbering import Numbers
 
-LIVE = frozenset({"connecting", "ready", "reconnecting", "failed"})
-"""States in which a link keeps its room. ``failed`` too: it has told the room why."""
 STABLE_NS = 10 * S_NS
 """The loss of a link that was ready this long starts the back-off again."""
 BACK_OFF_NS = S_NS
@@ -60,7 +58,10 @@ class Links:
         self._trouble: dict[str, _Trouble] = {}
 
     def heard(self, identity: str, state: LinkState, now_ns: int) -> list[Action]:
-        """A link child's state: it confirms or frees its room, or it is one too many."""
+        """A link child's state: it confirms or frees its room, or it is one too many.
+
+        A failed link keeps its room: it has told the room why.
+        """
         child = self.children.heard(identity, state, now_ns)
         if state.status == "closed":
             return self._lost(identity, state.detail or "closed", now_ns)

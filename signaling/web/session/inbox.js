@@ -72,7 +72,8 @@ export class Inbox {
     this.store.clear("upstream", "upstream-retry");
     if (upstream === "ready") this.failedCode = "";
     if (upstream === "failed") this.#failed(message.code ?? this.failedCode);
-    if (upstream === "reconnecting") this.store.raise(problem("upstream-retry", detail ? { cure: sentence(detail) } : {}));
+    if (upstream !== "reconnecting") return;
+    this.store.raise(problem("upstream-retry", detail ? { cure: sentence(detail) } : {}));
   }
 
   /** @param {string} code */

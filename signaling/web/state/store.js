@@ -80,7 +80,10 @@ export function initialState() {
   };
 }
 
-/** Whether this person is heard only while they hold the talk button. @param {{pushToTalk: boolean, talk: string}} state */
+/**
+ * Whether this person is heard only while they hold the talk button.
+ * @param {{pushToTalk: boolean, talk: string}} state
+ */
 export function holdsToTalk({ pushToTalk, talk }) {
   return pushToTalk || talk === "hold";
 }

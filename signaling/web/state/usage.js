@@ -48,7 +48,8 @@ export function costOf(usage, simulated) {
   const share = budgetShare(usage);
   const percent = share === null ? "" : `${Math.floor(100 * share)} %`;
   const tone = share === null || share < WARN_SHARE ? "" : share < 1 ? "warning" : "error";
-  const text = tone === "" ? `${shortCount(tokens)} tokens · ${dollars(usd)}` : `${dollars(usd)} · ${percent} of today's budget`;
+  const text = tone === "" ? `${shortCount(tokens)} tokens · ${dollars(usd)}`
+    : `${dollars(usd)} · ${percent} of today's budget`;
   const today = usage.day?.cost_usd ?? 0;
   const title = [
     `This conversation: ${tokens.toLocaleString("en")} tokens, ${dollars(usd)}.`,

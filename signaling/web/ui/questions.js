@@ -6,13 +6,16 @@ const DEAF_MS = 500;
 /** The gateway says when a question is over; this long after its timeout the page drops it itself. */
 const GRACE_MS = 2000;
 
+/** @typedef {import("../state/store.js").Question} Question */
+/** @typedef {{card: HTMLElement, left: HTMLElement, buttons: HTMLButtonElement[], question: Question}} Card */
+
 /** Tool calls that need a yes: a card for each, until somebody has answered. */
 export class Questions {
   /** @param {import("../session/session.js").Session} session */
   constructor(session) {
     this.session = session;
     this.place = byId("questions");
-    /** @type {Map<string, {card: HTMLElement, left: HTMLElement, buttons: HTMLButtonElement[], question: import("../state/store.js").Question}>} */
+    /** By id of the tool call. @type {Map<string, Card>} */
     this.cards = new Map();
     /** @type {Element|null} */
     this.focusBefore = null;
@@ -35,7 +38,7 @@ export class Questions {
     }
   }
 
-  /** @param {import("../state/store.js").Question} question */
+  /** @param {Question} question @returns {Card} */
   #add(question) {
     const { call, asker } = question;
     const no = this.#button(call, "No", false);
@@ -65,7 +68,8 @@ export class Questions {
 
   /** @param {string} call @param {string} text @param {boolean} allow */
   #button(call, text, allow) {
-    const button = /** @type {HTMLButtonElement} */ (make("button", { type: "button", class: allow ? "yes" : "no", text }));
+    const attributes = { type: "button", class: allow ? "yes" : "no", text };
+    const button = /** @type {HTMLButtonElement} */ (make("button", attributes));
     button.addEventListener("click", () => {
       const known = this.cards.get(call);
       if (known && performance.now() - known.question.atMs >= DEAF_MS) this.session.confirm(call, allow);
@@ -78,7 +82,7 @@ export class Questions {
     for (const known of this.cards.values()) this.#draw(known, nowMs);
   }
 
-  /** @param {{card: HTMLElement, left: HTMLElement, question: import("../state/store.js").Question}} known @param {number} nowMs */
+  /** @param {Card} known @param {number} nowMs */
   #draw({ card, left, question }, nowMs) {
     const { call, atMs, timeoutMs, answered } = question;
     const leftMs = Math.max(0, atMs + timeoutMs - nowMs);

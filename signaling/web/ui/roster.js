@@ -8,6 +8,8 @@ const WORDS = {
   idle: "Idle", listening: "Listening", thinking: "Thinking", speaking: "Speaking",
 };
 
+/** @typedef {{row: HTMLElement, word: HTMLElement, name: HTMLElement, meter: Ballistics, muted: boolean}} Row */
+
 /** The assistant, and below it who is in the room: me first, the others as they came. */
 export class Roster {
   /** @param {import("../state/store.js").Store} store */
@@ -19,7 +21,7 @@ export class Roster {
     this.simulator = byId("simulator");
     this.assistantMeter = new Ballistics();
     this.me = "me";
-    /** @type {Map<string, {row: HTMLElement, word: HTMLElement, name: HTMLElement, meter: Ballistics, muted: boolean}>} */
+    /** By participant id. @type {Map<string, Row>} */
     this.rows = new Map();
   }
 
@@ -65,7 +67,7 @@ export class Roster {
     this.#renderWord(known, me);
   }
 
-  /** @param {import("../state/store.js").Participant} person */
+  /** @param {import("../state/store.js").Participant} person @returns {Row} */
   #makeRow(person) {
     const name = make("span", { class: "name" });
     const word = make("span", { class: "word" });
@@ -77,7 +79,7 @@ export class Roster {
     return { row, word, name, meter: new Ballistics(), muted: false };
   }
 
-  /** @param {{row: HTMLElement, word: HTMLElement, muted: boolean}} known @param {boolean} me */
+  /** @param {Row} known @param {boolean} me */
   #renderWord(known, me) {
     const { state, levels } = this.store;
     const id = me ? "me" : [...this.rows].find(([, row]) => row === known)?.[0] ?? "";

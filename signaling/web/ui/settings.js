@@ -94,7 +94,7 @@ export class Settings {
 
 /** @param {any} stats @returns {[string, string][]} */
 function figureRows({ rttMs, link, playback, output }) {
-  const ms = (/** @type {number|null|undefined} */ value) => (value === null || value === undefined ? "–" : `${Math.round(value)} ms`);
+  const ms = (/** @type {number|null|undefined} */ value) => (value == null ? "–" : `${Math.round(value)} ms`);
   const text = (/** @type {unknown} */ value) => String(value ?? "–");
   return [
     ["Round trip", ms(rttMs)],

@@ -54,18 +54,20 @@ def test_an_interruption_marks_the_assistants_last_line_only(run: Run) -> None:
 
 
 def test_every_problem_has_a_title_and_refusals_keep_the_gateways_words(run: Run) -> None:
-    titles, full, refused, retryable = run(
+    titles, full, busy, refused, retryable = run(
         "state/problems.js",
         """const { SignalError } = await import(location.origin + "/session/signal.js");
-        const full = new SignalError("Full", 503, "All 8 places are taken.", 2000);
+        const full = new SignalError("Full", 503, "all 8 places are taken", 2000);
+        const busy = new SignalError("Restarting", 503, "the gateway is restarting", 2000);
         const bad = new SignalError("Bad", 413, "the offer is too large", 0);
         return [m.PROBLEM_CODES.map((code) => m.problem(code).title), m.signalProblem(full, false),
-          m.signalProblem(bad, false), [full.retryable, bad.retryable]];""",
+          m.signalProblem(busy, true), m.signalProblem(bad, false), [full.retryable, bad.retryable]];""",
     )
     assert len(titles) > 15
     assert all(titles)
     assert full["code"] == "full"
-    assert "8 places" in full["cure"]
+    assert full["cure"] == "All 8 places are taken. Trying again automatically."
+    assert (busy["code"], busy["title"]) == ("busy", "The gateway is busy")
     assert refused["code"] == "refused"
     assert "413" in refused["cure"]
     assert retryable == [True, False]

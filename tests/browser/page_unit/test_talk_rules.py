@@ -1,0 +1,60 @@
+"""session/talk.js: what closes the microphone, and what the gateway is told of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.browser.page_unit.conftest import Run
+
+pytestmark = pytest.mark.browser
+
+TALK = """
+const { Store } = await import(location.origin + "/state/store.js");
+const store = new Store();
+const muted = []; const sent = [];
+const talk = new m.Talk(store, {
+  setMuted: (value) => muted.push(value), send: (message) => sent.push(message) });
+store.set({ phase: "connected", ...a });
+"""
+
+
+def run_talk(run: Run, body: str, **state: Any) -> Any:
+    """What ``body`` does with a ``talk`` of a connected person: ``[muted, sent]``."""
+    return run("session/talk.js", f"{TALK} {body}; return [muted, sent];", state)
+
+
+def test_mute_closes_the_microphone_and_tells_the_gateway(run: Run) -> None:
+    muted, sent = run_talk(run, "talk.setMuted(true); talk.setMuted(false)")
+    assert muted == [True, False]
+    assert sent == [{"type": "mute", "muted": True}, {"type": "mute", "muted": False}]
+
+
+def test_push_to_talk_opens_only_while_the_button_is_held(run: Run) -> None:
+    release = "talk.press(false); await new Promise((done) => setTimeout(done, 100))"
+    muted, sent = run_talk(run, f'talk.setMode("hold"); talk.press(true); {release}')
+    assert muted == [True, False, True]
+    assert sent == [{"type": "ptt", "down": True}, {"type": "ptt", "down": False}]
+
+
+def test_a_gateway_without_push_to_talk_is_not_told_of_presses(run: Run) -> None:
+    _, sent = run_talk(run, "talk.pressesUnwanted(); talk.press(true)", talk="hold")
+    assert sent == []
+    _, sent = run_talk(run, "talk.pressesUnwanted(); talk.connected(); talk.press(true)")
+    assert sent[-1] == {"type": "ptt", "down": True}
+
+
+def test_who_joined_without_a_microphone_stays_muted(run: Run) -> None:
+    muted, sent = run_talk(run, "talk.apply(); talk.press(true); talk.announce()", listenOnly=True)
+    assert muted == [True]
+    assert sent == [{"type": "mute", "muted": True}]
+
+
+def test_talking_while_muted_is_noticed_after_half_a_second(run: Run) -> None:
+    loud = (
+        "for (let i = 0; i < {}; i += 1) talk.level(-20); muted.push(store.state.talkingWhileMuted)"
+    )
+    assert run_talk(run, loud.format(7), muted=True)[0] == [False]
+    assert run_talk(run, loud.format(8), muted=True)[0] == [True]
+    assert run_talk(run, loud.format(8))[0] == [False]
