@@ -61,7 +61,8 @@ def test_every_problem_has_a_title_and_refusals_keep_the_gateways_words(run: Run
         const busy = new SignalError("Restarting", 503, "the gateway is restarting", 2000);
         const bad = new SignalError("Bad", 413, "the offer is too large", 0);
         return [m.PROBLEM_CODES.map((code) => m.problem(code).title), m.signalProblem(full, false),
-          m.signalProblem(busy, true), m.signalProblem(bad, false), [full.retryable, bad.retryable]];""",
+          m.signalProblem(busy, true), m.signalProblem(bad, false),
+          [full.retryable, bad.retryable]];""",
     )
     assert len(titles) > 15
     assert all(titles)
