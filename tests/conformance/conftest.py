@@ -23,7 +23,7 @@ def _cache_dir(key: str) -> Path:
 
 
 def _npm(*arguments: str, cwd: Path) -> None:
-    """Run npm; its own words are the reason of a failure."""
+    """Run npm; its error output is the reason of a failure."""
     done = subprocess.run(
         ["npm", *arguments], cwd=cwd, capture_output=True, text=True, timeout=300, check=False
     )

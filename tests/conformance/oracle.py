@@ -1,4 +1,4 @@
-"""The oracle: OpenAI's own typed events, no unknown keys, ids of the right form, order, sums."""
+"""The oracle: OpenAI's typed events, no unknown keys, formats of ids, order, sums."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _IDS = {
 
 
 def _extras(model: Any, path: str = "") -> Iterator[str]:
-    """Paths of all keys that the types do not know."""
+    """Paths of all keys that are unknown to the types."""
     if isinstance(model, BaseModel):
         yield from (f"{path}.{key}" for key in model.model_extra or {})
         for key in type(model).model_fields:
@@ -117,7 +117,7 @@ _OPENED_BY = {
     "response.function_call_arguments.done": "response.output_item.added",
     "response.output_item.done": "response.output_item.added",
 }
-"""What must have come before, for the same output."""
+"""Events that must come before, for the same output."""
 
 
 def _check_items(own: list[Json]) -> None:
@@ -133,7 +133,7 @@ def _check_items(own: list[Json]) -> None:
 
 
 def check_concatenation(events: list[Json]) -> None:
-    """Assert that deltas, ``done`` events, parts and items tell the same words."""
+    """Assert that deltas, ``done`` events, parts and items have the same words."""
     for own in by_response(events).values():
         final = {item["id"]: item for item in own[-1]["response"]["output"]}
         for item in (e["item"] for e in own if e["type"] == "response.output_item.done"):

@@ -25,7 +25,7 @@ _PIECE_BYTES = 4_800  # 100 ms
 
 
 class SocketPeer:
-    """Talks and listens by events alone, and keeps every event with its time."""
+    """Talks and listens by events, and keeps all events with their times."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self.socket = socket
@@ -125,7 +125,7 @@ async def peer(
 
 
 def say_text(client: Peer, text: str) -> None:
-    """Add a user's written message."""
+    """Add a typed message of the user."""
     content = [{"type": "input_text", "text": text}]
     item = {"type": "message", "role": "user", "content": content}
     client.send(type="conversation.item.create", item=item)

@@ -1,4 +1,4 @@
-"""The simulator as a process of its own, started by its command line."""
+"""The simulator as a process, started by its command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole events for the orders in ``recordings``, with ids and words of our own."""
+"""Makes whole events for the orders in ``recordings``, with ids and words of our own."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ class _Teller:
         return {**event, "delta": self._piece(family, name, words(name)), "obfuscation": "x"}
 
     def _piece(self, event: str, name: str, text: str) -> str:
-        """The next of as many deltas as were recorded."""
+        """Return the next of the recorded number of deltas."""
         count = sum(n for e, i, n in self._entries if (e, i) == (event, name))
         at = self._told.get((event, name), 0)
         self._told[event, name] = at + 1

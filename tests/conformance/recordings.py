@@ -1,4 +1,4 @@
-"""Sessions that were recorded from the service, retold: the order of every event, the number of
+"""Sessions recorded from the service: the order of all events, the number of
 deltas and all token counts are those of the recording; ids and words are our own.
 
 The recordings are public: ``tests/realtime/cassettes`` of pydantic-ai, by the names given below.
@@ -55,11 +55,11 @@ class Recording:
     tokens: tuple[Tokens, ...]
     """Of each response, in order."""
     heard: str | None = None
-    """What ``transcribed`` says; None where nothing was transcribed."""
+    """What ``transcribed`` says; None if nothing was transcribed."""
     heard_s: int = 0
-    """Seconds that its transcription was billed with."""
+    """Seconds billed for its transcription."""
     phase: str | None = None
-    """``phase`` of the assistant's items, which newer models tell."""
+    """``phase`` of the assistant's items, as newer models give it."""
 
 
 _ASKED = "session.created session.updated item.added:asked item.done:asked response.created"

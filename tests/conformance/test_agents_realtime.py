@@ -18,6 +18,7 @@ import pytest
 from tests.conformance.oracle import check_all
 from tests.conformance.process import SimulatorProcess
 from tests.support import audio
+from tests.support.waiting import PATIENCE_S
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -80,7 +81,7 @@ class SdkPage:
     def __init__(self, page: Any) -> None:
         self.page = page
 
-    def wait(self, condition: str, timeout_s: float = 30.0) -> None:
+    def wait(self, condition: str, timeout_s: float = PATIENCE_S) -> None:
         """Wait until an expression over ``log`` holds."""
         try:
             self.page.wait_for_function(
@@ -91,7 +92,7 @@ class SdkPage:
             kinds = [event["type"] for event in self.log()["events"]]
             raise AssertionError(f"{condition}: {kinds} {self.log()['errors']}") from error
 
-    def wait_for(self, kind: str, count: int = 1, timeout_s: float = 30.0) -> None:
+    def wait_for(self, kind: str, count: int = 1, timeout_s: float = PATIENCE_S) -> None:
         self.wait(f"log.events.filter((e) => e.type === '{kind}').length >= {count}", timeout_s)
 
     def speak(self) -> None:

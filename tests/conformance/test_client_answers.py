@@ -33,7 +33,7 @@ CANDIDATES = (
 
 
 def service_answer(ice_lite: bool, role: str, payload_type: int) -> str:
-    """An answer with the lines of the service's, as far as they are known."""
+    """An SDP answer like the service's, as far as it is known."""
     finger = ":".join(["AB"] * 32)
     transport = (
         f"a=setup:{role}\r\na=ice-ufrag:HqBApb/u2/3oMrw2\r\n"

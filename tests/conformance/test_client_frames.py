@@ -1,4 +1,4 @@
-"""Check 2: every event that our client can send is one that OpenAI's types and the server take."""
+"""Check 2: OpenAI's types and the server accept every event that our client sends."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def client_frames() -> list[dict[str, Any]]:
 
 
 def refused_frames() -> list[dict[str, Any]]:
-    """Events that need something that is not there; over a WebSocket, or yet."""
+    """Events that need something that does not exist here, or not yet."""
     events = ClientEvents("later")
     return [
         events.mcp_approval("mcpr_1", True, "fine"),

@@ -1,4 +1,4 @@
-"""Check 23: what the server may do differently changes nothing for our client."""
+"""Check 23: our client tolerates everything that the server may do differently."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def recording() -> list[Json]:
 
 
 def facts_of(events: Iterable[Json]) -> list[Fact]:
-    """What the reducer tells and others act upon, until nothing waits."""
+    """The facts on which others act, until nothing is pending."""
     reducer = Reducer()
     facts = [fact for event in events for fact in reducer.feed(event, 0)]
     while (due_ns := reducer.next_timeout_ns()) is not None:
@@ -107,7 +107,7 @@ def test_check_23_strange_events_tell_the_same(recording: list[Json], faults: st
 
 
 def without_strange_fields(fact: Fact) -> Fact:
-    """Usage is handed on as it came, with fields that nobody knows."""
+    """Usage is passed on as it arrives, with unknown fields."""
     usage = getattr(fact, "usage", None)
     if usage is None:
         return fact

@@ -1,4 +1,4 @@
-"""Checks 16 and 19: one response at a time, and a history that is put in from outside."""
+"""Checks 16 and 19: one response at a time, and a seeded history."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def test_check_22_a_call_that_vanishes_says_nothing() -> None:
             switchboard.faults.switch(VANISH)
             await until(lambda: not switchboard.calls)
             await asyncio.sleep(0.5)
-            assert client.channel.readyState == "open"  # Nobody told the client.
+            assert client.channel.readyState == "open"  # The client does not know.
             assert client.connection.connectionState == "connected"
 
     run(scenario)

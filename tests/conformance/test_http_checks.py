@@ -1,4 +1,4 @@
-"""Checks 3 and 4: client secrets and calls, asked for by OpenAI's own package."""
+"""Checks 3 and 4: client secrets and calls, requested by OpenAI's own package."""
 
 from __future__ import annotations
 

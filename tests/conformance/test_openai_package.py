@@ -1,4 +1,4 @@
-"""OpenAI's Python package, unmodified: a spoken turn, a function call, a barge-in, twice over."""
+"""OpenAI's Python package, unmodified: a spoken turn, a function call, a barge-in, both ways."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ TOOL: dict[str, Any] = {
 
 @asynccontextmanager
 async def package(config: SimulatorSettings) -> AsyncIterator[tuple[AsyncOpenAI, str]]:
-    """The package as anybody would set it up, and the simulator's base URL."""
+    """The package, set up as usual, and the simulator's base URL."""
     async with (
         simulator(config) as (url, _),
         AsyncOpenAI(

@@ -24,7 +24,7 @@ TRANSCRIBED: dict[str, Any] = {"audio": {"input": {"transcription": {"model": "w
 
 
 async def talk(client: Peer) -> None:
-    """A written turn with a spoken answer, a spoken turn, and a written answer."""
+    """A typed turn with a spoken answer, a spoken turn, and a text answer."""
     say_text(client, "Hello.")
     client.send(type="response.create")
     await finished(client, 1)

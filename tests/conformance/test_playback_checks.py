@@ -202,7 +202,7 @@ def test_check_14_push_to_talk(transport: str) -> None:
 
 
 async def say_and_wait(client: Peer, pcm: bytes) -> None:
-    """Speak, and wait until it was heard."""
+    """Speak, and wait until the server has heard it."""
     client.say(pcm)
     if isinstance(client, Caller):
         await until(lambda: not client._speech)

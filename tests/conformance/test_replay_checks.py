@@ -1,4 +1,4 @@
-"""Check 24: recorded sessions go through our client's reducer, which ends with what they held."""
+"""Check 24: our client's reducer reproduces recorded sessions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks 5, 6, 17 and 20: the first frame, session updates, the voice, errors."""
+"""Checks 5, 6, 17 and 20: the first events, session updates, the voice, errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Check 15: function calls, alone, in parallel, and beside words."""
+"""Check 15: function calls, alone, in parallel, and with words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds for any sequence of events of one session, whatever was said: order, links, sums."""
+"""Invariants of the events of any session: order, links, sums."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _Response:
 
 
 class Automaton:
-    """Takes events one by one and asserts; ``end`` when nothing more comes."""
+    """Checks events one by one; ``end`` checks that nothing is left open."""
 
     def __init__(self, transport: str = "webrtc") -> None:
         self.transport = transport
@@ -61,7 +61,7 @@ class Automaton:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is being generated or played."""
+        """Whether nothing is generated or played."""
         return not self.playing and all(r.is_done for r in self.responses.values())
 
     def end(self) -> None:

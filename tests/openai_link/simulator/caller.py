@@ -1,4 +1,4 @@
-"""A real WebRTC client for the simulator, and the simulator as a server in the same event loop."""
+"""A WebRTC client, and a simulator that listens in the same event loop."""
 
 from __future__ import annotations
 
@@ -28,6 +28,11 @@ from tests.support.waiting import PATIENCE_S, until
 Json = dict[str, Any]
 
 SESSION: Json = {"type": "realtime", "model": "gpt-realtime-2.1"}
+UNANSWERED: Json = {
+    **SESSION,
+    "audio": {"input": {"turn_detection": {"type": "server_vad", "create_response": False}}},
+}
+"""Turns are detected, and interrupt, but are not answered."""
 
 
 def run(scenario: Callable[[], Awaitable[None]]) -> None:

@@ -1,5 +1,5 @@
-"""Sessions with a script brain: one made in Python, whose answers depend on nothing but what was
-said, and the packaged one."""
+"""Sessions with a script brain: one made in Python, whose answers depend only on what was said,
+and the packaged one."""
 
 from __future__ import annotations
 

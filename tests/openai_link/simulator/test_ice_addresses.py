@@ -1,4 +1,4 @@
-"""Where the simulator offers media."""
+"""ICE candidates follow the address of the HTTP server."""
 
 from __future__ import annotations
 

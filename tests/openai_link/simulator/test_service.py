@@ -1,4 +1,4 @@
-"""The simulator as a process: starts alone, says what it is, ends, and names its troubles."""
+"""The simulator as a process: start, end, and errors at startup."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.processes
 
 
 def start(runtime_dir: Path, port: int, **more: str) -> subprocess.Popen[str]:
-    """Start ``python -m openai_link.simulator`` with settings of its own."""
+    """Start ``python -m openai_link.simulator`` with its own settings."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("MIXMINUS_")}
     settings = {
         "MIXMINUS_RUNTIME__DIR": str(runtime_dir),

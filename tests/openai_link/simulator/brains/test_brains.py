@@ -1,4 +1,4 @@
-"""The echo and tone brains, and what comes packaged."""
+"""The echo and tone brains, and the packaged greeting."""
 
 from __future__ import annotations
 

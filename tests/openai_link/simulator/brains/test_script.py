@@ -1,4 +1,4 @@
-"""The script brain: which rule applies, what it says and calls, and what is wrong with a script."""
+"""The script brain: which rule applies, what it answers, and errors in scripts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One WebSocket whose client does not read."""
+"""A WebSocket whose client does not read."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_a_client_that_does_not_read_is_cut_off() -> None:
 
 
 class _Unread:
-    """A WebSocket whose client has stopped to read, and the TCP connection beneath it."""
+    """A WebSocket whose client has stopped reading, and its TCP connection."""
 
     def __init__(self) -> None:
         self.aborted = False

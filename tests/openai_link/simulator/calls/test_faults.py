@@ -1,4 +1,4 @@
-"""Faults: the text, the counts, what becomes of events, packet counts; and on real connections."""
+"""Faults on real connections."""
 
 from __future__ import annotations
 

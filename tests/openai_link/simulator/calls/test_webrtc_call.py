@@ -11,7 +11,7 @@ import pytest
 
 from openai_link.simulator.brains.sounds import tone
 from openai_link.simulator.settings import SimulatorSettings
-from tests.openai_link.simulator.caller import SESSION, Caller, call, run, simulator
+from tests.openai_link.simulator.caller import SESSION, UNANSWERED, Caller, call, run, simulator
 from tests.openai_link.simulator.support import check
 from tests.support.audio import (
     RATE_HZ,
@@ -60,7 +60,7 @@ def test_a_long_silence_is_sparse_and_a_reply_begins_at_once_all_the_same() -> N
             await until(lambda: counters.skipped_ms >= 380)
             packets, skipped_ms = counters.received, counters.skipped_ms
             await until(lambda: counters.skipped_ms >= skipped_ms + 2 * 380)
-            assert counters.received - packets == 2
+            assert counters.received - packets <= 2
             waits_ms = []
             for turn in range(1, 4):
                 skipped_ms = counters.skipped_ms
@@ -76,7 +76,8 @@ def test_a_long_silence_is_sparse_and_a_reply_begins_at_once_all_the_same() -> N
 
 def test_speaking_over_the_reply_stops_its_packets_at_once() -> None:
     async def scenario() -> None:
-        async with call(SimulatorSettings(brain="tone", tone_ms=20_000)) as (caller, _):
+        config = SimulatorSettings(brain="tone", tone_ms=20_000)
+        async with call(config, UNANSWERED) as (caller, _):
             caller.send(type="response.create")
             await until(lambda: len(caller.heard) > 20)
             await caller.wait_for("output_audio_buffer.started")

@@ -1,4 +1,4 @@
-"""What holds for the events of any conversation."""
+"""Invariants hold in any conversation."""
 
 from __future__ import annotations
 

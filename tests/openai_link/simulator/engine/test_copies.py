@@ -1,4 +1,4 @@
-"""A session can be copied in the middle of anything: both go on alike, neither sees the other."""
+"""A copied session goes on like the original, and independently of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Orders of events D, E and H as recorded, endings of responses, delays and quirks."""
+"""Recorded orders of events D, E and H; endings of responses, delays, quirks."""
 
 from __future__ import annotations
 

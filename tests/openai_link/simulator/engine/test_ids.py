@@ -1,4 +1,4 @@
-"""Ids in the shape of the service."""
+"""Ids have the format of the service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MCP servers: their tools are listed, called by the server, approved by the client."""
+"""MCP servers: lists of tools, calls, approvals, failures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The engine over WebSocket: sound within events, no output buffer, the client truncates."""
+"""The engine over WebSocket: audio in events, no output buffer, the client truncates."""
 
 from __future__ import annotations
 

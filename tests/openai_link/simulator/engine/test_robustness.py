@@ -1,4 +1,4 @@
-"""Whatever a client sends: one answer or one error in the right shape, and the session goes on."""
+"""Whatever a client sends, it gets an answer or one error, and the session goes on."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ EVENTS = st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=5)
 
 
 def answers(session: Session, event: Json) -> list[Json]:
-    """Send without the oracle of what we send; every answer is checked by the session."""
+    """Send an event; the session checks all answers."""
     return session.send_text(json.dumps(event))
 
 

@@ -1,4 +1,4 @@
-"""The session object: every field, deep merge, whole refusal, locks, transcription sessions."""
+"""The session object: all fields, merging, rejected updates, locks, transcription sessions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The session engine: golden orders of events, echo to the sample, interruptions, refusals."""
+"""The session engine: recorded orders of events, ids, updates, errors, seeding, expiry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Transcripts: what they say, when they come, and what they cost."""
+"""Transcripts of the user's speech: words, times, usage."""
 
 from __future__ import annotations
 

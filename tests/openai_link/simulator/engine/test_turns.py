@@ -1,4 +1,4 @@
-"""Turns: by voice activity, by hand, from appended audio."""
+"""Turns: by voice activity, by commit, from appended audio."""
 
 from __future__ import annotations
 

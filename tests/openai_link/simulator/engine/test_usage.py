@@ -1,4 +1,4 @@
-"""Tokens: what an item weighs, what fits into the context, what comes from the cache."""
+"""Tokens: of items, in the context, from the cache."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Speech starts and ends at the right millisecond; silence and noise are no speech."""
+"""Speech starts and ends at the right millisecond; silence and noise do not count as speech."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The endpoints beside the protocol: who may ask, what they tell, what they switch."""
+"""``/simulator/…``: access, reports, fault switches."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from openai_link.simulator.brains.sounds import tone
 from openai_link.simulator.settings import SimulatorSettings
 from tests.conformance.peers import socket_peer
-from tests.openai_link.simulator.caller import Caller, call, run, simulator
+from tests.openai_link.simulator.caller import UNANSWERED, Caller, call, run, simulator
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.sockets
@@ -29,7 +29,7 @@ async def get(http: aiohttp.ClientSession, url: str, **more: Any) -> Any:
 
 def test_every_sample_of_a_call_is_counted() -> None:
     async def scenario() -> None:
-        async with call() as (caller, switchboard):
+        async with call(session=UNANSWERED) as (caller, switchboard):
             caller.say(tone(600, 300.0))
             await caller.wait_for("conversation.item.done")
             [running] = switchboard.calls.values()

@@ -1,4 +1,4 @@
-"""The HTTP forms and their errors, with real requests."""
+"""The HTTP API and its errors, with real requests."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def with_server(
 
 
 async def refused(response: aiohttp.ClientResponse, status: int, code: str) -> dict[str, str]:
-    """Assert the shape of an error; returns its body."""
+    """Assert the format of an error; returns its body."""
     assert response.status == status, await response.text()
     error: dict[str, str] = (await response.json())["error"]
     assert set(error) == {"message", "type", "code", "param"}

@@ -1,4 +1,4 @@
-"""How many packets should have come."""
+"""Expected packets, by their numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recordings of what was heard."""
+"""Recordings of the input."""
 
 from __future__ import annotations
 
