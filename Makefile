@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := signaling media_worker mixer_core openai_link benchmarks deploy tests
+# Tests at once: those of real processes wait more than they work.
+TEST_WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run quick test check bench clean
@@ -19,7 +21,7 @@ quick: $(BIN)/.dev  ## the tests that need memory only, in less than a minute
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not sockets and not processes and not browser"
 
 test: $(BIN)/.dev  ## all tests; those in a browser are skipped where there is no Chromium
-	$(BIN)/python -m pytest -n auto --dist worksteal
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: $(BIN)/.dev  ## formatting, lint, types
 	$(BIN)/ruff format --check $(SOURCES)

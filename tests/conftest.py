@@ -20,6 +20,14 @@ settings.load_profile("mixminus")
 choose_cache_dir(Path(tempfile.gettempdir()))  # Kernels are compiled once, not once per program.
 in_memory.install()
 
+SLOW_FIRST = ("browser", "processes", "sockets")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What waits for processes begins first, so that nothing is left to wait for at the end."""
+    items.sort(key=lambda item: [not item.get_closest_marker(marker) for marker in SLOW_FIRST])
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
