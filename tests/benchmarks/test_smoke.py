@@ -17,7 +17,7 @@ import pytest
 from benchmarks.report.results import Report, read_json
 from benchmarks.rig.helper_process import ROOT, child_environment
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.processes
 
 SUBJECTS = {
     "kernels": {"ours", "numpy", "baseline"},

@@ -16,7 +16,7 @@ from tests.browser.support import LINES, Recording, hold, joined, open_microphon
 from tests.support import audio
 from tests.support.gateway import Gateway
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.browser
 
 LEAD_IN_S = 2.0
 PAUSE_S = 6.0

@@ -10,7 +10,7 @@ import pytest
 from tests.browser.support import joined, shows, until, watched
 from tests.support.gateway import Gateway
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.browser
 
 ASKED = "() => document.querySelectorAll('.question').length === 1"
 ANSWERABLE = "() => performance.now() - window.mixminus.state().questions[0].atMs > 500"

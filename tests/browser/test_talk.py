@@ -14,7 +14,7 @@ from tests.support import audio
 from tests.support.gateway import Gateway
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.browser
 
 HELD_S = 2.0
 PHONE = {"width": 360, "height": 640}

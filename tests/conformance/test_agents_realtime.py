@@ -20,7 +20,7 @@ from tests.conformance.process import SimulatorProcess
 from tests.support import audio
 from tests.support.waiting import PATIENCE_S
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.browser
 
 SDK_MODEL = "gpt-realtime-2.1"
 """The SDK's default, which it repeats in ``session.update``: a session cannot change its model."""

@@ -15,7 +15,7 @@ from mixer_core.patches.aioice.gathering import check_consent, offer_addresses
 from mixer_core.runtime import logs
 from tests.browser.conftest import open_browser as open_browser
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.browser
 MESSAGES = 150
 OFFER_JS = """async () => {
   const pc = new RTCPeerConnection();

@@ -11,7 +11,7 @@ from tests.processes.looking import simulator_calls, until_said
 from tests.support.gateway import Gateway
 from tests.support.plain_client import PlainClient, use_loopback
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.processes
 
 
 async def talking(gateway: Gateway, room: str) -> float:

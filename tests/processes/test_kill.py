@@ -17,7 +17,7 @@ from tests.support.gateway import Gateway
 from tests.support.plain_client import PlainClient, use_loopback
 from tests.support.waiting import until
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.processes
 
 ASK_AGAIN_S = 0.5
 SILENT_S = 2.5

@@ -12,7 +12,7 @@ from tests.processes.looking import joined, simulator_calls
 from tests.support.gateway import Gateway
 from tests.support.plain_client import PlainClient, use_loopback
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.processes
 
 BUDGET_USD = 0.02
 

@@ -17,7 +17,7 @@ from tests.support import audio
 from tests.support.gateway import Gateway
 from tests.support.plain_client import PlainClient, use_loopback
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(200)]
+pytestmark = pytest.mark.processes
 
 FAST = {"OPENAI_LINK__GREET": 0, "OPENAI_LINK__EMPTY_LINGER_MS": 200, "SIMULATOR__BRAIN": "script"}
 

@@ -16,7 +16,7 @@ from tests.processes.looking import joined, of_type, set_faults, simulator_calls
 from tests.support.gateway import ROOT, Gateway
 from tests.support.plain_client import PlainClient, use_loopback
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(200)]
+pytestmark = pytest.mark.processes
 
 MCP_SERVER = ROOT / "tests" / "openai_link" / "tools" / "mcp_server.py"
 
