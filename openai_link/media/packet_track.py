@@ -43,7 +43,7 @@ class PacketTrack(MediaStreamTrack):
     def send_packet(self, payload: bytes, timestamp: int, marker: bool = False) -> bool:
         """Send one Opus packet; ``timestamp`` in ticks of 48 kHz since the start, unbounded.
 
-        ``marker``: it is the first after silence; kept only where it is sent directly. Returns
+        ``marker``: it is the first after silence; kept only if it is sent directly. Returns
         False when the packet has not left: it is queued, or the connection is gone.
         """
         if self._writer is not None:

@@ -99,7 +99,7 @@ class Journal:
             self._thread.put(Entry(tuple(records), then))
 
     async def recover(self, max_age_s: float) -> list[HistoryItem]:
-        """The items of a conversation that nobody ended, if it was written at most so long ago.
+        """The items of a conversation that nobody ended, last written within ``max_age_s``.
 
         Call it before the first ``write``, which then continues that conversation. A journal that
         cannot be read has no items.

@@ -9,8 +9,10 @@ from typing import Any
 
 import aiohttp
 
+from mixer_core.bus.pcm import FRAME_MS
 from mixer_core.patches.aiortc.rtp_receiver import TappedPacket
 from mixer_core.runtime.metrics import Histogram
+from mixer_core.runtime.units import MS_NS
 
 from ..media.opus import OpusDecoder
 from ..media.packet_track import PacketTrack
@@ -129,7 +131,7 @@ class WebrtcTransport:
     def backlog_ms(self, now_ns: int) -> tuple[int, int]:
         """Audio that is waiting: on its way up, and on its way down."""
         lead_ns = self._uplink.pacer.lead_ns(now_ns)
-        return max(0, lead_ns) // 1_000_000, self._receiver.waiting * 20
+        return max(0, lead_ns) // MS_NS, self._receiver.waiting * FRAME_MS
 
     def _up(self) -> None:
         self._uplink.start(time.monotonic_ns())

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mixer_core.runtime.units import MS_NS, S_NS
 from openai_link.facts import (
     Fact,
     PlaybackEnded,
@@ -34,9 +35,6 @@ from openai_link.tools.calls import ToolCalls, ToolLimits
 from openai_link.tools.define import spec_of
 from openai_link.tools.outputs import is_error
 from openai_link.tools.spec import ToolSpec
-
-MS = 1_000_000
-SECOND = 1_000 * MS
 
 
 @tool
@@ -92,12 +90,12 @@ def test_a_call_runs_and_is_answered_after_the_end_of_its_response(calls: ToolCa
     assert told(actions) == {
         "type": "tool", "name": "plain", "call": "a", "status": "running", "participant": "p-1",
     }  # fmt: skip
-    actions = calls.finished("a", "10", True, SECOND)
+    actions = calls.finished("a", "10", True, S_NS)
     assert actions[0] == SendOutput("a", "10")
     assert kinds(actions) == ["SendOutput", "TellTool"]
     assert told(actions)["status"] == "done"
-    assert calls.on_fact(ResponseEnded("r1", "completed"), 2 * SECOND) == [AskAnswer()]
-    assert calls.on_fact(ResponseEnded("r1", "completed"), 3 * SECOND) == []
+    assert calls.on_fact(ResponseEnded("r1", "completed"), 2 * S_NS) == [AskAnswer()]
+    assert calls.on_fact(ResponseEnded("r1", "completed"), 3 * S_NS) == []
 
 
 def test_parallel_calls_are_sent_one_by_one_and_answered_once(calls: ToolCalls) -> None:
@@ -156,22 +154,22 @@ def test_a_no_and_no_answer_both_mean_no(calls: ToolCalls) -> None:
     calls.called(fact("b", "guarded"), "", "", 0)
     refused = calls.confirmed("a", False, "p-1", 0)
     assert "said no" in outputs(refused)[0].output
-    assert calls.next_timeout_ns() == 20 * SECOND
-    late = calls.tick(20 * SECOND)
+    assert calls.next_timeout_ns() == 20 * S_NS
+    late = calls.tick(20 * S_NS)
     assert "nobody" in outputs(late)[0].output
     assert told(late)["status"] == "refused"
-    assert calls.confirmed("b", True, "p-1", 21 * SECOND) == []
+    assert calls.confirmed("b", True, "p-1", 21 * S_NS) == []
 
 
 def test_a_tool_that_takes_too_long_has_failed(calls: ToolCalls) -> None:
     calls.called(fact("a"), "", "", 0)
     calls.on_fact(ResponseEnded("r1", "completed"), 0)
-    assert calls.next_timeout_ns() == 10 * SECOND
-    assert calls.tick(10 * SECOND - 1) == []
-    actions = calls.tick(10 * SECOND)
+    assert calls.next_timeout_ns() == 10 * S_NS
+    assert calls.tick(10 * S_NS - 1) == []
+    actions = calls.tick(10 * S_NS)
     assert kinds(actions) == ["CancelTool", "SendOutput", "TellTool", "AskAnswer"]
     assert told(actions)["status"] == "timeout"
-    assert calls.finished("a", "late", True, 11 * SECOND) == []
+    assert calls.finished("a", "late", True, 11 * S_NS) == []
     assert calls.next_timeout_ns() is None
 
 
@@ -190,53 +188,53 @@ def test_too_many_open_calls_are_refused(calls: ToolCalls) -> None:
 def test_a_filler_is_said_once_when_it_is_quiet_for_long(calls: ToolCalls) -> None:
     calls.called(fact("a", "slow"), "", "", 0)
     calls.called(fact("b", "slow"), "", "", 0)
-    assert calls.tick(2 * SECOND) == []  # The response itself may still speak.
-    calls.on_fact(ResponseEnded("r1", "completed"), 2 * SECOND)
-    assert calls.next_timeout_ns() == 1_500 * MS
-    assert calls.tick(2 * SECOND) == [SayFiller("One moment.")]
-    assert calls.tick(9 * SECOND) == []
+    assert calls.tick(2 * S_NS) == []  # The response itself may still speak.
+    calls.on_fact(ResponseEnded("r1", "completed"), 2 * S_NS)
+    assert calls.next_timeout_ns() == 1_500 * MS_NS
+    assert calls.tick(2 * S_NS) == [SayFiller("One moment.")]
+    assert calls.tick(9 * S_NS) == []
     assert "One moment." in filler_response("One moment.")["instructions"]
 
 
 def test_a_filler_waits_for_silence(calls: ToolCalls) -> None:
     calls.called(fact("a", "slow"), "", "", 0)
     calls.on_fact(PlaybackStarted("r1"), 0)
-    calls.on_fact(ResponseEnded("r1", "completed"), SECOND)
-    assert calls.tick(3 * SECOND) == []
-    calls.on_fact(PlaybackEnded("r1", False), 4 * SECOND)
-    assert calls.tick(5 * SECOND) == []
-    calls.on_fact(SpeechStarted("u"), 5 * SECOND)
-    assert calls.tick(8 * SECOND) == []
-    calls.on_fact(SpeechStopped("u"), 8 * SECOND)
-    calls.on_fact(ResponseStarted("r2"), 8 * SECOND)
-    assert calls.tick(12 * SECOND) == []
-    calls.on_fact(ResponseEnded("r2", "completed"), 12 * SECOND)
-    assert calls.tick(12 * SECOND) == [SayFiller("One moment.")]
+    calls.on_fact(ResponseEnded("r1", "completed"), S_NS)
+    assert calls.tick(3 * S_NS) == []
+    calls.on_fact(PlaybackEnded("r1", False), 4 * S_NS)
+    assert calls.tick(5 * S_NS) == []
+    calls.on_fact(SpeechStarted("u"), 5 * S_NS)
+    assert calls.tick(8 * S_NS) == []
+    calls.on_fact(SpeechStopped("u"), 8 * S_NS)
+    calls.on_fact(ResponseStarted("r2"), 8 * S_NS)
+    assert calls.tick(12 * S_NS) == []
+    calls.on_fact(ResponseEnded("r2", "completed"), 12 * S_NS)
+    assert calls.tick(12 * S_NS) == [SayFiller("One moment.")]
 
 
 def test_no_filler_where_the_settings_say_never() -> None:
     calls = ToolCalls(book(), ToolLimits(filler_after_ms=0))
     calls.called(fact("a", "slow"), "", "", 0)
     calls.on_fact(ResponseEnded("r1", "completed"), 0)
-    assert calls.next_timeout_ns() == 30 * SECOND
+    assert calls.next_timeout_ns() == 30 * S_NS
 
 
 def test_a_slow_tool_is_answered_after_the_conversation_went_on(calls: ToolCalls) -> None:
     calls.called(fact("a"), "", "", 0)
     calls.on_fact(ResponseEnded("r1", "completed"), 0)
-    calls.on_fact(ResponseStarted("r2"), SECOND)
-    actions = calls.finished("a", "1", True, 2 * SECOND)
+    calls.on_fact(ResponseStarted("r2"), S_NS)
+    actions = calls.finished("a", "1", True, 2 * S_NS)
     assert kinds(actions) == ["SendOutput", "TellTool", "AskAnswer"]  # The sequencer waits for r2.
 
 
 def test_an_answer_is_not_asked_for_while_somebody_speaks(calls: ToolCalls) -> None:
     calls.called(fact("a"), "", "", 0)
     calls.on_fact(ResponseEnded("r1", "completed"), 0)
-    calls.on_fact(SpeechStarted("u"), SECOND)
-    assert kinds(calls.finished("a", "1", True, 2 * SECOND)) == ["SendOutput", "TellTool"]
-    assert calls.on_fact(SpeechStopped("u"), 3 * SECOND) == []
-    assert calls.next_timeout_ns() == 4 * SECOND
-    assert calls.tick(4 * SECOND) == [AskAnswer()]
+    calls.on_fact(SpeechStarted("u"), S_NS)
+    assert kinds(calls.finished("a", "1", True, 2 * S_NS)) == ["SendOutput", "TellTool"]
+    assert calls.on_fact(SpeechStopped("u"), 3 * S_NS) == []
+    assert calls.next_timeout_ns() == 4 * S_NS
+    assert calls.tick(4 * S_NS) == [AskAnswer()]
 
 
 def test_the_answer_to_a_turn_covers_outputs_that_came_during_it(calls: ToolCalls) -> None:
@@ -244,18 +242,18 @@ def test_the_answer_to_a_turn_covers_outputs_that_came_during_it(calls: ToolCall
     calls.called(fact("b", response="r0"), "", "", 0)
     calls.on_fact(ResponseEnded("r0", "completed"), 0)
     calls.on_fact(ResponseEnded("r1", "completed"), 0)
-    calls.on_fact(SpeechStarted("u"), SECOND)
-    calls.finished("a", "1", True, 2 * SECOND)
-    calls.on_fact(SpeechStopped("u"), 3 * SECOND)
-    assert calls.on_fact(ResponseStarted("r2"), 3_200 * MS) == []
-    assert calls.tick(60 * SECOND) != [AskAnswer()]
+    calls.on_fact(SpeechStarted("u"), S_NS)
+    calls.finished("a", "1", True, 2 * S_NS)
+    calls.on_fact(SpeechStopped("u"), 3 * S_NS)
+    assert calls.on_fact(ResponseStarted("r2"), 3_200 * MS_NS) == []
+    assert calls.tick(60 * S_NS) != [AskAnswer()]
     # One that came just before the response began may not be known to it.
     calls = ToolCalls(book())
     calls.called(fact("a"), "", "", 0)
     calls.on_fact(ResponseEnded("r1", "completed"), 0)
-    calls.on_fact(SpeechStarted("u"), SECOND)
-    calls.finished("a", "1", True, 3_100 * MS)
-    assert calls.on_fact(ResponseStarted("r2"), 3_200 * MS) == [AskAnswer()]
+    calls.on_fact(SpeechStarted("u"), S_NS)
+    calls.finished("a", "1", True, 3_100 * MS_NS)
+    assert calls.on_fact(ResponseStarted("r2"), 3_200 * MS_NS) == [AskAnswer()]
 
 
 def test_a_turn_without_end_does_not_hold_answers_back_for_ever(calls: ToolCalls) -> None:
@@ -263,8 +261,8 @@ def test_a_turn_without_end_does_not_hold_answers_back_for_ever(calls: ToolCalls
     calls.on_fact(ResponseEnded("r1", "completed"), 0)
     calls.on_fact(SpeechStarted("u"), 0)
     calls.finished("a", "1", True, 0)
-    assert calls.next_timeout_ns() == 30 * SECOND
-    assert calls.tick(30 * SECOND) == [AskAnswer()]
+    assert calls.next_timeout_ns() == 30 * S_NS
+    assert calls.tick(30 * S_NS) == [AskAnswer()]
 
 
 def test_pending_calls_survive_a_new_session(calls: ToolCalls) -> None:
@@ -274,26 +272,26 @@ def test_pending_calls_survive_a_new_session(calls: ToolCalls) -> None:
     assert [(p.call, p.name, p.arguments, p.state) for p in calls.pending()] == [
         ("a", "plain", "{}", "running")
     ]
-    assert calls.moved(SECOND) == []  # Its response.done will never come, and is not waited for.
-    assert calls.called(fact("a"), "", "", SECOND) == []
-    actions = calls.finished("a", "1", True, 2 * SECOND)
+    assert calls.moved(S_NS) == []  # Its response.done will never come, and is not waited for.
+    assert calls.called(fact("a"), "", "", S_NS) == []
+    actions = calls.finished("a", "1", True, 2 * S_NS)
     assert kinds(actions) == ["SendOutput", "TellTool", "AskAnswer"]
 
 
 def test_an_answer_that_the_old_session_owed_is_asked_for_in_the_new_one(calls: ToolCalls) -> None:
     calls.called(fact("a"), "", "", 0)
     calls.finished("a", "1", True, 0)
-    assert calls.moved(SECOND) == [AskAnswer()]
-    calls.on_fact(ResponseEnded("r9", "completed"), 2 * SECOND)
-    assert calls.moved(3 * SECOND) == []
+    assert calls.moved(S_NS) == [AskAnswer()]
+    calls.on_fact(ResponseEnded("r9", "completed"), 2 * S_NS)
+    assert calls.moved(3 * S_NS) == []
 
 
 def test_an_answer_that_is_being_given_is_not_asked_for_again(calls: ToolCalls) -> None:
     calls.called(fact("a"), "", "", 0)
     calls.finished("a", "1", True, 0)
     assert calls.on_fact(ResponseEnded("r1", "completed"), 0) == [AskAnswer()]
-    assert calls.moved(SECOND, is_answering=True) == []
-    assert calls.moved(2 * SECOND) == [AskAnswer()]
+    assert calls.moved(S_NS, is_answering=True) == []
+    assert calls.moved(2 * S_NS) == [AskAnswer()]
 
 
 def test_a_tool_that_disappeared_while_it_was_asked_about_fails(calls: ToolCalls) -> None:
@@ -368,7 +366,7 @@ class History:
                 self.ended |= {int(call) // 3 for call in self.called}
                 self.note(calls.moved(self.now_ns), moved=True)
             case "wait":
-                self.wait(number * MS)
+                self.wait(number * MS_NS)
 
     def wait(self, span_ns: int) -> None:
         until_ns = self.now_ns + span_ns
@@ -420,7 +418,7 @@ def test_in_any_order_each_output_is_sent_once_and_each_response_answered_once(
         history.step(*step)
     for number in range(2):
         history.step("ended", number, None)
-    history.wait(120 * SECOND)
+    history.wait(120 * S_NS)
     assert history.sent == Counter(dict.fromkeys(history.called, 1))
     assert history.answered == history.complete()
     assert history.calls.pending() == []

@@ -1,4 +1,4 @@
-"""The tool box: loading, threads, time-outs, failures, secrets."""
+"""The tool box: loading, threads, timeouts, failures, secrets."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from openai_link.tools.outputs import MAX_OUTPUT_BYTES, is_error
 from openai_link.tools.toolbox import MAX_THREADS, ToolBox
 from tests.openai_link.tools import household
 from tests.openai_link.tools.box import opened
+from tests.support.waiting import PATIENCE_S
 
 HERE = "tests.openai_link.tools"
 
@@ -117,14 +118,14 @@ def test_functions_that_hang_neither_stop_the_loop_nor_use_up_more_than_their_pl
             results = await asyncio.gather(*runs)
             took_s = time.monotonic() - start_s
             household.RELEASE.set()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE_S):
                 while is_error(await box.run("where", "{}", "")):
                     await asyncio.sleep(0.01)
             return took_s, results
 
     household.RELEASE.clear()
     took_s, results = asyncio.run(main())
-    assert took_s < 5
+    assert took_s < 15  # They hang for 20 s.
     assert sum("took too long" in result for result in results) == MAX_THREADS
     assert sum("too many tools" in result for result in results) == 1
 

@@ -192,7 +192,7 @@ def test_a_broken_file_is_told_with_the_cure(short_dir: Path) -> None:
         await until(lambda: bench.troubles and bench.safe, "nothing is told")
         for number in range(MAX_WAITING_RECORDS + 10):
             bench.write(number)
-        await until(lambda: len(bench.safe) == MAX_WAITING_RECORDS + 11, "somebody waits for ever")
+        await until(lambda: len(bench.safe) == MAX_WAITING_RECORDS + 11, "somebody waits forever")
         assert bench.journal.dropped > 0
         await bench.journal.close()
         return bench
@@ -211,7 +211,7 @@ def test_what_cannot_be_written_is_left_out_by_itself(short_dir: Path) -> None:
         bench.write(2)
         bench.journal.write([ItemRecord(huge)], lambda: bench.safe.append(3))
         bench.write(4)
-        await until(lambda: len(bench.safe) == 5, "somebody waits for ever")
+        await until(lambda: len(bench.safe) == 5, "somebody waits forever")
         await bench.journal.close()
         return bench
 
@@ -229,7 +229,7 @@ def test_a_thread_that_dies_is_told_and_nobody_waits_for_ever(short_dir: Path) -
             assert await bench.journal.recover(60) == []
         await until(lambda: bench.troubles, "nobody is told")
         bench.write(1)
-        await until(lambda: bench.safe, "somebody waits for ever")
+        await until(lambda: bench.safe, "somebody waits forever")
         async with asyncio.timeout(PATIENCE_S):
             assert await bench.journal.day_total() == (local_day(now_ms()), 0.0)
             await bench.journal.close()
@@ -249,7 +249,7 @@ def test_a_thread_that_dies_in_a_commit_answers_it(short_dir: Path) -> None:
         bench.journal.write([broken], lambda: bench.safe.append(1))
         bench.journal.write([item(2)])
         bench.write(3)
-        await until(lambda: bench.safe == [1, 3], "somebody waits for ever")
+        await until(lambda: bench.safe == [1, 3], "somebody waits forever")
         await bench.journal.close()
         return bench
 
