@@ -22,7 +22,7 @@ from .rig.checkouts import Checkouts
 
 BENCHMARKS = {
     "kernels": "mixing and limiting: ns per frame against NumPy, the baseline and C",
-    "bus": "one hop between two processes, by kind of receiver: processor time, latency",
+    "bus": "one hop between two processes, ours against libzmq: processor time, latency",
     "tick": "the mixer's deadlines by number of talkers: lateness, duration, latency",
     "link": "our Opus link against stock aiortc: processor time, memory, latency under loss",
     "instructions": "instructions per frame of each stage, counted by valgrind",

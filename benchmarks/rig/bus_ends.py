@@ -1,4 +1,4 @@
-"""The two ends of ``bench bus``: a sender for all streams, and four ways to receive."""
+"""The two ends of ``bench bus``: a sender for all streams, and our receivers beside libzmq's."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ import uvloop
 import zmq
 import zmq.asyncio
 
+from mixer_core.audio_server import AudioServer
 from mixer_core.bus import endpoints, frames
+from mixer_core.bus.audio_client import AudioPush, AudioSub
 from mixer_core.bus.drain import DrainedSocket
 from mixer_core.bus.pcm import FRAME_BYTES, FRAME_NS
 from mixer_core.runtime.units import MS_NS, S_NS
 
-Socket = zmq.Socket[bytes]
+Way = Literal["audio_in", "audio_out"]
 SETTLE_NS = 200 * MS_NS
 """Messages of the first 0.2 s are not counted: the sockets are still connecting."""
 PAYLOAD = bytes(range(240)) * (FRAME_BYTES // 240)
-TABLE = {endpoint.name: endpoint for endpoint in endpoints.ENDPOINTS}
 
 
 @dataclass
@@ -80,35 +81,22 @@ class Meter:
         return self.tally
 
 
-def receive_zmq_asyncio(socket: Socket, meter: Meter) -> None:
-    """``await socket.recv()`` of ``zmq.asyncio`` on uvloop."""
-    wrapped = zmq.asyncio.Socket.from_socket(socket)
+def receive_as_mixer(folder: Path, meter: Meter) -> None:
+    """The mixer's own end, on a thread that does nothing else."""
+    server = AudioServer(folder)
+    more = True
 
-    async def main() -> None:
-        while meter.take(await wrapped.recv()):
-            pass
+    def on_message(message: bytes) -> None:
+        nonlocal more
+        more = meter.take(message) and more
 
-    uvloop.run(main())
-
-
-def receive_drained(socket: Socket, meter: Meter) -> None:
-    """``bus.drain`` on uvloop: what workers and links do."""
-
-    async def main() -> None:
-        done = asyncio.Event()
-
-        def on_message(parts: list[bytes]) -> None:
-            if not meter.take(parts[-1]):
-                done.set()
-
-        DrainedSocket(asyncio.get_running_loop(), socket, on_message)
-        await done.wait()
-
-    uvloop.run(main())
+    while more:
+        server.receive(server.poll(S_NS), on_message)
 
 
-def receive_blocking(socket: Socket, meter: Meter) -> None:
-    """A thread that does nothing else: what the mixer does."""
+def receive_by_libzmq(folder: Path, meter: Meter) -> None:
+    """libzmq's poller, on a thread that does nothing else."""
+    socket = endpoints.open_socket(zmq.Context(), endpoints.AUDIO_IN, folder, "bind")
     poller = zmq.Poller()
     poller.register(socket, zmq.POLLIN)
     while True:
@@ -118,63 +106,121 @@ def receive_blocking(socket: Socket, meter: Meter) -> None:
                 return
 
 
-def receive_by_tick(socket: Socket, meter: Meter) -> None:
-    """Everything that waits, every 20 ms: fewest wake-ups, latency of the tick."""
-    due_ns = time.monotonic_ns()
-    while True:
-        due_ns += FRAME_NS
-        time.sleep(max(0, due_ns - time.monotonic_ns()) / S_NS)
-        while endpoints.readable(socket):
-            if not meter.take(socket.recv(zmq.NOBLOCK)):
-                return
+def receive_as_client(folder: Path, meter: Meter) -> None:
+    """The workers' and links' own end, on uvloop."""
+
+    async def main() -> None:
+        done = asyncio.Event()
+
+        def on_message(message: bytes) -> None:
+            if not meter.take(message):
+                done.set()
+
+        AudioSub(asyncio.get_running_loop(), folder, b"", on_message)
+        await done.wait()
+
+    uvloop.run(main())
 
 
-RECEIVERS: dict[str, Callable[[Socket, Meter], None]] = {
-    "zmq.asyncio": receive_zmq_asyncio,
-    "drain on uvloop": receive_drained,
-    "blocking": receive_blocking,
-    "each 20 ms": receive_by_tick,
+def receive_drained(folder: Path, meter: Meter) -> None:
+    """libzmq through ``bus.drain``, on uvloop."""
+
+    async def main() -> None:
+        done = asyncio.Event()
+
+        def on_message(parts: list[bytes]) -> None:
+            if not meter.take(parts[-1]):
+                done.set()
+
+        DrainedSocket(asyncio.get_running_loop(), subscriber(folder), on_message)
+        await done.wait()
+
+    uvloop.run(main())
+
+
+def receive_zmq_asyncio(folder: Path, meter: Meter) -> None:
+    """``await socket.recv()`` of ``zmq.asyncio``, on uvloop."""
+
+    async def main() -> None:
+        wrapped = zmq.asyncio.Socket.from_socket(subscriber(folder))
+        while meter.take(await wrapped.recv()):
+            pass
+
+    uvloop.run(main())
+
+
+def subscriber(folder: Path) -> zmq.Socket[bytes]:
+    """A libzmq socket that receives everything that is published."""
+    socket = endpoints.open_socket(zmq.Context(), endpoints.AUDIO_OUT, folder, "connect")
+    socket.setsockopt(zmq.SUBSCRIBE, b"")
+    return socket
+
+
+OURS = "ours"
+RECEIVERS: dict[Way, dict[str, Callable[[Path, Meter], None]]] = {
+    "audio_in": {OURS: receive_as_mixer, "libzmq": receive_by_libzmq},
+    "audio_out": {
+        OURS: receive_as_client,
+        "libzmq, drained": receive_drained,
+        "zmq.asyncio": receive_zmq_asyncio,
+    },
 }
+"""Way → receiver → how it receives."""
 
 
-def receiving(pipe: Connection, folder: str, receiver: str, endpoint: str, seconds: float) -> None:
+def receiving(pipe: Connection, folder: str, receiver: str, way: Way, seconds: float) -> None:
     """A process that receives; reports a ``Tally``."""
-    context: zmq.Context[Socket] = zmq.Context()
-    side: Literal["bind", "connect"] = "bind" if endpoint == "audio_in" else "connect"
-    socket = endpoints.open_socket(context, TABLE[endpoint], Path(folder), side)
-    if endpoint == "audio_out":
-        socket.setsockopt(zmq.SUBSCRIBE, b"")
     pipe.send(("ready", None))
     pipe.recv()
     gc.disable()
     meter = Meter(seconds)
-    RECEIVERS[receiver](socket, meter)
+    RECEIVERS[way][receiver](Path(folder), meter)
     pipe.send(("tally", meter.finish()))
     pipe.recv()
 
 
-def sending(pipe: Connection, folder: str, endpoint: str, streams: int, seconds: float) -> None:
+def sending(pipe: Connection, folder: str, way: Way, streams: int, seconds: float) -> None:
     """A process that sends for ``streams`` streams, each at 50 Hz; reports what it sent."""
-    context: zmq.Context[Socket] = zmq.Context()
-    row, path = TABLE[endpoint], Path(folder)
-    if endpoint == "audio_in":
-        sockets = [endpoints.open_socket(context, row, path, "connect") for _ in range(streams)]
-    else:
-        sockets = [endpoints.open_socket(context, row, path, "bind")] * streams
     pipe.send(("ready", None))
     pipe.recv()
     gc.disable()
     began_cpu_ns = time.process_time_ns()
-    due_ns = time.monotonic_ns()
-    until_ns = due_ns + SETTLE_NS + int((seconds + 0.1) * S_NS)
-    sent = 0
-    while due_ns < until_ns:
-        time.sleep(max(0, due_ns - time.monotonic_ns()) / S_NS)
-        seq, number = divmod(sent, streams)
-        stamp_ns = time.monotonic_ns()
-        message = frames.encode_audio(number + 1, 0, seq, 0, stamp_ns, PAYLOAD)
-        endpoints.try_send(sockets[number], message)
-        sent += 1
-        due_ns += FRAME_NS // streams
+    until_ns = time.monotonic_ns() + SETTLE_NS + int((seconds + 0.1) * S_NS)
+    if way == "audio_in":
+        sent = uvloop.run(send_as_clients(Path(folder), streams, until_ns))
+    else:
+        sent = send_as_mixer(Path(folder), streams, until_ns)
     pipe.send(("sent", (sent, time.process_time_ns() - began_cpu_ns)))
     pipe.recv()
+
+
+async def send_as_clients(folder: Path, streams: int, until_ns: int) -> int:
+    """Send as workers and links do, over a socket for each stream; the number of messages."""
+    loop = asyncio.get_running_loop()
+    sockets = [AudioPush(loop, folder) for _ in range(streams)]
+    due_ns, sent = time.monotonic_ns(), 0
+    while due_ns < until_ns:
+        await asyncio.sleep(max(0, due_ns - time.monotonic_ns()) / S_NS)
+        sockets[sent % streams].send(message(sent, streams))
+        sent += 1
+        due_ns += FRAME_NS // streams
+    return sent
+
+
+def send_as_mixer(folder: Path, streams: int, until_ns: int) -> int:
+    """Publish as the mixer does; the number of messages."""
+    server = AudioServer(folder)
+    due_ns, sent = time.monotonic_ns(), 0
+    while due_ns < until_ns:
+        while (wait_ns := due_ns - time.monotonic_ns()) > 0:
+            server.receive(server.poll(wait_ns), lambda _: None)
+        server.publish(message(sent, streams))
+        sent += 1
+        due_ns += FRAME_NS // streams
+    return sent
+
+
+def message(number: int, streams: int) -> bytes:
+    """Message ``number`` of all streams together, stamped now."""
+    seq, stream = divmod(number, streams)
+    return frames.encode_audio(stream + 1, 0, seq, 0, time.monotonic_ns(), PAYLOAD)

@@ -1,7 +1,7 @@
 """One conference room for ``bench tick``: ``python -m benchmarks.rig.tick_room``, by JSON lines.
 
 Each talker sends over a socket of its own, on its own 20 ms grid with jitter, as browsers do
-through their workers. One subscription receives the mixes of all listeners, the link included.
+through their workers; each and the link receive their own mix.
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
-import zmq
 
-from mixer_core.bus import endpoints, frames
-from mixer_core.bus.drain import DrainedSocket
+from mixer_core.bus import frames
+from mixer_core.bus.audio_client import AudioPush, AudioSub
 from mixer_core.bus.events import StreamInfo
 from mixer_core.bus.frames import Frame, Kind
 from mixer_core.bus.pcm import FRAME_NS
@@ -32,7 +31,7 @@ JITTER_NS = 3 * MS_NS
 """A frame leaves up to this much after its time in the grid."""
 START_DELAY_NS = 100 * MS_NS
 """From opening the sockets to the first frame."""
-START_S = 0.5
+START_S = 0.2
 """Between two STARTs of a stream."""
 
 
@@ -41,9 +40,7 @@ class Talker:
 
     def __init__(self, room: Room, stream: int, first_ns: int, missing: float) -> None:
         self._room, self._stream = room, stream
-        self._socket = endpoints.open_socket(
-            room.context, endpoints.AUDIO_IN, room.directory, "connect"
-        )
+        self._socket = AudioPush(room.loop, room.directory)
         self._voice = signals.speech(stream % 6)
         self._due_ns = first_ns
         self._missing = missing
@@ -59,7 +56,7 @@ class Talker:
     def start(self) -> None:
         """Announce the stream, again and again."""
         start = Frame(Kind.START, self._stream, payload=self._info.encode())
-        endpoints.try_send(self._socket, frames.encode(start))
+        self._socket.send(frames.encode(start))
         self._room.loop.call_later(START_S, self.start)
 
     def _arm(self) -> None:
@@ -77,26 +74,21 @@ class Talker:
     def _send(self, pcm: bytes) -> None:
         stamp_ns = time.monotonic_ns()
         message = frames.encode_audio(self._stream, 0, self._seq, 0, stamp_ns, pcm)
-        taken = endpoints.try_send(self._socket, message)
+        taken = self._socket.send(message)
         self.sent += taken
         self.dropped += not taken
 
 
 class Room:
-    """The talkers, the link that only listens, and the subscription to all mixes."""
+    """The talkers, the link that only listens, and their subscriptions."""
 
     def __init__(self, directory: str, talkers: int, missing: float) -> None:
-        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.directory = Path(directory)
         self.loop = asyncio.get_running_loop()
         self._latency_ns = {"link": array("q"), "talkers": array("q")}
-        ears = endpoints.open_socket(self.context, endpoints.AUDIO_OUT, self.directory, "connect")
         for stream in range(LINK, LINK + 1 + talkers):
-            ears.setsockopt(zmq.SUBSCRIBE, frames.topic(stream))
-        self._ears = DrainedSocket(self.loop, ears, self._hear)
-        self._push = endpoints.open_socket(
-            self.context, endpoints.AUDIO_IN, self.directory, "connect"
-        )
+            AudioSub(self.loop, self.directory, frames.topic(stream), self._hear)
+        self._push = AudioPush(self.loop, self.directory)
         self._keep_link()
         for stream in range(6):
             signals.speech(stream)
@@ -111,22 +103,18 @@ class Room:
         seen = {name: values.tolist() for name, values in self._latency_ns.items()}
         for values in self._latency_ns.values():
             del values[:]
-        sent, dropped = (
-            sum(talker.sent for talker in self._talkers),
-            sum(talker.dropped for talker in self._talkers),
-        )
+        sent = sum(talker.sent for talker in self._talkers)
+        dropped = sum(talker.dropped for talker in self._talkers)
         return {"latency_ns": seen, "sent": sent, "dropped": dropped}
 
     def _keep_link(self) -> None:
         info = StreamInfo("link", "bench", mode="conference")
-        endpoints.try_send(
-            self._push, frames.encode(Frame(Kind.START, LINK, payload=info.encode()))
-        )
+        self._push.send(frames.encode(Frame(Kind.START, LINK, payload=info.encode())))
         self.loop.call_later(START_S, self._keep_link)
 
-    def _hear(self, parts: list[bytes]) -> None:
+    def _hear(self, message: bytes) -> None:
         now_ns = time.monotonic_ns()
-        stream, _, kind, _, _, _, stamp_ns = frames.HEADER.unpack_from(parts[-1])
+        stream, _, kind, _, _, _, stamp_ns = frames.HEADER.unpack_from(message)
         if kind == Kind.AUDIO:
             self._latency_ns["link" if stream == LINK else "talkers"].append(now_ns - stamp_ns)
 

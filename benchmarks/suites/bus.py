@@ -1,8 +1,8 @@
-"""``bench bus``: what a message between two processes costs, by how it is received.
+"""``bench bus``: what a message between two processes costs, on our audio sockets and on libzmq's.
 
-One process sends AUDIO frames at 50 Hz per stream through the gateway's own sockets
-(``bus.endpoints``), another receives them. The kinds of receivers take turns in short rounds, so
-that a busy moment of the machine hits them alike.
+One process sends AUDIO frames at 50 Hz per stream through the gateway's own sockets, another
+receives them. The receivers take turns in short rounds, so that a busy moment of the machine hits
+them alike.
 """
 
 from __future__ import annotations
@@ -17,34 +17,32 @@ from mixer_core.runtime.units import US_NS
 from ..report.errors import BenchmarkError
 from ..report.findings import Findings, Options
 from ..report.results import quantiles
-from ..rig.bus_ends import RECEIVERS, Tally, receiving, sending
+from ..rig.bus_ends import OURS, RECEIVERS, Tally, Way, receiving, sending
 
 START_TIMEOUT_S = 30.0
 
 
 def run(options: Options, findings: Findings) -> None:
-    """Measure every kind of receiver on both audio endpoints."""
+    """Measure every receiver on both audio endpoints."""
     rounds = int(options.scaled(3, 2, 1))
     seconds = options.scaled(5, 2, 0.1)
-    cases = [("audio_in", 1), ("audio_in", 10), ("audio_out", 1), ("audio_out", 10)]
-    if options.smoke:
-        cases = cases[1::2]
-    for endpoint, streams in cases:
-        tallies = {name: Tally() for name in RECEIVERS}
+    cases = [(way, streams) for way in RECEIVERS for streams in (1, 10)]
+    for way, streams in cases[1::2] if options.smoke else cases:
+        case = f"{way}, {streams} × 50 Hz"
+        tallies = {name: Tally() for name in RECEIVERS[way]}
         for number in range(rounds):
-            findings.progress(f"{endpoint}, {streams} × 50 Hz, round {number + 1} of {rounds}")
-            for name in RECEIVERS:
-                tallies[name].add(one_round(name, endpoint, streams, seconds))
-        add_measures(findings, f"{endpoint}, {streams} × 50 Hz", tallies)
+            findings.progress(f"{case}, round {number + 1} of {rounds}")
+            for name in tallies:
+                tallies[name].add(one_round(name, way, streams, seconds))
+        add_measures(findings, case, tallies)
     findings.notes.append(
         "audio_in is PUSH/PULL toward the mixer, audio_out PUB/SUB from it; one process sends for "
-        "all streams, their frames spread evenly over 20 ms; latency is one-way; with one "
-        "stream that of 'each 20 ms' depends on its phase alone"
+        "all streams, their frames spread evenly over 20 ms; latency is one-way"
     )
 
 
 def add_measures(findings: Findings, case: str, tallies: dict[str, Tally]) -> None:
-    """Processor time and latency of one case, and the ratio to zmq.asyncio."""
+    """Processor time and latency of one case, and the ratios of ours to the others."""
     cpu_us = {n: t.cpu_ns / US_NS / t.messages for n, t in tallies.items() if t.messages}
     for name, value in cpu_us.items():
         findings.add(f"{case}: CPU per message", name, "us", mean=round(value, 1))
@@ -57,25 +55,23 @@ def add_measures(findings: Findings, case: str, tallies: dict[str, Tally]) -> No
     sender_us = sum(tally.sender_cpu_ns for tally in tallies.values()) / US_NS
     mean = round(sender_us / max(1, sent), 1)
     findings.add(f"{case}: CPU per message", "sender", "us", mean=mean)
-    if cpu_us.get("zmq.asyncio"):
-        for name in ("drain on uvloop", "blocking"):
-            if name in cpu_us:
-                ratio = cpu_us[name] / cpu_us["zmq.asyncio"]
-                findings.ratio(f"{case}: CPU, {name} / zmq.asyncio", ratio)
+    for name in cpu_us:
+        if name != OURS and OURS in cpu_us:
+            findings.ratio(f"{case}: CPU, {OURS} / {name}", cpu_us[OURS] / cpu_us[name])
 
 
-def one_round(receiver: str, endpoint: str, streams: int, seconds: float) -> Tally:
+def one_round(receiver: str, way: Way, streams: int, seconds: float) -> Tally:
     """Start a receiver and a sender, let them run, collect what they saw."""
     spawn = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory(prefix="mm-bus-") as folder:
         ours, theirs = zip(spawn.Pipe(), spawn.Pipe(), strict=True)
         processes = [
             spawn.Process(
-                target=receiving, args=(theirs[0], folder, receiver, endpoint, seconds), daemon=True
+                target=receiving, args=(theirs[0], folder, receiver, way, seconds), daemon=True
             ),
             spawn.Process(
                 target=sending,
-                args=(theirs[1], folder, endpoint, streams, seconds),
+                args=(theirs[1], folder, way, streams, seconds),
                 daemon=True,
             ),
         ]

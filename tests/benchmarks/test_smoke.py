@@ -21,7 +21,7 @@ pytestmark = pytest.mark.processes
 
 SUBJECTS = {
     "kernels": {"ours", "numpy", "baseline"},
-    "bus": {"zmq.asyncio", "drain on uvloop", "blocking", "each 20 ms", "sender"},
+    "bus": {"ours", "libzmq", "libzmq, drained", "zmq.asyncio", "sender"},
     "tick": {"ours"},
     "link": {"ours", "stock aiortc"},
     "profile": {"all"},
