@@ -128,26 +128,25 @@ def _compare_trees(given: argparse.Namespace) -> int:
     checkouts = Checkouts(given.before, [flag for flag, wanted in kinds.items() if wanted])
     about, started = machine.describe(), datetime.now().astimezone()
     began_s = time.monotonic()
-    print(machine.summary(about), flush=True)
-    for side, name in checkouts.names().items():
-        print(f"{side}: {name}", flush=True)
+    print("\n".join([machine.summary(about), *checkouts.names()]), flush=True)
     runs: list[tuple[comparison.Side, Report]] = []
     try:
-        for side, report in checkouts.interleave(given.names, given.rounds, _progress):
-            runs.append((side, report))
-    finally:  # What was measured before a failure is worth showing.
+        for run in checkouts.interleave(given.names, given.rounds, _progress):
+            runs.append(run)
+    finally:  # What was measured before a failure is worth keeping.
         found = comparison.figures(runs)
-        print(f"\n{comparison.text(found)}\n", flush=True)
-    report = Report(
-        benchmark="compare_trees",
-        started=started.isoformat(timespec="seconds"),
-        seconds=round(time.monotonic() - began_s, 1),
-        machine=about,
-        options={"rounds": given.rounds, "quick": given.quick, "smoke": given.smoke},
-        measures=comparison.measures(found),
-        notes=[f"{side}: {name}" for side, name in checkouts.names().items()],
-    )
-    _write([report], given.json)
+        report = Report(
+            benchmark="compare_trees",
+            started=started.isoformat(timespec="seconds"),
+            seconds=round(time.monotonic() - began_s, 1),
+            machine=about,
+            options={"rounds": given.rounds, "quick": given.quick, "smoke": given.smoke},
+            measures=comparison.measures(found),
+            notes=[*checkouts.revisions(), *comparison.conditions(runs)],
+        )
+        notes = "\n".join(f"note: {note}" for note in report.notes)
+        print(f"\n{comparison.text(found)}\n\n{notes}\n", flush=True)
+        _write([report], given.json)
     return 0
 
 

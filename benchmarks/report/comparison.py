@@ -30,6 +30,8 @@ LEAST_DIFFERENCE = {"% of a core": 0.1, "ms": 0.1, "MiB": 0.3}
 LEAST_SHARE = 0.03
 CONTROLS = ("stock aiortc", "baseline")
 """Subjects that are the same code in both checkouts: they show how far chance alone goes."""
+FULL = "the machine was full"
+"""What a benchmark notes when latencies mean nothing."""
 WORDS = {"better": "better", "same": "same within noise", "worse": "worse", "": ""}
 
 
@@ -108,6 +110,16 @@ def text(found: Sequence[Figure]) -> str:
         parts.append(f"control, the same code in both: {_count(controls)}")
     parts.append(f"before → now: {_count(ours)}")
     return "\n\n".join(parts)
+
+
+def conditions(runs: Sequence[tuple[Side, Report]]) -> list[str]:
+    """What else the machine did while it was measured."""
+    loads = [load for _, report in runs if (load := report.machine.get("load_before")) is not None]
+    full = sum(any(FULL in note for note in report.notes) for _, report in runs)
+    lines = [f"load average before a run: {min(loads):g}–{max(loads):g}"] if loads else []
+    if full:
+        lines.append(f"in {full} of {len(runs)} runs {FULL}: latencies need a calmer time")
+    return lines
 
 
 def measures(found: Sequence[Figure]) -> list[Measure]:

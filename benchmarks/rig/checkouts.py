@@ -31,9 +31,13 @@ class Checkouts:
             if not (tree / "benchmarks" / "__main__.py").exists():
                 raise BenchmarkError(f"{tree} is not a checkout with benchmarks")
 
-    def names(self) -> dict[Side, str]:
-        """Directory and revision of each side, for a person."""
-        return {side: f"{tree} ({revision(tree)})" for side, tree in self._trees.items()}
+    def names(self) -> list[str]:
+        """A line for each side with its directory."""
+        return [f"{side}: {tree}" for side, tree in self._trees.items()]
+
+    def revisions(self) -> list[str]:
+        """A line for each side with its commit, where there is one."""
+        return [f"{side}: {revision(tree)}" for side, tree in self._trees.items()]
 
     def interleave(
         self, benchmarks: Sequence[str], rounds: int, progress: Callable[[str], None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from statistics import median
 
+from ..report.comparison import FULL
 from ..report.findings import Findings
 from ..rig import ledger, usage
 from ..rig.metrics_page import MetricsPage
@@ -97,9 +98,7 @@ def report_cost(name: str, window: Window, sessions: int, findings: Findings) ->
 def note_if_full(name: str, window: Window, findings: Findings) -> None:
     """Say so if the machine had no time left."""
     if window.machine_full:
-        findings.notes.append(
-            f"{name}: the machine was full, which makes these latencies meaningless"
-        )
+        findings.notes.append(f"{name}: {FULL}, which makes these latencies meaningless")
 
 
 def by_role(used: usage.Usage) -> dict[str, tuple[float, float]]:

@@ -48,15 +48,26 @@ def test_without_peers_it_says_how_to_get_them(tmp_path: Path) -> None:
     assert len(smoke("peers", tmp_path).notes) == 3
 
 
+def test_a_checkout_is_compared_with_itself(tmp_path: Path) -> None:
+    words = ["compare-trees", str(ROOT), "peers", "--rounds", "1"]
+    report = run(words, "compare_trees", tmp_path)
+    assert report.options["rounds"] == 1
+    assert [note.partition(":")[0] for note in report.notes[:2]] == ["before", "now"]
+
+
 def smoke(name: str, folder: Path) -> Report:
     """The report of the shortest run of a benchmark."""
+    words = [name, "--plots", str(folder / "plots")]
+    return run(words, name.replace("-", "_"), folder)
+
+
+def run(words: list[str], name: str, folder: Path) -> Report:
+    """The report named ``name`` that a command writes; no process of it is left."""
     file = folder / "result.json"
-    command = [sys.executable, "-m", "benchmarks", name, "--smoke", "--json", str(file)]
-    environment = child_environment(SMOKE_TEST=str(folder), XDG_CACHE_HOME=str(cache(folder)))
     done = subprocess.run(
-        [*command, "--plots", str(folder / "plots")],
+        [sys.executable, "-m", "benchmarks", *words, "--smoke", "--json", str(file)],
         cwd=ROOT,
-        env=environment,
+        env=child_environment(SMOKE_TEST=str(folder), XDG_CACHE_HOME=str(cache(folder))),
         capture_output=True,
         text=True,
         timeout=280,
@@ -65,7 +76,7 @@ def smoke(name: str, folder: Path) -> Report:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stderr, done.stderr
     (report,) = read_json(file)
-    assert report.benchmark == name.replace("-", "_")
+    assert report.benchmark == name
     assert report.options["smoke"] is True
     assert report.machine["cores"] == os.cpu_count()
     assert not left_over(folder), "processes were left behind"

@@ -79,3 +79,13 @@ def test_the_results_file_has_both_sides() -> None:
         ("before", {"median": 2.0, "min": 1.0, "max": 3.0}),
         ("now", {"median": 4.0, "min": 4.0, "max": 4.0}),
     ]
+
+
+def test_what_else_the_machine_did_is_said() -> None:
+    report = Report("call", "", 1.0, {"load_before": 0.5}, {}, notes=["x: the machine was full; y"])
+    busy = Report("call", "", 1.0, {"load_before": 7.0}, {})
+    assert comparison.conditions([("before", report), ("now", busy)]) == [
+        "load average before a run: 0.5–7",
+        "in 1 of 2 runs the machine was full: latencies need a calmer time",
+    ]
+    assert comparison.conditions([]) == []
