@@ -1,15 +1,16 @@
 """Holds tests without a marker to their promise: no process, no socket, no sleep.
 
 They are ``make quick``. What Python itself audits is seen wherever it happens, in code under test
-too; libzmq is not audited, so its sockets are refused by name.
+too; sockets of libzmq and sleeping are not audited, so they are refused by name.
 """
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import zmq
 
@@ -25,7 +26,7 @@ _NEEDS = {
     "socket.sendto": "sockets",
     "time.sleep": "sockets",
 }
-"""Audited event → the marker that allows it."""
+"""Event → the marker that allows it."""
 
 _refusing = False
 
@@ -34,7 +35,7 @@ class LeftMemory(BaseException):
     """Derived from BaseException: code under test must not swallow it."""
 
 
-def _refuse(event: str) -> None:
+def _refuse(event: str) -> NoReturn:
     raise LeftMemory(f"{event} in a test without a marker: add pytest.mark.{_NEEDS[event]}")
 
 
@@ -47,18 +48,15 @@ def _audit(event: str, _: tuple[Any, ...]) -> None:
 def only_memory() -> Iterator[None]:
     """Refuse everything else inside; not re-entrant."""
     global _refusing
-    plain = zmq.Context.socket
-
-    def refused(*_: Any, **__: Any) -> Any:
-        _refuse("socket.bind")
-
-    zmq.Context.socket = refused  # type: ignore[method-assign]
+    socket, sleep = zmq.Context.socket, time.sleep
+    zmq.Context.socket = lambda *_, **__: _refuse("socket.bind")
+    time.sleep = lambda _: _refuse("time.sleep")
     _refusing = True
     try:
         yield
     finally:
         _refusing = False
-        zmq.Context.socket = plain  # type: ignore[method-assign]
+        zmq.Context.socket, time.sleep = socket, sleep
 
 
 def install() -> None:
