@@ -58,8 +58,9 @@ def outputs(gateway: Gateway) -> list[str]:
 
 
 def statuses(client: PlainClient, name: str) -> list[str]:
-    """What the room was told of a tool."""
-    return [m["status"] for m in client.of_type("tool") if m["name"] == name]
+    """What the room was told of a tool; who has just come may be asked the same question twice."""
+    told = [(m["call"], m["status"]) for m in client.of_type("tool") if m["name"] == name]
+    return [status for _, status in dict.fromkeys(told)]
 
 
 async def asked(client: PlainClient, text: str, answer: str) -> float:

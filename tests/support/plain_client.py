@@ -81,7 +81,12 @@ class PlainClient:
 
     async def until(self, condition: Any, words: str) -> None:
         """Wait for ``condition()``."""
-        await until(condition, words, lambda: self.messages[-8:], step_s=0.01)
+        await until(condition, words, self.told, step_s=0.01)
+
+    def told(self) -> str:
+        """The newest messages but for levels, one a line."""
+        rest = [message for message in self.messages if message["type"] not in ("level", "pong")]
+        return "\n".join(map(str, rest[-20:]))
 
     async def quiet(self, silent_s: float = 0.6) -> None:
         """Wait until the assistant is done and nothing audible was heard for ``silent_s``."""
