@@ -38,8 +38,8 @@ def test_the_first_answer_counts_and_ends_the_question_everywhere(
     gateway: Gateway, open_browser: Callable[..., Any]
 ) -> None:
     browser = open_browser(None)
-    ada = joined(gateway, browser, "room=door&name=Ada")
-    bob = joined(gateway, browser, "room=door&name=Bob")
+    ada = joined(gateway, browser, "room=door&name=Ada&talk=hold")
+    bob = joined(gateway, browser, "room=door&name=Bob&talk=hold")
     troubles = watched(ada) + watched(bob)
     says(ada, "call unlock_door")
     for page in (ada, bob):
@@ -67,7 +67,7 @@ def test_the_first_answer_counts_and_ends_the_question_everywhere(
 
 
 def test_what_it_costs_is_shown(gateway: Gateway, open_browser: Callable[..., Any]) -> None:
-    page = joined(gateway, open_browser(None), "room=cost&name=Ada")
+    page = joined(gateway, open_browser(None), "room=cost&name=Ada&talk=hold")
     says(page, "call unlock_door")
     until(page, "() => /tokens/.test(document.getElementById('cost').textContent)", "no cost")
     assert "today" in page.locator("#cost").get_attribute("title")
