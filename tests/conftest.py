@@ -30,11 +30,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """A test without a marker stays in memory, its fixtures too."""
-    if any(item.get_closest_marker(marker) for marker in in_memory.MARKERS):
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    """Fixtures of a test without a marker stay in memory."""
+    with in_memory.promised(item):
         return (yield)
-    with in_memory.only_memory():
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """So does the test. (What is torn down after it may belong to others.)"""
+    with in_memory.promised(item):
         return (yield)
 
 

@@ -98,7 +98,7 @@ def test_it_joins_under_its_own_content_security_policy(
 def test_what_the_gateway_reports_is_shown(
     gateway: Gateway, open_browser: Callable[..., Any]
 ) -> None:
-    page = joined(gateway, open_browser(None), "room=reports&name=Ada")
+    page = joined(gateway, open_browser(None), "room=reports&name=Ada&talk=hold")
 
     def receive(**message: object) -> None:
         page.evaluate("(message) => window.mixminus.receive(message)", message)

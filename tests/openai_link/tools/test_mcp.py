@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from openai_link.settings import McpServer, OpenaiLinkSettings
+from openai_link.tools import mcp_client
 from openai_link.tools.outputs import is_error
 from openai_link.tools.toolbox import ToolBox
 from tests.openai_link.tools.box import LOG, offers, opened
@@ -26,6 +27,13 @@ pytest.importorskip("mcp")
 
 SERVER = Path(__file__).with_name("mcp_server.py")
 STDIO = (sys.executable, str(SERVER))
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server may take long to start on a busy machine."""
+    for limit in ("PROBE_S", "RECONNECT_S"):
+        monkeypatch.setattr(mcp_client, limit, PATIENCE_S)
 
 
 async def number(box: ToolBox, name: str) -> int:
@@ -68,11 +76,10 @@ def test_servers_are_not_waited_for() -> None:
         await box.load()
         assert list(box.specs) == ["get_time"] and changed.is_set()
         async with asyncio.timeout(PATIENCE_S):
-            while "shed__add" not in box.specs or not box.problems:
+            while "shed__add" not in box.specs or not any("none" in p for p in box.problems):
                 changed.clear()
                 await changed.wait()
         await box.close()
-        assert "none" in box.problems[0]
 
     asyncio.run(main())
 
