@@ -20,6 +20,22 @@ class SignalingSettings:
     """TCP port of the page and the API."""
     allowed_hosts: str = ""
     """Additional host names under which browsers may open this gateway, separated by commas."""
+    lan: bool = False
+    """Whether the local network may come in, over HTTPS; ``mixminus run --lan`` sets it."""
+    https_port: Port = 8443
+    """TCP port of HTTPS on all addresses, with lan."""
+    tls: Literal["auto", "files", "off"] = "auto"
+    """Certificate: of a local authority made here; from files; off: a proxy in front has one."""
+    tls_certificate: str = ""
+    """PEM file with the certificate and its chain, for tls = files; read again when it changes."""
+    tls_key: str = ""
+    """PEM file with its key, without a passphrase, for tls = files."""
+    mdns: bool = True
+    """Whether the name mixminus.local is announced on the local network, with lan."""
+    trusted_proxies: str = ""
+    """Addresses or networks of proxies whose X-Forwarded headers are believed, separated by commas."""
+    public_path: str = ""
+    """Path under which a proxy shows this gateway, such as /voice; empty: at the root."""
     max_participants: Count = 20
     """Most browsers at the same time, over all rooms; one more gets 503."""
     max_rooms: Count = 10
