@@ -21,11 +21,12 @@ class SignalingSettings:
     allowed_hosts: str = ""
     """Additional host names under which browsers may open this gateway, separated by commas."""
     lan: bool = False
-    """Whether the local network may come in, over HTTPS; ``mixminus run --lan`` sets it."""
+    """Whether the local network may come in, over HTTPS; mixminus run --lan sets it."""
     https_port: Port = 8443
     """TCP port of HTTPS on all addresses, with lan."""
     tls: Literal["auto", "files", "off"] = "auto"
-    """Certificate: of a local authority made here; from files; off: a proxy in front has one."""
+    """Certificate: of a local authority made here (auto), your own (files), or of a proxy in front
+    (off)."""
     tls_certificate: str = ""
     """PEM file with the certificate and its chain, for tls = files; read again when it changes."""
     tls_key: str = ""
@@ -33,7 +34,8 @@ class SignalingSettings:
     mdns: bool = True
     """Whether the name mixminus.local is announced on the local network, with lan."""
     trusted_proxies: str = ""
-    """Addresses or networks of proxies whose X-Forwarded headers are believed, separated by commas."""
+    """Addresses or networks of proxies whose X-Forwarded headers are believed, separated by
+    commas."""
     public_path: str = ""
     """Path under which a proxy shows this gateway, such as /voice; empty: at the root."""
     max_participants: Count = 20
