@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 
+from mixer_core.bus import names
 from mixer_core.runtime.errors import ProblemError
 
-MAX_NAME_CHARACTERS = 64
 DEFAULT_NAME = "Guest"
 ROOM_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_JOINER = "\u200d"
-"""Zero-width joiner: not printable, but part of many emoji."""
 
 
 def check_room(room: str) -> str:
@@ -25,14 +23,11 @@ def check_room(room: str) -> str:
 
 
 def check_name(name: str) -> str:
-    """Return ``name`` without surrounding spaces, or ``Guest``. Raises ProblemError (400)."""
-    name = name.strip(" ")
-    if len(name) > MAX_NAME_CHARACTERS:
-        raise ProblemError(
-            400, "Bad name", f"a name has at most {MAX_NAME_CHARACTERS} characters, got {len(name)}"
-        )
-    if not all(character.isprintable() or character == _JOINER for character in name):
-        raise ProblemError(400, "Bad name", "a name must not contain control characters")
+    """Return ``name`` tidied, or ``Guest``. Raises ProblemError (400), see ``bus.names``."""
+    name = names.tidy(name)
+    reason = names.refusal(name)
+    if reason:
+        raise ProblemError(400, "Bad name", reason)
     return name or DEFAULT_NAME
 
 
