@@ -17,6 +17,7 @@ from mixer_core.runtime.process import SUPERVISED_VARIABLE, prepare_runtime_dir
 from mixer_core.runtime.settings import load_all
 from openai_link.settings import KEY_VARIABLE, OpenaiLinkSettings, uses_simulator
 
+from . import secret_variables
 from .settings import AllSettings
 
 PROGRAMS = ("mixer_core", "openai_link", "media_worker", "signaling")
@@ -71,7 +72,10 @@ def run() -> None:
     print(f"mixminus: the assistant is {assistant(settings.openai_link, simulated)}")
     print("mixminus: starting; Ctrl-C stops it", flush=True)
     command = [sys.executable, "-m", "deploy.supervise", "-n", "-c", str(CONFIGURATION)]
-    os.execve(sys.executable, command, environment(settings, simulated))
+    named = {s.token_variable: ("openai_link",) for s in settings.openai_link.mcp_servers.values()}
+    public, secrets = secret_variables.separate(environment(settings, simulated), named)
+    public[secret_variables.FD_VARIABLE] = str(secret_variables.pass_on(secrets))
+    os.execve(sys.executable, command, public)
 
 
 def assistant(settings: OpenaiLinkSettings, simulated: bool) -> str:
@@ -83,7 +87,7 @@ def assistant(settings: OpenaiLinkSettings, simulated: bool) -> str:
 
 
 def environment(settings: AllSettings, simulated: bool) -> dict[str, str]:
-    """The environment of supervisord and the programs."""
+    """The environment of supervisord and the programs, secrets included."""
     runtime_dir = str(settings.runtime_dir)
     return os.environ | {
         "MIXMINUS_RUNTIME__DIR": runtime_dir,

@@ -93,6 +93,7 @@ class UpstreamError(MixminusError):
             "account_deactivated",
             "billing_hard_limit_reached",
             "model_not_found",
+            "redirected",
         }
     )
 

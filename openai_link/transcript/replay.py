@@ -24,6 +24,7 @@ from mixer_core.journal import reading
 from mixer_core.journal.file import journal_path
 from mixer_core.journal.reading import StoredConversation
 from mixer_core.runtime.errors import JournalError, MixminusError, SettingsError, UpstreamError
+from mixer_core.runtime.redirects import refuse_redirects
 from mixer_core.runtime.settings import load
 
 from ..realtime.client_events import ClientEvents, greeting
@@ -68,7 +69,7 @@ async def replay(
     """Replay ``turns`` and fill in ``replayed``. Raises UpstreamError."""
     url = f"{server.base_url.rstrip('/')}/realtime?{urlencode({'model': settings.model})}"
     headers = {"Authorization": f"Bearer {server.api_key}"}
-    async with aiohttp.ClientSession() as http:
+    async with aiohttp.ClientSession(trace_configs=[refuse_redirects()]) as http:
         try:
             async with http.ws_connect(
                 url, headers=headers, max_msg_size=MAX_MESSAGE_BYTES

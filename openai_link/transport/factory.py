@@ -7,6 +7,7 @@ import logging
 import aiohttp
 
 from mixer_core.runtime.metrics import Histogram
+from mixer_core.runtime.redirects import refuse_redirects
 
 from ..realtime.upstream import Upstream
 from ..settings import OpenaiLinkSettings
@@ -17,7 +18,9 @@ from .webrtc_transport import WebrtcTransport
 def open_http(upstream: Upstream, settings: OpenaiLinkSettings) -> aiohttp.ClientSession:
     """The HTTP session for every connection of a room; the caller closes it."""
     timeout = aiohttp.ClientTimeout(total=settings.connect_timeout_ms / 1000)
-    return aiohttp.ClientSession(timeout=timeout, trust_env=not upstream.is_local)
+    return aiohttp.ClientSession(
+        timeout=timeout, trust_env=not upstream.is_local, trace_configs=[refuse_redirects()]
+    )
 
 
 def make_transport(
