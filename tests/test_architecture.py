@@ -136,6 +136,7 @@ SHELLS: dict[str, set[str]] = {
         "factory",
         "http_call",
         "peer_call",
+        "redirects",
         "webrtc_transport",
         "websocket_transport",
     },

@@ -26,7 +26,7 @@ DOORS: Mapping[str, frozenset[str]] = {
         f"{LINK}.media": f"{LINK}",
         f"{LINK}.turns": f"{LINK} {LINK}.realtime",
         f"{LINK}.playback": f"{LINK} {LINK}.realtime {LINK}.turns {LINK}.media",
-        f"{LINK}.transcript": f"{LINK} {LINK}.realtime",
+        f"{LINK}.transcript": f"{LINK} {LINK}.realtime {LINK}.transport",
         f"{LINK}.tools": f"{LINK}",
         f"{LINK}.transport": f"{LINK} {LINK}.realtime {LINK}.media",
         f"{LINK}.room": f"{LINK} {LINK}.realtime {LINK}.media {LINK}.turns {LINK}.playback "

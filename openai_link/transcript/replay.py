@@ -24,11 +24,11 @@ from mixer_core.journal import reading
 from mixer_core.journal.file import journal_path
 from mixer_core.journal.reading import StoredConversation
 from mixer_core.runtime.errors import JournalError, MixminusError, SettingsError, UpstreamError
-from mixer_core.runtime.redirects import refuse_redirects
 from mixer_core.runtime.settings import load
 
 from ..realtime.client_events import ClientEvents, greeting
 from ..settings import KEY_VARIABLE, OpenaiLinkSettings, Settings
+from ..transport.redirects import refuse_redirects
 from .replay_turns import RecordedResults, Turn, as_json, lines, step_of, turns_of
 
 ANSWER_TIMEOUT_S = 60.0

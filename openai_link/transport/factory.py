@@ -7,11 +7,11 @@ import logging
 import aiohttp
 
 from mixer_core.runtime.metrics import Histogram
-from mixer_core.runtime.redirects import refuse_redirects
 
 from ..realtime.upstream import Upstream
 from ..settings import OpenaiLinkSettings
 from .interface import Callbacks, Transport, TransportKind
+from .redirects import refuse_redirects
 from .webrtc_transport import WebrtcTransport
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -29,7 +30,7 @@ def program_of(process: psutil.Process) -> str:
     """The program that a process belongs to; ``supervisord`` for what started them all."""
     for candidate in (process, *process.parents()):
         line = candidate.cmdline()
-        for word, value in zip(line, line[1:], strict=False):
+        for word, value in pairwise(line):
             if word == "-m" and value in PROGRAMS:
                 return value
             if word == "-m" and value == "deploy.supervise":

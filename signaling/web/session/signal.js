@@ -1,9 +1,11 @@
 // @ts-check
 /** HTTP to the gateway: POST of the offer, DELETE on leaving (as in WHIP). */
 
+import { readAddress } from "../state/address.js";
+
 const TIMEOUT_MS = 10000;
-/** From `?token=…` in the page's address. */
-const TOKEN = new URLSearchParams(globalThis.location?.search).get("token") ?? "";
+/** From the page's address. */
+const TOKEN = globalThis.location ? readAddress(location).token : "";
 const ROOM_NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 
 /** The gateway could not be reached, or refused. `message` is the problem's title. */

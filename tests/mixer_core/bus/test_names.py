@@ -16,8 +16,9 @@ Assistant|assistant|ASSISTANT|Аssistаnt|Аѕѕіѕтапт|αssιsταnτ|Ass�
 The Assistant|AI Assistant|Assistant 2|Assistant (AI)|~Assistant~|Assistant ✓|System|mixminus
 """
 GOOD = """
-Ada|Grace Hopper|Ōe|José|Łukasz|Ольга|Ελένη|李雷|नेहा|क्\u200dष|علی\u200cرضا|葛\U000e0100城|ไพโรจน์|O'Brien
-Jean-Luc|Anna 2|R2-D2|1|👩\u200d💻|👩🏽\u200d❤\ufe0f\u200d👨🏽|🏳\ufe0f\u200d🌈|1\ufe0f\u20e3|❤\ufe0f Ann|Dana's assistant's friend
+Ada|Grace Hopper|Ōe|José|Łukasz|Ольга|Ελένη|李雷|नेहा|क्\u200dष|علی\u200cرضا|葛\U000e0100城|ไพโรจน์
+O'Brien|Jean-Luc|Anna 2|R2-D2|1|👩\u200d💻|👩🏽\u200d❤\ufe0f\u200d👨🏽|🏳\ufe0f\u200d🌈|1\ufe0f\u20e3
+❤\ufe0f Ann|Dana's assistant's friend
 """
 HIDDEN = [
     "\u202eada",

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import aiohttp
 
-from .errors import UpstreamError
+from mixer_core.runtime.errors import UpstreamError
 
 
 def refuse_redirects() -> aiohttp.TraceConfig:
