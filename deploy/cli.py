@@ -16,6 +16,7 @@ from mixer_core.runtime.errors import AlreadyRunningError, PortBusyError, Startu
 from mixer_core.runtime.process import SUPERVISED_VARIABLE, prepare_runtime_dir
 from mixer_core.runtime.settings import load_all
 from openai_link.settings import KEY_VARIABLE, OpenaiLinkSettings, uses_simulator
+from signaling import lan
 
 from . import secret_variables
 from .settings import AllSettings
@@ -31,7 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"mixminus {version('mixminus')}")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("run", help="start the gateway; Ctrl-C stops it")
+    run_parser = commands.add_parser("run", help="start the gateway; Ctrl-C stops it")
+    run_parser.add_argument(
+        "--lan", action="store_true", help="let the local network come in, over HTTPS"
+    )
     commands.add_parser("bench", add_help=False, help="measure this machine: mixminus bench --help")
     commands.add_parser(
         "replay", add_help=False, help="replay a recorded conversation: mixminus replay --help"
@@ -47,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return replay(rest)
     if rest:
         parser.error(f"unknown arguments: {' '.join(rest)}")
+    if given.lan:
+        os.environ["MIXMINUS_SIGNALING__LAN"] = "true"
     try:
         run()
     except StartupError as error:
@@ -67,9 +73,14 @@ def run() -> None:
     for program in (*PROGRAMS, "simulator"):
         check_not_running(settings.runtime_dir, program)
     check_port(settings.signaling.http_host, settings.signaling.http_port, "SIGNALING")
+    lan.check(settings.signaling)
+    if settings.signaling.lan:
+        check_port("0.0.0.0", settings.signaling.https_port, "SIGNALING", "HTTPS_PORT")
     if simulated:
         check_port(settings.simulator.http_host, settings.simulator.http_port, "SIMULATOR")
     print(f"mixminus: the assistant is {assistant(settings.openai_link, simulated)}")
+    if settings.signaling.lan:
+        print("\n".join(lan.introduction(settings.signaling, settings.state_dir)))
     print("mixminus: starting; Ctrl-C stops it", flush=True)
     command = [sys.executable, "-m", "deploy.supervise", "-n", "-c", str(CONFIGURATION)]
     named = {s.token_variable: ("openai_link",) for s in settings.openai_link.mcp_servers.values()}
@@ -102,7 +113,7 @@ def environment(settings: AllSettings, simulated: bool) -> dict[str, str]:
     }
 
 
-def check_port(host: str, port: int, section: str) -> None:
+def check_port(host: str, port: int, section: str, key: str = "HTTP_PORT") -> None:
     """Raise PortBusyError where ``port`` of ``host`` cannot be listened on now."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -112,7 +123,7 @@ def check_port(host: str, port: int, section: str) -> None:
         except OSError as error:
             raise PortBusyError(
                 f"port {port} on {host} cannot be used ({error.strerror}): stop what listens "
-                f"there, or set MIXMINUS_{section}__HTTP_PORT to another port"
+                f"there, or set MIXMINUS_{section}__{key} to another port"
             ) from error
 
 

@@ -144,16 +144,23 @@ SHELLS: dict[str, set[str]] = {
     "signaling": {
         "__main__",
         "gateway",
+        "lan",
         "service",
     },
     "signaling/http": {
         "api",
+        "lan_pages",
         "listeners",
         "pages",
         "problems",
         "transcript_pages",
     },
     "signaling/registry": set(),
+    "signaling/tls": {
+        "addresses",
+        "announcer",
+        "certificates",
+    },
 }
 """Per folder: the modules that touch the world. Everything else is pure."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, cast
 
@@ -20,6 +21,7 @@ from ..registry.names import check_offer
 from ..settings import SignalingSettings
 from . import health, metrics_page, problems
 from .auth import Gate
+from .forwarded import Proxies, clean_path
 from .pages import Pages, add_security_headers
 from .transcript_pages import TranscriptReader
 
@@ -47,10 +49,15 @@ class HttpApi:
         log: logging.LoggerAdapter[logging.Logger],
         pages: Pages | None = None,
         transcripts: TranscriptReader | None = None,
+        warnings: Callable[[], list[str]] = list,
     ) -> None:
         """Args:
         pages: other than the packaged ones, for tests.
         transcripts: None if no journal is read.
+        warnings: what stands on ``/readyz`` beside the programs.
+
+        Raises:
+            SettingsError: ``trusted_proxies`` or ``public_path`` cannot be read.
         """
         self._gateway = gateway
         self._gate = gate
@@ -58,6 +65,9 @@ class HttpApi:
         self._log = log
         self._pages = pages or Pages()
         self._transcripts = transcripts
+        self._warnings = warnings
+        self._proxies = Proxies(settings.trusted_proxies)
+        self._path = clean_path(settings.public_path)
 
     def application(self) -> web.Application:
         """The aiohttp application with all routes."""
@@ -66,19 +76,31 @@ class HttpApi:
             client_max_size=self._settings.max_body_bytes,
         )
         app.on_response_prepare.append(add_security_headers)
-        router = app.router
-        router.add_get("/", self._pages.index)
-        router.add_get("/favicon.ico", self._pages.icon)
-        router.add_get("/web/{path:.+}", self._pages.file)
-        router.add_get("/healthz", self.healthz)
-        router.add_get("/readyz", self.readyz)
-        router.add_get("/metrics", self.metrics)
-        router.add_get("/rooms", self.rooms)
-        router.add_get("/rooms/{room}", self.room)
-        router.add_get("/rooms/{room}/transcript", self.transcript)
-        router.add_post("/rooms/{room}/participants", self.join)
-        router.add_delete("/rooms/{room}/participants/{participant}", self.leave)
+        for prefix in dict.fromkeys(("", self._path)):
+            self._add_routes(app.router, prefix)
+        if self._path:
+            app.router.add_get(self._path, self._to_index)
         return app
+
+    def _add_routes(self, router: web.UrlDispatcher, prefix: str) -> None:
+        """All routes below ``prefix``: a proxy may hand on the public path, or take it away."""
+        router.add_get(f"{prefix}/", self._pages.index)
+        router.add_get(f"{prefix}/favicon.ico", self._pages.icon)
+        router.add_get(f"{prefix}/web/{{path:.+}}", self._pages.file)
+        router.add_get(f"{prefix}/healthz", self.healthz)
+        router.add_get(f"{prefix}/readyz", self.readyz)
+        router.add_get(f"{prefix}/metrics", self.metrics)
+        router.add_get(f"{prefix}/rooms", self.rooms)
+        router.add_get(f"{prefix}/rooms/{{room}}", self.room)
+        router.add_get(f"{prefix}/rooms/{{room}}/transcript", self.transcript)
+        participants = f"{prefix}/rooms/{{room}}/participants"
+        router.add_post(participants, self.join)
+        router.add_delete(f"{participants}/{{participant}}", self.leave)
+
+    async def _to_index(self, request: web.Request) -> web.Response:
+        """The page's links are relative: they need the slash."""
+        query = f"?{request.query_string}" if request.query_string else ""
+        return web.Response(status=308, headers={"Location": f"{self._path}/{query}"})
 
     async def join(self, request: web.Request) -> web.Response:
         """POST of an offer: 201 with the answer, as SDP or JSON like the offer."""
@@ -89,7 +111,7 @@ class HttpApi:
             ReplyAnswer,
             await self._gateway.ask(lambda number: Join(number, room, name, mode, sdp)),
         )
-        headers = {"Location": reply.location}
+        headers = {"Location": self._path + reply.location}
         if not as_json:
             return web.Response(
                 status=201, body=reply.sdp.encode(), content_type=SDP_TYPE, headers=headers
@@ -98,7 +120,7 @@ class HttpApi:
             "sdp": reply.sdp,
             "type": "answer",
             "participant": reply.participant,
-            "location": reply.location,
+            "location": self._path + reply.location,
         }
         return _json(answer, status=201, headers=headers)
 
@@ -136,11 +158,13 @@ class HttpApi:
     async def readyz(self, _: web.Request) -> web.Response:
         """Readiness: 200 if every program is up, else 503 with what is missing."""
         programs, missing = self._gateway.programs()
-        states = health.as_json(programs)
+        states: dict[str, object] = {"programs": health.as_json(programs)}
+        if warnings := self._warnings():
+            states["warnings"] = warnings
         if missing:
-            words, extra = "waiting for " + ", ".join(missing), {"programs": states}
-            return problems.response(503, "Not ready", words, 1, {"ready": False, **extra})
-        return _json({"ready": True, "programs": states})
+            words = "waiting for " + ", ".join(missing)
+            return problems.response(503, "Not ready", words, 1, {"ready": False, **states})
+        return _json({"ready": True, **states})
 
     async def metrics(self, _: web.Request) -> web.Response:
         """The metrics as Prometheus text."""
@@ -194,9 +218,10 @@ class HttpApi:
     @web.middleware
     async def _check(self, request: web.Request, handler: problems.Handler) -> web.StreamResponse:
         headers = request.headers
+        asker = self._proxies.asker(request.remote or "", headers, request.scheme == "https")
         self._gate.check(
-            request.path,
-            headers.get("Host", ""),
+            request.path.removeprefix(self._path),
+            asker,
             headers.get("Origin"),
             headers.get("Authorization", ""),
             request.query.get("token", ""),

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 from mixer_core.runtime.errors import ProblemError, SettingsError
 
 from ..settings import SignalingSettings
+from .forwarded import Asker
 
 TOKEN_VARIABLE = "MIXMINUS_TOKEN"
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -26,23 +27,34 @@ OPEN_PREFIX = "/web/"
 class Gate:
     """Checks every request before it is handled."""
 
-    def __init__(self, settings: SignalingSettings, env: Mapping[str, str]) -> None:
-        """Raises SettingsError if a token is needed and not set."""
+    def __init__(
+        self,
+        settings: SignalingSettings,
+        env: Mapping[str, str],
+        lan_names: Sequence[str] | None = None,
+    ) -> None:
+        """``lan_names``: names of this host, for the gate of the local network.
+
+        Raises:
+            SettingsError: a token is needed and not set.
+        """
         self._token = env.get(TOKEN_VARIABLE, "").strip()
-        self._exposed = not is_loopback(settings.http_host)
+        lan = lan_names is not None
+        self._exposed = lan or not is_loopback(settings.http_host)
         if self._exposed and not self._token:
+            what = "the gateway" if lan else f"http_host {settings.http_host}"
+            cure = "LAN to false" if lan else "HTTP_HOST to 127.0.0.1"
             raise SettingsError(
-                f"http_host {settings.http_host} can be reached by other machines: set "
-                f"{TOKEN_VARIABLE} to a long random text, or MIXMINUS_SIGNALING__HTTP_HOST to "
-                "127.0.0.1"
+                f"{what} can be reached by other machines: set {TOKEN_VARIABLE} to a long random "
+                f"text, or MIXMINUS_SIGNALING__{cure}"
             )
         names = {name.strip().lower() for name in settings.allowed_hosts.split(",")} - {""}
-        self._names = LOCAL_NAMES | names | {settings.http_host.lower()}
+        self._names = LOCAL_NAMES | names | {settings.http_host.lower(), *(lan_names or ())}
 
     def check(
         self,
         path: str,
-        host: str,
+        asker: Asker,
         origin: str | None,
         authorization: str = "",
         query_token: str = "",
@@ -50,8 +62,8 @@ class Gate:
         """Let a request pass, or raise.
 
         Args:
-            path: path of the URL.
-            host: ``Host`` header.
+            path: path of the URL, without the public path.
+            asker: who sent it, and the host it was sent to.
             origin: ``Origin`` header, None if there is none.
             authorization: ``Authorization`` header.
             query_token: ``token`` in the query.
@@ -59,7 +71,7 @@ class Gate:
         Raises:
             ProblemError: 403 for a foreign host or origin, 401 for a missing or wrong token.
         """
-        name = host_name(host)
+        name = host_name(asker.host)
         if not self._is_ours(name):
             raise ProblemError(
                 403,
@@ -67,15 +79,16 @@ class Gate:
                 f"{name[:80]!r} is not a name of this gateway: open it as localhost, or add the "
                 "name to allowed_hosts in [signaling]",
             )
-        if origin is not None and not same_origin(origin, host):
+        if origin is not None and not same_origin(origin, asker.host):
             raise ProblemError(
                 403, "Foreign origin", "in a browser, only the gateway's own page may call it"
             )
-        if self._is_open(path) or not self._needs_token(name):
+        if self._is_open(path) or not self._needs_token(name, asker.forwarded):
             return
         scheme, _, bearer = authorization.partition(" ")
         given = bearer.strip() if scheme.lower() == "bearer" else query_token
-        if not hmac.compare_digest(given.encode(), self._token.encode()):
+        right = hmac.compare_digest(given.encode(), self._token.encode())
+        if not (self._token and right):
             raise ProblemError(
                 401,
                 "Token needed",
@@ -87,8 +100,8 @@ class Gate:
         """If the gateway is exposed, any IP address is fine: DNS cannot rebind one."""
         return name in self._names or (self._exposed and _address(name) is not None)
 
-    def _needs_token(self, name: str) -> bool:
-        return self._exposed or (bool(self._token) and name not in LOCAL_NAMES)
+    def _needs_token(self, name: str, forwarded: bool) -> bool:
+        return self._exposed or forwarded or (bool(self._token) and name not in LOCAL_NAMES)
 
     def _is_open(self, path: str) -> bool:
         return path in OPEN_PATHS or path.startswith(OPEN_PREFIX)

@@ -6,6 +6,7 @@ import pytest
 
 from mixer_core.runtime.errors import ProblemError, SettingsError
 from signaling.http.auth import Gate, host_name, is_loopback, same_origin
+from signaling.http.forwarded import Asker
 from signaling.settings import SignalingSettings
 
 TOKEN = {"MIXMINUS_TOKEN": "correct-horse-battery"}
@@ -13,10 +14,17 @@ LOCAL = Gate(SignalingSettings(), {})
 LAN = Gate(SignalingSettings(http_host="0.0.0.0", allowed_hosts="Nano.local, mix.example"), TOKEN)
 
 
-def status(gate: Gate, path: str = "/rooms", host: str = "localhost", **more: str) -> int:
+def status(
+    gate: Gate,
+    path: str = "/rooms",
+    host: str = "localhost",
+    forwarded: bool = False,
+    **more: str,
+) -> int:
     """HTTP status of the check; 200 where it passes."""
     try:
-        gate.check(path, host, more.pop("origin", None), **more)
+        asker = Asker("127.0.0.1", host, False, forwarded)
+        gate.check(path, asker, more.pop("origin", None), **more)
     except ProblemError as error:
         return error.status
     return 200
@@ -113,3 +121,22 @@ def test_behind_a_proxy_a_token_that_is_set_is_asked_for() -> None:
 def test_helpers() -> None:
     assert is_loopback("[::1]") and not is_loopback("10.0.0.1")
     assert host_name("A.b:80") == "a.b" and host_name("[::1]:80") == "::1"
+
+
+def test_what_a_proxy_hands_on_is_never_local() -> None:
+    with_token = Gate(SignalingSettings(), TOKEN)
+    assert status(LOCAL, forwarded=True) == 401
+    assert status(LOCAL, forwarded=True, authorization="Bearer ") == 401
+    assert status(with_token, forwarded=True, query_token="correct-horse-battery") == 200
+
+
+def test_the_gate_of_the_local_network_knows_this_hosts_names_and_no_local_visitor() -> None:
+    gate = Gate(SignalingSettings(lan=True), TOKEN, ("mixminus.local",))
+    bearer = {"authorization": "Bearer correct-horse-battery"}
+    assert status(gate, "/", host="mixminus.local:8443") == 200
+    for host in ("mixminus.local:8443", "192.168.1.5:8443", "localhost:8443", "127.0.0.1"):
+        assert status(gate, host=host) == 401, host
+        assert status(gate, host=host, **bearer) == 200, host
+    assert status(gate, host="evil.example", **bearer) == 403
+    with pytest.raises(SettingsError, match="MIXMINUS_TOKEN"):
+        Gate(SignalingSettings(lan=True), {}, ())
