@@ -23,6 +23,7 @@ from mixer_core.runtime.units import MS_NS, S_NS
 
 from .http import metrics_page
 from .http.health import Health, ProgramView, Watch
+from .limits.limiter import Limiter
 from .registry.actions import (
     Action,
     Join,
@@ -62,6 +63,7 @@ def limits(settings: Settings, options: Options) -> Limits:
     return Limits(
         max_participants=section.max_participants,
         max_rooms=section.max_rooms,
+        max_pending_per_client=section.max_pending_per_address,
         default_mode=section.mode,
         answer_timeout_ns=section.answer_timeout_ms * MS_NS,
         rebuild_ns=options.rebuild_ns,
@@ -92,6 +94,9 @@ class Gateway:
         self._totals = Totals()
         self.metrics = Metrics()
         """Counters of signaling itself."""
+        section = settings.signaling
+        self.limiter = Limiter(section.max_offers_per_minute, section.max_wrong_tokens_per_minute)
+        """What one address may do in a minute."""
         self._requests = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Answered]] = {}
         socket = endpoints.open_socket(context, endpoints.CONTROL, settings.runtime_dir, "bind")
@@ -219,6 +224,7 @@ class Gateway:
     def _note(self, event: Joined | Left | LinkLost) -> None:
         if isinstance(event, Joined):
             self.metrics.count("joined_total")
+            self.limiter.connected(event.client)
             self._log.info("= %s joined %s as %s", event.participant, event.room, event.name)
         elif isinstance(event, Left):
             self.metrics.count("left_total")

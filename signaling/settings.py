@@ -40,6 +40,17 @@ class SignalingSettings:
     """Path under which a proxy shows this gateway, such as /voice; empty: at the root."""
     max_participants: Count = 20
     """Most browsers at the same time, over all rooms; one more gets 503."""
+    max_connections_per_address: Count = 100
+    """Most TCP connections from one address; one more gets 429. 0: no limit."""
+    max_offers_per_minute: Count = 60
+    """Most offers from one address in a minute that do not lead to a connection; one more gets 429.
+    0: no limit."""
+    max_pending_per_address: Count = 6
+    """Most browsers of one address that are connecting at once, beside those that have connected
+    before; one more gets 429. 0: no limit."""
+    max_wrong_tokens_per_minute: Count = 10
+    """Most wrong tokens from one address in a minute; then any token from there gets 429.
+    0: no limit."""
     max_rooms: Count = 10
     """Most rooms at the same time; each holds one Realtime session."""
     mode: Literal["assistant", "conference"] = "assistant"

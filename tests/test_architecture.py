@@ -150,11 +150,13 @@ SHELLS: dict[str, set[str]] = {
     "signaling/http": {
         "api",
         "lan_pages",
+        "limiting",
         "listeners",
         "pages",
         "problems",
         "transcript_pages",
     },
+    "signaling/limits": set(),
     "signaling/registry": set(),
     "signaling/tls": {
         "addresses",

@@ -19,7 +19,7 @@ from ..gateway import Gateway
 from ..registry.actions import Join, Look, Remove, ReplyAnswer, ReplyRoom, RoomView
 from ..registry.names import check_offer
 from ..settings import SignalingSettings
-from . import health, metrics_page, problems
+from . import health, limiting, metrics_page, problems
 from .auth import Gate
 from .forwarded import Proxies, clean_path
 from .pages import Pages, add_security_headers
@@ -72,7 +72,12 @@ class HttpApi:
     def application(self) -> web.Application:
         """The aiohttp application with all routes."""
         app = web.Application(
-            middlewares=[self._count, problems.middleware(self._log), self._check],
+            middlewares=[
+                self._count,
+                problems.middleware(self._log),
+                limiting.middleware(self._gateway.limiter, self._proxies, self._log),
+                self._check,
+            ],
             client_max_size=self._settings.max_body_bytes,
         )
         app.on_response_prepare.append(add_security_headers)
@@ -107,9 +112,12 @@ class HttpApi:
         sdp, as_json = await self._read_offer(request)
         room, query = request.match_info["room"], request.query
         name, mode = query.get("name", ""), _mode(query.get("mode"))
+        sender, ticket = limiting.client(request), query.get("ticket", "")
         reply = cast(
             ReplyAnswer,
-            await self._gateway.ask(lambda number: Join(number, room, name, mode, sdp)),
+            await self._gateway.ask(
+                lambda number: Join(number, room, name, mode, sdp, client=sender, ticket=ticket)
+            ),
         )
         headers = {"Location": self._path + reply.location}
         if not as_json:

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from mixer_core.bus.control import Message, Metrics
 from mixer_core.bus.events import Mode
@@ -21,6 +23,9 @@ class Limits:
     """Browsers at once in all rooms, including those that are connecting."""
     max_rooms: int = 10
     """Rooms at once; a room exists while somebody is in it."""
+    max_pending_per_client: int = 0
+    """Browsers of one client that are connecting, beyond those that have connected before; 0: any
+    number."""
     default_mode: Mode = "assistant"
     """Mode of a room whose first participant does not ask for one."""
     answer_timeout_ns: int = 5 * S_NS
@@ -51,6 +56,10 @@ class Join:
     mode: Mode | None
     """Requested mode; it counts only for the first participant of a room."""
     sdp: str
+    client: str = ""
+    """Whose address it comes from, see ``limits.clients``; empty: not known."""
+    ticket: str = ""
+    """From an earlier refusal, for the line in front of a full gateway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,10 +162,12 @@ class ReplyProblem:
     title: str
     detail: str
     retry_after_s: int | None = None
+    extra: Mapping[str, Any] | None = None
+    """Further members of the problem."""
 
     def error(self) -> ProblemError:
         """The exception with the same content."""
-        return ProblemError(self.status, self.title, self.detail, self.retry_after_s)
+        return ProblemError(self.status, self.title, self.detail, self.retry_after_s, self.extra)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +177,8 @@ class Joined:
     room: str
     participant: str
     name: str
+    client: str = ""
+    """As in ``Join``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,8 @@ class Participant:
     """When the offer went to ``worker``."""
     offers: int = 0
     """How many children got the offer."""
+    client: str = ""
+    """Whose address the offer came from; empty: not known."""
 
     @property
     def status(self) -> str:
@@ -49,7 +51,7 @@ class Participant:
         fresh = state.status == "connected" and not self.connected
         self.connected = state.status == "connected"
         self.name, self.muted = state.name or self.name, state.muted
-        return [Joined(self.room, self.id, self.name)] if fresh else []
+        return [Joined(self.room, self.id, self.name, self.client)] if fresh else []
 
     def offer(self) -> Offer:
         """The message to a worker child."""
@@ -88,6 +90,10 @@ class Participants:
     def in_room(self, room: str) -> Sequence[Participant]:
         """The participants of a room."""
         return [p for p in self._by_id.values() if p.room == room]
+
+    def of_client(self, client: str) -> Sequence[Participant]:
+        """The participants of a known client, in the order in which they joined."""
+        return [p for p in self._by_id.values() if p.client == client != ""]
 
     def of_worker(self, identity: str) -> Sequence[Participant]:
         """The participants of a worker child: at most one."""

@@ -22,6 +22,7 @@ from mixer_core.runtime.errors import ProblemError
 from .actions import (
     Action,
     Join,
+    Joined,
     Limits,
     LinkLost,
     Look,
@@ -32,13 +33,15 @@ from .actions import (
     ReplyRoom,
     RoomView,
 )
+from .admission import Admission
 from .dispatch import BUSY_RETRY_S, Dispatch
+from .line import Line
 from .links import Links
 from .names import check_name, check_offer, check_room
 from .numbering import Numbers
 from .participants import Participant
 
-FULL_RETRY_S = 10
+_GAVE_WAY = (503, "Busy", "others came first")
 
 
 class Registry:
@@ -53,6 +56,7 @@ class Registry:
         self._dispatch = Dispatch(limits, self._streams)
         self._links = Links(limits, self._settled_ns, self._streams)
         self._participants = self._dispatch.participants
+        self._admission = Admission(limits, self._participants, Line(numbers))
         self._held: list[Join | Remove | Look] = []
 
     def join(self, event: Join, now_ns: int) -> list[Action]:
@@ -61,7 +65,8 @@ class Registry:
             check_room(event.room)
             check_name(event.name)
             check_offer(event.sdp)
-            self._check_space(event.room, len(self._held))
+            held = [other for other in self._held if isinstance(other, Join)]
+            self._admission.check(event, held, now_ns)
         except ProblemError as error:
             return [_problem(event.request, error)]
         self._held.append(event)
@@ -89,6 +94,9 @@ class Registry:
         elif isinstance(message, ChildExited):
             reason = f"its process ended ({message.exit_code})"
             actions = self._gone(message.child, reason, now_ns)
+        for action in actions:
+            if isinstance(action, Joined):
+                self._admission.connected(action.client, now_ns)
         return self._advance(now_ns, actions)
 
     def undelivered(self, identity: str, now_ns: int) -> list[Action]:
@@ -187,9 +195,12 @@ class Registry:
     def _enter(self, event: Join, now_ns: int) -> list[Action]:
         """Add the participant of an offer; ``Dispatch.offer`` finds a worker for it."""
         try:
-            self._check_space(event.room)
+            victim = self._admission.place(event, now_ns)
         except ProblemError as error:
             return [_problem(event.request, error)]
+        actions: list[Action] = []
+        if victim is not None:
+            actions += self._dispatch.drop(victim, "it gave way to others", now_ns, _GAVE_WAY)
         self._participants.add(
             Participant(
                 f"p-{self._ids.draw():08x}",
@@ -200,20 +211,10 @@ class Registry:
                 request=event.request,
                 sdp=event.sdp,
                 deadline_ns=now_ns + self._limits.answer_timeout_ns,
+                client=event.client,
             )
         )
-        return []
-
-    def _check_space(self, room: str, before: int = 0) -> None:
-        """Raises ProblemError (503) if there is no place for one more behind ``before`` others."""
-        if len(self._participants) + before >= self._limits.max_participants:
-            most = self._limits.max_participants
-            detail = f"all {most} places are taken"
-            raise ProblemError(503, "Full", detail, FULL_RETRY_S)
-        rooms = self._participants.rooms()
-        if room not in rooms and len(rooms) >= self._limits.max_rooms:
-            detail = f"all {self._limits.max_rooms} rooms are in use: join one of them, or wait"
-            raise ProblemError(503, "Full", detail, FULL_RETRY_S)
+        return actions
 
     def _wanted(self) -> dict[str, Mode]:
         """Rooms that need a link: those where somebody has a worker."""
@@ -226,7 +227,9 @@ class Registry:
 
 
 def _problem(request: int, error: ProblemError) -> Reply:
-    return ReplyProblem(request, error.status, error.title, error.detail, error.retry_after_s)
+    return ReplyProblem(
+        request, error.status, error.title, error.detail, error.retry_after_s, error.extra
+    )
 
 
 def _not_found(event: Join | Remove | Look) -> Reply:

@@ -100,10 +100,17 @@ class World:
 
     # -- what happens ---------------------------------------------------------------------------
 
-    def join(self, room: str = "home", name: str = "", mode: str | None = None) -> int:
+    def join(
+        self,
+        room: str = "home",
+        name: str = "",
+        mode: str | None = None,
+        client: str = "",
+        ticket: str = "",
+    ) -> int:
         """A browser's offer; returns the number of the request."""
         self.asked += 1
-        event = Join(self.asked, room, name, mode, OFFER)  # type: ignore[arg-type]
+        event = Join(self.asked, room, name, mode, OFFER, client=client, ticket=ticket)  # type: ignore[arg-type]
         self._do(self.registry.join(event, self.now_ns))
         return self.asked
 

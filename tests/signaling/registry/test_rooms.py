@@ -250,7 +250,7 @@ def test_the_gateway_is_full_at_max_participants() -> None:
     world.join()
     world.join("attic")
     reply = problem(world, world.join())
-    assert (reply.status, reply.title, reply.retry_after_s) == (503, "Full", 10)
+    assert (reply.status, reply.title, reply.retry_after_s) == (503, "Full", 3)
 
 
 def test_a_new_room_is_refused_at_max_rooms_but_an_old_one_may_be_joined() -> None:
