@@ -41,6 +41,7 @@ class SessionShell:
         """``announce`` tells signaling the current state; ``ended`` is called once, at the end."""
         self.participant = offer.participant
         self._stream = offer.stream
+        self._subject = offer.subject
         self._log = log
         self._announce = announce
         self._ended = ended
@@ -65,9 +66,13 @@ class SessionShell:
         """The offer is answered: the connect deadline runs."""
         self._arm()
 
-    def leave(self) -> None:
-        """Signaling ends the session."""
-        self._apply(self._session.leave())
+    def leave(self, code: str, message: str) -> None:
+        """Signaling ends the session; see ``control.Leave``."""
+        self._apply(self._session.leave(code, message))
+
+    def silence(self, muted: bool, locked: bool) -> None:
+        """An admin mutes the participant, or lets them speak again."""
+        self._apply(self._session.silence(muted, locked, time.monotonic_ns()))
 
     def stop(self) -> None:
         """The gateway shuts down."""
@@ -98,6 +103,9 @@ class SessionShell:
             mode=info.mode,
             detail=self._session.detail,
             metrics=self._metrics(),
+            role=info.access,
+            verified=info.verified,
+            subject=self._subject,
         )
 
     def _metrics(self) -> control.Metrics:
@@ -112,6 +120,7 @@ class SessionShell:
             "frames_dropped_full_total": outbox.full_total,
             "frames_dropped_stale_total": outbox.stale_total,
             "frames_dropped_epoch_total": outbox.old_epoch_total,
+            "frames_refused_total": self._session.moderation.refused_frames_total,
             "bus_dropped_total": self._bus_dropped,
             "bad_messages_total": intake.bad_total,
             "too_fast_messages_total": intake.too_fast_total,
@@ -163,6 +172,9 @@ class SessionShell:
         self._bytes_in += len(data)
         current = self._session
         if current.uplink is None or current.status != "connected":
+            return
+        if current.moderation.listens_only:
+            self._apply(current.audio_of_listener())
             return
         now_ns = time.monotonic_ns()
         try:

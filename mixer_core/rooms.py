@@ -138,6 +138,8 @@ class Room:
                 "participant": stream.info.participant,
                 "name": stream.info.name,
                 "muted": stream.info.muted,
+                "role": stream.info.access,
+                "verified": stream.info.verified,
             }
             for stream in self.browsers
         ]

@@ -26,17 +26,14 @@ from .http.health import Health, ProgramView, Watch
 from .limits.limiter import Limiter
 from .registry.actions import (
     Action,
+    Answered,
     Join,
     Joined,
     Left,
     Limits,
     LinkLost,
-    Look,
-    Remove,
-    ReplyAnswer,
-    ReplyLeft,
+    Question,
     ReplyProblem,
-    ReplyRoom,
     RoomView,
     SendToChild,
 )
@@ -46,15 +43,18 @@ from .settings import Settings
 
 WATCH_NS = S_NS
 PROGRAM = "signaling"
-Answered = ReplyAnswer | ReplyLeft | ReplyRoom
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Options for tests."""
+    """What the gateway is given beside the settings."""
 
     rebuild_ns: int = 1_500 * MS_NS
     """After the start, the time in which running children announce themselves."""
+    verify: bool = False
+    """People come by invitation."""
+    is_valid: Callable[[str], bool] = lambda subject: True
+    """Whether the invitation of somebody who is here still counts."""
 
 
 def limits(settings: Settings, options: Options) -> Limits:
@@ -67,6 +67,7 @@ def limits(settings: Settings, options: Options) -> Limits:
         default_mode=section.mode,
         answer_timeout_ns=section.answer_timeout_ms * MS_NS,
         rebuild_ns=options.rebuild_ns,
+        verify=options.verify,
     )
 
 
@@ -83,6 +84,7 @@ class Gateway:
     ) -> None:
         """``url``: the page's address, for the log."""
         options = options or Options()
+        self._is_valid = options.is_valid
         self._loop = asyncio.get_running_loop()
         self._log = log
         self._url = url
@@ -107,7 +109,7 @@ class Gateway:
 
     # -- for HTTP -------------------------------------------------------------------------------
 
-    async def ask(self, make: Callable[[int], Join | Remove | Look]) -> Answered:
+    async def ask(self, make: Callable[[int], Question]) -> Answered:
         """Feed the event that ``make`` builds for a request number, and wait for the reply.
 
         Raises:
@@ -121,10 +123,8 @@ class Gateway:
         event, now_ns = make(request), time.monotonic_ns()
         if isinstance(event, Join):
             self._do(self._registry.join(event, now_ns))
-        elif isinstance(event, Remove):
-            self._do(self._registry.remove(event, now_ns))
         else:
-            self._do(self._registry.look(event, now_ns))
+            self._do(self._registry.ask(event, now_ns))
         try:
             return await future
         finally:
@@ -180,6 +180,7 @@ class Gateway:
         if now_ns >= self._watch_ns:
             self._watch_ns = now_ns + WATCH_NS
             self._check_readiness(now_ns)
+            self._do(self._registry.end(self._is_valid, now_ns))
         self._do(self._registry.timeout(now_ns))
 
     def _check_readiness(self, now_ns: int) -> None:

@@ -20,8 +20,8 @@ from cryptography import x509
 from mixer_core.runtime import logs
 from mixer_core.runtime.errors import SettingsError, StartupError
 
+from .access.gate import is_loopback
 from .http import listeners
-from .http.auth import is_loopback
 from .http.lan_pages import LanPages
 from .settings import SignalingSettings
 from .tls import addresses
@@ -109,6 +109,11 @@ class LanDoor:
         """The names of this host."""
         return self._lan.names
 
+    def public_url(self) -> str:
+        """The page's address for other machines; empty: there is none."""
+        urls = self._urls()
+        return urls[0] if urls else ""
+
     async def start(self, app: web.Application) -> None:
         """Serve ``app`` over HTTPS, the plain pages beside it, and follow the network."""
         self._https = listeners.Listener(app, self._certificate.context)
@@ -177,12 +182,15 @@ class LanDoor:
         self._plain[address] = await self._http.add(sock)
 
     def _tell(self) -> None:
-        port = self._settings.https_port
-        urls = [f"https://{addresses.url_host(one)}:{port}" for one in self._lan.addresses]
+        urls = self._urls()
         if urls:
             self._log.info("= on the local network: %s", "  ".join(urls))
         else:
             self._log.warning("! no address on a local network: only this computer can come in")
+
+    def _urls(self) -> list[str]:
+        port = self._settings.https_port
+        return [f"https://{addresses.url_host(one)}:{port}" for one in self._lan.addresses]
 
     def _root(self) -> x509.Certificate | None:
         if isinstance(self._certificate, LocalCertificate):

@@ -38,6 +38,9 @@ class SignalingSettings:
     commas."""
     public_path: str = ""
     """Path under which a proxy shows this gateway, such as /voice; empty: at the root."""
+    require_invitation: bool = False
+    """Ask everybody who is not at this machine's own screen for an invitation, also behind a proxy;
+    always so with lan, MIXMINUS_TOKEN, or an http_host other than loopback."""
     max_participants: Count = 20
     """Most browsers at the same time, over all rooms; one more gets 503."""
     max_connections_per_address: Count = 100

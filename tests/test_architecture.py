@@ -147,13 +147,18 @@ SHELLS: dict[str, set[str]] = {
         "lan",
         "service",
     },
+    "signaling/access": {
+        "ledger",
+    },
     "signaling/http": {
+        "access_routes",
         "api",
         "lan_pages",
         "limiting",
         "listeners",
         "pages",
         "problems",
+        "requests",
         "transcript_pages",
     },
     "signaling/limits": set(),

@@ -46,8 +46,10 @@ DOORS: Mapping[str, frozenset[str]] = {
         f"{MIXER}.patches": f"{MIXER}.runtime",
         f"{SIGNALING}.limits": "",
         f"{SIGNALING}.registry": "",
+        f"{SIGNALING}.access": f"{SIGNALING}",
         f"{SIGNALING}.tls": f"{SIGNALING}",
-        f"{SIGNALING}.http": f"{SIGNALING} {SIGNALING}.limits {SIGNALING}.registry {SIGNALING}.tls",
+        f"{SIGNALING}.http": f"{SIGNALING} {SIGNALING}.limits {SIGNALING}.registry {SIGNALING}.tls "
+        f"{SIGNALING}.access",
         f"{BENCH}.report": "",
         f"{BENCH}.rig": f"{BENCH}.report",
         f"{BENCH}.peers": f"{BENCH}.report {BENCH}.rig",

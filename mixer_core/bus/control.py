@@ -14,6 +14,7 @@ import msgspec
 
 from ..runtime.errors import ControlError
 from .events import Mode
+from .roles import Role
 
 VERSION = 1
 MAX_BYTES = 512 * 1024
@@ -57,6 +58,10 @@ class WorkerState:
     detail: str = ""
     """Why it closed, in words."""
     metrics: Metrics = field(default_factory=dict)
+    role: Role = "admin"
+    verified: bool = False
+    subject: str = ""
+    """As in ``Offer``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,12 @@ class Offer:
     mode: Mode
     name: str
     sdp: str
+    role: Role = "admin"
+    """What the participant may do."""
+    verified: bool = False
+    """The name comes from an invitation."""
+    subject: str = ""
+    """Whose invitation and browser it is; empty: nobody's, and the name may change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +122,20 @@ class Leave:
     """Signaling → worker child: end this participant's session."""
 
     participant: str
+    code: str = ""
+    """Why, for the page: ``removed``, ``closed`` or ``revoked``; empty: the browser has left."""
+    message: str = ""
+    """Why, as a sentence for the person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Signaling → worker child: an admin mutes this participant, or lets them speak again."""
+
+    participant: str
+    muted: bool
+    locked: bool
+    """Only an admin can unmute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +145,8 @@ class OpenLink:
     room: str
     stream: int
     mode: Mode
+    verify: bool = False
+    """People come by invitation: who may use a tool counts by verified names only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +161,16 @@ class ChildExited:
 
 
 Message = (
-    Heartbeat | WorkerState | LinkState | Offer | Answer | Refused | Leave | OpenLink | ChildExited
+    Heartbeat
+    | WorkerState
+    | LinkState
+    | Offer
+    | Answer
+    | Refused
+    | Leave
+    | Silence
+    | OpenLink
+    | ChildExited
 )
 
 MESSAGES: dict[str, type[Message]] = {
@@ -145,6 +181,7 @@ MESSAGES: dict[str, type[Message]] = {
     "answer": Answer,
     "refused": Refused,
     "leave": Leave,
+    "silence": Silence,
     "open_link": OpenLink,
     "child_exited": ChildExited,
 }

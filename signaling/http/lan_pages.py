@@ -12,9 +12,9 @@ from cryptography import x509
 
 from mixer_core.runtime.errors import ProblemError
 
+from ..access.gate import host_name
 from ..tls import trust_page
 from . import problems
-from .auth import host_name
 from .pages import MIME_TYPES, Pages, add_security_headers
 
 FOLDER = Path(__file__).parents[1] / "web_lan"

@@ -10,6 +10,7 @@ from aiohttp.typedefs import Middleware
 
 from mixer_core.runtime.errors import ProblemError
 
+from ..access.gate import SESSION_PATH
 from ..limits.clients import client_of
 from ..limits.limiter import Limiter, Refusal
 from . import problems
@@ -58,4 +59,5 @@ def middleware(
 
 def has_token(request: web.BaseRequest) -> bool:
     """Whether a request tries a token."""
-    return bool(request.headers.get("Authorization") or request.query.get("token"))
+    exchanges = request.method == "POST" and request.path.endswith(SESSION_PATH)
+    return exchanges or bool(request.headers.get("Authorization") or request.query.get("token"))

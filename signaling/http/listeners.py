@@ -13,7 +13,7 @@ from aiohttp import web
 
 from mixer_core.runtime.errors import PortBusyError, SettingsError
 
-from .auth import is_loopback
+from ..access.gate import is_loopback
 from .problems import ProblemRequestHandler
 
 BACKLOG = 128

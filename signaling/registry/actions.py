@@ -11,6 +11,7 @@ from typing import Any
 
 from mixer_core.bus.control import Message, Metrics
 from mixer_core.bus.events import Mode
+from mixer_core.bus.roles import Role
 from mixer_core.runtime.errors import ProblemError
 from mixer_core.runtime.units import MS_NS, S_NS
 
@@ -42,6 +43,8 @@ class Limits:
     """After a start, the time in which running children announce themselves."""
     tombstone_ns: int = 10 * S_NS
     """How long those who left are remembered, so that a late state does not bring them back."""
+    verify: bool = False
+    """People come by invitation: links count verified names only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,15 @@ class Join:
     mode: Mode | None
     """Requested mode; it counts only for the first participant of a room."""
     sdp: str
+    role: Role = "admin"
+    verified: bool = False
+    """``name`` comes from an invitation."""
+    subject: str = ""
+    """Whose invitation and browser it is; empty: nobody's."""
+    replaces: str = ""
+    """Participant whose place it takes: the same browser, which has lost its connection."""
+    reserved: frozenset[str] = frozenset()
+    """Names in invitations, which nobody else may take."""
     client: str = ""
     """Whose address it comes from, see ``limits.clients``; empty: not known."""
     ticket: str = ""
@@ -69,6 +81,28 @@ class Remove:
     request: int
     room: str
     participant: str
+    code: str = ""
+    """Why, if somebody else does it: see ``control.Leave``."""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Mute:
+    """An admin mutes a participant, or lets them speak again."""
+
+    request: int
+    room: str
+    participant: str
+    muted: bool
+    locked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CloseRoom:
+    """An admin ends a room: everybody has to leave."""
+
+    request: int
+    room: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +122,9 @@ class ParticipantView:
     muted: bool
     status: str
     """``waiting`` (for a worker), ``connecting`` or ``connected``."""
+    role: Role = "admin"
+    verified: bool = False
+    """The name comes from an invitation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +167,6 @@ class ReplyAnswer:
     participant: str
     sdp: str
 
-    @property
-    def location(self) -> str:
-        """Path of the participant, for ``Location``."""
-        return f"/rooms/{self.room}/participants/{self.participant}"
-
 
 @dataclass(frozen=True, slots=True)
 class ReplyLeft:
@@ -143,6 +175,15 @@ class ReplyLeft:
     request: int
     room: str
     participant: str
+    subject: str = ""
+    """Whose invitation and browser it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyDone:
+    """200: it is done."""
+
+    request: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,5 +239,8 @@ class LinkLost:
     reason: str
 
 
-Reply = ReplyAnswer | ReplyLeft | ReplyRoom | ReplyProblem
+Question = Join | Remove | Mute | CloseRoom | Look
+"""What gets a reply."""
+Answered = ReplyAnswer | ReplyLeft | ReplyDone | ReplyRoom
+Reply = Answered | ReplyProblem
 Action = SendToChild | Reply | Joined | Left | LinkLost

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from mixer_core.bus import names
 from mixer_core.runtime.errors import ProblemError
@@ -29,6 +30,33 @@ def check_name(name: str) -> str:
     if reason:
         raise ProblemError(400, "Bad name", reason)
     return name or DEFAULT_NAME
+
+
+def name_key(name: str) -> str:
+    """What two names have in common that can be mistaken for each other."""
+    return names.skeleton(name) or names.tidy(name)
+
+
+def free_name(wanted: str, taken: Collection[str]) -> str:
+    """The name for a guest.
+
+    Args:
+        wanted: empty: any.
+        taken: names of others, present or in invitations.
+
+    Raises:
+        ProblemError: 409 if somebody else has it.
+    """
+    keys = {name_key(name) for name in taken}
+    name = check_name(wanted)
+    if name_key(name) not in keys:
+        return name
+    if not wanted.strip():
+        numbers = (f"{DEFAULT_NAME} {number}" for number in range(2, len(keys) + 3))
+        return next(other for other in numbers if name_key(other) not in keys)
+    raise ProblemError(
+        409, "Name taken", f"{name} is the name of somebody else: choose another name"
+    )
 
 
 def check_offer(sdp: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from mixer_core.bus.control import Offer, WorkerState
 from mixer_core.bus.events import Mode
+from mixer_core.bus.roles import Role
 
 from .actions import Action, Joined, ParticipantView
 
@@ -38,6 +39,11 @@ class Participant:
     """How many children got the offer."""
     client: str = ""
     """Whose address the offer came from; empty: not known."""
+    role: Role = "admin"
+    verified: bool = False
+    """The name comes from an invitation."""
+    subject: str = ""
+    """Whose invitation and browser it is; empty: nobody's."""
 
     @property
     def status(self) -> str:
@@ -55,11 +61,23 @@ class Participant:
 
     def offer(self) -> Offer:
         """The message to a worker child."""
-        return Offer(self.id, self.room, self.stream, self.mode, self.name, self.sdp)
+        return Offer(
+            self.id,
+            self.room,
+            self.stream,
+            self.mode,
+            self.name,
+            self.sdp,
+            self.role,
+            self.verified,
+            self.subject,
+        )
 
     def view(self) -> ParticipantView:
         """What ``GET /rooms/{room}`` shows."""
-        return ParticipantView(self.id, self.name, self.muted, self.status)
+        return ParticipantView(
+            self.id, self.name, self.muted, self.status, self.role, self.verified
+        )
 
 
 class Participants:
@@ -114,6 +132,9 @@ class Participants:
             state.name,
             state.muted,
             worker=identity,
+            role=state.role,
+            verified=state.verified,
+            subject=state.subject,
         )
         self.add(participant)
         return participant

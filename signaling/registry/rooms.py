@@ -15,33 +15,48 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from mixer_core.bus.control import Answer, ChildExited, LinkState, Message, Refused, WorkerState
+from mixer_core.bus.control import (
+    Answer,
+    ChildExited,
+    LinkState,
+    Message,
+    Refused,
+    Silence,
+    WorkerState,
+)
 from mixer_core.bus.events import Mode
 from mixer_core.runtime.errors import ProblemError
 
 from .actions import (
     Action,
+    CloseRoom,
     Join,
     Joined,
     Limits,
     LinkLost,
     Look,
+    Mute,
+    Question,
     Remove,
     Reply,
+    ReplyDone,
     ReplyLeft,
     ReplyProblem,
     ReplyRoom,
     RoomView,
+    SendToChild,
 )
 from .admission import Admission
 from .dispatch import BUSY_RETRY_S, Dispatch
 from .line import Line
 from .links import Links
-from .names import check_name, check_offer, check_room
+from .names import check_name, check_offer, check_room, free_name
 from .numbering import Numbers
 from .participants import Participant
 
 _GAVE_WAY = (503, "Busy", "others came first")
+CLOSED = ("closed", "an admin has closed the room")
+REVOKED = ("revoked", "your invitation was revoked: ask whoever invited you for a new link")
 
 
 class Registry:
@@ -57,7 +72,7 @@ class Registry:
         self._links = Links(limits, self._settled_ns, self._streams)
         self._participants = self._dispatch.participants
         self._admission = Admission(limits, self._participants, Line(numbers))
-        self._held: list[Join | Remove | Look] = []
+        self._held: list[Question] = []
 
     def join(self, event: Join, now_ns: int) -> list[Action]:
         """A browser's offer. The reply is ReplyAnswer or ReplyProblem, at once or later."""
@@ -72,13 +87,22 @@ class Registry:
         self._held.append(event)
         return self._advance(now_ns)
 
-    def remove(self, event: Remove, now_ns: int) -> list[Action]:
-        """DELETE of a participant. The reply is ReplyLeft, or 404 once everything is known."""
-        return self._ask(event, now_ns)
+    def ask(self, event: Remove | Mute | CloseRoom | Look, now_ns: int) -> list[Action]:
+        """About what is there. The reply is one of ``Answered``, or 404 once all is known."""
+        try:
+            check_room(event.room)
+        except ProblemError as error:
+            return [_problem(event.request, error)]
+        self._held.append(event)
+        return self._advance(now_ns)
 
-    def look(self, event: Look, now_ns: int) -> list[Action]:
-        """GET of a room. The reply is ReplyRoom, or 404 once everything is known."""
-        return self._ask(event, now_ns)
+    def end(self, is_valid: Callable[[str], bool], now_ns: int) -> list[Action]:
+        """End the calls of those whose invitation was revoked; ``is_valid`` takes a subject."""
+        actions: list[Action] = []
+        for participant in self._participants.all():
+            if participant.subject and not is_valid(participant.subject):
+                actions += self._send_away(participant, REVOKED, now_ns)
+        return self._advance(now_ns, actions)
 
     def message(self, identity: str, message: Message, now_ns: int) -> list[Action]:
         """A control message from the DEALER ``identity``; unexpected kinds are ignored."""
@@ -140,14 +164,6 @@ class Registry:
             times.append(self._settled_ns)
         return min((time for time in times if time is not None), default=None)
 
-    def _ask(self, event: Remove | Look, now_ns: int) -> list[Action]:
-        try:
-            check_room(event.room)
-        except ProblemError as error:
-            return [_problem(event.request, error)]
-        self._held.append(event)
-        return self._advance(now_ns)
-
     def _gone(self, identity: str, reason: str, now_ns: int) -> list[Action]:
         actions = self._dispatch.gone(identity, reason, now_ns)
         return actions + self._links.gone(identity, reason, now_ns)
@@ -180,25 +196,46 @@ class Registry:
                 self._held.append(event)
         return actions
 
-    def _find(self, event: Remove | Look, now_ns: int) -> list[Action] | None:
+    def _find(self, event: Remove | Mute | CloseRoom | Look, now_ns: int) -> list[Action] | None:
         """The reply, with its actions; None if there is no such room or participant."""
-        if isinstance(event, Look):
-            known = event.room in self._participants.rooms()
-            return [ReplyRoom(event.request, self._view(event.room))] if known else None
-        participant = self._participants.get(event.participant)
-        if participant is None or participant.room != event.room:
+        if isinstance(event, Look | CloseRoom):
+            if event.room not in self._participants.rooms():
+                return None
+            if isinstance(event, Look):
+                return [ReplyRoom(event.request, self._view(event.room))]
+            actions: list[Action] = []
+            for participant in self._participants.in_room(event.room):
+                actions += self._send_away(participant, CLOSED, now_ns)
+            return [*actions, ReplyDone(event.request)]
+        found = self._participants.get(event.participant)
+        if found is None or found.room != event.room:
             return None
-        problem = (409, "Removed", "the participant was removed while joining")
-        actions = self._dispatch.drop(participant, "asked to leave", now_ns, problem)
-        return [*actions, ReplyLeft(event.request, event.room, event.participant)]
+        if isinstance(event, Mute):
+            message = Silence(found.id, event.muted, event.locked)
+            told = [SendToChild(found.worker, message)] if found.worker else []
+            return [*told, ReplyDone(event.request)]
+        reply = ReplyLeft(event.request, event.room, found.id, found.subject)
+        return [*self._send_away(found, (event.code, event.message), now_ns), reply]
+
+    def _send_away(
+        self, participant: Participant, told: tuple[str, str], now_ns: int
+    ) -> list[Action]:
+        problem = (409, "Removed", told[1] or "the participant was removed while joining")
+        reason = told[0] or "asked to leave"
+        return self._dispatch.drop(participant, reason, now_ns, problem, told)
 
     def _enter(self, event: Join, now_ns: int) -> list[Action]:
         """Add the participant of an offer; ``Dispatch.offer`` finds a worker for it."""
+        actions: list[Action] = []
+        former = self._participants.get(event.replaces)
+        if former is not None and former.room == event.room:
+            problem = (409, "Removed", "the same browser has joined again")
+            actions = self._dispatch.drop(former, "joined again", now_ns, problem)
         try:
+            name = self._name(event)
             victim = self._admission.place(event, now_ns)
         except ProblemError as error:
-            return [_problem(event.request, error)]
-        actions: list[Action] = []
+            return [*actions, _problem(event.request, error)]
         if victim is not None:
             actions += self._dispatch.drop(victim, "it gave way to others", now_ns, _GAVE_WAY)
         self._participants.add(
@@ -207,14 +244,24 @@ class Registry:
                 event.room,
                 self._streams.draw(),
                 event.mode or self._limits.default_mode,
-                check_name(event.name),
+                name,
                 request=event.request,
                 sdp=event.sdp,
                 deadline_ns=now_ns + self._limits.answer_timeout_ns,
+                role=event.role,
+                verified=event.verified,
+                subject=event.subject,
                 client=event.client,
             )
         )
         return actions
+
+    def _name(self, event: Join) -> str:
+        """The participant's name. Raises ProblemError (409) where a guest takes another's name."""
+        if not event.subject or event.verified:
+            return check_name(event.name)
+        present = {person.name for person in self._participants.in_room(event.room)}
+        return free_name(event.name, present | event.reserved)
 
     def _wanted(self) -> dict[str, Mode]:
         """Rooms that need a link: those where somebody has a worker."""
@@ -232,8 +279,8 @@ def _problem(request: int, error: ProblemError) -> Reply:
     )
 
 
-def _not_found(event: Join | Remove | Look) -> Reply:
-    if isinstance(event, Look):
+def _not_found(event: Question) -> Reply:
+    if isinstance(event, Look | CloseRoom):
         return ReplyProblem(event.request, 404, "No such room", "nobody is in that room")
     detail = "that participant is not in that room"
     return ReplyProblem(event.request, 404, "No such participant", detail)

@@ -314,7 +314,15 @@ def test_a_start_is_echoed_with_the_rooms_epoch_and_the_roster() -> None:
     assert (ack.kind, ack.stream, ack.epoch) == (Kind.START, ANN, 7)
     assert decode_event(roster.payload) == {
         "type": "participants",
-        "participants": [{"participant": "p-11", "name": "Ann", "muted": False}],
+        "participants": [
+            {
+                "participant": "p-11",
+                "name": "Ann",
+                "muted": False,
+                "role": "admin",
+                "verified": False,
+            }
+        ],
     }
     assert {f.stream for f in bench.published if f.kind is Kind.EVENT} == {ANN, LINK}
 
@@ -339,7 +347,9 @@ def test_a_stream_that_says_nothing_for_three_seconds_is_removed() -> None:
     bench.start(LINK, "link")
     bench.advance(1_500)
     people = bench.events_to(BEN, "participants")[-1]["participants"]
-    assert people == [{"participant": "p-12", "name": "p-12", "muted": False}]
+    assert people == [
+        {"participant": "p-12", "name": "p-12", "muted": False, "role": "admin", "verified": False}
+    ]
     assert bench.metrics.values["streams_expired_total"] == 1
     bench.advance(1_500)
     assert bench.mixer.next_timeout_ns() is None

@@ -117,13 +117,13 @@ class World:
     def remove(self, participant: str, room: str = "home") -> int:
         """DELETE."""
         self.asked += 1
-        self._do(self.registry.remove(Remove(self.asked, room, participant), self.now_ns))
+        self._do(self.registry.ask(Remove(self.asked, room, participant), self.now_ns))
         return self.asked
 
     def look(self, room: str) -> int:
         """GET of a room."""
         self.asked += 1
-        self._do(self.registry.look(Look(self.asked, room), self.now_ns))
+        self._do(self.registry.ask(Look(self.asked, room), self.now_ns))
         return self.asked
 
     def add(self, kind: str) -> FakeChild:

@@ -43,7 +43,7 @@ def test_an_offer_goes_to_an_idle_worker_and_opens_the_rooms_link_at_once() -> N
     world.act(worker)
     answer = world.answer_to(request)
     assert answer.sdp == f"answer by {worker.identity}"
-    assert answer.location == f"/rooms/kitchen/participants/{offer.participant}"
+    assert (answer.room, answer.participant) == ("kitchen", offer.participant)
     assert offer.participant.startswith("p-") and len(offer.participant) == 10
 
 
