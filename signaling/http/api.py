@@ -23,7 +23,7 @@ from ..registry.names import check_offer, check_room
 from ..settings import SignalingSettings
 from . import health, limiting, metrics_page, problems
 from .access_routes import AccessRoutes
-from .forwarded import Proxies, clean_path
+from .forwarded import Proxies, clean_path, own_path
 from .pages import Pages, add_security_headers
 from .requests import JSON_TYPE, facts_of, identity_of, json_response, read_body, set_facts
 from .transcript_pages import TranscriptReader
@@ -253,7 +253,7 @@ class HttpApi:
     async def _check(self, request: web.Request, handler: problems.Handler) -> web.StreamResponse:
         secure = request.scheme == "https"
         asker = self._proxies.asker(request.remote or "", request.headers, secure)
-        facts = facts_of(request, request.path.removeprefix(self._path), asker)
+        facts = facts_of(request, own_path(request.path, self._path), asker)
         set_facts(request, facts, self._gate.identify(facts, int(time.time())))
         return await handler(request)
 

@@ -106,6 +106,13 @@ def clean_path(setting: str) -> str:
     return "".join(f"/{part}" for part in parts)
 
 
+def own_path(path: str, public_path: str) -> str:
+    """``path`` without the public path, as the routes at the root have it."""
+    if path == public_path:
+        return "/"
+    return path.removeprefix(public_path) if path.startswith(f"{public_path}/") else path
+
+
 def _last(text: str) -> str:
     """The element that the nearest proxy added."""
     return text.rpartition(",")[2].strip()

@@ -15,7 +15,7 @@ import pytest
 from aiohttp import web
 
 from mixer_core.runtime import logs
-from mixer_core.runtime.errors import SettingsError
+from mixer_core.runtime.errors import PortBusyError, SettingsError
 from signaling import lan
 from signaling.settings import SignalingSettings
 from signaling.tls.addresses import Lan
@@ -32,12 +32,21 @@ class World:
     """A door, and the network that it sees."""
 
     def __init__(self, folder: Path, **settings: str | int | bool) -> None:
+        self.network = Lan((ipaddress.ip_address(HOME),), ("mixminus.local",))
+        self.root = folder / FOLDER / ROOT_FILE
+        self._more = settings
+        for attempt in range(5):
+            try:
+                self._open(folder)
+                break
+            except PortBusyError:  # Somebody else has taken the port since.
+                assert attempt < 4
+
+    def _open(self, folder: Path) -> None:
         section = SignalingSettings(
             lan=True, http_port=free_port(), https_port=free_port(), mdns=False
         )
-        self.settings = dataclasses.replace(section, **settings)
-        self.network = Lan((ipaddress.ip_address(HOME),), ("mixminus.local",))
-        self.root = folder / FOLDER / ROOT_FILE
+        self.settings = dataclasses.replace(section, **self._more)
         self.door = lan.LanDoor(
             self.settings, folder, logs.get("signaling"), lambda _: self.network
         )

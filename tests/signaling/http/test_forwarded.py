@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mixer_core.runtime.errors import SettingsError
-from signaling.http.forwarded import Proxies, clean_path
+from signaling.http.forwarded import Proxies, clean_path, own_path
 
 NAMED = Proxies("127.0.0.1, 10.0.0.0/24, ::1")
 HEADERS = {
@@ -82,3 +82,18 @@ def test_a_public_path_is_cleaned(setting: str, path: str) -> None:
 def test_a_public_path_with_other_characters_is_refused(setting: str) -> None:
     with pytest.raises(SettingsError, match="public_path"):
         clean_path(setting)
+
+
+@pytest.mark.parametrize(
+    ("path", "own"),
+    [
+        ("/voice", "/"),
+        ("/voice/", "/"),
+        ("/voice/rooms", "/rooms"),
+        ("/voices", "/voices"),
+        ("/rooms", "/rooms"),
+    ],
+)
+def test_a_path_is_the_same_with_and_without_the_public_path(path: str, own: str) -> None:
+    assert own_path(path, "/voice") == own
+    assert own_path(own, "") == own
