@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 
 from signaling.tls import authority, trust_page
 from signaling.tls.addresses import host_names, lan_addresses
 from signaling.tls.authority import Address, Authority
+from tests.signaling.tls.forging import forged
 from tests.signaling.tls.handshakes import problem, server
 
 NOW = datetime.now(UTC)
@@ -25,30 +25,6 @@ def leaf(
     names: tuple[str, ...] = NAMES, addresses: list[Address] = LAN, now: datetime = NOW
 ) -> bytes:
     return authority.issue(OURS, names, addresses, now)
-
-
-def forged(name: x509.GeneralName) -> bytes:
-    """What a thief of the issuer's key would make: it asks nobody what is permitted."""
-    wide = OURS.issuer
-    made = authority.issue(OURS, ("thief.local",), [], NOW)
-    key_pem = made[made.index(b"-----BEGIN PRIVATE KEY") :]
-    template = x509.load_pem_x509_certificate(made)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(template.subject)
-        .issuer_name(wide.subject)
-        .public_key(template.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(template.not_valid_before_utc)
-        .not_valid_after(template.not_valid_after_utc)
-    )
-    for extension in template.extensions:
-        if not isinstance(extension.value, x509.SubjectAlternativeName):
-            builder = builder.add_extension(extension.value, extension.critical)
-    builder = builder.add_extension(x509.SubjectAlternativeName([name]), critical=False)
-    certificate = builder.sign(OURS.key, hashes.SHA256())
-    pem = authority.pem(certificate) + authority.pem(wide)
-    return pem + key_pem
 
 
 @pytest.mark.parametrize("name", ["mixminus.local", "nano-1", "192.168.1.20", "fd00::20"])
@@ -73,11 +49,17 @@ def test_who_trusts_another_authority_gets_one() -> None:
 def test_a_forged_public_name_is_refused_by_its_constraints(
     given: x509.GeneralName, asked: str
 ) -> None:
-    assert problem(OURS.root_pem(), server(forged(given)), asked) == "permitted subtree violation"
+    assert (
+        problem(OURS.root_pem(), server(forged(OURS, given, NOW)), asked)
+        == "permitted subtree violation"
+    )
 
 
 def test_the_forger_can_forge_what_is_permitted() -> None:
-    assert problem(OURS.root_pem(), server(forged(x509.DNSName("a.local"))), "a.local") == ""
+    assert (
+        problem(OURS.root_pem(), server(forged(OURS, x509.DNSName("a.local"), NOW)), "a.local")
+        == ""
+    )
 
 
 def test_a_leaf_lives_for_at_most_397_days() -> None:
