@@ -22,7 +22,7 @@ from mixer_core.runtime.errors import SettingsError, StartupError
 
 from .access.gate import is_loopback
 from .http import listeners
-from .http.lan_pages import LanPages
+from .http.lan_pages import LanPages, Listening
 from .settings import SignalingSettings
 from .tls import addresses
 from .tls.addresses import Lan
@@ -114,10 +114,12 @@ class LanDoor:
         urls = self._urls()
         return urls[0] if urls else ""
 
-    async def start(self, app: web.Application) -> None:
+    async def start(self, app: web.Application, listening: Listening | None = None) -> None:
         """Serve ``app`` over HTTPS, the plain pages beside it, and follow the network."""
         self._https = listeners.Listener(app, self._certificate.context)
-        pages = LanPages(self._root, self._settings.https_port, lambda: self.names, self._log)
+        pages = LanPages(
+            self._root, self._settings.https_port, lambda: self.names, self._log, listening
+        )
         self._http = listeners.Listener(pages.application())
         await self._https.start(self._sockets)
         await self._http.start([])
@@ -155,8 +157,10 @@ class LanDoor:
 
     async def _watch(self) -> None:
         while True:
-            await asyncio.sleep(WATCH_S)
             try:
+                if self._announcer is not None:  # It takes a second to find out whether it is free.
+                    await self._announcer.follow(self._lan.addresses)
+                await asyncio.sleep(WATCH_S)
                 await self.refresh()
             except Exception:
                 self._log.exception("! looking at the local network failed")
@@ -170,8 +174,6 @@ class LanDoor:
         for address in self._lan.addresses:
             if address not in self._plain:
                 await self._open_plain(address)
-        if self._announcer is not None:
-            await self._announcer.follow(self._lan.addresses)
 
     async def _open_plain(self, address: Address) -> None:
         try:

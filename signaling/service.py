@@ -14,8 +14,11 @@ from . import lan
 from .access.gate import Gate
 from .access.ledger import Ledger
 from .gateway import PROGRAM, Gateway, Options
-from .http import listeners
+from .http import limiting, listeners
 from .http.api import HttpApi, PageParts
+from .http.forwarded import Proxies
+from .http.lan_pages import Listening
+from .http.listen_routes import ListenRoutes
 from .http.transcript_pages import TranscriptReader
 from .settings import Settings
 
@@ -42,7 +45,10 @@ async def serve(context: process.Context[Settings]) -> None:
         await listener.start(sockets)
         if door:
             lan_gate = Gate(section, os.environ, ledger, door.names)
-            await door.start(HttpApi(gateway, lan_gate, section, context.log, page).application())
+            lan_api = HttpApi(gateway, lan_gate, section, context.log, page)
+            limit = limiting.middleware(gateway.limiter, Proxies(""), context.log)
+            routes = ListenRoutes(lan_api, lan_gate.desk)
+            await door.start(lan_api.application(), Listening(routes, limit))
         context.log.info("= listening on %s", url)
         await context.stop.wait()
     finally:

@@ -154,6 +154,7 @@ SHELLS: dict[str, set[str]] = {
         "access_routes",
         "api",
         "lan_pages",
+        "listen_routes",
         "limiting",
         "listeners",
         "pages",

@@ -72,7 +72,7 @@ class Gate:
             return NOBODY
         is_own = self._is_own_screen(name, facts)
         is_needed = not is_own and (self.guarded or facts.forwarded)
-        given = _bearer(facts.authorization) or facts.query_token
+        given = bearer(facts.authorization) or facts.query_token
         if given and self.desk.is_machine(given):
             return MACHINE
         if facts.cookie and not given:
@@ -126,7 +126,7 @@ def machine_token(env: Mapping[str, str]) -> str:
     return token
 
 
-def _bearer(authorization: str) -> str:
+def bearer(authorization: str) -> str:
     """The token of an ``Authorization`` header; empty: there is none."""
     scheme, _, given = authorization.partition(" ")
     return given.strip() if scheme.lower() == "bearer" else ""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import ipaddress
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 from cryptography import x509
 
 from mixer_core.runtime.errors import ProblemError
@@ -15,10 +17,23 @@ from mixer_core.runtime.errors import ProblemError
 from ..access.gate import host_name
 from ..tls import trust_page
 from . import problems
+from .listen_routes import ListenRoutes
 from .pages import MIME_TYPES, Pages, add_security_headers
 
 FOLDER = Path(__file__).parents[1] / "web_lan"
 NAME = "mixminus"
+SHARED = {"icon.svg": "icon.svg", "captions.js": "state/captions.js"}
+"""What the plain pages take from the page."""
+MAX_BODY_BYTES = 1 << 20
+"""The routes for listening have their own, smaller limits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """How somebody listens, and how often an address may try."""
+
+    routes: ListenRoutes
+    limit: Middleware
 
 
 class LanPages:
@@ -30,25 +45,35 @@ class LanPages:
         https_port: int,
         names: Callable[[], tuple[str, ...]],
         log: logging.LoggerAdapter[logging.Logger],
+        listening: Listening | None = None,
     ) -> None:
         """``names``: the names of this host that a redirect may lead to."""
         self._root = root
         self._port = https_port
         self._names = names
         self._log = log
-        self._files = Pages(FOLDER)
+        self._listening = listening
+        self._own, self._page = Pages(FOLDER), Pages()
 
     def application(self) -> web.Application:
         """The aiohttp application."""
-        app = web.Application(middlewares=[problems.middleware(self._log)], client_max_size=1024)
+        middlewares = [problems.middleware(self._log)]
+        if self._listening:
+            middlewares.append(self._listening.limit)
+        app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY_BYTES)
         app.on_response_prepare.append(add_security_headers)
         router = app.router
         router.add_get("/", self.redirect)
-        router.add_get("/favicon.ico", self._files.icon)
+        router.add_get("/favicon.ico", self._page.icon)
         router.add_get("/trust", self.trust)
         router.add_get(f"/trust/{trust_page.CERTIFICATE_NAME}", self.certificate)
         router.add_get(f"/trust/{trust_page.PROFILE_NAME}", self.profile)
-        router.add_get("/lan/{path:(?:style\\.css|icon\\.svg)}", self._files.file)
+        router.add_get("/lan/{path:style\\.css|listen\\.js}", self._own.file)
+        for name, path in SHARED.items():
+            router.add_get(f"/lan/{name}", self._page.serve(path))
+        if self._listening:
+            router.add_get("/listen", self.listen)
+            self._listening.routes.add_to(router)
         return app
 
     async def redirect(self, request: web.Request) -> web.Response:
@@ -62,6 +87,12 @@ class LanPages:
         template = (FOLDER / "trust.html").read_text(encoding="utf-8")
         agent = request.headers.get("User-Agent", "")
         text = trust_page.page(template, root, f"{self._url(request)}/", agent)
+        return web.Response(text=text, headers={"Content-Type": MIME_TYPES[".html"]})
+
+    async def listen(self, request: web.Request) -> web.Response:
+        """For browsers without HTTPS: hear and read a room."""
+        template = (FOLDER / "listen.html").read_text(encoding="utf-8")
+        text = trust_page.fill(template, {"url": f"{self._url(request)}/"})
         return web.Response(text=text, headers={"Content-Type": MIME_TYPES[".html"]})
 
     async def certificate(self, _: web.Request) -> web.Response:

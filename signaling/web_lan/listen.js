@@ -143,7 +143,8 @@ class Stay {
     const response = await request("POST", `/listen/rooms/${encodeURIComponent(this.room)}/participants`, this.session, {
       "Content-Type": "application/sdp",
     }, peer.localDescription?.sdp);
-    this.location = `/listen${response.headers.get("location") ?? ""}`;
+    const location = response.headers.get("location") ?? "";
+    this.location = `/listen${location.slice(location.indexOf("/rooms/"))}`;
     await peer.setRemoteDescription({ type: "answer", sdp: await response.text() });
   }
 
