@@ -53,7 +53,7 @@ class Child:
         """The child has nothing more to do."""
         self._session: SessionShell | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        prepare_ice(settings.media_worker.ice_addresses)
+        prepare_ice(settings.media_worker.network())
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         directory = settings.runtime_dir
         self._control = ControlClient(

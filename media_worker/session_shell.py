@@ -57,7 +57,8 @@ class SessionShell:
         events = PeerEvents(
             self._on_opened, self._on_audio, self._on_text, self._on_unreadable, self._on_closed
         )
-        self.peer = Peer(events, log)
+        network = settings.media_worker.network()
+        self.peer = Peer(events, log, network, offer.ice_servers)
         directory, topic = settings.runtime_dir, frames.topic(offer.stream)
         self._to_mixer = AudioPush(loop, directory)
         self._from_mixer = AudioSub(loop, directory, topic, self._on_bus)

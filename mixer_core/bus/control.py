@@ -6,13 +6,14 @@ On the wire a message is one MessagePack map ``{"v": 1, "type": …, fields…}`
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 import msgpack
 import msgspec
 
 from ..runtime.errors import ControlError
+from ..runtime.ice_servers import IceServer
 from .events import Mode
 from .roles import Role
 
@@ -96,6 +97,8 @@ class Offer:
     """The name comes from an invitation."""
     subject: str = ""
     """Whose invitation and browser it is; empty: nobody's, and the name may change."""
+    ice_servers: tuple[IceServer, ...] = ()
+    """STUN and TURN servers, with credentials for this connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +198,7 @@ def encode(message: Message) -> bytes:
     content: dict[str, Any] = {"v": VERSION, "type": _NAMES[cls]}
     for name in _FIELDS[cls]:
         content[name] = getattr(message, name)
-    packed: bytes = msgpack.packb(content)
+    packed: bytes = msgpack.packb(content, default=asdict)
     return packed
 
 
