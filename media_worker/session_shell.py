@@ -128,6 +128,7 @@ class SessionShell:
             "bad_frames_total": self._bad_frames,
             "unknown_events_total": self._session.unknown_events_total,
             "handler_faults_total": self.peer.faults_total,
+            "ice_checks_refused_total": self.peer.checks_refused_total,
             "bytes_in_total": self._bytes_in,
             "bytes_out_total": self._bytes_out,
             "audio_backlog_ms": outbox.backlog_ms,

@@ -10,7 +10,8 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import zmq
 
@@ -23,6 +24,7 @@ from mixer_core.runtime.units import MS_NS, S_NS
 
 from .http import metrics_page
 from .http.health import Health, ProgramView, Watch
+from .ice import IceServers
 from .limits.limiter import Limiter
 from .registry.actions import (
     Action,
@@ -89,6 +91,7 @@ class Gateway:
         self._log = log
         self._url = url
         now_ns = time.monotonic_ns()
+        self._ice = IceServers(settings.media_worker, os.environ)
         self._registry = Registry(limits(settings, options), lambda: secrets.randbits(32), now_ns)
         self._health = Health()
         self._watch = Watch()
@@ -138,6 +141,10 @@ class Gateway:
         """Every program's state, and what is missing."""
         counts, now_ns = self._registry.counts(), time.monotonic_ns()
         return self._health.programs(counts, now_ns), self._health.missing(counts, now_ns)
+
+    def ice_servers(self) -> dict[str, Any]:
+        """The STUN and TURN servers for a page, as JSON."""
+        return self._ice.as_json(int(time.time()))
 
     def metrics_page(self) -> bytes:
         """The metrics as Prometheus text."""
@@ -207,7 +214,10 @@ class Gateway:
         self._arm()
 
     def _send(self, action: SendToChild) -> list[Action]:
-        data = control.encode(action.message)
+        message = action.message
+        if isinstance(message, control.Offer):
+            message = replace(message, ice_servers=self._ice.current(int(time.time())))
+        data = control.encode(message)
         if self._socket.send(action.identity.encode(), data):
             return []
         self.metrics.count("control_undelivered_total")

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from mixer_core.runtime.settings import CommonSettings, Count, Milliseconds, Port
+from mixer_core.runtime.settings import CommonSettings, Count, Milliseconds, Port, SectionView
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,22 @@ class SignalingSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkSettings(SectionView):
+    """The servers that browsers are told: keys of ``[media_worker]``."""
+
+    ice_servers: str = ""
+    """STUN and TURN URLs separated by commas."""
+    turn_username: str = ""
+    """Empty: names with an expiry."""
+    turn_secret_variable: str = "TURN_SECRET"
+    """Environment variable with the password or the shared secret."""
+    turn_lifetime_s: int = 43_200
+    """How long what is made from the shared secret may be used."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings(CommonSettings):
     """What signaling reads."""
 
     signaling: SignalingSettings = field(default_factory=SignalingSettings)
+    media_worker: NetworkSettings = field(default_factory=NetworkSettings)

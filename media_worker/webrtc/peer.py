@@ -98,6 +98,7 @@ class Peer:
         self._audio: RTCDataChannel | None = None
         self._control: RTCDataChannel | None = None
         self._fast: FastPath | None = None
+        self._budget = ProbeBudget(())
         self.buffered_bytes: Callable[[], int] = int
         """Returns the bytes of the audio channel that wait for the network."""
         self.framed = False
@@ -112,6 +113,11 @@ class Peer:
         """When the last datagram came (monotonic); 0 before the first."""
         return self._fast.heard_ns if self._fast is not None else 0
 
+    @property
+    def checks_refused_total(self) -> int:
+        """Connectivity checks that were not sent, because too many had no answer."""
+        return self._budget.refused_total
+
     async def answer(self, sdp: str) -> str:
         """Answer an offer; the connection is then set up in the background.
 
@@ -120,7 +126,7 @@ class Peer:
         """
         connection = self._connection
         cleaned = offer.clean_offer(sdp, self._policy())
-        budget = ProbeBudget(cleaned.endpoints)
+        budget = self._budget = ProbeBudget(cleaned.endpoints)
         try:
             await connection.setRemoteDescription(RTCSessionDescription(cleaned.sdp, "offer"))
             for transceiver in connection.getTransceivers():

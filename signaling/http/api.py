@@ -106,6 +106,7 @@ class HttpApi:
         router.add_get(f"{prefix}/healthz", self.healthz)
         router.add_get(f"{prefix}/readyz", self.readyz)
         router.add_get(f"{prefix}/metrics", self.metrics)
+        router.add_get(f"{prefix}/ice", self.ice)
         router.add_get(f"{prefix}/rooms", self.rooms)
         router.add_get(f"{prefix}/rooms/{{room}}", self.room)
         router.add_get(f"{prefix}/rooms/{{room}}/transcript", self.transcript)
@@ -177,6 +178,11 @@ class HttpApi:
             owned = participant
             await self._gateway.ask(lambda number: Remove(number, room, owned))
         return json_response({"room": room, "participant": participant, "status": "left"})
+
+    async def ice(self, request: web.Request) -> web.Response:
+        """GET of the STUN and TURN servers, with credentials, for those who may join."""
+        check(identity_of(request), "join")
+        return json_response(self._gateway.ice_servers())
 
     async def rooms(self, request: web.Request) -> web.Response:
         """GET of all rooms that the asker may enter."""

@@ -32,13 +32,15 @@ class PlainClient:
         name: str = "",
         mode: str = "",
         http: Callable[[], aiohttp.ClientSession] = aiohttp.ClientSession,
+        configuration: RTCConfiguration | None = None,
     ) -> None:
+        """``configuration``: by default no STUN or TURN server."""
         self._http = http
         self.location = ""
         """What to DELETE, once it has joined."""
         self._url = f"{url}/rooms/{room}/participants"
         self._query = {k: v for k, v in (("name", name), ("mode", mode)) if v}
-        self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.pc = RTCPeerConnection(configuration or RTCConfiguration(iceServers=[]))
         self.channel = self.pc.createDataChannel("audio", ordered=True)
         self.heard: list[tuple[float, bytes]] = []
         """(monotonic seconds, PCM16) of every binary message."""

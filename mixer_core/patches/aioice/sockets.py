@@ -80,21 +80,31 @@ async def _open(
     connection: Any, ports: Sequence[int], component: int, address: str
 ) -> aioice.ice.StunProtocol | None:
     """A socket at ``address``; None where there is no such address or no port is free."""
-    loop = asyncio.get_running_loop()
+    bound = _bind(address, ports)
+    if bound is None:
+        return None
+    host, port = bound.getsockname()[:2]
+    _, protocol = await asyncio.get_running_loop().create_datagram_endpoint(
+        lambda: aioice.ice.StunProtocol(connection), sock=bound
+    )
+    protocol.local_candidate = _candidate("host", component, host, port, host)
+    return protocol
+
+
+def _bind(address: str, ports: Sequence[int]) -> socket.socket | None:
+    """A UDP socket at ``address``, at a port that nobody uses."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_DGRAM)
+    bound.setblocking(False)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
     for port in random.sample(ports, len(ports)) if ports else (0,):
         try:
-            transport, protocol = await loop.create_datagram_endpoint(
-                lambda: aioice.ice.StunProtocol(connection), local_addr=(address, port)
-            )
+            bound.bind((address, port))
+            return bound
         except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                continue
-            return None
-        opened: socket.socket = transport.get_extra_info("socket")
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
-        host, number = transport.get_extra_info("sockname")[:2]
-        protocol.local_candidate = _candidate("host", component, host, number, host)
-        return protocol
+            if error.errno != errno.EADDRINUSE:
+                break
+    bound.close()
     return None
 
 

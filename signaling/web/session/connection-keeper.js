@@ -4,7 +4,7 @@
 import { CONNECTION_CODES, problem, signalProblem } from "../state/problems.js";
 import { Connection } from "./connection.js";
 import { Heartbeat, ReconnectPolicy } from "./policy.js";
-import { SignalError } from "./signal.js";
+import { SignalError, iceServers } from "./signal.js";
 
 /**
  * @typedef {object} KeeperHooks
@@ -115,8 +115,10 @@ export class ConnectionKeeper {
     const current = () => this.wanted && generation === this.#generation;
     this.store.note("connecting", { generation });
     try {
+      const servers = await iceServers();
+      if (!current()) return;
       const connection = new Connection({
-        link: this.link, generation,
+        link: this.link, generation, servers,
         onControl: (message) => current() && this.hooks.onControl(message),
         onLost: () => current() && this.lost(),
       });

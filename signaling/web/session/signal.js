@@ -4,6 +4,7 @@
 import { readAddress } from "../state/address.js";
 
 const TIMEOUT_MS = 10000;
+const ICE_TIMEOUT_MS = 3000;
 /** From the page's address. */
 const TOKEN = globalThis.location ? readAddress(location).token : "";
 const ROOM_NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;
@@ -51,6 +52,27 @@ async function refusal(response) {
   }
   const retryAfterMs = 1000 * (Number(response.headers.get("retry-after")) || 0);
   return new SignalError(problem.title, response.status, problem.detail || problem.title, retryAfterMs);
+}
+
+/** @type {{servers: RTCIceServer[], untilMs: number}} */
+let ice = { servers: [], untilMs: 0 };
+
+/**
+ * The STUN and TURN servers to use; those of last time if the gateway does not tell.
+ * @returns {Promise<RTCIceServer[]>}
+ */
+export async function iceServers() {
+  if (performance.now() < ice.untilMs) return ice.servers;
+  try {
+    const signal = AbortSignal.timeout(ICE_TIMEOUT_MS);
+    const response = await fetch(new URL("ice", document.baseURI), { headers: authorised({}), signal });
+    if (!response.ok) return ice.servers;
+    const told = await response.json();
+    ice = { servers: told.ice_servers, untilMs: performance.now() + 1000 * told.keep_s };
+  } catch (error) {
+    console.warn("no STUN and TURN servers", error);
+  }
+  return ice.servers;
 }
 
 /**
