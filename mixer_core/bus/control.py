@@ -198,8 +198,15 @@ def encode(message: Message) -> bytes:
     content: dict[str, Any] = {"v": VERSION, "type": _NAMES[cls]}
     for name in _FIELDS[cls]:
         content[name] = getattr(message, name)
-    packed: bytes = msgpack.packb(content, default=asdict)
+    packed: bytes = msgpack.packb(content, default=_as_map)
     return packed
+
+
+def _as_map(value: Any) -> dict[str, Any]:
+    """What MessagePack has no form for: a server, or an integer over 64 bit."""
+    if not isinstance(value, IceServer):
+        raise OverflowError(f"{value!r} has no MessagePack form")
+    return asdict(value)
 
 
 def decode(data: bytes) -> Message:
