@@ -23,6 +23,7 @@ from mixer_core.runtime.metrics import Metrics
 from mixer_core.runtime.units import MS_NS, S_NS
 
 from .http import metrics_page
+from .http.acceptor import OpenConnections
 from .http.health import Health, ProgramView, Watch
 from .ice import IceServers
 from .limits.limiter import Limiter
@@ -102,6 +103,8 @@ class Gateway:
         section = settings.signaling
         self.limiter = Limiter(section.max_offers_per_minute, section.max_wrong_tokens_per_minute)
         """What one address may do in a minute."""
+        self.connections = OpenConnections(section.max_connections_per_address)
+        """TCP connections of all listeners."""
         self._requests = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Answered]] = {}
         socket = endpoints.open_socket(context, endpoints.CONTROL, settings.runtime_dir, "bind")

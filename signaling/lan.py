@@ -22,6 +22,7 @@ from mixer_core.runtime.errors import SettingsError, StartupError
 
 from .access.gate import is_loopback
 from .http import listeners
+from .http.acceptor import Acceptor
 from .http.lan_pages import LanPages, Listening
 from .settings import SignalingSettings
 from .tls import addresses
@@ -96,7 +97,7 @@ class LanDoor:
         self._lan = look(settings.mdns)
         self._certificate = open_certificate(settings, state_dir, self._lan, log)
         self._sockets = _bind(settings.https_port)
-        self._plain: dict[Address, asyncio.Server] = {}
+        self._plain: dict[Address, Acceptor] = {}
         self._plain_problems: dict[Address, str] = {}
         self._announcer: Announcer | None = None
         if settings.mdns:

@@ -151,6 +151,7 @@ SHELLS: dict[str, set[str]] = {
         "ledger",
     },
     "signaling/http": {
+        "acceptor",
         "access_routes",
         "api",
         "lan_pages",

@@ -21,7 +21,7 @@ from ..gateway import Gateway
 from ..registry.actions import Join, Look, Remove, ReplyAnswer, ReplyRoom, RoomView
 from ..registry.names import check_offer, check_room
 from ..settings import SignalingSettings
-from . import health, limiting, metrics_page, problems
+from . import acceptor, health, limiting, metrics_page, problems
 from .access_routes import AccessRoutes
 from .forwarded import Proxies, clean_path, own_path
 from .pages import Pages, add_security_headers
@@ -91,6 +91,8 @@ class HttpApi:
             ],
             client_max_size=self._settings.max_body_bytes,
         )
+        app[acceptor.CONNECTIONS] = self._gateway.connections
+        app[acceptor.PROXIES] = self._proxies
         app.on_response_prepare.append(add_security_headers)
         for prefix in dict.fromkeys(("", self._path)):
             self._add_routes(app.router, prefix)

@@ -58,7 +58,7 @@ class Proxies:
             secure: whether this connection is TLS.
         """
         host = headers.get("Host", "")
-        if not self._trusts(peer):
+        if not self.trusts(peer):
             return Asker(peer, host, secure, was_forwarded(headers))
         return Asker(
             self._client(peer, headers.get(_FOR, "")),
@@ -75,11 +75,12 @@ class Proxies:
             if text is None:
                 break
             client = text
-            if not self._trusts(client):
+            if not self.trusts(client):
                 break
         return client
 
-    def _trusts(self, peer: str) -> bool:
+    def trusts(self, peer: str) -> bool:
+        """Whether that address is a believed proxy's."""
         text = _bare(peer)
         if text is None:
             return False

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import functools
 import socket
 import ssl
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
@@ -14,7 +14,7 @@ from aiohttp import web
 from mixer_core.runtime.errors import PortBusyError, SettingsError
 
 from ..access.gate import is_loopback
-from .problems import ProblemRequestHandler
+from .acceptor import Acceptor, CountedRequestHandler
 
 BACKLOG = 128
 HEADERS_TIMEOUT_S = 30.0
@@ -71,7 +71,8 @@ class Listener:
         self._tls: dict[str, Any] = {}
         if context is not None:
             self._tls = {"ssl": context, "ssl_handshake_timeout": HANDSHAKE_TIMEOUT_S}
-        self._servers: list[asyncio.Server] = []
+        self._app = app
+        self._acceptors: list[Acceptor] = []
 
     async def start(self, sockets: list[socket.socket]) -> None:
         """Accept connections."""
@@ -79,7 +80,7 @@ class Listener:
         for sock in sockets:
             await self.add(sock)
 
-    async def add(self, sock: socket.socket) -> asyncio.Server:
+    async def add(self, sock: socket.socket) -> Acceptor:
         """Accept connections on one more socket; closing the result keeps those it has."""
         server = self._runner.server
         assert server is not None
@@ -89,15 +90,18 @@ class Listener:
             "keepalive_timeout": HEADERS_TIMEOUT_S,
             "lingering_time": LINGER_S,
         }
-        factory = functools.partial(ProblemRequestHandler, server, loop=loop, **options)
-        listening = await loop.create_server(factory, sock=sock, backlog=BACKLOG, **self._tls)
-        self._servers.append(listening)
-        return listening
+
+        def make(on_lost: Callable[[], None]) -> CountedRequestHandler:
+            return CountedRequestHandler(on_lost, server, loop=loop, **options)
+
+        acceptor = Acceptor(sock, self._app, make, self._tls)
+        self._acceptors.append(acceptor)
+        return acceptor
 
     async def stop(self) -> None:
         """Close the sockets and the connections; running requests get a moment to finish."""
-        for server in self._servers:
-            server.close()
+        for acceptor in self._acceptors:
+            acceptor.close()
         await self._runner.cleanup()
 
 

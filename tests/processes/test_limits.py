@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import resource
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -79,6 +81,65 @@ def test_offers_that_never_connect_keep_nobody_else_out(record_property: Record)
     assert log.count("too many offers") == 1
     assert max(took_s) < 5
     figures = {"flood": dict(statuses), "flood_s": round(flood_s, 2), "joined_after_s": took_s}
+    record_property("figures", figures)
+    print(figures)
+
+
+def idle_connections(gateway: Gateway, address: str, count: int) -> list[socket.socket]:
+    """Connections that never send anything."""
+    found = []
+    for _ in range(count):
+        sock = socket.create_connection(("127.0.0.1", gateway.port), 5, (address, 0))
+        found.append(sock)
+    return found
+
+
+def are_open(sockets: list[socket.socket]) -> int:
+    """How many of the connections the gateway has left open."""
+    count = 0
+    for sock in sockets:
+        sock.setblocking(False)
+        try:
+            if sock.recv(65_536) and sock.recv(1):
+                count += 1
+        except BlockingIOError:
+            count += 1
+        except ConnectionError:
+            continue
+    return count
+
+
+@pytest.mark.parametrize("addresses", [1, 12])
+def test_idle_connections_keep_nobody_else_out(addresses: int, record_property: Record) -> None:
+    """995 of them, from one address or from several; the gateway has 1024 files at first."""
+    use_loopback()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    gateway = Gateway()
+    with gateway:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(4_096, hard), hard))
+        count = 995 if addresses == 1 else 1_200
+        idle = [
+            sock
+            for number in range(addresses)
+            for sock in idle_connections(gateway, f"127.0.0.{66 + number}", count // addresses)
+        ]
+
+        async def join() -> float:
+            person = PlainClient(gateway.url, "home", "Person")
+            took_s = await person.join()
+            await person.close()
+            return took_s
+
+        took_s = asyncio.run(join())
+        open_ = are_open(idle)
+        for sock in idle:
+            sock.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert gateway.get("/healthz")[0] == 200
+        log = gateway.log
+    assert open_ <= (100 if addresses == 1 else 1_000)
+    assert (addresses == 1) <= log.count("too many connections") <= addresses
+    figures = {"idle": len(idle), "left_open": open_, "joined_after_s": round(took_s, 2)}
     record_property("figures", figures)
     print(figures)
 
