@@ -31,6 +31,8 @@ from .tls.announcer import Announcer
 from .tls.authority import Address, fingerprint
 from .tls.certificates import LocalCertificate, open_certificate
 
+GOODBYE_TIMEOUT_S = 0.4
+"""How long the goodbye of the announced name may hold up the stop."""
 WATCH_S = 5.0
 """How often addresses and certificate files are looked at."""
 
@@ -133,10 +135,12 @@ class LanDoor:
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.wait([self._watching])
+        await asyncio.gather(self._take_name_back(), self._http.stop(), self._https.stop())
+
+    async def _take_name_back(self) -> None:
         if self._announcer is not None:
-            await self._announcer.close()
-        await self._http.stop()
-        await self._https.stop()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._announcer.close(), GOODBYE_TIMEOUT_S)
 
     def warnings(self) -> list[str]:
         """What a person should look at, for ``/readyz``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from dataclasses import replace
 
@@ -53,9 +54,7 @@ async def serve(context: process.Context[Settings]) -> None:
         await context.stop.wait()
     finally:
         gateway.close()
-        if door:
-            await door.stop()
-        await listener.stop()
+        await asyncio.gather(listener.stop(), *([door.stop()] if door else []))
         transcripts.close()
         zmq_context.destroy(linger=0)
 

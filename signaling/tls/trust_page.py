@@ -81,6 +81,7 @@ def page(template: str, root: x509.Certificate, https_url: str, user_agent: str)
         "profile": PROFILE_NAME,
     }
     filled = fill(template, values)
+    filled = filled.replace(values["fingerprint"], values["fingerprint"].replace(":", ":<wbr>"))
     return (
         filled.replace(f'<details id="{mine}">', f'<details id="{mine}" open>') if mine else filled
     )

@@ -125,6 +125,7 @@ class Stay {
     this.lines = new Lines();
     this.ended = false;
     this.location = "";
+    this.me = "";
     /** @type {RTCPeerConnection|null} */
     this.peer = null;
   }
@@ -155,8 +156,10 @@ class Stay {
       this.player.flush();
       this.lines.interrupted();
     }
+    if (message.type === "welcome") this.me = message.participant;
     if (message.type === "participants") {
-      const people = (message.participants ?? []).map((/** @type {any} */ person) => person.name).filter(Boolean);
+      const others = (message.participants ?? []).filter((/** @type {any} */ one) => one.participant !== this.me);
+      const people = others.map((/** @type {any} */ one) => one.name).filter(Boolean);
       byId("people").textContent = people.length ? `with ${people.join(", ")}` : "";
     }
     if (message.type === "error") show(message.message);
