@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -12,8 +15,9 @@ from signaling.ice import IceServers
 from signaling.settings import NetworkSettings
 from tests.support import audio
 from tests.support.coturn import SECRET, Coturn, needs_coturn
-from tests.support.gateway import Gateway
+from tests.support.gateway import ROOT, Gateway
 from tests.support.plain_client import PlainClient, use_loopback
+from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.processes
 
@@ -122,3 +126,29 @@ def test_ten_browsers_have_ten_ports_and_the_next_one_is_told_why() -> None:
                 await client.close()
 
         asyncio.run(call())
+
+
+NAMESPACE = ["unshare", "--net", "--map-root-user"]
+
+
+def may_make_networks() -> bool:
+    """Whether a network namespace with a bridge can be made here."""
+    if shutil.which("unshare") is None or shutil.which("ip") is None:
+        return False
+    command = [*NAMESPACE, "ip", "link", "add", "docker0", "type", "bridge"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def test_a_call_beside_a_container_bridge_does_not_offer_it() -> None:
+    if not may_make_networks():
+        pytest.skip("network namespaces are not permitted here")
+    done = subprocess.run(
+        [*NAMESPACE, sys.executable, "-m", "tests.processes.inner_call"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=2 * PATIENCE_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["10.77.0.1", "127.0.0.1", "fd77::1"]
