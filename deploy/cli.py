@@ -8,15 +8,18 @@ import getpass
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from media_worker.settings import Settings as WorkerSettings
 from mixer_core.runtime.errors import AlreadyRunningError, PortBusyError, StartupError
 from mixer_core.runtime.process import SUPERVISED_VARIABLE, prepare_runtime_dir
-from mixer_core.runtime.settings import load_all
+from mixer_core.runtime.settings import load, load_all
 from openai_link.settings import KEY_VARIABLE, OpenaiLinkSettings, uses_simulator
 from signaling import lan
+from signaling.ice import IceServers
+from signaling.settings import Settings as SignalingSettings
 
 from . import secret_variables
 from .settings import AllSettings
@@ -72,6 +75,7 @@ def run() -> None:
     prepare_runtime_dir(settings.runtime_dir)
     for program in (*PROGRAMS, "simulator"):
         check_not_running(settings.runtime_dir, program)
+    check_networks(os.environ)
     check_port(settings.signaling.http_host, settings.signaling.http_port, "SIGNALING")
     lan.check(settings.signaling)
     if settings.signaling.lan:
@@ -112,6 +116,12 @@ def environment(settings: AllSettings, simulated: bool) -> dict[str, str]:
         "PYTHONWARNINGS": "ignore",
         "OPENBLAS_NUM_THREADS": "1",
     }
+
+
+def check_networks(env: Mapping[str, str]) -> None:
+    """Raise SettingsError where addresses, ports or servers of ``[media_worker]`` are wrong."""
+    load(WorkerSettings, env).media_worker.network()
+    IceServers(load(SignalingSettings, env).media_worker, env)
 
 
 def check_port(host: str, port: int, section: str, key: str = "HTTP_PORT") -> None:

@@ -62,7 +62,7 @@ const TEXTS = {
   blocked: {
     tone: "warning", title: "The direct connection is blocked",
     cure: "The gateway answered, but no data gets through. VPNs, guest networks and firewalls often block UDP: "
-      + `join from the gateway's own network. ${RETRIES}`,
+      + `join from the gateway's own network, or ask its owner for a TURN server. ${RETRIES}`,
   },
   worklet: {
     tone: "error", title: "The page's audio has stopped",

@@ -177,6 +177,24 @@ def test_a_browser_that_leaves_ends_the_connection_once() -> None:
 
 
 @pytest.mark.usefixtures("patched")
+def test_a_session_goes_over_ipv6() -> None:
+    async def scenario() -> None:
+        browser, callee = Browser(framed=True), Callee()
+        offer_addresses(lambda: ["::1"])
+        answer = await callee.peer.answer(await browser.sdp())
+        assert " ::1 " in answer and "127.0.0.1" not in answer
+        await browser.accept(answer)
+        await asyncio.wait_for(callee.opened.wait(), PATIENCE_S)
+        browser.audio.send(bytes(984))
+        callee.peer.send_audio(bytes(984))
+        await until(lambda: callee.heard and browser.heard, "no message came")
+        await callee.peer.close()
+        await browser.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.usefixtures("patched")
 @pytest.mark.parametrize(("kind", "sent"), [("loopback", MAX_CHECKS), ("private", 0)])
 def test_an_offer_aims_few_datagrams_at_others(kind: Kind, sent: int) -> None:
     """64 addresses that never answer; all of them are one socket here."""
