@@ -21,7 +21,7 @@ from signaling import lan
 from signaling.ice import IceServers
 from signaling.settings import Settings as SignalingSettings
 
-from . import secret_variables
+from . import invite, secret_variables
 from .settings import AllSettings
 
 PROGRAMS = ("mixer_core", "openai_link", "media_worker", "signaling")
@@ -43,7 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser(
         "replay", add_help=False, help="replay a recorded conversation: mixminus replay --help"
     )
+    commands.add_parser(
+        "invite", add_help=False, help="let somebody in by a link: mixminus invite --help"
+    )
     given, rest = parser.parse_known_args(arguments)
+    if given.command == "invite":
+        return invite.main(rest)
     if given.command == "bench":
         from benchmarks.cli import main as bench
 
@@ -85,6 +90,7 @@ def run() -> None:
     print(f"mixminus: the assistant is {assistant(settings.openai_link, simulated)}")
     if settings.signaling.lan:
         print("\n".join(lan.introduction(settings.signaling, settings.state_dir)))
+        print(invite.first_words(settings), end="")
     print("mixminus: starting; Ctrl-C stops it", flush=True)
     command = [sys.executable, "-m", "deploy.supervise", "-n", "-c", str(CONFIGURATION)]
     named = {s.token_variable: ("openai_link",) for s in settings.openai_link.mcp_servers.values()}

@@ -126,12 +126,12 @@ class Session:
         return [*told, *self._end(code or "left")]
 
     def silence(self, muted: bool, locked: bool, now_ns: int) -> list[Action]:
-        """An admin mutes the participant, or lets them speak again."""
+        """An admin mutes the participant, or lets them unmute: nobody else opens a microphone."""
         if self.status == "closed" or self.moderation.listens_only:
             return []
         self.moderation.is_locked = muted and locked
         text = gateway_messages.silenced(muted, self.moderation.is_locked)
-        return [SendControl(text), *self._mute(muted, now_ns)]
+        return [SendControl(text), *(self._mute(True, now_ns) if muted else [])]
 
     def stopped(self) -> list[Action]:
         """The gateway shuts down."""

@@ -78,6 +78,14 @@ def introduction(
     return lines
 
 
+def page_urls(
+    settings: SignalingSettings, look: Callable[[bool], Lan] = addresses.look
+) -> list[str]:
+    """Addresses of the page on the local network, the best first; empty: there are none."""
+    hosts = [addresses.url_host(address) for address in look(settings.mdns).addresses]
+    return [f"https://{host}:{settings.https_port}" for host in hosts]
+
+
 class LanDoor:
     """What listens on the local network, beside the page on loopback."""
 

@@ -32,7 +32,11 @@ def terminal_qr(text: str) -> str:
 
 def svg_qr(text: str) -> str:
     """A QR code as an SVG document, black on white."""
-    return _code(text).svg_inline(border=4, dark="#000", light="#fff", scale=4, omitsize=True)
+    out = io.BytesIO()
+    _code(text).save(
+        out, kind="svg", border=4, dark="#000", light="#fff", omitsize=True, xmldecl=False
+    )
+    return out.getvalue().decode()
 
 
 def first_link(desk: Desk, base_url: str, now_s: int) -> str | None:

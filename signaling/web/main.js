@@ -1,9 +1,10 @@
 // @ts-check
 /** Builds the views and keeps them drawn. */
 
+import { enter } from "./session/access.js";
 import { Session } from "./session/session.js";
 import { readAddress } from "./state/address.js";
-import { environmentProblem } from "./state/problems.js";
+import { environmentProblem, signalProblem } from "./state/problems.js";
 import { Store } from "./state/store.js";
 import { memory } from "./ui/dom.js";
 import { Lobby } from "./ui/lobby.js";
@@ -42,6 +43,19 @@ function boot() {
   animate(lobby, room);
   const bad = environmentProblem();
   if (bad) store.raise(bad);
+  learnAccess(store, start);
+}
+
+/**
+ * Exchange the invitation in the address, or ask who this browser is.
+ * @param {Store} store @param {{invite: string, token: string}} start
+ */
+async function learnAccess(store, start) {
+  try {
+    store.set({ access: await enter(start) });
+  } catch (error) {
+    store.raise(signalProblem(/** @type {import("./session/signal.js").SignalError} */ (error), false));
+  }
 }
 
 /** Draw the meters 20 times a second while the page is visible. @param {Lobby} lobby @param {RoomView} room */

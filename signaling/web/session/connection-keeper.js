@@ -30,6 +30,8 @@ export class ConnectionKeeper {
   /** Counts connections; reports of older ones are ignored. */
   #generation = 0;
   #everJoined = false;
+  /** Address of the latest stay: only this browser knows it. */
+  #former = "";
 
   /**
    * @param {import("../state/store.js").Store} store
@@ -58,6 +60,7 @@ export class ConnectionKeeper {
 
   /** Close the connection. */
   hangUp() {
+    if (this.#connection?.location) this.#former = this.#connection.location;
     this.#connection?.close(true);
     this.#connection = null;
     this.#heartbeat = null;
@@ -124,7 +127,7 @@ export class ConnectionKeeper {
       });
       this.#connection = connection;
       const { room, name, mode } = this.store.state;
-      await connection.connect({ room, name, mode });
+      await connection.connect({ room, name, mode, replaces: this.#former });
       if (current()) this.#opened(connection, generation);
     } catch (error) {
       if (current()) this.#failed(error);

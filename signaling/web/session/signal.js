@@ -1,12 +1,8 @@
 // @ts-check
 /** HTTP to the gateway: POST of the offer, DELETE on leaving (as in WHIP). */
 
-import { readAddress } from "../state/address.js";
-
 const TIMEOUT_MS = 10000;
 const ICE_TIMEOUT_MS = 3000;
-/** From the page's address. */
-const TOKEN = globalThis.location ? readAddress(location).token : "";
 const ROOM_NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 
 /** The gateway could not be reached, or refused. `message` is the problem's title. */
@@ -26,13 +22,9 @@ export class SignalError extends Error {
 
   /** Whether the same request may succeed later. */
   get retryable() {
-    return this.status === 0 || this.status === 409 || this.status === 429 || this.status >= 500;
+    const { status } = this;
+    return status === 0 || (status === 409 && this.message !== "Name taken") || status === 429 || status >= 500;
   }
-}
-
-/** @param {Record<string, string>} headers */
-function authorised(headers) {
-  return TOKEN ? { ...headers, Authorization: `Bearer ${TOKEN}` } : headers;
 }
 
 /** @param {string} room */
@@ -65,7 +57,7 @@ export async function iceServers() {
   if (performance.now() < ice.untilMs) return ice.servers;
   try {
     const signal = AbortSignal.timeout(ICE_TIMEOUT_MS);
-    const response = await fetch(new URL("ice", document.baseURI), { headers: authorised({}), signal });
+    const response = await fetch(new URL("ice", document.baseURI), { signal });
     if (!response.ok) return ice.servers;
     const told = await response.json();
     ice = { servers: told.ice_servers, untilMs: performance.now() + 1000 * told.keep_s };
@@ -82,18 +74,22 @@ export async function iceServers() {
  * @param {string} offer.name
  * @param {string} offer.mode
  * @param {string} offer.sdp
+ * @param {string} offer.replaces address of this browser's former stay, whose place it takes; or empty
  * @param {AbortSignal} signal
  * @returns {Promise<{sdp: string, location: string}>} the answer, and what to DELETE on leaving
  * @throws {SignalError}
  */
-export async function postOffer({ room, name, mode, sdp }, signal) {
+export async function postOffer({ room, name, mode, sdp, replaces }, signal) {
   const query = new URLSearchParams({ name, mode });
   const url = new URL(`rooms/${encodeURIComponent(room)}/participants?${query}`, document.baseURI);
   const timeout = new AbortController();
   const timer = setTimeout(() => timeout.abort(), TIMEOUT_MS);
   signal.addEventListener("abort", () => timeout.abort());
   try {
-    const headers = authorised({ "Content-Type": "application/sdp", Accept: "application/sdp" });
+    const headers = {
+      "Content-Type": "application/sdp", Accept: "application/sdp",
+      ...(replaces ? { "Mixminus-Replaces": replaces.slice(replaces.lastIndexOf("/") + 1) } : {}),
+    };
     const init = { method: "POST", headers, body: sdp, signal: timeout.signal };
     const response = await fetch(url, init);
     if (response.status !== 201) throw await refusal(response);
@@ -107,10 +103,33 @@ export async function postOffer({ room, name, mode, sdp }, signal) {
   }
 }
 
+/**
+ * Any other request, with JSON both ways.
+ * @param {string} method
+ * @param {string} path below the page's address
+ * @param {object} [body]
+ * @returns {Promise<any>}
+ * @throws {SignalError}
+ */
+export async function askGateway(method, path, body) {
+  const headers = body ? { "Content-Type": "application/json" } : undefined;
+  const signal = AbortSignal.timeout(TIMEOUT_MS);
+  try {
+    const response = await fetch(new URL(path, document.baseURI), {
+      method, headers, body: body && JSON.stringify(body), signal,
+    });
+    if (!response.ok) throw await refusal(response);
+    return await response.json();
+  } catch (error) {
+    if (error instanceof SignalError) throw error;
+    throw new SignalError("no answer", 0, String(error), 0);
+  }
+}
+
 /** Leave; works while the page closes, too. @param {string} location */
 export function deleteParticipant(location) {
   if (!location) return;
-  fetch(location, { method: "DELETE", headers: authorised({}), keepalive: true }).catch(() => {
+  fetch(location, { method: "DELETE", keepalive: true }).catch(() => {
     // The gateway also notices a silent peer.
   });
 }

@@ -27,6 +27,8 @@ export function readAddress({ search, hash }) {
     name: value("name"),
     mode: value("mode") === "conference" ? "conference" : "assistant",
     token: value("token"),
+    /** The token of an invitation: in the fragment only, which no server sees. */
+    invite: (inside.get("invite") ?? "").slice(0, MOST_CHARACTERS),
     raw: value("raw") === "1",
     talk: talk === "hold" || talk === "open" ? talk : null,
     allowWorker: value("worker") !== "0",

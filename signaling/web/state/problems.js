@@ -56,8 +56,11 @@ const TEXTS = {
   },
   forbidden: {
     tone: "error", title: "You need an invitation",
-    cure: "Ask whoever runs the gateway for a link with its token (…/?token=…).",
+    cure: "Open the link of your invitation, or ask whoever runs the gateway for one.",
   },
+  "name-taken": { tone: "error", title: "This name is taken", cure: "Choose another name." },
+  "sent-away": { tone: "warning", title: "You have left", cure: "", action: "OK", command: "dismiss" },
+  silenced: { tone: "warning", title: "An admin has muted you", cure: "", action: "OK", command: "dismiss" },
   refused: { tone: "error", title: "The gateway refused", cure: "" },
   blocked: {
     tone: "warning", title: "The direct connection is blocked",
@@ -102,7 +105,8 @@ export const PROBLEM_CODES = Object.keys(TEXTS);
 
 /** Codes of problems with reaching the gateway; an open connection clears them. */
 export const CONNECTION_CODES = [
-  "gone", "unreachable", "full", "busy", "blocked", "refused", "forbidden", "bad-room",
+  "gone", "unreachable", "full", "busy", "blocked", "refused", "forbidden", "bad-room", "name-taken",
+  "sent-away",
 ];
 
 /** Codes of problems with the microphone; an open microphone clears them. */
@@ -147,7 +151,8 @@ export function signalProblem(error, joined) {
   const detail = sentence(error.detail);
   if (status === 0) return problem(joined ? "gone" : "unreachable");
   if (status === 503) return problem(title === "Full" ? "full" : "busy", { cure: `${detail} ${RETRIES}` });
-  if (status === 401) return problem("forbidden");
+  if (status === 401 || status === 403) return problem("forbidden", { title, cure: detail });
+  if (status === 409 && title === "Name taken") return problem("name-taken", { cure: detail });
   if (status === 429) return problem("busy");
   if (status >= 500) return problem("unreachable", { title: "The gateway has failed", cure: `${detail} ${RETRIES}` });
   if (status === 400 && title === "Bad room name") return problem("bad-room");

@@ -8,6 +8,8 @@ const EVENT_LIMIT = 1000;
  * @property {string} participant
  * @property {string} name
  * @property {boolean} muted
+ * @property {"listen"|"speak"|"admin"} [role]
+ * @property {boolean} [verified] the name comes from an invitation
  *
  * @typedef {object} Caption
  * @property {string} item
@@ -48,7 +50,15 @@ export function initialState() {
     name: "",
     mode: "assistant",
     participant: "",
+    /** What this person may do. @type {"listen"|"speak"|"admin"} */
+    role: "admin",
+    /** This person's name comes from an invitation. */
+    verified: false,
+    /** Who this browser is to the gateway; null: not known yet. @type {import("../session/access.js").Access|null} */
+    access: null,
     muted: false,
+    /** An admin has muted this person, and only an admin can let them speak. */
+    mutedByAdmin: false,
     listenOnly: false,
     assistant: "idle",
     upstream: "connecting",

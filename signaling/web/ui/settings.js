@@ -1,6 +1,7 @@
 // @ts-check
 import { listDevices } from "../audio/devices.js";
 import { canChooseOutput } from "../audio/output.js";
+import { closeRoom } from "../session/access.js";
 import { byId, fillDevices, make, memory, setText } from "./dom.js";
 
 const REFRESH_MS = 500;
@@ -30,16 +31,18 @@ export class Settings {
     this.output.addEventListener("change", () => this.#setOutput());
     this.keys.addEventListener("change", () => memory.set("keys", this.keys.checked ? "on" : "off"));
     byId("set-sound").addEventListener("click", () => session.audio.playTestSound().catch(console.warn));
+    byId("close-room").addEventListener("click", () => this.#closeRoom());
     byId("figures-copy").addEventListener("click", () => this.#copy());
   }
 
   open() {
-    const { talk, pushToTalk } = this.session.state;
+    const { talk, pushToTalk, role } = this.session.state;
     for (const choice of this.talk) {
       choice.checked = choice.value === (pushToTalk ? "hold" : talk);
       choice.disabled = pushToTalk;
     }
     byId("set-talk-rule").hidden = !pushToTalk;
+    byId("close-room").hidden = role !== "admin";
     this.dialog.showModal();
     this.refreshDevices();
     this.#refresh();
@@ -85,6 +88,12 @@ export class Settings {
     this.figures.replaceChildren(...rows.flatMap(([name, value]) => [
       make("dt", { text: name }), make("dd", { text: value }),
     ]));
+  }
+
+  async #closeRoom() {
+    const { room } = this.session.state;
+    if (!window.confirm(`Close ${room}? Everybody in it has to leave.`)) return;
+    await closeRoom(room).catch(console.warn);
   }
 
   async #copy() {

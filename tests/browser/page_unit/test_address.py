@@ -46,6 +46,7 @@ def test_it_fills_in_and_does_nothing_else(run: Run) -> None:
         "name": "Ada",
         "mode": "conference",
         "token": "",
+        "invite": "",
         "raw": True,
         "talk": "hold",
         "allowWorker": False,
@@ -61,6 +62,8 @@ def test_values_that_make_no_sense_are_left_out(run: Run, value: str) -> None:
 
 def test_the_fragment_carries_a_token_out_of_the_servers_sight(run: Run) -> None:
     assert read(run, "?token=old", "#token=a.b-c_d&room=kitchen")["token"] == "a.b-c_d"
+    assert read(run, "?invite=old", "#invite=a.b-c_d")["invite"] == "a.b-c_d"
+    assert read(run, "?invite=old", "#kitchen")["invite"] == ""
 
 
 def test_long_values_are_cut(run: Run) -> None:
