@@ -2,9 +2,9 @@
 
 Somebody who has not connected yet holds a place for seconds, and costs a worker child. So a client
 (see ``limits.clients``) may have only a few of these, and one more for each of its people who have
-connected before. When all places are taken, somebody who is connecting gives way to people who
-come back, and to a client that has fewer people connecting. When everybody is connected,
-newcomers wait in line; those whose connection was lost do not.
+connected before. When all places are taken, somebody who is connecting gives way to a browser that
+has just lost its connection, and to a client that has fewer people connecting. When everybody is
+connected, newcomers wait in line.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Admission:
         ``held``: offers that wait until the registry is rebuilt.
         """
         most = self._limits.max_pending_per_client
-        if not most or not event.client:
+        if not most or not event.client or self._returns(event, now_ns):
             return
         pending = len(self._pending(event.client))
         pending += sum(other.client == event.client for other in held)
@@ -78,8 +78,8 @@ class Admission:
             raise ProblemError(503, "Full", detail, FULL_RETRY_S)
         most = self._limits.max_participants
         free = max(most - len(self._participants), 0)
-        returns = self._returning(event.client, now_ns) > len(self._pending(event.client))
-        victim = None if free else self._victim(event.client, returns, now_ns)
+        returns = self._returns(event, now_ns)
+        victim = None if free else self._victim(event.client, returns)
         places = free + (victim is not None)
         if returns and places:
             return victim
@@ -87,30 +87,26 @@ class Admission:
         if turn.admitted:
             return victim
         if not turn.ticket:
-            detail = f"all {most} places are taken, and the line is too long"
+            detail = f"{_places(most)}, and the line is too long"
             raise ProblemError(503, "Full", detail, FULL_RETRY_S)
-        detail = f"all {most} places are taken; you are number {turn.position} in line"
+        detail = f"{_places(most)}; you are number {turn.position} in line"
         extra = {"ticket": turn.ticket, "position": turn.position}
         raise ProblemError(503, "Full", detail, LINE_RETRY_S, extra)
 
-    def _victim(self, client: str, returns: bool, now_ns: int) -> Participant | None:
+    def _victim(self, client: str, returns: bool) -> Participant | None:
         """Who is connecting and has to give way to ``client``."""
-        pending = Counter(p.client for p in self._participants.all() if not p.connected)
+        pending = Counter(p.client for p in self._participants.all() if p.client and _is_new(p))
         own = pending.pop(client, 0)
-        del pending[""]
-        for other in pending:
-            pending[other] -= self._returning(other, now_ns)
         least = 1 if returns else own + 2
         ((biggest, count),) = pending.most_common(1) or [("", 0)]
         return self._pending(biggest)[0] if client and count >= least else None
 
-    def _returning(self, client: str, now_ns: int) -> int:
-        """How many people of that client were connected, and are not now."""
-        connected = sum(p.connected for p in self._participants.of_client(client))
-        return max(self._known(client, now_ns) - connected, 0)
+    def _returns(self, event: Join, now_ns: int) -> bool:
+        """Whether it is a browser that has just lost its connection."""
+        return self._participants.was_connected(event.replaces, now_ns)
 
     def _pending(self, client: str) -> list[Participant]:
-        return [p for p in self._participants.of_client(client) if not p.connected]
+        return [p for p in self._participants.of_client(client) if _is_new(p)]
 
     def _known(self, client: str, now_ns: int) -> int:
         """How many people of that client have connected before."""
@@ -118,3 +114,11 @@ class Admission:
         if any(p.connected for p in self._participants.of_client(client)):
             return most
         return most if most and now_ns - at_ns < PROVEN_NS else 0
+
+
+def _is_new(participant: Participant) -> bool:
+    return not participant.connected and not participant.returns
+
+
+def _places(count: int) -> str:
+    return f"all {count} places are taken" if count > 1 else "the only place is taken"

@@ -39,6 +39,8 @@ class Participant:
     """How many children got the offer."""
     client: str = ""
     """Whose address the offer came from; empty: not known."""
+    returns: bool = False
+    """The same browser was connected a moment ago."""
     role: Role = "admin"
     verified: bool = False
     """The name comes from an invitation."""
@@ -88,6 +90,7 @@ class Participants:
         self._tombstone_ns = tombstone_ns
         self._by_id: dict[str, Participant] = {}
         self._left_ns: dict[str, int] = {}
+        self._left_connected: set[str] = set()
         self._modes: dict[str, Mode] = {}
 
     def __len__(self) -> int:
@@ -145,13 +148,23 @@ class Participants:
         if not self.in_room(participant.room):
             del self._modes[participant.room]
         self._left_ns[participant.id] = now_ns
+        if participant.connected:
+            self._left_connected.add(participant.id)
         horizon_ns = now_ns - self._tombstone_ns
         self._left_ns = {p: at for p, at in self._left_ns.items() if at > horizon_ns}
+        self._left_connected &= self._left_ns.keys()
 
     def left(self, participant: str, now_ns: int) -> bool:
         """Whether that participant left a short while ago."""
         at_ns = self._left_ns.get(participant)
         return at_ns is not None and now_ns - at_ns < self._tombstone_ns
+
+    def was_connected(self, participant: str, now_ns: int) -> bool:
+        """Whether that participant is connected, or was until it left a short while ago."""
+        present = self._by_id.get(participant)
+        if present is not None:
+            return present.connected
+        return participant in self._left_connected and self.left(participant, now_ns)
 
     def overdue(self, now_ns: int) -> Sequence[Participant]:
         """Participants whose request has timed out."""

@@ -107,10 +107,13 @@ class World:
         mode: str | None = None,
         client: str = "",
         ticket: str = "",
+        replaces: str = "",
     ) -> int:
         """A browser's offer; returns the number of the request."""
         self.asked += 1
-        event = Join(self.asked, room, name, mode, OFFER, client=client, ticket=ticket)  # type: ignore[arg-type]
+        event = Join(
+            self.asked, room, name, mode, OFFER, client=client, ticket=ticket, replaces=replaces
+        )  # type: ignore[arg-type]
         self._do(self.registry.join(event, self.now_ns))
         return self.asked
 

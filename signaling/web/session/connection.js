@@ -51,7 +51,7 @@ export class Connection {
 
   /**
    * Connect; resolves when both channels are open.
-   * @param {{room: string, name: string, mode: string, replaces: string}} place
+   * @param {{room: string, name: string, mode: string, ticket: string, replaces: string}} place
    * @throws {import("./signal.js").SignalError|ConnectError}
    */
   async connect(place) {

@@ -91,7 +91,9 @@ export class Session {
     this.store.clear(...CONNECTION_CODES);
     const { access } = this.state;
     listenOnly ||= access?.role === "listen";
-    this.store.set({ phase: "joining", room, name: access?.name || name, mode, listenOnly, attempt: 0 });
+    this.store.set({
+      phase: "joining", room, name: access?.name || name, mode, listenOnly, attempt: 0, inLine: false,
+    });
     const ready = await this.microphone.openToJoin({ deviceId, raw, listenOnly });
     if (!ready) {
       this.store.set({ phase: "lobby" });

@@ -12,12 +12,14 @@ export class SignalError extends Error {
    * @param {number} status HTTP status; 0: no answer
    * @param {string} detail the gateway's explanation
    * @param {number} retryAfterMs 0: not given
+   * @param {string} [ticket] for the line in front of a full gateway; empty: there is none
    */
-  constructor(message, status, detail, retryAfterMs) {
+  constructor(message, status, detail, retryAfterMs, ticket = "") {
     super(message);
     this.status = status;
     this.detail = detail;
     this.retryAfterMs = retryAfterMs;
+    this.ticket = ticket;
   }
 
   /** Whether the same request may succeed later. */
@@ -34,7 +36,7 @@ export function isRoomName(room) {
 
 /** @param {Response} response */
 async function refusal(response) {
-  let problem = { title: response.statusText, detail: "" };
+  let problem = { title: response.statusText, detail: "", ticket: "" };
   try {
     if ((response.headers.get("content-type") ?? "").includes("json")) {
       problem = { ...problem, ...(await response.json()) };
@@ -43,7 +45,7 @@ async function refusal(response) {
     // Without a readable body, the status has to do.
   }
   const retryAfterMs = 1000 * (Number(response.headers.get("retry-after")) || 0);
-  return new SignalError(problem.title, response.status, problem.detail || problem.title, retryAfterMs);
+  return new SignalError(problem.title, response.status, problem.detail || problem.title, retryAfterMs, problem.ticket);
 }
 
 /** @type {{servers: RTCIceServer[], untilMs: number}} */
@@ -75,12 +77,13 @@ export async function iceServers() {
  * @param {string} offer.mode
  * @param {string} offer.sdp
  * @param {string} offer.replaces address of this browser's former stay, whose place it takes; or empty
+ * @param {string} offer.ticket from an earlier refusal, or empty
  * @param {AbortSignal} signal
  * @returns {Promise<{sdp: string, location: string}>} the answer, and what to DELETE on leaving
  * @throws {SignalError}
  */
-export async function postOffer({ room, name, mode, sdp, replaces }, signal) {
-  const query = new URLSearchParams({ name, mode });
+export async function postOffer({ room, name, mode, sdp, ticket, replaces }, signal) {
+  const query = new URLSearchParams({ name, mode, ...(ticket ? { ticket } : {}) });
   const url = new URL(`rooms/${encodeURIComponent(room)}/participants?${query}`, document.baseURI);
   const timeout = new AbortController();
   const timer = setTimeout(() => timeout.abort(), TIMEOUT_MS);

@@ -5,6 +5,7 @@
 
 const CHECK_GATEWAY = "Check that the gateway is running and that you are on its network.";
 const RETRIES = "Trying again automatically.";
+const TAKES_PLACE = "You will join as soon as somebody leaves: keep this page open.";
 const WITHOUT_MICROPHONE = { action: "Join without a microphone", command: "listen-only" };
 
 /** @type {Record<string, Omit<Problem, "code">>} */
@@ -49,6 +50,7 @@ const TEXTS = {
   gone: { tone: "warning", title: "Connection lost", cure: `Rejoining automatically. If this lasts: ${CHECK_GATEWAY}` },
   unreachable: { tone: "warning", title: "The gateway doesn't answer", cure: `${RETRIES} ${CHECK_GATEWAY}` },
   full: { tone: "warning", title: "The gateway is full", cure: "You will join as soon as someone leaves." },
+  "slow-down": { tone: "warning", title: "The gateway asks you to wait", cure: RETRIES },
   busy: { tone: "warning", title: "The gateway is busy", cure: RETRIES },
   "bad-room": {
     tone: "error", title: "This room name won't work",
@@ -105,7 +107,7 @@ export const PROBLEM_CODES = Object.keys(TEXTS);
 
 /** Codes of problems with reaching the gateway; an open connection clears them. */
 export const CONNECTION_CODES = [
-  "gone", "unreachable", "full", "busy", "blocked", "refused", "forbidden", "bad-room", "name-taken",
+  "gone", "unreachable", "full", "busy", "slow-down", "blocked", "refused", "forbidden", "bad-room", "name-taken",
   "sent-away",
 ];
 
@@ -150,10 +152,11 @@ export function signalProblem(error, joined) {
   const { status, message: title } = error;
   const detail = sentence(error.detail);
   if (status === 0) return problem(joined ? "gone" : "unreachable");
+  if (status === 503 && error.ticket) return problem("full", { cure: `${detail} ${TAKES_PLACE}` });
   if (status === 503) return problem(title === "Full" ? "full" : "busy", { cure: `${detail} ${RETRIES}` });
   if (status === 401 || status === 403) return problem("forbidden", { title, cure: detail });
   if (status === 409 && title === "Name taken") return problem("name-taken", { cure: detail });
-  if (status === 429) return problem("busy");
+  if (status === 429) return problem("slow-down", { cure: `${detail} ${RETRIES}` });
   if (status >= 500) return problem("unreachable", { title: "The gateway has failed", cure: `${detail} ${RETRIES}` });
   if (status === 400 && title === "Bad room name") return problem("bad-room");
   return problem("refused", { cure: `${detail} (HTTP ${status})` });

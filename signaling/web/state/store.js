@@ -46,6 +46,8 @@ export function initialState() {
     /** @type {"lobby"|"joining"|"connected"|"reconnecting"} */
     phase: "lobby",
     attempt: 0,
+    /** The gateway is full, and the page waits in line. */
+    inLine: false,
     room: "home",
     name: "",
     mode: "assistant",

@@ -113,7 +113,8 @@ export class Lobby {
     this.cancel.hidden = !joining;
     byId("join-hint").hidden = joining;
     const attempt = state.attempt > 0 ? ` (attempt ${state.attempt + 1})` : "";
-    setText(this.label, joining ? `Joining${attempt} …` : "Join");
+    const waiting = state.inLine ? "Waiting in line …" : `Joining${attempt} …`;
+    setText(this.label, joining ? waiting : "Join");
     this.check.hidden = this.session.audio.hasMicrophone;
   }
 

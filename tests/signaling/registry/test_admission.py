@@ -16,13 +16,14 @@ def problem(world: World, request: int) -> ReplyProblem:
     return reply
 
 
-def connect(world: World, client: str) -> None:
-    """Somebody joins and is through."""
+def connect(world: World, client: str) -> str:
+    """Somebody joins and is through; returns the participant's id."""
     worker = world.add("worker")
     request = world.join(client=client)
     world.settle()
-    world.answer_to(request)
+    participant = world.answer_to(request).participant
     world.connect(worker)
+    return participant
 
 
 def test_a_client_has_few_browsers_connecting_at_once() -> None:
@@ -70,30 +71,38 @@ def test_who_is_connecting_gives_way_to_a_client_that_has_fewer() -> None:
     assert problem(world, world.join(client=HOME)).title == "Full"
 
 
-def test_who_is_connecting_gives_way_to_people_who_come_back() -> None:
-    world = World(max_participants=3)
-    connect(world, HOME)
-    connect(world, HOME)
+def test_who_is_connecting_gives_way_to_those_whose_connection_was_lost() -> None:
+    world = World(max_participants=3, max_pending_per_client=1)
+    before = [connect(world, HOME) for _ in range(2)]
     for worker in list(world.children.values()):
         world.exit(worker, -9)
     for number in (2, 3, 4):
         world.join(client=f"10.0.0.{number}")
     assert problem(world, world.join(client="10.0.0.5")).title == "Full"
-    for _ in range(2):
-        assert world.replies_to(world.join(client=HOME)) == []
-    assert problem(world, world.join(client=HOME)).title == "Full"
+    for participant in before:
+        assert world.replies_to(world.join(client=HOME, replaces=participant)) == []
+    assert problem(world, world.join(client="10.0.0.5")).title == "Full"
     assert len(world.people()) == 3
 
 
-def test_people_who_come_back_give_way_to_nobody() -> None:
+def test_those_whose_connection_was_lost_give_way_to_nobody() -> None:
     world = World(max_participants=2)
-    connect(world, HOME)
-    connect(world, HOME)
+    before = [connect(world, HOME) for _ in range(2)]
     for worker in list(world.children.values()):
         world.exit(worker, -9)
-    for _ in range(2):
-        world.join(client=HOME)
+    for participant in before:
+        world.join(client=HOME, replaces=participant)
     assert problem(world, world.join(client="10.0.0.5")).title == "Full"
+
+
+def test_who_never_connected_cannot_come_back() -> None:
+    world = World(max_participants=2, max_pending_per_client=1)
+    world.add("worker")
+    request = world.join(client=ATTACKER)
+    world.settle()
+    pending = world.answer_to(request).participant
+    assert problem(world, world.join(client=ATTACKER, replaces=pending)).status == 429
+    assert problem(world, world.join(client=ATTACKER, replaces="p-0")).status == 429
 
 
 def test_nobody_who_is_connected_gives_way() -> None:
