@@ -64,9 +64,11 @@ def _read_addresses(key: str, text: str) -> tuple[str, ...]:
     parts = tuple(part.strip() for part in text.split(",") if part.strip())
     for part in parts:
         try:
-            ipaddress.ip_address(part)
+            address = ipaddress.ip_address(part)
         except ValueError as error:
             raise _wrong(key, part, "write IP addresses separated by commas") from error
+        if address.is_unspecified or address.is_multicast:
+            raise _wrong(key, part, "browsers cannot send to it: write an address of this host")
     return parts
 
 

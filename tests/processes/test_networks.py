@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 import subprocess
 import sys
@@ -24,10 +25,11 @@ pytestmark = pytest.mark.processes
 MOST = 0.6
 
 
-def relay_only(gateway: Gateway, transport: str) -> RTCConfiguration:
+def relay_only(gateway: Gateway, scheme: str, transport: str) -> RTCConfiguration:
     """A browser whose network lets it talk to one TURN server and to nobody else."""
     (told,) = gateway.json("/ice")["ice_servers"]
-    (url,) = (url for url in told["urls"] if url.endswith(transport))
+    fits = re.compile(rf"{scheme}:.*{transport}")
+    (url,) = filter(fits.fullmatch, told["urls"])
     server = RTCIceServer(url, told["username"], told["credential"])
     return RTCConfiguration([server], iceTransportPolicy=RTCIceTransportPolicy.RELAY)
 
@@ -56,11 +58,17 @@ async def says_and_hears(client: PlainClient) -> tuple[float, float]:
 
 @pytest.fixture(scope="module")
 def relayed() -> Iterator[Gateway]:
-    """A gateway with two TURN servers: one takes UDP only, the other TCP only."""
-    with Coturn("udp") as udp, Coturn("tcp") as tcp:
+    """A gateway with three TURN servers: for UDP, TCP and TLS only."""
+    with (
+        Coturn("udp") as udp,
+        Coturn("tcp") as tcp,
+        Coturn("tls") as tls,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("SSL_CERT_FILE", str(tls.certificate))
         gateway = Gateway(
             OPENAI_LINK__GREET="0",
-            MEDIA_WORKER__ICE_SERVERS=f"{udp.url}, {tcp.url}",
+            MEDIA_WORKER__ICE_SERVERS=f"{udp.url}, {tcp.url}, {tls.url}",
             MEDIA_WORKER__ICE_ADDRESSES="127.0.0.1",
         )
         gateway.env["TURN_SECRET"] = SECRET
@@ -69,11 +77,11 @@ def relayed() -> Iterator[Gateway]:
 
 
 @needs_coturn
-@pytest.mark.parametrize("transport", ["udp", "tcp"])
-def test_a_call_that_can_go_only_through_coturn(relayed: Gateway, transport: str) -> None:
+@pytest.mark.parametrize("way", [("turn", "udp"), ("turn", "tcp"), ("turns", "tcp")], ids="-".join)
+def test_a_call_that_can_go_only_through_coturn(relayed: Gateway, way: tuple[str, str]) -> None:
     async def call() -> float:
-        configuration = relay_only(relayed, transport)
-        client = PlainClient(relayed.url, transport, "Ada", configuration=configuration)
+        configuration = relay_only(relayed, *way)
+        client = PlainClient(relayed.url, "-".join(way), "Ada", configuration=configuration)
         joined_s, share = await says_and_hears(client)
         types = {parts[7] for parts in candidates(client.pc.localDescription.sdp)}
         print({"joined_ms": round(joined_s * 1e3), "share": share})

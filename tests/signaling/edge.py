@@ -37,7 +37,7 @@ from signaling.http import listeners
 from signaling.http.api import HttpApi, PageParts
 from signaling.http.pages import Pages
 from signaling.http.transcript_pages import TranscriptReader
-from signaling.settings import Settings, SignalingSettings
+from signaling.settings import NetworkSettings, Settings, SignalingSettings
 from tests.support.waiting import until
 
 SDP = "v=0\r\ns=-\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n"
@@ -218,13 +218,13 @@ async def running(
     folder: Path,
     env: dict[str, str] | None = None,
     web: Path | None = None,
+    network: NetworkSettings | None = None,
     **settings: Any,
 ) -> AsyncIterator[Edge]:
     """An application with ``settings`` of [signaling], gone afterwards."""
     section = replace(SignalingSettings(), **settings)
-    edge = Edge(
-        folder, Settings(RuntimeSettings(str(folder), str(folder / "state")), section), env or {}
-    )
+    runtime = RuntimeSettings(str(folder), str(folder / "state"))
+    edge = Edge(folder, Settings(runtime, section, network or NetworkSettings()), env or {})
     await edge.start(web)
     async with aiohttp.ClientSession() as edge.http:
         try:

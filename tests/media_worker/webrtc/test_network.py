@@ -32,6 +32,7 @@ def test_lists_and_ranges() -> None:
     ("key", "value", "words"),
     [
         ("ice_addresses", "eth0", "IP addresses"),
+        ("ice_addresses", "0.0.0.0", "cannot send to it"),
         ("announce_address", "voice.example.org", "IP addresses"),
         ("announce_address", ",".join(f"192.0.2.{i}" for i in range(9)), "at most 4"),
         ("udp_ports", "50009-50000", "the lower one first"),
