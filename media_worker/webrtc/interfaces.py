@@ -18,7 +18,7 @@ CONTAINERS = (
     "l4tbr*",
 )
 """Bridges of containers and virtual machines, and the Jetson's USB gadget: no browser is there."""
-TUNNELS = ("tun*", "tap*", "utun*", "ipsec*", "gpd*", "ifb*", "dummy*")
+TUNNELS = ("tun*", "tap*", "utun*", "ipsec*")
 """Tunnels to a company or a provider: browsers do not come that way."""
 MESHES = ("tailscale*", "wg*", "zt*", "nebula*")
 """Virtual networks that people's own devices are in: offered, after the real ones."""

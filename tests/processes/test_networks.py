@@ -147,11 +147,18 @@ def may_make_networks() -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-def test_a_call_beside_a_container_bridge_does_not_offer_it() -> None:
+@pytest.mark.parametrize(
+    ("case", "offered"),
+    [
+        pytest.param("bridge", ["10.77.0.1", "127.0.0.1", "fd77::1"], id="container-bridge"),
+        pytest.param("nat", ["10.77.0.1", "10.77.0.99"], id="announced-address"),
+    ],
+)
+def test_a_call_in_a_network_of_its_own(case: str, offered: list[str]) -> None:
     if not may_make_networks():
         pytest.skip("network namespaces are not permitted here")
     done = subprocess.run(
-        [*NAMESPACE, sys.executable, "-m", "tests.processes.inner_call"],
+        [*NAMESPACE, sys.executable, "-m", "tests.processes.inner_call", case],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -159,4 +166,4 @@ def test_a_call_beside_a_container_bridge_does_not_offer_it() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["10.77.0.1", "127.0.0.1", "fd77::1"]
+    assert done.stdout.split() == offered

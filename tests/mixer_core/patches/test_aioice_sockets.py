@@ -6,10 +6,12 @@ import asyncio
 import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
 
 import aioice
 import pytest
 import uvloop
+from aioice import stun
 
 from mixer_core.patches.aioice import gathering
 from mixer_core.patches.aioice.checks import Endpoint, limit_checks
@@ -21,6 +23,7 @@ pytestmark = pytest.mark.sockets
 LOOPBACK = "127.0.0.1"
 PORTS = range(20_300, 20_303)
 SILENT = ("127.0.0.9", 20_399)
+OUTER = ("198.51.100.9", 4_242)
 
 
 @pytest.fixture(autouse=True)
@@ -117,6 +120,38 @@ def test_a_silent_server_costs_the_time_that_was_set(server: dict[str, object]) 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(SILENT)
         run(scenario)
+
+
+class StunServer(asyncio.DatagramProtocol):
+    """Tells everybody the same outer address."""
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, addr: Endpoint) -> None:
+        question = stun.parse_message(data)
+        answer = stun.Message(
+            stun.Method.BINDING, stun.Class.RESPONSE, transaction_id=question.transaction_id
+        )
+        answer.attributes["XOR-MAPPED-ADDRESS"] = OUTER
+        self._transport.sendto(bytes(answer), addr)
+
+
+def test_a_stun_server_tells_the_outer_address() -> None:
+    open_sockets(Sockets())
+
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        server, _ = await loop.create_datagram_endpoint(StunServer, local_addr=(LOOPBACK, 0))
+        connection = await gathered(stun_server=server.get_extra_info("sockname"))
+        own, outer = connection.local_candidates
+        assert (own.type, outer.type) == ("host", "srflx")
+        assert (outer.host, outer.port) == OUTER
+        assert (outer.related_address, outer.related_port) == (LOOPBACK, own.port)
+        await connection.close()
+        server.close()
+
+    run(scenario)
 
 
 def test_ipv6_carries_a_connection() -> None:
