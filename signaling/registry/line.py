@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import takewhile
 
 from mixer_core.runtime.units import S_NS
 
 MAX_LENGTH = 100
+CLEARLY = 2
+"""Difference of burdens that counts."""
 MAX_PER_CLIENT = 8
 PATIENCE_NS = 75 * S_NS
 """A page that has not asked for this long is gone; a hidden one may ask once a minute only."""
@@ -22,6 +25,7 @@ CALL_NS = 8 * S_NS
 @dataclass(slots=True)
 class _Waiting:
     client: str
+    burden: int
     asked_ns: int
     called_ns: int | None = None
     """Since when there is a place."""
@@ -46,31 +50,38 @@ class Line:
         self._numbers = numbers
         self._waiting: dict[str, _Waiting] = {}
 
-    def ask(self, ticket: str, client: str, free: int, now_ns: int) -> Turn:
-        """Somebody wants one of ``free`` places; ``ticket``: from before, or empty."""
+    def ask(self, ticket: str, client: str, burden: int, free: int, now_ns: int) -> Turn:
+        """Somebody wants one of ``free`` places.
+
+        Args:
+            ticket: from before, or empty.
+            burden: of the client, see ``admission``: who has a clearly smaller one goes first.
+        """
         known = self._waiting.get(ticket)
         if known is not None:
-            known.asked_ns = now_ns
+            known.asked_ns, known.burden = now_ns, burden
         self._forget(free, now_ns)
-        order = list(self._waiting)
-        if known is not None and ticket in self._waiting:
-            index = order.index(ticket)
-        else:
-            index, ticket = len(order), ""
-        if index < free:
-            self._waiting.pop(ticket, None)
+        if ticket not in self._waiting:
+            ticket = ""
+        before = takewhile(lambda other: other[0] != ticket, self._waiting.items())
+        ahead = sum(waiting.burden < burden + CLEARLY for _, waiting in before)
+        if ahead < free:
+            self.leave(ticket)
             return Turn(True)
-        if not ticket:
-            ticket = self._add(client, now_ns)
-        return Turn(False, ticket, index + 1) if ticket else Turn(False)
+        ticket = ticket or self._add(client, burden, now_ns)
+        return Turn(False, ticket, ahead + 1) if ticket else Turn(False)
 
-    def _add(self, client: str, now_ns: int) -> str:
+    def leave(self, ticket: str) -> None:
+        """Somebody has got a place."""
+        self._waiting.pop(ticket, None)
+
+    def _add(self, client: str, burden: int, now_ns: int) -> str:
         """A ticket at the end; empty if the line, or the client's share of it, is too long."""
         own = sum(other.client == client for other in self._waiting.values())
         if len(self._waiting) >= MAX_LENGTH or (client and own >= MAX_PER_CLIENT):
             return ""
         ticket = f"{self._numbers():08x}{self._numbers():08x}"
-        self._waiting[ticket] = _Waiting(client, now_ns)
+        self._waiting[ticket] = _Waiting(client, burden, now_ns)
         return ticket
 
     def _forget(self, free: int, now_ns: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ from mixer_core.bus.events import Mode
 from mixer_core.bus.roles import Role
 
 from .actions import Action, Joined, ParticipantView
+
+MAX_FAILURES = 1_000
 
 
 @dataclass(slots=True)
@@ -39,6 +42,8 @@ class Participant:
     """How many children got the offer."""
     client: str = ""
     """Whose address the offer came from; empty: not known."""
+    joined_ns: int = 0
+    """When the offer came."""
     returns: bool = False
     """The same browser was connected a moment ago."""
     role: Role = "admin"
@@ -91,6 +96,7 @@ class Participants:
         self._by_id: dict[str, Participant] = {}
         self._left_ns: dict[str, int] = {}
         self._left_connected: set[str] = set()
+        self._failures: deque[str] = deque(maxlen=MAX_FAILURES)
         self._modes: dict[str, Mode] = {}
 
     def __len__(self) -> int:
@@ -150,6 +156,8 @@ class Participants:
         self._left_ns[participant.id] = now_ns
         if participant.connected:
             self._left_connected.add(participant.id)
+        elif participant.client:
+            self._failures.append(participant.client)
         horizon_ns = now_ns - self._tombstone_ns
         self._left_ns = {p: at for p, at in self._left_ns.items() if at > horizon_ns}
         self._left_connected &= self._left_ns.keys()
@@ -158,6 +166,12 @@ class Participants:
         """Whether that participant left a short while ago."""
         at_ns = self._left_ns.get(participant)
         return at_ns is not None and now_ns - at_ns < self._tombstone_ns
+
+    def take_failures(self) -> list[str]:
+        """The clients of those who left without having connected, since the last time."""
+        failures = list(self._failures)
+        self._failures.clear()
+        return failures
 
     def was_connected(self, participant: str, now_ns: int) -> bool:
         """Whether that participant is connected, or was until it left a short while ago."""

@@ -252,6 +252,7 @@ class Registry:
                 verified=event.verified,
                 subject=event.subject,
                 client=event.client,
+                joined_ns=now_ns,
                 returns=self._participants.was_connected(event.replaces, now_ns),
             )
         )

@@ -16,6 +16,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection
 
 from tests.support.gateway import Gateway
 from tests.support.plain_client import PlainClient, use_loopback
+from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.processes
 
@@ -40,11 +41,11 @@ async def offer_sdp() -> str:
     return sdp
 
 
-async def flood(gateway: Gateway, count: int) -> Counter[int]:
+async def flood(gateway: Gateway, count: int, address: str = ATTACKER) -> Counter[int]:
     """Offers that never connect, 50 at a time; how they were answered."""
     statuses: Counter[int] = Counter()
     body = {"sdp": await offer_sdp(), "type": "offer"}
-    async with from_address(ATTACKER) as http:
+    async with from_address(address) as http:
 
         async def one() -> None:
             url = f"{gateway.url}/rooms/flood/participants"
@@ -81,6 +82,42 @@ def test_offers_that_never_connect_keep_nobody_else_out(record_property: Record)
     assert log.count("too many offers") == 1
     assert max(took_s) < 5
     figures = {"flood": dict(statuses), "flood_s": round(flood_s, 2), "joined_after_s": took_s}
+    record_property("figures", figures)
+    print(figures)
+
+
+def test_a_flood_from_many_addresses_keeps_nobody_out_for_long(record_property: Record) -> None:
+    """40 addresses share 480 offers, and all the places; the limit of offers is off."""
+    use_loopback()
+
+    async def persist(gateway: Gateway, name: str) -> tuple[float, PlainClient]:
+        """Try again and again, as the page does, from an address that nobody knows yet."""
+        began = time.monotonic()
+        while True:
+            person = PlainClient(gateway.url, "home", name)
+            try:
+                await person.join()
+            except AssertionError:
+                assert time.monotonic() - began < PATIENCE_S
+                await person.close()
+                await asyncio.sleep(0.3)
+            else:
+                return round(time.monotonic() - began, 2), person
+
+    async def attack(gateway: Gateway) -> tuple[Counter[int], list[float]]:
+        floods = [asyncio.create_task(flood(gateway, 12, f"127.0.1.{n + 1}")) for n in range(40)]
+        await asyncio.sleep(0.5)
+        joined = [await persist(gateway, f"Person {number}") for number in range(3)]
+        statuses = sum(await asyncio.gather(*floods), Counter())
+        for _, person in joined:
+            await person.close()
+        return statuses, [took_s for took_s, _ in joined]
+
+    with Gateway(SIGNALING__MAX_OFFERS_PER_MINUTE=0) as gateway:
+        statuses, took_s = asyncio.run(attack(gateway))
+    assert statuses[201] <= 60, statuses
+    assert max(took_s) < 10
+    figures = {"flood": dict(statuses), "joined_after_s": took_s}
     record_property("figures", figures)
     print(figures)
 

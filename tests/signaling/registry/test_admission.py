@@ -66,9 +66,28 @@ def test_who_is_connecting_gives_way_to_a_client_that_has_fewer() -> None:
     assert world.replies_to(newcomer) == []
     assert problem(world, 1).status == 503
     assert len(world.people()) == 4
-    second = world.join(client=HOME)
-    assert world.replies_to(second) == []
+    for _ in range(2):
+        assert world.replies_to(world.join(client=HOME)) == []
     assert problem(world, world.join(client=HOME)).title == "Full"
+
+
+def test_a_client_whose_offers_came_to_nothing_comes_last() -> None:
+    world = World(max_participants=3)
+    for number in range(3):
+        world.add("worker")
+        world.join(client=f"10.0.1.{number}")
+    world.settle()
+    newcomer = problem(world, world.join(client=HOME))
+    assert newcomer.title == "Full", "each has one who is connecting, as the newcomer would"
+    world.advance(2_500)
+    ticket = dict(newcomer.extra or {})["ticket"]
+    assert world.replies_to(world.join(client=HOME, ticket=ticket)) == [], "they take too long"
+    for worker in list(world.children.values()):
+        if worker.kind == "worker":
+            world.exit(worker)
+    for number in range(3):
+        world.join(client=f"10.0.1.{number}")
+    assert world.replies_to(world.join(client="10.0.0.2")) == [], "they failed before"
 
 
 def test_who_is_connecting_gives_way_to_those_whose_connection_was_lost() -> None:
