@@ -88,6 +88,9 @@ class Child:
             case control.Leave():
                 if session := self._serves(message.participant):
                     session.leave(message.code, message.message)
+            case control.SetMode():
+                if session := self._serves(message.participant):
+                    session.set_mode(message.mode)
             case control.Silence():
                 if session := self._serves(message.participant):
                     session.silence(message.muted, message.locked)

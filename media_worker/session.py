@@ -125,6 +125,13 @@ class Session:
         told: list[Action] = [SendControl(gateway_messages.bye(code, message))] if code else []
         return [*told, *self._end(code or "left")]
 
+    def set_mode(self, mode: events.Mode, now_ns: int) -> list[Action]:
+        """An admin has changed the room's mode."""
+        if self.status == "closed" or mode == self.info.mode:
+            return []
+        told = SendControl(gateway_messages.room(mode))
+        return [told, *self._changed(replace(self.info, mode=mode), now_ns)]
+
     def silence(self, muted: bool, locked: bool, now_ns: int) -> list[Action]:
         """An admin mutes the participant, or lets them unmute: nobody else opens a microphone."""
         if self.status == "closed" or self.moderation.listens_only:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from mixer_core.bus import control, frames
 from mixer_core.bus.audio_client import AudioPush, AudioSub
+from mixer_core.bus.events import Mode
 from mixer_core.runtime.errors import BrowserMessageError, FrameError
 from mixer_core.runtime.lazy_timer import LazyTimer
 
@@ -70,6 +71,10 @@ class SessionShell:
     def leave(self, code: str, message: str) -> None:
         """Signaling ends the session; see ``control.Leave``."""
         self._apply(self._session.leave(code, message))
+
+    def set_mode(self, mode: Mode) -> None:
+        """An admin has changed the room's mode."""
+        self._apply(self._session.set_mode(mode, time.monotonic_ns()))
 
     def silence(self, muted: bool, locked: bool) -> None:
         """An admin mutes the participant, or lets them speak again."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from mixer_core.bus.events import StreamInfo
+from mixer_core.bus.events import Mode, StreamInfo
 
 PROTOCOL_VERSION = 1
 _ENCODER = msgspec.json.Encoder()
@@ -51,6 +51,11 @@ def welcome(info: StreamInfo, stream: int, epoch: int, assistant: AssistantTrait
 def flush(epoch: int) -> str:
     """Audio of older epochs is void."""
     return to_json({"type": "flush", "epoch": epoch})
+
+
+def room(mode: Mode) -> str:
+    """The room's mode has changed."""
+    return to_json({"type": "room", "mode": mode})
 
 
 def bye(code: str, message: str) -> str:

@@ -142,6 +142,14 @@ class Silence:
 
 
 @dataclass(frozen=True, slots=True)
+class SetMode:
+    """Signaling → worker child: an admin has changed the mode of the participant's room."""
+
+    participant: str
+    mode: Mode
+
+
+@dataclass(frozen=True, slots=True)
 class OpenLink:
     """Signaling → an idle link child: connect this room to the assistant."""
 
@@ -172,6 +180,7 @@ Message = (
     | Refused
     | Leave
     | Silence
+    | SetMode
     | OpenLink
     | ChildExited
 )
@@ -185,6 +194,7 @@ MESSAGES: dict[str, type[Message]] = {
     "refused": Refused,
     "leave": Leave,
     "silence": Silence,
+    "set_mode": SetMode,
     "open_link": OpenLink,
     "child_exited": ChildExited,
 }

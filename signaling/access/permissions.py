@@ -17,7 +17,7 @@ Action = Literal[
 LEAST: Mapping[Action, Role] = {
     "look": "listen",
     "join": "listen",
-    "transcript": "listen",
+    "transcript": "admin",
     "invite": "admin",
     "mute": "admin",
     "remove": "admin",

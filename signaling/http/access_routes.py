@@ -10,6 +10,7 @@ from typing import Annotated, Any, cast
 import msgspec
 from aiohttp import web
 
+from mixer_core.bus.events import Mode
 from mixer_core.bus.roles import Role
 from mixer_core.runtime.errors import ProblemError
 
@@ -20,7 +21,7 @@ from ..access.identity import Identity
 from ..access.links import link, svg_qr
 from ..access.permissions import check
 from ..gateway import Gateway
-from ..registry.actions import CloseRoom, Mute, Remove, ReplyLeft
+from ..registry.actions import ChangeMode, CloseRoom, Mute, Remove, ReplyLeft
 from ..registry.names import check_name, check_room
 from .requests import COOKIE, identity_of, json_response, known_facts, read_json
 
@@ -48,6 +49,10 @@ class _Muting(msgspec.Struct):
     locked: bool = False
 
 
+class _Change(msgspec.Struct):
+    mode: Mode
+
+
 class AccessRoutes:
     """The handlers."""
 
@@ -73,6 +78,7 @@ class AccessRoutes:
         router.add_get(f"{room}/invitations", self.invitations)
         router.add_delete(f"{room}/invitations/{{invitation}}", self.revoke)
         router.add_put(f"{room}/participants/{{participant}}/mute", self.mute)
+        router.add_patch(room, self.change_room)
         router.add_delete(room, self.close_room)
 
     # -- sessions ---------------------------------------------------------------------------------
@@ -177,6 +183,13 @@ class AccessRoutes:
             await self._gateway.ask(lambda number: Remove(number, room, participant, *REMOVED)),
         )
         self._desk.ban(room, reply.subject, _now_s())
+
+    async def change_room(self, request: web.Request) -> web.Response:
+        """PATCH of a room: its mode."""
+        room = self._checked(request, "set_mode")
+        wish = await read_json(request, _Change, MAX_BODY_BYTES)
+        await self._gateway.ask(lambda number: ChangeMode(number, room, wish.mode))
+        return json_response({"room": room, "mode": wish.mode})
 
     async def close_room(self, request: web.Request) -> web.Response:
         """DELETE of a room: everybody has to leave."""

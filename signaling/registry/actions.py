@@ -98,6 +98,15 @@ class Mute:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeMode:
+    """An admin changes who hears whom in a room."""
+
+    request: int
+    room: str
+    mode: Mode
+
+
+@dataclass(frozen=True, slots=True)
 class CloseRoom:
     """An admin ends a room: everybody has to leave."""
 
@@ -239,7 +248,7 @@ class LinkLost:
     reason: str
 
 
-Question = Join | Remove | Mute | CloseRoom | Look
+Question = Join | Remove | Mute | ChangeMode | CloseRoom | Look
 """What gets a reply."""
 Answered = ReplyAnswer | ReplyLeft | ReplyDone | ReplyRoom
 Reply = Answered | ReplyProblem

@@ -131,6 +131,14 @@ class Participants:
         self._by_id[participant.id] = participant
         participant.mode = self._modes.setdefault(participant.room, participant.mode)
 
+    def set_mode(self, room: str, mode: Mode) -> Sequence[Participant]:
+        """Change a room's mode; returns its participants."""
+        self._modes[room] = mode
+        people = self.in_room(room)
+        for participant in people:
+            participant.mode = mode
+        return people
+
     def adopt(self, identity: str, state: WorkerState) -> Participant:
         """Add a participant from the state of a worker that already serves it."""
         participant = Participant(

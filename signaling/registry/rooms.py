@@ -21,6 +21,7 @@ from mixer_core.bus.control import (
     LinkState,
     Message,
     Refused,
+    SetMode,
     Silence,
     WorkerState,
 )
@@ -29,6 +30,7 @@ from mixer_core.runtime.errors import ProblemError
 
 from .actions import (
     Action,
+    ChangeMode,
     CloseRoom,
     Join,
     Joined,
@@ -55,6 +57,8 @@ from .numbering import Numbers
 from .participants import Participant
 
 _GAVE_WAY = (503, "Busy", "others came first")
+AboutRoom = Look | ChangeMode | CloseRoom
+AboutPerson = Remove | Mute
 CLOSED = ("closed", "an admin has closed the room")
 REVOKED = ("revoked", "your invitation was revoked: ask whoever invited you for a new link")
 
@@ -87,7 +91,7 @@ class Registry:
         self._held.append(event)
         return self._advance(now_ns)
 
-    def ask(self, event: Remove | Mute | CloseRoom | Look, now_ns: int) -> list[Action]:
+    def ask(self, event: AboutRoom | AboutPerson, now_ns: int) -> list[Action]:
         """About what is there. The reply is one of ``Answered``, or 404 once all is known."""
         try:
             check_room(event.room)
@@ -196,26 +200,31 @@ class Registry:
                 self._held.append(event)
         return actions
 
-    def _find(self, event: Remove | Mute | CloseRoom | Look, now_ns: int) -> list[Action] | None:
+    def _find(self, event: AboutRoom | AboutPerson, now_ns: int) -> list[Action] | None:
         """The reply, with its actions; None if there is no such room or participant."""
-        if isinstance(event, Look | CloseRoom):
-            if event.room not in self._participants.rooms():
-                return None
-            if isinstance(event, Look):
-                return [ReplyRoom(event.request, self._view(event.room))]
-            actions: list[Action] = []
-            for participant in self._participants.in_room(event.room):
-                actions += self._send_away(participant, CLOSED, now_ns)
-            return [*actions, ReplyDone(event.request)]
+        if isinstance(event, AboutRoom):
+            known = event.room in self._participants.rooms()
+            return self._about_room(event, now_ns) if known else None
         found = self._participants.get(event.participant)
         if found is None or found.room != event.room:
             return None
         if isinstance(event, Mute):
-            message = Silence(found.id, event.muted, event.locked)
-            told = [SendToChild(found.worker, message)] if found.worker else []
-            return [*told, ReplyDone(event.request)]
+            silence = Silence(found.id, event.muted, event.locked)
+            return [*_told([found], lambda _: silence), ReplyDone(event.request)]
         reply = ReplyLeft(event.request, event.room, found.id, found.subject)
         return [*self._send_away(found, (event.code, event.message), now_ns), reply]
+
+    def _about_room(self, event: AboutRoom, now_ns: int) -> list[Action]:
+        if isinstance(event, Look):
+            return [ReplyRoom(event.request, self._view(event.room))]
+        actions: list[Action] = []
+        if isinstance(event, ChangeMode):
+            people = self._participants.set_mode(event.room, event.mode)
+            actions += _told(people, lambda person: SetMode(person.id, event.mode))
+        else:
+            for person in self._participants.in_room(event.room):
+                actions += self._send_away(person, CLOSED, now_ns)
+        return [*actions, ReplyDone(event.request)]
 
     def _send_away(
         self, participant: Participant, told: tuple[str, str], now_ns: int
@@ -275,6 +284,11 @@ class Registry:
         return RoomView(room, self._participants.rooms()[room], people, self._links.view(room))
 
 
+def _told(people: Sequence[Participant], message: Callable[[Participant], Message]) -> list[Action]:
+    """A message to the workers of people."""
+    return [SendToChild(person.worker, message(person)) for person in people if person.worker]
+
+
 def _problem(request: int, error: ProblemError) -> Reply:
     return ReplyProblem(
         request, error.status, error.title, error.detail, error.retry_after_s, error.extra
@@ -282,7 +296,7 @@ def _problem(request: int, error: ProblemError) -> Reply:
 
 
 def _not_found(event: Question) -> Reply:
-    if isinstance(event, Look | CloseRoom):
+    if isinstance(event, AboutRoom):
         return ReplyProblem(event.request, 404, "No such room", "nobody is in that room")
     detail = "that participant is not in that room"
     return ReplyProblem(event.request, 404, "No such participant", detail)

@@ -32,6 +32,7 @@ from mixer_core.runtime import logs
 from mixer_core.runtime.settings import RuntimeSettings
 from signaling.access.gate import Gate
 from signaling.access.ledger import Ledger
+from signaling.access.owners import Owners
 from signaling.gateway import Gateway, Options
 from signaling.http import listeners
 from signaling.http.api import HttpApi, PageParts
@@ -147,7 +148,8 @@ class Edge:
     async def start(self, web: Path | None = None, rebuild_ms: int = 0) -> None:
         """Open the port and the control socket."""
         gate = Gate(self.settings.signaling, self.env, Ledger(self.settings.state_dir))
-        self.desk = gate.desk
+        self.gate = gate
+        self.owners = Owners(gate.desk.key)
         options = Options(rebuild_ms * 1_000_000, gate.guarded, gate.desk.is_valid)
         (socket,) = listeners.bind("127.0.0.1", self.port)
         self.port = socket.getsockname()[1]

@@ -82,6 +82,11 @@ export function remove(room, participant) {
   return askGateway("DELETE", `${at(room)}/participants/${encodeURIComponent(participant)}`);
 }
 
+/** Who hears whom. @param {string} room @param {string} mode */
+export function setMode(room, mode) {
+  return askGateway("PATCH", at(room), { mode });
+}
+
 /** @param {string} room */
 export function closeRoom(room) {
   return askGateway("DELETE", at(room));

@@ -50,6 +50,7 @@ export class Inbox {
       latency: () => this.store.set({ latency: { ...this.state.latency, ...numbers(message) } }),
       usage: () => this.#usage(message),
       pong: () => this.#pong(message.t),
+      room: () => this.store.set({ mode: message.mode ?? this.state.mode }),
       silenced: () => this.#silenced(message),
       bye: () => this.#bye(message),
       error: () => this.#error(message),

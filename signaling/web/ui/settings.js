@@ -1,7 +1,7 @@
 // @ts-check
 import { listDevices } from "../audio/devices.js";
 import { canChooseOutput } from "../audio/output.js";
-import { closeRoom } from "../session/access.js";
+import { closeRoom, setMode } from "../session/access.js";
 import { byId, fillDevices, make, memory, setText } from "./dom.js";
 
 const REFRESH_MS = 500;
@@ -20,6 +20,9 @@ export class Settings {
     this.figures = byId("figures-list");
     /** @type {HTMLInputElement[]} */
     this.talk = [...this.dialog.querySelectorAll("input")].filter((input) => input.name === "talk");
+    /** @type {HTMLInputElement[]} */
+    this.mode = [...this.dialog.querySelectorAll("input")].filter((input) => input.name === "room-mode");
+    for (const choice of this.mode) choice.addEventListener("change", () => this.#setMode(choice.value));
     for (const choice of this.talk) choice.addEventListener("change", () => this.#setTalk(choice.value));
     this.keys.checked = memory.get("keys", "on") === "on";
     byId("open-settings").addEventListener("click", () => this.open());
@@ -36,12 +39,14 @@ export class Settings {
   }
 
   open() {
-    const { talk, pushToTalk, role } = this.session.state;
+    const { talk, pushToTalk, role, mode } = this.session.state;
     for (const choice of this.talk) {
       choice.checked = choice.value === (pushToTalk ? "hold" : talk);
       choice.disabled = pushToTalk;
     }
     byId("set-talk-rule").hidden = !pushToTalk;
+    for (const choice of this.mode) choice.checked = choice.value === mode;
+    byId("set-mode").hidden = role !== "admin";
     byId("close-room").hidden = role !== "admin";
     this.dialog.showModal();
     this.refreshDevices();
@@ -88,6 +93,11 @@ export class Settings {
     this.figures.replaceChildren(...rows.flatMap(([name, value]) => [
       make("dt", { text: name }), make("dd", { text: value }),
     ]));
+  }
+
+  /** @param {string} mode */
+  async #setMode(mode) {
+    await setMode(this.session.state.room, mode).catch(console.warn);
   }
 
   async #closeRoom() {

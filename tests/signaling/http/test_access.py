@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mixer_core.bus.control import Leave, Offer, OpenLink, Silence
+from mixer_core.bus.control import Leave, Offer, OpenLink, SetMode, Silence
 from mixer_core.bus.roles import Role
 from tests.signaling.edge import SDP, Edge, FakeChild, HttpAnswer, asynchronous, problem, running
 from tests.support.waiting import until
@@ -233,3 +233,20 @@ async def test_a_restart_keeps_roles_and_secrets(short_dir: Path) -> None:
         (person,) = (await edge.request("GET", "/rooms/home")).json()["participants"]
         assert (person["role"], person["verified"]) == ("speak", True)
         assert (await bob("DELETE", location)).status == 200
+
+
+@asynchronous
+async def test_an_admin_changes_the_mode(short_dir: Path) -> None:
+    async with running(short_dir, **GUARDED) as edge:
+        worker = edge.add("worker")
+        await edge.idle(1)
+        bob, admin = await invited(edge, "speak"), await invited(edge, "admin")
+        problem(await admin("PATCH", "/rooms/home", json={"mode": "conference"}), 404)
+        await bob.join(name="Bob")
+        assert offers(worker)[0].mode == "assistant"
+        problem(await bob("PATCH", "/rooms/home", json={"mode": "conference"}), 403)
+        problem(await admin("PATCH", "/rooms/home", json={"mode": "choir"}), 400)
+        assert (await admin("PATCH", "/rooms/home", json={"mode": "conference"})).status == 200
+        told = SetMode(offers(worker)[0].participant, "conference")
+        await until(lambda: worker.received[-1] == told, "the worker is not told")
+        assert (await edge.request("GET", "/rooms/home")).json()["mode"] == "conference"
