@@ -51,10 +51,13 @@ function boot() {
  * @param {Store} store @param {{invite: string, token: string}} start
  */
 async function learnAccess(store, start) {
+  store.set({ entering: true });
   try {
     store.set({ access: await enter(start) });
   } catch (error) {
     store.raise(signalProblem(/** @type {import("./session/signal.js").SignalError} */ (error), false));
+  } finally {
+    store.set({ entering: false });
   }
 }
 

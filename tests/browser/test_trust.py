@@ -55,7 +55,7 @@ def https(pem: bytes) -> Iterator[int]:
 
 def store(home: Path, trusted: Authority) -> None:
     """Chromium's store of certificates under ``home``, with the root in it."""
-    require(shutil.which("certutil"), "certutil is not installed: apt-get install libnss3-tools")
+    require(shutil.which("certutil"), "certutil is not installed: apt install libnss3-tools")
     folder = home / ".pki" / "nssdb"
     folder.mkdir(parents=True)
     root = home / "root.crt"

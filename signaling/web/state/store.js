@@ -58,6 +58,8 @@ export function initialState() {
     verified: false,
     /** Who this browser is to the gateway; null: not known yet. @type {import("../session/access.js").Access|null} */
     access: null,
+    /** Whether the gateway is being asked; joining has to wait. */
+    entering: false,
     muted: false,
     /** An admin has muted this person, and only an admin can let them speak. */
     mutedByAdmin: false,

@@ -109,7 +109,7 @@ export class Lobby {
     }
     const joining = state.phase === "joining";
     this.root.hidden = !(state.phase === "lobby" || joining);
-    this.button.disabled = joining;
+    this.button.disabled = joining || state.entering;
     this.cancel.hidden = !joining;
     byId("join-hint").hidden = joining;
     const attempt = state.attempt > 0 ? ` (attempt ${state.attempt + 1})` : "";
