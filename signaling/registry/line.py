@@ -16,8 +16,8 @@ MAX_LENGTH = 100
 CLEARLY = 2
 """Difference of burdens that counts."""
 MAX_PER_CLIENT = 8
-PATIENCE_NS = 75 * S_NS
-"""A page that has not asked for this long is gone; a hidden one may ask once a minute only."""
+PATIENCE_NS = 20 * S_NS
+"""A page that has not asked for this long is gone."""
 CALL_NS = 8 * S_NS
 """How long a free place is kept for a page that does not ask."""
 

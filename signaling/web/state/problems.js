@@ -56,6 +56,7 @@ const TEXTS = {
     tone: "error", title: "This room name won't work",
     cure: "Use up to 64 lower-case letters, digits, - and _, and start with a letter or digit.",
   },
+  "bad-name": { tone: "error", title: "This name won't work", cure: "Choose another name." },
   forbidden: {
     tone: "error", title: "You need an invitation",
     cure: "Open the link of your invitation, or ask whoever runs the gateway for one.",
@@ -108,7 +109,7 @@ export const PROBLEM_CODES = Object.keys(TEXTS);
 /** Codes of problems with reaching the gateway; an open connection clears them. */
 export const CONNECTION_CODES = [
   "gone", "unreachable", "full", "busy", "slow-down", "blocked", "refused", "forbidden", "bad-room", "name-taken",
-  "sent-away",
+  "bad-name", "sent-away",
 ];
 
 /** Codes of problems with the microphone; an open microphone clears them. */
@@ -159,6 +160,7 @@ export function signalProblem(error, joined) {
   if (status === 429) return problem("slow-down", { cure: `${detail} ${RETRIES}` });
   if (status >= 500) return problem("unreachable", { title: "The gateway has failed", cure: `${detail} ${RETRIES}` });
   if (status === 400 && title === "Bad room name") return problem("bad-room");
+  if (status === 400 && title === "Bad name") return problem("bad-name", { cure: detail });
   return problem("refused", { cure: `${detail} (HTTP ${status})` });
 }
 
