@@ -8,15 +8,20 @@ import getpass
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from media_worker.settings import Settings as WorkerSettings
 from mixer_core.runtime.errors import AlreadyRunningError, PortBusyError, StartupError
 from mixer_core.runtime.process import SUPERVISED_VARIABLE, prepare_runtime_dir
-from mixer_core.runtime.settings import load_all
+from mixer_core.runtime.settings import load, load_all
 from openai_link.settings import KEY_VARIABLE, OpenaiLinkSettings, uses_simulator
+from signaling import lan
+from signaling.ice import IceServers
+from signaling.settings import Settings as SignalingSettings
 
+from . import invite, secret_variables
 from .settings import AllSettings
 
 PROGRAMS = ("mixer_core", "openai_link", "media_worker", "signaling")
@@ -30,12 +35,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"mixminus {version('mixminus')}")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("run", help="start the gateway; Ctrl-C stops it")
+    run_parser = commands.add_parser("run", help="start the gateway; Ctrl-C stops it")
+    run_parser.add_argument(
+        "--lan", action="store_true", help="let the local network come in, over HTTPS"
+    )
     commands.add_parser("bench", add_help=False, help="measure this machine: mixminus bench --help")
     commands.add_parser(
         "replay", add_help=False, help="replay a recorded conversation: mixminus replay --help"
     )
+    commands.add_parser(
+        "invite", add_help=False, help="let somebody in by a link: mixminus invite --help"
+    )
     given, rest = parser.parse_known_args(arguments)
+    if given.command == "invite":
+        return invite.main(rest)
     if given.command == "bench":
         from benchmarks.cli import main as bench
 
@@ -46,6 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return replay(rest)
     if rest:
         parser.error(f"unknown arguments: {' '.join(rest)}")
+    if given.lan:
+        os.environ["MIXMINUS_SIGNALING__LAN"] = "true"
     try:
         run()
     except StartupError as error:
@@ -65,13 +80,24 @@ def run() -> None:
     prepare_runtime_dir(settings.runtime_dir)
     for program in (*PROGRAMS, "simulator"):
         check_not_running(settings.runtime_dir, program)
+    check_networks(os.environ)
     check_port(settings.signaling.http_host, settings.signaling.http_port, "SIGNALING")
+    lan.check(settings.signaling)
+    if settings.signaling.lan:
+        check_port("0.0.0.0", settings.signaling.https_port, "SIGNALING", "HTTPS_PORT")
     if simulated:
         check_port(settings.simulator.http_host, settings.simulator.http_port, "SIMULATOR")
     print(f"mixminus: the assistant is {assistant(settings.openai_link, simulated)}")
+    if settings.signaling.lan:
+        print("\n".join(lan.introduction(settings.signaling, settings.state_dir)))
+        print(invite.first_words(settings), end="")
     print("mixminus: starting; Ctrl-C stops it", flush=True)
     command = [sys.executable, "-m", "deploy.supervise", "-n", "-c", str(CONFIGURATION)]
-    os.execve(sys.executable, command, environment(settings, simulated))
+    named = {s.token_variable: ("openai_link",) for s in settings.openai_link.mcp_servers.values()}
+    named[settings.media_worker.turn_secret_variable] = ("signaling",)
+    public, secrets = secret_variables.separate(environment(settings, simulated), named)
+    public[secret_variables.FD_VARIABLE] = str(secret_variables.pass_on(secrets))
+    os.execve(sys.executable, command, public)
 
 
 def assistant(settings: OpenaiLinkSettings, simulated: bool) -> str:
@@ -83,7 +109,7 @@ def assistant(settings: OpenaiLinkSettings, simulated: bool) -> str:
 
 
 def environment(settings: AllSettings, simulated: bool) -> dict[str, str]:
-    """The environment of supervisord and the programs."""
+    """The environment of supervisord and the programs, secrets included."""
     runtime_dir = str(settings.runtime_dir)
     return os.environ | {
         "MIXMINUS_RUNTIME__DIR": runtime_dir,
@@ -98,7 +124,13 @@ def environment(settings: AllSettings, simulated: bool) -> dict[str, str]:
     }
 
 
-def check_port(host: str, port: int, section: str) -> None:
+def check_networks(env: Mapping[str, str]) -> None:
+    """Raise SettingsError where addresses, ports or servers of ``[media_worker]`` are wrong."""
+    load(WorkerSettings, env).media_worker.network()
+    IceServers(load(SignalingSettings, env).media_worker, env)
+
+
+def check_port(host: str, port: int, section: str, key: str = "HTTP_PORT") -> None:
     """Raise PortBusyError where ``port`` of ``host`` cannot be listened on now."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -108,7 +140,7 @@ def check_port(host: str, port: int, section: str) -> None:
         except OSError as error:
             raise PortBusyError(
                 f"port {port} on {host} cannot be used ({error.strerror}): stop what listens "
-                f"there, or set MIXMINUS_{section}__HTTP_PORT to another port"
+                f"there, or set MIXMINUS_{section}__{key} to another port"
             ) from error
 
 

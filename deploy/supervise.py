@@ -2,7 +2,7 @@
 
 supervisord looks at its signals when its poll returns, which takes up to a second, and restarts a
 dead program one poll later. Here a signal ends the poll, so that neither Ctrl-C nor the restart of
-a killed program has to wait.
+a killed program has to wait. Each program gets its own secrets and nobody else's.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import Any
 from supervisor.medusa import asyncore_25 as asyncore
 from supervisor.options import ServerOptions
 from supervisor.supervisord import Supervisor
+
+from .secret_variables import Shares, take
 
 ONCE_MORE = b"\0"
 """No signal has number 0: this byte marks a wake-up of our own."""
@@ -62,10 +64,20 @@ class WakingSupervisor(Supervisor):  # type: ignore[misc]
         super().runforever()
 
 
+def hand_out(shares: Shares, groups: list[Any]) -> None:
+    """Add each program's secrets to what supervisord sets in its environment."""
+    for group in groups:
+        for program in group.process_configs:
+            own = shares.get(program.name, {})
+            program.environment = {**(program.environment or {}), **own}
+
+
 def main(arguments: list[str]) -> int:
     """Run until stopped; returns the exit code."""
+    shares = take()
     options = ServerOptions()
     options.realize(arguments, doc=__doc__)
+    hand_out(shares, options.process_group_configs)
     options.first = True
     options.test = False
     try:

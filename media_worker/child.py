@@ -53,7 +53,7 @@ class Child:
         """The child has nothing more to do."""
         self._session: SessionShell | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        prepare_ice(settings.media_worker.ice_addresses)
+        prepare_ice(settings.media_worker.network())
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         directory = settings.runtime_dir
         self._control = ControlClient(
@@ -86,13 +86,21 @@ class Child:
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
             case control.Leave():
-                self._leave(message.participant)
+                if session := self._serves(message.participant):
+                    session.leave(message.code, message.message)
+            case control.SetMode():
+                if session := self._serves(message.participant):
+                    session.set_mode(message.mode)
+            case control.Silence():
+                if session := self._serves(message.participant):
+                    session.silence(message.muted, message.locked)
             case _:
                 self._log.warning("! < %s is not for a worker", type(message).__name__)
 
-    def _leave(self, participant: str) -> None:
-        if self._session is not None and self._session.participant == participant:
-            self._session.leave()
+    def _serves(self, participant: str) -> SessionShell | None:
+        """The session, if it is that participant's."""
+        session = self._session
+        return session if session is not None and session.participant == participant else None
 
     async def _take(self, offer: control.Offer) -> None:
         """Answer an offer, or refuse it and stay idle."""

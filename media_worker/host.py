@@ -31,6 +31,7 @@ class Host:
     ) -> None:
         self._log = context.log
         settings = context.settings.media_worker
+        settings.network()  # A mistake in it is told at the start, not at the first offer.
         self._most = settings.max_children
         self.crashed_total = 0
         """Children that ended with an exit code other than 0."""

@@ -15,14 +15,17 @@ from mixer_core.runtime import logs
 from mixer_core.runtime.errors import MixminusError
 
 from .protocol.audio_messages import FRAME_MESSAGE_BYTES
-from .webrtc import addresses, peer
+from .webrtc import peer
+from .webrtc.interfaces import LOOPBACK
+from .webrtc.network import NetworkSettings
 
 TIMEOUT_S = 3.0
 """Longest wait; without the rehearsal the first connections are only slower."""
 
 
 async def _rehearse() -> None:
-    peer.prepare_ice(addresses.LOOPBACK)
+    network = NetworkSettings(addresses=(LOOPBACK,))
+    peer.prepare_ice(network)
     opened = asyncio.Event()
     log = logs.get("media_worker", "rehearsal")
     events = peer.PeerEvents(
@@ -33,7 +36,7 @@ async def _rehearse() -> None:
         closed=lambda detail: None,
     )
     caller = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-    callee = peer.Peer(events, log)
+    callee = peer.Peer(events, log, network)
     caller.createDataChannel("audio")
     await caller.setLocalDescription(await caller.createOffer())
     answer = await callee.answer(caller.localDescription.sdp)

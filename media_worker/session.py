@@ -20,6 +20,7 @@ from mixer_core.runtime.units import MS_NS, S_NS
 from .actions import Action, Announce, Close, DropQueuedAudio, SendAudio, SendBus, SendControl
 from .framed_uplink import FramedUplink
 from .intake import Intake
+from .moderation import Moderation
 from .outbox import Outbox
 from .plain_uplink import PlainUplink
 from .protocol import gateway_messages
@@ -60,11 +61,15 @@ class Session:
             participant=offer.participant,
             name=offer.name,
             mode=offer.mode,
+            muted=offer.role == "listen",
+            access=offer.role,
+            verified=offer.verified,
         )
         self.outbox = Outbox(settings.outbox_cap_ms)
         self.uplink: Uplink | None = None
         """The microphone, once the channel is open."""
         self.intake = Intake(now_ns)
+        self.moderation = Moderation(offer)
         self.unknown_events_total = 0
         """Bus events that are not for browsers."""
         self._welcomed = False
@@ -106,13 +111,34 @@ class Session:
         answer = self.intake.bad_audio(error, now_ns)
         return [] if answer is None else [SendControl(answer)]
 
+    def audio_of_listener(self) -> list[Action]:
+        """Audio came from somebody who is here to listen: it is dropped."""
+        answer = self.moderation.refuse_audio()
+        return [] if answer is None else [SendControl(answer)]
+
     def peer_closed(self, detail: str) -> list[Action]:
         """The connection or its audio channel ended."""
         return self._end(detail)
 
-    def leave(self) -> list[Action]:
-        """Signaling ends the session."""
-        return self._end("left")
+    def leave(self, code: str = "", message: str = "") -> list[Action]:
+        """Signaling ends the session; ``code`` and ``message`` tell the browser why."""
+        told: list[Action] = [SendControl(gateway_messages.bye(code, message))] if code else []
+        return [*told, *self._end(code or "left")]
+
+    def set_mode(self, mode: events.Mode, now_ns: int) -> list[Action]:
+        """An admin has changed the room's mode."""
+        if self.status == "closed" or mode == self.info.mode:
+            return []
+        told = SendControl(gateway_messages.room(mode))
+        return [told, *self._changed(replace(self.info, mode=mode), now_ns)]
+
+    def silence(self, muted: bool, locked: bool, now_ns: int) -> list[Action]:
+        """An admin mutes the participant, or lets them unmute: nobody else opens a microphone."""
+        if self.status == "closed" or self.moderation.listens_only:
+            return []
+        self.moderation.is_locked = muted and locked
+        text = gateway_messages.silenced(muted, self.moderation.is_locked)
+        return [SendControl(text), *(self._mute(True, now_ns) if muted else [])]
 
     def stopped(self) -> list[Action]:
         """The gateway shuts down."""
@@ -204,10 +230,7 @@ class Session:
         if self._welcomed and not self._mixer_gone:
             return actions
         self._welcomed, self._mixer_gone = True, False
-        offer = self._offer
-        text = gateway_messages.welcome(
-            offer.room, offer.participant, offer.mode, offer.stream, self.epoch, self._assistant
-        )
+        text = gateway_messages.welcome(self.info, self._offer.stream, self.epoch, self._assistant)
         return [*actions, SendControl(text)]
 
     def _on_event(self, frame: Frame, now_ns: int) -> list[Action]:
@@ -236,6 +259,9 @@ class Session:
         return content
 
     def _on_message(self, message: BrowserMessage, now_ns: int) -> list[Action]:
+        refusal = self.moderation.refuse(message, self.info.name)
+        if refusal is not None:
+            return [SendControl(refusal)]
         match message:
             case Ping():
                 return [SendControl(gateway_messages.pong(message.t))]
@@ -243,10 +269,13 @@ class Session:
                 name = message.name or self.info.name
                 return self._changed(replace(self.info, name=name), now_ns)
             case Mute():
-                audio = self.uplink.set_muted(message.muted, now_ns) if self.uplink else []
-                changed = self._changed(replace(self.info, muted=message.muted), now_ns)
-                return [*(SendAudio(frame) for frame in audio), *changed]
+                return self._mute(message.muted, now_ns)
         return self._to_link(event_of(message))
+
+    def _mute(self, muted: bool, now_ns: int) -> list[Action]:
+        audio = self.uplink.set_muted(muted, now_ns) if self.uplink else []
+        changed = self._changed(replace(self.info, muted=muted), now_ns)
+        return [*(SendAudio(frame) for frame in audio), *changed]
 
     def _changed(self, info: events.StreamInfo, now_ns: int) -> list[Action]:
         if info == self.info:

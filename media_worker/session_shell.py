@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from mixer_core.bus import control, frames
 from mixer_core.bus.audio_client import AudioPush, AudioSub
+from mixer_core.bus.events import Mode
 from mixer_core.runtime.errors import BrowserMessageError, FrameError
 from mixer_core.runtime.lazy_timer import LazyTimer
 
@@ -41,6 +42,7 @@ class SessionShell:
         """``announce`` tells signaling the current state; ``ended`` is called once, at the end."""
         self.participant = offer.participant
         self._stream = offer.stream
+        self._subject = offer.subject
         self._log = log
         self._announce = announce
         self._ended = ended
@@ -56,7 +58,8 @@ class SessionShell:
         events = PeerEvents(
             self._on_opened, self._on_audio, self._on_text, self._on_unreadable, self._on_closed
         )
-        self.peer = Peer(events, log)
+        network = settings.media_worker.network()
+        self.peer = Peer(events, log, network, offer.ice_servers)
         directory, topic = settings.runtime_dir, frames.topic(offer.stream)
         self._to_mixer = AudioPush(loop, directory)
         self._from_mixer = AudioSub(loop, directory, topic, self._on_bus)
@@ -65,9 +68,17 @@ class SessionShell:
         """The offer is answered: the connect deadline runs."""
         self._arm()
 
-    def leave(self) -> None:
-        """Signaling ends the session."""
-        self._apply(self._session.leave())
+    def leave(self, code: str, message: str) -> None:
+        """Signaling ends the session; see ``control.Leave``."""
+        self._apply(self._session.leave(code, message))
+
+    def set_mode(self, mode: Mode) -> None:
+        """An admin has changed the room's mode."""
+        self._apply(self._session.set_mode(mode, time.monotonic_ns()))
+
+    def silence(self, muted: bool, locked: bool) -> None:
+        """An admin mutes the participant, or lets them speak again."""
+        self._apply(self._session.silence(muted, locked, time.monotonic_ns()))
 
     def stop(self) -> None:
         """The gateway shuts down."""
@@ -98,6 +109,9 @@ class SessionShell:
             mode=info.mode,
             detail=self._session.detail,
             metrics=self._metrics(),
+            role=info.access,
+            verified=info.verified,
+            subject=self._subject,
         )
 
     def _metrics(self) -> control.Metrics:
@@ -112,12 +126,14 @@ class SessionShell:
             "frames_dropped_full_total": outbox.full_total,
             "frames_dropped_stale_total": outbox.stale_total,
             "frames_dropped_epoch_total": outbox.old_epoch_total,
+            "frames_refused_total": self._session.moderation.refused_frames_total,
             "bus_dropped_total": self._bus_dropped,
             "bad_messages_total": intake.bad_total,
             "too_fast_messages_total": intake.too_fast_total,
             "bad_frames_total": self._bad_frames,
             "unknown_events_total": self._session.unknown_events_total,
             "handler_faults_total": self.peer.faults_total,
+            "ice_checks_refused_total": self.peer.checks_refused_total,
             "bytes_in_total": self._bytes_in,
             "bytes_out_total": self._bytes_out,
             "audio_backlog_ms": outbox.backlog_ms,
@@ -163,6 +179,9 @@ class SessionShell:
         self._bytes_in += len(data)
         current = self._session
         if current.uplink is None or current.status != "connected":
+            return
+        if current.moderation.listens_only:
+            self._apply(current.audio_of_listener())
             return
         now_ns = time.monotonic_ns()
         try:

@@ -9,6 +9,8 @@ import msgspec
 
 from mixer_core.runtime.settings import CommonSettings, Milliseconds, SectionView
 
+from .webrtc.network import NetworkSettings, read_network
+
 
 @dataclass(frozen=True, slots=True)
 class MediaWorkerSettings:
@@ -19,7 +21,29 @@ class MediaWorkerSettings:
     max_children: Annotated[int, msgspec.Meta(ge=1, le=256)] = 24
     """Most children at the same time, idle ones included."""
     ice_addresses: str = "auto"
-    """Addresses offered to browsers, separated by commas; auto: all of this host."""
+    """Addresses offered to browsers, separated by commas; auto: those of the interfaces below."""
+    ice_interfaces: str = "auto"
+    """Interfaces whose addresses are offered, as patterns separated by commas, with - before those
+    to leave out; auto: all but bridges of containers and virtual machines, and tunnels."""
+    announce_address: str = ""
+    """Outer addresses of this host where a NAT passes its UDP ports on unchanged, separated by
+    commas; offered beside its own."""
+    udp_ports: str = ""
+    """UDP ports for browsers, such as 50000-50099, one for each browser; empty: any."""
+    probe_addresses: str = "private, public"
+    """Kinds of addresses in an offer that workers send to before they hear from them: private,
+    public, loopback, link_local, own; none: workers only answer."""
+    ice_servers: str = ""
+    """STUN and TURN servers of browsers and workers, as URLs separated by commas."""
+    turn_username: str = ""
+    """User name at the TURN server; empty: names with an expiry, made from a shared secret."""
+    turn_secret_variable: str = "TURN_SECRET"
+    """Environment variable with the password of that user, or with the shared secret."""
+    turn_lifetime_s: Annotated[int, msgspec.Meta(ge=300, le=604_800)] = 43_200
+    """How long credentials made from the shared secret may be used."""
+    relay: bool = False
+    """Whether workers take an address at the TURN server, too; needed where that server cannot
+    reach this host."""
     connect_timeout_ms: Milliseconds = 10_000
     """A browser that has not opened its data channel after this time is given up."""
     peer_silence_ms: Milliseconds = 3_000
@@ -28,6 +52,17 @@ class MediaWorkerSettings:
     """Audio that may wait for the network, per browser; more is dropped."""
     silence_hangover_ms: Milliseconds = 400
     """How long digital silence is still sent before sending pauses."""
+
+    def network(self) -> NetworkSettings:
+        """How browsers reach a worker. Raises SettingsError."""
+        return read_network(
+            self.ice_addresses,
+            self.ice_interfaces,
+            self.announce_address,
+            self.udp_ports,
+            self.probe_addresses,
+            self.relay,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,6 +132,9 @@ class Mixer:
                 info.room, info.mode, frame.epoch, self._deadline_ns, self._mixdown, self._metrics
             )
         room.adopt_epoch(frame.epoch)
+        ended: list[bytes] = []
+        if info.mode != room.mode and info.role == "browser" and not room.browsers:
+            ended = room.set_mode(info.mode, now_ns)  # A link does not know of a change.
         hold_ms = 0 if info.role == "link" else self._settings.gap_hold_ms
         cap_frames = max(1, self._settings.buffer_cap_ms // FRAME_MS)
         stream = Stream(
@@ -143,12 +146,15 @@ class Mixer:
         if self._next_expiry_ns is None:
             self._next_expiry_ns = now_ns + self._timeout_ns
         to = [stream] if stream.is_link else room.streams
-        return room.forward(frame, [stream]) + room.roster(to, now_ns)
+        return ended + room.forward(frame, [stream]) + room.roster(to, now_ns)
 
     def _change(self, room: Room, stream: Stream, info: StreamInfo, now_ns: int) -> list[bytes]:
         muted_now = info.muted and not stream.info.muted
+        changed_mode = info.mode not in (stream.info.mode, room.mode)
         stream.info = info
         out = room.silence(stream, now_ns) if muted_now else []
+        if changed_mode and not stream.is_link:
+            out += room.set_mode(info.mode, now_ns)
         return out if stream.is_link else out + room.roster(room.streams, now_ns)
 
     def _on_audio(self, room: Room, stream: Stream, frame: Frame, now_ns: int) -> list[bytes]:

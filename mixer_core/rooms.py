@@ -48,12 +48,12 @@ class Room:
         self.epoch = epoch
         self.streams: list[Stream] = []
         """In the order in which they joined."""
-        up = Group(deadline_ns)
-        down = up if mode == "conference" else Group(deadline_ns)
+        self._deadline_ns = deadline_ns
+        self._deadlines_before = 0
+        """Of the groups before the mode was changed."""
+        self._regroup()
         self.timeout_ns: int | None = None
         """When ``run`` has something to do even if nothing arrives; set by its last call."""
-        self._up, self._down = up, down
-        self._groups = (up,) if up is down else (up, down)
         self._mixdown = mixdown
         self._metrics = metrics
         self._levels = LevelMeter()
@@ -71,7 +71,25 @@ class Room:
     @property
     def deadlines(self) -> int:
         """Slots that were mixed at the deadline, with somebody missing."""
-        return sum(group.deadlines for group in self._groups)
+        return self._deadlines_before + sum(group.deadlines for group in self._groups)
+
+    def set_mode(self, mode: Mode, now_ns: int) -> list[bytes]:
+        """Change who hears whom; spurts of talk begin anew, for other listeners."""
+        ended: list[bytes] = []
+        for stream in self.streams:
+            ended += self.silence(stream, now_ns)
+        self.mode = mode
+        self._deadlines_before = self.deadlines
+        self._regroup()
+        return ended
+
+    def _regroup(self) -> None:
+        """Groups for the mode, with the streams that there are."""
+        self._up = Group(self._deadline_ns)
+        self._down = self._up if self.mode == "conference" else Group(self._deadline_ns)
+        self._groups = (self._up,) if self._up is self._down else (self._up, self._down)
+        for stream in self.streams:
+            self._group_of(stream).sources.append(stream)
 
     def add(self, stream: Stream) -> None:
         """Add a stream."""
@@ -138,6 +156,8 @@ class Room:
                 "participant": stream.info.participant,
                 "name": stream.info.name,
                 "muted": stream.info.muted,
+                "role": stream.info.access,
+                "verified": stream.info.verified,
             }
             for stream in self.browsers
         ]

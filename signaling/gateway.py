@@ -10,7 +10,8 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import zmq
 
@@ -22,20 +23,20 @@ from mixer_core.runtime.metrics import Metrics
 from mixer_core.runtime.units import MS_NS, S_NS
 
 from .http import metrics_page
+from .http.acceptor import OpenConnections
 from .http.health import Health, ProgramView, Watch
+from .ice import IceServers
+from .limits.limiter import Limiter
 from .registry.actions import (
     Action,
+    Answered,
     Join,
     Joined,
     Left,
     Limits,
     LinkLost,
-    Look,
-    Remove,
-    ReplyAnswer,
-    ReplyLeft,
+    Question,
     ReplyProblem,
-    ReplyRoom,
     RoomView,
     SendToChild,
 )
@@ -45,15 +46,18 @@ from .settings import Settings
 
 WATCH_NS = S_NS
 PROGRAM = "signaling"
-Answered = ReplyAnswer | ReplyLeft | ReplyRoom
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Options for tests."""
+    """What the gateway is given beside the settings."""
 
     rebuild_ns: int = 1_500 * MS_NS
     """After the start, the time in which running children announce themselves."""
+    verify: bool = False
+    """People come by invitation."""
+    is_valid: Callable[[str], bool] = lambda subject: True
+    """Whether the invitation of somebody who is here still counts."""
 
 
 def limits(settings: Settings, options: Options) -> Limits:
@@ -62,9 +66,11 @@ def limits(settings: Settings, options: Options) -> Limits:
     return Limits(
         max_participants=section.max_participants,
         max_rooms=section.max_rooms,
+        max_pending_per_client=section.max_pending_per_address,
         default_mode=section.mode,
         answer_timeout_ns=section.answer_timeout_ms * MS_NS,
         rebuild_ns=options.rebuild_ns,
+        verify=options.verify,
     )
 
 
@@ -81,10 +87,12 @@ class Gateway:
     ) -> None:
         """``url``: the page's address, for the log."""
         options = options or Options()
+        self._is_valid = options.is_valid
         self._loop = asyncio.get_running_loop()
         self._log = log
         self._url = url
         now_ns = time.monotonic_ns()
+        self._ice = IceServers(settings.media_worker, os.environ)
         self._registry = Registry(limits(settings, options), lambda: secrets.randbits(32), now_ns)
         self._health = Health()
         self._watch = Watch()
@@ -92,6 +100,11 @@ class Gateway:
         self._totals = Totals()
         self.metrics = Metrics()
         """Counters of signaling itself."""
+        section = settings.signaling
+        self.limiter = Limiter(section.max_offers_per_minute, section.max_wrong_tokens_per_minute)
+        """What one address may do in a minute."""
+        self.connections = OpenConnections(section.max_connections_per_address)
+        """TCP connections of all listeners."""
         self._requests = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Answered]] = {}
         socket = endpoints.open_socket(context, endpoints.CONTROL, settings.runtime_dir, "bind")
@@ -102,7 +115,7 @@ class Gateway:
 
     # -- for HTTP -------------------------------------------------------------------------------
 
-    async def ask(self, make: Callable[[int], Join | Remove | Look]) -> Answered:
+    async def ask(self, make: Callable[[int], Question]) -> Answered:
         """Feed the event that ``make`` builds for a request number, and wait for the reply.
 
         Raises:
@@ -116,10 +129,8 @@ class Gateway:
         event, now_ns = make(request), time.monotonic_ns()
         if isinstance(event, Join):
             self._do(self._registry.join(event, now_ns))
-        elif isinstance(event, Remove):
-            self._do(self._registry.remove(event, now_ns))
         else:
-            self._do(self._registry.look(event, now_ns))
+            self._do(self._registry.ask(event, now_ns))
         try:
             return await future
         finally:
@@ -133,6 +144,10 @@ class Gateway:
         """Every program's state, and what is missing."""
         counts, now_ns = self._registry.counts(), time.monotonic_ns()
         return self._health.programs(counts, now_ns), self._health.missing(counts, now_ns)
+
+    def ice_servers(self) -> dict[str, Any]:
+        """The STUN and TURN servers for a page, as JSON."""
+        return self._ice.as_json(int(time.time()))
 
     def metrics_page(self) -> bytes:
         """The metrics as Prometheus text."""
@@ -175,6 +190,7 @@ class Gateway:
         if now_ns >= self._watch_ns:
             self._watch_ns = now_ns + WATCH_NS
             self._check_readiness(now_ns)
+            self._do(self._registry.end(self._is_valid, now_ns))
         self._do(self._registry.timeout(now_ns))
 
     def _check_readiness(self, now_ns: int) -> None:
@@ -201,7 +217,10 @@ class Gateway:
         self._arm()
 
     def _send(self, action: SendToChild) -> list[Action]:
-        data = control.encode(action.message)
+        message = action.message
+        if isinstance(message, control.Offer):
+            message = replace(message, ice_servers=self._ice.current(int(time.time())))
+        data = control.encode(message)
         if self._socket.send(action.identity.encode(), data):
             return []
         self.metrics.count("control_undelivered_total")
@@ -219,6 +238,7 @@ class Gateway:
     def _note(self, event: Joined | Left | LinkLost) -> None:
         if isinstance(event, Joined):
             self.metrics.count("joined_total")
+            self.limiter.connected(event.client)
             self._log.info("= %s joined %s as %s", event.participant, event.room, event.name)
         elif isinstance(event, Left):
             self.metrics.count("left_total")

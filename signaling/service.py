@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+from dataclasses import replace
 
 import zmq
 
 from mixer_core.runtime import process
+from mixer_core.runtime.errors import RuntimeDirError
 
-from .gateway import PROGRAM, Gateway
-from .http import listeners
-from .http.api import HttpApi
-from .http.auth import Gate
+from . import lan
+from .access.gate import Gate
+from .access.ledger import Ledger
+from .gateway import PROGRAM, Gateway, Options
+from .http import limiting, listeners
+from .http.api import HttpApi, PageParts
+from .http.forwarded import Proxies
+from .http.lan_pages import Listening
+from .http.listen_routes import ListenRoutes
 from .http.transcript_pages import TranscriptReader
 from .settings import Settings
 
@@ -19,23 +27,45 @@ from .settings import Settings
 async def serve(context: process.Context[Settings]) -> None:
     """Run until the process is told to stop. Raises StartupError if it cannot start."""
     section = context.settings.signaling
-    gate = Gate(section, os.environ)
+    lan.check(section)
+    ledger = _ledger(context)
+    gate = Gate(section, os.environ, ledger)
+    door = lan.LanDoor(section, context.settings.state_dir, context.log) if section.lan else None
     sockets = listeners.bind(section.http_host, section.http_port)
     zmq_context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    options = Options(verify=gate.guarded, is_valid=gate.desk.is_valid)
     url = listeners.url(section.http_host, section.http_port)
-    gateway = Gateway(zmq_context, context.settings, context.log, url)
+    gateway = Gateway(zmq_context, context.settings, context.log, url, options)
     transcripts = TranscriptReader(context.settings.state_dir, context.log)
-    api = HttpApi(gateway, gate, section, context.log, transcripts=transcripts)
+    page = PageParts(transcripts=transcripts)
+    if door:
+        page = replace(page, warnings=door.warnings, public_url=door.public_url)
+    api = HttpApi(gateway, gate, section, context.log, page)
     listener = listeners.Listener(api.application())
     try:
         await listener.start(sockets)
+        if door:
+            lan_gate = Gate(section, os.environ, ledger, door.names)
+            lan_api = HttpApi(gateway, lan_gate, section, context.log, page)
+            limit = limiting.middleware(gateway.limiter, Proxies(""), context.log)
+            routes = ListenRoutes(lan_api, lan_gate.desk)
+            await door.start(lan_api.application(), Listening(routes, limit))
         context.log.info("= listening on %s", url)
         await context.stop.wait()
     finally:
         gateway.close()
-        await listener.stop()
+        await asyncio.gather(listener.stop(), *([door.stop()] if door else []))
         transcripts.close()
         zmq_context.destroy(linger=0)
+
+
+def _ledger(context: process.Context[Settings]) -> Ledger:
+    """The invitations; without a usable state directory they last until the next start."""
+    try:
+        return Ledger(context.settings.state_dir)
+    except RuntimeDirError as error:
+        context.log.warning("! %s; invitations end with this run", error)
+        return Ledger(context.settings.runtime_dir)
 
 
 def main() -> int:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from mixer_core.runtime.settings import CommonSettings, Count, Milliseconds, Port
+from mixer_core.runtime.settings import CommonSettings, Count, Milliseconds, Port, SectionView
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +20,40 @@ class SignalingSettings:
     """TCP port of the page and the API."""
     allowed_hosts: str = ""
     """Additional host names under which browsers may open this gateway, separated by commas."""
+    lan: bool = False
+    """Whether the local network may come in, over HTTPS; mixminus run --lan sets it."""
+    https_port: Port = 8443
+    """TCP port of HTTPS on all addresses, with lan."""
+    tls: Literal["auto", "files", "off"] = "auto"
+    """Certificate: of a local authority made here (auto), your own (files), or of a proxy in front
+    (off)."""
+    tls_certificate: str = ""
+    """PEM file with the certificate and its chain, for tls = files; read again when it changes."""
+    tls_key: str = ""
+    """PEM file with its key, without a passphrase, for tls = files."""
+    mdns: bool = True
+    """Whether the name mixminus.local is announced on the local network, with lan."""
+    trusted_proxies: str = ""
+    """Addresses or networks of proxies whose X-Forwarded headers are believed, separated by
+    commas."""
+    public_path: str = ""
+    """Path under which a proxy shows this gateway, such as /voice; empty: at the root."""
+    require_invitation: bool = False
+    """Ask everybody who is not at this machine's own screen for an invitation, also behind a proxy;
+    always so with lan, MIXMINUS_TOKEN, or an http_host other than loopback."""
     max_participants: Count = 20
     """Most browsers at the same time, over all rooms; one more gets 503."""
+    max_connections_per_address: Count = 100
+    """Most TCP connections from one address; one more gets 429. 0: no limit."""
+    max_offers_per_minute: Count = 60
+    """Most offers from one address in a minute that do not lead to a connection; one more gets 429.
+    0: no limit."""
+    max_pending_per_address: Count = 6
+    """Most browsers of one address that are connecting at once, beside those that have connected
+    before; one more gets 429. 0: no limit."""
+    max_wrong_tokens_per_minute: Count = 10
+    """Most wrong tokens from one address in a minute; then any token from there gets 429.
+    0: no limit."""
     max_rooms: Count = 10
     """Most rooms at the same time; each holds one Realtime session."""
     mode: Literal["assistant", "conference"] = "assistant"
@@ -34,7 +66,22 @@ class SignalingSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkSettings(SectionView):
+    """The servers that browsers are told: keys of ``[media_worker]``."""
+
+    ice_servers: str = ""
+    """STUN and TURN URLs separated by commas."""
+    turn_username: str = ""
+    """Empty: names with an expiry."""
+    turn_secret_variable: str = "TURN_SECRET"
+    """Environment variable with the password or the shared secret."""
+    turn_lifetime_s: int = 43_200
+    """How long what is made from the shared secret may be used."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings(CommonSettings):
     """What signaling reads."""
 
     signaling: SignalingSettings = field(default_factory=SignalingSettings)
+    media_worker: NetworkSettings = field(default_factory=NetworkSettings)

@@ -136,6 +136,7 @@ SHELLS: dict[str, set[str]] = {
         "factory",
         "http_call",
         "peer_call",
+        "redirects",
         "webrtc_transport",
         "websocket_transport",
     },
@@ -143,16 +144,32 @@ SHELLS: dict[str, set[str]] = {
     "signaling": {
         "__main__",
         "gateway",
+        "lan",
         "service",
     },
+    "signaling/access": {
+        "ledger",
+    },
     "signaling/http": {
+        "acceptor",
+        "access_routes",
         "api",
+        "lan_pages",
+        "listen_routes",
+        "limiting",
         "listeners",
         "pages",
         "problems",
+        "requests",
         "transcript_pages",
     },
+    "signaling/limits": set(),
     "signaling/registry": set(),
+    "signaling/tls": {
+        "addresses",
+        "announcer",
+        "certificates",
+    },
 }
 """Per folder: the modules that touch the world. Everything else is pure."""
 

@@ -26,7 +26,7 @@ DOORS: Mapping[str, frozenset[str]] = {
         f"{LINK}.media": f"{LINK}",
         f"{LINK}.turns": f"{LINK} {LINK}.realtime",
         f"{LINK}.playback": f"{LINK} {LINK}.realtime {LINK}.turns {LINK}.media",
-        f"{LINK}.transcript": f"{LINK} {LINK}.realtime",
+        f"{LINK}.transcript": f"{LINK} {LINK}.realtime {LINK}.transport",
         f"{LINK}.tools": f"{LINK}",
         f"{LINK}.transport": f"{LINK} {LINK}.realtime {LINK}.media",
         f"{LINK}.room": f"{LINK} {LINK}.realtime {LINK}.media {LINK}.turns {LINK}.playback "
@@ -44,8 +44,12 @@ DOORS: Mapping[str, frozenset[str]] = {
         f"{MIXER}.bus": f"{MIXER}.runtime",
         f"{MIXER}.journal": f"{MIXER}.runtime",
         f"{MIXER}.patches": f"{MIXER}.runtime",
+        f"{SIGNALING}.limits": "",
         f"{SIGNALING}.registry": "",
-        f"{SIGNALING}.http": f"{SIGNALING} {SIGNALING}.registry",
+        f"{SIGNALING}.access": f"{SIGNALING}",
+        f"{SIGNALING}.tls": f"{SIGNALING}",
+        f"{SIGNALING}.http": f"{SIGNALING} {SIGNALING}.limits {SIGNALING}.registry {SIGNALING}.tls "
+        f"{SIGNALING}.access",
         f"{BENCH}.report": "",
         f"{BENCH}.rig": f"{BENCH}.report",
         f"{BENCH}.peers": f"{BENCH}.report {BENCH}.rig",

@@ -7,22 +7,20 @@ gateway understands.
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
 
-from mixer_core.bus import frames, pcm
+from mixer_core.bus import frames, names, pcm
 from mixer_core.runtime.errors import BrowserMessageError
 
 MAX_CONTROL_BYTES = 16 * 1024
-MAX_NAME_CHARS = 64
 MAX_SAY_CHARS = 4_000
 MAX_CALL_CHARS = 128
 _MAX_MS = 1e9
 
-_Name = Annotated[str, msgspec.Meta(max_length=MAX_NAME_CHARS)]
+_Name = Annotated[str, msgspec.Meta(max_length=4 * names.MAX_NAME_CHARACTERS)]
 _Number = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | float
 _Milliseconds = Annotated[float, msgspec.Meta(ge=0, le=_MAX_MS)]
 
@@ -115,7 +113,8 @@ def read_control(text: str) -> BrowserMessage:
     """Read one control message.
 
     Raises:
-        BrowserMessageError: ``too_long``, ``bad_json``, ``unknown_type`` or ``bad_field``.
+        BrowserMessageError: ``too_long``, ``bad_json``, ``unknown_type``, ``bad_field``,
+            ``bad_name``.
     """
     size_bytes = len(text.encode("utf-8", "surrogatepass"))
     if size_bytes > MAX_CONTROL_BYTES:
@@ -143,17 +142,15 @@ def _typed(content: dict[str, Any]) -> BrowserMessage:
         message = msgspec.convert(content, cls)
     except msgspec.ValidationError as error:
         raise BrowserMessageError("bad_field", f"{name} has a wrong field: {error}") from error
-    if isinstance(message, Hello):
-        return Hello(clean(message.name))
-    return message
+    return _named(message) if isinstance(message, Hello) else message
 
 
-def clean(name: str) -> str:
-    """``name`` without control characters, line breaks, and doubled or outer spaces."""
-    printable = "".join(
-        " " if unicodedata.category(char) in ("Cc", "Zl", "Zp") else char for char in name
-    )
-    return " ".join(printable.split())
+def _named(hello: Hello) -> Hello:
+    name = names.tidy(hello.name)
+    reason = names.refusal(name)
+    if reason:
+        raise BrowserMessageError("bad_name", reason)
+    return Hello(name)
 
 
 def name_of(message: BrowserMessage) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from mixer_core.bus.events import Mode
+from mixer_core.bus.events import Mode, StreamInfo
 
 PROTOCOL_VERSION = 1
 _ENCODER = msgspec.json.Encoder()
@@ -28,16 +28,17 @@ def to_json(content: dict[str, Any]) -> str:
     return _ENCODER.encode(content).decode()
 
 
-def welcome(
-    room: str, participant: str, mode: Mode, stream: int, epoch: int, assistant: AssistantTraits
-) -> str:
+def welcome(info: StreamInfo, stream: int, epoch: int, assistant: AssistantTraits) -> str:
     """The first control message: the participant is in the room."""
     return to_json(
         {
             "type": "welcome",
-            "room": room,
-            "participant": participant,
-            "mode": mode,
+            "room": info.room,
+            "participant": info.participant,
+            "name": info.name,
+            "role": info.access,
+            "verified": info.verified,
+            "mode": info.mode,
             "version": PROTOCOL_VERSION,
             "stream": stream,
             "epoch": epoch,
@@ -50,6 +51,21 @@ def welcome(
 def flush(epoch: int) -> str:
     """Audio of older epochs is void."""
     return to_json({"type": "flush", "epoch": epoch})
+
+
+def room(mode: Mode) -> str:
+    """The room's mode has changed."""
+    return to_json({"type": "room", "mode": mode})
+
+
+def bye(code: str, message: str) -> str:
+    """The participant has to leave; the connection ends. ``message`` is a sentence for people."""
+    return to_json({"type": "bye", "code": code, "message": message})
+
+
+def silenced(muted: bool, locked: bool) -> str:
+    """An admin has muted the participant, or lets them speak; ``locked``: they cannot unmute."""
+    return to_json({"type": "silenced", "muted": muted, "locked": locked})
 
 
 def pong(t: int | float) -> str:

@@ -1,4 +1,4 @@
-"""Which of this host's addresses are offered to browsers."""
+"""This host's interfaces, looked up each time, because a laptop changes networks."""
 
 from __future__ import annotations
 
@@ -6,27 +6,17 @@ import ipaddress
 
 import ifaddr
 
-SKIPPED_INTERFACES = ("docker", "br-", "veth", "l4tbr", "virbr")
-"""Name prefixes of container bridges and of the Jetson's USB gadget: no browser is there."""
-LOOPBACK = "127.0.0.1"
+from .interfaces import Interface
 
 
-def host_addresses(setting: str) -> list[str]:
-    """Addresses for ICE candidates.
-
-    ``setting``: ``auto`` (all of this host's except link-local IPv6 and bridges, loopback last) or
-    a list separated by commas. They are looked up each time, because a laptop changes networks.
-    """
-    if setting.strip() != "auto":
-        return [part.strip() for part in setting.split(",") if part.strip()]
-    found: list[str] = []
+def host_interfaces() -> list[Interface]:
+    """All interfaces that have addresses, in the system's order."""
+    found = []
     for adapter in ifaddr.get_adapters():
-        if adapter.nice_name.startswith(SKIPPED_INTERFACES):
-            continue
-        for entry in adapter.ips:
-            text = entry.ip if isinstance(entry.ip, str) else entry.ip[0]
-            address = ipaddress.ip_address(text)
-            link_local = address.version == 6 and address.is_link_local
-            if not address.is_loopback and not link_local and text not in found:
-                found.append(text)
-    return [*found, LOOPBACK]
+        pairs = [
+            (entry.ip if isinstance(entry.ip, str) else entry.ip[0], entry.network_prefix)
+            for entry in adapter.ips
+        ]
+        networks = tuple(ipaddress.ip_network(f"{a}/{p}", strict=False) for a, p in pairs)
+        found.append(Interface(adapter.nice_name, tuple(a for a, _ in pairs), networks))
+    return found

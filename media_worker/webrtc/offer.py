@@ -2,18 +2,20 @@
 
 Names that only the browser's own host can resolve (``.local``) cost a second each, and together
 with ``a=end-of-candidates`` they make aioice gather nothing and wait for ever. Browsers are found
-by their first packet anyway, so such lines are left out.
+by their first packet anyway, so such lines are left out. Of the addresses, ``probing`` chooses
+those that this host may send to.
 """
 
 from __future__ import annotations
 
-import ipaddress
+from dataclasses import dataclass
 
 from mixer_core.runtime.errors import ProblemError
 
+from .probing import Endpoint, ProbePolicy, choose
+
 MAX_SDP_BYTES = 64 * 1024
-MAX_CANDIDATES = 64
-"""More are ignored: each is an address that this host would send to."""
+CANDIDATE = "a=candidate:"
 TITLE = "Bad offer"
 
 
@@ -22,8 +24,17 @@ def refuse(detail: str) -> ProblemError:
     return ProblemError(400, TITLE, detail)
 
 
-def clean_offer(sdp: str) -> str:
-    """The offer without harmful lines.
+@dataclass(frozen=True, slots=True)
+class CleanOffer:
+    """An offer without harmful lines."""
+
+    sdp: str
+    endpoints: tuple[Endpoint, ...]
+    """The addresses in it."""
+
+
+def clean_offer(sdp: str, policy: ProbePolicy) -> CleanOffer:
+    """The offer without harmful lines; ``policy`` chooses its candidates.
 
     Raises:
         ProblemError: status 400: too long, not SDP, no data channel, or an attribute is missing.
@@ -41,7 +52,10 @@ def clean_offer(sdp: str) -> str:
     if len(media) > 1:
         raise refuse("the offer has more than one m=application line")
     _check_attributes(lines, media[0])
-    return "\r\n".join(_kept(lines)) + "\r\n"
+    remotes = choose((line for line in lines if line.startswith(CANDIDATE)), policy)
+    kept = _kept(lines, {remote.line for remote in remotes})
+    endpoints = tuple(remote.endpoint for remote in remotes)
+    return CleanOffer("\r\n".join(kept) + "\r\n", endpoints)
 
 
 def _check_attributes(lines: list[str], media: str) -> None:
@@ -55,25 +69,14 @@ def _check_attributes(lines: list[str], media: str) -> None:
             raise refuse(f"the offer lacks the {meaning} ({prefix[:-1]})")
 
 
-def _kept(lines: list[str]) -> list[str]:
+def _kept(lines: list[str], candidates: set[str]) -> list[str]:
     kept = []
-    candidates = 0
     for line in lines:
         if line == "a=end-of-candidates":
             continue
-        if line.startswith("a=candidate:"):
-            candidates += 1
-            if candidates > MAX_CANDIDATES or not _has_address(line):
+        if line.startswith(CANDIDATE):
+            if line not in candidates:
                 continue
+            candidates = candidates - {line}
         kept.append(line)
     return kept
-
-
-def _has_address(candidate: str) -> bool:
-    """Whether a candidate line has an IP address, not a name to be resolved."""
-    parts = candidate.split()
-    try:
-        ipaddress.ip_address(parts[4])
-    except (IndexError, ValueError):
-        return False
-    return True

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
+from aiortc import (
+    RTCConfiguration,
+    RTCDataChannel,
+    RTCIceServer,
+    RTCPeerConnection,
+    RTCSessionDescription,
+)
 
 from mixer_core.patches.aioice.gathering import check_consent, offer_addresses
+from mixer_core.patches.aioice.sockets import Sockets, open_sockets
+from mixer_core.patches.aiortc.connections import limit_checks
 from mixer_core.patches.aiortc.data_channels import (
     backlog_of,
     drop_waiting_audio,
@@ -18,10 +26,14 @@ from mixer_core.patches.aiortc.data_channels import (
 from mixer_core.patches.aiortc.fast_path import FastPath
 from mixer_core.patches.aiortc.sctp_wire import PPID_STRING
 from mixer_core.runtime.errors import ProblemError
+from mixer_core.runtime.ice_servers import IceServer
 
 from ..protocol import gateway_messages
 from ..protocol.audio_messages import FRAMED_PROTOCOL
-from . import addresses, offer
+from . import interfaces, offer
+from .addresses import host_interfaces
+from .network import NetworkSettings, usable_servers
+from .probing import ProbeBudget, ProbePolicy
 
 CONSENT_INTERVAL_S = 1.0
 CONSENT_FAILURES = 3
@@ -48,24 +60,45 @@ class PeerEvents:
     """The connection or its audio channel ended; why, in words."""
 
 
-def prepare_ice(ice_addresses: str) -> None:
-    """Set up ICE for all connections of this process: addresses by setting, fast consent checks."""
-    offer_addresses(lambda: addresses.host_addresses(ice_addresses))
+def prepare_ice(network: NetworkSettings) -> None:
+    """Set up ICE for all connections of this process: sockets by setting, fast consent checks."""
+
+    def own_addresses() -> list[str]:
+        return list(network.addresses) or interfaces.choose(host_interfaces(), network.interfaces)
+
+    offer_addresses(own_addresses)
+    open_sockets(Sockets(network.ports, network.announced))
     check_consent(CONSENT_INTERVAL_S, CONSENT_FAILURES)
+
+
+def _configuration(servers: Iterable[IceServer]) -> RTCConfiguration:
+    return RTCConfiguration(
+        [RTCIceServer(list(one.urls), one.username, one.credential) for one in servers]
+    )
 
 
 class Peer:
     """Answers one offer and carries its two protocols."""
 
-    def __init__(self, events: PeerEvents, log: logging.LoggerAdapter[logging.Logger]) -> None:
+    def __init__(
+        self,
+        events: PeerEvents,
+        log: logging.LoggerAdapter[logging.Logger],
+        network: NetworkSettings,
+        servers: Iterable[IceServer] = (),
+    ) -> None:
+        """``network``: as given to ``prepare_ice``; ``servers``: those that browsers get too."""
         self._events = events
         self._log = log
-        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._network = network
+        servers = usable_servers(servers, network.relay)
+        self._connection = RTCPeerConnection(_configuration(servers))
         self._connection.on("datachannel", self._guarded(self._on_channel))
         self._connection.on("connectionstatechange", self._guarded(self._on_state))
         self._audio: RTCDataChannel | None = None
         self._control: RTCDataChannel | None = None
         self._fast: FastPath | None = None
+        self._budget = ProbeBudget(())
         self.buffered_bytes: Callable[[], int] = int
         """Returns the bytes of the audio channel that wait for the network."""
         self.framed = False
@@ -80,6 +113,11 @@ class Peer:
         """When the last datagram came (monotonic); 0 before the first."""
         return self._fast.heard_ns if self._fast is not None else 0
 
+    @property
+    def checks_refused_total(self) -> int:
+        """Connectivity checks that were not sent, because too many had no answer."""
+        return self._budget.refused_total
+
     async def answer(self, sdp: str) -> str:
         """Answer an offer; the connection is then set up in the background.
 
@@ -87,12 +125,14 @@ class Peer:
             ProblemError: 400 for a bad offer, with what is wrong; 503 where no address can be used.
         """
         connection = self._connection
-        cleaned = offer.clean_offer(sdp)
+        cleaned = offer.clean_offer(sdp, self._policy())
+        budget = self._budget = ProbeBudget(cleaned.endpoints)
         try:
-            await connection.setRemoteDescription(RTCSessionDescription(cleaned, "offer"))
+            await connection.setRemoteDescription(RTCSessionDescription(cleaned.sdp, "offer"))
             for transceiver in connection.getTransceivers():
                 transceiver.direction = "inactive"
             await connection.setLocalDescription(await connection.createAnswer())
+            limit_checks(connection, budget.allow, budget.answered)
         except OSError as error:
             raise ProblemError(503, "No network", f"no answer can be made: {error}") from error
         except Exception as error:
@@ -100,13 +140,22 @@ class Peer:
             raise offer.refuse(f"the offer cannot be understood: {reason}") from error
         answer: str = connection.localDescription.sdp
         if "a=candidate:" not in answer:
-            detail = "no address of this host can be used: check [media_worker] ice_addresses"
-            raise ProblemError(503, "No network", detail)
+            raise ProblemError(503, "No network", self._without_candidates())
         sctp = connection.sctp
         assert sctp is not None
         survive_messages(sctp, self._bad_text, self._fault)
         self._fast = FastPath(sctp, self._fault)
         return answer
+
+    def _policy(self) -> ProbePolicy:
+        found = host_interfaces()
+        own = interfaces.inner_networks(found, self._network.interfaces)
+        return ProbePolicy(self._network.probed, own)
+
+    def _without_candidates(self) -> str:
+        if self._network.ports:
+            return "every UDP port is taken: widen [media_worker] udp_ports"
+        return "no address of this host can be used: check [media_worker] ice_addresses"
 
     def send_audio(self, data: bytes) -> None:
         """Send one binary message; nothing happens where the channel is not open."""

@@ -6,14 +6,16 @@ On the wire a message is one MessagePack map ``{"v": 1, "type": …, fields…}`
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 import msgpack
 import msgspec
 
 from ..runtime.errors import ControlError
+from ..runtime.ice_servers import IceServer
 from .events import Mode
+from .roles import Role
 
 VERSION = 1
 MAX_BYTES = 512 * 1024
@@ -57,6 +59,10 @@ class WorkerState:
     detail: str = ""
     """Why it closed, in words."""
     metrics: Metrics = field(default_factory=dict)
+    role: Role = "admin"
+    verified: bool = False
+    subject: str = ""
+    """As in ``Offer``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,14 @@ class Offer:
     mode: Mode
     name: str
     sdp: str
+    role: Role = "admin"
+    """What the participant may do."""
+    verified: bool = False
+    """The name comes from an invitation."""
+    subject: str = ""
+    """Whose invitation and browser it is; empty: nobody's, and the name may change."""
+    ice_servers: tuple[IceServer, ...] = ()
+    """STUN and TURN servers, with credentials for this connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +125,28 @@ class Leave:
     """Signaling → worker child: end this participant's session."""
 
     participant: str
+    code: str = ""
+    """Why, for the page: ``removed``, ``closed`` or ``revoked``; empty: the browser has left."""
+    message: str = ""
+    """Why, as a sentence for the person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Signaling → worker child: an admin mutes this participant, or lets them speak again."""
+
+    participant: str
+    muted: bool
+    locked: bool
+    """Only an admin can unmute."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetMode:
+    """Signaling → worker child: an admin has changed the mode of the participant's room."""
+
+    participant: str
+    mode: Mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +156,8 @@ class OpenLink:
     room: str
     stream: int
     mode: Mode
+    verify: bool = False
+    """People come by invitation: who may use a tool counts by verified names only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +172,17 @@ class ChildExited:
 
 
 Message = (
-    Heartbeat | WorkerState | LinkState | Offer | Answer | Refused | Leave | OpenLink | ChildExited
+    Heartbeat
+    | WorkerState
+    | LinkState
+    | Offer
+    | Answer
+    | Refused
+    | Leave
+    | Silence
+    | SetMode
+    | OpenLink
+    | ChildExited
 )
 
 MESSAGES: dict[str, type[Message]] = {
@@ -145,6 +193,8 @@ MESSAGES: dict[str, type[Message]] = {
     "answer": Answer,
     "refused": Refused,
     "leave": Leave,
+    "silence": Silence,
+    "set_mode": SetMode,
     "open_link": OpenLink,
     "child_exited": ChildExited,
 }
@@ -158,8 +208,15 @@ def encode(message: Message) -> bytes:
     content: dict[str, Any] = {"v": VERSION, "type": _NAMES[cls]}
     for name in _FIELDS[cls]:
         content[name] = getattr(message, name)
-    packed: bytes = msgpack.packb(content)
+    packed: bytes = msgpack.packb(content, default=_as_map)
     return packed
+
+
+def _as_map(value: Any) -> dict[str, Any]:
+    """What MessagePack has no form for: a server, or an integer over 64 bit."""
+    if not isinstance(value, IceServer):
+        raise OverflowError(f"{value!r} has no MessagePack form")
+    return asdict(value)
 
 
 def decode(data: bytes) -> Message:

@@ -10,8 +10,9 @@ import msgspec
 
 from ..runtime.errors import FrameError
 from .frames import MAX_PAYLOAD_BYTES
+from .roles import Role
 
-Role = Literal["browser", "link"]
+StreamRole = Literal["browser", "link"]
 Mode = Literal["assistant", "conference"]
 
 
@@ -19,7 +20,7 @@ Mode = Literal["assistant", "conference"]
 class StreamInfo:
     """Who a stream is: the payload of START."""
 
-    role: Role
+    role: StreamRole
     room: str
     """Name of the room."""
     participant: str = ""
@@ -30,6 +31,10 @@ class StreamInfo:
     """The participant's microphone is off."""
     mode: Mode = "assistant"
     """``conference``: browsers hear each other too."""
+    access: Role = "admin"
+    """What the participant may do."""
+    verified: bool = False
+    """The participant's name comes from an invitation."""
 
     def encode(self) -> bytes:
         """The payload."""

@@ -20,6 +20,9 @@ MixminusError
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 EXIT_FAILURE = 1
 EXIT_CONFIG = 78
 """``EX_CONFIG`` of BSD's sysexits.h: supervisord does not restart a program that ends with it."""
@@ -93,6 +96,7 @@ class UpstreamError(MixminusError):
             "account_deactivated",
             "billing_hard_limit_reached",
             "model_not_found",
+            "redirected",
         }
     )
 
@@ -126,13 +130,20 @@ class ProblemError(MixminusError):
     Attributes:
         status: HTTP status code. title: short name of the problem. detail: cause and cure.
         retry_after_s: seconds for ``Retry-After``, or None.
+        extra: further members of the problem.
     """
 
     def __init__(
-        self, status: int, title: str, detail: str, retry_after_s: int | None = None
+        self,
+        status: int,
+        title: str,
+        detail: str,
+        retry_after_s: int | None = None,
+        extra: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.title = title
         self.detail = detail
         self.retry_after_s = retry_after_s
+        self.extra = dict(extra or {})

@@ -92,6 +92,8 @@ class RoomConfig:
     """Random numbers from 0 to 1, for the back-off."""
     websocket_until_ns: int = 0
     """Until when WebSocket is preferred, as other rooms have learnt (monotonic)."""
+    verify: bool = False
+    """People come by invitation: tools count verified names only."""
 
 
 class RoomEngine:
@@ -107,7 +109,7 @@ class RoomEngine:
         selection = TransportSelection(settings, config.websocket_until_ns)
         self._epoch = EpochCounter()
         self._record = RoomRecord(config.room, settings, config.day_of)
-        self._tools = RoomTools(settings)
+        self._tools = RoomTools(settings, config.verify)
         self._sessions = RoomSessions(settings, self._record, self._tools, self._epoch, config.mark)
         self._handover = Handover(settings, self._sessions, self._tools, selection)
         self._connection = Connection(
@@ -330,6 +332,7 @@ class RoomEngine:
 
     def roster(self, event: Mapping[str, Any], now_ns: int) -> list[Action]:
         """The mixer's ``participants`` event: exactly these people are in the room."""
+        self._tools.roster(event)
         joined = self._notices.roster(event, now_ns)
         people = self._notices.people
         self._record.people(people)

@@ -23,8 +23,16 @@ from ..tools.actions import (
 from ..tools.calls import ToolCalls, ToolLimits
 from ..tools.outputs import is_error
 from ..tools.spec import ToolSpec
+from ..turns.actions import sender_of
 from .actions import Log, TellBrowsers
 from .signals import Outcome, ProblemFound, ReplyWanted, ToolAnswered
+from .trust import Trust
+
+NOT_CONFIRMED = {
+    "type": "error",
+    "code": "not_allowed",
+    "message": "your yes does not count: it takes an admin, or somebody whose name is verified",
+}
 
 Asker = Callable[[str], tuple[str, str]]
 """Participant and name of whoever a response answers."""
@@ -44,7 +52,9 @@ class Toolset:
 class RoomTools:
     """Tool calls of one room; every input returns what follows, in order."""
 
-    def __init__(self, settings: OpenaiLinkSettings) -> None:
+    def __init__(self, settings: OpenaiLinkSettings, verify: bool = False) -> None:
+        """``verify``: people come by invitation, and only verified names count."""
+        self._trust = Trust(verify)
         self._limits = ToolLimits(
             settings.tool_timeout_ms,
             settings.tool_confirm_timeout_ms,
@@ -57,6 +67,10 @@ class RoomTools:
         self._told_problems = 0
         self.definitions: Sequence[Mapping[str, Any]] = ()
         """For the session object."""
+
+    def roster(self, event: Mapping[str, Any]) -> None:
+        """The mixer's ``participants`` event: exactly these people are in the room."""
+        self._trust.roster(event)
 
     @property
     def is_busy(self) -> bool:
@@ -76,7 +90,9 @@ class RoomTools:
         """Something happened in the conversation."""
         if isinstance(fact, ToolCalled):
             participant, name = asker(fact.response)
-            return self._apply(self._calls.called(fact, participant, name, now_ns), now_ns)
+            proven = self._trust.is_proven(participant)
+            called = self._calls.called(fact, participant, name, now_ns, is_proven=proven)
+            return self._apply(called, now_ns)
         return self._apply(self._calls.on_fact(fact, now_ns), now_ns)
 
     def answered(self, call: str, output: str, now_ns: int) -> list[Outcome]:
@@ -88,6 +104,8 @@ class RoomTools:
         """A browser's answer to a question: ``confirm {call, allow}``."""
         call, allow = str(event.get("call", "")), event.get("allow") is True
         participant = str(event.get("participant", ""))
+        if allow and not self._trust.may_confirm(participant):
+            return [TellBrowsers(NOT_CONFIRMED, sender_of(event))]
         return self._apply(self._calls.confirmed(call, allow, participant, now_ns), now_ns)
 
     def ask_again(self, now_ns: int) -> list[Outcome]:

@@ -88,6 +88,7 @@ class RoomShell:
             day_of=partial(local_day, simulated=upstream.simulated),
             jitter=random.random,
             websocket_until_ns=selection_memory.remembered_ns(self._runtime_dir, now_ns),
+            verify=order.verify,
         )
         self.engine = RoomEngine(config, _wall_ms(), now_ns)
         self.metrics = self.engine.metrics

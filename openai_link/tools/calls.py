@@ -75,9 +75,18 @@ class ToolCalls:
         self._rounds = Rounds()
 
     def called(
-        self, fact: ToolCalled, participant: str, name: str, now_ns: int
+        self,
+        fact: ToolCalled,
+        participant: str,
+        name: str,
+        now_ns: int,
+        *,
+        is_proven: bool = True,
     ) -> list[ToolAction]:
-        """The model calls a tool; ``participant`` and ``name`` (may be empty): who seems to ask."""
+        """The model calls a tool; ``participant`` and ``name`` (may be empty): who seems to ask.
+
+        ``is_proven``: the name counts for tools that only some people may use.
+        """
         if fact.call in self._known:
             return []
         self._remember(fact.call)
@@ -99,8 +108,10 @@ class ToolCalls:
         except ToolError as error:
             return self._close(pending, "failed", error_output(str(error)), str(error), now_ns)
         assert spec is not None
-        if not spec.allows(name):
-            words = f"{name or 'Somebody whose name is not known'} may not use {spec.name}"
+        if not spec.allows(name if is_proven else ""):
+            who = name or "Somebody whose name is not known"
+            why = "" if is_proven or not name else ", whose name is not verified,"
+            words = f"{who}{why} may not use {spec.name}"
             return self._close(pending, "refused", error_output(words), words, now_ns)
         self._pending[fact.call] = pending
         if spec.confirm:

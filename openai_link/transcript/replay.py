@@ -28,6 +28,7 @@ from mixer_core.runtime.settings import load
 
 from ..realtime.client_events import ClientEvents, greeting
 from ..settings import KEY_VARIABLE, OpenaiLinkSettings, Settings
+from ..transport.redirects import refuse_redirects
 from .replay_turns import RecordedResults, Turn, as_json, lines, step_of, turns_of
 
 ANSWER_TIMEOUT_S = 60.0
@@ -68,7 +69,7 @@ async def replay(
     """Replay ``turns`` and fill in ``replayed``. Raises UpstreamError."""
     url = f"{server.base_url.rstrip('/')}/realtime?{urlencode({'model': settings.model})}"
     headers = {"Authorization": f"Bearer {server.api_key}"}
-    async with aiohttp.ClientSession() as http:
+    async with aiohttp.ClientSession(trace_configs=[refuse_redirects()]) as http:
         try:
             async with http.ws_connect(
                 url, headers=headers, max_msg_size=MAX_MESSAGE_BYTES

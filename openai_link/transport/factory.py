@@ -11,13 +11,16 @@ from mixer_core.runtime.metrics import Histogram
 from ..realtime.upstream import Upstream
 from ..settings import OpenaiLinkSettings
 from .interface import Callbacks, Transport, TransportKind
+from .redirects import refuse_redirects
 from .webrtc_transport import WebrtcTransport
 
 
 def open_http(upstream: Upstream, settings: OpenaiLinkSettings) -> aiohttp.ClientSession:
     """The HTTP session for every connection of a room; the caller closes it."""
     timeout = aiohttp.ClientTimeout(total=settings.connect_timeout_ms / 1000)
-    return aiohttp.ClientSession(timeout=timeout, trust_env=not upstream.is_local)
+    return aiohttp.ClientSession(
+        timeout=timeout, trust_env=not upstream.is_local, trace_configs=[refuse_redirects()]
+    )
 
 
 def make_transport(

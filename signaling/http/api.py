@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import logging
-from dataclasses import asdict
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, cast
 
 import msgspec
@@ -14,18 +14,23 @@ from aiohttp import web
 from mixer_core.bus.events import Mode
 from mixer_core.runtime.errors import ProblemError
 
+from ..access.gate import Gate
+from ..access.owners import Owners
+from ..access.permissions import check, may_enter
 from ..gateway import Gateway
 from ..registry.actions import Join, Look, Remove, ReplyAnswer, ReplyRoom, RoomView
-from ..registry.names import check_offer
+from ..registry.names import check_offer, check_room
 from ..settings import SignalingSettings
-from . import health, metrics_page, problems
-from .auth import Gate
+from . import acceptor, health, limiting, metrics_page, problems
+from .access_routes import AccessRoutes
+from .forwarded import Proxies, clean_path, own_path
 from .pages import Pages, add_security_headers
+from .requests import JSON_TYPE, facts_of, identity_of, json_response, read_body, set_facts
 from .transcript_pages import TranscriptReader
 
-SDP_TYPE, JSON_TYPE = "application/sdp", "application/json"
-BODY_TIMEOUT_S = 10.0
-"""Timeout after which an incomplete body gets 408."""
+SDP_TYPE = "application/sdp"
+REPLACES = "Mixminus-Replaces"
+"""Header of an offer: the last part of the browser's former ``Location``."""
 MODES = ("assistant", "conference")
 
 
@@ -34,6 +39,20 @@ class _JsonOffer(msgspec.Struct):
 
     sdp: str
     type: str
+
+
+@dataclass(frozen=True, slots=True)
+class PageParts:
+    """What the API serves beside the gateway."""
+
+    pages: Pages = field(default_factory=Pages)
+    transcripts: TranscriptReader | None = None
+    """None: no journal is read."""
+    warnings: Callable[[], list[str]] = list
+    """What stands on ``/readyz`` beside the programs."""
+    public_url: Callable[[], str] = str
+    """The page's address for other machines, for invitations that are made at this one; empty:
+    there is none."""
 
 
 class HttpApi:
@@ -45,51 +64,96 @@ class HttpApi:
         gate: Gate,
         settings: SignalingSettings,
         log: logging.LoggerAdapter[logging.Logger],
-        pages: Pages | None = None,
-        transcripts: TranscriptReader | None = None,
+        parts: PageParts | None = None,
     ) -> None:
-        """Args:
-        pages: other than the packaged ones, for tests.
-        transcripts: None if no journal is read.
-        """
+        """Raises SettingsError: ``trusted_proxies`` or ``public_path`` cannot be read."""
+        parts = parts or PageParts()
         self._gateway = gateway
         self._gate = gate
         self._settings = settings
         self._log = log
-        self._pages = pages or Pages()
-        self._transcripts = transcripts
+        self._pages = parts.pages
+        self._transcripts = parts.transcripts
+        self._warnings = parts.warnings
+        self._proxies = Proxies(settings.trusted_proxies)
+        self._path = clean_path(settings.public_path)
+        self._owners = Owners(gate.desk.key)
+        self._access = AccessRoutes(gateway, gate, self._path, parts.public_url)
 
     def application(self) -> web.Application:
         """The aiohttp application with all routes."""
         app = web.Application(
-            middlewares=[self._count, problems.middleware(self._log), self._check],
+            middlewares=[
+                self._count,
+                problems.middleware(self._log),
+                limiting.middleware(self._gateway.limiter, self._proxies, self._log),
+                self._check,
+            ],
             client_max_size=self._settings.max_body_bytes,
         )
+        app[acceptor.CONNECTIONS] = self._gateway.connections
+        app[acceptor.PROXIES] = self._proxies
         app.on_response_prepare.append(add_security_headers)
-        router = app.router
-        router.add_get("/", self._pages.index)
-        router.add_get("/favicon.ico", self._pages.icon)
-        router.add_get("/web/{path:.+}", self._pages.file)
-        router.add_get("/healthz", self.healthz)
-        router.add_get("/readyz", self.readyz)
-        router.add_get("/metrics", self.metrics)
-        router.add_get("/rooms", self.rooms)
-        router.add_get("/rooms/{room}", self.room)
-        router.add_get("/rooms/{room}/transcript", self.transcript)
-        router.add_post("/rooms/{room}/participants", self.join)
-        router.add_delete("/rooms/{room}/participants/{participant}", self.leave)
+        for prefix in dict.fromkeys(("", self._path)):
+            self._add_routes(app.router, prefix)
+        if self._path:
+            app.router.add_get(self._path, self._to_index)
         return app
+
+    def _add_routes(self, router: web.UrlDispatcher, prefix: str) -> None:
+        """All routes below ``prefix``: a proxy may hand on the public path, or take it away."""
+        router.add_get(f"{prefix}/", self._pages.index)
+        router.add_get(f"{prefix}/favicon.ico", self._pages.icon)
+        router.add_get(f"{prefix}/web/{{path:.+}}", self._pages.file)
+        router.add_get(f"{prefix}/healthz", self.healthz)
+        router.add_get(f"{prefix}/readyz", self.readyz)
+        router.add_get(f"{prefix}/metrics", self.metrics)
+        router.add_get(f"{prefix}/ice", self.ice)
+        router.add_get(f"{prefix}/rooms", self.rooms)
+        router.add_get(f"{prefix}/rooms/{{room}}", self.room)
+        router.add_get(f"{prefix}/rooms/{{room}}/transcript", self.transcript)
+        participants = f"{prefix}/rooms/{{room}}/participants"
+        router.add_post(participants, self.join)
+        router.add_delete(f"{participants}/{{participant}}", self.leave)
+        self._access.add_to(router, prefix)
+
+    async def _to_index(self, request: web.Request) -> web.Response:
+        """The page's links are relative: they need the slash."""
+        query = f"?{request.query_string}" if request.query_string else ""
+        return web.Response(status=308, headers={"Location": f"{self._path}/{query}"})
 
     async def join(self, request: web.Request) -> web.Response:
         """POST of an offer: 201 with the answer, as SDP or JSON like the offer."""
+        room, query, identity = request.match_info["room"], request.query, identity_of(request)
+        check(identity, "join", check_room(room))
         sdp, as_json = await self._read_offer(request)
-        room, query = request.match_info["room"], request.query
-        name, mode = query.get("name", ""), _mode(query.get("mode"))
-        reply = cast(
-            ReplyAnswer,
-            await self._gateway.ask(lambda number: Join(number, room, name, mode, sdp)),
+        name, mode = identity.name or query.get("name", ""), _mode(query.get("mode"))
+        if identity.role != "admin":
+            mode = None
+        replaces = self._owners.participant(request.headers.get(REPLACES, "")) or ""
+        reserved = (
+            self._gate.desk.names(int(time.time())) if identity.is_guest else frozenset[str]()
         )
-        headers = {"Location": reply.location}
+        join = Join(
+            0,
+            room,
+            name,
+            mode,
+            sdp,
+            identity.role,
+            identity.verified,
+            identity.subject if identity.is_guest else "",
+            replaces,
+            reserved,
+            limiting.client(request),
+            query.get("ticket", ""),
+        )
+        reply = cast(
+            ReplyAnswer, await self._gateway.ask(lambda number: replace(join, request=number))
+        )
+        address = self._owners.address(reply.participant)
+        location = f"{self._path}/rooms/{reply.room}/participants/{address}"
+        headers = {"Location": location}
         if not as_json:
             return web.Response(
                 status=201, body=reply.sdp.encode(), content_type=SDP_TYPE, headers=headers
@@ -98,52 +162,75 @@ class HttpApi:
             "sdp": reply.sdp,
             "type": "answer",
             "participant": reply.participant,
-            "location": reply.location,
+            "location": location,
         }
-        return _json(answer, status=201, headers=headers)
+        return json_response(answer, status=201, headers=headers)
 
     async def leave(self, request: web.Request) -> web.Response:
-        """DELETE of a participant: 200, and 404 if it is not there."""
-        room, participant = request.match_info["room"], request.match_info["participant"]
-        await self._gateway.ask(lambda number: Remove(number, room, participant))
-        return _json({"room": room, "participant": participant, "status": "left"})
+        """DELETE of a participant: 200, and 404 if it is not there.
 
-    async def rooms(self, _: web.Request) -> web.Response:
-        """GET of all rooms."""
-        return _json({"rooms": [_room_json(view) for view in self._gateway.rooms()]})
+        The address of ``Location`` is a secret of the participant; admins give the plain id.
+        """
+        room, address = request.match_info["room"], request.match_info["participant"]
+        participant = self._owners.participant(address)
+        if participant is None:
+            participant = address
+            await self._access.remove(request, participant)
+        else:
+            owned = participant
+            await self._gateway.ask(lambda number: Remove(number, room, owned))
+        return json_response({"room": room, "participant": participant, "status": "left"})
+
+    async def ice(self, request: web.Request) -> web.Response:
+        """GET of the STUN and TURN servers, with credentials, for those who may join."""
+        check(identity_of(request), "join")
+        return json_response(self._gateway.ice_servers())
+
+    async def rooms(self, request: web.Request) -> web.Response:
+        """GET of all rooms that the asker may enter."""
+        identity = identity_of(request)
+        check(identity, "look")
+        views = [view for view in self._gateway.rooms() if may_enter(identity, view.room)]
+        return json_response({"rooms": [_room_json(view) for view in views]})
 
     async def room(self, request: web.Request) -> web.Response:
         """GET of one room."""
-        room = request.match_info["room"]
+        room = check_room(request.match_info["room"])
+        check(identity_of(request), "look", room)
         reply = await self._gateway.ask(lambda number: Look(number, room))
         content = _room_json(cast(ReplyRoom, reply).view)
         if self._transcripts is not None:
             content["usage"] |= await self._transcripts.usage(content["room"])
-        return _json(content)
+        return json_response(content)
 
     async def transcript(self, request: web.Request) -> web.Response:
         """GET of a room's transcript, as JSON or text; the room may be empty now."""
+        room = check_room(request.match_info["room"])
+        check(identity_of(request), "transcript", room)
         if self._transcripts is None:
             raise ProblemError(404, "No journal", "this gateway keeps no journal")
-        room = request.match_info["room"]
         is_open = any(view.room == room for view in self._gateway.rooms())
         return await self._transcripts.respond(request, is_open)
 
     async def healthz(self, _: web.Request) -> web.Response:
         """Liveness: this process answers."""
-        return _json({"status": "ok"})
+        return json_response({"status": "ok"})
 
-    async def readyz(self, _: web.Request) -> web.Response:
+    async def readyz(self, request: web.Request) -> web.Response:
         """Readiness: 200 if every program is up, else 503 with what is missing."""
+        check(identity_of(request), "operate")
         programs, missing = self._gateway.programs()
-        states = health.as_json(programs)
+        states: dict[str, object] = {"programs": health.as_json(programs)}
+        if warnings := self._warnings():
+            states["warnings"] = warnings
         if missing:
-            words, extra = "waiting for " + ", ".join(missing), {"programs": states}
-            return problems.response(503, "Not ready", words, 1, {"ready": False, **extra})
-        return _json({"ready": True, "programs": states})
+            words = "waiting for " + ", ".join(missing)
+            return problems.response(503, "Not ready", words, 1, {"ready": False, **states})
+        return json_response({"ready": True, **states})
 
-    async def metrics(self, _: web.Request) -> web.Response:
+    async def metrics(self, request: web.Request) -> web.Response:
         """The metrics as Prometheus text."""
+        check(identity_of(request), "operate")
         headers = {"Content-Type": metrics_page.CONTENT_TYPE}
         return web.Response(body=self._gateway.metrics_page(), headers=headers)
 
@@ -156,7 +243,7 @@ class HttpApi:
                 "Unsupported Media Type",
                 f"send the offer as {SDP_TYPE} or {JSON_TYPE}, not {content_type or 'untyped'}",
             )
-        body = await self._read_body(request)
+        body = await read_body(request, self._settings.max_body_bytes)
         try:
             if content_type == SDP_TYPE:
                 return check_offer(body.decode()), False
@@ -170,37 +257,12 @@ class HttpApi:
             raise ProblemError(400, "Bad SDP", f"type must be 'offer', not {offer.type[:20]!r}")
         return check_offer(offer.sdp), True
 
-    async def _read_body(self, request: web.Request) -> bytes:
-        """The body, at most ``max_body_bytes``. Raises ProblemError (400, 408, 413)."""
-        most = self._settings.max_body_bytes
-        too_large = ProblemError(
-            413,
-            "Content Too Large",
-            f"an offer may have at most {most} bytes (max_body_bytes)",
-        )
-        if (request.content_length or 0) > most:
-            raise too_large
-        try:
-            async with asyncio.timeout(BODY_TIMEOUT_S):
-                return await request.read()
-        except TimeoutError as error:
-            detail = f"the body was not complete within {BODY_TIMEOUT_S:g} s"
-            raise ProblemError(408, "Request Timeout", detail) from error
-        except web.HTTPRequestEntityTooLarge as error:
-            raise too_large from error
-        except web.RequestPayloadError as error:
-            raise ProblemError(400, "Bad body", "the body cannot be read") from error
-
     @web.middleware
     async def _check(self, request: web.Request, handler: problems.Handler) -> web.StreamResponse:
-        headers = request.headers
-        self._gate.check(
-            request.path,
-            headers.get("Host", ""),
-            headers.get("Origin"),
-            headers.get("Authorization", ""),
-            request.query.get("token", ""),
-        )
+        secure = request.scheme == "https"
+        asker = self._proxies.asker(request.remote or "", request.headers, secure)
+        facts = facts_of(request, own_path(request.path, self._path), asker)
+        set_facts(request, facts, self._gate.identify(facts, int(time.time())))
         return await handler(request)
 
     @web.middleware
@@ -221,8 +283,3 @@ def _room_json(view: RoomView) -> dict[str, Any]:
     content = asdict(view)
     content["usage"] = content["link"].pop("usage") or {}
     return content
-
-
-def _json(content: dict[str, Any], status: int = 200, **more: Any) -> web.Response:
-    body = json.dumps(content, ensure_ascii=False).encode()
-    return web.Response(status=status, body=body, content_type=JSON_TYPE, **more)

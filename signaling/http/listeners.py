@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import functools
 import socket
+import ssl
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
 
 from mixer_core.runtime.errors import PortBusyError, SettingsError
 
-from .auth import is_loopback
-from .problems import ProblemRequestHandler
+from ..access.gate import is_loopback
+from .acceptor import Acceptor, CountedRequestHandler
 
 BACKLOG = 128
 HEADERS_TIMEOUT_S = 30.0
 """Timeout after which an idle connection, or one with an incomplete request head, is closed."""
 LINGER_S = 2.0
 """How long the rest of a refused body is read and dropped."""
+HANDSHAKE_TIMEOUT_S = 10.0
+"""Timeout after which a TLS handshake is given up."""
 SHUTDOWN_S = 0.2
 """How long running requests may go on after the stop."""
 
 
-def bind(host: str, port: int) -> list[socket.socket]:
+def bind(host: str, port: int, setting: str = "HTTP_PORT") -> list[socket.socket]:
     """Listening sockets for every address of ``host``; port 0 takes a free one.
+
+    ``setting``: the key that a person may change if the port is not free.
 
     Raises:
         PortBusyError: the port is in use, or this user may not use it.
@@ -43,7 +48,7 @@ def bind(host: str, port: int) -> list[socket.socket]:
     except OSError as error:
         for other in listening:
             other.close()
-        raise _explained(error, host, port) from error
+        raise _explained(error, host, port, setting) from error
     return listening
 
 
@@ -60,13 +65,23 @@ def url(host: str, port: int) -> str:
 class Listener:
     """Serves an application on listening sockets."""
 
-    def __init__(self, app: web.Application) -> None:
+    def __init__(self, app: web.Application, context: ssl.SSLContext | None = None) -> None:
+        """``context``: for HTTPS."""
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
-        self._servers: list[asyncio.Server] = []
+        self._tls: dict[str, Any] = {}
+        if context is not None:
+            self._tls = {"ssl": context, "ssl_handshake_timeout": HANDSHAKE_TIMEOUT_S}
+        self._app = app
+        self._acceptors: list[Acceptor] = []
 
     async def start(self, sockets: list[socket.socket]) -> None:
         """Accept connections."""
         await self._runner.setup()
+        for sock in sockets:
+            await self.add(sock)
+
+    async def add(self, sock: socket.socket) -> Acceptor:
+        """Accept connections on one more socket; closing the result keeps those it has."""
         server = self._runner.server
         assert server is not None
         loop = asyncio.get_running_loop()
@@ -75,14 +90,18 @@ class Listener:
             "keepalive_timeout": HEADERS_TIMEOUT_S,
             "lingering_time": LINGER_S,
         }
-        factory = functools.partial(ProblemRequestHandler, server, loop=loop, **options)
-        for sock in sockets:
-            self._servers.append(await loop.create_server(factory, sock=sock, backlog=BACKLOG))
+
+        def make(on_lost: Callable[[], None]) -> CountedRequestHandler:
+            return CountedRequestHandler(on_lost, server, loop=loop, **options)
+
+        acceptor = Acceptor(sock, self._app, make, self._tls)
+        self._acceptors.append(acceptor)
+        return acceptor
 
     async def stop(self) -> None:
         """Close the sockets and the connections; running requests get a moment to finish."""
-        for server in self._servers:
-            server.close()
+        for acceptor in self._acceptors:
+            acceptor.close()
         await self._runner.cleanup()
 
 
@@ -101,16 +120,16 @@ def _listen(family: socket.AddressFamily, address: tuple[object, ...]) -> socket
     return sock
 
 
-def _explained(error: OSError, host: str, port: int) -> PortBusyError | SettingsError:
+def _explained(error: OSError, host: str, port: int, setting: str) -> PortBusyError | SettingsError:
     if error.errno == errno.EADDRINUSE:
         return PortBusyError(
             f"port {port} on {host} is in use by another program: "
-            "stop it, or set MIXMINUS_SIGNALING__HTTP_PORT"
+            f"stop it, or set MIXMINUS_SIGNALING__{setting}"
         )
     if error.errno in (errno.EACCES, errno.EPERM):
         return PortBusyError(
             f"port {port} on {host} is not allowed for this user: "
-            "set MIXMINUS_SIGNALING__HTTP_PORT to a port above 1023"
+            f"set MIXMINUS_SIGNALING__{setting} to a port above 1023"
         )
     return SettingsError(
         f"cannot listen on http_host {host} ({error.strerror}): "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from aiohttp import web
@@ -59,6 +60,14 @@ class Pages:
     async def file(self, request: web.Request) -> web.StreamResponse:
         """``GET /web/{path}``"""
         return self._file(request.match_info["path"])
+
+    def serve(self, name: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        """A handler for one file."""
+
+        async def handler(_: web.Request) -> web.StreamResponse:
+            return self._file(name)
+
+        return handler
 
     async def icon(self, _: web.Request) -> web.StreamResponse:
         """``GET /favicon.ico``: browsers ask for it by themselves."""

@@ -47,7 +47,7 @@ def response(
 
 def from_error(error: ProblemError) -> web.Response:
     """The response for ``error``."""
-    return response(error.status, error.title, error.detail, error.retry_after_s)
+    return response(error.status, error.title, error.detail, error.retry_after_s, error.extra)
 
 
 def from_http(error: web.HTTPException) -> web.Response:

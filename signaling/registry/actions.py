@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from mixer_core.bus.control import Message, Metrics
 from mixer_core.bus.events import Mode
+from mixer_core.bus.roles import Role
 from mixer_core.runtime.errors import ProblemError
 from mixer_core.runtime.units import MS_NS, S_NS
 
@@ -21,6 +24,9 @@ class Limits:
     """Browsers at once in all rooms, including those that are connecting."""
     max_rooms: int = 10
     """Rooms at once; a room exists while somebody is in it."""
+    max_pending_per_client: int = 0
+    """Browsers of one client that are connecting, beyond those that have connected before; 0: any
+    number."""
     default_mode: Mode = "assistant"
     """Mode of a room whose first participant does not ask for one."""
     answer_timeout_ns: int = 5 * S_NS
@@ -37,6 +43,8 @@ class Limits:
     """After a start, the time in which running children announce themselves."""
     tombstone_ns: int = 10 * S_NS
     """How long those who left are remembered, so that a late state does not bring them back."""
+    verify: bool = False
+    """People come by invitation: links count verified names only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,19 @@ class Join:
     mode: Mode | None
     """Requested mode; it counts only for the first participant of a room."""
     sdp: str
+    role: Role = "admin"
+    verified: bool = False
+    """``name`` comes from an invitation."""
+    subject: str = ""
+    """Whose invitation and browser it is; empty: nobody's."""
+    replaces: str = ""
+    """Participant whose place it takes: the same browser, which has lost its connection."""
+    reserved: frozenset[str] = frozenset()
+    """Names in invitations, which nobody else may take."""
+    client: str = ""
+    """Whose address it comes from, see ``limits.clients``; empty: not known."""
+    ticket: str = ""
+    """From an earlier refusal, for the line in front of a full gateway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +81,37 @@ class Remove:
     request: int
     room: str
     participant: str
+    code: str = ""
+    """Why, if somebody else does it: see ``control.Leave``."""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Mute:
+    """An admin mutes a participant, or lets them speak again."""
+
+    request: int
+    room: str
+    participant: str
+    muted: bool
+    locked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeMode:
+    """An admin changes who hears whom in a room."""
+
+    request: int
+    room: str
+    mode: Mode
+
+
+@dataclass(frozen=True, slots=True)
+class CloseRoom:
+    """An admin ends a room: everybody has to leave."""
+
+    request: int
+    room: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +131,9 @@ class ParticipantView:
     muted: bool
     status: str
     """``waiting`` (for a worker), ``connecting`` or ``connected``."""
+    role: Role = "admin"
+    verified: bool = False
+    """The name comes from an invitation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +176,6 @@ class ReplyAnswer:
     participant: str
     sdp: str
 
-    @property
-    def location(self) -> str:
-        """Path of the participant, for ``Location``."""
-        return f"/rooms/{self.room}/participants/{self.participant}"
-
 
 @dataclass(frozen=True, slots=True)
 class ReplyLeft:
@@ -134,6 +184,15 @@ class ReplyLeft:
     request: int
     room: str
     participant: str
+    subject: str = ""
+    """Whose invitation and browser it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyDone:
+    """200: it is done."""
+
+    request: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,10 +212,12 @@ class ReplyProblem:
     title: str
     detail: str
     retry_after_s: int | None = None
+    extra: Mapping[str, Any] | None = None
+    """Further members of the problem."""
 
     def error(self) -> ProblemError:
         """The exception with the same content."""
-        return ProblemError(self.status, self.title, self.detail, self.retry_after_s)
+        return ProblemError(self.status, self.title, self.detail, self.retry_after_s, self.extra)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +227,8 @@ class Joined:
     room: str
     participant: str
     name: str
+    client: str = ""
+    """As in ``Join``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,5 +248,8 @@ class LinkLost:
     reason: str
 
 
-Reply = ReplyAnswer | ReplyLeft | ReplyRoom | ReplyProblem
+Question = Join | Remove | Mute | ChangeMode | CloseRoom | Look
+"""What gets a reply."""
+Answered = ReplyAnswer | ReplyLeft | ReplyDone | ReplyRoom
+Reply = Answered | ReplyProblem
 Action = SendToChild | Reply | Joined | Left | LinkLost

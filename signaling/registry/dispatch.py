@@ -107,15 +107,19 @@ class Dispatch:
         reason: str,
         now_ns: int,
         problem: tuple[int, str, str],
+        told: tuple[str, str] = ("", ""),
     ) -> list[Action]:
-        """End a participant: tell its worker, and reply ``problem`` to a request that waits."""
+        """End a participant: tell its worker, and reply ``problem`` to a request that waits.
+
+        ``told``: code and message of ``Leave``, for the person.
+        """
         self.participants.remove(participant, now_ns)
         actions: list[Action] = []
         child = self.workers.get(participant.worker)
         if child is not None:
             self.workers.pass_over(child.identity, now_ns)
             if child.state.status != "closed" and not child.refused:
-                actions.append(SendToChild(child.identity, Leave(participant.id)))
+                actions.append(SendToChild(child.identity, Leave(participant.id, *told)))
         if participant.request is not None:
             retry_s = BUSY_RETRY_S if problem[0] == 503 else None
             actions.append(ReplyProblem(participant.request, *problem, retry_s))

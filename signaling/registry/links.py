@@ -145,7 +145,8 @@ class Links:
             self.children.pass_over(late.identity, now_ns)
             actions.append(SendToChild(late.identity, Leave("")))
         self._slots[room] = _Slot(child.identity, now_ns)
-        actions.append(SendToChild(child.identity, OpenLink(room, self._streams.draw(), mode)))
+        message = OpenLink(room, self._streams.draw(), mode, self._limits.verify)
+        actions.append(SendToChild(child.identity, message))
         return actions
 
     def _idle(self, identity: str, now_ns: int) -> list[Action]:

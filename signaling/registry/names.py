@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
+from mixer_core.bus import names
 from mixer_core.runtime.errors import ProblemError
 
-MAX_NAME_CHARACTERS = 64
 DEFAULT_NAME = "Guest"
 ROOM_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_JOINER = "\u200d"
-"""Zero-width joiner: not printable, but part of many emoji."""
 
 
 def check_room(room: str) -> str:
@@ -25,15 +24,39 @@ def check_room(room: str) -> str:
 
 
 def check_name(name: str) -> str:
-    """Return ``name`` without surrounding spaces, or ``Guest``. Raises ProblemError (400)."""
-    name = name.strip(" ")
-    if len(name) > MAX_NAME_CHARACTERS:
-        raise ProblemError(
-            400, "Bad name", f"a name has at most {MAX_NAME_CHARACTERS} characters, got {len(name)}"
-        )
-    if not all(character.isprintable() or character == _JOINER for character in name):
-        raise ProblemError(400, "Bad name", "a name must not contain control characters")
+    """Return ``name`` tidied, or ``Guest``. Raises ProblemError (400), see ``bus.names``."""
+    name = names.tidy(name)
+    reason = names.refusal(name)
+    if reason:
+        raise ProblemError(400, "Bad name", reason)
     return name or DEFAULT_NAME
+
+
+def name_key(name: str) -> str:
+    """What two names have in common that can be mistaken for each other."""
+    return names.skeleton(name) or names.tidy(name)
+
+
+def free_name(wanted: str, taken: Collection[str]) -> str:
+    """The name for a guest.
+
+    Args:
+        wanted: empty: any.
+        taken: names of others, present or in invitations.
+
+    Raises:
+        ProblemError: 409 if somebody else has it.
+    """
+    keys = {name_key(name) for name in taken}
+    name = check_name(wanted)
+    if name_key(name) not in keys:
+        return name
+    if not wanted.strip():
+        numbers = (f"{DEFAULT_NAME} {number}" for number in range(2, len(keys) + 3))
+        return next(other for other in numbers if name_key(other) not in keys)
+    raise ProblemError(
+        409, "Name taken", f"{name} is the name of somebody else: choose another name"
+    )
 
 
 def check_offer(sdp: str) -> str:

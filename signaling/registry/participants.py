@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mixer_core.bus.control import Offer, WorkerState
 from mixer_core.bus.events import Mode
+from mixer_core.bus.roles import Role
 
 from .actions import Action, Joined, ParticipantView
+
+MAX_FAILURES = 1_000
 
 
 @dataclass(slots=True)
@@ -36,6 +40,17 @@ class Participant:
     """When the offer went to ``worker``."""
     offers: int = 0
     """How many children got the offer."""
+    client: str = ""
+    """Whose address the offer came from; empty: not known."""
+    joined_ns: int = 0
+    """When the offer came."""
+    returns: bool = False
+    """The same browser was connected a moment ago."""
+    role: Role = "admin"
+    verified: bool = False
+    """The name comes from an invitation."""
+    subject: str = ""
+    """Whose invitation and browser it is; empty: nobody's."""
 
     @property
     def status(self) -> str:
@@ -49,15 +64,27 @@ class Participant:
         fresh = state.status == "connected" and not self.connected
         self.connected = state.status == "connected"
         self.name, self.muted = state.name or self.name, state.muted
-        return [Joined(self.room, self.id, self.name)] if fresh else []
+        return [Joined(self.room, self.id, self.name, self.client)] if fresh else []
 
     def offer(self) -> Offer:
         """The message to a worker child."""
-        return Offer(self.id, self.room, self.stream, self.mode, self.name, self.sdp)
+        return Offer(
+            self.id,
+            self.room,
+            self.stream,
+            self.mode,
+            self.name,
+            self.sdp,
+            self.role,
+            self.verified,
+            self.subject,
+        )
 
     def view(self) -> ParticipantView:
         """What ``GET /rooms/{room}`` shows."""
-        return ParticipantView(self.id, self.name, self.muted, self.status)
+        return ParticipantView(
+            self.id, self.name, self.muted, self.status, self.role, self.verified
+        )
 
 
 class Participants:
@@ -68,6 +95,8 @@ class Participants:
         self._tombstone_ns = tombstone_ns
         self._by_id: dict[str, Participant] = {}
         self._left_ns: dict[str, int] = {}
+        self._left_connected: set[str] = set()
+        self._failures: deque[str] = deque(maxlen=MAX_FAILURES)
         self._modes: dict[str, Mode] = {}
 
     def __len__(self) -> int:
@@ -89,6 +118,10 @@ class Participants:
         """The participants of a room."""
         return [p for p in self._by_id.values() if p.room == room]
 
+    def of_client(self, client: str) -> Sequence[Participant]:
+        """The participants of a known client, in the order in which they joined."""
+        return [p for p in self._by_id.values() if p.client == client != ""]
+
     def of_worker(self, identity: str) -> Sequence[Participant]:
         """The participants of a worker child: at most one."""
         return [p for p in self._by_id.values() if p.worker == identity]
@@ -97,6 +130,14 @@ class Participants:
         """Add a participant, with the mode of its room; the first one decides it."""
         self._by_id[participant.id] = participant
         participant.mode = self._modes.setdefault(participant.room, participant.mode)
+
+    def set_mode(self, room: str, mode: Mode) -> Sequence[Participant]:
+        """Change a room's mode; returns its participants."""
+        self._modes[room] = mode
+        people = self.in_room(room)
+        for participant in people:
+            participant.mode = mode
+        return people
 
     def adopt(self, identity: str, state: WorkerState) -> Participant:
         """Add a participant from the state of a worker that already serves it."""
@@ -108,6 +149,9 @@ class Participants:
             state.name,
             state.muted,
             worker=identity,
+            role=state.role,
+            verified=state.verified,
+            subject=state.subject,
         )
         self.add(participant)
         return participant
@@ -118,13 +162,31 @@ class Participants:
         if not self.in_room(participant.room):
             del self._modes[participant.room]
         self._left_ns[participant.id] = now_ns
+        if participant.connected:
+            self._left_connected.add(participant.id)
+        elif participant.client:
+            self._failures.append(participant.client)
         horizon_ns = now_ns - self._tombstone_ns
         self._left_ns = {p: at for p, at in self._left_ns.items() if at > horizon_ns}
+        self._left_connected &= self._left_ns.keys()
 
     def left(self, participant: str, now_ns: int) -> bool:
         """Whether that participant left a short while ago."""
         at_ns = self._left_ns.get(participant)
         return at_ns is not None and now_ns - at_ns < self._tombstone_ns
+
+    def take_failures(self) -> list[str]:
+        """The clients of those who left without having connected, since the last time."""
+        failures = list(self._failures)
+        self._failures.clear()
+        return failures
+
+    def was_connected(self, participant: str, now_ns: int) -> bool:
+        """Whether that participant is connected, or was until it left a short while ago."""
+        present = self._by_id.get(participant)
+        if present is not None:
+            return present.connected
+        return participant in self._left_connected and self.left(participant, now_ns)
 
     def overdue(self, now_ns: int) -> Sequence[Participant]:
         """Participants whose request has timed out."""

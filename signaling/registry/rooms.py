@@ -15,30 +15,52 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from mixer_core.bus.control import Answer, ChildExited, LinkState, Message, Refused, WorkerState
+from mixer_core.bus.control import (
+    Answer,
+    ChildExited,
+    LinkState,
+    Message,
+    Refused,
+    SetMode,
+    Silence,
+    WorkerState,
+)
 from mixer_core.bus.events import Mode
 from mixer_core.runtime.errors import ProblemError
 
 from .actions import (
     Action,
+    ChangeMode,
+    CloseRoom,
     Join,
+    Joined,
     Limits,
     LinkLost,
     Look,
+    Mute,
+    Question,
     Remove,
     Reply,
+    ReplyDone,
     ReplyLeft,
     ReplyProblem,
     ReplyRoom,
     RoomView,
+    SendToChild,
 )
+from .admission import Admission
 from .dispatch import BUSY_RETRY_S, Dispatch
+from .line import Line
 from .links import Links
-from .names import check_name, check_offer, check_room
+from .names import check_name, check_offer, check_room, free_name
 from .numbering import Numbers
 from .participants import Participant
 
-FULL_RETRY_S = 10
+_GAVE_WAY = (503, "Busy", "others came first")
+AboutRoom = Look | ChangeMode | CloseRoom
+AboutPerson = Remove | Mute
+CLOSED = ("closed", "an admin has closed the room")
+REVOKED = ("revoked", "your invitation was revoked: ask whoever invited you for a new link")
 
 
 class Registry:
@@ -53,7 +75,8 @@ class Registry:
         self._dispatch = Dispatch(limits, self._streams)
         self._links = Links(limits, self._settled_ns, self._streams)
         self._participants = self._dispatch.participants
-        self._held: list[Join | Remove | Look] = []
+        self._admission = Admission(limits, self._participants, Line(numbers))
+        self._held: list[Question] = []
 
     def join(self, event: Join, now_ns: int) -> list[Action]:
         """A browser's offer. The reply is ReplyAnswer or ReplyProblem, at once or later."""
@@ -61,19 +84,29 @@ class Registry:
             check_room(event.room)
             check_name(event.name)
             check_offer(event.sdp)
-            self._check_space(event.room, len(self._held))
+            held = [other for other in self._held if isinstance(other, Join)]
+            self._admission.check(event, held, now_ns)
         except ProblemError as error:
             return [_problem(event.request, error)]
         self._held.append(event)
         return self._advance(now_ns)
 
-    def remove(self, event: Remove, now_ns: int) -> list[Action]:
-        """DELETE of a participant. The reply is ReplyLeft, or 404 once everything is known."""
-        return self._ask(event, now_ns)
+    def ask(self, event: AboutRoom | AboutPerson, now_ns: int) -> list[Action]:
+        """About what is there. The reply is one of ``Answered``, or 404 once all is known."""
+        try:
+            check_room(event.room)
+        except ProblemError as error:
+            return [_problem(event.request, error)]
+        self._held.append(event)
+        return self._advance(now_ns)
 
-    def look(self, event: Look, now_ns: int) -> list[Action]:
-        """GET of a room. The reply is ReplyRoom, or 404 once everything is known."""
-        return self._ask(event, now_ns)
+    def end(self, is_valid: Callable[[str], bool], now_ns: int) -> list[Action]:
+        """End the calls of those whose invitation was revoked; ``is_valid`` takes a subject."""
+        actions: list[Action] = []
+        for participant in self._participants.all():
+            if participant.subject and not is_valid(participant.subject):
+                actions += self._send_away(participant, REVOKED, now_ns)
+        return self._advance(now_ns, actions)
 
     def message(self, identity: str, message: Message, now_ns: int) -> list[Action]:
         """A control message from the DEALER ``identity``; unexpected kinds are ignored."""
@@ -89,6 +122,9 @@ class Registry:
         elif isinstance(message, ChildExited):
             reason = f"its process ended ({message.exit_code})"
             actions = self._gone(message.child, reason, now_ns)
+        for action in actions:
+            if isinstance(action, Joined):
+                self._admission.connected(action.client, now_ns)
         return self._advance(now_ns, actions)
 
     def undelivered(self, identity: str, now_ns: int) -> list[Action]:
@@ -132,14 +168,6 @@ class Registry:
             times.append(self._settled_ns)
         return min((time for time in times if time is not None), default=None)
 
-    def _ask(self, event: Remove | Look, now_ns: int) -> list[Action]:
-        try:
-            check_room(event.room)
-        except ProblemError as error:
-            return [_problem(event.request, error)]
-        self._held.append(event)
-        return self._advance(now_ns)
-
     def _gone(self, identity: str, reason: str, now_ns: int) -> list[Action]:
         actions = self._dispatch.gone(identity, reason, now_ns)
         return actions + self._links.gone(identity, reason, now_ns)
@@ -172,48 +200,79 @@ class Registry:
                 self._held.append(event)
         return actions
 
-    def _find(self, event: Remove | Look, now_ns: int) -> list[Action] | None:
+    def _find(self, event: AboutRoom | AboutPerson, now_ns: int) -> list[Action] | None:
         """The reply, with its actions; None if there is no such room or participant."""
-        if isinstance(event, Look):
+        if isinstance(event, AboutRoom):
             known = event.room in self._participants.rooms()
-            return [ReplyRoom(event.request, self._view(event.room))] if known else None
-        participant = self._participants.get(event.participant)
-        if participant is None or participant.room != event.room:
+            return self._about_room(event, now_ns) if known else None
+        found = self._participants.get(event.participant)
+        if found is None or found.room != event.room:
             return None
-        problem = (409, "Removed", "the participant was removed while joining")
-        actions = self._dispatch.drop(participant, "asked to leave", now_ns, problem)
-        return [*actions, ReplyLeft(event.request, event.room, event.participant)]
+        if isinstance(event, Mute):
+            silence = Silence(found.id, event.muted, event.locked)
+            return [*_told([found], lambda _: silence), ReplyDone(event.request)]
+        reply = ReplyLeft(event.request, event.room, found.id, found.subject)
+        return [*self._send_away(found, (event.code, event.message), now_ns), reply]
+
+    def _about_room(self, event: AboutRoom, now_ns: int) -> list[Action]:
+        if isinstance(event, Look):
+            return [ReplyRoom(event.request, self._view(event.room))]
+        actions: list[Action] = []
+        if isinstance(event, ChangeMode):
+            people = self._participants.set_mode(event.room, event.mode)
+            actions += _told(people, lambda person: SetMode(person.id, event.mode))
+        else:
+            for person in self._participants.in_room(event.room):
+                actions += self._send_away(person, CLOSED, now_ns)
+        return [*actions, ReplyDone(event.request)]
+
+    def _send_away(
+        self, participant: Participant, told: tuple[str, str], now_ns: int
+    ) -> list[Action]:
+        problem = (409, "Removed", told[1] or "the participant was removed while joining")
+        reason = told[0] or "asked to leave"
+        return self._dispatch.drop(participant, reason, now_ns, problem, told)
 
     def _enter(self, event: Join, now_ns: int) -> list[Action]:
         """Add the participant of an offer; ``Dispatch.offer`` finds a worker for it."""
+        actions: list[Action] = []
+        former = self._participants.get(event.replaces)
+        if former is not None and former.room == event.room:
+            problem = (409, "Removed", "the same browser has joined again")
+            actions = self._dispatch.drop(former, "joined again", now_ns, problem)
         try:
-            self._check_space(event.room)
+            name = self._name(event)
+            victim = self._admission.place(event, now_ns)
         except ProblemError as error:
-            return [_problem(event.request, error)]
+            return [*actions, _problem(event.request, error)]
+        if victim is not None:
+            actions += self._dispatch.drop(victim, "it gave way to others", now_ns, _GAVE_WAY)
         self._participants.add(
             Participant(
                 f"p-{self._ids.draw():08x}",
                 event.room,
                 self._streams.draw(),
                 event.mode or self._limits.default_mode,
-                check_name(event.name),
+                name,
                 request=event.request,
                 sdp=event.sdp,
                 deadline_ns=now_ns + self._limits.answer_timeout_ns,
+                role=event.role,
+                verified=event.verified,
+                subject=event.subject,
+                client=event.client,
+                joined_ns=now_ns,
+                returns=self._participants.was_connected(event.replaces, now_ns),
             )
         )
-        return []
+        return actions
 
-    def _check_space(self, room: str, before: int = 0) -> None:
-        """Raises ProblemError (503) if there is no place for one more behind ``before`` others."""
-        if len(self._participants) + before >= self._limits.max_participants:
-            most = self._limits.max_participants
-            detail = f"all {most} places are taken"
-            raise ProblemError(503, "Full", detail, FULL_RETRY_S)
-        rooms = self._participants.rooms()
-        if room not in rooms and len(rooms) >= self._limits.max_rooms:
-            detail = f"all {self._limits.max_rooms} rooms are in use: join one of them, or wait"
-            raise ProblemError(503, "Full", detail, FULL_RETRY_S)
+    def _name(self, event: Join) -> str:
+        """The participant's name. Raises ProblemError (409) where a guest takes another's name."""
+        if not event.subject or event.verified:
+            return check_name(event.name)
+        present = {person.name for person in self._participants.in_room(event.room)}
+        return free_name(event.name, present | event.reserved)
 
     def _wanted(self) -> dict[str, Mode]:
         """Rooms that need a link: those where somebody has a worker."""
@@ -225,12 +284,19 @@ class Registry:
         return RoomView(room, self._participants.rooms()[room], people, self._links.view(room))
 
 
+def _told(people: Sequence[Participant], message: Callable[[Participant], Message]) -> list[Action]:
+    """A message to the workers of people."""
+    return [SendToChild(person.worker, message(person)) for person in people if person.worker]
+
+
 def _problem(request: int, error: ProblemError) -> Reply:
-    return ReplyProblem(request, error.status, error.title, error.detail, error.retry_after_s)
+    return ReplyProblem(
+        request, error.status, error.title, error.detail, error.retry_after_s, error.extra
+    )
 
 
-def _not_found(event: Join | Remove | Look) -> Reply:
-    if isinstance(event, Look):
+def _not_found(event: Question) -> Reply:
+    if isinstance(event, AboutRoom):
         return ReplyProblem(event.request, 404, "No such room", "nobody is in that room")
     detail = "that participant is not in that room"
     return ReplyProblem(event.request, 404, "No such participant", detail)

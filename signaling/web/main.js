@@ -1,8 +1,10 @@
 // @ts-check
-/** Reads the page's address, builds the views and keeps them drawn. */
+/** Builds the views and keeps them drawn. */
 
+import { enter } from "./session/access.js";
 import { Session } from "./session/session.js";
-import { environmentProblem } from "./state/problems.js";
+import { readAddress } from "./state/address.js";
+import { environmentProblem, signalProblem } from "./state/problems.js";
 import { Store } from "./state/store.js";
 import { memory } from "./ui/dom.js";
 import { Lobby } from "./ui/lobby.js";
@@ -11,25 +13,8 @@ import { RoomView } from "./ui/room.js";
 
 const ANIMATE_EVERY_MS = 50;
 
-/** What the address asks for: `?room=kitchen&name=Ada`, or `#kitchen`. */
-function readAddress() {
-  const query = new URLSearchParams(location.search);
-  const room = query.get("room") ?? decodeURIComponent(location.hash.slice(1)) ?? "";
-  const bufferMs = Number(query.get("buffer")) || 0;
-  return {
-    room: room || "home",
-    name: query.get("name") ?? "",
-    mode: query.get("mode") === "conference" ? "conference" : "assistant",
-    raw: query.get("raw") === "1",
-    talk: query.get("talk"),
-    autojoin: query.get("autojoin") === "1",
-    allowWorker: query.get("worker") !== "0",
-    jitter: bufferMs > 0 ? { targetMs: Math.min(bufferMs, 800), fixed: true } : {},
-  };
-}
-
 function boot() {
-  const start = readAddress();
+  const start = readAddress(location);
   const store = new Store();
   const session = new Session(store, start);
   session.talk.setMode((start.talk ?? memory.get("talk")) === "hold" ? "hold" : "open");
@@ -58,8 +43,22 @@ function boot() {
   animate(lobby, room);
   const bad = environmentProblem();
   if (bad) store.raise(bad);
-  if (start.autojoin) lobby.join(false);
-  else previewWhenAllowed(lobby);
+  learnAccess(store, start);
+}
+
+/**
+ * Exchange the invitation in the address, or ask who this browser is.
+ * @param {Store} store @param {{invite: string, token: string}} start
+ */
+async function learnAccess(store, start) {
+  store.set({ entering: true });
+  try {
+    store.set({ access: await enter(start) });
+  } catch (error) {
+    store.raise(signalProblem(/** @type {import("./session/signal.js").SignalError} */ (error), false));
+  } finally {
+    store.set({ entering: false });
+  }
 }
 
 /** Draw the meters 20 times a second while the page is visible. @param {Lobby} lobby @param {RoomView} room */
@@ -73,17 +72,6 @@ function animate(lobby, room) {
     room.animate();
   };
   requestAnimationFrame(draw);
-}
-
-/** Show the live meter at once if the microphone is already allowed. @param {Lobby} lobby */
-async function previewWhenAllowed(lobby) {
-  try {
-    const name = /** @type {PermissionName} */ ("microphone");
-    const permission = await navigator.permissions.query({ name });
-    if (permission.state === "granted") await lobby.tryMicrophone();
-  } catch {
-    // Some browsers cannot tell; Join will ask.
-  }
 }
 
 /** `window.mixminus`, for tests. @param {Session} session @param {Store} store */

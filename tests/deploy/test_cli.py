@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.cli import assistant, check_not_running, check_port
+from deploy.cli import assistant, check_networks, check_not_running, check_port
 from mixer_core.runtime import process
-from mixer_core.runtime.errors import AlreadyRunningError, PortBusyError
+from mixer_core.runtime.errors import AlreadyRunningError, PortBusyError, SettingsError
 from openai_link.settings import OpenaiLinkSettings
 
 
@@ -44,3 +44,19 @@ def test_a_lock_that_is_held_means_another_gateway(short_dir: Path) -> None:
     ):
         check_not_running(short_dir, "signaling")
     check_not_running(short_dir, "signaling")
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"UDP_PORTS": "all"}, "udp_ports"),
+        ({"ICE_SERVERS": "turn:turn.example.org"}, "TURN_SECRET is not set"),
+        ({"ICE_SERVERS": "turn.example.org"}, "write stun:HOST"),
+    ],
+)
+def test_wrong_networks_are_told_before_the_start(variables: dict[str, str], words: str) -> None:
+    env = {f"MIXMINUS_MEDIA_WORKER__{key}": value for key, value in variables.items()}
+    with pytest.raises(SettingsError, match=words) as caught:
+        check_networks(env)
+    assert caught.value.exit_code == 78
+    assert "\n" not in str(caught.value)

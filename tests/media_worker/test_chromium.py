@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 
 from media_worker.webrtc import peer
+from media_worker.webrtc.network import NetworkSettings
 from mixer_core.patches.aioice.gathering import check_consent, offer_addresses
+from mixer_core.patches.aioice.sockets import open_sockets
 from mixer_core.runtime import logs
 from tests.browser.conftest import open_browser as open_browser
 
+LOOPBACK_ONLY = NetworkSettings(addresses=("127.0.0.1",))
 pytestmark = pytest.mark.browser
 MESSAGES = 150
 OFFER_JS = """async () => {
@@ -54,7 +57,7 @@ class Worker:
         )
 
         async def make() -> peer.Peer:
-            return peer.Peer(events, logs.get("media_worker", "test"))
+            return peer.Peer(events, logs.get("media_worker", "test"), LOOPBACK_ONLY)
 
         self.peer = self.call(make())
 
@@ -77,11 +80,12 @@ class Worker:
 
 @pytest.fixture
 def worker() -> Iterator[Worker]:
-    peer.prepare_ice("127.0.0.1")
+    peer.prepare_ice(LOOPBACK_ONLY)
     made = Worker()
     yield made
     made.close()
     offer_addresses(None)
+    open_sockets(None)
     check_consent()
 
 

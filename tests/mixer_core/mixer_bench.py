@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mixer_core.bus.events import Mode, Role, StreamInfo, decode_event
+from mixer_core.bus.events import Mode, StreamInfo, StreamRole, decode_event
 from mixer_core.bus.frames import Frame, Kind, decode
 from mixer_core.bus.pcm import FRAME_SAMPLES
 from mixer_core.mixer import Mixer
@@ -56,7 +56,7 @@ class Bench:
     def start(
         self,
         stream: int,
-        role: Role = "browser",
+        role: StreamRole = "browser",
         *,
         room: str = "den",
         mode: Mode = "assistant",

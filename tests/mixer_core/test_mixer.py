@@ -314,7 +314,15 @@ def test_a_start_is_echoed_with_the_rooms_epoch_and_the_roster() -> None:
     assert (ack.kind, ack.stream, ack.epoch) == (Kind.START, ANN, 7)
     assert decode_event(roster.payload) == {
         "type": "participants",
-        "participants": [{"participant": "p-11", "name": "Ann", "muted": False}],
+        "participants": [
+            {
+                "participant": "p-11",
+                "name": "Ann",
+                "muted": False,
+                "role": "admin",
+                "verified": False,
+            }
+        ],
     }
     assert {f.stream for f in bench.published if f.kind is Kind.EVENT} == {ANN, LINK}
 
@@ -339,7 +347,9 @@ def test_a_stream_that_says_nothing_for_three_seconds_is_removed() -> None:
     bench.start(LINK, "link")
     bench.advance(1_500)
     people = bench.events_to(BEN, "participants")[-1]["participants"]
-    assert people == [{"participant": "p-12", "name": "p-12", "muted": False}]
+    assert people == [
+        {"participant": "p-12", "name": "p-12", "muted": False, "role": "admin", "verified": False}
+    ]
     assert bench.metrics.values["streams_expired_total"] == 1
     bench.advance(1_500)
     assert bench.mixer.next_timeout_ns() is None
@@ -546,3 +556,39 @@ def test_a_gap_of_a_browser_is_held_but_one_of_the_link_is_not(role: str) -> Non
         assert out == []
         out = audio_in(bench.advance(60))
     assert [f.flags for f in out] == [FLAG_CONCEALED, 0]
+
+
+def listeners_of(frames: list[Frame]) -> set[int]:
+    return {frame.stream for frame in audio_in(frames)}
+
+
+def test_a_change_of_the_mode_changes_who_hears_whom() -> None:
+    bench = room_of(ANN, BEN)
+    assert listeners_of(bench.audio(ANN, constant(1))) == {LINK}
+    ended = audio_in(bench.start(ANN, mode="conference"))
+    assert [(f.stream, f.flags & FLAG_PAUSE) for f in ended] == [(LINK, FLAG_PAUSE)]
+    bench.start(BEN, mode="conference")
+    bench.advance(20)
+    assert listeners_of(bench.audio(ANN, constant(2))) == {BEN, LINK}
+    assert listeners_of(bench.audio(LINK, constant(3)) + bench.advance(60)) == {ANN, BEN}
+    for stream in (BEN, ANN):
+        bench.start(stream, mode="assistant")
+    bench.advance(20)
+    assert listeners_of(bench.audio(ANN, constant(4))) == {LINK}
+    assert listeners_of(bench.audio(LINK, constant(5))) == {ANN, BEN}
+
+
+def test_a_repeated_start_with_the_old_mode_changes_nothing() -> None:
+    bench = room_of(ANN, BEN)
+    bench.start(ANN, mode="conference")
+    bench.start(BEN)
+    bench.start(LINK, "link")
+    assert listeners_of(bench.audio(ANN, constant(2))) == {BEN, LINK}
+
+
+def test_after_a_restart_the_browsers_know_the_mode_and_the_link_does_not() -> None:
+    bench = Bench()
+    bench.start(LINK, "link", mode="assistant")
+    bench.start(ANN, mode="conference")
+    bench.start(BEN, mode="conference")
+    assert listeners_of(bench.audio(ANN, constant(2))) == {BEN, LINK}

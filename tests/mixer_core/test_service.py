@@ -21,7 +21,7 @@ import zmq
 from numpy.typing import NDArray
 
 from mixer_core.bus import control, endpoints
-from mixer_core.bus.events import Role, StreamInfo, encode_map
+from mixer_core.bus.events import StreamInfo, StreamRole, encode_map
 from mixer_core.bus.frames import Frame, Kind, decode, encode, topic
 from mixer_core.bus.pcm import FRAME_SAMPLES, SAMPLE_RATE_HZ
 from mixer_core.numba_cache import choose_cache_dir, is_warm
@@ -76,7 +76,7 @@ class Gateway:
 class Peer:
     """A worker or link: introduces itself until it is answered, sends and receives audio."""
 
-    def __init__(self, gateway: Gateway, stream: int, role: Role) -> None:
+    def __init__(self, gateway: Gateway, stream: int, role: StreamRole) -> None:
         self.stream = stream
         self._info = StreamInfo(role, "den", f"p-{stream}" if role == "browser" else "")
         self._push = endpoints.open_socket(

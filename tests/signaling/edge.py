@@ -30,13 +30,15 @@ from mixer_core.bus.control import (
 from mixer_core.bus.control_client import ControlClient
 from mixer_core.runtime import logs
 from mixer_core.runtime.settings import RuntimeSettings
+from signaling.access.gate import Gate
+from signaling.access.ledger import Ledger
+from signaling.access.owners import Owners
 from signaling.gateway import Gateway, Options
 from signaling.http import listeners
-from signaling.http.api import HttpApi
-from signaling.http.auth import Gate
+from signaling.http.api import HttpApi, PageParts
 from signaling.http.pages import Pages
 from signaling.http.transcript_pages import TranscriptReader
-from signaling.settings import Settings, SignalingSettings
+from signaling.settings import NetworkSettings, Settings, SignalingSettings
 from tests.support.waiting import until
 
 SDP = "v=0\r\ns=-\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n"
@@ -145,17 +147,18 @@ class Edge:
 
     async def start(self, web: Path | None = None, rebuild_ms: int = 0) -> None:
         """Open the port and the control socket."""
-        options = Options(rebuild_ns=rebuild_ms * 1_000_000)
-        gate = Gate(self.settings.signaling, self.env)
+        gate = Gate(self.settings.signaling, self.env, Ledger(self.settings.state_dir))
+        self.gate = gate
+        self.owners = Owners(gate.desk.key)
+        options = Options(rebuild_ms * 1_000_000, gate.guarded, gate.desk.is_valid)
         (socket,) = listeners.bind("127.0.0.1", self.port)
         self.port = socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.gateway = Gateway(self.context, self.settings, self.log, self.url, options)
-        pages = Pages(web) if web else None
+        pages = Pages(web) if web else Pages()
         self.transcripts = TranscriptReader(self.settings.state_dir, self.log)
-        api = HttpApi(
-            self.gateway, gate, self.settings.signaling, self.log, pages, self.transcripts
-        )
+        parts = PageParts(pages, self.transcripts)
+        api = HttpApi(self.gateway, gate, self.settings.signaling, self.log, parts)
         self.listener = listeners.Listener(api.application())
         await self.listener.start([socket])
 
@@ -217,13 +220,13 @@ async def running(
     folder: Path,
     env: dict[str, str] | None = None,
     web: Path | None = None,
+    network: NetworkSettings | None = None,
     **settings: Any,
 ) -> AsyncIterator[Edge]:
     """An application with ``settings`` of [signaling], gone afterwards."""
     section = replace(SignalingSettings(), **settings)
-    edge = Edge(
-        folder, Settings(RuntimeSettings(str(folder), str(folder / "state")), section), env or {}
-    )
+    runtime = RuntimeSettings(str(folder), str(folder / "state"))
+    edge = Edge(folder, Settings(runtime, section, network or NetworkSettings()), env or {})
     await edge.start(web)
     async with aiohttp.ClientSession() as edge.http:
         try:

@@ -100,23 +100,33 @@ class World:
 
     # -- what happens ---------------------------------------------------------------------------
 
-    def join(self, room: str = "home", name: str = "", mode: str | None = None) -> int:
+    def join(
+        self,
+        room: str = "home",
+        name: str = "",
+        mode: str | None = None,
+        client: str = "",
+        ticket: str = "",
+        replaces: str = "",
+    ) -> int:
         """A browser's offer; returns the number of the request."""
         self.asked += 1
-        event = Join(self.asked, room, name, mode, OFFER)  # type: ignore[arg-type]
+        event = Join(
+            self.asked, room, name, mode, OFFER, client=client, ticket=ticket, replaces=replaces
+        )  # type: ignore[arg-type]
         self._do(self.registry.join(event, self.now_ns))
         return self.asked
 
     def remove(self, participant: str, room: str = "home") -> int:
         """DELETE."""
         self.asked += 1
-        self._do(self.registry.remove(Remove(self.asked, room, participant), self.now_ns))
+        self._do(self.registry.ask(Remove(self.asked, room, participant), self.now_ns))
         return self.asked
 
     def look(self, room: str) -> int:
         """GET of a room."""
         self.asked += 1
-        self._do(self.registry.look(Look(self.asked, room), self.now_ns))
+        self._do(self.registry.ask(Look(self.asked, room), self.now_ns))
         return self.asked
 
     def add(self, kind: str) -> FakeChild:

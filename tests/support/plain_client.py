@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 import aiohttp
 import aioice.ice
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from yarl import URL
 
 from tests.support.waiting import PATIENCE_S, until
 
@@ -23,10 +25,22 @@ CHUNK_BYTES = 960
 class PlainClient:
     """One browser's life, as the seed draws it."""
 
-    def __init__(self, url: str, room: str = "home", name: str = "", mode: str = "") -> None:
+    def __init__(
+        self,
+        url: str,
+        room: str = "home",
+        name: str = "",
+        mode: str = "",
+        http: Callable[[], aiohttp.ClientSession] = aiohttp.ClientSession,
+        configuration: RTCConfiguration | None = None,
+    ) -> None:
+        """``configuration``: by default no STUN or TURN server."""
+        self._http = http
+        self.location = ""
+        """What to DELETE, once it has joined."""
         self._url = f"{url}/rooms/{room}/participants"
         self._query = {k: v for k, v in (("name", name), ("mode", mode)) if v}
-        self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.pc = RTCPeerConnection(configuration or RTCConfiguration(iceServers=[]))
         self.channel = self.pc.createDataChannel("audio", ordered=True)
         self.heard: list[tuple[float, bytes]] = []
         """(monotonic seconds, PCM16) of every binary message."""
@@ -48,11 +62,12 @@ class PlainClient:
         began = time.monotonic()
         offer = {"sdp": self.pc.localDescription.sdp, "type": "offer"}
         async with (
-            aiohttp.ClientSession() as session,
+            self._http() as session,
             session.post(self._url, params=self._query, json=offer) as answer,
         ):
             body = await answer.json()
             assert answer.status == 201, body
+            self.location = str(answer.url.join(URL(answer.headers["Location"])))
         await self.pc.setRemoteDescription(RTCSessionDescription(body["sdp"], body["type"]))
         await asyncio.wait_for(self.opened.wait(), PATIENCE_S)
         return time.monotonic() - began

@@ -1,6 +1,7 @@
 """aioice, which opens the sockets of a peer connection and checks that its peer is alive.
 
-``gathering`` changes what it offers and checks, ``datagrams`` sits between its sockets and it.
+``gathering`` changes what it offers and checks, ``sockets`` which ports it opens and whom it asks,
+``checks`` where its connectivity checks may go; ``datagrams`` sits between its sockets and it.
 """
 
 WRITTEN_FOR = "0.13"
@@ -9,8 +10,13 @@ NAMES = {
         "get_host_addresses": "replaced: which of this host's addresses are offered",
         "CONSENT_INTERVAL": "set: how often the peer is asked whether it is alive",
         "CONSENT_FAILURES": "set: how many unanswered questions end the connection",
+        "server_reflexive_candidate": "asks a STUN server for the outer address of a socket",
+        "relayed_candidate": "takes an address at a TURN server",
+        "candidate_foundation": "the same for candidates of one type and base",
+        "candidate_priority": "prefers own addresses to outer ones, and those to relays",
     },
     "Connection": {
+        "get_component_candidates": "replaced: opens the sockets and asks the servers",
         "_protocols": "its sockets, to listen to them",
         "_nominated": "the pair of addresses to send from and to",
         "_queue": "datagrams that wait for aiortc's task; None ends the connection",
@@ -21,6 +27,8 @@ NAMES = {
         "receiver": "the connection of this socket",
         "local_candidate": "its component, which goes along with a datagram",
         "transport": "sends a datagram at once; the gate replaces it",
+        "request": "replaced: a check, from its first datagram to the answer",
+        "send_stun": "replaced: sends the datagrams of checks and answers",
     },
     "CandidatePair": {
         "protocol": "the socket to send from",

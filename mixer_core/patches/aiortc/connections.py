@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from aiortc import RTCDtlsTransport, RTCPeerConnection
 
+from ..aioice.checks import Endpoint
+from ..aioice.checks import limit_checks as limit_ice_checks
 from ..aioice.datagrams import Datagrams, datagrams, set_gate
 
 
@@ -33,6 +35,20 @@ def gate(connection: RTCPeerConnection, is_shut: Callable[[], bool]) -> None:
     for dtls in _transports(connection):
         ice: Any = dtls.transport
         set_gate(ice._connection, is_shut)
+
+
+def limit_checks(
+    connection: RTCPeerConnection,
+    allow: Callable[[Endpoint], bool],
+    answered: Callable[[Endpoint], None],
+) -> None:
+    """Ask ``allow`` before every connectivity check, and tell ``answered`` who answered one.
+
+    To be called as soon as the local description is set.
+    """
+    for dtls in _transports(connection):
+        ice: Any = dtls.transport
+        limit_ice_checks(ice._connection, allow, answered)
 
 
 def answer_dtls_as(connection: RTCPeerConnection, role: Literal["active", "passive"]) -> None:

@@ -4,7 +4,7 @@
 import { CONNECTION_CODES, problem, signalProblem } from "../state/problems.js";
 import { Connection } from "./connection.js";
 import { Heartbeat, ReconnectPolicy } from "./policy.js";
-import { SignalError } from "./signal.js";
+import { SignalError, iceServers } from "./signal.js";
 
 /**
  * @typedef {object} KeeperHooks
@@ -30,6 +30,10 @@ export class ConnectionKeeper {
   /** Counts connections; reports of older ones are ignored. */
   #generation = 0;
   #everJoined = false;
+  /** Address of the latest stay: only this browser knows it. */
+  #former = "";
+  /** Place in the line in front of a full gateway; empty: not in line. */
+  #ticket = "";
 
   /**
    * @param {import("../state/store.js").Store} store
@@ -46,6 +50,7 @@ export class ConnectionKeeper {
   async start() {
     this.wanted = true;
     this.#everJoined = false;
+    this.#ticket = "";
     await this.#connect();
   }
 
@@ -58,6 +63,7 @@ export class ConnectionKeeper {
 
   /** Close the connection. */
   hangUp() {
+    if (this.#connection?.location) this.#former = this.#connection.location;
     this.#connection?.close(true);
     this.#connection = null;
     this.#heartbeat = null;
@@ -115,14 +121,17 @@ export class ConnectionKeeper {
     const current = () => this.wanted && generation === this.#generation;
     this.store.note("connecting", { generation });
     try {
+      const servers = await iceServers();
+      if (!current()) return;
       const connection = new Connection({
-        link: this.link, generation,
+        link: this.link, generation, servers,
         onControl: (message) => current() && this.hooks.onControl(message),
         onLost: () => current() && this.lost(),
       });
       this.#connection = connection;
       const { room, name, mode } = this.store.state;
-      await connection.connect({ room, name, mode });
+      const ticket = this.#ticket;
+      await connection.connect({ room, name, mode, ticket, replaces: this.#former });
       if (current()) this.#opened(connection, generation);
     } catch (error) {
       if (current()) this.#failed(error);
@@ -133,10 +142,11 @@ export class ConnectionKeeper {
   #opened(connection, generation) {
     const nowMs = performance.now();
     this.#everJoined = true;
+    this.#ticket = "";
     this.#policy.opened(nowMs);
     this.#heartbeat = new Heartbeat(nowMs);
     this.store.clear(...CONNECTION_CODES);
-    this.store.set({ phase: "connected", attempt: 0 });
+    this.store.set({ phase: "connected", attempt: 0, inLine: false });
     this.store.note("connected", { generation });
     connection.pair().then((pair) => {
       this.pair = pair;
@@ -156,14 +166,18 @@ export class ConnectionKeeper {
       this.hooks.onRefused();
       return;
     }
+    this.#ticket = known ? error.ticket : "";
     this.#retry(known ? error.retryAfterMs : 0);
   }
 
   /** @param {number} retryAfterMs */
   #retry(retryAfterMs) {
-    this.#policy.failed(performance.now(), retryAfterMs);
+    const nowMs = performance.now();
+    const inLine = this.#ticket !== "";
+    if (inLine) this.#policy.wait(nowMs, retryAfterMs);
+    else this.#policy.failed(nowMs, retryAfterMs);
     const phase = this.#everJoined ? "reconnecting" : "joining";
-    this.store.set({ phase, attempt: this.#policy.attempt, rttMs: null });
+    this.store.set({ phase, attempt: this.#policy.attempt, inLine, rttMs: null });
     this.hooks.onDown();
   }
 }

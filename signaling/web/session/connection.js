@@ -5,6 +5,8 @@ import { deleteParticipant, postOffer } from "./signal.js";
 
 const AUDIO_PROTOCOL = "mixminus.v1";
 const OPEN_TIMEOUT_MS = 8000;
+/** Longest wait for what STUN and TURN servers tell; it goes into the offer. */
+const GATHER_TIMEOUT_MS = 2000;
 
 /** WebRTC itself failed: the channels did not open. */
 class ConnectError extends Error {}
@@ -14,10 +16,11 @@ export class Connection {
    * @param {object} parts
    * @param {import("../audio/link-host.js").LinkHost} parts.link
    * @param {number} parts.generation
+   * @param {RTCIceServer[]} parts.servers
    * @param {(message: any) => void} parts.onControl
    * @param {() => void} parts.onLost called once, if the channels were open
    */
-  constructor({ link, generation, onControl, onLost }) {
+  constructor({ link, generation, servers, onControl, onLost }) {
     this.link = link;
     this.generation = generation;
     this.onControl = onControl;
@@ -28,7 +31,8 @@ export class Connection {
     this.abort = new AbortController();
     /** @type {(() => void)|null} */
     this.audioOpened = null;
-    this.pc = new RTCPeerConnection({ iceServers: [] });
+    this.needsServers = servers.length > 0;
+    this.pc = new RTCPeerConnection({ iceServers: servers });
     const audio = this.pc.createDataChannel("audio", {
       ordered: false, maxPacketLifeTime: 150, protocol: AUDIO_PROTOCOL,
     });
@@ -47,7 +51,7 @@ export class Connection {
 
   /**
    * Connect; resolves when both channels are open.
-   * @param {{room: string, name: string, mode: string}} place
+   * @param {{room: string, name: string, mode: string, ticket: string, replaces: string}} place
    * @throws {import("./signal.js").SignalError|ConnectError}
    */
   async connect(place) {
@@ -55,6 +59,8 @@ export class Connection {
       this.control.onopen = () => resolve(undefined);
     });
     await this.pc.setLocalDescription(await this.pc.createOffer());
+    if (this.needsServers) await this.#gathered();
+    if (this.closed) throw new ConnectError("closed while connecting");
     const sdp = this.pc.localDescription?.sdp ?? "";
     const answer = await postOffer({ ...place, sdp }, this.abort.signal);
     this.location = answer.location;
@@ -65,6 +71,16 @@ export class Connection {
     await this.pc.setRemoteDescription({ type: "answer", sdp: answer.sdp });
     await this.#within(OPEN_TIMEOUT_MS, Promise.all([controlOpen, this.audioOpen]));
     this.open = true;
+  }
+
+  /** Wait until the browser has asked the servers. */
+  #gathered() {
+    return new Promise((resolve) => {
+      const check = () => this.pc.iceGatheringState === "complete" && resolve(undefined);
+      this.pc.addEventListener("icegatheringstatechange", check);
+      setTimeout(resolve, GATHER_TIMEOUT_MS);
+      check();
+    });
   }
 
   /** @param {number} timeoutMs @param {Promise<unknown>} wanted */

@@ -18,13 +18,15 @@ export class Inbox {
    * @param {(epoch: number) => void} hooks.flush
    * @param {() => void} hooks.rules the room's rules about talking are known
    * @param {() => void} hooks.buttonRefused the gateway does not want to hear of the talk button
+   * @param {() => void} hooks.sentAway this person has to leave
    */
-  constructor(store, { heard, flush, rules, buttonRefused }) {
+  constructor(store, { heard, flush, rules, buttonRefused, sentAway }) {
     this.store = store;
     this.heard = heard;
     this.flush = flush;
     this.rules = rules;
     this.buttonRefused = buttonRefused;
+    this.sentAway = sentAway;
     /** Why the assistant is unavailable, as far as errors have told; empty: not known. */
     this.failedCode = "";
   }
@@ -48,6 +50,9 @@ export class Inbox {
       latency: () => this.store.set({ latency: { ...this.state.latency, ...numbers(message) } }),
       usage: () => this.#usage(message),
       pong: () => this.#pong(message.t),
+      room: () => this.store.set({ mode: message.mode ?? this.state.mode }),
+      silenced: () => this.#silenced(message),
+      bye: () => this.#bye(message),
       error: () => this.#error(message),
     };
     if (Object.hasOwn(handlers, message.type)) handlers[/** @type {keyof typeof handlers} */ (message.type)]();
@@ -57,7 +62,8 @@ export class Inbox {
   #welcome(message) {
     this.store.set({
       room: message.room ?? this.state.room, mode: message.mode ?? this.state.mode,
-      participant: message.participant ?? "",
+      participant: message.participant ?? "", name: message.name ?? this.state.name,
+      role: message.role ?? "admin", verified: message.verified === true, mutedByAdmin: false,
       pushToTalk: message.push_to_talk === true, speaks: message.speaks !== false,
     });
     this.rules();
@@ -137,6 +143,25 @@ export class Inbox {
     const rttMs = performance.now() - sentAtMs;
     const before = this.state.rttMs;
     this.store.set({ rttMs: before === null ? rttMs : before + 0.3 * (rttMs - before) });
+  }
+
+  /** An admin mutes this person, or lets them unmute. @param {any} message */
+  #silenced({ muted, locked }) {
+    this.store.set({ mutedByAdmin: locked === true, ...(muted ? { muted: true } : {}) });
+    this.rules();
+    this.store.clear("silenced");
+    const title = muted ? "An admin has muted you" : "An admin lets you speak again";
+    const cure = !muted ? "Unmute yourself when you want to be heard."
+      : locked ? "Only an admin can let you speak again." : "You can unmute yourself.";
+    this.store.raise(problem("silenced", { title, cure }));
+  }
+
+  /** This person has to leave. @param {any} message */
+  #bye({ code, message }) {
+    this.sentAway();
+    const titles = { removed: "You were removed", closed: "The room was closed", revoked: "Your invitation has ended" };
+    const title = titles[/** @type {keyof typeof titles} */ (code)] ?? "You have left";
+    this.store.raise(problem("sent-away", { title, cure: sentence(String(message ?? "")) }));
   }
 
   /** @param {any} message */

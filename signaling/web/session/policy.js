@@ -37,6 +37,17 @@ export class ReconnectPolicy {
     return delayMs;
   }
 
+  /**
+   * It is no failure, the gateway has no place yet: ask again when it says.
+   * @param {number} nowMs
+   * @param {number} waitMs
+   */
+  wait(nowMs, waitMs) {
+    this.attempt = 0;
+    this.openedAtMs = null;
+    this.dueAtMs = nowMs + Math.max(waitMs, ReconnectPolicy.DELAYS_MS[0]);
+  }
+
   /** The connection is open. @param {number} nowMs */
   opened(nowMs) {
     this.openedAtMs = nowMs;

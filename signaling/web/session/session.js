@@ -16,7 +16,7 @@ import { Talk } from "./talk.js";
 import { WakeLock } from "./wake-lock.js";
 
 const TICK_MS = 250;
-const ROOM_CODES = [...CONNECTION_CODES, "upstream", "upstream-retry", "budget-low", "suspended"];
+const ROOM_CODES = [...CONNECTION_CODES, "upstream", "upstream-retry", "budget-low", "suspended", "silenced"];
 
 /** @typedef {import("./microphone.js").MicrophoneChoice} MicrophoneChoice */
 
@@ -60,6 +60,7 @@ export class Session {
       flush: (epoch) => this.#flush(epoch),
       rules: () => this.talk.apply(),
       buttonRefused: () => this.talk.pressesUnwanted(),
+      sentAway: () => this.leave(),
     });
     setInterval(() => this.#tick(), TICK_MS);
     window.addEventListener("pagehide", () => this.keeper.hangUp());
@@ -88,7 +89,11 @@ export class Session {
       return;
     }
     this.store.clear(...CONNECTION_CODES);
-    this.store.set({ phase: "joining", room, name, mode, listenOnly, attempt: 0 });
+    const { access } = this.state;
+    listenOnly ||= access?.role === "listen";
+    this.store.set({
+      phase: "joining", room, name: access?.name || name, mode, listenOnly, attempt: 0, inLine: false,
+    });
     const ready = await this.microphone.openToJoin({ deviceId, raw, listenOnly });
     if (!ready) {
       this.store.set({ phase: "lobby" });
@@ -110,7 +115,7 @@ export class Session {
     this.#wakeLock.release();
     this.store.set({
       phase: "lobby", participants: [], captions: [], participant: "", rttMs: null, pressed: false,
-      tools: {}, questions: [], usage: null, pushToTalk: false,
+      tools: {}, questions: [], usage: null, pushToTalk: false, mutedByAdmin: false,
     });
   }
 

@@ -2,8 +2,7 @@
 /** HTTP to the gateway: POST of the offer, DELETE on leaving (as in WHIP). */
 
 const TIMEOUT_MS = 10000;
-/** From `?token=…` in the page's address. */
-const TOKEN = new URLSearchParams(globalThis.location?.search).get("token") ?? "";
+const ICE_TIMEOUT_MS = 3000;
 const ROOM_NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 
 /** The gateway could not be reached, or refused. `message` is the problem's title. */
@@ -13,23 +12,21 @@ export class SignalError extends Error {
    * @param {number} status HTTP status; 0: no answer
    * @param {string} detail the gateway's explanation
    * @param {number} retryAfterMs 0: not given
+   * @param {string} [ticket] for the line in front of a full gateway; empty: there is none
    */
-  constructor(message, status, detail, retryAfterMs) {
+  constructor(message, status, detail, retryAfterMs, ticket = "") {
     super(message);
     this.status = status;
     this.detail = detail;
     this.retryAfterMs = retryAfterMs;
+    this.ticket = ticket;
   }
 
   /** Whether the same request may succeed later. */
   get retryable() {
-    return this.status === 0 || this.status === 409 || this.status === 429 || this.status >= 500;
+    const { status } = this;
+    return status === 0 || (status === 409 && this.message !== "Name taken") || status === 429 || status >= 500;
   }
-}
-
-/** @param {Record<string, string>} headers */
-function authorised(headers) {
-  return TOKEN ? { ...headers, Authorization: `Bearer ${TOKEN}` } : headers;
 }
 
 /** @param {string} room */
@@ -39,7 +36,7 @@ export function isRoomName(room) {
 
 /** @param {Response} response */
 async function refusal(response) {
-  let problem = { title: response.statusText, detail: "" };
+  let problem = { title: response.statusText, detail: "", ticket: "" };
   try {
     if ((response.headers.get("content-type") ?? "").includes("json")) {
       problem = { ...problem, ...(await response.json()) };
@@ -48,7 +45,28 @@ async function refusal(response) {
     // Without a readable body, the status has to do.
   }
   const retryAfterMs = 1000 * (Number(response.headers.get("retry-after")) || 0);
-  return new SignalError(problem.title, response.status, problem.detail || problem.title, retryAfterMs);
+  return new SignalError(problem.title, response.status, problem.detail || problem.title, retryAfterMs, problem.ticket);
+}
+
+/** @type {{servers: RTCIceServer[], untilMs: number}} */
+let ice = { servers: [], untilMs: 0 };
+
+/**
+ * The STUN and TURN servers to use; those of last time if the gateway does not tell.
+ * @returns {Promise<RTCIceServer[]>}
+ */
+export async function iceServers() {
+  if (performance.now() < ice.untilMs) return ice.servers;
+  try {
+    const signal = AbortSignal.timeout(ICE_TIMEOUT_MS);
+    const response = await fetch(new URL("ice", document.baseURI), { signal });
+    if (!response.ok) return ice.servers;
+    const told = await response.json();
+    ice = { servers: told.ice_servers, untilMs: performance.now() + 1000 * told.keep_s };
+  } catch (error) {
+    console.warn("no STUN and TURN servers", error);
+  }
+  return ice.servers;
 }
 
 /**
@@ -58,18 +76,23 @@ async function refusal(response) {
  * @param {string} offer.name
  * @param {string} offer.mode
  * @param {string} offer.sdp
+ * @param {string} offer.replaces address of this browser's former stay, whose place it takes; or empty
+ * @param {string} offer.ticket from an earlier refusal, or empty
  * @param {AbortSignal} signal
  * @returns {Promise<{sdp: string, location: string}>} the answer, and what to DELETE on leaving
  * @throws {SignalError}
  */
-export async function postOffer({ room, name, mode, sdp }, signal) {
-  const query = new URLSearchParams({ name, mode });
+export async function postOffer({ room, name, mode, sdp, ticket, replaces }, signal) {
+  const query = new URLSearchParams({ name, mode, ...(ticket ? { ticket } : {}) });
   const url = new URL(`rooms/${encodeURIComponent(room)}/participants?${query}`, document.baseURI);
   const timeout = new AbortController();
   const timer = setTimeout(() => timeout.abort(), TIMEOUT_MS);
   signal.addEventListener("abort", () => timeout.abort());
   try {
-    const headers = authorised({ "Content-Type": "application/sdp", Accept: "application/sdp" });
+    const headers = {
+      "Content-Type": "application/sdp", Accept: "application/sdp",
+      ...(replaces ? { "Mixminus-Replaces": replaces.slice(replaces.lastIndexOf("/") + 1) } : {}),
+    };
     const init = { method: "POST", headers, body: sdp, signal: timeout.signal };
     const response = await fetch(url, init);
     if (response.status !== 201) throw await refusal(response);
@@ -83,10 +106,33 @@ export async function postOffer({ room, name, mode, sdp }, signal) {
   }
 }
 
+/**
+ * Any other request, with JSON both ways.
+ * @param {string} method
+ * @param {string} path below the page's address
+ * @param {object} [body]
+ * @returns {Promise<any>}
+ * @throws {SignalError}
+ */
+export async function askGateway(method, path, body) {
+  const headers = body ? { "Content-Type": "application/json" } : undefined;
+  const signal = AbortSignal.timeout(TIMEOUT_MS);
+  try {
+    const response = await fetch(new URL(path, document.baseURI), {
+      method, headers, body: body && JSON.stringify(body), signal,
+    });
+    if (!response.ok) throw await refusal(response);
+    return await response.json();
+  } catch (error) {
+    if (error instanceof SignalError) throw error;
+    throw new SignalError("no answer", 0, String(error), 0);
+  }
+}
+
 /** Leave; works while the page closes, too. @param {string} location */
 export function deleteParticipant(location) {
   if (!location) return;
-  fetch(location, { method: "DELETE", headers: authorised({}), keepalive: true }).catch(() => {
+  fetch(location, { method: "DELETE", keepalive: true }).catch(() => {
     // The gateway also notices a silent peer.
   });
 }

@@ -57,6 +57,7 @@ export class Talk {
 
   /** @param {boolean} muted */
   setMuted(muted) {
+    if (!muted && this.state.mutedByAdmin) return;
     this.#loudReports = 0;
     this.store.set({ muted, talkingWhileMuted: false });
     this.apply();
@@ -78,7 +79,7 @@ export class Talk {
    */
   press(down) {
     const { pressed, phase, listenOnly } = this.state;
-    const held = down && phase === "connected" && !listenOnly;
+    const held = down && phase === "connected" && !listenOnly && !this.state.mutedByAdmin;
     if (held === pressed) return held;
     if (held && this.state.muted) this.setMuted(false);
     this.store.set({ pressed: held });

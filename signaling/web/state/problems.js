@@ -5,6 +5,7 @@
 
 const CHECK_GATEWAY = "Check that the gateway is running and that you are on its network.";
 const RETRIES = "Trying again automatically.";
+const TAKES_PLACE = "You will join as soon as somebody leaves: keep this page open.";
 const WITHOUT_MICROPHONE = { action: "Join without a microphone", command: "listen-only" };
 
 /** @type {Record<string, Omit<Problem, "code">>} */
@@ -49,20 +50,25 @@ const TEXTS = {
   gone: { tone: "warning", title: "Connection lost", cure: `Rejoining automatically. If this lasts: ${CHECK_GATEWAY}` },
   unreachable: { tone: "warning", title: "The gateway doesn't answer", cure: `${RETRIES} ${CHECK_GATEWAY}` },
   full: { tone: "warning", title: "The gateway is full", cure: "You will join as soon as someone leaves." },
+  "slow-down": { tone: "warning", title: "The gateway asks you to wait", cure: RETRIES },
   busy: { tone: "warning", title: "The gateway is busy", cure: RETRIES },
   "bad-room": {
     tone: "error", title: "This room name won't work",
     cure: "Use up to 64 lower-case letters, digits, - and _, and start with a letter or digit.",
   },
+  "bad-name": { tone: "error", title: "This name won't work", cure: "Choose another name." },
   forbidden: {
     tone: "error", title: "You need an invitation",
-    cure: "Ask whoever runs the gateway for a link with its token (…/?token=…).",
+    cure: "Open the link of your invitation, or ask whoever runs the gateway for one.",
   },
+  "name-taken": { tone: "error", title: "This name is taken", cure: "Choose another name." },
+  "sent-away": { tone: "warning", title: "You have left", cure: "", action: "OK", command: "dismiss" },
+  silenced: { tone: "warning", title: "An admin has muted you", cure: "", action: "OK", command: "dismiss" },
   refused: { tone: "error", title: "The gateway refused", cure: "" },
   blocked: {
     tone: "warning", title: "The direct connection is blocked",
     cure: "The gateway answered, but no data gets through. VPNs, guest networks and firewalls often block UDP: "
-      + `join from the gateway's own network. ${RETRIES}`,
+      + `join from the gateway's own network, or ask its owner for a TURN server. ${RETRIES}`,
   },
   worklet: {
     tone: "error", title: "The page's audio has stopped",
@@ -102,7 +108,8 @@ export const PROBLEM_CODES = Object.keys(TEXTS);
 
 /** Codes of problems with reaching the gateway; an open connection clears them. */
 export const CONNECTION_CODES = [
-  "gone", "unreachable", "full", "busy", "blocked", "refused", "forbidden", "bad-room",
+  "gone", "unreachable", "full", "busy", "slow-down", "blocked", "refused", "forbidden", "bad-room", "name-taken",
+  "bad-name", "sent-away",
 ];
 
 /** Codes of problems with the microphone; an open microphone clears them. */
@@ -146,11 +153,14 @@ export function signalProblem(error, joined) {
   const { status, message: title } = error;
   const detail = sentence(error.detail);
   if (status === 0) return problem(joined ? "gone" : "unreachable");
+  if (status === 503 && error.ticket) return problem("full", { cure: `${detail} ${TAKES_PLACE}` });
   if (status === 503) return problem(title === "Full" ? "full" : "busy", { cure: `${detail} ${RETRIES}` });
-  if (status === 401) return problem("forbidden");
-  if (status === 429) return problem("busy");
+  if (status === 401 || status === 403) return problem("forbidden", { title, cure: detail });
+  if (status === 409 && title === "Name taken") return problem("name-taken", { cure: detail });
+  if (status === 429) return problem("slow-down", { cure: `${detail} ${RETRIES}` });
   if (status >= 500) return problem("unreachable", { title: "The gateway has failed", cure: `${detail} ${RETRIES}` });
   if (status === 400 && title === "Bad room name") return problem("bad-room");
+  if (status === 400 && title === "Bad name") return problem("bad-name", { cure: detail });
   return problem("refused", { cure: `${detail} (HTTP ${status})` });
 }
 

@@ -8,6 +8,8 @@ const EVENT_LIMIT = 1000;
  * @property {string} participant
  * @property {string} name
  * @property {boolean} muted
+ * @property {"listen"|"speak"|"admin"} [role]
+ * @property {boolean} [verified] the name comes from an invitation
  *
  * @typedef {object} Caption
  * @property {string} item
@@ -44,11 +46,23 @@ export function initialState() {
     /** @type {"lobby"|"joining"|"connected"|"reconnecting"} */
     phase: "lobby",
     attempt: 0,
+    /** The gateway is full, and the page waits in line. */
+    inLine: false,
     room: "home",
     name: "",
     mode: "assistant",
     participant: "",
+    /** What this person may do. @type {"listen"|"speak"|"admin"} */
+    role: "admin",
+    /** This person's name comes from an invitation. */
+    verified: false,
+    /** Who this browser is to the gateway; null: not known yet. @type {import("../session/access.js").Access|null} */
+    access: null,
+    /** Whether the gateway is being asked; joining has to wait. */
+    entering: false,
     muted: false,
+    /** An admin has muted this person, and only an admin can let them speak. */
+    mutedByAdmin: false,
     listenOnly: false,
     assistant: "idle",
     upstream: "connecting",

@@ -84,6 +84,7 @@ export class Captions {
 
 /** @param {import("../state/store.js").State} state */
 function invitation(state) {
+  if (state.role === "listen") return "Listen along.";
   if (state.listenOnly) return "Type something.";
   if (holdsToTalk(state)) return "Hold the button and speak.";
   return state.muted ? "You are muted." : "Say something.";

@@ -28,6 +28,8 @@ export class Lobby {
     this.room.value = start.room;
     this.raw.checked = start.raw;
     this.#chooseMode(start.mode);
+    /** @type {import("../session/access.js").Access|null} */
+    this.shownAccess = null;
     byId("join-form").addEventListener("submit", (event) => this.#submit(event));
     this.check.addEventListener("click", () => this.tryMicrophone());
     this.cancel = byId("join-cancel");
@@ -42,6 +44,20 @@ export class Lobby {
   #chooseMode(mode) {
     const radio = this.root.querySelector(`input[name="mode"][value="${CSS.escape(mode)}"]`);
     if (radio instanceof HTMLInputElement) radio.checked = true;
+  }
+
+  /** The invitation says who this is, and where. @param {import("../session/access.js").Access} access */
+  #showAccess({ role, name, rooms }) {
+    if (name) this.name.value = name;
+    this.name.readOnly = name !== "";
+    if (rooms && !rooms.includes(this.room.value)) [this.room.value] = rooms;
+    this.room.readOnly = rooms?.length === 1;
+    byId("join-mic-field").hidden = role === "listen";
+    byId("join-more").hidden = role !== "admin";
+    byId("join-guest").hidden = false;
+    setText(byId("join-guest"), guestWords(role, name));
+    setText(byId("join-hint"), role === "listen" ? "You are here to listen: your microphone stays off."
+      : "Joining turns on your microphone. No headphones needed.");
   }
 
   /** What is filled in. */
@@ -87,13 +103,18 @@ export class Lobby {
 
   /** @param {import("../state/store.js").State} state */
   render(state) {
+    if (state.access !== this.shownAccess) {
+      this.shownAccess = state.access;
+      if (state.access?.guest) this.#showAccess(state.access);
+    }
     const joining = state.phase === "joining";
     this.root.hidden = !(state.phase === "lobby" || joining);
-    this.button.disabled = joining;
+    this.button.disabled = joining || state.entering;
     this.cancel.hidden = !joining;
     byId("join-hint").hidden = joining;
     const attempt = state.attempt > 0 ? ` (attempt ${state.attempt + 1})` : "";
-    setText(this.label, joining ? `Joining${attempt} …` : "Join");
+    const waiting = state.inLine ? "Waiting in line …" : `Joining${attempt} …`;
+    setText(this.label, joining ? waiting : "Join");
     this.check.hidden = this.session.audio.hasMicrophone;
   }
 
@@ -106,4 +127,10 @@ export class Lobby {
     const open = this.session.audio.hasMicrophone;
     setText(this.heard, open ? (this.loud ? "Your microphone works." : "Say something: the bar should move.") : "");
   }
+}
+
+/** @param {"listen"|"speak"|"admin"} role @param {string} name */
+function guestWords(role, name) {
+  const what = { listen: "to listen", speak: "to talk", admin: "as admin" }[role];
+  return name ? `You are invited ${what}, as ${name}.` : `You are invited ${what}.`;
 }

@@ -45,6 +45,6 @@ export class ProblemList {
 function title(problem, { attempt }) {
   if (attempt === 0) return problem.title;
   if (problem.code === "gone") return `${problem.title}, rejoining (attempt ${attempt})`;
-  const retried = ["unreachable", "blocked", "full", "busy"].includes(problem.code);
+  const retried = ["unreachable", "blocked", "full", "busy", "slow-down"].includes(problem.code);
   return retried ? `${problem.title}, trying again (attempt ${attempt})` : problem.title;
 }

@@ -3,6 +3,8 @@ import { Captions } from "./captions.js";
 import { holdsToTalk } from "../state/store.js";
 import { costOf } from "../state/usage.js";
 import { Ballistics, announce, byId, isTyping, memory, setData, setText } from "./dom.js";
+import { InviteDialog } from "./invite.js";
+import { PersonDialog } from "./person.js";
 import { Questions } from "./questions.js";
 import { Roster, assistantWord } from "./roster.js";
 import { Settings } from "./settings.js";
@@ -22,7 +24,9 @@ export class RoomView {
     this.session = session;
     this.store = store;
     this.root = byId("room");
-    this.roster = new Roster(store);
+    this.invite = new InviteDialog(session);
+    this.person = new PersonDialog(session);
+    this.roster = new Roster(store, (person) => this.person.open(person));
     this.captions = new Captions();
     this.settings = new Settings(session);
     this.questions = new Questions(session);
@@ -40,7 +44,7 @@ export class RoomView {
 
   toggleMute() {
     const { state } = this.store;
-    if (holdsToTalk(state) && !state.listenOnly) return;
+    if (state.role === "listen" || state.mutedByAdmin || (holdsToTalk(state) && !state.listenOnly)) return;
     if (state.listenOnly) this.session.reopenMicrophone();
     else this.session.talk.setMuted(!state.muted);
   }
@@ -55,8 +59,8 @@ export class RoomView {
   /** @param {KeyboardEvent} event */
   #key(event) {
     if (this.root.hidden || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (memory.get("keys", "on") !== "on" || this.settings.dialog.open) return;
-    if (event.key === "Escape" && !this.stop.disabled) this.session.stopAssistant();
+    if (memory.get("keys", "on") !== "on" || document.querySelector("dialog[open]")) return;
+    if (event.key === "Escape" && !this.stop.disabled && !this.stop.hidden) this.session.stopAssistant();
     else if (event.key.toLowerCase() === "m" && !isTyping(event.target)) this.toggleMute();
   }
 
@@ -98,7 +102,7 @@ export class RoomView {
   #appear(here) {
     this.root.hidden = !here;
     if (here) (holdsToTalk(this.store.state) ? this.talk.button : this.microphone).focus({ preventScroll: true });
-    else this.settings.dialog.close();
+    else for (const { dialog } of [this.settings, this.invite, this.person]) dialog.close();
   }
 
   /** @param {import("../state/store.js").State} state */
@@ -109,6 +113,7 @@ export class RoomView {
     setText(byId("link-word"), connected ? "Connected" : `Rejoining (${state.attempt})`);
     const people = Math.max(1, state.participants.length);
     setText(byId("people-count"), String(people));
+    byId("open-invite").hidden = state.role !== "admin";
     byId("chip-people").title = people === 1 ? "You are alone in the room" : `${people} people in the room`;
     this.#renderLatency(state);
     /** @type {string} */
@@ -144,18 +149,21 @@ export class RoomView {
   #renderBar(state) {
     const holds = holdsToTalk(state) && !state.listenOnly;
     this.talk.render(state, holds);
-    this.microphone.hidden = holds;
+    this.microphone.hidden = holds || state.role === "listen";
+    /** @type {HTMLButtonElement} */ (this.microphone).disabled = state.mutedByAdmin;
     setData(byId("room"), "talk", holds ? "hold" : "open");
     const off = state.muted || state.listenOnly;
     this.microphone.setAttribute("aria-pressed", String(off));
     setText(byId("mic-word"), state.listenOnly ? "Turn on mic" : state.muted ? "Unmute" : "Mute");
     const toggle = `${state.muted ? "Unmute" : "Mute"} the microphone (M)`;
-    this.microphone.title = state.listenOnly ? "Turn on the microphone" : toggle;
+    this.microphone.title = state.mutedByAdmin ? "An admin has muted you" : state.listenOnly ? "Turn on the microphone" : toggle;
     const icon = off ? "#i-mic-off" : "#i-mic";
     if (byId("mic-icon").getAttribute("href") !== icon) byId("mic-icon").setAttribute("href", icon);
     setData(this.stop, "urgent", String(state.assistant === "speaking"));
     this.stop.disabled = state.phase !== "connected" || !["speaking", "thinking"].includes(state.assistant);
-    this.say.disabled = state.phase !== "connected";
+    this.stop.hidden = state.role !== "admin";
+    this.say.disabled = state.phase !== "connected" || state.role === "listen";
+    this.say.placeholder = state.role === "listen" ? "You are here to listen" : "Type instead";
   }
 
   /** Called about 20 times a second. */

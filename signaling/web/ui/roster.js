@@ -8,13 +8,27 @@ const WORDS = {
   idle: "Idle", listening: "Listening", thinking: "Thinking", speaking: "Speaking",
 };
 
-/** @typedef {{row: HTMLElement, word: HTMLElement, name: HTMLElement, meter: Ballistics, muted: boolean}} Row */
+/**
+ * @typedef {object} Row
+ * @property {HTMLElement} row
+ * @property {HTMLElement} word
+ * @property {HTMLElement} name
+ * @property {SVGElement} verified
+ * @property {HTMLButtonElement} more what an admin may do
+ * @property {import("../state/store.js").Participant} person
+ * @property {Ballistics} meter
+ * @property {boolean} muted
+ */
 
 /** The assistant, and below it who is in the room: me first, the others as they came. */
 export class Roster {
-  /** @param {import("../state/store.js").Store} store */
-  constructor(store) {
+  /**
+   * @param {import("../state/store.js").Store} store
+   * @param {(person: import("../state/store.js").Participant) => void} onPerson an admin opens somebody's row
+   */
+  constructor(store, onPerson) {
     this.store = store;
+    this.onPerson = onPerson;
     this.list = byId("roster");
     this.assistant = byId("assistant");
     this.word = byId("assistant-word");
@@ -29,7 +43,10 @@ export class Roster {
   render(state) {
     this.#renderAssistant(state);
     const others = state.participants.filter((person) => person.participant !== state.participant);
-    const me = { participant: state.participant || "me", name: state.name, muted: state.muted || state.listenOnly };
+    const me = {
+      participant: state.participant || "me", name: state.name, muted: state.muted || state.listenOnly,
+      role: state.role, verified: state.verified,
+    };
     if (me.participant !== this.me) keepTone(this.me, me.participant);
     this.me = me.participant;
     const people = [me, ...others];
@@ -60,6 +77,10 @@ export class Roster {
       else this.list.append(known.row);
     }
     known.muted = person.muted;
+    known.person = person;
+    known.verified.toggleAttribute("hidden", !person.verified);
+    known.more.hidden = me || this.store.state.role !== "admin";
+    known.more.setAttribute("aria-label", `${person.name}: mute or remove`);
     const shown = me ? `${person.name} (you)` : person.name || "Guest";
     setText(known.name, shown);
     known.name.title = shown;
@@ -71,12 +92,17 @@ export class Roster {
   #makeRow(person) {
     const name = make("span", { class: "name" });
     const word = make("span", { class: "word" });
+    const verified = icon("i-verified", "verified");
+    verified.append(title("The name comes from an invitation"));
+    const more = /** @type {HTMLButtonElement} */ (make("button", { type: "button", class: "more-about" }, [icon("i-dots", "")]));
     const row = make("li", { class: `person ${toneClass(person.participant)}` }, [
       make("span", { class: "avatar", "aria-hidden": "true" }),
-      make("span", { class: "line" }, [name, word]),
+      make("span", { class: "line" }, [name, verified, word, more]),
       make("span", { class: "meter", "aria-hidden": "true" }, [make("i")]),
     ]);
-    return { row, word, name, meter: new Ballistics(), muted: false };
+    const known = { row, word, name, verified, more, person, meter: new Ballistics(), muted: false };
+    more.addEventListener("click", () => this.onPerson(known.person));
+    return known;
   }
 
   /** @param {Row} known @param {boolean} me */
@@ -86,11 +112,12 @@ export class Roster {
     const waits = me && holdsToTalk(state) && !state.pressed;
     const talking = !waits && (levels.get(id) ?? -100) > TALKING_DBFS;
     const unheard = me && state.muted && state.talkingWhileMuted;
-    const word = unheard ? "muted, not heard"
+    const listens = known.person.role === "listen";
+    const word = listens ? "listens" : unheard ? "muted, not heard"
       : me && state.listenOnly ? "no microphone"
         : known.muted ? "muted" : waits ? "hold to talk" : talking ? "talking" : "quiet";
     setText(known.word, word);
-    setData(known.row, "state", unheard ? "unheard" : known.muted ? "muted" : talking ? "talking" : "quiet");
+    setData(known.row, "state", listens ? "quiet" : unheard ? "unheard" : known.muted ? "muted" : talking ? "talking" : "quiet");
   }
 
   /** Called about 20 times a second. */
@@ -105,6 +132,25 @@ export class Roster {
       this.#renderWord(known, me);
     }
   }
+}
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** @param {string} name of a symbol of index.html @param {string} className */
+function icon(name, className) {
+  const use = document.createElementNS(SVG, "use");
+  use.setAttribute("href", `#${name}`);
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("class", className);
+  svg.append(use);
+  return svg;
+}
+
+/** @param {string} words */
+function title(words) {
+  const element = document.createElementNS(SVG, "title");
+  element.textContent = words;
+  return element;
 }
 
 /** @param {string} name */

@@ -84,3 +84,13 @@ def test_the_microphone_watchdog_escalates_and_calms_down(run: Run) -> None:
         w.heard(6000); const calm = w.tick(6250); return [seen, calm, w.tick(6500)];""",
     )
     assert result == [[[500, "resume"], [1500, "reopen"], [4000, "rebuild"]], None, "resume"]
+
+
+def test_waiting_in_line_is_no_failure(run: Run) -> None:
+    result = run(
+        "session/policy.js",
+        """const p = new m.ReconnectPolicy(); p.failed(0); p.failed(300); p.wait(1000, 3000);
+        const due = [p.due(3999), p.due(4000)];
+        return [...due, p.attempt, p.failed(5000)];""",
+    )
+    assert result == [False, True, 0, 300]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from media_worker.protocol import gateway_messages as messages
+from mixer_core.bus.events import StreamInfo
 
 
 def test_every_message_is_json_with_its_type() -> None:
@@ -15,10 +16,14 @@ def test_every_message_is_json_with_its_type() -> None:
         "levels": {"p": None},
     }
     assistant = messages.AssistantTraits(push_to_talk=True, speaks=False)
-    assert json.loads(messages.welcome("home", "p-1", "conference", 5, 2, assistant)) == {
+    info = StreamInfo("browser", "home", "p-1", "Ada", False, "conference", "speak", True)
+    assert json.loads(messages.welcome(info, 5, 2, assistant)) == {
         "type": "welcome",
         "room": "home",
         "participant": "p-1",
+        "name": "Ada",
+        "role": "speak",
+        "verified": True,
         "mode": "conference",
         "version": 1,
         "stream": 5,

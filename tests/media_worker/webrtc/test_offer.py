@@ -1,13 +1,11 @@
-"""Offers: what is left out, what is refused and why. Addresses and limits beside it."""
+"""Offers: what is left out, what is refused and why."""
 
 from __future__ import annotations
 
-import ipaddress
-
 import pytest
 
-from media_worker.webrtc.addresses import host_addresses
-from media_worker.webrtc.offer import MAX_CANDIDATES, clean_offer
+from media_worker.webrtc.offer import clean_offer
+from media_worker.webrtc.probing import MAX_ENDPOINTS, ProbePolicy
 from mixer_core.runtime.errors import ProblemError
 
 HEAD = ["v=0", "o=- 1 2 IN IP4 127.0.0.1", "s=-", "t=0 0", "a=group:BUNDLE 0"]
@@ -22,6 +20,7 @@ MEDIA = [
     "a=sctp-port:5000",
 ]
 LOCAL = "a=candidate:1 1 udp 2113937151 0d8a7f5e-9c3b.local 50000 typ host"
+ANY = ProbePolicy()
 REAL = "a=candidate:2 1 udp 2113937151 192.0.2.7 50001 typ host"
 
 
@@ -31,16 +30,23 @@ def sdp(*lines: str) -> str:
 
 def test_leaves_out_local_names_and_the_end_of_candidates() -> None:
     offer = sdp(*HEAD, *MEDIA, LOCAL, REAL, "a=candidate:junk", "a=end-of-candidates")
-    assert clean_offer(offer) == sdp(*HEAD, *MEDIA, REAL)
+    cleaned = clean_offer(offer, ANY)
+    assert cleaned.sdp == sdp(*HEAD, *MEDIA, REAL)
+    assert cleaned.endpoints == (("192.0.2.7", 50001),)
 
 
 def test_keeps_a_bounded_number_of_candidates() -> None:
-    cleaned = clean_offer(sdp(*HEAD, *MEDIA, *[REAL] * 200))
-    assert cleaned.count("a=candidate") == MAX_CANDIDATES
+    many = [REAL.replace("192.0.2.7", f"192.0.2.{i}") for i in range(1, 201)]
+    cleaned = clean_offer(sdp(*HEAD, *MEDIA, *many), ANY)
+    assert cleaned.sdp.count("a=candidate") == len(cleaned.endpoints) == MAX_ENDPOINTS
+
+
+def test_keeps_one_of_several_equal_candidates() -> None:
+    assert clean_offer(sdp(*HEAD, *MEDIA, REAL, REAL), ANY).sdp == sdp(*HEAD, *MEDIA, REAL)
 
 
 def test_reads_bare_line_feeds() -> None:
-    assert clean_offer("\n".join([*HEAD, *MEDIA])) == sdp(*HEAD, *MEDIA)
+    assert clean_offer("\n".join([*HEAD, *MEDIA]), ANY).sdp == sdp(*HEAD, *MEDIA)
 
 
 @pytest.mark.parametrize(
@@ -60,18 +66,6 @@ def test_reads_bare_line_feeds() -> None:
 )
 def test_says_what_is_wrong(offer: str, words: str) -> None:
     with pytest.raises(ProblemError) as caught:
-        clean_offer(offer)
+        clean_offer(offer, ANY)
     assert caught.value.status == 400
     assert words in caught.value.detail
-
-
-def test_addresses_of_this_host_end_with_loopback() -> None:
-    found = host_addresses("auto")
-    assert found[-1] == "127.0.0.1"
-    assert len(found) == len(set(found))
-    for address in found:
-        ipaddress.ip_address(address)
-
-
-def test_addresses_can_be_listed() -> None:
-    assert host_addresses(" 192.0.2.1, ::1 ,") == ["192.0.2.1", "::1"]

@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import socket
 from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
 from media_worker.webrtc import peer
+from media_worker.webrtc.network import NetworkSettings
+from media_worker.webrtc.probing import MAX_CHECKS, Kind
 from mixer_core.patches.aioice.gathering import check_consent, offer_addresses
+from mixer_core.patches.aioice.sockets import open_sockets
 from mixer_core.runtime import logs
 from tests.support.waiting import PATIENCE_S, until
 
 from ..edges import Browser
 
+LOOPBACK_ONLY = NetworkSettings(addresses=("127.0.0.1",))
 pytestmark = pytest.mark.sockets
 
 Scenario = Callable[[Browser, "Callee"], Awaitable[None]]
@@ -24,7 +29,7 @@ Scenario = Callable[[Browser, "Callee"], Awaitable[None]]
 class Callee:
     """A ``Peer`` that records."""
 
-    def __init__(self) -> None:
+    def __init__(self, network: NetworkSettings = LOOPBACK_ONLY) -> None:
         self.heard: list[bytes] = []
         self.texts: list[str] = []
         self.trouble: list[str] = []
@@ -37,15 +42,16 @@ class Callee:
             lambda code, sentence: self.trouble.append(code),
             self.ends.append,
         )
-        self.peer = peer.Peer(events, logs.get("media_worker", "test"))
+        self.peer = peer.Peer(events, logs.get("media_worker", "test"), network)
 
 
 @pytest.fixture
 def patched() -> Iterator[None]:
     """ICE of this process as in a child, and back as it was."""
-    peer.prepare_ice("127.0.0.1")
+    peer.prepare_ice(LOOPBACK_ONLY)
     yield
     offer_addresses(None)
+    open_sockets(None)
     check_consent()
 
 
@@ -168,3 +174,59 @@ def test_a_browser_that_leaves_ends_the_connection_once() -> None:
         assert len(callee.ends) == 1
 
     run(scenario)
+
+
+@pytest.mark.usefixtures("patched")
+def test_a_session_goes_over_ipv6() -> None:
+    async def scenario() -> None:
+        browser, callee = Browser(framed=True), Callee()
+        offer_addresses(lambda: ["::1"])
+        answer = await callee.peer.answer(await browser.sdp())
+        assert " ::1 " in answer and "127.0.0.1" not in answer
+        await browser.accept(answer)
+        await asyncio.wait_for(callee.opened.wait(), PATIENCE_S)
+        browser.audio.send(bytes(984))
+        callee.peer.send_audio(bytes(984))
+        await until(lambda: callee.heard and browser.heard, "no message came")
+        await callee.peer.close()
+        await browser.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.usefixtures("patched")
+@pytest.mark.parametrize(("kind", "sent"), [("loopback", MAX_CHECKS), ("private", 0)])
+def test_an_offer_aims_few_datagrams_at_others(kind: Kind, sent: int) -> None:
+    """64 addresses that never answer; all of them are one socket here."""
+
+    async def scenario(target: socket.socket) -> None:
+        port = target.getsockname()[1]
+        lines = [
+            f"a=candidate:{i} 1 udp {2113937151 - i} 127.0.1.{i} {port} typ host"
+            for i in range(1, 65)
+        ]
+        browser = Browser(framed=True)
+        callee = Callee(NetworkSettings(addresses=("127.0.0.1",), probed=frozenset({kind})))
+        own = [line for line in (await browser.sdp()).splitlines() if "a=candidate" not in line]
+        await callee.peer.answer("\r\n".join([*own, *lines, ""]))
+        if sent:
+            await until(lambda: callee.peer.checks_refused_total, "no check is refused")
+        await asyncio.sleep(0.1)
+        await callee.peer.close()
+        await browser.close()
+        assert len(drained(target)) == sent
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as target:
+        target.bind(("0.0.0.0", 0))
+        target.setblocking(False)
+        asyncio.run(scenario(target))
+
+
+def drained(receiver: socket.socket) -> list[bytes]:
+    """All datagrams that have come."""
+    found = []
+    while True:
+        try:
+            found.append(receiver.recv(2048))
+        except BlockingIOError:
+            return found

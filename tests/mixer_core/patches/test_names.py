@@ -156,8 +156,17 @@ SHAPES: dict[str, dict[str, Shape]] = {
         "get_host_addresses": Takes("use_ipv4 use_ipv6"),
         "CONSENT_INTERVAL": NUMBER,
         "CONSENT_FAILURES": int,
+        "server_reflexive_candidate": Takes("protocol stun_server", True),
+        "relayed_candidate": Takes(
+            "component hide_related_address protocol_factory turn_server turn_username "
+            "turn_password turn_ssl turn_transport",
+            True,
+        ),
+        "candidate_foundation": Takes("candidate_type candidate_transport base_address"),
+        "candidate_priority": Takes("candidate_component candidate_type local_pref"),
     },
     "Connection": {
+        "get_component_candidates": Takes("component addresses timeout", True),
         "_protocols": list,
         "_nominated": Each(aioice.ice.CandidatePair),
         "_queue": asyncio.Queue,
@@ -168,6 +177,8 @@ SHAPES: dict[str, dict[str, Shape]] = {
         "receiver": aioice.Connection,
         "local_candidate": aioice.Candidate,
         "transport": asyncio.BaseTransport,
+        "request": Takes("request addr integrity_key retransmissions", True),
+        "send_stun": Takes("message addr"),
     },
     "CandidatePair": {"protocol": aioice.ice.StunProtocol, "remote_addr": tuple},
     "SSL.Connection": {

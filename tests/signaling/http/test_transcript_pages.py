@@ -128,20 +128,20 @@ def test_bad_queries_are_400(short_dir: Path, query: str) -> None:
 async def test_a_journal_that_cannot_be_read_is_503(short_dir: Path) -> None:
     async with running(short_dir) as edge:
         path = journal_path(edge.settings.state_dir)
-        path.parent.mkdir()
+        path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"no database" * 1_000)
         problem(await edge.request("GET", "/rooms/kitchen/transcript"), 503)
 
 
 @asynchronous
 async def test_a_transcript_needs_the_token(short_dir: Path) -> None:
-    env = {"MIXMINUS_TOKEN": "secret"}
+    env = {"MIXMINUS_TOKEN": "correct-horse-battery"}
     async with running(short_dir, env, allowed_hosts="gate.example") as edge:
         fill(edge, "kitchen", [SAID]).close()
         headers = {"Host": "gate.example"}
         path = "/rooms/kitchen/transcript"
         problem(await edge.request("GET", path, headers=headers), 401)
-        headers["Authorization"] = "Bearer secret"
+        headers["Authorization"] = "Bearer correct-horse-battery"
         assert (await edge.request("GET", path, headers=headers)).status == 200
 
 

@@ -24,7 +24,10 @@ class RegistryMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.world = World(
-            max_participants=MAX_PARTICIPANTS, max_rooms=MAX_ROOMS, rebuild_ns=1_500 * MS_NS
+            max_participants=MAX_PARTICIPANTS,
+            max_rooms=MAX_ROOMS,
+            max_pending_per_client=2,
+            rebuild_ns=1_500 * MS_NS,
         )
         self.world.advance(1_500)
         self.restarted = False
@@ -39,9 +42,16 @@ class RegistryMachine(RuleBasedStateMachine):
         self.world.now_ns += 1
         self.world.add(kind)
 
-    @rule(room=st.sampled_from(["a", "b", "c"]), mode=st.sampled_from([None, "conference"]))
-    def somebody_joins(self, room: str, mode: str | None) -> None:
-        self.world.join(room, mode=mode)
+    @rule(
+        room=st.sampled_from(["a", "b", "c"]),
+        mode=st.sampled_from([None, "conference"]),
+        client=st.sampled_from(["", "10.0.0.1", "10.0.0.2"]),
+        keep=st.booleans(),
+    )
+    def somebody_joins(self, room: str, mode: str | None, client: str, keep: bool) -> None:
+        tickets = [r.extra["ticket"] for r in self.world.replies if getattr(r, "extra", None)]
+        ticket = tickets[-1] if keep and tickets else ""
+        self.world.join(room, mode=mode, client=client, ticket=ticket)
 
     @rule(number=picks)
     def somebody_is_removed(self, number: int) -> None:

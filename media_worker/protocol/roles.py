@@ -1,0 +1,48 @@
+"""What each role may say on the control channel. Sans-I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mixer_core.bus.roles import Role, at_least
+
+from .browser_messages import (
+    BrowserMessage,
+    Confirm,
+    Hello,
+    Interrupt,
+    Mute,
+    Ping,
+    Played,
+    Ptt,
+    Say,
+    name_of,
+)
+
+LEAST: Mapping[type[BrowserMessage], Role] = {
+    Hello: "listen",
+    Ping: "listen",
+    Played: "listen",
+    Mute: "speak",
+    Ptt: "speak",
+    Say: "speak",
+    Confirm: "speak",
+    Interrupt: "admin",
+}
+"""The least role for each message."""
+
+_WORDS: Mapping[type[BrowserMessage], str] = {
+    Mute: "turn on a microphone",
+    Ptt: "talk",
+    Say: "write to the assistant",
+    Confirm: "answer for the room",
+    Interrupt: "stop the assistant",
+}
+
+
+def refusal(message: BrowserMessage, role: Role) -> str | None:
+    """Why ``role`` may not send ``message``, as a sentence; None: it may."""
+    if at_least(role, LEAST[type(message)]) or message == Mute(True):
+        return None
+    here = f"you are here to {role}"
+    return f"{here}: you may not {_WORDS[type(message)]} ({name_of(message)}); ask an admin"

@@ -1,0 +1,44 @@
+"""Where the connectivity checks of a connection may go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from aioice import stun
+
+Endpoint = tuple[str, int]
+
+
+def limit_checks(
+    connection: Any, allow: Callable[[Endpoint], bool], answered: Callable[[Endpoint], None]
+) -> None:
+    """Ask ``allow`` before every datagram of a check, and tell ``answered`` who answered one.
+
+    ``connection``: an aioice.Connection that has gathered and is not connecting yet. Its answers to
+    checks are not limited; each follows a datagram from there.
+    """
+    for protocol in connection._protocols:
+        _limit(protocol, allow, answered)
+
+
+def _limit(
+    protocol: Any, allow: Callable[[Endpoint], bool], answered: Callable[[Endpoint], None]
+) -> None:
+    send, ask = protocol.send_stun, protocol.request
+
+    def send_stun(message: stun.Message, addr: Endpoint) -> None:
+        if message.message_class != stun.Class.REQUEST or allow(addr):
+            send(message, addr)
+
+    async def request(
+        request: stun.Message,
+        addr: Endpoint,
+        integrity_key: bytes | None = None,
+        retransmissions: int | None = None,
+    ) -> tuple[stun.Message, Endpoint]:
+        response, source = await ask(request, addr, integrity_key, retransmissions)
+        answered(addr)
+        return response, source
+
+    protocol.send_stun, protocol.request = send_stun, request

@@ -1,0 +1,1 @@
+"""Who may do what: invitations, sessions of browsers, roles."""

@@ -1,0 +1,122 @@
+"""The book of invitations: which are used or revoked, and who was removed. Sans-I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from mixer_core.bus.roles import Role
+from mixer_core.runtime.errors import ProblemError
+
+from .tokens import ASK, Claims
+
+KEPT_S = 7 * 86_400
+"""How long an invitation stays in the list after its end."""
+MAX_BANS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """One invitation."""
+
+    id: str
+    rooms: tuple[str, ...]
+    role: Role
+    name: str
+    """The verified name; empty: the guest chooses one."""
+    expires_s: int
+    """Unix time at which it ends, and with it the sessions that came by it."""
+    once: bool
+    """It lets one browser in."""
+    created_s: int
+    used: int = 0
+    """Browsers that came by it."""
+    revoked: bool = False
+
+    def claims(self) -> Claims:
+        """What its token says."""
+        return Claims(
+            use="invite",
+            jti=self.id,
+            role=self.role,
+            exp=self.expires_s,
+            rooms=self.rooms,
+            name=self.name,
+        )
+
+    def state(self, now_s: int) -> str:
+        """``open``, ``used``, ``revoked`` or ``expired``."""
+        if self.revoked:
+            return "revoked"
+        if self.expires_s <= now_s:
+            return "expired"
+        return "used" if self.once and self.used else "open"
+
+
+@dataclass(frozen=True, slots=True)
+class Ban:
+    """Somebody was removed from a room."""
+
+    room: str
+    invitation: str
+    session: str
+    """That person's session; later sessions of the same invitation are banned, too."""
+    at_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """All invitations and bans; every change makes a new book."""
+
+    invitations: dict[str, Invitation] = field(default_factory=dict)
+    bans: tuple[Ban, ...] = ()
+
+    def add(self, invitation: Invitation) -> Book:
+        """Add an invitation."""
+        return replace(self, invitations=self.invitations | {invitation.id: invitation})
+
+    def revoke(self, invitation: str) -> Book:
+        """Revoke an invitation, and all sessions that came by it. Raises KeyError."""
+        return self.add(replace(self.invitations[invitation], revoked=True))
+
+    def use(self, invitation: str) -> Book:
+        """A browser comes by an invitation. Raises ProblemError (401) if it may not."""
+        known = self.known(invitation)
+        if known.once and known.used:
+            raise ProblemError(
+                401,
+                "Invitation used",
+                f"this invitation was for one browser, and one has come by it: {ASK}",
+            )
+        return self.add(replace(known, used=known.used + 1))
+
+    def known(self, invitation: str) -> Invitation:
+        """An invitation that is not revoked. Raises ProblemError (401)."""
+        found = self.invitations.get(invitation)
+        if found is None or found.revoked:
+            raise ProblemError(401, "Invitation revoked", f"this invitation was revoked: {ASK}")
+        return found
+
+    def ban(self, room: str, subject: str, now_s: int) -> Book:
+        """Remove a guest's right to a room."""
+        invitation, _, session = subject.partition(".")
+        added = (*self.bans, Ban(room, invitation, session, now_s))
+        return replace(self, bans=added[-MAX_BANS:])
+
+    def banned(self, claims: Claims) -> frozenset[str]:
+        """Rooms that a session may not enter."""
+        return frozenset(
+            ban.room
+            for ban in self.bans
+            if ban.invitation == claims.inv
+            and (ban.session == claims.jti or claims.iat >= ban.at_s)
+        )
+
+    def names(self, now_s: int) -> frozenset[str]:
+        """Verified names of the invitations that count."""
+        counting = (i for i in self.invitations.values() if not i.revoked and i.expires_s > now_s)
+        return frozenset(invitation.name for invitation in counting) - {""}
+
+    def pruned(self, now_s: int) -> Book:
+        """Without what ended long ago."""
+        kept = {k: i for k, i in self.invitations.items() if i.expires_s + KEPT_S > now_s}
+        return Book(kept, tuple(ban for ban in self.bans if ban.invitation in kept))

@@ -1,0 +1,161 @@
+"""Gives out invitations, and sessions to those who come by one."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Sequence
+
+from mixer_core.bus.roles import Role
+from mixer_core.runtime.errors import ProblemError, RuntimeDirError
+
+from .book import Book, Invitation
+from .identity import MACHINE, Identity
+from .ledger import Ledger
+from .tokens import ASK, Claims, read, sign
+
+MACHINE_SESSION_S = 30 * 86_400
+
+
+class Desk:
+    """Invitations of one gateway."""
+
+    def __init__(self, ledger: Ledger, machine_token: str = "") -> None:
+        """``machine_token``: value of MIXMINUS_TOKEN; empty: there is none."""
+        self._ledger = ledger
+        self._machine_token = machine_token
+        digest = hashlib.sha256(machine_token.encode()).hexdigest()
+        self._machine_inv = f"token:{digest[:16]}"
+
+    @property
+    def key(self) -> bytes:
+        """The gateway's key."""
+        return self._ledger.key
+
+    def book(self) -> Book:
+        """All invitations. Raises RuntimeDirError."""
+        return self._ledger.book()
+
+    def names(self, now_s: int) -> frozenset[str]:
+        """Verified names, which nobody else may take."""
+        return self.book().names(now_s)
+
+    def invite(
+        self,
+        rooms: Sequence[str],
+        role: Role,
+        name: str,
+        lifetime_s: int,
+        once: bool,
+        now_s: int,
+    ) -> tuple[Invitation, str]:
+        """A new invitation and its token. ``name``: verified; empty: the guest chooses one."""
+        made = Invitation(
+            secrets.token_hex(4), tuple(rooms), role, name, now_s + lifetime_s, once, now_s
+        )
+        self._ledger.change(lambda book: book.add(made), now_s)
+        return made, sign(made.claims(), self.key)
+
+    def revoke(self, invitation: str, now_s: int) -> None:
+        """End an invitation and its sessions. Raises KeyError."""
+        self._ledger.change(lambda book: book.revoke(invitation), now_s)
+
+    def ban(self, room: str, subject: str, now_s: int) -> None:
+        """A guest was removed from a room."""
+        if "." in subject:
+            self._ledger.change(lambda book: book.ban(room, subject, now_s), now_s)
+
+    def exchange(self, token: str, cookie: str, now_s: int) -> tuple[Identity, str]:
+        """Who comes with an invitation's token, and the value of their session cookie.
+
+        Args:
+            token: from the link, or the value of MIXMINUS_TOKEN.
+            cookie: the browser's present one; it is kept if it came by the same invitation.
+
+        Raises:
+            ProblemError: 401, 403; the detail says what is wrong with the token.
+        """
+        if self.is_machine(token):
+            return self._admit(
+                Claims(
+                    use="session",
+                    jti=secrets.token_hex(4),
+                    role=MACHINE.role,
+                    exp=now_s + MACHINE_SESSION_S,
+                    inv=self._machine_inv,
+                    iat=now_s,
+                ),
+                now_s,
+            )
+        claims = read(token, "invite", self.key, now_s)
+        if (kept := self._kept(claims.jti, cookie, now_s)) is not None:
+            return kept
+        self._ledger.change(lambda book: book.use(claims.jti), now_s)
+        session = Claims(
+            use="session",
+            jti=secrets.token_hex(4),
+            role=claims.role,
+            exp=claims.exp,
+            rooms=claims.rooms,
+            name=claims.name,
+            inv=claims.jti,
+            iat=now_s,
+        )
+        return self._admit(session, now_s)
+
+    def is_machine(self, token: str) -> bool:
+        """Whether it is the value of MIXMINUS_TOKEN."""
+        known = self._machine_token
+        return bool(known) and hmac.compare_digest(token.encode(), known.encode())
+
+    def session(self, cookie: str, now_s: int) -> Identity:
+        """Whose cookie it is. Raises ProblemError (401)."""
+        return self._identity(read(cookie, "session", self.key, now_s))
+
+    def is_valid(self, subject: str) -> bool:
+        """Whether the invitation of somebody who has come still counts."""
+        invitation, dot, _ = subject.partition(".")
+        if not dot or invitation == self._machine_inv:
+            return True
+        try:
+            known = self.book().invitations.get(invitation)
+        except RuntimeDirError:  # No reason to end a call.
+            return True
+        return known is not None and not known.revoked
+
+    def _kept(self, invitation: str, cookie: str, now_s: int) -> tuple[Identity, str] | None:
+        """The session that this browser has by the same invitation."""
+        if not cookie:
+            return None
+        try:
+            claims = read(cookie, "session", self.key, now_s)
+            return (self._identity(claims), cookie) if claims.inv == invitation else None
+        except ProblemError:
+            return None
+
+    def _admit(self, claims: Claims, now_s: int) -> tuple[Identity, str]:
+        identity = self._identity(claims)
+        rooms = claims.rooms
+        if rooms and identity.banned.issuperset(rooms):
+            raise ProblemError(
+                403, "Removed", f"somebody who came by this link was removed from the room: {ASK}"
+            )
+        return identity, sign(claims, self.key)
+
+    def _identity(self, claims: Claims) -> Identity:
+        if claims.inv == self._machine_inv and self._machine_token:
+            subject, banned = MACHINE.subject, frozenset[str]()
+        else:
+            book = self.book()
+            book.known(claims.inv)
+            subject, banned = f"{claims.inv}.{claims.jti}", book.banned(claims)
+        return Identity(
+            subject,
+            claims.role,
+            claims.name,
+            bool(claims.name),
+            claims.rooms,
+            banned,
+            claims.exp,
+        )

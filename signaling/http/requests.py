@@ -1,0 +1,92 @@
+"""What handlers read of a request, and how they answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from mixer_core.runtime.errors import ProblemError
+
+from ..access.identity import Facts, Identity
+from .forwarded import Asker
+
+JSON_TYPE = "application/json"
+COOKIE = "mixminus"
+"""Name of the session cookie."""
+BODY_TIMEOUT_S = 10.0
+"""Timeout after which an incomplete body gets 408."""
+_FACTS = web.RequestKey("facts", Facts)
+_IDENTITY = web.RequestKey("identity", Identity)
+_T = TypeVar("_T")
+
+
+def facts_of(request: web.Request, path: str, asker: Asker) -> Facts:
+    """What the gate looks at. ``path``: without the public path."""
+    headers = request.headers
+    return Facts(
+        method=request.method,
+        path=path,
+        host=asker.host,
+        origin=headers.get("Origin"),
+        address=asker.address,
+        secure=asker.secure,
+        forwarded=asker.forwarded,
+        authorization=headers.get("Authorization", ""),
+        query_token=request.query.get("token", ""),
+        cookie=request.cookies.get(COOKIE, ""),
+    )
+
+
+def set_facts(request: web.Request, facts: Facts, identity: Identity) -> None:
+    """Note where a request comes from, and whose it is."""
+    request[_FACTS], request[_IDENTITY] = facts, identity
+
+
+def known_facts(request: web.Request) -> Facts:
+    """Where a request comes from."""
+    return request[_FACTS]
+
+
+def identity_of(request: web.Request) -> Identity:
+    """Whose request it is."""
+    return request[_IDENTITY]
+
+
+async def read_json(request: web.Request, cls: type[_T], most_bytes: int) -> _T:
+    """The body as a ``cls``. Raises ProblemError (400, 408, 413, 415)."""
+    if request.content_type != JSON_TYPE:
+        raise ProblemError(415, "Unsupported Media Type", f"send the body as {JSON_TYPE}")
+    body = await read_body(request, most_bytes)
+    try:
+        return msgspec.json.decode(body, type=cls)
+    except msgspec.DecodeError as error:
+        raise ProblemError(400, "Bad JSON", str(error)) from error
+
+
+async def read_body(request: web.Request, most_bytes: int) -> bytes:
+    """The body. Raises ProblemError (400, 408, 413)."""
+    too_large = ProblemError(
+        413, "Content Too Large", f"a body may have at most {most_bytes} bytes (max_body_bytes)"
+    )
+    if (request.content_length or 0) > most_bytes:
+        raise too_large
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            return await request.read()
+    except TimeoutError as error:
+        detail = f"the body was not complete within {BODY_TIMEOUT_S:g} s"
+        raise ProblemError(408, "Request Timeout", detail) from error
+    except web.HTTPRequestEntityTooLarge as error:
+        raise too_large from error
+    except web.RequestPayloadError as error:
+        raise ProblemError(400, "Bad body", "the body cannot be read") from error
+
+
+def json_response(content: dict[str, Any], status: int = 200, **more: Any) -> web.Response:
+    """A JSON answer."""
+    body = json.dumps(content, ensure_ascii=False).encode()
+    return web.Response(status=status, body=body, content_type=JSON_TYPE, **more)

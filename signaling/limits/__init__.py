@@ -1,0 +1,1 @@
+"""Limits per client address, before any other check."""

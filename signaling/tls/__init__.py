@@ -1,0 +1,1 @@
+"""HTTPS on the local network: a local authority, certificates, the name mixminus.local."""

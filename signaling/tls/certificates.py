@@ -1,0 +1,184 @@
+"""The certificate that HTTPS shows: made here or read from files, exchanged while calls go on.
+
+A handshake takes the certificate that is loaded at that moment; connections that exist keep theirs.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import ssl
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mixer_core.runtime.errors import SettingsError
+
+from ..settings import SignalingSettings
+from . import authority, key_files
+from .addresses import Lan
+from .authority import Authority
+
+FOLDER, ROOT_FILE, ISSUER_FILE, LEAF_FILE = "tls", "authority.crt", "issuer.pem", "leaf.pem"
+Log = logging.LoggerAdapter[logging.Logger]
+
+
+def open_authority(state_dir: Path, lan: Lan, now: datetime) -> Authority:
+    """The authority in the state directory; made if there is none, or if it has run out.
+
+    Raises:
+        SettingsError: it cannot be read or written.
+    """
+    folder = state_dir / FOLDER
+    root, issuer = folder / ROOT_FILE, folder / ISSUER_FILE
+    try:
+        if issuer.exists():
+            found = authority.load(root.read_bytes(), issuer.read_bytes())
+            if now < found.issuer.not_valid_after_utc - authority.RENEW_BEFORE:
+                return found
+        made = authority.create(lan.names, now)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_secret(root, made.root_pem())
+        write_secret(issuer, made.issuer_pem())
+    except (OSError, ValueError) as error:
+        raise SettingsError(
+            f"the local authority in {folder} cannot be used ({error}): repair it, or remove the "
+            "directory for a new authority, which people have to trust again"
+        ) from error
+    return made
+
+
+def write_secret(path: Path, content: bytes) -> None:
+    """Replace a file at once; only its owner may read it."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(fresh, path)
+
+
+class LocalCertificate:
+    """``tls = auto``: a certificate of the local authority, renewed when it no longer fits."""
+
+    def __init__(self, state_dir: Path, lan: Lan, now: datetime, log: Log) -> None:
+        """Raises SettingsError."""
+        self.authority = open_authority(state_dir, lan, now)
+        self.context = new_context()
+        self.warning = ""
+        self._path = state_dir / FOLDER / LEAF_FILE
+        self._log = log
+        self._loaded = b""
+        self._logged = ""
+        self.refresh(lan, now)
+        if not self._loaded:
+            raise SettingsError(self.warning)
+
+    def refresh(self, lan: Lan, now: datetime) -> None:
+        """Make a new certificate if addresses have changed or its end is near; never raises."""
+        try:
+            pem = self._loaded or (self._path.read_bytes() if self._path.exists() else b"")
+            wanted = (self.authority, lan.names, lan.addresses)
+            if not authority.is_current(pem, *wanted, now):
+                pem = authority.issue(*wanted, now)
+                write_secret(self._path, pem)
+                self._log.info("= new certificate for %s", ", ".join(_shown(lan)))
+            if pem != self._loaded:
+                load_into(self.context, pem)
+                self._loaded = pem
+            self.warning = ""
+        except (OSError, ValueError) as error:
+            self.warning = f"the certificate {self._path} cannot be renewed ({error})"
+            if self.warning != self._logged:
+                self._log.warning("! %s", self.warning)
+        self._logged = self.warning
+
+
+class FileCertificate:
+    """``tls = files``: the certificate of the person who runs the gateway."""
+
+    authority = None
+
+    def __init__(self, settings: SignalingSettings, now: datetime, log: Log) -> None:
+        """Raises SettingsError."""
+        self._files = (Path(settings.tls_certificate), Path(settings.tls_key))
+        if not settings.tls_certificate or not settings.tls_key:
+            raise SettingsError(
+                "tls = files needs tls_certificate and tls_key in [signaling]: "
+                "name the two PEM files, or set tls to auto"
+            )
+        self.context = new_context()
+        self.warning = ""
+        self._log = log
+        self._signature: tuple[object, ...] = ()
+        self._pem = b""
+        problem = self._read(now)
+        if problem:
+            raise SettingsError(problem)
+
+    def refresh(self, _: Lan, now: datetime) -> None:
+        """Read the files again if they have changed; never raises."""
+        if self.warning or self._signature != key_files.signature(self._files):
+            problem = self._read(now)
+            if problem and problem != self.warning:
+                self._log.warning("! %s; the old certificate stays", problem)
+            elif not problem:
+                self._log.info("= certificate read again from %s", self._files[0])
+            self.warning = problem
+        elif problem := key_files.problem_of_time(self._pem, self._files[0], now):
+            self._log.warning("! %s", problem)
+            self.warning = problem
+
+    def _read(self, now: datetime) -> str:
+        """Load the files; returns what is wrong with them, in which case nothing has changed."""
+        self._signature = key_files.signature(self._files)
+        try:
+            pem = key_files.read(*self._files, now)
+            load_into(self.context, pem)
+        except (OSError, ValueError) as error:
+            return str(error)
+        self._pem = pem
+        return ""
+
+
+Certificate = LocalCertificate | FileCertificate
+
+
+def open_certificate(
+    settings: SignalingSettings, state_dir: Path, lan: Lan, log: Log
+) -> Certificate:
+    """What ``tls`` asks for. Raises SettingsError."""
+    now = datetime.now(UTC)
+    if settings.tls == "files":
+        return FileCertificate(settings, now, log)
+    return LocalCertificate(state_dir, lan, now, log)
+
+
+def new_context() -> ssl.SSLContext:
+    """A server's context without a certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def load_into(context: ssl.SSLContext, pem: bytes) -> None:
+    """Exchange the certificate of ``context``; OSError or ValueError, and nothing has changed."""
+    descriptor = os.memfd_create("certificate")
+    try:
+        os.write(descriptor, pem)
+        path = f"/proc/self/fd/{descriptor}"
+        new_context().load_cert_chain(path, password=_no_password)
+        context.load_cert_chain(path, password=_no_password)
+    finally:
+        os.close(descriptor)
+
+
+def _no_password() -> str:
+    """OpenSSL asks on the terminal otherwise."""
+    return ""
+
+
+def _shown(lan: Lan) -> list[str]:
+    return [*lan.names, *map(str, lan.addresses)]

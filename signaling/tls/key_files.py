@@ -1,0 +1,68 @@
+"""A certificate and its key in files: read, and checked before they replace what works."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+
+def signature(files: Iterable[Path]) -> tuple[object, ...]:
+    """Changes when one of the files does."""
+    found: list[object] = []
+    for file in files:
+        try:
+            status = file.stat()
+            found.append((status.st_ino, status.st_size, status.st_mtime_ns))
+        except OSError as error:
+            found.append(error.errno)
+    return tuple(found)
+
+
+def read(certificate: Path, key: Path, now: datetime) -> bytes:
+    """Chain and key as PEM.
+
+    Raises:
+        ValueError: unreadable, not PEM, not a pair, or out of its time; one sentence.
+    """
+    chain_pem, key_pem = _content(certificate, "tls_certificate"), _content(key, "tls_key")
+    try:
+        chain = x509.load_pem_x509_certificates(chain_pem)
+    except ValueError as error:
+        raise ValueError(f"tls_certificate {certificate} has no PEM certificate in it") from error
+    try:
+        private = load_pem_private_key(key_pem, None)
+    except TypeError as error:
+        raise ValueError(f"tls_key {key} has a passphrase: write it without one") from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise ValueError(f"tls_key {key} has no PEM key in it") from error
+    if private.public_key() != chain[0].public_key():
+        raise ValueError(
+            f"tls_key {key} does not belong to the first certificate in {certificate}: "
+            "name the key that it was made with"
+        )
+    if problem := problem_of_time(chain_pem, certificate, now):
+        raise ValueError(problem)
+    return chain_pem.rstrip() + b"\n" + key_pem
+
+
+def problem_of_time(chain_pem: bytes, certificate: Path, now: datetime) -> str:
+    """What is wrong with a certificate's validity at ``now``; empty if nothing is."""
+    leaf = x509.load_pem_x509_certificates(chain_pem)[0]
+    if now >= leaf.not_valid_after_utc:
+        return f"tls_certificate {certificate} expired on {leaf.not_valid_after_utc:%Y-%m-%d}"
+    if now < leaf.not_valid_before_utc:
+        start = f"{leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
+        return f"tls_certificate {certificate} is valid only from {start}: check the clock"
+    return ""
+
+
+def _content(file: Path, setting: str) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{setting} {file} cannot be read ({error.strerror})") from error

@@ -1,0 +1,290 @@
+// @ts-check
+/**
+ * Listens to a room without a microphone and without a secure context, where audio worklets do not exist: raw PCM16
+ * from one data channel, played as audio buffers in a context of the same rate.
+ */
+
+import { foldCaption, markInterrupted, shownText } from "./captions.js";
+
+const RATE_HZ = 24000;
+const LEAD_S = 0.15;
+/** More than this waits only if the clocks differ or the network was stuck. */
+const MOST_LEAD_S = 0.8;
+const TIMEOUT_MS = 10000;
+const RETRY_MS = 3000;
+
+const byId = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
+const input = (/** @type {string} */ id) => /** @type {HTMLInputElement} */ (byId(id));
+
+/** Plays what comes in, in order. */
+class Player {
+  /** Must be made in a gesture of the person. */
+  constructor() {
+    this.context = new AudioContext({ sampleRate: RATE_HZ });
+    this.endS = 0;
+    /** @type {Set<AudioBufferSourceNode>} */
+    this.waiting = new Set();
+    this.context.resume();
+  }
+
+  /** @param {ArrayBuffer} data PCM16, mono, little-endian */
+  play(data) {
+    const samples = new Int16Array(data, 0, data.byteLength >> 1);
+    const nowS = this.context.currentTime;
+    if (!samples.length || this.endS - nowS > MOST_LEAD_S) return;
+    if (this.endS < nowS) this.endS = nowS + LEAD_S;
+    const buffer = this.context.createBuffer(1, samples.length, RATE_HZ);
+    buffer.copyToChannel(Float32Array.from(samples, (sample) => sample / 32768), 0);
+    const source = this.context.createBufferSource();
+    source.buffer = buffer;
+    source.connect(this.context.destination);
+    source.onended = () => this.waiting.delete(source);
+    this.waiting.add(source);
+    source.start(this.endS);
+    this.endS += buffer.duration;
+  }
+
+  /** Drop what has not been played. */
+  flush() {
+    for (const source of this.waiting) source.stop();
+    this.waiting.clear();
+    this.endS = 0;
+  }
+
+  close() {
+    this.flush();
+    this.context.close();
+  }
+}
+
+/** What was said, line by line. */
+class Lines {
+  constructor() {
+    /** @type {any[]} */
+    this.lines = [];
+    this.list = byId("lines");
+    /** @type {Map<string, HTMLElement>} */
+    this.rows = new Map();
+  }
+
+  /** @param {any} message */
+  caption(message) {
+    const speaker = String(message.speaker ?? "assistant");
+    const line = {
+      item: String(message.item ?? ""), speaker, text: String(message.text ?? ""), final: Boolean(message.final),
+      name: message.name ?? (speaker === "assistant" ? "Assistant" : "Room"),
+      interrupted: Boolean(message.interrupted), kind: "speech",
+    };
+    this.#show(foldCaption(this.lines, /** @type {any} */ (line)));
+  }
+
+  interrupted() {
+    this.#show(markInterrupted(this.lines));
+  }
+
+  /** @param {any[]} lines */
+  #show(lines) {
+    this.lines = lines;
+    byId("empty").hidden = lines.length > 0;
+    const { scrollHeight, scrollTop, clientHeight } = this.list;
+    const following = scrollHeight - scrollTop - clientHeight < 60;
+    const kept = new Set(lines.map((line) => line.item));
+    for (const [item, row] of this.rows) {
+      if (kept.has(item)) continue;
+      row.remove();
+      this.rows.delete(item);
+    }
+    for (const line of lines) this.#row(line);
+    if (following) this.list.scrollTop = this.list.scrollHeight;
+  }
+
+  /** @param {any} line */
+  #row(line) {
+    let row = this.rows.get(line.item);
+    if (!row) {
+      row = document.createElement("div");
+      row.className = "said";
+      for (const name of ["by", "text"]) row.appendChild(document.createElement("div")).className = name;
+      this.rows.set(line.item, row);
+      this.list.append(row);
+    }
+    row.dataset.speaker = line.speaker;
+    row.dataset.final = String(line.final);
+    row.children[0].textContent = line.name;
+    row.children[1].textContent = shownText(line);
+  }
+}
+
+/** One stay in a room; joins again by itself when the connection is lost. */
+class Stay {
+  /** @param {string} room @param {string} session */
+  constructor(room, session) {
+    this.room = room;
+    this.session = session;
+    this.player = new Player();
+    this.lines = new Lines();
+    this.ended = false;
+    this.location = "";
+    this.me = "";
+    /** @type {RTCPeerConnection|null} */
+    this.peer = null;
+  }
+
+  async connect() {
+    const peer = new RTCPeerConnection();
+    this.peer = peer;
+    const channel = peer.createDataChannel("audio", { ordered: true });
+    channel.binaryType = "arraybuffer";
+    channel.onmessage = ({ data }) => (typeof data === "string" ? this.take(JSON.parse(data)) : this.player.play(data));
+    channel.onopen = () => this.show("Listening", true);
+    channel.onclose = () => this.again(peer);
+    peer.onconnectionstatechange = () => peer.connectionState === "failed" && this.again(peer);
+    await peer.setLocalDescription(await peer.createOffer());
+    await gathered(peer);
+    const response = await request("POST", `/listen/rooms/${encodeURIComponent(this.room)}/participants`, this.session, {
+      "Content-Type": "application/sdp",
+    }, peer.localDescription?.sdp);
+    const location = response.headers.get("location") ?? "";
+    this.location = `/listen${location.slice(location.indexOf("/rooms/"))}`;
+    await peer.setRemoteDescription({ type: "answer", sdp: await response.text() });
+  }
+
+  /** @param {any} message */
+  take(message) {
+    if (message.type === "caption") this.lines.caption(message);
+    if (message.type === "flush") {
+      this.player.flush();
+      this.lines.interrupted();
+    }
+    if (message.type === "welcome") this.me = message.participant;
+    if (message.type === "participants") {
+      const others = (message.participants ?? []).filter((/** @type {any} */ one) => one.participant !== this.me);
+      const people = others.map((/** @type {any} */ one) => one.name).filter(Boolean);
+      byId("people").textContent = people.length ? `with ${people.join(", ")}` : "";
+    }
+    if (message.type === "error") show(message.message);
+  }
+
+  /** @param {RTCPeerConnection} peer the one that was lost */
+  again(peer) {
+    if (this.ended || peer !== this.peer) return;
+    peer.close();
+    this.peer = null;
+    this.player.flush();
+    this.show("Connecting again", false);
+    setTimeout(() => this.ended || this.connect().catch((error) => this.failed(error)), RETRY_MS);
+  }
+
+  /** @param {any} error */
+  failed(error) {
+    show(String(error.message ?? error));
+    if (error instanceof Refused && error.status < 500 && error.status !== 429) stop();
+    else if (this.peer) this.again(this.peer);
+  }
+
+  /** @param {string} words @param {boolean} good */
+  show(words, good) {
+    byId("state").textContent = words;
+    byId("dot").dataset.tone = good ? "good" : "";
+    if (good) show("");
+  }
+
+  end() {
+    this.ended = true;
+    this.peer?.close();
+    this.player.close();
+    if (this.location) request("DELETE", this.location, this.session, {}, undefined, true).catch(() => {});
+  }
+}
+
+/** The gateway said no. */
+class Refused extends Error {
+  /** @param {string} message @param {number} status */
+  constructor(message, status) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/**
+ * @param {string} method @param {string} path @param {string} session @param {Record<string, string>} headers
+ * @param {string} [body] @param {boolean} [keepalive]
+ */
+async function request(method, path, session, headers, body, keepalive = false) {
+  const signal = AbortSignal.timeout?.(TIMEOUT_MS);
+  const response = await fetch(path, {
+    method, body, keepalive, signal, headers: { ...headers, Authorization: `Bearer ${session}` },
+  });
+  if (response.ok) return response;
+  const problem = await response.json().catch(() => ({}));
+  throw new Refused(problem.detail ?? `the gateway answered ${response.status}`, response.status);
+}
+
+/** Until all candidates are in the offer, or for two seconds. @param {RTCPeerConnection} peer */
+function gathered(peer) {
+  if (peer.iceGatheringState === "complete") return Promise.resolve();
+  return new Promise((resolve) => {
+    setTimeout(resolve, 2000);
+    peer.onicegatheringstatechange = () => peer.iceGatheringState === "complete" && resolve(undefined);
+  });
+}
+
+/** @param {string} words empty: nothing is wrong */
+function show(words) {
+  byId("problem").textContent = words;
+  byId("problem").hidden = !words;
+}
+
+/** The token of a link, or of what was pasted. @param {string} text */
+function tokenOf(text) {
+  return new URLSearchParams(text.slice(text.indexOf("#") + 1)).get("invite") ?? text.trim();
+}
+
+/** @type {Stay|null} */
+let stay = null;
+
+async function start() {
+  show("");
+  const token = tokenOf(input("invitation").value);
+  if (!token) {
+    show("Paste the link of your invitation.");
+    return;
+  }
+  const room = input("room").value.trim() || "home";
+  stay?.end();
+  const player = { stay: new Stay(room, "") };
+  stay = player.stay;
+  try {
+    const response = await request("POST", "/listen/session", token, {});
+    stay.session = (await response.json()).session;
+    toggle(true);
+    await stay.connect();
+  } catch (error) {
+    stay?.failed(error);
+    if (!stay?.session) stop();
+  }
+}
+
+function stop() {
+  stay?.end();
+  stay = null;
+  toggle(false);
+}
+
+/** @param {boolean} listening */
+function toggle(listening) {
+  byId("form").hidden = listening;
+  byId("room-view").hidden = !listening;
+}
+
+byId("form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  start();
+});
+byId("stop").addEventListener("click", stop);
+window.addEventListener("pagehide", () => stay?.end());
+if (location.hash.includes("invite=")) {
+  input("invitation").value = location.hash;
+  byId("invitation-field").hidden = true;
+  history.replaceState(null, "", location.pathname);
+}

@@ -1,0 +1,142 @@
+"""A phone on the local network: a Chromium in one network, the gateway in another, a cable between.
+
+Run inside a fresh network namespace: ``unshare -n python -m tests.browser.lan_page MODE FOLDER``;
+MODE is ``clicked`` (through the warning) or ``trusted`` (the authority in Chromium's store). Prints
+the findings as the last line.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Error, sync_playwright
+
+from signaling.access.desk import Desk
+from signaling.access.ledger import Ledger
+from signaling.access.links import link
+from tests.browser.conftest import CHROMIUM, FLAGS
+from tests.browser.support import until
+from tests.support import audio
+from tests.support.gateway import Gateway, free_port
+
+GATEWAY, PHONE = "10.7.0.1", "10.7.0.9"
+HEARS = """() => {
+  if (window.heardAt || !window.mixminus) return window.heardAt > 0;
+  if (!window.tapped) {
+    const { playbackNode } = window.mixminus;
+    const analyser = playbackNode.context.createAnalyser();
+    playbackNode.connect(analyser);
+    window.tapped = analyser;
+  }
+  const samples = new Float32Array(window.tapped.fftSize);
+  window.tapped.getFloatTimeDomainData(samples);
+  if (samples.some((sample) => Math.abs(sample) > 0.003)) window.heardAt = performance.now();
+  return window.heardAt > 0;
+}"""
+
+
+def run(*words: str) -> None:
+    """One command."""
+    subprocess.run(words, check=True)
+
+
+@contextmanager
+def cable() -> Iterator[int]:
+    """A veth pair between this network and a new one; the process id that holds the new one."""
+    holder = subprocess.Popen(["unshare", "-n", "sleep", "600"])
+    try:
+        time.sleep(0.5)
+        run("ip", "link", "set", "lo", "up")
+        run(*f"ip link add v0 type veth peer name v1 netns {holder.pid}".split())
+        run(*f"ip address add {GATEWAY}/24 dev v0".split())
+        run(*["ip", "link", "set", "v0", "up"])
+        there = f"nsenter -t {holder.pid} -n ip".split()
+        run(*there, *["link", "set", "lo", "up"])
+        run(*there, *f"address add {PHONE}/24 dev v1".split())
+        run(*there, *["link", "set", "v1", "up"])
+        yield holder.pid
+    finally:
+        holder.kill()
+        holder.wait()
+
+
+def launcher(folder: Path, network: int) -> Path:
+    """A script that starts Chromium in the other network."""
+    script = folder / "chromium"
+    script.write_text(f'#!/bin/sh\nexec nsenter -t {network} -n {CHROMIUM} "$@"\n')
+    script.chmod(0o755)
+    return script
+
+
+def trust(home: Path, root: Path) -> None:
+    """Put the authority into Chromium's store below ``home``."""
+    folder = home / ".pki" / "nssdb"
+    folder.mkdir(parents=True, exist_ok=True)
+    database = ["certutil", "-d", f"sql:{folder}"]
+    run(*database, "-N", "--empty-password")
+    run(*database, "-A", "-t", "C,,", "-n", "mixminus", "-i", str(root))
+
+
+def visit(page: Any, address: str) -> int:
+    """Open ``address``; returns the taps that the warning took."""
+    try:
+        page.goto(address)
+        return 0
+    except Error as error:
+        assert "ERR_CERT_AUTHORITY_INVALID" in str(error), error
+    page.locator("#details-button").click()
+    page.locator("#proceed-link").click()
+    page.wait_for_selector("#join-button")
+    return 2
+
+
+def main() -> None:
+    """The whole way from the link to the first sample of the greeting."""
+    mode, folder = sys.argv[1], Path(sys.argv[2])
+    https_port = free_port()
+    with (
+        cable() as network,
+        Gateway(
+            SIGNALING__LAN="true", SIGNALING__HTTPS_PORT=https_port, SIGNALING__MDNS="false"
+        ) as gateway,
+        sync_playwright() as playwright,
+    ):
+        state = gateway.dir / "state"
+        desk = Desk(Ledger(state))
+        _, token = desk.invite(["home"], "admin", "Ada", 600, True, int(time.time()))
+        address = link(f"https://{GATEWAY}:{https_port}/", token)
+        if mode == "trusted":
+            trust(folder, state / "tls" / "authority.crt")
+        browser = playwright.chromium.launch(
+            executable_path=str(launcher(folder, network)),
+            args=[*FLAGS, f"--use-file-for-fake-audio-capture={audio.SENTENCE}%noloop"],
+            env={"HOME": str(folder), "PATH": "/usr/bin:/bin"},
+        )
+        page = browser.new_page()
+        began = time.monotonic()
+        taps = visit(page, address)
+        page.get_by_role("button", name="Join", exact=True).click()
+        taps += 1
+        joined_s = time.monotonic() - began
+        until(page, HEARS, "no sample of the reply")
+        found = {
+            "taps": taps,
+            "join_tapped_s": round(joined_s, 2),
+            "first_sample_s": round(time.monotonic() - began, 2),
+            "secure": page.evaluate("isSecureContext"),
+            "address": page.url,
+            "name": page.evaluate("mixminus.state().name"),
+        }
+        browser.close()
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

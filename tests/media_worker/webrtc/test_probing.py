@@ -1,0 +1,115 @@
+"""Which addresses of an offer are checked, and how often."""
+
+from __future__ import annotations
+
+import ipaddress
+
+import pytest
+
+from media_worker.webrtc.probing import (
+    MAX_CHECKS,
+    MAX_ENDPOINTS,
+    MAX_TRIGGERED,
+    Kind,
+    ProbeBudget,
+    ProbePolicy,
+    choose,
+    kind_of,
+    read_candidate,
+)
+
+OWN = [ipaddress.ip_network("192.168.1.5"), ipaddress.ip_network("172.17.0.0/16")]
+
+
+def candidate(host: str, port: int = 50_000, kind: str = "host", transport: str = "udp") -> str:
+    return f"a=candidate:1 1 {transport} 2113937151 {host} {port} typ {kind}"
+
+
+@pytest.mark.parametrize(
+    ("address", "kind"),
+    [
+        ("192.168.1.7", "private"),
+        ("10.0.0.1", "private"),
+        ("100.64.1.1", "private"),
+        ("fd00::7", "private"),
+        ("8.8.8.8", "public"),
+        ("2a00:1450:4001::7", "public"),
+        ("127.0.0.1", "loopback"),
+        ("::1", "loopback"),
+        ("169.254.169.254", "link_local"),
+        ("fe80::1", "link_local"),
+        ("192.168.1.5", "own"),
+        ("172.17.3.4", "own"),
+        ("0.0.0.0", None),
+        ("0.1.2.3", None),
+        ("::", None),
+        ("224.0.0.251", None),
+        ("ff02::fb", None),
+        ("255.255.255.255", None),
+        ("240.0.0.1", None),
+        ("::ffff:127.0.0.1", "loopback"),
+        ("::ffff:169.254.169.254", "link_local"),
+        ("::ffff:192.168.1.5", "own"),
+        ("64:ff9b::a9fe:a9fe", "link_local"),
+        ("64:ff9b::e000:1", None),
+        ("2002:7f00:1::", "loopback"),
+    ],
+)
+def test_kinds_of_addresses(address: str, kind: Kind | None) -> None:
+    assert kind_of(ipaddress.ip_address(address), OWN) == kind
+
+
+def test_only_kinds_of_the_setting_are_checked() -> None:
+    lines = [candidate(h) for h in ("10.0.0.1", "8.8.8.8", "127.0.0.1", "192.168.1.5")]
+    usual = choose(lines, ProbePolicy(own=OWN))
+    assert [remote.endpoint[0] for remote in usual] == ["10.0.0.1", "8.8.8.8"]
+    private = choose(lines, ProbePolicy(frozenset({"private"}), OWN))
+    assert [remote.endpoint[0] for remote in private] == ["10.0.0.1"]
+    assert choose(lines, ProbePolicy(frozenset(), OWN)) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        candidate("0d8a7f5e-9c3b.local"),
+        candidate("10.0.0.1", transport="tcp"),
+        candidate("10.0.0.1", port=53),
+        candidate("10.0.0.1", port=70_000),
+        "a=candidate:1 2 udp 1 10.0.0.1 50000 typ host",
+        "a=candidate:1 1 udp 1 10.0.0.1 port typ host",
+        "a=candidate:junk",
+    ],
+)
+def test_names_tcp_and_ports_of_services_are_left_out(line: str) -> None:
+    assert read_candidate(line) is None
+
+
+def test_an_address_has_few_ports() -> None:
+    lines = [candidate("10.0.0.1", port) for port in range(50_000, 50_020)]
+    assert len(choose(lines, ProbePolicy())) == 2
+
+
+def test_every_type_of_candidate_has_a_place() -> None:
+    hosts = [candidate(f"10.0.0.{i}") for i in range(1, 60)]
+    others = [candidate("8.8.8.8", kind="srflx"), candidate("9.9.9.9", kind="relay")]
+    chosen = choose([*hosts, *others], ProbePolicy())
+    assert len(chosen) == MAX_ENDPOINTS
+    assert {remote.type for remote in chosen} == {"host", "srflx", "relay"}
+
+
+def test_silent_addresses_share_a_budget() -> None:
+    offered = [(f"10.0.0.{i}", 50_000) for i in range(8)]
+    budget = ProbeBudget(offered)
+    allowed = [endpoint for _ in range(20) for endpoint in offered if budget.allow(endpoint)]
+    assert len(allowed) == MAX_CHECKS
+    assert budget.refused_total == 160 - MAX_CHECKS
+    triggered = sum(budget.allow(("10.9.9.9", port)) for port in range(2000, 2100))
+    assert triggered == MAX_TRIGGERED
+
+
+def test_who_has_answered_is_checked_without_limit() -> None:
+    browser = ("10.0.0.1", 50_000)
+    budget = ProbeBudget([browser])
+    budget.answered(browser)
+    assert all(budget.allow(browser) for _ in range(10 * MAX_CHECKS))
+    assert budget.refused_total == 0

@@ -1,0 +1,206 @@
+"""Invitations: from the link to the session, and every way in which one does not count."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import jwt
+import pytest
+
+from mixer_core.runtime.errors import ProblemError, RuntimeDirError
+from signaling.access.desk import Desk
+from signaling.access.identity import MACHINE
+from signaling.access.ledger import BOOK_FILE, KEY_FILE, Ledger
+from signaling.access.links import first_link, link, svg_qr, terminal_qr
+from signaling.access.owners import Owners
+
+NOW_S = 1_800_000_000
+MACHINE_TOKEN = "correct-horse-battery"
+
+
+@pytest.fixture(name="desk")
+def _desk(tmp_path: Path) -> Desk:
+    return Desk(Ledger(tmp_path), MACHINE_TOKEN)
+
+
+def invite(desk: Desk, **more: object) -> tuple[str, str]:
+    """Id and token of an invitation to the kitchen for an hour."""
+    wish = {"rooms": ["kitchen"], "role": "speak", "name": "", "lifetime_s": 3600, "once": False}
+    made, token = desk.invite(**(wish | more), now_s=NOW_S)  # type: ignore[arg-type]
+    return made.id, token
+
+
+def refused(desk: Desk, token: str, now_s: int = NOW_S) -> ProblemError:
+    with pytest.raises(ProblemError) as caught:
+        desk.exchange(token, "", now_s)
+    return caught.value
+
+
+def test_an_expired_invitation_is_refused(desk: Desk) -> None:
+    _, token = invite(desk)
+    desk.exchange(token, "", NOW_S + 3599)
+    error = refused(desk, token, NOW_S + 3600)
+    assert (error.status, error.title) == (401, "Invitation expired")
+    assert "ask whoever invited you" in error.detail
+
+
+def test_its_session_ends_with_it(desk: Desk) -> None:
+    _, token = invite(desk)
+    _, cookie = desk.exchange(token, "", NOW_S)
+    with pytest.raises(ProblemError, match="ended"):
+        desk.session(cookie, NOW_S + 3600)
+
+
+def test_a_revoked_invitation_and_its_sessions_are_refused(desk: Desk) -> None:
+    invitation, token = invite(desk)
+    who, cookie = desk.exchange(token, "", NOW_S)
+    assert desk.is_valid(who.subject)
+    desk.revoke(invitation, NOW_S)
+    assert refused(desk, token).title == "Invitation revoked"
+    assert not desk.is_valid(who.subject)
+    with pytest.raises(ProblemError, match="revoked"):
+        desk.session(cookie, NOW_S)
+
+
+def test_once_lets_one_browser_in_and_that_one_again(desk: Desk) -> None:
+    _, token = invite(desk, once=True)
+    who, cookie = desk.exchange(token, "", NOW_S)
+    assert refused(desk, token).title == "Invitation used"
+    assert desk.exchange(token, cookie, NOW_S) == (who, cookie)
+
+
+def test_otherwise_every_browser_has_a_subject_of_its_own(desk: Desk) -> None:
+    _, token = invite(desk)
+    subjects = {desk.exchange(token, "", NOW_S)[0].subject for _ in range(5)}
+    assert len(subjects) == 5
+
+
+def tampered(desk: Desk) -> dict[str, tuple[str, str]]:
+    """Bad tokens, and what is said of them."""
+    _, good = invite(desk, role="listen")
+    head, _, signature = good.split(".")
+    claims = jwt.decode(good, options={"verify_signature": False})
+    more = claims | {"role": "admin"}
+    other = jwt.encode(more, b"k" * 32, "HS256").split(".")[1]
+    session = desk.exchange(good, "", NOW_S)[1]
+    return {
+        "alg none": (jwt.encode(more, None, "none"), "not signed"),
+        "another algorithm": (jwt.encode(more, desk.key * 2, "HS512"), "not signed"),
+        "another key": (jwt.encode(more, b"k" * 32, "HS256"), "changed"),
+        "another role": (f"{head}.{other}.{signature}", "changed"),
+        "a bit of the signature": (
+            good[:-2] + ("A" if good[-2] != "A" else "B") + good[-1],
+            "changed",
+        ),
+        "half of it": (good[: len(good) // 2], "incomplete"),
+        "no token": ("hello", "incomplete"),
+        "empty": ("", "incomplete"),
+        "no text of tokens": ("ä.ö.ü", "incomplete"),
+        "endless": ("a" * 100_000, "too long"),
+        "a session": (session, "not an invite token"),
+        "other claims": (jwt.encode({"jti": 5}, desk.key, "HS256"), "another version"),
+        "an unknown role": (jwt.encode(claims | {"role": "root"}, desk.key, "HS256"), "version"),
+        "an end in words": (jwt.encode(claims | {"exp": "never"}, desk.key, "HS256"), "version"),
+    }
+
+
+def test_every_bad_token_is_refused_with_a_reason(desk: Desk) -> None:
+    for words, (token, reason) in tampered(desk).items():
+        error = refused(desk, token)
+        assert (error.status, error.title) == (401, "Invitation not valid"), words
+        assert reason in error.detail, (words, error.detail)
+        assert "ask" in error.detail, words
+
+
+def test_an_invitation_that_is_in_no_book_is_refused(desk: Desk, tmp_path: Path) -> None:
+    _, token = invite(desk)
+    (tmp_path / BOOK_FILE).unlink()
+    assert refused(desk, token).title == "Invitation revoked"
+
+
+def test_the_machine_token_becomes_a_session_that_ends_with_it(desk: Desk, tmp_path: Path) -> None:
+    who, cookie = desk.exchange(MACHINE_TOKEN, "", NOW_S)
+    assert (who.subject, who.role, who.rooms) == (MACHINE.subject, "admin", None)
+    assert desk.session(cookie, NOW_S + 60) == who
+    with pytest.raises(ProblemError, match="revoked"):
+        Desk(Ledger(tmp_path), "another-long-token-1").session(cookie, NOW_S)
+    with pytest.raises(ProblemError, match="revoked"):
+        Desk(Ledger(tmp_path)).session(cookie, NOW_S)
+
+
+def test_who_was_removed_stays_out_and_the_link_lets_nobody_new_in(desk: Desk) -> None:
+    _, token = invite(desk, rooms=["kitchen", "attic"])
+    bob, bobs = desk.exchange(token, "", NOW_S)
+    _, anns = desk.exchange(token, "", NOW_S)
+    desk.ban("kitchen", bob.subject, NOW_S + 60)
+    assert desk.session(bobs, NOW_S + 60).banned == {"kitchen"}
+    assert desk.session(anns, NOW_S + 60).banned == frozenset()
+    assert desk.exchange(token, bobs, NOW_S + 60)[0].banned == {"kitchen"}
+    assert desk.exchange(token, "", NOW_S + 61)[0].banned == {"kitchen"}
+    desk.ban("attic", bob.subject, NOW_S + 60)
+    assert refused(desk, token, NOW_S + 61).title == "Removed"
+
+
+def test_key_and_book_are_private_and_shared(desk: Desk, tmp_path: Path) -> None:
+    invitation, token = invite(desk, name="Anna")
+    for name in (KEY_FILE, BOOK_FILE):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
+    assert token not in (tmp_path / BOOK_FILE).read_text()
+    other = Desk(Ledger(tmp_path))
+    assert other.exchange(token, "", NOW_S)[0].name == "Anna"
+    other.revoke(invitation, NOW_S)
+    assert refused(desk, token).title == "Invitation revoked"
+    assert desk.names(NOW_S) == frozenset()
+
+
+def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    Ledger(tmp_path)
+    (tmp_path / KEY_FILE).chmod(0o640)
+    with pytest.raises(RuntimeDirError, match="chmod 600") as caught:
+        Ledger(tmp_path)
+    assert caught.value.exit_code == 78
+
+
+def test_what_ended_long_ago_is_forgotten(desk: Desk) -> None:
+    old, _ = invite(desk)
+    desk.invite(["home"], "listen", "", 60, False, NOW_S + 30 * 86_400)
+    assert old not in desk.book().invitations and len(desk.book().invitations) == 1
+
+
+def test_a_link_carries_the_token_where_no_server_sees_it(desk: Desk) -> None:
+    _, token = invite(desk)
+    address = link("https://nano.local:8443/mix/", token)
+    assert address == f"https://nano.local:8443/mix/#invite={token}"
+    assert svg_qr(address).startswith("<svg")
+    lines = terminal_qr(address).splitlines()
+    assert len(lines) < 40 and max(map(len, lines)) < 400
+
+
+def test_the_first_start_invites_one_admin(desk: Desk) -> None:
+    words = first_link(desk, "https://192.168.1.5:8443", NOW_S)
+    assert words is not None
+    again = first_link(desk, "https://192.168.1.5:8443", NOW_S + 1)
+    assert again is not None
+    first, second = (text.strip().rsplit("#invite=", 1)[1] for text in (words, again))
+    assert refused(desk, first).title == "Invitation revoked"
+    who, _ = desk.exchange(second, "", NOW_S + 2)
+    assert (who.role, who.rooms) == ("admin", ("home",))
+    assert first_link(desk, "https://192.168.1.5:8443", NOW_S + 3) is None
+
+
+def test_the_address_of_a_participant_is_a_secret() -> None:
+    owners = Owners(b"k" * 32)
+    address = owners.address("p-00000001")
+    assert owners.participant(address) == "p-00000001"
+    assert Owners(b"k" * 32).address("p-00000001") == address
+    for wrong in (
+        "p-00000001",
+        "p-00000001.",
+        address[:-1],
+        address.replace("1.", "2."),
+        "",
+        "ä.ö",
+    ):
+        assert owners.participant(wrong) is None
+    assert Owners(b"l" * 32).participant(address) is None

@@ -1,0 +1,147 @@
+"""Who gets a place: those who are connecting never at the cost of those who connected before."""
+
+from __future__ import annotations
+
+from mixer_core.runtime.units import S_NS
+from signaling.registry.actions import ReplyProblem
+from tests.signaling.worlds import World
+
+ATTACKER, HOME = "10.0.0.66", "10.0.0.1"
+
+
+def problem(world: World, request: int) -> ReplyProblem:
+    """The refusal."""
+    (reply,) = world.replies_to(request)
+    assert isinstance(reply, ReplyProblem), reply
+    return reply
+
+
+def connect(world: World, client: str) -> str:
+    """Somebody joins and is through; returns the participant's id."""
+    worker = world.add("worker")
+    request = world.join(client=client)
+    world.settle()
+    participant = world.answer_to(request).participant
+    world.connect(worker)
+    return participant
+
+
+def test_a_client_has_few_browsers_connecting_at_once() -> None:
+    world = World(max_pending_per_client=2)
+    for _ in range(2):
+        assert world.replies_to(world.join(client=ATTACKER)) == []
+    refused = problem(world, world.join(client=ATTACKER))
+    assert (refused.status, refused.retry_after_s) == (429, 2)
+    assert ATTACKER in refused.detail
+    assert world.replies_to(world.join(client=HOME)) == []
+
+
+def test_each_person_who_connected_before_counts_one_more() -> None:
+    world = World(max_pending_per_client=1)
+    for _ in range(3):
+        connect(world, HOME)
+    for worker in list(world.children.values()):
+        world.exit(worker, -9)
+    assert world.people() == []
+    for _ in range(4):
+        assert world.replies_to(world.join(client=HOME)) == []
+    assert problem(world, world.join(client=HOME)).status == 429
+
+
+def test_it_is_forgotten_after_a_while() -> None:
+    world = World(max_pending_per_client=1, answer_timeout_ns=3_600 * S_NS)
+    connect(world, HOME)
+    for worker in list(world.children.values()):
+        world.exit(worker)
+    world.advance(601_000)
+    world.join(client=HOME)
+    assert problem(world, world.join(client=HOME)).status == 429
+
+
+def test_who_is_connecting_gives_way_to_a_client_that_has_fewer() -> None:
+    world = World(max_participants=4)
+    for _ in range(4):
+        world.join(client=ATTACKER)
+    newcomer = world.join(client=HOME)
+    assert world.replies_to(newcomer) == []
+    assert problem(world, 1).status == 503
+    assert len(world.people()) == 4
+    for _ in range(2):
+        assert world.replies_to(world.join(client=HOME)) == []
+    assert problem(world, world.join(client=HOME)).title == "Full"
+
+
+def test_a_client_whose_offers_came_to_nothing_comes_last() -> None:
+    world = World(max_participants=3)
+    for number in range(3):
+        world.add("worker")
+        world.join(client=f"10.0.1.{number}")
+    world.settle()
+    newcomer = problem(world, world.join(client=HOME))
+    assert newcomer.title == "Full", "each has one who is connecting, as the newcomer would"
+    world.advance(2_500)
+    ticket = dict(newcomer.extra or {})["ticket"]
+    assert world.replies_to(world.join(client=HOME, ticket=ticket)) == [], "they take too long"
+    for worker in list(world.children.values()):
+        if worker.kind == "worker":
+            world.exit(worker)
+    for number in range(3):
+        world.join(client=f"10.0.1.{number}")
+    assert world.replies_to(world.join(client="10.0.0.2")) == [], "they failed before"
+
+
+def test_who_is_connecting_gives_way_to_those_whose_connection_was_lost() -> None:
+    world = World(max_participants=3, max_pending_per_client=1)
+    before = [connect(world, HOME) for _ in range(2)]
+    for worker in list(world.children.values()):
+        world.exit(worker, -9)
+    for number in (2, 3, 4):
+        world.join(client=f"10.0.0.{number}")
+    assert problem(world, world.join(client="10.0.0.5")).title == "Full"
+    for participant in before:
+        assert world.replies_to(world.join(client=HOME, replaces=participant)) == []
+    assert problem(world, world.join(client="10.0.0.5")).title == "Full"
+    assert len(world.people()) == 3
+
+
+def test_those_whose_connection_was_lost_give_way_to_nobody() -> None:
+    world = World(max_participants=2)
+    before = [connect(world, HOME) for _ in range(2)]
+    for worker in list(world.children.values()):
+        world.exit(worker, -9)
+    for participant in before:
+        world.join(client=HOME, replaces=participant)
+    assert problem(world, world.join(client="10.0.0.5")).title == "Full"
+
+
+def test_who_never_connected_cannot_come_back() -> None:
+    world = World(max_participants=2, max_pending_per_client=1)
+    world.add("worker")
+    request = world.join(client=ATTACKER)
+    world.settle()
+    pending = world.answer_to(request).participant
+    assert problem(world, world.join(client=ATTACKER, replaces=pending)).status == 429
+    assert problem(world, world.join(client=ATTACKER, replaces="p-0")).status == 429
+
+
+def test_nobody_who_is_connected_gives_way() -> None:
+    world = World(max_participants=2)
+    connect(world, HOME)
+    connect(world, HOME)
+    refused = problem(world, world.join(client="10.0.0.9"))
+    assert refused.status == 503
+    assert refused.extra is not None and refused.extra["position"] == 1
+    assert "number 1 in line" in refused.detail
+
+
+def test_the_line_moves_on_when_somebody_leaves() -> None:
+    world = World(max_participants=1)
+    connect(world, HOME)
+    tickets = [
+        dict(problem(world, world.join(client=f"10.0.0.{n}")).extra or {})["ticket"] for n in (2, 3)
+    ]
+    (participant,) = world.people()
+    world.remove(participant)
+    late = problem(world, world.join(client="10.0.0.3", ticket=tickets[1]))
+    assert late.extra == {"ticket": tickets[1], "position": 2}
+    assert world.replies_to(world.join(client="10.0.0.2", ticket=tickets[0])) == []
