@@ -198,7 +198,7 @@ def _map(content: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 def _int(content: Mapping[str, Any], key: str) -> int:
     value = content.get(key)
-    return value if isinstance(value, int) and value > 0 else 0
+    return value if isinstance(value, int) and 0 < value < 2**53 else 0
 
 
 def _seconds(value: object) -> float:

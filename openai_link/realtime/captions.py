@@ -52,7 +52,7 @@ class CaptionBook:
             if entry is None:
                 return []
             text = "".join(entry.parts)
-        return [Caption(speaker, item, _shortened(text), final=True)]
+        return [Caption(speaker, item, shown(text), final=True)]
 
     def collected(self, item: str) -> str | None:
         """The text of an open item so far; None where the item is not open."""
@@ -66,7 +66,7 @@ class CaptionBook:
             if entry.due_ns is not None and now_ns >= entry.due_ns:
                 entry.due_ns = None
                 entry.quiet_until_ns = now_ns + INTERVAL_NS
-                due.append(Caption(entry.speaker, item, _shortened("".join(entry.parts)), False))
+                due.append(Caption(entry.speaker, item, shown("".join(entry.parts)), False))
         return due
 
     def next_timeout_ns(self) -> int | None:
@@ -82,5 +82,6 @@ class CaptionBook:
         ]
 
 
-def _shortened(text: str) -> str:
+def shown(text: str) -> str:
+    """``text`` as a caption shows it: of a long one the end."""
     return text if len(text) <= MAX_TEXT_CHARS else "…" + text[1 - MAX_TEXT_CHARS :]

@@ -6,6 +6,8 @@ import json
 from collections.abc import Hashable, Mapping
 from typing import Any
 
+MAX_WHOLE = 2**53 - 1
+"""Largest whole number that every reader of JSON takes."""
 REMEMBERED = 4_096
 """Ids that one memory holds: more than a session of an hour has items."""
 
@@ -26,9 +28,11 @@ def text_of(event: Mapping[str, Any], key: str) -> str:
 
 
 def whole_of(event: Mapping[str, Any], key: str) -> int:
-    """The whole number under ``key``, or 0."""
+    """The whole number under ``key``, or 0; also for one that no server can mean."""
     value = event.get(key)
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+    if not isinstance(value, int) or isinstance(value, bool):
+        return 0
+    return value if abs(value) <= MAX_WHOLE else 0
 
 
 def map_of(event: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from mixer_core.journal.records import HistoryItem, ItemKind, Role
 
 _TOOLS = ("function_call", "mcp_call")
-_ROLES: Mapping[object, Role] = {"user": "user", "assistant": "assistant", "system": "system"}
+_ROLES: Mapping[str, Role] = {"user": "user", "assistant": "assistant", "system": "system"}
 
 
 def role_of(content: Mapping[str, Any]) -> tuple[ItemKind, Role] | None:
@@ -18,7 +18,7 @@ def role_of(content: Mapping[str, Any]) -> tuple[ItemKind, Role] | None:
     """
     if content.get("type") in _TOOLS:
         return "tool", "assistant"
-    role = _ROLES.get(content.get("role"))
+    role = _ROLES.get(_text(content, "role"))
     return None if role is None else ("message", role)
 
 

@@ -45,6 +45,8 @@ class ItemBook:
         self._added, self._done, self._deleted = Once(), Once(), Once()
         self._voiced, self._worded, self._called = Once(), Once(), Once()
         self._cuts = Once()
+        self._unwritten: dict[str, None] = {}
+        """Spoken items whose transcripts have not come."""
         self._parts: dict[str, dict[int, str]] = {}
         """Whole texts of the parts of unfinished items, by item and content index."""
         self.handlers: dict[str, Handler] = {
@@ -63,6 +65,22 @@ class ItemBook:
             "response.output_text.done": self._part_done,
             "response.output_item.done": self._output_done,
         }
+
+    @property
+    def awaits_words(self) -> bool:
+        """The transcript of something that people said is still to come."""
+        return bool(self._unwritten)
+
+    def has_called(self, call: str) -> bool:
+        """Whether the model has made the tool call with this id."""
+        return call in self._called
+
+    def spoken(self, item: str) -> None:
+        """A turn of somebody has become an item."""
+        if item not in self._worded:
+            self._unwritten[item] = None
+            if len(self._unwritten) > MAX_OPEN:
+                del self._unwritten[next(iter(self._unwritten))]
 
     def tick(self, now_ns: int) -> list[Fact]:
         """Captions that were held back and are due."""
@@ -115,6 +133,7 @@ class ItemBook:
 
     def _item_deleted(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
         item = text_of(event, "item_id")
+        self._unwritten.pop(item, None)
         return [ItemDeleted(item)] if self._deleted.first(item) else []
 
     def _item_truncated(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
@@ -205,6 +224,7 @@ class ItemBook:
 
     def _transcribed(self, event: Mapping[str, Any], text: str, failure: str) -> list[Fact]:
         item = text_of(event, "item_id")
+        self._unwritten.pop(item, None)
         if not self._worded.first(item):
             return []
         shown = self._captions.collected(item) is not None

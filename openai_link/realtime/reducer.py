@@ -86,6 +86,15 @@ class Reducer:
         """What to do with each event type; what is neither here nor in ``IGNORED`` is unknown."""
 
     @property
+    def awaits_words(self) -> bool:
+        """The transcript of a turn is still to come."""
+        return self._items.awaits_words
+
+    def has_called(self, call: str) -> bool:
+        """Whether the model has made the tool call with this id in this session."""
+        return self._items.has_called(call)
+
+    @property
     def playing(self) -> str | None:
         """The response that is being played, if any."""
         return self._playing
@@ -183,6 +192,7 @@ class Reducer:
         if not self._committed.first(item):
             return []
         self._turn_over(now_ns)
+        self._items.spoken(item)
         return [TurnCommitted(item)]
 
     def _turn_over(self, now_ns: int) -> None:

@@ -172,7 +172,6 @@ class Connection:
         if problem is not None:
             return [BudgetSpent(problem)]
         outcomes = self._disconnect("replaced", wall_ms, now_ns)
-        self._record.pending_reply.session_changed()
         self._connect_ns = now_ns
         self._sessions.active, opened = self._sessions.create(kind)
         return [*outcomes, *opened]

@@ -33,6 +33,7 @@ from mixer_core.runtime.metrics import Metrics
 from ..facts import AssistantChanged, Fact, PlaybackStarted, SpeechStarted
 from ..media.downlink_gate import DownlinkFrame
 from ..media.quiet import ROOM_NOISE_PEAK, is_quiet
+from ..playback.truncation import Truncation
 from ..realtime.problems import explain
 from ..realtime.upstream import Upstream
 from ..settings import OpenaiLinkSettings
@@ -53,10 +54,11 @@ from .signals import (
     FactLearned,
     Outcome,
     ProblemFound,
+    ReplyMayWait,
+    ReplyRequested,
     ReplyTruncated,
     ReplyWanted,
     RoomClosed,
-    SessionActive,
     SessionConfirmed,
     SessionFailed,
     SessionMoved,
@@ -192,11 +194,10 @@ class RoomEngine:
     def tick(self, now_ns: int) -> list[Action]:
         """The time-out was reached, perhaps."""
         wall_ms = self._wall_ms(now_ns)
-        outcomes = self._sessions.tick(now_ns)
-        outcomes += self._handover.tick(wall_ms, now_ns)
-        outcomes += self._record.tick(now_ns)
-        outcomes += self._tools.tick(now_ns)
-        actions = self._settle(outcomes, now_ns)
+        actions = self._settle(self._sessions.tick(now_ns), now_ns)
+        actions += self._settle(self._handover.tick(wall_ms, now_ns), now_ns)
+        actions += self._settle(self._record.tick(now_ns), now_ns)
+        actions += self._settle(self._tools.tick(now_ns), now_ns)
         actions += self._settle(self._deadlines(now_ns), now_ns)
         return actions + self._settle(self._connection.tick(wall_ms, now_ns), now_ns)
 
@@ -281,8 +282,8 @@ class RoomEngine:
         return self._settle([SessionFailed(session, error)], now_ns)
 
     def session_received(self, session: int, received_ns: int, now_ns: int) -> None:
-        """Anything last came from the server at ``received_ns``."""
-        if session == self.active_session:
+        """Anything last came from the server at ``received_ns``; 0: nothing yet."""
+        if received_ns and session == self.active_session:
             self._connection.received(received_ns)
 
     def server_event(self, session: int, event: Mapping[str, Any], now_ns: int) -> list[Action]:
@@ -356,12 +357,18 @@ class RoomEngine:
         if kind == "confirm":
             outcomes = self._tools.confirmed(event, now_ns)
         elif talking is not None:
-            outcomes = talking.browser_event(event, now_ns)
+            outcomes = self._sessions.browser_event(event, now_ns)
+            if kind == "interrupt" or (kind == "ptt" and self._is_pressed(event)):
+                outcomes += self._handover.silence_draining(now_ns)
         elif kind in _FOR_SESSIONS:
             words = f"the assistant is not connected ({self._connection.state})"
             problem = {"type": "error", "code": "not_connected", "message": words}
             outcomes = [TellBrowsers(problem, sender_of(event))]
         return self._settle(outcomes, now_ns)
+
+    def _is_pressed(self, event: Mapping[str, Any]) -> bool:
+        """Whether a ``ptt`` event opens the microphone."""
+        return event.get("down") is True and self._sessions.has_button
 
     # -- signals ----------------------------------------------------------------------------------
 
@@ -382,10 +389,15 @@ class RoomEngine:
         match signal:
             case FactLearned(session, fact):
                 return self._learned(session, fact, wall_ms, now_ns)
-            case ReplyTruncated(_, truncation):
-                return self._record.truncated(truncation, wall_ms, now_ns)
-            case TextTyped(text):
-                return self._record.typed(text, wall_ms, now_ns)
+            case ReplyTruncated(session, truncation):
+                return self._truncated(session, truncation, wall_ms, now_ns)
+            case TextTyped(session, text):
+                return self._record.typed(session, text, wall_ms)
+            case ReplyRequested():
+                self._record.pending_reply.requested()
+                return []
+            case ReplyMayWait():
+                return self._ask_pending(now_ns)
             case ReplyWanted(overrides):
                 talking = self._sessions.talking
                 return [] if talking is None else talking.ask(overrides, now_ns)
@@ -399,7 +411,7 @@ class RoomEngine:
                 return self._record.closed(reason, wall_ms)
             case SessionMoved(kind):
                 self._connection.moved(kind, now_ns)
-                return []
+                return [self._tell_state()]
             case StateNews():
                 return [self._tell_state()]
             case _:
@@ -407,7 +419,7 @@ class RoomEngine:
 
     def _session_signal(
         self,
-        signal: SessionConfirmed | SessionSeeded | SessionActive | SessionFailed,
+        signal: SessionConfirmed | SessionSeeded | SessionFailed,
         wall_ms: int,
         now_ns: int,
     ) -> list[Outcome]:
@@ -419,25 +431,34 @@ class RoomEngine:
                 return self._sessions.seed(session, now_ns) if self._is_recovered else []
             case SessionSeeded():
                 return self._seeded(session, wall_ms, now_ns)
-            case SessionActive():
-                return self._ask_pending(session, now_ns)
             case SessionFailed(_, error):
                 return self._failed(session, error, wall_ms, now_ns)
 
     def _learned(self, number: int, fact: Fact, wall_ms: int, now_ns: int) -> list[Outcome]:
         outcomes: list[Outcome] = []
-        draining = self._sessions.draining
-        if draining is not None and draining.number != number:
-            interrupts = isinstance(fact, SpeechStarted) and self._settings.interrupt_response
-            if interrupts or isinstance(fact, PlaybackStarted):
-                outcomes += self._handover.silence_draining(wall_ms, now_ns)
-        outcomes += self._record.on_fact(fact, wall_ms, now_ns)
-        outcomes += self._tools.on_fact(fact, self._record.asker, now_ns)
+        if number == self.active_session and self._is_spoken_over(fact):
+            outcomes += self._handover.silence_draining(now_ns)
+        outcomes += self._record.on_fact(number, fact, wall_ms, now_ns)
         if number != self.active_session:
             outcomes += self._sessions.tell_late(fact, now_ns)
+        outcomes += self._tools.on_fact(fact, self._record.asker, now_ns)
         if isinstance(fact, AssistantChanged):
             outcomes.append(StateNews())
         return outcomes
+
+    def _is_spoken_over(self, fact: Fact) -> bool:
+        """Whether people, or the next reply, speak over the last words of a draining session."""
+        interrupts = isinstance(fact, SpeechStarted) and self._settings.interrupt_response
+        return interrupts or isinstance(fact, PlaybackStarted)
+
+    def _truncated(
+        self, session: int, truncation: Truncation, wall_ms: int, now_ns: int
+    ) -> list[Outcome]:
+        """The record first: another session that has the room is told what it says then."""
+        outcomes = self._record.truncated(truncation, wall_ms, now_ns)
+        if session == self.active_session:
+            return outcomes
+        return [*outcomes, *self._sessions.tell_truncated(truncation.item, now_ns)]
 
     def _tool_output(self, answered: ToolAnswered, wall_ms: int) -> list[Outcome]:
         """The record first, then the model; without a session the next one is told."""
@@ -455,17 +476,20 @@ class RoomEngine:
             return []
         outcomes = self._sessions.activate(session, now_ns)
         self._handover.activated(session, wall_ms, now_ns)
-        outcomes += self._sessions.retype(session)
         outcomes += self._connection.established(wall_ms, now_ns)
         outcomes += self._greet(now_ns)
-        return [*outcomes, SessionActive(session.number)]
+        return [*outcomes, ReplyMayWait()]
 
-    def _ask_pending(self, session: Session, now_ns: int) -> list[Outcome]:
-        """Ask again for the reply that the session before did not give."""
-        waits = self._record.pending_reply.is_pending and not self._tools.is_busy
-        if not waits or not session.is_settled:  # Nobody waits, or it has been asked for already.
+    def _ask_pending(self, now_ns: int) -> list[Outcome]:
+        """Ask again for the reply that a session before did not give."""
+        talking = self._sessions.talking
+        if talking is None or self._sessions.draining is not None:
             return []
-        return [Log("info", "= a reply is pending"), *session.ask(None, now_ns)]
+        outcomes = self._sessions.retype(talking)
+        waits = self._record.pending_reply.is_pending and not self._tools.is_busy
+        if not waits or not (outcomes or talking.is_settled):  # Nobody waits, or it is on its way.
+            return outcomes
+        return [*outcomes, Log("info", "= a reply is pending"), *talking.ask(None, now_ns)]
 
     def _failed(
         self, session: Session, error: UpstreamError, wall_ms: int, now_ns: int

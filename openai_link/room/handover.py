@@ -14,12 +14,14 @@ from .rollover import DropNext, Move, OpenNext, Rollover, RolloverAction
 from .room_tools import RoomTools
 from .session import Session
 from .sessions import RoomSessions
-from .signals import Outcome, SessionMoved
+from .signals import Outcome, ReplyMayWait, SessionMoved
 
 DRAIN_NS = 1_000_000_000
 """A draining session is kept at least so long: its last packets are on their way."""
 DRAIN_CHECK_NS = 250_000_000
 """Between two looks at whether a draining session has said everything."""
+WORDS_NS = 10_000_000_000
+"""A draining session is not kept for longer for the transcript of what was said in it."""
 DRAIN_LIMIT_NS = 120_000_000_000
 """A draining session is not kept for longer."""
 QUIET_NS = 400_000_000
@@ -45,7 +47,10 @@ class Handover:
         self._rollover = Rollover(settings)
         self._loud_ns = 0
         self._drain_check_ns = 0
+        self._words_limit_ns = 0
         self._drain_limit_ns = 0
+        self._is_silenced = False
+        """The draining session was stopped."""
         self.begun = 0
         """Rollovers that were begun, and those that were completed."""
         self.completed = 0
@@ -103,14 +108,22 @@ class Handover:
     def end_draining(self, wall_ms: int, now_ns: int) -> list[Outcome]:
         """The session that the room has left is over."""
         session = self._sessions.draining
-        return [] if session is None else self._sessions.end(session, ROLLOVER, wall_ms, now_ns)
-
-    def silence_draining(self, wall_ms: int, now_ns: int) -> list[Outcome]:
-        """Somebody speaks over the last words of the old session, or the new one does."""
-        session = self._sessions.draining
-        if session is None or session.assistant != "speaking":
+        if session is None:
             return []
-        return [*session.silence(now_ns), *self.end_draining(wall_ms, now_ns)]
+        return [*self._sessions.end(session, ROLLOVER, wall_ms, now_ns), ReplyMayWait()]
+
+    def silence_draining(self, now_ns: int) -> list[Outcome]:
+        """Somebody speaks over the last words of the old session, or stops them.
+
+        It is kept until the server has said what they cost.
+        """
+        session = self._sessions.draining
+        if session is None or self._is_silenced or session.has_said_everything:
+            return []
+        self._is_silenced = True
+        self._drain_check_ns = now_ns + DRAIN_CHECK_NS
+        self._drain_limit_ns = now_ns + DRAIN_NS
+        return session.silence(now_ns)
 
     # -- details ----------------------------------------------------------------------------------
 
@@ -138,11 +151,13 @@ class Handover:
             return []
         outcomes = self.end_draining(wall_ms, now_ns)
         self._sessions.active, self._sessions.standby, self._sessions.draining = new, None, old
-        outcomes += old.drain()
+        outcomes += old.drain(now_ns)
         outcomes += self._sessions.activate(new, now_ns)
         self.activated(new, wall_ms, now_ns)
         self._drain_check_ns = now_ns + DRAIN_NS
+        self._words_limit_ns = now_ns + WORDS_NS
         self._drain_limit_ns = now_ns + DRAIN_LIMIT_NS
+        self._is_silenced = False
         self.completed += 1
         how = "in a pause" if in_pause else "in speech: the time was up"
         log = Log("info", f"= the room has moved to the next session, {how}")
@@ -153,7 +168,9 @@ class Handover:
         if session is None or now_ns < self._drain_check_ns:
             return []
         self._drain_check_ns = now_ns + DRAIN_CHECK_NS
-        if session.has_said_everything or now_ns >= self._drain_limit_ns:
+        words_may_come = session.awaits_words and now_ns < self._words_limit_ns
+        is_over = session.has_said_everything and not words_may_come
+        if is_over or now_ns >= self._drain_limit_ns:
             return self.end_draining(wall_ms, now_ns)
         return []
 

@@ -42,6 +42,7 @@ from .session import Stage
 from .signals import (
     FactLearned,
     Outcome,
+    ReplyRequested,
     ReplyTruncated,
     SessionConfirmed,
     SessionFailed,
@@ -83,7 +84,9 @@ class RealtimeSession:
         self._description: Mapping[str, Any] = {}
         """The session object that the server was told."""
         self._settings = settings
-        rules = TurnRules.of(session_object(settings))
+        wanted = session_object(settings)
+        rules = TurnRules.of(wanted)
+        self._is_transcribed = wanted["audio"]["input"].get("transcription") is not None
         self._reducer = Reducer(rules.answers_turns)
         self._turns = TurnPolicy(events, settings.instructions, greet=True, rules=rules)
         self.hears_room = self._turns.microphone_open
@@ -112,6 +115,11 @@ class RealtimeSession:
         """The assistant neither speaks nor is about to."""
         busy = self._reducer.assistant in ("speaking", "thinking")
         return not busy and self._turns.response_active is None
+
+    @property
+    def awaits_words(self) -> bool:
+        """The transcript of something that people said is still to come."""
+        return self._is_transcribed and self._reducer.awaits_words
 
     @property
     def seeded_ids(self) -> tuple[Mapping[str, str], Sequence[str]]:
@@ -170,7 +178,7 @@ class RealtimeSession:
         self, pcm: bytes, stamp_ns: int, concealed: bool, now_ns: int
     ) -> DownlinkFrame | None:
         """20 ms of a reply (960 bytes) that arrived at ``stamp_ns``: the frame for the mixer."""
-        if self.stage == "closed":
+        if self.stage not in ("active", "draining"):
             return None
         frame = self._gate.frame(pcm, stamp_ns, now_ns, concealed)
         if frame is not None:
@@ -210,7 +218,11 @@ class RealtimeSession:
         early, self._early = self._early, []
         return [StartUplink(self.number), *early]
 
-    def drain(self) -> list[Outcome]:
+    def correct(self, item: HistoryItem, now_ns: int) -> list[Outcome]:
+        """A reply ends earlier than the session was told, if it was told of it at all."""
+        return [self._send(event) for event in self._seeding.correct(item, now_ns)]
+
+    def drain(self, now_ns: int) -> list[Outcome]:
         """The room has moved on. What the assistant is saying is still heard.
 
         The server must not answer half a sentence whose other half the next session hears.
@@ -219,10 +231,8 @@ class RealtimeSession:
             return []
         self.stage = "draining"
         deaf = {"audio": {"input": {"turn_detection": None}}}
-        return [
-            self._send(self._events.update_session(deaf)),
-            self._send(self._events.clear_input()),
-        ]
+        update = self._send(self._events.update_session(deaf))
+        return [update, *self._turned(self._turns.finish_turn(), now_ns)]
 
     def type_text(self, text: str) -> tuple[str, list[Outcome]]:
         """Say what somebody has typed: the id of its item, and what follows."""
@@ -230,8 +240,11 @@ class RealtimeSession:
         return str(event["item"]["id"]), [self._send(event)]
 
     def tool_output(self, call: str, output: str) -> list[Outcome]:
-        """Tell the model what a tool call has returned."""
-        return [self._send(self._events.function_output(call, output))]
+        """Tell the model what a tool call has returned, where it knows the call."""
+        events = self._seeding.answer(call, output)
+        if not events and self._reducer.has_called(call):
+            events = [self._events.function_output(call, output)]
+        return [self._send(event) for event in events]
 
     def ask(self, overrides: Mapping[str, Any] | None, now_ns: int) -> list[Outcome]:
         """Have the model answer as soon as it is free."""
@@ -267,8 +280,8 @@ class RealtimeSession:
         return self._turned(self._turns.on_roster(participants, now_ns), now_ns)
 
     def silence(self, now_ns: int) -> list[Outcome]:
-        """What is still being heard of this session is void."""
-        return self._turned([turns.Flush("the room has moved")], now_ns)
+        """Stop the assistant: what is still to be heard of this session is void."""
+        return self._turned(self._turns.stop(), now_ns)
 
     def finish(self, now_ns: int) -> list[Outcome]:
         """End what is open; nothing counts afterwards."""
@@ -337,7 +350,9 @@ class RealtimeSession:
                 case turns.MicrophoneGate(is_open):
                     outcomes += self._gate_microphone(is_open, now_ns)
                 case turns.TypedText():
-                    outcomes.append(TextTyped(action))
+                    outcomes.append(TextTyped(self.number, action))
+                case turns.AskedByHand():
+                    outcomes.append(ReplyRequested())
                 case turns.Tell(event, addressee):
                     outcomes.append(TellBrowsers(event, addressee))
         return outcomes

@@ -14,6 +14,7 @@ from mixer_core.journal.records import HistoryItem, Record, UsageRecord
 
 from ..facts import Caption, Fact, ItemAdded, ResponseEnded, Transcribed
 from ..playback.truncation import Truncation
+from ..realtime.captions import shown
 from ..realtime.session_object import session_object
 from ..realtime.unicode_text import whole
 from ..settings import OpenaiLinkSettings
@@ -47,8 +48,8 @@ class RoomRecord:
         self.spending = Spending(
             PriceTable.of(settings), settings.daily_budget_usd, day_of, self.names
         )
-        self._typed: dict[str, Event] = {}
-        """Captions of typed messages that no session has taken yet, by item."""
+        self._typed: dict[str, tuple[int, Event]] = {}
+        """Typed messages that no session has taken yet, by item: session, and the caption."""
         self._tickets = 0
         self._waiting: dict[int, tuple[Event, int]] = {}
         """EVENTs that wait for the journal, by ticket; and until when."""
@@ -105,37 +106,40 @@ class RoomRecord:
         if isinstance(levels, Mapping):
             self._activity.levels(levels, now_ns)
 
-    def typed(self, text: TypedText, wall_ms: int, now_ns: int) -> list[Outcome]:
-        """Somebody types a message; its caption follows when a session has taken the item."""
+    def typed(self, session: int, text: TypedText, wall_ms: int) -> list[Outcome]:
+        """Somebody types a message; its caption follows when ``session`` has taken the item."""
         self.pending_reply.requested()
         name = self._people.get(text.participant) or text.name
         outcomes = self._write(
             self._transcript.said(text.item, text.participant, name, text.text, wall_ms)
         )
-        self._typed[text.item] = {**text.event, **({"name": name} if name else {})}
+        self._typed[text.item] = session, {**text.event, **({"name": name} if name else {})}
         while len(self._typed) > MAX_TYPED:
-            outcomes.append(TellBrowsers(self._typed.pop(next(iter(self._typed)))))
+            _, caption = self._typed.pop(next(iter(self._typed)))
+            outcomes.append(TellBrowsers(caption))
         return outcomes
 
-    def untaken(self) -> list[Event]:
-        """Captions of typed messages that no session has taken; give each back by ``retyped``."""
-        captions = list(self._typed.values())
-        self._typed.clear()
-        return captions
+    def untaken(self, sessions: Collection[int]) -> list[Event]:
+        """Captions of typed messages that none of the ``sessions`` that there are can take.
 
-    def retyped(self, caption: Event, item: str) -> None:
-        """A message that was typed before is said again, as ``item``."""
-        self._typed[item] = {**caption, "item": item}
+        Give each back by ``retyped``.
+        """
+        lost = [item for item, typed in self._typed.items() if typed[0] not in sessions]
+        return [self._typed.pop(item)[1] for item in lost]
 
-    def on_fact(self, fact: Fact, wall_ms: int, now_ns: int) -> list[Outcome]:
-        """Something happened in a session that has the room, or is draining."""
+    def retyped(self, session: int, caption: Event, item: str) -> None:
+        """A message that was typed before is said again in ``session``, as ``item``."""
+        self._typed[item] = session, {**caption, "item": item}
+
+    def on_fact(self, session: int, fact: Fact, wall_ms: int, now_ns: int) -> list[Outcome]:
+        """Something happened in a session (its number) that has the room, or is draining."""
         records = self._transcript.on_fact(fact, now_ns, wall_ms)
-        self.pending_reply.on_fact(fact)
+        self.pending_reply.on_fact(fact, session)
         match fact:
             case Caption():
                 return self._caption(fact, records, now_ns)
             case ItemAdded(item) if item in self._typed:
-                return self._write(records, self._typed.pop(item), now_ns)
+                return self._write(records, self._typed.pop(item)[1], now_ns)
             case ResponseEnded(usage=usage) if usage:
                 return self._write(records) + self._response_usage(fact, wall_ms)
             case Transcribed(usage=usage) if usage:
@@ -192,7 +196,7 @@ class RoomRecord:
             "type": "caption",
             "speaker": caption.speaker,
             "item": caption.item,
-            "text": whole(caption.text),
+            "text": shown(whole(caption.text)),
             "final": caption.final,
         }
         if caption.speaker == "user":

@@ -63,6 +63,10 @@ class Session(Protocol):
         """The assistant neither speaks nor is about to."""
 
     @property
+    def awaits_words(self) -> bool:
+        """The transcript of something that people said is still to come."""
+
+    @property
     def seeded_ids(self) -> tuple[Mapping[str, str], Sequence[str]]:
         """Ids of history items by ids in this session; and ids that are no part of the record."""
 
@@ -102,14 +106,17 @@ class Session(Protocol):
             note: what the model is to know about this history, if there is any; empty: nothing.
         """
 
+    def correct(self, item: HistoryItem, now_ns: int) -> list[Outcome]:
+        """A reply ends earlier than the session was told, if it was told of it at all."""
+
     def activate(self) -> list[Outcome]:
         """The room is here from now on."""
 
-    def drain(self) -> list[Outcome]:
+    def drain(self, now_ns: int) -> list[Outcome]:
         """The room has moved on. What the assistant is saying is still heard."""
 
     def silence(self, now_ns: int) -> list[Outcome]:
-        """What is still being heard of this session is void."""
+        """Stop the assistant: what is still to be heard of this session is void."""
 
     def finish(self, now_ns: int) -> list[Outcome]:
         """End what is open; nothing counts afterwards."""

@@ -14,9 +14,11 @@ from mixer_core.journal.records import HistoryItem
 
 from ..facts import Assistant, Fact, ItemDone, ToolCalled, Transcribed
 from ..realtime.client_events import ClientEvents
+from ..realtime.session_object import session_object
 from ..settings import OpenaiLinkSettings
 from ..transcript.seeding import settled
 from ..transport.interface import TransportKind
+from ..turns.actions import TurnRules
 from .actions import CloseSession, OpenSession
 from .epoch import EpochCounter
 from .realtime_session import RealtimeSession
@@ -63,6 +65,8 @@ class RoomSessions:
         self._people: Collection[str] = ()
         self._pressed: dict[str, Mapping[str, Any]] = {}
         """The ``ptt`` events of those who hold the button down: they outlive a session."""
+        self.has_button = TurnRules.of(session_object(settings)).push_to_talk
+        """A button makes the turns (push-to-talk)."""
 
     # -- what is known ----------------------------------------------------------------------------
 
@@ -134,6 +138,7 @@ class RoomSessions:
         """End a session; ``reason`` goes into the journal where it had the room."""
         had_room = session.stage in ("active", "draining")
         outcomes = session.finish(now_ns)
+        self._record.pending_reply.session_over(session.number)
         if had_room:
             outcomes += self._record.session_ended(session.session_id, reason, wall_ms)
         _add(self._finished, session.counters())
@@ -172,12 +177,21 @@ class RoomSessions:
             return []
         return self._seed(self.talking, [item], "", now_ns)
 
+    def tell_truncated(self, item_id: str, now_ns: int) -> list[Outcome]:
+        """A reply of the draining session was cut off: the active one must know how far it came."""
+        item = self._record.find(item_id)
+        if self.talking is None or item is None:
+            return []
+        outcomes = self.talking.correct(item, now_ns)
+        self._record.seeded(*self.talking.seeded_ids)
+        return outcomes
+
     def retype(self, session: Session) -> list[Outcome]:
-        """Say again what was typed and no session has taken."""
+        """Say again what was typed in a session that ended before it took it."""
         outcomes: list[Outcome] = []
-        for caption in self._record.untaken():
+        for caption in self._record.untaken({known.number for known in self.all}):
             item, typed = session.type_text(str(caption["text"]))
-            self._record.retyped(caption, item)
+            self._record.retyped(session.number, caption, item)
             outcomes += typed
         return outcomes
 
@@ -191,21 +205,39 @@ class RoomSessions:
     # -- the room ---------------------------------------------------------------------------------
 
     def activate(self, session: Session, now_ns: int) -> list[Outcome]:
-        """Tell a session what it missed while it was seeded, and let it hear the room."""
+        """Tell a session what it missed while it was seeded, and let it hear the room.
+
+        What was typed comes before anybody asks for a reply: the reply has to know it.
+        """
         outcomes = self._seed(session, self._record.items(), "", now_ns)
         outcomes += session.activate()
         outcomes += session.set_tools(self._tools.definitions)
+        outcomes += self.retype(session)
         outcomes += session.roster(self._people, now_ns)
         for press in self._pressed.values():
             outcomes += session.browser_event(press, now_ns)
         is_answering = self.draining is not None and not self.draining.has_said_everything
         return outcomes + self._tools.session_changed(is_answering, now_ns)
 
+    def browser_event(self, event: Mapping[str, Any], now_ns: int) -> list[Outcome]:
+        """A control message of a browser, for the session that has the room.
+
+        Browsers report what they have played, whichever session said it.
+        """
+        played = event.get("type") == "played"
+        listening = (self.talking, self.draining if played else None)
+        return [
+            outcome
+            for session in listening
+            if session is not None
+            for outcome in session.browser_event(event, now_ns)
+        ]
+
     def pressed(self, event: Mapping[str, Any]) -> None:
         """Remember a ``ptt`` event."""
         participant = str(event.get("participant", ""))
         self._pressed.pop(participant, None)
-        if event.get("down") is True:
+        if event.get("down") is True and self.has_button:
             self._pressed[participant] = event
 
     def roster(self, participants: Collection[str], now_ns: int) -> list[Outcome]:
@@ -213,7 +245,12 @@ class RoomSessions:
         self._people = participants
         for participant in [known for known in self._pressed if known not in participants]:
             del self._pressed[participant]
-        return [] if self.talking is None else self.talking.roster(participants, now_ns)
+        return [
+            outcome
+            for session in self.all
+            if session.stage in ("active", "draining")
+            for outcome in session.roster(participants, now_ns)
+        ]
 
 
 def _add(totals: dict[str, int], more: Mapping[str, int]) -> None:

@@ -35,10 +35,8 @@ class SessionSeeded:
 
 
 @dataclass(frozen=True, slots=True)
-class SessionActive:
-    """The session has the room, and all that it was owed: a reply may be pending."""
-
-    session: int
+class ReplyMayWait:
+    """A session is over, or has just got the room: see whether people wait for a reply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +74,13 @@ class ReplyTruncated:
 class TextTyped:
     """Somebody typed a message, and the server is told."""
 
+    session: int
     text: TypedText
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyRequested:
+    """Somebody asked for a reply by the button, and the server is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +129,13 @@ class RoomClosed:
 Signal = (
     SessionConfirmed
     | SessionSeeded
-    | SessionActive
+    | ReplyMayWait
     | SessionFailed
     | SessionMoved
     | FactLearned
     | ReplyTruncated
     | TextTyped
+    | ReplyRequested
     | ReplyWanted
     | ToolAnswered
     | ProblemFound

@@ -72,7 +72,7 @@ def seed_events(
         if item.kind == "tool":
             _tell_tool(seed, item, events)
         else:
-            _tell(seed, item, _message(item, events, with_name=len(people) > 1))
+            _tell(seed, item, message_event(item, events, with_name=len(people) > 1))
     return seed
 
 
@@ -97,17 +97,25 @@ def _is_told(item: HistoryItem) -> bool:
     return bool(item.text.strip())
 
 
-def _message(item: HistoryItem, events: ClientEvents, with_name: bool) -> dict[str, Any]:
+def message_event(
+    item: HistoryItem, events: ClientEvents, with_name: bool = False, after: str = ""
+) -> dict[str, Any]:
+    """The event that tells of a message, behind the item ``after`` (empty: as the last one)."""
     text = item.text
     if item.role == "user" and with_name and item.name:
         text = f"{item.name}: {text}"
     if item.role == "assistant" and item.heard_ms is not None:
         text += _CUT
-    return events.message(item.role, text)
+    return events.message(item.role, text, after=after)
+
+
+def seeded_call(call: str) -> str:
+    """The id under which a session is told of the tool call ``call``."""
+    return call[:MAX_ITEM_ID_CHARS]
 
 
 def _tell_tool(seed: Seed, item: HistoryItem, events: ClientEvents) -> None:
-    call = item.call[:MAX_ITEM_ID_CHARS]
+    call = seeded_call(item.call)
     _tell(seed, item, events.function_call(call, item.tool, item.arguments or "{}"))
     if not item.pending:
         result = events.function_output(call, item.output)

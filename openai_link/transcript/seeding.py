@@ -12,9 +12,9 @@ from typing import Any
 
 from mixer_core.journal.records import HistoryItem
 
-from ..facts import Caption, Fact, ItemAdded, ItemDone, ServerError
+from ..facts import Caption, Fact, ItemAdded, ItemDeleted, ItemDone, ServerError
 from ..realtime.client_events import ClientEvents
-from .history import SeedLimits, seed_events
+from .history import SeedLimits, message_event, seed_events, seeded_call
 
 PATIENCE_NS = 4_000_000_000
 """After so long without an acknowledgement the session is used as it is."""
@@ -52,6 +52,8 @@ class Seeding:
         self._event_items: dict[str, str] = {}
         self._created: set[str] = set()
         """Ids of all items that were created here: their echoes are no news."""
+        self._replaced: set[str] = set()
+        """Ids of items that were created here and deleted again."""
         self._until_ns: int | None = None
         self.new_ids: dict[str, str] = {}
         """Ids of items of the record to their ids in this session."""
@@ -72,7 +74,7 @@ class Seeding:
         """
         items = list(items)
         events = [
-            self._events.function_output(item.call, item.output)
+            self._events.function_output(seeded_call(item.call), item.output)
             for item in items
             if item.item in self._open_calls and not item.pending
         ]
@@ -86,7 +88,7 @@ class Seeding:
         for item in fresh:
             if item.final or item.item in seed.new_ids:  # Else its words may come yet.
                 self._told.add(item.item)
-            if item.pending:
+            if item.pending and item.item in seed.new_ids:
                 self._open_calls[item.item] = item.call
         events += seed.events
         for event in events:
@@ -103,12 +105,38 @@ class Seeding:
         self._until_ns = now_ns + PATIENCE_NS
         return event
 
+    def answer(self, call: str, output: str) -> list[Event]:
+        """The event that tells the output of a tool call, if the call is history here."""
+        item = next((item for item, known in self._open_calls.items() if known == call), None)
+        if item is None:
+            return []
+        del self._open_calls[item]
+        return [self._events.function_output(seeded_call(call), output)]
+
+    def correct(self, item: HistoryItem, now_ns: int) -> list[Event]:
+        """The events that tell the words of a message which has become shorter.
+
+        It is created again in its place, and deleted as it was. One that was not told is told now.
+        """
+        old = self.new_ids.get(item.item)
+        if old is None:
+            return self.tell([item], (), now_ns)
+        events = [message_event(item, self._events, after=old)] if item.text.strip() else []
+        for event in events:
+            self.new_ids[item.item] = str(event["item"]["id"])
+            self._wait_for(event)
+            self._until_ns = now_ns + PATIENCE_NS
+        self._replaced.add(old)
+        return [*events, self._events.delete(old)]
+
     def on_fact(self, fact: Fact, now_ns: int) -> bool:
         """Whether the fact is only an echo of history, which nobody else need hear."""
         if isinstance(fact, ItemAdded | ItemDone | Caption) and fact.item in self._created:
             if isinstance(fact, ItemDone) and fact.item in self._waiting:
                 self._waiting.discard(fact.item)
                 self._until_ns = now_ns + PATIENCE_NS
+            return True
+        if isinstance(fact, ItemDeleted) and fact.item in self._replaced:
             return True
         if isinstance(fact, ServerError) and fact.event_id in self._event_items:
             self._waiting.discard(self._event_items[fact.event_id])

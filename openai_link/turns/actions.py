@@ -99,7 +99,14 @@ class TypedText(Tell):
     text: str = ""
 
 
-TurnAction = Send | ClearOutput | Flush | ReplyStarted | ReplyEnded | MicrophoneGate | Tell
+@dataclass(frozen=True, slots=True)
+class AskedByHand:
+    """Somebody asked for an answer by the button; the server is told now, or after the turn."""
+
+
+TurnAction = (
+    Send | ClearOutput | Flush | ReplyStarted | ReplyEnded | MicrophoneGate | AskedByHand | Tell
+)
 
 
 def problem(event: Mapping[str, Any], code: str, message: str) -> Tell:

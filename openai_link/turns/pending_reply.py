@@ -1,7 +1,7 @@
-"""Whether the room still waits for an answer when a call dies. Sans-I/O.
+"""Whether the room still waits for a reply when a session is lost. Sans-I/O.
 
-A turn was taken and not answered, or its answer was not heard to the end: the next call, which
-knows the conversation, owes it. Speaking over an answer, or stopping it, settles it.
+A turn was taken and not answered, or its answer was not heard to the end: the next session, which
+knows the conversation, has to give it. Speaking over an answer, or stopping it, settles it.
 """
 
 from __future__ import annotations
@@ -19,67 +19,96 @@ from ..facts import (
     TurnCommitted,
 )
 
+MAX_ANSWERS = 32
+"""Responses that may be unfinished; of more the oldest counts as heard."""
+
 
 @dataclass(slots=True)
 class _Answer:
-    """A response that is being made."""
+    """A response that is being generated, or has not been heard to the end."""
 
     has_sound: bool = False
     was_heard: bool = False
     """To the end of what there was."""
     waits_for_tool: bool = False
     """The next response answers."""
+    is_generated: bool = False
 
     @property
     def is_told(self) -> bool:
         """Whether nobody waits for more of it, once it is complete."""
-        return (self.was_heard or not self.has_sound) and not self.waits_for_tool
+        return self.was_heard or not self.has_sound
 
 
 class PendingReply:
-    """Follows the facts of a room's sessions, one after the other."""
+    """Follows the facts of a room's sessions."""
 
     def __init__(self, answers_turns: bool = True) -> None:
         """``answers_turns``: each spoken turn is answered."""
         self._answers_turns = answers_turns
         self.is_pending = False
         """Somebody waits."""
-        self._active: dict[str, _Answer] = {}
+        self._answers: dict[tuple[int, str], _Answer] = {}
+        """By session and response, in the order in which they began."""
 
     def requested(self) -> None:
-        """Somebody has written: that is answered always."""
+        """Somebody has asked for a reply, in writing or by a button."""
         self.is_pending = True
 
     def forget(self) -> None:
         """It is too late for an answer."""
         self.is_pending = False
 
-    def session_changed(self) -> None:
-        """The facts that follow are another session's."""
-        self._active.clear()
+    def session_over(self, session: int) -> None:
+        """Nothing more is heard of the answers of this session."""
+        for key in [key for key in self._answers if key[0] == session]:
+            del self._answers[key]
 
-    def on_fact(self, fact: Fact) -> None:
-        """What a server event meant."""
+    def on_fact(self, fact: Fact, session: int = 0) -> None:
+        """What an event of the server of ``session`` meant."""
         match fact:
             case TurnCommitted() if self._answers_turns:
                 self.is_pending = True
             case ResponseStarted(response):
-                self._active[response] = _Answer()
-            case ItemVoiced(response) | PlaybackStarted(response) if response in self._active:
-                self._active[response].has_sound = True
+                self._answers[session, response] = _Answer()
+                if len(self._answers) > MAX_ANSWERS:
+                    del self._answers[next(iter(self._answers))]
+            case ItemVoiced(response) | PlaybackStarted(response):
+                if answer := self._answers.get((session, response)):
+                    answer.has_sound = True
             case PlaybackEnded(response, cleared):
-                answer = self._active.get(response)
-                if answer is not None:
-                    answer.was_heard = True
-                if answer is None or cleared:
-                    self._settle()
-            case ToolCalled(response) if response in self._active:
-                self._active[response].waits_for_tool = True
+                self._played(session, response, cleared)
+            case ToolCalled(response):
+                if answer := self._answers.get((session, response)):
+                    answer.waits_for_tool = True
             case ResponseEnded(response, status, in_conversation=True):
-                answer = self._active.pop(response, None)
-                if status != "completed" or answer is None or answer.is_told:
-                    self._settle()
+                self._generated(session, response, status)
+
+    def _played(self, session: int, response: str, cleared: bool) -> None:
+        """Answers are played in the order in which they began; a cut takes those behind it too."""
+        begun = [key for key in self._answers if key[0] == session]
+        key = session, response
+        count = begun.index(key) + 1 if key in begun else 0
+        for other in begun if cleared else begun[:count]:
+            if self._answers[other].is_generated:
+                del self._answers[other]
+        if answer := self._answers.get(key):
+            answer.was_heard = True
+        if cleared or answer is None:
+            self._settle()
+
+    def _generated(self, session: int, response: str, status: str) -> None:
+        answer = self._answers.get((session, response))
+        if answer is not None and status == "completed":
+            if not answer.is_told and not answer.waits_for_tool:
+                answer.is_generated = True
+                return
+            del self._answers[session, response]
+            if answer.waits_for_tool:
+                return
+        self._answers.pop((session, response), None)
+        self._settle()
 
     def _settle(self) -> None:
-        if not self._active:
+        if not self._answers:
             self.is_pending = False

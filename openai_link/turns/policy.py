@@ -33,6 +33,7 @@ from ..facts import (
 from ..realtime.client_events import ClientEvents, greeting
 from ..realtime.session_object import MAX_SAY_CHARS
 from .actions import (
+    AskedByHand,
     ClearOutput,
     Flush,
     MicrophoneGate,
@@ -157,6 +158,15 @@ class TurnPolicy:
         self._has_audience = True
         return self._say_hello()
 
+    def finish_turn(self) -> list[TurnAction]:
+        """The room moves on: end the turn that is being spoken, or forget it."""
+        outcome = self._button.finish()
+        return self._pressed(outcome) if outcome else [Send(self._events.clear_input())]
+
+    def stop(self) -> list[TurnAction]:
+        """Stop the assistant, as somebody does by hand."""
+        return self._interrupt()
+
     def ask(self, overrides: Mapping[str, Any] | None = None) -> list[TurnAction]:
         """Have the model answer as soon as it may (all outputs of its tools are in)."""
         return _send(self._sequencer.request(overrides))
@@ -189,7 +199,7 @@ class TurnPolicy:
         if down:
             return []
         self._asked = self._hearing
-        return [] if self._hearing else self.ask()
+        return [AskedByHand(), *([] if self._hearing else self.ask())]
 
     def _pressed(self, outcome: Outcome | None) -> list[TurnAction]:
         match outcome:

@@ -72,6 +72,15 @@ class PushToTalk:
             outcome = self.release(who, now_ns) or outcome
         return outcome
 
+    def finish(self) -> Outcome | None:
+        """The room moves on: only a turn of which nothing but the tail is missing is complete."""
+        outcome: Outcome | None = None
+        if self._since_ns is not None:
+            outcome = "tapped" if self._ends_ns is None else "ended"
+        self._presses.clear()
+        self._since_ns = self._ends_ns = None
+        return outcome
+
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick``; None where nothing waits."""
         return self._ends_ns

@@ -28,7 +28,7 @@ def failures(scene: Scene, loses_all: bool) -> dict[int, str]:
     found: dict[int, str] = {}
     for number in range(1, events_of(scene) + 1):
         world = World(scene)
-        world.lose_after, world.loses_all = number, loses_all
+        world.lose_after, world.loses_all = {number}, loses_all
         try:
             checks.check_all(world)
         except AssertionError as error:
@@ -57,7 +57,7 @@ def test_every_session_is_lost_after_each_event(scene: Scene) -> None:
 def test_a_spent_budget_ends_the_session_whenever_it_is_lost() -> None:
     for number in range(events_of(BUDGET) + 1):
         world = World(BUDGET)
-        world.lose_after = number
+        world.lose_after = {number}
         world.finish()
         checks.browsers_end_in_a_true_state(world, "failed")
         checks.nothing_final_is_missing_or_doubled(world)

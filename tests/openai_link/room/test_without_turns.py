@@ -33,13 +33,13 @@ def test_a_tool_call_gets_its_output_and_nobody_asks_for_a_reply() -> None:
 def test_words_are_told_and_written_and_no_reply_is_pending() -> None:
     record = RoomRecord("den", SETTINGS, lambda wall_ms: "day")
     content = {"type": "message", "role": "assistant", "content": []}
-    record.on_fact(ItemAdded("item", "", content), 0, 0)
-    (growing,) = record.on_fact(Caption("assistant", "item", "Well", False), 0, 0)
+    record.on_fact(1, ItemAdded("item", "", content), 0, 0)
+    (growing,) = record.on_fact(1, Caption("assistant", "item", "Well", False), 0, 0)
     assert isinstance(growing, TellBrowsers)
-    (written,) = record.on_fact(Caption("assistant", "item", "Well then.", True), 0, 0)
+    (written,) = record.on_fact(1, Caption("assistant", "item", "Well then.", True), 0, 0)
     assert isinstance(written, WriteJournal) and written.ticket is not None
     (told,) = record.journal_written(written.ticket)
     assert isinstance(told, TellBrowsers) and told.event["text"] == "Well then."
-    record.on_fact(ItemDone("item", content), 0, 0)
+    record.on_fact(1, ItemDone("item", content), 0, 0)
     assert [item.text for item in record.items()] == ["Well then."]
     assert not record.pending_reply.is_pending

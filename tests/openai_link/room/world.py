@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import random
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,13 +26,16 @@ from openai_link.room.engine import RoomConfig, RoomEngine
 from openai_link.room.lifecycle import Exit
 from openai_link.room.room_tools import Toolset
 from openai_link.settings import OpenaiLinkSettings
+from openai_link.simulator.brains.rules import Script
+from openai_link.simulator.brains.script import ScriptBrain
+from openai_link.simulator.engine.brain import Recognition
 from openai_link.simulator.engine.options import EngineOptions
 from openai_link.simulator.engine.server_events import EndCall
 from openai_link.simulator.engine.session_config import create_session
 from openai_link.simulator.engine.session_engine import SessionEngine
 from openai_link.tools.actions import RunTool
 from openai_link.tools.spec import ToolSpec
-from tests.openai_link.simulator.scripted import scripted
+from tests.openai_link.simulator.scripted import RULES
 from tests.openai_link.simulator.support import LOUD
 
 Json = dict[str, Any]
@@ -44,7 +47,15 @@ PAGE_NS = 120 * MS_NS
 """Between a frame of the reply and the loudspeaker of a page."""
 REPORT_NS = 200 * MS_NS
 LOST = UpstreamError("connection_lost", "the network is gone")
-PARTICIPANT, NAME = "p-1", "Ada"
+BUSY = UpstreamError("server_error", "too many calls", 503)
+PARTICIPANT = "p-1"
+NAMES = {PARTICIPANT: "Ada", "p-2": "Ben", "p-3": "Cem"}
+MAX_TICKS = 4
+"""What one tick brings about may be due at once; more in a row would be a busy loop."""
+REGULAR: Mapping[str, Any] = dict.fromkeys(
+    ("omit_rate_limits", "null_previous_in_done", "padded_arguments"), "never"
+)
+"""A service without random variations."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +63,11 @@ class Step:
     """One thing that a person does, or waits for."""
 
     do: str
-    """say, speak, wait, until, press, release, interrupt, lose, leave, join."""
+    """say, speak, wait, until, press, release, interrupt, confirm, deny, lose, refuse,
+    clock, leave, join."""
     text: str = ""
+    """What is said; the state that is waited for; who is in the room now, by commas; for how long
+    connections are refused, how far the system's clock jumps, in ms."""
     ms: int = 0
 
 
@@ -85,6 +99,16 @@ class Scene:
     tools: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     session_limit_s: float = 3_600.0
+    """Length of a session, as the server tells it."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Of the simulator (``EngineOptions``)."""
+    confirm: bool = False
+    """The tools need a yes."""
+    runs_tools: bool = True
+    """Each of its tools runs in the end."""
+    filler: str = ""
+    tool_ms: int = 300
+    """How long a tool works."""
 
     def __str__(self) -> str:
         return self.name
@@ -141,9 +165,23 @@ def _not_called(**_: Any) -> None:
     raise AssertionError("the world runs no functions")
 
 
-def spec(name: str, confirm: bool = False) -> ToolSpec:
+def spec(name: str, confirm: bool = False, filler: str = "") -> ToolSpec:
     parameters = {"type": "object", "properties": {}}
-    return ToolSpec(name, f"Does {name}.", parameters, _arguments, _not_called, confirm=confirm)
+    return ToolSpec(
+        name, f"Does {name}.", parameters, _arguments, _not_called, confirm=confirm, filler=filler
+    )
+
+
+class _Hearing(ScriptBrain):
+    """Gives the spoken turns of the room their words, in whichever session they are spoken."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(Script(prefix="", rules=RULES))
+        self._world = world
+
+    def recognize(self, spoken_turn: int) -> Recognition | None:
+        said = self._world.scene.heard[self._world.turns :]
+        return Recognition(said[0]) if said else None
 
 
 class World:
@@ -161,6 +199,7 @@ class World:
         self.now_ns = 0
         self.wall_ms = WALL_MS
         self.sessions: dict[int, Server] = {}
+        self._connecting: set[int] = set()
         self.scheduled: list[tuple[int, int, str, tuple[Any, ...]]] = []
         self._order = 0
         self.inputs: deque[tuple[int, Json]] = deque()
@@ -168,8 +207,8 @@ class World:
         self.journal = Journal()
         self.events = 0
         """Server events that were delivered."""
-        self.lose_after = 0
-        """Number of the server event after which the connection is lost; 0: never."""
+        self.lose_after: Collection[int] = ()
+        """Numbers of the server events after which the connection is lost."""
         self.loses_all = False
         """Not only the session that sent the event is lost, but every session."""
         self.told: list[tuple[int, Mapping[str, Any]]] = []
@@ -180,6 +219,7 @@ class World:
         """Tool calls that were run: id and name."""
         self.responses: list[str] = []
         """Ids of the responses whose usage the server has told."""
+        self.people: Sequence[str] = ()
         self.opened = 0
         self.turns = 0
         """Spoken turns that any session has heard so far."""
@@ -196,14 +236,13 @@ class World:
         self._step_ns: int | None = None
         self.refuse: UpstreamError | None = None
         """What every attempt to connect meets."""
-        self.tool_ns = 300 * MS_NS
         upstream = Upstream("openai", "http://127.0.0.1:9/v1", "sk-test", False)
         config = RoomConfig("den", self.settings, upstream, "t", _day_of, _half)
         self.engine = RoomEngine(config, WALL_MS, 0)
         self.do(self.engine.open(self.now_ns))
         self.schedule(JOURNAL_NS, "_recovered", *recovered)
         if scene.tools:
-            self.schedule(20 * MS_NS, "_tools_came")
+            self.schedule(20 * MS_NS, "_tools_came", *(scene.tools if scene.confirm else ()))
         self.roster(PARTICIPANT)
 
     # -- carrying out -----------------------------------------------------------------------------
@@ -216,9 +255,11 @@ class World:
         match action:
             case do.OpenSession(session, _, description):
                 self.opened += 1
+                self._connecting.add(session)
                 self.schedule(CONNECT_NS, "_connected", session, description)
             case do.CloseSession(session):
                 self.sessions.pop(session, None)
+                self._connecting.discard(session)
                 self.inputs = deque(item for item in self.inputs if item[0] != session)
             case do.SendEvent(session, event) | do.ClearOutput(session, event):
                 server = self.sessions.get(session)
@@ -237,7 +278,12 @@ class World:
                 self._write(records, ticket)
             case RunTool(call, name):
                 self.ran.append((call, name))
-                self.schedule(self.tool_ns, "_tool_answered", call, f'{{"result": "{name} done"}}')
+                self.schedule(
+                    self.scene.tool_ms * MS_NS,
+                    "_tool_answered",
+                    call,
+                    f'{{"result": "{name} done"}}',
+                )
             case do.Log(level, text):
                 self.logs.append((level, text))
             case Exit(reason):
@@ -257,20 +303,17 @@ class World:
     # -- what comes later -------------------------------------------------------------------------
 
     def _connected(self, session: int, description: Json) -> None:
+        if session not in self._connecting:
+            return
+        self._connecting.remove(session)
         if self.refuse is not None:
             self.do(self.engine.session_lost(session, self.refuse, self.now_ns))
             return
         limit_s = self.scene.session_limit_s
         expires_at = int((WALL_MS + self.now_ns // MS_NS) / 1000 + limit_s)
         wanted = create_session(f"sess_{session}", expires_at, description)
-        options = EngineOptions(
-            omit_rate_limits="never",
-            null_previous_in_done="never",
-            padded_arguments="never",
-            session_limit_s=limit_s,
-        )
-        brain = scripted(*self.scene.heard[self.turns :])
-        engine = SessionEngine(wanted, brain, random.Random(session), self.now_ns, options)
+        options = EngineOptions(**{**REGULAR, "session_limit_s": limit_s, **self.scene.options})
+        engine = SessionEngine(wanted, _Hearing(self), random.Random(session), self.now_ns, options)
         self.sessions[session] = Server(engine, self.now_ns)
         self.do(self.engine.session_answered(session, False, self.now_ns))
         self.do(self.engine.session_up(session, self.now_ns))
@@ -283,8 +326,16 @@ class World:
         """These tools need a yes from now on."""
         self._tools_came(*names)
 
+    def forbids(self, *names: str) -> None:
+        """Nobody in the room may use these tools from now on."""
+        specs = {name: replace(spec(name), who=("Nobody",)) for name in names}
+        definitions = [found.definition() for found in specs.values()]
+        self.do(self.engine.tools_changed(Toolset(specs, definitions), self.now_ns))
+
     def _tools_came(self, *confirmed: str) -> None:
-        specs = {name: spec(name, name in confirmed) for name in self.scene.tools}
+        specs = {
+            name: spec(name, name in confirmed, self.scene.filler) for name in self.scene.tools
+        }
         definitions = [found.definition() for found in specs.values()]
         self.do(self.engine.tools_changed(Toolset(specs, definitions), self.now_ns))
 
@@ -312,6 +363,9 @@ class World:
             self.inputs = deque(item for item in self.inputs if item[0] != session)
             self.do(self.engine.session_lost(session, LOST, self.now_ns))
 
+    def _serve_again(self) -> None:
+        self.refuse = None
+
     def lose_all(self) -> None:
         for session in list(self.sessions):
             self.lose(session)
@@ -327,18 +381,19 @@ class World:
                 self.turns += 1
             self.do(self.engine.server_event(session, event, self.now_ns))
             self.events += 1
-            if self.events == self.lose_after:
+            if self.events in self.lose_after:
                 self.lose_all() if self.loses_all else self.lose(session)
 
     # -- people -----------------------------------------------------------------------------------
 
     def roster(self, *participants: str) -> None:
-        people = [{"participant": who, "name": NAME} for who in participants]
+        self.people = participants
+        people = [{"participant": who, "name": NAMES[who]} for who in participants]
         event = {"type": "participants", "participants": people}
         self.do(self.engine.roster(event, self.now_ns))
 
     def browser(self, **event: Any) -> None:
-        whole = {"participant": PARTICIPANT, "name": NAME, "stream": 7, **event}
+        whole = {"participant": PARTICIPANT, "name": NAMES[PARTICIPANT], "stream": 7, **event}
         self.do(self.engine.browser_event(whole, self.now_ns))
 
     def _play(self, stamp_ns: int, pcm: bytes) -> None:
@@ -350,7 +405,8 @@ class World:
         if begun:
             offset = min(480, (at_ns - begun[-1][0] - self.page_ns) * 24 // MS_NS)
             report = {"epoch": epoch, "stamp_ns": begun[-1][2], "offset_samples": offset}
-            self.browser(type="played", last=last, **report)
+            for who in self.people:
+                self.browser(type="played", last=last, participant=who, **report)
 
     def _page(self) -> None:
         if self.flush_ns is not None:
@@ -385,10 +441,19 @@ class World:
                 self.browser(type="interrupt")
             case "lose":
                 self.lose_all()
+            case "refuse":
+                self.refuse = BUSY
+                self.schedule(int(step.text) * MS_NS, "_serve_again")
+            case "clock":
+                self.wall_ms += int(step.text)
+                self.engine.wall_clock(self.wall_ms + self.now_ns // MS_NS, self.now_ns)
             case "leave":
                 self.roster()
             case "join":
-                self.roster(PARTICIPANT)
+                self.roster(*(step.text or PARTICIPANT).split(","))
+            case "confirm" | "deny":
+                for event in self.of("tool")[-1:]:
+                    self.browser(type="confirm", call=event["call"], allow=step.do == "confirm")
 
     def _is_done(self, step: Step, past_ns: int) -> bool:
         if step.do == "until":
@@ -409,11 +474,17 @@ class World:
         self._page()
         for session in self.sessions:
             self.engine.session_received(session, self.now_ns, self.now_ns)
-        timeout_ns = self.engine.next_timeout_ns()
-        if timeout_ns is not None and timeout_ns <= self.now_ns:
+        self._tick()
+        self.now_ns += FRAME_NS
+
+    def _tick(self) -> None:
+        for _ in range(MAX_TICKS):
+            timeout_ns = self.engine.next_timeout_ns()
+            if timeout_ns is None or timeout_ns > self.now_ns:
+                return
             self.do(self.engine.tick(self.now_ns))
             self.deliver()
-        self.now_ns += FRAME_NS
+        raise AssertionError(f"a time-out of {timeout_ns} ns stays due at {self.now_ns} ns")
 
     def _sound(self) -> None:
         loud = self.now_ns < self.loud_until_ns
@@ -446,6 +517,7 @@ class World:
             over = self._step == len(self.scene.steps)
             calm = self.state["assistant"] == "idle" and events == self.events
             calm = calm and self.state["upstream"] in ("ready", "failed") and not self.scheduled
+            calm = calm and not self.open_tools
             quiet_ns = quiet_ns + FRAME_NS if over and calm else 0
 
     def ask(self, text: str) -> None:
@@ -469,6 +541,12 @@ class World:
 
     def of(self, kind: str) -> list[Json]:
         return [event for _, event in self.told if event["type"] == kind]
+
+    @property
+    def open_tools(self) -> list[str]:
+        """Tool calls without an end, as people see them."""
+        newest = {event["call"]: event["status"] for event in self.of("tool")}
+        return [call for call, status in newest.items() if status in ("running", "asking")]
 
     def played_ms(self, at_ns: int) -> float:
         """How much of all it got the page has played by ``at_ns``."""

@@ -6,6 +6,7 @@ import dataclasses
 
 from mixer_core.journal.records import HistoryItem
 from openai_link.facts import (
+    ItemDeleted,
     ItemDone,
     ServerError,
 )
@@ -70,3 +71,39 @@ def test_only_what_will_not_change_is_told_while_the_session_goes_on() -> None:
     assert settled(items, speaking=True) == items[:1]
     old = [message(0, final=False, text=""), *(message(n) for n in range(1, 4))]
     assert settled(old, speaking=False) == old
+
+
+def pending_call(call: str = "call_1") -> HistoryItem:
+    return HistoryItem("f", 1, "tool", "assistant", call=call, tool="clock", arguments="{}")
+
+
+def test_a_call_that_was_answered_gets_no_second_output() -> None:
+    seed = seeding()
+    call = pending_call("call_" + "x" * 40)
+    (told,) = seed.tell([call], (), 0)
+    (output,) = seed.answer(call.call, "noon")
+    assert output["item"]["call_id"] == told["item"]["call_id"] == call.call[:32]
+    assert seed.answer(call.call, "noon") == []
+    assert seed.tell([dataclasses.replace(call, output="noon", ok=True, final=True)], (), 0) == []
+
+
+def test_a_call_that_was_too_old_to_be_told_gets_no_output() -> None:
+    seed = Seeding(ClientEvents("mm9"), SeedLimits(max_items=0))
+    call = pending_call()
+    assert seed.tell([call], (), 0) == []
+    assert seed.answer("call_1", "noon") == []
+    assert seed.tell([dataclasses.replace(call, output="noon", ok=True, final=True)], (), 0) == []
+
+
+def test_a_reply_that_became_shorter_is_told_again_in_its_place() -> None:
+    seed = seeding()
+    (told,) = seed.tell([message(1, "assistant")], (), 0)
+    create, delete = seed.correct(message(1, "assistant", text="word", heard_ms=300), 1)
+    assert create["previous_item_id"] == delete["item_id"] == told["item"]["id"]
+    assert create["item"]["content"][0]["text"] == "word …"
+    assert seed.new_ids == {"i1": create["item"]["id"]}
+    assert seed.on_fact(ItemDeleted(told["item"]["id"]), 2)
+    (delete,) = seed.correct(message(1, "assistant", text="", heard_ms=0), 3)
+    assert delete["item_id"] == create["item"]["id"]
+    (told,) = seed.correct(message(2, "assistant", heard_ms=300), 4)
+    assert told["item"]["content"][0]["text"] == "word 2 …", "it was not told before"

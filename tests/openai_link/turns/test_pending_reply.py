@@ -92,3 +92,42 @@ def test_who_does_not_answer_turns_waits_nothing_for_them() -> None:
     silent = PendingReply(answers_turns=False)
     silent.on_fact(TurnCommitted("i"))
     assert not silent.is_pending
+
+
+def test_of_several_replies_that_are_played_in_a_row_each_is_waited_for() -> None:
+    """The server generates far ahead: the second is complete before the first was heard."""
+    pending_reply = PendingReply()
+    for response in ("a", "b"):
+        pending_reply.requested()
+        pending_reply.on_fact(ResponseStarted(response))
+        pending_reply.on_fact(ItemVoiced(response, f"item_{response}"))
+        pending_reply.on_fact(ResponseEnded(response, "completed"))
+    pending_reply.on_fact(PlaybackStarted("a"))
+    pending_reply.on_fact(PlaybackEnded("a", cleared=False))
+    assert pending_reply.is_pending, "b has not been heard"
+    pending_reply.on_fact(PlaybackStarted("b"))
+    pending_reply.on_fact(PlaybackEnded("b", cleared=False))
+    assert not pending_reply.is_pending
+
+
+def test_a_cut_takes_the_replies_that_have_not_been_played_with_it() -> None:
+    pending_reply = PendingReply()
+    pending_reply.requested()
+    for response in ("a", "b"):
+        pending_reply.on_fact(ResponseStarted(response))
+        pending_reply.on_fact(ItemVoiced(response, f"item_{response}"))
+        pending_reply.on_fact(ResponseEnded(response, "completed"))
+    pending_reply.on_fact(PlaybackStarted("a"))
+    pending_reply.on_fact(PlaybackEnded("a", cleared=True))
+    assert not pending_reply.is_pending
+
+
+def test_replies_of_a_session_that_is_over_keep_nobody_waiting() -> None:
+    pending_reply = PendingReply()
+    pending_reply.requested()
+    pending_reply.on_fact(ResponseStarted("old"), session=1)
+    pending_reply.session_over(1)
+    assert pending_reply.is_pending
+    pending_reply.on_fact(ResponseStarted("new"), session=2)
+    pending_reply.on_fact(ResponseEnded("new", "completed"), session=2)
+    assert not pending_reply.is_pending

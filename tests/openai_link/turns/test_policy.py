@@ -24,6 +24,7 @@ from openai_link.realtime.client_events import TAG, ClientEvents
 from openai_link.realtime.session_object import MAX_SAY_CHARS, session_object
 from openai_link.settings import OpenaiLinkSettings
 from openai_link.turns.actions import (
+    AskedByHand,
     ClearOutput,
     Flush,
     MicrophoneGate,
@@ -304,7 +305,8 @@ def test_a_turn_that_the_server_could_not_answer_is_answered_later() -> None:
 def test_where_turns_are_not_answered_the_button_asks() -> None:
     turns = rules(create_response=False)
     run(turns, SpeechStarted("i"))
-    assert ptt(turns, True, 0) == ptt(turns, False, 50) == []  # The turn is not over yet.
+    assert ptt(turns, True, 0) == []
+    assert ptt(turns, False, 50) == [AskedByHand()]  # The turn is not over yet.
     run(turns, SpeechStopped("i"))
     (create,) = run(turns, TurnCommitted("i"))
     assert isinstance(create, Send) and create.event["type"] == "response.create"
