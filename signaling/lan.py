@@ -105,8 +105,8 @@ class LanDoor:
         self._log = log
         self._look = look
         self._lan = look(settings.mdns)
-        self._certificate = open_certificate(settings, state_dir, self._lan, log)
         self._sockets = _bind(settings.https_port)
+        self._certificate = open_certificate(settings, state_dir, self._lan, log)
         self._plain: dict[Address, Acceptor] = {}
         self._plain_problems: dict[Address, str] = {}
         self._announcer: Announcer | None = None

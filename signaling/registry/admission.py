@@ -74,34 +74,51 @@ class Admission:
                 PENDING_RETRY_S,
             )
 
-    def place(self, event: Join, now_ns: int) -> Participant | None:
-        """Find a place for an offer; returns who has to give it up, None if nobody has to.
+    def place(self, event: Join, now_ns: int) -> Sequence[Participant]:
+        """Find a place for an offer; returns who has to give it up.
 
         Raises:
             ProblemError: 503, with a ticket for the line where there is one.
         """
         rooms = self._participants.rooms()
         if event.room not in rooms and len(rooms) >= self._limits.max_rooms:
-            detail = f"all {self._limits.max_rooms} rooms are in use: join one of them, or wait"
-            raise ProblemError(503, "Full", detail, FULL_RETRY_S)
+            return self._room(event, now_ns)
         most = self._limits.max_participants
         free = max(most - len(self._participants), 0)
         burden = self._burden(event.client, now_ns)
         returns = self._returns(event, now_ns)
         if not free and (victim := self._victim(event.client, burden, returns, now_ns)):
             self._line.leave(event.ticket)
-            return victim
+            return [victim]
         if free and returns:
-            return None
+            return []
         turn = self._line.ask(event.ticket, event.client, burden, free, now_ns)
         if turn.admitted:
-            return None
+            return []
         if not turn.ticket:
             detail = f"{_places(most)}, and the line is too long"
             raise ProblemError(503, "Full", detail, FULL_RETRY_S)
         detail = f"{_places(most)}; you are number {turn.position} in line"
         extra = {"ticket": turn.ticket, "position": turn.position}
         raise ProblemError(503, "Full", detail, LINE_RETRY_S, extra)
+
+    def is_eager(self, client: str, now_ns: int) -> bool:
+        """Whether the assistant is called before a newcomer of that client has connected.
+
+        That saves the first in a room some time; but sessions cost money.
+        """
+        return self._burden(client, now_ns) <= 0
+
+    def _room(self, event: Join, now_ns: int) -> Sequence[Participant]:
+        """Who has to give up a room, where nobody is connected. Raises ProblemError (503)."""
+        least = self._burden(event.client, now_ns) + CLEARLY
+        for room in self._participants.rooms() if event.client else ():
+            people = self._participants.in_room(room)
+            light = (self._burden(p.client, now_ns) < least for p in people)
+            if all(map(_is_new, people)) and (self._returns(event, now_ns) or not any(light)):
+                return people
+        detail = f"all {self._limits.max_rooms} rooms are in use: join one of them, or wait"
+        raise ProblemError(503, "Full", detail, FULL_RETRY_S)
 
     def _victim(self, client: str, burden: int, returns: bool, now_ns: int) -> Participant | None:
         """Who is connecting and has to give way to ``client``."""

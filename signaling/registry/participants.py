@@ -44,6 +44,8 @@ class Participant:
     """Whose address the offer came from; empty: not known."""
     joined_ns: int = 0
     """When the offer came."""
+    eager: bool = True
+    """The assistant is called before it has connected."""
     returns: bool = False
     """The same browser was connected a moment ago."""
     role: Role = "admin"

@@ -242,10 +242,11 @@ class Registry:
             actions = self._dispatch.drop(former, "joined again", now_ns, problem)
         try:
             name = self._name(event)
-            victim = self._admission.place(event, now_ns)
+            eager = self._admission.is_eager(event.client, now_ns)
+            victims = self._admission.place(event, now_ns)
         except ProblemError as error:
             return [*actions, _problem(event.request, error)]
-        if victim is not None:
+        for victim in victims:
             actions += self._dispatch.drop(victim, "it gave way to others", now_ns, _GAVE_WAY)
         self._participants.add(
             Participant(
@@ -262,6 +263,7 @@ class Registry:
                 subject=event.subject,
                 client=event.client,
                 joined_ns=now_ns,
+                eager=eager,
                 returns=self._participants.was_connected(event.replaces, now_ns),
             )
         )
@@ -275,8 +277,8 @@ class Registry:
         return free_name(event.name, present | event.reserved)
 
     def _wanted(self) -> dict[str, Mode]:
-        """Rooms that need a link: those where somebody has a worker."""
-        active = {p.room for p in self._participants.all() if p.worker}
+        """Rooms that need a link: where somebody is connected, or will be for all we know."""
+        active = {p.room for p in self._participants.all() if p.connected or (p.worker and p.eager)}
         return {room: mode for room, mode in self._participants.rooms().items() if room in active}
 
     def _view(self, room: str) -> RoomView:

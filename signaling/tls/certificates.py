@@ -36,7 +36,8 @@ def open_authority(state_dir: Path, lan: Lan, now: datetime) -> Authority:
             if now < found.issuer.not_valid_after_utc - authority.RENEW_BEFORE:
                 return found
         made = authority.create(lan.names, now)
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # ``parents`` have another mode.
+        folder.mkdir(mode=0o700, exist_ok=True)
         write_secret(root, made.root_pem())
         write_secret(issuer, made.issuer_pem())
     except (OSError, ValueError) as error:

@@ -51,11 +51,14 @@ function boot() {
  * @param {Store} store @param {{invite: string, token: string}} start
  */
 async function learnAccess(store, start) {
+  const trouble = (/** @type {any} */ error) => store.raise(signalProblem(error, false));
   store.set({ entering: true });
   try {
-    store.set({ access: await enter(start) });
+    store.set({ access: await enter(start, trouble) });
+    store.clear("unreachable", "busy");
   } catch (error) {
-    store.raise(signalProblem(/** @type {import("./session/signal.js").SignalError} */ (error), false));
+    store.clear("unreachable", "busy");
+    trouble(error);
   } finally {
     store.set({ entering: false });
   }

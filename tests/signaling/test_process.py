@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -96,9 +98,59 @@ def test_an_open_address_without_a_token_is_refused(short_dir: Path) -> None:
 
 
 def test_an_address_of_another_machine_is_refused(short_dir: Path) -> None:
-    more = {"MIXMINUS_SIGNALING__HTTP_HOST": "192.0.2.1", "MIXMINUS_TOKEN": "correct-horse"}
+    more = {"MIXMINUS_SIGNALING__HTTP_HOST": "192.0.2.1", "MIXMINUS_TOKEN": "correct-horse-battery"}
     line = refused(environment(short_dir, **more), 78)
     assert "192.0.2.1" in line and "set MIXMINUS_SIGNALING__HTTP_HOST" in line
+
+
+def lan(folder: Path, **more: str) -> dict[str, str]:
+    """With the local network, and a state directory of its own."""
+    return environment(
+        folder,
+        MIXMINUS_RUNTIME__STATE_DIR=str(folder / "state"),
+        MIXMINUS_SIGNALING__LAN="true",
+        MIXMINUS_SIGNALING__HTTPS_PORT=str(free_port()),
+        MIXMINUS_SIGNALING__MDNS="false",
+        **more,
+    )
+
+
+def test_a_certificate_that_cannot_be_used_is_named(short_dir: Path) -> None:
+    files = {
+        "MIXMINUS_SIGNALING__TLS": "files",
+        "MIXMINUS_SIGNALING__TLS_CERTIFICATE": str(short_dir / "chain.pem"),
+        "MIXMINUS_SIGNALING__TLS_KEY": str(short_dir / "key.pem"),
+    }
+    line = refused(lan(short_dir, **files), 78)
+    assert "tls_certificate" in line and "No such file" in line
+
+
+def test_a_busy_https_port_is_named_with_the_cure(short_dir: Path) -> None:
+    with socket.create_server(("0.0.0.0", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        line = refused(lan(short_dir) | {"MIXMINUS_SIGNALING__HTTPS_PORT": port}, 78)
+    assert f"port {port}" in line and "MIXMINUS_SIGNALING__HTTPS_PORT" in line
+
+
+def test_with_the_local_network_it_answers_over_https_and_stops(short_dir: Path) -> None:
+    env = lan(short_dir)
+    port = env["MIXMINUS_SIGNALING__HTTPS_PORT"]
+    with started(env) as (process, lines):
+        context = ssl.create_default_context(cafile=str(short_dir / "state/tls/authority.crt"))
+        url = f"https://127.0.0.1:{port}/healthz"
+        with pytest.raises(urllib.error.URLError, match="IP address mismatch"):
+            urllib.request.urlopen(url, timeout=PATIENCE_S, context=context)
+        context.check_hostname = False  # The certificate names the addresses of the network.
+        with urllib.request.urlopen(url, timeout=PATIENCE_S, context=context) as answer:
+            assert answer.status == 200
+        plain = urllib.request.urlopen(
+            f"http://127.0.0.1:{env['MIXMINUS_SIGNALING__HTTP_PORT']}/rooms", timeout=PATIENCE_S
+        )
+        with plain as answer:
+            assert answer.status == 200, "the page on this computer needs no invitation"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_S) == 0
+    assert "Traceback" not in "".join(lines)
 
 
 def test_it_answers_stops_at_once_and_refuses_a_second_instance(short_dir: Path) -> None:

@@ -24,21 +24,28 @@ import { SignalError, askGateway } from "./signal.js";
  * @property {string} [qr] SVG
  */
 
+/** Between two attempts to reach the gateway. */
+const RETRY_MS = 2000;
+
 /**
- * Exchange a token for a session, or ask who this browser is. The token leaves the page's address first, so that it
- * stays in no history.
+ * Exchange a token for a session, or ask who this browser is; again and again until the gateway answers. The token
+ * leaves the page's address first, so that it stays in no history.
  * @param {{invite: string, token: string}} start
- * @returns {Promise<Access|null>} null: the gateway did not answer
+ * @param {(error: SignalError) => void} onTrouble an attempt failed, another one follows
+ * @returns {Promise<Access>}
  * @throws {SignalError} the gateway refused
  */
-export async function enter({ invite, token }) {
+export async function enter({ invite, token }, onTrouble) {
   const given = invite || token;
   if (given) forgetToken();
-  try {
-    return given ? await askGateway("POST", "session", { token: given }) : await askGateway("GET", "session");
-  } catch (error) {
-    if (error instanceof SignalError && error.retryable) return null;
-    throw error;
+  for (;;) {
+    try {
+      return given ? await askGateway("POST", "session", { token: given }) : await askGateway("GET", "session");
+    } catch (error) {
+      if (!(error instanceof SignalError && error.retryable)) throw error;
+      onTrouble(error);
+      await new Promise((resolve) => setTimeout(resolve, Math.max(RETRY_MS, error.retryAfterMs)));
+    }
   }
 }
 

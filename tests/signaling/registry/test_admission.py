@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mixer_core.bus.control import OpenLink
 from mixer_core.runtime.units import S_NS
 from signaling.registry.actions import ReplyProblem
 from tests.signaling.worlds import World
@@ -145,3 +146,36 @@ def test_the_line_moves_on_when_somebody_leaves() -> None:
     late = problem(world, world.join(client="10.0.0.3", ticket=tickets[1]))
     assert late.extra == {"ticket": tickets[1], "position": 2}
     assert world.replies_to(world.join(client="10.0.0.2", ticket=tickets[0])) == []
+
+
+def test_a_room_where_nobody_is_connected_gives_way_to_another_one() -> None:
+    world = World(max_rooms=2)
+    connect(world, HOME)
+    for _ in range(3):
+        world.join("attic", client=ATTACKER)
+    assert world.replies_to(world.join("kitchen", client="10.0.0.2")) == []
+    assert sorted(room.room for room in world.registry.rooms()) == ["home", "kitchen"]
+    assert all(problem(world, request).status == 503 for request in (2, 3, 4))
+    assert problem(world, world.join("cellar", client=ATTACKER)).title == "Full"
+
+
+def test_the_assistant_is_not_called_for_a_client_whose_offers_came_to_nothing() -> None:
+    world = World()
+    link = world.add("link")
+    first, second = world.add("worker"), world.add("worker")
+    world.join("a", client=ATTACKER)
+    world.join("b", client=ATTACKER)
+    world.settle()
+    assert isinstance(link.work, OpenLink) and link.work.room == "a"
+    other = world.add("link")
+    world.advance(1_000)
+    assert other.work is None and not other.inbox
+    world.exit(first)
+    third = world.add("worker")
+    world.join("c", client=ATTACKER)
+    world.settle()
+    assert other.work is None
+    world.connect(second)
+    world.settle()
+    assert isinstance(other.work, OpenLink) and other.work.room == "b"
+    assert third.work is not None
