@@ -71,7 +71,7 @@ async def serve(context: Context[Settings]) -> None:
 def announcement(upstream: Upstream, model: str) -> str:
     """Who the assistant is, in one line."""
     if upstream.simulated:
-        return f"no {KEY_VARIABLE}: the assistant is the local simulator"
+        return "the assistant is the local simulator"
     if upstream.name == "openai":
         return f"the assistant is OpenAI {model}"
     return f"the assistant is {model} at {upstream.base_url}"

@@ -74,7 +74,7 @@ class CaptionBook:
         return min((e.due_ns for e in self._open.values() if e.due_ns is not None), default=None)
 
     def clear(self) -> list[Caption]:
-        """End every open item with what was collected (the call is over)."""
+        """End every open item with what was collected (the session is over)."""
         return [
             caption
             for item, entry in list(self._open.items())

@@ -88,7 +88,7 @@ class ClientEvents:
     def function_call(
         self, call: str, name: str, arguments: str, item_id: str = "", after: str = ""
     ) -> Event:
-        """Add a call that the model made in an earlier session; ``arguments``: JSON text."""
+        """Add a tool call that the model made in an earlier session; ``arguments``: JSON text."""
         item = {"type": "function_call", "call_id": call, "name": name, "arguments": arguments}
         return self.create_item(item, item_id, after)
 

@@ -13,7 +13,7 @@ REMEMBERED = 4_096
 
 
 def event_of(message: str | bytes) -> dict[str, Any] | None:
-    """The event that a message of the server is; None: it is no JSON object."""
+    """The event that a message of the server is; None: it is not a JSON object."""
     try:
         event = json.loads(message)
     except ValueError:

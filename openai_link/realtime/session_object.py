@@ -151,9 +151,9 @@ def _extra(text: str) -> dict[str, Any]:
     try:
         extra = json.loads(text)
     except ValueError as error:
-        raise SettingsError(f"[openai_link] session_json is no JSON: {error}") from error
+        raise SettingsError(f"[openai_link] session_json is not valid JSON: {error}") from error
     if not isinstance(extra, dict):
-        raise SettingsError("[openai_link] session_json is no JSON object: write {…}")
+        raise SettingsError("[openai_link] session_json is not a JSON object: write {…}")
     tools = extra.get("tools", [])
     if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
         raise SettingsError("[openai_link] session_json: tools is a list of objects")

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from mixer_core.runtime.units import S_NS
+
 from ..realtime.problems import Problem
 from ..settings import OpenaiLinkSettings
 from ..transport.interface import TransportKind
@@ -30,9 +32,9 @@ from .record import RoomRecord
 from .sessions import RoomSessions
 from .signals import BudgetSpent, Outcome, ProblemFound, RoomClosed, StateNews
 
-PENDING_REPLY_NS = 60_000_000_000
-"""After so long without a session nobody waits for a reply any more."""
-BUDGET_CHECK_NS = 1_000_000_000
+PENDING_REPLY_NS = 60 * S_NS
+"""Time without a session after which nobody waits for a reply any more."""
+BUDGET_CHECK_NS = 1 * S_NS
 """Between two looks at whether a new day has money."""
 
 
@@ -112,7 +114,7 @@ class Connection:
         return self._carry_out(self._life.roster(people, joined, now_ns), wall_ms, now_ns)
 
     def answered(self) -> None:
-        """The server has taken the call of the active session."""
+        """The server has accepted the active session's connection."""
         self._life.answered()
 
     def received(self, received_ns: int) -> None:

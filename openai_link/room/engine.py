@@ -29,6 +29,7 @@ from mixer_core.bus.frames import FLAG_PAUSE
 from mixer_core.journal.records import HistoryItem
 from mixer_core.runtime.errors import UpstreamError
 from mixer_core.runtime.metrics import Metrics
+from mixer_core.runtime.units import MS_NS, S_NS
 
 from ..facts import AssistantChanged, Fact, PlaybackStarted, SpeechStarted
 from ..media.downlink_gate import DownlinkFrame
@@ -69,9 +70,9 @@ from .signals import (
     ToolAnswered,
 )
 
-TOOLS_TIMEOUT_NS = 300_000_000
-"""The first session waits so long for the tools; later ones are added to the running session."""
-RECOVERY_TIMEOUT_NS = 5_000_000_000
+TOOLS_TIMEOUT_NS = 300 * MS_NS
+"""How long the first session waits for the tools; later ones are added to the running session."""
+RECOVERY_TIMEOUT_NS = 5 * S_NS
 """A journal that has not said by then what it knows is not waited for."""
 
 _SHOWN: dict[str, str] = {"idle": "connecting", "closed": "reconnecting"}
@@ -107,7 +108,7 @@ class RoomEngine:
         self._config = config
         self._settings = settings
         self.metrics = Metrics()
-        self._wall_offset_ns = wall_ms * 1_000_000 - now_ns
+        self._wall_offset_ns = wall_ms * MS_NS - now_ns
         selection = TransportSelection(settings, config.websocket_until_ns)
         self._epoch = EpochCounter()
         self._record = RoomRecord(config.room, settings, config.day_of)
@@ -189,7 +190,7 @@ class RoomEngine:
 
     def wall_clock(self, wall_ms: int, now_ns: int) -> None:
         """Unix time is ``wall_ms`` now: the system's clock may have been set."""
-        self._wall_offset_ns = wall_ms * 1_000_000 - now_ns
+        self._wall_offset_ns = wall_ms * MS_NS - now_ns
 
     def tick(self, now_ns: int) -> list[Action]:
         """The time-out was reached, perhaps."""
@@ -532,7 +533,7 @@ class RoomEngine:
         return TellBrowsers(event | ({"code": code} if code else {}))
 
     def _wall_ms(self, now_ns: int) -> int:
-        return (now_ns + self._wall_offset_ns) // 1_000_000
+        return (now_ns + self._wall_offset_ns) // MS_NS
 
 
 def _is_due(deadline_ns: int | None, now_ns: int) -> bool:

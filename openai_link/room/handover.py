@@ -5,6 +5,8 @@ Sans-I/O. ``rollover`` says when; this carries it out on the sessions of the roo
 
 from __future__ import annotations
 
+from mixer_core.runtime.units import MS_NS, S_NS
+
 from ..realtime.problems import Problem
 from ..settings import OpenaiLinkSettings
 from ..transport.interface import TransportKind
@@ -16,16 +18,16 @@ from .session import Session
 from .sessions import RoomSessions
 from .signals import Outcome, ReplyMayWait, SessionMoved
 
-DRAIN_NS = 1_000_000_000
-"""A draining session is kept at least so long: its last packets are on their way."""
-DRAIN_CHECK_NS = 250_000_000
+DRAIN_NS = 1 * S_NS
+"""How long a draining session is kept at least: its last packets are on their way."""
+DRAIN_CHECK_NS = 250 * MS_NS
 """Between two looks at whether a draining session has said everything."""
-WORDS_NS = 10_000_000_000
+WORDS_NS = 10 * S_NS
 """A draining session is not kept for longer for the transcript of what was said in it."""
-DRAIN_LIMIT_NS = 120_000_000_000
+DRAIN_LIMIT_NS = 120 * S_NS
 """A draining session is not kept for longer."""
-QUIET_NS = 400_000_000
-"""After so long without a loud frame nobody is in the middle of a word."""
+QUIET_NS = 400 * MS_NS
+"""Time without a loud frame after which nobody is in the middle of a word."""
 ROLLOVER = "rollover"
 """Why a session ends that the room has left, in the journal."""
 _TIMED_OUT = Problem("connect_timeout", "The next session was not up in time.", True)

@@ -21,6 +21,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from mixer_core.runtime.units import MS_NS
+
 from ..realtime.problems import Problem
 from ..settings import OpenaiLinkSettings
 from ..transport.interface import TransportKind
@@ -29,20 +31,19 @@ from ..transport.selection import TransportSelection
 State = Literal["idle", "connecting", "ready", "reconnecting", "failed", "closed"]
 Timer = Literal["connect", "retry", "silence", "empty", "stable"]
 
-_MS = 1_000_000
-SILENCE_NS = 3_000 * _MS
-"""A server from which no datagram came for so long is lost."""
-MAX_SILENCE_NS = 40_000 * _MS
+SILENCE_NS = 3_000 * MS_NS
+"""Timeout after which a silent server is lost."""
+MAX_SILENCE_NS = 40_000 * MS_NS
 """The above doubles up to here with each such loss: some server may be that quiet between replies,
 and its calls must not be cut again and again. The ICE library's own check ends dead ones too."""
-QUICK_RETRY_NS = 200 * _MS
+QUICK_RETRY_NS = 200 * MS_NS
 """Wait before the first attempt after the loss of a call that was up; not counted."""
-SLOW_RETRY_NS = 30_000 * _MS
+SLOW_RETRY_NS = 30_000 * MS_NS
 """Between attempts once the room was told that it failed."""
-JOIN_GRACE_NS = 15_000 * _MS
-"""A fresh room may be empty for so long: its first browser is still connecting."""
-STABLE_NS = 10_000 * _MS
-"""A call that lived so long ends the count of attempts in a row."""
+JOIN_GRACE_NS = 15_000 * MS_NS
+"""How long a fresh room may be empty: its first browser is still connecting."""
+STABLE_NS = 10_000 * MS_NS
+"""A session that lives this long ends the count of attempts in a row."""
 STOPPED = "stopped"
 """Why a room exits that goes on in another process."""
 JITTER_SHARE = 0.25
@@ -53,19 +54,19 @@ JITTER_SHARE = 0.25
 class Limits:
     """Durations and counts, from the settings."""
 
-    connect_timeout_ns: int = 10_000 * _MS
+    connect_timeout_ns: int = 10_000 * MS_NS
     max_retries: int = 3
-    retry_delay_ns: int = 2_000 * _MS
-    empty_linger_ns: int = 2_000 * _MS
+    retry_delay_ns: int = 2_000 * MS_NS
+    empty_linger_ns: int = 2_000 * MS_NS
 
     @staticmethod
     def of(settings: OpenaiLinkSettings) -> Limits:
         """The limits that the settings ask for."""
         return Limits(
-            settings.connect_timeout_ms * _MS,
+            settings.connect_timeout_ms * MS_NS,
             settings.max_retries,
-            settings.retry_delay_ms * _MS,
-            settings.empty_linger_ms * _MS,
+            settings.retry_delay_ms * MS_NS,
+            settings.empty_linger_ms * MS_NS,
         )
 
 

@@ -15,8 +15,9 @@ from mixer_core.bus.audio_client import AudioPush, AudioSub
 from mixer_core.bus.events import StreamInfo, decode_event, encode_map
 from mixer_core.bus.frames import Frame, Kind
 from mixer_core.runtime.errors import FrameError
+from mixer_core.runtime.units import S_NS
 
-COMPLAIN_NS = 60_000_000_000
+COMPLAIN_NS = 60 * S_NS
 """Between two lines of the log about events that cannot be sent."""
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-SUBSCRIBE_NS = 400_000_000
+from mixer_core.runtime.units import MS_NS
+
+SUBSCRIBE_NS = 400 * MS_NS
 """When a newcomer's subscription is surely there."""
 MAX_REPORTS = 16
 """Errors that wait for somebody; of more the oldest are forgotten."""

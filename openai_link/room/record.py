@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from mixer_core.journal.records import HistoryItem, Record, UsageRecord
+from mixer_core.runtime.units import S_NS
 
 from ..facts import Caption, Fact, ItemAdded, ResponseEnded, Transcribed
 from ..playback.truncation import Truncation
@@ -28,7 +29,7 @@ from .signals import BudgetSpent, Outcome, ProblemFound
 
 MAX_TYPED = 64
 """Typed messages that wait for the server to take them; of more the oldest are told as they are."""
-JOURNAL_TIMEOUT_NS = 5_000_000_000
+JOURNAL_TIMEOUT_NS = 5 * S_NS
 """A caption does not wait longer for the journal."""
 
 

@@ -1,7 +1,7 @@
 """When a room moves to its next session, so that none ever ends under it. Sans-I/O.
 
 A session lives for a limited time (OpenAI: 60 minutes). Some time before its end the next one is
-opened and told the past while the old one talks; then the room moves in a pause, at the latest
+opened and seeded while the old one talks; then the room moves in a pause, at the latest
 shortly before the end, and even in speech. Short sessions shrink the margins with them.
 
 =========  ====================================  ============================================
@@ -18,11 +18,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from mixer_core.runtime.units import S_NS
+
 from ..settings import OpenaiLinkSettings
 
 Phase = Literal["resting", "opening", "waiting"]
 
-_S = 1_000_000_000
 LENGTH_S = 3_600.0
 """Length of a session whose server does not say it, or not sensibly."""
 PLAUSIBLE_S = (5.0, 24 * 3_600.0)
@@ -32,16 +33,16 @@ LEAST_MARGIN_S = 6.0
 DEADLINE_SHARE = 0.15
 LEAST_DEADLINE_S = 2.0
 PAUSE_NS = 400_000_000
-"""A pause is one when it has lasted so long."""
-OPEN_TIMEOUT_NS = 12 * _S
+"""How long quiet must last to count as a pause."""
+OPEN_TIMEOUT_NS = 12 * S_NS
 """A next session that is not ready by then is given up."""
-RETRY_NS = 2 * _S
+RETRY_NS = 2 * S_NS
 """Before the next session is tried again; doubled each time."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenNext:
-    """Open the next session and tell it the past."""
+    """Open the next session and seed it with history."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,20 +82,20 @@ class Rollover:
             length_s = LENGTH_S
         margin_s = min(self._margin_s, max(LEAST_MARGIN_S, MARGIN_SHARE * length_s))
         deadline_s = min(self._deadline_s, max(LEAST_DEADLINE_S, DEADLINE_SHARE * length_s))
-        end_ns = now_ns + int(length_s * _S)
+        end_ns = now_ns + int(length_s * S_NS)
         self.phase = "resting"
         self._failures = 0
-        self._margin_ns = end_ns - int(min(margin_s, length_s / 2) * _S)
-        self._deadline_ns = end_ns - int(min(deadline_s, margin_s / 2) * _S)
+        self._margin_ns = end_ns - int(min(margin_s, length_s / 2) * S_NS)
+        self._deadline_ns = end_ns - int(min(deadline_s, margin_s / 2) * S_NS)
         self._retry_ns = self._margin_ns
 
     def ended(self) -> None:
-        """The session was lost; the next call is a new beginning."""
+        """The session was lost; the next one is a new beginning."""
         self.phase = "resting"
         self._margin_ns = None
 
     def next_ready(self, now_ns: int) -> list[RolloverAction]:
-        """The next session knows the past."""
+        """The next session is seeded."""
         if self.phase == "opening":
             self.phase = "waiting"
         return self.tick(now_ns)

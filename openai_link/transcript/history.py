@@ -1,8 +1,8 @@
 """What a new session is told of the conversation so far. Sans-I/O.
 
-The Realtime API has no resume: the past is sent as ``conversation.item.create`` events, oldest
+The Realtime API has no resume: history is sent as ``conversation.item.create`` events, oldest
 first. Sound cannot be sent, so both sides become text. Each item gets a new id, so that the
-chronicle knows its echo: that of its event, whose prefix must be new for each call. A tool's call
+transcript knows its echo: that of its event, whose prefix must be new for each session. A tool call
 and its result stay together; a call without a result is sent alone, as it still runs here, and
 nothing ever makes a tool run from history: the link executes calls that a response makes, not
 items that it created itself.
@@ -25,7 +25,7 @@ _CUT = " …"
 
 @dataclass(frozen=True, slots=True)
 class SeedLimits:
-    """How much of the past is told."""
+    """How much history a session is seeded with."""
 
     max_items: int = 100
     max_chars: int = 60_000
@@ -43,9 +43,9 @@ class Seed(NamedTuple):
     events: list[dict[str, Any]]
     """``conversation.item.create`` events in order."""
     new_ids: dict[str, str]
-    """Id of an item in the chronicle to its id in the new session (``Transcript.seeded``)."""
+    """Id of an item in the transcript to its id in the new session (``Transcript.seeded``)."""
     ignored: list[str]
-    """Ids of the results of tools, which are no items of the chronicle."""
+    """Ids of the results of tools, which are no items of the transcript."""
 
 
 def seed_events(

@@ -2,7 +2,7 @@
 
 It lives as long as the room and sees the facts of all its sessions. The order is that of
 ``ItemAdded``: transcripts come at any time, before their item or long after, and never move one.
-What a new session is told of the past (``history``) is announced by the server like anything
+What a new session is seeded with (``history``) is announced by the server like anything
 else; ``seeded`` says which ids those are, so that nothing appears twice.
 
 Methods return the records to write: a record of an item is its whole present state, in place of
@@ -80,7 +80,7 @@ class Transcript:
         self._attribution.people({participant: whole(name) for participant, name in names.items()})
 
     def seeded(self, new_ids: Mapping[str, str], ignored: Iterable[str] = ()) -> None:
-        """A session is told the past; call it before its facts come.
+        """A session is seeded with history; call it before its facts come.
 
         Args:
             new_ids: id of an item here to its id in that session (as ``seed_events`` returns it).
@@ -216,7 +216,7 @@ class Transcript:
     def _previous(self, fact: ItemAdded | ItemDone) -> str:
         """The item before a new one; empty: the last one here.
 
-        A session that was told the past may not know the newest of it: what comes behind an item
+        A session that was seeded may not know the newest of it: what comes behind an item
         it was told is newer than everything here.
         """
         if isinstance(fact, ItemDone) or fact.previous in self._aliases:

@@ -1,4 +1,4 @@
-"""A call through the whole gateway, by clients written from the seed's report alone."""
+"""A call through the whole gateway, by clients that know the protocol alone."""
 
 from __future__ import annotations
 

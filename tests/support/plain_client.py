@@ -1,4 +1,4 @@
-"""A client written from the seed's report alone: no line of the gateway is imported here.
+"""A client that knows the protocol alone: no line of the gateway is imported here.
 
 Label ``audio``, ordered and reliable, raw PCM16 in binary messages, JSON in text messages; the
 offer goes by HTTP POST.
@@ -23,7 +23,7 @@ CHUNK_BYTES = 960
 
 
 class PlainClient:
-    """One browser's life, as the seed draws it."""
+    """One browser's life."""
 
     def __init__(
         self,

@@ -201,8 +201,8 @@ def test_tools_of_the_settings_are_added_to_ours() -> None:
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({"session_json": "{"}, "no JSON"),
-        ({"session_json": "[]"}, "no JSON object"),
+        ({"session_json": "{"}, "not valid JSON"),
+        ({"session_json": "[]"}, "not a JSON object"),
         ({"session_json": '{"model": "x"}'}, "must not have model"),
         ({"session_json": '{"audio": {"output": {"format": {}}}}'}, "audio.output.format"),
         ({"session_json": '{"audio": []}'}, "audio is an object"),

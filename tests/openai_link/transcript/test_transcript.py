@@ -42,10 +42,10 @@ WALL = 1_790_000_000_000
 
 
 def test_halves_of_characters_never_reach_the_record() -> None:
-    chronicle = Transcript("home")
-    chronicle.people({"p-1": "A\ud83d"})
-    assert chronicle.names() == {"p-1": "A\ufffd"}
-    records = chronicle.on_fact(written("i1", "a \ud83d\ude00 and \ud83d"), 0, WALL)
+    transcript = Transcript("home")
+    transcript.people({"p-1": "A\ud83d"})
+    assert transcript.names() == {"p-1": "A\ufffd"}
+    records = transcript.on_fact(written("i1", "a \ud83d\ude00 and \ud83d"), 0, WALL)
     texts = [record.item.text for record in records if isinstance(record, ItemRecord)]
     assert texts[-1] == "a 😀 and \ufffd"
 
@@ -84,18 +84,18 @@ def called(item: str, call: str, previous: str = "") -> list[Fact]:
 
 
 class Room:
-    """A chronicle and, as the journal would have it, the last state of each item."""
+    """A transcript and, as the journal would have it, the last state of each item."""
 
-    def __init__(self, chronicle: Transcript | None = None) -> None:
+    def __init__(self, transcript: Transcript | None = None) -> None:
         self.timeline = SpeechActivity()
-        self.chronicle = chronicle or Transcript("home", self.timeline)
-        self.chronicle.people({"p-1": "Anna", "p-2": "Ben"})
+        self.transcript = transcript or Transcript("home", self.timeline)
+        self.transcript.people({"p-1": "Anna", "p-2": "Ben"})
         self.kept: dict[str, HistoryItem] = {}
 
     def feed(self, facts: Iterable[Fact], now_ns: int = 0) -> list[Record]:
         records: list[Record] = []
         for fact in facts:
-            records += self.keep(self.chronicle.on_fact(fact, now_ns, WALL))
+            records += self.keep(self.transcript.on_fact(fact, now_ns, WALL))
         return records
 
     def keep(self, records: list[Record]) -> list[Record]:
@@ -107,7 +107,7 @@ class Room:
         return records
 
     def texts(self) -> list[str]:
-        items = self.chronicle.items()
+        items = self.transcript.items()
         assert sorted(self.kept.values(), key=lambda item: item.position) == items
         return [item.text or item.output for item in items]
 
@@ -120,7 +120,7 @@ def test_a_spoken_turn_has_its_speaker_and_its_late_transcript() -> None:
     room.feed([SpeechStopped("u1"), TurnCommitted("u1"), spoken("u1")], 12 * S)
     room.feed([ResponseStarted("r1"), reply("a1", "u1"), replied("a1", "Hello Ben.")], 12 * S)
     room.feed([Transcribed("u1", " Hello. ")], 13 * S)
-    first, second = room.chronicle.items()
+    first, second = room.transcript.items()
     assert (first.name, first.participant, first.text, first.final) == (
         "Ben",
         "p-2",
@@ -129,8 +129,8 @@ def test_a_spoken_turn_has_its_speaker_and_its_late_transcript() -> None:
     )
     assert first.wall_ms == WALL - 2_400, "the time at which the turn began"
     assert (second.role, second.text, second.final) == ("assistant", "Hello Ben.", True)
-    assert room.chronicle.response_shares("r1") == [("p-2", 1.0)]
-    assert room.chronicle.speaker("u1") == ("p-2", "Ben")
+    assert room.transcript.response_shares("r1") == [("p-2", 1.0)]
+    assert room.transcript.speaker("u1") == ("p-2", "Ben")
     room.texts()
 
 
@@ -140,7 +140,7 @@ def test_two_people_at_once_are_both_named() -> None:
     for tick in range(10):
         room.timeline.levels({"p-1": -20.0, "p-2": -22.0}, S + tick)
     room.feed([SpeechStopped("u1"), TurnCommitted("u1"), spoken("u1")], 2 * S)
-    assert room.chronicle.items()[0].name == "Anna, Ben"
+    assert room.transcript.items()[0].name == "Anna, Ben"
 
 
 def test_a_transcript_may_come_before_its_item() -> None:
@@ -153,7 +153,7 @@ def test_a_transcript_that_failed_or_is_empty_ends_the_item() -> None:
     room = Room()
     room.feed([spoken("u1"), Transcribed("u1", "", failure="it broke")])
     room.feed([spoken("u2", "u1"), Transcribed("u2", "")])
-    first, second = room.chronicle.items()
+    first, second = room.transcript.items()
     assert (first.text, first.failure, first.final) == ("", "it broke", True)
     assert (second.text, second.failure, second.final) == ("", "", True)
 
@@ -161,24 +161,24 @@ def test_a_transcript_that_failed_or_is_empty_ends_the_item() -> None:
 def test_written_text_has_its_writer() -> None:
     for event_id, item in (("mm_1", "mm_1"), ("mm_1", "item_of_the_server")):
         room = Room()
-        room.chronicle.said(event_id, "p-1", "Anna", "Hi", WALL - 5)
+        room.transcript.said(event_id, "p-1", "Anna", "Hi", WALL - 5)
         room.feed([written(item, "Hi"), ResponseStarted("r1")])
-        (only,) = room.chronicle.items()
+        (only,) = room.transcript.items()
         assert (only.name, only.text, only.wall_ms, only.final) == ("Anna", "Hi", WALL - 5, True)
-        assert room.chronicle.response_shares("r1") == [("p-1", 1.0)]
+        assert room.transcript.response_shares("r1") == [("p-1", 1.0)]
 
 
 def test_an_interrupted_reply_ends_where_it_was_heard() -> None:
     room = Room()
     room.feed([reply("a1"), ItemTruncated("a1", 900)])
-    room.keep(room.chronicle.heard("a1", "One two", 700, WALL))
+    room.keep(room.transcript.heard("a1", "One two", 700, WALL))
     room.feed([replied("a1", "One two three four.", "incomplete"), ItemTruncated("a1", 900)])
-    (only,) = room.chronicle.items()
+    (only,) = room.transcript.items()
     assert (only.text, only.heard_ms, only.final) == ("One two", 700, True)
     room.feed([Caption("assistant", "a1", "One two three", True)])
     assert room.texts() == ["One two"]
-    room.keep(room.chronicle.heard("a1", "One two three", 800, WALL))
-    assert room.chronicle.items()[0].heard_ms == 800, "a later report replaces it"
+    room.keep(room.transcript.heard("a1", "One two three", 800, WALL))
+    assert room.transcript.items()[0].heard_ms == 800, "a later report replaces it"
     assert room.texts() == ["One two three"]
 
 
@@ -192,15 +192,15 @@ def test_an_interrupted_reply_without_words_has_those_of_its_caption() -> None:
 def test_a_tool_keeps_its_first_result_and_a_broken_off_call_is_not_pending() -> None:
     room = Room()
     room.feed(called("f1", "call_1"))
-    (item,) = room.chronicle.items()
+    (item,) = room.transcript.items()
     assert item.pending and (item.tool, item.arguments) == ("get_time", '{"zone": "CET"}')
-    room.keep(room.chronicle.tool_result("call_1", "noon", True, WALL))
-    assert room.chronicle.tool_result("call_1", "late", False, WALL) == []
+    room.keep(room.transcript.tool_result("call_1", "noon", True, WALL))
+    assert room.transcript.tool_result("call_1", "late", False, WALL) == []
     output = {"type": "function_call_output", "call_id": "call_1", "output": "noon"}
     assert room.feed([ItemAdded("o1", "f1", output), ItemDone("o1", output)]) == []
     broken = {"type": "function_call", "call_id": "call_2", "name": "x", "status": "incomplete"}
     room.feed([ItemAdded("f2", "f1", broken | {"status": "in_progress"}), ItemDone("f2", broken)])
-    assert [item.pending for item in room.chronicle.items()] == [False, False]
+    assert [item.pending for item in room.transcript.items()] == [False, False]
     assert room.texts()[0] == "noon"
 
 
@@ -208,11 +208,11 @@ def test_what_a_new_session_is_told_does_not_appear_twice() -> None:
     room = Room()
     room.feed([SessionConfirmed("sess_1", False), written("u1", "Hi"), reply("a1", "u1")])
     room.feed([replied("a1", "Hello."), *called("f1", "call_1", "a1")])
-    room.keep(room.chronicle.tool_result("call_1", "noon", True, WALL))
-    before = room.chronicle.items()
+    room.keep(room.transcript.tool_result("call_1", "noon", True, WALL))
+    before = room.transcript.items()
     seed = seed_events(before, ClientEvents("c2"), SeedLimits())
     assert len(seed.events) == 4
-    room.chronicle.seeded(seed.new_ids, seed.ignored)
+    room.transcript.seeded(seed.new_ids, seed.ignored)
     records = room.feed([SessionConfirmed("sess_2", False)])
     assert records == [SessionRecord("sess_2", True, WALL)]
     previous = ""
@@ -221,7 +221,7 @@ def test_what_a_new_session_is_told_does_not_appear_twice() -> None:
         added = ItemAdded(item["id"], previous, item | {"status": "completed"})
         assert room.feed([added, ItemDone(item["id"], item)]) == []
         previous = item["id"]
-    assert room.chronicle.items() == before
+    assert room.transcript.items() == before
     room.feed([written("u2", "More", previous)])
     assert room.texts() == ["Hi", "Hello.", "noon", "More"]
     room.feed([ItemDeleted(seed.new_ids["u1"])])
@@ -231,8 +231,8 @@ def test_what_a_new_session_is_told_does_not_appear_twice() -> None:
 def test_what_the_old_session_heard_last_stays_before_the_new_one() -> None:
     room = Room()
     room.feed([written("u1", "one")])
-    seed = seed_events(room.chronicle.items(), ClientEvents("c2"), SeedLimits())
-    room.chronicle.seeded(seed.new_ids, seed.ignored)
+    seed = seed_events(room.transcript.items(), ClientEvents("c2"), SeedLimits())
+    room.transcript.seeded(seed.new_ids, seed.ignored)
     room.feed([written("u2", "two, in the old session", "u1")])
     room.feed([written("u3", "three, in the new one", seed.new_ids["u1"])])
     assert room.texts() == ["one", "two, in the old session", "three, in the new one"]
@@ -244,24 +244,24 @@ def test_a_recovered_conversation_goes_on_behind_what_was() -> None:
     again = Room(Transcript("home", recovered=list(room.kept.values())))
     again.kept = dict(room.kept)
     again.feed([reply("a1"), replied("a1", "Hello.")])
-    again.keep(again.chronicle.tool_result("call_1", "noon", True, WALL))
+    again.keep(again.transcript.tool_result("call_1", "noon", True, WALL))
     assert again.texts() == ["Hi", "noon", "Hello."]
 
 
 def test_sessions_and_the_end_are_told() -> None:
-    chronicle = Transcript("home")
-    assert chronicle.on_fact(SessionConfirmed("s", False), 0, 1) == [SessionRecord("s", True, 1)]
-    assert chronicle.on_fact(SessionConfirmed("s", True), 0, 2) == []
-    ended = chronicle.session("ended", "s", "rollover", 3)
+    transcript = Transcript("home")
+    assert transcript.on_fact(SessionConfirmed("s", False), 0, 1) == [SessionRecord("s", True, 1)]
+    assert transcript.on_fact(SessionConfirmed("s", True), 0, 2) == []
+    ended = transcript.session("ended", "s", "rollover", 3)
     assert ended == [SessionRecord("s", False, 3, "rollover")]
-    assert chronicle.closed("empty", 4) == [ClosedRecord(4, "empty")]
+    assert transcript.closed("empty", 4) == [ClosedRecord(4, "empty")]
 
 
 def test_a_long_conversation_is_bounded_in_memory() -> None:
     room = Room()
     for number in range(MAX_ITEMS + 10):
         room.feed([written(f"u{number}", str(number))])
-    items = room.chronicle.items()
+    items = room.transcript.items()
     assert (len(items), items[0].text) == (MAX_ITEMS, "10")
 
 
@@ -281,7 +281,7 @@ def test_transcripts_at_any_time_never_change_the_order(turns: int, chance: Any)
     room.feed(facts)
     wanted = [text for n in range(turns) for text in (f"question {n}", f"answer {n}")]
     assert room.texts() == wanted
-    assert all(item.final for item in room.chronicle.items())
+    assert all(item.final for item in room.transcript.items())
 
 
 @given(st.lists(st.integers(0, 30), max_size=60))
