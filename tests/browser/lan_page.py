@@ -1,8 +1,8 @@
 """A phone on the local network: a Chromium in one network, the gateway in another, a cable between.
 
 Run inside a fresh network namespace: ``unshare -n python -m tests.browser.lan_page MODE FOLDER``;
-MODE is ``clicked`` (through the warning) or ``trusted`` (the authority in Chromium's store). Prints
-the findings as the last line.
+MODE is ``clicked`` (through the warning), ``trusted`` (the authority in Chromium's store) or
+``listen`` (plain HTTP). Prints the findings as the last line.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 
 from playwright.sync_api import Error, sync_playwright
 
+from mixer_core.bus.roles import Role
 from signaling.access.desk import Desk
 from signaling.access.ledger import Ledger
 from signaling.access.links import link
@@ -40,6 +41,17 @@ HEARS = """() => {
   if (samples.some((sample) => Math.abs(sample) > 0.003)) window.heardAt = performance.now();
   return window.heardAt > 0;
 }"""
+
+
+COUNT = """
+window.played = 0;
+const start = AudioBufferSourceNode.prototype.start;
+AudioBufferSourceNode.prototype.start = function (...args) {
+  if (this.buffer.getChannelData(0).some((sample) => Math.abs(sample) > 0.003))
+    window.played += this.buffer.length;
+  return start.apply(this, args);
+};
+"""
 
 
 def run(*words: str) -> None:
@@ -97,6 +109,24 @@ def visit(page: Any, address: str) -> int:
     return 2
 
 
+def listen(page: Any, address: str) -> dict[str, Any]:
+    """Hear and read over plain HTTP."""
+    page.add_init_script(COUNT)
+    began = time.monotonic()
+    page.goto(address)
+    page.get_by_role("button", name="Listen", exact=True).click()
+    said = "() => [...document.querySelectorAll('.said .text')].map((one) => one.textContent)"
+    until(page, f"() => ({said})().some((text) => text.includes('simulator'))", "no caption")
+    until(page, "() => window.played > 24000", "nothing is played")
+    return {
+        "taps": 1,
+        "first_second_s": round(time.monotonic() - began, 2),
+        "secure": page.evaluate("isSecureContext"),
+        "address": page.url,
+        "text": page.evaluate(said),
+    }
+
+
 def main() -> None:
     """The whole way from the link to the first sample of the greeting."""
     mode, folder = sys.argv[1], Path(sys.argv[2])
@@ -108,10 +138,13 @@ def main() -> None:
         ) as gateway,
         sync_playwright() as playwright,
     ):
-        state = gateway.dir / "state"
+        state, plain = gateway.dir / "state", f"http://{GATEWAY}:{gateway.port}"
         desk = Desk(Ledger(state))
-        _, token = desk.invite(["home"], "admin", "Ada", 600, True, int(time.time()))
+        role: Role = "listen" if mode == "listen" else "admin"
+        _, token = desk.invite(["home"], role, "Ada", 600, True, int(time.time()))
         address = link(f"https://{GATEWAY}:{https_port}/", token)
+        if mode == "listen":
+            address = address.replace(f"https://{GATEWAY}:{https_port}/", f"{plain}/listen")
         if mode == "trusted":
             trust(folder, state / "tls" / "authority.crt")
         browser = playwright.chromium.launch(
@@ -120,6 +153,10 @@ def main() -> None:
             env={"HOME": str(folder), "PATH": "/usr/bin:/bin"},
         )
         page = browser.new_page()
+        if mode == "listen":
+            print(json.dumps(listen(page, address)))
+            browser.close()
+            return
         began = time.monotonic()
         taps = visit(page, address)
         page.get_by_role("button", name="Join", exact=True).click()

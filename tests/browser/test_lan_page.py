@@ -22,3 +22,10 @@ def test_a_guest_hears_the_assistant(short_dir: Path, mode: str, taps: int) -> N
     assert found["taps"] == taps
     assert found["secure"] and found["name"] == "Ada"
     assert "invite" not in found["address"], "the token stays in the history"
+
+
+def test_without_https_one_can_hear_and_read(short_dir: Path) -> None:
+    require(CHROMIUM, "Chromium is not installed")
+    found = in_a_network("tests.browser.lan_page", "listen", str(short_dir))
+    assert not found["secure"]
+    assert found["address"].endswith("/listen"), "the token stays in the history"
