@@ -9,9 +9,14 @@ import pytest
 from mixer_core.journal.records import ClosedRecord, SessionRecord
 from mixer_core.runtime.errors import UpstreamError
 from mixer_core.runtime.units import MS_NS
+from openai_link.playback.truncation import Truncation
+from openai_link.room.actions import TellBrowsers, WriteJournal
+from openai_link.room.record import RoomRecord
+from openai_link.settings import OpenaiLinkSettings
 from tests.openai_link.room import checks
 from tests.openai_link.room.scenes import ANSWERED, PRESS, RELEASE
 from tests.openai_link.room.world import Scene, Step, World, say, speak, until, wait
+from tests.openai_link.simulator.support import LOUD
 
 STORY = ("Tell me a story.", "Thank you.")
 PTT = {"turn_detection": "push_to_talk"}
@@ -163,3 +168,72 @@ def test_an_open_question_is_asked_again_when_somebody_comes() -> None:
     world.roster("p-1", "p-2", "p-3")
     world.run(500)
     assert len([e for e in world.of("tool") if e["status"] == "asking"]) == asked
+
+
+def test_what_was_typed_while_a_tool_worked_is_in_the_next_session_before_its_answer() -> None:
+    """The session is lost; the tool answers before the next one is there."""
+    world = world_of(wait(500), tools=("lights",), tool_ms=200)
+    world.run(500)
+    world.browser(type="say", text="call lights")
+    while not world.ran:
+        world.step()
+    world.run(100)
+    world.browser(type="say", text="And who are you?")
+    world.inputs.clear()  # The server never took it.
+    world.lose_all()
+    checks.check_all(world)
+    session = [event for event in world.sent if event["event_id"].startswith("mmt2")]
+    kinds = [event["item"]["type"] if "item" in event else event["type"] for event in session]
+    assert kinds[:4] == ["message", "function_call", "function_call_output", "message"]
+    assert kinds[4] == "response.create" and session[3]["item"]["role"] == "user"
+
+
+def test_an_answer_that_was_asked_for_by_the_button_is_asked_for_again() -> None:
+    world = world_of(
+        speak(800),
+        wait(1_500),
+        PRESS,
+        RELEASE,
+        wait(100),
+        heard=("Good morning.",),
+        settings={"create_response": False},
+    )
+    while not sent(world, "response.create"):
+        world.step()
+    world.lose_all()
+    checks.check_all(world)
+    texts = [item.text for item in checks.messages(world)]
+    assert texts.count("You said: Good morning.") == 1
+
+
+def test_a_button_that_there_is_not_is_explained_once() -> None:
+    world = world_of(PRESS, wait(500))
+    world.finish()
+    world.lose_all()
+    world.finish()
+    assert [event["code"] for event in world.of("error")] == ["not_available"]
+
+
+def test_a_connection_of_which_nothing_is_known_yet_is_not_silent() -> None:
+    world = world_of(wait(4_000))
+    world.finish()
+    world.engine.session_received(world.engine.active_session, 0, world.now_ns)
+    world.do(world.engine.tick(world.now_ns))
+    assert world.state["upstream"] == "ready"
+
+
+def test_a_session_in_standby_is_not_heard() -> None:
+    world = World(Scene("any", (wait(13_500), speak(3_000)), session_limit_s=20))
+    world.run(15_000)
+    assert set(world.sessions) == {1, 2} and world.engine.active_session == 1
+    heard = [world.engine.reply_audio(number, LOUD, 1, False, world.now_ns) for number in (1, 2)]
+    assert heard[0] is not None and heard[1] is None
+
+
+def test_the_caption_of_a_very_long_reply_that_was_cut_off_fits_into_an_event() -> None:
+    record = RoomRecord("den", OpenaiLinkSettings(), lambda wall_ms: "day")
+    (written,) = record.truncated(Truncation("item", "word " * 10_000, 100), 0, 0)
+    assert isinstance(written, WriteJournal) and written.ticket is not None
+    (told,) = record.journal_written(written.ticket)
+    assert isinstance(told, TellBrowsers)
+    assert len(told.event["text"]) <= 4_000
