@@ -52,11 +52,15 @@ def replay(gateway: Gateway) -> subprocess.CompletedProcess[str]:
     )
 
 
-async def ready(client: PlainClient, since: int = 0) -> None:
-    await client.until(
-        lambda: any(m["upstream"] == "ready" for m in client.of_type("state")[since:]),
-        "the assistant does not become ready",
-    )
+async def reaches(client: PlainClient, *upstream: str, since: int = 0) -> None:
+    """Wait until the states of the assistant, after the first ``since``, were these in turn."""
+    for state in upstream:
+        await client.until(
+            lambda s=state, n=since: any(m["upstream"] == s for m in client.of_type("state")[n:]),
+            f"the assistant does not become {state}",
+        )
+        told = [m["upstream"] for m in client.of_type("state")]
+        since = told.index(state, since)
 
 
 async def priced(gateway: Gateway) -> dict[str, Any]:
@@ -73,11 +77,12 @@ def test_a_room_has_a_record() -> None:
     async def call(gateway: Gateway) -> dict[str, Any]:
         client = PlainClient(gateway.url, "home", "Ada")
         await client.join()
-        await ready(client)
+        await reaches(client, "ready")
         await say(gateway, client, "first")
+        await client.quiet()
         seen = len(client.of_type("state"))
         os.kill(child_of(gateway, "openai_link"), signal.SIGKILL)
-        await ready(client, seen)
+        await reaches(client, "connecting", "ready", since=seen)
         await say(gateway, client, "second")
         room = await priced(gateway)
         await client.close()

@@ -80,7 +80,7 @@ def test_the_answer_comes_after_all(transport: str, fault: str) -> None:
     print({"history": [asked, [answer[:40] for answer in answers]]})
     assert asked == ["My name is Ada.", "Tell me a long story.", "Thank you."], log
     assert "My name is Ada" in answers[0]
-    assert "This is a" in answers[1] and answers[1].endswith("…")  # It ends where it was heard.
+    assert answers[1].endswith("…")  # It ends where it was heard.
     assert seen["told"] and seen["told"][0]
     assert len(seen["calls"]) == 2
     assert "Traceback" not in log, log

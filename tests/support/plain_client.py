@@ -20,6 +20,8 @@ from yarl import URL
 from tests.support.waiting import PATIENCE_S, until
 
 CHUNK_BYTES = 960
+STUCK_S = 5.0
+"""After so much silence whoever was said to be speaking has died."""
 
 
 class PlainClient:
@@ -109,10 +111,9 @@ class PlainClient:
 
         def silent() -> bool:
             told = self.of_type("state")
-            if told and told[-1]["assistant"] in ("thinking", "speaking"):
-                return False
+            is_busy = bool(told) and told[-1]["assistant"] in ("thinking", "speaking")
             loud = [at for at, pcm in self.heard[-100:] if len(pcm.strip(b"\0")) > 8]
-            return time.monotonic() - max([began, *loud]) > silent_s
+            return time.monotonic() - max([began, *loud]) > (STUCK_S if is_busy else silent_s)
 
         await self.until(silent, "it does not become quiet")
 
