@@ -24,6 +24,10 @@ from tests.support.waiting import PATIENCE_S, wait_until
 ROOT = Path(__file__).parents[2]
 
 
+LAST_LINES = 80
+"""Lines of the log that stand below a failure."""
+
+
 def free_port() -> int:
     """A TCP port of the loopback that nobody uses now."""
     with socket.socket() as probe:
@@ -167,5 +171,7 @@ class Gateway:
         self.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _: object, error: BaseException | None, *__: object) -> None:
         self.close()
+        if error is not None:
+            error.add_note("The gateway's last lines:\n" + "".join(self._lines[-LAST_LINES:]))
