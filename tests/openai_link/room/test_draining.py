@@ -9,12 +9,11 @@ import pytest
 
 from mixer_core.runtime.units import MS_NS
 from tests.openai_link.room import checks
-from tests.openai_link.room.scenes import ANSWERED, PRESS, RELEASE
+from tests.openai_link.room.scenes import ANSWERED, PRESS, QUESTION, RELEASE
 from tests.openai_link.room.world import Scene, Step, World, say, speak, until, wait
 
 MOVES_MS = 17_000
 """When a room with sessions of 20 s moves at the latest."""
-QUESTION = "Tell me all that you know about the lives of whales and of other great animals."
 PTT = {"turn_detection": "push_to_talk"}
 
 

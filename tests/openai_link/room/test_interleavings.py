@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,27 +18,78 @@ SPEECH = st.builds(speak, st.integers(5, 80).map(lambda slots: slots * 20))
 OTHERS = st.sampled_from([Step("interrupt"), Step("lose"), *ANSWERED])
 STEPS = st.lists(st.one_of(WAITS, LONG_WAITS, SPEECH, OTHERS, st.just(say(""))), max_size=14)
 MODES = st.sampled_from(["server_vad", "push_to_talk"])
+PEOPLE = st.sampled_from(
+    [
+        *(Step("join", "p-1,p-2"), Step("join", "p-1"), Step("confirm"), Step("deny")),
+        *(Step("refuse", "500"), Step("refuse", "9000"), Step("clock", "-7200000"), Step("call")),
+    ]
+)
+SERVERS = st.fixed_dictionaries(
+    {},
+    optional={
+        "truncated_first": st.sampled_from(["always", "sometimes"]),
+        "null_previous_in_done": st.just("sometimes"),
+        "think_ms": st.sampled_from([10, 400]),
+        "generation_speed": st.sampled_from([1.2, 30.0]),
+        "transcription_delay_ms": st.sampled_from([200, 1_500]),
+    },
+)
 
 
-def scene_of(steps: list[Step], mode: str, limit_s: float) -> Scene:
+def steps_of(steps: list[Step], mode: str) -> list[Step]:
     """Every typed text is another one; speech needs the button where there is one."""
     whole: list[Step] = [wait(300)]
     for number, step in enumerate(steps):
         if step.do == "say":
             whole.append(say(f"Typed text {number}."))
+        elif step.do == "call":
+            whole.append(say(f"call tool_{number}"))
         elif step.do == "speak" and mode == "push_to_talk":
             whole += [PRESS, step, wait(step.ms), RELEASE]
         else:
             whole.append(step)
-    return Scene(
-        "any", tuple(whole), TURNS, settings={"turn_detection": mode}, session_limit_s=limit_s
-    )
+    return whole
 
 
 @settings(max_examples=60)
 @given(STEPS, MODES, st.sampled_from([3_600.0, 20.0]))
 def test_any_conversation_ends_well(steps: list[Step], mode: str, limit_s: float) -> None:
-    checks.check_all(World(scene_of(steps, mode, limit_s)))
+    modes = {"turn_detection": mode}
+    whole = tuple(steps_of(steps, mode))
+    checks.check_all(World(Scene("any", whole, TURNS, settings=modes, session_limit_s=limit_s)))
+
+
+@settings(max_examples=50)
+@given(
+    st.lists(st.one_of(WAITS, SPEECH, OTHERS, PEOPLE, st.just(say(""))), max_size=14),
+    MODES,
+    SERVERS,
+    st.booleans(),
+    st.sampled_from([100, 1_000, 3_000]),
+)
+def test_any_room_talks_again(
+    steps: list[Step], mode: str, options: dict[str, Any], confirm: bool, tool_ms: int
+) -> None:
+    """With people who come and go, tools, refusals, and servers of all kinds.
+
+    Whether everything is answered depends on who speaks over what: that is not asked here.
+    """
+    tools = tuple(f"tool_{number}" for number, step in enumerate(steps) if step.do == "call")
+    scene = Scene(
+        "any",
+        (*steps_of(steps, mode), Step("join", "p-1"), wait(500)),
+        TURNS,
+        tools,
+        {"turn_detection": mode, "tool_confirm_timeout_ms": 3_000, "tool_timeout_ms": 2_000},
+        options=options,
+        confirm=confirm,
+        runs_tools=False,
+        tool_ms=tool_ms,
+    )
+    world = World(scene)
+    world.finish(120_000)
+    world.ask(checks.LAST)
+    checks.check_what_always_holds(world)
 
 
 @settings(max_examples=40)

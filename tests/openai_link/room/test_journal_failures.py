@@ -5,13 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tests.openai_link.room import checks
-from tests.openai_link.room.scenes import SCENES
+from tests.openai_link.room.scenes import CORE
 from tests.openai_link.room.world import Scene, World
 
-SHORT = [scene for scene in SCENES if scene.session_limit_s > 60]
 
-
-@pytest.mark.parametrize("scene", SHORT, ids=str)
+@pytest.mark.parametrize("scene", CORE, ids=str)
 def test_the_disk_fails_at_each_write(scene: Scene) -> None:
     undisturbed = World(scene)
     checks.check_all(undisturbed)
@@ -23,7 +21,7 @@ def test_the_disk_fails_at_each_write(scene: Scene) -> None:
         assert texts(world) == texts(undisturbed)
 
 
-@pytest.mark.parametrize("scene", SHORT, ids=str)
+@pytest.mark.parametrize("scene", CORE, ids=str)
 def test_the_disk_always_fails(scene: Scene) -> None:
     world, undisturbed = World(scene), World(scene)
     world.journal.fails_at = frozenset(range(10_000))
@@ -35,7 +33,7 @@ def test_the_disk_always_fails(scene: Scene) -> None:
     assert texts(world) == texts(undisturbed)
 
 
-@pytest.mark.parametrize("scene", SHORT, ids=str)
+@pytest.mark.parametrize("scene", CORE, ids=str)
 def test_a_disk_that_never_answers_holds_words_back_for_a_while_only(scene: Scene) -> None:
     world, undisturbed = World(scene), World(scene)
     world.journal.never_answers = True
@@ -49,7 +47,7 @@ def test_a_disk_that_never_answers_holds_words_back_for_a_while_only(scene: Scen
 
 
 def test_a_journal_that_does_not_recover_is_not_waited_for_for_ever() -> None:
-    world = World(SHORT[0])
+    world = World(CORE[0])
     world.scheduled = [entry for entry in world.scheduled if entry[2] != "_recovered"]
     world.run(4_000)
     assert world.state["upstream"] == "connecting"

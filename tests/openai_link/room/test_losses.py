@@ -7,55 +7,83 @@ event, with the connection gone right after it. What must hold in the end is the
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
+from functools import cache
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.openai_link.room import checks
-from tests.openai_link.room.scenes import BUDGET, SCENES
+from tests.openai_link.room.scenes import BUDGET, ROLLOVERS, SCENES
 from tests.openai_link.room.world import Scene, World
 
-NAMES = [scene.name for scene in SCENES]
 
-
-def events_of(scene: Scene) -> int:
-    """Server events of the undisturbed scene."""
+@cache
+def undisturbed(name: str) -> World:
+    (scene,) = [scene for scene in (*SCENES, BUDGET) if scene.name == name]
     world = World(scene)
     world.finish()
-    return world.events
+    return world
 
 
-def failures(scene: Scene, loses_all: bool) -> dict[int, str]:
+def held(scene: Scene, lose_after: Collection[int], loses_all: bool) -> World:
+    """The scene with losses, and all that must hold."""
+    world = World(scene)
+    world.lose_after, world.loses_all = lose_after, loses_all
+    checks.check_all(world)
+    return world
+
+
+def failures(scene: Scene, numbers: Iterable[int], loses_all: bool) -> dict[int, str]:
     """What does not hold, by the number of the event after which the connection was lost."""
     found: dict[int, str] = {}
-    for number in range(1, events_of(scene) + 1):
-        world = World(scene)
-        world.lose_after, world.loses_all = {number}, loses_all
+    for number in numbers:
         try:
-            checks.check_all(world)
+            held(scene, {number}, loses_all)
         except AssertionError as error:
             found[number] = str(error)[:500]
     return found
 
 
-@pytest.mark.parametrize("scene", SCENES, ids=NAMES)
+@pytest.mark.parametrize("scene", SCENES, ids=str)
 def test_undisturbed(scene: Scene) -> None:
-    world = World(scene)
-    checks.check_all(world)
-    assert {name for _, name in world.ran} == set(scene.tools)
-    assert (world.opened > 1) == (scene.session_limit_s < 60)
+    world = held(scene, (), False)
+    assert {name for _, name in world.ran} == (set(scene.tools) if scene.runs_tools else set())
+    assert (world.opened > 1) == (scene in ROLLOVERS or scene.first_ends_s > 0)
+    assert (world.engine.counters()["rollovers_total"] > 0) == (scene in ROLLOVERS)
 
 
-@pytest.mark.parametrize("scene", SCENES, ids=NAMES)
+@pytest.mark.parametrize("scene", SCENES, ids=str)
 def test_the_session_is_lost_after_each_event(scene: Scene) -> None:
-    assert failures(scene, loses_all=False) == {}
+    numbers = range(1, undisturbed(scene.name).events + 1)
+    assert failures(scene, numbers, loses_all=False) == {}
 
 
-@pytest.mark.parametrize("scene", [s for s in SCENES if s.session_limit_s < 60], ids=str)
-def test_every_session_is_lost_after_each_event(scene: Scene) -> None:
-    assert failures(scene, loses_all=True) == {}
+@pytest.mark.parametrize("scene", ROLLOVERS, ids=str)
+def test_both_sessions_are_lost_after_each_event(scene: Scene) -> None:
+    numbers = undisturbed(scene.name).shared
+    assert numbers and failures(scene, numbers, loses_all=True) == {}
+
+
+@settings(max_examples=100)
+@given(
+    st.sampled_from([scene for scene in SCENES if not scene.confirm]),
+    st.floats(0, 1),
+    st.lists(st.integers(1, 40), min_size=1, max_size=2),
+    st.booleans(),
+)
+def test_it_is_lost_again_while_it_recovers(
+    scene: Scene, first: float, gaps: list[int], loses_all: bool
+) -> None:
+    numbers = [1 + int(first * (undisturbed(scene.name).events - 1))]
+    for gap in gaps:
+        numbers.append(numbers[-1] + gap)
+    held(scene, numbers, loses_all)
 
 
 def test_a_spent_budget_ends_the_session_whenever_it_is_lost() -> None:
-    for number in range(events_of(BUDGET) + 1):
+    for number in range(undisturbed(BUDGET.name).events + 1):
         world = World(BUDGET)
         world.lose_after = {number}
         world.finish()

@@ -1,8 +1,8 @@
 """A room in virtual time: the engine that ships, the simulator's engine, a page, a journal, tools.
 
-The world carries out the engine's actions as the shell does, in steps of 20 ms, with fixed delays
-for everything that takes time. It is deterministic: the same scene goes the same way, until the
-connection is lost after the ``lose_after``-th server event.
+The world carries out the engine's actions as the shell does, in steps of 20 ms (longer ones while
+nothing happens), with fixed delays for everything that takes time. It is deterministic: the same
+scene goes the same way, until the connection is lost after one of the ``lose_after`` events.
 """
 
 from __future__ import annotations
@@ -50,6 +50,10 @@ LOST = UpstreamError("connection_lost", "the network is gone")
 BUSY = UpstreamError("server_error", "too many calls", 503)
 PARTICIPANT = "p-1"
 NAMES = {PARTICIPANT: "Ada", "p-2": "Ben", "p-3": "Cem"}
+QUIET_NS = 1_000 * MS_NS
+"""After so long without an event a scene is over."""
+PAUSE_NS = 200 * MS_NS
+"""Silence in which nothing is to be done is cut short to steps of this length."""
 MAX_TICKS = 4
 """What one tick brings about may be due at once; more in a row would be a busy loop."""
 REGULAR: Mapping[str, Any] = dict.fromkeys(
@@ -100,6 +104,8 @@ class Scene:
     settings: Mapping[str, Any] = field(default_factory=dict)
     session_limit_s: float = 3_600.0
     """Length of a session, as the server tells it."""
+    first_ends_s: float = 0.0
+    """Length of the first session, if the server does not keep its promise."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Of the simulator (``EngineOptions``)."""
     confirm: bool = False
@@ -207,6 +213,8 @@ class World:
         self.journal = Journal()
         self.events = 0
         """Server events that were delivered."""
+        self.shared: list[int] = []
+        """Numbers of those that were delivered while there were several sessions."""
         self.lose_after: Collection[int] = ()
         """Numbers of the server events after which the connection is lost."""
         self.loses_all = False
@@ -312,7 +320,8 @@ class World:
         limit_s = self.scene.session_limit_s
         expires_at = int((WALL_MS + self.now_ns // MS_NS) / 1000 + limit_s)
         wanted = create_session(f"sess_{session}", expires_at, description)
-        options = EngineOptions(**{**REGULAR, "session_limit_s": limit_s, **self.scene.options})
+        ends_s = (self.scene.first_ends_s if session == 1 else 0) or limit_s
+        options = EngineOptions(**{**REGULAR, "session_limit_s": ends_s, **self.scene.options})
         engine = SessionEngine(wanted, _Hearing(self), random.Random(session), self.now_ns, options)
         self.sessions[session] = Server(engine, self.now_ns)
         self.do(self.engine.session_answered(session, False, self.now_ns))
@@ -381,6 +390,8 @@ class World:
                 self.turns += 1
             self.do(self.engine.server_event(session, event, self.now_ns))
             self.events += 1
+            if len(self.sessions) > 1:
+                self.shared.append(self.events)
             if self.events in self.lose_after:
                 self.lose_all() if self.loses_all else self.lose(session)
 
@@ -477,6 +488,21 @@ class World:
         self._tick()
         self.now_ns += FRAME_NS
 
+    def _skip(self, end_ns: int) -> None:
+        """Silence that nobody need live through: up to whatever comes next, or ``PAUSE_NS``."""
+        state = self.state
+        speaks = state.get("assistant") != "idle" or self.now_ns < self.loud_until_ns + PAUSE_NS
+        if speaks or self.inputs or state["upstream"] != "ready":
+            return
+        limits = [end_ns, self.now_ns + PAUSE_NS]
+        limits += [entry[0] for entry in self.scheduled[:1]]
+        timeout_ns = self.engine.next_timeout_ns()
+        if timeout_ns is not None:
+            limits.append(timeout_ns)
+        if self._step_ns is not None:
+            limits.append(self._step_ns + self.scene.steps[self._step].ms * MS_NS)
+        self.now_ns += max(0, min(limits) - self.now_ns) // FRAME_NS * FRAME_NS
+
     def _tick(self) -> None:
         for _ in range(MAX_TICKS):
             timeout_ns = self.engine.next_timeout_ns()
@@ -503,22 +529,25 @@ class World:
                     self._play(frame.stamp_ns, frame.pcm)
 
     def run(self, ms: int) -> None:
-        for _ in range(ms * MS_NS // FRAME_NS):
+        end_ns = self.now_ns + ms * MS_NS
+        while self.now_ns < end_ns:
             self.step()
+            self._skip(end_ns)
 
     def finish(self, limit_ms: int = 60_000) -> None:
         """To the end of the scene, and until nothing happens any more for a second."""
-        quiet_ns = 0
+        busy_ns = self.now_ns
         deadline_ns = self.now_ns + limit_ms * MS_NS
-        while quiet_ns < 1_000 * MS_NS:
+        while self.now_ns < busy_ns + QUIET_NS:
             assert self.now_ns < deadline_ns, (self.scene.name, self._step, self.state, self.logs)
             events = self.events
             self.step()
             over = self._step == len(self.scene.steps)
             calm = self.state["assistant"] == "idle" and events == self.events
             calm = calm and self.state["upstream"] in ("ready", "failed") and not self.scheduled
-            calm = calm and not self.open_tools
-            quiet_ns = quiet_ns + FRAME_NS if over and calm else 0
+            if not (over and calm) or self.open_tools:
+                busy_ns = self.now_ns
+            self._skip(busy_ns + QUIET_NS)
 
     def ask(self, text: str) -> None:
         """Type a question and wait for what follows."""
