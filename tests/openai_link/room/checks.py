@@ -15,15 +15,15 @@ LAST = "Still there?"
 
 def check_all(world: World) -> None:
     """Ask the last question; then everything must be as it should."""
-    world.finish()
-    world.lose_after = ()
-    world.ask(LAST)
-    check_what_always_holds(world)
+    conclude(world)
     nobody_waits_for_a_reply(world)
 
 
-def check_what_always_holds(world: World) -> None:
-    """The last question was asked; whoever spoke over whom, this must hold."""
+def conclude(world: World) -> None:
+    """Ask the last question; then this must hold, whoever spoke over whom."""
+    world.finish()
+    world.lose_after = ()
+    world.ask(LAST)
     the_room_talks_again(world)
     no_tool_runs_twice(world)
     nothing_final_is_missing_or_doubled(world)

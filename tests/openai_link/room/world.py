@@ -534,7 +534,7 @@ class World:
             self.step()
             self._skip(end_ns)
 
-    def finish(self, limit_ms: int = 60_000) -> None:
+    def finish(self, limit_ms: int = 120_000) -> None:
         """To the end of the scene, and until nothing happens any more for a second."""
         busy_ns = self.now_ns
         deadline_ns = self.now_ns + limit_ms * MS_NS
