@@ -15,7 +15,7 @@ from openai_link.room.record import RoomRecord
 from openai_link.settings import OpenaiLinkSettings
 from tests.openai_link.room import checks
 from tests.openai_link.room.scenes import ANSWERED, PRESS, RELEASE
-from tests.openai_link.room.world import Scene, Step, World, say, speak, until, wait
+from tests.openai_link.room.world import BUSY, Scene, Step, World, say, speak, until, wait
 from tests.openai_link.simulator.support import LOUD
 
 STORY = ("Tell me a story.", "Thank you.")
@@ -44,6 +44,20 @@ def test_a_barge_in_ends_the_item_where_the_page_was(page_ms: int, talk_ms: int)
     (item,) = [item for item in checks.messages(world) if item.heard_ms is not None]
     assert item.heard_ms == truncated["audio_end_ms"]
     assert world.final_captions()[item.item] == item.text != ""
+    checks.check_all(world)
+
+
+@pytest.mark.parametrize("epoch", [65_535, 700])
+def test_the_epoch_of_the_mixer_goes_on_and_wraps_around(epoch: int) -> None:
+    world = world_of(speak(800), until("speaking"), wait(1_500), speak(800), *ANSWERED, heard=STORY)
+    world.run(100)
+    for number in (epoch // 3, 2 * epoch // 3, epoch, epoch - 3):  # The last one is late.
+        world.engine.mixer_epoch(number)
+    world.epoch = epoch
+    world.finish()
+    assert world.epoch == world.engine.epoch == (epoch + 1) & 0xFFFF
+    (item,) = [item for item in checks.messages(world) if item.heard_ms is not None]
+    assert abs(item.heard_ms - world.played_ms(world.flushes[0] + 15 * MS_NS)) <= 20
     checks.check_all(world)
 
 
@@ -237,3 +251,38 @@ def test_the_caption_of_a_very_long_reply_that_was_cut_off_fits_into_an_event() 
     (told,) = record.journal_written(written.ticket)
     assert isinstance(told, TellBrowsers)
     assert len(told.event["text"]) <= 4_000
+
+
+def test_refusals_in_a_row_are_told_once_and_the_room_is_served_in_the_end() -> None:
+    """More than the link tries at first: then it tries again every half minute."""
+    world = world_of(wait(500))
+    world.refuse = BUSY
+    world.schedule(40_000 * MS_NS, "_serve_again")
+    world.run(20_000)
+    assert world.opened == 4 and world.state["upstream"] == "failed"
+    world.run(20_000)
+    assert [event["code"] for event in world.of("error")] == ["server_error"]
+    checks.check_all(world)
+
+
+def test_a_server_that_falls_silent_is_left() -> None:
+    world = world_of(say("Good morning."), until("speaking"), wait(500))
+    world.finish()
+    world.is_cut_off = True
+    world.run(2_800)
+    assert world.state["upstream"] == "ready"
+    world.run(400)
+    assert world.state["upstream"] == "reconnecting" and not world.sessions
+    world.is_cut_off = False
+    checks.check_all(world)
+
+
+def test_the_journal_fails_while_the_room_recovers() -> None:
+    """Nothing is known of the past, the disk is full, and the connection is lost."""
+    world = world_of(say("Good morning."), *ANSWERED)
+    world.scheduled = [entry for entry in world.scheduled if entry[2] != "_recovered"]
+    world.journal.fails_at = frozenset(range(4))
+    world.run(5_400)
+    world.lose_all()
+    checks.check_all(world)
+    assert [event["code"] for event in world.of("error")].count("journal_failed") >= 1

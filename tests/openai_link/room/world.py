@@ -240,6 +240,8 @@ class World:
         self.exited = ""
         self.loud_until_ns = 0
         self.page_ns = PAGE_NS
+        self.is_cut_off = False
+        """Nothing comes from the server, and nobody is told."""
         self._step = 0
         self._step_ns: int | None = None
         self.refuse: UpstreamError | None = None
@@ -483,8 +485,9 @@ class World:
         self._sound()
         self.deliver()
         self._page()
-        for session in self.sessions:
-            self.engine.session_received(session, self.now_ns, self.now_ns)
+        if not self.is_cut_off:
+            for session in self.sessions:
+                self.engine.session_received(session, self.now_ns, self.now_ns)
         self._tick()
         self.now_ns += FRAME_NS
 
