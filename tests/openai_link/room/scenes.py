@@ -6,7 +6,10 @@ from tests.openai_link.room.world import Scene, Step, say, speak, until, wait
 
 ANSWERED = (until("speaking"), until("idle", 20_000))
 PRESS, RELEASE = Step("press"), Step("release")
-QUESTION = "Tell me all that you know about the lives of whales and of other great animals."
+QUESTION = (
+    "Tell me all that you know about the lives of whales and of other great animals in the sea, "
+    "and how old they become."
+)
 """Its answer takes about 5 s."""
 STORY = ("Tell me a story.", "Thank you.")
 QUIRKS = ("omit_rate_limits", "null_previous_in_done", "padded_arguments", "truncated_first")

@@ -50,6 +50,8 @@ LOST = UpstreamError("connection_lost", "the network is gone")
 BUSY = UpstreamError("server_error", "too many calls", 503)
 PARTICIPANT = "p-1"
 NAMES = {PARTICIPANT: "Ada", "p-2": "Ben", "p-3": "Cem"}
+MS_PER_CHARACTER = 40
+"""The assistant speaks fast."""
 QUIET_NS = 1_000 * MS_NS
 """After so long without an event a scene is over."""
 PAUSE_NS = 200 * MS_NS
@@ -182,7 +184,7 @@ class _Hearing(ScriptBrain):
     """Gives the spoken turns of the room their words, in whichever session they are spoken."""
 
     def __init__(self, world: World) -> None:
-        super().__init__(Script(prefix="", rules=RULES))
+        super().__init__(Script(prefix="", ms_per_character=MS_PER_CHARACTER, rules=RULES))
         self._world = world
 
     def recognize(self, spoken_turn: int) -> Recognition | None:
