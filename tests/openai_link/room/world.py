@@ -35,6 +35,7 @@ from openai_link.simulator.engine.session_config import create_session
 from openai_link.simulator.engine.session_engine import SessionEngine
 from openai_link.tools.actions import RunTool
 from openai_link.tools.spec import ToolSpec
+from openai_link.transport.interface import TransportKind
 from tests.openai_link.simulator.scripted import RULES
 from tests.openai_link.simulator.support import LOUD
 
@@ -195,12 +196,14 @@ class _Hearing(ScriptBrain):
 class World:
     """See the module."""
 
+    transport: TransportKind = "webrtc"
+
     def __init__(self, scene: Scene, recovered: Sequence[HistoryItem] = ()) -> None:
         self.scene = scene
         self.settings = OpenaiLinkSettings(
             greet=bool(scene.settings.get("greet", False)),
             transcription_model="gpt-4o-mini-transcribe",
-            transport="webrtc",
+            transport=self.transport,
             tools=("tests",) if scene.tools else (),
             **{key: value for key, value in scene.settings.items() if key != "greet"},
         )
@@ -273,12 +276,10 @@ class World:
                 self.sessions.pop(session, None)
                 self._connecting.discard(session)
                 self.inputs = deque(item for item in self.inputs if item[0] != session)
-            case do.SendEvent(session, event) | do.ClearOutput(session, event):
-                server = self.sessions.get(session)
-                if server is not None:
-                    self.sent.append(event)
-                    text = json.dumps(event)
-                    self._serve(session, server.engine.client_event(text, self.now_ns))
+            case do.SendEvent(session, event):
+                self._send(session, event)
+            case do.ClearOutput(session, event):
+                self._clear_output(session, event)
             case do.TellBrowsers(event):
                 self.told.append((self.now_ns, event))
             case do.BeginEpoch(epoch):
@@ -300,6 +301,17 @@ class World:
                 self.logs.append((level, text))
             case Exit(reason):
                 self.exited = reason
+
+    def _send(self, session: int, event: Mapping[str, Any]) -> None:
+        server = self.sessions.get(session)
+        if server is not None:
+            self.sent.append(event)
+            made = server.engine.client_event(json.dumps(event), self.now_ns)
+            self._serve(session, made)
+
+    def _clear_output(self, session: int, event: Mapping[str, Any]) -> None:
+        """The server plays the reply."""
+        self._send(session, event)
 
     def _write(self, records: Sequence[Record], ticket: int | None) -> None:
         if not self.journal.write(records):
@@ -325,7 +337,8 @@ class World:
         expires_at = int((WALL_MS + self.now_ns // MS_NS) / 1000 + limit_s)
         wanted = create_session(f"sess_{session}", expires_at, description)
         ends_s = (self.scene.first_ends_s if session == 1 else 0) or limit_s
-        options = EngineOptions(**{**REGULAR, "session_limit_s": ends_s, **self.scene.options})
+        given = {"session_limit_s": ends_s, "transport": self.transport, **self.scene.options}
+        options = EngineOptions(**{**REGULAR, **given})
         engine = SessionEngine(wanted, _Hearing(self), random.Random(session), self.now_ns, options)
         self.sessions[session] = Server(engine, self.now_ns)
         self.do(self.engine.session_answered(session, False, self.now_ns))
@@ -392,12 +405,15 @@ class World:
                 self.responses.append(event["response"]["id"])
             if event["type"] == "input_audio_buffer.committed":
                 self.turns += 1
-            self.do(self.engine.server_event(session, event, self.now_ns))
+            self._receive(session, event)
             self.events += 1
             if len(self.sessions) > 1:
                 self.shared.append(self.events)
             if self.events in self.lose_after:
                 self.lose_all() if self.loses_all else self.lose(session)
+
+    def _receive(self, session: int, event: Json) -> None:
+        self.do(self.engine.server_event(session, event, self.now_ns))
 
     # -- people -----------------------------------------------------------------------------------
 
@@ -414,7 +430,7 @@ class World:
     def _play(self, stamp_ns: int, pcm: bytes) -> None:
         self.frames.append((self.now_ns, self.epoch, stamp_ns, pcm))
 
-    def _report(self, epoch: int, at_ns: int, last: bool) -> None:
+    def _tell_played(self, epoch: int, at_ns: int, last: bool) -> None:
         """What the page has played of an epoch by ``at_ns``."""
         begun = [f for f in self.frames[-400:] if f[1] == epoch and f[0] + self.page_ns <= at_ns]
         if begun:
@@ -426,10 +442,10 @@ class World:
     def _page(self) -> None:
         if self.flush_ns is not None:
             if self.now_ns >= self.flush_ns + 40 * MS_NS:
-                self._report((self.epoch - 1) & 0xFFFF, self.flush_ns + 15 * MS_NS, True)
+                self._tell_played((self.epoch - 1) & 0xFFFF, self.flush_ns + 15 * MS_NS, True)
                 self.flush_ns = None
         elif self.now_ns % REPORT_NS == 0:
-            self._report(self.epoch, self.now_ns, False)
+            self._tell_played(self.epoch, self.now_ns, False)
 
     def _person(self) -> None:
         """Go on with the scene, as far as it goes now."""
@@ -529,9 +545,13 @@ class World:
             self._serve(session, made)
             self.deliver()
             if session in self.sessions:
-                frame = self.engine.reply_audio(session, spoken or SILENCE, at_ns, False, at_ns)
-                if frame is not None:
-                    self._play(frame.stamp_ns, frame.pcm)
+                self._speak(session, spoken or SILENCE)
+
+    def _speak(self, session: int, pcm: bytes) -> None:
+        """20 ms of what the server says have arrived."""
+        frame = self.engine.reply_audio(session, pcm, self.now_ns, False, self.now_ns)
+        if frame is not None:
+            self._play(frame.stamp_ns, frame.pcm)
 
     def run(self, ms: int) -> None:
         end_ns = self.now_ns + ms * MS_NS
