@@ -94,6 +94,10 @@ class Reducer:
         """Whether the model has made the tool call with this id in this session."""
         return self._items.has_called(call)
 
+    def expect_no_answers(self) -> None:
+        """Turns that are committed from now on are not answered."""
+        self._answers = False
+
     @property
     def playing(self) -> str | None:
         """The response that is being played, if any."""

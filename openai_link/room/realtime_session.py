@@ -225,14 +225,16 @@ class RealtimeSession:
     def drain(self, now_ns: int) -> list[Outcome]:
         """The room has moved on. What the assistant is saying is still heard.
 
-        The server must not answer half a sentence whose other half the next session hears.
+        The server must not answer half a sentence whose other half the next session hears; its
+        words are kept.
         """
         if self.stage != "active":
             return []
         self.stage = "draining"
+        self._reducer.expect_no_answers()
         deaf = {"audio": {"input": {"turn_detection": None}}}
         update = self._send(self._events.update_session(deaf))
-        return [update, *self._turned(self._turns.finish_turn(), now_ns)]
+        return [update, *self._turned(self._turns.finish_turn(self._is_transcribed), now_ns)]
 
     def type_text(self, text: str) -> tuple[str, list[Outcome]]:
         """Say what somebody has typed: the id of its item, and what follows."""

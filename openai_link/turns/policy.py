@@ -158,10 +158,20 @@ class TurnPolicy:
         self._has_audience = True
         return self._say_hello()
 
-    def finish_turn(self) -> list[TurnAction]:
-        """The room moves on: end the turn that is being spoken, or forget it."""
+    def finish_turn(self, keeps_words: bool) -> list[TurnAction]:
+        """The room moves on to another session: end the turn that is being spoken.
+
+        A turn of which nothing but the tail is missing is answered here. Any other goes on there,
+        where it is answered; with ``keeps_words`` its beginning becomes an item here, for its
+        transcript, and otherwise it is forgotten.
+        """
         outcome = self._button.finish()
-        return self._pressed(outcome) if outcome else [Send(self._events.clear_input())]
+        if outcome == "ended":
+            return self._pressed(outcome)
+        is_spoken = keeps_words and (self._hearing or outcome is not None)
+        event = self._events.commit_input() if is_spoken else self._events.clear_input()
+        gate: list[TurnAction] = [] if outcome is None else [MicrophoneGate(False)]
+        return [*gate, Send(event)]
 
     def stop(self) -> list[TurnAction]:
         """Stop the assistant, as somebody does by hand."""

@@ -176,3 +176,51 @@ def test_browsers_see_whether_the_new_session_hears_somebody(mode: str) -> None:
     assert world.assistant == "listening"
     run_until_moved(world)
     assert world.assistant == ("listening" if mode == "push_to_talk" else "idle")
+
+
+@pytest.mark.parametrize("mode", ["push_to_talk", "server_vad"])
+def test_of_a_speech_that_the_move_divides_both_halves_are_known_and_answered_once(
+    mode: str,
+) -> None:
+    world = world_of(
+        wait(13_500),
+        PRESS,
+        speak(5_000),
+        RELEASE,
+        *ANSWERED,
+        heard=("A very long speech.", "Its end."),
+        settings={"turn_detection": mode},
+    )
+    world.finish()
+    assert list(world.final_captions().values()) == [
+        "A very long speech.",
+        "Its end.",
+        "You said: Its end.",
+    ]
+    checks.check_all(world)
+
+
+def test_a_speech_that_ends_as_the_room_moves_is_answered_in_the_new_session() -> None:
+    """Its end was heard by the old one, which answers no more."""
+    world = world_of(wait(13_500), speak(3_400), wait(5_000), heard=("A very long speech.",))
+    run_until_moved(world)
+    world.run(3_000)
+    assert list(world.final_captions().values()) == [
+        "A very long speech.",
+        "You said: A very long speech.",
+    ]
+    checks.check_all(world)
+
+
+def test_without_transcripts_the_beginning_of_a_divided_speech_is_forgotten() -> None:
+    """Nobody could tell the new session what it was."""
+    world = world_of(
+        wait(13_500),
+        speak(5_000),
+        *ANSWERED,
+        settings={"transcription_model": ""},
+        heard=("A very long speech.",),
+    )
+    world.finish()
+    assert not any(event["type"] == "input_audio_buffer.commit" for event in world.sent)
+    assert len(world.responses) == 1

@@ -49,6 +49,9 @@ PAGE_NS = 120 * MS_NS
 REPORT_NS = 200 * MS_NS
 LOST = UpstreamError("connection_lost", "the network is gone")
 BUSY = UpstreamError("server_error", "too many calls", 503)
+WRITER = "gpt-4o-mini-transcribe"
+DEFAULTED = ("greet", "transcription_model")
+"""Settings that have another default here."""
 PARTICIPANT = "p-1"
 NAMES = {PARTICIPANT: "Ada", "p-2": "Ben", "p-3": "Cem"}
 MS_PER_CHARACTER = 40
@@ -202,10 +205,10 @@ class World:
         self.scene = scene
         self.settings = OpenaiLinkSettings(
             greet=bool(scene.settings.get("greet", False)),
-            transcription_model="gpt-4o-mini-transcribe",
+            transcription_model=scene.settings.get("transcription_model", WRITER),
             transport=self.transport,
             tools=("tests",) if scene.tools else (),
-            **{key: value for key, value in scene.settings.items() if key != "greet"},
+            **{key: value for key, value in scene.settings.items() if key not in DEFAULTED},
         )
         self.now_ns = 0
         self.wall_ms = WALL_MS
