@@ -192,7 +192,12 @@ class RealtimeSession:
     # -- what the room does -----------------------------------------------------------------------
 
     def seed(
-        self, items: Sequence[HistoryItem], names: Iterable[str], note: str, now_ns: int
+        self,
+        items: Sequence[HistoryItem],
+        names: Iterable[str],
+        note: str,
+        now_ns: int,
+        after: str = "",
     ) -> list[Outcome]:
         """Tell the session what it does not know of ``items``.
 
@@ -202,8 +207,10 @@ class RealtimeSession:
             items: the conversation in order, or a late part of it.
             names: everybody who is in the room.
             note: what the model is to know about this history, if there is any; empty: nothing.
+            now_ns: monotonic.
+            after: id in this session of the item behind which they belong; empty: at the end.
         """
-        events = self._seeding.tell(items, names, now_ns)
+        events = self._seeding.tell(items, names, now_ns, after)
         if events and note:
             events.append(self._seeding.note(note, now_ns))
         outcomes: list[Outcome] = [self._send(event) for event in events]
@@ -218,9 +225,9 @@ class RealtimeSession:
         early, self._early = self._early, []
         return [StartUplink(self.number), *early]
 
-    def correct(self, item: HistoryItem, now_ns: int) -> list[Outcome]:
-        """A reply ends earlier than the session was told, if it was told of it at all."""
-        return [self._send(event) for event in self._seeding.correct(item, now_ns)]
+    def correct(self, item: HistoryItem, now_ns: int, after: str = "") -> list[Outcome]:
+        """A reply ends earlier than the session was told; if it was not, it is told now."""
+        return [self._send(event) for event in self._seeding.correct(item, now_ns, after)]
 
     def drain(self, now_ns: int) -> list[Outcome]:
         """The room has moved on. What the assistant is saying is still heard.

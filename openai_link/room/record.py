@@ -13,7 +13,7 @@ from typing import Any
 from mixer_core.journal.records import HistoryItem, Record, UsageRecord
 from mixer_core.runtime.units import S_NS
 
-from ..facts import Caption, Fact, ItemAdded, ResponseEnded, Transcribed
+from ..facts import Caption, Fact, ItemAdded, ResponseEnded, SessionConfirmed, Transcribed
 from ..playback.truncation import Truncation
 from ..realtime.captions import shown
 from ..realtime.session_object import session_object
@@ -51,6 +51,8 @@ class RoomRecord:
         )
         self._typed: dict[str, tuple[int, Event]] = {}
         """Typed messages that no session has taken yet, by item: session, and the caption."""
+        self._session_ids: dict[int, str] = {}
+        """The server's names of the sessions that there are, by number."""
         self._tickets = 0
         self._waiting: dict[int, tuple[Event, int]] = {}
         """EVENTs that wait for the journal, by ticket; and until when."""
@@ -134,7 +136,10 @@ class RoomRecord:
 
     def on_fact(self, session: int, fact: Fact, wall_ms: int, now_ns: int) -> list[Outcome]:
         """Something happened in a session (its number) that has the room, or is draining."""
-        records = self._transcript.on_fact(fact, now_ns, wall_ms)
+        if isinstance(fact, SessionConfirmed) and fact.session:
+            self._session_ids[session] = fact.session
+        where = self._session_ids.get(session, "")
+        records = self._transcript.on_fact(fact, now_ns, wall_ms, where)
         self.pending_reply.on_fact(fact, session)
         match fact:
             case Caption():
@@ -157,6 +162,11 @@ class RoomRecord:
     def tool_answered(self, call: str, output: str, ok: bool, wall_ms: int) -> list[Outcome]:
         """A tool call has its output."""
         return self._write(self._transcript.tool_result(call, output, ok, wall_ms))
+
+    def session_over(self, session: int) -> None:
+        """Nothing more is heard of a session, whether or not it had the room."""
+        self._session_ids.pop(session, None)
+        self.pending_reply.session_over(session)
 
     def session_ended(self, session: str, reason: str, wall_ms: int) -> list[Outcome]:
         """A session that had the room is over."""

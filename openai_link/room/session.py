@@ -94,7 +94,12 @@ class Session(Protocol):
         """The server has delivered more samples of an item ahead of their time (WebSocket)."""
 
     def seed(
-        self, items: Sequence[HistoryItem], names: Iterable[str], note: str, now_ns: int
+        self,
+        items: Sequence[HistoryItem],
+        names: Iterable[str],
+        note: str,
+        now_ns: int,
+        after: str = "",
     ) -> list[Outcome]:
         """Tell the session what it does not know of ``items``.
 
@@ -104,10 +109,12 @@ class Session(Protocol):
             items: the conversation in order, or a late part of it.
             names: everybody who is in the room.
             note: what the model is to know about this history, if there is any; empty: nothing.
+            now_ns: monotonic.
+            after: id in this session of the item behind which they belong; empty: at the end.
         """
 
-    def correct(self, item: HistoryItem, now_ns: int) -> list[Outcome]:
-        """A reply ends earlier than the session was told, if it was told of it at all."""
+    def correct(self, item: HistoryItem, now_ns: int, after: str = "") -> list[Outcome]:
+        """A reply ends earlier than the session was told; if it was not, it is told now."""
 
     def activate(self) -> list[Outcome]:
         """The room is here from now on."""

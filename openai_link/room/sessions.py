@@ -138,7 +138,7 @@ class RoomSessions:
         """End a session; ``reason`` goes into the journal where it had the room."""
         had_room = session.stage in ("active", "draining")
         outcomes = session.finish(now_ns)
-        self._record.pending_reply.session_over(session.number)
+        self._record.session_over(session.number)
         if had_room:
             outcomes += self._record.session_ended(session.session_id, reason, wall_ms)
         _add(self._finished, session.counters())
@@ -175,14 +175,14 @@ class RoomSessions:
         item = self._record.find(fact.item)
         if item is None or not (item.final or item.pending):
             return []
-        return self._seed(self.talking, [item], "", now_ns)
+        return self._seed(self.talking, [item], "", now_ns, self._place(self.talking, item))
 
     def tell_truncated(self, item_id: str, now_ns: int) -> list[Outcome]:
         """A reply of the draining session was cut off: the active one must know how far it came."""
         item = self._record.find(item_id)
         if self.talking is None or item is None:
             return []
-        outcomes = self.talking.correct(item, now_ns)
+        outcomes = self.talking.correct(item, now_ns, self._place(self.talking, item))
         self._record.seeded(*self.talking.seeded_ids)
         return outcomes
 
@@ -196,11 +196,30 @@ class RoomSessions:
         return outcomes
 
     def _seed(
-        self, session: Session, items: Sequence[HistoryItem], note: str, now_ns: int
+        self,
+        session: Session,
+        items: Sequence[HistoryItem],
+        note: str,
+        now_ns: int,
+        after: str = "",
     ) -> list[Outcome]:
-        outcomes = session.seed(items, self._record.present(), note, now_ns)
+        outcomes = session.seed(items, self._record.present(), note, now_ns, after)
         self._record.seeded(*session.seeded_ids)
         return outcomes
+
+    def _place(self, session: Session, item: HistoryItem) -> str:
+        """Id in ``session`` of the item behind which a late ``item`` belongs; empty: the last."""
+        seeded, _ = session.seeded_ids
+        before, is_last = "root", True
+        for other in self._record.items():
+            is_own = bool(other.session) and other.session == session.session_id
+            own = other.item if is_own else ""
+            known = seeded.get(other.item, own)
+            if known and other.position < item.position:
+                before = known
+            elif known and other.item != item.item:
+                is_last = False
+        return "" if is_last else before
 
     # -- the room ---------------------------------------------------------------------------------
 

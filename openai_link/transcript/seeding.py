@@ -67,10 +67,16 @@ class Seeding:
         """Whether the server has acknowledged everything, or does not do so."""
         return not self._waiting
 
-    def tell(self, items: Iterable[HistoryItem], names: Iterable[str], now_ns: int) -> list[Event]:
+    def tell(
+        self, items: Iterable[HistoryItem], names: Iterable[str], now_ns: int, after: str = ""
+    ) -> list[Event]:
         """The events that tell what of ``items`` the session does not know yet.
 
-        ``names``: everybody who is in the room.
+        Args:
+            items: the conversation in order, or a part of it.
+            names: everybody who is in the room.
+            now_ns: monotonic.
+            after: id in this session of the item behind which they belong; empty: at the end.
         """
         items = list(items)
         events = [
@@ -90,6 +96,8 @@ class Seeding:
                 self._told.add(item.item)
             if item.pending and item.item in seed.new_ids:
                 self._open_calls[item.item] = item.call
+        for event in seed.events if after else ():
+            event["previous_item_id"], after = after, str(event["item"]["id"])
         events += seed.events
         for event in events:
             self._wait_for(event)
@@ -113,14 +121,15 @@ class Seeding:
         del self._open_calls[item]
         return [self._events.function_output(seeded_call(call), output)]
 
-    def correct(self, item: HistoryItem, now_ns: int) -> list[Event]:
+    def correct(self, item: HistoryItem, now_ns: int, after: str = "") -> list[Event]:
         """The events that tell the words of a message which has become shorter.
 
-        It is created again in its place, and deleted as it was. One that was not told is told now.
+        It is created again in its place, and deleted as it was. One that was not told is told now,
+        behind ``after``.
         """
         old = self.new_ids.get(item.item)
         if old is None:
-            return self.tell([item], (), now_ns)
+            return self.tell([item], (), now_ns, after)
         events = [message_event(item, self._events, after=old)] if item.text.strip() else []
         for event in events:
             self.new_ids[item.item] = str(event["item"]["id"])

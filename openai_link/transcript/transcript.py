@@ -67,6 +67,9 @@ class Transcript:
         self.room = room
         self._attribution = Attribution(talkers or SpeechActivity())
         self._session = ""
+        """The newest one that had the room."""
+        self._where = ""
+        """The session in which new items are."""
         self._order = ItemOrder(recovered)
         self._known = {item.item: item for item in recovered}
         self._aliases: dict[str, str] = {}
@@ -91,8 +94,16 @@ class Transcript:
         while len(self._aliases) > MAX_ALIASES:
             del self._aliases[next(iter(self._aliases))]
 
-    def on_fact(self, fact: Fact, now_ns: int, wall_ms: int) -> list[Record]:
-        """What a server event meant. ``wall_ms``: Unix time now."""
+    def on_fact(self, fact: Fact, now_ns: int, wall_ms: int, session: str = "") -> list[Record]:
+        """What a server event meant.
+
+        Args:
+            fact: of ``session``.
+            now_ns: monotonic.
+            wall_ms: Unix time now.
+            session: its id; empty: the newest one.
+        """
+        self._where = session or self._session
         match fact:
             case SessionConfirmed(session, updated=False):
                 return self.session("started", session, "", wall_ms)
@@ -233,7 +244,7 @@ class Transcript:
             if other != item:
                 records += self._put(replace(self._known[other], position=position))
         kind, role = role_of(content) or ("message", "system")
-        known = HistoryItem(item, moved[item], kind, role, wall_ms=wall_ms, session=self._session)
+        known = HistoryItem(item, moved[item], kind, role, wall_ms=wall_ms, session=self._where)
         if role == "user":
             known = self._attributed(known, content, now_ns)
         records += self._put(known)

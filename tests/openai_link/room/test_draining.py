@@ -190,12 +190,13 @@ def test_of_a_speech_that_the_move_divides_both_halves_are_known_and_answered_on
         *ANSWERED,
         heard=("A very long speech.", "Its end."),
         settings={"turn_detection": mode},
+        options={"transcription_delay_ms": 800},
     )
     world.finish()
-    assert list(world.final_captions().values()) == [
-        "A very long speech.",
-        "Its end.",
-        "You said: Its end.",
+    assert [(item.text, item.session) for item in checks.messages(world)] == [
+        ("A very long speech.", "sess_1"),
+        ("Its end.", "sess_2"),
+        ("You said: Its end.", "sess_2"),
     ]
     checks.check_all(world)
 

@@ -572,7 +572,9 @@ class World:
             self.step()
             over = self._step == len(self.scene.steps)
             calm = self.state["assistant"] == "idle" and events == self.events
-            calm = calm and self.state["upstream"] in ("ready", "failed") and not self.scheduled
+            has_money = self.state.get("code") != "budget_spent"
+            calm = calm and (self.state["upstream"] == "ready" or not has_money)
+            calm = calm and not self.scheduled
             if not (over and calm) or self.open_tools:
                 busy_ns = self.now_ns
             self._skip(busy_ns + QUIET_NS)

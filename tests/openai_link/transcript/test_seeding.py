@@ -107,3 +107,11 @@ def test_a_reply_that_became_shorter_is_told_again_in_its_place() -> None:
     assert delete["item_id"] == create["item"]["id"]
     (told,) = seed.correct(message(2, "assistant", heard_ms=300), 4)
     assert told["item"]["content"][0]["text"] == "word 2 …", "it was not told before"
+
+
+def test_what_comes_late_is_told_in_its_place() -> None:
+    seed = seeding()
+    call = dataclasses.replace(pending_call(), output="noon", ok=True, final=True)
+    events = seed.tell([message(1), call], (), 0, after="item_7")
+    ids = [event["item"]["id"] for event in events]
+    assert [event["previous_item_id"] for event in events] == ["item_7", *ids[:-1]]
