@@ -66,8 +66,13 @@ def watched(page: Any) -> list[str]:
     """The page's console errors and exceptions, as they come."""
     troubles: list[str] = []
     page.on("pageerror", lambda error: troubles.append(str(error)))
-    page.on("console", lambda m: troubles.append(m.text) if m.type == "error" else None)
+    page.on("console", lambda m: troubles.append(_words(m)) if m.type == "error" else None)
     return troubles
+
+
+def _words(message: Any) -> str:
+    """A line of the console, and where it came from."""
+    return f"{message.text} ({message.location['url']})"
 
 
 def until(page: Any, expression: str, words: str) -> None:
