@@ -93,7 +93,7 @@ def run() -> None:
         print(invite.first_words(settings), end="")
     print("mixminus: starting; Ctrl-C stops it", flush=True)
     command = [sys.executable, "-m", "deploy.supervise", "-n", "-c", str(CONFIGURATION)]
-    named = {s.token_variable: ("openai_link",) for s in settings.openai_link.mcp_servers.values()}
+    named = dict.fromkeys(settings.openai_link.secret_variables, ("openai_link",))
     named[settings.media_worker.turn_secret_variable] = ("signaling",)
     public, secrets = secret_variables.separate(environment(settings, simulated), named)
     public[secret_variables.FD_VARIABLE] = str(secret_variables.pass_on(secrets))

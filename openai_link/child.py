@@ -16,7 +16,7 @@ from mixer_core.runtime.process import run_on_uvloop
 
 from .realtime.session_object import choose_upstream
 from .room.shell import RoomShell
-from .settings import KEY_VARIABLE, Settings
+from .settings import KEY_VARIABLE, Settings, with_secrets
 
 CLOSE_TIMEOUT_S = 1.5
 """Longest that hanging up may delay the end of the process."""
@@ -32,9 +32,9 @@ def child_main(identity: str, settings: Settings, parent: Parent) -> None:
 class _Child:
     def __init__(self, identity: str, settings: Settings, parent: Parent) -> None:
         self._identity = identity
-        self._settings = settings
+        self._settings = with_secrets(settings, os.environ)
         self._parent = parent
-        self._upstream = choose_upstream(settings, os.environ.get(KEY_VARIABLE, ""))
+        self._upstream = choose_upstream(self._settings, os.environ.get(KEY_VARIABLE, ""))
         self._log = logs.get("openai_link", identity.removeprefix("openai_link-"))
         self._order: control.OpenLink | None = None
         self._link: RoomShell | None = None

@@ -15,7 +15,7 @@ from mixer_core.runtime.process import Context
 from .child import child_main
 from .realtime.session_object import choose_upstream
 from .realtime.upstream import Upstream
-from .settings import KEY_VARIABLE, Settings
+from .settings import KEY_VARIABLE, Settings, with_secrets
 
 PROGRAM = "openai_link"
 PRELOAD = "openai_link.preload"
@@ -28,7 +28,8 @@ async def serve(context: Context[Settings]) -> None:
         StartupError: there is no upstream to call, or a library is of another release.
     """
     check_releases()
-    upstream = choose_upstream(context.settings, os.environ.get(KEY_VARIABLE, ""))
+    settings = with_secrets(context.settings, os.environ)
+    upstream = choose_upstream(settings, os.environ.get(KEY_VARIABLE, ""))
     context.log.info("= %s", announcement(upstream, context.settings.openai_link.model))
     link = context.settings.openai_link
     zmq_context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()

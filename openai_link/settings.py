@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
 import msgspec
 
+from mixer_core.runtime.errors import SettingsError
 from mixer_core.runtime.settings import CommonSettings, Count, Milliseconds, Seconds
 
 from .simulator.settings import SimulatorSettings
@@ -48,6 +50,31 @@ class McpServer:
     """Somebody in the room must say yes to each call."""
 
 
+@dataclass(frozen=True, slots=True)
+class ServiceMcpServer:
+    """One MCP server that the service itself calls; give one of the first three."""
+
+    url: str = ""
+    """Address of the server, as the service reaches it."""
+    connector_id: str = ""
+    """Id of a connector that the service offers."""
+    tunnel_id: str = ""
+    """Id of a tunnel that leads to the server."""
+    authorization: str = ""
+    """Token for the server, as ${VARIABLE}: the environment holds it."""
+    headers: dict[str, str] = field(default_factory=dict)
+    """Further headers for the server; ${VARIABLE} stands for a value of the environment."""
+    description: str = ""
+    """What the server is for, in words for the model."""
+    allow: tuple[str, ...] = ()
+    """Names of the tools to offer; empty: all."""
+    confirm: bool = True
+    """Somebody in the room must say yes to each call."""
+
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
 _PRICES = {
     "gpt-realtime-2.1": Price(4, 0.4, 24, 32, 0.4, 64, 5, 0.5),
     "gpt-realtime-2.1-mini": Price(0.6, 0.06, 2.4, 10, 0.3, 20, 0.8, 0.08),
@@ -64,15 +91,32 @@ class OpenaiLinkSettings:
     """auto: OpenAI if OPENAI_API_KEY is set, otherwise the local simulator."""
     base_url: str = "https://api.openai.com/v1"
     """Base URL of the Realtime API (upstream openai), or of a compatible server."""
-    auth: Literal["api_key", "ephemeral", "azure"] = "api_key"
-    """api_key: one multipart request; ephemeral: first a client secret, then the call with it;
-    azure: like ephemeral, with the header api-key."""
+    auth: Literal["api_key", "bare", "ephemeral", "azure"] = "api_key"
+    """api_key: one multipart request; bare: the offer alone; ephemeral: first a client secret, then
+    the call with it; azure: like ephemeral, with the header api-key. With transport auto, other
+    servers than OpenAI's are asked in the other ways too, if they refuse this one."""
+    client_secret_lifetime_s: Annotated[int, msgspec.Meta(ge=0, le=7_200)] = 0
+    """For how long a client secret may be used (10 to 7200); 0: as long as the server thinks."""
     transport: Literal["auto", "webrtc", "websocket"] = "auto"
-    """auto: WebRTC, or WebSocket where UDP does not get through."""
+    """auto: WebRTC, or WebSocket where UDP does not get through, or the server takes no calls."""
+    organization: str = ""
+    """Organization that pays, for keys of several (OpenAI-Organization); empty: not sent."""
+    project: str = ""
+    """Project that pays, for keys of several (OpenAI-Project); empty: not sent."""
+    safety_identifier: str = ""
+    """Who talks, for the service's abuse detection; {room} stands for the room's name. Only a hash
+    is sent (OpenAI-Safety-Identifier), for each session; empty: nothing is."""
+    headers: dict[str, str] = field(default_factory=dict)
+    """Further headers of every request to the server; ${VARIABLE} stands for a value of the
+    environment."""
     model: str = "gpt-realtime-2.1"
     """Name of the Realtime model."""
+    model_in_update: bool = False
+    """Whether session.update names the model, for servers that learn it there only."""
     voice: str = "marin"
-    """Voice of the assistant."""
+    """Voice of the assistant; empty: not sent."""
+    voice_id: str = ""
+    """Id of a custom voice, in place of voice; empty: none."""
     instructions: str = (
         "You are a friendly assistant in a room with several people. "
         "Keep answers short. Answer in the language in which you are spoken to."
@@ -90,16 +134,39 @@ class OpenaiLinkSettings:
     """What happens when the conversation outgrows the model's context."""
     retention_ratio: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.8
     """Share of the context that is kept (truncation retention_ratio)."""
+    truncation_token_limit: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
+    """Most tokens of the conversation, instructions apart (truncation retention_ratio); 0: as many
+    as the model takes."""
+    tracing: Literal["off", "auto"] = "off"
+    """Whether the service keeps a trace of each session (auto)."""
+    tracing_workflow: str = ""
+    """Name of the workflow in the traces; empty: the service's default."""
+    tracing_group: str = ""
+    """Id that groups traces; empty: none."""
+    tracing_metadata: dict[str, str] = field(default_factory=dict)
+    """Further words that traces are filtered by."""
     session_json: str = ""
     """JSON object that is merged into the session object last, for fields that have no key here."""
+    leave_out: tuple[str, ...] = ()
+    """Fields that the session object does not have at all, for servers that refuse them, such as
+    audio.input.noise_reduction, audio.input.transcription or audio.output.voice."""
     noise_reduction: Literal["off", "near_field", "far_field"] = "off"
     """Noise reduction on the server; browsers do their own."""
+    noise_reduction_strength: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
+    """How strong it is, from just above 0 to 1; 0: as the server thinks."""
     transcription_model: str = ""
     """Model that transcribes what people say; empty: no captions of people."""
     transcription_language: str = ""
     """Language of the room (ISO 639-1, such as de), a hint for the transcription; empty: any."""
     transcription_prompt: str = ""
-    """Names and words that the transcription should know."""
+    """Names and words that the transcription should know, for models that take a prompt."""
+    transcription_keywords: tuple[str, ...] = ()
+    """The same one by one, for models that take keywords."""
+    transcription_languages: tuple[str, ...] = ()
+    """Languages that are spoken in the room (ISO 639-1), for models that take several."""
+    transcription_delay: Literal["default", "minimal", "low", "medium", "high", "xhigh"] = "default"
+    """How long the transcription waits for more context, for models that stream; default: not
+    sent."""
     turn_detection: Literal["server_vad", "semantic_vad", "push_to_talk"] = "server_vad"
     """What ends a person's turn: silence, the meaning of the words, or a button."""
     semantic_eagerness: Literal["auto", "low", "medium", "high"] = "auto"
@@ -120,8 +187,9 @@ class OpenaiLinkSettings:
     """Whether the assistant says hello when a room opens."""
     tools: tuple[str, ...] = ("openai_link.tools.clock",)
     """Python modules whose @tool functions the assistant may call."""
-    tool_choice: Literal["auto", "none", "required"] = "auto"
-    """Whether the model may (auto), must not (none) or must (required) call tools."""
+    tool_choice: str = "auto"
+    """Whether the model may (auto), must not (none) or must (required) call tools, or the name of
+    the one function that it must call."""
     parallel_tool_calls: Literal["default", "on", "off"] = "default"
     """Whether one answer may make several tool calls (reasoning models); default: not sent."""
     tool_timeout_ms: Milliseconds = 10_000
@@ -132,6 +200,8 @@ class OpenaiLinkSettings:
     """Time after which the spoken filler of a tool is said, where it has one; 0: never."""
     mcp_servers: dict[str, McpServer] = field(default_factory=dict)
     """MCP servers by name."""
+    service_mcp_servers: dict[str, ServiceMcpServer] = field(default_factory=dict)
+    """MCP servers that the service calls by itself, by label."""
     home_assistant_url: str = ""
     """Base URL for openai_link.tools.home_assistant; HOME_ASSISTANT_TOKEN holds its token."""
     journal: bool = True
@@ -175,6 +245,16 @@ class OpenaiLinkSettings:
     sparse_after_ms: Milliseconds = 5_000
     """Silence to the model after which a packet is sent only every 400 ms (DTX); 0: never."""
 
+    @property
+    def secret_variables(self) -> frozenset[str]:
+        """Names of the environment variables that these settings refer to."""
+        servers = self.service_mcp_servers.values()
+        texts = [*self.headers.values(), *(server.authorization for server in servers)]
+        texts += [value for server in servers for value in server.headers.values()]
+        named = {name for text in texts for name in _VARIABLE.findall(text)}
+        tokens = {server.token_variable for server in self.mcp_servers.values()}
+        return frozenset((named | tokens) - {""})
+
 
 @dataclass(frozen=True, slots=True)
 class Settings(CommonSettings):
@@ -189,3 +269,58 @@ def uses_simulator(link: OpenaiLinkSettings, env: Mapping[str, str]) -> bool:
     if link.upstream == "auto":
         return not env.get(KEY_VARIABLE, "").strip()
     return link.upstream == "simulator"
+
+
+def with_secrets(settings: Settings, env: Mapping[str, str]) -> Settings:
+    """The same settings with the values of ``env`` in place of ``${VARIABLE}``.
+
+    Where the simulator plays the assistant everything stays as it is: it is told no secrets.
+
+    Raises:
+        SettingsError: a variable is not set or cannot be sent; or a token stands in the settings.
+    """
+    link = settings.openai_link
+    if uses_simulator(link, env):
+        return settings
+    headers = _filled("headers", link.headers, env)
+    servers = {
+        label: _server_filled(label, server, env)
+        for label, server in link.service_mcp_servers.items()
+    }
+    link = replace(link, headers=headers, service_mcp_servers=servers)
+    return replace(settings, openai_link=link)
+
+
+def _server_filled(
+    label: str, server: ServiceMcpServer, env: Mapping[str, str]
+) -> ServiceMcpServer:
+    where = f"service_mcp_servers.{label}"
+    token = server.authorization
+    if token and not _VARIABLE.search(token):
+        raise SettingsError(
+            f"[openai_link] {where}.authorization is a secret: put it into an environment variable "
+            "and write ${NAME} here"
+        )
+    return replace(
+        server,
+        authorization=_filled(where, {"authorization": token}, env)["authorization"],
+        headers=_filled(f"{where}.headers", server.headers, env),
+    )
+
+
+def _filled(where: str, texts: Mapping[str, str], env: Mapping[str, str]) -> dict[str, str]:
+    def fill(key: str, text: str) -> str:
+        return _VARIABLE.sub(lambda found: _value(f"{where}.{key}", found.group(1), env), text)
+
+    return {key: fill(key, text) for key, text in texts.items()}
+
+
+def _value(where: str, name: str, env: Mapping[str, str]) -> str:
+    value = env.get(name, "").strip()
+    if not value:
+        raise SettingsError(f"[openai_link] {where} needs the environment variable {name}: set it")
+    if not all(0x20 <= ord(letter) < 0x7F for letter in value):
+        raise SettingsError(
+            f"the environment variable {name} has characters that no header can hold: set it again"
+        )
+    return value

@@ -109,6 +109,7 @@ SHELLS: dict[str, set[str]] = {
         "timers",
     },
     "openai_link/simulator/http": {
+        "certificate",
         "control",
         "routes",
         "websocket_routes",
@@ -139,6 +140,7 @@ SHELLS: dict[str, set[str]] = {
         "redirects",
         "webrtc_transport",
         "websocket_transport",
+        "refused_requests",
     },
     "openai_link/turns": set(),
     "signaling": {

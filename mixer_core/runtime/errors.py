@@ -21,11 +21,24 @@ MixminusError
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 EXIT_FAILURE = 1
 EXIT_CONFIG = 78
 """``EX_CONFIG`` of BSD's sysexits.h: supervisord does not restart a program that ends with it."""
+
+
+RefusalKind = Literal["", "key", "quota", "region", "model", "permission", "rate"]
+"""What a refusal of the Realtime server is about; empty: something else."""
+REFUSAL_CODES: Mapping[RefusalKind, frozenset[str]] = {
+    "key": frozenset({"invalid_api_key"}),
+    "quota": frozenset({"insufficient_quota", "billing_hard_limit_reached"}),
+    "region": frozenset({"unsupported_country_region_territory"}),
+    "model": frozenset({"model_not_found", "invalid_model"}),
+    "permission": frozenset({"account_deactivated", "insufficient_permissions"}),
+    "rate": frozenset({"rate_limit_exceeded"}),
+}
+"""The service's own codes of each kind."""
 
 
 class MixminusError(Exception):
@@ -85,27 +98,45 @@ class UpstreamError(MixminusError):
 
     Attributes:
         code: the server's error code, or one of ours (``connect_timeout`` …).
+        kind: what it is about, as far as it is known.
         retryable: whether trying again without a change can help; decided once, here.
         status: HTTP status, 0 where there was none.
+        retry_after_s: the server wants no other attempt before; 0: it does not say.
+        other_way: the same server may take the call by another transport.
+        is_specific: it says more than that the server has nothing at this address.
     """
 
-    FATAL_CODES = frozenset(
-        {
-            "invalid_api_key",
-            "insufficient_quota",
-            "account_deactivated",
-            "billing_hard_limit_reached",
-            "model_not_found",
-            "redirected",
-        }
+    CODES = REFUSAL_CODES
+    FATAL_KINDS = frozenset({"key", "quota", "region", "model", "permission"})
+    """Nothing but a change elsewhere helps."""
+    FATAL_CODES = frozenset({"redirected"}).union(
+        *(codes for kind, codes in REFUSAL_CODES.items() if kind != "rate")
     )
 
-    def __init__(self, code: str, message: str, status: int = 0) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        status: int = 0,
+        *,
+        kind: RefusalKind = "",
+        retry_after_s: float = 0.0,
+    ) -> None:
+        """``kind``: only where the code does not say it."""
         super().__init__(message)
         self.code = code
         self.status = status
-        client_fault = 400 <= status < 500 and status not in (408, 409, 429)
-        self.retryable = code not in self.FATAL_CODES and not client_fault
+        self.kind: RefusalKind = kind or self._kind_of(code)
+        self.retry_after_s = retry_after_s
+        self.other_way = False
+        self.is_specific = status != 0
+        client_fault = 400 <= status < 500 and status not in (408, 409, 425, 429)
+        fatal = code in self.FATAL_CODES or self.kind in self.FATAL_KINDS
+        self.retryable = not fatal and not client_fault
+
+    @classmethod
+    def _kind_of(cls, code: str) -> RefusalKind:
+        return next((kind for kind, codes in cls.CODES.items() if code in codes), "")
 
 
 class JournalError(MixminusError):

@@ -44,13 +44,16 @@ class ClientEvents:
 
     # Session
 
-    def update_session(self, session: Mapping[str, Any], voice_locked: bool = False) -> Event:
+    def update_session(
+        self, session: Mapping[str, Any], voice_locked: bool = False, with_model: bool = False
+    ) -> Event:
         """Change the running session; ``session`` may be partial, but for its ``type``.
 
         ``voice_locked``: the assistant has spoken; its voice is left out, because a server that
-        refuses one field refuses all. The model cannot be changed at all and is left out always.
+        refuses one field refuses all. The model cannot be changed and is left out, but for servers
+        that learn it only here (``with_model``).
         """
-        wanted = {key: value for key, value in session.items() if key != "model"}
+        wanted = {key: value for key, value in session.items() if with_model or key != "model"}
         audio = wanted.get("audio")
         if voice_locked and isinstance(audio, Mapping) and isinstance(audio.get("output"), Mapping):
             output = {key: value for key, value in audio["output"].items() if key != "voice"}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mixer_core.runtime.errors import UpstreamError
+from mixer_core.runtime.errors import RefusalKind, UpstreamError
+from mixer_core.runtime.units import S_NS
 
 from ..settings import KEY_VARIABLE
 from .upstream import Upstream
@@ -17,6 +20,13 @@ _CURES = {
     "model_not_found": "Set [openai_link] model to one that this key may use.",
     "invalid_offer": "Report this: the call's offer could not be read.",
 }
+_KIND_CURES: Mapping[RefusalKind, str] = {
+    "key": _CURES["invalid_api_key"],
+    "quota": _CURES["insufficient_quota"],
+    "region": "Use a server that may be called from here.",
+    "model": _CURES["model_not_found"],
+    "permission": "Use a key that may do this, or have it allowed.",
+}
 _CAUSES = {
     "invalid_api_key": "refused the API key",
     "insufficient_quota": "refused the call: its quota is used up",
@@ -26,6 +36,18 @@ _CAUSES = {
     "session_expired": "ended the session: it reached its greatest length",
     "rate_limit_exceeded": "refused the call: too many requests",
 }
+_KIND_CAUSES: Mapping[RefusalKind, str] = {
+    "key": _CAUSES["invalid_api_key"],
+    "quota": _CAUSES["insufficient_quota"],
+    "region": "refused the call: it does not serve this region",
+    "model": "does not take the model",
+    "permission": "refused the call: the key may not do this",
+    "rate": _CAUSES["rate_limit_exceeded"],
+}
+_PLAIN = frozenset({"invalid_api_key", "session_expired"})
+"""Codes that need no words of the server."""
+_SECRET = re.compile(r"\b(?:sk|ek|pk)[-_][\w*.…-]{4,}|\b[0-9a-f]{40,}\b", re.IGNORECASE)
+"""Keys, masked or not, and their hashes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +60,45 @@ class Problem:
     retryable: bool
     status: int = 0
     """HTTP status of the refusal, 0 where there was none."""
+    retry_after_ns: int = 0
+    """The server wants no other attempt before; 0: it does not say."""
+    other_way: bool = False
+    """The same server may take the call by another transport."""
+    is_specific: bool = False
+    """It is a refusal that says more than that the server has nothing at this address."""
 
 
 def explain(error: UpstreamError, upstream: Upstream) -> Problem:
     """What ``error`` means to the people in the room."""
-    tag = f" ({error.status} {error.code})" if error.status else f" ({error.code})"
     if error.code in ("unreachable", "connect_timeout", "connection_lost"):
-        return Problem(error.code, _transport(error, upstream), error.retryable, error.status)
-    if error.code in _CAUSES:
-        sentence = f"{upstream.title} {_CAUSES[error.code]}{tag}."
-    else:
-        sentence = f"{upstream.title} refused the call{tag}: {_sentence(str(error))}"
-    cure = _CURES.get(error.code, "")
-    return Problem(error.code, f"{sentence} {cure}".strip(), error.retryable, error.status)
+        return _problem(error, _transport(error, upstream))
+    tag = f" ({error.status} {error.code})" if error.status else f" ({error.code})"
+    cause = _CAUSES.get(error.code) or _KIND_CAUSES.get(error.kind)
+    cure = _CURES.get(error.code) or _KIND_CURES.get(error.kind, "")
+    words = _without_secrets(_sentence(str(error)), upstream)
+    sentence = f"{upstream.title} {cause or 'refused the call'}{tag}"
+    sentence += "." if error.code in _PLAIN else f": {words}"
+    return _problem(error, f"{sentence} {cure}".strip())
+
+
+def _problem(error: UpstreamError, message: str) -> Problem:
+    retry_after_ns = int(error.retry_after_s * S_NS)
+    return Problem(
+        error.code,
+        message,
+        error.retryable,
+        error.status,
+        retry_after_ns,
+        error.other_way,
+        error.is_specific,
+    )
+
+
+def _without_secrets(words: str, upstream: Upstream) -> str:
+    """Some servers repeat the key, or parts and hashes of it."""
+    if upstream.api_key:
+        words = words.replace(upstream.api_key, "***")
+    return _SECRET.sub("***", words)
 
 
 def _transport(error: UpstreamError, upstream: Upstream) -> str:

@@ -8,13 +8,14 @@ or a compatible server may not know them (reasoning, parallel calls, truncation,
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mixer_core.bus.pcm import SAMPLE_RATE_HZ
 from mixer_core.runtime.errors import SettingsError
 
-from ..settings import OpenaiLinkSettings, Settings
+from ..settings import OpenaiLinkSettings, ServiceMcpServer, Settings
 from . import upstream
 from .upstream import Upstream
 
@@ -30,6 +31,15 @@ _FIXED = (
 )
 """What ``session_json`` may not change: the sound's path is built on it, or a key has it."""
 _OBJECTS = (("audio",), ("audio", "input"), ("audio", "output"))
+_MAY_BE_LEFT_OUT = (
+    *("model", "instructions", "output_modalities", "max_output_tokens", "reasoning", "truncation"),
+    *("tracing", "tools", "tool_choice", "parallel_tool_calls", "audio.input.format"),
+    *("audio.input.noise_reduction", "audio.input.transcription", "audio.output"),
+    *("audio.output.format", "audio.output.voice", "audio.output.speed"),
+)
+"""What a server may fill in by itself without changing how turns are taken."""
+_LABEL = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_CHOICES = ("auto", "none", "required")
 
 
 def choose_upstream(settings: Settings, api_key: str) -> Upstream:
@@ -60,29 +70,82 @@ def session_object(
         "output_modalities": [settings.output],
         "audio": {"input": _input(settings), "output": _output(settings)},
         **_limits(settings),
+        **_tracing(settings),
     }
     extra = _extra(settings.session_json)
-    offered = [*map(dict, tools), *extra.pop("tools", [])]
+    offered = [*map(dict, tools), *service_tools(settings), *extra.pop("tools", [])]
     if offered:
         session["tools"] = offered
-        session["tool_choice"] = settings.tool_choice
+        session["tool_choice"] = _tool_choice(settings.tool_choice, offered)
         if settings.parallel_tool_calls != "default":
             session["parallel_tool_calls"] = settings.parallel_tool_calls == "on"
-    return _merged(session, extra)
+    return _without(_merged(session, extra), settings.leave_out)
+
+
+def service_tools(settings: OpenaiLinkSettings) -> list[dict[str, Any]]:
+    """The MCP servers that the service calls, as tools of the session."""
+    return [_service_tool(label, one) for label, one in settings.service_mcp_servers.items()]
+
+
+def _service_tool(label: str, server: ServiceMcpServer) -> dict[str, Any]:
+    where = f"[openai_link] service_mcp_servers.{label}"
+    if not _LABEL.fullmatch(label):
+        raise SettingsError(f"{where}: a label has letters, digits, - and _, at most 64")
+    places = {
+        "server_url": server.url,
+        "connector_id": server.connector_id,
+        "tunnel_id": server.tunnel_id,
+    }
+    given: dict[str, Any] = {key: value for key, value in places.items() if value}
+    if len(given) != 1:
+        raise SettingsError(f"{where}: give one of url, connector_id and tunnel_id")
+    known: dict[str, Any] = {
+        "authorization": server.authorization,
+        "headers": dict(server.headers),
+        "server_description": server.description,
+        "allowed_tools": list(server.allow),
+    }
+    tool: dict[str, Any] = {"type": "mcp", "server_label": label, **given}
+    tool |= {key: value for key, value in known.items() if value}
+    return {**tool, "require_approval": "always" if server.confirm else "never"}
+
+
+def _tool_choice(choice: str, offered: Iterable[Mapping[str, Any]]) -> str | dict[str, Any]:
+    """One function can only be demanded while it is offered: until then the model is free."""
+    if choice in _CHOICES:
+        return choice
+    names = {tool.get("name") for tool in offered if tool.get("type") == "function"}
+    return {"type": "function", "name": choice} if choice in names else "auto"
 
 
 def _input(settings: OpenaiLinkSettings) -> dict[str, Any]:
-    off = settings.noise_reduction == "off"
     return {
         "format": _pcm(),
-        "noise_reduction": None if off else {"type": settings.noise_reduction},
+        "noise_reduction": _noise_reduction(settings),
         "transcription": _transcription(settings),
         "turn_detection": _turn_detection(settings),
     }
 
 
+def _noise_reduction(settings: OpenaiLinkSettings) -> dict[str, Any] | None:
+    strength = settings.noise_reduction_strength
+    if settings.noise_reduction == "off":
+        if strength:
+            raise SettingsError(
+                "[openai_link] noise_reduction_strength says nothing while noise_reduction is off: "
+                "set it to near_field or far_field"
+            )
+        return None
+    reduction: dict[str, Any] = {"type": settings.noise_reduction}
+    return {**reduction, "strength": strength} if strength else reduction
+
+
 def _output(settings: OpenaiLinkSettings) -> dict[str, Any]:
-    output = {"format": _pcm(), "voice": settings.voice}
+    output: dict[str, Any] = {"format": _pcm()}
+    if settings.voice_id:
+        output["voice"] = {"id": settings.voice_id}
+    elif settings.voice:
+        output["voice"] = settings.voice
     return output if settings.speed == 1.0 else {**output, "speed": settings.speed}
 
 
@@ -91,14 +154,23 @@ def _pcm() -> dict[str, Any]:
 
 
 def _transcription(settings: OpenaiLinkSettings) -> dict[str, Any] | None:
-    if not settings.transcription_model:
-        return None
-    given = {
+    delay = settings.transcription_delay
+    given: dict[str, Any] = {
         "model": settings.transcription_model,
         "language": settings.transcription_language,
         "prompt": settings.transcription_prompt,
+        "keywords": list(settings.transcription_keywords),
+        "languages": list(settings.transcription_languages),
+        "delay": "" if delay == "default" else delay,
     }
-    return {key: value for key, value in given.items() if value}
+    if settings.transcription_model:
+        return {key: value for key, value in given.items() if value}
+    for key in ("keywords", "languages", "delay"):
+        if given[key]:
+            raise SettingsError(
+                f"[openai_link] transcription_{key} says nothing without a transcription_model"
+            )
+    return None
 
 
 def _turn_detection(settings: OpenaiLinkSettings) -> dict[str, Any] | None:
@@ -141,7 +213,43 @@ def _limits(settings: OpenaiLinkSettings) -> dict[str, Any]:
     elif settings.truncation == "retention_ratio":
         ratio = settings.retention_ratio
         limits["truncation"] = {"type": "retention_ratio", "retention_ratio": ratio}
+    if settings.truncation_token_limit:
+        if settings.truncation != "retention_ratio":
+            raise SettingsError(
+                "[openai_link] truncation_token_limit works with truncation retention_ratio only"
+            )
+        tokens = {"post_instructions": settings.truncation_token_limit}
+        limits["truncation"]["token_limits"] = tokens
     return limits
+
+
+def _tracing(settings: OpenaiLinkSettings) -> dict[str, Any]:
+    given: dict[str, Any] = {
+        "workflow_name": settings.tracing_workflow,
+        "group_id": settings.tracing_group,
+        "metadata": dict(settings.tracing_metadata),
+    }
+    given = {key: value for key, value in given.items() if value}
+    if settings.tracing == "auto":
+        return {"tracing": given or "auto"}
+    if given:
+        raise SettingsError('[openai_link] tracing is off: set it to "auto", or its details to ""')
+    return {}
+
+
+def _without(session: dict[str, Any], paths: Iterable[str]) -> dict[str, Any]:
+    for path in paths:
+        if path not in _MAY_BE_LEFT_OUT:
+            raise SettingsError(
+                f"[openai_link] leave_out: {path!r} cannot be left out, only "
+                f"{', '.join(_MAY_BE_LEFT_OUT)}"
+            )
+        *containers, key = path.split(".")
+        found: Any = session
+        for name in containers:
+            found = found.get(name, {})
+        found.pop(key, None)
+    return session
 
 
 def _extra(text: str) -> dict[str, Any]:

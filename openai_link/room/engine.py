@@ -262,12 +262,23 @@ class RoomEngine:
 
     # -- the transports ---------------------------------------------------------------------------
 
-    def session_answered(self, session: int, simulated: bool, now_ns: int) -> list[Action]:
-        """The server has taken the call; ``simulated``: it says that it is a simulator."""
+    def session_answered(
+        self, session: int, simulated: bool, now_ns: int, *, knows_session: bool | None = None
+    ) -> list[Action]:
+        """The server has taken the call.
+
+        Args:
+            session: its number.
+            simulated: the server says that it is a simulator.
+            now_ns: monotonic.
+            knows_session: the session went with the call; None: as usual with its transport.
+        """
         found = self._sessions.find(session)
         if found is None:
             return []
         found.answered = True
+        if knows_session is not None:
+            found.must_be_told = not knows_session
         found.simulated = found.simulated or simulated
         if found is self._sessions.active:
             self._connection.answered()

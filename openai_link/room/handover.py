@@ -103,7 +103,7 @@ class Handover:
         if session is None:
             return []
         self._selection.failed(session.kind, problem, session.answered, False)
-        self._rollover.next_failed(now_ns)
+        self._rollover.next_failed(now_ns, problem.retry_after_ns)
         log = Log("warning", f"! the next session: {problem.message}")
         return [log, *self._sessions.end(session, problem.code, wall_ms, now_ns)]
 

@@ -13,7 +13,8 @@ closed         the room is empty, or we are being stopped      –
 
 A call that was up and is lost is made again at once. Other retryable causes are tried
 ``max_retries`` times with exponential back-off, then every 30 s while somebody is in the room.
-Fatal ones (key, quota, model) are tried again only when somebody joins, at most every 30 s.
+Fatal ones (key, quota, region, model, permission) are tried again only when somebody joins, at
+most every 30 s. No attempt is made before the server allows it (``Retry-After``), whatever happens.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ STABLE_NS = 10_000 * MS_NS
 """A session that lives this long ends the count of attempts in a row."""
 STOPPED = "stopped"
 """Why a room exits that goes on in another process."""
+_TRANSPORTS = {"webrtc": "WebRTC", "websocket": "WebSocket"}
 JITTER_SHARE = 0.25
 """The wait is lengthened by up to this share."""
 
@@ -135,6 +137,8 @@ class Lifecycle:
         self._fatal = False
         self._reported = ""
         self._attempt_ns = 0
+        self._allowed_ns = 0
+        """The server wants no other attempt before."""
         self._timers: dict[Timer, int] = {}
 
     def next_timeout_ns(self) -> int | None:
@@ -186,25 +190,46 @@ class Lifecycle:
         for timer in ("connect", "silence", "stable"):
             self._timers.pop(timer, None)
         was_ready, close = self.state == "ready", Disconnect(problem.code)
-        if self._selection.failed(self._kind, problem, self._answered, was_ready):
-            self._timers["retry"] = now_ns
-            words = f"{problem.message} Trying by WebSocket."
+        self._allowed_ns = max(self._allowed_ns, now_ns + problem.retry_after_ns)
+        other = self._selection.failed(self._kind, problem, self._answered, was_ready)
+        if other is not None and self._wait_ns(now_ns) <= SLOW_RETRY_NS:
+            self._retry_in(0, now_ns)
+            words = f"{problem.message} Trying by {_TRANSPORTS[other]}."
             return [close, *self._become("reconnecting", words)]
-        if was_ready and self._may_be_quick and problem.retryable:
+        problem = self._selection.told(problem)
+        if was_ready and self._may_be_quick and problem.retryable and not problem.retry_after_ns:
             self._may_be_quick = False
-            self._timers["retry"] = now_ns + QUICK_RETRY_NS
+            self._retry_in(QUICK_RETRY_NS, now_ns)
             return [close, *self._become("reconnecting", f"{problem.message} Calling again.")]
         self._failures += 1
+        return [close, *self._after_failure(problem, now_ns, jitter)]
+
+    def _after_failure(self, problem: Problem, now_ns: int, jitter: float) -> list[LifecycleAction]:
+        """Try again, or give up: for good, or with slow attempts."""
         if not problem.retryable:
-            return [close, *self._give_up(problem)]
+            return self._give_up(problem, problem.message)
+        wait_ns = self._wait_ns(now_ns)
+        if wait_ns > SLOW_RETRY_NS:
+            self._retry_in(0, now_ns)
+            detail = f"{problem.message} Trying again in {_seconds(wait_ns)}."
+            return self._give_up(problem, detail)
         if self._failures > self._limits.max_retries:
-            self._timers["retry"] = now_ns + SLOW_RETRY_NS
-            return [close, *self._give_up(problem)]
-        delay_ns = self._delay_ns(jitter)
-        self._timers["retry"] = now_ns + delay_ns
+            self._retry_in(SLOW_RETRY_NS, now_ns)
+            return self._give_up(problem, problem.message)
+        delay_ns = self._retry_in(self._delay_ns(jitter), now_ns)
         progress = f"{self._failures} of {self._limits.max_retries}"
         detail = f"{problem.message} Trying again in {_seconds(delay_ns)} ({progress})."
-        return [close, *self._become("reconnecting", detail)]
+        return self._become("reconnecting", detail)
+
+    def _wait_ns(self, now_ns: int) -> int:
+        """How long the server still wants no attempt."""
+        return max(0, self._allowed_ns - now_ns)
+
+    def _retry_in(self, delay_ns: int, now_ns: int) -> int:
+        """Set the timer for the next attempt; returns the delay that the server allows."""
+        delay_ns = max(delay_ns, self._wait_ns(now_ns))
+        self._timers["retry"] = now_ns + delay_ns
+        return delay_ns
 
     def roster(self, people: int, joined: bool, now_ns: int) -> list[LifecycleAction]:
         """``people`` are in the room; ``joined``: somebody is there who was not before."""
@@ -215,7 +240,7 @@ class Lifecycle:
             self._timers.setdefault("empty", now_ns + self._limits.empty_linger_ns)
             return []
         self._timers.pop("empty", None)
-        rested = now_ns - self._attempt_ns >= SLOW_RETRY_NS
+        rested = now_ns - self._attempt_ns >= SLOW_RETRY_NS and now_ns >= self._allowed_ns
         if self.state == "failed" and joined and rested and "connect" not in self._timers:
             self._timers.pop("retry", None)
             return self._call(now_ns)
@@ -224,6 +249,9 @@ class Lifecycle:
     def retry(self, now_ns: int) -> list[LifecycleAction]:
         """Why the last call failed is no longer so: call at once."""
         if self.state != "failed" or "connect" in self._timers:
+            return []
+        if now_ns < self._allowed_ns:
+            self._retry_in(0, now_ns)
             return []
         self._timers.pop("retry", None)
         return self._call(now_ns)
@@ -262,7 +290,7 @@ class Lifecycle:
             self._selection.stable()
             return []
         if self.state == "failed" and self._people == 0:
-            self._timers["retry"] = now_ns + SLOW_RETRY_NS
+            self._retry_in(SLOW_RETRY_NS, now_ns)
             return []
         return self._call(now_ns)
 
@@ -274,9 +302,9 @@ class Lifecycle:
         self._timers["connect"] = now_ns + timeout_ns
         return [Connect(self._kind)]
 
-    def _give_up(self, problem: Problem) -> list[LifecycleAction]:
+    def _give_up(self, problem: Problem, detail: str) -> list[LifecycleAction]:
         self._fatal = not problem.retryable
-        actions = self._become("failed", problem.message, problem.code)
+        actions = self._become("failed", detail, problem.code)
         if self._fatal or self._reported != problem.code:
             actions.append(Report(problem.code, problem.message))
         self._reported = problem.code

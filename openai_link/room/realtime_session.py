@@ -73,6 +73,8 @@ class RealtimeSession:
         self.stage: Stage = "connecting"
         self.answered = False
         """The server has taken the call."""
+        self.must_be_told = kind == "websocket"
+        """The session object did not go with the call: it follows by an update."""
         self.simulated = False
         """The server says that it is a simulator."""
         self.session_id = ""
@@ -388,8 +390,10 @@ class RealtimeSession:
         self.session_id = fact.session or self.session_id
         if self.stage != "connecting":
             return []
-        if self.kind == "websocket" and not fact.updated:
-            return [self._send(self._events.update_session(self._description))]
+        if self.must_be_told and not fact.updated:
+            with_model = self._settings.model_in_update
+            update = self._events.update_session(self._description, with_model=with_model)
+            return [self._send(update)]
         self.stage = "confirmed"
         log = Log("info", f"= session {fact.session} confirmed")
         return [log, SessionConfirmed(self.number)]

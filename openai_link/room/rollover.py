@@ -100,11 +100,11 @@ class Rollover:
             self.phase = "waiting"
         return self.tick(now_ns)
 
-    def next_failed(self, now_ns: int) -> list[RolloverAction]:
-        """The next session could not be made, or was lost."""
+    def next_failed(self, now_ns: int, retry_after_ns: int = 0) -> list[RolloverAction]:
+        """The next session could not be made, or was lost; the server may wish for a wait."""
         if self.phase != "resting":
             self.phase = "resting"
-            self._retry_ns = now_ns + (RETRY_NS << min(self._failures, 5))
+            self._retry_ns = now_ns + max(RETRY_NS << min(self._failures, 5), retry_after_ns)
             self._failures += 1
         return []
 

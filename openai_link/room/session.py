@@ -41,6 +41,8 @@ class Session(Protocol):
     stage: Stage
     answered: bool
     """The server has taken the call."""
+    must_be_told: bool
+    """The session object did not go with the call: it follows by an update."""
     simulated: bool
     """The server says that it is a simulator."""
     session_id: str

@@ -32,6 +32,8 @@ from ..transcript.journal import Journal
 from ..transport import selection_memory
 from ..transport.factory import make_transport, open_http
 from ..transport.interface import Callbacks, Transport
+from ..transport.selection_memory import Learnt
+from ..transport.ways import Ways
 from .actions import (
     Action,
     BeginEpoch,
@@ -72,7 +74,7 @@ class RoomShell:
         on_exit: Callable[[], None],
     ) -> None:
         """``on_change``: announce the state. ``on_exit``: the room is empty, end the process."""
-        self._upstream = upstream
+        self._upstream = upstream.for_room(order.room)
         self._settings = settings.openai_link
         self._runtime_dir = settings.runtime_dir
         self._log = log
@@ -80,6 +82,8 @@ class RoomShell:
         self._on_exit = on_exit
         self._loop = asyncio.get_running_loop()
         now_ns = time.monotonic_ns()
+        learnt = selection_memory.recall(self._runtime_dir, upstream.base_url, now_ns)
+        self._ways = Ways(upstream, self._settings.transport, learnt.way)
         config = RoomConfig(
             room=order.room,
             settings=self._settings,
@@ -87,7 +91,7 @@ class RoomShell:
             mark=secrets.token_hex(3),
             day_of=partial(local_day, simulated=upstream.simulated),
             jitter=random.random,
-            websocket_until_ns=selection_memory.remembered_ns(self._runtime_dir, now_ns),
+            websocket_until_ns=learnt.websocket_until_ns,
             verify=order.verify,
         )
         self.engine = RoomEngine(config, _wall_ms(), now_ns)
@@ -250,6 +254,7 @@ class RoomShell:
                 on_lost=partial(self._lost, number),
                 on_change=self._arm,
             ),
+            self._ways,
         )
         self._transports[number] = transport
         connecting = self._start(self._connect(number, transport, action.description))
@@ -268,8 +273,12 @@ class RoomShell:
             self._lost(number, UpstreamError("internal", repr(error)))
 
     def _answered(self, session: int) -> None:
-        simulated = self._transports[session].simulated
-        self._did(self.engine.session_answered(session, simulated, time.monotonic_ns()))
+        transport, now_ns = self._transports[session], time.monotonic_ns()
+        self._did(
+            self.engine.session_answered(
+                session, transport.simulated, now_ns, knows_session=transport.knows_session
+            )
+        )
 
     def _up(self, session: int) -> None:
         self._did(self.engine.session_up(session, time.monotonic_ns()))
@@ -367,7 +376,8 @@ class RoomShell:
             case CancelTool(call):
                 self._tools.cancel(call)
             case RememberTransport(until_ns):
-                selection_memory.remember(self._runtime_dir, until_ns)
+                url, way = self._upstream.base_url, self._ways.known
+                selection_memory.remember(self._runtime_dir, Learnt(url, until_ns, way))
             case StateChanged():
                 self._on_change()
             case Exit():

@@ -38,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--host", dest="http_host", metavar="ADDRESS", help="address to listen on")
     add("--port", dest="http_port", metavar="PORT", help="TCP port")
+    add("--https-port", metavar="PORT", help="TCP port of the same over TLS")
     add("--api-key", metavar="KEY", help="API key that clients must send (default: any)")
     add("--brain", choices=("echo", "tone", "script"), help="what answers")
     add("--script", metavar="FILE", help="rules of the script brain, TOML")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import ipaddress
 import os
+import ssl
 from pathlib import Path
 
 import zmq
@@ -23,6 +24,7 @@ from .brains.factory import greeting_pcm
 from .brains.rules import ScriptError
 from .calls.switchboard import Switchboard
 from .faults.plan import FaultError
+from .http.certificate import from_files, made
 from .http.routes import make_app
 from .settings import Settings, SimulatorSettings
 
@@ -54,7 +56,11 @@ async def serve(context: Context[Settings]) -> None:
     runner = web.AppRunner(make_app(switchboard), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        await _listen(runner, settings)
+        await _listen(runner, settings.http_host, settings.http_port, "HTTP_PORT")
+        if settings.https_port:
+            tls, trust = _tls(context)
+            await _listen(runner, settings.http_host, settings.https_port, "HTTPS_PORT", tls)
+            context.log.info("= and over TLS on port %s%s", settings.https_port, trust)
         gc.collect()
         gc.freeze()
         url = f"http://{settings.http_host}:{settings.http_port}/v1"
@@ -105,15 +111,29 @@ def _check_requirements(settings: SimulatorSettings) -> None:
             ) from error
 
 
-async def _listen(runner: web.AppRunner, settings: SimulatorSettings) -> None:
-    host, port = settings.http_host, settings.http_port
+def _tls(context: Context[Settings]) -> tuple[ssl.SSLContext, str]:
+    """TLS for ``https_port``, and how clients can trust it, in words."""
+    settings = context.settings.simulator
+    if settings.tls_certificate or settings.tls_key:
+        return from_files(settings.tls_certificate, settings.tls_key), ""
+    tls, file = made(context.runtime_dir, settings.http_host)
+    return tls, f", by the certificate {file}"
+
+
+async def _listen(
+    runner: web.AppRunner,
+    host: str,
+    port: int,
+    key: str,
+    tls: ssl.SSLContext | None = None,
+) -> None:
     try:
-        await web.TCPSite(runner, host, port).start()
+        await web.TCPSite(runner, host, port, ssl_context=tls).start()
     except OSError as error:
         reason = os.strerror(error.errno or 0)
         raise PortBusyError(
             f"cannot listen on {host}:{port} ({reason}): stop the program that uses it, "
-            "or set MIXMINUS_SIMULATOR__HTTP_PORT to another port"
+            f"or set MIXMINUS_SIMULATOR__{key} to another port"
         ) from error
 
 

@@ -18,6 +18,13 @@ class SimulatorSettings:
     """Address to listen on."""
     http_port: Port = 8765
     """TCP port; the base URL is http://127.0.0.1:8765/v1."""
+    https_port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 0
+    """TCP port of the same over TLS, for clients that insist on https and wss; 0: none."""
+    tls_certificate: str = ""
+    """PEM file with the certificate for https_port, and its chain; empty: one is made at the start,
+    as simulator.pem in the runtime directory."""
+    tls_key: str = ""
+    """PEM file with its key, without a passphrase."""
     api_key: str = ""
     """API key that clients must send; empty: any. It protects the simulator only."""
     brain: Literal["echo", "tone", "script"] = "echo"
@@ -28,6 +35,9 @@ class SimulatorSettings:
     """Makes ids and random choices repeatable; 0: different each time."""
     session_max_s: Seconds = 3600
     """Age at which sessions expire."""
+    lenient: bool = False
+    """Whether to accept what the service refuses: unknown fields of events, names and texts that
+    are too long, items in a wrong order."""
     faults: str = ""
     """Faults to inject, as name or name=value, separated by commas; see the simulator's README."""
     tone_ms: Milliseconds = 5_000

@@ -28,7 +28,7 @@ from mixer_core.runtime.settings import load
 
 from ..realtime.client_events import ClientEvents, greeting
 from ..settings import KEY_VARIABLE, OpenaiLinkSettings, Settings
-from ..transport.redirects import refuse_redirects
+from ..transport.refused_requests import request_rules
 from .replay_turns import RecordedResults, Turn, as_json, lines, step_of, turns_of
 
 ANSWER_TIMEOUT_S = 60.0
@@ -69,7 +69,7 @@ async def replay(
     """Replay ``turns`` and fill in ``replayed``. Raises UpstreamError."""
     url = f"{server.base_url.rstrip('/')}/realtime?{urlencode({'model': settings.model})}"
     headers = {"Authorization": f"Bearer {server.api_key}"}
-    async with aiohttp.ClientSession(trace_configs=[refuse_redirects()]) as http:
+    async with aiohttp.ClientSession(trace_configs=request_rules()) as http:
         try:
             async with http.ws_connect(
                 url, headers=headers, max_msg_size=MAX_MESSAGE_BYTES
@@ -79,8 +79,8 @@ async def replay(
                 for turn in turns:
                     await player.play(turn)
         except aiohttp.WSServerHandshakeError as error:
-            words = f"{url} refused the WebSocket: {error.message}"
-            raise UpstreamError(f"http_{error.status}", words, error.status) from error
+            words = f"{url} is no WebSocket: {error.message} ({error.status})"
+            raise UpstreamError("bad_answer", words) from error
         except (aiohttp.ClientError, TimeoutError) as error:
             words = f"{server.base_url} does not answer: start it, or give another --url"
             raise UpstreamError("unreachable", words) from error

@@ -14,6 +14,8 @@ import aiohttp
 from mixer_core.patches.aiohttp import upgrade_headers
 from mixer_core.runtime.errors import UpstreamError
 
+from ..realtime.refusals import read_close
+
 PING_S = 1.0
 """Between two pings: the answers show that the server is alive."""
 MAX_WAITING_AUDIO_MS = 10_000
@@ -23,8 +25,6 @@ MAX_WAITING_TEXTS = 8_192
 MAX_MESSAGE_BYTES = 16 << 20
 """The largest message accepted from the server."""
 CLOSE_TIMEOUT_S = 1.0
-
-_STATUS_CODES = {401: "invalid_api_key", 404: "model_not_found"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class EventSocket:
         http: aiohttp.ClientSession,
         on_text: Callable[[str], None],
         on_sent: Callable[[int], None],
-        on_end: Callable[[str], None],
+        on_end: Callable[[UpstreamError], None],
     ) -> None:
         """Prepare.
 
@@ -77,8 +77,8 @@ class EventSocket:
         except TimeoutError as error:
             raise UpstreamError("connect_timeout", "no answer in time") from error
         except aiohttp.WSServerHandshakeError as error:
-            code = _STATUS_CODES.get(error.status, f"http_{error.status}")
-            raise UpstreamError(code, error.message, error.status) from error
+            words = f"{error.message.lower()} ({error.status}): there is no WebSocket"
+            raise UpstreamError("bad_answer", words) from error
         except aiohttp.ClientError as error:
             raise UpstreamError("unreachable", str(error) or repr(error)) from error
         if self._closed:
@@ -100,8 +100,8 @@ class EventSocket:
         if self._socket is None or self._socket.closed or self._closed:
             return False
         if self._is_full(audio_ms):
-            reason = "the network does not take what is sent"
-            asyncio.get_running_loop().call_soon(self._end, reason)
+            lost = UpstreamError("connection_lost", "the network does not take what is sent")
+            asyncio.get_running_loop().call_soon(self._end, lost)
             return False
         self._waiting.append(_Outgoing(text, audio_ms, stamp_ns))
         self.waiting_audio_ms += audio_ms
@@ -138,9 +138,8 @@ class EventSocket:
             elif message.type is aiohttp.WSMsgType.PING:
                 await socket.pong(message.data)
             elif message.type in _OVER:
-                code = socket.close_code
-                reason = f" ({message.extra})" if isinstance(message.extra, str) else ""
-                self._end(f"the server closed the WebSocket with code {code}{reason}")
+                reason = message.extra if isinstance(message.extra, str) else ""
+                self._end(read_close(socket.close_code, reason))
                 return
 
     async def _write(self, socket: aiohttp.ClientWebSocketResponse) -> None:
@@ -157,7 +156,7 @@ class EventSocket:
                 self._wake.clear()
                 await self._send_waiting(socket)
         except (aiohttp.ClientError, OSError) as error:
-            self._end(f"the WebSocket broke: {error!r}")
+            self._end(UpstreamError("connection_lost", f"the WebSocket broke: {error!r}"))
 
     async def _send_waiting(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         while self._waiting:
@@ -167,10 +166,10 @@ class EventSocket:
             if outgoing.stamp_ns:
                 self._on_sent(outgoing.stamp_ns)
 
-    def _end(self, reason: str) -> None:
+    def _end(self, error: UpstreamError) -> None:
         if not self._closed:
             on_end, self._on_end = self._on_end, _ignore
-            on_end(reason)
+            on_end(error)
 
 
 _OVER = frozenset(
@@ -183,5 +182,5 @@ _OVER = frozenset(
 )
 
 
-def _ignore(_: str) -> None:
+def _ignore(_: UpstreamError) -> None:
     """The end is reported once."""

@@ -11,7 +11,8 @@ from mixer_core.runtime.metrics import Histogram
 from ..realtime.upstream import Upstream
 from ..settings import OpenaiLinkSettings
 from .interface import Callbacks, Transport, TransportKind
-from .redirects import refuse_redirects
+from .refused_requests import request_rules
+from .ways import Ways
 from .webrtc_transport import WebrtcTransport
 
 
@@ -19,7 +20,7 @@ def open_http(upstream: Upstream, settings: OpenaiLinkSettings) -> aiohttp.Clien
     """The HTTP session for every connection of a room; the caller closes it."""
     timeout = aiohttp.ClientTimeout(total=settings.connect_timeout_ms / 1000)
     return aiohttp.ClientSession(
-        timeout=timeout, trust_env=not upstream.is_local, trace_configs=[refuse_redirects()]
+        timeout=timeout, trust_env=not upstream.is_local, trace_configs=request_rules()
     )
 
 
@@ -31,14 +32,16 @@ def make_transport(
     latency: Histogram,
     log: logging.LoggerAdapter[logging.Logger],
     callbacks: Callbacks,
+    ways: Ways | None = None,
 ) -> Transport:
     """A transport that is not connected yet.
 
     Args:
         latency: observes the time from a frame's stamp until it is handed to the network.
+        ways: how the server wants to be asked for a call; it learns from this one.
     """
     if kind == "websocket":
         from .websocket_transport import WebsocketTransport  # Most processes never need it.
 
         return WebsocketTransport(upstream, settings, http, latency, log, callbacks)
-    return WebrtcTransport(upstream, settings, http, latency, log, callbacks)
+    return WebrtcTransport(upstream, settings, http, latency, log, callbacks, ways)

@@ -8,15 +8,18 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 import aiohttp
 
 from mixer_core.runtime.errors import UpstreamError
 
 from ..realtime.upstream import Upstream
+from .ways import Way, Ways
 
 MAX_ANSWER_BYTES = 256 * 1024
 HANG_UP_TIMEOUT_S = 3.0
+_SDP = "application/sdp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,34 +31,69 @@ class Answer:
     """``rtc_…``; empty if the server does not say."""
     simulated: bool
     """The server says that it is a simulator."""
+    knows_session: bool
+    """The session went with the call; else it has to follow by ``session.update``."""
 
 
 async def exchange(
-    http: aiohttp.ClientSession, upstream: Upstream, session: Mapping[str, Any], offer: str
+    http: aiohttp.ClientSession,
+    upstream: Upstream,
+    session: Mapping[str, Any],
+    offer: str,
+    ways: Ways | None = None,
 ) -> Answer:
-    """Offer a call with the whole ``session`` and return the answer.
+    """Offer a call with ``session`` and return the answer.
+
+    Args:
+        http: with the rules of ``refused_requests``.
+        upstream: the server.
+        session: the whole session object.
+        offer: SDP.
+        ways: what is known of how the server wants to be asked; None: nothing.
 
     Raises:
         UpstreamError: refused, unreachable, or an answer that cannot be used.
     """
+    ways = ways or Ways(upstream, "webrtc")
+    refused: list[UpstreamError] = []
+    for way in ways.order():
+        try:
+            answer = await _ask(http, upstream, session, offer, way)
+        except UpstreamError as error:
+            if not ways.is_other(error, after_refusal=bool(refused)):
+                raise
+            refused.append(error)
+            continue
+        ways.worked(way)
+        return answer
+    raise ways.all_refused(refused)
+
+
+async def _ask(
+    http: aiohttp.ClientSession,
+    upstream: Upstream,
+    session: Mapping[str, Any],
+    offer: str,
+    way: Way,
+) -> Answer:
     url = f"{upstream.base_url}/realtime/calls"
-    key = upstream.api_key
-    if upstream.ephemeral:
+    key, body = upstream.api_key, aiohttp.FormData()
+    options: dict[str, Any] = {"data": offer.encode(), "headers": {"Content-Type": _SDP}}
+    if way == "ephemeral":
         key = await client_secret(http, upstream, session)
-        body: Any = offer.encode()
-        headers = {"Content-Type": "application/sdp"}
+    elif way == "bare":
+        url = f"{url}?{urlencode({'model': upstream.model})}" if upstream.model else url
     else:
-        body = aiohttp.FormData()
-        body.add_field("sdp", offer, content_type="application/sdp")
+        body.add_field("sdp", offer, content_type=_SDP)
         body.add_field("session", json.dumps(session), content_type="application/json")
-        headers = {}
-    async with _request(http, upstream, url, key, data=body, headers=headers) as response:
-        text = await _checked(response)
+        options = {"data": body}
+    async with _request(http, upstream, url, key, **options) as response:
+        text = await _text(response)
         call_id = _call_id(response.headers.get("Location", ""))
         simulated = "x-simulated" in response.headers
     if not text.startswith("v=0"):
         raise UpstreamError("bad_answer", "the answer to the offer is not SDP")
-    return Answer(text, call_id, simulated)
+    return Answer(text, call_id, simulated, knows_session=way != "bare")
 
 
 async def client_secret(
@@ -63,8 +101,11 @@ async def client_secret(
 ) -> str:
     """An ephemeral key for one call with ``session``. Raises UpstreamError."""
     url = f"{upstream.base_url}/realtime/client_secrets"
-    async with _request(http, upstream, url, json={"session": session}) as response:
-        text = await _checked(response)
+    body: dict[str, Any] = {"session": session}
+    if upstream.secret_lifetime_s:
+        body["expires_after"] = {"anchor": "created_at", "seconds": upstream.secret_lifetime_s}
+    async with _request(http, upstream, url, json=body) as response:
+        text = await _text(response)
     try:
         return str(json.loads(text)["value"])
     except (ValueError, KeyError, TypeError) as error:
@@ -79,14 +120,15 @@ async def hang_up(
     call_id: str,
     log: logging.LoggerAdapter[logging.Logger],
 ) -> None:
-    """End the call on the server. Never raises; a failure is logged."""
+    """End the call on the server. Never raises; a refusal is logged in its own words."""
     url = f"{upstream.base_url}/realtime/calls/{call_id}/hangup"
     try:
         async with asyncio.timeout(HANG_UP_TIMEOUT_S):
             async with _request(http, upstream, url) as response:
                 log.info("> hang up %s: %s", call_id, response.status)
     except (UpstreamError, TimeoutError) as error:
-        log.warning("! > hang up %s: %s", call_id, error or "no answer in time")
+        status = f"{error.status} {error.code}: " if isinstance(error, UpstreamError) else ""
+        log.warning("! > hang up %s: %s%s", call_id, status, error or "no answer in time")
 
 
 def _request(
@@ -115,28 +157,15 @@ class _Request:
         await self._request.__aexit__(*exception)
 
 
-async def _checked(response: aiohttp.ClientResponse) -> str:
-    """The body of a successful answer, whatever its content type; UpstreamError otherwise."""
+async def _text(response: aiohttp.ClientResponse) -> str:
+    """The body of an accepted request, whatever its content type."""
+    body = b""
     try:
-        body = await response.content.read(MAX_ANSWER_BYTES)
         while len(body) < MAX_ANSWER_BYTES and not response.content.at_eof():
-            body += await response.content.read(MAX_ANSWER_BYTES)
+            body += await response.content.read(MAX_ANSWER_BYTES - len(body))
     except (aiohttp.ClientError, TimeoutError) as error:
         raise UpstreamError("unreachable", f"the answer was cut off: {error!r}") from error
-    text = body.decode("utf-8", "replace")
-    if response.status in (200, 201):
-        return text
-    raise refusal(response.status, text)
-
-
-def refusal(status: int, body: str) -> UpstreamError:
-    """The error that an HTTP answer stands for; bodies are ``{"error": {code, message, …}}``."""
-    try:
-        error = json.loads(body)["error"]
-        code, message = error.get("code") or error.get("type"), error.get("message")
-    except (ValueError, KeyError, TypeError, AttributeError):
-        code, message = None, body
-    return UpstreamError(str(code or f"http_{status}"), str(message or "")[:500], status)
+    return body.decode("utf-8", "replace")
 
 
 def _call_id(location: str) -> str:

@@ -54,6 +54,10 @@ class Transport(Protocol):
         """The server's id of the WebRTC call; empty if it has none (yet)."""
 
     @property
+    def knows_session(self) -> bool:
+        """The session went with the call; else it is sent by ``session.update``."""
+
+    @property
     def simulated(self) -> bool:
         """The server is a simulator: our settings or its own answer say so."""
 
@@ -69,9 +73,9 @@ class Transport(Protocol):
         """Connect; returns once the server has accepted. ``on_up`` and events follow.
 
         Args:
-            session: the session object, which goes with a WebRTC offer. Over a WebSocket it must be
-                sent as ``session.update`` when ``session.created`` has come; the session is ours
-                only once ``session.updated`` has.
+            session: the session object, which goes with most WebRTC offers. Where it did not
+                (``knows_session``) it must be sent as ``session.update`` when ``session.created``
+                has come; the session is ours only once ``session.updated`` has.
 
         Raises:
             UpstreamError: refused, unreachable, or an answer that cannot be used.

@@ -27,6 +27,7 @@ from ..realtime.client_events import DATA_CHANNEL
 from ..realtime.event_fields import event_of
 from ..realtime.upstream import Upstream
 from . import http_call
+from .ways import Ways
 
 CONSENT_INTERVAL_S = 1.0
 """Time between two ICE consent checks: the server answers each of them."""
@@ -48,8 +49,12 @@ class RealtimeCall:
         on_packet: Callable[[TappedPacket], None],
         on_event: Callable[[Mapping[str, Any]], None],
         on_lost: Callable[[UpstreamError], None],
+        ways: Ways | None = None,
     ) -> None:
-        """The callbacks are those of ``interface.Callbacks``, and ``on_packet``: one RTP packet."""
+        """The callbacks are those of ``interface.Callbacks``, and ``on_packet``: one RTP packet.
+
+        ``ways``: how the server wants to be asked for a call; None: as the settings say.
+        """
         self._upstream = upstream
         self._http = http
         self._track = track
@@ -59,11 +64,14 @@ class RealtimeCall:
         self._on_packet = on_packet
         self._on_event = on_event
         self._on_lost = on_lost
+        self._ways = ways
         self._peer: RTCPeerConnection | None = None
         self._channel: RTCDataChannel | None = None
         self._closed = False
         self.call_id = ""
         """The server's id of the call, ``rtc_…``; empty before the answer."""
+        self.knows_session = True
+        """The session went with the call."""
         self.simulated = upstream.simulated
         """The server says that it is a simulator."""
         self._datagrams = Datagrams()
@@ -132,7 +140,8 @@ class RealtimeCall:
         return peer
 
     async def _exchange(self, session: Mapping[str, Any], offer: str) -> str:
-        answer = await http_call.exchange(self._http, self._upstream, session, offer)
+        answer = await http_call.exchange(self._http, self._upstream, session, offer, self._ways)
+        self.knows_session = answer.knows_session
         self.call_id = answer.call_id
         self.simulated = self.simulated or answer.simulated
         self._log.info("< call %s", self.call_id or "without an id")

@@ -4,24 +4,31 @@ With ``transport = "auto"`` a room switches to WebSocket if
 
 - twice in a row the offer was answered with a server error, or not in time;
 - the server answered, but no media connection came up in time;
-- a connection fell silent twice, the second time soon after the first.
+- a connection fell silent twice, the second time soon after the first,
+- another server than OpenAI's takes no call in any of the known ways (``ways``).
 
 It never does after a refusal that both transports would meet (key, quota, model). A WebSocket that
-worked is remembered for some minutes; after that the next connection tries WebRTC again.
+worked is remembered: for some minutes where the network was to blame, for longer where the server
+was. After that the next connection tries WebRTC again.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from mixer_core.runtime.units import S_NS
 
 from ..realtime.problems import Problem
 from ..settings import OpenaiLinkSettings
 from .interface import TransportKind
+from .ways import NOT_THIS_WAY
 
 WEBRTC_TIMEOUT_NS = 6 * S_NS
 """Timeout of a WebRTC connection that a WebSocket can replace."""
 REMEMBER_NS = 10 * 60 * S_NS
-"""How long a WebSocket that worked is preferred."""
+"""How long a WebSocket that worked is preferred, because UDP does not pass."""
+REMEMBER_SERVER_NS = 24 * 3600 * S_NS
+"""The same, because the server takes no calls by WebRTC."""
 MAX_REFUSALS = 2
 """Server errors, or offers without an answer, in a row before a WebSocket is tried."""
 MAX_SILENCES = 2
@@ -39,6 +46,8 @@ class TransportSelection:
         self.websocket_until_ns = websocket_until_ns
         """WebSocket is preferred until then."""
         self._must_be_websocket = False
+        self._refusal: Problem | None = None
+        """Why the server took no call by WebRTC, if that is why it is a WebSocket now."""
         self._refusals = 0
         self._silences = 0
 
@@ -59,8 +68,24 @@ class TransportSelection:
         """A session was confirmed."""
         self._refusals = 0
         self._must_be_websocket = False
-        if self._setting == "auto":
-            self.websocket_until_ns = now_ns + REMEMBER_NS if kind == "websocket" else 0
+        if self._setting != "auto":
+            return
+        if kind == "webrtc":
+            self.websocket_until_ns = 0
+        else:
+            learnt_ns = REMEMBER_SERVER_NS if self._refusal is not None else REMEMBER_NS
+            self.websocket_until_ns = max(self.websocket_until_ns, now_ns + learnt_ns)
+        self._refusal = None
+
+    def told(self, problem: Problem) -> Problem:
+        """What people are told when ``problem`` ended the last attempt: the refusal with words.
+
+        A server without a WebSocket says less there than where it refused the call.
+        """
+        refusal = self._refusal
+        if refusal is None or problem.is_specific or not refusal.is_specific:
+            return problem
+        return replace(refusal, retryable=problem.retryable, retry_after_ns=problem.retry_after_ns)
 
     def stable(self) -> None:
         """A connection has lasted for a while."""
@@ -68,8 +93,8 @@ class TransportSelection:
 
     def failed(
         self, kind: TransportKind, problem: Problem, answered: bool, was_ready: bool
-    ) -> bool:
-        """A connection failed or was lost; returns whether to switch to a WebSocket now.
+    ) -> TransportKind | None:
+        """A connection failed or was lost; returns the transport to try at once, if there is one.
 
         Args:
             kind: of that connection.
@@ -77,12 +102,15 @@ class TransportSelection:
             answered: the server had accepted the connection.
             was_ready: its session had been confirmed.
         """
-        if self._setting != "auto" or not problem.retryable:
-            return False
+        if self._setting != "auto":
+            return None
         if kind == "websocket":
-            self._must_be_websocket = False
-            self.websocket_until_ns = 0 if not was_ready else self.websocket_until_ns
-            return False
+            return self._websocket_failed(problem, was_ready)
+        if problem.other_way:
+            self._must_be_websocket, self._refusal = True, problem
+            return "websocket"
+        if not problem.retryable:
+            return None
         if was_ready:
             self._silences += problem.code == "peer_silent"
             self._must_be_websocket = self._silences >= MAX_SILENCES
@@ -91,4 +119,14 @@ class TransportSelection:
         else:
             self._refusals += problem.status >= 500 or problem.code == "connect_timeout"
             self._must_be_websocket = self._refusals >= MAX_REFUSALS
-        return self._must_be_websocket
+        return "websocket" if self._must_be_websocket else None
+
+    def _websocket_failed(self, problem: Problem, was_ready: bool) -> TransportKind | None:
+        """What was learnt may be true no longer."""
+        was_learnt = self.websocket_until_ns > 0 and not self._must_be_websocket
+        self._must_be_websocket = False
+        if was_ready:
+            return None
+        self.websocket_until_ns = 0
+        is_gone = problem.status in NOT_THIS_WAY and not problem.retryable
+        return "webrtc" if was_learnt and is_gone else None

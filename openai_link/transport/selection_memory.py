@@ -1,29 +1,47 @@
-"""Which transport the rooms of this host have learnt to use: one small file for all of them."""
+"""How the rooms of this host have learnt to reach their server: one small file for all of them."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from .selection import REMEMBER_NS
+import msgspec
 
-_NAME = "openai_link.websocket_until"
+from .selection import REMEMBER_SERVER_NS
+
+_NAME = "openai_link.reached"
 
 
-def remembered_ns(runtime_dir: Path, now_ns: int) -> int:
-    """Until when a WebSocket is preferred (monotonic); 0: nothing was learnt."""
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """What is known of one server."""
+
+    base_url: str
+    """Of the server."""
+    websocket_until_ns: int = 0
+    """Until when a WebSocket is preferred (monotonic); 0: it is not."""
+    way: str = ""
+    """How it takes calls by WebRTC (``ways``), where it is not as the settings say."""
+
+
+def recall(runtime_dir: Path, base_url: str, now_ns: int) -> Learnt:
+    """What was learnt of the server at ``base_url``; of another one nothing is believed."""
     try:
-        until_ns = int((runtime_dir / _NAME).read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        return 0
-    return until_ns if now_ns < until_ns <= now_ns + REMEMBER_NS else 0
+        learnt = msgspec.json.decode((runtime_dir / _NAME).read_bytes(), type=Learnt)
+    except (OSError, msgspec.MsgspecError):
+        return Learnt(base_url)
+    if learnt.base_url != base_url:
+        return Learnt(base_url)
+    is_plausible = now_ns < learnt.websocket_until_ns <= now_ns + REMEMBER_SERVER_NS
+    return Learnt(base_url, learnt.websocket_until_ns if is_plausible else 0, learnt.way)
 
 
-def remember(runtime_dir: Path, until_ns: int) -> None:
+def remember(runtime_dir: Path, learnt: Learnt) -> None:
     """Tell rooms that open later. A directory that cannot be written does not matter."""
     path = runtime_dir / _NAME
     try:
-        if until_ns:
-            path.write_text(str(until_ns), encoding="ascii")
+        if learnt.websocket_until_ns or learnt.way:
+            path.write_bytes(msgspec.json.encode(learnt))
         else:
             path.unlink(missing_ok=True)
     except OSError:

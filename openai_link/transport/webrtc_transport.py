@@ -22,6 +22,7 @@ from ..realtime.upstream import Upstream
 from ..settings import OpenaiLinkSettings
 from .interface import Callbacks, TransportKind
 from .peer_call import RealtimeCall
+from .ways import Ways
 
 
 class WebrtcTransport:
@@ -37,6 +38,7 @@ class WebrtcTransport:
         latency: Histogram,
         log: logging.LoggerAdapter[logging.Logger],
         callbacks: Callbacks,
+        ways: Ways | None = None,
     ) -> None:
         """``latency`` observes the time from a frame's stamp to its packet."""
         self._callbacks = callbacks
@@ -55,12 +57,18 @@ class WebrtcTransport:
             on_packet=self._packet,
             on_event=callbacks.on_event,
             on_lost=callbacks.on_lost,
+            ways=ways,
         )
 
     @property
     def call_id(self) -> str:
         """``rtc_…``; empty before the answer."""
         return self._call.call_id
+
+    @property
+    def knows_session(self) -> bool:
+        """The session went with the call."""
+        return self._call.knows_session
 
     @property
     def simulated(self) -> bool:

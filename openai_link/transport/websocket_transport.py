@@ -37,6 +37,7 @@ class WebsocketTransport:
 
     kind: TransportKind = "websocket"
     call_id = ""
+    knows_session = False
 
     def __init__(
         self,
@@ -215,9 +216,9 @@ class WebsocketTransport:
             }
         )
 
-    def _ended(self, reason: str) -> None:
+    def _ended(self, error: UpstreamError) -> None:
         if not self._closed:
-            self._callbacks.on_lost(UpstreamError("connection_lost", reason))
+            self._callbacks.on_lost(error)
 
 
 def _place(event: Mapping[str, Any]) -> tuple[str, int]:

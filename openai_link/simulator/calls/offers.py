@@ -1,19 +1,22 @@
 """Checks SDP offers, and reduces them to what the WebRTC stack can answer. Sans-I/O.
 
-The first audio section and the first data section are negotiated. The stack cannot reject a
-section, so the others are removed from the offer and put into the answer with port 0 (RFC 8829
-section 5.3.1).
+The first audio section and the first data section are negotiated. The stack can neither reject a
+section nor accept one without decoding it, so the others are removed from the offer and put into
+the answer: video, which the service looks at, as accepted on the bundled transport, where its
+packets are dropped; the rest with port 0 (RFC 8829 section 5.3.1).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..engine.refusals import Refusal
 
 _TRANSPORT = ("a=setup:", "a=ice-ufrag:", "a=ice-pwd:", "a=fingerprint:", "a=rtcp-mux")
 """Attributes that some parsers expect even in a rejected section."""
+_BUNDLE = "a=group:BUNDLE"
 _FAILED = "Failed to parse offer: failed to unmarshal SDP: "
 
 
@@ -58,36 +61,50 @@ class Offer:
     """An offer without its rejected sections."""
 
     sdp: str
-    rejected: tuple[tuple[int, tuple[str, ...]], ...]
+    removed: tuple[tuple[int, tuple[str, ...]], ...]
     """Position and lines of each removed section."""
+    bundled: frozenset[str]
+    """Identifiers (mid) of the sections that the client bundles."""
 
     def complete(self, answer: str) -> str:
-        """Return the answer with a rejection in place of each removed section."""
-        if not self.rejected:
+        """Return the answer with one section in place of each removed one."""
+        if not self.removed:
             return answer
         head, sections = _sections(answer)
         transport = [line for line in sections[0] if line.startswith(_TRANSPORT)]
-        for position, lines in self.rejected:
-            sections.insert(position, [*_rejection(lines), *transport])
-        return _joined(head, sections)
+        accepted: list[str] = []
+        for position, lines in self.removed:
+            mids = _values(lines, "a=mid:")
+            if _kind(lines) == "video" and self.bundled.issuperset(mids) and mids:
+                accepted += mids
+                sections.insert(position, [*_acceptance(lines), *transport])
+            else:
+                sections.insert(position, [*_rejection(lines), *transport])
+        return _joined([_with_mids(line, accepted) for line in head], sections)
 
 
 def reduce_offer(sdp: str) -> Offer:
     """Remove all but the first audio and the first data section of a clean offer."""
     head, sections = _sections(sdp)
     kept: list[list[str]] = []
-    rejected: list[tuple[int, tuple[str, ...]]] = []
+    removed: list[tuple[int, tuple[str, ...]]] = []
     wanted = {"audio", "application"}
     for position, section in enumerate(sections):
-        kind = section[0][2:].split(" ", 1)[0]
+        kind = _kind(section)
         if kind in wanted:
             wanted.discard(kind)
             kept.append(section)
         else:
-            rejected.append((position, tuple(section)))
-    mids = {mid for _, section in rejected for mid in _values(section, "a=mid:")}
+            removed.append((position, tuple(section)))
+    mids = {mid for _, section in removed for mid in _values(section, "a=mid:")}
+    bundled = {word for line in head if line.startswith(_BUNDLE) for word in line.split(" ")[1:]}
     head = [_without_mids(line, mids) for line in head]
-    return Offer(_joined(head, kept), tuple(rejected))
+    return Offer(_joined(head, kept), tuple(removed), frozenset(bundled))
+
+
+def _kind(section: Sequence[str]) -> str:
+    """audio, video, application …"""
+    return section[0][2:].split(" ", 1)[0]
 
 
 def _sections(sdp: str) -> tuple[list[str], list[list[str]]]:
@@ -105,17 +122,31 @@ def _joined(head: list[str], sections: list[list[str]]) -> str:
     return "".join(f"{line}\r\n" for lines in (head, *sections) for line in lines)
 
 
-def _values(lines: tuple[str, ...], prefix: str) -> list[str]:
+def _values(lines: Sequence[str], prefix: str) -> list[str]:
     return [line.removeprefix(prefix) for line in lines if line.startswith(prefix)]
 
 
 def _without_mids(line: str, mids: set[str]) -> str:
-    if not line.startswith("a=group:BUNDLE"):
+    if not line.startswith(_BUNDLE):
         return line
     return " ".join(word for word in line.split(" ") if word not in mids)
 
 
-def _rejection(lines: tuple[str, ...]) -> list[str]:
+def _with_mids(line: str, mids: Sequence[str]) -> str:
+    return " ".join([line, *mids]) if line.startswith(_BUNDLE) else line
+
+
+def _acceptance(lines: Sequence[str]) -> list[str]:
+    """Return the answer's section that takes what the client sends, and sends nothing."""
+    kind, _, protocol, forms = lines[0].split(" ", 3)
+    sends = not {"a=recvonly", "a=inactive"} & set(lines)
+    mid = [line for line in lines if line.startswith("a=mid:")]
+    formats = [line for line in lines if line.startswith(("a=rtpmap:", "a=fmtp:"))]
+    direction = "a=recvonly" if sends else "a=inactive"
+    return [f"{kind} 9 {protocol} {forms}", "c=IN IP4 0.0.0.0", *mid, direction, *formats]
+
+
+def _rejection(lines: Sequence[str]) -> list[str]:
     """Return the answer's section that rejects one of the offer: port 0, one format."""
     kind, _, protocol, form = lines[0].split(" ")[:4]
     described = [line for line in lines if re.match(rf"a=(rtpmap|fmtp):{re.escape(form)} ", line)]

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from mixer_core.runtime import logs
 
 from ..brains.factory import make_brain
-from ..engine import refusals, session_config
+from ..engine import refusals, session_config, strict_checks
 from ..engine.ids import IdMint
 from ..engine.options import EngineOptions
 from ..engine.refusals import Refusal
@@ -55,6 +55,7 @@ class Switchboard:
     def preview_session(self, wanted: Json) -> Json:
         """Return the effective session of a client secret. Raises Refusal for an invalid key."""
         session = session_config.create_session(self.mint.make("sess"), 0, wanted)
+        self._check(wanted)
         return session_config.echo(session)
 
     async def place_call(self, offer: str, wanted: Json) -> tuple[str, str]:
@@ -136,12 +137,19 @@ class Switchboard:
                 kind="requests",
             )
 
+    def _check(self, wanted: Json) -> None:
+        """Refuse a session that the service would refuse, unless lenient."""
+        if not self.config.lenient:
+            strict_checks.check_session(wanted)
+
     def _engine(self, call_id: str, wanted: Json, transport: Transport) -> SessionEngine:
         """Return the engine of a new session; its id derives from that of the call."""
         session_id = "sess_" + call_id.partition("_")[2]
         expires_at_s = int(time.time() + self.config.session_max_s)
+        session = session_config.create_session(session_id, expires_at_s, wanted)
+        self._check(wanted)
         return SessionEngine(
-            session_config.create_session(session_id, expires_at_s, wanted),
+            session,
             self._brain,
             random.Random(self._random.randrange(1 << 32)),
             time.monotonic_ns(),
@@ -150,6 +158,7 @@ class Switchboard:
                 self.config.generation_speed,
                 self.config.session_max_s,
                 transport,
+                lenient=self.config.lenient,
             ),
         )
 

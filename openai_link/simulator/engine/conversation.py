@@ -35,6 +35,11 @@ class Conversation:
             old.forget_audio()
         return self.items[position - 1].id if position else None
 
+    def check_place(self, after: object) -> None:
+        """Raise Refusal unless there is an item with the id ``after`` ("root", None: always)."""
+        if after not in ("root", None):
+            self._position(after, "create", "adding")
+
     def predecessor(self, item: Item) -> str | None:
         """Return the id of the item before ``item``; None when it is first, or unknown."""
         position = next((i for i, known in enumerate(self.items) if known is item), 0)

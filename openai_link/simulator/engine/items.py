@@ -31,6 +31,7 @@ _REQUIRED = {
     "mcp_approval_response": ("approval_request_id", "approve"),
 }
 _OPTIONAL = {
+    "message": ("phase",),
     "function_call": ("call_id",),
     "mcp_call": ("output", "error", "approval_request_id"),
     "mcp_approval_response": ("reason",),

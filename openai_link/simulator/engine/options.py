@@ -25,6 +25,8 @@ class EngineOptions:
     """webrtc: sound leaves by ``slot``; websocket: as ``response.output_audio.delta``."""
     transcription_delay_ms: int = 0
     """Time from the end of a turn to its transcript, unless the brain sets it."""
+    lenient: bool = False
+    """What the service refuses is accepted, where the engine can make sense of it."""
     context_tokens: int = 0
     """Most input tokens of a response; 0: the limit of the session's model."""
     omit_rate_limits: Quirk = "sometimes"

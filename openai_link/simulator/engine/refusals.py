@@ -134,6 +134,16 @@ def too_long(path: str, limit: int, length: int) -> Refusal:
     )
 
 
+def wrong_pattern(path: str, pattern: str) -> Refusal:
+    """A string with characters that are not allowed there."""
+    return Refusal(
+        "invalid_value",
+        f"Invalid '{path}': string does not match pattern. "
+        f"Expected a string that matches the pattern '{pattern}'.",
+        path,
+    )
+
+
 def voice_locked() -> Refusal:
     """A new voice after the assistant has spoken."""
     return Refusal(

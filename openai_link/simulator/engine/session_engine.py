@@ -13,7 +13,7 @@ from typing import Any
 
 from mixer_core.runtime.units import S_NS
 
-from . import refusals, session_config
+from . import refusals, session_config, strict_checks
 from .brain import Brain
 from .conversation import Conversation
 from .ids import IdMint, RandomSource
@@ -127,6 +127,8 @@ class SessionEngine:
         event: Json = {}
         try:
             event = parse_event(text, list(self._handlers))
+            if not self._options.lenient:
+                strict_checks.check_event(event)
             return self._handlers[event["type"]](event, now_ns)
         except Refusal as refusal:
             return [self._events.error(refusal, event.get("event_id") or refusal.event_id)]
@@ -164,7 +166,11 @@ class SessionEngine:
 
     def _item_create(self, event: Json, now_ns: int) -> list[Action]:
         item = parse_item(event.get("item"), self._mint, self.conversation.items)
-        previous_id = self.conversation.insert(item, event.get("previous_item_id"))
+        after = event.get("previous_item_id")
+        if not self._options.lenient:
+            self.conversation.check_place(after)
+            strict_checks.check_order(item, after, self.conversation.items)
+        previous_id = self.conversation.insert(item, after)
         created = self._events.item_created(item, previous_id)
         is_approval = item.kind == "mcp_approval_response"
         return created + self._go_on(item.fields, now_ns) if is_approval else created

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -24,23 +25,26 @@ MAX_BODY_BYTES = 512 * 1024
 _SWITCHBOARD = web.AppKey("switchboard", Switchboard)
 _TELEPHONE_VERBS = ("accept", "reject", "refer")
 _EXPOSED = "Location, X-Request-Id"
+_API = r"/{path:/*(?:openai/+(?:deployments/+[^/]+/+|v1/+)?|v1/+)realtime"
+"""Beginning of the API's paths: OpenAI's ``/v1``, or Azure's ``/openai`` and ``/openai/v1``.
+Slashes that a client doubles where it joins paths are taken as one."""
 
 
 def make_app(switchboard: Switchboard) -> web.Application:
     """Return the application; its shutdown ends all sessions."""
     app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_errors])
     app[_SWITCHBOARD] = switchboard
-    app.router.add_post("/v1/realtime/client_secrets", _client_secrets)
-    app.router.add_post("/v1/realtime/calls", _calls)
-    app.router.add_post("/v1/realtime/calls/{call_id}/hangup", _hangup)
+    app.router.add_post(f"{_API}/+client_secrets/*}}", _client_secrets)
+    app.router.add_post(f"{_API}/+calls/*}}", _calls)
+    app.router.add_post(f"{_API}/+calls/+}}{{call_id}}/hangup", _hangup)
     for verb in _TELEPHONE_VERBS:
-        app.router.add_post(f"/v1/realtime/calls/{{call_id}}/{verb}", _sip_only)
-    app.router.add_get("/v1/realtime", _websocket)
+        app.router.add_post(f"{_API}/+calls/+}}{{call_id}}/{verb}", _sip_only)
+    app.router.add_get(f"{_API}/*}}", _websocket)
     app.router.add_get("/simulator/calls", _control(control.calls))
     app.router.add_get("/simulator/faults", _control(control.show_faults))
     app.router.add_post("/simulator/faults", _control(control.switch_faults))
     app.router.add_get("/healthz", _healthz)
-    app.router.add_route("OPTIONS", "/v1/realtime{path:(/.*)?}", _preflight)
+    app.router.add_route("OPTIONS", f"{_API}(?:/.*)?}}", _preflight)
     app.on_response_prepare.append(_label)
     app.on_shutdown.append(_shut_down)
     return app
@@ -72,9 +76,14 @@ async def _calls(request: web.Request) -> web.Response:
         body=answer.encode(),
         headers={
             "Content-Type": "text/plain; charset=utf-8",
-            "Location": f"/v1/realtime/calls/{call_id}",
+            "Location": f"{_calls_path(request.path)}/{call_id}",
         },
     )
+
+
+def _calls_path(path: str) -> str:
+    """The path of the request, as a client joins it to an address."""
+    return re.sub("/+", "/", path).rstrip("/")
 
 
 async def _hangup(request: web.Request) -> web.Response:

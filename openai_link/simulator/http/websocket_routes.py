@@ -54,14 +54,14 @@ async def serve(request: web.Request, switchboard: Switchboard) -> web.WebSocket
 
 
 def bearer(request: web.Request) -> str | None:
-    """Return the key from the header, or from a subprotocol as browsers send it, or None."""
+    """Return the key from a header, a subprotocol (browsers) or the query (Azure), or None."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token.strip():
         return token.strip()
     for protocol in _subprotocols(request):
         if protocol.startswith(KEY_SUBPROTOCOL):
             return protocol.removeprefix(KEY_SUBPROTOCOL)
-    return None
+    return request.headers.get("api-key") or request.query.get("api-key")
 
 
 async def _sideband(
@@ -102,10 +102,10 @@ async def _prepare(request: web.Request) -> web.WebSocketResponse:
 
 
 def _wanted_session(request: web.Request) -> Json | None:
-    """Return the session in the query, or None if it names no model."""
+    """Return the session in the query, or None if it names no model (Azure: no deployment)."""
     if request.query.get("intent") == "transcription":
         return {"type": "transcription"}
-    model = request.query.get("model")
+    model = request.query.get("model") or request.query.get("deployment")
     return {"type": "realtime", "model": model} if model else None
 
 

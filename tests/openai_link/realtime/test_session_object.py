@@ -16,7 +16,10 @@ from openai_link.realtime.client_events import (
     greeting,
 )
 from openai_link.realtime.session_object import choose_upstream, session_object
-from openai_link.settings import OpenaiLinkSettings, Settings
+from openai_link.room.actions import SendEvent
+from openai_link.room.epoch import EpochCounter
+from openai_link.room.realtime_session import RealtimeSession
+from openai_link.settings import OpenaiLinkSettings, ServiceMcpServer, Settings, with_secrets
 from openai_link.simulator.settings import SimulatorSettings
 
 CLOCK = {
@@ -162,6 +165,79 @@ VARIANTS: list[tuple[dict[str, Any], str, Any]] = [
     ),
     ({"tool_choice": "required"}, "tool_choice", "required"),
     ({"parallel_tool_calls": "off"}, "parallel_tool_calls", False),
+    (
+        {"transcription_model": "m", "transcription_keywords": ("Ada", "Cem")},
+        "audio.input.transcription.keywords",
+        ["Ada", "Cem"],
+    ),
+    (
+        {
+            "transcription_model": "m",
+            "transcription_languages": ("de", "tr"),
+            "transcription_delay": "low",
+        },
+        "audio.input.transcription",
+        {"model": "m", "languages": ["de", "tr"], "delay": "low"},
+    ),
+    (
+        {"noise_reduction": "near_field", "noise_reduction_strength": 0.4},
+        "audio.input.noise_reduction",
+        {"type": "near_field", "strength": 0.4},
+    ),
+    (
+        {"truncation": "retention_ratio", "truncation_token_limit": 9000},
+        "truncation.token_limits",
+        {"post_instructions": 9000},
+    ),
+    ({"tracing": "auto"}, "tracing", "auto"),
+    (
+        {"tracing": "auto", "tracing_workflow": "den", "tracing_metadata": {"a": "b"}},
+        "tracing",
+        {"workflow_name": "den", "metadata": {"a": "b"}},
+    ),
+    ({"tracing": "auto", "tracing_group": "g"}, "tracing", {"group_id": "g"}),
+    ({"tool_choice": "clock"}, "tool_choice", {"type": "function", "name": "clock"}),
+    ({"tool_choice": "not_there_yet"}, "tool_choice", "auto"),
+    (
+        {"service_mcp_servers": {"wiki": ServiceMcpServer(url="https://w", confirm=False)}},
+        "tools",
+        [
+            CLOCK,
+            {
+                "type": "mcp",
+                "server_label": "wiki",
+                "server_url": "https://w",
+                "require_approval": "never",
+            },
+        ],
+    ),
+    (
+        {
+            "service_mcp_servers": {
+                "mail": ServiceMcpServer(
+                    connector_id="connector_gmail",
+                    authorization="t-1",
+                    headers={"X-A": "1"},
+                    description="Mail.",
+                    allow=("read",),
+                )
+            }
+        },
+        "tools",
+        [
+            CLOCK,
+            {
+                "type": "mcp",
+                "server_label": "mail",
+                "connector_id": "connector_gmail",
+                "authorization": "t-1",
+                "headers": {"X-A": "1"},
+                "server_description": "Mail.",
+                "allowed_tools": ["read"],
+                "require_approval": "always",
+            },
+        ],
+    ),
     ({"session_json": '{"tracing": "auto"}'}, "tracing", "auto"),
     (
         {"session_json": '{"audio": {"input": {"turn_detection": {"threshold": 0.9}}}}'},
@@ -188,6 +264,53 @@ def test_each_setting_is_in_the_session(keys: dict[str, Any], path: str, value: 
     assert session["audio"]["output"]["voice"] == "marin"
 
 
+@pytest.mark.parametrize(
+    ("keys", "absent"),
+    [
+        ({"voice": ""}, "audio.output.voice"),
+        ({"leave_out": ("audio.output.voice",)}, "audio.output.voice"),
+        ({"leave_out": ("audio.input.noise_reduction",)}, "audio.input.noise_reduction"),
+        ({"leave_out": ("audio.input.transcription",)}, "audio.input.transcription"),
+        (
+            {"leave_out": ("audio.input.transcription",), "transcription_model": "m"},
+            "audio.input.transcription",
+        ),
+        ({"leave_out": ("model", "audio.output")}, "audio.output"),
+        (
+            {"leave_out": ("reasoning",), "session_json": '{"reasoning": {"effort": "low"}}'},
+            "reasoning",
+        ),
+    ],
+)
+def test_what_is_left_out_is_not_even_null(keys: dict[str, Any], absent: str) -> None:
+    settings = OpenaiLinkSettings(**keys)
+    found: Any = session_object(settings, [CLOCK])
+    *containers, key = absent.split(".")
+    for name in containers:
+        found = found[name]
+    assert key not in found
+    RealtimeSession(1, "websocket", settings, ClientEvents(), EpochCounter())
+
+
+def test_a_custom_voice_takes_the_place_of_a_named_one() -> None:
+    session = session_object(OpenaiLinkSettings(voice_id="voice_1"))
+    assert session["audio"]["output"]["voice"] == {"id": "voice_1"}
+    assert extras(RealtimeSessionCreateRequest.model_validate(session)) == []
+
+
+def test_the_model_goes_with_an_update_only_where_it_is_wanted() -> None:
+    for wanted in (False, True):
+        settings = OpenaiLinkSettings(model_in_update=wanted)
+        session = RealtimeSession(1, "websocket", settings, ClientEvents(), EpochCounter())
+        session.describe([])
+        (sent,) = (
+            action.event
+            for action in session.server_event({"type": "session.created", "session": {}}, 0)
+            if isinstance(action, SendEvent)
+        )
+        assert ("model" in sent["session"]) is wanted
+
+
 def test_tools_of_the_settings_are_added_to_ours() -> None:
     mcp = {"type": "mcp", "server_label": "house", "server_url": "http://127.0.0.1:1"}
     text = json.dumps({"tools": [mcp]})
@@ -201,6 +324,28 @@ def test_tools_of_the_settings_are_added_to_ours() -> None:
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
+        ({"noise_reduction_strength": 0.5}, "noise_reduction_strength"),
+        ({"transcription_keywords": ("a",)}, "transcription_keywords"),
+        ({"transcription_languages": ("de",)}, "transcription_languages"),
+        ({"transcription_delay": "low"}, "transcription_delay"),
+        ({"truncation_token_limit": 9}, "retention_ratio only"),
+        ({"tracing_group": "g"}, "tracing is off"),
+        ({"leave_out": ("audio.input",)}, "cannot be left out"),
+        ({"leave_out": ("type",)}, "cannot be left out"),
+        ({"leave_out": ("audio.input.turn_detection",)}, "cannot be left out"),
+        ({"client_secret_lifetime_s": 9}, "10 to 7200"),
+        ({"service_mcp_servers": {"a": ServiceMcpServer()}}, "give one of"),
+        ({"service_mcp_servers": {"a b": ServiceMcpServer(url="u")}}, "label"),
+        (
+            {"service_mcp_servers": {"a": ServiceMcpServer(url="u", tunnel_id="t")}},
+            "give one of",
+        ),
+        ({"headers": {"a b": "x"}}, "no name of a header"),
+        ({"headers": {"Host": "x"}}, "HTTP itself"),
+        ({"headers": {"content-length": "0"}}, "HTTP itself"),
+        ({"headers": {"X-A": "a\nb"}}, "no header can hold"),
+        ({"headers": {"X-A": "café"}}, "no header can hold"),
+        ({"organization": "a\rb"}, "no header can hold"),
         ({"session_json": "{"}, "not valid JSON"),
         ({"session_json": "[]"}, "not a JSON object"),
         ({"session_json": '{"model": "x"}'}, "must not have model"),
@@ -286,3 +431,75 @@ def test_openai_on_demand_without_a_key_names_the_cure() -> None:
     settings = Settings(openai_link=OpenaiLinkSettings(upstream="openai"))
     with pytest.raises(SettingsError, match="OPENAI_API_KEY"):
         choose_upstream(settings, "")
+
+
+def test_the_headers_of_the_settings_go_with_every_key() -> None:
+    link = OpenaiLinkSettings(
+        organization="org-1", project="proj_1", headers={"X-Proxy": "p"}, safety_identifier="{room}"
+    )
+    upstream = choose_upstream(Settings(openai_link=link), "sk-x")
+    ours = {"OpenAI-Organization": "org-1", "OpenAI-Project": "proj_1", "X-Proxy": "p"}
+    assert upstream.headers() == {**ours, "Authorization": "Bearer sk-x"}
+    assert upstream.headers("ek_1") == {**ours, "Authorization": "Bearer ek_1"}
+    den, hall = upstream.for_room("den"), upstream.for_room("hall")
+    names = {room.headers()["OpenAI-Safety-Identifier"] for room in (den, hall, den.for_room("x"))}
+    assert len(names) == 2 and not any("den" in name or "hall" in name for name in names)
+    assert upstream.for_room("den").headers() == den.headers(), "it is stable"
+
+
+def test_a_header_of_the_settings_can_carry_the_key() -> None:
+    for name in ("Authorization", "authorization", "api-key"):
+        link = OpenaiLinkSettings(headers={name: "Basic abc"})
+        upstream = choose_upstream(Settings(openai_link=link), "sk-x")
+        assert upstream.headers() == {name: "Basic abc"}
+    link = OpenaiLinkSettings(headers={"authorization": "Basic abc"})
+    upstream = choose_upstream(Settings(openai_link=link), "sk-x")
+    assert upstream.headers("ek_1") == {"Authorization": "Bearer ek_1"}
+
+
+def test_the_simulator_is_told_no_secrets() -> None:
+    link = OpenaiLinkSettings(
+        upstream="simulator", headers={"X-A": "${GONE}"}, organization="org-1", auth="bare"
+    )
+    settings = with_secrets(Settings(openai_link=link), {})
+    upstream = choose_upstream(settings, "")
+    assert upstream.headers() == {"Authorization": "Bearer simulator"} and upstream.bare
+
+
+def test_values_of_the_environment_take_the_place_of_their_names() -> None:
+    mail = ServiceMcpServer(
+        connector_id="c", authorization="${MAIL}", headers={"X-B": "b-${PROXY}"}
+    )
+    link = OpenaiLinkSettings(
+        headers={"X-A": "Key ${PROXY}/${MAIL}"}, service_mcp_servers={"mail": mail}
+    )
+    assert link.secret_variables == {"PROXY", "MAIL"}
+    env = {"OPENAI_API_KEY": "sk-x", "PROXY": " p1\r\n", "MAIL": "m1"}
+    filled = with_secrets(Settings(openai_link=link), env).openai_link
+    assert filled.headers == {"X-A": "Key p1/m1"}
+    server = filled.service_mcp_servers["mail"]
+    assert (server.authorization, server.headers) == ("m1", {"X-B": "b-p1"})
+    (tool,) = session_object(filled)["tools"]
+    assert tool["authorization"] == "m1"
+
+
+@pytest.mark.parametrize(
+    ("keys", "env", "message"),
+    [
+        ({"headers": {"X-A": "${GONE}"}}, {}, "headers.X-A needs the environment variable GONE"),
+        ({"headers": {"X-A": "${BAD}"}}, {"BAD": "a\nb"}, "variable BAD has characters"),
+        ({"headers": {"X-A": "${BAD}"}}, {"BAD": "  "}, "needs the environment variable BAD"),
+        (
+            {"service_mcp_servers": {"mail": ServiceMcpServer(url="u", authorization="t-1")}},
+            {},
+            "service_mcp_servers.mail.authorization is a secret",
+        ),
+    ],
+)
+def test_a_value_that_is_missing_or_cannot_be_sent_is_named(
+    keys: dict[str, Any], env: dict[str, str], message: str
+) -> None:
+    settings = Settings(openai_link=OpenaiLinkSettings(**keys))
+    with pytest.raises(SettingsError, match=message) as caught:
+        with_secrets(settings, {"OPENAI_API_KEY": "sk-x", **env})
+    assert "a\nb" not in str(caught.value) and "t-1" not in str(caught.value)

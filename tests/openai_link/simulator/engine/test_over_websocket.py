@@ -72,7 +72,9 @@ def test_speaking_over_it_cancels_and_the_client_truncates_to_what_it_played() -
     assert nothing["type"] == "conversation.item.truncated"
     [again] = session.send(type="conversation.item.truncate", **where, audio_end_ms=0)
     assert again["type"] == "conversation.item.truncated"
-    [error] = session.send(type="conversation.item.truncate", **{**where, "content_index": 1})
+    [error] = session.send(
+        type="conversation.item.truncate", **{**where, "content_index": 1}, audio_end_ms=0
+    )
     assert error["error"]["code"] == "invalid_value"
 
 

@@ -1,0 +1,196 @@
+"""One reading of refusals: status, headers and body become one ``UpstreamError``. Sans-I/O.
+
+It serves every request: calls, client secrets, hanging up, and the WebSocket's upgrade and its end.
+The code and the words are the server's own; the kind says what people can do about it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+
+from mixer_core.runtime.errors import RefusalKind, UpstreamError
+
+from .refusal_body import RefusalBody, one_line, read_body
+
+MAX_RETRY_AFTER_S = 24 * 3600.0
+"""Longest wait that is believed."""
+
+_CODE_KINDS: Mapping[str, RefusalKind] = {
+    **{code: kind for kind, codes in UpstreamError.CODES.items() for code in codes},
+    **dict.fromkeys(
+        (
+            *("incorrect_api_key", "invalid_authentication", "authentication_error"),
+            *("authenticationerror", "auth_error", "unauthorized", "unauthenticated"),
+            *("invalid_token", "token_expired", "expired_api_key", "no_api_key"),
+        ),
+        "key",
+    ),
+    **dict.fromkeys(
+        (
+            *("quota_exceeded", "billing_not_active", "budget_exceeded", "budgetexceedederror"),
+            *("credit_balance_too_low", "insufficient_credits", "payment_required"),
+        ),
+        "quota",
+    ),
+    **dict.fromkeys(
+        ("unsupported_country", "unsupported_region", "region_not_supported"), "region"
+    ),
+    **dict.fromkeys(
+        (
+            *("model_not_available", "model_not_supported", "unsupported_model", "unknown_model"),
+            *("deploymentnotfound", "deployment_not_found", "notfounderror_model"),
+        ),
+        "model",
+    ),
+    **dict.fromkeys(
+        (
+            *("permission_denied", "permissiondenied", "permission_error", "access_denied"),
+            *("accessdenied", "forbidden", "missing_scope", "organization_deactivated"),
+            *("account_suspended", "ip_not_authorized", "project_archived"),
+        ),
+        "permission",
+    ),
+    **dict.fromkeys(
+        (
+            *("rate_limit_error", "ratelimitreached", "ratelimiterror", "too_many_requests"),
+            *("tokens", "requests", "throttled", "resource_exhausted", "throttling_error"),
+        ),
+        "rate",
+    ),
+}
+"""What the codes, and the types, of the service and of compatible ones are about, in lower case."""
+_WORD_KINDS: tuple[tuple[RefusalKind, re.Pattern[str]], ...] = (
+    ("quota", re.compile(r"exceeded your (current |monthly )?(quota|budget)|insufficient quota")),
+    (
+        "quota",
+        re.compile(r"(credit|budget) (balance )?(is |has been )?(too low|exceeded|exhausted)"),
+    ),
+    ("region", re.compile(r"(country|region|territory).{0,40}not (be )?supported")),
+    (
+        "key",
+        re.compile(r"(incorrect|invalid|wrong|missing|expired) (api|subscription|virtual) ?key"),
+    ),
+    ("model", re.compile(r"model .{0,80}(does not exist|not (be )?(found|supported)|is unknown)")),
+)
+_STATUS_KINDS: Mapping[int, RefusalKind] = {
+    401: "key",
+    402: "quota",
+    403: "permission",
+    429: "rate",
+}
+_NOTHING_HERE = frozenset({404, 405, 415, 501})
+"""Statuses of addresses and forms that a server does not know."""
+_UNITS_S: Mapping[str, float] = {"": 1, "ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+_AGAIN = re.compile(
+    r"(?:again|retry|retried|wait)(?: (?:in|after|for|at least|until|another))* "
+    r"((?:(?:\d+(?:\.\d+)?) ?(?:millisecond|ms|minute|min|m|second|sec|s|hour|h|day|d)?s?,? ?"
+    r"(?:and )?)+)"
+)
+_LENGTH = re.compile(r"(\d+(?:\.\d+)?) ?(ms|milli|s|m|h|d)?")
+
+
+def read_refusal(
+    status: int, headers: Mapping[str, str], body: bytes, wall_s: float
+) -> UpstreamError:
+    """The error that a refused request stands for.
+
+    Args:
+        status: of the HTTP answer, 300 to 599.
+        headers: of the answer; names are looked up as the service writes them.
+        body: as far as it was read.
+        wall_s: Unix time, for a ``Retry-After`` with a date.
+    """
+    said = read_body(body, headers.get("Content-Type", ""))
+    words = said.words or _phrase(status)
+    code = said.code or said.type or f"http_{status}"
+    kind = _kind(status, said, words)
+    wait_s = 0.0
+    if status >= 500 or status in (408, 409, 425, 429):
+        wait_s = retry_after_s(headers, wall_s) or said.retry_after_s or told_wait_s(words)
+    wait_s = min(wait_s, MAX_RETRY_AFTER_S)
+    error = UpstreamError(code, words, status, kind=kind, retry_after_s=wait_s)
+    error.is_specific = bool(said.code or said.type or (said.words and status not in _NOTHING_HERE))
+    return error
+
+
+def read_close(code: int | None, reason: str) -> UpstreamError:
+    """The error that the end of a WebSocket stands for; servers put codes into the reason.
+
+    Args:
+        code: the close code; None where the connection broke.
+        reason: for example ``invalid_request_error.insufficient_quota``, or words.
+    """
+    shown = f" ({one_line(reason, 200)})" if reason.strip() else ""
+    words = f"the server closed the WebSocket with code {code}{shown}"
+    known = reason.strip().rpartition(".")[2].lower()
+    if known in UpstreamError.FATAL_CODES:
+        return UpstreamError(known, words)
+    return UpstreamError("connection_lost", words)
+
+
+def retry_after_s(headers: Mapping[str, str], wall_s: float) -> float:
+    """When the headers allow another attempt, from now on; 0: they do not say.
+
+    ``Retry-After`` is a number of seconds or a date (RFC 9110 section 10.2.3); a date counts from
+    the server's own ``Date``. ``retry-after-ms`` is the service's, and more exact.
+    """
+    exact_ms = _decimal(headers.get("retry-after-ms", ""))
+    if exact_ms:
+        return exact_ms / 1000
+    given = headers.get("Retry-After", "").strip()
+    seconds = _decimal(given)
+    if seconds or not given:
+        return seconds
+    due_s = _unix_s(given)
+    return max(0.0, due_s - (_unix_s(headers.get("Date", "")) or wall_s)) if due_s else 0.0
+
+
+def told_wait_s(words: str) -> float:
+    """The wait in words such as "try again in 1m30.5s"; 0: there is none."""
+    found = _AGAIN.search(" ".join(words.lower().split()))
+    if found is None:
+        return 0.0
+    return sum(
+        float(number) * _UNITS_S["ms" if unit == "milli" else unit]
+        for number, unit in _LENGTH.findall(found.group(1))
+    )
+
+
+def _kind(status: int, said: RefusalBody, words: str) -> RefusalKind:
+    for name in (said.code, said.type):
+        kind = _CODE_KINDS.get(name.lower())
+        if kind:
+            return kind
+    if said.param == "model":
+        return "model"
+    if 400 <= status < 500:
+        for kind, pattern in _WORD_KINDS:
+            if pattern.search(words.lower()):
+                return kind
+    return _STATUS_KINDS.get(status, "")
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return f"the server answered {status}"
+
+
+def _decimal(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        return 0.0
+    return value if math.isfinite(value) and value > 0 else 0.0
+
+
+def _unix_s(text: str) -> float:
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (TypeError, ValueError, OverflowError):
+        return 0.0
