@@ -188,6 +188,8 @@ class ServerError:
     """Type of that event, or empty."""
     benign: bool
     fatal: bool
+    param: str = ""
+    """The field that it is about, such as ``session.tools[3].parameters``, or empty."""
 
 
 Fact = (

@@ -104,6 +104,8 @@ class UpstreamError(MixminusError):
         retry_after_s: the server wants no other attempt before; 0: it does not say.
         other_way: the same server may take the call by another transport.
         is_specific: it says more than that the server has nothing at this address.
+        param: the field that the server complains about, such as ``session.tools[3].parameters``;
+            empty where it does not say.
     """
 
     CODES = REFUSAL_CODES
@@ -121,6 +123,7 @@ class UpstreamError(MixminusError):
         *,
         kind: RefusalKind = "",
         retry_after_s: float = 0.0,
+        param: str = "",
     ) -> None:
         """``kind``: only where the code does not say it."""
         super().__init__(message)
@@ -128,6 +131,7 @@ class UpstreamError(MixminusError):
         self.status = status
         self.kind: RefusalKind = kind or self._kind_of(code)
         self.retry_after_s = retry_after_s
+        self.param = param
         self.other_way = False
         self.is_specific = status != 0
         client_fault = 400 <= status < 500 and status not in (408, 409, 425, 429)
@@ -177,4 +181,5 @@ class ProblemError(MixminusError):
         self.title = title
         self.detail = detail
         self.retry_after_s = retry_after_s
+        self.param = param
         self.extra = dict(extra or {})

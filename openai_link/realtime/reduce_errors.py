@@ -49,4 +49,5 @@ class ErrorBook:
         event_id, message = text_of(error, "event_id"), text_of(error, "message")
         benign = code in BENIGN_CODES or "is already shorter than" in message
         cause = self._sent.get(event_id, "")
-        return [ServerError(code, message, event_id, cause, benign, code in FATAL_CODES)]
+        fatal, param = code in FATAL_CODES, text_of(error, "param")
+        return [ServerError(code, message, event_id, cause, benign, fatal, param)]
