@@ -16,8 +16,10 @@ from media_worker.settings import Settings as WorkerSettings
 from mixer_core.runtime.errors import AlreadyRunningError, PortBusyError, StartupError
 from mixer_core.runtime.process import SUPERVISED_VARIABLE, prepare_runtime_dir
 from mixer_core.runtime.settings import load, load_all
-from openai_link.settings import KEY_VARIABLE, OpenaiLinkSettings, uses_simulator
+from openai_link.settings import KEY_VARIABLE, OpenaiLinkSettings, check_secrets, uses_simulator
+from openai_link.settings import Settings as LinkSettings
 from signaling import lan
+from signaling.access.gate import machine_token
 from signaling.ice import IceServers
 from signaling.settings import Settings as SignalingSettings
 
@@ -73,13 +75,15 @@ def run() -> None:
     """Check everything that could go wrong, then become supervisord.
 
     Raises:
-        StartupError: settings, runtime directory, a port, or another instance.
+        StartupError: settings, secrets, runtime directory, a port, or another instance.
     """
     settings = load_all(AllSettings)
     simulated = uses_simulator(settings.openai_link, os.environ)
     prepare_runtime_dir(settings.runtime_dir)
     for program in (*PROGRAMS, "simulator"):
         check_not_running(settings.runtime_dir, program)
+    check_secrets(load(LinkSettings), os.environ)
+    machine_token(os.environ)
     check_networks(os.environ)
     check_port(settings.signaling.http_host, settings.signaling.http_port, "SIGNALING")
     lan.check(settings.signaling)

@@ -15,7 +15,7 @@ from mixer_core.runtime.process import Context
 from .child import child_main
 from .realtime.session_object import choose_upstream
 from .realtime.upstream import Upstream
-from .settings import KEY_VARIABLE, Settings, with_secrets
+from .settings import KEY_VARIABLE, Settings, check_secrets, with_secrets
 
 PROGRAM = "openai_link"
 PRELOAD = "openai_link.preload"
@@ -28,6 +28,7 @@ async def serve(context: Context[Settings]) -> None:
         StartupError: there is no upstream to call, or a library is of another release.
     """
     check_releases()
+    check_secrets(context.settings, os.environ)
     settings = with_secrets(context.settings, os.environ)
     upstream = choose_upstream(settings, os.environ.get(KEY_VARIABLE, ""))
     context.log.info("= %s", announcement(upstream, context.settings.openai_link.model))

@@ -10,12 +10,16 @@ from typing import Annotated, Literal
 import msgspec
 
 from mixer_core.runtime.errors import SettingsError
+from mixer_core.runtime.secrets import checked, secret
 from mixer_core.runtime.settings import CommonSettings, Count, Milliseconds, Seconds
 
 from .simulator.settings import SimulatorSettings
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 """The environment variable that holds OpenAI's key; never a setting, never logged."""
+HOME_ASSISTANT = "openai_link.tools.home_assistant"
+HOME_ASSISTANT_VARIABLE = "HOME_ASSISTANT_TOKEN"
+"""The environment variable that holds the token of these tools; never a setting, never logged."""
 
 Dollars = Annotated[float, msgspec.Meta(ge=0, le=1_000_000)]
 
@@ -45,7 +49,9 @@ class McpServer:
     token_variable: str = ""
     """Environment variable that holds the bearer token for ``url``; a ``command`` gets it too."""
     allow: tuple[str, ...] = ()
-    """Names of the tools to offer; empty: all."""
+    """The server's own names of the tools to offer; empty: all."""
+    deny: tuple[str, ...] = ()
+    """The server's own names of tools not to offer."""
     confirm: bool = True
     """Somebody in the room must say yes to each call."""
 
@@ -265,10 +271,27 @@ class Settings(CommonSettings):
 
 
 def uses_simulator(link: OpenaiLinkSettings, env: Mapping[str, str]) -> bool:
-    """Whether the local simulator plays the assistant: by setting, or because there is no key."""
+    """Whether the local simulator plays the assistant: by setting, or because there is no key.
+
+    Raises:
+        SettingsError: there is a key, and it cannot be used.
+    """
     if link.upstream == "auto":
-        return not env.get(KEY_VARIABLE, "").strip()
+        return not secret(env, KEY_VARIABLE)
     return link.upstream == "simulator"
+
+
+def check_secrets(settings: Settings, env: Mapping[str, str]) -> None:
+    """Raise SettingsError where a secret that the settings name cannot be used."""
+    link = settings.openai_link
+    checked(settings.simulator.api_key, "[simulator] api_key")
+    variables = [server.token_variable for server in link.mcp_servers.values()]
+    if not uses_simulator(link, env):
+        variables.append(KEY_VARIABLE)
+    if HOME_ASSISTANT in link.tools:
+        variables.append(HOME_ASSISTANT_VARIABLE)
+    for variable in variables:
+        secret(env, variable)
 
 
 def with_secrets(settings: Settings, env: Mapping[str, str]) -> Settings:
@@ -316,11 +339,7 @@ def _filled(where: str, texts: Mapping[str, str], env: Mapping[str, str]) -> dic
 
 
 def _value(where: str, name: str, env: Mapping[str, str]) -> str:
-    value = env.get(name, "").strip()
+    value = secret(env, name)
     if not value:
         raise SettingsError(f"[openai_link] {where} needs the environment variable {name}: set it")
-    if not all(0x20 <= ord(letter) < 0x7F for letter in value):
-        raise SettingsError(
-            f"the environment variable {name} has characters that no header can hold: set it again"
-        )
     return value

@@ -13,6 +13,7 @@ from mixer_core.runtime.ice_servers import (
     is_turn,
     parse_ice_servers,
 )
+from mixer_core.runtime.secrets import secret
 
 from .settings import NetworkSettings
 
@@ -24,17 +25,17 @@ class IceServers:
     """The servers of the settings; the secret comes from the environment."""
 
     def __init__(self, settings: NetworkSettings, env: Mapping[str, str]) -> None:
-        """Raises SettingsError if a URL is wrong, or a TURN server has no secret."""
+        """Raises SettingsError if a URL is wrong, or a TURN server has no usable secret."""
         self._urls = parse_ice_servers(settings.ice_servers)
         variable = settings.turn_secret_variable
-        secret = env.get(variable, "").strip()
         turn = next(filter(is_turn, self._urls), None)
-        if turn is not None and not secret:
+        password = "" if turn is None else secret(env, variable, ascii_only=False)
+        if turn is not None and not password:
             raise SettingsError(
                 f"[media_worker] ice_servers has {turn}, but {variable} is not set: set it to the "
                 "server's shared secret, or, with turn_username, to the password"
             )
-        self._credentials = Credentials(settings.turn_username, secret, settings.turn_lifetime_s)
+        self._credentials = Credentials(settings.turn_username, password, settings.turn_lifetime_s)
 
     def current(self, now_s: int) -> tuple[IceServer, ...]:
         """The servers, with credentials that are valid from ``now_s`` (seconds since 1970)."""

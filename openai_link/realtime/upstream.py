@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlencode, urlsplit
 
 from mixer_core.runtime.errors import SettingsError
+from mixer_core.runtime.secrets import checked
 
 from ..settings import KEY_VARIABLE, OpenaiLinkSettings, Settings, uses_simulator
 
@@ -133,15 +134,16 @@ def choose_upstream(settings: Settings, api_key: str) -> Upstream:
     bearer tokens only.
 
     Raises:
-        SettingsError: OpenAI is demanded and there is no key, the base URL is none, or a header
-            cannot be sent.
+        SettingsError: OpenAI is demanded and there is no key, or one that cannot be used; the base
+            URL is none; or a header cannot be sent.
     """
     link, simulator = settings.openai_link, settings.simulator
     ephemeral = link.auth in ("ephemeral", "azure")
     if uses_simulator(link, {KEY_VARIABLE: api_key}):
-        key = simulator.api_key or _DUMMY_KEY
+        key = checked(simulator.api_key, "[simulator] api_key") or _DUMMY_KEY
         bare = link.auth == "bare"
         return Upstream("simulator", simulator.base_url, key, ephemeral, False, link.model, bare)
+    api_key = checked(api_key, KEY_VARIABLE)
     if not api_key:
         raise SettingsError(
             f"[openai_link] upstream is openai and {KEY_VARIABLE} is not set: "

@@ -14,12 +14,12 @@ from typing import Any, Literal, NoReturn
 import aiohttp
 import msgspec
 
+from mixer_core.runtime.secrets import secret
 from openai_link.tools import ToolDefinitionError, ToolError, tool
 
-from ..settings import OpenaiLinkSettings
+from ..settings import HOME_ASSISTANT_VARIABLE, OpenaiLinkSettings
 
-TOKEN_VARIABLE = "HOME_ASSISTANT_TOKEN"
-"""The environment variable that holds the token; never a setting, never logged."""
+TOKEN_VARIABLE = HOME_ASSISTANT_VARIABLE
 HARMLESS = frozenset(
     {"light", "switch", "fan", "media_player", "climate", "humidifier", "input_boolean"}
 )
@@ -49,15 +49,16 @@ def configure(settings: OpenaiLinkSettings) -> None:
 
     Raises:
         ToolDefinitionError: the URL or the token is missing.
+        SettingsError: the token cannot be used.
     """
-    url, token = settings.home_assistant_url.rstrip("/"), os.environ.get(TOKEN_VARIABLE, "")
+    url, token = settings.home_assistant_url.strip().rstrip("/"), secret(os.environ, TOKEN_VARIABLE)
     if not url.startswith(("http://", "https://")):
         raise ToolDefinitionError(
             "set [openai_link] home_assistant_url, such as http://homeassistant.local:8123"
         )
-    if not token.strip():
+    if not token:
         raise ToolDefinitionError(f"set the environment variable {TOKEN_VARIABLE}")
-    _Home.url, _Home.token = url, token.strip()
+    _Home.url, _Home.token = url, token
 
 
 @tool

@@ -24,6 +24,7 @@ from mixer_core.journal import reading
 from mixer_core.journal.file import journal_path
 from mixer_core.journal.reading import StoredConversation
 from mixer_core.runtime.errors import JournalError, MixminusError, SettingsError, UpstreamError
+from mixer_core.runtime.secrets import secret
 from mixer_core.runtime.settings import load
 
 from ..realtime.client_events import ClientEvents, greeting
@@ -193,13 +194,13 @@ def _server(settings: Settings, url: str | None) -> Server:
     """The simulator, or the server of ``--url``; a server on this host never gets the real key.
 
     Raises:
-        SettingsError: a key is needed and not set.
+        SettingsError: a key is needed and not set, or cannot be used.
     """
     section = settings.simulator
     base_url = url or section.base_url
     if (urlsplit(base_url).hostname or "") in {*_LOOPBACK, urlsplit(section.base_url).hostname}:
-        return Server(base_url, section.api_key or "simulator")
-    key = os.environ.get(KEY_VARIABLE, "").strip()
+        return Server(base_url, section.api_key.strip() or "simulator")
+    key = secret(os.environ, KEY_VARIABLE)
     if not key:
         raise SettingsError(f"{KEY_VARIABLE} is not set: {base_url} needs it")
     return Server(base_url, key)

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 from mixer_core.runtime.errors import ProblemError, SettingsError
+from mixer_core.runtime.secrets import secret
 
 from ..settings import SignalingSettings
 from .desk import Desk
@@ -114,8 +115,12 @@ class Gate:
 
 
 def machine_token(env: Mapping[str, str]) -> str:
-    """The value of MIXMINUS_TOKEN; empty: not set. Raises SettingsError if it is easy to guess."""
-    token = env.get(TOKEN_VARIABLE, "").strip()
+    """The value of MIXMINUS_TOKEN; empty: not set.
+
+    Raises:
+        SettingsError: it is easy to guess, or cannot be used.
+    """
+    token = secret(env, TOKEN_VARIABLE)
     is_weak = len(token) < LEAST_TOKEN_CHARACTERS or len(set(token)) < LEAST_DIFFERENT_CHARACTERS
     if token and is_weak:
         raise SettingsError(

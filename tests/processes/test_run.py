@@ -86,6 +86,26 @@ def test_an_unknown_setting_is_named(idle: Gateway) -> None:
     assert "MIXMINUS_SIGNALING__HTP_PORT is an unknown setting" in one_line(done)
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("OPENAI_API_KEY", "sk-ab\r\ncd-0123456789", "a line end (U+000D)"),
+        ("OPENAI_API_KEY", "\ufeffsk-abcd-0123456789", "byte order mark"),
+        ("OPENAI_API_KEY", '"sk-abcd-0123456789"', "in quotes"),
+        ("MIXMINUS_TOKEN", "sk-abcd-\x7f0123456789", "a control character (U+007F)"),
+    ],
+)
+def test_a_secret_that_cannot_be_used_is_named_and_not_shown(
+    idle: Gateway, variable: str, value: str, words: str
+) -> None:
+    idle.env[variable] = value
+    done = run(idle)
+    assert done.returncode == 78
+    line = one_line(done)
+    assert f"{variable} cannot be used" in line and words in line
+    assert "abcd" not in line and "0123" not in line
+
+
 def test_a_runtime_directory_that_cannot_be_made_is_named(idle: Gateway) -> None:
     blocker = idle.dir / "file"
     blocker.write_text("")

@@ -45,7 +45,7 @@ class Switchboard:
         self._random = random.Random(seed)
         self.mint = IdMint(self._random)
         self._brain = make_brain(config)
-        self.keys = KeyRing(config.api_key, self.mint)
+        self.keys = KeyRing(config.api_key.strip(), self.mint)
         self.faults = FaultBox(fault_names.parse(config.faults))
         self.calls: dict[str, WebrtcCall | WebsocketCall] = {}
         self.calls_total = 0
