@@ -18,12 +18,15 @@ The loops run stream by stream, not sample by sample: only so does the compiler 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol, cast
 
 import numba
 import numpy as np
 from numba.extending import register_jitable
 from numpy.typing import NDArray
+
+from .numba_cache import CacheGuard
 
 Pcm = NDArray[np.int16]
 """Samples, -32768 … 32767; shape (n,) or (s, n)."""
@@ -58,22 +61,19 @@ class Kernel(Protocol):
         """Run it; the docstring of the function says with what."""
 
 
-def _compiled(signature: str) -> Callable[[Callable[..., None]], Kernel]:
-    """Compile for ``signature`` now, keeping the machine code on disk where that is possible.
+CACHE = CacheGuard()
+"""Knows whether machine code could be kept on disk."""
 
-    Where no directory is writable numba refuses to cache; then every start compiles anew.
+
+def _compiled(signature: str) -> Callable[[Callable[..., None]], Kernel]:
+    """Compile for ``signature`` now, from and into the cache as far as it works.
+
     ``error_model="numpy"`` spares the test for a zero divisor that would stop vectorisation.
     """
 
     def compile_function(function: Callable[..., None]) -> Kernel:
-        jit = numba.njit
-        try:
-            kernel = jit(signature, cache=True, nogil=True, error_model="numpy")(function)
-        except RuntimeError as error:
-            if "locator" not in str(error):
-                raise
-            kernel = jit(signature, cache=False, nogil=True, error_model="numpy")(function)
-        return cast(Kernel, kernel)
+        make = partial(numba.njit(nogil=True, error_model="numpy"), function)
+        return cast(Kernel, CACHE.compiled(make, signature))
 
     return compile_function
 
@@ -152,3 +152,6 @@ def fade(pcm: Pcm, out: Pcm, first_gain: int, last_gain: int) -> None:
     for i in range(pcm.shape[0]):
         gain = first_gain + ((step * i) >> GAIN_BITS)
         out[i] = (np.int64(pcm[i]) * gain + _GAIN_HALF) >> GAIN_BITS
+
+
+CACHE.seal()

@@ -17,7 +17,7 @@ import zmq
 
 from .audio_server import AudioServer
 from .bus import control, endpoints, frames
-from .numba_cache import choose_cache_dir, is_warm
+from .numba_cache import prepare_cache
 from .runtime import process
 from .runtime.errors import FrameError
 from .runtime.metrics import Metrics
@@ -62,13 +62,15 @@ def _load_mixer(context: process.Context[Settings], metrics: Metrics) -> Mixer:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os._exit(0))
     began_ns = time.monotonic_ns()
-    directory = choose_cache_dir(context.runtime_dir)
-    if directory is None:
-        context.log.warning("! no directory can keep compiled kernels: every start compiles them")
-    if not is_warm(directory):
+    prepared = prepare_cache(context.runtime_dir)
+    if not prepared.is_warm:
         context.log.info("= compiling kernels (first start only, takes some seconds)")
+    from .kernels import CACHE
     from .mixer import Mixer
 
+    trouble = prepared.trouble or CACHE.trouble
+    if trouble:
+        context.log.warning("! %s; the mixer works without it", trouble)
     mixer = Mixer(context.settings.mixer_core, metrics)
     seconds = (time.monotonic_ns() - began_ns) / S_NS
     metrics.gauge("start_s", round(seconds, 3))

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from mixer_core.numba_cache import choose_cache_dir
+from mixer_core.numba_cache import prepare_cache
 from tests.support import in_memory
 
 settings.register_profile(
     "mixminus", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
 )
 settings.load_profile("mixminus")
-choose_cache_dir(Path(tempfile.gettempdir()))  # Kernels are compiled once, not once per program.
+prepare_cache(Path(tempfile.gettempdir()))  # Kernels are compiled once, not once per program.
 in_memory.install()
 
 SLOW_FIRST = ("browser", "processes", "sockets")

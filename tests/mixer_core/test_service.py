@@ -1,4 +1,4 @@
-"""The real mixer process over real ZeroMQ sockets, and where it keeps compiled kernels.
+"""The real mixer process over real ZeroMQ sockets.
 
 Nothing here depends on speed: deadlines are set far away, and every wait is for a message.
 """
@@ -24,7 +24,7 @@ from mixer_core.bus import control, endpoints
 from mixer_core.bus.events import StreamInfo, StreamRole, encode_map
 from mixer_core.bus.frames import Frame, Kind, decode, encode, topic
 from mixer_core.bus.pcm import FRAME_SAMPLES, SAMPLE_RATE_HZ
-from mixer_core.numba_cache import choose_cache_dir, is_warm
+from mixer_core.numba_cache import folder_of
 
 ROOT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S = 90
@@ -231,34 +231,18 @@ def test_a_second_mixer_on_the_same_directory_says_so_in_one_line(gateway: Gatew
     gateway.process = first
 
 
-def test_the_kernel_cache_goes_to_the_users_cache_directory(tmp_path: Path) -> None:
-    env = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "HOME": "/nowhere"}
-    expected = tmp_path / "cache" / "mixminus" / "numba"
-    assert choose_cache_dir(tmp_path / "run", env) == expected
-    assert env["NUMBA_CACHE_DIR"] == str(expected)
-    assert not is_warm(expected)
-
-
-def test_without_a_home_the_kernel_cache_goes_to_the_runtime_directory(tmp_path: Path) -> None:
-    assert choose_cache_dir(tmp_path, {"HOME": "/proc/nobody"}) == tmp_path / "numba"
-    assert choose_cache_dir(tmp_path, {}) == tmp_path / "numba"
-
-
-def test_where_nothing_can_be_written_there_is_no_kernel_cache() -> None:
-    env: dict[str, str] = {}
-    assert choose_cache_dir(Path("/proc/nobody"), env) is None
-    assert env == {}
-    assert not is_warm(None)
-
-
-def test_a_chosen_kernel_cache_is_respected(tmp_path: Path) -> None:
-    assert choose_cache_dir(tmp_path, {"NUMBA_CACHE_DIR": "/somewhere"}) == Path("/somewhere")
-
-
-def test_a_cache_is_warm_when_it_is_newer_than_the_source(tmp_path: Path) -> None:
-    index = tmp_path / "mixer_core_1" / "kernels.mix-1.py311.nbi"
-    index.parent.mkdir()
-    index.touch()
-    assert is_warm(tmp_path)
-    os.utime(index, (0, 0))
-    assert not is_warm(tmp_path)
+def test_it_starts_with_a_damaged_cache_of_kernels(short_dir: Path) -> None:
+    folder = folder_of(short_dir / "cache" / "mixminus" / "numba")
+    folder.mkdir(parents=True)
+    (folder / "kernels.mix-1.py311.nbi").touch()
+    variables = {"NUMBA_CACHE_DIR": "", "XDG_CACHE_HOME": str(short_dir / "cache")}
+    gateway = Gateway(short_dir, **variables)
+    try:
+        gateway.heartbeat(lambda beat: beat.ready)
+        gateway.process.terminate()
+        _, log = gateway.process.communicate(timeout=START_TIMEOUT_S)
+    finally:
+        gateway.close()
+    warnings = [line for line in log.splitlines() if "cannot be used" in line]
+    assert len(warnings) == 1 and "the mixer works without it" in warnings[0]
+    assert "Traceback" not in log
