@@ -2,7 +2,8 @@
 
 A server runs as a child process on its standard input and output, or is reached by streamable HTTP.
 A dead one is noticed at the next tool call, reconnected, and only then called: a call that may have
-reached the server is never repeated.
+reached the server is never repeated. Its tools are listed anew at each connection, and when it says
+that they have changed.
 """
 
 from __future__ import annotations
@@ -10,23 +11,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
-import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from logging import LoggerAdapter
 from typing import TYPE_CHECKING, Any
 
-from mixer_core.runtime.errors import ToolDefinitionError, ToolError
+from mixer_core.runtime.errors import MixminusError, ToolDefinitionError, ToolError
+from mixer_core.runtime.secrets import secret
 
 from ..settings import McpServer
+from .foreign_text import one_line
+from .mcp_listing import ORIGINAL, Listing, listing
+from .mcp_streams import tidy
 from .outputs import error_output, to_output
-from .schema import parse_object
-from .spec import ToolSpec
 
 if TYPE_CHECKING:
     from mcp import Client
-    from mcp_types import CallToolResult, Tool
+    from mcp_types import CallToolResult
 
 FIRST_RETRY_S = 1.0
 LAST_RETRY_S = 60.0
@@ -37,11 +39,11 @@ PROBE_S = 2.0
 """Longest wait for a sign of life."""
 RECONNECT_S = 5.0
 """Longest that a tool call waits while its server is reconnected."""
-MAX_TOOLS = 64
-"""Tools of one server; each one costs tokens in every turn."""
+LIST_TIMEOUT_S = 30.0
+"""Longest that a server may take to list its tools."""
+RELIST_S = 0.5
+"""Between two lists: a server may say at any rate that its tools have changed."""
 MAX_PAGES = 20
-_MAX_NAME = 64
-_MAX_DESCRIPTION = 1_024
 _CLOSE_S = 6.0
 _MISSING = "MCP servers need the package mcp: install mixminus[mcp]"
 
@@ -52,13 +54,16 @@ class McpLink:
     def __init__(
         self,
         name: str,
+        label: str,
         server: McpServer,
         environ: Mapping[str, str],
         log: LoggerAdapter[Any],
-        offer: Callable[[list[ToolSpec]], None],
+        offer: Callable[[Listing], None],
         redact: Callable[[str], str],
     ) -> None:
+        """``label``: stands for the server in the names of its tools (``names.labels``)."""
         self._name = name
+        self._label = label
         self._server = server
         self._environ = environ
         self._log = log
@@ -66,7 +71,10 @@ class McpLink:
         self._redact = redact
         self._client: Client | None = None
         self._ready = asyncio.Event()
-        self._lost = asyncio.Event()
+        self._news = asyncio.Event()
+        """The connection is lost, or the tools have changed."""
+        self._is_stale = False
+        """The server has said that its tools have changed."""
         self._wanted = asyncio.Event()
         self._answered_s = 0.0
         self._failure = "it has not answered yet"
@@ -107,7 +115,11 @@ class McpLink:
             result = await client.call_tool(tool, arguments)
         except MCPError as error:
             raise ToolError(self._told(error)) from error
-        except (OSError, RuntimeError) as error:
+        except ValueError as error:  # pydantic's: the result is no result.
+            raise ToolError(
+                f"the MCP server {self._name} gave no answer of the protocol"
+            ) from error
+        except Exception as error:
             self._drop()
             raise ToolError(f"the MCP server {self._name} was lost: {error}") from error
         self._answered_s = asyncio.get_running_loop().time()
@@ -143,23 +155,24 @@ class McpLink:
     def _drop(self) -> None:
         self._client = None
         self._ready.clear()
-        self._lost.set()
+        self._news.set()
 
     async def _keep(self) -> None:
         """Stay connected; the library's contexts are entered and left in this one task."""
         delay_s = FIRST_RETRY_S
         while True:
-            self._lost.clear()
+            self._news.clear()
             self._wanted.clear()
+            self._is_stale = False
             try:
                 async with self._connection() as client:
-                    self._offer(await self._tools(client))
+                    self._offer(await self._listing(client))
                     self._log.info("= MCP server %s is connected", self._name)
                     delay_s = FIRST_RETRY_S
                     self._answered_s = asyncio.get_running_loop().time()
                     self._client = client
                     self._ready.set()
-                    await self._lost.wait()
+                    await self._follow(client)
             except Exception as error:  # Whatever a server does, it must not end the room.
                 self._failure = _reason(error)
                 self._log.warning("! MCP server %s: %s", self._name, self._redact(self._failure))
@@ -171,70 +184,94 @@ class McpLink:
                     await self._wanted.wait()
             delay_s = min(2 * delay_s, LAST_RETRY_S)
 
+    async def _follow(self, client: Client) -> None:
+        """Until the connection is lost, list the tools whenever they have changed."""
+        listening = asyncio.create_task(self._listen(client), name=f"mcp {self._name}: changes")
+        try:
+            while self._client is client:
+                await self._news.wait()
+                self._news.clear()
+                if self._client is not client or not self._is_stale:
+                    continue
+                self._is_stale = False
+                try:
+                    self._offer(await self._listing(client))
+                except Exception as error:  # What was listed before still holds.
+                    words = f"its tools have changed and cannot be listed: {_reason(error)}"
+                    self._log.warning("! MCP server %s: %s", self._name, self._redact(words))
+                await asyncio.sleep(RELIST_S)
+        finally:
+            listening.cancel()
+            await asyncio.wait({listening})
+
+    async def _listen(self, client: Client) -> None:
+        """Servers that speak a newer version of the protocol tell of changes on a stream."""
+        from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
+        while client.protocol_version in MODERN_PROTOCOL_VERSIONS:
+            try:
+                async with client.listen(tools_list_changed=True) as changes:
+                    async for _ in changes:
+                        self._changed()
+            except Exception as error:
+                self._log.debug("= MCP server %s: %s", self._name, _reason(error))
+            await asyncio.sleep(LAST_RETRY_S)
+            self._changed()
+
+    async def _on_message(self, message: object) -> None:
+        from mcp_types import ToolListChangedNotification
+
+        if isinstance(message, ToolListChangedNotification):
+            self._changed()
+
+    def _changed(self) -> None:
+        self._is_stale = True
+        self._news.set()
+
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Client]:
         import httpx2
         from mcp import Client, StdioServerParameters
+        from mcp.client.stdio import stdio_client
         from mcp.client.streamable_http import streamable_http_client
 
         variable = self._server.token_variable
-        token = self._environ.get(variable, "") if variable else ""
+        token = secret(self._environ, variable)
         if variable and not token:
             raise ToolDefinitionError(f"the variable {variable} is not set")
         if self._server.command:
             program, *arguments = self._server.command
             env = {variable: token} if token else None
-            async with Client(
-                StdioServerParameters(command=program, args=arguments, env=env)
-            ) as client:
+            parameters = StdioServerParameters(command=program, args=arguments, env=env)
+            streams = tidy(stdio_client(parameters))
+            async with Client(streams, message_handler=self._on_message) as client:
                 yield client
             return
         headers = {"Authorization": f"Bearer {token}"} if token else None
         async with (
             httpx2.AsyncClient(headers=headers, timeout=httpx2.Timeout(30, read=300)) as http,
-            Client(streamable_http_client(self._server.url, http_client=http)) as client,
+            Client(
+                tidy(streamable_http_client(self._server.url, http_client=http)),
+                message_handler=self._on_message,
+            ) as client,
         ):
             yield client
 
-    async def _tools(self, client: Client) -> list[ToolSpec]:
-        tools: list[Tool] = []
+    async def _listing(self, client: Client) -> Listing:
+        tools: list[Mapping[str, Any]] = []
         cursor: str | None = None
-        for _ in range(MAX_PAGES):
-            page = await client.list_tools(cursor=cursor, cache_mode="bypass")
-            tools += page.tools
-            cursor = page.next_cursor
-            if not cursor:
-                break
-        allow = self._server.allow
-        missing = set(allow) - {tool.name for tool in tools}
-        if missing:
-            names = ", ".join(sorted(missing))
-            self._log.warning("! MCP server %s has no tool %s", self._name, names)
-        chosen = [tool for tool in tools if not allow or tool.name in allow]
-        if len(chosen) > MAX_TOOLS:
-            self._log.warning(
-                "! MCP server %s has %d tools, only %d are offered: name them in allow",
-                self._name, len(chosen), MAX_TOOLS,
-            )  # fmt: skip
-        return [self._spec(tool) for tool in chosen[:MAX_TOOLS]]
+        async with asyncio.timeout(LIST_TIMEOUT_S):
+            for _ in range(MAX_PAGES):
+                page = await client.list_tools(cursor=cursor, cache_mode="bypass")
+                tools += [(tool.meta or {}).get(ORIGINAL) or {} for tool in page.tools]
+                cursor = page.next_cursor
+                if not cursor:
+                    break
+        return listing(self._label, self._name, self._server, tools, self._function)
 
-    def _spec(self, tool: Tool) -> ToolSpec:
-        name = _tool_name(self._name, tool.name)
-        function = self._functions.setdefault(name, partial(self.call, tool.name))
-        return ToolSpec(
-            name=name,
-            description=(tool.description or tool.name)[:_MAX_DESCRIPTION],
-            parameters={"properties": {}, **tool.input_schema, "type": "object"},
-            check=parse_object,
-            function=function,
-            is_async=True,
-            confirm=self._server.confirm,
-        )
-
-
-def _tool_name(server: str, tool: str) -> str:
-    """``server__tool`` in the characters that the Realtime API allows."""
-    return re.sub(r"[^A-Za-z0-9_-]", "_", f"{server}__{tool}")[:_MAX_NAME]
+    def _function(self, tool: str) -> Callable[..., Any]:
+        """Always the same one for a tool."""
+        return self._functions.setdefault(tool, partial(self.call, tool))
 
 
 def _output(result: CallToolResult) -> str:
@@ -249,6 +286,6 @@ def _reason(error: BaseException) -> str:
     """The error in one line; of a group, the first exception."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    if isinstance(error, ToolDefinitionError):
+    if isinstance(error, MixminusError):
         return str(error)
-    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    return one_line(f"{type(error).__name__}: {error}", 300)

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+MAX_DESCRIPTION = 1_024
+"""Longest description of a tool that the service takes, in characters."""
 MAX_QUESTION_CHARS = 300
 """Longest question to a browser."""
 _PLACE = re.compile(r"\{(\w+)\}")
@@ -49,18 +51,24 @@ class ToolSpec:
     """Said when it takes long; empty: nothing is said."""
     timeout_ms: int = 0
     """Timeout; 0: ``tool_timeout_ms`` of the settings."""
+    title: str = ""
+    """What people are told instead of ``name``; empty: the name."""
 
     def allows(self, name: str) -> bool:
         """Whether the person called ``name`` may use it; case does not matter."""
         wanted = name.strip().casefold()
         return not self.who or wanted in {person.strip().casefold() for person in self.who}
 
+    def is_same(self, other: ToolSpec) -> bool:
+        """Whether a call that was made of, or confirmed for, ``other`` may run as this one."""
+        return self.confirm == other.confirm and self.definition() == other.definition()
+
     def definition(self) -> dict[str, Any]:
         """Its entry in ``session.tools``."""
         return {
             "type": "function",
             "name": self.name,
-            "description": self.description,
+            "description": _short(self.description, MAX_DESCRIPTION),
             "parameters": dict(self.parameters),
         }
 
@@ -71,7 +79,8 @@ class ToolSpec:
             text = _PLACE.sub(lambda match: shown.get(match[1], match[0]), self.question)
         else:
             listed = ", ".join(f"{key} = {value}" for key, value in shown.items())
-            text = f"{self.name.replace('_', ' ')} ({listed})?" if listed else f"{self.name}?"
+            title = self.title or (self.name.replace("_", " ") if listed else self.name)
+            text = f"{title} ({listed})?" if listed else f"{title}?"
         return _short(text, MAX_QUESTION_CHARS)
 
 

@@ -6,7 +6,7 @@ import asyncio
 import importlib
 import os
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from logging import LoggerAdapter
 from types import ModuleType
@@ -15,8 +15,12 @@ from typing import Any
 from mixer_core.runtime.errors import MixminusError, ToolDefinitionError, ToolError
 
 from ..settings import OpenaiLinkSettings
+from .catalogue import Catalogue
 from .define import spec_of
+from .foreign_text import one_line
 from .mcp_client import McpLink
+from .mcp_listing import Listing
+from .names import labels
 from .outputs import bounded, error_output, to_output
 from .redaction import redactor
 from .spec import Caller, ToolSpec
@@ -28,6 +32,7 @@ LOAD_TIMEOUT_S = 10.0
 """Longest that one module may take to import and configure itself."""
 SERVER_TIMEOUT_S = 5.0
 """How long an MCP server may take to connect before it counts as a problem."""
+MAX_PROBLEM_CHARS = 600
 GRACE_S = 0.5
 """The policy (``ToolCalls``) ends a tool call first; this is for use without it."""
 
@@ -41,7 +46,7 @@ class ToolBox:
         log: LoggerAdapter[Any],
         on_changed: Callable[[], None],
     ) -> None:
-        """``on_changed``: called on the loop when ``specs`` or ``problems`` may have grown."""
+        """``on_changed``: called on the loop when ``specs`` or ``problems`` may have changed."""
         self._settings = settings
         self._log = log
         self._on_changed = on_changed
@@ -49,9 +54,10 @@ class ToolBox:
         self._redact = redactor(os.environ, variables)
         self._workers = Workers(MAX_THREADS)
         self._servers: list[McpLink] = []
-        self._specs: dict[str, ToolSpec] = {}
+        servers = map(_server_source, settings.mcp_servers)
+        self._catalogue = Catalogue((*map(_module_source, settings.tools), *servers))
         self.problems: list[str] = []
-        """One sentence for each module or server whose tools are missing, as in the log."""
+        """One sentence for each module, server or tool that is missing, as in the log."""
         self._connecting: asyncio.Task[None] | None = None
 
     async def load(self) -> None:
@@ -63,18 +69,18 @@ class ToolBox:
             await self._load(name)
         if self._settings.mcp_servers:
             self._connecting = asyncio.create_task(self._connect(), name="MCP servers")
-        if self._specs:
-            self._log.info("= tools: %s", ", ".join(sorted(self._specs)))
+        if self.specs:
+            self._log.info("= tools: %s", ", ".join(sorted(self.specs)))
         self._on_changed()
 
     @property
     def specs(self) -> Mapping[str, ToolSpec]:
-        """Tools by name, always the same mapping; grows while modules and servers come."""
-        return self._specs
+        """Tools by name, always the same mapping; changes when modules and servers do."""
+        return self._catalogue.specs
 
     def definitions(self) -> list[dict[str, Any]]:
         """For ``session.tools``."""
-        return [spec.definition() for spec in self._specs.values()]
+        return [spec.definition() for spec in self.specs.values()]
 
     async def run(self, name: str, arguments_json: str, who: str) -> str:
         """Run a tool for the person called ``who``; returns the output for the model (16 KiB).
@@ -82,7 +88,7 @@ class ToolBox:
         Raises only if it is cancelled: any failure is an output ``{"error": …}``
         (``outputs.is_error``), with its traceback in the log.
         """
-        spec = self._specs.get(name)
+        spec = self.specs.get(name)
         if spec is None:
             return error_output(f"there is no tool {name[:64]!r}")
         timeout_s = (spec.timeout_ms or self._settings.tool_timeout_ms) / 1e3 + GRACE_S
@@ -129,34 +135,43 @@ class ToolBox:
         except (Exception, SystemExit) as error:
             self._problem(f"tools of {name}: {_reason(error)}")
         else:
-            self._add(name, specs)
+            self._replace(_module_source(name), specs)
 
     async def _connect(self) -> None:
+        known = labels(self._settings.mcp_servers)
         for name, server in self._settings.mcp_servers.items():
             offer = partial(self._offered_by, name)
-            link = McpLink(name, server, os.environ, self._log, offer, self._redact)
+            link = McpLink(name, known[name], server, os.environ, self._log, offer, self._redact)
             self._servers.append(link)
         results = await asyncio.gather(*(s.start(SERVER_TIMEOUT_S) for s in self._servers))
         for problem in filter(None, results):
             self._problem(problem)
         self._on_changed()
 
-    def _offered_by(self, server: str, specs: list[ToolSpec]) -> None:
-        self._add(f"MCP server {server}", specs)
+    def _offered_by(self, server: str, found: Listing) -> None:
+        for problem in found.problems:
+            self._problem(problem)
+        self._replace(_server_source(server), found.specs)
         self._on_changed()
 
-    def _add(self, source: str, specs: list[ToolSpec]) -> None:
-        for spec in specs:
-            known = self._specs.get(spec.name)
-            if known is not None and known.function is not spec.function:
-                self._problem(f"{source}: another tool is already called {spec.name}; not offered")
-                continue
-            self._specs[spec.name] = spec
+    def _replace(self, source: str, specs: Sequence[ToolSpec]) -> None:
+        for name in self._catalogue.replace(source, specs):
+            self._problem(f"{source}: another tool is already called {name}; not offered")
 
     def _problem(self, text: str) -> None:
-        line = self._redact(" ".join(text.split()))
-        self.problems.append(line)
-        self._log.warning("! %s", line)
+        """A server may come and go: what was told is not told again."""
+        line = one_line(self._redact(" ".join(text.split())), MAX_PROBLEM_CHARS)
+        if line not in self.problems:
+            self.problems.append(line)
+            self._log.warning("! %s", line)
+
+
+def _module_source(module: str) -> str:
+    return f"tools of {module}"
+
+
+def _server_source(server: str) -> str:
+    return f"MCP server {server}"
 
 
 def _load_module(name: str, settings: OpenaiLinkSettings) -> list[ToolSpec]:
