@@ -231,6 +231,7 @@ def test_a_second_mixer_on_the_same_directory_says_so_in_one_line(gateway: Gatew
     gateway.process = first
 
 
+@pytest.mark.processes
 def test_it_starts_with_a_damaged_cache_of_kernels(short_dir: Path) -> None:
     folder = folder_of(short_dir / "cache" / "mixminus" / "numba")
     folder.mkdir(parents=True)
