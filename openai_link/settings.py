@@ -282,7 +282,7 @@ def uses_simulator(link: OpenaiLinkSettings, env: Mapping[str, str]) -> bool:
 
 
 def check_secrets(settings: Settings, env: Mapping[str, str]) -> None:
-    """Raise SettingsError where a secret that the settings name cannot be used."""
+    """Raise SettingsError where a secret that the settings name is missing or cannot be used."""
     link = settings.openai_link
     checked(settings.simulator.api_key, "[simulator] api_key")
     variables = [server.token_variable for server in link.mcp_servers.values()]
@@ -292,6 +292,7 @@ def check_secrets(settings: Settings, env: Mapping[str, str]) -> None:
         variables.append(HOME_ASSISTANT_VARIABLE)
     for variable in variables:
         secret(env, variable)
+    with_secrets(settings, env)
 
 
 def with_secrets(settings: Settings, env: Mapping[str, str]) -> Settings:

@@ -181,5 +181,4 @@ class ProblemError(MixminusError):
         self.title = title
         self.detail = detail
         self.retry_after_s = retry_after_s
-        self.param = param
         self.extra = dict(extra or {})

@@ -487,7 +487,7 @@ def test_values_of_the_environment_take_the_place_of_their_names() -> None:
     ("keys", "env", "message"),
     [
         ({"headers": {"X-A": "${GONE}"}}, {}, "headers.X-A needs the environment variable GONE"),
-        ({"headers": {"X-A": "${BAD}"}}, {"BAD": "a\nb"}, "variable BAD has characters"),
+        ({"headers": {"X-A": "${BAD}"}}, {"BAD": "a\nb"}, "BAD cannot be used"),
         ({"headers": {"X-A": "${BAD}"}}, {"BAD": "  "}, "needs the environment variable BAD"),
         (
             {"service_mcp_servers": {"mail": ServiceMcpServer(url="u", authorization="t-1")}},
