@@ -16,6 +16,7 @@ from ..engine.refusals import Refusal
 
 _TRANSPORT = ("a=setup:", "a=ice-ufrag:", "a=ice-pwd:", "a=fingerprint:", "a=rtcp-mux")
 """Attributes that some parsers expect even in a rejected section."""
+_CANDIDATES = ("a=candidate:", "a=end-of-candidates")
 _BUNDLE = "a=group:BUNDLE"
 _FAILED = "Failed to parse offer: failed to unmarshal SDP: "
 
@@ -63,8 +64,8 @@ class Offer:
     sdp: str
     removed: tuple[tuple[int, tuple[str, ...]], ...]
     """Position and lines of each removed section."""
-    bundled: frozenset[str]
-    """Identifiers (mid) of the sections that the client bundles."""
+    bundled: tuple[str, ...]
+    """Identifiers (mid) of the sections that the client bundles, in its order."""
 
     def complete(self, answer: str) -> str:
         """Return the answer with one section in place of each removed one."""
@@ -72,15 +73,24 @@ class Offer:
             return answer
         head, sections = _sections(answer)
         transport = [line for line in sections[0] if line.startswith(_TRANSPORT)]
+        candidates = [line for line in sections[0] if line.startswith(_CANDIDATES)]
         accepted: list[str] = []
         for position, lines in self.removed:
             mids = _values(lines, "a=mid:")
-            if _kind(lines) == "video" and self.bundled.issuperset(mids) and mids:
+            if _kind(lines) == "video" and mids and set(mids) <= set(self.bundled):
                 accepted += mids
-                sections.insert(position, [*_acceptance(lines), *transport])
+                sections.insert(position, [*_acceptance(lines), *candidates, *transport])
             else:
                 sections.insert(position, [*_rejection(lines), *transport])
-        return _joined([_with_mids(line, accepted) for line in head], sections)
+        return _joined([self._with_mids(line, accepted) for line in head], sections)
+
+    def _with_mids(self, line: str, accepted: Sequence[str]) -> str:
+        """The answer's bundle with what is accepted in it, in the client's order: the first section
+        is the one whose transport all share."""
+        if not line.startswith(_BUNDLE):
+            return line
+        answered = {*line.split(" ")[1:], *accepted}
+        return " ".join([_BUNDLE, *(mid for mid in self.bundled if mid in answered)])
 
 
 def reduce_offer(sdp: str) -> Offer:
@@ -97,9 +107,9 @@ def reduce_offer(sdp: str) -> Offer:
         else:
             removed.append((position, tuple(section)))
     mids = {mid for _, section in removed for mid in _values(section, "a=mid:")}
-    bundled = {word for line in head if line.startswith(_BUNDLE) for word in line.split(" ")[1:]}
+    bundled = [word for line in head if line.startswith(_BUNDLE) for word in line.split(" ")[1:]]
     head = [_without_mids(line, mids) for line in head]
-    return Offer(_joined(head, kept), tuple(removed), frozenset(bundled))
+    return Offer(_joined(head, kept), tuple(removed), tuple(bundled))
 
 
 def _kind(section: Sequence[str]) -> str:
@@ -130,10 +140,6 @@ def _without_mids(line: str, mids: set[str]) -> str:
     if not line.startswith(_BUNDLE):
         return line
     return " ".join(word for word in line.split(" ") if word not in mids)
-
-
-def _with_mids(line: str, mids: Sequence[str]) -> str:
-    return " ".join([line, *mids]) if line.startswith(_BUNDLE) else line
 
 
 def _acceptance(lines: Sequence[str]) -> list[str]:
