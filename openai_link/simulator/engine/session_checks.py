@@ -15,23 +15,24 @@ Json = dict[str, Any]
 VOICES = ("alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar")
 LEAST_IDLE_MS, MOST_IDLE_MS = 5_000, 30_000
 
-_ANY: Json = {}  # Its keys are not checked.
-_FORMAT = dict.fromkeys(("type", "rate"), _ANY)
+ANY: Json = {}
+"""The keys of the object at this place are not checked here."""
+_FORMAT = dict.fromkeys(("type", "rate"), ANY)
 _INPUT: Json = {
     "format": _FORMAT,
-    "noise_reduction": dict.fromkeys(("type", "strength"), _ANY),
+    "noise_reduction": dict.fromkeys(("type", "strength"), ANY),
     "transcription": dict.fromkeys(
-        ("model", "language", "prompt", "languages", "keywords", "delay"), _ANY
+        ("model", "language", "prompt", "languages", "keywords", "delay"), ANY
     ),
     "turn_detection": dict.fromkeys(
         (
             *("type", "threshold", "prefix_padding_ms", "silence_duration_ms"),
             *("idle_timeout_ms", "eagerness", "create_response", "interrupt_response"),
         ),
-        _ANY,
+        ANY,
     ),
 }
-_OWN = dict.fromkeys(("type", "object", "id", "expires_at", "include"), _ANY)
+_OWN = dict.fromkeys(("type", "object", "id", "expires_at", "include"), ANY)
 REALTIME_KEYS: Json = {
     **_OWN,
     **dict.fromkeys(
@@ -39,10 +40,10 @@ REALTIME_KEYS: Json = {
             *("model", "output_modalities", "instructions", "tools", "tool_choice"),
             *("parallel_tool_calls", "max_output_tokens", "truncation", "tracing", "prompt"),
         ),
-        _ANY,
+        ANY,
     ),
-    "reasoning": {"effort": _ANY},
-    "audio": {"input": _INPUT, "output": {"format": _FORMAT, "voice": _ANY, "speed": _ANY}},
+    "reasoning": {"effort": ANY},
+    "audio": {"input": _INPUT, "output": {"format": _FORMAT, "voice": ANY, "speed": ANY}},
 }
 TRANSCRIPTION_KEYS: Json = {**_OWN, "audio": {"input": _INPUT}}
 
@@ -169,7 +170,7 @@ def check_keys(wanted: Mapping[str, Any], allowed: Json, path: str) -> None:
     for key, value in wanted.items():
         if key not in allowed:
             raise refusals.unknown_parameter(f"{path}.{key}")
-        if allowed[key] is _ANY or value is None:
+        if allowed[key] is ANY or value is None:
             continue
         if not isinstance(value, Mapping):
             raise refusals.invalid_value(f"{path}.{key}", value, "Expected an object.")

@@ -13,7 +13,7 @@ from typing import Any
 
 from . import refusals
 from .items import Item
-from .session_checks import check_keys
+from .session_checks import ANY, check_keys
 
 Json = dict[str, Any]
 
@@ -39,10 +39,9 @@ _EVENT_KEYS: Mapping[str, tuple[str, ...]] = {
 }
 _OPTIONAL = frozenset({"previous_item_id", "content_index", "response", "response_id"})
 _PART_KEYS = frozenset({"type", "text", "audio", "transcript", "image_url", "detail"})
-_ANY: Json = {}
 _RESPONSE_KEYS: Json = {
-    "audio": {"output": {"format": dict.fromkeys(("type", "rate"), _ANY), "voice": _ANY}},
-    "reasoning": {"effort": _ANY},
+    "audio": {"output": {"format": dict.fromkeys(("type", "rate"), ANY), "voice": ANY}},
+    "reasoning": {"effort": ANY},
 }
 _DETECTION_KEYS: Mapping[str, tuple[str, ...]] = {
     "server_vad": ("threshold", "prefix_padding_ms", "silence_duration_ms", "idle_timeout_ms"),
