@@ -31,7 +31,7 @@ from .uplink import Uplink
 MIXER_GONE_NS = 3 * S_NS
 """Time without an acknowledgement from the mixer after which the browser is told."""
 FORWARDED = frozenset(
-    {"state", "participants", "level", "caption", "tool", "latency", "usage", "error"}
+    {"state", "participants", "level", "caption", "places", "tool", "latency", "usage", "error"}
 )
 """Types of bus events that are passed on to the browser."""
 DEFAULT_TRAITS = gateway_messages.AssistantTraits()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Assistant = Literal["idle", "listening", "thinking", "speaking"]
@@ -33,6 +33,12 @@ class SessionConfirmed:
     """It was an answer to an update, not the first word."""
     expires_at_s: int = 0
     """Unix time at which the server will end it; 0 where it does not say."""
+    given: Mapping[str, Any] = field(default_factory=dict)
+    """The session object as the server sent it."""
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    """What it is an answer to; empty: it was sent before the server knew what we ask for."""
+    answers_tools: bool = True
+    """No other update of ours is on its way: the tools are the answer to what was asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +157,10 @@ class ResponseEnded:
     """Tokens as the server counted them; None where it did not say."""
     in_conversation: bool = True
     """False for one that was made beside the conversation."""
+    items: tuple[str, ...] = field(default=(), compare=False)
+    """The messages in it, in order."""
+    is_written: bool = field(default=False, compare=False)
+    """It has words and no sound."""
 
 
 @dataclass(frozen=True, slots=True)

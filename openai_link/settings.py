@@ -26,7 +26,7 @@ Dollars = Annotated[float, msgspec.Meta(ge=0, le=1_000_000)]
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """List price of one model in US dollars per million tokens."""
+    """List price of one model in US dollars per million tokens, or per minute of sound."""
 
     text_in: Dollars
     text_cached: Dollars
@@ -36,6 +36,8 @@ class Price:
     audio_out: Dollars
     image_in: Dollars = 0.0
     image_cached: Dollars = 0.0
+    minute: Dollars = 0.0
+    """Per minute of sound in, where a model is billed by time; the audio prices are not used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,15 @@ _PRICES = {
     "gpt-realtime-2.1-mini": Price(0.6, 0.06, 2.4, 10, 0.3, 20, 0.8, 0.08),
     "gpt-realtime-2": Price(4, 0.4, 24, 32, 0.4, 64, 5, 0.5),
     "gpt-realtime-1.5": Price(4, 0.4, 16, 32, 0.4, 64, 5, 0.5),
+    "gpt-4o-transcribe": Price(2.5, 2.5, 10, 2.5, 2.5, 0),
+    "gpt-4o-mini-transcribe": Price(1.25, 1.25, 5, 1.25, 1.25, 0),
+    "gpt-transcribe": Price(0, 0, 0, 0, 0, 0, minute=0.0045),
+    "gpt-live-transcribe": Price(0, 0, 0, 0, 0, 0, minute=0.017),
+    "gpt-realtime-whisper": Price(0, 0, 0, 0, 0, 0, minute=0.017),
+    "whisper-1": Price(0, 0, 0, 0, 0, 0, minute=0.006),
 }
+"""Published at https://developers.openai.com/api/docs/models/NAME, one page a model. The models
+that transcribe by tokens have one price for all input, and none for what was cached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,8 +238,8 @@ class OpenaiLinkSettings:
     prices_date: str = "2026-11-22"
     """Date of the price table."""
     prices: dict[str, Price] = field(default_factory=lambda: dict(_PRICES))
-    """US dollars per million tokens, by the beginning of the model's name (the longest match
-    counts)."""
+    """US dollars per million tokens (minute: per minute of sound, in place of audio tokens), by
+    the beginning of the model's name (the longest match counts)."""
     idle_children: Annotated[int, msgspec.Meta(ge=1, le=16)] = 1
     """Warm children waiting for a room."""
     max_children: Annotated[int, msgspec.Meta(ge=1, le=128)] = 12

@@ -43,7 +43,8 @@ class HistoryItem:
     heard_ms: int | None = None
     """Where a reply was cut off, in ms of its sound; None: it was not."""
     failure: str = ""
-    """Why there are no words (a failed transcription), or empty."""
+    """Why there are no words, or not all of them (a failed transcription, an answer that was cut
+    off: ``content_filter``, ``max_output_tokens`` …); empty: nothing is missing."""
     call: str = ""
     """``call_id`` of a tool call."""
     tool: str = ""
@@ -125,6 +126,11 @@ class Tokens:
     def billed_audio_in(self) -> float:
         """Audio tokens in, those that stand for seconds included."""
         return self.audio_in + self.seconds * _AUDIO_TOKENS_PER_S
+
+    @property
+    def billed_seconds(self) -> float:
+        """Seconds of sound in, those that audio tokens stand for included."""
+        return self.seconds + self.audio_in / _AUDIO_TOKENS_PER_S
 
     def as_dict(self) -> dict[str, int | float]:
         """By name; zeros are left out."""

@@ -12,6 +12,8 @@ WAIT_NS = 250 * MS_NS
 """Longest wait for the browsers' last reports after a flush."""
 TAIL_NS = S_NS
 """Time after its end in which a reply may still be waiting in front of a loudspeaker."""
+START_NS = 5 * S_NS
+"""A reply whose sound has not begun so long after it could have has none that we are told of."""
 
 
 @dataclass(slots=True)
@@ -26,12 +28,21 @@ class Reply:
     ended_ns: int = 0
     is_generated: bool = False
     """The server has generated all of it."""
+    generated_ns: int = 0
 
-    def may_wait(self, now_ns: int) -> bool:
-        """Whether some of it may not have been heard yet."""
+    def may_wait(self, silent_ns: int | None, now_ns: int) -> bool:
+        """Whether some of it may not have been heard yet.
+
+        ``silent_ns``: since when no other reply is played; None: one is.
+        """
         if self.start is None:
-            return self.is_generated
+            return self.is_generated and self._may_begin(silent_ns, now_ns)
         return self.end is None or now_ns - self.ended_ns <= TAIL_NS
+
+    def _may_begin(self, silent_ns: int | None, now_ns: int) -> bool:
+        if silent_ns is None:
+            return True
+        return now_ns - max(silent_ns, self.generated_ns) <= START_NS
 
 
 @dataclass(slots=True)

@@ -75,14 +75,24 @@ class PlaybackTracker:
         self._lead = 0
         """Samples of unbroken sound outside of replies, up to now."""
         self._cut: Cut | None = None
+        self._loud = 0
+        """Position behind the newest sound that is not silence."""
+        self._silent_ns: int | None = 0
+        """Since when no reply is played; None while one is."""
+        self._now_ns = 0
+        """When anything last happened."""
 
     # Sound
 
     def sent(self, stamp_ns: int, pcm: bytes) -> None:
         """A frame (960 bytes) has been sent to the mixer with this stamp."""
-        self._positions.sent(stamp_ns, len(pcm) // 2)
+        samples = len(pcm) // 2
+        self._positions.sent(stamp_ns, samples)
+        quiet = is_quiet(pcm, DECODED_SILENCE_PEAK)
+        if not quiet:
+            self._loud = self._positions.samples
         if self._playing is None:
-            self._lead = 0 if is_quiet(pcm, DECODED_SILENCE_PEAK) else self._lead + len(pcm) // 2
+            self._lead = 0 if quiet else self._lead + samples
 
     def delivered(self, item: str, samples: int) -> None:
         """The server has delivered this many more samples of ``item`` (WebSocket)."""
@@ -104,6 +114,7 @@ class PlaybackTracker:
 
     def on_fact(self, fact: Fact, now_ns: int) -> list[TrackerAction]:
         """Take any fact."""
+        self._now_ns = now_ns
         match fact:
             case Caption():
                 self._items.caption(fact)
@@ -116,9 +127,9 @@ class PlaybackTracker:
             case PlaybackEnded(response, cleared) if response in self._replies:
                 self._ended(self._replies[response], cleared, now_ns)
             case ItemTruncated(item, audio_end_ms):
-                return self._items.truncated(item, audio_end_ms)
+                return [*self._items.truncated(item, audio_end_ms), *self._decide_if_known()]
             case ResponseEnded(response, status) if response in self._replies:
-                return self._generated(response, status)
+                return self._generated(response, status, now_ns)
             case _:
                 pass
         return []
@@ -126,7 +137,7 @@ class PlaybackTracker:
     def cut(self, epoch: int, now_ns: int) -> list[TrackerAction]:
         """A flush: ``epoch`` has just begun; what was sent before is not played any further."""
         actions, positions = self._decide(), self._positions
-        waiting = [reply for reply in self._replies.values() if reply.may_wait(now_ns)]
+        waiting = self._waiting(now_ns)
         replies = [(reply, reply.start is None or reply.end is None) for reply in waiting]
         for reply in waiting:
             reply.end = positions.samples if reply.end is None else reply.end
@@ -135,12 +146,21 @@ class PlaybackTracker:
             for response, reply in self._replies.items()
             if reply.start is None and not reply.is_generated
         }
-        self._playing, self._lead = None, 0
+        self._stop(now_ns)
         positions.epoch(epoch)
         if waiting:
             current = positions.current(now_ns)
             self._cut = Cut(now_ns, positions.samples, epoch, replies, current)
         return actions if positions.all_report else [*actions, *self._decide()]
+
+    def _waiting(self, now_ns: int) -> list[Reply]:
+        """The replies that may not have been heard to the end."""
+        replies = self._replies.values()
+        return [reply for reply in replies if reply.may_wait(self._silent_ns, now_ns)]
+
+    def _stop(self, now_ns: int) -> None:
+        """Nothing is played from now on."""
+        self._playing, self._lead, self._silent_ns = None, 0, now_ns
 
     def played(
         self, participant: str, report: Mapping[str, Any], now_ns: int
@@ -154,7 +174,15 @@ class PlaybackTracker:
         if self._cut is None or position is None:
             return []
         self._cut.report(participant, position, report)
-        return self._decide() if self._cut.is_complete(self._positions.reporting) else []
+        return self._decide_if_known()
+
+    def _decide_if_known(self) -> list[TrackerAction]:
+        """Truncate as soon as everybody has reported, and the server has said which item it was."""
+        cut = self._cut
+        if cut is None or not cut.is_complete(self._positions.reporting):
+            return []
+        settled = (self._items.is_settled(reply.items) for reply, is_cut in cut.replies if is_cut)
+        return self._decide() if all(settled) else []
 
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick``; None if nothing waits."""
@@ -168,9 +196,13 @@ class PlaybackTracker:
     def end(self) -> list[TrackerAction]:
         """The session has ended. What was sent will be heard; the server cannot truncate it."""
         actions = self._decide()
+        waiting = self._waiting(self._now_ns)
         for reply in self._replies.values():
-            if reply.start is None or reply.end is None:
-                sent = 0 if reply.start is None else self._positions.samples - reply.start
+            is_unheard = reply in waiting if reply.is_generated else True
+            if reply.start is None and is_unheard:
+                actions += self._items.truncate(reply.items, False, 0, 0)
+            elif reply.start is not None and reply.end is None:
+                sent = self._positions.samples - reply.start
                 actions += self._items.truncate(reply.items, False, sent, sent)
         self._replies.clear()
         self._playing = None
@@ -187,25 +219,35 @@ class PlaybackTracker:
         return reply
 
     def _started(self, reply: Reply, now_ns: int) -> None:
+        """Replies are played in the order in which they are made: those before are over."""
         if reply.start is not None:
             return
         if self._playing is not None and self._playing.end is None:
             self._playing.end, self._playing.ended_ns = self._positions.samples, now_ns
             self._lead = 0
+        for response, other in list(self._replies.items()):
+            if other is reply:
+                break
+            if other.start is None and other.is_generated:
+                del self._replies[response]
         reply.start = self._positions.samples - min(self._lead, LEAD_SAMPLES)
-        self._playing, self._lead = reply, 0
+        self._playing, self._lead, self._silent_ns = reply, 0, None
 
     def _ended(self, reply: Reply, cleared: bool, now_ns: int) -> None:
+        """The reply ends with its last sound, whenever the event comes."""
         if reply is not self._playing or reply.start is None:
             return
-        self._playing = None
+        self._stop(now_ns)
         if not cleared:  # If it was, a flush follows and finds the reply cut off.
-            reply.end, reply.ended_ns = self._positions.samples, now_ns
+            has_sound = self._loud > reply.start
+            reply.end = self._loud if has_sound else self._positions.samples
+            reply.ended_ns = now_ns
             self._items.heard_whole(reply.items, reply.end - reply.start)
 
-    def _generated(self, response: str, status: str) -> list[TrackerAction]:
+    def _generated(self, response: str, status: str, now_ns: int) -> list[TrackerAction]:
+        """What was generated by then is played, unless the response was cancelled."""
         reply = self._replies[response]
-        reply.is_generated = status in ("completed", "incomplete")
+        reply.is_generated, reply.generated_ns = status != "cancelled", now_ns
         if status != "cancelled" or reply.start is not None:
             return []
         del self._replies[response]

@@ -23,6 +23,10 @@ BENIGN_CODES = frozenset(
     }
 )
 """Errors that are the ordinary result of two sides acting at once."""
+RACING = frozenset({"conversation.item.truncate", "response.cancel", "output_audio_buffer.clear"})
+"""Events of ours that stop what the server may have ended already: a refusal of them says so."""
+RACE_WORDS = ("is already shorter than", "Only model output audio messages can be truncated")
+"""Words of such refusals, from servers that do not say which event they are about."""
 FATAL_CODES = UpstreamError.FATAL_CODES | {"session_expired", "beta_api_shape_disabled"}
 """Errors after which the session does not live on."""
 
@@ -47,7 +51,8 @@ class ErrorBook:
         error = map_of(event, "error")
         code = text_of(error, "code") or text_of(error, "type") or "unknown"
         event_id, message = text_of(error, "event_id"), text_of(error, "message")
-        benign = code in BENIGN_CODES or "is already shorter than" in message
         cause = self._sent.get(event_id, "")
         fatal, param = code in FATAL_CODES, text_of(error, "param")
+        is_race = cause in RACING or any(words in message for words in RACE_WORDS)
+        benign = (code in BENIGN_CODES or is_race) and not fatal
         return [ServerError(code, message, event_id, cause, benign, fatal, param)]

@@ -25,6 +25,7 @@ from ..facts import (
     SpeechStopped,
     TurnCommitted,
 )
+from .answers import AnswerBook
 from .client_events import TAG
 from .event_fields import Once, map_of, text_of, whole_of
 from .event_kinds import IGNORED
@@ -67,6 +68,7 @@ class Reducer:
         self._pressed = False
         self._thinking_until_ns: int | None = None
         self._items = ItemBook()
+        self._answers_told = AnswerBook()
         self._errors = ErrorBook()
         self.handlers: dict[str, Handler] = {
             **self._items.handlers,
@@ -110,12 +112,13 @@ class Reducer:
         event_id = text_of(event, "event_id")
         if event_id and not self._seen.first((kind, event_id)):
             return []
+        self._answers_told.note(event)
         handler = self.handlers.get(kind)
         if handler is None:
             if kind not in IGNORED:
                 self._count_unknown(kind)
             return []
-        facts = handler(event, now_ns)
+        facts = self._answers_told.completed(handler(event, now_ns))
         return facts + self._assistant_facts()
 
     def sent(self, event: Mapping[str, Any]) -> None:
@@ -167,7 +170,7 @@ class Reducer:
         session = map_of(event, "session")
         updated = event["type"] == "session.updated"
         expires_at_s = whole_of(session, "expires_at")
-        return [SessionConfirmed(text_of(session, "id"), updated, expires_at_s)]
+        return [SessionConfirmed(text_of(session, "id"), updated, expires_at_s, session)]
 
     # Turns of people
 

@@ -112,7 +112,7 @@ class RoomEngine:
         selection = TransportSelection(settings, config.websocket_until_ns)
         self._epoch = EpochCounter()
         self._record = RoomRecord(config.room, settings, config.day_of)
-        self._tools = RoomTools(settings, config.verify)
+        self._tools = RoomTools(settings, config.verify, self._record.tool_event)
         self._sessions = RoomSessions(settings, self._record, self._tools, self._epoch, config.mark)
         self._handover = Handover(settings, self._sessions, self._tools, selection)
         self._connection = Connection(
@@ -336,6 +336,11 @@ class RoomEngine:
         """20 ms of a reply (960 bytes) that arrived at ``stamp_ns``: the frame for the mixer."""
         found = self._sessions.find(session)
         return None if found is None else found.reply_audio(pcm, stamp_ns, concealed, now_ns)
+
+    @property
+    def has_heard(self) -> bool:
+        """A reply has begun or ended to sound: ``tick`` is due."""
+        return any(session.has_heard for session in self._sessions.all)
 
     def mixer_epoch(self, epoch: int) -> None:
         """The mixer's messages are of this epoch."""

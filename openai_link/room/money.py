@@ -1,9 +1,9 @@
 """What the conversation costs: by modality, response, room, day and person; and the daily budget.
 
 Sans-I/O. Prices come from the table in the settings, by the beginning of the model's name. Every
-response bills the whole conversation again; what was cached costs less. A transcription that is
-billed by the second counts as audio input of ten tokens a second, so a price of $0.006 a minute
-is written as ``audio_in = 10``.
+response bills the whole conversation again; what was cached costs less. Where a model has a price
+by the minute, the sound that it heard is billed by its length, whether the server counts seconds
+or audio tokens (ten a second); else seconds count as that many tokens.
 
 What a simulator counts is money in no account but its own: ``day_of`` names another day then.
 """
@@ -31,11 +31,13 @@ OTHERS = "others"
 REMEMBERED = 256
 """Responses and items that are known to be counted: an event that comes twice counts once."""
 _MILLION = 1e6
+_MARKS = frozenset("-_:@/ ")
+"""What separates the parts of a model's name; a dot is part of a version."""
 
 
 @dataclass(frozen=True, slots=True)
 class PriceTable:
-    """Dollars per million tokens by model."""
+    """Prices by model."""
 
     prices: Mapping[str, Price]
     date: str
@@ -47,8 +49,13 @@ class PriceTable:
         return PriceTable(settings.prices, settings.prices_date)
 
     def price(self, model: str) -> Price | None:
-        """Of the longest name with which ``model`` begins; None where there is none."""
-        names = [name for name in self.prices if model.startswith(name)]
+        """Of the longest name with which ``model`` begins; None where there is none.
+
+        What follows the name begins with a mark: ``gpt-realtime-2`` is no beginning of
+        ``gpt-realtime-2.1``. A proxy's name of the provider before a slash is left out.
+        """
+        model = model.rsplit("/", 1)[-1]
+        names = [name for name in self.prices if _begins(model, name)]
         return self.prices[max(names, key=len)] if names else None
 
     def cost_usd(self, usage: Tokens | Mapping[str, Any] | None, model: str) -> float | None:
@@ -60,13 +67,25 @@ class PriceTable:
         return (
             (tokens.text_in - tokens.text_cached) * price.text_in
             + tokens.text_cached * price.text_cached
-            + (tokens.billed_audio_in - tokens.audio_cached) * price.audio_in
-            + tokens.audio_cached * price.audio_cached
+            + _sound(tokens, price)
             + (tokens.image_in - tokens.image_cached) * price.image_in
             + tokens.image_cached * price.image_cached
             + tokens.text_out * price.text_out
             + tokens.audio_out * price.audio_out
         ) / _MILLION
+
+
+def _begins(model: str, name: str) -> bool:
+    rest = model.removeprefix(name)
+    return model.startswith(name) and (not rest or rest[0] in _MARKS or name[-1:] in _MARKS)
+
+
+def _sound(tokens: Tokens, price: Price) -> float:
+    """What the sound that came in costs, in millionths of a dollar."""
+    if price.minute:
+        return tokens.billed_seconds / 60 * price.minute * _MILLION
+    uncached = tokens.billed_audio_in - tokens.audio_cached
+    return uncached * price.audio_in + tokens.audio_cached * price.audio_cached
 
 
 @dataclass(frozen=True, slots=True)

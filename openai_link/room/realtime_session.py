@@ -7,6 +7,7 @@ playback tracker, the gate in front of the mixer, and the seeding.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mixer_core.journal.records import HistoryItem
@@ -15,6 +16,8 @@ from mixer_core.runtime.errors import UpstreamError
 from .. import facts
 from ..facts import Assistant, Caption, Fact, ResponseEnded, ServerError
 from ..media.downlink_gate import DownlinkFrame, DownlinkGate
+from ..media.quiet import DECODED_SILENCE_PEAK, is_quiet
+from ..playback.sound_watch import Heard, SoundWatch
 from ..playback.tracker import PlaybackTracker
 from ..playback.truncation import TrackerAction, Truncation
 from ..realtime.client_events import ClientEvents
@@ -83,6 +86,10 @@ class RealtimeSession:
         """When the server will end the session (Unix time); 0: it does not say."""
         self.flushes = 0
         self.server_errors = 0
+        self.benign_errors = 0
+        """Refusals that are the ordinary result of two sides acting at once."""
+        self._updates = 0
+        """Updates of the session that are not answered."""
         self._description: Mapping[str, Any] = {}
         """The session object that the server was told."""
         self._settings = settings
@@ -95,6 +102,11 @@ class RealtimeSession:
         """Whether the model is to hear the room (push-to-talk shuts the microphone)."""
         self._gate = DownlinkGate()
         self._tracker = PlaybackTracker(events, kind == "webrtc", settings.speed)
+        self._watch = SoundWatch(kind == "webrtc")
+        """When replies sound, where the server does not say."""
+        self._heard: list[Heard] = []
+        """What the server would have said, and when it was noticed."""
+        self._heard_ns = 0
         self._seeding = Seeding(events, SeedLimits.of(settings))
         self._epoch = epoch
         self._early: list[Outcome] = []
@@ -117,6 +129,11 @@ class RealtimeSession:
         """The assistant neither speaks nor is about to."""
         busy = self._reducer.assistant in ("speaking", "thinking")
         return not busy and self._turns.response_active is None
+
+    @property
+    def has_heard(self) -> bool:
+        """A reply has begun or ended to sound: ``tick`` is due."""
+        return bool(self._heard)
 
     @property
     def awaits_words(self) -> bool:
@@ -142,6 +159,7 @@ class RealtimeSession:
             "server_unknown_events_total": sum(self._reducer.unknown.values()),
             "flushes_total": self.flushes,
             "server_errors_total": self.server_errors,
+            "server_benign_errors_total": self.benign_errors,
         }
 
     def next_timeout_ns(self) -> int | None:
@@ -152,6 +170,8 @@ class RealtimeSession:
             self._turns.next_timeout_ns(),
             self._tracker.next_timeout_ns(),
             self._seeding.next_timeout_ns(),
+            self._watch.next_timeout_ns(),
+            self._heard_ns if self._heard else None,
         )
         return min((time_ns for time_ns in waiting if time_ns is not None), default=None)
 
@@ -161,6 +181,7 @@ class RealtimeSession:
             return []
         frame = self._gate.tick(now_ns)
         outcomes = [] if frame is None else self._framed(frame)
+        outcomes += self._listen(now_ns)
         outcomes += self._facts(self._reducer.tick(now_ns), now_ns)
         outcomes += self._turned(self._turns.tick(now_ns), now_ns)
         outcomes += self._tracked(self._tracker.tick(now_ns))
@@ -173,6 +194,8 @@ class RealtimeSession:
         """One event of the server."""
         if self.stage == "closed":
             return []
+        if str(event.get("type")).startswith("output_audio_buffer."):
+            self._watch.told()
         outcomes = self._facts(self._reducer.feed(event, now_ns), now_ns)
         return outcomes + self._see_whether_seeded()
 
@@ -185,6 +208,8 @@ class RealtimeSession:
         frame = self._gate.frame(pcm, stamp_ns, now_ns, concealed)
         if frame is not None:
             self._tracker.sent(frame.stamp_ns, frame.pcm)
+            quiet = is_quiet(pcm, DECODED_SILENCE_PEAK)
+            self._hear(self._watch.frame(len(pcm) // 2, quiet, now_ns), now_ns)
         return frame
 
     def delivered(self, item: str, samples: int) -> None:
@@ -313,6 +338,9 @@ class RealtimeSession:
         for fact in learned:
             if self._seeding.on_fact(fact, now_ns):
                 continue
+            if isinstance(fact, facts.SessionConfirmed):
+                fact = self._answered(fact)
+            self._watch.on_fact(fact, now_ns)
             outcomes += self._tracked(self._tracker.on_fact(fact, now_ns))
             outcomes += self._turned(self._turns.on_fact(fact, now_ns), now_ns)
             match fact:
@@ -320,8 +348,8 @@ class RealtimeSession:
                     outcomes += self._confirmed(fact)
                 case ServerError():
                     outcomes += self._server_error(fact)
-                case ResponseEnded(status="failed"):
-                    outcomes += self._response_failed(fact)
+                case ResponseEnded(status="failed", code=code) if code in UpstreamError.FATAL_CODES:
+                    outcomes.append(SessionFailed(self.number, _failure(fact)))
             outcomes += self._told(fact)
         return outcomes
 
@@ -373,7 +401,24 @@ class RealtimeSession:
         self._gate.flush(now_ns)
         number = self._epoch.begin()
         cut = self._tracked(self._tracker.cut(number, now_ns))
+        self._hear(self._watch.flushed(), now_ns)
         return [Log("debug", f"= flush: {reason}"), BeginEpoch(number), *cut]
+
+    def _hear(self, heard: Sequence[Heard], now_ns: int) -> None:
+        """Keep what the server would have said until the next ``tick``, which is due at once."""
+        if heard and not self._heard:
+            self._heard_ns = now_ns
+        self._heard += heard
+
+    def _listen(self, now_ns: int) -> list[Outcome]:
+        """Take what the sound tells as if the server had said it."""
+        self._hear(self._watch.tick(now_ns), now_ns)
+        heard, self._heard = self._heard, []
+        return [
+            outcome
+            for said in heard
+            for outcome in self._facts(self._reducer.feed(said.event(), now_ns), now_ns)
+        ]
 
     def _gate_microphone(self, is_open: bool, now_ns: int) -> list[Outcome]:
         shuts = self.hears_room and not is_open
@@ -384,6 +429,14 @@ class RealtimeSession:
     def _framed(self, frame: DownlinkFrame) -> list[Outcome]:
         self._tracker.sent(frame.stamp_ns, frame.pcm)
         return [SendFrame(frame)]
+
+    def _answered(self, fact: facts.SessionConfirmed) -> facts.SessionConfirmed:
+        """The confirmation, with what it is an answer to."""
+        if fact.updated and self._updates:
+            self._updates -= 1
+        knows = (fact.updated or self.kind == "webrtc") and self.stage != "draining"
+        asked = self._description if knows else {}
+        return replace(fact, asked=asked, answers_tools=not self._updates)
 
     def _confirmed(self, fact: facts.SessionConfirmed) -> list[Outcome]:
         self.expires_at_s = fact.expires_at_s or self.expires_at_s
@@ -406,12 +459,16 @@ class RealtimeSession:
 
     def _send(self, event: Mapping[str, Any]) -> SendEvent:
         self._reducer.sent(event)
+        self._updates += event["type"] == "session.update"
         return SendEvent(self.number, event)
 
     def _server_error(self, error: ServerError) -> list[Outcome]:
         cause = f" (caused by {error.cause})" if error.cause else ""
         words = f"{error.code}{cause}: {error.message}"
+        if error.cause == "session.update" and self._updates:
+            self._updates -= 1
         if error.benign:
+            self.benign_errors += 1
             return [Log("info", f"< benign error {words}")]
         self.server_errors += 1
         outcomes: list[Outcome] = [Log("warning", f"! < error {words}")]
@@ -423,15 +480,10 @@ class RealtimeSession:
             outcomes.append(_problem(error.code, error.message[:MAX_MESSAGE_CHARS]))
         return outcomes
 
-    def _response_failed(self, ended: ResponseEnded) -> list[Outcome]:
-        code, message = ended.code or "response_failed", ended.message or "no reason was given"
-        words = f"! < response {ended.response} failed: {code}: {message}"
-        outcomes: list[Outcome] = [Log("warning", words)]
-        if code in UpstreamError.FATAL_CODES:
-            return [*outcomes, SessionFailed(self.number, UpstreamError(code, message))]
-        told = f"The assistant could not answer ({code}): {message[:MAX_MESSAGE_CHARS]}"
-        return [*outcomes, _problem(code, told)]
-
 
 def _problem(code: str, message: str) -> TellBrowsers:
     return TellBrowsers({"type": "error", "code": code, "message": message})
+
+
+def _failure(ended: ResponseEnded) -> UpstreamError:
+    return UpstreamError(ended.code, ended.message or "no reason was given")

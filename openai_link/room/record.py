@@ -11,19 +11,24 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from mixer_core.journal.records import HistoryItem, Record, UsageRecord
+from mixer_core.runtime.errors import UpstreamError
 from mixer_core.runtime.units import S_NS
 
 from ..facts import Caption, Fact, ItemAdded, ResponseEnded, SessionConfirmed, Transcribed
 from ..playback.truncation import Truncation
 from ..realtime.captions import shown
+from ..realtime.endings import Ending, ending_of, transcription_ending
+from ..realtime.event_fields import Once
 from ..realtime.session_object import session_object
 from ..realtime.unicode_text import whole
 from ..settings import OpenaiLinkSettings
+from ..transcript.line_places import LinePlaces
 from ..transcript.speech_activity import SpeechActivity
 from ..transcript.transcript import Transcript
 from ..turns.actions import TurnRules, TypedText
 from ..turns.pending_reply import PendingReply
 from .actions import Event, Log, TellBrowsers, WriteJournal
+from .confirmations import Confirmations
 from .money import PriceTable, Spending, SpendingAction, Stop, TellUsage, Warn, WriteUsage
 from .signals import BudgetSpent, Outcome, ProblemFound
 
@@ -45,7 +50,12 @@ class RoomRecord:
         self._activity = SpeechActivity()
         self._transcript = Transcript(room, self._activity)
         self._people: dict[str, str] = {}
-        self.pending_reply = PendingReply(TurnRules.of(session_object(settings)).answers_turns)
+        rules = TurnRules.of(session_object(settings))
+        self._speaks = rules.speaks
+        self.pending_reply = PendingReply(rules.answers_turns)
+        self._confirmations = Confirmations(settings)
+        self._ended = Once()
+        """Responses and speech whose ends were told."""
         self.spending = Spending(
             PriceTable.of(settings), settings.daily_budget_usd, day_of, self.names
         )
@@ -53,6 +63,7 @@ class RoomRecord:
         """Typed messages that no session has taken yet, by item: session, and the caption."""
         self._session_ids: dict[int, str] = {}
         """The server's names of the sessions that there are, by number."""
+        self._places = LinePlaces()
         self._tickets = 0
         self._waiting: dict[int, tuple[Event, int]] = {}
         """EVENTs that wait for the journal, by ticket; and until when."""
@@ -78,7 +89,7 @@ class RoomRecord:
     def journal_written(self, ticket: int) -> list[Outcome]:
         """Records are safe, or never will be: tell what waited for them."""
         waited = self._waiting.pop(ticket, None)
-        return [] if waited is None else [TellBrowsers(waited[0])]
+        return [] if waited is None else [self._tell(waited[0])]
 
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick``; None where nothing waits for the journal."""
@@ -119,7 +130,7 @@ class RoomRecord:
         self._typed[text.item] = session, {**text.event, **({"name": name} if name else {})}
         while len(self._typed) > MAX_TYPED:
             _, caption = self._typed.pop(next(iter(self._typed)))
-            outcomes.append(TellBrowsers(caption))
+            outcomes.append(self._tell(caption))
         return outcomes
 
     def untaken(self, sessions: Collection[int]) -> list[Event]:
@@ -146,10 +157,14 @@ class RoomRecord:
                 return self._caption(fact, records, now_ns)
             case ItemAdded(item) if item in self._typed:
                 return self._write(records, self._typed.pop(item)[1], now_ns)
-            case ResponseEnded(usage=usage) if usage:
-                return self._write(records) + self._response_usage(fact, wall_ms)
-            case Transcribed(usage=usage) if usage:
-                return self._write(records) + self._transcription_usage(fact, wall_ms)
+            case ResponseEnded():
+                outcomes = [*self._write(records), *self._response_ended(fact, now_ns)]
+                return outcomes + self._response_usage(session, fact, wall_ms)
+            case Transcribed():
+                outcomes = [*self._write(records), *self._not_transcribed(fact, now_ns)]
+                return outcomes + self._transcription_usage(session, fact, wall_ms)
+            case SessionConfirmed():
+                return [*self._write(records), *self._confirmations.take(session, fact)]
         return self._write(records)
 
     def truncated(self, truncation: Truncation, wall_ms: int, now_ns: int) -> list[Outcome]:
@@ -194,6 +209,10 @@ class RoomRecord:
         """Names of everybody who is or was here, by participant."""
         return self._transcript.names()
 
+    def tool_event(self, event: Event) -> Event:
+        """The EVENT of a tool call, with the place of its line."""
+        return self._places.placed(event, self._transcript.tool_item(str(event.get("call", ""))))
+
     def asker(self, response: str) -> tuple[str, str]:
         """Participant and name of whoever a response answers; empty where it is not known."""
         shares = self._transcript.response_shares(response)
@@ -202,7 +221,9 @@ class RoomRecord:
 
     # -- details ----------------------------------------------------------------------------------
 
-    def _caption(self, caption: Caption, records: Sequence[Record], now_ns: int) -> list[Outcome]:
+    def _caption(
+        self, caption: Caption, records: Sequence[Record], now_ns: int, cut: str = ""
+    ) -> list[Outcome]:
         event: dict[str, Any] = {
             "type": "caption",
             "speaker": caption.speaker,
@@ -214,9 +235,16 @@ class RoomRecord:
             participant, name = self._transcript.speaker(caption.item)
             if participant:
                 event |= {"speaker": participant, "name": name}
+        if cut:
+            event["cut"] = cut
         if caption.final:
             return self._write(records, event, now_ns)
-        return [*self._write(records), TellBrowsers(event)]
+        return [*self._write(records), self._tell(event)]
+
+    def _tell(self, caption: Event) -> TellBrowsers:
+        """A caption, with the place that its line has by now."""
+        known = self._transcript.find(str(caption["item"]))
+        return TellBrowsers(self._places.placed(caption, known))
 
     def _write(
         self, records: Sequence[Record], then_tell: Event | None = None, now_ns: int = 0
@@ -224,18 +252,58 @@ class RoomRecord:
         """What comes after the end belongs to no conversation; money does in any case."""
         if self._is_over:
             records = [record for record in records if isinstance(record, UsageRecord)]
+        moved: list[Outcome] = [TellBrowsers(event) for event in self._places.moved(records)]
         if then_tell is None:
-            return [WriteJournal(tuple(records))] if records else []
+            return [*([WriteJournal(tuple(records))] if records else []), *moved]
         self._tickets += 1
         self._waiting[self._tickets] = then_tell, now_ns + JOURNAL_TIMEOUT_NS
-        return [WriteJournal(tuple(records), self._tickets)]
+        return [WriteJournal(tuple(records), self._tickets), *moved]
 
-    def _response_usage(self, ended: ResponseEnded, wall_ms: int) -> list[Outcome]:
+    def _response_ended(self, ended: ResponseEnded, now_ns: int) -> list[Outcome]:
+        """An answer that did not end as it should: the room is told, once.
+
+        Where nothing more can be had of the server, the room's state says why.
+        """
+        ending = ending_of(ended, self._speaks)
+        if ending is None or not self._ended.first(ended.response):
+            return []
+        outcomes: list[Outcome] = [Log("warning", f"! < {ending.log}")]
+        if not (ended.status == "failed" and ended.code in UpstreamError.FATAL_CODES):
+            outcomes.append(ProblemFound(ending.code, ending.words))
+        cut_off = ended.items if ending.cut == "written" else ended.items[-1:]
+        return [*outcomes, *(o for item in cut_off for o in self._mark(item, ending, now_ns))]
+
+    def _not_transcribed(self, fact: Transcribed, now_ns: int) -> list[Outcome]:
+        """Speech that could not be written down: the room is told, once."""
+        _, name = self._transcript.speaker(fact.item)
+        ending = transcription_ending(fact, name)
+        if ending is None or not self._ended.first(fact.item):
+            return []
+        outcomes: list[Outcome] = [Log("warning", f"! < {ending.log}")]
+        outcomes.append(ProblemFound(ending.code, ending.words))
+        return [*outcomes, *self._mark(fact.item, ending, now_ns)]
+
+    def _mark(self, item: str, ending: Ending, now_ns: int) -> list[Outcome]:
+        """Show how a line ends; a reply without a word has none."""
+        known = self._transcript.find(item)
+        if known is None:
+            return []
+        if known.role == "assistant" and not known.text and item not in self._places:
+            return []
+        if ending.cut == "written" or known.role != "assistant":
+            records: list[Record] = []
+        else:
+            records = self._transcript.cut(item, ending.cut)
+        speaker = "assistant" if known.role == "assistant" else "user"
+        caption = Caption(speaker, known.item, known.text, final=True)
+        return self._caption(caption, records, now_ns, ending.cut)
+
+    def _response_usage(self, session: int, ended: ResponseEnded, wall_ms: int) -> list[Outcome]:
         shares = self._transcript.response_shares(ended.response)
         return self._spent(
             self.spending.add(
                 ended.usage,
-                self._settings.model,
+                self._confirmations.model(session),
                 shares,
                 wall_ms,
                 ended.response,
@@ -243,9 +311,9 @@ class RoomRecord:
             )
         )
 
-    def _transcription_usage(self, fact: Transcribed, wall_ms: int) -> list[Outcome]:
+    def _transcription_usage(self, session: int, fact: Transcribed, wall_ms: int) -> list[Outcome]:
         shares = self._transcript.item_shares(fact.item)
-        model = self._settings.transcription_model
+        model = self._confirmations.transcription_model(session)
         return self._spent(
             self.spending.add(fact.usage, model, shares, wall_ms, fact.item, "transcription")
         )

@@ -52,8 +52,17 @@ class Toolset:
 class RoomTools:
     """Tool calls of one room; every input returns what follows, in order."""
 
-    def __init__(self, settings: OpenaiLinkSettings, verify: bool = False) -> None:
-        """``verify``: people come by invitation, and only verified names count."""
+    def __init__(
+        self,
+        settings: OpenaiLinkSettings,
+        verify: bool = False,
+        placed: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
+    ) -> None:
+        """``verify``: people come by invitation, and only verified names count.
+
+        ``placed``: gives an EVENT of a tool call the place of its line (``RoomRecord``).
+        """
+        self._placed = placed
         self._trust = Trust(verify)
         self._limits = ToolLimits(
             settings.tool_timeout_ms,
@@ -150,6 +159,7 @@ class RoomTools:
                 case SayFiller(text):
                     outcomes.append(ReplyWanted(filler_response(text)))
                 case TellTool(event):
+                    event = dict(self._placed(event))
                     self._remember(event, now_ns)
                     outcomes.append(TellBrowsers(event))
         return outcomes

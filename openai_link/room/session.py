@@ -65,6 +65,10 @@ class Session(Protocol):
         """The assistant neither speaks nor is about to."""
 
     @property
+    def has_heard(self) -> bool:
+        """A reply has begun or ended to sound: ``tick`` is due."""
+
+    @property
     def awaits_words(self) -> bool:
         """The transcript of something that people said is still to come."""
 

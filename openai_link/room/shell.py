@@ -216,6 +216,8 @@ class RoomShell:
         if frame is not None:
             self._mixer.audio(frame.pcm, frame.flags, frame.stamp_ns)
             self._downlink_latency.observe_ns(time.monotonic_ns() - frame.stamp_ns)
+        if self.engine.has_heard:
+            self._did(self.engine.tick(now_ns))
 
     # -- what the mixer brings --------------------------------------------------------------------
 

@@ -1,4 +1,8 @@
-"""The order of items: numbers with room between them, so that most never move. Sans-I/O."""
+"""The order of items: numbers with room between them, so that most never move. Sans-I/O.
+
+The first number of a conversation follows from the time: a page that has seen an earlier
+conversation of the room (its process died, nothing was kept) shows the later one below it.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,15 @@ from mixer_core.journal.records import HistoryItem
 
 GAP = 1 << 20
 """Between neighbours that came one after the other."""
+ROOT = "root"
+"""The predecessor of the first item."""
+SINCE_S = 1_735_689_600
+"""Unix time of the number 0: the numbers stay below 2^53, which every reader of JSON takes."""
+
+
+def first_place(wall_ms: int) -> int:
+    """Where a conversation that begins now starts, as if each second had had an item."""
+    return max(1, wall_ms // 1_000 - SINCE_S) * GAP
 
 
 class ItemOrder:
@@ -19,23 +32,32 @@ class ItemOrder:
         self.order = sorted(self._positions, key=self._positions.__getitem__)
         """Ids in order; read it, do not change it."""
 
-    def insert(self, item: str, previous: str) -> dict[str, int]:
+    def insert(self, item: str, previous: str, first: int = GAP) -> dict[str, int]:
         """Put a new item behind ``previous``, or at the end where that is unknown.
+
+        Args:
+            item: its id.
+            previous: id of the item before it; ``ROOT``: it is the first.
+            first: the place of the very first item (``first_place``).
 
         Returns:
             The places that are new: the item's own, and those of items that had to move.
         """
         index = self._index_behind(previous)
         below = self._positions[self.order[index - 1]] if index else 0
-        if index == len(self.order):
+        if not self.order:
+            place = first
+        elif index == len(self.order):
             place = below + GAP
         else:
-            place = (below + self._positions[self.order[index]]) // 2
+            above = self._positions[self.order[index]]
+            place = above - GAP if index == 0 and above > GAP else (below + above) // 2
         self.order.insert(index, item)
         self._positions[item] = place
         if place != below:
             return {item: place}
-        self._positions = {known: (n + 1) * GAP for n, known in enumerate(self.order)}
+        start = max(GAP, min(self._positions.values()))
+        self._positions = {known: start + n * GAP for n, known in enumerate(self.order)}
         return dict(self._positions)
 
     def remove(self, item: str) -> None:
@@ -44,6 +66,8 @@ class ItemOrder:
         self.order.remove(item)
 
     def _index_behind(self, previous: str) -> int:
+        if previous == ROOT:
+            return 0
         if not self.order or previous == self.order[-1] or previous not in self._positions:
             return len(self.order)
         return self.order.index(previous) + 1

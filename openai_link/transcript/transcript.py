@@ -2,6 +2,7 @@
 
 It lives as long as the room and sees the facts of all its sessions. The order is that of
 ``ItemAdded``: transcripts come at any time, before their item or long after, and never move one.
+What was said and is told of by its words alone has the place that its turn had.
 What a new session is seeded with (``history``) is announced by the server like anything
 else; ``seeded`` says which ids those are, so that nothing appears twice.
 
@@ -43,7 +44,7 @@ from ..facts import (
 from ..realtime.item_content import role_of, tool_fields, words_of
 from ..realtime.unicode_text import whole
 from .attribution import Attribution, ExpectedText
-from .item_order import ItemOrder
+from .item_order import ROOT, ItemOrder, first_place
 from .speech_activity import Shares, SpeechActivity
 
 MAX_ITEMS = 2_000
@@ -75,6 +76,8 @@ class Transcript:
         self._aliases: dict[str, str] = {}
         """Ids in later sessions to ids here; empty: not part of the record."""
         self._early: dict[str, Transcribed] = {}
+        self._turns: dict[str, str] = {}
+        """Turns that are no items yet, with the item that was the last when they were taken."""
 
     # -- what happens ---------------------------------------------------------------------------
 
@@ -113,6 +116,7 @@ class Transcript:
                 self._attribution.speech_stopped(item, now_ns)
             case TurnCommitted(item):
                 self._attribution.measure(item, now_ns)
+                self._turn(item)
             case ResponseStarted(response):
                 self._attribution.response_started(response)
             case ItemAdded() | ItemDone():
@@ -122,7 +126,7 @@ class Transcript:
             case ItemTruncated(item, audio_end_ms):
                 return self._truncated(self._here(item), audio_end_ms)
             case Transcribed(item):
-                return self._transcribed(self._here(item), fact)
+                return self._written_down(self._here(item), fact, now_ns, wall_ms)
             case ToolCalled(item=item):
                 return self._called(self._here(item), fact, wall_ms)
             case Caption(_, item, text, final=True):
@@ -155,6 +159,13 @@ class Transcript:
             return []
         return self._put(replace(known, text=text, heard_ms=audio_end_ms, final=True))
 
+    def cut(self, item: str, reason: str) -> list[Record]:
+        """The model did not say all that it wanted to: ``reason`` is a word that names why."""
+        known = self._known.get(self._here(item))
+        if known is None or known.kind != "message":
+            return []
+        return self._put(replace(known, failure=reason, final=True))
+
     def session(
         self, what: Literal["started", "ended"], session: str, reason: str, wall_ms: int
     ) -> list[Record]:
@@ -178,6 +189,11 @@ class Transcript:
     def find(self, item: str) -> HistoryItem | None:
         """An item by its id in any session."""
         return self._known.get(self._here(item))
+
+    def tool_item(self, call: str) -> HistoryItem | None:
+        """The item of a tool call."""
+        known = self._known
+        return next((known[i] for i in reversed(self._order.order) if known[i].call == call), None)
 
     def speaker(self, item: str) -> tuple[str, str]:
         """Participant and name of who said an item; empty where it is not known (yet)."""
@@ -230,15 +246,17 @@ class Transcript:
         A session that was seeded may not know the newest of it: what comes behind an item
         it was told is newer than everything here.
         """
-        if isinstance(fact, ItemDone) or fact.previous in self._aliases:
-            return ""
-        return fact.previous
+        previous = fact.previous if isinstance(fact, ItemAdded) else ""
+        if fact.item in self._turns and previous not in self._known:
+            return self._turns[fact.item]
+        return "" if previous == ROOT or previous in self._aliases else previous
 
     def _place(
         self, item: str, previous: str, content: Mapping[str, Any], now_ns: int, wall_ms: int
     ) -> list[Record]:
         """A new item without words in its place, with records of it and those that had to move."""
-        moved = self._order.insert(item, previous)
+        moved = self._order.insert(item, previous, first_place(wall_ms))
+        self._turns.pop(item, None)
         records: list[Record] = []
         for other, position in moved.items():
             if other != item:
@@ -279,6 +297,23 @@ class Transcript:
         if item.heard_ms is not None:
             words = item.text
         return self._put(replace(item, text=words or item.text, final=item.final or done))
+
+    def _turn(self, item: str) -> None:
+        """A turn has its place, whenever its item is told of."""
+        if item and item not in self._known and item not in self._aliases:
+            self._turns[item] = self._order.order[-1] if self._order.order else ROOT
+            if len(self._turns) > MAX_EARLY:
+                del self._turns[next(iter(self._turns))]
+
+    def _written_down(
+        self, item: str, fact: Transcribed, now_ns: int, wall_ms: int
+    ) -> list[Record]:
+        """The words of a turn; they make it an item where the server does not."""
+        placed: list[Record] = []
+        if item in self._turns:
+            spoken = {"type": "message", "role": "user", "content": [{"type": "input_audio"}]}
+            placed = self._place(item, self._turns[item], spoken, now_ns, wall_ms)
+        return _newest_states([*placed, *self._transcribed(item, fact)])
 
     def _transcribed(self, item: str, fact: Transcribed) -> list[Record]:
         known = self._known.get(item)

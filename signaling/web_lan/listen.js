@@ -4,7 +4,7 @@
  * from one data channel, played as audio buffers in a context of the same rate.
  */
 
-import { foldCaption, markInterrupted, shownText } from "./captions.js";
+import { cutWords, foldCaption, markInterrupted, moveCaptions, shownText } from "./captions.js";
 
 const RATE_HZ = 24000;
 const LEAD_S = 0.15;
@@ -74,8 +74,15 @@ class Lines {
       item: String(message.item ?? ""), speaker, text: String(message.text ?? ""), final: Boolean(message.final),
       name: message.name ?? (speaker === "assistant" ? "Assistant" : "Room"),
       interrupted: Boolean(message.interrupted), kind: "speech",
+      ...(Number.isFinite(message.position) ? { position: message.position } : {}),
+      ...(message.cut ? { cut: String(message.cut) } : {}),
     };
     this.#show(foldCaption(this.lines, /** @type {any} */ (line)));
+  }
+
+  /** @param {any} message */
+  places({ places = {} }) {
+    this.#show(moveCaptions(this.lines, places));
   }
 
   interrupted() {
@@ -94,24 +101,26 @@ class Lines {
       row.remove();
       this.rows.delete(item);
     }
-    for (const line of lines) this.#row(line);
+    for (const [index, line] of lines.entries()) this.#row(line, index);
     if (following) this.list.scrollTop = this.list.scrollHeight;
   }
 
-  /** @param {any} line */
-  #row(line) {
+  /** @param {any} line @param {number} index */
+  #row(line, index) {
     let row = this.rows.get(line.item);
     if (!row) {
       row = document.createElement("div");
       row.className = "said";
-      for (const name of ["by", "text"]) row.appendChild(document.createElement("div")).className = name;
+      for (const name of ["by", "text", "cut"]) row.appendChild(document.createElement("div")).className = name;
       this.rows.set(line.item, row);
-      this.list.append(row);
     }
+    const place = this.list.querySelectorAll(".said")[index] ?? null;
+    if (place !== row) this.list.insertBefore(row, place);
     row.dataset.speaker = line.speaker;
     row.dataset.final = String(line.final);
     row.children[0].textContent = line.name;
     row.children[1].textContent = shownText(line);
+    row.children[2].textContent = cutWords(line);
   }
 }
 
@@ -152,6 +161,7 @@ class Stay {
   /** @param {any} message */
   take(message) {
     if (message.type === "caption") this.lines.caption(message);
+    if (message.type === "places") this.lines.places(message);
     if (message.type === "flush") {
       this.player.flush();
       this.lines.interrupted();

@@ -1,7 +1,7 @@
 // @ts-check
 /** Folds the gateway's control messages into the store. */
 
-import { foldCaption } from "../state/captions.js";
+import { foldCaption, moveCaptions } from "../state/captions.js";
 import { problem, sentence, upstreamProblem } from "../state/problems.js";
 import { foldQuestions, foldTools, isOpen, toolWords } from "../state/tools.js";
 import { budgetShare } from "../state/usage.js";
@@ -45,6 +45,7 @@ export class Inbox {
       participants: () => this.store.set({ participants: message.participants ?? [] }),
       level: () => this.#levels(message.levels ?? {}),
       caption: () => this.#caption(message),
+      places: () => this.#places(message),
       flush: () => this.flush(message.epoch),
       tool: () => this.#tool(message),
       latency: () => this.store.set({ latency: { ...this.state.latency, ...numbers(message) } }),
@@ -103,9 +104,15 @@ export class Inbox {
     const line = {
       item: String(message.item ?? ""), speaker, name, text: String(message.text ?? ""),
       final: Boolean(message.final), interrupted: Boolean(message.interrupted),
-      kind: /** @type {const} */ ("speech"),
+      kind: /** @type {const} */ ("speech"), ...placeOf(message), ...(message.cut ? { cut: String(message.cut) } : {}),
     };
     this.store.set({ captions: foldCaption(this.state.captions, line) });
+  }
+
+  /** The places of lines have new numbers. @param {any} message */
+  #places({ places = {}, calls = {} }) {
+    const tools = Object.fromEntries(Object.entries(calls).map(([call, place]) => [toolItem(call), place]));
+    this.store.set({ captions: moveCaptions(this.state.captions, { ...places, ...tools }) });
   }
 
   /** @param {any} message */
@@ -114,8 +121,8 @@ export class Inbox {
     const { captions, tools, questions } = this.state;
     const person = this.#nameOf(event.participant);
     const line = {
-      item: `tool-${event.call}`, speaker: "tool", name: "Tool", text: toolWords(event, person), final: true,
-      status: event.status, kind: /** @type {const} */ ("tool"),
+      item: toolItem(event.call), speaker: "tool", name: "Tool", text: toolWords(event, person), final: true,
+      status: event.status, kind: /** @type {const} */ ("tool"), ...placeOf(message),
     };
     this.store.set({
       tools: foldTools(tools, event),
@@ -184,6 +191,16 @@ export class Inbox {
     this.store.raise({ ...problem("gateway"), code, cure: sentence(String(message.message ?? message.code ?? "")) });
     setTimeout(() => this.store.clear(code), ERROR_SHOWN_MS);
   }
+}
+
+/** Id of the line of a tool call. @param {string} call */
+function toolItem(call) {
+  return `tool-${call}`;
+}
+
+/** The place of a line, where the gateway has told it. @param {any} message @returns {{position?: number}} */
+function placeOf({ position }) {
+  return Number.isFinite(position) ? { position } : {};
 }
 
 /** The numeric fields of a message. @param {Record<string, unknown>} message */

@@ -1,10 +1,28 @@
 // @ts-check
-/** Folds captions into the list of lines; a later caption of an item replaces the earlier one. Sans-I/O. */
+/**
+ * Folds captions into the list of lines; a later caption of an item replaces the earlier one. Sans-I/O.
+ *
+ * Lines stand in the order of the conversation, not of arrival: the words of a person may come after the answer. The
+ * gateway numbers the places; a line that has none yet (typed here a moment ago) stands where it came.
+ */
 
 const LINE_LIMIT = 200;
 
+/** Why the assistant did not say all of it, or not aloud. @type {Record<string, string>} */
+const CUTS = {
+  content_filter: "Stopped by a content filter",
+  max_output_tokens: "Cut off: the answer was too long",
+  incomplete: "Cut off",
+  failed: "Cut off: the assistant failed",
+  cancelled: "Cancelled",
+  written: "Written, not spoken",
+  not_transcribed: "Could not be written down",
+};
+/** Nothing is missing in a line with such a mark. */
+const WHOLE = ["written"];
+
 /**
- * Put a line in its place: the line of a known item is rewritten, a new one goes to the end.
+ * Put a line in its place: the line of a known item is rewritten, a new one goes where its number says.
  * @param {import("./store.js").Caption[]} lines
  * @param {import("./store.js").Caption} line
  * @returns {import("./store.js").Caption[]} a new list
@@ -17,15 +35,48 @@ export function foldCaption(lines, line) {
     // A late interim text must not replace the final one.
     if (before.final && !line.final) return lines;
     const interrupted = Boolean(before.interrupted || line.interrupted || wasCut(before, line));
-    const merged = { ...before, ...line, interrupted };
-    return lines.map((known, place) => (place === index ? merged : known));
+    return replaced(lines, index, { ...before, ...line, interrupted });
   }
   // Typed text is shown at once; the gateway's line for it takes its place.
   const typed = lines.findIndex((known) => (
     known.kind === "typed" && known.speaker === line.speaker && known.text === line.text
   ));
-  if (typed >= 0) return lines.map((known, place) => (place === typed ? line : known));
-  return [...lines, line].slice(-LINE_LIMIT);
+  return typed >= 0 ? replaced(lines, typed, line) : placed(lines, line).slice(-LINE_LIMIT);
+}
+
+/**
+ * The lines after the gateway has numbered the places anew.
+ * @param {import("./store.js").Caption[]} lines
+ * @param {Record<string, number>} places by item
+ */
+export function moveCaptions(lines, places) {
+  const moved = lines.map((line) => (
+    Object.hasOwn(places, line.item) ? { ...line, position: Number(places[line.item]) } : line
+  ));
+  return moved.reduce((/** @type {import("./store.js").Caption[]} */ sorted, line) => placed(sorted, line), []);
+}
+
+/**
+ * @param {import("./store.js").Caption[]} lines @param {number} index
+ * @param {import("./store.js").Caption} line what stands there from now on, or where its own place is
+ */
+function replaced(lines, index, line) {
+  const stays = line.position === undefined || line.position === lines[index].position;
+  if (stays) return lines.map((known, place) => (place === index ? line : known));
+  return placed(lines.filter((_, place) => place !== index), line);
+}
+
+/** @param {import("./store.js").Caption[]} lines @param {import("./store.js").Caption} line */
+function placed(lines, line) {
+  const place = line.position ?? Infinity;
+  const next = lines.findIndex((known) => known.position !== undefined && known.position > place);
+  return next < 0 ? [...lines, line] : [...lines.slice(0, next), line, ...lines.slice(next)];
+}
+
+/** Why the line ends as it does, for people; empty: it is whole. @param {import("./store.js").Caption} line */
+export function cutWords({ cut, interrupted }) {
+  if (cut) return CUTS[cut] ?? CUTS.incomplete;
+  return interrupted ? "interrupted" : "";
 }
 
 /**
@@ -38,10 +89,10 @@ function wasCut(before, line) {
     && before.text.startsWith(text);
 }
 
-/** The text as it is shown: an interrupted one ends with a dash. @param {import("./store.js").Caption} line */
-export function shownText({ text, final, interrupted }) {
+/** The text as it is shown: one that was cut ends with a dash. @param {import("./store.js").Caption} line */
+export function shownText({ text, final, interrupted, cut }) {
   if (!final) return text || "…";
-  return interrupted ? `${text.trimEnd().replace(/[\s.,;:…–—-]+$/, "")} —`.trimStart() : text;
+  return interrupted || (cut && !WHOLE.includes(cut)) ? `${text.trimEnd().replace(/[\s.,;:…–—-]+$/, "")} —`.trimStart() : text;
 }
 
 /**

@@ -18,6 +18,8 @@ const EVENT_LIMIT = 1000;
  * @property {string} text
  * @property {boolean} final
  * @property {boolean} [interrupted]
+ * @property {number} [position] its place in the conversation; without: not known yet
+ * @property {string} [cut] why it is not all that the assistant wanted to say, as a code of the gateway
  * @property {"speech"|"typed"|"tool"} kind
  * @property {string} [status] of a tool call
  *

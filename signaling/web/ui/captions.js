@@ -1,5 +1,5 @@
 // @ts-check
-import { shownText } from "../state/captions.js";
+import { cutWords, shownText } from "../state/captions.js";
 import { holdsToTalk } from "../state/store.js";
 import { byId, make, setData, setText, toneClass } from "./dom.js";
 
@@ -76,7 +76,8 @@ export class Captions {
     const [by, text, cut] = row.children;
     setText(by, line.name);
     setText(text, shownText(line));
-    setText(cut, line.interrupted ? "interrupted" : "");
+    setText(cut, cutWords(line));
+    setData(row, "cut", line.cut ?? "");
     setData(row, "status", line.status ?? "");
     setData(row, "interim", String(!line.final));
   }

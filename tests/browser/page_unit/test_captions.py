@@ -112,3 +112,81 @@ def test_a_speaker_who_becomes_known_late_keeps_the_line(run: Run) -> None:
         [line("1", "Hel", False, speaker="user"), line("1", "Hello", True, speaker="p-1")],
     )
     assert [(row["speaker"], row["text"]) for row in lines] == [("p-1", "Hello")]
+
+
+def test_lines_stand_in_the_order_of_the_conversation(run: Run) -> None:
+    """The words of somebody who spoke come after the answer, and twice."""
+    answer = line("b", "Hello Ada.", True, position=20)
+    words = line("a", "Hel", False, speaker="user", position=10)
+    whole = line("a", "Hello.", True, speaker="p-1", position=10)
+    tool = line("tool-c", "Looking up", True, speaker="tool", kind="tool", position=15)
+    for order in (
+        [answer, words, whole, tool],
+        [tool, answer, whole],
+        [words, answer, tool, whole],
+    ):
+        lines = run("state/captions.js", FOLD, order)
+        assert [row["item"] for row in lines] == ["a", "tool-c", "b"]
+        assert lines[0]["text"] == "Hello."
+
+
+def test_a_line_without_a_place_stands_where_it_came_until_it_has_one(run: Run) -> None:
+    typed = line("typed-1", "Hi", True, speaker="p-1", kind="typed")
+    known = [line("a", "One", True, position=10), typed, line("c", "Three", True, position=30)]
+    assert [row["item"] for row in run("state/captions.js", FOLD, known)] == ["a", "typed-1", "c"]
+    taken = line("x", "Hi", True, speaker="p-1", kind="speech", position=40)
+    lines = run("state/captions.js", FOLD, [*known, taken])
+    assert [row["item"] for row in lines] == ["a", "c", "x"]
+    early = line("e", "So", False, speaker="user")
+    late = line("e", "So it is.", True, speaker="user", position=5)
+    lines = run("state/captions.js", FOLD, [*known[::2], early, late])
+    assert [row["item"] for row in lines] == ["e", "a", "c"]
+
+
+def test_new_numbers_move_lines_and_tools(run: Run) -> None:
+    moved = run(
+        "session/inbox.js",
+        """const { Store } = await import(location.origin + "/state/store.js");
+        const store = new Store();
+        const none = () => {};
+        const inbox = new m.Inbox(store, {
+          heard: none, flush: none, rules: none, buttonRefused: none, sentAway: none });
+        for (const message of a) inbox.take(message);
+        return store.state.captions.map((line) => [line.item, line.position]);""",
+        [
+            {"type": "caption", "item": "b", "text": "B", "final": True, "position": 2},
+            {"type": "tool", "call": "t", "name": "x", "status": "running", "position": 3},
+            {"type": "caption", "item": "a", "text": "A", "final": True, "position": 1},
+            {"type": "tool", "call": "t", "name": "x", "status": "done", "position": 3},
+            {"type": "places", "places": {"a": 70, "b": 60, "gone": 5}, "calls": {"t": 50}},
+        ],
+    )
+    assert moved == [["tool-t", 50], ["b", 60], ["a", 70]]
+
+
+def test_a_cut_is_marked_in_words_and_stays_marked(run: Run) -> None:
+    shown = run(
+        "state/captions.js",
+        "return m.foldCaption(m.foldCaption([], a[0]), a[1])"
+        ".map((line) => [m.shownText(line), m.cutWords(line)])[0];",
+        [
+            line("1", "This is stopped by", True, cut="content_filter"),
+            line("1", "This is stopped", True),
+        ],
+    )
+    assert shown == ["This is stopped —", "Stopped by a content filter"]
+    words = run(
+        "state/captions.js",
+        """return a.map((cut) => (
+          [m.cutWords({ cut }), m.shownText({ text: "Yes.", final: true, cut })]));""",
+        ["max_output_tokens", "failed", "written", "not_transcribed", "of tomorrow", ""],
+    )
+    assert [text for text, _ in words] == [
+        "Cut off: the answer was too long",
+        "Cut off: the assistant failed",
+        "Written, not spoken",
+        "Could not be written down",
+        "Cut off",
+        "",
+    ]
+    assert [line for _, line in words] == ["Yes —", "Yes —", "Yes.", "Yes —", "Yes —", "Yes."]

@@ -205,7 +205,7 @@ def test_a_browser_that_plays_the_reply_before_has_heard_nothing_of_this_one() -
     room.report("p-1", 850)
     room.cut()
     actions = room.report("p-1", 900, last=True)
-    assert truncations(actions) == [("i1", 900), ("i2", 0)]
+    assert truncations(actions) == [("i1", 900), ("i2", 1)]
     assert ends(actions) == [("i1", 900), ("i2", 0)]
     assert actions[-1] == Truncation("i2", "", 0)
 
@@ -312,7 +312,7 @@ def test_several_items_of_one_response_are_ended_each() -> None:
     room.frames(50)
     room.report("p-1", 900)
     room.cut()
-    assert truncations(room.report("p-1", 950, last=True)) == [("b", 550), ("c", 0)]
+    assert truncations(room.report("p-1", 950, last=True)) == [("b", 550), ("c", 1)]
 
 
 def test_the_item_that_the_server_truncated_ends_with_what_was_sent() -> None:

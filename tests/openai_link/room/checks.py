@@ -27,6 +27,7 @@ def conclude(world: World) -> None:
     the_room_talks_again(world)
     no_tool_runs_twice(world)
     nothing_final_is_missing_or_doubled(world)
+    lines_stand_in_the_order_of_the_record(world)
     the_session_knows_what_was_said(world)
     the_session_knows_what_it_said(world)
     the_money_is_counted_once(world)
@@ -70,6 +71,21 @@ def nothing_final_is_missing_or_doubled(world: World) -> None:
     assert all(count == 1 for count in said.values()), said
     told = Counter(world.first_id(item) for item in world.final_captions())
     assert all(count == 1 for count in told.values()), told
+
+
+def lines_stand_in_the_order_of_the_record(world: World) -> None:
+    """Whenever their words came: a page puts a line where its place says."""
+    places: dict[str, int] = {}
+    for _, event in world.told:
+        match event["type"]:
+            case "caption" if "position" in event:
+                places[world.first_id(event["item"])] = event["position"]
+            case "places":
+                places |= {world.first_id(item): at for item, at in event["places"].items()}
+    shown = [world.first_id(item) for item in world.final_captions()]
+    assert set(shown) <= set(places), "a line has no place"
+    written = [item.item for item in messages(world) if item.item in set(shown)]
+    assert sorted(set(shown), key=places.__getitem__) == written
 
 
 def the_session_knows_what_was_said(world: World) -> None:

@@ -66,6 +66,41 @@ def test_the_longest_name_of_the_table_fits() -> None:
     assert TABLE.price("another") is None and TABLE.cost_usd(usage(1), "another") is None
 
 
+def test_a_version_is_no_beginning_of_another_one() -> None:
+    table = PriceTable({"gpt-realtime-2": TABLE.prices["gpt-realtime-2"]}, "today")
+    assert table.price("gpt-realtime-2.1") is table.price("gpt-realtime-20") is None
+    assert table.price("gpt-realtime-2-2026-01-01") == table.price("openai/gpt-realtime-2")
+    family = PriceTable({"gpt-": TABLE.prices["gpt-realtime-2"]}, "today")
+    assert family.price("gpt-realtime-20") is not None
+
+
+@pytest.mark.parametrize(
+    ("model", "usd"),
+    [
+        ("whisper-1", 0.006),
+        ("gpt-transcribe", 0.0045),
+        ("gpt-live-transcribe", 0.017),
+        ("gpt-realtime-whisper", 0.017),
+    ],
+)
+def test_models_that_are_billed_by_the_minute(model: str, usd: float) -> None:
+    """Whether their servers count seconds, or tokens of which ten are a second."""
+    by_tokens = {"type": "tokens", "input_tokens": 600, "output_tokens": 90, "total_tokens": 690}
+    assert TABLE.cost_usd({"type": "duration", "seconds": 60}, model) == pytest.approx(usd)
+    assert TABLE.cost_usd(by_tokens, model) == pytest.approx(usd)
+
+
+@pytest.mark.parametrize(
+    ("model", "usd"), [("gpt-4o-transcribe", 2.5 + 10), ("gpt-4o-mini-transcribe", 1.25 + 5)]
+)
+def test_models_that_transcribe_by_tokens(model: str, usd: float) -> None:
+    million = 1_000_000
+    details = {"text_tokens": 0, "audio_tokens": million}
+    counted = {"type": "tokens", "input_tokens": million, "output_tokens": million}
+    assert TABLE.cost_usd(counted | {"input_token_details": details}, model) == pytest.approx(usd)
+    assert TABLE.price(f"{model}-2025-12-15") == TABLE.price(model)
+
+
 def test_a_server_that_breaks_nothing_down_is_billed_as_audio() -> None:
     tokens = Tokens.of({"input_tokens": 100, "output_tokens": 10, "total_tokens": 110})
     assert tokens == Tokens(audio_in=100, audio_out=10)

@@ -26,7 +26,7 @@ from openai_link.room.engine import RoomConfig, RoomEngine
 from openai_link.room.lifecycle import Exit
 from openai_link.room.room_tools import Toolset
 from openai_link.settings import OpenaiLinkSettings
-from openai_link.simulator.brains.rules import Script
+from openai_link.simulator.brains.rules import Rule, Script
 from openai_link.simulator.brains.script import ScriptBrain
 from openai_link.simulator.engine.brain import Recognition
 from openai_link.simulator.engine.options import EngineOptions
@@ -121,6 +121,10 @@ class Scene:
     filler: str = ""
     tool_ms: int = 300
     """How long a tool works."""
+    rules: tuple[Rule, ...] = ()
+    """What the assistant says, tried before the usual rules."""
+    words: tuple[Recognition, ...] = ()
+    """How the transcripts of the spoken turns come, in place of ``heard``."""
 
     def __str__(self) -> str:
         return self.name
@@ -188,10 +192,14 @@ class _Hearing(ScriptBrain):
     """Gives the spoken turns of the room their words, in whichever session they are spoken."""
 
     def __init__(self, world: World) -> None:
-        super().__init__(Script(prefix="", ms_per_character=MS_PER_CHARACTER, rules=RULES))
+        rules = (*world.scene.rules, *RULES)
+        super().__init__(Script(prefix="", ms_per_character=MS_PER_CHARACTER, rules=rules))
         self._world = world
 
     def recognize(self, spoken_turn: int) -> Recognition | None:
+        words = self._world.scene.words[self._world.turns :]
+        if words:
+            return words[0]
         said = self._world.scene.heard[self._world.turns :]
         return Recognition(said[0]) if said else None
 
