@@ -144,6 +144,33 @@ def wrong_pattern(path: str, pattern: str) -> Refusal:
     )
 
 
+def too_short(path: str, limit: int, length: int) -> Refusal:
+    """A string shorter than it must be."""
+    return Refusal(
+        "string_below_min_length",
+        f"Invalid '{path}': string too short. Expected a string with minimum length {limit}, "
+        f"but got a string with length {length} instead.",
+        path,
+    )
+
+
+def too_many(path: str, limit: int, length: int) -> Refusal:
+    """A list longer than its limit."""
+    return Refusal(
+        "array_above_max_length",
+        f"Invalid '{path}': array too long. Expected an array with maximum length {limit}, "
+        f"but got an array with length {length} instead.",
+        path,
+    )
+
+
+def bad_schema(function: str, words: str, path: str) -> Refusal:
+    """The schema of a function's parameters cannot be used."""
+    return Refusal(
+        "invalid_function_parameters", f"Invalid schema for function '{function}': {words}", path
+    )
+
+
 def voice_locked() -> Refusal:
     """A new voice after the assistant has spoken."""
     return Refusal(

@@ -14,6 +14,7 @@ from typing import Any
 from . import refusals
 from .items import Item
 from .session_checks import ANY, check_keys
+from .strict_tools import check_function_tools
 
 Json = dict[str, Any]
 
@@ -75,6 +76,7 @@ def check_event(event: Mapping[str, Any]) -> None:
 
 def check_session(session: Mapping[str, Any]) -> None:
     """Check a session object, whole or partial. Raises Refusal."""
+    check_function_tools(session.get("tools"), "session.tools")
     _check_length(session.get("instructions"), "session.instructions", MAX_TEXT)
     heard = _at(session, "audio", "input")
     detection = _at(heard, "turn_detection")
@@ -139,6 +141,7 @@ def _check_part(part: Mapping[str, Any], path: str) -> None:
 
 def _check_response(response: Mapping[str, Any]) -> None:
     _check_length(response.get("instructions"), "response.instructions", MAX_TEXT)
+    check_function_tools(response.get("tools"), "response.tools")
     for key, allowed in _RESPONSE_KEYS.items():
         if isinstance(response.get(key), Mapping):
             check_keys(response[key], allowed, f"response.{key}")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixer_core.runtime.errors import ToolDefinitionError, ToolError
-from openai_link.simulator.engine.tool_checks import check_tools
+from openai_link.simulator.engine.strict_tools import check_function_tools
 from openai_link.tools.offered_schema import MAX_SCHEMA_CHARS, offered_schema
 
 TEXT, NUMBER = {"type": "string"}, {"type": "integer"}
@@ -25,7 +25,7 @@ def told(schema: Any) -> dict[str, Any]:
     """What the service is told of a schema; it takes it."""
     parameters = offered_schema(schema).parameters
     tool = {"type": "function", "name": "f", "description": "d", "parameters": parameters}
-    check_tools(json.loads(json.dumps([tool])), "session.tools")
+    check_function_tools(json.loads(json.dumps([tool])), "session.tools")
     assert len(json.dumps(parameters)) <= MAX_SCHEMA_CHARS
     return parameters
 

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from openai_link.simulator.engine.strict_tools import check_function_tools
 from openai_link.tools.outputs import MAX_OUTPUT_BYTES, is_error
 from openai_link.tools.toolbox import MAX_THREADS, ToolBox
 from tests.openai_link.tools import household
@@ -38,6 +39,7 @@ def test_a_module_is_configured_and_only_its_own_tools_are_offered() -> None:
     assert "where" in box.specs
     assert "get_time" not in box.specs
     assert {definition["name"] for definition in box.definitions()} == set(box.specs)
+    check_function_tools(box.definitions(), "session.tools")
     assert box.problems == []
 
 
