@@ -51,6 +51,7 @@ from .room_tools import RoomTools, Toolset
 from .session import Session
 from .sessions import RoomSessions
 from .signals import (
+    ApprovalGiven,
     BudgetSpent,
     FactLearned,
     Outcome,
@@ -418,6 +419,9 @@ class RoomEngine:
             case ReplyWanted(overrides):
                 talking = self._sessions.talking
                 return [] if talking is None else talking.ask(overrides, now_ns)
+            case ApprovalGiven(answer):
+                asking = self._sessions.find(answer.session)
+                return [] if asking is None else asking.approve(answer)
             case ToolAnswered():
                 return self._tool_output(signal, wall_ms)
             case ProblemFound(code, message):
@@ -458,7 +462,7 @@ class RoomEngine:
         outcomes += self._record.on_fact(number, fact, wall_ms, now_ns)
         if number != self.active_session:
             outcomes += self._sessions.tell_late(fact, now_ns)
-        outcomes += self._tools.on_fact(fact, self._record.asker, now_ns)
+        outcomes += self._tools.on_fact(fact, self._record.asker, now_ns, number)
         if isinstance(fact, AssistantChanged):
             outcomes.append(StateNews())
         return outcomes

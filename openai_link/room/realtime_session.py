@@ -40,6 +40,7 @@ from .actions import (
     StartUplink,
     TellBrowsers,
 )
+from .approvals import Answer
 from .epoch import EpochCounter
 from .session import Stage
 from .signals import (
@@ -274,6 +275,11 @@ class RealtimeSession:
         """Say what somebody has typed: the id of its item, and what follows."""
         event = self._events.user_text(text)
         return str(event["item"]["id"]), [self._send(event)]
+
+    def approve(self, answer: Answer) -> list[Outcome]:
+        """Tell the service whether it may run one of its own tools."""
+        event = self._events.mcp_approval(answer.request, answer.approve, answer.reason)
+        return [self._send(event)]
 
     def tool_output(self, call: str, output: str) -> list[Outcome]:
         """Tell the model what a tool call has returned, where it knows the call."""

@@ -25,7 +25,8 @@ from ..tools.outputs import is_error
 from ..tools.spec import ToolSpec
 from ..turns.actions import sender_of
 from .actions import Log, TellBrowsers
-from .signals import Outcome, ProblemFound, ReplyWanted, ToolAnswered
+from .approvals import Answer, Approvals, Told
+from .signals import ApprovalGiven, Outcome, ProblemFound, ReplyWanted, ToolAnswered
 from .trust import Trust
 
 NOT_CONFIRMED = {
@@ -71,6 +72,7 @@ class RoomTools:
         )
         self._specs: dict[str, ToolSpec] = {}
         self._calls = ToolCalls(self._specs, self._limits)
+        self._approvals = Approvals(settings)
         self._questions: dict[str, tuple[dict[str, Any], int]] = {}
         """Open questions by tool call: the EVENT, and when it was told."""
         self._told_problems = 0
@@ -84,7 +86,7 @@ class RoomTools:
     @property
     def is_busy(self) -> bool:
         """A tool call has no output yet."""
-        return bool(self._calls.pending())
+        return bool(self._calls.pending()) or self._approvals.is_busy
 
     def changed(self, tools: Toolset) -> list[Outcome]:
         """Tools have come or gone, or are known to be missing."""
@@ -95,14 +97,15 @@ class RoomTools:
         self._told_problems = len(tools.problems)
         return [ProblemFound("tools_missing", problem) for problem in news]
 
-    def on_fact(self, fact: Fact, asker: Asker, now_ns: int) -> list[Outcome]:
-        """Something happened in the conversation."""
+    def on_fact(self, fact: Fact, asker: Asker, now_ns: int, session: int = 0) -> list[Outcome]:
+        """Something happened in the conversation, in the session with that number."""
         if isinstance(fact, ToolCalled):
             participant, name = asker(fact.response)
             proven = self._trust.is_proven(participant)
             called = self._calls.called(fact, participant, name, now_ns, is_proven=proven)
             return self._apply(called, now_ns)
-        return self._apply(self._calls.on_fact(fact, now_ns), now_ns)
+        approvals = self._approved(self._approvals.on_fact(session, fact, now_ns), now_ns)
+        return approvals + self._apply(self._calls.on_fact(fact, now_ns), now_ns)
 
     def answered(self, call: str, output: str, now_ns: int) -> list[Outcome]:
         """The tool has returned ``output``."""
@@ -115,6 +118,9 @@ class RoomTools:
         participant = str(event.get("participant", ""))
         if allow and not self._trust.may_confirm(participant):
             return [TellBrowsers(NOT_CONFIRMED, sender_of(event))]
+        if self._approvals.is_open(call):
+            given = self._approvals.confirmed(call, allow, participant, now_ns)
+            return self._approved(given, now_ns)
         return self._apply(self._calls.confirmed(call, allow, participant, now_ns), now_ns)
 
     def ask_again(self, now_ns: int) -> list[Outcome]:
@@ -132,16 +138,31 @@ class RoomTools:
         """
         return self._apply(self._calls.moved(now_ns, is_answering=is_answering), now_ns)
 
+    def session_over(self, session: int, now_ns: int) -> list[Outcome]:
+        """What the service itself wanted to run in that session is not run any more."""
+        return self._approved(self._approvals.session_over(session), now_ns)
+
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick``."""
-        return self._calls.next_timeout_ns()
+        waiting = (self._calls.next_timeout_ns(), self._approvals.next_timeout_ns())
+        return min((time_ns for time_ns in waiting if time_ns is not None), default=None)
 
     def tick(self, now_ns: int) -> list[Outcome]:
         """The time-out was reached, perhaps."""
         due_ns = self.next_timeout_ns()
         if due_ns is None or now_ns < due_ns:
             return []
-        return self._apply(self._calls.tick(now_ns), now_ns)
+        approvals = self._approved(self._approvals.tick(now_ns), now_ns)
+        return approvals + self._apply(self._calls.tick(now_ns), now_ns)
+
+    def _approved(self, actions: Sequence[Answer | Told], now_ns: int) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        for action in actions:
+            if isinstance(action, Told):
+                outcomes += self._apply([TellTool(action.event)], now_ns)
+            else:
+                outcomes.append(ApprovalGiven(action))
+        return outcomes
 
     def _apply(self, actions: Sequence[ToolAction], now_ns: int) -> list[Outcome]:
         outcomes: list[Outcome] = []

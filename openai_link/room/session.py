@@ -26,6 +26,7 @@ from mixer_core.journal.records import HistoryItem
 from ..facts import Assistant
 from ..media.downlink_gate import DownlinkFrame
 from ..transport.interface import TransportKind
+from .approvals import Answer
 from .signals import Outcome
 
 Stage = Literal["connecting", "confirmed", "seeding", "standby", "active", "draining", "closed"]
@@ -142,6 +143,9 @@ class Session(Protocol):
 
     def type_text(self, text: str) -> tuple[str, list[Outcome]]:
         """Say what somebody has typed: the id of its item, and what follows."""
+
+    def approve(self, answer: Answer) -> list[Outcome]:
+        """Tell the service whether it may run one of its own tools."""
 
     def tool_output(self, call: str, output: str) -> list[Outcome]:
         """Tell the model what a tool call has returned."""

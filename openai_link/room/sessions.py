@@ -141,6 +141,7 @@ class RoomSessions:
         self._record.session_over(session.number)
         if had_room:
             outcomes += self._record.session_ended(session.session_id, reason, wall_ms)
+        outcomes += self._tools.session_over(session.number, now_ns)
         _add(self._finished, session.counters())
         for place in ("active", "standby", "draining"):
             if getattr(self, place) is session:

@@ -18,6 +18,7 @@ from ..realtime.problems import Problem
 from ..transport.interface import TransportKind
 from ..turns.actions import TypedText
 from .actions import Action
+from .approvals import Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,13 @@ class ToolAnswered:
 
 
 @dataclass(frozen=True, slots=True)
+class ApprovalGiven:
+    """The service may run one of its own tools, or may not."""
+
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
 class ProblemFound:
     """Tell the room about an error, as soon as anybody is there."""
 
@@ -138,6 +146,7 @@ Signal = (
     | ReplyRequested
     | ReplyWanted
     | ToolAnswered
+    | ApprovalGiven
     | ProblemFound
     | BudgetSpent
     | RoomClosed

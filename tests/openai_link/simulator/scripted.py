@@ -29,11 +29,18 @@ RULES = (
     ),
     Rule(match=re.compile(r"(?s)\bcall (\w+)(?: with (\{.*\}))?"), calls=(CallRule("{1}", "{2}"),)),
     Rule(match=re.compile(r"\bstory\b"), say=(STORY,), repeat=STORY_SENTENCES, length_ms=STORY_MS),
+    Rule(
+        match=re.compile(r"\bsearch for (\w+)"),
+        say=("I found {1}.",),
+        denied="Then I will not search.",
+        mcp_calls=(CallRule("search", '{"query": "{1}"}', server="docs", output="1 document"),),
+    ),
     Rule(on="nothing", say=("Hello.",)),
     Rule(on="any", say=("You said: {text}",)),
 )
-"""``call a``, ``call a with {"x": 1}``, ``call a and b`` (in parallel), ``story`` (30 s of sound);
-the results of calls are read out, everything else is repeated."""
+"""``call a``, ``call a with {"x": 1}``, ``call a and b`` (in parallel), ``story`` (30 s of sound),
+``search for a`` (an MCP server of the service); the results of calls are read out, everything else
+is repeated."""
 
 
 def scripted(*heard: str, rules: tuple[Rule, ...] = ()) -> ScriptBrain:
