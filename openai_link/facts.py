@@ -142,6 +142,8 @@ class ResponseStarted:
     response: str
     tag: str = ""
     """Id of the event that asked for it; empty where the server began by itself."""
+    inferred: bool = False
+    """A later event of it shows that it began; what asked for it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +163,8 @@ class ResponseEnded:
     """The messages in it, in order."""
     is_written: bool = field(default=False, compare=False)
     """It has words and no sound."""
+    inferred: bool = False
+    """Later events show that it is over; its own end, with the cost, may follow yet."""
 
 
 @dataclass(frozen=True, slots=True)

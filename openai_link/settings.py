@@ -246,6 +246,9 @@ class OpenaiLinkSettings:
     """Most children at the same time, idle ones included."""
     connect_timeout_ms: Milliseconds = 10_000
     """A call that is not up after this time has failed."""
+    answer_timeout_ms: Annotated[int, msgspec.Meta(ge=2_000, le=600_000)] = 25_000
+    """Longest time without any sign of an answer that was asked for or has begun; then the call is
+    made again, and the answer asked for there. More for models that think for longer."""
     max_retries: Count = 3
     """Attempts in a row to reconnect before the room is told that the connection failed."""
     retry_delay_ms: Milliseconds = 2_000

@@ -138,6 +138,8 @@ class ReplyPlayer:
     def _part(self, response: str, item: str, content_index: int) -> _Part:
         reply = next((r for r in self._replies if r.response == response), None)
         if reply is None:
+            for earlier in self._replies:  # There is one at a time, though its end may be missing.
+                earlier.is_complete = True
             reply = _Reply(response)
             self._replies.append(reply)
         for part in reply.parts:

@@ -12,10 +12,7 @@ IGNORED = frozenset(
         "mcp_list_tools.in_progress",
         "mcp_list_tools.completed",
         "mcp_list_tools.failed",
-        "rate_limits.updated",
         "response.content_part.done",
-        "response.function_call_arguments.delta",
-        "response.function_call_arguments.done",
         "response.mcp_call.completed",
         "response.mcp_call.failed",
         "response.mcp_call.in_progress",
@@ -23,7 +20,6 @@ IGNORED = frozenset(
         "response.mcp_call_arguments.done",
         "response.output_audio.delta",
         "response.output_audio.done",
-        "response.output_item.added",
     }
 )
 """Known and without a meaning for us: what they bring comes in another event too."""

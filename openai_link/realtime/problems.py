@@ -70,7 +70,7 @@ class Problem:
 
 def explain(error: UpstreamError, upstream: Upstream) -> Problem:
     """What ``error`` means to the people in the room."""
-    if error.code in ("unreachable", "connect_timeout", "connection_lost"):
+    if error.code in ("unreachable", "connect_timeout", "connection_lost", "no_answer"):
         return _problem(error, _transport(error, upstream))
     tag = f" ({error.status} {error.code})" if error.status else f" ({error.code})"
     cause = _CAUSES.get(error.code) or _KIND_CAUSES.get(error.kind)
@@ -104,6 +104,8 @@ def _without_secrets(words: str, upstream: Upstream) -> str:
 def _transport(error: UpstreamError, upstream: Upstream) -> str:
     if error.code == "connection_lost":
         return f"The connection to {upstream.title} was lost: {_sentence(str(error))}"
+    if error.code == "no_answer":
+        return f"{upstream.title} does not answer: {_sentence(str(error))}"
     if upstream.simulated:
         return f"The simulator does not answer at {upstream.base_url}."
     where = upstream.base_url.split("://")[-1].split("/")[0]

@@ -8,8 +8,15 @@ A tool is called when ``response.output_item.done`` brings its item with status 
 is earlier than ``response.done`` (a message beside the call can go on for seconds), and right: a
 complete call is part of the conversation and is owed an output even where its response is
 cancelled a moment later. A cancelled call comes as ``incomplete`` and is not told.
-``response.done`` stands in where the other event is missing. ``conversation.item.done`` does not
-count: items that we replayed to a new session come by it too.
+
+Where that event is missing, ``response.done`` stands in: by its ``output``, or, where the response
+is completed, by what ``function_call_arguments.done`` and ``conversation.item.done`` brought
+(``reduce_calls``). Before that they do not count: the arguments of a call that is being cancelled
+come by the former too.
+
+A message of ours that the server neither acknowledges nor refuses counts as taken after
+``TAKEN_NS``, if the server has said anything since. Words of people that do not come within
+``WORDS_NS`` are what was understood of them by then.
 """
 
 from __future__ import annotations
@@ -24,14 +31,21 @@ from ..facts import (
     ItemDone,
     ItemTruncated,
     ItemVoiced,
-    ToolCalled,
     Transcribed,
 )
 from .captions import CaptionBook
 from .event_fields import Once, map_of, maps_of, text_of, whole_of
+from .reduce_calls import CallDrafts
 
 MAX_OPEN = 32
 """Items of the assistant that may be unfinished at once; of more the oldest is forgotten."""
+
+TAKEN_NS = 3_000_000_000
+"""A message that is not refused by then was taken."""
+WORDS_NS = 30_000_000_000
+"""Longest time between two signs of the transcription of a turn."""
+MAX_RESPONSES = 32
+"""Responses whose items are kept apart; of more the oldest is forgotten."""
 
 Handler = Callable[[Mapping[str, Any], int], list[Fact]]
 _TRANSCRIPTION = "conversation.item.input_audio_transcription"
@@ -45,8 +59,15 @@ class ItemBook:
         self._added, self._done, self._deleted = Once(), Once(), Once()
         self._voiced, self._worded, self._called = Once(), Once(), Once()
         self._cuts = Once()
-        self._unwritten: dict[str, None] = {}
-        """Spoken items whose transcripts have not come."""
+        self._unwritten: dict[str, int] = {}
+        """Spoken items whose transcripts have not come, and when anything last came of them."""
+        self._given_up: set[str] = set()
+        """Spoken items whose transcripts are not waited for any more."""
+        self._drafts = CallDrafts()
+        self._untaken: dict[str, tuple[Mapping[str, Any], int]] = {}
+        """Messages of ours that are not acknowledged, and when they were sent."""
+        self._of_response: dict[str, dict[str, None]] = {}
+        """Items by the response that makes them."""
         self._parts: dict[str, dict[int, str]] = {}
         """Whole texts of the parts of unfinished items, by item and content index."""
         self.handlers: dict[str, Handler] = {
@@ -63,6 +84,9 @@ class ItemBook:
             "response.output_audio_transcript.done": self._part_done,
             "response.output_text.delta": self._text_delta,
             "response.output_text.done": self._part_done,
+            "response.function_call_arguments.delta": self._arguments_delta,
+            "response.function_call_arguments.done": self._arguments_done,
+            "response.output_item.added": self._output_added,
             "response.output_item.done": self._output_done,
         }
 
@@ -75,20 +99,48 @@ class ItemBook:
         """Whether the model has made the tool call with this id."""
         return call in self._called
 
-    def spoken(self, item: str) -> None:
-        """A turn of somebody has become an item."""
+    def spoken(self, item: str, now_ns: int) -> None:
+        """A turn of somebody has become an item, or its words begin to come."""
         if item not in self._worded:
-            self._unwritten[item] = None
+            self._unwritten[item] = now_ns
             if len(self._unwritten) > MAX_OPEN:
                 del self._unwritten[next(iter(self._unwritten))]
 
-    def tick(self, now_ns: int) -> list[Fact]:
-        """Captions that were held back and are due."""
-        return list(self._captions.tick(now_ns))
+    def sent(self, event: Mapping[str, Any], now_ns: int) -> None:
+        """A client event of ours: its item is no news, and waits to be taken."""
+        item = map_of(event, "item")
+        if text_of(event, "type") != "conversation.item.create" or not text_of(item, "id"):
+            return
+        self._drafts.ours(text_of(item, "id"))
+        if text_of(item, "type") == "message" and text_of(item, "role") == "user":
+            self._untaken[text_of(item, "id")] = item, now_ns
+            if len(self._untaken) > MAX_OPEN:
+                del self._untaken[next(iter(self._untaken))]
 
-    def next_timeout_ns(self) -> int | None:
+    def refused(self, event_id: str) -> None:
+        """The server refused a client event of ours: its item, if it made one, is not taken."""
+        self._untaken.pop(event_id, None)
+
+    def tick(self, now_ns: int, heard_ns: int = 0) -> list[Fact]:
+        """Captions that were held back, and what is not waited for any longer.
+
+        ``heard_ns``: when anything last came from the server.
+        """
+        facts: list[Fact] = [*self._captions.tick(now_ns)]
+        for content, sent_ns in list(self._untaken.values()):
+            if now_ns >= sent_ns + TAKEN_NS and heard_ns > sent_ns:
+                facts += self._complete(content, "")
+        for item, sign_ns in list(self._unwritten.items()):
+            if now_ns >= sign_ns + WORDS_NS:
+                facts += self._give_up(item)
+        return facts
+
+    def next_timeout_ns(self, heard_ns: int = 0) -> int | None:
         """When to call ``tick``; None where nothing waits."""
-        return self._captions.next_timeout_ns()
+        waiting = [ns + TAKEN_NS for _, ns in self._untaken.values() if heard_ns > ns]
+        waiting += [ns + WORDS_NS for ns in self._unwritten.values()]
+        captions_ns = self._captions.next_timeout_ns()
+        return min(waiting if captions_ns is None else [*waiting, captions_ns], default=None)
 
     def close(self) -> list[Fact]:
         """The session is over: unfinished words are final."""
@@ -97,15 +149,37 @@ class ItemBook:
             facts += self._final(item, "")
         return [*facts, *self._captions.clear()]
 
-    def response_done(self, response: Mapping[str, Any], aside: bool) -> list[Fact]:
+    def response_done(self, response: Mapping[str, Any], identity: str, aside: bool) -> list[Fact]:
         """The response is over: make up for what its items' own events did not tell."""
         facts: list[Fact] = []
         complete = text_of(response, "status") == "completed"
         for item in maps_of(response, "output"):
             if not aside:
                 facts += self._complete(item, "")
-            facts += self._finished(item, text_of(response, "id"), complete)
+            facts += self._finished(item, identity, complete)
+        return facts + self.response_over(identity, complete, aside)
+
+    def response_over(
+        self, response: str, complete: bool = True, aside: bool = False
+    ) -> list[Fact]:
+        """A response is over, in whatever way: its items are complete as they are."""
+        calls = self._drafts.over(response, complete)
+        facts: list[Fact] = [call for call in calls if self._called.first(call.call)]
+        for item in self._of_response.pop(response, ()):
+            words = self._known_words(item)
+            facts += self._final(item, "")
+            if words and not aside:
+                facts += self._complete(_message(item, words, complete), "")
         return facts
+
+    def belongs(self, event: Mapping[str, Any]) -> None:
+        """Remember to which response the item of an event belongs."""
+        response = text_of(event, "response_id")
+        item = text_of(event, "item_id") or text_of(map_of(event, "item"), "id")
+        if response and item:
+            self._of_response.setdefault(response, {})[item] = None
+            if len(self._of_response) > MAX_RESPONSES:
+                del self._of_response[next(iter(self._of_response))]
 
     # Places
 
@@ -120,10 +194,12 @@ class ItemBook:
     def _item_done(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
         item = map_of(event, "item")
         facts = self._complete(item, text_of(event, "previous_item_id"))
+        self._drafts.item_done(item)
         return facts + self._words_of(item)
 
     def _place(self, item: Mapping[str, Any], previous: str) -> list[Fact]:
         identity = text_of(item, "id")
+        self._untaken.pop(identity, None)
         return [ItemAdded(identity, previous, item)] if self._added.first(identity) else []
 
     def _complete(self, item: Mapping[str, Any], previous: str) -> list[Fact]:
@@ -144,6 +220,18 @@ class ItemBook:
 
     # Calls and words of the assistant
 
+    def _output_added(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
+        self._drafts.added(map_of(event, "item"), text_of(event, "response_id"))
+        return []
+
+    def _arguments_delta(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
+        self._drafts.arguments_delta(event)
+        return []
+
+    def _arguments_done(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
+        calls = self._drafts.arguments_done(event)
+        return [call for call in calls if self._called.first(call.call)]
+
     def _output_done(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
         item = map_of(event, "item")
         complete = text_of(item, "status") in ("completed", "")
@@ -152,13 +240,11 @@ class ItemBook:
     def _finished(self, item: Mapping[str, Any], response: str, complete: bool) -> list[Fact]:
         if text_of(item, "type") != "function_call":
             return self._words_of(item)
-        call = text_of(item, "call_id")
-        if not complete or text_of(item, "status") not in ("completed", ""):
+        ended = complete and text_of(item, "status") in ("completed", "")
+        call = self._drafts.finished(item, response, ended)
+        if call is None or not self._called.first(call.call):
             return []
-        if not self._called.first(call):
-            return []
-        name, arguments = text_of(item, "name"), text_of(item, "arguments")
-        return [ToolCalled(response, text_of(item, "id"), call, name, arguments)]
+        return [call]
 
     def _words_of(self, item: Mapping[str, Any]) -> list[Fact]:
         """The item is done; where it was cut off, this ends it instead of its text's ``done``."""
@@ -168,12 +254,17 @@ class ItemBook:
         words = [text_of(part, "transcript") or text_of(part, "text") for part in parts]
         return self._final(text_of(item, "id"), "".join(words))
 
+    def _known_words(self, item: str) -> str:
+        """What its parts or its deltas say, whichever says more."""
+        parts = self._parts.get(item, {})
+        known = "".join(text for _, text in sorted(parts.items()))
+        return max(known, self._captions.collected(item) or "", key=len)
+
     def _final(self, item: str, words: str) -> list[Fact]:
         """The final caption: of the item's content, its parts and its deltas what says most."""
+        words = max(words, self._known_words(item), key=len)
         parts = self._parts.pop(item, {})
         collected = self._captions.collected(item)
-        known = "".join(text for _, text in sorted(parts.items()))
-        words = max(words, known, collected or "", key=len)
         if item in self._worded or not (words or parts or collected is not None):
             return []
         self._worded.first(item)
@@ -212,7 +303,17 @@ class ItemBook:
         item, delta = text_of(event, "item_id"), text_of(event, "delta")
         if not delta or not item or item in self._worded:
             return []
+        self.spoken(item, now_ns)
         return list(self._captions.delta("user", item, delta, now_ns))
+
+    def _give_up(self, item: str) -> list[Fact]:
+        """The words of a turn do not come, or not all: what was understood are its words."""
+        del self._unwritten[item]
+        text = self._captions.collected(item)
+        if text is None or not self._worded.first(item):
+            return []
+        self._given_up.add(item)
+        return [Transcribed(item, text.strip()), *self._captions.done("user", item, None)]
 
     def _user_done(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
         return self._transcribed(event, text_of(event, "transcript").strip(), "")
@@ -225,10 +326,22 @@ class ItemBook:
     def _transcribed(self, event: Mapping[str, Any], text: str, failure: str) -> list[Fact]:
         item = text_of(event, "item_id")
         self._unwritten.pop(item, None)
-        if not self._worded.first(item):
+        if not self._worded.first(item) and item not in self._given_up:
             return []
+        self._given_up.discard(item)
         shown = self._captions.collected(item) is not None
         captions = self._captions.done("user", item, None if failure else text)
         usage = map_of(event, "usage") or None
         fact = Transcribed(item, text, usage, failure)
         return [fact, *captions] if text or shown else [fact]
+
+
+def _message(item: str, words: str, complete: bool) -> dict[str, Any]:
+    """A message of the assistant of which only the words are known."""
+    return {
+        "id": item,
+        "type": "message",
+        "role": "assistant",
+        "status": "completed" if complete else "incomplete",
+        "content": [{"type": "output_audio", "transcript": words}],
+    }

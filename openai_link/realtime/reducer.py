@@ -4,11 +4,13 @@ Sans-I/O, and tolerant: unknown types are counted, unknown and missing fields ig
 depends on an order that the service does not promise. State is kept by item and response id,
 never as "the current item"; each fact is told once per id. "Speaking" is the time between
 ``output_audio_buffer.started`` and ``stopped`` or ``cleared``, because generation runs far ahead
-of the sound. Items, their words and calls are in ``events_items``.
+of the sound. Responses are in ``reduce_responses``, items, their words and calls in
+``reduce_items``. Any event that carries a fact is enough for it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,63 +20,75 @@ from ..facts import (
     Fact,
     PlaybackEnded,
     PlaybackStarted,
-    ResponseEnded,
     ResponseStarted,
+    ServerError,
     SessionConfirmed,
     SpeechStarted,
     SpeechStopped,
+    Transcribed,
     TurnCommitted,
 )
 from .answers import AnswerBook
-from .client_events import TAG
 from .event_fields import Once, map_of, text_of, whole_of
 from .event_kinds import IGNORED
 from .reduce_errors import ErrorBook
 from .reduce_items import Handler, ItemBook
+from .reduce_responses import ResponseBook
 
 THINK_LIMIT_NS = 15_000_000_000
 """A turn to which no response comes is not waited for any longer."""
+EMPTY_TURN_NS = 5_000_000_000
+"""The same for a turn of which nothing was understood."""
 MAX_UNKNOWN = 32
 """Distinct unknown event types that are counted by name."""
 MAX_EVENTS = 64
 """Latest events that are told from their repetition by id."""
-MAX_RESPONSES = 16
-"""Responses that may be open at once; of more the oldest is taken to be over."""
+_ACTIVE_ID = re.compile(r"resp_\w{1,64}")
+"""The response that a refusal names as active."""
 
 
 class Reducer:
     """State of one call. ``feed`` server events, ``sent`` client events, ``tick`` on time-out.
 
     ``answers``: each turn gets an answer (false: only where it is asked for, so that nobody is
-    shown to be thinking after a turn).
+    shown to be thinking after a turn). ``think_limit_ns``: how long at most, where no response
+    comes.
     """
 
-    def __init__(self, answers: bool = True) -> None:
+    def __init__(self, answers: bool = True, think_limit_ns: int = THINK_LIMIT_NS) -> None:
         self.assistant: Assistant = "idle"
         self._seen = Once(MAX_EVENTS)
         self.events = 0
         """Server events so far."""
         self.unknown: dict[str, int] = {}
         """Unknown event types and how often they came."""
+        self._heard_ns = 0
+        """When the newest event came."""
         self._answers = answers
+        self._think_limit_ns = think_limit_ns
         self._playing: str | None = None
-        self._responses: dict[str, None] = {}
-        """Responses of the conversation that are being generated."""
-        self._asides = Once(MAX_RESPONSES)
-        self._begun, self._over = Once(), Once()
+        self._playing_since_ns = 0
         self._sounded, self._silenced = Once(), Once()
         self._heard, self._committed = Once(), Once()
-        self._hearing = False
+        self._hearing_since_ns: int | None = None
+        """When the turn began that is being spoken; None: nobody speaks."""
         self._pressed = False
-        self._thinking_until_ns: int | None = None
+        self._thinking_since_ns: int | None = None
+        """When a turn ended that no response answers yet."""
+        self._turn = ""
+        """Item of that turn."""
+        self._is_turn_empty = False
+        """Nothing was understood of it: it may stay without an answer."""
         self._items = ItemBook()
         self._answers_told = AnswerBook()
+        self._responses = ResponseBook(self._items)
         self._errors = ErrorBook()
         self.handlers: dict[str, Handler] = {
             **self._items.handlers,
+            **self._responses.handlers,
             "session.created": self._session,
             "session.updated": self._session,
-            "error": self._errors.error,
+            "error": self._error,
             "input_audio_buffer.speech_started": self._speech_started,
             "input_audio_buffer.speech_stopped": self._speech_stopped,
             "input_audio_buffer.timeout_triggered": self._timeout_triggered,
@@ -82,8 +96,6 @@ class Reducer:
             "output_audio_buffer.started": self._playback_started,
             "output_audio_buffer.stopped": self._playback_ended,
             "output_audio_buffer.cleared": self._playback_ended,
-            "response.created": self._response_created,
-            "response.done": self._response_done,
         }
         """What to do with each event type; what is neither here nor in ``IGNORED`` is unknown."""
 
@@ -105,6 +117,45 @@ class Reducer:
         """The response that is being played, if any."""
         return self._playing
 
+    @property
+    def playing_since_ns(self) -> int | None:
+        """When the reply began that is being played; None: there is none."""
+        return None if self._playing is None else self._playing_since_ns
+
+    @property
+    def hearing_since_ns(self) -> int | None:
+        """When somebody began to speak who speaks still, as the server says; None: nobody does."""
+        return self._hearing_since_ns
+
+    @property
+    def generated_ns(self) -> int | None:
+        """When anything last came of the response that is being generated; None: there is none."""
+        return self._responses.sign_ns
+
+    @property
+    def runs_server_tool(self) -> bool:
+        """The response waits for a tool that the server itself runs."""
+        return self._responses.runs_server_tool
+
+    @property
+    def unanswered_ns(self) -> int | None:
+        """When a turn ended that has an answer to expect, and none begins; None: there is none."""
+        return None if self._is_turn_empty else self._thinking_since_ns
+
+    def turn_lost(self, now_ns: int) -> list[Fact]:
+        """The server does not say that a turn is over, and nobody can be heard any more."""
+        if self._hearing_since_ns is None:
+            return []
+        self._turn_over(now_ns)
+        return [SpeechStopped(""), *self._assistant_facts()]
+
+    def played_out(self, now_ns: int) -> list[Fact]:
+        """The server does not say that a reply was played, and no sound comes any more."""
+        if self._playing is None or self._responses.is_open(self._playing):
+            return []
+        stopped = {"type": "output_audio_buffer.stopped", "response_id": self._playing}
+        return [*self._playback_ended(stopped, now_ns), *self._assistant_facts()]
+
     def feed(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
         """Take one server event (any JSON object) and return what it means, in order."""
         self.events += 1
@@ -113,17 +164,23 @@ class Reducer:
         if event_id and not self._seen.first((kind, event_id)):
             return []
         self._answers_told.note(event)
+        self._heard_ns = now_ns
         handler = self.handlers.get(kind)
-        if handler is None:
-            if kind not in IGNORED:
-                self._count_unknown(kind)
+        if handler is None and kind not in IGNORED:
+            self._count_unknown(kind)
             return []
-        facts = self._answers_told.completed(handler(event, now_ns))
+        self._items.belongs(event)
+        facts = self._responses.see(event, now_ns)
+        facts += [] if handler is None else handler(event, now_ns)
+        facts = self._answers_told.completed(facts)
+        self._note(facts)
         return facts + self._assistant_facts()
 
-    def sent(self, event: Mapping[str, Any]) -> None:
-        """Remember a client event, so that an error can be traced to it."""
+    def sent(self, event: Mapping[str, Any], now_ns: int = 0) -> None:
+        """Remember a client event: an error can be traced to it, and its item waits to be taken."""
         self._errors.sent(event)
+        self._items.sent(event, now_ns)
+        self._responses.sent(event)
 
     def pressed(self, down: bool, now_ns: int) -> list[Fact]:
         """Somebody presses the button to talk, or nobody does any more (push-to-talk)."""
@@ -132,20 +189,26 @@ class Reducer:
 
     def tick(self, now_ns: int) -> list[Fact]:
         """The time-out was reached: captions that were held back, a response that never came."""
-        facts = self._items.tick(now_ns)
-        if self._thinking_until_ns is not None and now_ns >= self._thinking_until_ns:
-            self._thinking_until_ns = None
+        facts = self._items.tick(now_ns, self._heard_ns)
+        facts += self._answers_told.completed(self._responses.tick(now_ns))
+        until_ns = self._thinking_until_ns
+        if until_ns is not None and now_ns >= until_ns:
+            self._thinking_since_ns = None
         return facts + self._assistant_facts()
 
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick``; None where nothing waits."""
-        waiting = (self._thinking_until_ns, self._items.next_timeout_ns())
+        waiting = (
+            self._thinking_until_ns,
+            self._items.next_timeout_ns(self._heard_ns),
+            self._responses.next_timeout_ns(),
+        )
         return min((time_ns for time_ns in waiting if time_ns is not None), default=None)
 
     def close(self) -> list[Fact]:
         """The call is over: end what is open."""
-        self._playing, self._thinking_until_ns = None, None
-        self._hearing = self._pressed = False
+        self._playing, self._thinking_since_ns = None, None
+        self._hearing_since_ns, self._pressed = None, False
         self._responses.clear()
         return [*self._items.close(), *self._assistant_facts()]
 
@@ -157,14 +220,30 @@ class Reducer:
         state: Assistant = "idle"
         if self._playing is not None:
             state = "speaking"
-        elif self._hearing or self._pressed:
+        elif self._hearing_since_ns is not None or self._pressed:
             state = "listening"
-        elif self._responses or self._thinking_until_ns is not None:
+        elif self._responses.is_any_open or self._thinking_since_ns is not None:
             state = "thinking"
         if state == self.assistant:
             return []
         self.assistant = state
         return [AssistantChanged(state)]
+
+    @property
+    def _thinking_until_ns(self) -> int | None:
+        since_ns = self._thinking_since_ns
+        if since_ns is None:
+            return None
+        return since_ns + (EMPTY_TURN_NS if self._is_turn_empty else self._think_limit_ns)
+
+    def _note(self, facts: list[Fact]) -> None:
+        """What was learned may settle what a turn waits for."""
+        for fact in facts:
+            match fact:
+                case ResponseStarted():
+                    self._thinking_since_ns = None
+                case Transcribed(item, "", _, "") if item == self._turn:
+                    self._is_turn_empty = True
 
     def _session(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
         session = map_of(event, "session")
@@ -178,8 +257,8 @@ class Reducer:
         item, start_ms = text_of(event, "item_id"), whole_of(event, "audio_start_ms")
         if item and not self._heard.first(("started", item, start_ms)):
             return []
-        self._hearing = True
-        self._thinking_until_ns = None
+        self._hearing_since_ns = now_ns
+        self._thinking_since_ns = None
         return [SpeechStarted(item, start_ms)]
 
     def _speech_stopped(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
@@ -199,13 +278,15 @@ class Reducer:
         if not self._committed.first(item):
             return []
         self._turn_over(now_ns)
-        self._items.spoken(item)
+        self._turn, self._is_turn_empty = item, False
+        self._items.spoken(item, now_ns)
         return [TurnCommitted(item)]
 
     def _turn_over(self, now_ns: int) -> None:
-        self._hearing = False
-        if not self._responses and self._answers:
-            self._thinking_until_ns = now_ns + THINK_LIMIT_NS
+        self._hearing_since_ns = None
+        if not self._responses.is_any_open and self._answers:
+            self._thinking_since_ns = now_ns
+            self._turn, self._is_turn_empty = "", False
 
     # Answers
 
@@ -213,7 +294,7 @@ class Reducer:
         response = text_of(event, "response_id")
         if response in self._silenced or not self._sounded.first(response):
             return []
-        self._playing = response
+        self._playing, self._playing_since_ns = response, now_ns
         return [PlaybackStarted(response)]
 
     def _playback_ended(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
@@ -224,42 +305,18 @@ class Reducer:
             self._playing = None
         return [PlaybackEnded(response, event["type"] == "output_audio_buffer.cleared")]
 
-    def _response_created(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
-        response = map_of(event, "response")
-        identity = text_of(response, "id")
-        if identity in self._over or not self._begun.first(identity):
-            return []
-        if _is_aside(response):
-            self._asides.first(identity)
-            return []
-        self._thinking_until_ns = None
-        self._responses[identity] = None
-        if len(self._responses) > MAX_RESPONSES:
-            del self._responses[next(iter(self._responses))]
-        return [ResponseStarted(identity, text_of(map_of(response, "metadata"), TAG))]
+    # Refusals
 
-    def _response_done(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
-        response = map_of(event, "response")
-        identity = text_of(response, "id")
-        if not self._over.first(identity):
-            return []
-        known = identity in self._responses
-        self._responses.pop(identity, None)
-        aside = identity in self._asides or (_is_aside(response) and not known)
-        details = map_of(response, "status_details")
-        error = map_of(details, "error")
-        code = text_of(error, "code") or text_of(error, "type") or text_of(details, "reason")
-        ended = ResponseEnded(
-            identity,
-            text_of(response, "status"),
-            code,
-            text_of(error, "message"),
-            map_of(response, "usage") or None,
-            not aside,
-        )
-        return [*self._items.response_done(response, aside), ended]
-
-
-def _is_aside(response: Mapping[str, Any]) -> bool:
-    """Whether the response is outside the conversation and may run beside another."""
-    return "conversation_id" in response and response["conversation_id"] is None
+    def _error(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
+        facts = self._errors.error(event, now_ns)
+        before: list[Fact] = []
+        for fact in facts:
+            if not isinstance(fact, ServerError):
+                continue
+            self._items.refused(fact.event_id)
+            if fact.code == "response_cancel_not_active":
+                before += self._responses.nothing_active(fact.event_id)
+            elif fact.code == "conversation_already_has_active_response":
+                named = _ACTIVE_ID.search(fact.message)
+                before += self._responses.still_active(named[0] if named else "", now_ns)
+        return before + facts

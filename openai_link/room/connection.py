@@ -104,6 +104,8 @@ class Connection:
 
     def tick(self, wall_ms: int, now_ns: int) -> list[Outcome]:
         """The time-out was reached, perhaps."""
+        active = self._sessions.active
+        self._life.missing = "" if active is None else active.missing
         outcomes = self._carry_out(self._life.tick(now_ns, self._jitter()), wall_ms, now_ns)
         if self._budget_check_ns is not None and now_ns >= self._budget_check_ns:
             outcomes += self._check_budget(wall_ms, now_ns)

@@ -40,7 +40,7 @@ from ..realtime.upstream import Upstream
 from ..settings import OpenaiLinkSettings
 from ..transport.selection import TransportSelection
 from ..turns.actions import sender_of
-from .actions import Action, Log, TellBrowsers
+from .actions import Action, ClearOutput, Log, SendEvent, TellBrowsers
 from .connection import Connection
 from .epoch import EpochCounter
 from .handover import Handover
@@ -78,6 +78,9 @@ RECOVERY_TIMEOUT_NS = 5 * S_NS
 
 _SHOWN: dict[str, str] = {"idle": "connecting", "closed": "reconnecting"}
 """States that browsers know by another name: a link that ends is followed by another one."""
+_NOT_ANSWERED = (
+    "The assistant's server has not answered although it was asked several times. Please ask again."
+)
 _FOR_SESSIONS = ("say", "interrupt", "ptt")
 
 
@@ -288,7 +291,10 @@ class RoomEngine:
     def session_up(self, session: int, now_ns: int) -> list[Action]:
         """Media can flow."""
         found = self._sessions.find(session)
-        return [] if found is None else [Log("info", f"= connected by {found.kind}")]
+        if found is None:
+            return []
+        found.up(now_ns)
+        return [Log("info", f"= connected by {found.kind}")]
 
     def session_lost(self, session: int, error: UpstreamError, now_ns: int) -> list[Action]:
         """The connection could not be made, or is gone."""
@@ -308,7 +314,7 @@ class RoomEngine:
         """The server delivered more samples of an item, ahead of their time (WebSocket)."""
         found = self._sessions.find(session)
         if found is not None:
-            found.delivered(item, samples)
+            found.delivered(item, samples, now_ns)
         return []
 
     # -- sound ------------------------------------------------------------------------------------
@@ -325,9 +331,10 @@ class RoomEngine:
         hears = session.number if session.hears_room else 0
         if not hears:
             self.metrics.count("uplink_muted_frames_total")
+        quiet = bool(flags & FLAG_PAUSE) or is_quiet(pcm, ROOM_NOISE_PEAK)
+        session.room_sound(quiet or not hears, now_ns)
         if not self._handover.listens:
             return hears, []
-        quiet = is_quiet(pcm, ROOM_NOISE_PEAK) or bool(flags & FLAG_PAUSE)
         outcomes = self._handover.room_audio(quiet, self._wall_ms(now_ns), now_ns)
         return hears, self._settle(outcomes, now_ns)
 
@@ -398,9 +405,17 @@ class RoomEngine:
             outcome = waiting.popleft()
             if isinstance(outcome, Signal):
                 waiting.extendleft(reversed(self._pass_on(outcome, now_ns)))
-            else:
-                actions.append(outcome)
+                continue
+            if isinstance(outcome, SendEvent | ClearOutput):
+                self._sent(outcome, now_ns)
+            actions.append(outcome)
         return actions
+
+    def _sent(self, action: SendEvent | ClearOutput, now_ns: int) -> None:
+        """A client event goes out: its session waits for what follows."""
+        session = self._sessions.find(action.session)
+        if session is not None:
+            session.sent(action.event, now_ns)
 
     def _pass_on(self, signal: Signal, now_ns: int) -> list[Outcome]:
         wall_ms = self._wall_ms(now_ns)
@@ -507,15 +522,21 @@ class RoomEngine:
         if talking is None or self._sessions.draining is not None:
             return []
         outcomes = self._sessions.retype(talking)
-        waits = self._record.pending_reply.is_pending and not self._tools.is_busy
+        pending = self._record.pending_reply
+        waits = pending.is_pending and not self._tools.is_busy
         if not waits or not (outcomes or talking.is_settled):  # Nobody waits, or it is on its way.
             return outcomes
+        if pending.is_hopeless:
+            pending.forget()
+            return [*outcomes, ProblemFound("no_answer", _NOT_ANSWERED)]
         return [*outcomes, Log("info", "= a reply is pending"), *talking.ask(None, now_ns)]
 
     def _failed(
         self, session: Session, error: UpstreamError, wall_ms: int, now_ns: int
     ) -> list[Outcome]:
         problem = explain(error, self._config.upstream)
+        if problem.code == "no_answer":
+            self._record.pending_reply.missed()
         if session is self._sessions.standby:
             return self._handover.standby_failed(problem, wall_ms, now_ns)
         if session is self._sessions.draining:

@@ -127,6 +127,8 @@ class Lifecycle:
         self.detail = ""
         self.code = ""
         """Of the problem, while ``state`` is failed."""
+        self.missing = ""
+        """The event that a connection that is up waits for; empty: for none."""
         self.attempts = 0
         """Calls made, all in all."""
         self._failures = 0
@@ -276,7 +278,8 @@ class Lifecycle:
             seconds = _seconds(
                 self._selection.timeout_ns(self._kind, self._limits.connect_timeout_ns)
             )
-            words = f"The call to the assistant was not up within {seconds}."
+            why = f": the server did not send {self.missing}" if self.missing else ""
+            words = f"The call to the assistant was not up within {seconds}{why}."
             return self.failed(Problem("connect_timeout", words, True), now_ns, jitter)
         if timer == "silence":
             silence = _seconds(self._silence_ns)

@@ -1,7 +1,7 @@
 """One session of the Realtime API (``session.Session``). Sans-I/O.
 
 It joins the parts that follow one session: the reducer of server events, the turn policy, the
-playback tracker, the gate in front of the mixer, and the seeding.
+playback tracker, the gate in front of the mixer, the seeding, and what it waits for.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 from mixer_core.journal.records import HistoryItem
 from mixer_core.runtime.errors import UpstreamError
+from mixer_core.runtime.units import MS_NS
 
 from .. import facts
 from ..facts import Assistant, Caption, Fact, ResponseEnded, ServerError
@@ -41,7 +42,9 @@ from .actions import (
     TellBrowsers,
 )
 from .approvals import Answer
+from .confirmation import Confirmation, Step
 from .epoch import EpochCounter
+from .liveness import UNKNOWN_ITEM, Probe, ServerHabits
 from .session import Stage
 from .signals import (
     FactLearned,
@@ -52,6 +55,15 @@ from .signals import (
     SessionFailed,
     SessionSeeded,
     TextTyped,
+)
+from .waits import (
+    CoverTurn,
+    Lost,
+    PlayedOut,
+    SessionWaits,
+    TurnLost,
+    Verdict,
+    Waiting,
 )
 
 MAX_MESSAGE_CHARS = 500
@@ -69,16 +81,24 @@ class RealtimeSession:
         settings: OpenaiLinkSettings,
         events: ClientEvents,
         epoch: EpochCounter,
+        habits: ServerHabits | None = None,
     ) -> None:
-        """``events``: with ids of this session's own. ``epoch``: the room's."""
+        """Prepare.
+
+        Args:
+            number: of the session in its room.
+            kind: of its transport.
+            settings: of the room.
+            events: with ids of this session's own.
+            epoch: the room's.
+            habits: what is known of the room's server.
+        """
         self.number = number
         self.kind = kind
         self._events = events
         self.stage: Stage = "connecting"
         self.answered = False
         """The server has taken the call."""
-        self.must_be_told = kind == "websocket"
-        """The session object did not go with the call: it follows by an update."""
         self.simulated = False
         """The server says that it is a simulator."""
         self.session_id = ""
@@ -97,7 +117,10 @@ class RealtimeSession:
         wanted = session_object(settings)
         rules = TurnRules.of(wanted)
         self._is_transcribed = wanted["audio"]["input"].get("transcription") is not None
-        self._reducer = Reducer(rules.answers_turns)
+        answer_ns = settings.answer_timeout_ms * MS_NS
+        self._reducer = Reducer(rules.answers_turns, 2 * answer_ns)
+        self._waits = SessionWaits(answer_ns, habits or ServerHabits(), not rules.push_to_talk)
+        self._confirmation = Confirmation(kind)
         self._turns = TurnPolicy(events, settings.instructions, greet=True, rules=rules)
         self.hears_room = self._turns.microphone_open
         """Whether the model is to hear the room (push-to-talk shuts the microphone)."""
@@ -119,6 +142,15 @@ class RealtimeSession:
     def assistant(self) -> Assistant:
         """What the assistant is doing."""
         return self._reducer.assistant
+
+    @property
+    def must_be_told(self) -> bool:
+        """The session object did not go with the call: it follows by an update."""
+        return self._confirmation.needs_update
+
+    @must_be_told.setter
+    def must_be_told(self, is_needed: bool) -> None:
+        self._confirmation.needs_update = is_needed
 
     @property
     def is_settled(self) -> bool:
@@ -173,6 +205,7 @@ class RealtimeSession:
             self._seeding.next_timeout_ns(),
             self._watch.next_timeout_ns(),
             self._heard_ns if self._heard else None,
+            self._limit_ns(),
         )
         return min((time_ns for time_ns in waiting if time_ns is not None), default=None)
 
@@ -180,8 +213,11 @@ class RealtimeSession:
         """The time-out was reached, perhaps."""
         if self.stage == "closed":
             return []
+        lost = self._check_limits(now_ns)
+        if lost and isinstance(lost[-1], SessionFailed):
+            return lost
         frame = self._gate.tick(now_ns)
-        outcomes = [] if frame is None else self._framed(frame)
+        outcomes = lost + ([] if frame is None else self._framed(frame))
         outcomes += self._listen(now_ns)
         outcomes += self._facts(self._reducer.tick(now_ns), now_ns)
         outcomes += self._turned(self._turns.tick(now_ns), now_ns)
@@ -195,10 +231,28 @@ class RealtimeSession:
         """One event of the server."""
         if self.stage == "closed":
             return []
-        if str(event.get("type")).startswith("output_audio_buffer."):
+        kind = str(event.get("type"))
+        if kind.startswith("output_audio_buffer."):
             self._watch.told()
+        if not (self.kind == "websocket" and kind.startswith("output_audio_buffer.")):
+            self._waits.received(event, now_ns)  # Those are made on our side.
         outcomes = self._facts(self._reducer.feed(event, now_ns), now_ns)
+        if self.stage == "connecting":
+            outcomes += self._stepped(self._confirmation.received(kind), now_ns)
         return outcomes + self._see_whether_seeded()
+
+    def up(self, now_ns: int) -> None:
+        """Media can flow: the server is to speak."""
+        self._confirmation.up(now_ns)
+
+    def room_sound(self, is_quiet: bool, now_ns: int) -> None:
+        """20 ms of the room went to the server."""
+        self._waits.room_sound(is_quiet, now_ns)
+
+    def sent(self, event: Mapping[str, Any], now_ns: int) -> None:
+        """A client event of this session goes out."""
+        self._reducer.sent(event, now_ns)
+        self._waits.sent(event, now_ns)
 
     def reply_audio(
         self, pcm: bytes, stamp_ns: int, concealed: bool, now_ns: int
@@ -211,11 +265,13 @@ class RealtimeSession:
             self._tracker.sent(frame.stamp_ns, frame.pcm)
             quiet = is_quiet(pcm, DECODED_SILENCE_PEAK)
             self._hear(self._watch.frame(len(pcm) // 2, quiet, now_ns), now_ns)
+            self._waits.reply_sound(quiet, now_ns)
         return frame
 
-    def delivered(self, item: str, samples: int) -> None:
+    def delivered(self, item: str, samples: int, now_ns: int) -> None:
         """The server has delivered more samples of an item ahead of their time (WebSocket)."""
         self._tracker.delivered(item, samples)
+        self._waits.delivered(now_ns)
 
     # -- what the room does -----------------------------------------------------------------------
 
@@ -351,7 +407,7 @@ class RealtimeSession:
             outcomes += self._turned(self._turns.on_fact(fact, now_ns), now_ns)
             match fact:
                 case facts.SessionConfirmed():
-                    outcomes += self._confirmed(fact)
+                    outcomes += self._confirmed(fact, now_ns)
                 case ServerError():
                     outcomes += self._server_error(fact)
                 case ResponseEnded(status="failed", code=code) if code in UpstreamError.FATAL_CODES:
@@ -441,18 +497,88 @@ class RealtimeSession:
         if fact.updated and self._updates:
             self._updates -= 1
         knows = (fact.updated or self.kind == "webrtc") and self.stage != "draining"
-        asked = self._description if knows else {}
+        asked = self._description if knows and fact.given else {}
         return replace(fact, asked=asked, answers_tools=not self._updates)
 
-    def _confirmed(self, fact: facts.SessionConfirmed) -> list[Outcome]:
+    # What is waited for
+
+    def _waiting(self) -> Waiting:
+        reducer = self._reducer
+        return Waiting(
+            self._turns.request,
+            reducer.generated_ns,
+            reducer.runs_server_tool,
+            reducer.unanswered_ns,
+            reducer.hearing_since_ns,
+            reducer.playing_since_ns,
+        )
+
+    def _limit_ns(self) -> int | None:
+        if self.stage == "connecting":
+            return self._confirmation.next_timeout_ns()
+        if self.stage in ("active", "draining"):
+            return self._waits.next_timeout_ns(self._waiting())
+        return None
+
+    def _check_limits(self, now_ns: int) -> list[Outcome]:
+        """What follows where something has not come in time; ``SessionFailed`` is the last."""
+        if self.stage == "connecting":
+            return self._stepped(self._confirmation.tick(now_ns), now_ns)
+        if self.stage not in ("active", "draining"):
+            return []
+        outcomes: list[Outcome] = []
+        for verdict in self._waits.due(self._waiting(), now_ns):
+            outcomes += self._reached(verdict, now_ns)
+        return outcomes
+
+    def _reached(self, verdict: Verdict, now_ns: int) -> list[Outcome]:
+        match verdict:
+            case Lost(words):
+                return [SessionFailed(self.number, UpstreamError("no_answer", words))]
+            case Probe():
+                return [self._send(self._events.retrieve(UNKNOWN_ITEM))]
+            case CoverTurn():
+                log = Log("info", "= the server has not answered a turn: it is asked to")
+                return [log, *self._turned(self._turns.cover_turn(), now_ns)]
+            case TurnLost():
+                return self._facts(self._reducer.turn_lost(now_ns), now_ns)
+            case PlayedOut():
+                return self._facts(self._reducer.played_out(now_ns), now_ns)
+
+    # Opening
+
+    @property
+    def missing(self) -> str:
+        """The event that a session waits for to be confirmed; empty: it is not connected."""
+        return self._confirmation.missing
+
+    def _open_session(self, now_ns: int) -> list[Outcome]:
+        """Send the session, once (WebSocket)."""
+        if self._confirmation.update:
+            return []
+        with_model = self._settings.model_in_update
+        update = self._events.update_session(self._description, with_model=with_model)
+        self._confirmation.asked(now_ns, str(update["event_id"]))
+        return [self._send(update)]
+
+    def _stepped(self, step: Step | None, now_ns: int) -> list[Outcome]:
+        if step == "confirm":
+            confirmed = facts.SessionConfirmed(self.session_id, True)
+            return self._facts([confirmed], now_ns)
+        if step is None:
+            return []
+        if self.must_be_told:
+            return self._open_session(now_ns)
+        self._confirmation.asked(now_ns)
+        return [self._send(self._events.retrieve(UNKNOWN_ITEM))]
+
+    def _confirmed(self, fact: facts.SessionConfirmed, now_ns: int) -> list[Outcome]:
         self.expires_at_s = fact.expires_at_s or self.expires_at_s
         self.session_id = fact.session or self.session_id
         if self.stage != "connecting":
             return []
         if self.must_be_told and not fact.updated:
-            with_model = self._settings.model_in_update
-            update = self._events.update_session(self._description, with_model=with_model)
-            return [self._send(update)]
+            return self._open_session(now_ns)
         self.stage = "confirmed"
         log = Log("info", f"= session {fact.session} confirmed")
         return [log, SessionConfirmed(self.number)]
@@ -464,11 +590,12 @@ class RealtimeSession:
         return [SessionSeeded(self.number)]
 
     def _send(self, event: Mapping[str, Any]) -> SendEvent:
-        self._reducer.sent(event)
         self._updates += event["type"] == "session.update"
         return SendEvent(self.number, event)
 
     def _server_error(self, error: ServerError) -> list[Outcome]:
+        if self._waits.is_answer_of_probe(error.event_id):
+            return [Log("debug", "= the server answers")]
         cause = f" (caused by {error.cause})" if error.cause else ""
         words = f"{error.code}{cause}: {error.message}"
         if error.cause == "session.update" and self._updates:
@@ -479,6 +606,7 @@ class RealtimeSession:
         self.server_errors += 1
         outcomes: list[Outcome] = [Log("warning", f"! < error {words}")]
         refused = self.stage == "connecting" and error.cause == "session.update"
+        refused = refused or bool(error.event_id and error.event_id == self._confirmation.update)
         if error.fatal or refused:
             lost = UpstreamError(error.code, error.message)
             outcomes.append(SessionFailed(self.number, lost))

@@ -74,6 +74,10 @@ class Session(Protocol):
         """The transcript of something that people said is still to come."""
 
     @property
+    def missing(self) -> str:
+        """The event that a session waits for to be confirmed; empty: it is not connected."""
+
+    @property
     def seeded_ids(self) -> tuple[Mapping[str, str], Sequence[str]]:
         """Ids of history items by ids in this session; and ids that are no part of the record."""
 
@@ -97,8 +101,17 @@ class Session(Protocol):
     ) -> DownlinkFrame | None:
         """20 ms of a reply (960 bytes) that arrived at ``stamp_ns``: the frame for the mixer."""
 
-    def delivered(self, item: str, samples: int) -> None:
+    def delivered(self, item: str, samples: int, now_ns: int) -> None:
         """The server has delivered more samples of an item ahead of their time (WebSocket)."""
+
+    def up(self, now_ns: int) -> None:
+        """Media can flow: the server is to speak."""
+
+    def room_sound(self, is_quiet: bool, now_ns: int) -> None:
+        """20 ms of the room went to the server."""
+
+    def sent(self, event: Mapping[str, Any], now_ns: int) -> None:
+        """A client event of this session goes out."""
 
     def seed(
         self,

@@ -21,6 +21,7 @@ from ..transport.interface import TransportKind
 from ..turns.actions import TurnRules
 from .actions import CloseSession, OpenSession
 from .epoch import EpochCounter
+from .liveness import ServerHabits
 from .realtime_session import RealtimeSession
 from .record import RoomRecord
 from .room_tools import RoomTools
@@ -50,6 +51,7 @@ class RoomSessions:
         self._tools = tools
         self._epoch = epoch
         self._mark = mark
+        self._habits = ServerHabits()
         self._created = 0
         self.active: Session | None = None
         """The one that has the room, or will have it as soon as it is seeded."""
@@ -118,7 +120,9 @@ class RoomSessions:
         """A new session, to be opened as soon as the tools are known."""
         self._created += 1
         events = ClientEvents(f"mm{self._mark}{self._created}")
-        session: Session = RealtimeSession(self._created, kind, self._settings, events, self._epoch)
+        session: Session = RealtimeSession(
+            self._created, kind, self._settings, events, self._epoch, self._habits
+        )
         self._unopened.append(session)
         return session, self._open() if self._tools_are_known else []
 

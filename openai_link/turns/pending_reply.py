@@ -15,10 +15,14 @@ from ..facts import (
     PlaybackStarted,
     ResponseEnded,
     ResponseStarted,
+    ServerError,
     ToolCalled,
     TurnCommitted,
 )
 
+ALREADY_ACTIVE = "conversation_already_has_active_response"
+MAX_MISSED = 2
+"""Sessions in a row that may leave an answer out before nobody asks for it any more."""
 MAX_ANSWERS = 32
 """Responses that may be unfinished; of more the oldest counts as heard."""
 
@@ -48,16 +52,27 @@ class PendingReply:
         self._answers_turns = answers_turns
         self.is_pending = False
         """Somebody waits."""
+        self._missed = 0
+        """Sessions that were given up because the answer did not come."""
         self._answers: dict[tuple[int, str], _Answer] = {}
         """By session and response, in the order in which they began."""
 
     def requested(self) -> None:
         """Somebody has asked for a reply, in writing or by a button."""
-        self.is_pending = True
+        self.is_pending, self._missed = True, 0
+
+    def missed(self) -> None:
+        """A session is given up, because it does not answer."""
+        self._missed += 1
+
+    @property
+    def is_hopeless(self) -> bool:
+        """The server takes the request again and again, and does not answer it."""
+        return self._missed > MAX_MISSED
 
     def forget(self) -> None:
-        """It is too late for an answer."""
-        self.is_pending = False
+        """It is too late for an answer, or there will be none."""
+        self.is_pending, self._missed = False, 0
 
     def session_over(self, session: int) -> None:
         """Nothing more is heard of the answers of this session."""
@@ -68,7 +83,7 @@ class PendingReply:
         """What an event of the server of ``session`` meant."""
         match fact:
             case TurnCommitted() if self._answers_turns:
-                self.is_pending = True
+                self.requested()
             case ResponseStarted(response):
                 self._answers[session, response] = _Answer()
                 if len(self._answers) > MAX_ANSWERS:
@@ -83,6 +98,8 @@ class PendingReply:
                     answer.waits_for_tool = True
             case ResponseEnded(response, status, in_conversation=True):
                 self._generated(session, response, status)
+            case ServerError(code, cause="response.create") if code != ALREADY_ACTIVE:
+                self._settle()  # Refused, and people were told so.
 
     def _played(self, session: int, response: str, cleared: bool) -> None:
         """Answers are played in the order in which they began; a cut takes those behind it too."""
@@ -111,4 +128,4 @@ class PendingReply:
 
     def _settle(self) -> None:
         if not self._answers:
-            self.is_pending = False
+            self.forget()

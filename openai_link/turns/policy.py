@@ -40,6 +40,7 @@ from .actions import (
     ReplyEnded,
     ReplyStarted,
     Send,
+    Tell,
     TurnAction,
     TurnRules,
     TypedText,
@@ -49,6 +50,11 @@ from .actions import (
 from .push_to_talk import Outcome, PushToTalk
 from .response_sequencer import ResponseSequencer
 
+COMMIT_EMPTY = "input_audio_buffer_commit_empty"
+NOT_ANSWERED = (
+    "The assistant's server says again and again that it is still answering something else. "
+    "Please ask again."
+)
 REMEMBERED = 8
 """Responses that were stopped by hand and whose late events are ignored."""
 
@@ -106,7 +112,12 @@ class TurnPolicy:
     def is_quiet(self) -> bool:
         """Nobody speaks, nothing is played, and no answer is on its way."""
         talking = self._hearing or self._button.is_open or self._playing
-        return not talking and not self._sequencer.busy
+        return not talking and self._sequencer.is_empty
+
+    @property
+    def request(self) -> str | None:
+        """Id of the request for an answer that the server has neither answered nor refused."""
+        return self._sequencer.in_flight
 
     def on_fact(self, fact: Fact, now_ns: int = 0) -> list[TurnAction]:
         """React to what a server event meant."""
@@ -127,13 +138,13 @@ class TurnPolicy:
                 return self._started(response)
             case PlaybackEnded(response, cleared):
                 return self._ended(response, cleared)
-            case ResponseStarted(response, tag):
+            case ResponseStarted(response, tag, inferred):
                 self._current = response
-                return _send(self._sequencer.created(response, tag))
+                return _send(self._sequencer.created(response, tag, inferred))
             case ResponseEnded(response):
-                return _send(self._sequencer.ended(response))
+                return _send(self._sequencer.ended(response, now_ns))
             case ServerError():
-                return self._refused(fact)
+                return self._refused(fact, now_ns)
             case _:
                 return []
 
@@ -181,13 +192,21 @@ class TurnPolicy:
         """Have the model answer as soon as it may (all outputs of its tools are in)."""
         return _send(self._sequencer.request(overrides))
 
+    def cover_turn(self) -> list[TurnAction]:
+        """The server should have answered a turn by itself and has not: ask it to."""
+        return _send(self._sequencer.request(covers_turn=True))
+
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick``; None where nothing waits."""
-        return self._button.next_timeout_ns()
+        waiting = (self._button.next_timeout_ns(), self._sequencer.next_timeout_ns())
+        return min((time_ns for time_ns in waiting if time_ns is not None), default=None)
 
     def tick(self, now_ns: int) -> list[TurnAction]:
         """The time-out was reached."""
-        return self._pressed(self._button.tick(now_ns))
+        return [
+            *self._pressed(self._button.tick(now_ns)),
+            *_send(self._sequencer.tick(now_ns)),
+        ]
 
     def _say_hello(self) -> list[TurnAction]:
         if not (self._greet and self._is_confirmed and self._has_audience):
@@ -245,10 +264,15 @@ class TurnPolicy:
         asked, self._asked = self._asked, False
         return self.ask() if asked else []
 
-    def _refused(self, error: ServerError) -> list[TurnAction]:
-        if error.event_id and error.event_id == self._commit:
+    def _refused(self, error: ServerError, now_ns: int) -> list[TurnAction]:
+        empty = not error.event_id and error.code == COMMIT_EMPTY
+        if self._commit and (empty or error.event_id == self._commit):
             return _send(self._sequencer.interrupt())  # Nothing was heard: nothing to answer.
-        return _send(self._sequencer.refused(error.event_id, error.code))
+        given_up = self._sequencer.given_up
+        actions = _send(self._sequencer.refused(error.event_id, error.code, now_ns))
+        if self._sequencer.given_up > given_up:
+            actions.append(Tell({"type": "error", "code": error.code, "message": NOT_ANSWERED}))
+        return actions
 
     # Text
 

@@ -358,7 +358,10 @@ def test_a_failed_response_tells_why() -> None:
     error = {"type": "insufficient_quota", "code": "insufficient_quota"}
     failed = {"id": "r", "status": "failed", "status_details": {"type": "failed", "error": error}}
     facts = run(Reducer(), [e("response.done", response=failed)])
-    assert facts == [ResponseEnded("r", "failed", "insufficient_quota", "")]
+    assert facts == [
+        ResponseStarted("r", inferred=True),
+        ResponseEnded("r", "failed", "insufficient_quota", ""),
+    ]
 
 
 def test_a_turn_without_an_answer_is_not_waited_for_for_ever() -> None:
@@ -368,6 +371,9 @@ def test_a_turn_without_an_answer_is_not_waited_for_for_ever() -> None:
     timeout_ns = reducer.next_timeout_ns()
     assert timeout_ns is not None and timeout_ns <= 3_000_000 + THINK_LIMIT_NS
     assert reducer.tick(timeout_ns) == [AssistantChanged("idle")]
+    words_ns = reducer.next_timeout_ns()
+    assert words_ns is not None and reducer.awaits_words
+    assert reducer.tick(words_ns) == [] and not reducer.awaits_words
     assert reducer.next_timeout_ns() is None
 
 
@@ -473,7 +479,9 @@ def test_events_in_any_order_twice_or_never_tell_each_fact_once(data: st.DataObj
                 once.append((ItemTruncated, fact.item, fact.audio_end_ms))
             case ToolCalled():
                 once.append((ToolCalled, fact.call))
-            case ResponseStarted() | ResponseEnded() | PlaybackStarted() | PlaybackEnded():
+            case ResponseEnded():  # The true end may follow one that was inferred.
+                once.append((ResponseEnded, fact.response, fact.inferred))
+            case ResponseStarted() | PlaybackStarted() | PlaybackEnded():
                 once.append((type(fact), fact.response))
             case Caption(final=True):
                 once.append((Caption, fact.item))

@@ -392,7 +392,11 @@ class World:
             if isinstance(action, EndCall):
                 self.schedule(0, "lose", session)
             else:
-                self.inputs.append((session, action.event))
+                self._sends(session, action.event)
+
+    def _sends(self, session: int, event: Json) -> None:
+        """The server sends an event."""
+        self.inputs.append((session, event))
 
     def lose(self, session: int) -> None:
         """The connection of a session is gone."""
@@ -412,16 +416,20 @@ class World:
         while self.inputs:
             session, event = self.inputs.popleft()
             event = json.loads(json.dumps(event))
-            if event["type"] == "response.done" and event["response"].get("usage"):
-                self.responses.append(event["response"]["id"])
-            if event["type"] == "input_audio_buffer.committed":
-                self.turns += 1
+            self._note(event)
             self._receive(session, event)
             self.events += 1
             if len(self.sessions) > 1:
                 self.shared.append(self.events)
             if self.events in self.lose_after:
                 self.lose_all() if self.loses_all else self.lose(session)
+
+    def _note(self, event: Json) -> None:
+        """Keep account of what the server tells."""
+        if event["type"] == "response.done" and event["response"].get("usage"):
+            self.responses.append(event["response"]["id"])
+        if event["type"] == "input_audio_buffer.committed":
+            self.turns += 1
 
     def _receive(self, session: int, event: Json) -> None:
         self.do(self.engine.server_event(session, event, self.now_ns))

@@ -1,0 +1,262 @@
+"""Which responses are open, whatever event shows that one began or is over. Sans-I/O.
+
+Part of the reducer. A response has begun when ``response.created`` says so, or any other event of
+it comes. It is over when ``response.done`` says so, or
+
+- another response of the conversation begins: there is one at a time;
+- ``rate_limits.updated`` comes and each of its items is done;
+- the server refuses to cancel it, because nothing is active;
+- each of its items is done and nothing has come of it for ``SETTLED_NS``.
+
+An end that was only inferred is told as ``ResponseEnded.inferred``. The true one may still come:
+it is told too, because it says what the response cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..facts import Fact, ResponseEnded, ResponseStarted
+from .client_events import TAG
+from .event_fields import Once, map_of, text_of
+from .reduce_items import Handler, ItemBook
+
+MAX_RESPONSES = 16
+"""Responses that may be open at once; of more the oldest is taken to be over."""
+SETTLED_NS = 3_000_000_000
+"""A response whose items are all done is over when nothing has come of it for so long."""
+
+_ENDS = ("response.created", "response.done")
+_ITEM_ENDS = frozenset(
+    {
+        "conversation.item.done",
+        "response.content_part.done",
+        "response.function_call_arguments.done",
+        "response.output_audio.done",
+        "response.output_audio_transcript.done",
+        "response.output_item.done",
+        "response.output_text.done",
+    }
+)
+"""What shows that an item is complete, unless more of it comes."""
+_SERVER_TOOLS = frozenset({"mcp_call", "mcp_list_tools"})
+
+
+@dataclass(slots=True)
+class _Open:
+    """A response that is being generated."""
+
+    sign_ns: int
+    """When anything last came of it."""
+    growing: dict[str, str] = field(default_factory=dict)
+    """Items that are not complete, with their types (empty: not known)."""
+    closed: set[str] = field(default_factory=set)
+    """Items that are complete for good."""
+    has_items: bool = False
+
+    @property
+    def is_settled(self) -> bool:
+        """Everything that is known of it is complete."""
+        return self.has_items and not self.growing
+
+
+class ResponseBook:
+    """The responses of one session. ``handlers`` is the table of the event types it knows."""
+
+    def __init__(self, items: ItemBook) -> None:
+        self._items = items
+        self._open: dict[str, _Open] = {}
+        self._asides = Once(MAX_RESPONSES)
+        self._begun, self._over, self._inferred = Once(), Once(), Once()
+        self._newest = ""
+        self._cancels: dict[str, tuple[str, ...]] = {}
+        """What was open when a ``response.cancel`` was sent, by its event id."""
+        self.handlers: dict[str, Handler] = {
+            "response.created": self._created,
+            "response.done": self._done,
+            "rate_limits.updated": self._rate_limits,
+        }
+
+    @property
+    def is_any_open(self) -> bool:
+        """A response of the conversation is being generated."""
+        return bool(self._open)
+
+    @property
+    def newest(self) -> str:
+        """The response of the conversation that began last; empty: there was none."""
+        return self._newest
+
+    def is_open(self, response: str) -> bool:
+        """Whether a response is being generated."""
+        return response in self._open
+
+    @property
+    def sign_ns(self) -> int | None:
+        """When anything last came of an open response; None where none is open."""
+        return max((entry.sign_ns for entry in self._open.values()), default=None)
+
+    @property
+    def runs_server_tool(self) -> bool:
+        """An open response waits for a tool that the server itself runs."""
+        return any(
+            kind in _SERVER_TOOLS
+            for entry in self._open.values()
+            for kind in entry.growing.values()
+        )
+
+    def clear(self) -> None:
+        """The session is over."""
+        self._open.clear()
+
+    def sent(self, event: Mapping[str, Any]) -> None:
+        """Remember what a ``response.cancel`` of ours is about."""
+        if text_of(event, "type") == "response.cancel":
+            self._cancels[text_of(event, "event_id")] = tuple(self._open)
+            if len(self._cancels) > MAX_RESPONSES:
+                del self._cancels[next(iter(self._cancels))]
+
+    def see(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
+        """What any event shows of the responses; call it before the event's own handler."""
+        kind = text_of(event, "type")
+        if kind in _ENDS:
+            return []
+        facts: list[Fact] = []
+        response = text_of(event, "response_id")
+        if response:
+            facts = self._shown(response, kind, now_ns)
+        self._note(event, kind, self._open.get(response), now_ns)
+        return facts
+
+    def nothing_active(self, event_id: str) -> list[Fact]:
+        """The server refused the cancel ``event_id`` (empty: it does not say): all is over."""
+        known = self._cancels.pop(event_id, None)
+        open_then = tuple(self._open) if known is None and not event_id else known or ()
+        return [fact for response in open_then for fact in self._infer_end(response)]
+
+    def still_active(self, response: str, now_ns: int) -> list[Fact]:
+        """The server says that this response is being generated."""
+        return self._shown(response, "", now_ns) if response else []
+
+    def tick(self, now_ns: int) -> list[Fact]:
+        """Responses of which nothing more came."""
+        due = [
+            response
+            for response, entry in self._open.items()
+            if entry.is_settled and now_ns >= entry.sign_ns + SETTLED_NS
+        ]
+        return [fact for response in due for fact in self._infer_end(response)]
+
+    def next_timeout_ns(self) -> int | None:
+        """When to call ``tick``; None where nothing waits."""
+        waiting = [entry.sign_ns for entry in self._open.values() if entry.is_settled]
+        return min(waiting) + SETTLED_NS if waiting else None
+
+    # -- beginnings -------------------------------------------------------------------------------
+
+    def _created(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
+        response = map_of(event, "response")
+        identity = text_of(response, "id")
+        if identity in self._over or identity in self._begun or not identity:
+            return []
+        if _is_aside(response):
+            self._begun.first(identity)
+            self._asides.first(identity)
+            return []
+        return self._begin(identity, text_of(map_of(response, "metadata"), TAG), False, now_ns)
+
+    def _begin(self, response: str, tag: str, inferred: bool, now_ns: int) -> list[Fact]:
+        self._begun.first(response)
+        facts = [fact for other in list(self._open) for fact in self._infer_end(other)]
+        self._open[response] = _Open(now_ns)
+        self._newest = response
+        return [*facts, ResponseStarted(response, tag, inferred)]
+
+    def _shown(self, response: str, kind: str, now_ns: int) -> list[Fact]:
+        """An event of a response came: it has begun, and may be going on."""
+        if response in self._over or response in self._asides:
+            return []
+        is_played = kind.startswith("output_audio_buffer.")
+        if response not in self._begun:
+            if is_played and kind != "output_audio_buffer.started":
+                return []
+            return self._begin(response, "", True, now_ns)
+        if response in self._inferred and response == self._newest and not is_played:
+            self._open.setdefault(response, _Open(now_ns))
+        return []
+
+    def _note(self, event: Mapping[str, Any], kind: str, entry: _Open | None, now_ns: int) -> None:
+        """Keep account of the items of an open response."""
+        item_map = map_of(event, "item")
+        item = text_of(event, "item_id") or text_of(item_map, "id")
+        if entry is None:  # Some events of an item do not say to which response it belongs.
+            owners = [known for known in self._open.values() if item in known.growing]
+            if not owners:
+                return
+            entry = owners[0]
+        entry.sign_ns = now_ns
+        if kind.startswith("output_audio_buffer.") or not item:
+            return
+        if kind in _ITEM_ENDS:
+            entry.has_items = True
+            entry.growing.pop(item, None)
+            if kind == "response.output_item.done":
+                entry.closed.add(item)
+        elif item not in entry.closed:
+            entry.growing.setdefault(item, text_of(item_map, "type"))
+
+    # -- ends -------------------------------------------------------------------------------------
+
+    def _done(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
+        response = map_of(event, "response")
+        identity = text_of(response, "id") or self._only_open()
+        if not self._over.first(identity):
+            return []
+        known = self._open.pop(identity, None) is not None
+        aside = identity in self._asides or (_is_aside(response) and not known)
+        facts: list[Fact] = []
+        if not aside and identity not in self._begun and not self._open:
+            self._newest = identity
+            tag = text_of(map_of(response, "metadata"), TAG)
+            facts.append(ResponseStarted(identity, tag, inferred=not tag))
+        self._begun.first(identity)
+        facts += self._items.response_done(response, identity, aside)
+        return [*facts, _ended(response, identity, aside)]
+
+    def _only_open(self) -> str:
+        """The response that an end without an id can only be about."""
+        return next(iter(self._open)) if len(self._open) == 1 else ""
+
+    def _infer_end(self, response: str) -> list[Fact]:
+        if self._open.pop(response, None) is None:
+            return []
+        facts = self._items.response_over(response)
+        if not self._inferred.first(response):  # It went on after all, and people know its end.
+            return facts
+        return [*facts, ResponseEnded(response, "completed", inferred=True)]
+
+    def _rate_limits(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
+        """It follows the end of a response; some servers send it at the beginning too."""
+        settled = [response for response, entry in self._open.items() if entry.is_settled]
+        return [fact for response in settled for fact in self._infer_end(response)]
+
+
+def _ended(response: Mapping[str, Any], identity: str, aside: bool) -> ResponseEnded:
+    details = map_of(response, "status_details")
+    error = map_of(details, "error")
+    code = text_of(error, "code") or text_of(error, "type") or text_of(details, "reason")
+    return ResponseEnded(
+        identity,
+        text_of(response, "status"),
+        code,
+        text_of(error, "message"),
+        map_of(response, "usage") or None,
+        not aside,
+    )
+
+
+def _is_aside(response: Mapping[str, Any]) -> bool:
+    """Whether the response is outside the conversation and may run beside another."""
+    return "conversation_id" in response and response["conversation_id"] is None

@@ -1,0 +1,187 @@
+"""Whether a server that keeps its connection up still answers. Sans-I/O.
+
+Any event shows that it does. Where one is due and none has come, the server is asked for something
+that every server answers, if only by a refusal: an item that does not exist. No answer to that
+within ``PROBE_NS`` means that the call is lost. One is due
+
+- ``DUE_NS`` after people began to wait for an answer;
+- ``DUE_NS`` after a client event of a kind that this server has acknowledged before;
+- ``SPEECH_NS`` after somebody began to speak in a room whose turns the server detects. Noise is no
+  speech to every server: the doubt comes less often each time that it was wrong.
+
+A server may ignore what it does not know. One call is lost by that; from then on a question without
+an answer counts only if one has been answered in this room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mixer_core.runtime.units import S_NS
+
+from ..realtime.event_fields import map_of, text_of
+
+DUE_NS = 10 * S_NS
+"""Longest time without any event while one is due."""
+PROBE_NS = 8 * S_NS
+"""Longest time to an answer to a question that costs the server nothing."""
+SPEECH_NS = 8 * S_NS
+"""Time from the beginning of speech to the first event that it must bring."""
+LEAST_SPEECH_FRAMES = 30
+"""Frames (20 ms each) that are no mere click."""
+PAUSE_NS = 30 * S_NS
+"""Between two doubts because of speech that brought no event; doubled each time."""
+MAX_PAUSE_NS = 600 * S_NS
+UNKNOWN_ITEM = "mm_no_such_item"
+"""The item that a server is asked for, and does not have."""
+
+_ACKNOWLEDGED_BY: Mapping[str, frozenset[str]] = {
+    "conversation.item.create": frozenset(
+        {"conversation.item.added", "conversation.item.created", "conversation.item.done"}
+    ),
+    "conversation.item.delete": frozenset({"conversation.item.deleted"}),
+    "conversation.item.truncate": frozenset({"conversation.item.truncated"}),
+    "input_audio_buffer.clear": frozenset({"input_audio_buffer.cleared"}),
+    "input_audio_buffer.commit": frozenset({"input_audio_buffer.committed"}),
+    "session.update": frozenset({"session.updated"}),
+}
+
+
+@dataclass(slots=True)
+class ServerHabits:
+    """What is known of a room's server; it outlives the sessions."""
+
+    acknowledges: set[str] = field(default_factory=set)
+    """Types of client events that it acknowledges."""
+    answers_probes: bool | None = None
+    """Whether it answers a question for an item that it does not have; None: not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Ask the server for an item that it does not have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """The server answers nothing: the call is lost."""
+
+
+class Liveness:
+    """Of one session."""
+
+    def __init__(self, habits: ServerHabits, hears_turns: bool) -> None:
+        """``hears_turns``: speech in the room has an event to expect."""
+        self._habits = habits
+        self._hears_turns = hears_turns
+        self._heard_ns: int | None = None
+        """When the newest event came."""
+        self._owed: set[str] = set()
+        """Types of client events that may be acknowledged yet."""
+        self._due_since_ns: int | None = None
+        """Since when an acknowledgement is due; None: none is."""
+        self._probe_ns: int | None = None
+        """When the question was sent that is not answered; None: there is none."""
+        self._probe = ""
+        """Its event id; empty before it is sent."""
+        self._speech_ns: int | None = None
+        """When somebody began to speak since the newest event."""
+        self._speech_frames = 0
+        self._pause_ns = PAUSE_NS
+        self._speech_after_ns = 0
+        """Until then speech raises no doubt."""
+
+    def sent(self, event: Mapping[str, Any], now_ns: int) -> None:
+        """A client event goes out."""
+        kind = text_of(event, "type")
+        if text_of(event, "item_id") == UNKNOWN_ITEM:
+            self._probe = text_of(event, "event_id")
+            self._probe_ns = now_ns
+        elif kind in _ACKNOWLEDGED_BY:
+            self._owed.add(kind)
+            if kind in self._habits.acknowledges and self._due_since_ns is None:
+                self._due_since_ns = now_ns
+
+    def received(self, event: Mapping[str, Any], now_ns: int) -> None:
+        """An event has come from the server."""
+        kind = text_of(event, "type")
+        for owed in [o for o in self._owed if kind in _ACKNOWLEDGED_BY[o]]:
+            self._owed.discard(owed)
+            self._habits.acknowledges.add(owed)
+        if kind == "error" and self._probe:
+            asked = text_of(map_of(event, "error"), "event_id")
+            if asked == self._probe:
+                self._habits.answers_probes = True
+        self.heard(now_ns)
+
+    def heard(self, now_ns: int) -> None:
+        """Anything has come from the server."""
+        self._heard_ns = now_ns
+        self._due_since_ns = None
+        self._probe_ns = None
+        self._speech_ns, self._speech_frames = None, 0
+
+    def speech(self, now_ns: int) -> None:
+        """20 ms of the room are not quiet."""
+        if self._speech_ns is None:
+            self._speech_ns = now_ns
+        self._speech_frames += 1
+
+    def is_answer(self, event_id: str) -> bool:
+        """Whether a refusal of ``event_id`` is the answer to a question of ours."""
+        return bool(self._probe) and event_id == self._probe
+
+    def doubt(self, now_ns: int) -> list[Probe]:
+        """Something else did not come: ask, unless a question is open."""
+        if self._probe_ns is not None or not self._may_be_asked:
+            return []
+        self._probe_ns = now_ns
+        return [Probe()]
+
+    def next_timeout_ns(self, waiting_ns: int | None) -> int | None:
+        """When to call ``due``; ``waiting_ns``: since when people wait for an answer."""
+        if self._probe_ns is not None:
+            return self._probe_ns + PROBE_NS
+        times = (self._doubt_ns(waiting_ns), self._speech_due_ns())
+        return min((time_ns for time_ns in times if time_ns is not None), default=None)
+
+    def due(self, waiting_ns: int | None, now_ns: int) -> Probe | Silent | None:
+        """What to do now; None: nothing."""
+        timeout_ns = self.next_timeout_ns(waiting_ns)
+        if timeout_ns is None or now_ns < timeout_ns:
+            return None
+        if self._probe_ns is not None:
+            return self._unanswered()
+        if timeout_ns == self._speech_due_ns():
+            self._speech_after_ns = now_ns + self._pause_ns
+            self._pause_ns = min(2 * self._pause_ns, MAX_PAUSE_NS)
+        self._probe_ns = now_ns
+        return Probe()
+
+    def _doubt_ns(self, waiting_ns: int | None) -> int | None:
+        times = [time_ns for time_ns in (waiting_ns, self._due_since_ns) if time_ns is not None]
+        if not times or not self._may_be_asked:
+            return None
+        return max(min(times), self._heard_ns or 0) + DUE_NS
+
+    def _speech_due_ns(self) -> int | None:
+        if self._speech_ns is None or self._speech_frames < LEAST_SPEECH_FRAMES:
+            return None
+        if not self._hears_turns or not self._may_be_asked:
+            return None
+        return max(self._speech_ns + SPEECH_NS, self._speech_after_ns)
+
+    @property
+    def _may_be_asked(self) -> bool:
+        """Whether no answer to a question would say anything."""
+        return self._habits.answers_probes is not False
+
+    def _unanswered(self) -> Silent | None:
+        self._probe_ns = None
+        if not self._may_be_asked:
+            return None
+        if self._habits.answers_probes is None:
+            self._habits.answers_probes = False
+        return Silent()
