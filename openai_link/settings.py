@@ -111,6 +111,10 @@ class OpenaiLinkSettings:
     """api_key: one multipart request; bare: the offer alone; ephemeral: first a client secret, then
     the call with it; azure: like ephemeral, with the header api-key. With transport auto, other
     servers than OpenAI's are asked in the other ways too, if they refuse this one."""
+    dialect: Literal["auto", "ga", "beta"] = "auto"
+    """Shape of the server's events: that of general availability (ga), or that of the removed
+    beta, which compatible servers may keep to. auto: its first event shows it; ga: the beta is
+    refused."""
     client_secret_lifetime_s: Annotated[int, msgspec.Meta(ge=0, le=7_200)] = 0
     """For how long a client secret may be used (10 to 7200); 0: as long as the server thinks."""
     transport: Literal["auto", "webrtc", "websocket"] = "auto"

@@ -111,7 +111,7 @@ class UpstreamError(MixminusError):
     CODES = REFUSAL_CODES
     FATAL_KINDS = frozenset({"key", "quota", "region", "model", "permission"})
     """Nothing but a change elsewhere helps."""
-    FATAL_CODES = frozenset({"redirected"}).union(
+    FATAL_CODES = frozenset({"redirected", "beta_api_shape"}).union(
         *(codes for kind, codes in REFUSAL_CODES.items() if kind != "rate")
     )
 

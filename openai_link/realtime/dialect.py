@@ -81,11 +81,7 @@ class Dialect:
         """Why the session cannot go on with a server whose event this is; None: it can."""
         if self._name != "ga" or not _is_beta(event):
             return None
-        return UpstreamError(
-            REFUSED,
-            "the server speaks the removed beta shape of the Realtime API "
-            f'({text_of(event, "type")}): set [openai_link] dialect to "auto"',
-        )
+        return UpstreamError(REFUSED, f"its event {text_of(event, 'type')} is of that shape")
 
     def server(self, event: Event) -> list[Event]:
         """A server's event in the shape of GA."""

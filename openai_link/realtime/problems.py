@@ -19,6 +19,7 @@ _CURES = {
     "account_deactivated": "Use the key of an active account.",
     "model_not_found": "Set [openai_link] model to one that this key may use.",
     "invalid_offer": "Report this: the call's offer could not be read.",
+    "beta_api_shape": 'Set [openai_link] dialect to "auto".',
 }
 _KIND_CURES: Mapping[RefusalKind, str] = {
     "key": _CURES["invalid_api_key"],
@@ -35,6 +36,7 @@ _CAUSES = {
     "model_not_found": "does not know the model, or the key may not use it",
     "session_expired": "ended the session: it reached its greatest length",
     "rate_limit_exceeded": "refused the call: too many requests",
+    "beta_api_shape": "speaks the removed beta shape of the Realtime API",
 }
 _KIND_CAUSES: Mapping[RefusalKind, str] = {
     "key": _CAUSES["invalid_api_key"],
@@ -44,7 +46,7 @@ _KIND_CAUSES: Mapping[RefusalKind, str] = {
     "permission": "refused the call: the key may not do this",
     "rate": _CAUSES["rate_limit_exceeded"],
 }
-_PLAIN = frozenset({"invalid_api_key", "session_expired"})
+_PLAIN = frozenset({"invalid_api_key", "session_expired", "beta_api_shape"})
 """Codes that need no words of the server."""
 _SECRET = re.compile(r"\b(?:sk|ek|pk)[-_][\w*.…-]{4,}|\b[0-9a-f]{40,}\b", re.IGNORECASE)
 """Keys, masked or not, and their hashes."""

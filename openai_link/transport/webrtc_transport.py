@@ -18,6 +18,7 @@ from ..media.opus import OpusDecoder
 from ..media.packet_track import PacketTrack
 from ..media.rtp_audio import ReceivedFrame, RtpAudioReceiver
 from ..media.uplink import MAX_QUEUED_PACKETS, Uplink
+from ..realtime.dialect import Dialect
 from ..realtime.upstream import Upstream
 from ..settings import OpenaiLinkSettings
 from .interface import Callbacks, TransportKind
@@ -47,6 +48,7 @@ class WebrtcTransport:
         self._uplink = Uplink(settings, self._track, latency)
         self._receiver = RtpAudioReceiver(OpusDecoder(), gap_hold_ms=settings.gap_hold_ms)
         self._closed = False
+        self._dialect = Dialect(settings.dialect)
         self._call = RealtimeCall(
             upstream,
             http,
@@ -55,7 +57,7 @@ class WebrtcTransport:
             on_answered=callbacks.on_answered,
             on_up=self._up,
             on_packet=self._packet,
-            on_event=callbacks.on_event,
+            on_event=self._event,
             on_lost=callbacks.on_lost,
             ways=ways,
         )
@@ -91,7 +93,7 @@ class WebrtcTransport:
 
     def send(self, event: Mapping[str, Any]) -> bool:
         """Send a client event; False if the channel is not open."""
-        return self._call.send(event)
+        return self._call.send(self._dialect.client(event))
 
     def clear_output(self, event: Mapping[str, Any]) -> None:
         """The server plays the reply: tell it to stop."""
@@ -144,6 +146,17 @@ class WebrtcTransport:
     def _up(self) -> None:
         self._uplink.start(time.monotonic_ns())
         self._callbacks.on_up()
+
+    def _event(self, event: Mapping[str, Any]) -> None:
+        """One event of the server, in whichever dialect."""
+        refusal = self._dialect.refusal(event)
+        if refusal is not None and not self._closed:
+            self._closed = True
+            self._callbacks.on_lost(refusal)
+        if self._closed:
+            return
+        for understood in self._dialect.server(event):
+            self._callbacks.on_event(understood)
 
     def _packet(self, packet: TappedPacket) -> None:
         if self._closed:

@@ -25,6 +25,7 @@ from ..media.audio_append import AppendEvent, AudioAppend
 from ..media.reply_player import Cut, Play, PlayerAction, ReplyPlayer, Started
 from ..media.uplink import MAX_LEAD_MS, STARVE_MS
 from ..media.uplink_pacer import UplinkPacer
+from ..realtime.dialect import Dialect
 from ..realtime.event_fields import event_of
 from ..realtime.upstream import Upstream
 from ..settings import OpenaiLinkSettings
@@ -54,6 +55,7 @@ class WebsocketTransport:
         self._latency = latency
         self._log = log
         self._callbacks = callbacks
+        self._dialect = Dialect(settings.dialect)
         self._socket = EventSocket(http, self._text, self._sent, self._ended)
         pacer = UplinkPacer(STARVE_MS, MAX_LEAD_MS, settings.sparse_after_ms)
         self._append = AudioAppend(pacer)
@@ -89,7 +91,8 @@ class WebsocketTransport:
     def send(self, event: Mapping[str, Any]) -> bool:
         """Send a client event; False if the connection is not open."""
         self._log.debug("> %s %s", event.get("type"), event.get("event_id"))
-        return self._socket.send(json.dumps(event, ensure_ascii=False))
+        told = self._dialect.client(event)
+        return self._socket.send(json.dumps(told, ensure_ascii=False))
 
     def clear_output(self, event: Mapping[str, Any]) -> None:
         """The reply is played here: cut it off. ``cleared`` follows; the server is not told."""
@@ -153,12 +156,18 @@ class WebsocketTransport:
         if event is None:
             self.bad_events += 1
             return
+        refusal = self._dialect.refusal(event)
+        if refusal is not None:
+            self._ended(refusal)
+            self._closed = True
+            return
         try:
-            self._event(event)
+            for understood in self._dialect.server(event):
+                self._event(understood)
         except Exception:  # It would end the reader, and with it the session.
             self._log.exception("! the event %s could not be handled", event.get("type"))
 
-    def _event(self, event: dict[str, Any]) -> None:
+    def _event(self, event: Mapping[str, Any]) -> None:
         now_ns = time.monotonic_ns()
         self._report_cuts()
         kind = event.get("type")
