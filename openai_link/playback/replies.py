@@ -12,6 +12,8 @@ WAIT_NS = 250 * MS_NS
 """Longest wait for the browsers' last reports after a flush."""
 TAIL_NS = S_NS
 """Time after its end in which a reply may still be waiting in front of a loudspeaker."""
+PAUSE_NS = 300 * MS_NS
+"""Silence that is longer than between two words."""
 START_NS = 5 * S_NS
 """A reply whose sound has not begun so long after it could have has none that we are told of."""
 
@@ -56,6 +58,10 @@ class Cut:
     """The epoch that began."""
     replies: list[tuple[Reply, bool]]
     """What was on its way, and whether it was cut off (or only its tail was waiting)."""
+    loud: int
+    """Position behind the newest sound that was no silence: so much a reply has for sure."""
+    is_silent: bool
+    """There has been silence for longer than between two words."""
     positions: dict[str, int]
     """Where each listener is: extrapolated from its last report before, or as reported since."""
     final: set[str] = field(default_factory=set)
@@ -88,3 +94,7 @@ class Cut:
         start = self.end if reply.start is None else reply.start
         sent = (self.end if reply.end is None else reply.end) - start
         return max(0, min(position - start, sent)), sent
+
+    def sound(self, reply: Reply, sent: int) -> int:
+        """Samples of ``reply`` up to its newest sound, of the ``sent`` ones."""
+        return 0 if reply.start is None else max(0, min(sent, self.loud - reply.start))

@@ -45,7 +45,7 @@ from ..facts import (
 from ..media.quiet import DECODED_SILENCE_PEAK, is_quiet
 from ..realtime.client_events import ClientEvents
 from .positions import MS_SAMPLES, PlaybackPositions
-from .replies import Cut, Reply
+from .replies import PAUSE_NS, Cut, Reply
 from .truncation import GAIN_MS, TrackerAction, Truncation, Truncator
 
 LEAD_SAMPLES = 100 * MS_SAMPLES
@@ -77,6 +77,7 @@ class PlaybackTracker:
         self._cut: Cut | None = None
         self._loud = 0
         """Position behind the newest sound that is not silence."""
+        self._loud_ns = 0
         self._silent_ns: int | None = 0
         """Since when no reply is played; None while one is."""
         self._now_ns = 0
@@ -90,7 +91,7 @@ class PlaybackTracker:
         self._positions.sent(stamp_ns, samples)
         quiet = is_quiet(pcm, DECODED_SILENCE_PEAK)
         if not quiet:
-            self._loud = self._positions.samples
+            self._loud, self._loud_ns = self._positions.samples, stamp_ns
         if self._playing is None:
             self._lead = 0 if quiet else self._lead + samples
 
@@ -150,7 +151,10 @@ class PlaybackTracker:
         positions.epoch(epoch)
         if waiting:
             current = positions.current(now_ns)
-            self._cut = Cut(now_ns, positions.samples, epoch, replies, current)
+            is_silent = now_ns - self._loud_ns >= PAUSE_NS
+            self._cut = Cut(
+                now_ns, positions.samples, epoch, replies, self._loud, is_silent, current
+            )
         return actions if positions.all_report else [*actions, *self._decide()]
 
     def _waiting(self, now_ns: int) -> list[Reply]:
@@ -200,10 +204,10 @@ class PlaybackTracker:
         for reply in self._replies.values():
             is_unheard = reply in waiting if reply.is_generated else True
             if reply.start is None and is_unheard:
-                actions += self._items.truncate(reply.items, False, 0, 0)
+                actions += self._items.truncate(reply.items, False, 0, 0, 0)
             elif reply.start is not None and reply.end is None:
                 sent = self._positions.samples - reply.start
-                actions += self._items.truncate(reply.items, False, sent, sent)
+                actions += self._items.truncate(reply.items, False, sent, sent, sent)
         self._replies.clear()
         self._playing = None
         return [action for action in actions if isinstance(action, Truncation)]
@@ -251,7 +255,7 @@ class PlaybackTracker:
         if status != "cancelled" or reply.start is not None:
             return []
         del self._replies[response]
-        return self._items.truncate(reply.items, False, 0, 0)
+        return self._items.truncate(reply.items, False, 0, 0, 0)
 
     def _decide(self) -> list[TrackerAction]:
         """Truncate what the pending cut interrupted, by what is known now."""
@@ -262,6 +266,15 @@ class PlaybackTracker:
         actions: list[TrackerAction] = []
         for reply, is_cut in cut.replies:
             heard, sent = cut.heard(reply, position)
+            sound = cut.sound(reply, sent)
+            if self._was_over(cut, reply, heard, sound):
+                continue
             if is_cut or heard < sent - GAIN_MS * MS_SAMPLES:
-                actions += self._items.truncate(reply.items, reply.is_generated, heard, sent)
+                complete = reply.is_generated
+                actions += self._items.truncate(reply.items, complete, heard, sent, sound)
         return actions
+
+    def _was_over(self, cut: Cut, reply: Reply, heard: int, sound: int) -> bool:
+        """Whether a reply was over although nobody had said so: all of it was made and heard."""
+        is_whole = reply.is_generated and 0 < sound <= heard
+        return is_whole and cut.is_silent and not self._items.is_ended(reply.items)

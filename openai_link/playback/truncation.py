@@ -89,6 +89,10 @@ class Truncator:
         if len(items) == 1:
             self._text.learn(items[0], samples // MS_SAMPLES)
 
+    def is_ended(self, items: Sequence[str]) -> bool:
+        """Whether the server has truncated any of them."""
+        return any(item in self._server_ms for item in items)
+
     def is_settled(self, items: Sequence[str]) -> bool:
         """Whether it is known which item of a reply that is cut off was being played.
 
@@ -109,12 +113,12 @@ class Truncator:
         return []
 
     def truncate(
-        self, items: Sequence[str], complete: bool, heard: int, sent: int
+        self, items: Sequence[str], complete: bool, heard: int, sent: int, sound: int
     ) -> list[TrackerAction]:
         """A reply ended after ``heard`` of the ``sent`` samples that left the link.
 
-        ``complete``: the server had generated all of it. Items that were heard in full stay as they
-        are.
+        ``complete``: the server had generated all of it. ``sound``: of the samples that were sent
+        those up to the newest that was no silence. Items that were heard in full stay as they are.
         """
         actions: list[TrackerAction] = []
         offsets = self._offsets(items, sent)
@@ -122,7 +126,7 @@ class Truncator:
             heard_ms = heard // MS_SAMPLES - begin_ms
             if item != items[-1] and heard_ms >= end_ms - begin_ms - GAIN_MS:
                 continue
-            sent_ms = self._sent_ms(items, item, offsets, sent)
+            sent_ms = self._sent_ms(items, item, offsets, sound)
             actions += self._end_item(item, max(0, heard_ms), sent_ms, complete)
         return actions
 
@@ -147,11 +151,11 @@ class Truncator:
         return self._text.length_ms(item) if delivered is None else delivered // MS_SAMPLES
 
     def _sent_ms(
-        self, items: Sequence[str], item: str, offsets: Sequence[tuple[int, int]], sent: int
+        self, items: Sequence[str], item: str, offsets: Sequence[tuple[int, int]], sound: int
     ) -> int | None:
         """How much sound of an item the server had at least, by what came of it; None: unknown."""
         if len(items) == 1:
-            return sent // MS_SAMPLES
+            return sound // MS_SAMPLES
         if items[-1] not in self._server_ms:
             return None
         begin_ms, end_ms = offsets[items.index(item)]

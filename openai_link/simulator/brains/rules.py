@@ -45,6 +45,7 @@ class Rule:
     times: int = 0
     undeclared: bool = False
     say: tuple[str, ...] = ()
+    then: tuple[str, ...] = ()
     repeat: int = 1
     length_ms: int | None = None
     text_only: bool = False
@@ -100,7 +101,13 @@ class _Table:
         self.place = place
 
     def take(
-        self, key: str, kinds: Any, default: Any, least: float | None = None, allowed: Any = ()
+        self,
+        key: str,
+        kinds: Any,
+        default: Any,
+        least: float | None = None,
+        allowed: Any = (),
+        most: float | None = None,
     ) -> Any:
         """Return a value of one of ``kinds``, or the default."""
         if key not in self._content:
@@ -111,6 +118,8 @@ class _Table:
             raise ScriptError(f"{self.place}: {key} = {value!r} has the wrong type")
         if least is not None and value < least:
             raise ScriptError(f"{self.place}: {key} = {value!r} is less than {least:g}")
+        if most is not None and value > most:
+            raise ScriptError(f"{self.place}: {key} = {value!r} is more than {most:g}")
         if allowed and value not in allowed:
             names = ", ".join(repr(name) for name in allowed)
             raise ScriptError(f"{self.place}: {key} = {value!r} must be one of {names}")
@@ -161,6 +170,7 @@ def _rule(table: _Table) -> Rule:
         times=table.take("times", int, 0, least=1),
         undeclared=table.take("undeclared", bool, False),
         say=table.strings("say"),
+        then=table.strings("then"),
         repeat=table.take("repeat", int, 1, least=1),
         length_ms=table.take("length_ms", int, None, least=20),
         text_only=table.take("text_only", bool, False),
@@ -173,7 +183,7 @@ def _rule(table: _Table) -> Rule:
         fail=table.take("fail", str, ""),
         incomplete=table.take("incomplete", str, "", allowed=reasons),
         message=table.take("message", str, ""),
-        share=table.take("share", (int, float), None, least=0),
+        share=table.take("share", (int, float), None, least=0, most=1),
     )
     table.end()
     if not (rule.say or rule.calls or rule.mcp_calls or rule.fail or rule.refuse):

@@ -29,6 +29,7 @@ and the answer:
 
 ``say``               the words; one of a list, chosen by the seed. ``repeat`` = 20: a long reply;
                       ``length_ms``: of the sound; ``text_only``: text, even in a voice session
+``then``              the words of a further message in the same response, or a list of several
 ``refuse``            a refusal
 ``[[rule.call]]``     a function call: ``name``, and ``arguments`` as JSON text or a table (default:
                       an example of the schema); several are parallel calls. ``interleaved`` = true:
@@ -38,7 +39,8 @@ and the answer:
                       asked; ``denied`` is said if it declines
 ``fail``              fails with this error code and ``message`` after ``share`` (0 to 1) of the
                       answer
-``incomplete``        max_output_tokens or content_filter, after ``share`` (default 0.5)
+``incomplete``        max_output_tokens or content_filter, after ``share`` (default 0.5) of the
+                      words; 0: nothing is said
 ``delay_ms``          before the first event of the answer
 
 Texts may contain ``{0}`` (what ``match`` found), ``{1}`` … (its groups), ``{text}`` (what the user
@@ -120,6 +122,10 @@ class ScriptBrain:
         return Reply(
             words.transcript,
             words.pcm,
+            then=tuple(
+                (more.transcript, more.pcm)
+                for more in (self._words(_filled(text, fields)) for text in rule.then)
+            ),
             calls=calls if turn.parallel else calls[:1],
             interleaved=rule.interleaved,
             mcp_calls=mcp_calls,

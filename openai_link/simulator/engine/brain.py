@@ -95,6 +95,8 @@ class Reply:
     """The words. Without words and sound the response has no message."""
     pcm: bytes
     """The sound: PCM16, 24 kHz mono, any length."""
+    then: tuple[tuple[str, bytes], ...] = ()
+    """Further messages of the same response: their words and sound."""
     calls: tuple[FunctionCall, ...] = ()
     interleaved: bool = False
     """The calls begin while the message is still open, and their deltas are mixed."""

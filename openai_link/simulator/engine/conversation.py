@@ -69,8 +69,9 @@ class Conversation:
         if content_index != 0:
             raise refusals.invalid_value("content_index", content_index, "There is one part, 0.")
         parts = item.fields.get("content") or [{}]
-        if item.role != "assistant" or parts[0].get("type") != "output_audio":
-            raise refusals.invalid_value("item_id", item_id, "Only assistant audio has an end.")
+        is_audio = item.role == "assistant" and parts[0].get("type") == "output_audio"
+        if not is_audio or not item.had_audio:
+            raise refusals.truncate_without_audio()
         if audio_end_ms > item.audio_ms:
             raise refusals.truncate_too_long(item.audio_ms, audio_end_ms)
         if audio_end_ms == item.audio_ms:

@@ -56,6 +56,8 @@ class Item:
     """PCM16 of a spoken message; empty after ``forget_audio``."""
     audio_ms: int = 0
     """Length of the audio, even after ``forget_audio``."""
+    had_audio: bool = False
+    """It has sound, or had before it was truncated."""
     spoken_turn: int = 0
     """Number of the spoken turn in this session, from 1; 0: not a spoken turn."""
     recognized: str | None = None
@@ -87,6 +89,7 @@ class Item:
 
     def add_audio(self, pcm: bytes) -> None:
         """Append PCM16."""
+        self.had_audio = self.had_audio or bool(pcm)
         self.audio += pcm
         self.audio_ms = len(self.audio) // BYTES_PER_MS
 

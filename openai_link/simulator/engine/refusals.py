@@ -211,6 +211,13 @@ def item_unknown(action: str, verb: str, item_id: object) -> Refusal:
     )
 
 
+def truncate_without_audio() -> Refusal:
+    """A truncation of what is no sound of the assistant, or has none yet (livekit/agents#6157)."""
+    return Refusal(
+        "unsupported_content_type", "Only model output audio messages can be truncated", "item_id"
+    )
+
+
 def truncate_too_long(audio_ms: int, wanted_ms: int) -> Refusal:
     """A truncation after the end of the audio."""
     return Refusal(

@@ -119,6 +119,7 @@ class ReplyControl:
             item = self._conversation.get(entry.item_id)
             if item is not None:
                 end_ms = min(entry.played_ms, item.audio_ms)
-                self._conversation.truncate(item.id, end_ms)
+                if item.had_audio:
+                    self._conversation.truncate(item.id, end_ms)
                 truncated.append(self._events.truncated(item.id, end_ms))
         return cleared + truncated + ended if truncated_first else cleared + ended + truncated

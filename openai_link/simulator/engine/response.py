@@ -171,6 +171,8 @@ def _outputs(reply: Reply, setup: ResponseSetup) -> list[OutputItem]:
     ]
     if reply.transcript or reply.pcm:
         outputs.append(MessageOutput(setup, len(outputs), reply.transcript, reply.pcm))
+    for transcript, pcm in reply.then:
+        outputs.append(MessageOutput(setup, len(outputs), transcript, pcm))
     for call in reply.calls:
         outputs.append(CallOutput(setup, len(outputs), call))
     return outputs

@@ -11,7 +11,7 @@ from openai_link.simulator.brains.rules import ScriptError
 from openai_link.simulator.brains.schema_example import example
 from openai_link.simulator.brains.script import ScriptBrain, packaged_script
 from openai_link.simulator.brains.sounds import speech
-from openai_link.simulator.engine.brain import FunctionCall, Recognition, ToolOutput, Turn
+from openai_link.simulator.engine.brain import Ending, FunctionCall, Recognition, ToolOutput, Turn
 
 CLOCK: dict[str, Any] = {"type": "function", "name": "get_time"}
 LAMP: dict[str, Any] = {
@@ -42,6 +42,37 @@ def test_the_first_rule_that_matches_answers_and_may_quote_what_it_found() -> No
     assert said(script, Turn(text="My name is Ann.")) == "Hello Ann, {unknown} My name is Ann."
     assert said(script, Turn(text="Good day")) == "What?"
     assert said(script, Turn()) == "No rule of the script applies."
+
+
+def test_an_answer_ends_after_a_share_of_its_words() -> None:
+    script = """
+        [[rule]]
+        match = "filter"
+        say = "This sentence is stopped by a filter before it becomes any worse."
+        incomplete = "content_filter"
+        [[rule]]
+        match = "silent"
+        say = "Nothing of this is heard at all."
+        incomplete = "max_output_tokens"
+        share = 0.0
+    """
+    cut = ScriptBrain.parse(script).reply(Turn(text="filter")).ending
+    assert cut == Ending("incomplete", "content_filter", share=0.5)
+    silent = ScriptBrain.parse(script).reply(Turn(text="silent")).ending
+    assert silent == Ending("incomplete", "max_output_tokens", share=0.0)
+
+
+def test_an_answer_may_have_several_messages() -> None:
+    script = """
+        prefix = ""
+        [[rule]]
+        match = "and (.*)"
+        say = "One."
+        then = ["Two {1}.", "Three."]
+    """
+    reply = ScriptBrain.parse(script).reply(Turn(text="and more"))
+    assert [words for words, _ in reply.then] == ["Two more.", "Three."]
+    assert all(pcm for _, pcm in reply.then)
 
 
 def test_a_rule_can_be_bound_to_a_situation_a_turn_a_tool_and_a_number_of_times() -> None:
@@ -187,6 +218,8 @@ def test_spoken_turns_have_the_words_that_the_script_gives_them() -> None:
         ('[[rule]]\nsay = "x"\n[[rule]]\ncall = [{}]', "rule 2: call 1: name is missing"),
         ('[[rule]]\nsay = "x"\nturn = true', "rule 1: turn = True has the wrong type"),
         ('[[rule]]\nsay = "x"\nincomplete = "z"', "incomplete = 'z' must be one of"),
+        ('[[rule]]\nsay = "x"\nshare = 1.5', "share = 1.5 is more than 1"),
+        ('[[rule]]\nsay = "x"\nthen = [1]', "then must hold strings only"),
         ("[[recognition]]\nturn = 0", "recognition 1: turn = 0 is less than 1"),
         ("[[mcp]]\n", "mcp 1: server is missing"),
         ("[[rule", "the script is not valid TOML"),

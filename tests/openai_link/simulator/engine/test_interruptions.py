@@ -139,3 +139,21 @@ def test_a_truncated_reply_remembers_only_its_beginning() -> None:
     part = retrieved["item"]["content"][0]
     assert part["transcript"] == "[simulator] This is a tone"
     assert len(base64.b64decode(part["audio"])) == 50 * FRAME_BYTES
+
+
+def test_only_sound_of_the_assistant_can_be_truncated() -> None:
+    """Not what people said, and not what the assistant wrote."""
+    session = Session({"output_modalities": ["text"]}, ToneBrain(2_000))
+    session.write("Hello.")
+    session.send(type="response.create")
+    session.until("response.done")
+    for event in session.all("conversation.item.added"):
+        [error] = session.send(
+            type="conversation.item.truncate",
+            item_id=event["item"]["id"],
+            content_index=0,
+            audio_end_ms=0,
+        )
+        assert error["error"]["code"] == "unsupported_content_type"
+        message = "Only model output audio messages can be truncated"
+        assert error["error"]["message"] == message
