@@ -101,6 +101,9 @@ const UPSTREAM_TITLES = {
   account_deactivated: "The assistant's account is deactivated",
   invalid_api_key: "The assistant's API key is not valid",
   model_not_found: "The assistant's model does not exist",
+  invalid_model: "The assistant's model cannot talk",
+  unsupported_country_region_territory: "The assistant does not serve this region",
+  rate_limit_exceeded: "The assistant's server wants a pause",
 };
 
 /** Every code that has a text. */
