@@ -39,7 +39,8 @@ _MAY_BE_LEFT_OUT = (
 )
 """What a server may fill in by itself without changing how turns are taken."""
 _LABEL = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_CHOICES = ("auto", "none", "required")
+CHOICES = ("auto", "none", "required")
+"""What ``tool_choice`` may be beside the name of a function."""
 
 
 def choose_upstream(settings: Settings, api_key: str) -> Upstream:
@@ -74,9 +75,10 @@ def session_object(
     }
     extra = _extra(settings.session_json)
     offered = [*map(dict, tools), *service_tools(settings), *extra.pop("tools", [])]
+    choice = _tool_choice(settings.tool_choice, offered)
     if offered:
         session["tools"] = offered
-        session["tool_choice"] = _tool_choice(settings.tool_choice, offered)
+        session["tool_choice"] = choice
         if settings.parallel_tool_calls != "default":
             session["parallel_tool_calls"] = settings.parallel_tool_calls == "on"
     return _without(_merged(session, extra), settings.leave_out)
@@ -112,8 +114,13 @@ def _service_tool(label: str, server: ServiceMcpServer) -> dict[str, Any]:
 
 def _tool_choice(choice: str, offered: Iterable[Mapping[str, Any]]) -> str | dict[str, Any]:
     """One function can only be demanded while it is offered: until then the model is free."""
-    if choice in _CHOICES:
+    if choice in CHOICES:
         return choice
+    if not _LABEL.fullmatch(choice):
+        raise SettingsError(
+            f"[openai_link] tool_choice = {choice!r} is not possible: auto, none, required, or the "
+            "name of a function"
+        )
     names = {tool.get("name") for tool in offered if tool.get("type") == "function"}
     return {"type": "function", "name": choice} if choice in names else "auto"
 

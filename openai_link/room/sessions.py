@@ -14,12 +14,12 @@ from mixer_core.journal.records import HistoryItem
 
 from ..facts import Assistant, Fact, ItemDone, ToolCalled, Transcribed
 from ..realtime.client_events import ClientEvents
-from ..realtime.session_object import session_object
+from ..realtime.session_object import CHOICES, session_object
 from ..settings import OpenaiLinkSettings
 from ..transcript.seeding import settled
 from ..transport.interface import TransportKind
 from ..turns.actions import TurnRules
-from .actions import CloseSession, OpenSession
+from .actions import CloseSession, Log, OpenSession
 from .epoch import EpochCounter
 from .liveness import ServerHabits
 from .realtime_session import RealtimeSession
@@ -160,8 +160,17 @@ class RoomSessions:
         for session in self._unopened:
             description = session.describe(self._tools.definitions)
             outcomes.append(OpenSession(session.number, session.kind, description))
+            outcomes += self._missing_choice(description)
         self._unopened.clear()
         return outcomes
+
+    def _missing_choice(self, description: Mapping[str, Any]) -> list[Outcome]:
+        """Say so where the one function that the model must call is not there."""
+        wanted = self._settings.tool_choice
+        if wanted in CHOICES or description.get("tool_choice", "auto") != "auto":
+            return []
+        words = f"! there is no function {wanted} (tool_choice) yet: the model is free"
+        return [Log("warning", words)]
 
     # -- history ----------------------------------------------------------------------------------
 

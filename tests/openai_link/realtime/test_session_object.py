@@ -325,6 +325,7 @@ def test_tools_of_the_settings_are_added_to_ours() -> None:
     ("keys", "message"),
     [
         ({"noise_reduction_strength": 0.5}, "noise_reduction_strength"),
+        ({"tool_choice": "a tool"}, "tool_choice"),
         ({"transcription_keywords": ("a",)}, "transcription_keywords"),
         ({"transcription_languages": ("de",)}, "transcription_languages"),
         ({"transcription_delay": "low"}, "transcription_delay"),
