@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
@@ -114,6 +115,28 @@ def read_refusal(
     wait_s = min(wait_s, MAX_RETRY_AFTER_S)
     error = UpstreamError(code, words, status, kind=kind, retry_after_s=wait_s)
     error.is_specific = bool(said.code or said.type or (said.words and status not in _NOTHING_HERE))
+    return error
+
+
+def read_event(code: str, message: str, param: str = "") -> UpstreamError:
+    """The error that an event ``error`` stands for, where it ends the session.
+
+    Args:
+        code: of the event; some servers put the HTTP status here.
+        message: the server's words, perhaps with another error in them.
+        param: the field that it is about, or empty.
+    """
+    status = int(code) if re.fullmatch(r"[45]\d\d", code) else 0
+    said = replace(read_body(message.encode(), ""), code="" if status else code, param=param)
+    words = said.words or one_line(message) or "no reason was given"
+    error = UpstreamError(
+        said.code or f"http_{status}",
+        words,
+        status,
+        kind=_kind(status or 400, said, words),
+        retry_after_s=min(told_wait_s(words), MAX_RETRY_AFTER_S),
+    )
+    error.is_specific = True
     return error
 
 

@@ -23,6 +23,7 @@ from ..playback.tracker import PlaybackTracker
 from ..playback.truncation import TrackerAction, Truncation
 from ..realtime.client_events import ClientEvents
 from ..realtime.reducer import Reducer
+from ..realtime.refusals import read_event
 from ..realtime.session_object import session_object
 from ..settings import OpenaiLinkSettings
 from ..transcript.history import SeedLimits
@@ -605,10 +606,12 @@ class RealtimeSession:
             return [Log("info", f"< benign error {words}")]
         self.server_errors += 1
         outcomes: list[Outcome] = [Log("warning", f"! < error {words}")]
-        refused = self.stage == "connecting" and error.cause == "session.update"
+        lost = read_event(error.code, error.message, error.param)
+        refused = self.stage == "connecting" and (
+            error.cause == "session.update" or lost.kind != "" or self._reducer.events == 1
+        )
         refused = refused or bool(error.event_id and error.event_id == self._confirmation.update)
         if error.fatal or refused:
-            lost = UpstreamError(error.code, error.message)
             outcomes.append(SessionFailed(self.number, lost))
         elif self.stage == "active":
             outcomes.append(_problem(error.code, error.message[:MAX_MESSAGE_CHARS]))

@@ -17,6 +17,7 @@ from openai_link.realtime.refusal_body import MAX_WORDS
 from openai_link.realtime.refusals import (
     MAX_RETRY_AFTER_S,
     read_close,
+    read_event,
     read_refusal,
     told_wait_s,
 )
@@ -296,6 +297,35 @@ def test_no_attempt_helps_where_something_else_must_change(kind: Any) -> None:
     assert UpstreamError("odd", "", 429, kind=kind).retryable is False
     assert UpstreamError("rate_limit_exceeded", "", 429).retryable is True
     assert UpstreamError("server_error", "", 503).retryable is True
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "param", "expected"),
+    [
+        ("insufficient_quota", QUOTA, "", ("insufficient_quota", "quota", 0, QUOTA)),
+        ("401", "Wrong key.", "", ("http_401", "key", 401, "Wrong key.")),
+        (
+            "invalid_request_error",
+            "No such.",
+            "model",
+            ("invalid_request_error", "model", 0, "No such."),
+        ),
+        ("rate_limit_exceeded", LIMIT, "", ("rate_limit_exceeded", "rate", 0, LIMIT)),
+        ("server_error", "", "", ("server_error", "", 0, "no reason was given")),
+        (
+            "bad",
+            f"OpenAIException - {json.dumps({'error': {'message': QUOTA}})}",
+            "",
+            ("bad", "quota", 0, f"OpenAIException: {QUOTA}"),
+        ),
+    ],
+)
+def test_an_error_event_that_ends_a_session_is_read_alike(
+    code: str, message: str, param: str, expected: tuple[str, str, int, str]
+) -> None:
+    error = read_event(code, message, param)
+    assert (error.code, error.kind, error.status, str(error)) == expected
+    assert error.retry_after_s == (20.0 if message == LIMIT else 0.0)
 
 
 @pytest.mark.parametrize(

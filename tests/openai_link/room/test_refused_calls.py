@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 
@@ -180,3 +181,29 @@ def test_the_whole_room_asks_again_for_quota_when_somebody_joins() -> None:
     world.roster(PARTICIPANT, "p-2")
     world.run(1_000)
     assert world.opened == 2 and world.state["upstream"] == "ready"
+
+
+def first_words(**error: Any) -> World:
+    """A room whose server accepts the connection and then says only that."""
+    world = World(Scene("refused", ()))
+    world.run(40)
+    event = {"type": "error", "error": error}
+    world.do(world.engine.server_event(1, event, world.now_ns))
+    return world
+
+
+@pytest.mark.parametrize(
+    ("error", "words", "opened"),
+    [
+        ({"code": "insufficient_quota", "message": "You exceeded your quota."}, "its quota", 1),
+        ({"code": "401", "type": "auth_error", "message": "Wrong key."}, "API key", 1),
+        ({"type": "odd_error", "message": "Not today."}, "Not today.", 2),
+    ],
+)
+def test_a_session_whose_first_word_is_a_refusal_is_refused(
+    error: dict[str, Any], words: str, opened: int
+) -> None:
+    world = first_words(**error)
+    assert words in world.state["detail"]
+    world.run(5_000)
+    assert world.opened == opened
