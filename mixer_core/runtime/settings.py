@@ -43,8 +43,20 @@ class SectionView:
 
 
 def default_state_dir(env: Mapping[str, str] = os.environ) -> str:
-    """``$XDG_STATE_HOME/mixminus``, else ``~/.local/state/mixminus``."""
-    base = env.get("XDG_STATE_HOME") or f"{Path.home()}/.local/state"
+    """``$XDG_STATE_HOME/mixminus``, else ``~/.local/state/mixminus``.
+
+    Raises:
+        SettingsError: there is no home directory.
+    """
+    base = env.get("XDG_STATE_HOME")
+    if not base:
+        try:
+            base = f"{Path.home()}/.local/state"
+        except RuntimeError as error:
+            raise SettingsError(
+                "this user has no home directory: set MIXMINUS_RUNTIME__STATE_DIR to the directory "
+                "where the journal and the keys are kept"
+            ) from error
     return f"{base}/mixminus"
 
 

@@ -113,7 +113,7 @@ def read_refusal(
     if status >= 500 or status in (408, 409, 425, 429):
         wait_s = retry_after_s(headers, wall_s) or said.retry_after_s or told_wait_s(words)
     wait_s = min(wait_s, MAX_RETRY_AFTER_S)
-    error = UpstreamError(code, words, status, kind=kind, retry_after_s=wait_s)
+    error = UpstreamError(code, words, status, kind=kind, retry_after_s=wait_s, param=said.param)
     error.is_specific = bool(said.code or said.type or (said.words and status not in _NOTHING_HERE))
     return error
 

@@ -142,6 +142,15 @@ class Connection:
         log = Log("warning", f"! {problem.message}")
         return [log, *self._carry_out(life, wall_ms, now_ns)]
 
+    def reopened(self, wall_ms: int, now_ns: int) -> list[Outcome]:
+        """The server refused the active session as it was, and takes another: open that one."""
+        refused = self._sessions.active
+        if refused is None:
+            return []
+        outcomes = self._disconnect("refused", wall_ms, now_ns)
+        self._sessions.active, opened = self._sessions.create(refused.kind)
+        return [*outcomes, *opened]
+
     def budget_spent(self, problem: Problem, wall_ms: int, now_ns: int) -> list[Outcome]:
         """End the session, and open no other one before there is money, or somebody joins."""
         self._budget_check_ns = now_ns + BUDGET_CHECK_NS

@@ -69,6 +69,7 @@ from .signals import (
     StateNews,
     TextTyped,
     ToolAnswered,
+    ToolsRefused,
 )
 
 TOOLS_TIMEOUT_NS = 300 * MS_NS
@@ -256,7 +257,7 @@ class RoomEngine:
     def tools_changed(self, tools: Toolset, now_ns: int) -> list[Action]:
         """The tools have been loaded, or others have come since."""
         self._tools_deadline_ns = None
-        outcomes = self._tools.changed(tools)
+        outcomes = self._tools.changed(tools, now_ns)
         outcomes += self._sessions.tools_are_known()
         return self._settle([*outcomes, *self._sessions.tools_changed()], now_ns)
 
@@ -455,7 +456,7 @@ class RoomEngine:
 
     def _session_signal(
         self,
-        signal: SessionConfirmed | SessionSeeded | SessionFailed,
+        signal: SessionConfirmed | SessionSeeded | SessionFailed | ToolsRefused,
         wall_ms: int,
         now_ns: int,
     ) -> list[Outcome]:
@@ -469,6 +470,11 @@ class RoomEngine:
                 return self._seeded(session, wall_ms, now_ns)
             case SessionFailed(_, error):
                 return self._failed(session, error, wall_ms, now_ns)
+            case ToolsRefused(_, blame):
+                return [
+                    *self._tools.refused(blame),
+                    *session.offer(self._tools.definitions, now_ns),
+                ]
 
     def _learned(self, number: int, fact: Fact, wall_ms: int, now_ns: int) -> list[Outcome]:
         outcomes: list[Outcome] = []
@@ -534,6 +540,9 @@ class RoomEngine:
     def _failed(
         self, session: Session, error: UpstreamError, wall_ms: int, now_ns: int
     ) -> list[Outcome]:
+        blame = session.blamed(error)
+        if blame is not None:
+            return [*self._tools.refused(blame), *self._reopened(session, wall_ms, now_ns)]
         problem = explain(error, self._config.upstream)
         if problem.code == "no_answer":
             self._record.pending_reply.missed()
@@ -542,6 +551,12 @@ class RoomEngine:
         if session is self._sessions.draining:
             return self._handover.end_draining(wall_ms, now_ns)
         return self._connection.failed(problem, wall_ms, now_ns)
+
+    def _reopened(self, session: Session, wall_ms: int, now_ns: int) -> list[Outcome]:
+        """Open a session that was refused as it was: at once, and no failure of the connection."""
+        if session is self._sessions.standby:
+            return self._handover.reopened(wall_ms, now_ns)
+        return self._connection.reopened(wall_ms, now_ns)
 
     # -- what people see --------------------------------------------------------------------------
 

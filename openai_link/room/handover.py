@@ -107,6 +107,15 @@ class Handover:
         log = Log("warning", f"! the next session: {problem.message}")
         return [log, *self._sessions.end(session, problem.code, wall_ms, now_ns)]
 
+    def reopened(self, wall_ms: int, now_ns: int) -> list[Outcome]:
+        """The server refused the next session as it was, and takes another: open that one."""
+        refused = self._sessions.standby
+        if refused is None:
+            return []
+        outcomes = self._sessions.end(refused, "refused", wall_ms, now_ns)
+        self._sessions.standby, opened = self._sessions.create(refused.kind)
+        return [*outcomes, *opened]
+
     def end_draining(self, wall_ms: int, now_ns: int) -> list[Outcome]:
         """The session that the room has left is over."""
         session = self._sessions.draining

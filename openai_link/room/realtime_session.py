@@ -26,6 +26,7 @@ from ..realtime.reducer import Reducer
 from ..realtime.refusals import read_event
 from ..realtime.session_object import session_object
 from ..settings import OpenaiLinkSettings
+from ..tools.blame import Blame
 from ..transcript.history import SeedLimits
 from ..transcript.seeding import Seeding
 from ..transport.interface import TransportKind
@@ -56,7 +57,9 @@ from .signals import (
     SessionFailed,
     SessionSeeded,
     TextTyped,
+    ToolsRefused,
 )
+from .told_session import ToldSession
 from .waits import (
     CoverTurn,
     Lost,
@@ -70,6 +73,8 @@ from .waits import (
 MAX_MESSAGE_CHARS = 500
 """Longest message of the server that is shown to people."""
 _TOOL_KEYS = ("tools", "tool_choice", "parallel_tool_calls")
+_NO_TOOLS: Mapping[str, Any] = {"tools": [], "tool_choice": "auto"}
+"""What a session has that was told of no tools."""
 
 
 class RealtimeSession:
@@ -112,8 +117,7 @@ class RealtimeSession:
         """Refusals that are the ordinary result of two sides acting at once."""
         self._updates = 0
         """Updates of the session that are not answered."""
-        self._description: Mapping[str, Any] = {}
-        """The session object that the server was told."""
+        self._told_session = ToldSession()
         self._settings = settings
         wanted = session_object(settings)
         rules = TurnRules.of(wanted)
@@ -181,8 +185,13 @@ class RealtimeSession:
 
     def describe(self, tools: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
         """The session object to open it with; ``tools``: definitions of what it may call."""
-        self._description = session_object(self._settings, tools)
+        self._told_session.opened(session_object(self._settings, tools), tools)
         return self._description
+
+    @property
+    def _description(self) -> Mapping[str, Any]:
+        """The session object that the server was told, less what it refused."""
+        return self._told_session.description
 
     def counters(self) -> dict[str, int]:
         """What was counted so far."""
@@ -355,16 +364,31 @@ class RealtimeSession:
 
     def set_tools(self, definitions: Sequence[Mapping[str, Any]]) -> list[Outcome]:
         """The session's tools are these from now on."""
-        wanted: dict[str, Any] = {"tools": [], **session_object(self._settings, definitions)}
+        wanted = {**_NO_TOOLS, **session_object(self._settings, definitions)}
+        known = {**_NO_TOOLS, **self._description}
         changed = {
             key: wanted[key]
             for key in _TOOL_KEYS
-            if key in wanted and wanted[key] != self._description.get(key, [])
+            if key in wanted and wanted[key] != known.get(key)
         }
         if not changed:
             return []
-        self._description = {**self._description, **changed}
-        return [self._send(self._events.update_session(changed))]
+        update = self._events.update_session(changed)
+        self._told_session.updated(update, changed, definitions)
+        return [self._send(update)]
+
+    def blamed(self, error: UpstreamError) -> Blame | None:
+        """The tools for which the server refuses to open the session; None: it is not for them."""
+        if self.stage != "connecting" or error.status not in (400, 422):
+            return None
+        return self._told_session.not_opened(error.code, error.param, str(error))
+
+    def offer(self, definitions: Sequence[Mapping[str, Any]], now_ns: int) -> list[Outcome]:
+        """Tools were refused: these are the others."""
+        if not self._told_session.is_untold:
+            return self.set_tools(definitions)
+        self.describe(definitions)
+        return self._open_session(now_ns, again=True)
 
     def browser_event(self, event: Mapping[str, Any], now_ns: int) -> list[Outcome]:
         """A control message of a browser."""
@@ -553,9 +577,9 @@ class RealtimeSession:
         """The event that a session waits for to be confirmed; empty: it is not connected."""
         return self._confirmation.missing
 
-    def _open_session(self, now_ns: int) -> list[Outcome]:
-        """Send the session, once (WebSocket)."""
-        if self._confirmation.update:
+    def _open_session(self, now_ns: int, again: bool = False) -> list[Outcome]:
+        """Send the session, once (WebSocket); ``again``: it was refused as it was."""
+        if self._confirmation.update and not again:
             return []
         with_model = self._settings.model_in_update
         update = self._events.update_session(self._description, with_model=with_model)
@@ -611,6 +635,9 @@ class RealtimeSession:
             error.cause == "session.update" or lost.kind != "" or self._reducer.events == 1
         )
         refused = refused or bool(error.event_id and error.event_id == self._confirmation.update)
+        blame = self._told_session.refused(error, refused or self.stage == "connecting")
+        if blame is not None and not error.fatal:
+            return [*outcomes, ToolsRefused(self.number, blame)]
         if error.fatal or refused:
             outcomes.append(SessionFailed(self.number, lost))
         elif self.stage == "active":

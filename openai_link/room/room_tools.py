@@ -9,6 +9,7 @@ from typing import Any
 from mixer_core.runtime.units import MS_NS
 
 from ..facts import Fact, ToolCalled
+from ..realtime.session_object import session_object
 from ..settings import OpenaiLinkSettings
 from ..tools.actions import (
     AskAnswer,
@@ -20,12 +21,14 @@ from ..tools.actions import (
     ToolAction,
     filler_response,
 )
+from ..tools.blame import Blame
 from ..tools.calls import ToolCalls, ToolLimits
 from ..tools.outputs import is_error
 from ..tools.spec import ToolSpec
 from ..turns.actions import sender_of
 from .actions import Log, TellBrowsers
 from .approvals import Answer, Approvals, Told
+from .offered_tools import OfferedTools
 from .signals import ApprovalGiven, Outcome, ProblemFound, ReplyWanted, ToolAnswered
 from .trust import Trust
 
@@ -76,8 +79,7 @@ class RoomTools:
         self._questions: dict[str, tuple[dict[str, Any], int]] = {}
         """Open questions by tool call: the EVENT, and when it was told."""
         self._told_problems = 0
-        self.definitions: Sequence[Mapping[str, Any]] = ()
-        """For the session object."""
+        self._offered = OfferedTools(session_object(settings).get("tools", ()))
 
     def roster(self, event: Mapping[str, Any]) -> None:
         """The mixer's ``participants`` event: exactly these people are in the room."""
@@ -88,14 +90,25 @@ class RoomTools:
         """A tool call has no output yet."""
         return bool(self._calls.pending()) or self._approvals.is_busy
 
-    def changed(self, tools: Toolset) -> list[Outcome]:
-        """Tools have come or gone, or are known to be missing."""
+    @property
+    def definitions(self) -> Sequence[Mapping[str, Any]]:
+        """For the session object: what the server takes of the tools that there are."""
+        return self._offered.definitions
+
+    def changed(self, tools: Toolset, now_ns: int) -> list[Outcome]:
+        """Tools have come, gone or changed, or are known to be missing."""
+        before = dict(self._specs)
         self._specs.clear()
         self._specs.update(tools.specs)
-        self.definitions = tools.definitions
         news = tools.problems[self._told_problems :]
         self._told_problems = len(tools.problems)
-        return [ProblemFound("tools_missing", problem) for problem in news]
+        outcomes: list[Outcome] = [ProblemFound("tools_missing", problem) for problem in news]
+        outcomes += _missing(self._offered.replace(tools.definitions))
+        return outcomes + self._apply(self._calls.replaced(before, now_ns), now_ns)
+
+    def refused(self, blame: Blame) -> list[Outcome]:
+        """A server refuses tools: no session is offered them any more, as long as they are so."""
+        return _missing(self._offered.refused(blame))
 
     def on_fact(self, fact: Fact, asker: Asker, now_ns: int, session: int = 0) -> list[Outcome]:
         """Something happened in the conversation, in the session with that number."""
@@ -190,3 +203,10 @@ class RoomTools:
         self._questions.pop(event["call"], None)
         if event["status"] == "asking":
             self._questions[event["call"]] = event, now_ns
+
+
+def _missing(sentences: Sequence[str]) -> list[Outcome]:
+    outcomes: list[Outcome] = []
+    for words in sentences:
+        outcomes += [Log("warning", f"! {words}"), ProblemFound("tools_missing", words)]
+    return outcomes

@@ -22,9 +22,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from mixer_core.journal.records import HistoryItem
+from mixer_core.runtime.errors import UpstreamError
 
 from ..facts import Assistant
 from ..media.downlink_gate import DownlinkFrame
+from ..tools.blame import Blame
 from ..transport.interface import TransportKind
 from .approvals import Answer
 from .signals import Outcome
@@ -165,6 +167,12 @@ class Session(Protocol):
 
     def set_tools(self, definitions: Sequence[Mapping[str, Any]]) -> list[Outcome]:
         """The session's tools are these from now on."""
+
+    def blamed(self, error: UpstreamError) -> Blame | None:
+        """The tools for which the server refuses to open the session; None: it is not for them."""
+
+    def offer(self, definitions: Sequence[Mapping[str, Any]], now_ns: int) -> list[Outcome]:
+        """Tools were refused: these are the others."""
 
     def browser_event(self, event: Mapping[str, Any], now_ns: int) -> list[Outcome]:
         """A control message of a browser: say, interrupt, ptt, played."""

@@ -15,6 +15,7 @@ from mixer_core.runtime.errors import UpstreamError
 from ..facts import Fact
 from ..playback.truncation import Truncation
 from ..realtime.problems import Problem
+from ..tools.blame import Blame
 from ..transport.interface import TransportKind
 from ..turns.actions import TypedText
 from .actions import Action
@@ -46,6 +47,14 @@ class SessionFailed:
 
     session: int
     error: UpstreamError
+
+
+@dataclass(frozen=True, slots=True)
+class ToolsRefused:
+    """The server of a session refuses tools that it was told of: it is to be told of the others."""
+
+    session: int
+    blame: Blame
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +148,7 @@ Signal = (
     | SessionSeeded
     | ReplyMayWait
     | SessionFailed
+    | ToolsRefused
     | SessionMoved
     | FactLearned
     | ReplyTruncated

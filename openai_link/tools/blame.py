@@ -7,8 +7,9 @@ A server that refuses a session, or an update of one, names the tool by its plac
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 _PLACE = re.compile(r"\btools(?:\[(\d{1,4})\]|\.(\d{1,4})\b)")
 _LIST = re.compile(r"(^|\.)tools(\b|$)")
@@ -38,11 +39,17 @@ class Blame:
     """The tools that it names; empty: it is about tools, and names none."""
     offered: tuple[str, ...]
     """The tools that the server was told of."""
+    fresh: tuple[str, ...]
+    """Those among them that it did not have before, where it had any."""
     words: str
     """The server's own."""
+    sent: tuple[Mapping[str, Any], ...] = ()
+    """The definitions of ``offered``, as it was told of them."""
 
 
-def blame(code: str, param: str, words: str, offered: Sequence[str]) -> Blame | None:
+def blame(
+    code: str, param: str, words: str, offered: Sequence[str], fresh: Sequence[str] = ()
+) -> Blame | None:
     """Who is at fault for a refusal; None: no tool that can be left out.
 
     Args:
@@ -50,20 +57,21 @@ def blame(code: str, param: str, words: str, offered: Sequence[str]) -> Blame | 
         param: the field that it complains about, or empty.
         words: its message.
         offered: names of the tools that it was told of, in order, without those of
-            ``session_json``, which come last.
+            the settings, which come last.
+        fresh: those among them that it did not have before.
     """
     if not offered:
         return None
     places = [int(a or b) for text in (param, words) for a, b in _PLACE.findall(text)]
     if places:
         named = tuple(dict.fromkeys(offered[place] for place in places if place < len(offered)))
-        return Blame(named, tuple(offered), words) if named else None
+        return Blame(named, tuple(offered), tuple(fresh), words) if named else None
     if param and not _LIST.search(param):
         return None
     is_about = bool(param) or code in _CODES
     if not is_about and (_NOT_A_CALL.search(words) or not _WORDS.search(words)):
         return None
-    return Blame(_mentioned(words, offered), tuple(offered), words)
+    return Blame(_mentioned(words, offered), tuple(offered), tuple(fresh), words)
 
 
 def _mentioned(words: str, offered: Sequence[str]) -> tuple[str, ...]:

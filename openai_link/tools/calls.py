@@ -136,6 +136,18 @@ class ToolCalls:
         output = error_output("somebody in the room said no: it was not done")
         return self._close(pending, "refused", output, "no", now_ns, participant)
 
+    def replaced(self, before: Mapping[str, ToolSpec], now_ns: int) -> list[ToolAction]:
+        """``specs`` were others before: nobody's yes to what a tool was counts for what it is."""
+        actions: list[ToolAction] = []
+        for pending in [known for known in self._pending.values() if known.state == "asking"]:
+            old, new = before.get(pending.name), self._specs.get(pending.name)
+            if old is not None and new is not None and new.is_same(old):
+                continue
+            change = "is no longer available" if new is None else "has changed meanwhile"
+            words = f"{pending.name} {change}: it was not done"
+            actions += self._close(pending, "failed", error_output(words), words, now_ns)
+        return actions
+
     def on_fact(self, fact: Fact, now_ns: int) -> list[ToolAction]:
         """Take any fact but ``ToolCalled``: answers and fillers wait while somebody speaks."""
         if isinstance(fact, ResponseEnded) and not fact.in_conversation:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, overload
 
 from mixer_core.runtime.errors import ToolDefinitionError
 
+from .offered_schema import offered_parameters
 from .schema import signature_of
 from .spec import ToolSpec
 
@@ -71,10 +72,14 @@ def tool(
                 f'tool {title}: who takes a list of names, such as ("{who}",)'
             )
         signature = signature_of(target, title)
+        try:
+            parameters = offered_parameters(signature.parameters)
+        except ToolDefinitionError as error:
+            raise ToolDefinitionError(f"tool {title}: {error}") from error
         spec = ToolSpec(
             name=title,
             description=signature.description,
-            parameters=signature.parameters,
+            parameters=parameters,
             check=signature.check,
             function=target,
             is_async=inspect.iscoroutinefunction(target),

@@ -65,6 +65,15 @@ def offered_schema(schema: Any) -> OfferedSchema:
         ToolDefinitionError: no object fits it, or it is too large.
     """
     whole = read_schema(schema)
+    return OfferedSchema(_parameters(whole), _note(whole), _checker(_quick(whole)))
+
+
+def offered_parameters(schema: Any) -> Json:
+    """Adapt a schema whose arguments are checked elsewhere. Raises ToolDefinitionError."""
+    return _parameters(read_schema(schema))
+
+
+def _parameters(whole: Json) -> Json:
     if whole == _NOTHING:
         raise ToolDefinitionError("no arguments fit its schema")
     flat = _flat(whole)
@@ -82,8 +91,7 @@ def offered_schema(schema: Any) -> OfferedSchema:
         parameters["required"] = required
     if flat.get("additionalProperties") is not None:
         parameters["additionalProperties"] = flat["additionalProperties"]
-    note = _note(whole)
-    return OfferedSchema(_fitting(parameters), note, _checker(_quick(whole)))
+    return _fitting(parameters)
 
 
 # -- the top level ------------------------------------------------------------------------------

@@ -47,7 +47,7 @@ class ToolRunner:
 
     @property
     def specs(self) -> Mapping[str, ToolSpec]:
-        """Tools by name, always the same mapping: empty at first, it grows as tools come."""
+        """Tools by name, always the same mapping: empty at first, it changes as tools do."""
         return self._box.specs
 
     @property
@@ -73,7 +73,10 @@ class ToolRunner:
             arguments: JSON text.
             who: name of the person who asked.
         """
-        self._running[call] = self._task(self._run(call, name, arguments, who), f"tool {name}")
+        spec = self._box.specs.get(name)  # As it is now, when it was decided: not as it may become.
+        self._running[call] = self._task(
+            self._run(call, name, arguments, who, spec), f"tool {name}"
+        )
 
     def cancel(self, call: str) -> None:
         """Stop waiting for a tool call; harmless if it has ended."""
@@ -97,8 +100,10 @@ class ToolRunner:
             task.cancel()
             self._log.warning("! %s did not end within %s s", task.get_name(), CLOSE_TIMEOUT_S)
 
-    async def _run(self, call: str, name: str, arguments: str, who: str) -> None:
-        output = await self._box.run(name, arguments, who)
+    async def _run(
+        self, call: str, name: str, arguments: str, who: str, spec: ToolSpec | None
+    ) -> None:
+        output = await self._box.run(name, arguments, who, spec)
         del self._running[call]
         if not self._closed:
             self._on_answered(call, output)

@@ -82,13 +82,17 @@ class ToolBox:
         """For ``session.tools``."""
         return [spec.definition() for spec in self.specs.values()]
 
-    async def run(self, name: str, arguments_json: str, who: str) -> str:
+    async def run(
+        self, name: str, arguments_json: str, who: str, spec: ToolSpec | None = None
+    ) -> str:
         """Run a tool for the person called ``who``; returns the output for the model (16 KiB).
+
+        ``spec``: the tool as it was when the call was allowed; None: as it is now.
 
         Raises only if it is cancelled: any failure is an output ``{"error": …}``
         (``outputs.is_error``), with its traceback in the log.
         """
-        spec = self.specs.get(name)
+        spec = spec or self.specs.get(name)
         if spec is None:
             return error_output(f"there is no tool {name[:64]!r}")
         timeout_s = (spec.timeout_ms or self._settings.tool_timeout_ms) / 1e3 + GRACE_S

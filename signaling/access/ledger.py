@@ -45,6 +45,8 @@ class Ledger:
         except FileNotFoundError:
             self._mark, self._book = None, Book()
             return self._book
+        except OSError as error:
+            raise _unusable(path, error.strerror or str(error)) from error
         mark = status.st_ino, status.st_mtime_ns
         if mark != self._mark:
             self._book, self._mark = _read(path), mark
@@ -66,8 +68,13 @@ class Ledger:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        with open(self._dir / LOCK_FILE, "w", opener=_private) as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        path = self._dir / LOCK_FILE
+        with contextlib.ExitStack() as stack:
+            try:
+                file = stack.enter_context(open(path, "w", opener=_private))
+                fcntl.flock(file, fcntl.LOCK_EX)
+            except OSError as error:
+                raise _unusable(path, error.strerror or str(error)) from error
             yield
 
 
@@ -92,8 +99,9 @@ def _key(path: Path) -> bytes:
 def _read(path: Path) -> Book:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Book)
-    except (OSError, msgspec.MsgspecError) as error:
-        raise _unusable(path, f"it cannot be read ({error})") from error
+    except (OSError, msgspec.MsgspecError, RecursionError) as error:
+        why = f"it cannot be read ({error}): repair it, or delete it; all invitations end with it"
+        raise _unusable(path, why) from error
 
 
 def _unusable(path: Path, why: str) -> RuntimeDirError:

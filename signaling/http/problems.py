@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from mixer_core.runtime.errors import ProblemError
+from mixer_core.runtime.errors import MixminusError, ProblemError
 
 CONTENT_TYPE = "application/problem+json"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -76,6 +76,9 @@ def middleware(log: logging.LoggerAdapter[logging.Logger]) -> Middleware:
             return error if error.status < 400 else from_http(error)
         except ConnectionError:
             raise
+        except MixminusError as error:  # Says in one line what is wrong, and what to do.
+            log.error("! %s %s: %s", request.method, request.path, error)
+            return response(503, HTTPStatus(503).phrase, _DETAILS[500])
         except Exception:
             log.exception("! %s %s failed", request.method, request.path)
             return response(500, HTTPStatus(500).phrase, _DETAILS[500])

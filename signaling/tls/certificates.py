@@ -79,7 +79,7 @@ class LocalCertificate:
     def refresh(self, lan: Lan, now: datetime) -> None:
         """Make a new certificate if addresses have changed or its end is near; never raises."""
         try:
-            pem = self._loaded or (self._path.read_bytes() if self._path.exists() else b"")
+            pem = self._loaded or self._kept()
             wanted = (self.authority, lan.names, lan.addresses)
             if not authority.is_current(pem, *wanted, now):
                 pem = authority.issue(*wanted, now)
@@ -94,6 +94,18 @@ class LocalCertificate:
             if self.warning != self._logged:
                 self._log.warning("! %s", self.warning)
         self._logged = self.warning
+
+    def _kept(self) -> bytes:
+        """The certificate that was made before; empty where it is damaged: another one is made."""
+        if not self._path.exists():
+            return b""
+        pem = self._path.read_bytes()
+        try:
+            load_into(new_context(), pem)
+        except (OSError, ValueError):
+            self._log.warning("! the certificate %s is damaged: another one is made", self._path)
+            return b""
+        return pem
 
 
 class FileCertificate:

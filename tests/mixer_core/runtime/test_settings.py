@@ -9,7 +9,14 @@ from typing import Literal
 import pytest
 
 from mixer_core.runtime.errors import SettingsError
-from mixer_core.runtime.settings import CommonSettings, Milliseconds, Port, SectionView, load
+from mixer_core.runtime.settings import (
+    CommonSettings,
+    Milliseconds,
+    Port,
+    SectionView,
+    default_state_dir,
+    load,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,3 +136,13 @@ def test_of_a_section_of_another_program_only_the_declared_keys_are_read(tmp_pat
     file.write_text("[kitchen]\ndoor = 3\n")
     with pytest.raises(SettingsError, match=r"\[kitchen\] door = 3 is not possible"):
         load(Settings, variables)
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", no_home)
+    assert default_state_dir({"XDG_STATE_HOME": "/state"}) == "/state/mixminus"
+    with pytest.raises(SettingsError, match="MIXMINUS_RUNTIME__STATE_DIR"):
+        default_state_dir({})

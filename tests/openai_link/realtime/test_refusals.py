@@ -396,3 +396,9 @@ def test_no_part_of_a_key_is_told(words: str) -> None:
 
 def test_the_present_is_not_needed_for_seconds() -> None:
     assert read_refusal(429, {"Retry-After": "3"}, b"", time.time()).retry_after_s == 3.0
+
+
+def test_the_field_that_it_is_about_is_read() -> None:
+    error = {"code": "invalid_value", "message": "No.", "param": "session.tools[3].parameters"}
+    assert refusal(400, {"error": error}).param == "session.tools[3].parameters"
+    assert refusal(400, {"error": {**error, "param": None}}).param == ""

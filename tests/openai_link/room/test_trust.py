@@ -47,7 +47,7 @@ ROSTER = {
 def room(verify: bool) -> RoomTools:
     tools = RoomTools(OpenaiLinkSettings(), verify)
     specs = [spec_of(function) for function in (safe, door)]
-    tools.changed(Toolset({spec.name: spec for spec in specs if spec is not None}))
+    tools.changed(Toolset({spec.name: spec for spec in specs if spec is not None}), 0)
     tools.roster(ROSTER)
     return tools
 

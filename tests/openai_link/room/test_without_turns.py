@@ -20,7 +20,7 @@ def nobody(response: str) -> tuple[str, str]:
 
 def test_a_tool_call_gets_its_output_and_nobody_asks_for_a_reply() -> None:
     tools = RoomTools(SETTINGS)
-    tools.changed(Toolset({"lights": spec("lights")}))
+    tools.changed(Toolset({"lights": spec("lights")}), 0)
     called = tools.on_fact(ToolCalled("", "item", "call", "lights", "{}"), nobody, 0)
     assert [action.call for action in called if isinstance(action, RunTool)] == ["call"]
     answered = tools.answered("call", '{"result": "on"}', 1_000_000)

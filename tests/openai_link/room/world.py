@@ -30,9 +30,11 @@ from openai_link.simulator.brains.rules import Rule, Script
 from openai_link.simulator.brains.script import ScriptBrain
 from openai_link.simulator.engine.brain import Recognition
 from openai_link.simulator.engine.options import EngineOptions
+from openai_link.simulator.engine.refusals import Refusal
 from openai_link.simulator.engine.server_events import EndCall
 from openai_link.simulator.engine.session_config import create_session
 from openai_link.simulator.engine.session_engine import SessionEngine
+from openai_link.simulator.engine.strict_checks import check_session
 from openai_link.tools.actions import RunTool
 from openai_link.tools.spec import ToolSpec
 from openai_link.transport.interface import TransportKind
@@ -346,7 +348,12 @@ class World:
             return
         limit_s = self.scene.session_limit_s
         expires_at = int((WALL_MS + self.now_ns // MS_NS) / 1000 + limit_s)
-        wanted = create_session(f"sess_{session}", expires_at, description)
+        try:
+            wanted = self._wanted(session, expires_at, description)
+        except Refusal as refusal:
+            lost = UpstreamError(refusal.code, refusal.message, 400, param=refusal.param or "")
+            self.do(self.engine.session_lost(session, lost, self.now_ns))
+            return
         ends_s = (self.scene.first_ends_s if session == 1 else 0) or limit_s
         given = {"session_limit_s": ends_s, "transport": self.transport, **self.scene.options}
         options = EngineOptions(**{**REGULAR, **given})
@@ -355,6 +362,13 @@ class World:
         self.do(self.engine.session_answered(session, False, self.now_ns))
         self.do(self.engine.session_up(session, self.now_ns))
         self._serve(session, engine.open())
+
+    def _wanted(self, session: int, expires_at: int, description: Json) -> Json:
+        """The session as it begins: over a WebSocket the description follows as an update."""
+        if self.transport == "websocket":
+            description = {"type": "realtime", "model": description["model"]}
+        check_session(description)
+        return create_session(f"sess_{session}", expires_at, description)
 
     def _recovered(self, *items: HistoryItem) -> None:
         self.do(self.engine.journal_recovered(items, _day_of(WALL_MS), 0.0, self.now_ns))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from typing import Annotated, Any, Literal
 
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from openai_link.simulator.engine.strict_tools import check_function_tools
 from openai_link.tools import Caller, ToolDefinitionError, ToolError, tool
 from openai_link.tools.define import spec_of
 from openai_link.tools.spec import ToolSpec
@@ -36,6 +38,13 @@ class Chain:
 
 class Box(msgspec.Struct):
     width: int
+
+
+@dataclass
+class Place:
+    at: tuple[float, float]
+    names: set[str]
+    more: dict[str, list[int]]
 
 
 @tool
@@ -241,3 +250,20 @@ def test_a_question_without_words_of_its_own_names_tool_and_arguments() -> None:
     assert spec().ask({"text": "a\nb", "colour": Colour.RED}) == "paint (text = a b, colour = red)?"
     assert spec().ask({}) == "paint?"
     assert len(spec().ask({str(i): "x" * 100 for i in range(9)})) == 300
+
+
+def test_the_service_takes_every_type_that_a_function_may_have() -> None:
+    @tool
+    def go(
+        place: Place, pair: tuple[int, str], many: tuple[Place, ...], odd: Any, when: datetime,
+        either: int | str | None = None, data: bytes = b"", flag: Literal["a", 1] = "a",
+    ) -> None:  # fmt: skip
+        """Go there."""
+
+    definition = spec(go).definition()
+    check_function_tools([definition], "session.tools")
+    assert list(definition["parameters"]["properties"]) == [
+        "place", "pair", "many", "odd", "when", "either", "data", "flag",
+    ]  # fmt: skip
+    with pytest.raises(ToolError):
+        spec(go).check('{"pair": ["x", 1]}')

@@ -14,17 +14,21 @@ from aiohttp import web
 from mixer_core.runtime.errors import UpstreamError
 from openai_link.realtime.upstream import Upstream
 from openai_link.settings import OpenaiLinkSettings
+from openai_link.simulator.settings import SimulatorSettings
 from openai_link.transcript.replay import Server, replay
 from openai_link.transcript.replay_turns import RecordedResults
 from openai_link.transport import http_call, refused_requests
 from openai_link.transport.event_socket import EventSocket
 from openai_link.transport.factory import open_http
+from tests.openai_link.simulator.caller import simulator
 from tests.openai_link.transport.stub_servers import KEY, LOG, OFFER, saying, serving, upstream
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.sockets
 
 Request = Callable[[aiohttp.ClientSession, Upstream], Awaitable[object]]
+SPOILT = "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=rtpmap:111 opus/48000/2\r\n"
+"""An offer without credentials."""
 QUOTA = {"error": {"code": "insufficient_quota", "message": "The quota is used up."}}
 
 
@@ -178,3 +182,29 @@ def test_a_websocket_that_is_closed_with_a_reason_ends_for_that_reason() -> None
 
     error = asyncio.run(scenario())
     assert (error.code, error.retryable) == ("insufficient_quota", False)
+
+
+@pytest.mark.parametrize("lenient", [False, True])
+def test_a_tool_that_the_service_refuses_is_named_by_its_place(lenient: bool) -> None:
+    """Over WebRTC, by the simulator's own HTTP."""
+    bad = {"type": "object", "anyOf": [{"required": ["a"]}]}
+    tools = [
+        {"type": "function", "name": name, "parameters": schema}
+        for name, schema in (("good", {"type": "object"}), ("bad", bad))
+    ]
+
+    async def ask() -> UpstreamError:
+        session = {"type": "realtime", "model": "gpt-realtime", "tools": tools}
+        async with simulator(SimulatorSettings(lenient=lenient)) as (url, _):
+            server = upstream(url)
+            async with open_http(server, OpenaiLinkSettings()) as http:
+                with pytest.raises(UpstreamError) as caught:
+                    await http_call.exchange(http, server, session, SPOILT)
+        return caught.value
+
+    error = asyncio.run(ask())
+    if lenient:  # Then it gets as far as the offer.
+        assert error.code == "invalid_offer"
+        return
+    assert (error.status, error.code) == (400, "invalid_function_parameters")
+    assert error.param == "session.tools[1].parameters"

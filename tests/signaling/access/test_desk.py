@@ -11,7 +11,7 @@ import pytest
 from mixer_core.runtime.errors import ProblemError, RuntimeDirError
 from signaling.access.desk import Desk
 from signaling.access.identity import MACHINE
-from signaling.access.ledger import BOOK_FILE, KEY_FILE, Ledger
+from signaling.access.ledger import BOOK_FILE, KEY_FILE, LOCK_FILE, Ledger
 from signaling.access.links import first_link, link, svg_qr, terminal_qr
 from signaling.access.owners import Owners
 
@@ -160,6 +160,30 @@ def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RuntimeDirError, match="chmod 600") as caught:
         Ledger(tmp_path)
     assert caught.value.exit_code == 78
+
+
+def _directory(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.mkdir()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\0" * 300, b'{"invitations": 5}', b"[" * 200_000, b"\xff\xfe"]
+)
+def test_a_damaged_list_is_one_line_that_says_what_to_do(tmp_path: Path, content: bytes) -> None:
+    desk = Desk(Ledger(tmp_path))
+    (tmp_path / BOOK_FILE).write_bytes(content)
+    with pytest.raises(RuntimeDirError, match="delete it") as caught:
+        desk.book()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [BOOK_FILE, LOCK_FILE])
+def test_a_list_or_lock_that_cannot_be_opened_is_one_line(tmp_path: Path, name: str) -> None:
+    desk = Desk(Ledger(tmp_path))
+    _directory(tmp_path / name)
+    with pytest.raises(RuntimeDirError, match=name):
+        invite(desk)
 
 
 def test_what_ended_long_ago_is_forgotten(desk: Desk) -> None:

@@ -94,6 +94,19 @@ def test_a_directory_that_breaks_later_is_a_warning_and_the_old_one_stays(tmp_pa
     assert problem(root, certificate.context, "10.1.2.3") == ""
 
 
+@pytest.mark.parametrize("size", [0, 10, 900, -40])
+def test_a_damaged_certificate_is_made_again(
+    tmp_path: Path, size: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    local(tmp_path)
+    leaf = tmp_path / FOLDER / "leaf.pem"
+    leaf.write_bytes(leaf.read_bytes()[:size])
+    with caplog.at_level("WARNING"):
+        found = local(tmp_path)
+    assert serial(found, found.authority.root_pem(), "mixminus.local")
+    assert [record.getMessage().count("is damaged") for record in caplog.records] == [1]
+
+
 def test_a_broken_authority_is_one_line(tmp_path: Path) -> None:
     local(tmp_path)
     (tmp_path / FOLDER / "issuer.pem").write_text("nonsense")
