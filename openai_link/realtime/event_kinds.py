@@ -12,14 +12,12 @@ IGNORED = frozenset(
         "mcp_list_tools.in_progress",
         "mcp_list_tools.completed",
         "mcp_list_tools.failed",
-        "response.content_part.done",
         "response.mcp_call.completed",
         "response.mcp_call.failed",
         "response.mcp_call.in_progress",
         "response.mcp_call_arguments.delta",
         "response.mcp_call_arguments.done",
         "response.output_audio.delta",
-        "response.output_audio.done",
     }
 )
 """Known and without a meaning for us: what they bring comes in another event too."""

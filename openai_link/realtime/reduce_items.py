@@ -68,6 +68,8 @@ class ItemBook:
         """Messages of ours that are not acknowledged, and when they were sent."""
         self._of_response: dict[str, dict[str, None]] = {}
         """Items by the response that makes them."""
+        self._announced: dict[str, Mapping[str, Any]] = {}
+        """Items that a response has begun, before they have their place."""
         self._parts: dict[str, dict[int, str]] = {}
         """Whole texts of the parts of unfinished items, by item and content index."""
         self.handlers: dict[str, Handler] = {
@@ -80,6 +82,8 @@ class ItemBook:
             f"{_TRANSCRIPTION}.completed": self._user_done,
             f"{_TRANSCRIPTION}.failed": self._user_failed,
             "response.content_part.added": self._part_added,
+            "response.content_part.done": self._content_done,
+            "response.output_audio.done": self._sound_done,
             "response.output_audio_transcript.delta": self._voice_delta,
             "response.output_audio_transcript.done": self._part_done,
             "response.output_text.delta": self._text_delta,
@@ -181,6 +185,22 @@ class ItemBook:
             if len(self._of_response) > MAX_RESPONSES:
                 del self._of_response[next(iter(self._of_response))]
 
+    def grows(self, event: Mapping[str, Any]) -> list[Fact]:
+        """More comes of an item of a response of the conversation: by now it has its place.
+
+        A message of which the response says that it is done is done.
+        """
+        item, kind = text_of(event, "item_id"), text_of(event, "type")
+        if kind == "response.output_item.done":
+            made = map_of(event, "item")
+            return self._complete(made, "") if text_of(made, "type") == "message" else []
+        if not item or item in self._added or not kind.startswith("response."):
+            return []
+        content = self._announced.pop(item, None)
+        if content is None and kind.startswith("response.mcp_call"):
+            return []
+        return self._place(content or _begun(item, event), "")
+
     # Places
 
     def _item_added(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
@@ -200,6 +220,7 @@ class ItemBook:
     def _place(self, item: Mapping[str, Any], previous: str) -> list[Fact]:
         identity = text_of(item, "id")
         self._untaken.pop(identity, None)
+        self._announced.pop(identity, None)
         return [ItemAdded(identity, previous, item)] if self._added.first(identity) else []
 
     def _complete(self, item: Mapping[str, Any], previous: str) -> list[Fact]:
@@ -221,7 +242,12 @@ class ItemBook:
     # Calls and words of the assistant
 
     def _output_added(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
-        self._drafts.added(map_of(event, "item"), text_of(event, "response_id"))
+        item = map_of(event, "item")
+        self._drafts.added(item, text_of(event, "response_id"))
+        if text_of(item, "id") and text_of(item, "id") not in self._added:
+            self._announced[text_of(item, "id")] = item
+            if len(self._announced) > MAX_OPEN:
+                del self._announced[next(iter(self._announced))]
         return []
 
     def _arguments_delta(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
@@ -288,6 +314,15 @@ class ItemBook:
             return []
         return list(self._captions.delta("assistant", item, delta, now_ns))
 
+    def _content_done(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
+        """A part of an item is complete: its words come here too, and whether it has sound."""
+        part = map_of(event, "part")
+        voice = self._voice(event) if text_of(part, "type") == "audio" else []
+        return [*voice, *self._part_done({**part, **event}, now_ns)]
+
+    def _sound_done(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
+        return self._voice(event)
+
     def _part_done(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
         item = text_of(event, "item_id")
         text = text_of(event, "transcript") or text_of(event, "text")
@@ -334,6 +369,15 @@ class ItemBook:
         usage = map_of(event, "usage") or None
         fact = Transcribed(item, text, usage, failure)
         return [fact, *captions] if text or shown else [fact]
+
+
+def _begun(item: str, event: Mapping[str, Any]) -> dict[str, Any]:
+    """An item of which nothing is known but that it grows."""
+    if text_of(event, "type").startswith("response.function_call_arguments."):
+        call = {key: text_of(event, key) for key in ("call_id", "name")}
+        return {"id": item, "type": "function_call", "status": "in_progress", **call}
+    status = {"role": "assistant", "status": "in_progress"}
+    return {"id": item, "type": "message", **status, "content": []}
 
 
 def _message(item: str, words: str, complete: bool) -> dict[str, Any]:

@@ -171,6 +171,8 @@ class Reducer:
             return []
         self._items.belongs(event)
         facts = self._responses.see(event, now_ns)
+        if self._responses.is_open(text_of(event, "response_id")):
+            facts += self._items.grows(event)
         facts += [] if handler is None else handler(event, now_ns)
         facts = self._answers_told.completed(facts)
         self._note(facts)
