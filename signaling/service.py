@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from dataclasses import replace
 
 import zmq
@@ -21,6 +22,7 @@ from .http.forwarded import Proxies
 from .http.lan_pages import Listening
 from .http.listen_routes import ListenRoutes
 from .http.transcript_pages import TranscriptReader
+from .registry.house import Verdict
 from .settings import Settings
 
 
@@ -33,7 +35,7 @@ async def serve(context: process.Context[Settings]) -> None:
     door = lan.LanDoor(section, context.settings.state_dir, context.log) if section.lan else None
     sockets = listeners.bind(section.http_host, section.http_port)
     zmq_context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    options = Options(verify=gate.guarded, is_valid=gate.desk.is_valid)
+    options = Options(verify=gate.guarded, verdict=_verdict(gate))
     url = listeners.url(section.http_host, section.http_port)
     gateway = Gateway(zmq_context, context.settings, context.log, url, options)
     transcripts = TranscriptReader(context.settings.state_dir, context.log)
@@ -46,9 +48,10 @@ async def serve(context: process.Context[Settings]) -> None:
         await listener.start(sockets)
         if door:
             lan_gate = Gate(section, os.environ, ledger, door.names)
-            lan_api = HttpApi(gateway, lan_gate, section, context.log, page)
+            lan_page = replace(page, is_lan=True)
+            lan_api = HttpApi(gateway, lan_gate, section, context.log, lan_page)
             limit = limiting.middleware(gateway.limiter, Proxies(""), context.log)
-            routes = ListenRoutes(lan_api, lan_gate.desk)
+            routes = ListenRoutes(lan_api.rooms, lan_gate.desk)
             await door.start(lan_api.application(), Listening(routes, limit))
         context.log.info("= listening on %s", url)
         await context.stop.wait()
@@ -57,6 +60,10 @@ async def serve(context: process.Context[Settings]) -> None:
         await asyncio.gather(listener.stop(), *([door.stop()] if door else []))
         transcripts.close()
         zmq_context.destroy(linger=0)
+
+
+def _verdict(gate: Gate) -> Verdict:
+    return lambda subject, room: gate.desk.verdict(subject, room, int(time.time()))
 
 
 def _ledger(context: process.Context[Settings]) -> Ledger:

@@ -45,6 +45,8 @@ class Ledger:
         except FileNotFoundError:
             self._mark, self._book = None, Book()
             return self._book
+        except OSError as error:
+            raise _unusable(path, error.strerror or str(error)) from error
         mark = status.st_ino, status.st_mtime_ns
         if mark != self._mark:
             self._book, self._mark = _read(path), mark
@@ -66,7 +68,12 @@ class Ledger:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        with open(self._dir / LOCK_FILE, "w", opener=_private) as file:
+        path = self._dir / LOCK_FILE
+        try:
+            file = open(path, "w", opener=_private)  # noqa: SIM115
+        except OSError as error:
+            raise _unusable(path, error.strerror or str(error)) from error
+        with file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
@@ -92,7 +99,7 @@ def _key(path: Path) -> bytes:
 def _read(path: Path) -> Book:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Book)
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, msgspec.MsgspecError, RecursionError, UnicodeError) as error:
         raise _unusable(path, f"it cannot be read ({error})") from error
 
 

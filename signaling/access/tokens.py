@@ -72,7 +72,7 @@ def _payload(token: str, key: bytes) -> dict[str, Any]:
     except jwt.InvalidSignatureError as error:
         words = "the token was changed, or another gateway made it"
         raise _invalid(f"{words}: {ASK}") from error
-    except (jwt.PyJWTError, ValueError, TypeError) as error:
+    except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
         raise _invalid(f"the link is incomplete: open it again, or {ASK}") from error
 
 

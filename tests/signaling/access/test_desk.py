@@ -55,10 +55,10 @@ def test_its_session_ends_with_it(desk: Desk) -> None:
 def test_a_revoked_invitation_and_its_sessions_are_refused(desk: Desk) -> None:
     invitation, token = invite(desk)
     who, cookie = desk.exchange(token, "", NOW_S)
-    assert desk.is_valid(who.subject)
+    assert desk.verdict(who.subject, "home", NOW_S) is None
     desk.revoke(invitation, NOW_S)
     assert refused(desk, token).title == "Invitation revoked"
-    assert not desk.is_valid(who.subject)
+    assert (desk.verdict(who.subject, "home", NOW_S) or ("",))[0] == "revoked"
     with pytest.raises(ProblemError, match="revoked"):
         desk.session(cookie, NOW_S)
 
