@@ -162,7 +162,7 @@ class FileCertificate:
         try:
             load_into(self.context, pem)
         except (OSError, ValueError) as error:
-            why = getattr(error, "reason", None) or error
+            why = str(getattr(error, "reason", None) or error).replace("_", " ").lower()
             words = f"{' and '.join(map(str, self._files))} cannot be used for TLS ({why})"
             return f"tls_certificate and tls_key: {words}: make them anew, RSA of 2048 bits or EC"
         self._pem = pem
