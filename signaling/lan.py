@@ -22,7 +22,7 @@ from mixer_core.runtime.errors import SettingsError, StartupError
 
 from .access.gate import is_loopback
 from .http import listeners
-from .http.acceptor import Acceptor
+from .http.acceptor import CONNECTIONS, Acceptor
 from .http.lan_pages import LanPages, Listening
 from .settings import SignalingSettings
 from .tls import addresses
@@ -131,7 +131,10 @@ class LanDoor:
         pages = LanPages(
             self._root, self._settings.https_port, lambda: self.names, self._log, listening
         )
-        self._http = listeners.Listener(pages.application())
+        plain = pages.application()
+        if CONNECTIONS in app:  # One count for both ports.
+            plain[CONNECTIONS] = app[CONNECTIONS]
+        self._http = listeners.Listener(plain)
         await self._https.start(self._sockets)
         await self._http.start([])
         await self._follow()

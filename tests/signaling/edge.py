@@ -148,7 +148,8 @@ class Edge:
 
     async def start(self, web: Path | None = None, rebuild_ms: int = 0) -> None:
         """Open the port and the control socket."""
-        gate = Gate(self.settings.signaling, self.env, Ledger(self.settings.state_dir))
+        self.ledger = Ledger(self.settings.state_dir)
+        gate = Gate(self.settings.signaling, self.env, self.ledger)
         self.gate = gate
         self.owners = Owners(gate.desk.key)
         verdict = lambda subject, room: gate.desk.verdict(subject, room, int(time.time()))  # noqa: E731

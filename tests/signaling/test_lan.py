@@ -17,6 +17,7 @@ from aiohttp import web
 from mixer_core.runtime import logs
 from mixer_core.runtime.errors import PortBusyError, SettingsError
 from signaling import lan
+from signaling.http.acceptor import CONNECTIONS, OpenConnections
 from signaling.settings import SignalingSettings
 from signaling.tls.addresses import Lan
 from signaling.tls.certificates import FOLDER, ROOT_FILE
@@ -222,3 +223,22 @@ def test_the_terminal_says_where_and_with_which_fingerprint(tmp_path: Path) -> N
 
 
 network = Lan((ipaddress.ip_address(HOME),), ("mixminus.local",))
+
+
+@asynchronous
+async def test_both_ports_count_the_connections_of_an_address_together(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    app = web.Application()
+    app[CONNECTIONS] = OpenConnections(3)
+    await world.door.start(app)
+    try:
+        held = [
+            await asyncio.open_connection(HOME, port)
+            for port in (world.settings.http_port, world.settings.https_port) * 2
+        ][:3]
+        reader, writer = await asyncio.open_connection(HOME, world.settings.http_port)
+        assert b" 429 " in await reader.readline()
+        for _, other in (*held, (reader, writer)):
+            other.close()
+    finally:
+        await world.door.stop()
