@@ -120,6 +120,8 @@ class Child:
         except ProblemError as error:
             await self._take_back(offer, session, error)
             return
+        if self.done.is_set():  # It had to leave meanwhile.
+            return
         self._control.send(control.Answer(offer.participant, answer))
         self._control.announce()
         session.start()
