@@ -6,33 +6,36 @@ import asyncio
 import os
 import time
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import zmq
 
 from mixer_core.runtime import process
 from mixer_core.runtime.errors import RuntimeDirError
 
-from . import lan
 from .access.gate import Gate
 from .access.ledger import Ledger
 from .gateway import PROGRAM, Gateway, Options
 from .http import limiting, listeners
 from .http.api import HttpApi, PageParts
 from .http.forwarded import Proxies
-from .http.lan_pages import Listening
 from .http.listen_routes import ListenRoutes
 from .http.transcript_pages import TranscriptReader
+from .lan_check import check_lan
 from .registry.house import Verdict
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from .lan import LanDoor
 
 
 async def serve(context: process.Context[Settings]) -> None:
     """Run until the process is told to stop. Raises StartupError if it cannot start."""
     section = context.settings.signaling
-    lan.check(section)
+    check_lan(section)
     ledger = _ledger(context)
     gate = Gate(section, os.environ, ledger)
-    door = lan.LanDoor(section, context.settings.state_dir, context.log) if section.lan else None
+    door = _lan_door(context) if section.lan else None
     sockets = listeners.bind(section.http_host, section.http_port)
     zmq_context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     options = Options(verify=gate.guarded, verdict=_verdict(gate))
@@ -52,7 +55,7 @@ async def serve(context: process.Context[Settings]) -> None:
             lan_api = HttpApi(gateway, lan_gate, section, context.log, lan_page)
             limit = limiting.middleware(gateway.limiter, Proxies(""), context.log)
             routes = ListenRoutes(lan_api.rooms, lan_gate.desk)
-            await door.start(lan_api.application(), Listening(routes, limit))
+            await door.start(lan_api.application(), routes, limit)
         context.log.info("= listening on %s", url)
         await context.stop.wait()
     finally:
@@ -60,6 +63,13 @@ async def serve(context: process.Context[Settings]) -> None:
         await asyncio.gather(listener.stop(), *([door.stop()] if door else []))
         transcripts.close()
         zmq_context.destroy(linger=0)
+
+
+def _lan_door(context: process.Context[Settings]) -> LanDoor:
+    """Certificates, mDNS and their libraries: only the local network needs their memory."""
+    from .lan import LanDoor
+
+    return LanDoor(context.settings.signaling, context.settings.state_dir, context.log)
 
 
 def _verdict(gate: Gate) -> Verdict:

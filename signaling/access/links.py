@@ -6,11 +6,13 @@ The token stands in the fragment, which browsers send to no server.
 from __future__ import annotations
 
 import io
-
-import segno
+from typing import TYPE_CHECKING
 
 from .book import Invitation
 from .desk import Desk
+
+if TYPE_CHECKING:
+    import segno
 
 FIRST_ROOM = "home"
 FIRST_LIFETIME_S = 30 * 86_400
@@ -82,4 +84,6 @@ def _is_first(invitation: Invitation) -> bool:
 
 
 def _code(text: str) -> segno.QRCode:
+    import segno  # Seldom needed: it costs a megabyte.
+
     return segno.make(text, error="l", boost_error=False, micro=False)
