@@ -18,9 +18,9 @@ from mixer_core.runtime.process import SUPERVISED_VARIABLE, prepare_runtime_dir
 from mixer_core.runtime.settings import load, load_all
 from openai_link.settings import KEY_VARIABLE, OpenaiLinkSettings, check_secrets, uses_simulator
 from openai_link.settings import Settings as LinkSettings
-from signaling import lan
 from signaling.access.gate import machine_token
 from signaling.ice import IceServers
+from signaling.lan_check import check_lan
 from signaling.settings import Settings as SignalingSettings
 
 from . import invite, secret_variables
@@ -86,13 +86,15 @@ def run() -> None:
     machine_token(os.environ)
     check_networks(os.environ)
     check_port(settings.signaling.http_host, settings.signaling.http_port, "SIGNALING")
-    lan.check(settings.signaling)
+    check_lan(settings.signaling)
     if settings.signaling.lan:
         check_port("0.0.0.0", settings.signaling.https_port, "SIGNALING", "HTTPS_PORT")
     if simulated:
         check_port(settings.simulator.http_host, settings.simulator.http_port, "SIMULATOR")
     print(f"mixminus: the assistant is {assistant(settings.openai_link, simulated)}")
     if settings.signaling.lan:
+        from signaling import lan
+
         print("\n".join(lan.introduction(settings.signaling, settings.state_dir)))
         print(invite.first_words(settings), end="")
     print("mixminus: starting; Ctrl-C stops it", flush=True)

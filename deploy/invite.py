@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -68,7 +69,13 @@ def first_words(settings: AllSettings) -> str:
         return ""
     if not sys.stdout.isatty():
         return "mixminus: to let a phone in: mixminus invite home --role admin\n"
-    return first_link(Desk(Ledger(settings.state_dir)), found[0], int(time.time())) or ""
+    desk = Desk(Ledger(settings.state_dir))
+    return first_link(desk, found[0], int(time.time()), columns()) or ""
+
+
+def columns() -> int:
+    """The width of the terminal."""
+    return shutil.get_terminal_size().columns
 
 
 def lifetime_s(text: str) -> int:
@@ -103,7 +110,7 @@ def _invite(desk: Desk, given: argparse.Namespace, base: str, now_s: int) -> Non
     made, token = desk.invite(rooms, given.role, name, given.expires, given.once, now_s)
     address = link(base, token)
     if sys.stdout.isatty():
-        print(terminal_qr(address))
+        print(terminal_qr(address, columns()))
     print(address)
     print(f"mixminus: {_line(made, now_s)}", file=sys.stderr)
 

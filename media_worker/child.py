@@ -82,15 +82,13 @@ class Child:
     def _on_control(self, message: control.Message) -> None:
         match message:
             case control.Offer():
-                task = self._loop.create_task(self._take(message))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                self._take(message)
             case control.Leave():
                 if session := self._serves(message.participant):
                     session.leave(message.code, message.message)
-            case control.SetMode():
+            case control.SetRoom():
                 if session := self._serves(message.participant):
-                    session.set_mode(message.mode)
+                    session.set_room(message.mode, message.rules)
             case control.Silence():
                 if session := self._serves(message.participant):
                     session.silence(message.muted, message.locked)
@@ -102,25 +100,34 @@ class Child:
         session = self._session
         return session if session is not None and session.participant == participant else None
 
-    async def _take(self, offer: control.Offer) -> None:
-        """Answer an offer, or refuse it and stay idle."""
+    def _take(self, offer: control.Offer) -> None:
+        """Begin to serve a browser; what is said of it from now on finds its session."""
         if self._session is not None or self.done.is_set():
             self._refuse(offer, ProblemError(503, "Busy", "this worker has a browser already"))
             return
-        began_ns = time.monotonic_ns()
         log = logs.get(PROGRAM, offer.participant)
         session = SessionShell(offer, self._settings, log, self._control.announce, self.done.set)
         self._session = session
+        task = self._loop.create_task(self._answer(offer, session))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _answer(self, offer: control.Offer, session: SessionShell) -> None:
+        """Answer an offer, or refuse it and stay idle."""
+        began_ns = time.monotonic_ns()
         try:
             answer = await session.peer.answer(offer.sdp)
         except ProblemError as error:
             await self._take_back(offer, session, error)
+            return
+        if self.done.is_set():  # It had to leave meanwhile.
             return
         self._control.send(control.Answer(offer.participant, answer))
         self._control.announce()
         session.start()
         self._parent.taken()
         took_ms = (time.monotonic_ns() - began_ns) / 1e6
+        log = logs.get(PROGRAM, offer.participant)
         log.info("= room %s, answered in %.1f ms by %s", offer.room, took_ms, self._identity)
 
     async def _take_back(

@@ -16,10 +16,17 @@ class Moderation:
         self._role = offer.role
         self._keeps_name = bool(offer.subject)
         self._is_told = False
-        self.is_locked = False
-        """An admin has muted this participant, and only an admin can unmute them."""
+        self.rules = offer.rules
+        """Of the room."""
+        self.is_locked = offer.silenced
+        """This participant is muted, and only an admin can unmute them."""
         self.refused_frames_total = 0
         """Audio messages of somebody who is here to listen."""
+
+    @property
+    def starts_muted(self) -> bool:
+        """The microphone is off until somebody turns it on."""
+        return self.listens_only or self.is_locked
 
     @property
     def listens_only(self) -> bool:
@@ -28,12 +35,12 @@ class Moderation:
 
     def refuse(self, message: BrowserMessage, name: str) -> str | None:
         """Why ``message`` is not carried out; None: it is. ``name``: the participant has it."""
-        words = refusal(message, self._role)
+        words = refusal(message, self._role, self.rules)
         if words is not None:
             return error("not_allowed", words)
         match message:
             case Mute(muted=False) if self.is_locked:
-                return error("muted_by_admin", "an admin has muted you: ask them to unmute you")
+                return error("muted_by_admin", "only an admin can let you speak: ask them to")
             case Hello() if self._keeps_name and message.name not in ("", name):
                 return error("name_kept", "your name stays: leave and join again to change it")
         return None

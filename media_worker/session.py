@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 from mixer_core.bus import events
-from mixer_core.bus.announcement import Announcement
 from mixer_core.bus.control import Offer, WorkerStatus
 from mixer_core.bus.frames import Frame, Kind
+from mixer_core.bus.rules import RoomRules
 from mixer_core.runtime.errors import BrowserMessageError, FrameError
-from mixer_core.runtime.units import MS_NS, S_NS
 
 from .actions import Action, Announce, Close, DropQueuedAudio, SendAudio, SendBus, SendControl
+from .deadlines import Deadlines, Reason
 from .framed_uplink import FramedUplink
 from .intake import Intake
 from .moderation import Moderation
@@ -25,18 +25,11 @@ from .outbox import Outbox
 from .plain_uplink import PlainUplink
 from .protocol import gateway_messages
 from .protocol.browser_messages import BrowserMessage, Hello, Mute, Ping, event_of
+from .protocol.room_events import for_browser
 from .settings import MediaWorkerSettings
 from .uplink import Uplink
 
-MIXER_GONE_NS = 3 * S_NS
-"""Time without an acknowledgement from the mixer after which the browser is told."""
-FORWARDED = frozenset(
-    {"state", "participants", "level", "caption", "places", "tool", "latency", "usage", "error"}
-)
-"""Types of bus events that are passed on to the browser."""
 DEFAULT_TRAITS = gateway_messages.AssistantTraits()
-
-Reason = Literal["connect", "silence", "start", "uplink"]
 
 
 class Session:
@@ -55,13 +48,14 @@ class Session:
         self.status: WorkerStatus = "connecting"
         self.detail = ""
         """Why the session is over."""
+        self.moderation = Moderation(offer)
         self.info = events.StreamInfo(
             role="browser",
             room=offer.room,
             participant=offer.participant,
             name=offer.name,
             mode=offer.mode,
-            muted=offer.role == "listen",
+            muted=self.moderation.starts_muted,
             access=offer.role,
             verified=offer.verified,
         )
@@ -69,15 +63,11 @@ class Session:
         self.uplink: Uplink | None = None
         """The microphone, once the channel is open."""
         self.intake = Intake(now_ns)
-        self.moderation = Moderation(offer)
         self.unknown_events_total = 0
         """Bus events that are not for browsers."""
         self._welcomed = False
         self._mixer_gone = False
-        self._deadline_ns = now_ns + settings.connect_timeout_ms * MS_NS
-        self._heard_ns = now_ns
-        self._acked_ns = now_ns
-        self._announcement = Announcement()
+        self._deadlines = Deadlines(settings, now_ns)
 
     @property
     def epoch(self) -> int:
@@ -91,7 +81,7 @@ class Session:
         if self.status != "connecting":
             return []
         self.status = "connected"
-        self._heard_ns = self._acked_ns = now_ns
+        self._deadlines.opened(now_ns)
         hangover_ms = self._settings.silence_hangover_ms
         self.uplink = FramedUplink(hangover_ms) if framed else PlainUplink(hangover_ms)
         self.uplink.set_muted(self.info.muted, now_ns)
@@ -125,11 +115,13 @@ class Session:
         told: list[Action] = [SendControl(gateway_messages.bye(code, message))] if code else []
         return [*told, *self._end(code or "left")]
 
-    def set_mode(self, mode: events.Mode, now_ns: int) -> list[Action]:
-        """An admin has changed the room's mode."""
-        if self.status == "closed" or mode == self.info.mode:
+    def set_room(self, mode: events.Mode, rules: RoomRules, now_ns: int) -> list[Action]:
+        """An admin has changed the room."""
+        known = (self.info.mode, self.moderation.rules)
+        if self.status == "closed" or (mode, rules) == known:
             return []
-        told = SendControl(gateway_messages.room(mode))
+        self.moderation.rules = rules
+        told = SendControl(gateway_messages.room(mode, rules))
         return [told, *self._changed(replace(self.info, mode=mode), now_ns)]
 
     def silence(self, muted: bool, locked: bool, now_ns: int) -> list[Action]:
@@ -172,7 +164,7 @@ class Session:
 
     def timeout(self, now_ns: int, heard_ns: int) -> list[Action]:
         """Do what is due. ``heard_ns``: when the last datagram of the browser arrived."""
-        self._heard_ns = max(self._heard_ns, heard_ns)
+        self._deadlines.heard(heard_ns)
         actions: list[Action] = []
         handlers: dict[Reason, Callable[[int], list[Action]]] = {
             "connect": self._give_up,
@@ -187,16 +179,7 @@ class Session:
     def _next_due(self) -> tuple[int, Reason] | None:
         if self.status == "closed":
             return None
-        if self.status == "connecting":
-            return self._deadline_ns, "connect"
-        silence_ns = self._heard_ns + self._settings.peer_silence_ms * MS_NS
-        due: tuple[int, Reason] = (self._announcement.next_timeout_ns(), "start")
-        if silence_ns <= due[0]:
-            due = (silence_ns, "silence")
-        uplink_ns = self.uplink.next_timeout_ns() if self.uplink else None
-        if uplink_ns is not None and uplink_ns < due[0]:
-            due = (uplink_ns, "uplink")
-        return due
+        return self._deadlines.next_due(self.uplink.next_timeout_ns() if self.uplink else None)
 
     def _give_up(self, now_ns: int) -> list[Action]:
         wait_s = self._settings.connect_timeout_ms / 1000
@@ -207,7 +190,7 @@ class Session:
 
     def _repeat_start(self, now_ns: int) -> list[Action]:
         actions: list[Action] = [self._start(now_ns)]
-        if not self._mixer_gone and now_ns - self._acked_ns > MIXER_GONE_NS:
+        if not self._mixer_gone and self._deadlines.mixer_is_gone(now_ns):
             self._mixer_gone = True
             text = "the mixer does not answer; the call goes on as soon as it is back"
             actions.append(SendControl(gateway_messages.error("mixer_gone", text)))
@@ -220,18 +203,23 @@ class Session:
     # Parts of the above
 
     def _start(self, now_ns: int) -> SendBus:
-        self._announcement.sent(now_ns)
+        self._deadlines.started(now_ns)
         return SendBus(Kind.START, self.epoch, self.info.encode())
 
     def _acknowledged(self, epoch: int, now_ns: int) -> list[Action]:
-        self._acked_ns = now_ns
-        self._announcement.answered(now_ns)
+        self._deadlines.acknowledged(now_ns)
         actions = self.epoch_seen(epoch)
         if self._welcomed and not self._mixer_gone:
             return actions
         self._welcomed, self._mixer_gone = True, False
-        text = gateway_messages.welcome(self.info, self._offer.stream, self.epoch, self._assistant)
-        return [*actions, SendControl(text)]
+        return [*actions, SendControl(self._welcome())]
+
+    def _welcome(self) -> str:
+        rules, silenced = self.moderation.rules, self.moderation.is_locked
+        stream = self._offer.stream
+        return gateway_messages.welcome(
+            self.info, stream, self.epoch, self._assistant, rules, silenced
+        )
 
     def _on_event(self, frame: Frame, now_ns: int) -> list[Action]:
         if frame.flags not in (0, self._offer.stream):
@@ -242,21 +230,13 @@ class Session:
             self.unknown_events_total += 1
             return []
         if content["type"] == "identify":
-            self._announcement.asked(now_ns)
+            self._deadlines.asked(now_ns)
             return [self._start(now_ns)]
-        if content["type"] not in FORWARDED:
+        text = for_browser(content, self._offer.participant)
+        if text is None:
             self.unknown_events_total += 1
             return []
-        return [SendControl(gateway_messages.to_json(self._for_browser(content)))]
-
-    def _for_browser(self, content: dict[str, Any]) -> dict[str, Any]:
-        """Mark the browser's own entry in a list of participants."""
-        entries = content.get("participants")
-        if content["type"] == "participants" and isinstance(entries, list):
-            for entry in entries:
-                if isinstance(entry, dict):
-                    entry["you"] = entry.get("participant") == self._offer.participant
-        return content
+        return [SendControl(text)]
 
     def _on_message(self, message: BrowserMessage, now_ns: int) -> list[Action]:
         refusal = self.moderation.refuse(message, self.info.name)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from mixer_core.bus import control, frames
 from mixer_core.bus.audio_client import AudioPush, AudioSub
 from mixer_core.bus.events import Mode
+from mixer_core.bus.rules import RoomRules
 from mixer_core.runtime.errors import BrowserMessageError, FrameError
 from mixer_core.runtime.lazy_timer import LazyTimer
 
@@ -58,7 +59,7 @@ class SessionShell:
         events = PeerEvents(
             self._on_opened, self._on_audio, self._on_text, self._on_unreadable, self._on_closed
         )
-        network = settings.media_worker.network()
+        network = settings.media_worker.network().announcing(offer.announced)
         self.peer = Peer(events, log, network, offer.ice_servers)
         directory, topic = settings.runtime_dir, frames.topic(offer.stream)
         self._to_mixer = AudioPush(loop, directory)
@@ -72,9 +73,9 @@ class SessionShell:
         """Signaling ends the session; see ``control.Leave``."""
         self._apply(self._session.leave(code, message))
 
-    def set_mode(self, mode: Mode) -> None:
-        """An admin has changed the room's mode."""
-        self._apply(self._session.set_mode(mode, time.monotonic_ns()))
+    def set_room(self, mode: Mode, rules: RoomRules) -> None:
+        """An admin has changed the room."""
+        self._apply(self._session.set_room(mode, rules, time.monotonic_ns()))
 
     def silence(self, muted: bool, locked: bool) -> None:
         """An admin mutes the participant, or lets them speak again."""
@@ -112,6 +113,8 @@ class SessionShell:
             role=info.access,
             verified=info.verified,
             subject=self._subject,
+            silenced=self._session.moderation.is_locked,
+            rules=self._session.moderation.rules,
         )
 
     def _metrics(self) -> control.Metrics:

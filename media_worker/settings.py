@@ -26,8 +26,8 @@ class MediaWorkerSettings:
     """Interfaces whose addresses are offered, as patterns separated by commas, with - before those
     to leave out; auto: all but bridges of containers and virtual machines, and tunnels."""
     announce_address: str = ""
-    """Outer addresses of this host where a NAT passes its UDP ports on unchanged, separated by
-    commas; offered beside its own."""
+    """Outer addresses of this host where a NAT passes its UDP ports on unchanged, or names that
+    lead to them, separated by commas; offered beside its own."""
     udp_ports: str = ""
     """UDP ports for browsers, such as 50000-50099, one for each browser; empty: any."""
     probe_addresses: str = "private, public"

@@ -20,6 +20,7 @@ from mixer_core.bus.drain import DrainedSocket
 from mixer_core.runtime.errors import ControlError, ProblemError
 from mixer_core.runtime.lazy_timer import LazyTimer
 from mixer_core.runtime.metrics import Metrics
+from mixer_core.runtime.outer_addresses import parse_announced
 from mixer_core.runtime.units import MS_NS, S_NS
 
 from .http import metrics_page
@@ -27,6 +28,8 @@ from .http.acceptor import OpenConnections
 from .http.health import Health, ProgramView, Watch
 from .ice import IceServers
 from .limits.limiter import Limiter
+from .name_watch import NameWatch
+from .outer_names import OuterNames
 from .registry.actions import (
     Action,
     Answered,
@@ -40,6 +43,7 @@ from .registry.actions import (
     RoomView,
     SendToChild,
 )
+from .registry.house import Verdict
 from .registry.rooms import Registry
 from .registry.totals import Totals
 from .settings import Settings
@@ -56,8 +60,8 @@ class Options:
     """After the start, the time in which running children announce themselves."""
     verify: bool = False
     """People come by invitation."""
-    is_valid: Callable[[str], bool] = lambda subject: True
-    """Whether the invitation of somebody who is here still counts."""
+    verdict: Verdict = lambda subject, room: None
+    """Whether somebody who came by an invitation may still be here."""
 
 
 def limits(settings: Settings, options: Options) -> Limits:
@@ -87,12 +91,15 @@ class Gateway:
     ) -> None:
         """``url``: the page's address, for the log."""
         options = options or Options()
-        self._is_valid = options.is_valid
+        self._verdict = options.verdict
         self._loop = asyncio.get_running_loop()
         self._log = log
         self._url = url
         now_ns = time.monotonic_ns()
         self._ice = IceServers(settings.media_worker, os.environ)
+        announced = parse_announced(settings.media_worker.announce_address)
+        self._outer = OuterNames(announced.names)
+        self._name_watch = NameWatch(self._outer, log)
         self._registry = Registry(limits(settings, options), lambda: secrets.randbits(32), now_ns)
         self._health = Health()
         self._watch = Watch()
@@ -149,6 +156,10 @@ class Gateway:
         """The STUN and TURN servers for a page, as JSON."""
         return self._ice.as_json(int(time.time()))
 
+    def warnings(self) -> list[str]:
+        """What a person should look at, for ``/readyz``."""
+        return self._outer.warnings
+
     def metrics_page(self) -> bytes:
         """The metrics as Prometheus text."""
         now_ns = time.monotonic_ns()
@@ -160,6 +171,7 @@ class Gateway:
         """Reply to requests that wait, close the socket."""
         self._do(self._registry.close())
         self._closed = True
+        self._name_watch.close()
         self._timer.close()
         self._socket.close()
 
@@ -190,7 +202,7 @@ class Gateway:
         if now_ns >= self._watch_ns:
             self._watch_ns = now_ns + WATCH_NS
             self._check_readiness(now_ns)
-            self._do(self._registry.end(self._is_valid, now_ns))
+            self._do(self._registry.end(self._verdict, now_ns))
         self._do(self._registry.timeout(now_ns))
 
     def _check_readiness(self, now_ns: int) -> None:
@@ -219,7 +231,8 @@ class Gateway:
     def _send(self, action: SendToChild) -> list[Action]:
         message = action.message
         if isinstance(message, control.Offer):
-            message = replace(message, ice_servers=self._ice.current(int(time.time())))
+            servers = self._ice.current(int(time.time()))
+            message = replace(message, ice_servers=servers, announced=self._outer.addresses)
         data = control.encode(message)
         if self._socket.send(action.identity.encode(), data):
             return []

@@ -15,15 +15,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 from cryptography import x509
 
 from mixer_core.runtime import logs
 from mixer_core.runtime.errors import SettingsError, StartupError
 
-from .access.gate import is_loopback
 from .http import listeners
-from .http.acceptor import Acceptor
+from .http.acceptor import CONNECTIONS, Acceptor
 from .http.lan_pages import LanPages, Listening
+from .http.listen_routes import ListenRoutes
 from .settings import SignalingSettings
 from .tls import addresses
 from .tls.addresses import Lan
@@ -35,20 +36,6 @@ GOODBYE_TIMEOUT_S = 0.4
 """How long the goodbye of the announced name may hold up the stop."""
 WATCH_S = 5.0
 """How often addresses and certificate files are looked at."""
-
-
-def check(settings: SignalingSettings) -> None:
-    """Raise SettingsError where the settings contradict each other."""
-    if settings.lan and settings.tls == "off":
-        raise SettingsError(
-            "lan needs a certificate: set tls to auto or files; behind a proxy that has one, "
-            "leave lan off and name the proxy in trusted_proxies"
-        )
-    if settings.lan and not is_loopback(settings.http_host):
-        raise SettingsError(
-            f"lan opens the local network by itself: set http_host to 127.0.0.1, not "
-            f"{settings.http_host}"
-        )
 
 
 def introduction(
@@ -125,13 +112,25 @@ class LanDoor:
         urls = self._urls()
         return urls[0] if urls else ""
 
-    async def start(self, app: web.Application, listening: Listening | None = None) -> None:
-        """Serve ``app`` over HTTPS, the plain pages beside it, and follow the network."""
+    async def start(
+        self,
+        app: web.Application,
+        routes: ListenRoutes | None = None,
+        limit: Middleware | None = None,
+    ) -> None:
+        """Serve ``app`` over HTTPS, the plain pages beside it, and follow the network.
+
+        ``routes`` and ``limit``: of the page that listens without HTTPS, where there is one.
+        """
+        listening = Listening(routes, limit) if routes and limit else None
         self._https = listeners.Listener(app, self._certificate.context)
         pages = LanPages(
             self._root, self._settings.https_port, lambda: self.names, self._log, listening
         )
-        self._http = listeners.Listener(pages.application())
+        plain = pages.application()
+        if CONNECTIONS in app:  # One count for both ports.
+            plain[CONNECTIONS] = app[CONNECTIONS]
+        self._http = listeners.Listener(plain)
         await self._https.start(self._sockets)
         await self._http.start([])
         await self._follow()

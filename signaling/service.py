@@ -4,36 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import zmq
 
 from mixer_core.runtime import process
 from mixer_core.runtime.errors import RuntimeDirError
 
-from . import lan
 from .access.gate import Gate
 from .access.ledger import Ledger
 from .gateway import PROGRAM, Gateway, Options
 from .http import limiting, listeners
 from .http.api import HttpApi, PageParts
 from .http.forwarded import Proxies
-from .http.lan_pages import Listening
 from .http.listen_routes import ListenRoutes
 from .http.transcript_pages import TranscriptReader
+from .lan_check import check_lan
+from .registry.house import Verdict
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from .lan import LanDoor
 
 
 async def serve(context: process.Context[Settings]) -> None:
     """Run until the process is told to stop. Raises StartupError if it cannot start."""
     section = context.settings.signaling
-    lan.check(section)
+    check_lan(section)
     ledger = _ledger(context)
     gate = Gate(section, os.environ, ledger)
-    door = lan.LanDoor(section, context.settings.state_dir, context.log) if section.lan else None
+    door = _lan_door(context) if section.lan else None
     sockets = listeners.bind(section.http_host, section.http_port)
     zmq_context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    options = Options(verify=gate.guarded, is_valid=gate.desk.is_valid)
+    options = Options(verify=gate.guarded, verdict=_verdict(gate))
     url = listeners.url(section.http_host, section.http_port)
     gateway = Gateway(zmq_context, context.settings, context.log, url, options)
     transcripts = TranscriptReader(context.settings.state_dir, context.log)
@@ -46,10 +51,11 @@ async def serve(context: process.Context[Settings]) -> None:
         await listener.start(sockets)
         if door:
             lan_gate = Gate(section, os.environ, ledger, door.names)
-            lan_api = HttpApi(gateway, lan_gate, section, context.log, page)
+            lan_page = replace(page, is_lan=True)
+            lan_api = HttpApi(gateway, lan_gate, section, context.log, lan_page)
             limit = limiting.middleware(gateway.limiter, Proxies(""), context.log)
-            routes = ListenRoutes(lan_api, lan_gate.desk)
-            await door.start(lan_api.application(), Listening(routes, limit))
+            routes = ListenRoutes(lan_api.rooms, lan_gate.desk)
+            await door.start(lan_api.application(), routes, limit)
         context.log.info("= listening on %s", url)
         await context.stop.wait()
     finally:
@@ -57,6 +63,17 @@ async def serve(context: process.Context[Settings]) -> None:
         await asyncio.gather(listener.stop(), *([door.stop()] if door else []))
         transcripts.close()
         zmq_context.destroy(linger=0)
+
+
+def _lan_door(context: process.Context[Settings]) -> LanDoor:
+    """Certificates, mDNS and their libraries: only the local network needs their memory."""
+    from .lan import LanDoor
+
+    return LanDoor(context.settings.signaling, context.settings.state_dir, context.log)
+
+
+def _verdict(gate: Gate) -> Verdict:
+    return lambda subject, room: gate.desk.verdict(subject, room, int(time.time()))
 
 
 def _ledger(context: process.Context[Settings]) -> Ledger:

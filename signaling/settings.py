@@ -67,8 +67,10 @@ class SignalingSettings:
 
 @dataclass(frozen=True, slots=True)
 class NetworkSettings(SectionView):
-    """The servers that browsers are told: keys of ``[media_worker]``."""
+    """What browsers are told of the network: keys of ``[media_worker]``."""
 
+    announce_address: str = ""
+    """Outer addresses of this host, or names that lead to them, separated by commas."""
     ice_servers: str = ""
     """STUN and TURN URLs separated by commas."""
     turn_username: str = ""

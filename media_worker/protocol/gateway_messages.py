@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from mixer_core.bus.events import Mode, StreamInfo
+from mixer_core.bus.rules import RoomRules
 
 PROTOCOL_VERSION = 1
 _ENCODER = msgspec.json.Encoder()
@@ -28,8 +29,18 @@ def to_json(content: dict[str, Any]) -> str:
     return _ENCODER.encode(content).decode()
 
 
-def welcome(info: StreamInfo, stream: int, epoch: int, assistant: AssistantTraits) -> str:
-    """The first control message: the participant is in the room."""
+def welcome(
+    info: StreamInfo,
+    stream: int,
+    epoch: int,
+    assistant: AssistantTraits,
+    rules: RoomRules,
+    silenced: bool,
+) -> str:
+    """The first control message: the participant is in the room.
+
+    ``silenced``: they are muted, and only an admin can unmute them.
+    """
     return to_json(
         {
             "type": "welcome",
@@ -44,6 +55,8 @@ def welcome(info: StreamInfo, stream: int, epoch: int, assistant: AssistantTrait
             "epoch": epoch,
             "push_to_talk": assistant.push_to_talk,
             "speaks": assistant.speaks,
+            "rules": msgspec.to_builtins(rules),
+            "silenced": silenced,
         }
     )
 
@@ -53,9 +66,9 @@ def flush(epoch: int) -> str:
     return to_json({"type": "flush", "epoch": epoch})
 
 
-def room(mode: Mode) -> str:
-    """The room's mode has changed."""
-    return to_json({"type": "room", "mode": mode})
+def room(mode: Mode, rules: RoomRules) -> str:
+    """The room has changed."""
+    return to_json({"type": "room", "mode": mode, "rules": msgspec.to_builtins(rules)})
 
 
 def bye(code: str, message: str) -> str:

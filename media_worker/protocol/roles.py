@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mixer_core.bus.roles import Role, at_least
+from mixer_core.bus.rules import RoomRules
 
 from .browser_messages import (
     BrowserMessage,
@@ -26,10 +27,8 @@ LEAST: Mapping[type[BrowserMessage], Role] = {
     Mute: "speak",
     Ptt: "speak",
     Say: "speak",
-    Confirm: "speak",
-    Interrupt: "admin",
 }
-"""The least role for each message."""
+"""The least role for each message; the rules of the room decide about the others."""
 
 _WORDS: Mapping[type[BrowserMessage], str] = {
     Mute: "turn on a microphone",
@@ -40,9 +39,19 @@ _WORDS: Mapping[type[BrowserMessage], str] = {
 }
 
 
-def refusal(message: BrowserMessage, role: Role) -> str | None:
+def refusal(message: BrowserMessage, role: Role, rules: RoomRules) -> str | None:
     """Why ``role`` may not send ``message``, as a sentence; None: it may."""
-    if at_least(role, LEAST[type(message)]) or message == Mute(True):
+    if at_least(role, least(message, rules)) or message == Mute(True):
         return None
     here = f"you are here to {role}"
     return f"{here}: you may not {_WORDS[type(message)]} ({name_of(message)}); ask an admin"
+
+
+def least(message: BrowserMessage, rules: RoomRules) -> Role:
+    """The least role for a message in a room with these rules."""
+    match message:
+        case Interrupt():
+            return rules.stop
+        case Confirm():
+            return rules.confirm
+    return LEAST[type(message)]

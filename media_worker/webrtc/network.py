@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from mixer_core.runtime.errors import SettingsError
-from mixer_core.runtime.ice_servers import IceServer, is_turn
+from mixer_core.runtime.ice_servers import (
+    PORT,
+    TLS_PORT,
+    URL,
+    Endpoint,
+    IceServer,
+    Servers,
+    TurnServer,
+)
+from mixer_core.runtime.outer_addresses import MAX_ANNOUNCED, parse_announced
 
 from .interfaces import AUTO, Rules, read_rules
 from .probing import KINDS, LOWEST_PORT, Kind
-
-MAX_ANNOUNCED = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +37,12 @@ class NetworkSettings:
     probed: frozenset[Kind] = frozenset({"private", "public"})
     """Kinds of addresses in an offer that are checked."""
     relay: bool = False
-    """Take an address at the TURN server, too."""
+    """Take an address at a TURN server, too."""
+
+    def announcing(self, more: Iterable[str]) -> NetworkSettings:
+        """The same with more outer addresses."""
+        announced = tuple(dict.fromkeys((*self.announced, *more)))
+        return replace(self, announced=announced[:MAX_ANNOUNCED])
 
 
 def read_network(
@@ -42,22 +54,35 @@ def read_network(
         SettingsError: names the key, what is wrong with it, and what is possible.
     """
     listed = () if addresses.strip() == AUTO else _read_addresses("ice_addresses", addresses)
-    outer = _read_addresses("announce_address", announced)
-    if len(outer) > MAX_ANNOUNCED:
-        raise _wrong("announce_address", announced, f"at most {MAX_ANNOUNCED} addresses")
+    outer = parse_announced(announced).addresses  # Signaling looks up the names.
     return NetworkSettings(
         listed, read_rules(interfaces), outer, _read_ports(ports), _read_kinds(probed), relay
     )
 
 
-def usable_servers(servers: Iterable[IceServer], relay: bool) -> list[IceServer]:
-    """What a worker itself uses: STUN, TURN only with ``relay``, and no literal IPv6 address."""
-    found = []
+def usable_servers(servers: Iterable[IceServer], relay: bool) -> Servers:
+    """What a worker itself asks, in the order of the setting: STUN, TURN only with ``relay``.
+
+    Left out are TLS without TCP, STUN over TLS and literal IPv6 addresses, which aioice cannot.
+    """
+    stun: list[Endpoint] = []
+    turn: list[TurnServer] = []
     for server in servers:
-        urls = tuple(url for url in server.urls if "[" not in url and (relay or not is_turn(url)))
-        if urls:
-            found.append(IceServer(urls, server.username, server.credential))
-    return found
+        for url in server.urls:
+            match = URL.fullmatch(url)
+            if match is None or "[" in url:
+                continue
+            scheme, transport = match["scheme"], match["transport"]
+            is_secure = scheme.endswith("s")
+            port = int(match["port"] or (TLS_PORT if is_secure else PORT))
+            endpoint = (match["host"], port)
+            if scheme == "stun":
+                stun.append(endpoint)
+            elif scheme.startswith("turn") and relay and not (is_secure and transport == "udp"):
+                transport = transport or ("tcp" if is_secure else "udp")
+                name, secret = server.username, server.credential
+                turn.append(TurnServer(endpoint, name, secret, transport, is_secure))
+    return Servers(tuple(stun), tuple(turn))
 
 
 def _read_addresses(key: str, text: str) -> tuple[str, ...]:

@@ -10,7 +10,6 @@ from typing import Any
 from aiortc import (
     RTCConfiguration,
     RTCDataChannel,
-    RTCIceServer,
     RTCPeerConnection,
     RTCSessionDescription,
 )
@@ -61,20 +60,13 @@ class PeerEvents:
 
 
 def prepare_ice(network: NetworkSettings) -> None:
-    """Set up ICE for all connections of this process: sockets by setting, fast consent checks."""
+    """Set up ICE for all connections of this process: addresses by setting, fast consent checks."""
 
     def own_addresses() -> list[str]:
         return list(network.addresses) or interfaces.choose(host_interfaces(), network.interfaces)
 
     offer_addresses(own_addresses)
-    open_sockets(Sockets(network.ports, network.announced))
     check_consent(CONSENT_INTERVAL_S, CONSENT_FAILURES)
-
-
-def _configuration(servers: Iterable[IceServer]) -> RTCConfiguration:
-    return RTCConfiguration(
-        [RTCIceServer(list(one.urls), one.username, one.credential) for one in servers]
-    )
 
 
 class Peer:
@@ -91,8 +83,9 @@ class Peer:
         self._events = events
         self._log = log
         self._network = network
-        servers = usable_servers(servers, network.relay)
-        self._connection = RTCPeerConnection(_configuration(servers))
+        own = usable_servers(servers, network.relay)
+        self._sockets = Sockets(network.ports, network.announced, own)
+        self._connection = RTCPeerConnection(RTCConfiguration([]))
         self._connection.on("datachannel", self._guarded(self._on_channel))
         self._connection.on("connectionstatechange", self._guarded(self._on_state))
         self._audio: RTCDataChannel | None = None
@@ -127,6 +120,7 @@ class Peer:
         connection = self._connection
         cleaned = offer.clean_offer(sdp, self._policy())
         budget = self._budget = ProbeBudget(cleaned.endpoints)
+        open_sockets(self._sockets)  # For all of this process, which has one connection.
         try:
             await connection.setRemoteDescription(RTCSessionDescription(cleaned.sdp, "offer"))
             for transceiver in connection.getTransceivers():

@@ -6,7 +6,7 @@ On the wire a message is one MessagePack map ``{"v": 1, "type": …, fields…}`
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Any, Literal
 
 import msgpack
@@ -16,6 +16,7 @@ from ..runtime.errors import ControlError
 from ..runtime.ice_servers import IceServer
 from .events import Mode
 from .roles import Role
+from .rules import RoomRules
 
 VERSION = 1
 MAX_BYTES = 512 * 1024
@@ -63,6 +64,9 @@ class WorkerState:
     verified: bool = False
     subject: str = ""
     """As in ``Offer``."""
+    silenced: bool = False
+    """Only an admin can unmute the participant."""
+    rules: RoomRules = field(default_factory=RoomRules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,12 @@ class Offer:
     """Whose invitation and browser it is; empty: nobody's, and the name may change."""
     ice_servers: tuple[IceServer, ...] = ()
     """STUN and TURN servers, with credentials for this connection."""
+    announced: tuple[str, ...] = ()
+    """Outer addresses of this host that were found by name, beside those of the settings."""
+    silenced: bool = False
+    """The participant comes muted, and only an admin can unmute them."""
+    rules: RoomRules = field(default_factory=RoomRules)
+    """Of the room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +136,8 @@ class Leave:
 
     participant: str
     code: str = ""
-    """Why, for the page: ``removed``, ``closed`` or ``revoked``; empty: the browser has left."""
+    """Why, for the page: ``removed``, ``closed``, ``revoked`` or ``expired``; empty: the browser
+    has left."""
     message: str = ""
     """Why, as a sentence for the person."""
 
@@ -142,11 +153,12 @@ class Silence:
 
 
 @dataclass(frozen=True, slots=True)
-class SetMode:
-    """Signaling → worker child: an admin has changed the mode of the participant's room."""
+class SetRoom:
+    """Signaling → worker child: an admin has changed the participant's room."""
 
     participant: str
     mode: Mode
+    rules: RoomRules = field(default_factory=RoomRules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +192,7 @@ Message = (
     | Refused
     | Leave
     | Silence
-    | SetMode
+    | SetRoom
     | OpenLink
     | ChildExited
 )
@@ -194,7 +206,7 @@ MESSAGES: dict[str, type[Message]] = {
     "refused": Refused,
     "leave": Leave,
     "silence": Silence,
-    "set_mode": SetMode,
+    "set_room": SetRoom,
     "open_link": OpenLink,
     "child_exited": ChildExited,
 }
@@ -213,8 +225,8 @@ def encode(message: Message) -> bytes:
 
 
 def _as_map(value: Any) -> dict[str, Any]:
-    """What MessagePack has no form for: a server, or an integer over 64 bit."""
-    if not isinstance(value, IceServer):
+    """What MessagePack has no form for: a dataclass, or an integer over 64 bit."""
+    if not is_dataclass(value) or isinstance(value, type):
         raise OverflowError(f"{value!r} has no MessagePack form")
     return asdict(value)
 

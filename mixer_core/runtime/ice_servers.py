@@ -15,6 +15,8 @@ URL = re.compile(
     r"(:(?P<port>[0-9]{1,5}))?(\?transport=(?P<transport>udp|tcp))?"
 )
 """RFC 7064 and RFC 7065."""
+PORT, TLS_PORT = 3478, 5349
+"""Where a URL names none (RFC 7064, RFC 7065)."""
 MAX_URLS = 8
 """Browsers slow down with more."""
 USER = "mixminus"
@@ -28,6 +30,31 @@ class IceServer:
     urls: tuple[str, ...]
     username: str = ""
     credential: str = ""
+
+
+Endpoint = tuple[str, int]
+"""Host name or address, and port."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnServer:
+    """A TURN server as this host itself asks it."""
+
+    endpoint: Endpoint
+    username: str
+    credential: str
+    transport: str
+    """``udp`` or ``tcp``."""
+    is_secure: bool
+    """By TLS."""
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Servers that this host itself asks, each kind in order until one answers."""
+
+    stun: tuple[Endpoint, ...] = ()
+    turn: tuple[TurnServer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ from .tokens import ASK, Claims
 KEPT_S = 7 * 86_400
 """How long an invitation stays in the list after its end."""
 MAX_BANS = 1_000
+MAX_INVITATIONS = 2_000
+"""Invitations in the list; it is read and written as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,15 @@ class Book:
     bans: tuple[Ban, ...] = ()
 
     def add(self, invitation: Invitation) -> Book:
-        """Add an invitation."""
+        """Add an invitation, or replace it. Raises ProblemError (409) where there are too many."""
+        if invitation.id not in self.invitations and len(self.invitations) >= MAX_INVITATIONS:
+            raise ProblemError(
+                409,
+                "Too many invitations",
+                f"there are {MAX_INVITATIONS} invitations already: they leave the list "
+                f"{KEPT_S // 86_400} days after their end, so choose shorter times, or one link "
+                "for several people",
+            )
         return replace(self, invitations=self.invitations | {invitation.id: invitation})
 
     def revoke(self, invitation: str) -> Book:
@@ -109,6 +119,13 @@ class Book:
             for ban in self.bans
             if ban.invitation == claims.inv
             and (ban.session == claims.jti or claims.iat >= ban.at_s)
+        )
+
+    def is_banned(self, room: str, invitation: str, session: str) -> bool:
+        """Whether a session that is in a room was removed from it."""
+        return any(
+            (ban.room, ban.invitation, ban.session) == (room, invitation, session)
+            for ban in self.bans
         )
 
     def names(self, now_s: int) -> frozenset[str]:

@@ -15,7 +15,13 @@ from .identity import MACHINE, Identity
 from .ledger import Ledger
 from .tokens import ASK, Claims, read, sign
 
+WRONG = (
+    "is not the value of MIXMINUS_TOKEN: check both, or open the link of an invitation in a browser"
+)
 MACHINE_SESSION_S = 30 * 86_400
+REVOKED = ("revoked", f"your invitation was revoked: {ASK}")
+EXPIRED = ("expired", f"your invitation has ended: {ASK}")
+REMOVED = ("removed", "an admin has removed you from this room")
 
 
 class Desk:
@@ -106,23 +112,43 @@ class Desk:
 
     def is_machine(self, token: str) -> bool:
         """Whether it is the value of MIXMINUS_TOKEN."""
-        known = self._machine_token
-        return bool(known) and hmac.compare_digest(token.encode(), known.encode())
+        known = self._machine_token.encode()
+        given = token.encode("utf-8", "surrogatepass")  # As headers bring what is not UTF-8.
+        return bool(known) and hmac.compare_digest(given, known)
+
+    def refusal(self, token: str, now_s: int) -> ProblemError:
+        """Why a token that is not the value of MIXMINUS_TOKEN opens nothing: 401."""
+        if token.count(".") != 2:
+            return ProblemError(401, "Wrong token", f"the token {WRONG}")
+        try:
+            self.book().known(read(token, "invite", self.key, now_s).jti)
+        except ProblemError as error:
+            return error
+        words = "this is the token of an invitation: POST it to /session first, for a cookie"
+        return ProblemError(401, "Invitation needed", words)
 
     def session(self, cookie: str, now_s: int) -> Identity:
         """Whose cookie it is. Raises ProblemError (401)."""
         return self._identity(read(cookie, "session", self.key, now_s))
 
-    def is_valid(self, subject: str) -> bool:
-        """Whether the invitation of somebody who has come still counts."""
-        invitation, dot, _ = subject.partition(".")
+    def verdict(self, subject: str, room: str, now_s: int) -> tuple[str, str] | None:
+        """Why somebody who has come may no longer be in a room: code and sentence; None: they may.
+
+        Codes: ``revoked``, ``expired``, ``removed``.
+        """
+        invitation, dot, session = subject.partition(".")
         if not dot or invitation == self._machine_inv:
-            return True
+            return None
         try:
-            known = self.book().invitations.get(invitation)
+            book = self.book()
         except RuntimeDirError:  # No reason to end a call.
-            return True
-        return known is not None and not known.revoked
+            return None
+        known = book.invitations.get(invitation)
+        if known is None or known.revoked:
+            return REVOKED
+        if known.expires_s <= now_s:
+            return EXPIRED
+        return REMOVED if book.is_banned(room, invitation, session) else None
 
     def _kept(self, invitation: str, cookie: str, now_s: int) -> tuple[Identity, str] | None:
         """The session that this browser has by the same invitation."""

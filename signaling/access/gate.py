@@ -84,6 +84,8 @@ class Gate:
                     raise
         if not is_needed:
             return LOCAL
+        if given:
+            raise self.desk.refusal(given, now_s)
         raise ProblemError(
             401,
             "Invitation needed",

@@ -13,7 +13,7 @@ class Facts:
 
     method: str
     path: str
-    """Path of the URL."""
+    """Path of the URL, without ``base``."""
     host: str
     """``Host`` header."""
     origin: str | None = None
@@ -30,6 +30,8 @@ class Facts:
     """``token`` in the query."""
     cookie: str = ""
     """Value of the session cookie."""
+    base: str = ""
+    """Path under which the browser sees the gateway: the public path, or empty."""
 
 
 @dataclass(frozen=True, slots=True)

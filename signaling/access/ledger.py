@@ -99,7 +99,7 @@ def _key(path: Path) -> bytes:
 def _read(path: Path) -> Book:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Book)
-    except (OSError, msgspec.MsgspecError, RecursionError) as error:
+    except (OSError, msgspec.MsgspecError, RecursionError, UnicodeError) as error:
         why = f"it cannot be read ({error}): repair it, or delete it; all invitations end with it"
         raise _unusable(path, why) from error
 

@@ -11,7 +11,7 @@ from mixer_core.runtime.errors import ProblemError
 from .identity import Identity
 
 Action = Literal[
-    "look", "join", "transcript", "invite", "mute", "remove", "set_mode", "close", "operate"
+    "look", "join", "transcript", "invite", "mute", "remove", "change", "close", "operate"
 ]
 
 LEAST: Mapping[Action, Role] = {
@@ -21,7 +21,7 @@ LEAST: Mapping[Action, Role] = {
     "invite": "admin",
     "mute": "admin",
     "remove": "admin",
-    "set_mode": "admin",
+    "change": "admin",
     "close": "admin",
     "operate": "admin",
 }
@@ -34,7 +34,7 @@ WORDS: Mapping[Action, str] = {
     "invite": "invite others",
     "mute": "mute others",
     "remove": "remove others",
-    "set_mode": "change the room",
+    "change": "change the room",
     "close": "close the room",
     "operate": "see the state of the whole gateway",
 }

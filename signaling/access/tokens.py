@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import jwt
 import msgspec
 
 from mixer_core.bus.roles import Role
@@ -43,6 +42,8 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def sign(claims: Claims, key: bytes) -> str:
     """The token."""
+    import jwt  # With its cryptography 4 MiB, for those who invite.
+
     content = msgspec.to_builtins(claims)
     return jwt.encode(content, key, ALGORITHM, headers={"typ": None})
 
@@ -63,6 +64,8 @@ def read(token: str, use: Use, key: bytes, now_s: int) -> Claims:
 
 
 def _payload(token: str, key: bytes) -> dict[str, Any]:
+    import jwt
+
     if len(token) > MAX_BYTES:
         raise _invalid(f"the token is too long: {ASK}")
     try:
@@ -72,7 +75,7 @@ def _payload(token: str, key: bytes) -> dict[str, Any]:
     except jwt.InvalidSignatureError as error:
         words = "the token was changed, or another gateway made it"
         raise _invalid(f"{words}: {ASK}") from error
-    except (jwt.PyJWTError, ValueError, TypeError) as error:
+    except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
         raise _invalid(f"the link is incomplete: open it again, or {ASK}") from error
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Annotated, Any, cast
 
 import msgspec
@@ -12,23 +12,23 @@ from aiohttp import web
 
 from mixer_core.bus.events import Mode
 from mixer_core.bus.roles import Role
+from mixer_core.bus.rules import Speaker
 from mixer_core.runtime.errors import ProblemError
 
 from ..access.book import Invitation
-from ..access.desk import Desk
+from ..access.desk import REMOVED, Desk
 from ..access.gate import LOCAL_NAMES, SESSION_PATH, Gate, host_name
 from ..access.identity import Identity
 from ..access.links import link, svg_qr
 from ..access.permissions import check
 from ..gateway import Gateway
-from ..registry.actions import ChangeMode, CloseRoom, Mute, Remove, ReplyLeft
+from ..registry.actions import ChangeRoom, CloseRoom, Mute, Remove, ReplyLeft, ReplyRoom
 from ..registry.names import check_name, check_room
 from .requests import COOKIE, identity_of, json_response, known_facts, read_json
 
 MAX_BODY_BYTES = 8_192
 DEFAULT_LIFETIME_S = 86_400
 MAX_LIFETIME_S = 366 * 86_400
-REMOVED = ("removed", "an admin has removed you from this room")
 
 
 class _Token(msgspec.Struct):
@@ -49,22 +49,26 @@ class _Muting(msgspec.Struct):
     locked: bool = False
 
 
-class _Change(msgspec.Struct):
-    mode: Mode
+class _Rules(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """Fields of ``RoomRules``; those that are missing stay as they are."""
+
+    locked: bool | msgspec.UnsetType = msgspec.UNSET
+    enter_muted: bool | msgspec.UnsetType = msgspec.UNSET
+    stop: Speaker | msgspec.UnsetType = msgspec.UNSET
+    confirm: Speaker | msgspec.UnsetType = msgspec.UNSET
+
+
+class _Change(msgspec.Struct, forbid_unknown_fields=True):
+    mode: Mode | None = None
+    rules: _Rules = msgspec.field(default_factory=_Rules)
 
 
 class AccessRoutes:
     """The handlers."""
 
-    def __init__(
-        self, gateway: Gateway, gate: Gate, path: str, public_url: Callable[[], str] = str
-    ) -> None:
-        """Args:
-        path: the public path.
-        public_url: the page's address for other machines; empty: there is none.
-        """
+    def __init__(self, gateway: Gateway, gate: Gate, public_url: Callable[[], str] = str) -> None:
+        """``public_url``: the page's address for other machines; empty: there is none."""
         self._gateway = gateway
-        self._path = path
         self._desk: Desk = gate.desk
         self._public_url = public_url
 
@@ -94,7 +98,7 @@ class AccessRoutes:
             COOKIE,
             cookie,
             max_age=(identity.expires_s or now_s) - now_s,
-            path=self._path or "/",
+            path=known_facts(request).base or "/",
             secure=known_facts(request).secure,
             httponly=True,
             samesite="Strict",
@@ -110,7 +114,7 @@ class AccessRoutes:
         response = json_response({"status": "forgotten"})
         response.del_cookie(
             COOKIE,
-            path=self._path or "/",
+            path=known_facts(request).base or "/",
             secure=known_facts(request).secure,
             httponly=True,
             samesite="Strict",
@@ -162,7 +166,7 @@ class AccessRoutes:
         facts = known_facts(request)
         if host_name(facts.host) in LOCAL_NAMES and (url := self._public_url()):
             return url
-        return f"{'https' if facts.secure else 'http'}://{facts.host}{self._path}"
+        return f"{'https' if facts.secure else 'http'}://{facts.host}{facts.base}"
 
     # -- people and rooms -------------------------------------------------------------------------
 
@@ -185,11 +189,16 @@ class AccessRoutes:
         self._desk.ban(room, reply.subject, _now_s())
 
     async def change_room(self, request: web.Request) -> web.Response:
-        """PATCH of a room: its mode."""
-        room = self._checked(request, "set_mode")
+        """PATCH of a room: its mode and rules; 200 with what holds now."""
+        room = self._checked(request, "change")
         wish = await read_json(request, _Change, MAX_BODY_BYTES)
-        await self._gateway.ask(lambda number: ChangeMode(number, room, wish.mode))
-        return json_response({"room": room, "mode": wish.mode})
+        rules = msgspec.to_builtins(wish.rules)
+        if wish.mode is None and not rules:
+            fields = ", ".join(_Rules.__struct_fields__)
+            raise ProblemError(400, "Nothing to change", f"give a mode, or rules: {fields}")
+        reply = await self._gateway.ask(lambda number: ChangeRoom(number, room, wish.mode, rules))
+        view = cast(ReplyRoom, reply).view
+        return json_response({"room": room, "mode": view.mode, "rules": asdict(view.rules)})
 
     async def close_room(self, request: web.Request) -> web.Response:
         """DELETE of a room: everybody has to leave."""

@@ -16,6 +16,10 @@ from mixer_core.runtime.errors import SettingsError
 _SIGNS = ("Forwarded", "Via", "X-Real-IP", "CF-Connecting-IP", "CF-Ray", "Tailscale-User-Login")
 _FOR, _HOST, _PROTO = "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+OWN_NAMES = frozenset(
+    {"web", "rooms", "session", "ice", "healthz", "readyz", "metrics", "favicon.ico"}
+)
+"""First parts of this gateway's own paths: a public path must not begin with one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +65,9 @@ class Proxies:
         if not self.trusts(peer):
             return Asker(peer, host, secure, was_forwarded(headers))
         return Asker(
-            self._client(peer, headers.get(_FOR, "")),
-            _last(headers.get(_HOST, "")) or host,
-            _last(headers.get(_PROTO, "")).lower() == "https" if _PROTO in headers else secure,
+            self._client(peer, _all(headers, _FOR)),
+            _last(_all(headers, _HOST)) or host,
+            _last(_all(headers, _PROTO)).lower() == "https" if _PROTO in headers else secure,
             True,
         )
 
@@ -100,10 +104,15 @@ def clean_path(setting: str) -> str:
     parts = [part for part in setting.strip().split("/") if part]
     for part in parts:
         allowed = part.replace("-", "").replace("_", "").replace(".", "")
-        if not (allowed.isascii() and allowed.isalnum()):
+        if not (allowed.isascii() and allowed.isalnum()):  # ".", ".." and "" are neither.
             raise SettingsError(
                 f"public_path {setting!r} may have letters, digits, '-', '_', '.' and '/' only"
             )
+    if parts and parts[0] in OWN_NAMES:
+        raise SettingsError(
+            f"public_path {setting!r} begins like a path of the gateway itself: choose another, "
+            "such as /voice"
+        )
     return "".join(f"/{part}" for part in parts)
 
 
@@ -112,6 +121,12 @@ def own_path(path: str, public_path: str) -> str:
     if path == public_path:
         return "/"
     return path.removeprefix(public_path) if path.startswith(f"{public_path}/") else path
+
+
+def _all(headers: Mapping[str, str], name: str) -> str:
+    """All headers of one name as one list: a proxy may add its own below what the browser sent."""
+    get_all = getattr(headers, "getall", None)
+    return ",".join(get_all(name, [])) if get_all else headers.get(name, "")
 
 
 def _last(text: str) -> str:

@@ -19,6 +19,7 @@ from ..tls import trust_page
 from . import problems
 from .listen_routes import ListenRoutes
 from .pages import MIME_TYPES, Pages, add_security_headers
+from .requests import header, raw_query
 
 FOLDER = Path(__file__).parents[1] / "web_lan"
 NAME = "mixminus"
@@ -78,14 +79,14 @@ class LanPages:
 
     async def redirect(self, request: web.Request) -> web.Response:
         """To HTTPS, under the same name."""
-        query = f"?{request.query_string}" if request.query_string else ""
-        return web.Response(status=307, headers={"Location": f"{self._url(request)}/{query}"})
+        location = f"{self._url(request)}/{raw_query(request)}"
+        return web.Response(status=307, headers={"Location": location})
 
     async def trust(self, request: web.Request) -> web.Response:
         """The steps for every system."""
         root = self._authority()
         template = (FOLDER / "trust.html").read_text(encoding="utf-8")
-        agent = request.headers.get("User-Agent", "")
+        agent = header(request, "User-Agent")
         text = trust_page.page(template, root, f"{self._url(request)}/", agent)
         return web.Response(text=text, headers={"Content-Type": MIME_TYPES[".html"]})
 
@@ -114,7 +115,7 @@ class LanPages:
 
     def _url(self, request: web.Request) -> str:
         """The HTTPS address, under the name that was asked for if it is ours."""
-        name = host_name(request.headers.get("Host", ""))
+        name = host_name(header(request, "Host"))
         if not _is_address(name) and name not in self._names():
             name = str(request.get_extra_info("sockname", (NAME,))[0])
         return f"https://{f'[{name}]' if ':' in name else name}:{self._port}"

@@ -16,9 +16,9 @@ from ..access.gate import bearer
 from ..access.identity import Identity
 from ..access.tokens import read
 from . import problems
-from .api import HttpApi
 from .forwarded import Proxies
-from .requests import facts_of, json_response, set_facts
+from .requests import facts_of, header, json_response, set_facts
+from .room_routes import RoomRoutes
 
 PREFIX = "/listen"
 ROLE = "listen"
@@ -27,8 +27,8 @@ ROLE = "listen"
 class ListenRoutes:
     """The handlers; joining and leaving are the API's own."""
 
-    def __init__(self, api: HttpApi, desk: Desk) -> None:
-        self._api = api
+    def __init__(self, rooms: RoomRoutes, desk: Desk) -> None:
+        self._rooms = rooms
         self._desk = desk
         self._nobody = Proxies("")
 
@@ -36,12 +36,12 @@ class ListenRoutes:
         """Add the routes."""
         participants = f"{PREFIX}/rooms/{{room}}/participants"
         router.add_post(f"{PREFIX}/session", self.exchange)
-        router.add_post(participants, self._with_session(self._api.join))
-        router.add_delete(f"{participants}/{{participant}}", self._with_session(self._api.leave))
+        router.add_post(participants, self._with_session(self._rooms.join))
+        router.add_delete(f"{participants}/{{participant}}", self._with_session(self._rooms.leave))
 
     async def exchange(self, request: web.Request) -> web.Response:
         """POST of an invitation's token: 200 with what to send in its place from now on."""
-        token, now_s = bearer(request.headers.get("Authorization", "")), int(time.time())
+        token, now_s = bearer(header(request, "Authorization")), int(time.time())
         if self._desk.is_machine(token):
             raise _too_much()
         if read(token, "invite", self._desk.key, now_s).role != ROLE:

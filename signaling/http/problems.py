@@ -11,9 +11,10 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from mixer_core.runtime.errors import MixminusError, ProblemError
+from mixer_core.runtime.errors import MixminusError, ProblemError, RuntimeDirError
 
 CONTENT_TYPE = "application/problem+json"
+RETRY_S = 10
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _DETAILS = {
@@ -21,6 +22,7 @@ _DETAILS = {
     413: "the body is too large",
     417: "send no Expect header",
     500: "the gateway has failed: its log says why",
+    503: "the gateway cannot read or write a file that it needs: its log says which",
 }
 _HEADERS = {401: {"WWW-Authenticate": 'Bearer realm="mixminus"'}}
 
@@ -39,7 +41,7 @@ def response(
         headers["Retry-After"] = str(retry_after_s)
     return web.Response(
         status=status,
-        body=json.dumps(body | (extra or {}), ensure_ascii=False).encode(),
+        body=json.dumps(body | (extra or {}), ensure_ascii=False).encode("utf-8", "replace"),
         content_type=CONTENT_TYPE,
         headers=headers,
     )
@@ -74,13 +76,16 @@ def middleware(log: logging.LoggerAdapter[logging.Logger]) -> Middleware:
             return from_error(error)
         except web.HTTPException as error:
             return error if error.status < 400 else from_http(error)
+        except RuntimeDirError as error:
+            log.warning("! %s", error)
+            return response(503, "Not available", _DETAILS[503], RETRY_S)
         except ConnectionError:
             raise
         except MixminusError as error:  # Says in one line what is wrong, and what to do.
             log.error("! %s %s: %s", request.method, request.path, error)
             return response(503, HTTPStatus(503).phrase, _DETAILS[500])
         except Exception:
-            log.exception("! %s %s failed", request.method, request.path)
+            log.exception("! %s %s failed", request.method, ascii(request.path[:200]))
             return response(500, HTTPStatus(500).phrase, _DETAILS[500])
 
     return problems

@@ -19,25 +19,42 @@ COOKIE = "mixminus"
 """Name of the session cookie."""
 BODY_TIMEOUT_S = 10.0
 """Timeout after which an incomplete body gets 408."""
+BAD_JSON = (msgspec.DecodeError, RecursionError, UnicodeError)
+"""What reading JSON raises: text that is none, nested without end, or no Unicode."""
 _FACTS = web.RequestKey("facts", Facts)
 _IDENTITY = web.RequestKey("identity", Identity)
 _T = TypeVar("_T")
 
 
-def facts_of(request: web.Request, path: str, asker: Asker) -> Facts:
-    """What the gate looks at. ``path``: without the public path."""
-    headers = request.headers
+def header(request: web.BaseRequest, name: str) -> str:
+    """The first header of that name, as text that can be written; empty: there is none.
+
+    Bytes that are not UTF-8 come as lone surrogates, which nothing can encode.
+    """
+    value = request.headers.get(name, "")
+    return value.encode("utf-8", "replace").decode()
+
+
+def raw_query(request: web.Request) -> str:
+    """``?`` and the query as it came, for an address to go on with; empty: there is none."""
+    query = request.rel_url.raw_query_string
+    return f"?{query}" if query else ""
+
+
+def facts_of(request: web.Request, path: str, asker: Asker, base: str = "") -> Facts:
+    """What the gate looks at; ``path`` and ``base`` as in ``Facts``."""
     return Facts(
         method=request.method,
         path=path,
-        host=asker.host,
-        origin=headers.get("Origin"),
+        host=asker.host.encode("utf-8", "replace").decode(),
+        origin=header(request, "Origin") if "Origin" in request.headers else None,
         address=asker.address,
         secure=asker.secure,
         forwarded=asker.forwarded,
-        authorization=headers.get("Authorization", ""),
+        authorization=header(request, "Authorization"),
         query_token=request.query.get("token", ""),
         cookie=request.cookies.get(COOKIE, ""),
+        base=base,
     )
 
 
@@ -63,7 +80,7 @@ async def read_json(request: web.Request, cls: type[_T], most_bytes: int) -> _T:
     body = await read_body(request, most_bytes)
     try:
         return msgspec.json.decode(body, type=cls)
-    except msgspec.DecodeError as error:
+    except BAD_JSON as error:
         raise ProblemError(400, "Bad JSON", str(error)) from error
 
 

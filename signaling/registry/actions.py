@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mixer_core.bus.control import Message, Metrics
 from mixer_core.bus.events import Mode
 from mixer_core.bus.roles import Role
+from mixer_core.bus.rules import RoomRules
 from mixer_core.runtime.errors import ProblemError
 from mixer_core.runtime.units import MS_NS, S_NS
 
@@ -98,12 +99,15 @@ class Mute:
 
 
 @dataclass(frozen=True, slots=True)
-class ChangeMode:
-    """An admin changes who hears whom in a room."""
+class ChangeRoom:
+    """An admin changes a room."""
 
     request: int
     room: str
-    mode: Mode
+    mode: Mode | None = None
+    """Who hears whom; None: as it is."""
+    rules: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of ``RoomRules`` and their new values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +138,8 @@ class ParticipantView:
     role: Role = "admin"
     verified: bool = False
     """The name comes from an invitation."""
+    silenced: bool = False
+    """Only an admin can unmute it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +162,7 @@ class RoomView:
     mode: Mode
     participants: tuple[ParticipantView, ...]
     link: LinkView
+    rules: RoomRules = field(default_factory=RoomRules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +227,13 @@ class ReplyProblem:
         return ProblemError(self.status, self.title, self.detail, self.retry_after_s, self.extra)
 
 
+def problem(request: int, error: ProblemError) -> ReplyProblem:
+    """The reply for ``error``."""
+    return ReplyProblem(
+        request, error.status, error.title, error.detail, error.retry_after_s, error.extra
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Joined:
     """A participant's audio connection is open (for the log)."""
@@ -248,7 +262,9 @@ class LinkLost:
     reason: str
 
 
-Question = Join | Remove | Mute | ChangeMode | CloseRoom | Look
+AboutRoom = Look | ChangeRoom | CloseRoom
+AboutPerson = Remove | Mute
+Question = Join | AboutRoom | AboutPerson
 """What gets a reply."""
 Answered = ReplyAnswer | ReplyLeft | ReplyDone | ReplyRoom
 Reply = Answered | ReplyProblem

@@ -19,7 +19,8 @@ from mixer_core.runtime.units import MS_NS, S_NS
 
 from .actions import Join, Limits
 from .line import CLEARLY, Line
-from .participants import Participant, Participants
+from .participant import Participant
+from .participants import Participants
 
 PROVEN_NS = 600 * S_NS
 """How long it counts that a client's people were connected, or left without."""

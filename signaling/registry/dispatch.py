@@ -11,7 +11,8 @@ from mixer_core.bus.control import Answer, Leave, Refused, WorkerState
 from .actions import Action, Left, Limits, ReplyAnswer, ReplyProblem, SendToChild
 from .children import Children
 from .numbering import Numbers
-from .participants import Participant, Participants
+from .participant import Participant
+from .participants import Participants
 
 BUSY_RETRY_S = 2
 

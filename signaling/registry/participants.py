@@ -3,90 +3,28 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mixer_core.bus.control import Offer, WorkerState
+from mixer_core.bus.control import WorkerState
 from mixer_core.bus.events import Mode
-from mixer_core.bus.roles import Role
+from mixer_core.bus.rules import RoomRules
 
-from .actions import Action, Joined, ParticipantView
+from .participant import Participant
+from .room import Room
 
 MAX_FAILURES = 1_000
 
 
 @dataclass(slots=True)
-class Participant:
-    """One browser in a room."""
+class _Departure:
+    """Somebody left a short while ago."""
 
-    id: str
-    """``p-`` and 8 hexadecimal digits."""
-    room: str
-    stream: int
-    mode: Mode
-    name: str
-    muted: bool = False
-    connected: bool = False
-    """Its worker reports an open audio connection."""
-    worker: str = ""
-    """Identity of the child that has the offer or the call; empty: none yet."""
-    request: int | None = None
-    """The request that waits for an answer; None once answered."""
-    sdp: str = ""
-    """The offer, until it is answered."""
-    deadline_ns: int = 0
-    """When the request times out."""
-    offered_ns: int = 0
-    """When the offer went to ``worker``."""
-    offers: int = 0
-    """How many children got the offer."""
-    client: str = ""
-    """Whose address the offer came from; empty: not known."""
-    joined_ns: int = 0
-    """When the offer came."""
-    eager: bool = True
-    """The assistant is called before it has connected."""
-    returns: bool = False
-    """The same browser was connected a moment ago."""
-    role: Role = "admin"
-    verified: bool = False
-    """The name comes from an invitation."""
-    subject: str = ""
-    """Whose invitation and browser it is; empty: nobody's."""
-
-    @property
-    def status(self) -> str:
-        """``waiting`` (for a worker), ``connecting`` or ``connected``."""
-        if self.connected:
-            return "connected"
-        return "connecting" if self.worker else "waiting"
-
-    def take_state(self, state: WorkerState) -> list[Action]:
-        """Take its worker's state."""
-        fresh = state.status == "connected" and not self.connected
-        self.connected = state.status == "connected"
-        self.name, self.muted = state.name or self.name, state.muted
-        return [Joined(self.room, self.id, self.name, self.client)] if fresh else []
-
-    def offer(self) -> Offer:
-        """The message to a worker child."""
-        return Offer(
-            self.id,
-            self.room,
-            self.stream,
-            self.mode,
-            self.name,
-            self.sdp,
-            self.role,
-            self.verified,
-            self.subject,
-        )
-
-    def view(self) -> ParticipantView:
-        """What ``GET /rooms/{room}`` shows."""
-        return ParticipantView(
-            self.id, self.name, self.muted, self.status, self.role, self.verified
-        )
+    participant: Participant
+    room: Room
+    at_ns: int
+    said_goodbye: bool = False
+    """Its browser has said that it leaves."""
 
 
 class Participants:
@@ -96,10 +34,9 @@ class Participants:
         """Those who left are remembered for ``tombstone_ns``."""
         self._tombstone_ns = tombstone_ns
         self._by_id: dict[str, Participant] = {}
-        self._left_ns: dict[str, int] = {}
-        self._left_connected: set[str] = set()
+        self._left: dict[str, _Departure] = {}
         self._failures: deque[str] = deque(maxlen=MAX_FAILURES)
-        self._modes: dict[str, Mode] = {}
+        self._rooms: dict[str, Room] = {}
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -112,9 +49,9 @@ class Participants:
         """Every participant."""
         return list(self._by_id.values())
 
-    def rooms(self) -> dict[str, Mode]:
-        """The rooms and their modes: the mode of a room is that of its first participant."""
-        return self._modes
+    def rooms(self) -> Mapping[str, Room]:
+        """The rooms where somebody is."""
+        return self._rooms
 
     def in_room(self, room: str) -> Sequence[Participant]:
         """The participants of a room."""
@@ -128,18 +65,27 @@ class Participants:
         """The participants of a worker child: at most one."""
         return [p for p in self._by_id.values() if p.worker == identity]
 
-    def add(self, participant: Participant) -> None:
-        """Add a participant, with the mode of its room; the first one decides it."""
+    def add(self, participant: Participant, room: Room | None = None) -> None:
+        """Add a participant; where nobody else is there, to ``room`` or a new one."""
         self._by_id[participant.id] = participant
-        participant.mode = self._modes.setdefault(participant.room, participant.mode)
+        made = room or Room(participant.mode, participant.rules)
+        room = self._rooms.setdefault(participant.room, made)
+        room.note(participant.subject, participant.silenced)
+        participant.mode, participant.rules = room.mode, room.rules
 
-    def set_mode(self, room: str, mode: Mode) -> Sequence[Participant]:
-        """Change a room's mode; returns its participants."""
-        self._modes[room] = mode
-        people = self.in_room(room)
+    def change(self, name: str, mode: Mode, rules: RoomRules) -> Sequence[Participant]:
+        """Change a room; returns its participants."""
+        room = self._rooms[name]
+        room.mode, room.rules = mode, rules
+        people = self.in_room(name)
         for participant in people:
-            participant.mode = mode
+            participant.mode, participant.rules = mode, rules
         return people
+
+    def silence(self, participant: Participant, silenced: bool) -> None:
+        """An admin has decided whether only an admin can unmute a participant."""
+        participant.silenced = silenced
+        self._rooms[participant.room].note(participant.subject, silenced)
 
     def adopt(self, identity: str, state: WorkerState) -> Participant:
         """Add a participant from the state of a worker that already serves it."""
@@ -154,6 +100,8 @@ class Participants:
             role=state.role,
             verified=state.verified,
             subject=state.subject,
+            silenced=state.silenced,
+            rules=state.rules,
         )
         self.add(participant)
         return participant
@@ -161,21 +109,41 @@ class Participants:
     def remove(self, participant: Participant, now_ns: int) -> None:
         """Remove a participant who left."""
         del self._by_id[participant.id]
+        room = self._rooms[participant.room]
         if not self.in_room(participant.room):
-            del self._modes[participant.room]
-        self._left_ns[participant.id] = now_ns
-        if participant.connected:
-            self._left_connected.add(participant.id)
-        elif participant.client:
+            del self._rooms[participant.room]
+        self._left[participant.id] = _Departure(participant, room, now_ns)
+        if not participant.connected and participant.client:
             self._failures.append(participant.client)
         horizon_ns = now_ns - self._tombstone_ns
-        self._left_ns = {p: at for p, at in self._left_ns.items() if at > horizon_ns}
-        self._left_connected &= self._left_ns.keys()
+        self._left = {p: gone for p, gone in self._left.items() if gone.at_ns > horizon_ns}
 
     def left(self, participant: str, now_ns: int) -> bool:
         """Whether that participant left a short while ago."""
-        at_ns = self._left_ns.get(participant)
-        return at_ns is not None and now_ns - at_ns < self._tombstone_ns
+        return self._departure(participant, now_ns) is not None
+
+    def say_goodbye(self, participant: str, room: str, now_ns: int) -> Participant | None:
+        """The browser of a participant who is gone says that it leaves.
+
+        It closes its connection at the same time, and that may be noticed first. None if nobody
+        of that name left that room a short while ago, or if it has said so before.
+        """
+        gone = self._departure(participant, now_ns)
+        if gone is None or gone.said_goodbye or gone.participant.room != room:
+            return None
+        gone.said_goodbye = True
+        return gone.participant
+
+    def room_of(self, participant: str, name: str, now_ns: int) -> Room | None:
+        """The room ``name`` as it was when its last participant lost the connection just now."""
+        gone = self._departure(participant, now_ns)
+        if gone is None or gone.participant.room != name or not gone.participant.connected:
+            return None
+        return gone.room
+
+    def _departure(self, participant: str, now_ns: int) -> _Departure | None:
+        gone = self._left.get(participant)
+        return gone if gone is not None and now_ns - gone.at_ns < self._tombstone_ns else None
 
     def take_failures(self) -> list[str]:
         """The clients of those who left without having connected, since the last time."""
@@ -188,7 +156,8 @@ class Participants:
         present = self._by_id.get(participant)
         if present is not None:
             return present.connected
-        return participant in self._left_connected and self.left(participant, now_ns)
+        gone = self._departure(participant, now_ns)
+        return gone is not None and gone.participant.connected
 
     def overdue(self, now_ns: int) -> Sequence[Participant]:
         """Participants whose request has timed out."""

@@ -21,46 +21,30 @@ from mixer_core.bus.control import (
     LinkState,
     Message,
     Refused,
-    SetMode,
-    Silence,
     WorkerState,
 )
 from mixer_core.bus.events import Mode
 from mixer_core.runtime.errors import ProblemError
 
 from .actions import (
+    AboutPerson,
+    AboutRoom,
     Action,
-    ChangeMode,
-    CloseRoom,
     Join,
     Joined,
     Limits,
     LinkLost,
-    Look,
-    Mute,
     Question,
-    Remove,
-    Reply,
-    ReplyDone,
-    ReplyLeft,
     ReplyProblem,
-    ReplyRoom,
     RoomView,
-    SendToChild,
+    problem,
 )
-from .admission import Admission
 from .dispatch import BUSY_RETRY_S, Dispatch
-from .line import Line
+from .entrance import Entrance
+from .house import House, Verdict, not_found
 from .links import Links
-from .names import check_name, check_offer, check_room, free_name
+from .names import check_room
 from .numbering import Numbers
-from .participants import Participant
-
-_GAVE_WAY = (503, "Busy", "others came first")
-AboutRoom = Look | ChangeMode | CloseRoom
-AboutPerson = Remove | Mute
-CLOSED = ("closed", "an admin has closed the room")
-REVOKED = ("revoked", "your invitation was revoked: ask whoever invited you for a new link")
 
 
 class Registry:
@@ -70,24 +54,21 @@ class Registry:
         """``numbers`` returns a random integer at each call, for ids and streams."""
         self._limits = limits
         self._settled_ns = now_ns + limits.rebuild_ns
-        self._streams = Numbers(numbers)
-        self._ids = Numbers(numbers)
-        self._dispatch = Dispatch(limits, self._streams)
-        self._links = Links(limits, self._settled_ns, self._streams)
+        streams = Numbers(numbers)
+        self._dispatch = Dispatch(limits, streams)
+        self._links = Links(limits, self._settled_ns, streams)
         self._participants = self._dispatch.participants
-        self._admission = Admission(limits, self._participants, Line(numbers))
+        self._entrance = Entrance(limits, self._dispatch, streams, numbers)
+        self._house = House(self._dispatch, self._links)
         self._held: list[Question] = []
 
     def join(self, event: Join, now_ns: int) -> list[Action]:
         """A browser's offer. The reply is ReplyAnswer or ReplyProblem, at once or later."""
+        held = [other for other in self._held if isinstance(other, Join)]
         try:
-            check_room(event.room)
-            check_name(event.name)
-            check_offer(event.sdp)
-            held = [other for other in self._held if isinstance(other, Join)]
-            self._admission.check(event, held, now_ns)
+            self._entrance.check(event, held, now_ns)
         except ProblemError as error:
-            return [_problem(event.request, error)]
+            return [problem(event.request, error)]
         self._held.append(event)
         return self._advance(now_ns)
 
@@ -96,17 +77,13 @@ class Registry:
         try:
             check_room(event.room)
         except ProblemError as error:
-            return [_problem(event.request, error)]
+            return [problem(event.request, error)]
         self._held.append(event)
         return self._advance(now_ns)
 
-    def end(self, is_valid: Callable[[str], bool], now_ns: int) -> list[Action]:
-        """End the calls of those whose invitation was revoked; ``is_valid`` takes a subject."""
-        actions: list[Action] = []
-        for participant in self._participants.all():
-            if participant.subject and not is_valid(participant.subject):
-                actions += self._send_away(participant, REVOKED, now_ns)
-        return self._advance(now_ns, actions)
+    def end(self, verdict: Verdict, now_ns: int) -> list[Action]:
+        """End the calls of guests who may no longer be in their room."""
+        return self._advance(now_ns, self._house.end(verdict, now_ns))
 
     def message(self, identity: str, message: Message, now_ns: int) -> list[Action]:
         """A control message from the DEALER ``identity``; unexpected kinds are ignored."""
@@ -124,7 +101,7 @@ class Registry:
             actions = self._gone(message.child, reason, now_ns)
         for action in actions:
             if isinstance(action, Joined):
-                self._admission.connected(action.client, now_ns)
+                self._entrance.connected(action.client, now_ns)
         return self._advance(now_ns, actions)
 
     def undelivered(self, identity: str, now_ns: int) -> list[Action]:
@@ -147,7 +124,7 @@ class Registry:
 
     def rooms(self) -> list[RoomView]:
         """Every room."""
-        return [self._view(room) for room in self._participants.rooms()]
+        return [self._house.view(room) for room in self._participants.rooms()]
 
     def counts(self) -> dict[str, int]:
         """Rooms, participants, idle and active children, for metrics and readiness."""
@@ -189,116 +166,19 @@ class Registry:
         actions: list[Action] = []
         for event in held:
             if isinstance(event, Join):
-                found = self._enter(event, now_ns) if settled else None
+                found = self._entrance.enter(event, now_ns) if settled else None
             else:
-                found = self._find(event, now_ns)
+                found = self._house.answer(event, now_ns)
             if found is not None:
                 actions += found
             elif settled:
-                actions.append(_not_found(event))
+                actions.append(not_found(event))
             else:
                 self._held.append(event)
         return actions
 
-    def _find(self, event: AboutRoom | AboutPerson, now_ns: int) -> list[Action] | None:
-        """The reply, with its actions; None if there is no such room or participant."""
-        if isinstance(event, AboutRoom):
-            known = event.room in self._participants.rooms()
-            return self._about_room(event, now_ns) if known else None
-        found = self._participants.get(event.participant)
-        if found is None or found.room != event.room:
-            return None
-        if isinstance(event, Mute):
-            silence = Silence(found.id, event.muted, event.locked)
-            return [*_told([found], lambda _: silence), ReplyDone(event.request)]
-        reply = ReplyLeft(event.request, event.room, found.id, found.subject)
-        return [*self._send_away(found, (event.code, event.message), now_ns), reply]
-
-    def _about_room(self, event: AboutRoom, now_ns: int) -> list[Action]:
-        if isinstance(event, Look):
-            return [ReplyRoom(event.request, self._view(event.room))]
-        actions: list[Action] = []
-        if isinstance(event, ChangeMode):
-            people = self._participants.set_mode(event.room, event.mode)
-            actions += _told(people, lambda person: SetMode(person.id, event.mode))
-        else:
-            for person in self._participants.in_room(event.room):
-                actions += self._send_away(person, CLOSED, now_ns)
-        return [*actions, ReplyDone(event.request)]
-
-    def _send_away(
-        self, participant: Participant, told: tuple[str, str], now_ns: int
-    ) -> list[Action]:
-        problem = (409, "Removed", told[1] or "the participant was removed while joining")
-        reason = told[0] or "asked to leave"
-        return self._dispatch.drop(participant, reason, now_ns, problem, told)
-
-    def _enter(self, event: Join, now_ns: int) -> list[Action]:
-        """Add the participant of an offer; ``Dispatch.offer`` finds a worker for it."""
-        actions: list[Action] = []
-        former = self._participants.get(event.replaces)
-        if former is not None and former.room == event.room:
-            problem = (409, "Removed", "the same browser has joined again")
-            actions = self._dispatch.drop(former, "joined again", now_ns, problem)
-        try:
-            name = self._name(event)
-            eager = self._admission.is_eager(event.client, now_ns)
-            victims = self._admission.place(event, now_ns)
-        except ProblemError as error:
-            return [*actions, _problem(event.request, error)]
-        for victim in victims:
-            actions += self._dispatch.drop(victim, "it gave way to others", now_ns, _GAVE_WAY)
-        self._participants.add(
-            Participant(
-                f"p-{self._ids.draw():08x}",
-                event.room,
-                self._streams.draw(),
-                event.mode or self._limits.default_mode,
-                name,
-                request=event.request,
-                sdp=event.sdp,
-                deadline_ns=now_ns + self._limits.answer_timeout_ns,
-                role=event.role,
-                verified=event.verified,
-                subject=event.subject,
-                client=event.client,
-                joined_ns=now_ns,
-                eager=eager,
-                returns=self._participants.was_connected(event.replaces, now_ns),
-            )
-        )
-        return actions
-
-    def _name(self, event: Join) -> str:
-        """The participant's name. Raises ProblemError (409) where a guest takes another's name."""
-        if not event.subject or event.verified:
-            return check_name(event.name)
-        present = {person.name for person in self._participants.in_room(event.room)}
-        return free_name(event.name, present | event.reserved)
-
     def _wanted(self) -> dict[str, Mode]:
         """Rooms that need a link: where somebody is connected, or will be for all we know."""
         active = {p.room for p in self._participants.all() if p.connected or (p.worker and p.eager)}
-        return {room: mode for room, mode in self._participants.rooms().items() if room in active}
-
-    def _view(self, room: str) -> RoomView:
-        people = tuple(p.view() for p in self._participants.in_room(room))
-        return RoomView(room, self._participants.rooms()[room], people, self._links.view(room))
-
-
-def _told(people: Sequence[Participant], message: Callable[[Participant], Message]) -> list[Action]:
-    """A message to the workers of people."""
-    return [SendToChild(person.worker, message(person)) for person in people if person.worker]
-
-
-def _problem(request: int, error: ProblemError) -> Reply:
-    return ReplyProblem(
-        request, error.status, error.title, error.detail, error.retry_after_s, error.extra
-    )
-
-
-def _not_found(event: Question) -> Reply:
-    if isinstance(event, AboutRoom):
-        return ReplyProblem(event.request, 404, "No such room", "nobody is in that room")
-    detail = "that participant is not in that room"
-    return ReplyProblem(event.request, 404, "No such participant", detail)
+        rooms = self._participants.rooms().items()
+        return {name: room.mode for name, room in rooms if name in active}

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
@@ -107,7 +107,10 @@ def load(root_pem: bytes, issuer_pem: bytes) -> Authority:
     """The authority from what ``root_pem`` and ``issuer_pem`` gave. Raises ValueError."""
     root = x509.load_pem_x509_certificate(root_pem)
     issuer = x509.load_pem_x509_certificate(issuer_pem)
-    key = load_pem_private_key(issuer_pem, None)
+    try:
+        key = load_pem_private_key(issuer_pem, None)
+    except (TypeError, UnsupportedAlgorithm) as error:
+        raise ValueError("the key has a passphrase, or is of an unknown kind") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise ValueError("the key is not an EC key")
     if key.public_key() != issuer.public_key():

@@ -5,6 +5,7 @@ A handshake takes the certificate that is loaded at that moment; connections tha
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import ssl
@@ -32,6 +33,8 @@ def open_authority(state_dir: Path, lan: Lan, now: datetime) -> Authority:
     root, issuer = folder / ROOT_FILE, folder / ISSUER_FILE
     try:
         if issuer.exists():
+            if issuer.stat().st_mode & 0o077:
+                raise ValueError(f"others may read {ISSUER_FILE}: chmod 600 it")
             found = authority.load(root.read_bytes(), issuer.read_bytes())
             if now < found.issuer.not_valid_after_utc - authority.RENEW_BEFORE:
                 return found
@@ -78,16 +81,11 @@ class LocalCertificate:
 
     def refresh(self, lan: Lan, now: datetime) -> None:
         """Make a new certificate if addresses have changed or its end is near; never raises."""
+        wanted = (self.authority, lan.names, lan.addresses)
         try:
-            pem = self._loaded or self._kept()
-            wanted = (self.authority, lan.names, lan.addresses)
-            if not authority.is_current(pem, *wanted, now):
-                pem = authority.issue(*wanted, now)
-                write_secret(self._path, pem)
-                self._log.info("= new certificate for %s", ", ".join(_shown(lan)))
-            if pem != self._loaded:
-                load_into(self.context, pem)
-                self._loaded = pem
+            pem = self._loaded or self._stored()
+            if not pem or not (self._use(pem) and authority.is_current(pem, *wanted, now)):
+                self._renew(authority.issue(*wanted, now), lan)
             self.warning = ""
         except (OSError, ValueError) as error:
             self.warning = f"the certificate {self._path} cannot be renewed ({error})"
@@ -95,17 +93,36 @@ class LocalCertificate:
                 self._log.warning("! %s", self.warning)
         self._logged = self.warning
 
-    def _kept(self) -> bytes:
-        """The certificate that was made before; empty where it is damaged: another one is made."""
+    def _renew(self, pem: bytes, lan: Lan) -> None:
+        write_secret(self._path, pem)
+        self._log.info("= new certificate for %s", ", ".join(_shown(lan)))
+        load_into(self.context, pem)
+        self._loaded = pem
+
+    def _stored(self) -> bytes:
+        """What an earlier start has left; empty: nothing that can be read."""
         if not self._path.exists():
             return b""
-        pem = self._path.read_bytes()
+        with contextlib.suppress(OSError):
+            if pem := self._path.read_bytes():
+                return pem
+        self._tell_damage()
+        return b""
+
+    def _use(self, pem: bytes) -> bool:
+        """Whether a certificate is in use; one whose key is damaged cannot be."""
+        if pem == self._loaded:
+            return True
         try:
-            load_into(new_context(), pem)
+            load_into(self.context, pem)
         except (OSError, ValueError):
-            self._log.warning("! the certificate %s is damaged: another one is made", self._path)
-            return b""
-        return pem
+            self._tell_damage()
+            return False
+        self._loaded = pem
+        return True
+
+    def _tell_damage(self) -> None:
+        self._log.warning("! the certificate %s is damaged: another one is made", self._path)
 
 
 class FileCertificate:
@@ -148,9 +165,14 @@ class FileCertificate:
         self._signature = key_files.signature(self._files)
         try:
             pem = key_files.read(*self._files, now)
-            load_into(self.context, pem)
         except (OSError, ValueError) as error:
             return str(error)
+        try:
+            load_into(self.context, pem)
+        except (OSError, ValueError) as error:
+            why = str(getattr(error, "reason", None) or error).replace("_", " ").lower()
+            words = f"{' and '.join(map(str, self._files))} cannot be used for TLS ({why})"
+            return f"tls_certificate and tls_key: {words}: make them anew, RSA of 2048 bits or EC"
         self._pem = pem
         return ""
 

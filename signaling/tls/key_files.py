@@ -40,7 +40,11 @@ def read(certificate: Path, key: Path, now: datetime) -> bytes:
         raise ValueError(f"tls_key {key} has a passphrase: write it without one") from error
     except (ValueError, UnsupportedAlgorithm) as error:
         raise ValueError(f"tls_key {key} has no PEM key in it") from error
-    if private.public_key() != chain[0].public_key():
+    try:
+        is_pair = private.public_key() == chain[0].public_key()
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise ValueError(f"tls_certificate {certificate} has a key of an unknown kind") from error
+    if not is_pair:
         raise ValueError(
             f"tls_key {key} does not belong to the first certificate in {certificate}: "
             "name the key that it was made with"

@@ -1,8 +1,9 @@
-"""A phone on the local network: a Chromium in one network, the gateway in another, a cable between.
+"""A phone on the local network: a browser in one network, the gateway in another, a cable between.
 
-Run inside a fresh network namespace: ``unshare -n python -m tests.browser.lan_page MODE FOLDER``;
-MODE is ``clicked`` (through the warning), ``trusted`` (the authority in Chromium's store) or
-``listen`` (plain HTTP). Prints the findings as the last line.
+Run inside a fresh network namespace: ``unshare -n python -m tests.browser.lan_page MODE FOLDER
+BROWSER``; MODE is ``clicked`` (through the warning), ``trusted`` (the authority in the browser's
+store) or ``listen`` (plain HTTP), BROWSER ``chromium`` or ``firefox``. Prints the findings as the
+last line.
 """
 
 from __future__ import annotations
@@ -22,27 +23,13 @@ from mixer_core.bus.roles import Role
 from signaling.access.desk import Desk
 from signaling.access.ledger import Ledger
 from signaling.access.links import link
+from tests.browser import firefox
 from tests.browser.conftest import CHROMIUM, FLAGS
-from tests.browser.support import until
+from tests.browser.support import HEARS, until
 from tests.support import audio
 from tests.support.gateway import Gateway, free_port
 
 GATEWAY, PHONE = "10.7.0.1", "10.7.0.9"
-HEARS = """() => {
-  if (window.heardAt || !window.mixminus) return window.heardAt > 0;
-  if (!window.tapped) {
-    const { playbackNode } = window.mixminus;
-    const analyser = playbackNode.context.createAnalyser();
-    playbackNode.connect(analyser);
-    window.tapped = analyser;
-  }
-  const samples = new Float32Array(window.tapped.fftSize);
-  window.tapped.getFloatTimeDomainData(samples);
-  if (samples.some((sample) => Math.abs(sample) > 0.003)) window.heardAt = performance.now();
-  return window.heardAt > 0;
-}"""
-
-
 COUNT = """
 window.played = 0;
 const start = AudioBufferSourceNode.prototype.start;
@@ -127,9 +114,17 @@ def listen(page: Any, address: str) -> dict[str, Any]:
     }
 
 
+def on_firefox(network: int, profile: Path, address: str) -> str:
+    """What the phone found, as JSON; Firefox and what drives it are both in its network."""
+    command = ["nsenter", "-t", str(network), "-n", sys.executable]
+    words = [*command, "-m", "tests.browser.firefox_phone", str(profile), address]
+    done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True)
+    return done.stdout.splitlines()[-1]
+
+
 def main() -> None:
     """The whole way from the link to the first sample of the greeting."""
-    mode, folder = sys.argv[1], Path(sys.argv[2])
+    mode, folder, kind = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
     https_port = free_port()
     with (
         cable() as network,
@@ -145,6 +140,11 @@ def main() -> None:
         address = link(f"https://{GATEWAY}:{https_port}/", token)
         if mode == "listen":
             address = address.replace(f"https://{GATEWAY}:{https_port}/", f"{plain}/listen")
+        if kind == "firefox":
+            if mode == "trusted":
+                firefox.trust(folder / "profile", state / "tls" / "authority.crt")
+            print(on_firefox(network, folder / "profile", address))
+            return
         if mode == "trusted":
             trust(folder, state / "tls" / "authority.crt")
         browser = playwright.chromium.launch(

@@ -58,6 +58,20 @@ TAKE_RECORDING = """
   return btoa(text);
 }
 """
+HEARS = """() => {
+  if (window.heardAt || !window.mixminus) return window.heardAt > 0;
+  if (!window.tapped) {
+    const { playbackNode } = window.mixminus;
+    const analyser = playbackNode.context.createAnalyser();
+    playbackNode.connect(analyser);
+    window.tapped = analyser;
+  }
+  const samples = new Float32Array(window.tapped.fftSize);
+  window.tapped.getFloatTimeDomainData(samples);
+  if (samples.some((sample) => Math.abs(sample) > 0.003)) window.heardAt = performance.now();
+  return window.heardAt > 0;
+}"""
+"""Whether a sample of the reply has been played."""
 LINES = "() => [...document.querySelectorAll('#captions .text')].map((line) => line.textContent)"
 PRESSED = "() => window.mixminus.state().pressed"
 

@@ -8,17 +8,24 @@ from pathlib import Path
 import pytest
 
 from tests.browser.conftest import CHROMIUM, require
+from tests.browser.firefox import FIREFOX, PULSEAUDIO
 from tests.support.networks import in_a_network
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.mark.parametrize(("mode", "taps"), [("clicked", 3), ("trusted", 1)])
-def test_a_guest_hears_the_assistant(short_dir: Path, mode: str, taps: int) -> None:
-    require(CHROMIUM, "Chromium is not installed")
+@pytest.mark.parametrize("browser", ["chromium", "firefox"])
+def test_a_guest_hears_the_assistant(short_dir: Path, browser: str, mode: str, taps: int) -> None:
+    if browser == "chromium":
+        require(CHROMIUM, "Chromium is not installed")
+    elif FIREFOX is None:
+        pytest.skip("Firefox is not installed: apt install firefox-esr")
+    elif PULSEAUDIO is None:
+        pytest.skip("Firefox needs a sound server: apt install pulseaudio")
     if mode == "trusted":
         require(shutil.which("certutil"), "certutil is not installed: apt install libnss3-tools")
-    found = in_a_network("tests.browser.lan_page", mode, str(short_dir))
+    found = in_a_network("tests.browser.lan_page", mode, str(short_dir), browser)
     assert found["taps"] == taps
     assert found["secure"] and found["name"] == "Ada"
     assert "invite" not in found["address"], "the token stays in the history"
@@ -26,6 +33,6 @@ def test_a_guest_hears_the_assistant(short_dir: Path, mode: str, taps: int) -> N
 
 def test_without_https_one_can_hear_and_read(short_dir: Path) -> None:
     require(CHROMIUM, "Chromium is not installed")
-    found = in_a_network("tests.browser.lan_page", "listen", str(short_dir))
+    found = in_a_network("tests.browser.lan_page", "listen", str(short_dir), "chromium")
     assert not found["secure"]
     assert found["address"].endswith("/listen"), "the token stays in the history"

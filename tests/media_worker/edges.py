@@ -10,6 +10,7 @@ import asyncio
 import json
 import secrets
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -112,13 +113,24 @@ class Edges:
                 return state
         return None
 
-    async def offer(self, sdp: str, stream: int = 0, worker: str = "") -> Joined:
-        """Hand an offer to an idle worker and wait for what it says."""
+    async def offer(
+        self,
+        sdp: str,
+        stream: int = 0,
+        worker: str = "",
+        behind: Sequence[Callable[[str], control.Message]] = (),
+    ) -> Joined:
+        """Hand an offer to an idle worker and wait for what it says.
+
+        ``behind``: messages that follow at once, for the participant.
+        """
         worker = worker or (await until(self.idle, "no idle worker"))[0]
         participant = f"p-{secrets.token_hex(4)}"
         stream = stream or secrets.randbits(31) + 1
         began_s = time.monotonic()
         self.send(worker, control.Offer(participant, "home", stream, "assistant", "Ada", sdp))
+        for make in behind:
+            self.send(worker, make(participant))
         self.states.pop(worker, None)
         reply = await until(lambda: self.answers.get(participant), "the offer was not answered")
         return Joined(worker, participant, stream, reply, time.monotonic() - began_s)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 from media_worker.actions import Announce, SendAudio, SendBus, SendControl
@@ -12,6 +13,7 @@ from media_worker.settings import MediaWorkerSettings
 from mixer_core.bus.control import Offer
 from mixer_core.bus.frames import Frame, Kind
 from mixer_core.bus.roles import ROLES, Role
+from mixer_core.bus.rules import RoomRules
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "roles.md"
 EXAMPLES = {
@@ -24,21 +26,38 @@ EXAMPLES = {
     "played": {"epoch": 0, "played_ms": 1, "buffered_ms": 0},
     "ping": {},
 }
+USUAL = RoomRules()
+RULES = {
+    "interrupt": ("stop", ("speak", "admin")),
+    "confirm": ("confirm", ("speak", "admin")),
+}
 DEFAULTS = {"hello": {"name": ""}}
 
 
-def joined(role: Role) -> Session:
+def joined(role: Role, rules: RoomRules = USUAL, silenced: bool = False) -> Session:
     """A guest in the room."""
-    offer = Offer("p-1", "home", 7, "assistant", "Ada", "v=0", role, False, "i.s")
+    offer = Offer(
+        "p-1",
+        "home",
+        7,
+        "assistant",
+        "Ada",
+        "v=0",
+        role,
+        False,
+        "i.s",
+        silenced=silenced,
+        rules=rules,
+    )
     session = Session(offer, MediaWorkerSettings(), 0)
     session.opened(framed=True, now_ns=0)
     session.bus_frame(Frame(Kind.START, 7), 1)
     return session
 
 
-def outcome(role: Role, kind: str) -> str:
+def outcome(role: Role, kind: str, rules: RoomRules = USUAL) -> str:
     message = {"type": kind, **DEFAULTS.get(kind, {}), **EXAMPLES[kind]}
-    actions = joined(role).control_text(json.dumps(message), 2)
+    actions = joined(role, rules).control_text(json.dumps(message), 2)
     texts = [json.loads(a.text) for a in actions if isinstance(a, SendControl)]
     refused = [text for text in texts if text.get("code") == "not_allowed"]
     assert not refused or len(actions) == 1
@@ -67,8 +86,8 @@ def test_a_listeners_audio_is_dropped_and_reported_once() -> None:
 
 def test_no_message_makes_a_listener_heard() -> None:
     session = joined("listen")
-    for kind, fields in EXAMPLES.items():
-        session.control_text(json.dumps({"type": kind, **DEFAULTS.get(kind, {}), **fields}), 3)
+    for kind, example in EXAMPLES.items():
+        session.control_text(json.dumps({"type": kind, **DEFAULTS.get(kind, {}), **example}), 3)
     assert session.info.muted and session.uplink is not None and session.uplink.muted
 
 
@@ -107,11 +126,69 @@ def test_who_has_to_leave_is_told_why() -> None:
     assert session.status == "closed"
 
 
-def test_a_change_of_the_mode_is_told_to_the_page_and_the_mixer() -> None:
-    session = joined("listen")
-    told, start, announce = session.set_mode("conference", 3)
+def test_the_rules_of_the_room_decide_who_stops_and_who_confirms() -> None:
+    head = "| control message | rule | " + " | ".join(ROLES) + " |"
+    lines = [head, "|---" * (len(ROLES) + 2) + "|"]
+    for kind, (rule, values) in RULES.items():
+        for value in values:
+            rules = replace(USUAL, **{rule: value})
+            cells = [outcome(role, kind, rules) for role in ROLES]
+            lines.append(f"| `{kind}` | `{rule} = {value}` | " + " | ".join(cells) + " |")
+    made = "\n".join(lines)
+    assert made in DOCUMENT.read_text(encoding="utf-8"), f"\n{made}"
+
+
+def test_every_rule_has_a_row_in_the_document() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    for field in fields(RoomRules):
+        shown = str(field.default).lower() if isinstance(field.default, bool) else field.default
+        assert f"| `{field.name}` | `{shown}` |" in text
+
+
+def test_no_rule_lets_a_listener_do_more() -> None:
+    freest = RoomRules(stop="speak", confirm="speak")
+    assert [k for k in MESSAGES if outcome("listen", k, freest) == "yes"] == [
+        k for k in MESSAGES if outcome("listen", k) == "yes"
+    ]
+
+
+def test_who_comes_in_muted_stays_so_until_an_admin_lets_them_speak() -> None:
+    session = joined("speak", RoomRules(enter_muted=True), silenced=True)
+    assert session.info.muted and session.uplink is not None and session.uplink.muted
+    (refusal,) = session.control_text('{"type":"mute","muted":false}', 4)
+    assert isinstance(refusal, SendControl) and "muted_by_admin" in refusal.text
+    session.silence(False, False, 5)
+    session.control_text('{"type":"mute","muted":false}', 6)
+    assert not session.info.muted
+
+
+def test_the_page_is_told_the_rules_and_whether_it_is_muted() -> None:
+    rules = RoomRules(locked=True, stop="speak")
+    offer = Offer("p-1", "home", 7, "assistant", "Ada", "v=0", "speak", silenced=True, rules=rules)
+    session = Session(offer, MediaWorkerSettings(), 0)
+    session.opened(framed=True, now_ns=0)
+    (told,) = session.bus_frame(Frame(Kind.START, 7), 1)
     assert isinstance(told, SendControl)
-    assert json.loads(told.text) == {"type": "room", "mode": "conference"}
+    welcome = json.loads(told.text)
+    assert (welcome["silenced"], welcome["rules"]) == (True, asdict(rules))
+
+
+def test_a_change_of_the_room_is_told_to_the_page_and_the_mixer() -> None:
+    session = joined("listen")
+    told, start, announce = session.set_room("conference", USUAL, 3)
+    assert isinstance(told, SendControl)
+    rules = asdict(USUAL)
+    assert json.loads(told.text) == {"type": "room", "mode": "conference", "rules": rules}
     assert isinstance(start, SendBus) and b"conference" in start.payload
     assert announce == Announce() and session.info.mode == "conference"
-    assert session.set_mode("conference", 4) == []
+    assert session.set_room("conference", USUAL, 4) == []
+
+
+def test_a_change_of_the_rules_alone_does_not_concern_the_mixer() -> None:
+    session = joined("speak")
+    (told,) = session.set_room("assistant", RoomRules(stop="speak"), 3)
+    assert isinstance(told, SendControl) and json.loads(told.text)["rules"]["stop"] == "speak"
+    assert any(isinstance(a, SendBus) for a in session.control_text('{"type":"interrupt"}', 4))
+    session.set_room("assistant", USUAL, 5)
+    (refused,) = session.control_text('{"type":"interrupt"}', 6)
+    assert isinstance(refused, SendControl) and "not_allowed" in refused.text

@@ -16,7 +16,8 @@ from media_worker.actions import (
     SendBus,
     SendControl,
 )
-from media_worker.session import FORWARDED, Session
+from media_worker.protocol.room_events import FORWARDED
+from media_worker.session import Session
 from media_worker.settings import MediaWorkerSettings
 from mixer_core.bus import events
 from mixer_core.bus.control import Offer
@@ -95,6 +96,13 @@ def test_welcome_comes_once_with_the_epoch_of_the_room() -> None:
             "epoch": 9,
             "push_to_talk": False,
             "speaks": True,
+            "rules": {
+                "locked": False,
+                "enter_muted": False,
+                "stop": "admin",
+                "confirm": "speak",
+            },
+            "silenced": False,
         }
     ]
     assert session.bus_frame(Frame(Kind.START, STREAM, epoch=9), 2 * MS_NS) == []

@@ -16,6 +16,7 @@ from aiortc import RTCPeerConnection
 
 from mixer_core.bus import control, frames, pcm
 from mixer_core.bus.frames import Kind
+from mixer_core.bus.rules import RoomRules
 from tests.support.waiting import PATIENCE_S, until
 
 from .conftest import Host
@@ -242,6 +243,42 @@ def test_a_browser_that_leaves_is_noticed_at_once(worker_host: Host) -> None:
         await until(lambda: edges.of_kind(Kind.STOP, joined.stream), "STOP")
         why = await until(lambda: edges.closed.get(joined.participant), "why it ended")
         assert why == "the browser closed its channel", "not only its silence"
+
+    run(worker_host, scenario)
+
+
+def test_what_an_admin_decides_while_the_offer_is_answered_is_not_lost(worker_host: Host) -> None:
+    rules = RoomRules(stop="speak")
+
+    async def scenario(edges: Edges) -> None:
+        browser = Browser(framed=True)
+        behind = (
+            lambda participant: control.Silence(participant, True, True),
+            lambda participant: control.SetRoom(participant, "conference", rules),
+        )
+        joined = await edges.offer(await browser.sdp(), behind=behind)
+        assert isinstance(joined.reply, control.Answer), joined.reply
+        await browser.accept(joined.reply.sdp)
+        (welcome,) = await browser.receive("welcome")
+        assert (welcome["silenced"], welcome["mode"]) == (True, "conference")
+        assert welcome["rules"]["stop"] == "speak"
+        state = edges.worker_of(joined.participant)
+        assert state is not None and state.muted and state.silenced and state.rules == rules
+        await browser.close()
+
+    run(worker_host, scenario)
+
+
+def test_who_has_to_leave_while_the_offer_is_answered_does(worker_host: Host) -> None:
+    async def scenario(edges: Edges) -> None:
+        browser = Browser(framed=True)
+        worker = (await until(edges.idle, "no idle worker"))[0]
+        leave = control.Leave
+        offering = asyncio.create_task(edges.offer(await browser.sdp(), 0, worker, (leave,)))
+        exited = await until(lambda: _ended(edges, worker), "child ended")
+        assert exited.exit_code == 0
+        offering.cancel()
+        await browser.close()
 
     run(worker_host, scenario)
 

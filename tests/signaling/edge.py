@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import itertools
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -147,10 +148,12 @@ class Edge:
 
     async def start(self, web: Path | None = None, rebuild_ms: int = 0) -> None:
         """Open the port and the control socket."""
-        gate = Gate(self.settings.signaling, self.env, Ledger(self.settings.state_dir))
+        self.ledger = Ledger(self.settings.state_dir)
+        gate = Gate(self.settings.signaling, self.env, self.ledger)
         self.gate = gate
         self.owners = Owners(gate.desk.key)
-        options = Options(rebuild_ms * 1_000_000, gate.guarded, gate.desk.is_valid)
+        verdict = lambda subject, room: gate.desk.verdict(subject, room, int(time.time()))  # noqa: E731
+        options = Options(rebuild_ms * 1_000_000, gate.guarded, verdict)
         (socket,) = listeners.bind("127.0.0.1", self.port)
         self.port = socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"

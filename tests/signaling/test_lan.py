@@ -6,6 +6,8 @@ import asyncio
 import dataclasses
 import ipaddress
 import ssl
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,11 +19,13 @@ from aiohttp import web
 from mixer_core.runtime import logs
 from mixer_core.runtime.errors import PortBusyError, SettingsError
 from signaling import lan
+from signaling.http.acceptor import CONNECTIONS, OpenConnections
+from signaling.lan_check import check_lan
 from signaling.settings import SignalingSettings
 from signaling.tls.addresses import Lan
 from signaling.tls.certificates import FOLDER, ROOT_FILE
 from tests.signaling.edge import asynchronous
-from tests.support.gateway import free_port
+from tests.support.gateway import ROOT, free_port
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.sockets
@@ -207,9 +211,9 @@ def test_settings_that_contradict_each_other_are_named(
     settings: SignalingSettings, words: str
 ) -> None:
     with pytest.raises(SettingsError, match=words):
-        lan.check(settings)
-    lan.check(SignalingSettings())
-    lan.check(SignalingSettings(lan=True))
+        check_lan(settings)
+    check_lan(SignalingSettings())
+    check_lan(SignalingSettings(lan=True))
 
 
 def test_the_terminal_says_where_and_with_which_fingerprint(tmp_path: Path) -> None:
@@ -222,3 +226,32 @@ def test_the_terminal_says_where_and_with_which_fingerprint(tmp_path: Path) -> N
 
 
 network = Lan((ipaddress.ip_address(HOME),), ("mixminus.local",))
+
+
+@asynchronous
+async def test_both_ports_count_the_connections_of_an_address_together(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    app = web.Application()
+    app[CONNECTIONS] = OpenConnections(3)
+    await world.door.start(app)
+    try:
+        held = [
+            await asyncio.open_connection(HOME, port)
+            for port in (world.settings.http_port, world.settings.https_port) * 2
+        ][:3]
+        reader, writer = await asyncio.open_connection(HOME, world.settings.http_port)
+        assert b" 429 " in await reader.readline()
+        for _, other in (*held, (reader, writer)):
+            other.close()
+    finally:
+        await world.door.stop()
+
+
+@pytest.mark.processes
+def test_who_stays_on_loopback_pays_for_nothing_of_the_network() -> None:
+    code = (
+        "import sys, signaling.service; print("
+        "{'zeroconf', 'ifaddr', 'segno', 'cryptography', 'signaling.lan'} & sys.modules.keys())"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True)
+    assert ran.stdout == b"set()\n"

@@ -74,6 +74,10 @@ class FakeChild:
             offer.name,
             False,
             offer.mode,
+            role=offer.role,
+            subject=offer.subject,
+            silenced=offer.silenced,
+            rules=offer.rules,
         )
 
 
@@ -108,25 +112,34 @@ class World:
         client: str = "",
         ticket: str = "",
         replaces: str = "",
+        **more: object,
     ) -> int:
-        """A browser's offer; returns the number of the request."""
+        """A browser's offer; returns the number of the request. ``more``: fields of ``Join``."""
         self.asked += 1
         event = Join(
-            self.asked, room, name, mode, OFFER, client=client, ticket=ticket, replaces=replaces
-        )  # type: ignore[arg-type]
-        self._do(self.registry.join(event, self.now_ns))
+            self.asked,
+            room,
+            name,
+            mode,  # type: ignore[arg-type]
+            OFFER,
+            client=client,
+            ticket=ticket,
+            replaces=replaces,
+            **more,  # type: ignore[arg-type]
+        )
+        self.do(self.registry.join(event, self.now_ns))
         return self.asked
 
     def remove(self, participant: str, room: str = "home") -> int:
         """DELETE."""
         self.asked += 1
-        self._do(self.registry.ask(Remove(self.asked, room, participant), self.now_ns))
+        self.do(self.registry.ask(Remove(self.asked, room, participant), self.now_ns))
         return self.asked
 
     def look(self, room: str) -> int:
         """GET of a room."""
         self.asked += 1
-        self._do(self.registry.ask(Look(self.asked, room), self.now_ns))
+        self.do(self.registry.ask(Look(self.asked, room), self.now_ns))
         return self.asked
 
     def add(self, kind: str) -> FakeChild:
@@ -145,14 +158,14 @@ class World:
 
     def say(self, child: FakeChild, message: Message) -> None:
         """The child sends a message."""
-        self._do(self.registry.message(child.identity, message, self.now_ns))
+        self.do(self.registry.message(child.identity, message, self.now_ns))
 
     def exit(self, child: FakeChild, code: int = 0) -> None:
         """The child's process ends and its host says so."""
         del self.children[child.identity]
         program = "media_worker" if child.kind == "worker" else "openai_link"
         message = ChildExited(program, child.identity, code)
-        self._do(self.registry.message(program, message, self.now_ns))
+        self.do(self.registry.message(program, message, self.now_ns))
 
     def act(self, child: FakeChild, refuse: bool = False) -> None:
         """The child reads one message and reacts."""
@@ -173,6 +186,12 @@ class World:
             child.status = "closed"
             self.report(child)
             self.exit(child)
+
+    def hang_up(self, child: FakeChild) -> None:
+        """The browser closes its connection, and its worker notices."""
+        child.status = "closed"
+        self.report(child)
+        self.exit(child)
 
     def settle(self) -> None:
         """Every child reads everything."""
@@ -201,13 +220,13 @@ class World:
             if due_ns is not None and due_ns <= self.now_ns:
                 fired += 1
                 assert fired < 500, "the timer spins"
-                self._do(self.registry.timeout(self.now_ns))
+                self.do(self.registry.timeout(self.now_ns))
             if self.now_ns >= target_ns:
                 break
 
     def restart(self) -> None:
         """Signaling is stopped and started again; nobody else notices."""
-        self._do(self.registry.close())
+        self.do(self.registry.close())
         self._number += 100_000
         self.registry = Registry(self.limits, self._draw, self.now_ns)
 
@@ -231,7 +250,7 @@ class World:
         """Every participant's id."""
         return [p.participant for room in self.registry.rooms() for p in room.participants]
 
-    def _do(self, actions: Iterable[Action]) -> None:
+    def do(self, actions: Iterable[Action]) -> None:
         for action in actions:
             if isinstance(action, SendToChild):
                 self._deliver(action)
@@ -244,7 +263,7 @@ class World:
     def _deliver(self, action: SendToChild) -> None:
         child = self.children.get(action.identity)
         if child is None:
-            self._do(self.registry.undelivered(action.identity, self.now_ns))
+            self.do(self.registry.undelivered(action.identity, self.now_ns))
             return
         self.sent.append(action)
         message = action.message

@@ -19,6 +19,7 @@ NAMES = {
         "get_component_candidates": "replaced: opens the sockets and asks the servers",
         "_protocols": "its sockets, to listen to them",
         "_nominated": "the pair of addresses to send from and to",
+        "_check_list": "the pairs of addresses that were tried: where the peer may send from",
         "_queue": "datagrams that wait for aiortc's task; None ends the connection",
         "data_received": "takes a datagram that is not STUN",
     },

@@ -22,7 +22,10 @@ class Datagrams:
 
     def __init__(self) -> None:
         self.last_ns = 0
-        """When the newest datagram came, STUN included (monotonic); 0: none since ``datagrams``."""
+        """When the peer's newest datagram came, STUN included (monotonic); 0: none since then.
+
+        Datagrams of strangers do not count: a port may have belonged to somebody else before.
+        """
         self.take: Callable[[bytes], bool] | None = None
         """Is offered every datagram that is not STUN; returns False to leave it to aioice."""
 
@@ -36,17 +39,35 @@ def datagrams(connection: Any) -> Datagrams:
     if found is None:
         found = vars(connection)[ATTRIBUTE] = Datagrams()
         for protocol in connection._protocols:
-            _listen(protocol, found)
+            _listen(protocol, found, _Peers(connection))
     return found
 
 
-def _listen(protocol: Any, found: Datagrams) -> None:
+class _Peers:
+    """The addresses from which a connection's peer may send."""
+
+    __slots__ = ("_connection", "_known")
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._known: set[tuple[str, int]] = set()
+
+    def include(self, address: Any) -> bool:
+        """Whether the peer may send from ``address``, as a socket gives it."""
+        endpoint = (address[0], address[1])
+        if endpoint not in self._known:
+            self._known = {pair.remote_addr for pair in self._connection._check_list}
+        return endpoint in self._known
+
+
+def _listen(protocol: Any, found: Datagrams, peers: _Peers) -> None:
     on_stun, on_other = protocol.datagram_received, protocol.receiver.data_received
     component = protocol.local_candidate.component
     clock_ns = time.monotonic_ns
 
     def datagram_received(data: bytes, address: Any) -> None:
-        found.last_ns = clock_ns()
+        if peers.include(address):
+            found.last_ns = clock_ns()
         if data and data[0] > LAST_STUN_BYTE:
             take = found.take
             if take is None or not take(data):

@@ -10,18 +10,19 @@ import errno
 import ipaddress
 import random
 import socket
-from collections.abc import Coroutine, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import aioice.ice
 from aioice import Candidate
 
+from mixer_core.runtime.ice_servers import Servers
+
+from .servers import ask_stun, ask_turn
+
 RECEIVE_BUFFER_BYTES = 262_144
 """As aioice has it."""
-OTHERS_S = 0.3
-"""After one socket has heard from the STUN server, the others get this long."""
-LOOPBACK = "127."
 
 _ice: Any = aioice.ice
 _own_gathering = aioice.ice.Connection.get_component_candidates
@@ -35,6 +36,8 @@ class Sockets:
     """UDP ports to choose from; empty: any."""
     announced: Sequence[str] = ()
     """Outer addresses, at which a NAT passes every port of this host to itself."""
+    servers: Servers = field(default_factory=Servers)
+    """STUN and TURN servers; those that a connection itself was given are not asked."""
     servers_s: float = 1.5
     """Longest wait for STUN and TURN servers."""
 
@@ -65,14 +68,14 @@ async def _gather(
             candidates += _outer(protocol.local_candidate, plan.announced)
     connection._protocols += bound
     outer, relayed = await asyncio.gather(
-        _ask_stun(connection, bound, plan.servers_s),
-        _ask_turn(connection, component, plan.servers_s),
+        ask_stun(plan.servers.stun, bound, plan.servers_s),
+        ask_turn(plan.servers.turn, connection, component, plan.servers_s),
     )
     known = {(candidate.host, candidate.port) for candidate in candidates}
     candidates += [found for found in outer if (found.host, found.port) not in known]
-    for candidate, protocol in relayed:
-        connection._protocols.append(protocol)
-        candidates.append(candidate)
+    if relayed is not None:
+        connection._protocols.append(relayed[1])
+        candidates.append(relayed[0])
     return candidates
 
 
@@ -135,64 +138,3 @@ def _candidate(
         related_address=None if base_port is None else base,
         related_port=base_port,
     )
-
-
-async def _ask_stun(connection: Any, bound: Iterable[Any], servers_s: float) -> list[Candidate]:
-    """The outer addresses of the IPv4 sockets, as far as a server tells in time."""
-    server = connection.stun_server
-    if server is None:
-        return []
-    is_local = server[0].startswith(LOOPBACK)
-    hosts = {protocol: protocol.local_candidate.host for protocol in bound}
-    asked = [p for p, host in hosts.items() if ":" not in host and _is_local(host) == is_local]
-    found = await _answers(
-        [_ice.server_reflexive_candidate(protocol, server) for protocol in asked],
-        servers_s,
-        OTHERS_S,
-    )
-    return [candidate for candidate, _ in found]
-
-
-def _is_local(host: str) -> bool:
-    return host.startswith(LOOPBACK)
-
-
-async def _ask_turn(
-    connection: Any, component: int, servers_s: float
-) -> list[tuple[Candidate, Any]]:
-    """An address at the TURN server and its socket; nothing if the server refuses or is silent."""
-    if connection.turn_server is None:
-        return []
-    asking = _ice.relayed_candidate(
-        component=component,
-        hide_related_address=False,
-        protocol_factory=lambda: aioice.ice.StunProtocol(connection),
-        turn_server=connection.turn_server,
-        turn_username=connection.turn_username,
-        turn_password=connection.turn_password,
-        turn_ssl=connection.turn_ssl,
-        turn_transport=connection.turn_transport,
-    )
-    return await _answers([asking], servers_s, servers_s)
-
-
-async def _answers(
-    questions: list[Coroutine[Any, Any, Any]], wait_s: float, others_s: float
-) -> list[Any]:
-    """What comes back within ``wait_s``, and within ``others_s`` of the first answer."""
-    pending = {asyncio.ensure_future(question) for question in questions}
-    found: list[Any] = []
-    loop = asyncio.get_running_loop()
-    until_s = loop.time() + wait_s
-    while pending and loop.time() < until_s:
-        done, pending = await asyncio.wait(
-            pending, timeout=until_s - loop.time(), return_when=asyncio.FIRST_COMPLETED
-        )
-        answers = [task.result() for task in done if task.exception() is None]
-        if answers and not found:
-            until_s = min(until_s, loop.time() + others_s)
-        found += answers
-    for task in pending:
-        task.cancel()
-    await asyncio.gather(*pending, return_exceptions=True)
-    return found

@@ -89,9 +89,14 @@ export function remove(room, participant) {
   return askGateway("DELETE", `${at(room)}/participants/${encodeURIComponent(participant)}`);
 }
 
-/** Who hears whom. @param {string} room @param {string} mode */
-export function setMode(room, mode) {
-  return askGateway("PATCH", at(room), { mode });
+/**
+ * Change a room for everybody in it.
+ * @param {string} room
+ * @param {{mode?: string, rules?: Partial<import("../state/store.js").Rules>}} change
+ * @returns {Promise<{mode: string, rules: import("../state/store.js").Rules}>} what holds now
+ */
+export function changeRoom(room, change) {
+  return askGateway("PATCH", at(room), change);
 }
 
 /** @param {string} room */

@@ -54,17 +54,17 @@ export class ConnectionKeeper {
     await this.#connect();
   }
 
-  /** Leave for good. */
-  stop() {
+  /** Leave for good. @param {boolean} tell the gateway does not know yet */
+  stop(tell) {
     this.wanted = false;
     this.#policy.cancel();
-    this.hangUp();
+    this.hangUp(tell);
   }
 
-  /** Close the connection. */
-  hangUp() {
+  /** Close the connection. @param {boolean} [tell] the gateway does not know yet */
+  hangUp(tell = true) {
     if (this.#connection?.location) this.#former = this.#connection.location;
-    this.#connection?.close(true);
+    this.#connection?.close(tell);
     this.#connection = null;
     this.#heartbeat = null;
   }

@@ -3,6 +3,7 @@
 
 import { foldCaption, moveCaptions } from "../state/captions.js";
 import { problem, sentence, upstreamProblem } from "../state/problems.js";
+import { USUAL_RULES } from "../state/store.js";
 import { foldQuestions, foldTools, isOpen, toolWords } from "../state/tools.js";
 import { budgetShare } from "../state/usage.js";
 
@@ -51,7 +52,7 @@ export class Inbox {
       latency: () => this.store.set({ latency: { ...this.state.latency, ...numbers(message) } }),
       usage: () => this.#usage(message),
       pong: () => this.#pong(message.t),
-      room: () => this.store.set({ mode: message.mode ?? this.state.mode }),
+      room: () => this.#room(message),
       silenced: () => this.#silenced(message),
       bye: () => this.#bye(message),
       error: () => this.#error(message),
@@ -64,11 +65,26 @@ export class Inbox {
     this.store.set({
       room: message.room ?? this.state.room, mode: message.mode ?? this.state.mode,
       participant: message.participant ?? "", name: message.name ?? this.state.name,
-      role: message.role ?? "admin", verified: message.verified === true, mutedByAdmin: false,
+      role: message.role ?? "admin", verified: message.verified === true,
+      rules: { ...USUAL_RULES, ...message.rules },
       pushToTalk: message.push_to_talk === true, speaks: message.speaks !== false,
     });
+    const silenced = message.silenced === true;
+    this.store.set({ mutedByAdmin: silenced, ...(silenced ? { muted: true } : {}) });
     this.rules();
+    if (silenced) this.#waitForAdmin();
     if (Number.isInteger(message.epoch)) this.flush(message.epoch);
+  }
+
+  /** An admin has changed the room. @param {any} message */
+  #room(message) {
+    const { mode, rules } = this.state;
+    this.store.set({ mode: message.mode ?? mode, rules: { ...rules, ...message.rules } });
+  }
+
+  /** Only an admin can let this person speak. */
+  #waitForAdmin() {
+    this.store.raise(problem("silenced", { title: "You are muted", cure: "An admin of the room can let you speak." }));
   }
 
   /** @param {any} message */
@@ -166,7 +182,10 @@ export class Inbox {
   /** This person has to leave. @param {any} message */
   #bye({ code, message }) {
     this.sentAway();
-    const titles = { removed: "You were removed", closed: "The room was closed", revoked: "Your invitation has ended" };
+    const titles = {
+      removed: "You were removed", closed: "The room was closed", revoked: "Your invitation has ended",
+      expired: "Your invitation has ended",
+    };
     const title = titles[/** @type {keyof typeof titles} */ (code)] ?? "You have left";
     this.store.raise(problem("sent-away", { title, cure: sentence(String(message ?? "")) }));
   }
@@ -175,6 +194,10 @@ export class Inbox {
   #error(message) {
     if (message.code === "not_available" && this.state.talk === "hold" && !this.state.pushToTalk) {
       this.buttonRefused();
+      return;
+    }
+    if (message.code === "muted_by_admin") {
+      this.#waitForAdmin();
       return;
     }
     const { upstream, detail } = this.state;

@@ -60,7 +60,7 @@ export class Session {
       flush: (epoch) => this.#flush(epoch),
       rules: () => this.talk.apply(),
       buttonRefused: () => this.talk.pressesUnwanted(),
-      sentAway: () => this.leave(),
+      sentAway: () => this.leave(false),
     });
     setInterval(() => this.#tick(), TICK_MS);
     window.addEventListener("pagehide", () => this.keeper.hangUp());
@@ -103,9 +103,9 @@ export class Session {
     await this.keeper.start();
   }
 
-  /** Leave for good; the microphone closes. */
-  async leave() {
-    this.keeper.stop();
+  /** Leave for good; the microphone closes. @param {boolean} [tell] the gateway does not know yet */
+  async leave(tell = true) {
+    this.keeper.stop(tell);
     this.store.clear(...ROOM_CODES);
     this.#backToLobby();
     await this.audio.close();
@@ -124,6 +124,7 @@ export class Session {
   #connected() {
     this.keeper.send({ type: "hello", name: this.state.name });
     this.talk.connected();
+    this.#running(this.state.audioRunning);
     this.#wakeLock.request();
     this.onJoined?.();
   }

@@ -44,7 +44,7 @@ const TEXTS = {
   },
   suspended: {
     tone: "warning", title: "Sound is off",
-    cure: "The browser plays sound only after a tap.",
+    cure: "The browser plays sound only after a tap, and only where there is a speaker or headphones.",
     action: "Turn sound on", command: "resume",
   },
   gone: { tone: "warning", title: "Connection lost", cure: `Rejoining automatically. If this lasts: ${CHECK_GATEWAY}` },

@@ -11,6 +11,12 @@ const EVENT_LIMIT = 1000;
  * @property {"listen"|"speak"|"admin"} [role]
  * @property {boolean} [verified] the name comes from an invitation
  *
+ * @typedef {object} Rules what an admin has decided for the room
+ * @property {boolean} locked nobody new comes in but admins
+ * @property {boolean} enter_muted who comes in is muted until an admin lets them speak
+ * @property {"speak"|"admin"} stop the least role that may stop the assistant
+ * @property {"speak"|"admin"} confirm the least role that may answer its questions
+ *
  * @typedef {object} Caption
  * @property {string} item
  * @property {string} speaker "assistant", or a participant's id
@@ -42,6 +48,9 @@ const EVENT_LIMIT = 1000;
  * @typedef {ReturnType<typeof initialState>} State
  */
 
+/** The rules of a room where no admin has decided anything. @type {Rules} */
+export const USUAL_RULES = { locked: false, enter_muted: false, stop: "admin", confirm: "speak" };
+
 /** The state of a page that has just been opened. */
 export function initialState() {
   return {
@@ -53,6 +62,7 @@ export function initialState() {
     room: "home",
     name: "",
     mode: "assistant",
+    rules: USUAL_RULES,
     participant: "",
     /** What this person may do. @type {"listen"|"speak"|"admin"} */
     role: "admin",
@@ -102,6 +112,16 @@ export function initialState() {
  */
 export function holdsToTalk({ pushToTalk, talk }) {
   return pushToTalk || talk === "hold";
+}
+
+const ROLES = ["listen", "speak", "admin"];
+
+/**
+ * Whether a role includes what `least` may do.
+ * @param {"listen"|"speak"|"admin"} role @param {"listen"|"speak"|"admin"} least
+ */
+export function may(role, least) {
+  return ROLES.indexOf(role) >= ROLES.indexOf(least);
 }
 
 export class Store {

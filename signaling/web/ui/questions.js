@@ -1,4 +1,5 @@
 // @ts-check
+import { may } from "../state/store.js";
 import { announce, byId, isTyping, make, setText } from "./dom.js";
 
 /** A card this young takes no answer: the tap was meant for something else. */
@@ -22,7 +23,8 @@ export class Questions {
   }
 
   /** @param {import("../state/store.js").State} state */
-  render({ questions }) {
+  render({ questions, role, rules }) {
+    const mayAnswer = may(role, rules.confirm);
     const open = new Set(questions.map(({ call }) => call));
     for (const [call, { card }] of this.cards) {
       if (open.has(call)) continue;
@@ -34,7 +36,10 @@ export class Questions {
     for (const question of questions) {
       const known = this.cards.get(question.call) ?? this.#add(question);
       known.question = question;
-      for (const button of known.buttons) button.disabled = question.answered;
+      for (const button of known.buttons) {
+        button.disabled = question.answered || !mayAnswer;
+        button.title = mayAnswer ? "" : "Others in the room answer this";
+      }
     }
   }
 

@@ -1,6 +1,6 @@
 // @ts-check
 import { Captions } from "./captions.js";
-import { holdsToTalk } from "../state/store.js";
+import { holdsToTalk, may } from "../state/store.js";
 import { costOf } from "../state/usage.js";
 import { Ballistics, announce, byId, isTyping, memory, setData, setText } from "./dom.js";
 import { InviteDialog } from "./invite.js";
@@ -161,7 +161,7 @@ export class RoomView {
     if (byId("mic-icon").getAttribute("href") !== icon) byId("mic-icon").setAttribute("href", icon);
     setData(this.stop, "urgent", String(state.assistant === "speaking"));
     this.stop.disabled = state.phase !== "connected" || !["speaking", "thinking"].includes(state.assistant);
-    this.stop.hidden = state.role !== "admin";
+    this.stop.hidden = !may(state.role, state.rules.stop);
     this.say.disabled = state.phase !== "connected" || state.role === "listen";
     this.say.placeholder = state.role === "listen" ? "You are here to listen" : "Type instead";
   }

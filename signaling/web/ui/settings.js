@@ -1,8 +1,8 @@
 // @ts-check
 import { listDevices } from "../audio/devices.js";
 import { canChooseOutput } from "../audio/output.js";
-import { closeRoom, setMode } from "../session/access.js";
 import { byId, fillDevices, make, memory, setText } from "./dom.js";
+import { RoomRules } from "./room-rules.js";
 
 const REFRESH_MS = 500;
 
@@ -20,9 +20,7 @@ export class Settings {
     this.figures = byId("figures-list");
     /** @type {HTMLInputElement[]} */
     this.talk = [...this.dialog.querySelectorAll("input")].filter((input) => input.name === "talk");
-    /** @type {HTMLInputElement[]} */
-    this.mode = [...this.dialog.querySelectorAll("input")].filter((input) => input.name === "room-mode");
-    for (const choice of this.mode) choice.addEventListener("change", () => this.#setMode(choice.value));
+    this.rules = new RoomRules(session);
     for (const choice of this.talk) choice.addEventListener("change", () => this.#setTalk(choice.value));
     this.keys.checked = memory.get("keys", "on") === "on";
     byId("open-settings").addEventListener("click", () => this.open());
@@ -34,20 +32,17 @@ export class Settings {
     this.output.addEventListener("change", () => this.#setOutput());
     this.keys.addEventListener("change", () => memory.set("keys", this.keys.checked ? "on" : "off"));
     byId("set-sound").addEventListener("click", () => session.audio.playTestSound().catch(console.warn));
-    byId("close-room").addEventListener("click", () => this.#closeRoom());
     byId("figures-copy").addEventListener("click", () => this.#copy());
   }
 
   open() {
-    const { talk, pushToTalk, role, mode } = this.session.state;
+    const { talk, pushToTalk } = this.session.state;
     for (const choice of this.talk) {
       choice.checked = choice.value === (pushToTalk ? "hold" : talk);
       choice.disabled = pushToTalk;
     }
     byId("set-talk-rule").hidden = !pushToTalk;
-    for (const choice of this.mode) choice.checked = choice.value === mode;
-    byId("set-mode").hidden = role !== "admin";
-    byId("close-room").hidden = role !== "admin";
+    this.rules.render();
     this.dialog.showModal();
     this.refreshDevices();
     this.#refresh();
@@ -93,17 +88,6 @@ export class Settings {
     this.figures.replaceChildren(...rows.flatMap(([name, value]) => [
       make("dt", { text: name }), make("dd", { text: value }),
     ]));
-  }
-
-  /** @param {string} mode */
-  async #setMode(mode) {
-    await setMode(this.session.state.room, mode).catch(console.warn);
-  }
-
-  async #closeRoom() {
-    const { room } = this.session.state;
-    if (!window.confirm(`Close ${room}? Everybody in it has to leave.`)) return;
-    await closeRoom(room).catch(console.warn);
   }
 
   async #copy() {

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 from media_worker.protocol import gateway_messages as messages
 from mixer_core.bus.events import StreamInfo
+from mixer_core.bus.rules import RoomRules
 
 
 def test_every_message_is_json_with_its_type() -> None:
@@ -17,7 +19,7 @@ def test_every_message_is_json_with_its_type() -> None:
     }
     assistant = messages.AssistantTraits(push_to_talk=True, speaks=False)
     info = StreamInfo("browser", "home", "p-1", "Ada", False, "conference", "speak", True)
-    assert json.loads(messages.welcome(info, 5, 2, assistant)) == {
+    assert json.loads(messages.welcome(info, 5, 2, assistant, RoomRules(), True)) == {
         "type": "welcome",
         "room": "home",
         "participant": "p-1",
@@ -30,4 +32,6 @@ def test_every_message_is_json_with_its_type() -> None:
         "epoch": 2,
         "push_to_talk": True,
         "speaks": False,
+        "rules": asdict(RoomRules()),
+        "silenced": True,
     }

@@ -7,7 +7,7 @@ import pytest
 from media_worker.settings import MediaWorkerSettings
 from media_worker.webrtc.network import NetworkSettings, usable_servers
 from mixer_core.runtime.errors import SettingsError
-from mixer_core.runtime.ice_servers import IceServer
+from mixer_core.runtime.ice_servers import IceServer, Servers, TurnServer
 
 
 def test_the_defaults() -> None:
@@ -33,7 +33,11 @@ def test_lists_and_ranges() -> None:
     [
         ("ice_addresses", "eth0", "IP addresses"),
         ("ice_addresses", "0.0.0.0", "cannot send to it"),
-        ("announce_address", "voice.example.org", "IP addresses"),
+        ("announce_address", "router", "host names"),
+        ("announce_address", "192.0.2.300", "IP addresses"),
+        ("announce_address", "http://voice.example.org", "host names"),
+        ("announce_address", "voice_example.org", "host names"),
+        ("announce_address", "0.0.0.0", "cannot send to it"),
         ("announce_address", ",".join(f"192.0.2.{i}" for i in range(9)), "at most 4"),
         ("udp_ports", "50009-50000", "the lower one first"),
         ("udp_ports", "53", "1024"),
@@ -49,8 +53,29 @@ def test_a_wrong_setting_is_named(key: str, value: str, words: str) -> None:
     assert key in str(caught.value) and words in str(caught.value)
 
 
-def test_a_worker_asks_stun_always_and_turn_where_it_is_told_to() -> None:
-    stun = IceServer(("stun:a.example", "stun:[2001:db8::1]"))
-    turn = IceServer(("turn:a.example",), "user", "password")
-    assert usable_servers([stun, turn], relay=False) == [IceServer(("stun:a.example",))]
-    assert usable_servers([stun, turn], relay=True) == [IceServer(("stun:a.example",)), turn]
+def test_a_worker_asks_every_server_that_it_can_in_order() -> None:
+    stun = IceServer(
+        ("stun:a.example", "stuns:b.example", "stun:[2001:db8::1]", "stun:192.0.2.9:19302")
+    )
+    urls = (
+        "turn:a.example",
+        "turns:a.example?transport=udp",
+        "turn:a.example:80?transport=tcp",
+        "turns:b.example:443",
+    )
+    turn = IceServer(urls, "user", "password")
+    asked = (("a.example", 3478), ("192.0.2.9", 19_302))
+    assert usable_servers([stun, turn], relay=False) == Servers(asked)
+    relays = (
+        TurnServer(("a.example", 3478), "user", "password", "udp", False),
+        TurnServer(("a.example", 80), "user", "password", "tcp", False),
+        TurnServer(("b.example", 443), "user", "password", "tcp", True),
+    )
+    assert usable_servers([stun, turn], relay=True) == Servers(asked, relays)
+
+
+def test_names_are_left_to_signaling_and_come_with_the_offer() -> None:
+    network = MediaWorkerSettings(announce_address="192.0.2.1, Voice.Example.org.").network()
+    assert network.announced == ("192.0.2.1",)
+    more = ("192.0.2.1", "198.51.100.1", "198.51.100.2", "198.51.100.3", "198.51.100.4")
+    assert network.announcing(more).announced == more[:4]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import Iterator
 
@@ -102,6 +103,30 @@ def test_datagrams_that_are_not_taken_take_their_usual_way() -> None:
             channel.send("through")
             await until(lambda: heard == ["through"])
             assert offered and all(19 < data[0] < 64 for data in offered), "DTLS only"
+
+    run(scenario)
+
+
+def test_datagrams_of_strangers_are_no_sign_of_life() -> None:
+    """A port may have belonged to a connection whose peer does not know yet that it is over."""
+
+    async def scenario() -> None:
+        async with pair() as (ours, peer):
+            ours.createDataChannel("events")
+            await negotiate(ours, peer)
+            arrivals = listen_to(ours)
+            offered = leave_and_note(arrivals)
+            await until(lambda: arrivals.last_ns > 0)
+            gate(peer, lambda: True)
+            socket_of = ours.sctp.transport.transport._connection._nominated[1].local_addr
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+                before_ns = 0
+                while before_ns != arrivals.last_ns:  # What the peer sent before it fell silent.
+                    before_ns = arrivals.last_ns
+                    stranger.sendto(b"\x80 sound of somebody else", socket_of)
+                    seen = len(offered)
+                    await until(lambda: len(offered) > seen)  # noqa: B023
+            assert offered[-1].startswith(b"\x80")
 
     run(scenario)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
@@ -15,7 +16,9 @@ from aioice import stun
 
 from mixer_core.patches.aioice import gathering
 from mixer_core.patches.aioice.checks import Endpoint, limit_checks
+from mixer_core.patches.aioice.servers import first_answer
 from mixer_core.patches.aioice.sockets import Sockets, open_sockets
+from mixer_core.runtime.ice_servers import Servers, TurnServer
 from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.sockets
@@ -103,16 +106,17 @@ def test_an_outer_address_has_the_port_of_the_inner_one() -> None:
     run(scenario)
 
 
-@pytest.mark.parametrize(
-    "server", [{"stun_server": SILENT}, {"turn_server": SILENT, "turn_transport": "udp"}]
-)
-def test_a_silent_server_costs_the_time_that_was_set(server: dict[str, object]) -> None:
-    open_sockets(Sockets(servers_s=0.05))
+SILENT_TURN = TurnServer(SILENT, "user", "password", "udp", False)
+
+
+@pytest.mark.parametrize("servers", [Servers((SILENT,)), Servers((), (SILENT_TURN, SILENT_TURN))])
+def test_silent_servers_cost_the_time_that_was_set(servers: Servers) -> None:
+    open_sockets(Sockets(servers=servers, servers_s=0.05))
 
     async def scenario() -> None:
         loop = asyncio.get_running_loop()
         began_s = loop.time()
-        connection = await gathered(**server)
+        connection = await gathered()
         assert loop.time() - began_s >= 0.04
         assert [c.type for c in connection.local_candidates] == ["host"]
         await connection.close()
@@ -125,10 +129,13 @@ def test_a_silent_server_costs_the_time_that_was_set(server: dict[str, object]) 
 class StunServer(asyncio.DatagramProtocol):
     """Tells everybody the same outer address."""
 
+    asked = 0
+
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
 
     def datagram_received(self, data: bytes, addr: Endpoint) -> None:
+        self.asked += 1
         question = stun.parse_message(data)
         answer = stun.Message(
             stun.Method.BINDING, stun.Class.RESPONSE, transaction_id=question.transaction_id
@@ -137,19 +144,68 @@ class StunServer(asyncio.DatagramProtocol):
         self._transport.sendto(bytes(answer), addr)
 
 
-def test_a_stun_server_tells_the_outer_address() -> None:
-    open_sockets(Sockets())
+NOWHERE = ("no-such-name.invalid", 3_478)
 
+
+@pytest.mark.parametrize(
+    "before", [(), (SILENT,), (SILENT, NOWHERE), (NOWHERE,)], ids=lambda them: f"after {len(them)}"
+)
+def test_the_first_stun_server_that_answers_tells_the_outer_address(
+    before: tuple[Endpoint, ...],
+) -> None:
     async def scenario() -> None:
         loop = asyncio.get_running_loop()
         server, _ = await loop.create_datagram_endpoint(StunServer, local_addr=(LOOPBACK, 0))
-        connection = await gathered(stun_server=server.get_extra_info("sockname"))
+        address = server.get_extra_info("sockname")
+        open_sockets(Sockets(servers=Servers((*before, address)), servers_s=PATIENCE_S))
+        connection = await gathered()
         own, outer = connection.local_candidates
         assert (own.type, outer.type) == ("host", "srflx")
         assert (outer.host, outer.port) == OUTER
         assert (outer.related_address, outer.related_port) == (LOOPBACK, own.port)
         await connection.close()
         server.close()
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(SILENT)
+        run(scenario)
+
+
+def test_later_servers_are_not_asked_where_the_first_one_answers() -> None:
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        made = [
+            await loop.create_datagram_endpoint(StunServer, local_addr=(LOOPBACK, 0))
+            for _ in range(3)
+        ]
+        addresses = tuple(transport.get_extra_info("sockname") for transport, _ in made)
+        open_sockets(Sockets(servers=Servers(addresses), servers_s=PATIENCE_S))
+        connection = await gathered()
+        assert [protocol.asked for _, protocol in made] == [1, 0, 0]
+        await connection.close()
+        for transport, _ in made:
+            transport.close()
+
+    run(scenario)
+
+
+def test_an_answer_that_comes_too_late_is_given_back() -> None:
+    given_back: list[str] = []
+
+    async def scenario() -> None:
+        opened = asyncio.Event()
+
+        async def stubborn() -> str:
+            with contextlib.suppress(asyncio.CancelledError):  # Its answer comes in this moment.
+                await opened.wait()
+            return "late"
+
+        async def quick() -> str:
+            return "first"
+
+        assert await first_answer([stubborn, quick], 1.0, given_back.append) == "first"
+        assert given_back == ["late"]
+        assert await first_answer([], 1.0, given_back.append) is None
 
     run(scenario)
 

@@ -169,6 +169,7 @@ SHAPES: dict[str, dict[str, Shape]] = {
         "get_component_candidates": Takes("component addresses timeout", True),
         "_protocols": list,
         "_nominated": Each(aioice.ice.CandidatePair),
+        "_check_list": list,
         "_queue": asyncio.Queue,
         "data_received": Takes("data component"),
     },

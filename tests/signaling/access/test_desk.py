@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import jwt
 import pytest
 
 from mixer_core.runtime.errors import ProblemError, RuntimeDirError
+from signaling.access.book import MAX_INVITATIONS, Book, Invitation
 from signaling.access.desk import Desk
 from signaling.access.identity import MACHINE
 from signaling.access.ledger import BOOK_FILE, KEY_FILE, LOCK_FILE, Ledger
@@ -55,10 +57,10 @@ def test_its_session_ends_with_it(desk: Desk) -> None:
 def test_a_revoked_invitation_and_its_sessions_are_refused(desk: Desk) -> None:
     invitation, token = invite(desk)
     who, cookie = desk.exchange(token, "", NOW_S)
-    assert desk.is_valid(who.subject)
+    assert desk.verdict(who.subject, "home", NOW_S) is None
     desk.revoke(invitation, NOW_S)
     assert refused(desk, token).title == "Invitation revoked"
-    assert not desk.is_valid(who.subject)
+    assert (desk.verdict(who.subject, "home", NOW_S) or ("",))[0] == "revoked"
     with pytest.raises(ProblemError, match="revoked"):
         desk.session(cookie, NOW_S)
 
@@ -197,20 +199,20 @@ def test_a_link_carries_the_token_where_no_server_sees_it(desk: Desk) -> None:
     address = link("https://nano.local:8443/mix/", token)
     assert address == f"https://nano.local:8443/mix/#invite={token}"
     assert svg_qr(address).startswith("<svg")
-    lines = terminal_qr(address).splitlines()
+    lines = terminal_qr(address, 200).splitlines()
     assert len(lines) < 40 and max(map(len, lines)) < 400
 
 
 def test_the_first_start_invites_one_admin(desk: Desk) -> None:
-    words = first_link(desk, "https://192.168.1.5:8443", NOW_S)
+    words = first_link(desk, "https://192.168.1.5:8443", NOW_S, 80)
     assert words is not None
-    again = first_link(desk, "https://192.168.1.5:8443", NOW_S + 1)
+    again = first_link(desk, "https://192.168.1.5:8443", NOW_S + 1, 80)
     assert again is not None
     first, second = (text.strip().rsplit("#invite=", 1)[1] for text in (words, again))
     assert refused(desk, first).title == "Invitation revoked"
     who, _ = desk.exchange(second, "", NOW_S + 2)
     assert (who.role, who.rooms) == ("admin", ("home",))
-    assert first_link(desk, "https://192.168.1.5:8443", NOW_S + 3) is None
+    assert first_link(desk, "https://192.168.1.5:8443", NOW_S + 3, 80) is None
 
 
 def test_the_address_of_a_participant_is_a_secret() -> None:
@@ -228,3 +230,65 @@ def test_the_address_of_a_participant_is_a_secret() -> None:
     ):
         assert owners.participant(wrong) is None
     assert Owners(b"l" * 32).participant(address) is None
+
+
+def test_a_call_ends_with_its_invitation_or_a_removal(desk: Desk) -> None:
+    _, token = invite(desk)
+    who, _ = desk.exchange(token, "", NOW_S)
+    other, _ = desk.exchange(token, "", NOW_S)
+    assert desk.verdict(who.subject, "kitchen", NOW_S + 3599) is None
+    told = desk.verdict(who.subject, "kitchen", NOW_S + 3600)
+    assert told is not None and told[0] == "expired" and "ask whoever" in told[1]
+    desk.ban("kitchen", who.subject, NOW_S + 1)
+    assert (desk.verdict(who.subject, "kitchen", NOW_S + 1) or ("",))[0] == "removed"
+    assert desk.verdict(who.subject, "attic", NOW_S + 1) is None
+    assert desk.verdict(other.subject, "kitchen", NOW_S + 1) is None
+    for subject in ("", "local", "machine"):
+        assert desk.verdict(subject, "kitchen", NOW_S + 9**9) is None
+
+
+@pytest.mark.parametrize("columns", [20, 40, 60, 68, 69, 80, 120])
+def test_a_qr_code_is_never_wider_than_the_terminal(desk: Desk, columns: int) -> None:
+    _, token = invite(desk)
+    address = link("https://192.168.178.200:8443", token)
+    shown = terminal_qr(address, columns)
+    lines = shown.splitlines()
+    if "\u2588" in shown:
+        assert max(map(len, lines)) <= columns
+    else:
+        assert len(lines) == 1 and f"this terminal has {columns}" in shown
+    words = first_link(desk, "https://192.168.178.200:8443", NOW_S, columns) or ""
+    assert words.splitlines()[-1].startswith("https://192.168.178.200:8443/#invite=")
+    assert ("\u2588" in words) == ("\u2588" in shown) or columns in (68, 69)
+
+
+def test_eighty_columns_are_enough_for_a_qr_code(desk: Desk) -> None:
+    for base in ("https://192.168.178.200:8443", "https://[fd12:3456:789a:1::1234:5678]:8443"):
+        assert "\u2588" in (first_link(desk, base, NOW_S, 80) or "")
+
+
+def test_the_list_of_invitations_does_not_grow_without_end(tmp_path: Path) -> None:
+    book = Book()
+    for number in range(MAX_INVITATIONS):
+        made = Invitation(f"{number:08x}", ("home",), "speak", "", NOW_S + 60, False, NOW_S)
+        book.invitations[made.id] = made
+    full = replace(book)
+    assert full.revoke("00000000").invitations["00000000"].revoked
+    with pytest.raises(ProblemError, match="invitations already") as caught:
+        full.add(Invitation("new", ("home",), "speak", "", NOW_S + 60, False, NOW_S))
+    assert caught.value.status == 409
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[" * 4_000, b"\xff", b'{"invitations": 3}', None])
+def test_a_damaged_list_is_told_in_one_line(tmp_path: Path, damage: bytes | None) -> None:
+    path = tmp_path / BOOK_FILE
+    desk = Desk(Ledger(tmp_path))
+    if damage is None:
+        path.mkdir()
+    else:
+        path.write_bytes(damage)
+    with pytest.raises(RuntimeDirError) as caught:
+        desk.book()
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+    with pytest.raises(RuntimeDirError):
+        invite(desk)

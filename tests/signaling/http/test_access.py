@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mixer_core.bus.control import Leave, Offer, OpenLink, SetMode, Silence
+from mixer_core.bus.control import Leave, Offer, OpenLink, SetRoom, Silence
 from mixer_core.bus.roles import Role
 from tests.signaling.edge import SDP, Edge, FakeChild, HttpAnswer, asynchronous, problem, running
 from tests.support.waiting import until
@@ -247,6 +247,6 @@ async def test_an_admin_changes_the_mode(short_dir: Path) -> None:
         problem(await bob("PATCH", "/rooms/home", json={"mode": "conference"}), 403)
         problem(await admin("PATCH", "/rooms/home", json={"mode": "choir"}), 400)
         assert (await admin("PATCH", "/rooms/home", json={"mode": "conference"})).status == 200
-        told = SetMode(offers(worker)[0].participant, "conference")
+        told = SetRoom(offers(worker)[0].participant, "conference")
         await until(lambda: worker.received[-1] == told, "the worker is not told")
         assert (await edge.request("GET", "/rooms/home")).json()["mode"] == "conference"

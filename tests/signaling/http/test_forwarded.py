@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from multidict import CIMultiDict
 
 from mixer_core.runtime.errors import SettingsError
-from signaling.http.forwarded import Proxies, clean_path, own_path
+from signaling.http.api import HttpApi
+from signaling.http.forwarded import OWN_NAMES, Proxies, clean_path, own_path
+from tests.signaling.edge import asynchronous, running
 
 NAMED = Proxies("127.0.0.1, 10.0.0.0/24, ::1")
 HEADERS = {
@@ -97,3 +102,43 @@ def test_a_public_path_with_other_characters_is_refused(setting: str) -> None:
 def test_a_path_is_the_same_with_and_without_the_public_path(path: str, own: str) -> None:
     assert own_path(path, "/voice") == own
     assert own_path(own, "") == own
+
+
+def test_a_proxy_that_adds_a_line_of_its_own_is_read_to_the_end() -> None:
+    """HAProxy leaves what the browser sent as it is, and adds a header of the same name."""
+    headers = CIMultiDict(
+        [
+            ("Host", "127.0.0.1:8080"),
+            ("X-Forwarded-For", "6.6.6.6"),
+            ("X-Forwarded-Host", "evil.example"),
+            ("X-Forwarded-Proto", "http"),
+            ("X-Forwarded-For", "203.0.113.7"),
+            ("X-Forwarded-Host", "talk.example"),
+            ("X-Forwarded-Proto", "https"),
+        ]
+    )
+    asker = NAMED.asker("127.0.0.1", headers, False)
+    assert (asker.address, asker.host, asker.secure) == ("203.0.113.7", "talk.example", True)
+
+
+@pytest.mark.parametrize(
+    "path", ["/web", "rooms", "/session/", "/rooms/voice", "/ice", "/healthz", "/favicon.ico"]
+)
+def test_a_public_path_does_not_hide_the_gateways_own(path: str) -> None:
+    with pytest.raises(SettingsError, match="choose another"):
+        clean_path(path)
+
+
+@pytest.mark.sockets
+@asynchronous
+async def test_every_own_path_is_reserved(short_dir: Path) -> None:
+    async with running(short_dir) as edge:
+        api = HttpApi(edge.gateway, edge.gate, edge.settings.signaling, edge.log)
+        routes = api.application().router.resources()
+        assert {route.canonical.split("/")[1] for route in routes} - {""} == OWN_NAMES
+
+
+@pytest.mark.parametrize("path", ["/..", "/a/../b", ".", "/./a", "/voice/.hidden/.."])
+def test_a_public_path_has_no_dots_alone(path: str) -> None:
+    with pytest.raises(SettingsError):
+        clean_path(path)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from http.cookies import SimpleCookie
 from pathlib import Path
 
 import pytest
 
+from signaling.access.gate import Gate
+from signaling.http import listeners
+from signaling.http.api import HttpApi, PageParts
 from tests.signaling.edge import asynchronous, problem, running
 
 pytestmark = pytest.mark.sockets
@@ -54,3 +59,33 @@ async def test_a_named_proxy_hands_on_host_and_origin(short_dir: Path) -> None:
         problem(await edge.request("GET", "/rooms", headers=BEARER | through | page), 403)
     async with running(short_dir, env, allowed_hosts="talk.example") as edge:
         problem(await edge.request("GET", "/rooms", headers=BEARER | through | page), 403)
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "base"),
+    [
+        ("/session", {}, "/"),
+        ("/voice/session", {}, "/voice"),
+        ("/session", {"X-Forwarded-For": "203.0.113.7"}, "/voice"),
+    ],
+    ids=["in the local network", "a proxy that keeps the path", "a proxy that takes it away"],
+)
+@asynchronous
+async def test_the_local_networks_cookie_is_for_the_path_that_its_browser_sees(
+    short_dir: Path, path: str, headers: dict[str, str], base: str
+) -> None:
+    """Beside a sub-path of a proxy, the local network has the page at the root."""
+    async with running(short_dir, public_path="/voice", require_invitation=True) as edge:
+        gate = Gate(edge.settings.signaling, {}, edge.ledger, ("nano.local",))
+        parts = PageParts(is_lan=True)
+        api = HttpApi(edge.gateway, gate, edge.settings.signaling, edge.log, parts)
+        listener = listeners.Listener(api.application())
+        (socket,) = listeners.bind("127.0.0.1", 0)
+        url = f"http://127.0.0.1:{socket.getsockname()[1]}"
+        await listener.start([socket])
+        _, token = gate.desk.invite(["home"], "speak", "", 600, False, int(time.time()))
+        async with edge.http.post(url + path, json={"token": token}, headers=headers) as answer:
+            assert answer.status == 200
+            cookie = SimpleCookie(answer.headers["Set-Cookie"])["mixminus"]
+            assert cookie["path"] == base
+        await listener.stop()

@@ -31,7 +31,7 @@ REQUESTS: dict[str, tuple[str, str]] = {
     "join": ("POST", "/rooms/{room}/participants"),
     "leave, by one's secret address": ("DELETE", "/rooms/{room}/participants/{own}"),
     "the transcript": ("GET", "/rooms/{room}/transcript"),
-    "change the mode": ("PATCH", "/rooms/{room}"),
+    "change mode and rules": ("PATCH", "/rooms/{room}"),
     "invite": ("POST", "/rooms/{room}/invitations"),
     "see invitations": ("GET", "/rooms/{room}/invitations"),
     "revoke an invitation": ("DELETE", "/rooms/{room}/invitations/{invitation}"),

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from mixer_core.runtime import logs
 from mixer_core.runtime.errors import SettingsError
@@ -242,3 +244,104 @@ def test_the_root_signs_nothing_any_more(tmp_path: Path) -> None:
         x509.NameConstraints
     )
     assert constraints.critical
+
+
+def damaged(leaf: Path, how: str) -> None:
+    pem = leaf.read_bytes()
+    cut = pem.index(b"-----BEGIN PRIVATE KEY")
+    if how == "a directory":
+        leaf.unlink()
+        leaf.mkdir()
+    else:
+        leaf.write_bytes(
+            {
+                "no key": pem[:cut],
+                "half a key": pem[: cut + 60],
+                "another key": pem[:cut] + other_key(),
+                "empty": b"",
+                "noise": os.urandom(500),
+            }[how]
+        )
+
+
+def other_key() -> bytes:
+    made = authority.create(["x.local"], NOW)
+    return (
+        authority.issue(made, ["x.local"], [], NOW)
+        .partition(b"-----BEGIN PRIVATE")[2]
+        .join([b"-----BEGIN PRIVATE", b""])
+    )
+
+
+@pytest.mark.parametrize("how", ["no key", "half a key", "another key", "empty", "noise"])
+def test_a_damaged_certificate_is_made_anew_at_the_start(tmp_path: Path, how: str) -> None:
+    first = local(tmp_path)
+    damaged(tmp_path / FOLDER / "leaf.pem", how)
+    again = local(tmp_path)
+    assert again.warning == "" and again.authority.root == first.authority.root
+    root = first.authority.root_pem()
+    assert problem(root, again.context, "mixminus.local") == ""
+    assert serial(again, root, "mixminus.local") != serial(first, root, "mixminus.local")
+
+
+@pytest.mark.parametrize("how", ["noise", "passphrase", "open to others", "no root", "other root"])
+def test_an_authority_that_cannot_be_used_is_told_in_one_line(tmp_path: Path, how: str) -> None:
+    made = local(tmp_path).authority
+    issuer, root = tmp_path / FOLDER / "issuer.pem", tmp_path / FOLDER / "authority.crt"
+    if how == "noise":
+        issuer.write_bytes(os.urandom(200))
+    elif how == "passphrase":
+        secret = serialization.BestAvailableEncryption(b"secret")
+        kind = serialization.PrivateFormat.PKCS8
+        key = made.key.private_bytes(serialization.Encoding.PEM, kind, secret)
+        issuer.write_bytes(authority.pem(made.issuer) + key)
+    elif how == "open to others":
+        issuer.chmod(0o644)
+    elif how == "no root":
+        root.unlink()
+    else:
+        root.write_bytes(authority.create(["y.local"], NOW).root_pem())
+    with pytest.raises(SettingsError) as caught:
+        local(tmp_path)
+    words = str(caught.value)
+    assert "\n" not in words and str(tmp_path / FOLDER) in words and "remove the" in words
+
+
+def self_signed(key: object) -> bytes:
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "talk.example")])
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name)
+    builder = builder.public_key(key.public_key()).serial_number(7)  # type: ignore[attr-defined]
+    builder = builder.not_valid_before(NOW - timedelta(days=1))
+    made = builder.not_valid_after(NOW + timedelta(days=9)).sign(key, hashes.SHA256())  # type: ignore[arg-type]
+    return made.public_bytes(serialization.Encoding.PEM)
+
+
+def test_a_key_that_tls_refuses_is_told_in_one_line_and_at_a_reload_the_old_one_stays(
+    tmp_path: Path,
+) -> None:
+    def write(bits: int) -> None:
+        key = rsa.generate_private_key(65_537, bits)
+        kind = serialization.PrivateFormat.PKCS8
+        secret = serialization.NoEncryption()
+        pem = key.private_bytes(serialization.Encoding.PEM, kind, secret)
+        (tmp_path / "chain.pem").write_bytes(self_signed(key))
+        (tmp_path / "key.pem").write_bytes(pem)
+
+    settings = SignalingSettings(
+        tls="files",
+        tls_certificate=str(tmp_path / "chain.pem"),
+        tls_key=str(tmp_path / "key.pem"),
+    )
+    write(1024)
+    with pytest.raises(SettingsError) as caught:
+        FileCertificate(settings, NOW, LOG)
+    words = str(caught.value)
+    assert "\n" not in words and "2048" in words and "key too small" in words.lower()
+    write(2048)
+    certificate = FileCertificate(settings, NOW, LOG)
+    write(1024)
+    certificate.refresh(HOME, NOW)
+    assert "key too small" in certificate.warning.lower()
+    write(2048)
+    certificate.refresh(HOME, NOW)
+    assert certificate.warning == ""

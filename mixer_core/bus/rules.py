@@ -1,0 +1,22 @@
+"""What an admin has decided for a room. Sans-I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Speaker = Literal["speak", "admin"]
+
+
+@dataclass(frozen=True, slots=True)
+class RoomRules:
+    """The rules of one room; they last as long as somebody is in it."""
+
+    locked: bool = False
+    """Nobody new comes in but admins. Who was in the room before may come back."""
+    enter_muted: bool = False
+    """Who comes in is muted until an admin lets them speak; admins are not."""
+    stop: Speaker = "admin"
+    """The least role that may stop the assistant."""
+    confirm: Speaker = "speak"
+    """The least role that may answer whether a tool may be used."""

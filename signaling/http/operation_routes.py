@@ -1,0 +1,49 @@
+"""What those who run the gateway look at: alive, ready, metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aiohttp import web
+
+from ..access.permissions import check
+from ..gateway import Gateway
+from . import health, metrics_page, problems
+from .requests import identity_of, json_response
+
+
+class OperationRoutes:
+    """The handlers."""
+
+    def __init__(self, gateway: Gateway, warnings: Callable[[], list[str]]) -> None:
+        """``warnings``: what stands on ``/readyz`` beside the programs."""
+        self._gateway = gateway
+        self._warnings = warnings
+
+    def add_to(self, router: web.UrlDispatcher, prefix: str) -> None:
+        """Add the routes below ``prefix``."""
+        router.add_get(f"{prefix}/healthz", self.healthz)
+        router.add_get(f"{prefix}/readyz", self.readyz)
+        router.add_get(f"{prefix}/metrics", self.metrics)
+
+    async def healthz(self, _: web.Request) -> web.Response:
+        """Liveness: this process answers."""
+        return json_response({"status": "ok"})
+
+    async def readyz(self, request: web.Request) -> web.Response:
+        """Readiness: 200 if every program is up, else 503 with what is missing."""
+        check(identity_of(request), "operate")
+        programs, missing = self._gateway.programs()
+        states: dict[str, object] = {"programs": health.as_json(programs)}
+        if warnings := [*self._warnings(), *self._gateway.warnings()]:
+            states["warnings"] = warnings
+        if missing:
+            words = "waiting for " + ", ".join(missing)
+            return problems.response(503, "Not ready", words, 1, {"ready": False, **states})
+        return json_response({"ready": True, **states})
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        """The metrics as Prometheus text."""
+        check(identity_of(request), "operate")
+        headers = {"Content-Type": metrics_page.CONTENT_TYPE}
+        return web.Response(body=self._gateway.metrics_page(), headers=headers)

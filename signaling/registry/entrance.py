@@ -1,0 +1,112 @@
+"""How somebody comes into a room: their place, their name, and whether they may speak. Sans-I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from mixer_core.runtime.errors import ProblemError
+
+from .actions import Action, Join, Limits, problem
+from .admission import Admission
+from .dispatch import Dispatch
+from .line import Line
+from .names import check_name, check_offer, check_room, free_name
+from .numbering import Numbers
+from .participant import Participant
+from .room import Room
+
+_AGAIN = (409, "Removed", "the same browser has joined again")
+_GAVE_WAY = (503, "Busy", "others came first")
+
+
+class Entrance:
+    """Checks offers, and adds those who may come in to the participants."""
+
+    def __init__(
+        self, limits: Limits, dispatch: Dispatch, streams: Numbers, numbers: Callable[[], int]
+    ) -> None:
+        """``numbers`` returns a random integer at each call, for ids and tickets."""
+        self._limits = limits
+        self._dispatch = dispatch
+        self._participants = dispatch.participants
+        self._streams = streams
+        self._ids = Numbers(numbers)
+        self._admission = Admission(limits, self._participants, Line(numbers))
+
+    def check(self, event: Join, held: Sequence[Join], now_ns: int) -> None:
+        """Whether an offer can be taken. Raises ProblemError (400, 429).
+
+        ``held``: offers that wait until the registry is rebuilt.
+        """
+        check_room(event.room)
+        check_name(event.name)
+        check_offer(event.sdp)
+        self._admission.check(event, held, now_ns)
+
+    def connected(self, client: str, now_ns: int) -> None:
+        """Somebody of that client has connected."""
+        self._admission.connected(client, now_ns)
+
+    def enter(self, event: Join, now_ns: int) -> list[Action]:
+        """Add the participant of an offer, or reply why not; a worker is found later."""
+        former = self._participants.get(event.replaces)
+        if former is not None and former.room != event.room:
+            former = None
+        room = self._participants.rooms().get(event.room)
+        room = room or self._participants.room_of(event.replaces, event.room, now_ns)
+        actions: list[Action] = []
+        try:
+            self._check_lock(event, room, now_ns)
+            if former is not None:
+                actions = self._dispatch.drop(former, "joined again", now_ns, _AGAIN)
+            name = self._name(event)
+            eager = self._admission.is_eager(event.client, now_ns)
+            victims = self._admission.place(event, now_ns)
+        except ProblemError as error:
+            return [*actions, problem(event.request, error)]
+        for victim in victims:
+            actions += self._dispatch.drop(victim, "it gave way to others", now_ns, _GAVE_WAY)
+        silenced = room.silences(event.role, event.subject) if room is not None else False
+        if former is not None:
+            silenced = former.silenced
+        self._participants.add(self._made(event, name, silenced, eager, now_ns), room)
+        return actions
+
+    def _made(
+        self, event: Join, name: str, silenced: bool, eager: bool, now_ns: int
+    ) -> Participant:
+        return Participant(
+            f"p-{self._ids.draw():08x}",
+            event.room,
+            self._streams.draw(),
+            event.mode or self._limits.default_mode,
+            name,
+            request=event.request,
+            sdp=event.sdp,
+            deadline_ns=now_ns + self._limits.answer_timeout_ns,
+            role=event.role,
+            verified=event.verified,
+            subject=event.subject,
+            silenced=silenced,
+            client=event.client,
+            joined_ns=now_ns,
+            eager=eager,
+            returns=self._participants.was_connected(event.replaces, now_ns),
+        )
+
+    def _check_lock(self, event: Join, room: Room | None, now_ns: int) -> None:
+        """Raise ProblemError (403) where an admin has locked the room for newcomers."""
+        if room is None or room.admits(event.role, event.subject):
+            return
+        if self._participants.was_connected(event.replaces, now_ns):
+            return
+        raise ProblemError(
+            403, "Room locked", "an admin has locked this room: ask somebody in it to open it"
+        )
+
+    def _name(self, event: Join) -> str:
+        """The participant's name. Raises ProblemError (409) where a guest takes another's name."""
+        if not event.subject or event.verified:
+            return check_name(event.name)
+        present = {person.name for person in self._participants.in_room(event.room)}
+        return free_name(event.name, present | event.reserved)

@@ -1,0 +1,248 @@
+"""Debian's Firefox over WebDriver BiDi, which it speaks itself: no driver program in between.
+
+Playwright drives a Firefox of its own only. Commands: https://w3c.github.io/webdriver-bidi/
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from tests.support.waiting import PATIENCE_S
+
+FIREFOX = shutil.which("firefox-esr") or shutil.which("firefox")
+PULSEAUDIO = shutil.which("pulseaudio")
+"""Firefox keeps an AudioContext suspended where there is no device to play on."""
+PREFERENCES: dict[str, bool | int | str] = {
+    "media.navigator.streams.fake": True,
+    "media.navigator.permission.disabled": True,
+    "media.peerconnection.ice.obfuscate_host_addresses": False,
+    "browser.shell.checkDefaultBrowser": False,
+    "browser.aboutwelcome.enabled": False,
+    "datareporting.policy.dataSubmissionEnabled": False,
+    "network.captive-portal-service.enabled": False,
+    "network.connectivity-service.enabled": False,
+    "toolkit.telemetry.reportingpolicy.firstRun": False,
+}
+LISTENS = re.compile(r"WebDriver BiDi listening on (ws://\S+)")
+FIND = """
+(ids) => {
+  const find = (root) => {
+    for (const id of ids) {
+      const found = root.querySelector(`[id="${id}"]`);
+      const box = found?.getBoundingClientRect();
+      if (box && box.width > 0 && box.height > 0 && !found.disabled) return found;
+    }
+    for (const one of root.querySelectorAll('*')) {
+      const found = one.shadowRoot && find(one.shadowRoot);
+      if (found) return found;
+    }
+    return null;
+  };
+  const found = find(document);
+  if (!found) return null;
+  found.scrollIntoView({ block: 'center' });
+  const place = () => JSON.stringify(found.getBoundingClientRect());
+  const before = place();
+  const still = () => (place() === before ? found : null);
+  return new Promise((resolve) => setTimeout(() => resolve(still()), 100));
+}
+"""
+
+
+class Firefox:
+    """One tab."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+        self._numbers = itertools.count(1)
+        self.tab = ""
+        self.errors: list[str] = []
+        """What the console has reported as errors."""
+
+    async def begin(self) -> None:
+        """Open the session."""
+        await self.ask("session.new", capabilities={})
+        await self.ask("session.subscribe", events=["log.entryAdded"])
+        self.tab = (await self.ask("browsingContext.getTree"))["contexts"][0]["context"]
+
+    async def ask(self, method: str, **params: Any) -> Any:
+        """One command; its result. Raises AssertionError where it fails."""
+        number = next(self._numbers)
+        await self._socket.send_str(json.dumps({"id": number, "method": method, "params": params}))
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                answer = json.loads(await self._socket.receive_str())
+                if answer.get("id") == number:
+                    assert answer["type"] == "success", (method, answer)
+                    return answer["result"]
+                if answer.get("method") == "log.entryAdded":
+                    entry = answer["params"]
+                    self.errors += [str(entry["text"])] * (entry["level"] == "error")
+
+    async def open(self, address: str) -> bool:
+        """Go to an address, without waiting for the page; whether Firefox warns of its issuer."""
+        try:
+            await self.ask("browsingContext.navigate", context=self.tab, url=address, wait="none")
+        except AssertionError as error:
+            assert "SEC_ERROR_UNKNOWN_ISSUER" in str(error), error
+            return True
+        return False
+
+    async def evaluate(self, expression: str) -> Any:
+        """The value of a JavaScript expression, or of the promise that it is."""
+        wrapped = f"Promise.resolve({expression}).then((value) => JSON.stringify(value) ?? 'null')"
+        target = {"context": self.tab}
+        found = await self.ask(
+            "script.evaluate", expression=wrapped, target=target, awaitPromise=True
+        )
+        assert found["type"] == "success", found
+        return json.loads(found["result"]["value"])
+
+    async def tap(self, *ids: str) -> None:
+        """Click on the first of these elements that is there, as a person does."""
+        call = {"functionDeclaration": FIND, "target": {"context": self.tab}, "awaitPromise": True}
+        strings = [{"type": "string", "value": one} for one in ids]
+        arguments = [{"type": "array", "value": strings}]
+
+        async def element() -> Any:
+            found = await self.ask("script.callFunction", arguments=arguments, **call)
+            result = found.get("result", {})
+            return result if result.get("type") == "node" else None
+
+        node = await self.until(element, f"no element {ids}")
+        origin = {"type": "element", "element": {"sharedId": node["sharedId"]}}
+        actions = [
+            {"type": "pointerMove", "x": 0, "y": 0, "origin": origin},
+            {"type": "pointerDown", "button": 0},
+            {"type": "pointerUp", "button": 0},
+        ]
+        mouse = {"type": "pointer", "id": "mouse", "actions": actions}
+        await self.ask("input.performActions", context=self.tab, actions=[mouse])
+
+    async def until(self, look: Callable[[], Awaitable[Any]], words: str) -> Any:
+        """What ``look`` returns as soon as it is something."""
+        until_s = time.monotonic() + PATIENCE_S
+        while time.monotonic() < until_s:
+            try:
+                if found := await look():
+                    return found
+            except AssertionError as error:  # Between two pages there is nothing to look at.
+                words = f"{words.partition(' (')[0]} ({error})"
+            await asyncio.sleep(0.05)
+        raise AssertionError(f"{words}: {await self.text()}")
+
+    async def until_true(self, expression: str, words: str) -> None:
+        """Wait until a JavaScript expression is true."""
+        await self.until(lambda: self.evaluate(expression), words)
+
+    async def text(self) -> str:
+        """What the tab shows, for messages."""
+        try:
+            return str(await self.evaluate("document.body.innerText"))
+        except AssertionError as error:
+            return str(error)
+
+
+def trust(profile: Path, root: Path) -> None:
+    """Put an authority into the store of a profile, as Firefox's own dialog does."""
+    profile.mkdir(parents=True, exist_ok=True)
+    database = ["certutil", "-d", f"sql:{profile}"]
+    subprocess.run([*database, "-N", "--empty-password"], check=True)
+    subprocess.run([*database, "-A", "-t", "C,,", "-n", "mixminus", "-i", str(root)], check=True)
+
+
+@asynccontextmanager
+async def speaker(folder: Path) -> AsyncIterator[dict[str, str]]:
+    """A sound server whose only speaker plays nothing; the environment of those who use it."""
+    assert PULSEAUDIO is not None
+    socket, environment = folder / "speaker.socket", {"HOME": str(folder), "PATH": "/usr/bin:/bin"}
+    process = await asyncio.create_subprocess_exec(
+        *[PULSEAUDIO, "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no"],
+        *["-L", "module-null-sink", "-L", f"module-native-protocol-unix socket={socket}"],
+        env=environment | {"XDG_RUNTIME_DIR": str(folder)},
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            while not socket.exists():
+                assert process.returncode is None, "the sound server ends"
+                await asyncio.sleep(0.05)
+        yield environment | {"PULSE_SERVER": f"unix:{socket}"}
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+@asynccontextmanager
+async def firefox(profile: Path) -> AsyncIterator[Firefox]:
+    """A Firefox without a window; its microphone plays a tone."""
+    profile.mkdir(parents=True, exist_ok=True)
+    async with speaker(profile) as environment, _running(profile, environment) as found:
+        yield found
+
+
+@asynccontextmanager
+async def _running(profile: Path, environment: dict[str, str]) -> AsyncIterator[Firefox]:
+    assert FIREFOX is not None
+    lines = [f"user_pref({json.dumps(k)}, {json.dumps(v)});" for k, v in PREFERENCES.items()]
+    (profile / "user.js").write_text("\n".join(lines), encoding="utf-8")
+    command = [FIREFOX, "--headless", "--no-remote", "--profile", str(profile)]
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        "--remote-debugging-port=0",
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment,
+        start_new_session=True,
+    )
+    reading: asyncio.Task[None] | None = None
+    try:
+        assert process.stderr is not None
+        async with asyncio.timeout(2 * PATIENCE_S):
+            address = await _address(process.stderr)
+        reading = asyncio.create_task(_drop(process.stderr))
+        async with (
+            aiohttp.ClientSession() as session,
+            session.ws_connect(f"{address}/session", max_msg_size=0) as socket,
+        ):
+            found = Firefox(socket)
+            await found.begin()
+            yield found
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+        if reading is not None:
+            reading.cancel()
+
+
+async def _address(stream: asyncio.StreamReader) -> str:
+    said = ""
+    while line := (await stream.readline()).decode("utf-8", "replace"):
+        said += line
+        if match := LISTENS.search(line):
+            return match[1]
+    raise AssertionError(f"Firefox ends: {said[-2000:]}")
+
+
+async def _drop(stream: asyncio.StreamReader) -> None:
+    while await stream.readline():
+        pass
