@@ -51,6 +51,7 @@ from .session import Stage
 from .signals import (
     FactLearned,
     Outcome,
+    ProblemFound,
     ReplyRequested,
     ReplyTruncated,
     SessionConfirmed,
@@ -72,6 +73,9 @@ from .waits import (
 
 MAX_MESSAGE_CHARS = 500
 """Longest message of the server that is shown to people."""
+_NOT_TAKEN = (
+    "The assistant's server did not take all of the session; [openai_link] leave_out may help"
+)
 _TOOL_KEYS = ("tools", "tool_choice", "parallel_tool_calls")
 _NO_TOOLS: Mapping[str, Any] = {"tools": [], "tool_choice": "auto"}
 """What a session has that was told of no tools."""
@@ -642,6 +646,9 @@ class RealtimeSession:
             outcomes.append(SessionFailed(self.number, lost))
         elif self.stage == "active":
             outcomes.append(_problem(error.code, error.message[:MAX_MESSAGE_CHARS]))
+        elif self.stage == "connecting" and not error.event_id:
+            told = f"{_NOT_TAKEN} ({lost.code}): {str(lost)[:MAX_MESSAGE_CHARS]}"
+            outcomes.append(ProblemFound(lost.code, told))
         return outcomes
 
 

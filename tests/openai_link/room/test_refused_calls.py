@@ -207,3 +207,20 @@ def test_a_session_whose_first_word_is_a_refusal_is_refused(
     assert words in world.state["detail"]
     world.run(5_000)
     assert world.opened == opened
+
+
+def test_a_server_that_complains_of_the_session_and_goes_on_is_believed_and_people_know() -> None:
+    world = World(Scene("half taken", ()))
+    world.run(40)
+    session = world.engine._sessions.active
+    assert session is not None
+    session.must_be_told = True
+    created = {"type": "session.created", "session": {"id": "sess_x"}}
+    world.do(world.engine.server_event(1, created, world.now_ns))
+    error = {"type": "error", "error": {"type": "internal_error", "message": "No such voice."}}
+    world.do(world.engine.server_event(1, error, world.now_ns))
+    assert world.opened == 1
+    world.run(1_000)
+    (told,) = world.of("error")
+    assert told["code"] == "internal_error" and "No such voice." in told["message"]
+    assert "leave_out" in told["message"]
