@@ -6,7 +6,9 @@ it comes. It is over when ``response.done`` says so, or
 - another response of the conversation begins: there is one at a time;
 - ``rate_limits.updated`` comes and each of its items is done;
 - the server refuses to cancel it, because nothing is active;
-- each of its items is done and nothing has come of it for ``SETTLED_NS``.
+- each of its items is done and nothing has come of it for ``SETTLED_NS``;
+- the server has complained since it began, about no event of ours, and nothing has come of it for
+  ``SETTLED_NS``: it has failed, and people were told why.
 
 An end that was only inferred is told as ``ResponseEnded.inferred``. The true one may still come:
 it is told too, because it says what the response cost.
@@ -55,11 +57,13 @@ class _Open:
     closed: set[str] = field(default_factory=set)
     """Items that are complete for good."""
     has_items: bool = False
+    has_failed: bool = False
+    """The server has complained since it began, about no event of ours."""
 
     @property
     def is_settled(self) -> bool:
-        """Everything that is known of it is complete."""
-        return self.has_items and not self.growing
+        """Everything that is known of it is complete, or nothing more can be expected."""
+        return self.has_failed or (self.has_items and not self.growing)
 
 
 class ResponseBook:
@@ -135,6 +139,11 @@ class ResponseBook:
         known = self._cancels.pop(event_id, None)
         open_then = tuple(self._open) if known is None and not event_id else known or ()
         return [fact for response in open_then for fact in self._infer_end(response)]
+
+    def failed(self) -> None:
+        """The server complains, about no event of ours."""
+        for entry in self._open.values():
+            entry.has_failed = True
 
     def still_active(self, response: str, now_ns: int) -> list[Fact]:
         """The server says that this response is being generated."""
@@ -230,12 +239,15 @@ class ResponseBook:
         return next(iter(self._open)) if len(self._open) == 1 else ""
 
     def _infer_end(self, response: str) -> list[Fact]:
-        if self._open.pop(response, None) is None:
+        entry = self._open.pop(response, None)
+        if entry is None:
             return []
-        facts = self._items.response_over(response)
+        is_whole = entry.has_items and not entry.growing
+        status = "cancelled" if entry.has_failed and not is_whole else "completed"
+        facts = self._items.response_over(response, status == "completed")
         if not self._inferred.first(response):  # It went on after all, and people know its end.
             return facts
-        return [*facts, ResponseEnded(response, "completed", inferred=True)]
+        return [*facts, ResponseEnded(response, status, inferred=True)]
 
     def _rate_limits(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
         """It follows the end of a response; some servers send it at the beginning too."""

@@ -316,6 +316,8 @@ class Reducer:
             if not isinstance(fact, ServerError):
                 continue
             self._items.refused(fact.event_id)
+            if not (fact.event_id or fact.benign):
+                self._responses.failed()
             if fact.code == "response_cancel_not_active":
                 before += self._responses.nothing_active(fact.event_id)
             elif fact.code == "conversation_already_has_active_response":

@@ -429,6 +429,9 @@ class RealtimeSession:
         for fact in learned:
             if self._seeding.on_fact(fact, now_ns):
                 continue
+            if isinstance(fact, ServerError) and self._waits.is_answer_of_probe(fact.event_id):
+                outcomes.append(Log("debug", "= the server answers"))
+                continue
             if isinstance(fact, facts.SessionConfirmed):
                 fact = self._answered(fact)
             self._watch.on_fact(fact, now_ns)
@@ -623,8 +626,6 @@ class RealtimeSession:
         return SendEvent(self.number, event)
 
     def _server_error(self, error: ServerError) -> list[Outcome]:
-        if self._waits.is_answer_of_probe(error.event_id):
-            return [Log("debug", "= the server answers")]
         cause = f" (caused by {error.cause})" if error.cause else ""
         words = f"{error.code}{cause}: {error.message}"
         if error.cause == "session.update" and self._updates:

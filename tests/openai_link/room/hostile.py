@@ -45,7 +45,7 @@ class HostileWorld(World):
     def __init__(self, scene: Scene, rules: tuple[Rule, ...] = (), seed: int = 0) -> None:
         self.hostility = Hostility(rules, seed)
         self.asked: list[int] = []
-        """When something was typed while the room had a session."""
+        """When something was typed or said while the room had a session."""
         self.intact: dict[str, Json] = {}
         """What responses cost, as it was told unharmed."""
         self._since_ns = 0
@@ -75,6 +75,15 @@ class HostileWorld(World):
         if event.get("type") == "say" and self.state.get("upstream") == "ready":
             self.asked.append(self.now_ns)
         super().browser(**event)
+
+    def _begin(self, step: Step) -> None:
+        if step.do == "speak" and step.ms >= 400 and self._answers_speech:
+            self.asked.append(self.now_ns)
+        super()._begin(step)
+
+    @property
+    def _answers_speech(self) -> bool:
+        return self.settings.create_response and self.settings.turn_detection != "push_to_talk"
 
     def _note(self, event: Json) -> None:
         response = event.get("response")
