@@ -1,7 +1,8 @@
 """Which responses are open, whatever event shows that one began or is over. Sans-I/O.
 
 Part of the reducer. A response has begun when ``response.created`` says so, or any other event of
-it comes. It is over when ``response.done`` says so, or
+it comes; where one is expected, an item that only a response makes shows it, too. It is over when
+``response.done`` says so, or
 
 - another response of the conversation begins: there is one at a time;
 - ``rate_limits.updated`` comes and each of its items is done;
@@ -17,7 +18,7 @@ it is told too, because it says what the response cost.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..facts import Fact, ResponseEnded, ResponseStarted
@@ -75,6 +76,8 @@ class ResponseBook:
         self._asides = Once(MAX_RESPONSES)
         self._begun, self._over, self._inferred = Once(), Once(), Once()
         self._newest = ""
+        self.is_expected = False
+        """A response was asked for, or is owed to a turn."""
         self._cancels: dict[str, tuple[str, ...]] = {}
         """What was open when a ``response.cancel`` was sent, by its event id."""
         self.handlers: dict[str, Handler] = {
@@ -116,7 +119,9 @@ class ResponseBook:
         self._open.clear()
 
     def sent(self, event: Mapping[str, Any]) -> None:
-        """Remember what a ``response.cancel`` of ours is about."""
+        """Remember what a ``response.cancel`` of ours is about, and that an answer is asked for."""
+        if text_of(event, "type") == "response.create":
+            self.is_expected = True
         if text_of(event, "type") == "response.cancel":
             self._cancels[text_of(event, "event_id")] = tuple(self._open)
             if len(self._cancels) > MAX_RESPONSES:
@@ -131,6 +136,8 @@ class ResponseBook:
         response = text_of(event, "response_id")
         if response:
             facts = self._shown(response, kind, now_ns)
+        elif kind.startswith("conversation.item.") and self.is_expected and not self._open:
+            facts = self._nameless(map_of(event, "item"), now_ns)
         self._note(event, kind, self._open.get(response), now_ns)
         return facts
 
@@ -180,7 +187,7 @@ class ResponseBook:
         self._begun.first(response)
         facts = [fact for other in list(self._open) for fact in self._infer_end(other)]
         self._open[response] = _Open(now_ns)
-        self._newest = response
+        self._newest, self.is_expected = response, False
         return [*facts, ResponseStarted(response, tag, inferred)]
 
     def _shown(self, response: str, kind: str, now_ns: int) -> list[Fact]:
@@ -189,12 +196,21 @@ class ResponseBook:
             return []
         is_played = kind.startswith("output_audio_buffer.")
         if response not in self._begun:
-            if is_played and kind != "output_audio_buffer.started":
-                return []
-            return self._begin(response, "", True, now_ns)
+            facts = self._begin(response, "", True, now_ns)
+            self._open[response].has_items = is_played and kind != "output_audio_buffer.started"
+            return facts
         if response in self._inferred and response == self._newest and not is_played:
             self._open.setdefault(response, _Open(now_ns))
         return []
+
+    def _nameless(self, item: Mapping[str, Any], now_ns: int) -> list[Fact]:
+        """An item that only a response makes, and no response is known."""
+        identity = text_of(item, "id")
+        if not self._items.is_made_by_model(item) or f"of_{identity}" in self._begun:
+            return []
+        facts = self._begin(f"of_{identity}", "", True, now_ns)
+        self._open[f"of_{identity}"].growing[identity] = text_of(item, "type")
+        return facts
 
     def _note(self, event: Mapping[str, Any], kind: str, entry: _Open | None, now_ns: int) -> None:
         """Keep account of the items of an open response."""
@@ -220,7 +236,9 @@ class ResponseBook:
 
     def _done(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
         response = map_of(event, "response")
-        identity = text_of(response, "id") or self._only_open()
+        identity = text_of(response, "id")
+        if not identity:  # It can only be about the open one, but that one's own end may follow.
+            return self._nameless_end(response)
         if not self._over.first(identity):
             return []
         known = self._open.pop(identity, None) is not None
@@ -234,9 +252,14 @@ class ResponseBook:
         facts += self._items.response_done(response, identity, aside)
         return [*facts, _ended(response, identity, aside)]
 
-    def _only_open(self) -> str:
-        """The response that an end without an id can only be about."""
-        return next(iter(self._open)) if len(self._open) == 1 else ""
+    def _nameless_end(self, response: Mapping[str, Any]) -> list[Fact]:
+        facts: list[Fact] = []
+        for identity in list(self._open):
+            del self._open[identity]
+            self._inferred.first(identity)
+            facts += self._items.response_done(response, identity, False)
+            facts.append(replace(_ended(response, identity, False), inferred=True))
+        return facts
 
     def _infer_end(self, response: str) -> list[Fact]:
         entry = self._open.pop(response, None)

@@ -170,6 +170,7 @@ class Reducer:
             self._count_unknown(kind)
             return []
         self._items.belongs(event)
+        self._responses.is_expected |= self._thinking_since_ns is not None
         facts = self._responses.see(event, now_ns)
         if self._responses.is_open(text_of(event, "response_id")):
             facts += self._items.grows(event)

@@ -29,7 +29,7 @@ PROBE_NS = 8 * S_NS
 """Longest time to an answer to a question that costs the server nothing."""
 SPEECH_NS = 8 * S_NS
 """Time from the beginning of speech to the first event that it must bring."""
-LEAST_SPEECH_FRAMES = 30
+LEAST_SPEECH_FRAMES = 15
 """Frames (20 ms each) that are no mere click."""
 PAUSE_NS = 30 * S_NS
 """Between two doubts because of speech that brought no event; doubled each time."""

@@ -34,6 +34,8 @@ SILENT_NS = 40 * S_NS
 """Longest time in which a reply without sound, or a turn without speech, is shown."""
 CONNECTS_NS = 75 * S_NS
 """Longest time without a session in which nobody is told that there is none."""
+NOTICED_MS = 20_000
+"""Longest time in which it is not noticed that a server hears nothing."""
 RECOVERS_MS = 240_000
 """Longest time from the end of the hostility to a room in which nothing is open."""
 TURNS = tuple(f"Spoken turn {number}." for number in range(1, 40))
@@ -77,7 +79,9 @@ class HostileWorld(World):
         super().browser(**event)
 
     def _begin(self, step: Step) -> None:
-        if step.do == "speak" and step.ms >= 400 and self._answers_speech:
+        if step.do == "speak" and not self._answers_speech:
+            self.asked.clear()  # Who speaks over an answer waits for it no more.
+        elif step.do == "speak" and step.ms >= 400:
             self.asked.append(self.now_ns)
         super()._begin(step)
 
@@ -126,6 +130,9 @@ class HostileWorld(World):
     @property
     def waits(self) -> bool:
         """Something was asked of the server, and nothing has come of it."""
+        begun = {event["item"] for event in self.of("caption")}
+        if begun != set(self.final_captions()):
+            return True
         sessions = self.engine._sessions.all
         return any(not session.is_settled or session.awaits_words for session in sessions)
 
@@ -251,12 +258,12 @@ def hold(world: HostileWorld) -> None:
         world.step()
         world._skip(world.now_ns + S_NS)
     asked = last_question(world)
-    world.run(3_000)
+    world.run(3_000 if asked is None else max(3_000, NOTICED_MS - (world.now_ns - asked) // MS_NS))
     world.hostility.stop()
     world.settle(RECOVERS_MS)
     every_question_has_an_answer_or_a_notice(world, asked)
     world.ask(checks.LAST)
-    checks.the_room_talks_again(world)
+    the_room_talks_again(world)
     no_tool_runs_twice(world)
     the_money_is_true(world)
     checks.browsers_end_in_a_true_state(world, "ready")
@@ -281,6 +288,20 @@ def every_question_has_an_answer_or_a_notice(world: HostileWorld, asked_ns: int 
         if event["type"] == "caption" and event["speaker"] == "assistant" and event["text"]:
             return
     raise AssertionError(f"what was asked at {asked_ns / S_NS:.1f} s has no answer and no notice")
+
+
+def the_room_talks_again(world: HostileWorld) -> None:
+    """The last question has an answer, and it is heard."""
+    asked_ns = max(at for at, event in world.told if event.get("text") == checks.LAST)
+    answers = [
+        event["text"]
+        for at_ns, event in world.told
+        if at_ns > asked_ns and event["type"] == "caption" and event["speaker"] == "assistant"
+    ]
+    assert any(answers), world.final_captions()
+    if world.settings.output == "audio":
+        heard = [f[3] for f in world.frames if f[0] > asked_ns and f[1] == world.epoch]
+        assert sum(any(pcm) for pcm in heard) > 5, "the last answer is not heard"
 
 
 def no_tool_runs_twice(world: HostileWorld) -> None:
