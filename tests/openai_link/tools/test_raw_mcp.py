@@ -51,7 +51,7 @@ class Room:
 
     def named(self, title: str) -> str:
         """Our name for a tool of the server, by the server's own."""
-        return next(n for n, spec in self.box.specs.items() if spec.title == f"raw: {title}")
+        return next(n for n, spec in self.box.specs.items() if spec.function.args == (title,))
 
     async def call(self, title: str, /, **arguments: Any) -> str:
         return await self.box.run(self.named(title), json.dumps(arguments), "")
