@@ -31,6 +31,7 @@ from ..facts import (
     ItemDone,
     ItemTruncated,
     ItemVoiced,
+    ServerToolsMissing,
     Transcribed,
 )
 from .captions import CaptionBook
@@ -70,6 +71,8 @@ class ItemBook:
         """Items of the assistant whose words come, and when they last did."""
         self._of_response: dict[str, dict[str, None]] = {}
         """Items by the response that makes them."""
+        self._lists: dict[str, str] = {}
+        """Servers whose tools the server lists, by item."""
         self._announced: dict[str, Mapping[str, Any]] = {}
         """Items that a response has begun, before they have their place."""
         self._parts: dict[str, dict[int, str]] = {}
@@ -94,6 +97,7 @@ class ItemBook:
             "response.function_call_arguments.done": self._arguments_done,
             "response.output_item.added": self._output_added,
             "response.output_item.done": self._output_done,
+            "mcp_list_tools.failed": self._tools_missing,
         }
 
     @property
@@ -232,6 +236,8 @@ class ItemBook:
         identity = text_of(item, "id")
         self._untaken.pop(identity, None)
         self._announced.pop(identity, None)
+        if text_of(item, "type") == "mcp_list_tools":
+            self._lists[identity] = text_of(item, "server_label")
         return [ItemAdded(identity, previous, item)] if self._added.first(identity) else []
 
     def _complete(self, item: Mapping[str, Any], previous: str) -> list[Fact]:
@@ -260,6 +266,12 @@ class ItemBook:
             if len(self._announced) > MAX_OPEN:
                 del self._announced[next(iter(self._announced))]
         return []
+
+    def _tools_missing(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
+        item = text_of(event, "item_id")
+        if not self._done.first(("tools", item)):
+            return []
+        return [ServerToolsMissing(item, self._lists.pop(item, ""))]
 
     def _arguments_delta(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
         self._drafts.arguments_delta(event)

@@ -22,6 +22,7 @@ from ..playback.sound_watch import Heard, SoundWatch
 from ..playback.tracker import PlaybackTracker
 from ..playback.truncation import TrackerAction, Truncation
 from ..realtime.client_events import ClientEvents
+from ..realtime.confirmed import turns_of
 from ..realtime.reducer import Reducer
 from ..realtime.refusals import read_event
 from ..realtime.session_object import session_object
@@ -528,8 +529,10 @@ class RealtimeSession:
         """The confirmation, with what it is an answer to."""
         if fact.updated and self._updates:
             self._updates -= 1
-        knows = (fact.updated or self.kind == "webrtc") and self.stage != "draining"
+        knows = (fact.updated or not self.must_be_told) and self.stage != "draining"
         asked = self._description if knows and fact.given else {}
+        if asked:
+            self._turns.confirmed(*turns_of(fact.given))
         return replace(fact, asked=asked, answers_tools=not self._updates)
 
     # What is waited for
