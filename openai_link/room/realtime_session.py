@@ -384,7 +384,7 @@ class RealtimeSession:
 
     def blamed(self, error: UpstreamError) -> Blame | None:
         """The tools for which the server refuses to open the session; None: it is not for them."""
-        if self.stage != "connecting" or error.status not in (400, 422):
+        if self.stage != "connecting" or error.status not in (400, 422) or error.kind:
             return None
         return self._told_session.not_opened(error.code, error.param, str(error))
 
