@@ -32,6 +32,8 @@ def separate(
 ) -> tuple[dict[str, str], Shares]:
     """The environment without secrets, and each program's share of them.
 
+    White space at the ends of a secret is taken off; white space alone is none.
+
     Args:
         owners: further variables that are secret whatever they are called, and their programs.
     """
@@ -41,6 +43,9 @@ def separate(
     for name, value in env.items():
         if name not in known and (_SETTING.match(name) or not _SECRET.search(name.upper())):
             public[name] = value
+            continue
+        value = value.strip()
+        if not value:
             continue
         for program in known.get(name, _OTHERS):
             shares.setdefault(program, {})[name] = value

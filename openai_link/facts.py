@@ -191,6 +191,15 @@ class AssistantChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerToolsMissing:
+    """The server could not learn which tools another server has, that it was to use."""
+
+    item: str
+    server: str
+    """Its label, or empty."""
+
+
+@dataclass(frozen=True, slots=True)
 class ServerError:
     """The server complains; the session lives on unless ``fatal``."""
 
@@ -223,6 +232,7 @@ Fact = (
     | PlaybackStarted
     | PlaybackEnded
     | AssistantChanged
+    | ServerToolsMissing
     | ServerError
     | Caption
 )

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .endings import shown
+from .endings import one_line
 from .event_fields import map_of, maps_of, text_of
 
 Session = Mapping[str, Any]
@@ -37,6 +37,22 @@ def transcription_model_of(given: Session) -> str:
     return text_of(map_of(_input(given), "transcription"), "model")[:200]
 
 
+def turns_of(given: Session) -> tuple[bool | None, bool | None]:
+    """Whether the server answers each turn, and whether speech stops it; None: it does not say."""
+    detection = map_of(_input(given), "turn_detection")
+    create, interrupt = (detection.get(f"{what}_response") for what in ("create", "interrupt"))
+    return (
+        create if isinstance(create, bool) else None,
+        interrupt if isinstance(interrupt, bool) else None,
+    )
+
+
+def is_silent(given: Session) -> bool:
+    """Whether the server says that its answers have no sound."""
+    modalities = given.get("output_modalities")
+    return isinstance(modalities, list) and bool(modalities) and "audio" not in modalities
+
+
 def is_model(asked: str, given: str) -> bool:
     """Whether ``given`` is the model that was ``asked`` for, or a dated snapshot of it.
 
@@ -55,14 +71,14 @@ def differences(asked: Session, given: Session, with_tools: bool = True) -> list
     ``with_tools``: the tools of ``given`` are an answer to those of ``asked``.
     """
     found = [
-        f"{what} {shown(str(confirmed))} instead of {shown(str(wanted))}"
+        f"{what} {one_line(str(confirmed))} instead of {one_line(str(wanted))}"
         for what, wanted, confirmed in _pairs(asked, given)
         if not _is_same(wanted, confirmed)
     ]
     missing = _missing_tools(asked, given) if with_tools else []
     if missing:
         more = f" and {len(missing) - _MAX_NAMED} more" if len(missing) > _MAX_NAMED else ""
-        found.append(f"without the tools {', '.join(map(shown, missing[:_MAX_NAMED]))}{more}")
+        found.append(f"without the tools {', '.join(map(one_line, missing[:_MAX_NAMED]))}{more}")
     return found
 
 

@@ -64,13 +64,13 @@ def ending_of(ended: ResponseEnded, speaks: bool) -> Ending | None:
 
     ``speaks``: answers of the session have sound.
     """
-    code = shown(ended.code)
+    code = one_line(ended.code)
     match ended.status:
         case "incomplete":
             cut, words = _CURES.get(code, ("incomplete", _cut_off(code)))
             return _ending(ended, code or "incomplete", words, cut)
         case "failed":
-            reason = shown(ended.message) or "no reason was given"
+            reason = one_line(ended.message) or "no reason was given"
             code = code or "response_failed"
             words = f"The assistant could not answer ({code}): {reason}"
             return _ending(ended, code, _sentence(words), "failed")
@@ -85,7 +85,7 @@ def ending_of(ended: ResponseEnded, speaks: bool) -> Ending | None:
             words = "The assistant answered in writing: there is nothing to hear, read it here."
             return _ending(ended, "written_answer", words, "written")
         case status:
-            words = f"The assistant's answer ended in an unknown way ({shown(status)})."
+            words = f"The assistant's answer ended in an unknown way ({one_line(status)})."
             return _ending(ended, "unknown_end", words, "incomplete")
 
 
@@ -94,21 +94,21 @@ def transcription_ending(fact: Transcribed, name: str) -> Ending | None:
     if not fact.failure:
         return None
     who = f"What {name} said" if name else "What was said"
-    reason = shown(fact.failure)
+    reason = one_line(fact.failure)
     words = f"{who} could not be written down ({reason}). The assistant has heard it all the same."
     log = f"the speech {fact.item} was not transcribed: {reason}"
     return Ending("transcription_failed", words, "not_transcribed", log)
 
 
-def shown(text: str) -> str:
+def one_line(text: str) -> str:
     """A server's words, as one line of bounded length."""
     line = " ".join(whole(text).split())
     return line if len(line) <= MAX_WORDS else f"{line[: MAX_WORDS - 1]}…"
 
 
 def _ending(ended: ResponseEnded, code: str, words: str, cut: Cut) -> Ending:
-    details = ": ".join(filter(None, (shown(ended.code), shown(ended.message))))
-    status = "written" if cut == "written" else shown(ended.status)
+    details = ": ".join(filter(None, (one_line(ended.code), one_line(ended.message))))
+    status = "written" if cut == "written" else one_line(ended.status)
     log = f"response {ended.response} ended as {status}" + (f": {details}" if details else "")
     return Ending(code, words, cut, log)
 

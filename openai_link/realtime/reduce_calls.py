@@ -55,6 +55,10 @@ class CallDrafts:
         """We make this item ourselves: its echo is no call of the model."""
         self._ours.first(item)
 
+    def is_ours(self, item: str) -> bool:
+        """Whether we made this item ourselves."""
+        return item in self._ours
+
     def added(self, item: Mapping[str, Any], response: str) -> None:
         """A response makes this item."""
         if text_of(item, "type") == "function_call":
@@ -80,6 +84,8 @@ class CallDrafts:
         identity = text_of(item, "id")
         if text_of(item, "type") != "function_call" or identity in self._ours:
             return
+        if text_of(item, "status") == "in_progress":
+            return
         if text_of(item, "status") not in ("completed", ""):
             self._drafts.pop(identity, None)
             self._settled.first(identity)
@@ -91,6 +97,8 @@ class CallDrafts:
     def finished(self, item: Mapping[str, Any], response: str, complete: bool) -> ToolCalled | None:
         """A response has finished this call, ``complete`` or cut off; returns it if it is whole."""
         identity = text_of(item, "id")
+        if text_of(item, "status") == "in_progress":
+            return None
         draft = self._drafts.pop(identity, None) or _Draft()
         is_first = not identity or self._settled.first(identity)
         call = text_of(item, "call_id") or draft.call

@@ -31,6 +31,7 @@ from ..facts import (
     ItemDone,
     ItemTruncated,
     ItemVoiced,
+    ServerToolsMissing,
     Transcribed,
 )
 from .captions import CaptionBook
@@ -43,7 +44,7 @@ MAX_OPEN = 32
 TAKEN_NS = 3_000_000_000
 """A message that is not refused by then was taken."""
 WORDS_NS = 30_000_000_000
-"""Longest time between two signs of the transcription of a turn."""
+"""Longest time between two signs of the words of an item."""
 MAX_RESPONSES = 32
 """Responses whose items are kept apart; of more the oldest is forgotten."""
 
@@ -66,8 +67,12 @@ class ItemBook:
         self._drafts = CallDrafts()
         self._untaken: dict[str, tuple[Mapping[str, Any], int]] = {}
         """Messages of ours that are not acknowledged, and when they were sent."""
+        self._growing: dict[str, int] = {}
+        """Items of the assistant whose words come, and when they last did."""
         self._of_response: dict[str, dict[str, None]] = {}
         """Items by the response that makes them."""
+        self._lists: dict[str, str] = {}
+        """Servers whose tools the server lists, by item."""
         self._announced: dict[str, Mapping[str, Any]] = {}
         """Items that a response has begun, before they have their place."""
         self._parts: dict[str, dict[int, str]] = {}
@@ -92,6 +97,7 @@ class ItemBook:
             "response.function_call_arguments.done": self._arguments_done,
             "response.output_item.added": self._output_added,
             "response.output_item.done": self._output_done,
+            "mcp_list_tools.failed": self._tools_missing,
         }
 
     @property
@@ -121,6 +127,12 @@ class ItemBook:
             if len(self._untaken) > MAX_OPEN:
                 del self._untaken[next(iter(self._untaken))]
 
+    def is_made_by_model(self, item: Mapping[str, Any]) -> bool:
+        """Whether only a response can have made this item."""
+        of_model = text_of(item, "type") == "function_call" or text_of(item, "role") == "assistant"
+        identity = text_of(item, "id")
+        return of_model and bool(identity) and not self._drafts.is_ours(identity)
+
     def refused(self, event_id: str) -> None:
         """The server refused a client event of ours: its item, if it made one, is not taken."""
         self._untaken.pop(event_id, None)
@@ -137,12 +149,15 @@ class ItemBook:
         for item, sign_ns in list(self._unwritten.items()):
             if now_ns >= sign_ns + WORDS_NS:
                 facts += self._give_up(item)
+        for item, sign_ns in list(self._growing.items()):
+            if now_ns >= sign_ns + WORDS_NS:
+                facts += self._final(item, "")
         return facts
 
     def next_timeout_ns(self, heard_ns: int = 0) -> int | None:
         """When to call ``tick``; None where nothing waits."""
         waiting = [ns + TAKEN_NS for _, ns in self._untaken.values() if heard_ns > ns]
-        waiting += [ns + WORDS_NS for ns in self._unwritten.values()]
+        waiting += [ns + WORDS_NS for ns in (*self._unwritten.values(), *self._growing.values())]
         captions_ns = self._captions.next_timeout_ns()
         return min(waiting if captions_ns is None else [*waiting, captions_ns], default=None)
 
@@ -221,6 +236,8 @@ class ItemBook:
         identity = text_of(item, "id")
         self._untaken.pop(identity, None)
         self._announced.pop(identity, None)
+        if text_of(item, "type") == "mcp_list_tools":
+            self._lists[identity] = text_of(item, "server_label")
         return [ItemAdded(identity, previous, item)] if self._added.first(identity) else []
 
     def _complete(self, item: Mapping[str, Any], previous: str) -> list[Fact]:
@@ -249,6 +266,12 @@ class ItemBook:
             if len(self._announced) > MAX_OPEN:
                 del self._announced[next(iter(self._announced))]
         return []
+
+    def _tools_missing(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
+        item = text_of(event, "item_id")
+        if not self._done.first(("tools", item)):
+            return []
+        return [ServerToolsMissing(item, self._lists.pop(item, ""))]
 
     def _arguments_delta(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
         self._drafts.arguments_delta(event)
@@ -288,6 +311,7 @@ class ItemBook:
 
     def _final(self, item: str, words: str) -> list[Fact]:
         """The final caption: of the item's content, its parts and its deltas what says most."""
+        self._growing.pop(item, None)
         words = max(words, self._known_words(item), key=len)
         parts = self._parts.pop(item, {})
         collected = self._captions.collected(item)
@@ -312,6 +336,9 @@ class ItemBook:
         item, delta = text_of(event, "item_id"), text_of(event, "delta")
         if not delta or not item or item in self._worded:
             return []
+        self._growing[item] = now_ns
+        if len(self._growing) > MAX_OPEN:
+            del self._growing[next(iter(self._growing))]
         return list(self._captions.delta("assistant", item, delta, now_ns))
 
     def _content_done(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:

@@ -1,12 +1,15 @@
 """Which responses are open, whatever event shows that one began or is over. Sans-I/O.
 
 Part of the reducer. A response has begun when ``response.created`` says so, or any other event of
-it comes. It is over when ``response.done`` says so, or
+it comes; where one is expected, an item that only a response makes shows it, too. It is over when
+``response.done`` says so, or
 
 - another response of the conversation begins: there is one at a time;
 - ``rate_limits.updated`` comes and each of its items is done;
 - the server refuses to cancel it, because nothing is active;
-- each of its items is done and nothing has come of it for ``SETTLED_NS``.
+- each of its items is done and nothing has come of it for ``SETTLED_NS``;
+- the server has complained since it began, about no event of ours, and nothing has come of it for
+  ``SETTLED_NS``: it has failed, and people were told why.
 
 An end that was only inferred is told as ``ResponseEnded.inferred``. The true one may still come:
 it is told too, because it says what the response cost.
@@ -15,7 +18,7 @@ it is told too, because it says what the response cost.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..facts import Fact, ResponseEnded, ResponseStarted
@@ -55,11 +58,13 @@ class _Open:
     closed: set[str] = field(default_factory=set)
     """Items that are complete for good."""
     has_items: bool = False
+    has_failed: bool = False
+    """The server has complained since it began, about no event of ours."""
 
     @property
     def is_settled(self) -> bool:
-        """Everything that is known of it is complete."""
-        return self.has_items and not self.growing
+        """Everything that is known of it is complete, or nothing more can be expected."""
+        return self.has_failed or (self.has_items and not self.growing)
 
 
 class ResponseBook:
@@ -71,6 +76,8 @@ class ResponseBook:
         self._asides = Once(MAX_RESPONSES)
         self._begun, self._over, self._inferred = Once(), Once(), Once()
         self._newest = ""
+        self.is_expected = False
+        """A response was asked for, or is owed to a turn."""
         self._cancels: dict[str, tuple[str, ...]] = {}
         """What was open when a ``response.cancel`` was sent, by its event id."""
         self.handlers: dict[str, Handler] = {
@@ -112,7 +119,9 @@ class ResponseBook:
         self._open.clear()
 
     def sent(self, event: Mapping[str, Any]) -> None:
-        """Remember what a ``response.cancel`` of ours is about."""
+        """Remember what a ``response.cancel`` of ours is about, and that an answer is asked for."""
+        if text_of(event, "type") == "response.create":
+            self.is_expected = True
         if text_of(event, "type") == "response.cancel":
             self._cancels[text_of(event, "event_id")] = tuple(self._open)
             if len(self._cancels) > MAX_RESPONSES:
@@ -127,6 +136,8 @@ class ResponseBook:
         response = text_of(event, "response_id")
         if response:
             facts = self._shown(response, kind, now_ns)
+        elif kind.startswith("conversation.item.") and self.is_expected and not self._open:
+            facts = self._nameless(map_of(event, "item"), now_ns)
         self._note(event, kind, self._open.get(response), now_ns)
         return facts
 
@@ -135,6 +146,11 @@ class ResponseBook:
         known = self._cancels.pop(event_id, None)
         open_then = tuple(self._open) if known is None and not event_id else known or ()
         return [fact for response in open_then for fact in self._infer_end(response)]
+
+    def failed(self) -> None:
+        """The server complains, about no event of ours."""
+        for entry in self._open.values():
+            entry.has_failed = True
 
     def still_active(self, response: str, now_ns: int) -> list[Fact]:
         """The server says that this response is being generated."""
@@ -171,7 +187,7 @@ class ResponseBook:
         self._begun.first(response)
         facts = [fact for other in list(self._open) for fact in self._infer_end(other)]
         self._open[response] = _Open(now_ns)
-        self._newest = response
+        self._newest, self.is_expected = response, False
         return [*facts, ResponseStarted(response, tag, inferred)]
 
     def _shown(self, response: str, kind: str, now_ns: int) -> list[Fact]:
@@ -180,12 +196,21 @@ class ResponseBook:
             return []
         is_played = kind.startswith("output_audio_buffer.")
         if response not in self._begun:
-            if is_played and kind != "output_audio_buffer.started":
-                return []
-            return self._begin(response, "", True, now_ns)
+            facts = self._begin(response, "", True, now_ns)
+            self._open[response].has_items = is_played and kind != "output_audio_buffer.started"
+            return facts
         if response in self._inferred and response == self._newest and not is_played:
             self._open.setdefault(response, _Open(now_ns))
         return []
+
+    def _nameless(self, item: Mapping[str, Any], now_ns: int) -> list[Fact]:
+        """An item that only a response makes, and no response is known."""
+        identity = text_of(item, "id")
+        if not self._items.is_made_by_model(item) or f"of_{identity}" in self._begun:
+            return []
+        facts = self._begin(f"of_{identity}", "", True, now_ns)
+        self._open[f"of_{identity}"].growing[identity] = text_of(item, "type")
+        return facts
 
     def _note(self, event: Mapping[str, Any], kind: str, entry: _Open | None, now_ns: int) -> None:
         """Keep account of the items of an open response."""
@@ -211,7 +236,9 @@ class ResponseBook:
 
     def _done(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
         response = map_of(event, "response")
-        identity = text_of(response, "id") or self._only_open()
+        identity = text_of(response, "id")
+        if not identity:  # It can only be about the open one, but that one's own end may follow.
+            return self._nameless_end(response)
         if not self._over.first(identity):
             return []
         known = self._open.pop(identity, None) is not None
@@ -225,17 +252,25 @@ class ResponseBook:
         facts += self._items.response_done(response, identity, aside)
         return [*facts, _ended(response, identity, aside)]
 
-    def _only_open(self) -> str:
-        """The response that an end without an id can only be about."""
-        return next(iter(self._open)) if len(self._open) == 1 else ""
+    def _nameless_end(self, response: Mapping[str, Any]) -> list[Fact]:
+        facts: list[Fact] = []
+        for identity in list(self._open):
+            del self._open[identity]
+            self._inferred.first(identity)
+            facts += self._items.response_done(response, identity, False)
+            facts.append(replace(_ended(response, identity, False), inferred=True))
+        return facts
 
     def _infer_end(self, response: str) -> list[Fact]:
-        if self._open.pop(response, None) is None:
+        entry = self._open.pop(response, None)
+        if entry is None:
             return []
-        facts = self._items.response_over(response)
+        is_whole = entry.has_items and not entry.growing
+        status = "cancelled" if entry.has_failed and not is_whole else "completed"
+        facts = self._items.response_over(response, status == "completed")
         if not self._inferred.first(response):  # It went on after all, and people know its end.
             return facts
-        return [*facts, ResponseEnded(response, "completed", inferred=True)]
+        return [*facts, ResponseEnded(response, status, inferred=True)]
 
     def _rate_limits(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
         """It follows the end of a response; some servers send it at the beginning too."""

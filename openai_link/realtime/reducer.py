@@ -170,6 +170,7 @@ class Reducer:
             self._count_unknown(kind)
             return []
         self._items.belongs(event)
+        self._responses.is_expected |= self._thinking_since_ns is not None
         facts = self._responses.see(event, now_ns)
         if self._responses.is_open(text_of(event, "response_id")):
             facts += self._items.grows(event)
@@ -316,6 +317,8 @@ class Reducer:
             if not isinstance(fact, ServerError):
                 continue
             self._items.refused(fact.event_id)
+            if not (fact.event_id or fact.benign):
+                self._responses.failed()
             if fact.code == "response_cancel_not_active":
                 before += self._responses.nothing_active(fact.event_id)
             elif fact.code == "conversation_already_has_active_response":

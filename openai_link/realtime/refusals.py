@@ -83,6 +83,7 @@ _STATUS_KINDS: Mapping[int, RefusalKind] = {
     403: "permission",
     429: "rate",
 }
+_MAX_SHOWN = 64 * 1024
 _NOTHING_HERE = frozenset({404, 405, 415, 501})
 """Statuses of addresses and forms that a server does not know."""
 _UNITS_S: Mapping[str, float] = {"": 1, "ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -147,12 +148,27 @@ def read_close(code: int | None, reason: str) -> UpstreamError:
         code: the close code; None where the connection broke.
         reason: for example ``invalid_request_error.insufficient_quota``, or words.
     """
-    shown = f" ({one_line(reason, 200)})" if reason.strip() else ""
+    said = read_body(reason.encode(), "")
+    shown = f" ({one_line(said.words or said.code, 200)})" if reason.strip() else ""
     words = f"the server closed the WebSocket with code {code}{shown}"
     known = reason.strip().rpartition(".")[2].lower()
     if known in UpstreamError.FATAL_CODES:
         return UpstreamError(known, words)
-    return UpstreamError("connection_lost", words)
+    kind = _CODE_KINDS.get(known) or _kind(400, said, said.words)
+    return UpstreamError("connection_lost", words, kind=kind, retry_after_s=told_wait_s(said.words))
+
+
+def unusable(what: str, body: str) -> UpstreamError:
+    """The error that an accepted request stands for whose answer cannot be used.
+
+    Args:
+        what: what is wrong, such as "the answer to the offer is not SDP".
+        body: of the answer; some servers put an error there.
+    """
+    said = read_body(body[:_MAX_SHOWN].encode(), "")
+    error = UpstreamError("bad_answer", f"{what}: {said.words}" if said.words else what)
+    error.is_specific = bool(said.words)
+    return error
 
 
 def retry_after_s(headers: Mapping[str, str], wall_s: float) -> float:

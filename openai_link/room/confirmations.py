@@ -5,12 +5,22 @@ Sans-I/O. A difference is told once in a room, whichever of its sessions shows i
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from ..facts import SessionConfirmed
-from ..realtime.confirmed import differences, is_model, model_of, transcription_model_of
-from ..realtime.endings import shown
+from ..realtime.confirmed import (
+    differences,
+    is_model,
+    is_silent,
+    model_of,
+    transcription_model_of,
+)
+from ..realtime.endings import one_line
 from ..settings import OpenaiLinkSettings
 from .actions import Log
 from .signals import Outcome, ProblemFound
+
+_V = TypeVar("_V")
 
 MAX_TOLD = 64
 """Differences that are remembered; a server that goes on inventing others is not told of."""
@@ -25,6 +35,7 @@ class Confirmations:
         self._settings = settings
         self._models: dict[int, str] = {}
         self._transcription_models: dict[int, str] = {}
+        self._silent: dict[int, bool] = {}
         self._told: set[str] = set()
 
     def model(self, session: int) -> str:
@@ -35,6 +46,10 @@ class Confirmations:
         """The model that transcribes in a session."""
         return self._transcription_models.get(session) or self._settings.transcription_model
 
+    def is_silent(self, session: int) -> bool:
+        """Whether the server of a session says that its answers have no sound."""
+        return self._silent.get(session, False)
+
     def take(self, session: int, fact: SessionConfirmed) -> list[Outcome]:
         """The server of a session tells how it is."""
         model, transcription = model_of(fact.given), transcription_model_of(fact.given)
@@ -42,6 +57,8 @@ class Confirmations:
             _keep(self._models, session, model)
         if transcription:
             _keep(self._transcription_models, session, transcription)
+        if fact.asked:
+            _keep(self._silent, session, is_silent(fact.given))
         return [*self._other_model(fact, model), *self._others(fact)]
 
     def _other_model(self, fact: SessionConfirmed, model: str) -> list[Outcome]:
@@ -50,9 +67,9 @@ class Confirmations:
         if not (asked and model) or is_model(asked, model) or not self._is_new(f"model {model}"):
             return []
         if self._settings.auth == "azure":
-            return [Log("info", f"= the deployment {asked} is the model {shown(model)}")]
+            return [Log("info", f"= the deployment {asked} is the model {one_line(model)}")]
         words = (
-            f"The assistant is the model {shown(model)}, not {shown(asked)} as asked for: "
+            f"The assistant is the model {one_line(model)}, not {one_line(asked)} as asked for: "
             "it may answer otherwise, and its prices count."
         )
         return [Log("warning", f"! {words}"), ProblemFound("other_model", words)]
@@ -72,7 +89,7 @@ class Confirmations:
         return True
 
 
-def _keep(models: dict[int, str], session: int, model: str) -> None:
-    models[session] = model
-    if len(models) > MAX_SESSIONS:
-        del models[min(models)]
+def _keep(known: dict[int, _V], session: int, value: _V) -> None:
+    known[session] = value
+    if len(known) > MAX_SESSIONS:
+        del known[min(known)]

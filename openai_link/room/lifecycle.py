@@ -136,6 +136,7 @@ class Lifecycle:
         """The next loss of a call that was up is answered at once."""
         self._silence_ns = SILENCE_NS
         self._people = 0
+        self._has_met_people = False
         self._fatal = False
         self._reported = ""
         self._attempt_ns = 0
@@ -242,10 +243,15 @@ class Lifecycle:
             self._timers.setdefault("empty", now_ns + self._limits.empty_linger_ns)
             return []
         self._timers.pop("empty", None)
-        rested = now_ns - self._attempt_ns >= SLOW_RETRY_NS and now_ns >= self._allowed_ns
-        if self.state == "failed" and joined and rested and "connect" not in self._timers:
+        opened_it, self._has_met_people = not self._has_met_people, True
+        if self.state != "failed" or not joined or "connect" in self._timers:
+            return []
+        rested_ns = max(self._attempt_ns + SLOW_RETRY_NS, self._allowed_ns)
+        if now_ns >= rested_ns:
             self._timers.pop("retry", None)
             return self._call(now_ns)
+        if not opened_it:  # For them the first attempt was made.
+            self._timers.setdefault("retry", rested_ns)
         return []
 
     def retry(self, now_ns: int) -> list[LifecycleAction]:

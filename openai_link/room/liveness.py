@@ -21,7 +21,7 @@ from typing import Any
 
 from mixer_core.runtime.units import S_NS
 
-from ..realtime.event_fields import map_of, text_of
+from ..realtime.event_fields import text_of
 
 DUE_NS = 10 * S_NS
 """Longest time without any event while one is due."""
@@ -29,7 +29,7 @@ PROBE_NS = 8 * S_NS
 """Longest time to an answer to a question that costs the server nothing."""
 SPEECH_NS = 8 * S_NS
 """Time from the beginning of speech to the first event that it must bring."""
-LEAST_SPEECH_FRAMES = 30
+LEAST_SPEECH_FRAMES = 15
 """Frames (20 ms each) that are no mere click."""
 PAUSE_NS = 30 * S_NS
 """Between two doubts because of speech that brought no event; doubled each time."""
@@ -85,7 +85,7 @@ class Liveness:
         self._probe_ns: int | None = None
         """When the question was sent that is not answered; None: there is none."""
         self._probe = ""
-        """Its event id; empty before it is sent."""
+        """Id of the newest question; empty where it has its answer."""
         self._speech_ns: int | None = None
         """When somebody began to speak since the newest event."""
         self._speech_frames = 0
@@ -110,10 +110,6 @@ class Liveness:
         for owed in [o for o in self._owed if kind in _ACKNOWLEDGED_BY[o]]:
             self._owed.discard(owed)
             self._habits.acknowledges.add(owed)
-        if kind == "error" and self._probe:
-            asked = text_of(map_of(event, "error"), "event_id")
-            if asked == self._probe:
-                self._habits.answers_probes = True
         self.heard(now_ns)
 
     def heard(self, now_ns: int) -> None:
@@ -129,9 +125,16 @@ class Liveness:
             self._speech_ns = now_ns
         self._speech_frames += 1
 
-    def is_answer(self, event_id: str) -> bool:
-        """Whether a refusal of ``event_id`` is the answer to a question of ours."""
-        return bool(self._probe) and event_id == self._probe
+    def takes_answer(self, event_id: str) -> bool:
+        """Whether a refusal of ``event_id`` is the answer to our newest question.
+
+        One that does not say (empty) is, while there is a question without an answer.
+        """
+        if not self._probe or event_id not in ("", self._probe):
+            return False
+        self._probe = ""
+        self._habits.answers_probes = True
+        return True
 
     def doubt(self, now_ns: int) -> list[Probe]:
         """Something else did not come: ask, unless a question is open."""

@@ -44,10 +44,11 @@ class OfferedTools:
         self._known = definitions
         return self._select()
 
-    def refused(self, blame: Blame) -> list[str]:
-        """A server does not take some of the tools that it was told of; what is to be told.
+    def refused(self, blame: Blame) -> tuple[list[str], list[str]]:
+        """A server does not take some of the tools that it was told of; for the log, for people.
 
-        Where it names none, those go that are new to it, or the second half.
+        Where it names none, those go that are new to it, or the second half; people hear of it
+        once, however often that has to be done.
         """
         names = blame.names or blame.fresh or blame.offered[len(blame.offered) // 2 :]
         sent = {str(definition["name"]): definition for definition in blame.sent}
@@ -55,10 +56,14 @@ class OfferedTools:
         self._refused |= {name: sent[name] for name in names}
         told = self._select()
         if not news:
-            return told
+            return told, told
         words = one_line(blame.words, MAX_WORDS_CHARS) or "no reason was given"
-        which = "does not say which tools it refuses" if not blame.names else "refuses a tool"
-        return [f"The server {which}: {words} Left out: {_listed(news)}.", *told]
+        what = "refuses a tool" if blame.names else "refuses tools and does not say which"
+        line = f"The server {what}: {words} Left out: {_listed(news)}."
+        if blame.names or blame.fresh:
+            return [line, *told], [line, *told]
+        general = f"The server {what}. Some are left out; the log names them."
+        return [line, *told], [*([general] if self._is_new(general) else []), *told]
 
     def _select(self) -> list[str]:
         chosen: list[Definition] = []

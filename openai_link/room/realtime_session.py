@@ -22,6 +22,7 @@ from ..playback.sound_watch import Heard, SoundWatch
 from ..playback.tracker import PlaybackTracker
 from ..playback.truncation import TrackerAction, Truncation
 from ..realtime.client_events import ClientEvents
+from ..realtime.confirmed import turns_of
 from ..realtime.reducer import Reducer
 from ..realtime.refusals import read_event
 from ..realtime.session_object import session_object
@@ -51,6 +52,7 @@ from .session import Stage
 from .signals import (
     FactLearned,
     Outcome,
+    ProblemFound,
     ReplyRequested,
     ReplyTruncated,
     SessionConfirmed,
@@ -72,6 +74,9 @@ from .waits import (
 
 MAX_MESSAGE_CHARS = 500
 """Longest message of the server that is shown to people."""
+_NOT_TAKEN = (
+    "The assistant's server did not take all of the session; [openai_link] leave_out may help"
+)
 _TOOL_KEYS = ("tools", "tool_choice", "parallel_tool_calls")
 _NO_TOOLS: Mapping[str, Any] = {"tools": [], "tool_choice": "auto"}
 """What a session has that was told of no tools."""
@@ -379,7 +384,7 @@ class RealtimeSession:
 
     def blamed(self, error: UpstreamError) -> Blame | None:
         """The tools for which the server refuses to open the session; None: it is not for them."""
-        if self.stage != "connecting" or error.status not in (400, 422):
+        if self.stage != "connecting" or error.status not in (400, 422) or error.kind:
             return None
         return self._told_session.not_opened(error.code, error.param, str(error))
 
@@ -424,6 +429,9 @@ class RealtimeSession:
         outcomes: list[Outcome] = []
         for fact in learned:
             if self._seeding.on_fact(fact, now_ns):
+                continue
+            if isinstance(fact, ServerError) and self._waits.is_answer_of_probe(fact.event_id):
+                outcomes.append(Log("debug", "= the server answers"))
                 continue
             if isinstance(fact, facts.SessionConfirmed):
                 fact = self._answered(fact)
@@ -521,8 +529,10 @@ class RealtimeSession:
         """The confirmation, with what it is an answer to."""
         if fact.updated and self._updates:
             self._updates -= 1
-        knows = (fact.updated or self.kind == "webrtc") and self.stage != "draining"
+        knows = (fact.updated or not self.must_be_told) and self.stage != "draining"
         asked = self._description if knows and fact.given else {}
+        if asked:
+            self._turns.confirmed(*turns_of(fact.given))
         return replace(fact, asked=asked, answers_tools=not self._updates)
 
     # What is waited for
@@ -619,8 +629,6 @@ class RealtimeSession:
         return SendEvent(self.number, event)
 
     def _server_error(self, error: ServerError) -> list[Outcome]:
-        if self._waits.is_answer_of_probe(error.event_id):
-            return [Log("debug", "= the server answers")]
         cause = f" (caused by {error.cause})" if error.cause else ""
         words = f"{error.code}{cause}: {error.message}"
         if error.cause == "session.update" and self._updates:
@@ -642,6 +650,9 @@ class RealtimeSession:
             outcomes.append(SessionFailed(self.number, lost))
         elif self.stage == "active":
             outcomes.append(_problem(error.code, error.message[:MAX_MESSAGE_CHARS]))
+        elif self.stage == "connecting" and not error.event_id:
+            told = f"{_NOT_TAKEN} ({lost.code}): {str(lost)[:MAX_MESSAGE_CHARS]}"
+            outcomes.append(ProblemFound(lost.code, told))
         return outcomes
 
 

@@ -14,10 +14,18 @@ from mixer_core.journal.records import HistoryItem, Record, UsageRecord
 from mixer_core.runtime.errors import UpstreamError
 from mixer_core.runtime.units import S_NS
 
-from ..facts import Caption, Fact, ItemAdded, ResponseEnded, SessionConfirmed, Transcribed
+from ..facts import (
+    Caption,
+    Fact,
+    ItemAdded,
+    ResponseEnded,
+    ServerToolsMissing,
+    SessionConfirmed,
+    Transcribed,
+)
 from ..playback.truncation import Truncation
 from ..realtime.captions import shown
-from ..realtime.endings import Ending, ending_of, transcription_ending
+from ..realtime.endings import Ending, ending_of, one_line, transcription_ending
 from ..realtime.event_fields import Once
 from ..realtime.session_object import session_object
 from ..realtime.unicode_text import whole
@@ -158,11 +166,15 @@ class RoomRecord:
             case ItemAdded(item) if item in self._typed:
                 return self._write(records, self._typed.pop(item)[1], now_ns)
             case ResponseEnded():
-                outcomes = [*self._write(records), *self._response_ended(fact, now_ns)]
+                outcomes = [*self._write(records), *self._response_ended(session, fact, now_ns)]
                 return outcomes + self._response_usage(session, fact, wall_ms)
             case Transcribed():
                 outcomes = [*self._write(records), *self._not_transcribed(fact, now_ns)]
                 return outcomes + self._transcription_usage(session, fact, wall_ms)
+            case ServerToolsMissing(_, server):
+                named = f"the MCP server {one_line(server)}" if server else "an MCP server"
+                words = f"The assistant cannot use the tools of {named}: they could not be listed."
+                return [Log("warning", f"! < {words}"), ProblemFound("tools_missing", words)]
             case SessionConfirmed():
                 return [*self._write(records), *self._confirmations.take(session, fact)]
         return self._write(records)
@@ -259,12 +271,13 @@ class RoomRecord:
         self._waiting[self._tickets] = then_tell, now_ns + JOURNAL_TIMEOUT_NS
         return [WriteJournal(tuple(records), self._tickets), *moved]
 
-    def _response_ended(self, ended: ResponseEnded, now_ns: int) -> list[Outcome]:
+    def _response_ended(self, session: int, ended: ResponseEnded, now_ns: int) -> list[Outcome]:
         """An answer that did not end as it should: the room is told, once.
 
         Where nothing more can be had of the server, the room's state says why.
         """
-        ending = ending_of(ended, self._speaks)
+        speaks = self._speaks and not self._confirmations.is_silent(session)
+        ending = ending_of(ended, speaks)
         if ending is None or not self._ended.first(ended.response):
             return []
         outcomes: list[Outcome] = [Log("warning", f"! < {ending.log}")]

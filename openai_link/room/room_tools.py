@@ -103,12 +103,13 @@ class RoomTools:
         news = tools.problems[self._told_problems :]
         self._told_problems = len(tools.problems)
         outcomes: list[Outcome] = [ProblemFound("tools_missing", problem) for problem in news]
-        outcomes += _missing(self._offered.replace(tools.definitions))
+        missing = self._offered.replace(tools.definitions)
+        outcomes += _missing(missing, missing)
         return outcomes + self._apply(self._calls.replaced(before, now_ns), now_ns)
 
     def refused(self, blame: Blame) -> list[Outcome]:
         """A server refuses tools: no session is offered them any more, as long as they are so."""
-        return _missing(self._offered.refused(blame))
+        return _missing(*self._offered.refused(blame))
 
     def on_fact(self, fact: Fact, asker: Asker, now_ns: int, session: int = 0) -> list[Outcome]:
         """Something happened in the conversation, in the session with that number."""
@@ -205,8 +206,8 @@ class RoomTools:
             self._questions[event["call"]] = event, now_ns
 
 
-def _missing(sentences: Sequence[str]) -> list[Outcome]:
-    outcomes: list[Outcome] = []
-    for words in sentences:
-        outcomes += [Log("warning", f"! {words}"), ProblemFound("tools_missing", words)]
-    return outcomes
+def _missing(for_log: Sequence[str], for_people: Sequence[str]) -> list[Outcome]:
+    return [
+        *(Log("warning", f"! {words}") for words in for_log),
+        *(ProblemFound("tools_missing", words) for words in for_people),
+    ]

@@ -143,7 +143,7 @@ class SessionWaits:
 
     def is_answer_of_probe(self, event_id: str) -> bool:
         """Whether a refusal (of this client event; empty: it does not say) is one we wanted."""
-        return self._liveness.is_answer(event_id)
+        return self._liveness.takes_answer(event_id)
 
     # -- limits -----------------------------------------------------------------------------------
 

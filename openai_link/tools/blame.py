@@ -19,11 +19,7 @@ _CODES = frozenset(
         *("unsupported_tool", "too_many_tools"),
     }
 )
-_WORDS = re.compile(
-    r"\b(function|tool)s?\b.{0,80}\b(schema|parameters|name|definition|description|array)\b"
-    r"|\b(schema|array|number|list|too many)\b.{0,60}\b(function|tool)s?\b",
-    re.IGNORECASE | re.DOTALL,
-)
+_WORDS = re.compile(r"\b(tools?|functions?|function[ _-]?call(s|ing))\b", re.IGNORECASE)
 _NOT_A_CALL = re.compile(r"\bcall(_id|s| id)?\b", re.IGNORECASE)
 _NAMED = re.compile(
     r"\b(?:function|tool)(?: named)?:? [`'\"‘“]([A-Za-z0-9_-]{1,64})[`'\"’”]", re.IGNORECASE

@@ -62,6 +62,8 @@ class PendingToolCall:
     deadline_ns: int
     filler: str = ""
     """What to say if it takes long; empty: nothing."""
+    title: str = ""
+    """What people are told instead of the name; empty: the name."""
 
 
 class ToolCalls:
@@ -103,6 +105,7 @@ class ToolCalls:
             now_ns,
         )
         spec = self._specs.get(fact.name)
+        pending.title = "" if spec is None else spec.title
         try:
             arguments = self._admitted(pending, spec)
         except ToolError as error:
@@ -267,6 +270,8 @@ def _told(
     pending: PendingToolCall, status: Status, detail: str = "", participant: str = "", **more: Any
 ) -> TellTool:
     event = {"type": "tool", "name": pending.name, "call": pending.call, "status": status, **more}
+    if pending.title:
+        event["title"] = pending.title
     if detail:
         event["detail"] = detail[:200]
     if participant:

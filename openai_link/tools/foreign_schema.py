@@ -20,7 +20,7 @@ from .foreign_text import one_line
 Json = dict[str, Any]
 
 MAX_NODES = 4_000
-"""Schemas and values in one tool's schema, references resolved."""
+"""Schemas, lists and objects in one tool's schema, references resolved."""
 MAX_DEPTH = 24
 """Levels; below, anything is allowed."""
 MAX_TEXT = 1_024
@@ -104,7 +104,6 @@ class _Reader:
 
     def _data(self, value: Any, depth: int) -> Any:
         """A JSON value; what is none is left out of it."""
-        self._count()
         if isinstance(value, str):
             return value if _is_text(value) else _NOWHERE
         if value is None or isinstance(value, bool | int):
@@ -113,6 +112,7 @@ class _Reader:
             return value if math.isfinite(value) else _NOWHERE
         if depth > MAX_DEPTH or not isinstance(value, list | Mapping):
             return _NOWHERE
+        self._count()
         if isinstance(value, list):
             entries = [self._data(entry, depth + 1) for entry in value]
             return [entry for entry in entries if entry is not _NOWHERE]

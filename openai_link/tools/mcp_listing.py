@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from mixer_core.runtime.errors import ToolDefinitionError
@@ -86,12 +85,19 @@ def listing(
     for own in dict.fromkeys(str(tool.get("name")) for tool in tools[:MAX_LISTED]):
         if (server.allow and own not in server.allow) or own in server.deny:
             continue
-        make = partial(_spec, given[own], f"{title}: {own}", server, listed[own], function_of(own))
+        shown = _shown(title, own, given[own])
         try:
-            specs.append(make())
+            specs.append(_spec(given[own], shown, server, listed[own], function_of(own)))
         except ToolDefinitionError as error:
             left_out.append(f"{one_line(own, MAX_SHOWN)} ({error})")
     return Listing(tuple(specs), tuple(_problems(title, server, tools, left_out)))
+
+
+def _shown(server: str, own: str, name: str) -> str:
+    """A title for people that no other tool has: they say yes to it."""
+    shown = one_line(own, MAX_SHOWN)
+    title = f"{one_line(server, MAX_SHOWN)}: {shown}"
+    return title if shown == own else f"{title} ({name})"
 
 
 def _spec(
@@ -106,7 +112,7 @@ def _spec(
     except RecursionError as error:
         raise ToolDefinitionError("its schema is too deep") from error
     described = one_line(tool.get("description"), MAX_DESCRIPTION)
-    described = described or one_line(tool.get("title"), MAX_DESCRIPTION) or one_line(title, 200)
+    described = described or one_line(tool.get("title"), MAX_DESCRIPTION) or title
     if schema.note:
         described = f"{described[: MAX_DESCRIPTION - len(schema.note) - 1]} {schema.note}"
     return ToolSpec(
@@ -117,7 +123,7 @@ def _spec(
         function=function,
         is_async=True,
         confirm=server.confirm,
-        title=one_line(title, 2 * MAX_SHOWN),
+        title=title,
     )
 
 

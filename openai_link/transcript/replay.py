@@ -13,8 +13,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -28,7 +28,8 @@ from mixer_core.runtime.secrets import secret
 from mixer_core.runtime.settings import load
 
 from ..realtime.client_events import ClientEvents, greeting
-from ..settings import KEY_VARIABLE, OpenaiLinkSettings, Settings
+from ..realtime.session_object import choose_upstream
+from ..settings import KEY_VARIABLE, OpenaiLinkSettings, Settings, with_secrets
 from ..transport.refused_requests import request_rules
 from .replay_turns import RecordedResults, Turn, as_json, lines, step_of, turns_of
 
@@ -48,6 +49,8 @@ class Server:
     base_url: str
     """With ``/v1``."""
     api_key: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """All headers of a request; empty: only the key."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -69,7 +72,7 @@ async def replay(
 ) -> None:
     """Replay ``turns`` and fill in ``replayed``. Raises UpstreamError."""
     url = f"{server.base_url.rstrip('/')}/realtime?{urlencode({'model': settings.model})}"
-    headers = {"Authorization": f"Bearer {server.api_key}"}
+    headers = server.headers or {"Authorization": f"Bearer {server.api_key}"}
     async with aiohttp.ClientSession(trace_configs=request_rules()) as http:
         try:
             async with http.ws_connect(
@@ -172,6 +175,19 @@ class _Player:
                 return dict(event)
 
 
+async def _replayed(
+    server: Server, settings: OpenaiLinkSettings, turns: Sequence[Turn], results: RecordedResults
+) -> None:
+    """As ``replay``; a refusal names the server."""
+    try:
+        await replay(server, settings, turns, results)
+    except UpstreamError as error:
+        if not error.status or error.code == "redirected":
+            raise
+        words = f"{server.base_url} refused the WebSocket ({error.status} {error.code}): {error}"
+        raise UpstreamError(error.code, words, error.status) from error
+
+
 async def _run(
     settings: Settings, options: argparse.Namespace
 ) -> tuple[StoredConversation, list[Turn]]:
@@ -186,7 +202,7 @@ async def _run(
     items = reading.items_of(path, conversation.id)
     turns = turns_of(items)
     if any(not turn.skipped for turn in turns):
-        await replay(server, settings.openai_link, turns, RecordedResults(items))
+        await _replayed(server, settings.openai_link, turns, RecordedResults(items))
     return conversation, turns
 
 
@@ -203,7 +219,11 @@ def _server(settings: Settings, url: str | None) -> Server:
     key = secret(os.environ, KEY_VARIABLE)
     if not key:
         raise SettingsError(f"{KEY_VARIABLE} is not set: {base_url} needs it")
-    return Server(base_url, key)
+    if urlsplit(base_url).netloc != urlsplit(settings.openai_link.base_url).netloc:
+        return Server(base_url, key)  # The headers of the settings are for another server.
+    link = replace(settings.openai_link, upstream="openai")
+    filled = with_secrets(replace(settings, openai_link=link), os.environ)
+    return Server(base_url, key, choose_upstream(filled, key).headers())
 
 
 def _report(conversation: StoredConversation, turns: Sequence[Turn], json_wanted: bool) -> int:

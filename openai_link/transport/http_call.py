@@ -14,6 +14,7 @@ import aiohttp
 
 from mixer_core.runtime.errors import UpstreamError
 
+from ..realtime.refusals import unusable
 from ..realtime.upstream import Upstream
 from .ways import Way, Ways
 
@@ -92,7 +93,7 @@ async def _ask(
         call_id = _call_id(response.headers.get("Location", ""))
         simulated = "x-simulated" in response.headers
     if not text.startswith("v=0"):
-        raise UpstreamError("bad_answer", "the answer to the offer is not SDP")
+        raise unusable("the answer to the offer is not SDP", text)
     return Answer(text, call_id, simulated, knows_session=way != "bare")
 
 
@@ -109,9 +110,7 @@ async def client_secret(
     try:
         return str(json.loads(text)["value"])
     except (ValueError, KeyError, TypeError) as error:
-        raise UpstreamError(
-            "bad_answer", "the answer with the client secret has no value"
-        ) from error
+        raise unusable("the answer with the client secret has no value", text) from error
 
 
 async def hang_up(

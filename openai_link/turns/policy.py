@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..facts import (
@@ -75,6 +76,8 @@ class TurnPolicy:
     ) -> None:
         self._events = events
         self._rules = rules or TurnRules()
+        self._asks = False
+        """The server was to answer every turn, and does not: we ask."""
         self._sequencer = ResponseSequencer(events)
         self._button = PushToTalk()
         self._commit = ""
@@ -118,6 +121,18 @@ class TurnPolicy:
     def request(self) -> str | None:
         """Id of the request for an answer that the server has neither answered nor refused."""
         return self._sequencer.in_flight
+
+    def confirmed(self, answers_turns: bool | None, interrupts: bool | None) -> None:
+        """Whether the server answers each turn, and whether speech stops it; None: unknown.
+
+        Turns that it was to answer and does not are answered because we ask. With push-to-talk it
+        does neither.
+        """
+        if self._rules.push_to_talk:
+            return
+        self._asks = self._rules.create_response and answers_turns is False
+        if interrupts is not None:
+            self._rules = replace(self._rules, interrupt_response=interrupts)
 
     def on_fact(self, fact: Fact, now_ns: int = 0) -> list[TurnAction]:
         """React to what a server event meant."""
@@ -261,7 +276,7 @@ class TurnPolicy:
 
     def _committed(self) -> list[TurnAction]:
         self._hearing = False
-        asked, self._asked = self._asked, False
+        asked, self._asked = self._asked or self._asks, False
         return self.ask() if asked else []
 
     def _refused(self, error: ServerError, now_ns: int) -> list[TurnAction]:

@@ -120,6 +120,8 @@ def line_of(item: HistoryItem) -> str:
     text = _one_line(item.text)
     if item.heard_ms is not None:
         text = f"{text} — (interrupted)".lstrip()
+    elif item.role == "assistant" and item.failure:
+        text = f"{text} — (cut off: {_one_line(item.failure)})".lstrip()
     elif not text:
         text = "(not understood)" if item.final else "(no transcript)"
     return f"{clock} {speaker}: {text}"

@@ -39,6 +39,18 @@ def test_each_program_gets_its_own() -> None:
     }
 
 
+def test_line_ends_and_secrets_of_white_space_go() -> None:
+    env = {
+        "OPENAI_API_KEY": "sk-1\r\n",
+        "MIXMINUS_TOKEN": " \n",
+        "https_proxy": "http://proxy\n",
+        "NAME": "x\n",
+    }
+    public, shares = separate(env)
+    assert public == {"NAME": "x\n"}
+    assert shares == {"openai_link": {"OPENAI_API_KEY": "sk-1", "https_proxy": "http://proxy"}}
+
+
 def test_they_travel_in_a_file_that_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     shares = {"signaling": {"MIXMINUS_TOKEN": "dör"}}
     fd = secret_variables.pass_on(shares)

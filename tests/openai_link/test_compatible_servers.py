@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -175,4 +176,58 @@ def test_where_no_way_works_the_servers_words_are_told_once_and_no_key(bench: Be
         assert "401 invalid_api_key" in state.detail
         bench.until(lambda: bench.events_of("error"))
         assert KEY not in str(bench.all_events()) and "{" not in state.detail
+        bench.close()
+
+
+REFUSED_UPGRADES: list[tuple[int, dict[str, str], dict[str, str], str]] = [
+    (
+        429,
+        {"code": "insufficient_quota", "message": "You exceeded your current quota."},
+        {},
+        "its quota is used up (429 insufficient_quota): You exceeded your current quota.",
+    ),
+    (
+        403,
+        {"code": "unsupported_country_region_territory", "message": "Region not supported"},
+        {},
+        "does not serve this region (403 unsupported_country_region_territory): Region not",
+    ),
+    (
+        400,
+        {"code": "invalid_model", "param": "model", "message": "No model gpt-x."},
+        {},
+        "does not take the model (400 invalid_model): No model gpt-x.",
+    ),
+    (
+        429,
+        {"code": "rate_limit_exceeded", "message": "Try again in 99s."},
+        {"Retry-After": "2"},
+        "too many requests (429 rate_limit_exceeded): Try again in 99s. Trying again in 2 s",
+    ),
+]
+
+
+@pytest.mark.parametrize(("status", "error", "headers", "words"), REFUSED_UPGRADES)
+def test_a_refused_upgrade_is_told_in_the_servers_words_and_not_asked_for_ever(
+    bench: BenchType,
+    status: int,
+    error: dict[str, str],
+    headers: dict[str, str],
+    words: str,
+) -> None:
+    times: list[float] = []
+
+    def refuse(_: web.Request) -> web.Response:
+        times.append(time.monotonic())
+        return web.json_response({"error": error}, status=status, headers=headers)
+
+    bench.settings["MIXMINUS_OPENAI_LINK__TRANSPORT"] = "websocket"
+    with front(refuse, "http://127.0.0.1:9/v1") as (url, _):
+        link = start(bench, url)
+        bench.until(lambda: words in bench.state(link).detail)
+        bench.pump(time.monotonic() + 4)
+        if headers:
+            assert len(times) > 1 and times[1] - times[0] >= 2
+        else:
+            assert len(times) == 1 and bench.state(link).status == "failed"
         bench.close()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,12 +21,28 @@ from tests.support.plain_client import PlainClient, use_loopback
 pytestmark = pytest.mark.processes
 
 MCP_SERVER = ROOT / "tests" / "openai_link" / "tools" / "mcp_server.py"
+RAW_SERVER = MCP_SERVER.with_name("raw_server.py")
+_OBJECT = {"type": "object"}
+ATTIC = [
+    [
+        {"name": "next", "inputSchema": _OBJECT},
+        {"name": "choice", "inputSchema": {**_OBJECT, "anyOf": [{"required": ["a"]}, {}]}},
+        {"name": "left.out", "inputSchema": {"type": "string"}},
+    ],
+    [{"name": "fresh", "inputSchema": _OBJECT}],
+]
+"""What the MCP server lists before and after a call of ``next``."""
 
 
 @pytest.fixture(scope="module")
 def gateway() -> Iterator[Gateway]:
     use_loopback()
-    servers = {"shed": {"command": [sys.executable, str(MCP_SERVER)], "confirm": False}}
+    editions = Path(tempfile.mkdtemp(prefix="mm-attic-")) / "editions.json"
+    editions.write_text(json.dumps(ATTIC))
+    servers = {
+        "shed": {"command": [sys.executable, str(MCP_SERVER)], "confirm": False},
+        "attic": {"command": [sys.executable, str(RAW_SERVER), str(editions)], "confirm": False},
+    }
     gateway = Gateway(
         OPENAI_LINK__GREET=0,
         OPENAI_LINK__TOOLS=json.dumps(
@@ -37,6 +55,7 @@ def gateway() -> Iterator[Gateway]:
     gateway.env["HOUSE_LOG"] = str(gateway.dir / "house.log")
     with gateway:
         yield gateway
+    shutil.rmtree(editions.parent)
 
 
 def house_log(gateway: Gateway) -> list[str]:
@@ -193,3 +212,28 @@ def test_a_call_outlives_the_upstream_and_runs_once(gateway: Gateway) -> None:
     newest = simulator_calls(gateway)[-1]
     assert len(of_type(newest, "function_call")) == 1
     assert outputs(gateway) == ["it took three seconds"]
+
+
+async def called(gateway: Gateway, client: PlainClient, name: str) -> None:
+    """Ask for a tool of the attic until it runs: the session may not know of it yet."""
+
+    def answers() -> int:
+        captions = client.of_type("caption")
+        return sum(m["final"] and m["speaker"] == "assistant" for m in captions)
+
+    while not any(output.startswith(f'["{name}"') for output in outputs(gateway)):
+        before = answers()
+        client.say(type="say", text=f"Call attic__{name}.")
+        await client.until(lambda: answers() > before, "no answer")  # noqa: B023
+
+
+def test_a_server_whose_schemas_are_refused_and_whose_list_changes(gateway: Gateway) -> None:
+    async def story(client: PlainClient) -> dict[str, Any]:
+        await called(gateway, client, "choice")
+        missing = [m["message"] for m in client.of_type("error") if m["code"] == "tools_missing"]
+        assert len(missing) == 1 and "left.out (its arguments are string" in missing[0]
+        await called(gateway, client, "next")
+        await called(gateway, client, "fresh")
+        return {}
+
+    run(gateway, "attic", story)

@@ -2,14 +2,14 @@
 /** Folds the gateway's control messages into the store. */
 
 import { foldCaption, moveCaptions } from "../state/captions.js";
-import { problem, sentence, upstreamProblem } from "../state/problems.js";
+import { gatewayProblem, problem, sentence, upstreamProblem } from "../state/problems.js";
 import { USUAL_RULES } from "../state/store.js";
 import { foldQuestions, foldTools, isOpen, toolWords } from "../state/tools.js";
 import { budgetShare } from "../state/usage.js";
 
 const ERROR_SHOWN_MS = 8000;
 /** Errors that are shown until the person closes them. */
-const LASTING = { budget_low: "budget-low" };
+const LASTING = { budget_low: "budget-low", other_model: "other-model", session_differs: "session-differs" };
 
 export class Inbox {
   /**
@@ -210,9 +210,9 @@ export class Inbox {
       this.store.raise(problem(lasting, { cure: sentence(String(message.message ?? "")) }));
       return;
     }
-    const code = `gateway-${message.code ?? "error"}`;
-    this.store.raise({ ...problem("gateway"), code, cure: sentence(String(message.message ?? message.code ?? "")) });
-    setTimeout(() => this.store.clear(code), ERROR_SHOWN_MS);
+    const told = gatewayProblem(String(message.code ?? "error"), String(message.message ?? ""));
+    this.store.raise(told);
+    setTimeout(() => this.store.clear(told.code), ERROR_SHOWN_MS);
   }
 }
 

@@ -86,6 +86,10 @@ const TEXTS = {
     tone: "warning", title: "Most of today's budget is spent", cure: "At 100 % the assistant stops until tomorrow.",
     action: "OK", command: "dismiss",
   },
+  "other-model": { tone: "warning", title: "Another model answers", cure: "", action: "OK", command: "dismiss" },
+  "session-differs": {
+    tone: "warning", title: "The assistant is not set up as asked", cure: "", action: "OK", command: "dismiss",
+  },
   "no-echo-cancel": {
     tone: "info", title: "Echo cancellation is off",
     cure: "Use headphones, or the assistant may hear itself.",
@@ -104,6 +108,20 @@ const UPSTREAM_TITLES = {
   invalid_model: "The assistant's model cannot talk",
   unsupported_country_region_territory: "The assistant does not serve this region",
   rate_limit_exceeded: "The assistant's server wants a pause",
+};
+
+/** Titles for what the gateway tells of answers and of speech. @type {Record<string, string>} */
+const GATEWAY_TITLES = {
+  content_filter: "The answer was stopped",
+  max_output_tokens: "The answer was too long",
+  incomplete: "The answer was cut off",
+  cancelled: "The answer was cancelled",
+  unknown_end: "The answer ended in an unknown way",
+  response_failed: "The assistant could not answer",
+  server_error: "The assistant could not answer",
+  written_answer: "The answer is written only",
+  transcription_failed: "Speech was not written down",
+  price_unknown: "A price is not known",
 };
 
 /** Every code that has a text. */
@@ -135,6 +153,17 @@ export function problem(code, change = {}) {
 export function upstreamProblem(code, detail) {
   const title = UPSTREAM_TITLES[code];
   return problem("upstream", { ...(title ? { title } : {}), ...(detail ? { cure: sentence(detail) } : {}) });
+}
+
+/**
+ * What the gateway tells.
+ * @param {string} code the gateway's
+ * @param {string} words the gateway's, or empty
+ * @returns {Problem}
+ */
+export function gatewayProblem(code, words) {
+  const title = Object.hasOwn(GATEWAY_TITLES, code) ? { title: GATEWAY_TITLES[code] } : {};
+  return { ...problem("gateway", title), code: `gateway-${code}`, cure: sentence(words || code) };
 }
 
 /** Why getUserMedia failed. @param {unknown} error @returns {Problem} */

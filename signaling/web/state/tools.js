@@ -6,6 +6,7 @@
  * @property {string} name
  * @property {string} call id of the tool call
  * @property {"running"|"asking"|"done"|"failed"|"timeout"|"refused"} status
+ * @property {string} [title] of a tool whose name may be no words
  * @property {string} [detail]
  * @property {string} [participant]
  * @property {string} [question]
@@ -15,6 +16,7 @@
 const OPEN = ["running", "asking"];
 /** Tools with such names only look something up; all others do something. */
 const LOOKUP = /^(get|list|read|find|search|look_?up|fetch|query|show)[_-]+/i;
+const HASHED = /_[0-9a-f]{8}$/;
 const DEFAULT_TIMEOUT_MS = 20000;
 
 /** `get_lights` → "lights", `docs__search_pages` → "pages (docs)". @param {string} name */
@@ -22,6 +24,11 @@ export function plainName(name) {
   const { server, tool } = parts(name);
   const words = tool.replace(LOOKUP, "").replace(/[_-]+/g, " ").trim() || tool;
   return server ? `${words} (${server.replace(/[_-]+/g, " ")})` : words;
+}
+
+/** A name that ends in a hash says less than the title. @param {Pick<ToolEvent, "name" | "title">} event */
+function shown({ name, title }) {
+  return title && HASHED.test(name) ? title : plainName(name);
 }
 
 /** Tools of an MCP server are named `server__tool`. @param {string} name */
@@ -35,8 +42,8 @@ function parts(name) {
  * @param {ToolEvent} event
  * @param {string} person name of the event's participant, or empty
  */
-export function toolWords({ name, status, detail = "" }, person = "") {
-  const what = plainName(name);
+export function toolWords({ name, title, status, detail = "" }, person = "") {
+  const what = shown({ name, title });
   const lookup = LOOKUP.test(parts(name).tool);
   switch (status) {
     case "running": return `${lookup ? "Looking up" : "Working on it"}: ${what} …`;
@@ -60,9 +67,9 @@ function refusal(detail, person) {
  * @param {Record<string, string>} tools names by id of the tool call
  * @param {ToolEvent} event
  */
-export function foldTools(tools, { call, name, status }) {
+export function foldTools(tools, { call, name, title, status }) {
   const { [call]: _, ...others } = tools;
-  return status === "running" ? { ...others, [call]: plainName(name) } : others;
+  return status === "running" ? { ...others, [call]: shown({ name, title }) } : others;
 }
 
 /**
@@ -76,7 +83,7 @@ export function foldQuestions(questions, event, asker, nowMs) {
   const others = questions.filter((known) => known.call !== event.call);
   if (event.status !== "asking") return others.length === questions.length ? questions : others;
   const timeoutMs = Number(event.timeout_ms) > 0 ? Number(event.timeout_ms) : DEFAULT_TIMEOUT_MS;
-  const question = event.question || `May I use ${plainName(event.name)}?`;
+  const question = event.question || `May I use ${shown(event)}?`;
   return [...others, { call: event.call, question, asker, atMs: nowMs, timeoutMs, answered: false }];
 }
 

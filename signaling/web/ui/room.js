@@ -93,9 +93,11 @@ export class RoomView {
   /** Where replies are not heard, the screen reader says them. @param {import("../state/store.js").State} state */
   #sayReply({ captions, speaks, audioRunning }) {
     const reply = captions.findLast((line) => line.speaker === "assistant" && line.final);
-    if (!reply || reply.item === this.saidItem) return;
-    this.saidItem = reply.item;
-    if (!speaks || !audioRunning) announce(`Assistant: ${reply.text}`);
+    const written = reply?.cut === "written";
+    const said = written ? `${reply.item} written` : reply?.item;
+    if (!reply || said === this.saidItem) return;
+    this.saidItem = said;
+    if (!speaks || !audioRunning || written) announce(`Assistant: ${reply.text}`);
   }
 
   /** @param {boolean} here */

@@ -190,3 +190,22 @@ def test_a_cut_is_marked_in_words_and_stays_marked(run: Run) -> None:
         "",
     ]
     assert [line for _, line in words] == ["Yes —", "Yes —", "Yes.", "Yes —", "Yes —", "Yes."]
+
+
+def test_what_the_gateway_tells_has_a_title_and_its_words(run: Run) -> None:
+    known, unknown, lasting = run(
+        "session/inbox.js",
+        """const { Store } = await import(location.origin + "/state/store.js");
+        const { gatewayProblem } = await import(location.origin + "/state/problems.js");
+        const store = new Store();
+        const none = () => {};
+        const inbox = new m.Inbox(store, {
+          heard: none, flush: none, rules: none, buttonRefused: none, sentAway: none });
+        inbox.take({ type: "error", code: "other_model", message: "the assistant is another" });
+        return [gatewayProblem("content_filter", "a filter did it"), gatewayProblem("odd", ""),
+          store.state.problems];""",
+    )
+    assert (known["code"], known["title"]) == ("gateway-content_filter", "The answer was stopped")
+    assert known["cure"] == "A filter did it."
+    assert (unknown["title"], unknown["cure"]) == ("The gateway reports a problem", "Odd.")
+    assert [(p["title"], p["command"]) for p in lasting] == [("Another model answers", "dismiss")]

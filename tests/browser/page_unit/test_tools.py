@@ -33,6 +33,14 @@ def test_each_state_of_a_tool_has_words(
     assert run("state/tools.js", "return m.toolWords(a[0], a[1]);", [event, person]) == words
 
 
+def test_a_title_is_shown_where_the_name_is_no_words(run: Run) -> None:
+    event = {"name": "house__door_open_1a2b3c4d", "title": "house: door.open", "call": "c"}
+    told = {**event, "status": "done"}
+    assert run("state/tools.js", "return m.toolWords(a[0]);", [told]) == "Done: house: door.open"
+    plain = {**told, "name": "house__lamp", "title": "house: lamp"}
+    assert run("state/tools.js", "return m.toolWords(a[0]);", [plain]) == "Done: lamp (house)"
+
+
 def test_a_question_is_open_until_its_call_goes_on_whoever_answered(run: Run) -> None:
     asking = {"name": "f", "call": "1", "status": "asking", "question": "Open?", "timeout_ms": 9000}
     other = {"name": "get_x", "call": "2", "status": "asking"}

@@ -20,6 +20,7 @@ from openai_link.realtime.refusals import (
     read_event,
     read_refusal,
     told_wait_s,
+    unusable,
 )
 from openai_link.realtime.upstream import Upstream
 
@@ -335,6 +336,9 @@ def test_an_error_event_that_ends_a_session_is_read_alike(
         ("invalid_api_key", "invalid_api_key", False),
         ("Invalid_Request_Error.Model_Not_Found", "model_not_found", False),
         ("going away", "connection_lost", True),
+        ("Invalid API key", "connection_lost", False),
+        ("You exceeded your current quota", "connection_lost", False),
+        ("rate_limit_exceeded", "connection_lost", True),
         ("", "connection_lost", True),
     ],
 )
@@ -402,3 +406,26 @@ def test_the_field_that_it_is_about_is_read() -> None:
     error = {"code": "invalid_value", "message": "No.", "param": "session.tools[3].parameters"}
     assert refusal(400, {"error": error}).param == "session.tools[3].parameters"
     assert refusal(400, {"error": {**error, "param": None}}).param == ""
+
+
+def test_the_reason_of_a_close_may_be_an_error_too() -> None:
+    reason = json.dumps({"error": {"code": "auth_error", "message": "No such key."}})
+    error = read_close(1008, reason)
+    assert str(error) == "the server closed the WebSocket with code 1008 (No such key.)"
+    assert (error.kind, error.retryable) == ("key", False)
+    assert read_close(1013, "Try again in 20s").retry_after_s == 20.0
+    assert str(read_close(None, "")) == "the server closed the WebSocket with code None"
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ('{"error": {"message": "Full."}}', "it is not SDP: Full."),
+        ("<html><title>Home</title></html>", "it is not SDP: Home"),
+        ("", "it is not SDP"),
+        ("{}", "it is not SDP"),
+    ],
+)
+def test_an_answer_that_cannot_be_used_is_told_in_its_words(body: str, words: str) -> None:
+    error = unusable("it is not SDP", body)
+    assert (error.code, str(error), error.retryable) == ("bad_answer", words, True)

@@ -34,6 +34,8 @@ SILENT_NS = 40 * S_NS
 """Longest time in which a reply without sound, or a turn without speech, is shown."""
 CONNECTS_NS = 75 * S_NS
 """Longest time without a session in which nobody is told that there is none."""
+NOTICED_MS = 20_000
+"""Longest time in which it is not noticed that a server hears nothing."""
 RECOVERS_MS = 240_000
 """Longest time from the end of the hostility to a room in which nothing is open."""
 TURNS = tuple(f"Spoken turn {number}." for number in range(1, 40))
@@ -45,7 +47,7 @@ class HostileWorld(World):
     def __init__(self, scene: Scene, rules: tuple[Rule, ...] = (), seed: int = 0) -> None:
         self.hostility = Hostility(rules, seed)
         self.asked: list[int] = []
-        """When something was typed while the room had a session."""
+        """When something was typed or said while the room had a session."""
         self.intact: dict[str, Json] = {}
         """What responses cost, as it was told unharmed."""
         self._since_ns = 0
@@ -75,6 +77,17 @@ class HostileWorld(World):
         if event.get("type") == "say" and self.state.get("upstream") == "ready":
             self.asked.append(self.now_ns)
         super().browser(**event)
+
+    def _begin(self, step: Step) -> None:
+        if step.do == "speak" and not self._answers_speech:
+            self.asked.clear()  # Who speaks over an answer waits for it no more.
+        elif step.do == "speak" and step.ms >= 400:
+            self.asked.append(self.now_ns)
+        super()._begin(step)
+
+    @property
+    def _answers_speech(self) -> bool:
+        return self.settings.create_response and self.settings.turn_detection != "push_to_talk"
 
     def _note(self, event: Json) -> None:
         response = event.get("response")
@@ -117,6 +130,9 @@ class HostileWorld(World):
     @property
     def waits(self) -> bool:
         """Something was asked of the server, and nothing has come of it."""
+        begun = {event["item"] for event in self.of("caption")}
+        if begun != set(self.final_captions()):
+            return True
         sessions = self.engine._sessions.all
         return any(not session.is_settled or session.awaits_words for session in sessions)
 
@@ -242,12 +258,12 @@ def hold(world: HostileWorld) -> None:
         world.step()
         world._skip(world.now_ns + S_NS)
     asked = last_question(world)
-    world.run(3_000)
+    world.run(3_000 if asked is None else max(3_000, NOTICED_MS - (world.now_ns - asked) // MS_NS))
     world.hostility.stop()
     world.settle(RECOVERS_MS)
     every_question_has_an_answer_or_a_notice(world, asked)
     world.ask(checks.LAST)
-    checks.the_room_talks_again(world)
+    the_room_talks_again(world)
     no_tool_runs_twice(world)
     the_money_is_true(world)
     checks.browsers_end_in_a_true_state(world, "ready")
@@ -272,6 +288,20 @@ def every_question_has_an_answer_or_a_notice(world: HostileWorld, asked_ns: int 
         if event["type"] == "caption" and event["speaker"] == "assistant" and event["text"]:
             return
     raise AssertionError(f"what was asked at {asked_ns / S_NS:.1f} s has no answer and no notice")
+
+
+def the_room_talks_again(world: HostileWorld) -> None:
+    """The last question has an answer, and it is heard."""
+    asked_ns = max(at for at, event in world.told if event.get("text") == checks.LAST)
+    answers = [
+        event["text"]
+        for at_ns, event in world.told
+        if at_ns > asked_ns and event["type"] == "caption" and event["speaker"] == "assistant"
+    ]
+    assert any(answers), world.final_captions()
+    if world.settings.output == "audio":
+        heard = [f[3] for f in world.frames if f[0] > asked_ns and f[1] == world.epoch]
+        assert sum(any(pcm) for pcm in heard) > 5, "the last answer is not heard"
 
 
 def no_tool_runs_twice(world: HostileWorld) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+import json
+import re
 from typing import Any
 
 import pytest
 
+from openai_link.simulator.brains.rules import Rule
 from tests.openai_link.room import checks
 from tests.openai_link.room.scenes import ANSWERED
 from tests.openai_link.room.test_websocket import WebsocketWorld
-from tests.openai_link.room.world import Scene, Step, World, say, speak, wait
+from tests.openai_link.room.world import Scene, Step, World, say, speak, until, wait
 
 MINI = "gpt-realtime-2.1-mini"
 KINDS = (World, WebsocketWorld)
@@ -40,6 +44,7 @@ def warnings(world: World) -> list[str]:
     return [text for level, text in world.logs if level == "warning"]
 
 
+WRITES = (Rule(match=re.compile("."), say=("In writing.",), text_only=True),)
 TALK = (wait(300), speak(800), *ANSWERED, Step("lose"), wait(2_000), say("Go on."), *ANSWERED)
 SCENE = Scene("talk", TALK, heard=("Good morning.",))
 
@@ -123,3 +128,51 @@ def test_a_deployment_on_azure_has_a_name_of_its_own() -> None:
     world.finish()
     assert notices(world) == []
     assert {u.model for u in world.journal.usage() if u.kind == "response"} == {MINI}
+
+
+def headstrong(kind: type[World], key: str) -> type[World]:
+    """A server whose turn detection does not do one thing that it was asked to do."""
+
+    class Headstrong(kind):  # type: ignore[misc, valid-type]
+        def _send(self, session: int, event: Any) -> None:
+            event = json.loads(json.dumps(event))
+            if event["type"] == "session.update":
+                detection = event["session"].get("audio", {}).get("input", {}).get("turn_detection")
+                if detection:
+                    detection[key] = False
+            super()._send(session, event)
+
+        def _connected(self, session: int, description: Any) -> None:
+            description = json.loads(json.dumps(description))
+            description["audio"]["input"]["turn_detection"][key] = False
+            super()._connected(session, description)
+
+    return Headstrong
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_turns_that_the_server_does_not_answer_by_itself_are_asked_for(kind: type[World]) -> None:
+    steps = (wait(300), speak(800), *ANSWERED, speak(800), *ANSWERED)
+    scene = Scene("shy", steps, heard=("Good morning.", "Good night."))
+    world = headstrong(kind, "create_response")(scene)
+    checks.check_all(world)
+    replies = [item.text for item in checks.messages(world) if item.role == "assistant"]
+    assert replies[:2] == ["You said: Good morning.", "You said: Good night."]
+    assert [code for code, _ in notices(world)] == ["session_differs"]
+
+
+def test_a_reply_that_the_server_does_not_stop_is_not_silenced_here_either() -> None:
+    steps = (wait(300), say("Tell me a story."), until("speaking"), wait(1_000), speak(600))
+    scene = Scene("goes on", (*steps, wait(2_000)), heard=("Yes.",))
+    world = headstrong(World, "interrupt_response")(scene)
+    world.run(4_500)
+    assert world.flushes == []
+    spoken = [frame[0] for frame in world.frames if any(frame[3])]
+    assert max(b - a for a, b in itertools.pairwise(spoken)) <= 40_000_000, "it has a hole"
+
+
+def test_written_answers_are_told_once_where_the_server_says_that_it_only_writes() -> None:
+    steps = (wait(300), say("One."), wait(1_500), say("Two."), wait(1_500))
+    world = confirming(World, Scene("writes", steps, rules=WRITES), output_modalities=["text"])
+    world.finish()
+    assert [code for code, _ in notices(world)] == ["session_differs"]

@@ -229,3 +229,22 @@ def test_each_answer_is_told_of_once_however_often_its_end_comes() -> None:
     world._receive = doubled  # type: ignore[method-assign]
     world.finish()
     assert len(notices(world)) == 1 and len(warnings(world)) == 1
+
+
+@pytest.mark.parametrize("label", ["wiki", ""])
+def test_tools_that_the_server_cannot_list_are_named_once(label: str) -> None:
+    world = World(Scene("tools", (wait(300), say("Hello."), *ANSWERED)))
+    world.run(200)
+    item = {"id": "mcpl_1", "type": "mcp_list_tools", "server_label": label, "tools": []}
+    for event in (
+        {"type": "conversation.item.added", "item": item},
+        {"type": "mcp_list_tools.in_progress", "item_id": "mcpl_1"},
+        {"type": "mcp_list_tools.failed", "item_id": "mcpl_1"},
+        {"type": "mcp_list_tools.failed", "item_id": "mcpl_1"},
+    ):
+        world.do(world.engine.server_event(1, event, world.now_ns))
+    world.run(600)
+    ((code, message),) = notices(world)
+    assert code == "tools_missing" and (label or "an MCP server") in message
+    assert len(warnings(world)) == 1
+    checks.check_all(world)

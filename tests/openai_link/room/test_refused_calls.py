@@ -110,6 +110,26 @@ def test_what_only_people_can_change_is_tried_again_when_somebody_joins(
     assert any(isinstance(action, Connect) for action in actions)
 
 
+def test_whoever_joins_too_soon_is_served_a_little_later() -> None:
+    life = room()
+    life.failed(problem(UpstreamError("insufficient_quota", "No.", 429)), 0, 0.0)
+    assert life.next_timeout_ns() is None
+    assert life.roster(2, True, 5 * S_NS) == []
+    assert life.next_timeout_ns() == 30 * S_NS
+    assert any(isinstance(action, Connect) for action in life.tick(30 * S_NS, 0.0))
+    life.failed(problem(UpstreamError("insufficient_quota", "No.", 429)), 31 * S_NS, 0.0)
+    assert life.next_timeout_ns() is None, "and then there is peace again"
+
+
+def test_whoever_opened_the_room_does_not_count_as_one_who_joins() -> None:
+    settings = OpenaiLinkSettings(transport="websocket")
+    life = Lifecycle(Limits(), TransportSelection(settings))
+    life.open(0)
+    life.failed(problem(UpstreamError("insufficient_quota", "No.", 429)), 1, 0.0)
+    life.roster(1, True, 2)
+    assert life.next_timeout_ns() is None
+
+
 def other_way(code: str, words: str, status: int, specific: bool = True) -> UpstreamError:
     error = UpstreamError(code, words, status)
     error.other_way, error.is_specific = True, specific
@@ -207,3 +227,20 @@ def test_a_session_whose_first_word_is_a_refusal_is_refused(
     assert words in world.state["detail"]
     world.run(5_000)
     assert world.opened == opened
+
+
+def test_a_server_that_complains_of_the_session_and_goes_on_is_believed_and_people_know() -> None:
+    world = World(Scene("half taken", ()))
+    world.run(40)
+    session = world.engine._sessions.active
+    assert session is not None
+    session.must_be_told = True
+    created = {"type": "session.created", "session": {"id": "sess_x"}}
+    world.do(world.engine.server_event(1, created, world.now_ns))
+    error = {"type": "error", "error": {"type": "internal_error", "message": "No such voice."}}
+    world.do(world.engine.server_event(1, error, world.now_ns))
+    assert world.opened == 1
+    world.run(1_000)
+    (told,) = world.of("error")
+    assert told["code"] == "internal_error" and "No such voice." in told["message"]
+    assert "leave_out" in told["message"]

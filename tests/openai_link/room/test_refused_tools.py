@@ -44,7 +44,8 @@ class ToolWorld(World):
         self.do(self.engine.tools_changed(Toolset(specs, definitions), self.now_ns))
 
     def _spec(self, name: str, confirm: bool) -> ToolSpec:
-        return replace(spec(name, confirm), parameters=self.schemas[name])
+        title = f"den: {name}"
+        return replace(spec(name, confirm), parameters=self.schemas[name], title=title)
 
     def bring(self, **schemas: Json) -> None:
         """The room's tools are these from now on."""
@@ -104,6 +105,10 @@ class ToolWorld(World):
         """Tools that the newest session has."""
         return [tool["name"] for tool in self.sessions[max(self.sessions)].engine.session["tools"]]
 
+    def left_out(self) -> list[str]:
+        """Lines of the log about refused tools."""
+        return [text for level, text in self.logs if level == "warning" and "Left out:" in text]
+
     def notices(self, code: str = "tools_missing") -> list[str]:
         return [event["message"] for event in self.of("error") if event["code"] == code]
 
@@ -148,7 +153,8 @@ def test_in_the_first_session(kind: type[ToolWorld], naming: Naming) -> None:
     world.finish()
     is_well(world)
     assert world.known == ["lights"] and world.errors == 1
-    assert len(world.notices()) == 1 and "Left out: find." in world.notices()[0]
+    assert len(world.notices()) == 1 and "refuses" in world.notices()[0]
+    assert len(world.left_out()) == 1 and "Left out: find." in world.left_out()[0]
     assert world.opened == (2 if world.transport == "webrtc" else 1)
 
 
@@ -199,7 +205,7 @@ def test_at_a_rollover(kind: type[ToolWorld], naming: Naming) -> None:
     assert world.known == ["lights"]
     world.ask("call lights")
     is_well(world)
-    assert "Left out: find." in world.notices()[0] and len(world.notices()) == 1
+    assert "Left out: find." in world.left_out()[0] and len(world.notices()) == 1
 
 
 def test_after_a_loss_a_refused_tool_is_not_offered_again(kind: type[ToolWorld]) -> None:
@@ -219,6 +225,7 @@ def test_a_server_that_likes_no_tool_has_none(kind: type[ToolWorld], naming: Nam
     world.scene = replace(world.scene, runs_tools=False)
     world.finish()
     assert world.state["upstream"] == "ready" and world.known == []
+    assert len(world.notices()) == (1 if naming == "list" else len(names))
     assert any(event["speaker"] == "assistant" for event in world.of("caption"))
 
 
@@ -307,6 +314,7 @@ def test_a_tool_that_goes_while_it_runs_still_answers(kind: type[ToolWorld]) -> 
     world.bring(find=PLAIN)
     world.run(1_500 + 200)
     assert [event["status"] for event in world.of("tool")] == ["running", "done"]
+    assert {event["title"] for event in world.of("tool")} == {"den: lights"}
     assert world.now_ns > 1_000 * MS_NS
 
 

@@ -166,7 +166,8 @@ def test_a_request_that_is_never_answered_is_made_again(world_type: type[Hostile
 
 
 def test_an_answer_that_never_comes_is_given_up_with_a_notice() -> None:
-    world = world_of(HostileWorld, rules=(Rule("drop", "response."), Rule("drop", "output_audio")))
+    lost = ("response.", "output_audio", "conversation.item")
+    world = world_of(HostileWorld, rules=tuple(Rule("drop", kinds) for kinds in lost))
     world.run(500)
     world.browser(type="say", text="Are you there?")
     run_until(world, 150, lambda: any(e["code"] == "no_answer" for e in world.of("error")))

@@ -45,6 +45,10 @@ class Server:
         return page | ({"nextCursor": str(start + PAGE)} if start + PAGE < len(tools) else {})
 
     def _call(self, request: Json, name: str, arguments: Any) -> list[Json]:
+        if name == "exit":
+            raise SystemExit
+        if name == "malformed":
+            return [_result(request, content=5)]
         text = json.dumps([name, arguments])
         messages = [_result(request, content=[{"type": "text", "text": text}])]
         if name == "next":

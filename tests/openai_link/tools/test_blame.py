@@ -28,6 +28,9 @@ SCHEMA = (
         ("invalid_tools", "session.tools", "One of the functions is not valid.", ()),
         ("array_above_max_length", "session.tools", "Invalid 'session.tools': array too long.", ()),
         ("http_400", "", "The list of tools is too long", ()),
+        ("http_400", "", "This model does not support tools.", ()),
+        ("http_422", "", "Function calling is not available.", ()),
+        ("unknown_parameter", "session.tools", "Unknown parameter: 'session.tools'.", ()),
     ],
 )  # fmt: skip
 def test_a_tool_that_is_named_is_found(

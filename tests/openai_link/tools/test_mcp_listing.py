@@ -32,18 +32,22 @@ def listed(*tools: Any, **server: Any) -> Listing:
 
 
 def test_name_description_schema_function_and_confirmation_belong_together() -> None:
-    twins = ("door.open", "door_open", "z" * 70 + "_keep", "z" * 70 + "_drop", "Größe", "Gräße")
+    twins = (
+        *("door.open", "door_open", "z" * 70 + "_keep", "z" * 70 + "_drop", "Größe", "Gräße"),
+        *("door\u200b.open", "door.\u202eopen"),
+    )
     tools = [
-        tool(name, f"About {name}", {"properties": {f"p{number}": {"type": "string"}}})
+        tool(name, f"About {number}", {"properties": {f"p{number}": {"type": "string"}}})
         for number, name in enumerate(twins)
     ]
     found = listed(*tools).specs
     assert len({spec.name for spec in found}) == len(twins)
     for number, (name, spec) in enumerate(zip(twins, found, strict=True)):
         assert spec.function() == name and spec.confirm
-        assert spec.description == f"About {name}"
+        assert spec.description == f"About {number}"
         assert list(spec.parameters["properties"]) == [f"p{number}"]
-        assert name[:20] in spec.ask({})
+        assert name[:4] in spec.ask({})
+    assert len({spec.ask({}) for spec in found}) == len(twins)
 
 
 def test_the_settings_speak_of_the_servers_own_names() -> None:

@@ -51,7 +51,7 @@ class Room:
 
     def named(self, title: str) -> str:
         """Our name for a tool of the server, by the server's own."""
-        return next(n for n, spec in self.box.specs.items() if spec.title == f"raw: {title}")
+        return next(n for n, spec in self.box.specs.items() if spec.function.args == (title,))
 
     async def call(self, title: str, /, **arguments: Any) -> str:
         return await self.box.run(self.named(title), json.dumps(arguments), "")
@@ -182,3 +182,39 @@ def test_pages_are_read_to_the_end_and_more_than_the_service_takes_is_kept(tmp_p
         assert list(room.box.specs) == [f"raw__t{number}" for number in range(150)]
 
     visit(tmp_path, editions, use)
+
+
+def test_results_that_are_none_cost_the_call_and_not_the_connection(tmp_path: Path) -> None:
+    typed = {"type": "object", "properties": {"x": NUMBER}, "required": ["x"]}
+    editions = [
+        [
+            tool("malformed", schema={"type": "object"}),
+            tool("typed", schema={"type": "object"}, outputSchema=typed),
+            tool("odd", schema={"type": "object"}, outputSchema="none", annotations=[], icons=5),
+        ]
+    ]
+
+    async def use(room: Room) -> None:
+        wrong = await room.call("malformed")
+        assert is_error(wrong) and "no answer of the protocol" in wrong
+        for name in ("typed", "odd"):
+            assert json.loads(await room.call(name))[0] == name
+
+    visit(tmp_path, editions, use)
+
+
+def test_a_server_that_was_away_comes_back_with_the_tools_that_it_has_now(tmp_path: Path) -> None:
+    first = [tool("stays", schema={"type": "object"}), tool("goes", schema={"type": "object"})]
+    content = tmp_path / "editions.json"
+
+    async def use(room: Room) -> None:
+        assert list(room.box.specs) == ["raw__stays", "raw__goes", "raw__exit"]
+        content.write_text(json.dumps([[*first[:1], tool("comes", schema={"type": "object"})]]))
+        lost = await room.call("exit")
+        assert is_error(lost)
+        assert json.loads(await room.call("stays"))[0] == "stays"
+        assert list(room.box.specs) == ["raw__stays", "raw__comes"]
+        gone = await room.box.run("raw__goes", "{}", "")
+        assert is_error(gone) and "there is no tool" in gone
+
+    visit(tmp_path, [[*first, tool("exit", schema={"type": "object"})]], use)

@@ -16,7 +16,9 @@ import pytest
 
 from mixer_core.journal.file import journal_path
 from mixer_core.journal.records import ClosedRecord, HistoryItem, ItemRecord
+from openai_link.settings import OpenaiLinkSettings, Settings
 from openai_link.transcript.journal_store import JournalStore
+from openai_link.transcript.replay import _server
 from openai_link.transcript.replay_turns import NOT_RECORDED, RecordedResults, Step, lines, turns_of
 from tests.openai_link.simulator.test_service import start, wait_until_healthy
 from tests.support.gateway import ROOT, free_port
@@ -143,3 +145,23 @@ def test_what_is_missing_is_one_line(simulator: int, short_dir: Path) -> None:
     ):
         code, _, err = replay(short_dir, simulator, *arguments)
         assert code != 0 and words in err and err.count("\n") == 1, err
+
+
+@pytest.mark.parametrize(
+    ("url", "headers"),
+    [
+        ("https://voice.example/v1", {"X-Proxy": "p1", "Authorization": "Bearer sk-x"}),
+        ("https://other.example/v1", {}),
+        ("http://127.0.0.1:9/v1", {}),
+    ],
+)
+def test_the_headers_of_the_settings_go_to_their_own_server_only(
+    url: str, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-x")
+    monkeypatch.setenv("PROXY_KEY", "p1")
+    link = OpenaiLinkSettings(
+        base_url="https://voice.example/v1", headers={"X-Proxy": "${PROXY_KEY}"}
+    )
+    server = _server(Settings(openai_link=link), url)
+    assert server.headers == headers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -96,6 +97,7 @@ def raw(head: str, body: bytes = b"") -> bytes:
 
 
 BODY = json.dumps(QUOTA).encode()
+PACKED = gzip.compress(BODY)
 CHUNKED = f"{len(BODY):x}\r\n".encode() + BODY + b"\r\n0\r\n\r\n"
 
 
@@ -107,8 +109,9 @@ CHUNKED = f"{len(BODY):x}\r\n".encode() + BODY + b"\r\n0\r\n\r\n"
         raw("Transfer-Encoding: chunked\r\n", CHUNKED),
         raw("Connection: close\r\n", BODY),
         b"HTTP/1.0 429 No\r\n\r\n" + BODY,
+        raw(f"Content-Encoding: gzip\r\nContent-Length: {len(PACKED)}\r\n", PACKED),
     ],
-    ids=["length", "chunked", "until the end", "HTTP/1.0"],
+    ids=["length", "chunked", "until the end", "HTTP/1.0", "packed"],
 )
 def test_the_body_is_read_however_it_is_framed(request_: Request, answer: bytes) -> None:
     assert refusal(saying(answer), request_).code == "insufficient_quota"
@@ -131,6 +134,13 @@ def test_a_body_without_an_end_is_read_for_a_moment(
     monkeypatch.setattr(refused_requests, "BODY_TIMEOUT_S", 0.3)
     error = refusal(saying(answer, hold), request_)
     assert (error.code, error.status) == ("insufficient_quota", 429)
+
+
+@REQUESTS
+def test_a_body_that_cannot_be_unpacked_is_as_good_as_none(request_: Request) -> None:
+    damaged = raw("Content-Encoding: gzip\r\nContent-Length: 9\r\n", b"no gzip!!")
+    error = refusal(saying(damaged), request_)
+    assert (error.status, str(error)) == (429, "Too Many Requests")
 
 
 @REQUESTS

@@ -37,7 +37,7 @@ from openai_link.turns.actions import (
     TypedText,
 )
 from openai_link.turns.policy import TurnPolicy
-from openai_link.turns.response_sequencer import ALREADY_ACTIVE, MAX_WAITING
+from openai_link.turns.response_sequencer import ALREADY_ACTIVE, GRACE_NS, MAX_TRIES, MAX_WAITING
 
 
 def policy(greet: bool = False) -> TurnPolicy:
@@ -526,3 +526,90 @@ class Server(RuleBasedStateMachine):
 
 TestServer = Server.TestCase
 TestServer.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+
+
+# -- what servers leave out ------------------------------------------------------------------------
+
+
+def asked(turns: TurnPolicy, text: str = "Hi.") -> dict[str, Any]:
+    """Type something; returns the request for an answer that goes out."""
+    (create,) = [
+        action.event
+        for action in turns.on_browser({"type": "say", "text": text})
+        if isinstance(action, Send) and action.event["type"] == "response.create"
+    ]
+    return create
+
+
+def test_a_response_whose_beginning_is_missing_is_the_answer() -> None:
+    turns = policy()
+    asked(turns)
+    run(turns, ResponseStarted("resp_1", inferred=True))
+    assert turns.request is None
+    run(turns, ResponseEnded("resp_1", "completed"))
+    asked(turns)
+
+
+def test_a_response_without_metadata_is_the_answer_once_it_is_over() -> None:
+    """Only the first time is it waited for whether the server says otherwise."""
+    turns = policy()
+    asked(turns)
+    run(turns, ResponseStarted("resp_1"), ResponseEnded("resp_1", "completed"))
+    assert sent(turns.on_browser({"type": "say", "text": "Hi."})) == ["conversation.item.create"]
+    assert turns.next_timeout_ns() == GRACE_NS
+    assert sent(turns.tick(GRACE_NS)) == ["response.create"]
+    run(turns, ResponseStarted("resp_2"), ResponseEnded("resp_2", "completed"))
+    asked(turns)
+
+
+@pytest.mark.parametrize("code", ["invalid_value", "server_error", "unknown"])
+def test_a_refusal_without_an_id_frees_the_place(code: str) -> None:
+    turns = policy()
+    asked(turns)
+    run(turns, ServerError(code, "", "", "", False, False))
+    assert turns.request is None
+    asked(turns)
+
+
+@pytest.mark.parametrize("code", ["response_cancel_not_active", "item_truncate_invalid_item_id"])
+def test_a_refusal_of_something_else_does_not(code: str) -> None:
+    turns = policy()
+    create = asked(turns)
+    run(turns, ServerError(code, "", "", "", True, False))
+    assert turns.request == create["event_id"]
+
+
+def test_a_request_that_is_refused_for_a_response_nobody_knows_is_repeated_and_given_up() -> None:
+    turns = policy()
+    event, now_ns, tries = asked(turns), 0, 1
+    while True:
+        refusal = ServerError(ALREADY_ACTIVE, "", event["event_id"], "response.create", True, False)
+        actions = turns.on_fact(refusal, now_ns)
+        if actions:
+            break
+        timeout_ns = turns.next_timeout_ns()
+        assert timeout_ns is not None and timeout_ns > now_ns
+        now_ns = timeout_ns
+        (create,) = turns.tick(now_ns)
+        assert isinstance(create, Send)
+        event, tries = create.event, tries + 1
+    assert tries == MAX_TRIES and now_ns < 20_000_000_000
+    (told,) = actions
+    assert isinstance(told, Tell) and "ask again" in told.event["message"]
+
+
+def test_a_request_in_place_of_the_servers_own_answer_is_not_repeated() -> None:
+    turns = policy()
+    (create,) = turns.cover_turn()
+    assert isinstance(create, Send)
+    refusal = ServerError(ALREADY_ACTIVE, "", create.event["event_id"], "", True, False)
+    assert turns.on_fact(refusal, 0) == [] and turns.next_timeout_ns() is None
+    assert run(turns, ResponseStarted("resp_1"), ResponseEnded("resp_1", "completed")) == []
+
+
+def test_the_end_of_a_response_nobody_knew_lets_the_next_request_go() -> None:
+    turns = policy()
+    create = asked(turns)
+    refusal = ServerError(ALREADY_ACTIVE, "", create["event_id"], "", True, False)
+    assert turns.on_fact(refusal, 0) == []
+    assert sent(run(turns, ResponseEnded("resp_9", "completed"))) == ["response.create"]

@@ -93,6 +93,9 @@ def test_lines_of_other_items() -> None:
         return line_of(item).partition(" ")[2]
 
     assert words(replace(SAID, name="", text="")) == "Somebody: (not understood)"
+    cut = HistoryItem("a", 2, "message", "assistant", text="It is", final=True, failure="failed")
+    assert words(cut) == "Assistant: It is — (cut off: failed)"
+    assert words(replace(cut, text="")) == "Assistant: — (cut off: failed)"
     assert words(replace(SAID, text="", final=False)) == "Änne: (no transcript)"
     assert words(replace(SAID, role="system", name="", text="x")) == "System: x"
     assert words(replace(CALL, ok=False, output="no")) == "[get_time({}) → failed: no]"

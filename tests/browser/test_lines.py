@@ -1,0 +1,90 @@
+"""The page's lines: late words in their place, and answers that end as they should not."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.browser.support import joined, until
+from tests.support import audio
+from tests.support.gateway import Gateway
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(150)]
+
+RULES = """
+prefix = ""
+[[rule]]
+match = "filter"
+say = "This sentence is stopped by a filter before it becomes any worse than it already is."
+incomplete = "content_filter"
+[[recognition]]
+text = "What did I say?"
+[[rule]]
+on = "spoken"
+say = "You said something."
+[[rule]]
+on = "any"
+say = "Fine."
+"""
+SPEECH_S, SILENCE_S = 1.5, 30.0
+LINES = """() => [...document.querySelectorAll('#captions .said')].map((row) => [
+  row.querySelector('.text').textContent, row.querySelector('.cut').textContent])"""
+
+
+@pytest.fixture(scope="module")
+def microphone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One spoken turn, then silence."""
+    speech = audio.read_wav(audio.SENTENCE)[: int(SPEECH_S * audio.RATE_HZ)]
+    pieces = [np.zeros(3 * audio.RATE_HZ), speech, np.zeros(int(SILENCE_S * audio.RATE_HZ))]
+    path = tmp_path_factory.mktemp("microphone") / "turn.wav"
+    audio.write_wav(path, np.concatenate(pieces))
+    return path
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    rules = tmp_path_factory.mktemp("rules") / "rules.toml"
+    rules.write_text(RULES)
+    with Gateway(
+        OPENAI_LINK__GREET=0,
+        OPENAI_LINK__TRANSCRIPTION_MODEL="gpt-4o-transcribe",
+        SIMULATOR__BRAIN="script",
+        SIMULATOR__SCRIPT=str(rules),
+        SIMULATOR__FAULTS="late_transcription_ms=4000",
+    ) as gateway:
+        yield gateway
+
+
+def transcript(gateway: Gateway) -> list[str]:
+    with urllib.request.urlopen(f"{gateway.url}/rooms/late/transcript", timeout=10) as answer:
+        return [item["text"] for item in json.load(answer)["items"]]
+
+
+def has(words: str) -> str:
+    return f"() => ({LINES})().some(([text, cut]) => `${{text}} ${{cut}}`.includes('{words}'))"
+
+
+def test_late_words_stand_above_the_answer_and_cuts_are_marked(
+    gateway: Gateway, microphone: Path, open_browser: Callable[..., Any]
+) -> None:
+    page = joined(gateway, open_browser(microphone), "room=late")
+    until(page, has("You said something"), "there is no answer")
+    until(page, has("What did I say?"), "the words did not come")
+    shown = [text for text, _ in page.evaluate(LINES)]
+    assert shown[:2] == ["What did I say?", "You said something."] == transcript(gateway)[:2]
+    page.fill("#say", "Something with a filter.")
+    page.keyboard.press("Enter")
+    until(page, has("Stopped by a content filter"), "the cut is not marked")
+    (text,) = [text for text, cut in page.evaluate(LINES) if cut]
+    assert text.startswith("This sentence is") and text.endswith("—")
+    page.fill("#say", "Go on.")
+    page.keyboard.press("Enter")
+    until(page, has("Fine."), "the next turn does not work")
+    told = page.evaluate("window.mixminus.events.filter((e) => e.type === 'problem')")
+    assert [problem["code"] for problem in told] == ["gateway-content_filter"]

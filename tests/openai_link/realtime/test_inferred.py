@@ -1,0 +1,251 @@
+"""Any event that carries a fact is enough for it: responses, calls and words without their own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from openai_link.facts import (
+    Caption,
+    Fact,
+    ItemAdded,
+    ItemDone,
+    ResponseEnded,
+    ResponseStarted,
+    ToolCalled,
+    Transcribed,
+)
+from openai_link.realtime.reduce_items import TAKEN_NS, WORDS_NS
+from openai_link.realtime.reduce_responses import SETTLED_NS
+from openai_link.realtime.reducer import Reducer
+from tests.openai_link.realtime.test_reducer import Event, e, reply, run, turn
+
+ENDED = ResponseEnded("resp_1", "completed", inferred=True)
+CALL = {"type": "function_call", "id": "item_1", "call_id": "call_1", "name": "lamp"}
+WHOLE = {**CALL, "status": "completed", "arguments": "{}"}
+
+
+def of(facts: list[Fact], *kinds: Any) -> list[Fact]:
+    return [fact for fact in facts if isinstance(fact, kinds)]
+
+
+def responses(facts: list[Fact]) -> list[Fact]:
+    return of(facts, ResponseStarted, ResponseEnded)
+
+
+@pytest.mark.parametrize("first", range(1, 12))
+def test_any_event_of_a_response_shows_that_it_began(first: int) -> None:
+    """Also those of its items that do not name it, once one has."""
+    events = reply("resp_1", "item_1", "Hello.")[first:]
+    facts = responses(run(Reducer(), events))
+    assert facts[0] == ResponseStarted("resp_1", inferred=True)
+    assert facts[-1] == ResponseEnded("resp_1", "completed")
+    assert len(facts) == 2 or (len(facts) == 3 and facts[1] == ENDED)
+
+
+def test_the_end_alone_names_who_asked() -> None:
+    done = {"id": "resp_1", "status": "completed", "metadata": {"mixminus": "mm_1"}}
+    assert responses(run(Reducer(), [e("response.done", response=done)])) == [
+        ResponseStarted("resp_1", "mm_1"),
+        ResponseEnded("resp_1", "completed"),
+    ]
+
+
+def without_end(*more: Event) -> tuple[Reducer, list[Fact]]:
+    reducer = Reducer()
+    events = [x for x in reply("resp_1", "item_1", "Hello.") if x["type"] != "response.done"]
+    return reducer, run(reducer, [*events[:-2], *more])
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        e("rate_limits.updated", rate_limits=[]),
+        e("response.created", response={"id": "resp_2"}),
+        e("response.output_item.added", response_id="resp_2", item={"id": "item_2"}),
+    ],
+    ids=lambda event: event["type"],
+)
+def test_a_later_event_shows_that_a_response_is_over(event: Event) -> None:
+    _, facts = without_end(event)
+    assert of(facts, ResponseEnded) == [ENDED]
+
+
+def test_a_response_of_which_nothing_more_comes_is_over() -> None:
+    reducer, facts = without_end()
+    assert not of(facts, ResponseEnded)
+    timeout_ns = reducer.next_timeout_ns()
+    assert timeout_ns is not None and timeout_ns <= SETTLED_NS + 20_000_000
+    assert of(reducer.tick(timeout_ns), ResponseEnded) == [ENDED]
+
+
+def test_the_true_end_follows_an_inferred_one_with_what_it_cost() -> None:
+    done = {"id": "resp_1", "status": "completed", "usage": {"total_tokens": 7}}
+    reducer, facts = without_end(
+        e("rate_limits.updated"), e("response.done", response=done, usage=1)
+    )
+    ended = [fact for fact in facts if isinstance(fact, ResponseEnded)]
+    assert [(fact.inferred, fact.usage) for fact in ended] == [
+        (True, None),
+        (False, {"total_tokens": 7}),
+    ]
+    assert reducer.generated_ns is None
+
+
+def test_a_response_that_goes_on_after_all_is_open_again() -> None:
+    more = e("response.output_text.delta", response_id="resp_1", item_id="item_9", delta="x")
+    reducer, facts = without_end(e("rate_limits.updated"), more)
+    assert of(facts, ResponseEnded) == [ENDED] and reducer.assistant == "speaking"
+    assert reducer.generated_ns is not None
+    assert not of(reducer.tick(10**12), ResponseEnded), "it has an item that grows"
+
+
+def test_limits_at_the_beginning_end_nothing() -> None:
+    """As servers of the older shape send them."""
+    events = reply("resp_1", "item_1", "Hello.")
+    facts = run(Reducer(), [events[0], e("rate_limits.updated"), *events[1:4]])
+    assert responses(facts) == [ResponseStarted("resp_1")]
+
+
+def test_a_refused_cancel_shows_that_all_is_over() -> None:
+    reducer = Reducer()
+    run(reducer, reply("resp_1", "item_1", "Hello.")[:5])
+    reducer.sent({"type": "response.cancel", "event_id": "mm_1", "response_id": "resp_1"})
+    error = {"code": "response_cancel_not_active", "message": "", "event_id": "mm_1"}
+    assert ENDED in run(reducer, [e("error", error=error)])
+
+
+def test_a_refused_cancel_says_nothing_of_a_later_response() -> None:
+    reducer = Reducer()
+    reducer.sent({"type": "response.cancel", "event_id": "mm_1"})
+    run(reducer, reply("resp_1", "item_1", "Hello.")[:5])
+    error = {"code": "response_cancel_not_active", "message": "", "event_id": "mm_1"}
+    assert not of(run(reducer, [e("error", error=error)]), ResponseEnded)
+
+
+def test_a_complaint_without_an_end_is_the_end() -> None:
+    """As of a server that has no ``response.done`` for what failed."""
+    reducer = Reducer()
+    run(reducer, reply("resp_1", "item_1", "Hello.")[:5])
+    error = {"code": "server_error", "message": "The model has failed."}
+    assert not of(run(reducer, [e("error", error=error)]), ResponseEnded)
+    ended = of(reducer.tick(SETTLED_NS + 10_000_000), ResponseEnded)
+    assert ended == [ResponseEnded("resp_1", "cancelled", inferred=True)]
+
+
+def test_a_refusal_names_the_response_that_is_active() -> None:
+    error = {
+        "code": "conversation_already_has_active_response",
+        "message": "Conversation already has an active response in progress: resp_X1. Wait.",
+        "event_id": "mm_1",
+    }
+    facts = run(Reducer(), [e("error", error=error)])
+    assert responses(facts) == [ResponseStarted("resp_X1", inferred=True)]
+
+
+# -- calls ----------------------------------------------------------------------------------------
+
+CREATED = e("response.created", response={"id": "resp_1"})
+ARGUMENTS = {"response_id": "resp_1", "item_id": "item_1"}
+BY_ARGUMENTS = e(
+    "response.function_call_arguments.done",
+    call_id="call_1",
+    name="lamp",
+    arguments="{}",
+    **ARGUMENTS,
+)
+BY_PIECES = [
+    e("response.output_item.added", response_id="resp_1", item=CALL),
+    e("response.function_call_arguments.delta", delta="{", **ARGUMENTS),
+    e("response.function_call_arguments.delta", delta="}", **ARGUMENTS),
+]
+BY_ITEM = e("response.output_item.done", response_id="resp_1", item=WHOLE)
+BY_CONVERSATION = e("conversation.item.done", item=WHOLE)
+
+
+def done(status: str = "completed", output: Any = ()) -> Event:
+    return e("response.done", response={"id": "resp_1", "status": status, "output": output})
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [BY_ARGUMENTS, done()],
+        [BY_ARGUMENTS, done(output=None)],
+        [BY_ITEM, done()],
+        [done(output=[WHOLE])],
+        [BY_CONVERSATION, done()],
+        [*BY_PIECES, done()],
+        [done(), BY_ARGUMENTS],
+        [BY_ARGUMENTS, BY_CONVERSATION, BY_ITEM, done(output=[WHOLE]), BY_ARGUMENTS],
+        [BY_ARGUMENTS, e("response.created", response={"id": "resp_2"})],
+    ],
+)
+def test_a_call_is_told_once_by_whatever_brings_it(events: list[Event]) -> None:
+    again = [{**event, "event_id": ""} for event in events]
+    calls = of(run(Reducer(), [CREATED, *events, *again]), ToolCalled)
+    assert calls == [ToolCalled("resp_1", "item_1", "call_1", "lamp", "{}")]
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [BY_ARGUMENTS, done("cancelled")],
+        [BY_ARGUMENTS, e("response.output_item.done", item={**WHOLE, "status": "incomplete"})],
+        [BY_ARGUMENTS, e("conversation.item.done", item={**WHOLE, "status": "incomplete"}), done()],
+        [*BY_PIECES[:2], done()],
+        [BY_PIECES[0], done()],
+    ],
+)
+def test_a_call_that_is_not_whole_is_not_told(events: list[Event]) -> None:
+    assert not of(run(Reducer(), [CREATED, *events]), ToolCalled)
+
+
+def test_a_call_of_history_is_no_call() -> None:
+    reducer = Reducer()
+    reducer.sent({"type": "conversation.item.create", "event_id": "mm_1", "item": WHOLE})
+    assert not of(run(reducer, [CREATED, BY_CONVERSATION, done()]), ToolCalled)
+
+
+# -- items and words ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_alive", [True, False])
+def test_a_message_that_nobody_refuses_is_taken_if_the_server_lives(is_alive: bool) -> None:
+    reducer = Reducer()
+    item = {"id": "mm_1", "type": "message", "role": "user", "content": []}
+    reducer.sent({"type": "conversation.item.create", "event_id": "mm_1", "item": item}, 5)
+    if is_alive:
+        reducer.feed(e("rate_limits.updated"), 6)
+    taken = of(reducer.tick(TAKEN_NS + 5), ItemAdded, ItemDone)
+    assert taken == ([ItemAdded("mm_1", "", item), ItemDone("mm_1", item)] if is_alive else [])
+
+
+def test_a_message_that_is_refused_is_not_taken() -> None:
+    reducer = Reducer()
+    item = {"id": "mm_1", "type": "message", "role": "user", "content": []}
+    reducer.sent({"type": "conversation.item.create", "event_id": "mm_1", "item": item}, 5)
+    reducer.feed(e("error", error={"code": "invalid_value", "event_id": "mm_1"}), 6)
+    assert not of(reducer.tick(10**12), ItemAdded)
+
+
+def test_words_without_an_end_of_their_item_are_final_with_their_response() -> None:
+    ids = {"response_id": "resp_1", "item_id": "item_1"}
+    delta = e("response.output_audio_transcript.delta", delta="Hello.", **ids)
+    facts = run(Reducer(), [CREATED, delta, done()])
+    assert Caption("assistant", "item_1", "Hello.", True) in facts
+    (item,) = of(facts, ItemDone)
+    assert isinstance(item, ItemDone) and item.content["content"][0]["transcript"] == "Hello."
+
+
+def test_words_of_people_that_break_off_are_what_was_understood() -> None:
+    reducer = Reducer()
+    prefix = "conversation.item.input_audio_transcription"
+    run(reducer, [*turn("item_0"), e(f"{prefix}.delta", item_id="item_0", delta="Good ")])
+    late = reducer.tick(WORDS_NS + 10_000_000)
+    assert Caption("user", "item_0", "Good ", True) in late
+    assert Transcribed("item_0", "Good") in late and not reducer.awaits_words
+    usage = {"type": "duration", "seconds": 1}
+    whole = e(f"{prefix}.completed", item_id="item_0", transcript="Good morning.", usage=usage)
+    assert Transcribed("item_0", "Good morning.", usage) in reducer.feed(whole, WORDS_NS * 2)
