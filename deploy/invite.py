@@ -8,12 +8,14 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mixer_core.runtime.errors import ProblemError, SettingsError, StartupError
 from mixer_core.runtime.settings import load_all
-from signaling import lan
+from signaling import lan, lan_notice
 from signaling.access.book import Invitation
 from signaling.access.desk import Desk
+from signaling.access.gate import LOCAL_NAMES, host_name
 from signaling.access.ledger import Ledger
 from signaling.access.links import first_link, link, terminal_qr
 from signaling.http.listeners import url
@@ -21,6 +23,10 @@ from signaling.registry.names import check_name, check_room
 
 from .settings import AllSettings
 
+HERE_ONLY = (
+    "mixminus: this link works on this computer only: for others, start the gateway with "
+    "`mixminus run --lan`, or give their address of the page with --url"
+)
 UNITS_S = {"m": 60, "h": 3_600, "d": 86_400, "w": 7 * 86_400}
 MAX_LIFETIME_S = 366 * 86_400
 
@@ -49,14 +55,19 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def base_url(settings: AllSettings) -> str:
-    """The page's address for those who are invited."""
+    """The page's address for those who are invited: on the local network, behind a proxy, here."""
     section = settings.signaling
-    if section.lan:
-        found = lan.page_urls(section)
+    port = section.https_port if section.lan else lan_notice.posted(settings.state_dir)
+    if port is not None:
+        found = lan.page_urls(replace(section, https_port=port))
         if found:
             return found[0]
+    path = section.public_path.strip("/")
+    name = section.allowed_hosts.partition(",")[0].strip()
+    if section.tls == "off" and name:
+        return f"https://{name}/{path}"
     host = url(section.http_host, section.http_port).partition("/?")[0]
-    return f"{host}/{section.public_path.strip('/')}"
+    return f"{host}/{path}"
 
 
 def first_words(settings: AllSettings) -> str:
@@ -113,6 +124,8 @@ def _invite(desk: Desk, given: argparse.Namespace, base: str, now_s: int) -> Non
         print(terminal_qr(address, columns()))
     print(address)
     print(f"mixminus: {_line(made, now_s)}", file=sys.stderr)
+    if host_name(base.partition("://")[2].partition("/")[0]) in LOCAL_NAMES:
+        print(HERE_ONLY, file=sys.stderr)
 
 
 def _list(desk: Desk, now_s: int) -> int:

@@ -13,6 +13,7 @@ import zmq
 from mixer_core.runtime import process
 from mixer_core.runtime.errors import RuntimeDirError
 
+from . import lan_notice
 from .access.gate import Gate
 from .access.ledger import Ledger
 from .gateway import PROGRAM, Gateway, Options
@@ -47,6 +48,7 @@ async def serve(context: process.Context[Settings]) -> None:
         page = replace(page, warnings=door.warnings, public_url=door.public_url)
     api = HttpApi(gateway, gate, section, context.log, page)
     listener = listeners.Listener(api.application())
+    _post(context, section.https_port if door else None)
     try:
         await listener.start(sockets)
         if door:
@@ -70,6 +72,13 @@ def _lan_door(context: process.Context[Settings]) -> LanDoor:
     from .lan import LanDoor
 
     return LanDoor(context.settings.signaling, context.settings.state_dir, context.log)
+
+
+def _post(context: process.Context[Settings], https_port: int | None) -> None:
+    try:
+        lan_notice.post(context.settings.state_dir, https_port)
+    except OSError as error:
+        context.log.warning("! mixminus invite will not know the address: %s", error)
 
 
 def _verdict(gate: Gate) -> Verdict:

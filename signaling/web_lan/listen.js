@@ -135,6 +135,9 @@ class Stay {
     this.ended = false;
     this.location = "";
     this.me = "";
+    /** Place in the line in front of a full gateway; empty: not in line. */
+    this.ticket = "";
+    this.waitMs = RETRY_MS;
     /** @type {RTCPeerConnection|null} */
     this.peer = null;
   }
@@ -150,9 +153,12 @@ class Stay {
     peer.onconnectionstatechange = () => peer.connectionState === "failed" && this.again(peer);
     await peer.setLocalDescription(await peer.createOffer());
     await gathered(peer);
-    const response = await request("POST", `/listen/rooms/${encodeURIComponent(this.room)}/participants`, this.session, {
-      "Content-Type": "application/sdp",
-    }, peer.localDescription?.sdp);
+    const query = this.ticket ? `?ticket=${encodeURIComponent(this.ticket)}` : "";
+    const path = `/listen/rooms/${encodeURIComponent(this.room)}/participants${query}`;
+    const headers = { "Content-Type": "application/sdp" };
+    const response = await request("POST", path, this.session, headers, peer.localDescription?.sdp);
+    this.ticket = "";
+    this.waitMs = RETRY_MS;
     const location = response.headers.get("location") ?? "";
     this.location = `/listen${location.slice(location.indexOf("/rooms/"))}`;
     await peer.setRemoteDescription({ type: "answer", sdp: await response.text() });
@@ -172,7 +178,15 @@ class Stay {
       const people = others.map((/** @type {any} */ one) => one.name).filter(Boolean);
       byId("people").textContent = people.length ? `with ${people.join(", ")}` : "";
     }
-    if (message.type === "error") show(message.message);
+    if (message.type === "error") show(sentence(message.message));
+    if (message.type === "bye") this.sentAway(message);
+  }
+
+  /** The gateway has ended this stay. @param {{message: string}} message */
+  sentAway({ message }) {
+    this.location = "";
+    stop();
+    show(sentence(message));
   }
 
   /** @param {RTCPeerConnection} peer the one that was lost */
@@ -181,14 +195,18 @@ class Stay {
     peer.close();
     this.peer = null;
     this.player.flush();
-    this.show("Connecting again", false);
-    setTimeout(() => this.ended || this.connect().catch((error) => this.failed(error)), RETRY_MS);
+    this.show(this.ticket ? "Waiting in line" : "Connecting again", false);
+    setTimeout(() => this.ended || this.connect().catch((error) => this.failed(error)), this.waitMs);
   }
 
   /** @param {any} error */
   failed(error) {
-    show(String(error.message ?? error));
-    if (error instanceof Refused && error.status < 500 && error.status !== 429) stop();
+    const refused = error instanceof Refused;
+    const words = sentence(String(error.message ?? error));
+    this.ticket = refused ? error.ticket : "";
+    this.waitMs = Math.max(RETRY_MS, refused ? error.retryAfterMs : 0);
+    show(this.ticket ? `${words} You will hear the room as soon as somebody leaves: keep this page open.` : words);
+    if (refused && error.status < 500 && error.status !== 429) stop();
     else if (this.peer) this.again(this.peer);
   }
 
@@ -209,10 +227,12 @@ class Stay {
 
 /** The gateway said no. */
 class Refused extends Error {
-  /** @param {string} message @param {number} status */
-  constructor(message, status) {
+  /** @param {string} message @param {number} status @param {number} retryAfterMs @param {string} ticket */
+  constructor(message, status, retryAfterMs, ticket) {
     super(message);
     this.status = status;
+    this.retryAfterMs = retryAfterMs;
+    this.ticket = ticket;
   }
 }
 
@@ -227,7 +247,9 @@ async function request(method, path, session, headers, body, keepalive = false) 
   });
   if (response.ok) return response;
   const problem = await response.json().catch(() => ({}));
-  throw new Refused(problem.detail ?? `the gateway answered ${response.status}`, response.status);
+  const retryAfterMs = 1000 * (Number(response.headers.get("retry-after")) || 0);
+  const detail = problem.detail ?? `the gateway answered ${response.status}`;
+  throw new Refused(detail, response.status, retryAfterMs, problem.ticket ?? "");
 }
 
 /** Until all candidates are in the offer, or for two seconds. @param {RTCPeerConnection} peer */
@@ -237,6 +259,12 @@ function gathered(peer) {
     setTimeout(resolve, 2000);
     peer.onicegatheringstatechange = () => peer.iceGatheringState === "complete" && resolve(undefined);
   });
+}
+
+/** The gateway's words as a sentence. @param {string} words */
+function sentence(words) {
+  const text = words.trim();
+  return text && `${text[0].toUpperCase()}${text.slice(1)}${/[.!?…]$/.test(text) ? "" : "."}`;
 }
 
 /** @param {string} words empty: nothing is wrong */

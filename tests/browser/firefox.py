@@ -25,7 +25,6 @@ FIREFOX = shutil.which("firefox-esr") or shutil.which("firefox")
 PULSEAUDIO = shutil.which("pulseaudio")
 """Firefox keeps an AudioContext suspended where there is no device to play on."""
 PREFERENCES: dict[str, bool | int | str] = {
-    "media.navigator.streams.fake": True,
     "media.navigator.permission.disabled": True,
     "media.peerconnection.ice.obfuscate_host_addresses": False,
     "browser.shell.checkDefaultBrowser": False,
@@ -164,13 +163,17 @@ def trust(profile: Path, root: Path) -> None:
 
 
 @asynccontextmanager
-async def speaker(folder: Path) -> AsyncIterator[dict[str, str]]:
-    """A sound server whose only speaker plays nothing; the environment of those who use it."""
+async def sound(folder: Path) -> AsyncIterator[dict[str, str]]:
+    """A sound server with one speaker and one silent microphone; the environment of its users.
+
+    Firefox's own fake microphone plays a tone without end, over which nobody is greeted.
+    """
     assert PULSEAUDIO is not None
-    socket, environment = folder / "speaker.socket", {"HOME": str(folder), "PATH": "/usr/bin:/bin"}
+    socket, environment = folder / "sound.socket", {"HOME": str(folder), "PATH": "/usr/bin:/bin"}
     process = await asyncio.create_subprocess_exec(
         *[PULSEAUDIO, "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no"],
-        *["-L", "module-null-sink", "-L", f"module-native-protocol-unix socket={socket}"],
+        *["-L", "module-null-sink", "-L", "module-null-source"],
+        *["-L", f"module-native-protocol-unix socket={socket}"],
         env=environment | {"XDG_RUNTIME_DIR": str(folder)},
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
@@ -188,9 +191,9 @@ async def speaker(folder: Path) -> AsyncIterator[dict[str, str]]:
 
 @asynccontextmanager
 async def firefox(profile: Path) -> AsyncIterator[Firefox]:
-    """A Firefox without a window; its microphone plays a tone."""
+    """A Firefox without a window; its microphone is silent."""
     profile.mkdir(parents=True, exist_ok=True)
-    async with speaker(profile) as environment, _running(profile, environment) as found:
+    async with sound(profile) as environment, _running(profile, environment) as found:
         yield found
 
 

@@ -12,6 +12,7 @@ import json
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -96,8 +97,8 @@ def visit(page: Any, address: str) -> int:
     return 2
 
 
-def listen(page: Any, address: str) -> dict[str, Any]:
-    """Hear and read over plain HTTP."""
+def listen(page: Any, address: str, gateway: Gateway) -> dict[str, Any]:
+    """Hear and read over plain HTTP, until an admin closes the room."""
     page.add_init_script(COUNT)
     began = time.monotonic()
     page.goto(address)
@@ -105,12 +106,18 @@ def listen(page: Any, address: str) -> dict[str, Any]:
     said = "() => [...document.querySelectorAll('.said .text')].map((one) => one.textContent)"
     until(page, f"() => ({said})().some((text) => text.includes('simulator'))", "no caption")
     until(page, "() => window.played > 24000", "nothing is played")
+    first_second_s = round(time.monotonic() - began, 2)
+    text = page.evaluate(said)
+    close = urllib.request.Request(f"{gateway.url}/rooms/home", method="DELETE")
+    urllib.request.urlopen(close).close()
+    until(page, "() => /closed the room/.test(document.body.innerText)", "no word of it")
     return {
         "taps": 1,
-        "first_second_s": round(time.monotonic() - began, 2),
+        "first_second_s": first_second_s,
+        "shows_the_form_again": page.locator("#form").is_visible(),
         "secure": page.evaluate("isSecureContext"),
         "address": page.url,
-        "text": page.evaluate(said),
+        "text": text,
     }
 
 
@@ -154,7 +161,7 @@ def main() -> None:
         )
         page = browser.new_page()
         if mode == "listen":
-            print(json.dumps(listen(page, address)))
+            print(json.dumps(listen(page, address, gateway)))
             browser.close()
             return
         began = time.monotonic()

@@ -102,6 +102,48 @@ def test_an_admin_invites_mutes_and_removes(
     until(admin, "() => window.mixminus.state().participants.length === 1", "she is still there")
 
 
+def test_an_admin_decides_the_rules_of_the_room(
+    gateway: Gateway, open_browser: Callable[..., Any]
+) -> None:
+    browser = open_browser(None)
+    admin = opened(browser, f"{gateway.url}/?room=hall&name=Olga")
+    join(admin)
+    anna = opened(browser, invited(gateway, "hall", name="Anna"))
+    troubles = watched(anna)
+    until(anna, "() => !document.getElementById('join-button').disabled", "no lobby")
+    join(anna)
+    assert anna.locator("#stop").is_hidden()
+
+    admin.locator("#open-settings").click()
+    for rule in ("#rule-stop", "#rule-enter-muted", "#rule-locked"):
+        admin.locator(rule).check()
+        until(admin, f"() => document.querySelector('{rule}').checked", "not taken")
+    until(anna, "() => window.mixminus.state().rules.locked", "she is not told")
+    assert anna.locator("#stop").is_visible()
+    anna.locator("#open-settings").click()
+    assert anna.locator("#set-room").is_hidden()
+    anna.locator("#close-settings").click()
+    known = gateway.json("/rooms/hall")["rules"]
+    assert known == {"locked": True, "enter_muted": True, "stop": "speak", "confirm": "speak"}
+
+    bob = opened(browser, invited(gateway, "hall", name="Bob"))
+    until(bob, "() => !document.getElementById('join-button').disabled", "no lobby")
+    bob.get_by_role("button", name="Join").click()
+    says(bob, "forbidden", "An admin has locked this room")
+    admin.locator("#rule-locked").uncheck()
+    until(admin, "() => !window.mixminus.state().rules.locked", "not open")
+    join(bob)
+    says(bob, "silenced", "An admin of the room can let you speak")
+    assert bob.locator("#mic").is_disabled()
+
+    anna.reload()
+    until(anna, "() => !document.getElementById('join-button').disabled", "no lobby")
+    join(anna)
+    until(anna, "() => window.mixminus?.state().role === 'speak'", "no welcome")
+    assert not anna.evaluate("() => window.mixminus.state().mutedByAdmin"), "she was here before"
+    assert troubles == []
+
+
 def test_a_listener_hears_and_is_not_heard(
     gateway: Gateway, open_browser: Callable[..., Any]
 ) -> None:

@@ -34,5 +34,5 @@ def test_a_guest_hears_the_assistant(short_dir: Path, browser: str, mode: str, t
 def test_without_https_one_can_hear_and_read(short_dir: Path) -> None:
     require(CHROMIUM, "Chromium is not installed")
     found = in_a_network("tests.browser.lan_page", "listen", str(short_dir), "chromium")
-    assert not found["secure"]
+    assert not found["secure"] and found["shows_the_form_again"]
     assert found["address"].endswith("/listen"), "the token stays in the history"

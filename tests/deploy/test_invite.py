@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from deploy import cli, invite
+from signaling import lan_notice
 from signaling.access.desk import Desk
 from signaling.access.ledger import Ledger
 
@@ -94,3 +95,33 @@ def test_a_key_that_others_can_read_is_said(
     (tmp_path / "access.key").chmod(0o644)
     code, _, err = run(capsys, "home")
     assert code == 78 and "chmod 600" in err
+
+
+def test_a_link_made_beside_a_gateway_of_the_local_network_leads_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``run --lan`` is no setting that this command could read."""
+    monkeypatch.setattr(
+        invite.lan, "page_urls", lambda section: [f"https://192.168.1.5:{section.https_port}"]
+    )
+    _, out, err = run(capsys, "home")
+    assert out.startswith("http://127.0.0.1:8080/#invite=")
+    assert "on this computer only" in err and "--lan" in err
+    lan_notice.post(tmp_path, 9443)
+    _, out, err = run(capsys, "home")
+    assert out.startswith("https://192.168.1.5:9443/#invite=") and "only" not in err
+    lan_notice.post(tmp_path, None)
+    assert run(capsys, "home")[1].startswith("http://127.0.0.1")
+    for damage in ("", "x", "0", "70000", "\0"):
+        (tmp_path / lan_notice.FILE).write_text(damage)
+        assert run(capsys, "home")[1].startswith("http://127.0.0.1")
+
+
+def test_a_link_made_behind_a_proxy_has_its_name_and_path(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MIXMINUS_SIGNALING__TLS", "off")
+    monkeypatch.setenv("MIXMINUS_SIGNALING__ALLOWED_HOSTS", "talk.example, other.example")
+    monkeypatch.setenv("MIXMINUS_SIGNALING__PUBLIC_PATH", "/voice")
+    _, out, err = run(capsys, "home")
+    assert out.startswith("https://talk.example/voice/#invite=") and "only" not in err

@@ -54,8 +54,8 @@ export class ConnectionKeeper {
     await this.#connect();
   }
 
-  /** Leave for good. @param {boolean} tell the gateway does not know yet */
-  stop(tell) {
+  /** Leave for good. @param {boolean} [tell] the gateway does not know yet */
+  stop(tell = true) {
     this.wanted = false;
     this.#policy.cancel();
     this.hangUp(tell);

@@ -45,7 +45,7 @@ export class Session {
       onOpen: () => this.#connected(),
       onControl: (message) => this.inbox.take(message),
       onDown: () => this.#disconnected(),
-      onRefused: () => this.#backToLobby(),
+      onRefused: () => this.#refused(),
     });
     this.talk = new Talk(store, {
       setMuted: (muted) => this.audio.setMuted(muted),
@@ -109,6 +109,12 @@ export class Session {
     this.store.clear(...ROOM_CODES);
     this.#backToLobby();
     await this.audio.close();
+  }
+
+  /** The gateway does not let this person in: nothing needs the microphone. */
+  #refused() {
+    this.#backToLobby();
+    this.audio.close();
   }
 
   #backToLobby() {

@@ -1,0 +1,29 @@
+"""Whether the gateway was last started for the local network: ``mixminus invite`` wants to know.
+
+``mixminus run --lan`` is no setting, so another command cannot see it. The note outlasts the
+gateway, because people invite others before they start it again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+FILE = "lan.port"
+
+
+def post(state_dir: Path, https_port: int | None) -> None:
+    """Note the port of HTTPS; None: the local network may not come in. Raises OSError."""
+    path = state_dir / FILE
+    if https_port is None:
+        path.unlink(missing_ok=True)
+    else:
+        path.write_text(f"{https_port}\n", encoding="ascii")
+
+
+def posted(state_dir: Path) -> int | None:
+    """The port that was noted; None: there is none that can be read."""
+    with contextlib.suppress(OSError, ValueError):
+        port = int((state_dir / FILE).read_text(encoding="ascii"))
+        return port if 0 < port < 65_536 else None
+    return None
