@@ -221,9 +221,8 @@ class ItemBook:
     def _item_added(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
         item = map_of(event, "item")
         facts = self._place(item, text_of(event, "previous_item_id"))
-        complete = text_of(item, "status") == "completed"
-        if complete and event["type"] == "conversation.item.created":  # Nothing else will follow.
-            facts += self._complete(item, "")
+        if event["type"] == "conversation.item.created" and _is_made(item):
+            facts += self._complete(item, "")  # Nothing else will follow.
         return facts
 
     def _item_done(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
@@ -396,6 +395,13 @@ class ItemBook:
         usage = map_of(event, "usage") or None
         fact = Transcribed(item, text, usage, failure)
         return [fact, *captions] if text or shown else [fact]
+
+
+def _is_made(item: Mapping[str, Any]) -> bool:
+    """Whether an item is complete; where it has no status, one that no response makes is."""
+    status = text_of(item, "status")
+    is_reply = text_of(item, "role") == "assistant" or text_of(item, "type") == "function_call"
+    return status == "completed" or not (status or is_reply)
 
 
 def _begun(item: str, event: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from openai_link.facts import ItemAdded, ItemDone
 from openai_link.realtime.client_events import ClientEvents
 from openai_link.realtime.confirmed import differences
 from openai_link.realtime.dialect import REFUSED, Dialect
+from openai_link.realtime.reducer import Reducer
 from openai_link.realtime.session_object import session_object
 from openai_link.settings import OpenaiLinkSettings
 from openai_link.simulator.engine.session_config import create_session, echo
@@ -146,3 +148,20 @@ def test_anything_can_be_translated(kind: str, rest: Json, is_beta: bool) -> Non
     assert all(isinstance(understood, dict) for understood in dialect.server(event))
     assert dialect.client(event)["type"] == kind
     assert Dialect("ga").refusal(event) is None or kind.startswith(("session.", "response.audio"))
+
+
+def test_items_that_are_only_created_are_complete_unless_a_response_makes_them() -> None:
+    """From servers that have taken nothing of GA but the session."""
+    created = "conversation.item.created"
+    for item, done in (
+        ({"role": "user"}, True),
+        ({"role": "system"}, True),
+        ({"type": "function_call_output"}, True),
+        ({"role": "assistant"}, False),
+        ({"type": "function_call"}, False),
+        ({"role": "assistant", "status": "completed"}, True),
+        ({"role": "user", "status": "in_progress"}, False),
+    ):
+        event = {"type": created, "item": {"id": "i", "type": "message", **item}}
+        facts = Reducer().feed(event, 0)
+        assert [type(fact) for fact in facts] == [ItemAdded, *([ItemDone] if done else [])], item
