@@ -69,10 +69,9 @@ export class Inbox {
       rules: { ...USUAL_RULES, ...message.rules },
       pushToTalk: message.push_to_talk === true, speaks: message.speaks !== false,
     });
-    const silenced = message.silenced === true;
-    this.store.set({ mutedByAdmin: silenced, ...(silenced ? { muted: true } : {}) });
-    this.rules();
-    if (silenced) this.#waitForAdmin();
+    this.store.set({ mutedByAdmin: false });
+    if (message.silenced === true) this.#waitForAdmin();
+    else this.rules();
     if (Number.isInteger(message.epoch)) this.flush(message.epoch);
   }
 
@@ -84,6 +83,8 @@ export class Inbox {
 
   /** Only an admin can let this person speak. */
   #waitForAdmin() {
+    this.store.set({ mutedByAdmin: true, muted: true });
+    this.rules();
     this.store.raise(problem("silenced", { title: "You are muted", cure: "An admin of the room can let you speak." }));
   }
 
