@@ -33,6 +33,7 @@ MIN_SECRET_S, MAX_SECRET_S = 10, 7_200
 
 _DUMMY_KEY = "simulator"
 _OPENAI_HOST = "api.openai.com"
+"""And its subdomains: the service in one region."""
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _RESERVED = frozenset(
     {
@@ -158,7 +159,7 @@ def choose_upstream(settings: Settings, api_key: str) -> Upstream:
     url = link.base_url.rstrip("/")
     host = _host(url)
     return Upstream(
-        "openai" if host == _OPENAI_HOST else host,
+        "openai" if f".{host}".endswith(f".{_OPENAI_HOST}") else host,
         url,
         api_key,
         ephemeral,

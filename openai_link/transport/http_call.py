@@ -64,6 +64,7 @@ async def exchange(
             if not ways.is_other(error, after_refusal=bool(refused)):
                 raise
             refused.append(error)
+            ways.refused(way)
             continue
         ways.worked(way)
         return answer

@@ -40,6 +40,8 @@ class Ways:
         self._first = first
         self._known = next((way for way in WAYS if way == known and self._may_vary), None)
         self._azure = upstream.azure
+        self._refused: dict[Way, None] = {}
+        """Ways that were refused since a call was accepted: an attempt may end in between."""
 
     @property
     def known(self) -> str:
@@ -51,11 +53,17 @@ class Ways:
         if not self._may_vary:
             return [self._first]
         others = [self._first] if self._azure else [self._first, *WAYS]
-        return list(dict.fromkeys([self._known or self._first, *others]))
+        ways = list(dict.fromkeys([self._known or self._first, *others]))
+        return sorted(ways, key=lambda way: way in self._refused)
+
+    def refused(self, way: Way) -> None:
+        """The server does not take calls this way: another attempt begins with the others."""
+        self._refused[way] = None
 
     def worked(self, way: Way) -> None:
         """A call was accepted."""
         self._known = way
+        self._refused.clear()
 
     def is_other(self, error: UpstreamError, after_refusal: bool = False) -> bool:
         """Whether ``error`` may mean "not this way", and so the next one is to be tried.
@@ -71,6 +79,7 @@ class Ways:
     def all_refused(self, errors: list[UpstreamError]) -> UpstreamError:
         """The last refusal that says something, marked: the WebSocket may still be the way."""
         self._known = None
+        self._refused.clear()
         specific = [error for error in errors if error.is_specific]
         chosen = (specific or errors)[-1]
         chosen.other_way = self._may_vary

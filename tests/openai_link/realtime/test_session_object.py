@@ -504,3 +504,18 @@ def test_a_value_that_is_missing_or_cannot_be_sent_is_named(
     with pytest.raises(SettingsError, match=message) as caught:
         with_secrets(settings, {"OPENAI_API_KEY": "sk-x", **env})
     assert "a\nb" not in str(caught.value) and "t-1" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        ("api.openai.com", "openai"),
+        ("eu.api.openai.com", "openai"),
+        ("fakeapi.openai.com", "fakeapi.openai.com"),
+        ("api.openai.com.example", "api.openai.com.example"),
+    ],
+)
+def test_the_service_is_known_in_every_region(host: str, name: str) -> None:
+    link = OpenaiLinkSettings(base_url=f"https://{host}/v1")
+    upstream = choose_upstream(Settings(openai_link=link), "sk-x")
+    assert upstream.name == name and upstream.is_compatible is (name != "openai")

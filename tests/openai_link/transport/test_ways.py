@@ -239,6 +239,14 @@ def test_a_way_that_works_no_longer_is_forgotten() -> None:
     assert ways.known == "", "nothing to remember: the settings say so"
 
 
+def test_an_attempt_that_ends_in_between_is_taken_up_again() -> None:
+    ways = Ways(upstream("http://127.0.0.1:9/v1"), "auto")
+    ways.refused("form")
+    assert ways.order() == ["bare", "ephemeral", "form"]
+    ways.worked("bare")
+    assert ways.order() == ["bare", "form", "ephemeral"]
+
+
 def test_a_secret_lives_as_long_as_the_settings_say() -> None:
     bodies: list[Any] = []
 
