@@ -83,7 +83,7 @@ def middleware(log: logging.LoggerAdapter[logging.Logger]) -> Middleware:
             raise
         except MixminusError as error:  # Says in one line what is wrong, and what to do.
             log.error("! %s %s: %s", request.method, request.path, error)
-            return response(503, HTTPStatus(503).phrase, _DETAILS[500])
+            return response(500, HTTPStatus(500).phrase, _DETAILS[500])
         except Exception:
             log.exception("! %s %s failed", request.method, ascii(request.path[:200]))
             return response(500, HTTPStatus(500).phrase, _DETAILS[500])

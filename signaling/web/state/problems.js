@@ -122,6 +122,7 @@ const GATEWAY_TITLES = {
   written_answer: "The answer is written only",
   transcription_failed: "Speech was not written down",
   price_unknown: "A price is not known",
+  tools_missing: "Some tools are missing",
 };
 
 /** Every code that has a text. */
