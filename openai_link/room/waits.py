@@ -101,6 +101,7 @@ class SessionWaits:
             hears_turns: the server detects turns, so that speech has an event to expect.
         """
         self._answer_ns = answer_ns
+        self._answer_s = _seconds(answer_ns)
         self._liveness = Liveness(habits, hears_turns)
         self._requests: dict[str, int] = {}
         """When each request was sent, by its id."""
@@ -181,13 +182,16 @@ class SessionWaits:
 
     def _limits(self, waiting: Waiting) -> list[tuple[int, Verdict]]:
         limits: list[tuple[int, Verdict]] = []
-        answer_ns, seconds = self._answer_ns, _seconds(self._answer_ns)
+        answer_ns, seconds = self._answer_ns, self._answer_s
         if waiting.request is not None and waiting.request in self._requests:
             words = f"no answer began within {seconds} of asking for it"
             limits.append((self._requests[waiting.request] + answer_ns, Lost(words)))
         if waiting.generated_ns is not None:
-            limit_ns = SERVER_TOOL_NS if waiting.runs_server_tool else answer_ns
-            words = f"its answer broke off: nothing came of it for {_seconds(limit_ns)}"
+            limit_ns = answer_ns
+            if waiting.runs_server_tool:
+                limit_ns = max(SERVER_TOOL_NS, answer_ns)
+                seconds = _seconds(limit_ns)
+            words = f"its answer broke off: nothing came of it for {seconds}"
             limits.append((max(waiting.generated_ns, self._sound_ns) + limit_ns, Lost(words)))
         is_asked = waiting.request is not None or waiting.generated_ns is not None
         turn_ns = None if is_asked else waiting.unanswered_ns

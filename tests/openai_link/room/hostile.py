@@ -81,7 +81,7 @@ class HostileWorld(World):
     def _begin(self, step: Step) -> None:
         if step.do == "speak" and not self._answers_speech:
             self.asked.clear()  # Who speaks over an answer waits for it no more.
-        elif step.do == "speak" and step.ms >= 400:
+        elif step.do == "speak" and step.ms >= 400 and self.scene.session_limit_s > 60:
             self.asked.append(self.now_ns)
         super()._begin(step)
 
@@ -305,8 +305,15 @@ def the_room_talks_again(world: HostileWorld) -> None:
 
 
 def no_tool_runs_twice(world: HostileWorld) -> None:
-    runs = Counter(name for _, name in world.ran)
-    assert all(count == 1 for count in runs.values()), runs
+    """No call; nor, where nobody speaks meanwhile, whatever a call was made for.
+
+    Two turns at once may make the model call a tool for each.
+    """
+    calls = Counter(call for call, _ in world.ran)
+    assert all(count == 1 for count in calls.values()), calls
+    if not any(step.do == "speak" for step in world.scene.steps):
+        runs = Counter(name for _, name in world.ran)
+        assert all(count == 1 for count in runs.values()), runs
 
 
 def the_money_is_true(world: HostileWorld) -> None:
@@ -333,11 +340,17 @@ def verdict(seed: int) -> tuple[int, str]:
     return seed, ""
 
 
-def many(seeds: Sequence[int], workers: int) -> dict[int, str]:
-    """What does not hold, by seed."""
+def many(seeds: Sequence[int], workers: int) -> int:
+    """Hold the conversations of these seeds; tell what does not hold, and return how often."""
+    wrong = 0
     with ProcessPoolExecutor(workers) as pool:
-        results = pool.map(verdict, seeds, chunksize=20)
-        return {seed: words for seed, words in results if words}
+        for number, (seed, words) in enumerate(pool.map(verdict, seeds, chunksize=20), 1):
+            if words:
+                wrong += 1
+                print(f"seed {seed}: {words}", flush=True)
+            if number % 1_000 == 0:
+                print(f"{number} conversations", flush=True)
+    return wrong
 
 
 def main() -> int:
@@ -348,12 +361,10 @@ def main() -> int:
     arguments = parser.parse_args()
     begun = time.monotonic()
     seeds = range(arguments.seed, arguments.seed + arguments.count)
-    found = many(seeds, arguments.workers)
-    for seed, words in sorted(found.items()):
-        print(f"seed {seed}: {words}")
+    wrong = many(seeds, arguments.workers)
     took_s = time.monotonic() - begun
-    print(f"{arguments.count} conversations in {took_s:.0f} s, {len(found)} went wrong")
-    return 1 if found else 0
+    print(f"{arguments.count} conversations in {took_s:.0f} s, {wrong} went wrong")
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

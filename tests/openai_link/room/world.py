@@ -17,7 +17,7 @@ from typing import Any
 from mixer_core.bus.frames import FLAG_PAUSE
 from mixer_core.bus.pcm import FRAME_NS, SILENCE
 from mixer_core.journal.records import HistoryItem, ItemRecord, Record, RemovedRecord, UsageRecord
-from mixer_core.runtime.errors import UpstreamError
+from mixer_core.runtime.errors import ToolError, UpstreamError
 from mixer_core.runtime.units import MS_NS
 from openai_link.realtime.upstream import Upstream
 from openai_link.room import actions as do
@@ -176,7 +176,10 @@ class Journal:
 
 
 def _arguments(text: str) -> dict[str, Any]:
-    return dict(json.loads(text or "{}"))
+    try:
+        return dict(json.loads(text or "{}"))
+    except (TypeError, ValueError) as error:
+        raise ToolError(f"the arguments are no JSON object: {error}") from error
 
 
 def _not_called(**_: Any) -> None:
