@@ -384,6 +384,8 @@ class RoomEngine:
             outcomes = self._tools.confirmed(event, now_ns)
         elif talking is not None:
             outcomes = self._sessions.browser_event(event, now_ns)
+            if kind == "interrupt":
+                self._record.pending_reply.forget()
             if kind == "interrupt" or (kind == "ptt" and self._is_pressed(event)):
                 outcomes += self._handover.silence_draining(now_ns)
         elif kind in _FOR_SESSIONS:

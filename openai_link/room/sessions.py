@@ -179,7 +179,8 @@ class RoomSessions:
         items: Sequence[HistoryItem] = self._record.items()
         if session is self.standby:
             items = settled(items, self.assistant == "speaking")
-        note = "" if self._record.pending_reply.is_pending else _NOTE
+        is_owed = self._record.pending_reply.is_pending or (items and items[-1].kind == "tool")
+        note = "" if is_owed else _NOTE
         return self._seed(session, items, note, now_ns)
 
     def tell_late(self, fact: Fact, now_ns: int) -> list[Outcome]:

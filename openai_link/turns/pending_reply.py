@@ -52,6 +52,8 @@ class PendingReply:
         self._answers_turns = answers_turns
         self.is_pending = False
         """Somebody waits."""
+        self._is_new = False
+        """No answer has begun since somebody asked: those that are not finished are to others."""
         self._missed = 0
         """Sessions that were given up because the answer did not come."""
         self._answers: dict[tuple[int, str], _Answer] = {}
@@ -59,7 +61,7 @@ class PendingReply:
 
     def requested(self) -> None:
         """Somebody has asked for a reply, in writing or by a button."""
-        self.is_pending, self._missed = True, 0
+        self.is_pending, self._is_new, self._missed = True, True, 0
 
     def missed(self) -> None:
         """A session is given up, because it does not answer."""
@@ -72,7 +74,7 @@ class PendingReply:
 
     def forget(self) -> None:
         """It is too late for an answer, or there will be none."""
-        self.is_pending, self._missed = False, 0
+        self.is_pending, self._is_new, self._missed = False, False, 0
 
     def session_over(self, session: int) -> None:
         """Nothing more is heard of the answers of this session."""
@@ -85,6 +87,7 @@ class PendingReply:
             case TurnCommitted() if self._answers_turns:
                 self.requested()
             case ResponseStarted(response):
+                self._is_new = False
                 self._answers[session, response] = _Answer()
                 if len(self._answers) > MAX_ANSWERS:
                     del self._answers[next(iter(self._answers))]
@@ -99,7 +102,8 @@ class PendingReply:
             case ResponseEnded(response, status, in_conversation=True):
                 self._generated(session, response, status)
             case ServerError(code, cause="response.create") if code != ALREADY_ACTIVE:
-                self._settle()  # Refused, and people were told so.
+                self._is_new = False  # Refused, and people were told so.
+                self._settle()
 
     def _played(self, session: int, response: str, cleared: bool) -> None:
         """Answers are played in the order in which they began; a cut takes those behind it too."""
@@ -111,6 +115,7 @@ class PendingReply:
                 del self._answers[other]
         if answer := self._answers.get(key):
             answer.was_heard = True
+        self._is_new = self._is_new and not cleared
         if cleared or answer is None:
             self._settle()
 
@@ -127,5 +132,5 @@ class PendingReply:
         self._settle()
 
     def _settle(self) -> None:
-        if not self._answers:
+        if not self._answers and not self._is_new:
             self.forget()

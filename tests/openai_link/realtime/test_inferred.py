@@ -249,3 +249,34 @@ def test_words_of_people_that_break_off_are_what_was_understood() -> None:
     usage = {"type": "duration", "seconds": 1}
     whole = e(f"{prefix}.completed", item_id="item_0", transcript="Good morning.", usage=usage)
     assert Transcribed("item_0", "Good morning.", usage) in reducer.feed(whole, WORDS_NS * 2)
+
+
+@pytest.mark.parametrize("response", [{}, None, {"id": ""}, {"id": None, "status": "completed"}])
+def test_an_end_without_an_id_is_that_of_the_open_response(response: Any) -> None:
+    """The true end may follow, and what it cost counts."""
+    true = {"id": "resp_1", "status": "completed", "usage": {"total_tokens": 7}}
+    events = [CREATED, e("response.done", response=response), e("response.done", response=true)]
+    ended = [fact for fact in run(Reducer(), events) if isinstance(fact, ResponseEnded)]
+    assert [(fact.inferred, fact.usage) for fact in ended] == [
+        (True, None),
+        (False, {"total_tokens": 7}),
+    ]
+
+
+def test_a_call_in_progress_is_not_cut_off() -> None:
+    still = e("conversation.item.done", item={**WHOLE, "status": "in_progress", "arguments": ""})
+    calls = of(run(Reducer(), [CREATED, still, BY_ITEM, done()]), ToolCalled)
+    assert calls == [ToolCalled("resp_1", "item_1", "call_1", "lamp", "{}")]
+
+
+@pytest.mark.parametrize("is_asked", [True, False])
+def test_an_item_that_only_a_response_makes_is_one_where_one_is_expected(is_asked: bool) -> None:
+    reducer = Reducer()
+    if is_asked:
+        reducer.sent({"type": "response.create", "event_id": "mm_1"})
+    message = {"id": "item_1", "type": "message", "role": "assistant", "status": "completed"}
+    added, ended = (e(f"conversation.item.{kind}", item=message) for kind in ("added", "done"))
+    facts = responses(run(reducer, [added, ended]))
+    assert facts == ([ResponseStarted("of_item_1", inferred=True)] if is_asked else [])
+    facts = responses(reducer.tick(SETTLED_NS + 10_000_000))
+    assert facts == ([ResponseEnded("of_item_1", "completed", inferred=True)] if is_asked else [])

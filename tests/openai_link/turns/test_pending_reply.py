@@ -8,10 +8,11 @@ from openai_link.facts import (
     PlaybackStarted,
     ResponseEnded,
     ResponseStarted,
+    ServerError,
     ToolCalled,
     TurnCommitted,
 )
-from openai_link.turns.pending_reply import PendingReply
+from openai_link.turns.pending_reply import MAX_MISSED, PendingReply
 
 S = 1_000_000_000
 
@@ -131,3 +132,37 @@ def test_replies_of_a_session_that_is_over_keep_nobody_waiting() -> None:
     pending_reply.on_fact(ResponseStarted("new"), session=2)
     pending_reply.on_fact(ResponseEnded("new", "completed"), session=2)
     assert not pending_reply.is_pending
+
+
+def test_the_end_of_an_answer_to_somebody_else_settles_nothing() -> None:
+    """Somebody asks while an answer is heard, and the session is lost before the next begins."""
+    pending = PendingReply()
+    pending.requested()
+    for fact in (ResponseStarted("r1"), ItemVoiced("r1", "i1"), PlaybackStarted("r1")):
+        pending.on_fact(fact, 1)
+    pending.requested()
+    pending.on_fact(ResponseEnded("r1", "completed"), 1)
+    pending.on_fact(PlaybackEnded("r1", False), 1)
+    assert pending.is_pending
+    for fact in (ResponseStarted("r2"), ResponseEnded("r2", "completed")):
+        pending.on_fact(fact, 1)
+    assert not pending.is_pending
+
+
+def test_an_answer_that_does_not_come_is_hopeless_in_the_end() -> None:
+    pending = PendingReply()
+    pending.requested()
+    for _ in range(MAX_MISSED):
+        pending.missed()
+        assert not pending.is_hopeless
+    pending.missed()
+    assert pending.is_hopeless
+    pending.requested()
+    assert not pending.is_hopeless, "it is another question"
+
+
+def test_a_request_that_was_refused_is_not_waited_for() -> None:
+    pending = PendingReply()
+    pending.requested()
+    pending.on_fact(ServerError("invalid_value", "", "mm_1", "response.create", False, False), 1)
+    assert not pending.is_pending
