@@ -239,6 +239,8 @@ class ResponseBook:
         identity = text_of(response, "id")
         if not identity:  # It can only be about the open one, but that one's own end may follow.
             return self._nameless_end(response)
+        if text_of(response, "status") == "in_progress":
+            return self._shown(identity, "", now_ns)
         if not self._over.first(identity):
             return []
         known = self._open.pop(identity, None) is not None

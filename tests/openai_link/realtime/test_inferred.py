@@ -263,6 +263,11 @@ def test_an_end_without_an_id_is_that_of_the_open_response(response: Any) -> Non
     ]
 
 
+def test_an_end_in_progress_is_none() -> None:
+    still = e("response.done", response={"id": "resp_1", "status": "in_progress", "usage": None})
+    assert responses(run(Reducer(), [still])) == [ResponseStarted("resp_1", inferred=True)]
+
+
 def test_a_call_in_progress_is_not_cut_off() -> None:
     still = e("conversation.item.done", item={**WHOLE, "status": "in_progress", "arguments": ""})
     calls = of(run(Reducer(), [CREATED, still, BY_ITEM, done()]), ToolCalled)
