@@ -120,15 +120,21 @@ async def hang_up(
     call_id: str,
     log: logging.LoggerAdapter[logging.Logger],
 ) -> None:
-    """End the call on the server. Never raises; a refusal is logged in its own words."""
+    """End the call on the server. Never raises; a refusal is logged in its own words.
+
+    A call that is over already is nothing to warn of.
+    """
     url = f"{upstream.base_url}/realtime/calls/{call_id}/hangup"
     try:
         async with asyncio.timeout(HANG_UP_TIMEOUT_S):
             async with _request(http, upstream, url) as response:
                 log.info("> hang up %s: %s", call_id, response.status)
-    except (UpstreamError, TimeoutError) as error:
-        status = f"{error.status} {error.code}: " if isinstance(error, UpstreamError) else ""
-        log.warning("! > hang up %s: %s%s", call_id, status, error or "no answer in time")
+    except UpstreamError as error:
+        is_over = error.status in (404, 410)
+        level, mark = (logging.INFO, "") if is_over else (logging.WARNING, "! ")
+        log.log(level, "%s> hang up %s: %s %s: %s", mark, call_id, error.status, error.code, error)
+    except TimeoutError:
+        log.warning("! > hang up %s: no answer in time", call_id)
 
 
 def _request(

@@ -159,17 +159,21 @@ def test_a_page_in_the_place_of_the_server_is_refused(request_: Request) -> None
 def test_hanging_up_a_call_that_is_refused_is_logged_in_the_servers_words(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    body = {"error": {"code": "call_id_not_found", "message": "No session found."}}
+    body = {"error": {"code": "forbidden", "message": "Not yours."}}
+    over = {"error": {"code": "call_id_not_found", "message": "No session found."}}
+    caplog.set_level("INFO")
 
-    async def hang_up() -> None:
-        async with answering(404, json.dumps(body).encode(), {}) as url:
+    async def hang_up(status: int, body: object) -> None:
+        async with answering(status, json.dumps(body).encode(), {}) as url:
             server = upstream(url)
             async with open_http(server, OpenaiLinkSettings()) as http:
                 await http_call.hang_up(http, server, "rtc_1", LOG)
 
-    asyncio.run(hang_up())
-    (line,) = caplog.messages
-    assert "404 call_id_not_found: No session found." in line
+    asyncio.run(hang_up(403, body))
+    asyncio.run(hang_up(404, over))
+    refused, ended = (record for record in caplog.records if "hang up" in record.message)
+    assert refused.levelname == "WARNING" and "403 forbidden: Not yours." in refused.message
+    assert ended.levelname == "INFO" and "404 call_id_not_found: No session" in ended.message
 
 
 def test_a_websocket_that_is_closed_with_a_reason_ends_for_that_reason() -> None:
