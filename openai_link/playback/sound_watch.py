@@ -10,6 +10,7 @@ WebSocket the replies are played here, and no watch is needed.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Literal
 
@@ -104,7 +105,10 @@ class SoundWatch:
                 pass
 
     def frame(self, samples: int, is_quiet: bool, now_ns: int) -> list[Heard]:
-        """A frame of the server's sound has come that is to be heard."""
+        """A frame of the server's sound has come that is to be heard.
+
+        ``is_quiet``: nobody would miss it; servers may send noise instead of silence.
+        """
         if is_quiet or not self._server_plays:
             return []
         if self._is_another(now_ns):
@@ -113,9 +117,10 @@ class SoundWatch:
         self._run = samples if now_ns - self._loud_ns > GAP_NS else self._run + samples
         self._loud_ns = now_ns
         least = FORGOTTEN_SAMPLES if self._is_told else BEGIN_SAMPLES
-        if self._playing or self._run < least or not self._waiting:
+        if self._playing or self._run < least:
             return []
-        return [Heard("started", next(iter(self._waiting)))]
+        may_sound = (r for r, w in self._waiting.items() if w.has_sound or not self._is_told)
+        return [Heard("started", response) for response in itertools.islice(may_sound, 1)]
 
     def flushed(self) -> list[Heard]:
         """What is being heard was cut off here."""

@@ -17,7 +17,7 @@ from mixer_core.runtime.units import MS_NS
 from .. import facts
 from ..facts import Assistant, Caption, Fact, ResponseEnded, ServerError
 from ..media.downlink_gate import DownlinkFrame, DownlinkGate
-from ..media.quiet import DECODED_SILENCE_PEAK, is_quiet
+from ..media.quiet import ROOM_NOISE_PEAK, is_quiet
 from ..playback.sound_watch import Heard, SoundWatch
 from ..playback.tracker import PlaybackTracker
 from ..playback.truncation import TrackerAction, Truncation
@@ -278,7 +278,7 @@ class RealtimeSession:
         frame = self._gate.frame(pcm, stamp_ns, now_ns, concealed)
         if frame is not None:
             self._tracker.sent(frame.stamp_ns, frame.pcm)
-            quiet = is_quiet(pcm, DECODED_SILENCE_PEAK)
+            quiet = is_quiet(pcm, ROOM_NOISE_PEAK)
             self._hear(self._watch.frame(len(pcm) // 2, quiet, now_ns), now_ns)
             self._waits.reply_sound(quiet, now_ns)
         return frame
