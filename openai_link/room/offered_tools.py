@@ -18,7 +18,7 @@ MAX_TOOLS = 128
 """Tools of a session, those of the settings included."""
 MAX_CHARS = 120_000
 """All definitions as JSON text: a data channel takes messages of 256 KiB."""
-MAX_NAMED = 40
+MAX_NAMED = 200
 """Tools that are named in one message."""
 MAX_WORDS_CHARS = 300
 

@@ -77,6 +77,8 @@ MAX_MESSAGE_CHARS = 500
 _NOT_TAKEN = (
     "The assistant's server did not take all of the session; [openai_link] leave_out may help"
 )
+_REFUSED = (400, 413, 422)
+"""HTTP statuses of a request that is refused for what is in it."""
 _TOOL_KEYS = ("tools", "tool_choice", "parallel_tool_calls")
 _NO_TOOLS: Mapping[str, Any] = {"tools": [], "tool_choice": "auto"}
 """What a session has that was told of no tools."""
@@ -384,9 +386,11 @@ class RealtimeSession:
 
     def blamed(self, error: UpstreamError) -> Blame | None:
         """The tools for which the server refuses to open the session; None: it is not for them."""
-        if self.stage != "connecting" or error.status not in (400, 422) or error.kind:
+        if self.stage != "connecting" or error.kind:
             return None
-        return self._told_session.not_opened(error.code, error.param, str(error))
+        found = self._told_session.not_opened(error.code, error.param, str(error))
+        is_clear = found is not None and (found.names or error.status in _REFUSED)
+        return found if is_clear else None
 
     def offer(self, definitions: Sequence[Mapping[str, Any]], now_ns: int) -> list[Outcome]:
         """Tools were refused: these are the others."""

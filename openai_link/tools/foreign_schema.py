@@ -7,6 +7,7 @@ reference means in its place. Where a type contains itself, anything is allowed 
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -95,6 +96,8 @@ class _Reader:
             }
         elif keyword in _DATA:
             data = self._data(value, depth)
+            if keyword == "enum" and isinstance(data, list):
+                data = list({json.dumps(entry): entry for entry in data}.values())
             if data is not _NOWHERE and (keyword != "enum" or (isinstance(data, list) and data)):
                 found[keyword] = data
         elif keyword in _VALUES:

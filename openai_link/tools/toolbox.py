@@ -50,8 +50,7 @@ class ToolBox:
         self._settings = settings
         self._log = log
         self._on_changed = on_changed
-        variables = tuple(s.token_variable for s in settings.mcp_servers.values())
-        self._redact = redactor(os.environ, variables)
+        self._redact = redactor(os.environ, tuple(settings.secret_variables))
         self._workers = Workers(MAX_THREADS)
         self._servers: list[McpLink] = []
         servers = map(_server_source, settings.mcp_servers)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import pytest
 
+from mixer_core.runtime.errors import UpstreamError
 from mixer_core.runtime.units import MS_NS
 from openai_link.room.room_tools import Toolset
 from openai_link.simulator.engine import refusals
@@ -343,3 +344,27 @@ def test_what_was_refused_late_is_not_held_against_what_has_come_since(
                for event in world.sent[-2:]) == 2  # fmt: skip
     world.ask("call lights")
     is_well(world)
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (500, "Invalid schema for function 'find'"),
+        (413, "too many tools"),
+        (0, "the server closed the WebSocket with code 1007 (session.tools[1].parameters)"),
+    ],
+)
+def test_whatever_the_status_a_refusal_that_names_a_tool_is_one(status: int, words: str) -> None:
+    class Strange(ToolWorld):
+        def _connected(self, session: int, description: Json) -> None:
+            if len(description.get("tools", ())) > 1 and session in self._connecting:
+                self.errors += 1
+                lost = UpstreamError("strange", words, status)
+                self.do(self.engine.session_lost(session, lost, self.now_ns))
+                return
+            super()._connected(session, description)
+
+    world = Strange(Scene("strange", ASKED), {"lights": PLAIN, "find": PLAIN})
+    world.finish()
+    is_well(world)
+    assert world.known == ["lights"] and world.errors == 1

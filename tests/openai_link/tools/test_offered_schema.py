@@ -212,3 +212,9 @@ def test_any_json_is_adapted_or_refused(schema: Any) -> None:
         return
     takes(schema, {})
     takes(schema, {"a": 1, "b": {"a": []}})
+
+
+def test_a_list_of_choices_names_each_once() -> None:
+    schema = {"properties": {"a": {"enum": ["x", "y", "x", 1, True, 1]}}}
+    assert told(schema)["properties"]["a"] == {"enum": ["x", "y", 1, True]}
+    assert takes(schema, {"a": "y"}) and not takes(schema, {"a": "z"})
