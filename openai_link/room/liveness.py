@@ -10,7 +10,8 @@ within ``PROBE_NS`` means that the call is lost. One is due
   speech to every server: the doubt comes less often each time that it was wrong.
 
 A server may ignore what it does not know. One call is lost by that; from then on a question without
-an answer counts only if one has been answered in this room.
+an answer counts only if one has been answered in this room. So the next session asks at once, while
+its server is surely there.
 """
 
 from __future__ import annotations
@@ -90,6 +91,8 @@ class Liveness:
         """When somebody began to speak since the newest event."""
         self._speech_frames = 0
         self._pause_ns = PAUSE_NS
+        self._has_learnt = False
+        """It has asked only to learn whether the server answers."""
         self._speech_after_ns = 0
         """Until then speech raises no doubt."""
 
@@ -147,6 +150,8 @@ class Liveness:
         """When to call ``due``; ``waiting_ns``: since when people wait for an answer."""
         if self._probe_ns is not None:
             return self._probe_ns + PROBE_NS
+        if not (self._may_be_asked or self._has_learnt):
+            return 0
         times = (self._doubt_ns(waiting_ns), self._speech_due_ns())
         return min((time_ns for time_ns in times if time_ns is not None), default=None)
 
@@ -157,6 +162,7 @@ class Liveness:
             return None
         if self._probe_ns is not None:
             return self._unanswered()
+        self._has_learnt = True
         if timeout_ns == self._speech_due_ns():
             self._speech_after_ns = now_ns + self._pause_ns
             self._pause_ns = min(2 * self._pause_ns, MAX_PAUSE_NS)

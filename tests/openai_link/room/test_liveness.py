@@ -1,0 +1,148 @@
+"""Whether a server that keeps its connection up still answers, and when it is asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mixer_core.runtime.units import MS_NS, S_NS
+from openai_link.room.confirmation import CONFIRM_NS, FIRST_WORD_NS, Confirmation
+from openai_link.room.liveness import (
+    DUE_NS,
+    LEAST_SPEECH_FRAMES,
+    PROBE_NS,
+    SPEECH_NS,
+    UNKNOWN_ITEM,
+    Liveness,
+    Probe,
+    ServerHabits,
+    Silent,
+)
+
+CREATE = {"type": "conversation.item.create", "event_id": "mm_1"}
+ADDED = {"type": "conversation.item.added"}
+QUESTION = {"type": "conversation.item.retrieve", "event_id": "mm_9", "item_id": UNKNOWN_ITEM}
+
+
+def refusal(event_id: str | None) -> dict[str, Any]:
+    return {"type": "error", "error": {"code": "x", "event_id": event_id}}
+
+
+def asked(habits: ServerHabits | None = None) -> tuple[Liveness, int]:
+    """People have waited for so long that the server is asked; and when."""
+    live = Liveness(habits or ServerHabits(), True)
+    assert live.next_timeout_ns(None) is None
+    now_ns = live.next_timeout_ns(S_NS)
+    assert now_ns == S_NS + DUE_NS
+    assert live.due(S_NS, now_ns) == Probe()
+    live.sent(QUESTION, now_ns)
+    return live, now_ns
+
+
+def test_a_server_that_answers_nothing_is_lost() -> None:
+    live, now_ns = asked()
+    assert live.due(S_NS, now_ns + PROBE_NS - 1) is None
+    assert live.due(S_NS, now_ns + PROBE_NS) == Silent()
+
+
+@pytest.mark.parametrize("answer", [refusal("mm_9"), refusal(None), ADDED])
+def test_any_event_shows_that_it_lives(answer: dict[str, Any]) -> None:
+    live, now_ns = asked()
+    live.received(answer, now_ns + MS_NS)
+    assert live.next_timeout_ns(None) is None
+    assert live.next_timeout_ns(S_NS) == now_ns + MS_NS + DUE_NS
+
+
+@pytest.mark.parametrize(("event_id", "ours"), [("mm_9", True), ("", True), ("mm_1", False)])
+def test_the_refusal_that_was_asked_for_is_nobody_elses(event_id: str, ours: bool) -> None:
+    live, _ = asked()
+    assert live.takes_answer(event_id) == ours
+    if ours:
+        assert not live.takes_answer(""), "one question has one answer"
+
+
+def test_acknowledgements_are_due_only_from_a_server_that_gives_them() -> None:
+    habits = ServerHabits()
+    live = Liveness(habits, True)
+    live.sent(CREATE, 0)
+    assert live.next_timeout_ns(None) is None
+    live.received(ADDED, S_NS)
+    live.sent(CREATE, 2 * S_NS)
+    assert live.next_timeout_ns(None) == 2 * S_NS + DUE_NS - S_NS + S_NS
+    later = Liveness(habits, True)
+    later.sent(CREATE, 0)
+    assert later.next_timeout_ns(None) == DUE_NS, "its next session is known, too"
+
+
+def test_speech_is_heard_where_turns_are_detected() -> None:
+    for hears_turns in (True, False):
+        live = Liveness(ServerHabits(), hears_turns)
+        for frame in range(LEAST_SPEECH_FRAMES):
+            assert live.next_timeout_ns(None) is None
+            live.speech(frame * 20 * MS_NS)
+        assert live.next_timeout_ns(None) == (SPEECH_NS if hears_turns else None)
+        live.received({"type": "input_audio_buffer.speech_started"}, S_NS)
+        assert live.next_timeout_ns(None) is None
+
+
+def test_one_that_ignores_questions_is_lost_once() -> None:
+    habits = ServerHabits()
+    live, now_ns = asked(habits)
+    assert live.due(S_NS, now_ns + PROBE_NS) == Silent()
+    later = Liveness(habits, True)
+    assert later.due(None, 0) == Probe(), "it asks to learn"
+    later.sent(QUESTION, 0)
+    assert later.due(S_NS, PROBE_NS) is None
+    assert later.next_timeout_ns(S_NS) is None
+
+
+def test_one_that_answers_after_all_is_asked_again() -> None:
+    habits = ServerHabits(answers_probes=False)
+    live = Liveness(habits, True)
+    live.due(None, 0)
+    live.sent(QUESTION, 0)
+    live.received(refusal("mm_9"), 1)
+    assert live.takes_answer("mm_9") and habits.answers_probes
+    assert live.next_timeout_ns(S_NS) == S_NS + DUE_NS
+
+
+# -- confirmation ---------------------------------------------------------------------------------
+
+
+def test_an_update_without_an_answer_counts_as_taken() -> None:
+    confirmation = Confirmation("websocket")
+    confirmation.up(0)
+    assert confirmation.received("session.created") is None
+    confirmation.asked(S_NS, "mm_1")
+    assert confirmation.missing == "session.updated"
+    assert confirmation.tick(S_NS + CONFIRM_NS - 1) is None
+    assert confirmation.tick(S_NS + CONFIRM_NS) == "confirm"
+
+
+@pytest.mark.parametrize(
+    ("kind", "confirms"),
+    [
+        ("error", False),
+        ("conversation.created", False),
+        ("rate_limits.updated", False),
+        ("conversation.item.added", True),
+        ("response.created", True),
+    ],
+)
+def test_events_that_only_a_session_brings_confirm_it(kind: str, confirms: bool) -> None:
+    confirmation = Confirmation("websocket")
+    assert confirmation.received(kind) is None, "it was not told yet"
+    confirmation.asked(S_NS, "mm_1")
+    assert (confirmation.received(kind) == "confirm") == confirms
+
+
+def test_a_server_that_says_nothing_is_spoken_to_and_never_confirmed() -> None:
+    for transport in ("websocket", "webrtc"):
+        confirmation = Confirmation(transport)
+        assert confirmation.missing == "" and confirmation.next_timeout_ns() is None
+        confirmation.up(5)
+        assert confirmation.missing == "session.created"
+        assert confirmation.tick(5 + FIRST_WORD_NS) == "knock"
+        confirmation.asked(5 + FIRST_WORD_NS)
+        assert confirmation.next_timeout_ns() is None
