@@ -100,10 +100,12 @@ class WriteJournal:
 
 @dataclass(frozen=True, slots=True)
 class RememberTransport:
-    """Tell the rooms that open later until when WebSocket is preferred."""
+    """Tell the rooms that open later how the server is reached."""
 
     until_ns: int
-    """Monotonic; 0: it is not."""
+    """Until when WebSocket is preferred (monotonic); 0: it is not."""
+    allowed_ns: int = 0
+    """The server wants no attempt before (monotonic); 0: it has not said so."""
 
 
 @dataclass(frozen=True, slots=True)

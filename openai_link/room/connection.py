@@ -49,14 +49,18 @@ class Connection:
         handover: Handover,
         record: RoomRecord,
         jitter: Callable[[], float],
+        allowed_ns: int = 0,
     ) -> None:
-        """``jitter``: random numbers from 0 to 1, for the back-off."""
+        """``jitter``: random numbers from 0 to 1, for the back-off.
+
+        ``allowed_ns``: the server wants no attempt before, as other rooms have learnt.
+        """
         self._selection = selection
         self._sessions = sessions
         self._handover = handover
         self._record = record
         self._jitter = jitter
-        self._life = Lifecycle(Limits.of(settings), selection)
+        self._life = Lifecycle(Limits.of(settings), selection, allowed_ns)
         self._budget_check_ns: int | None = None
         """When to look for money again, after the budget ended a session."""
         self._lost_ns = 0
@@ -134,13 +138,20 @@ class Connection:
         self._lost_ns = 0
         self.connect_ms = (now_ns - self._connect_ns) / 1e6
         outcomes = self._carry_out(self._life.connected(now_ns), wall_ms, now_ns)
-        return [*outcomes, RememberTransport(self._selection.websocket_until_ns)]
+        return [*outcomes, self._remember(now_ns)]
 
     def failed(self, problem: Problem, wall_ms: int, now_ns: int) -> list[Outcome]:
         """The active session could not be opened, or was lost."""
         life = self._life.failed(problem, now_ns, self._jitter())
-        log = Log("warning", f"! {problem.message}")
-        return [log, *self._carry_out(life, wall_ms, now_ns)]
+        outcomes: list[Outcome] = [Log("warning", f"! {problem.message}")]
+        if problem.retry_after_ns:
+            outcomes.append(self._remember(now_ns))
+        return [*outcomes, *self._carry_out(life, wall_ms, now_ns)]
+
+    def _remember(self, now_ns: int) -> RememberTransport:
+        allowed_ns = self._life.allowed_ns
+        waits = allowed_ns if allowed_ns > now_ns else 0
+        return RememberTransport(self._selection.websocket_until_ns, waits)
 
     def reopened(self, wall_ms: int, now_ns: int) -> list[Outcome]:
         """The server refused the active session as it was, and takes another: open that one."""

@@ -100,6 +100,8 @@ class RoomConfig:
     """Random numbers from 0 to 1, for the back-off."""
     websocket_until_ns: int = 0
     """Until when WebSocket is preferred, as other rooms have learnt (monotonic)."""
+    allowed_ns: int = 0
+    """The server wants no attempt before, as other rooms have learnt (monotonic)."""
     verify: bool = False
     """People come by invitation: tools count verified names only."""
 
@@ -121,7 +123,13 @@ class RoomEngine:
         self._sessions = RoomSessions(settings, self._record, self._tools, self._epoch, config.mark)
         self._handover = Handover(settings, self._sessions, self._tools, selection)
         self._connection = Connection(
-            settings, selection, self._sessions, self._handover, self._record, config.jitter
+            settings,
+            selection,
+            self._sessions,
+            self._handover,
+            self._record,
+            config.jitter,
+            config.allowed_ns,
         )
         self._notices = Notices()
         self._greets = settings.greet

@@ -117,8 +117,16 @@ LifecycleAction = Connect | Disconnect | StateChanged | Report | Exit
 class Lifecycle:
     """One room's connection; every method returns the actions to carry out, in order."""
 
-    def __init__(self, limits: Limits, selection: TransportSelection | None = None) -> None:
-        """``selection``: chooses between WebRTC and WebSocket; without it it is WebRTC."""
+    def __init__(
+        self,
+        limits: Limits,
+        selection: TransportSelection | None = None,
+        allowed_ns: int = 0,
+    ) -> None:
+        """``selection``: chooses between WebRTC and WebSocket; without it it is WebRTC.
+
+        ``allowed_ns``: the server has told another room that it wants no attempt before.
+        """
         self._limits = limits
         self._selection = selection or TransportSelection()
         self._kind: TransportKind = "webrtc"
@@ -140,9 +148,14 @@ class Lifecycle:
         self._fatal = False
         self._reported = ""
         self._attempt_ns = 0
-        self._allowed_ns = 0
+        self._allowed_ns = allowed_ns
         """The server wants no other attempt before."""
         self._timers: dict[Timer, int] = {}
+
+    @property
+    def allowed_ns(self) -> int:
+        """The server wants no attempt before; 0: it has not said so."""
+        return self._allowed_ns
 
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick``; None where nothing waits."""
@@ -153,6 +166,10 @@ class Lifecycle:
         if self.state != "idle":
             return []
         self._timers["empty"] = now_ns + JOIN_GRACE_NS
+        if self._wait_ns(now_ns):
+            wait = _seconds(self._retry_in(0, now_ns))
+            words = f"The assistant's server wants no call yet. Calling in {wait}."
+            return self._become("reconnecting", words)
         return [*self._become("connecting", ""), *self._call(now_ns)]
 
     def answered(self) -> None:

@@ -92,6 +92,7 @@ class RoomShell:
             day_of=partial(local_day, simulated=upstream.simulated),
             jitter=random.random,
             websocket_until_ns=learnt.websocket_until_ns,
+            allowed_ns=learnt.allowed_ns,
             verify=order.verify,
         )
         self.engine = RoomEngine(config, _wall_ms(), now_ns)
@@ -377,9 +378,9 @@ class RoomShell:
                 self._tools.run(call, name, arguments, who)
             case CancelTool(call):
                 self._tools.cancel(call)
-            case RememberTransport(until_ns):
+            case RememberTransport(until_ns, allowed_ns):
                 url, way = self._upstream.base_url, self._ways.known
-                selection_memory.remember(self._runtime_dir, Learnt(url, until_ns, way))
+                selection_memory.remember(self._runtime_dir, Learnt(url, until_ns, way, allowed_ns))
             case StateChanged():
                 self._on_change()
             case Exit():

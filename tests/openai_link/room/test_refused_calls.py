@@ -11,7 +11,8 @@ from mixer_core.runtime.errors import UpstreamError
 from mixer_core.runtime.units import S_NS
 from openai_link.realtime.problems import Problem, explain
 from openai_link.realtime.upstream import Upstream
-from openai_link.room.lifecycle import Connect, Lifecycle, LifecycleAction, Limits
+from openai_link.room.actions import Action, RememberTransport
+from openai_link.room.lifecycle import Connect, Lifecycle, LifecycleAction, Limits, StateChanged
 from openai_link.room.rollover import RETRY_NS, DropNext, OpenNext, Rollover
 from openai_link.settings import OpenaiLinkSettings
 from openai_link.transport.selection import TransportSelection
@@ -71,6 +72,34 @@ def test_whoever_joins_does_not_hurry_the_server() -> None:
     assert life.retry(70 * S_NS) == []
     assert life.next_timeout_ns() == 90 * S_NS
     assert any(isinstance(action, Connect) for action in life.tick(90 * S_NS, 0.0))
+
+
+def test_a_room_that_is_opened_again_waits_too() -> None:
+    life = Lifecycle(Limits(), TransportSelection(OpenaiLinkSettings()), allowed_ns=9 * S_NS)
+    (told,) = life.open(2 * S_NS)
+    assert isinstance(told, StateChanged) and told.state == "reconnecting" and "7 s" in told.detail
+    life.roster(1, True, 3 * S_NS)
+    assert life.next_timeout_ns() == 9 * S_NS
+    assert any(isinstance(action, Connect) for action in life.tick(9 * S_NS, 0.0))
+    life = Lifecycle(Limits(), TransportSelection(OpenaiLinkSettings()), allowed_ns=1)
+    assert any(isinstance(action, Connect) for action in life.open(2))
+
+
+def test_other_rooms_learn_of_the_wait() -> None:
+    world = World(Scene("refused", ()))
+    remembered: list[RememberTransport] = []
+    carry_out = world._do
+
+    def watch(action: Action) -> None:
+        if isinstance(action, RememberTransport):
+            remembered.append(action)
+        carry_out(action)
+
+    world._do = watch  # type: ignore[method-assign]
+    world.refuse = limited(20.0)
+    world.run(200)
+    (told,) = remembered
+    assert 20 * S_NS <= told.allowed_ns <= 21 * S_NS
 
 
 def test_a_session_that_was_up_waits_too() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from openai_link.transport.selection import REMEMBER_SERVER_NS
-from openai_link.transport.selection_memory import Learnt, recall, remember
+from openai_link.transport.selection_memory import MAX_WAIT_NS, Learnt, recall, remember
 
 NOW_NS = 5 * REMEMBER_SERVER_NS
 URL = "http://voice.example/v1"
@@ -17,6 +17,7 @@ def test_what_one_room_has_learnt_another_one_knows(tmp_path: Path) -> None:
         Learnt(URL, NOW_NS + 7),
         Learnt(URL, 0, "bare"),
         Learnt(URL, NOW_NS + 7, "form"),
+        Learnt(URL, 0, "", NOW_NS + 7),
     ):
         remember(tmp_path, learnt)
         assert recall(tmp_path, URL, NOW_NS) == learnt
@@ -41,6 +42,16 @@ def test_what_is_over_or_cannot_be_true_is_ignored(tmp_path: Path) -> None:
     for damaged in (b"soon", b"", b"[]", b'{"base_url": 1}', b"\xff"):
         file.write_bytes(damaged)
         assert recall(tmp_path, URL, NOW_NS) == Learnt(URL)
+
+
+def test_a_long_wait_ends_with_a_restart(tmp_path: Path) -> None:
+    for allowed_ns, believed_ns in (
+        (NOW_NS, 0),
+        (NOW_NS + MAX_WAIT_NS, NOW_NS + MAX_WAIT_NS),
+        (NOW_NS + MAX_WAIT_NS + 1, 0),
+    ):
+        remember(tmp_path, Learnt(URL, 0, "", allowed_ns))
+        assert recall(tmp_path, URL, NOW_NS).allowed_ns == believed_ns
 
 
 def test_a_directory_that_cannot_be_written_does_not_matter(tmp_path: Path) -> None:
