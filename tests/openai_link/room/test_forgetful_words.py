@@ -71,3 +71,30 @@ def test_one_carrier_of_the_words_is_enough(kind: type[World], carrier: str, pla
 def test_one_event_may_be_missing(kind: type[World], dropped: str) -> None:
     everything = {*CARRIERS.values(), *PLACES}
     checks.check_all(forgetful(kind, everything - {dropped}, set(), TALK))
+
+
+WRITTEN = {
+    name: kind.replace("output_audio_transcript", "output_text") for name, kind in CARRIERS.items()
+}
+
+
+@pytest.mark.parametrize("carrier", WRITTEN)
+def test_one_carrier_of_written_words_is_enough(carrier: str) -> None:
+    dropped = {*WRITTEN.values(), *PLACES} - {WRITTEN[carrier]}
+
+    class Forgetful(World):
+        def _receive(self, session: int, event: dict[str, Any]) -> None:
+            is_reply = event.get("item", {}).get("role", "assistant") == "assistant"
+            if event["type"] in dropped and is_reply:
+                return
+            if event["type"] == "response.done" and "output" in dropped:
+                event["response"]["output"] = None
+            super()._receive(session, event)
+
+    steps = (wait(300), say("Hello?"), wait(1_500), say("And you?"), wait(1_500))
+    world = Forgetful(Scene("written", steps, settings={"output": "text"}))
+    world.finish()
+    texts = [item.text for item in checks.messages(world)]
+    assert texts == ["Hello?", "You said: Hello?", "And you?", "You said: And you?"]
+    assert not world.of("error")
+    checks.conclude(world)
