@@ -162,7 +162,6 @@ def altered(**change: Any) -> Altered:
         ({"status": "incomplete", "status_details": None}, "incomplete", "no reason", "incomplete"),
         ({"status": "incomplete", "status_details": "x"}, "incomplete", "no reason", "incomplete"),
         ({"status": "evaporated"}, "unknown_end", "evaporated", "incomplete"),
-        ({"status": "in_progress"}, "unknown_end", "in_progress", "incomplete"),
         ({"status": "failed"}, "response_failed", "no reason", "failed"),
         (
             {"status": "failed", "status_details": {"error": {"message": "Oh."}}},
