@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from tests.openai_link.room.hostile import verdict
+from tests.support.tables import points
 
 BLOCK = 25
 
 
 @pytest.mark.parametrize("first", range(1, 301, BLOCK))
 def test_whatever_a_server_does_the_room_talks_again(first: int) -> None:
-    verdicts = [verdict(seed) for seed in range(first, first + BLOCK)]
+    verdicts = [verdict(seed) for seed in points(range(first, first + BLOCK))]
     assert {seed: words for seed, words in verdicts if words} == {}
 
 

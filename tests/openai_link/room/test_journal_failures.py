@@ -7,13 +7,14 @@ import pytest
 from tests.openai_link.room import checks
 from tests.openai_link.room.scenes import CORE
 from tests.openai_link.room.world import Scene, World
+from tests.support.tables import points
 
 
 @pytest.mark.parametrize("scene", CORE, ids=str)
 def test_the_disk_fails_at_each_write(scene: Scene) -> None:
     undisturbed = World(scene)
     checks.check_all(undisturbed)
-    for number in range(1, undisturbed.journal.writes):
+    for number in points(range(1, undisturbed.journal.writes)):
         world = World(scene)
         world.journal.fails_at = frozenset({number})
         checks.check_all(world)

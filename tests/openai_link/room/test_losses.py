@@ -7,7 +7,7 @@ event, with the connection gone right after it. What must hold in the end is the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Sequence
 from functools import cache
 
 import pytest
@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from tests.openai_link.room import checks
 from tests.openai_link.room.scenes import BUDGET, ROLLOVERS, SCENES
 from tests.openai_link.room.world import Scene, World
+from tests.support.tables import points
 
 
 @cache
@@ -35,10 +36,10 @@ def held(scene: Scene, lose_after: Collection[int], loses_all: bool) -> World:
     return world
 
 
-def failures(scene: Scene, numbers: Iterable[int], loses_all: bool) -> dict[int, str]:
+def failures(scene: Scene, numbers: Sequence[int], loses_all: bool) -> dict[int, str]:
     """What does not hold, by the number of the event after which the connection was lost."""
     found: dict[int, str] = {}
-    for number in numbers:
+    for number in points(numbers):
         try:
             held(scene, {number}, loses_all)
         except AssertionError as error:
@@ -87,7 +88,7 @@ def test_it_is_lost_again_while_it_recovers(
 
 
 def test_a_spent_budget_ends_the_session_whenever_it_is_lost() -> None:
-    for number in range(undisturbed(BUDGET.name).events + 1):
+    for number in points(range(undisturbed(BUDGET.name).events + 1)):
         world = World(BUDGET)
         world.lose_after = {number}
         world.finish()

@@ -14,6 +14,7 @@ from tests.openai_link.room import checks
 from tests.openai_link.room.test_sound_alone import OnlySound, Untold
 from tests.openai_link.room.test_websocket import WebsocketWorld
 from tests.openai_link.room.world import Scene, Step, World, say, speak, wait
+from tests.support.tables import points
 
 HEARD = ("Tell me.", "Thank you.", "Good.")
 TWO = Rule(
@@ -55,7 +56,7 @@ def what_was_heard_is_written(world: World) -> None:
 @pytest.mark.parametrize("rule", [ONE, TWO], ids=["one message", "two messages"])
 def test_a_reply_may_be_stopped_at_any_time(kind: type[World], how: str, rule: Rule) -> None:
     """Before its first sample, in each of its messages, between them, after its last sample."""
-    for after_ms in (*range(0, 400, 20), *range(400, 3_400, 100)):
+    for after_ms in points((*range(0, 400, 20), *range(400, 3_400, 100))):
         world = stopped(kind, rule, after_ms, STOPS[how])
         world.finish()
         no_truncation_is_refused(world)
@@ -68,7 +69,7 @@ def test_a_reply_may_be_stopped_at_any_time(kind: type[World], how: str, rule: R
 def test_a_slow_server_may_be_stopped_before_it_has_said_anything(
     kind: type[World], think_ms: int
 ) -> None:
-    for after_ms in range(0, think_ms + 300, max(20, think_ms // 12)):
+    for after_ms in points(range(0, think_ms + 300, max(20, think_ms // 12))):
         for stop in STOPS.values():
             world = stopped(kind, ONE, after_ms, stop, think_ms=think_ms, generation_speed=1.3)
             world.finish()

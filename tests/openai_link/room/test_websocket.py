@@ -9,6 +9,7 @@ from tests.openai_link.room import checks
 from tests.openai_link.room.scenes import SCENES
 from tests.openai_link.room.websocket_world import WebsocketWorld
 from tests.openai_link.room.world import Scene, World
+from tests.support.tables import points
 
 NAMES = (
     "barge-in",
@@ -28,7 +29,7 @@ def undisturbed(scene: Scene) -> World:
 
 @pytest.mark.parametrize("scene", SOME, ids=str)
 def test_the_session_is_lost_after_some_events(scene: Scene) -> None:
-    for number in range(1, undisturbed(scene).events, 7):
+    for number in points(range(1, undisturbed(scene).events, 7)):
         world = WebsocketWorld(scene)
         world.lose_after = {number}
         checks.check_all(world)
