@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import importlib
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from logging import LoggerAdapter
 from typing import TYPE_CHECKING, Any
@@ -39,6 +39,8 @@ PROBE_S = 2.0
 """Longest wait for a sign of life."""
 RECONNECT_S = 5.0
 """Longest that a tool call waits while its server is reconnected."""
+CONNECT_TIMEOUT_S = 120.0
+"""Longest that a server may take to start: some are downloaded first."""
 LIST_TIMEOUT_S = 30.0
 """Longest that a server may take to list its tools."""
 RELIST_S = 0.5
@@ -165,7 +167,8 @@ class McpLink:
             self._wanted.clear()
             self._is_stale = False
             try:
-                async with self._connection() as client:
+                async with AsyncExitStack() as stack:
+                    client = await self._entered(stack)
                     self._offer(await self._listing(client))
                     self._log.info("= MCP server %s is connected", self._name)
                     delay_s = FIRST_RETRY_S
@@ -183,6 +186,15 @@ class McpLink:
                 async with asyncio.timeout(delay_s):
                     await self._wanted.wait()
             delay_s = min(2 * delay_s, LAST_RETRY_S)
+
+    async def _entered(self, stack: AsyncExitStack) -> Client:
+        """A connection that has shaken hands; ``stack`` ends it."""
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                return await stack.enter_async_context(self._connection())
+        except TimeoutError as error:
+            words = f"it has not answered within {CONNECT_TIMEOUT_S:g} s"
+            raise ToolDefinitionError(words) from error
 
     async def _follow(self, client: Client) -> None:
         """Until the connection is lost, list the tools whenever they have changed."""

@@ -157,6 +157,29 @@ def test_a_server_that_cannot_be_reached_is_a_line_and_not_fatal(
     assert words in box.problems[0]
 
 
+@pytest.mark.parametrize("limit", ["CONNECT_TIMEOUT_S", "LIST_TIMEOUT_S"])
+def test_a_server_that_never_answers_is_given_up_and_tried_again(
+    limit: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It keeps silent from the beginning, or when it is asked for its tools."""
+    monkeypatch.setattr(mcp_client, limit, 0.5)
+    monkeypatch.setattr(mcp_client, "FIRST_RETRY_S", 0.01)
+    monkeypatch.setattr("openai_link.tools.toolbox.SERVER_TIMEOUT_S", 0.0)
+    silent = (sys.executable, str(SERVER.with_name("silent_server.py")), limit)
+
+    async def main() -> None:
+        async with opened(mcp_servers={"shed": McpServer(command=silent)}):
+            async with asyncio.timeout(PATIENCE_S):
+                while (
+                    sum("TimeoutError" in line or "within" in line for line in caplog.messages) < 2
+                ):
+                    await asyncio.sleep(0.01)
+
+    with caplog.at_level("WARNING"):
+        asyncio.run(main())
+    assert not any("Traceback" in line for line in caplog.messages)
+
+
 @pytest.fixture
 def http_port() -> Iterator[int]:
     port = free_port()
