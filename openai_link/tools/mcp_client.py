@@ -270,20 +270,30 @@ class McpLink:
             yield client
 
     async def _listing(self, client: Client) -> Listing:
-        tools: list[Mapping[str, Any]] = []
-        cursor: str | None = None
-        async with asyncio.timeout(LIST_TIMEOUT_S):
-            for _ in range(MAX_PAGES):
-                page = await client.list_tools(cursor=cursor, cache_mode="bypass")
-                tools += [(tool.meta or {}).get(ORIGINAL) or {} for tool in page.tools]
-                cursor = page.next_cursor
-                if not cursor:
-                    break
+        try:
+            async with asyncio.timeout(LIST_TIMEOUT_S):
+                tools = await _listed(client)
+        except TimeoutError as error:
+            words = f"it has not listed its tools within {LIST_TIMEOUT_S:g} s"
+            raise ToolDefinitionError(words) from error
         return listing(self._label, self._name, self._server, tools, self._function)
 
     def _function(self, tool: str) -> Callable[..., Any]:
         """Always the same one for a tool."""
         return self._functions.setdefault(tool, partial(self.call, tool))
+
+
+async def _listed(client: Client) -> list[Mapping[str, Any]]:
+    """All tools, as the server sent them."""
+    tools: list[Mapping[str, Any]] = []
+    cursor: str | None = None
+    for _ in range(MAX_PAGES):
+        page = await client.list_tools(cursor=cursor, cache_mode="bypass")
+        tools += [(tool.meta or {}).get(ORIGINAL) or {} for tool in page.tools]
+        cursor = page.next_cursor
+        if not cursor:
+            break
+    return tools
 
 
 def _output(result: CallToolResult) -> str:
