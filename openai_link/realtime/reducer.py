@@ -142,11 +142,16 @@ class Reducer:
         """When a turn ended that has an answer to expect, and none begins; None: there is none."""
         return None if self._is_turn_empty else self._thinking_since_ns
 
-    def turn_lost(self, now_ns: int) -> list[Fact]:
-        """The server does not say that a turn is over, and nobody can be heard any more."""
+    def turn_lost(self, is_answered: bool, now_ns: int) -> list[Fact]:
+        """The server does not say that a turn is over.
+
+        ``is_answered``: nobody can be heard any more, so that an answer is due.
+        """
         if self._hearing_since_ns is None:
             return []
-        self._turn_over(now_ns)
+        self._hearing_since_ns = None
+        if is_answered:
+            self._turn_over(now_ns)
         return [SpeechStopped(""), *self._assistant_facts()]
 
     def played_out(self, now_ns: int) -> list[Fact]:

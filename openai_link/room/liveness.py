@@ -9,9 +9,11 @@ within ``PROBE_NS`` means that the call is lost. One is due
 - ``SPEECH_NS`` after somebody began to speak in a room whose turns the server detects. Noise is no
   speech to every server: the doubt comes less often each time that it was wrong.
 
-A server may ignore what it does not know. One call is lost by that; from then on a question without
-an answer counts only if one has been answered in this room. So the next session asks at once, while
-its server is surely there.
+A server may ignore what it does not know, and a model may think for long. So while it is not known
+whether the server answers such questions, none is asked in vain where people only wait for an
+answer, which has a limit of its own. Where they speak, one call may be lost by that; from then on
+a question without an answer counts only if one has been answered in this room. So the next session
+asks at once, while its server is surely there.
 """
 
 from __future__ import annotations
@@ -90,6 +92,8 @@ class Liveness:
         self._speech_ns: int | None = None
         """When somebody began to speak since the newest event."""
         self._speech_frames = 0
+        self._is_conclusive = False
+        """No answer to the question means that the call is lost."""
         self._pause_ns = PAUSE_NS
         self._has_learnt = False
         """It has asked only to learn whether the server answers."""
@@ -122,6 +126,10 @@ class Liveness:
         self._probe_ns = None
         self._speech_ns, self._speech_frames = None, 0
 
+    def is_heard_since(self, time_ns: int) -> bool:
+        """Whether anything has come from the server at that time or later."""
+        return self._heard_ns is not None and self._heard_ns >= time_ns
+
     def speech(self, now_ns: int) -> None:
         """20 ms of the room are not quiet."""
         if self._speech_ns is None:
@@ -142,28 +150,38 @@ class Liveness:
     def doubt(self, now_ns: int) -> list[Probe]:
         """Something else did not come: ask, unless a question is open."""
         if self._probe_ns is not None or not self._may_be_asked:
+            self._is_conclusive = True
             return []
-        self._probe_ns = now_ns
+        self._probe_ns, self._is_conclusive = now_ns, True
         return [Probe()]
 
-    def next_timeout_ns(self, waiting_ns: int | None) -> int | None:
-        """When to call ``due``; ``waiting_ns``: since when people wait for an answer."""
+    def next_timeout_ns(self, waiting_ns: int | None, hears: bool = False) -> int | None:
+        """When to call ``due``.
+
+        Args:
+            waiting_ns: since when people wait for an answer; None: they do not.
+            hears: the server has said that somebody speaks.
+        """
         if self._probe_ns is not None:
             return self._probe_ns + PROBE_NS
         if not (self._may_be_asked or self._has_learnt):
             return 0
-        times = (self._doubt_ns(waiting_ns), self._speech_due_ns())
+        times = (self._doubt_ns(waiting_ns), None if hears else self._speech_due_ns())
         return min((time_ns for time_ns in times if time_ns is not None), default=None)
 
-    def due(self, waiting_ns: int | None, now_ns: int) -> Probe | Silent | None:
+    def due(
+        self, waiting_ns: int | None, now_ns: int, hears: bool = False
+    ) -> Probe | Silent | None:
         """What to do now; None: nothing."""
-        timeout_ns = self.next_timeout_ns(waiting_ns)
+        timeout_ns = self.next_timeout_ns(waiting_ns, hears)
         if timeout_ns is None or now_ns < timeout_ns:
             return None
         if self._probe_ns is not None:
             return self._unanswered()
         self._has_learnt = True
-        if timeout_ns == self._speech_due_ns():
+        is_speech = not hears and timeout_ns == self._speech_due_ns()
+        self._is_conclusive = is_speech or self._due_since_ns is not None
+        if is_speech:
             self._speech_after_ns = now_ns + self._pause_ns
             self._pause_ns = min(2 * self._pause_ns, MAX_PAUSE_NS)
         self._probe_ns = now_ns
@@ -189,8 +207,9 @@ class Liveness:
 
     def _unanswered(self) -> Silent | None:
         self._probe_ns = None
-        if not self._may_be_asked:
+        is_known = self._habits.answers_probes is True
+        if not self._may_be_asked or not (is_known or self._is_conclusive):
             return None
-        if self._habits.answers_probes is None:
+        if not is_known:
             self._habits.answers_probes = False
         return Silent()

@@ -579,8 +579,8 @@ class RealtimeSession:
             case CoverTurn():
                 log = Log("info", "= the server has not answered a turn: it is asked to")
                 return [log, *self._turned(self._turns.cover_turn(), now_ns)]
-            case TurnLost():
-                return self._facts(self._reducer.turn_lost(now_ns), now_ns)
+            case TurnLost(was_quiet):
+                return self._facts(self._reducer.turn_lost(was_quiet, now_ns), now_ns)
             case PlayedOut():
                 return self._facts(self._reducer.played_out(now_ns), now_ns)
 

@@ -10,7 +10,8 @@ a response that was asked for  ``answer_timeout_ms``    the call is lost
 more of an open response       ``answer_timeout_ms``    the call is lost
 … while a tool of the server   ``SERVER_TOOL_NS``       the call is lost
 runs
-the response to a turn         half of it               we ask for it, once
+the response to a turn         ``answer_timeout_ms``    we ask for it, once; the call is lost where
+                                                        the server says nothing any more
 the end of a turn              ``QUIET_TURN_NS`` of     the turn is over (``TurnLost``)
                                quiet; ``TURN_NS``
 the end of a reply             ``PLAYED_NS`` without    it was played (``PlayedOut``)
@@ -32,14 +33,14 @@ from typing import Any
 from mixer_core.runtime.units import S_NS
 
 from ..realtime.event_fields import text_of
-from .liveness import Liveness, Probe, ServerHabits, Silent
+from .liveness import DUE_NS, Liveness, Probe, ServerHabits, Silent
 
 SERVER_TOOL_NS = 120 * S_NS
 """Longest silence of a response that waits for a tool of the server."""
 QUIET_TURN_NS = 10 * S_NS
 """A turn whose end the server does not tell is over after so much quiet in the room."""
-TURN_NS = 120 * S_NS
-"""Longest turn whose end is waited for."""
+TURN_NS = 300 * S_NS
+"""Longest turn that is shown."""
 PLAYED_NS = 6 * S_NS
 """A generated reply without sound for so long was played to its end."""
 MAX_REQUESTS = 16
@@ -79,6 +80,9 @@ class CoverTurn:
 @dataclass(frozen=True, slots=True)
 class TurnLost:
     """A turn is over, though the server does not say so."""
+
+    was_quiet: bool
+    """It is quiet in the room, so that an answer is due; else it only takes too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +155,9 @@ class SessionWaits:
     def next_timeout_ns(self, waiting: Waiting) -> int | None:
         """When to call ``due``; None where nothing waits."""
         times = [time_ns for time_ns, _ in self._limits(waiting)]
-        liveness_ns = self._liveness.next_timeout_ns(self._waiting_ns(waiting))
+        liveness_ns = self._liveness.next_timeout_ns(
+            self._waiting_ns(waiting), waiting.hears_ns is not None
+        )
         return min(times if liveness_ns is None else [*times, liveness_ns], default=None)
 
     def due(self, waiting: Waiting, now_ns: int) -> list[Verdict]:
@@ -167,7 +173,8 @@ class SessionWaits:
                 self._covered_ns = waiting.unanswered_ns
             if isinstance(verdict, TurnLost | CoverTurn):
                 verdicts += self._liveness.doubt(now_ns)
-        match self._liveness.due(self._waiting_ns(waiting), now_ns):
+        hears = waiting.hears_ns is not None
+        match self._liveness.due(self._waiting_ns(waiting), now_ns, hears):
             case Probe() as probe:
                 verdicts.append(probe)
             case Silent():
@@ -196,10 +203,13 @@ class SessionWaits:
         is_asked = waiting.request is not None or waiting.generated_ns is not None
         turn_ns = None if is_asked else waiting.unanswered_ns
         if turn_ns is not None and turn_ns != self._covered_ns:
-            limits.append((turn_ns + answer_ns // 2, CoverTurn()))
+            is_alive = self._liveness.is_heard_since(turn_ns + DUE_NS)
+            words = f"no answer to a turn began within {seconds}"
+            limits.append((turn_ns + answer_ns, CoverTurn() if is_alive else Lost(words)))
         if waiting.hears_ns is not None:
             quiet_ns = max(self._loud_ns, waiting.hears_ns) + QUIET_TURN_NS
-            limits.append((min(quiet_ns, waiting.hears_ns + TURN_NS), TurnLost()))
+            limits.append((quiet_ns, TurnLost(True)))
+            limits.append((waiting.hears_ns + TURN_NS, TurnLost(False)))
         if waiting.plays_ns is not None and waiting.generated_ns is None:
             limits.append((max(self._sound_ns, waiting.plays_ns) + PLAYED_NS, PlayedOut()))
         return limits

@@ -41,9 +41,14 @@ def asked(habits: ServerHabits | None = None) -> tuple[Liveness, int]:
 
 
 def test_a_server_that_answers_nothing_is_lost() -> None:
-    live, now_ns = asked()
+    live, now_ns = asked(ServerHabits(answers_probes=True))
     assert live.due(S_NS, now_ns + PROBE_NS - 1) is None
     assert live.due(S_NS, now_ns + PROBE_NS) == Silent()
+
+
+def test_who_only_waits_loses_no_call_by_a_question_that_may_be_ignored() -> None:
+    live, now_ns = asked()
+    assert live.due(S_NS, now_ns + PROBE_NS) is None
 
 
 @pytest.mark.parametrize("answer", [refusal("mm_9"), refusal(None), ADDED])
@@ -88,8 +93,12 @@ def test_speech_is_heard_where_turns_are_detected() -> None:
 
 def test_one_that_ignores_questions_is_lost_once() -> None:
     habits = ServerHabits()
-    live, now_ns = asked(habits)
-    assert live.due(S_NS, now_ns + PROBE_NS) == Silent()
+    live = Liveness(habits, True)
+    for _ in range(LEAST_SPEECH_FRAMES):
+        live.speech(0)
+    assert live.due(None, SPEECH_NS) == Probe()
+    live.sent(QUESTION, SPEECH_NS)
+    assert live.due(None, SPEECH_NS + PROBE_NS) == Silent()
     later = Liveness(habits, True)
     assert later.due(None, 0) == Probe(), "it asks to learn"
     later.sent(QUESTION, 0)

@@ -319,6 +319,23 @@ def test_a_model_that_thinks_for_20_s_is_waited_for(world_type: type[HostileWorl
 
 
 @WORLDS
+@pytest.mark.parametrize("how", ["say", "speak"])
+def test_a_server_that_tells_of_its_response_late_is_asked_once(
+    world_type: type[HostileWorld], how: str
+) -> None:
+    """It thinks for 20 s before the first word about it."""
+    rules = tuple(Rule("delay", kinds, delay_ms=20_000) for kinds in ("response.", "output_audio"))
+    ask = say("Why?") if how == "say" else speak(1_000)
+    world = world_of(world_type, ask, rules=rules)
+    world.run(25_000)
+    world.hostility.stop()
+    world.settle(60_000)
+    asked = [event for event in world.sent if event["type"] == "response.create"]
+    assert len(asked) == (how == "say") and world.opened == 1 and not notices(world)
+    assert last_answer(world)
+
+
+@WORLDS
 def test_the_limit_is_a_setting(world_type: type[HostileWorld]) -> None:
     world = world_of(
         world_type,
