@@ -81,9 +81,15 @@ class HostileWorld(World):
     def _begin(self, step: Step) -> None:
         if step.do == "speak" and not self._answers_speech:
             self.asked.clear()  # Who speaks over an answer waits for it no more.
-        elif step.do == "speak" and step.ms >= 400 and self.scene.session_limit_s > 60:
+        elif step.do == "speak" and step.ms >= 400 and self._notices_deafness:
             self.asked.append(self.now_ns)
         super()._begin(step)
+
+    @property
+    def _notices_deafness(self) -> bool:
+        """Whether a server that hears nothing can be told from one that takes speech for noise."""
+        answers = self.engine._sessions._habits.answers_probes is not False
+        return answers and self.scene.session_limit_s > 60
 
     @property
     def _answers_speech(self) -> bool:
