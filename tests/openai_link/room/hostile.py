@@ -70,7 +70,7 @@ class HostileWorld(World):
                 self.inputs.append((session, sent.event))
 
     def _late(self, session: int, event: Json) -> None:
-        if session in self.sessions:
+        if session in self.sessions and not self.hostility.is_cut_off(session):
             self.inputs.append((session, event))
 
     def browser(self, **event: Any) -> None:

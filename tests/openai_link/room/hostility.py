@@ -107,6 +107,10 @@ class Hostility:
         """Nothing more comes in this session, although its connection stays up."""
         self._cut_off.add(session)
 
+    def is_cut_off(self, session: int) -> bool:
+        """Whether nothing more comes in this session."""
+        return session in self._cut_off
+
     def passes(self, session: int, event: Json) -> list[Sent]:
         """What is delivered in place of ``event``, in order."""
         if session in self._cut_off:
