@@ -19,9 +19,10 @@ the end of a reply             ``PLAYED_NS`` without    it was played (``PlayedO
 any event at all               ``liveness``             the call is lost
 =============================  =======================  ===========================================
 
-What of a response counts is its events and its sound. A session in which nobody waits has no limit.
-The limits of a session that is being opened are in ``confirmation``, those of its seeding in
-``seeding``; acknowledgements and words are inferred by the reducer.
+What of a response counts is its events and its sound, but sound alone for ``SERVER_TOOL_NS`` only.
+A session in which nobody waits has no limit. The limits of a session that is being opened are in
+``confirmation``, those of its seeding in ``seeding``; acknowledgements and words are inferred by
+the reducer.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from ..realtime.event_fields import text_of
 from .liveness import DUE_NS, Liveness, Probe, ServerHabits, Silent
 
 SERVER_TOOL_NS = 120 * S_NS
-"""Longest silence of a response that waits for a tool of the server."""
+"""Longest silence of a response that waits for a tool of the server, or only sounds."""
 QUIET_TURN_NS = 10 * S_NS
 """A turn whose end the server does not tell is over after so much quiet in the room."""
 TURN_NS = 300 * S_NS
@@ -199,7 +200,9 @@ class SessionWaits:
                 limit_ns = max(SERVER_TOOL_NS, answer_ns)
                 seconds = _seconds(limit_ns)
             words = f"its answer broke off: nothing came of it for {seconds}"
-            limits.append((max(waiting.generated_ns, self._sound_ns) + limit_ns, Lost(words)))
+            until_ns = max(waiting.generated_ns, self._sound_ns) + limit_ns
+            longest_ns = waiting.generated_ns + max(SERVER_TOOL_NS, limit_ns)
+            limits.append((min(until_ns, longest_ns), Lost(words)))
         is_asked = waiting.request is not None or waiting.generated_ns is not None
         turn_ns = None if is_asked else waiting.unanswered_ns
         if turn_ns is not None and turn_ns != self._covered_ns:
