@@ -25,6 +25,8 @@ SEAL = "kernels.seal"
 _KERNELS = Path(os.path.abspath(__file__)).with_name("kernels.py")
 _PREFIX = "kernels."
 _PROBE = bytes(4_096)
+MAX_FILE_BYTES = 64 << 20
+"""A larger file is damaged: kernels have some hundred kilobytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ def prepare_cache(runtime_dir: Path, env: MutableMapping[str, str] = os.environ)
     for directory in _candidates(runtime_dir, env):
         try:
             is_warm, damage = _usable(directory)
-        except (CacheError, OSError) as error:
+        except (CacheError, OSError, ValueError) as error:
             trouble = trouble or _words(directory, error)
             continue
         env[CACHE_VARIABLE] = str(directory)
@@ -116,7 +118,9 @@ class CacheGuard:
 
 def _candidates(runtime_dir: Path, env: MutableMapping[str, str]) -> Iterator[Path]:
     home = env.get("HOME")
-    caches = env.get("XDG_CACHE_HOME") or (f"{home}/.cache" if home else "")
+    caches = env.get("XDG_CACHE_HOME", "")
+    if not os.path.isabs(caches):  # As the specification of these directories wants it.
+        caches = f"{home}/.cache" if home else ""
     if env.get(CACHE_VARIABLE):
         yield Path(env[CACHE_VARIABLE])
     elif caches:
@@ -213,6 +217,8 @@ def _content(path: Path) -> bytes:
     if path.exists() and not path.is_file():  # A directory, a pipe.
         raise CacheError(f"{path.name} is no file")
     _check_owner(path)
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise CacheError(f"{path.name} is damaged")
     return path.read_bytes()
 
 

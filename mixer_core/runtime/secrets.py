@@ -14,6 +14,8 @@ from .errors import SettingsError
 
 _QUOTES = frozenset({'""', "''", "``", "“”", "‘’"})
 _BYTE_ORDER_MARK = "\ufeff"
+_JOINERS = "\u200c\u200d"
+"""Some scripts need them."""
 
 
 def secret(env: Mapping[str, str], variable: str, *, ascii_only: bool = True) -> str:
@@ -50,6 +52,8 @@ def _fault(text: str, ascii_only: bool) -> str:
             words = "a byte that is not UTF-8"
         elif ascii_only and not character.isascii():
             words = "a character that no HTTP header carries"
+        elif kind == "Cf" and character not in _JOINERS:
+            words = "an invisible character"
         else:
             continue
         return f"{words} (U+{ord(character):04X}) is its character {place} of {len(text)}"

@@ -13,9 +13,18 @@ import json
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NamedTuple,
+    TypeVar,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import msgspec
 
@@ -194,10 +203,32 @@ def _checked(part: _Part, section: type[Any]) -> dict[str, Any]:
 def _converted(where: str, value: Any, hint: Any, *, is_text: bool) -> Any:
     if is_text:
         value = _from_text(value, hint)
+    is_table = get_origin(hint) is dict
+    shown = where if is_table else f"{where} = {value!r}"  # Tables may hold secrets.
     try:
-        return msgspec.convert(value, hint, strict=not is_text)
+        json.dumps(value, ensure_ascii=False, default=str).encode()
+        converted = msgspec.convert(value, hint, strict=not is_text)
+    except UnicodeEncodeError as error:
+        raise SettingsError(f"{where} is not possible: it has bytes that are not UTF-8") from error
     except msgspec.ValidationError as error:
-        raise SettingsError(f"{where} = {value!r} is not possible: {error}") from error
+        raise SettingsError(f"{shown} is not possible: {error}") from error
+    if is_table:
+        _check_names(where, value, get_args(hint)[1])
+    return converted
+
+
+def _check_names(where: str, table: Mapping[str, Any], hint: Any) -> None:
+    """A key of an entry that nobody knows is an error, as it is in a section."""
+    if not is_dataclass(hint):
+        return
+    known = {entry.name for entry in fields(hint)}
+    for name, entry in table.items():
+        unknown = sorted(set(entry) - known)
+        if unknown:
+            raise SettingsError(
+                f"{where}: {name}.{unknown[0]} is an unknown setting; there are "
+                f"{', '.join(sorted(known))}"
+            )
 
 
 def _from_text(text: str, hint: Any) -> Any:
@@ -208,6 +239,6 @@ def _from_text(text: str, hint: Any) -> Any:
     if get_origin(hint) in (tuple, dict):
         try:
             return json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return text  # The check of its type names the setting.
     return text

@@ -265,7 +265,8 @@ def _extra(text: str) -> dict[str, Any]:
         return {}
     try:
         extra = json.loads(text)
-    except ValueError as error:
+        json.dumps(extra, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError) as error:
         raise SettingsError(f"[openai_link] session_json is not valid JSON: {error}") from error
     if not isinstance(extra, dict):
         raise SettingsError("[openai_link] session_json is not a JSON object: write {…}")

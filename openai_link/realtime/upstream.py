@@ -156,7 +156,7 @@ def choose_upstream(settings: Settings, api_key: str) -> Upstream:
             f"[openai_link] client_secret_lifetime_s = {lifetime_s} is not possible: "
             f"0, or {MIN_SECRET_S} to {MAX_SECRET_S}"
         )
-    url = link.base_url.rstrip("/")
+    url = link.base_url.strip().rstrip("/")
     host = _host(url)
     return Upstream(
         "openai" if f".{host}".endswith(f".{_OPENAI_HOST}") else host,
@@ -175,7 +175,7 @@ def choose_upstream(settings: Settings, api_key: str) -> Upstream:
 def _headers(link: OpenaiLinkSettings) -> dict[str, str]:
     """The headers that the settings add to every request."""
     named = {"OpenAI-Organization": link.organization, "OpenAI-Project": link.project}
-    headers = {name: value for name, value in named.items() if value}
+    headers = {name: value.strip() for name, value in named.items() if value.strip()}
     headers |= link.headers
     for name, value in headers.items():
         if not _TOKEN.fullmatch(name):
@@ -192,9 +192,15 @@ def _headers(link: OpenaiLinkSettings) -> dict[str, str]:
 def _host(url: str) -> str:
     try:
         parts = urlsplit(url)
-        host = parts.hostname or ""
+        host = parts.hostname or "" if parts.port is None or parts.port else ""
     except ValueError:
         host = ""
+    if "@" in url.partition("://")[2].partition("/")[0]:
+        raise SettingsError(
+            "[openai_link] base_url must not have a user name or a password: put them into headers"
+        )
+    if not all(letter.isprintable() and not letter.isspace() for letter in url):
+        host = ""  # urlsplit drops some of these, and requests keep them.
     if not host or parts.scheme not in ("http", "https") or parts.query or parts.fragment:
         raise SettingsError(
             f"[openai_link] base_url = {url!r} is not possible: "

@@ -48,6 +48,21 @@ def test_it_is_in_the_users_cache_directory(tmp_path: Path) -> None:
     assert env["NUMBA_CACHE_DIR"] == str(expected)
 
 
+@pytest.mark.parametrize(
+    "env", [{"XDG_CACHE_HOME": "cache"}, {"XDG_CACHE_HOME": "~/cache"}, {"XDG_CACHE_HOME": ""}]
+)
+def test_a_cache_directory_that_is_relative_does_not_count(
+    tmp_path: Path, env: dict[str, str]
+) -> None:
+    home = tmp_path / "home"
+    prepared = prepare_cache(tmp_path / "run", {**env, "HOME": str(home)})
+    assert prepared.directory == home / ".cache" / "mixminus" / "numba"
+
+
+def test_a_path_that_cannot_be_is_passed_over(tmp_path: Path) -> None:
+    assert prepare_cache(tmp_path, {"HOME": "/a\0b"}).directory == tmp_path / "numba"
+
+
 @pytest.mark.parametrize("env", [{}, {"HOME": ""}, {"HOME": "/proc/nobody"}, {"HOME": "/dev/null"}])
 def test_without_a_home_it_is_in_the_runtime_directory(tmp_path: Path, env: dict[str, str]) -> None:
     assert prepare_cache(tmp_path, env).directory == tmp_path / "numba"
@@ -115,9 +130,9 @@ def _pipe(path: Path) -> None:
     os.mkfifo(path)
 
 
-def _link(path: Path) -> None:
+def _link(path: Path, target: str = "/nowhere/at/all") -> None:
     path.unlink()
-    path.symlink_to("/nowhere/at/all")
+    path.symlink_to(target)
 
 
 def _whole_folder(folder: Path) -> None:
@@ -140,6 +155,12 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "directory for code": lambda folder: _directory(_code(folder)),
     "pipe": lambda folder: _pipe(_code(folder)),
     "dangling link": lambda folder: _link(_code(folder)),
+    "a link to itself": lambda folder: _link(_code(folder), str(_code(folder))),
+    "a device": lambda folder: _link(_code(folder), "/dev/zero"),
+    "larger than the memory": lambda folder: os.truncate(_code(folder), 50 << 30),
+    "a seal larger than the memory": lambda folder: os.truncate(folder / SEAL, 50 << 30),
+    "a pipe for a seal": lambda folder: _pipe(folder / SEAL),
+    "a seal too deep": lambda folder: (folder / SEAL).write_text("[" * 100_000),
     "code is gone": lambda folder: _code(folder).unlink(),
     "index is gone": lambda folder: _index(folder).unlink(),
     "a strange file": lambda folder: (folder / "kernels.x.nbi").write_bytes(b"x"),

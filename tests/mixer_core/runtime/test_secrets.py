@@ -65,6 +65,14 @@ def test_a_secret_that_travels_in_no_header_may_have_any_letters() -> None:
         checked("a\nb", NAME, ascii_only=False)
 
 
+@pytest.mark.parametrize("mark", ["\ufeff", "\u200b", "\u2060", "\u202e"])
+@pytest.mark.parametrize("place", [0, 4])
+def test_what_nobody_sees_is_found_in_any_secret(mark: str, place: int) -> None:
+    value = "pässwort"[:place] + mark + "pässwort"[place:]
+    with pytest.raises(SettingsError, match=r"invisible|byte order mark"):
+        checked(value, NAME, ascii_only=False)
+
+
 @given(st.text(max_size=30))
 def test_whatever_passes_can_stand_in_a_header_and_keeps_its_own_characters(value: str) -> None:
     try:

@@ -146,3 +146,26 @@ def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPat
     assert default_state_dir({"XDG_STATE_HOME": "/state"}) == "/state/mixminus"
     with pytest.raises(SettingsError, match="MIXMINUS_RUNTIME__STATE_DIR"):
         default_state_dir({})
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"a": {"pin": "hunter2"}}', '{"a": "hunter2"}', '"hunter2"', '{"a": "hunter2', "[" * 99_999],
+)
+def test_what_stands_in_a_table_is_not_shown(text: str) -> None:
+    with pytest.raises(SettingsError, match="SENSORS is not possible") as caught:
+        load(Settings, {"MIXMINUS_OVEN__SENSORS": text})
+    assert "hunter2" not in str(caught.value) and len(str(caught.value)) < 200
+
+
+def test_an_unknown_key_in_an_entry_of_a_table_is_an_error() -> None:
+    with pytest.raises(SettingsError, match=r"a\.pim is an unknown setting; there are pin"):
+        load(Settings, {"MIXMINUS_OVEN__SENSORS": '{"a": {"pim": 5}}'})
+
+
+@pytest.mark.parametrize("key", ["MODE", "TRAYS", "PORT"])
+@pytest.mark.parametrize("text", ["\udcff", '["\\ud800"]'])
+def test_text_that_cannot_be_sent_is_an_error(key: str, text: str) -> None:
+    with pytest.raises(SettingsError, match=key) as caught:
+        load(Settings, {f"MIXMINUS_OVEN__{key}": text})
+    str(caught.value).encode()

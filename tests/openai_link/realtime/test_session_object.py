@@ -349,6 +349,10 @@ def test_tools_of_the_settings_are_added_to_ours() -> None:
         ({"organization": "a\rb"}, "no header can hold"),
         ({"session_json": "{"}, "not valid JSON"),
         ({"session_json": "[]"}, "not a JSON object"),
+        ({"session_json": '{"temperature": NaN}'}, "not valid JSON"),
+        ({"session_json": '{"temperature": 1e999}'}, "not valid JSON"),
+        ({"session_json": '{"instructions": "\\ud800"}'}, "not valid JSON"),
+        ({"session_json": "[" * 100_000}, "not valid JSON"),
         ({"session_json": '{"model": "x"}'}, "must not have model"),
         ({"session_json": '{"audio": {"output": {"format": {}}}}'}, "audio.output.format"),
         ({"session_json": '{"audio": []}'}, "audio is an object"),
@@ -359,6 +363,11 @@ def test_tools_of_the_settings_are_added_to_ours() -> None:
         ({"base_url": "api.openai.com/v1"}, "base_url"),
         ({"base_url": "https://[x/v1"}, "base_url"),
         ({"base_url": "https://h/v1?x=1"}, "base_url"),
+        ({"base_url": "https://h:99999/v1"}, "base_url"),
+        ({"base_url": "https://h:abc/v1"}, "base_url"),
+        ({"base_url": "https://h/v 1"}, "base_url"),
+        ({"base_url": "https://h\0/v1"}, "base_url"),
+        ({"base_url": "https://ada:secret@h/v1"}, "user name or a password"),
     ],
 )
 def test_settings_that_cannot_be_are_refused_at_the_start(
@@ -393,7 +402,7 @@ def test_the_real_key_never_goes_to_the_simulator() -> None:
 
 
 def test_another_server_is_named_by_its_host() -> None:
-    settings = Settings(openai_link=OpenaiLinkSettings(base_url="http://127.0.0.1:9/v1/"))
+    settings = Settings(openai_link=OpenaiLinkSettings(base_url=" http://127.0.0.1:9/v1/\n"))
     upstream = choose_upstream(settings, "sk-x")
     assert (upstream.name, upstream.base_url) == ("127.0.0.1", "http://127.0.0.1:9/v1")
     assert upstream.is_local and not upstream.simulated

@@ -108,6 +108,17 @@ def test_the_traceback_is_in_the_log_only_and_secrets_are_nowhere(
     assert household.SECRET not in output + caplog.text
 
 
+def test_secrets_of_headers_are_no_output_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CF_ACCESS", household.SECRET)
+    settings = {"tools": (f"{HERE}.household",), "headers": {"X-Access": "Access ${CF_ACCESS}"}}
+
+    async def main() -> str:
+        async with opened(**settings) as box:
+            return await box.run("leak", "{}", "Anna")
+
+    assert asyncio.run(main()) == "[redacted]"
+
+
 def test_an_output_is_bounded() -> None:
     assert len(use("flood").encode()) <= MAX_OUTPUT_BYTES
 
