@@ -16,7 +16,7 @@ def event_of(message: str | bytes) -> dict[str, Any] | None:
     """The event that a message of the server is; None: it is not a JSON object."""
     try:
         event = json.loads(message)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return event if isinstance(event, dict) else None
 

@@ -7,11 +7,12 @@
 ``{"detail": "words"}``, a list, a mapping   FastAPI, and problem details (RFC 9457)
 ``{"errors": [{"code", "message"}]}``        Cloudflare, JSON:API
 ``{"message", "code"}``, ``"words"``         API gateways
-a page, a line of text, nothing              proxies
+a page, a stream of events, a line of text   proxies
 ===========================================  ======================================================
 
-What cannot be read to its end (a huge body is cut) is searched for the same fields. No JSON and no
-markup is ever returned.
+Keys count whatever their case. What cannot be read to its end (a huge body is cut) is searched for
+the same fields; an error that is quoted in words, or on a page, is read like any other. No JSON, no
+markup and nothing that is no text is ever returned.
 """
 
 from __future__ import annotations
@@ -19,14 +20,16 @@ from __future__ import annotations
 import codecs
 import json
 import re
+import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 from typing import Any
 
 MAX_WORDS = 500
 """Longest words of a refusal, in characters."""
 MAX_CODE = 64
+MAX_UNZIPPED_BYTES = 64 * 1024
 MAX_DEPTH = 6
 """Errors inside the words of errors: proxies wrap what they were told."""
 
@@ -34,10 +37,16 @@ _CODE = re.compile(rf"[A-Za-z][A-Za-z0-9_.:/-]{{0,{MAX_CODE - 1}}}")
 _SCALAR = re.compile(r"-?[0-9.eE+-]{1,40}|true|false|null|None")
 _ESCAPED = r'"((?:[^"\\]|\\.)*)'
 _MESSAGE_FIELD = re.compile(rf'"(?:message|detail|msg|error|title)"\s*:\s*{_ESCAPED}')
-_CODE_FIELD = re.compile(rf'"(?:code|type)"\s*:\s*"({_CODE.pattern})"')
+_CODE_FIELD = re.compile(rf"['\"](?:code|type)['\"]\s*:\s*['\"]({_CODE.pattern})['\"]")
 _QUOTED_FIELD = re.compile(r"'(?:message|detail|msg)'\s*:\s*'([^']*)'")
-_MESSAGE_KEYS = ("message", "error_description", "detail", "msg", "description", "reason", "title")
-_CODE_KEYS = ("code", "type", "status", "error_code")
+_STREAMED = re.compile(r"(event\s*:\s*\S*\s+)?data$")
+"""What stands before the JSON of an event of a stream (SSE)."""
+_GZIP = b"\x1f\x8b"
+_MESSAGE_KEYS = (
+    *("message", "error_description", "detail", "msg", "description", "reason", "title"),
+    *("error_message", "errormessage", "faultstring", "text"),
+)
+_CODE_KEYS = ("code", "type", "status", "error_code", "errorcode")
 _INNER_KEYS = ("error", "errors", "detail", "message", "fault", "body", "response")
 
 
@@ -59,17 +68,20 @@ class RefusalBody:
 
 def read_body(body: bytes, content_type: str) -> RefusalBody:
     """What ``body`` says; ``content_type``: the header's value, empty where there is none."""
-    text = _decoded(body, content_type).strip().lstrip("\ufeff")
-    if not text or _SCALAR.fullmatch(text):
+    text = _decoded(_unzipped(body), content_type).strip().lstrip("\ufeff")
+    if not text or _SCALAR.fullmatch(text) or not _is_text(text):
         return RefusalBody()
     if text[0] in '{["':
         try:
             return _of_value(json.loads(text), 0)
         except (ValueError, RecursionError):
             return _searched(text)
-    if text[0] == "<" or "html" in content_type.lower():
-        return RefusalBody(one_line(_page_words(text)))
-    return RefusalBody(_unwrapped(text, 0))
+    return _unwrapped(_page_words(text) if "html" in content_type.lower() else text, 0)
+
+
+def read_value(value: Any) -> RefusalBody:
+    """What an error says that came as part of an event, whatever its shape."""
+    return _of_value(value, 0)
 
 
 def one_line(text: str, limit: int = MAX_WORDS) -> str:
@@ -79,10 +91,29 @@ def one_line(text: str, limit: int = MAX_WORDS) -> str:
     return words if len(words) <= limit else words[: limit - 1].rstrip() + "…"
 
 
+def _unzipped(body: bytes) -> bytes:
+    """What was compressed, although no header says so; as far as it can be read."""
+    if not body.startswith(_GZIP):
+        return body
+    try:
+        return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(body, MAX_UNZIPPED_BYTES)
+    except zlib.error:
+        return b""
+
+
+def _is_text(text: str) -> bool:
+    """Whether it is meant to be read, rather than to be taken for letters by mistake."""
+    beginning = text[:MAX_WORDS]
+    odd = sum(not (letter.isprintable() or letter.isspace()) for letter in beginning)
+    return 10 * odd <= len(beginning)
+
+
 def _decoded(body: bytes, content_type: str) -> str:
     named = re.search(r"charset\s*=\s*\"?([^\s;\"]+)", content_type, re.IGNORECASE)
     if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return body.decode("utf-16", "replace")
+    if 0 in body[:2]:  # Text begins with a letter of ASCII (RFC 4627).
+        return body.decode("utf-16-be" if body[0] == 0 else "utf-16-le", "replace")
     for charset in ("utf-8", named.group(1) if named else "", "latin-1"):
         try:
             return body.decode(charset)
@@ -95,7 +126,7 @@ def _of_value(value: Any, depth: int) -> RefusalBody:
     if depth > MAX_DEPTH:
         return RefusalBody()
     if isinstance(value, str):
-        return RefusalBody(_unwrapped(value, depth))
+        return _unwrapped(value, depth)
     if isinstance(value, list):
         return _of_list(value, depth)
     if isinstance(value, Mapping):
@@ -111,7 +142,8 @@ def _of_list(value: list[Any], depth: int) -> RefusalBody:
     return RefusalBody(words, found.code, found.type, found.param, found.retry_after_s)
 
 
-def _of_mapping(value: Mapping[str, Any], depth: int) -> RefusalBody:
+def _of_mapping(given: Mapping[str, Any], depth: int) -> RefusalBody:
+    value = {key.lower(): entry for key, entry in given.items()}
     inner = RefusalBody()
     for key in _INNER_KEYS:
         if isinstance(value.get(key), Mapping | list):
@@ -126,12 +158,12 @@ def _of_mapping(value: Mapping[str, Any], depth: int) -> RefusalBody:
             codes.insert(0, error)
         else:
             texts.append(error)
-    words = next((text for text in texts if text.strip()), "")
-    words = f"{_place(value)}{_unwrapped(words, depth)}" if words else ""
+    said = _unwrapped(next((text for text in texts if text.strip()), ""), depth)
+    words = f"{_place(value)}{said.words}" if said.words else ""
     param = value.get("param")
     return RefusalBody(
         inner.words or one_line(words),
-        inner.code or (codes[0] if codes else ""),
+        inner.code or (codes[0] if codes else said.code),
         inner.type or _code(value.get("type")),
         inner.param or (one_line(param, MAX_CODE) if isinstance(param, str) else ""),
         inner.retry_after_s or _number(value.get("retry_after")),
@@ -159,20 +191,22 @@ def _number(value: Any) -> float:
     return float(value) if is_number and 0 <= value < 1e9 else 0.0
 
 
-def _unwrapped(text: str, depth: int) -> str:
+def _unwrapped(text: str, depth: int) -> RefusalBody:
     """``text`` with the words of an error that it quotes in place of the quotation."""
+    if text.lstrip().startswith("<"):
+        text = _page_words(text)
     start = min((at for mark in ("{", '["', "[{") if (at := text.find(mark)) >= 0), default=-1)
     if start < 0 or depth > MAX_DEPTH:
-        return one_line(_page_words(text) if text.lstrip().startswith("<") else text)
+        return RefusalBody(one_line(text))
     before = re.sub(r"[\s:\-]*(b?['\"])?$", "", text[:start])
     try:
         quoted, _ = json.JSONDecoder().raw_decode(text[start:])
         inner = _of_value(quoted, depth + 1)
     except (ValueError, RecursionError):
         inner = _searched(text[start:])
-    if not inner.words:
-        return one_line(before)
-    return one_line(f"{before}: {inner.words}" if before else inner.words)
+    before = _STREAMED.sub("", before)
+    parts = (part for part in (before, inner.words) if part)
+    return replace(inner, words=one_line(": ".join(parts)))
 
 
 def _searched(text: str) -> RefusalBody:

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
@@ -19,6 +20,8 @@ from .refusal_body import RefusalBody, one_line, read_body
 
 MAX_RETRY_AFTER_S = 24 * 3600.0
 """Longest wait that is believed."""
+BAD_ANSWER = "bad_answer"
+"""Code of an answer that cannot be used and gives no code of its own."""
 
 _CODE_KINDS: Mapping[str, RefusalKind] = {
     **{code: kind for kind, codes in UpstreamError.CODES.items() for code in codes},
@@ -131,7 +134,7 @@ def read_event(code: str, message: str, param: str = "") -> UpstreamError:
     said = replace(read_body(message.encode(), ""), code="" if status else code, param=param)
     words = said.words or one_line(message) or "no reason was given"
     error = UpstreamError(
-        said.code or f"http_{status}",
+        said.code or (f"http_{status}" if status else "unknown"),
         words,
         status,
         kind=_kind(status or 400, said, words),
@@ -159,15 +162,21 @@ def read_close(code: int | None, reason: str) -> UpstreamError:
 
 
 def unusable(what: str, body: str) -> UpstreamError:
-    """The error that an accepted request stands for whose answer cannot be used.
+    """The error that an accepted request (200) stands for whose answer cannot be used.
 
     Args:
         what: what is wrong, such as "the answer to the offer is not SDP".
         body: of the answer; some servers put an error there.
     """
     said = read_body(body[:_MAX_SHOWN].encode(), "")
-    error = UpstreamError("bad_answer", f"{what}: {said.words}" if said.words else what)
-    error.is_specific = bool(said.words)
+    error = UpstreamError(
+        said.code or BAD_ANSWER,
+        f"{what}: {said.words}" if said.words else what,
+        200,
+        kind=_kind(400, said, said.words),
+        retry_after_s=min(said.retry_after_s or told_wait_s(said.words), MAX_RETRY_AFTER_S),
+    )
+    error.is_specific = bool(said.words or said.code)
     return error
 
 
@@ -193,10 +202,11 @@ def told_wait_s(words: str) -> float:
     found = _AGAIN.search(" ".join(words.lower().split()))
     if found is None:
         return 0.0
-    return sum(
+    wait_s = sum(
         float(number) * _UNITS_S["ms" if unit == "milli" else unit]
         for number, unit in _LENGTH.findall(found.group(1))
     )
+    return min(wait_s, MAX_RETRY_AFTER_S)
 
 
 def _kind(status: int, said: RefusalBody, words: str) -> RefusalKind:
@@ -229,7 +239,9 @@ def _decimal(text: str) -> float:
 
 
 def _unix_s(text: str) -> float:
+    """A date without a zone is one of UTC (RFC 9110 section 5.6.7)."""
     try:
-        return parsedate_to_datetime(text).timestamp()
+        date = parsedate_to_datetime(text)
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
     except (TypeError, ValueError, OverflowError):
         return 0.0

@@ -176,7 +176,7 @@ def _question(server: str, name: str, arguments: str) -> str:
     """What the room is asked; arguments that cannot be read are shown as they are."""
     try:
         given = json.loads(arguments or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         given = arguments
     if isinstance(given, Mapping):
         listed = ", ".join(f"{key} = {_short(value)}" for key, value in given.items())

@@ -178,5 +178,5 @@ def _is_same(then: Step, now: Step) -> bool:
 def _json(text: str) -> Any:
     try:
         return json.loads(text or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return text

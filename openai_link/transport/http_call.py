@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,8 @@ from .ways import Way, Ways
 MAX_ANSWER_BYTES = 256 * 1024
 HANG_UP_TIMEOUT_S = 3.0
 _SDP = "application/sdp"
+_SECRET = re.compile(r"[!-~]{1,4096}")
+"""What a header can carry as a bearer token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +112,12 @@ async def client_secret(
     async with _request(http, upstream, url, json=body) as response:
         text = await _text(response)
     try:
-        return str(json.loads(text)["value"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise unusable("the answer with the client secret has no value", text) from error
+        value = json.loads(text)["value"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        value = None
+    if not isinstance(value, str) or not _SECRET.fullmatch(value):
+        raise unusable("the answer with the client secret has no value that can be sent", text)
+    return value
 
 
 async def hang_up(

@@ -10,7 +10,7 @@ from typing import Final
 
 import aiohttp
 
-from ..realtime.refusals import read_refusal
+from ..realtime.refusals import read_refusal, unusable
 from .redirects import refuse_redirects
 
 MAX_BODY_BYTES = 64 * 1024
@@ -34,12 +34,16 @@ async def _check(
     session: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceRequestEndParams
 ) -> None:
     response = params.response
-    if response.status < 300:
+    is_no_upgrade = "Upgrade" in params.headers and 200 <= response.status < 300
+    if response.status < 300 and not is_no_upgrade:
         return
     body = await _body(response)
     if not body and _ends_with_the_connection(response, params, context):
         await _ask_again(session, params)
     response.close()
+    if is_no_upgrade:
+        words = f"the answer to the upgrade is no WebSocket ({response.status})"
+        raise unusable(words, body.decode("utf-8", "replace"))
     raise read_refusal(response.status, response.headers, body, time.time())
 
 

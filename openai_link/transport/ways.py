@@ -18,13 +18,15 @@ from typing import Literal, get_args
 
 from mixer_core.runtime.errors import UpstreamError
 
+from ..realtime.refusals import BAD_ANSWER
 from ..realtime.upstream import Upstream
 
 Way = Literal["form", "bare", "ephemeral"]
 WAYS: tuple[Way, ...] = get_args(Way)
 
-NOT_THIS_WAY = frozenset({400, 401, 403, 404, 405, 406, 410, 411, 415, 422, 501})
-"""Statuses that a server gives to a request of a form that it does not know."""
+NOT_THIS_WAY = frozenset({200, 400, 401, 403, 404, 405, 406, 410, 411, 415, 422, 501})
+"""Statuses that a server gives to a request of a form that it does not know; 200: no answer to
+it."""
 _EVERYWHERE = frozenset({"quota", "region", "rate"})
 """Kinds of refusals that meet every request."""
 
@@ -73,7 +75,7 @@ class Ways:
         """
         if not self._may_vary or error.kind in _EVERYWHERE:
             return False
-        is_form = error.status in NOT_THIS_WAY or error.code == "bad_answer"
+        is_form = error.status in NOT_THIS_WAY or error.code == BAD_ANSWER
         return is_form or (after_refusal and error.status >= 500)
 
     def all_refused(self, errors: list[UpstreamError]) -> UpstreamError:

@@ -191,7 +191,7 @@ class WebsocketTransport:
     def _audio(self, event: Mapping[str, Any], now_ns: int) -> None:
         try:
             pcm = binascii.a2b_base64(event["delta"])
-        except (KeyError, TypeError, binascii.Error):
+        except (KeyError, TypeError, ValueError):
             self.bad_events += 1
             return
         item, index = _place(event)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import time
 from email.utils import formatdate
@@ -429,3 +430,82 @@ def test_the_reason_of_a_close_may_be_an_error_too() -> None:
 def test_an_answer_that_cannot_be_used_is_told_in_its_words(body: str, words: str) -> None:
     error = unusable("it is not SDP", body)
     assert (error.code, str(error), error.retryable) == ("bad_answer", words, True)
+
+
+WORDS = {"error": {"code": "insufficient_quota", "message": "No credit."}}
+TEXT = json.dumps(WORDS)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        gzip.compress(TEXT.encode()),
+        TEXT.encode("utf-16-le"),
+        TEXT.encode("utf-16-be"),
+        TEXT.encode("utf-16"),
+        f"<html><body><p>{TEXT}</p></body></html>".encode(),
+        f"data: {TEXT}\n\n".encode(),
+        f"event: error\ndata: {TEXT}\n\n".encode(),
+        f"{TEXT}\n{TEXT}\n".encode(),
+        json.dumps([WORDS]).encode(),
+        json.dumps({"error": TEXT}).encode(),
+        json.dumps({"error": {"message": TEXT}}).encode(),
+        json.dumps({"Error": {"Code": "insufficient_quota", "Message": "No credit."}}).encode(),
+        json.dumps({"error_message": "No credit.", "code": "insufficient_quota"}).encode(),
+        json.dumps(
+            {"error": {"code": "insufficient_quota", "message": {"text": "No credit."}}}
+        ).encode(),
+        str(WORDS).encode(),
+    ],
+)
+def test_code_and_words_are_found_however_they_are_wrapped(body: bytes) -> None:
+    for kind in ("application/json", "text/html", "text/plain; charset=klingon", ""):
+        error = refusal(400, body, Content_Type=kind)
+        assert (error.code, error.kind, str(error)) == ("insufficient_quota", "quota", "No credit.")
+
+
+@pytest.mark.parametrize("body", [bytes(range(256)), b"\x1f\x8bnot packed", b"\0\0\0", b"\1" * 99])
+def test_what_is_no_text_is_not_shown(body: bytes) -> None:
+    assert str(refusal(400, body)) == "Bad Request"
+
+
+@pytest.mark.parametrize(
+    ("given", "wait_s"),
+    [
+        ("Fri Jan 15 08:00:20 2027", 20),
+        ("Fri, 15 Jan 2027 08:00:20", 20),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", MAX_RETRY_AFTER_S),
+        ("9" * 400, 0),
+        ("-5", 0),
+    ],
+)
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York"])
+def test_dates_without_a_zone_are_those_of_utc(
+    given: str, wait_s: float, zone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        assert refusal(429, {}, Retry_After=given).retry_after_s == wait_s
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize("number", ["99999999999999999999", "9" * 400])
+def test_no_wait_that_is_told_in_words_is_longer_than_a_day(number: str) -> None:
+    words = f"Try again in {number} days."
+    assert told_wait_s(words) == MAX_RETRY_AFTER_S
+    assert read_close(4429, words).retry_after_s == MAX_RETRY_AFTER_S
+
+
+def test_an_error_in_an_accepted_answer_is_read_like_any_other() -> None:
+    error = unusable("the answer is not SDP", json.dumps(WORDS))
+    assert (error.code, error.kind, error.retryable) == ("insufficient_quota", "quota", False)
+    assert "No credit." in str(error)
+    assert unusable("the answer is not SDP", "<html>").code == "bad_answer"
+
+
+def test_an_error_event_without_a_code_has_none() -> None:
+    assert read_event("", "Oh.").code == "unknown"

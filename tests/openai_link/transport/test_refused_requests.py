@@ -222,3 +222,29 @@ def test_a_tool_that_the_service_refuses_is_named_by_its_place(lenient: bool) ->
         return
     assert (error.status, error.code) == (400, "invalid_function_parameters")
     assert error.param == "session.tools[1].parameters"
+
+
+@REQUESTS
+@pytest.mark.parametrize(
+    "answer",
+    [
+        f"HTTP/1.1 200 OK\r\nContent-Length: {len(BODY)}\r\n\r\n".encode() + BODY,
+        b"HTTP/1.1 200 OK\r\n\r\n" + BODY,
+    ],
+    ids=["length", "until the end"],
+)
+def test_an_error_that_is_sent_as_a_success_is_a_refusal(request_: Request, answer: bytes) -> None:
+    error = refusal(saying(answer), request_)
+    assert (error.code, error.kind, error.retryable) == ("insufficient_quota", "quota", False)
+    assert "The quota is used up." in str(error)
+
+
+@pytest.mark.parametrize("value", [None, "", 5, {"a": 1}, "ek_\r\nX: y", "ek_ü", "ek x"], ids=repr)
+def test_a_client_secret_that_cannot_be_sent_is_a_refusal(value: Any) -> None:
+    body = json.dumps({"value": value}).encode()
+    error = refusal(answering(200, body, {"Content-Type": "application/json"}), secret)
+    assert error.code == "bad_answer" and "client secret" in str(error)
+
+
+def test_a_client_secret_in_something_too_deep_is_a_refusal() -> None:
+    assert refusal(answering(200, b"[" * 100_000, {}), secret).code == "bad_answer"
