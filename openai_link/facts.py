@@ -163,6 +163,8 @@ class ResponseEnded:
     """The messages in it, in order."""
     is_written: bool = field(default=False, compare=False)
     """It has words and no sound."""
+    is_empty: bool = field(default=False, compare=False)
+    """It is completed, and the server says that nothing is in it."""
     inferred: bool = False
     """Later events show that it is over; its own end, with the cost, may follow yet."""
 

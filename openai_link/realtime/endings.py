@@ -3,8 +3,9 @@
 An answer that is completed, or cancelled because somebody spoke or stopped it, is ended as it
 should be. Everything else is told once, in words that name the cause and, where there is one, the
 cure: an answer that was cut off (``incomplete``) by a filter or its length, one that failed, one
-that came in writing although the session speaks, a status or a reason that nobody here knows, and
-speech that could not be written down. Reasons: ``status_details`` of ``response.done``.
+that came in writing although the session speaks, one with nothing in it, a status or a reason that
+nobody here knows, and speech that could not be written down. Reasons: ``status_details`` of
+``response.done``.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..facts import ResponseEnded, Transcribed
+from .refusal_body import MAX_CODE, MAX_WORDS
+from .refusal_body import one_line as printable_line
 from .unicode_text import whole
 
 Cut = Literal[
@@ -26,8 +29,6 @@ Cut = Literal[
 ]
 """How a caption is marked; pages have words for each."""
 
-MAX_WORDS = 500
-"""Characters of the server's own words that are shown."""
 _ORDINARY = frozenset({"", "completed"})
 """What a server may call the end of an answer that lacks nothing; some say nothing."""
 _CANCELS = frozenset({"", "turn_detected", "client_cancelled"})
@@ -64,7 +65,7 @@ def ending_of(ended: ResponseEnded, speaks: bool) -> Ending | None:
 
     ``speaks``: answers of the session have sound.
     """
-    code = one_line(ended.code)
+    code = one_line(ended.code, MAX_CODE)
     match ended.status:
         case "incomplete":
             cut, words = _CURES.get(code, ("incomplete", _cut_off(code)))
@@ -80,12 +81,17 @@ def ending_of(ended: ResponseEnded, speaks: bool) -> Ending | None:
         case "cancelled":
             return None
         case status if status in _ORDINARY:
+            if ended.is_empty:
+                words = "The assistant's answer has nothing in it. Ask again, or in other words."
+                return _ending(ended, "empty_answer", words, "incomplete")
             if not (ended.is_written and speaks):
                 return None
             words = "The assistant answered in writing: there is nothing to hear, read it here."
             return _ending(ended, "written_answer", words, "written")
         case status:
-            words = f"The assistant's answer ended in an unknown way ({one_line(status)})."
+            words = (
+                f"The assistant's answer ended in an unknown way ({one_line(status, MAX_CODE)})."
+            )
             return _ending(ended, "unknown_end", words, "incomplete")
 
 
@@ -100,15 +106,16 @@ def transcription_ending(fact: Transcribed, name: str) -> Ending | None:
     return Ending("transcription_failed", words, "not_transcribed", log)
 
 
-def one_line(text: str) -> str:
-    """A server's words, as one line of bounded length."""
-    line = " ".join(whole(text).split())
-    return line if len(line) <= MAX_WORDS else f"{line[: MAX_WORDS - 1]}…"
+def one_line(text: str, limit: int = MAX_WORDS) -> str:
+    """A server's words, as one printable line of bounded length."""
+    return printable_line(whole(text), limit)
 
 
 def _ending(ended: ResponseEnded, code: str, words: str, cut: Cut) -> Ending:
-    details = ": ".join(filter(None, (one_line(ended.code), one_line(ended.message))))
-    status = "written" if cut == "written" else one_line(ended.status)
+    said = one_line(ended.code, MAX_CODE), one_line(ended.message)
+    details = ": ".join(filter(None, said))
+    status = "written" if cut == "written" else one_line(ended.status, MAX_CODE)
+    status += " and empty" if ended.is_empty else ""
     log = f"response {ended.response} ended as {status}" + (f": {details}" if details else "")
     return Ending(code, words, cut, log)
 

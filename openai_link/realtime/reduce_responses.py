@@ -25,6 +25,7 @@ from ..facts import Fact, ResponseEnded, ResponseStarted
 from .client_events import TAG
 from .event_fields import Once, map_of, text_of
 from .reduce_items import Handler, ItemBook
+from .refusal_body import read_value
 
 MAX_RESPONSES = 16
 """Responses that may be open at once; of more the oldest is taken to be over."""
@@ -235,8 +236,8 @@ class ResponseBook:
     # -- ends -------------------------------------------------------------------------------------
 
     def _done(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
-        response = map_of(event, "response")
-        identity = text_of(response, "id")
+        given = map_of(event, "response")
+        response, identity = {**given, "status": _status(given)}, text_of(given, "id")
         if not identity:  # It can only be about the open one, but that one's own end may follow.
             return self._nameless_end(response)
         if text_of(response, "status") == "in_progress":
@@ -280,18 +281,42 @@ class ResponseBook:
         return [fact for response in settled for fact in self._infer_end(response)]
 
 
+def _status(response: Mapping[str, Any]) -> str:
+    """However it is spelt."""
+    status = text_of(response, "status").strip().lower()
+    return "cancelled" if status == "canceled" else status
+
+
 def _ended(response: Mapping[str, Any], identity: str, aside: bool) -> ResponseEnded:
-    details = map_of(response, "status_details")
-    error = map_of(details, "error")
-    code = text_of(error, "code") or text_of(error, "type") or text_of(details, "reason")
+    code, message = _why(response)
     return ResponseEnded(
         identity,
         text_of(response, "status"),
         code,
-        text_of(error, "message"),
+        message,
         map_of(response, "usage") or None,
         not aside,
     )
+
+
+def _why(response: Mapping[str, Any]) -> tuple[str, str]:
+    """Code and words of an end that is not as wanted, wherever the server puts them."""
+    details = map_of(response, "status_details")
+    reason = text_of(details, "reason") or text_of(map_of(response, "incomplete_details"), "reason")
+    for error in (details.get("error"), response.get("error"), _plain(response)):
+        said, given = read_value(error), error if isinstance(error, Mapping) else {}
+        code = text_of(given, "code") or text_of(given, "type") or said.code
+        if code or said.words:
+            return code or reason, said.words
+    return reason, ""
+
+
+def _plain(response: Mapping[str, Any]) -> Any:
+    """An error that stands in ``status_details`` itself."""
+    given = response.get("status_details")
+    if not isinstance(given, Mapping):
+        return given
+    return {key: value for key, value in given.items() if key not in ("type", "reason", "error")}
 
 
 def _is_aside(response: Mapping[str, Any]) -> bool:

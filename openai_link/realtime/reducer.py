@@ -278,8 +278,9 @@ class Reducer:
 
     def _timeout_triggered(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
         """Nobody spoke for long: the server commits the silence and speaks by itself."""
+        was_heard = self._hearing_since_ns is not None
         self._turn_over(now_ns)
-        return []
+        return [SpeechStopped("")] if was_heard else []
 
     def _turn_committed(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
         item = text_of(event, "item_id")

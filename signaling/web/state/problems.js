@@ -120,6 +120,7 @@ const GATEWAY_TITLES = {
   response_failed: "The assistant could not answer",
   server_error: "The assistant could not answer",
   written_answer: "The answer is written only",
+  empty_answer: "The answer is empty",
   transcription_failed: "Speech was not written down",
   price_unknown: "A price is not known",
   tools_missing: "Some tools are missing",

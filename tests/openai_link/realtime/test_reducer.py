@@ -29,7 +29,9 @@ from openai_link.facts import (
     TurnCommitted,
 )
 from openai_link.realtime.captions import INTERVAL_NS, MAX_TEXT_CHARS, CaptionBook
+from openai_link.realtime.event_fields import event_of
 from openai_link.realtime.event_kinds import IGNORED
+from openai_link.realtime.reduce_calls import CallDrafts
 from openai_link.realtime.reduce_errors import MAX_SENT
 from openai_link.realtime.reducer import THINK_LIMIT_NS, Reducer
 
@@ -517,3 +519,22 @@ def test_a_long_caption_shows_its_end() -> None:
     (caption,) = CaptionBook().done("a", "i", "x" * MAX_TEXT_CHARS + "end")
     assert len(caption.text) == MAX_TEXT_CHARS
     assert caption.text.startswith("…") and caption.text.endswith("end")
+
+
+def test_a_turn_that_times_out_while_somebody_speaks_is_over() -> None:
+    facts = run(
+        Reducer(),
+        [
+            e("input_audio_buffer.speech_started", audio_start_ms=0),
+            e("input_audio_buffer.timeout_triggered", audio_start_ms=0, audio_end_ms=9_000),
+        ],
+    )
+    assert [fact for fact in facts if isinstance(fact, SpeechStopped)] == [SpeechStopped("")]
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, "9" * 5_000])
+def test_messages_that_cannot_be_read_are_no_events(text: str) -> None:
+    assert event_of(text) is None
+    drafts = CallDrafts()
+    drafts.arguments_delta({"item_id": "i", "response_id": "r", "call_id": "c", "delta": text})
+    assert len(drafts.over("r", complete=True)) <= 1

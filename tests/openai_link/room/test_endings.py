@@ -175,6 +175,23 @@ def altered(**change: Any) -> Altered:
             "no reason",
             "failed",
         ),
+        *(
+            ({"status": "failed", **change}, code, "Oh.", "failed")
+            for change, code in (
+                ({"status_details": "Oh."}, "response_failed"),
+                ({"status_details": [{"error": {"message": "Oh."}}]}, "response_failed"),
+                ({"status_details": {"error": "Oh."}}, "response_failed"),
+                ({"status_details": {"error": {"code": 500, "message": "Oh."}}}, "response_failed"),
+                ({"status_details": {"code": "broken", "message": "Oh."}}, "broken"),
+                ({"status_details": None, "error": {"code": "x", "message": "Oh."}}, "x"),
+            )
+        ),
+        (
+            {"status": "incomplete", "incomplete_details": {"reason": "content_filter"}},
+            "content_filter",
+            "content filter",
+            "content_filter",
+        ),
         (
             {"status": "cancelled", "status_details": {"reason": "content_filter"}},
             "cancelled",
@@ -199,6 +216,8 @@ def test_ends_that_nobody_has_seen_yet_are_told_too(
     [
         {"status": "completed"},
         {"status": None},
+        {"status": "Completed"},
+        {"status": "canceled"},
         {"status": "cancelled", "status_details": {"reason": "turn_detected"}},
         {"status": "cancelled", "status_details": None},
     ],
@@ -213,6 +232,58 @@ def test_long_words_of_a_server_are_bounded() -> None:
     world = altered(status="failed", status_details=details)
     ((code, message),) = notices(world)
     assert code == "long code" and len(message) < 700 and "\n" not in message
+
+
+def test_codes_of_a_server_are_bounded_and_printable() -> None:
+    details = {"error": {"code": "c\0\u202e" * 3_000, "message": "\x1b[0mOh\ud800."}}
+    world = altered(status="failed", status_details=details)
+    ((code, message),) = notices(world)
+    assert len(code) <= 64 and code.isprintable() and message.isprintable()
+
+
+class Emptied(WebsocketWorld):
+    """Of the first answer only its beginning and its end come."""
+
+    output: list[dict[str, Any]]
+    is_over = False
+
+    def _receive(self, session: int, event: dict[str, Any]) -> None:
+        kind, item = event["type"], event.get("item") or {}
+        if kind == "response.done" and not self.is_over:
+            self.is_over = True
+            event["response"]["output"] = self.output
+        is_of_answer = kind.startswith("response.") or item.get("role") == "assistant"
+        if is_of_answer and not self.is_over and kind != "response.created":
+            return
+        super()._receive(session, event)
+
+
+@pytest.mark.parametrize(
+    "output", [[], [{"id": "item_x", "type": "message", "role": "assistant", "content": []}]]
+)
+def test_an_answer_with_nothing_in_it_is_told(output: list[dict[str, Any]]) -> None:
+    world = Emptied(Scene("empty", (wait(300), say("Something odd."), wait(5_000))))
+    world.output = output
+    world.finish()
+    assert [code for code, _ in notices(world)] == ["empty_answer"]
+    assert len(warnings(world)) == 1 and world.state["assistant"] == "idle"
+    checks.conclude(world)
+
+
+class Called(World):
+    """The server lists no calls at the end of a response, and sends them in full before."""
+
+    def _receive(self, session: int, event: dict[str, Any]) -> None:
+        if event["type"] == "response.done":
+            event["response"]["output"] = []
+        super()._receive(session, event)
+
+
+def test_calls_and_answers_that_the_end_does_not_list_are_not_nothing() -> None:
+    steps = (wait(300), say("call tool_1"), *ANSWERED, wait(3_000))
+    world = Called(Scene("called", steps, tools=("tool_1",)))
+    world.finish()
+    assert notices(world) == [] and len(world.ran) == 1
 
 
 def test_each_answer_is_told_of_once_however_often_its_end_comes() -> None:
