@@ -26,6 +26,7 @@ FOUND = {
     5041: "arguments that are no JSON",
     20286: "a tool's output without its answer was followed by the note that all is answered",
     21006: "the same with two calls",
+    39135: "a turn that a time-out of the server ended went on for the policy of turns",
     37001: "sound without events kept an answer open for ever",
     21298: "an end that is still in progress kept the true end from being counted",
 }
