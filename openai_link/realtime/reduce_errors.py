@@ -9,6 +9,7 @@ from mixer_core.runtime.errors import UpstreamError
 
 from ..facts import Fact, ServerError
 from .event_fields import map_of, text_of
+from .refusal_body import RefusalBody, read_value
 
 MAX_SENT = 512
 """Client events whose type is remembered: a long history is sent at once."""
@@ -48,11 +49,19 @@ class ErrorBook:
 
     def error(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
         """The event ``error``."""
-        error = map_of(event, "error")
-        code = text_of(error, "code") or text_of(error, "type") or "unknown"
-        event_id, message = text_of(error, "event_id"), text_of(error, "message")
+        error, said = map_of(event, "error"), _said(event)
+        code = text_of(error, "code") or text_of(error, "type") or said.code or "unknown"
+        event_id = text_of(error, "event_id")
+        message = text_of(error, "message") or said.words
         cause = self._sent.get(event_id, "")
         fatal, param = code in FATAL_CODES, text_of(error, "param")
         is_race = cause in RACING or any(words in message for words in RACE_WORDS)
         benign = (code in BENIGN_CODES or is_race) and not fatal
         return [ServerError(code, message, event_id, cause, benign, fatal, param)]
+
+
+def _said(event: Mapping[str, Any]) -> RefusalBody:
+    """What the event says, whatever its shape: an object, plain words, or fields of its own."""
+    if event.get("error"):
+        return read_value(event["error"])
+    return read_value({k: v for k, v in event.items() if k not in ("type", "event_id")})

@@ -538,3 +538,22 @@ def test_messages_that_cannot_be_read_are_no_events(text: str) -> None:
     drafts = CallDrafts()
     drafts.arguments_delta({"item_id": "i", "response_id": "r", "call_id": "c", "delta": text})
     assert len(drafts.over("r", complete=True)) <= 1
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "words"),
+    [
+        ({"error": "Oh."}, "unknown", "Oh."),
+        ({"error": [{"message": "Oh."}]}, "unknown", "Oh."),
+        ({"error": {"code": 429, "message": {"text": "Oh."}}}, "unknown", "Oh."),
+        ({"error": {"detail": "Oh."}}, "unknown", "Oh."),
+        ({"message": "Oh.", "code": "full"}, "full", "Oh."),
+        ({"error": None}, "unknown", ""),
+        ({"error": {"error": {"code": "full", "message": "Oh."}}}, "full", "Oh."),
+    ],
+)
+def test_an_error_of_another_shape_is_read_too(
+    content: dict[str, Any], code: str, words: str
+) -> None:
+    (fact,) = Reducer().feed(e("error", **content), 0)
+    assert isinstance(fact, ServerError) and (fact.code, fact.message) == (code, words)
