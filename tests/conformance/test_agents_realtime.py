@@ -24,6 +24,9 @@ pytestmark = pytest.mark.browser
 
 SDK_MODEL = "gpt-realtime-2.1"
 """The SDK's default, which it repeats in ``session.update``: a session cannot change its model."""
+HEARD_MS = 2_000
+"""So much of a story is played before somebody interrupts: where not a single word was heard, the
+SDK keeps the whole text."""
 SCRIPT = """
 [[recognition]]
 text = "Somebody speaks."
@@ -176,6 +179,7 @@ def check_barge_in(sdk: SdkPage) -> None:
     sdk.wait_for("output_audio_buffer.started", 3)
     assert "output_audio_buffer.cleared" not in {e["type"] for e in sdk.log()["events"]}
     sdk.wait_for("response.done", 4)  # It is generated much faster than it is played.
+    sdk.page.wait_for_timeout(HEARD_MS)
     sdk.speak()
     sdk.wait_for("output_audio_buffer.cleared")
     sdk.wait_for("conversation.item.truncated")
