@@ -18,7 +18,7 @@ run: $(BIN)/.run  ## start the gateway on http://127.0.0.1:8080 (Ctrl-C ends it)
 	@exec $(BIN)/mixminus run
 
 quick: $(BIN)/.dev  ## the tests that need memory only, long tables in part, in about a minute
-	MIXMINUS_TEST_STRIDE=5 $(BIN)/python -m pytest -n auto --dist worksteal -m "not sockets and not processes and not browser"
+	TEST_STRIDE=5 $(BIN)/python -m pytest -n auto --dist worksteal -m "not sockets and not processes and not browser"
 
 test: $(BIN)/.dev  ## all tests; those in a browser are skipped where there is no Chromium
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder

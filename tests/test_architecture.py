@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -179,6 +180,12 @@ SHELLS: dict[str, set[str]] = {
 """Per folder: the modules that touch the world. Everything else is pure."""
 
 
+@functools.cache
+def parsed(path: Path) -> ast.Module:
+    """The syntax tree of a file."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def sources(folder: str) -> list[Path]:
     """All modules below a folder."""
     return sorted((ROOT / folder).rglob("*.py"))
@@ -188,7 +195,7 @@ def imports(path: Path) -> set[str]:
     """Absolute dotted names of everything that a module imports."""
     package = path.relative_to(ROOT).with_suffix("").parts[:-1]
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -237,7 +244,7 @@ def test_the_mixer_never_imports_patches() -> None:
 def others_private_names(path: Path) -> set[str]:
     """Names with an underscore that a module takes from anything but ``self``."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Attribute) and not is_own(node.value):
             found.add(node.attr)
         elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("getattr", "setattr"):

@@ -14,6 +14,7 @@ from mixer_core.jitter import (
 )
 from mixer_core.quiet_moment import PATIENCE_FRAMES
 from mixer_core.surplus import FIRST_POPS, WATCH_POPS
+from tests.support.tables import examples
 
 HOLD_NS = 3 * FRAME_NS
 CAP_FRAMES = 10
@@ -327,7 +328,7 @@ arrivals = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(arrivals, st.sampled_from([0, U32 - 20]))
 def test_any_arrival_order_comes_out_increasing_bounded_and_accounted_for(
     steps: list[tuple[int, int, int, str, bool]], base: int
@@ -354,7 +355,7 @@ def test_any_arrival_order_comes_out_increasing_bounded_and_accounted_for(
             assert buffer.available(timeout_ns)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.permutations(range(8)), st.sets(st.integers(1, 7), max_size=5))
 def test_a_shuffled_spurt_without_its_lost_frames_is_played_in_order_to_the_end(
     order: list[int], lost: set[int]

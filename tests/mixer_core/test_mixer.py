@@ -14,6 +14,7 @@ from mixer_core.kernels import KNEE
 from mixer_core.runtime.units import MS_NS
 from mixer_core.slots import LINE_SLACK_NS
 from tests.mixer_core.mixer_bench import Bench, audio_in, constant, samples
+from tests.support.tables import examples
 
 ANN, BEN, CLEO, LINK = 11, 12, 13, 99
 
@@ -102,7 +103,7 @@ def test_a_stream_that_was_late_once_runs_deeper_and_is_not_late_again() -> None
     assert bench.metrics.values["slots_deadline_total"] <= 2
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     st.integers(2, 6).flatmap(
         lambda n: st.tuples(
@@ -137,7 +138,7 @@ def test_talkers_of_any_phase_and_little_jitter_lose_nothing(
     assert not any(f.flags & FLAG_CONCEALED for f in heard)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.lists(st.integers(0, 19), min_size=1, max_size=6))
 def test_regular_talkers_wait_at_most_the_deadline_and_miss_no_slot(phases_ms: list[int]) -> None:
     bench = Bench()
@@ -177,7 +178,7 @@ def test_jitter_does_not_chop_what_several_people_say(talkers: int, jitter_ms: i
     assert len(bench.heard_by(LINK)) <= 400 + 3 * talkers
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([1, 2, 3]), st.integers(0, 45)), max_size=60))
 def test_whatever_comes_when_every_frame_is_heard_and_no_slot_waits_beyond_the_line(
     steps: list[tuple[int, int]],
@@ -207,7 +208,7 @@ def audio_waits(bench: Bench) -> bool:
     return bench.metrics.values["audio_backlog_ms"] > 0
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(
     st.lists(st.integers(-KNEE // 5, KNEE // 5), min_size=2, max_size=5),
     st.integers(-KNEE // 5, KNEE // 5),
@@ -498,7 +499,7 @@ def test_a_large_roster_of_long_names_still_fits_an_event() -> None:
 kinds = st.sampled_from(list(Kind))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(
     st.lists(
         st.tuples(
@@ -524,7 +525,7 @@ def test_nothing_that_arrives_can_raise(
         bench.advance(wait_ms)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([ANN, LINK, 0]), st.integers(0, 30)), max_size=60))
 def test_after_a_flush_no_audio_of_an_older_epoch_is_published(
     steps: list[tuple[int, int]],

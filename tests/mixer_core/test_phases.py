@@ -12,6 +12,7 @@ from mixer_core.bus.pcm import FRAME_MS, FRAME_NS
 from mixer_core.phases import FIRST_SPREAD_NS, MARGIN_NS, SETTLED_SLOTS, Wait, best_cut
 from mixer_core.runtime.units import MS_NS
 from tests.mixer_core.mixer_bench import Bench, constant
+from tests.support.tables import examples
 
 LINK = 99
 SETTLE_FRAMES = 200
@@ -90,7 +91,7 @@ NOTHING_MISSED = {
 phases = st.lists(st.integers(0, 199).map(lambda tenths: tenths / 10), min_size=2, max_size=6)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(phases, st.integers(0, 9))
 def test_regular_talkers_wait_20_ms_less_the_widest_gap_and_miss_nothing(
     phases_ms: list[float], seed: int
@@ -103,7 +104,7 @@ def test_regular_talkers_wait_20_ms_less_the_widest_gap_and_miss_nothing(
     assert talk.counts(*NOTHING_MISSED) == NOTHING_MISSED
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(phases, st.floats(0, 3), st.integers(0, 99))
 def test_jitter_below_the_gap_costs_no_slot_once_settled_and_waits_stay_bounded(
     phases_ms: list[float], jitter_ms: float, seed: int

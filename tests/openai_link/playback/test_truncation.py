@@ -22,6 +22,7 @@ from openai_link.playback.tracker import PlaybackTracker
 from openai_link.playback.truncation import Truncation
 from openai_link.realtime.client_events import ClientEvents
 from openai_link.turns.actions import Send
+from tests.support.tables import examples
 
 LOUD = np.full(480, 1000, np.int16).tobytes()
 LATE_MS = 40
@@ -97,7 +98,7 @@ class Service:
         self.take(self.tracker.played("p", report, self.now_ms * MS_NS))
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(
     lengths=st.lists(st.sampled_from([0, 20, 300, 700, 2_000]), min_size=1, max_size=3),
     over_websocket=st.booleans(),

@@ -34,6 +34,7 @@ from openai_link.realtime.event_kinds import IGNORED
 from openai_link.realtime.reduce_calls import CallDrafts
 from openai_link.realtime.reduce_errors import MAX_SENT
 from openai_link.realtime.reducer import THINK_LIMIT_NS, Reducer
+from tests.support.tables import examples
 
 Event = dict[str, Any]
 
@@ -461,7 +462,7 @@ def session_of_events() -> list[Event]:
     ]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.data())
 def test_events_in_any_order_twice_or_never_tell_each_fact_once(data: st.DataObject) -> None:
     events = session_of_events()

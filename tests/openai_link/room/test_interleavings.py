@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.openai_link.room import checks
 from tests.openai_link.room.scenes import ANSWERED, PRESS, RELEASE
 from tests.openai_link.room.world import Scene, Step, World, say, speak, wait
+from tests.support.tables import examples
 
 TURNS = tuple(f"Spoken turn {number}." for number in range(1, 40))
 WAITS = st.builds(wait, st.integers(1, 60).map(lambda slots: slots * 20))
@@ -51,7 +52,7 @@ def steps_of(steps: list[Step], mode: str) -> list[Step]:
     return whole
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(STEPS, MODES, st.sampled_from([3_600.0, 20.0]))
 def test_any_conversation_ends_well(steps: list[Step], mode: str, limit_s: float) -> None:
     """Words that are spoken into a dying session are lost, and nobody answers them."""
@@ -62,7 +63,7 @@ def test_any_conversation_ends_well(steps: list[Step], mode: str, limit_s: float
     checks.conclude(world) if {"speak", "lose"} <= done else checks.check_all(world)
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(
     st.lists(st.one_of(WAITS, LONG_WAITS, SPEECH, OTHERS, PEOPLE, st.just(say(""))), max_size=14),
     MODES,
@@ -99,7 +100,7 @@ def test_any_room_talks_again(
     checks.conclude(World(scene))
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(st.lists(st.tuples(st.integers(1, 60), st.booleans()), min_size=2, max_size=5))
 def test_losses_in_a_row(gaps: list[tuple[int, bool]]) -> None:
     """The connection is lost again while the room recovers, with a tool at work."""
@@ -109,7 +110,7 @@ def test_losses_in_a_row(gaps: list[tuple[int, bool]]) -> None:
     checks.check_all(World(Scene("losses", (*steps, *ANSWERED), tools=("lights",))))
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(st.integers(0, 200), st.integers(0, 90))
 def test_who_leaves_and_comes_back_finds_the_room_as_it_was(away: int, gap: int) -> None:
     """Somebody is away for less than the room lingers."""

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tests.openai_link.room import checks
 from tests.openai_link.room.scenes import BUDGET, ROLLOVERS, SCENES
 from tests.openai_link.room.world import Scene, World
-from tests.support.tables import points
+from tests.support.tables import examples, points
 
 
 @cache
@@ -67,7 +67,7 @@ def test_both_sessions_are_lost_after_each_event(scene: Scene) -> None:
     assert numbers and failures(scene, numbers, loses_all=True) == {}
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(
     st.sampled_from([scene for scene in SCENES if not scene.confirm]),
     st.floats(0, 1),

@@ -15,6 +15,7 @@ from openai_link.realtime.event_kinds import IGNORED
 from openai_link.realtime.reducer import Reducer
 from tests.openai_link.room import checks
 from tests.openai_link.room.world import Scene, World, say, wait
+from tests.support.tables import examples
 
 Json = dict[str, Any]
 KINDS = sorted({*Reducer().handlers, *IGNORED})
@@ -92,7 +93,7 @@ ROSTERS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=80)
+@settings(max_examples=examples(80))
 @given(st.lists(SERVER_EVENTS, min_size=1, max_size=8), st.sampled_from([40, 80, 100, 300]))
 def test_any_server_event_is_survived(events: list[Json], at_ms: int) -> None:
     world = World(Scene("odd", (), tools=("lights",), settings={"daily_budget_usd": 1e6}))
@@ -106,7 +107,7 @@ def test_any_server_event_is_survived(events: list[Json], at_ms: int) -> None:
     assert world.state["upstream"] in ("ready", "reconnecting", "failed")
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(
     st.lists(st.tuples(BROWSER_EVENTS | ROSTERS, st.integers(0, 30)), min_size=1, max_size=10),
     st.sampled_from(["server_vad", "push_to_talk"]),

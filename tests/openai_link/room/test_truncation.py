@@ -14,7 +14,7 @@ from tests.openai_link.room import checks
 from tests.openai_link.room.test_sound_alone import OnlySound, Untold
 from tests.openai_link.room.test_websocket import WebsocketWorld
 from tests.openai_link.room.world import Scene, Step, World, say, speak, wait
-from tests.support.tables import points
+from tests.support.tables import examples, points
 
 HEARD = ("Tell me.", "Thank you.", "Good.")
 TWO = Rule(
@@ -109,7 +109,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(STEPS, st.sampled_from(KINDS), st.sampled_from([ONE, TWO]), st.sampled_from([1.3, 8.0]))
 def test_no_conversation_makes_the_server_refuse(
     steps: list[Step], kind: type[World], rule: Rule, speed: float

@@ -35,6 +35,7 @@ from openai_link.tools.calls import ToolCalls, ToolLimits
 from openai_link.tools.define import spec_of
 from openai_link.tools.outputs import is_error
 from openai_link.tools.spec import ToolSpec
+from tests.support.tables import examples
 
 
 @tool
@@ -408,7 +409,7 @@ class History:
         }
 
 
-@settings(max_examples=600)
+@settings(max_examples=examples(600))
 @given(STEPS)
 def test_in_any_order_each_output_is_sent_once_and_each_response_answered_once(
     steps: list[tuple[str, int, Any]],

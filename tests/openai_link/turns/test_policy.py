@@ -38,6 +38,7 @@ from openai_link.turns.actions import (
 )
 from openai_link.turns.policy import TurnPolicy
 from openai_link.turns.response_sequencer import ALREADY_ACTIVE, GRACE_NS, MAX_TRIES, MAX_WAITING
+from tests.support.tables import examples
 
 
 def policy(greet: bool = False) -> TurnPolicy:
@@ -525,7 +526,7 @@ class Server(RuleBasedStateMachine):
 
 
 TestServer = Server.TestCase
-TestServer.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestServer.settings = settings(max_examples=examples(60), stateful_step_count=30, deadline=None)
 
 
 # -- what servers leave out ------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from mixer_core.runtime.units import MS_NS
 from tests.signaling.worlds import FakeChild, World
+from tests.support.tables import examples
 
 MAX_PARTICIPANTS = 3
 MAX_ROOMS = 2
@@ -120,4 +121,4 @@ class RegistryMachine(RuleBasedStateMachine):
 
 
 TestRegistry = RegistryMachine.TestCase
-TestRegistry.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestRegistry.settings = settings(max_examples=examples(200), stateful_step_count=40, deadline=None)

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixer_core.patches.aiortc.sctp_fast_path import SctpFastPath
+from tests.support.tables import examples
 
 PEER_TAG, OWN_TAG = 0x0A0B0C0D, 0x01020304
 FIRST_TSN = 0xFFFF_FFFC
@@ -317,7 +318,7 @@ def shuffled(packets: list[bytes], fates: list[str]) -> list[bytes]:
 
 
 @given(plan=PLAN, ordered=st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_received_packets_mean_the_same_to_both(plan: list[tuple[int, str]], ordered: bool) -> None:
     def test() -> None:
         source = End(fast=False, ordered=ordered)
@@ -338,7 +339,7 @@ def test_received_packets_mean_the_same_to_both(plan: list[tuple[int, str]], ord
 
 
 @given(plan=PLAN, ordered=st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_two_ends_agree_through_loss_both_ways(plan: list[tuple[int, str]], ordered: bool) -> None:
     """Fast to fast and mixed: every message arrives, in order where asked."""
 
@@ -391,7 +392,7 @@ def expire(end: End) -> None:
 
 
 @given(sizes=st.lists(SIZES, min_size=1, max_size=12), steps=st.lists(st.integers(1, 4)))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_sending_and_acknowledging_leave_the_same_state(sizes: list[int], steps: list[int]) -> None:
     def test() -> None:
         stock, fast = End(fast=False), End(fast=True)

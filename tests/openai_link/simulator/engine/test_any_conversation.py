@@ -12,6 +12,7 @@ from mixer_core.bus.pcm import SILENCE
 from openai_link.simulator.engine.options import EngineOptions
 from tests.openai_link.simulator.scripted import DOCS, TOOLS, packaged
 from tests.openai_link.simulator.support import LOUD, Session
+from tests.support.tables import examples
 
 SENTENCES = [
     "What time is it?",
@@ -77,7 +78,7 @@ def take_step(session: Session, kind: str, value: Any) -> None:
     transport=st.sampled_from(["webrtc", "websocket"]),
     modality=st.sampled_from(["audio", "text"]),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_order_links_and_sums_hold_whatever_happens(
     steps: list[tuple[str, Any]], seed: int, transport: Any, modality: str
 ) -> None:

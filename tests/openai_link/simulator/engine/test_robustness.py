@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from openai_link.simulator.brains.tone import ToneBrain
 from tests.openai_link.simulator.support import Json, Session
+from tests.support.tables import examples
 
 KINDS = [
     "session.update",
@@ -60,7 +61,7 @@ def answers(session: Session, event: Json) -> list[Json]:
 
 
 @given(kind=st.sampled_from(KINDS), event=EVENTS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_nonsense_is_refused_once_and_the_session_goes_on(kind: str, event: Json) -> None:
     session = Session(brain=ToneBrain(100))
     heard = answers(session, {**event, "type": kind})
@@ -85,7 +86,7 @@ GOOD: list[Any] = [
     path=st.sampled_from(KEYS),
     value=VALUES,
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_an_update_is_applied_whole_or_not_at_all(
     session_object: Json, path: str, value: Any
 ) -> None:
