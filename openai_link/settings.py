@@ -351,6 +351,10 @@ def _server_filled(
 
 def _filled(where: str, texts: Mapping[str, str], env: Mapping[str, str]) -> dict[str, str]:
     def fill(key: str, text: str) -> str:
+        if "${" in _VARIABLE.sub("", text):
+            raise SettingsError(
+                f"[openai_link] {where}.{key}: write ${{NAME}} with the name of a variable in it"
+            )
         return _VARIABLE.sub(lambda found: _value(f"{where}.{key}", found.group(1), env), text)
 
     return {key: fill(key, text) for key, text in texts.items()}

@@ -497,6 +497,8 @@ def test_values_of_the_environment_take_the_place_of_their_names() -> None:
     ("keys", "env", "message"),
     [
         ({"headers": {"X-A": "${GONE}"}}, {}, "headers.X-A needs the environment variable GONE"),
+        ({"headers": {"X-A": "${my-key}"}}, {}, "headers.X-A: write"),
+        ({"headers": {"X-A": "${HERE} ${HERE"}}, {"HERE": "x"}, "headers.X-A: write"),
         ({"headers": {"X-A": "${BAD}"}}, {"BAD": "a\nb"}, "BAD cannot be used"),
         ({"headers": {"X-A": "${BAD}"}}, {"BAD": "  "}, "needs the environment variable BAD"),
         (
