@@ -299,10 +299,16 @@ def _ended(response: Mapping[str, Any], identity: str, aside: bool) -> ResponseE
     )
 
 
+_REASONS = ("max_output_tokens", "content_filter")
+
+
 def _why(response: Mapping[str, Any]) -> tuple[str, str]:
     """Code and words of an end that is not as wanted, wherever the server puts them."""
     details = map_of(response, "status_details")
     reason = text_of(details, "reason") or text_of(map_of(response, "incomplete_details"), "reason")
+    plain = text_of(response, "status_details") or text_of(response, "incomplete_details")
+    if plain in _REASONS:
+        return plain, ""
     for error in (details.get("error"), response.get("error"), _plain(response)):
         said, given = read_value(error), error if isinstance(error, Mapping) else {}
         code = text_of(given, "code") or text_of(given, "type") or said.code

@@ -193,6 +193,12 @@ def altered(**change: Any) -> Altered:
             "content_filter",
         ),
         (
+            {"status": "incomplete", "status_details": "content_filter"},
+            "content_filter",
+            "content filter",
+            "content_filter",
+        ),
+        (
             {"status": "cancelled", "status_details": {"reason": "content_filter"}},
             "cancelled",
             "content_filter",
