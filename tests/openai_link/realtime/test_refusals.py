@@ -439,7 +439,7 @@ TEXT = json.dumps(WORDS)
 @pytest.mark.parametrize(
     "body",
     [
-        gzip.compress(TEXT.encode()),
+        gzip.compress(TEXT.encode(), mtime=0),
         TEXT.encode("utf-16-le"),
         TEXT.encode("utf-16-be"),
         TEXT.encode("utf-16"),

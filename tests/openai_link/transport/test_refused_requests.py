@@ -97,7 +97,7 @@ def raw(head: str, body: bytes = b"") -> bytes:
 
 
 BODY = json.dumps(QUOTA).encode()
-PACKED = gzip.compress(BODY)
+PACKED = gzip.compress(BODY, mtime=0)
 CHUNKED = f"{len(BODY):x}\r\n".encode() + BODY + b"\r\n0\r\n\r\n"
 
 
