@@ -91,8 +91,16 @@ def child_of(gateway: Gateway, name: str) -> int:
 
 def program(gateway: Gateway, name: str) -> int:
     """The process that supervisord started."""
-    (pid,) = [p.pid for p in gateway.processes() if p.cmdline()[-2:] == ["-m", name]]
+    (pid,) = [p.pid for p in gateway.processes() if _command(p)[-2:] == ["-m", name]]
     return pid
+
+
+def _command(process: psutil.Process) -> list[str]:
+    """Its command line; empty: it has ended meanwhile."""
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []
 
 
 def test_every_process_may_be_killed_during_a_call() -> None:

@@ -48,9 +48,12 @@ def check(gateway: Gateway) -> dict[str, int]:
     """Every process of the gateway holds its own; returns how many there are per program."""
     counts: dict[str, int] = {}
     for process in gateway.processes():
-        program = program_of(process)
+        try:
+            program, secrets = program_of(process), held(process)
+        except (psutil.NoSuchProcess, ProcessLookupError, FileNotFoundError):
+            continue  # It has ended meanwhile.
         counts[program] = counts.get(program, 0) + 1
-        assert held(process) == HOLDERS.get(program, set()), (program, process)
+        assert secrets == HOLDERS.get(program, set()), (program, process)
     return counts
 
 
