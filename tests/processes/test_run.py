@@ -16,6 +16,8 @@ from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.processes
 
+READY = "is ready: open http://"
+
 
 def run(gateway: Gateway, **variables: str) -> subprocess.CompletedProcess[str]:
     """`mixminus run` where it is expected to end by itself."""
@@ -42,9 +44,10 @@ def test_it_is_ready_cold_and_warm_and_ctrl_c_leaves_nothing(
             programs = json.loads(gateway.get("/readyz")[1])
             assert gateway.get("/healthz")[0] == 200
             assert len(gateway.processes()) > 5
+            gateway.wait(lambda: READY in gateway.log, "nobody says where the page is")
             figures[f"{name}_stop_s"] = round(gateway.interrupt(), 2)
             assert gateway.processes() == [], gateway.log
-        assert "simulator" in gateway.log and "is ready: open http://" in gateway.log
+        assert "simulator" in gateway.log
         assert "compiling kernels" in gateway.log
         assert "Traceback" not in gateway.log
         assert programs
