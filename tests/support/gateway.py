@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -28,11 +30,17 @@ LAST_LINES = 80
 """Lines of the log that stand below a failure."""
 
 
+PORTS = range(11_000, 32_000)
+"""Below those that Linux gives to outgoing connections, which would take one in between."""
+
+
 def free_port() -> int:
-    """A TCP port of the loopback that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port that nobody uses now, on any address."""
+    while True:
+        port = secrets.choice(PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("", port))
+            return port
 
 
 def is_alive(process: psutil.Process) -> bool:
