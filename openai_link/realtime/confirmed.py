@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .endings import one_line
+from mixer_core.runtime.foreign_text import one_line
+
 from .event_fields import map_of, maps_of, text_of
 
 Session = Mapping[str, Any]

@@ -13,10 +13,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from mixer_core.runtime.foreign_text import one_line
+
 from ..facts import ResponseEnded, Transcribed
-from .refusal_body import MAX_CODE, MAX_WORDS
-from .refusal_body import one_line as printable_line
-from .unicode_text import whole
+from .refusal_body import MAX_CODE
 
 Cut = Literal[
     "content_filter",
@@ -104,11 +104,6 @@ def transcription_ending(fact: Transcribed, name: str) -> Ending | None:
     words = f"{who} could not be written down ({reason}). The assistant has heard it all the same."
     log = f"the speech {fact.item} was not transcribed: {reason}"
     return Ending("transcription_failed", words, "not_transcribed", log)
-
-
-def one_line(text: str, limit: int = MAX_WORDS) -> str:
-    """A server's words, as one printable line of bounded length."""
-    return printable_line(whole(text), limit)
 
 
 def _ending(ended: ResponseEnded, code: str, words: str, cut: Cut) -> Ending:

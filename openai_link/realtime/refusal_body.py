@@ -26,8 +26,8 @@ from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 from typing import Any
 
-MAX_WORDS = 500
-"""Longest words of a refusal, in characters."""
+from mixer_core.runtime.foreign_text import MAX_WORDS, one_line
+
 MAX_CODE = 64
 MAX_UNZIPPED_BYTES = 64 * 1024
 MAX_DEPTH = 6
@@ -82,13 +82,6 @@ def read_body(body: bytes, content_type: str) -> RefusalBody:
 def read_value(value: Any) -> RefusalBody:
     """What an error says that came as part of an event, whatever its shape."""
     return _of_value(value, 0)
-
-
-def one_line(text: str, limit: int = MAX_WORDS) -> str:
-    """Printable characters of ``text`` in one line of at most ``limit``."""
-    printable = (letter if letter.isprintable() else " " for letter in text[: 8 * limit])
-    words = " ".join("".join(printable).split())
-    return words if len(words) <= limit else words[: limit - 1].rstrip() + "…"
 
 
 def _unzipped(body: bytes) -> bytes:

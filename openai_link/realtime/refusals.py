@@ -15,8 +15,9 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 from mixer_core.runtime.errors import RefusalKind, UpstreamError
+from mixer_core.runtime.foreign_text import one_line
 
-from .refusal_body import RefusalBody, one_line, read_body
+from .refusal_body import RefusalBody, read_body
 
 MAX_RETRY_AFTER_S = 24 * 3600.0
 """Longest wait that is believed."""

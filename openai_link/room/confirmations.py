@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from mixer_core.runtime.foreign_text import one_line
+
 from ..facts import SessionConfirmed
 from ..realtime.confirmed import (
     differences,
@@ -15,7 +17,6 @@ from ..realtime.confirmed import (
     model_of,
     transcription_model_of,
 )
-from ..realtime.endings import one_line
 from ..settings import OpenaiLinkSettings
 from .actions import Log
 from .signals import Outcome, ProblemFound

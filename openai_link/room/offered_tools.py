@@ -11,8 +11,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from mixer_core.runtime.foreign_text import one_line
+
 from ..tools.blame import Blame
-from ..tools.foreign_text import one_line
 
 MAX_TOOLS = 128
 """Tools of a session, those of the settings included."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from mixer_core.journal.records import HistoryItem, Record, UsageRecord
 from mixer_core.runtime.errors import UpstreamError
+from mixer_core.runtime.foreign_text import one_line
 from mixer_core.runtime.units import S_NS
 
 from ..facts import (
@@ -25,7 +26,7 @@ from ..facts import (
 )
 from ..playback.truncation import Truncation
 from ..realtime.captions import shown
-from ..realtime.endings import Ending, ending_of, one_line, transcription_ending
+from ..realtime.endings import Ending, ending_of, transcription_ending
 from ..realtime.event_fields import Once
 from ..realtime.session_object import session_object
 from ..realtime.unicode_text import whole

@@ -15,8 +15,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from mixer_core.runtime.errors import ToolDefinitionError
-
-from .foreign_text import one_line
+from mixer_core.runtime.foreign_text import one_line
 
 Json = dict[str, Any]
 

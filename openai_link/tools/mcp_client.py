@@ -18,10 +18,10 @@ from logging import LoggerAdapter
 from typing import TYPE_CHECKING, Any
 
 from mixer_core.runtime.errors import MixminusError, ToolDefinitionError, ToolError
+from mixer_core.runtime.foreign_text import one_line
 from mixer_core.runtime.secrets import secret
 
 from ..settings import McpServer
-from .foreign_text import one_line
 from .mcp_listing import ORIGINAL, Listing, listing
 from .mcp_streams import tidy
 from .outputs import error_output, to_output

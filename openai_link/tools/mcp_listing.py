@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from mixer_core.runtime.errors import ToolDefinitionError
+from mixer_core.runtime.foreign_text import one_line
 
 from ..settings import McpServer
-from .foreign_text import one_line
 from .names import names
 from .offered_schema import offered_schema
 from .spec import MAX_DESCRIPTION, ToolSpec

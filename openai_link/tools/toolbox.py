@@ -13,11 +13,11 @@ from types import ModuleType
 from typing import Any
 
 from mixer_core.runtime.errors import MixminusError, ToolDefinitionError, ToolError
+from mixer_core.runtime.foreign_text import one_line
 
 from ..settings import OpenaiLinkSettings
 from .catalogue import Catalogue
 from .define import spec_of
-from .foreign_text import one_line
 from .mcp_client import McpLink
 from .mcp_listing import Listing
 from .names import labels

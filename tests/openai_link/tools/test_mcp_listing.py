@@ -83,9 +83,9 @@ def test_of_two_tools_with_the_same_own_name_the_first_counts() -> None:
     ("description", "told"),
     [
         ("One\n\ttwo  three", "One two three"),
-        ("a\x00b\x1b[31mc\x7f", "ab[31mc"),
+        ("a\x00b\x1b[31mc\x7f", "a b [31mc"),
         ("in\u202evis\u200bible\U000e0041", "invisible"),
-        ("half \ud800", "half "),
+        ("half \ud800", "half"),
         ("x" * 5_000, "x" * (MAX_DESCRIPTION - 1) + "…"),
         ("", "s: a"),
         (None, "s: a"),

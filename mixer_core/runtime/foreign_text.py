@@ -1,0 +1,30 @@
+"""Text of others for the model, the log and people: bounded, in one line, visible. Sans-I/O."""
+
+from __future__ import annotations
+
+import unicodedata
+
+_INVISIBLE = frozenset({"Cf", "Cs", "Co", "Cn"})
+"""Marks of direction, hidden tags, halves of characters, what has no meaning."""
+MAX_WORDS = 500
+"""Longest words of a server that are shown or written to the log, in characters."""
+_JOINERS = "\u200c\u200d"
+"""Some scripts and pictures need them."""
+
+
+def one_line(text: object, limit: int = MAX_WORDS) -> str:
+    """``text`` in at most ``limit`` characters; empty where it is no text."""
+    if not isinstance(text, str):
+        return ""
+    kept = (character for character in text[: 8 * limit] if _is_visible(character))
+    shown = " ".join("".join(map(_spaced, kept)).split())
+    return shown if len(shown) <= limit else f"{shown[: limit - 1].rstrip()}…"
+
+
+def _is_visible(character: str) -> bool:
+    return character in _JOINERS or unicodedata.category(character) not in _INVISIBLE
+
+
+def _spaced(character: str) -> str:
+    """A control character stands between words, as a line end does."""
+    return " " if unicodedata.category(character) == "Cc" else character
