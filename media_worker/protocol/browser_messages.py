@@ -13,7 +13,8 @@ from typing import Annotated, Any
 import msgspec
 
 from mixer_core.bus import frames, names, pcm
-from mixer_core.runtime.errors import BrowserMessageError
+from mixer_core.runtime.errors import BrowserMessageError, UnreadableError
+from mixer_core.runtime.foreign_data import read_json_by
 
 MAX_CONTROL_BYTES = 16 * 1024
 MAX_SAY_CHARS = 4_000
@@ -106,7 +107,7 @@ MESSAGES: dict[str, type[BrowserMessage]] = {
     "ping": Ping,
 }
 _NAMES = {cls: name for name, cls in MESSAGES.items()}
-_DECODER = msgspec.json.Decoder()
+_DECODER = msgspec.json.Decoder(dict[str, Any])
 
 
 def read_control(text: str) -> BrowserMessage:
@@ -122,12 +123,9 @@ def read_control(text: str) -> BrowserMessage:
             "too_long", f"a control message of {size_bytes} bytes is over {MAX_CONTROL_BYTES}"
         )
     try:
-        content = _DECODER.decode(text)
-    except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
-        raise BrowserMessageError("bad_json", f"this text is not valid JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise BrowserMessageError("bad_json", "a control message is a JSON object with `type`")
-    return _typed(content)
+        return _typed(read_json_by(text, _DECODER))
+    except UnreadableError as error:
+        raise BrowserMessageError("bad_json", f"this text is {error}") from error
 
 
 def _typed(content: dict[str, Any]) -> BrowserMessage:

@@ -12,7 +12,8 @@ from typing import Any, Literal
 import msgpack
 import msgspec
 
-from ..runtime.errors import ControlError
+from ..runtime.errors import ControlError, UnreadableError
+from ..runtime.foreign_data import read_packed
 from ..runtime.ice_servers import IceServer
 from .events import Mode
 from .roles import Role
@@ -241,9 +242,9 @@ def decode(data: bytes) -> Message:
     if len(data) > MAX_BYTES:
         raise ControlError(f"a control message of {len(data)} bytes is over {MAX_BYTES}")
     try:
-        content = msgpack.unpackb(data, strict_map_key=True)
-    except (ValueError, msgpack.exceptions.UnpackException) as error:
-        raise ControlError(f"a control message is not valid MessagePack: {error}") from error
+        content = read_packed(data)
+    except UnreadableError as error:
+        raise ControlError(f"a control message is {error}") from error
     if not isinstance(content, dict):
         raise ControlError(f"a control message must be a map, got {type(content).__name__}")
     version, name = content.pop("v", None), content.pop("type", None)

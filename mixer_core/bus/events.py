@@ -8,7 +8,8 @@ from typing import Any, Literal
 import msgpack
 import msgspec
 
-from ..runtime.errors import FrameError
+from ..runtime.errors import FrameError, UnreadableError
+from ..runtime.foreign_data import read_packed
 from .frames import MAX_PAYLOAD_BYTES
 from .roles import Role
 
@@ -62,9 +63,9 @@ def decode_map(payload: bytes) -> dict[str, Any]:
     if len(payload) > MAX_PAYLOAD_BYTES:
         raise FrameError(f"an event of {len(payload)} bytes is over {MAX_PAYLOAD_BYTES}")
     try:
-        content = msgpack.unpackb(payload, strict_map_key=True)
-    except (ValueError, msgpack.exceptions.UnpackException) as error:
-        raise FrameError(f"an event is not valid MessagePack: {error}") from error
+        content = read_packed(payload)
+    except UnreadableError as error:
+        raise FrameError(f"an event is {error}") from error
     if not isinstance(content, dict):
         raise FrameError(f"an event must be a map, got {type(content).__name__}")
     return content

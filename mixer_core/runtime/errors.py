@@ -9,6 +9,7 @@ MixminusError
 ├── WireError                    the peer's fault: a message that cannot be read
 │   ├── FrameError               an audio-path message
 │   ├── ControlError             a control message between processes
+│   ├── UnreadableError          JSON or MessagePack that is broken, too deep or too large
 │   └── BrowserMessageError      what a browser sent on its data channel; carries a code
 ├── UpstreamError                the Realtime server refused or failed; knows whether a retry helps
 ├── JournalError                 the database of what was said cannot be read or written
@@ -83,6 +84,10 @@ class FrameError(WireError):
 
 class ControlError(WireError):
     """A control message is not a MessagePack map, is of unknown type, or has wrong fields."""
+
+
+class UnreadableError(WireError):
+    """JSON or MessagePack that is broken, nests too deep, or has too many values."""
 
 
 class BrowserMessageError(WireError):

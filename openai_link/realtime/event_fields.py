@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Hashable, Mapping
 from typing import Any
+
+from mixer_core.runtime.errors import UnreadableError
+from mixer_core.runtime.foreign_data import read_json
 
 MAX_WHOLE = 2**53 - 1
 """Largest whole number that every reader of JSON takes."""
@@ -15,8 +17,8 @@ REMEMBERED = 4_096
 def event_of(message: str | bytes) -> dict[str, Any] | None:
     """The event that a message of the server is; None: it is not a JSON object."""
     try:
-        event = json.loads(message)
-    except (ValueError, RecursionError):
+        event = read_json(message)
+    except UnreadableError:
         return None
     return event if isinstance(event, dict) else None
 

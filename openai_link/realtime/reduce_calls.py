@@ -6,10 +6,12 @@ response is completed.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from mixer_core.runtime.errors import UnreadableError
+from mixer_core.runtime.foreign_data import read_json
 
 from ..facts import ToolCalled
 from .event_fields import Once, text_of
@@ -149,7 +151,7 @@ class CallDrafts:
 
 def _is_json(text: str) -> bool:
     try:
-        json.loads(text)
-    except (ValueError, RecursionError):
+        read_json(text)
+    except UnreadableError:
         return False
     return True

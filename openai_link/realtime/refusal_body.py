@@ -18,7 +18,6 @@ markup and nothing that is no text is ever returned.
 from __future__ import annotations
 
 import codecs
-import json
 import re
 import zlib
 from collections.abc import Mapping
@@ -26,6 +25,8 @@ from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 from typing import Any
 
+from mixer_core.runtime.errors import UnreadableError
+from mixer_core.runtime.foreign_data import read_json
 from mixer_core.runtime.foreign_text import MAX_WORDS, one_line
 
 MAX_CODE = 64
@@ -73,8 +74,8 @@ def read_body(body: bytes, content_type: str) -> RefusalBody:
         return RefusalBody()
     if text[0] in '{["':
         try:
-            return _of_value(json.loads(text), 0)
-        except (ValueError, RecursionError):
+            return _of_value(read_json(text), 0)
+        except UnreadableError:
             return _searched(text)
     return _unwrapped(_page_words(text) if "html" in content_type.lower() else text, 0)
 
@@ -191,11 +192,13 @@ def _unwrapped(text: str, depth: int) -> RefusalBody:
     start = min((at for mark in ("{", '["', "[{") if (at := text.find(mark)) >= 0), default=-1)
     if start < 0 or depth > MAX_DEPTH:
         return RefusalBody(one_line(text))
-    before = re.sub(r"[\s:\-]*(b?['\"])?$", "", text[:start])
+    before = text[:start]
+    if before.endswith(("'", '"')):
+        before = before[:-1].removesuffix("b")
+    before = before.rstrip(" \t\r\n:-")
     try:
-        quoted, _ = json.JSONDecoder().raw_decode(text[start:])
-        inner = _of_value(quoted, depth + 1)
-    except (ValueError, RecursionError):
+        inner = _of_value(read_json(text[start:], is_whole=False), depth + 1)
+    except UnreadableError:
         inner = _searched(text[start:])
     before = _STREAMED.sub("", before)
     parts = (part for part in (before, inner.words) if part)
@@ -217,8 +220,8 @@ def _searched(text: str) -> RefusalBody:
 
 def _unescaped(text: str) -> str:
     try:
-        return str(json.loads(f'"{text}"'))
-    except ValueError:
+        return str(read_json(f'"{text}"'))
+    except UnreadableError:
         return text.replace("\\", " ")
 
 

@@ -7,11 +7,12 @@ nobody has said yes in time. A request ends with the session that made it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mixer_core.runtime.errors import UnreadableError
+from mixer_core.runtime.foreign_data import read_json
 from mixer_core.runtime.units import MS_NS
 
 from ..facts import Fact, ItemAdded, ItemDone
@@ -175,8 +176,8 @@ def _told(
 def _question(server: str, name: str, arguments: str) -> str:
     """What the room is asked; arguments that cannot be read are shown as they are."""
     try:
-        given = json.loads(arguments or "{}")
-    except (ValueError, RecursionError):
+        given = read_json(arguments or "{}")
+    except UnreadableError:
         given = arguments
     if isinstance(given, Mapping):
         listed = ", ".join(f"{key} = {_short(value)}" for key, value in given.items())

@@ -12,8 +12,9 @@ import re
 from typing import Any, Literal, NoReturn
 
 import aiohttp
-import msgspec
 
+from mixer_core.runtime.errors import UnreadableError
+from mixer_core.runtime.foreign_data import read_json
 from mixer_core.runtime.secrets import secret
 from openai_link.tools import ToolDefinitionError, ToolError, tool
 
@@ -211,8 +212,8 @@ async def _request(
             if response.status not in (200, 201):
                 _refused(response.status)
             data = await _body(response)
-            return data.decode("utf-8", "replace") if as_text else msgspec.json.decode(data)
-    except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError) as error:
+            return data.decode("utf-8", "replace") if as_text else read_json(data)
+    except (aiohttp.ClientError, TimeoutError, UnreadableError) as error:
         raise ToolError(
             f"Home Assistant does not answer as expected ({type(error).__name__})"
         ) from error

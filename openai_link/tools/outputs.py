@@ -6,6 +6,9 @@ from typing import Any
 
 import msgspec
 
+from mixer_core.runtime.errors import UnreadableError
+from mixer_core.runtime.foreign_data import read_json
+
 MAX_OUTPUT_BYTES = 16_384
 """Longest output of a tool call, as UTF-8."""
 MAX_ERROR_CHARS = 500
@@ -32,8 +35,8 @@ def error_text(output: str) -> str:
     if not is_error(output):
         return output
     try:
-        return str(msgspec.json.decode(output)["error"])
-    except (msgspec.DecodeError, KeyError, TypeError):
+        return str(read_json(output)["error"])
+    except (UnreadableError, KeyError, TypeError):
         return output
 
 

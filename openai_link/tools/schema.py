@@ -16,7 +16,8 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import docstring_parser
 import msgspec
 
-from mixer_core.runtime.errors import ToolDefinitionError, ToolError
+from mixer_core.runtime.errors import ToolDefinitionError, ToolError, UnreadableError
+from mixer_core.runtime.foreign_data import read_json_by
 
 from .spec import Caller
 
@@ -83,9 +84,9 @@ def parse_object(text: str) -> dict[str, Any]:
     if len(text) > MAX_ARGUMENTS_CHARS:
         raise ToolError(f"the arguments are longer than {MAX_ARGUMENTS_CHARS} characters")
     try:
-        value = _DECODER.decode(text.strip() or "{}")
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise ToolError(f"the arguments are not valid JSON: {error}") from error
+        value = read_json_by(text.strip() or "{}", _DECODER)
+    except UnreadableError as error:
+        raise ToolError(f"the arguments are {error}") from error
     if not isinstance(value, dict):
         raise ToolError(f"the arguments must be a JSON object, not {type(value).__name__}")
     return value

@@ -28,6 +28,7 @@ from mixer_core.runtime.secrets import secret
 from mixer_core.runtime.settings import load
 
 from ..realtime.client_events import ClientEvents, greeting
+from ..realtime.event_fields import event_of
 from ..realtime.session_object import choose_upstream
 from ..settings import KEY_VARIABLE, OpenaiLinkSettings, Settings, with_secrets
 from ..transport.refused_requests import request_rules
@@ -166,7 +167,9 @@ class _Player:
                 )
             if message.type is not aiohttp.WSMsgType.TEXT:
                 continue
-            event = json.loads(message.data)
+            event = event_of(message.data)
+            if event is None:
+                continue
             if event.get("type") == "error":
                 error = event.get("error") or {}
                 words = f"the server reports an error: {error.get('message')}"

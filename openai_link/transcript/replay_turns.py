@@ -9,6 +9,8 @@ from itertools import zip_longest
 from typing import Any
 
 from mixer_core.journal.records import HistoryItem
+from mixer_core.runtime.errors import UnreadableError
+from mixer_core.runtime.foreign_data import read_json
 
 from ..realtime.item_content import words_of
 
@@ -177,6 +179,6 @@ def _is_same(then: Step, now: Step) -> bool:
 
 def _json(text: str) -> Any:
     try:
-        return json.loads(text or "{}")
-    except (ValueError, RecursionError):
+        return read_json(text or "{}")
+    except UnreadableError:
         return text

@@ -13,7 +13,8 @@ from urllib.parse import urlencode
 
 import aiohttp
 
-from mixer_core.runtime.errors import UpstreamError
+from mixer_core.runtime.errors import UnreadableError, UpstreamError
+from mixer_core.runtime.foreign_data import read_json
 
 from ..realtime.refusals import unusable
 from ..realtime.upstream import Upstream
@@ -112,8 +113,8 @@ async def client_secret(
     async with _request(http, upstream, url, json=body) as response:
         text = await _text(response)
     try:
-        value = json.loads(text)["value"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+        value = read_json(text)["value"]
+    except (UnreadableError, KeyError, TypeError):
         value = None
     if not isinstance(value, str) or not _SECRET.fullmatch(value):
         raise unusable("the answer with the client secret has no value that can be sent", text)

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 import msgspec
 from aiohttp import web
 
-from mixer_core.runtime.errors import ProblemError
+from mixer_core.runtime.errors import ProblemError, UnreadableError
+from mixer_core.runtime.foreign_data import read_json_by
 
 from ..access.identity import Facts, Identity
 from .forwarded import Asker
@@ -19,8 +20,6 @@ COOKIE = "mixminus"
 """Name of the session cookie."""
 BODY_TIMEOUT_S = 10.0
 """Timeout after which an incomplete body gets 408."""
-BAD_JSON = (msgspec.DecodeError, RecursionError, UnicodeError)
-"""What reading JSON raises: text that is none, nested without end, or no Unicode."""
 _FACTS = web.RequestKey("facts", Facts)
 _IDENTITY = web.RequestKey("identity", Identity)
 _T = TypeVar("_T")
@@ -79,9 +78,9 @@ async def read_json(request: web.Request, cls: type[_T], most_bytes: int) -> _T:
         raise ProblemError(415, "Unsupported Media Type", f"send the body as {JSON_TYPE}")
     body = await read_body(request, most_bytes)
     try:
-        return msgspec.json.decode(body, type=cls)
-    except BAD_JSON as error:
-        raise ProblemError(400, "Bad JSON", str(error)) from error
+        return read_json_by(body, msgspec.json.Decoder(cls))
+    except UnreadableError as error:
+        raise ProblemError(400, "Bad JSON", f"the body is {error}") from error
 
 
 async def read_body(request: web.Request, most_bytes: int) -> bytes:

@@ -10,7 +10,8 @@ import msgspec
 from aiohttp import web
 
 from mixer_core.bus.events import Mode
-from mixer_core.runtime.errors import ProblemError
+from mixer_core.runtime.errors import ProblemError, UnreadableError
+from mixer_core.runtime.foreign_data import read_json_by
 
 from ..access.gate import Gate
 from ..access.owners import Owners
@@ -21,7 +22,6 @@ from ..registry.names import check_offer, check_room
 from . import limiting
 from .access_routes import AccessRoutes
 from .requests import (
-    BAD_JSON,
     JSON_TYPE,
     header,
     identity_of,
@@ -42,6 +42,9 @@ class _JsonOffer(msgspec.Struct):
 
     sdp: str
     type: str
+
+
+_OFFER = msgspec.json.Decoder(_JsonOffer)
 
 
 class RoomRoutes:
@@ -180,11 +183,11 @@ class RoomRoutes:
         try:
             if content_type == SDP_TYPE:
                 return check_offer(body.decode()), False
-            offer = msgspec.json.decode(body, type=_JsonOffer)
+            offer = read_json_by(body, _OFFER)
         except UnicodeDecodeError as error:
             raise ProblemError(400, "Bad SDP", "the offer is not UTF-8 text") from error
-        except BAD_JSON as error:
-            detail = f'send {{"sdp": "…", "type": "offer"}}: {error}'
+        except UnreadableError as error:
+            detail = f'send {{"sdp": "…", "type": "offer"}}: the body is {error}'
             raise ProblemError(400, "Bad JSON", detail) from error
         if offer.type != "offer":
             raise ProblemError(400, "Bad SDP", f"type must be 'offer', not {offer.type[:20]!r}")

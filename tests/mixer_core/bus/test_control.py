@@ -49,6 +49,14 @@ def test_a_wrong_message_is_refused_in_words(content: object, words: str) -> Non
         control.decode(msgpack.packb(content))
 
 
+@pytest.mark.parametrize("key", ["v", "type", "participant"])
+@pytest.mark.parametrize("depth", [100, 500, 1_010, 5_000])
+def test_a_deep_message_is_refused_in_words(key: str, depth: int) -> None:
+    message = msgpack.packb({key: 0}).removesuffix(b"\0") + b"\x91" * depth + b"\xc0"
+    with pytest.raises(ControlError, match=r"levels deep|not valid MessagePack"):
+        control.decode(message)
+
+
 def test_an_oversized_message_is_refused_unread() -> None:
     with pytest.raises(ControlError, match="is over"):
         control.decode(bytes(control.MAX_BYTES + 1))

@@ -46,6 +46,12 @@ def test_any_bytes_are_a_map_or_a_frame_error(payload: bytes) -> None:
         return
 
 
+@pytest.mark.parametrize("depth", [100, 1_010, 5_000])
+def test_a_deep_event_is_a_frame_error(depth: int) -> None:
+    with pytest.raises(FrameError, match=r"levels deep|not valid MessagePack"):
+        decode_event(b"\x81\xa4type" + b"\x91" * depth + b"\xc0")
+
+
 def test_an_event_needs_a_type() -> None:
     assert decode_event(encode_map({"type": "identify"})) == {"type": "identify"}
     with pytest.raises(FrameError, match="`type`"):
