@@ -6,6 +6,9 @@ SOURCES := signaling media_worker mixer_core openai_link benchmarks deploy tests
 # Tests at once: those of real processes wait more than they work.
 TEST_WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 
+# Where this is set, every process that a test starts compiles every module again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup run quick test check bench clean
 
