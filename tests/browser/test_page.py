@@ -15,6 +15,7 @@ import pytest
 from tests.browser.support import LINES, Recording, hold, joined, open_microphone, until, watched
 from tests.support import audio
 from tests.support.gateway import Gateway
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.browser
 
@@ -99,32 +100,35 @@ def test_it_joins_under_its_own_content_security_policy(
     assert troubles == []
 
 
+NOTICE = """() => {
+  const shown = document.querySelector('.problem');
+  const word = document.getElementById('assistant-word').innerText;
+  return shown && [shown.querySelector('b').innerText, shown.querySelector('p').innerText, word];
+}"""
+
+
 def test_what_the_gateway_reports_is_shown(
     gateway: Gateway, open_browser: Callable[..., Any]
 ) -> None:
     page = joined(gateway, open_browser(None), "room=reports&name=Ada&talk=hold")
 
-    def receive(**message: object) -> None:
+    def notice(**message: object) -> list[str] | None:
+        """What is shown of it; the gateway's own states, which come at any time, replace it."""
         page.evaluate("(message) => window.mixminus.receive(message)", message)
+        page.wait_for_timeout(50)
+        shown: list[str] | None = page.evaluate(NOTICE)
+        return shown
 
-    receive(type="error", code="budget_low", message="80 % of $1.00 is spent")
-    notice = page.locator(".problem")
-
-    def words() -> list[str]:
-        return [notice.locator(part).inner_text() for part in ("b", "p")]
-
-    until(page, "() => document.querySelector('.problem')", "no notice")
-    assert words() == ["Most of today's budget is spent", "80 % of $1.00 is spent."]
-    notice.get_by_role("button", name="OK").click()
+    budget = {"type": "error", "code": "budget_low", "message": "80 % of $1.00 is spent"}
+    spent = {"assistant": "idle", "upstream": "failed", "detail": "no more", "code": "budget_spent"}
+    again = {"assistant": "listening", "upstream": "ready"}
+    low = wait_until(lambda: notice(**budget), "no notice")
+    assert low[:2] == ["Most of today's budget is spent", "80 % of $1.00 is spent."]
+    page.locator(".problem").get_by_role("button", name="OK").click()
     until(page, "() => !document.querySelector('.problem')", "the notice stays")
-    receive(
-        type="state", assistant="idle", upstream="failed", detail="no more", code="budget_spent"
-    )
-    until(page, "() => document.querySelector('.problem')", "no notice")
-    assert words() == ["Today's budget is spent", "No more."]
-    assert page.locator("#assistant-word").inner_text() == "Unavailable"
-    receive(type="state", assistant="listening", upstream="ready")
-    until(page, "() => !document.querySelector('.problem')", "the notice stays")
+    shown = wait_until(lambda: notice(type="state", **spent), "no notice")
+    assert shown == ["Today's budget is spent", "No more.", "Unavailable"]
+    wait_until(lambda: notice(type="state", **again) is None, "the notice stays")
 
 
 def test_one_person_may_use_push_to_talk_where_the_others_speak_freely(
