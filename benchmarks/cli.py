@@ -32,6 +32,7 @@ BENCHMARKS = {
     "idle": "people who are there and say nothing: processor time, wake-ups, memory",
     "loss": "bad networks on both sides: frames lost, and whether latency grows",
     "barge-in": "speaking over the reply: how soon it is silent at every browser",
+    "kills": "kill -9 of every process in turn: time until all are answered again, words lost",
     "soak": "many sessions for a long time: memory, files, frames and latency by minute",
 }
 """Name → what it measures; its module in ``suites`` has ``run(options, findings)``."""
@@ -92,6 +93,9 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--plots", type=Path, metavar="DIR", help="draw plots into DIR")
         if name == "peers":
             command.add_argument("--install", choices=install.PEERS, help="get a peer")
+        if name == "kills":
+            command.add_argument("--count", type=int, default=0, help="kills in all")
+            command.add_argument("--page", action="store_true", help="the page in Chromium")
     command = add("compare", "two results files", _compare_files)
     command.add_argument("before", type=Path)
     command.add_argument("after", type=Path)
@@ -110,7 +114,8 @@ def _run_and_write(given: argparse.Namespace) -> int:
     if getattr(given, "install", None):
         print(f"{given.install} is in {install.install(given.install)}")
         return 0
-    options = Options(given.quick, given.smoke, given.plots)
+    count, page = getattr(given, "count", 0), getattr(given, "page", False)
+    options = Options(given.quick, given.smoke, given.plots, count, page)
     reports = [run(name, options) for name in given.names]
     _write(reports, given.json)
     if given.plots is not None:

@@ -14,7 +14,7 @@ from mixer_core.bus import control
 from mixer_core.bus.control_client import ControlClient
 from mixer_core.runtime import logs, process
 from mixer_core.runtime.errors import ProblemError
-from mixer_core.runtime.fork_pool import Parent
+from mixer_core.runtime.parent import Parent
 
 from .session_shell import SessionShell
 from .settings import Settings
@@ -63,7 +63,7 @@ class Child:
     def stop(self) -> None:
         """Stop serving: the program ends."""
         if self._session is not None:
-            self._session.stop()
+            self._session.stop(self._parent.end_reason)
         self.done.set()
 
     async def close(self) -> None:
@@ -75,6 +75,7 @@ class Child:
         self._context.term()
 
     def _state(self) -> control.WorkerState:
+        self._parent.beat(self._control.sent_ns)
         if self._session is None:
             return control.WorkerState(worker=self._identity, pid=os.getpid(), status="idle")
         return self._session.state(self._identity)

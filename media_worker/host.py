@@ -8,19 +8,18 @@ import zmq
 
 from mixer_core.bus import control
 from mixer_core.bus.control_client import ControlClient
-from mixer_core.runtime import fork_pool, process
+from mixer_core.runtime import process
+from mixer_core.runtime.fork_pool import ForkPool, PoolPlan
+from mixer_core.runtime.pool_policy import PoolLimits
+from mixer_core.runtime.units import MIB_BYTES
 
 from .settings import Settings
 
 PROGRAM = "media_worker"
 PRELOAD = "media_worker.preload"
-
-
-def child_main(identity: str, settings: Settings, parent: fork_pool.Parent) -> None:
-    """Entry point of a child; the host itself never imports WebRTC code."""
-    from . import child
-
-    child.main(identity, settings, parent)
+CHILD_MAIN = "media_worker.child:main"
+"""By name: the host itself never imports WebRTC code."""
+SOCKET_NAME = "workers.sock"
 
 
 class Host:
@@ -32,18 +31,15 @@ class Host:
         self._log = context.log
         settings = context.settings.media_worker
         settings.network()  # A mistake in it is told at the start, not at the first offer.
-        self._most = settings.max_children
         self.crashed_total = 0
         """Children that ended with an exit code other than 0."""
-        self._pool = fork_pool.ForkPool(
-            PROGRAM,
-            context.settings,
-            PRELOAD,
-            child_main,
+        limits = PoolLimits(
             settings.idle_children,
-            self._most,
-            self._on_exit,
+            settings.max_children,
+            settings.max_child_memory_mib * MIB_BYTES,
         )
+        plan = PoolPlan(PROGRAM, PRELOAD, CHILD_MAIN, SOCKET_NAME, limits)
+        self._pool = ForkPool(plan, context.settings, self._on_exit)
         self._pool.fill()
         self._control = ControlClient(
             zmq_context, context.runtime_dir, PROGRAM, self._heartbeat, self._ignore, self._log
@@ -59,12 +55,10 @@ class Host:
         return control.Heartbeat(
             program=PROGRAM,
             pid=os.getpid(),
-            ready=idle > 0 or alive >= self._most,
-            detail=f"{alive - idle} browsers, {idle} idle children",
+            ready=self._pool.is_ready,
+            detail=self._pool.trouble or f"{alive - idle} browsers, {idle} idle children",
             metrics={
-                "children": alive,
-                "idle_children": idle,
-                "children_started_total": self._pool.started,
+                **self._pool.metrics(),
                 "children_crashed_total": self.crashed_total,
             },
         )

@@ -132,9 +132,9 @@ class Session:
         text = gateway_messages.silenced(muted, self.moderation.is_locked)
         return [SendControl(text), *(self._mute(True, now_ns) if muted else [])]
 
-    def stopped(self) -> list[Action]:
-        """The gateway shuts down."""
-        return self._end("the gateway stops")
+    def stopped(self, reason: str) -> list[Action]:
+        """The process has to end."""
+        return self._end(reason)
 
     # Inputs of the bus
 

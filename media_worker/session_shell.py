@@ -81,9 +81,9 @@ class SessionShell:
         """An admin mutes the participant, or lets them speak again."""
         self._apply(self._session.silence(muted, locked, time.monotonic_ns()))
 
-    def stop(self) -> None:
-        """The gateway shuts down."""
-        self._apply(self._session.stopped())
+    def stop(self, reason: str = "") -> None:
+        """The process has to end; ``reason``: why, else the gateway shuts down."""
+        self._apply(self._session.stopped(reason or "the gateway stops"))
 
     async def close(self) -> None:
         """Close the peer connection, without waiting long for a dead one, and the sockets."""

@@ -20,6 +20,8 @@ class MediaWorkerSettings:
     """Warm children waiting for a browser."""
     max_children: Annotated[int, msgspec.Meta(ge=1, le=256)] = 24
     """Most children at the same time, idle ones included."""
+    max_child_memory_mib: Annotated[int, msgspec.Meta(ge=0, le=65_536)] = 512
+    """Resident memory, shared pages included, above which a child has to end; 0: no limit."""
     ice_addresses: str = "auto"
     """Addresses offered to browsers, separated by commas; auto: those of the interfaces below."""
     ice_interfaces: str = "auto"

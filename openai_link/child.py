@@ -11,7 +11,7 @@ import zmq
 from mixer_core.bus import control
 from mixer_core.bus.control_client import ControlClient
 from mixer_core.runtime import logs
-from mixer_core.runtime.fork_pool import Parent
+from mixer_core.runtime.parent import Parent
 from mixer_core.runtime.process import run_on_uvloop
 
 from .realtime.session_object import choose_upstream
@@ -53,6 +53,8 @@ class _Child:
             self._log,
         )
         await self._stop.wait()
+        if reason := self._parent.end_reason:
+            self._log.info("= ends: %s", reason)
         await self._close()
 
     async def _close(self) -> None:
@@ -98,6 +100,7 @@ class _Child:
             self._control.announce()
 
     def _state(self) -> control.LinkState:
+        self._parent.beat(self._control.sent_ns)
         link, order = self._link, self._order
         if link is None or order is None:
             return control.LinkState(

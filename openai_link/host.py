@@ -9,16 +9,19 @@ import zmq
 from mixer_core.bus import control
 from mixer_core.bus.control_client import ControlClient
 from mixer_core.patches.releases import check_releases
-from mixer_core.runtime.fork_pool import ForkPool
+from mixer_core.runtime.fork_pool import ForkPool, PoolPlan
+from mixer_core.runtime.pool_policy import PoolLimits
 from mixer_core.runtime.process import Context
+from mixer_core.runtime.units import MIB_BYTES
 
-from .child import child_main
 from .realtime.session_object import choose_upstream
 from .realtime.upstream import Upstream
 from .settings import KEY_VARIABLE, Settings, check_secrets, with_secrets
 
 PROGRAM = "openai_link"
 PRELOAD = "openai_link.preload"
+CHILD_MAIN = "openai_link.child:child_main"
+SOCKET_NAME = "links.sock"
 
 
 async def serve(context: Context[Settings]) -> None:
@@ -38,26 +41,18 @@ async def serve(context: Context[Settings]) -> None:
     def exited(child: str, exit_code: int) -> None:
         client.send(control.ChildExited(PROGRAM, child, exit_code))
 
-    pool = ForkPool(
-        PROGRAM,
-        context.settings,
-        PRELOAD,
-        child_main,
-        link.idle_children,
-        link.max_children,
-        exited,
+    limits = PoolLimits(
+        link.idle_children, link.max_children, link.max_child_memory_mib * MIB_BYTES
     )
+    plan = PoolPlan(PROGRAM, PRELOAD, CHILD_MAIN, SOCKET_NAME, limits)
+    pool = ForkPool(plan, context.settings, exited)
 
     def state() -> control.Heartbeat:
-        ready = pool.idle_children > 0 or pool.children >= link.max_children
-        metrics: control.Metrics = {
-            "children": pool.children,
-            "idle_children": pool.idle_children,
-            "children_started_total": pool.started,
-        }
-        detail = f"{pool.children} children, {pool.idle_children} idle, upstream {upstream.name}"
+        counts = f"{pool.children} children, {pool.idle_children} idle, upstream {upstream.name}"
+        detail = pool.trouble or counts
         needs = ("simulator",) if upstream.simulated else ()
-        return control.Heartbeat(PROGRAM, os.getpid(), ready, detail, metrics, needs)
+        metrics = pool.metrics()
+        return control.Heartbeat(PROGRAM, os.getpid(), pool.is_ready, detail, metrics, needs)
 
     client = ControlClient(
         zmq_context, context.runtime_dir, PROGRAM, state, lambda message: None, context.log

@@ -248,6 +248,9 @@ class OpenaiLinkSettings:
     """Warm children waiting for a room."""
     max_children: Annotated[int, msgspec.Meta(ge=1, le=128)] = 12
     """Most children at the same time, idle ones included."""
+    max_child_memory_mib: Annotated[int, msgspec.Meta(ge=0, le=65_536)] = 1_024
+    """Resident memory, shared pages included, above which a child has to end; 0: no limit.
+    Tools run in the child of their room."""
     connect_timeout_ms: Milliseconds = 10_000
     """A call that is not up after this time has failed."""
     answer_timeout_ms: Annotated[int, msgspec.Meta(ge=2_000, le=600_000)] = 25_000

@@ -66,9 +66,13 @@ SHELLS: dict[str, set[str]] = {
         "reading",
     },
     "mixer_core/runtime": {
+        "child_lines",
+        "child_output",
         "fork_pool",
+        "fork_server",
         "lazy_timer",
         "logs",
+        "parent",
         "process",
         "settings",
     },

@@ -19,6 +19,10 @@ class Options:
     """The shortest run that touches everything; figures mean nothing."""
     output_dir: Path | None = None
     """Directory for plots and flame graphs; None: no plots."""
+    count: int = 0
+    """How often to do what is measured; 0: as often as the kind of run says."""
+    page: bool = False
+    """Whether the page in a browser takes part in place of clients."""
 
     def scaled(self, full: float, quick: float, smoke: float) -> float:
         """The amount (seconds, rounds) for this kind of run."""

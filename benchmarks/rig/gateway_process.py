@@ -118,6 +118,13 @@ class GatewayProcess(RunningGateway):
         }
         self._env |= {f"MIXMINUS_{key}": str(value) for key, value in (own | settings).items()}
 
+    def own_directory(self, variable: str, name: str) -> Path:
+        """Make a directory of this gateway and name it in a variable, before it is started."""
+        directory = self.dir / name
+        directory.mkdir(mode=0o700)
+        self._env[variable] = str(directory)
+        return directory
+
     def metrics(self) -> MetricsPage:
         """Its counters, which its processes report once a second. Raises GatewayError."""
         status, text = self.get("/metrics")

@@ -13,6 +13,7 @@ from mixer_core.runtime.units import S_NS
 
 NS_PER_TICK = S_NS // os.sysconf("SC_CLK_TCK")
 CHILD_PROGRAMS = ("media_worker", "openai_link")
+FORK_SERVER = "mixer_core.runtime.fork_server"
 PROGRAMS = {
     "mixer_core": "mixer_core",
     "media_worker": "media_worker host",
@@ -20,6 +21,7 @@ PROGRAMS = {
     "signaling": "signaling",
     "openai_link.simulator": "simulator",
     "supervisor.supervisord": "supervisord",
+    "deploy.supervise": "supervisord",
     "benchmarks.rig.baseline_gateway": "baseline gateway",
 }
 """``python -m`` name → what a row of the tables is called."""
@@ -66,7 +68,7 @@ class Usage:
 def processes_with(variable: str, value: str) -> list[Process]:
     """Living processes of this user whose environment has ``variable=value``, with their roles."""
     wanted = f"{variable}={value}".encode()
-    lines: dict[int, tuple[list[str], int]] = {}
+    found: list[Process] = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
@@ -75,10 +77,11 @@ def processes_with(variable: str, value: str) -> list[Process]:
                 continue
             words = (entry / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
             if words != [""]:  # a zombie has none
-                lines[int(entry.name)] = words, _parent(entry)
+                name = (entry / "comm").read_text(encoding="utf-8", errors="replace").strip()
+                found.append(Process(int(entry.name), _role(words, name)))
         except OSError:
             continue
-    return [Process(pid, _role(pid, lines)) for pid in sorted(lines)]
+    return sorted(found, key=lambda process: process.pid)
 
 
 def read(processes: Iterable[Process]) -> Reading:
@@ -171,26 +174,22 @@ def _by_role(
     return result
 
 
-def _role(pid: int, lines: dict[int, tuple[list[str], int]]) -> str:
-    """What a process is, by its command line and its ancestors'."""
-    words, parent = lines[pid]
-    for name, role in PROGRAMS.items():
-        if _runs(words, name):
+def _role(words: list[str], name: str) -> str:
+    """What a process is, by its command line and its name.
+
+    Children have the command line of the fork server that they come from, and names of their own.
+    """
+    for module, role in PROGRAMS.items():
+        if _runs(words, module):
             return role
-    if "multiprocessing.resource_tracker" in " ".join(words) or parent not in lines:
-        return "other"
-    parent_role = _role(parent, lines)
-    for program in CHILD_PROGRAMS:
-        if parent_role == f"{program} host":
-            return f"{program} fork server"
-        if parent_role == f"{program} fork server":
-            return f"{program} child"
+    if _runs(words, FORK_SERVER):
+        for program in CHILD_PROGRAMS:
+            if name.startswith(f"{program}:"):
+                return f"{program} fork server"
+            if name.startswith(f"{program}-"):
+                return f"{program} child"
     return "other"
 
 
 def _runs(words: list[str], module: str) -> bool:
     return any(pair == ("-m", module) for pair in pairwise(words))
-
-
-def _parent(entry: Path) -> int:
-    return int((entry / "stat").read_text().rpartition(")")[2].split()[1])

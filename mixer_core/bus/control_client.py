@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,6 +38,8 @@ class ControlClient:
         self._log = log
         self.dropped = 0
         """Messages that could not be sent because signaling was away."""
+        self.sent_ns = 0
+        """When signaling took a message last (monotonic)."""
         socket = endpoints.open_socket(context, endpoints.CONTROL, runtime_dir, "connect", identity)
         self._socket = DrainedSocket(self._loop, socket, self._receive)
         self._timer = self._loop.call_soon(self._beat)
@@ -50,6 +53,8 @@ class ControlClient:
         """Send one message; False where signaling is away."""
         sent = self._socket.send(control.encode(message))
         self.dropped += not sent
+        if sent:
+            self.sent_ns = time.monotonic_ns()
         return sent
 
     def close(self) -> None:

@@ -1,186 +1,313 @@
-"""A pool of warm child processes, forked from a server that has imported everything once.
+"""A host's pool of warm children: the shell around ``pool_policy``.
 
-A host (media_worker, openai_link) keeps a few idle children. A child that is given work says so
-on its pipe, and the host starts the next one; when a child ends, the host tells signaling.
-A child watches that pipe and ends when the host is gone (the fork server does not end by itself
-while a child lives); should the fork server be killed, the kernel ends its children.
+Children are forked from a server that has imported everything once (``fork_server``), and register
+with the host on a socket in the runtime directory. They outlive the host and the fork server: a
+host that starts adopts those that an earlier one has left.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
+import contextlib
 import os
+import pickle
 import secrets
 import signal
+import socket
+import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerProcess
-from typing import Any, Generic, TypeVar
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib import metadata
+from pathlib import Path
 
-from . import logs
-from .process import die_with_parent
+from . import logs, pool_wire
+from .child_lines import ChildLines
+from .errors import WireError
+from .fork_server import NAME_BYTES, Plan
+from .lazy_timer import LazyTimer
+from .parent import Supervisor, our_supervisor
+from .pool_policy import (
+    Action,
+    End,
+    Exited,
+    Fork,
+    Kill,
+    KillServer,
+    PoolLimits,
+    PoolPolicy,
+    Retire,
+    StartServer,
+    Warn,
+)
+from .process import SUPERVISED_VARIABLE
 from .settings import CommonSettings
+from .units import MS_NS
 
-CRASH_WINDOW_S = 1.0
-"""A child that dies idle and younger than this is replaced only after a pause."""
-CRASH_PAUSE_S = 1.0
-TAKEN = b"t"
-
-S = TypeVar("S", bound=CommonSettings)
-ChildMain = Callable[[str, S, "Parent"], None]
-"""``main(identity, settings, parent)`` of a child."""
+SETTLE_NS = 600 * MS_NS
+"""Where an earlier host was here: its children register within this time."""
 
 
-class Parent:
-    """A child's line to its host."""
+@dataclass(frozen=True, slots=True)
+class PoolPlan:
+    """What a program's pool is made of."""
 
-    def __init__(self, pipe: Connection) -> None:
-        """Starts a thread that sleeps until the host is gone, then ends this process."""
-        self._pipe = pipe
-        threading.Thread(target=self._end_with_host, name="host-watch", daemon=True).start()
-
-    def _end_with_host(self) -> None:
-        try:
-            self._pipe.recv_bytes()
-        except (EOFError, OSError):
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    def taken(self) -> None:
-        """This child has work: the host may start another idle one."""
-        try:
-            self._pipe.send_bytes(TAKEN)
-        except OSError:
-            os.kill(os.getpid(), signal.SIGTERM)
+    program: str
+    preload: str
+    """Module that imports, warms and freezes."""
+    child_main: str
+    """``module:function`` of a child."""
+    socket_name: str
+    """File in the runtime directory."""
+    limits: PoolLimits
 
 
-class _Child:
-    """What the host knows of one child."""
-
-    def __init__(self, process: ForkServerProcess, pipe: Connection) -> None:
-        self.process = process
-        self.pipe = pipe
-        self.idle = True
-        self.started_s = time.monotonic()
-
-
-class ForkPool(Generic[S]):
-    """Keeps ``idle`` children waiting, and at most ``most`` alive."""
+class ForkPool:
+    """Keeps the wanted number of children idle; runs in one event loop."""
 
     def __init__(
-        self,
-        program: str,
-        settings: S,
-        preload: str,
-        child_main: ChildMain[S],
-        idle: int,
-        most: int,
-        on_exit: Callable[[str, int], None],
+        self, plan: PoolPlan, settings: CommonSettings, on_exit: Callable[[str, int], None]
     ) -> None:
-        """``preload``: the module that imports and freezes. ``on_exit(child, exit_code)``."""
-        self._program = program
-        self._settings = settings
-        self._preload = preload
-        self._child_main = child_main
-        self._idle = idle
-        self._most = most
+        """``on_exit(child, exit_code)``. Nothing is started before ``fill``.
+
+        Raises:
+            RuntimeDirError: the socket cannot be bound.
+        """
+        self._plan = plan
         self._on_exit = on_exit
-        self._log = logs.get(program)
+        self._log = logs.get(plan.program)
         self._loop = asyncio.get_running_loop()
-        self._children: dict[str, _Child] = {}
-        self._context = get_context("forkserver")
-        self._context.set_forkserver_preload([preload])
-        self._pause: asyncio.TimerHandle | None = None
-        self._closed = False
-        self.started = 0
-        """Children started so far."""
+        path = settings.runtime_dir / plan.socket_name
+        was_here = path.exists()
+        self._lines = ChildLines(path, self._heard, self._ended)
+        supervised = SUPERVISED_VARIABLE in os.environ
+        self._supervisor = our_supervisor() if supervised else Supervisor()
+        build = build_of(settings)
+        self._build = build
+        self._server_plan = Plan(
+            plan.preload, plan.child_main, settings, str(path), build, self._supervisor
+        )
+        self._server: subprocess.Popen[bytes] | None = None
+        self._server_line: socket.socket | None = None
+        self._pids: dict[str, int] = {}
+        now_ns = time.monotonic_ns()
+        settle_ns = SETTLE_NS if was_here else 0
+        self._policy = PoolPolicy(plan.limits, self._name, now_ns, settle_ns)
+        self._timer = LazyTimer(self._loop, self._look)
+        self._queue: deque[Action] = deque()
+        self._working = False
 
     @property
     def idle_children(self) -> int:
         """Children that wait for work."""
-        return sum(child.idle for child in self._children.values())
+        return self._policy.idle
 
     @property
     def children(self) -> int:
-        """Children alive."""
-        return len(self._children)
+        """Children alive, those included that were ordered."""
+        return self._policy.alive
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether work is taken at once, or there is no place left for any."""
+        return self.idle_children > 0 or self.children >= self._plan.limits.most
+
+    @property
+    def trouble(self) -> str:
+        """Why children are missing, in words; empty: nothing is wrong."""
+        return self._policy.trouble
+
+    def metrics(self) -> dict[str, int | float | list[int]]:
+        """For the host's heartbeat."""
+        policy = self._policy
+        return {
+            "children": policy.alive,
+            "idle_children": policy.idle,
+            "children_started_total": policy.ordered_total,
+            "children_adopted_total": policy.adopted_total,
+            "children_frozen_total": policy.frozen_total,
+            "children_over_memory_total": policy.over_memory_total,
+        }
 
     def fill(self) -> None:
-        """Start children until enough are idle or the most are alive."""
-        self._pause = None
-        while (
-            not self._closed
-            and self.idle_children < self._idle
-            and len(self._children) < self._most
-        ):
-            self._start()
+        """Begin to keep children."""
+        self._do(self._policy.timeout(time.monotonic_ns()))
 
     def close(self) -> None:
-        """End all children: SIGTERM now, the kernel's parent-death signal for the rest."""
-        self._closed = True
-        if self._pause is not None:
-            self._pause.cancel()
-        for child in self._children.values():
-            self._loop.remove_reader(child.pipe.fileno())
-            child.process.terminate()
+        """End all children and the fork server."""
+        self._do(self._policy.close("the gateway stops"))
+        self._timer.close()
+        self._drop_server()
+        self._lines.close()
 
-    def _start(self) -> None:
-        identity = f"{self._program}-{secrets.token_hex(4)}"
-        ours, theirs = self._context.Pipe(duplex=True)
-        process = self._context.Process(
-            target=_child_entry,
-            args=(self._child_main, self._preload, identity, self._settings, theirs),
-            name=identity,
-            daemon=True,
-        )
-        process.start()
-        theirs.close()
-        self.started += 1
-        self._children[identity] = _Child(process, ours)
-        self._loop.add_reader(ours.fileno(), self._readable, identity)
+    # What happens
 
-    def _readable(self, identity: str) -> None:
-        child = self._children[identity]
+    def _look(self) -> None:
+        now_ns = time.monotonic_ns()
         try:
-            child.pipe.recv_bytes()
-            child.idle = False
-        except (EOFError, OSError):
-            self._bury(identity)
-        self._refill(child)
+            self._lines.keep_bound()
+        except OSError as error:
+            self._log.warning("! children cannot find this host: %s", error)
+        actions = self._policy.timeout(now_ns)
+        if self._plan.limits.memory_bytes:
+            for identity, pid in self._pids.items():
+                actions += self._policy.memory(identity, resident_bytes(pid), now_ns)
+        self._do(actions)
 
-    def _refill(self, child: _Child) -> None:
-        age_s = time.monotonic() - child.started_s
-        if child.idle and age_s < CRASH_WINDOW_S:
-            if self._pause is None and not self._closed:
-                self._pause = self._loop.call_later(CRASH_PAUSE_S, self.fill)
-        elif self._pause is None:
-            self.fill()
+    def _heard(self, state: pool_wire.State, pid: int) -> None:
+        self._pids[state.identity] = pid
+        fresh = state.build == self._build
+        now_ns = time.monotonic_ns()
+        self._do(self._policy.heard(state.identity, state.idle, fresh, now_ns))
 
-    def _bury(self, identity: str) -> None:
-        child = self._children.pop(identity)
-        self._loop.remove_reader(child.pipe.fileno())
-        child.pipe.close()
-        child.process.join(0.5)
-        code = child.process.exitcode
-        exit_code = code if code is not None else -signal.SIGKILL
-        if exit_code:
-            self._log.warning("! child %s ended with %s", identity, exit_code)
-        self._on_exit(identity, exit_code)
+    def _ended(self, identity: str, exit_code: int | None) -> None:
+        """A child's line has ended; ``exit_code``: what it said before."""
+        self._do(self._policy.ended(identity, exit_code, time.monotonic_ns()))
+
+    def _server_readable(self) -> None:
+        assert self._server_line is not None
+        try:
+            packet = self._server_line.recv(pool_wire.MAX_BYTES)
+            message = pool_wire.decode(packet) if packet else None
+        except (OSError, WireError):
+            message = None
+        if message is None:
+            code = self._drop_server()
+            words = f"the fork server has ended ({code})"
+            self._do(self._policy.server_lost(words, time.monotonic_ns()))
+            return
+        self._do(self._server_said(message, time.monotonic_ns()))
+
+    def _server_said(self, message: pool_wire.Message, now_ns: int) -> list[Action]:
+        match message:
+            case pool_wire.Ready():
+                return self._policy.server_ready(now_ns)
+            case pool_wire.Forked(identity, pid):
+                self._pids.setdefault(identity, pid)
+                return self._policy.forked(identity, now_ns)
+            case pool_wire.NotForked(identity, words):
+                return self._policy.not_forked(identity, f"no child can be made ({words})", now_ns)
+            case pool_wire.Reaped(identity, exit_code):
+                return self._policy.ended(identity, exit_code, now_ns)
+            case _:
+                return []
+
+    # Carrying out actions
+
+    def _do(self, actions: Iterable[Action]) -> None:
+        """Carry out actions in order, and those that follow from them."""
+        self._queue.extend(actions)
+        if self._working:
+            return
+        self._working = True
+        try:
+            while self._queue:
+                self._carry_out(self._queue.popleft())
+        finally:
+            self._working = False
+        self._timer.arm(self._policy.next_timeout_ns())
+
+    def _carry_out(self, action: Action) -> None:
+        match action:
+            case StartServer():
+                self._start_server()
+            case KillServer():
+                self._drop_server()
+            case Fork(identity):
+                self._order(identity)
+            case Retire(identity):
+                self._lines.tell(identity, pool_wire.Order("retire", "it is not needed"))
+            case End(identity, reason):
+                self._lines.tell(identity, pool_wire.Order("end", reason))
+            case Kill(identity):
+                kill(self._pids.get(identity, 0), identity)
+            case Exited(identity, exit_code):
+                self._pids.pop(identity, None)
+                self._lines.drop(identity)
+                if exit_code:
+                    self._log.warning("! child %s ended with %s", identity, exit_code)
+                self._on_exit(identity, exit_code)
+            case Warn(words):
+                self._log.warning("! %s", words)
+
+    def _start_server(self) -> None:
+        try:
+            self._server, self._server_line = start_server(self._plan.program, self._server_plan)
+        except OSError as error:
+            words = f"the fork server cannot be started ({error.strerror or error})"
+            self._do(self._policy.server_lost(words, time.monotonic_ns()))
+            return
+        self._loop.add_reader(self._server_line.fileno(), self._server_readable)
+
+    def _order(self, identity: str) -> None:
+        if self._server_line is None:
+            return
+        # What cannot be sent is an order without an answer, or the end of the server.
+        with contextlib.suppress(OSError):
+            self._server_line.send(identity.encode(), socket.MSG_DONTWAIT)
+
+    def _drop_server(self) -> int | None:
+        """End the fork server, whatever it does; returns its exit code."""
+        line, server = self._server_line, self._server
+        self._server_line = self._server = None
+        if line is not None:
+            self._loop.remove_reader(line.fileno())
+            line.close()
+        if server is None:
+            return None
+        server.kill()
+        return server.wait()
+
+    def _name(self) -> str:
+        return f"{self._plan.program}-{secrets.token_hex(4)}"
 
 
-def _child_entry(
-    child_main: ChildMain[S], preload: str, identity: str, settings: S, pipe: Any
-) -> None:
-    die_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    logs.setup(settings.runtime.log_level)
-    module = sys.modules.get(preload)
-    if getattr(module, "PRELOADED_PID", os.getpid()) == os.getpid():
-        log: logging.LoggerAdapter[logging.Logger] = logs.get(identity.split("-")[0])
-        log.warning("! %s is not preloaded: every child imports it by itself", preload)
-    child_main(identity, settings, Parent(pipe))
+def build_of(settings: CommonSettings) -> str:
+    """A digest of this release and its settings: idle children of another one are replaced."""
+    try:
+        release = metadata.version("mixminus")
+    except metadata.PackageNotFoundError:
+        release = ""
+    return sha256(f"{release} {settings!r}".encode()).hexdigest()[:16]
+
+
+def start_server(program: str, plan: Plan) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """A fork server and our end of the line to it. Raises OSError."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    file = -1
+    try:
+        file = os.memfd_create(f"{program}-plan")
+        os.write(file, pickle.dumps(plan))
+        os.lseek(file, 0, os.SEEK_SET)
+        passed = [fd for fd in (theirs.fileno(), file, plan.supervisor.fd) if fd >= 0]
+        module = "mixer_core.runtime.fork_server"
+        command = [sys.executable, "-m", module, program, str(theirs.fileno()), str(file)]
+        server = subprocess.Popen(command, pass_fds=passed, stdin=subprocess.DEVNULL)
+    except OSError:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+        if file >= 0:
+            os.close(file)
+    return server, ours
+
+
+def resident_bytes(pid: int) -> int:
+    """Memory of a process that is in RAM, shared pages included; 0 where it has ended."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, IndexError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def kill(pid: int, identity: str) -> None:
+    """Kill a child; a later process with the same id has another name and is left alone."""
+    with contextlib.suppress(OSError):
+        name = Path(f"/proc/{pid}/comm").read_bytes().rstrip(b"\n")
+        if pid and name == identity.encode()[:NAME_BYTES]:
+            os.kill(pid, signal.SIGKILL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -29,16 +30,21 @@ class Host:
         self._log_path = self.dir / "log"
         own = {"RUNTIME__DIR": str(self.dir / "run")} | settings
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("MIXMINUS_")}
-        with self._log_path.open("wb") as log:
+        self._env = inherited | {f"MIXMINUS_{key}": str(value) for key, value in own.items()}
+        self.runtime_dir = self.dir / "run"
+        self.start()
+        wait_until(self._ready, "the media worker does not start", lambda: self.log)
+
+    def start(self) -> None:
+        """Start it, at first or after it was killed."""
+        with self._log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "media_worker"],
                 cwd=ROOT,
-                env=inherited | {f"MIXMINUS_{key}": str(value) for key, value in own.items()},
+                env=self._env,
                 stdout=log,
                 stderr=log,
             )
-        self.runtime_dir = self.dir / "run"
-        wait_until(self._ready, "the media worker does not start", lambda: self.log)
 
     def _ready(self) -> bool:
         assert self.process.poll() is None, self.log
@@ -50,18 +56,19 @@ class Host:
         return self._log_path.read_text(encoding="utf-8")
 
     def family(self) -> list[psutil.Process]:
-        """The host, its fork server and its children."""
-        host = psutil.Process(self.process.pid)
-        return [host, *host.children(recursive=True)]
+        """The host, its fork server, and all children, whosever they are by now."""
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                if process.environ().get("MIXMINUS_RUNTIME__DIR") == str(self.runtime_dir):
+                    found.append(process)
+        return found
 
     def close(self) -> None:
         """End everything, however it is."""
-        try:
-            family = self.family()
-        except psutil.NoSuchProcess:
-            family = []
+        family = self.family()
         for process in family:
-            if process.is_running():
+            with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         self.process.wait(PATIENCE_S)
         psutil.wait_procs(family, PATIENCE_S)

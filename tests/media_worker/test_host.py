@@ -49,7 +49,8 @@ def test_the_heartbeat_tells_of_the_children(worker_host: Host) -> None:
             beat = await until(lambda: edges.heartbeats and edges.heartbeats[-1], "heartbeat")
             assert beat.program == "media_worker"
             assert beat.pid == worker_host.process.pid
-            assert beat.metrics["children_started_total"] >= 2
+            ready = await until(lambda: [b for b in edges.heartbeats if b.ready], "not ready")
+            assert ready[-1].metrics["idle_children"] >= 1
         finally:
             edges.close()
 
@@ -83,13 +84,36 @@ def test_sigterm_ends_everything_and_browsers_notice(make_host: MakeHost) -> Non
     assert "Traceback" not in host.log
 
 
-def test_children_end_when_the_host_is_killed(make_host: MakeHost) -> None:
-    own_host = make_host(MEDIA_WORKER__IDLE_CHILDREN=1)
-    family = own_host.family()
-    os.kill(own_host.process.pid, signal.SIGKILL)
-    own_host.process.wait(PATIENCE_S)
-    _, left = psutil.wait_procs(family, PATIENCE_S)
-    assert not [p for p in left if p.status() != psutil.STATUS_ZOMBIE]
+def test_a_call_goes_on_when_host_and_fork_server_are_killed(make_host: MakeHost) -> None:
+    host = make_host(MEDIA_WORKER__IDLE_CHILDREN=1)
+
+    def adopted() -> bool:
+        beat = edges.heartbeats[-1]
+        return bool(beat.pid == host.process.pid and beat.metrics["children_adopted_total"])
+
+    async def scenario() -> None:
+        nonlocal edges
+        edges = Edges(host.runtime_dir)
+        try:
+            browser, joined = await join(edges, framed=True)
+            (server,) = psutil.Process(host.process.pid).children()
+            host.process.kill()
+            server.kill()
+            host.process.wait(PATIENCE_S)
+            host.start()
+            await until(adopted, "the next host does not find the call", lambda: host.log)
+            assert not browser.closed.is_set()
+            assert joined.participant not in edges.closed
+            host.process.terminate()
+            await until(browser.closed.is_set, "the next host cannot end the call")
+            await until(lambda: edges.closed.get(joined.participant), "not told")
+            assert edges.closed[joined.participant] == "the gateway stops"
+            await browser.close()
+        finally:
+            edges.close()
+
+    edges: Edges
+    asyncio.run(scenario())
 
 
 def test_an_address_of_another_host_is_named_as_the_cause(make_host: MakeHost) -> None:

@@ -289,7 +289,7 @@ def test_a_mixer_that_is_gone_is_reported_once_and_its_return_welcomed() -> None
     ("end", "detail"),
     [
         (lambda session: session.leave(), "left"),
-        (lambda session: session.stopped(), "the gateway stops"),
+        (lambda session: session.stopped("the gateway stops"), "the gateway stops"),
         (lambda session: session.peer_closed("the connection ended"), "the connection ended"),
     ],
 )

@@ -84,8 +84,7 @@ class Caller:
 
 def child_of(gateway: Gateway, name: str) -> int:
     """The busy child of a host: the one that has worked most."""
-    server = psutil.Process(program(gateway, name)).children()
-    children = [child for process in server for child in process.children()]
+    children = [process for process in gateway.processes() if process.name().startswith(f"{name}-")]
     return max(children, key=lambda child: sum(child.cpu_times()[:2])).pid
 
 

@@ -1,22 +1,31 @@
-"""What the pool of test_forkpool.py forks: the preloaded module and the child's life."""
+"""What the pool of test_fork_pool.py forks: the preloaded module and the child's life."""
 
 from __future__ import annotations
 
 import os
 import signal
-import sys
+import time
 
-from mixer_core.runtime.fork_pool import Parent
+from mixer_core.runtime.parent import Parent
 from mixer_core.runtime.settings import CommonSettings
 
 PRELOADED_PID = os.getpid()
 
 
 def child_main(identity: str, settings: CommonSettings, parent: Parent) -> None:
-    """Announce oneself, take work at SIGUSR1, end at SIGTERM."""
-    signal.signal(signal.SIGUSR1, lambda *_: parent.taken())
+    """Announce oneself, take work at SIGUSR1, tell so in the log, end at SIGTERM."""
+    ends: list[int] = []
+    signal.signal(signal.SIGUSR1, lambda *_: take(identity, parent))
+    signal.signal(signal.SIGTERM, lambda number, _: ends.append(number))
     preloaded = os.getpid() != PRELOADED_PID
     os.write(1, f"child {identity} {os.getpid()} {preloaded}\n".encode())  # In one piece.
-    while True:
-        signal.pause()
-        sys.stdout.flush()
+    while not ends:
+        parent.beat(time.monotonic_ns())
+        signal.sigtimedwait([], 0.2)
+    print(f"end {identity} {parent.end_reason}", flush=True)
+
+
+def take(identity: str, parent: Parent) -> None:
+    """Get work."""
+    parent.taken()
+    os.write(1, f"busy {identity}\n".encode())
