@@ -26,6 +26,7 @@ PEOPLE = 3
 TIMEOUT_S = 30.0
 """After this time without an answer a kill has ended the call."""
 NOTHING = "nothing"
+SMOKE_KINDS = ("media_worker fork server", "openai_link host")
 TARGETS_MS = {
     "mixer_core": 300,
     "media_worker child": 1_000,
@@ -47,14 +48,14 @@ Outcome = dict[str, Any]
 
 def run(options: Options, findings: Findings) -> None:
     """All kinds in turn, as often as was asked for."""
-    kinds = (NOTHING, *KINDS)
-    count = options.count or int(options.scaled(300, 30, len(KINDS)))
+    kinds = (NOTHING, *(SMOKE_KINDS if options.smoke else KINDS))
+    count = options.count or int(options.scaled(300, 30, len(SMOKE_KINDS)))
     people = 2 if options.smoke else PEOPLE
     callers = HelperProcess("benchmarks.rig.page_process") if options.page else None
     outcomes: dict[str, list[list[Outcome]]] = {kind: [] for kind in kinds}
     with KillRig(callers, people) as rig:
         began = rig.look()
-        for number in range(count + -(-count // len(KINDS))):
+        for number in range(count + -(-count // (len(kinds) - 1))):
             kind = kinds[number % len(kinds)]
             findings.progress(f"{number + 1}: {kind}")
             outcomes[kind].append(kill(rig, kind, findings))

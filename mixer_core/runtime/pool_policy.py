@@ -261,7 +261,9 @@ class PoolPolicy:
         times = [self._looked_ns + LOOK_NS, *(kid.due_ns for kid in self._kids.values())]
         if self._server == "starting":
             times.append(self._server_due_ns)
-        if self._missing() > 0 and self._server != "starting":
+        if self._server == "none":
+            times.append(self._not_before_ns)
+        elif self._server == "ready" and self._missing() > 0:
             times.append(max(self._not_before_ns, self._settled_ns))
         return min(times)
 
@@ -336,7 +338,7 @@ class PoolPolicy:
         missing = self._missing()
         if missing < 0:
             return self._shed(-missing, now_ns)
-        if missing == 0 or now_ns < self._not_before_ns:
+        if self._closed or now_ns < self._not_before_ns:
             return []
         if self._server == "none":
             self._server, self._server_due_ns = "starting", now_ns + START_NS

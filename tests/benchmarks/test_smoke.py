@@ -29,6 +29,7 @@ SUBJECTS = {
     "idle": {"media_worker child", "openai_link child", "gateway"},
     "loss": {"down: link → client, every frame", "sent by clients"},
     "barge-in": {"last frame of the old reply, last client", "trials without a flush"},
+    "kills": {"answered again, everybody", "silence between people", "left at the end"},
     "soak": {"up: client → Realtime server", "open files, all processes", "memory growth"},
 }
 """Benchmark → subjects that its tables must have."""
