@@ -139,4 +139,5 @@ def test_every_process_may_be_killed_during_a_call() -> None:
         gateway.interrupt()
         assert gateway.processes() == []
     print(figures, {"rejoined": joins})
-    assert joins["signaling"] == joins["mixer_core"] == joins["openai_link"] == 0
+    assert joins["signaling"] == joins["mixer_core"] == 0
+    assert joins["openai_link"] == joins["media_worker"] == 0
