@@ -33,6 +33,7 @@ BENCHMARKS = {
     "loss": "bad networks on both sides: frames lost, and whether latency grows",
     "barge-in": "speaking over the reply: how soon it is silent at every browser",
     "kills": "kill -9 of every process in turn: time until all are answered again, words lost",
+    "overload": "three times the sessions that the processors bear: who gets in, and how they fare",
     "soak": "many sessions for a long time: memory, files, frames and latency by minute",
 }
 """Name → what it measures; its module in ``suites`` has ``run(options, findings)``."""
@@ -91,6 +92,9 @@ def _parser() -> argparse.ArgumentParser:
         command = add(name, words, _run_and_write, kind)
         command.set_defaults(names=list(BENCHMARKS) if name == "all" else [name])
         command.add_argument("--plots", type=Path, metavar="DIR", help="draw plots into DIR")
+        if name == "overload":
+            words = "sessions that these processors bear; found by a ramp unless told"
+            command.add_argument("--sessions", type=int, default=0, help=words)
         if name == "peers":
             command.add_argument("--install", choices=install.PEERS, help="get a peer")
         if name == "kills":
@@ -115,7 +119,8 @@ def _run_and_write(given: argparse.Namespace) -> int:
         print(f"{given.install} is in {install.install(given.install)}")
         return 0
     count, page = getattr(given, "count", 0), getattr(given, "page", False)
-    options = Options(given.quick, given.smoke, given.plots, count, page)
+    sessions = getattr(given, "sessions", 0)
+    options = Options(given.quick, given.smoke, given.plots, count, page, sessions)
     reports = [run(name, options) for name in given.names]
     _write(reports, given.json)
     if given.plots is not None:

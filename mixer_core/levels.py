@@ -10,6 +10,9 @@ from .runtime.units import MS_NS
 
 INTERVAL_NS = 100 * MS_NS
 """Time between two sets of levels while somebody talks (10 Hz)."""
+BROWSER_INTERVALS_NS = (INTERVAL_NS, 500 * MS_NS, 1_000 * MS_NS, 1_000 * MS_NS)
+"""The same for browsers, by the level of the gateway's load: a set for each takes as much as six
+audio frames. The link always gets all: it has to know who talks."""
 SILENT_AFTER_NS = 300 * MS_NS
 """A room without a frame for this time has fallen silent, whether or not its streams said so."""
 
@@ -21,11 +24,19 @@ class LevelMeter:
         self._tallies: dict[str, Tally] = {}
         self._heard_ns = 0
         self._due_ns: int | None = None  # None: the room is silent and knows it
+        self._browser_interval_ns = INTERVAL_NS
+        self._shown_ns = 0
+        self._loudest: dict[str, float] = {}  # of the sets that browsers were not shown
 
     @property
     def awake(self) -> bool:
         """Somebody has been heard since the room was last told that it is silent."""
         return self._due_ns is not None
+
+    def set_load(self, level: int) -> None:
+        """The gateway is as loaded as that, from 0 to 3: browsers get levels less often."""
+        highest = len(BROWSER_INTERVALS_NS) - 1
+        self._browser_interval_ns = BROWSER_INTERVALS_NS[min(max(level, 0), highest)]
 
     def tally(self, voice: str, now_ns: int) -> Tally:
         """Where one frame of ``voice`` (a participant's id, or "assistant") is to be added."""
@@ -56,6 +67,20 @@ class LevelMeter:
         for tally in self._tallies.values():
             tally[:] = 0
         return levels
+
+    def shown(self, levels: dict[str, float], now_ns: int) -> dict[str, float] | None:
+        """What browsers are shown of a set that ``due`` returned: the set, or what was loudest
+        since the last; None: nothing yet. That the room is silent is shown at once."""
+        if self._browser_interval_ns <= INTERVAL_NS or not self.awake:
+            self._loudest.clear()
+            self._shown_ns = now_ns
+            return levels
+        for voice, level in levels.items():
+            self._loudest[voice] = max(level, self._loudest.get(voice, SILENCE_DBFS))
+        if now_ns - self._shown_ns < self._browser_interval_ns:
+            return None
+        shown, self._loudest, self._shown_ns = self._loudest, {}, now_ns
+        return shown
 
     def next_timeout_ns(self) -> int | None:
         """When to tell a room, whose streams stopped without a PAUSE, that it is silent."""

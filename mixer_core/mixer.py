@@ -47,6 +47,7 @@ class Mixer:
         self._streams: dict[int, tuple[Room, Stream]] = {}
         self._asked: dict[int, int] = {}
         self._next_expiry_ns: int | None = None
+        self._load = 0
         self._gone = JitterCounts()
         self._gone_deadlines = 0
 
@@ -85,6 +86,12 @@ class Mixer:
             if due_ns is not None and (next_ns is None or due_ns < next_ns):
                 next_ns = due_ns
         return next_ns
+
+    def set_load(self, level: int) -> None:
+        """The gateway is as loaded as that, from 0 to 3: what nobody hears is done less often."""
+        self._load = level
+        for room in self._rooms.values():
+            room.set_load(level)
 
     def update_metrics(self) -> None:
         """Bring gauges and the buffers' counters up to date (once a second is enough)."""
@@ -131,6 +138,7 @@ class Mixer:
             room = self._rooms[info.room] = Room(
                 info.room, info.mode, frame.epoch, self._deadline_ns, self._mixdown, self._metrics
             )
+            room.set_load(self._load)
         room.adopt_epoch(frame.epoch)
         ended: list[bytes] = []
         if info.mode != room.mode and info.role == "browser" and not room.browsers:

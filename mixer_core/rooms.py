@@ -91,6 +91,10 @@ class Room:
         for stream in self.streams:
             self._group_of(stream).sources.append(stream)
 
+    def set_load(self, level: int) -> None:
+        """The gateway is as loaded as that, from 0 to 3."""
+        self._levels.set_load(level)
+
     def add(self, stream: Stream) -> None:
         """Add a stream."""
         self.streams.append(stream)
@@ -138,15 +142,24 @@ class Room:
             talking = any(stream.buffer.talking for stream in self.streams)
             levels = self._levels.due(now_ns, talking)
             if levels:
-                # The link wants to know who talked when, not how loud its own voice was.
-                to = self.browsers if levels.keys() <= {ASSISTANT} else self.streams
-                out += self.event({"type": "level", "levels": levels}, to, now_ns)
+                out += self._tell_levels(levels, now_ns)
         timeout_ns = self._levels.next_timeout_ns()
         for group in self._groups:
             due_ns = group.timeout_ns
             if due_ns is not None and (timeout_ns is None or due_ns < timeout_ns):
                 timeout_ns = due_ns
         self.timeout_ns = timeout_ns
+        return out
+
+    def _tell_levels(self, levels: dict[str, float], now_ns: int) -> list[bytes]:
+        # The link wants to know who talked when, not how loud its own voice was.
+        links = [] if levels.keys() <= {ASSISTANT} else self.links
+        shown = self._levels.shown(levels, now_ns)
+        if shown is levels:
+            return self.event({"type": "level", "levels": levels}, self.browsers + links, now_ns)
+        out = self.event({"type": "level", "levels": levels}, links, now_ns) if links else []
+        if shown:
+            out += self.event({"type": "level", "levels": shown}, self.browsers, now_ns)
         return out
 
     def roster(self, listeners: list[Stream], now_ns: int) -> list[bytes]:

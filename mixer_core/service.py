@@ -18,8 +18,8 @@ import zmq
 from .audio_server import AudioServer
 from .bus import control, endpoints, frames
 from .numba_cache import prepare_cache
-from .runtime import process
-from .runtime.errors import FrameError
+from .runtime import process, processor_time
+from .runtime.errors import ControlError, FrameError
 from .runtime.metrics import Metrics
 from .runtime.units import S_NS
 from .settings import Settings
@@ -178,6 +178,8 @@ class Shell:
         self._mixer.update_metrics()
         self._metrics.gauge("audio_out_dropped_total", self._audio.dropped)
         self._metrics.gauge("audio_connections_refused_total", self._audio.refused)
+        for name, value in processor_time.counters().items():
+            self._metrics.gauge(name, value)
         heartbeat = control.Heartbeat(
             PROGRAM, os.getpid(), ready=True, metrics=self._metrics.snapshot()
         )
@@ -186,10 +188,20 @@ class Shell:
         if self._trouble:
             self._log.error("! a turn failed: %s", self._trouble)
             self._trouble = ""
-        while endpoints.readable(self._control):
-            self._control.recv(zmq.NOBLOCK)
+        self._obey()
         if self._mixer.next_timeout_ns() is None:
             gc.collect()
+
+    def _obey(self) -> None:
+        """Signaling says how loaded the gateway is, and nothing else."""
+        while endpoints.readable(self._control):
+            try:
+                message = control.decode(self._control.recv(zmq.NOBLOCK))
+            except ControlError:
+                self._metrics.count("control_errors_total")
+                continue
+            if isinstance(message, control.LoadLevel):
+                self._mixer.set_load(message.level)
 
 
 _KIND_OFFSET = 5

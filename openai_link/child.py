@@ -38,6 +38,8 @@ class _Child:
         self._log = logs.get("openai_link", identity.removeprefix("openai_link-"))
         self._order: control.OpenLink | None = None
         self._link: RoomShell | None = None
+        self._load = 0
+        """How loaded the gateway is."""
 
     async def run(self) -> None:
         """Until there is nothing left to do."""
@@ -72,6 +74,8 @@ class _Child:
     def _message(self, message: control.Message) -> None:
         if isinstance(message, control.OpenLink):
             self._open(message)
+        elif isinstance(message, control.LoadLevel):
+            self._set_load(message.level)
         elif isinstance(message, control.Leave):
             self._log.info("= told to leave")
             self._stop.set()
@@ -93,7 +97,13 @@ class _Child:
             on_change=self._changed,
             on_exit=self._stop.set,
         )
+        self._link.set_load(self._load)
         self._control.announce()
+
+    def _set_load(self, level: int) -> None:
+        self._load = level
+        if self._link is not None:
+            self._link.set_load(level)
 
     def _changed(self) -> None:
         if self._link is not None:

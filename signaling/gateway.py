@@ -17,6 +17,7 @@ import zmq
 
 from mixer_core.bus import control, endpoints
 from mixer_core.bus.drain import DrainedSocket
+from mixer_core.runtime import processor_time
 from mixer_core.runtime.errors import ControlError, ProblemError
 from mixer_core.runtime.lazy_timer import LazyTimer
 from mixer_core.runtime.metrics import Metrics
@@ -25,9 +26,11 @@ from mixer_core.runtime.units import MS_NS, S_NS
 
 from .http import metrics_page
 from .http.acceptor import OpenConnections
-from .http.health import Health, ProgramView, Watch
+from .http.health import MIXER, Health, ProgramView, Watch
+from .http.mistakes import Mistakes
 from .ice import IceServers
 from .limits.limiter import Limiter
+from .load_watch import LoadWatch
 from .name_watch import NameWatch
 from .outer_names import OuterNames
 from .registry.actions import (
@@ -44,6 +47,7 @@ from .registry.actions import (
     SendToChild,
 )
 from .registry.house import Verdict
+from .registry.load import LoadView
 from .registry.rooms import Registry
 from .registry.totals import Totals
 from .settings import Settings
@@ -71,6 +75,7 @@ def limits(settings: Settings, options: Options) -> Limits:
         max_participants=section.max_participants,
         max_rooms=section.max_rooms,
         max_pending_per_client=section.max_pending_per_address,
+        max_places_per_client=_share(section.max_participants, section.max_percent_per_address),
         default_mode=section.mode,
         answer_timeout_ns=section.answer_timeout_ms * MS_NS,
         rebuild_ns=options.rebuild_ns,
@@ -100,14 +105,17 @@ class Gateway:
         announced = parse_announced(settings.media_worker.announce_address)
         self._outer = OuterNames(announced.names)
         self._name_watch = NameWatch(self._outer, log)
-        self._registry = Registry(limits(settings, options), lambda: secrets.randbits(32), now_ns)
+        section = settings.signaling
+        self._load = LoadWatch(section, log)
+        self._registry = Registry(
+            limits(settings, options), lambda: secrets.randbits(32), now_ns, self._load.policy
+        )
         self._health = Health()
         self._watch = Watch()
         self._watch_ns = now_ns + WATCH_NS
         self._totals = Totals()
         self.metrics = Metrics()
         """Counters of signaling itself."""
-        section = settings.signaling
         self.limiter = Limiter(section.max_offers_per_minute, section.max_wrong_tokens_per_minute)
         """What one address may do in a minute."""
         self.connections = OpenConnections(section.max_connections_per_address)
@@ -117,6 +125,7 @@ class Gateway:
         socket = endpoints.open_socket(context, endpoints.CONTROL, settings.runtime_dir, "bind")
         self._socket = DrainedSocket(self._loop, socket, self._receive)
         self._timer = LazyTimer(self._loop, self._fire)
+        self._mistakes = Mistakes(log)
         self._closed = False
         self._arm()
 
@@ -156,6 +165,10 @@ class Gateway:
         """The STUN and TURN servers for a page, as JSON."""
         return self._ice.as_json(int(time.time()))
 
+    def load(self) -> LoadView:
+        """How loaded the gateway is, for ``/readyz``."""
+        return self._load.policy.view()
+
     def warnings(self) -> list[str]:
         """What a person should look at, for ``/readyz``."""
         return self._outer.warnings
@@ -163,7 +176,7 @@ class Gateway:
     def metrics_page(self) -> bytes:
         """The metrics as Prometheus text."""
         now_ns = time.monotonic_ns()
-        self._totals.heard(PROGRAM, PROGRAM, os.getpid(), self.metrics.snapshot(), now_ns)
+        self._note_own(now_ns)
         sums, gauges = self._totals.sums(), self._totals.gauges(now_ns)
         return metrics_page.render(sums, gauges, self._registry.counts())
 
@@ -183,24 +196,31 @@ class Gateway:
             message = control.decode(parts[-1])
         except ControlError as error:
             self.metrics.count("control_errors_total")
-            self._log.warning("! < %s: %s", ascii(identity), error)
+            words = f"< {identity[:80]!a}: {error}"
+            self._mistakes.warn(identity.rpartition("-")[0], words)
             return
         now_ns = time.monotonic_ns()
         if isinstance(message, control.Heartbeat):
             self._health.heard(message, now_ns)
             self._totals.heard(message.program, identity, message.pid, message.metrics, now_ns)
+            if message.program == MIXER:
+                self._tell_load(identity, message.pid)
             self._check_readiness(now_ns)
             return
         if isinstance(message, control.WorkerState):
             self._totals.heard("media_worker", identity, message.pid, message.metrics, now_ns)
         elif isinstance(message, control.LinkState):
             self._totals.heard("openai_link", identity, message.pid, message.metrics, now_ns)
+            self._tell_load(identity, message.pid)
         self._do(self._registry.message(identity, message, now_ns))
 
     def _fire(self) -> None:
         now_ns = time.monotonic_ns()
         if now_ns >= self._watch_ns:
             self._watch_ns = now_ns + WATCH_NS
+            self._note_own(now_ns)
+            people = self._registry.counts()["participants"]
+            self._load.measure(self._totals.total, people, now_ns)
             self._check_readiness(now_ns)
             self._do(self._registry.end(self._verdict, now_ns))
         self._do(self._registry.timeout(now_ns))
@@ -212,6 +232,17 @@ class Gateway:
             self._log.info("= waiting for %s", words)
         elif words is not None:
             self._log.info("= mixminus is ready: open %s", self._url)
+
+    def _note_own(self, now_ns: int) -> None:
+        """Signaling's own metrics, among those of the others."""
+        self.metrics.values.update(processor_time.counters())
+        self.metrics.values.update(self._load.policy.gauges())
+        self._totals.heard(PROGRAM, PROGRAM, os.getpid(), self.metrics.snapshot(), now_ns)
+
+    def _tell_load(self, identity: str, pid: int) -> None:
+        level = self._load.news_for(identity, pid)
+        if level is not None:
+            self._socket.send(identity.encode(), control.encode(control.LoadLevel(level)))
 
     # -- actions --------------------------------------------------------------------------------
 
@@ -264,3 +295,8 @@ class Gateway:
         """Set the timer to the earliest time at which something is due."""
         due_ns = self._registry.next_timeout_ns(time.monotonic_ns())
         self._timer.arm(self._watch_ns if due_ns is None else min(due_ns, self._watch_ns))
+
+
+def _share(places: int, percent: int) -> int:
+    """Places that one address may have; 0: all. What is kept for others is rounded down."""
+    return places - places * (100 - percent) // 100 if percent else 0

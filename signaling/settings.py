@@ -9,6 +9,8 @@ import msgspec
 
 from mixer_core.runtime.settings import CommonSettings, Count, Milliseconds, Port, SectionView
 
+Percent = Annotated[int, msgspec.Meta(ge=0, le=100)]
+
 
 @dataclass(frozen=True, slots=True)
 class SignalingSettings:
@@ -51,11 +53,26 @@ class SignalingSettings:
     max_pending_per_address: Count = 6
     """Most browsers of one address that are connecting at once, beside those that have connected
     before; one more gets 429. 0: no limit."""
+    max_percent_per_address: Percent = 75
+    """Most of the places of max_participants that browsers of one address may have, in percent; one
+    more gets 429. 0: all."""
     max_wrong_tokens_per_minute: Count = 10
     """Most wrong tokens from one address in a minute; then any token from there gets 429.
     0: no limit."""
     max_rooms: Count = 10
     """Most rooms at the same time; each holds one Realtime session."""
+    refuse_when_busy: bool = True
+    """Whether newcomers get 503, and before that levels of voices and captions come less often,
+    while the gateway cannot take more by the four measures that follow."""
+    busy_processor_percent: Percent = 85
+    """Processor time that the gateway may use itself, of that of all processors. 0: any."""
+    busy_wait_ms: Annotated[float, msgspec.Meta(ge=0, le=1_000)] = 6.0
+    """Mean time that its programs wait for a processor each time they have something to do.
+    0: any."""
+    busy_late_ms: Annotated[float, msgspec.Meta(ge=0, le=1_000)] = 20.0
+    """How late the mixer may be at one in ten deadlines. 0: any."""
+    busy_memory_mib: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 64
+    """Memory that stays free. 0: none."""
     mode: Literal["assistant", "conference"] = "assistant"
     """Mode of a room whose first participant does not ask for one; conference: people hear each
     other too."""

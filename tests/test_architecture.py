@@ -74,6 +74,7 @@ SHELLS: dict[str, set[str]] = {
         "logs",
         "parent",
         "process",
+        "processor_time",
         "settings",
     },
     "openai_link": {
@@ -151,7 +152,9 @@ SHELLS: dict[str, set[str]] = {
     "signaling": {
         "__main__",
         "gateway",
+        "host",
         "lan",
+        "load_watch",
         "name_watch",
         "service",
     },
@@ -166,6 +169,7 @@ SHELLS: dict[str, set[str]] = {
         "listen_routes",
         "limiting",
         "listeners",
+        "mistakes",
         "operation_routes",
         "pages",
         "problems",

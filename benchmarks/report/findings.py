@@ -23,6 +23,8 @@ class Options:
     """How often to do what is measured; 0: as often as the kind of run says."""
     page: bool = False
     """Whether the page in a browser takes part in place of clients."""
+    sessions: int = 0
+    """Sessions that these processors bear; 0: to be found."""
 
     def scaled(self, full: float, quick: float, smoke: float) -> float:
         """The amount (seconds, rounds) for this kind of run."""

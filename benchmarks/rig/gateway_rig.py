@@ -61,6 +61,8 @@ class Rig(Closing):
         own: dict[str, str | int] = {
             "SIGNALING__MAX_PARTICIPANTS": max(20, self.sessions),
             "SIGNALING__MAX_ROOMS": max(10, len(self.rooms)),
+            "SIGNALING__REFUSE_WHEN_BUSY": 0,
+            "SIGNALING__MAX_PERCENT_PER_ADDRESS": 0,
             "OPENAI_LINK__GREET": 0,
             "MEDIA_WORKER__MAX_CHILDREN": self.sessions + 4,
             "OPENAI_LINK__MAX_CHILDREN": len(self.rooms) + 2,
@@ -170,6 +172,11 @@ class Rig(Closing):
         """The gateway's counters, with everything that has happened until now."""
         assert isinstance(self.gateway, GatewayProcess)
         time.sleep(METRICS_DELAY_S)
+        return self.gateway.metrics()
+
+    def metrics_now(self) -> MetricsPage:
+        """The counters as they have been reported by now."""
+        assert isinstance(self.gateway, GatewayProcess)
         return self.gateway.metrics()
 
     def settled_metrics(self) -> MetricsPage:

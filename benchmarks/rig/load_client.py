@@ -30,6 +30,17 @@ MAX_BUFFERED_BYTES = 4_000
 """Beyond this a client whose own network is stuck skips frames."""
 
 
+class Refused(RuntimeError):
+    """The gateway's answer was not 201."""
+
+    def __init__(self, status: int, problem: dict[str, Any], retry_after: str) -> None:
+        """``problem``: the body. ``retry_after``: the header; empty: there is none."""
+        super().__init__(f"the gateway answered {status}: {problem}")
+        self.status = status
+        self.problem = problem
+        self.retry_after = retry_after
+
+
 @dataclass
 class Seen:
     """What was received, and not sent, since the last look; times are monotonic."""
@@ -84,21 +95,36 @@ class LoadClient:
         self._due_ns = 0
         self._timer: asyncio.TimerHandle | None = None
 
-    async def join(self) -> None:
-        """Offer, answer, open channels. Raises RuntimeError where the gateway refuses."""
-        await self._pc.setLocalDescription(await self._pc.createOffer())
+    async def join(self, address: str = "", ticket: str = "") -> None:
+        """Offer, answer, open channels. Raises Refused where the gateway refuses.
+
+        Args:
+            address: of the loopback, from which the offer comes; empty: any.
+            ticket: from an earlier refusal. The same client may try again.
+        """
+        if not self._pc.localDescription:
+            await self._pc.setLocalDescription(await self._pc.createOffer())
         offer = {"sdp": self._pc.localDescription.sdp, "type": "offer"}
-        async with aiohttp.ClientSession() as session:
+        connector = aiohttp.TCPConnector(local_addr=(address, 0)) if address else None
+        query = {"ticket": ticket} if ticket else {}
+        async with aiohttp.ClientSession(connector=connector) as session:
             self.times_ns["posted"] = time.monotonic_ns()
-            async with session.post(self._url, json=offer) as answer:
+            async with session.post(self._url, json=offer, params=query) as answer:
                 body = await answer.json()
                 if answer.status != 201:
-                    raise RuntimeError(f"{self._url} answered {answer.status}: {body}")
+                    raise Refused(answer.status, body, answer.headers.get("Retry-After", ""))
         self.times_ns["answered"] = time.monotonic_ns()
         await self._pc.setRemoteDescription(RTCSessionDescription(body["sdp"], body["type"]))
         await asyncio.wait_for(self._opened.wait(), OPEN_TIMEOUT_S)
         if self._framed:
             self._send_ping()
+
+    async def leave(self) -> None:
+        """Hang up."""
+        self.voice.behave("quiet")
+        if self._timer is not None:
+            self._timer.cancel()
+        await self._pc.close()
 
     def setup_ms(self) -> dict[str, float]:
         """Milliseconds from the POST to each step that was reached."""

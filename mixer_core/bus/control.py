@@ -174,6 +174,14 @@ class OpenLink:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadLevel:
+    """Signaling → mixer_core and link children: how loaded the gateway is, when it changes."""
+
+    level: int
+    """From 0 to 3: what is to be done less often, see ``signaling/registry/load.py``."""
+
+
+@dataclass(frozen=True, slots=True)
 class ChildExited:
     """A host → signaling: a child process has ended."""
 
@@ -195,6 +203,7 @@ Message = (
     | Silence
     | SetRoom
     | OpenLink
+    | LoadLevel
     | ChildExited
 )
 
@@ -209,6 +218,7 @@ MESSAGES: dict[str, type[Message]] = {
     "silence": Silence,
     "set_room": SetRoom,
     "open_link": OpenLink,
+    "load": LoadLevel,
     "child_exited": ChildExited,
 }
 _NAMES = {cls: name for name, cls in MESSAGES.items()}

@@ -20,6 +20,7 @@ from mixer_core.bus.events import StreamInfo
 from mixer_core.bus.frames import FLAG_PAUSE, Frame
 from mixer_core.bus.pcm import SILENCE
 from mixer_core.journal.file import local_day
+from mixer_core.runtime import processor_time
 from mixer_core.runtime.errors import UpstreamError
 from mixer_core.runtime.lazy_timer import LazyTimer
 from mixer_core.runtime.units import MS_NS, S_NS
@@ -49,6 +50,7 @@ from .actions import (
     TellBrowsers,
     WriteJournal,
 )
+from .caption_pace import CaptionPace
 from .engine import RoomConfig, RoomEngine
 from .lifecycle import Exit, StateChanged
 from .mixer_client import MixerClient
@@ -109,6 +111,7 @@ class RoomShell:
         self._finished: dict[str, int] = {}
         """Counters of the transports that are closed."""
         self._http = open_http(upstream, self._settings)
+        self._captions = CaptionPace()
         self._tools = ToolRunner(self._settings, log, self._tools_changed, self._tool_answered)
         self._journal = Journal.open(
             settings, order.room, log, self._journal_failed, self._day_spent
@@ -134,9 +137,15 @@ class RoomShell:
         """Why it is so, in words."""
         return self.engine.detail
 
+    def set_load(self, level: int) -> None:
+        """The gateway is as loaded as that, from 0 to 3: captions come less often."""
+        self._captions.set_load(level)
+        self._arm()
+
     def update_metrics(self) -> None:
         """Refresh ``metrics``."""
         values = self.metrics.values
+        values.update(processor_time.counters())
         totals = dict(self._finished)
         for transport in self._transports.values():
             _add(totals, transport.counters())
@@ -179,6 +188,8 @@ class RoomShell:
                 transport.tick(now_ns)
                 self.engine.session_received(number, transport.last_received_ns, now_ns)
             self._do(self.engine.tick(now_ns))
+            for caption in self._captions.tick(now_ns):
+                self._mixer.event(caption.event, caption.addressee)
         finally:  # Whatever went wrong (the loop logs it), time goes on.
             self._arm()
 
@@ -187,6 +198,7 @@ class RoomShell:
         self._due_ns = None
         self._arm_by(self._mixer.next_timeout_ns())
         self._arm_by(self.engine.next_timeout_ns())
+        self._arm_by(self._captions.next_timeout_ns())
         for transport in self._transports.values():
             self._arm_by(transport.next_timeout_ns())
 
@@ -339,7 +351,8 @@ class RoomShell:
                 case SendEvent() | ClearOutput() | StartUplink() | MuteUplink():
                     self._upstream_action(action)
                 case TellBrowsers(event, addressee):
-                    self._mixer.event(event, addressee)
+                    if self._captions.admits(action, time.monotonic_ns()):
+                        self._mixer.event(event, addressee)
                 case SendFrame(frame):
                     self._mixer.audio(frame.pcm, frame.flags, frame.stamp_ns)
                 case BeginEpoch(epoch):

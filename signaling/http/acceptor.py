@@ -21,6 +21,7 @@ from mixer_core.runtime import logs
 from ..limits.clients import client_of
 from ..limits.connections import MOST, Connections
 from .forwarded import Proxies
+from .mistakes import Mistakes
 from .problems import CONTENT_TYPE, ProblemRequestHandler
 
 OPEN_FILES = 4_096
@@ -41,7 +42,7 @@ class OpenConnections:
         self._table = Connections(per_client, _affordable())
         self._closers: dict[int, Callable[[], object]] = {}
         self._numbers = itertools.count(1)
-        self._log = logs.get("signaling")
+        self._mistakes = Mistakes(logs.get("signaling"))
 
     def admit(self, client: str, exempt: bool) -> int | None:
         """The number of a new connection, for which another one may be closed; None: refused."""
@@ -49,7 +50,8 @@ class OpenConnections:
         victim = self._table.admit(client, number, exempt)
         if victim == number:
             if self._table.report(client):
-                self._log.warning("! %s: too many connections: it gets 429", client)
+                words = f"{client}: too many connections: it gets 429"
+                self._mistakes.warn("connections", words)
             return None
         if victim is not None:
             self._closers.pop(victim)()
@@ -107,7 +109,7 @@ class Acceptor:
         self._tls = tls
         self._connections = app.get(CONNECTIONS) or OpenConnections()
         self._proxies = app.get(PROXIES, Proxies(""))
-        self._log = logs.get("signaling")
+        self._mistakes = Mistakes(logs.get("signaling"))
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(sock.fileno(), self._readable)
 
@@ -124,7 +126,8 @@ class Acceptor:
             except (BlockingIOError, ConnectionError, InterruptedError):
                 return
             except OSError as error:
-                self._log.warning("! no connection can be accepted: %s", error.strerror)
+                words = f"no connection can be accepted: {error.strerror}"
+                self._mistakes.warn(error.errno, words)
                 self._loop.remove_reader(self._sock.fileno())
                 self._loop.call_later(PAUSE_S, self._resume)
                 return

@@ -15,6 +15,7 @@ from ..limits.clients import client_of
 from ..limits.limiter import Limiter, Refusal
 from . import problems
 from .forwarded import Proxies
+from .mistakes import Mistakes
 
 OFFERS = "/participants"
 """The end of the path to which offers go."""
@@ -32,6 +33,7 @@ def middleware(
     limiter: Limiter, proxies: Proxies, log: logging.LoggerAdapter[logging.Logger]
 ) -> Middleware:
     """Refuses offers and tokens of an address that sends too many."""
+    mistakes = Mistakes(log)
 
     @web.middleware
     async def limited(request: web.Request, handler: problems.Handler) -> web.StreamResponse:
@@ -45,7 +47,7 @@ def middleware(
                 limiter.offer(sender, time.monotonic_ns())
         except Refusal as refusal:
             if refusal.log_line:
-                log.warning("! %s: it gets 429", refusal.log_line)
+                mistakes.warn(refusal.title, f"{refusal.log_line}: it gets 429")
             raise
         try:
             return await handler(request)

@@ -11,10 +11,12 @@ from typing import Any
 
 from aiohttp import web
 
+from mixer_core.runtime import logs
 from mixer_core.runtime.errors import PortBusyError, SettingsError
 
 from ..access.gate import is_loopback
 from .acceptor import Acceptor, CountedRequestHandler
+from .mistakes import Mistakes
 
 BACKLOG = 128
 HEADERS_TIMEOUT_S = 30.0
@@ -73,6 +75,7 @@ class Listener:
             self._tls = {"ssl": context, "ssl_handshake_timeout": HANDSHAKE_TIMEOUT_S}
         self._app = app
         self._acceptors: list[Acceptor] = []
+        self._mistakes = Mistakes(logs.get("signaling"))
 
     async def start(self, sockets: list[socket.socket]) -> None:
         """Accept connections."""
@@ -89,10 +92,13 @@ class Listener:
             "access_log": None,
             "keepalive_timeout": HEADERS_TIMEOUT_S,
             "lingering_time": LINGER_S,
+            "auto_decompress": False,  # Bodies are small; unpacked ones may be of any size.
         }
 
         def make(on_lost: Callable[[], None]) -> CountedRequestHandler:
-            return CountedRequestHandler(on_lost, server, loop=loop, **options)
+            handler = CountedRequestHandler(on_lost, server, loop=loop, **options)
+            handler.mistakes = self._mistakes
+            return handler
 
         acceptor = Acceptor(sock, self._app, make, self._tls)
         self._acceptors.append(acceptor)

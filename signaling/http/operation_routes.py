@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 
 from aiohttp import web
 
@@ -34,7 +35,8 @@ class OperationRoutes:
         """Readiness: 200 if every program is up, else 503 with what is missing."""
         check(identity_of(request), "operate")
         programs, missing = self._gateway.programs()
-        states: dict[str, object] = {"programs": health.as_json(programs)}
+        load = asdict(self._gateway.load())
+        states: dict[str, object] = {"programs": health.as_json(programs), "load": load}
         if warnings := [*self._warnings(), *self._gateway.warnings()]:
             states["warnings"] = warnings
         if missing:

@@ -9,21 +9,28 @@ from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 from aiohttp.typedefs import Middleware
 
+from mixer_core.runtime import logs
 from mixer_core.runtime.errors import MixminusError, ProblemError, RuntimeDirError
+
+from .mistakes import Mistakes
 
 CONTENT_TYPE = "application/problem+json"
 RETRY_S = 10
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _DETAILS = {
+    400: "this is not a valid HTTP request",
     404: "there is nothing at this address",
     413: "the body is too large",
     417: "send no Expect header",
     500: "the gateway has failed: its log says why",
     503: "the gateway cannot read or write a file that it needs: its log says which",
 }
+_OUTSIDE = (web.RequestPayloadError, HttpProcessingError, ConnectionError, UnicodeError)
+"""What is raised for what the other side did."""
 _HEADERS = {401: {"WWW-Authenticate": 'Bearer realm="mixminus"'}}
 
 
@@ -67,6 +74,7 @@ def from_http(error: web.HTTPException) -> web.Response:
 
 def middleware(log: logging.LoggerAdapter[logging.Logger]) -> Middleware:
     """Turns what a handler raises into a response."""
+    mistakes = Mistakes(log)
 
     @web.middleware
     async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -77,24 +85,50 @@ def middleware(log: logging.LoggerAdapter[logging.Logger]) -> Middleware:
         except web.HTTPException as error:
             return error if error.status < 400 else from_http(error)
         except RuntimeDirError as error:
-            log.warning("! %s", error)
+            mistakes.warn(str(error), str(error))
             return response(503, "Not available", _DETAILS[503], RETRY_S)
         except ConnectionError:
             raise
         except MixminusError as error:  # Says in one line what is wrong, and what to do.
-            log.error("! %s %s: %s", request.method, request.path, error)
+            where = ascii(f"{request.method} {request.path[:200]}")
+            mistakes.warn(type(error).__name__, f"{where}: {error}")
             return response(500, HTTPStatus(500).phrase, _DETAILS[500])
-        except Exception:
-            log.exception("! %s %s failed", request.method, ascii(request.path[:200]))
+        except UnicodeError as error:  # Bytes of the request that are no text.
+            mistakes.warn("UnicodeError", f"{_place(request)}: {error}")
+            return response(400, HTTPStatus(400).phrase, _DETAILS[400])
+        except Exception as error:
+            mistakes.fail(f"{_place(request)} failed", error)
             return response(500, HTTPStatus(500).phrase, _DETAILS[500])
 
     return problems
 
 
+def _place(request: web.BaseRequest) -> str:
+    """The method, and the route where there is one: what strangers cannot vary."""
+    match = request.match_info if isinstance(request, web.Request) else None
+    resource = match.route.resource if match is not None else None
+    return f"{request.method[:20]} {resource.canonical if resource is not None else '(no route)'}"
+
+
 class ProblemRequestHandler(web.RequestHandler):
     """aiohttp's connection, with problem details for requests that reach no handler."""
 
-    __slots__ = ()
+    __slots__ = ("mistakes",)
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.mistakes = Mistakes(logs.get("signaling"))
+        """Shared by the connections of a listener, once it has said so."""
+
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        """What aiohttp could not carry on with, such as a body whose rest makes no sense."""
+        error = kw.get("exc_info")
+        if isinstance(error, BaseException) and not isinstance(error, _OUTSIDE):
+            self.mistakes.fail("a connection failed", error)
+        else:
+            words = "a request broke off in a way that makes no sense"
+            name = type(error).__name__
+            self.mistakes.warn(name, f"{words} ({name})")
 
     def handle_error(
         self,
@@ -104,8 +138,13 @@ class ProblemRequestHandler(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """The response to a request that could not be read; the connection closes."""
-        detail = "this is not a valid HTTP request" if status == 400 else _DETAILS[500]
-        result = response(status, HTTPStatus(status).phrase, detail)
+        if isinstance(exc, UnicodeError):  # Bytes of the request that are no text.
+            status = 400
+        elif status >= 500 and exc is not None:
+            self.mistakes.fail("a request failed before it was looked at", exc)
+        if request.writer.output_size > 0:
+            raise ConnectionError("the answer has begun")
+        result = response(status, HTTPStatus(status).phrase, _DETAILS.get(status, _DETAILS[500]))
         result.headers.update({"Server": "mixminus", "X-Content-Type-Options": "nosniff"})
         result.force_close()
         return result

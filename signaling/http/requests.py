@@ -84,10 +84,15 @@ async def read_json(request: web.Request, cls: type[_T], most_bytes: int) -> _T:
 
 
 async def read_body(request: web.Request, most_bytes: int) -> bytes:
-    """The body. Raises ProblemError (400, 408, 413)."""
+    """The body. Raises ProblemError (400, 408, 413, 415)."""
     too_large = ProblemError(
         413, "Content Too Large", f"a body may have at most {most_bytes} bytes (max_body_bytes)"
     )
+    encoding = header(request, "Content-Encoding").strip().lower()
+    if encoding not in ("", "identity"):
+        raise ProblemError(
+            415, "Unsupported Media Type", "send the body as it is, without Content-Encoding"
+        )
     if (request.content_length or 0) > most_bytes:
         raise too_large
     try:

@@ -28,6 +28,8 @@ class Limits:
     max_pending_per_client: int = 0
     """Browsers of one client that are connecting, beyond those that have connected before; 0: any
     number."""
+    max_places_per_client: int = 0
+    """Browsers of one client at once; 0: any number."""
     default_mode: Mode = "assistant"
     """Mode of a room whose first participant does not ask for one."""
     answer_timeout_ns: int = 5 * S_NS

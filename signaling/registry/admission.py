@@ -6,8 +6,12 @@ connected before.
 
 When all places are taken, somebody who is connecting gives way to a browser that has just lost its
 connection, and to a client with a clearly smaller burden. A client's burden is the number of its
-offers that have not led to a connection, less the number of its people who have connected. When
-everybody is connected, newcomers wait in line.
+offers that have not led to a connection, less the number of its people who have connected; those
+outweigh failures, and are no more than that: whoever has many people inside does not come first.
+When everybody is connected, newcomers wait in line.
+
+Some places are kept for other clients than the one that has most. And there are only as many places
+as the measured load leaves (see ``load``), except for a browser that has just lost its connection.
 """
 
 from __future__ import annotations
@@ -18,7 +22,9 @@ from mixer_core.runtime.errors import ProblemError
 from mixer_core.runtime.units import MS_NS, S_NS
 
 from .actions import Join, Limits
-from .line import CLEARLY, Line
+from .line import CLEARLY, Line, Turn
+from .load import RETRY_S as BUSY_RETRY_S
+from .load import LoadPolicy
 from .participant import Participant
 from .participants import Participants
 
@@ -35,10 +41,13 @@ MAX_CLIENTS = 4_096
 class Admission:
     """Keeps the number of participants within the limits."""
 
-    def __init__(self, limits: Limits, participants: Participants, line: Line) -> None:
+    def __init__(
+        self, limits: Limits, participants: Participants, line: Line, load: LoadPolicy
+    ) -> None:
         self._limits = limits
         self._participants = participants
         self._line = line
+        self._load = load
         self._proven: dict[str, tuple[int, int]] = {}
         """Per client: how many of its people were connected at once, and when last."""
         self._failures: dict[str, tuple[int, int]] = {}
@@ -79,29 +88,57 @@ class Admission:
         """Find a place for an offer; returns who has to give it up.
 
         Raises:
-            ProblemError: 503, with a ticket for the line where there is one.
+            ProblemError: 503, with a ticket for the line where there is one; 429.
         """
         rooms = self._participants.rooms()
         if event.room not in rooms and len(rooms) >= self._limits.max_rooms:
             return self._room(event, now_ns)
-        most = self._limits.max_participants
-        free = max(most - len(self._participants), 0)
-        burden = self._burden(event.client, now_ns)
+        places = max(self._limits.max_participants - len(self._participants), 0)
         returns = self._returns(event, now_ns)
+        if places and returns:
+            return []
+        self._check_share(event.client)
+        connected = sum(p.connected for p in self._participants.all())
+        pending = len(self._participants) - connected
+        free = min(places, self._load.free(connected, pending, now_ns))
+        burden = self._burden(event.client, now_ns)
         if not free and (victim := self._victim(event.client, burden, returns, now_ns)):
             self._line.leave(event.ticket)
             return [victim]
-        if free and returns:
-            return []
         turn = self._line.ask(event.ticket, event.client, burden, free, now_ns)
         if turn.admitted:
+            self._load.came_in(now_ns)
             return []
+        raise self._refusal(turn, is_busy=places > 0)
+
+    def _refusal(self, turn: Turn, is_busy: bool) -> ProblemError:
+        """503, with a ticket where there is one. ``is_busy``: there is a place, and no time."""
+        most = self._limits.max_participants
+        title, why, retry_s = "Full", _places(most), LINE_RETRY_S
+        if is_busy:
+            title, why, retry_s = (
+                "Busy",
+                f"this gateway is busy: {self._load.words()}",
+                BUSY_RETRY_S,
+            )
         if not turn.ticket:
-            detail = f"{_places(most)}, and the line is too long"
-            raise ProblemError(503, "Full", detail, FULL_RETRY_S)
-        detail = f"{_places(most)}; you are number {turn.position} in line"
+            return ProblemError(503, title, f"{why}, and the line is too long", FULL_RETRY_S)
+        detail = f"{why}; you are number {turn.position} in line"
         extra = {"ticket": turn.ticket, "position": turn.position}
-        raise ProblemError(503, "Full", detail, LINE_RETRY_S, extra)
+        return ProblemError(503, title, detail, retry_s, extra)
+
+    def _check_share(self, client: str) -> None:
+        """Raise ProblemError (429) where one client wants the places that are kept for others."""
+        most = self._limits.max_places_per_client
+        own = len(self._participants.of_client(client))
+        if most and own >= most:
+            raise ProblemError(
+                429,
+                "Too many from one address",
+                f"{own} of {self._limits.max_participants} places are taken from {client}: the "
+                "others are kept for other addresses",
+                FULL_RETRY_S,
+            )
 
     def is_eager(self, client: str, now_ns: int) -> bool:
         """Whether the assistant is called before a newcomer of that client has connected.
@@ -138,7 +175,7 @@ class Admission:
         stale = sum(now_ns - p.joined_ns >= STALE_NS for p in pending)
         failures, at_ns = self._failures.get(client, (0, 0))
         failures = failures if now_ns - at_ns < PROVEN_NS else 0
-        return len(pending) + stale + failures - self._known(client, now_ns)
+        return max(0, len(pending) + stale + failures - self._known(client, now_ns))
 
     def _note_failures(self, now_ns: int) -> None:
         """Count those who left without having connected."""

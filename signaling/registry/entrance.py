@@ -10,6 +10,7 @@ from .actions import Action, Join, Limits, problem
 from .admission import Admission
 from .dispatch import Dispatch
 from .line import Line
+from .load import LoadPolicy
 from .names import check_name, check_offer, check_room, free_name
 from .numbering import Numbers
 from .participant import Participant
@@ -23,7 +24,12 @@ class Entrance:
     """Checks offers, and adds those who may come in to the participants."""
 
     def __init__(
-        self, limits: Limits, dispatch: Dispatch, streams: Numbers, numbers: Callable[[], int]
+        self,
+        limits: Limits,
+        dispatch: Dispatch,
+        streams: Numbers,
+        numbers: Callable[[], int],
+        load: LoadPolicy,
     ) -> None:
         """``numbers`` returns a random integer at each call, for ids and tickets."""
         self._limits = limits
@@ -31,7 +37,7 @@ class Entrance:
         self._participants = dispatch.participants
         self._streams = streams
         self._ids = Numbers(numbers)
-        self._admission = Admission(limits, self._participants, Line(numbers))
+        self._admission = Admission(limits, self._participants, Line(numbers), load)
 
     def check(self, event: Join, held: Sequence[Join], now_ns: int) -> None:
         """Whether an offer can be taken. Raises ProblemError (400, 429).

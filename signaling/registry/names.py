@@ -9,6 +9,12 @@ from mixer_core.bus import names
 from mixer_core.runtime.errors import ProblemError
 
 DEFAULT_NAME = "Guest"
+MAX_MEDIA = 3
+"""Sections of an offer: the data channel, and what else a browser may have switched on. Each takes
+sockets of a worker, where they are not bundled."""
+MAX_CANDIDATES = 128
+"""Many more than a host with VPNs, containers and relays has."""
+MAX_LINES = 1_000
 ROOM_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
@@ -60,7 +66,11 @@ def free_name(wanted: str, taken: Collection[str]) -> str:
 
 
 def check_offer(sdp: str) -> str:
-    """Return ``sdp``. Raises ProblemError (400) if it is not an offer with a data channel."""
+    """Return ``sdp``.
+
+    Raises:
+        ProblemError: 400 if it is not an offer with a data channel, or longer than any browser's.
+    """
     if not sdp.strip():
         raise ProblemError(400, "Bad SDP", "the body is empty: send an SDP offer")
     if not sdp.startswith("v=0"):
@@ -71,4 +81,18 @@ def check_offer(sdp: str) -> str:
             "Bad SDP",
             "the offer has no data channel (m=application): create the channel `audio` first",
         )
+    lines = sdp.splitlines()
+    if len(lines) != len(sdp.removesuffix("\n").split("\n")):
+        words = "the offer has characters that end a line, other than CR LF: SDP knows none"
+        raise ProblemError(400, "Bad SDP", words)
+    counts = {
+        "lines": (len(lines), MAX_LINES),
+        "m= lines": (sum(line.startswith("m=") for line in lines), MAX_MEDIA),
+        "candidates": (sum(line.startswith("a=candidate") for line in lines), MAX_CANDIDATES),
+    }
+    for what, (count, most) in counts.items():
+        if count > most:
+            raise ProblemError(
+                400, "Bad SDP", f"the offer has {count} {what}: at most {most} are read"
+            )
     return sdp

@@ -43,6 +43,7 @@ from .dispatch import BUSY_RETRY_S, Dispatch
 from .entrance import Entrance
 from .house import House, Verdict, not_found
 from .links import Links
+from .load import LoadPolicy
 from .names import check_room
 from .numbering import Numbers
 
@@ -50,15 +51,26 @@ from .numbering import Numbers
 class Registry:
     """All rooms, participants and children."""
 
-    def __init__(self, limits: Limits, numbers: Callable[[], int], now_ns: int) -> None:
-        """``numbers`` returns a random integer at each call, for ids and streams."""
+    def __init__(
+        self,
+        limits: Limits,
+        numbers: Callable[[], int],
+        now_ns: int,
+        load: LoadPolicy | None = None,
+    ) -> None:
+        """Args:
+        numbers: returns a random integer at each call, for ids and streams.
+        load: how many the machine can take; None: any number.
+        """
         self._limits = limits
         self._settled_ns = now_ns + limits.rebuild_ns
         streams = Numbers(numbers)
         self._dispatch = Dispatch(limits, streams)
         self._links = Links(limits, self._settled_ns, streams)
         self._participants = self._dispatch.participants
-        self._entrance = Entrance(limits, self._dispatch, streams, numbers)
+        self._entrance = Entrance(
+            limits, self._dispatch, streams, numbers, load or LoadPolicy(is_on=False)
+        )
         self._house = House(self._dispatch, self._links)
         self._held: list[Question] = []
 

@@ -62,6 +62,19 @@ class Totals:
             _add(result, source)
         return result
 
+    def total(self, program: str, name: str) -> Value:
+        """One counter or histogram of a program, or of all (empty), as in ``sums``; 0: unknown."""
+        found = [v for (of, n), v in self._ended.items() if n == name and program in ("", of)]
+        found += [
+            source.metrics[name]
+            for source in self._sources.values()
+            if program in ("", source.program) and name in source.metrics
+        ]
+        lists = [value for value in found if isinstance(value, list)]
+        if lists:
+            return [sum(counts) for counts in zip(*lists, strict=False)]
+        return sum(value for value in found if not isinstance(value, list))
+
     def gauges(self, now_ns: int) -> dict[Key, int | float]:
         """Gauges of the live processes."""
         result: dict[Key, int | float] = {}

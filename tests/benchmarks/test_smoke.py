@@ -30,6 +30,7 @@ SUBJECTS = {
     "loss": {"down: link → client, every frame", "sent by clients"},
     "barge-in": {"last frame of the old reply, last client", "trials without a flush"},
     "kills": {"answered again, everybody", "silence between people", "left at the end"},
+    "overload": {"refused", "admitted", "down: RTP packet at the link → client, every frame"},
     "soak": {"up: client → Realtime server", "open files, all processes", "memory growth"},
 }
 """Benchmark → subjects that its tables must have."""

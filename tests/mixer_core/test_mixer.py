@@ -447,6 +447,47 @@ def test_levels_come_at_10_hz_while_somebody_talks_and_end_at_minus_100() -> Non
     assert [event["levels"] for event in bench.events_to(LINK, "level")] == levels
 
 
+@pytest.mark.parametrize(("load", "sets"), [(0, 21), (1, 5), (2, 3), (3, 3), (99, 3)])
+def test_under_load_browsers_get_levels_less_often_and_the_link_and_the_sound_as_before(
+    load: int, sets: int
+) -> None:
+    bench = room_of(ANN, BEN)
+    bench.mixer.set_load(load)
+    for _ in range(100):
+        bench.audio(ANN, constant(3_277))
+        bench.advance(20)
+    bench.audio(ANN, constant(3_277), flags=FLAG_PAUSE)
+    bench.advance(1)
+    levels = [event["levels"] for event in bench.events_to(BEN, "level")]
+    assert abs(len(levels) - sets) <= 1
+    assert levels[-1] == {"p-11": -100.0}, "the end is told at once"
+    assert len(bench.events_to(LINK, "level")) in (20, 21, 22)
+    assert len(bench.heard_by(LINK)) == 101
+
+
+def test_under_load_a_pause_between_two_sets_does_not_hide_a_voice() -> None:
+    bench = room_of(ANN, BEN)
+    bench.mixer.set_load(3)
+    for step in range(100):
+        bench.audio(ANN, constant(3_277 if step % 10 < 4 else 1))
+        bench.advance(20)
+    shown = [event["levels"] for event in bench.events_to(BEN, "level")]
+    assert shown and all(isinstance(levels, dict) and levels["p-11"] > -30 for levels in shown)
+
+
+def test_a_room_that_opens_under_load_is_paced_too_and_all_are_again_when_it_goes() -> None:
+    bench = room_of(ANN)
+    bench.mixer.set_load(3)
+    bench.start(BEN, room="attic")
+    for load, least, most in ((3, 2, 4), (0, 19, 22)):
+        bench.mixer.set_load(load)
+        bench.published.clear()
+        for _ in range(100):
+            bench.audio(BEN, constant(3_277))
+            bench.advance(20)
+        assert least <= len(bench.events_to(BEN, "level")) <= most
+
+
 def test_levels_end_also_when_a_talker_vanishes_without_a_pause() -> None:
     bench = room_of(ANN)
     bench.audio(LINK, constant(3_277))

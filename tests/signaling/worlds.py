@@ -32,6 +32,7 @@ from signaling.registry.actions import (
     ReplyAnswer,
     SendToChild,
 )
+from signaling.registry.load import LoadPolicy
 from signaling.registry.rooms import Registry
 
 OFFER = "v=0\r\ns=-\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n"
@@ -84,12 +85,12 @@ class FakeChild:
 class World:
     """A registry, its children, a clock, and a record of everything that was done."""
 
-    def __init__(self, **limits: int) -> None:
+    def __init__(self, load: LoadPolicy | None = None, **limits: int) -> None:
         self.now_ns = 1_000 * S_NS
         self.limits = Limits(**({"rebuild_ns": 0} | limits))  # type: ignore[arg-type]
         self._number = 0
         self._names = itertools.count(1)
-        self.registry = Registry(self.limits, self._draw, self.now_ns)
+        self.registry = Registry(self.limits, self._draw, self.now_ns, load)
         self.children: dict[str, FakeChild] = {}
         self.replies: list[Reply] = []
         self.sent: list[SendToChild] = []

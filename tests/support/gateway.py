@@ -62,6 +62,7 @@ class Gateway:
             "RUNTIME__DIR": str(self.dir / "run"),
             "RUNTIME__STATE_DIR": str(self.dir / "state"),
             "SIGNALING__HTTP_PORT": self.port,
+            "SIGNALING__REFUSE_WHEN_BUSY": 0,  # Tests run on machines that are busy.
             "SIMULATOR__HTTP_PORT": self.simulator_port,
         }
         variables = {f"MIXMINUS_{key}": str(value) for key, value in (own | settings).items()}

@@ -6,6 +6,7 @@
 const CHECK_GATEWAY = "Check that the gateway is running and that you are on its network.";
 const RETRIES = "Trying again automatically.";
 const TAKES_PLACE = "You will join as soon as somebody leaves: keep this page open.";
+const WAITS_FOR_TIME = "You will join as soon as it has time: keep this page open.";
 const WITHOUT_MICROPHONE = { action: "Join without a microphone", command: "listen-only" };
 
 /** @type {Record<string, Omit<Problem, "code">>} */
@@ -187,7 +188,11 @@ export function signalProblem(error, joined) {
   const { status, message: title } = error;
   const detail = sentence(error.detail);
   if (status === 0) return problem(joined ? "gone" : "unreachable");
-  if (status === 503 && error.ticket) return problem("full", { cure: `${detail} ${TAKES_PLACE}` });
+  if (status === 503 && error.ticket) {
+    return title === "Busy"
+      ? problem("busy", { cure: `${detail} ${WAITS_FOR_TIME}` })
+      : problem("full", { cure: `${detail} ${TAKES_PLACE}` });
+  }
   if (status === 503) return problem(title === "Full" ? "full" : "busy", { cure: `${detail} ${RETRIES}` });
   if (status === 401 || status === 403) return problem("forbidden", { title, cure: detail });
   if (status === 409 && title === "Name taken") return problem("name-taken", { cure: detail });

@@ -74,6 +74,26 @@ def test_every_problem_has_a_title_and_refusals_keep_the_gateways_words(run: Run
     assert retryable == [True, False]
 
 
+def test_a_busy_gateway_is_waited_for_in_line_and_says_why(run: Run) -> None:
+    busy, full, wait_ms = run(
+        "state/problems.js",
+        """const { SignalError } = await import(location.origin + "/session/signal.js");
+        const { ReconnectPolicy } = await import(location.origin + "/session/policy.js");
+        const detail = "this gateway is busy: its mixer is late; you are number 2 in line";
+        const busy = new SignalError("Busy", 503, detail, 5000, "t");
+        const full = new SignalError("Full", 503, "all 8 places are taken", 3000, "t");
+        const policy = new ReconnectPolicy();
+        policy.wait(1000, busy.retryAfterMs);
+        const waitMs = policy.dueAtMs - 1000;
+        return [m.signalProblem(busy, false), m.signalProblem(full, false), waitMs];""",
+    )
+    assert (busy["code"], busy["title"]) == ("busy", "The gateway is busy")
+    assert busy["cure"].startswith("This gateway is busy: its mixer is late; you are number 2")
+    assert busy["cure"].endswith("as soon as it has time: keep this page open.")
+    assert full["code"] == "full" and "as soon as somebody leaves" in full["cure"]
+    assert wait_ms == 5000
+
+
 def test_a_final_caption_that_ends_earlier_shows_the_cut(run: Run) -> None:
     texts = run(
         "state/captions.js",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from mixer_core.bus.control import OpenLink
 from mixer_core.runtime.units import S_NS
 from signaling.registry.actions import ReplyProblem
+from signaling.registry.load import LoadPolicy
+from signaling.registry.load_meter import Load
 from tests.signaling.worlds import World
 
 ATTACKER, HOME = "10.0.0.66", "10.0.0.1"
@@ -179,3 +181,123 @@ def test_the_assistant_is_not_called_for_a_client_whose_offers_came_to_nothing()
     world.settle()
     assert isinstance(other.work, OpenLink) and other.work.room == "b"
     assert third.work is not None
+
+
+def busy(world: World, policy: LoadPolicy, ratio: float = 1.5) -> None:
+    """What is measured from now on."""
+    load = Load({"lateness": ratio}, own_cores=0.06, bears_cores=1.7)
+    policy.measured(load, len(world.people()), world.now_ns)
+
+
+def test_a_busy_gateway_keeps_those_inside_and_refuses_newcomers_in_words() -> None:
+    policy = LoadPolicy()
+    world = World(policy)
+    connect(world, HOME)
+    connect(world, "10.0.0.2")
+    busy(world, policy)
+    for room in ("home", "attic"):
+        refused = problem(world, world.join(room, client="10.0.0.9"))
+        assert (refused.status, refused.title, refused.retry_after_s) == (503, "Busy", 5)
+        assert "this gateway is busy: its mixer is late" in refused.detail
+    assert "you are number 2 in line" in refused.detail
+    assert len(world.people()) == 2
+
+
+def test_those_whose_connection_was_lost_come_back_into_a_busy_gateway() -> None:
+    policy = LoadPolicy()
+    world = World(policy)
+    before = [connect(world, HOME) for _ in range(3)]
+    for worker in list(world.children.values())[:2]:
+        world.exit(worker, -9)
+    busy(world, policy)
+    for participant in before[:2]:
+        assert world.replies_to(world.join(client=HOME, replaces=participant)) == []
+    assert len(world.people()) == 3
+    assert problem(world, world.join(client=HOME, replaces="p-0")).title == "Busy"
+
+
+def test_a_page_that_joins_again_while_it_is_inside_keeps_its_place_in_a_busy_gateway() -> None:
+    policy = LoadPolicy()
+    world = World(policy)
+    participant = connect(world, HOME)
+    connect(world, "10.0.0.2")
+    busy(world, policy)
+    assert world.replies_to(world.join(client=HOME, replaces=participant)) == []
+    assert len(world.people()) == 2
+
+
+def test_when_the_load_goes_those_in_line_come_first() -> None:
+    policy = LoadPolicy()
+    world = World(policy)
+    connect(world, HOME)
+    busy(world, policy)
+    tickets = [
+        dict(problem(world, world.join(client=f"10.0.0.{n}")).extra or {})["ticket"] for n in (2, 3)
+    ]
+    for _ in range(20):
+        world.advance(1_000)
+        busy(world, policy, 0.9)
+        if policy.level < 3:
+            break
+    assert problem(world, world.join(client="10.0.0.4")).title == "Busy", "they are first"
+    for n, ticket in zip((2, 3), tickets, strict=True):
+        assert world.replies_to(world.join(client=f"10.0.0.{n}", ticket=ticket)) == []
+    late = problem(world, world.join(client="10.0.0.4"))
+    assert late.title == "Busy" and "coming in" in late.detail
+
+
+def test_who_is_connecting_gives_way_in_a_busy_gateway_too() -> None:
+    policy = LoadPolicy()
+    world = World(policy)
+    connect(world, HOME)
+    for _ in range(4):
+        world.join(client=ATTACKER)
+    busy(world, policy)
+    assert world.replies_to(world.join(client="10.0.0.2")) == []
+    assert len(world.people()) == 5
+    assert problem(world, world.join(client=ATTACKER)).title == "Busy"
+
+
+def test_a_busy_machine_does_not_keep_an_empty_gateway_shut() -> None:
+    policy = LoadPolicy()
+    world = World(policy)
+    for _ in range(50):
+        world.advance(1_000)
+        busy(world, policy, 9.0)
+    connect(world, HOME)
+    busy(world, policy, 9.0)
+    assert problem(world, world.join(client="10.0.0.2")).title == "Busy"
+
+
+def test_one_client_cannot_take_all_places() -> None:
+    world = World(max_participants=8, max_places_per_client=6)
+    inside = [connect(world, ATTACKER) for _ in range(6)]
+    refused = problem(world, world.join(client=ATTACKER))
+    assert (refused.status, refused.retry_after_s) == (429, 10)
+    assert refused.detail.startswith(f"6 of 8 places are taken from {ATTACKER}")
+    for n in (1, 2):
+        connect(world, f"10.0.0.{n}")
+    assert world.replies_to(world.join(client=ATTACKER, replaces=inside[0])) == [], "it is inside"
+    world.remove(inside[1])
+    world.settle()
+    assert world.replies_to(world.join(client=ATTACKER)) == []
+
+
+def test_whoever_has_many_inside_does_not_come_first_in_line() -> None:
+    world = World(max_participants=4)
+    for _ in range(4):
+        connect(world, ATTACKER)
+    first = dict(problem(world, world.join(client=HOME)).extra or {})["ticket"]
+    world.remove(world.people()[0])
+    second = problem(world, world.join(client=ATTACKER))
+    assert second.extra is not None and second.extra["position"] == 2
+    assert world.replies_to(world.join(client=HOME, ticket=first)) == []
+
+
+def test_whoever_has_many_inside_pushes_nobody_out_who_is_connecting() -> None:
+    world = World(max_participants=4)
+    for _ in range(3):
+        connect(world, ATTACKER)
+    world.join(client=HOME)
+    assert problem(world, world.join(client=ATTACKER)).title == "Full"
+    assert len(world.people()) == 4

@@ -61,3 +61,30 @@ def test_what_is_no_data_channel_offer_is_400(sdp: str, words: str) -> None:
     with pytest.raises(ProblemError, match=words) as caught:
         check_offer(sdp)
     assert caught.value.status == 400
+
+
+OFFER = "v=0\r\ns=-\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n"
+CANDIDATE = "a=candidate:1 1 udp 1 192.0.2.1 5000 typ host\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sdp", "words"),
+    [
+        (OFFER + CANDIDATE * 129, "129 candidates"),
+        (OFFER + "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n" * 3, "4 m= lines"),
+        (OFFER + "a=x\r\n" * 1_000, "1003 lines"),
+        *(
+            (OFFER + f"a=x{end}m=audio 9 x 1\r\n", "end a line")
+            for end in "\r\x0b\x0c\x1c\x85\u2028"
+        ),
+    ],
+)
+def test_an_offer_longer_than_any_browsers_is_400(sdp: str, words: str) -> None:
+    with pytest.raises(ProblemError, match=words) as refused:
+        check_offer(sdp)
+    assert refused.value.status == 400
+
+
+@pytest.mark.parametrize("sdp", [OFFER, OFFER.replace("\r\n", "\n"), OFFER[:-2], OFFER + "\r\n"])
+def test_every_way_to_end_the_lines_of_an_offer_is_read(sdp: str) -> None:
+    assert check_offer(sdp + CANDIDATE * 30 if sdp.endswith("\n") else sdp)
