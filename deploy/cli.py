@@ -16,6 +16,7 @@ from media_worker.settings import Settings as WorkerSettings
 from mixer_core.runtime.errors import AlreadyRunningError, PortBusyError, StartupError
 from mixer_core.runtime.process import SUPERVISED_VARIABLE, prepare_runtime_dir
 from mixer_core.runtime.settings import load, load_all
+from mixer_core.runtime.sweep import sweep
 from openai_link.settings import KEY_VARIABLE, OpenaiLinkSettings, check_secrets, uses_simulator
 from openai_link.settings import Settings as LinkSettings
 from signaling.access.gate import machine_token
@@ -82,6 +83,7 @@ def run() -> None:
     prepare_runtime_dir(settings.runtime_dir)
     for program in (*PROGRAMS, "simulator"):
         check_not_running(settings.runtime_dir, program)
+    sweep(settings.runtime_dir)
     check_secrets(load(LinkSettings), os.environ)
     machine_token(os.environ)
     check_networks(os.environ)

@@ -7,14 +7,18 @@ a killed program has to wait. Each program gets its own secrets and nobody else'
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import sys
+from pathlib import Path
 from typing import Any
 
 from supervisor.medusa import asyncore_25 as asyncore
 from supervisor.options import ServerOptions
 from supervisor.supervisord import Supervisor
+
+from mixer_core.runtime.sweep import sweep
 
 from .secret_variables import Shares, take
 
@@ -87,6 +91,7 @@ def main(arguments: list[str]) -> int:
     finally:
         options.close_httpservers()
         options.close_logger()
+        sweep(Path(os.environ["SUPERVISED_DIR"]))
     return 0
 
 

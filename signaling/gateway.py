@@ -24,6 +24,7 @@ from mixer_core.runtime.metrics import Metrics
 from mixer_core.runtime.outer_addresses import parse_announced
 from mixer_core.runtime.units import MS_NS, S_NS
 
+from .ends import End, Ends
 from .http import metrics_page
 from .http.acceptor import OpenConnections
 from .http.health import MIXER, Health, ProgramView, Watch
@@ -120,6 +121,7 @@ class Gateway:
         """What one address may do in a minute."""
         self.connections = OpenConnections(section.max_connections_per_address)
         """TCP connections of all listeners."""
+        self._ends = Ends()
         self._requests = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Answered]] = {}
         socket = endpoints.open_socket(context, endpoints.CONTROL, settings.runtime_dir, "bind")
@@ -156,6 +158,12 @@ class Gateway:
         """Every room."""
         return self._registry.rooms()
 
+    async def end_of(self, participant: str) -> End:
+        """Wait for the end of a participant, but not for long; see ``Ends``."""
+        if self._registry.knows(participant, time.monotonic_ns()):
+            return await self._ends.wait(participant)
+        return self._ends.known(participant) or "lost"
+
     def programs(self) -> tuple[dict[str, ProgramView], list[str]]:
         """Every program's state, and what is missing."""
         counts, now_ns = self._registry.counts(), time.monotonic_ns()
@@ -184,6 +192,7 @@ class Gateway:
         """Reply to requests that wait, close the socket."""
         self._do(self._registry.close())
         self._closed = True
+        self._ends.close()
         self._name_watch.close()
         self._timer.close()
         self._socket.close()
@@ -286,6 +295,7 @@ class Gateway:
             self._log.info("= %s joined %s as %s", event.participant, event.room, event.name)
         elif isinstance(event, Left):
             self.metrics.count("left_total")
+            self._ends.ended(event.participant, "lost" if event.lost else "left")
             self._log.info("= %s left %s: %s", event.participant, event.room, event.reason)
         else:
             self.metrics.count("links_lost_total")

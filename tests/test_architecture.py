@@ -76,6 +76,7 @@ SHELLS: dict[str, set[str]] = {
         "process",
         "processor_time",
         "settings",
+        "sweep",
     },
     "openai_link": {
         "__main__",
@@ -151,6 +152,7 @@ SHELLS: dict[str, set[str]] = {
     "openai_link/turns": set(),
     "signaling": {
         "__main__",
+        "ends",
         "gateway",
         "host",
         "lan",

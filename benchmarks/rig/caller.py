@@ -1,7 +1,8 @@
 """A person in a call that breaks again and again: joins anew when it has to, and times the gaps.
 
 It behaves as the page does: it pings once a second, joins again when the channel closes or when
-nothing at all has come for 2.5 s, and tells the gateway whose place it takes. It speaks all the
+nothing at all has come for 2.5 s, or when the gateway says that its process there has died, and
+tells whose place it takes. It speaks all the
 time, so softly that the assistant does not take it for speech: what the others hear of it is how
 gaps and lost frames are counted.
 """
@@ -17,6 +18,7 @@ from typing import Any
 
 import aiohttp
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from yarl import URL
 
 from mixer_core.bus.frames import HEADER, HEADER_BYTES, U32, encode_audio, epoch_newer
 from mixer_core.bus.pcm import FRAME_NS, FRAME_SAMPLES
@@ -28,6 +30,7 @@ PING_NS = S_NS
 GONE_NS = 2_500 * MS_NS
 RETRY_S = 0.25
 """Between two attempts to join."""
+ASK_AGAIN_S = 2.0
 OPEN_TIMEOUT_S = 8.0
 LATE_NS = 3 * FRAME_NS
 STALE_NS = S_NS
@@ -77,7 +80,7 @@ class Line:
             body = await answer.json()
             if answer.status != 201:
                 raise RuntimeError(f"{answer.status}: {body.get('detail', '')}")
-            self.location = answer.headers["Location"]
+            self.location = str(answer.url.join(URL(answer.headers["Location"])))
         await self.pc.setRemoteDescription(RTCSessionDescription(body["sdp"], body["type"]))
         await asyncio.wait_for(self.opened.wait(), OPEN_TIMEOUT_S)
 
@@ -111,6 +114,7 @@ class Caller:
         self._asked = 0
         self._stopped = False
         self._life: asyncio.Task[None] | None = None
+        self._watch: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Join, and stay."""
@@ -208,9 +212,25 @@ class Caller:
         self.joins += 1
         self._heard_ns = time.monotonic_ns()
         self._line = line
+        self._watch = asyncio.create_task(self._watch_end(line))
+
+    async def _watch_end(self, line: Line) -> None:
+        """The gateway tells when the process of this connection has died."""
+        timeout = aiohttp.ClientTimeout(total=None)
+        async with aiohttp.ClientSession(timeout=timeout) as session:
+            while line is self._line:
+                try:
+                    async with session.get(f"{line.location}/end") as answer:
+                        if answer.status != 200:
+                            return
+                        line.closed |= (await answer.json())["status"] == "lost"
+                except (aiohttp.ClientError, ValueError):
+                    await asyncio.sleep(ASK_AGAIN_S)
 
     async def _hang_up(self) -> None:
         line, self._line = self._line, None
+        if self._watch is not None:
+            self._watch.cancel()
         if line is not None:
             closing = asyncio.ensure_future(line.pc.close())
             await asyncio.wait([closing], timeout=0.3)

@@ -9,20 +9,10 @@ from typing import Any
 
 import uvloop
 
-from mixer_core.runtime.units import S_NS
-
 from . import datagrams
+from .asking import AFTER_S, CALM_NS, CALM_TIMEOUT_S, JOIN_TIMEOUT_S, LOOK_S, until_answered
 from .caller import Caller
 from .commands import serve
-
-JOIN_TIMEOUT_S = 30.0
-ASK_EVERY_S = 0.4
-"""Between two questions while somebody has not been answered."""
-LOOK_S = 0.01
-AFTER_S = 0.3
-"""What comes this long after the last answer still counts."""
-CALM_NS = S_NS // 2
-CALM_TIMEOUT_S = 20.0
 
 
 class Callers:
@@ -41,7 +31,7 @@ class Callers:
                 await asyncio.sleep(LOOK_S)
         for caller in self._callers:
             caller.begin()
-        await self._until_answered(JOIN_TIMEOUT_S)
+        await until_answered(self._callers, JOIN_TIMEOUT_S)
         gc.collect()
         gc.freeze()
 
@@ -57,7 +47,7 @@ class Callers:
 
     async def do_outcome(self, killed_ns: int, patience_s: float) -> list[dict[str, Any]]:
         """Ask until everybody has been answered, or that time is over; what each has seen."""
-        await self._until_answered(patience_s)
+        await until_answered(self._callers, patience_s)
         await asyncio.sleep(AFTER_S)
         ended_ns = time.monotonic_ns()
         return [caller.outcome(killed_ns, ended_ns) for caller in self._callers]
@@ -66,24 +56,17 @@ class Callers:
         """Everybody leaves."""
         await asyncio.gather(*(caller.stop() for caller in self._callers))
 
-    async def _until_answered(self, timeout_s: float) -> None:
-        """One question at a time, by who has waited longest: somebody who had to join again."""
-        end_s = time.monotonic() + timeout_s
-        asked_s = 0.0
-        while time.monotonic() < end_s:
-            waiting = [caller for caller in self._callers if not caller.answered_ns()]
-            if not waiting:
-                return
-            if time.monotonic() - asked_s >= ASK_EVERY_S:
-                first = sorted(waiting, key=lambda caller: -caller.joins)
-                if any(caller.ask() for caller in first):
-                    asked_s = time.monotonic()
-            await asyncio.sleep(LOOK_S)
+
+def quietly(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Peers that are killed leave aiortc's tasks with nobody to send to: no news here."""
+    if not isinstance(context.get("exception"), ConnectionError):
+        loop.default_exception_handler(context)
 
 
 async def main() -> None:
     """Serve until standard input ends."""
     datagrams.use_loopback()
+    asyncio.get_running_loop().set_exception_handler(quietly)
     gc.disable()
     await serve(Callers())
 

@@ -144,10 +144,10 @@ def judge(outcomes: dict[str, list[list[Outcome]]], findings: Findings) -> None:
     everybody = {kind: [one for seen in kills for one in seen] for kind, kills in outcomes.items()}
     usual = _p95(everybody[NOTHING])
     for kind, target_ms in TARGETS_MS.items():
-        if everybody[kind]:
+        if everybody.get(kind):
             findings.ratio(f"{kind}: answered again, p95 ms", _p95(everybody[kind]), target_ms)
     for kind in UNNOTICED:
-        if everybody[kind]:
+        if everybody.get(kind):
             more = max(0.0, _p95(everybody[kind]) - usual)
             findings.ratio(f"{kind}: answered later than usual, p95 ms", more, 100)
             joined = sum(one["joins"] for one in everybody[kind])

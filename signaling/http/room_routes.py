@@ -79,6 +79,7 @@ class RoomRoutes:
         participants = f"{prefix}/rooms/{{room}}/participants"
         router.add_post(participants, self.join)
         router.add_delete(f"{participants}/{{participant}}", self.leave)
+        router.add_get(f"{participants}/{{participant}}/end", self.end)
 
     async def join(self, request: web.Request) -> web.Response:
         """POST of an offer: 201 with the answer, as SDP or JSON like the offer."""
@@ -138,6 +139,17 @@ class RoomRoutes:
             owned = participant
             await self._gateway.ask(lambda number: Remove(number, room, owned))
         return json_response({"room": room, "participant": participant, "status": "left"})
+
+    async def end(self, request: web.Request) -> web.Response:
+        """GET of the end of a participant, by its owner: answered when it comes, or after a while.
+
+        ``lost``: its worker died, join again; ``left``: in order; ``there``: ask again.
+        """
+        participant = self._owners.participant(request.match_info["participant"])
+        if participant is None:
+            raise ProblemError(404, "Not found", "this is nobody's address")
+        status = await self._gateway.end_of(participant)
+        return json_response({"participant": participant, "status": status})
 
     async def ice(self, request: web.Request) -> web.Response:
         """GET of the STUN and TURN servers, with credentials, for those who may join."""

@@ -254,6 +254,8 @@ class Left:
     room: str
     participant: str
     reason: str
+    lost: bool = False
+    """Its worker died: nobody has told its browser."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ class Dispatch:
     def gone(self, identity: str, reason: str, now_ns: int) -> list[Action]:
         """A worker child is gone."""
         self.workers.gone(identity)
-        return self._release(identity, reason, now_ns)
+        return self._release(identity, reason, now_ns, lost=True)
 
     def expire(self, now_ns: int) -> list[Action]:
         """End children that are silent and requests that have waited too long."""
@@ -109,10 +109,11 @@ class Dispatch:
         now_ns: int,
         problem: tuple[int, str, str],
         told: tuple[str, str] = ("", ""),
+        lost: bool = False,
     ) -> list[Action]:
         """End a participant: tell its worker, and reply ``problem`` to a request that waits.
 
-        ``told``: code and message of ``Leave``, for the person.
+        ``told``: code and message of ``Leave``, for the person. ``lost``: the worker is dead.
         """
         self.participants.remove(participant, now_ns)
         actions: list[Action] = []
@@ -125,7 +126,7 @@ class Dispatch:
             retry_s = BUSY_RETRY_S if problem[0] == 503 else None
             actions.append(ReplyProblem(participant.request, *problem, retry_s))
         else:
-            actions.append(Left(participant.room, participant.id, reason))
+            actions.append(Left(participant.room, participant.id, reason, lost))
         return actions
 
     def next_timeout_ns(self) -> int | None:
@@ -144,14 +145,16 @@ class Dispatch:
                 actions += self.drop(participant, "its worker is idle again", now_ns, _ENDED)
         return actions
 
-    def _release(self, identity: str, reason: str, now_ns: int) -> list[Action]:
+    def _release(
+        self, identity: str, reason: str, now_ns: int, *, lost: bool = False
+    ) -> list[Action]:
         """A worker is gone: an unanswered offer goes to another one, else the call is over."""
         actions: list[Action] = []
         for participant in self.participants.of_worker(identity):
             if participant.request is not None and participant.offers < self._limits.max_offers:
                 participant.worker = ""
             else:
-                actions += self.drop(participant, reason, now_ns, _ENDED)
+                actions += self.drop(participant, reason, now_ns, _ENDED, lost=lost)
         return actions
 
     def _may_move(self, participant: Participant) -> bool:

@@ -134,6 +134,10 @@ class Registry:
         stop = (503, "Restarting", "the gateway is restarting", BUSY_RETRY_S)
         return [ReplyProblem(request, *stop) for request in waiting]
 
+    def knows(self, participant: str, now_ns: int) -> bool:
+        """Whether a participant is here, or may be for all that is known after a start."""
+        return now_ns < self._settled_ns or self._participants.get(participant) is not None
+
     def rooms(self) -> list[RoomView]:
         """Every room."""
         return [self._house.view(room) for room in self._participants.rooms()]

@@ -4,7 +4,7 @@
 import { CONNECTION_CODES, problem, signalProblem } from "../state/problems.js";
 import { Connection } from "./connection.js";
 import { Heartbeat, ReconnectPolicy } from "./policy.js";
-import { SignalError, iceServers } from "./signal.js";
+import { SignalError, endOf, iceServers } from "./signal.js";
 
 /**
  * @typedef {object} KeeperHooks
@@ -13,6 +13,9 @@ import { SignalError, iceServers } from "./signal.js";
  * @property {() => void} onDown the connection or an attempt was lost; another one follows
  * @property {() => void} onRefused the gateway refused for good
  */
+
+/** Between two questions whether the stay has ended, where the gateway does not answer. */
+const ASK_AGAIN_MS = 2000;
 
 export class ConnectionKeeper {
   /** The person wants to be in a room. */
@@ -152,6 +155,20 @@ export class ConnectionKeeper {
       this.pair = pair;
     }).catch(() => {});
     this.hooks.onOpen();
+    this.#watchEnd(connection);
+  }
+
+  /** The gateway tells when the process of this stay has died. @param {Connection} connection */
+  async #watchEnd(connection) {
+    while (connection === this.#connection && connection.location) {
+      try {
+        const end = await endOf(connection.location, connection.abort.signal);
+        if (end === "left") return;
+        if (end === "lost" && connection === this.#connection) this.lost();
+      } catch {
+        await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
+      }
+    }
   }
 
   /** @param {unknown} error */

@@ -129,6 +129,18 @@ export async function askGateway(method, path, body) {
   }
 }
 
+/**
+ * Wait until a stay has ended, or for a while.
+ * @param {string} location @param {AbortSignal} signal
+ * @returns {Promise<"lost"|"left"|"there">} `lost`: the gateway's process for it died, and nobody else tells
+ * @throws {SignalError|DOMException}
+ */
+export async function endOf(location, signal) {
+  const response = await fetch(`${location}/end`, { signal });
+  if (!response.ok) throw await refusal(response);
+  return (await response.json()).status;
+}
+
 /** Leave; works while the page closes, too. @param {string} location */
 export function deleteParticipant(location) {
   if (!location) return;

@@ -30,6 +30,7 @@ REQUESTS: dict[str, tuple[str, str]] = {
     "look into the room": ("GET", "/rooms/{room}"),
     "join": ("POST", "/rooms/{room}/participants"),
     "leave, by one's secret address": ("DELETE", "/rooms/{room}/participants/{own}"),
+    "wait for one's own end": ("GET", "/rooms/{room}/participants/{own}/end"),
     "the transcript": ("GET", "/rooms/{room}/transcript"),
     "change mode and rules": ("PATCH", "/rooms/{room}"),
     "invite": ("POST", "/rooms/{room}/invitations"),

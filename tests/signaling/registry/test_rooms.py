@@ -210,6 +210,8 @@ def test_a_participant_ends_with_its_worker() -> None:
             assert world.people() == [participant]
             world.advance(1)
         assert world.people() == [], end
+        left = world.notes[-1]
+        assert isinstance(left, Left) and left.lost == (end != "closed"), end
 
 
 def test_a_worker_that_is_idle_again_long_after_the_answer_has_lost_its_call() -> None:
