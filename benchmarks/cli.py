@@ -95,6 +95,10 @@ def _parser() -> argparse.ArgumentParser:
         if name == "overload":
             words = "sessions that these processors bear; found by a ramp unless told"
             command.add_argument("--sessions", type=int, default=0, help=words)
+        if name == "soak":
+            words = "live like a household, at low load, for so long"
+            command.add_argument("--minutes", type=float, help=words)
+            command.add_argument("--hours", type=float, help="the same in hours")
         if name == "peers":
             command.add_argument("--install", choices=install.PEERS, help="get a peer")
         if name == "kills":
@@ -120,7 +124,9 @@ def _run_and_write(given: argparse.Namespace) -> int:
         return 0
     count, page = getattr(given, "count", 0), getattr(given, "page", False)
     sessions = getattr(given, "sessions", 0)
-    options = Options(given.quick, given.smoke, given.plots, count, page, sessions)
+    minutes, hours = getattr(given, "minutes", None), getattr(given, "hours", None)
+    minutes = hours * 60 if hours is not None else minutes
+    options = Options(given.quick, given.smoke, given.plots, count, page, sessions, minutes)
     reports = [run(name, options) for name in given.names]
     _write(reports, given.json)
     if given.plots is not None:

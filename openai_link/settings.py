@@ -228,6 +228,8 @@ class OpenaiLinkSettings:
     """Whether what is said and done is kept in a database in the state directory."""
     journal_keep_days: Annotated[int, msgspec.Meta(ge=1, le=3650)] = 30
     """Days after which journal entries are deleted."""
+    journal_max_mb: Annotated[int, msgspec.Meta(ge=8, le=100_000)] = 256
+    """Size of the journal, in MB, beyond which its oldest words are deleted whatever their age."""
     history_max_items: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 100
     """Most conversation items that a new session is seeded with; the newest are taken."""
     history_max_chars: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 60_000

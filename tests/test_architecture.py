@@ -63,11 +63,15 @@ SHELLS: dict[str, set[str]] = {
     },
     "mixer_core/journal": {
         "file",
+        "place",
         "reading",
+        "repair",
+        "salvage",
     },
     "mixer_core/runtime": {
         "child_lines",
         "child_output",
+        "files",
         "fork_pool",
         "fork_server",
         "lazy_timer",
@@ -135,6 +139,7 @@ SHELLS: dict[str, set[str]] = {
     },
     "openai_link/transcript": {
         "journal",
+        "journal_keeper",
         "journal_store",
         "journal_thread",
         "replay",

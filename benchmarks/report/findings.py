@@ -25,6 +25,8 @@ class Options:
     """Whether the page in a browser takes part in place of clients."""
     sessions: int = 0
     """Sessions that these processors bear; 0: to be found."""
+    minutes: float | None = None
+    """How long a soak lives like a household; None: it is the ordinary one."""
 
     def scaled(self, full: float, quick: float, smoke: float) -> float:
         """The amount (seconds, rounds) for this kind of run."""

@@ -109,6 +109,7 @@ class GatewayProcess(RunningGateway):
         super().__init__("deploy.cli", "run", ready_path="/readyz", OPENAI_API_KEY="benchmark")
         own: dict[str, str | int] = {
             "RUNTIME__DIR": str(self.dir / "run"),
+            "RUNTIME__STATE_DIR": str(self.dir / "state"),
             "RUNTIME__LOG_LEVEL": "warning",
             "SIGNALING__HTTP_PORT": self.port,
             "SIMULATOR__HTTP_PORT": free_port(),

@@ -63,6 +63,8 @@ class LoadClient:
     """
 
     def __init__(self, url: str, room: str, index: int, talkers: int, framed: bool) -> None:
+        self._seat = (url, room, index, talkers, framed)
+        self._has_left = False
         self._url = f"{url}/rooms/{room}/participants"
         self.room, self._framed = room, framed
         self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
@@ -120,11 +122,16 @@ class LoadClient:
             self._send_ping()
 
     async def leave(self) -> None:
-        """Hang up."""
+        """Stop speaking, and close the connection as a browser does that closes its page."""
         self.voice.behave("quiet")
+        self._has_left = True
         if self._timer is not None:
             self._timer.cancel()
         await self._pc.close()
+
+    def again(self) -> LoadClient:
+        """A new client in the same seat."""
+        return LoadClient(*self._seat)
 
     def setup_ms(self) -> dict[str, float]:
         """Milliseconds from the POST to each step that was reached."""
@@ -210,7 +217,8 @@ class LoadClient:
     def _send_ping(self) -> None:
         if self._control.readyState == "open":
             self._control.send('{"type":"ping","t":0}')
-        asyncio.get_running_loop().call_later(PING_S, self._send_ping)
+        if not self._has_left:
+            asyncio.get_running_loop().call_later(PING_S, self._send_ping)
 
     # Receiving
 

@@ -42,6 +42,16 @@ class Load(ImpairedNetwork):
         gc.collect()
         gc.freeze()
 
+    async def do_rejoin(self, clients: list[int], style: Style) -> None:
+        """These clients leave, all of them first, and come in again as new ones."""
+        left = [self._clients[index] for index in clients]
+        await asyncio.gather(*(client.leave() for client in left))
+        for index, before in zip(clients, left, strict=True):
+            self._clients[index] = client = before.again()
+            await client.join()
+            await asyncio.wait_for(client.ready.wait(), READY_TIMEOUT_S)
+            client.behave(style)
+
     async def do_setup(self) -> list[dict[str, float]]:
         """How long the steps of joining took, ms, per client."""
         return [client.setup_ms() for client in self._clients]

@@ -1,5 +1,7 @@
 """``bench soak``: twenty sessions in ten rooms for ten minutes, in conversation.
 
+With ``--minutes`` or ``--hours`` it is a household instead (``household``): low load, for long.
+
 Memory, open files, frames and latency are measured in equal steps of whole conversation cycles
 (about a minute in a full run), which shows what grows.
 """
@@ -14,11 +16,15 @@ from ..report.findings import Findings, Options
 from ..rig import ledger, usage
 from ..rig.gateway_rig import Rig
 from ..rig.window import Window, spread
+from . import household
 from .call_tables import note_if_full
 
 
 def run(options: Options, findings: Findings) -> None:
-    """One rig, several windows."""
+    """One rig, several windows; with ``options.minutes`` a household."""
+    if options.minutes is not None:
+        household.run(options, findings)
+        return
     steps = int(options.scaled(10, 3, 2))
     step_s = options.scaled(64, 8, 1.5)
     settle_s = options.scaled(1, 1, 0.3)

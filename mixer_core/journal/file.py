@@ -7,18 +7,21 @@ transaction, and wait for one another for up to ``BUSY_TIMEOUT_S``.
 ``item.revision`` counts all changes of all rooms. It is taken inside the write transaction, so
 that the order of revisions is the order of commits: a reader that continues after the highest
 revision it has seen misses nothing, late transcripts included.
+
+A file that another program made, or a later version of this one, is left alone.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
+import ctypes
 import sqlite3
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-from ..runtime.errors import JournalError
+from ..runtime.errors import NoJournalError
+from ..runtime.files import make_private_directory
+from . import place
+from .causes import journal_errors, unusable
 from .records import SIMULATED
 
 FILE_NAME = "journal.sqlite3"
@@ -27,6 +30,11 @@ VERSION = 1
 BUSY_TIMEOUT_S = 5.0
 CLEAN_AFTER_BYTES = 4 << 20
 """The write-ahead log is cut back to this after a checkpoint."""
+APPLICATION_ID = 0x6D69786D
+"""In the header of new files ("mixm"); those of earlier programs have 0."""
+_TABLES = frozenset({"conversation", "session", "item", "usage"})
+_MARK_TABLE = "CREATE TABLE IF NOT EXISTS mark (name TEXT PRIMARY KEY, value) WITHOUT ROWID"
+"""What all processes know of the file: when its age was looked at. Earlier programs ignore it."""
 
 _SCHEMA = (
     """CREATE TABLE conversation (
@@ -107,22 +115,51 @@ def local_day(wall_ms: int, simulated: bool = False) -> str:
     return day + SIMULATED if simulated else day
 
 
-@contextlib.contextmanager
-def journal_errors(path: Path, what: str) -> Iterator[None]:
-    """Turn system errors, SQLite errors and values that SQLite refuses into a JournalError.
+class Writer:
+    """A connection that writes, and knows whether its files are still those of that name."""
 
-    Its message names the file; ``what`` is what could not be done to it, as a participle.
-    """
-    try:
-        yield
-    except (OSError, sqlite3.Error, ValueError, TypeError, OverflowError) as error:
-        cause = error.strerror if isinstance(error, OSError) else str(error)
-        if isinstance(error, sqlite3.DatabaseError) and _is_broken(error):
-            cause = f"{cause}: move the file away, and a new one is created"
-        raise JournalError(f"the journal {path} cannot be {what} ({cause})") from error
+    def __init__(self, path: Path, db: sqlite3.Connection, was_empty: bool) -> None:
+        """``path``: of the main file. The lock is held. ``was_empty``: something emptied it."""
+        self.path = path
+        self.was_empty = was_empty
+        self.db = db
+        self._marks = place.marks(path)
+
+    def is_in_place(self) -> bool:
+        """Whether who opens the journal now finds what this connection has written."""
+        return place.marks(self.path) == self._marks
+
+    def is_main_in_place(self) -> bool:
+        """Whether at least the main file is the same."""
+        return place.marks(self.path)[0] == self._marks[0]
+
+    def flush(self) -> None:
+        """Bring what is committed into the main file, wherever that is now. Raises JournalError."""
+        with journal_errors(self.path, "closed"):
+            self.db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+    def close(self) -> None:
+        """Close the connection. Raises JournalError.
+
+        SQLite removes the write-ahead log by its name. Where that is another file's by now, the
+        connection stays open until the process ends: nothing else keeps SQLite from it.
+        """
+        with journal_errors(self.path, "closed"):
+            try:
+                with place.locked(self.path):
+                    self._close()
+            except OSError:  # The directory is gone, or takes no lock.
+                self._close()
+
+    def _close(self) -> None:
+        log = place.marks(self.path)[1]
+        if log is None or log == self._marks[1]:
+            self.db.close()
+        else:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.db))
 
 
-def open_writer(path: Path, synchronous: str = "FULL") -> sqlite3.Connection:
+def open_writer(path: Path, synchronous: str = "FULL") -> Writer:
     """A connection that writes; creates the directory (0700), the file (0600) and the schema.
 
     Args:
@@ -133,45 +170,100 @@ def open_writer(path: Path, synchronous: str = "FULL") -> sqlite3.Connection:
         JournalError: the directory or the file cannot be used.
     """
     with journal_errors(path, "opened"):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_directory(path.parent)
         if path.parent.stat().st_mode & 0o077:
             path.parent.chmod(0o700)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        connection = sqlite3.connect(
-            path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
-        )
-        try:
-            _enter_wal(connection)
-            connection.execute(f"PRAGMA synchronous = {synchronous}")
-            connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute("PRAGMA secure_delete = FAST")
-            connection.execute(f"PRAGMA journal_size_limit = {CLEAN_AFTER_BYTES}")
-            connection.execute("PRAGMA cache_size = -256")
-            _make_schema(connection, path)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+        path = place.resolved(path)
+        with place.locked(path):
+            was_empty = place.is_there(path) and not path.stat().st_size
+            if not place.is_there(path):
+                place.make(path)
+            return Writer(path, _connected(path, synchronous), was_empty)
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
     """A connection that only reads, with ``sqlite3.Row`` rows; close it soon.
 
     Raises:
-        JournalError: there is no journal, or it cannot be read.
+        NoJournalError: there is none.
+        JournalError: it cannot be read.
     """
     with journal_errors(path, "read"):
-        if not path.exists():
-            raise JournalError(f"there is no journal at {path}")
-        uri = f"{path.absolute().as_uri()}?mode=ro"
-        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+        if not place.is_there(path):
+            raise NoJournalError(f"there is no journal at {path}", "there is no journal")
+        path = place.resolved(path)
         try:
-            connection.row_factory = sqlite3.Row
-            _check_version(_version(connection), path)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+            return _reading(path, "mode=ro")
+        except sqlite3.OperationalError:
+            log = place.companion(path, "-wal")
+            if log.exists() and log.stat().st_size:
+                raise
+            # Where nothing may be written SQLite has no shared memory; without a log there is
+            # nobody to share it with.
+            return _reading(path, "mode=ro&immutable=1")
+
+
+def make_schema(connection: sqlite3.Connection, path: Path) -> None:
+    """Make the tables in an empty database, in one transaction.
+
+    Raises:
+        JournalError: it holds something else. sqlite3.Error.
+    """
+    if _is_ours(connection, path):
+        connection.execute(_MARK_TABLE)
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if not _is_ours(connection, path):
+            for statement in (*_SCHEMA, _MARK_TABLE):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def tolerant(connection: sqlite3.Connection) -> None:
+    """Damage is noticed where it can be; text that is no UTF-8 is read with replacements."""
+    connection.execute("PRAGMA cell_size_check = ON")
+    connection.text_factory = lambda content: content.decode("utf-8", "replace")
+
+
+def _connected(path: Path, synchronous: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+    )
+    try:
+        _is_ours(connection, path)  # Before anything is written to it.
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # Of an empty file only.
+        _enter_wal(connection)
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA secure_delete = FAST")
+        connection.execute(f"PRAGMA journal_size_limit = {CLEAN_AFTER_BYTES}")
+        connection.execute("PRAGMA cache_size = -256")
+        tolerant(connection)
+        make_schema(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _reading(path: Path, how: str) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?{how}"
+    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+    try:
+        connection.row_factory = sqlite3.Row
+        tolerant(connection)
+        if not _is_ours(connection, path):
+            raise NoJournalError(f"the journal {path} is empty", "the journal is empty")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _enter_wal(connection: sqlite3.Connection) -> None:
@@ -187,35 +279,21 @@ def _enter_wal(connection: sqlite3.Connection) -> None:
             time.sleep(0.01)
 
 
-def _make_schema(connection: sqlite3.Connection, path: Path) -> None:
-    if _version(connection) == VERSION:
-        return
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        version = _version(connection)
-        if version == 0:
-            for statement in _SCHEMA:
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {VERSION}")
-        else:
-            _check_version(version, path)
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
-
-
-def _check_version(version: int, path: Path) -> None:
-    if version != VERSION:
-        raise JournalError(
-            f"the journal {path} has version {version}, this program knows {VERSION}: "
-            "update mixminus, or move the file away"
+def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:
+    """Whether it is a journal of this version; False: it is empty. Raises JournalError."""
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    application = int(connection.execute("PRAGMA application_id").fetchone()[0])
+    names = {
+        str(row[0])
+        for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+    }
+    is_foreign = application not in (0, APPLICATION_ID) or (names and not names >= _TABLES)
+    if is_foreign and not (application == APPLICATION_ID and version > VERSION):
+        raise unusable(path, "it is a file of another program: move it away")
+    if version not in (0, VERSION) or (names and version == 0):
+        raise unusable(
+            path,
+            f"it has version {version}, this program knows {VERSION}: update mixminus, or move "
+            "the file away",
         )
-
-
-def _is_broken(error: sqlite3.DatabaseError) -> bool:
-    return any(words in str(error) for words in ("not a database", "malformed"))
+    return bool(names)

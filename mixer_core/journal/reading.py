@@ -10,16 +10,18 @@ import contextlib
 import json
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from .file import journal_errors, open_reader
+from . import repair, salvage
+from .causes import journal_errors
+from .file import open_reader
 from .records import SIMULATED, TOKEN_NAMES, HistoryItem, Tokens
+from .salvage import ITEM_NAMES
 
 MAX_LIMIT = 1_000
 """Most entries that one query returns."""
-_ITEM_NAMES = tuple(f.name for f in fields(HistoryItem))
-ITEM_COLUMNS = ", ".join(_ITEM_NAMES)
+ITEM_COLUMNS = ", ".join(ITEM_NAMES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class Transcript:
     """Ids of items that were deleted since the cursor."""
     cursor: int
     """Pass it as ``after`` to get what has been added or changed since."""
+    is_damaged: bool = False
+    """The journal is damaged: this is what could be read."""
 
 
 @dataclass(slots=True)
@@ -92,19 +96,37 @@ def transcript(path: Path, room: str, limit: int, after: int | None) -> Transcri
     Args:
         path: of the database. room: its name.
         limit: most entries, the newest ones; with ``after``: most changes, the first ones.
-        after: cursor of an earlier answer: only what was added or changed since.
+        after: cursor of an earlier answer: only what was added or changed since. One of another
+            file, which has been put aside since, is taken as None.
 
     Raises:
-        JournalError: the journal cannot be read.
+        JournalError: the journal cannot be read; ``is_damage``: see ``salvaged``.
     """
     limit = max(1, min(limit, MAX_LIMIT))
     with _reading(path) as connection:
         known = connection.execute("SELECT 1 FROM conversation WHERE room = ? LIMIT 1", (room,))
         if known.fetchone() is None:
             return None
-        if after is None:
+        if after is None or after > _last_revision(connection):
             return _newest(connection, room, limit)
         return _changed(connection, room, limit, after)
+
+
+def salvaged(path: Path, room: str, limit: int) -> Transcript:
+    """The newest entries that can be read in a damaged journal. Raises JournalError."""
+    with journal_errors(path, "read"), contextlib.closing(open_reader(path)) as connection:
+        connection.row_factory = None
+        found = salvage.items(connection, room)
+    found = [row for row in found if not row[2]]
+    items = [(row[0], item_of(row[3:])) for row in found]
+    items.sort(key=lambda entry: (entry[0], entry[1].position, entry[1].item))
+    return Transcript([item for _, item in items[-limit:]], [], 0, is_damaged=True)
+
+
+def check(path: Path) -> None:
+    """Raise JournalError (``is_damage``) where the journal is damaged; it reads all of it."""
+    with contextlib.closing(open_reader(path)) as connection:
+        repair.check(connection, path)
 
 
 def spent(path: Path, room: str, day: str) -> tuple[Spent, Spent]:
@@ -133,7 +155,7 @@ def day_cost_usd(connection: sqlite3.Connection, day: str) -> float:
 
 def item_of(row: sqlite3.Row | tuple[object, ...]) -> HistoryItem:
     """An item from a row of ``ITEM_COLUMNS``."""
-    content = dict(zip(_ITEM_NAMES, row, strict=True))
+    content = dict(zip(ITEM_NAMES, row, strict=True))
     content["final"] = bool(content["final"])
     if content["ok"] is not None:
         content["ok"] = bool(content["ok"])
@@ -147,8 +169,12 @@ def _newest(connection: sqlite3.Connection, room: str, limit: int) -> Transcript
         "ORDER BY conversation DESC, position DESC LIMIT ?",
         (room, limit),
     ).fetchall()
-    cursor = connection.execute("SELECT ifnull(max(revision), 0) FROM item").fetchone()[0]
-    return Transcript([item_of(row) for row in reversed(rows)], [], int(cursor))
+    return Transcript([item_of(row) for row in reversed(rows)], [], _last_revision(connection))
+
+
+def _last_revision(connection: sqlite3.Connection) -> int:
+    row = connection.execute("SELECT ifnull(max(revision), 0) FROM item").fetchone()
+    return int(row[0])
 
 
 def _changed(connection: sqlite3.Connection, room: str, limit: int, after: int) -> Transcript:

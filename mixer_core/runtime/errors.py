@@ -149,7 +149,23 @@ class UpstreamError(MixminusError):
 
 
 class JournalError(MixminusError):
-    """The journal's database cannot be made, read or written; the call goes on without it."""
+    """The journal's database cannot be made, read or written; the call goes on without it.
+
+    The message names the file and is for the log.
+
+    Attributes:
+        words: the same for people in a room, who are told of no file.
+        is_damage: the file's content is damaged: it can be put aside.
+    """
+
+    def __init__(self, message: str, words: str = "", is_damage: bool = False) -> None:
+        super().__init__(message)
+        self.words = words or "the journal cannot be used"
+        self.is_damage = is_damage
+
+
+class NoJournalError(JournalError):
+    """There is no journal: nothing was kept yet, or its file is gone."""
 
 
 class OpusError(MixminusError):

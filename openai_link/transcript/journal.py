@@ -18,10 +18,12 @@ from mixer_core.journal.file import journal_path, local_day
 from mixer_core.journal.records import HistoryItem, ItemRecord, Record, RemovedRecord
 
 from ..settings import Settings
+from .journal_keeper import Bounds
 from .journal_queue import Entry
 from .journal_store import JournalStore
 from .journal_thread import JournalThread, Listeners, Question
 
+DEFAULT_BOUNDS = Bounds.of(keep_days=30, max_mb=256)
 CLOSE_TIMEOUT_S = 2.0
 """Longest that ``close`` waits for the last commit."""
 _T = TypeVar("_T")
@@ -38,7 +40,7 @@ class Journal:
         log: logging.LoggerAdapter[logging.Logger],
         on_trouble: Callable[[str], None],
         on_day: Callable[[str, float], None],
-        keep_days: int = 30,
+        bounds: Bounds = DEFAULT_BOUNDS,
         keep_words: bool = True,
     ) -> None:
         """Start the thread, which opens the file.
@@ -49,13 +51,13 @@ class Journal:
             log: log of the link.
             on_trouble: called on the loop once per failure, with a sentence for people.
             on_day: called on the loop after each commit of usage: local day, dollars of all rooms.
-            keep_days: older entries are deleted.
+            bounds: what is kept of all rooms.
             keep_words: False: only sessions and usage are kept, nothing that was said.
         """
         self._loop = asyncio.get_running_loop()
         self._keep_words = keep_words
         listeners = Listeners(self._later, on_trouble, on_day)
-        self._thread = JournalThread(path, room, keep_days, listeners, log)
+        self._thread = JournalThread(path, room, bounds, listeners, log)
         self._thread.start()
 
     @classmethod
@@ -78,7 +80,7 @@ class Journal:
             log,
             on_trouble,
             on_day,
-            section.journal_keep_days,
+            Bounds.of(section.journal_keep_days, section.journal_max_mb),
             section.journal,
         )
 

@@ -12,7 +12,10 @@ from collections.abc import Iterable
 from dataclasses import fields, replace
 from pathlib import Path
 
-from mixer_core.journal.file import journal_errors, open_writer
+from mixer_core.journal import repair
+from mixer_core.journal.causes import journal_errors
+from mixer_core.journal.file import open_writer
+from mixer_core.journal.pruning import Pruning
 from mixer_core.journal.reading import day_cost_usd, read_items
 from mixer_core.journal.records import (
     TOKEN_NAMES,
@@ -24,9 +27,8 @@ from mixer_core.journal.records import (
     SessionRecord,
     UsageRecord,
 )
+from mixer_core.runtime.errors import JournalError
 
-DELETE_BATCH = 500
-"""Rows that one transaction deletes at most: other writers wait for it."""
 INTERRUPTED = json.dumps(
     {"error": "the gateway was restarted before the tool answered; it may have been carried out"}
 )
@@ -45,6 +47,10 @@ _INSERT_USAGE = (
 )
 
 
+class MovedError(JournalError):
+    """The journal's files are no longer those of its name: what was written is not to be found."""
+
+
 class JournalStore:
     """One room's writer. Every method raises JournalError if the database cannot be used."""
 
@@ -55,8 +61,11 @@ class JournalStore:
         """
         self._path = path
         self._room = room
-        self._db = open_writer(path)
+        self._file = open_writer(path)
+        self._db = self._file.db
         self._conversation = conversation
+        self.pruning = Pruning(self._db, path)
+        """What is deleted in time."""
 
     @property
     def conversation(self) -> int | None:
@@ -89,7 +98,12 @@ class JournalStore:
         return ended
 
     def write(self, records: Iterable[Record], wall_ms: int) -> None:
-        """One transaction, durable when this returns; nothing is written if it raises."""
+        """One transaction, durable when this returns; nothing is written if it raises.
+
+        Raises:
+            MovedError: it is durable in files that nobody finds; write it again.
+            JournalError: it could not be written.
+        """
         with journal_errors(self._path, "written"):
             before = self._conversation
             self._db.execute("BEGIN IMMEDIATE")
@@ -102,39 +116,42 @@ class JournalStore:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
+            if not self._file.is_in_place():
+                self._conversation = before
+                raise MovedError(
+                    f"the file of the journal {self._path} was moved or removed",
+                    "the file of the journal was moved or removed",
+                )
+
+    def leave(self) -> None:
+        """The files were moved: what is committed is brought together there, and they are closed.
+
+        Where only SQLite's companions of the main file are gone, it is replaced by a copy, since
+        others may have opened it with other companions.
+        """
+        try:
+            if not repair.renew(self._file):
+                self._file.flush()
+        finally:
+            self.close()
+
+    @property
+    def was_empty(self) -> bool:
+        """The file was there and had nothing in it, which no program does."""
+        return self._file.was_empty
+
+    def check(self, most_bytes: int) -> None:
+        """Raise JournalError where the file is damaged; it reads all of one that is not larger."""
+        repair.check(self._db, self._path, most_bytes)
 
     def day_usd(self, day: str) -> float:
         """What a local day has cost so far, over all rooms."""
         with journal_errors(self._path, "read"):
             return day_cost_usd(self._db, day)
 
-    def prune(self, oldest_ms: int) -> int:
-        """Delete what was written before a Unix time; returns the number of rows."""
-        count = 0
-        with journal_errors(self._path, "written"):
-            for table, column in (
-                ("item", "wall_ms"),
-                ("usage", "wall_ms"),
-                ("conversation", "touched_ms"),
-            ):
-                while (rows := self._delete(table, column, oldest_ms)) > 0:
-                    count += rows
-        return count
-
     def close(self) -> None:
         """Close the database."""
-        with journal_errors(self._path, "closed"):
-            self._db.close()
-
-    def _delete(self, table: str, column: str, oldest_ms: int) -> int:
-        """Delete some old rows, but never the conversation that is written to."""
-        keep = self._conversation if self._conversation is not None else -1
-        own = "id" if table == "conversation" else "-2"
-        return self._db.execute(
-            f"DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} "
-            f"WHERE {column} < ? AND {own} != ? LIMIT {DELETE_BATCH})",
-            (oldest_ms, keep),
-        ).rowcount
+        self._file.close()
 
     def _write(self, record: Record, wall_ms: int) -> None:
         if isinstance(record, ClosedRecord) and self._conversation is None:
@@ -164,11 +181,12 @@ class JournalStore:
     def _touch(self, wall_ms: int) -> int:
         """The conversation to write to; begins one if there is none."""
         if self._conversation is not None:
-            self._db.execute(
-                "UPDATE conversation SET touched_ms = max(touched_ms, ?) WHERE id = ?",
-                (wall_ms, self._conversation),
+            touched = self._db.execute(
+                "UPDATE conversation SET touched_ms = max(touched_ms, ?) WHERE id = ? AND room = ?",
+                (wall_ms, self._conversation, self._room),
             )
-            return self._conversation
+            if touched.rowcount:  # Else it is not in this file, or somebody has deleted it.
+                return self._conversation
         self._db.execute(
             "UPDATE conversation SET ended_ms = touched_ms, reason = 'its process ended' "
             "WHERE room = ? AND ended_ms IS NULL",
@@ -184,7 +202,7 @@ class JournalStore:
 
     def _revision(self) -> int:
         """The next revision; the transaction holds the only write lock."""
-        return int(self._db.execute("SELECT ifnull(max(revision), 0) + 1 FROM item").fetchone()[0])
+        return self.pruning.last_revision() + 1
 
     def _session(self, conversation: int, record: SessionRecord) -> None:
         column = "started_ms" if record.started else "ended_ms"

@@ -18,18 +18,18 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from mixer_core.journal.records import Record, UsageRecord
 from mixer_core.runtime.errors import JournalError
 from mixer_core.runtime.units import S_NS
 
+from .journal_keeper import Bounds, JournalKeeper
 from .journal_queue import Entry, WriteQueue
 from .journal_store import JournalStore, fails_for_good, is_gone
 
-PRUNE_NS = 6 * 3600 * S_NS
-"""Time between two searches for old entries."""
-_DAY_MS = 86_400_000
+_NOT_KEPT = "the conversation is not being kept."
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +59,15 @@ class JournalThread(threading.Thread):
         self,
         path: Path,
         room: str,
-        keep_days: int,
+        bounds: Bounds,
         listeners: Listeners,
         log: logging.LoggerAdapter[logging.Logger],
     ) -> None:
-        """``keep_days``: older entries of all rooms are deleted."""
+        """``bounds``: what is kept of all rooms."""
         super().__init__(name="journal", daemon=True)
-        self._path = path
-        self._room = room
-        self._keep_ms = keep_days * _DAY_MS
         self._listeners = listeners
         self._log = log
+        self._keeper = JournalKeeper(path, room, bounds, self._report, log)
         self.dropped = 0
         """Records that were lost: the disk failed for too long, or they cannot be written."""
         self._changed = threading.Condition()
@@ -83,12 +81,10 @@ class JournalThread(threading.Thread):
         """What is being written."""
         self._asked: list[Question] = []
         """What is being answered."""
-        self._store: JournalStore | None = None
-        self._conversation: int | None = None
-        """The conversation that continues when the store is opened again."""
         self._is_reported = False
         """People have been told that the disk fails."""
-        self._pruned_ns: int | None = None
+        self._is_loss_reported = False
+        """People have been told that some of it is lost."""
 
     # -- for other threads ----------------------------------------------------------------------
 
@@ -124,9 +120,10 @@ class JournalThread(threading.Thread):
             self._work()
         except Exception as error:  # A defect; whatever it is, nobody may wait forever.
             self._log.exception("! the journal's thread has ended")
-            self._report(f"the journal {self._path} is no longer written ({error!r})")
+            words = type(error).__name__
+            self._report(f"The journal is no longer written ({words}): {_NOT_KEPT}")
         self._end()
-        self._close_store()
+        self._keeper.close()
 
     def _work(self) -> None:
         while True:
@@ -139,7 +136,7 @@ class JournalThread(threading.Thread):
                 self._batch = []
             elif is_last:
                 break
-            self._prune()
+            self._keeper.care()
 
     def _next(self) -> tuple[list[Entry], list[Question], bool]:
         """Wait for something to do: a batch, questions, the end."""
@@ -174,14 +171,14 @@ class JournalThread(threading.Thread):
         records = [record for entry in batch for record in entry.records]
         try:
             if records:
-                self._opened().write(records, int(time.time() * 1000))
+                self._keeper.run(lambda store: store.write(records, int(time.time() * 1000)))
         except JournalError as error:
             self._failed(error, batch)
             return
         with self._changed:
             self._queue.written()
         if self._is_reported:
-            self._is_reported = False
+            self._is_reported = self._is_loss_reported = False
             self._log.info("= the journal can be written again")
         self._answer(batch)
         self._tell_day(records)
@@ -197,20 +194,19 @@ class JournalThread(threading.Thread):
                 lost += self._queue.clear()
         self._report_error(error)
         self._answer(batch)
-        self._drop(lost)
-        self._close_store()
+        self._drop(lost, is_late=not is_permanent)
+        self._keeper.close()
         if is_gone(error):
-            self._conversation = None
+            self._keeper.forget_conversation()
 
     def _report_error(self, error: JournalError) -> None:
         """Report a failing disk once, until it works again."""
         if not self._is_reported:
             self._is_reported = True
             self._log.warning("! %s; it is tried again, the conversation goes on", error)
-            self._report(str(error))
+            self._report(f"{error.words[:1].upper()}{error.words[1:]}: {_NOT_KEPT}")
 
-    def _report(self, words: str) -> None:
-        sentence = f"{words}: the conversation is not being kept."
+    def _report(self, sentence: str) -> None:
         self._listeners.later(self._listeners.on_trouble, sentence)
 
     def _answer(self, entries: Iterable[Entry]) -> None:
@@ -221,52 +217,31 @@ class JournalThread(threading.Thread):
                 if then is not None:
                     self._listeners.later(then)
 
-    def _drop(self, entries: Sequence[Entry]) -> None:
+    def _drop(self, entries: Sequence[Entry], is_late: bool = True) -> None:
+        """Give entries up; ``is_late``: because the disk fails for too long."""
         with self._changed:
-            self.dropped += sum(len(entry.records) for entry in entries)
+            lost = sum(len(entry.records) for entry in entries)
+            self.dropped += lost
         self._answer(entries)
+        if lost and is_late and self._is_reported and not self._is_loss_reported:
+            self._is_loss_reported = True
+            self._log.warning("! the journal fails: what waited longest is given up")
+            self._report(
+                "The journal has failed for too long: the oldest of what was said is lost."
+            )
 
     def _tell_day(self, records: list[Record]) -> None:
         days = {record.day for record in records if isinstance(record, UsageRecord)}
         try:
             for day in sorted(days):
-                self._listeners.later(self._listeners.on_day, day, self._opened().day_usd(day))
+                usd = self._keeper.run(partial(JournalStore.day_usd, day=day))
+                self._listeners.later(self._listeners.on_day, day, usd)
         except JournalError as error:
             self._log.warning("! %s", error)
 
     def _look_up(self, question: Question) -> None:
         try:
-            question.run(self._opened())
+            self._keeper.run(question.run)
         except JournalError as error:
             self._report_error(error)
             question.fail()
-
-    def _prune(self) -> None:
-        now_ns = time.monotonic_ns()
-        if self._store is None:
-            return
-        if self._pruned_ns is not None and now_ns - self._pruned_ns < PRUNE_NS:
-            return
-        self._pruned_ns = now_ns
-        try:
-            count = self._store.prune(int(time.time() * 1000) - self._keep_ms)
-            if count:
-                self._log.info("= %d old entries of the journal were deleted", count)
-        except JournalError as error:
-            self._log.warning("! %s", error)
-
-    def _opened(self) -> JournalStore:
-        """The store; opened on first use, and again after a failure."""
-        if self._store is None:
-            self._store = JournalStore(self._path, self._room, self._conversation)
-        return self._store
-
-    def _close_store(self) -> None:
-        store, self._store = self._store, None
-        if store is None:
-            return
-        self._conversation = store.conversation
-        try:
-            store.close()
-        except JournalError as error:
-            self._log.warning("! %s", error)

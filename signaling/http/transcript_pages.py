@@ -20,11 +20,14 @@ from mixer_core.journal import reading
 from mixer_core.journal.file import journal_path, local_day
 from mixer_core.journal.reading import MAX_LIMIT, Spent, Transcript
 from mixer_core.journal.records import HistoryItem
-from mixer_core.runtime.errors import JournalError, ProblemError
+from mixer_core.runtime.errors import JournalError, NoJournalError, ProblemError
 
 from ..registry.names import check_room
 
 DEFAULT_LIMIT = 200
+CHECK_S = 600.0
+"""Between two looks whether the whole file is sound."""
+RETRY_S = 30
 _T = TypeVar("_T")
 _ASSISTANT, _SOMEBODY = "Assistant", "Somebody"
 
@@ -38,6 +41,8 @@ class TranscriptReader:
         self._log = log
         self._thread = ThreadPoolExecutor(1, "journal")
         self._error_logged = False
+        self._check_s = float("-inf")
+        """When the file was last found to be sound."""
 
     async def respond(self, request: web.Request, room_is_open: bool) -> web.Response:
         """The response; an open room in which nothing was said has an empty transcript.
@@ -50,19 +55,33 @@ class TranscriptReader:
         limit = _number(request.query, "limit", DEFAULT_LIMIT, least=1, most=MAX_LIMIT)
         after = _number(request.query, "after", None, least=0, most=1 << 62)
         try:
-            found = await self._read(
-                lambda: reading.transcript(self._path, room, limit or 1, after)
-            )
+            found = await self._read(lambda: self._transcript(room, limit or 1, after))
         except JournalError as error:
             self._log_once(error)
-            raise ProblemError(503, "No journal", str(error), 30) from error
+            raise ProblemError(503, "No journal", error.words, RETRY_S) from error
         if found is None and not room_is_open:
             raise ProblemError(404, "No such room", f"there is no transcript of room {room!r}")
         transcript = found or Transcript([], [], 0)
         if as_text:
-            body = "".join(f"{line_of(item)}\n" for item in transcript.items)
-            return web.Response(text=body, headers={"X-Cursor": str(transcript.cursor)})
+            return _text(transcript)
+        if transcript.is_damaged:
+            content = as_json(room, transcript)
+            raise ProblemError(503, "Damaged journal", _damage(transcript), RETRY_S, content)
         return web.json_response(as_json(room, transcript))
+
+    def _transcript(self, room: str, limit: int, after: int | None) -> Transcript | None:
+        """In the thread. A damaged index hides entries without an error: so all is checked."""
+        try:
+            if time.monotonic() >= self._check_s + CHECK_S:
+                reading.check(self._path)
+                self._check_s = time.monotonic()
+            return reading.transcript(self._path, room, limit, after)
+        except JournalError as error:
+            if not error.is_damage:
+                raise
+            self._log_once(error)
+            self._check_s = float("-inf")
+            return reading.salvaged(self._path, room, limit)
 
     async def usage(self, room: str) -> dict[str, Any]:
         """Tokens and cost of the room's conversation and of the day (all rooms).
@@ -85,10 +104,13 @@ class TranscriptReader:
 
     async def _read(self, question: Callable[[], _T]) -> _T | None:
         """The result of ``question``; None if there is no journal yet."""
-        if not self._path.exists():
+        loop = asyncio.get_running_loop()
+        try:
+            result = await loop.run_in_executor(self._thread, question)
+        except NoJournalError:
             return None
-        result = await asyncio.get_running_loop().run_in_executor(self._thread, question)
-        self._error_logged = False
+        if not (isinstance(result, Transcript) and result.is_damaged):
+            self._error_logged = False
         return result
 
     def _log_once(self, error: JournalError) -> None:
@@ -96,6 +118,23 @@ class TranscriptReader:
         if not self._error_logged:
             self._error_logged = True
             self._log.warning("! %s", error)
+
+
+def _text(transcript: Transcript) -> web.Response:
+    lines = [line_of(item) for item in transcript.items]
+    headers = {"X-Cursor": str(transcript.cursor)}
+    if not transcript.is_damaged:
+        return web.Response(text="".join(f"{line}\n" for line in lines), headers=headers)
+    lines.insert(0, f"! {_damage(transcript)}")
+    headers["Retry-After"] = str(RETRY_S)
+    return web.Response(status=503, text="".join(f"{line}\n" for line in lines), headers=headers)
+
+
+def _damage(transcript: Transcript) -> str:
+    return (
+        f"the journal is damaged: {len(transcript.items)} entries of this room could be read, and "
+        "are here; it is mended when the next conversation begins"
+    )
 
 
 def as_json(room: str, transcript: Transcript) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from mixer_core.journal.records import (
     Tokens,
     UsageRecord,
 )
+from mixer_core.journal.retention import DAY_MS
 from mixer_core.runtime import logs
 from mixer_core.runtime.errors import JournalError
 from openai_link.transcript.journal import Journal
@@ -179,12 +180,16 @@ def test_a_bad_disk_is_told_once_and_the_call_goes_on(short_dir: Path) -> None:
         return bench
 
     bench = asyncio.run(run())
-    assert len(bench.troubles) == 1 and str(folder) in bench.troubles[0]
+    assert len(bench.troubles) == 1 and str(folder) not in bench.troubles[0]
+    assert "its directory is none" in bench.troubles[0]
     assert bench.journal.dropped == 0
 
 
-def test_a_broken_file_is_told_with_the_cure(short_dir: Path) -> None:
-    (short_dir / "j").write_bytes(b"no database" * 1_000)
+def test_a_file_of_another_program_is_left_alone_and_what_is_lost_is_told(short_dir: Path) -> None:
+    with sqlite3.connect(short_dir / "j") as connection:
+        connection.execute("CREATE TABLE recipe (name TEXT)")
+    connection.close()
+    before = (short_dir / "j").read_bytes()
 
     async def run() -> Bench:
         bench = Bench(short_dir / "j")
@@ -194,11 +199,14 @@ def test_a_broken_file_is_told_with_the_cure(short_dir: Path) -> None:
             bench.write(number)
         await until(lambda: len(bench.safe) == MAX_WAITING_RECORDS + 11, "somebody waits forever")
         await until(lambda: bench.journal.dropped, "what was lost is not counted")
+        await until(lambda: len(bench.troubles) == 2, "what was lost is not told")
         await bench.journal.close()
         return bench
 
-    (trouble,) = asyncio.run(run()).troubles
-    assert "move the file away" in trouble and "\n" not in trouble
+    failing, lost = asyncio.run(run()).troubles
+    assert "move it away" in failing and "\n" not in failing
+    assert "is lost" in lost
+    assert (short_dir / "j").read_bytes() == before
 
 
 def test_what_cannot_be_written_is_left_out_by_itself(short_dir: Path) -> None:
@@ -348,13 +356,19 @@ def test_usage_is_counted_once_and_its_day_is_told(short_dir: Path) -> None:
 
 
 def test_old_entries_are_deleted(short_dir: Path) -> None:
-    now = now_ms()
+    now, past = now_ms(), now_ms() - 40 * DAY_MS
     store = JournalStore(short_dir / "j", "home")
-    old = [ItemRecord(replace(item(n).item, wall_ms=5)) for n in range(1_200)]
-    store.write([*old, SessionRecord("s", True, 5), ClosedRecord(5)], 5)
-    store.write([replace(usage(1), wall_ms=5), old[0], item(7)], now)
-    assert store.prune(1_000) == 1_200 + 1 + 1 + 1
+    old = [ItemRecord(replace(item(n).item, wall_ms=past)) for n in range(1_200)]
+    store.write([*old, SessionRecord("s", True, past), ClosedRecord(past)], past)
+    young = replace(item(7).item, wall_ms=now)
+    store.write([replace(usage(1), wall_ms=past), old[0], ItemRecord(young)], now)
+    last = store.pruning.last_revision()
+    assert store.pruning.before(now - 30 * DAY_MS, now, store.conversation) == 1_200 + 1 + 1 + 1
     (left,) = reading.conversations(short_dir / "j", "home")
     assert [i.item for i in reading.items_of(short_dir / "j", left.id)] == ["i7"]
     assert store._db.execute("SELECT count(*) FROM session").fetchone() == (0,)
     assert store._db.execute("SELECT count(*) FROM usage").fetchone() == (0,)
+    assert store._db.execute("PRAGMA freelist_count").fetchone() == (0,), "the file shrinks"
+    store.write([RemovedRecord("i7")], now)
+    store._db.execute("DELETE FROM item")
+    assert store.pruning.last_revision() >= last, "no number is given twice"

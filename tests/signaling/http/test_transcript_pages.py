@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 import time
@@ -29,7 +30,7 @@ REPLY = HistoryItem("a1", 3, "message", "assistant", text="It is", wall_ms=NOW_M
 
 def fill(edge: Edge, room: str, items: Sequence[HistoryItem]) -> sqlite3.Connection:
     """Write a conversation by SQL, as signaling may not know the link's writer."""
-    database = open_writer(journal_path(edge.settings.state_dir))
+    database = open_writer(journal_path(edge.settings.state_dir)).db
     cursor = database.execute(
         "INSERT INTO conversation (room, began_ms, touched_ms) VALUES (?, 1, 1)", (room,)
     )
@@ -167,3 +168,57 @@ async def test_a_room_tells_what_it_and_the_day_cost(short_dir: Path) -> None:
         room = {"tokens": tokens, "cost_usd": 0.5, "unpriced": 1, "people": {"Änne": 0.5}}
         assert usage == {"room": room, "day": {"day": local_day(now_ms)} | room}
         database.close()
+
+
+@asynchronous
+async def test_a_damaged_journal_is_told_with_what_can_be_read(short_dir: Path) -> None:
+    async with running(short_dir) as edge:
+        items = [replace(SAID, item=f"u{n}", position=n, text=f"word {n} " * 40) for n in range(99)]
+        fill(edge, "kitchen", items).close()
+        path = journal_path(edge.settings.state_dir)
+        content = bytearray(path.read_bytes())
+        middle = content.find(b"word 40 ") // 4096 * 4096
+        content[middle : middle + 4096] = bytes(4096)
+        path.write_bytes(content)
+        answer = await edge.request("GET", "/rooms/kitchen/transcript?limit=1000")
+        told = problem(answer, 503)
+        assert "damaged" in told["detail"] and str(path.parent) not in answer.body.decode()
+        assert 60 < len(told["items"]) < 99 and told["items"][0]["item"] == "u0"
+        text = await edge.request("GET", "/rooms/kitchen/transcript?format=text&limit=1000")
+        first, *lines = text.body.decode().splitlines()
+        assert text.status == 503 and "damaged" in first and len(lines) == len(told["items"])
+
+
+@asynchronous
+async def test_a_lost_index_does_not_hide_what_was_said(short_dir: Path) -> None:
+    async with running(short_dir) as edge:
+        database = fill(edge, "kitchen", [SAID, REPLY])
+        root = database.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'item_order'")
+        start = (root.fetchone()[0] - 1) * 4096
+        database.close()
+        path = journal_path(edge.settings.state_dir)
+        empty_index = b"\x0a" + bytes(4) + b"\x10\x00" + bytes(4_089)
+        content = path.read_bytes()
+        path.write_bytes(content[:start] + empty_index + content[start + 4096 :])
+        told = problem(await edge.request("GET", "/rooms/kitchen/transcript"), 503)
+        assert [item["item"] for item in told["items"]] == ["u1", "a1"]
+
+
+@asynchronous
+async def test_whatever_is_in_its_place_is_told_without_a_path(short_dir: Path) -> None:
+    async with running(short_dir) as edge:
+        path = journal_path(edge.settings.state_dir)
+        path.parent.mkdir(exist_ok=True)
+        for make, words in (
+            (lambda: path.mkdir(), "a directory in its place"),
+            (lambda: os.mkfifo(path), "a pipe in its place"),
+            (lambda: path.symlink_to(path.name), "cannot be read"),
+            (lambda: path.symlink_to("nothing"), "a link to nothing"),
+            (lambda: path.write_bytes(b"x" * 9_000), "damaged"),
+        ):
+            make()
+            answer = await edge.request("GET", "/rooms/kitchen/transcript")
+            assert words in problem(answer, 503)["detail"]
+            assert str(short_dir) not in answer.body.decode()
+            path.rmdir() if path.is_dir() else path.unlink()
+        problem(await edge.request("GET", "/rooms/kitchen/transcript"), 404)

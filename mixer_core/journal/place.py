@@ -1,0 +1,129 @@
+"""The journal's files in their directory: what is there, whose it is, and who may exchange it.
+
+SQLite keeps three files, and finds two of them by name: ``-wal`` holds what is committed and not
+yet in the main file, ``-shm`` is shared memory. People move and delete files. A program that keeps
+its files open then writes where nobody will look, and whoever opens the name meanwhile may join the
+shared memory of one file with the content of another (https://sqlite.org/howtocorrupt.html). So a
+writer knows its files by device and inode (``marks``) and looks after each commit, and files are
+made, opened and exchanged under one lock (``flock(2)``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..runtime.files import sync_directory
+from .causes import unusable
+
+Marks = tuple[tuple[int, int] | None, ...]
+"""Device and inode of the main file and its two companions; None: it is not there."""
+MAX_ASIDE = 3
+"""Files put aside that are kept, the newest."""
+_SUFFIXES = ("", "-wal", "-shm")
+_KINDS = ((stat.S_ISDIR, "directory"), (stat.S_ISFIFO, "pipe"), (stat.S_ISSOCK, "socket"))
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Nobody else makes, opens for writing or exchanges the journal meanwhile. Raises OSError."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
+    lock = os.open(path.with_name(f"{path.name}.lock"), flags, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def marks(path: Path) -> Marks:
+    """Which files are there now. Raises OSError."""
+    found: list[tuple[int, int] | None] = []
+    for suffix in _SUFFIXES:
+        try:
+            status = os.stat(f"{path}{suffix}")
+        except FileNotFoundError:
+            found.append(None)
+        else:
+            found.append((status.st_dev, status.st_ino))
+    return tuple(found)
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is a file. Raises JournalError where it is something else, and OSError."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise unusable(path, "there is a link to nothing in its place: move it away") from None
+        return False
+    if stat.S_ISREG(mode):
+        return True
+    kind = next((name for is_kind, name in _KINDS if is_kind(mode)), "device")
+    raise unusable(path, f"there is a {kind} in its place: move it away")
+
+
+def resolved(path: Path) -> Path:
+    """Where the files are: SQLite has them beside what a link leads to. Raises JournalError."""
+    return Path(os.path.realpath(path)) if is_there(path) else path
+
+
+def make(path: Path) -> None:
+    """Make an empty file; the lock is held. What an earlier one has left there is put aside.
+
+    Raises OSError.
+    """
+    if companion(path, "-wal").exists():
+        companion(path, "-wal").rename(companion(aside_name(path), "-wal"))
+    companion(path, "-shm").unlink(missing_ok=True)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    sync_directory(path.parent)
+
+
+def exchange(path: Path, fresh: Path, aside: Path | None) -> None:
+    """Put ``fresh`` in place of the journal; the lock is held. Raises OSError.
+
+    ``aside``: where the old file and its ``-wal`` go; None: they are not needed.
+    """
+    if aside is not None:
+        try:
+            os.link(path, aside)
+        except OSError:  # A file system without such links.
+            path.rename(aside)
+        if companion(path, "-wal").exists():
+            companion(path, "-wal").rename(companion(aside, "-wal"))
+    companion(path, "-wal").unlink(missing_ok=True)
+    companion(path, "-shm").unlink(missing_ok=True)
+    sync_directory(path.parent)
+    os.replace(fresh, path)
+    sync_directory(path.parent)
+    _forget_old(path)
+
+
+def aside_name(path: Path) -> Path:
+    """A name that is not taken, for a file that is put aside now."""
+    clock = time.strftime("%Y%m%d-%H%M%S")
+    for number in range(1_000):
+        name = f"{path.name}.aside-{clock}" + (f"-{number}" if number else "")
+        found = path.with_name(name)
+        if not found.exists() and not companion(found, "-wal").exists():
+            return found
+    raise FileExistsError(17, "there are too many files put aside", str(path))
+
+
+def companion(path: Path, suffix: str) -> Path:
+    """One of the files that SQLite has beside the main file."""
+    return path.with_name(f"{path.name}{suffix}")
+
+
+def _forget_old(path: Path) -> None:
+    """Files put aside must not fill the disk."""
+    found = [p for p in path.parent.glob(f"{path.name}.aside-*") if not p.name.endswith("-wal")]
+    for old in sorted(found)[:-MAX_ASIDE]:
+        old.unlink(missing_ok=True)
+        companion(old, "-wal").unlink(missing_ok=True)
