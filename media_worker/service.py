@@ -6,23 +6,18 @@ import asyncio
 
 import zmq
 
-from mixer_core.patches.releases import check_releases
 from mixer_core.runtime import process
 
 from .host import PROGRAM, Host
 from .settings import Settings
+from .start import check_start
 
 CLOSE_S = 0.25
 """Time for the children to say goodbye to their browsers."""
 
 
 async def serve(context: process.Context[Settings]) -> None:
-    """Run the host until ``context.stop``.
-
-    Raises:
-        StartupError: a library is of another release.
-    """
-    check_releases()
+    """Run the host until ``context.stop``."""
     zmq_context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     host = Host(context, zmq_context)
     context.log.info("= ready in %s", context.runtime_dir)
@@ -37,4 +32,4 @@ async def serve(context: process.Context[Settings]) -> None:
 
 def main() -> int:
     """Run the program; returns its exit code."""
-    return process.run_async(PROGRAM, Settings, serve)
+    return process.run_async(PROGRAM, Settings, serve, check_start)

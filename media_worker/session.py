@@ -138,6 +138,13 @@ class Session:
 
     # Inputs of the bus
 
+    def mixer_connected(self, now_ns: int) -> list[Action]:
+        """The sockets lead to a mixer again, perhaps to one that does not know the stream."""
+        if self.status != "connected":
+            return []
+        self._deadlines.asked(now_ns)
+        return [self._start(now_ns)]
+
     def bus_frame(self, frame: Frame, now_ns: int) -> list[Action]:
         """A frame other than AUDIO came from the mixer."""
         if self.status != "connected":

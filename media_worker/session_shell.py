@@ -63,8 +63,10 @@ class SessionShell:
         network = settings.media_worker.network().announcing(offer.announced)
         self.peer = Peer(events, log, network, offer.ice_servers)
         directory, topic = settings.runtime_dir, frames.topic(offer.stream)
-        self._to_mixer = AudioPush(loop, directory)
-        self._from_mixer = AudioSub(loop, directory, topic, self._on_bus)
+        self._heard_seq = frames.U32
+        """Number of the last frame that came from the mixer."""
+        self._to_mixer = AudioPush(loop, directory, self._on_mixer)
+        self._from_mixer = AudioSub(loop, directory, topic, self._on_bus, self._on_mixer)
 
     def start(self) -> None:
         """The offer is answered: the connect deadline runs."""
@@ -147,6 +149,11 @@ class SessionShell:
 
     # From the mixer
 
+    def _on_mixer(self) -> None:
+        """A mixer is there, perhaps one that knows nothing of us yet."""
+        if self._to_mixer.is_connected and self._from_mixer.is_connected:
+            self._apply(self._session.mixer_connected(time.monotonic_ns()))
+
     def _on_bus(self, data: bytes) -> None:
         """One message on this session's topic."""
         if len(data) == FRAME_MESSAGE_BYTES and data[_KIND_OFFSET] == _AUDIO:
@@ -160,10 +167,11 @@ class SessionShell:
         self._apply(self._session.bus_frame(frame, time.monotonic_ns()))
 
     def _on_bus_audio(self, data: bytes) -> None:
-        stream, version, _, epoch, _, _, stamp_ns = frames.HEADER.unpack_from(data)
+        stream, version, _, epoch, seq, _, stamp_ns = frames.HEADER.unpack_from(data)
         if version != frames.VERSION or stream != self._stream:
             self._bad_frames += 1
             return
+        self._heard_seq = seq
         current = self._session
         if current.status != "connected":
             return
@@ -221,10 +229,7 @@ class SessionShell:
                 case SendAudio():
                     self._send_audio(action.frame)
                 case SendBus():
-                    frame = frames.Frame(
-                        action.kind, self._stream, action.epoch, payload=action.payload
-                    )
-                    self._push(frames.encode(frame))
+                    self._send_bus(action)
                 case DropQueuedAudio():
                     self._session.outbox.old_epoch_total += self.peer.drop_queued_audio()
                 case Announce():
@@ -233,6 +238,16 @@ class SessionShell:
                     self._log.info("= closed: %s", action.detail)
                     self._ended()
         self._arm()
+
+    def _send_bus(self, action: SendBus) -> None:
+        """A START also says which frame is expected next, so that any mixer goes on counting."""
+        seq = 0
+        if action.kind is frames.Kind.START:
+            seq = (self._heard_seq + 1) & frames.U32
+            self._to_mixer.follow()
+            self._from_mixer.follow()
+        frame = frames.Frame(action.kind, self._stream, action.epoch, seq, payload=action.payload)
+        self._push(frames.encode(frame))
 
     def _send_audio(self, piece: UplinkFrame) -> None:
         epoch = self._session.epoch

@@ -17,7 +17,8 @@ from .bus import endpoints
 from .bus.endpoints import Endpoint
 from .bus.outgoing import Outgoing
 from .bus.zmtp import Parser, hello
-from .runtime.errors import FrameError, RuntimeDirError
+from .runtime.bound_path import BoundListener
+from .runtime.errors import FrameError
 from .runtime.units import S_NS
 
 TOPIC_BYTES = 4
@@ -88,10 +89,10 @@ class AudioServer:
                 self._read(descriptor, sender, on_message)
             elif descriptor in self._listeners:
                 self._serve(descriptor, self._listeners[descriptor])
-            elif descriptor == self._in.fileno():
-                self._accept(self._in, endpoints.AUDIO_IN, "PULL", self._senders)
-            elif descriptor == self._out.fileno():
-                self._accept(self._out, endpoints.AUDIO_OUT, "PUB", self._listeners)
+            elif descriptor == self._in.socket.fileno():
+                self._accept(self._in.socket, endpoints.AUDIO_IN, "PULL", self._senders)
+            elif descriptor == self._out.socket.fileno():
+                self._accept(self._out.socket, endpoints.AUDIO_OUT, "PUB", self._listeners)
 
     def publish(self, message: bytes) -> None:
         """Send to every subscriber; one that does not keep up misses it (counted).
@@ -104,6 +105,14 @@ class AudioServer:
             if message.startswith(prefix):
                 self._send(peer, message)
 
+    def renew(self) -> str:
+        """Bind again what is no longer reached by its path; call it once a second.
+
+        Returns what was wrong and is mended now; empty: nothing was. Connections stay.
+        Raises RuntimeDirError where it cannot be mended now.
+        """
+        return "; ".join(words for words in (self._in.renew(), self._out.renew()) if words)
+
     def close(self) -> None:
         """Close everything at once."""
         for peer in (*self._senders.values(), *self._listeners.values()):
@@ -112,19 +121,13 @@ class AudioServer:
         self._out.close()
         self._epoll.close()
 
-    def _listen(self, endpoint: Endpoint, runtime_dir: Path) -> socket.socket:
-        path = endpoint.path(runtime_dir)
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        listener.setblocking(False)
-        try:
-            path.unlink(missing_ok=True)
-            listener.bind(str(path))
-            listener.listen(BACKLOG)
-        except OSError as error:
-            listener.close()
-            raise RuntimeDirError(f"cannot bind {path}: {error.strerror}") from error
-        self._epoll.register(listener.fileno(), select.EPOLLIN)
-        return listener
+    def _listen(self, endpoint: Endpoint, runtime_dir: Path) -> BoundListener:
+        return BoundListener(
+            endpoint.path(runtime_dir),
+            watch=lambda listener: self._epoll.register(listener.fileno(), select.EPOLLIN),
+            unwatch=lambda listener: self._epoll.unregister(listener.fileno()),
+            backlog=BACKLOG,
+        )
 
     def _accept(
         self, listener: socket.socket, endpoint: Endpoint, kind: str, peers: dict[int, _Peer]

@@ -48,8 +48,17 @@ class Mixer:
         self._asked: dict[int, int] = {}
         self._next_expiry_ns: int | None = None
         self._load = 0
+        self._settled_ns: int | None = None
+        """Until then rosters wait; None: they do not."""
         self._gone = JitterCounts()
         self._gone_deadlines = 0
+
+    def begin(self, settled_ns: int) -> None:
+        """Streams that another mixer knew announce themselves, one by one, until ``settled_ns``.
+
+        Nobody is told who is in a room before: it would look as if the others had left.
+        """
+        self._settled_ns = settled_ns
 
     def on_frame(self, frame: Frame, now_ns: int) -> list[bytes]:
         """One message of a worker or link."""
@@ -71,6 +80,10 @@ class Mixer:
     def on_timeout(self, now_ns: int) -> list[bytes]:
         """Do what is due by time. Harmless when nothing is."""
         out: list[bytes] = []
+        if self._settled_ns is not None and now_ns >= self._settled_ns:
+            self._settled_ns = None
+            for room in self._rooms.values():
+                out += room.roster(room.streams, now_ns)
         if self._next_expiry_ns is not None and now_ns >= self._next_expiry_ns:
             out += self._expire(now_ns)
         for room in self._rooms.values():
@@ -81,6 +94,8 @@ class Mixer:
     def next_timeout_ns(self) -> int | None:
         """When ``on_timeout`` has something to do; None while there is no stream."""
         next_ns = self._next_expiry_ns
+        if self._streams and self._settled_ns is not None:
+            next_ns = self._settled_ns if next_ns is None else min(next_ns, self._settled_ns)
         for room in self._rooms.values():
             due_ns = room.timeout_ns
             if due_ns is not None and (next_ns is None or due_ns < next_ns):
@@ -129,7 +144,7 @@ class Mixer:
         if stream.info != info:
             out += self._change(room, stream, info, now_ns)
         elif now_ns - stream.joined_ns < ROSTER_REPEAT_NS:
-            out += room.roster([stream], now_ns)
+            out += self._roster(room, [stream], now_ns)
         return out + room.run(now_ns)
 
     def _join(self, frame: Frame, info: StreamInfo, now_ns: int) -> list[bytes]:
@@ -145,16 +160,15 @@ class Mixer:
             ended = room.set_mode(info.mode, now_ns)  # A link does not know of a change.
         hold_ms = 0 if info.role == "link" else self._settings.gap_hold_ms
         cap_frames = max(1, self._settings.buffer_cap_ms // FRAME_MS)
-        stream = Stream(
-            frame.stream, info, JitterBuffer(hold_ms * MS_NS, cap_frames), now_ns, now_ns
-        )
+        buffer = JitterBuffer(hold_ms * MS_NS, cap_frames)
+        stream = Stream(frame.stream, info, buffer, now_ns, now_ns, out_seq=frame.seq)
         room.add(stream)
         self._streams[frame.stream] = room, stream
         self._asked.pop(frame.stream, None)
         if self._next_expiry_ns is None:
             self._next_expiry_ns = now_ns + self._timeout_ns
         to = [stream] if stream.is_link else room.streams
-        return ended + room.forward(frame, [stream]) + room.roster(to, now_ns)
+        return ended + room.forward(frame, [stream]) + self._roster(room, to, now_ns)
 
     def _change(self, room: Room, stream: Stream, info: StreamInfo, now_ns: int) -> list[bytes]:
         muted_now = info.muted and not stream.info.muted
@@ -163,7 +177,11 @@ class Mixer:
         out = room.silence(stream, now_ns) if muted_now else []
         if changed_mode and not stream.is_link:
             out += room.set_mode(info.mode, now_ns)
-        return out if stream.is_link else out + room.roster(room.streams, now_ns)
+        return out if stream.is_link else out + self._roster(room, room.streams, now_ns)
+
+    def _roster(self, room: Room, to: list[Stream], now_ns: int) -> list[bytes]:
+        """Who is in the room, unless that is not known yet."""
+        return room.roster(to, now_ns) if self._settled_ns is None else []
 
     def _on_audio(self, room: Room, stream: Stream, frame: Frame, now_ns: int) -> list[bytes]:
         if stream.is_link and frame.epoch != room.epoch and not room.adopt_epoch(frame.epoch):
@@ -208,7 +226,7 @@ class Mixer:
             del self._rooms[room.name]
             self._gone_deadlines += room.deadlines
         elif not stream.is_link:
-            out += room.roster(room.streams, now_ns)
+            out += self._roster(room, room.streams, now_ns)
         if not self._streams:
             self._next_expiry_ns = None
         return out + room.run(now_ns)

@@ -24,6 +24,8 @@ class MixerCoreSettings:
     """A stream that has sent nothing at all for this time is removed."""
     max_streams: Annotated[int, msgspec.Meta(ge=2, le=1024)] = 128
     """Most streams at the same time; further ones are refused and counted."""
+    standby: bool = True
+    """Whether a second mixer waits, loaded, to go on at once where the first one ends."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ class Stream:
     seen_ns: int
     """When anything last came from it."""
     out_seq: int = 0
-    """Number of the next frame published to it."""
+    """Number of the next frame published to it; at first the one that its START asks for."""
     wait: Wait = field(default_factory=Wait)
     """How long its frames wait for those of others."""
 

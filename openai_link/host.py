@@ -8,7 +8,6 @@ import zmq
 
 from mixer_core.bus import control
 from mixer_core.bus.control_client import ControlClient
-from mixer_core.patches.releases import check_releases
 from mixer_core.runtime import processor_time
 from mixer_core.runtime.fork_pool import ForkPool, PoolPlan
 from mixer_core.runtime.pool_policy import PoolLimits
@@ -17,7 +16,7 @@ from mixer_core.runtime.units import MIB_BYTES
 
 from .realtime.session_object import choose_upstream
 from .realtime.upstream import Upstream
-from .settings import KEY_VARIABLE, Settings, check_secrets, with_secrets
+from .settings import KEY_VARIABLE, Settings, with_secrets
 
 PROGRAM = "openai_link"
 PRELOAD = "openai_link.preload"
@@ -29,10 +28,8 @@ async def serve(context: Context[Settings]) -> None:
     """Run until ``context.stop``.
 
     Raises:
-        StartupError: there is no upstream to call, or a library is of another release.
+        StartupError: there is no upstream to call.
     """
-    check_releases()
-    check_secrets(context.settings, os.environ)
     settings = with_secrets(context.settings, os.environ)
     upstream = choose_upstream(settings, os.environ.get(KEY_VARIABLE, ""))
     context.log.info("= %s", announcement(upstream, context.settings.openai_link.model))

@@ -15,7 +15,7 @@ from typing import Any
 
 import zmq
 
-from mixer_core.bus import control, endpoints
+from mixer_core.bus import control
 from mixer_core.bus.drain import DrainedSocket
 from mixer_core.runtime import processor_time
 from mixer_core.runtime.errors import ControlError, ProblemError
@@ -34,6 +34,7 @@ from .limits.limiter import Limiter
 from .load_watch import LoadWatch
 from .name_watch import NameWatch
 from .outer_names import OuterNames
+from .reach import Reach
 from .registry.actions import (
     Action,
     Answered,
@@ -124,8 +125,8 @@ class Gateway:
         self._ends = Ends()
         self._requests = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Answered]] = {}
-        socket = endpoints.open_socket(context, endpoints.CONTROL, settings.runtime_dir, "bind")
-        self._socket = DrainedSocket(self._loop, socket, self._receive)
+        self._reach = Reach(context, settings.runtime_dir, log)
+        self._socket = DrainedSocket(self._loop, self._reach.socket, self._receive)
         self._timer = LazyTimer(self._loop, self._fire)
         self._mistakes = Mistakes(log)
         self._closed = False
@@ -166,8 +167,9 @@ class Gateway:
 
     def programs(self) -> tuple[dict[str, ProgramView], list[str]]:
         """Every program's state, and what is missing."""
-        counts, now_ns = self._registry.counts(), time.monotonic_ns()
-        return self._health.programs(counts, now_ns), self._health.missing(counts, now_ns)
+        self._reach.look()
+        state = self._registry.counts(), time.monotonic_ns(), self._reach.faults
+        return self._health.programs(*state), self._health.missing(*state)
 
     def ice_servers(self) -> dict[str, Any]:
         """The STUN and TURN servers for a page, as JSON."""
@@ -179,7 +181,7 @@ class Gateway:
 
     def warnings(self) -> list[str]:
         """What a person should look at, for ``/readyz``."""
-        return self._outer.warnings
+        return [*self._outer.warnings, *self._health.warnings(time.monotonic_ns())]
 
     def metrics_page(self) -> bytes:
         """The metrics as Prometheus text."""
@@ -230,12 +232,13 @@ class Gateway:
             self._note_own(now_ns)
             people = self._registry.counts()["participants"]
             self._load.measure(self._totals.total, people, now_ns)
+            self._reach.look()
             self._check_readiness(now_ns)
             self._do(self._registry.end(self._verdict, now_ns))
         self._do(self._registry.timeout(now_ns))
 
     def _check_readiness(self, now_ns: int) -> None:
-        missing = self._health.missing(self._registry.counts(), now_ns)
+        missing = self._health.missing(self._registry.counts(), now_ns, self._reach.faults)
         words = self._watch.update(missing, now_ns)
         if words:
             self._log.info("= waiting for %s", words)

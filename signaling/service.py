@@ -22,9 +22,9 @@ from .http.api import HttpApi, PageParts
 from .http.forwarded import Proxies
 from .http.listen_routes import ListenRoutes
 from .http.transcript_pages import TranscriptReader
-from .lan_check import check_lan
 from .registry.house import Verdict
 from .settings import Settings
+from .start import check_start
 
 if TYPE_CHECKING:
     from .lan import LanDoor
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 async def serve(context: process.Context[Settings]) -> None:
     """Run until the process is told to stop. Raises StartupError if it cannot start."""
     section = context.settings.signaling
-    check_lan(section)
     ledger = _ledger(context)
     gate = Gate(section, os.environ, ledger)
     door = _lan_door(context) if section.lan else None
@@ -96,4 +95,4 @@ def _ledger(context: process.Context[Settings]) -> Ledger:
 
 def main() -> int:
     """Run the program; returns its exit code."""
-    return process.run_async(PROGRAM, Settings, serve)
+    return process.run_async(PROGRAM, Settings, serve, check_start)

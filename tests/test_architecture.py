@@ -51,11 +51,14 @@ SHELLS: dict[str, set[str]] = {
     "mixer_core": {
         "__main__",
         "audio_server",
+        "beats",
+        "duty",
         "numba_cache",
         "service",
     },
     "mixer_core/bus": {
         "audio_client",
+        "bound_router",
         "control_client",
         "drain",
         "endpoints",
@@ -69,17 +72,20 @@ SHELLS: dict[str, set[str]] = {
         "salvage",
     },
     "mixer_core/runtime": {
+        "bound_path",
         "child_lines",
         "child_output",
         "files",
         "fork_pool",
         "fork_server",
         "lazy_timer",
+        "lock_file",
         "logs",
         "parent",
         "process",
         "processor_time",
         "settings",
+        "start_checks",
         "sweep",
     },
     "openai_link": {
@@ -163,6 +169,7 @@ SHELLS: dict[str, set[str]] = {
         "lan",
         "load_watch",
         "name_watch",
+        "reach",
         "service",
     },
     "signaling/access": {

@@ -42,6 +42,8 @@ class Heartbeat:
     metrics: Metrics = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     """Programs without which it cannot work, beyond those that every gateway has."""
+    wants: tuple[str, ...] = ()
+    """Programs without which it works, but less surely."""
 
 
 @dataclass(frozen=True, slots=True)

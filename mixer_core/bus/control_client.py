@@ -41,7 +41,7 @@ class ControlClient:
         self.sent_ns = 0
         """When signaling took a message last (monotonic)."""
         socket = endpoints.open_socket(context, endpoints.CONTROL, runtime_dir, "connect", identity)
-        self._socket = DrainedSocket(self._loop, socket, self._receive)
+        self._socket = DrainedSocket(self._loop, socket, self._receive, self.announce)
         self._timer = self._loop.call_soon(self._beat)
 
     def announce(self) -> None:

@@ -25,11 +25,18 @@ class DrainedSocket:
         loop: asyncio.AbstractEventLoop,
         socket: zmq.Socket[bytes],
         on_message: Callable[[list[bytes]], None],
+        on_writable: Callable[[], None] | None = None,
     ) -> None:
-        """``on_message`` gets the parts of one message; it must not raise."""
+        """``on_message`` gets the parts of one message; it must not raise.
+
+        ``on_writable``: called when messages can be sent again after they could not; of a DEALER
+        with ``IMMEDIATE`` that is when its peer is back.
+        """
         self._loop = loop
         self._socket = socket
         self._on_message = on_message
+        self._on_writable = on_writable
+        self._was_writable = True
         self._fd = int(socket.getsockopt(zmq.FD))
         self._again: asyncio.Handle | None = None
         loop.add_reader(self._fd, self._drain)
@@ -63,8 +70,18 @@ class DrainedSocket:
     def _drain(self) -> None:
         self._again = None
         for _ in range(BATCH):
-            if self._socket.closed or not readable(self._socket):
+            if self._socket.closed or not self._look():
                 return
             self._on_message(self._socket.recv_multipart(zmq.NOBLOCK))
         if not self._socket.closed:
             self._again = self._loop.call_soon(self._drain)
+
+    def _look(self) -> bool:
+        """Whether a message waits; tells of a peer that is back."""
+        events = int(self._socket.getsockopt(zmq.EVENTS))
+        if self._on_writable is not None:
+            writable = bool(events & zmq.POLLOUT)
+            is_back, self._was_writable = writable and not self._was_writable, writable
+            if is_back:
+                self._on_writable()
+        return bool(events & zmq.POLLIN)

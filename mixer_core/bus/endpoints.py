@@ -25,10 +25,8 @@ from typing import Literal
 
 import zmq
 
+from ..runtime.bound_path import check_length
 from ..runtime.errors import RuntimeDirError
-
-MAX_IPC_PATH_BYTES = 107
-"""Length of ``sun_path`` on Linux less its terminator."""
 
 _KERNEL_BYTES_PER_MESSAGE = 2_304
 """What Linux charges a local socket for a message of 984 bytes."""
@@ -47,19 +45,20 @@ class Endpoint:
     """Messages queued per peer, on each side."""
 
     @property
+    def file_name(self) -> str:
+        """Name of the socket in the runtime directory."""
+        return f"{self.name}.sock"
+
+    @property
     def buffer_bytes(self) -> int:
         """Size of a kernel buffer that holds about as many audio messages."""
         return self.high_water_mark * _KERNEL_BYTES_PER_MESSAGE
 
     def path(self, runtime_dir: Path) -> Path:
         """File of the socket. Raises RuntimeDirError where the path is too long for a socket."""
-        path = f"{runtime_dir}/{self.name}.sock"
-        if len(path.encode()) > MAX_IPC_PATH_BYTES:
-            raise RuntimeDirError(
-                f"the socket path {path} is over {MAX_IPC_PATH_BYTES} bytes: "
-                "set MIXMINUS_RUNTIME__DIR to a shorter directory"
-            )
-        return Path(path)
+        path = runtime_dir / self.file_name
+        check_length(path)
+        return path
 
     def url(self, runtime_dir: Path) -> str:
         """``ipc://`` address. Raises RuntimeDirError where the path is too long for a socket."""
@@ -85,6 +84,25 @@ def open_socket(
     Raises RuntimeDirError when the address cannot be bound.
     """
     url = endpoint.url(runtime_dir)
+    socket = prepared_socket(context, endpoint, side, identity)
+    try:
+        if side == "connect":
+            socket.connect(url)
+        else:
+            socket.bind(url)
+    except zmq.ZMQError as error:
+        socket.close()
+        raise RuntimeDirError(f"cannot bind {url}: {error.strerror}") from error
+    return socket
+
+
+def prepared_socket(
+    context: zmq.Context[zmq.Socket[bytes]],
+    endpoint: Endpoint,
+    side: Literal["bind", "connect"],
+    identity: str = "",
+) -> zmq.Socket[bytes]:
+    """The same, neither connected nor bound yet."""
     socket = context.socket(endpoint.bind_type if side == "bind" else endpoint.connect_type)
     socket.setsockopt(zmq.LINGER, 0)
     socket.setsockopt(zmq.SNDHWM, endpoint.high_water_mark)
@@ -94,16 +112,9 @@ def open_socket(
     if side == "connect":
         socket.setsockopt(zmq.IMMEDIATE, 1)
         socket.setsockopt(zmq.RECONNECT_IVL, 20)
-        socket.connect(url)
-        return socket
-    if endpoint.bind_type == zmq.ROUTER:
+    elif endpoint.bind_type == zmq.ROUTER:
         socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
-    try:
-        socket.bind(url)
-    except zmq.ZMQError as error:
-        socket.close()
-        raise RuntimeDirError(f"cannot bind {url}: {error.strerror}") from error
     return socket
 
 

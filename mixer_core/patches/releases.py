@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 
-from mixer_core.runtime.errors import StartupError
+from mixer_core.runtime.errors import RequirementError
 
 from . import aioice, aiortc
 
@@ -20,11 +20,15 @@ def check_releases() -> None:
     """Look at the installed packages, without importing them.
 
     Raises:
-        StartupError: one is of another release; the message names the cure.
+        RequirementError: one is missing, or of another release; the message names the cure.
     """
     for package, release in REQUIRED.items():
-        installed = importlib.metadata.version(package)
+        try:
+            installed = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError as error:
+            wanted = f"pip install '{package}=={release}.*'"
+            raise RequirementError(f"{package} is missing: {wanted}") from error
         if not installed.startswith(f"{release}."):
-            raise StartupError(
+            raise RequirementError(
                 f"{package} {installed} is not supported: pip install '{package}=={release}.*'"
             )

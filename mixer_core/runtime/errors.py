@@ -5,6 +5,7 @@ MixminusError
 │   ├── SettingsError            a setting is unknown, of the wrong type or out of range     exit 78
 │   ├── RuntimeDirError          the runtime directory cannot be used                        exit 78
 │   ├── PortBusyError            somebody else listens there                                 exit 78
+│   ├── RequirementError         a package, a library or a limit of the system is in the way exit 78
 │   └── AlreadyRunningError      another instance holds the lock                             exit 1
 ├── WireError                    the peer's fault: a message that cannot be read
 │   ├── FrameError               an audio-path message
@@ -47,9 +48,14 @@ class MixminusError(Exception):
 
 
 class StartupError(MixminusError):
-    """The process cannot start. ``exit_code`` is what it ends with."""
+    """The process cannot start. ``exit_code`` is what it ends with.
+
+    ``may_pass``: a supervised program, whose settings were checked before the start, is to be tried
+    again: it ends with ``EXIT_FAILURE``, and the calls that the others hold go on.
+    """
 
     exit_code = EXIT_FAILURE
+    may_pass = False
 
 
 class SettingsError(StartupError):
@@ -62,10 +68,18 @@ class RuntimeDirError(StartupError):
     """The runtime directory cannot be made, is not ours, or is not writable."""
 
     exit_code = EXIT_CONFIG
+    may_pass = True
 
 
 class PortBusyError(StartupError):
     """A TCP port that we must listen on is taken or forbidden."""
+
+    exit_code = EXIT_CONFIG
+    may_pass = True
+
+
+class RequirementError(StartupError):
+    """A package or library is missing or of another release, or the system allows too little."""
 
     exit_code = EXIT_CONFIG
 

@@ -8,26 +8,33 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-import fcntl
 import logging
 import os
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from . import logs
-from .errors import AlreadyRunningError, RuntimeDirError, StartupError
+from .bound_path import prepare_runtime_dir
+from .errors import EXIT_FAILURE, StartupError
+from .lock_file import LockFile, path_of
 from .settings import CommonSettings, load
+from .start_checks import Needs, raise_descriptor_limit
+from .upkeep import Upkeep
 
 SUPERVISED_VARIABLE = "MIXMINUS_SUPERVISED"
+ALIVE_S = 1.0
+"""Between two signs of life."""
 _PR_SET_PDEATHSIG = 1
 """Linux ``prctl(2)``."""
 
 S = TypeVar("S", bound=CommonSettings)
+Check = Callable[[S, Mapping[str, str]], Needs]
+"""``check_start`` of a program: settings and environment in, what it needs out."""
 
 
 @dataclass
@@ -37,6 +44,9 @@ class Context(Generic[S]):
     program: str
     settings: S
     log: logging.LoggerAdapter[logging.Logger]
+    upkeep: Upkeep
+    """Of its lock; to be checked every ``ALIVE_S`` by the loop that does the program's work: that
+    is its sign of life. ``run_async`` does it."""
     stop_fd: int = -1
     """Readable once SIGTERM or SIGINT came; for programs without asyncio."""
     stop: asyncio.Event = field(default_factory=asyncio.Event)
@@ -53,10 +63,16 @@ class Context(Generic[S]):
         return SUPERVISED_VARIABLE in os.environ
 
 
-def run(program: str, declared: type[S], body: Callable[[Context[S]], None]) -> int:
+def run(
+    program: str,
+    declared: type[S],
+    body: Callable[[Context[S]], None],
+    check: Check[S] | None = None,
+) -> int:
     """Run a program without asyncio; ``body`` returns when ``stop_fd`` is readable.
 
-    ``declared``: the class of the program's settings. Returns the exit code.
+    ``declared``: the class of the program's settings. ``check``: its ``check_start``. Returns the
+    exit code.
     """
 
     def guarded(context: Context[S]) -> None:
@@ -71,15 +87,19 @@ def run(program: str, declared: type[S], body: Callable[[Context[S]], None]) -> 
         reader.close()
         writer.close()
 
-    return _guard(program, declared, guarded)
+    return _guard(program, declared, guarded, check)
 
 
 def run_async(
-    program: str, declared: type[S], body: Callable[[Context[S]], Awaitable[None]]
+    program: str,
+    declared: type[S],
+    body: Callable[[Context[S]], Awaitable[None]],
+    check: Check[S] | None = None,
 ) -> int:
     """Run a program on uvloop; ``body`` returns when ``context.stop`` is set.
 
-    ``declared``: the class of the program's settings. Returns the exit code.
+    ``declared``: the class of the program's settings. ``check``: its ``check_start``. Returns the
+    exit code.
     """
 
     async def main(context: Context[S]) -> None:
@@ -87,9 +107,15 @@ def run_async(
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, context.stop.set)
+
+        def alive() -> None:
+            context.upkeep.check()
+            loop.call_later(ALIVE_S, alive)
+
+        alive()
         await body(context)
 
-    return _guard(program, declared, lambda context: run_on_uvloop(main(context)))
+    return _guard(program, declared, lambda context: run_on_uvloop(main(context)), check)
 
 
 def run_on_uvloop(main: Awaitable[None]) -> None:
@@ -109,77 +135,29 @@ def die_with_parent(number: signal.Signals = signal.SIGTERM) -> None:
     libc.prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
 
 
-def prepare_runtime_dir(path: Path) -> None:
-    """Create the runtime directory with mode 0700, or check that it is ours and private.
-
-    Raises:
-        RuntimeDirError: it cannot be created, belongs to somebody else, or is not writable.
-    """
-    cure = "set MIXMINUS_RUNTIME__DIR to a directory that you own"
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = path.stat()
-    except OSError as error:
-        raise RuntimeDirError(
-            f"the runtime directory {path} cannot be created ({error.strerror}): {cure}"
-        ) from error
-    if status.st_uid != os.getuid():
-        raise RuntimeDirError(f"the runtime directory {path} belongs to another user: {cure}")
-    if status.st_mode & 0o077:
-        os.chmod(path, 0o700)
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise RuntimeDirError(f"the runtime directory {path} is not writable: {cure}")
-    probe = path / f".probe-{os.getpid()}"
-    try:
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise RuntimeDirError(
-            f"the runtime directory {path} is not writable ({error.strerror}): {cure}"
-        ) from error
-
-
-def lock(runtime_dir: Path, name: str) -> IO[str]:
-    """Take ``<runtime_dir>/<name>.lock`` for the life of the returned file.
-
-    Raises:
-        AlreadyRunningError: somebody holds it; the message names the process.
-    """
-    path = runtime_dir / f"{name}.lock"
-    try:
-        file = path.open("a+", encoding="ascii")
-    except OSError as error:
-        raise RuntimeDirError(f"the lock {path} cannot be opened ({error.strerror})") from error
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.seek(0)
-        holder = file.read().strip() or "?"
-        file.close()
-        raise AlreadyRunningError(
-            f"{name} already runs in {runtime_dir} (process {holder}): "
-            "stop it, or set MIXMINUS_RUNTIME__DIR to another directory"
-        ) from error
-    file.truncate(0)
-    file.write(str(os.getpid()))
-    file.flush()
-    return file
-
-
-def _guard(program: str, declared: type[S], body: Callable[[Context[S]], None]) -> int:
+def _guard(
+    program: str,
+    declared: type[S],
+    body: Callable[[Context[S]], None],
+    check: Check[S] | None,
+) -> int:
     """Set up, run ``body``, and turn what goes wrong into one line and an exit code."""
     try:
         settings = load(declared)
+        if check is not None:
+            raise_descriptor_limit(check(settings, os.environ).descriptors)
         logs.setup(settings.runtime.log_level)
-        context = Context(program, settings, logs.get(program))
         prepare_runtime_dir(settings.runtime_dir)
-        if context.supervised:
+        if SUPERVISED_VARIABLE in os.environ:
             die_with_parent()
-        with lock(settings.runtime_dir, program):
-            body(context)
+        with LockFile(path_of(settings.runtime_dir, program)) as own:
+            own.take()
+            log = logs.get(program)
+            body(Context(program, settings, log, Upkeep(log, own.renew)))
     except StartupError as error:
         print(f"{program}: {error}", file=sys.stderr, flush=True)
-        return error.exit_code
+        is_passing = error.may_pass and SUPERVISED_VARIABLE in os.environ
+        return EXIT_FAILURE if is_passing else error.exit_code
     except KeyboardInterrupt:
         return 0
     return 0

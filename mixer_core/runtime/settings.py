@@ -86,6 +86,9 @@ class RuntimeSettings:
     the system."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Lowest severity that is logged."""
+    watchdog_s: Annotated[int, msgspec.Meta(ge=0, le=3_600)] = 10
+    """A program that has not moved for this time, because it was stopped or hangs, is killed and
+    started anew; 0: never. A debugger needs 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,13 +159,15 @@ def _file_parts(file: str | None) -> Iterator[_Part]:
         return
     path = Path(file)
     try:
+        if path.exists() and not path.is_file():  # A pipe would be waited for.
+            raise OSError(0, "it is no file")
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(
             f"the settings file {path} cannot be read ({error.strerror}): "
             f"correct {CONFIG_VARIABLE} or unset it"
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SettingsError(f"the settings file {path} is not valid TOML: {error}") from error
     for section, keys in content.items():
         if not isinstance(keys, dict):

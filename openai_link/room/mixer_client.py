@@ -32,13 +32,18 @@ class MixerClient:
         on_audio: Callable[[Frame], None],
         on_event: Callable[[dict[str, Any]], None],
         log: logging.LoggerAdapter[logging.Logger],
+        on_moved: Callable[[], None] = lambda: None,
     ) -> None:
-        """``on_audio`` gets AUDIO frames of the room, ``on_event`` the maps of EVENT frames."""
+        """``on_audio`` gets AUDIO frames of the room, ``on_event`` the maps of EVENT frames.
+
+        ``on_moved``: the time-out has moved, because a mixer is there again.
+        """
         self._stream = stream
         self._payload = info.encode()
         self._on_audio = on_audio
         self._on_event = on_event
         self._log = log
+        self._on_moved = on_moved
         self.epoch = 0
         """The room's epoch, as far as it is known here."""
         self.sent = 0
@@ -54,8 +59,9 @@ class MixerClient:
         self._announcement = Announcement()
         self._closed = False
         loop = asyncio.get_running_loop()
-        self._push = AudioPush(loop, runtime_dir)
-        self._sub = AudioSub(loop, runtime_dir, frames.topic(stream), self._receive)
+        self._push = AudioPush(loop, runtime_dir, self._connected)
+        topic = frames.topic(stream)
+        self._sub = AudioSub(loop, runtime_dir, topic, self._receive, self._connected)
 
     @property
     def acknowledged(self) -> bool:
@@ -70,6 +76,8 @@ class MixerClient:
         """Send START if it is due."""
         if self._announcement.is_due(now_ns):
             self._announcement.sent(now_ns)
+            self._push.follow()
+            self._sub.follow()
             self._send(Frame(Kind.START, self._stream, self.epoch, payload=self._payload))
 
     def audio(self, pcm: bytes, flags: int, stamp_ns: int) -> None:
@@ -119,6 +127,17 @@ class MixerClient:
         if not self._push.send(frames.encode(frame)):
             self.dropped += 1
 
+    def _connected(self) -> None:
+        """A mixer is there, perhaps one that knows nothing of us yet."""
+        if self._push.is_connected and self._sub.is_connected:
+            self._identify()
+            self._on_moved()
+
+    def _identify(self) -> None:
+        now_ns = time.monotonic_ns()
+        self._announcement.asked(now_ns)
+        self.tick(now_ns)
+
     def _receive(self, message: bytes) -> None:
         try:
             frame = frames.decode(message)
@@ -135,7 +154,5 @@ class MixerClient:
 
     def _event_received(self, event: dict[str, Any]) -> None:
         if event["type"] == "identify":
-            now_ns = time.monotonic_ns()
-            self._announcement.asked(now_ns)
-            self.tick(now_ns)
+            self._identify()
         self._on_event(event)  # Also so that the owner sees that the time-out has moved.

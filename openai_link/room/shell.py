@@ -118,7 +118,13 @@ class RoomShell:
         )
         info = StreamInfo("link", order.room, mode=order.mode)
         self._mixer = MixerClient(
-            settings.runtime_dir, order.stream, info, self._room_audio, self._mixer_event, log
+            settings.runtime_dir,
+            order.stream,
+            info,
+            self._room_audio,
+            self._mixer_event,
+            log,
+            self._arm,
         )
         self._do(self.engine.open(now_ns))
         self._tools.start()

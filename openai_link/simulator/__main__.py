@@ -13,5 +13,6 @@ if __name__ == "__main__":
     os.environ.update(environment(sys.argv[1:]))
     from .service import PROGRAM, serve
     from .settings import Settings
+    from .start import check_start
 
-    sys.exit(run_async(PROGRAM, Settings, serve))
+    sys.exit(run_async(PROGRAM, Settings, serve, check_start))

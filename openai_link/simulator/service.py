@@ -14,9 +14,8 @@ from aiohttp import web
 from mixer_core.bus import control
 from mixer_core.bus.control_client import ControlClient
 from mixer_core.patches.aioice.gathering import check_consent, host_addresses, offer_addresses
-from mixer_core.patches.releases import check_releases
 from mixer_core.runtime import logs
-from mixer_core.runtime.errors import OpusError, PortBusyError, SettingsError, StartupError
+from mixer_core.runtime.errors import OpusError, PortBusyError, RequirementError, SettingsError
 from mixer_core.runtime.process import Context
 
 from ..media import opus
@@ -96,12 +95,11 @@ def _switchboard(settings: SimulatorSettings) -> Switchboard:
 
 def _check_requirements(settings: SimulatorSettings) -> None:
     """Fail at startup, in one line, rather than in the first call."""
-    check_releases()
     greeting_pcm()
     try:
         opus.library()
     except OpusError as error:
-        raise StartupError(str(error)) from error
+        raise RequirementError(str(error)) from error
     if settings.record_dir:
         try:
             Path(settings.record_dir).mkdir(parents=True, exist_ok=True)

@@ -45,14 +45,8 @@ class Gate:
         Raises:
             SettingsError: a token is needed and not set, or is easy to guess.
         """
-        token = machine_token(env)
+        token = check_exposure(settings, env)
         plain = not is_loopback(settings.http_host)
-        if plain and not token:
-            raise SettingsError(
-                f"http_host {settings.http_host} can be reached by other machines: set "
-                f"{TOKEN_VARIABLE} to a long random text, or MIXMINUS_SIGNALING__HTTP_HOST to "
-                "127.0.0.1"
-            )
         self.desk = Desk(ledger, token)
         self._exposed = plain or lan_names is not None
         self.guarded = bool(token) or plain or settings.lan or settings.require_invitation
@@ -114,6 +108,22 @@ class Gate:
         """Whether a browser on this machine asks, and no proxy in between."""
         is_here = not facts.forwarded and is_loopback(facts.address)
         return is_here and not self._exposed and name in LOCAL_NAMES
+
+
+def check_exposure(settings: SignalingSettings, env: Mapping[str, str]) -> str:
+    """The value of MIXMINUS_TOKEN; empty: not set, and not needed.
+
+    Raises:
+        SettingsError: it is needed and not set, is easy to guess, or cannot be used.
+    """
+    token = machine_token(env)
+    if not token and not is_loopback(settings.http_host):
+        raise SettingsError(
+            f"http_host {settings.http_host} can be reached by other machines: set "
+            f"{TOKEN_VARIABLE} to a long random text, or MIXMINUS_SIGNALING__HTTP_HOST to "
+            "127.0.0.1"
+        )
+    return token
 
 
 def machine_token(env: Mapping[str, str]) -> str:

@@ -13,6 +13,8 @@ FRESH_NS = 3 * S_NS
 PATIENCE_NS = S_NS
 """Time after which a missing program is logged."""
 MIXER, WORKER, LINK = "mixer_core", "media_worker", "openai_link"
+SIGNALING = "signaling"
+NO_FAULTS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,28 +39,51 @@ class Health:
         """Take a heartbeat."""
         self._beats[beat.program] = (beat, now_ns)
 
-    def programs(self, counts: Mapping[str, int], now_ns: int) -> dict[str, ProgramView]:
-        """Every needed program; ``counts`` are those of ``Registry.counts``."""
-        more = [name for beat, _ in self._beats.values() for name in beat.needs]
-        needed = dict.fromkeys((MIXER, WORKER, LINK, *more))
-        return {name: self._view(name, counts, now_ns) for name in needed}
+    def programs(
+        self, counts: Mapping[str, int], now_ns: int, faults: Mapping[str, str] = NO_FAULTS
+    ) -> dict[str, ProgramView]:
+        """Every needed or wanted program, and those at fault.
 
-    def missing(self, counts: Mapping[str, int], now_ns: int) -> list[str]:
+        ``counts``: those of ``Registry.counts``. ``faults``: by program, why nobody reaches it.
+        """
+        beats = [beat for beat, _ in self._beats.values()]
+        more = [name for beat in beats for name in (*beat.needs, *beat.wants)]
+        needed = dict.fromkeys((MIXER, WORKER, LINK, *more, *faults))
+        return {name: self._view(name, counts, now_ns, faults.get(name, "")) for name in needed}
+
+    def missing(
+        self, counts: Mapping[str, int], now_ns: int, faults: Mapping[str, str] = NO_FAULTS
+    ) -> list[str]:
         """The programs that are not ready, with their reasons; empty: the gateway is ready."""
+        wanted = self._wanted()
         return [
             f"{name}: {view.detail}" if view.detail else name
-            for name, view in self.programs(counts, now_ns).items()
+            for name, view in self.programs(counts, now_ns, faults).items()
+            if not view.ready and name not in wanted
+        ]
+
+    def warnings(self, now_ns: int) -> list[str]:
+        """What the gateway works without, but less surely."""
+        views = {name: self._view(name, {}, now_ns, "") for name in self._wanted()}
+        return [
+            f"{name}: {view.detail}; if the other one ends, people hear nothing for a second or two"
+            for name, view in views.items()
             if not view.ready
         ]
 
-    def _view(self, name: str, counts: Mapping[str, int], now_ns: int) -> ProgramView:
+    def _wanted(self) -> set[str]:
+        return {name for beat, _ in self._beats.values() for name in beat.wants}
+
+    def _view(self, name: str, counts: Mapping[str, int], now_ns: int, fault: str) -> ProgramView:
         beat, seen_ns = self._beats.get(name, (None, 0))
         if beat is None:
-            return ProgramView(False, 0, "not started")
+            return ProgramView(False, 0, fault if name == SIGNALING else "not started")
         if now_ns - seen_ns >= FRESH_NS:
             return ProgramView(False, beat.pid, "no heartbeat")
         if not beat.ready:
             return ProgramView(False, beat.pid, beat.detail or "starting")
+        if fault:
+            return ProgramView(False, beat.pid, fault)
         if name == WORKER and not counts["workers_idle"]:
             return ProgramView(False, beat.pid, "no idle child")
         if name == LINK and not counts["links_idle"] + counts["links_active"]:

@@ -20,6 +20,7 @@ from media_worker.protocol.room_events import FORWARDED
 from media_worker.session import Session
 from media_worker.settings import MediaWorkerSettings
 from mixer_core.bus import events
+from mixer_core.bus.announcement import RETRY_NS
 from mixer_core.bus.control import Offer
 from mixer_core.bus.frames import FLAG_PAUSE, Frame, Kind
 from mixer_core.runtime.errors import BrowserMessageError
@@ -153,6 +154,12 @@ def test_a_newer_epoch_in_any_frame_flushes() -> None:
 def test_identify_is_answered_with_start_at_once() -> None:
     actions = in_room().bus_frame(event(type="identify"), 5 * MS_NS)
     assert actions == [SendBus(Kind.START, 0, INFO.encode())]
+
+
+def test_a_mixer_that_is_there_again_is_told_at_once_and_the_browser_nothing() -> None:
+    session = in_room()
+    assert session.mixer_connected(5 * MS_NS) == [SendBus(Kind.START, 0, INFO.encode())]
+    assert session.next_timeout_ns() == 5 * MS_NS + RETRY_NS
 
 
 @pytest.mark.parametrize("kind", sorted(FORWARDED))

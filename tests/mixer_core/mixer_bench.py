@@ -63,11 +63,12 @@ class Bench:
         muted: bool = False,
         epoch: int = 0,
         name: str = "",
+        seq: int = 0,
     ) -> list[Frame]:
         """A START; participants are called p-<stream>."""
         participant = f"p-{stream}" if role == "browser" else ""
         info = StreamInfo(role, room, participant, name or participant, muted, mode)
-        return self.put(Frame(Kind.START, stream, epoch, payload=info.encode()))
+        return self.put(Frame(Kind.START, stream, epoch, seq, payload=info.encode()))
 
     def audio(
         self, stream: int, pcm: bytes, *, flags: int = 0, epoch: int = 0, seq: int | None = None

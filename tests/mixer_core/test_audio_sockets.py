@@ -15,7 +15,7 @@ import zmq
 
 from mixer_core.audio_server import AudioServer
 from mixer_core.bus import endpoints
-from mixer_core.bus.audio_client import AudioPush, AudioSub
+from mixer_core.bus.audio_client import AudioPush, AudioSub, retry_s
 from mixer_core.bus.zmtp import Parser, encode, hello, subscribe
 from mixer_core.runtime.errors import RuntimeDirError
 from tests.support.waiting import PATIENCE_S, until
@@ -123,6 +123,118 @@ def test_nothing_waits_for_a_mixer_that_is_not_there(short_dir: Path) -> None:
         again.server.close()
 
     asyncio.run(main())
+
+
+def test_both_ends_are_there_again_at_once_and_say_so(short_dir: Path) -> None:
+    async def main() -> None:
+        turning, said = Turning(short_dir), list[str]()
+        loop = asyncio.get_running_loop()
+        push = AudioPush(loop, short_dir, lambda: said.append("push"))
+        sub = AudioSub(loop, short_dir, TOPIC, lambda _: None, lambda: said.append("sub"))
+        for times in range(1, 4):
+            await turning.until(lambda: push.is_connected and sub.is_connected)
+            assert sorted(said) == ["push"] * times + ["sub"] * times
+            turning.server.close()
+            turning = Turning(short_dir)
+            await until(lambda: not (push.is_connected or sub.is_connected))
+        push.close()
+        sub.close()
+        turning.server.close()
+
+    asyncio.run(main())
+
+
+def test_a_listener_is_subscribed_before_it_says_that_it_is_there(short_dir: Path) -> None:
+    async def main() -> None:
+        turning, heard = Turning(short_dir), list[bytes]()
+        loop, ready = asyncio.get_running_loop(), list[bool]()
+        sub = AudioSub(loop, short_dir, TOPIC, heard.append, lambda: ready.append(True))
+        await turning.until(lambda: bool(ready))
+        turning.server.receive(turning.server.poll(0), turning.received.append)
+        turning.server.publish(FRAME)
+        await turning.until(lambda: heard == [FRAME])
+        sub.close()
+        turning.server.close()
+
+    asyncio.run(main())
+
+
+def test_both_follow_another_mixer_that_has_taken_the_path_of_one_that_lives(
+    short_dir: Path,
+) -> None:
+    async def main() -> None:
+        for name in "ab":
+            (short_dir / name).mkdir()
+        first, heard = Turning(short_dir / "a"), list[bytes]()
+        loop = asyncio.get_running_loop()
+        push = AudioPush(loop, short_dir / "a")
+        sub = AudioSub(loop, short_dir / "a", TOPIC, heard.append)
+        await first.until(lambda: push.is_connected and sub.is_connected)
+        push.follow()
+        sub.follow()
+        second = Turning(short_dir / "b")
+        for name in ("audio_in.sock", "audio_out.sock"):
+            (short_dir / "b" / name).rename(short_dir / "a" / name)
+        push.follow()
+        sub.follow()
+        assert push.is_connected and push.send(FRAME)  # Until the other one is ready.
+        await first.until(lambda: first.received == [FRAME])
+        await second.until(lambda: push.send(b"moved") and second.received != [])
+        assert first.received == [FRAME] and set(second.received) == {b"moved"}
+
+        def published() -> bool:
+            second.server.publish(FRAME)
+            return bool(heard)
+
+        await second.until(published)
+        for thing in (push, sub, first.server, second.server):
+            thing.close()
+
+    asyncio.run(main())
+
+
+def test_nobody_follows_to_where_nobody_listens(short_dir: Path) -> None:
+    async def main() -> None:
+        turning = Turning(short_dir)
+        push = AudioPush(asyncio.get_running_loop(), short_dir)
+        await turning.until(lambda: push.is_connected)
+        (short_dir / "audio_in.sock").unlink()
+        push.follow()
+        with socket.socket(socket.AF_UNIX) as dead:
+            dead.bind(str(short_dir / "audio_in.sock"))
+            push.follow()
+            assert push.send(FRAME)
+            await turning.until(lambda: turning.received == [FRAME])
+        push.close()
+        turning.server.close()
+
+    asyncio.run(main())
+
+
+def test_a_server_whose_paths_are_taken_away_binds_them_again(short_dir: Path) -> None:
+    async def main() -> None:
+        turning = Turning(short_dir)
+        loop = asyncio.get_running_loop()
+        push = AudioPush(loop, short_dir)
+        await turning.until(lambda: push.is_connected)
+        (short_dir / "audio_in.sock").unlink()
+        (short_dir / "audio_out.sock").unlink()
+        assert turning.server.renew().count("bound again") == 2
+        assert turning.server.renew() == ""
+        newcomer = AudioPush(loop, short_dir)
+        await turning.until(lambda: newcomer.is_connected)
+        assert push.send(b"old") and newcomer.send(b"new")
+        await turning.until(lambda: set(turning.received) == {b"old", b"new"})
+        push.close()
+        newcomer.close()
+        turning.server.close()
+
+    asyncio.run(main())
+
+
+def test_attempts_become_rarer_the_longer_the_mixer_is_away() -> None:
+    assert retry_s(0.0) == 0.01
+    assert [retry_s(away) <= retry_s(away + 1) <= 0.2 for away in range(60)] == [True] * 60
 
 
 def test_a_full_queue_drops_and_recovers_with_whole_messages(short_dir: Path) -> None:

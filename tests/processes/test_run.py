@@ -121,7 +121,7 @@ def test_a_second_instance_on_the_same_directory_is_refused() -> None:
     with Gateway() as first:
         second = Gateway(RUNTIME__DIR=first.env["MIXMINUS_RUNTIME__DIR"])
         done = run(second)
-        assert done.returncode == 1
+        assert done.returncode == 78
         assert "another mixminus is running" in one_line(done)
         assert first.get("/readyz")[0] == 200
         shutil.rmtree(second.dir)

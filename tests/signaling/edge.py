@@ -17,6 +17,7 @@ from typing import Any
 import aiohttp
 import zmq
 
+from mixer_core.audio_server import AudioServer
 from mixer_core.bus.control import (
     Answer,
     Heartbeat,
@@ -145,6 +146,7 @@ class Edge:
         self.url = ""
         self.port = 0
         self.http: aiohttp.ClientSession
+        self.mixer: AudioServer | None = None
 
     async def start(self, web: Path | None = None, rebuild_ms: int = 0) -> None:
         """Open the port and the control socket."""
@@ -178,7 +180,9 @@ class Edge:
         return child
 
     def program(self, name: str, **beat: Any) -> ControlClient:
-        """A program that beats."""
+        """A program that beats; the mixer listens, too."""
+        if name == "mixer_core":
+            self.mixer = AudioServer(self.dir)
         state = Heartbeat(name, 1, beat.pop("ready", True), **beat)
         client = ControlClient(
             self.context, self.dir, name, lambda: state, lambda _: None, self.log
@@ -238,5 +242,7 @@ async def running(
         finally:
             for client in edge.clients:
                 client.close()
+            if edge.mixer is not None:
+                edge.mixer.close()
             await edge.stop()
             edge.context.destroy(linger=0)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from mixer_core.runtime import process
-from mixer_core.runtime.errors import AlreadyRunningError, RuntimeDirError
+from mixer_core.runtime import bound_path
+from mixer_core.runtime.errors import RuntimeDirError
+from mixer_core.runtime.lock_file import LockFile, path_of
 from tests.support.waiting import PATIENCE_S
 
 PROGRAM = """
@@ -32,27 +33,17 @@ def start(runtime_dir: Path | str, **variables: str) -> subprocess.CompletedProc
 
 def test_the_runtime_directory_is_made_private(short_dir: Path) -> None:
     path = short_dir / "a" / "b"
-    process.prepare_runtime_dir(path)
+    bound_path.prepare_runtime_dir(path)
     assert path.stat().st_mode & 0o777 == 0o700
     path.chmod(0o755)
-    process.prepare_runtime_dir(path)
+    bound_path.prepare_runtime_dir(path)
     assert path.stat().st_mode & 0o777 == 0o700
 
 
 def test_a_runtime_directory_below_a_file_is_refused_with_the_cure(short_dir: Path) -> None:
     (short_dir / "file").write_text("")
     with pytest.raises(RuntimeDirError, match="MIXMINUS_RUNTIME__DIR"):
-        process.prepare_runtime_dir(short_dir / "file" / "dir")
-
-
-def test_a_second_lock_names_the_holder(short_dir: Path) -> None:
-    holder = f"process {os.getpid()}"
-    with (
-        process.lock(short_dir, "mixer_core"),
-        pytest.raises(AlreadyRunningError, match=holder),
-    ):
-        process.lock(short_dir, "mixer_core")
-    process.lock(short_dir, "mixer_core").close()
+        bound_path.prepare_runtime_dir(short_dir / "file" / "dir")
 
 
 @pytest.mark.processes
@@ -79,7 +70,8 @@ def test_what_a_person_can_fix_is_one_line_and_a_code(
 
 @pytest.mark.processes
 def test_a_second_instance_ends_with_one(short_dir: Path) -> None:
-    with process.lock(short_dir, "probe"):
+    with LockFile(path_of(short_dir, "probe")) as lock:
+        lock.take()
         done = start(short_dir)
     assert done.returncode == 1
     assert "already runs" in done.stderr and len(done.stderr.splitlines()) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -275,6 +276,39 @@ async def test_readiness_and_metrics_follow_the_programs(short_dir: Path) -> Non
         assert 'audio_backlog_ms{program="mixer_core",stage="mixer_core"} 20.0' in page
         assert 'mixminus_workers_idle{program="signaling"} 1.0' in page
         assert 'mixminus_http_2xx_total{program="signaling"}' in page
+
+
+@asynchronous
+async def test_readiness_is_what_a_newcomer_would_find_and_the_control_socket_comes_back(
+    short_dir: Path,
+) -> None:
+    async with running(short_dir / "run") as edge:
+        for name in ("mixer_core", "media_worker", "openai_link"):
+            edge.program(name)
+        edge.add("worker")
+        edge.add("link")
+        await edge.until_get("/readyz", lambda a: a.status == 200)
+        assert edge.mixer is not None
+        shutil.rmtree(edge.dir)
+        content = problem(await edge.request("GET", "/readyz"), 503)
+        assert f"mixer_core: nobody listens at {edge.dir}/audio_in.sock and" in content["detail"]
+        assert "audio_out" in edge.mixer.renew()
+        await edge.until_get("/readyz", lambda a: a.status == 200)
+        assert (await edge.join()).status == 201  # By the connection that was there before.
+        edge.add("worker")  # It finds the socket in the new directory.
+        await edge.idle(workers=1)
+
+
+@asynchronous
+async def test_a_control_socket_that_cannot_be_bound_again_is_told(short_dir: Path) -> None:
+    async with running(short_dir / "run") as edge:
+        shutil.rmtree(edge.dir)
+        edge.dir.write_text("in the way")
+        content = problem(await edge.request("GET", "/readyz"), 503)
+        assert f"signaling: the runtime directory {edge.dir} cannot be" in content["detail"]
+        edge.dir.unlink()
+        answer = await edge.request("GET", "/readyz")
+        assert "signaling" not in answer.json()["programs"]
 
 
 @asynchronous

@@ -50,6 +50,13 @@ def test_the_reason_of_a_program_that_is_not_ready_is_passed_on() -> None:
     assert health.missing(READY, 0) == ["mixer_core: compiling kernels"]
 
 
+def test_a_program_that_beats_and_cannot_be_reached_is_missing() -> None:
+    faults = {"mixer_core": "nobody listens", "signaling": "its directory is gone"}
+    missing = beating().missing(READY, 0, faults)
+    assert missing == ["mixer_core: nobody listens", "signaling: its directory is gone"]
+    assert beating().missing(READY, 0) == []
+
+
 @pytest.mark.parametrize(
     ("counts", "missing"),
     [

@@ -1,0 +1,20 @@
+"""What the link needs to start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mixer_core.patches.releases import check_releases
+from mixer_core.runtime.start_checks import BASE_DESCRIPTORS, Needs
+
+from .settings import Settings, check_secrets
+
+DESCRIPTORS_PER_CHILD = 4
+"""Of the host: its pipes."""
+
+
+def check_start(settings: Settings, env: Mapping[str, str]) -> Needs:
+    """Raises StartupError: a secret is missing or unusable, or a library is of another release."""
+    check_releases()
+    check_secrets(settings, env)
+    return Needs(BASE_DESCRIPTORS + DESCRIPTORS_PER_CHILD * settings.openai_link.max_children)
