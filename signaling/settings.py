@@ -66,7 +66,7 @@ class SignalingSettings:
     while the gateway cannot take more by the four measures that follow."""
     busy_processor_percent: Percent = 85
     """Processor time that the gateway may use itself, of that of all processors. 0: any."""
-    busy_wait_ms: Annotated[float, msgspec.Meta(ge=0, le=1_000)] = 6.0
+    busy_wait_ms: Annotated[float, msgspec.Meta(ge=0, le=1_000)] = 2.0
     """Mean time that its programs wait for a processor each time they have something to do.
     0: any."""
     busy_late_ms: Annotated[float, msgspec.Meta(ge=0, le=1_000)] = 20.0

@@ -64,29 +64,30 @@ class Crowd(ImpairedNetwork):
         self._began_ns = time.monotonic_ns()
 
     async def do_offer(
-        self, url: str, visitors: list[tuple[str, str, float]], until_s: float, style: Style
+        self, url: str, visitors: list[tuple[str, str, float]], style: Style
     ) -> None:
-        """Let visitors come, in the background.
+        """Let visitors come, in the background, until ``stop``.
 
         Args:
             url: the gateway.
             visitors: room, address and time of coming in s from now.
-            until_s: after this time from now, nobody tries again.
             style: how those inside speak.
         """
         self._began_ns = time.monotonic_ns()
         for room, address, at_s in visitors:
             visitor = Visitor(address, at_s)
             self._visitors.append(visitor)
-            task = asyncio.create_task(self._visit(url, room, visitor, until_s, style))
+            task = asyncio.create_task(self._visit(url, room, visitor, style))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         gc.collect()
         gc.freeze()
 
-    async def do_wait(self) -> None:
-        """Until nobody tries any more."""
-        await asyncio.gather(*self._tasks)
+    async def do_stop(self) -> None:
+        """Nobody tries any more."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def do_visitors(self) -> list[dict[str, Any]]:
         """What became of everybody."""
@@ -107,32 +108,20 @@ class Crowd(ImpairedNetwork):
         await asyncio.gather(*(client.leave() for client in leaving))
         return len(leaving)
 
-    async def do_try(self, url: str, room: str, address: str) -> int:
-        """One more comes, and stays if it may; the status of the answer."""
-        visitor = Visitor(address, self._now_s())
-        client = LoadClient(url, room, 0, 1, True)
-        await self._try(client, visitor, "")
-        if visitor.admitted_s < 0:
-            await client.leave()
-        return visitor.answers[-1].status
-
-    async def _visit(
-        self, url: str, room: str, visitor: Visitor, until_s: float, style: Style
-    ) -> None:
+    async def _visit(self, url: str, room: str, visitor: Visitor, style: Style) -> None:
         await asyncio.sleep(max(0.0, visitor.at_s - self._now_s()))
         client = LoadClient(url, room, 0, 1, True)
         ticket = ""
-        while self._now_s() < until_s:
-            wait_s, ticket = await self._try(client, visitor, ticket)
-            if visitor.admitted_s >= 0:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(client.ready.wait(), READY_TIMEOUT_S)
-                client.behave(style)
-                return
-            if visitor.answers[-1].status not in (429, 503):
-                break
-            await asyncio.sleep(wait_s)
-        await client.leave()
+        try:
+            while visitor.admitted_s < 0:
+                wait_s, ticket = await self._try(client, visitor, ticket)
+                await asyncio.sleep(wait_s)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(client.ready.wait(), READY_TIMEOUT_S)
+            client.behave(style)
+        finally:
+            if visitor.admitted_s < 0:
+                await client.leave()
 
     async def _try(self, client: LoadClient, visitor: Visitor, ticket: str) -> tuple[float, str]:
         """Ask once; how long to wait, and with which ticket to ask again."""
@@ -165,6 +154,7 @@ class Crowd(ImpairedNetwork):
 async def main() -> None:
     """Serve until standard input ends."""
     datagrams.use_loopback()
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # Of those who hang up.
     gc.disable()
     await serve(Crowd())
 

@@ -31,6 +31,7 @@ LOST_SHARE = 0.005
 """95th percentile of the latency, and share of frames lost, beyond which it is too many."""
 HARMLESS = ("dropped as surplus by the mixer", "dropped by workers, interrupted")
 PROBE_S = 0.5
+TELL_S = 5
 RECOVERY_TIMEOUT_S = 60.0
 DOWN = "down: RTP packet at the link → client, every frame"
 UP = ("openai_link", "uplink_latency_ms")
@@ -72,7 +73,7 @@ def run(options: Options, findings: Findings) -> None:
         before = rig.metrics()
         minute = come_in(rig, visitors, seconds, findings)
         middle = rig.metrics()
-        recovery = recover(rig, len(minute.admitted) // 2, findings)
+        recovery = recover(rig, findings)
         end = calm_down(rig)
     report_visitors(visitors, minute, findings)
     report_sound(minute, before, middle, end, findings)
@@ -111,9 +112,7 @@ class CrowdRig(Rig):
                 (f"room-{n}", f"127.1.{n // 200}.{n % 200 + 1}", (n - first) * over_s / count)
                 for n in range(first + number, first + count, len(self.crowds))
             ]
-            crowd.ask(
-                "offer", url=self.gateway.url, visitors=seats, until_s=over_s, style="conversation"
-            )
+            crowd.ask("offer", url=self.gateway.url, visitors=seats, style="conversation")
 
     def visitors(self) -> list[dict[str, Any]]:
         """What became of everybody."""
@@ -155,9 +154,12 @@ def come_in(rig: CrowdRig, visitors: int, seconds: float, findings: Findings) ->
     end_s = time.monotonic() + seconds
     while time.monotonic() < end_s:
         time.sleep(min(1.0, max(0.0, end_s - time.monotonic())))
-        minute.levels[load_level(rig)] += 1
-    for crowd in rig.crowds:
-        crowd.ask("wait")
+        page = rig.metrics_now()
+        minute.levels[int(page.value("signaling", "load_level"))] += 1
+        if sum(minute.levels.values()) % TELL_S == 0:
+            findings.progress(
+                f"{page.value('signaling', 'participants'):.0f} inside, {loads(page)}"
+            )
     minute.visitors = rig.visitors()
     clients, upstream = rig.look()
     minute.late_ms = [us / 1000 for client in clients for us in client["late_us"]]
@@ -165,24 +167,27 @@ def come_in(rig: CrowdRig, visitors: int, seconds: float, findings: Findings) ->
     return minute
 
 
-def recover(rig: CrowdRig, count: int, findings: Findings) -> dict[str, float]:
-    """Half of those inside leave: how soon the load is gone, and somebody gets in."""
-    findings.progress(f"{count} leave")
+def recover(rig: CrowdRig, findings: Findings) -> dict[str, float]:
+    """Half of those inside leave: how soon somebody who waits gets in, and the load is gone."""
+
+    def inside() -> int:
+        return sum(visitor["admitted_s"] >= 0 for visitor in rig.visitors())
+
+    before = inside()
+    findings.progress(f"half of {before} leave, {loads(rig.metrics_now())}")
     began_s = time.monotonic()
     for number, crowd in enumerate(rig.crowds):
-        crowd.ask("leave", count=(count + number) // len(rig.crowds))
+        crowd.ask("leave", count=(before // 2 + number) // len(rig.crowds))
     found: dict[str, float] = {}
-    tries = 0
-    while time.monotonic() - began_s < RECOVERY_TIMEOUT_S and len(found) < 2:
-        tries += 1
-        address, room = f"127.2.0.{tries % 200 + 1}", f"late-{tries}"
-        if "until a newcomer gets in" not in found:
-            status = rig.crowds[0].ask("try", url=rig.gateway.url, room=room, address=address)
-            if status == 201:
-                found["until a newcomer gets in"] = round(time.monotonic() - began_s, 1)
-        if "until nothing is shed" not in found and not load_level(rig):
-            found["until nothing is shed"] = round(time.monotonic() - began_s, 1)
+    waits = any(visitor["admitted_s"] < 0 for visitor in rig.visitors())
+    while len(found) < 1 + waits and time.monotonic() - began_s < RECOVERY_TIMEOUT_S:
         time.sleep(PROBE_S)
+        if inside() > before:
+            found.setdefault("until somebody gets in", round(time.monotonic() - began_s, 1))
+        if not load_level(rig):
+            found.setdefault("until nothing is shed", round(time.monotonic() - began_s, 1))
+    for crowd in rig.crowds:
+        crowd.ask("stop")
     return found
 
 
@@ -215,6 +220,15 @@ def lost_share(before: MetricsPage, after: MetricsPage) -> float:
 def up_ms(before: MetricsPage, after: MetricsPage) -> float:
     """The 95th percentile of the way up."""
     return after.quantiles(before, *UP, 0.95).get("p95", 0.0)
+
+
+def loads(page: MetricsPage) -> str:
+    """The load by its measures."""
+    ratios = (
+        f"{name} {page.value('signaling', f'load_{name}_ratio'):.2f}"
+        for name in ("processor", "waiting", "lateness", "backlog", "memory")
+    )
+    return f"level {page.value('signaling', 'load_level'):.0f}: {', '.join(ratios)}"
 
 
 def load_level(rig: Rig) -> int:

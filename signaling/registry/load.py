@@ -41,6 +41,11 @@ SESSION_CORES = 0.08
 LEAST_SESSION_CORES, MOST_SESSION_CORES = 0.03, 1.0
 TO_AN_EMPTY_ONE = 2
 """People who may come to a gateway where nobody is connected, whatever is measured."""
+NO_IDLE = 0.95
+AT_ONCE = 4
+"""Share of the processors in use, by whomever, from which few may come at once, and one by one as
+soon as the load shows: nothing is left that could be counted on, and what one more does is seen
+only after a while."""
 RETRY_S = 5
 PLENTY = 1_000
 
@@ -118,13 +123,14 @@ class LoadPolicy:
             return 0
         self._forget(now_ns)
         left = max(1.0 - self._load.ratio, 0.0) * self._load.bears_cores
-        return max(0, int(left / self._session_cores) - len(self._fresh))
+        fits = int(left / self._session_cores)
+        if self._load.busy >= NO_IDLE:
+            fits = min(fits, max(1, int(AT_ONCE * (1.0 - self._load.ratio / RISES[0]) + 0.5)))
+        return max(0, fits - len(self._fresh))
 
     def words(self) -> str:
         """Why newcomers are refused."""
-        if self._fresh and self._level < REFUSING:
-            return COMING_IN
-        return WORDS[self._load.worst]
+        return WORDS[self._load.worst] if self._level >= REFUSING else COMING_IN
 
     def view(self) -> LoadView:
         """The level and its reason."""

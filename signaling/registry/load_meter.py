@@ -65,7 +65,7 @@ class LoadLimits:
 
     processor: float = 0.85
     """Share of its processors."""
-    wait_ms: float = 6.0
+    wait_ms: float = 2.0
     """Mean time that its processes wait for a processor before each turn."""
     late_ms: float = 20.0
     """How late nine of ten deadlines of the mixer are at most."""
@@ -151,7 +151,8 @@ class LoadMeter:
             "memory": _share(limits.memory_mib, now.host.memory_mib or 0.0),
         }
         bears = cores * (limits.processor or 1.0)
-        return Load(ratios, own, min(max(busy, 0.0), 1.0), bears)
+        busy = self._smoothed("busy", min(max(busy, 0.0), 1.0), took_us)
+        return Load(ratios, own, busy, bears)
 
     def _waiting(
         self, grown: Grown, pressure: float | None, took_us: float, *, is_counted: bool
@@ -170,7 +171,7 @@ class LoadMeter:
 
     def _backlog(self, grown: Grown, took_us: float) -> float:
         dropped = sum(_number(grown[name]) for name in DROPS)
-        lost = min(dropped / max(_number(grown[FRAMES]) + dropped, 50.0), MOST_LOST)
+        lost = min(dropped / max(_number(grown[FRAMES]) + dropped, 250.0), MOST_LOST)
         return _share(self._smoothed("lost", lost, took_us / 2), self._limits.lost)
 
     def _smoothed(self, name: str, value: float, took_us: float) -> float:

@@ -213,6 +213,11 @@ def test_it_announces_itself_counts_garbage_and_ends_at_once_on_sigterm(gateway:
         ann.send_raw(garbage)
     beat = gateway.heartbeat(lambda beat: beat.metrics.get("frames_malformed_total") == 3)
     assert beat.metrics["streams"] == 1
+    orders = (control.encode(control.LoadLevel(3)), b"\xc1", control.encode(control.Leave("p-1")))
+    for order in orders:
+        gateway.control.send_multipart([beat.program.encode(), order])
+    beat = gateway.heartbeat(lambda beat: beat.metrics.get("control_errors_total") == 1)
+    assert beat.metrics.get("turn_errors_total", 0) == 0
     gateway.process.send_signal(signal.SIGTERM)
     _, log = gateway.process.communicate(timeout=START_TIMEOUT_S)
     assert gateway.process.returncode == 0

@@ -87,6 +87,19 @@ def test_a_rush_is_counted_before_it_can_be_measured() -> None:
     assert policy.free(10 + came, 0, later_ns) == came, "by then they show in what is measured"
 
 
+def test_where_no_processor_is_ever_idle_few_come_at_once() -> None:
+    free = LoadPolicy()
+    free.measured(Load({"waiting": 0.1}, own_cores=0.3, busy=1.0, bears_cores=1.7), 5, S_NS)
+    assert free.free(5, 0, S_NS) == 3
+    policy = LoadPolicy()
+    policy.measured(Load({"waiting": 0.6}, own_cores=0.3, busy=1.0, bears_cores=1.7), 5, S_NS)
+    assert policy.free(5, 0, S_NS) == 1
+    policy.came_in(S_NS)
+    assert policy.free(5, 1, S_NS + FRESH_NS - 1) == 0
+    assert policy.words() == COMING_IN
+    assert policy.free(5, 1, S_NS + FRESH_NS) == 1
+
+
 def test_what_a_session_costs_is_learned() -> None:
     """A slow machine takes fewer at once."""
     slow, fast = LoadPolicy(), LoadPolicy()

@@ -61,14 +61,14 @@ def test_a_calm_machine_is_hardly_loaded() -> None:
     load = Machine().seconds()
     assert load.ratio < 0.2
     assert load.own_cores == pytest.approx(0.2, rel=0.05)
-    assert load.busy == pytest.approx(0.5)
+    assert load.busy == pytest.approx(0.5, rel=0.01)
 
 
 @pytest.mark.parametrize(
     ("signal", "each"),
     [
         ("processor", {USED: 1_800_000}),
-        ("waiting", {WAITED: 2_000 * 7_000}),
+        ("waiting", {WAITED: 2_000 * 2_500}),
         ("lateness", {"late_ms": 29}),
         ("backlog", {DROPS[0][1]: 20}),
         ("backlog", {DROPS[1][1]: 20}),
@@ -84,7 +84,7 @@ def test_each_signal_has_its_limit(signal: Signal, each: Mapping[str, float]) ->
 def test_one_bad_second_is_not_yet_a_load() -> None:
     machine = Machine()
     machine.seconds()
-    load = machine.second(late_ms=30, **{WAITED: 2_000 * 8_000, DROPS[0][1]: 200})
+    load = machine.second(late_ms=30, **{WAITED: 2_000 * 3_500, DROPS[0][1]: 200})
     assert load.ratio < 1.0
     assert machine.seconds(6).ratio < 0.3
 
@@ -104,7 +104,7 @@ def test_what_the_hypervisor_takes_is_not_there() -> None:
 def test_work_of_others_counts_as_far_as_it_makes_this_one_wait() -> None:
     """A machine that is full of patient work is no busy gateway."""
     patient = Machine().seconds(idle_us=0)
-    assert patient.busy == 1.0 and patient.ratio < 0.2
+    assert patient.busy > 0.99 and patient.ratio < 0.2
     assert Machine().seconds(idle_us=0, **{WAITED: 2_000 * 9_000}).ratio > 1.0
 
 
