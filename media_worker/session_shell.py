@@ -50,7 +50,12 @@ class SessionShell:
         self._ended = ended
         loop = asyncio.get_running_loop()
         link = settings.openai_link
-        assistant = AssistantTraits(link.turn_detection == "push_to_talk", link.output == "audio")
+        assistant = AssistantTraits(
+            link.turn_detection == "push_to_talk",
+            link.output == "audio",
+            link.image_max_edge_px if link.images else 0,
+            link.image_max_bytes,
+        )
         self._session = Session(offer, settings.media_worker, time.monotonic_ns(), assistant)
         self._timer = LazyTimer(loop, self._on_timer)
         self._bytes_in = 0

@@ -75,6 +75,12 @@ class AssistantSettings(SectionView):
     """push_to_talk: the assistant hears the room only while somebody holds a button."""
     output: str = "audio"
     """audio: the assistant speaks; text: it only writes."""
+    images: bool = True
+    """Whether people may show pictures."""
+    image_max_edge_px: int = 1024
+    """Longest edge of a picture."""
+    image_max_bytes: int = 150_000
+    """Largest picture."""
 
 
 @dataclass(frozen=True, slots=True)

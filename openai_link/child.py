@@ -76,6 +76,8 @@ class _Child:
             self._open(message)
         elif isinstance(message, control.LoadLevel):
             self._set_load(message.level)
+        elif isinstance(message, control.PicturePiece):
+            self._picture(message)
         elif isinstance(message, control.Leave):
             self._log.info("= told to leave")
             self._stop.set()
@@ -96,6 +98,7 @@ class _Child:
             self._log,
             on_change=self._changed,
             on_exit=self._stop.set,
+            on_picture=self._control.send,
         )
         self._link.set_load(self._load)
         self._control.announce()
@@ -104,6 +107,13 @@ class _Child:
         self._load = level
         if self._link is not None:
             self._link.set_load(level)
+
+    def _picture(self, piece: control.PicturePiece) -> None:
+        if self._link is not None:
+            self._link.picture_piece(piece)
+        elif not piece.index:
+            detail = "the assistant is not connected: try again"
+            self._control.send(control.PictureAnswer(piece.upload, 503, "Not connected", detail))
 
     def _changed(self) -> None:
         if self._link is not None:

@@ -224,6 +224,22 @@ class OpenaiLinkSettings:
     """MCP servers that the service calls by itself, by label."""
     home_assistant_url: str = ""
     """Base URL for openai_link.tools.home_assistant; HOME_ASSISTANT_TOKEN holds its token."""
+    images: bool = True
+    """Whether people may show the assistant pictures: from a file, the camera or the screen."""
+    image_max_edge_px: Annotated[int, msgspec.Meta(ge=64, le=4096)] = 1024
+    """Longest edge of a picture; the page makes larger ones smaller."""
+    image_max_bytes: Annotated[int, msgspec.Meta(ge=10_000, le=1_000_000)] = 150_000
+    """Largest picture. Over WebRTC the server takes no message over 262144 bytes as a rule, and a
+    picture has a third more there."""
+    image_detail: Literal["auto", "low", "high"] = "auto"
+    """How closely the model looks at pictures."""
+    images_per_minute: Annotated[int, msgspec.Meta(ge=1, le=60)] = 6
+    """Most pictures of one person in a minute; of a room three times as many."""
+    images_per_hour_bytes: Annotated[int, msgspec.Meta(ge=100_000, le=1_000_000_000)] = 20_000_000
+    """Most bytes of pictures of one room in an hour; of one person half of it."""
+    image_keep_s: Seconds = 600
+    """How long the two newest pictures are kept in memory, for a session that has to be opened
+    anew; an older one is told of in words. 0: always in words."""
     journal: bool = True
     """Whether what is said and done is kept in a database in the state directory."""
     journal_keep_days: Annotated[int, msgspec.Meta(ge=1, le=3650)] = 30

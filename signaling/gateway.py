@@ -31,6 +31,7 @@ from .http.health import MIXER, Health, ProgramView, Watch
 from .http.mistakes import Mistakes
 from .ice import IceServers
 from .limits.limiter import Limiter
+from .limits.pictures import PictureLimits
 from .load_watch import LoadWatch
 from .name_watch import NameWatch
 from .outer_names import OuterNames
@@ -120,6 +121,12 @@ class Gateway:
         """Counters of signaling itself."""
         self.limiter = Limiter(section.max_offers_per_minute, section.max_wrong_tokens_per_minute)
         """What one address may do in a minute."""
+        self.pictures = settings.openai_link
+        """What pictures may be."""
+        self.picture_limits = PictureLimits(
+            self.pictures.images_per_minute, self.pictures.images_per_hour_bytes
+        )
+        """How many of them people may show."""
         self.connections = OpenConnections(section.max_connections_per_address)
         """TCP connections of all listeners."""
         self._ends = Ends()

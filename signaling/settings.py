@@ -99,8 +99,25 @@ class NetworkSettings(SectionView):
 
 
 @dataclass(frozen=True, slots=True)
+class PictureSettings(SectionView):
+    """Pictures for the assistant: keys of ``[openai_link]``."""
+
+    images: bool = True
+    """Whether people may show any."""
+    image_max_edge_px: int = 1024
+    """Longest edge."""
+    image_max_bytes: int = 150_000
+    """Largest one."""
+    images_per_minute: int = 6
+    """Of one person."""
+    images_per_hour_bytes: int = 20_000_000
+    """Of one room."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings(CommonSettings):
     """What signaling reads."""
 
     signaling: SignalingSettings = field(default_factory=SignalingSettings)
     media_worker: NetworkSettings = field(default_factory=NetworkSettings)
+    openai_link: PictureSettings = field(default_factory=PictureSettings)

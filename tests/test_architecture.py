@@ -186,6 +186,7 @@ SHELLS: dict[str, set[str]] = {
         "mistakes",
         "operation_routes",
         "pages",
+        "picture_routes",
         "problems",
         "requests",
         "room_routes",

@@ -59,7 +59,12 @@ DOORS: Mapping[str, frozenset[str]] = {
 """Per package: the packages of its program that it may import. What stands in a program's own
 folder (its shells, its settings, the facts) is that program's name."""
 
-SETTINGS_AND_FACTS = {f"{LINK}.settings", f"{LINK}.facts", f"{SIMULATOR}.settings"}
+SETTINGS_AND_FACTS = {
+    f"{LINK}.settings",
+    f"{LINK}.facts",
+    f"{LINK}.pictures",
+    f"{SIMULATOR}.settings",
+}
 """All that the link's and the simulator's own folders offer to their packages."""
 
 

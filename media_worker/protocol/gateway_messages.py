@@ -22,6 +22,10 @@ class AssistantTraits:
     """The assistant hears the room only while somebody holds a button (``ptt``)."""
     speaks: bool = True
     """It answers aloud; otherwise in captions only."""
+    image_max_edge_px: int = 0
+    """Longest edge of a picture that people may show it; 0: none may be shown."""
+    image_max_bytes: int = 0
+    """Largest one."""
 
 
 def to_json(content: dict[str, Any]) -> str:
@@ -55,10 +59,18 @@ def welcome(
             "epoch": epoch,
             "push_to_talk": assistant.push_to_talk,
             "speaks": assistant.speaks,
+            "images": _images(assistant),
             "rules": msgspec.to_builtins(rules),
             "silenced": silenced,
         }
     )
+
+
+def _images(assistant: AssistantTraits) -> dict[str, int] | None:
+    """What pictures may be; None: there are none."""
+    if not assistant.image_max_edge_px:
+        return None
+    return {"max_edge_px": assistant.image_max_edge_px, "max_bytes": assistant.image_max_bytes}
 
 
 def flush(epoch: int) -> str:

@@ -21,6 +21,8 @@ from .rules import RoomRules
 
 VERSION = 1
 MAX_BYTES = 512 * 1024
+MAX_PIECE_BYTES = 64 * 1024
+"""Of a picture in one message: nothing else waits long behind it."""
 
 Metrics = dict[str, int | float | list[int]]
 """Name → a counter, a gauge, or the bucket counts of a histogram (``metrics.BOUNDS_MS``)."""
@@ -184,6 +186,40 @@ class LoadLevel:
 
 
 @dataclass(frozen=True, slots=True)
+class PicturePiece:
+    """Signaling → link child: a piece of a picture that a participant shows the assistant."""
+
+    upload: str
+    """The same for all pieces of one picture."""
+    participant: str
+    index: int
+    """0 for the first; they come in order."""
+    pieces: int
+    """How many there are."""
+    data: bytes
+    """At most ``MAX_PIECE_BYTES``."""
+    name: str = ""
+    """The participant's."""
+    stream: int = 0
+    """The participant's."""
+    text: str = ""
+    """What was typed with it; in the first piece only, like the following."""
+    thumbnail: bytes = b""
+    """A small JPEG of it for the people in the room."""
+
+
+@dataclass(frozen=True, slots=True)
+class PictureAnswer:
+    """Link child → signaling: what became of a picture."""
+
+    upload: str
+    status: int
+    """HTTP status to answer with; 202: the assistant's server is told of it."""
+    title: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ChildExited:
     """A host → signaling: a child process has ended."""
 
@@ -206,6 +242,8 @@ Message = (
     | SetRoom
     | OpenLink
     | LoadLevel
+    | PicturePiece
+    | PictureAnswer
     | ChildExited
 )
 
@@ -221,6 +259,8 @@ MESSAGES: dict[str, type[Message]] = {
     "set_room": SetRoom,
     "open_link": OpenLink,
     "load": LoadLevel,
+    "picture_piece": PicturePiece,
+    "picture_answer": PictureAnswer,
     "child_exited": ChildExited,
 }
 _NAMES = {cls: name for name, cls in MESSAGES.items()}

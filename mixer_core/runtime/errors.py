@@ -13,6 +13,7 @@ MixminusError
 │   ├── UnreadableError          JSON or MessagePack that is broken, too deep or too large
 │   └── BrowserMessageError      what a browser sent on its data channel; carries a code
 ├── UpstreamError                the Realtime server refused or failed; knows whether a retry helps
+├── PictureError                 a file is no picture that can be shown to the assistant
 ├── JournalError                 the database of what was said cannot be read or written
 ├── OpusError                    libopus is missing or refused
 ├── ToolError                    a tool could not do what it was asked; its words are for the model
@@ -160,6 +161,14 @@ class UpstreamError(MixminusError):
     @classmethod
     def _kind_of(cls, code: str) -> RefusalKind:
         return next((kind for kind, codes in cls.CODES.items() if code in codes), "")
+
+
+class PictureError(MixminusError):
+    """A file is no picture, or none that can be shown. ``is_format``: it is of another format."""
+
+    def __init__(self, message: str, *, is_format: bool = False) -> None:
+        super().__init__(message)
+        self.is_format = is_format
 
 
 class JournalError(MixminusError):

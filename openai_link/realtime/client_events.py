@@ -80,6 +80,17 @@ class ClientEvents:
         """Add a message of the user."""
         return self.message("user", text, item_id, after)
 
+    def user_picture(
+        self, url: str, text: str = "", detail: str = "auto", item_id: str = "", after: str = ""
+    ) -> Event:
+        """Add a picture (a data URL with a JPEG or PNG) of the user, with words before it."""
+        image = {"type": "input_image", "image_url": url}
+        if detail != "auto":
+            image["detail"] = detail
+        words = [{"type": "input_text", "text": text}] if text else []
+        item = {"type": "message", "role": "user", "content": [*words, image]}
+        return self.create_item(item, item_id, after)
+
     def assistant_text(self, text: str, item_id: str = "", after: str = "") -> Event:
         """Add a message of the assistant; its sound cannot be given back to a server."""
         return self.message("assistant", text, item_id, after)

@@ -8,6 +8,8 @@ from typing import Any
 from mixer_core.journal.records import HistoryItem, ItemKind, Role
 
 _TOOLS = ("function_call", "mcp_call")
+PICTURE = "[picture]"
+"""Stands for a picture in the words of a message."""
 _ROLES: Mapping[str, Role] = {"user": "user", "assistant": "assistant", "system": "system"}
 
 
@@ -23,13 +25,25 @@ def role_of(content: Mapping[str, Any]) -> tuple[ItemKind, Role] | None:
 
 
 def words_of(content: Mapping[str, Any]) -> str | None:
-    """The written words and transcripts of a message; None: only sound without a transcript."""
+    """The written words and transcripts of a message; None: only sound without a transcript.
+
+    A picture counts as a word (``PICTURE``), before the others.
+    """
     parts = content.get("content")
     if not isinstance(parts, list) or not parts:
         return "" if content.get("role") != "user" else None
     words = [_words(part) for part in parts if isinstance(part, Mapping)]
+    if has_picture(content):
+        words.insert(0, PICTURE)
     found = [text for text in words if text is not None]
     return " ".join(text for text in found if text) if found else None
+
+
+def has_picture(content: Mapping[str, Any]) -> bool:
+    """Whether a message shows a picture."""
+    parts = content.get("content")
+    listed = parts if isinstance(parts, list) else []
+    return any(isinstance(p, Mapping) and p.get("type") == "input_image" for p in listed)
 
 
 def tool_fields(item: HistoryItem, content: Mapping[str, Any], done: bool) -> dict[str, Any]:

@@ -40,6 +40,13 @@ _ESCAPED = r'"((?:[^"\\]|\\.)*)'
 _MESSAGE_FIELD = re.compile(rf'"(?:message|detail|msg|error|title)"\s*:\s*{_ESCAPED}')
 _CODE_FIELD = re.compile(rf"['\"](?:code|type)['\"]\s*:\s*['\"]({_CODE.pattern})['\"]")
 _QUOTED_FIELD = re.compile(r"'(?:message|detail|msg)'\s*:\s*'([^']*)'")
+MAX_DETAILS = 16
+"""Details of an error that are looked at."""
+_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s?")
+_DELAY_FIELD = re.compile(
+    r"retry_?delay['\"]?\W{1,8}(?:seconds\W{1,4})?(\d{1,9}(?:\.\d{1,9})?)", re.I
+)
+"""The same in words: a part of JSON, or the text form of protocol buffers."""
 _STREAMED = re.compile(r"(event\s*:\s*\S*\s+)?data$")
 """What stands before the JSON of an event of a stream (SSE)."""
 _GZIP = b"\x1f\x8b"
@@ -64,7 +71,7 @@ class RefusalBody:
     param: str = ""
     """The parameter that was wrong."""
     retry_after_s: float = 0.0
-    """A field ``retry_after`` of the body."""
+    """A field ``retry_after`` of the body, or ``retryDelay`` of Google's ``RetryInfo``."""
 
 
 def read_body(body: bytes, content_type: str) -> RefusalBody:
@@ -133,7 +140,8 @@ def _of_list(value: list[Any], depth: int) -> RefusalBody:
     read = [_of_value(entry, depth + 1) for entry in value[:3]]
     found = next((entry for entry in read if entry.words or entry.code), RefusalBody())
     words = one_line("; ".join(entry.words for entry in read if entry.words))
-    return RefusalBody(words, found.code, found.type, found.param, found.retry_after_s)
+    delay_s = next((entry.retry_after_s for entry in read if entry.retry_after_s), 0.0)
+    return RefusalBody(words, found.code, found.type, found.param, delay_s)
 
 
 def _of_mapping(given: Mapping[str, Any], depth: int) -> RefusalBody:
@@ -160,8 +168,35 @@ def _of_mapping(given: Mapping[str, Any], depth: int) -> RefusalBody:
         inner.code or (codes[0] if codes else said.code),
         inner.type or _code(value.get("type")),
         inner.param or (one_line(param, MAX_CODE) if isinstance(param, str) else ""),
-        inner.retry_after_s or _number(value.get("retry_after")),
+        inner.retry_after_s
+        or _number(value.get("retry_after"))
+        or _delay(value)
+        or said.retry_after_s,
     )
+
+
+def _delay(value: Mapping[str, Any]) -> float:
+    """Seconds of a ``RetryInfo`` (google.rpc): here, or among the details; 0: there is none."""
+    details = value.get("details")
+    listed = details[:MAX_DETAILS] if isinstance(details, list) else [details]
+    for entry in (value, *listed):
+        fields = entry.items() if isinstance(entry, Mapping) else ()
+        named = {str(key).lower().replace("_", ""): given for key, given in fields}
+        delay_s = _duration_s(named.get("retrydelay"))
+        if delay_s:
+            return delay_s
+    return 0.0
+
+
+def _duration_s(given: Any) -> float:
+    """A duration as protocol buffers have it in JSON: "37.5s", or seconds and nanoseconds."""
+    if isinstance(given, Mapping):
+        seconds, nanos = given.get("seconds", 0), given.get("nanos", 0)
+        return _duration_s(str(seconds)) + _duration_s(str(nanos)) / 1e9
+    if isinstance(given, str):
+        found = _DURATION.fullmatch(given.strip())
+        given = float(found.group(1)) if found else None
+    return _number(given)
 
 
 def _place(value: Mapping[str, Any]) -> str:
@@ -191,7 +226,7 @@ def _unwrapped(text: str, depth: int) -> RefusalBody:
         text = _page_words(text)
     start = min((at for mark in ("{", '["', "[{") if (at := text.find(mark)) >= 0), default=-1)
     if start < 0 or depth > MAX_DEPTH:
-        return RefusalBody(one_line(text))
+        return RefusalBody(one_line(text), retry_after_s=_delay_in(text))
     before = text[:start]
     if before.endswith(("'", '"')):
         before = before[:-1].removesuffix("b")
@@ -202,7 +237,8 @@ def _unwrapped(text: str, depth: int) -> RefusalBody:
         inner = _searched(text[start:])
     before = _STREAMED.sub("", before)
     parts = (part for part in (before, inner.words) if part)
-    return replace(inner, words=one_line(": ".join(parts)))
+    delay_s = inner.retry_after_s or _delay_in(text)
+    return replace(inner, words=one_line(": ".join(parts)), retry_after_s=delay_s)
 
 
 def _searched(text: str) -> RefusalBody:
@@ -215,7 +251,14 @@ def _searched(text: str) -> RefusalBody:
         words = quoted.group(1) if quoted else ""
     code = _CODE_FIELD.search(text)
     words = re.split(r"[{\[<]", words, maxsplit=1)[0]
-    return RefusalBody(one_line(words), code.group(1) if code else "")
+    known = code.group(1) if code else ""
+    return RefusalBody(one_line(words), known, retry_after_s=_delay_in(text))
+
+
+def _delay_in(text: str) -> float:
+    """Seconds of a ``RetryInfo`` that a text quotes; 0: there is none."""
+    found = _DELAY_FIELD.search(text)
+    return float(found.group(1)) if found else 0.0
 
 
 def _unescaped(text: str) -> str:

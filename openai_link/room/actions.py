@@ -109,6 +109,17 @@ class RememberTransport:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerUpload:
+    """Say what became of a picture that somebody uploaded."""
+
+    upload: str
+    status: int
+    """HTTP status: 202 where the server is told of it."""
+    title: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """Write one line of the log."""
 
@@ -131,6 +142,7 @@ Action = (
     | CancelTool
     | RememberTransport
     | StateChanged
+    | AnswerUpload
     | Log
     | Exit
 )

@@ -31,16 +31,17 @@ from mixer_core.runtime.errors import UpstreamError
 from mixer_core.runtime.metrics import Metrics
 from mixer_core.runtime.units import MS_NS, S_NS
 
-from ..facts import AssistantChanged, Fact, PlaybackStarted, SpeechStarted
+from ..facts import AssistantChanged, Fact, ItemAdded, PlaybackStarted, SpeechStarted
 from ..media.downlink_gate import DownlinkFrame
 from ..media.quiet import ROOM_NOISE_PEAK, is_quiet
+from ..pictures import Picture
 from ..playback.truncation import Truncation
 from ..realtime.problems import explain
 from ..realtime.upstream import Upstream
 from ..settings import OpenaiLinkSettings
 from ..transport.selection import TransportSelection
 from ..turns.actions import sender_of
-from .actions import Action, ClearOutput, Log, SendEvent, TellBrowsers
+from .actions import Action, AnswerUpload, ClearOutput, Log, SendEvent, TellBrowsers
 from .connection import Connection
 from .epoch import EpochCounter
 from .handover import Handover
@@ -55,6 +56,7 @@ from .signals import (
     BudgetSpent,
     FactLearned,
     Outcome,
+    PictureRefused,
     ProblemFound,
     ReplyMayWait,
     ReplyRequested,
@@ -402,6 +404,31 @@ class RoomEngine:
             outcomes = [TellBrowsers(problem, sender_of(event))]
         return self._settle(outcomes, now_ns)
 
+    def picture(self, upload: str, picture: Picture, now_ns: int) -> list[Action]:
+        """Somebody shows the assistant a picture; ``upload`` is answered by ``AnswerUpload``."""
+        talking = self._sessions.talking
+        obstacle = self._sessions.pictures.obstacle(talking is not None)
+        if obstacle is not None:
+            return [AnswerUpload(upload, *obstacle)]
+        assert talking is not None
+        size_kb = len(picture.data) // 1_000
+        log = Log("info", f"= {picture.participant} shows a picture ({size_kb} kB)")
+        return [
+            *self._settle([log, *talking.show(picture, now_ns)], now_ns),
+            AnswerUpload(upload, 202),
+        ]
+
+    def _picture_refused(self, refused: PictureRefused, now_ns: int) -> list[Outcome]:
+        """The server does not take a picture: people are told, what was typed with it is said."""
+        code, words = self._sessions.pictures.refused(refused.error)
+        outcomes: list[Outcome] = [ProblemFound(code, words), StateNews()]
+        picture = self._record.refused(refused.item)
+        if picture is None or not picture.text:
+            return outcomes
+        typed = {"type": "say", "text": picture.text, "stream": picture.stream}
+        typed |= {"participant": picture.participant, "name": picture.name}
+        return [*outcomes, *self._sessions.browser_event(typed, now_ns)]
+
     def _is_pressed(self, event: Mapping[str, Any]) -> bool:
         """Whether a ``ptt`` event opens the microphone."""
         return event.get("down") is True and self._sessions.has_button
@@ -437,6 +464,8 @@ class RoomEngine:
                 return self._truncated(session, truncation, wall_ms, now_ns)
             case TextTyped(session, text):
                 return self._record.typed(session, text, wall_ms)
+            case PictureRefused():
+                return self._picture_refused(signal, now_ns)
             case ReplyRequested():
                 self._record.pending_reply.requested()
                 return []
@@ -490,6 +519,8 @@ class RoomEngine:
         outcomes: list[Outcome] = []
         if number == self.active_session and self._is_spoken_over(fact):
             outcomes += self._handover.silence_draining(now_ns)
+        if isinstance(fact, ItemAdded) and self._record.is_picture(fact.item):
+            self._sessions.pictures.taken()
         outcomes += self._record.on_fact(number, fact, wall_ms, now_ns)
         if number != self.active_session:
             outcomes += self._sessions.tell_late(fact, now_ns)
@@ -595,6 +626,7 @@ class RoomEngine:
             "upstream": _SHOWN.get(state, state),
             "simulated": known or self._config.upstream.simulated,
             "detail": self._connection.detail,
+            "images": self._sessions.pictures.may_be_shown,
         }
         return TellBrowsers(event | ({"code": code} if code else {}))
 

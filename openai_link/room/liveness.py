@@ -58,6 +58,8 @@ class ServerHabits:
 
     acknowledges: set[str] = field(default_factory=set)
     """Types of client events that it acknowledges."""
+    takes_images: bool | None = None
+    """Whether it takes pictures; None: not known."""
     answers_probes: bool | None = None
     """Whether it answers a question for an item that it does not have; None: not known."""
 

@@ -18,6 +18,7 @@ from .. import facts
 from ..facts import Assistant, Caption, Fact, ResponseEnded, ServerError
 from ..media.downlink_gate import DownlinkFrame, DownlinkGate
 from ..media.quiet import ROOM_NOISE_PEAK, is_quiet
+from ..pictures import Picture
 from ..playback.sound_watch import Heard, SoundWatch
 from ..playback.tracker import PlaybackTracker
 from ..playback.truncation import TrackerAction, Truncation
@@ -48,10 +49,11 @@ from .approvals import Answer
 from .confirmation import Confirmation, Step
 from .epoch import EpochCounter
 from .liveness import UNKNOWN_ITEM, Probe, ServerHabits
-from .session import Stage
+from .session import NO_PICTURES, Stage
 from .signals import (
     FactLearned,
     Outcome,
+    PictureRefused,
     ProblemFound,
     ReplyRequested,
     ReplyTruncated,
@@ -133,7 +135,7 @@ class RealtimeSession:
         self._reducer = Reducer(rules.answers_turns, 2 * answer_ns)
         self._waits = SessionWaits(answer_ns, habits or ServerHabits(), not rules.push_to_talk)
         self._confirmation = Confirmation(kind)
-        self._turns = TurnPolicy(events, settings.instructions, greet=True, rules=rules)
+        self._turns = TurnPolicy(events, settings.instructions, True, rules, settings.image_detail)
         self.hears_room = self._turns.microphone_open
         """Whether the model is to hear the room (push-to-talk shuts the microphone)."""
         self._gate = DownlinkGate()
@@ -299,6 +301,7 @@ class RealtimeSession:
         note: str,
         now_ns: int,
         after: str = "",
+        pictures: Mapping[str, Picture] = NO_PICTURES,
     ) -> list[Outcome]:
         """Tell the session what it does not know of ``items``.
 
@@ -310,8 +313,9 @@ class RealtimeSession:
             note: what the model is to know about this history, if there is any; empty: nothing.
             now_ns: monotonic.
             after: id in this session of the item behind which they belong; empty: at the end.
+            pictures: those that are shown again, by item.
         """
-        events = self._seeding.tell(items, names, now_ns, after)
+        events = self._seeding.tell(items, names, now_ns, after, pictures)
         if events and note:
             events.append(self._seeding.note(note, now_ns))
         outcomes: list[Outcome] = [self._send(event) for event in events]
@@ -347,6 +351,15 @@ class RealtimeSession:
     def type_text(self, text: str) -> tuple[str, list[Outcome]]:
         """Say what somebody has typed: the id of its item, and what follows."""
         event = self._events.user_text(text)
+        return str(event["item"]["id"]), [self._send(event)]
+
+    def show(self, picture: Picture, now_ns: int) -> list[Outcome]:
+        """Somebody shows a picture: it is answered when the server has taken it."""
+        return self._turned(self._turns.show(picture), now_ns)
+
+    def show_again(self, picture: Picture) -> tuple[str, list[Outcome]]:
+        """Show what a session before did not take: the id of its item, and what follows."""
+        event = self._turns.show_again(picture)
         return str(event["item"]["id"]), [self._send(event)]
 
     def approve(self, answer: Answer) -> list[Outcome]:
@@ -433,7 +446,13 @@ class RealtimeSession:
         outcomes: list[Outcome] = []
         for fact in learned:
             if self._seeding.on_fact(fact, now_ns):
+                outcomes += [self._send(event) for event in self._seeding.instead(now_ns)]
                 continue
+            if isinstance(fact, ServerError) and not fact.fatal:
+                item = self._turns.picture_refused(fact)
+                if item:
+                    outcomes += self._picture_refused(item, fact)
+                    continue
             if isinstance(fact, ServerError) and self._waits.is_answer_of_probe(fact.event_id):
                 outcomes.append(Log("debug", "= the server answers"))
                 continue
@@ -631,6 +650,11 @@ class RealtimeSession:
     def _send(self, event: Mapping[str, Any]) -> SendEvent:
         self._updates += event["type"] == "session.update"
         return SendEvent(self.number, event)
+
+    def _picture_refused(self, item: str, error: ServerError) -> list[Outcome]:
+        self.server_errors += 1
+        log = Log("warning", f"! < a picture is refused: {error.code}: {error.message}")
+        return [log, PictureRefused(self.number, item, error)]
 
     def _server_error(self, error: ServerError) -> list[Outcome]:
         cause = f" (caused by {error.cause})" if error.cause else ""

@@ -8,6 +8,7 @@ out. What is final is told once the journal has it (``journal_written``), at the
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mixer_core.journal.records import HistoryItem, Record, UsageRecord
@@ -24,6 +25,7 @@ from ..facts import (
     SessionConfirmed,
     Transcribed,
 )
+from ..pictures import Picture, RecentPictures
 from ..playback.truncation import Truncation
 from ..realtime.captions import shown
 from ..realtime.endings import Ending, ending_of, transcription_ending
@@ -41,10 +43,36 @@ from .confirmations import Confirmations
 from .money import PriceTable, Spending, SpendingAction, Stop, TellUsage, Warn, WriteUsage
 from .signals import BudgetSpent, Outcome, ProblemFound
 
+MAX_CAPTION_BYTES = 15_000
+"""Words and thumbnail of a caption: a frame holds 16 KiB."""
+MAX_SHOWN = 2
+"""Sessions that a picture is shown to before one takes it."""
 MAX_TYPED = 64
 """Typed messages that wait for the server to take them; of more the oldest are told as they are."""
 JOURNAL_TIMEOUT_NS = 5 * S_NS
 """A caption does not wait longer for the journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Untaken:
+    """What somebody typed or showed, and no session has taken yet."""
+
+    session: int
+    """The session that was told last."""
+    caption: Event
+    picture: Picture | None = None
+    told: int = 1
+    """Sessions that were told."""
+
+    @property
+    def is_hopeless(self) -> bool:
+        """A picture with which sessions end again and again."""
+        return self.picture is not None and self.told >= MAX_SHOWN
+
+    def in_words(self, text: str) -> Untaken:
+        """The same without the picture: as if only ``text`` had been typed."""
+        caption = {k: v for k, v in self.caption.items() if k not in ("picture", "thumbnail")}
+        return Untaken(self.session, {**caption, "text": text})
 
 
 class RoomRecord:
@@ -68,8 +96,9 @@ class RoomRecord:
         self.spending = Spending(
             PriceTable.of(settings), settings.daily_budget_usd, day_of, self.names
         )
-        self._typed: dict[str, tuple[int, Event]] = {}
-        """Typed messages that no session has taken yet, by item: session, and the caption."""
+        self._typed: dict[str, Untaken] = {}
+        """Typed messages and pictures that no session has taken yet, by item."""
+        self._pictures = RecentPictures(settings.image_keep_s, 2 * settings.image_max_bytes)
         self._session_ids: dict[int, str] = {}
         """The server's names of the sessions that there are, by number."""
         self._places = LinePlaces()
@@ -130,29 +159,49 @@ class RoomRecord:
             self._activity.levels(levels, now_ns)
 
     def typed(self, session: int, text: TypedText, wall_ms: int) -> list[Outcome]:
-        """Somebody types a message; its caption follows when ``session`` has taken the item."""
-        self.pending_reply.requested()
+        """Somebody types or shows something; the caption follows when ``session`` has taken it.
+
+        A picture is owed an answer only once it is taken.
+        """
+        picture = text.picture
+        if picture is None:
+            self.pending_reply.requested()
         name = self._people.get(text.participant) or text.name
+        shown = "" if picture is None else picture.shown
         outcomes = self._write(
-            self._transcript.said(text.item, text.participant, name, text.text, wall_ms)
+            self._transcript.said(text.item, text.participant, name, text.text, wall_ms, shown)
         )
-        self._typed[text.item] = session, {**text.event, **({"name": name} if name else {})}
+        caption = _with_thumbnail({**text.event, **({"name": name} if name else {})}, picture)
+        self._typed[text.item] = Untaken(session, caption, picture)
         while len(self._typed) > MAX_TYPED:
-            _, caption = self._typed.pop(next(iter(self._typed)))
-            outcomes.append(self._tell(caption))
+            outcomes.append(self._tell(self._typed.pop(next(iter(self._typed))).caption))
         return outcomes
 
-    def untaken(self, sessions: Collection[int]) -> list[Event]:
-        """Captions of typed messages that none of the ``sessions`` that there are can take.
+    def untaken(self, sessions: Collection[int]) -> list[Untaken]:
+        """What was typed or shown and none of the ``sessions`` that there are can take.
 
         Give each back by ``retyped``.
         """
-        lost = [item for item, typed in self._typed.items() if typed[0] not in sessions]
-        return [self._typed.pop(item)[1] for item in lost]
+        lost = [item for item, typed in self._typed.items() if typed.session not in sessions]
+        return [self._typed.pop(item) for item in lost]
 
-    def retyped(self, session: int, caption: Event, item: str) -> None:
-        """A message that was typed before is said again in ``session``, as ``item``."""
-        self._typed[item] = session, {**caption, "item": item}
+    def retyped(self, session: int, typed: Untaken, item: str) -> None:
+        """What was typed or shown before is told again in ``session``, as ``item``."""
+        caption = {**typed.caption, "item": item}
+        self._typed[item] = replace(typed, session=session, caption=caption, told=typed.told + 1)
+
+    def is_picture(self, item: str) -> bool:
+        """Whether that is a picture which the server has not taken yet."""
+        return item in self._typed and self._typed[item].picture is not None
+
+    def refused(self, item: str) -> Picture | None:
+        """The server does not take a picture that it was shown; None: it is not known here."""
+        typed = self._typed.pop(item, None)
+        return None if typed is None else typed.picture
+
+    def pictures(self, session: int, now_ns: int) -> Mapping[str, Picture]:
+        """Pictures of the record that ``session`` is shown where it does not know them, by item."""
+        return self._pictures.to_seed(session, now_ns)
 
     def on_fact(self, session: int, fact: Fact, wall_ms: int, now_ns: int) -> list[Outcome]:
         """Something happened in a session (its number) that has the room, or is draining."""
@@ -165,7 +214,7 @@ class RoomRecord:
             case Caption():
                 return self._caption(fact, records, now_ns)
             case ItemAdded(item) if item in self._typed:
-                return self._write(records, self._typed.pop(item)[1], now_ns)
+                return self._taken(session, item, records, now_ns)
             case ResponseEnded():
                 outcomes = [*self._write(records), *self._response_ended(session, fact, now_ns)]
                 return outcomes + self._response_usage(session, fact, wall_ms)
@@ -179,6 +228,16 @@ class RoomRecord:
             case SessionConfirmed():
                 return [*self._write(records), *self._confirmations.take(session, fact)]
         return self._write(records)
+
+    def _taken(
+        self, session: int, item: str, records: Sequence[Record], now_ns: int
+    ) -> list[Outcome]:
+        """The server has taken what was typed or shown."""
+        typed = self._typed.pop(item)
+        if typed.picture is not None:
+            self.pending_reply.requested()
+            self._pictures.keep(item, typed.picture, session, now_ns)
+        return self._write(records, typed.caption, now_ns)
 
     def truncated(self, truncation: Truncation, wall_ms: int, now_ns: int) -> list[Outcome]:
         """An interrupted reply ends where it was heard."""
@@ -345,3 +404,13 @@ class RoomRecord:
                 case Stop(problem):
                     outcomes.append(BudgetSpent(problem))
         return outcomes
+
+
+def _with_thumbnail(caption: Event, picture: Picture | None) -> Event:
+    """The caption of a picture, with its thumbnail where there is room for it."""
+    if picture is None or not picture.thumbnail:
+        return caption
+    size_bytes = len(picture.shown.encode("utf-8", "replace")) + len(picture.thumbnail)
+    return (
+        caption if size_bytes > MAX_CAPTION_BYTES else {**caption, "thumbnail": picture.thumbnail}
+    )

@@ -19,6 +19,7 @@ out any fact that its protocol does not have: one without turns tells of no ``Tu
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 from mixer_core.journal.records import HistoryItem
@@ -26,11 +27,13 @@ from mixer_core.runtime.errors import UpstreamError
 
 from ..facts import Assistant
 from ..media.downlink_gate import DownlinkFrame
+from ..pictures import Picture
 from ..tools.blame import Blame
 from ..transport.interface import TransportKind
 from .approvals import Answer
 from .signals import Outcome
 
+NO_PICTURES: Mapping[str, Picture] = MappingProxyType({})
 Stage = Literal["connecting", "confirmed", "seeding", "standby", "active", "draining", "closed"]
 """How far a session has come; see the module."""
 
@@ -122,6 +125,7 @@ class Session(Protocol):
         note: str,
         now_ns: int,
         after: str = "",
+        pictures: Mapping[str, Picture] = NO_PICTURES,
     ) -> list[Outcome]:
         """Tell the session what it does not know of ``items``.
 
@@ -133,6 +137,7 @@ class Session(Protocol):
             note: what the model is to know about this history, if there is any; empty: nothing.
             now_ns: monotonic.
             after: id in this session of the item behind which they belong; empty: at the end.
+            pictures: those that are shown again, by item.
         """
 
     def correct(self, item: HistoryItem, now_ns: int, after: str = "") -> list[Outcome]:
@@ -158,6 +163,12 @@ class Session(Protocol):
 
     def type_text(self, text: str) -> tuple[str, list[Outcome]]:
         """Say what somebody has typed: the id of its item, and what follows."""
+
+    def show(self, picture: Picture, now_ns: int) -> list[Outcome]:
+        """Somebody shows a picture: it is answered when the server has taken it."""
+
+    def show_again(self, picture: Picture) -> tuple[str, list[Outcome]]:
+        """Show what a session before did not take: the id of its item, and what follows."""
 
     def approve(self, answer: Answer) -> list[Outcome]:
         """Tell the service whether it may run one of its own tools."""

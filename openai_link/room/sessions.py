@@ -23,10 +23,11 @@ from .actions import CloseSession, Log, OpenSession
 from .epoch import EpochCounter
 from .liveness import ServerHabits
 from .realtime_session import RealtimeSession
-from .record import RoomRecord
+from .record import RoomRecord, Untaken
+from .room_pictures import NOT_TAKEN, RoomPictures
 from .room_tools import RoomTools
-from .session import Session
-from .signals import Outcome
+from .session import NO_PICTURES, Session
+from .signals import Outcome, ProblemFound
 
 _NOTE = (
     "What is above was said before a short interruption that nobody need hear about. "
@@ -52,6 +53,7 @@ class RoomSessions:
         self._epoch = epoch
         self._mark = mark
         self._habits = ServerHabits()
+        self.pictures = RoomPictures(settings, self._habits)
         self._created = 0
         self.active: Session | None = None
         """The one that has the room, or will have it as soon as it is seeded."""
@@ -204,11 +206,28 @@ class RoomSessions:
     def retype(self, session: Session) -> list[Outcome]:
         """Say again what was typed in a session that ended before it took it."""
         outcomes: list[Outcome] = []
-        for caption in self._record.untaken({known.number for known in self.all}):
-            item, typed = session.type_text(str(caption["text"]))
-            self._record.retyped(session.number, caption, item)
-            outcomes += typed
+        for typed in self._record.untaken({known.number for known in self.all}):
+            outcomes += self._retype(session, typed)
         return outcomes
+
+    def _retype(self, session: Session, typed: Untaken) -> list[Outcome]:
+        """One of them; a picture with which sessions end is told of in words, at most."""
+        picture, outcomes = typed.picture, list[Outcome]()
+        if picture is not None and (typed.is_hopeless or not self.pictures.may_be_shown):
+            outcomes = [
+                Log("warning", f"! {NOT_TAKEN}"),
+                ProblemFound("picture_refused", NOT_TAKEN),
+            ]
+            if not picture.text:
+                return outcomes
+            typed, picture = typed.in_words(picture.text), None
+            self._record.pending_reply.requested()
+        if picture is not None:
+            item, told = session.show_again(picture)
+        else:
+            item, told = session.type_text(str(typed.caption["text"]))
+        self._record.retyped(session.number, typed, item)
+        return [*outcomes, *told]
 
     def _seed(
         self,
@@ -218,7 +237,9 @@ class RoomSessions:
         now_ns: int,
         after: str = "",
     ) -> list[Outcome]:
-        outcomes = session.seed(items, self._record.present(), note, now_ns, after)
+        may = self.pictures.may_be_shown
+        pictures = self._record.pictures(session.number, now_ns) if may else NO_PICTURES
+        outcomes = session.seed(items, self._record.present(), note, now_ns, after, pictures)
         self._record.seeded(*session.seeded_ids)
         return outcomes
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from mixer_core.bus.control import LinkStatus, OpenLink
+from mixer_core.bus.control import LinkStatus, OpenLink, PictureAnswer, PicturePiece
 from mixer_core.bus.events import StreamInfo
 from mixer_core.bus.frames import FLAG_PAUSE, Frame
 from mixer_core.bus.pcm import SILENCE
@@ -37,6 +37,7 @@ from ..transport.selection_memory import Learnt
 from ..transport.ways import Ways
 from .actions import (
     Action,
+    AnswerUpload,
     BeginEpoch,
     ClearOutput,
     CloseSession,
@@ -54,6 +55,7 @@ from .caption_pace import CaptionPace
 from .engine import RoomConfig, RoomEngine
 from .lifecycle import Exit, StateChanged
 from .mixer_client import MixerClient
+from .picture_intake import PictureIntake
 from .room_tools import Toolset
 
 RESUME_S = 300.0
@@ -74,14 +76,27 @@ class RoomShell:
         log: logging.LoggerAdapter[logging.Logger],
         on_change: Callable[[], None],
         on_exit: Callable[[], None],
+        on_picture: Callable[[PictureAnswer], object],
     ) -> None:
-        """``on_change``: announce the state. ``on_exit``: the room is empty, end the process."""
+        """Open the room.
+
+        Args:
+            order: which room.
+            upstream: the server.
+            settings: of the link.
+            log: of the room.
+            on_change: announce the state.
+            on_exit: the room is empty, end the process.
+            on_picture: tell signaling what became of a picture.
+        """
         self._upstream = upstream.for_room(order.room)
         self._settings = settings.openai_link
         self._runtime_dir = settings.runtime_dir
         self._log = log
         self._on_change = on_change
         self._on_exit = on_exit
+        self._on_picture = on_picture
+        self._intake = PictureIntake(settings.openai_link.image_max_bytes)
         self._loop = asyncio.get_running_loop()
         now_ns = time.monotonic_ns()
         learnt = selection_memory.recall(self._runtime_dir, upstream.base_url, now_ns)
@@ -147,6 +162,14 @@ class RoomShell:
         """The gateway is as loaded as that, from 0 to 3: captions come less often."""
         self._captions.set_load(level)
         self._arm()
+
+    def picture_piece(self, piece: PicturePiece) -> None:
+        """A piece of a picture that somebody shows."""
+        for found in self._intake.piece(piece):
+            if isinstance(found, PictureAnswer):
+                self._on_picture(found)
+            else:
+                self._did(self.engine.picture(piece.upload, found, time.monotonic_ns()))
 
     def update_metrics(self) -> None:
         """Refresh ``metrics``."""
@@ -400,6 +423,8 @@ class RoomShell:
             case RememberTransport(until_ns, allowed_ns):
                 url, way = self._upstream.base_url, self._ways.known
                 selection_memory.remember(self._runtime_dir, Learnt(url, until_ns, way, allowed_ns))
+            case AnswerUpload(upload, status, title, detail):
+                self._on_picture(PictureAnswer(upload, status, title, detail))
             case StateChanged():
                 self._on_change()
             case Exit():

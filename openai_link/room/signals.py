@@ -12,7 +12,7 @@ from typing import Any
 
 from mixer_core.runtime.errors import UpstreamError
 
-from ..facts import Fact
+from ..facts import Fact, ServerError
 from ..playback.truncation import Truncation
 from ..realtime.problems import Problem
 from ..tools.blame import Blame
@@ -89,6 +89,15 @@ class TextTyped:
 
 
 @dataclass(frozen=True, slots=True)
+class PictureRefused:
+    """The server does not take a picture that it was shown."""
+
+    session: int
+    item: str
+    error: ServerError
+
+
+@dataclass(frozen=True, slots=True)
 class ReplyRequested:
     """Somebody asked for a reply by the button, and the server is told."""
 
@@ -153,6 +162,7 @@ Signal = (
     | FactLearned
     | ReplyTruncated
     | TextTyped
+    | PictureRefused
     | ReplyRequested
     | ReplyWanted
     | ToolAnswered

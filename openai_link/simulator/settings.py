@@ -38,6 +38,8 @@ class SimulatorSettings:
     lenient: bool = False
     """Whether to accept what the service refuses: unknown fields of events, names and texts that
     are too long, items in a wrong order."""
+    images: bool = True
+    """Whether the model takes pictures; false: they are refused as models without them do."""
     faults: str = ""
     """Faults to inject, as name or name=value, separated by commas; see the simulator's README."""
     tone_ms: Milliseconds = 5_000

@@ -18,6 +18,8 @@ from mixer_core.runtime.errors import ToolDefinitionError, ToolError
 
 from .foreign_schema import Json, read_schema
 from .schema import parse_object
+from .value_types import types_of as _types
+from .value_types import with_typed_values
 
 MAX_SCHEMA_CHARS = 16_000
 """Longest schema of one tool, as JSON text."""
@@ -140,11 +142,6 @@ def _may_be_object(node: Mapping[str, Any]) -> bool:
     return node != {"not": {}} and ("type" not in node or "object" in _types(node))
 
 
-def _types(node: Mapping[str, Any]) -> list[str]:
-    kind = node.get("type", [])
-    return [kind] if isinstance(kind, str) else list(kind)
-
-
 def _note(whole: Mapping[str, Any]) -> str:
     """Which arguments go together, where the schema says it by alternatives."""
     for keyword in _ALTERNATIVES:
@@ -172,7 +169,7 @@ def _fitting(parameters: Json) -> Json:
 def _shown(node: Json, levels: int, without: frozenset[str]) -> Json:
     """A schema of at most ``levels`` levels."""
     shown: Json = {}
-    for keyword, value in node.items():
+    for keyword, value in with_typed_values(node).items():
         if keyword in without or (keyword == "enum" and len(value) > MAX_CHOICES):
             continue
         if keyword == "additionalProperties" and value in (_NOTHING, {}):

@@ -20,6 +20,7 @@ from mixer_core.runtime.errors import ToolDefinitionError, ToolError, Unreadable
 from mixer_core.runtime.foreign_data import read_json_by
 
 from .spec import Caller
+from .value_types import with_typed_values
 
 MAX_ARGUMENTS_CHARS = 65_536
 """Longest arguments of a tool call, as JSON text."""
@@ -162,7 +163,7 @@ def _inlined(node: Any, known: Mapping[str, Any], path: tuple[str, ...], name: s
             found[key] = value
         elif key != "title" or not isinstance(value, str):
             found[key] = _inlined(value, known, path, name)
-    return found
+    return with_typed_values(found)
 
 
 def _check(

@@ -32,6 +32,8 @@ class ExpectedText:
     participant: str
     text: str
     wall_ms: int
+    shown: str = ""
+    """What the record says in its place; empty: the same."""
 
 
 class Attribution:

@@ -10,12 +10,14 @@ items that it created itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from mixer_core.journal.records import HistoryItem
 
+from ..pictures import Picture
 from ..realtime.client_events import MAX_ITEM_ID_CHARS, ClientEvents
 from ..settings import OpenaiLinkSettings
 
@@ -53,6 +55,7 @@ def seed_events(
     events: ClientEvents,
     limits: SeedLimits,
     names: Iterable[str] = (),
+    pictures: Mapping[str, Picture] = MappingProxyType({}),
 ) -> Seed:
     """The events that tell a new session of ``items``.
 
@@ -63,6 +66,7 @@ def seed_events(
             call with its result counts as two.
         names: everybody who is in the room; several people, there or in ``items``, have their
             names put before their words.
+        pictures: those that are shown again, by item; others are told of in words.
     """
     chosen = _newest(items, limits)
     people = {name for name in names if name}
@@ -72,7 +76,9 @@ def seed_events(
         if item.kind == "tool":
             _tell_tool(seed, item, events)
         else:
-            _tell(seed, item, message_event(item, events, with_name=len(people) > 1))
+            picture = pictures.get(item.item)
+            event = message_event(item, events, len(people) > 1, picture=picture)
+            _tell(seed, item, event)
     return seed
 
 
@@ -98,7 +104,11 @@ def _is_told(item: HistoryItem) -> bool:
 
 
 def message_event(
-    item: HistoryItem, events: ClientEvents, with_name: bool = False, after: str = ""
+    item: HistoryItem,
+    events: ClientEvents,
+    with_name: bool = False,
+    after: str = "",
+    picture: Picture | None = None,
 ) -> dict[str, Any]:
     """The event that tells of a message, behind the item ``after`` (empty: as the last one)."""
     text = item.text
@@ -106,6 +116,8 @@ def message_event(
         text = f"{item.name}: {text}"
     if item.role == "assistant" and item.heard_ms is not None:
         text += _CUT
+    if picture is not None:
+        return events.user_picture(picture.url, text, after=after)
     return events.message(item.role, text, after=after)
 
 

@@ -8,13 +8,15 @@ told afterwards, by calling ``tell`` again; nothing is told twice.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from mixer_core.journal.records import HistoryItem
 
 from ..facts import Caption, Fact, ItemAdded, ItemDeleted, ItemDone, ServerError
+from ..pictures import Picture
 from ..realtime.client_events import ClientEvents
-from .history import SeedLimits, message_event, seed_events, seeded_call
+from .history import Seed, SeedLimits, message_event, seed_events, seeded_call
 
 PATIENCE_NS = 4_000_000_000
 """After so long without an acknowledgement the session is used as it is."""
@@ -61,6 +63,10 @@ class Seeding:
         """Ids of items of ours that are no items of the record."""
         self.refused = 0
         """Items that the server did not take."""
+        self._pictures: dict[str, tuple[HistoryItem, str]] = {}
+        """Items that are told with their pictures, by event; and the item before each."""
+        self._untold: list[tuple[HistoryItem, str]] = []
+        """Those of them that the server did not take: they are told in words."""
 
     @property
     def is_complete(self) -> bool:
@@ -68,7 +74,12 @@ class Seeding:
         return not self._waiting
 
     def tell(
-        self, items: Iterable[HistoryItem], names: Iterable[str], now_ns: int, after: str = ""
+        self,
+        items: Iterable[HistoryItem],
+        names: Iterable[str],
+        now_ns: int,
+        after: str = "",
+        pictures: Mapping[str, Picture] = MappingProxyType({}),
     ) -> list[Event]:
         """The events that tell what of ``items`` the session does not know yet.
 
@@ -77,6 +88,7 @@ class Seeding:
             names: everybody who is in the room.
             now_ns: monotonic.
             after: id in this session of the item behind which they belong; empty: at the end.
+            pictures: those that are shown again, by item.
         """
         items = list(items)
         events = [
@@ -88,7 +100,7 @@ class Seeding:
             if not item.pending:
                 self._open_calls.pop(item.item, None)
         fresh = [item for item in items if item.item not in self._told]
-        seed = seed_events(fresh, self._events, self._limits, names)
+        seed = seed_events(fresh, self._events, self._limits, names, pictures)
         self.new_ids.update(seed.new_ids)
         self.ignored += seed.ignored + [event["item"]["id"] for event in events]
         for item in fresh:
@@ -96,12 +108,23 @@ class Seeding:
                 self._told.add(item.item)
             if item.pending and item.item in seed.new_ids:
                 self._open_calls[item.item] = item.call
+        self._note_pictures(seed, [item for item in fresh if item.item in pictures], after)
         for event in seed.events if after else ():
             event["previous_item_id"], after = after, str(event["item"]["id"])
         events += seed.events
         for event in events:
             self._wait_for(event)
         if events:
+            self._until_ns = now_ns + PATIENCE_NS
+        return events
+
+    def instead(self, now_ns: int) -> list[Event]:
+        """The events that tell in words of pictures that the server has just refused."""
+        untold, self._untold = self._untold, []
+        events = [message_event(item, self._events, after=after) for item, after in untold]
+        for (item, _), event in zip(untold, events, strict=True):
+            self.new_ids[item.item] = str(event["item"]["id"])
+            self._wait_for(event)
             self._until_ns = now_ns + PATIENCE_NS
         return events
 
@@ -150,6 +173,8 @@ class Seeding:
         if isinstance(fact, ServerError) and fact.event_id in self._event_items:
             self._waiting.discard(self._event_items[fact.event_id])
             self.refused += 1
+            if fact.event_id in self._pictures:
+                self._untold.append(self._pictures.pop(fact.event_id))
             return True
         return False
 
@@ -161,6 +186,15 @@ class Seeding:
         """The time-out was reached: go on without the acknowledgements."""
         if self._until_ns is not None and now_ns >= self._until_ns:
             self._waiting.clear()
+
+    def _note_pictures(self, seed: Seed, shown: Sequence[HistoryItem], after: str) -> None:
+        """Remember where the items stand whose pictures the server may refuse."""
+        ids = {seed.new_ids[item.item]: item for item in shown if item.item in seed.new_ids}
+        for event in seed.events:
+            item = str(event["item"]["id"])
+            if item in ids:
+                self._pictures[str(event["event_id"])] = ids[item], after
+            after = item
 
     def _wait_for(self, event: Mapping[str, Any]) -> None:
         item = str(event["item"]["id"])

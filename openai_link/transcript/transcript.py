@@ -41,7 +41,7 @@ from ..facts import (
     Transcribed,
     TurnCommitted,
 )
-from ..realtime.item_content import role_of, tool_fields, words_of
+from ..realtime.item_content import has_picture, role_of, tool_fields, words_of
 from ..realtime.unicode_text import whole
 from .attribution import Attribution, ExpectedText
 from .item_order import ROOT, ItemOrder, first_place
@@ -134,14 +134,18 @@ class Transcript:
         return []
 
     def said(
-        self, event_id: str, participant: str, name: str, text: str, wall_ms: int
+        self, event_id: str, participant: str, name: str, text: str, wall_ms: int, shown: str = ""
     ) -> list[Record]:
         """Somebody writes; call it with the ``conversation.item.create`` that carries the text.
+
+        ``shown``: what the record says in place of ``text``, where that stands for a picture.
 
         The record follows with its ``ItemAdded``: ``event_id`` is the item's id too, where the
         server keeps ids of clients; else it is matched by its text, in order.
         """
-        self._attribution.says(ExpectedText(event_id, participant, text, wall_ms), whole(name))
+        self._attribution.says(
+            ExpectedText(event_id, participant, text, wall_ms, shown), whole(name)
+        )
         return []
 
     def tool_result(self, call: str, output: str, ok: bool, wall_ms: int) -> list[Record]:
@@ -279,7 +283,7 @@ class Transcript:
         words = words_of(content)
         said = self._attribution.take_said(item.item, words) if words else None
         if said is not None:
-            item = replace(item, wall_ms=said.wall_ms)
+            item = replace(item, wall_ms=said.wall_ms, text=said.shown)
         elif not words:
             self._attribution.measure(item.item, now_ns)
             began_ns = self._attribution.began_ns(item.item) or now_ns
@@ -294,7 +298,7 @@ class Transcript:
         words = words_of(content)
         if words is None:  # Spoken, and not written down yet.
             return []
-        if item.heard_ms is not None:
+        if item.heard_ms is not None or (has_picture(content) and item.text):
             words = item.text
         return self._put(replace(item, text=words or item.text, final=item.final or done))
 

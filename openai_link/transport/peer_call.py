@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Callable, Mapping
@@ -103,12 +104,23 @@ class RealtimeCall:
             ) from error
 
     def send(self, event: Mapping[str, Any]) -> bool:
-        """Send a client event; False if the channel is not open."""
+        """Send a client event; False if the channel is not open.
+
+        One that is longer than the server takes counts as refused by it.
+        """
         channel = self._channel
         if channel is None or channel.readyState != "open":
             return False
         self._log.debug("> %s %s", event.get("type"), event.get("event_id"))
-        channel.send(json.dumps(event, ensure_ascii=False))
+        try:
+            channel.send(json.dumps(event, ensure_ascii=False))
+        except ValueError as error:  # Longer than the server's max-message-size (RFC 8841).
+            refusal = {
+                "code": "message_too_large",
+                "message": str(error),
+                "event_id": event.get("event_id"),
+            }
+            asyncio.get_running_loop().call_soon(self._refuse, refusal)
         return True
 
     async def close(self) -> None:
@@ -167,6 +179,10 @@ class RealtimeCall:
         if not self._closed:
             on_lost, self._on_lost = self._on_lost, _ignore
             on_lost(UpstreamError("connection_lost", reason))
+
+    def _refuse(self, error: Mapping[str, Any]) -> None:
+        if not self._closed:
+            self._on_event({"type": "error", "error": error})
 
     def _message(self, message: str | bytes) -> None:
         """One server event. Nothing here awaits, so events stay in order."""

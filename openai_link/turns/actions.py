@@ -8,6 +8,8 @@ from typing import Any
 
 from mixer_core.bus.frames import U32
 
+from ..pictures import Picture
+
 
 @dataclass(frozen=True, slots=True)
 class TurnRules:
@@ -90,13 +92,17 @@ class Tell:
 
 @dataclass(frozen=True, slots=True)
 class TypedText(Tell):
-    """Somebody typed this: a ``Tell`` of its final caption, which may wait for the journal."""
+    """Somebody typed this, or showed it: a ``Tell`` of its final caption, which may wait for the
+    journal."""
 
     item: str = ""
     """Id of the client event and of the item that it makes."""
     participant: str = ""
     name: str = ""
     text: str = ""
+    """The words of the item, as the server repeats them."""
+    picture: Picture | None = None
+    """What is shown with it; None: it is only words."""
 
 
 @dataclass(frozen=True, slots=True)

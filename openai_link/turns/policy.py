@@ -21,6 +21,8 @@ from typing import Any
 
 from ..facts import (
     Fact,
+    ItemAdded,
+    ItemDone,
     PlaybackEnded,
     PlaybackStarted,
     ResponseEnded,
@@ -31,7 +33,10 @@ from ..facts import (
     SpeechStopped,
     TurnCommitted,
 )
+from ..pictures import Picture
 from ..realtime.client_events import ClientEvents, greeting
+from ..realtime.item_content import words_of
+from ..realtime.picture_refusals import is_about_pictures
 from ..realtime.session_object import MAX_SAY_CHARS
 from .actions import (
     AskedByHand,
@@ -73,8 +78,12 @@ class TurnPolicy:
         instructions: str = "",
         greet: bool = False,
         rules: TurnRules | None = None,
+        image_detail: str = "auto",
     ) -> None:
         self._events = events
+        self._image_detail = image_detail
+        self._shown: dict[str, bool] = {}
+        """Pictures that are not taken yet, by item: whether an answer is asked for then."""
         self._rules = rules or TurnRules()
         self._asks = False
         """The server was to answer every turn, and does not: we ask."""
@@ -149,6 +158,8 @@ class TurnPolicy:
                 return []
             case TurnCommitted():
                 return self._committed()
+            case ItemAdded(item) | ItemDone(item) if item in self._shown:
+                return self.ask() if self._shown.pop(item) else []
             case PlaybackStarted(response):
                 return self._started(response)
             case PlaybackEnded(response, cleared):
@@ -205,6 +216,8 @@ class TurnPolicy:
 
     def ask(self, overrides: Mapping[str, Any] | None = None) -> list[TurnAction]:
         """Have the model answer as soon as it may (all outputs of its tools are in)."""
+        if overrides is None:  # The answer is about pictures that are on their way, too.
+            self._shown = dict.fromkeys(self._shown, False)
         return _send(self._sequencer.request(overrides))
 
     def cover_turn(self) -> list[TurnAction]:
@@ -310,6 +323,42 @@ class TurnPolicy:
         }
         said = TypedText(caption, 0, item, participant, name, text)
         return [Send(create), *self.ask(), said]
+
+    # Pictures
+
+    def show(self, picture: Picture) -> list[TurnAction]:
+        """Somebody shows a picture; an answer is asked for when the server has taken it."""
+        create = self.show_again(picture)
+        item = str(create["item"]["id"])
+        caption = {
+            "type": "caption",
+            "speaker": picture.participant,
+            "item": item,
+            "text": picture.shown,
+            "final": True,
+            "picture": picture.as_event(),
+        }
+        who, words = picture.participant, words_of(create["item"]) or ""
+        said = TypedText(caption, 0, item, who, picture.name, words, picture)
+        return [Send(create), said]
+
+    def show_again(self, picture: Picture) -> dict[str, Any]:
+        """The event that shows a picture, which an earlier session may not have taken."""
+        create = self._events.user_picture(picture.url, picture.text, self._image_detail)
+        self._shown[str(create["item"]["id"])] = True
+        if len(self._shown) > REMEMBERED:
+            del self._shown[next(iter(self._shown))]
+        return create
+
+    def picture_refused(self, error: ServerError) -> str:
+        """The item of the picture that an error is about; empty: it is about something else.
+
+        An error that names no event is about the oldest one, if it speaks of pictures.
+        """
+        item = error.event_id
+        if not item and self._shown and is_about_pictures(error):
+            item = next(iter(self._shown))
+        return item if self._shown.pop(item, None) is not None else ""
 
     # Sound
 

@@ -11,12 +11,13 @@ from mixer_core.runtime.errors import ProblemError
 from .identity import Identity
 
 Action = Literal[
-    "look", "join", "transcript", "invite", "mute", "remove", "change", "close", "operate"
+    "look", "join", "show", "transcript", "invite", "mute", "remove", "change", "close", "operate"
 ]
 
 LEAST: Mapping[Action, Role] = {
     "look": "listen",
     "join": "listen",
+    "show": "speak",
     "transcript": "admin",
     "invite": "admin",
     "mute": "admin",
@@ -26,10 +27,12 @@ LEAST: Mapping[Action, Role] = {
     "operate": "admin",
 }
 """The least role for each action; everybody may leave by their own address."""
+_WHO: Mapping[Role, str] = {"speak": "those who may speak", "admin": "an admin"}
 
 WORDS: Mapping[Action, str] = {
     "look": "look into a room",
     "join": "join a room",
+    "show": "show the assistant pictures",
     "transcript": "read the transcript",
     "invite": "invite others",
     "mute": "mute others",
@@ -50,7 +53,7 @@ def check(identity: Identity, action: Action, room: str | None = None) -> None:
         raise ProblemError(
             403,
             "Not allowed",
-            f"only an {least} may {WORDS[action]}, and you are here to {identity.role}: "
+            f"only {_WHO[least]} may {WORDS[action]}, and you are here to {identity.role}: "
             "ask an admin of the room",
         )
     if room is None:

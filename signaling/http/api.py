@@ -17,6 +17,7 @@ from .access_routes import AccessRoutes
 from .forwarded import Proxies, clean_path, own_path
 from .operation_routes import OperationRoutes
 from .pages import Pages, add_security_headers
+from .picture_routes import PictureRoutes
 from .requests import facts_of, raw_query, set_facts
 from .room_routes import RoomRoutes
 from .transcript_pages import TranscriptReader
@@ -63,6 +64,7 @@ class HttpApi:
         most = settings.max_body_bytes
         self.rooms = RoomRoutes(gateway, gate, most, parts.transcripts, self._access)
         """Joining and leaving, for the plain port too."""
+        self._pictures = PictureRoutes(gateway, self.rooms.owners, log)
         self._operation = OperationRoutes(gateway, parts.warnings)
 
     def application(self) -> web.Application:
@@ -92,6 +94,7 @@ class HttpApi:
         router.add_get(f"{prefix}/web/{{path:.+}}", self._pages.file)
         self._operation.add_to(router, prefix)
         self.rooms.add_to(router, prefix)
+        self._pictures.add_to(router, prefix)
         self._access.add_to(router, prefix)
 
     async def _to_index(self, request: web.Request) -> web.Response:

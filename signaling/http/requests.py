@@ -72,21 +72,25 @@ def identity_of(request: web.Request) -> Identity:
     return request[_IDENTITY]
 
 
-async def read_json(request: web.Request, cls: type[_T], most_bytes: int) -> _T:
+async def read_json(
+    request: web.Request, cls: type[_T], most_bytes: int, timeout_s: float = BODY_TIMEOUT_S
+) -> _T:
     """The body as a ``cls``. Raises ProblemError (400, 408, 413, 415)."""
     if request.content_type != JSON_TYPE:
         raise ProblemError(415, "Unsupported Media Type", f"send the body as {JSON_TYPE}")
-    body = await read_body(request, most_bytes)
+    body = await read_body(request, most_bytes, timeout_s)
     try:
         return read_json_by(body, msgspec.json.Decoder(cls))
     except UnreadableError as error:
         raise ProblemError(400, "Bad JSON", f"the body is {error}") from error
 
 
-async def read_body(request: web.Request, most_bytes: int) -> bytes:
+async def read_body(
+    request: web.Request, most_bytes: int, timeout_s: float = BODY_TIMEOUT_S
+) -> bytes:
     """The body. Raises ProblemError (400, 408, 413, 415)."""
     too_large = ProblemError(
-        413, "Content Too Large", f"a body may have at most {most_bytes} bytes (max_body_bytes)"
+        413, "Content Too Large", f"this body may have at most {most_bytes} bytes"
     )
     encoding = header(request, "Content-Encoding").strip().lower()
     if encoding not in ("", "identity"):
@@ -96,15 +100,23 @@ async def read_body(request: web.Request, most_bytes: int) -> bytes:
     if (request.content_length or 0) > most_bytes:
         raise too_large
     try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            return await request.read()
+        async with asyncio.timeout(timeout_s):
+            return await _read_at_most(request, most_bytes, too_large)
     except TimeoutError as error:
-        detail = f"the body was not complete within {BODY_TIMEOUT_S:g} s"
+        detail = f"the body was not complete within {timeout_s:g} s"
         raise ProblemError(408, "Request Timeout", detail) from error
-    except web.HTTPRequestEntityTooLarge as error:
-        raise too_large from error
     except web.RequestPayloadError as error:
         raise ProblemError(400, "Bad body", "the body cannot be read") from error
+
+
+async def _read_at_most(request: web.Request, most_bytes: int, too_large: ProblemError) -> bytes:
+    """The body, as far as it may go: its length may be unknown, or that of a compressed one."""
+    body = bytearray()
+    async for piece in request.content.iter_any():
+        body += piece
+        if len(body) > most_bytes:
+            raise too_large
+    return bytes(body)
 
 
 def json_response(content: dict[str, Any], status: int = 200, **more: Any) -> web.Response:

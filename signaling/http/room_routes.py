@@ -68,7 +68,8 @@ class RoomRoutes:
         self._max_body_bytes = max_body_bytes
         self._transcripts = transcripts
         self._access = access
-        self._owners = Owners(gate.desk.key)
+        self.owners = Owners(gate.desk.key)
+        """Knows the secret addresses of participants."""
 
     def add_to(self, router: web.UrlDispatcher, prefix: str) -> None:
         """Add the routes below ``prefix``."""
@@ -89,7 +90,7 @@ class RoomRoutes:
         name, mode = identity.name or query.get("name", ""), _mode(query.get("mode"))
         if identity.role != "admin":
             mode = None
-        replaces = self._owners.participant(header(request, REPLACES)) or ""
+        replaces = self.owners.participant(header(request, REPLACES)) or ""
         reserved = (
             self._gate.desk.names(int(time.time())) if identity.is_guest else frozenset[str]()
         )
@@ -110,7 +111,7 @@ class RoomRoutes:
         reply = cast(
             ReplyAnswer, await self._gateway.ask(lambda number: replace(join, request=number))
         )
-        address = self._owners.address(reply.participant)
+        address = self.owners.address(reply.participant)
         location = f"{known_facts(request).base}/rooms/{reply.room}/participants/{address}"
         headers = {"Location": location}
         if not as_json:
@@ -131,7 +132,7 @@ class RoomRoutes:
         The address of ``Location`` is a secret of the participant; admins give the plain id.
         """
         room, address = request.match_info["room"], request.match_info["participant"]
-        participant = self._owners.participant(address)
+        participant = self.owners.participant(address)
         if participant is None:
             participant = address
             await self._access.remove(request, participant)
@@ -145,7 +146,7 @@ class RoomRoutes:
 
         ``lost``: its worker died, join again; ``left``: in order; ``there``: ask again.
         """
-        participant = self._owners.participant(request.match_info["participant"])
+        participant = self.owners.participant(request.match_info["participant"])
         if participant is None:
             raise ProblemError(404, "Not found", "this is nobody's address")
         status = await self._gateway.end_of(participant)

@@ -101,6 +101,21 @@ class Mute:
 
 
 @dataclass(frozen=True, slots=True)
+class Show:
+    """A participant shows the assistant a picture."""
+
+    request: int
+    room: str
+    participant: str
+    image: bytes
+    """The file, checked."""
+    text: str = ""
+    """What was typed with it."""
+    thumbnail: bytes = b""
+    """A small JPEG of it."""
+
+
+@dataclass(frozen=True, slots=True)
 class ChangeRoom:
     """An admin changes a room."""
 
@@ -267,7 +282,7 @@ class LinkLost:
 
 
 AboutRoom = Look | ChangeRoom | CloseRoom
-AboutPerson = Remove | Mute
+AboutPerson = Remove | Mute | Show
 Question = Join | AboutRoom | AboutPerson
 """What gets a reply."""
 Answered = ReplyAnswer | ReplyLeft | ReplyDone | ReplyRoom

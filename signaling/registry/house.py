@@ -22,10 +22,12 @@ from .actions import (
     ReplyRoom,
     RoomView,
     SendToChild,
+    Show,
 )
 from .dispatch import Dispatch
 from .links import Links
 from .participant import Participant
+from .pictures import Pictures
 
 CLOSED = ("closed", "an admin has closed the room")
 Verdict = Callable[[str, str], tuple[str, str] | None]
@@ -38,6 +40,7 @@ class House:
     def __init__(self, dispatch: Dispatch, links: Links) -> None:
         self._dispatch = dispatch
         self._links = links
+        self.pictures = Pictures()
         self._participants = dispatch.participants
 
     def answer(self, event: AboutRoom | AboutPerson, now_ns: int) -> list[Action] | None:
@@ -46,6 +49,8 @@ class House:
             return self._remove(event, now_ns)
         if isinstance(event, Mute):
             return self._mute(event)
+        if isinstance(event, Show):
+            return self._show(event, now_ns)
         known = event.room in self._participants.rooms()
         return self._about_room(event, now_ns) if known else None
 
@@ -86,6 +91,12 @@ class House:
         self._participants.silence(found, event.muted and event.locked)
         silence = Silence(found.id, event.muted, event.locked)
         return [*_told([found], lambda _: silence), ReplyDone(event.request)]
+
+    def _show(self, event: Show, now_ns: int) -> list[Action] | None:
+        found = self._find(event)
+        if found is None:
+            return None
+        return self.pictures.show(event, found, self._links.identity(event.room), now_ns)
 
     def _find(self, event: AboutPerson) -> Participant | None:
         found = self._participants.get(event.participant)

@@ -101,6 +101,11 @@ class Links:
                 actions += self._open(room, mode, now_ns)
         return actions
 
+    def identity(self, room: str) -> str:
+        """The child that has reported to be the link of a room; empty: there is none."""
+        child = self._child(room)
+        return child.identity if child is not None and child.state.room == room else ""
+
     def view(self, room: str) -> LinkView:
         """The state of a room's link."""
         child = self._child(room)

@@ -20,6 +20,7 @@ from mixer_core.bus.control import (
     ChildExited,
     LinkState,
     Message,
+    PictureAnswer,
     Refused,
     WorkerState,
 )
@@ -108,6 +109,8 @@ class Registry:
             actions = self._dispatch.answer(identity, message)
         elif isinstance(message, Refused):
             actions = self._dispatch.refused(identity, message, now_ns)
+        elif isinstance(message, PictureAnswer):
+            actions = self._house.pictures.answered(identity, message)
         elif isinstance(message, ChildExited):
             reason = f"its process ended ({message.exit_code})"
             actions = self._gone(message.child, reason, now_ns)
@@ -128,6 +131,7 @@ class Registry:
         """The gateway stops: reply to every request that waits. Calls go on."""
         waiting = [event.request for event in self._held]
         waiting += [p.request for p in self._participants.all() if p.request is not None]
+        waiting += self._house.pictures.close()
         self._held.clear()
         for participant in self._participants.all():
             participant.request = None
@@ -157,17 +161,20 @@ class Registry:
     def next_timeout_ns(self, now_ns: int) -> int | None:
         """When to call ``timeout``; None: not until another event."""
         times = [self._dispatch.next_timeout_ns(), self._links.next_timeout_ns(self._wanted())]
+        times.append(self._house.pictures.next_timeout_ns())
         if now_ns < self._settled_ns:
             times.append(self._settled_ns)
         return min((time for time in times if time is not None), default=None)
 
     def _gone(self, identity: str, reason: str, now_ns: int) -> list[Action]:
         actions = self._dispatch.gone(identity, reason, now_ns)
+        actions += self._house.pictures.gone(identity)
         return actions + self._links.gone(identity, reason, now_ns)
 
     def _advance(self, now_ns: int, before: Sequence[Action] = ()) -> list[Action]:
         """What follows every event; ``before`` are the event's own actions."""
         actions = [*before, *self._dispatch.expire(now_ns)]
+        actions += self._house.pictures.expire(now_ns)
         actions += self._links.expire(now_ns)
         actions += self._serve_held(now_ns)
         actions += self._dispatch.offer(now_ns)

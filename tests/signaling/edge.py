@@ -26,6 +26,8 @@ from mixer_core.bus.control import (
     Message,
     Offer,
     OpenLink,
+    PictureAnswer,
+    PicturePiece,
     Refused,
     WorkerState,
 )
@@ -40,7 +42,7 @@ from signaling.http import listeners
 from signaling.http.api import HttpApi, PageParts
 from signaling.http.pages import Pages
 from signaling.http.transcript_pages import TranscriptReader
-from signaling.settings import NetworkSettings, Settings, SignalingSettings
+from signaling.settings import NetworkSettings, PictureSettings, Settings, SignalingSettings
 from tests.support.waiting import until
 
 SDP = "v=0\r\ns=-\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n"
@@ -127,6 +129,9 @@ class FakeChild:
             self.set(status="connected")
         elif isinstance(message, Offer) and self.reaction == "refuse":
             self.client.send(Refused(message.participant, 400, "Bad SDP", "no fingerprint"))
+        elif isinstance(message, PicturePiece):
+            if self.reaction == "answer" and message.index + 1 == message.pieces:
+                self.client.send(PictureAnswer(message.upload, 202))
         elif isinstance(message, OpenLink):
             self.set(status="ready", room=message.room, stream=message.stream)
         elif isinstance(message, Leave):
@@ -228,13 +233,15 @@ async def running(
     env: dict[str, str] | None = None,
     web: Path | None = None,
     network: NetworkSettings | None = None,
+    pictures: PictureSettings | None = None,
     **settings: Any,
 ) -> AsyncIterator[Edge]:
     """An application with ``settings`` of [signaling], gone afterwards."""
     own = {"refuse_when_busy": False} | settings  # Tests run on machines that are busy.
     section = replace(SignalingSettings(), **own)
     runtime = RuntimeSettings(str(folder), str(folder / "state"))
-    edge = Edge(folder, Settings(runtime, section, network or NetworkSettings()), env or {})
+    views = (network or NetworkSettings(), pictures or PictureSettings())
+    edge = Edge(folder, Settings(runtime, section, *views), env or {})
     await edge.start(web)
     async with aiohttp.ClientSession() as edge.http:
         try:

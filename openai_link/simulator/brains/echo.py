@@ -2,9 +2,30 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Iterable
+
+from mixer_core.bus.picture_file import read_picture
+from mixer_core.runtime.errors import PictureError
+
 from ..engine.brain import Reply, Turn, Unscripted
 from ..engine.input_audio import BYTES_PER_MS
 from .sounds import TAG, chime
+
+
+def seen(images: Iterable[str]) -> str:
+    """What can be said of pictures (data URLs) without looking at them."""
+    return " ".join(_seen(image) for image in images)
+
+
+def _seen(image: str) -> str:
+    data = base64.b64decode(image.partition(",")[2])
+    try:
+        file = read_picture(data)
+    except PictureError:
+        return "You showed me a picture that I cannot read."
+    size = f"{file.width_px} × {file.height_px} pixels"
+    return f"You showed me a {file.kind.upper()} of {size}, {len(data)} bytes."
 
 
 class EchoBrain(Unscripted):
@@ -21,6 +42,9 @@ class EchoBrain(Unscripted):
             seconds = len(turn.audio) / (1_000 * BYTES_PER_MS)
             words = f"{TAG} I heard {seconds:.1f} s of speech; here it is again."
             return Reply(words, turn.audio)
+        if turn.images:
+            words = f' You wrote: "{turn.text}"' if turn.text else ""
+            return Reply(f"{TAG} {seen(turn.images)}{words}", chime())
         if turn.text is not None:
             return Reply(f'{TAG} You wrote: "{turn.text}"', chime())
         if self._greets:

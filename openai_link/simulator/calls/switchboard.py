@@ -159,6 +159,7 @@ class Switchboard:
                 self.config.session_max_s,
                 transport,
                 lenient=self.config.lenient,
+                takes_images=self.config.images,
             ),
         )
 

@@ -29,6 +29,8 @@ class Turn:
     """Sound of the last user turn: PCM16, 24 kHz mono; None if it was not spoken."""
     text: str | None = None
     """Text of the last user turn; None if it was not typed. Neither: there is no user turn."""
+    images: tuple[str, ...] = ()
+    """Data URLs of the pictures that were shown with the text."""
     recognized: str | None = None
     """The words of a spoken turn; None where the brain has none."""
     spoken_turn: int = 0

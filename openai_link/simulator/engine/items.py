@@ -87,6 +87,12 @@ class Item:
         parts = self.fields.get("content", [])
         return " ".join(part.get("text") or part.get("transcript") or "" for part in parts).strip()
 
+    @property
+    def images(self) -> tuple[str, ...]:
+        """Data URLs of the pictures of a message."""
+        parts = self.fields.get("content", [])
+        return tuple(part["image_url"] for part in parts if part.get("type") == "input_image")
+
     def add_audio(self, pcm: bytes) -> None:
         """Append PCM16."""
         self.had_audio = self.had_audio or bool(pcm)
@@ -98,8 +104,11 @@ class Item:
         self.audio = b""
 
 
-def parse_item(given: Any, mint: IdMint, known: Iterable[Item]) -> Item:
-    """Check the item that a client adds to ``known``, and complete it. Raises Refusal."""
+def parse_item(given: Any, mint: IdMint, known: Iterable[Item], takes_images: bool = True) -> Item:
+    """Check the item that a client adds to ``known``, and complete it. Raises Refusal.
+
+    ``takes_images``: the model knows pictures.
+    """
     if not isinstance(given, Mapping):
         raise refusals.missing_parameter("item")
     kind = given.get("type")
@@ -121,6 +130,10 @@ def parse_item(given: Any, mint: IdMint, known: Iterable[Item]) -> Item:
     fields = {key: given[key] for key in keys if key in given}
     item = Item(_item_id(given, mint), kind, fields, "completed" if kind in _WITH_STATUS else None)
     _check_kind(item, mint, known)
+    if item.images and not takes_images:
+        index = next(i for i, p in enumerate(item.fields["content"]) if p["type"] == "input_image")
+        supported = "Supported values are: 'input_text' and 'input_audio'."
+        raise refusals.invalid_value(f"item.content[{index}].type", "input_image", supported)
     return item
 
 

@@ -27,6 +27,8 @@ class EngineOptions:
     """Time from the end of a turn to its transcript, unless the brain sets it."""
     lenient: bool = False
     """What the service refuses is accepted, where the engine can make sense of it."""
+    takes_images: bool = True
+    """The model takes pictures."""
     context_tokens: int = 0
     """Most input tokens of a response; 0: the limit of the session's model."""
     omit_rate_limits: Quirk = "sometimes"

@@ -219,7 +219,7 @@ def _words(said: Item) -> dict[str, Any]:
     if said.audio_ms or said.spoken_turn:
         words = {"recognized": said.recognized, "spoken_turn": said.spoken_turn}
         return {"audio": said.audio or None, **words}
-    return {"text": said.text}
+    return {"text": said.text, "images": said.images}
 
 
 def _tool_output(context: Conversation, item: Item) -> ToolOutput:

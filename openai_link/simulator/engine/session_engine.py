@@ -165,11 +165,12 @@ class SessionEngine:
         return [updated, *self._mcp.declare(self.session.get("tools", ()), now_ns)]
 
     def _item_create(self, event: Json, now_ns: int) -> list[Action]:
-        item = parse_item(event.get("item"), self._mint, self.conversation.items)
+        known, takes_images = self.conversation.items, self._options.takes_images
+        item = parse_item(event.get("item"), self._mint, known, takes_images)
         after = event.get("previous_item_id")
         if not self._options.lenient:
             self.conversation.check_place(after)
-            strict_checks.check_order(item, after, self.conversation.items)
+            strict_checks.check_order(item, after, known)
         previous_id = self.conversation.insert(item, after)
         created = self._events.item_created(item, previous_id)
         is_approval = item.kind == "mcp_approval_response"

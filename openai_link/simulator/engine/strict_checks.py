@@ -7,9 +7,13 @@ off. Each check looks at what it understands: everything else the engine itself 
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from mixer_core.bus.picture_file import read_picture
+from mixer_core.runtime.errors import PictureError
 
 from . import refusals
 from .items import Item
@@ -136,7 +140,20 @@ def _check_part(part: Mapping[str, Any], path: str) -> None:
         raise refusals.invalid_value(
             f"{path}.image_url", image[:40], "Expected a data URI with a PNG or JPEG image."
         )
+    if isinstance(image, str):
+        _check_image(image, f"{path}.image_url")
     _check_choice(part.get("detail"), ("auto", "low", "high"), f"{path}.detail")
+
+
+def _check_image(image: str, path: str) -> None:
+    """The file is what the data URI says."""
+    head, _, encoded = image.partition(",")
+    try:
+        file = read_picture(base64.b64decode(encoded))
+    except (PictureError, ValueError) as error:
+        raise refusals.invalid_value(path, image[:40], "The image cannot be read.") from error
+    if file.kind not in head.replace("image/jpg", "image/jpeg"):
+        raise refusals.invalid_value(path, image[:40], f"The image is a {file.kind.upper()}.")
 
 
 def _check_response(response: Mapping[str, Any]) -> None:

@@ -144,6 +144,7 @@ class _Schema:
             raise self._wrong(where, f"{_shown(required)} has non-unique elements")
         if "enum" in node and not (isinstance(node["enum"], list) and node["enum"]):
             raise self._wrong(where, "'enum' must be a non-empty array")
+        self._check_listed_values(node, where)
         for keyword in _TEXTS:
             if not isinstance(node.get(keyword, ""), str):
                 raise self._wrong(where, f"{_shown(node[keyword])} is not of type 'string'")
@@ -155,6 +156,21 @@ class _Schema:
             self._check_pattern(node["pattern"], where)
         if "$ref" in node:
             self._check_reference(node["$ref"], where)
+
+    def _check_listed_values(self, node: Mapping[str, Any], where: tuple[str, ...]) -> None:
+        """Values fit the node's type; values of several types need one that says so."""
+        kinds = node.get("type")
+        allowed = kinds if isinstance(kinds, list) else [kinds] if kinds else []
+        constant = [node["const"]] if "const" in node else []
+        for value in [*node.get("enum", ()), *constant]:
+            if allowed and not any(_is_of(value, kind) for kind in allowed):
+                raise self._wrong(
+                    where, f"enum value {_shown(value)} does not validate against {allowed}"
+                )
+        names = [kind for kind in _TYPES if kind not in ("null", "integer")]
+        found = {k for v in node.get("enum", ()) for k in names if _is_of(v, k)}
+        if len(found) > 1:
+            raise self._wrong(where, f"enum values are of several types: {sorted(found)}")
 
     def _check_pattern(self, pattern: str, where: tuple[str, ...]) -> None:
         try:
@@ -198,6 +214,16 @@ class _Schema:
 
     def _refusal(self, words: str) -> Refusal:
         return refusals.bad_schema(self._tool, words, self._path)
+
+
+def _is_of(value: Any, kind: str) -> bool:
+    """Whether a value is of a JSON type."""
+    if isinstance(value, bool) or value is None:
+        return kind == ("null" if value is None else "boolean")
+    if kind == "integer":
+        return isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    types = {"string": str, "number": (int, float), "array": list, "object": Mapping}
+    return isinstance(value, types.get(kind, ()))  # type: ignore[arg-type]
 
 
 def _shown(value: Any) -> str:

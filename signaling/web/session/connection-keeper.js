@@ -49,6 +49,11 @@ export class ConnectionKeeper {
     this.hooks = hooks;
   }
 
+  /** Secret address of this stay; empty: there is none. */
+  get location() {
+    return this.#connection?.location ?? "";
+  }
+
   /** Connect to the room of the store, and stay connected. */
   async start() {
     this.wanted = true;

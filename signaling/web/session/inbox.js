@@ -2,6 +2,7 @@
 /** Folds the gateway's control messages into the store. */
 
 import { foldCaption, moveCaptions } from "../state/captions.js";
+import { pictureLimits, pictureOf } from "../state/pictures.js";
 import { gatewayProblem, problem, sentence, upstreamProblem } from "../state/problems.js";
 import { USUAL_RULES } from "../state/store.js";
 import { foldQuestions, foldTools, isOpen, toolWords } from "../state/tools.js";
@@ -68,6 +69,7 @@ export class Inbox {
       role: message.role ?? "admin", verified: message.verified === true,
       rules: { ...USUAL_RULES, ...message.rules },
       pushToTalk: message.push_to_talk === true, speaks: message.speaks !== false,
+      images: pictureLimits(message.images),
     });
     this.store.set({ mutedByAdmin: false });
     if (message.silenced === true) this.#waitForAdmin();
@@ -92,7 +94,7 @@ export class Inbox {
   #assistantState(message) {
     const { assistant = this.state.assistant, upstream = this.state.upstream, detail = "" } = message;
     const simulated = message.simulated ?? this.state.simulated;
-    this.store.set({ assistant, upstream, simulated, detail });
+    this.store.set({ assistant, upstream, simulated, detail, takesImages: message.images !== false });
     this.store.clear("upstream", "upstream-retry");
     if (upstream === "ready") this.failedCode = "";
     if (upstream === "failed") this.#failed(message.code ?? this.failedCode);
@@ -118,8 +120,9 @@ export class Inbox {
     const speaker = String(message.speaker ?? "assistant");
     const person = this.state.participants.find((known) => known.participant === speaker);
     const name = message.name ?? (speaker === "assistant" ? "Assistant" : person?.name ?? "Room");
+    const shown = pictureOf(message);
     const line = {
-      item: String(message.item ?? ""), speaker, name, text: String(message.text ?? ""),
+      item: String(message.item ?? ""), speaker, name, text: String(message.text ?? ""), ...shown,
       final: Boolean(message.final), interrupted: Boolean(message.interrupted),
       kind: /** @type {const} */ ("speech"), ...placeOf(message), ...(message.cut ? { cut: String(message.cut) } : {}),
     };

@@ -11,7 +11,8 @@ import { CONNECTION_CODES, problem } from "../state/problems.js";
 import { ConnectionKeeper } from "./connection-keeper.js";
 import { Inbox } from "./inbox.js";
 import { Microphone } from "./microphone.js";
-import { isRoomName } from "./signal.js";
+import { base64 } from "./picture.js";
+import { isRoomName, postPicture } from "./signal.js";
 import { Talk } from "./talk.js";
 import { WakeLock } from "./wake-lock.js";
 
@@ -254,6 +255,17 @@ export class Session {
     };
     this.store.set({ captions: foldCaption(captions, line) });
     return true;
+  }
+
+  /**
+   * Show the assistant a picture.
+   * @param {import("./picture.js").Picture} picture @param {string} text typed with it, or empty
+   * @throws {import("./signal.js").SignalError} the gateway refused, or does not answer
+   */
+  async show({ image, thumbnail }, text) {
+    await postPicture(this.keeper.location, {
+      image: await base64(image), text, ...(thumbnail ? { thumbnail: await base64(thumbnail) } : {}),
+    });
   }
 
   /** All figures, for the settings dialog and for tests. */

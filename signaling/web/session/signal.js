@@ -2,6 +2,7 @@
 /** HTTP to the gateway: POST of the offer, DELETE on leaving (as in WHIP). */
 
 const TIMEOUT_MS = 10000;
+const PICTURE_TIMEOUT_MS = 40000;
 const ICE_TIMEOUT_MS = 3000;
 const ROOM_NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 
@@ -115,10 +116,26 @@ export async function postOffer({ room, name, mode, sdp, ticket, replaces }, sig
  * @throws {SignalError}
  */
 export async function askGateway(method, path, body) {
+  return askForJson(method, new URL(path, document.baseURI), body, TIMEOUT_MS);
+}
+
+/**
+ * Show the assistant a picture.
+ * @param {string} location address of this stay
+ * @param {{image: string, text: string, thumbnail?: string}} picture JPEG or PNG, and a small JPEG, as base64
+ * @throws {SignalError}
+ */
+export async function postPicture(location, picture) {
+  if (!location) throw new SignalError("not connected", 0, "the connection is being made again: try once more", 0);
+  await askForJson("POST", new URL(`${location}/pictures`), picture, PICTURE_TIMEOUT_MS);
+}
+
+/** @param {string} method @param {URL} url @param {object|undefined} body @param {number} timeoutMs */
+async function askForJson(method, url, body, timeoutMs) {
   const headers = body ? { "Content-Type": "application/json" } : undefined;
-  const signal = AbortSignal.timeout(TIMEOUT_MS);
+  const signal = AbortSignal.timeout(timeoutMs);
   try {
-    const response = await fetch(new URL(path, document.baseURI), {
+    const response = await fetch(url, {
       method, headers, body: body && JSON.stringify(body), signal,
     });
     if (!response.ok) throw await refusal(response);

@@ -123,6 +123,8 @@ const GATEWAY_TITLES = {
   written_answer: "The answer is written only",
   empty_answer: "The answer is empty",
   transcription_failed: "Speech was not written down",
+  pictures_refused: "The assistant takes no pictures",
+  picture_refused: "The picture was not shown",
   price_unknown: "A price is not known",
   tools_missing: "Some tools are missing",
 };

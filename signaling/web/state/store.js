@@ -27,6 +27,7 @@ const EVENT_LIMIT = 1000;
  * @property {number} [position] its place in the conversation; without: not known yet
  * @property {string} [cut] why it is not all that the assistant wanted to say, as a code of the gateway
  * @property {"speech"|"typed"|"tool"} kind
+ * @property {import("./pictures.js").ShownPicture} [picture] what was shown with it
  * @property {string} [status] of a tool call
  *
  * @typedef {object} Question a tool call waits for a yes
@@ -84,6 +85,10 @@ export function initialState() {
     pushToTalk: false,
     /** The assistant answers with speech, not only with text. */
     speaks: true,
+    /** What pictures may be; null: none can be shown here. @type {import("./pictures.js").PictureLimits|null} */
+    images: null,
+    /** The assistant's model takes pictures, for all that is known. */
+    takesImages: true,
     /** How this person talks: open microphone or push-to-talk. @type {"open"|"hold"} */
     talk: "open",
     /** The talk button is held. */

@@ -1,5 +1,6 @@
 // @ts-check
 import { cutWords, shownText } from "../state/captions.js";
+import { pictureWords } from "../state/pictures.js";
 import { holdsToTalk } from "../state/store.js";
 import { byId, make, setData, setText, toneClass } from "./dom.js";
 
@@ -61,6 +62,19 @@ export class Captions {
     else if (grown) this.latest.hidden = false;
   }
 
+  /**
+   * A small copy of a picture, once.
+   * @param {HTMLElement} row @param {import("../state/pictures.js").ShownPicture} picture @param {string} name
+   */
+  #renderPicture(row, { thumbnail, widthPx, heightPx }, name) {
+    if (!thumbnail || row.querySelector("img")) return;
+    const alt = `Picture shown by ${name}`;
+    const image = make("img", { class: "shown", src: `data:image/jpeg;base64,${thumbnail}`, alt });
+    image.title = widthPx ? `${alt}, ${widthPx} × ${heightPx} for the assistant` : alt;
+    image.addEventListener("load", () => this.following && this.#toEnd());
+    row.children[0].after(image);
+  }
+
   /** @param {string} key @param {import("../state/store.js").Caption} line @param {number} index */
   #renderLine(key, line, index) {
     let row = this.rows.get(key);
@@ -73,14 +87,22 @@ export class Captions {
     const tone = `said ${toneClass(line.speaker)}`;
     if (row.className !== tone) row.className = tone;
     if (this.list.children[index] !== row) this.list.insertBefore(row, this.list.children[index] ?? null);
-    const [by, text, cut] = row.children;
+    const [by, text, cut] = [".by", ".text", ".cut"].map((place) => /** @type {Element} */ (row?.querySelector(place)));
     setText(by, line.name);
-    setText(text, shownText(line));
+    if (line.picture) this.#renderPicture(row, line.picture, line.name);
+    setText(text, wordsOf(line));
     setText(cut, cutWords(line));
     setData(row, "cut", line.cut ?? "");
     setData(row, "status", line.status ?? "");
     setData(row, "interim", String(!line.final));
   }
+}
+
+/** @param {import("../state/store.js").Caption} line */
+function wordsOf(line) {
+  const { picture, text } = line;
+  if (!picture) return shownText(line);
+  return picture.thumbnail ? text : [pictureWords(picture), text].filter(Boolean).join(": ");
 }
 
 /** @param {import("../state/store.js").State} state */

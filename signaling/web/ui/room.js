@@ -5,6 +5,7 @@ import { costOf } from "../state/usage.js";
 import { Ballistics, announce, byId, isTyping, memory, setData, setText } from "./dom.js";
 import { InviteDialog } from "./invite.js";
 import { PersonDialog } from "./person.js";
+import { PictureDialog } from "./pictures.js";
 import { Questions } from "./questions.js";
 import { Roster, assistantWord } from "./roster.js";
 import { Settings } from "./settings.js";
@@ -35,6 +36,7 @@ export class RoomView {
     this.microphoneMeter = new Ballistics();
     this.stop = /** @type {HTMLButtonElement} */ (byId("stop"));
     this.say = /** @type {HTMLInputElement} */ (byId("say"));
+    this.picture = new PictureDialog(session, this.say);
     this.microphone.addEventListener("click", () => this.toggleMute());
     this.stop.addEventListener("click", () => session.stopAssistant());
     byId("leave").addEventListener("click", () => session.leave());
@@ -104,7 +106,7 @@ export class RoomView {
   #appear(here) {
     this.root.hidden = !here;
     if (here) (holdsToTalk(this.store.state) ? this.talk.button : this.microphone).focus({ preventScroll: true });
-    else for (const { dialog } of [this.settings, this.invite, this.person]) dialog.close();
+    else for (const { dialog } of [this.settings, this.invite, this.person, this.picture]) dialog.close();
   }
 
   /** @param {import("../state/store.js").State} state */
@@ -164,6 +166,7 @@ export class RoomView {
     setData(this.stop, "urgent", String(state.assistant === "speaking"));
     this.stop.disabled = state.phase !== "connected" || !["speaking", "thinking"].includes(state.assistant);
     this.stop.hidden = !may(state.role, state.rules.stop);
+    this.picture.render(state);
     this.say.disabled = state.phase !== "connected" || state.role === "listen";
     this.say.placeholder = state.role === "listen" ? "You are here to listen" : "Type instead";
   }

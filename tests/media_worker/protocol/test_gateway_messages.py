@@ -17,7 +17,7 @@ def test_every_message_is_json_with_its_type() -> None:
         "type": "level",
         "levels": {"p": None},
     }
-    assistant = messages.AssistantTraits(push_to_talk=True, speaks=False)
+    assistant = messages.AssistantTraits(True, False, 1_024, 150_000)
     info = StreamInfo("browser", "home", "p-1", "Ada", False, "conference", "speak", True)
     assert json.loads(messages.welcome(info, 5, 2, assistant, RoomRules(), True)) == {
         "type": "welcome",
@@ -32,6 +32,9 @@ def test_every_message_is_json_with_its_type() -> None:
         "epoch": 2,
         "push_to_talk": True,
         "speaks": False,
+        "images": {"max_edge_px": 1_024, "max_bytes": 150_000},
         "rules": asdict(RoomRules()),
         "silenced": True,
     }
+    blind = json.loads(messages.welcome(info, 5, 2, messages.AssistantTraits(), RoomRules(), False))
+    assert blind["images"] is None

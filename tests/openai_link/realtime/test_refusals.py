@@ -236,6 +236,9 @@ def test_any_json_becomes_words_without_json(body: Any, quoted: bool) -> None:
     assert '":' not in words
 
 
+RETRY_INFO = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "37s"}
+
+
 @pytest.mark.parametrize(
     ("headers", "body", "seconds"),
     [
@@ -260,6 +263,19 @@ def test_any_json_becomes_words_without_json(body: Any, quoted: bool) -> None:
         ({}, {"error": {"message": LIMIT}}, 20.0),
         ({}, {"error": {"message": "Slow down.", "retry_after": 7}}, 7.0),
         ({}, {"message": "Slow down.", "retry_after": True}, 0.0),
+        ({}, {"error": {"code": 429, "details": [{"@type": "x"}, RETRY_INFO]}}, 37.0),
+        ({}, [{"error": {"code": 429, "details": [RETRY_INFO]}}], 37.0),
+        ({}, {"error": {"details": [{"retryDelay": "1.250000000s"}]}}, 1.25),
+        ({}, {"error": {"details": [{"retry_delay": {"seconds": "9", "nanos": 5e8}}]}}, 9.5),
+        ({}, {"error": {"details": {"retryDelay": "4s"}}}, 4.0),
+        ({}, {"retryDelay": 11}, 11.0),
+        ({}, {"error": {"message": json.dumps({"error": {"details": [RETRY_INFO]}})}}, 37.0),
+        ({}, {"detail": f"VertexAI: {[RETRY_INFO]}"}, 37.0),
+        ({}, {"message": "429 Quota. retry_delay {\n  seconds: 37\n}\n]"}, 37.0),
+        ({}, {"error": {"details": [{"retryDelay": "soon"}, "x", None, 7]}}, 0.0),
+        ({}, {"error": {"details": [{"retryDelay": "-3s"}, {"retryDelay": True}]}}, 0.0),
+        ({}, {"error": {"details": [{"retryDelay": "999999999s"}]}}, MAX_RETRY_AFTER_S),
+        ({"Retry_After": "5"}, {"error": {"details": [RETRY_INFO]}}, 5.0),
         ({"Retry_After": "5"}, {"error": {"message": LIMIT}}, 5.0),
     ],
 )

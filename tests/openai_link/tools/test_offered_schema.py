@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixer_core.runtime.errors import ToolDefinitionError, ToolError
+from openai_link.simulator.engine.refusals import Refusal
 from openai_link.simulator.engine.strict_tools import check_function_tools
 from openai_link.tools.offered_schema import MAX_SCHEMA_CHARS, offered_schema
 
@@ -216,5 +217,112 @@ def test_any_json_is_adapted_or_refused(schema: Any) -> None:
 
 def test_a_list_of_choices_names_each_once() -> None:
     schema = {"properties": {"a": {"enum": ["x", "y", "x", 1, True, 1]}}}
-    assert told(schema)["properties"]["a"] == {"enum": ["x", "y", 1, True]}
+    kinds = [("string", ["x", "y"]), ("integer", [1]), ("boolean", [True])]
+    choices = [{"type": kind, "enum": values} for kind, values in kinds]
+    assert told(schema)["properties"]["a"] == {"anyOf": choices}
     assert takes(schema, {"a": "y"}) and not takes(schema, {"a": "z"})
+
+
+@pytest.mark.parametrize(
+    ("node", "shown"),
+    [
+        # Values that the type does not allow are never valid.
+        ({"type": "string", "enum": ["a", 1, None]}, {"type": "string", "enum": ["a"]}),
+        ({"type": "integer", "enum": [1, True, "1", 2.0]}, {"type": "integer", "enum": [1, 2.0]}),
+        ({"type": "number", "enum": [1, 1.5, "x"]}, {"type": "number", "enum": [1, 1.5]}),
+        ({"type": "boolean", "enum": [0, 1, True]}, {"type": "boolean", "enum": [True]}),
+        ({"type": "string", "enum": [1, 2]}, {"type": "string"}),
+        ({"type": "string", "const": 1}, {"type": "string"}),
+        # Null beside one type is a type of its own.
+        ({"enum": ["a", None]}, {"enum": ["a", None], "type": ["string", "null"]}),
+        (
+            {"type": ["string", "null"], "enum": ["a", None]},
+            {"type": ["string", "null"], "enum": ["a", None]},
+        ),
+        ({"type": ["string", "integer"], "enum": ["a"]}, {"type": "string", "enum": ["a"]}),
+        ({"enum": [None]}, {"enum": [None]}),
+        # Several types are alternatives.
+        (
+            {"description": "d", "enum": ["a", 1, "b", None]},
+            {
+                "description": "d",
+                "anyOf": [
+                    {"type": "string", "enum": ["a", "b"]},
+                    {"type": "integer", "enum": [1]},
+                    {"type": "null", "enum": [None]},
+                ],
+            },
+        ),
+        (
+            {"type": ["string", "number"], "enum": [1, 1.5, "x"]},
+            {
+                "anyOf": [
+                    {"type": "number", "enum": [1, 1.5]},
+                    {"type": "string", "enum": ["x"]},
+                ]
+            },
+        ),
+        (
+            {"enum": [True, 1]},
+            {"anyOf": [{"type": "boolean", "enum": [True]}, {"type": "integer", "enum": [1]}]},
+        ),
+        (
+            {"enum": [["a"], {"b": 1}]},
+            {
+                "anyOf": [
+                    {"type": "array", "enum": [["a"]], "items": {}},
+                    {"type": "object", "enum": [{"b": 1}]},
+                ]
+            },
+        ),
+        ({"enum": ["a", 1], "anyOf": [TEXT, NUMBER]}, {"anyOf": [TEXT, NUMBER]}),
+        ({"enum": ["a", "b"]}, {"enum": ["a", "b"]}),
+    ],
+)
+def test_listed_values_fit_their_types(node: Any, shown: Any) -> None:
+    for wrapped, found in (
+        (node, lambda p: p),
+        ({"type": "array", "items": node}, lambda p: p["items"]),
+        ({"type": "object", "properties": {"y": node}}, lambda p: p["properties"]["y"]),
+        ({"anyOf": [{"type": "null"}, node]}, lambda p: p["anyOf"][1]),
+    ):
+        schema = {"type": "object", "properties": {"x": wrapped}}
+        assert found(told(schema)["properties"]["x"]) == shown
+
+
+JSON = st.none() | st.booleans() | st.integers(-2, 2) | st.floats(-2, 2) | st.text("ab", max_size=2)
+KINDS = st.sampled_from(["string", "integer", "number", "boolean", "null", "array", "object"])
+
+
+@given(
+    values=st.lists(JSON, min_size=1, max_size=6),
+    kind=st.none() | KINDS | st.lists(KINDS, min_size=1, max_size=3, unique=True),
+    value=JSON,
+)
+def test_any_list_of_values_is_taken_and_means_the_same(
+    values: list[Any], kind: Any, value: Any
+) -> None:
+    from jsonschema import Draft202012Validator
+
+    node = {"enum": values} | ({"type": kind} if kind else {})
+    shown = told({"type": "object", "properties": {"x": node}})["properties"]["x"]
+    if "enum" in shown or "anyOf" in shown:
+        is_valid = Draft202012Validator(node).is_valid(value)
+        assert Draft202012Validator(shown).is_valid(value) == is_valid
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        {"type": "string", "enum": ["a", 1]},
+        {"type": "string", "enum": ["a", None]},
+        {"enum": ["a", 1]},
+        {"type": ["string", "integer"], "enum": ["a", 1]},
+        {"type": "integer", "const": "a"},
+    ],
+)
+def test_the_simulator_refuses_values_of_mixed_types(node: Any) -> None:
+    schema = {"type": "object", "properties": {"x": node}}
+    tool = {"type": "function", "name": "f", "description": "d", "parameters": schema}
+    with pytest.raises(Refusal, match="enum value"):
+        check_function_tools([tool], "session.tools")

@@ -31,6 +31,7 @@ REQUESTS: dict[str, tuple[str, str]] = {
     "join": ("POST", "/rooms/{room}/participants"),
     "leave, by one's secret address": ("DELETE", "/rooms/{room}/participants/{own}"),
     "wait for one's own end": ("GET", "/rooms/{room}/participants/{own}/end"),
+    "show a picture": ("POST", "/rooms/{room}/participants/{own}/pictures"),
     "the transcript": ("GET", "/rooms/{room}/transcript"),
     "change mode and rules": ("PATCH", "/rooms/{room}"),
     "invite": ("POST", "/rooms/{room}/invitations"),

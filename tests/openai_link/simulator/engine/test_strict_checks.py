@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import replace
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from openai_link.simulator.engine.strict_checks import MAX_APPEND, MAX_TEXT
 from tests.openai_link.simulator.support import REGULAR, Session, text_item
+from tests.support.pictures import jpeg, png
 
 Json = dict[str, Any]
 LENIENT = replace(REGULAR, lenient=True)
@@ -32,7 +34,11 @@ def text(**more: Any) -> Json:
     return {"type": "input_text", "text": "Hello.", **more}
 
 
-def image(url: str = "data:image/png;base64,aGk=", **more: Any) -> Json:
+def data_url(kind: str, data: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def image(url: str = data_url("png", png()), **more: Any) -> Json:
     return {"type": "input_image", "image_url": url, **more}
 
 
@@ -133,6 +139,9 @@ REFUSED: list[tuple[Json, str, str]] = [
     (message(text(), phase="thinking"), "invalid_value", "item.phase"),
     (message(image("https://x/y.png")), "invalid_value", "item.content[0].image_url"),
     (message(image("data:image/gif;base64,aGk=")), "invalid_value", "item.content[0].image_url"),
+    (message(image(data_url("png", b"hi"))), "invalid_value", "item.content[0].image_url"),
+    (message(image(data_url("png", jpeg()))), "invalid_value", "item.content[0].image_url"),
+    (message(image(data_url("jpeg", png()[:-1]))), "invalid_value", "item.content[0].image_url"),
     (message(image(detail="huge")), "invalid_value", "item.content[0].detail"),
     (
         heard(transcription={"model": "m", "language": "german"}),
@@ -210,7 +219,7 @@ def test_a_lenient_one_lets_it_pass(event: Json) -> None:
         message({"type": "output_text", "text": "a"}, role="assistant", phase="commentary"),
         message(text(), status="incomplete"),
         message(text(), image(detail="high")),
-        message(image("data:image/jpeg;base64,aGk=")),
+        message(image(data_url("jpeg", jpeg()))),
         {**message(text()), "previous_item_id": "root"},
         {**message(text()), "previous_item_id": None},
         call(name="a-tool_1"),
