@@ -1,6 +1,6 @@
 """What this process had of the processors, and how long it waited for one: counters for metrics.
 
-One reading costs about 20 µs. Source: ``/proc/[pid]/schedstat`` (the kernel's sched-stats
+One reading costs about 10 µs. Source: ``/proc/[pid]/schedstat`` (the kernel's sched-stats
 documentation): time on a processor and time on a run queue in ns, and the number of turns, all of
 the main thread. A kernel without it leaves the waiting out.
 """
