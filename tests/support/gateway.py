@@ -85,7 +85,8 @@ class Gateway:
             text=True,
             start_new_session=True,
         )
-        threading.Thread(target=self._read, args=(self.process,), daemon=True).start()
+        self.reader = threading.Thread(target=self._read, args=(self.process,), daemon=True)
+        self.reader.start()
         if wait:
             self.wait_ready()
         return time.monotonic() - began

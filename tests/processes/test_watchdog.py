@@ -1,0 +1,90 @@
+"""What freezes is started anew, and what can never start again ends everything, with its reason."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.gateway import ROOT, Gateway
+from tests.support.waiting import PATIENCE_S
+
+pytestmark = pytest.mark.processes
+
+FROZEN = ("signaling", "openai_link", "openai_link.simulator")
+
+
+def program(gateway: Gateway, name: str) -> int:
+    """The process that supervisord started."""
+    found = []
+    for process in gateway.processes():
+        command = process.cmdline()
+        if command[-2:] == ["-m", name]:
+            found.append(process.pid)
+    (pid,) = found
+    return pid
+
+
+def test_frozen_programs_are_started_anew_and_a_wrong_setting_ends_all(short_dir: Path) -> None:
+    gateway = Gateway(RUNTIME__WATCHDOG_S=2, MIXER_CORE__STANDBY="false")
+    config = short_dir / "settings.toml"
+    config.write_text("[signaling]\nmax_rooms = 3\n")
+    gateway.env["MIXMINUS_CONFIG"] = str(config)
+    try:
+        gateway.start()
+        assert gateway.pids("--standby") == []
+        before = {name: program(gateway, name) for name in FROZEN}
+        for pid in before.values():
+            os.kill(pid, signal.SIGSTOP)
+        for name, pid in before.items():
+            called = name.rpartition(".")[2]
+            words = f"mixminus: {called} (process {pid}) has not moved for 2 s"
+            gateway.wait(lambda w=words: w in gateway.log, f"nobody sees that {name} hangs")
+        gateway.wait_ready()
+        assert all(program(gateway, name) != pid for name, pid in before.items())
+
+        config.write_text("[signaling]\nmax_rooms = 'many'\n")
+        os.kill(program(gateway, "signaling"), signal.SIGKILL)
+        assert gateway.process is not None
+        assert gateway.process.wait(PATIENCE_S) == 78
+        gateway.reader.join(PATIENCE_S)
+        last = gateway.log.strip().splitlines()[-1]
+        assert last.startswith("signaling: ") and "max_rooms" in last
+        assert gateway.processes() == []
+        assert "Traceback" not in gateway.log
+    finally:
+        gateway.close()
+
+
+@pytest.mark.parametrize(
+    ("command", "variables", "words"),
+    [
+        ("ulimit -n 64", {}, "this user may open 64"),
+        ("true", {"MIXMINUS_SIGNALING__HTTP_HOST": "0.0.0.0"}, "MIXMINUS_TOKEN"),
+        ("true", {"MIXMINUS_RUNTIME__DIR": f"/tmp/mm-{'x' * 80}"}, "bytes too long"),
+        ("unset HOME", {"MIXMINUS_RUNTIME__STATE_DIR": "/proc/none"}, "state directory"),
+    ],
+)
+def test_what_is_wrong_is_one_line_before_anything_starts(
+    command: str, variables: dict[str, str], words: str
+) -> None:
+    idle = Gateway()
+    try:
+        done = subprocess.run(
+            ["sh", "-c", f"{command}; exec {sys.executable} -m deploy.cli run"],
+            cwd=ROOT,
+            env=idle.env | variables,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+    finally:
+        idle.close()
+    assert done.returncode == 78
+    (line,) = done.stderr.strip().splitlines()
+    assert words in line and done.stdout == ""
