@@ -47,7 +47,8 @@ class Duty:
     def wait(self, stop_fd: int, every_second: Callable[[], None]) -> bool:
         """Wait for the duty; False where ``stop_fd`` became readable before.
 
-        ``every_second`` is called while another mixer has it. Raises RuntimeDirError where the lock cannot be used.
+        ``every_second`` is called while another mixer has it. Raises RuntimeDirError where the lock
+        cannot be used.
         """
         wait_s = _FIRST_WAIT_S
         while True:
