@@ -16,7 +16,7 @@ from mixer_core.runtime.settings import load_all
 from mixer_core.runtime.sweep import sweep
 from openai_link.settings import KEY_VARIABLE, OpenaiLinkSettings, uses_simulator
 
-from . import invite, preflight, secret_variables
+from . import preflight, secret_variables
 from .settings import AllSettings
 from .supervise import DIR_VARIABLE, WATCHDOG_VARIABLE
 
@@ -43,7 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     given, rest = parser.parse_known_args(arguments)
     if given.command == "invite":
-        return invite.main(rest)
+        from .invite import main as invite
+
+        return invite(rest)
     if given.command == "bench":
         from benchmarks.cli import main as bench
 
@@ -79,8 +81,10 @@ def run() -> None:
     if settings.signaling.lan:
         from signaling import lan
 
+        from .invite import first_words
+
         print("\n".join(lan.introduction(settings.signaling, settings.state_dir)))
-        print(invite.first_words(settings), end="")
+        print(first_words(settings), end="")
     print("mixminus: starting; Ctrl-C stops it", flush=True)
     command = [sys.executable, "-m", "deploy.supervise", "-n", "-c", str(CONFIGURATION)]
     command += preflight.user_options()
