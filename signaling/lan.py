@@ -11,7 +11,6 @@ import contextlib
 import logging
 import socket
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 from aiohttp import web
@@ -21,6 +20,7 @@ from cryptography import x509
 from mixer_core.runtime import logs
 from mixer_core.runtime.errors import SettingsError, StartupError
 
+from . import clock
 from .http import listeners
 from .http.acceptor import CONNECTIONS, Acceptor
 from .http.lan_pages import LanPages, Listening
@@ -162,7 +162,7 @@ class LanDoor:
         """Look at the network and the certificate once."""
         before = self._lan
         self._lan = self._look(self._settings.mdns)
-        self._certificate.refresh(self._lan, datetime.now(UTC))
+        self._certificate.refresh(self._lan, clock.now())
         await self._follow()
         if self._lan.addresses != before.addresses:
             self._tell()

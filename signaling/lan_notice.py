@@ -9,7 +9,10 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+from mixer_core.runtime.files import read_file, replace_file
+
 FILE = "lan.port"
+MOST_BYTES = 16
 
 
 def post(state_dir: Path, https_port: int | None) -> None:
@@ -18,12 +21,12 @@ def post(state_dir: Path, https_port: int | None) -> None:
     if https_port is None:
         path.unlink(missing_ok=True)
     else:
-        path.write_text(f"{https_port}\n", encoding="ascii")
+        replace_file(path, f"{https_port}\n".encode())
 
 
 def posted(state_dir: Path) -> int | None:
     """The port that was noted; None: there is none that can be read."""
     with contextlib.suppress(OSError, ValueError):
-        port = int((state_dir / FILE).read_text(encoding="ascii"))
+        port = int(read_file(state_dir / FILE, MOST_BYTES))
         return port if 0 < port < 65_536 else None
     return None

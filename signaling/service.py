@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from mixer_core.runtime.errors import RuntimeDirError
 from . import lan_notice
 from .access.gate import Gate
 from .access.ledger import Ledger
+from .clock import now_s
 from .gateway import PROGRAM, Gateway, Options
 from .http import limiting, listeners
 from .http.api import HttpApi, PageParts
@@ -81,7 +81,7 @@ def _post(context: process.Context[Settings], https_port: int | None) -> None:
 
 
 def _verdict(gate: Gate) -> Verdict:
-    return lambda subject, room: gate.desk.verdict(subject, room, int(time.time()))
+    return lambda subject, room: gate.desk.verdict(subject, room, now_s())
 
 
 def _ledger(context: process.Context[Settings]) -> Ledger:

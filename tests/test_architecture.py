@@ -164,6 +164,7 @@ SHELLS: dict[str, set[str]] = {
     "signaling": {
         "__main__",
         "ends",
+        "clock",
         "gateway",
         "host",
         "lan",

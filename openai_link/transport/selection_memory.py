@@ -7,12 +7,14 @@ from pathlib import Path
 
 import msgspec
 
+from mixer_core.runtime.files import read_file, replace_file
 from mixer_core.runtime.units import S_NS
 
 from .selection import REMEMBER_SERVER_NS
 
 MAX_WAIT_NS = 60 * S_NS
 """Longer waits are kept by the room that was told of them, and end with a restart."""
+MAX_BYTES = 65_536
 _NAME = "openai_link.reached"
 
 
@@ -33,8 +35,8 @@ class Learnt:
 def recall(runtime_dir: Path, base_url: str, now_ns: int) -> Learnt:
     """What was learnt of the server at ``base_url``; of another one nothing is believed."""
     try:
-        learnt = msgspec.json.decode((runtime_dir / _NAME).read_bytes(), type=Learnt)
-    except (OSError, msgspec.MsgspecError):
+        learnt = msgspec.json.decode(read_file(runtime_dir / _NAME, MAX_BYTES), type=Learnt)
+    except (OSError, msgspec.MsgspecError, UnicodeError, RecursionError):
         return Learnt(base_url)
     if learnt.base_url != base_url:
         return Learnt(base_url)
@@ -51,7 +53,7 @@ def remember(runtime_dir: Path, learnt: Learnt) -> None:
     path = runtime_dir / _NAME
     try:
         if learnt != Learnt(learnt.base_url):
-            path.write_bytes(msgspec.json.encode(learnt))
+            replace_file(path, msgspec.json.encode(learnt))
         else:
             path.unlink(missing_ok=True)
     except OSError:

@@ -33,6 +33,8 @@ class Invitation:
     used: int = 0
     """Browsers that came by it."""
     revoked: bool = False
+    ended_s: int = 0
+    """When its end was first noticed; 0: it has not been. A clock may have been wrong then."""
 
     def claims(self) -> Claims:
         """What its token says."""
@@ -134,6 +136,22 @@ class Book:
         return frozenset(invitation.name for invitation in counting) - {""}
 
     def pruned(self, now_s: int) -> Book:
-        """Without what ended long ago."""
-        kept = {k: i for k, i in self.invitations.items() if i.expires_s + KEPT_S > now_s}
+        """Without what ended long ago: at two changes, ``KEPT_S`` apart, it had ended.
+
+        A clock that jumps ahead and comes back takes nothing away.
+        """
+        looked_at = {key: _looked_at(known, now_s) for key, known in self.invitations.items()}
+        kept = {
+            key: known
+            for key, known in looked_at.items()
+            if not (known.ended_s and now_s - known.ended_s >= KEPT_S)
+        }
         return Book(kept, tuple(ban for ban in self.bans if ban.invitation in kept))
+
+
+def _looked_at(known: Invitation, now_s: int) -> Invitation:
+    """An invitation, with the time at which its end was first noticed."""
+    if known.expires_s > now_s:
+        return replace(known, ended_s=0)
+    is_noticed = known.expires_s <= known.ended_s <= now_s
+    return known if is_noticed else replace(known, ended_s=now_s)

@@ -16,10 +16,18 @@ from pathlib import Path
 import msgspec
 
 from mixer_core.runtime.errors import RuntimeDirError
+from mixer_core.runtime.files import (
+    create_file,
+    make_private_directory,
+    read_file,
+    replace_file,
+)
 
 from .book import Book
 
 KEY_BYTES = 32
+MOST_BYTES = 8 << 20
+"""Of the book: 2,000 invitations to many rooms, and 1,000 bans."""
 KEY_FILE, BOOK_FILE, LOCK_FILE = "access.key", "invitations.json", "invitations.lock"
 
 
@@ -30,7 +38,7 @@ class Ledger:
         """Make the key if there is none. Raises RuntimeDirError."""
         self._dir = state_dir
         try:
-            state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private_directory(state_dir)
             self.key = _key(state_dir / KEY_FILE)
         except OSError as error:
             raise _unusable(state_dir / KEY_FILE, error.strerror or str(error)) from error
@@ -54,43 +62,44 @@ class Ledger:
 
     def change(self, make: Callable[[Book], Book], now_s: int) -> Book:
         """Replace the book by ``make(book)``. Raises what ``make`` raises, and RuntimeDirError."""
-        path = self._dir / BOOK_FILE
         with self._locked():
-            book = make(self.book()).pruned(now_s)
-            fresh = path.with_suffix(".new")
+            before = self.book()
+            book = pruned = before.pruned(now_s)
             try:
-                fresh.touch(0o600)
-                fresh.write_bytes(msgspec.json.format(msgspec.json.encode(book)))
-                fresh.replace(path)
-            except OSError as error:
-                raise _unusable(path, error.strerror or str(error)) from error
+                book = make(pruned).pruned(now_s)
+            finally:  # Also where it is refused because the book is full.
+                if book != before:
+                    self._write(book)
             return self.book()
+
+    def _write(self, book: Book) -> None:
+        path = self._dir / BOOK_FILE
+        try:
+            replace_file(path, msgspec.json.format(msgspec.json.encode(book)))
+        except OSError as error:
+            raise _unusable(path, error.strerror or str(error)) from error
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         path = self._dir / LOCK_FILE
         with contextlib.ExitStack() as stack:
             try:
-                file = stack.enter_context(open(path, "w", opener=_private))
-                fcntl.flock(file, fcntl.LOCK_EX)
+                flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
+                lock = os.open(path, flags, 0o600)
+                stack.callback(os.close, lock)
+                fcntl.flock(lock, fcntl.LOCK_EX)
             except OSError as error:
                 raise _unusable(path, error.strerror or str(error)) from error
             yield
 
 
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
 def _key(path: Path) -> bytes:
     """The key in ``path``; a new one where there is none."""
-    with contextlib.suppress(FileExistsError):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(KEY_BYTES))
+    if not path.exists():
+        create_file(path, secrets.token_bytes(KEY_BYTES))
     if path.stat().st_mode & 0o077:
         raise _unusable(path, "others may read it: chmod 600 it, or delete it")
-    key = path.read_bytes()
+    key = read_file(path, MOST_BYTES)
     if len(key) != KEY_BYTES:
         raise _unusable(path, "it is damaged: delete it; all invitations end with it")
     return key
@@ -98,7 +107,7 @@ def _key(path: Path) -> bytes:
 
 def _read(path: Path) -> Book:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Book)
+        return msgspec.json.decode(read_file(path, MOST_BYTES), type=Book)
     except (OSError, msgspec.MsgspecError, RecursionError, UnicodeError) as error:
         why = f"it cannot be read ({error}): repair it, or delete it; all invitations end with it"
         raise _unusable(path, why) from error

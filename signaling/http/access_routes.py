@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Annotated, Any, cast
@@ -15,6 +14,7 @@ from mixer_core.bus.roles import Role
 from mixer_core.bus.rules import Speaker
 from mixer_core.runtime.errors import ProblemError
 
+from .. import clock
 from ..access.book import Invitation
 from ..access.desk import REMOVED, Desk
 from ..access.gate import LOCAL_NAMES, SESSION_PATH, Gate, host_name
@@ -216,8 +216,9 @@ class AccessRoutes:
 def _invitation_json(invitation: Invitation, now_s: int) -> dict[str, Any]:
     content: dict[str, Any] = msgspec.to_builtins(replace(invitation, revoked=False))
     del content["revoked"]
+    content.pop("ended_s", None)
     return content | {"state": invitation.state(now_s)}
 
 
 def _now_s() -> int:
-    return int(time.time())
+    return clock.now_s()

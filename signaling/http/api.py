@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from .. import clock
 from ..access.gate import Gate
 from ..gateway import Gateway
 from ..settings import SignalingSettings
@@ -109,7 +109,7 @@ class HttpApi:
         is_direct = self._is_lan and not asker.forwarded and path == request.path
         base = "" if is_direct else self._path
         facts = facts_of(request, path, asker, base)
-        set_facts(request, facts, self._gate.identify(facts, int(time.time())))
+        set_facts(request, facts, self._gate.identify(facts, clock.now_s()))
         return await handler(request)
 
     @web.middleware

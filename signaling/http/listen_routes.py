@@ -5,12 +5,11 @@ A token that would let somebody speak is not taken here, because others can read
 
 from __future__ import annotations
 
-import time
-
 from aiohttp import web
 
 from mixer_core.runtime.errors import ProblemError
 
+from .. import clock
 from ..access.desk import Desk
 from ..access.gate import bearer
 from ..access.identity import Identity
@@ -41,7 +40,7 @@ class ListenRoutes:
 
     async def exchange(self, request: web.Request) -> web.Response:
         """POST of an invitation's token: 200 with what to send in its place from now on."""
-        token, now_s = bearer(header(request, "Authorization")), int(time.time())
+        token, now_s = bearer(header(request, "Authorization")), clock.now_s()
         if self._desk.is_machine(token):
             raise _too_much()
         if read(token, "invite", self._desk.key, now_s).role != ROLE:
@@ -60,7 +59,7 @@ class ListenRoutes:
 
     def _listener(self, authorization: str) -> Identity:
         """Whose session it is. Raises ProblemError (401, 403)."""
-        identity = self._desk.session(bearer(authorization), int(time.time()))
+        identity = self._desk.session(bearer(authorization), clock.now_s())
         if identity.role != ROLE:
             raise _too_much()
         return identity

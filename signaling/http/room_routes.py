@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict, replace
 from typing import Any, cast
 
@@ -13,6 +12,7 @@ from mixer_core.bus.events import Mode
 from mixer_core.runtime.errors import ProblemError, UnreadableError
 from mixer_core.runtime.foreign_data import read_json_by
 
+from .. import clock
 from ..access.gate import Gate
 from ..access.owners import Owners
 from ..access.permissions import check, may_enter
@@ -91,9 +91,7 @@ class RoomRoutes:
         if identity.role != "admin":
             mode = None
         replaces = self.owners.participant(header(request, REPLACES)) or ""
-        reserved = (
-            self._gate.desk.names(int(time.time())) if identity.is_guest else frozenset[str]()
-        )
+        reserved = self._gate.desk.names(clock.now_s()) if identity.is_guest else frozenset[str]()
         join = Join(
             0,
             room,

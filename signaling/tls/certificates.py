@@ -9,40 +9,50 @@ import contextlib
 import logging
 import os
 import ssl
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from mixer_core.runtime.errors import SettingsError
+from mixer_core.runtime.files import make_private_directory, read_file, replace_file
 
+from .. import clock
 from ..settings import SignalingSettings
 from . import authority, key_files
 from .addresses import Lan
 from .authority import Authority
 
 FOLDER, ROOT_FILE, ISSUER_FILE, LEAF_FILE = "tls", "authority.crt", "issuer.pem", "leaf.pem"
+EARLIER = ".earlier"
+"""Behind the names of the authority's files: of the one before."""
+MOST_BYTES = 1 << 20
 Log = logging.LoggerAdapter[logging.Logger]
 
 
 def open_authority(state_dir: Path, lan: Lan, now: datetime) -> Authority:
     """The authority in the state directory; made if there is none, or if it has run out.
 
+    The one before is kept: a clock that was wrong at a start may have ended it long before its
+    time, and people trust it.
+
     Raises:
         SettingsError: it cannot be read or written.
     """
     folder = state_dir / FOLDER
-    root, issuer = folder / ROOT_FILE, folder / ISSUER_FILE
     try:
-        if issuer.exists():
-            if issuer.stat().st_mode & 0o077:
-                raise ValueError(f"others may read {ISSUER_FILE}: chmod 600 it")
-            found = authority.load(root.read_bytes(), issuer.read_bytes())
-            if now < found.issuer.not_valid_after_utc - authority.RENEW_BEFORE:
-                return found
+        earlier = _loaded(folder, EARLIER)
+        if earlier is not None and _is_valid(earlier, now):
+            _store(folder, earlier)
+            _remove(folder, EARLIER)
+            return earlier
+        found = _loaded(folder)
+        if found is not None and _is_valid(found, now):
+            return found
         made = authority.create(lan.names, now)
-        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # ``parents`` have another mode.
-        folder.mkdir(mode=0o700, exist_ok=True)
-        write_secret(root, made.root_pem())
-        write_secret(issuer, made.issuer_pem())
+        make_private_directory(state_dir)
+        make_private_directory(folder)
+        if found is not None:
+            _store(folder, found, EARLIER)
+        _store(folder, made)
     except (OSError, ValueError) as error:
         raise SettingsError(
             f"the local authority in {folder} cannot be used ({error}): repair it, or remove the "
@@ -51,16 +61,29 @@ def open_authority(state_dir: Path, lan: Lan, now: datetime) -> Authority:
     return made
 
 
-def write_secret(path: Path, content: bytes) -> None:
-    """Replace a file at once; only its owner may read it."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(fresh, path)
+def _loaded(folder: Path, ending: str = "") -> Authority | None:
+    """The authority in two files; None: there is none. Raises OSError or ValueError."""
+    root, issuer = folder / f"{ROOT_FILE}{ending}", folder / f"{ISSUER_FILE}{ending}"
+    if not issuer.exists():
+        return None
+    if issuer.stat().st_mode & 0o077:
+        raise ValueError(f"others may read {issuer.name}: chmod 600 it")
+    return authority.load(read_file(root, MOST_BYTES), read_file(issuer, MOST_BYTES))
+
+
+def _store(folder: Path, known: Authority, ending: str = "") -> None:
+    """Write the files of an authority. Raises OSError."""
+    replace_file(folder / f"{ROOT_FILE}{ending}", known.root_pem())
+    replace_file(folder / f"{ISSUER_FILE}{ending}", known.issuer_pem())
+
+
+def _remove(folder: Path, ending: str) -> None:
+    (folder / f"{ISSUER_FILE}{ending}").unlink(missing_ok=True)
+    (folder / f"{ROOT_FILE}{ending}").unlink(missing_ok=True)
+
+
+def _is_valid(known: Authority, now: datetime) -> bool:
+    return now < known.issuer.not_valid_after_utc - authority.RENEW_BEFORE
 
 
 class LocalCertificate:
@@ -94,7 +117,7 @@ class LocalCertificate:
         self._logged = self.warning
 
     def _renew(self, pem: bytes, lan: Lan) -> None:
-        write_secret(self._path, pem)
+        replace_file(self._path, pem)
         self._log.info("= new certificate for %s", ", ".join(_shown(lan)))
         load_into(self.context, pem)
         self._loaded = pem
@@ -104,7 +127,7 @@ class LocalCertificate:
         if not self._path.exists():
             return b""
         with contextlib.suppress(OSError):
-            if pem := self._path.read_bytes():
+            if pem := read_file(self._path, MOST_BYTES):
                 return pem
         self._tell_damage()
         return b""
@@ -184,7 +207,7 @@ def open_certificate(
     settings: SignalingSettings, state_dir: Path, lan: Lan, log: Log
 ) -> Certificate:
     """What ``tls`` asks for. Raises SettingsError."""
-    now = datetime.now(UTC)
+    now = clock.now()
     if settings.tls == "files":
         return FileCertificate(settings, now, log)
     return LocalCertificate(state_dir, lan, now, log)

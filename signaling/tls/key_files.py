@@ -10,6 +10,10 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from mixer_core.runtime.files import read_file
+
+MOST_BYTES = 1 << 20
+
 
 def signature(files: Iterable[Path]) -> tuple[object, ...]:
     """Changes when one of the files does."""
@@ -67,6 +71,6 @@ def problem_of_time(chain_pem: bytes, certificate: Path, now: datetime) -> str:
 
 def _content(file: Path, setting: str) -> bytes:
     try:
-        return file.read_bytes()
+        return read_file(file, MOST_BYTES)
     except OSError as error:
         raise ValueError(f"{setting} {file} cannot be read ({error.strerror})") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -190,8 +191,9 @@ def test_a_list_or_lock_that_cannot_be_opened_is_one_line(tmp_path: Path, name: 
 
 def test_what_ended_long_ago_is_forgotten(desk: Desk) -> None:
     old, _ = invite(desk)
-    desk.invite(["home"], "listen", "", 60, False, NOW_S + 30 * 86_400)
-    assert old not in desk.book().invitations and len(desk.book().invitations) == 1
+    for days in (30, 38):
+        desk.invite(["home"], "listen", "", 60, False, NOW_S + days * 86_400)
+    assert old not in desk.book().invitations and len(desk.book().invitations) == 2
 
 
 def test_a_link_carries_the_token_where_no_server_sees_it(desk: Desk) -> None:
@@ -292,3 +294,61 @@ def test_a_damaged_list_is_told_in_one_line(tmp_path: Path, damage: bytes | None
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
     with pytest.raises(RuntimeDirError):
         invite(desk)
+
+
+JUMPS_S = [40 * 86_400, 4_000 * 86_400, -40 * 86_400]
+
+
+@pytest.mark.parametrize("jump_s", JUMPS_S)
+def test_a_clock_that_jumps_and_comes_back_ends_no_invitation(tmp_path: Path, jump_s: int) -> None:
+    desk = Desk(Ledger(tmp_path))
+    made, token = desk.invite(["home"], "speak", "", 86_400, False, NOW_S)
+    for _ in range(3):
+        desk.invite(["home"], "speak", "", 60, False, NOW_S + jump_s)
+    desk.invite(["home"], "speak", "", 60, False, NOW_S + 1)
+    assert made.id in desk.book().invitations
+    desk.exchange(token, "", NOW_S + 2)
+
+
+def test_an_invitation_leaves_the_list_a_week_after_its_end_was_noticed(tmp_path: Path) -> None:
+    desk = Desk(Ledger(tmp_path))
+    made, _ = desk.invite(["home"], "speak", "", 60, False, NOW_S)
+    for days, is_listed in ((1, True), (7, True), (8, False)):
+        desk.invite(["home"], "speak", "", 60, False, NOW_S + days * 86_400 + 60)
+        assert (made.id in desk.book().invitations) == is_listed, days
+
+
+def test_a_full_book_becomes_empty_again_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("signaling.access.book.MAX_INVITATIONS", 2)
+    desk = Desk(Ledger(tmp_path))
+    for _ in range(2):
+        desk.invite(["home"], "speak", "", 60, False, NOW_S)
+    for days in (0, 1):
+        with pytest.raises(ProblemError, match="already"):
+            desk.invite(["home"], "speak", "", 60, False, NOW_S + days * 86_400)
+    desk.invite(["home"], "speak", "", 60, False, NOW_S + 9 * 86_400)
+
+
+@pytest.mark.parametrize("name", ["access.key", "invitations.json", "invitations.lock"])
+@pytest.mark.parametrize("kind", ["pipe", "directory", "link", "zeros", "huge"])
+def test_whatever_stands_in_a_files_place_is_told(tmp_path: Path, name: str, kind: str) -> None:
+    desk = Desk(Ledger(tmp_path))
+    desk.invite(["home"], "speak", "", 60, False, NOW_S)
+    path = tmp_path / name
+    path.unlink()
+    if kind == "pipe":
+        os.mkfifo(path, 0o600)
+    elif kind == "directory":
+        path.mkdir(0o700)
+    elif kind == "link":
+        path.symlink_to(name)
+    else:
+        path.write_bytes(bytes(32 if kind == "zeros" and name != "access.key" else 9 << 20))
+        path.chmod(0o600)
+    if name == "invitations.lock" and kind in ("pipe", "zeros", "huge"):
+        desk.invite(["home"], "speak", "", 60, False, NOW_S)
+        return
+    with pytest.raises(RuntimeDirError, match=name):
+        Desk(Ledger(tmp_path)).invite(["home"], "speak", "", 60, False, NOW_S)

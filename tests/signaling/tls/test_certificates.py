@@ -346,3 +346,33 @@ def test_a_key_that_tls_refuses_is_told_in_one_line_and_at_a_reload_the_old_one_
     write(2048)
     certificate.refresh(HOME, NOW)
     assert certificate.warning == ""
+
+
+def test_a_clock_that_is_years_ahead_at_a_start_costs_nobody_their_trust(tmp_path: Path) -> None:
+    trusted = local(tmp_path).authority
+    ahead = local(tmp_path, now=NOW + timedelta(days=4_000)).authority
+    assert ahead.root != trusted.root
+    again = local(tmp_path)
+    assert again.authority.root == trusted.root
+    assert serial(again, trusted.root_pem(), "mixminus.local")
+    assert local(tmp_path).authority.root == trusted.root
+
+
+def test_an_authority_that_was_half_written_at_a_power_cut_is_the_one_before(
+    tmp_path: Path,
+) -> None:
+    trusted = local(tmp_path).authority
+    later = NOW + timedelta(days=3_640)
+    issuer = (tmp_path / FOLDER / "issuer.pem").read_bytes()
+    local(tmp_path, now=later)
+    (tmp_path / FOLDER / "issuer.pem").write_bytes(issuer)
+    assert local(tmp_path).authority.root == trusted.root
+
+
+def test_a_pipe_in_place_of_the_certificate_stops_nobody(tmp_path: Path) -> None:
+    local(tmp_path)
+    leaf = tmp_path / FOLDER / "leaf.pem"
+    leaf.unlink()
+    os.mkfifo(leaf)
+    assert local(tmp_path).warning == ""
+    assert leaf.is_file()
