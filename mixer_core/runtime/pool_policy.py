@@ -235,9 +235,12 @@ class PoolPolicy:
             return []
         self.over_memory_total += 1
         kid.ending, kid.due_ns = "told", now_ns + END_NS
-        words = f"child {identity} has {_mib(used_bytes)} MiB of memory, over max_child_memory_mib"
-        reason = "this process used too much memory"
-        return [Warn(f"{words} = {_mib(most)}: it has to end"), End(identity, reason)]
+        over = f"{_mib(used_bytes)} MiB of memory, over max_child_memory_mib = {_mib(most)}"
+        ends = End(identity, "this process used too much memory")
+        if not kid.idle:
+            return [Warn(f"child {identity} has {over}: it has to end"), ends]
+        words = f"children have {over}, before they have work: raise it"
+        return [*self._failed(words, now_ns), ends, *self._advance(now_ns)]
 
     # Time
 

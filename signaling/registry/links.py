@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from mixer_core.bus.control import Leave, LinkState, Metrics, OpenLink
 from mixer_core.bus.events import Mode
-from mixer_core.runtime.units import S_NS
+from mixer_core.runtime.units import MS_NS, S_NS
 
 from .actions import Action, Limits, LinkLost, LinkView, SendToChild
 from .children import Child, Children
@@ -19,8 +19,10 @@ from .numbering import Numbers
 
 STABLE_NS = 10 * S_NS
 """The loss of a link that was ready this long starts the back-off again."""
-BACK_OFF_NS = S_NS
+BACK_OFF_NS = 250 * MS_NS
 MAX_BACK_OFF_NS = 30 * S_NS
+FAILED_LOSSES = 5
+"""A link that gave up on its upstream counts as so many: the next one waits for seconds."""
 
 
 @dataclass(slots=True)
@@ -168,11 +170,11 @@ class Links:
         return [LinkLost(room, reason) for room in rooms]
 
     def _count_loss(self, room: str, slot: _Slot, now_ns: int) -> None:
-        """After the first loss the next link opens at once, after more it waits 1 s, 2 s … 30 s."""
+        """After the first loss the next link opens at once, after more it waits 250 ms … 30 s."""
         trouble = self._trouble.setdefault(room, _Trouble())
         if slot.ready_ns is not None and now_ns - slot.ready_ns >= STABLE_NS:
             trouble.losses = 0
-        trouble.losses += 3 if slot.failed else 1
+        trouble.losses += FAILED_LOSSES if slot.failed else 1
         if trouble.losses > 1:
             wait_ns = BACK_OFF_NS << min(trouble.losses - 2, 10)
             trouble.not_before_ns = now_ns + min(wait_ns, MAX_BACK_OFF_NS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import sys
 
@@ -15,7 +17,7 @@ PLAN = PoolPlan(
     "tests.mixer_core.runtime.pool_child",
     "tests.mixer_core.runtime.pool_child:child_main",
     "pool.sock",
-    PoolLimits(idle=2, most=3),
+    PoolLimits(idle=2, most=3, memory_bytes=96 << 20),
 )
 
 
@@ -28,7 +30,12 @@ async def body(context: Context[CommonSettings]) -> None:
     """Two idle children, at most three, until SIGTERM."""
     pool = ForkPool(PLAN, context.settings, told)
     pool.fill()
-    await context.stop.wait()
+    adopted: object = 0
+    while not context.stop.is_set():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(context.stop.wait(), 0.02)
+        if adopted != (adopted := pool.metrics()["children_adopted_total"]):
+            os.write(1, f"adopted {adopted}\n".encode())
     pool.close()
 
 

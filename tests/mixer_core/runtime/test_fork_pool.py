@@ -140,7 +140,7 @@ def test_a_call_outlives_host_and_fork_server_and_the_next_host_adopts_it(hosts:
     hosts.process.kill()
     hosts.process.wait()
     hosts.start()
-    wait_until(lambda: psutil.Process(hosts.process.pid).children(), "no host", hosts.told)
+    wait_until(lambda: ["adopted", "3"] in hosts.words("adopted"), "not found", hosts.told)
     hosts.fork_server().kill()
     os.kill(idle, signal.SIGKILL)
     wait_until(lambda: hosts.words("exit"), "the end of an adopted child is not told", hosts.told)
@@ -152,6 +152,29 @@ def test_a_call_outlives_host_and_fork_server_and_the_next_host_adopts_it(hosts:
     reasons = [" ".join(words[2:]) for words in hosts.words("end")]
     assert reasons == ["the gateway stops"] * 3
     assert sorted(path.name for path in hosts.dir.iterdir()) == ["output", "pool_host.lock", "tmp"]
+
+
+def test_a_child_with_too_much_memory_has_to_end_and_the_log_says_so(hosts: Hosts) -> None:
+    busy = next(iter(hosts.children))
+    identity = hosts.children[busy]
+    hosts.take(busy)
+    os.kill(busy, signal.SIGUSR2)
+    wait_until(lambda: busy not in hosts.children, "it goes on", hosts.told)
+    assert ["end", identity, "this", "process", "used", "too", "much", "memory"] in hosts.words(
+        "end"
+    )
+    assert f"child {identity} has " in hosts.told()
+    assert "over max_child_memory_mib = 96" in hosts.told()
+    wait_until(lambda: hosts.words("exit"), "not told", hosts.told)
+    assert hosts.words("exit")[0] == ["exit", identity, "0"]
+
+
+def test_a_fork_server_that_is_stopped_is_replaced(hosts: Hosts) -> None:
+    stopped = hosts.fork_server()
+    stopped.suspend()
+    hosts.take(next(iter(hosts.children)))
+    hosts.wait(3)
+    assert not alive(stopped.pid)
 
 
 @pytest.mark.parametrize("later_ms", [0, 5, 20])

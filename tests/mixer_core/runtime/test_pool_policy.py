@@ -176,6 +176,18 @@ def test_memory_over_the_limit_ends_a_child_once_and_by_force_if_need_be() -> No
     assert world.killed == ["child-1"] and ("child-1", -9) in world.exited
 
 
+def test_a_memory_limit_that_no_child_keeps_to_is_told_and_does_not_fork_without_end() -> None:
+    world = World(PoolLimits(idle=1, most=3, memory_bytes=20 << 20))
+    world.begin()
+    for _ in range(60):
+        world.run(S_NS)
+        for identity in list(world.children):
+            world.do(world.policy.memory(identity, 50 << 20, world.now_ns))
+    assert world.policy.ordered_total < 30
+    assert "raise it" in world.policy.trouble
+    assert sum("raise it" in words for words in world.words) <= 10
+
+
 class Pool(RuleBasedStateMachine):
     """Anything fails at any time; then everything works again, and the pool is full."""
 
