@@ -110,7 +110,7 @@ def environment(settings: AllSettings, simulated: bool, descriptors: int) -> dic
     runtime_dir = str(settings.runtime_dir)
     return os.environ | {
         "MIXMINUS_RUNTIME__DIR": runtime_dir,
-        SUPERVISED_VARIABLE: "1",
+        SUPERVISED_VARIABLE: str(os.getpid()),  # supervisord takes the place of this process.
         DIR_VARIABLE: runtime_dir,
         WATCHDOG_VARIABLE: str(settings.runtime.watchdog_s),
         "SUPERVISED_DESCRIPTORS": str(descriptors),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -20,8 +21,10 @@ READY_TIMEOUT_S = 40.0
 BUSY_LOOK_S = 0.5
 """Time over which it is seen which children work."""
 STOP_TIMEOUT_S = 15.0
+MIXER, STANDBY = "mixer_core", "mixer_core standby"
 KINDS = (
-    "mixer_core",
+    MIXER,
+    STANDBY,
     "media_worker child",
     "media_worker host",
     "media_worker fork server",
@@ -71,7 +74,7 @@ class KillRig(Closing):
         found: list[int] = []
 
         def look() -> bool:
-            found[:] = [p.pid for p in self.gateway.processes() if p.role == role]
+            found[:] = self._mixers(role) if role in (MIXER, STANDBY) else self._with_role(role)
             return bool(found)
 
         self._wait(look, READY_TIMEOUT_S, f"there is no {role}")
@@ -80,6 +83,17 @@ class KillRig(Closing):
         before = {pid: _cpu_ns(pid) for pid in found}
         time.sleep(BUSY_LOOK_S)
         return max(found, key=lambda pid: _cpu_ns(pid) - before[pid])
+
+    def _with_role(self, role: str) -> list[int]:
+        return [process.pid for process in self.gateway.processes() if process.role == role]
+
+    def _mixers(self, role: str) -> list[int]:
+        """The mixer that works, or those that wait; either may have been started first."""
+        status, text = self.gateway.get("/readyz")
+        if status != 200:
+            return []
+        works = json.loads(text)["programs"][MIXER]["pid"]
+        return [pid for pid in self._with_role(MIXER) if (pid == works) == (role == MIXER)]
 
     def stop(self) -> tuple[float, list[str]]:
         """Stop the gateway as Ctrl-C does; how long that took (s), and which processes are left."""

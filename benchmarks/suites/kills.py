@@ -34,6 +34,7 @@ TARGETS_MS = {
 }
 """Most at the 95th percentile, beyond what an answer takes by itself."""
 UNNOTICED = (
+    "mixer_core standby",
     "media_worker host",
     "media_worker fork server",
     "openai_link host",

@@ -27,6 +27,7 @@ from .start_checks import Needs, raise_descriptor_limit
 from .upkeep import Upkeep
 
 SUPERVISED_VARIABLE = "MIXMINUS_SUPERVISED"
+"""Set for the programs of supervisord: its process id."""
 ALIVE_S = 1.0
 """Between two signs of life."""
 _PR_SET_PDEATHSIG = 1
@@ -135,6 +136,18 @@ def die_with_parent(number: signal.Signals = signal.SIGTERM) -> None:
     libc.prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
 
 
+def check_supervisor(value: str) -> None:
+    """Whether supervisord is our parent; it may have ended before it could be watched.
+
+    ``value``: of ``SUPERVISED_VARIABLE``, its process id.
+
+    Raises:
+        StartupError: it has ended.
+    """
+    if value.isdigit() and int(value) > 1 and os.getppid() != int(value):
+        raise StartupError(f"supervisord (process {value}) has ended")
+
+
 def _guard(
     program: str,
     declared: type[S],
@@ -150,6 +163,7 @@ def _guard(
         prepare_runtime_dir(settings.runtime_dir)
         if SUPERVISED_VARIABLE in os.environ:
             die_with_parent()
+            check_supervisor(os.environ[SUPERVISED_VARIABLE])
         with LockFile(path_of(settings.runtime_dir, program)) as own:
             own.take()
             log = logs.get(program)
