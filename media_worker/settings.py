@@ -48,8 +48,9 @@ class MediaWorkerSettings:
     reach this host."""
     connect_timeout_ms: Milliseconds = 10_000
     """A browser that has not opened its data channel after this time is given up."""
-    peer_silence_ms: Milliseconds = 3_000
-    """A browser that has sent no datagram for this time is gone."""
+    peer_silence_ms: Milliseconds = 12_000
+    """A browser that has sent no datagram for this time is gone; one that joins again takes its
+    place at once."""
     outbox_cap_ms: Milliseconds = 200
     """Audio that may wait for the network, per browser; more is dropped."""
     silence_hangover_ms: Milliseconds = 400

@@ -16,13 +16,14 @@ from aiortc import (
 
 from mixer_core.patches.aioice.gathering import check_consent, offer_addresses
 from mixer_core.patches.aioice.sockets import Sockets, open_sockets
-from mixer_core.patches.aiortc.connections import limit_checks
+from mixer_core.patches.aiortc.connections import bound_peer, limit_checks
 from mixer_core.patches.aiortc.data_channels import (
     backlog_of,
     drop_waiting_audio,
     survive_messages,
 )
 from mixer_core.patches.aiortc.fast_path import FastPath
+from mixer_core.patches.aiortc.sctp_limits import SctpLimits
 from mixer_core.patches.aiortc.sctp_wire import PPID_STRING
 from mixer_core.runtime.errors import ProblemError
 from mixer_core.runtime.ice_servers import IceServer
@@ -35,8 +36,9 @@ from .network import NetworkSettings, usable_servers
 from .probing import ProbeBudget, ProbePolicy
 
 CONSENT_INTERVAL_S = 1.0
-CONSENT_FAILURES = 3
-"""A dead browser is noticed after seconds, not after half a minute."""
+CONSENT_FAILURES = 20
+"""Half a second is waited for each answer: this is 30 s, aioice's own time (RFC 7675). The end of a
+browser is noticed sooner, by ``peer_silence_ms``; a network that comes back in time goes on."""
 MAX_CONTROL_BACKLOG_BYTES = 256 * 1024
 """Control messages are never dropped, so their backlog needs a bound."""
 MAX_LOGGED_FAULTS = 10
@@ -91,6 +93,7 @@ class Peer:
         self._audio: RTCDataChannel | None = None
         self._control: RTCDataChannel | None = None
         self._fast: FastPath | None = None
+        self._limits: SctpLimits | None = None
         self._budget = ProbeBudget(())
         self.buffered_bytes: Callable[[], int] = int
         """Returns the bytes of the audio channel that wait for the network."""
@@ -110,6 +113,16 @@ class Peer:
     def checks_refused_total(self) -> int:
         """Connectivity checks that were not sent, because too many had no answer."""
         return self._budget.refused_total
+
+    @property
+    def stale_total(self) -> int:
+        """Messages that waited for the network until nobody wanted to hear them any more."""
+        return self._fast.stale_total if self._fast is not None else 0
+
+    @property
+    def excess_total(self) -> int:
+        """What was dropped because the browser sends too much, or what no browser sends."""
+        return self._limits.refused_total if self._limits is not None else 0
 
     async def answer(self, sdp: str) -> str:
         """Answer an offer; the connection is then set up in the background.
@@ -138,6 +151,7 @@ class Peer:
         sctp = connection.sctp
         assert sctp is not None
         survive_messages(sctp, self._bad_text, self._fault)
+        self._limits = bound_peer(connection, self._excess)
         self._fast = FastPath(sctp, self._fault)
         return answer
 
@@ -247,6 +261,13 @@ class Peer:
     def _bad_text(self) -> None:
         self.faults_total += 1
         self._events.unreadable("bad_json", "a text message is not UTF-8")
+
+    def _excess(self, words: str, is_over: bool) -> None:
+        if self._closed:
+            return
+        self._events.unreadable("too_much", words)
+        if is_over:
+            self._tell_closed(words)
 
     def _fault(self) -> None:
         self.faults_total += 1

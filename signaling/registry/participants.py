@@ -137,7 +137,7 @@ class Participants:
     def room_of(self, participant: str, name: str, now_ns: int) -> Room | None:
         """The room ``name`` as it was when its last participant lost the connection just now."""
         gone = self._departure(participant, now_ns)
-        if gone is None or gone.participant.room != name or not gone.participant.connected:
+        if gone is None or gone.participant.room != name or not _was_in(gone.participant):
             return None
         return gone.room
 
@@ -152,12 +152,15 @@ class Participants:
         return failures
 
     def was_connected(self, participant: str, now_ns: int) -> bool:
-        """Whether that participant is connected, or was until it left a short while ago."""
+        """Whether that participant is connected, or was until it left a short while ago.
+
+        An attempt to come back counts as the stay that it was to replace.
+        """
         present = self._by_id.get(participant)
         if present is not None:
-            return present.connected
+            return _was_in(present)
         gone = self._departure(participant, now_ns)
-        return gone is not None and gone.participant.connected
+        return gone is not None and _was_in(gone.participant)
 
     def overdue(self, now_ns: int) -> Sequence[Participant]:
         """Participants whose request has timed out."""
@@ -169,3 +172,7 @@ class Participants:
         """When the first request times out."""
         pending = [p.deadline_ns for p in self._by_id.values() if p.request is not None]
         return min(pending, default=None)
+
+
+def _was_in(participant: Participant) -> bool:
+    return participant.connected or participant.returns

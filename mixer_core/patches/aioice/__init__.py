@@ -1,7 +1,8 @@
 """aioice, which opens the sockets of a peer connection and checks that its peer is alive.
 
 ``gathering`` changes what it offers and checks, ``sockets`` which ports it opens and whom it asks,
-``checks`` where its connectivity checks may go; ``datagrams`` sits between its sockets and it.
+``checks`` where its connectivity checks may go; ``datagrams`` sits between its sockets and it, and
+``moves`` follows a peer whose address changes.
 """
 
 WRITTEN_FOR = "0.13"
@@ -20,6 +21,9 @@ NAMES = {
         "_protocols": "its sockets, to listen to them",
         "_nominated": "the pair of addresses to send from and to",
         "_check_list": "the pairs of addresses that were tried: where the peer may send from",
+        "_remote_candidates": "the peer's addresses, those from which checks came included",
+        "_early_checks_done": "checks are answered by checks",
+        "check_incoming": "wrapped: the peer has sent a valid check",
         "_queue": "datagrams that wait for aiortc's task; None ends the connection",
         "data_received": "takes a datagram that is not STUN",
     },
@@ -34,6 +38,8 @@ NAMES = {
     "CandidatePair": {
         "protocol": "the socket to send from",
         "remote_addr": "the address to send to",
+        "remote_candidate": "its candidate",
+        "task": "the check under way",
     },
 }
 """Owner → private or undocumented name → what it is for."""

@@ -9,22 +9,54 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from mixer_core.runtime.units import S_NS
+
+QUIET_NS = 6 * S_NS // 10
+"""A peer that has something to acknowledge is never quiet for so long, unless the network is."""
+STRANGERS = 10
+"""Strangers together get this part of the limit: nobody can use up what belongs to the peer."""
 ATTRIBUTE = "mixminus_datagrams"
 """Ours, on the connection."""
 LAST_STUN_BYTE = 3
 """A datagram that begins with a larger byte is not STUN (RFC 7983)."""
+STUN_BYTES = 20
+"""The head of a STUN message. aioice takes what is shorter for data, and aiortc trips over it."""
+MAX_QUEUED = 256
+"""Datagrams that wait for aiortc. Before the handshake nobody takes them out."""
 
 
 class Datagrams:
     """What comes off the sockets of one connection."""
 
-    __slots__ = ("last_ns", "take")
+    __slots__ = (
+        "authentic",
+        "dropped_total",
+        "flooded",
+        "last_ns",
+        "limit_per_s",
+        "moved",
+        "resumed",
+        "take",
+    )
 
     def __init__(self) -> None:
+        self.limit_per_s = 0
+        """The peer's datagrams of one second that are read, and a tenth of strangers'; 0: all."""
+        self.flooded: Callable[[], None] | None = None
+        """Is called for each datagram of the peer beyond the limit."""
+        self.dropped_total = 0
+        """Datagrams that nobody read: beyond the limit, empty, or too many at once."""
+        self.authentic = False
+        """Set by ``take``: the last datagram was encrypted by the peer."""
+        self.resumed: Callable[[], None] | None = None
+        """Is called when the peer is heard after ``QUIET_NS``, before the datagram is read."""
+        self.moved: Callable[[Any, tuple[str, int]], None] | None = None
+        """Is told a socket, and an address from which the peer has not sent before."""
         self.last_ns = 0
         """When the peer's newest datagram came, STUN included (monotonic); 0: none since then.
 
-        Datagrams of strangers do not count: a port may have belonged to somebody else before.
+        Datagrams of strangers do not count: a port may have belonged to somebody else before. Who
+        encrypts as the peer does is the peer, wherever it sends from.
         """
         self.take: Callable[[bytes], bool] | None = None
         """Is offered every datagram that is not STUN; returns False to leave it to aioice."""
@@ -62,18 +94,47 @@ class _Peers:
 
 def _listen(protocol: Any, found: Datagrams, peers: _Peers) -> None:
     on_stun, on_other = protocol.datagram_received, protocol.receiver.data_received
-    component = protocol.local_candidate.component
+    component, queue = protocol.local_candidate.component, protocol.receiver._queue
     clock_ns = time.monotonic_ns
+    second_ns = 0
+    left = {True: 0, False: 0}
+
+    def floods(now_ns: int, is_known: bool) -> bool:
+        nonlocal second_ns
+        if now_ns - second_ns >= S_NS:
+            second_ns = now_ns
+            left[True], left[False] = found.limit_per_s, found.limit_per_s // STRANGERS
+        left[is_known] -= 1
+        if left[is_known] >= 0 or not found.limit_per_s:
+            return False
+        found.dropped_total += 1
+        if is_known and found.flooded is not None:
+            found.flooded()
+        return True
 
     def datagram_received(data: bytes, address: Any) -> None:
-        if peers.include(address):
-            found.last_ns = clock_ns()
+        now_ns, is_known = clock_ns(), peers.include(address)
+        if is_known:
+            quiet_ns, found.last_ns = now_ns - found.last_ns, now_ns
+            if quiet_ns > QUIET_NS and found.resumed is not None:
+                found.resumed()
+        if floods(now_ns, is_known):
+            return
         if data and data[0] > LAST_STUN_BYTE:
             take = found.take
             if take is None or not take(data):
-                on_other(data, component)
-        else:
+                if queue.qsize() < MAX_QUEUED:
+                    on_other(data, component)
+                else:
+                    found.dropped_total += 1
+            elif not is_known and found.authentic:
+                found.last_ns = now_ns
+                if found.moved is not None:
+                    found.moved(protocol, (address[0], address[1]))
+        elif len(data) >= STUN_BYTES:
             on_stun(data, address)
+        else:
+            found.dropped_total += 1
 
     protocol.datagram_received = datagram_received
 

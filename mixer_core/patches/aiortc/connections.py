@@ -10,6 +10,11 @@ from aiortc import RTCDtlsTransport, RTCPeerConnection
 from ..aioice.checks import Endpoint
 from ..aioice.checks import limit_checks as limit_ice_checks
 from ..aioice.datagrams import Datagrams, datagrams, set_gate
+from ..aioice.moves import follow_peer
+from .sctp_limits import Excess, SctpLimits
+
+DATAGRAMS_PER_S = 2_000
+"""A browser in a call sends a hundred."""
 
 
 def _transports(connection: RTCPeerConnection) -> set[RTCDtlsTransport]:
@@ -49,6 +54,23 @@ def limit_checks(
     for dtls in _transports(connection):
         ice: Any = dtls.transport
         limit_ice_checks(ice._connection, allow, answered)
+
+
+def bound_peer(connection: RTCPeerConnection, on_excess: Excess) -> SctpLimits:
+    """Limit what the peer may cost, and follow it where its address changes.
+
+    To be called as soon as the local description is set, once.
+    """
+    assert connection.sctp is not None
+    limits = SctpLimits(connection.sctp, on_excess)
+    arrivals = listen_to(connection)
+    arrivals.limit_per_s = DATAGRAMS_PER_S
+    arrivals.flooded = lambda: limits.refuse(
+        f"this browser sends more than {DATAGRAMS_PER_S} packets a second: the rest is dropped"
+    )
+    ice: Any = connection.sctp.transport.transport
+    follow_peer(ice._connection, arrivals)
+    return limits
 
 
 def answer_dtls_as(connection: RTCPeerConnection, role: Literal["active", "passive"]) -> None:

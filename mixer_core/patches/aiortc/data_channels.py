@@ -26,17 +26,42 @@ def backlog_of(channel: RTCDataChannel) -> Callable[[], int]:
     return backlog_bytes
 
 
+class Perishable(bytes):
+    """A message that nobody wants any more after a while."""
+
+    until_ns = 0
+    """Monotonic."""
+
+
 def drop_waiting_audio(channel: RTCDataChannel) -> int:
     """Remove the binary messages that SCTP has not been given yet; returns how many."""
     if not channel.bufferedAmount:
         return 0
-    sctp: Any = channel.transport
+
+    def is_audio(owner: RTCDataChannel, protocol: int, data: bytes) -> bool:
+        return owner is channel and protocol == PPID_BINARY
+
+    return _drop(channel.transport, is_audio)
+
+
+def drop_perished(sctp: RTCSctpTransport, now_ns: int) -> int:
+    """Remove the messages whose time is over, and that were not sent yet; returns how many."""
+
+    def is_over(owner: RTCDataChannel, protocol: int, data: bytes) -> bool:
+        return isinstance(data, Perishable) and data.until_ns < now_ns
+
+    return _drop(sctp, is_over)
+
+
+def _drop(
+    transport: RTCSctpTransport, unwanted: Callable[[RTCDataChannel, int, bytes], bool]
+) -> int:
+    sctp: Any = transport
     kept: deque[Any] = deque()
     dropped = 0
     for item in sctp._data_channel_queue:
-        owner, protocol, data = item
-        if owner is channel and protocol == PPID_BINARY:
-            channel._addBufferedAmount(-len(data))
+        if unwanted(*item):
+            item[0]._addBufferedAmount(-len(item[2]))
             dropped += 1
         else:
             kept.append(item)

@@ -70,6 +70,9 @@ class SctpFastPath:
         self._sender = SctpSender(sctp, self._heads, transmit, run, self._waiting_sack)
         self.send = self._sender.send
         """Sends one message of a channel now; False where it must queue."""
+        self.resume = self._sender.resume
+        """Sends again what an outage has lost, without waiting for the timer."""
+        self.before_retry = self._sender.before_retry
         self.taken_total = 0
         """Packets that were received and handled here."""
 

@@ -54,7 +54,8 @@ class SctpSender:
         self._clock_s = time.time  # By which aiortc stamps its chunks.
         self._waiting_sack = waiting_sack
         self._established = type(sctp._association_state).ESTABLISHED
-        self._timer = LazyTimer(sctp._loop, sctp._t3_expired)
+        self._timer = LazyTimer(sctp._loop, self._expired)
+        self._on_retry: Callable[[], None] = lambda: None
         sctp._t3_start = sctp._t3_restart = self._start_timer
         sctp._t3_cancel = self._stop_timer
 
@@ -89,6 +90,26 @@ class SctpSender:
             content = self._waiting_sack() + content
         self._transmit(self._heads.packet(content))
         return True
+
+    def resume(self) -> None:
+        """The peer is there again: do now what the retransmission timer would do later."""
+        sctp = self._sctp
+        if sctp._association_state is not self._established or not sctp._sent_queue:
+            return
+        now_s = self._clock_s()
+        for chunk in sctp._outbound_queue:
+            if chunk._expiry is not None and chunk._expiry < now_s:
+                chunk._abandoned = True
+        self._stop_timer()
+        self._expired()
+
+    def before_retry(self, drop_stale: Callable[[], None]) -> None:
+        """Call ``drop_stale`` whenever nothing has been acknowledged for long."""
+        self._on_retry = drop_stale
+
+    def _expired(self) -> None:
+        self._on_retry()
+        self._sctp._t3_expired()
 
     def expects(self, acked: int) -> bool:
         """Whether an acknowledgement up to ``acked`` is new and no loss is being repaired."""

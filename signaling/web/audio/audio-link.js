@@ -3,9 +3,10 @@
  * Joins the audio data channel and the two worklets: frames, numbers and counts what passes. The same
  * class runs in the Worker and, where a channel cannot be transferred, on the main thread.
  *
- * Commands (`command`): {type:"channel", channel, generation}, {type:"ports", capture, playback},
- * {type:"epoch", epoch}, {type:"detach"}.
- * Reports (`report`): {type:"open"|"closed", generation}, {type:"stats", …} every 250 ms while attached.
+ * Commands (`command`): {type:"channel", channel, generation}, {type:"use", generation}, {type:"ports", capture,
+ * playback}, {type:"epoch", epoch}, {type:"detach", generation}. A new channel waits beside the one in use until
+ * it is open and the page says that it is to be used.
+ * Reports (`report`): {type:"open"|"closed", generation}, {type:"stats", …} every 250 ms while one is in use.
  */
 
 import {
@@ -22,6 +23,8 @@ export class AudioLink {
   /** @type {RTCDataChannel|null} */
   channel = null;
   generation = 0;
+  /** The channel that is to be used next. @type {{channel: RTCDataChannel, generation: number}|null} */
+  next = null;
   /** @type {MessagePort|null} */
   capture = null;
   /** @type {MessagePort|null} */
@@ -47,41 +50,56 @@ export class AudioLink {
     if (message.type === "channel") this.#attach(message.channel, message.generation);
     else if (message.type === "ports") this.#setPorts(message.capture, message.playback);
     else if (message.type === "epoch") this.#learnEpoch(message.epoch);
-    else if (message.type === "detach") this.#detach();
+    else if (message.type === "use") this.#use(message.generation);
+    else if (message.type === "detach") this.#detach(message.generation);
   }
 
   /** @param {RTCDataChannel} channel @param {number} generation */
   #attach(channel, generation) {
-    this.#detach();
+    this.#drop(this.next?.channel);
+    this.next = { channel, generation };
+    channel.binaryType = "arraybuffer";
+    channel.onopen = () => this.report({ type: "open", generation });
+    channel.onclose = () => this.report({ type: "closed", generation });
+    if (channel.readyState === "open") this.report({ type: "open", generation });
+  }
+
+  /** @param {number} generation */
+  #use(generation) {
+    if (this.next?.generation !== generation) return;
+    const { channel } = this.next;
+    this.next = null;
+    this.#detach(this.generation);
     this.seq = 0;
     this.epoch = 0;
     this.heardAtMs = performance.now();
     this.counts = AudioLink.#zeros();
     this.channel = channel;
     this.generation = generation;
-    channel.binaryType = "arraybuffer";
-    channel.onopen = () => this.#opened(generation);
-    channel.onclose = () => this.report({ type: "closed", generation });
     channel.onmessage = (event) => this.#receive(event.data);
-    if (channel.readyState === "open") this.#opened(generation);
     this.playback?.postMessage({ type: "reset" });
     this.timer = setInterval(() => this.#stats(), STATS_EVERY_MS);
   }
 
-  #detach() {
+  /** @param {number} generation */
+  #detach(generation) {
+    if (this.next?.generation === generation) {
+      this.#drop(this.next.channel);
+      this.next = null;
+    }
+    if (!this.channel || this.generation !== generation) return;
     clearInterval(this.timer);
-    if (!this.channel) return;
-    this.channel.onopen = null;
-    this.channel.onclose = null;
-    this.channel.onmessage = null;
-    this.channel.close();
+    this.#drop(this.channel);
     this.channel = null;
   }
 
-  /** @param {number} generation */
-  #opened(generation) {
-    this.heardAtMs = performance.now();
-    this.report({ type: "open", generation });
+  /** @param {RTCDataChannel|undefined} channel */
+  #drop(channel) {
+    if (!channel) return;
+    channel.onopen = null;
+    channel.onclose = null;
+    channel.onmessage = null;
+    channel.close();
   }
 
   /** @param {MessagePort} capture @param {MessagePort} playback */

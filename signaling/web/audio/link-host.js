@@ -93,8 +93,14 @@ export class LinkHost {
     this.#command({ type: "epoch", epoch });
   }
 
-  detach() {
-    this.#command({ type: "detach" });
+  /** The channel of this generation carries the audio from now on; the one before it is closed. @param {number} generation */
+  use(generation) {
+    this.#command({ type: "use", generation });
+  }
+
+  /** Close the channel of this generation. @param {number} generation */
+  detach(generation) {
+    this.#command({ type: "detach", generation });
   }
 
   /** @param {object} command */

@@ -1,16 +1,26 @@
 // @ts-check
-/** Keeps the connection to a room: opens it, watches it, and opens it again when it is lost. */
+/**
+ * Keeps the connection to a room: opens it, watches it, and opens another one when it seems lost. The old one stays
+ * until the new one is open: whichever answers first is used, since a network often comes back by itself.
+ */
 
 import { CONNECTION_CODES, problem, signalProblem } from "../state/problems.js";
 import { Connection } from "./connection.js";
 import { Heartbeat, ReconnectPolicy } from "./policy.js";
 import { SignalError, endOf, iceServers } from "./signal.js";
 
+/** How long the gateway may take for a step when the person was in the room a moment ago; then the next attempt. */
+const AGAIN_MS = 4000;
+/** With more than this in the queue to the gateway, it may not be there any more. */
+const PILED_UP_BYTES = 4000;
+
 /**
  * @typedef {object} KeeperHooks
  * @property {() => void} onOpen the channels are open
  * @property {(message: any) => void} onControl
- * @property {() => void} onDown the connection or an attempt was lost; another one follows
+ * @property {() => void} onDown what was known from the connection that was lost is void
+ * @property {() => void} onBack the connection that seemed lost goes on
+ * @property {() => void} onHeard something came from the gateway
  * @property {() => void} onRefused the gateway refused for good
  */
 
@@ -25,12 +35,16 @@ export class ConnectionKeeper {
   /** The audio link's latest statistics. */
   linkStats = {};
 
-  /** @type {Connection|null} */
+  /** In use. @type {Connection|null} */
   #connection = null;
+  /** To be used as soon as it is open. @type {Connection|null} */
+  #attempt = null;
   /** @type {Heartbeat|null} */
   #heartbeat = null;
+  /** The connection in use does not answer. */
+  #missing = false;
   #policy = new ReconnectPolicy();
-  /** Counts connections; reports of older ones are ignored. */
+  /** Counts connections. */
   #generation = 0;
   #everJoined = false;
   /** Address of the latest stay: only this browser knows it. */
@@ -71,10 +85,8 @@ export class ConnectionKeeper {
 
   /** Close the connection. @param {boolean} [tell] the gateway does not know yet */
   hangUp(tell = true) {
-    if (this.#connection?.location) this.#former = this.#connection.location;
-    this.#connection?.close(tell);
-    this.#connection = null;
-    this.#heartbeat = null;
+    this.#dropAttempt();
+    this.#drop(tell);
   }
 
   /** @param {Record<string, unknown>} message @returns {boolean} sent */
@@ -84,82 +96,127 @@ export class ConnectionKeeper {
 
   /** A control message arrived. */
   heard() {
-    this.#heartbeat?.heard(performance.now());
+    this.#alive(performance.now());
   }
 
-  /** The network came back. */
+  /** The network has changed or came back: ask at once, and do not wait for what the old one still owes. */
   hurry() {
-    this.#policy.hurry(performance.now());
+    const nowMs = performance.now();
+    this.#heartbeat?.suspect();
+    if (this.#attempt && !this.#attempt.location && this.#everJoined) {
+      this.#dropAttempt();
+      this.#retry(0);
+    }
+    this.#policy.hurry(nowMs);
+    this.tick(nowMs);
   }
 
   /** @param {number} nowMs */
   tick(nowMs) {
-    if (this.wanted && this.#policy.due(nowMs)) this.#connect();
+    if (this.wanted && !this.#attempt && this.#policy.due(nowMs)) this.#connect();
     if (!this.#heartbeat || !this.#connection) return;
-    const { ping, gone } = this.#heartbeat.tick(nowMs);
-    if (gone) this.lost();
-    else if (ping) this.#connection.send({ type: "ping", t: nowMs });
+    const { ping, gone } = this.#heartbeat.tick(nowMs, this.store.state.rttMs ?? 0);
+    if (ping) this.#connection.send({ type: "ping", t: nowMs });
+    if (gone && !this.#missing) this.#miss();
   }
 
   /** A report of the audio link. @param {any} report */
   linkReport(report) {
-    if (report.generation !== this.#generation) return;
-    if (report.type === "open") this.#connection?.audioOpened?.();
-    else if (report.type === "closed") this.#connection?.open && this.lost();
+    if (report.type === "open") {
+      if (report.generation === this.#attempt?.generation) this.#attempt?.audioOpened?.();
+      return;
+    }
+    if (report.generation !== this.#connection?.generation) return;
+    if (report.type === "closed") this.lost();
     else if (report.type === "stats") {
       this.linkStats = report;
-      this.#heartbeat?.heard(performance.now() - report.quietMs);
+      if (report.queuedBytes > PILED_UP_BYTES) this.#heartbeat?.suspect();
+      this.#alive(performance.now() - report.quietMs);
     }
   }
 
-  /** The connection is gone: try again soon. */
+  /** The connection in use is closed: open another one at once. */
   lost() {
     if (!this.wanted) return;
-    this.#generation += 1;
-    this.hangUp();
+    const tried = this.#missing || this.#attempt !== null;
+    this.#drop(false);
     this.store.note("lost");
     this.store.raise(problem("gone"));
-    this.#retry(0);
+    this.hooks.onDown();
+    if (!tried) this.#retry(0);
+  }
+
+  /** The connection in use does not answer: it may come back, but another one is opened. */
+  #miss() {
+    this.#missing = true;
+    this.store.note("missing");
+    this.store.raise(problem("gone"));
+    if (!this.#attempt) this.#retry(0);
+  }
+
+  /** Something came from the gateway. @param {number} atMs */
+  #alive(atMs) {
+    if (!this.#heartbeat) return;
+    if (atMs > this.#heartbeat.heardAtMs) this.hooks.onHeard();
+    this.#heartbeat.heard(atMs);
+    if (!this.#missing || this.#heartbeat.askedAtMs !== null) return;
+    if (this.#attempt?.location) return; // The gateway has given the place away: there is no way back.
+    this.#missing = false;
+    this.#dropAttempt();
+    this.#policy.opened(performance.now());
+    this.store.clear(...CONNECTION_CODES);
+    this.store.set({ phase: "connected", attempt: 0 });
+    this.store.note("back");
+    this.hooks.onBack();
   }
 
   async #connect() {
-    this.#generation += 1;
-    const generation = this.#generation;
-    this.hangUp();
+    this.#dropAttempt();
+    const generation = ++this.#generation;
     const current = () => this.wanted && generation === this.#generation;
     this.store.note("connecting", { generation });
     try {
-      const servers = await iceServers();
+      const servers = await iceServers(this.#everJoined);
       if (!current()) return;
       const connection = new Connection({
         link: this.link, generation, servers,
-        onControl: (message) => current() && this.hooks.onControl(message),
-        onLost: () => current() && this.lost(),
+        onControl: (message) => connection === this.#connection && this.hooks.onControl(message),
+        onLost: () => connection === this.#connection && this.lost(),
+        onDoubt: () => connection === this.#connection && this.#heartbeat?.suspect(),
       });
-      this.#connection = connection;
+      this.#attempt = connection;
       const { room, name, mode } = this.store.state;
-      const ticket = this.#ticket;
-      await connection.connect({ room, name, mode, ticket, replaces: this.#former });
-      if (current()) this.#opened(connection, generation);
+      const place = { room, name, mode, ticket: this.#ticket, replaces: this.#former };
+      await connection.connect(place, this.#everJoined ? AGAIN_MS : undefined);
+      if (current()) this.#opened(connection);
     } catch (error) {
       if (current()) this.#failed(error);
     }
   }
 
-  /** @param {Connection} connection @param {number} generation */
-  #opened(connection, generation) {
+  /** @param {Connection} connection */
+  #opened(connection) {
     const nowMs = performance.now();
+    if (this.#connection) {
+      this.#drop(false);
+      this.hooks.onDown();
+    }
+    this.#connection = connection;
+    this.#attempt = null;
+    this.#former = connection.location;
     this.#everJoined = true;
     this.#ticket = "";
     this.#policy.opened(nowMs);
     this.#heartbeat = new Heartbeat(nowMs);
+    this.link.use(connection.generation);
     this.store.clear(...CONNECTION_CODES);
     this.store.set({ phase: "connected", attempt: 0, inLine: false });
-    this.store.note("connected", { generation });
+    this.store.note("connected", { generation: connection.generation });
     connection.pair().then((pair) => {
       this.pair = pair;
     }).catch(() => {});
     this.hooks.onOpen();
+    connection.flush();
     this.#watchEnd(connection);
   }
 
@@ -178,7 +235,7 @@ export class ConnectionKeeper {
 
   /** @param {unknown} error */
   #failed(error) {
-    this.hangUp();
+    this.#dropAttempt();
     const known = error instanceof SignalError;
     this.store.clear(...CONNECTION_CODES);
     this.store.raise(known ? signalProblem(error, this.#everJoined) : problem("blocked"));
@@ -199,7 +256,25 @@ export class ConnectionKeeper {
     if (inLine) this.#policy.wait(nowMs, retryAfterMs);
     else this.#policy.failed(nowMs, retryAfterMs);
     const phase = this.#everJoined ? "reconnecting" : "joining";
-    this.store.set({ phase, attempt: this.#policy.attempt, inLine, rttMs: null });
-    this.hooks.onDown();
+    this.store.set({ phase, attempt: this.#policy.attempt, inLine });
+    if (this.#policy.due(nowMs)) this.#connect();
+  }
+
+  /** Close the connection in use. @param {boolean} tell the gateway does not know yet */
+  #drop(tell) {
+    this.#connection?.close(tell);
+    this.#connection = null;
+    this.#heartbeat = null;
+    this.#missing = false;
+    this.store.set({ rttMs: null });
+  }
+
+  /** Give up the attempt; what the gateway has made of it ends, too. */
+  #dropAttempt() {
+    const attempt = this.#attempt;
+    this.#attempt = null;
+    this.#generation += 1;
+    if (attempt?.location) this.#former = attempt.location;
+    attempt?.close(true);
   }
 }

@@ -19,14 +19,17 @@ export class Connection {
    * @param {RTCIceServer[]} parts.servers
    * @param {(message: any) => void} parts.onControl
    * @param {() => void} parts.onLost called once, if the channels were open
+   * @param {() => void} parts.onDoubt the browser finds no way to the gateway any more
    */
-  constructor({ link, generation, servers, onControl, onLost }) {
+  constructor({ link, generation, servers, onControl, onLost, onDoubt }) {
     this.link = link;
     this.generation = generation;
     this.onControl = onControl;
     this.onLost = onLost;
     this.open = false;
     this.closed = false;
+    /** Messages that came before the connection was in use. @type {any[]|null} */
+    this.early = [];
     this.location = "";
     this.abort = new AbortController();
     /** @type {(() => void)|null} */
@@ -46,15 +49,17 @@ export class Connection {
     this.control.onclose = () => this.#lost();
     this.pc.onconnectionstatechange = () => {
       if (["failed", "closed"].includes(this.pc.connectionState)) this.#lost();
+      else if (this.open && this.pc.connectionState === "disconnected") onDoubt();
     };
   }
 
   /**
    * Connect; resolves when both channels are open.
    * @param {{room: string, name: string, mode: string, ticket: string, replaces: string}} place
+   * @param {number} [patienceMs] how long the gateway may take for each of the two steps
    * @throws {import("./signal.js").SignalError|ConnectError}
    */
-  async connect(place) {
+  async connect(place, patienceMs = OPEN_TIMEOUT_MS) {
     const controlOpen = new Promise((resolve) => {
       this.control.onopen = () => resolve(undefined);
     });
@@ -62,14 +67,14 @@ export class Connection {
     if (this.needsServers) await this.#gathered();
     if (this.closed) throw new ConnectError("closed while connecting");
     const sdp = this.pc.localDescription?.sdp ?? "";
-    const answer = await postOffer({ ...place, sdp }, this.abort.signal);
+    const answer = await postOffer({ ...place, sdp }, this.abort.signal, patienceMs);
     this.location = answer.location;
     if (this.closed) {
       deleteParticipant(this.location);
       throw new ConnectError("closed while connecting");
     }
     await this.pc.setRemoteDescription({ type: "answer", sdp: answer.sdp });
-    await this.#within(OPEN_TIMEOUT_MS, Promise.all([controlOpen, this.audioOpen]));
+    await this.#within(patienceMs, Promise.all([controlOpen, this.audioOpen]));
     this.open = true;
   }
 
@@ -103,10 +108,19 @@ export class Connection {
   #control(data) {
     try {
       const message = JSON.parse(String(data));
-      if (message && typeof message.type === "string") this.onControl(message);
+      if (!message || typeof message.type !== "string") return;
+      if (this.early) this.early.push(message);
+      else this.onControl(message);
     } catch (error) {
       console.warn("control message is not valid JSON", error);
     }
+  }
+
+  /** The connection is in use: pass on what came before. */
+  flush() {
+    const early = this.early ?? [];
+    this.early = null;
+    for (const message of early) this.onControl(message);
   }
 
   /** @param {Record<string, unknown>} message @returns {boolean} sent */
@@ -134,7 +148,7 @@ export class Connection {
     this.control.onclose = null;
     this.control.onmessage = null;
     this.pc.onconnectionstatechange = null;
-    this.link.detach();
+    this.link.detach(this.generation);
     this.pc.close();
   }
 

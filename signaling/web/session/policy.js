@@ -6,7 +6,9 @@
 
 /** When to try again after a loss or a failed attempt. It never gives up. */
 export class ReconnectPolicy {
-  static DELAYS_MS = [300, 600, 1200, 2000, 3000, 5000];
+  static DELAYS_MS = [0, 300, 600, 1200, 2000, 3000, 5000];
+  /** Shortest time between two questions for a place. */
+  static LEAST_WAIT_MS = 300;
   /** After a connection that lasted this long, the delays start again with the shortest. */
   static STABLE_MS = 3000;
 
@@ -45,7 +47,7 @@ export class ReconnectPolicy {
   wait(nowMs, waitMs) {
     this.attempt = 0;
     this.openedAtMs = null;
-    this.dueAtMs = nowMs + Math.max(waitMs, ReconnectPolicy.DELAYS_MS[0]);
+    this.dueAtMs = nowMs + Math.max(waitMs, ReconnectPolicy.LEAST_WAIT_MS);
   }
 
   /** The connection is open. @param {number} nowMs */
@@ -74,35 +76,64 @@ export class ReconnectPolicy {
   }
 }
 
-/** Pings every second; after 2.5 s without any message the gateway counts as gone. */
+/**
+ * Pings every second. A ping without an answer is followed by others, four times a second, and after a while the
+ * connection counts as gone. What speaks against it (`suspect`) shortens the while.
+ */
 export class Heartbeat {
   static PING_EVERY_MS = 1000;
-  static GONE_AFTER_MS = 2500;
+  static ASK_EVERY_MS = 250;
+  static PATIENCE_MS = 1200;
+  static HASTE_MS = 600;
+  /** Round trips that are added to both, each counted as at most this long. */
+  static ROUND_TRIPS = 4;
+  static LONGEST_TRIP_MS = 500;
   /** After a tick this late the page itself was asleep (a frozen tab), so the gateway gets time to answer. */
   static SLEPT_MS = 1500;
-  static GRACE_MS = 1500;
 
   /** @param {number} nowMs */
   constructor(nowMs) {
     this.heardAtMs = nowMs;
     this.pingedAtMs = -Infinity;
     this.tickedAtMs = nowMs;
+    /** When the first ping without an answer was sent. @type {number|null} */
+    this.askedAtMs = null;
+    this.suspected = false;
   }
 
   /** A message arrived. @param {number} nowMs */
   heard(nowMs) {
     this.heardAtMs = Math.max(this.heardAtMs, nowMs);
+    if (this.askedAtMs === null || nowMs < this.askedAtMs) return;
+    this.askedAtMs = null;
+    this.suspected = false;
   }
 
-  /** @param {number} nowMs @returns {{ping: boolean, gone: boolean}} */
-  tick(nowMs) {
-    if (nowMs - this.tickedAtMs > Heartbeat.SLEPT_MS) {
-      this.heard(nowMs - Heartbeat.GONE_AFTER_MS + Heartbeat.GRACE_MS);
-    }
+  /** Something speaks against the connection: the network has changed, or what is sent piles up. */
+  suspect() {
+    this.suspected = true;
+  }
+
+  /** @param {number} nowMs @param {number} [rttMs] @returns {{ping: boolean, gone: boolean}} */
+  tick(nowMs, rttMs = 0) {
+    if (nowMs - this.tickedAtMs > Heartbeat.SLEPT_MS) this.#wake();
     this.tickedAtMs = nowMs;
-    const ping = nowMs - this.pingedAtMs >= Heartbeat.PING_EVERY_MS;
-    if (ping) this.pingedAtMs = nowMs;
-    return { ping, gone: nowMs - this.heardAtMs >= Heartbeat.GONE_AFTER_MS };
+    const urgent = this.suspected || this.askedAtMs !== null;
+    const everyMs = urgent ? Heartbeat.ASK_EVERY_MS : Heartbeat.PING_EVERY_MS;
+    const ping = nowMs - this.pingedAtMs >= everyMs;
+    if (ping) {
+      this.pingedAtMs = nowMs;
+      this.askedAtMs ??= nowMs;
+    }
+    const trips = Heartbeat.ROUND_TRIPS * Math.min(rttMs, Heartbeat.LONGEST_TRIP_MS);
+    const limitMs = (this.suspected ? Heartbeat.HASTE_MS : Heartbeat.PATIENCE_MS) + trips;
+    return { ping, gone: this.askedAtMs !== null && nowMs - this.askedAtMs >= limitMs };
+  }
+
+  #wake() {
+    this.askedAtMs = null;
+    this.suspected = false;
+    this.pingedAtMs = -Infinity;
   }
 }
 

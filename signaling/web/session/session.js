@@ -14,10 +14,11 @@ import { Microphone } from "./microphone.js";
 import { base64 } from "./picture.js";
 import { isRoomName, postPicture } from "./signal.js";
 import { Talk } from "./talk.js";
+import { Unheard } from "./unheard.js";
 import { WakeLock } from "./wake-lock.js";
 
 const TICK_MS = 250;
-const ROOM_CODES = [...CONNECTION_CODES, "upstream", "upstream-retry", "budget-low", "suspended", "silenced"];
+const ROOM_CODES = [...CONNECTION_CODES, "upstream", "upstream-retry", "budget-low", "suspended", "silenced", "unheard"];
 
 /** @typedef {import("./microphone.js").MicrophoneChoice} MicrophoneChoice */
 
@@ -46,6 +47,8 @@ export class Session {
       onOpen: () => this.#connected(),
       onControl: (message) => this.inbox.take(message),
       onDown: () => this.#disconnected(),
+      onBack: () => this.unheard.tell(),
+      onHeard: () => this.unheard.heard(),
       onRefused: () => this.#refused(),
     });
     this.talk = new Talk(store, {
@@ -63,10 +66,12 @@ export class Session {
       buttonRefused: () => this.talk.pressesUnwanted(),
       sentAway: () => this.leave(false),
     });
+    this.unheard = new Unheard(store);
     setInterval(() => this.#tick(), TICK_MS);
     window.addEventListener("pagehide", () => this.keeper.hangUp());
     window.addEventListener("pageshow", (event) => event.persisted && this.keeper.lost());
     window.addEventListener("online", () => this.keeper.hurry());
+    /** @type {any} */ (navigator).connection?.addEventListener?.("change", () => this.keeper.hurry());
     document.addEventListener("visibilitychange", () => this.keeper.wanted && this.#wakeLock.request());
   }
 
@@ -131,6 +136,7 @@ export class Session {
   #connected() {
     this.keeper.send({ type: "hello", name: this.state.name });
     this.talk.connected();
+    this.unheard.tell();
     this.#running(this.state.audioRunning);
     this.#wakeLock.request();
     this.onJoined?.();
@@ -138,8 +144,7 @@ export class Session {
 
   #disconnected() {
     this.store.levels.clear();
-    this.store.set({ pressed: false, questions: [], tools: {} });
-    this.talk.apply();
+    this.store.set({ questions: [], tools: {} });
   }
 
   /** @param {string} detail */
@@ -190,6 +195,7 @@ export class Session {
     this.microphone.heard();
     this.store.levels.set("me", dbfs);
     this.talk.level(dbfs);
+    if (this.keeper.wanted && this.talk.isOpen) this.unheard.level(dbfs);
   }
 
   /** @param {any} report */

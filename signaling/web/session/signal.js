@@ -54,10 +54,15 @@ let ice = { servers: [], untilMs: 0 };
 
 /**
  * The STUN and TURN servers to use; those of last time if the gateway does not tell.
+ * @param {boolean} [again] the person was in the room a moment ago: those of last time, and ask for later
  * @returns {Promise<RTCIceServer[]>}
  */
-export async function iceServers() {
+export async function iceServers(again = false) {
   if (performance.now() < ice.untilMs) return ice.servers;
+  if (again && ice.untilMs > 0) {
+    iceServers();
+    return ice.servers;
+  }
   try {
     const signal = AbortSignal.timeout(ICE_TIMEOUT_MS);
     const response = await fetch(new URL("ice", document.baseURI), { signal });
@@ -80,14 +85,15 @@ export async function iceServers() {
  * @param {string} offer.replaces address of this browser's former stay, whose place it takes; or empty
  * @param {string} offer.ticket from an earlier refusal, or empty
  * @param {AbortSignal} signal
+ * @param {number} [timeoutMs]
  * @returns {Promise<{sdp: string, location: string}>} the answer, and what to DELETE on leaving
  * @throws {SignalError}
  */
-export async function postOffer({ room, name, mode, sdp, ticket, replaces }, signal) {
+export async function postOffer({ room, name, mode, sdp, ticket, replaces }, signal, timeoutMs = TIMEOUT_MS) {
   const query = new URLSearchParams({ name, mode, ...(ticket ? { ticket } : {}) });
   const url = new URL(`rooms/${encodeURIComponent(room)}/participants?${query}`, document.baseURI);
   const timeout = new AbortController();
-  const timer = setTimeout(() => timeout.abort(), TIMEOUT_MS);
+  const timer = setTimeout(() => timeout.abort(), timeoutMs);
   signal.addEventListener("abort", () => timeout.abort());
   try {
     const headers = {

@@ -44,10 +44,17 @@ export class Talk {
     this.send({ type: "mute", muted: this.#muted });
   }
 
-  /** A new connection. */
+  /** What is said leaves the page. */
+  get isOpen() {
+    return !this.#muted && (!holdsToTalk(this.state) || this.state.pressed);
+  }
+
+  /** A new connection; the button may have been held all the time. */
   connected() {
     this.#gatewayWantsPresses = true;
     this.announce();
+    this.apply();
+    if (this.state.pressed) this.send({ type: "ptt", down: true });
   }
 
   /** The gateway has no push-to-talk: do not send presses. */

@@ -48,6 +48,7 @@ const TEXTS = {
     cure: "The browser plays sound only after a tap, and only where there is a speaker or headphones.",
     action: "Turn sound on", command: "resume",
   },
+  unheard: { tone: "warning", title: "Something you said was not heard", cure: "The connection was gone. Say it again." },
   gone: { tone: "warning", title: "Connection lost", cure: `Rejoining automatically. If this lasts: ${CHECK_GATEWAY}` },
   unreachable: { tone: "warning", title: "The gateway doesn't answer", cure: `${RETRIES} ${CHECK_GATEWAY}` },
   full: { tone: "warning", title: "The gateway is full", cure: "You will join as soon as someone leaves." },

@@ -1,0 +1,63 @@
+"""A peer whose address changes on the way: a NAT gave it another port, or its network changed.
+
+The browser does not notice a NAT that forgets, and asks for another pair only at its next check,
+seconds later. But its encrypted datagrams come from the new address at once. A check is then sent
+there; when the browser has answered it with the password of the offer, it is where it says (RFC
+8445, section 7.3.1.4), and the pair is used as if the browser had nominated it.
+"""
+
+from __future__ import annotations
+
+import time
+from types import SimpleNamespace
+from typing import Any
+
+from mixer_core.runtime.units import S_NS
+
+from .datagrams import Datagrams
+
+CHECK_EVERY_NS = S_NS // 4
+"""One check at a time: what comes meanwhile comes from the same place."""
+MAX_LEARNED = 16
+"""Addresses that are remembered because a check came from there."""
+
+
+def follow_peer(connection: Any, arrivals: Datagrams) -> None:
+    """Follow the peer of an aioice.Connection to other addresses, and forget where it was."""
+    asked_ns = -CHECK_EVERY_NS
+    check_incoming = connection.check_incoming
+
+    def moved(protocol: Any, address: tuple[str, int]) -> None:
+        nonlocal asked_ns
+        now_ns = time.monotonic_ns()
+        if now_ns - asked_ns < CHECK_EVERY_NS or not connection._early_checks_done:
+            return
+        asked_ns = now_ns
+        attributes = {"PRIORITY": _priority(connection), "USE-CANDIDATE": None}
+        remember(SimpleNamespace(attributes=attributes), address, protocol)
+
+    def remember(message: Any, address: tuple[str, int], protocol: Any) -> None:
+        check_incoming(message, address, protocol)
+        _forget(connection)
+
+    arrivals.moved = moved
+    connection.check_incoming = remember
+
+
+def _priority(connection: Any) -> int:
+    pair = next(iter(connection._nominated.values()), None)
+    return 0 if pair is None else int(pair.remote_candidate.priority)
+
+
+def _forget(connection: Any) -> None:
+    """Forget the oldest address that was learned and is not in use, where there are too many."""
+    learned = [known for known in connection._remote_candidates if known.type == "prflx"]
+    if len(learned) <= MAX_LEARNED:
+        return
+    used = {id(pair.remote_candidate) for pair in connection._nominated.values()}
+    oldest = next(known for known in learned if id(known) not in used)
+    connection._remote_candidates.remove(oldest)
+    for pair in [pair for pair in connection._check_list if pair.remote_candidate is oldest]:
+        if pair.task is not None:
+            pair.task.cancel()
+        connection._check_list.remove(pair)
