@@ -43,7 +43,7 @@ class Uplink(ABC):
         self.late_total = 0
         """Frames of a framed client that came after a later one."""
         self.dropped_total = 0
-        """Frames of a plain client that sends faster than real time."""
+        """Frames of a client that sends faster than real time."""
 
     @abstractmethod
     def push(self, data: bytes, now_ns: int) -> list[UplinkFrame]:

@@ -203,7 +203,7 @@ class Relay:
                 await self._until(RETRIES_S)
                 writer.write(data)
                 await writer.drain()
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, RuntimeError):  # uvloop's word for closed.
                 writer.write_eof()
         except OSError:
             writer.transport.abort()

@@ -28,7 +28,11 @@ MAX_CHECKS = 24
 """Most checks to addresses of the offer that have not answered, per connection."""
 MAX_TRIGGERED = 24
 """Most checks to other addresses that have not answered, each of which sent one first."""
+MAX_PROVEN = 32
+"""Most addresses that are remembered because they have answered; the oldest is forgotten."""
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+LOCAL_NAT64 = ipaddress.IPv6Network("64:ff9b:1::/48")
+"""Any IPv4 address may be behind it, at any place (RFC 8215)."""
 SHARED = ipaddress.IPv4Network("100.64.0.0/10")
 """Carrier-grade NAT, and Tailscale (RFC 6598)."""
 THIS_NETWORK = ipaddress.IPv4Network("0.0.0.0/8")
@@ -61,7 +65,7 @@ class Remote:
 def kind_of(address: Address, own: Iterable[Network] = ()) -> Kind | None:
     """What an address is; None for one that no browser has: multicast, broadcast, reserved."""
     address = _embedded(address) or address
-    if address.is_multicast or address.is_unspecified:
+    if address.is_multicast or address.is_unspecified or address in LOCAL_NAT64:
         return None
     if address.is_loopback:
         return "loopback"
@@ -82,6 +86,8 @@ def _embedded(address: Address) -> ipaddress.IPv4Address | None:
         return None
     if address in NAT64:
         return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+    if address.teredo is not None:
+        return address.teredo[1]
     return address.ipv4_mapped or address.sixtofour
 
 
@@ -119,11 +125,12 @@ def choose(lines: Iterable[str], policy: ProbePolicy) -> list[Remote]:
 
 
 class ProbeBudget:
-    """Counts the checks of one connection."""
+    """Counts the checks of one connection that have no answer."""
 
     def __init__(self, offered: Collection[Endpoint]) -> None:
         self._offered = frozenset(offered)
-        self._proven: set[Endpoint] = set()
+        self._proven: dict[Endpoint, None] = {}
+        self._unanswered: dict[Endpoint, int] = {}
         self._left = {True: MAX_CHECKS, False: MAX_TRIGGERED}
         self.refused_total = 0
         """Checks that were not sent."""
@@ -137,8 +144,15 @@ class ProbeBudget:
             self.refused_total += 1
             return False
         self._left[is_offered] -= 1
+        self._unanswered[endpoint] = self._unanswered.get(endpoint, 0) + 1
         return True
 
     def answered(self, endpoint: Endpoint) -> None:
-        """``endpoint`` has answered a check: it is the browser, and may be checked any time."""
-        self._proven.add(endpoint)
+        """``endpoint`` has answered a check: it is the browser, and may be checked any time.
+
+        What it took to find it is given back: a browser may move as often as it likes.
+        """
+        self._left[endpoint in self._offered] += self._unanswered.pop(endpoint, 0)
+        self._proven[endpoint] = None
+        if len(self._proven) > MAX_PROVEN:
+            del self._proven[next(iter(self._proven))]

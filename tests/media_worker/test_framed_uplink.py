@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from media_worker.framed_uplink import FramedUplink
+from media_worker.framed_uplink import BURST_FRAMES, FramedUplink
 from media_worker.uplink import UplinkFrame
 from mixer_core.bus import frames, pcm
+from mixer_core.bus.pcm import FRAME_NS
+from mixer_core.runtime.units import S_NS
 
 LOUD = b"\x01\x02" * 480
 PAUSE = frames.FLAG_PAUSE
@@ -44,3 +46,13 @@ def test_framed_count_wraps() -> None:
     uplink.push(message(frames.U32), 0)
     assert uplink.push(message(0), 1) == [UplinkFrame(0, 0, 1, LOUD)]
     assert uplink.late_total == 0
+
+
+def test_a_flood_of_frames_is_shaped_before_it_reaches_the_mixer() -> None:
+    uplink = framed()
+    passed = sum(len(uplink.push(message(seq), seq * 1_000)) for seq in range(1, 2_001))
+    assert BURST_FRAMES <= passed < BURST_FRAMES + 3
+    assert uplink.dropped_total == 2_000 - passed
+    later_ns = 10 * S_NS
+    paced = [uplink.push(message(3_000 + n), later_ns + n * FRAME_NS) for n in range(500)]
+    assert all(paced), "50 a second for ever"

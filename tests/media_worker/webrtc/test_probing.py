@@ -9,6 +9,7 @@ import pytest
 from media_worker.webrtc.probing import (
     MAX_CHECKS,
     MAX_ENDPOINTS,
+    MAX_PROVEN,
     MAX_TRIGGERED,
     Kind,
     ProbeBudget,
@@ -53,6 +54,11 @@ def candidate(host: str, port: int = 50_000, kind: str = "host", transport: str 
         ("64:ff9b::a9fe:a9fe", "link_local"),
         ("64:ff9b::e000:1", None),
         ("2002:7f00:1::", "loopback"),
+        ("2001:0:4136:e378:8000:63bf:80ff:fffe", "loopback"),
+        ("2001:0:4136:e378:8000:63bf:5601:5601", "link_local"),
+        ("64:ff9b:1::7f00:1", None),
+        ("::7f00:1", None),
+        ("::ffff:0:7f00:1", None),
     ],
 )
 def test_kinds_of_addresses(address: str, kind: Kind | None) -> None:
@@ -113,3 +119,15 @@ def test_who_has_answered_is_checked_without_limit() -> None:
     budget.answered(browser)
     assert all(budget.allow(browser) for _ in range(10 * MAX_CHECKS))
     assert budget.refused_total == 0
+
+
+def test_a_browser_may_move_as_often_as_it_likes() -> None:
+    budget = ProbeBudget(())
+    for port in range(2_000, 2_000 + 4 * MAX_TRIGGERED):
+        assert budget.allow(("10.0.0.1", port)) and budget.allow(("10.0.0.1", port))
+        budget.answered(("10.0.0.1", port))
+    assert len(budget._proven) == MAX_PROVEN
+    assert budget.allow(("10.0.0.1", port))
+    silent = sum(budget.allow(("10.9.9.9", port)) for port in range(2_000, 2_100))
+    assert silent == MAX_TRIGGERED
+    assert budget.refused_total == 100 - MAX_TRIGGERED
