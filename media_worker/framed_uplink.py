@@ -7,7 +7,6 @@ from mixer_core.bus import frames, pcm
 from .protocol.audio_messages import ChannelFrame, read_frame
 from .uplink import Uplink, UplinkFrame
 
-
 EACH_NS = pcm.FRAME_NS * 4 // 5
 """A clock that is fast, and what comes late, need some more than 50 frames a second."""
 BURST_FRAMES = 100

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import pairwise
 
 import pytest
 
@@ -50,7 +51,7 @@ def test_loss_comes_in_bursts_as_long_and_as_often_as_the_model_says() -> None:
 def test_order_is_kept_but_for_the_share_that_is_overtaken() -> None:
     def overtaken(shape: Shape) -> int:
         arrivals = [20 * n * MS_NS + late[0] for n, late in enumerate(fates(shape)) if late]
-        return sum(a > b for a, b in zip(arrivals, arrivals[1:], strict=False))
+        return sum(a > b for a, b in pairwise(arrivals))
 
     assert overtaken(dataclasses.replace(WIFI, overtaken=0.0)) == 0
     assert overtaken(VPN) > 10

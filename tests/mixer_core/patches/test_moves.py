@@ -1,4 +1,4 @@
-"""A peer behind a NAT that gives it another port; strangers who try to be it, or to be in the way."""
+"""A peer behind a NAT that gives it another port, and strangers who are in the way."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class Call:
 
 
 class _Detour:
-    """Sends to the NAT what is meant for the callee, and takes the NAT's answers for the callee's."""
+    """Sends to the NAT what is meant for the callee; the NAT's answers are the callee's."""
 
     def __init__(self, transport: Any, meant: Address, nat: Address) -> None:
         self._transport, self._meant, self._nat = transport, meant, nat
