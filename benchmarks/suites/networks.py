@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -114,47 +115,43 @@ def interrupt(rig: Rig, phone: Phone, findings: Findings, is_quick: bool) -> Non
     relay.ask("shape", name="clean")
 
 
-def again(rig: Rig, phone: Phone, name: str, event: Any, findings: Findings) -> None:
+def again(rig: Rig, phone: Phone, name: str, event: Callable[[], int], findings: Findings) -> None:
     """How long after an event both sides hear each other again."""
     findings.progress(name)
     phone.rest(3.0)
     before = phone.look()
     people = most = _people(rig)
     rig.look()
-    end_ns = event()
-    heard_ms = 0.0
-    received = phone.look()["link"].get("received", 0)
+    grown_ms: list[float] = [time.monotonic_ns() / 1e6]
+    received = before["link"].get("received", 0)
 
     def watch() -> None:
-        nonlocal heard_ms, received, most
+        nonlocal received, most
         most = max(most, _people(rig))
-        look = phone.look()
-        now_received = look["link"].get("received", 0)
-        is_connected = look["phase"] == "connected"
-        grew, received = now_received != received, now_received
-        now_ns = time.monotonic_ns()
-        if not heard_ms and now_ns > end_ns and grew and is_connected and now_received:
-            heard_ms = (now_ns - end_ns) / 1e6
+        now_received = phone.look()["link"].get("received", 0)
+        if now_received != received:
+            grown_ms.append(time.monotonic_ns() / 1e6)
+        received = now_received
 
-    phone.rest((end_ns - time.monotonic_ns()) / 1e9 + 0.01)
-    phone.rest(WATCH_S, watch)
+    end_ns = event()
+    phone.rest((end_ns - time.monotonic_ns()) / 1e9 + WATCH_S, watch)
     arrived_ms = rig.look()[0][0]["arrived_ms"]
-    after_ms = [at - end_ns / 1e6 for at in arrived_ms if at >= end_ns / 1e6]
-    longest = max((b - a for a, b in pairwise(arrived_ms)), default=0)
     after = phone.look()
-    talk_s = after_ms[0] / 1000 if after_ms else float("nan")
-    findings.add(
-        name,
-        "again after",
-        "s",
-        talk=round(talk_s, 2),
-        hear=round(heard_ms / 1000, 2) if heard_ms else float("nan"),
-        longest_silence=round(longest / 1000, 2),
-    )
+    talk_s, silent_s = _silence(arrived_ms, end_ns / 1e6, 0.1)
+    hear_s, deaf_s = _silence(grown_ms, end_ns / 1e6, 0.6)  # The page tells four times a second.
+    findings.add(name, "again after", "s", talk=talk_s, hear=hear_s, silent=silent_s, deaf=deaf_s)
     kept = after["participant"] == before["participant"]
-    findings.add(
-        name, "participant", "", kept=int(kept), people=_people(rig), most=most, before=people
-    )
+    count = _people(rig)
+    findings.add(name, "participant", "", kept=int(kept), people=count, most=most, before=people)
+
+
+def _silence(times_ms: Sequence[float], end_ms: float, least_s: float) -> tuple[float, float]:
+    """When the longest silence ended, after ``end_ms``; and how long it was. Seconds."""
+    spans = [(late - early, late) for early, late in pairwise(times_ms) if late >= end_ms]
+    longest_ms, until_ms = max(spans, default=(float("nan"), float("nan")))
+    if longest_ms < 1000 * least_s:
+        return 0.0, 0.0
+    return round((until_ms - end_ms) / 1000, 2), round(longest_ms / 1000, 2)
 
 
 def _settled(rig: Rig, phone: Phone) -> dict[str, float]:
@@ -167,8 +164,9 @@ def _settled(rig: Rig, phone: Phone) -> dict[str, float]:
     look = phone.look()
     link, playback = look["link"], look["playback"]
     others = load["sent_total"]
+    counters = ("frames_in_total", "frames_suppressed_total", "frames_overrun_total")
     return {
-        "in": metrics.value("media_worker", "frames_in_total") - others,
+        "in": sum(metrics.value("media_worker", name) for name in counters) - others,
         "sent": link.get("sent", 0),
         "dropped": link.get("dropped", 0),
         "frames": playback.get("frames", 0),
@@ -179,9 +177,10 @@ def _settled(rig: Rig, phone: Phone) -> dict[str, float]:
 
 
 def _people(rig: Rig) -> int:
-    """Participants of the room, as signaling tells."""
+    """Who is connected to the room, as signaling tells."""
     status, text = rig.gateway.get(f"/rooms/{ROOM}")
-    return len(json.loads(text)["participants"]) if status == 200 else 0
+    people = json.loads(text)["participants"] if status == 200 else []
+    return sum(person["status"] == "connected" for person in people)
 
 
 def _share(part: float, whole: float) -> float:

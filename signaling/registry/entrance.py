@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from mixer_core.bus.control import Silence
 from mixer_core.runtime.errors import ProblemError
 
-from .actions import Action, Join, Limits, problem
+from .actions import Action, Join, Limits, SendToChild, problem
 from .admission import Admission
 from .dispatch import Dispatch
 from .line import Line
@@ -55,19 +56,18 @@ class Entrance:
 
     def enter(self, event: Join, now_ns: int) -> list[Action]:
         """Add the participant of an offer, or reply why not; a worker is found later."""
-        former = self._participants.get(event.replaces)
-        if former is not None and former.room != event.room:
-            former = None
+        former = self._former(event)
         room = self._participants.rooms().get(event.room)
         room = room or self._participants.room_of(event.replaces, event.room, now_ns)
         actions: list[Action] = []
         try:
             self._check_lock(event, room, now_ns)
-            if former is not None:
-                actions = self._dispatch.drop(former, "joined again", now_ns, _AGAIN)
-            name = self._name(event)
+            stays = former is not None and self._may_stay(former)
+            for other in self._ended_by(former, stays):
+                actions += self._dispatch.drop(other, "joined again", now_ns, _AGAIN)
+            name = self._name(event, former)
             eager = self._admission.is_eager(event.client, now_ns)
-            victims = self._admission.place(event, now_ns)
+            victims = () if stays else self._admission.place(event, now_ns)
         except ProblemError as error:
             return [*actions, problem(event.request, error)]
         for victim in victims:
@@ -75,8 +75,43 @@ class Entrance:
         silenced = room.silences(event.role, event.subject) if room is not None else False
         if former is not None:
             silenced = former.silenced
-        self._participants.add(self._made(event, name, silenced, eager, now_ns), room)
+        made = self._made(event, name, silenced, eager, now_ns)
+        if former is not None:
+            made.replaces = former.id if stays else former.replaces
+        self._participants.add(made, room)
         return actions
+
+    def take_over(self, newcomer: str, now_ns: int) -> list[Action]:
+        """A browser is connected that was in the room before: its former stay ends."""
+        participant = self._participants.get(newcomer)
+        former = self._participants.get(participant.replaces) if participant is not None else None
+        if participant is None or former is None:
+            return []
+        participant.replaces = ""
+        actions = self._dispatch.drop(former, "joined again", now_ns, _AGAIN)
+        if former.silenced and not participant.silenced:  # An admin was faster.
+            self._participants.silence(participant, True)
+            text = Silence(participant.id, muted=True, locked=True)
+            actions.append(SendToChild(participant.worker, text))
+        return actions
+
+    def _former(self, event: Join) -> Participant | None:
+        """The stay in the same room that an offer is to replace."""
+        former = self._participants.get(event.replaces)
+        return former if former is not None and former.room == event.room else None
+
+    def _ended_by(self, former: Participant | None, stays: bool) -> list[Participant]:
+        """Whom a browser ends by coming again: its former stay, or its last try to replace it."""
+        if former is None or not stays:
+            return [] if former is None else [former]
+        return [p for p in self._participants.in_room(former.room) if p.replaces == former.id]
+
+    def _may_stay(self, former: Participant) -> bool:
+        """Whether a former stay goes on until the new one is connected.
+
+        The network may come back before the offer that was sent because of it has led to anything.
+        """
+        return former.connected and self._dispatch.workers.idle() > 0
 
     def _made(
         self, event: Join, name: str, silenced: bool, eager: bool, now_ns: int
@@ -110,9 +145,11 @@ class Entrance:
             403, "Room locked", "an admin has locked this room: ask somebody in it to open it"
         )
 
-    def _name(self, event: Join) -> str:
+    def _name(self, event: Join, former: Participant | None) -> str:
         """The participant's name. Raises ProblemError (409) where a guest takes another's name."""
         if not event.subject or event.verified:
             return check_name(event.name)
-        present = {person.name for person in self._participants.in_room(event.room)}
+        own = set() if former is None else {former.id, former.replaces}
+        others = (p for p in self._participants.in_room(event.room) if p.id not in own)
+        present = {person.name for person in others}
         return free_name(event.name, present | event.reserved)

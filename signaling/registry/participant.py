@@ -45,6 +45,8 @@ class Participant:
     """The assistant is called before it has connected."""
     returns: bool = False
     """The same browser was connected a moment ago."""
+    replaces: str = ""
+    """Id of its former stay, which ends as soon as this one is connected; empty: none is left."""
     role: Role = "admin"
     verified: bool = False
     """The name comes from an invitation."""

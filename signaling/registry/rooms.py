@@ -114,9 +114,10 @@ class Registry:
         elif isinstance(message, ChildExited):
             reason = f"its process ended ({message.exit_code})"
             actions = self._gone(message.child, reason, now_ns)
-        for action in actions:
+        for action in list(actions):
             if isinstance(action, Joined):
                 self._entrance.connected(action.client, now_ns)
+                actions += self._entrance.take_over(action.participant, now_ns)
         return self._advance(now_ns, actions)
 
     def undelivered(self, identity: str, now_ns: int) -> list[Action]:

@@ -114,9 +114,11 @@ def acknowledges_what_was_sent(
 
     aiortc walks through every number of every gap block, wherever it leads.
     """
+    if (cumulative - last_sacked) & U32 >= HALF_U32:
+        return True  # A newer one has overtaken it: aiortc puts it aside.
     outstanding = (next_tsn - 1 - cumulative) & U32
-    if outstanding >= HALF_U32 or (cumulative - last_sacked) & U32 >= HALF_U32:
-        return not gaps and outstanding < HALF_U32
+    if outstanding >= HALF_U32:
+        return False
     end = 0
     for first, last in gaps:
         if not end < first <= last <= outstanding:

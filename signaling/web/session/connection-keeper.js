@@ -99,10 +99,14 @@ export class ConnectionKeeper {
     this.#alive(performance.now());
   }
 
-  /** The network has changed or came back: ask at once, and do not wait for what the old one still owes. */
-  hurry() {
+  /**
+   * The network has changed or came back: ask at once, and do not wait for what the old one still owes.
+   * @param {boolean} isAnother it is another network: the old connection hardly survives that
+   */
+  hurry(isAnother) {
     const nowMs = performance.now();
     this.#heartbeat?.suspect();
+    if (isAnother && this.#connection && !this.#missing) this.#miss();
     if (this.#attempt && !this.#attempt.location && this.#everJoined) {
       this.#dropAttempt();
       this.#retry(0);

@@ -70,8 +70,8 @@ export class Session {
     setInterval(() => this.#tick(), TICK_MS);
     window.addEventListener("pagehide", () => this.keeper.hangUp());
     window.addEventListener("pageshow", (event) => event.persisted && this.keeper.lost());
-    window.addEventListener("online", () => this.keeper.hurry());
-    /** @type {any} */ (navigator).connection?.addEventListener?.("change", () => this.keeper.hurry());
+    window.addEventListener("online", () => this.keeper.hurry(true));
+    this.#watchNetwork(/** @type {any} */ (navigator).connection);
     document.addEventListener("visibilitychange", () => this.keeper.wanted && this.#wakeLock.request());
   }
 
@@ -152,6 +152,15 @@ export class Session {
     console.warn(detail);
     this.link.connect(this.audio.makePorts());
     this.keeper.lost();
+  }
+
+  /** A phone leaves Wi-Fi; where the kind is not told, a change may be one of speed. @param {any} network */
+  #watchNetwork(network) {
+    let kind = network?.type;
+    network?.addEventListener?.("change", () => {
+      this.keeper.hurry(network.type !== kind && network.type !== "none");
+      kind = network.type;
+    });
   }
 
   #tick() {

@@ -373,6 +373,7 @@ def test_verdicts(
     [
         (100, [], True),
         (99, [(2, 3), (5, 5)], True),
+        (98, [(2, 3), (9, 900)], True),
         (104, [], True),
         (105, [], False),
         (100, [(2, 9)], False),
@@ -382,7 +383,7 @@ def test_verdicts(
     ],
 )
 def test_acknowledgements(cumulative: int, gaps: list[tuple[int, int]], expected: bool) -> None:
-    """100 is acknowledged, 104 is the last that was sent."""
+    """99 is acknowledged, 104 is the last that was sent; what is older has been overtaken."""
     assert budget.acknowledges_what_was_sent(cumulative, gaps, 99, 105) is expected
 
 
