@@ -10,18 +10,20 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 from ..report.findings import Findings, Options
 from ..rig.gateway_rig import Rig
+from ..rig.helper_process import HelperProcess
 from ..rig.phone import Phone
 from ..rig.shapes import LTE, SHAPES, WIFI, Shape
 
 ROOM = "room-0"
 SETTLE_S = 1.5
 WATCH_S = 14.0
-"""Longest time in which somebody is heard again."""
+"""Time in which somebody is to be heard again; where nobody is, it stands for the time."""
 SETTINGS: dict[str, Any] = {
     "MEDIA_WORKER__ICE_ADDRESSES": "auto",
     "MEDIA_WORKER__PROBE_ADDRESSES": "none",
@@ -94,9 +96,9 @@ def interrupt(rig: Rig, phone: Phone, findings: Findings, is_quick: bool) -> Non
     for outage_s in (1.0, 5.0) if is_quick else (1.0, 2.0, 3.0, 5.0, 10.0):
         relay.ask("shape", name=LTE.name)
         name = f"LTE, outage of {outage_s:g} s"
-        again(rig, phone, name, lambda s=outage_s: int(relay.ask("outage", seconds=s)), findings)
+        again(rig, phone, name, partial(_ask_ns, relay, "outage", seconds=outage_s), findings)
     relay.ask("shape", name=WIFI.name)
-    again(rig, phone, "Wi-Fi, another port", lambda: int(relay.ask("rebind")), findings)
+    again(rig, phone, "Wi-Fi, another port", partial(_ask_ns, relay, "rebind"), findings)
     for gap_s in (0.0, 1.0):
         for is_told in (True, False):
             relay.ask("change", name=WIFI.name, gap_s=0.0)
@@ -113,6 +115,10 @@ def interrupt(rig: Rig, phone: Phone, findings: Findings, is_quick: bool) -> Non
             name = f"Wi-Fi to LTE, {gap_s:g} s between, page {told}"
             again(rig, phone, name, change, findings)
     relay.ask("shape", name="clean")
+
+
+def _ask_ns(relay: HelperProcess, command: str, **arguments: float) -> int:
+    return int(relay.ask(command, **arguments))
 
 
 def again(rig: Rig, phone: Phone, name: str, event: Callable[[], int], findings: Findings) -> None:
@@ -148,7 +154,9 @@ def again(rig: Rig, phone: Phone, name: str, event: Callable[[], int], findings:
 def _silence(times_ms: Sequence[float], end_ms: float, least_s: float) -> tuple[float, float]:
     """When the longest silence ended, after ``end_ms``; and how long it was. Seconds."""
     spans = [(late - early, late) for early, late in pairwise(times_ms) if late >= end_ms]
-    longest_ms, until_ms = max(spans, default=(float("nan"), float("nan")))
+    if not spans:
+        return WATCH_S, WATCH_S
+    longest_ms, until_ms = max(spans)
     if longest_ms < 1000 * least_s:
         return 0.0, 0.0
     return round((until_ms - end_ms) / 1000, 2), round(longest_ms / 1000, 2)

@@ -46,6 +46,15 @@ def test_it_runs(name: str, tmp_path: Path) -> None:
     assert all(math.isfinite(ratio.value) for ratio in report.ratios)
 
 
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="Chromium is not installed")
+def test_networks_run_with_the_page(tmp_path: Path) -> None:
+    subjects = {measure.subject for measure in smoke("networks", tmp_path).measures}
+    assert subjects == {
+        *("up: frames lost", "down: frames lost", "down: gaps heard"),
+        *("participant kept", "datagrams"),
+    }
+
+
 def test_without_peers_it_says_how_to_get_them(tmp_path: Path) -> None:
     assert len(smoke("peers", tmp_path).notes) == 3
 

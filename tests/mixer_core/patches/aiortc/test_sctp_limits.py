@@ -48,7 +48,8 @@ class Victim:
         self.sctp = sctp
         sctp._remote_port = 5000
         sctp._local_verification_tag = TAG
-        sctp._last_received_tsn = FIRST - 1
+        sctp._last_received_tsn = sctp._last_sacked_tsn = FIRST - 1
+        sctp._local_tsn = FIRST
         sctp._ssthresh = 1 << 20
         sctp._association_state = sctp.State.ESTABLISHED
         sctp._data_channel_id = 1
@@ -177,8 +178,8 @@ def duplicates() -> Iterator[bytes]:
 
 def wide_gap_blocks() -> Iterator[bytes]:
     gaps = struct.pack("!HH", 1, 65_535) * 250
-    for _ in range(20):
-        yield packet(chunk(3, struct.pack("!LLHH", FIRST, 1 << 20, 250, 0) + gaps))
+    for cumulative in [FIRST - 1, FIRST, FIRST + 70_000] * 7:
+        yield packet(chunk(3, struct.pack("!LLHH", cumulative, 1 << 20, 250, 0) + gaps))
 
 
 ATTACKS: list[Callable[[], Iterator[bytes]]] = [
