@@ -206,7 +206,7 @@ def _ended(edges: Edges, worker: str) -> control.ChildExited | None:
     return next((exited for exited in edges.exits if exited.child == worker), None)
 
 
-def test_a_dead_peer_is_noticed_and_a_quiet_one_is_kept(worker_host: Host) -> None:
+def test_a_dead_peer_is_noticed_and_a_quiet_one_is_kept(make_host: MakeHost) -> None:
     async def scenario(edges: Edges) -> None:
         quiet, stays = await join(edges, framed=False)
         browser, joined = await join(edges, framed=True)
@@ -221,7 +221,7 @@ def test_a_dead_peer_is_noticed_and_a_quiet_one_is_kept(worker_host: Host) -> No
         await until(lambda: loud(edges, stays.stream), "the quiet one talks")
         await quiet.close()
 
-    run(worker_host, scenario)
+    run(make_host(MEDIA_WORKER__PEER_SILENCE_MS=3_000), scenario)
 
 
 def test_a_long_piece_of_a_plain_client_arrives_whole(worker_host: Host) -> None:
