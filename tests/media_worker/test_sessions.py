@@ -19,7 +19,7 @@ from mixer_core.bus.frames import Kind
 from mixer_core.bus.rules import RoomRules
 from tests.support.waiting import PATIENCE_S, until
 
-from .conftest import Host
+from .conftest import Host, MakeHost
 from .edges import Browser, Edges, join, use_loopback
 
 pytestmark = pytest.mark.processes
