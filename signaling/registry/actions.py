@@ -44,8 +44,9 @@ class Limits:
     """A child that was passed over may get work again if it still reports idle after this time."""
     rebuild_ns: int = 1_500 * MS_NS
     """After a start, the time in which running children announce themselves."""
-    tombstone_ns: int = 10 * S_NS
-    """How long those who left are remembered, so that a late state does not bring them back."""
+    tombstone_ns: int = 30 * S_NS
+    """How long those who left are remembered: a late state does not bring them back, and a browser
+    whose network was away for ten seconds or more comes back as one that was there."""
     verify: bool = False
     """People come by invitation: links count verified names only."""
 

@@ -97,7 +97,8 @@ class Admission:
         returns = self._returns(event, now_ns)
         if places and returns:
             return []
-        self._check_share(event.client)
+        if places:
+            self._check_share(event.client)
         connected = sum(p.connected for p in self._participants.all())
         pending = len(self._participants) - connected
         free = min(places, self._load.free(connected, pending, now_ns))
@@ -131,7 +132,7 @@ class Admission:
         """Raise ProblemError (429) where one client wants the places that are kept for others."""
         most = self._limits.max_places_per_client
         own = len(self._participants.of_client(client))
-        if most and own >= most:
+        if 0 < most <= own and most < self._limits.max_participants:
             raise ProblemError(
                 429,
                 "Too many from one address",

@@ -46,6 +46,23 @@ def test_a_full_gateway_is_waited_for_in_line(open_browser: Callable[..., Any]) 
         assert [person["name"] for person in people] == ["Bob"]
 
 
+def test_a_busy_gateway_is_waited_for_in_line(open_browser: Callable[..., Any]) -> None:
+    """What keeps it busy is a limit that no machine meets."""
+    busy = {"SIGNALING__REFUSE_WHEN_BUSY": 1, "SIGNALING__BUSY_MEMORY_MIB": 1_000_000}
+    with Gateway(**busy) as gateway:
+        browser = open_browser(None)
+        inside = visitor(gateway, browser, "Ada")
+        until(inside, f"() => ({VIEW})() === 'connected'", "not in")
+        gateway.wait(lambda: gateway.json("/readyz")["load"]["level"] == 3, "it is not busy")
+        waiting = visitor(gateway, browser, "Bob")
+        says(waiting, "This gateway is busy: it is short of memory; you are number 1 in line")
+        says(waiting, "as soon as it has time: keep this page open")
+        assert waiting.inner_text("#join-label") == "Waiting in line …"
+        inside.get_by_role("button", name="Leave").click()
+        until(waiting, f"() => ({VIEW})() === 'connected'", "the line does not move")
+        assert waiting.locator(".problem").count() == 0
+
+
 def test_too_many_attempts_are_answered_in_words(open_browser: Callable[..., Any]) -> None:
     with Gateway(SIGNALING__MAX_PARTICIPANTS=0, SIGNALING__MAX_OFFERS_PER_MINUTE=1) as gateway:
         page = visitor(gateway, open_browser(None), "Ada")

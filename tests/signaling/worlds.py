@@ -87,6 +87,7 @@ class World:
 
     def __init__(self, load: LoadPolicy | None = None, **limits: int) -> None:
         self.now_ns = 1_000 * S_NS
+        self._load = load
         self.limits = Limits(**({"rebuild_ns": 0} | limits))  # type: ignore[arg-type]
         self._number = 0
         self._names = itertools.count(1)
@@ -229,7 +230,7 @@ class World:
         """Signaling is stopped and started again; nobody else notices."""
         self.do(self.registry.close())
         self._number += 100_000
-        self.registry = Registry(self.limits, self._draw, self.now_ns)
+        self.registry = Registry(self.limits, self._draw, self.now_ns, self._load)
 
     # -- what was seen --------------------------------------------------------------------------
 

@@ -216,6 +216,19 @@ def test_those_whose_connection_was_lost_come_back_into_a_busy_gateway() -> None
     assert problem(world, world.join(client=HOME, replaces="p-0")).title == "Busy"
 
 
+def test_whose_network_was_away_for_long_comes_back_into_a_busy_gateway() -> None:
+    policy = LoadPolicy()
+    world = World(policy)
+    phone = connect(world, HOME)
+    connect(world, "10.0.0.2")
+    world.exit(next(iter(world.children.values())), 0)
+    world.advance(25_000)
+    busy(world, policy)
+    assert world.replies_to(world.join(client="10.9.9.9", replaces=phone)) == [], "from elsewhere"
+    world.advance(31_000)
+    assert problem(world, world.join(client="10.9.9.8", replaces=phone)).title == "Busy"
+
+
 def test_a_page_that_joins_again_while_it_is_inside_keeps_its_place_in_a_busy_gateway() -> None:
     policy = LoadPolicy()
     world = World(policy)
@@ -281,6 +294,14 @@ def test_one_client_cannot_take_all_places() -> None:
     world.remove(inside[1])
     world.settle()
     assert world.replies_to(world.join(client=ATTACKER)) == []
+
+
+def test_where_no_place_is_free_the_share_of_a_client_does_not_matter() -> None:
+    for most in (1, 2):
+        world = World(max_participants=2, max_places_per_client=most)
+        connect(world, HOME)
+        connect(world, HOME if most == 2 else "10.0.0.2")
+        assert problem(world, world.join(client=HOME)).title == "Full", "it waits in line"
 
 
 def test_whoever_has_many_inside_does_not_come_first_in_line() -> None:

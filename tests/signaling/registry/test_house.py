@@ -190,7 +190,7 @@ def test_goodbye_is_no_way_to_another_room_and_not_for_ever() -> None:
         home.world.hang_up(worker)
     (other,) = home.world.replies_to(home.world.remove(people[0], "attic"))
     assert isinstance(other, ReplyProblem) and other.status == 404
-    home.world.advance(11_000)
+    home.world.advance(31_000)
     (late,) = home.world.replies_to(home.world.remove(people[1]))
     assert isinstance(late, ReplyProblem) and late.status == 404
 

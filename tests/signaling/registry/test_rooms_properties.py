@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from mixer_core.runtime.units import MS_NS
+from signaling.registry.load import LoadPolicy
+from signaling.registry.load_meter import Load
 from tests.signaling.worlds import FakeChild, World
 from tests.support.tables import examples
 
@@ -24,7 +26,10 @@ class RegistryMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
+        self.load = LoadPolicy()
         self.world = World(
+            self.load,
+            max_places_per_client=2,
             max_participants=MAX_PARTICIPANTS,
             max_rooms=MAX_ROOMS,
             max_pending_per_client=2,
@@ -90,6 +95,11 @@ class RegistryMachine(RuleBasedStateMachine):
     @rule(ms=st.sampled_from([1, 100, 1_000, 1_500, 3_000, 6_000]))
     def time_passes(self, ms: int) -> None:
         self.world.advance(ms)
+
+    @rule(ratio=st.sampled_from([0.0, 0.8, 0.95, 1.5]))
+    def the_load_is_measured(self, ratio: float) -> None:
+        load = Load({"waiting": ratio}, own_cores=0.1, busy=min(ratio, 1.0))
+        self.load.measured(load, len(self.world.people()), self.world.now_ns)
 
     @rule()
     def signaling_restarts(self) -> None:
