@@ -159,6 +159,7 @@ class SessionShell:
         """A mixer is there, perhaps one that knows nothing of us yet."""
         if self._to_mixer.is_connected and self._from_mixer.is_connected:
             self._apply(self._session.mixer_connected(time.monotonic_ns()))
+            self._to_mixer.release()
 
     def _on_bus(self, data: bytes) -> None:
         """One message on this session's topic."""
@@ -253,7 +254,9 @@ class SessionShell:
             self._to_mixer.follow()
             self._from_mixer.follow()
         frame = frames.Frame(action.kind, self._stream, action.epoch, seq, payload=action.payload)
-        self._push(frames.encode(frame))
+        is_repeated = action.kind is frames.Kind.START
+        send = self._to_mixer.send if is_repeated else self._to_mixer.send_or_keep
+        self._bus_dropped += not send(frames.encode(frame))
 
     def _send_audio(self, piece: UplinkFrame) -> None:
         epoch = self._session.epoch

@@ -33,12 +33,15 @@ class Beats:
     def mixing(self, fault: str) -> None:
         """This mixer works. ``fault``: why nobody new reaches it; empty: they do."""
         detail = fault or f"{self._program} mixes"
+        self._metrics.gauge("mixes", 1)
         self._send(control.Heartbeat(MIXER, os.getpid(), not fault, detail, wants=self._wants))
 
     def waiting(self) -> None:
         """This mixer would go on at once."""
         detail = f"{self._program} waits"
+        self._metrics.gauge("waits", 1)
         self._send(control.Heartbeat(STANDBY, os.getpid(), True, detail))
+        self._metrics.values.pop("waits")
 
     def told_load(self) -> int | None:
         """How loaded the gateway is, as signaling said last; None: it has said nothing new."""

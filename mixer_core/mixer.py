@@ -56,7 +56,8 @@ class Mixer:
     def begin(self, settled_ns: int) -> None:
         """Streams that another mixer knew announce themselves, one by one, until ``settled_ns``.
 
-        Nobody is told who is in a room before: it would look as if the others had left.
+        Nobody is told who is in a room before: it would look as if the others had left. What is
+        said to somebody who has not announced themselves yet is told when they do.
         """
         self._settled_ns = settled_ns
 
@@ -83,6 +84,7 @@ class Mixer:
         if self._settled_ns is not None and now_ns >= self._settled_ns:
             self._settled_ns = None
             for room in self._rooms.values():
+                room.recent.clear()
                 out += room.roster(room.streams, now_ns)
         if self._next_expiry_ns is not None and now_ns >= self._next_expiry_ns:
             out += self._expire(now_ns)
@@ -168,7 +170,8 @@ class Mixer:
         if self._next_expiry_ns is None:
             self._next_expiry_ns = now_ns + self._timeout_ns
         to = [stream] if stream.is_link else room.streams
-        return ended + room.forward(frame, [stream]) + self._roster(room, to, now_ns)
+        heard = room.forward(frame, [stream]) + room.missed(stream)
+        return ended + heard + self._roster(room, to, now_ns)
 
     def _change(self, room: Room, stream: Stream, info: StreamInfo, now_ns: int) -> list[bytes]:
         muted_now = info.muted and not stream.info.muted
@@ -192,6 +195,8 @@ class Mixer:
         return room.run(now_ns, stream)
 
     def _on_event(self, room: Room, stream: Stream, frame: Frame) -> list[bytes]:
+        if self._settled_ns is not None:
+            room.remember(frame, from_link=stream.is_link)
         if not stream.is_link:
             return room.forward(frame, room.links)
         to = room.browsers

@@ -27,6 +27,8 @@ from .runtime.errors import FrameError
 from .runtime.metrics import Metrics
 from .slots import ASSISTANT, Group, Slot, Stream
 
+MOST_RECENT = 64
+"""Events that are remembered for streams that have not announced themselves yet."""
 SHORT_NAME_CHARACTERS = 8
 """Names are cut to this where a roster would be too large for an event."""
 
@@ -48,6 +50,8 @@ class Room:
         self.epoch = epoch
         self.streams: list[Stream] = []
         """In the order in which they joined."""
+        self.recent: list[tuple[bool, Frame]] = []
+        """Events of the first moments of a mixer, and whether a link sent them."""
         self._deadline_ns = deadline_ns
         self._deadlines_before = 0
         """Of the groups before the mode was changed."""
@@ -181,6 +185,20 @@ class Room:
             for person in people:
                 person["name"] = str(person["name"])[:SHORT_NAME_CHARACTERS]
             return self.event(event, listeners, now_ns)
+
+    def remember(self, frame: Frame, *, from_link: bool) -> None:
+        """An event whose listeners may not have announced themselves yet; the first ones count."""
+        if len(self.recent) < MOST_RECENT:
+            self.recent.append((from_link, frame))
+
+    def missed(self, stream: Stream) -> list[bytes]:
+        """What was said to a stream before it announced itself."""
+        return [
+            message
+            for from_link, frame in self.recent
+            if from_link is not stream.is_link and frame.flags in (0, stream.stream)
+            for message in self.forward(frame, [stream])
+        ]
 
     def event(self, content: Mapping[str, object], to: list[Stream], now_ns: int) -> list[bytes]:
         """An event of the mixer itself."""

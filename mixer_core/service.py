@@ -62,14 +62,16 @@ def serve(context: process.Context[Settings]) -> None:
     gc.disable()
     try:
         duty = Duty(context.runtime_dir)
-        if _on_duty(context, duty, beats):
+        if _on_duty(context, duty, beats, metrics):
             _mix(context, mixer, metrics, beats, duty)
     finally:
         beats.close()
     context.log.info("= stopped")
 
 
-def _on_duty(context: process.Context[Settings], duty: Duty, beats: Beats) -> bool:
+def _on_duty(
+    context: process.Context[Settings], duty: Duty, beats: Beats, metrics: Metrics
+) -> bool:
     """Wait until this mixer is the one that works; False: it is to end."""
     waited = False
 
@@ -84,6 +86,7 @@ def _on_duty(context: process.Context[Settings], duty: Duty, beats: Beats) -> bo
     if not duty.wait(context.stop_fd, every_second):
         return False
     if waited:
+        metrics.count("takeovers_total")
         context.log.warning("! the other mixer has ended: this one goes on")
     return True
 

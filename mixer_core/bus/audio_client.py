@@ -1,14 +1,15 @@
 """The connecting ends of the audio sockets, for asyncio processes: frames to and from the mixer.
 
 ZeroMQ's PUSH and SUB on the wire (``zmtp``), read and written on the loop's own thread. They
-reconnect by themselves, within milliseconds of the mixer's end if another one waits; nothing is
-queued while there is none.
+reconnect by themselves, within milliseconds of the mixer's end if another one waits. No audio is
+queued while there is none; what is said only once, such as typed words, is kept for some seconds.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +24,10 @@ FIRST_RETRY_S = 0.01
 MOST_RETRY_S = 0.2
 RETRY_SHARE = 0.05
 """Later attempts come after this share of the time that the mixer has been away."""
+MOST_KEPT = 32
+"""Messages that wait for a mixer; each has at most 16 KiB."""
+KEPT_S = 3.0
+"""Later people are told that the mixer is away."""
 READ_BYTES = 64 * 1024
 
 
@@ -226,6 +231,10 @@ class AudioPush:
         """
         self._line = _Line(loop, runtime_dir, AUDIO_IN, "PUSH", _ignore, on_ready)
 
+        self._loop = loop
+        self._kept: deque[tuple[float, bytes]] = deque()
+        """What waits for a mixer, and since when."""
+
     @property
     def is_connected(self) -> bool:
         """The mixer is there and takes messages."""
@@ -234,6 +243,28 @@ class AudioPush:
     def send(self, message: bytes) -> bool:
         """Send one message without waiting; False where the queue is full or the mixer is away."""
         return self._line.send(message)
+
+    def send_or_keep(self, message: bytes) -> bool:
+        """For what is said only once: while the mixer is away it is kept for ``release``.
+
+        False where it is dropped: the queue of a mixer that is there, or what is kept, is full.
+        """
+        if self._line.is_ready and not self._kept:
+            return self._line.send(message)
+        if len(self._kept) >= MOST_KEPT:
+            return False
+        self._kept.append((self._loop.time(), message))
+        return True
+
+    def release(self) -> None:
+        """Send what was kept and is not too old; the mixer has been told who we are."""
+        now_s = self._loop.time()
+        while self._kept and self._line.is_ready:
+            since_s, message = self._kept[0]
+            if now_s - since_s <= KEPT_S and not self._line.send(message):
+                self._loop.call_later(FIRST_RETRY_S, self.release)  # The queue is full.
+                return
+            self._kept.popleft()
 
     def follow(self) -> None:
         """Go to another mixer that has taken the path; call it once a second."""

@@ -124,13 +124,15 @@ class MixerClient:
             self._log.warning("! an event %r cannot be sent: %s", content.get("type"), error)
 
     def _send(self, frame: Frame) -> None:
-        if not self._push.send(frames.encode(frame)):
+        send = self._push.send if frame.kind is Kind.START else self._push.send_or_keep
+        if not send(frames.encode(frame)):
             self.dropped += 1
 
     def _connected(self) -> None:
         """A mixer is there, perhaps one that knows nothing of us yet."""
         if self._push.is_connected and self._sub.is_connected:
             self._identify()
+            self._push.release()
             self._on_moved()
 
     def _identify(self) -> None:

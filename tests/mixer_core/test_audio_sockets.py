@@ -15,7 +15,7 @@ import zmq
 
 from mixer_core.audio_server import AudioServer
 from mixer_core.bus import endpoints
-from mixer_core.bus.audio_client import AudioPush, AudioSub, retry_s
+from mixer_core.bus.audio_client import KEPT_S, MOST_KEPT, AudioPush, AudioSub, retry_s
 from mixer_core.bus.zmtp import Parser, encode, hello, subscribe
 from mixer_core.runtime.errors import RuntimeDirError
 from tests.support.waiting import PATIENCE_S, until
@@ -140,6 +140,40 @@ def test_both_ends_are_there_again_at_once_and_say_so(short_dir: Path) -> None:
         push.close()
         sub.close()
         turning.server.close()
+
+    asyncio.run(main())
+
+
+def test_what_is_said_only_once_waits_for_a_mixer_and_no_longer_than_people_would(
+    short_dir: Path,
+) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        push = AudioPush(loop, short_dir)
+        assert not push.send(b"audio")
+        kept = [bytes([number]) for number in range(MOST_KEPT)]
+        assert all(push.send_or_keep(message) for message in kept)
+        assert not push.send_or_keep(b"one too many")
+        turning = Turning(short_dir)
+        await turning.until(lambda: push.is_connected)
+        push.release()
+        push.release()
+        await turning.until(lambda: turning.received == kept)
+        assert push.send_or_keep(b"now")
+        await turning.until(lambda: turning.received == [*kept, b"now"])
+        turning.server.close()
+        await until(lambda: not push.is_connected)
+        assert push.send_or_keep(b"too old")
+        clock_s = loop.time
+        loop.time = lambda: clock_s() + KEPT_S  # type: ignore[method-assign]
+        again = Turning(short_dir)
+        await again.until(lambda: push.is_connected)
+        push.release()
+        assert push.send(b"fresh")
+        await again.until(lambda: bool(again.received))
+        assert again.received == [b"fresh"]
+        push.close()
+        again.server.close()
 
     asyncio.run(main())
 

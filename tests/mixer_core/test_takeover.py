@@ -6,9 +6,11 @@ import itertools
 
 import pytest
 
-from mixer_core.bus.frames import U32, Kind
+from mixer_core.bus.events import encode_map
+from mixer_core.bus.frames import U32, Frame, Kind
 from mixer_core.mixer import Mixer
 from mixer_core.rehearsal import FRAMES, rehearse
+from mixer_core.rooms import MOST_RECENT
 from mixer_core.runtime.units import MS_NS
 from mixer_core.settings import MixerCoreSettings
 from tests.mixer_core.mixer_bench import Bench, audio_in, constant
@@ -130,3 +132,52 @@ def test_a_rehearsal_mixes_for_all_and_leaves_nothing() -> None:
     settings = MixerCoreSettings()
     assert rehearse(settings) >= 3 * FRAMES
     assert Mixer(settings, Bench().metrics).next_timeout_ns() is None
+
+
+def say(bench: Bench, stream: int, text: str, addressee: int = 0) -> None:
+    payload = encode_map({"type": "said", "text": text})
+    bench.put(Frame(Kind.EVENT, stream, 7, flags=addressee, payload=payload))
+
+
+def said_to(bench: Bench, stream: int) -> list[object]:
+    return [event["text"] for event in bench.events_to(stream, "said")]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_what_is_said_while_streams_announce_themselves_is_told_once_to_everybody(
+    order: tuple[int, ...],
+) -> None:
+    house = House()
+    for stream in order:
+        house.announce(stream)
+        if stream == LINK:
+            say(house.bench, LINK, "to all")
+            say(house.bench, LINK, "to Ben", BEN)
+        else:
+            say(house.bench, stream, f"from {stream}")
+    for _ in range(3):
+        house.bench.advance(SETTLE_MS)
+        for stream in order:
+            house.announce(stream)
+    assert sorted(map(str, said_to(house.bench, LINK))) == [f"from {ANN}", f"from {BEN}"]
+    assert said_to(house.bench, ANN) == ["to all"]
+    assert said_to(house.bench, BEN) == ["to all", "to Ben"]
+
+
+def test_who_comes_later_is_not_told_what_was_said_before() -> None:
+    house = House()
+    for stream in (LINK, ANN):
+        house.announce(stream)
+        say(house.bench, stream, "early")
+    house.bench.advance(SETTLE_MS)
+    house.announce(BEN)
+    assert said_to(house.bench, BEN) == []
+
+
+def test_a_flood_in_the_first_moments_is_remembered_in_part_only() -> None:
+    house = House()
+    house.announce(ANN)
+    for number in range(10 * MOST_RECENT):
+        say(house.bench, ANN, str(number))
+    house.announce(LINK)
+    assert said_to(house.bench, LINK) == [str(number) for number in range(MOST_RECENT)]
