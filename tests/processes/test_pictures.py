@@ -71,12 +71,19 @@ def test_a_picture_goes_through_all_processes(transport: str) -> None:
         asyncio.run(call(gateway))
 
 
-def test_a_model_without_pictures_is_told_of_once() -> None:
+def test_pictures_that_the_channel_or_the_model_does_not_take() -> None:
+    """The session goes on; a model without pictures is told of once."""
+
     async def refused(gateway: Gateway) -> None:
         ada = PlainClient(gateway.url, "home", "Ada")
         await ada.join()
         states = ada.of_type
         await ada.until(lambda: any(m["upstream"] == "ready" for m in states("state")), "no link")
+        assert await show(ada, jpeg(1_024, 768, 290_000)) == 202
+        await ada.until(lambda: ada.of_type("error"), "nobody is told")
+        (told,) = ada.of_type("error")
+        assert told["code"] == "picture_refused" and "message_too_large" in told["message"]
+        ada.messages.clear()
         assert await show(ada, PICTURE, "What is this?") == 202
         await ada.until(lambda: captions(ada, 'You wrote: "What is this?"'), "no answer")
         assert await show(ada, PICTURE) == 409
@@ -86,5 +93,7 @@ def test_a_model_without_pictures_is_told_of_once() -> None:
         await ada.close()
 
     use_loopback()
-    with Gateway(OPENAI_LINK__GREET=0, SIMULATOR__IMAGES=0) as gateway:
+    with Gateway(
+        OPENAI_LINK__GREET=0, SIMULATOR__IMAGES=0, OPENAI_LINK__IMAGE_MAX_BYTES=300_000
+    ) as gateway:
         asyncio.run(refused(gateway))

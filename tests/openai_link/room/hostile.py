@@ -17,6 +17,8 @@ import traceback
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from mixer_core.runtime.units import MS_NS, S_NS
@@ -77,6 +79,11 @@ class HostileWorld(World):
         if event.get("type") == "say" and self.state.get("upstream") == "ready":
             self.asked.append(self.now_ns)
         super().browser(**event)
+
+    def show(self, text: str) -> None:
+        if self.state.get("upstream") == "ready" and self.state["images"]:
+            self.asked.append(self.now_ns)
+        super().show(text)
 
     def _begin(self, step: Step) -> None:
         if step.do == "speak" and not self._answers_speech:
@@ -241,10 +248,26 @@ def _random_server(source: random.Random) -> Json:
     }
 
 
-def world_of(seed: int) -> HostileWorld:
+def with_pictures(scene: Scene, source: random.Random) -> Scene:
+    """The same, where people show pictures with most of what they type; servers may be blind."""
+    shown = [
+        replace(step, do="show", text=source.choice(("", step.text)))
+        if step.do == "say" and step.text.startswith("Typed") and source.random() < 0.7
+        else step
+        for step in scene.steps
+    ]
+    if shown == list(scene.steps):
+        shown.insert(1, Step("show", "What is this?"))
+    options = {**scene.options, "takes_images": source.random() < 0.8}
+    return replace(scene, steps=tuple(shown), options=options)
+
+
+def world_of(seed: int, pictures: bool = False) -> HostileWorld:
     """The conversation of a seed, before it is held."""
     source = random.Random(seed)
     scene = random_scene(source)
+    if pictures:
+        scene = with_pictures(scene, random.Random(~seed))
     kind = source.choice((HostileWorld, HostileWebsocketWorld))
     return kind(scene, random_rules(source), seed)
 
@@ -335,10 +358,10 @@ def the_money_is_true(world: HostileWorld) -> None:
 # -- many -----------------------------------------------------------------------------------------
 
 
-def verdict(seed: int) -> tuple[int, str]:
+def verdict(seed: int, pictures: bool = False) -> tuple[int, str]:
     """What does not hold in the conversation of a seed; empty: all is well."""
     try:
-        hold(world_of(seed))
+        hold(world_of(seed, pictures))
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         words = str(error).splitlines()[0] if str(error) else ""
@@ -346,11 +369,11 @@ def verdict(seed: int) -> tuple[int, str]:
     return seed, ""
 
 
-def many(seeds: Sequence[int], workers: int) -> int:
+def many(seeds: Sequence[int], workers: int, pictures: bool = False) -> int:
     """Hold the conversations of these seeds; tell what does not hold, and return how often."""
-    wrong = 0
+    wrong, judge = 0, partial(verdict, pictures=pictures)
     with ProcessPoolExecutor(workers) as pool:
-        for number, (seed, words) in enumerate(pool.map(verdict, seeds, chunksize=20), 1):
+        for number, (seed, words) in enumerate(pool.map(judge, seeds, chunksize=20), 1):
             if words:
                 wrong += 1
                 print(f"seed {seed}: {words}", flush=True)
@@ -364,10 +387,11 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=1_000)
     parser.add_argument("--seed", type=int, default=1, help="the first one")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--pictures", action="store_true", help="people show some, too")
     arguments = parser.parse_args()
     begun = time.monotonic()
     seeds = range(arguments.seed, arguments.seed + arguments.count)
-    wrong = many(seeds, arguments.workers)
+    wrong = many(seeds, arguments.workers, arguments.pictures)
     took_s = time.monotonic() - begun
     print(f"{arguments.count} conversations in {took_s:.0f} s, {wrong} went wrong")
     return 1 if wrong else 0

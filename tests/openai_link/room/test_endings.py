@@ -102,6 +102,9 @@ def test_a_written_answer_in_a_voice_session_is_told(kind: type[World]) -> None:
     assert code == "written_answer" and "nothing to hear" in message
     assert len(warnings(world)) == 1
     assert marked(world) == {SENTENCE: "written"}
+    finals = [e for e in world.of("caption") if e["final"] and e["speaker"] == "assistant"]
+    assert [(e["text"], e.get("cut")) for e in finals] == [(SENTENCE, None), (SENTENCE, "written")]
+    assert len({e["item"] for e in finals}) == 1, "the same line, when its end is known"
     (item,) = [item for item in checks.messages(world) if item.role == "assistant"]
     assert (item.text, item.failure) == (SENTENCE, ""), "nothing is missing"
     checks.check_all(world)
@@ -111,6 +114,8 @@ def test_written_answers_are_no_surprise_where_they_were_asked_for() -> None:
     world = world_of(World, settings={"output": "text"})
     world.finish()
     assert notices(world) == [] and not marked(world)
+    finals = [e for e in world.of("caption") if e["final"] and e["speaker"] == "assistant"]
+    assert len(finals) == 1
 
 
 @pytest.mark.parametrize("kind", KINDS)

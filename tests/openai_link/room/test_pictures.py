@@ -63,7 +63,7 @@ class _Pictures(World):
                 return
         super()._send(session, event)
 
-    def show(self, picture: Picture) -> None:
+    def exhibit(self, picture: Picture) -> None:
         self.do(self.engine.picture(f"u{len(self.answers)}", picture, self.now_ns))
 
     def answered(self) -> None:
@@ -114,7 +114,7 @@ def replies(world: World) -> list[str]:
 @pytest.mark.parametrize("kind", [_Pictures, OverWebsocket])
 def test_a_picture_is_answered_like_typed_text(kind: type[_Pictures]) -> None:
     world = world_of(kind=kind)
-    world.show(shown("What is this?", thumbnail=SMALL))
+    world.exhibit(shown("What is this?", thumbnail=SMALL))
     world.answered()
     assert world.answers == [AnswerUpload("u0", 202)]
     (event,) = pictures_sent(world)
@@ -143,7 +143,7 @@ def test_a_picture_is_answered_like_typed_text(kind: type[_Pictures]) -> None:
 
 def test_a_picture_without_words_and_with_detail() -> None:
     world = world_of(settings={"image_detail": "high"})
-    world.show(shown(data=png(30, 20)))
+    world.exhibit(shown(data=png(30, 20)))
     world.answered()
     (event,) = pictures_sent(world)
     (image,) = event["item"]["content"]
@@ -156,7 +156,7 @@ def test_a_picture_without_words_and_with_detail() -> None:
 
 def test_nothing_is_asked_before_the_server_has_taken_it() -> None:
     world = world_of()
-    world.show(shown("Look"))
+    world.exhibit(shown("Look"))
     assert [e["type"] for e in world.sent][-1] == "conversation.item.create"
     world.answered()
     assert [e["type"] for e in world.sent].count("response.create") == 1
@@ -164,7 +164,7 @@ def test_nothing_is_asked_before_the_server_has_taken_it() -> None:
 
 def test_what_is_typed_right_behind_it_is_one_answer_for_both() -> None:
     world = world_of()
-    world.show(shown("Look"))
+    world.exhibit(shown("Look"))
     world.browser(type="say", text="What is it?")
     world.answered()
     assert replies(world) == ["You said: What is it?"]
@@ -173,7 +173,7 @@ def test_what_is_typed_right_behind_it_is_one_answer_for_both() -> None:
 
 def test_pictures_and_words_stand_in_the_order_in_which_they_came() -> None:
     world = world_of(say("One"), until("speaking"), until("idle", 20_000))
-    world.show(shown("Two", who="p-2"))
+    world.exhibit(shown("Two", who="p-2"))
     world.answered()
     world.ask("Three")
     said = [(i.name, i.text) for i in checks.messages(world) if i.role == "user"]
@@ -183,7 +183,7 @@ def test_pictures_and_words_stand_in_the_order_in_which_they_came() -> None:
 def test_the_thumbnail_is_left_out_where_a_frame_has_no_room_for_it() -> None:
     world = world_of()
     text = "ä" * 2_000
-    world.show(shown(text, thumbnail=jpeg(96, 72, MAX_CAPTION_BYTES - 4_000)))
+    world.exhibit(shown(text, thumbnail=jpeg(96, 72, MAX_CAPTION_BYTES - 4_000)))
     world.answered()
     (caption,) = [e for e in world.of("caption") if e["speaker"] == PARTICIPANT]
     assert (
@@ -198,7 +198,7 @@ def test_a_server_that_forgets_to_acknowledge_is_asked_after_three_seconds() -> 
         if event["type"].startswith("conversation.item.") and has_picture(event)
         else world.inputs.append((session, event))
     )
-    world.show(shown("Look"))
+    world.exhibit(shown("Look"))
     world.run(500)  # Something else is heard of the server meanwhile.
     world.inputs.append((1, {"type": "rate_limits.updated", "rate_limits": []}))
     world.run(4_000)
@@ -211,7 +211,7 @@ def test_a_server_that_forgets_to_acknowledge_is_asked_after_three_seconds() -> 
 
 def test_off_is_off() -> None:
     world = world_of(settings={"images": False})
-    world.show(shown("Look"))
+    world.exhibit(shown("Look"))
     (answer,) = world.answers
     assert answer.status == 403 and not pictures_sent(world)
     assert world.state["images"] is False
@@ -220,7 +220,7 @@ def test_off_is_off() -> None:
 def test_without_a_session_it_is_refused_at_once() -> None:
     world = world_of()
     world.lose_all()
-    world.show(shown("Look"))
+    world.exhibit(shown("Look"))
     (answer,) = world.answers
     assert answer.status == 503
     world.finish()
@@ -244,9 +244,9 @@ def test_a_model_without_pictures_is_told_of_once(
 ) -> None:
     world = world_of(kind=kind)
     world.refusal, world.names_event = refusal, names_event
-    world.show(shown("What is this?"))
+    world.exhibit(shown("What is this?"))
     world.answered()
-    world.show(shown("And this?"))
+    world.exhibit(shown("And this?"))
     world.answered()
     assert [answer.status for answer in world.answers] == [202, 409]
     (told,) = world.of("error")
@@ -273,14 +273,14 @@ def test_a_model_without_pictures_is_told_of_once(
 def test_one_picture_may_be_refused(refusal: Json) -> None:
     world = world_of()
     world.refusal = refusal
-    world.show(shown())
+    world.exhibit(shown())
     world.answered()
     (told,) = world.of("error")
     assert told["code"] == "picture_refused" and refusal["message"] in told["message"]
     assert not replies(world) and not checks.messages(world)
     assert world.state["images"] is True
     world.refusal = None
-    world.show(shown("This one?"))
+    world.exhibit(shown("This one?"))
     world.answered()
     assert replies(world) == ["You said: This one?"]
     assert [answer.status for answer in world.answers] == [202, 202]
@@ -288,10 +288,10 @@ def test_one_picture_may_be_refused(refusal: Json) -> None:
 
 def test_a_server_that_took_one_does_not_count_as_blind() -> None:
     world = world_of()
-    world.show(shown("One"))
+    world.exhibit(shown("One"))
     world.answered()
     world.refusal = NO_TYPE
-    world.show(shown("Two"))
+    world.exhibit(shown("Two"))
     world.answered()
     assert world.of("error")[0]["code"] == "picture_refused"
     assert world.state["images"] is True
@@ -299,7 +299,7 @@ def test_a_server_that_took_one_does_not_count_as_blind() -> None:
 
 def test_the_simulator_without_pictures_refuses_as_models_do() -> None:
     world = world_of(options={"takes_images": False})
-    world.show(shown("What is this?"))
+    world.exhibit(shown("What is this?"))
     world.answered()
     (told,) = world.of("error")
     assert told["code"] == "pictures_refused" and replies(world) == ["You said: What is this?"]
@@ -311,7 +311,7 @@ def test_the_simulator_without_pictures_refuses_as_models_do() -> None:
 def test_a_picture_that_was_not_taken_is_shown_again_and_answered() -> None:
     world = world_of()
     world.hangs_up = 1
-    world.show(shown("What is this?"))
+    world.exhibit(shown("What is this?"))
     world.answered()
     assert len(pictures_sent(world)) == 2 and world.opened == 2
     assert replies(world) == ["You said: What is this?"]
@@ -324,7 +324,7 @@ def test_a_picture_that_was_not_taken_is_shown_again_and_answered() -> None:
 def test_a_picture_that_ends_every_session_is_given_up(text: str) -> None:
     world = world_of()
     world.hangs_up = 9
-    world.show(shown(text))
+    world.exhibit(shown(text))
     world.answered()
     world.ask("Still there?")
     assert len(pictures_sent(world)) == 2 and world.opened == 3
@@ -337,7 +337,7 @@ def test_a_picture_that_ends_every_session_is_given_up(text: str) -> None:
 
 def test_a_new_session_sees_recent_pictures_again() -> None:
     world = world_of()
-    world.show(shown("What is this?"))
+    world.exhibit(shown("What is this?"))
     world.answered()
     world.lose_all()
     world.ask("And now?")
@@ -350,7 +350,7 @@ def test_a_new_session_sees_recent_pictures_again() -> None:
 
 def test_older_pictures_are_told_of_in_words() -> None:
     world = world_of(settings={"image_keep_s": 60})
-    world.show(shown("What is this?"))
+    world.exhibit(shown("What is this?"))
     world.answered()
     world.run(61_000)
     world.lose_all()
@@ -363,7 +363,7 @@ def test_older_pictures_are_told_of_in_words() -> None:
 def test_only_the_newest_pictures_are_kept_within_their_bytes() -> None:
     world = world_of(settings={"image_max_bytes": 50_000})
     for size in (20_000, 45_000, 40_000, 60_000):
-        world.show(shown(f"{size}", jpeg(10, 10, size)))
+        world.exhibit(shown(f"{size}", jpeg(10, 10, size)))
         world.answered()
     before = len(pictures_sent(world))
     world.lose_all()
@@ -374,7 +374,7 @@ def test_only_the_newest_pictures_are_kept_within_their_bytes() -> None:
 
 def test_a_picture_that_ends_new_sessions_is_told_of_in_words_in_the_end() -> None:
     world = world_of()
-    world.show(shown("What is this?"))
+    world.exhibit(shown("What is this?"))
     world.answered()
     world.hangs_up = 9
     world.lose_all()
@@ -385,7 +385,7 @@ def test_a_picture_that_ends_new_sessions_is_told_of_in_words_in_the_end() -> No
 
 def test_a_new_server_that_refuses_pictures_gets_words_in_their_place() -> None:
     world = world_of(say("Zero"), until("speaking"), until("idle", 20_000))
-    world.show(shown("One"))
+    world.exhibit(shown("One"))
     world.answered()
     world.ask("Two")
     world.refusal = NO_TYPE
@@ -401,7 +401,7 @@ def test_a_rollover_shows_the_next_session_the_picture() -> None:
     scene = Scene("rollover", (wait(300), speak(600)), heard=("Hello.",), session_limit_s=150.0)
     world = _Pictures(scene)
     world.finish()
-    world.show(shown("What is this?"))
+    world.exhibit(shown("What is this?"))
     world.answered()
     world.run(120_000)
     world.ask("And now?")
@@ -414,7 +414,7 @@ def test_a_loss_after_any_event_loses_no_picture(after: int) -> None:
     """Once the server has told of the picture, or the next one has."""
     world = _Pictures(Scene("lost", (wait(300),)))
     world.run(1_000)
-    world.show(shown("What is this?"))
+    world.exhibit(shown("What is this?"))
     world.lose_after = (world.events + after,)
     world.answered()
     said = [item.text for item in checks.messages(world) if item.role == "user"]

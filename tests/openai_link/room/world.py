@@ -16,9 +16,11 @@ from typing import Any
 
 from mixer_core.bus.frames import FLAG_PAUSE
 from mixer_core.bus.pcm import FRAME_NS, SILENCE
+from mixer_core.bus.picture_file import read_picture
 from mixer_core.journal.records import HistoryItem, ItemRecord, Record, RemovedRecord, UsageRecord
 from mixer_core.runtime.errors import ToolError, UpstreamError
 from mixer_core.runtime.units import MS_NS
+from openai_link.pictures import Picture
 from openai_link.realtime.upstream import Upstream
 from openai_link.room import actions as do
 from openai_link.room.actions import Action
@@ -40,6 +42,7 @@ from openai_link.tools.spec import ToolSpec
 from openai_link.transport.interface import TransportKind
 from tests.openai_link.simulator.scripted import RULES
 from tests.openai_link.simulator.support import LOUD
+from tests.support.pictures import png
 
 Json = dict[str, Any]
 WALL_MS = 1_800_000_000_000
@@ -75,11 +78,11 @@ class Step:
     """One thing that a person does, or waits for."""
 
     do: str
-    """say, speak, wait, until, press, release, interrupt, confirm, deny, lose, refuse,
+    """say, show, speak, wait, until, press, release, interrupt, confirm, deny, lose, refuse,
     clock, leave, join."""
     text: str = ""
-    """What is said; the state that is waited for; who is in the room now, by commas; for how long
-    connections are refused, how far the system's clock jumps, in ms."""
+    """What is said, or typed with a picture; the state that is waited for; who is in the room now,
+    by commas; for how long connections are refused, how far the system's clock jumps, in ms."""
     ms: int = 0
 
 
@@ -463,6 +466,12 @@ class World:
         whole = {"participant": PARTICIPANT, "name": NAMES[PARTICIPANT], "stream": 7, **event}
         self.do(self.engine.browser_event(whole, self.now_ns))
 
+    def show(self, text: str) -> None:
+        """Somebody shows a picture."""
+        data = png()
+        picture = Picture(data, read_picture(data), PARTICIPANT, NAMES[PARTICIPANT], 7, text)
+        self.do(self.engine.picture(f"u{self.now_ns}", picture, self.now_ns))
+
     def _play(self, stamp_ns: int, pcm: bytes) -> None:
         self.frames.append((self.now_ns, self.epoch, stamp_ns, pcm))
 
@@ -488,7 +497,10 @@ class World:
         while self._step < len(self.scene.steps):
             step = self.scene.steps[self._step]
             if self._step_ns is None:
-                if step.do in ("say", "speak", "press") and self.state["upstream"] != "ready":
+                if (
+                    step.do in ("say", "show", "speak", "press")
+                    and self.state["upstream"] != "ready"
+                ):
                     return  # People see that nobody would hear them.
                 self._step_ns = self.now_ns
                 self._begin(step)
@@ -500,6 +512,8 @@ class World:
         match step.do:
             case "say":
                 self.browser(type="say", text=step.text)
+            case "show":
+                self.show(step.text)
             case "speak":
                 self.loud_until_ns = self.now_ns + step.ms * MS_NS
             case "press" | "release":
