@@ -16,6 +16,12 @@ def test_whatever_a_server_does_the_room_talks_again(first: int) -> None:
     assert {seed: words for seed, words in verdicts if words} == {}
 
 
+@pytest.mark.parametrize("first", (1, 6))
+def test_so_it_does_where_people_show_pictures(first: int) -> None:
+    verdicts = [verdict(seed, pictures=True) for seed in range(first, first + 5)]
+    assert {seed: words for seed, words in verdicts if words} == {}
+
+
 FOUND = {
     187: "words of people whose end is missing stayed unfinished",
     1265: "an end without an id kept the true end, and its cost, from being counted",
