@@ -24,9 +24,11 @@ export class Unheard {
     if (this.store.state.phase === "connected") this.#talkedMs = 0;
   }
 
-  /** The level of an open microphone. @param {number} dbfs */
+  /** The level of an open microphone; whoever has not been in yet expects nobody to hear. @param {number} dbfs */
   level(dbfs) {
-    if (dbfs > TALKING_DBFS) this.#talkedMs += REPORT_MS;
+    const { phase } = this.store.state;
+    const wasIn = phase === "connected" || phase === "reconnecting";
+    if (wasIn && dbfs > TALKING_DBFS) this.#talkedMs += REPORT_MS;
   }
 
   /** The connection is there again. */
