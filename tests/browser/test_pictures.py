@@ -29,6 +29,19 @@ NOISE = """([width, height]) => {
   context.putImageData(image, 0, 0);
   return canvas.convertToBlob().then((blob) => new File([blob], 'noise.png', { type: blob.type }));
 }"""
+KEEP_SCREEN = """() => {
+  const media = navigator.mediaDevices;
+  const open = media.getDisplayMedia.bind(media);
+  media.getDisplayMedia = async (wanted) => {
+    window.seen = await open(wanted);
+    return window.seen;
+  };
+}"""
+DENY_SCREEN = """() => {
+  navigator.mediaDevices.getDisplayMedia = async () => {
+    throw new DOMException('denied', 'NotAllowedError');
+  };
+}"""
 BLIND = """async (message) => {
   window.mixminus.receive(message);
   await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
@@ -123,6 +136,28 @@ def test_the_camera_is_open_only_until_the_picture_is_taken(
     page.evaluate(f"() => {{ window.seen = {stream}; }}")
     page.locator("#close-picture").click()
     assert page.evaluate(ended)
+
+
+def test_a_screen_is_shared_for_one_frame_only(
+    gateway: Gateway, open_browser: Callable[..., Any]
+) -> None:
+    page = joined(gateway, open_browser(None), "room=screen&name=Ada&talk=hold")
+    page.evaluate(KEEP_SCREEN)
+    page.locator("#open-picture").click()
+    page.locator("#picture-from-screen").click()
+    until(page, LOOKING, "the picture is not shown")
+    ended = "() => window.seen.getTracks().every((track) => track.readyState === 'ended')"
+    assert page.evaluate(ended)
+    page.locator("#picture-send").click()
+    shows(page, "You showed me a JPEG of")
+    # Who changes their mind is told, and may choose something else.
+    page.evaluate(DENY_SCREEN)
+    page.locator("#open-picture").click()
+    page.locator("#picture-from-screen").click()
+    trouble = page.locator("#picture-trouble")
+    trouble.wait_for(state="visible")
+    assert "did not allow it" in trouble.inner_text()
+    assert page.locator("#picture-from-file").is_visible()
 
 
 def test_the_gateways_refusal_is_shown_where_the_picture_is(
