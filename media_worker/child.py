@@ -109,6 +109,7 @@ class Child:
         log = logs.get(PROGRAM, offer.participant)
         session = SessionShell(offer, self._settings, log, self._control.announce, self.done.set)
         self._session = session
+        self._parent.hold(True)
         task = self._loop.create_task(self._answer(offer, session))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -138,6 +139,7 @@ class Child:
         self._refuse(offer, error)
         await session.close()
         self._session = None
+        self._parent.hold(False)
         gc.collect()
         self._control.announce()
 

@@ -77,6 +77,7 @@ class Parent:
         self._build = build
         self._supervisor = supervisor
         self._idle = True
+        self._held = False
         self._signaling_ns = 0
         self._beat_ns = 0
         self._lock = threading.Lock()
@@ -90,6 +91,10 @@ class Parent:
         with self._lock:
             self._idle = False
             self._send(self._state())
+
+    def hold(self, held: bool) -> None:
+        """Work has come that may yet be refused: meanwhile this child does not retire."""
+        self._held = held
 
     def beat(self, signaling_ns: int) -> None:
         """The event loop turns; ``signaling_ns``: when signaling was there last (monotonic)."""
@@ -189,5 +194,6 @@ class Parent:
             order = pool_wire.decode(packet)
         except WireError:
             return  # Of a later release: nothing that concerns this child.
-        if isinstance(order, pool_wire.Order) and (order.what == "end" or self._idle):
+        is_idle = self._idle and not self._held
+        if isinstance(order, pool_wire.Order) and (order.what == "end" or is_idle):
             self._end(order.reason or "its host ends it")

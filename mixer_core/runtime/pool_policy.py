@@ -210,8 +210,8 @@ class PoolPolicy:
             self._failures, self.trouble = 0, ""
         if not kid.ending:
             kid.due_ns = now_ns + REPORT_NS
-            if idle and not fresh:
-                actions.append(self._retire(kid, now_ns))
+        if idle and (kid.ending == "retired" or (not kid.ending and not fresh)):
+            actions.append(self._retire(kid, now_ns))
         return [*actions, *self._advance(now_ns)]
 
     def ended(self, identity: str, exit_code: int | None, now_ns: int) -> list[Action]:

@@ -177,6 +177,15 @@ def test_a_fork_server_that_is_stopped_is_replaced(hosts: Hosts) -> None:
     assert not alive(stopped.pid)
 
 
+def test_a_socket_that_was_removed_comes_back(hosts: Hosts) -> None:
+    path = hosts.dir / "pool.sock"
+    path.unlink()
+    wait_until(path.is_socket, "it does not come back", hosts.told)
+    os.kill(next(iter(hosts.children)), signal.SIGKILL)
+    wait_until(lambda: len(hosts.words("child")) == 3, "nobody follows", hosts.told)
+    hosts.wait(2)
+
+
 @pytest.mark.parametrize("later_ms", [0, 5, 20])
 def test_a_child_and_its_fork_server_are_killed_together(hosts: Hosts, later_ms: int) -> None:
     child, server = next(iter(hosts.children)), hosts.fork_server()

@@ -159,6 +159,16 @@ def test_work_that_arrives_while_a_child_is_told_to_retire_is_done(world: World)
     assert world.policy.idle == 2
 
 
+def test_a_child_that_could_not_retire_at_once_is_told_again(world: World) -> None:
+    world.children["child-1"].frozen = True  # It looks at an offer that it will refuse.
+    world.adopt("old-1", Child())
+    world.run(2 * S_NS)
+    world.children["child-1"].frozen = False
+    world.run(4 * S_NS)
+    assert "child-1" not in world.children and world.killed == []
+    assert ("child-1", 0) in world.exited
+
+
 def test_memory_over_the_limit_ends_a_child_once_and_by_force_if_need_be() -> None:
     world = World(PoolLimits(idle=1, most=3, memory_bytes=100 << 20))
     world.begin()
