@@ -233,6 +233,12 @@ class Gateway:
         self._do(self._registry.message(identity, message, now_ns))
 
     def _fire(self) -> None:
+        try:
+            self._look()
+        finally:  # Whatever went wrong in one turn: another one follows.
+            self._arm()
+
+    def _look(self) -> None:
         now_ns = time.monotonic_ns()
         if now_ns >= self._watch_ns:
             self._watch_ns = now_ns + WATCH_NS

@@ -63,8 +63,12 @@ class ControlClient:
         self._socket.close()
 
     def _beat(self) -> None:
-        sent = self.send(self._state())
-        self._timer = self._loop.call_later(HEARTBEAT_S if sent else RETRY_S, self._beat)
+        wait_s = HEARTBEAT_S
+        try:
+            if not self.send(self._state()):
+                wait_s = RETRY_S
+        finally:  # Whatever went wrong with one heartbeat: another one follows.
+            self._timer = self._loop.call_later(wait_s, self._beat)
 
     def _receive(self, parts: list[bytes]) -> None:
         try:

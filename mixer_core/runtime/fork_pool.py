@@ -206,9 +206,9 @@ class ForkPool:
         try:
             while self._queue:
                 self._carry_out(self._queue.popleft())
-        finally:
+        finally:  # Whatever went wrong: somebody looks again.
             self._working = False
-        self._timer.arm(self._policy.next_timeout_ns())
+            self._timer.arm(self._policy.next_timeout_ns())
 
     def _carry_out(self, action: Action) -> None:
         match action:

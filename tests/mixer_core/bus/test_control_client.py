@@ -77,3 +77,31 @@ def test_a_router_whose_path_is_taken_away_is_found_again(short_dir: Path) -> No
         context.destroy(linger=0)
 
     asyncio.run(main())
+
+
+def test_a_heartbeat_that_fails_is_followed_by_another(
+    short_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control_client, "HEARTBEAT_S", 0.01)
+    beats = [control.Heartbeat("media_worker", 1 << 70, ready=True)]  # It has no wire form.
+    fine = control.Heartbeat("media_worker", 7, ready=True)
+    troubles: list[object] = []
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: troubles.append(context["exception"])
+        )
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        router = BoundRouter(context, short_dir)
+        log = logs.get("media_worker")
+        client = ControlClient(
+            context, short_dir, "me", lambda: beats.pop() if beats else fine, lambda _: None, log
+        )
+        await until(lambda: readable(router.socket))
+        assert control.decode(router.socket.recv_multipart()[1]) == fine
+        router.socket.close()
+        client.close()
+        context.destroy(linger=0)
+
+    asyncio.run(main())
+    assert [type(trouble) for trouble in troubles] == [OverflowError]
