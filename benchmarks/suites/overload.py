@@ -32,6 +32,7 @@ LOST_SHARE = 0.005
 HARMLESS = ("dropped as surplus by the mixer", "dropped by workers, interrupted")
 PROBE_S = 0.5
 TELL_S = 5
+SOMEBODY = "until somebody gets in"
 RECOVERY_TIMEOUT_S = 60.0
 DOWN = "down: RTP packet at the link → client, every frame"
 UP = ("openai_link", "uplink_latency_ms")
@@ -76,7 +77,9 @@ def run(options: Options, findings: Findings) -> None:
         recovery = recover(rig, findings)
         end = calm_down(rig)
     report_visitors(visitors, minute, findings)
-    report_sound(minute, before, middle, end, findings)
+    report_sound(minute, before, middle, findings)
+    lost = 100 * lost_share(middle, end)
+    findings.add("recovery, half of those inside leave", "lost inside", "% of frames", share=lost)
     for subject, values in recovery.items():
         findings.add("recovery, half of those inside leave", subject, "s", once=values)
 
@@ -182,13 +185,19 @@ def recover(rig: CrowdRig, findings: Findings) -> dict[str, float]:
     waits = any(visitor["admitted_s"] < 0 for visitor in rig.visitors())
     while len(found) < 1 + waits and time.monotonic() - began_s < RECOVERY_TIMEOUT_S:
         time.sleep(PROBE_S)
-        if inside() > before:
-            found.setdefault("until somebody gets in", round(time.monotonic() - began_s, 1))
+        if inside() > before and SOMEBODY not in found:
+            found[SOMEBODY] = round(time.monotonic() - began_s, 1)
+            stop(rig)
         if not load_level(rig):
             found.setdefault("until nothing is shed", round(time.monotonic() - began_s, 1))
+    stop(rig)
+    return found
+
+
+def stop(rig: CrowdRig) -> None:
+    """Nobody tries any more."""
     for crowd in rig.crowds:
         crowd.ask("stop")
-    return found
 
 
 def calm_down(rig: CrowdRig) -> MetricsPage:
@@ -259,17 +268,17 @@ def report_visitors(visitors: int, minute: Minute, findings: Findings) -> None:
 
 
 def report_sound(
-    minute: Minute, before: MetricsPage, middle: MetricsPage, end: MetricsPage, findings: Findings
+    minute: Minute, before: MetricsPage, middle: MetricsPage, findings: Findings
 ) -> None:
-    """How those fared who got in: latency while people came, frames until the end."""
+    """How those fared who got in, while people came."""
     name = "sound of those inside"
     late, stage = spread(minute.late_ms), middle.quantiles(before, *UP, 0.5, 0.95, 0.99)
     findings.add(name, DOWN, "ms", **late)
     findings.add(name, UP_STAGE, "ms", **stage)
-    for what, count in lost_frames(before, end).items():
+    for what, count in lost_frames(before, middle).items():
         if count:
             findings.add(name, what, "frames", count=count)
-    lost = 100 * lost_share(before, end)
+    lost = 100 * lost_share(before, middle)
     findings.add(name, "lost inside", "% of frames", share=round(lost, 3))
     findings.add(name, "not sent: load generator late", "frames", count=minute.skipped)
     findings.ratio("frames of those inside that were lost, %", lost, 100 * LOST_SHARE)
