@@ -21,6 +21,7 @@ from mixer_core.patches.aioice.datagrams import Datagrams
 from mixer_core.patches.aioice.gathering import check_consent, host_addresses, offer_addresses
 from mixer_core.patches.aiortc.connections import listen_to
 from mixer_core.patches.aiortc.rtp_receiver import TappedPacket, tap_receiver
+from mixer_core.patches.aiortc.sctp_limits import SctpLimits
 from mixer_core.runtime.errors import UpstreamError
 
 from ..media.packet_track import PacketTrack, send_directly, speak_opus_only
@@ -77,7 +78,7 @@ class RealtimeCall:
         """The server says that it is a simulator."""
         self._datagrams = Datagrams()
         self.bad_events = 0
-        """Messages from the server that were not JSON objects."""
+        """Messages from the server that were not JSON objects, or could not be read at all."""
 
     @property
     def last_received_ns(self) -> int:
@@ -149,6 +150,8 @@ class RealtimeCall:
         channel = self._channel = peer.createDataChannel(DATA_CHANNEL)
         channel.on("message", self._message)
         channel.on("close", self._channel_closed)
+        assert peer.sctp is not None
+        SctpLimits(peer.sctp, self._excess)
         return peer
 
     async def _exchange(self, session: Mapping[str, Any], offer: str) -> str:
@@ -174,6 +177,12 @@ class RealtimeCall:
 
     def _channel_closed(self) -> None:
         self._lost("the server closed the event channel")
+
+    def _excess(self, words: str, is_over: bool) -> None:
+        """The server sends what no server sends, or more than anybody reads."""
+        self.bad_events += 1
+        if is_over:
+            self._lost(words)
 
     def _lost(self, reason: str) -> None:
         if not self._closed:

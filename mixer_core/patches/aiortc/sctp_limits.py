@@ -68,7 +68,7 @@ class SctpLimits:
         if admitted:
             await self._handle_data(packet)
         else:
-            self.refuse("this browser sends more than the gateway takes: the rest is dropped")
+            self.refuse("more is sent than anybody reads: the rest is dropped")
 
     async def _on_data(self, chunk: Any) -> None:
         sctp = self._sctp

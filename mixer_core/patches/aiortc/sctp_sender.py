@@ -96,10 +96,6 @@ class SctpSender:
         sctp = self._sctp
         if sctp._association_state is not self._established or not sctp._sent_queue:
             return
-        now_s = self._clock_s()
-        for chunk in sctp._outbound_queue:
-            if chunk._expiry is not None and chunk._expiry < now_s:
-                chunk._abandoned = True
         self._stop_timer()
         self._expired()
 
@@ -109,6 +105,10 @@ class SctpSender:
 
     def _expired(self) -> None:
         self._on_retry()
+        now_s = self._clock_s()
+        for chunk in self._sctp._outbound_queue:  # aiortc looks at what was sent only.
+            if chunk._expiry is not None and chunk._expiry < now_s:
+                chunk._abandoned = True
         self._sctp._t3_expired()
 
     def expects(self, acked: int) -> bool:

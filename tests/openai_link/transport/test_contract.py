@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import struct
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import pytest
+from google_crc32c import value as crc32c
 
 from mixer_core.bus.pcm import FRAME_MS, FRAME_NS
 from mixer_core.runtime.errors import UpstreamError
@@ -299,5 +301,20 @@ def test_a_connection_that_is_closed_while_it_is_made_says_nothing() -> None:
                 connecting.cancelled() or connecting.exception()
                 assert line.said == []
                 await line.http.close()
+
+    run(scenario)
+
+
+def test_a_parameter_without_length_holds_no_call_up() -> None:
+    """aiortc would read it again and again, until the memory is full."""
+
+    async def scenario() -> None:
+        async with connected("webrtc") as line:
+            sctp: Any = line.transport._call._peer.sctp  # type: ignore[attr-defined]
+            ports = sctp._remote_port, sctp._local_port, sctp._local_verification_tag
+            head, chunk = struct.pack("!HHL", *ports), b"\x04\0\0\x08\0\x01\0\0"
+            checksum = struct.pack("<L", crc32c(head + bytes(4) + chunk))
+            await asyncio.wait_for(sctp._handle_data(head + checksum + chunk), 5)
+            assert line.transport.bad_events == 1
 
     run(scenario)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mixer_core.patches.aiortc.connections import gate
 from mixer_core.patches.aiortc.data_channels import backlog_of, drop_waiting_audio, survive_messages
 from mixer_core.patches.aiortc.fast_path import FastPath
 from mixer_core.patches.aiortc.sctp_wire import HEAD_BYTES, PPID_STRING, TYPE_SACK
@@ -167,5 +168,50 @@ def test_only_dtls_of_a_connection_that_is_up_is_taken() -> None:
             await negotiate(caller, callee, gathered=before)
             assert not made[0].receive(b"\x80\x60"), "RTP"
             assert made[0].receive(b"\x17garbage"), "a bad record is dropped"
+
+    run(scenario)
+
+
+def test_after_an_outage_the_present_is_heard_and_the_past_is_not() -> None:
+    async def scenario() -> None:
+        is_shut = False
+        async with pair() as (caller, callee):
+            ends = Ends(caller, callee, ordered=False, maxPacketLifeTime=150)
+            await ends.connect()
+            gate(callee, lambda: is_shut)
+            ends.fast.send(ends.theirs, b"before")
+            await until(lambda: b"before" in ends.returned)
+            is_shut = True
+            for index in range(30):
+                ends.fast.send(ends.theirs, bytes([index]) * FRAME)
+            await asyncio.sleep(1.0)  # Longer than the peer is ever quiet.
+            is_shut = False
+            ends.channel.send(b"there again")
+            await until(lambda: b"there again" in ends.heard)
+            ends.fast.send(ends.theirs, b"now")
+            await until(lambda: b"now" in ends.returned)
+            assert ends.returned == [b"before", b"now"]
+            assert ends.fast.stale_total > 20
+            assert not ends.theirs.bufferedAmount
+
+    run(scenario)
+
+
+def test_a_peer_that_is_heard_again_is_sent_what_was_lost_at_once() -> None:
+    async def scenario() -> None:
+        is_shut = False
+        async with pair() as (caller, callee):
+            ends = Ends(caller, callee)
+            await ends.connect()
+            gate(callee, lambda: is_shut)
+            ends.fast.send(ends.theirs, b"before")
+            await until(lambda: b"before" in ends.returned)
+            is_shut = True
+            callee.sctp._rto = 60.0
+            ends.fast.send(ends.theirs, b"reliable")
+            await asyncio.sleep(0.8)
+            is_shut = False
+            ends.channel.send(b"there again")
+            await until(lambda: b"reliable" in ends.returned, "without its timer", timeout_s=30)
 
     run(scenario)
