@@ -24,6 +24,8 @@ ROOM = "room-0"
 SETTLE_S = 1.5
 WATCH_S = 14.0
 """Time in which somebody is to be heard again; where nobody is, it stands for the time."""
+BEGIN_S = 3.0
+"""A silence that begins later has another cause."""
 SETTINGS: dict[str, Any] = {
     "MEDIA_WORKER__ICE_ADDRESSES": "auto",
     "MEDIA_WORKER__PROBE_ADDRESSES": "none",
@@ -153,7 +155,11 @@ def again(rig: Rig, phone: Phone, name: str, event: Callable[[], int], findings:
 
 def _silence(times_ms: Sequence[float], end_ms: float, least_s: float) -> tuple[float, float]:
     """When the longest silence ended, after ``end_ms``; and how long it was. Seconds."""
-    spans = [(late - early, late) for early, late in pairwise(times_ms) if late >= end_ms]
+    spans = [
+        (late - early, late)
+        for early, late in pairwise(times_ms)
+        if late >= end_ms and early <= end_ms + 1000 * BEGIN_S
+    ]
     if not spans:
         return WATCH_S, WATCH_S
     longest_ms, until_ms = max(spans)

@@ -11,6 +11,8 @@ import { SignalError, endOf, iceServers } from "./signal.js";
 
 /** How long the gateway may take for a step when the person was in the room a moment ago; then the next attempt. */
 const AGAIN_MS = 4000;
+/** What comes so soon after a loss, and a round trip, was under way before it: no sign of life. */
+const UNDER_WAY_MS = 300;
 /** With more than this in the queue to the gateway, it may not be there any more. */
 const PILED_UP_BYTES = 4000;
 
@@ -43,6 +45,7 @@ export class ConnectionKeeper {
   #heartbeat = null;
   /** The connection in use does not answer. */
   #missing = false;
+  #missedAtMs = 0;
   #policy = new ReconnectPolicy();
   /** Counts connections. */
   #generation = 0;
@@ -153,6 +156,7 @@ export class ConnectionKeeper {
   /** The connection in use does not answer: it may come back, but another one is opened. */
   #miss() {
     this.#missing = true;
+    this.#missedAtMs = performance.now();
     this.store.note("missing");
     this.store.raise(problem("gone"));
     if (!this.#attempt) this.#retry(0);
@@ -164,6 +168,7 @@ export class ConnectionKeeper {
     if (atMs > this.#heartbeat.heardAtMs) this.hooks.onHeard();
     this.#heartbeat.heard(atMs);
     if (!this.#missing || this.#heartbeat.askedAtMs !== null) return;
+    if (atMs < this.#missedAtMs + UNDER_WAY_MS + (this.store.state.rttMs ?? 0)) return;
     if (this.#attempt?.location) return; // The gateway has given the place away: there is no way back.
     this.#missing = false;
     this.#dropAttempt();
