@@ -240,15 +240,17 @@ class Gateway:
 
     def _look(self) -> None:
         now_ns = time.monotonic_ns()
-        if now_ns >= self._watch_ns:
+        is_second = now_ns >= self._watch_ns
+        if is_second:
             self._watch_ns = now_ns + WATCH_NS
-            self._note_own(now_ns)
-            people = self._registry.counts()["participants"]
-            self._load.measure(self._totals.total, people, now_ns)
             self._reach.look()
             self._check_readiness(now_ns)
             self._do(self._registry.end(self._verdict, now_ns))
         self._do(self._registry.timeout(now_ns))
+        if is_second:  # Last, so that nothing else depends on it.
+            self._note_own(now_ns)
+            people = self._registry.counts()["participants"]
+            self._load.measure(self._totals.total, people, now_ns)
 
     def _check_readiness(self, now_ns: int) -> None:
         missing = self._health.missing(self._registry.counts(), now_ns, self._reach.faults)
