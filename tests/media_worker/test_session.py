@@ -97,6 +97,7 @@ def test_welcome_comes_once_with_the_epoch_of_the_room() -> None:
             "epoch": 9,
             "push_to_talk": False,
             "speaks": True,
+            "images": None,
             "rules": {
                 "locked": False,
                 "enter_muted": False,
