@@ -27,7 +27,7 @@ from supervisor.states import SupervisorStates
 from supervisor.supervisord import Supervisor
 
 from mixer_core.runtime.errors import EXIT_CONFIG
-from mixer_core.runtime.lock_file import holder_of, path_of
+from mixer_core.runtime.lock_file import holder_of, moves, path_of
 from mixer_core.runtime.sweep import sweep
 
 from .secret_variables import Shares, take
@@ -149,7 +149,7 @@ class WakingSupervisor(Supervisor):  # type: ignore[misc]
 def sign_of(path: Path) -> Sign:
     """What a program's lock file says."""
     try:
-        return Sign(holder_of(path), path.stat().st_mtime_ns)
+        return Sign(holder_of(path), path.stat().st_mtime_ns, moves(path))
     except OSError:
         return Sign(0, 0)
 

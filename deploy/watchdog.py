@@ -30,6 +30,8 @@ class Sign:
     """Who wrote it; 0: nobody could, on a full disk."""
     stamp: int
     """Another value after each touch; 0: there is no file."""
+    moves: bool = False
+    """It has said that it has begun to move; where it cannot write, a change says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +90,8 @@ class Watchdog:
 
     def _judge(self, watched: _Watched, sign: Sign, late: bool) -> None:
         is_its = sign.stamp != 0 and sign.pid in (watched.pid, 0)
+        watched.moves |= is_its and (sign.moves or watched.stamp not in (0, sign.stamp))
         if is_its and sign.stamp != watched.stamp:
-            watched.moves = watched.stamp != 0
             watched.stamp, watched.looks = sign.stamp, 0
         elif not late:
             watched.looks += 1

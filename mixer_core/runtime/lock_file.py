@@ -17,6 +17,9 @@ from typing import IO
 from .bound_path import prepare_runtime_dir
 from .errors import AlreadyRunningError, RuntimeDirError
 
+_MOVES = "moves"
+"""Stands behind the number once its process has touched the file."""
+
 
 def path_of(runtime_dir: Path, name: str) -> Path:
     """The file of the program ``name``."""
@@ -25,10 +28,20 @@ def path_of(runtime_dir: Path, name: str) -> Path:
 
 def holder_of(path: Path) -> int:
     """The process that wrote its number into the file last; 0: none, or it cannot be read."""
+    return _content(path)[0]
+
+
+def moves(path: Path) -> bool:
+    """Whether that process has begun to touch the file; before, it may be compiling."""
+    return _content(path)[1]
+
+
+def _content(path: Path) -> tuple[int, bool]:
     try:
-        return int(path.read_text(encoding="ascii"))
+        number, _, rest = path.read_text(encoding="ascii").partition(" ")
+        return int(number), rest == _MOVES
     except (OSError, ValueError):
-        return 0
+        return 0, False
 
 
 def is_held(path: Path) -> bool:
@@ -43,11 +56,11 @@ def is_held(path: Path) -> bool:
     return False
 
 
-def _sign(file: IO[str]) -> None:
+def _sign(file: IO[str], moving: bool) -> None:
     """Write our number; on a full disk the lock is held without it."""
     with contextlib.suppress(OSError):
         file.truncate(0)
-        file.write(str(os.getpid()))
+        file.write(f"{os.getpid()} {_MOVES}" if moving else str(os.getpid()))
         file.flush()
 
 
@@ -59,6 +72,7 @@ class LockFile:
         self._path = path
         self._files: list[IO[str]] = []
         """The last is the one at ``path``; those before are kept locked for who waits at them."""
+        self._moving = False
 
     def take(self) -> None:
         """Take the lock now.
@@ -88,7 +102,10 @@ class LockFile:
         Returns what was wrong and is mended now; empty: nothing was. Raises RuntimeDirError where
         it cannot be mended, or where another process holds the lock of the new file.
         """
+        began, self._moving = not self._moving, True
         if self._is_there():
+            if began:
+                _sign(self._files[-1], moving=True)
             self._touch()
             return ""
         prepare_runtime_dir(self._path.parent)
@@ -130,7 +147,7 @@ class LockFile:
                 self._files.append(file)
                 fcntl.flock(file, how)
                 if self._is_there():
-                    _sign(file)
+                    _sign(file, self._moving)
                     return True
                 self._files.pop().close()  # Taken away while we waited: another one counts now.
         except BlockingIOError:

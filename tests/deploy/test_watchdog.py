@@ -80,7 +80,14 @@ def test_a_program_that_starts_may_compile_for_minutes_but_not_for_ever() -> Non
     assert [frozen.program for frozen in house.look("signaling")] == ["mixer_core"]
 
 
-@pytest.mark.parametrize("sign", [Sign(10, 99), Sign(0, 0)])
+def test_a_program_that_freezes_right_after_it_has_begun_to_move_is_found() -> None:
+    house = House()
+    house.signs["mixer_core"] = Sign(10, 1, moves=True)
+    found = [frozen for _ in range(LIMIT + 1) for frozen in house.look("signaling")]
+    assert [frozen.program for frozen in found] == ["mixer_core"]
+
+
+@pytest.mark.parametrize("sign", [Sign(10, 99), Sign(10, 99, moves=True), Sign(0, 0)])
 def test_a_program_that_was_started_anew_begins_to_count_anew(sign: Sign) -> None:
     house = House().begin()
     for _ in range(LIMIT - 1):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mixer_core.runtime.errors import AlreadyRunningError, RuntimeDirError
-from mixer_core.runtime.lock_file import LockFile, holder_of, is_held, path_of
+from mixer_core.runtime.lock_file import LockFile, holder_of, is_held, moves, path_of
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.sockets
@@ -56,6 +56,20 @@ def test_another_one_that_has_the_new_file_is_named_until_it_ends(short_dir: Pat
             lock.renew()
     other.close()
     assert "made again" in lock.renew()
+
+
+def test_it_shows_whether_its_holder_has_begun_to_move(short_dir: Path) -> None:
+    path = path_of(short_dir / "run", "mixer_core")
+    path.parent.mkdir()
+    path.write_text("4242 moves")
+    lock = taken(path)
+    assert not moves(path) and holder_of(path) == os.getpid()
+    lock.renew()
+    assert moves(path) and holder_of(path) == os.getpid()
+    shutil.rmtree(path.parent)
+    lock.renew()
+    assert moves(path) and holder_of(path) == os.getpid()
+    lock.close()
 
 
 def test_every_touch_shows(short_dir: Path) -> None:
