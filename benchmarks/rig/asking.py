@@ -11,9 +11,9 @@ from typing import Protocol
 from mixer_core.runtime.units import S_NS
 
 JOIN_TIMEOUT_S = 30.0
-FIRST_ASK_S = 0.15
+FIRST_ASK_S = 0.12
 """From a question to the next one; it grows, since a question interrupts the answer to another."""
-GROWTH = 1.4
+GROWTH = 1.2
 MAX_ASK_S = 0.6
 LOOK_S = 0.01
 AFTER_S = 0.3

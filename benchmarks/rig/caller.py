@@ -221,10 +221,9 @@ class Caller:
             while line is self._line:
                 try:
                     async with session.get(f"{line.location}/end") as answer:
-                        if answer.status != 200:
-                            return
+                        answer.raise_for_status()
                         line.closed |= (await answer.json())["status"] == "lost"
-                except (aiohttp.ClientError, ValueError):
+                except (aiohttp.ClientError, ValueError, KeyError):
                     await asyncio.sleep(ASK_AGAIN_S)
 
     async def _hang_up(self) -> None:

@@ -52,6 +52,7 @@ class KillRig(Closing):
         self.gateway.own_directory("MIXMINUS_RUNTIME__STATE_DIR", "state")
         self.callers = callers or HelperProcess("benchmarks.rig.caller_process")
         self._people = people
+        self._lines_seen = 0
         self._started = ExitStack()
         self._started.callback(self.gateway.close)
         self._started.callback(self.callers.close)
@@ -110,8 +111,14 @@ class KillRig(Closing):
         runtime = Path(self.gateway.dir, "run")
         sockets = [path for path in runtime.rglob("*") if path.is_socket()]
         probes = list(runtime.glob(".probe-*"))
-        temporary = list(self.temporary.iterdir())
+        temporary = list(self.temporary.glob("*"))
         return sorted(path.name for path in [*sockets, *probes, *temporary])
+
+    def news(self) -> list[str]:
+        """What the gateway has printed since the last time."""
+        lines = self.gateway.log().splitlines()
+        fresh, self._lines_seen = lines[self._lines_seen :], len(lines)
+        return fresh
 
     def look(self) -> dict[str, Any]:
         """How many processes and open files there are."""

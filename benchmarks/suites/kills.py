@@ -41,6 +41,10 @@ UNNOTICED = (
     "openai_link fork server",
 )
 """Whose death nobody notices."""
+SIMULATOR = "simulator"
+SLOW_MS = 1_500
+"""Beyond this the lines of the gateway's log are shown; the simulator's own start takes longer."""
+SLOW_LINES = 40
 CALM_S = 1.2
 """A program that is killed within its first second is taken for one that cannot start."""
 
@@ -79,6 +83,7 @@ def kill(rig: KillRig, kind: str, findings: Findings) -> list[Outcome]:
     time.sleep(CALM_S)
     pid = 0 if kind == NOTHING else rig.victim(kind)
     rig.callers.ask("begin")
+    rig.news()
     killed_ns = time.monotonic_ns()
     if pid:
         os.kill(pid, signal.SIGKILL)
@@ -87,6 +92,8 @@ def kill(rig: KillRig, kind: str, findings: Findings) -> list[Outcome]:
     )
     words = ", ".join(_words(one) for one in seen)
     findings.progress(f"   {words}")
+    if kind != SIMULATOR and max(map(_time, seen)) > SLOW_MS:
+        findings.progress("\n".join(["   what the gateway printed:", *rig.news()[-SLOW_LINES:]]))
     return seen
 
 
