@@ -227,7 +227,7 @@ class ChildExited:
     child: str
     """The child's DEALER identity."""
     exit_code: int
-    """Negative: the signal that killed it."""
+    """0: it ended by itself; -9: without a word, whatever killed it."""
 
 
 Message = (
