@@ -353,3 +353,27 @@ def test_importing_a_service_does_not_load_numba(module: str) -> None:
 def test_only_the_peer_of_the_worker_knows_aiortc() -> None:
     users = {p.name for p in sources("media_worker") if tops(p) & {"aiortc", "aioice"}}
     assert users <= {"peer.py", "rehearsal.py"}
+
+
+WRITERS = {
+    "mixer_core/numba_cache.py": "a digest of its own says whether its files are whole",
+    "openai_link/simulator/http/certificate.py": "a file that is removed at once",
+    "openai_link/simulator/media/recorder.py": "recordings for tests",
+}
+"""Modules that write files by themselves, and why that is no harm."""
+WRITES = {"write_text", "write_bytes", "touch"}
+
+
+def test_files_that_last_are_replaced_whole() -> None:
+    """Everything else writes by ``runtime.files``, or keeps a lock in its file."""
+    for program in PROGRAMS:
+        for path in sources(program):
+            calls = [node for node in ast.walk(parsed(path)) if isinstance(node, ast.Call)]
+            found = {call.func.attr for call in calls if isinstance(call.func, ast.Attribute)}
+            name = str(path.relative_to(ROOT))
+            assert not found & WRITES or name in WRITERS or _probes(path), (name, found & WRITES)
+
+
+def _probes(path: Path) -> bool:
+    """Whether a module only tries whether a directory takes a file."""
+    return "probe" in path.read_text(encoding="utf-8")

@@ -62,13 +62,24 @@ def journal_errors(path: Path, what: str) -> Iterator[None]:
     try:
         yield
     except (OSError, sqlite3.Error, ValueError, TypeError, OverflowError) as error:
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_READONLY_DBMOVED:
+            raise moved(path) from error
         cause, detail = _cause(error)
         is_damage = isinstance(error, sqlite3.Error) and _code(error) in _DAMAGE
         raise JournalError(
             f"the journal {path} cannot be {what} ({cause}{detail})",
             f"the journal cannot be {what} ({cause})",
-            is_damage,
+            is_damage=is_damage,
         ) from error
+
+
+def moved(path: Path) -> JournalError:
+    """The files are no longer those of their names."""
+    return JournalError(
+        f"the file of the journal {path} was moved or removed",
+        "the file of the journal was moved or removed",
+        is_moved=True,
+    )
 
 
 def damaged(path: Path, detail: str) -> JournalError:

@@ -13,15 +13,16 @@ A file that another program made, or a later version of this one, is left alone.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import sqlite3
 import time
 from pathlib import Path
 
-from ..runtime.errors import NoJournalError
+from ..runtime.errors import JournalError, NoJournalError
 from ..runtime.files import make_private_directory
 from . import place
-from .causes import journal_errors, unusable
+from .causes import journal_errors, moved, unusable
 from .records import SIMULATED
 
 FILE_NAME = "journal.sqlite3"
@@ -119,11 +120,17 @@ class Writer:
     """A connection that writes, and knows whether its files are still those of that name."""
 
     def __init__(self, path: Path, db: sqlite3.Connection, was_empty: bool) -> None:
-        """``path``: of the main file. The lock is held. ``was_empty``: something emptied it."""
+        """``path``: of the main file. The lock is held. ``was_empty``: something emptied it.
+
+        Raises JournalError (``is_moved``) and OSError.
+        """
         self.path = path
         self.was_empty = was_empty
         self.db = db
         self._marks = place.marks(path)
+        if self._marks[0] is None:  # Taken away while it was opened.
+            db.close()
+            raise moved(path)
 
     def is_in_place(self) -> bool:
         """Whether who opens the journal now finds what this connection has written."""
@@ -136,15 +143,19 @@ class Writer:
     def flush(self) -> None:
         """Bring what is committed into the main file, wherever that is now. Raises JournalError."""
         with journal_errors(self.path, "closed"):
-            self.db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            self.db.execute("PRAGMA wal_checkpoint(FULL)").fetchall()
 
     def close(self) -> None:
         """Close the connection. Raises JournalError.
 
         SQLite removes the write-ahead log by its name. Where that is another file's by now, the
-        connection stays open until the process ends: nothing else keeps SQLite from it.
+        connection stays open until the process ends: nothing else keeps SQLite from it. And of a
+        main file that was moved it leaves what is in the log there, so that is flushed first.
         """
         with journal_errors(self.path, "closed"):
+            if not self.is_in_place():
+                with contextlib.suppress(JournalError):
+                    self.flush()
             try:
                 with place.locked(self.path):
                     self._close()
@@ -178,7 +189,12 @@ def open_writer(path: Path, synchronous: str = "FULL") -> Writer:
             was_empty = place.is_there(path) and not path.stat().st_size
             if not place.is_there(path):
                 place.make(path)
-            return Writer(path, _connected(path, synchronous), was_empty)
+            try:
+                return Writer(path, _connected(path, synchronous), was_empty)
+            except sqlite3.OperationalError as error:
+                if path.exists():
+                    raise
+                raise moved(path) from error
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
@@ -232,8 +248,13 @@ def tolerant(connection: sqlite3.Connection) -> None:
 
 
 def _connected(path: Path, synchronous: str) -> sqlite3.Connection:
+    # Made by ``place`` only: a file that SQLite makes may get companions of an earlier one.
     connection = sqlite3.connect(
-        path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        f"{path.absolute().as_uri()}?mode=rw",
+        uri=True,
+        timeout=BUSY_TIMEOUT_S,
+        isolation_level=None,
+        check_same_thread=False,
     )
     try:
         _is_ours(connection, path)  # Before anything is written to it.

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..runtime.errors import JournalError
 from . import place, salvage
-from .causes import damaged, journal_errors
+from .causes import damaged, journal_errors, moved
 from .file import BUSY_TIMEOUT_S, Writer, make_schema, open_reader, tolerant
 
 PAGE_BYTES = 4_096
@@ -46,8 +46,11 @@ def check(connection: sqlite3.Connection, path: Path, most_bytes: int = 64 << 20
     It reads the whole file; one that is larger than ``most_bytes`` is taken as it is.
     """
     with journal_errors(path, "read"):
-        if path.stat().st_size > most_bytes:
-            return
+        try:
+            if path.stat().st_size > most_bytes:
+                return
+        except FileNotFoundError as error:
+            raise moved(path) from error
         words = str(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])
     if words != "ok":
         raise damaged(path, " ".join(words.split())[:200])
@@ -69,7 +72,7 @@ def mend(path: Path) -> Mended | None:
             with _fresh(path) as fresh:
                 items = _rescued(path, fresh)
             aside = place.aside_name(path)
-            place.exchange(path, _finished(path), aside)
+            _exchange(path, aside)
             return Mended(aside, items)
 
 
@@ -90,7 +93,7 @@ def renew(writer: Writer) -> bool:
             writer.db.backup(fresh)
             fresh.execute("PRAGMA journal_mode = DELETE")
         is_alone = place.marks(path)[1] is None
-        place.exchange(path, _finished(path), None if is_alone else place.aside_name(path))
+        _exchange(path, None if is_alone else place.aside_name(path))
         return True
 
 
@@ -174,14 +177,14 @@ def _with_pages(page: bytes, path: Path, wanted: int) -> bytes:
 
 @contextlib.contextmanager
 def _fresh(path: Path) -> Iterator[sqlite3.Connection]:
-    """A new file beside ``path``, for ``_finished``; removed if it could not be filled."""
+    """A new file beside ``path``, for ``_exchange``; removed if it could not be filled."""
     fresh = place.companion(path, _FRESH)
     _remove(fresh)
     os.close(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     connection = sqlite3.connect(fresh, timeout=BUSY_TIMEOUT_S, isolation_level=None)
     try:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        connection.execute("PRAGMA synchronous = OFF")  # ``_finished`` flushes it.
+        connection.execute("PRAGMA synchronous = OFF")  # ``_exchange`` flushes it.
         yield connection
     except BaseException:
         connection.close()
@@ -190,14 +193,18 @@ def _fresh(path: Path) -> Iterator[sqlite3.Connection]:
     connection.close()
 
 
-def _finished(path: Path) -> Path:
+def _exchange(path: Path, aside: Path | None) -> None:
+    """Put the new file into the journal's place. Raises OSError, and nothing is left behind."""
     fresh = place.companion(path, _FRESH)
-    descriptor = os.open(fresh, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        descriptor = os.open(fresh, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        place.exchange(path, fresh, aside)
     finally:
-        os.close(descriptor)
-    return fresh
+        _remove(fresh)
 
 
 def _remove(path: Path) -> None:

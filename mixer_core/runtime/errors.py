@@ -179,12 +179,16 @@ class JournalError(MixminusError):
     Attributes:
         words: the same for people in a room, who are told of no file.
         is_damage: the file's content is damaged: it can be put aside.
+        is_moved: the files are no longer those of its name: what was written is not to be found.
     """
 
-    def __init__(self, message: str, words: str = "", is_damage: bool = False) -> None:
+    def __init__(
+        self, message: str, words: str = "", *, is_damage: bool = False, is_moved: bool = False
+    ) -> None:
         super().__init__(message)
         self.words = words or "the journal cannot be used"
         self.is_damage = is_damage
+        self.is_moved = is_moved
 
 
 class NoJournalError(JournalError):

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 _INVISIBLE = frozenset({"Cf", "Cs", "Co", "Cn"})
 """Marks of direction, hidden tags, halves of characters, what has no meaning."""
 MAX_WORDS = 500
 """Longest words of a server that are shown or written to the log, in characters."""
+_PATH = re.compile(
+    r"(?<![\w:./-])/(?:home|root|tmp|var|usr|opt|srv|etc|run|mnt|media|data|dev|proc|nix|app|work"
+    r"|Users|Volumes|private)(?:/[^\s/'\"`,;:()<>]+)*/([^\s/'\"`,;:()<>]+)"
+)
+"""A file of this machine, and its name: the usual first folders (hier(7)), so that paths of
+addresses stay."""
 _JOINERS = "\u200c\u200d"
 """Some scripts and pictures need them."""
 
@@ -19,6 +26,11 @@ def one_line(text: object, limit: int = MAX_WORDS) -> str:
     kept = (character for character in text[: 8 * limit] if _is_visible(character))
     shown = " ".join("".join(map(_spaced, kept)).split())
     return shown if len(shown) <= limit else f"{shown[: limit - 1].rstrip()}…"
+
+
+def without_paths(text: str) -> str:
+    """``text`` with the names of this machine's files, without where they are."""
+    return _PATH.sub(r"\1", text)
 
 
 def _is_visible(character: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mixer_core.runtime.foreign_text import without_paths
 from mixer_core.runtime.units import MS_NS
 
 SUBSCRIBE_NS = 400 * MS_NS
@@ -48,8 +49,12 @@ class Notices:
         return joined
 
     def report(self, code: str, message: str) -> list[dict[str, Any]]:
-        """An error for everybody; returns the EVENTs that can be told now."""
-        self._reports.append({"type": "error", "code": code, "message": message})
+        """An error for everybody; returns the EVENTs that can be told now.
+
+        Where this machine keeps its files is nobody's business but the log's.
+        """
+        words = without_paths(message)
+        self._reports.append({"type": "error", "code": code, "message": words})
         del self._reports[:-MAX_REPORTS]
         return self._due()
 

@@ -18,7 +18,7 @@ from mixer_core.journal.retention import DAY_MS, Look
 from mixer_core.runtime.errors import JournalError
 from mixer_core.runtime.units import S_NS
 
-from .journal_store import JournalStore, MovedError
+from .journal_store import JournalStore
 
 CARE_NS = 60 * S_NS
 """Between two looks at size and age."""
@@ -119,7 +119,7 @@ class JournalKeeper:
 
     def _mended(self, error: JournalError) -> bool:
         """Whether the files were exchanged, so that it can be tried again. Raises JournalError."""
-        if isinstance(error, MovedError):
+        if error.is_moved:
             self._end(JournalStore.leave)
             self._log.warning("! %s: a new one is begun", error)
             self._tell(f"{_sentence(error.words)}: what is said from now on is in a new one.")

@@ -13,7 +13,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from mixer_core.journal import repair
-from mixer_core.journal.causes import journal_errors
+from mixer_core.journal.causes import journal_errors, moved
 from mixer_core.journal.file import open_writer
 from mixer_core.journal.pruning import Pruning
 from mixer_core.journal.reading import day_cost_usd, read_items
@@ -27,7 +27,6 @@ from mixer_core.journal.records import (
     SessionRecord,
     UsageRecord,
 )
-from mixer_core.runtime.errors import JournalError
 
 INTERRUPTED = json.dumps(
     {"error": "the gateway was restarted before the tool answered; it may have been carried out"}
@@ -45,10 +44,6 @@ _INSERT_USAGE = (
     f"{', '.join(TOKEN_NAMES)}) VALUES ({', '.join('?' * (len(TOKEN_NAMES) + 9))}) "
     "ON CONFLICT DO NOTHING"
 )
-
-
-class MovedError(JournalError):
-    """The journal's files are no longer those of its name: what was written is not to be found."""
 
 
 class JournalStore:
@@ -101,8 +96,8 @@ class JournalStore:
         """One transaction, durable when this returns; nothing is written if it raises.
 
         Raises:
-            MovedError: it is durable in files that nobody finds; write it again.
-            JournalError: it could not be written.
+            JournalError: it could not be written; ``is_moved``: it is durable in files that nobody
+                finds, so write it again.
         """
         with journal_errors(self._path, "written"):
             before = self._conversation
@@ -118,10 +113,7 @@ class JournalStore:
                 raise
             if not self._file.is_in_place():
                 self._conversation = before
-                raise MovedError(
-                    f"the file of the journal {self._path} was moved or removed",
-                    "the file of the journal was moved or removed",
-                )
+                raise moved(self._path)
 
     def leave(self) -> None:
         """The files were moved: what is committed is brought together there, and they are closed.

@@ -108,6 +108,7 @@ class LoadPolicy:
 
     def came_in(self, now_ns: int) -> None:
         """Somebody was admitted."""
+        self._forget(now_ns)
         self._fresh.append(now_ns)
 
     def free(self, connected: int, pending: int, now_ns: int) -> int:
