@@ -28,6 +28,9 @@ MAX_UNKNOWN_STREAMS = 256
 ROSTER_REPEAT_NS = 2 * S_NS
 """A newcomer's subscription may lag behind its START: for this time, every START is answered with
 the roster too."""
+ROSTER_EVERY_NS = 5 * S_NS
+"""One that was lost (a full queue) is made good: so often a START is answered with the roster. A
+message of some 100 bytes for each person in the room, to each stream."""
 MAX_ROOM_CHARACTERS = 128
 MAX_NAME_CHARACTERS = 64
 
@@ -70,6 +73,8 @@ class Mixer:
             return self._on_unknown(frame, now_ns)
         room, stream = known
         stream.seen_ns = now_ns
+        if stream in room.retired and frame.kind is not Kind.STOP:
+            return self._ignore("frames_retired_link_total")
         if frame.kind is Kind.AUDIO:
             return self._on_audio(room, stream, frame, now_ns)
         if frame.kind is Kind.EVENT:
@@ -141,11 +146,16 @@ class Mixer:
             return out + self._join(frame, info, now_ns)
         room, stream = known
         stream.seen_ns = now_ns
-        room.adopt_epoch(frame.epoch)
+        if stream not in room.retired:
+            room.adopt_epoch(frame.epoch)
         out += room.forward(frame, [stream])
         if stream.info != info:
             out += self._change(room, stream, info, now_ns)
-        elif now_ns - stream.joined_ns < ROSTER_REPEAT_NS:
+        elif (
+            now_ns - stream.joined_ns < ROSTER_REPEAT_NS
+            or now_ns - stream.roster_ns >= ROSTER_EVERY_NS
+        ):
+            stream.roster_ns = now_ns
             out += self._roster(room, [stream], now_ns)
         return out + room.run(now_ns)
 
@@ -156,21 +166,25 @@ class Mixer:
                 info.room, info.mode, frame.epoch, self._deadline_ns, self._mixdown, self._metrics
             )
             room.set_load(self._load)
-        room.adopt_epoch(frame.epoch)
         ended: list[bytes] = []
         if info.mode != room.mode and info.role == "browser" and not room.browsers:
             ended = room.set_mode(info.mode, now_ns)  # A link does not know of a change.
         hold_ms = 0 if info.role == "link" else self._settings.gap_hold_ms
         cap_frames = max(1, self._settings.buffer_cap_ms // FRAME_MS)
         buffer = JitterBuffer(hold_ms * MS_NS, cap_frames)
-        stream = Stream(frame.stream, info, buffer, now_ns, now_ns, out_seq=frame.seq)
-        room.add(stream)
+        stream = Stream(
+            frame.stream, info, buffer, now_ns, now_ns, out_seq=frame.seq, roster_ns=now_ns
+        )
+        ended += room.add(stream, now_ns)
+        if stream not in room.retired:
+            room.adopt_epoch(frame.epoch)
         self._streams[frame.stream] = room, stream
         self._asked.pop(frame.stream, None)
         if self._next_expiry_ns is None:
             self._next_expiry_ns = now_ns + self._timeout_ns
         to = [stream] if stream.is_link else room.streams
-        heard = room.forward(frame, [stream]) + room.missed(stream)
+        heard = room.forward(frame, [stream])
+        heard += [] if stream in room.retired else room.missed(stream)
         return ended + heard + self._roster(room, to, now_ns)
 
     def _change(self, room: Room, stream: Stream, info: StreamInfo, now_ns: int) -> list[bytes]:

@@ -52,6 +52,8 @@ class Room:
         """In the order in which they joined."""
         self.recent: list[tuple[bool, Frame]] = []
         """Events of the first moments of a mixer, and whether a link sent them."""
+        self.retired: frozenset[Stream] = frozenset()
+        """Links after which another one was opened: nobody hears them, and they hear nobody."""
         self._deadline_ns = deadline_ns
         self._deadlines_before = 0
         """Of the groups before the mode was changed."""
@@ -69,8 +71,8 @@ class Room:
 
     @property
     def links(self) -> list[Stream]:
-        """The assistant's link; two for a moment while one takes over from the other."""
-        return [stream for stream in self.streams if stream.is_link]
+        """The assistant's link: one, or none yet."""
+        return [s for s in self.streams if s.is_link and s not in self.retired]
 
     @property
     def deadlines(self) -> int:
@@ -99,17 +101,25 @@ class Room:
         """The gateway is as loaded as that, from 0 to 3."""
         self._levels.set_load(level)
 
-    def add(self, stream: Stream) -> None:
-        """Add a stream."""
+    def add(self, stream: Stream, now_ns: int) -> list[bytes]:
+        """Add a stream. A link that it takes over from falls silent."""
         self.streams.append(stream)
         self._group_of(stream).sources.append(stream)
+        return self._retire(now_ns) if stream.is_link else []
+
+    def _retire(self, now_ns: int) -> list[bytes]:
+        """Of several links the one that was opened last is the room's."""
+        links = sorted((s for s in self.streams if s.is_link), key=_opened)
+        retired, before = frozenset(links[:-1]), self.retired
+        self.retired = retired
+        return [m for link in retired - before for m in self.silence(link, now_ns)]
 
     def remove(self, stream: Stream, now_ns: int) -> list[bytes]:
         """Remove a stream; those who heard it are told that it has ended."""
         ended = self.silence(stream, now_ns)
         self.streams.remove(stream)
         self._group_of(stream).sources.remove(stream)
-        return ended
+        return ended + self._retire(now_ns) if stream.is_link else ended
 
     def silence(self, stream: Stream, now_ns: int) -> list[bytes]:
         """End a stream's spurt. Listeners who now hear nobody get a silent frame with PAUSE."""
@@ -228,7 +238,8 @@ class Room:
 
     def _listeners(self, group: Group) -> list[Stream]:
         if self.mode == "conference":
-            return self.streams
+            retired = self.retired
+            return [s for s in self.streams if s not in retired] if retired else self.streams
         return self.links if group is self._up else self.browsers
 
     def _deliver(self, group: Group, slot: Slot, now_ns: int, out: list[bytes]) -> None:
@@ -250,6 +261,10 @@ class Room:
         seq = listener.out_seq
         listener.out_seq = (seq + 1) & U32
         return encode_audio(listener.stream, self.epoch, seq, flags, stamp_ns, pcm)
+
+
+def _opened(link: Stream) -> tuple[int, int]:
+    return link.info.opened_ns, link.stream
 
 
 def _hears(listener: Stream, source: Stream) -> bool:

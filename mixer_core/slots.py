@@ -50,6 +50,8 @@ class Stream:
     """When anything last came from it."""
     out_seq: int = 0
     """Number of the next frame published to it; at first the one that its START asks for."""
+    roster_ns: int = 0
+    """When it was last told by itself who is in the room."""
     wait: Wait = field(default_factory=Wait)
     """How long its frames wait for those of others."""
 

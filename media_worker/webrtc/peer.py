@@ -24,6 +24,7 @@ from mixer_core.patches.aiortc.data_channels import (
 )
 from mixer_core.patches.aiortc.fast_path import FastPath
 from mixer_core.patches.aiortc.sctp_limits import SctpLimits
+from mixer_core.patches.aiortc.sctp_parameters import check_parameters
 from mixer_core.patches.aiortc.sctp_wire import PPID_STRING
 from mixer_core.runtime.errors import ProblemError
 from mixer_core.runtime.ice_servers import IceServer
@@ -69,6 +70,7 @@ def prepare_ice(network: NetworkSettings) -> None:
 
     offer_addresses(own_addresses)
     check_consent(CONSENT_INTERVAL_S, CONSENT_FAILURES)
+    check_parameters()
 
 
 class Peer:

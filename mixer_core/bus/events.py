@@ -36,6 +36,8 @@ class StreamInfo:
     """What the participant may do."""
     verified: bool = False
     """The participant's name comes from an invitation."""
+    opened_ns: int = 0
+    """Of a link: when it was opened (monotonic). Of several in a room the latest is the one."""
 
     def encode(self) -> bytes:
         """The payload."""

@@ -26,9 +26,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from .foreign_text import one_line
+
 EXIT_FAILURE = 1
 EXIT_CONFIG = 78
 """``EX_CONFIG`` of BSD's sysexits.h: supervisord does not restart a program that ends with it."""
+MAX_STARTUP_WORDS = 8_000
+"""Longest message of a StartupError: it may list the settings that there are."""
 
 
 RefusalKind = Literal["", "key", "quota", "region", "model", "permission", "rate"]
@@ -57,6 +61,10 @@ class StartupError(MixminusError):
 
     exit_code = EXIT_FAILURE
     may_pass = False
+
+    def __init__(self, message: str) -> None:
+        """``message``: may quote what others wrote; it becomes one line, of bounded length."""
+        super().__init__(one_line(message, MAX_STARTUP_WORDS))
 
 
 class SettingsError(StartupError):

@@ -167,7 +167,7 @@ def _file_parts(file: str | None) -> Iterator[_Part]:
             f"the settings file {path} cannot be read ({error.strerror}): "
             f"correct {CONFIG_VARIABLE} or unset it"
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # Also an endless number, or a deep list.
         raise SettingsError(f"the settings file {path} is not valid TOML: {error}") from error
     for section, keys in content.items():
         if not isinstance(keys, dict):

@@ -17,6 +17,9 @@ from mixer_core.bus.frames import Frame, Kind
 from mixer_core.runtime.errors import FrameError
 from mixer_core.runtime.units import S_NS
 
+STATE = "state"
+STATE_EVERY_NS = 3 * S_NS
+"""So often the newest state is told again, with a START: some 200 bytes to each browser."""
 COMPLAIN_NS = 60 * S_NS
 """Between two lines of the log about events that cannot be sent."""
 
@@ -56,6 +59,8 @@ class MixerClient:
         """EVENTs that no frame can hold: too long, or with text that is no Unicode."""
         self._complained_ns = -COMPLAIN_NS
         self._seq = 0
+        self._state: dict[str, Any] = {}
+        self._state_ns = 0
         self._announcement = Announcement()
         self._closed = False
         loop = asyncio.get_running_loop()
@@ -79,6 +84,7 @@ class MixerClient:
             self._push.follow()
             self._sub.follow()
             self._send(Frame(Kind.START, self._stream, self.epoch, payload=self._payload))
+            self._repeat(now_ns)
 
     def audio(self, pcm: bytes, flags: int, stamp_ns: int) -> None:
         """Send 20 ms of the assistant's voice (960 bytes)."""
@@ -95,12 +101,20 @@ class MixerClient:
         One that does not fit into a frame is counted and left out: whoever tells something has
         more to do than that.
         """
+        if content.get("type") == STATE and not addressee:
+            self._state = dict(content)
+            self._state_ns = time.monotonic_ns()
         try:
             payload = encode_map(dict(content))
         except (FrameError, ValueError, OverflowError) as error:
             self._complain(content, error)
             return
         self._send(Frame(Kind.EVENT, self._stream, self.epoch, flags=addressee, payload=payload))
+
+    def _repeat(self, now_ns: int) -> None:
+        """Say the state again: what was told may be lost, and nothing else would make it good."""
+        if self._state and now_ns - self._state_ns >= STATE_EVERY_NS:
+            self.event(self._state)
 
     def flush(self, epoch: int) -> None:
         """Begin ``epoch``: what was sent before is void everywhere."""

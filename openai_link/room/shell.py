@@ -131,7 +131,7 @@ class RoomShell:
         self._journal = Journal.open(
             settings, order.room, log, self._journal_failed, self._day_spent
         )
-        info = StreamInfo("link", order.room, mode=order.mode)
+        info = StreamInfo("link", order.room, mode=order.mode, opened_ns=now_ns)
         self._mixer = MixerClient(
             settings.runtime_dir,
             order.stream,

@@ -14,6 +14,7 @@ from aiohttp import web
 from mixer_core.bus import control
 from mixer_core.bus.control_client import ControlClient
 from mixer_core.patches.aioice.gathering import check_consent, host_addresses, offer_addresses
+from mixer_core.patches.aiortc.sctp_parameters import check_parameters
 from mixer_core.runtime import logs
 from mixer_core.runtime.errors import OpusError, PortBusyError, RequirementError, SettingsError
 from mixer_core.runtime.process import Context
@@ -50,6 +51,7 @@ async def serve(context: Context[Settings]) -> None:
     settings = context.settings.simulator
     _check_requirements(settings)
     check_consent(_CONSENT_INTERVAL_S, _CONSENT_FAILURES)
+    check_parameters()
     choose_ice_addresses(settings.http_host)
     switchboard = _switchboard(settings)
     runner = web.AppRunner(make_app(switchboard), access_log=None, shutdown_timeout=1.0)

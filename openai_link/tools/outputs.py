@@ -8,6 +8,7 @@ import msgspec
 
 from mixer_core.runtime.errors import UnreadableError
 from mixer_core.runtime.foreign_data import read_json
+from mixer_core.runtime.foreign_text import one_line
 
 MAX_OUTPUT_BYTES = 16_384
 """Longest output of a tool call, as UTF-8."""
@@ -18,10 +19,11 @@ _ERROR = '{"error":'
 
 
 def error_output(message: str) -> str:
-    """The output of a tool call that failed: a JSON object with one key, ``error``."""
-    line = " ".join(message.split()) or "it failed and gave no reason"
-    if len(line) > MAX_ERROR_CHARS:
-        line = f"{line[: MAX_ERROR_CHARS - 1]}…"
+    """The output of a tool call that failed: a JSON object with one key, ``error``.
+
+    ``message``: may quote anybody, halves of characters included.
+    """
+    line = one_line(message, MAX_ERROR_CHARS) or "it failed and gave no reason"
     return msgspec.json.encode({"error": line}).decode()
 
 

@@ -22,6 +22,7 @@ from mixer_core.patches.aioice.gathering import check_consent, host_addresses, o
 from mixer_core.patches.aiortc.connections import listen_to
 from mixer_core.patches.aiortc.rtp_receiver import TappedPacket, tap_receiver
 from mixer_core.patches.aiortc.sctp_limits import SctpLimits
+from mixer_core.patches.aiortc.sctp_parameters import check_parameters
 from mixer_core.runtime.errors import UpstreamError
 
 from ..media.packet_track import PacketTrack, send_directly, speak_opus_only
@@ -139,6 +140,7 @@ class RealtimeCall:
         """A peer connection that is ready for its only offer."""
         offer_addresses(lambda: host_addresses(include_loopback=self._upstream.is_local))
         check_consent(CONSENT_INTERVAL_S, CONSENT_FAILURES)
+        check_parameters()
         configuration = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         peer = self._peer = RTCPeerConnection(configuration)
         peer.on("connectionstatechange", self._state_changed)

@@ -140,6 +140,8 @@ class ProblemRequestHandler(web.RequestHandler):
         """The response to a request that could not be read; the connection closes."""
         if isinstance(exc, UnicodeError):  # Bytes of the request that are no text.
             status = 400
+        elif isinstance(exc, _OUTSIDE):  # Such as the end of a client in the middle of its body.
+            self.mistakes.warn("gone", "a request broke off before its end")
         elif status >= 500 and exc is not None:
             self.mistakes.fail("a request failed before it was looked at", exc)
         if request.writer.output_size > 0:

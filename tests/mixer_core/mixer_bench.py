@@ -64,10 +64,13 @@ class Bench:
         epoch: int = 0,
         name: str = "",
         seq: int = 0,
+        opened_ns: int = 0,
     ) -> list[Frame]:
         """A START; participants are called p-<stream>."""
         participant = f"p-{stream}" if role == "browser" else ""
-        info = StreamInfo(role, room, participant, name or participant, muted, mode)
+        info = StreamInfo(
+            role, room, participant, name or participant, muted, mode, opened_ns=opened_ns
+        )
         return self.put(Frame(Kind.START, stream, epoch, seq, payload=info.encode()))
 
     def audio(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mixer_core.bus.events import decode_event, encode_map
+from mixer_core.bus.events import Mode, decode_event, encode_map
 from mixer_core.bus.frames import FLAG_CONCEALED, FLAG_PAUSE, Frame, Kind
 from mixer_core.bus.pcm import FRAME_MS, SILENCE
 from mixer_core.kernels import KNEE
@@ -17,6 +17,7 @@ from tests.mixer_core.mixer_bench import Bench, audio_in, constant, samples
 from tests.support.tables import examples
 
 ANN, BEN, CLEO, LINK = 11, 12, 13, 99
+NEWER = 98
 
 
 def values(pcm: bytes) -> set[int]:
@@ -503,15 +504,40 @@ def test_rooms_do_not_hear_each_other() -> None:
     assert [f.stream for f in audio_in(bench.audio(ANN, constant(1)))] == [LINK]
 
 
-def test_a_link_that_takes_over_is_heard_beside_the_old_one_until_that_expires() -> None:
-    bench = room_of(ANN, BEN, mode="conference")
-    bench.start(98, "link", mode="conference")
+@pytest.mark.parametrize("mode", ["assistant", "conference"])
+@pytest.mark.parametrize("comes_first", [True, False], ids=["older first", "newer first"])
+def test_of_two_links_the_one_that_was_opened_last_is_the_rooms(
+    mode: Mode, comes_first: bool
+) -> None:
+    bench = Bench()
+    bench.start(ANN, mode=mode)
+    for opened_ns in (1, 2) if comes_first else (2, 1):
+        bench.start(LINK if opened_ns == 1 else NEWER, "link", mode=mode, opened_ns=opened_ns)
+    assert audio_in(bench.audio(LINK, constant(10))) == []
+    bench.put(Frame(Kind.EVENT, LINK, payload=encode_map({"type": "state"})))
+    bench.put(Frame(Kind.FLUSH, LINK, 5))
+    bench.start(LINK, "link", mode=mode, opened_ns=1, epoch=5)
+    assert bench.events_to(ANN, "state") == []
+    assert bench.metrics.values["frames_retired_link_total"] == 3
+    assert [f.payload for f in audio_in(bench.audio(NEWER, constant(20)))] == [constant(20)]
+    bench.put(Frame(Kind.EVENT, NEWER, payload=encode_map({"type": "state"})))
+    assert len(bench.events_to(ANN, "state")) == 1
     bench.audio(ANN, constant(1))
-    for stream in (BEN, LINK, 98):
-        bench.audio(stream, constant(10))
-    bench.audio(ANN, constant(1))
-    last = {stream: values(bench.heard_by(stream)[-1].payload) for stream in (ANN, BEN, LINK, 98)}
-    assert last == {ANN: {30}, BEN: {21}, LINK: {11}, 98: {11}}
+    bench.advance(60)
+    assert not bench.heard_by(LINK) and bench.heard_by(NEWER)
+    bench.put(Frame(Kind.EVENT, ANN, payload=encode_map({"type": "say"})))
+    assert not bench.events_to(LINK, "say") and bench.events_to(NEWER, "say")
+
+
+def test_a_link_that_is_relieved_falls_silent_and_returns_if_the_other_ends() -> None:
+    bench = Bench()
+    bench.start(ANN)
+    bench.start(LINK, "link", opened_ns=1)
+    bench.audio(LINK, constant(10))
+    (out,) = audio_in(bench.start(NEWER, "link", opened_ns=2))
+    assert (out.stream, out.flags & FLAG_PAUSE, out.payload) == (ANN, FLAG_PAUSE, SILENCE)
+    bench.put(Frame(Kind.STOP, NEWER))
+    assert [f.payload for f in audio_in(bench.audio(LINK, constant(10)))] == [constant(10)]
 
 
 def test_a_stream_that_starts_in_another_room_moves() -> None:
@@ -634,3 +660,20 @@ def test_after_a_restart_the_browsers_know_the_mode_and_the_link_does_not() -> N
     bench.start(ANN, mode="conference")
     bench.start(BEN, mode="conference")
     assert listeners_of(bench.audio(ANN, constant(2))) == {BEN, LINK}
+
+
+def test_a_roster_that_was_lost_comes_again_with_a_start() -> None:
+    bench = room_of(ANN, BEN)
+    for _ in range(8):
+        bench.advance(1_000)
+        for stream in (ANN, BEN):
+            bench.start(stream)
+        bench.start(LINK, "link")
+    bench.published.clear()
+    told = 0
+    for _ in range(10):
+        bench.advance(1_000)
+        told += sum(f.kind is Kind.EVENT for f in bench.start(ANN))
+        bench.start(BEN)
+        bench.start(LINK, "link")
+    assert told == 2

@@ -9,8 +9,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from mixer_core.runtime import logs
+from mixer_core.runtime.repeated import Repeated
 from mixer_core.runtime.units import S_NS
 
+log = logs.get("aioice")
 QUIET_NS = 6 * S_NS // 10
 """A peer that has something to acknowledge is never quiet for so long, unless the network is."""
 STRANGERS = 10
@@ -71,8 +74,27 @@ def datagrams(connection: Any) -> Datagrams:
     if found is None:
         found = vars(connection)[ATTRIBUTE] = Datagrams()
         for protocol in connection._protocols:
+            protocol.datagram_received = _tolerant(protocol.datagram_received)
             _listen(protocol, found, _Peers(connection))
     return found
+
+
+def _tolerant(read: Callable[[bytes, Any], None]) -> Callable[[bytes, Any], None]:
+    """aioice's reader, which trips over messages that are damaged: those count as not sent.
+
+    Anybody may send them, and what it raises is a traceback in the log for each.
+    """
+    mistakes = Repeated()
+
+    def datagram_received(data: bytes, address: Any) -> None:
+        try:
+            read(data, address)
+        except Exception as error:
+            more = mistakes.line("stun", time.monotonic_ns())
+            if more is not None:
+                log.warning("! < a STUN message cannot be read: %r%s", error, more)
+
+    return datagram_received
 
 
 class _Peers:

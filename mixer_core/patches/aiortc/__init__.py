@@ -27,6 +27,9 @@ NAMES = {
     "RtpRouter": {
         "receivers": "all receivers of a transport",
     },
+    "rtcsctptransport": {
+        "decode_params": "replaced: takes a length of zero for one that never ends",
+    },
     "RTCSctpTransport": {
         "_loop": "where timers are set",
         "_association_state": "packets pass only while ESTABLISHED; CLOSED ends the timer",

@@ -15,6 +15,7 @@ from types import NoneType
 from typing import Any, NamedTuple
 
 import aioice.ice
+import aiortc.rtcsctptransport as aiortc_sctp
 import pytest
 from aiortc import RTCPeerConnection, RTCRtpCodecParameters
 from aiortc.rtcrtpreceiver import StreamStatistics
@@ -70,6 +71,7 @@ SHAPES: dict[str, dict[str, Shape]] = {
         ),
     },
     "RtpRouter": {"receivers": set},
+    "rtcsctptransport": {"decode_params": Takes("body")},
     "RTCSctpTransport": {
         "_loop": asyncio.AbstractEventLoop,
         "_association_state": enum.Enum,
@@ -248,6 +250,7 @@ def owners(caller: RTCPeerConnection, callee: RTCPeerConnection, channel: Any) -
         "RTCIceTransport": ice,
         "RTCDtlsTransport": sctp.transport,
         "RtpRouter": callee.sctp.transport._rtp_router,
+        "rtcsctptransport": aiortc_sctp,
         "RTCSctpTransport": sctp,
         "DataChunk": sctp._sent_queue[0],
         "InboundStream": InboundStream(),

@@ -14,7 +14,7 @@ from mixer_core.bus.events import StreamInfo
 from mixer_core.bus.frames import FLAG_PAUSE, Frame, Kind
 from mixer_core.bus.pcm import SILENCE
 from mixer_core.runtime import logs
-from openai_link.room.mixer_client import MixerClient
+from openai_link.room.mixer_client import STATE_EVERY_NS, MixerClient
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.sockets
@@ -165,5 +165,22 @@ def test_closing_says_stop(short_dir: Path) -> None:
         await rig.connected()
         rig.line.close()
         assert (await rig.next()).kind is Kind.STOP
+
+    with_rig(short_dir, body)
+
+
+def test_the_newest_state_is_told_again_because_one_may_be_lost(short_dir: Path) -> None:
+    async def body(rig: Rig) -> None:
+        await rig.connected()
+        rig.line.event({"type": "state", "upstream": "ready"})
+        rig.line.event({"type": "state", "upstream": "failed"}, addressee=5)
+        rig.line.event({"type": "caption", "text": "Hello."})
+        for _ in range(3):
+            await rig.next()
+        rig.line.tick(time.monotonic_ns() + STATE_EVERY_NS)
+        assert (await rig.next()).kind is Kind.START
+        again = await rig.next()
+        assert (again.kind, again.flags) == (Kind.EVENT, 0)
+        assert events.decode_event(again.payload) == {"type": "state", "upstream": "ready"}
 
     with_rig(short_dir, body)

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -68,3 +69,9 @@ def test_secrets_of_the_environment_are_replaced() -> None:
     assert redact(text) == (
         "[redacted] [redacted] [redacted] /usr/bin 1 Bearer [redacted] [redacted]"
     )
+
+
+@pytest.mark.parametrize("words", ["\ud83d", "a\udcffb", "\x00\u202e", "a\nb"])
+def test_an_error_that_quotes_anybody_is_unicode_in_one_line(words: str) -> None:
+    text = error_text(error_output(words))
+    assert text.encode() and text.isprintable()
