@@ -4,7 +4,8 @@ A program that was stopped, waits for ever or turns in a circle does not end by 
 restarts what has not ended. Each one touches its lock file from the loop that does its work; where
 that file does not change for some looks in a row, the program is frozen.
 
-Looks are counted, not seconds: a machine that was asleep, or too busy to look, proves nothing.
+Looks are counted, not seconds: a machine that was asleep, or too busy to look, proves nothing. Nor
+does a directory in which nobody has a file: it is gone, and the calls go on without it.
 """
 
 from __future__ import annotations
@@ -73,11 +74,12 @@ class Watchdog:
     ) -> list[Frozen]:
         """Judge the programs that run (process numbers by name) by their signs."""
         late = self._looked_ns is not None and now_ns - self._looked_ns >= LATE_NS
+        blind = not any(signs[program].stamp for program in running if program in signs)
         self._looked_ns = now_ns
         self._watched = {program: self._known(program, pid) for program, pid in running.items()}
         frozen: list[Frozen] = []
         for program, watched in self._watched.items():
-            self._judge(watched, signs.get(program, Sign(0, 0)), late)
+            self._judge(watched, signs.get(program, Sign(0, 0)), late or blind)
             limit = self._limit_looks if watched.moves else self._start_looks
             if watched.looks >= limit:
                 frozen.append(Frozen(program, watched.pid, watched.looks))
@@ -88,10 +90,10 @@ class Watchdog:
         watched = self._watched.get(program)
         return watched if watched is not None and watched.pid == pid else _Watched(pid)
 
-    def _judge(self, watched: _Watched, sign: Sign, late: bool) -> None:
+    def _judge(self, watched: _Watched, sign: Sign, proves_nothing: bool) -> None:
         is_its = sign.stamp != 0 and sign.pid in (watched.pid, 0)
         watched.moves |= is_its and (sign.moves or watched.stamp not in (0, sign.stamp))
         if is_its and sign.stamp != watched.stamp:
             watched.stamp, watched.looks = sign.stamp, 0
-        elif not late:
+        elif not proves_nothing:
             watched.looks += 1

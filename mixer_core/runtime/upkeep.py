@@ -32,7 +32,7 @@ class Upkeep:
                 continue
             if mended:
                 self._log.warning("! %s", mended)
-        fault = "; ".join(faults)
+        fault = "; ".join(dict.fromkeys(faults))
         if fault and fault != self.fault:
             self._log.error("! %s", fault)
         elif self.fault and not fault:

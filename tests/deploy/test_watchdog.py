@@ -105,6 +105,16 @@ def test_a_file_that_is_gone_is_no_sign_of_life() -> None:
     assert [frozen.program for frozen in found] == ["mixer_core"]
 
 
+def test_a_directory_that_is_gone_and_cannot_be_made_again_ends_no_program() -> None:
+    house = House().begin()
+    house.signs.clear()
+    for _ in range(10 * LIMIT):
+        assert house.look() == []
+    assert house.look("signaling") == []
+    found = [frozen for _ in range(LIMIT) for frozen in house.look("signaling")]
+    assert [frozen.program for frozen in found] == ["mixer_core"]
+
+
 def test_a_file_that_is_made_again_and_moves_is_one() -> None:
     house = House().begin()
     for turn in range(3 * LIMIT):
