@@ -12,7 +12,7 @@ from mixer_core.bus import control
 from mixer_core.bus.control_client import ControlClient
 from mixer_core.runtime import logs
 from mixer_core.runtime.parent import Parent
-from mixer_core.runtime.process import run_on_uvloop
+from mixer_core.runtime.process import end_within, run_on_uvloop
 
 from .realtime.session_object import choose_upstream
 from .room.shell import RoomShell
@@ -20,6 +20,8 @@ from .settings import KEY_VARIABLE, Settings, with_secrets
 
 CLOSE_TIMEOUT_S = 1.5
 """Longest that hanging up may delay the end of the process."""
+END_S = 4.0
+"""Longest time from there to the end of the process, whatever does not let go of it."""
 FAREWELL_S = 0.02
 """For the last message to leave."""
 
@@ -57,6 +59,7 @@ class _Child:
         await self._stop.wait()
         if reason := self._parent.end_reason:
             self._log.info("= ends: %s", reason)
+        end_within(END_S)
         await self._close()
 
     async def _close(self) -> None:

@@ -21,6 +21,8 @@ class Caption:
     text: str
     final: bool
     """Nothing follows for this item."""
+    is_cut: bool = False
+    """There are more words than are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +167,8 @@ class ResponseEnded:
     """It has words and no sound."""
     is_empty: bool = field(default=False, compare=False)
     """It is completed, and the server says that nothing is in it."""
+    has_other: bool = field(default=False, compare=False)
+    """Something else than messages is in it, such as a call."""
     inferred: bool = False
     """Later events show that it is over; its own end, with the cost, may follow yet."""
 
@@ -186,6 +190,15 @@ class PlaybackEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class Unheard:
+    """A response is over that should have been heard, and no sound of it came."""
+
+    response: str
+    items: tuple[str, ...]
+    """The messages in it, in order."""
+
+
+@dataclass(frozen=True, slots=True)
 class AssistantChanged:
     """What the assistant does has changed."""
 
@@ -199,6 +212,14 @@ class ServerToolsMissing:
     item: str
     server: str
     """Its label, or empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exceeded:
+    """The server sends more than is kept; told once for each ``what``."""
+
+    what: str
+    """What was cut or left out, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,8 +254,10 @@ Fact = (
     | ResponseEnded
     | PlaybackStarted
     | PlaybackEnded
+    | Unheard
     | AssistantChanged
     | ServerToolsMissing
+    | Exceeded
     | ServerError
     | Caption
 )

@@ -138,7 +138,9 @@ SHELLS: dict[str, set[str]] = {
     "openai_link/tools": {
         "clock",
         "home_assistant",
+        "leash",
         "mcp_client",
+        "mcp_process",
         "runner",
         "toolbox",
         "workers",

@@ -15,6 +15,7 @@ _PATH = re.compile(
 )
 """A file of this machine, and its name: the usual first folders (hier(7)), so that paths of
 addresses stay."""
+_ASCII_CONTROLS = dict.fromkeys([*range(32), 127], " ")
 _JOINERS = "\u200c\u200d"
 """Some scripts and pictures need them."""
 
@@ -23,8 +24,12 @@ def one_line(text: object, limit: int = MAX_WORDS) -> str:
     """``text`` in at most ``limit`` characters; empty where it is no text."""
     if not isinstance(text, str):
         return ""
-    kept = (character for character in text[: 8 * limit] if _is_visible(character))
-    shown = " ".join("".join(map(_spaced, kept)).split())
+    looked_at = text[: 8 * limit]
+    if looked_at.isascii():
+        kept = looked_at.translate(_ASCII_CONTROLS)
+    else:
+        kept = "".join(_spaced(letter) for letter in looked_at if _is_visible(letter))
+    shown = " ".join(kept.split())
     return shown if len(shown) <= limit else f"{shown[: limit - 1].rstrip()}…"
 
 

@@ -13,6 +13,8 @@ import os
 import signal
 import socket
 import sys
+import threading
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -146,6 +148,16 @@ def check_supervisor(value: str) -> None:
     """
     if value.isdigit() and int(value) > 1 and os.getppid() != int(value):
         raise StartupError(f"supervisord (process {value}) has ended")
+
+
+def end_within(limit_s: float) -> None:
+    """End this process after ``limit_s`` at the latest, whatever task or thread holds it."""
+
+    def end() -> None:
+        time.sleep(limit_s)
+        os._exit(EXIT_FAILURE)
+
+    threading.Thread(target=end, name="end", daemon=True).start()
 
 
 def _guard(

@@ -1,7 +1,7 @@
 """Mistakes of outsiders: all are counted, and one line an interval of each kind. Sans-I/O.
 
-Whoever may send anything may send it at any rate. So what they can cause is written once, and
-again after ``INTERVAL_NS`` with the number of those in between.
+Whoever may send anything may send it at any rate. So what they can cause is written once (or the
+first few times), and again after ``INTERVAL_NS`` with the number of those in between.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ MAX_KINDS = 64
 
 @dataclass(slots=True)
 class _Kind:
-    written_ns: int
+    since_ns: int
+    """When the interval began."""
+    written: int = 1
+    """Lines in it."""
     left_out: int = 0
 
 
@@ -31,7 +34,11 @@ class Repeated:
     ...     log.warning("! < %s: %s%s", who, error, more)
     """
 
-    def __init__(self, interval_ns: int = INTERVAL_NS, max_kinds: int = MAX_KINDS) -> None:
+    def __init__(
+        self, interval_ns: int = INTERVAL_NS, max_kinds: int = MAX_KINDS, lines: int = 1
+    ) -> None:
+        """``lines``: of one kind in an interval."""
+        self._lines = lines
         self.total = 0
         """Mistakes so far, written or not."""
         self._interval_ns = interval_ns
@@ -51,10 +58,13 @@ class Repeated:
             self._kinds[kind] = _Kind(now_ns)
             return ""
         known = self._others if known is None else known
-        if now_ns - known.written_ns < self._interval_ns:
+        if now_ns - known.since_ns >= self._interval_ns:
+            known.since_ns, known.written = now_ns, 0
+        if known.written >= self._lines:
             known.left_out += 1
             return None
-        left_out, known.left_out, known.written_ns = known.left_out, 0, now_ns
+        left_out, known.left_out = known.left_out, 0
+        known.written += 1
         return f" ({left_out} more since the last such line)" if left_out else ""
 
     def _is_full(self, now_ns: int) -> bool:
@@ -64,7 +74,7 @@ class Repeated:
         if now_ns - self._swept_ns >= self._interval_ns:
             self._swept_ns = now_ns
             for kind, known in list(self._kinds.items()):
-                if now_ns - known.written_ns >= self._interval_ns:
+                if now_ns - known.since_ns >= self._interval_ns:
                     self._others.left_out += known.left_out
                     del self._kinds[kind]
         return len(self._kinds) >= self._max_kinds

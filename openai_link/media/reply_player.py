@@ -17,6 +17,8 @@ LEAD_FRAMES = 3
 """Frames that are played at once at the beginning, and at most after a stall of this process."""
 MAX_WAITING_BYTES = 30 * 60 * SAMPLE_RATE_HZ * 2
 """Half an hour of audio may wait; more is dropped."""
+MAX_REPLIES, MAX_PARTS = 32, 64
+"""Replies that may wait, and parts of one; audio of more is dropped."""
 REMEMBERED = 16
 """Replies that were cut off, whose late audio is ignored."""
 
@@ -93,10 +95,12 @@ class ReplyPlayer:
     def push(self, response: str, item: str, content_index: int, pcm: bytes, now_ns: int) -> None:
         """More audio of an item: PCM16 at 24 kHz, any even length."""
         full = self._waiting_bytes + len(pcm) > MAX_WAITING_BYTES
-        if response in self._cut or full or len(pcm) % 2:
+        is_usable = response not in self._cut and not full and len(pcm) % 2 == 0
+        part = self._part(response, item, content_index) if is_usable else None
+        if part is None:
             self.dropped_bytes += len(pcm)
             return
-        self._part(response, item, content_index).waiting += pcm
+        part.waiting += pcm
         self._waiting_bytes += len(pcm)
         self._rearm(now_ns)
 
@@ -135,9 +139,12 @@ class ReplyPlayer:
         self._due_ns = None
         return cuts
 
-    def _part(self, response: str, item: str, content_index: int) -> _Part:
+    def _part(self, response: str, item: str, content_index: int) -> _Part | None:
+        """Where audio goes; None: nowhere."""
         reply = next((r for r in self._replies if r.response == response), None)
         if reply is None:
+            if len(self._replies) >= MAX_REPLIES:
+                return None
             for earlier in self._replies:  # There is one at a time, though its end may be missing.
                 earlier.is_complete = True
             reply = _Reply(response)
@@ -145,6 +152,8 @@ class ReplyPlayer:
         for part in reply.parts:
             if (part.item, part.content_index) == (item, content_index):
                 return part
+        if len(reply.parts) >= MAX_PARTS:
+            return None
         part = _Part(item, content_index)
         reply.parts.append(part)
         return part

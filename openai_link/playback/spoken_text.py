@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..facts import Caption
-from ..realtime.captions import MAX_TEXT_CHARS
+from ..realtime.bounds import MAX_TEXT_CHARS
+from ..realtime.captions import MAX_SHOWN_CHARS
 from ..realtime.event_fields import maps_of, text_of
 
 CHARS_PER_S = 15.0
@@ -33,14 +34,15 @@ class SpokenText:
 
     def caption(self, caption: Caption) -> None:
         """Text so far, or all of it. Only the beginning of the text matters."""
-        if caption.speaker == "assistant" and len(caption.text) < MAX_TEXT_CHARS:
+        if caption.speaker == "assistant" and len(caption.text) < MAX_SHOWN_CHARS:
             self._keep(caption.item, caption.text)
 
     def done(self, item: str, content: Mapping[str, Any]) -> None:
         """An item in its final form."""
         if text_of(content, "role") == "assistant":
             parts = maps_of(content, "content")
-            self._keep(item, "".join(text_of(part, "transcript") for part in parts))
+            words = "".join(text_of(part, "transcript") for part in parts)
+            self._keep(item, words[:MAX_TEXT_CHARS])
 
     def learn(self, item: str, heard_ms: int) -> None:
         """The item was heard to the end, and took ``heard_ms``."""

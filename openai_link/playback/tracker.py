@@ -51,6 +51,8 @@ from .truncation import GAIN_MS, TrackerAction, Truncation, Truncator
 LEAD_SAMPLES = 100 * MS_SAMPLES
 """Sound this close before ``output_audio_buffer.started`` belongs to that reply: the event and the
 packets travel separately."""
+MAX_OF_REPLY = 64
+"""Items of one reply that are told apart."""
 MAX_REPLIES = 8
 """Replies that are kept; if there are more, the oldest counts as heard."""
 
@@ -122,7 +124,7 @@ class PlaybackTracker:
             case ItemDone(item, content):
                 self._items.done(item, content)
             case ItemVoiced(response, item):
-                self._reply(response).items.append(item)
+                self._voiced(self._reply(response), item)
             case PlaybackStarted(response):
                 self._started(self._reply(response), now_ns)
             case PlaybackEnded(response, cleared) if response in self._replies:
@@ -156,6 +158,12 @@ class PlaybackTracker:
                 now_ns, positions.samples, epoch, replies, self._loud, is_silent, current
             )
         return actions if positions.all_report else [*actions, *self._decide()]
+
+    def unheard(self, response: str) -> None:
+        """A reply came without sound: its words stay as they are."""
+        reply = self._replies.pop(response, None)
+        if reply is not None and reply is self._playing:
+            self._playing = None
 
     def _waiting(self, now_ns: int) -> list[Reply]:
         """The replies that may not have been heard to the end."""
@@ -221,6 +229,11 @@ class PlaybackTracker:
             if len(self._replies) > MAX_REPLIES:
                 del self._replies[next(iter(self._replies))]
         return reply
+
+    @staticmethod
+    def _voiced(reply: Reply, item: str) -> None:
+        if len(reply.items) < MAX_OF_REPLY:
+            reply.items.append(item)
 
     def _started(self, reply: Reply, now_ns: int) -> None:
         """Replies are played in the order in which they are made: those before are over."""

@@ -83,7 +83,13 @@ class AnswerBook:
         is_empty = is_true and answer.is_empty and not self._has_strays
         self._has_strays = self._has_strays and not is_true
         items = tuple(answer.messages)
-        return replace(ended, items=items, is_written=is_written, is_empty=is_empty)
+        return replace(
+            ended,
+            items=items,
+            is_written=is_written,
+            is_empty=is_empty,
+            has_other=answer.has_other,
+        )
 
     def _ended(self, response: Mapping[str, Any]) -> None:
         identity, output = text_of(response, "id"), response.get("output")

@@ -6,13 +6,14 @@ whole text so far, so only the latest one of each interval needs to travel.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ..facts import Caption
+from .bounds import MAX_TEXT_CHARS
 
 INTERVAL_NS = 100_000_000
 """Least time between two captions of one item that are not final."""
-MAX_TEXT_CHARS = 4_000
+MAX_SHOWN_CHARS = 4_000
 """Longest text of one caption (an event is bounded); of a longer one the end is shown."""
 MAX_ITEMS = 32
 """Items that may be open at once; the oldest is forgotten."""
@@ -21,7 +22,9 @@ MAX_ITEMS = 32
 @dataclass(slots=True)
 class _Open:
     speaker: str
-    parts: list[str] = field(default_factory=list)
+    text: str = ""
+    is_cut: bool = False
+    """More words came than are kept."""
     due_ns: int | None = None
     """When the text must go out; None where it is out already."""
     quiet_until_ns: int = 0
@@ -40,7 +43,9 @@ class CaptionBook:
             if len(self._open) >= MAX_ITEMS:
                 del self._open[next(iter(self._open))]
             entry = self._open[item] = _Open(speaker)
-        entry.parts.append(text)
+        room = MAX_TEXT_CHARS - len(entry.text)
+        entry.text += text[:room]
+        entry.is_cut = entry.is_cut or len(text) > room
         if entry.due_ns is None:
             entry.due_ns = max(now_ns, entry.quiet_until_ns)
         return self.tick(now_ns)
@@ -51,13 +56,14 @@ class CaptionBook:
         if text is None:
             if entry is None:
                 return []
-            text = "".join(entry.parts)
-        return [Caption(speaker, item, shown(text), final=True)]
+            text = entry.text
+        is_cut = len(text) > MAX_TEXT_CHARS or (entry is not None and entry.is_cut)
+        return [Caption(speaker, item, shown(text), final=True, is_cut=is_cut)]
 
     def collected(self, item: str) -> str | None:
         """The text of an open item so far; None where the item is not open."""
         entry = self._open.get(item)
-        return None if entry is None else "".join(entry.parts)
+        return None if entry is None else entry.text
 
     def tick(self, now_ns: int) -> list[Caption]:
         """The captions that are due."""
@@ -66,7 +72,7 @@ class CaptionBook:
             if entry.due_ns is not None and now_ns >= entry.due_ns:
                 entry.due_ns = None
                 entry.quiet_until_ns = now_ns + INTERVAL_NS
-                due.append(Caption(entry.speaker, item, shown("".join(entry.parts)), False))
+                due.append(Caption(entry.speaker, item, shown(entry.text), False))
         return due
 
     def next_timeout_ns(self) -> int | None:
@@ -84,4 +90,4 @@ class CaptionBook:
 
 def shown(text: str) -> str:
     """``text`` as a caption shows it: of a long one the end."""
-    return text if len(text) <= MAX_TEXT_CHARS else "…" + text[1 - MAX_TEXT_CHARS :]
+    return text if len(text) <= MAX_SHOWN_CHARS else "…" + text[1 - MAX_SHOWN_CHARS :]

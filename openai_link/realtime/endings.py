@@ -15,7 +15,7 @@ from typing import Literal
 
 from mixer_core.runtime.foreign_text import one_line
 
-from ..facts import ResponseEnded, Transcribed
+from ..facts import ResponseEnded, Transcribed, Unheard
 from .refusal_body import MAX_CODE
 
 Cut = Literal[
@@ -26,9 +26,12 @@ Cut = Literal[
     "cancelled",
     "written",
     "not_transcribed",
+    "too_long",
 ]
 """How a caption is marked; pages have words for each."""
 
+TOO_LONG: Cut = "too_long"
+"""There are more words than are kept."""
 _ORDINARY = frozenset({"", "completed"})
 """What a server may call the end of an answer that lacks nothing; some say nothing."""
 _CANCELS = frozenset({"", "turn_detected", "client_cancelled"})
@@ -93,6 +96,13 @@ def ending_of(ended: ResponseEnded, speaks: bool) -> Ending | None:
                 f"The assistant's answer ended in an unknown way ({one_line(status, MAX_CODE)})."
             )
             return _ending(ended, "unknown_end", words, "incomplete")
+
+
+def unheard_ending(unheard: Unheard) -> Ending:
+    """What is to be told of an answer that should have been heard, and came without sound."""
+    words = "The assistant's answer came without any sound: read it here."
+    log = f"response {unheard.response} ended without any sound"
+    return Ending("written_answer", words, "written", log)
 
 
 def transcription_ending(fact: Transcribed, name: str) -> Ending | None:

@@ -46,6 +46,10 @@ _KIND_CAUSES: Mapping[RefusalKind, str] = {
     "permission": "refused the call: the key may not do this",
     "rate": _CAUSES["rate_limit_exceeded"],
 }
+_OF_THE_CONNECTION = frozenset(
+    {"unreachable", "connect_timeout", "connection_lost", "no_answer", "flooded"}
+)
+"""Codes of ours: nothing was refused."""
 _PLAIN = frozenset({"invalid_api_key", "session_expired", "beta_api_shape"})
 """Codes that need no words of the server."""
 _SECRET = re.compile(r"\b(?:sk|ek|pk)[-_][\w*.…-]{4,}|\b[0-9a-f]{40,}\b", re.IGNORECASE)
@@ -72,7 +76,7 @@ class Problem:
 
 def explain(error: UpstreamError, upstream: Upstream) -> Problem:
     """What ``error`` means to the people in the room."""
-    if error.code in ("unreachable", "connect_timeout", "connection_lost", "no_answer"):
+    if error.code in _OF_THE_CONNECTION:
         return _problem(error, _transport(error, upstream))
     tag = f" ({error.status} {error.code})" if error.status else f" ({error.code})"
     cause = _CAUSES.get(error.code) or _KIND_CAUSES.get(error.kind)
@@ -106,6 +110,8 @@ def _without_secrets(words: str, upstream: Upstream) -> str:
 def _transport(error: UpstreamError, upstream: Upstream) -> str:
     if error.code == "connection_lost":
         return f"The connection to {upstream.title} was lost: {_sentence(str(error))}"
+    if error.code == "flooded":
+        return f"{upstream.title} sends more than a conversation has: {_sentence(str(error))}"
     if error.code == "no_answer":
         return f"{upstream.title} does not answer: {_sentence(str(error))}"
     if upstream.simulated:

@@ -14,12 +14,11 @@ from mixer_core.runtime.errors import UnreadableError
 from mixer_core.runtime.foreign_data import read_json
 
 from ..facts import ToolCalled
+from .bounds import MAX_FIELD_CHARS
 from .event_fields import Once, text_of
 
 MAX_DRAFTS = 32
 """Calls that may be incomplete at once; of more the oldest is forgotten."""
-MAX_ARGUMENT_CHARS = 1_000_000
-"""Longest arguments that are put together from pieces."""
 
 
 @dataclass(slots=True)
@@ -69,8 +68,9 @@ class CallDrafts:
     def arguments_delta(self, event: Mapping[str, Any]) -> None:
         """More of the arguments of a call."""
         draft = self._draft(text_of(event, "item_id"), event, text_of(event, "response_id"))
-        if draft is not None and len(draft.pieces) < MAX_ARGUMENT_CHARS:
-            draft.pieces += text_of(event, "delta")
+        if draft is not None:
+            room = MAX_FIELD_CHARS - len(draft.pieces)
+            draft.pieces += text_of(event, "delta")[:room]
 
     def arguments_done(self, event: Mapping[str, Any]) -> list[ToolCalled]:
         """The arguments of a call are complete; returns it if its response is completed already."""

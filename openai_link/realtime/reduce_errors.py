@@ -9,7 +9,7 @@ from mixer_core.runtime.errors import UpstreamError
 
 from ..facts import Fact, ServerError
 from .event_fields import map_of, text_of
-from .refusal_body import RefusalBody, read_value
+from .refusal_body import MAX_CODE, RefusalBody, read_value
 
 MAX_SENT = 512
 """Client events whose type is remembered: a long history is sent at once."""
@@ -49,10 +49,11 @@ class ErrorBook:
 
     def error(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
         """The event ``error``."""
-        error, said = map_of(event, "error"), _said(event)
-        code = text_of(error, "code") or text_of(error, "type") or said.code or "unknown"
+        error = map_of(event, "error")
+        code, message = text_of(error, "code") or text_of(error, "type"), text_of(error, "message")
+        said = RefusalBody() if code and message else _said(event)
+        code, message = (code or said.code or "unknown")[:MAX_CODE], message or said.words
         event_id = text_of(error, "event_id")
-        message = text_of(error, "message") or said.words
         cause = self._sent.get(event_id, "")
         fatal, param = code in FATAL_CODES, text_of(error, "param")
         is_race = cause in RACING or any(words in message for words in RACE_WORDS)

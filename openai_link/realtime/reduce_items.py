@@ -34,6 +34,7 @@ from ..facts import (
     ServerToolsMissing,
     Transcribed,
 )
+from .bounds import MAX_FIELD_CHARS
 from .captions import CaptionBook
 from .event_fields import Once, map_of, maps_of, text_of, whole_of
 from .reduce_calls import CallDrafts
@@ -47,6 +48,10 @@ WORDS_NS = 30_000_000_000
 """Longest time between two signs of the words of an item."""
 MAX_RESPONSES = 32
 """Responses whose items are kept apart; of more the oldest is forgotten."""
+MAX_OF_RESPONSE = 128
+"""Items of one response that are kept together."""
+MAX_PARTS = 64
+"""Parts of one item whose texts are kept apart."""
 
 Handler = Callable[[Mapping[str, Any], int], list[Fact]]
 _TRANSCRIPTION = "conversation.item.input_audio_transcription"
@@ -62,7 +67,7 @@ class ItemBook:
         self._cuts = Once()
         self._unwritten: dict[str, int] = {}
         """Spoken items whose transcripts have not come, and when anything last came of them."""
-        self._given_up: set[str] = set()
+        self._given_up: dict[str, None] = {}
         """Spoken items whose transcripts are not waited for any more."""
         self._drafts = CallDrafts()
         self._untaken: dict[str, tuple[Mapping[str, Any], int]] = {}
@@ -113,8 +118,7 @@ class ItemBook:
         """A turn of somebody has become an item, or its words begin to come."""
         if item not in self._worded:
             self._unwritten[item] = now_ns
-            if len(self._unwritten) > MAX_OPEN:
-                del self._unwritten[next(iter(self._unwritten))]
+            _forget(self._unwritten, MAX_OPEN)
 
     def sent(self, event: Mapping[str, Any], now_ns: int) -> None:
         """A client event of ours: its item is no news, and waits to be taken."""
@@ -124,8 +128,7 @@ class ItemBook:
         self._drafts.ours(text_of(item, "id"))
         if text_of(item, "type") == "message" and text_of(item, "role") == "user":
             self._untaken[text_of(item, "id")] = item, now_ns
-            if len(self._untaken) > MAX_OPEN:
-                del self._untaken[next(iter(self._untaken))]
+            _forget(self._untaken, MAX_OPEN)
 
     def is_made_by_model(self, item: Mapping[str, Any]) -> bool:
         """Whether only a response can have made this item."""
@@ -196,9 +199,10 @@ class ItemBook:
         response = text_of(event, "response_id")
         item = text_of(event, "item_id") or text_of(map_of(event, "item"), "id")
         if response and item:
-            self._of_response.setdefault(response, {})[item] = None
-            if len(self._of_response) > MAX_RESPONSES:
-                del self._of_response[next(iter(self._of_response))]
+            items = self._of_response.setdefault(response, {})
+            items[item] = None
+            _forget(items, MAX_OF_RESPONSE)
+            _forget(self._of_response, MAX_RESPONSES)
 
     def grows(self, event: Mapping[str, Any]) -> list[Fact]:
         """More comes of an item of a response of the conversation: by now it has its place.
@@ -237,6 +241,7 @@ class ItemBook:
         self._announced.pop(identity, None)
         if text_of(item, "type") == "mcp_list_tools":
             self._lists[identity] = text_of(item, "server_label")
+            _forget(self._lists, MAX_OPEN)
         return [ItemAdded(identity, previous, item)] if self._added.first(identity) else []
 
     def _complete(self, item: Mapping[str, Any], previous: str) -> list[Fact]:
@@ -261,9 +266,8 @@ class ItemBook:
         item = map_of(event, "item")
         self._drafts.added(item, text_of(event, "response_id"))
         if text_of(item, "id") and text_of(item, "id") not in self._added:
-            self._announced[text_of(item, "id")] = item
-            if len(self._announced) > MAX_OPEN:
-                del self._announced[next(iter(self._announced))]
+            self._announced[text_of(item, "id")] = _outline(item)
+            _forget(self._announced, MAX_OPEN)
         return []
 
     def _tools_missing(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
@@ -309,12 +313,14 @@ class ItemBook:
         return max(known, self._captions.collected(item) or "", key=len)
 
     def _final(self, item: str, words: str) -> list[Fact]:
-        """The final caption: of the item's content, its parts and its deltas what says most."""
+        """The final caption: of the item's content, its parts and its deltas what says most.
+
+        An end without a word, of an item of which none was shown, is none: they may come yet.
+        """
         self._growing.pop(item, None)
-        words = max(words, self._known_words(item), key=len)
-        parts = self._parts.pop(item, {})
-        collected = self._captions.collected(item)
-        if item in self._worded or not (words or parts or collected is not None):
+        words = max(words, self._known_words(item), key=len)[:MAX_FIELD_CHARS]
+        self._parts.pop(item, None)
+        if item in self._worded or not (words or self._captions.collected(item) is not None):
             return []
         self._worded.first(item)
         return list(self._captions.done("assistant", item, words))
@@ -336,8 +342,7 @@ class ItemBook:
         if not delta or not item or item in self._worded:
             return []
         self._growing[item] = now_ns
-        if len(self._growing) > MAX_OPEN:
-            del self._growing[next(iter(self._growing))]
+        _forget(self._growing, MAX_OPEN)
         return list(self._captions.delta("assistant", item, delta, now_ns))
 
     def _content_done(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
@@ -353,10 +358,16 @@ class ItemBook:
         item = text_of(event, "item_id")
         text = text_of(event, "transcript") or text_of(event, "text")
         if item and item not in self._worded:
-            self._parts.setdefault(item, {})[whole_of(event, "content_index")] = text
-            if len(self._parts) > MAX_OPEN:
-                del self._parts[next(iter(self._parts))]
+            self._part(self._parts.setdefault(item, {}), whole_of(event, "content_index"), text)
+            _forget(self._parts, MAX_OPEN)
         return []
+
+    @staticmethod
+    def _part(parts: dict[int, str], index: int, text: str) -> None:
+        """Keep the text of one part, within what is kept of the item."""
+        known = sum(len(other) for place, other in parts.items() if place != index)
+        if index in parts or len(parts) < MAX_PARTS:
+            parts[index] = text[: max(0, MAX_FIELD_CHARS - known)]
 
     # Words of people
 
@@ -373,7 +384,8 @@ class ItemBook:
         text = self._captions.collected(item)
         if text is None or not self._worded.first(item):
             return []
-        self._given_up.add(item)
+        self._given_up[item] = None
+        _forget(self._given_up, MAX_OPEN)
         return [Transcribed(item, text.strip()), *self._captions.done("user", item, None)]
 
     def _user_done(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
@@ -389,12 +401,26 @@ class ItemBook:
         self._unwritten.pop(item, None)
         if not self._worded.first(item) and item not in self._given_up:
             return []
-        self._given_up.discard(item)
+        self._given_up.pop(item, None)
         shown = self._captions.collected(item) is not None
         captions = self._captions.done("user", item, None if failure else text)
         usage = map_of(event, "usage") or None
         fact = Transcribed(item, text, usage, failure)
         return [fact, *captions] if text or shown else [fact]
+
+
+def _forget(book: dict[Any, Any], limit: int) -> None:
+    """Of more than ``limit`` entries the oldest goes."""
+    if len(book) > limit:
+        del book[next(iter(book))]
+
+
+_OUTLINE = ("id", "type", "role", "status", "name", "call_id", "server_label", "arguments")
+
+
+def _outline(item: Mapping[str, Any]) -> dict[str, str]:
+    """What an item is that is only being made."""
+    return {key: item[key] for key in _OUTLINE if isinstance(item.get(key), str)}
 
 
 def _is_made(item: Mapping[str, Any]) -> bool:

@@ -25,10 +25,14 @@ from ..facts import Fact, ResponseEnded, ResponseStarted
 from .client_events import TAG
 from .event_fields import Once, map_of, text_of
 from .reduce_items import Handler, ItemBook
-from .refusal_body import read_value
+from .refusal_body import MAX_CODE, read_value
 
 MAX_RESPONSES = 16
 """Responses that may be open at once; of more the oldest is taken to be over."""
+MAX_OF_RESPONSE = 128
+"""Items of one response that are told apart; of more the oldest counts as complete."""
+NAMELESS = "of_"
+"""Begins what we call a response that only an item of it shows, before the server names it."""
 SETTLED_NS = 3_000_000_000
 """A response whose items are all done is over when nothing has come of it for so long."""
 
@@ -56,7 +60,7 @@ class _Open:
     """When anything last came of it."""
     growing: dict[str, str] = field(default_factory=dict)
     """Items that are not complete, with their types (empty: not known)."""
-    closed: set[str] = field(default_factory=set)
+    closed: dict[str, None] = field(default_factory=dict)
     """Items that are complete for good."""
     has_items: bool = False
     has_failed: bool = False
@@ -207,10 +211,10 @@ class ResponseBook:
     def _nameless(self, item: Mapping[str, Any], now_ns: int) -> list[Fact]:
         """An item that only a response makes, and no response is known."""
         identity = text_of(item, "id")
-        if not self._items.is_made_by_model(item) or f"of_{identity}" in self._begun:
+        if not self._items.is_made_by_model(item) or f"{NAMELESS}{identity}" in self._begun:
             return []
-        facts = self._begin(f"of_{identity}", "", True, now_ns)
-        self._open[f"of_{identity}"].growing[identity] = text_of(item, "type")
+        facts = self._begin(f"{NAMELESS}{identity}", "", True, now_ns)
+        self._open[f"{NAMELESS}{identity}"].growing[identity] = text_of(item, "type")
         return facts
 
     def _note(self, event: Mapping[str, Any], kind: str, entry: _Open | None, now_ns: int) -> None:
@@ -229,9 +233,12 @@ class ResponseBook:
             entry.has_items = True
             entry.growing.pop(item, None)
             if kind == "response.output_item.done":
-                entry.closed.add(item)
+                entry.closed[item] = None
         elif item not in entry.closed:
             entry.growing.setdefault(item, text_of(item_map, "type"))
+        for book in (entry.growing, entry.closed):
+            if len(book) > MAX_OF_RESPONSE:
+                del book[next(iter(book))]
 
     # -- ends -------------------------------------------------------------------------------------
 
@@ -291,8 +298,8 @@ def _ended(response: Mapping[str, Any], identity: str, aside: bool) -> ResponseE
     code, message = _why(response)
     return ResponseEnded(
         identity,
-        text_of(response, "status"),
-        code,
+        text_of(response, "status")[:MAX_CODE],
+        code[:MAX_CODE],
         message,
         map_of(response, "usage") or None,
         not aside,

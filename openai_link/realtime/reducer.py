@@ -17,6 +17,7 @@ from typing import Any
 from ..facts import (
     Assistant,
     AssistantChanged,
+    Exceeded,
     Fact,
     PlaybackEnded,
     PlaybackStarted,
@@ -29,6 +30,7 @@ from ..facts import (
     TurnCommitted,
 )
 from .answers import AnswerBook
+from .bounds import Bounds
 from .event_fields import Once, map_of, text_of, whole_of
 from .event_kinds import IGNORED
 from .reduce_errors import ErrorBook
@@ -58,6 +60,7 @@ class Reducer:
     def __init__(self, answers: bool = True, think_limit_ns: int = THINK_LIMIT_NS) -> None:
         self.assistant: Assistant = "idle"
         self._seen = Once(MAX_EVENTS)
+        self._bounds = Bounds()
         self.events = 0
         """Server events so far."""
         self.unknown: dict[str, int] = {}
@@ -164,13 +167,19 @@ class Reducer:
     def feed(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
         """Take one server event (any JSON object) and return what it means, in order."""
         self.events += 1
+        self._heard_ns = now_ns
+        handler = self.handlers.get(text_of(event, "type"))
+        kept = self._bounds.kept(event, is_read=handler is not None)
+        if kept is None or not self._bounds.admits(kept, now_ns):
+            return self._exceeded()
+        return [*self._exceeded(), *self._feed(kept, handler, now_ns)]
+
+    def _feed(self, event: Mapping[str, Any], handler: Handler | None, now_ns: int) -> list[Fact]:
         kind = text_of(event, "type")
         event_id = text_of(event, "event_id")
         if event_id and not self._seen.first((kind, event_id)):
             return []
         self._answers_told.note(event)
-        self._heard_ns = now_ns
-        handler = self.handlers.get(kind)
         if handler is None and kind not in IGNORED:
             self._count_unknown(kind)
             return []
@@ -184,8 +193,17 @@ class Reducer:
         self._note(facts)
         return facts + self._assistant_facts()
 
+    @property
+    def event_chars(self) -> int:
+        """Size of the newest event, in characters."""
+        return self._bounds.chars
+
+    def _exceeded(self) -> list[Fact]:
+        return [Exceeded(what) for what in self._bounds.news()]
+
     def sent(self, event: Mapping[str, Any], now_ns: int = 0) -> None:
         """Remember a client event: an error can be traced to it, and its item waits to be taken."""
+        self._bounds.ours(text_of(map_of(event, "item"), "id"))
         self._errors.sent(event)
         self._items.sent(event, now_ns)
         self._responses.sent(event)

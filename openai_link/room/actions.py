@@ -125,6 +125,8 @@ class Log:
 
     level: Level
     text: str
+    kind: str = ""
+    """Of what others can cause at any rate: so few lines a minute; the rest is counted."""
 
 
 Action = (

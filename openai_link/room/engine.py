@@ -13,6 +13,7 @@ part               decides
 ``RoomRecord``     the transcript, what the journal holds, captions, the pending reply, money
 ``RoomTools``      which tool calls run, who is asked, when the model speaks about them
 ``Notices``        what newcomers have yet to hear
+``Tellings``       at which pace browsers are told
 =================  ================================================================================
 
 Sound does not pass through actions: ``room_audio`` and ``reply_audio`` are called directly.
@@ -29,6 +30,7 @@ from mixer_core.bus.frames import FLAG_PAUSE
 from mixer_core.journal.records import HistoryItem
 from mixer_core.runtime.errors import UpstreamError
 from mixer_core.runtime.metrics import Metrics
+from mixer_core.runtime.repeated import Repeated
 from mixer_core.runtime.units import MS_NS, S_NS
 
 from ..facts import AssistantChanged, Fact, ItemAdded, PlaybackStarted, SpeechStarted
@@ -73,14 +75,20 @@ from .signals import (
     ToolAnswered,
     ToolsRefused,
 )
+from .tellings import Tellings
 
 TOOLS_TIMEOUT_NS = 300 * MS_NS
 """How long the first session waits for the tools; later ones are added to the running session."""
 RECOVERY_TIMEOUT_NS = 5 * S_NS
 """A journal that has not said by then what it knows is not waited for."""
 
+LINES = 5
+"""Lines a minute of each kind that others can cause at any rate."""
 _SHOWN: dict[str, str] = {"idle": "connecting", "closed": "reconnecting"}
 """States that browsers know by another name: a link that ends is followed by another one."""
+_LEFT_OUT = Log(
+    "warning", "! more happens than the room can be told: some of it is left out", "left out"
+)
 _NOT_ANSWERED = (
     "The assistant's server has not answered although it was asked several times. Please ask again."
 )
@@ -134,6 +142,8 @@ class RoomEngine:
             config.allowed_ns,
         )
         self._notices = Notices()
+        self._tellings = Tellings()
+        self._lines = Repeated(lines=LINES)
         self._greets = settings.greet
         self._tools_deadline_ns: int | None = None
         self._recovery_deadline_ns: int | None = None
@@ -171,6 +181,8 @@ class RoomEngine:
             "rollovers_begun_total": self._handover.begun,
             "rollovers_total": self._handover.completed,
             "epoch": self._epoch.number,
+            "tellings_replaced_total": self._tellings.replaced,
+            "tellings_left_out_total": self._tellings.left_out,
         }
 
     def next_timeout_ns(self) -> int | None:
@@ -182,6 +194,7 @@ class RoomEngine:
             self._record.next_timeout_ns(),
             self._tools.next_timeout_ns(),
             self._notices.next_timeout_ns(),
+            self._tellings.next_timeout_ns(),
             self._tools_deadline_ns,
             self._recovery_deadline_ns,
         )
@@ -215,7 +228,8 @@ class RoomEngine:
         actions += self._settle(self._record.tick(now_ns), now_ns)
         actions += self._settle(self._tools.tick(now_ns), now_ns)
         actions += self._settle(self._deadlines(now_ns), now_ns)
-        return actions + self._settle(self._connection.tick(wall_ms, now_ns), now_ns)
+        actions += self._settle(self._connection.tick(wall_ms, now_ns), now_ns)
+        return actions + self._tellings.tick(now_ns)
 
     def _deadlines(self, now_ns: int) -> list[Outcome]:
         outcomes: list[Outcome] = []
@@ -444,10 +458,23 @@ class RoomEngine:
             if isinstance(outcome, Signal):
                 waiting.extendleft(reversed(self._pass_on(outcome, now_ns)))
                 continue
-            if isinstance(outcome, SendEvent | ClearOutput):
-                self._sent(outcome, now_ns)
-            actions.append(outcome)
+            actions += self._shaped(outcome, now_ns)
         return actions
+
+    def _shaped(self, action: Action, now_ns: int) -> Sequence[Action]:
+        """What is done of an action now: what others can cause at any rate has a pace."""
+        match action:
+            case SendEvent() | ClearOutput():
+                self._sent(action, now_ns)
+            case TellBrowsers():
+                before = self._tellings.left_out
+                told = self._tellings.tell(action, now_ns)
+                lost = self._tellings.left_out > before
+                return [*told, *(self._shaped(_LEFT_OUT, now_ns) if lost else ())]
+            case Log(level, text, kind) if kind:
+                more = self._lines.line(kind, now_ns)
+                return [] if more is None else [Log(level, f"{text}{more}")]
+        return [action]
 
     def _sent(self, action: SendEvent | ClearOutput, now_ns: int) -> None:
         """A client event goes out: its session waits for what follows."""

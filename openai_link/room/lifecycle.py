@@ -11,7 +11,8 @@ failed         people were told; slow retries or none          a retry, a person
 closed         the room is empty, or we are being stopped      –
 =============  ==============================================  =================================
 
-A call that was up and is lost is made again at once. Other retryable causes are tried
+A call that was up and is lost is made again at once, and if that fails a few times within a second
+(``QUICK_RETRIES_NS``): its server may be starting anew. Other retryable causes are tried
 ``max_retries`` times with exponential back-off, then every 30 s while somebody is in the room.
 Fatal ones (key, quota, region, model, permission) are tried again only when somebody joins, at
 most every 30 s. No attempt is made before the server allows it (``Retry-After``), whatever happens.
@@ -37,8 +38,10 @@ SILENCE_NS = 3_000 * MS_NS
 MAX_SILENCE_NS = 40_000 * MS_NS
 """The above doubles up to here with each such loss: some server may be that quiet between replies,
 and its calls must not be cut again and again. The ICE library's own check ends dead ones too."""
-QUICK_RETRY_NS = 200 * MS_NS
-"""Wait before the first attempt after the loss of a call that was up; not counted."""
+QUICK_RETRIES_NS = (50 * MS_NS, 200 * MS_NS, 500 * MS_NS)
+"""Waits before the first attempts after the loss of a call that was up; they are not counted."""
+FAILED_AT_ONCE_NS = 1_000 * MS_NS
+"""A server that refuses an attempt so soon may be starting anew."""
 SLOW_RETRY_NS = 30_000 * MS_NS
 """Between attempts once the room was told that it failed."""
 JOIN_GRACE_NS = 15_000 * MS_NS
@@ -140,8 +143,8 @@ class Lifecycle:
         self.attempts = 0
         """Calls made, all in all."""
         self._failures = 0
-        self._may_be_quick = True
-        """The next loss of a call that was up is answered at once."""
+        self._quick = 0
+        """Quick attempts since a call was stable."""
         self._silence_ns = SILENCE_NS
         self._people = 0
         self._has_met_people = False
@@ -188,6 +191,7 @@ class Lifecycle:
         if self.state in ("closed", "ready", "idle"):
             return []
         self._selection.connected(self._kind, now_ns)
+        self._quick = len(QUICK_RETRIES_NS) if self._quick else 0
         self._timers.pop("connect", None)
         self._timers.pop("retry", None)
         self._timers["silence"] = now_ns + self._silence_ns
@@ -217,12 +221,21 @@ class Lifecycle:
             words = f"{problem.message} Trying by {_TRANSPORTS[other]}."
             return [close, *self._become("reconnecting", words)]
         problem = self._selection.told(problem)
-        if was_ready and self._may_be_quick and problem.retryable and not problem.retry_after_ns:
-            self._may_be_quick = False
-            self._retry_in(QUICK_RETRY_NS, now_ns)
+        if self._may_be_quick(was_ready, problem, now_ns):
+            self._retry_in(int(QUICK_RETRIES_NS[self._quick] * (1 + jitter)), now_ns)
+            self._quick += 1
             return [close, *self._become("reconnecting", f"{problem.message} Calling again.")]
         self._failures += 1
         return [close, *self._after_failure(problem, now_ns, jitter)]
+
+    def _may_be_quick(self, was_ready: bool, problem: Problem, now_ns: int) -> bool:
+        """Whether the next attempt follows at once: the first of a loss, if no other came before,
+        and those after one that failed at once."""
+        is_first = was_ready and self._quick == 0
+        is_next = not was_ready and 0 < self._quick < len(QUICK_RETRIES_NS)
+        is_next = is_next and now_ns - self._attempt_ns < FAILED_AT_ONCE_NS
+        may_help = problem.retryable and not problem.retry_after_ns
+        return (is_first or is_next) and may_help
 
     def _after_failure(self, problem: Problem, now_ns: int, jitter: float) -> list[LifecycleAction]:
         """Try again, or give up: for good, or with slow attempts."""
@@ -312,7 +325,7 @@ class Lifecycle:
         del self._timers[timer]
         if timer == "stable":
             self._failures = 0
-            self._may_be_quick = True
+            self._quick = 0
             self._selection.stable()
             return []
         if self.state == "failed" and self._people == 0:

@@ -9,11 +9,13 @@ within ``PROBE_NS`` means that the call is lost. One is due
 - ``SPEECH_NS`` after somebody began to speak in a room whose turns the server detects. Noise is no
   speech to every server: the doubt comes less often each time that it was wrong.
 
-A server may ignore what it does not know, and a model may think for long. So while it is not known
-whether the server answers such questions, none is asked in vain where people only wait for an
-answer, which has a limit of its own. Where they speak, one call may be lost by that; from then on
-a question without an answer counts only if one has been answered in this room. So the next session
-asks at once, while its server is surely there.
+So a silent server is known after 9 s, and a model that thinks for long keeps its call, as long as
+its server answers; an idle room asks nothing. A server may ignore what it does not know: while it
+is not known whether it answers such questions, none counts where people only wait for an answer,
+which has a limit of its own. So the first session of a room asks once, while its server is surely
+there. Where people speak, one call may be lost all the same; from then on a question without an
+answer counts only if one has been answered in this room, and the next session asks at once. A
+server that hangs up at such a question is never asked again.
 """
 
 from __future__ import annotations
@@ -26,12 +28,14 @@ from mixer_core.runtime.units import S_NS
 
 from ..realtime.event_fields import text_of
 
-DUE_NS = 10 * S_NS
+DUE_NS = 5 * S_NS
 """Longest time without any event while one is due."""
-PROBE_NS = 8 * S_NS
+PROBE_NS = 4 * S_NS
 """Longest time to an answer to a question that costs the server nothing."""
-SPEECH_NS = 8 * S_NS
+SPEECH_NS = 5 * S_NS
 """Time from the beginning of speech to the first event that it must bring."""
+HANGS_UP_NS = 1 * S_NS
+"""A call that ends so soon after a question, which has no answer, was ended by it."""
 LEAST_SPEECH_FRAMES = 15
 """Frames (20 ms each) that are no mere click."""
 PAUSE_NS = 30 * S_NS
@@ -62,6 +66,10 @@ class ServerHabits:
     """Whether it takes pictures; None: not known."""
     answers_probes: bool | None = None
     """Whether it answers a question for an item that it does not have; None: not known."""
+    was_asked: bool = False
+    """It was asked, if only to learn that."""
+    hangs_up: bool = False
+    """It has ended a call at once when it was asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +105,8 @@ class Liveness:
         self._is_conclusive = False
         """No answer to the question means that the call is lost."""
         self._pause_ns = PAUSE_NS
+        self._has_answered = False
+        """A question was answered in this session."""
         self._has_learnt = False
         """It has asked only to learn whether the server answers."""
         self._speech_after_ns = 0
@@ -146,8 +156,13 @@ class Liveness:
         if not self._probe or event_id not in ("", self._probe):
             return False
         self._probe = ""
-        self._habits.answers_probes = True
+        self._habits.answers_probes = self._has_answered = True
         return True
+
+    def closed(self, now_ns: int) -> None:
+        """The session is over."""
+        if self._probe_ns is not None and now_ns - self._probe_ns < HANGS_UP_NS:
+            self._habits.hangs_up = True
 
     def doubt(self, now_ns: int) -> list[Probe]:
         """Something else did not come: ask, unless a question is open."""
@@ -166,7 +181,7 @@ class Liveness:
         """
         if self._probe_ns is not None:
             return self._probe_ns + PROBE_NS
-        if not (self._may_be_asked or self._has_learnt):
+        if self._is_to_learn:
             return 0
         times = (self._doubt_ns(waiting_ns), None if hears else self._speech_due_ns())
         return min((time_ns for time_ns in times if time_ns is not None), default=None)
@@ -180,7 +195,7 @@ class Liveness:
             return None
         if self._probe_ns is not None:
             return self._unanswered()
-        self._has_learnt = True
+        self._has_learnt = self._habits.was_asked = True
         is_speech = not hears and timeout_ns == self._speech_due_ns()
         self._is_conclusive = is_speech or self._due_since_ns is not None
         if is_speech:
@@ -205,13 +220,20 @@ class Liveness:
     @property
     def _may_be_asked(self) -> bool:
         """Whether no answer to a question would say anything."""
-        return self._habits.answers_probes is not False
+        return self._habits.answers_probes is not False and not self._habits.hangs_up
+
+    @property
+    def _is_to_learn(self) -> bool:
+        """Whether it is asked only to know whether it answers."""
+        if self._has_learnt or self._habits.answers_probes or self._habits.hangs_up:
+            return False
+        return self._habits.answers_probes is False or not self._habits.was_asked
 
     def _unanswered(self) -> Silent | None:
         self._probe_ns = None
         is_known = self._habits.answers_probes is True
         if not self._may_be_asked or not (is_known or self._is_conclusive):
             return None
-        if not is_known:
+        if not self._has_answered:  # Not this one: the next one asks at once.
             self._habits.answers_probes = False
         return Silent()

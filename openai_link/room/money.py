@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mixer_core.journal.records import SIMULATED, Tokens, UsageKind, UsageRecord
+from mixer_core.runtime.foreign_text import one_line
 
 from ..realtime.problems import Problem
 from ..settings import OpenaiLinkSettings, Price
@@ -25,6 +26,8 @@ WARN_SHARE = 0.8
 """Part of the budget at which people are warned."""
 MAX_PEOPLE = 64
 """Names with an account of their own; whoever comes later is one of the ``OTHERS``."""
+MAX_UNKNOWN = 16
+"""Models without a price that people are told of."""
 MAX_TOLD = 20
 """Names of an event: the dearest, and the rest as ``OTHERS``; an event has 16 KiB."""
 OTHERS = "others"
@@ -237,12 +240,12 @@ class Spending:
 
     def _count_unpriced(self, model: str) -> list[SpendingAction]:
         self.unpriced += 1
-        if model in self._unknown:
+        if model in self._unknown or len(self._unknown) >= MAX_UNKNOWN:
             return []
         self._unknown.add(model)
         budget = " and does not count for the budget" if self._budget_usd else ""
         words = (
-            f"The price of the model {model!r} is not in the price table of "
+            f"The price of the model {one_line(model)!r} is not in the price table of "
             f"{self._prices.date}: what it costs is not known{budget}. "
             "Add it to [openai_link.prices]."
         )

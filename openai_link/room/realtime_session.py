@@ -12,6 +12,7 @@ from typing import Any
 
 from mixer_core.journal.records import HistoryItem
 from mixer_core.runtime.errors import UpstreamError
+from mixer_core.runtime.foreign_text import one_line
 from mixer_core.runtime.units import MS_NS
 
 from .. import facts
@@ -19,11 +20,14 @@ from ..facts import Assistant, Caption, Fact, ResponseEnded, ServerError
 from ..media.downlink_gate import DownlinkFrame, DownlinkGate
 from ..media.quiet import ROOM_NOISE_PEAK, is_quiet
 from ..pictures import Picture
+from ..playback.replies import START_NS
 from ..playback.sound_watch import Heard, SoundWatch
 from ..playback.tracker import PlaybackTracker
 from ..playback.truncation import TrackerAction, Truncation
+from ..playback.unheard import UnheardReplies
 from ..realtime.client_events import ClientEvents
 from ..realtime.confirmed import turns_of
+from ..realtime.event_fields import Once
 from ..realtime.reducer import Reducer
 from ..realtime.refusals import read_event
 from ..realtime.session_object import session_object
@@ -74,8 +78,10 @@ from .waits import (
     Waiting,
 )
 
-MAX_MESSAGE_CHARS = 500
-"""Longest message of the server that is shown to people."""
+PLAYED_HERE_NS = 1_000 * MS_NS
+"""Over a WebSocket the sound of a reply is here before its end: it begins at once."""
+MAX_EARLY_CHARS = 1_000_000
+"""Events from before the room came whose facts are kept; later ones are lost."""
 _NOT_TAKEN = (
     "The assistant's server did not take all of the session; [openai_link] leave_out may help"
 )
@@ -140,6 +146,9 @@ class RealtimeSession:
         """Whether the model is to hear the room (push-to-talk shuts the microphone)."""
         self._gate = DownlinkGate()
         self._tracker = PlaybackTracker(events, kind == "webrtc", settings.speed)
+        self._unheard = UnheardReplies(START_NS if kind == "webrtc" else PLAYED_HERE_NS)
+        self._written = Once()
+        """Items of replies that came without sound: their words stay."""
         self._watch = SoundWatch(kind == "webrtc")
         """When replies sound, where the server does not say."""
         self._heard: list[Heard] = []
@@ -149,6 +158,8 @@ class RealtimeSession:
         self._epoch = epoch
         self._early: list[Outcome] = []
         """Facts from before the room came."""
+        self._early_chars = 0
+        """Size of the events that told them."""
 
     # -- what is known ----------------------------------------------------------------------------
 
@@ -220,6 +231,7 @@ class RealtimeSession:
             self._gate.next_timeout_ns(),
             self._reducer.next_timeout_ns(),
             self._turns.next_timeout_ns(),
+            self._unheard.next_timeout_ns(),
             self._tracker.next_timeout_ns(),
             self._seeding.next_timeout_ns(),
             self._watch.next_timeout_ns(),
@@ -240,6 +252,7 @@ class RealtimeSession:
         outcomes += self._listen(now_ns)
         outcomes += self._facts(self._reducer.tick(now_ns), now_ns)
         outcomes += self._turned(self._turns.tick(now_ns), now_ns)
+        outcomes += self._without_sound(self._unheard.tick(now_ns))
         outcomes += self._tracked(self._tracker.tick(now_ns))
         self._seeding.tick(now_ns)
         return outcomes + self._see_whether_seeded()
@@ -281,8 +294,11 @@ class RealtimeSession:
             return None
         frame = self._gate.frame(pcm, stamp_ns, now_ns, concealed)
         if frame is not None:
+            self._epoch.used()
             self._tracker.sent(frame.stamp_ns, frame.pcm)
             quiet = is_quiet(pcm, ROOM_NOISE_PEAK)
+            if not quiet:
+                self._unheard.sound(len(pcm) // 2)
             self._hear(self._watch.frame(len(pcm) // 2, quiet, now_ns), now_ns)
             self._waits.reply_sound(quiet, now_ns)
         return frame
@@ -327,7 +343,7 @@ class RealtimeSession:
     def activate(self) -> list[Outcome]:
         """The room is here from now on."""
         self.stage = "active"
-        early, self._early = self._early, []
+        early, self._early, self._early_chars = self._early, [], 0
         return [StartUplink(self.number), *early]
 
     def correct(self, item: HistoryItem, now_ns: int, after: str = "") -> list[Outcome]:
@@ -432,6 +448,7 @@ class RealtimeSession:
         """End what is open; nothing counts afterwards."""
         if self.stage == "closed":
             return []
+        self._waits.closed(now_ns)
         frame = self._gate.end(now_ns)
         outcomes = [] if frame is None else self._framed(frame)
         for fact in self._reducer.close():
@@ -458,7 +475,10 @@ class RealtimeSession:
                 continue
             if isinstance(fact, facts.SessionConfirmed):
                 fact = self._answered(fact)
+            if isinstance(fact, facts.ItemTruncated) and fact.item in self._written:
+                continue
             self._watch.on_fact(fact, now_ns)
+            outcomes += self._without_sound(self._unheard.on_fact(fact, now_ns))
             outcomes += self._tracked(self._tracker.on_fact(fact, now_ns))
             outcomes += self._turned(self._turns.on_fact(fact, now_ns), now_ns)
             match fact:
@@ -471,6 +491,16 @@ class RealtimeSession:
             outcomes += self._told(fact)
         return outcomes
 
+    def _without_sound(self, unheard: Sequence[facts.Unheard]) -> list[Outcome]:
+        """Replies that nobody could hear keep all their words."""
+        outcomes: list[Outcome] = []
+        for fact in unheard:
+            self._tracker.unheard(fact.response)
+            for item in fact.items:
+                self._written.first(item)
+            outcomes += self._told(fact)
+        return outcomes
+
     def _told(self, fact: Fact) -> list[Outcome]:
         """The fact for the room, once the room is here."""
         if isinstance(fact, Caption) and not self._tracker.passes(fact):
@@ -478,6 +508,10 @@ class RealtimeSession:
         learned = FactLearned(self.number, fact)
         if self.stage in ("active", "draining"):
             return [learned]
+        self._early_chars += self._reducer.event_chars
+        if self._early_chars > MAX_EARLY_CHARS:
+            words = "! < more than is kept came before the session had the room"
+            return [Log("warning", words, "early")]
         self._early.append(learned)
         return []
 
@@ -517,10 +551,14 @@ class RealtimeSession:
     def _flush(self, reason: str, now_ns: int) -> list[Outcome]:
         self.flushes += 1
         self._gate.flush(now_ns)
-        number = self._epoch.begin()
+        unheard = self._without_sound(self._unheard.flushed(now_ns))
+        begins = self._epoch.may_begin(now_ns)
+        number = self._epoch.begin() if begins else self._epoch.number
         cut = self._tracked(self._tracker.cut(number, now_ns))
         self._hear(self._watch.flushed(), now_ns)
-        return [Log("debug", f"= flush: {reason}"), BeginEpoch(number), *cut]
+        if not begins:
+            return [*unheard, *cut]
+        return [Log("debug", f"= flush: {reason}"), BeginEpoch(number), *unheard, *cut]
 
     def _hear(self, heard: Sequence[Heard], now_ns: int) -> None:
         """Keep what the server would have said until the next ``tick``, which is due at once."""
@@ -545,6 +583,7 @@ class RealtimeSession:
         return outcomes + self._facts(self._reducer.pressed(is_open, now_ns), now_ns)
 
     def _framed(self, frame: DownlinkFrame) -> list[Outcome]:
+        self._epoch.used()
         self._tracker.sent(frame.stamp_ns, frame.pcm)
         return [SendFrame(frame)]
 
@@ -653,19 +692,19 @@ class RealtimeSession:
 
     def _picture_refused(self, item: str, error: ServerError) -> list[Outcome]:
         self.server_errors += 1
-        log = Log("warning", f"! < a picture is refused: {error.code}: {error.message}")
+        log = Log("warning", f"! < a picture is refused: {error.code}: {one_line(error.message)}")
         return [log, PictureRefused(self.number, item, error)]
 
     def _server_error(self, error: ServerError) -> list[Outcome]:
         cause = f" (caused by {error.cause})" if error.cause else ""
-        words = f"{error.code}{cause}: {error.message}"
+        words = f"{error.code}{cause}: {one_line(error.message)}"
         if error.cause == "session.update" and self._updates:
             self._updates -= 1
         if error.benign:
             self.benign_errors += 1
-            return [Log("info", f"< benign error {words}")]
+            return [Log("info", f"< benign error {words}", "benign error")]
         self.server_errors += 1
-        outcomes: list[Outcome] = [Log("warning", f"! < error {words}")]
+        outcomes: list[Outcome] = [Log("warning", f"! < error {words}", "server error")]
         lost = read_event(error.code, error.message, error.param)
         refused = self.stage == "connecting" and (
             error.cause == "session.update" or lost.kind != "" or self._reducer.events == 1
@@ -677,9 +716,9 @@ class RealtimeSession:
         if error.fatal or refused:
             outcomes.append(SessionFailed(self.number, lost))
         elif self.stage == "active":
-            outcomes.append(_problem(error.code, error.message[:MAX_MESSAGE_CHARS]))
+            outcomes.append(_problem(error.code, one_line(error.message)))
         elif self.stage == "connecting" and not error.event_id:
-            told = f"{_NOT_TAKEN} ({lost.code}): {str(lost)[:MAX_MESSAGE_CHARS]}"
+            told = f"{_NOT_TAKEN} ({lost.code}): {one_line(str(lost))}"
             outcomes.append(ProblemFound(lost.code, told))
         return outcomes
 

@@ -18,17 +18,25 @@ from mixer_core.runtime.units import S_NS
 
 from ..facts import (
     Caption,
+    Exceeded,
     Fact,
     ItemAdded,
     ResponseEnded,
     ServerToolsMissing,
     SessionConfirmed,
     Transcribed,
+    Unheard,
 )
 from ..pictures import Picture, RecentPictures
 from ..playback.truncation import Truncation
 from ..realtime.captions import shown
-from ..realtime.endings import Ending, ending_of, transcription_ending
+from ..realtime.endings import (
+    TOO_LONG,
+    Ending,
+    ending_of,
+    transcription_ending,
+    unheard_ending,
+)
 from ..realtime.event_fields import Once
 from ..realtime.session_object import session_object
 from ..realtime.unicode_text import whole
@@ -49,6 +57,8 @@ MAX_SHOWN = 2
 """Sessions that a picture is shown to before one takes it."""
 MAX_TYPED = 64
 """Typed messages that wait for the server to take them; of more the oldest are told as they are."""
+MAX_WAITING = 128
+"""EVENTs that wait for the journal; of more the oldest are told as they are."""
 JOURNAL_TIMEOUT_NS = 5 * S_NS
 """A caption does not wait longer for the journal."""
 
@@ -211,8 +221,14 @@ class RoomRecord:
         records = self._transcript.on_fact(fact, now_ns, wall_ms, where)
         self.pending_reply.on_fact(fact, session)
         match fact:
+            case Caption(is_cut=True, final=True):
+                return self._cut_caption(fact, records, now_ns)
             case Caption():
                 return self._caption(fact, records, now_ns)
+            case Unheard():
+                return [*self._write(records), *self._unheard(session, fact, now_ns)]
+            case Exceeded(what):
+                return [*self._write(records), *self._exceeded_by(what)]
             case ItemAdded(item) if item in self._typed:
                 return self._taken(session, item, records, now_ns)
             case ResponseEnded():
@@ -224,7 +240,8 @@ class RoomRecord:
             case ServerToolsMissing(_, server):
                 named = f"the MCP server {one_line(server)}" if server else "an MCP server"
                 words = f"The assistant cannot use the tools of {named}: they could not be listed."
-                return [Log("warning", f"! < {words}"), ProblemFound("tools_missing", words)]
+                log = Log("warning", f"! < {words}", "tools missing")
+                return [log, ProblemFound("tools_missing", words)]
             case SessionConfirmed():
                 return [*self._write(records), *self._confirmations.take(session, fact)]
         return self._write(records)
@@ -313,6 +330,21 @@ class RoomRecord:
             return self._write(records, event, now_ns)
         return [*self._write(records), self._tell(event)]
 
+    def _cut_caption(
+        self, caption: Caption, records: Sequence[Record], now_ns: int
+    ) -> list[Outcome]:
+        """A line with more words than are kept says so, here and in the record."""
+        more = (
+            self._transcript.cut(caption.item, TOO_LONG) if caption.speaker == "assistant" else []
+        )
+        return self._caption(caption, [*records, *more], now_ns, TOO_LONG)
+
+    def _exceeded_by(self, what: str) -> list[Outcome]:
+        """The server sends more than is kept: the room is told once."""
+        words = f"The assistant's server sends more than is kept ({what}): the rest is left out."
+        told = [ProblemFound("too_much", words)] if self._ended.first(("too much", what)) else []
+        return [Log("warning", f"! < {words}", f"too much: {what}"), *told]
+
     def _tell(self, caption: Event) -> TellBrowsers:
         """A caption, with the place that its line has by now."""
         known = self._transcript.find(str(caption["item"]))
@@ -329,7 +361,9 @@ class RoomRecord:
             return [*([WriteJournal(tuple(records))] if records else []), *moved]
         self._tickets += 1
         self._waiting[self._tickets] = then_tell, now_ns + JOURNAL_TIMEOUT_NS
-        return [WriteJournal(tuple(records), self._tickets), *moved]
+        late = list(self._waiting)[:-MAX_WAITING]
+        told = [outcome for ticket in late for outcome in self.journal_written(ticket)]
+        return [WriteJournal(tuple(records), self._tickets), *moved, *told]
 
     def _response_ended(self, session: int, ended: ResponseEnded, now_ns: int) -> list[Outcome]:
         """An answer that did not end as it should: the room is told, once.
@@ -340,11 +374,21 @@ class RoomRecord:
         ending = ending_of(ended, speaks)
         if ending is None or not self._ended.first(ended.response):
             return []
-        outcomes: list[Outcome] = [Log("warning", f"! < {ending.log}")]
+        outcomes: list[Outcome] = [Log("warning", f"! < {ending.log}", "ending")]
         if not (ended.status == "failed" and ended.code in UpstreamError.FATAL_CODES):
             outcomes.append(ProblemFound(ending.code, ending.words))
         cut_off = ended.items if ending.cut == "written" else ended.items[-1:]
         return [*outcomes, *(o for item in cut_off for o in self._mark(item, ending, now_ns))]
+
+    def _unheard(self, session: int, fact: Unheard, now_ns: int) -> list[Outcome]:
+        """An answer that should have been heard came without sound: the room is told, once."""
+        speaks = self._speaks and not self._confirmations.is_silent(session)
+        if not speaks or not self._ended.first(fact.response):
+            return []
+        ending = unheard_ending(fact)
+        outcomes: list[Outcome] = [Log("warning", f"! < {ending.log}", "unheard")]
+        outcomes.append(ProblemFound(ending.code, ending.words))
+        return [*outcomes, *(o for item in fact.items for o in self._mark(item, ending, now_ns))]
 
     def _not_transcribed(self, fact: Transcribed, now_ns: int) -> list[Outcome]:
         """Speech that could not be written down: the room is told, once."""
@@ -352,7 +396,7 @@ class RoomRecord:
         ending = transcription_ending(fact, name)
         if ending is None or not self._ended.first(fact.item):
             return []
-        outcomes: list[Outcome] = [Log("warning", f"! < {ending.log}")]
+        outcomes: list[Outcome] = [Log("warning", f"! < {ending.log}", "not transcribed")]
         outcomes.append(ProblemFound(ending.code, ending.words))
         return [*outcomes, *self._mark(fact.item, ending, now_ns)]
 

@@ -184,7 +184,7 @@ class RoomTools:
             match action:
                 case RunTool():
                     who = action.who or "somebody"
-                    outcomes += [Log("info", f"= tool {action.name} for {who}"), action]
+                    outcomes += [Log("info", f"= tool {action.name} for {who}", "tool"), action]
                 case CancelTool():
                     outcomes.append(action)
                 case SendOutput(call, output):

@@ -151,6 +151,10 @@ class SessionWaits:
         """Whether a refusal (of this client event; empty: it does not say) is one we wanted."""
         return self._liveness.takes_answer(event_id)
 
+    def closed(self, now_ns: int) -> None:
+        """The session is over."""
+        self._liveness.closed(now_ns)
+
     # -- limits -----------------------------------------------------------------------------------
 
     def next_timeout_ns(self, waiting: Waiting) -> int | None:

@@ -23,6 +23,9 @@ from .spec import ToolSpec
 REMEMBERED = 512
 """Ids of calls that are never carried out again."""
 
+MAX_NAME_CHARS = 64
+"""Longest name that people are told of; no tool has a longer one."""
+
 Status = Literal["running", "asking", "done", "failed", "timeout", "refused"]
 
 
@@ -195,7 +198,9 @@ class ToolCalls:
     def _admitted(self, pending: PendingToolCall, spec: ToolSpec | None) -> dict[str, Any]:
         if spec is None:
             names = ", ".join(sorted(self._specs)) or "none"
-            raise ToolError(f"there is no tool {pending.name[:64]!r}; there are: {names}")
+            raise ToolError(
+                f"there is no tool {pending.name[:MAX_NAME_CHARS]!r}; there are: {names}"
+            )
         if len(self._pending) >= self._limits.max_open:
             raise ToolError(f"{self._limits.max_open} calls are open: wait for one to end")
         return spec.check(pending.arguments)
@@ -269,7 +274,8 @@ class ToolCalls:
 def _told(
     pending: PendingToolCall, status: Status, detail: str = "", participant: str = "", **more: Any
 ) -> TellTool:
-    event = {"type": "tool", "name": pending.name, "call": pending.call, "status": status, **more}
+    name = pending.name[:MAX_NAME_CHARS]
+    event = {"type": "tool", "name": name, "call": pending.call, "status": status, **more}
     if pending.title:
         event["title"] = pending.title
     if detail:

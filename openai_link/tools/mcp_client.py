@@ -23,6 +23,7 @@ from mixer_core.runtime.secrets import secret
 
 from ..settings import McpServer
 from .mcp_listing import ORIGINAL, Listing, listing
+from .mcp_process import server_process
 from .mcp_streams import tidy
 from .outputs import error_output, to_output
 
@@ -81,6 +82,7 @@ class McpLink:
         self._answered_s = 0.0
         self._failure = "it has not answered yet"
         self._task: asyncio.Task[None] | None = None
+        self._closed = False
         self._functions: dict[str, Callable[..., Any]] = {}
 
     async def start(self, timeout_s: float) -> str:
@@ -100,6 +102,8 @@ class McpLink:
 
     async def close(self) -> None:
         """Disconnect, and end the server if it is our child process."""
+        self._closed = True
+        self._wanted.set()
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task}, timeout=_CLOSE_S)
@@ -162,7 +166,7 @@ class McpLink:
     async def _keep(self) -> None:
         """Stay connected; the library's contexts are entered and left in this one task."""
         delay_s = FIRST_RETRY_S
-        while True:
+        while not self._closed:  # The library's contexts may swallow what cancels this task.
             self._news.clear()
             self._wanted.clear()
             self._is_stale = False
@@ -243,8 +247,7 @@ class McpLink:
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Client]:
         import httpx2
-        from mcp import Client, StdioServerParameters
-        from mcp.client.stdio import stdio_client
+        from mcp import Client
         from mcp.client.streamable_http import streamable_http_client
 
         variable = self._server.token_variable
@@ -252,10 +255,8 @@ class McpLink:
         if variable and not token:
             raise ToolDefinitionError(f"the variable {variable} is not set")
         if self._server.command:
-            program, *arguments = self._server.command
-            env = {variable: token} if token else None
-            parameters = StdioServerParameters(command=program, args=arguments, env=env)
-            streams = tidy(stdio_client(parameters))
+            env = {variable: token} if token else {}
+            streams = tidy(server_process(self._name, self._server.command, env, self._log))
             async with Client(streams, message_handler=self._on_message) as client:
                 yield client
             return

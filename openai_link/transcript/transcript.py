@@ -8,7 +8,8 @@ else; ``seeded`` says which ids those are, so that nothing appears twice.
 
 Methods return the records to write: a record of an item is its whole present state, in place of
 the one before. Item ids must be unique in the room: ``ClientEvents`` get a new prefix for each
-call. The newest ``MAX_ITEMS`` are remembered; older ones are in the journal only.
+call. The newest ``MAX_ITEMS``, with ``MAX_CHARS``, are remembered; older ones are in the journal
+only.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from ..facts import (
     Transcribed,
     TurnCommitted,
 )
+from ..realtime.bounds import MAX_TEXT_CHARS
 from ..realtime.item_content import has_picture, role_of, tool_fields, words_of
 from ..realtime.unicode_text import whole
 from .attribution import Attribution, ExpectedText
@@ -48,6 +50,8 @@ from .item_order import ROOT, ItemOrder, first_place
 from .speech_activity import Shares, SpeechActivity
 
 MAX_ITEMS = 2_000
+MAX_CHARS = 4_000_000
+"""Words, arguments and outputs that are remembered, of all items."""
 MAX_ALIASES = 8_000
 """Ids of seeded items that are known, of the newest sessions."""
 MAX_EARLY = 64
@@ -73,6 +77,8 @@ class Transcript:
         """The session in which new items are."""
         self._order = ItemOrder(recovered)
         self._known = {item.item: item for item in recovered}
+        self._chars = sum(map(_chars, recovered))
+        """Size of what is remembered."""
         self._aliases: dict[str, str] = {}
         """Ids in later sessions to ids here; empty: not part of the record."""
         self._early: dict[str, Transcribed] = {}
@@ -228,7 +234,9 @@ class Transcript:
         item = _whole(item)
         if self._known.get(item.item) == item:
             return []
+        before = self._known.get(item.item)
         self._known[item.item] = item
+        self._chars += _chars(item) - (0 if before is None else _chars(before))
         return [ItemRecord(item)]
 
     def _item(self, fact: ItemAdded | ItemDone, now_ns: int, wall_ms: int) -> list[Record]:
@@ -270,11 +278,16 @@ class Transcript:
         if role == "user":
             known = self._attributed(known, content, now_ns)
         records += self._put(known)
-        if len(self._order.order) > MAX_ITEMS:
-            oldest = self._order.order[0]
+        while len(self._order.order) > 1 and self._is_full:
+            first, second = self._order.order[:2]
+            oldest = second if first == item else first
             self._order.remove(oldest)
-            del self._known[oldest]
+            self._chars -= _chars(self._known.pop(oldest))
         return records
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._order.order) > MAX_ITEMS or self._chars > MAX_CHARS
 
     def _attributed(
         self, item: HistoryItem, content: Mapping[str, Any], now_ns: int
@@ -356,17 +369,24 @@ class Transcript:
         return self._put(replace(known, text=text, heard_ms=audio_end_ms, final=True))
 
     def _delete(self, item: str) -> list[Record]:
-        if self._known.pop(item, None) is None:
+        known = self._known.pop(item, None)
+        if known is None:
             return []
+        self._chars -= _chars(known)
         self._order.remove(item)
         return [RemovedRecord(item)]
 
 
 def _whole(item: HistoryItem) -> HistoryItem:
-    """``item`` with texts that can be stored and sent."""
+    """``item`` with texts that can be stored and sent, of bounded length."""
     texts = {name: getattr(item, name) for name in _TEXTS}
-    changed: dict[str, Any] = {n: whole(t) for n, t in texts.items() if whole(t) is not t}
+    kept = {name: whole(text[:MAX_TEXT_CHARS]) for name, text in texts.items()}
+    changed: dict[str, Any] = {n: text for n, text in kept.items() if text is not texts[n]}
     return replace(item, **changed) if changed else item
+
+
+def _chars(item: HistoryItem) -> int:
+    return sum(len(getattr(item, name)) for name in _TEXTS)
 
 
 def _newest_states(records: list[Record]) -> list[Record]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -24,14 +25,18 @@ from mixer_core.patches.aiortc.rtp_receiver import TappedPacket, tap_receiver
 from mixer_core.patches.aiortc.sctp_limits import SctpLimits
 from mixer_core.patches.aiortc.sctp_parameters import check_parameters
 from mixer_core.runtime.errors import UpstreamError
+from mixer_core.runtime.foreign_text import one_line
 
 from ..media.packet_track import PacketTrack, send_directly, speak_opus_only
 from ..realtime.client_events import DATA_CHANNEL
-from ..realtime.event_fields import event_of
+from ..realtime.event_fields import event_of, text_of
 from ..realtime.upstream import Upstream
 from . import http_call
+from .inflow import Inflow
 from .ways import Ways
 
+MAX_SHOWN_CHARS = 64
+"""Longest type of an event in the log."""
 CONSENT_INTERVAL_S = 1.0
 """Time between two ICE consent checks: the server answers each of them."""
 CONSENT_FAILURES = 20
@@ -78,6 +83,7 @@ class RealtimeCall:
         self.simulated = upstream.simulated
         """The server says that it is a simulator."""
         self._datagrams = Datagrams()
+        self._inflow = Inflow()
         self.bad_events = 0
         """Messages from the server that were not JSON objects, or could not be read at all."""
 
@@ -187,9 +193,12 @@ class RealtimeCall:
             self._lost(words)
 
     def _lost(self, reason: str) -> None:
+        self._end(UpstreamError("connection_lost", reason))
+
+    def _end(self, error: UpstreamError) -> None:
         if not self._closed:
             on_lost, self._on_lost = self._on_lost, _ignore
-            on_lost(UpstreamError("connection_lost", reason))
+            on_lost(error)
 
     def _refuse(self, error: Mapping[str, Any]) -> None:
         if not self._closed:
@@ -199,14 +208,25 @@ class RealtimeCall:
         """One server event. Nothing here awaits, so events stay in order."""
         if self._closed:
             return
+        now_ns = time.monotonic_ns()
+        refusal = self._inflow.refusal(len(message), now_ns)
+        if refusal is not None:
+            self._end(refusal)
+            return
         event = event_of(message)
         if event is None:
             self.bad_events += 1
+            more = self._inflow.mistakes.line("no event", now_ns)
+            if more is not None:
+                self._log.warning("! < a message that is no event%s", more)
             return
         try:
             self._on_event(event)
-        except Exception:  # It would end aiortc's transport task, and with it the call.
-            self._log.exception("! the event %s could not be handled", event.get("type"))
+        except Exception as error:  # It would end aiortc's transport task, and with it the call.
+            more = self._inflow.mistakes.line(type(error).__name__, now_ns)
+            if more is not None:
+                kind = one_line(text_of(event, "type"), MAX_SHOWN_CHARS)
+                self._log.exception("! the event %s could not be handled%s", kind, more)
 
 
 def _ignore(_: UpstreamError) -> None:

@@ -19,18 +19,24 @@ from typing import Any
 import aiohttp
 
 from mixer_core.runtime.errors import UpstreamError
+from mixer_core.runtime.foreign_text import one_line
 from mixer_core.runtime.metrics import Histogram
 
 from ..media.audio_append import AppendEvent, AudioAppend
 from ..media.reply_player import Cut, Play, PlayerAction, ReplyPlayer, Started
 from ..media.uplink import MAX_LEAD_MS, STARVE_MS
 from ..media.uplink_pacer import UplinkPacer
+from ..realtime.bounds import MAX_ID_BYTES, is_longer
 from ..realtime.dialect import Dialect
-from ..realtime.event_fields import event_of
+from ..realtime.event_fields import event_of, text_of
 from ..realtime.upstream import Upstream
 from ..settings import OpenaiLinkSettings
 from .event_socket import EventSocket
+from .inflow import Inflow
 from .interface import Callbacks, TransportKind
+
+MAX_SHOWN_CHARS = 64
+"""Longest type of an event in the log."""
 
 
 class WebsocketTransport:
@@ -57,6 +63,7 @@ class WebsocketTransport:
         self._callbacks = callbacks
         self._dialect = Dialect(settings.dialect)
         self._socket = EventSocket(http, self._text, self._sent, self._ended)
+        self._inflow = Inflow()
         pacer = UplinkPacer(STARVE_MS, MAX_LEAD_MS, settings.sparse_after_ms)
         self._append = AudioAppend(pacer)
         self._player = ReplyPlayer()
@@ -152,20 +159,31 @@ class WebsocketTransport:
         """One server event."""
         if self._closed:
             return
-        event = event_of(text)
-        if event is None:
-            self.bad_events += 1
-            return
-        refusal = self._dialect.refusal(event)
+        refusal = self._inflow.refusal(len(text), time.monotonic_ns())
+        event = event_of(text) if refusal is None else None
+        if event is not None:
+            refusal = self._dialect.refusal(event)
         if refusal is not None:
             self._ended(refusal)
             self._closed = True
             return
+        if event is None:
+            self._bad("a message that is no event")
+            return
         try:
             for understood in self._dialect.server(event):
                 self._event(understood)
-        except Exception:  # It would end the reader, and with it the session.
-            self._log.exception("! the event %s could not be handled", event.get("type"))
+        except Exception as error:  # It would end the reader, and with it the session.
+            more = self._inflow.mistakes.line(type(error).__name__, time.monotonic_ns())
+            if more is not None:
+                kind = one_line(text_of(event, "type"), MAX_SHOWN_CHARS)
+                self._log.exception("! the event %s could not be handled%s", kind, more)
+
+    def _bad(self, what: str) -> None:
+        self.bad_events += 1
+        more = self._inflow.mistakes.line(what, time.monotonic_ns())
+        if more is not None:
+            self._log.warning("! < %s%s", what, more)
 
     def _event(self, event: Mapping[str, Any]) -> None:
         now_ns = time.monotonic_ns()
@@ -181,7 +199,7 @@ class WebsocketTransport:
             case "response.done":
                 response = event.get("response")
                 if isinstance(response, dict):
-                    self._player.response_done(str(response.get("id")), now_ns)
+                    self._player.response_done(text_of(response, "id"), now_ns)
             case "input_audio_buffer.speech_started" if self._interrupts:
                 self._cuts += self._player.clear()
                 self._report_cuts()
@@ -189,14 +207,18 @@ class WebsocketTransport:
         self._callbacks.on_change()
 
     def _audio(self, event: Mapping[str, Any], now_ns: int) -> None:
+        item, index = _place(event)
+        response = text_of(event, "response_id")
         try:
             pcm = binascii.a2b_base64(event["delta"])
         except (KeyError, TypeError, ValueError):
-            self.bad_events += 1
+            self._bad("sound that cannot be read")
             return
-        item, index = _place(event)
+        if is_longer(item, MAX_ID_BYTES) or is_longer(response, MAX_ID_BYTES):
+            self._bad("sound of an item with a long id")
+            return
         self._callbacks.on_delivered(item, len(pcm) // 2)
-        self._player.push(str(event.get("response_id")), item, index, pcm, now_ns)
+        self._player.push(response, item, index, pcm, now_ns)
         self._play(self._player.tick(now_ns), now_ns)
         self._callbacks.on_change()
 
@@ -232,4 +254,4 @@ class WebsocketTransport:
 
 def _place(event: Mapping[str, Any]) -> tuple[str, int]:
     index = event.get("content_index")
-    return str(event.get("item_id")), index if isinstance(index, int) else 0
+    return text_of(event, "item_id"), index if isinstance(index, int) else 0

@@ -18,6 +18,7 @@ from ..facts import (
     ServerError,
     ToolCalled,
     TurnCommitted,
+    Unheard,
 )
 
 ALREADY_ACTIVE = "conversation_already_has_active_response"
@@ -99,6 +100,9 @@ class PendingReply:
             case ToolCalled(response):
                 if answer := self._answers.get((session, response)):
                     answer.waits_for_tool = True
+            case Unheard(response):
+                self._answers.pop((session, response), None)
+                self._settle()
             case ResponseEnded(response, status, in_conversation=True):
                 self._generated(session, response, status)
             case ServerError(code, cause="response.create") if code != ALREADY_ACTIVE:

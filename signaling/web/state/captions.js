@@ -17,6 +17,7 @@ const CUTS = {
   cancelled: "Cancelled",
   written: "Written, not spoken",
   not_transcribed: "Could not be written down",
+  too_long: "Cut off: there are more words than are kept",
 };
 /** Nothing is missing in a line with such a mark. */
 const WHOLE = ["written"];

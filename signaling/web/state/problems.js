@@ -128,6 +128,8 @@ const GATEWAY_TITLES = {
   picture_refused: "The picture was not shown",
   price_unknown: "A price is not known",
   tools_missing: "Some tools are missing",
+  too_much: "The assistant's server sends too much",
+  more_problems: "There are more problems",
 };
 
 /** Every code that has a text. */

@@ -15,6 +15,13 @@ def test_the_first_is_written_and_the_rest_is_counted() -> None:
     assert mistakes.total == 1_002
 
 
+def test_the_first_few_of_an_interval_are_written() -> None:
+    mistakes = Repeated(lines=2)
+    assert [mistakes.line("bad", n) for n in range(4)] == ["", "", None, None]
+    later = [mistakes.line("bad", INTERVAL_NS + n) for n in range(3)]
+    assert later == [" (2 more since the last such line)", "", None]
+
+
 def test_kinds_are_told_apart() -> None:
     mistakes = Repeated()
     assert mistakes.line("bad", 0) == mistakes.line("worse", 0) == ""

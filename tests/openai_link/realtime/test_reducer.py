@@ -28,7 +28,7 @@ from openai_link.facts import (
     Transcribed,
     TurnCommitted,
 )
-from openai_link.realtime.captions import INTERVAL_NS, MAX_TEXT_CHARS, CaptionBook
+from openai_link.realtime.captions import INTERVAL_NS, MAX_SHOWN_CHARS, CaptionBook
 from openai_link.realtime.event_fields import event_of
 from openai_link.realtime.event_kinds import IGNORED
 from openai_link.realtime.reduce_calls import CallDrafts
@@ -517,8 +517,8 @@ def test_captions_come_at_a_bounded_rate_and_complete() -> None:
 
 
 def test_a_long_caption_shows_its_end() -> None:
-    (caption,) = CaptionBook().done("a", "i", "x" * MAX_TEXT_CHARS + "end")
-    assert len(caption.text) == MAX_TEXT_CHARS
+    (caption,) = CaptionBook().done("a", "i", "x" * MAX_SHOWN_CHARS + "end")
+    assert len(caption.text) == MAX_SHOWN_CHARS
     assert caption.text.startswith("…") and caption.text.endswith("end")
 
 

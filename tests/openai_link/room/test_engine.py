@@ -270,9 +270,9 @@ def test_a_server_that_falls_silent_is_left() -> None:
     world.finish()
     world.is_cut_off = True
     world.run(2_800)
-    assert world.state["upstream"] == "ready"
-    world.run(400)
-    assert world.state["upstream"] == "reconnecting" and not world.sessions
+    assert world.opened == 1
+    world.run(200)
+    assert world.of("state")[-1]["upstream"] == "reconnecting" and not world.sessions
     world.is_cut_off = False
     checks.check_all(world)
 

@@ -31,7 +31,7 @@ def refusal(event_id: str | None) -> dict[str, Any]:
 
 def asked(habits: ServerHabits | None = None) -> tuple[Liveness, int]:
     """People have waited for so long that the server is asked; and when."""
-    live = Liveness(habits or ServerHabits(), True)
+    live = Liveness(habits or ServerHabits(was_asked=True), True)
     assert live.next_timeout_ns(None) is None
     now_ns = live.next_timeout_ns(S_NS)
     assert now_ns == S_NS + DUE_NS
@@ -68,7 +68,7 @@ def test_the_refusal_that_was_asked_for_is_nobody_elses(event_id: str, ours: boo
 
 
 def test_acknowledgements_are_due_only_from_a_server_that_gives_them() -> None:
-    habits = ServerHabits()
+    habits = ServerHabits(was_asked=True)
     live = Liveness(habits, True)
     live.sent(CREATE, 0)
     assert live.next_timeout_ns(None) is None
@@ -82,7 +82,7 @@ def test_acknowledgements_are_due_only_from_a_server_that_gives_them() -> None:
 
 def test_speech_is_heard_where_turns_are_detected() -> None:
     for hears_turns in (True, False):
-        live = Liveness(ServerHabits(), hears_turns)
+        live = Liveness(ServerHabits(was_asked=True), hears_turns)
         for frame in range(LEAST_SPEECH_FRAMES):
             assert live.next_timeout_ns(None) is None
             live.speech(frame * 20 * MS_NS)
@@ -92,7 +92,7 @@ def test_speech_is_heard_where_turns_are_detected() -> None:
 
 
 def test_one_that_ignores_questions_is_lost_once() -> None:
-    habits = ServerHabits()
+    habits = ServerHabits(was_asked=True)
     live = Liveness(habits, True)
     for _ in range(LEAST_SPEECH_FRAMES):
         live.speech(0)
@@ -104,6 +104,49 @@ def test_one_that_ignores_questions_is_lost_once() -> None:
     later.sent(QUESTION, 0)
     assert later.due(S_NS, PROBE_NS) is None
     assert later.next_timeout_ns(S_NS) is None
+
+
+def test_the_first_session_of_a_room_asks_once_to_learn() -> None:
+    habits = ServerHabits()
+    live = Liveness(habits, True)
+    assert live.due(None, S_NS) == Probe()
+    live.sent(QUESTION, S_NS)
+    assert live.due(None, S_NS + PROBE_NS) is None, "no answer means nothing yet"
+    assert live.next_timeout_ns(None) is None
+    assert Liveness(habits, True).next_timeout_ns(None) is None, "once in a room"
+    assert not habits.hangs_up
+
+
+def test_a_server_that_hangs_up_when_it_is_asked_is_not_asked_again() -> None:
+    habits = ServerHabits()
+    live = Liveness(habits, True)
+    live.due(None, 0)
+    live.sent(QUESTION, 0)
+    live.closed(100 * MS_NS)
+    later = Liveness(habits, True)
+    assert later.next_timeout_ns(S_NS) is None
+    for _ in range(LEAST_SPEECH_FRAMES):
+        later.speech(0)
+    assert later.next_timeout_ns(S_NS) is None and later.doubt(S_NS) == []
+
+
+def test_a_silent_server_is_known_within_ten_seconds() -> None:
+    assert max(DUE_NS, SPEECH_NS) + PROBE_NS < 10 * S_NS
+
+
+def test_a_model_that_thinks_for_long_keeps_its_call_while_its_server_answers() -> None:
+    live = Liveness(ServerHabits(answers_probes=True), True)
+    asked_ns: list[int] = []
+    for now_ns in range(0, 120 * S_NS, 20 * MS_NS):
+        match live.due(0, now_ns):
+            case Probe():
+                asked_ns.append(now_ns)
+                live.sent(QUESTION, now_ns)
+                live.received(refusal("mm_9"), now_ns)
+                live.takes_answer("mm_9")
+            case Silent():
+                raise AssertionError("it answers")
+    assert len(asked_ns) == 120 * S_NS // DUE_NS - 1, "one question every few seconds"
 
 
 def test_one_that_answers_after_all_is_asked_again() -> None:

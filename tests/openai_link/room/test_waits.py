@@ -391,13 +391,17 @@ def test_noise_that_the_server_takes_for_no_speech_is_no_loss() -> None:
     assert world.opened == 1 and 1 <= len(asked) <= 6
 
 
-def test_a_server_that_ignores_what_it_does_not_know_is_lost_once() -> None:
+@pytest.mark.parametrize(("behaves_ms", "opened"), [(0, 2), (500, 3)])
+def test_a_server_that_ignores_what_it_does_not_know_is_lost_once(
+    behaves_ms: int, opened: int
+) -> None:
+    """One that has answered before is lost in the session in which it did, and once more."""
     world = world_of(HostileWorld)
-    world.run(500)
+    world.run(behaves_ms)
     world.hostility.edit = lambda event: event if event["type"].startswith("session") else None
     world.loud_until_ns = world.now_ns + 300 * S_NS
     world.run(300_000)
-    assert world.opened == 2
+    assert world.opened == opened
 
 
 @WORLDS

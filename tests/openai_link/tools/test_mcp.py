@@ -131,7 +131,7 @@ def test_a_server_that_died_while_nobody_called_it_is_noticed(
     ("server", "words"),
     [
         (McpServer(), "set either command or url"),
-        (McpServer(command=("/no/such/program",)), "FileNotFoundError"),
+        (McpServer(command=("/no/such/program",)), "is not there"),
         (
             McpServer(command=(sys.executable, "-c", "raise SystemExit(1)")),
             "its tools are offered once",
