@@ -118,6 +118,10 @@ class Rig(Closing):
         """How all clients speak from now on."""
         self._all("behave", style=style)
 
+    def drift(self, ppm: float) -> None:
+        """By how much the clock of all clients is faster from now on, parts per million."""
+        self._all("drift", ppm=ppm)
+
     def converse(self, style: str) -> None:
         """How clients and server speak from now on: ``continuous`` or ``conversation``."""
         self.server.ask("style", style="talk" if style == "continuous" else "answer")

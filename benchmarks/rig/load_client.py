@@ -94,6 +94,8 @@ class LoadClient:
         self.loud_ns = 0
         """When the first frame of the last ``speak`` was sent."""
         self._seq = 0
+        self.frame_ns = FRAME_NS
+        """Between two frames: another clock has another length."""
         self._due_ns = 0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -194,7 +196,7 @@ class LoadClient:
         pcm, flags = self.voice.next(now_ns)
         if pcm:
             self._send(pcm, flags)
-        self._due_ns += FRAME_NS
+        self._due_ns += self.frame_ns
         if self.voice.wants_ticks:
             self._arm()
         else:

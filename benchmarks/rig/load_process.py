@@ -8,6 +8,8 @@ from typing import Any
 
 import uvloop
 
+from mixer_core.bus.pcm import FRAME_NS
+
 from . import datagrams
 from .commands import serve
 from .impairment import ImpairedNetwork
@@ -60,6 +62,11 @@ class Load(ImpairedNetwork):
         """All clients speak in this style from now on."""
         for client in self._clients:
             client.behave(style)
+
+    async def do_drift(self, ppm: float) -> None:
+        """The clock of all clients is faster by this, in parts per million."""
+        for client in self._clients:
+            client.frame_ns = round(FRAME_NS * (1 - ppm / 1e6))
 
     async def do_speak(self, client: int, frames: int) -> None:
         """One client speaks once."""

@@ -56,7 +56,7 @@ class Shape:
     rebind_s: float = 0.0
     """Time after which a NAT on the way gives a flow another port; 0: never."""
     drift_ppm: float = 0.0
-    """By which the clock of the far end is faster."""
+    """By which the clock of the device in it is faster than that of the others."""
 
 
 CLEAN = Shape("clean", "for comparison: nothing is done to a datagram")

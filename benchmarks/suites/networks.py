@@ -57,12 +57,14 @@ def measure_shape(rig: Rig, phone: Phone, shape: Shape, seconds: float, findings
     who = phone.look()["participant"]
     before = _settled(rig, phone)
     phone.relay.ask("shape", name=shape.name)
+    rig.drift(-shape.drift_ppm)  # As the phone sees the other's clock.
     phone.mute(False)
     phone.rest(seconds)
     counts = phone.relay.ask("counts")
     phone.mute(True)
     phone.rest(SETTLE_S)
     phone.relay.ask("shape", name="clean")
+    rig.drift(0.0)
     after = _settled(rig, phone)
     phone.mute(False)
     spoken = after["sent"] - before["sent"]
@@ -89,7 +91,8 @@ def measure_shape(rig: Rig, phone: Phone, shape: Shape, seconds: float, findings
     kept = phone.look()["participant"] == who
     findings.add(shape.name, "participant kept", "", kept=int(kept), people=_people(rig))
     network = {key: counts[key] for key in ("up_lost", "down_lost", "too_long", "rebinds")}
-    findings.add(shape.name, "datagrams", "", **network)
+    refused = after["refused"] - before["refused"]
+    findings.add(shape.name, "datagrams", "", **network, refused_by_worker=refused)
 
 
 def interrupt(rig: Rig, phone: Phone, findings: Findings, is_quick: bool) -> None:
@@ -183,6 +186,7 @@ def _settled(rig: Rig, phone: Phone) -> dict[str, float]:
         "in": sum(metrics.value("media_worker", name) for name in counters) - others,
         "sent": link.get("sent", 0),
         "dropped": link.get("dropped", 0),
+        "refused": metrics.value("media_worker", "excess_total"),
         "frames": playback.get("frames", 0),
         "lost": playback.get("lost", 0),
         "late": playback.get("late", 0),
