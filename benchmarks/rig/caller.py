@@ -159,6 +159,10 @@ class Caller:
             return 0
         return next((at for at in frames.loud_ns if at > frames.own_words_ns), 0)
 
+    def words_taken(self) -> int:
+        """How many of its questions the room has been told since ``begin``."""
+        return len(self._words)
+
     def outcome(self, killed_ns: int, ended_ns: int) -> dict[str, Any]:
         """What happened since ``begin``; times in ms."""
         frames = self._frames

@@ -116,6 +116,10 @@ class Page:
         heard = next((at for at in self._seen["loud"] if at >= since), None)
         return 0 if heard is None else self._offset_ns + int(heard * MS_NS)
 
+    def words_taken(self) -> int:
+        """As ``Caller.words_taken``."""
+        return int(self._seen["asked"])
+
     def quiet_ns(self) -> int:
         """How long the assistant has not been heard."""
         last = self._seen["last"]
