@@ -42,15 +42,20 @@ WATCH = """(name) => {
   analyser.fftSize = 1024;
   playbackNode.connect(analyser);
   const samples = new Float32Array(analyser.fftSize);
-  const seen = window.seen = { loud: [], words: [], phases: 0, there: true };
-  window.begin = () => { seen.loud.length = 0; seen.words.length = 0; seen.phases = 0; };
+  const seen = window.seen = { loud: [], words: [], replies: 0, phases: 0, there: true };
+  window.begin = () => {
+    seen.loud.length = seen.words.length = seen.replies = seen.phases = 0;
+  };
   let lines = 0;
   setInterval(() => {
     const now = performance.now();
     analyser.getFloatTimeDomainData(samples);
     if (samples.some((sample) => Math.abs(sample) > 0.05)) seen.loud.push(now);
     const { captions, phase } = window.mixminus.state();
-    for (const { text } of captions.slice(lines)) if (text.startsWith(name)) seen.words.push(now);
+    for (const { text, speaker } of captions.slice(lines)) {
+      if (text.startsWith(name)) seen.words.push(now);
+      if (speaker === "assistant") seen.replies += 1;
+    }
     lines = captions.length;
     const there = phase === "connected";
     if (there && !seen.there) seen.phases += 1;
@@ -59,6 +64,7 @@ WATCH = """(name) => {
 }"""
 LOOK = """() => ({
   now: performance.now(), there: seen.there, joins: seen.phases, asked: seen.words.length,
+  replies: seen.replies,
   words: seen.words[0] ?? null, loud: seen.loud.slice(0, 2000), last: seen.loud.at(-1) ?? null,
 })"""
 
@@ -117,8 +123,8 @@ class Page:
         return 0 if heard is None else self._offset_ns + int(heard * MS_NS)
 
     def words_taken(self) -> int:
-        """As ``Caller.words_taken``."""
-        return int(self._seen["asked"])
+        """How many replies have begun: the page shows a question before anybody takes it."""
+        return int(self._seen["replies"])
 
     def quiet_ns(self) -> int:
         """How long the assistant has not been heard."""
