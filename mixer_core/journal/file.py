@@ -149,13 +149,12 @@ class Writer:
         """Close the connection. Raises JournalError.
 
         SQLite removes the write-ahead log by its name. Where that is another file's by now, the
-        connection stays open until the process ends: nothing else keeps SQLite from it. And of a
-        main file that was moved it leaves what is in the log there, so that is flushed first.
+        connection stays open until the process ends: nothing else keeps SQLite from it. Of a main
+        file that was moved it leaves what is in the log, so that is flushed first.
         """
         with journal_errors(self.path, "closed"):
-            if not self.is_in_place():
-                with contextlib.suppress(JournalError):
-                    self.flush()
+            with contextlib.suppress(JournalError):
+                self.flush()
             try:
                 with place.locked(self.path):
                     self._close()

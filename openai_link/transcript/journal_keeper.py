@@ -24,7 +24,7 @@ CARE_NS = 60 * S_NS
 """Between two looks at size and age."""
 CHECKED_FIRST_BYTES, CHECKED_BYTES = 8 << 20, 64 << 20
 """The largest file that is read for damage at the first words of a process, and every 6 hours."""
-ATTEMPTS = 3
+ATTEMPTS = 8
 """How often something is tried before an error counts; others may exchange files, too."""
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _T = TypeVar("_T")
