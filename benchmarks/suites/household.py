@@ -57,6 +57,7 @@ def _gateway() -> GatewayProcess:
     gateway = GatewayProcess(
         0,
         OPENAI_LINK__UPSTREAM="simulator",
+        SIGNALING__REFUSE_WHEN_BUSY="false",
         SIGNALING__MAX_OFFERS_PER_MINUTE=0,
         SIGNALING__MAX_PENDING_PER_ADDRESS=100,
     )
