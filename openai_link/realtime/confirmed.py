@@ -137,7 +137,10 @@ def _tool(tool: Mapping[str, Any]) -> str:
 
 def _is_same(wanted: Any, confirmed: Any) -> bool:
     if isinstance(wanted, int | float) and isinstance(confirmed, int | float):
-        return abs(wanted - confirmed) < 1e-3
+        try:
+            return abs(wanted - confirmed) < 1e-3
+        except OverflowError:  # An integer that no float holds.
+            return False
     return bool(wanted == confirmed)
 
 

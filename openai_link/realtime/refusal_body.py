@@ -18,11 +18,12 @@ markup and nothing that is no text is ever returned.
 from __future__ import annotations
 
 import codecs
+import html
 import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from html.parser import HTMLParser
+from itertools import islice
 from typing import Any
 
 from mixer_core.runtime.errors import UnreadableError
@@ -47,6 +48,22 @@ _DELAY_FIELD = re.compile(
     r"retry_?delay['\"]?\W{1,8}(?:seconds\W{1,4})?(\d{1,9}(?:\.\d{1,9})?)", re.I
 )
 """The same in words: a part of JSON, or the text form of protocol buffers."""
+_DELAYS_S: Mapping[str, float] = {
+    **dict.fromkeys(("retryafter", "retryafterseconds", "retryaftersecs", "retrydelay"), 1.0),
+    **dict.fromkeys(("retryafterms", "retryaftermilliseconds", "retryaftermillis"), 0.001),
+}
+"""Units of the fields that say when to try again, without their ``_``, ``-`` and capitals."""
+_TAG = re.compile(
+    r"</?(?:a|b|body|br|center|code|div|em|form|h[1-6]|head|hr|html|i|img|link|meta|p|pre|script|"
+    r"span|strong|style|table|td|th|title|tr|ul|li)\b[^<>]{0,300}>?|<!(?:--|doctype)[^<>]{0,300}>?",
+    re.IGNORECASE,
+)
+"""Tags in the middle of words; a placeholder such as <model> is none."""
+_TOKENS = re.compile(r"<[^<>]*>?|[^<]+")
+_TAG_NAME = re.compile(r"<(!--|[/!?]?[A-Za-z][A-Za-z0-9-]*)")
+_HIDDEN = ("!--", "script", "style")
+_PHRASE = re.compile(r"[^\W\d_]{2,}\s")
+"""Words begin so, wherever they stand."""
 _STREAMED = re.compile(r"(event\s*:\s*\S*\s+)?data$")
 """What stands before the JSON of an event of a stream (SSE)."""
 _GZIP = b"\x1f\x8b"
@@ -71,7 +88,7 @@ class RefusalBody:
     param: str = ""
     """The parameter that was wrong."""
     retry_after_s: float = 0.0
-    """A field ``retry_after`` of the body, or ``retryDelay`` of Google's ``RetryInfo``."""
+    """A field such as ``retry_after`` of the body, or ``retryDelay`` of Google's ``RetryInfo``."""
 
 
 def read_body(body: bytes, content_type: str) -> RefusalBody:
@@ -139,7 +156,7 @@ def _of_list(value: list[Any], depth: int) -> RefusalBody:
     """The first that says anything; FastAPI lists one complaint for each field."""
     read = [_of_value(entry, depth + 1) for entry in value[:3]]
     found = next((entry for entry in read if entry.words or entry.code), RefusalBody())
-    words = one_line("; ".join(entry.words for entry in read if entry.words))
+    words = _line("; ".join(entry.words for entry in read if entry.words))
     delay_s = next((entry.retry_after_s for entry in read if entry.retry_after_s), 0.0)
     return RefusalBody(words, found.code, found.type, found.param, delay_s)
 
@@ -162,29 +179,49 @@ def _of_mapping(given: Mapping[str, Any], depth: int) -> RefusalBody:
             texts.append(error)
     said = _unwrapped(next((text for text in texts if text.strip()), ""), depth)
     words = f"{_place(value)}{said.words}" if said.words else ""
+    if not (words or codes or inner.words or inner.code):
+        other = _elsewhere(value, depth)
+        inner = replace(other, retry_after_s=inner.retry_after_s or other.retry_after_s)
     param = value.get("param")
     return RefusalBody(
-        inner.words or one_line(words),
+        inner.words or _line(words),
         inner.code or (codes[0] if codes else said.code),
         inner.type or _code(value.get("type")),
         inner.param or (one_line(param, MAX_CODE) if isinstance(param, str) else ""),
-        inner.retry_after_s
-        or _number(value.get("retry_after"))
-        or _delay(value)
-        or said.retry_after_s,
+        inner.retry_after_s or _delay(value) or said.retry_after_s,
     )
 
 
+def _elsewhere(value: Mapping[str, Any], depth: int) -> RefusalBody:
+    """What a body says under keys that nobody knows: of a language, of a field, of an envelope."""
+    unknown = ((key, entry) for key, entry in value.items() if key not in _INNER_KEYS)
+    for key, entry in islice(unknown, MAX_DETAILS):
+        is_text = isinstance(entry, str) and _PHRASE.search(entry)
+        if is_text or isinstance(entry, Mapping | list):
+            found = _of_value(entry, depth + 1)
+            if found.words or found.code:
+                is_field = isinstance(entry, list) and _CODE.fullmatch(key)
+                words = f"{key}: {found.words}" if is_field and found.words else found.words
+                return replace(found, words=_line(words))
+    return RefusalBody()
+
+
+def _line(text: str) -> str:
+    """In one line, without markup."""
+    return one_line(_TAG.sub(" ", text))
+
+
 def _delay(value: Mapping[str, Any]) -> float:
-    """Seconds of a ``RetryInfo`` (google.rpc): here, or among the details; 0: there is none."""
+    """Seconds until it may be tried again: here, or among the details (google.rpc); 0: none."""
     details = value.get("details")
     listed = details[:MAX_DETAILS] if isinstance(details, list) else [details]
     for entry in (value, *listed):
         fields = entry.items() if isinstance(entry, Mapping) else ()
-        named = {str(key).lower().replace("_", ""): given for key, given in fields}
-        delay_s = _duration_s(named.get("retrydelay"))
-        if delay_s:
-            return delay_s
+        for key, given in fields:
+            unit_s = _DELAYS_S.get(re.sub("[_-]", "", str(key).lower()), 0.0)
+            delay_s = unit_s and unit_s * _duration_s(given)
+            if delay_s:
+                return delay_s
     return 0.0
 
 
@@ -226,7 +263,7 @@ def _unwrapped(text: str, depth: int) -> RefusalBody:
         text = _page_words(text)
     start = min((at for mark in ("{", '["', "[{") if (at := text.find(mark)) >= 0), default=-1)
     if start < 0 or depth > MAX_DEPTH:
-        return RefusalBody(one_line(text), retry_after_s=_delay_in(text))
+        return RefusalBody(_line(text), retry_after_s=_delay_in(text))
     before = text[:start]
     if before.endswith(("'", '"')):
         before = before[:-1].removesuffix("b")
@@ -238,7 +275,7 @@ def _unwrapped(text: str, depth: int) -> RefusalBody:
     before = _STREAMED.sub("", before)
     parts = (part for part in (before, inner.words) if part)
     delay_s = inner.retry_after_s or _delay_in(text)
-    return replace(inner, words=one_line(": ".join(parts)), retry_after_s=delay_s)
+    return replace(inner, words=_line(": ".join(parts)), retry_after_s=delay_s)
 
 
 def _searched(text: str) -> RefusalBody:
@@ -252,7 +289,7 @@ def _searched(text: str) -> RefusalBody:
     code = _CODE_FIELD.search(text)
     words = re.split(r"[{\[<]", words, maxsplit=1)[0]
     known = code.group(1) if code else ""
-    return RefusalBody(one_line(words), known, retry_after_s=_delay_in(text))
+    return RefusalBody(_line(words), known, retry_after_s=_delay_in(text))
 
 
 def _delay_in(text: str) -> float:
@@ -269,40 +306,27 @@ def _unescaped(text: str) -> str:
 
 
 def _page_words(text: str) -> str:
-    try:
-        return _Page(text).words
-    except AssertionError:  # The parser's answer to some damaged declarations.
-        return re.sub(r"<[^>]*>?", " ", text)
+    """The title of a page, or its first words; it takes time by the length of the page alone."""
+    title: list[str] = []
+    shown: list[str] = []
+    within = ""
+    for token in _TOKENS.findall(text):
+        if within == "!--":
+            _, is_over, token = token.partition("-->")
+            within = "" if is_over else within
+        name = _tag_name(token)
+        if within in _HIDDEN:
+            within = "" if name == f"/{within}" else within
+        elif name == "!--":
+            within = "" if token.endswith("-->") else name
+        elif name:
+            within = name if name in (*_HIDDEN, "title") else "" if name == "/title" else within
+        elif token.strip():
+            (title if within == "title" else shown).append(html.unescape(token).strip())
+    return " ".join(title).strip() or " ".join(shown)
 
 
-class _Page(HTMLParser):
-    """The title of a page, or its first words."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self._open: list[str] = []
-        self._title: list[str] = []
-        self._text: list[str] = []
-        self.feed(text)
-        self.close()
-
-    @property
-    def words(self) -> str:
-        """Without markup."""
-        return " ".join(self._title).strip() or " ".join(self._text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Remember where the text that follows stands."""
-        if tag in ("title", "h1", "script", "style"):
-            self._open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        """The text that follows stands outside again."""
-        if tag in self._open:
-            self._open.remove(tag)
-
-    def handle_data(self, data: str) -> None:
-        """Text."""
-        if "script" in self._open or "style" in self._open or not data.strip():
-            return
-        (self._title if "title" in self._open else self._text).append(data.strip())
+def _tag_name(token: str) -> str:
+    """Of a tag, in lower case, with the / of its end; empty: it is text."""
+    found = _TAG_NAME.match(token)
+    return found.group(1).lower() if found else ""

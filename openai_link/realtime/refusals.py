@@ -69,7 +69,14 @@ _CODE_KINDS: Mapping[str, RefusalKind] = {
 }
 """What the codes, and the types, of the service and of compatible ones are about, in lower case."""
 _WORD_KINDS: tuple[tuple[RefusalKind, re.Pattern[str]], ...] = (
-    ("quota", re.compile(r"exceeded your (current |monthly )?(quota|budget)|insufficient quota")),
+    (
+        "quota",
+        re.compile(
+            r"exceeded your (current |monthly )?(quota|budget)|"
+            r"insufficient (quota|balance|credits?|funds)|"
+            r"(spend|spending|billing)( hard)? limit .{0,20}(reached|exceeded)"
+        ),
+    ),
     (
         "quota",
         re.compile(r"(credit|budget) (balance )?(is |has been )?(too low|exceeded|exhausted)"),
@@ -77,9 +84,19 @@ _WORD_KINDS: tuple[tuple[RefusalKind, re.Pattern[str]], ...] = (
     ("region", re.compile(r"(country|region|territory).{0,40}not (be )?supported")),
     (
         "key",
-        re.compile(r"(incorrect|invalid|wrong|missing|expired) (api|subscription|virtual) ?key"),
+        re.compile(
+            r"(incorrect|invalid|wrong|missing|expired) (api|subscription|virtual)[ _-]?key|"
+            r"(api|subscription|virtual)[ _-]?key (is |was |has )?"
+            r"(not (valid|found)|invalid|incorrect|wrong|missing|(been )?(expired|revoked))"
+        ),
     ),
-    ("model", re.compile(r"model .{0,80}(does not exist|not (be )?(found|supported)|is unknown)")),
+    (
+        "model",
+        re.compile(
+            r"model .{0,80}((does )?not exist|not (be )?(found|supported)|is unknown)|"
+            r"(unknown|no such) model\b"
+        ),
+    ),
 )
 _STATUS_KINDS: Mapping[int, RefusalKind] = {
     401: "key",
@@ -92,9 +109,10 @@ _NOTHING_HERE = frozenset({404, 405, 415, 501})
 """Statuses of addresses and forms that a server does not know."""
 _UNITS_S: Mapping[str, float] = {"": 1, "ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 _AGAIN = re.compile(
-    r"(?:again|retry|retried|wait)(?: (?:in|after|for|at least|until|another))* "
-    r"((?:(?:\d+(?:\.\d+)?) ?(?:millisecond|ms|minute|min|m|second|sec|s|hour|h|day|d)?s?,? ?"
-    r"(?:and )?)+)"
+    r"(?:again|retry(?:ing)?|retried|wait)"
+    r"(?:[ :=-]{1,3}(?:in|after|for|at least|until|another|about|around|approximately))*[ :=]{1,3}"
+    r"((?:(?:\d++(?:\.\d++)?) ?(?:millisecond|ms|minute|min|m|second|sec|s|hour|h|day|d)?s?,? ?"
+    r"(?:and )?)+)(?!\d|[-/:]\d)"
 )
 _LENGTH = re.compile(r"(\d+(?:\.\d+)?) ?(ms|milli|s|m|h|d)?")
 

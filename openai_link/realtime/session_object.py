@@ -38,6 +38,7 @@ _MAY_BE_LEFT_OUT = (
     *("audio.output.format", "audio.output.voice", "audio.output.speed"),
 )
 """What a server may fill in by itself without changing how turns are taken."""
+_NOWHERE = object()
 _LABEL = re.compile(r"[A-Za-z0-9_-]{1,64}")
 CHOICES = ("auto", "none", "required")
 """What ``tool_choice`` may be beside the name of a function."""
@@ -276,8 +277,16 @@ def _extra(text: str) -> dict[str, Any]:
     for path in _OBJECTS:
         if not isinstance(_at(extra, path, {}), dict):
             raise SettingsError(f"[openai_link] session_json: {'.'.join(path)} is an object")
+    detection = _at(extra, ("audio", "input", "turn_detection"), None)
+    if detection is not None and not isinstance(detection, dict):
+        raise SettingsError(
+            "[openai_link] session_json: audio.input.turn_detection is an object or null"
+        )
+    modalities = extra.get("output_modalities", ["audio"])
+    if not isinstance(modalities, list) or not all(isinstance(one, str) for one in modalities):
+        raise SettingsError("[openai_link] session_json: output_modalities is a list of names")
     for fixed in _FIXED:
-        if _at(extra, fixed, None) is not None:
+        if _at(extra, fixed, _NOWHERE) is not _NOWHERE:
             raise SettingsError(
                 f"[openai_link] session_json must not have {'.'.join(fixed)}: "
                 "that is for the other settings to say"

@@ -41,6 +41,7 @@ _LEFT_OUT = frozenset(
     }
 )
 """Keywords that some models and compatible servers refuse."""
+_REST_OF = {"additionalProperties": "patternProperties", "items": "prefixItems"}
 _ORNAMENTS = frozenset({"description", "title", "examples", "default", "pattern", "format"})
 _STAGES = (_LEFT_OUT, _LEFT_OUT | _ORNAMENTS, _LEFT_OUT | _ORNAMENTS | {"enum", "const"})
 """What is left out, if it must be."""
@@ -102,7 +103,7 @@ def _parameters(whole: Json) -> Json:
 def _flat(node: Mapping[str, Any]) -> Json:
     """The properties of an object schema, those of its alternatives and parts included."""
     kept = ("type", "properties", "required", "additionalProperties")
-    flat: Json = {key: node[key] for key in kept if key in node}
+    flat: Json = {key: node[key] for key in kept if key in node and not _is_rest(key, node)}
     flat["properties"] = dict(flat.get("properties", {}))
     for part in node.get("allOf", ()):
         _add(flat, _flat(part), flat.get("required", []) + _flat(part).get("required", []))
@@ -167,21 +168,37 @@ def _fitting(parameters: Json) -> Json:
 
 
 def _shown(node: Json, levels: int, without: frozenset[str]) -> Json:
-    """A schema of at most ``levels`` levels."""
+    """A schema of at most ``levels`` levels, which allows no less than ``node``."""
     shown: Json = {}
     for keyword, value in with_typed_values(node).items():
         if keyword in without or (keyword == "enum" and len(value) > MAX_CHOICES):
+            continue
+        if _is_rest(keyword, node):
             continue
         if keyword == "additionalProperties" and value in (_NOTHING, {}):
             shown[keyword] = value == {}
         elif keyword in _BELOW:
             if levels > 0:
-                shown[keyword] = _below(keyword, value, levels - 1, without)
+                below = _below(keyword, value, levels - 1, without)
+                shown |= _no_less(keyword, value, below, node)
         elif keyword != "required" or levels > 0:
             shown[keyword] = value
     if "array" in _types(shown):
         shown.setdefault("items", {})
     return shown
+
+
+def _is_rest(keyword: str, node: Mapping[str, Any]) -> bool:
+    """Whether a keyword is about what another one leaves over, which the model is not told."""
+    other = _REST_OF.get(keyword)
+    return other is not None and other in node
+
+
+def _no_less(keyword: str, whole: Any, below: Any, node: Mapping[str, Any]) -> Json:
+    """A keyword with what is shown of its schemas: where they allow more, it may allow less."""
+    if below == whole or keyword not in ("not", "oneOf"):
+        return {keyword: below}
+    return {} if keyword == "not" or "anyOf" in node else {"anyOf": below}
 
 
 def _below(keyword: str, value: Any, levels: int, without: frozenset[str]) -> Any:

@@ -18,6 +18,8 @@ def with_typed_values(node: Json) -> Json:
     """The same schema with ``enum`` and ``const`` as services take them."""
     if "const" in node and not _fits(node["const"], types_of(node)):
         node = _without(node, "const")
+    if "const" in node:  # It says more than a list, whose types it need not fit.
+        return _without(node, "enum")
     values = node.get("enum")
     if not isinstance(values, list):
         return node

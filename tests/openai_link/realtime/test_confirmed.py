@@ -130,3 +130,11 @@ def test_many_tools_are_counted() -> None:
     tools = [{"type": "function", "name": f"tool_{number}"} for number in range(20)]
     (difference,) = differences({"tools": tools}, {"tools": []})
     assert difference.endswith("tool_7 and 12 more")
+
+
+def test_a_number_that_no_float_holds_is_another_one() -> None:
+    asked = session_object(OpenaiLinkSettings(vad_threshold=0.5))
+    given = echo(create_session("sess_1", 99, asked))
+    given["audio"]["input"]["turn_detection"]["threshold"] = 10**400
+    (found,) = differences(asked, given)
+    assert found.startswith("threshold 1000") and found.endswith("instead of 0.5")

@@ -275,6 +275,11 @@ RETRY_INFO = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay":
         ({}, {"error": {"details": [{"retryDelay": "soon"}, "x", None, 7]}}, 0.0),
         ({}, {"error": {"details": [{"retryDelay": "-3s"}, {"retryDelay": True}]}}, 0.0),
         ({}, {"error": {"details": [{"retryDelay": "999999999s"}]}}, MAX_RETRY_AFTER_S),
+        ({}, {"error": {"message": "Slowly.", "retry_after": "20"}}, 20.0),
+        ({}, {"error": {"message": "Slowly."}, "retryAfter": 20}, 20.0),
+        ({}, {"error": {"message": "Slowly.", "retry_after_seconds": 20}}, 20.0),
+        ({}, {"error": {"message": "Slowly.", "retry-after-ms": 2_500}}, 2.5),
+        ({}, {"error": {"message": "Slowly.", "retry_after": [20]}}, 0.0),
         ({"Retry_After": "5"}, {"error": {"details": [RETRY_INFO]}}, 5.0),
         ({"Retry_After": "5"}, {"error": {"message": LIMIT}}, 5.0),
     ],
@@ -298,6 +303,9 @@ def test_the_servers_wait_is_kept_whoever_tells_it(
         ("Retry in 2 minutes and 5 seconds", 125.0),
         ("wait for 10 milliseconds", 0.01),
         ("try again in 1h", 3600.0),
+        ("Retry in about 20 seconds.", 20.0),
+        ("Retry-After: 20", 20.0),
+        ("Try again after 2026-11-26T10:00:00Z", 0.0),
         ("Please try again later.", 0.0),
         ("Limit 20, used 19", 0.0),
         ("", 0.0),
@@ -525,3 +533,51 @@ def test_an_error_in_an_accepted_answer_is_read_like_any_other() -> None:
 
 def test_an_error_event_without_a_code_has_none() -> None:
     assert read_event("", "Oh.").code == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "words"),
+    [
+        ({"error": {"message": {"en": "Not here."}}}, "http_400", "Not here."),
+        ({"errors": {"model": ["is invalid"]}}, "http_400", "model: is invalid"),
+        ({"data": {"error": {"message": "Deep.", "code": "deep"}}}, "deep", "Deep."),
+        ({"error": {"innererror": {"code": "Inner", "message": "In."}}}, "Inner", "In."),
+        ({"error": {"message": None, "code": "no code at all"}}, "http_400", "no code at all"),
+        ({"error": {"message": "No <b>such</b> <script>thing"}}, "http_400", "No such thing"),
+        ({"error": {"message": "Use model=<name>"}}, "http_400", "Use model=<name>"),
+        (b"<!-- <title>No</title> -->A &lt;page&gt;<script>x<b></script>", "http_400", "A <page>"),
+    ],
+)
+def test_words_are_found_wherever_they_stand(body: Any, code: str, words: str) -> None:
+    error = refusal(400, body)
+    assert (error.code, str(error)) == (code, words)
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        ("API key not valid. Please pass a valid API key.", "key"),
+        ("Your api_key has been revoked", "key"),
+        ("Unknown model: gpt-x", "model"),
+        ("Model not exist.", "model"),
+        ("Insufficient Balance", "quota"),
+        ("The model is overloaded, it is currently not available", ""),
+    ],
+)
+def test_words_say_what_it_is_about_where_the_code_does_not(words: str, kind: str) -> None:
+    assert refusal(400, {"error": {"message": words, "status": "INVALID_ARGUMENT"}}).kind == kind
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *("<a " * 20_000, "<" * 60_000, "<!--" * 15_000, "<script" * 8_000, "<title>x" * 8_000),
+        *("retry in " + "1" * 60_000 + ":1", "retry in " + "1 s, " * 9_000 + "2026-1"),
+        json.dumps({f"k{n}": {"error": [[{"a": {"error": {}}}]]} for n in range(999)}),
+    ],
+    ids=lambda body: body[:12],
+)  # fmt: skip
+def test_no_body_takes_long_to_read(body: str) -> None:
+    begun_s = time.process_time()
+    refusal(429, body.encode())
+    assert time.process_time() - begun_s < 1.0  # Reading again at each tag takes minutes.

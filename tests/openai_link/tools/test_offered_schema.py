@@ -326,3 +326,42 @@ def test_the_simulator_refuses_values_of_mixed_types(node: Any) -> None:
     tool = {"type": "function", "name": "f", "description": "d", "parameters": schema}
     with pytest.raises(Refusal, match="enum value"):
         check_function_tools([tool], "session.tools")
+
+
+@pytest.mark.parametrize(
+    ("schema", "shown"),
+    [
+        ({"type": ["integer", "string"], "enum": [0, 1, "a", True], "const": "a"},
+         {"type": ["integer", "string"], "const": "a"}),
+        ({"enum": [1], "const": None}, {"const": None}),
+        ({"type": "string", "enum": ["a"], "const": 1}, {"type": "string", "enum": ["a"]}),
+    ],
+)  # fmt: skip
+def test_a_constant_beside_a_list_is_told_alone(schema: Any, shown: Any) -> None:
+    assert told({"properties": {"a": schema}})["properties"]["a"] == shown
+
+
+@pytest.mark.parametrize(
+    ("schema", "shown"),
+    [
+        ({"type": "object", "patternProperties": {"^x-": TEXT}, "additionalProperties": False},
+         {"type": "object"}),
+        ({"type": "array", "prefixItems": [TEXT, NUMBER], "items": False},
+         {"type": "array", "items": {}}),
+        ({"type": "array", "items": [TEXT, NUMBER], "additionalItems": False},
+         {"type": "array", "items": {}}),
+        ({"not": {"type": "array", "contains": NUMBER}}, {}),
+        ({"not": TEXT}, {"not": TEXT}),
+        ({"oneOf": [{"type": "array", "contains": TEXT}, {"type": "array", "contains": NUMBER}]},
+         {"anyOf": [{"type": "array", "items": {}}] * 2}),
+        ({"oneOf": [TEXT, NUMBER]}, {"oneOf": [TEXT, NUMBER]}),
+    ],
+)  # fmt: skip
+def test_what_is_left_out_never_forbids_more(schema: Any, shown: Any) -> None:
+    assert told({"properties": {"a": schema}})["properties"]["a"] == shown
+
+
+def test_properties_by_pattern_are_not_forbidden_at_the_top() -> None:
+    schema = {"patternProperties": {"^x-": TEXT}, "additionalProperties": False}
+    assert told(schema) == {"type": "object", "properties": {}}
+    assert takes(schema, {"x-a": "b"})
