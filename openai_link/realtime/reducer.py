@@ -201,6 +201,10 @@ class Reducer:
     def _exceeded(self) -> list[Fact]:
         return [Exceeded(what) for what in self._bounds.news()]
 
+    def refused(self, item: str) -> None:
+        """The server has refused an item of ours, as is known by other means than the error."""
+        self._items.refused(item)
+
     def sent(self, event: Mapping[str, Any], now_ns: int = 0) -> None:
         """Remember a client event: an error can be traced to it, and its item waits to be taken."""
         self._bounds.ours(text_of(map_of(event, "item"), "id"))

@@ -692,6 +692,7 @@ class RealtimeSession:
 
     def _picture_refused(self, item: str, error: ServerError) -> list[Outcome]:
         self.server_errors += 1
+        self._reducer.refused(item)  # The error may not have named it.
         log = Log("warning", f"! < a picture is refused: {error.code}: {one_line(error.message)}")
         return [log, PictureRefused(self.number, item, error)]
 

@@ -286,6 +286,23 @@ def test_one_picture_may_be_refused(refusal: Json) -> None:
     assert [answer.status for answer in world.answers] == [202, 202]
 
 
+@pytest.mark.parametrize("kind", [_Pictures, OverWebsocket])
+@pytest.mark.parametrize("refusal", [TOO_LARGE, NO_TYPE])
+def test_pictures_of_two_that_are_refused_without_their_names_leave_no_line(
+    refusal: Json, kind: type[_Pictures]
+) -> None:
+    world = world_of(kind=kind)
+    world.refusal, world.names_event = refusal, False
+    world.exhibit(shown("Ada's"))
+    world.exhibit(shown("Ben's", png(20, 10), who="p-2"))
+    world.answered()
+    world.run(6_000)  # What is not refused counts as taken by now.
+    world.finish()
+    said = [(i.name, i.text) for i in checks.messages(world) if i.role == "user"]
+    assert said == [("Ada", "Ada's"), ("Ben", "Ben's")]
+    assert set(world.journal.items()) >= {i.item for i in checks.messages(world)}
+
+
 def test_a_server_that_took_one_does_not_count_as_blind() -> None:
     world = world_of()
     world.exhibit(shown("One"))
