@@ -16,10 +16,16 @@ _NOT_TAKEN = (
     "not available",
     "not allow",
     "not enabled",
+    "disabled",
+    "at most 0",
+    "no endpoint",
+    "not a multimodal",
+    "not a vision",
     "not implemented",
     "cannot process",
     "can't process",
     "only supports",
+    "only accepts",
     "text only",
     "text-only",
     "no vision",
@@ -61,5 +67,7 @@ def takes_none(error: ServerError) -> bool:
         return False
     if "input_image" in words and "image_url" not in words:
         return True
-    about = any(word in words for word in _ABOUT)
+    if "input_text" in words and "image" not in words:
+        return True  # A list of the parts that it knows.
+    about = any(word in words for word in (*_ABOUT, "text and audio"))
     return about and any(refusal in words for refusal in _NOT_TAKEN)
