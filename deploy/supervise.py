@@ -11,9 +11,11 @@ program that ends with exit code 78 ends all of them, because no restart would h
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import signal
 import socket
+import stat
 import sys
 import time
 from collections.abc import Mapping
@@ -178,8 +180,21 @@ def watchdog_of(env: Mapping[str, str]) -> Watchdog:
     return Watchdog(int(env.get(WATCHDOG_VARIABLE, "0")) or sys.maxsize)
 
 
+def append_to(descriptor: int) -> None:
+    """Write at the end where ``descriptor`` is a file: supervisord opens it again for the programs.
+
+    A shell's ``> file`` gives an offset of its own, and what is written there would go over theirs.
+    """
+    with contextlib.suppress(OSError):  # A closed one.
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+            fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_APPEND)
+
+
 def main(arguments: list[str]) -> int:
     """Run until stopped; returns the exit code."""
+    for descriptor in (1, 2):
+        append_to(descriptor)
     shares = take()
     options = NotingOptions()
     options.realize(arguments, doc=__doc__)

@@ -99,8 +99,10 @@ def kill(rig: KillRig, kind: str, findings: Findings) -> list[Outcome]:
 
 def _words(one: Outcome) -> str:
     answered = "never" if one["answered_ms"] is None else f"{one['answered_ms'] / 1000:.2f} s"
-    joins = f" (joined {one['joins']} times, {one['refusals']})" if one["joins"] else ""
-    return f"{answered}{joins}"
+    if not one["joins"]:
+        return answered
+    refusals = "".join(f", {refusal}" for refusal in one["refusals"])
+    return f"{answered} (joined again: {one['joins']}{refusals})"
 
 
 def report(kind: str, kills: list[list[Outcome]], findings: Findings) -> None:

@@ -34,7 +34,7 @@ def checked(value: str, name: str, *, ascii_only: bool = True) -> str:
     text = value.strip()
     fault = _fault(text, ascii_only)
     if fault:
-        raise SettingsError(f"{name} cannot be used: {fault}; copy the value again without it")
+        raise SettingsError(f"{name} cannot be used: {fault}; copy the value again, without that")
     return text
 
 

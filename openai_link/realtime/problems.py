@@ -109,7 +109,8 @@ def _without_secrets(words: str, upstream: Upstream) -> str:
 
 def _transport(error: UpstreamError, upstream: Upstream) -> str:
     if error.code == "connection_lost":
-        return f"The connection to {upstream.title} was lost: {_sentence(str(error))}"
+        name = "the simulator" if upstream.simulated else upstream.title
+        return f"The connection to {name} was lost: {_sentence(str(error))}"
     if error.code == "flooded":
         return f"{upstream.title} sends more than a conversation has: {_sentence(str(error))}"
     if error.code == "no_answer":

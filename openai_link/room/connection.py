@@ -181,7 +181,7 @@ class Connection:
                 case Disconnect(reason):
                     outcomes += self._disconnect(reason, wall_ms, now_ns)
                 case StateChanged(state, detail):
-                    log = Log("info", f"= {state} {detail}".rstrip())
+                    log = Log("info", f"= {state}: {detail}" if detail else f"= {state}")
                     outcomes += [log, StateNews(), action]
                 case Report(code, message):
                     outcomes.append(ProblemFound(code, message))

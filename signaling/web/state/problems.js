@@ -49,7 +49,7 @@ const TEXTS = {
     action: "Turn sound on", command: "resume",
   },
   unheard: { tone: "warning", title: "Something you said was not heard", cure: "The connection was gone. Say it again." },
-  gone: { tone: "warning", title: "Connection lost", cure: `Rejoining automatically. If this lasts: ${CHECK_GATEWAY}` },
+  gone: { tone: "warning", title: "Connection lost", cure: "If this lasts, check that the gateway is running and that you are on its network." },
   unreachable: { tone: "warning", title: "The gateway doesn't answer", cure: `${RETRIES} ${CHECK_GATEWAY}` },
   full: { tone: "warning", title: "The gateway is full", cure: "You will join as soon as someone leaves." },
   "slow-down": { tone: "warning", title: "The gateway asks you to wait", cure: RETRIES },

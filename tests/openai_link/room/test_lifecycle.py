@@ -327,6 +327,11 @@ SIMULATOR = choose_upstream(Settings(), "")
             OPENAI,
             "The connection to OpenAI was lost: the server closed the event channel.",
         ),
+        (
+            UpstreamError("connection_lost", "the server closed the event channel"),
+            SIMULATOR,
+            "The connection to the simulator was lost: the server closed the event channel.",
+        ),
     ],
 )
 def test_problems_are_told_in_words(error: UpstreamError, upstream: Upstream, message: str) -> None:
