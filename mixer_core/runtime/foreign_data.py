@@ -59,6 +59,8 @@ def read_json_by(data: str | bytes, decoder: msgspec.json.Decoder[_T]) -> _T:
     try:
         brackets = _checked(data)
         value = decoder.decode(data)
+    except msgspec.ValidationError as error:
+        raise UnreadableError(f"not what is expected here: {error}") from error
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise _unreadable("JSON", error) from error
     if brackets > MAX_DEPTH and _is_deep(value):

@@ -64,6 +64,15 @@ def test_broken_text_is_refused(data: str | bytes) -> None:
         read_json(data)
 
 
+def test_valid_json_of_another_shape_is_not_called_broken() -> None:
+    decoder = msgspec.json.Decoder(dict[str, int])
+    for text in ('{"a": "b"}', "[1]"):
+        with pytest.raises(UnreadableError, match=r"^not what is expected here: Expected"):
+            read_json_by(text, decoder)
+    with pytest.raises(UnreadableError, match="not valid JSON"):
+        read_json_by("{", decoder)
+
+
 def test_a_value_that_something_follows() -> None:
     assert read_json('{"a": 1} and words', is_whole=False) == {"a": 1}
 
