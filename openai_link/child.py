@@ -12,7 +12,7 @@ from mixer_core.bus import control
 from mixer_core.bus.control_client import ControlClient
 from mixer_core.runtime import logs
 from mixer_core.runtime.parent import Parent
-from mixer_core.runtime.process import end_within, run_on_uvloop
+from mixer_core.runtime.process import run_on_uvloop
 
 from .realtime.session_object import choose_upstream
 from .room.shell import RoomShell
@@ -59,7 +59,7 @@ class _Child:
         await self._stop.wait()
         if reason := self._parent.end_reason:
             self._log.info("= ends: %s", reason)
-        end_within(END_S)
+        self._parent.end_within(END_S)
         await self._close()
 
     async def _close(self) -> None:

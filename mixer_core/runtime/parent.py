@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from . import pool_wire
 from .child_output import ChildOutput
 from .errors import WireError
+from .process import end_within
 from .solitude import Solitude
 from .units import S_NS
 
@@ -104,6 +105,10 @@ class Parent:
             self._beat_ns = now_ns
             with self._lock:
                 self._send(self._state())
+
+    def end_within(self, limit_s: float) -> None:
+        """This child ends by itself, at the latest after ``limit_s``, whatever holds it."""
+        end_within(limit_s)
 
     def bye(self, exit_code: int) -> None:
         """This child ends by itself."""

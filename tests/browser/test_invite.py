@@ -112,7 +112,7 @@ def test_an_admin_decides_the_rules_of_the_room(
     troubles = watched(anna)
     until(anna, "() => !document.getElementById('join-button').disabled", "no lobby")
     join(anna)
-    assert anna.locator("#stop").is_hidden()
+    until(anna, "() => document.getElementById('stop').hidden", "she may stop the assistant")
 
     admin.locator("#open-settings").click()
     for rule in ("#rule-stop", "#rule-enter-muted", "#rule-locked"):

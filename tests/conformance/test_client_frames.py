@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import inspect
 from typing import Any
 
@@ -17,8 +18,10 @@ from openai_link.simulator.settings import SimulatorSettings
 from tests.conformance.oracle import CLIENT, check
 from tests.conformance.peers import socket_peer
 from tests.openai_link.simulator.caller import run, simulator
+from tests.support.pictures import jpeg
 
 TOOL = {"type": "function", "name": "f", "description": "d", "parameters": {"type": "object"}}
+PICTURE = f"data:image/jpeg;base64,{base64.b64encode(jpeg()).decode()}"
 SETTINGS = [
     OpenaiLinkSettings(),
     OpenaiLinkSettings(turn_detection="push_to_talk"),
@@ -38,6 +41,7 @@ def client_frames() -> list[dict[str, Any]]:
         events.assistant_text("Hi.", after="said"),
         events.system_text("Be kind.", after="root"),
         events.message("user", "Again."),
+        events.user_picture(PICTURE, "What is this?"),
         events.create_item({"type": "message", "role": "user", "content": said["item"]["content"]}),
         call,
         events.function_output("call_old", "1"),

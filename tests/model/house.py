@@ -389,6 +389,9 @@ class Child:
                 self.process.run(told)
             self.house.after(2_000, self.process.kill)
 
+    def end_within(self, limit_s: float) -> None:
+        self.house.after(int(1_000 * limit_s), self.process.kill)
+
     def _say(self) -> None:
         if self.host is not None:
             self.host.tell(self.host.policy_heard, self.identity, self.is_idle)
