@@ -95,8 +95,18 @@ async def server_process(
                 task.cancel()
             for stream in (to_client, from_server, to_server, from_client):
                 stream.close()
-            if process.returncode is not None:  # What it left behind may hold its pipes for ever.
-                transport.close()  # Of one that runs this would kill the leash alone.
+            _let_go(transport)
+
+
+def _let_go(transport: asyncio.SubprocessTransport) -> None:
+    """Close the pipes, which what the server left behind may hold open for ever."""
+    if transport.get_returncode() is not None:
+        transport.close()
+        return
+    for number in (0, 1, 2):  # Of one that runs, ``close`` would kill the leash alone.
+        pipe = transport.get_pipe_transport(number)
+        if pipe is not None:
+            pipe.close()
 
 
 class _Pipes:
