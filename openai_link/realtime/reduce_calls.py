@@ -17,6 +17,8 @@ from ..facts import ToolCalled
 from .bounds import MAX_FIELD_CHARS
 from .event_fields import Once, text_of
 
+_CUT = ("incomplete", "cancelled", "failed")
+"""Statuses of an item that was cut off."""
 MAX_DRAFTS = 32
 """Calls that may be incomplete at once; of more the oldest is forgotten."""
 
@@ -86,21 +88,19 @@ class CallDrafts:
         identity = text_of(item, "id")
         if text_of(item, "type") != "function_call" or identity in self._ours:
             return
-        if text_of(item, "status") == "in_progress":
-            return
-        if text_of(item, "status") not in ("completed", ""):
+        if text_of(item, "status") in _CUT:
             self._drafts.pop(identity, None)
             self._settled.first(identity)
             return
         draft = self._draft(identity, item, "")
-        if draft is not None:
+        if draft is not None and text_of(item, "status") in ("completed", ""):
             draft.is_whole = True
 
     def finished(self, item: Mapping[str, Any], response: str, complete: bool) -> ToolCalled | None:
         """A response has finished this call, ``complete`` or cut off; returns it if it is whole."""
         identity = text_of(item, "id")
-        if text_of(item, "status") == "in_progress":
-            return None
+        if text_of(item, "status") not in ("completed", "", *_CUT):
+            return None  # Not over, or in a way that nobody here knows: the response's end says it.
         draft = self._drafts.pop(identity, None) or _Draft()
         is_first = not identity or self._settled.first(identity)
         call = text_of(item, "call_id") or draft.call

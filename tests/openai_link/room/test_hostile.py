@@ -34,6 +34,7 @@ FOUND = {
     21006: "the same with two calls",
     39135: "a turn that a time-out of the server ended went on for the policy of turns",
     37001: "sound without events kept an answer open for ever",
+    70451: "a call whose status nobody knows was not made",
     21298: "an end that is still in progress kept the true end from being counted",
 }
 """What seeds have shown, by seed."""
