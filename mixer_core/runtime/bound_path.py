@@ -78,9 +78,9 @@ def prepare_runtime_dir(path: Path) -> str:
     return mended
 
 
-def is_answered(path: Path, kind: int = socket.SOCK_STREAM) -> bool:
-    """Whether somebody listens at ``path``, with a socket of that kind."""
-    with socket.socket(socket.AF_UNIX, kind) as probe:
+def is_answered(path: Path) -> bool:
+    """Whether somebody listens at ``path``."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:
             probe.connect(str(path))
@@ -109,11 +109,10 @@ def patiently(bind: Callable[[], T]) -> T:
 class BoundPath:
     """The path of one listening socket, and the mark by which we know that it is still ours."""
 
-    def __init__(self, path: Path, kind: int = socket.SOCK_STREAM) -> None:
+    def __init__(self, path: Path) -> None:
         """Nothing is bound yet. Raises RuntimeDirError where the path is too long."""
         check_length(path)
         self.path = path
-        self._kind = kind
         self._mark: Mark | None = None
 
     def listen(self, backlog: int) -> socket.socket:
@@ -124,13 +123,13 @@ class BoundPath:
         Raises:
             RuntimeDirError: another program listens there, or the path cannot be used.
         """
-        if is_answered(self.path, self._kind):
+        if is_answered(self.path):
             raise RuntimeDirError(
                 f"another program listens at {self.path}: stop it, or set MIXMINUS_RUNTIME__DIR "
                 "to another directory"
             )
         fresh = self.path.with_name(self.path.name[:-1] + _FRESH)
-        listener = socket.socket(socket.AF_UNIX, self._kind)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             listener.setblocking(False)
             fresh.unlink(missing_ok=True)
@@ -172,14 +171,13 @@ class BoundListener:
         watch: Callable[[socket.socket], None],
         unwatch: Callable[[socket.socket], None],
         backlog: int = 128,
-        kind: int = socket.SOCK_STREAM,
     ) -> None:
         """Bind, and ``watch`` the socket (it does not block). The directory is there.
 
         ``watch``: tell whoever polls of a new socket; ``unwatch``: that it is about to be closed.
         Raises RuntimeDirError.
         """
-        self._bound = BoundPath(path, kind)
+        self._bound = BoundPath(path)
         self._watch = watch
         self._unwatch = unwatch
         self._backlog = backlog
@@ -217,14 +215,6 @@ class BoundListener:
         """Close the socket; its path stays until somebody else takes it."""
         self._unwatch(self.socket)
         self.socket.close()
-
-    def remove(self) -> None:
-        """Close the socket, and remove its path if it is still ours."""
-        is_ours = not self._bound.fault()
-        self.close()
-        if is_ours:
-            with contextlib.suppress(OSError):
-                self.path.unlink()
 
 
 def mark_of(path: Path) -> Mark | None:

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from . import pool_wire
-from .bound_path import BoundListener
-from .errors import WireError
+from .errors import RuntimeDirError, WireError
 
 LOG_FD = 2
+MAX_PATH_BYTES = 107
+"""Length of ``sun_path`` on Linux less its terminator."""
 BACKLOG = 256
 PAUSE_S = 0.5
 """Until the next attempt to accept where there is no descriptor left."""
@@ -46,23 +47,33 @@ class ChildLines:
         Raises:
             RuntimeDirError: the socket cannot be bound.
         """
+        self._path = path
         self._on_state = on_state
         self._on_end = on_end
         self._loop = asyncio.get_running_loop()
         self._lines: set[_Line] = set()
         self._by_identity: dict[str, _Line] = {}
         self._pause: asyncio.TimerHandle | None = None
-        self._listener = BoundListener(
-            path, self._listen, self._unlisten, BACKLOG, socket.SOCK_SEQPACKET
-        )
+        if len(bytes(path)) > MAX_PATH_BYTES:
+            raise RuntimeDirError(
+                f"the socket path {path} is over {MAX_PATH_BYTES} bytes: "
+                "set MIXMINUS_RUNTIME__DIR to a shorter directory"
+            )
+        try:
+            self._bind()
+        except OSError as error:
+            raise RuntimeDirError(f"cannot bind {path}: {error.strerror}") from error
 
-    def keep_bound(self) -> str:
-        """Look whether children still find us; returns what was wrong and is mended, in words.
-
-        Raises:
-            RuntimeDirError: it cannot be mended now. Call again later.
-        """
-        return self._listener.renew()
+    def keep_bound(self) -> None:
+        """Bind again where the file is gone, or somebody else's. Raises OSError."""
+        try:
+            is_ours = self._path.stat().st_ino == self._inode
+        except FileNotFoundError:
+            is_ours = False
+        if not is_ours:
+            self._close_listener()
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._bind()
 
     def tell(self, identity: str, order: pool_wire.Order) -> None:
         """Give an order; one that does not arrive is followed by force."""
@@ -82,25 +93,41 @@ class ChildLines:
         for line in list(self._lines):
             self._close(line)
         self._by_identity.clear()
-        self._listener.remove()
+        self._close_listener()
+        with contextlib.suppress(OSError):
+            if self._path.stat().st_ino == self._inode:
+                self._path.unlink()
 
-    def _listen(self, listener: socket.socket) -> None:
-        self._loop.add_reader(listener.fileno(), self._accept)
+    def _bind(self) -> None:
+        """Take the place of whatever an earlier host has left there, in one step."""
+        fresh = self._path.with_name(f"{self._path.name[:-1]}~")
+        with contextlib.suppress(FileNotFoundError):
+            fresh.unlink()
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._listener.setblocking(False)
+        self._listener.bind(str(fresh))
+        self._listener.listen(BACKLOG)
+        self._inode = fresh.stat().st_ino
+        fresh.rename(self._path)
+        self._listen()
 
-    def _unlisten(self, listener: socket.socket) -> None:
+    def _listen(self) -> None:
+        self._loop.add_reader(self._listener.fileno(), self._accept)
+
+    def _close_listener(self) -> None:
         if self._pause is not None:
             self._pause.cancel()
-        self._loop.remove_reader(listener.fileno())
+        self._loop.remove_reader(self._listener.fileno())
+        self._listener.close()
 
     def _accept(self) -> None:
         try:
-            accepted, _ = self._listener.socket.accept()
+            accepted, _ = self._listener.accept()
         except (BlockingIOError, ConnectionError):
             return
         except OSError:  # No descriptor is left: those who wait stay in line.
-            listener = self._listener.socket
-            self._loop.remove_reader(listener.fileno())
-            self._pause = self._loop.call_later(PAUSE_S, self._listen, listener)
+            self._loop.remove_reader(self._listener.fileno())
+            self._pause = self._loop.call_later(PAUSE_S, self._listen)
             return
         pid, uid = peer_of(accepted)
         if uid != os.getuid() or len(self._lines) >= MAX_LINES:

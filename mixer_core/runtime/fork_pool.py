@@ -26,7 +26,7 @@ from pathlib import Path
 
 from . import logs, pool_wire
 from .child_lines import ChildLines
-from .errors import RuntimeDirError, WireError
+from .errors import WireError
 from .fork_server import NAME_BYTES, Plan
 from .lazy_timer import LazyTimer
 from .parent import Supervisor, our_supervisor
@@ -44,7 +44,6 @@ from .pool_policy import (
     Warn,
 )
 from .process import SUPERVISED_VARIABLE
-from .repeated import Repeated
 from .settings import CommonSettings
 from .units import MS_NS
 
@@ -99,7 +98,6 @@ class ForkPool:
         self._policy = PoolPolicy(plan.limits, self._name, now_ns, settle_ns)
         self._timer = LazyTimer(self._loop, self._look)
         self._queue: deque[Action] = deque()
-        self._faults = Repeated()
         self._working = False
 
     @property
@@ -149,23 +147,15 @@ class ForkPool:
 
     def _look(self) -> None:
         now_ns = time.monotonic_ns()
-        self._keep_bound(now_ns)
+        try:
+            self._lines.keep_bound()
+        except OSError as error:
+            self._log.warning("! children cannot find this host: %s", error)
         actions = self._policy.timeout(now_ns)
         if self._plan.limits.memory_bytes:
             for identity, pid in self._pids.items():
                 actions += self._policy.memory(identity, resident_bytes(pid), now_ns)
         self._do(actions)
-
-    def _keep_bound(self, now_ns: int) -> None:
-        try:
-            mended = self._lines.keep_bound()
-        except RuntimeDirError as error:
-            more = self._faults.line("path", now_ns)
-            if more is not None:
-                self._log.warning("! children cannot find this host: %s%s", error, more)
-            return
-        if mended:
-            self._log.warning("! %s", mended)
 
     def _heard(self, state: pool_wire.State, pid: int) -> None:
         self._pids[state.identity] = pid
