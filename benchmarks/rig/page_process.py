@@ -46,17 +46,19 @@ WATCH = """(name) => {
   window.begin = () => {
     seen.loud.length = seen.words.length = seen.replies = seen.phases = 0;
   };
-  let lines = 0;
+  const known = new Set();
   setInterval(() => {
     const now = performance.now();
     analyser.getFloatTimeDomainData(samples);
     if (samples.some((sample) => Math.abs(sample) > 0.05)) seen.loud.push(now);
     const { captions, phase } = window.mixminus.state();
-    for (const { text, speaker } of captions.slice(lines)) {
+    for (const { item, text, speaker } of captions) {
+      const line = speaker === "assistant" ? item : text;
+      if (known.has(line)) continue;
+      known.add(line);
       if (text.startsWith(name)) seen.words.push(now);
       if (speaker === "assistant") seen.replies += 1;
     }
-    lines = captions.length;
     const there = phase === "connected";
     if (there && !seen.there) seen.phases += 1;
     seen.there = there;
@@ -78,6 +80,7 @@ class Page:
         self.joins = 0
         self.is_there = True
         self._asked = 0
+        self._questions = 0
         self._seen: dict[str, Any] = {}
         self._offset_ns = 0
 
@@ -108,8 +111,9 @@ class Page:
         if not self.is_there:
             return False
         self._asked += 1
+        self._questions += 1  # Every question is another: the page drops old lines.
         field = self._page.locator("#say")
-        await field.fill(f"{self.name} asks for the {self._asked}. time")
+        await field.fill(f"{self.name} asks for the {self._questions}. time")
         await field.press("Enter")
         return True
 
