@@ -12,7 +12,7 @@ import zmq
 
 from mixer_core.bus import control
 from mixer_core.bus.control_client import ControlClient
-from mixer_core.runtime import logs, process
+from mixer_core.runtime import logs, process, process_usage
 from mixer_core.runtime.errors import ProblemError
 from mixer_core.runtime.parent import Parent
 
@@ -77,7 +77,8 @@ class Child:
     def _state(self) -> control.WorkerState:
         self._parent.beat(self._control.sent_ns)
         if self._session is None:
-            return control.WorkerState(worker=self._identity, pid=os.getpid(), status="idle")
+            usage: control.Metrics = {**process_usage.report()}
+            return control.WorkerState(self._identity, os.getpid(), "idle", metrics=usage)
         return self._session.state(self._identity)
 
     def _on_control(self, message: control.Message) -> None:

@@ -8,7 +8,7 @@ import zmq
 
 from mixer_core.bus import control
 from mixer_core.bus.control_client import ControlClient
-from mixer_core.runtime import process, processor_time
+from mixer_core.runtime import process, process_usage
 from mixer_core.runtime.fork_pool import ForkPool, PoolPlan
 from mixer_core.runtime.pool_policy import PoolLimits
 from mixer_core.runtime.units import MIB_BYTES
@@ -60,7 +60,7 @@ class Host:
             metrics={
                 **self._pool.metrics(),
                 "children_crashed_total": self.crashed_total,
-                **processor_time.counters(),
+                **process_usage.report(),
             },
         )
 

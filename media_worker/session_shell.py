@@ -12,7 +12,7 @@ from mixer_core.bus import control, frames
 from mixer_core.bus.audio_client import AudioPush, AudioSub
 from mixer_core.bus.events import Mode
 from mixer_core.bus.rules import RoomRules
-from mixer_core.runtime import processor_time
+from mixer_core.runtime import process_usage
 from mixer_core.runtime.errors import BrowserMessageError, FrameError
 from mixer_core.runtime.lazy_timer import LazyTimer
 
@@ -149,8 +149,8 @@ class SessionShell:
             "bytes_in_total": self._bytes_in,
             "bytes_out_total": self._bytes_out,
             "audio_backlog_ms": outbox.backlog_ms,
-            **processor_time.counters(),
-            "downlink_latency_ms": list(outbox.latency.counts),
+            **process_usage.report(),
+            "downlink_latency_ms": outbox.latency.report(),
         }
 
     # From the mixer

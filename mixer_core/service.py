@@ -21,7 +21,7 @@ from .beats import MIXER, Beats
 from .bus import frames
 from .duty import KERNELS, Duty, defer
 from .numba_cache import prepare_cache
-from .runtime import process, processor_time
+from .runtime import process, process_usage
 from .runtime.bound_path import patiently
 from .runtime.errors import FrameError
 from .runtime.lock_file import LockFile, path_of
@@ -261,7 +261,7 @@ class Shell:
         self._mixer.update_metrics()
         self._metrics.gauge("audio_out_dropped_total", self._audio.dropped)
         self._metrics.gauge("audio_connections_refused_total", self._audio.refused)
-        for name, value in processor_time.counters().items():
+        for name, value in process_usage.report().items():
             self._metrics.gauge(name, value)
         self._beats.mixing(self._upkeep.check())
         level = self._beats.told_load()

@@ -10,7 +10,7 @@ import zmq
 
 from mixer_core.bus import control
 from mixer_core.bus.control_client import ControlClient
-from mixer_core.runtime import logs
+from mixer_core.runtime import logs, process_usage
 from mixer_core.runtime.parent import Parent
 from mixer_core.runtime.process import run_on_uvloop
 
@@ -126,8 +126,10 @@ class _Child:
         self._parent.beat(self._control.sent_ns)
         link, order = self._link, self._order
         if link is None or order is None:
+            usage: control.Metrics = {**process_usage.report()}
+            name = self._upstream.name
             return control.LinkState(
-                self._identity, os.getpid(), "idle", upstream=self._upstream.name
+                self._identity, os.getpid(), "idle", upstream=name, metrics=usage
             )
         link.update_metrics()
         return control.LinkState(

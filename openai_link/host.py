@@ -8,7 +8,7 @@ import zmq
 
 from mixer_core.bus import control
 from mixer_core.bus.control_client import ControlClient
-from mixer_core.runtime import processor_time
+from mixer_core.runtime import process_usage
 from mixer_core.runtime.fork_pool import ForkPool, PoolPlan
 from mixer_core.runtime.pool_policy import PoolLimits
 from mixer_core.runtime.process import Context
@@ -49,7 +49,7 @@ async def serve(context: Context[Settings]) -> None:
         counts = f"{pool.children} children, {pool.idle_children} idle, upstream {upstream.name}"
         detail = pool.trouble or counts
         needs = ("simulator",) if upstream.simulated else ()
-        metrics = pool.metrics() | processor_time.counters()
+        metrics = pool.metrics() | process_usage.report()
         return control.Heartbeat(PROGRAM, os.getpid(), pool.is_ready, detail, metrics, needs)
 
     client = ControlClient(

@@ -17,7 +17,7 @@ import zmq
 
 from mixer_core.bus import control
 from mixer_core.bus.drain import DrainedSocket
-from mixer_core.runtime import processor_time
+from mixer_core.runtime import process_usage
 from mixer_core.runtime.errors import ControlError, ProblemError
 from mixer_core.runtime.lazy_timer import LazyTimer
 from mixer_core.runtime.metrics import Metrics
@@ -51,6 +51,7 @@ from .registry.actions import (
 )
 from .registry.house import Verdict
 from .registry.load import LoadView
+from .registry.room_meters import RoomMeters
 from .registry.rooms import Registry
 from .registry.totals import Totals
 from .settings import Settings
@@ -117,6 +118,7 @@ class Gateway:
         self._watch = Watch()
         self._watch_ns = now_ns + WATCH_NS
         self._totals = Totals()
+        self._meters = RoomMeters()
         self.metrics = Metrics()
         """Counters of signaling itself."""
         self.limiter = Limiter(section.max_offers_per_minute, section.max_wrong_tokens_per_minute)
@@ -194,8 +196,15 @@ class Gateway:
         """The metrics as Prometheus text."""
         now_ns = time.monotonic_ns()
         self._note_own(now_ns)
-        sums, gauges = self._totals.sums(), self._totals.gauges(now_ns)
-        return metrics_page.render(sums, gauges, self._registry.counts())
+        people = {view.room: len(view.participants) for view in self._registry.rooms()}
+        figures = metrics_page.Figures(
+            self._totals.sums(),
+            self._totals.gauges(now_ns),
+            self._registry.counts(),
+            self._meters.figures(people, now_ns),
+            self._health.restarts,
+        )
+        return metrics_page.render(figures)
 
     def close(self) -> None:
         """Reply to requests that wait, close the socket."""
@@ -225,12 +234,18 @@ class Gateway:
                 self._tell_load(identity, message.pid)
             self._check_readiness(now_ns)
             return
-        if isinstance(message, control.WorkerState):
-            self._totals.heard("media_worker", identity, message.pid, message.metrics, now_ns)
-        elif isinstance(message, control.LinkState):
-            self._totals.heard("openai_link", identity, message.pid, message.metrics, now_ns)
+        if isinstance(message, control.WorkerState | control.LinkState):
+            self._measured(identity, message, now_ns)
+        if isinstance(message, control.LinkState):
             self._tell_load(identity, message.pid)
         self._do(self._registry.message(identity, message, now_ns))
+
+    def _measured(
+        self, identity: str, state: control.WorkerState | control.LinkState, now_ns: int
+    ) -> None:
+        program = "openai_link" if isinstance(state, control.LinkState) else "media_worker"
+        self._totals.heard(program, identity, state.pid, state.metrics, now_ns)
+        self._meters.heard(state.room, identity, state.pid, state.metrics, now_ns)
 
     def _fire(self) -> None:
         try:
@@ -262,7 +277,7 @@ class Gateway:
 
     def _note_own(self, now_ns: int) -> None:
         """Signaling's own metrics, among those of the others."""
-        self.metrics.values.update(processor_time.counters())
+        self.metrics.values.update(process_usage.report())
         self.metrics.values.update(self._load.policy.gauges())
         self._totals.heard(PROGRAM, PROGRAM, os.getpid(), self.metrics.snapshot(), now_ns)
 

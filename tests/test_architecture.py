@@ -83,6 +83,7 @@ SHELLS: dict[str, set[str]] = {
         "logs",
         "parent",
         "process",
+        "process_usage",
         "processor_time",
         "settings",
         "start_checks",

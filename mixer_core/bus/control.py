@@ -25,7 +25,7 @@ MAX_PIECE_BYTES = 64 * 1024
 """Of a picture in one message: nothing else waits long behind it."""
 
 Metrics = dict[str, int | float | list[int]]
-"""Name → a counter, a gauge, or the bucket counts of a histogram (``metrics.BOUNDS_MS``)."""
+"""Name → a counter, a gauge, or the report of a histogram (``metrics.Histogram.report``)."""
 
 WorkerStatus = Literal["idle", "connecting", "connected", "closed"]
 LinkStatus = Literal["idle", "connecting", "ready", "reconnecting", "failed", "closed"]

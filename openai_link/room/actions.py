@@ -12,6 +12,7 @@ from ..media.downlink_gate import DownlinkFrame
 from ..tools.actions import CancelTool, RunTool
 from ..transport.interface import TransportKind
 from .lifecycle import Exit, StateChanged
+from .turn_traces import TurnTrace
 
 Event = Mapping[str, Any]
 Level = Literal["debug", "info", "warning"]
@@ -129,6 +130,13 @@ class Log:
     """Of what others can cause at any rate: so few lines a minute; the rest is counted."""
 
 
+@dataclass(frozen=True, slots=True)
+class ExportTrace:
+    """A turn is over: what it took."""
+
+    trace: TurnTrace
+
+
 Action = (
     OpenSession
     | CloseSession
@@ -146,5 +154,6 @@ Action = (
     | StateChanged
     | AnswerUpload
     | Log
+    | ExportTrace
     | Exit
 )

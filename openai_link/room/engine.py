@@ -14,6 +14,7 @@ part               decides
 ``RoomTools``      which tool calls run, who is asked, when the model speaks about them
 ``Notices``        what newcomers have yet to hear
 ``Tellings``       at which pace browsers are told
+``TurnTraces``     what each turn took
 =================  ================================================================================
 
 Sound does not pass through actions: ``room_audio`` and ``reply_audio`` are called directly.
@@ -43,7 +44,15 @@ from ..realtime.upstream import Upstream
 from ..settings import OpenaiLinkSettings
 from ..transport.selection import TransportSelection
 from ..turns.actions import sender_of
-from .actions import Action, AnswerUpload, ClearOutput, Log, SendEvent, TellBrowsers
+from .actions import (
+    Action,
+    AnswerUpload,
+    ClearOutput,
+    ExportTrace,
+    Log,
+    SendEvent,
+    TellBrowsers,
+)
 from .connection import Connection
 from .epoch import EpochCounter
 from .handover import Handover
@@ -76,6 +85,7 @@ from .signals import (
     ToolsRefused,
 )
 from .tellings import Tellings
+from .turn_traces import TurnTrace, TurnTraces
 
 TOOLS_TIMEOUT_NS = 300 * MS_NS
 """How long the first session waits for the tools; later ones are added to the running session."""
@@ -143,6 +153,7 @@ class RoomEngine:
         )
         self._notices = Notices()
         self._tellings = Tellings()
+        self._traces = TurnTraces(self.metrics)
         self._lines = Repeated(lines=LINES)
         self._greets = settings.greet
         self._tools_deadline_ns: int | None = None
@@ -368,7 +379,12 @@ class RoomEngine:
     ) -> DownlinkFrame | None:
         """20 ms of a reply (960 bytes) that arrived at ``stamp_ns``: the frame for the mixer."""
         found = self._sessions.find(session)
-        return None if found is None else found.reply_audio(pcm, stamp_ns, concealed, now_ns)
+        if found is None:
+            return None
+        frame = found.reply_audio(pcm, stamp_ns, concealed, now_ns)
+        if frame is not None and self._traces.awaits_sound and not is_quiet(pcm, ROOM_NOISE_PEAK):
+            self._traces.sound(frame.stamp_ns, now_ns)
+        return frame
 
     @property
     def has_heard(self) -> bool:
@@ -416,6 +432,8 @@ class RoomEngine:
             words = f"the assistant is not connected ({self._connection.state})"
             problem = {"type": "error", "code": "not_connected", "message": words}
             outcomes = [TellBrowsers(problem, sender_of(event))]
+        if kind == "played":
+            outcomes += _exported(self._traces.played(event, now_ns))
         return self._settle(outcomes, now_ns)
 
     def picture(self, upload: str, picture: Picture, now_ns: int) -> list[Action]:
@@ -490,7 +508,8 @@ class RoomEngine:
             case ReplyTruncated(session, truncation):
                 return self._truncated(session, truncation, wall_ms, now_ns)
             case TextTyped(session, text):
-                return self._record.typed(session, text, wall_ms)
+                traces = _exported(self._traces.typed(session, now_ns))
+                return [*traces, *self._record.typed(session, text, wall_ms)]
             case PictureRefused():
                 return self._picture_refused(signal, now_ns)
             case ReplyRequested():
@@ -505,6 +524,7 @@ class RoomEngine:
                 asking = self._sessions.find(answer.session)
                 return [] if asking is None else asking.approve(answer)
             case ToolAnswered():
+                self._traces.tool_answered(signal.call, signal.ok, now_ns)
                 return self._tool_output(signal, wall_ms)
             case ProblemFound(code, message):
                 return [TellBrowsers(event) for event in self._notices.report(code, message)]
@@ -551,6 +571,7 @@ class RoomEngine:
         outcomes += self._record.on_fact(number, fact, wall_ms, now_ns)
         if number != self.active_session:
             outcomes += self._sessions.tell_late(fact, now_ns)
+        outcomes += _exported(self._traces.on_fact(number, fact, now_ns))
         outcomes += self._tools.on_fact(fact, self._record.asker, now_ns, number)
         if isinstance(fact, AssistantChanged):
             outcomes.append(StateNews())
@@ -659,6 +680,10 @@ class RoomEngine:
 
     def _wall_ms(self, now_ns: int) -> int:
         return (now_ns + self._wall_offset_ns) // MS_NS
+
+
+def _exported(traces: Sequence[TurnTrace]) -> list[Outcome]:
+    return [ExportTrace(trace) for trace in traces]
 
 
 def _is_due(deadline_ns: int | None, now_ns: int) -> bool:

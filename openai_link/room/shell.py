@@ -20,7 +20,7 @@ from mixer_core.bus.events import StreamInfo
 from mixer_core.bus.frames import FLAG_PAUSE, Frame
 from mixer_core.bus.pcm import SILENCE
 from mixer_core.journal.file import local_day
-from mixer_core.runtime import processor_time
+from mixer_core.runtime import process_usage
 from mixer_core.runtime.errors import UpstreamError
 from mixer_core.runtime.lazy_timer import LazyTimer
 from mixer_core.runtime.units import MS_NS, S_NS
@@ -174,7 +174,7 @@ class RoomShell:
     def update_metrics(self) -> None:
         """Refresh ``metrics``."""
         values = self.metrics.values
-        values.update(processor_time.counters())
+        values.update(process_usage.report())
         totals = dict(self._finished)
         for transport in self._transports.values():
             _add(totals, transport.counters())

@@ -140,7 +140,7 @@ async def _listen(
 def _heartbeats(context: Context[Settings], switchboard: Switchboard) -> ControlClient:
     def state() -> control.Heartbeat:
         metrics: control.Metrics = {
-            "calls": len(switchboard.calls),
+            "open_calls": len(switchboard.calls),
             "calls_total": switchboard.calls_total,
         }
         detail = f"{len(switchboard.calls)} simulated calls"

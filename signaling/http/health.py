@@ -34,9 +34,14 @@ class Health:
 
     def __init__(self) -> None:
         self._beats: dict[str, tuple[Heartbeat, int]] = {}
+        self.restarts: dict[str, int] = {}
+        """By program: how often another process has taken its place."""
 
     def heard(self, beat: Heartbeat, now_ns: int) -> None:
         """Take a heartbeat."""
+        before, _ = self._beats.get(beat.program, (beat, 0))
+        again = self.restarts.get(beat.program, 0) + (before.pid != beat.pid)
+        self.restarts[beat.program] = again
         self._beats[beat.program] = (beat, now_ns)
 
     def programs(

@@ -1,7 +1,7 @@
 """Sums the metrics of all processes, so that counters never fall when a process ends. Sans-I/O.
 
 Processes report plain maps (``mixer_core.runtime.metrics``): a name that ends in ``_total`` is a
-counter, a list holds the bucket counts of a histogram, everything else is a gauge. Counters and
+counter, a list is the report of a histogram, everything else is a gauge. Counters and
 histograms are summed over all processes of a program, ended ones included; gauges over the live
 ones: the maximum if the name ends in ``_ms`` (a backlog, a delay), else the sum.
 """
@@ -88,6 +88,12 @@ class Totals:
                 known = result.get(key, 0)
                 result[key] = max(known, value) if name.endswith("_ms") else known + value
         return result
+
+    def forget(self, program: str) -> None:
+        """Nothing of this program counts any more."""
+        self._ended = {key: value for key, value in self._ended.items() if key[0] != program}
+        sources = self._sources.items()
+        self._sources = {key: source for key, source in sources if source.program != program}
 
     def _fold(self, source: _Source) -> None:
         _add(self._ended, source)

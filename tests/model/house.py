@@ -26,7 +26,7 @@ import media_worker.session_shell
 import mixer_core.bus.audio_client
 import mixer_core.bus.control_client
 import mixer_core.bus.endpoints
-import mixer_core.runtime.processor_time
+import mixer_core.runtime.process_usage
 import openai_link.child
 import openai_link.room.shell
 import signaling.gateway
@@ -565,7 +565,7 @@ def house(seed: int) -> Iterator[House]:
             (signaling.gateway, "Reach", _Reach),
             (signaling.gateway, "secrets", SimpleNamespace(randbits=made.random.getrandbits)),
             (signaling.load_watch, "Host", _Machine),
-            (mixer_core.runtime.processor_time, "counters", dict),
+            (mixer_core.runtime.process_usage, "report", dict),
             (media_worker.child, "gc", quiet),
             (media_worker.child, "prepare_ice", lambda network: None),
             (media_worker.session_shell, "Peer", lambda events, *_: Peer(made, events)),

@@ -58,6 +58,7 @@ def test_a_plain_client_hears_its_own_sentence_again(gateway: Gateway) -> None:
     piece, score = audio.align(heard, original)
     gap_ms = audio.longest_gap_ms(piece, original)
     print({"correlation": round(score, 4), "longest_gap_ms": round(gap_ms, 2)})
+    assert "Reported by the programs." not in gateway.get("/metrics")[1]  # All are explained.
     assert audio.share_found(heard, original) >= MOST
     welcome = client.of_type("welcome")[0]
     assert (welcome["room"], welcome["mode"]) == ("plain", "assistant")

@@ -69,7 +69,8 @@ def _signaling(identity: str, message: control.Message) -> None:
     if isinstance(message, control.Heartbeat | WorkerState | LinkState):
         totals.heard("x", identity, message.pid, message.metrics, now_ns)
         totals.heard("x", identity, message.pid, {}, now_ns)
-        metrics_page.render(totals.sums(), totals.gauges(now_ns), registry.counts())
+        figures = metrics_page.Figures(totals.sums(), totals.gauges(now_ns), registry.counts())
+        metrics_page.render(figures)
     do(registry.close())
     assert 1 in replies
 

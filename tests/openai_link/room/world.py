@@ -27,6 +27,7 @@ from openai_link.room.actions import Action
 from openai_link.room.engine import RoomConfig, RoomEngine
 from openai_link.room.lifecycle import Exit
 from openai_link.room.room_tools import Toolset
+from openai_link.room.turn_traces import TurnTrace
 from openai_link.settings import OpenaiLinkSettings
 from openai_link.simulator.brains.rules import Rule, Script
 from openai_link.simulator.brains.script import ScriptBrain
@@ -244,7 +245,11 @@ class World:
         self.loses_all = False
         """Not only the session that sent the event is lost, but every session."""
         self.told: list[tuple[int, Mapping[str, Any]]] = []
+        self.traces: list[TurnTrace] = []
+        """Of turns that are over."""
         self.logs: list[tuple[str, str]] = []
+        self.traces: list[TurnTrace] = []
+        """Of turns that are over."""
         self.frames: list[tuple[int, int, int, bytes]] = []
         """What the page got: when, epoch, stamp, PCM."""
         self.ran: list[tuple[str, str]] = []
@@ -318,6 +323,8 @@ class World:
                 )
             case do.Log(level, text):
                 self.logs.append((level, text))
+            case do.ExportTrace(trace):
+                self.traces.append(trace)
             case Exit(reason):
                 self.exited = reason
 

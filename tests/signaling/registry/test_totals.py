@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from mixer_core.runtime.metrics import BOUNDS_MS
-from signaling.http.metrics_page import render
+from signaling.http.metrics_page import Figures, render
 from signaling.registry.totals import FRESH_NS, MAX_SOURCES, Key, Totals, Value
 
 
@@ -74,7 +74,7 @@ def test_the_page_is_prometheus_text() -> None:
         ("openai_link", "uplink_backlog_ms"): 12,
         ("mixer_core", "odd name!"): 1.5,
     }
-    page = render(sums, gauges, {"rooms": 2}).decode()
+    page = render(Figures(sums, gauges, {"rooms": 2})).decode()
     samples = {
         (sample.name, *sorted(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(page)
