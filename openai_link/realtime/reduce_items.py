@@ -159,6 +159,8 @@ class ItemBook:
 
     def next_timeout_ns(self, heard_ns: int = 0) -> int | None:
         """When to call ``tick``; None where nothing waits."""
+        if not (self._untaken or self._unwritten or self._growing):
+            return self._captions.next_timeout_ns()
         waiting = [ns + TAKEN_NS for _, ns in self._untaken.values() if heard_ns > ns]
         waiting += [ns + WORDS_NS for ns in (*self._unwritten.values(), *self._growing.values())]
         captions_ns = self._captions.next_timeout_ns()

@@ -14,6 +14,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from mixer_core.runtime.earliest import earliest
+
 from ..facts import (
     Assistant,
     AssistantChanged,
@@ -228,12 +230,11 @@ class Reducer:
 
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick``; None where nothing waits."""
-        waiting = (
+        return earliest(
             self._thinking_until_ns,
             self._items.next_timeout_ns(self._heard_ns),
             self._responses.next_timeout_ns(),
         )
-        return min((time_ns for time_ns in waiting if time_ns is not None), default=None)
 
     def close(self) -> list[Fact]:
         """The call is over: end what is open."""

@@ -29,6 +29,7 @@ from typing import Any
 
 from mixer_core.bus.frames import FLAG_PAUSE
 from mixer_core.journal.records import HistoryItem
+from mixer_core.runtime.earliest import earliest
 from mixer_core.runtime.errors import UpstreamError
 from mixer_core.runtime.metrics import Metrics
 from mixer_core.runtime.repeated import Repeated
@@ -198,7 +199,7 @@ class RoomEngine:
 
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick``; None where nothing waits."""
-        waiting = (
+        return earliest(
             self._connection.next_timeout_ns(),
             self._sessions.next_timeout_ns(),
             self._handover.next_timeout_ns(),
@@ -209,7 +210,6 @@ class RoomEngine:
             self._tools_deadline_ns,
             self._recovery_deadline_ns,
         )
-        return min((time_ns for time_ns in waiting if time_ns is not None), default=None)
 
     # -- the room's life --------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mixer_core.runtime.earliest import earliest
 from mixer_core.runtime.units import S_NS
 
 from ..realtime.event_fields import text_of
@@ -183,8 +184,7 @@ class Liveness:
             return self._probe_ns + PROBE_NS
         if self._is_to_learn:
             return 0
-        times = (self._doubt_ns(waiting_ns), None if hears else self._speech_due_ns())
-        return min((time_ns for time_ns in times if time_ns is not None), default=None)
+        return earliest(self._doubt_ns(waiting_ns), None if hears else self._speech_due_ns())
 
     def due(
         self, waiting_ns: int | None, now_ns: int, hears: bool = False

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from mixer_core.journal.records import HistoryItem
+from mixer_core.runtime.earliest import earliest
 from mixer_core.runtime.errors import UpstreamError
 from mixer_core.runtime.foreign_text import one_line
 from mixer_core.runtime.units import MS_NS
@@ -227,7 +228,7 @@ class RealtimeSession:
 
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick``; None where nothing waits."""
-        waiting = (
+        return earliest(
             self._gate.next_timeout_ns(),
             self._reducer.next_timeout_ns(),
             self._turns.next_timeout_ns(),
@@ -238,7 +239,6 @@ class RealtimeSession:
             self._heard_ns if self._heard else None,
             self._limit_ns(),
         )
-        return min((time_ns for time_ns in waiting if time_ns is not None), default=None)
 
     def tick(self, now_ns: int) -> list[Outcome]:
         """The time-out was reached, perhaps."""

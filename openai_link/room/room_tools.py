@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mixer_core.runtime.earliest import earliest
 from mixer_core.runtime.units import MS_NS
 
 from ..facts import Fact, ToolCalled
@@ -158,8 +159,7 @@ class RoomTools:
 
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick``."""
-        waiting = (self._calls.next_timeout_ns(), self._approvals.next_timeout_ns())
-        return min((time_ns for time_ns in waiting if time_ns is not None), default=None)
+        return earliest(self._calls.next_timeout_ns(), self._approvals.next_timeout_ns())
 
     def tick(self, now_ns: int) -> list[Outcome]:
         """The time-out was reached, perhaps."""

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from mixer_core.journal.records import HistoryItem
+from mixer_core.runtime.earliest import earliest
 
 from ..facts import Assistant, Fact, ItemDone, ToolCalled, Transcribed
 from ..realtime.client_events import ClientEvents
@@ -109,8 +110,7 @@ class RoomSessions:
 
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick``."""
-        waiting = [session.next_timeout_ns() for session in self.all]
-        return min((time_ns for time_ns in waiting if time_ns is not None), default=None)
+        return earliest(*(session.next_timeout_ns() for session in self.all))
 
     def tick(self, now_ns: int) -> list[Outcome]:
         """The time-out was reached, perhaps."""

@@ -31,6 +31,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mixer_core.runtime.earliest import earliest
 from mixer_core.runtime.units import S_NS
 
 from ..realtime.event_fields import text_of
@@ -189,8 +190,7 @@ class SessionWaits:
     def _waiting_ns(self, waiting: Waiting) -> int | None:
         """Since when people wait for an answer; None: they do not."""
         asked_ns = self._requests.get(waiting.request or "")
-        times = (asked_ns, waiting.generated_ns, waiting.unanswered_ns)
-        return min((time_ns for time_ns in times if time_ns is not None), default=None)
+        return earliest(asked_ns, waiting.generated_ns, waiting.unanswered_ns)
 
     def _limits(self, waiting: Waiting) -> list[tuple[int, Verdict]]:
         limits: list[tuple[int, Verdict]] = []

@@ -184,6 +184,8 @@ class ToolCalls:
 
     def next_timeout_ns(self) -> int | None:
         """When ``tick`` is due; None: not before something happens."""
+        if not self._pending:
+            return self._rounds.due_at_ns()
         times = [pending.deadline_ns for pending in self._pending.values()]
         times += [at for p in self._pending.values() if (at := self._filler_at_ns(p)) is not None]
         due_ns = self._rounds.due_at_ns()

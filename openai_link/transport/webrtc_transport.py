@@ -11,6 +11,7 @@ import aiohttp
 
 from mixer_core.bus.pcm import FRAME_MS
 from mixer_core.patches.aiortc.rtp_receiver import TappedPacket
+from mixer_core.runtime.earliest import earliest
 from mixer_core.runtime.metrics import Histogram
 from mixer_core.runtime.units import MS_NS
 
@@ -114,8 +115,7 @@ class WebrtcTransport:
 
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick``."""
-        timeouts = (self._uplink.pacer.next_timeout_ns(), self._receiver.next_timeout_ns())
-        return min((time_ns for time_ns in timeouts if time_ns is not None), default=None)
+        return earliest(self._uplink.pacer.next_timeout_ns(), self._receiver.next_timeout_ns())
 
     def tick(self, now_ns: int) -> None:
         """The timeout has been reached."""

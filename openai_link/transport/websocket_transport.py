@@ -18,6 +18,7 @@ from typing import Any
 
 import aiohttp
 
+from mixer_core.runtime.earliest import earliest
 from mixer_core.runtime.errors import UpstreamError
 from mixer_core.runtime.foreign_text import one_line
 from mixer_core.runtime.metrics import Histogram
@@ -121,8 +122,7 @@ class WebsocketTransport:
 
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick``."""
-        timeouts = (self._append.pacer.next_timeout_ns(), self._player.next_timeout_ns())
-        return min((time_ns for time_ns in timeouts if time_ns is not None), default=None)
+        return earliest(self._append.pacer.next_timeout_ns(), self._player.next_timeout_ns())
 
     def tick(self, now_ns: int) -> None:
         """The timeout has been reached."""

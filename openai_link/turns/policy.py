@@ -19,6 +19,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
+from mixer_core.runtime.earliest import earliest
+
 from ..facts import (
     Fact,
     ItemAdded,
@@ -226,8 +228,7 @@ class TurnPolicy:
 
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick``; None where nothing waits."""
-        waiting = (self._button.next_timeout_ns(), self._sequencer.next_timeout_ns())
-        return min((time_ns for time_ns in waiting if time_ns is not None), default=None)
+        return earliest(self._button.next_timeout_ns(), self._sequencer.next_timeout_ns())
 
     def tick(self, now_ns: int) -> list[TurnAction]:
         """The time-out was reached."""

@@ -23,6 +23,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mixer_core.runtime.earliest import earliest
 from mixer_core.runtime.units import MS_NS, S_NS
 
 from ..realtime.client_events import ClientEvents
@@ -151,8 +152,7 @@ class ResponseSequencer:
 
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick``; None where nothing waits for a time."""
-        waiting = (self._retry_ns if self._waiting else None, self._settled_ns)
-        return min((time_ns for time_ns in waiting if time_ns is not None), default=None)
+        return earliest(self._retry_ns if self._waiting else None, self._settled_ns)
 
     def tick(self, now_ns: int) -> list[dict[str, Any]]:
         """The time-out was reached: a request is repeated, or counts as answered."""

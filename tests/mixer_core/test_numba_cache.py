@@ -319,9 +319,9 @@ def test_numba_puts_its_files_where_they_are_sealed(warm: Path) -> None:
 
 
 @pytest.mark.processes
-@pytest.mark.parametrize("damage", ["cut index", "zeros in the middle", "directory for code"])
-def test_a_start_with_damaged_kernels_mends_them(copied: Path, damage: str) -> None:
-    DAMAGES[damage](of(copied))
+def test_a_start_with_damaged_kernels_mends_them(copied: Path) -> None:
+    """Whatever the damage: numba finds an empty folder, as it does after every other one."""
+    DAMAGES["zeros in the middle"](of(copied))
     mended = run(copied)
     assert not mended["warm"] and "cannot be used" in mended["trouble"]
     assert run(copied)["hits"] == 1
@@ -358,7 +358,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.processes
 def test_a_disk_that_is_really_full_is_one_line(small_disk: Path) -> None:
     assert "No space left on device" in run(small_disk)["trouble"]
-    assert "No space left on device" in run(small_disk)["trouble"]
+    assert not of(small_disk).exists(), "the next start begins anew"
 
 
 @pytest.mark.processes

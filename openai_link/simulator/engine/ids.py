@@ -5,7 +5,11 @@ from __future__ import annotations
 import string
 from typing import Protocol
 
-_BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
+_BASE62 = (string.digits + string.ascii_uppercase + string.ascii_lowercase).encode()
+_LETTER_OF = bytes(_BASE62[min(61, byte >> 2)] for byte in range(256))
+"""The character that the upper six bits of a random byte choose."""
+_NO_LETTER = bytes(range(4 * len(_BASE62), 256))
+"""Bytes that choose none, so that all characters are equally likely."""
 
 
 class RandomSource(Protocol):
@@ -13,6 +17,9 @@ class RandomSource(Protocol):
 
     def randrange(self, stop: int, /) -> int:
         """Return an integer from 0 to ``stop - 1``."""
+
+    def getrandbits(self, count: int, /) -> int:
+        """Return an integer of ``count`` random bits."""
 
 
 class IdMint:
@@ -35,4 +42,9 @@ class IdMint:
 
     def letters(self, length: int) -> str:
         """Return ``length`` base-62 characters."""
-        return "".join(_BASE62[self._random.randrange(62)] for _ in range(length))
+        made = b""
+        while len(made) < length:
+            missing = length - len(made)
+            words = self._random.getrandbits(32 * missing).to_bytes(4 * missing, "little")
+            made += words[3::4].translate(_LETTER_OF, _NO_LETTER)
+        return made.decode()

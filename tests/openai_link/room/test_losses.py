@@ -1,13 +1,13 @@
 """The upstream is lost after every single server event in turn: the room always talks again.
 
-Each scene is held once undisturbed, which says how many server events it has; then once for every
-event, with the connection gone right after it. What must hold in the end is the same each time
-(``checks``).
+Each scene is held once undisturbed, which says how many server events it has; then it goes on once
+from every event, with the connection gone right after it. What must hold in the end is the same
+each time (``checks``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 import pytest
@@ -15,33 +15,40 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.openai_link.room import checks
+from tests.openai_link.room.forks import before_events, events_at_steps
 from tests.openai_link.room.scenes import BUDGET, ROLLOVERS, SCENES
 from tests.openai_link.room.world import Scene, World
 from tests.support.tables import examples, points
 
 
 @cache
-def undisturbed(name: str) -> World:
+def undisturbed(name: str) -> tuple[World, list[int]]:
+    """A scene without a loss, and ``events_at_steps`` of it."""
     (scene,) = [scene for scene in (*SCENES, BUDGET) if scene.name == name]
     world = World(scene)
-    world.finish()
-    return world
+    counts = events_at_steps(world)
+    return world, counts
 
 
-def held(scene: Scene, lose_after: Collection[int], loses_all: bool) -> World:
-    """The scene with losses, and all that must hold."""
-    world = World(scene)
-    world.lose_after, world.loses_all = lose_after, loses_all
-    checks.check_all(world)
-    return world
+def number_of_events(scene: Scene) -> int:
+    return undisturbed(scene.name)[0].events
+
+
+def losing(scene: Scene, numbers: Sequence[int]) -> Iterator[tuple[int, World]]:
+    """A world for each number of a server event, after which the connection will be lost."""
+    _, counts = undisturbed(scene.name)
+    for number, world in before_events(scene, points(numbers), counts):
+        world.lose_after = {number}
+        yield number, world
 
 
 def failures(scene: Scene, numbers: Sequence[int], loses_all: bool) -> dict[int, str]:
     """What does not hold, by the number of the event after which the connection was lost."""
     found: dict[int, str] = {}
-    for number in points(numbers):
+    for number, world in losing(scene, numbers):
+        world.loses_all = loses_all
         try:
-            held(scene, {number}, loses_all)
+            checks.check_all(world)
         except AssertionError as error:
             found[number] = str(error)[:500]
     return found
@@ -49,7 +56,8 @@ def failures(scene: Scene, numbers: Sequence[int], loses_all: bool) -> dict[int,
 
 @pytest.mark.parametrize("scene", SCENES, ids=str)
 def test_undisturbed(scene: Scene) -> None:
-    world = held(scene, (), False)
+    world = World(scene)
+    checks.check_all(world)
     assert {name for _, name in world.ran} == (set(scene.tools) if scene.runs_tools else set())
     assert (world.opened > 1) == (scene in ROLLOVERS or scene.first_ends_s > 0)
     assert (world.engine.counters()["rollovers_total"] > 0) == (scene in ROLLOVERS)
@@ -57,13 +65,13 @@ def test_undisturbed(scene: Scene) -> None:
 
 @pytest.mark.parametrize("scene", SCENES, ids=str)
 def test_the_session_is_lost_after_each_event(scene: Scene) -> None:
-    numbers = range(1, undisturbed(scene.name).events + 1)
+    numbers = range(1, number_of_events(scene) + 1)
     assert failures(scene, numbers, loses_all=False) == {}
 
 
 @pytest.mark.parametrize("scene", ROLLOVERS, ids=str)
 def test_both_sessions_are_lost_after_each_event(scene: Scene) -> None:
-    numbers = undisturbed(scene.name).shared
+    numbers = undisturbed(scene.name)[0].shared
     assert numbers and failures(scene, numbers, loses_all=True) == {}
 
 
@@ -78,7 +86,7 @@ def test_it_is_lost_again_while_it_recovers(
     scene: Scene, first: float, gaps: list[int], loses_all: bool
 ) -> None:
     """Who speaks over an answer waits for it no more, though the next loss takes the words."""
-    numbers = [1 + int(first * (undisturbed(scene.name).events - 1))]
+    numbers = [1 + int(first * (number_of_events(scene) - 1))]
     for gap in gaps:
         numbers.append(numbers[-1] + gap)
     world = World(scene)
@@ -88,9 +96,7 @@ def test_it_is_lost_again_while_it_recovers(
 
 
 def test_a_spent_budget_ends_the_session_whenever_it_is_lost() -> None:
-    for number in points(range(undisturbed(BUDGET.name).events + 1)):
-        world = World(BUDGET)
-        world.lose_after = {number}
+    for _, world in losing(BUDGET, range(number_of_events(BUDGET) + 1)):
         world.finish()
         checks.browsers_end_in_a_true_state(world, "failed")
         checks.nothing_final_is_missing_or_doubled(world)

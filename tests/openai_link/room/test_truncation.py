@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from openai_link.simulator.brains.rules import Rule
 from tests.openai_link.room import checks
+from tests.openai_link.room.forks import at_ends_of_wait
 from tests.openai_link.room.test_sound_alone import OnlySound, Untold
 from tests.openai_link.room.test_websocket import WebsocketWorld
 from tests.openai_link.room.world import Scene, Step, World, say, speak, wait
@@ -26,10 +28,22 @@ KINDS = (World, WebsocketWorld)
 STOPS = {"hand": Step("interrupt"), "speech": speak(800)}
 
 
-def stopped(kind: type[World], rule: Rule, after_ms: int, stop: Step, **options: Any) -> World:
+def scene_of(rule: Rule, after_ms: int, stop: Step, **options: Any) -> Scene:
     """A reply that is stopped so long after the question was asked."""
     steps = (wait(300), say("Tell me."), wait(after_ms), stop, wait(3_000))
-    return kind(Scene("stopped", steps, heard=("Stop.",), rules=(rule,), options=options))
+    return Scene("stopped", steps, heard=("Stop.",), rules=(rule,), options=options)
+
+
+def stopped(kind: type[World], rule: Rule, after_ms: int, stop: Step, **options: Any) -> World:
+    return kind(scene_of(rule, after_ms, stop, **options))
+
+
+def all_stopped(
+    kind: type[World], rule: Rule, after_ms: Sequence[int], stop: Step, **options: Any
+) -> Iterator[World]:
+    """A world for each time; what comes before is lived through once."""
+    scenes = [scene_of(rule, length_ms, stop, **options) for length_ms in points(after_ms)]
+    return at_ends_of_wait(scenes, 2, kind)
 
 
 def no_truncation_is_refused(world: World) -> None:
@@ -56,8 +70,8 @@ def what_was_heard_is_written(world: World) -> None:
 @pytest.mark.parametrize("rule", [ONE, TWO], ids=["one message", "two messages"])
 def test_a_reply_may_be_stopped_at_any_time(kind: type[World], how: str, rule: Rule) -> None:
     """Before its first sample, in each of its messages, between them, after its last sample."""
-    for after_ms in points((*range(0, 400, 20), *range(400, 3_400, 100))):
-        world = stopped(kind, rule, after_ms, STOPS[how])
+    after_ms = (*range(0, 400, 20), *range(400, 3_400, 100))
+    for world in all_stopped(kind, rule, after_ms, STOPS[how]):
         world.finish()
         no_truncation_is_refused(world)
         what_was_heard_is_written(world)
@@ -69,9 +83,10 @@ def test_a_reply_may_be_stopped_at_any_time(kind: type[World], how: str, rule: R
 def test_a_slow_server_may_be_stopped_before_it_has_said_anything(
     kind: type[World], think_ms: int
 ) -> None:
-    for after_ms in points(range(0, think_ms + 300, max(20, think_ms // 12))):
-        for stop in STOPS.values():
-            world = stopped(kind, ONE, after_ms, stop, think_ms=think_ms, generation_speed=1.3)
+    after_ms = range(0, think_ms + 300, max(20, think_ms // 12))
+    options = {"think_ms": think_ms, "generation_speed": 1.3}
+    for stop in STOPS.values():
+        for world in all_stopped(kind, ONE, after_ms, stop, **options):
             world.finish()
             no_truncation_is_refused(world)
             checks.conclude(world)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import random
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -245,8 +245,8 @@ class World:
         self.loses_all = False
         """Not only the session that sent the event is lost, but every session."""
         self.told: list[tuple[int, Mapping[str, Any]]] = []
-        self.traces: list[TurnTrace] = []
-        """Of turns that are over."""
+        self.state: Json = {}
+        """The newest state that browsers were told."""
         self.logs: list[tuple[str, str]] = []
         self.traces: list[TurnTrace] = []
         """Of turns that are over."""
@@ -306,6 +306,8 @@ class World:
                 self._clear_output(session, event)
             case do.TellBrowsers(event):
                 self.told.append((self.now_ns, event))
+                if event["type"] == "state":
+                    self.state = dict(event)
             case do.BeginEpoch(epoch):
                 self.epoch, self.flush_ns = epoch, self.now_ns
                 self.flushes.append(self.now_ns)
@@ -515,6 +517,11 @@ class World:
                 return
             self._step, self._step_ns = self._step + 1, None
 
+    def has_waited(self, place: int, ms: int) -> bool:
+        """Whether the step at that place is the current one, and has lasted for so long."""
+        past_ns = 0 if self._step_ns is None else self.now_ns - self._step_ns
+        return self._step == place and past_ns >= ms * MS_NS
+
     def _begin(self, step: Step) -> None:
         match step.do:
             case "say":
@@ -616,22 +623,36 @@ class World:
             self.step()
             self._skip(end_ns)
 
-    def finish(self, limit_ms: int = 120_000) -> None:
-        """To the end of the scene, and until nothing happens any more for a second."""
+    def steps(self, limit_ms: int = 120_000) -> Iterator[None]:
+        """To the end of the scene, and until nothing happens any more for a second, step by step.
+
+        Yields before each step.
+        """
         busy_ns = self.now_ns
         deadline_ns = self.now_ns + limit_ms * MS_NS
         while self.now_ns < busy_ns + QUIET_NS:
             assert self.now_ns < deadline_ns, (self.scene.name, self._step, self.state, self.logs)
+            yield
             events = self.events
             self.step()
-            over = self._step == len(self.scene.steps)
-            calm = self.state["assistant"] == "idle" and events == self.events
-            has_money = self.state.get("code") != "budget_spent"
-            calm = calm and (self.state["upstream"] == "ready" or not has_money)
-            calm = calm and not self.scheduled
-            if not (over and calm) or self.open_tools:
+            if self._is_busy(events):
                 busy_ns = self.now_ns
             self._skip(busy_ns + QUIET_NS)
+
+    def _is_busy(self, events_before: int) -> bool:
+        """Whether the scene goes on, or anything follows from it."""
+        if self._step < len(self.scene.steps) or self.scheduled or self.events > events_before:
+            return True
+        state = self.state
+        has_money = state.get("code") != "budget_spent"
+        if state["assistant"] != "idle" or (state["upstream"] != "ready" and has_money):
+            return True
+        return bool(self.open_tools)
+
+    def finish(self, limit_ms: int = 120_000) -> None:
+        """To the end of the scene, and until nothing happens any more for a second."""
+        for _ in self.steps(limit_ms):
+            pass
 
     def ask(self, text: str) -> None:
         """Type a question and wait for what follows."""
@@ -642,11 +663,6 @@ class World:
         self.finish()
 
     # -- what came of it --------------------------------------------------------------------------
-
-    @property
-    def state(self) -> Json:
-        """The newest state that browsers were told."""
-        return next((e for _, e in reversed(self.told) if e["type"] == "state"), {})
 
     @property
     def assistant(self) -> str:
