@@ -18,7 +18,7 @@ from openai_link.settings import KEY_VARIABLE, OpenaiLinkSettings, uses_simulato
 
 from . import preflight, secret_variables
 from .settings import AllSettings
-from .supervise import DIR_VARIABLE, WATCHDOG_VARIABLE
+from .supervise import variables_of
 
 CONFIGURATION = Path(__file__).with_name("supervisord.conf")
 
@@ -107,20 +107,21 @@ def assistant(settings: OpenaiLinkSettings, simulated: bool) -> str:
 
 def environment(settings: AllSettings, simulated: bool, descriptors: int) -> dict[str, str]:
     """The environment of supervisord and the programs, secrets included."""
-    runtime_dir = str(settings.runtime_dir)
-    return os.environ | {
-        "MIXMINUS_RUNTIME__DIR": runtime_dir,
-        SUPERVISED_VARIABLE: str(os.getpid()),  # supervisord takes the place of this process.
-        DIR_VARIABLE: runtime_dir,
-        WATCHDOG_VARIABLE: str(settings.runtime.watchdog_s),
-        "SUPERVISED_DESCRIPTORS": str(descriptors),
-        "SUPERVISED_PYTHON": shlex.quote(sys.executable),
-        "SUPERVISED_SIMULATOR": "true" if simulated else "false",
-        "SUPERVISED_STANDBY": "true" if settings.mixer_core.standby else "false",
-        "PYTHONUNBUFFERED": "1",
-        "PYTHONWARNINGS": "ignore",
-        "OPENBLAS_NUM_THREADS": "1",
-    }
+    return (
+        os.environ
+        | variables_of(settings)
+        | {
+            "MIXMINUS_RUNTIME__DIR": str(settings.runtime_dir),
+            SUPERVISED_VARIABLE: str(os.getpid()),  # supervisord takes the place of this process.
+            "SUPERVISED_DESCRIPTORS": str(descriptors),
+            "SUPERVISED_PYTHON": shlex.quote(sys.executable),
+            "SUPERVISED_SIMULATOR": "true" if simulated else "false",
+            "SUPERVISED_STANDBY": "true" if settings.mixer_core.standby else "false",
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONWARNINGS": "ignore",
+            "OPENBLAS_NUM_THREADS": "1",
+        }
+    )
 
 
 if __name__ == "__main__":

@@ -4,8 +4,12 @@ supervisord looks at its signals when its poll returns, which takes up to a seco
 dead program one poll later. Here a signal ends the poll, so that neither Ctrl-C nor the restart of
 a killed program has to wait. Each program gets its own secrets and nobody else's.
 
-Two more ends than supervisord knows: a program that no longer moves is killed (``watchdog``), and a
-program that ends with exit code 78 ends all of them, because no restart would help it.
+More than supervisord knows: a stop lets nobody new in and waits until all have left; a program that
+no longer moves is killed (``watchdog``); one that ends with exit code 78 ends all of them, because
+no restart would help it; one that ends at the same place five times is given up (``deaths``).
+
+All of this listens to supervisord's events from within. An event listener of its own would be one
+more Python process that has to run for the others to be looked after.
 """
 
 from __future__ import annotations
@@ -14,138 +18,183 @@ import contextlib
 import fcntl
 import os
 import signal
-import socket
 import stat
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from supervisor import events
 from supervisor.medusa import asyncore_25 as asyncore
-from supervisor.options import ServerOptions
-from supervisor.states import SupervisorStates
+from supervisor.states import ProcessStates, SupervisorStates
 from supervisor.supervisord import Supervisor
 
-from mixer_core.runtime.errors import EXIT_CONFIG
+from mixer_core.runtime import given_up
+from mixer_core.runtime.errors import EXIT_CONFIG, EXIT_FAILURE
 from mixer_core.runtime.lock_file import holder_of, moves, path_of
+from mixer_core.runtime.process import DRAIN_SIGNAL
+from mixer_core.runtime.settings import CommonSettings
 from mixer_core.runtime.sweep import sweep
+from mixer_core.runtime.units import S_NS
 
+from .deaths import MOST_PAUSE_S, Again, Deaths
+from .output import Lines, Output
 from .secret_variables import Shares, take
+from .supervisor_parts import NotingOptions, SignalWakeup
 from .watchdog import Frozen, Sign, Watchdog
 
-DIR_VARIABLE, WATCHDOG_VARIABLE = "SUPERVISED_DIR", "SUPERVISED_WATCHDOG_S"
+DIR_VARIABLE = "SUPERVISED_DIR"
 CONTROL_SOCKET = "supervisor.sock"
-"""As the configuration names it."""
-MOST_BACKOFF_S = 30
-"""Longest pause between two attempts to start a program that ends at once."""
-
-ONCE_MORE = b"\0"
-"""No signal has number 0: this byte marks a wake-up of our own."""
-
-
-class SignalWakeup:
-    """Stands in supervisord's table of dispatchers; readable when a signal came."""
-
-    def __init__(self) -> None:
-        self._reader, self._writer = socket.socketpair()
-        self._reader.setblocking(False)
-        self._writer.setblocking(False)
-        signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
-
-    def fileno(self) -> int:
-        """The file descriptor to poll."""
-        return self._reader.fileno()
-
-    def readable(self) -> bool:
-        """Always listening."""
-        return True
-
-    def writable(self) -> bool:
-        """Never writing."""
-        return False
-
-    def handle_read_event(self) -> None:
-        """Empty the pipe; after a signal, wake once more to restart what this turn only reaps."""
-        if self._reader.recv(256).strip(ONCE_MORE):
-            self._writer.send(ONCE_MORE)
-
-    def handle_error(self) -> None:
-        """Called in an except clause: do not swallow the error."""
-        raise
-
-
-class NotingOptions(ServerOptions):  # type: ignore[misc]
-    """supervisord's options, which also wait for its children: they note how each one ended."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.ends: list[tuple[str, int]] = []
-        """Programs that have ended, with their exit codes (negative: the signal)."""
-
-    def waitpid(self) -> tuple[int | None, int | None]:
-        """As supervisord wants it."""
-        pid, status = super().waitpid()
-        process = self.pidhistory.get(pid)
-        if process is not None and status is not None:
-            self.ends.append((process.config.name, os.waitstatus_to_exitcode(status)))
-        return pid, status
+GROUP = "mixminus"
+"""Both as the configuration names them."""
+SPARE_S = 3
+"""Longer than the time that calls may take, signaling is not waited for."""
+RUNNING = SupervisorStates.RUNNING
 
 
 class WakingSupervisor(Supervisor):  # type: ignore[misc]
-    """supervisord whose poll ends when a signal comes; it also ends what does not move."""
+    """supervisord whose poll ends at a signal; it decides itself who is started again."""
 
-    def __init__(self, options: NotingOptions, runtime_dir: Path, watchdog: Watchdog) -> None:
+    def __init__(self, options: NotingOptions, plan: Plan, output: Output) -> None:
         super().__init__(options)
-        self._runtime_dir = runtime_dir
-        self._watchdog = watchdog
-        self._last_lines: dict[str, str] = {}
-        self.misconfigured = ""
-        """The last line of the program that ended everything; empty: none did."""
+        self._runtime_dir = plan.runtime_dir
+        self._watchdog = Watchdog(plan.watchdog_s or sys.maxsize)
+        self._drain_s = plan.drain_s
+        self._output = output
+        self._lines = Lines()
+        self._deaths = Deaths()
+        self._drained_ns: int | None = None
+        """No new calls; at this time everything ends."""
+        self.last_words = ""
+        """Why everything ended; empty: somebody wanted it."""
+        self.exit_code = 0
 
     def runforever(self) -> None:
         """The main loop, with the wake-up in its table."""
         wakeup = SignalWakeup()
         table: dict[int, Any] = asyncore.socket_map
         table[wakeup.fileno()] = wakeup
-        events.subscribe(events.ProcessLogStdoutEvent, self._note_line)
+        events.subscribe(events.ProcessLogStdoutEvent, self._note_lines)
+        events.subscribe(events.ProcessStateStartingEvent, self._note_start)
         super().runforever()
+
+    def handle_signal(self) -> None:
+        """SIGTERM and Ctrl-C stop, the second time at once; SIGUSR2 opens the log anew."""
+        number = self.options.get_signal()
+        if number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            self.stop()
+        elif number == signal.SIGUSR2:
+            self._output.reopen()
+
+    def stop(self) -> None:
+        """Let nobody in, and end when all have left; the second time at once.
+
+        Signaling tells everybody, and ends when the last one has left or the time is over.
+        """
+        pid = self._program("signaling").pid
+        if self._drained_ns is not None or not self._drain_s or not pid:
+            self.options.mood = SupervisorStates.SHUTDOWN
+            return
+        self._drained_ns = time.monotonic_ns() + int((self._drain_s + SPARE_S) * S_NS)
+        with contextlib.suppress(ProcessLookupError):  # Then its end is seen in this turn.
+            os.kill(pid, DRAIN_SIGNAL)
 
     def tick(self, now: float | None = None) -> None:
         """After each turn: who has ended, who does not move, what was taken away."""
         super().tick(now)
-        self._see_ends()
         now_ns = time.monotonic_ns()
+        self._see_ends(now_ns)
+        if self._drained_ns is not None and now_ns >= self._drained_ns:
+            self.options.mood = SupervisorStates.SHUTDOWN
         if self._watchdog.is_due(now_ns) and self.options.mood == SupervisorStates.RUNNING:
             self._look(now_ns)
 
-    def _note_line(self, event: Any) -> None:
-        lines = event.data.decode(errors="replace").split("\n")
-        written = [line for line in lines if line.strip()]
-        if written:
-            self._last_lines[event.process.config.name] = written[-1]
+    def say(self, words: str) -> None:
+        """A line of our own in the log."""
+        self._output.write(f"mixminus: {words}\n".encode(errors="replace"))
 
-    def _see_ends(self) -> None:
+    def _note_lines(self, event: Any) -> None:
+        self._output.write(self._lines.feed(event.process.config.name, event.data))
+
+    def _note_start(self, event: Any) -> None:
+        self._deaths.started(event.process.config.name, time.monotonic_ns())
+
+    def _see_ends(self, now_ns: int) -> None:
         ends, self.options.ends = self.options.ends, []
-        for program, exit_code in ends:
-            if exit_code == EXIT_CONFIG and not self.misconfigured:
-                line = self._last_lines.get(program, "it did not say why")
-                self.misconfigured = line if line.startswith(program) else f"{program}: {line}"
+        for process, exit_code in ends:
+            program = process.config.name
+            self._output.write(self._lines.end(program))
+            if process.state == ProcessStates.STOPPED or self.options.mood < RUNNING:
+                continue
+            if program == "signaling" and self._drained_ns is not None:
                 self.options.mood = SupervisorStates.SHUTDOWN
+            elif exit_code == EXIT_CONFIG:
+                line = self._lines.last(program) or "it did not say why"
+                self._end_all(line if line.startswith(program) else f"{program}: {line}", exit_code)
+            else:
+                self._go_on(process, exit_code, now_ns)
+
+    def _go_on(self, process: Any, exit_code: int, now_ns: int) -> None:
+        """A program has ended that nobody wanted to end."""
+        program = process.config.name
+        verdict = self._deaths.ended(program, exit_code, self._lines.last(program), now_ns)
+        if isinstance(verdict, Again):
+            pause(process, verdict.pause_s)
+            return
+        give_up(process)
+        self.say(f"{program} is not started again: {verdict.words}")
+        if program == "signaling":  # Without it, nobody comes in and nobody is told.
+            self._end_all(f"signaling: {verdict.words}", EXIT_FAILURE)
+
+    def _end_all(self, words: str, exit_code: int) -> None:
+        self.last_words, self.exit_code = words, exit_code
+        self.options.mood = SupervisorStates.SHUTDOWN
+
+    def _program(self, name: str) -> Any:
+        return self.process_groups[GROUP].processes[name]
 
     def _look(self, now_ns: int) -> None:
-        processes = [p for group in self.process_groups.values() for p in group.processes.values()]
+        processes = self.process_groups[GROUP].processes.values()
         running = {process.config.name: process.pid for process in processes if process.pid}
         signs = {program: sign_of(path_of(self._runtime_dir, program)) for program in running}
         for frozen in self._watchdog.look(running, signs, now_ns):
-            end(frozen)
+            self._end_frozen(frozen)
         for process in processes:
-            process.backoff = min(process.backoff, MOST_BACKOFF_S)
-        if self._runtime_dir.is_dir() and not (self._runtime_dir / CONTROL_SOCKET).exists():
+            process.backoff = min(process.backoff, MOST_PAUSE_S)
+        if not self._runtime_dir.is_dir():
+            return
+        with contextlib.suppress(OSError):  # A full disk: once a second is often enough.
+            given_up.tell(self._runtime_dir, self._deaths.failed)
+        if not (self._runtime_dir / CONTROL_SOCKET).exists():
             self.options.close_httpservers()
             with contextlib.suppress(SystemExit):  # supervisord's way to say that it cannot.
                 self.options.openhttpservers(self)
+
+    def _end_frozen(self, frozen: Frozen) -> None:
+        """Kill it, which works for a stopped process, too; it is started anew."""
+        self.say(
+            f"{frozen.program} (process {frozen.pid}) has not moved for {frozen.looks} s: "
+            "it is ended and started anew"
+        )
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(frozen.pid, signal.SIGKILL)
+
+
+def pause(process: Any, pause_s: int) -> None:
+    """Have supervisord start a process that has ended, after a while."""
+    if process.state == ProcessStates.EXITED:
+        process.change_state(ProcessStates.BACKOFF)
+    process.backoff = max(pause_s, 1)
+    process.delay = time.time() + pause_s
+
+
+def give_up(process: Any) -> None:
+    """Have supervisord start it no longer, unless somebody says so."""
+    process.change_state(ProcessStates.FATAL)
+    process.delay = process.backoff = 0
+    process.system_stop = True
 
 
 def sign_of(path: Path) -> Sign:
@@ -156,17 +205,6 @@ def sign_of(path: Path) -> Sign:
         return Sign(0, 0)
 
 
-def end(frozen: Frozen) -> None:
-    """Kill it, which works for a stopped process, too; supervisord starts it anew."""
-    print(
-        f"mixminus: {frozen.program} (process {frozen.pid}) has not moved for {frozen.looks} s: "
-        "it is ended and started anew",
-        flush=True,
-    )
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(frozen.pid, signal.SIGKILL)
-
-
 def hand_out(shares: Shares, groups: list[Any]) -> None:
     """Add each program's secrets to what supervisord sets in its environment."""
     for group in groups:
@@ -175,9 +213,41 @@ def hand_out(shares: Shares, groups: list[Any]) -> None:
             program.environment = {**(program.environment or {}), **own}
 
 
-def watchdog_of(env: Mapping[str, str]) -> Watchdog:
-    """The watchdog of the settings, which ``mixminus run`` has put into the environment."""
-    return Watchdog(int(env.get(WATCHDOG_VARIABLE, "0")) or sys.maxsize)
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What ``mixminus run`` has decided, in variables of the environment."""
+
+    runtime_dir: Path
+    watchdog_s: int
+    drain_s: float
+    log_file: str
+    log_max_bytes: int
+    log_keep: int
+
+
+def variables_of(settings: CommonSettings) -> dict[str, str]:
+    """The plan of the settings, as ``plan_of`` reads it."""
+    runtime = settings.runtime
+    return {
+        DIR_VARIABLE: str(settings.runtime_dir),
+        "SUPERVISED_WATCHDOG_S": str(runtime.watchdog_s),
+        "SUPERVISED_DRAIN_S": str(runtime.drain_s),
+        "SUPERVISED_LOG_FILE": runtime.log_file,
+        "SUPERVISED_LOG_MAX_BYTES": str(runtime.log_max_mb * 1_000_000),
+        "SUPERVISED_LOG_KEEP": str(runtime.log_keep),
+    }
+
+
+def plan_of(env: Mapping[str, str]) -> Plan:
+    """Read what ``variables_of`` made."""
+    return Plan(
+        Path(env[DIR_VARIABLE]),
+        int(env["SUPERVISED_WATCHDOG_S"]),
+        float(env["SUPERVISED_DRAIN_S"]),
+        env["SUPERVISED_LOG_FILE"],
+        int(env["SUPERVISED_LOG_MAX_BYTES"]),
+        int(env["SUPERVISED_LOG_KEEP"]),
+    )
 
 
 def append_to(descriptor: int) -> None:
@@ -201,8 +271,13 @@ def main(arguments: list[str]) -> int:
     hand_out(shares, options.process_group_configs)
     options.first = True
     options.test = False
-    runtime_dir = Path(os.environ[DIR_VARIABLE])
-    supervisor = WakingSupervisor(options, runtime_dir, watchdog_of(os.environ))
+    plan = plan_of(os.environ)
+    try:
+        output = Output(plan.log_file, plan.log_max_bytes, plan.log_keep)
+    except OSError as error:
+        print(f"mixminus: {plan.log_file} cannot be written ({error.strerror})", file=sys.stderr)
+        return EXIT_CONFIG
+    supervisor = WakingSupervisor(options, plan, output)
     try:
         supervisor.main()
     except asyncore.ExitNow:
@@ -210,11 +285,11 @@ def main(arguments: list[str]) -> int:
     finally:
         options.close_httpservers()
         options.close_logger()
-        sweep(runtime_dir)
-    if supervisor.misconfigured:
-        print(supervisor.misconfigured, file=sys.stderr, flush=True)
-        return EXIT_CONFIG
-    return 0
+        sweep(plan.runtime_dir)
+        output.close()
+    if supervisor.last_words:
+        print(supervisor.last_words, file=sys.stderr, flush=True)
+    return supervisor.exit_code
 
 
 if __name__ == "__main__":

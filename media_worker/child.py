@@ -94,6 +94,9 @@ class Child:
             case control.Silence():
                 if session := self._serves(message.participant):
                     session.silence(message.muted, message.locked)
+            case control.Notice():
+                if session := self._serves(message.participant):
+                    session.notice(message.code, message.message, message.in_ms)
             case _:
                 self._log.warning("! < %s is not for a worker", type(message).__name__)
 

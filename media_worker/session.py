@@ -132,6 +132,12 @@ class Session:
         text = gateway_messages.silenced(muted, self.moderation.is_locked)
         return [SendControl(text), *(self._mute(True, now_ns) if muted else [])]
 
+    def notice(self, code: str, message: str, in_ms: int) -> list[Action]:
+        """Signaling tells something about the gateway."""
+        if self.status == "closed":
+            return []
+        return [SendControl(gateway_messages.notice(code, message, in_ms))]
+
     def stopped(self, reason: str) -> list[Action]:
         """The process has to end."""
         return self._end(reason)

@@ -89,6 +89,10 @@ class SessionShell:
         """An admin mutes the participant, or lets them speak again."""
         self._apply(self._session.silence(muted, locked, time.monotonic_ns()))
 
+    def notice(self, code: str, message: str, in_ms: int) -> None:
+        """Signaling tells something about the gateway; see ``control.Notice``."""
+        self._apply(self._session.notice(code, message, in_ms))
+
     def stop(self, reason: str = "") -> None:
         """The process has to end; ``reason``: why, else the gateway shuts down."""
         self._apply(self._session.stopped(reason or "the gateway stops"))

@@ -25,9 +25,9 @@ from mixer_core.runtime.outer_addresses import parse_announced
 from mixer_core.runtime.units import MS_NS, S_NS
 
 from .ends import End, Ends
-from .http import metrics_page
+from .http import given_up, metrics_page
 from .http.acceptor import OpenConnections
-from .http.health import MIXER, Health, ProgramView, Watch
+from .http.health import MIXER, WORKER, Health, ProgramView, Watch
 from .http.mistakes import Mistakes
 from .ice import IceServers
 from .limits.limiter import Limiter
@@ -49,6 +49,7 @@ from .registry.actions import (
     RoomView,
     SendToChild,
 )
+from .registry.announcements import GIVEN_UP
 from .registry.house import Verdict
 from .registry.load import LoadView
 from .registry.room_meters import RoomMeters
@@ -57,6 +58,7 @@ from .registry.totals import Totals
 from .settings import Settings
 
 WATCH_NS = S_NS
+GIVEN_UP_RETRY_S = 10
 PROGRAM = "signaling"
 
 
@@ -139,6 +141,8 @@ class Gateway:
         self._timer = LazyTimer(self._loop, self._fire)
         self._mistakes = Mistakes(log)
         self._closed = False
+        self._on_empty: Callable[[], None] | None = None
+        """The gateway stops: called when the last one has left."""
         self._arm()
 
     # -- for HTTP -------------------------------------------------------------------------------
@@ -152,9 +156,11 @@ class Gateway:
         if self._closed:
             raise ProblemError(503, "Restarting", "the gateway is restarting", 2)
         request = next(self._requests)
+        event, now_ns = make(request), time.monotonic_ns()
+        if isinstance(event, Join):
+            self._check_workers(event)
         future: asyncio.Future[Answered] = self._loop.create_future()
         self._waiting[request] = future
-        event, now_ns = make(request), time.monotonic_ns()
         if isinstance(event, Join):
             self._do(self._registry.join(event, now_ns))
         else:
@@ -163,6 +169,14 @@ class Gateway:
             return await future
         finally:
             self._waiting.pop(request, None)
+
+    def _check_workers(self, event: Join) -> None:
+        """Raise ProblemError (503) where nobody will answer an offer."""
+        why = self._health.given_up.get(WORKER)
+        if why is not None and not self._registry.counts()["workers_idle"]:
+            told, told_to_admins = given_up.words({WORKER: why})
+            words = told_to_admins if event.role == "admin" else told
+            raise ProblemError(503, "Out of order", words, GIVEN_UP_RETRY_S)
 
     def rooms(self) -> list[RoomView]:
         """Every room."""
@@ -178,7 +192,10 @@ class Gateway:
         """Every program's state, and what is missing."""
         self._reach.look()
         state = self._registry.counts(), time.monotonic_ns(), self._reach.faults
-        return self._health.programs(*state), self._health.missing(*state)
+        programs, missing = self._health.programs(*state), self._health.missing(*state)
+        if self._on_empty is not None:
+            missing.insert(0, "its next start: the gateway is to stop and lets nobody in")
+        return programs, missing
 
     def ice_servers(self) -> dict[str, Any]:
         """The STUN and TURN servers for a page, as JSON."""
@@ -205,6 +222,20 @@ class Gateway:
             self._health.restarts,
         )
         return metrics_page.render(figures)
+
+    def drain(self, limit_s: float, ended: Callable[[], None]) -> None:
+        """Let nobody new in, tell everybody, and call ``ended`` once all have left or it is time.
+
+        It may be called more than once.
+        """
+        now_ns = time.monotonic_ns()
+        self._on_empty = ended
+        self._loop.call_later(limit_s, ended)
+        people = self._registry.counts()["participants"]
+        if people:
+            words = "= is to stop: %d people are told, and may go on for %g s; no calls are taken"
+            self._log.info(words, people, limit_s)
+        self._do(self._registry.drain(now_ns + int(limit_s * S_NS), now_ns))
 
     def close(self) -> None:
         """Reply to requests that wait, close the socket."""
@@ -258,7 +289,7 @@ class Gateway:
         is_second = now_ns >= self._watch_ns
         if is_second:
             self._watch_ns = now_ns + WATCH_NS
-            self._reach.look()
+            self._see_given_up(now_ns)
             self._check_readiness(now_ns)
             self._do(self._registry.end(self._verdict, now_ns))
         self._do(self._registry.timeout(now_ns))
@@ -266,6 +297,15 @@ class Gateway:
             self._note_own(now_ns)
             people = self._registry.counts()["participants"]
             self._load.measure(self._totals.total, people, now_ns)
+
+    def _see_given_up(self, now_ns: int) -> None:
+        self._reach.look()
+        self._health.given_up = self._reach.given_up
+        programs = self._health.programs(self._registry.counts(), now_ns, self._reach.faults)
+        missing = {
+            name: why for name, why in self._reach.given_up.items() if not programs[name].ready
+        }
+        self._do(self._registry.announce(GIVEN_UP, *given_up.words(missing), None, now_ns))
 
     def _check_readiness(self, now_ns: int) -> None:
         missing = self._health.missing(self._registry.counts(), now_ns, self._reach.faults)
@@ -300,6 +340,8 @@ class Gateway:
             else:
                 self._reply(action)
         self._arm()
+        if self._on_empty is not None and not self._registry.counts()["participants"]:
+            self._on_empty()
 
     def _send(self, action: SendToChild) -> list[Action]:
         message = action.message

@@ -9,9 +9,11 @@ import zmq
 
 from mixer_core.bus.bound_router import BoundRouter
 from mixer_core.bus.endpoints import AUDIO_IN, AUDIO_OUT
+from mixer_core.runtime import given_up
 from mixer_core.runtime.bound_path import is_answered
 from mixer_core.runtime.upkeep import Upkeep
 
+from .http.given_up import HEARTBEATS
 from .http.health import MIXER, SIGNALING
 
 
@@ -25,12 +27,15 @@ class Reach:
         log: logging.LoggerAdapter[logging.Logger],
     ) -> None:
         """Bind the control socket. Raises RuntimeDirError."""
+        self._runtime_dir = runtime_dir
         router = BoundRouter(context, runtime_dir)
         self.socket = router.socket
         self._upkeep = Upkeep(log, router.renew)
         self._audio = [endpoint.path(runtime_dir) for endpoint in (AUDIO_IN, AUDIO_OUT)]
         self.faults: dict[str, str] = {}
         """By program: why nobody new reaches it, as of the last ``look``."""
+        self.given_up: dict[str, str] = {}
+        """By program: why it is not started any more, as of the last ``look``."""
 
     def look(self) -> None:
         """Connect to the mixer's sockets and mend our own: some 100 µs."""
@@ -38,6 +43,8 @@ class Reach:
         unanswered = [str(path) for path in self._audio if not is_answered(path)]
         if unanswered:
             self.faults[MIXER] = f"nobody listens at {' and '.join(unanswered)}"
+        told = given_up.read(self._runtime_dir)
+        self.given_up = {HEARTBEATS.get(name, name): words for name, words in told.items()}
         fault = self._upkeep.check()
         if fault:
             self.faults[SIGNALING] = fault

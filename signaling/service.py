@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import zmq
@@ -57,6 +58,7 @@ async def serve(context: process.Context[Settings]) -> None:
             limit = limiting.middleware(gateway.limiter, Proxies(""), context.log)
             routes = ListenRoutes(lan_api.rooms, lan_gate.desk)
             await door.start(lan_api.application(), routes, limit)
+        _stop_when_asked(context, gateway)
         context.log.info("= listening on %s", url)
         await context.stop.wait()
     finally:
@@ -64,6 +66,13 @@ async def serve(context: process.Context[Settings]) -> None:
         await asyncio.gather(listener.stop(), *([door.stop()] if door else []))
         transcripts.close()
         zmq_context.destroy(linger=0)
+
+
+def _stop_when_asked(context: process.Context[Settings], gateway: Gateway) -> None:
+    """Whoever supervises lets calls end before everything stops."""
+    limit_s = context.settings.runtime.drain_s
+    drain = partial(gateway.drain, limit_s, context.stop.set)
+    asyncio.get_running_loop().add_signal_handler(process.DRAIN_SIGNAL, drain)
 
 
 def _lan_door(context: process.Context[Settings]) -> LanDoor:

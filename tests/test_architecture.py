@@ -78,6 +78,7 @@ SHELLS: dict[str, set[str]] = {
         "files",
         "fork_pool",
         "fork_server",
+        "given_up",
         "lazy_timer",
         "lock_file",
         "logs",

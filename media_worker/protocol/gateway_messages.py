@@ -88,6 +88,14 @@ def bye(code: str, message: str) -> str:
     return to_json({"type": "bye", "code": code, "message": message})
 
 
+def notice(code: str, message: str, in_ms: int) -> str:
+    """Something about the gateway that lasts until the same code comes with an empty message.
+
+    ``in_ms``: time until it happens; 0: it is so now.
+    """
+    return to_json({"type": "notice", "code": code, "message": message, "in_ms": in_ms})
+
+
 def silenced(muted: bool, locked: bool) -> str:
     """An admin has muted the participant, or lets them speak; ``locked``: they cannot unmute."""
     return to_json({"type": "silenced", "muted": muted, "locked": locked})

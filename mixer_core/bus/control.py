@@ -167,6 +167,19 @@ class SetRoom:
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """Signaling → worker child: what this participant has to know of the gateway."""
+
+    participant: str
+    code: str
+    """``stopping`` or ``given_up``."""
+    message: str
+    """A sentence for the person; empty: it is over."""
+    in_ms: int = 0
+    """Time until it happens; 0: now."""
+
+
+@dataclass(frozen=True, slots=True)
 class OpenLink:
     """Signaling → an idle link child: connect this room to the assistant."""
 
@@ -240,6 +253,7 @@ Message = (
     | Leave
     | Silence
     | SetRoom
+    | Notice
     | OpenLink
     | LoadLevel
     | PicturePiece
@@ -257,6 +271,7 @@ MESSAGES: dict[str, type[Message]] = {
     "leave": Leave,
     "silence": Silence,
     "set_room": SetRoom,
+    "notice": Notice,
     "open_link": OpenLink,
     "load": LoadLevel,
     "picture_piece": PicturePiece,

@@ -7,6 +7,7 @@ MixminusError
 │   ├── PortBusyError            somebody else listens there                                 exit 78
 │   ├── RequirementError         a package, a library or a limit of the system is in the way exit 78
 │   └── AlreadyRunningError      another instance holds the lock                             exit 1
+│                                (supervised, what may pass by itself ends with exit 75)
 ├── WireError                    the peer's fault: a message that cannot be read
 │   ├── FrameError               an audio-path message
 │   ├── ControlError             a control message between processes
@@ -31,6 +32,9 @@ from .foreign_text import one_line
 EXIT_FAILURE = 1
 EXIT_CONFIG = 78
 """``EX_CONFIG`` of BSD's sysexits.h: supervisord does not restart a program that ends with it."""
+EXIT_PASSING = 75
+"""``EX_TEMPFAIL`` of BSD's sysexits.h: what is in the way may pass, so the program is started again
+however often it ends with it."""
 MAX_STARTUP_WORDS = 8_000
 """Longest message of a StartupError: it may list the settings that there are."""
 
@@ -56,7 +60,7 @@ class StartupError(MixminusError):
     """The process cannot start. ``exit_code`` is what it ends with.
 
     ``may_pass``: a supervised program, whose settings were checked before the start, is to be tried
-    again: it ends with ``EXIT_FAILURE``, and the calls that the others hold go on.
+    again: it ends with ``EXIT_PASSING``, and the calls that the others hold go on.
     """
 
     exit_code = EXIT_FAILURE
@@ -95,6 +99,8 @@ class RequirementError(StartupError):
 
 class AlreadyRunningError(StartupError):
     """Another instance of the program holds the lock of this runtime directory."""
+
+    may_pass = True
 
 
 class WireError(MixminusError):

@@ -22,7 +22,7 @@ from typing import Generic, TypeVar
 
 from . import logs
 from .bound_path import prepare_runtime_dir
-from .errors import EXIT_FAILURE, StartupError
+from .errors import EXIT_FAILURE, EXIT_PASSING, StartupError
 from .lock_file import LockFile, path_of
 from .settings import CommonSettings, load
 from .start_checks import Needs, raise_descriptor_limit
@@ -30,6 +30,8 @@ from .upkeep import Upkeep
 
 SUPERVISED_VARIABLE = "MIXMINUS_SUPERVISED"
 """Set for the programs of supervisord: its process id."""
+DRAIN_SIGNAL = signal.SIGUSR1
+"""To signaling: let nobody new in, and end when all have left."""
 ALIVE_S = 1.0
 """Between two signs of life."""
 _PR_SET_PDEATHSIG = 1
@@ -183,7 +185,7 @@ def _guard(
     except StartupError as error:
         print(f"{program}: {error}", file=sys.stderr, flush=True)
         is_passing = error.may_pass and SUPERVISED_VARIABLE in os.environ
-        return EXIT_FAILURE if is_passing else error.exit_code
+        return EXIT_PASSING if is_passing else error.exit_code
     except KeyboardInterrupt:
         return 0
     return 0

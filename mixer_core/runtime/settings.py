@@ -89,6 +89,17 @@ class RuntimeSettings:
     watchdog_s: Annotated[int, msgspec.Meta(ge=0, le=3_600)] = 10
     """A program that has not moved for this time, because it was stopped or hangs, is killed and
     started anew; 0: never. A debugger needs 0."""
+    drain_s: Annotated[float, msgspec.Meta(ge=0, le=3_600)] = 30
+    """Longest time that calls go on after the gateway was asked to stop: nobody new comes in,
+    people are told, and it ends as soon as all have left. 0: at once."""
+    log_file: str = ""
+    """File that the lines of all programs go to; empty: to the terminal, or to whatever starts
+    mixminus."""
+    log_max_mb: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 10
+    """Size beyond which that file is put aside and a new one begun; 0: never, something else
+    rotates it and sends SIGUSR2."""
+    log_keep: Annotated[int, msgspec.Meta(ge=0, le=100)] = 5
+    """How many files that were put aside are kept."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,8 @@ class Health:
         self._beats: dict[str, tuple[Heartbeat, int]] = {}
         self.restarts: dict[str, int] = {}
         """By program: how often another process has taken its place."""
+        self.given_up: Mapping[str, str] = NO_FAULTS
+        """By program, why it is not started any more."""
 
     def heard(self, beat: Heartbeat, now_ns: int) -> None:
         """Take a heartbeat."""
@@ -53,7 +55,7 @@ class Health:
         """
         beats = [beat for beat, _ in self._beats.values()]
         more = [name for beat in beats for name in (*beat.needs, *beat.wants)]
-        needed = dict.fromkeys((MIXER, WORKER, LINK, *more, *faults))
+        needed = dict.fromkeys((MIXER, WORKER, LINK, *more, *faults, *self.given_up))
         return {name: self._view(name, counts, now_ns, faults.get(name, "")) for name in needed}
 
     def missing(
@@ -81,10 +83,12 @@ class Health:
 
     def _view(self, name: str, counts: Mapping[str, int], now_ns: int, fault: str) -> ProgramView:
         beat, seen_ns = self._beats.get(name, (None, 0))
-        if beat is None:
+        if beat is None or now_ns - seen_ns >= FRESH_NS:
+            if name in self.given_up:
+                return ProgramView(False, 0, f"not started any more: {self.given_up[name]}")
+            if beat is not None:
+                return ProgramView(False, beat.pid, "no heartbeat")
             return ProgramView(False, 0, fault if name == SIGNALING else "not started")
-        if now_ns - seen_ns >= FRESH_NS:
-            return ProgramView(False, beat.pid, "no heartbeat")
         if not beat.ready:
             return ProgramView(False, beat.pid, beat.detail or "starting")
         if fault:

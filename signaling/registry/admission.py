@@ -35,6 +35,7 @@ STALE_NS = 2_500 * MS_NS
 PENDING_RETRY_S = 2
 FULL_RETRY_S = 10
 LINE_RETRY_S = 3
+DRAINING_RETRY_S = 2
 MAX_CLIENTS = 4_096
 
 
@@ -48,6 +49,8 @@ class Admission:
         self._participants = participants
         self._line = line
         self._load = load
+        self._drained_ns: int | None = None
+        """Nobody new comes in: at this time the gateway ends."""
         self._proven: dict[str, tuple[int, int]] = {}
         """Per client: how many of its people were connected at once, and when last."""
         self._failures: dict[str, tuple[int, int]] = {}
@@ -65,6 +68,10 @@ class Admission:
         self._failures.pop(client, None)
         if len(self._proven) > MAX_CLIENTS:
             del self._proven[next(iter(self._proven))]
+
+    def drain(self, until_ns: int) -> None:
+        """From now on nobody comes in but browsers that have just lost their connection."""
+        self._drained_ns = until_ns
 
     def check(self, event: Join, held: Sequence[Join], now_ns: int) -> None:
         """Whether an offer may come in now. Raises ProblemError (429).
@@ -90,6 +97,8 @@ class Admission:
         Raises:
             ProblemError: 503, with a ticket for the line where there is one; 429.
         """
+        if self._drained_ns is not None and not self._returns(event, now_ns):
+            raise _draining(max(self._drained_ns - now_ns, 0) // S_NS)
         rooms = self._participants.rooms()
         if event.room not in rooms and len(rooms) >= self._limits.max_rooms:
             return self._room(event, now_ns)
@@ -204,6 +213,14 @@ class Admission:
 
 def _is_new(participant: Participant) -> bool:
     return not participant.connected and not participant.returns
+
+
+def _draining(left_s: int) -> ProblemError:
+    detail = (
+        "this gateway is about to stop and lets nobody in any more: "
+        "if it is started again, you can join then"
+    )
+    return ProblemError(503, "Draining", detail, DRAINING_RETRY_S, {"left_s": left_s})
 
 
 def _places(count: int) -> str:

@@ -50,6 +50,10 @@ class Entrance:
         check_offer(event.sdp)
         self._admission.check(event, held, now_ns)
 
+    def drain(self, until_ns: int) -> None:
+        """Let nobody new in; see ``Admission.drain``."""
+        self._admission.drain(until_ns)
+
     def connected(self, client: str, now_ns: int) -> None:
         """Somebody of that client has connected."""
         self._admission.connected(client, now_ns)

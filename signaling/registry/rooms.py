@@ -40,6 +40,7 @@ from .actions import (
     RoomView,
     problem,
 )
+from .announcements import STOPPING, Announcements
 from .dispatch import BUSY_RETRY_S, Dispatch
 from .entrance import Entrance
 from .house import House, Verdict, not_found
@@ -47,6 +48,11 @@ from .links import Links
 from .load import LoadPolicy
 from .names import check_room
 from .numbering import Numbers
+
+STOPPING_WORDS = (
+    "whoever runs this gateway stops or restarts it. If it is started again, you join again by "
+    "yourself: keep this page open"
+)
 
 
 class Registry:
@@ -74,6 +80,7 @@ class Registry:
         )
         self._house = House(self._dispatch, self._links)
         self._held: list[Question] = []
+        self._announcements = Announcements()
 
     def join(self, event: Join, now_ns: int) -> list[Action]:
         """A browser's offer. The reply is ReplyAnswer or ReplyProblem, at once or later."""
@@ -118,7 +125,22 @@ class Registry:
             if isinstance(action, Joined):
                 self._entrance.connected(action.client, now_ns)
                 actions += self._entrance.take_over(action.participant, now_ns)
+                if newcomer := self._participants.get(action.participant):
+                    actions += self._announcements.newcomer(newcomer, now_ns)
         return self._advance(now_ns, actions)
+
+    def drain(self, until_ns: int, now_ns: int) -> list[Action]:
+        """The gateway stops: nobody new comes in, and everybody is told until when calls go on."""
+        self._entrance.drain(until_ns)
+        return self.announce(STOPPING, STOPPING_WORDS, STOPPING_WORDS, until_ns, now_ns)
+
+    def announce(
+        self, code: str, words: str, words_of_admins: str, due_ns: int | None, now_ns: int
+    ) -> list[Action]:
+        """Tell everybody something about the gateway; see ``Announcements.say``."""
+        people = [person for person in self._participants.all() if person.connected]
+        said = self._announcements.say(code, words, words_of_admins, due_ns, people, now_ns)
+        return self._advance(now_ns, said)
 
     def undelivered(self, identity: str, now_ns: int) -> list[Action]:
         """A message could not be sent to that child, so it is gone."""

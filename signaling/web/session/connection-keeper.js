@@ -97,6 +97,11 @@ export class ConnectionKeeper {
     return this.#connection?.send(message) ?? false;
   }
 
+  /** The gateway is to stop; where it is started again, it is back within seconds. */
+  expectRestart() {
+    this.#policy.expectRestart(performance.now());
+  }
+
   /** A control message arrived. */
   heard() {
     this.#alive(performance.now());

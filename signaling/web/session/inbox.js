@@ -3,7 +3,9 @@
 
 import { foldCaption, moveCaptions } from "../state/captions.js";
 import { pictureLimits, pictureOf } from "../state/pictures.js";
-import { gatewayProblem, problem, sentence, upstreamProblem } from "../state/problems.js";
+import {
+  gatewayProblem, problem, sentence, stopProblem, upstreamProblem,
+} from "../state/problems.js";
 import { USUAL_RULES } from "../state/store.js";
 import { foldQuestions, foldTools, isOpen, toolWords } from "../state/tools.js";
 import { budgetShare } from "../state/usage.js";
@@ -11,6 +13,8 @@ import { budgetShare } from "../state/usage.js";
 const ERROR_SHOWN_MS = 8000;
 /** Errors that are shown until the person closes them. */
 const LASTING = { budget_low: "budget-low", other_model: "other-model", session_differs: "session-differs" };
+/** What the gateway says about itself, and under which code it is shown. */
+const NOTICES = { stopping: "stopping", given_up: "given-up" };
 
 export class Inbox {
   /**
@@ -21,14 +25,18 @@ export class Inbox {
    * @param {() => void} hooks.rules the room's rules about talking are known
    * @param {() => void} hooks.buttonRefused the gateway does not want to hear of the talk button
    * @param {() => void} hooks.sentAway this person has to leave
+   * @param {() => void} hooks.stopping the gateway is to stop, and may come back
    */
-  constructor(store, { heard, flush, rules, buttonRefused, sentAway }) {
+  constructor(store, {
+    heard, flush, rules, buttonRefused, sentAway, stopping,
+  }) {
     this.store = store;
     this.heard = heard;
     this.flush = flush;
     this.rules = rules;
     this.buttonRefused = buttonRefused;
     this.sentAway = sentAway;
+    this.stopping = stopping;
     /** Why the assistant is unavailable, as far as errors have told; empty: not known. */
     this.failedCode = "";
   }
@@ -56,6 +64,7 @@ export class Inbox {
       room: () => this.#room(message),
       silenced: () => this.#silenced(message),
       bye: () => this.#bye(message),
+      notice: () => this.#notice(message),
       error: () => this.#error(message),
     };
     if (Object.hasOwn(handlers, message.type)) handlers[/** @type {keyof typeof handlers} */ (message.type)]();
@@ -192,6 +201,17 @@ export class Inbox {
     };
     const title = titles[/** @type {keyof typeof titles} */ (code)] ?? "You have left";
     this.store.raise(problem("sent-away", { title, cure: sentence(String(message ?? "")) }));
+  }
+
+  /** Something about the gateway that lasts until it is taken back by no words. @param {any} told */
+  #notice({ code, message, in_ms: inMs = 0 }) {
+    const known = NOTICES[/** @type {keyof typeof NOTICES} */ (code)];
+    if (!known) return;
+    this.store.clear(known);
+    if (!message) return;
+    const cure = sentence(String(message));
+    this.store.raise(known === "stopping" ? stopProblem(new Date(Date.now() + inMs), cure) : problem(known, { cure }));
+    if (known === "stopping") this.stopping();
   }
 
   /** @param {any} message */

@@ -11,6 +11,9 @@ export class ReconnectPolicy {
   static LEAST_WAIT_MS = 300;
   /** After a connection that lasted this long, the delays start again with the shortest. */
   static STABLE_MS = 3000;
+  /** The gateway has said that it stops: so long after that, it may be started again at any moment. */
+  static RESTART_MS = 150_000;
+  static RESTART_EVERY_MS = 1000;
 
   constructor() {
     /** Failures in a row. */
@@ -19,6 +22,12 @@ export class ReconnectPolicy {
     this.dueAtMs = null;
     /** @type {number|null} */
     this.openedAtMs = null;
+    this.hastyUntilMs = -Infinity;
+  }
+
+  /** The gateway is to stop, and may be started again. @param {number} nowMs */
+  expectRestart(nowMs) {
+    this.hastyUntilMs = nowMs + ReconnectPolicy.RESTART_MS;
   }
 
   /**
@@ -33,7 +42,9 @@ export class ReconnectPolicy {
     }
     this.openedAtMs = null;
     const delays = ReconnectPolicy.DELAYS_MS;
-    const delayMs = Math.max(delays[Math.min(this.attempt, delays.length - 1)], retryAfterMs);
+    const longestMs = nowMs < this.hastyUntilMs ? ReconnectPolicy.RESTART_EVERY_MS : Infinity;
+    const ownMs = Math.min(delays[Math.min(this.attempt, delays.length - 1)], longestMs);
+    const delayMs = Math.max(ownMs, retryAfterMs);
     this.attempt += 1;
     this.dueAtMs = nowMs + delayMs;
     return delayMs;

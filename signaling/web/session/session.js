@@ -65,6 +65,7 @@ export class Session {
       rules: () => this.talk.apply(),
       buttonRefused: () => this.talk.pressesUnwanted(),
       sentAway: () => this.leave(false),
+      stopping: () => this.keeper.expectRestart(),
     });
     this.unheard = new Unheard(store);
     setInterval(() => this.#tick(), TICK_MS);

@@ -92,6 +92,8 @@ const TEXTS = {
   "session-differs": {
     tone: "warning", title: "The assistant is not set up as asked", cure: "", action: "OK", command: "dismiss",
   },
+  stopping: { tone: "warning", title: "The gateway is about to stop", cure: "" },
+  "given-up": { tone: "error", title: "A part of the gateway has failed", cure: "" },
   "no-echo-cancel": {
     tone: "info", title: "Echo cancellation is off",
     cure: "Use headphones, or the assistant may hear itself.",
@@ -138,7 +140,7 @@ export const PROBLEM_CODES = Object.keys(TEXTS);
 /** Codes of problems with reaching the gateway; an open connection clears them. */
 export const CONNECTION_CODES = [
   "gone", "unreachable", "full", "busy", "slow-down", "blocked", "refused", "forbidden", "bad-room", "name-taken",
-  "bad-name", "sent-away",
+  "bad-name", "sent-away", "stopping", "given-up",
 ];
 
 /** Codes of problems with the microphone; an open microphone clears them. */
@@ -161,6 +163,16 @@ export function problem(code, change = {}) {
 export function upstreamProblem(code, detail) {
   const title = UPSTREAM_TITLES[code];
   return problem("upstream", { ...(title ? { title } : {}), ...(detail ? { cure: sentence(detail) } : {}) });
+}
+
+/**
+ * The gateway is to stop.
+ * @param {Date} at when calls end at the latest
+ * @param {string} cure the gateway's words
+ */
+export function stopProblem(at, cure) {
+  const time = at.toLocaleTimeString();
+  return problem("stopping", { title: `The gateway stops at ${time}, or sooner if all leave`, cure });
 }
 
 /**
@@ -198,6 +210,8 @@ export function signalProblem(error, joined) {
       ? problem("busy", { cure: `${detail} ${WAITS_FOR_TIME}` })
       : problem("full", { cure: `${detail} ${TAKES_PLACE}` });
   }
+  if (status === 503 && title === "Draining") return problem("stopping", { cure: `${detail} ${RETRIES}` });
+  if (status === 503 && title === "Out of order") return problem("given-up", { cure: `${detail} ${RETRIES}` });
   if (status === 503) return problem(title === "Full" ? "full" : "busy", { cure: `${detail} ${RETRIES}` });
   if (status === 401 || status === 403) return problem("forbidden", { title, cure: detail });
   if (status === 409 && title === "Name taken") return problem("name-taken", { cure: detail });

@@ -17,6 +17,16 @@ def test_back_off_grows_to_five_seconds_and_stays(run: Run) -> None:
     assert delays == [0, 300, 600, 1200, 2000, 3000, 5000, 5000, 5000]
 
 
+def test_a_gateway_that_said_it_restarts_is_asked_every_second_for_a_while(run: Run) -> None:
+    result = run(
+        "session/policy.js",
+        """const p = new m.ReconnectPolicy(); p.expectRestart(0);
+        const soon = Array.from({length: 6}, () => p.failed(1000));
+        return [soon, p.failed(2000, 4000), p.failed(200000)];""",
+    )
+    assert result == [[0, 300, 600, 1000, 1000, 1000], 4000, 5000]
+
+
 def test_an_attempt_is_due_once(run: Run) -> None:
     result = run(
         "session/policy.js",

@@ -89,6 +89,7 @@ def _seeds() -> Iterator[bytes]:
         control.Leave("p-1", "removed", "an admin has removed you"),
         control.Silence("p-1", True, True),
         control.SetRoom("p-1", "conference", RoomRules(locked=True)),
+        control.Notice("p-1", "stopping", "the gateway stops", 30_000),
         control.OpenLink("den", 9, "assistant", True),
         control.ChildExited("media_worker", "worker-1", -9),
     ):
