@@ -10,6 +10,7 @@ Patches ``_send_sack`` and ``_send_chunk`` of ``aiortc.rtcsctptransport.RTCSctpT
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 from aiortc.rtcsctptransport import SCTP_MAX_PACKET_LENGTH, DataChunk, SackChunk
@@ -61,7 +62,11 @@ class ChromiumSacks:
                 chunk = Bundle(sack, chunk)
         await self._send_chunk(chunk)
 
+    async def _late(self) -> None:
+        with contextlib.suppress(ConnectionError):  # It may have ended meanwhile.
+            await self._alone()
+
     def _due(self) -> None:
-        task = asyncio.ensure_future(self._alone())
+        task = asyncio.ensure_future(self._late())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
