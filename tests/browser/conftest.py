@@ -5,15 +5,33 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from tests.support import audio
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Playwright
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+UNUSED = (
+    "AimEnabled",
+    "HttpsFirstBalancedModeAutoEnable",
+    "HttpsUpgrades",
+    "LensOverlay",
+    "MediaRouter",
+    "NetworkTimeServiceQuerying",
+    "OptimizationHints",
+    "PaintHolding",
+    "PreconnectToSearch",
+    "WebUIOmniboxAimPopup",
+    "WebUIOmniboxPopup",
+)
+"""What Playwright turns off (a list of ours replaces its own), and pages of the address bar, which
+is not there: they take a renderer of their own."""
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -22,6 +40,7 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    f"--disable-features={','.join(UNUSED)}",
     "--use-fake-ui-for-media-stream",
     "--use-fake-device-for-media-stream",
     "--autoplay-policy=no-user-gesture-required",
@@ -44,24 +63,62 @@ def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture
-def open_browser() -> Iterator[Callable[..., object]]:
-    """``open_browser(wav)``: a browser whose microphone plays ``wav``, once or again and again."""
-    require(CHROMIUM, "Chromium is not installed")
-    from playwright.sync_api import Browser, sync_playwright
+@pytest.fixture(scope="session")
+def silence(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Somebody who says nothing: Chromium's own microphone beeps, and is answered."""
+    path = tmp_path_factory.mktemp("microphone") / "silence.wav"
+    audio.write_wav(path, np.zeros(audio.RATE_HZ))
+    return path
 
-    with ExitStack() as stack:
-        playwright = stack.enter_context(sync_playwright())
 
-        def open_one(microphone: Path | None, repeat: bool = False) -> Browser:
-            flags = list(FLAGS)
-            if microphone is not None:
-                file = f"{microphone}{'' if repeat else '%noloop'}"
-                flags.append(f"--use-file-for-fake-audio-capture={file}")
-            browser = playwright.chromium.launch(
-                executable_path=CHROMIUM, args=flags, ignore_default_args=["--mute-audio"]
+class Browsers:
+    """A browser for each microphone, shared by the tests of a file; every test has contexts of its
+    own."""
+
+    def __init__(self, playwright: Playwright, silence: Path) -> None:
+        self._playwright = playwright
+        self._silence = silence
+        self._open: dict[str, Browser] = {}
+
+    def browser(self, microphone: Path | None, repeat: bool = False) -> Browser:
+        """Its microphone plays ``microphone`` to each page, once or again and again; or nothing."""
+        file = f"{microphone or self._silence}{'' if repeat else '%noloop'}"
+        found = self._open.get(file)
+        if found is None or not found.is_connected():
+            found = self._open[file] = self._playwright.chromium.launch(
+                executable_path=CHROMIUM,
+                args=[*FLAGS, f"--use-file-for-fake-audio-capture={file}"],
+                ignore_default_args=["--mute-audio"],
             )
-            stack.callback(browser.close)
-            return browser
+        return found
 
-        yield open_one
+    def leave(self) -> None:
+        """Close every page."""
+        for browser in self._open.values():
+            for context in browser.contexts:
+                context.close()
+
+    def close(self) -> None:
+        """End the browsers."""
+        for browser in self._open.values():
+            browser.close()
+
+
+@pytest.fixture(scope="module")
+def browsers(silence: Path) -> Iterator[Browsers]:
+    """Those of one file. (Not of a session: Playwright keeps a loop running in this thread, where
+    other files run loops of their own.)"""
+    require(CHROMIUM, "Chromium is not installed")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        made = Browsers(playwright, silence)
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def open_browser(browsers: Browsers) -> Iterator[Callable[..., object]]:
+    """``open_browser(wav)``: a browser whose microphone plays ``wav``, once or again and again."""
+    yield browsers.browser
+    browsers.leave()

@@ -38,7 +38,7 @@ def test_an_address_opens_no_microphone_and_joins_no_room(
     page = context.new_page()
     page.add_init_script(WATCH)
     page.goto(f"{gateway.url}/?autojoin=1&room=trap&name=Ada")
-    until(page, "() => window.frames_ > 60", "the page draws nothing")
+    until(page, "() => window.frames_ > 20", "the page draws nothing")
     assert page.evaluate("() => window.opened") == 0
     assert all(room["room"] != "trap" for room in gateway.json("/rooms")["rooms"])
     assert page.input_value("#join-room") == "trap"

@@ -19,7 +19,7 @@ CONNECTED = "() => document.body.dataset.view === 'connected'"
 @pytest.fixture(scope="module")
 def gateway() -> Iterator[Gateway]:
     """One for all tests here."""
-    with Gateway(SIGNALING__REQUIRE_INVITATION="true") as running:
+    with Gateway(SIGNALING__REQUIRE_INVITATION="true", OPENAI_LINK__GREET=0) as running:
         yield running
 
 

@@ -89,7 +89,7 @@ def test_with_echo_cancellation_it_plays_what_the_browser_made_of_the_sentence(
 def test_it_joins_under_its_own_content_security_policy(
     gateway: Gateway, open_browser: Callable[..., Any], sentences: Path
 ) -> None:
-    page = open_browser(sentences).new_page()
+    page = open_browser(sentences, repeat=True).new_page()
     troubles = watched(page)
     page.goto(f"{gateway.url}/?room=strict&name=Ada")
     page.get_by_role("button", name="Join").click()
@@ -104,6 +104,15 @@ NOTICE = """() => {
   const shown = document.querySelector('.problem');
   const word = document.getElementById('assistant-word').innerText;
   return shown && [shown.querySelector('b').innerText, shown.querySelector('p').innerText, word];
+}"""
+
+MOVING = """async (messages) => {
+  for (const message of messages) {
+    window.mixminus.receive(message);
+    await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
+  }
+  const moving = document.getAnimations().filter((one) => one.animationName);
+  return moving.map((one) => one.effect.getTiming().iterations ?? 'for ever');
 }"""
 
 
@@ -129,6 +138,11 @@ def test_what_the_gateway_reports_is_shown(
     shown = wait_until(lambda: notice(type="state", **spent), "no notice")
     assert shown == ["Today's budget is spent", "No more.", "Unavailable"]
     wait_until(lambda: notice(type="state", **again) is None, "the notice stays")
+    idle, listening = (
+        {"type": "state", **again, "assistant": how} for how in ("idle", "listening")
+    )
+    moves = lambda: page.evaluate(MOVING, [idle, listening])  # noqa: E731
+    wait_until(lambda: moves() == [3, 3], "it moves for a moment only: a battery", moves)
 
 
 def test_one_person_may_use_push_to_talk_where_the_others_speak_freely(
@@ -147,7 +161,7 @@ def test_one_person_may_use_push_to_talk_where_the_others_speak_freely(
 def test_a_worker_that_died_is_rejoined_without_a_click(
     gateway: Gateway, open_browser: Callable[..., Any], sentences: Path
 ) -> None:
-    page = open_browser(sentences).new_page()
+    page = open_browser(sentences, repeat=True).new_page()
     page.goto(f"{gateway.url}/?room=again&name=Ada")
     page.get_by_role("button", name="Join").click()
 

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser.conftest import browsers as browsers
 from tests.browser.conftest import open_browser as open_browser
 from tests.browser.conftest import require
+from tests.browser.conftest import silence as silence
 
 SOURCES = Path(__file__).parent / "agents_sdk"
 NODE_SOURCES = Path(__file__).parent / "openai_node"

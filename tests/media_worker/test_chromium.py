@@ -15,7 +15,9 @@ from media_worker.webrtc.network import NetworkSettings
 from mixer_core.patches.aioice.gathering import check_consent, offer_addresses
 from mixer_core.patches.aioice.sockets import open_sockets
 from mixer_core.runtime import logs
+from tests.browser.conftest import browsers as browsers
 from tests.browser.conftest import open_browser as open_browser
+from tests.browser.conftest import silence as silence
 
 LOOPBACK_ONLY = NetworkSettings(addresses=("127.0.0.1",))
 pytestmark = pytest.mark.browser
