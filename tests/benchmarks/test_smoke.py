@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.report.plots import draw
 from benchmarks.report.results import Report, read_json
 from benchmarks.rig.helper_process import ROOT, child_environment
 
@@ -34,11 +35,25 @@ SUBJECTS = {
     "soak": {"up: client → Realtime server", "open files, all processes", "memory growth"},
 }
 """Benchmark → subjects that its tables must have."""
+DRAW_THEMSELVES = ("kernels", "profile")
+"""Benchmarks that get ``--plots``; the others' plots are drawn here, by one matplotlib."""
+
+
+@pytest.fixture(scope="module")
+def caches(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache directory without peers, but with the list of fonts, which takes seconds to make."""
+    folder = tmp_path_factory.mktemp("caches")
+    fonts = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "matplotlib")
+    if fonts.exists():
+        shutil.copytree(fonts, folder / "matplotlib")
+    return folder
 
 
 @pytest.mark.parametrize("name", list(SUBJECTS))
-def test_it_runs(name: str, tmp_path: Path) -> None:
-    report = smoke(name, tmp_path)
+def test_it_runs(name: str, tmp_path: Path, caches: Path) -> None:
+    report = smoke(name, tmp_path, caches)
+    if name not in DRAW_THEMSELVES:
+        draw([report], tmp_path / "plots")
     assert {measure.subject for measure in report.measures} >= SUBJECTS[name]
     for measure in report.measures:
         assert measure.unit
@@ -47,38 +62,38 @@ def test_it_runs(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="Chromium is not installed")
-def test_networks_run_with_the_page(tmp_path: Path) -> None:
-    subjects = {measure.subject for measure in smoke("networks", tmp_path).measures}
+def test_networks_run_with_the_page(tmp_path: Path, caches: Path) -> None:
+    subjects = {measure.subject for measure in smoke("networks", tmp_path, caches).measures}
     assert subjects == {
         *("up: frames lost", "down: frames lost", "down: gaps heard"),
         *("participant kept", "datagrams"),
     }
 
 
-def test_without_peers_it_says_how_to_get_them(tmp_path: Path) -> None:
-    assert len(smoke("peers", tmp_path).notes) == 3
+def test_without_peers_it_says_how_to_get_them(tmp_path: Path, caches: Path) -> None:
+    assert len(smoke("peers", tmp_path, caches).notes) == 3
 
 
-def test_a_checkout_is_compared_with_itself(tmp_path: Path) -> None:
+def test_a_checkout_is_compared_with_itself(tmp_path: Path, caches: Path) -> None:
     words = ["compare-trees", str(ROOT), "peers", "--rounds", "1"]
-    report = run(words, "compare_trees", tmp_path)
+    report = run(words, "compare_trees", tmp_path, caches)
     assert report.options["rounds"] == 1
     assert [note.partition(":")[0] for note in report.notes[:2]] == ["before", "now"]
 
 
-def smoke(name: str, folder: Path) -> Report:
+def smoke(name: str, folder: Path, caches: Path) -> Report:
     """The report of the shortest run of a benchmark."""
-    words = [name, "--plots", str(folder / "plots")]
-    return run(words, name.replace("-", "_"), folder)
+    plots = ["--plots", str(folder / "plots")] if name in DRAW_THEMSELVES else []
+    return run([name, *plots], name.replace("-", "_"), folder, caches)
 
 
-def run(words: list[str], name: str, folder: Path) -> Report:
+def run(words: list[str], name: str, folder: Path, caches: Path) -> Report:
     """The report named ``name`` that a command writes; no process of it is left."""
     file = folder / "result.json"
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", *words, "--smoke", "--json", str(file)],
         cwd=ROOT,
-        env=child_environment(SMOKE_TEST=str(folder), XDG_CACHE_HOME=str(cache(folder))),
+        env=child_environment(SMOKE_TEST=str(folder), XDG_CACHE_HOME=str(caches)),
         capture_output=True,
         text=True,
         timeout=280,
@@ -92,14 +107,6 @@ def run(words: list[str], name: str, folder: Path) -> Report:
     assert report.machine["cores"] == os.cpu_count()
     assert not left_over(folder), "processes were left behind"
     return report
-
-
-def cache(folder: Path) -> Path:
-    """A cache directory without peers, but with the kernels that are compiled already."""
-    kernels = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "mixminus", "numba")
-    if kernels.exists():
-        shutil.copytree(kernels, folder / "cache" / "mixminus" / "numba")
-    return folder / "cache"
 
 
 def left_over(mark: Path) -> list[int]:

@@ -233,40 +233,33 @@ def test_what_is_written_while_the_call_dies_is_said_in_the_next_one(bench: Benc
     assert answered["speaker"] == "assistant" and "Are you there?" in answered["text"]
 
 
-def test_terminating_the_host_hangs_up_and_leaves_nobody(bench: BenchType) -> None:
+def test_a_room_tells_the_mixer_its_epoch_is_left_and_its_host_is_ended(bench: BenchType) -> None:
     bench.settings.update(FAST)
     bench.simulator()
     host = bench.host()
-    call(bench)
-    family = psutil.Process(host.process.pid).children(recursive=True)
-    assert len(family) >= 3
-    assert host.stop() == 0
-    bench.until(lambda: not any(lives(process) for process in family))
-    bench.until(lambda: "= over: hang-up" in bench.log)
-    bench.until(lambda: bench.frames[-1][1].kind is Kind.STOP)
-
-
-def test_leave_ends_one_link(bench: BenchType) -> None:
-    bench.settings.update(FAST)
-    bench.simulator()
-    bench.host()
     link = call(bench)
-    bench.router.send_multipart([link.encode(), encode_control(Leave(""))])
-    bench.until(lambda: bool(bench.exits))
-    assert (bench.exits[0].child, bench.exits[0].exit_code) == (link, 0)
-
-
-def test_a_mixer_that_asks_is_told_and_its_epoch_survives(bench: BenchType) -> None:
-    bench.settings.update(FAST)
-    bench.simulator()
-    bench.host()
-    call(bench)
     bench.event({"type": "interrupt", "participant": "p-1"})
     bench.until(lambda: bench.epoch == 1)
     bench.starts.clear()
     bench.event({"type": "identify"})
     bench.until(lambda: bool(bench.starts))
     assert bench.starts[0].epoch == 1
+
+    bench.router.send_multipart([link.encode(), encode_control(Leave(""))])
+    bench.until(lambda: bool(bench.exits))
+    assert (bench.exits[0].child, bench.exits[0].exit_code) == (link, 0)
+    bench.until(lambda: bench.frames[-1][1].kind is Kind.STOP)
+    assert bench.log.count("= over: hang-up") == 1
+
+    bench.starts.clear()
+    bench.frames.clear()
+    call(bench)
+    family = psutil.Process(host.process.pid).children(recursive=True)
+    assert len(family) >= 3
+    assert host.stop() == 0
+    bench.until(lambda: not any(lives(process) for process in family))
+    bench.until(lambda: bench.log.count("= over: hang-up") == 2)
+    bench.until(lambda: bench.frames[-1][1].kind is Kind.STOP)
 
 
 def test_an_idle_host_says_who_answers_and_refuses_to_guess(bench: BenchType) -> None:

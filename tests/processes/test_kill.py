@@ -133,7 +133,7 @@ def test_every_process_may_be_killed_during_a_call() -> None:
         assert caller.client is not None
         await caller.client.close()
 
-    with Gateway(OPENAI_LINK__GREET=0) as gateway:
+    with Gateway(OPENAI_LINK__GREET=0, MIXER_CORE__STANDBY=1) as gateway:
         asyncio.run(call(gateway))
         assert "Traceback" not in gateway.log, gateway.log
         gateway.interrupt()

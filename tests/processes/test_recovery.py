@@ -6,6 +6,9 @@ import asyncio
 import os
 import signal
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -22,6 +25,30 @@ pytestmark = pytest.mark.processes
 FAST = {"OPENAI_LINK__GREET": 0, "OPENAI_LINK__EMPTY_LINGER_MS": 200, "SIMULATOR__BRAIN": "script"}
 
 
+@pytest.fixture(scope="module")
+def gateway_by() -> Iterator[Callable[[str], Gateway]]:
+    """The gateway that reaches its server by a transport; every test has a room of its own."""
+    use_loopback()
+    with ExitStack() as stack:
+
+        @cache
+        def started(transport: str) -> Gateway:
+            return stack.enter_context(Gateway(**FAST, OPENAI_LINK__TRANSPORT=transport))
+
+        yield started
+
+
+def settle(gateway: Gateway) -> None:
+    """Wait until nothing of an earlier room is left."""
+    gateway.wait(
+        lambda: (
+            not gateway.json("/rooms")["rooms"]
+            and all(call["state"] == "ended" for call in simulator_calls(gateway))
+        ),
+        "an earlier room stays",
+    )
+
+
 def loud_times(client: PlainClient) -> list[float]:
     """When something audible came."""
     return [at for at, pcm in client.heard if np.abs(audio.from_pcm(pcm)).max(initial=0) > 0.02]
@@ -35,11 +62,15 @@ def loud_times(client: PlainClient) -> list[float]:
         ("websocket", "close_mid_response=1500*1"),
     ],
 )
-def test_the_answer_comes_after_all(transport: str, fault: str) -> None:
-    use_loopback()
+def test_the_answer_comes_after_all(
+    gateway_by: Callable[[str], Gateway], transport: str, fault: str
+) -> None:
+    gateway = gateway_by(transport)
+    settle(gateway)
+    earlier, seen_log = len(simulator_calls(gateway)), len(gateway.log)
 
-    async def call(gateway: Gateway) -> dict[str, Any]:
-        client = await joined(gateway, "lost")
+    async def call() -> dict[str, Any]:
+        client = await joined(gateway, fault.partition("=")[0].replace("_", "-"))
         client.say(type="say", text="My name is Ada.")
         await until_said(client, "My name is Ada")
         await client.quiet(0.8)
@@ -66,14 +97,13 @@ def test_the_answer_comes_after_all(transport: str, fault: str) -> None:
         await client.quiet(0.1)
         client.say(type="say", text="Thank you.")
         await until_said(client, "Thank you")
-        calls = simulator_calls(gateway)
+        calls = simulator_calls(gateway)[earlier:]
         await client.close()
         assert asked_s < before_s < again_s
         return {"silent_s": again_s - before_s, "told": told, "calls": calls}
 
-    with Gateway(**FAST, OPENAI_LINK__TRANSPORT=transport) as gateway:
-        seen = asyncio.run(call(gateway))
-        log = gateway.log
+    seen = asyncio.run(call())
+    log = gateway.log[seen_log:]
     asked = words(seen["calls"][-1], "user")
     answers = words(seen["calls"][-1], "assistant")
     print({"transport": transport, "fault": fault, "silent_s": round(seen["silent_s"], 2)})
@@ -86,10 +116,11 @@ def test_the_answer_comes_after_all(transport: str, fault: str) -> None:
     assert "Traceback" not in log, log
 
 
-def test_a_link_that_is_killed_remembers() -> None:
-    use_loopback()
+def test_a_link_that_is_killed_remembers(gateway_by: Callable[[str], Gateway]) -> None:
+    gateway = gateway_by("webrtc")
+    settle(gateway)
 
-    async def call(gateway: Gateway) -> tuple[float, list[dict[str, Any]]]:
+    async def call() -> tuple[float, list[dict[str, Any]]]:
         client = await joined(gateway, "memory")
         client.say(type="say", text="My name is Ada.")
         await until_said(client, "My name is Ada")
@@ -111,9 +142,8 @@ def test_a_link_that_is_killed_remembers() -> None:
         await client.close()
         return talking_s - killed_s, calls
 
-    with Gateway(**FAST) as gateway:
-        silent_s, calls = asyncio.run(call(gateway))
-        log = gateway.log
+    silent_s, calls = asyncio.run(call())
+    log = gateway.log
     print({"talking_again_s": round(silent_s, 2), "history": words(calls[-1], "user")})
     assert words(calls[-1], "user")[:2] == ["My name is Ada.", "What is my name?"], log
     assert "the conversation goes on" in log

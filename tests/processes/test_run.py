@@ -32,10 +32,10 @@ def run(gateway: Gateway, **variables: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_it_is_ready_cold_and_warm_and_ctrl_c_leaves_nothing(
+def test_it_is_ready_cold_and_warm_alone_and_ctrl_c_leaves_nothing(
     record_property, short_dir: Path
 ) -> None:  # type: ignore[no-untyped-def]
-    gateway = Gateway()
+    gateway = Gateway(MIXER_CORE__STANDBY=1)
     gateway.env["NUMBA_CACHE_DIR"] = str(short_dir / "numba")
     figures = {}
     try:
@@ -45,6 +45,8 @@ def test_it_is_ready_cold_and_warm_and_ctrl_c_leaves_nothing(
             assert gateway.get("/healthz")[0] == 200
             assert len(gateway.processes()) > 5
             gateway.wait(lambda: READY in gateway.log, "nobody says where the page is")
+            if name == "warm":
+                refused_beside(gateway)
             figures[f"{name}_stop_s"] = round(gateway.interrupt(), 2)
             assert gateway.processes() == [], gateway.log
         assert "simulator" in gateway.log
@@ -55,6 +57,16 @@ def test_it_is_ready_cold_and_warm_and_ctrl_c_leaves_nothing(
         gateway.close()
     record_property("figures", figures)
     print(figures)
+
+
+def refused_beside(first: Gateway) -> None:
+    """A second instance on the same directory is refused, and the first one goes on."""
+    second = Gateway(RUNTIME__DIR=first.env["MIXMINUS_RUNTIME__DIR"])
+    done = run(second)
+    shutil.rmtree(second.dir)
+    assert done.returncode == 78
+    assert "another mixminus is running" in one_line(done)
+    assert first.get("/readyz")[0] == 200
 
 
 @pytest.fixture
@@ -115,13 +127,3 @@ def test_a_runtime_directory_that_cannot_be_made_is_named(idle: Gateway) -> None
     done = run(idle, MIXMINUS_RUNTIME__DIR=str(blocker / "run"))
     assert done.returncode == 78
     assert "cannot be created" in one_line(done)
-
-
-def test_a_second_instance_on_the_same_directory_is_refused() -> None:
-    with Gateway() as first:
-        second = Gateway(RUNTIME__DIR=first.env["MIXMINUS_RUNTIME__DIR"])
-        done = run(second)
-        assert done.returncode == 78
-        assert "another mixminus is running" in one_line(done)
-        assert first.get("/readyz")[0] == 200
-        shutil.rmtree(second.dir)

@@ -59,7 +59,7 @@ def check(gateway: Gateway) -> dict[str, int]:
 
 def test_only_its_owner_holds_a_secret(capsys: pytest.CaptureFixture[str]) -> None:
     use_loopback()
-    gateway = Gateway(OPENAI_LINK__UPSTREAM="simulator")
+    gateway = Gateway(OPENAI_LINK__UPSTREAM="simulator", MIXER_CORE__STANDBY=1)
     gateway.env |= SECRETS
 
     async def call() -> dict[str, int]:

@@ -176,8 +176,9 @@ def test_a_call_goes_on_when_the_mixer_ends_freezes_or_loses_its_sockets() -> No
         assert (await standby_waits(gateway))[0] != active
         await call.end()
 
-    settings = {"SIMULATOR__GREETING": "false", "OPENAI_LINK__GREET": 0, "RUNTIME__WATCHDOG_S": 3}
-    with Gateway(**settings) as gateway:
+    with Gateway(
+        MIXER_CORE__STANDBY=1, SIMULATOR__GREETING=0, OPENAI_LINK__GREET=0, RUNTIME__WATCHDOG_S=3
+    ) as gateway:
         asyncio.run(run(gateway))
         assert "Traceback" not in gateway.log, gateway.log
         gateway.interrupt()

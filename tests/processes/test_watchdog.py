@@ -30,7 +30,7 @@ def program(gateway: Gateway, name: str) -> int:
 
 
 def test_frozen_programs_are_started_anew_and_a_wrong_setting_ends_all(short_dir: Path) -> None:
-    gateway = Gateway(RUNTIME__WATCHDOG_S=2, MIXER_CORE__STANDBY="false")
+    gateway = Gateway(RUNTIME__WATCHDOG_S=2)
     config = short_dir / "settings.toml"
     config.write_text("[signaling]\nmax_rooms = 3\n")
     gateway.env["MIXMINUS_CONFIG"] = str(config)

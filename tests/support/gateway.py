@@ -63,6 +63,7 @@ class Gateway:
             "RUNTIME__STATE_DIR": str(self.dir / "state"),
             "SIGNALING__HTTP_PORT": self.port,
             "SIGNALING__REFUSE_WHEN_BUSY": 0,  # Tests run on machines that are busy.
+            "MIXER_CORE__STANDBY": 0,  # It loads every kernel: whoever kills a mixer asks for it.
             "SIMULATOR__HTTP_PORT": self.simulator_port,
         }
         variables = {f"MIXMINUS_{key}": str(value) for key, value in (own | settings).items()}
