@@ -6,12 +6,13 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from tests.support import audio
+from tests.support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Playwright
@@ -71,6 +72,17 @@ def silence(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def patient(opened: Callable[..., Any]) -> Callable[..., Any]:
+    """The same, with pages that wait as long as tests do: a busy machine is no failure."""
+
+    def open_one(*arguments: Any, **options: Any) -> Any:
+        found = opened(*arguments, **options)
+        found.set_default_timeout(1000 * PATIENCE_S)
+        return found
+
+    return open_one
+
+
 class Browsers:
     """A browser for each microphone, shared by the tests of a file; every test has contexts of its
     own."""
@@ -89,6 +101,9 @@ class Browsers:
                 executable_path=CHROMIUM,
                 args=[*FLAGS, f"--use-file-for-fake-audio-capture={file}"],
                 ignore_default_args=["--mute-audio"],
+            )
+            vars(found).update(
+                new_context=patient(found.new_context), new_page=patient(found.new_page)
             )
         return found
 

@@ -179,7 +179,11 @@ class Gateway:
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def __enter__(self) -> Gateway:
-        self.start()
+        try:
+            self.start()
+        except BaseException as error:
+            self.__exit__(type(error), error)
+            raise
         return self
 
     def __exit__(self, _: object, error: BaseException | None, *__: object) -> None:

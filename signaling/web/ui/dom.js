@@ -60,6 +60,9 @@ function meterFraction(/** @type {number} */ dbfs) {
   return REDUCED.matches ? Math.ceil(fraction * 5) / 5 : fraction;
 }
 
+/** A meter that moves by less than a step is not drawn again. */
+const STEPS = 50;
+
 /** A meter falls slower than it rises. */
 export class Ballistics {
   constructor() {
@@ -71,7 +74,7 @@ export class Ballistics {
     const wanted = meterFraction(dbfs);
     this.shown = REDUCED.matches ? wanted : Math.max(wanted, this.shown * 0.82);
     if (this.shown < 0.01) this.shown = 0;
-    const text = this.shown.toFixed(3);
+    const text = (Math.round(this.shown * STEPS) / STEPS).toFixed(2);
     if (element.dataset.shown === text) return;
     element.dataset.shown = text;
     element.style.setProperty("--level", text);
