@@ -78,9 +78,9 @@ def prepare_runtime_dir(path: Path) -> str:
     return mended
 
 
-def is_answered(path: Path) -> bool:
-    """Whether somebody listens at ``path``."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+def is_answered(path: Path, kind: int = socket.SOCK_STREAM) -> bool:
+    """Whether somebody listens at ``path``, with a socket of that kind."""
+    with socket.socket(socket.AF_UNIX, kind) as probe:
         probe.setblocking(False)
         try:
             probe.connect(str(path))
@@ -109,10 +109,11 @@ def patiently(bind: Callable[[], T]) -> T:
 class BoundPath:
     """The path of one listening socket, and the mark by which we know that it is still ours."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, kind: int = socket.SOCK_STREAM) -> None:
         """Nothing is bound yet. Raises RuntimeDirError where the path is too long."""
         check_length(path)
         self.path = path
+        self._kind = kind
         self._mark: Mark | None = None
 
     def listen(self, backlog: int) -> socket.socket:
@@ -123,13 +124,13 @@ class BoundPath:
         Raises:
             RuntimeDirError: another program listens there, or the path cannot be used.
         """
-        if is_answered(self.path):
+        if is_answered(self.path, self._kind):
             raise RuntimeDirError(
                 f"another program listens at {self.path}: stop it, or set MIXMINUS_RUNTIME__DIR "
                 "to another directory"
             )
         fresh = self.path.with_name(self.path.name[:-1] + _FRESH)
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener = socket.socket(socket.AF_UNIX, self._kind)
         try:
             listener.setblocking(False)
             fresh.unlink(missing_ok=True)
@@ -156,10 +157,14 @@ class BoundPath:
             return f"{self.path.parent} is gone"
         if directory.st_uid != os.getuid() or directory.st_mode & 0o077:
             return f"{self.path.parent} is open to other users"
-        mark = mark_of(self.path)
-        if mark == self._mark and mark is not None:
+        if self.is_ours():
             return ""
-        return f"{self.path} is gone" if mark is None else f"{self.path} is not what was bound"
+        is_gone = mark_of(self.path) is None
+        return f"{self.path} is gone" if is_gone else f"{self.path} is not what was bound"
+
+    def is_ours(self) -> bool:
+        """Whether the path leads to the socket that we bound, whoever may use its directory."""
+        return self._mark is not None and mark_of(self.path) == self._mark
 
 
 class BoundListener:
@@ -171,13 +176,14 @@ class BoundListener:
         watch: Callable[[socket.socket], None],
         unwatch: Callable[[socket.socket], None],
         backlog: int = 128,
+        kind: int = socket.SOCK_STREAM,
     ) -> None:
         """Bind, and ``watch`` the socket (it does not block). The directory is there.
 
         ``watch``: tell whoever polls of a new socket; ``unwatch``: that it is about to be closed.
         Raises RuntimeDirError.
         """
-        self._bound = BoundPath(path)
+        self._bound = BoundPath(path, kind)
         self._watch = watch
         self._unwatch = unwatch
         self._backlog = backlog
@@ -215,6 +221,13 @@ class BoundListener:
         """Close the socket; its path stays until somebody else takes it."""
         self._unwatch(self.socket)
         self.socket.close()
+
+    def remove(self) -> None:
+        """Close the socket, and remove its path if it is still ours."""
+        self.close()
+        if self._bound.is_ours():
+            with contextlib.suppress(OSError):
+                self.path.unlink()
 
 
 def mark_of(path: Path) -> Mark | None:

@@ -11,11 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from . import pool_wire
-from .errors import RuntimeDirError, WireError
+from .bound_path import BoundListener, patiently
+from .errors import WireError
 
 LOG_FD = 2
-MAX_PATH_BYTES = 107
-"""Length of ``sun_path`` on Linux less its terminator."""
 BACKLOG = 256
 PAUSE_S = 0.5
 """Until the next attempt to accept where there is no descriptor left."""
@@ -47,33 +46,20 @@ class ChildLines:
         Raises:
             RuntimeDirError: the socket cannot be bound.
         """
-        self._path = path
         self._on_state = on_state
         self._on_end = on_end
         self._loop = asyncio.get_running_loop()
         self._lines: set[_Line] = set()
         self._by_identity: dict[str, _Line] = {}
         self._pause: asyncio.TimerHandle | None = None
-        if len(bytes(path)) > MAX_PATH_BYTES:
-            raise RuntimeDirError(
-                f"the socket path {path} is over {MAX_PATH_BYTES} bytes: "
-                "set MIXMINUS_RUNTIME__DIR to a shorter directory"
-            )
-        try:
-            self._bind()
-        except OSError as error:
-            raise RuntimeDirError(f"cannot bind {path}: {error.strerror}") from error
+        kind = socket.SOCK_SEQPACKET
+        self._listener = patiently(
+            lambda: BoundListener(path, self._listen, self._unlisten, BACKLOG, kind)
+        )
 
-    def keep_bound(self) -> None:
-        """Bind again where the file is gone, or somebody else's. Raises OSError."""
-        try:
-            is_ours = self._path.stat().st_ino == self._inode
-        except FileNotFoundError:
-            is_ours = False
-        if not is_ours:
-            self._close_listener()
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._bind()
+    def renew(self) -> str:
+        """As ``BoundListener.renew``: children find this host, or it is said why not."""
+        return self._listener.renew()
 
     def tell(self, identity: str, order: pool_wire.Order) -> None:
         """Give an order; one that does not arrive is followed by force."""
@@ -93,41 +79,25 @@ class ChildLines:
         for line in list(self._lines):
             self._close(line)
         self._by_identity.clear()
-        self._close_listener()
-        with contextlib.suppress(OSError):
-            if self._path.stat().st_ino == self._inode:
-                self._path.unlink()
+        self._listener.remove()
 
-    def _bind(self) -> None:
-        """Take the place of whatever an earlier host has left there, in one step."""
-        fresh = self._path.with_name(f"{self._path.name[:-1]}~")
-        with contextlib.suppress(FileNotFoundError):
-            fresh.unlink()
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._listener.setblocking(False)
-        self._listener.bind(str(fresh))
-        self._listener.listen(BACKLOG)
-        self._inode = fresh.stat().st_ino
-        fresh.rename(self._path)
-        self._listen()
+    def _listen(self, listener: socket.socket) -> None:
+        self._loop.add_reader(listener.fileno(), self._accept)
 
-    def _listen(self) -> None:
-        self._loop.add_reader(self._listener.fileno(), self._accept)
-
-    def _close_listener(self) -> None:
+    def _unlisten(self, listener: socket.socket) -> None:
         if self._pause is not None:
             self._pause.cancel()
-        self._loop.remove_reader(self._listener.fileno())
-        self._listener.close()
+        self._loop.remove_reader(listener.fileno())
 
     def _accept(self) -> None:
         try:
-            accepted, _ = self._listener.accept()
+            accepted, _ = self._listener.socket.accept()
         except (BlockingIOError, ConnectionError):
             return
         except OSError:  # No descriptor is left: those who wait stay in line.
-            self._loop.remove_reader(self._listener.fileno())
-            self._pause = self._loop.call_later(PAUSE_S, self._listen)
+            listener = self._listener.socket
+            self._loop.remove_reader(listener.fileno())
+            self._pause = self._loop.call_later(PAUSE_S, self._listen, listener)
             return
         pid, uid = peer_of(accepted)
         if uid != os.getuid() or len(self._lines) >= MAX_LINES:

@@ -46,6 +46,7 @@ from .pool_policy import (
 from .process import SUPERVISED_VARIABLE
 from .settings import CommonSettings
 from .units import MS_NS
+from .upkeep import Upkeep
 
 SETTLE_NS = 600 * MS_NS
 """Where an earlier host was here: its children register within this time."""
@@ -83,6 +84,7 @@ class ForkPool:
         path = settings.runtime_dir / plan.socket_name
         was_here = path.exists()
         self._lines = ChildLines(path, self._heard, self._ended)
+        self._upkeep = Upkeep(self._log, self._lines.renew)
         supervised = SUPERVISED_VARIABLE in os.environ
         self._supervisor = our_supervisor() if supervised else Supervisor()
         build = build_of(settings)
@@ -117,8 +119,8 @@ class ForkPool:
 
     @property
     def trouble(self) -> str:
-        """Why children are missing, in words; empty: nothing is wrong."""
-        return self._policy.trouble
+        """Why children are missing or cannot be reached, in words; empty: nothing is wrong."""
+        return self._policy.trouble or self._upkeep.fault
 
     def metrics(self) -> dict[str, int | float | list[int]]:
         """For the host's heartbeat."""
@@ -147,10 +149,7 @@ class ForkPool:
 
     def _look(self) -> None:
         now_ns = time.monotonic_ns()
-        try:
-            self._lines.keep_bound()
-        except OSError as error:
-            self._log.warning("! children cannot find this host: %s", error)
+        self._upkeep.check()
         actions = self._policy.timeout(now_ns)
         if self._plan.limits.memory_bytes:
             for identity, pid in self._pids.items():

@@ -169,6 +169,18 @@ def test_a_child_with_too_much_memory_has_to_end_and_the_log_says_so(hosts: Host
     assert hosts.words("exit")[0] == ["exit", identity, "0"]
 
 
+def test_the_hosts_socket_and_its_directory_are_looked_after(hosts: Hosts) -> None:
+    hosts.dir.chmod(0o755)
+    wait_until(lambda: hosts.dir.stat().st_mode & 0o077 == 0, "open to others", hosts.told)
+    path, link = hosts.dir / "pool.sock", hosts.dir / "link"
+    link.symlink_to("elsewhere")
+    link.replace(path)
+    wait_until(lambda: "is not what was bound: bound again" in hosts.told(), "lost", hosts.told)
+    assert path.is_socket() and not path.is_symlink()
+    hosts.take(next(iter(hosts.children)))
+    hosts.wait(3)
+
+
 def test_a_fork_server_that_is_stopped_is_replaced(hosts: Hosts) -> None:
     stopped = hosts.fork_server()
     stopped.suspend()
