@@ -159,6 +159,7 @@ SHELLS: dict[str, set[str]] = {
         "factory",
         "http_call",
         "peer_call",
+        "port_watch",
         "redirects",
         "webrtc_transport",
         "websocket_transport",

@@ -12,7 +12,8 @@ closed         the room is empty, or we are being stopped      –
 =============  ==============================================  =================================
 
 A call that was up and is lost is made again at once, and if that fails a few times within a second
-(``QUICK_RETRIES_NS``): its server may be starting anew. Other retryable causes are tried
+(``QUICK_RETRIES_NS``): its server may be starting anew, for some seconds more where nobody listens
+at its address (``UNREACHED_RETRIES_NS``). Other retryable causes are tried
 ``max_retries`` times with exponential back-off, then every 30 s while somebody is in the room.
 Fatal ones (key, quota, region, model, permission) are tried again only when somebody joins, at
 most every 30 s. No attempt is made before the server allows it (``Retry-After``), whatever happens.
@@ -40,6 +41,8 @@ MAX_SILENCE_NS = 40_000 * MS_NS
 and its calls must not be cut again and again. The ICE library's own check ends dead ones too."""
 QUICK_RETRIES_NS = tuple(ms * MS_NS for ms in (50, 150, 200, 200, 250))
 """Waits before the first attempts after the loss of a call that was up; they are not counted."""
+UNREACHED_RETRIES_NS = (500 * MS_NS,) * 8
+"""And those that follow while nobody listens at the server's address, which costs nobody much."""
 FAILED_AT_ONCE_NS = 1_000 * MS_NS
 """A server that refuses an attempt so soon may be starting anew."""
 SLOW_RETRY_NS = 30_000 * MS_NS
@@ -50,6 +53,7 @@ STABLE_NS = 10_000 * MS_NS
 """A session that lives this long ends the count of attempts in a row."""
 STOPPED = "stopped"
 """Why a room exits that goes on in another process."""
+_QUICK_NS = QUICK_RETRIES_NS + UNREACHED_RETRIES_NS
 _TRANSPORTS = {"webrtc": "WebRTC", "websocket": "WebSocket"}
 JITTER_SHARE = 0.25
 """The wait is lengthened by up to this share."""
@@ -191,7 +195,7 @@ class Lifecycle:
         if self.state in ("closed", "ready", "idle"):
             return []
         self._selection.connected(self._kind, now_ns)
-        self._quick = len(QUICK_RETRIES_NS) if self._quick else 0
+        self._quick = len(_QUICK_NS) if self._quick else 0
         self._timers.pop("connect", None)
         self._timers.pop("retry", None)
         self._timers["silence"] = now_ns + self._silence_ns
@@ -222,7 +226,7 @@ class Lifecycle:
             return [close, *self._become("reconnecting", words)]
         problem = self._selection.told(problem)
         if self._may_be_quick(was_ready, problem, now_ns):
-            self._retry_in(int(QUICK_RETRIES_NS[self._quick] * (1 + JITTER_SHARE * jitter)), now_ns)
+            self._retry_in(int(_QUICK_NS[self._quick] * (1 + JITTER_SHARE * jitter)), now_ns)
             self._quick += 1
             return [close, *self._become("reconnecting", f"{problem.message} Calling again.")]
         self._failures += 1
@@ -232,7 +236,8 @@ class Lifecycle:
         """Whether the next attempt follows at once: the first of a loss, if no other came before,
         and those after one that failed at once."""
         is_first = was_ready and self._quick == 0
-        is_next = not was_ready and 0 < self._quick < len(QUICK_RETRIES_NS)
+        most = len(_QUICK_NS if problem.code == "unreachable" else QUICK_RETRIES_NS)
+        is_next = not was_ready and 0 < self._quick < most
         is_next = is_next and now_ns - self._attempt_ns < FAILED_AT_ONCE_NS
         may_help = problem.retryable and not problem.retry_after_ns
         return (is_first or is_next) and may_help

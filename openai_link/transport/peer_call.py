@@ -20,7 +20,7 @@ from aiortc import (
 
 from mixer_core.patches.aioice.datagrams import Datagrams
 from mixer_core.patches.aioice.gathering import check_consent, host_addresses, offer_addresses
-from mixer_core.patches.aiortc.connections import listen_to
+from mixer_core.patches.aiortc.connections import listen_to, route_of
 from mixer_core.patches.aiortc.rtp_receiver import TappedPacket, tap_receiver
 from mixer_core.patches.aiortc.sctp_limits import SctpLimits
 from mixer_core.patches.aiortc.sctp_parameters import check_parameters
@@ -33,6 +33,7 @@ from ..realtime.event_fields import event_of, text_of
 from ..realtime.upstream import Upstream
 from . import http_call
 from .inflow import Inflow
+from .port_watch import PortWatch, watched
 from .ways import Ways
 
 MAX_SHOWN_CHARS = 64
@@ -83,6 +84,7 @@ class RealtimeCall:
         self.simulated = upstream.simulated
         """The server says that it is a simulator."""
         self._datagrams = Datagrams()
+        self._port: PortWatch | None = None
         self._inflow = Inflow()
         self.bad_events = 0
         """Messages from the server that were not JSON objects, or could not be read at all."""
@@ -136,6 +138,8 @@ class RealtimeCall:
         if self._closed:
             return
         self._closed = True
+        if self._port is not None:
+            self._port.close()
         self._track.stop()
         if self.call_id:
             await http_call.hang_up(self._http, self._upstream, self.call_id, self._log)
@@ -179,6 +183,11 @@ class RealtimeCall:
             return
         if state == "connected" and self._peer is not None:
             self._datagrams = listen_to(self._peer)
+            self._port = watched(
+                route_of(self._peer),
+                lambda: self._datagrams.last_ns,
+                lambda: self._lost("nobody has the server's port any more"),
+            )
             self._on_up()
         elif state in ("failed", "closed"):
             self._lost(f"the connection is {state}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from aiortc import RTCDtlsTransport, RTCPeerConnection
 
@@ -15,6 +15,13 @@ from .sctp_limits import Excess, SctpLimits
 
 DATAGRAMS_PER_S = 2_000
 """A browser in a call sends a hundred."""
+
+
+class Route(NamedTuple):
+    """Where the datagrams of a connection go directly."""
+
+    local_host: str
+    remote: tuple[str, int]
 
 
 def _transports(connection: RTCPeerConnection) -> set[RTCDtlsTransport]:
@@ -30,6 +37,17 @@ def listen_to(connection: RTCPeerConnection) -> Datagrams:
     assert connection.sctp is not None
     ice: Any = connection.sctp.transport.transport
     return datagrams(ice._connection)
+
+
+def route_of(connection: RTCPeerConnection) -> Route | None:
+    """The way of a connection that is up and has a data channel; None: by a relay, or not known."""
+    assert connection.sctp is not None
+    ice: Any = connection.sctp.transport.transport
+    pair = next(iter(ice._connection._nominated.values()), None)
+    if pair is None or pair.local_candidate.type == "relay":
+        return None
+    host = pair.protocol.local_candidate.host
+    return Route(host, (pair.remote_addr[0], pair.remote_addr[1]))
 
 
 def gate(connection: RTCPeerConnection, is_shut: Callable[[], bool]) -> None:

@@ -16,6 +16,7 @@ from openai_link.room.lifecycle import (
     SILENCE_NS,
     SLOW_RETRY_NS,
     STABLE_NS,
+    UNREACHED_RETRIES_NS,
     Connect,
     Disconnect,
     Exit,
@@ -29,6 +30,7 @@ from openai_link.settings import OpenaiLinkSettings, Settings
 
 S = 1_000_000_000
 NET = Problem("unreachable", "Nobody answers.", True)
+BUSY = Problem("server_error", "It is overloaded.", True)
 KEY = Problem("invalid_api_key", "The key is wrong.", False)
 
 
@@ -176,6 +178,19 @@ def test_a_lost_call_is_made_again_at_once_and_then_with_back_off() -> None:
         now_ns += wait_ns
         assert next_call(machine) == now_ns
     assert now_ns - S < S, "people hardly notice"
+    (_, change) = machine.failed(BUSY, now_ns, 0.0)
+    assert isinstance(change, StateChanged) and "(1 of 3)" in change.detail
+    assert next_call(machine) == now_ns + 2 * S
+
+
+def test_a_server_that_nobody_listens_for_may_be_starting_for_some_seconds() -> None:
+    machine = life("ready")
+    now_ns = S
+    for wait_ns in (*QUICK_RETRIES_NS, *UNREACHED_RETRIES_NS):
+        machine.failed(NET, now_ns, 0.0)
+        now_ns += wait_ns
+        assert next_call(machine) == now_ns
+    assert 4 * S < now_ns - S < 6 * S
     (_, change) = machine.failed(NET, now_ns, 0.0)
     assert isinstance(change, StateChanged) and "(1 of 3)" in change.detail
     assert next_call(machine) == now_ns + 2 * S
