@@ -64,6 +64,7 @@ class AudioServer:
         self._by_topic: dict[bytes, list[_Peer]] = {}
         self._by_prefix: list[tuple[bytes, _Peer]] = []
         """Subscriptions to topics of other lengths."""
+        self._deserted: list[bytes] = []
         self.dropped = 0
         """Messages that a listener could not take."""
         self.refused = 0
@@ -104,6 +105,13 @@ class AudioServer:
         for prefix, peer in self._by_prefix:
             if message.startswith(prefix):
                 self._send(peer, message)
+
+    def take_deserted(self) -> list[bytes]:
+        """The topics that lost their last subscriber since the last call."""
+        if not self._deserted:
+            return self._deserted
+        deserted, self._deserted = self._deserted, []
+        return [topic for topic in deserted if topic not in self._by_topic]
 
     def renew(self) -> str:
         """Bind again what is no longer reached by its path; call it once a second.
@@ -224,6 +232,8 @@ class AudioServer:
             return
         for topic in peer.topics:
             self._unindex(peer, topic)
+            if len(topic) == TOPIC_BYTES and topic not in self._by_topic:
+                self._deserted.append(topic)
         self._epoll.unregister(descriptor)
         peer.connection.close()
 

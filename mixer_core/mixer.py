@@ -31,6 +31,8 @@ the roster too."""
 ROSTER_EVERY_NS = 5 * S_NS
 """One that was lost (a full queue) is made good: so often a START is answered with the roster. A
 message of some 100 bytes for each person in the room, to each stream."""
+DESERTED_NS = 500 * MS_NS
+"""A process whose connection was closed and is alive announces its stream within this time."""
 MAX_ROOM_CHARACTERS = 128
 MAX_NAME_CHARACTERS = 64
 
@@ -82,6 +84,18 @@ class Mixer:
         if frame.kind is Kind.FLUSH:
             return self._on_flush(room, stream, frame, now_ns)
         return self._remove(room, stream, now_ns)
+
+    def deserted(self, stream: int, now_ns: int) -> None:
+        """Nobody listens to a stream any more, since its process has ended or connects anew.
+
+        It is removed soon, unless something comes from it.
+        """
+        known = self._streams.get(stream)
+        if known is None or self._next_expiry_ns is None:
+            return
+        seen_ns = min(known[1].seen_ns, now_ns - self._timeout_ns + DESERTED_NS)
+        known[1].seen_ns = seen_ns
+        self._next_expiry_ns = min(self._next_expiry_ns, seen_ns + self._timeout_ns)
 
     def on_timeout(self, now_ns: int) -> list[bytes]:
         """Do what is due by time. Harmless when nothing is."""

@@ -227,6 +227,8 @@ class Shell:
         """Feed what has arrived to the mixer and publish the results. The number of messages."""
         self._now_ns, self._taken = now_ns, 0
         self._audio.receive(ready, self._take)
+        for topic in self._audio.take_deserted():
+            self._mixer.deserted(frames.stream_of(topic), now_ns)
         if self._taken:
             self._metrics.count("frames_in_total", self._taken)
         return self._taken

@@ -103,6 +103,12 @@ def decode(data: bytes) -> Frame:
     return Frame(kind, stream, epoch, seq, flags, stamp_ns, payload)
 
 
+def stream_of(topic: bytes) -> int:
+    """The stream of a topic."""
+    (stream,) = TOPIC.unpack(topic)
+    return int(stream)
+
+
 def topic(stream: int) -> bytes:
     """The subscription of listener ``stream``: the first four bytes of its messages."""
     return TOPIC.pack(stream)

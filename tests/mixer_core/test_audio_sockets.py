@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zmq
@@ -60,6 +61,37 @@ def test_frames_go_both_ways(short_dir: Path) -> None:
         turning.server.close()
 
     asyncio.run(main())
+
+
+def test_a_topic_is_deserted_when_its_last_listener_has_gone(short_dir: Path) -> None:
+    async def main() -> None:
+        turning, loop = Turning(short_dir), asyncio.get_running_loop()
+        server, topics = turning.server, server_topics(turning)
+        subs = [AudioSub(loop, short_dir, TOPIC, lambda message: None) for _ in range(2)]
+        await turning.until(lambda: len(topics.get(TOPIC, ())) == 2)
+        subs.pop().close()
+        await turning.until(lambda: len(topics[TOPIC]) == 1)
+        assert server.take_deserted() == []
+        subs.pop().close()
+        await turning.until(lambda: TOPIC not in topics)
+        assert server.take_deserted() == [TOPIC] and server.take_deserted() == []
+        sub = AudioSub(loop, short_dir, TOPIC, lambda message: None)
+        await turning.until(lambda: TOPIC in topics)
+        sub.close()
+        await turning.until(lambda: TOPIC not in topics)
+        again = AudioSub(loop, short_dir, TOPIC, lambda message: None)
+        await turning.until(lambda: TOPIC in topics)
+        assert server.take_deserted() == [], "it listens again"
+        again.close()
+        server.close()
+
+    asyncio.run(main())
+
+
+def server_topics(turning: Turning) -> dict[bytes, list[Any]]:
+    """Who listens to what."""
+    found: dict[bytes, list[Any]] = turning.server._by_topic
+    return found
 
 
 def test_libzmq_may_be_at_the_connecting_end(short_dir: Path) -> None:

@@ -11,6 +11,7 @@ from mixer_core.bus.events import Mode, decode_event, encode_map
 from mixer_core.bus.frames import FLAG_CONCEALED, FLAG_PAUSE, Frame, Kind
 from mixer_core.bus.pcm import FRAME_MS, SILENCE
 from mixer_core.kernels import KNEE
+from mixer_core.mixer import DESERTED_NS
 from mixer_core.runtime.units import MS_NS
 from mixer_core.slots import LINE_SLACK_NS
 from tests.mixer_core.mixer_bench import Bench, audio_in, constant, samples
@@ -355,6 +356,29 @@ def test_a_stream_that_says_nothing_for_three_seconds_is_removed() -> None:
     assert bench.metrics.values["streams_expired_total"] == 1
     bench.advance(1_500)
     assert bench.mixer.next_timeout_ns() is None
+
+
+def test_a_stream_whose_process_has_ended_is_removed_at_once() -> None:
+    bench = room_of(ANN, BEN)
+    bench.advance(1_000)
+    bench.start(LINK, "link")
+    bench.mixer.deserted(ANN, bench.now_ns)
+    bench.mixer.deserted(4_242, bench.now_ns)
+    bench.advance(DESERTED_NS // MS_NS - 1)
+    assert len(bench.events_to(BEN, "participants")[-1]["participants"]) == 2
+    bench.advance(1)
+    (left,) = bench.events_to(BEN, "participants")[-1]["participants"]
+    assert left["participant"] == f"p-{BEN}"
+
+
+def test_a_process_that_only_connects_anew_stays() -> None:
+    bench = room_of(ANN, BEN)
+    bench.mixer.deserted(ANN, bench.now_ns)
+    bench.advance(200)
+    bench.start(ANN)
+    bench.advance(1_000)
+    assert len(bench.events_to(BEN, "participants")[-1]["participants"]) == 2
+    assert "streams_expired_total" not in bench.metrics.values
 
 
 def test_an_unknown_stream_is_asked_to_identify_itself_at_most_every_100_ms() -> None:
