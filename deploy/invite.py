@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mixer_core.runtime.errors import ProblemError, SettingsError, StartupError
+from mixer_core.runtime.lock_file import is_held, path_of
 from mixer_core.runtime.settings import load_all
 from signaling import lan, lan_notice
 from signaling.access.book import Invitation
@@ -18,10 +19,9 @@ from signaling.access.desk import Desk
 from signaling.access.gate import LOCAL_NAMES, host_name
 from signaling.access.ledger import Ledger
 from signaling.access.links import first_link, link, terminal_qr
-from signaling.http.listeners import url
 from signaling.registry.names import check_name, check_room
 
-from .settings import AllSettings
+from .settings import GATEWAY, AllSettings
 
 HERE_ONLY = (
     "mixminus: this link works on this computer only: for others, start the gateway with "
@@ -62,12 +62,9 @@ def base_url(settings: AllSettings) -> str:
         found = lan.page_urls(replace(section, https_port=port))
         if found:
             return found[0]
-    path = section.public_path.strip("/")
-    name = section.allowed_hosts.partition(",")[0].strip()
-    if section.tls == "off" and name:
-        return f"https://{name}/{path}"
-    host = url(section.http_host, section.http_port).partition("/?")[0]
-    return f"{host}/{path}"
+    runs = is_held(path_of(settings.state_dir, GATEWAY))
+    noted = lan_notice.posted_url(settings.state_dir) if runs else ""
+    return noted or lan_notice.page_url(section)
 
 
 def first_words(settings: AllSettings) -> str:

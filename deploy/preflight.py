@@ -32,12 +32,10 @@ from mixer_core.runtime.start_checks import (
 )
 from mixer_core.service import STANDBY_PROGRAM
 
-from .settings import AllSettings
+from .settings import GATEWAY, AllSettings
 from .supervise import CONTROL_SOCKET
 
 DISTRIBUTION = "mixminus"
-GATEWAY = "gateway"
-"""Its lock, in the runtime and in the state directory, is held as long as supervisord runs."""
 _LONGEST_PID = ".4194304"
 """supervisord puts its process number behind the name of its socket for a moment (proc(5))."""
 Checks = Mapping[str, Callable[[Mapping[str, str]], Needs]]

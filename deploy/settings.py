@@ -11,6 +11,9 @@ from openai_link.settings import OpenaiLinkSettings
 from openai_link.simulator.settings import SimulatorSettings
 from signaling.settings import SignalingSettings
 
+GATEWAY = "gateway"
+"""Its lock, in the runtime and in the state directory, is held as long as supervisord runs."""
+
 
 @dataclass(frozen=True, slots=True)
 class AllSettings(CommonSettings):

@@ -85,6 +85,7 @@ def _lan_door(context: process.Context[Settings]) -> LanDoor:
 def _post(context: process.Context[Settings], https_port: int | None) -> None:
     try:
         lan_notice.post(context.settings.state_dir, https_port)
+        lan_notice.post_url(context.settings.state_dir, context.settings.signaling)
     except OSError as error:
         context.log.warning("! mixminus invite will not know the address: %s", error)
 

@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 
 from deploy import cli, invite
+from deploy.settings import GATEWAY
+from mixer_core.runtime.lock_file import LockFile, path_of
 from signaling import lan_notice
 from signaling.access.desk import Desk
 from signaling.access.ledger import Ledger
+from signaling.settings import SignalingSettings
 
 
 @pytest.fixture(name="desk", autouse=True)
@@ -115,6 +118,19 @@ def test_a_link_made_beside_a_gateway_of_the_local_network_leads_there(
     for damage in ("", "x", "0", "70000", "\0"):
         (tmp_path / lan_notice.FILE).write_text(damage)
         assert run(capsys, "home")[1].startswith("http://127.0.0.1")
+
+
+def test_a_link_leads_to_the_gateway_that_runs_whatever_its_environment(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lan_notice.post_url(tmp_path, SignalingSettings(http_port=18_080, public_path="/voice"))
+    assert run(capsys, "home")[1].startswith("http://127.0.0.1:8080/#"), "it does not run"
+    with LockFile(path_of(tmp_path, GATEWAY)) as lock:
+        lock.take()
+        assert run(capsys, "home")[1].startswith("http://127.0.0.1:18080/voice#invite=")
+        for damage in ("", "x", "http://a b", "javascript:1", "http://" + "x" * 600, "http://\xe4"):
+            (tmp_path / lan_notice.URL_FILE).write_text(damage)
+            assert run(capsys, "home")[1].startswith("http://127.0.0.1:8080/#")
 
 
 def test_a_link_made_behind_a_proxy_has_its_name_and_path(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from deploy import preflight
-from deploy.settings import AllSettings
+from deploy.settings import GATEWAY, AllSettings
 from mixer_core.runtime.errors import EXIT_CONFIG, RequirementError, RuntimeDirError, StartupError
 from mixer_core.runtime.lock_file import LockFile, path_of
 from mixer_core.runtime.settings import load_all
@@ -210,7 +210,7 @@ def test_a_host_that_is_none_is_named() -> None:
 @pytest.mark.parametrize("setting", ["DIR", "STATE_DIR"])
 def test_two_gateways_do_not_share_a_directory(env: dict[str, str], setting: str) -> None:
     start(env)
-    path = path_of(Path(env[f"MIXMINUS_RUNTIME__{setting}"]), preflight.GATEWAY)
+    path = path_of(Path(env[f"MIXMINUS_RUNTIME__{setting}"]), GATEWAY)
     with LockFile(path) as other:
         other.take()
         line = words(env)
