@@ -127,7 +127,7 @@ def test_a_link_leads_to_the_gateway_that_runs_whatever_its_environment(
     assert run(capsys, "home")[1].startswith("http://127.0.0.1:8080/#"), "it does not run"
     with LockFile(path_of(tmp_path, GATEWAY)) as lock:
         lock.take()
-        assert run(capsys, "home")[1].startswith("http://127.0.0.1:18080/voice#invite=")
+        assert run(capsys, "home")[1].startswith("http://127.0.0.1:18080/voice/#invite=")
         for damage in ("", "x", "http://a b", "javascript:1", "http://" + "x" * 600, "http://\xe4"):
             (tmp_path / lan_notice.URL_FILE).write_text(damage)
             assert run(capsys, "home")[1].startswith("http://127.0.0.1:8080/#")

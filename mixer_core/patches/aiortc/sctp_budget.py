@@ -68,7 +68,14 @@ def look(packet: bytes) -> tuple[int, int]:
             raise Damaged(f"more than {MAX_CHUNKS} chunks in a packet")
         answers += _answers(kind, packet, at, length)
         at += length + -length % 4
+        if kind == INIT and (chunks > 1 or at <= size - _CHUNK.size):
+            raise Damaged("an INIT that is not alone (RFC 9260, section 3.3.2)")
     return chunks, answers
+
+
+def begins(packet: bytes) -> bool:
+    """Whether a packet opens an association."""
+    return len(packet) > HEAD_BYTES and packet[HEAD_BYTES] == INIT
 
 
 def _answers(kind: int, packet: bytes, at: int, length: int) -> int:

@@ -66,9 +66,17 @@ class SctpLimits:
             self.refuse(f"a packet could not be read: {damage}")
             return
         if admitted:
-            await self._handle_data(packet)
+            if not budget.begins(packet) or self._may_begin():
+                await self._handle_data(packet)
         else:
             self.refuse("more is sent than anybody reads: the rest is dropped")
+
+    def _may_begin(self) -> bool:
+        """Whether an INIT counts. A late copy of one changes no association that is up (RFC 9260,
+        section 5.2.2); aiortc would count anew, and trip over the chunks that wait for others."""
+        sctp, state = self._sctp, self._sctp.State
+        opening = (state.CLOSED, state.COOKIE_WAIT, state.COOKIE_ECHOED)
+        return sctp._association_state in opening and not sctp._sack_misordered
 
     async def _on_data(self, chunk: Any) -> None:
         sctp = self._sctp

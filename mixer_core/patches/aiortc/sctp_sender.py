@@ -112,10 +112,12 @@ class SctpSender:
         self._sctp._t3_expired()
 
     def expects(self, acked: int) -> bool:
-        """Whether an acknowledgement up to ``acked`` is new and no loss is being repaired."""
+        """Whether an acknowledgement up to ``acked`` is new, and about what there is, and no loss
+        is being repaired."""
         sctp = self._sctp
         return (
             reached(sctp._last_sacked_tsn, acked)
+            and not reached(sctp._local_tsn, acked)
             and sctp._advanced_peer_ack_tsn == sctp._last_sacked_tsn
             and sctp._fast_recovery_exit is None
             and sctp._forward_tsn_chunk is None

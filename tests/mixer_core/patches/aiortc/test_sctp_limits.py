@@ -350,6 +350,48 @@ def test_a_window_that_a_reset_has_leaked_is_counted_again() -> None:
     in_loop(test)
 
 
+def opener(tsn: int) -> bytes:
+    """An INIT; those who send it do not know the tag of the other end yet."""
+    body = chunk(1, struct.pack("!LLHHL", 9, 1 << 17, 16, 16, tsn))
+    head = struct.pack("!HHL", 5000, 5000, 0)
+    return head + struct.pack("<L", crc32c(head + bytes(4) + body)) + body
+
+
+@pytest.mark.parametrize("state", ["ESTABLISHED", "CLOSED", "SHUTDOWN_SENT"])
+def test_a_late_copy_of_an_init_changes_nothing(state: str) -> None:
+    def test() -> None:
+        victim = Victim()
+        victim.take(packet(data(FIRST, b"x"), data(FIRST + 2, b"y")))
+        sctp = victim.sctp
+        sctp._association_state = sctp.State[state]
+        victim.take(opener((FIRST - 70_000) & 0xFFFF_FFFF))
+        assert sctp._last_received_tsn == FIRST
+        victim.take(packet(data(FIRST + 1, b"z")))
+        assert sctp._last_received_tsn == FIRST + 2 and not sctp._sack_misordered
+        assert not victim.words
+
+    in_loop(test)
+
+
+def test_an_association_that_is_not_up_may_be_opened_again() -> None:
+    def test() -> None:
+        victim = Victim()
+        victim.sctp._association_state = victim.sctp.State.CLOSED
+        for tsn in (5_000, 6_000):
+            victim.take(opener(tsn))
+            assert victim.sctp._last_received_tsn == tsn - 1
+
+    in_loop(test)
+
+
+def test_an_init_that_is_not_alone_is_damaged() -> None:
+    init = chunk(1, struct.pack("!LLHHL", 9, 1 << 17, 16, 16, FIRST))
+    assert look(packet(init)) == (1, 1)
+    for chunks in ((init, data(FIRST, b"x")), (data(FIRST, b"x"), init), (init, init)):
+        with pytest.raises(Damaged):
+            look(packet(*chunks))
+
+
 @pytest.mark.parametrize(
     ("ahead", "size", "held", "held_bytes", "is_new", "expected"),
     [
