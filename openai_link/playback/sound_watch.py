@@ -4,7 +4,8 @@ OpenAI's server tells over WebRTC when a response is played (``output_audio_buff
 ``stopped``, ``cleared``); many compatible servers only send the sound. Then the sound itself tells:
 a reply begins with ``BEGIN_SAMPLES`` of sound while a response waits to be heard, and ends when
 the response is over and nothing has sounded for ``END_NS``. Who speaks over it clears it. A server
-that does tell is believed, and only what it has forgotten is made up for, after much longer. Over a
+that does tell is believed, and only what it has forgotten is made up for, after much longer. Sound
+while no response is known at all is a reply, too: people hear it, and may speak over it. Over a
 WebSocket the replies are played here, and no watch is needed.
 """
 
@@ -25,6 +26,7 @@ from ..facts import (
     ResponseEnded,
     ResponseStarted,
 )
+from ..realtime.reduce_responses import STRAY
 
 MS_SAMPLES = SAMPLE_RATE_HZ // 1000
 BEGIN_SAMPLES = 80 * MS_SAMPLES
@@ -32,6 +34,8 @@ BEGIN_SAMPLES = 80 * MS_SAMPLES
 count the reply from its first sample."""
 FORGOTTEN_SAMPLES = 1_000 * MS_SAMPLES
 """As much from a server that tells when a reply begins: it has forgotten to."""
+STRAY_SAMPLES = 500 * MS_SAMPLES
+"""As much while no response is known; less may be the tail of the reply before."""
 GAP_NS = 300 * MS_NS
 """Sounds further apart are not one."""
 END_NS = 1_000 * MS_NS
@@ -83,6 +87,8 @@ class SoundWatch:
         """Samples of the sound that goes on."""
         self._loud_ns = 0
         """When there was sound last."""
+        self._strays = 0
+        """Replies of which nothing but sound came."""
 
     def told(self) -> None:
         """The server has sent an ``output_audio_buffer`` event."""
@@ -116,6 +122,9 @@ class SoundWatch:
             return [Heard("stopped", self._playing)]
         self._run = samples if now_ns - self._loud_ns > GAP_NS else self._run + samples
         self._loud_ns = now_ns
+        if not (self._playing or self._waiting) and self._run >= STRAY_SAMPLES:
+            self._strays += 1
+            return [Heard("started", f"{STRAY}{self._strays}")]
         least = FORGOTTEN_SAMPLES if self._is_told else BEGIN_SAMPLES
         if self._playing or self._run < least:
             return []
@@ -143,7 +152,12 @@ class SoundWatch:
         return [Heard("stopped", self._playing)]
 
     def _is_another(self, now_ns: int) -> bool:
-        """After a pause, what sounds is the next reply where the one before is complete."""
+        """After a pause, what sounds is the next reply where the one before is complete.
+
+        A reply of which only the sound was known is known by now.
+        """
+        if self._playing.startswith(STRAY) and self._waiting:
+            return True
         has_next = any(waiting.has_sound for waiting in self._waiting.values())
         is_over = bool(self._playing) and self._is_complete and not self._is_told
         return is_over and has_next and now_ns - self._loud_ns > GAP_NS
@@ -158,7 +172,7 @@ class SoundWatch:
 
     def _begin(self, response: str, now_ns: int) -> None:
         """Replies are heard in order: what waited before this one makes no sound."""
-        self._is_complete = False
+        self._is_complete = response.startswith(STRAY)
         while response in self._waiting:
             first = next(iter(self._waiting))
             waiting = self._waiting.pop(first)

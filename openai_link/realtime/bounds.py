@@ -2,12 +2,14 @@
 
 Everything that the reducer and the record keep comes through here, so that a book of so many
 entries is a book of so many bytes. Longer texts and lists are cut; an event with a longer id says
-nothing of anything that there is. New items and responses come at a rate at which a conversation
+nothing of anything that there is, an entry of a list with one is left out, and a response with one
+has none: what it cost is still told. New items and responses come at a rate at which a conversation
 can have them; those beyond it are not there. What is cut or left out is told once.
 """
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from typing import Any
 
@@ -67,6 +69,10 @@ class Bounds:
         ``is_read``: its texts mean something; else nobody misses what is cut.
         """
         self.chars = 0
+        response = map_of(event, "response")
+        if is_longer(text_of(response, "id"), MAX_ID_BYTES):
+            self.exceeds(LONG_IDS)
+            event = {**event, "response": {k: v for k, v in response.items() if k != "id"}}
         try:
             return self._map(event, 0, is_read)
         except _UnusableError:
@@ -108,11 +114,16 @@ class Bounds:
         return {key: changed.get(key, given[key]) for key in short}
 
     def _list(self, value: list[Any], depth: int, is_read: bool) -> list[Any]:
-        kept = [self._value("", entry, depth, is_read) for entry in value[:MAX_LISTED]]
+        kept: list[Any] = []
+        for entry in value[:MAX_LISTED]:
+            try:
+                kept.append(self._value("", entry, depth, is_read))
+            except _UnusableError:
+                self.exceeds(LONG_IDS)
         if len(value) > MAX_LISTED:
             self.exceeds(LONG_LISTS)
-            return kept
-        return value if all(a is b for a, b in zip(kept, value, strict=True)) else kept
+        is_whole = len(kept) == len(value) and all(map(operator.is_, kept, value))
+        return value if is_whole else kept
 
     def _value(self, key: str, value: Any, depth: int, is_read: bool) -> Any:
         self.chars += 8

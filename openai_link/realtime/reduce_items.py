@@ -14,9 +14,9 @@ is completed, by what ``function_call_arguments.done`` and ``conversation.item.d
 (``reduce_calls``). Before that they do not count: the arguments of a call that is being cancelled
 come by the former too.
 
-A message of ours that the server neither acknowledges nor refuses counts as taken after
-``TAKEN_NS``, if the server has said anything since. Words of people that do not come within
-``WORDS_NS`` are what was understood of them by then.
+A message of ours that the server neither acknowledges nor refuses counts as taken when the answer
+begins that was asked for after it, or after ``TAKEN_NS``, if the server has said anything since.
+Words of people that do not come within ``WORDS_NS`` are what was understood of them by then.
 """
 
 from __future__ import annotations
@@ -72,6 +72,8 @@ class ItemBook:
         self._drafts = CallDrafts()
         self._untaken: dict[str, tuple[Mapping[str, Any], int]] = {}
         """Messages of ours that are not acknowledged, and when they were sent."""
+        self._asked: dict[str, tuple[str, ...]] = {}
+        """Messages of ours that were not acknowledged when an answer was asked for, by request."""
         self._growing: dict[str, int] = {}
         """Items of the assistant whose words come, and when they last did."""
         self._of_response: dict[str, dict[str, None]] = {}
@@ -123,6 +125,9 @@ class ItemBook:
     def sent(self, event: Mapping[str, Any], now_ns: int) -> None:
         """A client event of ours: its item is no news, and waits to be taken."""
         item = map_of(event, "item")
+        if text_of(event, "type") == "response.create":
+            self._asked[text_of(event, "event_id")] = tuple(self._untaken)
+            _forget(self._asked, MAX_OPEN)
         if text_of(event, "type") != "conversation.item.create" or not text_of(item, "id"):
             return
         self._drafts.ours(text_of(item, "id"))
@@ -139,6 +144,12 @@ class ItemBook:
     def refused(self, event_id: str) -> None:
         """The server refused a client event of ours: its item, if it made one, is not taken."""
         self._untaken.pop(event_id, None)
+
+    def answered(self, request: str) -> list[Fact]:
+        """The answer to this request of ours begins: what was sent before it is taken."""
+        asked = self._asked.pop(request, ())
+        taken = [self._untaken[item][0] for item in asked if item in self._untaken]
+        return [fact for content in taken for fact in self._complete(content, "")]
 
     def tick(self, now_ns: int, heard_ns: int = 0) -> list[Fact]:
         """Captions that were held back, and what is not waited for any longer.

@@ -33,6 +33,8 @@ MAX_OF_RESPONSE = 128
 """Items of one response that are told apart; of more the oldest counts as complete."""
 NAMELESS = "of_"
 """Begins what we call a response that only an item of it shows, before the server names it."""
+STRAY = f"{NAMELESS}sound_"
+"""Begins what we call a reply of which nothing but its sound comes: no response is known by it."""
 SETTLED_NS = 3_000_000_000
 """A response whose items are all done is over when nothing has come of it for so long."""
 
@@ -197,7 +199,7 @@ class ResponseBook:
 
     def _shown(self, response: str, kind: str, now_ns: int) -> list[Fact]:
         """An event of a response came: it has begun, and may be going on."""
-        if response in self._over or response in self._asides:
+        if response in self._over or response in self._asides or response.startswith(STRAY):
             return []
         is_played = kind.startswith("output_audio_buffer.")
         if response not in self._begun:

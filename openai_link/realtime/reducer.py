@@ -191,9 +191,14 @@ class Reducer:
         if self._responses.is_open(text_of(event, "response_id")):
             facts += self._items.grows(event)
         facts += [] if handler is None else handler(event, now_ns)
-        facts = self._answers_told.completed(facts)
+        facts = self._taken(facts) + self._answers_told.completed(facts)
         self._note(facts)
         return facts + self._assistant_facts()
+
+    def _taken(self, facts: list[Fact]) -> list[Fact]:
+        """The server answers requests of ours: what it must have taken before."""
+        tags = [fact.tag for fact in facts if isinstance(fact, ResponseStarted) and fact.tag]
+        return [taken for tag in tags for taken in self._items.answered(tag)]
 
     @property
     def event_chars(self) -> int:

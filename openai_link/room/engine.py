@@ -572,6 +572,8 @@ class RoomEngine:
         if number != self.active_session:
             outcomes += self._sessions.tell_late(fact, now_ns)
         outcomes += _exported(self._traces.on_fact(number, fact, now_ns))
+        if not self._record.pending_reply.is_pending:
+            self._tools.answers_given()
         outcomes += self._tools.on_fact(fact, self._record.asker, now_ns, number)
         if isinstance(fact, AssistantChanged):
             outcomes.append(StateNews())

@@ -136,7 +136,7 @@ class RealtimeSession:
         self._told_session = ToldSession()
         self._settings = settings
         wanted = session_object(settings)
-        rules = TurnRules.of(wanted)
+        rules = self._rules = TurnRules.of(wanted)
         self._is_transcribed = wanted["audio"]["input"].get("transcription") is not None
         answer_ns = settings.answer_timeout_ms * MS_NS
         self._reducer = Reducer(rules.answers_turns, 2 * answer_ns)
@@ -359,10 +359,18 @@ class RealtimeSession:
         if self.stage != "active":
             return []
         self.stage = "draining"
+        owed = self._owed_to_turn(now_ns)
         self._reducer.expect_no_answers()
         deaf = {"audio": {"input": {"turn_detection": None}}}
         update = self._send(self._events.update_session(deaf))
-        return [update, *self._turned(self._turns.finish_turn(self._is_transcribed), now_ns)]
+        finish = self._turned(self._turns.finish_turn(self._is_transcribed), now_ns)
+        return [*owed, update, *finish]
+
+    def _owed_to_turn(self, now_ns: int) -> list[Outcome]:
+        """The next session hears nothing of a turn that is over, and still owes it an answer."""
+        hears, ended_ns = self._reducer.hearing_since_ns is not None, self._reducer.unanswered_ns
+        is_over = hears and self._waits.is_quiet(now_ns) and self._rules.answers_turns
+        return [ReplyRequested()] if is_over or ended_ns is not None else []
 
     def type_text(self, text: str) -> tuple[str, list[Outcome]]:
         """Say what somebody has typed: the id of its item, and what follows."""

@@ -153,6 +153,10 @@ class RoomTools:
         """
         return self._apply(self._calls.moved(now_ns, is_answering=is_answering), now_ns)
 
+    def answers_given(self) -> None:
+        """Nobody in the room waits for an answer."""
+        self._calls.answers_given()
+
     def session_over(self, session: int, now_ns: int) -> list[Outcome]:
         """What the service itself wanted to run in that session is not run any more."""
         return self._approved(self._approvals.session_over(session), now_ns)

@@ -41,6 +41,8 @@ SERVER_TOOL_NS = 120 * S_NS
 """Longest silence of a response that waits for a tool of the server, or only sounds."""
 QUIET_TURN_NS = 10 * S_NS
 """A turn whose end the server does not tell is over after so much quiet in the room."""
+PAUSE_NS = 2 * S_NS
+"""Quiet for so long is no pause within a sentence."""
 TURN_NS = 300 * S_NS
 """Longest turn that is shown."""
 PLAYED_NS = 6 * S_NS
@@ -142,6 +144,10 @@ class SessionWaits:
         if not is_quiet:
             self._loud_ns = now_ns
             self._liveness.speech(now_ns)
+
+    def is_quiet(self, now_ns: int) -> bool:
+        """Whether nobody in the room has made a sound for longer than within a sentence."""
+        return now_ns >= self._loud_ns + PAUSE_NS
 
     def reply_sound(self, is_quiet: bool, now_ns: int) -> None:
         """20 ms of a reply have arrived."""

@@ -2,7 +2,8 @@
 
 "Call" means tool call here. Each one gets exactly one output, whatever happens: its result, or an
 error that the model can speak about. Calls do not wait for each other, and the conversation goes on
-meanwhile. The object lives as long as the room: calls survive the loss of a session (``moved``).
+meanwhile. The object lives as long as the room: calls survive the loss of a session (``moved``),
+and are not made again by the session that has to give the lost answer (``repeats``).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from mixer_core.runtime.units import MS_NS
 from ..facts import Fact, ResponseEnded, ToolCalled
 from .actions import AskAnswer, CancelTool, RunTool, SayFiller, SendOutput, TellTool, ToolAction
 from .outputs import bounded, error_output, error_text
+from .repeats import Repeats
 from .rounds import Rounds
 from .spec import ToolSpec
 
@@ -78,6 +80,7 @@ class ToolCalls:
         self._pending: dict[str, PendingToolCall] = {}
         self._known: dict[str, None] = {}
         self._rounds = Rounds()
+        self._repeats = Repeats()
 
     def called(
         self,
@@ -119,7 +122,11 @@ class ToolCalls:
             why = "" if is_proven or not name else ", whose name is not verified,"
             words = f"{who}{why} may not use {spec.name}"
             return self._close(pending, "refused", error_output(words), words, now_ns)
+        output = self._repeats.take(fact.name, arguments)
+        if output is not None:
+            return self._repeated(pending, output, now_ns)
         self._pending[fact.call] = pending
+        self._repeats.made(fact.call, fact.name, arguments)
         if spec.confirm:
             return [self._question(pending, spec, arguments, now_ns)]
         return self._run(pending, now_ns)
@@ -167,7 +174,14 @@ class ToolCalls:
         ``is_answering``: the session before still gives the answer it was asked for.
         """
         self._rounds.moved(is_answering)
+        if not is_answering:
+            self._repeats.moved()
         return self._asks(now_ns)
+
+    def answers_given(self) -> None:
+        """Nobody in the room waits for an answer: what is called next is for a new request."""
+        if not self._rounds.are_owed:
+            self._repeats.answered()
 
     def tick(self, now_ns: int) -> list[ToolAction]:
         """Timeouts, fillers and answers that were held back."""
@@ -248,11 +262,17 @@ class ToolCalls:
         now_ns: int,
         participant: str = "",
     ) -> list[ToolAction]:
-        """The only place where an output is sent."""
+        """The only place where the output of a call that was carried out is sent."""
         self._pending.pop(pending.call, None)
+        self._repeats.finished(pending.call, bounded(output))
         self._rounds.answered(pending.response, pending.call, now_ns)
         told = _told(pending, status, detail, participant=participant or pending.participant)
         return [SendOutput(pending.call, bounded(output)), told, *self._asks(now_ns)]
+
+    def _repeated(self, pending: PendingToolCall, output: str, now_ns: int) -> list[ToolAction]:
+        """The model makes a call again whose answer was lost: people need not hear of it."""
+        self._rounds.answered(pending.response, pending.call, now_ns)
+        return [SendOutput(pending.call, output), *self._asks(now_ns)]
 
     def _remember(self, call: str) -> None:
         self._known[call] = None

@@ -127,6 +127,11 @@ class Rounds:
         """When an answer that is held back is to be requested."""
         return self._held_until_ns if self._ready() else None
 
+    @property
+    def are_owed(self) -> bool:
+        """Whether the answer to any round has not been given."""
+        return bool(self._rounds)
+
     def fills(self, response: str) -> bool:
         """Whether a filler may be said for this round: nothing else is being said or generated."""
         known = self._rounds.get(response)

@@ -88,12 +88,6 @@ def test_a_crackle_is_no_reply_and_a_pause_no_end() -> None:
     assert line.told == [("started", "a"), ("stopped", "a")]
 
 
-def test_sound_without_a_response_is_nobodys() -> None:
-    line = Line()
-    line.sound(2_000)
-    assert line.told == [] and line.watch.next_timeout_ns() is None
-
-
 def test_replies_in_a_row_are_told_apart_by_the_pause_between_them() -> None:
     line = Line()
     line.begin("a")
@@ -153,3 +147,32 @@ def test_nothing_is_watched_where_replies_are_played_here() -> None:
     line.fact(PlaybackStarted("a"))
     line.flush()
     assert line.told == [] and line.watch.next_timeout_ns() is None
+
+
+def test_sound_of_which_nothing_is_told_is_a_reply() -> None:
+    line = Line()
+    line.sound(480)
+    assert line.told == []
+    line.sound(400)
+    line.silence(1_500)
+    assert line.told == [("started", "of_sound_1"), ("stopped", "of_sound_1")]
+
+
+def test_the_tail_of_a_reply_is_no_other_one() -> None:
+    line = Line()
+    line.watch.told()
+    line.begin("r1")
+    line.fact(PlaybackStarted("r1"))
+    line.sound(600)
+    line.fact(PlaybackEnded("r1", False))
+    line.sound(300)
+    line.silence(1_000)
+    assert line.told == []
+
+
+def test_a_reply_that_is_named_while_it_sounds_goes_on_under_its_name() -> None:
+    line = Line()
+    line.sound(600)
+    line.begin("r1")
+    line.sound(600)
+    assert line.told == [("started", "of_sound_1"), ("stopped", "of_sound_1"), ("started", "r1")]

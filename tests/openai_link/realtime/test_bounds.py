@@ -78,11 +78,10 @@ def test_what_is_longer_is_cut_and_told_once(event: Json, what: str) -> None:
     "event",
     [
         {"type": "a", "item_id": "i" * (MAX_ID_BYTES + 1)},
-        {"type": "a", "response": {"id": "\u00e4" * MAX_ID_BYTES}},
         {"type": "a", "event_id": LONG},
         {"type": LONG},
+        {"type": "a", "item": {"id": "\u00e4" * MAX_ID_BYTES}},
         {"type": "a", "item": {"call_id": LONG}},
-        {"type": "a", "output": [{"id": LONG}]},
     ],
 )
 def test_an_event_with_a_long_id_says_nothing(event: Json) -> None:
@@ -182,3 +181,21 @@ def test_a_line_of_ordinary_length_is_whole() -> None:
     done = {"id": "i", "type": "message", "role": "assistant", "content": []}
     facts = reducer.feed({"type": "response.output_item.done", "item": done, **place}, S_NS)
     assert Caption("assistant", "i", "Hello.", True) in facts
+
+
+def test_an_entry_of_a_list_with_a_long_id_is_left_out_alone() -> None:
+    bounds = Bounds()
+    done = {"type": "response.done", "response": {"id": "r", "output": [{"id": LONG}, {"id": "i"}]}}
+    assert bounds.kept(done) == {
+        "type": "response.done",
+        "response": {"id": "r", "output": [{"id": "i"}]},
+    }
+    assert bounds.news() == [LONG_IDS]
+
+
+def test_what_a_response_costs_is_known_whatever_its_id() -> None:
+    bounds = Bounds()
+    usage = {"total_tokens": 3}
+    done = {"type": "response.done", "response": {"id": LONG, "usage": usage}}
+    assert bounds.kept(done) == {"type": "response.done", "response": {"usage": usage}}
+    assert bounds.news() == [LONG_IDS]

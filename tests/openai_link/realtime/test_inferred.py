@@ -16,6 +16,7 @@ from openai_link.facts import (
     ToolCalled,
     Transcribed,
 )
+from openai_link.realtime.client_events import TAG
 from openai_link.realtime.reduce_items import TAKEN_NS, WORDS_NS
 from openai_link.realtime.reduce_responses import SETTLED_NS
 from openai_link.realtime.reducer import Reducer
@@ -285,3 +286,17 @@ def test_an_item_that_only_a_response_makes_is_one_where_one_is_expected(is_aske
     assert facts == ([ResponseStarted("of_item_1", inferred=True)] if is_asked else [])
     facts = responses(reducer.tick(SETTLED_NS + 10_000_000))
     assert facts == ([ResponseEnded("of_item_1", "completed", inferred=True)] if is_asked else [])
+
+
+def test_an_answer_shows_that_what_was_typed_before_it_was_asked_for_is_taken() -> None:
+    reducer = Reducer()
+    for number, kind in enumerate(("message", "request", "message")):
+        identity = f"{kind}_{number}"
+        item = {"type": "message", "role": "user", "id": identity, "content": []}
+        sent = {"type": "conversation.item.create", "item": item}
+        request = {"type": "response.create", "event_id": identity}
+        reducer.sent(request if kind == "request" else sent, 0)
+    response = {"id": "resp_1", "metadata": {TAG: "request_1"}}
+    facts = reducer.feed(e("response.created", response=response), 1)
+    assert [fact.item for fact in facts if isinstance(fact, ItemAdded)] == ["message_0"]
+    assert facts.index(of(facts, ItemAdded)[0]) < facts.index(of(facts, ResponseStarted)[0])

@@ -35,6 +35,11 @@ FOUND = {
     39135: "a turn that a time-out of the server ended went on for the policy of turns",
     37001: "sound without events kept an answer open for ever",
     70451: "a call whose status nobody knows was not made",
+    70322: "an answer of which only the sound came was heard in a room that seemed to be idle",
+    80839: "a turn whose end was lost was forgotten at a rollover",
+    81704: "an item's id that is too long kept the cost of its response from being counted",
+    88474: "a typed text that nobody acknowledged stood behind its own answer, and was done again",
+    89598: "a tool ran again when the answer about it was lost twice",
     21298: "an end that is still in progress kept the true end from being counted",
 }
 """What seeds have shown, by seed."""
