@@ -45,7 +45,7 @@ def read_json(data: str | bytes, is_whole: bool = True) -> Any:
         value = _DECODER.decode(text) if is_whole else _DECODER.raw_decode(text)[0]
     except (ValueError, RecursionError) as error:
         raise _unreadable("JSON", error) from error
-    if brackets > MAX_DEPTH and _is_deep(value):
+    if brackets > MAX_DEPTH and is_deep(value):
         raise _too_deep()
     return value
 
@@ -63,7 +63,7 @@ def read_json_by(data: str | bytes, decoder: msgspec.json.Decoder[_T]) -> _T:
         raise UnreadableError(f"not what is expected here: {error}") from error
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise _unreadable("JSON", error) from error
-    if brackets > MAX_DEPTH and _is_deep(value):
+    if brackets > MAX_DEPTH and is_deep(value):
         raise _too_deep()
     return value
 
@@ -78,7 +78,7 @@ def read_packed(data: bytes) -> Any:
         value = msgpack.unpackb(data, strict_map_key=True)
     except (ValueError, msgpack.exceptions.UnpackException, RecursionError) as error:
         raise _unreadable("MessagePack", error) from error
-    if _is_deep(value):
+    if is_deep(value):
         raise _too_deep()
     return value
 
@@ -94,7 +94,8 @@ def _checked(data: str | bytes) -> int:
     return brackets
 
 
-def _is_deep(value: object) -> bool:
+def is_deep(value: object) -> bool:
+    """Whether a value has more levels than ``MAX_DEPTH``."""
     level = [value]
     for _ in range(MAX_DEPTH):
         level = [inner for outer in level for inner in _inner(outer)]

@@ -47,11 +47,19 @@ _OF_THIS_ONE = (
     "safety",
 )
 """Words of a complaint about one picture."""
+_WORDLESS = ("", "unknown", "error", "invalid_request_error", "invalid_value", "server_error")
+"""Codes that say nothing of what was refused."""
 _UNKNOWN = ("unknown_parameter", "extra_forbidden")
 
 
 def is_about_pictures(error: ServerError) -> bool:
-    """Whether an error that names no event is about a picture."""
+    """Whether an error that names no event is about a picture that waits to be taken.
+
+    One that says nothing at all is: of what may be refused then, a picture is the likeliest, and an
+    answer that was asked for is waited for and asked for again.
+    """
+    if not (error.message or error.param) and error.code in _WORDLESS:
+        return True
     words = f"{error.code} {error.message} {error.param}".lower()
     return any(about in words for about in _ABOUT) or "item.content" in error.param
 

@@ -452,8 +452,8 @@ class RoomEngine:
 
     def _picture_refused(self, refused: PictureRefused, now_ns: int) -> list[Outcome]:
         """The server does not take a picture: people are told, what was typed with it is said."""
-        code, words = self._sessions.pictures.refused(refused.error)
-        outcomes: list[Outcome] = [ProblemFound(code, words), StateNews()]
+        told = self._sessions.pictures.refused(refused.error)
+        outcomes: list[Outcome] = [] if told is None else [ProblemFound(*told), StateNews()]
         picture = self._record.refused(refused.item)
         if picture is None or not picture.text:
             return outcomes

@@ -53,9 +53,14 @@ class RoomPictures:
         """The server has taken a picture."""
         self.habits.takes_images = True
 
-    def refused(self, error: ServerError) -> tuple[str, str]:
-        """The server has refused a picture: code and sentence for the people in the room."""
+    def refused(self, error: ServerError) -> tuple[str, str] | None:
+        """The server has refused a picture: code and sentence for the people in the room.
+
+        None: they know already that it takes none; it was shown before that was known.
+        """
         reason = error.message[:MAX_REASON_CHARS]
+        if self.habits.takes_images is False:
+            return None
         if self.habits.takes_images is not True and takes_none(error):
             self.habits.takes_images = False
             return "pictures_refused", f"{_NONE_TAKEN} ({error.code}): {reason}"

@@ -246,9 +246,10 @@ class McpLink:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Client]:
-        import httpx2
         from mcp import Client
         from mcp.client.streamable_http import streamable_http_client
+
+        from .mcp_http import http_client
 
         variable = self._server.token_variable
         token = secret(self._environ, variable)
@@ -260,9 +261,9 @@ class McpLink:
             async with Client(streams, message_handler=self._on_message) as client:
                 yield client
             return
-        headers = {"Authorization": f"Bearer {token}"} if token else None
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
         async with (
-            httpx2.AsyncClient(headers=headers, timeout=httpx2.Timeout(30, read=300)) as http,
+            http_client(headers) as http,
             Client(
                 tidy(streamable_http_client(self._server.url, http_client=http)),
                 message_handler=self._on_message,

@@ -1,10 +1,12 @@
-"""The streams of an MCP connection with tidy lists of tools, for the library that reads them."""
+"""The streams of an MCP connection for the library that reads them: tidy lists, no deep answers."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
+
+from mixer_core.runtime.foreign_data import is_deep
 
 from .mcp_listing import tidied
 
@@ -49,7 +51,7 @@ def _tidy(item: Any) -> Any:
     """A message, or an exception that the transport reports in its place."""
     message: Any = getattr(item, "message", None)
     result = getattr(message, "result", None)
-    clean = tidied(result)
+    clean = {} if is_deep(result) else tidied(result)  # Nothing is no answer of the protocol.
     if clean is not result:
         item.message = message.model_copy(update={"result": clean})
     return item

@@ -314,6 +314,32 @@ def test_a_server_that_took_one_does_not_count_as_blind() -> None:
     assert world.state["images"] is True
 
 
+def test_that_a_server_takes_no_pictures_is_told_once() -> None:
+    world = world_of()
+    world.refusal = NO_TYPE
+    for words in ("What is this?", "And this?"):
+        world.exhibit(shown(words))
+    world.answered()
+    (told,) = world.of("error")
+    assert told["code"] == "pictures_refused"
+    assert "You said: And this?" in replies(world)
+
+
+@pytest.mark.parametrize("kind", [_Pictures, OverWebsocket])
+def test_a_refusal_that_says_nothing_costs_the_picture_and_not_the_answer_to_a_text(
+    kind: type[_Pictures],
+) -> None:
+    world = world_of(kind=kind)
+    world.refusal, world.names_event = {"code": "invalid_request_error", "message": ""}, False
+    world.exhibit(shown())
+    world.browser(type="say", text="Are you there?")
+    world.answered()
+    (told,) = world.of("error")
+    assert told["code"] == "picture_refused"
+    assert replies(world) == ["You said: Are you there?"]
+    all_is_well(world)
+
+
 def test_the_simulator_without_pictures_refuses_as_models_do() -> None:
     world = world_of(options={"takes_images": False})
     world.exhibit(shown("What is this?"))

@@ -1,0 +1,79 @@
+"""An MCP server over HTTP cannot grow this process by what it answers."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from types import SimpleNamespace
+
+import httpx2
+import pytest
+
+from mixer_core.runtime.foreign_data import MAX_DEPTH, MAX_VALUES
+from openai_link.tools.mcp_http import MAX_ANSWER_BYTES, http_client
+from openai_link.tools.mcp_streams import _TidyReader
+
+pytestmark = pytest.mark.sockets
+SHARE = MAX_ANSWER_BYTES // 4
+EVENTS = b"data: [" + b"1," * (MAX_VALUES // 4) + b"1]\n\n"
+
+
+def answer(body: bytes, more: str = "") -> bytes:
+    """What is read of a server that answers so."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        head = f"HTTP/1.1 200 OK\r\n{more}Content-Length: {len(body)}\r\n\r\n"
+        writer.write(head.encode() + body)
+        writer.close()
+
+    async def main() -> bytes:
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            async with http_client({}) as http:
+                return (await http.get(f"http://127.0.0.1:{port}/")).content
+
+    return asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "body", [b"x" * MAX_ANSWER_BYTES, EVENTS * 8, (b"y" * SHARE + b"\n\n") * 8]
+)
+def test_what_is_within_the_budget_is_read(body: bytes) -> None:
+    assert answer(body) == body
+
+
+@pytest.mark.parametrize(
+    ("body", "more", "words"),
+    [
+        (b"x" * (MAX_ANSWER_BYTES + 1), "", "longer than 4 MB"),
+        (b"[" + b"[]," * MAX_VALUES, "", "values"),
+        (
+            b"data: " + b"[]," * MAX_VALUES + b"\n\n",
+            "Content-Type: text/event-stream\r\n",
+            "values",
+        ),
+        (gzip.compress(b"x" * SHARE), "Content-Encoding: gzip\r\n", "packed"),
+    ],
+)
+def test_what_is_beyond_it_is_cut_off(body: bytes, more: str, words: str) -> None:
+    with pytest.raises(httpx2.ReadError, match=words):
+        answer(body, more)
+
+
+@pytest.mark.parametrize(("depth", "is_kept"), [(MAX_DEPTH - 2, True), (MAX_DEPTH + 1, False)])
+def test_an_answer_that_is_too_deep_is_none(depth: int, is_kept: bool) -> None:
+    value: object = 1
+    for _ in range(depth):
+        value = [value]
+
+    class Message(SimpleNamespace):
+        def model_copy(self, update: dict[str, object]) -> Message:
+            return Message(**{**vars(self), **update})
+
+    class Stream:
+        async def receive(self) -> object:
+            return SimpleNamespace(message=Message(result={"content": value}))
+
+    read = asyncio.run(_TidyReader(Stream()).receive())
+    assert read.message.result == ({"content": value} if is_kept else {})
