@@ -322,7 +322,8 @@ def test_that_a_server_takes_no_pictures_is_told_once() -> None:
     world.answered()
     (told,) = world.of("error")
     assert told["code"] == "pictures_refused"
-    assert "You said: And this?" in replies(world)
+    said = [item.text for item in checks.messages(world) if item.role == "user"]
+    assert said == ["What is this?", "And this?"]
 
 
 @pytest.mark.parametrize("kind", [_Pictures, OverWebsocket])
