@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := signaling media_worker mixer_core openai_link benchmarks deploy tests
+SOURCES := signaling media_worker mixer_core openai_link benchmarks deploy tests docs
 # Tests at once: those of real processes wait more than they work.
 TEST_WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 
@@ -10,7 +10,7 @@ TEST_WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run quick test check bench clean
+.PHONY: help setup run quick test check bench docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -34,8 +34,12 @@ check: $(BIN)/.dev  ## formatting, lint, types
 bench: $(BIN)/.bench  ## measure this machine (some minutes)
 	@exec $(BIN)/python -m benchmarks all --quick
 
+docs: $(BIN)/.docs  ## the documents as pages, in site/
+	@$(BIN)/mkdocs build --strict
+	@echo "open site/index.html"
+
 clean:  ## remove what was installed and cached
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist *.egg-info
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist site *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -52,6 +56,11 @@ $(BIN)/.run: pyproject.toml constraints.txt | $(BIN)/python
 $(BIN)/.bench: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing mixminus and what draws its plots into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	@touch $@ $(BIN)/.run
+
+$(BIN)/.docs: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing what builds the documents into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	@touch $@ $(BIN)/.run
 
 $(BIN)/.dev: pyproject.toml constraints.txt | $(BIN)/python
