@@ -19,7 +19,9 @@ from typing import Any
 GLIBC = (2, 27)
 MACHINE = "aarch64"
 PYTHON = "3.11"
-"""The oldest that mixminus runs on; newer ones have the same wheels or later tags."""
+"""The oldest that mixminus runs on."""
+NEWER_PYTHONS = ("3.12", "3.13")
+"""Those have to take the same versions; the installer fetches a 3.12."""
 CONSTRAINTS = Path(__file__).with_name("constraints-glibc-2.27.txt")
 ALL_CONSTRAINTS = Path(__file__).parents[1] / "constraints.txt"
 OTHER_VERSIONS = {"av": "14.2.0"}
@@ -32,8 +34,17 @@ _MANYLINUX = re.compile(r"manylinux_(\d+)_(\d+)_\w+?(?=[.-]|$)|manylinux2014_\w+
 
 
 def main() -> int:
-    """Resolve and write the file; returns the exit code."""
+    """Resolve and write the file; returns the exit code.
+
+    Raises:
+        ValueError: a newer Python would take other versions, so one file does not do.
+    """
     lines = [f"{name}=={version}  # {tag}" for name, version, tag in resolved(PYTHON)]
+    versions = {line.partition(" ")[0] for line in lines}
+    for python in NEWER_PYTHONS:
+        others = {f"{name}=={version}" for name, version, _ in resolved(python)}
+        if others != versions:
+            raise ValueError(f"Python {python} takes others: {sorted(others ^ versions)}")
     CONSTRAINTS.write_text(_HEAD + "\n".join(lines) + "\n", encoding="ascii")
     print(f"{CONSTRAINTS}: {len(lines)} packages")
     return 0
