@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
+import itertools
 import re
 import shlex
 import tomllib
@@ -20,6 +21,7 @@ from tests.docs.documents import ROOT
 
 ADDRESS = "http://127.0.0.1:8080"
 """Where the documents' gateway is."""
+INSTALLER = ROOT / "deploy/install.sh"
 _VARIABLE = re.compile(r"([A-Z][A-Z0-9_]*)=(.*)", re.DOTALL)
 __all__ = ["ADDRESS", "UnknownCommandError", "check", "commands"]
 del _invite
@@ -66,8 +68,16 @@ def check(words: list[str]) -> None:
             _check_extras(rest)
         case "curl":
             assert any(word.startswith(ADDRESS) for word in rest), f"curl of {rest}"
-        case "cd" | "export":
+        case "cd" | "export" | "cp" | "nano":
             pass
+        case "sudo":
+            check(rest)
+        case "sh":
+            _check_installer(rest)
+        case "systemctl" | "journalctl":
+            assert {"mixminus", "multi-user.target"} & set(rest), f"{words}: of which unit?"
+        case "docker":
+            _check_docker(rest)
         case other:
             raise UnknownCommandError(
                 f"no test knows {other}: check it in {__name__}, or write above the block "
@@ -112,6 +122,21 @@ def _check_module(rest: list[str]) -> None:
     text = "".join(Path(file).read_text(encoding="utf-8") for file in files)
     for option in _options(rest[2:]):
         assert f'"{option}"' in text or option == "--help", f"{rest[1]} has no {option}"
+
+
+def _check_installer(rest: list[str]) -> None:
+    assert Path(rest[0]).name == INSTALLER.name, f"sh {rest[0]}: only the installer is known"
+    text = INSTALLER.read_text(encoding="utf-8")
+    for option in _options(rest):
+        assert re.search(rf"^ .*{option}\b", text, re.MULTILINE), f"the installer has no {option}"
+
+
+def _check_docker(rest: list[str]) -> None:
+    for option, file in itertools.pairwise(rest):
+        assert option != "-f" or (ROOT / file).is_file(), f"there is no {file}"
+    if rest[0] in ("run", "exec"):
+        last = len(rest) - 1 - rest[::-1].index("mixminus")
+        _check_mixminus(rest[last + 1 :])
 
 
 def _options(words: list[str]) -> list[str]:

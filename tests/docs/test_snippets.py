@@ -122,6 +122,8 @@ def test_few_blocks_are_not_run() -> None:
         "mixminus fly", "mixminus run --moon", "make money", "python -m nowhere",
         "python -m openai_link.simulator --moon", "MIXMINUS_SIGNALING__PORT=1 make run",
         "curl https://example.org", "pip install '.[moon]'",
+        "sudo sh deploy/install.sh --moon", "docker run mixminus run --moon",
+        "docker build -f moon .",
     ],
 )  # fmt: skip
 def test_a_command_that_cannot_work_is_found(line: str) -> None:
