@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.browser.support import until
-from tests.support.gateway import Gateway
+from tests.support.gateway import SHORT_OF_MEMORY, Gateway
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
 
@@ -47,9 +47,7 @@ def test_a_full_gateway_is_waited_for_in_line(open_browser: Callable[..., Any]) 
 
 
 def test_a_busy_gateway_is_waited_for_in_line(open_browser: Callable[..., Any]) -> None:
-    """What keeps it busy is a limit that no machine meets."""
-    busy = {"SIGNALING__REFUSE_WHEN_BUSY": 1, "SIGNALING__BUSY_MEMORY_MIB": 1_000_000}
-    with Gateway(**busy) as gateway:
+    with Gateway(**SHORT_OF_MEMORY) as gateway:
         browser = open_browser(None)
         inside = visitor(gateway, browser, "Ada")
         until(inside, f"() => ({VIEW})() === 'connected'", "not in")

@@ -13,6 +13,7 @@ import pytest
 from mixer_core.runtime.metrics import BOUNDS_MS
 from signaling.http import metric_help
 from signaling.http.metrics_page import Figures, render
+from signaling.registry.load_meter import SIGNALS
 from signaling.registry.totals import Key, Value
 
 ROOT = Path(__file__).parents[2]
@@ -60,6 +61,21 @@ def test_every_metric_in_dashboard_and_rules_exists() -> None:
 def test_the_documents_have_the_table_that_the_page_explains_itself_by() -> None:
     text = (ROOT / "docs" / "metrics.md").read_text()
     assert "\n".join(metric_help.table()) in text
+
+
+def test_every_metric_that_a_program_counts_is_explained() -> None:
+    counted = {
+        name
+        for folder in ("signaling", "media_worker", "mixer_core", "openai_link")
+        for file in (ROOT / folder).rglob("*.py")
+        for name in re.findall(
+            r"\.(?:count|gauge|histogram)\(\s*\"([a-z0-9_]+)\"", file.read_text()
+        )
+    }
+    counted |= {f"load_{signal}_ratio" for signal in SIGNALS}
+    known = {name for names in metric_help.HELP.values() for name in names}
+    known |= {metric_help.BACKLOG, *(name for _, name in metric_help.DROPS)}
+    assert len(counted) > 30 and counted - known == set()
 
 
 def test_panels_neither_overlap_nor_share_a_number() -> None:

@@ -94,6 +94,7 @@ class _Reach:
     def __init__(self, *_: Any) -> None:
         self.socket = SimpleNamespace(side="bind", identity="")
         self.faults: dict[str, str] = {}
+        self.given_up: dict[str, str] = {}
 
     def look(self) -> None:
         pass

@@ -185,7 +185,8 @@ def test_idle_connections_keep_nobody_else_out(
     assert gateway.get("/healthz")[0] == 200
     log = gateway.log[seen:]
     assert open_ <= (100 if addresses == 1 else 1_000)
-    assert (addresses == 1) <= log.count("too many connections") <= addresses
+    assert log.count("too many connections") <= addresses
+    assert "too many connections" in gateway.log  # At most once a minute, whoever it is.
     figures = {"idle": len(idle), "left_open": open_, "joined_after_s": round(took_s, 2)}
     record_property("figures", figures)
     print(figures)

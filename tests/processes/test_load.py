@@ -1,7 +1,4 @@
-"""A busy gateway with all its programs: those inside go on, newcomers wait, and are let in again.
-
-What keeps it busy is a limit that no machine meets: the memory that has to stay free.
-"""
+"""A busy gateway with all its programs: those inside go on, newcomers wait, and are let in again."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.audio import to_pcm, tone
-from tests.support.gateway import Gateway
+from tests.support.gateway import SHORT_OF_MEMORY, Gateway
 from tests.support.plain_client import PlainClient, use_loopback
 from tests.support.waiting import until
 
@@ -48,8 +45,7 @@ def test_those_inside_go_on_and_newcomers_are_refused() -> None:
         for client in (inside, newcomer):
             await client.close()
 
-    settings = {"SIGNALING__REFUSE_WHEN_BUSY": 1, "SIGNALING__BUSY_MEMORY_MIB": 1_000_000}
-    with Gateway(**settings, SIMULATOR__BRAIN="echo") as gateway:
+    with Gateway(**SHORT_OF_MEMORY, SIMULATOR__BRAIN="echo") as gateway:
         asyncio.run(talk(gateway))
         log = gateway.log
     assert log.count("newcomers get 503") == 1

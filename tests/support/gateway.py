@@ -26,6 +26,14 @@ from tests.support.waiting import PATIENCE_S, wait_until
 ROOT = Path(__file__).parents[2]
 
 
+SHORT_OF_MEMORY = {
+    "SIGNALING__REFUSE_WHEN_BUSY": 1,
+    "SIGNALING__BUSY_MEMORY_MIB": 1_000_000,
+    "SIGNALING__BUSY_PROCESSOR_PERCENT": 0,
+    "SIGNALING__BUSY_WAIT_MS": 0,
+    "SIGNALING__BUSY_LATE_MS": 0,
+}
+"""Busy by a limit that no machine meets, and by no other: machines of tests are busy."""
 LAST_LINES = 80
 """Lines of the log that stand below a failure."""
 
