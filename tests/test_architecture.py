@@ -27,7 +27,9 @@ IMPURE = {
 SHARED = ("mixer_core.bus", "mixer_core.runtime", "mixer_core.journal")
 """What the programs see of ``mixer_core``."""
 PATCHES = "mixer_core.patches"
-"""Other libraries' private parts: for the two programs that have peer connections."""
+"""Other libraries' private parts: for those that have peer connections."""
+CLIENT = ROOT / "signaling" / "client"
+"""What scripts import; the program has no peer connection, and never imports it."""
 PATCHED = {"aiohttp", "aioice", "aiortc", "av", "google_crc32c", "OpenSSL", "pylibsrtp"}
 HIDDEN = {"aioice", "OpenSSL", "pylibsrtp"}
 """Libraries that aiortc stands on: only the patches import them."""
@@ -181,6 +183,11 @@ SHELLS: dict[str, set[str]] = {
     "signaling/access": {
         "ledger",
     },
+    "signaling/client": {
+        "call",
+        "connection",
+        "requests",
+    },
     "signaling/http": {
         "acceptor",
         "access_routes",
@@ -251,8 +258,15 @@ def test_programs_import_only_what_is_shared_from_the_mixer(program: str) -> Non
     for path in sources(program):
         for name in imports(path):
             if name.partition(".")[0] == "mixer_core":
-                allowed = SHARED if program == "signaling" else (*SHARED, PATCHES)
+                has_none = program == "signaling" and CLIENT not in path.parents
+                allowed = SHARED if has_none else (*SHARED, PATCHES)
                 assert name.startswith(allowed), (path, name)
+
+
+def test_the_client_for_scripts_is_no_part_of_the_program() -> None:
+    for path in sources("signaling"):
+        if CLIENT not in path.parents:
+            assert not any(name.startswith("signaling.client") for name in imports(path)), path
 
 
 def test_patches_import_no_more_than_they_must() -> None:

@@ -48,6 +48,7 @@ DOORS: Mapping[str, frozenset[str]] = {
         f"{SIGNALING}.registry": "",
         f"{SIGNALING}.access": f"{SIGNALING}",
         f"{SIGNALING}.tls": f"{SIGNALING}",
+        f"{SIGNALING}.client": "",
         f"{SIGNALING}.http": f"{SIGNALING} {SIGNALING}.limits {SIGNALING}.registry {SIGNALING}.tls "
         f"{SIGNALING}.access",
         f"{BENCH}.report": "",

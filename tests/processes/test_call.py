@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import aiohttp
 import numpy as np
 import pytest
 
 from tests.support import audio
-from tests.support.gateway import Gateway
+from tests.support.gateway import ROOT, Gateway
 from tests.support.plain_client import PlainClient, use_loopback
 
 pytestmark = pytest.mark.processes
@@ -244,3 +246,29 @@ def test_no_way_in_takes_a_name_that_deceives(gateway: Gateway) -> None:
         await client.close()
 
     asyncio.run(call())
+
+
+def examples(gateway: Gateway) -> list[str]:
+    """The scripts in docs/client.md, for this gateway."""
+    text = (ROOT / "docs" / "client.md").read_text(encoding="utf-8")
+    found = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return [script.replace("http://127.0.0.1:8080", gateway.url) for script in found]
+
+
+def test_the_scripts_in_the_documents_do_what_they_say(
+    gateway: Gateway,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    audio.write_wav(tmp_path / "question.wav", audio.read_wav(audio.SENTENCE))
+    ask, record, invited = (
+        compile(script, "docs/client.md", "exec") for script in examples(gateway)
+    )
+    exec(ask, {"__name__": "__main__"})
+    assert "\nAssistant: [simulator] You wrote" in capsys.readouterr().out
+    exec(record, {"__name__": "__main__"})
+    assert np.abs(audio.read_wav(tmp_path / "answer.wav")).max() > 0.05
+    exec(invited, {"__name__": "__main__"})
+    assert capsys.readouterr().out == "Bot may speak\n"

@@ -1,0 +1,121 @@
+"""What the gateway's messages say: who is there, what was said, how the assistant is. Sans-I/O."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+ASSISTANT = "assistant"
+_MOST_LINES = 200
+_MOST_PEOPLE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """One line of the conversation."""
+
+    item: str
+    """The same for every later text of the line: the later one counts."""
+    speaker: str
+    """``assistant``, or a participant's id."""
+    name: str
+    """The speaker's."""
+    text: str
+    final: bool
+    """It is whole; before that, words are still added."""
+    interrupted: bool = False
+    """People did not hear more of it."""
+
+    @property
+    def is_assistant(self) -> bool:
+        """Whether the assistant has said it."""
+        return self.speaker == ASSISTANT
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """Somebody in the room."""
+
+    participant: str
+    """Id."""
+    name: str
+    muted: bool
+    role: str
+    """``listen``, ``speak`` or ``admin``."""
+    you: bool
+    """It is this client."""
+
+
+class Conversation:
+    """The state of a room as this client was told."""
+
+    def __init__(self) -> None:
+        self.room = ""
+        self.participant = ""
+        """This client's id; empty before ``welcome``."""
+        self.name = ""
+        self.role = ""
+        self.people: tuple[Participant, ...] = ()
+        self.assistant = ""
+        """``idle``, ``listening``, ``thinking`` or ``speaking``; empty: not told yet."""
+        self.upstream = ""
+        """``connecting``, ``ready``, ``reconnecting`` or ``failed``; empty: not told yet."""
+        self.detail = ""
+        """Why the assistant is not there."""
+        self._unread: OrderedDict[str, Caption] = OrderedDict()
+        self.missed_lines = 0
+        """Lines that nobody read in time."""
+
+    def take(self, message: dict[str, Any]) -> None:
+        """One message of the gateway; one of another shape says nothing."""
+        match message:
+            case {"type": "welcome"}:
+                self.room = str(message.get("room", ""))
+                self.participant = str(message.get("participant", ""))
+                self.name = str(message.get("name", ""))
+                self.role = str(message.get("role", ""))
+            case {"type": "participants", "participants": [*entries]}:
+                known = [entry for entry in entries[:_MOST_PEOPLE] if isinstance(entry, dict)]
+                self.people = tuple(map(_participant, known))
+            case {"type": "state"}:
+                self.assistant = str(message.get("assistant", self.assistant))
+                self.upstream = str(message.get("upstream", self.upstream))
+                self.detail = str(message.get("detail", ""))
+            case {"type": "caption"}:
+                self._caption(message)
+
+    def next_line(self, interim: bool) -> Caption | None:
+        """The next line that was not read yet, and is whole unless ``interim``; None: not yet."""
+        while self._unread:
+            _, line = self._unread.popitem(last=False)
+            if line.final or interim:
+                return line
+        return None
+
+    def _caption(self, message: dict[str, Any]) -> None:
+        speaker = str(message.get("speaker", ASSISTANT))
+        names = {person.participant: person.name for person in self.people}
+        unnamed = "Assistant" if speaker == ASSISTANT else "Room"
+        line = Caption(
+            str(message.get("item", "")),
+            speaker,
+            str(message.get("name") or names.get(speaker, unnamed)),
+            str(message.get("text", "")),
+            message.get("final") is True,
+            message.get("interrupted") is True,
+        )
+        self._unread[line.item] = line  # What is not read yet keeps its place.
+        if len(self._unread) > _MOST_LINES:
+            self._unread.popitem(last=False)
+            self.missed_lines += 1
+
+
+def _participant(entry: dict[str, Any]) -> Participant:
+    return Participant(
+        str(entry.get("participant", "")),
+        str(entry.get("name", "")),
+        entry.get("muted") is True,
+        str(entry.get("role", "")),
+        entry.get("you") is True,
+    )

@@ -1,0 +1,167 @@
+"""The gateway's HTTP, as a client asks it."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
+
+import aiohttp
+from yarl import URL
+
+from .errors import Refused, Unreachable
+
+TIMEOUT_S = 10.0
+_ICE_TIMEOUT_S = 3.0
+_SDP = "application/sdp"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The gateway has taken an offer."""
+
+    sdp: str
+    location: str
+    """Secret address of the participant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """Whom to join as, and where."""
+
+    room: str
+    name: str
+    mode: str = ""
+    """``assistant`` or ``conference``, for the first in a room; empty: as the room is."""
+    ticket: str = ""
+    """From an earlier refusal."""
+    replaces: str = ""
+    """Address of this client's former stay."""
+
+
+def base_and_token(url: str) -> tuple[str, str]:
+    """The gateway's address in ``url``, and the token where it is the link of an invitation.
+
+    Raises:
+        ValueError: it is no address.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"give the gateway's address, such as http://127.0.0.1:8080, not {url!r}")
+    token = parse_qs(parts.fragment).get("invite", [""])[0]
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}", token
+
+
+class Requests:
+    """Asks one gateway; raises ``Refused`` and ``Unreachable``."""
+
+    def __init__(self, base: str, authority: str | Path | None) -> None:
+        """Args:
+        base: the page's address, without a slash at its end.
+        authority: PEM file of the authority to trust; None: the system's.
+
+        Raises:
+            OSError, ssl.SSLError: the file cannot be read.
+        """
+        self._base = base
+        context = ssl.create_default_context(cafile=authority) if authority else True
+        self._http = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=context),
+            cookie_jar=aiohttp.CookieJar(unsafe=True),  # Of a host without a name, too.
+            timeout=aiohttp.ClientTimeout(total=TIMEOUT_S),
+        )
+
+    async def __aenter__(self) -> Requests:
+        return self
+
+    async def __aexit__(
+        self,
+        _: type[BaseException] | None,
+        __: BaseException | None,
+        ___: TracebackType | None,
+    ) -> None:
+        await self._http.close()
+
+    async def enter(self, token: str) -> None:
+        """Come by an invitation, or by the value of MIXMINUS_TOKEN."""
+        await self._ask("POST", "/session", json={"token": token})
+
+    async def offer(self, sdp: str, seat: Seat) -> Answer:
+        """Post an offer."""
+        fields = {"name": seat.name, "mode": seat.mode, "ticket": seat.ticket}
+        headers = {"Content-Type": _SDP, "Accept": _SDP}
+        if seat.replaces:
+            headers["Mixminus-Replaces"] = seat.replaces.rpartition("/")[2]
+        path = f"{_room(seat.room)}/participants"
+        query = {name: value for name, value in fields.items() if value}
+        body, location = await self._ask("POST", path, params=query, headers=headers, data=sdp)
+        return Answer(body, location)
+
+    async def invite(self, room: str, wish: dict[str, Any]) -> str:
+        """The link of a new invitation."""
+        body, _ = await self._ask("POST", f"{_room(room)}/invitations", json=wish)
+        return str(json.loads(body)["link"])
+
+    async def leave(self, location: str) -> None:
+        """Say that this client is gone; the gateway notices it by itself, too."""
+        try:
+            async with self._http.delete(location):
+                pass
+        except (aiohttp.ClientError, TimeoutError):
+            return
+
+    async def ice_servers(self) -> list[dict[str, Any]]:
+        """STUN and TURN servers as in ``RTCConfiguration``; none where it does not tell."""
+        timeout = aiohttp.ClientTimeout(total=_ICE_TIMEOUT_S)
+        try:
+            async with self._http.get(f"{self._base}/ice", timeout=timeout) as answer:
+                told = await answer.json() if answer.status == 200 else {}
+        except (aiohttp.ClientError, TimeoutError, ValueError):
+            return []
+        servers = told.get("ice_servers", []) if isinstance(told, dict) else []
+        return [server for server in servers if isinstance(server, dict) and "urls" in server]
+
+    async def _ask(self, method: str, path: str, **more: Any) -> tuple[str, str]:
+        """The body and the absolute ``Location`` of an answer."""
+        url = URL(f"{self._base}{path}", encoded=True)
+        try:
+            async with self._http.request(method, url, **more) as answer:
+                if answer.status >= 400:
+                    raise await _refusal(answer)
+                location = answer.headers.get("Location", "")
+                return await answer.text(), str(answer.url.join(URL(location))) if location else ""
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise Unreachable(
+                f"the certificate of {self._base} is not trusted ({error.certificate_error}): give "
+                "authority=FILE, the certificate that http://<gateway>:8080/trust has as .crt"
+            ) from error
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            words = str(error) or f"no answer within {TIMEOUT_S:g} s"
+            raise Unreachable(
+                f"the gateway at {self._base} does not answer: {words}; is it running?"
+            ) from error
+
+
+def _room(room: str) -> str:
+    """Path of a room."""
+    return f"/rooms/{quote(room, safe='')}"
+
+
+async def _refusal(answer: aiohttp.ClientResponse) -> Refused:
+    """What an error response says, as far as it does."""
+    try:
+        body = await answer.json(content_type=None)
+    except (ValueError, aiohttp.ClientError):
+        body = None
+    told: dict[str, Any] = body if isinstance(body, dict) else {}
+    title = str(told.get("title") or answer.reason or "Error")
+    try:
+        retry_after_s = max(0.0, float(answer.headers.get("Retry-After", "0")))
+    except ValueError:
+        retry_after_s = 0.0
+    detail = str(told.get("detail") or "the gateway does not say why")
+    return Refused(answer.status, title, detail, retry_after_s, str(told.get("ticket") or ""))
