@@ -24,6 +24,7 @@ BENCHMARKS = {
     "kernels": "mixing and limiting: ns per frame against NumPy, the baseline and C",
     "bus": "one hop between two processes, ours against libzmq: processor time, latency",
     "tick": "the mixer's deadlines by number of talkers: lateness, duration, latency",
+    "realtime": "the mixer beside four busy programs, with and without a raised priority",
     "link": "our Opus link against stock aiortc: processor time, memory, latency under loss",
     "instructions": "instructions per frame of each stage, counted by valgrind",
     "profile": "where the processor time of a session goes: threads, flame graphs by py-spy",
@@ -35,6 +36,7 @@ BENCHMARKS = {
     "barge-in": "speaking over the reply: how soon it is silent at every browser",
     "kills": "kill -9 of every process in turn: time until all are answered again, words lost",
     "overload": "three times the sessions that the processors bear: who gets in, and how they fare",
+    "life": "2,000 joins in 200 rooms, reloads, rotation, a full disk: what is left at the end",
     "soak": "many sessions for a long time: memory, files, frames and latency by minute",
 }
 """Name → what it measures; its module in ``suites`` has ``run(options, findings)``."""
@@ -102,6 +104,8 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--hours", type=float, help="the same in hours")
         if name == "peers":
             command.add_argument("--install", choices=install.PEERS, help="get a peer")
+        if name == "life":
+            command.add_argument("--count", type=int, default=0, help="joins in all")
         if name == "kills":
             command.add_argument("--count", type=int, default=0, help="kills in all")
             command.add_argument("--page", action="store_true", help="the page in Chromium")

@@ -17,6 +17,7 @@ from mixer_core.runtime.sweep import sweep
 from openai_link.settings import KEY_VARIABLE, OpenaiLinkSettings, uses_simulator
 
 from . import preflight, secret_variables
+from .reloading import make_copy
 from .settings import AllSettings
 from .supervise import variables_of
 
@@ -41,11 +42,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser(
         "invite", add_help=False, help="let somebody in by a link: mixminus invite --help"
     )
+    commands.add_parser("reload", add_help=False, help="read the settings file again; calls go on")
+    commands.add_parser(
+        "config", add_help=False, help="show the settings: mixminus config --show-origin"
+    )
     given, rest = parser.parse_known_args(arguments)
     if given.command == "invite":
         from .invite import main as invite
 
         return invite(rest)
+    if given.command == "reload":
+        from .remote import main as reload
+
+        return reload(rest)
+    if given.command == "config":
+        from .config import main as config
+
+        return config(rest)
     if given.command == "bench":
         from benchmarks.cli import main as bench
 
@@ -88,13 +101,17 @@ def run() -> None:
     print("mixminus: starting; Ctrl-C stops it", flush=True)
     command = [sys.executable, "-m", "deploy.supervise", "-n", "-c", str(CONFIGURATION)]
     command += preflight.user_options()
-    named = dict.fromkeys(settings.openai_link.secret_variables, ("openai_link",))
-    named[settings.media_worker.turn_secret_variable] = ("signaling",)
-    env = environment(settings, simulated, descriptors)
-    public, secrets = secret_variables.separate(env, named)
+    env = environment(settings, simulated, descriptors) | make_copy(os.environ)
+    public, secrets = secret_variables.separate(env, named_secrets(settings))
     public[secret_variables.FD_VARIABLE] = str(secret_variables.pass_on(secrets))
     os.execve(sys.executable, command, public)
     del held  # Open until here, and inherited.
+
+
+def named_secrets(settings: AllSettings) -> dict[str, tuple[str, ...]]:
+    """Variables that are secret because settings name them, and the programs that get them."""
+    named = dict.fromkeys(settings.openai_link.secret_variables, ("openai_link",))
+    return {**named, settings.media_worker.turn_secret_variable: ("signaling",)}
 
 
 def assistant(settings: OpenaiLinkSettings, simulated: bool) -> str:

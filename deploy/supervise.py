@@ -41,6 +41,7 @@ from mixer_core.runtime.units import S_NS
 
 from .deaths import MOST_PAUSE_S, Again, Deaths
 from .output import Lines, Output
+from .reloading import Reloading
 from .secret_variables import Shares, take
 from .supervisor_parts import NotingOptions, SignalWakeup
 from .watchdog import Frozen, Sign, Watchdog
@@ -57,12 +58,16 @@ RUNNING = SupervisorStates.RUNNING
 class WakingSupervisor(Supervisor):  # type: ignore[misc]
     """supervisord whose poll ends at a signal; it decides itself who is started again."""
 
-    def __init__(self, options: NotingOptions, plan: Plan, output: Output) -> None:
+    def __init__(self, options: NotingOptions, plan: Plan, output: Output, shares: Shares) -> None:
         super().__init__(options)
-        self._runtime_dir = plan.runtime_dir
+        self.runtime_dir = plan.runtime_dir
+        self._plan = plan
         self._watchdog = Watchdog(plan.watchdog_s or sys.maxsize)
-        self._drain_s = plan.drain_s
         self._output = output
+        self.reloading = Reloading(self, shares)
+        """Reads settings again, when asked."""
+        self.expected: set[str] = set()
+        """Programs that were told to end and to follow themselves."""
         self._lines = Lines()
         self._deaths = Deaths()
         self._drained_ns: int | None = None
@@ -81,10 +86,14 @@ class WakingSupervisor(Supervisor):  # type: ignore[misc]
         super().runforever()
 
     def handle_signal(self) -> None:
-        """SIGTERM and Ctrl-C stop, the second time at once; SIGUSR2 opens the log anew."""
+        """SIGTERM and Ctrl-C stop, the second time at once; SIGHUP reads the settings again, but
+        stops where a terminal is closed; SIGUSR2 opens the log anew."""
         number = self.options.get_signal()
-        if number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        is_hung_up = number == signal.SIGHUP and os.isatty(1)
+        if number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT) or is_hung_up:
             self.stop()
+        elif number == signal.SIGHUP:
+            self.reloading.begin()
         elif number == signal.SIGUSR2:
             self._output.reopen()
 
@@ -93,11 +102,11 @@ class WakingSupervisor(Supervisor):  # type: ignore[misc]
 
         Signaling tells everybody, and ends when the last one has left or the time is over.
         """
-        pid = self._program("signaling").pid
-        if self._drained_ns is not None or not self._drain_s or not pid:
+        pid, drain_s = self.program("signaling").pid, self._plan.drain_s
+        if self._drained_ns is not None or not drain_s or not pid:
             self.options.mood = SupervisorStates.SHUTDOWN
             return
-        self._drained_ns = time.monotonic_ns() + int((self._drain_s + SPARE_S) * S_NS)
+        self._drained_ns = time.monotonic_ns() + int((drain_s + SPARE_S) * S_NS)
         with contextlib.suppress(ProcessLookupError):  # Then its end is seen in this turn.
             os.kill(pid, DRAIN_SIGNAL)
 
@@ -110,6 +119,10 @@ class WakingSupervisor(Supervisor):  # type: ignore[misc]
             self.options.mood = SupervisorStates.SHUTDOWN
         if self._watchdog.is_due(now_ns) and self.options.mood == SupervisorStates.RUNNING:
             self._look(now_ns)
+
+    def close_output(self) -> None:
+        """Nothing is written any more."""
+        self._output.close()
 
     def say(self, words: str) -> None:
         """A line of our own in the log."""
@@ -130,6 +143,9 @@ class WakingSupervisor(Supervisor):  # type: ignore[misc]
                 continue
             if program == "signaling" and self._drained_ns is not None:
                 self.options.mood = SupervisorStates.SHUTDOWN
+            elif program in self.expected and exit_code != EXIT_CONFIG:
+                self.expected.discard(program)
+                pause(process, 0)
             elif exit_code == EXIT_CONFIG:
                 line = self._lines.last(program) or "it did not say why"
                 self._end_all(line if line.startswith(program) else f"{program}: {line}", exit_code)
@@ -152,22 +168,45 @@ class WakingSupervisor(Supervisor):  # type: ignore[misc]
         self.last_words, self.exit_code = words, exit_code
         self.options.mood = SupervisorStates.SHUTDOWN
 
-    def _program(self, name: str) -> Any:
+    def program(self, name: str) -> Any:
+        """supervisord's process of that name."""
         return self.process_groups[GROUP].processes[name]
+
+    def forgive(self, name: str) -> None:
+        """Start it again if it was given up."""
+        process = self.program(name)
+        if process.state == ProcessStates.FATAL:
+            self._deaths.forgive(name)
+            process.spawn()
+
+    def adopt(self, variables: Mapping[str, str]) -> None:
+        """Take over changed settings of our own; a log that cannot be opened stays as it is."""
+        os.environ.update(variables)
+        old, self._plan = self._plan, plan_of(os.environ)
+        if old.watchdog_s != self._plan.watchdog_s:
+            self._watchdog = Watchdog(self._plan.watchdog_s or sys.maxsize)
+        try:
+            output = self._plan.output()
+        except OSError as error:
+            self.say(f"{self._plan.log_file} cannot be written ({error.strerror})")
+            return
+        self._output.close()
+        self._output = output
 
     def _look(self, now_ns: int) -> None:
         processes = self.process_groups[GROUP].processes.values()
         running = {process.config.name: process.pid for process in processes if process.pid}
-        signs = {program: sign_of(path_of(self._runtime_dir, program)) for program in running}
+        signs = {program: sign_of(path_of(self.runtime_dir, program)) for program in running}
+        self.reloading.look()
         for frozen in self._watchdog.look(running, signs, now_ns):
             self._end_frozen(frozen)
         for process in processes:
             process.backoff = min(process.backoff, MOST_PAUSE_S)
-        if not self._runtime_dir.is_dir():
+        if not self.runtime_dir.is_dir():
             return
         with contextlib.suppress(OSError):  # A full disk: once a second is often enough.
-            given_up.tell(self._runtime_dir, self._deaths.failed)
-        if not (self._runtime_dir / CONTROL_SOCKET).exists():
+            given_up.tell(self.runtime_dir, self._deaths.failed)
+        if not (self.runtime_dir / CONTROL_SOCKET).exists():
             self.options.close_httpservers()
             with contextlib.suppress(SystemExit):  # supervisord's way to say that it cannot.
                 self.options.openhttpservers(self)
@@ -224,6 +263,10 @@ class Plan:
     log_max_bytes: int
     log_keep: int
 
+    def output(self) -> Output:
+        """Where lines go. Raises OSError."""
+        return Output(self.log_file, self.log_max_bytes, self.log_keep)
+
 
 def variables_of(settings: CommonSettings) -> dict[str, str]:
     """The plan of the settings, as ``plan_of`` reads it."""
@@ -273,11 +316,11 @@ def main(arguments: list[str]) -> int:
     options.test = False
     plan = plan_of(os.environ)
     try:
-        output = Output(plan.log_file, plan.log_max_bytes, plan.log_keep)
+        output = plan.output()
     except OSError as error:
         print(f"mixminus: {plan.log_file} cannot be written ({error.strerror})", file=sys.stderr)
         return EXIT_CONFIG
-    supervisor = WakingSupervisor(options, plan, output)
+    supervisor = WakingSupervisor(options, plan, output, shares)
     try:
         supervisor.main()
     except asyncore.ExitNow:
@@ -286,7 +329,7 @@ def main(arguments: list[str]) -> int:
         options.close_httpservers()
         options.close_logger()
         sweep(plan.runtime_dir)
-        output.close()
+        supervisor.close_output()
     if supervisor.last_words:
         print(supervisor.last_words, file=sys.stderr, flush=True)
     return supervisor.exit_code

@@ -12,7 +12,7 @@ import zmq
 
 from mixer_core.bus import control
 from mixer_core.bus.control_client import ControlClient
-from mixer_core.runtime import logs, process, process_usage
+from mixer_core.runtime import logs, process, process_usage, realtime
 from mixer_core.runtime.errors import ProblemError
 from mixer_core.runtime.parent import Parent
 
@@ -27,6 +27,9 @@ FAREWELL_S = 0.02
 
 def main(identity: str, settings: Settings, parent: Parent) -> None:
     """Serve one browser, then return (the process ends with 0)."""
+    refused = realtime.apply(settings.runtime, is_mixer=False)
+    if refused:  # The mixer says the same where people look.
+        logs.get(PROGRAM, identity).debug("! %s", "; ".join(refused))
     process.run_on_uvloop(_serve(identity, settings, parent))
 
 

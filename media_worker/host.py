@@ -45,9 +45,12 @@ class Host:
             zmq_context, context.runtime_dir, PROGRAM, self._heartbeat, self._ignore, self._log
         )
 
-    def close(self) -> None:
-        """End the children and the connection to signaling."""
-        self._pool.close()
+    def close(self, hands_over: bool = False) -> None:
+        """End the children, or leave them to the next host; end the connection to signaling."""
+        if hands_over:
+            self._pool.leave()
+        else:
+            self._pool.close()
         self._control.close()
 
     def _heartbeat(self) -> control.Heartbeat:

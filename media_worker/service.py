@@ -24,7 +24,7 @@ async def serve(context: process.Context[Settings]) -> None:
     try:
         await context.stop.wait()
     finally:
-        host.close()
+        host.close(context.hands_over)
         await asyncio.sleep(CLOSE_S)
         zmq_context.term()
     context.log.info("= stopped")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import msgspec
 
-from mixer_core.runtime.settings import CommonSettings, Milliseconds, SectionView
+from mixer_core.runtime.settings import AT_ONCE, CommonSettings, Milliseconds, SectionView
 
 from .webrtc.network import NetworkSettings, read_network
 
@@ -16,11 +16,13 @@ from .webrtc.network import NetworkSettings, read_network
 class MediaWorkerSettings:
     """One child per browser."""
 
-    idle_children: Annotated[int, msgspec.Meta(ge=1, le=16)] = 2
+    applies = "call"
+
+    idle_children: Annotated[int, msgspec.Meta(ge=1, le=16), AT_ONCE] = 2
     """Warm children waiting for a browser."""
-    max_children: Annotated[int, msgspec.Meta(ge=1, le=256)] = 24
+    max_children: Annotated[int, msgspec.Meta(ge=1, le=256), AT_ONCE] = 24
     """Most children at the same time, idle ones included."""
-    max_child_memory_mib: Annotated[int, msgspec.Meta(ge=0, le=65_536)] = 512
+    max_child_memory_mib: Annotated[int, msgspec.Meta(ge=0, le=65_536), AT_ONCE] = 512
     """Resident memory, shared pages included, above which a child has to end; 0: no limit."""
     ice_addresses: str = "auto"
     """Addresses offered to browsers, separated by commas; auto: those of the interfaces below."""

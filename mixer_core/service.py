@@ -21,7 +21,7 @@ from .beats import MIXER, Beats
 from .bus import frames
 from .duty import KERNELS, Duty, defer
 from .numba_cache import prepare_cache
-from .runtime import process, process_usage
+from .runtime import process, process_usage, realtime
 from .runtime.bound_path import patiently
 from .runtime.errors import FrameError
 from .runtime.lock_file import LockFile, path_of
@@ -57,6 +57,9 @@ def serve(context: process.Context[Settings]) -> None:
     metrics = Metrics()
     mixer = _load_mixer(context, metrics)
     beats = Beats(context, metrics)
+    refused = realtime.apply(context.settings.runtime, is_mixer=True)
+    if refused:
+        context.log.warning("! %s: works as usual", "; ".join(refused))
     gc.collect()
     gc.freeze()
     gc.disable()

@@ -14,6 +14,8 @@ from .runtime.settings import CommonSettings, Milliseconds
 class MixerCoreSettings:
     """The mixer."""
 
+    applies = "now"
+
     deadline_ms: Milliseconds = 20
     """A slot is mixed when its oldest frame has waited this long, whoever is missing."""
     gap_hold_ms: Milliseconds = 60

@@ -58,7 +58,10 @@ async def serve(context: Context[Settings]) -> None:
     pool.fill()
     client.announce()
     await context.stop.wait()
-    pool.close()
+    if context.hands_over:
+        pool.leave()
+    else:
+        pool.close()
     client.close()
     zmq_context.destroy()
 

@@ -11,7 +11,7 @@ import msgspec
 
 from mixer_core.runtime.errors import SettingsError
 from mixer_core.runtime.secrets import checked, secret
-from mixer_core.runtime.settings import CommonSettings, Count, Milliseconds, Seconds
+from mixer_core.runtime.settings import AT_ONCE, CommonSettings, Count, Milliseconds, Seconds
 
 from .simulator.settings import SimulatorSettings
 
@@ -102,6 +102,8 @@ that transcribe by tokens have one price for all input, and none for what was ca
 @dataclass(frozen=True, slots=True)
 class OpenaiLinkSettings:
     """One child per room."""
+
+    applies = "call"
 
     upstream: Literal["auto", "openai", "simulator"] = "auto"
     """auto: OpenAI if OPENAI_API_KEY is set, otherwise the local simulator."""
@@ -262,11 +264,11 @@ class OpenaiLinkSettings:
     prices: dict[str, Price] = field(default_factory=lambda: dict(_PRICES))
     """US dollars per million tokens (minute: per minute of sound, in place of audio tokens), by
     the beginning of the model's name (the longest match counts)."""
-    idle_children: Annotated[int, msgspec.Meta(ge=1, le=16)] = 1
+    idle_children: Annotated[int, msgspec.Meta(ge=1, le=16), AT_ONCE] = 1
     """Warm children waiting for a room."""
-    max_children: Annotated[int, msgspec.Meta(ge=1, le=128)] = 12
+    max_children: Annotated[int, msgspec.Meta(ge=1, le=128), AT_ONCE] = 12
     """Most children at the same time, idle ones included."""
-    max_child_memory_mib: Annotated[int, msgspec.Meta(ge=0, le=65_536)] = 1_024
+    max_child_memory_mib: Annotated[int, msgspec.Meta(ge=0, le=65_536), AT_ONCE] = 1_024
     """Resident memory, shared pages included, above which a child has to end; 0: no limit.
     Tools run in the child of their room."""
     connect_timeout_ms: Milliseconds = 10_000

@@ -16,6 +16,8 @@ Percent = Annotated[int, msgspec.Meta(ge=0, le=100)]
 class SignalingSettings:
     """The HTTP side."""
 
+    applies = "now"
+
     http_host: str = "127.0.0.1"
     """Address to listen on; anything but loopback needs MIXMINUS_TOKEN in the environment."""
     http_port: Port = 8080

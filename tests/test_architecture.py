@@ -88,6 +88,7 @@ SHELLS: dict[str, set[str]] = {
         "process",
         "process_usage",
         "processor_time",
+        "realtime",
         "settings",
         "start_checks",
         "sweep",

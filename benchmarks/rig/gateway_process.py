@@ -126,6 +126,15 @@ class GatewayProcess(RunningGateway):
         self._env[variable] = str(directory)
         return directory
 
+    def set_variable(self, name: str, value: str) -> None:
+        """Another variable of its environment, before it is started."""
+        self._env[name] = value
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """For commands that talk with it."""
+        return dict(self._env)
+
     def metrics(self) -> MetricsPage:
         """Its counters, which its processes report once a second. Raises GatewayError."""
         status, text = self.get("/metrics")

@@ -45,14 +45,21 @@ def run(options: Options, findings: Findings) -> None:
 
 
 def measure(
-    folder: Path, case: str, talkers: int, missing: float, seconds: float, findings: Findings
+    folder: Path,
+    case: str,
+    talkers: int,
+    missing: float,
+    seconds: float,
+    findings: Findings,
+    **variables: str,
 ) -> None:
-    """One mixer, one room, ``seconds`` of everybody talking."""
+    """One mixer, one room, ``seconds`` of everybody talking; ``variables``: its settings."""
     runtime_dir, log_file = folder / "run", folder / "exact.json"
     environment = child_environment(
         MIXMINUS_RUNTIME__DIR=str(runtime_dir),
         MIXMINUS_RUNTIME__LOG_LEVEL="warning",
         **{tick_mixer.FILE_VARIABLE: str(log_file)},
+        **variables,
     )
     command = [sys.executable, "-m", "benchmarks.rig.tick_mixer"]
     mixer = subprocess.Popen(command, env=environment, start_new_session=True)

@@ -76,10 +76,18 @@ class ChildLines:
 
     def close(self) -> None:
         """Close all lines and remove the socket."""
+        self._close_lines()
+        self._listener.remove()
+
+    def leave(self) -> None:
+        """Close all lines; the socket's path tells the next host that there may be children."""
+        self._close_lines()
+        self._listener.close()
+
+    def _close_lines(self) -> None:
         for line in list(self._lines):
             self._close(line)
         self._by_identity.clear()
-        self._listener.remove()
 
     def _listen(self, listener: socket.socket) -> None:
         self._loop.add_reader(listener.fileno(), self._accept)

@@ -145,6 +145,12 @@ class ForkPool:
         self._drop_server()
         self._lines.close()
 
+    def leave(self) -> None:
+        """Let go of all children: the next host adopts those in a call, and replaces the others."""
+        self._timer.close()
+        self._drop_server()
+        self._lines.leave()
+
     # What happens
 
     def _look(self) -> None:

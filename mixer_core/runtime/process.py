@@ -32,6 +32,8 @@ SUPERVISED_VARIABLE = "MIXMINUS_SUPERVISED"
 """Set for the programs of supervisord: its process id."""
 DRAIN_SIGNAL = signal.SIGUSR1
 """To signaling: let nobody new in, and end when all have left."""
+HAND_OVER_SIGNAL = signal.SIGHUP
+"""To any program: end, and let calls go on; it is started again with settings that have changed."""
 ALIVE_S = 1.0
 """Between two signs of life."""
 _PR_SET_PDEATHSIG = 1
@@ -56,6 +58,8 @@ class Context(Generic[S]):
     """Readable once SIGTERM or SIGINT came; for programs without asyncio."""
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once SIGTERM or SIGINT came; for programs with asyncio."""
+    hands_over: bool = False
+    """Another process of this program follows, with other settings: calls go on."""
 
     @property
     def runtime_dir(self) -> Path:
@@ -84,7 +88,7 @@ def run(
         reader, writer = socket.socketpair()
         writer.setblocking(False)
         signal.set_wakeup_fd(writer.fileno())
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, HAND_OVER_SIGNAL):
             signal.signal(number, lambda *_: None)
         context.stop_fd = reader.fileno()
         body(context)
@@ -112,6 +116,12 @@ def run_async(
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, context.stop.set)
+
+        def hand_over() -> None:
+            context.hands_over = True
+            context.stop.set()
+
+        loop.add_signal_handler(HAND_OVER_SIGNAL, hand_over)
 
         def alive() -> None:
             context.upkeep.check()

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import (
@@ -29,6 +29,7 @@ from typing import (
 import msgspec
 
 from .errors import SettingsError
+from .toml_lines import key_lines
 
 ENV_PREFIX = "MIXMINUS_"
 CONFIG_VARIABLE = "MIXMINUS_CONFIG"
@@ -40,6 +41,14 @@ Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=1000)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=600_000)]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=86_400)]
+
+
+When = Literal["now", "call", "start"]
+"""When a change that ``mixminus reload`` reads counts: at once; from the next call on, which is a
+browser that joins or a room that opens; with the next start of the gateway. A section says it in
+``applies``, single keys by one of the notes that follow."""
+AT_ONCE = msgspec.Meta(extra={"applies": "now"})
+AT_THE_START = msgspec.Meta(extra={"applies": "start"})
 
 
 class SectionView:
@@ -79,9 +88,11 @@ def default_runtime_dir(env: Mapping[str, str] = os.environ) -> str:
 class RuntimeSettings:
     """Shared by all programs."""
 
-    dir: str = ""
+    applies = "now"
+
+    dir: Annotated[str, AT_THE_START] = ""
     """Directory for sockets and locks (created with mode 0700); empty: chosen by the system."""
-    state_dir: str = ""
+    state_dir: Annotated[str, AT_THE_START] = ""
     """Directory for what is kept, such as the journal (created with mode 0700); empty: chosen by
     the system."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -100,6 +111,13 @@ class RuntimeSettings:
     rotates it and sends SIGUSR2."""
     log_keep: Annotated[int, msgspec.Meta(ge=0, le=100)] = 5
     """How many files that were put aside are kept."""
+    priority: Literal["usual", "raised", "realtime"] = "usual"
+    """Of the mixers and of the processes of browsers, where the system permits it; realtime:
+    before every program that is not."""
+    mixer_processor: Annotated[int, msgspec.Meta(ge=-1, le=1023)] = -1
+    """Number of the processor that mixers stay on; -1: any."""
+    lock_memory: bool = False
+    """Whether mixers keep all their memory in RAM, where the system permits it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +145,26 @@ class _Part(NamedTuple):
 
     section: str
     keys: Mapping[str, Any]
-    where: str
-    """For errors: the variable, or the file and the section."""
-    is_text: bool
-    """From the environment: the value is text, to be read as the key's type."""
+    source: str
+    """The variable, or the path of the file."""
+    text: str | None
+    """Of the file; None: from the environment, where a value is text, read as the key's type."""
+
+    def line(self, *key: str) -> int:
+        """Line of a key in the file, or of the section; 0: it is not found."""
+        return key_lines(self.text or "").get((self.section, *key), 0)
+
+    def at(self, key: str = "") -> str:
+        """Where it is, for errors."""
+        if self.text is None:
+            return f"the variable {self.source}"
+        line = self.line(key) if key else self.line()
+        where = f"{self.source}, line {line}" if line else self.source
+        return f"{where}: [{self.section}] {key}".strip()
+
+    def origin(self, key: str) -> str:
+        """Where a value comes from, in short."""
+        return self.source if self.text is None else f"{self.source}:{self.line(key)}"
 
 
 def load(declared: type[S], env: Mapping[str, str] = os.environ) -> S:
@@ -154,15 +188,21 @@ def load_all(declared: type[S], env: Mapping[str, str] = os.environ) -> S:
 def _build(declared: type[S], env: Mapping[str, str], *, every_section: bool) -> S:
     sections = get_type_hints(declared)
     values: dict[str, dict[str, Any]] = {name: {} for name in sections}
-    for part in (*_file_parts(env.get(CONFIG_VARIABLE)), *_environment_parts(env)):
+    for part in parts(env):
         section = sections.get(part.section)
         if section is not None:
             values[part.section].update(_checked(part, section))
         elif every_section:
             raise SettingsError(
-                f"{part.where}: there is no section [{part.section}], only {', '.join(sections)}"
+                f"{part.at()}: there is no section [{part.section}], only {', '.join(sections)}"
             )
     return declared(**{name: section(**values[name]) for name, section in sections.items()})
+
+
+def parts(env: Mapping[str, str]) -> Iterator[_Part]:
+    """What is set, the file's first. Raises SettingsError."""
+    yield from _file_parts(env.get(CONFIG_VARIABLE))
+    yield from _environment_parts(env)
 
 
 def _file_parts(file: str | None) -> Iterator[_Part]:
@@ -172,7 +212,8 @@ def _file_parts(file: str | None) -> Iterator[_Part]:
     try:
         if path.exists() and not path.is_file():  # A pipe would be waited for.
             raise OSError(0, "it is no file")
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        content = tomllib.loads(text)
     except OSError as error:
         raise SettingsError(
             f"the settings file {path} cannot be read ({error.strerror}): "
@@ -182,11 +223,12 @@ def _file_parts(file: str | None) -> Iterator[_Part]:
         raise SettingsError(f"the settings file {path} is not valid TOML: {error}") from error
     for section, keys in content.items():
         if not isinstance(keys, dict):
+            line = key_lines(text).get((section,), 0)
             raise SettingsError(
-                f"{path}: {section} belongs to no section: write it below the line with its "
-                "section's name, such as [runtime]"
+                f"{path}, line {line}: {section} belongs to no section: write it below the line "
+                "with its section's name, such as [runtime]"
             )
-        yield _Part(section, keys, f"{path}: [{section}]", False)
+        yield _Part(section, keys, str(path), text)
 
 
 def _environment_parts(env: Mapping[str, str]) -> Iterator[_Part]:
@@ -198,7 +240,7 @@ def _environment_parts(env: Mapping[str, str]) -> Iterator[_Part]:
             raise SettingsError(
                 f"the variable {variable} is not a setting: write {ENV_PREFIX}<SECTION>__<KEY>"
             )
-        yield _Part(section, {key: text}, f"the variable {variable}", True)
+        yield _Part(section, {key: text}, variable, None)
 
 
 def _checked(part: _Part, section: type[Any]) -> dict[str, Any]:
@@ -206,34 +248,36 @@ def _checked(part: _Part, section: type[Any]) -> dict[str, Any]:
     hints = get_type_hints(section, include_extras=True)
     checked: dict[str, Any] = {}
     for key, value in part.keys.items():
-        where = part.where if part.is_text else f"{part.where} {key}"
         if key in hints:
-            checked[key] = _converted(where, value, hints[key], is_text=part.is_text)
+            checked[key] = _converted(part, key, value, hints[key])
         elif not issubclass(section, SectionView):
             raise SettingsError(
-                f"{where} is an unknown setting; [{part.section}] has {', '.join(sorted(hints))}"
+                f"{part.at(key)} is an unknown setting; [{part.section}] has "
+                f"{', '.join(sorted(hints))}"
             )
     return checked
 
 
-def _converted(where: str, value: Any, hint: Any, *, is_text: bool) -> Any:
+def _converted(part: _Part, key: str, value: Any, hint: Any) -> Any:
+    is_text = part.text is None
     if is_text:
         value = _from_text(value, hint)
     is_table = get_origin(hint) is dict
-    shown = where if is_table else f"{where} = {value!r}"  # Tables may hold secrets.
     try:
         json.dumps(value, ensure_ascii=False, default=str).encode()
         converted = msgspec.convert(value, hint, strict=not is_text)
     except UnicodeEncodeError as error:
+        where = part.at(key)
         raise SettingsError(f"{where} is not possible: it has bytes that are not UTF-8") from error
     except msgspec.ValidationError as error:
-        raise SettingsError(f"{shown} is not possible: {error}") from error
+        shown = "" if is_table else f" = {value!r}"  # Tables may hold secrets.
+        raise SettingsError(f"{part.at(key)}{shown} is not possible: {error}") from error
     if is_table:
-        _check_names(where, value, get_args(hint)[1])
+        _check_names(lambda: part.at(key), value, get_args(hint)[1])
     return converted
 
 
-def _check_names(where: str, table: Mapping[str, Any], hint: Any) -> None:
+def _check_names(where: Callable[[], str], table: Mapping[str, Any], hint: Any) -> None:
     """A key of an entry that nobody knows is an error, as it is in a section."""
     if not is_dataclass(hint):
         return
@@ -242,7 +286,7 @@ def _check_names(where: str, table: Mapping[str, Any], hint: Any) -> None:
         unknown = sorted(set(entry) - known)
         if unknown:
             raise SettingsError(
-                f"{where}: {name}.{unknown[0]} is an unknown setting; there are "
+                f"{where()}: {name}.{unknown[0]} is an unknown setting; there are "
                 f"{', '.join(sorted(known))}"
             )
 

@@ -14,6 +14,8 @@ from mixer_core.runtime.settings import CommonSettings, Count, Milliseconds, Por
 class SimulatorSettings:
     """The local Realtime peer."""
 
+    applies = "now"
+
     http_host: str = "127.0.0.1"
     """Address to listen on."""
     http_port: Port = 8765

@@ -29,11 +29,18 @@ def program(gateway: Gateway, name: str) -> int:
     return pid
 
 
-def test_frozen_programs_are_started_anew_and_a_wrong_setting_ends_all(short_dir: Path) -> None:
+def test_frozen_programs_are_started_anew_and_what_never_starts_again_ends_all(
+    short_dir: Path,
+) -> None:
     gateway = Gateway(RUNTIME__WATCHDOG_S=2)
-    config = short_dir / "settings.toml"
-    config.write_text("[signaling]\nmax_rooms = 3\n")
-    gateway.env["MIXMINUS_CONFIG"] = str(config)
+    marker = short_dir / "unusable"
+    (short_dir / "sitecustomize.py").write_text(
+        "import os, sys\n"
+        f"if os.path.exists({str(marker)!r}) and 'signaling' in sys.orig_argv:\n"
+        "    os.write(2, b'signaling: libssl is of another release\\n')\n"
+        "    os._exit(78)\n"
+    )
+    gateway.env["PYTHONPATH"] = f"{short_dir}:{gateway.env.get('PYTHONPATH', '')}"
     try:
         gateway.start()
         assert gateway.pids("--standby") == []
@@ -47,13 +54,13 @@ def test_frozen_programs_are_started_anew_and_a_wrong_setting_ends_all(short_dir
         gateway.wait_ready()
         assert all(program(gateway, name) != pid for name, pid in before.items())
 
-        config.write_text("[signaling]\nmax_rooms = 'many'\n")
+        marker.touch()
         os.kill(program(gateway, "signaling"), signal.SIGKILL)
         assert gateway.process is not None
         assert gateway.process.wait(PATIENCE_S) == 78
         gateway.reader.join(PATIENCE_S)
         last = gateway.log.strip().splitlines()[-1]
-        assert last.startswith("signaling: ") and "max_rooms" in last
+        assert last == "signaling: libssl is of another release"
         assert gateway.processes() == []
         assert "Traceback" not in gateway.log
     finally:

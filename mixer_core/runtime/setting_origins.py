@@ -1,0 +1,114 @@
+"""Where each setting has its value from, and when a change of it counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, get_args, get_type_hints
+
+import msgspec
+
+from .settings import (
+    ENV_PREFIX,
+    CommonSettings,
+    S,
+    When,
+    load_all,
+    parts,
+)
+
+DEFAULT = "default"
+_TABLE_WITH_SECRETS = frozenset({"headers"})
+_SECRET_WORDS = ("api_key", "authorization", "secret", "token", "password")
+_NO_SECRETS = ("_variable", "_limit", "_tokens")
+REDACTED = "(not shown)"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """One key."""
+
+    section: str
+    key: str
+    value: Any
+    """Secrets are replaced."""
+    where: str
+    """``default``, ``<file>:<line>`` or the variable."""
+    when: When
+    """When a change of it counts."""
+
+
+def origins(declared: type[S], env: Mapping[str, str]) -> list[Origin]:
+    """Every key of every section, in the order of their declaration.
+
+    Raises:
+        SettingsError: as ``load_all``.
+    """
+    settings = load_all(declared, env)
+    where: dict[tuple[str, str], str] = {}
+    for part in parts(env):
+        for key in part.keys:
+            where[part.section, key] = part.origin(key)
+    return [
+        Origin(
+            section.name,
+            key.name,
+            shown(key.name, getattr(getattr(settings, section.name), key.name)),
+            where.get((section.name, key.name), DEFAULT),
+            when(type(getattr(settings, section.name)), key.name),
+        )
+        for section in fields(settings)
+        for key in fields(getattr(settings, section.name))
+    ]
+
+
+def when(section: type[Any], key: str) -> When:
+    """When a change of ``key`` counts, as its declaration says, else that of its section."""
+    hint = get_type_hints(section, include_extras=True)[key]
+    for note in get_args(hint)[1:]:
+        if isinstance(note, msgspec.Meta) and note.extra and "applies" in note.extra:
+            told: When = note.extra["applies"]
+            return told
+    of_section: When = section.applies
+    return of_section
+
+
+def changed(old: CommonSettings, new: CommonSettings) -> list[tuple[str, str, When]]:
+    """The keys whose values differ, and when the new ones count."""
+    found = []
+    for section in fields(old):
+        before, after = getattr(old, section.name), getattr(new, section.name)
+        for key in fields(before):
+            if getattr(before, key.name) != getattr(after, key.name):
+                found.append((section.name, key.name, when(type(before), key.name)))
+    return found
+
+
+def shown(key: str, value: Any) -> Any:
+    """The value as it may be shown: what may be a secret is not."""
+    if isinstance(value, dict):
+        everything = key in _TABLE_WITH_SECRETS
+        return {
+            name: REDACTED if everything and not _is_reference(inner) else shown(name, inner)
+            for name, inner in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [shown(key, inner) for inner in value]
+    if hasattr(type(value), "__dataclass_fields__"):
+        return {
+            entry.name: shown(entry.name, getattr(value, entry.name)) for entry in fields(value)
+        }
+    is_secret = any(word in key for word in _SECRET_WORDS) and not key.endswith(_NO_SECRETS)
+    if is_secret and isinstance(value, str) and value and not _is_reference(value):
+        return REDACTED
+    return value
+
+
+def _is_reference(value: object) -> bool:
+    """Whether it only names a variable of the environment."""
+    return isinstance(value, str) and value.startswith("${") and value.endswith("}")
+
+
+def variable_of(section: str, key: str) -> str:
+    """The variable that sets a key."""
+    return f"{ENV_PREFIX}{section}__{key}".upper()

@@ -1,0 +1,143 @@
+"""``mixminus config``, and when a changed setting counts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from deploy.config import main
+from deploy.reload_check import OF_THE_SUPERVISOR, find
+from deploy.settings import AllSettings
+from mixer_core.runtime.errors import SettingsError, StartupError
+from mixer_core.runtime.setting_origins import REDACTED, changed, origins, when
+
+ENV = {"HOME": "/nowhere"}
+
+
+def file(folder: Path, text: str, name: str = "own.toml") -> str:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def test_every_key_says_where_it_comes_from(tmp_path: Path) -> None:
+    path = file(
+        tmp_path, "[signaling]\nmax_rooms = 3\nhttp_port = 1\n[mixer_core]\nstandby = false"
+    )
+    env = {"MIXMINUS_CONFIG": path, "MIXMINUS_SIGNALING__HTTP_PORT": "9", **ENV}
+    found = {(o.section, o.key): o for o in origins(AllSettings, env)}
+    assert len(found) == sum(len(fields(section)) for section in sections())
+    told = {key: (found["signaling", key].value, found["signaling", key].where) for key in
+            ("max_rooms", "http_port", "https_port")}  # fmt: skip
+    assert told == {
+        "max_rooms": (3, f"{path}:2"),
+        "http_port": (9, "MIXMINUS_SIGNALING__HTTP_PORT"),
+        "https_port": (8443, "default"),
+    }
+    assert found["mixer_core", "standby"].where == f"{path}:5"
+
+
+def sections() -> list[object]:
+    return [getattr(AllSettings(), section.name) for section in fields(AllSettings)]
+
+
+def test_secrets_are_not_shown(tmp_path: Path) -> None:
+    path = file(
+        tmp_path,
+        "[simulator]\napi_key = 'sk-hidden'\n[openai_link.headers]\nX-A = 'hidden'\n"
+        "X-B = '${NAME}'\n[openai_link.service_mcp_servers]\n"
+        "mail = { connector_id = 'c', authorization = 'hidden' }\n",
+    )
+    found = {o.key: o.value for o in origins(AllSettings, {"MIXMINUS_CONFIG": path, **ENV})}
+    assert "hidden" not in str(found)
+    assert found["headers"] == {"X-A": REDACTED, "X-B": "${NAME}"}
+    assert found["max_output_tokens"] == 0 and found["turn_secret_variable"] == "TURN_SECRET"
+
+
+def test_it_is_printed_as_lines_and_as_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = file(tmp_path, "[openai_link]\nvoice = 'ash'\n")
+    monkeypatch.setenv("MIXMINUS_CONFIG", path)
+    assert main(["--show-origin", "--changed"]) == 0
+    (line,) = [one for one in capsys.readouterr().out.splitlines() if "voice" in one]
+    assert line.split("#") == [
+        line.split("#")[0],
+        f" {path}:2; change counts: next call",
+    ] and line.startswith('openai_link.voice = "ash"')
+    assert main(["--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) > 100
+    monkeypatch.setenv("MIXMINUS_CONFIG", file(tmp_path, "[openai_link]\nvoice = 3\n", "bad.toml"))
+    assert main([]) == 78
+    assert "bad.toml, line 2: [openai_link] voice = 3" in capsys.readouterr().err
+
+
+def test_every_key_says_when_its_change_counts() -> None:
+    told = {(o.section, o.key): o.when for o in origins(AllSettings, ENV)}
+    assert {key for key, one in told.items() if one == "start"} == {
+        ("runtime", "dir"),
+        ("runtime", "state_dir"),
+    }
+    assert told["signaling", "max_rooms"] == told["openai_link", "max_children"] == "now"
+    assert told["openai_link", "instructions"] == told["media_worker", "outbox_cap_ms"] == "call"
+    assert when(type(AllSettings().mixer_core), "deadline_ms") == "now"
+
+
+@pytest.mark.parametrize(
+    ("text", "programs"),
+    [
+        ("", ()),
+        ("[signaling]\nmax_rooms = 3", ("signaling",)),
+        ("[openai_link]\nvoice = 'ash'", ("openai_link",)),
+        ("[openai_link]\nimages = false", ("openai_link", "media_worker", "signaling")),
+        ("[mixer_core]\ndeadline_ms = 30", ("mixer_core",)),
+        ("[simulator]\nbrain = 'tone'", ("simulator", "openai_link")),
+        ("[runtime]\nwatchdog_s = 20\nlog_keep = 1", ()),
+        ("[runtime]\ndrain_s = 20", ("signaling",)),
+        (
+            "[runtime]\nlog_level = 'debug'",
+            ("mixer_core", "openai_link", "media_worker", "signaling"),
+        ),
+    ],
+)
+def test_who_reads_a_changed_key_is_started_again_and_nobody_else(
+    tmp_path: Path, text: str, programs: tuple[str, ...]
+) -> None:
+    env = {**ENV, "XDG_RUNTIME_DIR": str(tmp_path)}
+    old = file(tmp_path, "[signaling]\nmode = 'assistant'\n", "old.toml")
+    found = find({**env, "MIXMINUS_CONFIG": file(tmp_path, text)}, old)
+    assert set(programs) <= set(found.programs)
+    if "images" not in text:
+        assert found.programs == programs
+    assert found.text == text and bool(found.changes) == bool(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[signaling]\nmax_rooms = 'many'", r"own.toml, line 2: \[signaling\] max_rooms = 'many'"),
+        ("[signaling]\n\nmax_roms = 3", r"own.toml, line 3: \[signaling\] max_roms is an unknown"),
+        ("[signaling]\nmode = \nlan = true", r"own.toml is not valid TOML: .*line 2"),
+        ("[runtime]\nstate_dir = '/x'", r"\[runtime\] state_dir can change with the next start"),
+        ("[signaling]\nhttp_host = '0.0.0.0'", "MIXMINUS_TOKEN"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_with_file_line_and_key(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    old = file(tmp_path, "", "old.toml")
+    with pytest.raises(StartupError, match=words):
+        find({**ENV, "MIXMINUS_CONFIG": file(tmp_path, text)}, old)
+
+
+def test_a_file_that_is_gone_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="cannot be read"):
+        find({**ENV, "MIXMINUS_CONFIG": str(tmp_path / "gone")}, file(tmp_path, ""))
+
+
+def test_nothing_changes_with_the_same_settings() -> None:
+    assert changed(AllSettings(), AllSettings()) == []
+    assert set(OF_THE_SUPERVISOR) <= {key.name for key in fields(AllSettings().runtime)}
