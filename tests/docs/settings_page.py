@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import msgspec
 
 from deploy.settings import AllSettings
+from mixer_core.runtime.setting_origins import when
 from tests.deploy.test_settings import declared_comments
 from tests.docs.documents import ROOT
 
@@ -29,9 +30,12 @@ in the programs (`python -m tests.docs.settings_page`), so it is what the gatewa
   `MIXMINUS_SIGNALING__HTTP_PORT=18080`. Lists and tables are written as JSON.
 - **A key that nobody knows, or a value that is not possible**, ends the start with one line that
   names file, section and key.
+- **A running gateway** reads the file again at `mixminus reload` ([more](operating.md)); *counts*
+  says when a change does: at once, from the next call on, or with the next start.
 - **Secrets are not settings**: `OPENAI_API_KEY`, `MIXMINUS_TOKEN` and the tokens of tools come from
   the environment ([who gets which](limits.md#secrets)).
 """
+COUNTS = {"now": "at once", "call": "next call", "start": "next start"}
 _NAMES = {int: "integer", float: "number", str: "text", bool: "`true`, `false`"}
 
 
@@ -48,11 +52,12 @@ def page() -> str:
 def _table(values: Any) -> Iterator[str]:
     words = declared_comments(type(values))
     hints = get_type_hints(type(values), include_extras=True)
-    yield "| key | default | may be | |"
-    yield "|---|---|---|---|"
+    yield "| key | default | may be | counts | |"
+    yield "|---|---|---|---|---|"
     for key in fields(values):
         default = _default(getattr(values, key.name))
-        cells = (f"`{key.name}`", default, allowed(hints[key.name]), words[key.name])
+        counts = COUNTS[when(type(values), key.name)]
+        cells = (f"`{key.name}`", default, allowed(hints[key.name]), counts, words[key.name])
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
