@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import gc
 import ipaddress
 import os
@@ -29,6 +31,9 @@ from .http.routes import make_app
 from .settings import Settings, SimulatorSettings
 
 PROGRAM = "simulator"
+LINGER_S = 0.6
+"""Everybody in a gateway stops at once: links hang up within this time, and lose no call."""
+LOOK_S = 0.02
 _CONSENT_INTERVAL_S, _CONSENT_FAILURES = 2.0, 3
 
 
@@ -71,9 +76,18 @@ async def serve(context: Context[Settings]) -> None:
         beats = _heartbeats(context, switchboard) if context.supervised else None
         await context.stop.wait()
         if beats is not None:
+            await _hung_up(switchboard)
             beats.close()
     finally:
         await runner.cleanup()
+
+
+async def _hung_up(switchboard: Switchboard) -> None:
+    """Wait for a moment until no call is left."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LINGER_S):
+            while switchboard.calls:
+                await asyncio.sleep(LOOK_S)
 
 
 def greeting(settings: SimulatorSettings) -> str:

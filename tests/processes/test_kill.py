@@ -131,12 +131,14 @@ def test_every_process_may_be_killed_during_a_call() -> None:
             await asyncio.to_thread(gateway.wait_ready)
         assert await caller.is_heard(), gateway.log
         assert caller.client is not None
+        before = len(gateway.log)
+        await asyncio.to_thread(gateway.interrupt)
+        assert " was lost" not in gateway.log[before:], "links hang up before the simulator ends"
         await caller.client.close()
 
     with Gateway(OPENAI_LINK__GREET=0, MIXER_CORE__STANDBY=1) as gateway:
         asyncio.run(call(gateway))
         assert "Traceback" not in gateway.log, gateway.log
-        gateway.interrupt()
         assert gateway.processes() == []
     print(figures, {"rejoined": joins})
     assert joins["signaling"] == joins["mixer_core"] == 0
