@@ -12,13 +12,13 @@ from .protocol.browser_messages import BrowserMessage, Mute, Ptt, name_of, read_
 class Intake:
     """The control messages of one browser, and its mistakes."""
 
-    def __init__(self, now_ns: int) -> None:
+    def __init__(self) -> None:
         self.bad_total = 0
         """Messages that could not be read."""
         self.too_fast_total = 0
         """Messages that were not carried out because there were too many."""
-        self._buckets = {kind: Bucket(rate, now_ns) for kind, rate in RATES.items()}
-        self._answers = Bucket(MISTAKES, now_ns)
+        self._buckets = {kind: Bucket(rate) for kind, rate in RATES.items()}
+        self._answers = Bucket(MISTAKES)
         self._repeats = Repeats()
         self._is_pressed = False
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from mixer_core.runtime.token_bucket import TokenBucket
 from mixer_core.runtime.units import S_NS
 
 from .protocol.browser_messages import (
@@ -68,21 +69,15 @@ class Repeats:
 class Bucket:
     """A token bucket that knows which refusal is the first of a burst."""
 
-    def __init__(self, rate: Rate, now_ns: int) -> None:
-        self._rate = rate
-        self._full_ns = now_ns
-        """When the bucket is full again."""
+    def __init__(self, rate: Rate) -> None:
+        self._tokens = TokenBucket(S_NS / rate.refill_ns, rate.burst)
         self._reported = False
 
     def allow(self, now_ns: int) -> bool:
         """Whether to let one more through now."""
-        if now_ns >= self._full_ns:
-            self._full_ns, self._reported = now_ns, False
-        full_ns = self._full_ns + self._rate.refill_ns
-        if full_ns - now_ns > self._rate.burst * self._rate.refill_ns:
-            return False
-        self._full_ns = full_ns
-        return True
+        if self._tokens.is_full(now_ns):
+            self._reported = False
+        return self._tokens.take(now_ns)
 
     def report(self) -> bool:
         """Whether to report a refusal: once until the bucket has been full again."""

@@ -62,7 +62,7 @@ class Session:
         self.outbox = Outbox(settings.outbox_cap_ms)
         self.uplink: Uplink | None = None
         """The microphone, once the channel is open."""
-        self.intake = Intake(now_ns)
+        self.intake = Intake()
         self.unknown_events_total = 0
         """Bus events that are not for browsers."""
         self._welcomed = False

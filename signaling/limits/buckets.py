@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mixer_core.runtime.token_bucket import TokenBucket
 from mixer_core.runtime.units import S_NS
 
 MAX_CLIENTS = 4_096
@@ -12,8 +13,7 @@ MAX_CLIENTS = 4_096
 
 @dataclass(slots=True)
 class _Bucket:
-    full_ns: int
-    """When the bucket is full again."""
+    tokens: TokenBucket
     reported: bool = False
     """A refusal was reported since the bucket was full."""
 
@@ -23,7 +23,7 @@ class Buckets:
 
     def __init__(self, burst: int, refill_ns: int) -> None:
         self._burst = burst
-        self._refill_ns = refill_ns
+        self._per_s = S_NS / refill_ns
         self._buckets: dict[str, _Bucket] = {}
 
     def wait_s(self, client: str, now_ns: int) -> int:
@@ -31,27 +31,23 @@ class Buckets:
         bucket = self._buckets.get(client)
         if bucket is None:
             return 0
-        over_ns = bucket.full_ns + self._refill_ns - now_ns - self._burst * self._refill_ns
-        return max(0, -(-over_ns // S_NS))
+        return -(-bucket.tokens.wait_ns(now_ns) // S_NS)
 
     def take(self, client: str, now_ns: int) -> bool:
         """Take one; False if the bucket is empty."""
         bucket = self._buckets.pop(client, None)
-        if bucket is None or now_ns >= bucket.full_ns:
-            bucket = _Bucket(now_ns)
+        if bucket is None or bucket.tokens.is_full(now_ns):
+            bucket = _Bucket(TokenBucket(self._per_s, self._burst))
         self._buckets[client] = bucket
         if len(self._buckets) > MAX_CLIENTS:
             del self._buckets[next(iter(self._buckets))]
-        if self.wait_s(client, now_ns):
-            return False
-        bucket.full_ns += self._refill_ns
-        return True
+        return bucket.tokens.take(now_ns)
 
     def give_back(self, client: str) -> None:
         """Undo one ``take``."""
         bucket = self._buckets.get(client)
         if bucket is not None:
-            bucket.full_ns -= self._refill_ns
+            bucket.tokens.give_back()
 
     def report(self, client: str) -> bool:
         """Whether to report a refusal: once until the client's bucket has been full again."""

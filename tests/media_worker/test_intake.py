@@ -22,7 +22,7 @@ def ptt(down: bool) -> str:
 
 
 def test_a_flood_of_good_messages_is_refused_and_reported_once() -> None:
-    intake = Intake(0)
+    intake = Intake()
 
     def say(now_ns: int) -> Any:
         return intake.control(SAY, False, now_ns)
@@ -40,7 +40,7 @@ def test_a_flood_of_good_messages_is_refused_and_reported_once() -> None:
 
 
 def test_a_flood_never_keeps_a_microphone_open() -> None:
-    intake, is_muted = Intake(0), False
+    intake, is_muted = Intake(), False
     for _ in range(100):
         for wanted in (True, False):
             read = intake.control(mute(wanted), is_muted, 0)
@@ -50,13 +50,13 @@ def test_a_flood_never_keeps_a_microphone_open() -> None:
 
 
 def test_a_push_to_talk_button_that_was_pressed_can_be_released() -> None:
-    intake = Intake(0)
+    intake = Intake()
     passed = [intake.control(ptt(down), False, 0) for down in [True, False] * 100]
     assert [read for read in passed if isinstance(read, Ptt)] == [Ptt(True), Ptt(False)] * 10
 
 
 def test_a_release_at_the_end_of_a_flood_passes_once() -> None:
-    intake = Intake(0)
+    intake = Intake()
     for _ in range(30):
         intake.control(ptt(True), False, 0)
     assert intake.control(ptt(False), False, 0) == Ptt(False)
@@ -64,7 +64,7 @@ def test_a_release_at_the_end_of_a_flood_passes_once() -> None:
 
 
 def test_mistakes_are_counted_and_answered_within_bounds() -> None:
-    intake = Intake(0)
+    intake = Intake()
     answers = [intake.control("{", False, 0) for _ in range(15)]
     assert [answer is not None for answer in answers] == [True] * 10 + [False] * 5
     wrong = BrowserMessageError("odd_length", "PCM16 needs an even number of bytes, got 3")

@@ -14,7 +14,7 @@ GAPS_NS = st.lists(st.integers(0, 2_000_000_000), max_size=80)
 
 @given(st.builds(Rate, st.integers(1, 20), st.integers(1_000_000, 10**9)), GAPS_NS)
 def test_no_window_lets_more_through_than_the_rate(rate: Rate, gaps_ns: list[int]) -> None:
-    bucket, now_ns = Bucket(rate, 0), 0
+    bucket, now_ns = Bucket(rate), 0
     passed_ns = []
     for gap_ns in gaps_ns:
         now_ns += gap_ns
@@ -27,13 +27,13 @@ def test_no_window_lets_more_through_than_the_rate(rate: Rate, gaps_ns: list[int
 
 @given(st.builds(Rate, st.integers(1, 20), st.integers(1_000_000, 10**9)), st.integers(0, 500))
 def test_the_rate_itself_is_never_refused(rate: Rate, count: int) -> None:
-    bucket = Bucket(rate, 0)
+    bucket = Bucket(rate)
     assert all(bucket.allow(0) for _ in range(rate.burst))
     assert all(bucket.allow(number * rate.refill_ns) for number in range(1, count))
 
 
 def test_a_refusal_is_reported_once_until_the_bucket_is_full_again() -> None:
-    bucket = Bucket(Rate(2, 10), 0)
+    bucket = Bucket(Rate(2, 10))
     assert [bucket.allow(0) for _ in range(3)] == [True, True, False]
     assert [bucket.report(), bucket.report()] == [True, False]
     assert [bucket.allow(10), bucket.allow(10), bucket.report()] == [True, False, False]
@@ -49,7 +49,7 @@ def test_a_kind_is_reported_once_a_second() -> None:
 
 
 def test_answers_come_in_bursts_of_ten_and_then_ten_a_second() -> None:
-    bucket = Bucket(MISTAKES, 0)
+    bucket = Bucket(MISTAKES)
     assert [bucket.allow(0) for _ in range(12)] == [True] * 10 + [False] * 2
     assert [bucket.allow(100 * MS_NS) for _ in range(2)] == [True, False]
     assert sum(bucket.allow(5_000 * MS_NS) for _ in range(20)) == 10

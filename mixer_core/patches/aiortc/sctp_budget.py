@@ -11,7 +11,7 @@ from __future__ import annotations
 from enum import Enum
 from struct import Struct, error
 
-from mixer_core.runtime.units import S_NS
+from mixer_core.runtime.token_bucket import TokenBucket
 
 from .sctp_wire import HALF_U32, HEAD_BYTES, U32
 
@@ -166,38 +166,19 @@ def verdict(ahead: int, size: int, held: int, held_bytes: int, is_new_stream: bo
     return Verdict.KEEP if waiting <= WINDOW_BYTES else Verdict.REFUSE
 
 
-class Bucket:
-    """``burst`` at once, and ``per_s`` more each second."""
-
-    __slots__ = ("_burst_ns", "_each_ns", "_full_ns")
-
-    def __init__(self, burst: int, per_s: int, now_ns: int) -> None:
-        self._each_ns = S_NS // per_s
-        self._burst_ns = burst * self._each_ns
-        self._full_ns = now_ns
-        """When it is full again."""
-
-    def take(self, count: int, now_ns: int) -> bool:
-        """Take ``count``, or nothing where there are fewer."""
-        full_ns = max(self._full_ns, now_ns) + count * self._each_ns
-        if full_ns - now_ns > self._burst_ns:
-            return False
-        self._full_ns = full_ns
-        return True
-
-
 class Budget:
     """What one peer has left. A browser in a call uses a tenth of it."""
 
-    CHUNKS = (4_000, 2_000)
-    ANSWERS = (40, 20)
-    REFUSALS = (10_000, 1_000)
-    """Beyond this many refusals (at once, and a second) the peer does not mean well."""
+    CHUNKS = (2_000, 4_000)
+    """A second, and at once."""
+    ANSWERS = (20, 40)
+    REFUSALS = (1_000, 10_000)
+    """Beyond this many refusals the peer does not mean well."""
 
-    def __init__(self, now_ns: int) -> None:
-        self._chunks = Bucket(*self.CHUNKS, now_ns)
-        self._answers = Bucket(*self.ANSWERS, now_ns)
-        self._refusals = Bucket(*self.REFUSALS, now_ns)
+    def __init__(self) -> None:
+        self._chunks = TokenBucket(*self.CHUNKS)
+        self._answers = TokenBucket(*self.ANSWERS)
+        self._refusals = TokenBucket(*self.REFUSALS)
         self.refused_total = 0
         """Chunks, packets and datagrams that were dropped."""
 
@@ -207,15 +188,15 @@ class Budget:
             chunks, answers = look(packet)
         except error as wrong:
             raise Damaged("a chunk that ends in the middle") from wrong
-        if answers and not self._answers.take(answers, now_ns):
+        if answers > self.ANSWERS[1] or (answers and not self._answers.take(now_ns, answers)):
             return False
-        return self._chunks.take(chunks or 1, now_ns)
+        return self._chunks.take(now_ns, chunks or 1)
 
     def answer(self, now_ns: int) -> bool:
         """Whether one more thing may be answered."""
-        return self._answers.take(1, now_ns)
+        return self._answers.take(now_ns)
 
     def refuse(self, now_ns: int) -> bool:
         """Something was dropped; returns whether the peer may go on."""
         self.refused_total += 1
-        return self._refusals.take(1, now_ns)
+        return self._refusals.take(now_ns)

@@ -35,7 +35,7 @@ class SctpLimits:
         self._sctp: Any = sctp
         self._on_excess = on_excess
         self._clock_ns = clock_ns
-        self._budget = Budget(clock_ns())
+        self._budget = Budget()
         self._counted_ns = clock_ns()
         private: Any = sctp
         self._handle_data = private._handle_data

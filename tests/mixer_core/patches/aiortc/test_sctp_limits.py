@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixer_core.patches.aiortc import sctp_budget as budget
-from mixer_core.patches.aiortc.sctp_budget import Bucket, Damaged, Verdict, look, verdict
+from mixer_core.patches.aiortc.sctp_budget import Budget, Damaged, Verdict, look, verdict
 from mixer_core.patches.aiortc.sctp_limits import SctpLimits
 from mixer_core.runtime.units import S_NS
 from tests.support.tables import examples
@@ -233,7 +233,7 @@ def test_an_attack_costs_bounded_memory_and_answers_and_is_told(
 def test_it_ends_where_a_peer_goes_on() -> None:
     def test() -> None:
         victim = Victim()
-        for _ in range(budget.Budget.REFUSALS[0]):
+        for _ in range(budget.Budget.REFUSALS[1]):
             victim.limits.refuse("too much")
         assert not victim.is_over
         victim.take(packet(data(FIRST + 5_000, b"x")))
@@ -439,8 +439,8 @@ def test_answers_are_counted_before_they_are_given() -> None:
         look(packet(ENDLESS["heartbeat"]))
 
 
-def test_a_bucket_is_full_at_first_and_fills_again() -> None:
-    bucket = Bucket(10, 5, 0)
-    assert bucket.take(10, 0) and not bucket.take(1, 0)
-    assert bucket.take(1, S_NS // 5) and not bucket.take(1, S_NS // 5)
-    assert bucket.take(10, 10 * S_NS) and not bucket.take(1, 10 * S_NS)
+def test_a_packet_that_wants_more_answers_than_are_given_at_once_gets_none() -> None:
+    peer, beat = Budget(), chunk(4, struct.pack("!HH", 1, 8) + bytes(4))
+    assert not peer.admit(packet(*[beat] * (Budget.ANSWERS[1] + 1)), S_NS)
+    assert peer.admit(packet(*[beat] * Budget.ANSWERS[1]), S_NS)
+    assert not peer.admit(packet(beat), S_NS) and peer.admit(packet(data(1, b"x")), S_NS)
