@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
@@ -23,6 +22,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from .foreign_pem import UNREADABLE, told_as
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -105,20 +106,21 @@ def create(host_names: Iterable[str], now: datetime) -> Authority:
 
 def load(root_pem: bytes, issuer_pem: bytes) -> Authority:
     """The authority from what ``root_pem`` and ``issuer_pem`` gave. Raises ValueError."""
-    root = x509.load_pem_x509_certificate(root_pem)
-    issuer = x509.load_pem_x509_certificate(issuer_pem)
-    try:
+    with told_as("the root or the issuer is no certificate"):
+        root = x509.load_pem_x509_certificate(root_pem)
+        issuer = x509.load_pem_x509_certificate(issuer_pem)
+    with told_as("the key has a passphrase, or is of an unknown kind"):
         key = load_pem_private_key(issuer_pem, None)
-    except (TypeError, UnsupportedAlgorithm) as error:
-        raise ValueError("the key has a passphrase, or is of an unknown kind") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise ValueError("the key is not an EC key")
-    if key.public_key() != issuer.public_key():
+    with told_as("the issuer has a key of an unknown kind"):
+        is_pair = key.public_key() == issuer.public_key()
+    if not is_pair:
         raise ValueError("the key does not belong to the certificate")
-    try:
+    with told_as("the root did not sign the issuer"):
         issuer.verify_directly_issued_by(root)
-    except (TypeError, ValueError, InvalidSignature) as error:
-        raise ValueError("the root did not sign the issuer") from error
+    with told_as("the issuer does not say what it may certify"):
+        issuer.extensions.get_extension_for_class(x509.NameConstraints)
     return Authority(root, issuer, key)
 
 
@@ -177,10 +179,10 @@ def is_current(
         certificate = x509.load_pem_x509_certificate(leaf)
         certificate.verify_directly_issued_by(authority.issuer)
         found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (TypeError, ValueError, InvalidSignature, x509.ExtensionNotFound):
+        before, after = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    except UNREADABLE:
         return False
     wanted_names, wanted = permitted_by(authority, names, addresses)
-    before, after = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     return (
         set(wanted_names) <= set(found.get_values_for_type(x509.DNSName))
         and set(wanted) <= set(found.get_values_for_type(x509.IPAddress))

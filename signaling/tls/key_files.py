@@ -7,10 +7,11 @@ from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from mixer_core.runtime.files import read_file
+
+from .foreign_pem import UNREADABLE, told_as
 
 MOST_BYTES = 1 << 20
 
@@ -34,20 +35,16 @@ def read(certificate: Path, key: Path, now: datetime) -> bytes:
         ValueError: unreadable, not PEM, not a pair, or out of its time; one sentence.
     """
     chain_pem, key_pem = _content(certificate, "tls_certificate"), _content(key, "tls_key")
-    try:
+    with told_as(f"tls_certificate {certificate} has no PEM certificate in it"):
         chain = x509.load_pem_x509_certificates(chain_pem)
-    except ValueError as error:
-        raise ValueError(f"tls_certificate {certificate} has no PEM certificate in it") from error
     try:
         private = load_pem_private_key(key_pem, None)
     except TypeError as error:
         raise ValueError(f"tls_key {key} has a passphrase: write it without one") from error
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except UNREADABLE as error:
         raise ValueError(f"tls_key {key} has no PEM key in it") from error
-    try:
+    with told_as(f"tls_certificate {certificate} has a key of an unknown kind"):
         is_pair = private.public_key() == chain[0].public_key()
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise ValueError(f"tls_certificate {certificate} has a key of an unknown kind") from error
     if not is_pair:
         raise ValueError(
             f"tls_key {key} does not belong to the first certificate in {certificate}: "

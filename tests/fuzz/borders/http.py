@@ -25,7 +25,7 @@ TOKEN = "correct-horse-battery-staple"
 MOST_ANSWER = 2 << 20
 MOST_LINES = 4
 """Lines of the log for one connection."""
-WAIT_S = 6.0
+WAIT_S = 60.0
 RESET = struct.pack("ii", 1, 0)
 """SO_LINGER: no port waits after a connection."""
 
