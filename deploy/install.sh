@@ -544,11 +544,12 @@ uninstall() {
 
 # --- main ------------------------------------------------------------------------------------------------
 
+# shellcheck disable=SC2317 # the trap calls it
 clean() {
   code=$?
   [ -z "${BUILDING:-}" ] || rm -rf "$BUILDING"
   [ -z "${TEMP:-}" ] || rm -rf "$TEMP"
-  [ $code = 0 ] || [ -z "${STEP:-}" ] || echo "mixminus install: failed at: $STEP" >&2
+  [ "$code" = 0 ] || [ -z "${STEP:-}" ] || echo "mixminus install: failed at: $STEP" >&2
 }
 
 main() {
@@ -573,4 +574,8 @@ main() {
   install_release 9>&-
 }
 
-main "$@"
+# As one block: the shell reads no further, should this file be replaced meanwhile.
+{
+  main "$@"
+  exit 0
+}
