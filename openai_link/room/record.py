@@ -2,19 +2,17 @@
 
 Sans-I/O. Facts of the sessions come in; journal records, EVENTs for the browsers and signals come
 out. What is final is told once the journal has it (``journal_written``), at the latest after
-``JOURNAL_TIMEOUT_NS``.
+``unwritten.JOURNAL_TIMEOUT_NS``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 from mixer_core.journal.records import HistoryItem, Record, UsageRecord
 from mixer_core.runtime.errors import UpstreamError
 from mixer_core.runtime.foreign_text import one_line
-from mixer_core.runtime.units import S_NS
 
 from ..facts import (
     Caption,
@@ -50,39 +48,8 @@ from .actions import Event, Log, TellBrowsers, WriteJournal
 from .confirmations import Confirmations
 from .money import PriceTable, Spending, SpendingAction, Stop, TellUsage, Warn, WriteUsage
 from .signals import BudgetSpent, Outcome, ProblemFound
-
-MAX_CAPTION_BYTES = 15_000
-"""Words and thumbnail of a caption: a frame holds 16 KiB."""
-MAX_SHOWN = 2
-"""Sessions that a picture is shown to before one takes it."""
-MAX_TYPED = 64
-"""Typed messages that wait for the server to take them; of more the oldest are told as they are."""
-MAX_WAITING = 128
-"""EVENTs that wait for the journal; of more the oldest are told as they are."""
-JOURNAL_TIMEOUT_NS = 5 * S_NS
-"""A caption does not wait longer for the journal."""
-
-
-@dataclass(frozen=True, slots=True)
-class Untaken:
-    """What somebody typed or showed, and no session has taken yet."""
-
-    session: int
-    """The session that was told last."""
-    caption: Event
-    picture: Picture | None = None
-    told: int = 1
-    """Sessions that were told."""
-
-    @property
-    def is_hopeless(self) -> bool:
-        """A picture with which sessions end again and again."""
-        return self.picture is not None and self.told >= MAX_SHOWN
-
-    def in_words(self, text: str) -> Untaken:
-        """The same without the picture: as if only ``text`` had been typed."""
-        caption = {k: v for k, v in self.caption.items() if k not in ("picture", "thumbnail")}
-        return Untaken(self.session, {**caption, "text": text})
+from .untaken import Untaken, UntakenTexts
+from .unwritten import UnwrittenEvents
 
 
 class RoomRecord:
@@ -106,15 +73,12 @@ class RoomRecord:
         self.spending = Spending(
             PriceTable.of(settings), settings.daily_budget_usd, day_of, self.names
         )
-        self._typed: dict[str, Untaken] = {}
-        """Typed messages and pictures that no session has taken yet, by item."""
+        self._untaken = UntakenTexts()
         self._pictures = RecentPictures(settings.image_keep_s, 2 * settings.image_max_bytes)
         self._session_ids: dict[int, str] = {}
         """The server's names of the sessions that there are, by number."""
         self._places = LinePlaces()
-        self._tickets = 0
-        self._waiting: dict[int, tuple[Event, int]] = {}
-        """EVENTs that wait for the journal, by ticket; and until when."""
+        self._unwritten = UnwrittenEvents()
         self.is_resumed = False
         """The conversation goes on that another process began."""
         self._is_over = False
@@ -136,25 +100,23 @@ class RoomRecord:
 
     def journal_written(self, ticket: int) -> list[Outcome]:
         """Records are safe, or never will be: tell what waited for them."""
-        waited = self._waiting.pop(ticket, None)
-        return [] if waited is None else [self._tell(waited[0])]
+        return [self._tell(event) for event in self._unwritten.written(ticket)]
 
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick``; None where nothing waits for the journal."""
-        return min((until_ns for _, until_ns in self._waiting.values()), default=None)
+        return self._unwritten.next_timeout_ns()
 
     def tick(self, now_ns: int) -> list[Outcome]:
         """The time-out was reached: the journal takes too long."""
-        late = [ticket for ticket, (_, until_ns) in self._waiting.items() if until_ns <= now_ns]
-        return [outcome for ticket in late for outcome in self.journal_written(ticket)]
+        return [self._tell(event) for event in self._unwritten.tick(now_ns)]
 
     def closed(self, reason: str, wall_ms: int) -> list[Outcome]:
         """The conversation has ended: the journal learns it now, and nothing said after it."""
         if self._is_over:
             return []
         self._is_over = True
-        self._tickets += 1  # Somebody waits, so it is written at once.
-        return [WriteJournal(tuple(self._transcript.closed(reason, wall_ms)), self._tickets)]
+        ticket = self._unwritten.ticket()
+        return [WriteJournal(tuple(self._transcript.closed(reason, wall_ms)), ticket)]
 
     # -- what happens -----------------------------------------------------------------------------
 
@@ -181,32 +143,27 @@ class RoomRecord:
         outcomes = self._write(
             self._transcript.said(text.item, text.participant, name, text.text, wall_ms, shown)
         )
-        caption = _with_thumbnail({**text.event, **({"name": name} if name else {})}, picture)
-        self._typed[text.item] = Untaken(session, caption, picture)
-        while len(self._typed) > MAX_TYPED:
-            outcomes.append(self._tell(self._typed.pop(next(iter(self._typed))).caption))
-        return outcomes
+        oldest = self._untaken.typed(session, text, name)
+        return [*outcomes, *(self._tell(caption) for caption in oldest)]
 
     def untaken(self, sessions: Collection[int]) -> list[Untaken]:
         """What was typed or shown and none of the ``sessions`` that there are can take.
 
         Give each back by ``retyped``.
         """
-        lost = [item for item, typed in self._typed.items() if typed.session not in sessions]
-        return [self._typed.pop(item) for item in lost]
+        return self._untaken.without(sessions)
 
     def retyped(self, session: int, typed: Untaken, item: str) -> None:
         """What was typed or shown before is told again in ``session``, as ``item``."""
-        caption = {**typed.caption, "item": item}
-        self._typed[item] = replace(typed, session=session, caption=caption, told=typed.told + 1)
+        self._untaken.told_again(session, typed, item)
 
     def is_picture(self, item: str) -> bool:
         """Whether that is a picture which the server has not taken yet."""
-        return item in self._typed and self._typed[item].picture is not None
+        return self._untaken.is_picture(item)
 
     def refused(self, item: str) -> Picture | None:
         """The server does not take a picture that it was shown; None: it is not known here."""
-        typed = self._typed.pop(item, None)
+        typed = self._untaken.take(item)
         return None if typed is None else typed.picture
 
     def pictures(self, session: int, now_ns: int) -> Mapping[str, Picture]:
@@ -229,8 +186,8 @@ class RoomRecord:
                 return [*self._write(records), *self._unheard(session, fact, now_ns)]
             case Exceeded(what):
                 return [*self._write(records), *self._exceeded_by(what)]
-            case ItemAdded(item) if item in self._typed:
-                return self._taken(session, item, records, now_ns)
+            case ItemAdded(item) if typed := self._untaken.take(item):
+                return self._taken(session, item, typed, records, now_ns)
             case ResponseEnded():
                 outcomes = [*self._write(records), *self._response_ended(session, fact, now_ns)]
                 return outcomes + self._response_usage(session, fact, wall_ms)
@@ -247,10 +204,9 @@ class RoomRecord:
         return self._write(records)
 
     def _taken(
-        self, session: int, item: str, records: Sequence[Record], now_ns: int
+        self, session: int, item: str, typed: Untaken, records: Sequence[Record], now_ns: int
     ) -> list[Outcome]:
         """The server has taken what was typed or shown."""
-        typed = self._typed.pop(item)
         if typed.picture is not None:
             self.pending_reply.requested()
             self._pictures.keep(item, typed.picture, session, now_ns)
@@ -359,11 +315,9 @@ class RoomRecord:
         moved: list[Outcome] = [TellBrowsers(event) for event in self._places.moved(records)]
         if then_tell is None:
             return [*([WriteJournal(tuple(records))] if records else []), *moved]
-        self._tickets += 1
-        self._waiting[self._tickets] = then_tell, now_ns + JOURNAL_TIMEOUT_NS
-        late = list(self._waiting)[:-MAX_WAITING]
-        told = [outcome for ticket in late for outcome in self.journal_written(ticket)]
-        return [WriteJournal(tuple(records), self._tickets), *moved, *told]
+        ticket, late = self._unwritten.wait(then_tell, now_ns)
+        told = [self._tell(event) for event in late]
+        return [WriteJournal(tuple(records), ticket), *moved, *told]
 
     def _response_ended(self, session: int, ended: ResponseEnded, now_ns: int) -> list[Outcome]:
         """An answer that did not end as it should: the room is told, once.
@@ -448,13 +402,3 @@ class RoomRecord:
                 case Stop(problem):
                     outcomes.append(BudgetSpent(problem))
         return outcomes
-
-
-def _with_thumbnail(caption: Event, picture: Picture | None) -> Event:
-    """The caption of a picture, with its thumbnail where there is room for it."""
-    if picture is None or not picture.thumbnail:
-        return caption
-    size_bytes = len(picture.shown.encode("utf-8", "replace")) + len(picture.thumbnail)
-    return (
-        caption if size_bytes > MAX_CAPTION_BYTES else {**caption, "thumbnail": picture.thumbnail}
-    )

@@ -24,11 +24,12 @@ from .actions import CloseSession, Log, OpenSession
 from .epoch import EpochCounter
 from .liveness import ServerHabits
 from .realtime_session import RealtimeSession
-from .record import RoomRecord, Untaken
+from .record import RoomRecord
 from .room_pictures import NOT_TAKEN, RoomPictures
 from .room_tools import RoomTools
 from .session import NO_PICTURES, Session
 from .signals import Outcome, ProblemFound
+from .untaken import Untaken
 
 _NOTE = (
     "What is above was said before a short interruption that nobody need hear about. "

@@ -10,7 +10,7 @@ import pytest
 from mixer_core.bus.picture_file import read_picture
 from openai_link.pictures import Picture
 from openai_link.room.actions import Action, AnswerUpload
-from openai_link.room.record import MAX_CAPTION_BYTES
+from openai_link.room.untaken import MAX_CAPTION_BYTES
 from tests.openai_link.room import checks
 from tests.openai_link.room.websocket_world import WebsocketWorld
 from tests.openai_link.room.world import PARTICIPANT, Scene, Step, World, say, speak, until, wait

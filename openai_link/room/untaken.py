@@ -1,0 +1,92 @@
+"""What somebody typed or showed, until the server has taken it. Sans-I/O.
+
+Its caption waits as long. A session that ends takes with it what it has not taken: the next one is
+told again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+from ..pictures import Picture
+from ..turns.actions import TypedText
+from .actions import Event
+
+MAX_CAPTION_BYTES = 15_000
+"""Words and thumbnail of a caption: a frame holds 16 KiB."""
+MAX_SHOWN = 2
+"""Sessions that a picture is shown to before one takes it."""
+MAX_TYPED = 64
+"""Typed messages that wait for the server to take them; of more the oldest are told as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Untaken:
+    """What somebody typed or showed, and no session has taken yet."""
+
+    session: int
+    """The session that was told last."""
+    caption: Event
+    picture: Picture | None = None
+    told: int = 1
+    """Sessions that were told."""
+
+    @property
+    def is_hopeless(self) -> bool:
+        """A picture with which sessions end again and again."""
+        return self.picture is not None and self.told >= MAX_SHOWN
+
+    def in_words(self, text: str) -> Untaken:
+        """The same without the picture: as if only ``text`` had been typed."""
+        caption = {k: v for k, v in self.caption.items() if k not in ("picture", "thumbnail")}
+        return Untaken(self.session, {**caption, "text": text})
+
+
+class UntakenTexts:
+    """Of one room, by item."""
+
+    def __init__(self) -> None:
+        self._typed: dict[str, Untaken] = {}
+
+    def __contains__(self, item: object) -> bool:
+        return item in self._typed
+
+    def typed(self, session: int, text: TypedText, name: str) -> list[Event]:
+        """``session`` is told of it; ``name``: of who typed it, or empty.
+
+        Returns the captions of the oldest ones that nothing is waited for any longer.
+        """
+        picture = text.picture
+        caption = _with_thumbnail({**text.event, **({"name": name} if name else {})}, picture)
+        self._typed[text.item] = Untaken(session, caption, picture)
+        oldest = list(self._typed)[:-MAX_TYPED]
+        return [self._typed.pop(item).caption for item in oldest]
+
+    def without(self, sessions: Collection[int]) -> list[Untaken]:
+        """What none of the ``sessions`` that there are can take; it is forgotten here."""
+        lost = [item for item, typed in self._typed.items() if typed.session not in sessions]
+        return [self._typed.pop(item) for item in lost]
+
+    def told_again(self, session: int, typed: Untaken, item: str) -> None:
+        """What was typed or shown before is told again in ``session``, as ``item``."""
+        caption = {**typed.caption, "item": item}
+        self._typed[item] = replace(typed, session=session, caption=caption, told=typed.told + 1)
+
+    def is_picture(self, item: str) -> bool:
+        """Whether that is a picture which the server has not taken yet."""
+        return item in self._typed and self._typed[item].picture is not None
+
+    def take(self, item: str) -> Untaken | None:
+        """It is taken, or refused; None: it is not known here."""
+        return self._typed.pop(item, None)
+
+
+def _with_thumbnail(caption: Event, picture: Picture | None) -> Event:
+    """The caption of a picture, with its thumbnail where there is room for it."""
+    if picture is None or not picture.thumbnail:
+        return caption
+    size_bytes = len(picture.shown.encode("utf-8", "replace")) + len(picture.thumbnail)
+    return (
+        caption if size_bytes > MAX_CAPTION_BYTES else {**caption, "thumbnail": picture.thumbnail}
+    )
