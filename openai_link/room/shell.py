@@ -18,7 +18,6 @@ from typing import Any
 from mixer_core.bus.control import LinkStatus, OpenLink, PictureAnswer, PicturePiece
 from mixer_core.bus.events import StreamInfo
 from mixer_core.bus.frames import FLAG_PAUSE, Frame
-from mixer_core.bus.pcm import SILENCE
 from mixer_core.journal.file import local_day
 from mixer_core.runtime import process_usage
 from mixer_core.runtime.errors import UpstreamError
@@ -32,7 +31,7 @@ from ..tools.runner import ToolRunner
 from ..transcript.journal import Journal
 from ..transport import selection_memory
 from ..transport.factory import make_transport, open_http
-from ..transport.interface import Callbacks, Transport
+from ..transport.interface import Callbacks
 from ..transport.selection_memory import Learnt
 from ..transport.ways import Ways
 from .actions import (
@@ -57,6 +56,7 @@ from .lifecycle import Exit, StateChanged
 from .mixer_client import MixerClient
 from .picture_intake import PictureIntake
 from .room_tools import Toolset
+from .transports import RoomTransports
 
 RESUME_S = 300.0
 """A conversation that nobody ended, because the process died, goes on after at most this time."""
@@ -120,11 +120,8 @@ class RoomShell:
         self._due_ns: int | None = None
         """When the timer fires; None: it does not."""
         self._clock_due_ns = now_ns + CLOCK_NS
-        self._transports: dict[int, Transport] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._connecting: dict[int, asyncio.Task[None]] = {}
-        self._finished: dict[str, int] = {}
-        """Counters of the transports that are closed."""
+        self._transports = RoomTransports(log, self._start, self._lost)
         self._http = open_http(upstream, self._settings)
         self._captions = CaptionPace()
         self._tools = ToolRunner(self._settings, log, self._tools_changed, self._tool_answered)
@@ -175,11 +172,8 @@ class RoomShell:
         """Refresh ``metrics``."""
         values = self.metrics.values
         values.update(process_usage.report())
-        totals = dict(self._finished)
-        for transport in self._transports.values():
-            _add(totals, transport.counters())
         values.update(self.engine.counters())
-        values.update(totals)
+        values.update(self._transports.counters())
         active = self._transports.get(self.engine.active_session)
         backlog = (0, 0) if active is None else active.backlog_ms(time.monotonic_ns())
         values["uplink_backlog_ms"], values["downlink_backlog_ms"] = backlog
@@ -213,7 +207,7 @@ class RoomShell:
             if now_ns >= self._clock_due_ns:
                 self._clock_due_ns = now_ns + CLOCK_NS
                 self.engine.wall_clock(_wall_ms(), now_ns)
-            for number, transport in list(self._transports.items()):
+            for number, transport in self._transports.all():
                 transport.tick(now_ns)
                 self.engine.session_received(number, transport.last_received_ns, now_ns)
             self._do(self.engine.tick(now_ns))
@@ -228,7 +222,7 @@ class RoomShell:
         self._arm_by(self._mixer.next_timeout_ns())
         self._arm_by(self.engine.next_timeout_ns())
         self._arm_by(self._captions.next_timeout_ns())
-        for transport in self._transports.values():
+        for _, transport in self._transports.all():
             self._arm_by(transport.next_timeout_ns())
 
     def _arm_by(self, deadline_ns: int | None) -> None:
@@ -300,21 +294,7 @@ class RoomShell:
             ),
             self._ways,
         )
-        self._transports[number] = transport
-        connecting = self._start(self._connect(number, transport, action.description))
-        self._connecting[number] = connecting
-        connecting.add_done_callback(lambda _: self._connecting.pop(number, None))
-
-    async def _connect(
-        self, number: int, transport: Transport, description: Mapping[str, Any]
-    ) -> None:
-        try:
-            await transport.connect(description)
-        except UpstreamError as error:
-            self._lost(number, error)
-        except Exception as error:  # Whatever it was, the room hears of it and it is tried again.
-            self._log.exception("! the session could not be opened")
-            self._lost(number, UpstreamError("internal", repr(error)))
+        self._transports.open(number, transport, action.description)
 
     def _answered(self, session: int) -> None:
         transport, now_ns = self._transports[session], time.monotonic_ns()
@@ -335,14 +315,6 @@ class RoomShell:
 
     def _lost(self, session: int, error: UpstreamError) -> None:
         self._did(self.engine.session_lost(session, error, time.monotonic_ns()))
-
-    def _close(self, session: int) -> None:
-        transport = self._transports.pop(session)
-        connecting = self._connecting.get(session)
-        if connecting is not None and connecting is not asyncio.current_task():
-            connecting.cancel()
-        _add(self._finished, transport.counters())
-        self._start(transport.close())
 
     # -- what the journal and the tools bring -----------------------------------------------------
 
@@ -378,7 +350,7 @@ class RoomShell:
         for action in actions:
             match action:
                 case SendEvent() | ClearOutput() | StartUplink() | MuteUplink():
-                    self._upstream_action(action)
+                    self._transports.do(action)
                 case TellBrowsers(event, addressee):
                     if self._captions.admits(action, time.monotonic_ns()):
                         self._mixer.event(event, addressee)
@@ -394,28 +366,12 @@ class RoomShell:
                 case _:
                     self._do_rarely(action)
 
-    def _upstream_action(self, action: SendEvent | ClearOutput | StartUplink | MuteUplink) -> None:
-        transport = self._transports.get(action.session)
-        if transport is None:  # The session ended in the middle of what it asked for.
-            return
-        match action:
-            case SendEvent(_, event):
-                if not transport.send(event):
-                    self._log.warning("! > %s: the channel is not open", event["type"])
-            case ClearOutput(_, event):
-                transport.clear_output(event)
-            case StartUplink():
-                transport.start(time.monotonic_ns())
-            case MuteUplink():
-                now_ns = time.monotonic_ns()
-                transport.frame(SILENCE, now_ns, True, now_ns)
-
     def _do_rarely(self, action: Action) -> None:
         match action:
             case OpenSession():
                 self._open(action)
             case CloseSession(session):
-                self._close(session)
+                self._transports.close(session)
             case RunTool(call, name, arguments, _, who):
                 self._tools.run(call, name, arguments, who)
             case CancelTool(call):
@@ -446,8 +402,3 @@ class RoomShell:
 
 def _wall_ms() -> int:
     return time.time_ns() // MS_NS
-
-
-def _add(totals: dict[str, int], more: Mapping[str, int]) -> None:
-    for name, count in more.items():
-        totals[name] = totals.get(name, 0) + count
