@@ -111,6 +111,7 @@ SHELLS: dict[str, set[str]] = {
     "openai_link/room": {
         "mixer_client",
         "shell",
+        "transports",
     },
     "openai_link/simulator": {
         "__main__",

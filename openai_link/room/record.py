@@ -11,7 +11,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from mixer_core.journal.records import HistoryItem, Record, UsageRecord
-from mixer_core.runtime.errors import UpstreamError
 from mixer_core.runtime.foreign_text import one_line
 
 from ..facts import (
@@ -28,14 +27,7 @@ from ..facts import (
 from ..pictures import Picture, RecentPictures
 from ..playback.truncation import Truncation
 from ..realtime.captions import shown
-from ..realtime.endings import (
-    TOO_LONG,
-    Ending,
-    ending_of,
-    transcription_ending,
-    unheard_ending,
-)
-from ..realtime.event_fields import Once
+from ..realtime.endings import TOO_LONG, Ending
 from ..realtime.session_object import session_object
 from ..realtime.unicode_text import whole
 from ..settings import OpenaiLinkSettings
@@ -48,6 +40,7 @@ from .actions import Event, Log, TellBrowsers, WriteJournal
 from .confirmations import Confirmations
 from .money import PriceTable, Spending, SpendingAction, Stop, TellUsage, Warn, WriteUsage
 from .signals import BudgetSpent, Outcome, ProblemFound
+from .told_endings import Told, ToldEndings
 from .untaken import Untaken, UntakenTexts
 from .unwritten import UnwrittenEvents
 
@@ -68,8 +61,7 @@ class RoomRecord:
         self._speaks = rules.speaks
         self.pending_reply = PendingReply(rules.answers_turns)
         self._confirmations = Confirmations(settings)
-        self._ended = Once()
-        """Responses and speech whose ends were told."""
+        self._endings = ToldEndings()
         self.spending = Spending(
             PriceTable.of(settings), settings.daily_budget_usd, day_of, self.names
         )
@@ -183,16 +175,19 @@ class RoomRecord:
             case Caption():
                 return self._caption(fact, records, now_ns)
             case Unheard():
-                return [*self._write(records), *self._unheard(session, fact, now_ns)]
+                told = self._endings.unheard(fact) if self._speaks_in(session) else Told()
+                return [*self._write(records), *self._ends(told, now_ns)]
             case Exceeded(what):
-                return [*self._write(records), *self._exceeded_by(what)]
+                return [*self._write(records), *self._endings.exceeded(what)]
             case ItemAdded(item) if typed := self._untaken.take(item):
                 return self._taken(session, item, typed, records, now_ns)
             case ResponseEnded():
-                outcomes = [*self._write(records), *self._response_ended(session, fact, now_ns)]
+                told = self._endings.response_ended(fact, self._speaks_in(session))
+                outcomes = [*self._write(records), *self._ends(told, now_ns)]
                 return outcomes + self._response_usage(session, fact, wall_ms)
             case Transcribed():
-                outcomes = [*self._write(records), *self._not_transcribed(fact, now_ns)]
+                told = self._endings.transcribed(fact, self._transcript.speaker(fact.item)[1])
+                outcomes = [*self._write(records), *self._ends(told, now_ns)]
                 return outcomes + self._transcription_usage(session, fact, wall_ms)
             case ServerToolsMissing(_, server):
                 named = f"the MCP server {one_line(server)}" if server else "an MCP server"
@@ -295,12 +290,6 @@ class RoomRecord:
         )
         return self._caption(caption, [*records, *more], now_ns, TOO_LONG)
 
-    def _exceeded_by(self, what: str) -> list[Outcome]:
-        """The server sends more than is kept: the room is told once."""
-        words = f"The assistant's server sends more than is kept ({what}): the rest is left out."
-        told = [ProblemFound("too_much", words)] if self._ended.first(("too much", what)) else []
-        return [Log("warning", f"! < {words}", f"too much: {what}"), *told]
-
     def _tell(self, caption: Event) -> TellBrowsers:
         """A caption, with the place that its line has by now."""
         known = self._transcript.find(str(caption["item"]))
@@ -319,40 +308,16 @@ class RoomRecord:
         told = [self._tell(event) for event in late]
         return [WriteJournal(tuple(records), ticket), *moved, *told]
 
-    def _response_ended(self, session: int, ended: ResponseEnded, now_ns: int) -> list[Outcome]:
-        """An answer that did not end as it should: the room is told, once.
+    def _speaks_in(self, session: int) -> bool:
+        """Whether the answers of a session are to be heard."""
+        return self._speaks and not self._confirmations.is_silent(session)
 
-        Where nothing more can be had of the server, the room's state says why.
-        """
-        speaks = self._speaks and not self._confirmations.is_silent(session)
-        ending = ending_of(ended, speaks)
-        if ending is None or not self._ended.first(ended.response):
+    def _ends(self, told: Told, now_ns: int) -> list[Outcome]:
+        """Something did not end as it should: the room is told, and its lines show it."""
+        if told.ending is None:
             return []
-        outcomes: list[Outcome] = [Log("warning", f"! < {ending.log}", "ending")]
-        if not (ended.status == "failed" and ended.code in UpstreamError.FATAL_CODES):
-            outcomes.append(ProblemFound(ending.code, ending.words))
-        cut_off = ended.items if ending.cut == "written" else ended.items[-1:]
-        return [*outcomes, *(o for item in cut_off for o in self._mark(item, ending, now_ns))]
-
-    def _unheard(self, session: int, fact: Unheard, now_ns: int) -> list[Outcome]:
-        """An answer that should have been heard came without sound: the room is told, once."""
-        speaks = self._speaks and not self._confirmations.is_silent(session)
-        if not speaks or not self._ended.first(fact.response):
-            return []
-        ending = unheard_ending(fact)
-        outcomes: list[Outcome] = [Log("warning", f"! < {ending.log}", "unheard")]
-        outcomes.append(ProblemFound(ending.code, ending.words))
-        return [*outcomes, *(o for item in fact.items for o in self._mark(item, ending, now_ns))]
-
-    def _not_transcribed(self, fact: Transcribed, now_ns: int) -> list[Outcome]:
-        """Speech that could not be written down: the room is told, once."""
-        _, name = self._transcript.speaker(fact.item)
-        ending = transcription_ending(fact, name)
-        if ending is None or not self._ended.first(fact.item):
-            return []
-        outcomes: list[Outcome] = [Log("warning", f"! < {ending.log}", "not transcribed")]
-        outcomes.append(ProblemFound(ending.code, ending.words))
-        return [*outcomes, *self._mark(fact.item, ending, now_ns)]
+        marks = [o for item in told.items for o in self._mark(item, told.ending, now_ns)]
+        return [*told.outcomes, *marks]
 
     def _mark(self, item: str, ending: Ending, now_ns: int) -> list[Outcome]:
         """Show how a line ends; a reply without a word has none."""
