@@ -17,13 +17,13 @@ from deploy import invite as _invite  # ifaddr asks ldconfig once, when it is im
 from deploy.cli import main
 from deploy.settings import AllSettings
 from mixer_core.runtime.settings import load_all
-from tests.docs.documents import ROOT
+from tests.docs.documents import ROOT, documents
 
 ADDRESS = "http://127.0.0.1:8080"
 """Where the documents' gateway is."""
 INSTALLER = ROOT / "deploy/install.sh"
 _VARIABLE = re.compile(r"([A-Z][A-Z0-9_]*)=(.*)", re.DOTALL)
-__all__ = ["ADDRESS", "UnknownCommandError", "check", "commands"]
+__all__ = ["ADDRESS", "UnknownCommandError", "check", "commands", "requests"]
 del _invite
 _ELSEWHERE = {"MIXMINUS_CONFIG", "MIXMINUS_TOKEN"}
 """Variables of ours that are no settings."""
@@ -39,6 +39,17 @@ def commands(text: str) -> Iterator[list[str]]:
         bare = line if line.lstrip().startswith("pip") else re.sub(r"[\[\]…]", " ", line)
         if words := shlex.split(bare, comments=True):
             yield words
+
+
+def requests() -> Iterator[tuple[list[str], str | None]]:
+    """Each curl command of the documents, and the JSON that stands below it."""
+    for document in documents():
+        for block, below in itertools.zip_longest(document.blocks, document.blocks[1:]):
+            if block.language == "sh" and block.is_run:
+                answer = below.text if below is not None and below.language == "json" else None
+                for words in commands(block.text):
+                    if words[0] == "curl":
+                        yield words, answer
 
 
 def check(words: list[str]) -> None:

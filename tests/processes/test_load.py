@@ -1,4 +1,4 @@
-"""A busy gateway with all its programs: those inside go on, newcomers wait, and are let in again."""
+"""A busy gateway with all its programs: those inside go on, newcomers wait and are let in again."""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.docs import commands
 from tests.support import audio
 from tests.support.gateway import Gateway
 from tests.support.plain_client import PlainClient, use_loopback
@@ -115,6 +118,20 @@ def test_somebody_who_was_removed_is_told_and_does_not_come_back(gateway: Gatewa
             await until(empty, "he is still there")
 
     asyncio.run(check())
+
+
+def test_the_requests_of_the_documents_work(gateway: Gateway) -> None:
+    found = list(commands.requests())
+    assert len(found) >= 4
+    for words, answer in found:
+        line = [
+            word.replace(commands.ADDRESS, gateway.url).replace("$MIXMINUS_TOKEN", "")
+            for word in words
+        ]
+        done = subprocess.run([*line, "--silent"], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, (words, done.stdout, done.stderr)
+        if answer is not None:
+            assert json.loads(answer).keys() <= json.loads(done.stdout).keys(), words
 
 
 def test_the_mode_changes_during_a_call(gateway: Gateway) -> None:
