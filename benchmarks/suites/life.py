@@ -29,6 +29,8 @@ REST_S = 20.0
 """Until what ends has ended: children, journals' pauses, tombstones."""
 TRIES = 60
 OPEN_S = 60.0
+LOG_BYTES = 980_000
+"""Of the log at the beginning: it rotates at 1 MB."""
 FULL_FROM, FULL_TO = 0.5, 0.6
 """Part of the joins during which the disk is full."""
 
@@ -53,6 +55,7 @@ def run(options: Options, findings: Findings) -> None:
     config.write_text(f'[runtime]\nlog_file = "{log}"\nlog_max_mb = 1\n', encoding="utf-8")
     gateway.set_variable("MIXMINUS_CONFIG", str(config))
     is_small = _mount(disk)
+    log.write_bytes(b"an earlier line\n" * (LOG_BYTES // 16))  # It is full soon.
     try:
         gateway.start()
         asyncio.run(_live(gateway, findings, joins, rooms, config, disk if is_small else None))
