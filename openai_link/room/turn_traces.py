@@ -2,9 +2,9 @@
 
 A turn begins with the server's word that speech has stopped (its voice activity detection has
 waited for ``vad_silence_ms`` by then), or with typed text. Its stages end when the words have
-become an item (``committed``), when the response begins, with its first sound, and when the first browser
-has played that. Tool calls of the turn have spans of their own. A stage that a server does not tell
-of is missing, and the next one takes its time.
+become an item (``committed``), when the response begins, with its first sound, and when the first
+browser has played that. Tool calls of the turn have spans of their own. A stage that a server does
+not tell of is missing, and the next one takes its time.
 
 Every turn ends once: with its answer, or with the beginning of the next turn. One turn is open at a
 time, and there is no timer: a turn without an answer is closed by the one after it.
