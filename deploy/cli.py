@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
@@ -22,6 +23,14 @@ from .settings import AllSettings
 from .supervise import variables_of
 
 CONFIGURATION = Path(__file__).with_name("supervisord.conf")
+
+LOOKING = {
+    "doctor": ("what is wrong, and its cure", "doctor.command:main"),
+    "status": ("a live view of the running gateway", "status:main"),
+    "logs": ("lines of the log about a room", "log_commands:logs"),
+    "log-level": ("change what is logged while it runs", "log_commands:level"),
+}
+"""Commands that look at the gateway and its machine: what each does, and where it is."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,7 +55,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser(
         "config", add_help=False, help="show the settings: mixminus config --show-origin"
     )
+    for name, (words, _) in LOOKING.items():
+        commands.add_parser(name, add_help=False, help=f"{words}: mixminus {name} --help")
     given, rest = parser.parse_known_args(arguments)
+    if given.command in LOOKING:
+        module, _, function = LOOKING[given.command][1].partition(":")
+        return int(getattr(import_module(f"deploy.{module}"), function)(rest))
     if given.command == "invite":
         from .invite import main as invite
 

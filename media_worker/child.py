@@ -113,7 +113,7 @@ class Child:
         if self._session is not None or self.done.is_set():
             self._refuse(offer, ProblemError(503, "Busy", "this worker has a browser already"))
             return
-        log = logs.get(PROGRAM, offer.participant)
+        log = logs.get(PROGRAM, room=offer.room, participant=offer.participant)
         session = SessionShell(offer, self._settings, log, self._control.announce, self.done.set)
         self._session = session
         self._parent.hold(True)
@@ -136,8 +136,8 @@ class Child:
         session.start()
         self._parent.taken()
         took_ms = (time.monotonic_ns() - began_ns) / 1e6
-        log = logs.get(PROGRAM, offer.participant)
-        log.info("= room %s, answered in %.1f ms by %s", offer.room, took_ms, self._identity)
+        log = logs.get(PROGRAM, room=offer.room, participant=offer.participant)
+        log.info("= answered in %.1f ms by %s", took_ms, self._identity)
 
     async def _take_back(
         self, offer: control.Offer, session: SessionShell, error: ProblemError

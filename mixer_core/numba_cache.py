@@ -65,6 +65,27 @@ def prepare_cache(runtime_dir: Path, env: MutableMapping[str, str] = os.environ)
     return Prepared(None, False, trouble)
 
 
+def look(runtime_dir: Path, env: MutableMapping[str, str] = os.environ) -> Prepared:
+    """What ``prepare_cache`` would say, without removing, making or setting anything."""
+    trouble = ""
+    for directory in _candidates(runtime_dir, env):
+        try:
+            existing = next(path for path in (directory, *directory.parents) if path.exists())
+            if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+                raise CacheError(f"{existing} is no directory that this user can write")
+            if directory.exists():
+                _check_owner(directory)
+        except (CacheError, OSError, ValueError) as error:
+            trouble = trouble or _words(directory, error)
+            continue
+        folder = folder_of(directory)
+        try:
+            return Prepared(directory, _check(folder) and _is_new(folder), trouble)
+        except (CacheError, OSError) as error:
+            return Prepared(directory, False, trouble or _words(directory, error))
+    return Prepared(None, False, trouble)
+
+
 def folder_of(directory: Path) -> Path:
     """Where numba puts the kernels of this copy of the program."""
     parent = _KERNELS.parent

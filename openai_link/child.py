@@ -93,7 +93,7 @@ class _Child:
             return
         self._order = order
         self._parent.taken()
-        self._log = logs.get("openai_link", order.room)
+        self._log = logs.get("openai_link", room=order.room)
         self._link = RoomShell(
             order,
             self._upstream,

@@ -163,6 +163,9 @@ class OpenaiLinkSettings:
     """Whether the service keeps a trace of each session (auto)."""
     tracing_workflow: str = ""
     """Name of the workflow in the traces; empty: the service's default."""
+    traces_url: str = ""
+    """Where what each turn took is sent: an OpenTelemetry collector (OTLP over HTTP), such as
+    http://127.0.0.1:4318/v1/traces; needs the extra traces. Empty: nowhere."""
     tracing_group: str = ""
     """Id that groups traces; empty: none."""
     tracing_metadata: dict[str, str] = field(default_factory=dict)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from mixer_core.patches.releases import check_releases
 from mixer_core.runtime.start_checks import BASE_DESCRIPTORS, Needs
 
+from .room.trace_export import check_installed
 from .settings import Settings, check_secrets
 
 DESCRIPTORS_PER_CHILD = 4
@@ -17,4 +18,5 @@ def check_start(settings: Settings, env: Mapping[str, str]) -> Needs:
     """Raises StartupError: a secret is missing or unusable, or a library is of another release."""
     check_releases()
     check_secrets(settings, env)
+    check_installed(settings.openai_link.traces_url)
     return Needs(BASE_DESCRIPTORS + DESCRIPTORS_PER_CHILD * settings.openai_link.max_children)

@@ -364,17 +364,20 @@ class Gateway:
             future.set_result(reply)
 
     def _note(self, event: Joined | Left | LinkLost) -> None:
+        about = {"room": event.room}
+        if not isinstance(event, LinkLost):
+            about["participant"] = event.participant
         if isinstance(event, Joined):
             self.metrics.count("joined_total")
             self.limiter.connected(event.client)
-            self._log.info("= %s joined %s as %s", event.participant, event.room, event.name)
+            self._log.info("= joined as %s", event.name, extra=about)
         elif isinstance(event, Left):
             self.metrics.count("left_total")
             self._ends.ended(event.participant, "lost" if event.lost else "left")
-            self._log.info("= %s left %s: %s", event.participant, event.room, event.reason)
+            self._log.info("= left: %s", event.reason, extra=about)
         else:
             self.metrics.count("links_lost_total")
-            self._log.warning("! %s lost its assistant: %s", event.room, event.reason)
+            self._log.warning("! the assistant is lost: %s", event.reason, extra=about)
 
     def _arm(self) -> None:
         """Set the timer to the earliest time at which something is due."""

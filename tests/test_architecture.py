@@ -83,6 +83,7 @@ SHELLS: dict[str, set[str]] = {
         "given_up",
         "lazy_timer",
         "lock_file",
+        "log_level",
         "logs",
         "parent",
         "process",
@@ -112,6 +113,7 @@ SHELLS: dict[str, set[str]] = {
         "mixer_client",
         "shell",
         "transports",
+        "trace_export",
     },
     "openai_link/simulator": {
         "__main__",

@@ -51,6 +51,7 @@ DOORS: Mapping[str, frozenset[str]] = {
         f"{SIGNALING}.client": "",
         f"{SIGNALING}.http": f"{SIGNALING} {SIGNALING}.limits {SIGNALING}.registry {SIGNALING}.tls "
         f"{SIGNALING}.access",
+        "deploy.doctor": "deploy",
         f"{BENCH}.report": "",
         f"{BENCH}.rig": f"{BENCH}.report",
         f"{BENCH}.peers": f"{BENCH}.report {BENCH}.rig",

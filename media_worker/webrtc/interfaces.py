@@ -51,7 +51,7 @@ class Rules:
             _is_usual(name) if pattern == AUTO else fnmatchcase(name, pattern)
             for pattern in self.allowed
         )
-        return is_allowed and not _matches(name, self.denied)
+        return is_allowed and not matches(name, self.denied)
 
 
 def read_rules(text: str) -> Rules:
@@ -68,7 +68,7 @@ def read_rules(text: str) -> Rules:
 def choose(interfaces: Iterable[Interface], rules: Rules) -> list[str]:
     """The addresses to offer: real networks before virtual ones, loopback last, none twice."""
     taken = [interface for interface in interfaces if rules.take(interface.name)]
-    taken.sort(key=lambda interface: _matches(interface.name, MESHES))
+    taken.sort(key=lambda interface: matches(interface.name, MESHES))
     found: list[str] = []
     for interface in taken:
         usable = [address for address in interface.addresses if _is_usable(address)]
@@ -89,10 +89,11 @@ def inner_networks(interfaces: Iterable[Interface], rules: Rules) -> list[Networ
 
 
 def _is_usual(name: str) -> bool:
-    return not _matches(name, CONTAINERS) and not _matches(name, TUNNELS)
+    return not matches(name, CONTAINERS) and not matches(name, TUNNELS)
 
 
-def _matches(name: str, patterns: tuple[str, ...]) -> bool:
+def matches(name: str, patterns: tuple[str, ...]) -> bool:
+    """Whether an interface has a name of one of these shapes."""
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 

@@ -24,6 +24,7 @@ from typing import Any, NoReturn
 from . import logs, pool_wire
 from .parent import Parent, Supervisor
 from .process import die_with_parent
+from .secrets import secret_values
 from .settings import CommonSettings
 
 _PR_SET_NAME = 15
@@ -122,7 +123,13 @@ class ForkServer:
         exit_code, parent = 1, None
         try:
             plan = self._plan
-            parent = Parent(plan.path, identity, plan.build, plan.supervisor)
+            parent = Parent(
+                plan.path,
+                identity,
+                plan.build,
+                plan.supervisor,
+                plan.settings.runtime.log_level,
+            )
             resolve(plan.child_main)(identity, plan.settings, parent)
             exit_code = 0
         except BaseException:  # There is no caller: nothing of the fork server may run on in here.
@@ -163,7 +170,8 @@ def main(arguments: list[str]) -> None:
     for fd in (host_fd, plan.supervisor.fd):
         if fd >= 0:
             os.set_inheritable(fd, False)  # Tools that a child starts do not get them.
-    logs.setup(plan.settings.runtime.log_level)
+    logs.setup(plan.settings.runtime.log_level, plan.settings.runtime.log_format)
+    logs.conceal(secret_values(os.environ))
     import_module(plan.preload)
     resolve(plan.child_main)
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):

@@ -15,10 +15,12 @@ import socket
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from . import pool_wire
 from .child_output import ChildOutput
 from .errors import WireError
+from .log_level import LevelFile
 from .process import end_within
 from .solitude import Solitude
 from .units import S_NS
@@ -69,8 +71,15 @@ def our_supervisor() -> Supervisor:
 class Parent:
     """What a child knows of its host; ``taken``, ``beat`` and ``bye`` may be called at any time."""
 
-    def __init__(self, path: str, identity: str, build: str, supervisor: Supervisor) -> None:
-        """Starts the thread. ``path``: where the host listens."""
+    def __init__(
+        self,
+        path: str,
+        identity: str,
+        build: str,
+        supervisor: Supervisor,
+        log_level: str = "info",
+    ) -> None:
+        """Starts the thread. ``path``: where the host listens. ``log_level``: of the settings."""
         self.end_reason = ""
         """Why this child has to end, once it was told."""
         self._path = path
@@ -85,6 +94,7 @@ class Parent:
         self._socket: socket.socket | None = None
         self._solitude = Solitude(time.monotonic_ns())
         self._output = ChildOutput()
+        self._level = LevelFile(Path(path).parent, log_level)
         threading.Thread(target=self._watch, name="host-watch", daemon=True).start()
 
     def taken(self) -> None:
@@ -103,6 +113,7 @@ class Parent:
         now_ns = time.monotonic_ns()
         if now_ns - self._beat_ns >= BEAT_NS:
             self._beat_ns = now_ns
+            self._level.renew()
             with self._lock:
                 self._send(self._state())
 

@@ -24,6 +24,8 @@ from . import logs
 from .bound_path import prepare_runtime_dir
 from .errors import EXIT_FAILURE, EXIT_PASSING, StartupError
 from .lock_file import LockFile, path_of
+from .log_level import LevelFile
+from .secrets import secret_values
 from .settings import CommonSettings, load
 from .start_checks import Needs, raise_descriptor_limit
 from .upkeep import Upkeep
@@ -183,7 +185,8 @@ def _guard(
         settings = load(declared)
         if check is not None:
             raise_descriptor_limit(check(settings, os.environ).descriptors)
-        logs.setup(settings.runtime.log_level)
+        logs.setup(settings.runtime.log_level, settings.runtime.log_format)
+        logs.conceal(secret_values(os.environ))
         prepare_runtime_dir(settings.runtime_dir)
         if SUPERVISED_VARIABLE in os.environ:
             die_with_parent()
@@ -191,7 +194,8 @@ def _guard(
         with LockFile(path_of(settings.runtime_dir, program)) as own:
             own.take()
             log = logs.get(program)
-            body(Context(program, settings, log, Upkeep(log, own.renew)))
+            level = LevelFile(settings.runtime_dir, settings.runtime.log_level)
+            body(Context(program, settings, log, Upkeep(log, own.renew, level.renew)))
     except StartupError as error:
         print(f"{program}: {error}", file=sys.stderr, flush=True)
         is_passing = error.may_pass and SUPERVISED_VARIABLE in os.environ

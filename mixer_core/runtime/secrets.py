@@ -7,12 +7,16 @@ start, in words that name the variable and never show its value.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping
 
 from .errors import SettingsError
 
 _QUOTES = frozenset({'""', "''", "``", "“”", "‘’"})
+_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)$")
+_SETTING = re.compile(r"MIXMINUS_[A-Z_]+__")
+"""Paths of key files and names of variables are settings, too."""
 _BYTE_ORDER_MARK = "\ufeff"
 _JOINERS = "\u200c\u200d"
 """Some scripts need them."""
@@ -36,6 +40,15 @@ def checked(value: str, name: str, *, ascii_only: bool = True) -> str:
     if fault:
         raise SettingsError(f"{name} cannot be used: {fault}; copy the value again, without that")
     return text
+
+
+def secret_values(env: Mapping[str, str]) -> list[str]:
+    """The values of all variables that are secrets by their names, for the log to leave out."""
+    return [
+        value.strip()
+        for name, value in env.items()
+        if _NAME.search(name) and not (_SETTING.match(name) and not name.endswith("API_KEY"))
+    ]
 
 
 def _fault(text: str, ascii_only: bool) -> str:

@@ -96,7 +96,9 @@ class RuntimeSettings:
     """Directory for what is kept, such as the journal (created with mode 0700); empty: chosen by
     the system."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """Lowest severity that is logged."""
+    """Lowest severity that is logged; mixminus log-level changes it for a while."""
+    log_format: Literal["console", "json"] = "console"
+    """Lines of the log: for people (console), or one JSON object each (json)."""
     watchdog_s: Annotated[int, msgspec.Meta(ge=0, le=3_600)] = 10
     """A program that has not moved for this time, because it was stopped or hangs, is killed and
     started anew; 0: never. A debugger needs 0."""

@@ -40,6 +40,7 @@ from .actions import (
     BeginEpoch,
     ClearOutput,
     CloseSession,
+    ExportTrace,
     Log,
     MuteUplink,
     OpenSession,
@@ -56,6 +57,7 @@ from .lifecycle import Exit, StateChanged
 from .mixer_client import MixerClient
 from .picture_intake import PictureIntake
 from .room_tools import Toolset
+from .trace_export import TraceExport
 from .transports import RoomTransports
 
 RESUME_S = 300.0
@@ -124,6 +126,7 @@ class RoomShell:
         self._transports = RoomTransports(log, self._start, self._lost)
         self._http = open_http(upstream, self._settings)
         self._captions = CaptionPace()
+        self._traces = TraceExport(self._settings.traces_url, order.room, log)
         self._tools = ToolRunner(self._settings, log, self._tools_changed, self._tool_answered)
         self._journal = Journal.open(
             settings, order.room, log, self._journal_failed, self._day_spent
@@ -188,7 +191,11 @@ class RoomShell:
         self._timer.close()
         try:
             ends = await asyncio.gather(
-                self._tools.close(), self._journal.close(), *self._tasks, return_exceptions=True
+                self._tools.close(),
+                self._journal.close(),
+                self._loop.run_in_executor(None, self._traces.close),
+                *self._tasks,
+                return_exceptions=True,
             )
             for error in ends:
                 if isinstance(error, Exception):
@@ -383,6 +390,8 @@ class RoomShell:
                 self._on_picture(PictureAnswer(upload, status, title, detail))
             case StateChanged():
                 self._on_change()
+            case ExportTrace(trace):
+                self._traces.send(trace)
             case Exit():
                 self._on_exit()
 

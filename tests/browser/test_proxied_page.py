@@ -61,7 +61,7 @@ def test_the_page_works_under_a_sub_path(short_dir: Path) -> None:
             page.reload()
             page.get_by_role("button", name="Join", exact=True).click()
             until(page, "() => window.mixminus?.state().phase === 'connected'", "not again")
-            left = lambda: gateway.log.count(" left home") >= 2  # noqa: E731
+            left = lambda: gateway.log.count("] = left") >= 2  # noqa: E731
 
             def late(route: Route) -> None:
                 """The gateway notices the closed connection before it reads the goodbye."""

@@ -11,6 +11,11 @@ import aiohttp
 import numpy as np
 import pytest
 
+from deploy import log_commands, status, status_view
+from deploy.local_gateway import LocalGateway
+from deploy.log_lines import Wanted, parse, pick
+from deploy.settings import AllSettings
+from mixer_core.runtime.settings import load_all
 from tests.support import audio
 from tests.support.gateway import ROOT, Gateway
 from tests.support.plain_client import PlainClient, use_loopback
@@ -63,7 +68,8 @@ def test_a_plain_client_hears_its_own_sentence_again(gateway: Gateway) -> None:
     piece, score = audio.align(heard, original)
     gap_ms = audio.longest_gap_ms(piece, original)
     print({"correlation": round(score, 4), "longest_gap_ms": round(gap_ms, 2)})
-    assert "Reported by the programs." not in gateway.get("/metrics")[1]  # All are explained.
+    page = gateway.get("/metrics")[1].splitlines()
+    assert not [line for line in page if line.endswith("Reported by the programs.")]
     assert audio.share_found(heard, original) >= MOST
     welcome = client.of_type("welcome")[0]
     assert (welcome["room"], welcome["mode"]) == ("plain", "assistant")
@@ -272,3 +278,34 @@ def test_the_scripts_in_the_documents_do_what_they_say(
     assert np.abs(audio.read_wav(tmp_path / "answer.wav")).max() > 0.05
     exec(invited, {"__name__": "__main__"})
     assert capsys.readouterr().out == "Bot may speak\n"
+
+
+def test_a_person_who_looks_in_sees_the_room_and_hears_more_of_it(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``mixminus status``, ``log-level`` and the lines of one room."""
+    for name, value in gateway.env.items():
+        if name.startswith("MIXMINUS_"):
+            monkeypatch.setenv(name, value)
+    reading: list[status_view.Reading] = []
+
+    async def call() -> None:
+        (client,) = await connected(gateway, "seen", "Ada")
+        assert log_commands.level(["debug"]) == 0
+        local = LocalGateway(load_all(AllSettings))
+        while not any(
+            table.title == "Rooms" for table in status_view.tables(None, status.read(local))
+        ):
+            await asyncio.sleep(0.1)
+        reading.append(status.read(local))
+        await client.close()
+
+    asyncio.run(call())
+    assert log_commands.level(["reset"]) == 0
+    tables = {table.title: table for table in status_view.tables(None, reading[0])}
+    assert ("seen", "Ada") in [(row[0], row[2]) for row in tables["Rooms"].rows]
+    memory = {row[0]: row[3] for row in tables["Programs"].rows}
+    assert all(memory[name].endswith("MiB") for name in ("signaling", "mixer_core", "media_worker"))
+    about = list(pick(gateway.log.splitlines(), Wanted(("seen",))))
+    programs = {line.program for text in about if (line := parse(text)) is not None}
+    assert programs == {"signaling", "media_worker", "openai_link"}

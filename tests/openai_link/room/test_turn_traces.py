@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from benchmarks.report.turn_picture import draw
 from mixer_core.runtime.metrics import Metrics
 from mixer_core.runtime.units import MS_NS
 from openai_link.facts import ResponseStarted, SpeechStarted, SpeechStopped, TurnCommitted
@@ -11,12 +14,14 @@ from openai_link.room.turn_traces import STAGES, Span, TurnTrace, TurnTraces
 from tests.openai_link.room.websocket_world import WebsocketWorld
 from tests.openai_link.room.world import PAGE_NS, Scene, Step, World, say, speak, until, wait
 
+PICTURE = Path(__file__).parents[3] / "docs" / "turn-trace.svg"
 START = (wait(300),)
 ANSWERED = (until("speaking"), until("idle", 20_000), wait(1_000))
 
 
 def run(*steps: Step, world_type: type[World] = World, **keys: object) -> World:
-    world = world_type(Scene("traces", (*START, *steps), ("Good morning.",) * 9, **keys))  # type: ignore[arg-type]
+    given = {"heard": ("Good morning.",) * 9, **keys}
+    world = world_type(Scene("traces", (*START, *steps), **given))  # type: ignore[arg-type]
     world.finish()
     return world
 
@@ -60,7 +65,7 @@ def test_typed_words_begin_a_turn_that_is_committed_at_once() -> None:
 
 
 def test_a_turn_with_a_tool_ends_with_the_answer_after_it() -> None:
-    world = run(say("call get_time"), *ANSWERED, tools=("get_time",))
+    world = run(speak(900), *ANSWERED, tools=("get_time",), heard=("call get_time",))
     (trace,) = world.traces
     check_sound(trace)
     (tool,) = [span for span in trace.spans if span.name == "tool"]
@@ -69,6 +74,11 @@ def test_a_turn_with_a_tool_ends_with_the_answer_after_it() -> None:
     assert tool.end_ns <= stages(trace)["first_audio"].end_ns
     counted = world.engine.metrics.snapshot()
     assert (counted["tool_calls_total"], counted["tool_failures_total"]) == (1, 0)
+    bars = [
+        (f"{span.name} {span.attributes.get('tool', '')}".strip(), span.start_ns, span.end_ns)
+        for span in trace.spans
+    ]
+    assert PICTURE.read_text() == draw(bars), "docs/turn-trace.svg shows another turn"
 
 
 def test_who_speaks_on_before_the_answer_sounds_begins_another_turn() -> None:

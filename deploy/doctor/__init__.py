@@ -1,0 +1,1 @@
+"""``mixminus doctor``: what is wrong with this machine, the settings, the server, and its cure."""

@@ -1,0 +1,147 @@
+"""``mixminus logs`` and ``mixminus log-level``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import stat
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mixer_core.runtime import log_level
+from mixer_core.runtime.errors import EXIT_FAILURE, StartupError
+from mixer_core.runtime.log_level import LEVELS, Setting
+from mixer_core.runtime.settings import load_all
+
+from .invite import lifetime_s
+from .log_lines import Wanted, pick
+from .settings import AllSettings
+
+POLL_S = 0.3
+NO_FILE = (
+    "mixminus: the log is in no file. Set [runtime] log_file, or pass the log on: "
+    "journalctl -u mixminus -o cat | mixminus logs home"
+)
+
+
+def logs(arguments: Sequence[str]) -> int:
+    """Entry point of ``mixminus logs``; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="mixminus logs", description="Lines of the log about a room, a person, or all."
+    )
+    parser.add_argument("about", nargs="*", metavar="ROOM", help="room, or id of a participant")
+    parser.add_argument(
+        "--file", type=Path, help="default: [runtime] log_file, or what is piped in"
+    )
+    parser.add_argument("--level", choices=LEVELS, default="debug", help="lowest severity")
+    parser.add_argument("--program", default="", help="one program only, such as media_worker")
+    parser.add_argument("-n", "--lines", type=int, default=0, help="only so many of the last")
+    parser.add_argument("-f", "--follow", action="store_true", help="go on with new lines")
+    given = parser.parse_args(arguments)
+    wanted = Wanted(tuple(given.about), given.program, given.level)
+    try:
+        file = given.file or _file_of_settings()
+        if file is None and sys.stdin.isatty():
+            print(NO_FILE, file=sys.stderr)
+            return EXIT_FAILURE
+        source = iter(sys.stdin) if file is None else read(file, given.follow)
+        return _print(pick(source, wanted), given.lines, given.follow)
+    except StartupError as error:
+        print(f"mixminus: {error}", file=sys.stderr)
+        return error.exit_code
+    except OSError as error:
+        print(f"mixminus: {error.filename}: {error.strerror}", file=sys.stderr)
+        return EXIT_FAILURE
+    except KeyboardInterrupt:
+        return 0
+
+
+def _file_of_settings() -> Path | None:
+    name = getattr(load_all(AllSettings).runtime, "log_file", "")
+    mode = os.fstat(sys.stdin.fileno()).st_mode
+    is_piped = stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
+    return Path(name) if name and not is_piped else None
+
+
+def _print(lines: Iterator[str], last: int, follow: bool) -> int:
+    kept = deque(lines, maxlen=last) if last and not follow else lines
+    try:
+        for line in kept:
+            sys.stdout.write(line)
+            if follow:
+                sys.stdout.flush()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def read(path: Path, follow: bool) -> Iterator[str]:
+    """The lines of a log file, of those that were put aside first; ``follow``: for ever.
+
+    Raises OSError where the file itself cannot be read.
+    """
+    numbers = [p for p in path.parent.glob(f"{path.name}.*") if p.suffix[1:].isdigit()]
+    for older in sorted(numbers, key=lambda p: -int(p.suffix[1:])):
+        with older.open(encoding="utf-8", errors="replace") as file:
+            yield from file
+    while True:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            yield from file
+            while follow and _is_same(path, os.fstat(file.fileno()).st_ino):
+                time.sleep(POLL_S)
+                yield from file
+        if not follow:
+            return
+
+
+def _is_same(path: Path, inode: int) -> bool:
+    """Whether the file has not been put aside."""
+    try:
+        return path.stat().st_ino == inode
+    except FileNotFoundError:
+        return True
+
+
+def level(arguments: Sequence[str]) -> int:
+    """Entry point of ``mixminus log-level``; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="mixminus log-level", description="What is written to the log, while it runs."
+    )
+    parser.add_argument("level", nargs="?", choices=(*LEVELS, "reset"), help="none: show it")
+    parser.add_argument(
+        "--for",
+        dest="lifetime_s",
+        type=lifetime_s,
+        default=3_600,
+        metavar="TIME",
+        help="then the level of the settings counts again; default: 1h",
+    )
+    given = parser.parse_args(arguments)
+    try:
+        settings = load_all(AllSettings)
+        now_s = time.time()
+        if given.level is not None:
+            ends_s = now_s + given.lifetime_s
+            chosen = None if given.level == "reset" else Setting(given.level, ends_s)
+            log_level.write(settings.runtime_dir, chosen)
+    except StartupError as error:
+        print(f"mixminus: {error}", file=sys.stderr)
+        return error.exit_code
+    except OSError as error:
+        print(f"mixminus: {error.filename}: {error.strerror}: is it running?", file=sys.stderr)
+        return EXIT_FAILURE
+    print(f"mixminus: {words(log_level.read(settings.runtime_dir), settings, now_s)}")
+    return 0
+
+
+def words(setting: Setting | None, settings: AllSettings, now_s: float) -> str:
+    """What is logged, as a sentence."""
+    usual = settings.runtime.log_level
+    if setting is None or setting.until_s <= now_s:
+        return f"{usual} and above is logged, as the settings say"
+    ends = time.strftime("%H:%M:%S", time.localtime(setting.until_s))
+    return f"{setting.level} and above is logged until {ends}, then {usual} again"

@@ -1,0 +1,77 @@
+"""Reads lines of the log again, in either form, and picks those about a room. Sans-I/O."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from mixer_core.runtime.log_level import LEVELS
+
+_CONSOLE = re.compile(
+    r"\d\d:\d\d:\d\d\.\d{3} (?P<level>[A-Z]+) +mixminus\.(?P<program>\S+): "
+    r"(?:\[(?P<about>[^\]]*)\] )?"
+)
+_SEVERITY = {level: rank for rank, level in enumerate(LEVELS)} | {"critical": len(LEVELS)}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What a line says of itself."""
+
+    level: str
+    program: str
+    about: tuple[str, ...]
+    """Room, participant, or the id of something else."""
+
+
+def parse(text: str) -> Line | None:
+    """The head of a line; None: it goes on from the one before, or is of another program.
+
+    Whatever stands before the line (a date that journald adds) does not matter.
+    """
+    start = text.find("{")
+    if start >= 0 and text.rstrip().endswith("}"):
+        try:
+            content = json.loads(text[start:])
+        except ValueError:
+            content = None
+        if isinstance(content, dict) and isinstance(content.get("message"), str):
+            about = (content.get(name) for name in ("room", "participant", "ident"))
+            words = tuple(word for word in about if isinstance(word, str))
+            return Line(str(content.get("level")), str(content.get("program")), words)
+    match = _CONSOLE.search(text)
+    if match is None:
+        return None
+    return Line(match["level"].lower(), match["program"], tuple((match["about"] or "").split()))
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which lines; an empty field leaves all."""
+
+    about: tuple[str, ...] = ()
+    """Words that a line must be about: a room, a participant."""
+    program: str = ""
+    level: str = "debug"
+    """The lowest."""
+
+    def admits(self, line: Line) -> bool:
+        """Whether a line is wanted."""
+        return (
+            all(word in line.about for word in self.about)
+            and self.program in ("", line.program)
+            and _SEVERITY.get(line.level, 0) >= _SEVERITY.get(self.level, 0)
+        )
+
+
+def pick(lines: Iterable[str], wanted: Wanted) -> Iterator[str]:
+    """The wanted lines, each with what goes on from it, such as a traceback."""
+    goes_on = False
+    for text in lines:
+        line = parse(text)
+        if line is not None:
+            goes_on = wanted.admits(line)
+        if goes_on:
+            yield text

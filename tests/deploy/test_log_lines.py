@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+import pytest
+
+from deploy import log_commands
+from deploy.log_lines import Line, Wanted, parse, pick
+from mixer_core.runtime import log_level, logs
+
+
+def lines(form: type[logging.Formatter]) -> list[str]:
+    """Three lines as they are written; the second has a traceback."""
+    try:
+        raise ValueError("it broke")
+    except ValueError as error:
+        trouble = (ValueError, error, error.__traceback__)
+    made: list[str] = []
+    for level, room, exception in ((20, "home", None), (30, "den", trouble), (10, "home", None)):
+        record = logging.LogRecord("mixminus.openai_link", level, "", 0, "= it", (), exception)
+        record.room, record.participant = room, "p-1"
+        made.append(form().format(record) + "\n")
+    return "".join(made).splitlines(keepends=True)
+
+
+@pytest.mark.parametrize("form", [logs.ConsoleFormatter, logs.JsonFormatter])
+@pytest.mark.parametrize("before", ["", "Nov 26 23:00:00 nano mixminus[12]: "])
+def test_both_forms_are_read_again(form: type[logging.Formatter], before: str) -> None:
+    first = before + lines(form)[0]
+    assert parse(first) == Line("info", "openai_link", ("home", "p-1"))
+
+
+@pytest.mark.parametrize("form", [logs.ConsoleFormatter, logs.JsonFormatter])
+def test_a_room_has_its_lines_with_their_tracebacks(form: type[logging.Formatter]) -> None:
+    home = list(pick(lines(form), Wanted(("home",))))
+    den = list(pick(lines(form), Wanted(("den",))))
+    assert len(home) == 2 and "it broke" in "".join(den)
+    assert [*home, *den] and not set(home) & set(den)
+    assert len(list(pick(lines(form), Wanted(("home",), level="info")))) == 1
+    assert not list(pick(lines(form), Wanted(("home", "p-2"))))
+    assert not list(pick(lines(form), Wanted(program="mixer_core")))
+
+
+def test_what_other_programs_print_is_no_line() -> None:
+    assert parse("mixminus: starting; Ctrl-C stops it") is None
+    assert parse('{"no": "message"}') is None and parse("{") is None
+
+
+def test_files_that_were_put_aside_are_read_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = lines(logs.ConsoleFormatter)
+    (tmp_path / "log.2").write_text(made[0])
+    (tmp_path / "log.1").write_text("".join(made[1:-1]))
+    (tmp_path / "log").write_text(made[-1])
+    assert list(log_commands.read(tmp_path / "log", False)) == made
+    assert log_commands.logs(["den", "--file", str(tmp_path / "log")]) == 0
+    assert capsys.readouterr().out == "".join(made[1:-1])
+    assert log_commands.logs(["den", "--file", str(tmp_path / "none")]) == 1
+
+
+def test_the_level_is_set_shown_and_set_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MIXMINUS_RUNTIME__DIR", str(tmp_path))
+    assert log_commands.level(["debug", "--for", "5m"]) == 0
+    setting = log_level.read(tmp_path)
+    assert setting is not None and setting.level == "debug"
+    assert 290 < setting.until_s - time.time() <= 300
+    assert log_commands.level([]) == 0 and log_commands.level(["reset"]) == 0
+    assert log_level.read(tmp_path) is None
+    assert "info and above is logged, as the settings say" in capsys.readouterr().out
+    monkeypatch.setenv("MIXMINUS_RUNTIME__DIR", str(tmp_path / "none"))
+    assert log_commands.level(["debug"]) == 1
