@@ -1,4 +1,7 @@
-"""Conversations with hostile and forgetful servers (``hostile``): some of the 10,000."""
+"""Conversations with hostile and forgetful servers: the first of those that a command holds.
+
+``python -m tests.openai_link.room.hostile --count 10000`` holds them all.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from tests.support.tables import points
 BLOCK = 25
 
 
-@pytest.mark.parametrize("first", range(1, 301, BLOCK))
+@pytest.mark.parametrize("first", range(1, 151, BLOCK))
 def test_whatever_a_server_does_the_room_talks_again(first: int) -> None:
     verdicts = [verdict(seed) for seed in points(range(first, first + BLOCK))]
     assert {seed: words for seed, words in verdicts if words} == {}
