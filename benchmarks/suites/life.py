@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -64,6 +65,7 @@ def run(options: Options, findings: Findings) -> None:
         gateway.close()
         if is_small:
             subprocess.run(["umount", "-l", str(disk)], check=False)
+            shutil.rmtree(gateway.dir, ignore_errors=True)
     if not is_small:
         findings.notes.append("the disk was never full: a small one could not be mounted")
 
