@@ -18,6 +18,7 @@ from mixer_core.runtime.secrets import secret_values
 from mixer_core.runtime.settings import load, load_all
 from mixer_core.runtime.start_checks import ListeningPort
 from openai_link.settings import Settings as LinkSettings
+from openai_link.settings import uses_simulator
 
 from .. import preflight
 from ..settings import GATEWAY, AllSettings
@@ -86,7 +87,11 @@ def look(no_server: bool, no_call: bool, quiet: bool) -> tuple[AllSettings | Non
         say("the Realtime server")
         from . import server
 
-        facts = replace(facts, server=server.look(load(LinkSettings), os.environ))
+        link = load(LinkSettings)
+        facts = replace(facts, server=server.look(link, os.environ))
+        if not uses_simulator(settings.openai_link, os.environ):
+            clock = replace(facts.clock, skew_s=server.skew_s(link))
+            facts = replace(facts, clock=clock)
     if not no_call and not facts.software.packages_trouble:
         say("a call through a gateway of its own, with the simulator")
         from . import loopback

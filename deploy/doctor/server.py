@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from mixer_core.runtime import logs
@@ -35,6 +40,26 @@ def look(settings: Settings, env: Mapping[str, str]) -> Server:
     if upstream.simulated:
         return Server()
     return asyncio.run(_ask(settings, upstream))
+
+
+def skew_s(settings: Settings, timeout_s: float = EVENT_TIMEOUT_S) -> float | None:
+    """How far this machine's clock is ahead of the server's; None: it does not say.
+
+    The answer's status does not matter: servers put the time on refusals, too (RFC 9110).
+    """
+    request = urllib.request.Request(settings.openai_link.base_url, method="HEAD")
+    try:
+        with urllib.request.urlopen(request, timeout=timeout_s) as response:
+            date = response.headers.get("Date")
+    except urllib.error.HTTPError as error:
+        date = error.headers.get("Date")
+        error.close()
+    except (OSError, ValueError, http.client.HTTPException):
+        return None
+    try:
+        return time.time() - parsedate_to_datetime(date or "").timestamp()
+    except (TypeError, ValueError):
+        return None
 
 
 async def _ask(settings: Settings, upstream: Upstream) -> Server:

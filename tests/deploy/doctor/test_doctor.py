@@ -310,6 +310,8 @@ def test_key_and_model_are_tried_with_the_real_request(
         world.set("OPENAI_LINK__UPSTREAM", "openai")
         world.set("OPENAI_LINK__TRANSPORT", "websocket")
         found = server.look(load(LinkSettings), os.environ)
+        skew_s = server.skew_s(load(LinkSettings))
+    assert skew_s is not None and abs(skew_s) < 30
     assert bool(found.trouble) == bool(words) and words in found.trouble
     assert key not in found.trouble
     findings = checks.examine(replace(HEALTHY, server=found))
@@ -321,6 +323,7 @@ def test_a_server_that_is_away_is_named(world: World) -> None:
     world.set("OPENAI_LINK__BASE_URL", f"http://127.0.0.1:{free_port()}/v1")
     world.set("OPENAI_LINK__TRANSPORT", "websocket")
     assert "cannot be reached at 127.0.0.1" in server.look(load(LinkSettings), os.environ).trouble
+    assert server.skew_s(load(LinkSettings)) is None
 
 
 def test_the_worst_comes_first_and_the_exit_code_says_how_bad_it_is() -> None:
