@@ -13,7 +13,7 @@ COMMAND=/usr/local/bin/mixminus LIB=/usr/local/lib/mixminus UNITS=/etc/systemd/s
 ACCOUNT=mixminus
 OLDEST_MINOR=11 NEWEST_MINOR=13  # Python 3.x that a release runs on
 OWN_PYTHON=3.12          # fetched where the system has none of these
-NEEDED_MIB=1500          # of free disk, for one release and one more during an upgrade
+NEEDED_MIB=1000          # of free disk: a release has 470, and as much again while it is installed
 STOP_S=45                # calls are drained in 30 s
 # The program that fetches interpreters and checks their digests; its wheels for glibc 2.17 and later.
 UV=uv==0.13.9
@@ -405,7 +405,7 @@ configuration() { # Made once; then it belongs to whoever changes it.
 
 place_files() { # The command and the units of a release.
   from=$(files_of "$1")/service
-  install -m 0755 "$from/mixminus" $COMMAND
+  install -D -m 0755 "$from/mixminus" $COMMAND
   install -m 0755 "$from/power.sh" $LIB/power.sh
   [ -d /etc/systemd ] || return 0
   install -d $UNITS

@@ -88,7 +88,7 @@ def test_the_plan_follows_from_the_machine(
         ({"ARCH": "aarch64", "BITS": "32"}, (), "install the 64-bit system"),
         ({"GLIBC": "2.19"}, (), "glibc 2.19 is too old: 2.27"),
         ({"GLIBC": ""}, (), "no glibc"),
-        (TOO_LITTLE_ROOM, (), "600 MiB are free below /opt and 1500 are needed"),
+        (TOO_LITTLE_ROOM, (), "600 MiB are free below /opt and 1000 are needed"),
         ({}, ("--upgrade",), "nothing is installed: run it without --upgrade"),
         ({}, ("--purge",), "--purge is for --uninstall only"),
         ({}, ("--wait", "soon"), "--wait needs whole seconds, not soon"),
