@@ -1,11 +1,7 @@
 // @ts-check
 /** Builds the views and keeps them drawn. */
 
-import { enter } from "./session/access.js";
-import { Session } from "./session/session.js";
-import { readAddress } from "./state/address.js";
-import { environmentProblem, signalProblem } from "./state/problems.js";
-import { Store } from "./state/store.js";
+import { Client, readAddress } from "./client.js";
 import { memory } from "./ui/dom.js";
 import { Lobby } from "./ui/lobby.js";
 import { ProblemList } from "./ui/problem-list.js";
@@ -16,53 +12,42 @@ const ANIMATE_EVERY_MS = 50;
 
 function boot() {
   const start = readAddress(location);
-  const store = new Store();
-  const session = new Session(store, start);
-  session.talk.setMode((start.talk ?? memory.get("talk")) === "hold" ? "hold" : "open");
-  const lobby = new Lobby(session, store, start);
-  const room = new RoomView(session, store);
+  if (start.invite || start.token) forgetToken();
+  const client = new Client(start);
+  client.setTalk((start.talk ?? memory.get("talk")) === "hold" ? "hold" : "open");
+  const lobby = new Lobby(client, start);
+  const room = new RoomView(client);
   const commands = {
     "listen-only": () => lobby.join(true),
-    resume: () => session.audio.resume(),
-    "reopen-microphone": () => session.reopenMicrophone(),
+    resume: () => client.resume(),
+    "reopen-microphone": () => client.openMicrophone(),
     reload: () => location.reload(),
-    dismiss: (/** @type {string} */ code) => store.clear(code),
+    dismiss: (/** @type {string} */ code) => client.dismiss(code),
   };
   const problems = new ProblemList((name, code) => commands[/** @type {keyof typeof commands} */ (name)]?.(code));
-  store.subscribe((state) => {
+  client.addEventListener("change", () => {
+    const { state } = client;
     lobby.render(state);
     room.render(state);
     problems.render(state);
     document.body.dataset.view = state.phase;
     document.title = state.phase === "lobby" ? "mixminus" : `${state.room} · mixminus`;
   });
-  session.onJoined = () => exposeHook(session, store);
-  session.onDevices = () => {
+  client.addEventListener("joined", () => exposeHook(client));
+  client.addEventListener("devices", () => {
     lobby.refreshDevices();
     if (room.settings.dialog.open) room.settings.refreshDevices();
-  };
+  });
   animate(lobby, room);
-  const bad = environmentProblem();
-  if (bad) store.raise(bad);
-  learnAccess(store, start);
+  client.enter(start);
 }
 
-/**
- * Exchange the invitation in the address, or ask who this browser is.
- * @param {Store} store @param {{invite: string, token: string}} start
- */
-async function learnAccess(store, start) {
-  const trouble = (/** @type {any} */ error) => store.raise(signalProblem(error, false));
-  store.set({ entering: true });
-  try {
-    store.set({ access: await enter(start, trouble) });
-    store.clear("unreachable", "busy");
-  } catch (error) {
-    store.clear("unreachable", "busy");
-    trouble(error);
-  } finally {
-    store.set({ entering: false });
-  }
+/** Take the fragment and the token out of the page's address, so that it stays in no history. */
+function forgetToken() {
+  const url = new URL(location.href);
+  url.searchParams.delete("token");
+  url.hash = "";
+  history.replaceState(history.state, "", url.href.replace(/#$/, ""));
 }
 
 /**
@@ -78,15 +63,15 @@ function animate(lobby, room) {
   }, ANIMATE_EVERY_MS);
 }
 
-/** `window.mixminus`, for tests. @param {Session} session @param {Store} store */
-function exposeHook(session, store) {
+/** `window.mixminus`, for tests. @param {Client} client */
+function exposeHook(client) {
   Object.assign(window, {
     mixminus: {
-      playbackNode: session.audio.playbackNode,
-      state: () => structuredClone(store.state),
-      stats: () => structuredClone(session.stats()),
-      events: store.events,
-      receive: (/** @type {object} */ message) => session.inbox.take(message),
+      playbackNode: client.playbackNode,
+      state: () => structuredClone(client.state),
+      stats: () => structuredClone(client.stats()),
+      events: client.events,
+      receive: (/** @type {object} */ message) => client.receive(message),
     },
   });
 }

@@ -180,3 +180,32 @@ def test_a_worker_that_died_is_rejoined_without_a_click(
         "not back in the room",
     )
     print({"page_rejoined_after_s": round(time.monotonic() - began, 2)})
+
+
+def test_the_example_of_a_page_of_your_own_joins_shows_captions_and_mutes(
+    gateway: Gateway, open_browser: Callable[..., Any]
+) -> None:
+    """Under the gateway's own content security policy, too."""
+    page = open_browser(None).new_page()
+    troubles = watched(page)
+    page.goto(f"{gateway.url}/web/example.html")
+    page.get_by_role("button", name="Join").click()
+    until(page, "() => !document.getElementById('mute').disabled", "not in the room")
+    page.get_by_role("button", name="Mute").click()
+
+    def others() -> list[Any]:
+        people: list[Any] = gateway.json("/rooms/home").get("participants", [])
+        return people
+
+    gateway.wait(lambda: [p["muted"] for p in others()] == [True], "the mute is not told")
+    (person,) = others()
+    assert person["name"] == "Ana" and page.inner_text("#mute") == "Unmute"
+    page.evaluate(
+        "async () => { const { Client } = await import('/web/client.js'); const bob = new Client();"
+        "bob.addEventListener('joined', () => bob.say('Hello'));"
+        "await bob.join({ room: 'home', name: 'Bob', listenOnly: true }); }"
+    )
+    shown = "() => [...document.querySelectorAll('#captions li')].map((line) => line.textContent)"
+    until(page, f"() => ({shown})().some((line) => /^Assistant: .*Hello/.test(line))", "no caption")
+    assert page.evaluate(shown)[0] == "Bob: Hello"
+    assert troubles == [] and page.inner_text("#problem") == ""

@@ -80,6 +80,12 @@ def run_proxy(block: Block, _: Path) -> None:
     assert block.path == document and "recipes(" in (ROOT / test).read_text(encoding="utf-8")
 
 
+def run_page(block: Block, _: Path) -> None:
+    """It is the example that the gateway serves, which a browser runs (tests/browser)."""
+    served = ROOT / "signaling" / "web" / f"example.{block.language}"
+    assert served.read_text(encoding="utf-8") == block.text, f"not what {served.name} is"
+
+
 def run_text(block: Block, _: Path) -> None:
     """It is no command in disguise."""
     first = [line for line in block.text.splitlines() if re.match(PROGRAMS, line)]
@@ -96,6 +102,8 @@ RUNNERS: dict[str, Callable[[Block, Path], None]] = {
     "nginx": run_proxy,
     "caddy": run_proxy,
     "text": run_text,
+    "html": run_page,
+    "js": run_page,
 }
 
 

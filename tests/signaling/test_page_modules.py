@@ -11,10 +11,14 @@ LAYERS = {
     "audio": {"audio"},
     "state": {"state"},
     "session": {"session", "audio", "state"},
-    "ui": {"ui", "session", "audio", "state"},
+    "ui": {"ui", "client.js"},
+    "client.js": {"session", "audio", "state"},
+    "example.js": {"client.js"},
+    "main.js": {"ui", "client.js"},
 }
-"""Which folders the modules of a folder may import from; ``main.js`` may import from all."""
-IMPORT = re.compile(r'^(?:import|\}) .*?from "(\.[^"]+)";$', re.MULTILINE)
+"""What the modules of a folder, or a module at the top, may import from: the page knows the client
+and nothing behind it."""
+IMPORT = re.compile(r'^(?:import|export|\}) .*?from "(\.[^"]+)";$', re.MULTILINE)
 
 
 def modules() -> dict[Path, list[Path]]:
@@ -26,8 +30,8 @@ def modules() -> dict[Path, list[Path]]:
 
 
 def folder(path: Path) -> str:
-    """The folder of a module; empty for ``main.js``."""
-    return path.relative_to(WEB_DIR).parts[0] if path.parent != WEB_DIR else ""
+    """The folder of a module, or its name where it stands at the top."""
+    return path.relative_to(WEB_DIR).parts[0]
 
 
 def test_imports_exist_and_follow_the_layers() -> None:
@@ -36,7 +40,13 @@ def test_imports_exist_and_follow_the_layers() -> None:
     for path, imported in found.items():
         for target in imported:
             assert target in found, (path, target)
-            assert not folder(path) or folder(target) in LAYERS[folder(path)], (path, target)
+            assert folder(target) in LAYERS[folder(path)], (path, target)
+
+
+def test_types_of_the_page_come_from_the_client_too() -> None:
+    for path in [WEB_DIR / "main.js", *(WEB_DIR / "ui").glob("*.js")]:
+        found = set(re.findall(r'import\("([^"]+)"\)', path.read_text()))
+        assert found <= {"../client.js", "./client.js"}, (path, found)
 
 
 def test_there_is_no_cycle() -> None:

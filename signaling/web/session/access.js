@@ -28,16 +28,13 @@ import { SignalError, askGateway } from "./signal.js";
 const RETRY_MS = 2000;
 
 /**
- * Exchange a token for a session, or ask who this browser is; again and again until the gateway answers. The token
- * leaves the page's address first, so that it stays in no history.
- * @param {{invite: string, token: string}} start
+ * Exchange a token for a session, or ask who this browser is; again and again until the gateway answers.
+ * @param {string} given the token; empty: there is none
  * @param {(error: SignalError) => void} onTrouble an attempt failed, another one follows
  * @returns {Promise<Access>}
  * @throws {SignalError} the gateway refused
  */
-export async function enter({ invite, token }, onTrouble) {
-  const given = invite || token;
-  if (given) forgetToken();
+export async function enter(given, onTrouble) {
   for (;;) {
     try {
       return given ? await askGateway("POST", "session", { token: given }) : await askGateway("GET", "session");
@@ -47,14 +44,6 @@ export async function enter({ invite, token }, onTrouble) {
       await new Promise((resolve) => setTimeout(resolve, Math.max(RETRY_MS, error.retryAfterMs)));
     }
   }
-}
-
-/** Take the fragment and the token out of the page's address. */
-function forgetToken() {
-  const url = new URL(location.href);
-  url.searchParams.delete("token");
-  url.hash = "";
-  history.replaceState(history.state, "", url.href.replace(/#$/, ""));
 }
 
 /**

@@ -192,6 +192,7 @@ export class ConnectionKeeper {
     try {
       const servers = await iceServers(this.#everJoined);
       if (!current()) return;
+      /** @type {Connection} */
       const connection = new Connection({
         link: this.link, generation, servers,
         onControl: (message) => connection === this.#connection && this.hooks.onControl(message),

@@ -118,6 +118,7 @@ export class Connection {
 
   /** The connection is in use: pass on what came before. */
   flush() {
+    /** @type {any[]} */
     const early = this.early ?? [];
     this.early = null;
     for (const message of early) this.onControl(message);

@@ -4,6 +4,8 @@
 const TIMEOUT_MS = 10000;
 const PICTURE_TIMEOUT_MS = 40000;
 const ICE_TIMEOUT_MS = 3000;
+/** Address of the page: this module is served below it, at `web/session/`. */
+const BASE = new URL("../../", import.meta.url);
 const ROOM_NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 
 /** The gateway could not be reached, or refused. `message` is the problem's title. */
@@ -65,7 +67,7 @@ export async function iceServers(again = false) {
   }
   try {
     const signal = AbortSignal.timeout(ICE_TIMEOUT_MS);
-    const response = await fetch(new URL("ice", document.baseURI), { signal });
+    const response = await fetch(new URL("ice", BASE), { signal });
     if (!response.ok) return ice.servers;
     const told = await response.json();
     ice = { servers: told.ice_servers, untilMs: performance.now() + 1000 * told.keep_s };
@@ -91,7 +93,7 @@ export async function iceServers(again = false) {
  */
 export async function postOffer({ room, name, mode, sdp, ticket, replaces }, signal, timeoutMs = TIMEOUT_MS) {
   const query = new URLSearchParams({ name, mode, ...(ticket ? { ticket } : {}) });
-  const url = new URL(`rooms/${encodeURIComponent(room)}/participants?${query}`, document.baseURI);
+  const url = new URL(`rooms/${encodeURIComponent(room)}/participants?${query}`, BASE);
   const timeout = new AbortController();
   const timer = setTimeout(() => timeout.abort(), timeoutMs);
   signal.addEventListener("abort", () => timeout.abort());
@@ -122,7 +124,7 @@ export async function postOffer({ room, name, mode, sdp, ticket, replaces }, sig
  * @throws {SignalError}
  */
 export async function askGateway(method, path, body) {
-  return askForJson(method, new URL(path, document.baseURI), body, TIMEOUT_MS);
+  return askForJson(method, new URL(path, BASE), body, TIMEOUT_MS);
 }
 
 /**

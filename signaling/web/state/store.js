@@ -139,6 +139,8 @@ export class Store {
     this.levels = new Map();
     /** The latest events, newest last, for tests. @type {{atMs: number, type: string}[]} */
     this.events = [];
+    /** Called with each of them. @type {((event: object) => void)|null} */
+    this.onNote = null;
     /** @type {Set<(state: State) => void>} */
     this.listeners = new Set();
     this.scheduled = false;
@@ -171,14 +173,16 @@ export class Store {
 
   /** Record an event. @param {string} type @param {object} [fields] */
   note(type, fields = {}) {
-    this.events.push({ ...fields, type, atMs: performance.now() });
+    const event = { ...fields, type, atMs: performance.now() };
+    this.events.push(event);
+    this.onNote?.(event);
     if (this.events.length > EVENT_LIMIT) this.events.splice(0, EVENT_LIMIT / 2);
   }
 
   /** Show a problem, in place of an earlier one with the same code. @param {Problem} problem */
   raise(problem) {
     const others = this.state.problems.filter((known) => known.code !== problem.code);
-    this.note("problem", { code: problem.code, title: problem.title });
+    this.note("problem", { ...problem });
     this.set({ problems: [...others, problem] });
   }
 

@@ -1,7 +1,5 @@
 // @ts-check
-import { cutWords, shownText } from "../state/captions.js";
-import { pictureWords } from "../state/pictures.js";
-import { holdsToTalk } from "../state/store.js";
+import { cutWords, holdsToTalk, pictureWords, shownText } from "../client.js";
 import { byId, make, setData, setText, toneClass } from "./dom.js";
 
 const NEAR_END_PX = 60;
@@ -15,7 +13,7 @@ export class Captions {
     this.latest = byId("captions-latest");
     /** @type {Map<string, HTMLElement>} */
     this.rows = new Map();
-    /** @type {import("../state/store.js").Caption[]|null} */
+    /** @type {import("../client.js").Caption[]|null} */
     this.shown = null;
     this.following = true;
     this.heightPx = 0;
@@ -43,7 +41,7 @@ export class Captions {
     this.list.scrollTop = this.list.scrollHeight;
   }
 
-  /** @param {import("../state/store.js").State} state */
+  /** @param {import("../client.js").State} state */
   render(state) {
     const { captions, phase } = state;
     setText(this.title, phase === "connected" ? invitation(state) : "One moment …");
@@ -64,7 +62,7 @@ export class Captions {
 
   /**
    * A small copy of a picture, once.
-   * @param {HTMLElement} row @param {import("../state/pictures.js").ShownPicture} picture @param {string} name
+   * @param {HTMLElement} row @param {import("../client.js").ShownPicture} picture @param {string} name
    */
   #renderPicture(row, { thumbnail, widthPx, heightPx }, name) {
     if (!thumbnail || row.querySelector("img")) return;
@@ -75,7 +73,7 @@ export class Captions {
     row.children[0].after(image);
   }
 
-  /** @param {string} key @param {import("../state/store.js").Caption} line @param {number} index */
+  /** @param {string} key @param {import("../client.js").Caption} line @param {number} index */
   #renderLine(key, line, index) {
     let row = this.rows.get(key);
     if (!row) {
@@ -98,14 +96,14 @@ export class Captions {
   }
 }
 
-/** @param {import("../state/store.js").Caption} line */
+/** @param {import("../client.js").Caption} line */
 function wordsOf(line) {
   const { picture, text } = line;
   if (!picture) return shownText(line);
   return picture.thumbnail ? text : [pictureWords(picture), text].filter(Boolean).join(": ");
 }
 
-/** @param {import("../state/store.js").State} state */
+/** @param {import("../client.js").State} state */
 function invitation(state) {
   if (state.role === "listen") return "Listen along.";
   if (state.listenOnly) return "Type something.";

@@ -1,6 +1,5 @@
 // @ts-check
-import { invitations, invite, revoke } from "../session/access.js";
-import { sentence } from "../state/problems.js";
+import { sentence } from "../client.js";
 import { byId, make, setText } from "./dom.js";
 
 const DAY_S = 86400;
@@ -10,9 +9,9 @@ const COPIED_MS = 2000;
 
 /** The dialog in which an admin makes an invitation: link, QR code, copy, share; and the list of those that count. */
 export class InviteDialog {
-  /** @param {import("../session/session.js").Session} session */
-  constructor(session) {
-    this.session = session;
+  /** @param {import("../client.js").Client} client */
+  constructor(client) {
+    this.client = client;
     this.dialog = /** @type {HTMLDialogElement} */ (byId("invite"));
     this.form = /** @type {HTMLFormElement} */ (byId("invite-form"));
     this.result = byId("invite-result");
@@ -32,7 +31,7 @@ export class InviteDialog {
   }
 
   open() {
-    setText(byId("invite-room"), this.session.state.room);
+    setText(byId("invite-room"), this.client.state.room);
     this.#forget();
     this.dialog.showModal();
     this.#refresh();
@@ -52,12 +51,12 @@ export class InviteDialog {
     event.preventDefault();
     const data = new FormData(this.form);
     const wish = {
-      role: /** @type {import("../session/access.js").Role} */ (data.get("role")),
+      role: /** @type {import("../client.js").Role} */ (data.get("role")),
       name: String(data.get("name") ?? "").trim(),
       lifetime_s: DAY_S * Number(data.get("days")),
       once: data.get("once") === "on",
     };
-    const made = await this.#try(invite(this.session.state.room, wish));
+    const made = await this.#try(this.client.invite(wish));
     if (!made) return;
     this.form.hidden = true;
     this.result.hidden = false;
@@ -84,17 +83,17 @@ export class InviteDialog {
   }
 
   async #refresh() {
-    const known = await this.#try(invitations(this.session.state.room));
+    const known = await this.#try(this.client.invitations());
     const counting = (known ?? []).filter(({ state }) => state === "open" || state === "used");
     byId("invite-known").hidden = counting.length === 0;
     this.list.replaceChildren(...counting.map((invitation) => this.#row(invitation)));
   }
 
-  /** @param {import("../session/access.js").Invitation} invitation */
+  /** @param {import("../client.js").Invitation} invitation */
   #row(invitation) {
     const button = make("button", { type: "button", class: "quiet", text: "Revoke" });
     button.addEventListener("click", async () => {
-      if (await this.#try(revoke(this.session.state.room, invitation.id))) this.#refresh();
+      if (await this.#try(this.client.revoke(invitation.id))) this.#refresh();
     });
     return make("li", {}, [
       make("span", { text: invitation.name || "Anybody with the link" }),
@@ -115,12 +114,12 @@ export class InviteDialog {
   }
 
   async #share() {
-    const { room } = this.session.state;
+    const { room } = this.client.state;
     await navigator.share({ title: `mixminus: ${room}`, text: `Join me in ${room}`, url: this.link.value }).catch(() => {});
   }
 }
 
-/** @param {{role: import("../session/access.js").Role, once: boolean, expires_s: number}} invitation */
+/** @param {{role: import("../client.js").Role, once: boolean, expires_s: number}} invitation */
 function inviteWords({ role, once, expires_s: expiresS }) {
   const until = new Date(1000 * expiresS).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
   const what = { listen: "To listen", speak: "To listen and speak", admin: "As admin" }[role];

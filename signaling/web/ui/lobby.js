@@ -1,17 +1,14 @@
 // @ts-check
-import { listDevices } from "../audio/devices.js";
 import { Ballistics, byId, fillDevices, memory, setText } from "./dom.js";
 
 /** The join card: name, room, microphone with a live meter, test sound, one button. */
 export class Lobby {
   /**
-   * @param {import("../session/session.js").Session} session
-   * @param {import("../state/store.js").Store} store
+   * @param {import("../client.js").Client} client
    * @param {{room: string, name: string, mode: string, raw: boolean}} start
    */
-  constructor(session, store, start) {
-    this.session = session;
-    this.store = store;
+  constructor(client, start) {
+    this.client = client;
     this.root = byId("lobby");
     this.name = /** @type {HTMLInputElement} */ (byId("join-name"));
     this.room = /** @type {HTMLInputElement} */ (byId("join-room"));
@@ -28,15 +25,15 @@ export class Lobby {
     this.room.value = start.room;
     this.raw.checked = start.raw;
     this.#chooseMode(start.mode);
-    /** @type {import("../session/access.js").Access|null} */
+    /** @type {import("../client.js").Access|null} */
     this.shownAccess = null;
     byId("join-form").addEventListener("submit", (event) => this.#submit(event));
     this.check.addEventListener("click", () => this.tryMicrophone());
     this.cancel = byId("join-cancel");
-    this.cancel.addEventListener("click", () => session.leave());
-    byId("join-sound").addEventListener("click", () => session.audio.playTestSound().catch(console.warn));
+    this.cancel.addEventListener("click", () => client.leave());
+    byId("join-sound").addEventListener("click", () => client.playTestSound().catch(console.warn));
     this.microphone.addEventListener("change", () => this.#changeMicrophone());
-    this.raw.addEventListener("change", () => session.audio.hasMicrophone && this.tryMicrophone());
+    this.raw.addEventListener("change", () => client.hasMicrophone && this.tryMicrophone());
     this.refreshDevices();
   }
 
@@ -46,7 +43,7 @@ export class Lobby {
     if (radio instanceof HTMLInputElement) radio.checked = true;
   }
 
-  /** The invitation says who this is, and where. @param {import("../session/access.js").Access} access */
+  /** The invitation says who this is, and where. @param {import("../client.js").Access} access */
   #showAccess({ role, name, rooms }) {
     if (name) this.name.value = name;
     this.name.readOnly = name !== "";
@@ -79,29 +76,29 @@ export class Lobby {
   async join(listenOnly) {
     memory.set("name", this.name.value.trim());
     memory.set("microphone", this.microphone.value);
-    await this.session.join({ ...this.choice(), listenOnly });
+    await this.client.join({ ...this.choice(), listenOnly });
   }
 
   async #changeMicrophone() {
     memory.set("microphone", this.microphone.value);
-    if (this.session.audio.hasMicrophone) await this.tryMicrophone();
+    if (this.client.hasMicrophone) await this.tryMicrophone();
   }
 
   /** Open the microphone for the meter; the browser may ask. */
   async tryMicrophone() {
     this.loud = false;
     const { deviceId, raw } = this.choice();
-    await this.session.microphone.open({ deviceId, raw });
+    await this.client.openMicrophone({ deviceId, raw });
     await this.refreshDevices();
   }
 
   async refreshDevices() {
-    const { microphones } = await listDevices();
+    const { microphones } = await this.client.devices();
     const chosen = this.microphone.value || memory.get("microphone");
     fillDevices(this.microphone, microphones, chosen, "Default microphone");
   }
 
-  /** @param {import("../state/store.js").State} state */
+  /** @param {import("../client.js").State} state */
   render(state) {
     if (state.access !== this.shownAccess) {
       this.shownAccess = state.access;
@@ -115,16 +112,16 @@ export class Lobby {
     const attempt = state.attempt > 0 ? ` (attempt ${state.attempt + 1})` : "";
     const waiting = state.inLine ? "Waiting in line …" : `Joining${attempt} …`;
     setText(this.label, joining ? waiting : "Join");
-    this.check.hidden = this.session.audio.hasMicrophone;
+    this.check.hidden = this.client.hasMicrophone;
   }
 
   /** Called about 20 times a second. */
   animate() {
     if (this.root.hidden) return;
-    const dbfs = this.store.levels.get("me") ?? -100;
+    const dbfs = this.client.levels.get("me") ?? -100;
     this.ballistics.show(this.meter, dbfs);
     if (dbfs > -40) this.loud = true;
-    const open = this.session.audio.hasMicrophone;
+    const open = this.client.hasMicrophone;
     setText(this.heard, open ? (this.loud ? "Your microphone works." : "Say something: the bar should move.") : "");
   }
 }

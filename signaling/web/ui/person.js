@@ -1,24 +1,22 @@
 // @ts-check
-import { mute, remove } from "../session/access.js";
-import { problem, sentence } from "../state/problems.js";
 import { byId, setText } from "./dom.js";
 
 /** What an admin does with somebody in the room. */
 export class PersonDialog {
-  /** @param {import("../session/session.js").Session} session */
-  constructor(session) {
-    this.session = session;
+  /** @param {import("../client.js").Client} client */
+  constructor(client) {
+    this.client = client;
     this.dialog = /** @type {HTMLDialogElement} */ (byId("person"));
     this.participant = "";
     byId("close-person").addEventListener("click", () => this.dialog.close());
     this.dialog.addEventListener("click", (event) => event.target === this.dialog && this.dialog.close());
-    byId("person-mute").addEventListener("click", () => this.#act(mute, { muted: true, locked: false }));
-    byId("person-lock").addEventListener("click", () => this.#act(mute, { muted: true, locked: true }));
-    byId("person-unlock").addEventListener("click", () => this.#act(mute, { muted: false, locked: false }));
-    byId("person-remove").addEventListener("click", () => this.#act(remove, undefined));
+    byId("person-mute").addEventListener("click", () => this.#mute({ muted: true, locked: false }));
+    byId("person-lock").addEventListener("click", () => this.#mute({ muted: true, locked: true }));
+    byId("person-unlock").addEventListener("click", () => this.#mute({ muted: false, locked: false }));
+    byId("person-remove").addEventListener("click", () => this.#act(client.remove(this.participant)));
   }
 
-  /** @param {import("../state/store.js").Participant} person */
+  /** @param {import("../client.js").Participant} person */
   open(person) {
     this.participant = person.participant;
     setText(byId("person-name"), person.name || "Guest");
@@ -29,17 +27,14 @@ export class PersonDialog {
     this.dialog.showModal();
   }
 
-  /**
-   * @param {(room: string, participant: string, wish: any) => Promise<unknown>} action
-   * @param {object|undefined} wish
-   */
-  async #act(action, wish) {
+  /** @param {{muted: boolean, locked: boolean}} wish */
+  #mute(wish) {
+    this.#act(this.client.muteOther(this.participant, wish));
+  }
+
+  /** @param {Promise<unknown>} done */
+  async #act(done) {
     this.dialog.close();
-    try {
-      await action(this.session.state.room, this.participant, wish);
-    } catch (error) {
-      const detail = /** @type {any} */ (error).detail ?? String(error);
-      this.session.store.raise(problem("refused", { cure: sentence(detail), action: "OK", command: "dismiss" }));
-    }
+    await done.catch((error) => this.client.report(error));
   }
 }

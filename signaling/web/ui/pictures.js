@@ -1,6 +1,7 @@
 // @ts-check
-import { fromFile, fromScreen, fromVideo, openCamera, stop } from "../session/picture.js";
-import { sentence } from "../state/problems.js";
+import {
+  fromFile, fromScreen, fromVideo, openCamera, sentence, stopCamera,
+} from "../client.js";
 import { byId, setText } from "./dom.js";
 
 const COARSE = matchMedia("(pointer: coarse)");
@@ -8,15 +9,15 @@ const UNREADABLE = "The browser cannot read this as a picture. Try a JPEG or PNG
 
 /** The dialog in which somebody chooses a picture, looks at it, and shows it to the assistant. */
 export class PictureDialog {
-  /** @type {import("../session/picture.js").Picture|null} */
+  /** @type {import("../client.js").Picture|null} */
   #picture = null;
   /** Counts choices: what comes late belongs to none. */
   #choice = 0;
   #sending = false;
 
-  /** @param {import("../session/session.js").Session} session @param {HTMLInputElement} typed what is typed in the room */
-  constructor(session, typed) {
-    this.session = session;
+  /** @param {import("../client.js").Client} client @param {HTMLInputElement} typed what is typed in the room */
+  constructor(client, typed) {
+    this.client = client;
     this.typed = typed;
     this.dialog = /** @type {HTMLDialogElement} */ (byId("picture"));
     this.button = /** @type {HTMLButtonElement} */ (byId("open-picture"));
@@ -45,7 +46,7 @@ export class PictureDialog {
   }
 
   get #limits() {
-    return this.session.state.images ?? { maxEdgePx: 1024, maxBytes: 150000 };
+    return this.client.state.images ?? { maxEdgePx: 1024, maxBytes: 150000 };
   }
 
   open() {
@@ -54,7 +55,7 @@ export class PictureDialog {
     this.dialog.showModal();
   }
 
-  /** @param {import("../state/store.js").State} state */
+  /** @param {import("../client.js").State} state */
   render(state) {
     this.button.hidden = state.images === null || state.role === "listen";
     this.button.disabled = state.phase !== "connected" || !state.takesImages;
@@ -66,7 +67,7 @@ export class PictureDialog {
   #forget() {
     this.#choice += 1;
     this.#picture = null;
-    stop(this.video);
+    stopCamera(this.video);
     this.file.value = this.photo.value = "";
     this.#appear("choose");
     this.#trouble("");
@@ -103,7 +104,7 @@ export class PictureDialog {
     const choice = ++this.#choice;
     try {
       await openCamera(this.video);
-      if (choice !== this.#choice) stop(this.video);
+      if (choice !== this.#choice) stopCamera(this.video);
       else byId("picture-take").focus();
     } catch (error) {
       if (choice !== this.#choice) return;
@@ -114,10 +115,10 @@ export class PictureDialog {
 
   async #take() {
     const taken = fromVideo(this.video, this.#limits);
-    await this.#try(taken.finally(() => stop(this.video)));
+    await this.#try(taken.finally(() => stopCamera(this.video)));
   }
 
-  /** @param {Promise<import("../session/picture.js").Picture|null>} coming */
+  /** @param {Promise<import("../client.js").Picture|null>} coming */
   async #try(coming) {
     const choice = ++this.#choice;
     this.#trouble("");
@@ -137,7 +138,7 @@ export class PictureDialog {
     this.#trouble(words);
   }
 
-  /** @param {import("../session/picture.js").Picture} picture */
+  /** @param {import("../client.js").Picture} picture */
   #look(picture) {
     this.#picture = picture;
     const { canvas, image } = picture;
@@ -160,7 +161,7 @@ export class PictureDialog {
     this.#trouble("");
     const text = this.text.value.trim();
     try {
-      await this.session.show(this.#picture, text);
+      await this.client.show(this.#picture, text);
       if (this.typed.value.trim() === text) this.typed.value = "";
       this.text.value = "";
       this.dialog.close();

@@ -12,7 +12,7 @@ export class ProblemList {
     this.said = "";
   }
 
-  /** @param {import("../state/store.js").State} state */
+  /** @param {import("../client.js").State} state */
   render(state) {
     const problems = state.problems.map((problem) => ({ ...problem, title: title(problem, state) }));
     const shown = JSON.stringify(problems) + state.phase;
@@ -28,7 +28,7 @@ export class ProblemList {
     this.said = said;
   }
 
-  /** @param {import("../state/store.js").Problem} problem */
+  /** @param {import("../client.js").Problem} problem */
   #card({ code, title: heading, cure, tone, action, command }) {
     const card = make("div", { class: "problem", "data-tone": tone, "data-code": code }, [
       make("b", { text: heading }), make("p", { text: cure }),
@@ -41,7 +41,7 @@ export class ProblemList {
   }
 }
 
-/** @param {import("../state/store.js").Problem} problem @param {{attempt: number}} state */
+/** @param {import("../client.js").Problem} problem @param {{attempt: number}} state */
 function title(problem, { attempt }) {
   if (attempt === 0) return problem.title;
   if (problem.code === "gone") return `${problem.title}, rejoining (attempt ${attempt})`;

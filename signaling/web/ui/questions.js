@@ -1,5 +1,5 @@
 // @ts-check
-import { may } from "../state/store.js";
+import { may } from "../client.js";
 import { announce, byId, isTyping, make, setText } from "./dom.js";
 
 /** A card this young takes no answer: the tap was meant for something else. */
@@ -7,14 +7,14 @@ const DEAF_MS = 500;
 /** The gateway says when a question is over; this long after its timeout the page drops it itself. */
 const GRACE_MS = 2000;
 
-/** @typedef {import("../state/store.js").Question} Question */
+/** @typedef {import("../client.js").Question} Question */
 /** @typedef {{card: HTMLElement, left: HTMLElement, buttons: HTMLButtonElement[], question: Question}} Card */
 
 /** Tool calls that need a yes: a card for each, until somebody has answered. */
 export class Questions {
-  /** @param {import("../session/session.js").Session} session */
-  constructor(session) {
-    this.session = session;
+  /** @param {import("../client.js").Client} client */
+  constructor(client) {
+    this.client = client;
     this.place = byId("questions");
     /** By id of the tool call. @type {Map<string, Card>} */
     this.cards = new Map();
@@ -22,7 +22,7 @@ export class Questions {
     this.focusBefore = null;
   }
 
-  /** @param {import("../state/store.js").State} state */
+  /** @param {import("../client.js").State} state */
   render({ questions, role, rules }) {
     const mayAnswer = may(role, rules.confirm);
     const open = new Set(questions.map(({ call }) => call));
@@ -64,7 +64,7 @@ export class Questions {
     const seconds = Math.round(question.timeoutMs / 1000);
     announce(`${by}: ${question.question} Answer yes or no within ${seconds} seconds.`, true);
     const { activeElement } = document;
-    if (!isTyping(activeElement) && !this.session.state.pressed) {
+    if (!isTyping(activeElement) && !this.client.state.pressed) {
       if (!this.place.contains(activeElement)) this.focusBefore = activeElement;
       card.focus({ preventScroll: true });
     }
@@ -77,7 +77,7 @@ export class Questions {
     const button = /** @type {HTMLButtonElement} */ (make("button", attributes));
     button.addEventListener("click", () => {
       const known = this.cards.get(call);
-      if (known && performance.now() - known.question.atMs >= DEAF_MS) this.session.confirm(call, allow);
+      if (known && performance.now() - known.question.atMs >= DEAF_MS) this.client.confirm(call, allow);
     });
     return button;
   }
@@ -94,6 +94,6 @@ export class Questions {
     setText(left, answered ? "sent" : `${Math.ceil(leftMs / 1000)} s`);
     const part = (leftMs / timeoutMs).toFixed(3);
     if (card.style.getPropertyValue("--part") !== part) card.style.setProperty("--part", part);
-    if (leftMs === 0 && nowMs - atMs - timeoutMs > GRACE_MS) this.session.dropQuestion(call);
+    if (leftMs === 0 && nowMs - atMs - timeoutMs > GRACE_MS) this.client.dropQuestion(call);
   }
 }

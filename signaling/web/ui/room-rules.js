@@ -1,13 +1,14 @@
 // @ts-check
 /** The part of the settings that is the room's: for admins, and at once for everybody. */
 
-import { changeRoom, closeRoom } from "../session/access.js";
-import { problem, sentence } from "../state/problems.js";
 import { byId } from "./dom.js";
 
-/** @typedef {import("../state/store.js").Rules} Rules */
+/** @typedef {import("../client.js").Rules} Rules */
 
-/** Switch → the rule that it shows, and the change that it makes. */
+/**
+ * Switch → the rule that it shows, and the change that it makes.
+ * @type {Record<string, {shows: (rules: Rules) => boolean, change: (on: boolean) => Partial<Rules>}>}
+ */
 const SWITCHES = {
   "rule-locked": {
     shows: (/** @type {Rules} */ rules) => rules.locked,
@@ -28,9 +29,9 @@ const SWITCHES = {
 };
 
 export class RoomRules {
-  /** @param {import("../session/session.js").Session} session */
-  constructor(session) {
-    this.session = session;
+  /** @param {import("../client.js").Client} client */
+  constructor(client) {
+    this.client = client;
     this.root = byId("set-room");
     /** @type {HTMLInputElement[]} */
     this.mode = [...this.root.querySelectorAll("input")].filter((input) => input.name === "room-mode");
@@ -46,7 +47,7 @@ export class RoomRules {
 
   /** Show what holds now. */
   render() {
-    const { role, mode, rules } = this.session.state;
+    const { role, mode, rules } = this.client.state;
     this.root.hidden = role !== "admin";
     for (const choice of this.mode) choice.checked = choice.value === mode;
     for (const [id, { shows }] of Object.entries(SWITCHES)) {
@@ -56,25 +57,13 @@ export class RoomRules {
 
   /** @param {{mode?: string, rules?: Partial<Rules>}} change */
   async #change(change) {
-    const { session } = this;
-    try {
-      const { mode, rules } = await changeRoom(session.state.room, change);
-      session.store.set({ mode, rules });
-    } catch (error) {
-      this.#tell(error);
-    }
+    await this.client.changeRoom(change).catch((error) => this.client.report(error));
     this.render();
   }
 
   async #close() {
-    const { room } = this.session.state;
+    const { room } = this.client.state;
     if (!window.confirm(`Close ${room}? Everybody in it has to leave.`)) return;
-    await closeRoom(room).catch((error) => this.#tell(error));
-  }
-
-  /** @param {any} error */
-  #tell(error) {
-    const cure = sentence(error.detail ?? String(error));
-    this.session.store.raise(problem("refused", { cure, action: "OK", command: "dismiss" }));
+    await this.client.closeRoom().catch((error) => this.client.report(error));
   }
 }

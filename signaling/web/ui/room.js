@@ -1,7 +1,6 @@
 // @ts-check
+import { costOf, holdsToTalk, may } from "../client.js";
 import { Captions } from "./captions.js";
-import { holdsToTalk, may } from "../state/store.js";
-import { costOf } from "../state/usage.js";
 import { Ballistics, announce, byId, isTyping, memory, setData, setText } from "./dom.js";
 import { InviteDialog } from "./invite.js";
 import { PersonDialog } from "./person.js";
@@ -20,53 +19,52 @@ export class RoomView {
   /** Item of the last reply that was said to a screen reader. */
   saidItem = "";
 
-  /** @param {import("../session/session.js").Session} session @param {import("../state/store.js").Store} store */
-  constructor(session, store) {
-    this.session = session;
-    this.store = store;
+  /** @param {import("../client.js").Client} client */
+  constructor(client) {
+    this.client = client;
     this.root = byId("room");
-    this.invite = new InviteDialog(session);
-    this.person = new PersonDialog(session);
-    this.roster = new Roster(store, (person) => this.person.open(person));
+    this.invite = new InviteDialog(client);
+    this.person = new PersonDialog(client);
+    this.roster = new Roster(client, (person) => this.person.open(person));
     this.captions = new Captions();
-    this.settings = new Settings(session);
-    this.questions = new Questions(session);
-    this.talk = new TalkButton(session);
+    this.settings = new Settings(client);
+    this.questions = new Questions(client);
+    this.talk = new TalkButton(client);
     this.microphone = byId("mic");
     this.microphoneMeter = new Ballistics();
     this.stop = /** @type {HTMLButtonElement} */ (byId("stop"));
     this.say = /** @type {HTMLInputElement} */ (byId("say"));
-    this.picture = new PictureDialog(session, this.say);
+    this.picture = new PictureDialog(client, this.say);
     this.microphone.addEventListener("click", () => this.toggleMute());
-    this.stop.addEventListener("click", () => session.stopAssistant());
-    byId("leave").addEventListener("click", () => session.leave());
+    this.stop.addEventListener("click", () => client.interrupt());
+    byId("leave").addEventListener("click", () => client.leave());
     byId("say-form").addEventListener("submit", (event) => this.#say(event));
     document.addEventListener("keydown", (event) => this.#key(event));
   }
 
   toggleMute() {
-    const { state } = this.store;
+    const { state } = this.client;
     if (state.role === "listen" || state.mutedByAdmin || (holdsToTalk(state) && !state.listenOnly)) return;
-    if (state.listenOnly) this.session.reopenMicrophone();
-    else this.session.talk.setMuted(!state.muted);
+    if (state.listenOnly) this.client.openMicrophone();
+    else this.client.setMuted(!state.muted);
   }
 
   /** @param {Event} event */
   #say(event) {
     event.preventDefault();
     const text = this.say.value.trim();
-    if (text && this.session.say(text)) this.say.value = "";
+    if (text && this.client.say(text)) this.say.value = "";
   }
 
   /** @param {KeyboardEvent} event */
   #key(event) {
     if (this.root.hidden || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
     if (memory.get("keys", "on") !== "on" || document.querySelector("dialog[open]")) return;
-    if (event.key === "Escape" && !this.stop.disabled && !this.stop.hidden) this.session.stopAssistant();
+    if (event.key === "Escape" && !this.stop.disabled && !this.stop.hidden) this.client.interrupt();
     else if (event.key.toLowerCase() === "m" && !isTyping(event.target)) this.toggleMute();
   }
 
-  /** @param {import("../state/store.js").State} state */
+  /** @param {import("../client.js").State} state */
   render(state) {
     const here = state.phase === "connected" || state.phase === "reconnecting";
     if (this.root.hidden === here) this.#appear(here);
@@ -81,7 +79,7 @@ export class RoomView {
     this.#sayReply(state);
   }
 
-  /** @param {import("../state/store.js").State} state */
+  /** @param {import("../client.js").State} state */
   #renderCost({ usage, simulated }) {
     const cost = costOf(usage, simulated);
     const place = byId("cost");
@@ -92,12 +90,12 @@ export class RoomView {
     setData(place, "tone", cost.tone);
   }
 
-  /** Where replies are not heard, the screen reader says them. @param {import("../state/store.js").State} state */
+  /** Where replies are not heard, the screen reader says them. @param {import("../client.js").State} state */
   #sayReply({ captions, speaks, audioRunning }) {
     const reply = captions.findLast((line) => line.speaker === "assistant" && line.final);
     const written = reply?.cut === "written";
     const said = written ? `${reply.item} written` : reply?.item;
-    if (!reply || said === this.saidItem) return;
+    if (!reply || !said || said === this.saidItem) return;
     this.saidItem = said;
     if (!speaks || !audioRunning || written) announce(`Assistant: ${reply.text}`);
   }
@@ -105,11 +103,11 @@ export class RoomView {
   /** @param {boolean} here */
   #appear(here) {
     this.root.hidden = !here;
-    if (here) (holdsToTalk(this.store.state) ? this.talk.button : this.microphone).focus({ preventScroll: true });
+    if (here) (holdsToTalk(this.client.state) ? this.talk.button : this.microphone).focus({ preventScroll: true });
     else for (const { dialog } of [this.settings, this.invite, this.person, this.picture]) dialog.close();
   }
 
-  /** @param {import("../state/store.js").State} state */
+  /** @param {import("../client.js").State} state */
   #renderTop(state) {
     const connected = state.phase === "connected";
     const chip = byId("chip-link");
@@ -126,10 +124,10 @@ export class RoomView {
     this.word = word;
   }
 
-  /** @param {import("../state/store.js").State} state */
+  /** @param {import("../client.js").State} state */
   #renderLatency(state) {
     const chip = byId("chip-latency");
-    const { playback, output } = /** @type {any} */ (this.session.stats());
+    const { playback, output } = /** @type {any} */ (this.client.stats());
     if (state.rttMs === null) {
       setText(byId("latency"), "–");
       chip.title = "Not connected";
@@ -149,7 +147,7 @@ export class RoomView {
     ].join("\n");
   }
 
-  /** @param {import("../state/store.js").State} state */
+  /** @param {import("../client.js").State} state */
   #renderBar(state) {
     const holds = holdsToTalk(state) && !state.listenOnly;
     this.talk.render(state, holds);
@@ -175,8 +173,8 @@ export class RoomView {
   animate() {
     if (this.root.hidden) return;
     this.roster.animate();
-    this.microphoneMeter.show(this.microphone, this.store.levels.get("me") ?? -100);
-    this.talk.animate(this.store.state.pressed ? this.store.levels.get("me") ?? -100 : -100);
+    this.microphoneMeter.show(this.microphone, this.client.levels.get("me") ?? -100);
+    this.talk.animate(this.client.state.pressed ? this.client.levels.get("me") ?? -100 : -100);
     this.questions.animate(performance.now());
   }
 }

@@ -1,5 +1,5 @@
 // @ts-check
-import { holdsToTalk } from "../state/store.js";
+import { holdsToTalk } from "../client.js";
 import { Ballistics, byId, keepTone, make, setData, setText, toneClass } from "./dom.js";
 
 const TALKING_DBFS = -45;
@@ -15,7 +15,7 @@ const WORDS = {
  * @property {HTMLElement} name
  * @property {SVGElement} verified
  * @property {HTMLButtonElement} more what an admin may do
- * @property {import("../state/store.js").Participant} person
+ * @property {import("../client.js").Participant} person
  * @property {Ballistics} meter
  * @property {boolean} muted
  */
@@ -23,11 +23,11 @@ const WORDS = {
 /** The assistant, and below it who is in the room: me first, the others as they came. */
 export class Roster {
   /**
-   * @param {import("../state/store.js").Store} store
-   * @param {(person: import("../state/store.js").Participant) => void} onPerson an admin opens somebody's row
+   * @param {import("../client.js").Client} client
+   * @param {(person: import("../client.js").Participant) => void} onPerson an admin opens somebody's row
    */
-  constructor(store, onPerson) {
-    this.store = store;
+  constructor(client, onPerson) {
+    this.client = client;
     this.onPerson = onPerson;
     this.list = byId("roster");
     this.assistant = byId("assistant");
@@ -39,7 +39,7 @@ export class Roster {
     this.rows = new Map();
   }
 
-  /** @param {import("../state/store.js").State} state */
+  /** @param {import("../client.js").State} state */
   render(state) {
     this.#renderAssistant(state);
     const others = state.participants.filter((person) => person.participant !== state.participant);
@@ -59,7 +59,7 @@ export class Roster {
     for (const [index, person] of people.entries()) this.#renderPerson(person, index === 0);
   }
 
-  /** @param {import("../state/store.js").State} state */
+  /** @param {import("../client.js").State} state */
   #renderAssistant(state) {
     const away = state.phase !== "connected" || ["failed", "reconnecting", "connecting"].includes(state.upstream);
     setData(this.assistant, "state", away ? "away" : state.assistant);
@@ -67,7 +67,7 @@ export class Roster {
     this.simulator.hidden = !state.simulated;
   }
 
-  /** @param {import("../state/store.js").Participant} person @param {boolean} me */
+  /** @param {import("../client.js").Participant} person @param {boolean} me */
   #renderPerson(person, me) {
     let known = this.rows.get(person.participant);
     if (!known) {
@@ -79,7 +79,7 @@ export class Roster {
     known.muted = person.muted;
     known.person = person;
     known.verified.toggleAttribute("hidden", !person.verified);
-    known.more.hidden = me || this.store.state.role !== "admin";
+    known.more.hidden = me || this.client.state.role !== "admin";
     known.more.setAttribute("aria-label", `${person.name}: mute or remove`);
     const shown = me ? `${person.name} (you)` : person.name || "Guest";
     setText(known.name, shown);
@@ -88,7 +88,7 @@ export class Roster {
     this.#renderWord(known, me);
   }
 
-  /** @param {import("../state/store.js").Participant} person @returns {Row} */
+  /** @param {import("../client.js").Participant} person @returns {Row} */
   #makeRow(person) {
     const name = make("span", { class: "name" });
     const word = make("span", { class: "word" });
@@ -107,7 +107,7 @@ export class Roster {
 
   /** @param {Row} known @param {boolean} me */
   #renderWord(known, me) {
-    const { state, levels } = this.store;
+    const { state, levels } = this.client;
     const id = me ? "me" : [...this.rows].find(([, row]) => row === known)?.[0] ?? "";
     const waits = me && holdsToTalk(state) && !state.pressed;
     const talking = !waits && (levels.get(id) ?? -100) > TALKING_DBFS;
@@ -122,7 +122,7 @@ export class Roster {
 
   /** Called about 20 times a second. */
   animate() {
-    const { state, levels } = this.store;
+    const { state, levels } = this.client;
     this.assistantMeter.show(this.assistant, levels.get("assistant") ?? -100);
     for (const [id, known] of this.rows) {
       const me = id === (state.participant || "me");
@@ -159,7 +159,7 @@ function initials(name) {
   return words.slice(0, 2).map((word) => [...word][0].toUpperCase()).join("") || "?";
 }
 
-/** @param {import("../state/store.js").State} state */
+/** @param {import("../client.js").State} state */
 export function assistantWord(state) {
   if (state.phase === "reconnecting") return "Away";
   if (state.upstream === "failed") return "Unavailable";

@@ -1,6 +1,4 @@
 // @ts-check
-import { listDevices } from "../audio/devices.js";
-import { canChooseOutput } from "../audio/output.js";
 import { byId, fillDevices, make, memory, setText } from "./dom.js";
 import { RoomRules } from "./room-rules.js";
 
@@ -8,9 +6,9 @@ const REFRESH_MS = 500;
 
 /** The settings dialog: devices, headphones, push-to-talk, shortcuts, technical details. */
 export class Settings {
-  /** @param {import("../session/session.js").Session} session */
-  constructor(session) {
-    this.session = session;
+  /** @param {import("../client.js").Client} client */
+  constructor(client) {
+    this.client = client;
     this.dialog = /** @type {HTMLDialogElement} */ (byId("settings"));
     this.microphone = /** @type {HTMLSelectElement} */ (byId("set-mic"));
     this.output = /** @type {HTMLSelectElement} */ (byId("set-out"));
@@ -20,7 +18,7 @@ export class Settings {
     this.figures = byId("figures-list");
     /** @type {HTMLInputElement[]} */
     this.talk = [...this.dialog.querySelectorAll("input")].filter((input) => input.name === "talk");
-    this.rules = new RoomRules(session);
+    this.rules = new RoomRules(client);
     for (const choice of this.talk) choice.addEventListener("change", () => this.#setTalk(choice.value));
     this.keys.checked = memory.get("keys", "on") === "on";
     byId("open-settings").addEventListener("click", () => this.open());
@@ -31,12 +29,12 @@ export class Settings {
     this.raw.addEventListener("change", () => this.#reopen());
     this.output.addEventListener("change", () => this.#setOutput());
     this.keys.addEventListener("change", () => memory.set("keys", this.keys.checked ? "on" : "off"));
-    byId("set-sound").addEventListener("click", () => session.audio.playTestSound().catch(console.warn));
+    byId("set-sound").addEventListener("click", () => client.playTestSound().catch(console.warn));
     byId("figures-copy").addEventListener("click", () => this.#copy());
   }
 
   open() {
-    const { talk, pushToTalk } = this.session.state;
+    const { talk, pushToTalk } = this.client.state;
     for (const choice of this.talk) {
       choice.checked = choice.value === (pushToTalk ? "hold" : talk);
       choice.disabled = pushToTalk;
@@ -51,7 +49,7 @@ export class Settings {
 
   async #reopen() {
     memory.set("microphone", this.microphone.value);
-    await this.session.reopenMicrophone({ deviceId: this.microphone.value, raw: this.raw.checked });
+    await this.client.openMicrophone({ deviceId: this.microphone.value, raw: this.raw.checked });
     await this.refreshDevices();
     this.#refresh();
   }
@@ -59,25 +57,24 @@ export class Settings {
   /** @param {string} talk */
   #setTalk(talk) {
     memory.set("talk", talk);
-    this.session.talk.setMode(talk === "hold" ? "hold" : "open");
+    this.client.setTalk(talk === "hold" ? "hold" : "open");
   }
 
   async #setOutput() {
-    await this.session.audio.setOutput(this.output.value).catch(() => this.refreshDevices());
+    await this.client.setOutput(this.output.value).catch(() => this.refreshDevices());
   }
 
   async refreshDevices() {
-    const { audio } = this.session;
-    const { microphone } = audio;
-    const { microphones, speakers } = await listDevices();
+    const { microphones, speakers } = await this.client.devices();
+    const { microphone, outputId, canChooseOutput } = this.client;
     fillDevices(this.microphone, microphones, microphone.deviceId, "Default microphone");
-    fillDevices(this.output, speakers, audio.outputId, "Default speaker");
-    byId("set-out-field").hidden = !canChooseOutput() || speakers.length === 0;
+    fillDevices(this.output, speakers, outputId, "Default speaker");
+    byId("set-out-field").hidden = !canChooseOutput || speakers.length === 0;
     this.raw.checked = microphone.raw;
   }
 
   #refresh() {
-    const stats = this.session.stats();
+    const stats = this.client.stats();
     const { microphone } = stats;
     const on = (/** @type {unknown} */ value) => (value === undefined ? "unknown" : value ? "on" : "off");
     setText(this.echo, microphone
@@ -91,7 +88,7 @@ export class Settings {
   }
 
   async #copy() {
-    await navigator.clipboard.writeText(JSON.stringify(this.session.stats(), null, 2)).catch(console.warn);
+    await navigator.clipboard.writeText(JSON.stringify(this.client.stats(), null, 2)).catch(console.warn);
   }
 }
 

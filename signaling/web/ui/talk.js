@@ -10,9 +10,9 @@ const HINT_MS = 2500;
  * page loses the focus or is hidden, all let go.
  */
 export class TalkButton {
-  /** @param {import("../session/session.js").Session} session */
-  constructor(session) {
-    this.session = session;
+  /** @param {import("../client.js").Client} client */
+  constructor(client) {
+    this.client = client;
     this.button = byId("talk");
     this.word = byId("talk-word");
     this.meter = new Ballistics();
@@ -82,18 +82,18 @@ export class TalkButton {
     if (this.holders.size === 0) this.downAtMs = performance.now();
     this.holders.add(holder);
     this.hintUntilMs = 0;
-    if (!this.session.talk.press(true)) this.holders.clear();
+    if (!this.client.press(true)) this.holders.clear();
   }
 
   /** @param {string} holder */
   #release(holder) {
     this.holders.delete(holder);
-    if (this.holders.size === 0) this.session.talk.press(false);
+    if (this.holders.size === 0) this.client.press(false);
   }
 
   letGo() {
     this.holders.clear();
-    this.session.talk.press(false);
+    this.client.press(false);
   }
 
   #hint() {
@@ -102,7 +102,7 @@ export class TalkButton {
   }
 
   /**
-   * @param {import("../state/store.js").State} state
+   * @param {import("../client.js").State} state
    * @param {boolean} shown
    */
   render(state, shown) {
@@ -128,6 +128,6 @@ export class TalkButton {
   animate(dbfs) {
     if (this.button.hidden) return;
     this.meter.show(this.button, dbfs);
-    this.#renderWord(this.session.state);
+    this.#renderWord(this.client.state);
   }
 }
