@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from mixer_core.numba_cache import prepare_cache
+from mixer_core.runtime import logs
 from tests.support import in_memory
 
 settings.register_profile(
@@ -27,6 +29,18 @@ SLOW_FIRST = ("browser", "processes", "sockets")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What waits for processes begins first, so that nothing is left to wait for at the end."""
     items.sort(key=lambda item: [not item.get_closest_marker(marker) for marker in SLOW_FIRST])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Iterator[bool | None]:
+    """What a test does to the log ends with it."""
+    root, own = logging.getLogger(), logging.getLogger(logs.ROOT)
+    before = root.handlers[:], root.level, own.level
+    try:
+        return (yield)
+    finally:
+        root.handlers[:], root.level = before[:2]
+        own.setLevel(before[2])
 
 
 @pytest.hookimpl(wrapper=True)

@@ -80,15 +80,22 @@ class Firefox:
         """One command; its result. Raises AssertionError where it fails."""
         number = next(self._numbers)
         await self._socket.send_str(json.dumps({"id": number, "method": method, "params": params}))
-        async with asyncio.timeout(PATIENCE_S):
-            while True:
-                answer = json.loads(await self._socket.receive_str())
-                if answer.get("id") == number:
-                    assert answer["type"] == "success", (method, answer)
-                    return answer["result"]
-                if answer.get("method") == "log.entryAdded":
-                    entry = answer["params"]
-                    self.errors += [str(entry["text"])] * (entry["level"] == "error")
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                answer = await self._answer(number)
+        except TimeoutError:
+            raise AssertionError(f"{method}: no answer within {PATIENCE_S:g} s") from None
+        assert answer["type"] == "success", (method, answer)
+        return answer["result"]
+
+    async def _answer(self, number: int) -> Any:
+        while True:
+            answer = json.loads(await self._socket.receive_str())
+            if answer.get("id") == number:
+                return answer
+            if answer.get("method") == "log.entryAdded":
+                entry = answer["params"]
+                self.errors += [str(entry["text"])] * (entry["level"] == "error")
 
     async def open(self, address: str) -> bool:
         """Go to an address, without waiting for the page; whether Firefox warns of its issuer."""
@@ -132,7 +139,7 @@ class Firefox:
 
     async def until(self, look: Callable[[], Awaitable[Any]], words: str) -> Any:
         """What ``look`` returns as soon as it is something."""
-        until_s = time.monotonic() + PATIENCE_S
+        until_s = time.monotonic() + 2 * PATIENCE_S  # Firefox may be busy for one of them.
         while time.monotonic() < until_s:
             try:
                 if found := await look():

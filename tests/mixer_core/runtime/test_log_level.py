@@ -3,22 +3,12 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from mixer_core.runtime import log_level, logs
 from mixer_core.runtime.log_level import LevelFile, Setting
-
-
-@pytest.fixture(autouse=True)
-def restored() -> Iterator[None]:
-    root, own = logging.getLogger(), logging.getLogger(logs.ROOT)
-    before = root.handlers[:], root.level, own.level
-    yield
-    root.handlers[:], root.level = before[0], before[1]
-    own.setLevel(before[2])
 
 
 def level() -> int:
