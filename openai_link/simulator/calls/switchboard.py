@@ -29,6 +29,8 @@ Json = dict[str, Any]
 Transport = Literal["webrtc", "websocket"]
 
 _REMEMBERED_CALLS = 200
+_REMEMBERED_ITEMS = 2_000
+"""Of all sessions that have ended together, but for the newest one; an item takes about 2 kB."""
 
 log = logs.get("simulator")
 
@@ -104,6 +106,8 @@ class Switchboard:
         """Remove a session that has ended or failed to begin."""
         if self.calls.pop(call.id, None) is not None:
             self.ended.append({**self.report(call), "state": "ended", "reason": reason})
+            while len(self.ended) > 1 and sum(map(_items, self.ended)) > _REMEMBERED_ITEMS:
+                self.ended.popleft()
 
     def report(self, call: WebrtcCall | WebsocketCall) -> Json:
         """Return the report of a session."""
@@ -169,3 +173,7 @@ class Switchboard:
 
     def _on_end(self, call: WebrtcCall | WebsocketCall, reason: str) -> None:
         self.forget(call, reason)
+
+
+def _items(report: Json) -> int:
+    return len(report["items"])
