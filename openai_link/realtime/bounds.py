@@ -3,8 +3,9 @@
 Everything that the reducer and the record keep comes through here, so that a book of so many
 entries is a book of so many bytes. Longer texts and lists are cut; an event with a longer id says
 nothing of anything that there is, an entry of a list with one is left out, and a response with one
-has none: what it cost is still told. New items and responses come at a rate at which a conversation
-can have them; those beyond it are not there. What is cut or left out is told once.
+has none: what it cost is still told. An event without a usable id of its own, or of the item before
+it, says all the rest. New items and responses come at a rate at which a conversation can have them;
+those beyond it are not there. What is cut or left out is told once.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ MANY_ITEMS, MANY_RESPONSES = "too many messages", "too many answers"
 _ENCODED = frozenset({"image_url", "audio"})
 """Pictures and sound in the echoes of items: nobody reads them there."""
 _IDS = frozenset({"id", "event_id", "item_id", "previous_item_id", "response_id", "type", "role"})
+_HINTS = frozenset({"event_id", "previous_item_id"})
+"""Ids that say nothing of what the event is about."""
 
 
 class Bounds:
@@ -102,6 +105,7 @@ class Bounds:
 
     def _map(self, given: Mapping[str, Any], depth: int, is_read: bool) -> Mapping[str, Any]:
         changed: dict[str, Any] = {}
+        given = self._without_long_hints(given)
         for key, value in given.items():
             self.chars += len(key)
             kept = self._value(key, value, depth, is_read)
@@ -112,6 +116,13 @@ class Bounds:
         self.exceeds(LONG_LISTS)
         short = [key for key in given if len(key) <= MAX_ID_BYTES][:MAX_LISTED]
         return {key: changed.get(key, given[key]) for key in short}
+
+    def _without_long_hints(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        long = [key for key in _HINTS if is_longer(text_of(given, key), MAX_ID_BYTES)]
+        if not long:
+            return given
+        self.exceeds(LONG_IDS)
+        return {key: value for key, value in given.items() if key not in long}
 
     def _list(self, value: list[Any], depth: int, is_read: bool) -> list[Any]:
         kept: list[Any] = []

@@ -78,7 +78,6 @@ def test_what_is_longer_is_cut_and_told_once(event: Json, what: str) -> None:
     "event",
     [
         {"type": "a", "item_id": "i" * (MAX_ID_BYTES + 1)},
-        {"type": "a", "event_id": LONG},
         {"type": LONG},
         {"type": "a", "item": {"id": "\u00e4" * MAX_ID_BYTES}},
         {"type": "a", "item": {"call_id": LONG}},
@@ -88,6 +87,17 @@ def test_an_event_with_a_long_id_says_nothing(event: Json) -> None:
     bounds = Bounds()
     assert bounds.kept(event) is None and bounds.news() == [LONG_IDS]
     assert bounds.chars < 2 * MAX_FIELD_CHARS
+
+
+@pytest.mark.parametrize("key", ["event_id", "previous_item_id"])
+def test_an_event_without_a_usable_id_of_its_own_or_the_one_before_says_the_rest(key: str) -> None:
+    bounds = Bounds()
+    told = {"type": "a", "item": {"id": "i"}, "error": {"code": "c", "event_id": "e"}}
+    assert bounds.kept({**told, key: LONG}) == told and bounds.news() == [LONG_IDS]
+    assert bounds.kept({"type": "error", "error": {"code": "c", "event_id": LONG}}) == {
+        "type": "error",
+        "error": {"code": "c"},
+    }
 
 
 @pytest.mark.parametrize("key", ["image_url", "audio"])
