@@ -211,7 +211,7 @@ class ItemBook:
         """Remember to which response the item of an event belongs."""
         response = text_of(event, "response_id")
         item = text_of(event, "item_id") or text_of(map_of(event, "item"), "id")
-        if response and item:
+        if response and item and not text_of(event, "type").startswith(_TRANSCRIPTION):
             items = self._of_response.setdefault(response, {})
             items[item] = None
             _forget(items, MAX_OF_RESPONSE)
@@ -386,10 +386,14 @@ class ItemBook:
 
     def _user_delta(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
         item, delta = text_of(event, "item_id"), text_of(event, "delta")
-        if not delta or not item or item in self._worded:
+        if not delta or not item or item in self._worded or self._is_answer(item):
             return []
         self.spoken(item, now_ns)
         return list(self._captions.delta("user", item, delta, now_ns))
+
+    def _is_answer(self, item: str) -> bool:
+        """Whether a response makes the item: its words are nobody's transcript."""
+        return any(item in items for items in self._of_response.values())
 
     def _give_up(self, item: str) -> list[Fact]:
         """The words of a turn do not come, or not all: what was understood are its words."""
@@ -412,6 +416,8 @@ class ItemBook:
     def _transcribed(self, event: Mapping[str, Any], text: str, failure: str) -> list[Fact]:
         item = text_of(event, "item_id")
         self._unwritten.pop(item, None)
+        if self._is_answer(item):
+            return []
         if not self._worded.first(item) and item not in self._given_up:
             return []
         self._given_up.pop(item, None)

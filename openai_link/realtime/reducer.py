@@ -84,6 +84,10 @@ class Reducer:
         """Item of that turn."""
         self._is_turn_empty = False
         """Nothing was understood of it: it may stay without an answer."""
+        self._is_turn_idle = False
+        """It is a silence after which the server speaks by itself."""
+        self._idle_item = ""
+        """Item of the newest such silence."""
         self._items = ItemBook()
         self._answers_told = AnswerBook()
         self._responses = ResponseBook(self._items)
@@ -144,8 +148,10 @@ class Reducer:
 
     @property
     def unanswered_ns(self) -> int | None:
-        """When a turn ended that has an answer to expect, and none begins; None: there is none."""
-        return None if self._is_turn_empty else self._thinking_since_ns
+        """When somebody's turn ended that has an answer to expect, and none begins; None: there is
+        none. To a silence in which the server wants to speak by itself nobody expects one."""
+        is_somebodys = not self._is_turn_empty and not self._is_turn_idle
+        return self._thinking_since_ns if is_somebodys else None
 
     def turn_lost(self, is_answered: bool, now_ns: int) -> list[Fact]:
         """The server does not say that a turn is over.
@@ -308,6 +314,7 @@ class Reducer:
         """Nobody spoke for long: the server commits the silence and speaks by itself."""
         was_heard = self._hearing_since_ns is not None
         self._turn_over(now_ns)
+        self._is_turn_idle, self._idle_item = not was_heard, text_of(event, "item_id")
         return [SpeechStopped("")] if was_heard else []
 
     def _turn_committed(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
@@ -316,6 +323,7 @@ class Reducer:
             return []
         self._turn_over(now_ns)
         self._turn, self._is_turn_empty = item, False
+        self._is_turn_idle = bool(item) and item == self._idle_item
         self._items.spoken(item, now_ns)
         return [TurnCommitted(item)]
 
@@ -323,7 +331,7 @@ class Reducer:
         self._hearing_since_ns = None
         if not self._responses.is_any_open and self._answers:
             self._thinking_since_ns = now_ns
-            self._turn, self._is_turn_empty = "", False
+            self._turn, self._is_turn_empty, self._is_turn_idle = "", False, False
 
     # Answers
 

@@ -194,6 +194,30 @@ def test_a_transcription_that_fails_keeps_what_was_understood() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"type": "conversation.item.input_audio_transcription.delta", "delta": "No."},
+        {"type": "conversation.item.input_audio_transcription.completed", "transcript": "No."},
+        {"type": "conversation.item.input_audio_transcription.failed", "error": {"code": "x"}},
+    ],
+)
+def test_a_transcript_of_what_the_assistant_says_is_nobodys(told: Event) -> None:
+    begun, *rest = reply("resp_1", "item_1", "Yes.")
+    told = {**told, "response_id": "resp_1", "item_id": "item_1"}
+    stray = run(Reducer(), [begun, rest[0], told, *rest[1:]])
+    assert stray == run(Reducer(), [begun, rest[0], {"type": "rate_limits.updated"}, *rest[1:]])
+
+
+def test_nobody_expects_an_answer_to_a_silence() -> None:
+    reducer = Reducer()
+    silence = e("input_audio_buffer.timeout_triggered", item_id="item_0")
+    run(reducer, [silence, e("input_audio_buffer.committed", item_id="item_0")])
+    assert reducer.assistant == "thinking" and reducer.unanswered_ns is None
+    run(reducer, [e("input_audio_buffer.committed", item_id="item_1")])
+    assert reducer.unanswered_ns is not None
+
+
 def test_an_out_of_band_response_is_not_the_conversation() -> None:
     reducer = Reducer()
     aside = {"id": "resp_9", "status": "in_progress", "conversation_id": None}

@@ -43,6 +43,8 @@ FOUND = {
     81704: "an item's id that is too long kept the cost of its response from being counted",
     88474: "a typed text that nobody acknowledged stood behind its own answer, and was done again",
     89598: "a tool ran again when the answer about it was lost twice",
+    118525: "a transcript that names the assistant's item kept the words of its answer away",
+    115912: "a silence after which the server wants to speak was taken for somebody's turn",
     114877: "an event's own id that is too long kept the cost of its response from being counted",
     21298: "an end that is still in progress kept the true end from being counted",
 }
