@@ -96,7 +96,7 @@ class Deaths:
         pause_s = min(2 ** (known.hurried - 2), MOST_PAUSE_S) if known.hurried > 1 else 0
         if is_killed or exit_code == EXIT_PASSING:
             return Again(pause_s)
-        place = f"{exit_code} {_CHANGING.sub('#', last_line)}"
+        place = f"{exit_code} {_CHANGING.sub('#', last_line[:MAX_WORDS])}"
         same = place == known.place and lived_ns < LONG_LIFE_NS
         known.place, known.in_a_row = place, known.in_a_row + 1 if same else 1
         if known.in_a_row < MOST_IN_A_ROW:

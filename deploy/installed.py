@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import http.client
 import json
 import os
 import sys
@@ -92,7 +93,7 @@ def look_at(url: str, runtime_dir: Path) -> Seen:
             return Seen("")
     except urllib.error.HTTPError as error:
         return Seen(missing(error.read(65_536)), bool(given_up.read(runtime_dir)))
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         return Seen(f"{url} does not answer ({getattr(error, 'reason', error)})")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import urllib.error
@@ -30,7 +31,11 @@ class LocalGateway:
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def text(self, path: str) -> tuple[int, str]:
-        """Status and body of a GET, also of a refusal. Raises OSError where nobody answers."""
+        """Status and body of a GET, also of a refusal.
+
+        Raises:
+            OSError: nobody answers, or not in HTTP.
+        """
         request = urllib.request.Request(self.url + path, headers=self._headers)
         try:
             with self._opener.open(request, timeout=TIMEOUT_S) as response:
@@ -38,6 +43,8 @@ class LocalGateway:
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, error.read().decode(errors="replace")
+        except http.client.HTTPException as error:
+            raise OSError(f"what answers there does not speak HTTP: {error!r}") from error
 
     def content(self, path: str) -> tuple[int, dict[str, Any]]:
         """The same for a JSON object; empty where it is none."""

@@ -91,17 +91,21 @@ def read(path: Path, follow: bool) -> Iterator[str]:
     while True:
         with path.open(encoding="utf-8", errors="replace") as file:
             yield from file
-            while follow and _is_same(path, os.fstat(file.fileno()).st_ino):
+            while follow and _goes_on(path, file.fileno()):
                 time.sleep(POLL_S)
                 yield from file
+            yield from file  # What came just before it was put aside.
         if not follow:
             return
 
 
-def _is_same(path: Path, inode: int) -> bool:
-    """Whether the file has not been put aside."""
+def _goes_on(path: Path, descriptor: int) -> bool:
+    """Whether the file has neither been put aside nor begun anew; it was read to its end."""
+    known = os.fstat(descriptor)
+    if known.st_size < os.lseek(descriptor, 0, os.SEEK_CUR):
+        return False
     try:
-        return path.stat().st_ino == inode
+        return path.stat().st_ino == known.st_ino
     except FileNotFoundError:
         return True
 

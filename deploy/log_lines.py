@@ -31,8 +31,9 @@ def parse(text: str) -> Line | None:
 
     Whatever stands before the line (a date that journald adds) does not matter.
     """
-    start = text.find("{")
-    if start >= 0 and text.rstrip().endswith("}"):
+    match, start = _CONSOLE.search(text), text.find("{")
+    is_console = match is not None and (start < 0 or match.start() < start)
+    if start >= 0 and not is_console and text.rstrip().endswith("}"):
         try:
             content = json.loads(text[start:])
         except ValueError:
@@ -41,7 +42,6 @@ def parse(text: str) -> Line | None:
             about = (content.get(name) for name in ("room", "participant", "ident"))
             words = tuple(word for word in about if isinstance(word, str))
             return Line(str(content.get("level")), str(content.get("program")), words)
-    match = _CONSOLE.search(text)
     if match is None:
         return None
     return Line(match["level"].lower(), match["program"], tuple((match["about"] or "").split()))

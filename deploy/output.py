@@ -104,14 +104,23 @@ class Output:
         size = os.fstat(self._fd).st_size
         if not size or size + coming <= self._max_bytes:
             return
-        if self._keep:
-            for number in range(self._keep - 1, 0, -1):
-                with contextlib.suppress(FileNotFoundError):
-                    os.replace(f"{path}.{number}", f"{path}.{number + 1}")
-            os.replace(path, f"{path}.1")
-            self.reopen()
-        else:
+        if not self._keep:
             os.ftruncate(self._fd, 0)
+            return
+        try:
+            if path.exists():  # Else somebody has removed it.
+                self._put_aside(path)
+            self.reopen()
+        except OSError as error:  # It must not grow on, and must go on.
+            os.ftruncate(self._fd, 0)
+            told = f"mixminus: the log cannot be put aside ({error.strerror}): it begins anew\n"
+            _write_all(self._fd, told.encode())
+
+    def _put_aside(self, path: Path) -> None:
+        for number in range(self._keep - 1, 0, -1):
+            with contextlib.suppress(FileNotFoundError):
+                os.replace(f"{path}.{number}", f"{path}.{number + 1}")
+        os.replace(path, f"{path}.1")
 
 
 def _open(path: Path) -> int:

@@ -85,7 +85,10 @@ class Reloading:
             self._forgive()
             self._end({"refused": "no settings file was named in MIXMINUS_CONFIG at the start"})
             return
-        self._check = _Check(self._secrets, self._checked)
+        try:
+            self._check = _Check(self._secrets, self._checked)
+        except OSError as error:
+            self._end({"refused": f"the settings cannot be checked now ({error.strerror})"})
 
     def look(self) -> None:
         """Once a second: the second mixer follows when the first one waits again."""

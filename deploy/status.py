@@ -65,6 +65,8 @@ def read(gateway: LocalGateway) -> Reading:
             raise NotReadableError(f"{gateway.url}/readyz answered {status}: is it mixminus?")
         rooms = gateway.content("/rooms")[1].get("rooms") or []
         samples = status_view.samples_of(gateway.text("/metrics")[1])
+    except ValueError as error:
+        raise NotReadableError(f"{gateway.url}/metrics cannot be read: is it mixminus?") from error
     except OSError as error:
         reason = getattr(error, "reason", error)
         raise NotReadableError(

@@ -34,6 +34,8 @@ def child_main(identity: str, settings: Settings, parent: Parent) -> None:
 class _Child:
     def __init__(self, identity: str, settings: Settings, parent: Parent) -> None:
         self._identity = identity
+        named = settings.openai_link.secret_variables
+        logs.conceal(os.environ.get(name, "").strip() for name in named)
         self._settings = with_secrets(settings, os.environ)
         self._parent = parent
         self._upstream = choose_upstream(self._settings, os.environ.get(KEY_VARIABLE, ""))

@@ -5,17 +5,19 @@ from __future__ import annotations
 import importlib.metadata
 import io
 import json
+import os
 import platform
 import tarfile
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from mixer_core.runtime import logs
+from mixer_core.runtime import logs, setting_origins
 from mixer_core.runtime.secrets import secret_values
 
+from ..cli import named_secrets
 from ..local_gateway import LocalGateway
 from ..settings import AllSettings
 from .findings import Finding
@@ -39,18 +41,26 @@ def write(
         **{f"system{name.replace('/', '_')}": read(Path(name)) for name in SYSTEM_FILES},
     }
     if settings is not None:
+        logs.conceal(env.get(name, "").strip() for name in named_secrets(settings))
         content["settings.json"] = json.dumps(shown(asdict(settings)), indent=1, default=str)
         content |= _running(settings)
         if settings.runtime.log_file:
             content["log.txt"] = read(Path(settings.runtime.log_file), LAST_LINES)
-    with tarfile.open(path, "w:gz") as archive:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+    with open(os.open(path, flags, 0o600), "wb") as file:
+        os.fchmod(file.fileno(), 0o600)  # Before anything is in it.
+        _pack(file, content)
+    return list(content)
+
+
+def _pack(file: IO[bytes], content: Mapping[str, str]) -> None:
+    with tarfile.open(fileobj=file, mode="w:gz") as archive:
         for name, text in content.items():
-            data = logs.redact(text).encode(errors="replace")
+            lines = map(logs.redact, text.splitlines(keepends=True))
+            data = "".join(lines).encode(errors="replace")
             entry = tarfile.TarInfo(f"mixminus-support/{name}")
             entry.size, entry.mode = len(data), 0o600
             archive.addfile(entry, io.BytesIO(data))
-    path.chmod(0o600)
-    return list(content)
 
 
 def versions() -> str:
@@ -70,7 +80,8 @@ def shown(settings: Mapping[str, Any]) -> dict[str, Any]:
                 sorted(value) if isinstance(value, Mapping) else "[not shown]" * bool(value)
             )
         else:
-            result[key] = shown(value) if isinstance(value, Mapping) else value
+            is_section = isinstance(value, Mapping)
+            result[key] = shown(value) if is_section else setting_origins.shown(key, value)
     return result
 
 

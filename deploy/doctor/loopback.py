@@ -55,6 +55,7 @@ def environment(folder: Path, env: Mapping[str, str], ports: tuple[int, int]) ->
     own = {
         "RUNTIME__DIR": str(folder / "run"),
         "RUNTIME__STATE_DIR": str(folder / "state"),
+        "RUNTIME__DRAIN_S": "0",
         "SIGNALING__HTTP_PORT": str(ports[0]),
         "SIGNALING__REFUSE_WHEN_BUSY": "0",
         "SIMULATOR__HTTP_PORT": str(ports[1]),
@@ -80,6 +81,7 @@ def _measured(folder: Path, env: Mapping[str, str]) -> Call:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         try:
             _wait_ready(gateway, url)
             taken = asyncio.run(call(url))
@@ -87,6 +89,7 @@ def _measured(folder: Path, env: Mapping[str, str]) -> Call:
             return Call(stages_ms=stages(taken, _get(f"{url}/metrics")))
         finally:
             _stop(gateway)
+            signal.signal(signal.SIGTERM, before)
 
 
 def stages(taken: Taken, page: str) -> tuple[tuple[str, float], ...]:

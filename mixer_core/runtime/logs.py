@@ -24,19 +24,22 @@ _SDP = re.compile(r"v=0(?:\\r|\\n|\s)+o=.*", re.DOTALL)
 """A session description, to the end of the text; line ends may be written as in ``repr``."""
 _ICE = re.compile(r"(?<=a=)(ice-pwd|ice-ufrag|fingerprint|candidate|crypto):[^\"'\\\r\n⏎]+")
 _FIELDS = re.compile(
-    r"(?i)(\"?(?:credential|password|authorization|client_secret|ice-pwd)\"?\s*[:=]\s*\"?)"
-    r"[^\"',}\s]{4,}"
+    r"(?i)((?:credential|password|authorization|client_secret|api_key|ice-pwd)(?:\\?[\"'])?\s*[:=]\s*)"
+    r"(?:\\?\"[^\"]{4,}\"|'[^']{4,}'|[\"']?(?:(?:basic|bearer|digest)\s+)?[^\"',}\s]{4,})"
 )
 _SECRET = re.compile(
     r"\b(?:sk|ek)[-_][A-Za-z0-9_\-]{6,}|(?<=Bearer )\S+|(?<=token=)[^&\s]+|(?<=invite=)[^&\s\"']+"
+    r"|(?<=://)[^/@\s\"']+(?=@)"
     r"|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]*)?"
 )
-_concealed: set[str] = set()
+_concealed: list[str] = []
+"""The longest first: one may be the beginning of another."""
 
 
 def conceal(secrets: Iterable[str]) -> None:
     """Replace these values wherever they stand in a line; short ones are left alone."""
-    _concealed.update(secret for secret in secrets if len(secret) >= SHORTEST_SECRET)
+    known = {*_concealed, *(secret for secret in secrets if len(secret) >= SHORTEST_SECRET)}
+    _concealed[:] = sorted(known, key=len, reverse=True)
 
 
 def redact(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, get_args, get_type_hints
@@ -18,7 +19,10 @@ from .settings import (
 )
 
 DEFAULT = "default"
-_TABLE_WITH_SECRETS = frozenset({"headers"})
+_TABLE_WITH_SECRETS = frozenset({"headers", "tracing_metadata"})
+_WHOLE = frozenset({"session_json"})
+"""Texts in which anything may stand."""
+_ADDRESS = re.compile(r"(\w+://)(?:[^/@\s]*@)?([^/?#\s]*)([^?#\s]*)([?#].*)?", re.DOTALL)
 _SECRET_WORDS = ("api_key", "authorization", "secret", "token", "password")
 _NO_SECRETS = ("_variable", "_limit", "_tokens")
 REDACTED = "(not shown)"
@@ -92,6 +96,8 @@ def shown(key: str, value: Any) -> Any:
             name: REDACTED if everything and not _is_reference(inner) else shown(name, inner)
             for name, inner in value.items()
         }
+    if key == "command" and value:
+        return [value[0], *[REDACTED] * (len(value) > 1)]
     if isinstance(value, list | tuple):
         return [shown(key, inner) for inner in value]
     if hasattr(type(value), "__dataclass_fields__"):
@@ -101,7 +107,22 @@ def shown(key: str, value: Any) -> Any:
     is_secret = any(word in key for word in _SECRET_WORDS) and not key.endswith(_NO_SECRETS)
     if is_secret and isinstance(value, str) and value and not _is_reference(value):
         return REDACTED
+    if isinstance(value, str):
+        return REDACTED if key in _WHOLE and value else _address(key, value)
     return value
+
+
+def _address(key: str, value: str) -> str:
+    """An address without user, password and query; of an MCP server (``url``) the path may be a
+    secret, too."""
+    found = _ADDRESS.fullmatch(value)
+    if found is None:
+        return value
+    scheme, host, path, query = found.groups()
+    is_bare = key != "url" or path in ("", "/")
+    rest = (path if is_bare else f"/{REDACTED}") + (f"?{REDACTED}" if query else "")
+    left_out = f"{REDACTED}@" if "@" in value.partition("://")[2].partition("/")[0] else ""
+    return f"{scheme}{left_out}{host}{rest}"
 
 
 def _is_reference(value: object) -> bool:

@@ -206,8 +206,9 @@ class TurnTraces:
     def _called(self, call: str, name: str, now_ns: int) -> None:
         tool = _Tool(name, now_ns)
         self._metrics.count("tool_calls_total")
-        if len(self._calls) < MAX_TOOLS:
-            self._calls[call] = tool
+        self._calls[call] = tool
+        if len(self._calls) > MAX_TOOLS:  # Refused and forgotten ones never get an output.
+            del self._calls[next(iter(self._calls))]
         if self._turn is not None and len(self._turn.tools) < MAX_TOOLS:
             self._turn.tools[call] = tool
 

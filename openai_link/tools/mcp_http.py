@@ -18,6 +18,7 @@ from .mcp_process import MAX_LINE_BYTES
 
 MAX_ANSWER_BYTES = MAX_LINE_BYTES
 """Longest answer, or event of a stream: as long as a line of a server that is a program."""
+_EVENTS = "text/event-stream"
 _VALUES = b"[{,"
 """Each of them begins a value."""
 
@@ -37,20 +38,26 @@ class _BoundedTransport(httpx2.AsyncHTTPTransport):
         if response.headers.get("content-encoding", "identity") != "identity":
             await response.aclose()
             raise httpx2.ReadError("the answer is packed", request=request)
-        response.stream = _Answer(response.stream, request)
+        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        response.stream = _Answer(response.stream, request, kind == _EVENTS)
         return response
 
 
 class _Answer(httpx2.AsyncByteStream):
-    """The bytes of an answer; a blank line ends an event, and what is counted begins anew.
+    """The bytes of an answer; a blank line ends an event of a stream, and counting begins anew.
+
+    In any other answer it ends nothing: blank lines may stand anywhere between values.
 
     Raises:
         httpx2.ReadError: there are too many.
     """
 
-    def __init__(self, inner: Any, request: httpx2.Request) -> None:
+    def __init__(self, inner: Any, request: httpx2.Request, has_events: bool) -> None:
         self._inner = inner
         self._request = request
+        self._has_events = has_events
+        self._tail = b""
+        """Line ends so far: a blank line may come in two pieces."""
         self._size_bytes = 0
         self._values = 0
 
@@ -63,10 +70,12 @@ class _Answer(httpx2.AsyncByteStream):
         await self._inner.aclose()
 
     def _count(self, piece: bytes) -> None:
-        newest = max(piece.rfind(b"\n\n"), piece.rfind(b"\r\n\r\n"))
-        if newest >= 0:
+        known = self._tail + piece
+        self._tail = known[-3:]
+        newest = max(known.rfind(b"\n\n"), known.rfind(b"\r\n\r\n"))
+        if self._has_events and newest >= 0:
             self._size_bytes = self._values = 0
-            piece = piece[newest:]
+            piece = known[newest:]
         self._size_bytes += len(piece)
         self._values += sum(piece.count(sign) for sign in _VALUES)
         if self._size_bytes > MAX_ANSWER_BYTES or self._values > MAX_VALUES:

@@ -299,6 +299,8 @@ class Call:
             await self._connect()
         except CallError as error:
             self._end(error)
+        except Exception as error:  # Whatever it was, nobody waits for this call any longer.
+            self._end(Lost(f"the call is lost, and cannot be made anew: {error!r}"))
 
     def _lose(self, words: str) -> None:
         self._why_lost = words
@@ -361,9 +363,13 @@ class Call:
             await waiter
         return found
 
+    def _usable(self) -> Connection | None:
+        known = self._connection
+        return known if known is not None and known.is_open else None
+
     async def _send(self, **message: Any) -> None:
         """Send a control message; waits while the call is made anew."""
-        connection = await self._until(lambda: self._connection)
+        connection = await self._until(self._usable)
         self._check()
         assert connection is not None
         connection.send(message)

@@ -75,13 +75,19 @@ class Connection:
                 "firewalls, VPNs and guest networks often block UDP (docs/networks.md)"
             ) from error
 
+    @property
+    def is_open(self) -> bool:
+        """Whether anything can be sent."""
+        return bool(self.channel.readyState == "open")
+
     def send(self, message: dict[str, Any]) -> None:
-        """Send one control message."""
-        self.channel.send(json.dumps(message))
+        """Send one control message, while it is open."""
+        if self.is_open:
+            self.channel.send(json.dumps(message))
 
     def speak(self, piece: bytes) -> bool:
         """Send a piece of speech; False: the network is stuck, it was skipped."""
-        if self.channel.readyState != "open" or self.channel.bufferedAmount > _MOST_QUEUED_BYTES:
+        if not self.is_open or self.channel.bufferedAmount > _MOST_QUEUED_BYTES:
             return False
         self.channel.send(piece)
         return True

@@ -17,6 +17,7 @@ from .errors import Refused, Unreachable
 
 TIMEOUT_S = 10.0
 _ICE_TIMEOUT_S = 3.0
+_MOST_WAIT_S = 86_400.0
 _SDP = "application/sdp"
 
 
@@ -160,7 +161,7 @@ async def _refusal(answer: aiohttp.ClientResponse) -> Refused:
     told: dict[str, Any] = body if isinstance(body, dict) else {}
     title = str(told.get("title") or answer.reason or "Error")
     try:
-        retry_after_s = max(0.0, float(answer.headers.get("Retry-After", "0")))
+        retry_after_s = min(max(0.0, float(answer.headers.get("Retry-After", "0"))), _MOST_WAIT_S)
     except ValueError:
         retry_after_s = 0.0
     detail = str(told.get("detail") or "the gateway does not say why")

@@ -57,6 +57,25 @@ def test_secrets_are_not_shown(tmp_path: Path) -> None:
     assert found["max_output_tokens"] == 0 and found["turn_secret_variable"] == "TURN_SECRET"
 
 
+def test_nor_are_those_in_addresses_commands_and_free_texts(tmp_path: Path) -> None:
+    path = file(
+        tmp_path,
+        "[openai_link]\nbase_url = 'https://hidden:hidden@house/v1?api-key=hidden'\n"
+        "traces_url = 'http://hidden@collector:4318/v1/traces'\n"
+        'session_json = \'{"tools": [{"authorization": "hidden"}]}\'\n'
+        "tracing_metadata = { key = 'hidden' }\n"
+        "[openai_link.mcp_servers]\nlocal = { command = ['tool', '--token=hidden'] }\n"
+        "far = { url = 'https://tools/hidden/mcp?key=hidden' }\n",
+    )
+    found = {o.key: o.value for o in origins(AllSettings, {"MIXMINUS_CONFIG": path, **ENV})}
+    assert "hidden" not in str(found)
+    assert found["base_url"] == f"https://{REDACTED}@house/v1?{REDACTED}"
+    assert found["traces_url"] == f"http://{REDACTED}@collector:4318/v1/traces"
+    assert found["mcp_servers"]["local"]["command"] == ["tool", REDACTED]
+    assert found["mcp_servers"]["far"]["url"] == f"https://tools/{REDACTED}?{REDACTED}"
+    assert found["home_assistant_url"] == "" and found["session_json"] == REDACTED
+
+
 def test_it_is_printed_as_lines_and_as_json(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

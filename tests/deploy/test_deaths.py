@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from deploy.deaths import MOST_PAUSE_S, Again, Deaths, GiveUp
@@ -81,3 +83,10 @@ def test_what_is_killed_while_it_works_goes_on_at_once_however_often() -> None:
     life = Life()
     assert [life.dies(code=-9, lived_s=2) for _ in range(9)] == [Again(0)] * 9
     assert [life.dies(code=-9, lived_s=0.5) for _ in range(3)] == [Again(0), Again(1), Again(2)]
+
+
+def test_a_long_last_line_costs_nothing() -> None:
+    deaths, line = Deaths(), "a" * 64_000
+    began_s = time.process_time()
+    deaths.ended("media_worker", 1, line, 0)
+    assert time.process_time() - began_s < 1.0  # In the square of its length: half a minute.

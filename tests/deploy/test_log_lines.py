@@ -48,6 +48,34 @@ def test_what_other_programs_print_is_no_line() -> None:
     assert parse('{"no": "message"}') is None and parse("{") is None
 
 
+def test_an_object_in_a_message_is_no_line_of_its_own() -> None:
+    text = '12:00:00.123 INFO    mixminus.openai_link: [home] < {"type": "error", "message": "no"}'
+    assert parse(text) == Line("info", "openai_link", ("home",))
+    record = logging.LogRecord("mixminus.signaling", 20, "", 0, text, (), None)
+    assert parse(logs.JsonFormatter().format(record)) == Line("info", "signaling", ())
+
+
+@pytest.mark.parametrize("is_put_aside", [True, False])
+def test_following_misses_no_line_where_the_file_begins_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_put_aside: bool
+) -> None:
+    log = tmp_path / "log"
+    log.write_text("first\nsecond\n")
+    following = log_commands.read(log, True)
+
+    def rotate(_: float) -> None:
+        if is_put_aside:
+            with log.open("a") as file:
+                file.write("late\n")
+            log.rename(tmp_path / "log.1")
+        log.write_text("third\n")
+
+    monkeypatch.setattr("time.sleep", rotate)
+    late = ["late\n"] if is_put_aside else []
+    wanted = ["first\n", "second\n", *late, "third\n"]
+    assert [next(following) for _ in wanted] == wanted
+
+
 def test_files_that_were_put_aside_are_read_first(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

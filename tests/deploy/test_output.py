@@ -63,6 +63,27 @@ def test_a_file_that_was_moved_away_is_made_again(tmp_path: Path) -> None:
     assert log.read_bytes() == b"after\n"
 
 
+def test_a_file_that_was_removed_is_begun_anew(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    output = Output(str(log), max_bytes=10, keep=2)
+    output.write(b"0123456789\n")
+    log.unlink()
+    output.write(b"after\n")
+    output.close()
+    assert log.read_bytes() == b"after\n" and [p.name for p in tmp_path.iterdir()] == ["log"]
+
+
+def test_where_a_file_cannot_be_put_aside_it_begins_anew_and_says_so(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    output = Output(str(log), max_bytes=10, keep=1)
+    output.write(b"0123456789\n")
+    (tmp_path / "log.1").mkdir()
+    output.write(b"after\n")
+    output.close()
+    told, line = log.read_text().splitlines()
+    assert told.startswith("mixminus: the log cannot be put aside (") and line == "after"
+
+
 @pytest.fixture
 def no_room() -> Iterator[None]:
     """No file of this process grows beyond 8 bytes, as on a full disk."""

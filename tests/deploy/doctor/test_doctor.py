@@ -342,12 +342,18 @@ def test_a_support_bundle_has_no_secret(world: World, tmp_path: Path) -> None:
         "MIXMINUS_TOKEN": "correct-horse-battery",
         "HOUSE_TOKEN": "house-token-abcdef",
         "MIXMINUS_OPENAI_LINK__HEADERS": json.dumps({"X-Key": "plain-header-secret"}),
+        "PORTAL": "named-by-a-setting",
+        "MIXMINUS_MEDIA_WORKER__TURN_SECRET_VARIABLE": "PORTAL",
+        "MIXMINUS_OPENAI_LINK__BASE_URL": "https://me:url-password@house/v1",
         "MIXMINUS_OPENAI_LINK__SESSION_JSON": '{"metadata": {"pin": "session-secret-1"}}',
     }
     for name, value in secrets.items():
         world.env(name, value)
     log = tmp_path / "log"
-    log.write_text("12:00:00.000 INFO    mixminus.x: correct-horse-battery Bearer abcdefgh\n")
+    log.write_text(
+        "12:00:00.000 INFO    mixminus.x: correct-horse-battery Bearer abcdefgh\n"
+        "Traceback: named-by-a-setting v=0\\r\\no=- 1 1\n12:00:01.000 INFO    mixminus.y: goes on\n"
+    )
     world.set("RUNTIME__LOG_FILE", str(log))
     target = tmp_path / "support.tar.gz"
     finding = Finding("server", "error", "key sk-proj-verysecret99 refused", "another")
@@ -356,7 +362,15 @@ def test_a_support_bundle_has_no_secret(world: World, tmp_path: Path) -> None:
     with tarfile.open(target) as archive:
         files = {entry.name: archive.extractfile(entry) for entry in archive}
         text = "".join(file.read().decode() for file in files.values() if file is not None)
-    for word in (*secrets.values(), "plain-header-secret", "session-secret-1", "abcdefgh"):
+    secrets.pop("MIXMINUS_MEDIA_WORKER__TURN_SECRET_VARIABLE")
+    assert "goes on" in text and "https://" in text
+    for word in (
+        *secrets.values(),
+        "url-password",
+        "plain-header-secret",
+        "session-secret-1",
+        "abcdefgh",
+    ):
         assert word not in text
     assert "X-Key" in text and "mixminus.x" in text and "cryptography==" in text
     assert target.stat().st_mode & 0o077 == 0

@@ -32,3 +32,25 @@ def test_a_line_names_program_and_id_and_stays_one_line(
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert "mixminus.media_worker: [p-12] < hello ⏎ world [redacted]" in lines[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Authorization: Basic hunter22",
+        "{'password': 'hunter22 is long'}",
+        '{"credential": "hunter22, and more"}',
+        r"{\"api_key\": \"hunter22\"}",
+        "GET https://ana:hunter22@house/v1",
+        "https://hunter22@house",
+    ],
+)
+def test_passwords_are_redacted_however_they_are_written(text: str) -> None:
+    told = logs.redact(text)
+    assert "hunter22" not in told and "[redacted]" in told and "more" not in told
+
+
+def test_of_two_secrets_the_longer_one_is_redacted_whole() -> None:
+    logs.conceal(["harbour", "harbour-seven-keys"])
+    assert logs.redact("a harbour-seven-keys b") == "a [redacted] b"
+    logs._concealed.clear()

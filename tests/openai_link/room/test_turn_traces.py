@@ -9,8 +9,14 @@ import pytest
 from benchmarks.report.turn_picture import draw
 from mixer_core.runtime.metrics import Metrics
 from mixer_core.runtime.units import MS_NS
-from openai_link.facts import ResponseStarted, SpeechStarted, SpeechStopped, TurnCommitted
-from openai_link.room.turn_traces import STAGES, Span, TurnTrace, TurnTraces
+from openai_link.facts import (
+    ResponseStarted,
+    SpeechStarted,
+    SpeechStopped,
+    ToolCalled,
+    TurnCommitted,
+)
+from openai_link.room.turn_traces import MAX_TOOLS, STAGES, Span, TurnTrace, TurnTraces
 from tests.openai_link.room.websocket_world import WebsocketWorld
 from tests.openai_link.room.world import PAGE_NS, Scene, Step, World, say, speak, until, wait
 
@@ -96,3 +102,13 @@ def test_a_lost_session_does_not_lose_the_turn() -> None:
     world = run(speak(900), until("thinking"), Step("lose"), *ANSWERED, wait(6_000))
     assert [trace.outcome for trace in world.traces] == ["played"]
     check_sound(world.traces[0])
+
+
+def test_calls_without_an_output_do_not_end_the_measuring_of_others() -> None:
+    metrics = Metrics()
+    traces = TurnTraces(metrics)
+    for number in range(MAX_TOOLS + 1):
+        traces.on_fact(1, ToolCalled("r", "i", f"c{number}", "clock", "{}"), 0)
+    traces.tool_answered(f"c{MAX_TOOLS}", True, 7)
+    report = metrics.snapshot()["tool_duration_ms"]
+    assert isinstance(report, list) and sum(report[:-1]) == 1

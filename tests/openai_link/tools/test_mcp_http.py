@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 
 import httpx2
 import pytest
 
 from mixer_core.runtime.foreign_data import MAX_DEPTH, MAX_VALUES
-from openai_link.tools.mcp_http import MAX_ANSWER_BYTES, http_client
+from openai_link.tools.mcp_http import MAX_ANSWER_BYTES, _Answer, http_client
 from openai_link.tools.mcp_streams import _TidyReader
 
 pytestmark = pytest.mark.sockets
@@ -36,11 +37,41 @@ def answer(body: bytes, more: str = "") -> bytes:
     return asyncio.run(main())
 
 
+STREAM = "Content-Type: text/event-stream; charset=utf-8\r\n"
+
+
 @pytest.mark.parametrize(
-    "body", [b"x" * MAX_ANSWER_BYTES, EVENTS * 8, (b"y" * SHARE + b"\n\n") * 8]
+    ("body", "more"),
+    [
+        (b"x" * MAX_ANSWER_BYTES, ""),
+        (EVENTS * 8, STREAM),
+        ((b"y" * SHARE + b"\n\n") * 8, STREAM),
+    ],
 )
-def test_what_is_within_the_budget_is_read(body: bytes) -> None:
-    assert answer(body) == body
+def test_what_is_within_the_budget_is_read(body: bytes, more: str) -> None:
+    assert answer(body, more) == body
+
+
+class Pieces(httpx2.AsyncByteStream):
+    def __init__(self, pieces: list[bytes]) -> None:
+        self._pieces = pieces
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self._pieces:
+            yield piece
+
+
+@pytest.mark.parametrize("end", [(b"\n", b"\n"), (b"\r\n\r", b"\n"), (b"\r\n", b"\r\n")])
+def test_an_event_ends_also_where_its_blank_line_comes_in_two_pieces(
+    end: tuple[bytes, bytes],
+) -> None:
+    pieces = [b"y" * SHARE + end[0], end[1]] * 8
+    stream = _Answer(Pieces(pieces), httpx2.Request("GET", "http://h/"), True)
+
+    async def read() -> int:
+        return sum([len(piece) async for piece in stream])
+
+    assert asyncio.run(read()) == sum(map(len, pieces))
 
 
 @pytest.mark.parametrize(
@@ -48,6 +79,7 @@ def test_what_is_within_the_budget_is_read(body: bytes) -> None:
     [
         (b"x" * (MAX_ANSWER_BYTES + 1), "", "longer than 4 MB"),
         (b"[" + b"[]," * MAX_VALUES, "", "values"),
+        (b"[" + b"[],\n\n" * MAX_VALUES, "Content-Type: application/json\r\n", "values"),
         (
             b"data: " + b"[]," * MAX_VALUES + b"\n\n",
             "Content-Type: text/event-stream\r\n",
