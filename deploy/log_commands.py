@@ -22,8 +22,8 @@ from .settings import AllSettings
 
 POLL_S = 0.3
 NO_FILE = (
-    "mixminus: the log is in no file. Set [runtime] log_file, or pass the log on: "
-    "journalctl -u mixminus -o cat | mixminus logs home"
+    "mixminus: the log is in no file. Start the gateway with MIXMINUS_RUNTIME__LOG_FILE=FILE (here, "
+    "too), or pass its log on: journalctl -u mixminus -o cat | mixminus logs home"
 )
 
 
@@ -44,7 +44,7 @@ def logs(arguments: Sequence[str]) -> int:
     wanted = Wanted(tuple(given.about), given.program, given.level)
     try:
         file = given.file or _file_of_settings()
-        if file is None and sys.stdin.isatty():
+        if file is None and not _is_piped():
             print(NO_FILE, file=sys.stderr)
             return EXIT_FAILURE
         source = iter(sys.stdin) if file is None else read(file, given.follow)
@@ -61,9 +61,13 @@ def logs(arguments: Sequence[str]) -> int:
 
 def _file_of_settings() -> Path | None:
     name = getattr(load_all(AllSettings).runtime, "log_file", "")
+    return Path(name) if name and not _is_piped() else None
+
+
+def _is_piped() -> bool:
+    """Whether lines come in; a terminal or nothing, as in a job of cron, has none."""
     mode = os.fstat(sys.stdin.fileno()).st_mode
-    is_piped = stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
-    return Path(name) if name and not is_piped else None
+    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
 
 
 def _print(lines: Iterator[str], last: int, follow: bool) -> int:

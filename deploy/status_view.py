@@ -13,6 +13,8 @@ Labels = tuple[tuple[str, str], ...]
 MIB = 1 << 20
 MAX_ROWS = 12
 """Of one table."""
+MOST_PERCENT = 200
+"""Shown of a load; more means no more than that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,12 @@ def headline(now: Reading) -> str:
         now.value(f"mixminus_{n}", program="signaling") for n in ("participants", "rooms")
     )
     spent = now.value("mixminus_spent_usd_total", program="openai_link")
-    words = [state, f"{people:.0f} people in {rooms:.0f} rooms", f"load {load.get('percent', 0)} %"]
+    percent = min(int(load.get("percent", 0)), MOST_PERCENT)
+    words = [
+        state,
+        f"{people:.0f} people in {rooms:.0f} rooms",
+        f"load {'over ' if percent == MOST_PERCENT else ''}{percent} % of what it bears",
+    ]
     if load.get("reason"):
         words.append(str(load["reason"]))
     return "; ".join([*words, f"${spent:.2f} since the start"])

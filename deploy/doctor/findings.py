@@ -37,5 +37,10 @@ def report(findings: Sequence[Finding], checked: Sequence[str]) -> str:
         mark = "ERROR  " if finding.severity == "error" else "warning"
         lines += [f"{mark} {finding.check}: {finding.words}", f"        → {finding.cure}"]
     errors = sum(finding.severity == "error" for finding in findings)
-    what = f"{errors} errors, {len(findings) - errors} warnings" if findings else "nothing is wrong"
+    counted = _counted(errors, "error"), _counted(len(findings) - errors, "warning")
+    what = ", ".join(counted) if findings else "nothing is wrong"
     return "\n".join([*lines, f"mixminus doctor: {what} ({len(checked)} checks)"])
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

@@ -54,7 +54,10 @@ def test_everything_that_matters_is_in_the_tables() -> None:
     (turns,) = made["How long it takes"].rows
     assert turns == ("end of speech → first sound", "10", "750 ms", "5000 ms")
     assert made["Look at this"].rows == (("the name x leads nowhere",),)
-    assert headline(now) == "ready; 2 people in 1 rooms; load 12 %; $1.50 since the start"
+    assert (
+        headline(now)
+        == "ready; 2 people in 1 rooms; load 12 % of what it bears; $1.50 since the start"
+    )
 
 
 def test_an_empty_gateway_has_programs_only() -> None:
