@@ -22,8 +22,8 @@ from .settings import AllSettings
 
 POLL_S = 0.3
 NO_FILE = (
-    "mixminus: the log is in no file. Start the gateway with MIXMINUS_RUNTIME__LOG_FILE=FILE (here, "
-    "too), or pass its log on: journalctl -u mixminus -o cat | mixminus logs home"
+    "mixminus: the log is in no file. Start the gateway with MIXMINUS_RUNTIME__LOG_FILE=FILE (and "
+    "this command, too), or pass its log on: journalctl -u mixminus -o cat | mixminus logs home"
 )
 
 

@@ -332,7 +332,7 @@ def test_the_worst_comes_first_and_the_exit_code_says_how_bad_it_is() -> None:
     assert [exit_code(found) for found in ([], [warning], [warning, error])] == [0, 1, 2]
     lines = report([warning, error], ["disk", "clock"]).splitlines()
     assert lines[0].startswith("ERROR") and lines[2].startswith("warning")
-    assert "1 errors, 1 warnings (2 checks)" in lines[-1]
+    assert "1 error, 1 warning (2 checks)" in lines[-1]
     assert "nothing is wrong" in report([], [])
 
 
