@@ -6,6 +6,7 @@ They travel in heartbeats as plain maps; signaling turns them into Prometheus te
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
 
 from .units import MS_NS
 
@@ -38,6 +39,11 @@ class Histogram:
     def report(self) -> list[int]:
         """For a heartbeat: the counts of the buckets, and the sum in µs behind them."""
         return [*self.counts, self.sum_ns // 1000]
+
+
+def bucket_counts(report: Sequence[int]) -> list[int]:
+    """The buckets of what ``Histogram.report`` returned, without the sum behind them."""
+    return list(report[: len(BOUNDS_MS) + 1])
 
 
 class Metrics:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from mixer_core.runtime.metrics import BOUNDS_MS
+from mixer_core.runtime.metrics import BOUNDS_MS, bucket_counts
 from mixer_core.runtime.processor_time import TURNS, USED, WAITED
 from mixer_core.runtime.units import S_NS
 
@@ -166,7 +166,7 @@ class LoadMeter:
         return self._smoothed("pressure", pressure or 0.0, took_us) / MOST_PRESSURE
 
     def _lateness(self, counts: float | list[int], took_us: float) -> float:
-        late_ms = _quantile_ms(counts if isinstance(counts, list) else [])
+        late_ms = _quantile_ms(bucket_counts(counts) if isinstance(counts, list) else [])
         return _share(self._smoothed("late", late_ms, took_us), self._limits.late_ms)
 
     def _backlog(self, grown: Grown, took_us: float) -> float:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from mixer_core.runtime.metrics import BOUNDS_MS
+from mixer_core.runtime.metrics import Histogram
 from mixer_core.runtime.processor_time import TURNS, USED, WAITED
-from mixer_core.runtime.units import S_NS
+from mixer_core.runtime.units import MS_NS, S_NS
 from signaling.registry.load_meter import (
     DROPS,
     FRAMES,
@@ -32,18 +32,19 @@ class Machine:
         self.host = {"cores": 2.0, "machine_cores": 2, "memory_mib": 2_000.0} | host
         self.host_sums = {"idle_us": 0, "stolen_us": 0, "pressure_us": 0}
         self.sums: dict[str, int] = {}
-        self.late = [0] * (len(BOUNDS_MS) + 1)
+        self.late = Histogram()
         self.now_ns = 0
 
     def total(self, program: str, name: str) -> int | float | list[int]:
-        return list(self.late) if name == LATENESS else self.sums.get(name, 0)
+        return self.late.report() if name == LATENESS else self.sums.get(name, 0)
 
     def second(
         self, late_ms: float = 0, idle_us: int = 1_000_000, stolen_us: int = 0, **grown: int
     ) -> Load:
         for name, more in (CALM | grown).items():
             self.sums[name] = self.sums.get(name, 0) + more
-        self.late[sum(bound < late_ms for bound in BOUNDS_MS)] += 50
+        for _ in range(50):
+            self.late.observe_ns(int(late_ms * MS_NS))
         self.host_sums["idle_us"] += idle_us
         self.host_sums["stolen_us"] += stolen_us
         self.host_sums["pressure_us"] += 900_000
@@ -130,7 +131,7 @@ def test_counters_that_begin_again_and_long_pauses_are_no_load() -> None:
     machine = Machine()
     before = machine.seconds()
     machine.sums = dict.fromkeys(machine.sums, 0)
-    machine.late = [0] * len(machine.late)
+    machine.late = Histogram()
     assert machine.second().ratio <= before.ratio + 0.01
     machine.now_ns += 3_600 * S_NS
     assert machine.second(**{USED: 10**9}).ratio < 0.2, "it only shows where the counters stand"
@@ -139,8 +140,8 @@ def test_counters_that_begin_again_and_long_pauses_are_no_load() -> None:
 def test_few_deadlines_say_nothing() -> None:
     machine = Machine()
     machine.seconds()
-    machine.late = [count - count // 2 for count in machine.late]
-    machine.late[-1] += 2
+    for _ in range(2):
+        machine.late.observe_ns(60 * S_NS)
     machine.now_ns += S_NS
     host = HostCounters(cores=2.0)
     assert machine.meter.read(host, machine.total, machine.now_ns).ratios["lateness"] < 0.2
