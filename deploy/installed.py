@@ -120,12 +120,10 @@ def _wait(settings: AllSettings, limit_s: float) -> int:
 
 
 def _compile(settings: AllSettings) -> int:
-    from mixer_core.numba_cache import prepare_cache
+    from mixer_core.numba_cache import load_kernels, prepare_cache
 
     prepared = prepare_cache(settings.runtime_dir)  # Before numba is imported.
-    from mixer_core import kernels
-
-    trouble = prepared.trouble or kernels.CACHE.trouble
+    trouble = prepared.trouble or load_kernels()
     if trouble:
         print(f"mixminus: {trouble}", file=sys.stderr)
     return 0

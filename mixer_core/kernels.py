@@ -1,4 +1,4 @@
-"""The numeric loops of the mixer: the only numba code of the project.
+"""The numeric loops of the mixer. They and ``voice_kernels`` are the only numba code here.
 
 Every kernel is a plain Python function (``.py_func`` of what is exported), compiled at import with
 an explicit signature. The rules that make compiled code, plain function and NumPy agree to the bit:
@@ -62,11 +62,11 @@ class Kernel(Protocol):
 
 
 CACHE = CacheGuard()
-"""Knows whether machine code could be kept on disk."""
+"""Knows whether machine code could be kept on disk. Each module of kernels seals it at its end."""
 
 
-def _compiled(signature: str) -> Callable[[Callable[..., None]], Kernel]:
-    """Compile for ``signature`` now, from and into the cache as far as it works.
+def compiled(signature: str) -> Callable[[Callable[..., None]], Kernel]:
+    """Compile a kernel for ``signature`` now, from and into the cache as far as it works.
 
     ``error_model="numpy"`` spares the test for a zero divisor that would stop vectorisation.
     """
@@ -92,7 +92,7 @@ def _bend(value: Any) -> Any:
     return np.int16(np.copysign(bent, x))
 
 
-@_compiled("void(int16[:, ::1], int32[::1])")
+@compiled("void(int16[:, ::1], int32[::1])")
 def mix(block: Pcm, total: Sum) -> None:
     """total = sum of the rows of ``block`` (s, n)."""
     for i in range(total.shape[0]):
@@ -102,14 +102,14 @@ def mix(block: Pcm, total: Sum) -> None:
             total[i] += block[s, i]
 
 
-@_compiled("void(int32[::1], int16[::1])")
+@compiled("void(int32[::1], int16[::1])")
 def limit(total: Sum, out: Pcm) -> None:
     """out = ``total`` bent into 16 bits; both of shape (n,)."""
     for i in range(total.shape[0]):
         out[i] = _bend(total[i])
 
 
-@_compiled("void(int16[:, ::1], int32[::1], int16[::1])")
+@compiled("void(int16[:, ::1], int32[::1], int16[::1])")
 def mix_limited(block: Pcm, total: Sum, out: Pcm) -> None:
     """``mix`` and ``limit`` in one call, because calling costs as much as mixing."""
     for i in range(total.shape[0]):
@@ -121,7 +121,7 @@ def mix_limited(block: Pcm, total: Sum, out: Pcm) -> None:
         out[i] = _bend(total[i])
 
 
-@_compiled("void(int16[:, ::1], int32[::1], int16[:, ::1])")
+@compiled("void(int16[:, ::1], int32[::1], int16[:, ::1])")
 def mix_minus(block: Pcm, total: Sum, out: Pcm) -> None:
     """out[s] = limited (``total`` - block[s]): all but oneself; ``total`` comes from ``mix``."""
     for s in range(block.shape[0]):
@@ -129,7 +129,7 @@ def mix_minus(block: Pcm, total: Sum, out: Pcm) -> None:
             out[s, i] = _bend(total[i] - block[s, i])
 
 
-@_compiled("void(int16[::1], int64[::1])")
+@compiled("void(int16[::1], int64[::1])")
 def meter(pcm: Pcm, tally: Tally) -> None:
     """Add ``pcm`` (n,) to ``tally``: energy and count are summed, the larger peak stays."""
     energy = np.int64(0)
@@ -145,7 +145,7 @@ def meter(pcm: Pcm, tally: Tally) -> None:
     tally[2] += pcm.shape[0]
 
 
-@_compiled("void(int16[::1], int16[::1], int64, int64)")
+@compiled("void(int16[::1], int16[::1], int64, int64)")
 def fade(pcm: Pcm, out: Pcm, first_gain: int, last_gain: int) -> None:
     """out = ``pcm`` (n,) times a ramp; gains 0 … GAIN_ONE; ``last_gain`` is that of sample n."""
     step = ((last_gain - first_gain) << GAIN_BITS) // pcm.shape[0]

@@ -20,6 +20,7 @@ from .runtime.metrics import Metrics
 from .runtime.units import MS_NS, S_NS
 from .settings import MixerCoreSettings
 from .slots import Stream
+from .voice_chain import VoiceChain
 
 IDENTIFY_INTERVAL_NS = 100 * MS_NS
 """Least time between two questions to an unknown stream."""
@@ -187,7 +188,14 @@ class Mixer:
         cap_frames = max(1, self._settings.buffer_cap_ms // FRAME_MS)
         buffer = JitterBuffer(hold_ms * MS_NS, cap_frames)
         stream = Stream(
-            frame.stream, info, buffer, now_ns, now_ns, out_seq=frame.seq, roster_ns=now_ns
+            frame.stream,
+            info,
+            buffer,
+            now_ns,
+            now_ns,
+            out_seq=frame.seq,
+            roster_ns=now_ns,
+            chain=None if info.role == "link" else VoiceChain(),
         )
         ended += room.add(stream, now_ns)
         if stream not in room.retired:

@@ -11,6 +11,7 @@ beside them in a seal, and what does not match is removed before numba sees it.
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import os
 import shutil
@@ -22,8 +23,10 @@ from typing import Any
 CACHE_VARIABLE = "NUMBA_CACHE_DIR"
 SEAL = "kernels.seal"
 """JSON: SHA-256 by name of every other file of the kernels."""
-_KERNELS = Path(os.path.abspath(__file__)).with_name("kernels.py")
-_PREFIX = "kernels."
+_HERE = Path(os.path.abspath(__file__)).parent
+KERNELS = ("kernels", "voice_kernels")
+"""The modules that hold kernels, all of them in this package."""
+_PREFIXES = tuple(f"{module}." for module in KERNELS)
 _PROBE = bytes(4_096)
 MAX_FILE_BYTES = 64 << 20
 """A larger file is damaged: kernels have some hundred kilobytes."""
@@ -86,10 +89,21 @@ def look(runtime_dir: Path, env: MutableMapping[str, str] = os.environ) -> Prepa
     return Prepared(None, False, trouble)
 
 
+def load_kernels() -> str:
+    """Import every module of kernels, which compiles what is not in the cache.
+
+    Returns what was wrong with the cache meanwhile; empty: nothing was.
+    """
+    for module in KERNELS:
+        importlib.import_module(f"{__package__}.{module}")
+    from .kernels import CACHE
+
+    return CACHE.trouble
+
+
 def folder_of(directory: Path) -> Path:
     """Where numba puts the kernels of this copy of the program."""
-    parent = _KERNELS.parent
-    return directory / f"{parent.name}_{hashlib.sha1(str(parent).encode()).hexdigest()}"
+    return directory / f"{_HERE.name}_{hashlib.sha1(str(_HERE).encode()).hexdigest()}"
 
 
 class CacheGuard:
@@ -194,7 +208,7 @@ def _check(folder: Path) -> bool:
         if not folder.exists():
             return False
         _check_owner(folder)
-        kernels = {path.name for path in folder.iterdir() if path.name.startswith(_PREFIX)}
+        kernels = {path.name for path in folder.iterdir() if path.name.startswith(_PREFIXES)}
         if not kernels - {SEAL}:
             return False
         sealed = json.loads(_content(folder / SEAL))
@@ -210,13 +224,18 @@ def _check(folder: Path) -> bool:
 
 def _is_new(folder: Path) -> bool:
     """numba compiles anew what is older than its source."""
-    source_ns = _KERNELS.stat().st_mtime_ns
-    return any(path.stat().st_mtime_ns >= source_ns for path in folder.glob("*.nbi"))
+    return all(_has_new(folder, module) for module in KERNELS)
+
+
+def _has_new(folder: Path, module: str) -> bool:
+    source_ns = (_HERE / f"{module}.py").stat().st_mtime_ns
+    indexes = folder.glob(f"{module}.*.nbi")
+    return any(path.stat().st_mtime_ns >= source_ns for path in indexes)
 
 
 def _seal(folder: Path) -> None:
     """Write the seal, if it has changed, in one step."""
-    names = sorted(path.name for path in folder.iterdir() if path.name.startswith(_PREFIX))
+    names = sorted(path.name for path in folder.iterdir() if path.name.startswith(_PREFIXES))
     digests = {name: _digest(folder / name) for name in names if name != SEAL}
     content = json.dumps(digests, indent=1).encode()
     seal = folder / SEAL

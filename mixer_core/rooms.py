@@ -123,6 +123,8 @@ class Room:
 
     def silence(self, stream: Stream, now_ns: int) -> list[bytes]:
         """End a stream's spurt. Listeners who now hear nobody get a silent frame with PAUSE."""
+        if stream.chain is not None:
+            stream.chain.pause()
         if not stream.buffer.talking:
             stream.buffer.end_spurt()
             return []
@@ -243,9 +245,7 @@ class Room:
         return self.links if group is self._up else self.browsers
 
     def _deliver(self, group: Group, slot: Slot, now_ns: int, out: list[bytes]) -> None:
-        for source, entry in slot:
-            self._mixdown.meter(entry.pcm, self._levels.tally(source.voice, now_ns))
-        mix = SlotMix(self._mixdown, [entry.pcm for _, entry in slot])
+        mix = SlotMix(self._mixdown, self._heard(slot, now_ns))
         self._metrics.count("slots_passed_total" if len(slot) == 1 else "slots_mixed_total")
         for listener in self._listeners(group):
             heard = [i for i, (source, _) in enumerate(slot) if _hears(listener, source)]
@@ -256,6 +256,22 @@ class Room:
                 flags |= slot[index][1].flags & FLAG_CONCEALED
             stamp_ns = min(slot[index][1].stamp_ns for index in heard)
             out.append(self._audio(listener, flags, stamp_ns, mix.of(heard)))
+
+    def _heard(self, slot: Slot, now_ns: int) -> list[bytes]:
+        """What becomes of the frames of a slot before they are mixed."""
+        for source, entry in slot:
+            tally = self._levels.tally(source.voice, now_ns)
+            if source.chain is None:
+                self._mixdown.meter(entry.pcm, tally)
+            else:
+                source.chain.listen(entry.pcm, tally)
+        heard: list[bytes] = []
+        for source, entry in slot:
+            chain = source.chain
+            heard.append(entry.pcm if chain is None else chain.passed(entry.pcm))
+            if chain is not None and entry.flags & FLAG_PAUSE:
+                chain.pause()
+        return heard
 
     def _audio(self, listener: Stream, flags: int, stamp_ns: int, pcm: bytes) -> bytes:
         seq = listener.out_seq

@@ -20,7 +20,7 @@ from .audio_server import AudioServer
 from .beats import MIXER, Beats
 from .bus import frames
 from .duty import KERNELS, Duty, defer
-from .numba_cache import prepare_cache
+from .numba_cache import load_kernels, prepare_cache
 from .runtime import process, process_usage, realtime
 from .runtime.bound_path import patiently
 from .runtime.errors import FrameError
@@ -131,11 +131,10 @@ def _loaded(context: process.Context[Settings], metrics: Metrics) -> Mixer:
     prepared = prepare_cache(context.runtime_dir)
     if not prepared.is_warm:
         context.log.info("= compiling kernels (first start only, takes some seconds)")
-    from .kernels import CACHE
+    trouble = prepared.trouble or load_kernels()
     from .mixer import Mixer
     from .rehearsal import rehearse
 
-    trouble = prepared.trouble or CACHE.trouble
     if trouble:
         context.log.warning("! %s; the mixer works without it", trouble)
     rehearse(context.settings.mixer_core)

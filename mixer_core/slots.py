@@ -29,6 +29,7 @@ from .mixdown import frame_dbfs
 from .phases import CALM_SLOTS, CHECK_SLOTS, MOVED_SLOTS, Wait, best_cut
 from .quiet_moment import QuietMoment
 from .runtime.units import MS_NS
+from .voice_chain import VoiceChain
 
 LINE_SLACK_NS = 60 * MS_NS
 """A slot's deadline comes at most ``deadline_ns`` plus this after its first frame began to wait."""
@@ -54,6 +55,8 @@ class Stream:
     """When it was last told by itself who is in the room."""
     wait: Wait = field(default_factory=Wait)
     """How long its frames wait for those of others."""
+    chain: VoiceChain | None = None
+    """What its voice goes through; None: a link's, which is passed on as it is."""
 
     @property
     def is_link(self) -> bool:
