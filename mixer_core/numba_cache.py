@@ -94,11 +94,8 @@ def load_kernels() -> str:
 
     Returns what was wrong with the cache meanwhile; empty: nothing was.
     """
-    for module in KERNELS:
-        importlib.import_module(f"{__package__}.{module}")
-    from .kernels import CACHE
-
-    return CACHE.trouble
+    loaded = [importlib.import_module(f"{__package__}.{module}") for module in KERNELS]
+    return str(loaded[0].CACHE.trouble)
 
 
 def folder_of(directory: Path) -> Path:
