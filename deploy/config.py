@@ -14,7 +14,7 @@ from mixer_core.runtime.setting_origins import DEFAULT, Origin, origins
 
 from .settings import AllSettings
 
-_COUNTS = {"now": "at once", "call": "next call", "start": "next start"}
+_COUNTS = {"now": "at once", "session": "next session", "call": "next call", "start": "next start"}
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -18,7 +18,12 @@ from mixer_core.runtime.settings import load_all
 from .settings import AllSettings
 from .supervise import CONTROL_SOCKET, GROUP
 
-_COUNTS = {"now": "at once", "call": "from the next call on", "start": "with the next start"}
+_COUNTS = {
+    "now": "at once",
+    "session": "with the next session of each room",
+    "call": "from the next call on",
+    "start": "with the next start",
+}
 
 
 class Remote:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from media_worker.settings import MediaWorkerSettings
+from mixer_core.runtime.room_rules import Rooms
 from mixer_core.runtime.settings import CommonSettings
 from mixer_core.settings import MixerCoreSettings
 from openai_link.settings import OpenaiLinkSettings
@@ -24,3 +25,4 @@ class AllSettings(CommonSettings):
     mixer_core: MixerCoreSettings = field(default_factory=MixerCoreSettings)
     openai_link: OpenaiLinkSettings = field(default_factory=OpenaiLinkSettings)
     simulator: SimulatorSettings = field(default_factory=SimulatorSettings)
+    rooms: Rooms = field(default_factory=Rooms)

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from mixer_core.runtime.errors import SettingsError
+from mixer_core.runtime.room_rules import RoomRules, Rooms
 from mixer_core.runtime.secrets import checked, secret
 from mixer_core.runtime.settings import AT_ONCE, CommonSettings, Count, Milliseconds, Seconds
 
@@ -311,6 +312,19 @@ class Settings(CommonSettings):
 
     openai_link: OpenaiLinkSettings = field(default_factory=OpenaiLinkSettings)
     simulator: SimulatorSettings = field(default_factory=SimulatorSettings)
+    rooms: Rooms = field(default_factory=Rooms)
+
+    def room_rules(self, room: str) -> RoomRules:
+        """What holds in ``room``; its mode is signaling's affair."""
+        link = self.openai_link
+        return self.rooms.rules(
+            room,
+            instructions=link.instructions,
+            voice=link.voice,
+            model=link.model,
+            language=link.transcription_language,
+            transcript=link.journal,
+        )
 
 
 def uses_simulator(link: OpenaiLinkSettings, env: Mapping[str, str]) -> bool:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from mixer_core.runtime.room_rules import RoomRules, Rooms
 from mixer_core.runtime.settings import CommonSettings, Count, Milliseconds, Port, SectionView
 
 Percent = Annotated[int, msgspec.Meta(ge=0, le=100)]
@@ -101,9 +102,11 @@ class NetworkSettings(SectionView):
 
 
 @dataclass(frozen=True, slots=True)
-class PictureSettings(SectionView):
-    """Pictures for the assistant: keys of ``[openai_link]``."""
+class AssistantSettings(SectionView):
+    """What people may do, and what is kept: keys of ``[openai_link]``."""
 
+    journal: bool = True
+    """Whether what is said is kept."""
     images: bool = True
     """Whether people may show any."""
     image_max_edge_px: int = 1024
@@ -122,4 +125,9 @@ class Settings(CommonSettings):
 
     signaling: SignalingSettings = field(default_factory=SignalingSettings)
     media_worker: NetworkSettings = field(default_factory=NetworkSettings)
-    openai_link: PictureSettings = field(default_factory=PictureSettings)
+    openai_link: AssistantSettings = field(default_factory=AssistantSettings)
+    rooms: Rooms = field(default_factory=Rooms)
+
+    def room_rules(self, room: str) -> RoomRules:
+        """What holds in ``room``; of the persona its name only."""
+        return self.rooms.rules(room, mode=self.signaling.mode, transcript=self.openai_link.journal)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, get_args, get_type_hints
 
 import msgspec
 
+from .named_sections import NamedSections
 from .settings import (
     ENV_PREFIX,
     CommonSettings,
@@ -26,6 +27,7 @@ _ADDRESS = re.compile(r"(\w+://)(?:[^/@\s]*@)?([^/?#\s]*)([^?#\s]*)([?#].*)?", r
 _SECRET_WORDS = ("api_key", "authorization", "secret", "token", "password")
 _NO_SECRETS = ("_variable", "_limit", "_tokens")
 REDACTED = "(not shown)"
+_NOT_SET = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +52,39 @@ def origins(declared: type[S], env: Mapping[str, str]) -> list[Origin]:
     """
     settings = load_all(declared, env)
     where: dict[tuple[str, str], str] = {}
+    named = {one.name for one in fields(settings) if is_named(getattr(settings, one.name))}
     for part in parts(env):
-        for key in part.keys:
-            where[part.section, key] = part.origin(key)
+        for inner in part.named() if part.section in named else (part,):
+            for key in inner.keys:
+                where[inner.section, key] = inner.origin(key)
     return [
         Origin(
-            section.name,
-            key.name,
-            shown(key.name, getattr(getattr(settings, section.name), key.name)),
-            where.get((section.name, key.name), DEFAULT),
-            when(type(getattr(settings, section.name)), key.name),
+            section,
+            key,
+            shown(key, value),
+            where.get((section, key), DEFAULT),
+            when(declaration, key),
         )
-        for section in fields(settings)
-        for key in fields(getattr(settings, section.name))
+        for section, declaration, keys in _sections(settings)
+        for key, value in keys.items()
     ]
+
+
+def is_named(section: object) -> bool:
+    """Whether it is made of sections under names of their own."""
+    return isinstance(section, NamedSections)
+
+
+def _sections(settings: CommonSettings) -> Iterator[tuple[str, type[Any], Mapping[str, Any]]]:
+    """Name, declaration and keys of each section; of named ones the keys that are set."""
+    for field in fields(settings):
+        section = getattr(settings, field.name)
+        if isinstance(section, NamedSections):
+            for name, keys in section.items():
+                yield f"{field.name}.{name}", section.entry, keys
+        else:
+            keys = {key.name: getattr(section, key.name) for key in fields(section)}
+            yield field.name, type(section), keys
 
 
 def when(section: type[Any], key: str) -> When:
@@ -79,13 +100,14 @@ def when(section: type[Any], key: str) -> When:
 
 def changed(old: CommonSettings, new: CommonSettings) -> list[tuple[str, str, When]]:
     """The keys whose values differ, and when the new ones count."""
-    found = []
-    for section in fields(old):
-        before, after = getattr(old, section.name), getattr(new, section.name)
-        for key in fields(before):
-            if getattr(before, key.name) != getattr(after, key.name):
-                found.append((section.name, key.name, when(type(before), key.name)))
-    return found
+    before = {(name, key): v for name, _, keys in _sections(old) for key, v in keys.items()}
+    after = {(name, key): v for name, _, keys in _sections(new) for key, v in keys.items()}
+    declared = {name: kind for one in (old, new) for name, kind, _ in _sections(one)}
+    return [
+        (name, key, when(declared[name], key))
+        for name, key in {**before, **after}
+        if before.get((name, key), _NOT_SET) != after.get((name, key), _NOT_SET)
+    ]
 
 
 def shown(key: str, value: Any) -> Any:

@@ -29,6 +29,7 @@ from typing import (
 import msgspec
 
 from .errors import SettingsError
+from .named_sections import NamedSections
 from .toml_lines import key_lines
 
 ENV_PREFIX = "MIXMINUS_"
@@ -43,11 +44,13 @@ Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=600_000)]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=86_400)]
 
 
-When = Literal["now", "call", "start"]
-"""When a change that ``mixminus reload`` reads counts: at once; from the next call on, which is a
+When = Literal["now", "session", "call", "start"]
+"""When a change that ``mixminus reload`` reads counts: at once; with the next session of a room,
+which it has at the latest when the one that it has expires; from the next call on, which is a
 browser that joins or a room that opens; with the next start of the gateway. A section says it in
 ``applies``, single keys by one of the notes that follow."""
 AT_ONCE = msgspec.Meta(extra={"applies": "now"})
+AT_THE_NEXT_SESSION = msgspec.Meta(extra={"applies": "session"})
 AT_THE_START = msgspec.Meta(extra={"applies": "start"})
 
 
@@ -152,9 +155,32 @@ class _Part(NamedTuple):
     text: str | None
     """Of the file; None: from the environment, where a value is text, read as the key's type."""
 
+    @property
+    def name(self) -> str:
+        """Of a section that ``named`` has found."""
+        return self.section.partition(".")[2]
+
+    def named(self) -> Iterator[_Part]:
+        """The sections in this one, as ``rooms.kitchen`` in ``rooms``. Raises SettingsError.
+
+        A variable has the name before its last two underscores.
+        """
+        for name, keys in self.keys.items():
+            if self.text is None:
+                name, _, key = name.rpartition("__")
+                keys = {key: keys}
+            if not name or not isinstance(keys, dict):
+                wanted = (
+                    f"{ENV_PREFIX}{self.section.upper()}__<NAME>__<KEY>"
+                    if self.text is None
+                    else f"[{self.section}.NAME] with its keys below"
+                )
+                raise SettingsError(f"{self.at(name)} has no name and keys: write {wanted}")
+            yield self._replace(section=f"{self.section}.{name}", keys=keys)
+
     def line(self, *key: str) -> int:
         """Line of a key in the file, or of the section; 0: it is not found."""
-        return key_lines(self.text or "").get((self.section, *key), 0)
+        return key_lines(self.text or "").get((*self.section.split("."), *key), 0)
 
     def at(self, key: str = "") -> str:
         """Where it is, for errors."""
@@ -192,7 +218,12 @@ def _build(declared: type[S], env: Mapping[str, str], *, every_section: bool) ->
     values: dict[str, dict[str, Any]] = {name: {} for name in sections}
     for part in parts(env):
         section = sections.get(part.section)
-        if section is not None:
+        if section is not None and issubclass(section, NamedSections):
+            for inner in part.named():
+                _check_section_name(inner, section)
+                keys = values[part.section].setdefault(inner.name, {})
+                keys.update(_checked(inner, section.entry))
+        elif section is not None:
             values[part.section].update(_checked(part, section))
         elif every_section:
             raise SettingsError(
@@ -243,6 +274,11 @@ def _environment_parts(env: Mapping[str, str]) -> Iterator[_Part]:
                 f"the variable {variable} is not a setting: write {ENV_PREFIX}<SECTION>__<KEY>"
             )
         yield _Part(section, {key: text}, variable, None)
+
+
+def _check_section_name(part: _Part, section: type[NamedSections]) -> None:
+    if refusal := section.name_refusal(part.name):
+        raise SettingsError(f"{part.at()}: {refusal}")
 
 
 def _checked(part: _Part, section: type[Any]) -> dict[str, Any]:

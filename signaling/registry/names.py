@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 
 from mixer_core.bus import names
 from mixer_core.runtime.errors import ProblemError
+from mixer_core.runtime.room_rules import ROOM_NAME, ROOM_NAME_WORDS
 
 DEFAULT_NAME = "Guest"
 MAX_MEDIA = 3
@@ -15,17 +15,12 @@ sockets of a worker, where they are not bundled."""
 MAX_CANDIDATES = 128
 """Many more than a host with VPNs, containers and relays has."""
 MAX_LINES = 1_000
-ROOM_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
 def check_room(room: str) -> str:
     """Return ``room``. Raises ProblemError (400) if it is not a valid room name."""
     if not ROOM_NAME.fullmatch(room):
-        raise ProblemError(
-            400,
-            "Bad room name",
-            "a room name is 1 to 64 of a-z, 0-9, '-' and '_', and starts with a letter or digit",
-        )
+        raise ProblemError(400, "Bad room name", f"a room name is {ROOM_NAME_WORDS}")
     return room
 
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import msgspec
 
 from deploy.settings import AllSettings
+from mixer_core.runtime.named_sections import NamedSections
 from mixer_core.runtime.setting_origins import when
 from tests.deploy.test_settings import declared_comments
 from tests.docs.documents import ROOT
@@ -35,7 +36,13 @@ in the programs (`python -m tests.docs.settings_page`), so it is what the gatewa
 - **Secrets are not settings**: `OPENAI_API_KEY`, `MIXMINUS_TOKEN` and the tokens of tools come from
   the environment ([who gets which](limits.md#secrets)).
 """
-COUNTS = {"now": "at once", "call": "next call", "start": "next start"}
+NAMED = """One section for each room that is to be other than the rest, such as `[rooms.kitchen]`;
+what it does not say is as in `[rooms._others]`. What that does not say either is as in `[signaling]`
+(`mode`) and `[openai_link]` (`instructions`, `voice`, `model`, `transcription_language` for
+`language`, `journal` for `transcript`), else as here ([more](rooms.md)). In the environment:
+`MIXMINUS_ROOMS__KITCHEN__VOICE`.
+"""
+COUNTS = {"now": "at once", "session": "next session", "call": "next call", "start": "next start"}
 _NAMES = {int: "integer", float: "number", str: "text", bool: "`true`, `false`"}
 
 
@@ -45,6 +52,10 @@ def page() -> str:
     parts = [HEAD]
     for section in fields(AllSettings):
         values = getattr(defaults, section.name)
+        if isinstance(values, NamedSections):
+            parts.append(f"## `[{section.name}.NAME]`\n\n{NAMED}")
+            parts.append("\n".join(_table(values.entry())) + "\n")
+            continue
         parts.append(f"## `[{section.name}]`\n\n" + "\n".join(_table(values)) + "\n")
     return "\n".join(parts)
 
@@ -87,6 +98,8 @@ def allowed(hint: Any) -> str:
 def _bounds(note: Any) -> str:
     if not isinstance(note, msgspec.Meta):
         return ""
+    if note.max_length is not None:
+        return f"of at most {note.max_length:,} characters"
     low = note.ge if note.ge is not None else note.gt
     if low is not None and note.le is not None:
         return f"{'' if note.ge is not None else 'above '}{low:,} to {note.le:,}"

@@ -42,7 +42,7 @@ from signaling.http import listeners
 from signaling.http.api import HttpApi, PageParts
 from signaling.http.pages import Pages
 from signaling.http.transcript_pages import TranscriptReader
-from signaling.settings import NetworkSettings, PictureSettings, Settings, SignalingSettings
+from signaling.settings import AssistantSettings, NetworkSettings, Settings, SignalingSettings
 from tests.support.waiting import until
 
 SDP = "v=0\r\ns=-\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n"
@@ -233,14 +233,14 @@ async def running(
     env: dict[str, str] | None = None,
     web: Path | None = None,
     network: NetworkSettings | None = None,
-    pictures: PictureSettings | None = None,
+    pictures: AssistantSettings | None = None,
     **settings: Any,
 ) -> AsyncIterator[Edge]:
     """An application with ``settings`` of [signaling], gone afterwards."""
     own = {"refuse_when_busy": False} | settings  # Tests run on machines that are busy.
     section = replace(SignalingSettings(), **own)
     runtime = RuntimeSettings(str(folder), str(folder / "state"))
-    views = (network or NetworkSettings(), pictures or PictureSettings())
+    views = (network or NetworkSettings(), pictures or AssistantSettings())
     edge = Edge(folder, Settings(runtime, section, *views), env or {})
     await edge.start(web)
     async with aiohttp.ClientSession() as edge.http:

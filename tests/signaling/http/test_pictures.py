@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mixer_core.bus.control import MAX_PIECE_BYTES, PicturePiece
-from signaling.settings import PictureSettings
+from signaling.settings import AssistantSettings
 from tests.signaling.edge import Edge, FakeChild, HttpAnswer, asynchronous, problem, running
 from tests.signaling.http.test_access import GUARDED, invited
 from tests.support.pictures import jpeg, png
@@ -95,7 +95,7 @@ REFUSED: list[tuple[str, Any, int]] = [
 
 @asynchronous
 async def test_what_is_no_picture_is_refused(short_dir: Path) -> None:
-    free = PictureSettings(images_per_minute=60)
+    free = AssistantSettings(images_per_minute=60)
     async with running(short_dir, pictures=free) as edge:
         room = Room(edge)
         await room.open()
@@ -121,7 +121,7 @@ async def test_only_the_owner_shows_pictures_and_only_where_they_are_on(short_di
         foreign = {"Origin": "https://evil.example"}
         problem(await room.show(headers=foreign), 403)
         assert not room.pieces
-    async with running(short_dir, pictures=PictureSettings(images=False)) as edge:
+    async with running(short_dir, pictures=AssistantSettings(images=False)) as edge:
         room = Room(edge)
         await room.open()
         problem(await room.show(), 403)
@@ -143,7 +143,7 @@ async def test_listeners_show_nothing(short_dir: Path) -> None:
 
 @asynchronous
 async def test_many_pictures_have_to_wait(short_dir: Path) -> None:
-    async with running(short_dir, pictures=PictureSettings(images_per_minute=2)) as edge:
+    async with running(short_dir, pictures=AssistantSettings(images_per_minute=2)) as edge:
         room = Room(edge)
         await room.open()
         statuses = [(await room.show()).status for _ in range(3)]
@@ -151,7 +151,7 @@ async def test_many_pictures_have_to_wait(short_dir: Path) -> None:
         refused = await room.show()
         assert 0 < int(refused.headers["Retry-After"]) <= 60
         assert "wait" in problem(refused, 429)["detail"]
-    few = PictureSettings(images_per_hour_bytes=400_000)
+    few = AssistantSettings(images_per_hour_bytes=400_000)
     async with running(short_dir, pictures=few) as edge:
         room = Room(edge)
         await room.open()
