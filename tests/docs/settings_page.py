@@ -37,10 +37,10 @@ in the programs (`python -m tests.docs.settings_page`), so it is what the gatewa
   the environment ([who gets which](limits.md#secrets)).
 """
 NAMED = """One section for each room that is to be other than the rest, such as `[rooms.kitchen]`;
-what it does not say is as in `[rooms._others]`. What that does not say either is as in `[signaling]`
-(`mode`) and `[openai_link]` (`instructions`, `voice`, `model`, `transcription_language` for
-`language`, `journal` for `transcript`), else as here ([more](rooms.md)). In the environment:
-`MIXMINUS_ROOMS__KITCHEN__VOICE`.
+what it does not say is as in `[rooms._others]`. What that does not say either is as in
+`[signaling]` (`mode`) and `[openai_link]` (`instructions`, `voice`, `model`,
+`transcription_language` for `language`, `journal` for `transcript`), else as here
+([more](rooms.md)). In the environment: `MIXMINUS_ROOMS__KITCHEN__VOICE`.
 """
 COUNTS = {"now": "at once", "session": "next session", "call": "next call", "start": "next start"}
 _NAMES = {int: "integer", float: "number", str: "text", bool: "`true`, `false`"}
