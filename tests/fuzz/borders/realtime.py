@@ -285,7 +285,8 @@ BORDERS = (
             *("openai_link.realtime.answers", "openai_link.realtime.captions"),
             *("openai_link.realtime.item_content", "openai_link.realtime.confirmed"),
             *("openai_link.transport.websocket_transport", "openai_link.media.reply_player"),
-            *("openai_link.room.realtime_session", "openai_link.room.record"),
+            *("openai_link.room.session_course", "openai_link.room.realtime_session"),
+            *("openai_link.room.session_terms", "openai_link.room.record"),
         ),
         form="json",
         tokens=(

@@ -1,0 +1,193 @@
+"""What the server of a session was told that the session is, and what it makes of that. Sans-I/O.
+
+It opens the session (``confirmation``), changes its tools while it runs, remembers what was refused
+(``told_session``), and says of a complaint whether it is the end of the session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mixer_core.runtime.errors import UpstreamError
+
+from ..facts import ServerError, SessionConfirmed
+from ..realtime.client_events import ClientEvents
+from ..realtime.refusals import read_event
+from ..realtime.session_object import session_object
+from ..settings import OpenaiLinkSettings
+from ..tools.blame import Blame
+from ..transport.interface import TransportKind
+from .actions import SendEvent
+from .confirmation import Confirmation, Step
+from .liveness import UNKNOWN_ITEM
+from .told_session import UPDATE, ToldSession
+
+_REFUSED = (400, 413, 422)
+"""HTTP statuses of a request that is refused for what is in it."""
+_TOOL_KEYS = ("tools", "tool_choice", "parallel_tool_calls")
+_NO_TOOLS: Mapping[str, Any] = {"tools": [], "tool_choice": "auto"}
+"""What a session has that was told of no tools."""
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """What an error of the server means for the session."""
+
+    error: UpstreamError
+    """The error as a reason for an end."""
+    is_end: bool
+    """The session cannot be used."""
+    blame: Blame | None
+    """The tools that are to blame, if it is for them."""
+
+
+class SessionTerms:
+    """Of one session."""
+
+    def __init__(
+        self,
+        number: int,
+        kind: TransportKind,
+        settings: OpenaiLinkSettings,
+        events: ClientEvents,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            number: of the session in its room.
+            kind: of its transport.
+            settings: of the room.
+            events: with ids of this session's own.
+        """
+        self._number = number
+        self._settings = settings
+        self._events = events
+        self._confirmation = Confirmation(kind)
+        self._told = ToldSession()
+        self._updates = 0
+        """Updates of the session that are not answered."""
+
+    # -- opening ----------------------------------------------------------------------------------
+
+    @property
+    def must_be_told(self) -> bool:
+        """The session object did not go with the call: it follows by an update."""
+        return self._confirmation.needs_update
+
+    @must_be_told.setter
+    def must_be_told(self, is_needed: bool) -> None:
+        self._confirmation.needs_update = is_needed
+
+    @property
+    def missing(self) -> str:
+        """The event that a session waits for to be confirmed; empty: it is not connected."""
+        return self._confirmation.missing
+
+    def describe(self, tools: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+        """The session object to open it with; ``tools``: definitions of what it may call."""
+        self._told.opened(session_object(self._settings, tools), tools)
+        return self._told.description
+
+    def up(self, now_ns: int) -> None:
+        """Media can flow: the server is to speak."""
+        self._confirmation.up(now_ns)
+
+    def received(self, kind: str) -> Step | None:
+        """An event of this type has come while the session is being opened."""
+        return self._confirmation.received(kind)
+
+    def next_timeout_ns(self) -> int | None:
+        """When to call ``tick`` while the session is being opened; None where nothing waits."""
+        return self._confirmation.next_timeout_ns()
+
+    def tick(self, now_ns: int) -> Step | None:
+        """The time-out was reached, perhaps, while the session is being opened."""
+        return self._confirmation.tick(now_ns)
+
+    def knock(self, now_ns: int) -> list[SendEvent]:
+        """Speak to a server that has said nothing."""
+        if self.must_be_told:
+            return self.tell(now_ns)
+        self._confirmation.asked(now_ns)
+        return [SendEvent(self._number, self._events.retrieve(UNKNOWN_ITEM))]
+
+    def tell(self, now_ns: int, again: bool = False) -> list[SendEvent]:
+        """Send the session, once (WebSocket); ``again``: it was refused as it was."""
+        if self._confirmation.update and not again:
+            return []
+        with_model = self._settings.model_in_update
+        update = self._events.update_session(self._told.description, with_model=with_model)
+        self._confirmation.asked(now_ns, str(update["event_id"]))
+        return [self._send(update)]
+
+    def answered(self, fact: SessionConfirmed, *, may_ask: bool) -> SessionConfirmed:
+        """The confirmation, with what it is an answer to; ``may_ask``: the room is still here."""
+        if fact.updated and self._updates:
+            self._updates -= 1
+        knows = (fact.updated or not self.must_be_told) and may_ask
+        asked = self._told.description if knows and fact.given else {}
+        return replace(fact, asked=asked, answers_tools=not self._updates)
+
+    # -- changes ----------------------------------------------------------------------------------
+
+    def set_tools(self, definitions: Sequence[Mapping[str, Any]]) -> list[SendEvent]:
+        """The session's tools are these from now on."""
+        wanted = {**_NO_TOOLS, **session_object(self._settings, definitions)}
+        known = {**_NO_TOOLS, **self._told.description}
+        changed = {
+            key: wanted[key]
+            for key in _TOOL_KEYS
+            if key in wanted and wanted[key] != known.get(key)
+        }
+        if not changed:
+            return []
+        update = self._events.update_session(changed)
+        self._told.updated(update, changed, definitions)
+        return [self._send(update)]
+
+    def offer(self, definitions: Sequence[Mapping[str, Any]], now_ns: int) -> list[SendEvent]:
+        """Tools were refused: these are the others."""
+        if not self._told.is_untold:
+            return self.set_tools(definitions)
+        self.describe(definitions)
+        return self.tell(now_ns, again=True)
+
+    def deafen(self) -> SendEvent:
+        """The server is to hear no more turns."""
+        deaf = {"audio": {"input": {"turn_detection": None}}}
+        return self._send(self._events.update_session(deaf))
+
+    def _send(self, update: Mapping[str, Any]) -> SendEvent:
+        self._updates += 1
+        return SendEvent(self._number, update)
+
+    # -- refusals ---------------------------------------------------------------------------------
+
+    def blamed(self, error: UpstreamError) -> Blame | None:
+        """The tools for which the server refuses to open the session; None: it is not for them."""
+        if error.kind:
+            return None
+        found = self._told.not_opened(error.code, error.param, str(error))
+        is_clear = found is not None and (found.names or error.status in _REFUSED)
+        return found if is_clear else None
+
+    def update_refused(self, error: ServerError) -> None:
+        """The server complains: where that is the answer to an update, none other follows."""
+        if error.cause == UPDATE and self._updates:
+            self._updates -= 1
+
+    def complaint(self, error: ServerError, *, is_opening: bool, is_first: bool) -> Complaint:
+        """What an error that is no benign one means for the session.
+
+        Args:
+            error: of the server.
+            is_opening: the session is not confirmed.
+            is_first: it is the first that the server says.
+        """
+        reason = read_event(error.code, error.message, error.param)
+        is_refused = is_opening and (error.cause == UPDATE or reason.kind != "" or is_first)
+        is_refused |= bool(error.event_id and error.event_id == self._confirmation.update)
+        blame = self._told.refused(error, is_refused or is_opening)
+        return Complaint(reason, error.fatal or is_refused, None if error.fatal else blame)
