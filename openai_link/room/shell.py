@@ -52,9 +52,10 @@ from .actions import (
     WriteJournal,
 )
 from .caption_pace import CaptionPace
-from .engine import RoomConfig, RoomEngine
+from .engine import RoomEngine
 from .lifecycle import Exit, StateChanged
 from .mixer_client import MixerClient
+from .parts import RoomConfig
 from .picture_intake import PictureIntake
 from .room_tools import Toolset
 from .trace_export import TraceExport

@@ -20,7 +20,8 @@ from openai_link.realtime.refusals import read_close, read_event, read_refusal, 
 from openai_link.realtime.upstream import Upstream
 from openai_link.room import actions as do
 from openai_link.room.actions import Action
-from openai_link.room.engine import RoomConfig, RoomEngine
+from openai_link.room.engine import RoomEngine
+from openai_link.room.parts import RoomConfig
 from openai_link.settings import OpenaiLinkSettings
 from openai_link.tools.actions import RunTool
 from openai_link.transport.interface import Callbacks

@@ -1,0 +1,84 @@
+"""The parts of a room's engine, and how they are joined. Sans-I/O.
+
+=================  ================================================================================
+part               decides
+=================  ================================================================================
+``Connection``     when to connect, to try again, to give up, to exit (``Lifecycle``)
+``RoomSessions``   which session is active, in standby or draining, and what each is told
+``Handover``       when the room moves to its next session
+``RoomRecord``     the transcript, what the journal holds, captions, the pending reply, money
+``RoomTools``      which tool calls run, who is asked, when the model speaks about them
+``Notices``        what newcomers have yet to hear
+``TurnTraces``     what each turn took
+=================  ================================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mixer_core.runtime.metrics import Metrics
+
+from ..realtime.upstream import Upstream
+from ..settings import OpenaiLinkSettings
+from ..transport.selection import TransportSelection
+from .connection import Connection
+from .epoch import EpochCounter
+from .handover import Handover
+from .notices import Notices
+from .record import RoomRecord
+from .room_tools import RoomTools
+from .sessions import RoomSessions
+from .turn_traces import TurnTraces
+
+
+@dataclass(frozen=True, slots=True)
+class RoomConfig:
+    """What a room's engine is given."""
+
+    room: str
+    settings: OpenaiLinkSettings
+    upstream: Upstream
+    mark: str
+    """Makes ids unique in the room: a few random characters."""
+    day_of: Callable[[int], str]
+    """Local day of a Unix time in ms, the account of what is spent on it."""
+    jitter: Callable[[], float]
+    """Random numbers from 0 to 1, for the back-off."""
+    websocket_until_ns: int = 0
+    """Until when WebSocket is preferred, as other rooms have learnt (monotonic)."""
+    allowed_ns: int = 0
+    """The server wants no attempt before, as other rooms have learnt (monotonic)."""
+    verify: bool = False
+    """People come by invitation: tools count verified names only."""
+
+
+class RoomParts:
+    """Of one room; see the module."""
+
+    def __init__(self, config: RoomConfig) -> None:
+        settings = config.settings
+        self.metrics = Metrics()
+        self.epoch = EpochCounter()
+        self.record = RoomRecord(config.room, settings, config.day_of)
+        self.tools = RoomTools(settings, config.verify, self.record.tool_event)
+        self.sessions = RoomSessions(settings, self.record, self.tools, self.epoch, config.mark)
+        selection = TransportSelection(settings, config.websocket_until_ns)
+        self.handover = Handover(settings, self.sessions, self.tools, selection)
+        self.connection = Connection(
+            settings,
+            selection,
+            self.sessions,
+            self.handover,
+            self.record,
+            config.jitter,
+            config.allowed_ns,
+        )
+        self.notices = Notices()
+        self.traces = TurnTraces(self.metrics)
+
+    @property
+    def active_session(self) -> int:
+        """Number of the session that has the room or will have it; 0: there is none."""
+        return 0 if self.sessions.active is None else self.sessions.active.number

@@ -1,0 +1,83 @@
+"""What the room's people do: they come and go, press buttons, type, show pictures. Sans-I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..pictures import Picture
+from ..turns.actions import sender_of
+from .actions import AnswerUpload, ExportTrace, Log, TellBrowsers
+from .audience import Audience
+from .parts import RoomParts
+from .signals import Outcome, PictureRefused, ProblemFound, StateNews
+
+_FOR_SESSIONS = ("say", "interrupt", "ptt")
+
+
+class People:
+    """Of one room; methods return what follows, in order."""
+
+    def __init__(self, parts: RoomParts, audience: Audience) -> None:
+        self._parts = parts
+        self._audience = audience
+
+    def roster(self, event: Mapping[str, Any], wall_ms: int, now_ns: int) -> list[Outcome]:
+        """The mixer's ``participants`` event: exactly these people are in the room."""
+        parts = self._parts
+        parts.tools.roster(event)
+        people, joined = self._audience.roster(event, now_ns)
+        parts.record.people(people)
+        outcomes = parts.sessions.roster(frozenset(people), now_ns)
+        outcomes += parts.connection.roster(len(people), joined, wall_ms, now_ns)
+        if joined:
+            outcomes.append(StateNews())
+        return outcomes
+
+    def browser_event(self, event: Mapping[str, Any], now_ns: int) -> list[Outcome]:
+        """A control message of a browser: say, interrupt, ptt, played, confirm."""
+        kind, sessions = event.get("type"), self._parts.sessions
+        if kind == "ptt":
+            sessions.pressed(event)
+        outcomes: list[Outcome] = []
+        if kind == "confirm":
+            outcomes = self._parts.tools.confirmed(event, now_ns)
+        elif sessions.talking is not None:
+            outcomes = sessions.browser_event(event, now_ns)
+            if kind == "interrupt":
+                self._parts.record.pending_reply.forget()
+            if kind == "interrupt" or (kind == "ptt" and self._is_pressed(event)):
+                outcomes += self._parts.handover.silence_draining(now_ns)
+        elif kind in _FOR_SESSIONS:
+            words = f"the assistant is not connected ({self._parts.connection.state})"
+            problem = {"type": "error", "code": "not_connected", "message": words}
+            outcomes = [TellBrowsers(problem, sender_of(event))]
+        if kind == "played":
+            outcomes += [ExportTrace(trace) for trace in self._parts.traces.played(event, now_ns)]
+        return outcomes
+
+    def picture(self, upload: str, picture: Picture, now_ns: int) -> list[Outcome]:
+        """Somebody shows the assistant a picture; ``upload`` is answered by ``AnswerUpload``."""
+        talking = self._parts.sessions.talking
+        obstacle = self._parts.sessions.pictures.obstacle(talking is not None)
+        if obstacle is not None:
+            return [AnswerUpload(upload, *obstacle)]
+        assert talking is not None
+        size_kb = len(picture.data) // 1_000
+        log = Log("info", f"= {picture.participant} shows a picture ({size_kb} kB)")
+        return [log, *talking.show(picture, now_ns), AnswerUpload(upload, 202)]
+
+    def picture_refused(self, refused: PictureRefused, now_ns: int) -> list[Outcome]:
+        """The server does not take a picture: people are told, what was typed with it is said."""
+        told = self._parts.sessions.pictures.refused(refused.error)
+        outcomes: list[Outcome] = [] if told is None else [ProblemFound(*told), StateNews()]
+        picture = self._parts.record.refused(refused.item)
+        if picture is None or not picture.text:
+            return outcomes
+        typed = {"type": "say", "text": picture.text, "stream": picture.stream}
+        typed |= {"participant": picture.participant, "name": picture.name}
+        return [*outcomes, *self._parts.sessions.browser_event(typed, now_ns)]
+
+    def _is_pressed(self, event: Mapping[str, Any]) -> bool:
+        """Whether a ``ptt`` event opens the microphone."""
+        return event.get("down") is True and self._parts.sessions.has_button

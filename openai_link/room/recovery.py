@@ -1,0 +1,90 @@
+"""From a session that failed to a room that has one again, and the answer that it owes. Sans-I/O.
+
+``failed`` makes a problem of the error, and the connection opens the next session. That is
+confirmed, told the history (``Startup``), and gets the room in ``seeded``; then the answer that
+people wait for is asked for again.
+"""
+
+from __future__ import annotations
+
+from mixer_core.runtime.errors import UpstreamError
+
+from ..realtime.problems import explain
+from ..realtime.upstream import Upstream
+from ..tools.blame import Blame
+from .actions import Log
+from .audience import Audience
+from .parts import RoomParts
+from .session import Session
+from .signals import Outcome, ProblemFound, ReplyMayWait
+
+_NOT_ANSWERED = (
+    "The assistant's server has not answered although it was asked several times. Please ask again."
+)
+
+
+class Recovery:
+    """Of one room; methods return what follows, in order."""
+
+    def __init__(self, upstream: Upstream, parts: RoomParts, audience: Audience) -> None:
+        self._upstream = upstream
+        self._sessions = parts.sessions
+        self._handover = parts.handover
+        self._connection = parts.connection
+        self._record = parts.record
+        self._tools = parts.tools
+        self._audience = audience
+
+    def failed(
+        self, session: Session, error: UpstreamError, wall_ms: int, now_ns: int
+    ) -> list[Outcome]:
+        """A session cannot be used any more."""
+        blame = session.blamed(error)
+        if blame is not None:
+            return [*self._tools.refused(blame), *self._reopened(session, wall_ms, now_ns)]
+        problem = explain(error, self._upstream)
+        if problem.code == "no_answer":
+            self._record.pending_reply.missed()
+        if session is self._sessions.standby:
+            return self._handover.standby_failed(problem, wall_ms, now_ns)
+        if session is self._sessions.draining:
+            return self._handover.end_draining(wall_ms, now_ns)
+        return self._connection.failed(problem, wall_ms, now_ns)
+
+    def tools_refused(self, session: Session, blame: Blame, now_ns: int) -> list[Outcome]:
+        """The server of a session refuses tools: it is told of the others."""
+        refused = self._tools.refused(blame)
+        return [*refused, *session.offer(self._tools.definitions, now_ns)]
+
+    def seeded(self, session: Session, wall_ms: int, now_ns: int) -> list[Outcome]:
+        """A session knows the history: it gets the room, or waits for it."""
+        if session is self._sessions.standby:
+            return self._handover.standby_seeded(wall_ms, now_ns)
+        if session is not self._sessions.active:
+            return []
+        outcomes = self._sessions.activate(session, now_ns)
+        self._handover.activated(session, wall_ms, now_ns)
+        outcomes += self._connection.established(wall_ms, now_ns)
+        outcomes += self._audience.greet(now_ns)
+        return [*outcomes, ReplyMayWait()]
+
+    def ask_pending(self, now_ns: int) -> list[Outcome]:
+        """Ask again for the reply that a session before did not give."""
+        talking = self._sessions.talking
+        if talking is None or self._sessions.draining is not None:
+            return []
+        outcomes = self._sessions.retype(talking)
+        pending = self._record.pending_reply
+        waits = pending.is_pending and not self._tools.is_busy
+        if not waits or not (outcomes or talking.is_settled):  # Nobody waits, or it is on its way.
+            return outcomes
+        if pending.is_hopeless:
+            pending.forget()
+            return [*outcomes, ProblemFound("no_answer", _NOT_ANSWERED)]
+        return [*outcomes, Log("info", "= a reply is pending"), *talking.ask(None, now_ns)]
+
+    def _reopened(self, session: Session, wall_ms: int, now_ns: int) -> list[Outcome]:
+        """Open a session that was refused as it was: at once, and no failure of the connection."""
+        if session is self._sessions.standby:
+            return self._handover.reopened(wall_ms, now_ns)
+        return self._connection.reopened(wall_ms, now_ns)
