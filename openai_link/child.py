@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Coroutine
+from typing import Any
 
 import zmq
 
@@ -42,6 +44,7 @@ class _Child:
         self._log = logs.get("openai_link", identity.removeprefix("openai_link-"))
         self._order: control.OpenLink | None = None
         self._link: RoomShell | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
         self._load = 0
         """How loaded the gateway is."""
 
@@ -83,6 +86,8 @@ class _Child:
             self._set_load(message.level)
         elif isinstance(message, control.PicturePiece):
             self._picture(message)
+        elif isinstance(message, control.Forget):
+            self._start(self._forget(message))
         elif isinstance(message, control.Leave):
             self._log.info("= told to leave")
             self._stop.set()
@@ -119,6 +124,16 @@ class _Child:
         elif not piece.index:
             detail = "the assistant is not connected: try again"
             self._control.send(control.PictureAnswer(piece.upload, 503, "Not connected", detail))
+
+    async def _forget(self, order: control.Forget) -> None:
+        if self._link is not None:
+            await self._link.forget(order.conversation, order.name)
+        self._control.send(control.Forgotten(order.order))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _changed(self) -> None:
         if self._link is not None:

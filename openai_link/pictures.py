@@ -81,6 +81,10 @@ class RecentPictures:
         while len(self._kept) > MAX_KEPT or self._size_bytes > self._max_bytes:
             del self._kept[next(iter(self._kept))]
 
+    def forget(self) -> None:
+        """No session is shown any of them any more."""
+        self._kept.clear()
+
     def to_seed(self, session: int, now_ns: int) -> Mapping[str, Picture]:
         """Pictures that ``session`` is shown, if it does not know them, by item."""
         self._kept = {i: kept for i, kept in self._kept.items() if kept.until_ns > now_ns}

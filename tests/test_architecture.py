@@ -67,6 +67,7 @@ SHELLS: dict[str, set[str]] = {
         "outgoing",
     },
     "mixer_core/journal": {
+        "conversations",
         "file",
         "place",
         "reading",
@@ -196,6 +197,7 @@ SHELLS: dict[str, set[str]] = {
         "acceptor",
         "access_routes",
         "api",
+        "conversation_routes",
         "lan_pages",
         "listen_routes",
         "limiting",

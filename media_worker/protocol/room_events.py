@@ -7,7 +7,17 @@ from typing import Any
 from .gateway_messages import to_json
 
 FORWARDED = frozenset(
-    {"state", "participants", "level", "caption", "places", "tool", "usage", "error"}
+    {
+        "state",
+        "participants",
+        "level",
+        "caption",
+        "places",
+        "tool",
+        "forgotten",
+        "usage",
+        "error",
+    }
 )
 """Types that are passed on."""
 

@@ -233,6 +233,25 @@ class PictureAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class Forget:
+    """Signaling → link child: what was said so far is deleted."""
+
+    order: str
+    """For the answer."""
+    conversation: int
+    """Its id in the journal, where another one may go on by now; 0: whichever goes on."""
+    name: str = ""
+    """Of who deletes it; empty: not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """Link child → signaling: it knows nothing of that conversation any more."""
+
+    order: str
+
+
+@dataclass(frozen=True, slots=True)
 class ChildExited:
     """A host → signaling: a child process has ended."""
 
@@ -258,6 +277,8 @@ Message = (
     | LoadLevel
     | PicturePiece
     | PictureAnswer
+    | Forget
+    | Forgotten
     | ChildExited
 )
 
@@ -276,6 +297,8 @@ MESSAGES: dict[str, type[Message]] = {
     "load": LoadLevel,
     "picture_piece": PicturePiece,
     "picture_answer": PictureAnswer,
+    "forget": Forget,
+    "forgotten": Forgotten,
     "child_exited": ChildExited,
 }
 _NAMES = {cls: name for name, cls in MESSAGES.items()}

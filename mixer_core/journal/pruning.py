@@ -62,7 +62,7 @@ class Pruning:
                 self._delete(table, self._last_old(table, oldest, now_ms)) for table in _TABLES
             )
             count += self._delete_empty(oldest, now_ms, own)
-            self._shrink()
+            self.shrink()
         return count
 
     def by_size(self, most_bytes: int) -> int:
@@ -79,7 +79,7 @@ class Pruning:
                 if row[0] is None:
                     break
                 count += self._delete("item", int(row[0]))
-            self._shrink()
+            self.shrink()
         return count
 
     def _last_old(self, table: str, oldest: int, now_ms: int) -> int | None:
@@ -124,7 +124,7 @@ class Pruning:
             (oldest, now_ms + DAY_MS, own or -1),
         ).rowcount
 
-    def _shrink(self) -> None:
+    def shrink(self) -> None:
         """Give free pages back; files of earlier programs keep theirs, and use them again."""
         while self._number("auto_vacuum") == 2 and (free := self._number("freelist_count")):
             self._db.execute(f"PRAGMA incremental_vacuum({BATCH_PAGES})").fetchall()

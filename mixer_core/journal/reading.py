@@ -65,7 +65,7 @@ class Spent:
 
 def conversations(path: Path, room: str) -> list[StoredConversation]:
     """The conversations of a room, newest first. Raises JournalError."""
-    with _reading(path) as connection:
+    with open_reading(path) as connection:
         rows = connection.execute(
             "SELECT id, room, began_ms, ended_ms, reason FROM conversation "
             "WHERE room = ? ORDER BY id DESC",
@@ -76,7 +76,7 @@ def conversations(path: Path, room: str) -> list[StoredConversation]:
 
 def items_of(path: Path, conversation: int) -> list[HistoryItem]:
     """All items of one conversation, in order. Raises JournalError."""
-    with _reading(path) as connection:
+    with open_reading(path) as connection:
         return read_items(connection, conversation)
 
 
@@ -103,7 +103,7 @@ def transcript(path: Path, room: str, limit: int, after: int | None) -> Transcri
         JournalError: the journal cannot be read; ``is_damage``: see ``salvaged``.
     """
     limit = max(1, min(limit, MAX_LIMIT))
-    with _reading(path) as connection:
+    with open_reading(path) as connection:
         known = connection.execute("SELECT 1 FROM conversation WHERE room = ? LIMIT 1", (room,))
         if known.fetchone() is None:
             return None
@@ -140,7 +140,7 @@ def spent(path: Path, room: str, day: str) -> tuple[Spent, Spent]:
     Raises:
         JournalError: the journal cannot be read.
     """
-    with _reading(path) as connection:
+    with open_reading(path) as connection:
         newest = "conversation = (SELECT max(id) FROM conversation WHERE room = ?)"
         if _is_simulated(connection, newest, room):
             day += SIMULATED
@@ -220,7 +220,7 @@ def _is_simulated(connection: sqlite3.Connection, condition: str, value: str) ->
 
 
 @contextlib.contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+def open_reading(path: Path) -> Iterator[sqlite3.Connection]:
     connection = open_reader(path)
     try:
         with journal_errors(path, "read"):

@@ -175,6 +175,13 @@ class ClosedRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class ForgottenRecord:
+    """Somebody deletes the conversation: its words go, and the next record begins another one."""
+
+    wall_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class UsageRecord:
     """What one response or transcription used and cost."""
 
@@ -194,7 +201,7 @@ class UsageRecord:
     """Of a response: completed, cancelled, failed or incomplete."""
 
 
-Record = ItemRecord | RemovedRecord | SessionRecord | ClosedRecord | UsageRecord
+Record = ItemRecord | RemovedRecord | SessionRecord | ClosedRecord | ForgottenRecord | UsageRecord
 
 
 def _map(content: Mapping[str, Any], key: str) -> Mapping[str, Any]:

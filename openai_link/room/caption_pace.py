@@ -29,6 +29,10 @@ class CaptionPace:
         """The gateway is as loaded as that, from 0 to 3."""
         self._interval_ns = INTERVALS_NS[min(max(level, 0), len(INTERVALS_NS) - 1)]
 
+    def forget(self) -> None:
+        """What is held back is told to nobody."""
+        self._held.clear()
+
     def admits(self, action: TellBrowsers, now_ns: int) -> bool:
         """Whether to tell it now; else ``tick`` returns it, or a later one, when it is due."""
         event = action.event

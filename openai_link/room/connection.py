@@ -34,6 +34,8 @@ from .signals import BudgetSpent, Outcome, ProblemFound, RoomClosed, StateNews
 
 PENDING_REPLY_NS = 60 * S_NS
 """Time without a session after which nobody waits for a reply any more."""
+FORGOTTEN = "forgotten"
+"""Why the sessions end that know a deleted conversation."""
 BUDGET_CHECK_NS = 1 * S_NS
 """Between two looks at whether a new day has money."""
 
@@ -161,6 +163,11 @@ class Connection:
         outcomes = self._disconnect("refused", wall_ms, now_ns)
         self._sessions.active, opened = self._sessions.create(refused.kind)
         return [*outcomes, *opened]
+
+    def forget(self, wall_ms: int, now_ns: int) -> list[Outcome]:
+        """The conversation is deleted: no session that knows it may go on."""
+        life = self._life.afresh(FORGOTTEN, "What was said so far was deleted.", now_ns)
+        return self._carry_out(life, wall_ms, now_ns)
 
     def budget_spent(self, problem: Problem, wall_ms: int, now_ns: int) -> list[Outcome]:
         """End the session, and open no other one before there is money, or somebody joins."""

@@ -128,6 +128,22 @@ class RoomEngine:
         """The process must end."""
         return self._settle(self._connection.stop(self._wall_ms(now_ns), now_ns), now_ns)
 
+    def forget(self, name: str, now_ns: int) -> list[Action]:
+        """Somebody deletes what was said so far; ``name``: of who it is, or empty.
+
+        All sessions end first, so that nothing of it comes later; those of pages are told.
+        """
+        wall_ms = self._wall_ms(now_ns)
+        actions = self._settle(self._connection.forget(wall_ms, now_ns), now_ns)
+        actions += self._settle(self._tools.forget(now_ns), now_ns)
+        actions += self._settle(self._record.forget(wall_ms), now_ns)
+        self._tellings.forget()
+        told: list[Outcome] = [
+            Log("info", "= the conversation is deleted"),
+            TellBrowsers({"type": "forgotten", "name": name}),
+        ]
+        return [*actions, *self._settle(told, now_ns)]
+
     def wall_clock(self, wall_ms: int, now_ns: int) -> None:
         """Unix time is ``wall_ms`` now: the system's clock may have been set."""
         self._wall_offset_ns = wall_ms * MS_NS - now_ns

@@ -299,6 +299,17 @@ class Lifecycle:
         self._timers.pop("retry", None)
         return self._call(now_ns)
 
+    def afresh(self, reason: str, detail: str, now_ns: int) -> list[LifecycleAction]:
+        """What the sessions know must be forgotten: end them, and call anew."""
+        if self.state in ("closed", "idle"):
+            return []
+        has_call = self.state == "ready" or "connect" in self._timers
+        if not has_call:
+            return [Disconnect(reason)]
+        for timer in ("connect", "silence", "stable"):
+            self._timers.pop(timer, None)
+        return [Disconnect(reason), *self._become("reconnecting", detail), *self._call(now_ns)]
+
     def stop(self) -> list[LifecycleAction]:
         """The process must end."""
         return self._close(STOPPED)

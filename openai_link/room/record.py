@@ -84,6 +84,7 @@ class RoomRecord:
         self.is_resumed = True
         self._transcript = Transcript(self._room, self._activity, items)
         self._transcript.people(self._people)
+        self._places.recovered(items)
         return [Log("info", f"= the conversation goes on with {len(items)} items")]
 
     def day_total(self, day: str, cost_usd: float) -> list[Outcome]:
@@ -109,6 +110,15 @@ class RoomRecord:
         self._is_over = True
         ticket = self._unwritten.ticket()
         return [WriteJournal(tuple(self._transcript.closed(reason, wall_ms)), ticket)]
+
+    def forget(self, wall_ms: int) -> list[Outcome]:
+        """Somebody deletes what was said so far; all sessions that know it are over."""
+        self.pending_reply.forget()
+        self._untaken.forget()
+        self._pictures.forget()
+        self._unwritten.forget()
+        self._places = LinePlaces()
+        return self._write(self._transcript.forget(wall_ms))
 
     # -- what happens -----------------------------------------------------------------------------
 
@@ -251,7 +261,7 @@ class RoomRecord:
 
     def tool_event(self, event: Event) -> Event:
         """The EVENT of a tool call, with the place of its line."""
-        return self._places.placed(event, self._transcript.tool_item(str(event.get("call", ""))))
+        return self._placed(event, self._transcript.tool_item(str(event.get("call", ""))))
 
     def asker(self, response: str) -> tuple[str, str]:
         """Participant and name of whoever a response answers; empty where it is not known."""
@@ -292,8 +302,11 @@ class RoomRecord:
 
     def _tell(self, caption: Event) -> TellBrowsers:
         """A caption, with the place that its line has by now."""
-        known = self._transcript.find(str(caption["item"]))
-        return TellBrowsers(self._places.placed(caption, known))
+        return TellBrowsers(self._placed(caption, self._transcript.find(str(caption["item"]))))
+
+    def _placed(self, event: Event, item: HistoryItem | None) -> Event:
+        previous = "" if item is None else self._transcript.previous(item.item)
+        return self._places.placed(event, item, previous)
 
     def _write(
         self, records: Sequence[Record], then_tell: Event | None = None, now_ns: int = 0

@@ -153,6 +153,11 @@ class RoomTools:
         """
         return self._apply(self._calls.moved(now_ns, is_answering=is_answering), now_ns)
 
+    def forget(self, now_ns: int) -> list[Outcome]:
+        """The conversation is deleted, and the sessions that know it are over."""
+        self._questions.clear()
+        return self._apply(self._calls.forget(), now_ns)
+
     def answers_given(self) -> None:
         """Nobody in the room waits for an answer."""
         self._calls.answers_given()

@@ -172,6 +172,19 @@ class RoomShell:
             else:
                 self._did(self.engine.picture(piece.upload, found, time.monotonic_ns()))
 
+    async def forget(self, conversation: int, name: str) -> None:
+        """Forget what was said so far, if it is of that conversation; returns once it is deleted.
+
+        ``conversation``: its id in the journal; 0: whichever goes on.
+        """
+        if conversation and not await self._journal.is_of(conversation):
+            return
+        self._did(self.engine.forget(name, time.monotonic_ns()))
+        self._captions.forget()
+        deleted = asyncio.Event()
+        self._journal.write((), deleted.set)
+        await deleted.wait()
+
     def update_metrics(self) -> None:
         """Refresh ``metrics``."""
         values = self.metrics.values

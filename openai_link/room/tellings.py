@@ -32,6 +32,8 @@ BYTES_PER_S, BYTES_AT_ONCE = 24_000, 64_000
 takes on the network."""
 MAX_BROWSERS = 64
 """Browsers whose own answers are counted apart."""
+_OF_CONVERSATION = ("tool", "final", "places", "caption")
+"""Lanes of what was said and done."""
 LOOK_NS = 100_000_000
 """Between two looks at what waits."""
 
@@ -92,6 +94,11 @@ class Tellings:
             self.left_out += 1
             lane.left_out += 1
         return self.tick(now_ns)
+
+    def forget(self) -> None:
+        """What waits of a conversation that was deleted is told to nobody."""
+        for name in _OF_CONVERSATION:
+            self._lanes[name].waiting.clear()
 
     def tick(self, now_ns: int) -> list[TellBrowsers]:
         """What is told now of what waits."""

@@ -63,6 +63,10 @@ class UntakenTexts:
         oldest = list(self._typed)[:-MAX_TYPED]
         return [self._typed.pop(item).caption for item in oldest]
 
+    def forget(self) -> None:
+        """No session is told any of it any more."""
+        self._typed.clear()
+
     def without(self, sessions: Collection[int]) -> list[Untaken]:
         """What none of the ``sessions`` that there are can take; it is forgotten here."""
         lost = [item for item, typed in self._typed.items() if typed.session not in sessions]

@@ -32,6 +32,10 @@ class UnwrittenEvents:
         late = list(self._waiting)[:-MAX_WAITING]
         return ticket, [event for other in late for event in self.written(other)]
 
+    def forget(self) -> None:
+        """Nobody is told what waits."""
+        self._waiting.clear()
+
     def written(self, ticket: int) -> list[Event]:
         """Records are safe, or never will be."""
         waited = self._waiting.pop(ticket, None)

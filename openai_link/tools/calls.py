@@ -178,6 +178,12 @@ class ToolCalls:
             self._repeats.moved()
         return self._asks(now_ns)
 
+    def forget(self) -> list[ToolAction]:
+        """The conversation is deleted: what still runs is given up, and nobody hears of it."""
+        pending, self._pending = self._pending, {}
+        self._rounds, self._repeats = Rounds(), Repeats()
+        return [CancelTool(call) for call, known in pending.items() if known.state == "running"]
+
     def answers_given(self) -> None:
         """Nobody in the room waits for an answer: what is called next is for a new request."""
         if not self._rounds.are_owed:

@@ -50,6 +50,11 @@ class Attribution:
         self._asking: Shares = []
         self._answering: dict[str, Shares] = {}
 
+    def forget(self) -> None:
+        """What was said is forgotten; names stay."""
+        self._turns, self._shares, self._answering = {}, {}, {}
+        self._said, self._asking = [], []
+
     def people(self, names: Mapping[str, str]) -> None:
         """Names of those who are in the room; those who left stay known."""
         for who, name in names.items():

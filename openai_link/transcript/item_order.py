@@ -60,6 +60,11 @@ class ItemOrder:
         self._positions = {known: start + n * GAP for n, known in enumerate(self.order)}
         return dict(self._positions)
 
+    def before(self, item: str) -> str:
+        """The item before a known one; ``ROOT``: it is the first."""
+        index = len(self.order) - 1 - self.order[::-1].index(item)
+        return self.order[index - 1] if index else ROOT
+
     def remove(self, item: str) -> None:
         """Forget an item."""
         del self._positions[item]

@@ -111,6 +111,10 @@ class Journal:
         oldest_ms = int((time.time() - max_age_s) * 1000)
         return await self._ask(lambda store: store.recover(oldest_ms), [])
 
+    async def is_of(self, conversation: int) -> bool:
+        """Whether the conversation with that id is written to; so it may be where nobody knows."""
+        return await self._ask(lambda store: store.conversation == conversation, otherwise=True)
+
     async def day_total(self, simulated: bool = False) -> tuple[str, float]:
         """Today (local) and its dollars over all rooms so far; 0 if they cannot be read.
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import fields, replace
 from pathlib import Path
 
-from mixer_core.journal import repair
+from mixer_core.journal import deletion, repair
 from mixer_core.journal.causes import journal_errors, moved
 from mixer_core.journal.file import open_writer
 from mixer_core.journal.pruning import Pruning
@@ -20,6 +20,7 @@ from mixer_core.journal.reading import day_cost_usd, read_items
 from mixer_core.journal.records import (
     TOKEN_NAMES,
     ClosedRecord,
+    ForgottenRecord,
     HistoryItem,
     ItemRecord,
     Record,
@@ -59,6 +60,8 @@ class JournalStore:
         self._file = open_writer(path)
         self._db = self._file.db
         self._conversation = conversation
+        self._deleted: list[int] = []
+        """Conversations of this process that were deleted: what is late does not come back."""
         self.pruning = Pruning(self._db, path)
         """What is deleted in time."""
 
@@ -146,10 +149,12 @@ class JournalStore:
         self._file.close()
 
     def _write(self, record: Record, wall_ms: int) -> None:
-        if isinstance(record, ClosedRecord) and self._conversation is None:
+        if isinstance(record, ClosedRecord | ForgottenRecord) and self._conversation is None:
             return
         conversation = self._touch(wall_ms)
         match record:
+            case ItemRecord(item) if self._is_deleted(item.item):
+                return
             case ItemRecord(item):
                 values = (getattr(item, name) for name in _ITEM_NAMES)
                 self._db.execute(_UPSERT_ITEM, (conversation, self._revision(), *values))
@@ -169,16 +174,23 @@ class JournalStore:
                     (ended_ms, reason, conversation),
                 )
                 self._conversation = None
+            case ForgottenRecord(forgotten_ms):
+                self._db.execute("PRAGMA secure_delete = ON")
+                deletion.empty(self._db, self._path, conversation, forgotten_ms)
+                self._deleted.append(conversation)
+                self._conversation = None
 
     def _touch(self, wall_ms: int) -> int:
         """The conversation to write to; begins one if there is none."""
         if self._conversation is not None:
             touched = self._db.execute(
-                "UPDATE conversation SET touched_ms = max(touched_ms, ?) WHERE id = ? AND room = ?",
-                (wall_ms, self._conversation, self._room),
+                "UPDATE conversation SET touched_ms = max(touched_ms, ?) "
+                "WHERE id = ? AND room = ? AND reason != ?",
+                (wall_ms, self._conversation, self._room, deletion.DELETED),
             )
             if touched.rowcount:  # Else it is not in this file, or somebody has deleted it.
                 return self._conversation
+            self._note_deleted(self._conversation)
         self._db.execute(
             "UPDATE conversation SET ended_ms = touched_ms, reason = 'its process ended' "
             "WHERE room = ? AND ended_ms IS NULL",
@@ -191,6 +203,24 @@ class JournalStore:
         assert cursor.lastrowid is not None
         self._conversation = cursor.lastrowid
         return cursor.lastrowid
+
+    def _note_deleted(self, conversation: int) -> None:
+        """Note that a conversation was deleted, if that is why it is not written to any more."""
+        found = self._db.execute(
+            "SELECT 1 FROM conversation WHERE id = ? AND reason = ?",
+            (conversation, deletion.DELETED),
+        )
+        if found.fetchone():
+            self._deleted.append(conversation)
+
+    def _is_deleted(self, item: str) -> bool:
+        """Whether an item is one of a conversation that was deleted."""
+        return any(
+            self._db.execute(
+                "SELECT 1 FROM item WHERE conversation = ? AND item = ?", (number, item)
+            ).fetchone()
+            for number in self._deleted
+        )
 
     def _revision(self) -> int:
         """The next revision; the transaction holds the only write lock."""

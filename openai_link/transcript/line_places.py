@@ -2,8 +2,9 @@
 
 Words come at any time: those of somebody who spoke often after the answer to them. A caption, and
 a tool's event, therefore carries ``position``, the place of its item in the record, and a page puts
-the line there. Places are numbers with room between them (``item_order``); when the room is used
-up, they are given anew, and an EVENT ``places`` tells the new ones of all lines that were shown.
+the line there; ``previous`` is the id of the item before it, empty for the first. Places are
+numbers with room between them (``item_order``); when the room is used up, they are given anew, and
+an EVENT ``places`` tells the new ones of all lines that were shown.
 """
 
 from __future__ import annotations
@@ -32,15 +33,19 @@ class LinePlaces:
         """Whether a line of the item was shown."""
         return item in self._lines
 
-    def placed(self, event: Event, item: HistoryItem | None) -> Event:
-        """``event`` with the place of its ``item``, if that has one yet."""
+    def recovered(self, items: Sequence[HistoryItem]) -> None:
+        """Pages may show lines of a conversation that goes on from another process."""
+        self._lines = {item.item: (item.call, item.position) for item in items[-MAX_LINES:]}
+
+    def placed(self, event: Event, item: HistoryItem | None, previous: str = "") -> Event:
+        """``event`` with the place of its ``item``, if that has one yet, behind ``previous``."""
         if item is None:
             return event
         self._lines.pop(item.item, None)
         self._lines[item.item] = str(event.get("call", "")), item.position
         if len(self._lines) > MAX_LINES:
             del self._lines[next(iter(self._lines))]
-        return {**event, "position": item.position}
+        return {**event, "position": item.position, "previous": previous}
 
     def moved(self, records: Sequence[Record]) -> list[Event]:
         """The EVENTs to tell where ``records`` moved lines that were shown.

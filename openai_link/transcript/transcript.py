@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 from mixer_core.journal.records import (
     ClosedRecord,
+    ForgottenRecord,
     HistoryItem,
     ItemRecord,
     Record,
@@ -190,11 +191,23 @@ class Transcript:
         """The room is empty: the conversation is over and will not be recovered."""
         return [ClosedRecord(wall_ms, reason)]
 
+    def forget(self, wall_ms: int) -> list[Record]:
+        """Somebody deletes the conversation; its sessions are over. What comes begins another."""
+        self._attribution.forget()
+        self._order, self._known, self._chars = ItemOrder(), {}, 0
+        self._aliases, self._early, self._turns = {}, {}, {}
+        return [ForgottenRecord(wall_ms)]
+
     # -- what is known --------------------------------------------------------------------------
 
     def items(self) -> list[HistoryItem]:
         """The conversation in order."""
         return [self._known[item] for item in self._order.order]
+
+    def previous(self, item: str) -> str:
+        """Id of the item before a known one; empty: it is the first."""
+        before = self._order.before(item)
+        return "" if before == ROOT else before
 
     def find(self, item: str) -> HistoryItem | None:
         """An item by its id in any session."""

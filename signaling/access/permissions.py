@@ -11,14 +11,27 @@ from mixer_core.runtime.errors import ProblemError
 from .identity import Identity
 
 Action = Literal[
-    "look", "join", "show", "transcript", "invite", "mute", "remove", "change", "close", "operate"
+    "look",
+    "join",
+    "show",
+    "history",
+    "transcript",
+    "delete",
+    "invite",
+    "mute",
+    "remove",
+    "change",
+    "close",
+    "operate",
 ]
 
 LEAST: Mapping[Action, Role] = {
     "look": "listen",
     "join": "listen",
     "show": "speak",
+    "history": "speak",
     "transcript": "admin",
+    "delete": "admin",
     "invite": "admin",
     "mute": "admin",
     "remove": "admin",
@@ -33,7 +46,9 @@ WORDS: Mapping[Action, str] = {
     "look": "look into a room",
     "join": "join a room",
     "show": "show the assistant pictures",
+    "history": "read what was said before",
     "transcript": "read the transcript",
+    "delete": "delete what was said",
     "invite": "invite others",
     "mute": "mute others",
     "remove": "remove others",

@@ -14,6 +14,7 @@ from ..gateway import Gateway
 from ..settings import SignalingSettings
 from . import acceptor, limiting, problems
 from .access_routes import AccessRoutes
+from .conversation_routes import ConversationRoutes
 from .forwarded import Proxies, clean_path, own_path
 from .operation_routes import OperationRoutes
 from .pages import Pages, add_security_headers
@@ -64,6 +65,7 @@ class HttpApi:
         most = settings.max_body_bytes
         self.rooms = RoomRoutes(gateway, gate, most, parts.transcripts, self._access)
         """Joining and leaving, for the plain port too."""
+        self._conversations = ConversationRoutes(gateway, parts.transcripts)
         self._pictures = PictureRoutes(gateway, self.rooms.owners, log)
         self._operation = OperationRoutes(gateway, parts.warnings)
 
@@ -94,6 +96,7 @@ class HttpApi:
         router.add_get(f"{prefix}/web/{{path:.+}}", self._pages.file)
         self._operation.add_to(router, prefix)
         self.rooms.add_to(router, prefix)
+        self._conversations.add_to(router, prefix)
         self._pictures.add_to(router, prefix)
         self._access.add_to(router, prefix)
 

@@ -1,4 +1,4 @@
-"""Rooms over HTTP: joining and leaving, who is there, what was said."""
+"""Rooms over HTTP: joining and leaving, who is there."""
 
 from __future__ import annotations
 
@@ -76,7 +76,6 @@ class RoomRoutes:
         router.add_get(f"{prefix}/ice", self.ice)
         router.add_get(f"{prefix}/rooms", self.rooms)
         router.add_get(f"{prefix}/rooms/{{room}}", self.room)
-        router.add_get(f"{prefix}/rooms/{{room}}/transcript", self.transcript)
         participants = f"{prefix}/rooms/{{room}}/participants"
         router.add_post(participants, self.join)
         router.add_delete(f"{participants}/{{participant}}", self.leave)
@@ -171,15 +170,6 @@ class RoomRoutes:
         if self._transcripts is not None:
             content["usage"] |= await self._transcripts.usage(content["room"])
         return json_response(content)
-
-    async def transcript(self, request: web.Request) -> web.Response:
-        """GET of a room's transcript, as JSON or text; the room may be empty now."""
-        room = check_room(request.match_info["room"])
-        check(identity_of(request), "transcript", room)
-        if self._transcripts is None:
-            raise ProblemError(404, "No journal", "this gateway keeps no journal")
-        is_open = any(view.room == room for view in self._gateway.rooms())
-        return await self._transcripts.respond(request, is_open)
 
     async def _read_offer(self, request: web.Request) -> tuple[str, bool]:
         """The offer, and whether it is JSON. Raises ProblemError (400, 408, 413, 415)."""

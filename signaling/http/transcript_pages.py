@@ -10,30 +10,38 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from aiohttp import web
 
-from mixer_core.journal import reading
+from mixer_core.journal import conversations, deletion, reading
+from mixer_core.journal.conversations import Conversation, Hits, Listed
 from mixer_core.journal.file import journal_path, local_day
 from mixer_core.journal.reading import MAX_LIMIT, Spent, Transcript
-from mixer_core.journal.records import HistoryItem
 from mixer_core.runtime.errors import JournalError, NoJournalError, ProblemError
 
 from ..registry.names import check_room
+from .transcript_formats import (
+    FORMATS,
+    SUFFIXES,
+    Format,
+    as_srt,
+    as_text,
+    as_vtt,
+    item_json,
+    time_of,
+)
 
 DEFAULT_LIMIT = 200
 CHECK_S = 600.0
 """Between two looks whether the whole file is sound."""
 RETRY_S = 30
 _T = TypeVar("_T")
-_ASSISTANT, _SOMEBODY = "Assistant", "Somebody"
 
 
 class TranscriptReader:
-    """Reads the journal of a state directory."""
+    """Reads the journal of a state directory, and deletes from it."""
 
     def __init__(self, state_dir: Path, log: logging.LoggerAdapter[logging.Logger]) -> None:
         """The journal may be created later."""
@@ -51,18 +59,14 @@ class TranscriptReader:
             ProblemError: 400 for a bad query, 404 for an unknown room, 503 for a broken journal.
         """
         room = check_room(request.match_info["room"])
-        as_text = _wants_text(request)
-        limit = _number(request.query, "limit", DEFAULT_LIMIT, least=1, most=MAX_LIMIT)
-        after = _number(request.query, "after", None, least=0, most=1 << 62)
-        try:
-            found = await self._read(lambda: self._transcript(room, limit or 1, after))
-        except JournalError as error:
-            self._log_once(error)
-            raise ProblemError(503, "No journal", error.words, RETRY_S) from error
+        form = format_of(request)
+        limit = number(request.query, "limit", DEFAULT_LIMIT, least=1, most=MAX_LIMIT)
+        after = number(request.query, "after", None, least=0, most=1 << 62)
+        found = await self._asked(lambda: self._transcript(room, limit or 1, after))
         if found is None and not room_is_open:
             raise ProblemError(404, "No such room", f"there is no transcript of room {room!r}")
         transcript = found or Transcript([], [], 0)
-        if as_text:
+        if form == "text":
             return _text(transcript)
         if transcript.is_damaged:
             content = as_json(room, transcript)
@@ -83,6 +87,37 @@ class TranscriptReader:
             self._check_s = float("-inf")
             return reading.salvaged(self._path, room, limit)
 
+    # -- conversations ----------------------------------------------------------------------------
+
+    async def newest(self, room: str) -> int | None:
+        """Id of the newest conversation of a room. Raises ProblemError (503), like the others."""
+        return await self._asked(lambda: conversations.newest(self._path, room))
+
+    async def running(self, room: str) -> int | None:
+        """Id of the conversation that goes on in a room with people."""
+        return await self._asked(lambda: conversations.running(self._path, room))
+
+    async def conversation(self, room: str, wanted: int, limit: int) -> Conversation | None:
+        """One conversation; None: the room has none with that id."""
+        path = self._path
+        return await self._asked(lambda: conversations.conversation(path, room, wanted, limit))
+
+    async def listed(self, room: str, limit: int, before: int | None) -> list[Listed]:
+        """The conversations of a room, newest first."""
+        path = self._path
+        return await self._asked(lambda: conversations.listed(path, room, limit, before)) or []
+
+    async def search(self, room: str, query: str, limit: int) -> Hits:
+        """Where words were said."""
+        found = await self._asked(lambda: conversations.search(self._path, room, query, limit))
+        return found or Hits([], True)
+
+    async def delete(self, room: str, conversation: int) -> bool:
+        """Delete a conversation from the file; False: there is none with that id."""
+        wall_ms = int(time.time() * 1000)
+        path = self._path
+        return bool(await self._asked(lambda: deletion.delete(path, room, conversation, wall_ms)))
+
     async def usage(self, room: str) -> dict[str, Any]:
         """Tokens and cost of the room's conversation and of the day (all rooms).
 
@@ -102,6 +137,14 @@ class TranscriptReader:
         """End the thread."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
+    async def _asked(self, question: Callable[[], _T]) -> _T | None:
+        """As ``_read``. Raises ProblemError (503)."""
+        try:
+            return await self._read(question)
+        except JournalError as error:
+            self._log_once(error)
+            raise ProblemError(503, "No journal", error.words, RETRY_S) from error
+
     async def _read(self, question: Callable[[], _T]) -> _T | None:
         """The result of ``question``; None if there is no journal yet."""
         loop = asyncio.get_running_loop()
@@ -120,98 +163,40 @@ class TranscriptReader:
             self._log.warning("! %s", error)
 
 
-def _text(transcript: Transcript) -> web.Response:
-    lines = [line_of(item) for item in transcript.items]
-    headers = {"X-Cursor": str(transcript.cursor)}
-    if not transcript.is_damaged:
-        return web.Response(text="".join(f"{line}\n" for line in lines), headers=headers)
-    lines.insert(0, f"! {_damage(transcript)}")
-    headers["Retry-After"] = str(RETRY_S)
-    return web.Response(status=503, text="".join(f"{line}\n" for line in lines), headers=headers)
-
-
-def _damage(transcript: Transcript) -> str:
-    return (
-        f"the journal is damaged: {len(transcript.items)} entries of this room could be read, and "
-        "are here; it is mended when the next conversation begins"
-    )
-
-
-def as_json(room: str, transcript: Transcript) -> dict[str, Any]:
-    """The JSON form; its ``cursor`` is meant for ``?after=``."""
-    return {
-        "room": room,
-        "items": [_item_json(item) for item in transcript.items],
-        "removed": transcript.removed,
-        "cursor": transcript.cursor,
-    }
-
-
-def line_of(item: HistoryItem) -> str:
-    """One line of the text form, in local time: ``10:32:05 Anna: …``."""
-    clock = datetime.fromtimestamp(item.wall_ms / 1000).strftime("%H:%M:%S")
-    if item.kind == "tool":
-        result = "…" if item.pending else f"{'' if item.ok else 'failed: '}{item.output}"
-        return f"{clock} [{item.tool}({_one_line(item.arguments)}) → {_one_line(result)}]"
-    speaker = item.name or (_ASSISTANT if item.role == "assistant" else _SOMEBODY)
-    if item.role == "system":
-        speaker = "System"
-    text = _one_line(item.text)
-    if item.heard_ms is not None:
-        text = f"{text} — (interrupted)".lstrip()
-    elif item.role == "assistant" and item.failure:
-        text = f"{text} — (cut off: {_one_line(item.failure)})".lstrip()
-    elif not text:
-        text = "(not understood)" if item.final else "(no transcript)"
-    return f"{clock} {speaker}: {text}"
-
-
-def _item_json(item: HistoryItem) -> dict[str, Any]:
-    content: dict[str, Any] = {
-        "item": item.item,
-        "time": datetime.fromtimestamp(item.wall_ms / 1000, UTC).isoformat("T", "milliseconds"),
-        "kind": item.kind,
-        "role": item.role,
-        "final": item.final,
-    }
-    if item.kind == "tool":
-        status = "running" if item.ok is None else "done" if item.ok else "failed"
-        return content | {
-            "call": item.call,
-            "name": item.tool,
-            "arguments": item.arguments,
-            "output": item.output,
-            "status": status,
+def exported(room: str, found: Conversation, form: Format) -> web.Response:
+    """One conversation in one of the forms; to be saved as a file, if it is opened by itself."""
+    if form == "json":
+        content: dict[str, Any] = {
+            "room": room,
+            "conversation": found.id,
+            "began": time_of(found.began_ms),
+            "ended": None if found.ended_ms is None else time_of(found.ended_ms),
+            "is_whole": found.is_whole,
+            "items": [item_json(item) for item in found.items],
         }
-    content |= {"participant": item.participant, "name": item.name, "text": item.text}
-    if item.heard_ms is not None:
-        content["heard_ms"] = item.heard_ms
-    if item.failure:
-        content["failure"] = item.failure
-    return content
+        response = web.json_response(content)
+    else:
+        text = {"text": as_text, "srt": as_srt, "vtt": as_vtt}[form](found.items)
+        response = web.Response(text=text, content_type=FORMATS[form], charset="utf-8")
+    name = f"{room}-{time_of(found.began_ms)[:10]}-{found.id}.{SUFFIXES[form]}"
+    response.headers["Content-Disposition"] = f'inline; filename="{name}"'
+    return response
 
 
-def _spent_json(spent: Spent) -> dict[str, Any]:
-    return {
-        "tokens": spent.tokens.as_dict(),
-        "cost_usd": round(spent.cost_usd, 6),
-        "unpriced": spent.unpriced,
-        "people": {name: round(usd, 6) for name, usd in spent.people.items()},
-    }
-
-
-def _wants_text(request: web.Request) -> bool:
-    """Whether text is wanted, by ``?format=`` or ``Accept``. Raises ProblemError (400)."""
+def format_of(request: web.Request) -> Format:
+    """The form that is wanted, by ``?format=`` or ``Accept``. Raises ProblemError (400)."""
     wanted = request.query.get("format")
-    if wanted not in (None, "json", "text"):
-        raise ProblemError(400, "Bad format", "format must be json or text")
     if wanted is None:
         accepted = request.headers.get("Accept", "")
-        return "text/plain" in accepted and "application/json" not in accepted
-    return wanted == "text"
+        by_type = (form for form, media_type in FORMATS.items() if media_type in accepted)
+        return next(by_type, "json")
+    if wanted not in FORMATS:
+        names = f"{', '.join(list(FORMATS)[:-1])} or {list(FORMATS)[-1]}"
+        raise ProblemError(400, "Bad format", f"format must be {names}")
+    return wanted
 
 
-def _number(
+def number(
     query: Mapping[str, str], key: str, default: int | None, least: int, most: int
 ) -> int | None:
     """A number in the query. Raises ProblemError (400)."""
@@ -223,5 +208,36 @@ def _number(
     return int(text)
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+def as_json(room: str, transcript: Transcript) -> dict[str, Any]:
+    """The JSON form; its ``cursor`` is meant for ``?after=``."""
+    return {
+        "room": room,
+        "items": [item_json(item) for item in transcript.items],
+        "removed": transcript.removed,
+        "cursor": transcript.cursor,
+    }
+
+
+def _text(transcript: Transcript) -> web.Response:
+    text = as_text(transcript.items)
+    headers = {"X-Cursor": str(transcript.cursor)}
+    if not transcript.is_damaged:
+        return web.Response(text=text, headers=headers)
+    headers["Retry-After"] = str(RETRY_S)
+    return web.Response(status=503, text=f"! {_damage(transcript)}\n{text}", headers=headers)
+
+
+def _damage(transcript: Transcript) -> str:
+    return (
+        f"the journal is damaged: {len(transcript.items)} entries of this room could be read, and "
+        "are here; it is mended when the next conversation begins"
+    )
+
+
+def _spent_json(spent: Spent) -> dict[str, Any]:
+    return {
+        "tokens": spent.tokens.as_dict(),
+        "cost_usd": round(spent.cost_usd, 6),
+        "unpriced": spent.unpriced,
+        "people": {name: round(usd, 6) for name, usd in spent.people.items()},
+    }

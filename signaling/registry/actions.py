@@ -137,6 +137,18 @@ class CloseRoom:
 
 
 @dataclass(frozen=True, slots=True)
+class Forget:
+    """An admin deletes a conversation: the room's link has to forget it."""
+
+    request: int
+    room: str
+    conversation: int
+    """Its id in the journal; 0: whichever goes on."""
+    name: str = ""
+    """Of who deletes it; empty: not known."""
+
+
+@dataclass(frozen=True, slots=True)
 class Look:
     """GET of one room."""
 
@@ -282,7 +294,7 @@ class LinkLost:
     reason: str
 
 
-AboutRoom = Look | ChangeRoom | CloseRoom
+AboutRoom = Look | ChangeRoom | CloseRoom | Forget
 AboutPerson = Remove | Mute | Show
 Question = Join | AboutRoom | AboutPerson
 """What gets a reply."""

@@ -12,6 +12,7 @@ from .actions import (
     AboutRoom,
     Action,
     ChangeRoom,
+    Forget,
     Look,
     Mute,
     Question,
@@ -25,6 +26,7 @@ from .actions import (
     Show,
 )
 from .dispatch import Dispatch
+from .forgetting import Forgetting
 from .links import Links
 from .participant import Participant
 from .pictures import Pictures
@@ -41,6 +43,7 @@ class House:
         self._dispatch = dispatch
         self._links = links
         self.pictures = Pictures()
+        self.forgetting = Forgetting()
         self._participants = dispatch.participants
 
     def answer(self, event: AboutRoom | AboutPerson, now_ns: int) -> list[Action] | None:
@@ -107,6 +110,8 @@ class House:
             return [ReplyRoom(event.request, self.view(event.room))]
         if isinstance(event, ChangeRoom):
             return [*self._change(event), ReplyRoom(event.request, self.view(event.room))]
+        if isinstance(event, Forget):
+            return self.forgetting.ask(event, self._links.identity(event.room), now_ns)
         actions: list[Action] = []
         for person in self._participants.in_room(event.room):
             actions += self._send_away(person, CLOSED, now_ns)

@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from mixer_core.bus.control import (
     Answer,
     ChildExited,
+    Forgotten,
     LinkState,
     Message,
     PictureAnswer,
@@ -118,6 +119,8 @@ class Registry:
             actions = self._dispatch.refused(identity, message, now_ns)
         elif isinstance(message, PictureAnswer):
             actions = self._house.pictures.answered(identity, message)
+        elif isinstance(message, Forgotten):
+            actions = self._house.forgetting.answered(identity, message)
         elif isinstance(message, ChildExited):
             reason = f"its process ended ({message.exit_code})"
             actions = self._gone(message.child, reason, now_ns)
@@ -155,6 +158,7 @@ class Registry:
         waiting = [event.request for event in self._held]
         waiting += [p.request for p in self._participants.all() if p.request is not None]
         waiting += self._house.pictures.close()
+        waiting += self._house.forgetting.close()
         self._held.clear()
         for participant in self._participants.all():
             participant.request = None
@@ -185,6 +189,7 @@ class Registry:
         """When to call ``timeout``; None: not until another event."""
         times = [self._dispatch.next_timeout_ns(), self._links.next_timeout_ns(self._wanted())]
         times.append(self._house.pictures.next_timeout_ns())
+        times.append(self._house.forgetting.next_timeout_ns())
         if now_ns < self._settled_ns:
             times.append(self._settled_ns)
         return min((time for time in times if time is not None), default=None)
@@ -192,12 +197,14 @@ class Registry:
     def _gone(self, identity: str, reason: str, now_ns: int) -> list[Action]:
         actions = self._dispatch.gone(identity, reason, now_ns)
         actions += self._house.pictures.gone(identity)
+        actions += self._house.forgetting.gone(identity)
         return actions + self._links.gone(identity, reason, now_ns)
 
     def _advance(self, now_ns: int, before: Sequence[Action] = ()) -> list[Action]:
         """What follows every event; ``before`` are the event's own actions."""
         actions = [*before, *self._dispatch.expire(now_ns)]
         actions += self._house.pictures.expire(now_ns)
+        actions += self._house.forgetting.expire(now_ns)
         actions += self._links.expire(now_ns)
         actions += self._serve_held(now_ns)
         actions += self._dispatch.offer(now_ns)

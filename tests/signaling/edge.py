@@ -20,6 +20,8 @@ import zmq
 from mixer_core.audio_server import AudioServer
 from mixer_core.bus.control import (
     Answer,
+    Forget,
+    Forgotten,
     Heartbeat,
     Leave,
     LinkState,
@@ -132,6 +134,11 @@ class FakeChild:
         elif isinstance(message, PicturePiece):
             if self.reaction == "answer" and message.index + 1 == message.pieces:
                 self.client.send(PictureAnswer(message.upload, 202))
+        elif isinstance(message, Forget):
+            if self.reaction == "answer":
+                self.client.send(Forgotten(message.order))
+            else:
+                self.set(status="closed")
         elif isinstance(message, OpenLink):
             self.set(status="ready", room=message.room, stream=message.stream)
         elif isinstance(message, Leave):

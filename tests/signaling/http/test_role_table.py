@@ -32,7 +32,13 @@ REQUESTS: dict[str, tuple[str, str]] = {
     "leave, by one's secret address": ("DELETE", "/rooms/{room}/participants/{own}"),
     "wait for one's own end": ("GET", "/rooms/{room}/participants/{own}/end"),
     "show a picture": ("POST", "/rooms/{room}/participants/{own}/pictures"),
+    "the conversation so far": ("GET", "/rooms/{room}/conversation"),
+    "delete it": ("DELETE", "/rooms/{room}/conversation"),
     "the transcript": ("GET", "/rooms/{room}/transcript"),
+    "conversations that are over": ("GET", "/rooms/{room}/conversations"),
+    "one of them": ("GET", "/rooms/{room}/conversations/{conversation}"),
+    "delete one of them": ("DELETE", "/rooms/{room}/conversations/{conversation}"),
+    "where something was said": ("GET", "/rooms/{room}/search"),
     "change mode and rules": ("PATCH", "/rooms/{room}"),
     "invite": ("POST", "/rooms/{room}/invitations"),
     "see invitations": ("GET", "/rooms/{room}/invitations"),
@@ -87,11 +93,12 @@ async def askers(edge: Edge) -> dict[str, Browser]:
 async def outcome(asker: Browser, method: str, path: str, secret: str) -> str:
     """``yes`` where the gateway does it, or would if it were there; else the status."""
     places = {"room": "home", "path": "main.js", "participant": NOBODY, "own": secret}
+    places |= {"invitation": "none", "conversation": "0"}
     body = next((BODIES[k] for k in BODIES if path.endswith(k) and method != "DELETE"), None)
     more: dict[str, object] = {} if body is None else {"json": body}
     if path.endswith("/participants"):
         more = {"data": SDP, "headers": {"Content-Type": "application/sdp"}}
-    answer = await asker(method, path.format_map(places | {"invitation": "none"}), **more)
+    answer = await asker(method, path.format_map(places), **more)
     if path == "/session" and method == "POST":  # It has no other answer for a wrong token.
         return "yes" if answer.json()["title"] == "Invitation not valid" else str(answer.status)
     return str(answer.status) if answer.status in (401, 403) else "yes"

@@ -15,7 +15,7 @@ import pytest
 from mixer_core.journal.file import journal_path, local_day, open_writer
 from mixer_core.journal.reading import ITEM_COLUMNS
 from mixer_core.journal.records import HistoryItem
-from signaling.http.transcript_pages import line_of
+from signaling.http.transcript_formats import line_of
 from tests.signaling.edge import Edge, asynchronous, problem, running
 
 pytestmark = pytest.mark.sockets
