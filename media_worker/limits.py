@@ -12,11 +12,13 @@ from .protocol.browser_messages import (
     Confirm,
     Hello,
     Interrupt,
+    Move,
     Mute,
     Ping,
     Played,
     Ptt,
     Say,
+    Speaker,
 )
 
 REPEAT_NS = S_NS
@@ -42,6 +44,8 @@ RATES: dict[type[BrowserMessage], Rate] = {
     Interrupt: Rate(10, S_NS // 5),
     Confirm: Rate(10, S_NS // 5),
     Hello: Rate(10, S_NS // 2),
+    Move: Rate(10, S_NS // 2),
+    Speaker: Rate(10, S_NS // 2),
     Ptt: Rate(20, S_NS // 10),
     Mute: Rate(20, S_NS // 10),
     Ping: Rate(50, S_NS // 20),

@@ -13,6 +13,7 @@ from typing import Any
 from mixer_core.bus import events
 from mixer_core.bus.control import Offer, WorkerStatus
 from mixer_core.bus.frames import Frame, Kind
+from mixer_core.bus.place import Place
 from mixer_core.bus.rules import RoomRules
 from mixer_core.runtime.errors import BrowserMessageError, FrameError
 
@@ -24,7 +25,16 @@ from .moderation import Moderation
 from .outbox import Outbox
 from .plain_uplink import PlainUplink
 from .protocol import gateway_messages
-from .protocol.browser_messages import BrowserMessage, Hello, Mute, Ping, event_of
+from .protocol.browser_messages import (
+    BrowserMessage,
+    Hello,
+    Move,
+    Mute,
+    Ping,
+    Ptt,
+    Speaker,
+    event_of,
+)
 from .protocol.room_events import for_browser
 from .settings import MediaWorkerSettings
 from .uplink import Uplink
@@ -58,6 +68,7 @@ class Session:
             muted=self.moderation.starts_muted,
             access=offer.role,
             verified=offer.verified,
+            place=offer.place if offer.place.came_ns else Place().moved(offer.place.name, now_ns),
         )
         self.outbox = Outbox(settings.outbox_cap_ms)
         self.uplink: Uplink | None = None
@@ -263,12 +274,23 @@ class Session:
                 return self._changed(replace(self.info, name=name), now_ns)
             case Mute():
                 return self._mute(message.muted, now_ns)
+            case Move():
+                return self._placed(self.info.place.moved(message.name, now_ns), now_ns)
+            case Speaker():
+                return self._placed(self.info.place.sounding(message.use, now_ns), now_ns)
+            case Ptt():
+                place = self.info.place
+                held = self._placed(place.pressed(message.down and bool(place.name)), now_ns)
+                return [*held, *self._to_link(event_of(message))]
         return self._to_link(event_of(message))
 
     def _mute(self, muted: bool, now_ns: int) -> list[Action]:
         audio = self.uplink.set_muted(muted, now_ns) if self.uplink else []
         changed = self._changed(replace(self.info, muted=muted), now_ns)
         return [*(SendAudio(frame) for frame in audio), *changed]
+
+    def _placed(self, place: Place, now_ns: int) -> list[Action]:
+        return self._changed(replace(self.info, place=place), now_ns)
 
     def _changed(self, info: events.StreamInfo, now_ns: int) -> list[Action]:
         if info == self.info:

@@ -127,6 +127,7 @@ class SessionShell:
             subject=self._subject,
             silenced=self._session.moderation.is_locked,
             rules=self._session.moderation.rules,
+            place=info.place,
         )
 
     def _metrics(self) -> control.Metrics:

@@ -212,8 +212,12 @@ class Mixer:
     def _change(self, room: Room, stream: Stream, info: StreamInfo, now_ns: int) -> list[bytes]:
         muted_now = info.muted and not stream.info.muted
         changed_mode = info.mode not in (stream.info.mode, room.mode)
-        stream.info = info
+        before, stream.info = stream.info, info
         out = room.silence(stream, now_ns) if muted_now else []
+        if info.place != before.place:
+            out += room.seat(now_ns)
+            if _shown(info) == _shown(before):
+                return out
         if changed_mode and not stream.is_link:
             out += room.set_mode(info.mode, now_ns)
         return out if stream.is_link else out + self._roster(room, room.streams, now_ns)
@@ -291,7 +295,13 @@ def _checked(info: StreamInfo) -> StreamInfo:
     """``info`` with its name cut to length. Raises FrameError for an impossible room."""
     if not 0 < len(info.room) <= MAX_ROOM_CHARACTERS or len(info.participant) > MAX_NAME_CHARACTERS:
         raise FrameError("a START names no room, or one of impossible length")
-    return replace(info, name=info.name[:MAX_NAME_CHARACTERS])
+    place = replace(info.place, name=info.place.name[:MAX_NAME_CHARACTERS])
+    return replace(info, name=info.name[:MAX_NAME_CHARACTERS], place=place)
+
+
+def _shown(info: StreamInfo) -> StreamInfo:
+    """``info`` as far as a roster depends on it."""
+    return replace(info, place=info.place.pressed(False))
 
 
 def _add(total: JitterCounts, more: JitterCounts) -> None:

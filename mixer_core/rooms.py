@@ -23,6 +23,7 @@ from .bus.frames import (
 from .bus.pcm import SILENCE
 from .levels import LevelMeter
 from .mixdown import Mixdown, SlotMix
+from .places.seating import Seating
 from .runtime.errors import FrameError
 from .runtime.metrics import Metrics
 from .slots import ASSISTANT, Group, Slot, Stream
@@ -63,6 +64,7 @@ class Room:
         self._mixdown = mixdown
         self._metrics = metrics
         self._levels = LevelMeter()
+        self._seating = Seating()
 
     @property
     def browsers(self) -> list[Stream]:
@@ -105,7 +107,24 @@ class Room:
         """Add a stream. A link that it takes over from falls silent."""
         self.streams.append(stream)
         self._group_of(stream).sources.append(stream)
-        return self._retire(now_ns) if stream.is_link else []
+        return self._retire(now_ns) if stream.is_link else self.seat(now_ns)
+
+    def seat(self, now_ns: int) -> list[bytes]:
+        """Devices came, went, or changed their place: see who is sent sound from now on.
+
+        Who was sent somebody's voice and no longer is gets a silent frame with PAUSE.
+        """
+        before = [stream for stream in self.browsers if self._is_sent_talk(stream)]
+        self._seating.update(self.streams)
+        return [
+            self._audio(listener, FLAG_PAUSE, now_ns, SILENCE)
+            for listener in before
+            if not self._is_sent_talk(listener)
+        ]
+
+    def _is_sent_talk(self, browser: Stream) -> bool:
+        is_sent = browser not in self._seating.soundless
+        return is_sent and _talking_to(browser, self._down)
 
     def _retire(self, now_ns: int) -> list[bytes]:
         """Of several links the one that was opened last is the room's."""
@@ -119,7 +138,7 @@ class Room:
         ended = self.silence(stream, now_ns)
         self.streams.remove(stream)
         self._group_of(stream).sources.remove(stream)
-        return ended + self._retire(now_ns) if stream.is_link else ended
+        return ended + (self._retire(now_ns) if stream.is_link else self.seat(now_ns))
 
     def silence(self, stream: Stream, now_ns: int) -> list[bytes]:
         """End a stream's spurt. Listeners who now hear nobody get a silent frame with PAUSE."""
@@ -180,23 +199,24 @@ class Room:
 
     def roster(self, listeners: list[Stream], now_ns: int) -> list[bytes]:
         """The event that says who is in the room."""
-        people = [
+        people: list[dict[str, object]] = [
             {
                 "participant": stream.info.participant,
                 "name": stream.info.name,
                 "muted": stream.info.muted,
                 "role": stream.info.access,
                 "verified": stream.info.verified,
+                **self._seating.described(stream),
             }
             for stream in self.browsers
         ]
-        event = {"type": "participants", "participants": people}
-        try:
-            return self.event(event, listeners, now_ns)
-        except FrameError:
-            for person in people:
-                person["name"] = str(person["name"])[:SHORT_NAME_CHARACTERS]
-            return self.event(event, listeners, now_ns)
+        for shorter in (_whole, _short_name, _without_place):
+            event = {"type": "participants", "participants": [shorter(one) for one in people]}
+            try:
+                return self.event(event, listeners, now_ns)
+            except FrameError:
+                continue
+        return []
 
     def remember(self, frame: Frame, *, from_link: bool) -> None:
         """An event whose listeners may not have announced themselves yet; the first ones count."""
@@ -240,9 +260,12 @@ class Room:
 
     def _listeners(self, group: Group) -> list[Stream]:
         if self.mode == "conference":
-            retired = self.retired
-            return [s for s in self.streams if s not in retired] if retired else self.streams
-        return self.links if group is self._up else self.browsers
+            away = self.retired | self._seating.soundless
+            return [s for s in self.streams if s not in away] if away else self.streams
+        if group is self._up:
+            return self.links
+        soundless = self._seating.soundless
+        return [s for s in self.browsers if s not in soundless] if soundless else self.browsers
 
     def _deliver(self, group: Group, slot: Slot, now_ns: int, out: list[bytes]) -> None:
         mix = SlotMix(self._mixdown, self._heard(slot, now_ns))
@@ -279,12 +302,26 @@ class Room:
         return encode_audio(listener.stream, self.epoch, seq, flags, stamp_ns, pcm)
 
 
+def _whole(person: dict[str, object]) -> dict[str, object]:
+    return person
+
+
+def _short_name(person: dict[str, object]) -> dict[str, object]:
+    return {**person, "name": str(person["name"])[:SHORT_NAME_CHARACTERS]}
+
+
+def _without_place(person: dict[str, object]) -> dict[str, object]:
+    return {key: _short_name(person)[key] for key in person if key not in ("place", "plays")}
+
+
 def _opened(link: Stream) -> tuple[int, int]:
     return link.info.opened_ns, link.stream
 
 
 def _hears(listener: Stream, source: Stream) -> bool:
-    """Nobody hears themselves, and no assistant hears another."""
+    """Nobody hears themselves or somebody in the same place, and no assistant hears another."""
+    if listener.place and listener.place == source.place:
+        return False
     return listener is not source and not (listener.is_link and source.is_link)
 
 

@@ -55,6 +55,8 @@ class Stream:
     """When it was last told by itself who is in the room."""
     wait: Wait = field(default_factory=Wait)
     """How long its frames wait for those of others."""
+    place: str = ""
+    """Key of the place of its device, see ``bus.place``; empty: a place of its own."""
     chain: VoiceChain | None = None
     """What its voice goes through; None: a link's, which is passed on as it is."""
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from mixer_core.bus import frames, names, pcm
+from mixer_core.bus import frames, names, pcm, place
 from mixer_core.runtime.errors import BrowserMessageError, UnreadableError
 from mixer_core.runtime.foreign_data import read_json_by
 
@@ -88,13 +88,28 @@ class Played:
 
 
 @dataclass(frozen=True, slots=True)
+class Move:
+    """The device is in another physical room."""
+
+    name: _Name
+    """Of the place; empty: a place of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """What the device's sound is for."""
+
+    use: place.Speaker
+
+
+@dataclass(frozen=True, slots=True)
 class Ping:
     """Heartbeat, answered with ``pong`` and the same ``t``."""
 
     t: _Number = 0
 
 
-BrowserMessage = Hello | Mute | Ptt | Say | Interrupt | Confirm | Played | Ping
+BrowserMessage = Hello | Mute | Ptt | Say | Interrupt | Confirm | Played | Move | Speaker | Ping
 
 MESSAGES: dict[str, type[BrowserMessage]] = {
     "hello": Hello,
@@ -104,6 +119,8 @@ MESSAGES: dict[str, type[BrowserMessage]] = {
     "interrupt": Interrupt,
     "confirm": Confirm,
     "played": Played,
+    "place": Move,
+    "speaker": Speaker,
     "ping": Ping,
 }
 _NAMES = {cls: name for name, cls in MESSAGES.items()}
@@ -115,7 +132,7 @@ def read_control(text: str) -> BrowserMessage:
 
     Raises:
         BrowserMessageError: ``too_long``, ``bad_json``, ``unknown_type``, ``bad_field``,
-            ``bad_name``.
+            ``bad_name``, ``bad_place``.
     """
     size_bytes = len(text.encode("utf-8", "surrogatepass"))
     if size_bytes > MAX_CONTROL_BYTES:
@@ -140,15 +157,18 @@ def _typed(content: dict[str, Any]) -> BrowserMessage:
         message = msgspec.convert(content, cls)
     except msgspec.ValidationError as error:
         raise BrowserMessageError("bad_field", f"{name} has a wrong field: {error}") from error
-    return _named(message) if isinstance(message, Hello) else message
+    if isinstance(message, Hello):
+        return Hello(_checked(message.name, "bad_name"))
+    return Move(_checked(message.name, "bad_place")) if isinstance(message, Move) else message
 
 
-def _named(hello: Hello) -> Hello:
-    name = names.tidy(hello.name)
+def _checked(name: str, code: str) -> str:
+    """A name, tidied; places follow the rules of people's names."""
+    name = names.tidy(name)
     reason = names.refusal(name)
     if reason:
-        raise BrowserMessageError("bad_name", reason)
-    return Hello(name)
+        raise BrowserMessageError(code, reason)
+    return name
 
 
 def name_of(message: BrowserMessage) -> str:

@@ -12,11 +12,13 @@ from .browser_messages import (
     Confirm,
     Hello,
     Interrupt,
+    Move,
     Mute,
     Ping,
     Played,
     Ptt,
     Say,
+    Speaker,
     name_of,
 )
 
@@ -24,6 +26,8 @@ LEAST: Mapping[type[BrowserMessage], Role] = {
     Hello: "listen",
     Ping: "listen",
     Played: "listen",
+    Move: "listen",
+    Speaker: "listen",
     Mute: "speak",
     Ptt: "speak",
     Say: "speak",

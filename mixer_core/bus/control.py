@@ -16,6 +16,7 @@ from ..runtime.errors import ControlError, UnreadableError
 from ..runtime.foreign_data import read_packed
 from ..runtime.ice_servers import IceServer
 from .events import Mode
+from .place import Place
 from .roles import Role
 from .rules import RoomRules
 
@@ -72,6 +73,7 @@ class WorkerState:
     silenced: bool = False
     """Only an admin can unmute the participant."""
     rules: RoomRules = field(default_factory=RoomRules)
+    place: Place = field(default_factory=Place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,8 @@ class Offer:
     """The participant comes muted, and only an admin can unmute them."""
     rules: RoomRules = field(default_factory=RoomRules)
     """Of the room."""
+    place: Place = field(default_factory=Place)
+    """Where the device is; without times where it has not been there before."""
 
 
 @dataclass(frozen=True, slots=True)

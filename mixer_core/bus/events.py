@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import msgpack
@@ -11,6 +11,7 @@ import msgspec
 from ..runtime.errors import FrameError, UnreadableError
 from ..runtime.foreign_data import read_packed
 from .frames import MAX_PAYLOAD_BYTES
+from .place import Place
 from .roles import Role
 
 StreamRole = Literal["browser", "link"]
@@ -36,6 +37,8 @@ class StreamInfo:
     """What the participant may do."""
     verified: bool = False
     """The participant's name comes from an invitation."""
+    place: Place = field(default_factory=Place)
+    """Of a participant's device."""
     opened_ns: int = 0
     """Of a link: when it was opened (monotonic). Of several in a room the latest is the one."""
 

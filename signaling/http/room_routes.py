@@ -104,6 +104,7 @@ class RoomRoutes:
             reserved,
             limiting.client(request),
             query.get("ticket", ""),
+            query.get("place", ""),
         )
         reply = cast(
             ReplyAnswer, await self._gateway.ask(lambda number: replace(join, request=number))

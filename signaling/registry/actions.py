@@ -76,6 +76,8 @@ class Join:
     """Whose address it comes from, see ``limits.clients``; empty: not known."""
     ticket: str = ""
     """From an earlier refusal, for the line in front of a full gateway."""
+    place: str = ""
+    """In whose physical room the device is, unchecked; empty: in none of the others'."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +172,8 @@ class ParticipantView:
     """The name comes from an invitation."""
     silenced: bool = False
     """Only an admin can unmute it."""
+    place: str = ""
+    """Where the device is, with others; empty: a place of its own."""
 
 
 @dataclass(frozen=True, slots=True)

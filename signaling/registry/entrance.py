@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from mixer_core.bus.control import Silence
+from mixer_core.bus.place import Place
 from mixer_core.runtime.errors import ProblemError
 
 from .actions import Action, Join, Limits, SendToChild, problem
@@ -12,7 +13,7 @@ from .admission import Admission
 from .dispatch import Dispatch
 from .line import Line
 from .load import LoadPolicy
-from .names import check_name, check_offer, check_room, free_name
+from .names import check_name, check_offer, check_place, check_room, free_name
 from .numbering import Numbers
 from .participant import Participant
 from .room import Room
@@ -47,6 +48,7 @@ class Entrance:
         """
         check_room(event.room)
         check_name(event.name)
+        check_place(event.place)
         check_offer(event.sdp)
         self._admission.check(event, held, now_ns)
 
@@ -82,6 +84,8 @@ class Entrance:
         made = self._made(event, name, silenced, eager, now_ns)
         if former is not None:
             made.replaces = former.id if stays else former.replaces
+            if made.place.key == former.place.key:
+                made.place = former.place  # It came there first, and still did.
         self._participants.add(made, room)
         return actions
 
@@ -137,6 +141,7 @@ class Entrance:
             joined_ns=now_ns,
             eager=eager,
             returns=self._participants.was_connected(event.replaces, now_ns),
+            place=Place(check_place(event.place)),
         )
 
     def _check_lock(self, event: Join, room: Room | None, now_ns: int) -> None:

@@ -33,6 +33,15 @@ def check_name(name: str) -> str:
     return name or DEFAULT_NAME
 
 
+def check_place(name: str) -> str:
+    """Return the name of a place, tidied. Raises ProblemError (400): the rules are a name's."""
+    name = names.tidy(name)
+    reason = names.refusal(name)
+    if reason:
+        raise ProblemError(400, "Bad place", f"{reason} (this is the name of a place)")
+    return name
+
+
 def name_key(name: str) -> str:
     """What two names have in common that can be mistaken for each other."""
     return names.skeleton(name) or names.tidy(name)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from mixer_core.bus.control import Offer, WorkerState
 from mixer_core.bus.events import Mode
+from mixer_core.bus.place import Place
 from mixer_core.bus.roles import Role
 from mixer_core.bus.rules import RoomRules
 
@@ -56,6 +57,7 @@ class Participant:
     """Only an admin can unmute it."""
     rules: RoomRules = field(default_factory=RoomRules)
     """Of its room."""
+    place: Place = field(default_factory=Place)
 
     @property
     def status(self) -> str:
@@ -68,7 +70,7 @@ class Participant:
         """Take its worker's state."""
         fresh = state.status == "connected" and not self.connected
         self.connected = state.status == "connected"
-        self.name, self.muted = state.name or self.name, state.muted
+        self.name, self.muted, self.place = state.name or self.name, state.muted, state.place
         return [Joined(self.room, self.id, self.name, self.client)] if fresh else []
 
     def offer(self) -> Offer:
@@ -85,6 +87,7 @@ class Participant:
             self.subject,
             silenced=self.silenced,
             rules=self.rules,
+            place=self.place,
         )
 
     def view(self) -> ParticipantView:
@@ -97,4 +100,5 @@ class Participant:
             self.role,
             self.verified,
             self.silenced,
+            self.place.name,
         )

@@ -102,6 +102,7 @@ class Participants:
             subject=state.subject,
             silenced=state.silenced,
             rules=state.rules,
+            place=state.place,
         )
         self.add(participant)
         return participant

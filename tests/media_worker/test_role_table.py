@@ -24,6 +24,8 @@ EXAMPLES = {
     "interrupt": {},
     "confirm": {"call": "c", "allow": True},
     "played": {"epoch": 0, "played_ms": 1, "buffered_ms": 0},
+    "place": {"name": "Kitchen"},
+    "speaker": {"use": "take"},
     "ping": {},
 }
 USUAL = RoomRules()

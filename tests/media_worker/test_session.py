@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from mixer_core.bus import events
 from mixer_core.bus.announcement import RETRY_NS
 from mixer_core.bus.control import Offer
 from mixer_core.bus.frames import FLAG_PAUSE, Frame, Kind
+from mixer_core.bus.place import Place
 from mixer_core.runtime.errors import BrowserMessageError
 from mixer_core.runtime.units import MS_NS, S_NS
 
@@ -322,3 +324,39 @@ def test_the_rest_of_a_plain_client_is_sent_in_time() -> None:
     assert session.next_timeout_ns() == session.uplink.next_timeout_ns()
     (action,) = session.timeout(72 * MS_NS, 10 * MS_NS)
     assert isinstance(action, SendAudio)
+
+
+def place_of(actions: list[Action]) -> Place:
+    """What the mixer is told of the place."""
+    return events.StreamInfo.decode(bus(actions)[0].payload).place
+
+
+def test_a_device_moves_and_the_mixer_knows_where_it_is_and_since_when() -> None:
+    session = in_room()
+    moved = session.control_text('{"type":"place","name":"Kitchen"}', 5 * S_NS)
+    assert place_of(moved) == Place("Kitchen", came_ns=5 * S_NS) and Announce() in moved
+    assert session.control_text('{"type":"place","name":"Kitchen"}', 6 * S_NS) == []
+    asked = session.control_text('{"type":"speaker","use":"take"}', 7 * S_NS)
+    assert place_of(asked) == Place("Kitchen", 5 * S_NS, asked_ns=7 * S_NS)
+    worn = session.control_text('{"type":"speaker","use":"headphones"}', 8 * S_NS)
+    assert place_of(worn) == Place("Kitchen", 5 * S_NS, headphones=True)
+    away = session.control_text('{"type":"place","name":""}', 9 * S_NS)
+    assert place_of(away) == Place(headphones=True)
+
+
+def test_a_held_button_is_told_to_the_mixer_only_where_there_is_a_place() -> None:
+    session = in_room()
+    (alone,) = bus(session.control_text('{"type":"ptt","down":true}', S_NS))
+    assert alone.kind is Kind.EVENT
+    session.control_text('{"type":"ptt","down":false}', S_NS)
+    session.control_text('{"type":"place","name":"Kitchen"}', S_NS)
+    held = session.control_text('{"type":"ptt","down":true}', S_NS)
+    assert place_of(held).held and bus(held)[1].kind is Kind.EVENT
+    assert not place_of(session.control_text('{"type":"ptt","down":false}', S_NS)).held
+
+
+def test_who_joins_with_a_place_came_there_at_that_time_unless_they_were_there_before() -> None:
+    known = Place("Kitchen", came_ns=3, asked_ns=4)
+    for offered, expected in ((Place("Kitchen"), Place("Kitchen", came_ns=9)), (known, known)):
+        session = Session(replace(OFFER, place=offered), MediaWorkerSettings(), 9)
+        assert session.info.place == expected

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from mixer_core.bus.events import Mode, StreamInfo, StreamRole, decode_event
 from mixer_core.bus.frames import Frame, Kind, decode
 from mixer_core.bus.pcm import FRAME_SAMPLES
+from mixer_core.bus.place import Place
 from mixer_core.mixer import Mixer
 from mixer_core.runtime.metrics import Metrics
 from mixer_core.runtime.units import MS_NS, S_NS
@@ -65,11 +66,19 @@ class Bench:
         name: str = "",
         seq: int = 0,
         opened_ns: int = 0,
+        place: Place = Place(),  # noqa: B008
     ) -> list[Frame]:
         """A START; participants are called p-<stream>."""
         participant = f"p-{stream}" if role == "browser" else ""
         info = StreamInfo(
-            role, room, participant, name or participant, muted, mode, opened_ns=opened_ns
+            role,
+            room,
+            participant,
+            name or participant,
+            muted,
+            mode,
+            opened_ns=opened_ns,
+            place=place,
         )
         return self.put(Frame(Kind.START, stream, epoch, seq, payload=info.encode()))
 

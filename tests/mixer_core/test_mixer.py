@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mixer_core.bus.events import Mode, decode_event, encode_map
 from mixer_core.bus.frames import FLAG_CONCEALED, FLAG_PAUSE, Frame, Kind
 from mixer_core.bus.pcm import FRAME_MS, SILENCE
+from mixer_core.bus.place import Place
 from mixer_core.kernels import KNEE
 from mixer_core.mixer import DESERTED_NS
 from mixer_core.runtime.units import MS_NS
@@ -581,8 +582,9 @@ def test_streams_over_the_limit_are_refused_and_counted() -> None:
 
 def test_a_large_roster_of_long_names_still_fits_an_event() -> None:
     bench = Bench()
+    place = Place("\N{PILE OF POO}" * 64)
     for stream in range(1, 129):
-        bench.start(stream, name="\N{PILE OF POO}" * 64)
+        bench.start(stream, name="\N{PILE OF POO}" * 64, place=place)
     people = bench.events_to(1, "participants")[-1]["participants"]
     assert len(people) == 128  # type: ignore[arg-type]
 

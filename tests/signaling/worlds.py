@@ -18,6 +18,7 @@ from mixer_core.bus.control import (
     Refused,
     WorkerState,
 )
+from mixer_core.bus.place import Place
 from mixer_core.runtime.units import MS_NS, S_NS
 from signaling.registry.actions import (
     Action,
@@ -53,6 +54,8 @@ class FakeChild:
     given: list[Message] = field(default_factory=list)
     """Every Offer and OpenLink that it was sent and that it may still act on."""
     told_to_leave: bool = False
+    place: Place | None = None
+    """Where its device went; None: it is where it was when it joined."""
     beat_ns: int = 0
     given_ns: int = 0
 
@@ -79,6 +82,7 @@ class FakeChild:
             subject=offer.subject,
             silenced=offer.silenced,
             rules=offer.rules,
+            place=self.place or offer.place,
         )
 
 

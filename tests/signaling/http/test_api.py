@@ -72,7 +72,7 @@ async def test_rooms_tell_who_is_there(short_dir: Path) -> None:
         answer = await edge.until_get(path, lambda a: a.json()["link"]["status"] == "ready")
         room = answer.json()
         (person,) = room["participants"]
-        keys = {"participant", "name", "muted", "status", "role", "verified", "silenced"}
+        keys = {"participant", "name", "muted", "status", "role", "verified", "silenced", "place"}
         assert person.keys() == keys
         assert (person["name"], person["muted"]) == ("Ada", False)
         assert (room["room"], room["mode"], room["usage"]) == ("kitchen", "assistant", {})

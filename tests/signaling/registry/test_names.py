@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixer_core.runtime.errors import ProblemError
-from signaling.registry.names import DEFAULT_NAME, check_name, check_offer, check_room
+from signaling.registry.names import (
+    DEFAULT_NAME,
+    check_name,
+    check_offer,
+    check_place,
+    check_room,
+)
 
 
 @pytest.mark.parametrize("room", ["a", "0", "living-room_2", "a" * 64])
@@ -36,6 +42,14 @@ def test_bad_names_are_400(name: str) -> None:
     with pytest.raises(ProblemError, match="name") as caught:
         check_name(name)
     assert caught.value.status == 400
+
+
+@pytest.mark.parametrize("name", ["x" * 65, "a\nb", "\u202eada", "Assistant"])
+def test_places_follow_the_rules_of_names(name: str) -> None:
+    assert check_place("") == "" and check_place(" Living  room ") == "Living room"
+    with pytest.raises(ProblemError, match="place") as caught:
+        check_place(name)
+    assert (caught.value.status, caught.value.title) == (400, "Bad place")
 
 
 @given(st.text())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mixer_core.bus.control import Leave, Silence
+from mixer_core.bus.control import Leave, Offer, Silence
+from mixer_core.bus.place import Place
 from signaling.registry.actions import Joined, Left, Mute, ReplyProblem
 from tests.signaling.worlds import FakeChild, World
 
@@ -19,13 +20,37 @@ class Phone:
         self.world.connect(self.worker)
         self.spare = [self.world.add("worker") for _ in range(spare)]
 
-    def arrive(self, replaces: str, name: str = "Anna") -> str:
+    def arrive(self, replaces: str, name: str = "Anna", place: str = "") -> str:
         """An offer that is answered; returns the participant's id."""
         request = self.world.join(
-            name=name, client=PHONE, replaces=replaces, subject="anna.1", role="speak"
+            name=name,
+            client=PHONE,
+            replaces=replaces,
+            subject="anna.1",
+            role="speak",
+            place=place,
         )
         self.world.settle()
         return self.world.answer_to(request).participant
+
+
+def offered(worker: FakeChild) -> Offer:
+    (offer,) = [work for work in worker.given if isinstance(work, Offer)]
+    return offer
+
+
+def test_who_comes_again_has_been_in_the_place_since_the_first_time() -> None:
+    phone = Phone(spare=2)
+    world = phone.world
+    known = Place("Kitchen", came_ns=5, asked_ns=7)
+    phone.worker.place = known
+    world.report(phone.worker)
+    phone.arrive(phone.former, place="kitchen")
+    assert offered(phone.spare[0]).place == known
+    phone.arrive(phone.former, place="Study")
+    assert offered(phone.spare[1]).place == Place("Study")
+    shown = [one.place for room in world.registry.rooms() for one in room.participants]
+    assert shown == ["Kitchen", "Study"]
 
 
 def left(world: World) -> list[str]:
