@@ -63,8 +63,9 @@ FIND = """
 class Firefox:
     """One tab."""
 
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse, pid: int) -> None:
         self._socket = socket
+        self._pid = pid
         self._numbers = itertools.count(1)
         self.tab = ""
         self.errors: list[str] = []
@@ -84,9 +85,17 @@ class Firefox:
             async with asyncio.timeout(PATIENCE_S):
                 answer = await self._answer(number)
         except TimeoutError:
-            raise AssertionError(f"{method}: no answer within {PATIENCE_S:g} s") from None
+            words = f"{method}: no answer within {PATIENCE_S:g} s; {await self._main_threads()}"
+            raise AssertionError(words) from None
         assert answer["type"] == "success", (method, answer)
         return answer["result"]
+
+    async def _main_threads(self) -> str:
+        """Whether its processes compute or wait: their processor time within a second."""
+        before = _processor_ticks(self._pid)
+        await asyncio.sleep(1)
+        after = _processor_ticks(self._pid)
+        return str([f"{name}: {after[name] - before.get(name, 0)} ticks" for name in after])
 
     async def _answer(self, number: int) -> Any:
         while True:
@@ -161,6 +170,22 @@ class Firefox:
             return str(error)
 
 
+def _processor_ticks(ancestor: int) -> dict[str, int]:
+    """Processor time of a process and all below it, of their main threads (proc_pid_stat(5))."""
+    found: dict[str, int] = {}
+    wanted = {ancestor}
+    for folder in sorted(Path("/proc").glob("[0-9]*"), key=lambda one: int(one.name)):
+        try:
+            name, fields = (folder / "task" / folder.name / "stat").read_text().rsplit(")", 1)
+        except OSError:
+            continue  # It has ended.
+        _, parent, *numbers = fields.split()
+        if int(folder.name) in wanted or int(parent) in wanted:
+            wanted.add(int(folder.name))
+            found[f"{name})"] = int(numbers[9]) + int(numbers[10])
+    return found
+
+
 def trust(profile: Path, root: Path) -> None:
     """Put an authority into the store of a profile, as Firefox's own dialog does."""
     profile.mkdir(parents=True, exist_ok=True)
@@ -179,6 +204,7 @@ async def sound(folder: Path) -> AsyncIterator[dict[str, str]]:
     socket, environment = folder / "sound.socket", {"HOME": str(folder), "PATH": "/usr/bin:/bin"}
     process = await asyncio.create_subprocess_exec(
         *[PULSEAUDIO, "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no"],
+        *["--realtime=no", "--high-priority=no"],  # The kernel ends a busy one that has real time.
         *["-L", "module-null-sink", "-L", "module-null-source"],
         *["-L", f"module-native-protocol-unix socket={socket}"],
         env=environment | {"XDG_RUNTIME_DIR": str(folder)},
@@ -228,7 +254,7 @@ async def _running(profile: Path, environment: dict[str, str]) -> AsyncIterator[
             aiohttp.ClientSession() as session,
             session.ws_connect(f"{address}/session", max_msg_size=0) as socket,
         ):
-            found = Firefox(socket)
+            found = Firefox(socket, process.pid)
             await found.begin()
             yield found
     finally:
