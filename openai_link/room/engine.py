@@ -34,7 +34,7 @@ from mixer_core.runtime.units import MS_NS
 from ..media.downlink_gate import DownlinkFrame
 from ..media.quiet import ROOM_NOISE_PEAK, is_quiet
 from ..pictures import Picture
-from .actions import Action, Log
+from .actions import Action, Log, TellBrowsers
 from .audience import Audience
 from .consequences import Consequences
 from .lifecycle import State
@@ -135,9 +135,9 @@ class RoomEngine:
         """
         wall_ms = self._wall_ms(now_ns)
         actions = self._settle(self._connection.forget(wall_ms, now_ns), now_ns)
-        actions += self._settle(self._tools.forget(now_ns), now_ns)
+        actions += self._settle(self._parts.tools.forget(now_ns), now_ns)
         actions += self._settle(self._record.forget(wall_ms), now_ns)
-        self._tellings.forget()
+        self._outlet.forget()
         told: list[Outcome] = [
             Log("info", "= the conversation is deleted"),
             TellBrowsers({"type": "forgotten", "name": name}),

@@ -33,6 +33,10 @@ class Outlet:
             "tellings_left_out_total": self._tellings.left_out,
         }
 
+    def forget(self) -> None:
+        """What waits of a conversation that was deleted is told to nobody."""
+        self._tellings.forget()
+
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick``; None where nothing waits."""
         return self._tellings.next_timeout_ns()
