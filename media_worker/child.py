@@ -93,7 +93,7 @@ class Child:
                     session.leave(message.code, message.message)
             case control.SetRoom():
                 if session := self._serves(message.participant):
-                    session.set_room(message.mode, message.rules)
+                    session.set_room(message)
             case control.Silence():
                 if session := self._serves(message.participant):
                     session.silence(message.muted, message.locked)

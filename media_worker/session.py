@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from mixer_core.bus import events
-from mixer_core.bus.control import Offer, WorkerStatus
+from mixer_core.bus.control import Offer, RuledMode, WorkerStatus
 from mixer_core.bus.frames import Frame, Kind
 from mixer_core.bus.place import Place
 from mixer_core.bus.rules import RoomRules
@@ -59,6 +59,7 @@ class Session:
         self.detail = ""
         """Why the session is over."""
         self.moderation = Moderation(offer)
+        self.ruled_mode = offer.ruled_mode
         self.info = events.StreamInfo(
             role="browser",
             room=offer.room,
@@ -126,8 +127,11 @@ class Session:
         told: list[Action] = [SendControl(gateway_messages.bye(code, message))] if code else []
         return [*told, *self._end(code or "left")]
 
-    def set_room(self, mode: events.Mode, rules: RoomRules, now_ns: int) -> list[Action]:
-        """An admin has changed the room."""
+    def set_room(
+        self, mode: events.Mode, rules: RoomRules, now_ns: int, ruled_mode: RuledMode = ""
+    ) -> list[Action]:
+        """An admin, or its settings, have changed the room; ``ruled_mode``: see ``Offer``."""
+        self.ruled_mode = ruled_mode
         known = (self.info.mode, self.moderation.rules)
         if self.status == "closed" or (mode, rules) == known:
             return []

@@ -10,8 +10,6 @@ from collections.abc import Callable
 
 from mixer_core.bus import control, frames
 from mixer_core.bus.audio_client import AudioPush, AudioSub
-from mixer_core.bus.events import Mode
-from mixer_core.bus.rules import RoomRules
 from mixer_core.runtime import process_usage
 from mixer_core.runtime.errors import BrowserMessageError, FrameError
 from mixer_core.runtime.lazy_timer import LazyTimer
@@ -81,9 +79,10 @@ class SessionShell:
         """Signaling ends the session; see ``control.Leave``."""
         self._apply(self._session.leave(code, message))
 
-    def set_room(self, mode: Mode, rules: RoomRules) -> None:
-        """An admin has changed the room."""
-        self._apply(self._session.set_room(mode, rules, time.monotonic_ns()))
+    def set_room(self, order: control.SetRoom) -> None:
+        """An admin, or its settings, have changed the room."""
+        now_ns = time.monotonic_ns()
+        self._apply(self._session.set_room(order.mode, order.rules, now_ns, order.ruled_mode))
 
     def silence(self, muted: bool, locked: bool) -> None:
         """An admin mutes the participant, or lets them speak again."""
@@ -128,6 +127,7 @@ class SessionShell:
             silenced=self._session.moderation.is_locked,
             rules=self._session.moderation.rules,
             place=info.place,
+            ruled_mode=self._session.ruled_mode,
         )
 
     def _metrics(self) -> control.Metrics:

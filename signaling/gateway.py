@@ -83,6 +83,7 @@ def limits(settings: Settings, options: Options) -> Limits:
         max_pending_per_client=section.max_pending_per_address,
         max_places_per_client=_share(section.max_participants, section.max_percent_per_address),
         default_mode=section.mode,
+        rooms=settings.rooms,
         answer_timeout_ns=section.answer_timeout_ms * MS_NS,
         rebuild_ns=options.rebuild_ns,
         verify=options.verify,
@@ -106,6 +107,7 @@ class Gateway:
         self._loop = asyncio.get_running_loop()
         self._log = log
         self._url = url
+        self._settings = settings
         now_ns = time.monotonic_ns()
         self._ice = IceServers(settings.media_worker, os.environ)
         announced = parse_announced(settings.media_worker.announce_address)
@@ -181,6 +183,16 @@ class Gateway:
     def rooms(self) -> list[RoomView]:
         """Every room."""
         return self._registry.rooms()
+
+    def told_of(self, room: str) -> dict[str, Any]:
+        """What the settings say of a room, as far as everybody in it may know, as JSON."""
+        rules = self._settings.room_rules(room)
+        return {
+            "persona": rules.persona,
+            "address": rules.address,
+            "transcript": rules.transcript,
+            "recording_allowed": rules.recording,
+        }
 
     async def end_of(self, participant: str) -> End:
         """Wait for the end of a participant, but not for long; see ``Ends``."""

@@ -129,5 +129,5 @@ class Settings(CommonSettings):
     rooms: Rooms = field(default_factory=Rooms)
 
     def room_rules(self, room: str) -> RoomRules:
-        """What holds in ``room``; of the persona its name only."""
+        """What holds in ``room``; of the assistant its name only."""
         return self.rooms.rules(room, mode=self.signaling.mode, transcript=self.openai_link.journal)

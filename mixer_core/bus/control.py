@@ -28,6 +28,8 @@ MAX_PIECE_BYTES = 64 * 1024
 Metrics = dict[str, int | float | list[int]]
 """Name → a counter, a gauge, or the report of a histogram (``metrics.Histogram.report``)."""
 
+RuledMode = Mode | Literal[""]
+"""What the settings say of a room's mode; empty: nothing."""
 WorkerStatus = Literal["idle", "connecting", "connected", "closed"]
 LinkStatus = Literal["idle", "connecting", "ready", "reconnecting", "failed", "closed"]
 
@@ -74,6 +76,8 @@ class WorkerState:
     """Only an admin can unmute the participant."""
     rules: RoomRules = field(default_factory=RoomRules)
     place: Place = field(default_factory=Place)
+    ruled_mode: RuledMode = ""
+    """As in ``Offer``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,8 @@ class Offer:
     """Of the room."""
     place: Place = field(default_factory=Place)
     """Where the device is; without times where it has not been there before."""
+    ruled_mode: RuledMode = ""
+    """The mode that the settings of the room wanted when it got its mode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,11 +169,13 @@ class Silence:
 
 @dataclass(frozen=True, slots=True)
 class SetRoom:
-    """Signaling → worker child: an admin has changed the participant's room."""
+    """Signaling → worker child: an admin, or its settings, have changed the participant's room."""
 
     participant: str
     mode: Mode
     rules: RoomRules = field(default_factory=RoomRules)
+    ruled_mode: RuledMode = ""
+    """As in ``Offer``."""
 
 
 @dataclass(frozen=True, slots=True)

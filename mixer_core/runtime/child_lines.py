@@ -40,14 +40,18 @@ class ChildLines:
         path: Path,
         on_state: Callable[[pool_wire.State, int], None],
         on_end: Callable[[str, int | None], None],
+        build: str = "",
     ) -> None:
         """``on_state(state, pid)``; ``on_end(identity, exit_code)``, None where it said none.
+
+        ``build``: digest of this host's release and settings.
 
         Raises:
             RuntimeDirError: the socket cannot be bound.
         """
         self._on_state = on_state
         self._on_end = on_end
+        self._build = build
         self._loop = asyncio.get_running_loop()
         self._lines: set[_Line] = set()
         self._by_identity: dict[str, _Line] = {}
@@ -142,7 +146,7 @@ class ChildLines:
         line.identity = identity
         self._by_identity[identity] = line
         with contextlib.suppress(OSError):
-            packet = pool_wire.encode(pool_wire.Welcome())
+            packet = pool_wire.encode(pool_wire.Welcome(self._build))
             socket.send_fds(line.socket, [packet], [LOG_FD], socket.MSG_DONTWAIT)
 
     def _lost(self, line: _Line) -> None:

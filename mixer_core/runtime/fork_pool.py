@@ -83,11 +83,11 @@ class ForkPool:
         self._loop = asyncio.get_running_loop()
         path = settings.runtime_dir / plan.socket_name
         was_here = path.exists()
-        self._lines = ChildLines(path, self._heard, self._ended)
+        build = build_of(settings)
+        self._lines = ChildLines(path, self._heard, self._ended, build)
         self._upkeep = Upkeep(self._log, self._lines.renew)
         supervised = SUPERVISED_VARIABLE in os.environ
         self._supervisor = our_supervisor() if supervised else Supervisor()
-        build = build_of(settings)
         self._build = build
         self._server_plan = Plan(
             plan.preload, plan.child_main, settings, str(path), build, self._supervisor

@@ -85,6 +85,8 @@ class Parent:
         self._path = path
         self._identity = identity
         self._build = build
+        self._host_build = build
+        self._read_build = build
         self._supervisor = supervisor
         self._idle = True
         self._held = False
@@ -116,6 +118,15 @@ class Parent:
             self._level.renew()
             with self._lock:
                 self._send(self._state())
+
+    @property
+    def has_new_settings(self) -> bool:
+        """The host has other settings than this child has read."""
+        return self._host_build not in ("", self._read_build)
+
+    def read_settings(self) -> None:
+        """This child reads the settings now: say so before it opens the file."""
+        self._read_build = self._host_build
 
     def end_within(self, limit_s: float) -> None:
         """This child ends by itself, at the latest after ``limit_s``, whatever holds it."""
@@ -210,6 +221,8 @@ class Parent:
             order = pool_wire.decode(packet)
         except WireError:
             return  # Of a later release: nothing that concerns this child.
+        if isinstance(order, pool_wire.Welcome):
+            self._host_build = order.build
         is_idle = self._idle and not self._held
         if isinstance(order, pool_wire.Order) and (order.what == "end" or is_idle):
             self._end(order.reason or "its host ends it")

@@ -8,7 +8,7 @@ is here ever changes its meaning.
 way            messages
 =============  ==================================================================
 child → host   ``State`` when it connects, changes, and every second; ``Bye``
-host → child   ``Welcome`` with the host's standard error; ``Order``: ``retire`` (end if
+host → child   ``Welcome`` with the host's build and standard error; ``Order``: ``retire`` (end if
                you are idle), ``end``
 server → host  ``Ready``, ``Forked``, ``NotForked``, ``Reaped``
 host → server  the identity of the child to fork, as text
@@ -47,6 +47,9 @@ class Bye:
 @dataclass(frozen=True, slots=True)
 class Welcome:
     """The host knows the child; a descriptor comes with it."""
+
+    build: str = ""
+    """Digest of the host's release and settings; empty: an earlier release, which does not say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,8 @@ from mixer_core.runtime.foreign_text import one_line
 from ..realtime.problems import Problem
 from ..settings import OpenaiLinkSettings, Price
 from ..transcript.speech_activity import Shares
+from .budget import Budget, Stop, Warn
 
-WARN_SHARE = 0.8
-"""Part of the budget at which people are warned."""
 MAX_PEOPLE = 64
 """Names with an account of their own; whoever comes later is one of the ``OTHERS``."""
 MAX_UNKNOWN = 16
@@ -105,26 +104,12 @@ class TellUsage:
     event: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Warn:
-    """Tell the room and the log, once: money runs out, or a price is not known."""
-
-    code: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """End the call now; ``Spending.blocked`` says when another may be made."""
-
-    problem: Problem
-
-
 SpendingAction = WriteUsage | TellUsage | Warn | Stop
 
 
 class Spending:
-    """The account of one room, with the day's total of all rooms as the journal knows it."""
+    """The account of one room, with the day's totals, its own and that of all rooms, as the journal
+    knows them."""
 
     def __init__(
         self,
@@ -132,6 +117,8 @@ class Spending:
         budget_usd: float,
         day_of: Callable[[int], str],
         names: Callable[[], Mapping[str, str]] = dict,
+        room: str = "",
+        room_budget_usd: float = 0.0,
     ) -> None:
         """Start at nothing.
 
@@ -140,9 +127,13 @@ class Spending:
             budget_usd: for a local day over all rooms; 0: no limit.
             day_of: local day of a Unix time in ms (``journal_file.local_day``).
             names: of participants (``Transcript.names``).
+            room: its name.
+            room_budget_usd: for a local day in this room; 0: no limit of its own.
         """
         self._prices = prices
-        self._budget_usd = budget_usd
+        self._all = Budget(budget_usd, "[openai_link] daily_budget_usd")
+        setting = f"[rooms.{room}] daily_budget_usd"
+        self._own = Budget(room_budget_usd, setting, "of this room")
         self._day_of = day_of
         self._names = names
         self.tokens = Tokens()
@@ -155,8 +146,6 @@ class Spending:
         """Dollars by name, at most ``MAX_PEOPLE`` and the ``OTHERS``; the empty name: what nobody
         asked for."""
         self._day = ""
-        self._day_usd = 0.0
-        self._warned = self._stopped = False
         self._unknown: set[str] = set()
         self._counted: deque[tuple[UsageKind, str]] = deque(maxlen=REMEMBERED)
 
@@ -197,25 +186,28 @@ class Spending:
             self._count(cost_usd, named)
         return [*actions, *self._check(), TellUsage(self._event(record))]
 
-    def day_total(self, day: str, cost_usd: float) -> list[SpendingAction]:
-        """What the journal knows of a local day over all rooms; call it at the start, too."""
+    def day_total(self, day: str, cost_usd: float, room_usd: float = 0.0) -> list[SpendingAction]:
+        """What the journal knows of a local day over all rooms; call it at the start, too.
+
+        ``room_usd``: of it in this room, by the processes that had it before.
+        """
         if day < self._day:
             return []
         self._turn_to(day)
-        self._day_usd = max(self._day_usd, cost_usd)
+        self._all.spent_usd = max(self._all.spent_usd, cost_usd)
+        self._own.spent_usd = max(self._own.spent_usd, room_usd)
+        return self._check()
+
+    def change(self, budget_usd: float, room_budget_usd: float) -> list[SpendingAction]:
+        """Other budgets count from now on."""
+        self._all.change(budget_usd)
+        self._own.change(room_budget_usd)
         return self._check()
 
     def blocked(self, wall_ms: int) -> Problem | None:
         """Why no call may be made now; ask before each. None: it may."""
         self._turn_to(self._day_of(wall_ms))
-        if not self._budget_usd or self._day_usd < self._budget_usd:
-            return None
-        words = (
-            f"The budget of {_dollars(self._budget_usd)} for today is spent "
-            f"({_dollars(self._day_usd)}): the assistant is back tomorrow, or raise "
-            "[openai_link] daily_budget_usd."
-        )
-        return Problem("budget_spent", words, retryable=False)
+        return self._all.blocked() or self._own.blocked()
 
     def metrics(self) -> dict[str, int | float]:
         """Counters for the link's metrics: tokens by modality, dollars."""
@@ -228,12 +220,14 @@ class Spending:
 
     def _turn_to(self, day: str) -> None:
         if day > self._day:
-            self._day, self._day_usd = day, 0.0
-            self._warned = self._stopped = False
+            self._day = day
+            self._all.new_day()
+            self._own.new_day()
 
     def _count(self, cost_usd: float, shares: tuple[tuple[str, str, float], ...]) -> None:
         self.cost_usd += cost_usd
-        self._day_usd += cost_usd
+        self._all.spent_usd += cost_usd
+        self._own.spent_usd += cost_usd
         for _, name, part in shares or (("", "", 1.0),):
             account = name if name in self.people or len(self.people) < MAX_PEOPLE else OTHERS
             self.people[account] = self.people.get(account, 0.0) + cost_usd * part
@@ -243,7 +237,7 @@ class Spending:
         if model in self._unknown or len(self._unknown) >= MAX_UNKNOWN:
             return []
         self._unknown.add(model)
-        budget = " and does not count for the budget" if self._budget_usd else ""
+        budget = " and does not count for the budget" if self._has_budget else ""
         words = (
             f"The price of the model {one_line(model)!r} is not in the price table of "
             f"{self._prices.date}: what it costs is not known{budget}. "
@@ -251,22 +245,15 @@ class Spending:
         )
         return [Warn("price_unknown", words)]
 
+    @property
+    def _has_budget(self) -> bool:
+        return bool(self._all.limit_usd or self._own.limit_usd)
+
     def _check(self) -> list[SpendingAction]:
-        if not self._budget_usd or self._stopped:
-            return []
-        if self._day_usd >= self._budget_usd:
-            self._stopped = self._warned = True
-            words = (
-                f"The budget of {_dollars(self._budget_usd)} for today is spent: "
-                "the assistant stops until tomorrow."
-            )
-            return [Stop(Problem("budget_spent", words, retryable=False))]
-        if not self._warned and self._day_usd >= WARN_SHARE * self._budget_usd:
-            self._warned = True
-            part = int(100 * self._day_usd / self._budget_usd)
-            words = f"{part} % of today's budget of {_dollars(self._budget_usd)} is spent."
-            return [Warn("budget_low", words)]
-        return []
+        found = self._all.check()
+        if any(isinstance(action, Stop) for action in found):
+            return list(found)
+        return [*found, *self._own.check()]
 
     def _event(self, record: UsageRecord) -> dict[str, Any]:
         """What browsers are told."""
@@ -276,13 +263,16 @@ class Spending:
             "response": _entry(record.tokens, record.cost_usd),
             "room": _entry(self.tokens, self.cost_usd) | {"unpriced": self.unpriced},
             "day": {
-                "cost_usd": _rounded(self._day_usd),
+                "cost_usd": _rounded(self._all.spent_usd),
                 "day": self._day.removesuffix(SIMULATED),
             },
             "people": {name: _rounded(usd) for name, usd in _dearest(self.people).items()},
         }
-        if self._budget_usd:
-            event["day"]["budget_usd"] = self._budget_usd
+        if self._all.limit_usd:
+            event["day"]["budget_usd"] = self._all.limit_usd
+        if self._own.limit_usd:
+            event["room"]["day_usd"] = _rounded(self._own.spent_usd)
+            event["room"]["budget_usd"] = self._own.limit_usd
         return event
 
 
@@ -302,7 +292,3 @@ def _entry(tokens: Tokens, cost_usd: float | None) -> dict[str, Any]:
 
 def _rounded(cost_usd: float) -> float:
     return round(cost_usd, 6)
-
-
-def _dollars(cost_usd: float) -> str:
-    return f"${cost_usd:.2f}"

@@ -37,8 +37,9 @@ from ..transcript.transcript import Transcript
 from ..turns.actions import TurnRules, TypedText
 from ..turns.pending_reply import PendingReply
 from .actions import Event, Log, TellBrowsers, WriteJournal
+from .budget import Stop, Warn
 from .confirmations import Confirmations
-from .money import PriceTable, Spending, SpendingAction, Stop, TellUsage, Warn, WriteUsage
+from .money import PriceTable, Spending, SpendingAction, TellUsage, WriteUsage
 from .signals import BudgetSpent, Outcome, ProblemFound
 from .told_endings import Told, ToldEndings
 from .untaken import Untaken, UntakenTexts

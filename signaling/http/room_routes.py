@@ -160,14 +160,15 @@ class RoomRoutes:
         identity = identity_of(request)
         check(identity, "look")
         views = [view for view in self._gateway.rooms() if may_enter(identity, view.room)]
-        return json_response({"rooms": [room_json(view) for view in views]})
+        rooms = [room_json(view) | self._gateway.told_of(view.room) for view in views]
+        return json_response({"rooms": rooms})
 
     async def room(self, request: web.Request) -> web.Response:
         """GET of one room."""
         room = check_room(request.match_info["room"])
         check(identity_of(request), "look", room)
         reply = await self._gateway.ask(lambda number: Look(number, room))
-        content = room_json(cast(ReplyRoom, reply).view)
+        content = room_json(cast(ReplyRoom, reply).view) | self._gateway.told_of(room)
         if self._transcripts is not None:
             content["usage"] |= await self._transcripts.usage(content["room"])
         return json_response(content)

@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mixer_core.bus.control import Message, Metrics
+from mixer_core.bus.control import Message, Metrics, RuledMode
 from mixer_core.bus.events import Mode
 from mixer_core.bus.roles import Role
 from mixer_core.bus.rules import RoomRules
 from mixer_core.runtime.errors import ProblemError
+from mixer_core.runtime.room_rules import Rooms
 from mixer_core.runtime.units import MS_NS, S_NS
 
 
@@ -32,6 +33,8 @@ class Limits:
     """Browsers of one client at once; 0: any number."""
     default_mode: Mode = "assistant"
     """Mode of a room whose first participant does not ask for one."""
+    rooms: Rooms = field(default_factory=Rooms)
+    """What the settings say of single rooms."""
     answer_timeout_ns: int = 5 * S_NS
     """Timeout after which an offer without an answer gets 503."""
     offer_timeout_ns: int = 1_500 * MS_NS
@@ -50,6 +53,11 @@ class Limits:
     verify: bool = False
     """People come by invitation: links count verified names only."""
 
+    def ruled_mode(self, room: str) -> RuledMode:
+        """The mode that the settings of a room want; empty: any."""
+        mode: RuledMode = self.rooms.said(room).get("mode", "")
+        return mode
+
 
 @dataclass(frozen=True, slots=True)
 class Join:
@@ -61,7 +69,8 @@ class Join:
     name: str
     """The participant's display name, unchecked."""
     mode: Mode | None
-    """Requested mode; it counts only for the first participant of a room."""
+    """Requested mode; it counts only for the first participant of a room whose settings say
+    nothing of it."""
     sdp: str
     role: Role = "admin"
     verified: bool = False

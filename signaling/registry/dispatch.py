@@ -6,7 +6,7 @@ another one is idle, the offer goes to that one, and the first has to leave.
 
 from __future__ import annotations
 
-from mixer_core.bus.control import Answer, Leave, Refused, WorkerState
+from mixer_core.bus.control import Answer, Leave, Refused, SetRoom, WorkerState
 
 from .actions import Action, Left, Limits, ReplyAnswer, ReplyProblem, SendToChild
 from .children import Children
@@ -41,9 +41,18 @@ class Dispatch:
                 return [SendToChild(identity, Leave(state.participant))]
             participant = self.participants.adopt(identity, state)
             self._streams.note(state.stream)
+            return [*participant.take_state(state), *self._catch_up(participant, state)]
         elif participant.worker != identity:
             return [SendToChild(identity, Leave(state.participant))]
         return participant.take_state(state)
+
+    def _catch_up(self, participant: Participant, state: WorkerState) -> list[Action]:
+        """The room has changed since somebody heard of it last."""
+        known = (state.mode, state.rules, state.ruled_mode)
+        p = participant
+        if known == (p.mode, p.rules, p.ruled_mode):
+            return []
+        return [SendToChild(p.worker, SetRoom(p.id, p.mode, p.rules, p.ruled_mode))]
 
     def answer(self, identity: str, message: Answer) -> list[Action]:
         """An answer; it counts only from the child that has the offer."""

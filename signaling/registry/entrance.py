@@ -124,11 +124,12 @@ class Entrance:
     def _made(
         self, event: Join, name: str, silenced: bool, eager: bool, now_ns: int
     ) -> Participant:
+        ruled = self._limits.ruled_mode(event.room)
         return Participant(
             f"p-{self._ids.draw():08x}",
             event.room,
             self._streams.draw(),
-            event.mode or self._limits.default_mode,
+            ruled or event.mode or self._limits.default_mode,
             name,
             request=event.request,
             sdp=event.sdp,
@@ -142,6 +143,7 @@ class Entrance:
             eager=eager,
             returns=self._participants.was_connected(event.replaces, now_ns),
             place=Place(check_place(event.place)),
+            ruled_mode=ruled,
         )
 
     def _check_lock(self, event: Join, room: Room | None, now_ns: int) -> None:

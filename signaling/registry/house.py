@@ -13,6 +13,7 @@ from .actions import (
     Action,
     ChangeRoom,
     Forget,
+    Limits,
     Look,
     Mute,
     Question,
@@ -120,8 +121,22 @@ class House:
     def _change(self, event: ChangeRoom) -> list[Action]:
         room = self._participants.rooms()[event.room]
         mode, rules = event.mode or room.mode, replace(room.rules, **event.rules)
-        people = self._participants.change(event.room, mode, rules)
-        return _told(people, lambda person: SetRoom(person.id, mode, rules))
+        return _set(self._participants.change(event.room, mode, rules))
+
+    def follow_settings(self, limits: Limits) -> list[Action]:
+        """Rooms whose settings want another mode than when they got theirs get it.
+
+        What an admin has decided since stays as long as the settings stay as they are.
+        """
+        actions: list[Action] = []
+        for name, room in self._participants.rooms().items():
+            ruled = limits.ruled_mode(name)
+            if ruled == room.ruled_mode:
+                continue
+            room.ruled_mode = ruled
+            mode = ruled or limits.default_mode
+            actions += _set(self._participants.change(name, mode, room.rules))
+        return actions
 
     def _send_away(
         self, participant: Participant, told: tuple[str, str], now_ns: int
@@ -137,6 +152,11 @@ def not_found(event: Question) -> ReplyProblem:
         return ReplyProblem(event.request, 404, "No such room", "nobody is in that room")
     detail = "that participant is not in that room"
     return ReplyProblem(event.request, 404, "No such participant", detail)
+
+
+def _set(people: Sequence[Participant]) -> list[Action]:
+    """Their room is as they now know it."""
+    return _told(people, lambda p: SetRoom(p.id, p.mode, p.rules, p.ruled_mode))
 
 
 def _told(people: Sequence[Participant], message: Callable[[Participant], Message]) -> list[Action]:

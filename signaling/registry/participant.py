@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from mixer_core.bus.control import Offer, WorkerState
+from mixer_core.bus.control import Offer, RuledMode, WorkerState
 from mixer_core.bus.events import Mode
 from mixer_core.bus.place import Place
 from mixer_core.bus.roles import Role
@@ -58,6 +58,8 @@ class Participant:
     rules: RoomRules = field(default_factory=RoomRules)
     """Of its room."""
     place: Place = field(default_factory=Place)
+    ruled_mode: RuledMode = ""
+    """What the settings of its room said of its mode, when it got it."""
 
     @property
     def status(self) -> str:
@@ -88,6 +90,7 @@ class Participant:
             silenced=self.silenced,
             rules=self.rules,
             place=self.place,
+            ruled_mode=self.ruled_mode,
         )
 
     def view(self) -> ParticipantView:

@@ -68,10 +68,10 @@ class Participants:
     def add(self, participant: Participant, room: Room | None = None) -> None:
         """Add a participant; where nobody else is there, to ``room`` or a new one."""
         self._by_id[participant.id] = participant
-        made = room or Room(participant.mode, participant.rules)
+        made = room or Room(participant.mode, participant.rules, participant.ruled_mode)
         room = self._rooms.setdefault(participant.room, made)
         room.note(participant.subject, participant.silenced)
-        participant.mode, participant.rules = room.mode, room.rules
+        _take_rules(participant, room)
 
     def change(self, name: str, mode: Mode, rules: RoomRules) -> Sequence[Participant]:
         """Change a room; returns its participants."""
@@ -79,7 +79,7 @@ class Participants:
         room.mode, room.rules = mode, rules
         people = self.in_room(name)
         for participant in people:
-            participant.mode, participant.rules = mode, rules
+            _take_rules(participant, room)
         return people
 
     def silence(self, participant: Participant, silenced: bool) -> None:
@@ -103,6 +103,7 @@ class Participants:
             silenced=state.silenced,
             rules=state.rules,
             place=state.place,
+            ruled_mode=state.ruled_mode,
         )
         self.add(participant)
         return participant
@@ -173,6 +174,11 @@ class Participants:
         """When the first request times out."""
         pending = [p.deadline_ns for p in self._by_id.values() if p.request is not None]
         return min(pending, default=None)
+
+
+def _take_rules(participant: Participant, room: Room) -> None:
+    participant.mode, participant.rules = room.mode, room.rules
+    participant.ruled_mode = room.ruled_mode
 
 
 def _was_in(participant: Participant) -> bool:

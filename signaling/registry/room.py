@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from mixer_core.bus.control import RuledMode
 from mixer_core.bus.events import Mode
 from mixer_core.bus.roles import Role
 from mixer_core.bus.rules import RoomRules
@@ -18,6 +19,8 @@ class Room:
 
     mode: Mode
     rules: RoomRules = field(default_factory=RoomRules)
+    ruled_mode: RuledMode = ""
+    """The mode that its settings wanted when it got its mode."""
     _guests: dict[str, bool] = field(default_factory=dict)
     """Per subject that was here: whether only an admin can unmute them."""
 

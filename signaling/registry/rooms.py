@@ -206,6 +206,7 @@ class Registry:
         actions += self._house.pictures.expire(now_ns)
         actions += self._house.forgetting.expire(now_ns)
         actions += self._links.expire(now_ns)
+        actions += self._house.follow_settings(self._limits)
         actions += self._serve_held(now_ns)
         actions += self._dispatch.offer(now_ns)
         actions += self._links.keep(self._wanted(), now_ns)

@@ -35,6 +35,7 @@ from mixer_core.bus.control import (
 )
 from mixer_core.bus.control_client import ControlClient
 from mixer_core.runtime import logs
+from mixer_core.runtime.room_rules import Rooms
 from mixer_core.runtime.settings import RuntimeSettings
 from signaling.access.gate import Gate
 from signaling.access.ledger import Ledger
@@ -241,6 +242,7 @@ async def running(
     web: Path | None = None,
     network: NetworkSettings | None = None,
     pictures: AssistantSettings | None = None,
+    rooms: Rooms | None = None,
     **settings: Any,
 ) -> AsyncIterator[Edge]:
     """An application with ``settings`` of [signaling], gone afterwards."""
@@ -248,7 +250,7 @@ async def running(
     section = replace(SignalingSettings(), **own)
     runtime = RuntimeSettings(str(folder), str(folder / "state"))
     views = (network or NetworkSettings(), pictures or AssistantSettings())
-    edge = Edge(folder, Settings(runtime, section, *views), env or {})
+    edge = Edge(folder, Settings(runtime, section, *views, rooms or Rooms()), env or {})
     await edge.start(web)
     async with aiohttp.ClientSession() as edge.http:
         try:

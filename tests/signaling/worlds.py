@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mixer_core.bus.control import (
     Answer,
@@ -16,6 +16,7 @@ from mixer_core.bus.control import (
     Offer,
     OpenLink,
     Refused,
+    SetRoom,
     WorkerState,
 )
 from mixer_core.bus.place import Place
@@ -83,13 +84,14 @@ class FakeChild:
             silenced=offer.silenced,
             rules=offer.rules,
             place=self.place or offer.place,
+            ruled_mode=offer.ruled_mode,
         )
 
 
 class World:
     """A registry, its children, a clock, and a record of everything that was done."""
 
-    def __init__(self, load: LoadPolicy | None = None, **limits: int) -> None:
+    def __init__(self, load: LoadPolicy | None = None, **limits: object) -> None:
         self.now_ns = 1_000 * S_NS
         self._load = load
         self.limits = Limits(**({"rebuild_ns": 0} | limits))  # type: ignore[arg-type]
@@ -188,6 +190,11 @@ class World:
                 self.report(child)
                 if isinstance(message, Offer):
                     self.say(child, Answer(message.participant, f"answer by {child.identity}"))
+        elif isinstance(message, SetRoom) and isinstance(child.work, Offer):
+            child.work = replace(
+                child.work, mode=message.mode, rules=message.rules, ruled_mode=message.ruled_mode
+            )
+            self.report(child)
         elif isinstance(message, Leave):
             child.status = "closed"
             self.report(child)
@@ -230,9 +237,10 @@ class World:
             if self.now_ns >= target_ns:
                 break
 
-    def restart(self) -> None:
-        """Signaling is stopped and started again; nobody else notices."""
+    def restart(self, **changed: object) -> None:
+        """Signaling is stopped and started again, with other limits; nobody else notices."""
         self.do(self.registry.close())
+        self.limits = replace(self.limits, **changed)  # type: ignore[arg-type]
         self._number += 100_000
         self.registry = Registry(self.limits, self._draw, self.now_ns, self._load)
 

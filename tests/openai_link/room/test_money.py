@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mixer_core.bus.events import encode_map
 from mixer_core.journal.records import TOKEN_NAMES, Tokens
+from openai_link.room.budget import Stop, Warn
 from openai_link.room.money import (
     MAX_PEOPLE,
     MAX_TOLD,
@@ -17,9 +18,7 @@ from openai_link.room.money import (
     PriceTable,
     Spending,
     SpendingAction,
-    Stop,
     TellUsage,
-    Warn,
     WriteUsage,
 )
 from openai_link.settings import OpenaiLinkSettings, Price
@@ -183,6 +182,25 @@ def test_what_other_rooms_spend_counts() -> None:
     assert isinstance(warn, Warn) and "90 %" in warn.message
     (stop,) = account.day_total("day 0", 1.1)
     assert isinstance(stop, Stop)
+
+
+def test_a_room_has_a_budget_of_its_own_within_that_of_all() -> None:
+    table, day_of = TABLE, lambda wall_ms: f"day {wall_ms // DAY_MS}"
+    account = Spending(table, 5.0, day_of, dict, "den", 0.5)
+    (warn,) = account.day_total("day 0", 1.0, 0.45)
+    assert isinstance(warn, Warn) and "90 % of today's budget of this room of $0.50" in warn.message
+    actions = account.add(usage(text=20_000), MODEL, (), 5, "resp-1")
+    (stop,) = [action for action in actions if isinstance(action, Stop)]
+    assert "The budget of this room of $0.50" in stop.problem.message
+    (told,) = [action for action in actions if isinstance(action, TellUsage)]
+    assert told.event["room"]["budget_usd"] == 0.5 and told.event["room"]["day_usd"] == 0.53
+    blocked = account.blocked(5)
+    assert blocked is not None and "raise [rooms.den] daily_budget_usd" in blocked.message
+    assert account.change(5.0, 1.0) == [] and account.blocked(5) is None, "it was raised"
+    assert [type(action) for action in account.change(1.0, 1.0)] == [Stop], "that of all is spent"
+    assert account.change(0.0, 0.0) == [] and account.blocked(5) is None
+    assert [type(action) for action in account.change(0.0, 0.55)] == [Warn]
+    assert account.blocked(DAY_MS) is None, "the next day"
 
 
 def test_a_busy_room_has_bounded_accounts_that_fit_into_an_event() -> None:

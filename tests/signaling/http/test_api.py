@@ -16,6 +16,7 @@ import zmq
 
 from mixer_core.bus import endpoints
 from mixer_core.bus.control import Leave, Offer, OpenLink
+from mixer_core.runtime.room_rules import Rooms
 from signaling.http.pages import MIME_TYPES, WEB_DIR
 from tests.signaling.edge import SDP, Edge, asynchronous, problem, running
 from tests.support.waiting import PATIENCE_S, until
@@ -80,6 +81,24 @@ async def test_rooms_tell_who_is_there(short_dir: Path) -> None:
         link.set(metrics={"output_tokens_total": 5, "other_total": 1})
         tokens = {"output_tokens_total": 5}
         await edge.until_get(path, lambda a: bool(a.json()["usage"] == tokens))
+
+
+@asynchronous
+async def test_a_room_tells_its_rules_but_nobody_what_the_assistant_is_told(
+    short_dir: Path,
+) -> None:
+    kitchen = {"persona": "Chef", "instructions": "hidden", "address": "open", "transcript": False}
+    async with running(short_dir, rooms=Rooms(kitchen=kitchen | {"mode": "conference"})) as edge:
+        edge.add("worker")
+        await edge.idle(1)
+        await edge.join("kitchen")
+        for path in ("/rooms", "/rooms/kitchen"):
+            answer = await edge.request("GET", path)
+            room = answer.json().get("rooms", [answer.json()])[0]
+            told = [room[key] for key in ("mode", "persona", "address", "transcript")]
+            assert told == ["conference", "Chef", "open", False]
+            assert room["recording_allowed"] is False
+            assert b"hidden" not in answer.body
 
 
 @asynchronous

@@ -9,6 +9,7 @@ import pytest
 from mixer_core.bus.control import Leave, Offer, SetRoom, Silence
 from mixer_core.bus.roles import Role
 from mixer_core.bus.rules import RoomRules
+from mixer_core.runtime.room_rules import Rooms
 from signaling.registry.actions import ChangeRoom, Mute, ReplyLeft, ReplyProblem, ReplyRoom
 from signaling.registry.rooms import Registry
 from tests.signaling.worlds import FakeChild, World
@@ -17,7 +18,7 @@ from tests.signaling.worlds import FakeChild, World
 class Home:
     """One room with people in it, each with a worker of their own."""
 
-    def __init__(self, **limits: int) -> None:
+    def __init__(self, **limits: object) -> None:
         self.world = World(**limits)
 
     def come(
@@ -78,6 +79,61 @@ def test_a_change_is_told_to_everybody_and_shown() -> None:
     later = home.come("c.1", "admin")
     assert offer_of(later).rules == replace(rules, confirm="admin")
     assert offer_of(later).mode == "conference"
+
+
+def modes(home: Home, *workers: FakeChild) -> set[str]:
+    """What people hear, by what their workers know and by what is shown."""
+    home.world.settle()
+    (room,) = home.world.registry.rooms()
+    return {room.mode, *(getattr(worker.work, "mode", "") for worker in workers)}
+
+
+def test_a_rooms_settings_decide_its_mode_whatever_its_first_participant_wishes() -> None:
+    world = World(rooms=Rooms(home={"mode": "conference"}), default_mode="assistant")
+    workers = [world.add("worker") for _ in range(3)]
+    for room, wish in (("home", "assistant"), ("other", "conference"), ("third", None)):
+        world.join(room, mode=wish)
+    told = [(offer_of(w).room, offer_of(w).mode, offer_of(w).ruled_mode) for w in workers]
+    assert told == [
+        ("home", "conference", "conference"),
+        ("other", "conference", ""),
+        ("third", "assistant", ""),
+    ]
+
+
+def test_changed_settings_change_the_mode_of_a_room_with_people_in_it() -> None:
+    home = Home(rooms=Rooms(_others={"mode": "assistant"}))
+    first, second = home.come("a.1"), home.come("b.1")
+    home.world.restart(rooms=Rooms(home={"mode": "conference"}), rebuild_ns=0)
+    home.world.report(first)
+    late = home.come("c.1")
+    home.world.report(second)  # It announces itself last, and is told all the same.
+    assert modes(home, first, second, late) == {"conference"}
+    home.world.restart(rooms=Rooms())
+    for worker in (first, second, late):
+        home.world.report(worker)
+    assert modes(home, first, second, late) == {"assistant"}, "back to that of all rooms"
+
+
+def test_what_an_admin_decides_about_the_mode_outlives_signaling_but_no_new_settings() -> None:
+    home = Home(rooms=Rooms(home={"mode": "conference"}))
+    worker = home.come("a.1")
+    home.decide("assistant")
+    assert modes(home, worker) == {"assistant"}
+    home.world.restart()
+    home.world.report(worker)
+    sent = len(home.world.sent)
+    home.world.advance(3_000)
+    assert modes(home, worker) == {"assistant"} and len(home.world.sent) == sent
+    home.world.restart(rooms=Rooms(home={"mode": "conference", "voice": "ash"}))
+    home.world.report(worker)
+    assert modes(home, worker) == {"assistant"}, "another key has changed"
+    home.world.restart(rooms=Rooms())
+    home.world.report(worker)
+    assert modes(home, worker) == {"assistant"}
+    home.world.restart(rooms=Rooms(home={"mode": "conference"}))
+    home.world.report(worker)
+    assert modes(home, worker) == {"conference"}
 
 
 def test_a_locked_room_takes_admins_and_those_who_were_in_it() -> None:
