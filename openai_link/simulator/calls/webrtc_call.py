@@ -61,9 +61,7 @@ class WebrtcCall:
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._connection.on("datachannel", self._on_channel)
         self._connection.on("connectionstatechange", self._on_state)
-        self._connect_timer = asyncio.get_running_loop().call_later(
-            config.connect_timeout_s, self._on_connect_timeout
-        )
+        self._connect_timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._sidebands: set[EventSocket] = set()
 
@@ -73,13 +71,21 @@ class WebrtcCall:
         return self._connection.connectionState
 
     async def answer(self, offer: str) -> str:
-        """Return the SDP answer. Ends the call and raises Refusal if the offer is invalid."""
+        """Return the SDP answer. Ends the call and raises Refusal if the offer is invalid.
+
+        From the answer on the client has ``connect_timeout_s``.
+        """
         try:
             reduced = reduce_offer(clean_offer(offer))
-            return reduced.complete(await self._negotiate(reduced.sdp))
+            answer = reduced.complete(await self._negotiate(reduced.sdp))
         except BaseException:
             await self.end("the offer was refused")
             raise
+        if not self._ended:
+            self._connect_timer = asyncio.get_running_loop().call_later(
+                self._config.connect_timeout_s, self._on_connect_timeout
+            )
+        return answer
 
     async def _negotiate(self, offer: str) -> str:
         connection = self._connection
@@ -115,7 +121,8 @@ class WebrtcCall:
         if self._ended:
             return
         self._ended = True
-        self._connect_timer.cancel()
+        if self._connect_timer is not None:
+            self._connect_timer.cancel()
         self._timers.stop()
         self.media.close()
         self.log.info("= over: %s", reason)
