@@ -111,6 +111,7 @@ SHELLS: dict[str, set[str]] = {
     "openai_link/playback": set(),
     "openai_link/realtime": set(),
     "openai_link/room": {
+        "deeds",
         "mixer_client",
         "shell",
         "transports",

@@ -1,7 +1,8 @@
-"""One room's shell: sockets, tasks and threads around the engine. It carries actions out.
+"""One room's shell: sockets, tasks and threads around the engine.
 
-It feeds the engine what happens, does what the engine returns, and arms one timer. Sound takes the
-short way: a frame of the room goes straight to the transport, a frame of the reply to the mixer.
+It feeds the engine what happens, has done what the engine returns (``deeds``), and arms one timer.
+Sound takes the short way: a frame of the room goes straight to the transport, a frame of the reply
+to the mixer.
 """
 
 from __future__ import annotations
@@ -25,8 +26,7 @@ from mixer_core.runtime.lazy_timer import LazyTimer
 from mixer_core.runtime.units import MS_NS, S_NS
 
 from ..realtime.upstream import Upstream
-from ..settings import Settings
-from ..tools.actions import CancelTool, RunTool
+from ..settings import OpenaiLinkSettings, Settings
 from ..tools.runner import ToolRunner
 from ..transcript.journal import Journal
 from ..transport import selection_memory
@@ -34,26 +34,10 @@ from ..transport.factory import make_transport, open_http
 from ..transport.interface import Callbacks
 from ..transport.selection_memory import Learnt
 from ..transport.ways import Ways
-from .actions import (
-    Action,
-    AnswerUpload,
-    BeginEpoch,
-    ClearOutput,
-    CloseSession,
-    ExportTrace,
-    Log,
-    MuteUplink,
-    OpenSession,
-    RememberTransport,
-    SendEvent,
-    SendFrame,
-    StartUplink,
-    TellBrowsers,
-    WriteJournal,
-)
+from .actions import Action, OpenSession
 from .caption_pace import CaptionPace
+from .deeds import Deeds, Doers, Tellers
 from .engine import RoomEngine
-from .lifecycle import Exit, StateChanged
 from .mixer_client import MixerClient
 from .parts import RoomConfig
 from .picture_intake import PictureIntake
@@ -65,7 +49,6 @@ RESUME_S = 300.0
 """A conversation that nobody ended, because the process died, goes on after at most this time."""
 CLOCK_NS = S_NS
 """Between two readings of the system's clock."""
-_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING}
 
 
 class RoomShell:
@@ -96,25 +79,13 @@ class RoomShell:
         self._settings = settings.openai_link
         self._runtime_dir = settings.runtime_dir
         self._log = log
-        self._on_change = on_change
-        self._on_exit = on_exit
         self._on_picture = on_picture
         self._intake = PictureIntake(settings.openai_link.image_max_bytes)
         self._loop = asyncio.get_running_loop()
         now_ns = time.monotonic_ns()
         learnt = selection_memory.recall(self._runtime_dir, upstream.base_url, now_ns)
         self._ways = Ways(upstream, self._settings.transport, learnt.way)
-        config = RoomConfig(
-            room=order.room,
-            settings=self._settings,
-            upstream=upstream,
-            mark=secrets.token_hex(3),
-            day_of=partial(local_day, simulated=upstream.simulated),
-            jitter=random.random,
-            websocket_until_ns=learnt.websocket_until_ns,
-            allowed_ns=learnt.allowed_ns,
-            verify=order.verify,
-        )
+        config = _config(order, upstream, self._settings, learnt)
         self.engine = RoomEngine(config, _wall_ms(), now_ns)
         self.metrics = self.engine.metrics
         self._uplink_latency = self.metrics.histogram("uplink_latency_ms")
@@ -142,10 +113,30 @@ class RoomShell:
             log,
             self._arm,
         )
+        tellers = Tellers(
+            open_session=self._open,
+            journal_written=self._written,
+            picture_answered=on_picture,
+            state_changed=on_change,
+            room_over=on_exit,
+        )
+        self._deeds = self._make_deeds(tellers)
         self._do(self.engine.open(now_ns))
         self._tools.start()
         self._start(self._recover(order.room))
         self._arm()
+
+    def _make_deeds(self, tellers: Tellers) -> Deeds:
+        doers = Doers(
+            transports=self._transports,
+            mixer=self._mixer,
+            captions=self._captions,
+            journal=self._journal,
+            tools=self._tools,
+            traces=self._traces,
+            log=self._log,
+        )
+        return Deeds(doers, tellers, self._runtime_dir, self._upstream.base_url, self._ways)
 
     # -- for the child ----------------------------------------------------------------------------
 
@@ -368,46 +359,7 @@ class RoomShell:
         self._arm()
 
     def _do(self, actions: list[Action]) -> None:
-        for action in actions:
-            match action:
-                case SendEvent() | ClearOutput() | StartUplink() | MuteUplink():
-                    self._transports.do(action)
-                case TellBrowsers(event, addressee):
-                    if self._captions.admits(action, time.monotonic_ns()):
-                        self._mixer.event(event, addressee)
-                case SendFrame(frame):
-                    self._mixer.audio(frame.pcm, frame.flags, frame.stamp_ns)
-                case BeginEpoch(epoch):
-                    self._mixer.flush(epoch)
-                case WriteJournal(records, ticket):
-                    then = None if ticket is None else partial(self._written, ticket)
-                    self._journal.write(records, then)
-                case Log(level, text):
-                    self._log.log(_LEVELS[level], "%s", text)
-                case _:
-                    self._do_rarely(action)
-
-    def _do_rarely(self, action: Action) -> None:
-        match action:
-            case OpenSession():
-                self._open(action)
-            case CloseSession(session):
-                self._transports.close(session)
-            case RunTool(call, name, arguments, _, who):
-                self._tools.run(call, name, arguments, who)
-            case CancelTool(call):
-                self._tools.cancel(call)
-            case RememberTransport(until_ns, allowed_ns):
-                url, way = self._upstream.base_url, self._ways.known
-                selection_memory.remember(self._runtime_dir, Learnt(url, until_ns, way, allowed_ns))
-            case AnswerUpload(upload, status, title, detail):
-                self._on_picture(PictureAnswer(upload, status, title, detail))
-            case StateChanged():
-                self._on_change()
-            case ExportTrace(trace):
-                self._traces.send(trace)
-            case Exit():
-                self._on_exit()
+        self._deeds.do(actions)
 
     def _start(self, work: Any) -> asyncio.Task[None]:
         """Run ``work`` in a task; whatever goes wrong is logged."""
@@ -421,6 +373,23 @@ class RoomShell:
         error = None if task.cancelled() else task.exception()
         if error is not None:
             self._log.error("! a task of the room failed", exc_info=error)
+
+
+def _config(
+    order: OpenLink, upstream: Upstream, settings: OpenaiLinkSettings, learnt: Learnt
+) -> RoomConfig:
+    """What the room's engine is given."""
+    return RoomConfig(
+        room=order.room,
+        settings=settings,
+        upstream=upstream,
+        mark=secrets.token_hex(3),
+        day_of=partial(local_day, simulated=upstream.simulated),
+        jitter=random.random,
+        websocket_until_ns=learnt.websocket_until_ns,
+        allowed_ns=learnt.allowed_ns,
+        verify=order.verify,
+    )
 
 
 def _wall_ms() -> int:

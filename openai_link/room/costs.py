@@ -1,0 +1,61 @@
+"""What answers and transcriptions cost, by what the server says of them. Sans-I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..facts import ResponseEnded, Transcribed
+from ..transcript.speech_activity import Shares
+from .actions import Log, TellBrowsers, WriteJournal
+from .budget import Stop, Warn
+from .confirmations import Confirmations
+from .money import Spending, SpendingAction, TellUsage, WriteUsage
+from .signals import BudgetSpent, Outcome, ProblemFound
+
+
+class RoomCosts:
+    """Of one room; methods return what follows, in order."""
+
+    def __init__(self, spending: Spending, confirmations: Confirmations) -> None:
+        """``confirmations``: the models that the sessions' servers say they use."""
+        self._spending = spending
+        self._confirmations = confirmations
+
+    def day_total(self, day: str, cost_usd: float) -> list[Outcome]:
+        """What the journal knows of a day's spending over all rooms."""
+        return _outcomes(self._spending.day_total(day, cost_usd))
+
+    def response(
+        self, session: int, ended: ResponseEnded, shares: Shares, wall_ms: int
+    ) -> list[Outcome]:
+        """A response is over; ``shares``: of those whom it answers."""
+        model = self._confirmations.model(session)
+        return _outcomes(
+            self._spending.add(
+                ended.usage, model, shares, wall_ms, ended.response, status=ended.status
+            )
+        )
+
+    def transcription(
+        self, session: int, fact: Transcribed, shares: Shares, wall_ms: int
+    ) -> list[Outcome]:
+        """Speech was written down; ``shares``: of those who spoke."""
+        model = self._confirmations.transcription_model(session)
+        return _outcomes(
+            self._spending.add(fact.usage, model, shares, wall_ms, fact.item, "transcription")
+        )
+
+
+def _outcomes(actions: Sequence[SpendingAction]) -> list[Outcome]:
+    outcomes: list[Outcome] = []
+    for action in actions:
+        match action:
+            case WriteUsage(record):
+                outcomes.append(WriteJournal((record,)))
+            case TellUsage(event):
+                outcomes.append(TellBrowsers(event))
+            case Warn(code, message):
+                outcomes += [Log("warning", f"! {message}"), ProblemFound(code, message)]
+            case Stop(problem):
+                outcomes.append(BudgetSpent(problem))
+    return outcomes
