@@ -19,7 +19,7 @@ from ..report.findings import Findings, Options
 from ..report.results import quantiles
 from ..rig.bus_ends import OURS, RECEIVERS, Tally, Way, receiving, sending
 
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 90.0
 
 
 def run(options: Options, findings: Findings) -> None:

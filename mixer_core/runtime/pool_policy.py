@@ -19,7 +19,8 @@ PAUSE_NS = 250 * MS_NS
 """After the second failure in a row; it doubles with each further one."""
 MAX_PAUSE_NS = 5 * S_NS
 START_NS = 30 * S_NS
-"""Longest that a fork server may import."""
+"""Longest that a fork server may import; the next has twice the time."""
+MAX_START_NS = 8 * START_NS
 FORK_NS = 5 * S_NS
 """Longest that it may take to fork."""
 REPORT_NS = 10 * S_NS
@@ -136,6 +137,7 @@ class PoolPolicy:
         self._kids: dict[str, Kid] = {}
         self._server: Literal["none", "starting", "ready"] = "none"
         self._server_due_ns = 0
+        self._start_ns = START_NS
         self._settled_ns = now_ns + settle_ns
         self._failures = 0
         self._not_before_ns = now_ns
@@ -167,7 +169,7 @@ class PoolPolicy:
     def server_ready(self, now_ns: int) -> list[Action]:
         """It has imported everything."""
         if self._server == "starting":
-            self._server = "ready"
+            self._server, self._start_ns = "ready", START_NS
         return self._advance(now_ns)
 
     def server_lost(self, words: str, now_ns: int) -> list[Action]:
@@ -256,6 +258,7 @@ class PoolPolicy:
         for kid in [k for k in self._kids.values() if k.due_ns <= now_ns]:
             actions += self._overdue(kid, now_ns)
         if self._server == "starting" and self._server_due_ns <= now_ns:
+            self._start_ns = min(2 * self._start_ns, MAX_START_NS)
             actions += self._drop_server("the fork server does not become ready", now_ns)
         return [*actions, *self._advance(now_ns)]
 
@@ -344,7 +347,7 @@ class PoolPolicy:
         if self._closed or now_ns < self._not_before_ns:
             return []
         if self._server == "none":
-            self._server, self._server_due_ns = "starting", now_ns + START_NS
+            self._server, self._server_due_ns = "starting", now_ns + self._start_ns
             return [StartServer()]
         if self._server == "starting" or now_ns < self._settled_ns:
             return []

@@ -179,8 +179,8 @@ def test_check_14_push_to_talk(transport: str) -> None:
             await say_and_wait(client, SPEECH)
             assert client.kinds() == ["session.created"]  # Nobody detects turns.
             client.send(type="input_audio_buffer.clear")
+            client.send(type="input_audio_buffer.commit", event_id="tap")  # At once: sound goes on.
             await client.wait_for("input_audio_buffer.cleared")
-            client.send(type="input_audio_buffer.commit", event_id="tap")
             error = (await client.wait_for("error"))["error"]
             assert error["code"] == "input_audio_buffer_commit_empty"
             assert error["event_id"] == "tap"

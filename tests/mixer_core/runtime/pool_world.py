@@ -46,6 +46,8 @@ class World:
     now_ns: int = 10 * S_NS
     spawns: bool = True
     server_hangs: bool = False
+    import_ns: int = READY_NS
+    """What a fork server takes until it is ready."""
     forks: bool = True
     children_live: bool = True
     """What is forked does not end at once."""
@@ -133,7 +135,7 @@ class World:
         self.server = "starting"
         self.server_number += 1
         number = self.server_number
-        self.later(READY_NS, lambda: self._ready(number))
+        self.later(self.import_ns, lambda: self._ready(number))
         return []
 
     def _ready(self, number: int) -> Iterable[Action]:

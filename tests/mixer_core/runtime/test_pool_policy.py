@@ -93,6 +93,21 @@ def test_a_fork_server_that_never_becomes_ready_is_replaced() -> None:
     assert world.starts == 2 and world.living == 2
 
 
+def test_a_machine_on_which_importing_takes_minutes_gets_its_children() -> None:
+    world = World(import_ns=150 * S_NS)
+    world.begin()
+    world.run((30 + 60 + 120 + 150 + 5) * S_NS)
+    assert world.starts == 4 and world.living == 2
+    world.import_ns = 1 * S_NS
+    world.lose_server()
+    world.server_hangs = True
+    world.do(world.end("child-1", None))
+    world.run(29 * S_NS)
+    starts = world.starts
+    world.run(5 * S_NS)
+    assert world.starts == starts + 1  # A server that was ready in time: the time is short again.
+
+
 def test_children_that_freeze_are_killed_and_replaced(world: World) -> None:
     for child in world.children.values():
         child.frozen = True
