@@ -12,7 +12,7 @@ INTERVAL_NS = 100 * MS_NS
 """Time between two sets of levels while somebody talks (10 Hz)."""
 BROWSER_INTERVALS_NS = (INTERVAL_NS, 500 * MS_NS, 1_000 * MS_NS, 1_000 * MS_NS)
 """The same for browsers, by the level of the gateway's load: a set for each takes as much as six
-audio frames. The link always gets all: it has to know who talks."""
+audio frames."""
 SILENT_AFTER_NS = 300 * MS_NS
 """A room without a frame for this time has fallen silent, whether or not its streams said so."""
 

@@ -8,6 +8,7 @@ hears the sum of all others; the link hears the browsers.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from .bus.events import Mode, encode_map
 from .bus.frames import (
@@ -24,9 +25,11 @@ from .bus.pcm import SILENCE
 from .levels import LevelMeter
 from .mixdown import Mixdown, SlotMix
 from .places.seating import Seating
+from .runtime.earliest import earliest
 from .runtime.errors import FrameError
 from .runtime.metrics import Metrics
-from .slots import ASSISTANT, Group, Slot, Stream
+from .slots import Group, Slot, Stream
+from .speech_timeline import SpeechReports
 
 MOST_RECENT = 64
 """Events that are remembered for streams that have not announced themselves yet."""
@@ -65,6 +68,7 @@ class Room:
         self._metrics = metrics
         self._levels = LevelMeter()
         self._seating = Seating()
+        self._speech = SpeechReports()
 
     @property
     def browsers(self) -> list[Stream]:
@@ -165,7 +169,7 @@ class Room:
         return True
 
     def run(self, now_ns: int, source: Stream | None = None) -> list[bytes]:
-        """Publish what is due: mixed slots and levels.
+        """Publish what is due: mixed slots, levels, and who speaks.
 
         ``source``: the only stream that has changed; slots without it are left alone.
         """
@@ -176,9 +180,11 @@ class Room:
         if self._levels.awake:
             talking = any(stream.buffer.talking for stream in self.streams)
             levels = self._levels.due(now_ns, talking)
-            if levels:
-                out += self._tell_levels(levels, now_ns)
-        timeout_ns = self._levels.next_timeout_ns()
+            shown = levels and self._levels.shown(levels, now_ns)
+            if shown:
+                out += self.event({"type": "level", "levels": shown}, self.browsers, now_ns)
+            out += self._tell_speech(self._speech.due(now_ns, talking), now_ns)
+        timeout_ns = earliest(self._levels.next_timeout_ns(), self._speech.next_timeout_ns())
         for group in self._groups:
             due_ns = group.timeout_ns
             if due_ns is not None and (timeout_ns is None or due_ns < timeout_ns):
@@ -186,16 +192,8 @@ class Room:
         self.timeout_ns = timeout_ns
         return out
 
-    def _tell_levels(self, levels: dict[str, float], now_ns: int) -> list[bytes]:
-        # The link wants to know who talked when, not how loud its own voice was.
-        links = [] if levels.keys() <= {ASSISTANT} else self.links
-        shown = self._levels.shown(levels, now_ns)
-        if shown is levels:
-            return self.event({"type": "level", "levels": levels}, self.browsers + links, now_ns)
-        out = self.event({"type": "level", "levels": levels}, links, now_ns) if links else []
-        if shown:
-            out += self.event({"type": "level", "levels": shown}, self.browsers, now_ns)
-        return out
+    def _tell_speech(self, report: dict[str, Any] | None, now_ns: int) -> list[bytes]:
+        return [] if report is None else self.event(report, self.links, now_ns)
 
     def roster(self, listeners: list[Stream], now_ns: int) -> list[bytes]:
         """The event that says who is in the room."""
@@ -278,6 +276,10 @@ class Room:
             for index in heard:
                 flags |= slot[index][1].flags & FLAG_CONCEALED
             stamp_ns = min(slot[index][1].stamp_ns for index in heard)
+            if listener.is_link:
+                out += self._tell_speech(self._speech.slot(listener.out_seq, now_ns), now_ns)
+                for index in heard:
+                    self._speech.voice(slot[index][0])
             out.append(self._audio(listener, flags, stamp_ns, mix.of(heard)))
 
     def _heard(self, slot: Slot, now_ns: int) -> list[bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..facts import ResponseEnded, Transcribed
-from ..transcript.speech_activity import Shares
+from ..transcript.speech_timeline import Shares
 from .actions import Log, TellBrowsers, WriteJournal
 from .budget import Stop, Warn
 from .confirmations import Confirmations

@@ -283,6 +283,10 @@ class RoomEngine:
         """A reply has begun or ended to sound: ``tick`` is due."""
         return any(session.has_heard for session in self._sessions.all)
 
+    def room_slot(self, number: int, now_ns: int) -> None:
+        """The room's frame with that number is heard."""
+        self._record.speech.heard(number, now_ns)
+
     def mixer_epoch(self, epoch: int) -> None:
         """The mixer's messages are of this epoch."""
         self._parts.epoch.seen(epoch)
@@ -294,9 +298,9 @@ class RoomEngine:
         wall_ms = self._wall_ms(now_ns)
         return self._settle(self._people.roster(event, wall_ms, now_ns), now_ns)
 
-    def levels(self, levels: object, now_ns: int) -> None:
-        """The mixer's ``level`` event: dBFS by participant."""
-        self._record.levels(levels, now_ns)
+    def speech(self, event: Mapping[str, Any], now_ns: int) -> None:
+        """The mixer's ``speech`` event: whose voice was in which slots."""
+        self._record.speech.report(event)
 
     def browser_event(self, event: Mapping[str, Any], now_ns: int) -> list[Action]:
         """A control message of a browser: say, interrupt, ptt, played, confirm."""

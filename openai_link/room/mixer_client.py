@@ -59,6 +59,8 @@ class MixerClient:
         """EVENTs that no frame can hold: too long, or with text that is no Unicode."""
         self._complained_ns = -COMPLAIN_NS
         self._seq = 0
+        self._expected = 0
+        """Number of the next frame of the room."""
         self._state: dict[str, Any] = {}
         self._state_ns = 0
         self._announcement = Announcement()
@@ -83,7 +85,8 @@ class MixerClient:
             self._announcement.sent(now_ns)
             self._push.follow()
             self._sub.follow()
-            self._send(Frame(Kind.START, self._stream, self.epoch, payload=self._payload))
+            payload, expected = self._payload, self._expected
+            self._send(Frame(Kind.START, self._stream, self.epoch, expected, payload=payload))
             self._repeat(now_ns)
 
     def audio(self, pcm: bytes, flags: int, stamp_ns: int) -> None:
@@ -159,6 +162,7 @@ class MixerClient:
             frame = frames.decode(message)
             self.epoch = frames.newest_epoch(frame.epoch, self.epoch)
             if frame.kind is Kind.AUDIO:
+                self._expected = (frame.seq + 1) & frames.U32
                 self._on_audio(frame)
             elif frame.kind is Kind.START:
                 self._announcement.answered(time.monotonic_ns())

@@ -20,7 +20,7 @@ from mixer_core.runtime.foreign_text import one_line
 
 from ..realtime.problems import Problem
 from ..settings import OpenaiLinkSettings, Price
-from ..transcript.speech_activity import Shares
+from ..transcript.speech_timeline import Shares
 from .budget import Budget, Stop, Warn
 
 MAX_PEOPLE = 64

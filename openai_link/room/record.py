@@ -26,7 +26,7 @@ from ..pictures import Picture, RecentPictures
 from ..playback.truncation import Truncation
 from ..realtime.session_object import session_object
 from ..settings import OpenaiLinkSettings
-from ..transcript.speech_activity import SpeechActivity
+from ..transcript.speech_timeline import SpeechTimeline
 from ..transcript.transcript import Transcript
 from ..turns.actions import TurnRules, TypedText
 from ..turns.pending_reply import PendingReply
@@ -49,8 +49,9 @@ class RoomRecord:
         """``day_of``: local day of a Unix time in ms, the account of what is spent on it."""
         self._room = room
         self._settings = settings
-        self._activity = SpeechActivity()
-        self._transcript = Transcript(room, self._activity)
+        self.speech = SpeechTimeline()
+        """Who spoke when."""
+        self._transcript = Transcript(room, self.speech)
         self._lines = RoomLines(self._transcript)
         self._people: dict[str, str] = {}
         rules = TurnRules.of(session_object(settings))
@@ -76,7 +77,7 @@ class RoomRecord:
         if not items:
             return []
         self.is_resumed = True
-        self._transcript = Transcript(self._room, self._activity, items)
+        self._transcript = Transcript(self._room, self.speech, items)
         self._transcript.people(self._people)
         self._lines.resumed(self._transcript, items)
         return [Log("info", f"= the conversation goes on with {len(items)} items")]
@@ -114,11 +115,6 @@ class RoomRecord:
         """Who is in the room: names by participant."""
         self._people = dict(names)
         self._transcript.people(names)
-
-    def levels(self, levels: object, now_ns: int) -> None:
-        """The mixer's ``level`` event."""
-        if isinstance(levels, Mapping):
-            self._activity.levels(levels, now_ns)
 
     def typed(self, session: int, text: TypedText, wall_ms: int) -> list[Outcome]:
         """Somebody types or shows something; the caption follows when ``session`` has taken it.

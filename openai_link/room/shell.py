@@ -247,6 +247,7 @@ class RoomShell:
 
     def _room_audio(self, frame: Frame) -> None:
         now_ns = time.monotonic_ns()
+        self.engine.room_slot(frame.seq, now_ns)
         number, actions = self.engine.room_audio(frame.payload, frame.flags, now_ns)
         transport = self._transports.get(number)
         if transport is not None:
@@ -273,8 +274,8 @@ class RoomShell:
         now_ns = time.monotonic_ns()
         self.engine.mixer_epoch(self._mixer.epoch)
         match event["type"]:
-            case "level":
-                self.engine.levels(event.get("levels"), now_ns)
+            case "speech":
+                self.engine.speech(event, now_ns)
                 return
             case "identify":
                 pass

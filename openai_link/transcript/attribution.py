@@ -1,6 +1,6 @@
 """Who said which item of the conversation, and for whom a response is made. Sans-I/O.
 
-The server knows one microphone. What was spoken is matched with the talk timeline by the time of
+The server knows one microphone. What was spoken is matched with the speech timeline by the time of
 its turn, what was written with its words, in order.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from .speech_activity import Shares, SpeechActivity
+from .speech_timeline import Shares, SpeechTimeline
 
 MAX_KEPT = 256
 """Turns, speakers, names and written messages that are kept, the newest."""
@@ -39,7 +39,7 @@ class ExpectedText:
 class Attribution:
     """Attribution of one room's items."""
 
-    def __init__(self, timeline: SpeechActivity) -> None:
+    def __init__(self, timeline: SpeechTimeline) -> None:
         self.names: dict[str, str] = {}
         """Of everybody who is or was here, by participant."""
         self._timeline = timeline

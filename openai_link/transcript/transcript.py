@@ -48,7 +48,7 @@ from ..realtime.item_content import has_picture, role_of, tool_fields, words_of
 from ..realtime.unicode_text import whole
 from .attribution import Attribution, ExpectedText
 from .item_order import ROOT, ItemOrder, first_place
-from .speech_activity import Shares, SpeechActivity
+from .speech_timeline import Shares, SpeechTimeline
 
 MAX_ITEMS = 2_000
 MAX_CHARS = 4_000_000
@@ -66,12 +66,12 @@ class Transcript:
     def __init__(
         self,
         room: str,
-        talkers: SpeechActivity | None = None,
+        talkers: SpeechTimeline | None = None,
         recovered: Sequence[HistoryItem] = (),
     ) -> None:
         """``recovered``: what the journal knows of a conversation that goes on."""
         self.room = room
-        self._attribution = Attribution(talkers or SpeechActivity())
+        self._attribution = Attribution(talkers or SpeechTimeline())
         self._session = ""
         """The newest one that had the room."""
         self._where = ""

@@ -470,11 +470,11 @@ def test_levels_come_at_10_hz_while_somebody_talks_and_end_at_minus_100() -> Non
     assert 9 <= len(levels) <= 11
     assert levels[0] == {"p-11": -20.0}
     assert levels[-1] == {"p-11": -100.0}
-    assert [event["levels"] for event in bench.events_to(LINK, "level")] == levels
+    assert bench.events_to(LINK, "level") == [], "the link is told who speaks, see speech_timeline"
 
 
 @pytest.mark.parametrize(("load", "sets"), [(0, 21), (1, 5), (2, 3), (3, 3), (99, 3)])
-def test_under_load_browsers_get_levels_less_often_and_the_link_and_the_sound_as_before(
+def test_under_load_browsers_get_levels_less_often_and_the_sound_as_before(
     load: int, sets: int
 ) -> None:
     bench = room_of(ANN, BEN)
@@ -487,7 +487,6 @@ def test_under_load_browsers_get_levels_less_often_and_the_link_and_the_sound_as
     levels = [event["levels"] for event in bench.events_to(BEN, "level")]
     assert abs(len(levels) - sets) <= 1
     assert levels[-1] == {"p-11": -100.0}, "the end is told at once"
-    assert len(bench.events_to(LINK, "level")) in (20, 21, 22)
     assert len(bench.heard_by(LINK)) == 101
 
 

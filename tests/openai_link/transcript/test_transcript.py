@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mixer_core.bus.pcm import FRAME_NS
 from mixer_core.journal.records import (
     ClosedRecord,
     HistoryItem,
@@ -34,7 +35,7 @@ from openai_link.facts import (
 from openai_link.realtime.client_events import ClientEvents
 from openai_link.transcript.history import SeedLimits, seed_events
 from openai_link.transcript.item_order import GAP, ItemOrder
-from openai_link.transcript.speech_activity import SpeechActivity
+from openai_link.transcript.speech_timeline import SpeechTimeline
 from openai_link.transcript.transcript import MAX_ITEMS, Transcript
 
 S = 1_000_000_000
@@ -87,16 +88,25 @@ class Room:
     """A transcript and, as the journal would have it, the last state of each item."""
 
     def __init__(self, transcript: Transcript | None = None) -> None:
-        self.timeline = SpeechActivity()
+        self.timeline = SpeechTimeline()
         self.transcript = transcript or Transcript("home", self.timeline)
         self.transcript.people({"p-1": "Anna", "p-2": "Ben"})
         self.kept: dict[str, HistoryItem] = {}
+        self.slots = 0
 
     def feed(self, facts: Iterable[Fact], now_ns: int = 0) -> list[Record]:
         records: list[Record] = []
         for fact in facts:
             records += self.keep(self.transcript.on_fact(fact, now_ns, WALL))
         return records
+
+    def speak(self, frames: int, now_ns: int, **voices: int) -> None:
+        """People speak from ``now_ns`` on: how loud each is in dBFS."""
+        for n in range(frames):
+            slot = self.slots = self.slots + 1
+            self.timeline.heard(slot, now_ns + n * FRAME_NS)
+            heard = {who.replace("_", "-"): [1, 1, level] for who, level in voices.items()}
+            assert self.timeline.report({"slot": slot, "count": 1, "voices": heard})
 
     def keep(self, records: list[Record]) -> list[Record]:
         for record in records:
@@ -115,8 +125,7 @@ class Room:
 def test_a_spoken_turn_has_its_speaker_and_its_late_transcript() -> None:
     room = Room()
     room.feed([SpeechStarted("u1")], 10 * S)
-    for tick in range(10):
-        room.timeline.levels({"p-2": -20.0, "p-1": -45.0, "assistant": -10.0}, 10 * S + tick)
+    room.speak(50, 10 * S, p_2=-20, p_1=-45)
     room.feed([SpeechStopped("u1"), TurnCommitted("u1"), spoken("u1")], 12 * S)
     room.feed([ResponseStarted("r1"), reply("a1", "u1"), replied("a1", "Hello Ben.")], 12 * S)
     room.feed([Transcribed("u1", " Hello. ")], 13 * S)
@@ -137,8 +146,7 @@ def test_a_spoken_turn_has_its_speaker_and_its_late_transcript() -> None:
 def test_two_people_at_once_are_both_named() -> None:
     room = Room()
     room.feed([SpeechStarted("u1")], S)
-    for tick in range(10):
-        room.timeline.levels({"p-1": -20.0, "p-2": -22.0}, S + tick)
+    room.speak(50, S, p_1=-20, p_2=-22)
     room.feed([SpeechStopped("u1"), TurnCommitted("u1"), spoken("u1")], 2 * S)
     assert room.transcript.items()[0].name == "Anna, Ben"
 
