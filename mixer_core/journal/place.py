@@ -116,6 +116,11 @@ def aside_name(path: Path) -> Path:
     raise FileExistsError(17, "there are too many files put aside", str(path))
 
 
+def put_aside(path: Path) -> list[Path]:
+    """The files that were put aside and are still there."""
+    return sorted(resolved(path).parent.glob(f"{path.name}.aside-*"))
+
+
 def companion(path: Path, suffix: str) -> Path:
     """One of the files that SQLite has beside the main file."""
     return path.with_name(f"{path.name}{suffix}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import time
 from collections import deque
@@ -12,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from .connection import Connection, ConnectionEvents
-from .conversation import Caption, Conversation, Participant
+from .conversation import Caption, Conversation, Participant, history
 from .errors import CallError, Lost, NoAssistant, Refused, SentAway, Unreachable
 from .pacing import Pacer, pieces
 from .rejoin import S_NS, Heartbeat, RejoinPolicy
@@ -25,6 +26,7 @@ Found = TypeVar("Found")
 _MOST_FRAMES = 250
 """Five seconds."""
 _MOST_MESSAGES = 1_000
+_MOST_ENTRIES = 10_000
 _BEAT_S = 1.0
 _log = logging.getLogger("mixminus.client")
 
@@ -174,6 +176,27 @@ class Call:
         """
         wish = {"role": role, "name": name, "lifetime_s": lifetime_s, "once": once}
         return await self._requests.invite(self.room, wish)
+
+    async def history(self, limit: int = 200) -> list[Caption]:
+        """What was said so far, in order: at most ``limit`` lines, the newest.
+
+        Raises:
+            Refused: this client only listens, or the gateway keeps no journal.
+        """
+        content = json.loads(await self._requests.conversation(self.room, "json", limit))
+        return history(content)
+
+    async def transcript(self, form: Literal["text", "json", "srt", "vtt"] = "text") -> str:
+        """What was said so far, as a file. Raises Refused."""
+        return await self._requests.conversation(self.room, form, _MOST_ENTRIES)
+
+    async def delete_conversation(self) -> None:
+        """Delete what was said so far, for everybody; the assistant forgets it. For admins.
+
+        Raises:
+            Refused: with the reason.
+        """
+        await self._requests.delete_conversation(self.room)
 
     async def leave(self) -> None:
         """Leave the room. The end of ``async with`` does it."""

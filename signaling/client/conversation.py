@@ -26,6 +26,10 @@ class Caption:
     """It is whole; before that, words are still added."""
     interrupted: bool = False
     """People did not hear more of it."""
+    position: int | None = None
+    """Its place in the conversation: lines stand in the order of it. None: not told."""
+    previous: str = ""
+    """Item before it in the conversation; empty: it is the first, or that was not told."""
 
     @property
     def is_assistant(self) -> bool:
@@ -104,11 +108,41 @@ class Conversation:
             str(message.get("text", "")),
             message.get("final") is True,
             message.get("interrupted") is True,
+            *_place(message),
         )
         self._unread[line.item] = line  # What is not read yet keeps its place.
         if len(self._unread) > _MOST_LINES:
             self._unread.popitem(last=False)
             self.missed_lines += 1
+
+
+def history(content: object) -> list[Caption]:
+    """The lines of ``GET /rooms/{room}/conversation``, in order; another shape has none."""
+    items = content.get("items") if isinstance(content, dict) else None
+    known = items if isinstance(items, list) else []
+    entries = [entry for entry in known if isinstance(entry, dict)]
+    lines: list[Caption] = []
+    for entry in entries:
+        if entry.get("kind") != "message" or not entry.get("text"):
+            continue
+        is_assistant = entry.get("role") == ASSISTANT
+        line = Caption(
+            str(entry.get("item", "")),
+            ASSISTANT if is_assistant else str(entry.get("participant", "")),
+            str(entry.get("name") or ("Assistant" if is_assistant else "Room")),
+            str(entry["text"]),
+            entry.get("final") is True,
+            "heard_ms" in entry,
+            _place(entry)[0],
+            lines[-1].item if lines else "",
+        )
+        lines.append(line)
+    return lines
+
+
+def _place(message: dict[str, Any]) -> tuple[int | None, str]:
+    position = message.get("position")
+    return position if isinstance(position, int) else None, str(message.get("previous", ""))
 
 
 def _participant(entry: dict[str, Any]) -> Participant:

@@ -107,6 +107,16 @@ class Requests:
         body, _ = await self._ask("POST", f"{_room(room)}/invitations", json=wish)
         return str(json.loads(body)["link"])
 
+    async def conversation(self, room: str, form: str, limit: int) -> str:
+        """What was said so far."""
+        query = {"format": form, "limit": str(limit)}
+        body, _ = await self._ask("GET", f"{_room(room)}/conversation", params=query)
+        return body
+
+    async def delete_conversation(self, room: str) -> None:
+        """Delete what was said so far."""
+        await self._ask("DELETE", f"{_room(room)}/conversation")
+
     async def leave(self, location: str) -> None:
         """Say that this client is gone; the gateway notices it by itself, too."""
         try:

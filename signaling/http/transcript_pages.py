@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 
-from mixer_core.journal import conversations, deletion, reading
+from mixer_core.journal import conversations, deletion, place, reading
 from mixer_core.journal.conversations import Conversation, Hits, Listed
 from mixer_core.journal.file import journal_path, local_day
 from mixer_core.journal.reading import MAX_LIMIT, Spent, Transcript
@@ -116,7 +116,12 @@ class TranscriptReader:
         """Delete a conversation from the file; False: there is none with that id."""
         wall_ms = int(time.time() * 1000)
         path = self._path
-        return bool(await self._asked(lambda: deletion.delete(path, room, conversation, wall_ms)))
+        is_found = await self._asked(lambda: deletion.delete(path, room, conversation, wall_ms))
+        self._log.info("= conversation %d is deleted", conversation, extra={"room": room})
+        if aside := [file.name for file in place.put_aside(path)]:
+            words = "! files of a damaged journal that were put aside may still have it: %s"
+            self._log.warning(words, ", ".join(aside))
+        return bool(is_found)
 
     async def usage(self, room: str) -> dict[str, Any]:
         """Tokens and cost of the room's conversation and of the day (all rooms).
@@ -169,7 +174,7 @@ def exported(room: str, found: Conversation, form: Format) -> web.Response:
         content: dict[str, Any] = {
             "room": room,
             "conversation": found.id,
-            "began": time_of(found.began_ms),
+            "began": time_of(found.began_ms) if found.id else None,
             "ended": None if found.ended_ms is None else time_of(found.ended_ms),
             "is_whole": found.is_whole,
             "items": [item_json(item) for item in found.items],
@@ -178,7 +183,8 @@ def exported(room: str, found: Conversation, form: Format) -> web.Response:
     else:
         text = {"text": as_text, "srt": as_srt, "vtt": as_vtt}[form](found.items)
         response = web.Response(text=text, content_type=FORMATS[form], charset="utf-8")
-    name = f"{room}-{time_of(found.began_ms)[:10]}-{found.id}.{SUFFIXES[form]}"
+    day = time_of(found.began_ms)[:10] if found.id else "nothing"
+    name = f"{room}-{day}-{found.id}.{SUFFIXES[form]}"
     response.headers["Content-Disposition"] = f'inline; filename="{name}"'
     return response
 

@@ -38,6 +38,10 @@ export { costOf } from "./state/usage.js";
  * @typedef {import("./session/access.js").Access} Access
  * @typedef {import("./session/access.js").Invitation} Invitation
  * @typedef {import("./session/access.js").Role} Role
+ * @typedef {import("./session/archive.js").Conversation} Conversation
+ * @typedef {import("./session/archive.js").Format} Format
+ * @typedef {import("./session/archive.js").Hit} Hit
+ * @typedef {import("./session/archive.js").Listed} Listed
  * @typedef {import("./session/microphone.js").MicrophoneChoice} MicrophoneChoice
  * @typedef {import("./session/picture.js").Picture} Picture
  */
@@ -116,6 +120,11 @@ export class Client extends EventTarget {
   /** The latest events, newest last, for tests. */
   get events() {
     return this.#store.events;
+  }
+
+  /** What was said, as the gateway keeps it: the conversation so far, earlier ones, files to save. */
+  get archive() {
+    return this.#session.archive;
   }
 
   /** All figures: round trip, buffer, losses, devices. */

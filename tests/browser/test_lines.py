@@ -61,13 +61,62 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
         yield gateway
 
 
-def transcript(gateway: Gateway) -> list[str]:
-    with urllib.request.urlopen(f"{gateway.url}/rooms/late/transcript", timeout=10) as answer:
+def transcript(gateway: Gateway, room: str = "late") -> list[str]:
+    with urllib.request.urlopen(f"{gateway.url}/rooms/{room}/transcript", timeout=10) as answer:
         return [item["text"] for item in json.load(answer)["items"]]
 
 
 def has(words: str) -> str:
     return f"() => ({LINES})().some(([text, cut]) => `${{text}} ${{cut}}`.includes('{words}'))"
+
+
+def opened(page: Any) -> None:
+    """Open the dialog with the transcript, with its list there."""
+    page.get_by_role("button", name="Transcript").click()
+    page.locator("#transcript-list li").first.wait_for()
+
+
+def saved(page: Any, form: str) -> str:
+    """The file behind the first link of that name."""
+    with page.expect_download() as waiting:
+        page.locator("#transcript-save").get_by_role("link", name=form, exact=True).click()
+    return Path(waiting.value.path()).read_text(encoding="utf-8")
+
+
+def test_who_comes_late_sees_and_saves_the_conversation_in_its_order_and_may_delete_it(
+    gateway: Gateway, microphone: Path, open_browser: Callable[..., Any]
+) -> None:
+    """Words that come 4 s late stand above the answer on both pages and in every file."""
+    browser = open_browser(microphone)
+    first = joined(gateway, browser, "room=order&name=Ada")
+    until(first, has("You said something"), "there is no answer")
+    late = joined(gateway, browser, "room=order&name=Ben&talk=hold")
+    until(late, has("You said something"), "the late one does not see what was said")
+    until(late, has("What did I say?"), "the words did not come")
+    expected = ["What did I say?", "You said something."]
+    for page in (first, late):
+        until(page, has("What did I say?"), "the words did not come")
+        assert [text for text, _ in page.evaluate(LINES)][:2] == expected
+    later = joined(gateway, browser, "room=order&name=Cem&talk=hold")
+    until(later, has("What did I say?"), "who comes later still does not see it")
+    assert [text for text, _ in later.evaluate(LINES)][:2] == expected
+    opened(later)
+    for form in ("Text", "JSON", "SRT", "WebVTT"):
+        text = saved(later, form)
+        assert -1 < text.index(expected[0]) < text.index(expected[1]), text
+    later.locator("#transcript-words").fill("WHAT did")
+    later.keyboard.press("Enter")
+    until(later, "() => document.querySelectorAll('#transcript-found li').length === 1", "a hit")
+    later.on("dialog", lambda dialog: dialog.accept())
+    later.locator("#transcript-delete").click()
+    for page in (first, late, later):
+        until(page, f"() => ({LINES})().length === 0", "the lines are still there")
+    until(later, "() => !document.querySelector('#transcript-list li')", "it is still listed")
+    later.keyboard.press("Escape")
+    later.fill("#say", "Go on.")
+    later.keyboard.press("Enter")
+    until(first, has("Fine."), "the assistant does not go on")
+    assert not [text for text in transcript(gateway, "order") if text in expected]
 
 
 def test_late_words_stand_above_the_answer_and_cuts_are_marked(

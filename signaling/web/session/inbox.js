@@ -7,7 +7,7 @@ import {
   gatewayProblem, problem, sentence, stopProblem, upstreamProblem,
 } from "../state/problems.js";
 import { USUAL_RULES } from "../state/store.js";
-import { foldQuestions, foldTools, isOpen, toolWords } from "../state/tools.js";
+import { foldQuestions, foldTools, isOpen, toolItem, toolWords } from "../state/tools.js";
 import { budgetShare } from "../state/usage.js";
 
 const ERROR_SHOWN_MS = 8000;
@@ -25,10 +25,11 @@ export class Inbox {
    * @param {() => void} hooks.rules the room's rules about talking are known
    * @param {() => void} hooks.buttonRefused the gateway does not want to hear of the talk button
    * @param {() => void} hooks.sentAway this person has to leave
+   * @param {() => void} hooks.welcomed the person is in the room: what was said before can be asked for
    * @param {() => void} hooks.stopping the gateway is to stop, and may come back
    */
   constructor(store, {
-    heard, flush, rules, buttonRefused, sentAway, stopping,
+    heard, flush, rules, buttonRefused, sentAway, welcomed, stopping,
   }) {
     this.store = store;
     this.heard = heard;
@@ -36,6 +37,7 @@ export class Inbox {
     this.rules = rules;
     this.buttonRefused = buttonRefused;
     this.sentAway = sentAway;
+    this.welcomed = welcomed;
     this.stopping = stopping;
     /** Why the assistant is unavailable, as far as errors have told; empty: not known. */
     this.failedCode = "";
@@ -56,6 +58,7 @@ export class Inbox {
       level: () => this.#levels(message.levels ?? {}),
       caption: () => this.#caption(message),
       places: () => this.#places(message),
+      forgotten: () => this.#forgotten(message),
       flush: () => this.flush(message.epoch),
       tool: () => this.#tool(message),
       latency: () => this.store.set({ latency: { ...this.state.latency, ...numbers(message) } }),
@@ -84,6 +87,7 @@ export class Inbox {
     if (message.silenced === true) this.#waitForAdmin();
     else this.rules();
     if (Number.isInteger(message.epoch)) this.flush(message.epoch);
+    this.welcomed();
   }
 
   /** An admin has changed the room. @param {any} message */
@@ -142,6 +146,13 @@ export class Inbox {
   #places({ places = {}, calls = {} }) {
     const tools = Object.fromEntries(Object.entries(calls).map(([call, place]) => [toolItem(call), place]));
     this.store.set({ captions: moveCaptions(this.state.captions, { ...places, ...tools }) });
+  }
+
+  /** Somebody has deleted what was said so far. @param {any} message */
+  #forgotten({ name }) {
+    this.store.set({ captions: [], questions: [], tools: {} });
+    this.store.raise(problem("forgotten", name ? { title: `${name} has deleted what was said so far` } : {}));
+    setTimeout(() => this.store.clear("forgotten"), ERROR_SHOWN_MS);
   }
 
   /** @param {any} message */
@@ -238,11 +249,6 @@ export class Inbox {
     this.store.raise(told);
     setTimeout(() => this.store.clear(told.code), ERROR_SHOWN_MS);
   }
-}
-
-/** Id of the line of a tool call. @param {string} call */
-function toolItem(call) {
-  return `tool-${call}`;
 }
 
 /** The place of a line, where the gateway has told it. @param {any} message @returns {{position?: number}} */

@@ -6,8 +6,11 @@
 
 import { AudioEngine } from "../audio/engine.js";
 import { LinkHost } from "../audio/link-host.js";
-import { foldCaption, markInterrupted } from "../state/captions.js";
+import { foldCaption, foldHistory, markInterrupted } from "../state/captions.js";
+import { historyLines } from "../state/history.js";
 import { CONNECTION_CODES, problem } from "../state/problems.js";
+import { may } from "../state/store.js";
+import { Archive } from "./archive.js";
 import { ConnectionKeeper } from "./connection-keeper.js";
 import { Inbox } from "./inbox.js";
 import { Microphone } from "./microphone.js";
@@ -65,9 +68,11 @@ export class Session {
       rules: () => this.talk.apply(),
       buttonRefused: () => this.talk.pressesUnwanted(),
       sentAway: () => this.leave(false),
+      welcomed: () => this.#catchUp(),
       stopping: () => this.keeper.expectRestart(),
     });
     this.unheard = new Unheard(store);
+    this.archive = new Archive(() => store.state.room);
     setInterval(() => this.#tick(), TICK_MS);
     window.addEventListener("pagehide", () => this.keeper.hangUp());
     window.addEventListener("pageshow", (event) => event.persisted && this.keeper.lost());
@@ -141,6 +146,19 @@ export class Session {
     this.#running(this.state.audioRunning);
     this.#wakeLock.request();
     this.onJoined?.();
+  }
+
+  /** Show what was said before this person came, or while the connection was lost; who only listens may not. */
+  async #catchUp() {
+    const { role, participant, captions: asked } = this.state;
+    if (!may(role, "speak")) return;
+    try {
+      const { items } = await this.archive.running();
+      if (this.state.participant !== participant) return;
+      this.store.set({ captions: foldHistory(this.state.captions, asked, historyLines(items)) });
+    } catch (error) {
+      this.store.note("no history", { detail: String(error) });
+    }
   }
 
   #disconnected() {

@@ -32,6 +32,11 @@ export class SignalError extends Error {
   }
 }
 
+/** Address of something below the page's. @param {string} path */
+export function addressOf(path) {
+  return new URL(path, BASE).href;
+}
+
 /** @param {string} room */
 export function isRoomName(room) {
   return ROOM_NAME.test(room);

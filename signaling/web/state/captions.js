@@ -58,6 +58,17 @@ export function moveCaptions(lines, places) {
 }
 
 /**
+ * The lines with what was said before: what captions have told meanwhile is newer, and stays.
+ * @param {import("./store.js").Caption[]} lines
+ * @param {import("./store.js").Caption[]} asked the lines when it was asked for
+ * @param {import("./store.js").Caption[]} history in order
+ */
+export function foldHistory(lines, asked, history) {
+  const told = new Set(lines.filter((line) => !asked.includes(line)).map((line) => line.item));
+  return history.filter((line) => !told.has(line.item)).reduce(foldCaption, lines);
+}
+
+/**
  * @param {import("./store.js").Caption[]} lines @param {number} index
  * @param {import("./store.js").Caption} line what stands there from now on, or where its own place is
  */

@@ -48,6 +48,10 @@ const TEXTS = {
     cure: "The browser plays sound only after a tap, and only where there is a speaker or headphones.",
     action: "Turn sound on", command: "resume",
   },
+  forgotten: {
+    tone: "info", title: "An admin has deleted what was said so far",
+    cure: "The assistant has forgotten it, too. Go on talking.",
+  },
   unheard: { tone: "warning", title: "Something you said was not heard", cure: "The connection was gone. Say it again." },
   gone: { tone: "warning", title: "Connection lost", cure: "If this lasts, check that the gateway is running and that you are on its network." },
   unreachable: { tone: "warning", title: "The gateway doesn't answer", cure: `${RETRIES} ${CHECK_GATEWAY}` },

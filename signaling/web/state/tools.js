@@ -91,3 +91,8 @@ export function foldQuestions(questions, event, asker, nowMs) {
 export function isOpen({ status }) {
   return OPEN.includes(status);
 }
+
+/** Id of the line of a tool call. @param {string} call */
+export function toolItem(call) {
+  return `tool-${call}`;
+}

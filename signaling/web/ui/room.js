@@ -9,6 +9,7 @@ import { Questions } from "./questions.js";
 import { Roster, assistantWord } from "./roster.js";
 import { Settings } from "./settings.js";
 import { TalkButton } from "./talk.js";
+import { TranscriptDialog } from "./transcript.js";
 
 const ANNOUNCED = new Set(["Unavailable", "Reconnecting"]);
 
@@ -25,6 +26,7 @@ export class RoomView {
     this.root = byId("room");
     this.invite = new InviteDialog(client);
     this.person = new PersonDialog(client);
+    this.transcript = new TranscriptDialog(client);
     this.roster = new Roster(client, (person) => this.person.open(person));
     this.captions = new Captions();
     this.settings = new Settings(client);
@@ -75,6 +77,7 @@ export class RoomView {
     this.roster.render(state);
     this.captions.render(state);
     this.questions.render(state);
+    this.transcript.render(state);
     this.#renderCost(state);
     this.#sayReply(state);
   }
@@ -104,7 +107,7 @@ export class RoomView {
   #appear(here) {
     this.root.hidden = !here;
     if (here) (holdsToTalk(this.client.state) ? this.talk.button : this.microphone).focus({ preventScroll: true });
-    else for (const { dialog } of [this.settings, this.invite, this.person, this.picture]) dialog.close();
+    else for (const { dialog } of [this.settings, this.invite, this.person, this.picture, this.transcript]) dialog.close();
   }
 
   /** @param {import("../client.js").State} state */

@@ -229,3 +229,34 @@ def test_what_the_gateway_tells_has_a_title_and_its_words(run: Run) -> None:
     assert known["cure"] == "A filter did it."
     assert (unknown["title"], unknown["cure"]) == ("The gateway reports a problem", "Odd.")
     assert [(p["title"], p["command"]) for p in lasting] == [("Another model answers", "dismiss")]
+
+
+def test_what_was_said_before_stands_above_and_what_was_told_meanwhile_stays(run: Run) -> None:
+    """A page that comes late, or back: interim lines of before end, newer ones are not undone."""
+    cut_short = line("2", "Tw", False, position=20)
+    told = line("4", "Fourth, told meanwhile.", True, position=40)
+    history = [
+        {"item": "1", "position": 10, "kind": "message", "role": "user", "participant": "p-1",
+         "name": "Ann", "text": "One?", "final": True},
+        {"item": "2", "position": 20, "kind": "message", "role": "assistant", "name": "",
+         "text": "Two", "heard_ms": 300, "final": True},
+        {"item": "t", "position": 30, "kind": "tool", "role": "assistant", "name": "get_time",
+         "call": "c1", "status": "done", "final": True},
+        {"item": "4", "position": 40, "kind": "message", "role": "assistant", "name": "",
+         "text": "Fou", "final": False},
+        {"item": "5", "position": 50, "kind": "message", "role": "user", "name": "", "text": "",
+         "failure": "x", "final": True},
+        {"item": "6", "position": 60, "kind": "message", "role": "user", "name": "", "text": "",
+         "final": False},
+    ]  # fmt: skip
+    lines = run(
+        "state/history.js",
+        """const { foldHistory } = await import(location.origin + "/state/captions.js");
+        const asked = [a.before];
+        return foldHistory([...asked, a.told], asked, m.historyLines(a.history));""",
+        {"before": cut_short, "told": told, "history": history},
+    )
+    assert [row["item"] for row in lines] == ["1", "2", "tool-c1", "4", "5"]
+    assert [row["text"] for row in lines][:4] == ["One?", "Two", "Looked up: time", told["text"]]
+    assert lines[1]["final"] and lines[1]["interrupted"] and lines[0]["name"] == "Ann"
+    assert (lines[4]["cut"], lines[4]["speaker"]) == ("not_transcribed", "user")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from signaling.client.conversation import Caption, Conversation
+from signaling.client.conversation import Caption, Conversation, history
 
 
 def caption(item: str, text: str, final: bool = True, **more: Any) -> dict[str, Any]:
@@ -65,3 +65,27 @@ def test_what_nobody_reads_is_bounded_and_counted() -> None:
 def test_a_message_of_another_shape_says_nothing() -> None:
     conversation = taken({}, {"type": "participants", "participants": 7}, {"type": ["state"]})
     assert (conversation.people, conversation.upstream) == ((), "")
+
+
+def test_a_line_knows_its_place() -> None:
+    (line,) = lines(taken(caption("b", "Hm", position=20, previous="a")))
+    assert (line.position, line.previous) == (20, "a")
+    (older,) = lines(taken(caption("b", "Hm", position="x")))
+    assert (older.position, older.previous) == (None, "")
+
+
+def test_what_was_said_before_comes_in_order() -> None:
+    entry = {"kind": "message", "final": True, "name": "", "role": "assistant"}
+    items = [
+        entry | {"item": "u", "role": "user", "participant": "p", "name": "Ada", "text": "Hi"},
+        {"item": "t", "kind": "tool", "name": "get_time", "position": 2},
+        entry | {"item": "n", "text": ""},
+        entry | {"item": "a", "text": "Hello", "position": 3, "heard_ms": 200},
+        "odd",
+    ]
+    first, second = history({"items": items})
+    assert (first.name, first.text, first.previous) == ("Ada", "Hi", "")
+    assert (second.is_assistant, second.previous, second.position) == (True, "u", 3)
+    assert second.interrupted and second.name == "Assistant"
+    for odd in (None, [], {"items": 3}, {"items": None}):
+        assert history(odd) == []

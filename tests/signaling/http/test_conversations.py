@@ -131,3 +131,15 @@ async def test_a_link_that_does_not_confirm_is_told_and_the_words_are_gone_from_
         told = problem(await edge.request("DELETE", "/rooms/kitchen/conversation"), 503)
         assert "close the room" in told["detail"]
         assert not conversations.listed(journal_path(edge.settings.state_dir), "kitchen", 9)
+
+
+@asynchronous
+async def test_files_that_were_put_aside_are_named(
+    short_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running(short_dir) as edge:
+        fill(edge, "kitchen", [SAID]).close()
+        path = journal_path(edge.settings.state_dir)
+        path.with_name(f"{path.name}.aside-1").touch()
+        assert (await edge.request("DELETE", "/rooms/kitchen/conversations/1")).status == 200
+        assert f"{path.name}.aside-1" in caplog.text
