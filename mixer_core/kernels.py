@@ -65,6 +65,11 @@ CACHE = CacheGuard()
 """Knows whether machine code could be kept on disk. Each module of kernels seals it at its end."""
 
 
+helper = register_jitable
+"""Of a function that kernels of the same module call. Not of another: numba would not notice that
+it has changed."""
+
+
 def compiled(signature: str) -> Callable[[Callable[..., None]], Kernel]:
     """Compile a kernel for ``signature`` now, from and into the cache as far as it works.
 
@@ -78,7 +83,7 @@ def compiled(signature: str) -> Callable[[Callable[..., None]], Kernel]:
     return compile_function
 
 
-@register_jitable
+@helper
 def _bend(value: Any) -> Any:
     """One sample of the limiter: an int32 sum to an int16, odd and monotonic.
 

@@ -7,6 +7,7 @@ no sense are counted and ignored.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields, replace
 
 from .bus.events import StreamInfo, encode_map
@@ -20,7 +21,8 @@ from .runtime.metrics import Metrics
 from .runtime.units import MS_NS, S_NS
 from .settings import MixerCoreSettings
 from .slots import Stream
-from .voice_chain import VoiceChain
+from .voice_chain import VoiceChain, rules_of
+from .voice_memory import Learned
 
 IDENTIFY_INTERVAL_NS = 100 * MS_NS
 """Least time between two questions to an unknown stream."""
@@ -48,6 +50,8 @@ class Mixer:
         self._metrics = metrics
         self._deadline_ns = settings.deadline_ms * MS_NS
         self._timeout_ns = settings.stream_timeout_ms * MS_NS
+        self._rules = rules_of(settings)
+        self._before: dict[int, Learned] = {}
         self._mixdown = Mixdown(settings.max_streams)
         self._rooms: dict[str, Room] = {}
         self._streams: dict[int, tuple[Room, Stream]] = {}
@@ -59,13 +63,15 @@ class Mixer:
         self._gone = JitterCounts()
         self._gone_deadlines = 0
 
-    def begin(self, settled_ns: int) -> None:
+    def begin(self, settled_ns: int, voices: Mapping[int, Learned] | None = None) -> None:
         """Streams that another mixer knew announce themselves, one by one, until ``settled_ns``.
 
         Nobody is told who is in a room before: it would look as if the others had left. What is
-        said to somebody who has not announced themselves yet is told when they do.
+        said to somebody who has not announced themselves yet is told when they do. ``voices``: what
+        the other mixer had learned of them, by stream.
         """
         self._settled_ns = settled_ns
+        self._before = dict(voices or {})
 
     def on_frame(self, frame: Frame, now_ns: int) -> list[bytes]:
         """One message of a worker or link."""
@@ -129,6 +135,15 @@ class Mixer:
         self._load = level
         for room in self._rooms.values():
             room.set_load(level)
+
+    def voices(self) -> dict[int, Learned]:
+        """What this mixer has learned, by stream: for the next one."""
+        known: dict[int, Learned] = {}
+        for number, (_, stream) in self._streams.items():
+            learned = stream.chain and stream.chain.learned
+            if learned:
+                known[number] = learned
+        return known
 
     def update_metrics(self) -> None:
         """Bring gauges and the buffers' counters up to date (once a second is enough)."""
@@ -195,7 +210,9 @@ class Mixer:
             now_ns,
             out_seq=frame.seq,
             roster_ns=now_ns,
-            chain=None if info.role == "link" else VoiceChain(),
+            chain=None
+            if info.role == "link"
+            else VoiceChain(self._rules, self._before.pop(frame.stream, None)),
         )
         ended += room.add(stream, now_ns)
         if stream not in room.retired:

@@ -11,7 +11,9 @@ from .settings import MixerCoreSettings
 
 FRAMES = 20
 """Enough for the interpreter to specialise what it runs (PEP 659)."""
-_LOUD = b"\x10\x20" * (FRAME_BYTES // 2)
+_LOUD, _QUIET = (cycle * (FRAME_BYTES // 4) for cycle in (b"\x10\x20\xf0\xdf", b"\1\0\xff\xff"))
+_SOUNDS = (_LOUD, _LOUD, _QUIET, _QUIET)
+"""Two loud frames and two quiet ones, like syllables: so a gain is learned and applied."""
 _STREAMS = (
     (1, StreamInfo("browser", "rehearsal", "ann", "Ann")),
     (2, StreamInfo("browser", "rehearsal", "ben", "Ben")),
@@ -31,7 +33,7 @@ def rehearse(settings: MixerCoreSettings) -> int:
     for seq in range(FRAMES):
         now_ns = seq * FRAME_NS
         for stream, _ in _STREAMS:
-            frame = Frame(Kind.AUDIO, stream, 0, seq, 0, now_ns, _LOUD)
+            frame = Frame(Kind.AUDIO, stream, 0, seq, 0, now_ns, _SOUNDS[seq % len(_SOUNDS)])
             out += len(mixer.on_frame(frame, now_ns))
         out += len(mixer.on_timeout(now_ns))
     return out

@@ -288,6 +288,8 @@ class Room:
             tally = self._levels.tally(source.voice, now_ns)
             if source.chain is None:
                 self._mixdown.meter(entry.pcm, tally)
+            elif entry.flags & FLAG_CONCEALED:
+                source.chain.conceal(entry.pcm, tally)
             else:
                 source.chain.listen(entry.pcm, tally)
         heard: list[bytes] = []

@@ -30,6 +30,7 @@ from .runtime.units import MS_NS, S_NS
 from .runtime.upkeep import Upkeep
 from .settings import Settings
 from .start import check_start
+from .voice_file import VoiceFile
 
 if TYPE_CHECKING:
     from .mixer import Mixer
@@ -99,8 +100,9 @@ def _mix(
 ) -> None:
     # A mixer that is ending lets go of the duty before it lets go of its sockets.
     audio = patiently(lambda: AudioServer(context.runtime_dir))
-    mixer.begin(time.monotonic_ns() + SETTLE_NS)
-    upkeep = Upkeep(context.log, duty.renew, audio.renew)
+    voices = VoiceFile(context.runtime_dir, mixer.voices)
+    mixer.begin(time.monotonic_ns() + SETTLE_NS, voices.read())
+    upkeep = Upkeep(context.log, duty.renew, audio.renew, voices.renew)
     shell = Shell(context, mixer, metrics, audio, beats, upkeep)
     try:
         shell.run()

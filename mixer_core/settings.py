@@ -26,6 +26,16 @@ class MixerCoreSettings:
     """A stream that has sent nothing at all for this time is removed."""
     max_streams: Annotated[int, msgspec.Meta(ge=2, le=1024)] = 128
     """Most streams at the same time; further ones are refused and counted."""
+    auto_gain: bool = True
+    """Whether every microphone is brought to the same loudness of speech."""
+    speech_target_dbfs: Annotated[float, msgspec.Meta(ge=-40, le=-14)] = -22.0
+    """That loudness: RMS of speech without its pauses, in dB below full scale."""
+    max_gain_db: Annotated[float, msgspec.Meta(ge=0, le=36)] = 30.0
+    """Most that a quiet voice is raised; noise between its words is raised by 6 dB at most."""
+    max_cut_db: Annotated[float, msgspec.Meta(ge=0, le=24)] = 12.0
+    """Most that a loud voice is lowered."""
+    noise_gate_db: Annotated[float, msgspec.Meta(ge=0, le=40)] = 12.0
+    """How much of a microphone is taken away while nobody speaks into it; 0: nothing."""
     standby: bool = True
     """Whether a second mixer waits, loaded, to go on at once where the first one ends."""
 

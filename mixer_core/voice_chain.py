@@ -12,17 +12,62 @@ import numpy as np
 
 from . import kernels, voice_kernels
 from .bus.pcm import FRAME_SAMPLES
-from .voice_kernels import DUCK, FLOOR, GAIN, LEVEL, SPEECH, VOICE, WANTED, Row
+from .settings import MixerCoreSettings
+from .voice_kernels import (
+    DUCK,
+    FLOOR,
+    GAIN,
+    GATE_DEPTH,
+    LEARNED,
+    LEAST_GAIN,
+    LEVEL,
+    LOUDNESS,
+    MOST_GAIN,
+    RULES,
+    SPEECH,
+    TARGET,
+    VOICE,
+    WANTED,
+    WORDS,
+    Row,
+)
+from .voice_memory import Learned
+
+
+def rules_of(settings: MixerCoreSettings) -> Row:
+    """What the settings want of every voice."""
+    rules = np.zeros(RULES)
+    rules[TARGET] = settings.speech_target_dbfs
+    if settings.auto_gain:
+        rules[MOST_GAIN], rules[LEAST_GAIN] = settings.max_gain_db, -settings.max_cut_db
+    rules[GATE_DEPTH] = settings.noise_gate_db
+    return rules
 
 
 class VoiceChain:
     """The voice of one stream."""
 
-    __slots__ = ("_octets", "_out", "_pcm", "_wide", "row")
+    __slots__ = ("_octets", "_out", "_pcm", "_rules", "_tally", "_wide", "row")
 
-    def __init__(self) -> None:
+    def __init__(self, rules: Row | None = None, learned: Learned | None = None) -> None:
+        """A voice that nobody has heard.
+
+        ``rules``: see ``rules_of``, shared by all chains; without them only ``duck_db`` changes
+        anything. ``learned``: what another mixer knew of
+        it; the gain begins there.
+        """
+        self._rules = np.zeros(RULES) if rules is None else rules
         self.row: Row = voice_kernels.new_row()
         """Everything that lasts, for kernels; the fields are in ``voice_kernels``."""
+        if learned is not None:
+            voice_kernels.restore(
+                self.row,
+                learned.gain_db,
+                learned.loudness_dbfs,
+                learned.words,
+                learned.floor_dbfs,
+            )
+        self._tally: kernels.Tally = np.zeros(3, np.int64)
         self._pcm = np.zeros(FRAME_SAMPLES, np.int16)
         self._octets = self._pcm.data.cast("B")
         self._wide = np.zeros(FRAME_SAMPLES, np.int32)
@@ -58,6 +103,14 @@ class VoiceChain:
         return float(self.row[GAIN])
 
     @property
+    def learned(self) -> Learned | None:
+        """For the next mixer; None: nothing yet."""
+        row = self.row
+        if not row[WORDS]:
+            return None
+        return Learned(*(float(row[field]) for field in (LEARNED, LOUDNESS, WORDS, FLOOR)))
+
+    @property
     def duck_db(self) -> float:
         """How much somebody outside of the chain holds this voice back, in dB: -100 … 0.
 
@@ -73,16 +126,26 @@ class VoiceChain:
         row[DUCK] = duck_db
 
     def listen(self, pcm: bytes, tally: kernels.Tally) -> None:
-        """Hear one frame of 960 bytes, and add its energy to ``tally``."""
+        """Hear one frame of 960 bytes.
+
+        Its energy is added to ``tally``, where ``passed`` turns it into that of what others hear.
+        """
+        self._tally = tally
         self._octets[:] = pcm
-        voice_kernels.listen(self._pcm, tally, self.row)
+        voice_kernels.listen(self._pcm, tally, self.row, self._rules)
+
+    def conceal(self, pcm: bytes, tally: kernels.Tally) -> None:
+        """The same with a frame that was invented for a lost one: nothing is learned of it."""
+        self._octets[:] = pcm
+        self._tally = tally
+        kernels.meter(self._pcm, tally)
 
     def passed(self, pcm: bytes) -> bytes:
-        """What others hear of ``pcm``, the frame that was listened to last."""
+        """What others hear of ``pcm``, the frame that was heard last."""
         row = self.row
         if not row[WANTED] and not row[GAIN]:
             return pcm
-        voice_kernels.amplify(self._pcm, row, self._wide)
+        voice_kernels.amplify(self._pcm, row, self._wide, self._tally)
         kernels.limit(self._wide, self._out)
         return self._out.tobytes()
 

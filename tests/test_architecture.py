@@ -57,6 +57,7 @@ SHELLS: dict[str, set[str]] = {
         "duty",
         "numba_cache",
         "service",
+        "voice_file",
     },
     "mixer_core/bus": {
         "audio_client",
