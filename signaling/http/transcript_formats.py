@@ -28,6 +28,8 @@ MS_PER_CHARACTER = 65
 """How long speech takes; about 15 characters a second, as subtitles are read, too."""
 LEAST_MS, MOST_MS = 1_000, 30_000
 """Of one subtitle."""
+LAST_MS = 253_370_764_800_000
+"""The beginning of 9999: times beyond are none."""
 _ASSISTANT, _SOMEBODY, _SYSTEM = "Assistant", "Somebody", "System"
 
 
@@ -60,8 +62,7 @@ def as_vtt(items: Sequence[HistoryItem]) -> str:
     """WebVTT, with the speaker as the voice of each cue (W3C WebVTT 6.5)."""
     blocks = ["WEBVTT\n"]
     if items:
-        began = datetime.fromtimestamp(_began_ms(items) / 1000, UTC)
-        blocks.append(f"NOTE 00:00:00.000 is {began.isoformat('T', 'milliseconds')}\n")
+        blocks.append(f"NOTE 00:00:00.000 is {time_of(_began_ms(items))}\n")
     blocks += [
         f"{_clock(cue.start_ms, '.')} --> {_clock(cue.end_ms, '.')}\n"
         f"<v {_escaped(cue.speaker)}>{_escaped(cue.text)}\n"
@@ -93,7 +94,7 @@ def cues(items: Sequence[HistoryItem]) -> list[Cue]:
 
 def line_of(item: HistoryItem) -> str:
     """One line of the text form, in local time: ``10:32:05 Anna: …``."""
-    clock = datetime.fromtimestamp(item.wall_ms / 1000).strftime("%H:%M:%S")
+    clock = _moment(item.wall_ms).astimezone().strftime("%H:%M:%S")
     if item.kind == "tool":
         result = "…" if item.pending else f"{'' if item.ok else 'failed: '}{item.output}"
         return f"{clock} [{item.tool}({_one_line(item.arguments)}) → {_one_line(result)}]"
@@ -132,7 +133,12 @@ def item_json(item: HistoryItem) -> dict[str, Any]:
 
 def time_of(wall_ms: int) -> str:
     """A Unix time as in ISO 8601."""
-    return datetime.fromtimestamp(wall_ms / 1000, UTC).isoformat("T", "milliseconds")
+    return _moment(wall_ms).isoformat("T", "milliseconds")
+
+
+def _moment(wall_ms: int) -> datetime:
+    """A Unix time; of one that no calendar has, as damage may leave it, the nearest."""
+    return datetime.fromtimestamp(min(max(0, wall_ms), LAST_MS) / 1000, UTC)
 
 
 def _words(item: HistoryItem) -> str:

@@ -85,6 +85,11 @@ class Lines {
     this.#show(moveCaptions(this.lines, places));
   }
 
+  /** Somebody has deleted what was said so far. */
+  forgotten() {
+    this.#show([]);
+  }
+
   interrupted() {
     this.#show(markInterrupted(this.lines));
   }
@@ -168,6 +173,7 @@ class Stay {
   take(message) {
     if (message.type === "caption") this.lines.caption(message);
     if (message.type === "places") this.lines.places(message);
+    if (message.type === "forgotten") this.lines.forgotten();
     if (message.type === "flush") {
       this.player.flush();
       this.lines.interrupted();

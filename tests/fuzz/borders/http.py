@@ -185,6 +185,11 @@ def _seeds() -> Iterator[bytes]:
         "GET /rooms/den/transcript?limit=5&after=0&format=text", bearer + "Accept: text/plain\r\n"
     )
     invitation = {"name": "Ada", "role": "speak", "lifetime_s": 600}
+    yield ask("GET /rooms/den/conversation?format=vtt&limit=5", bearer)
+    yield ask("GET /rooms/den/conversations?limit=5&before=9", bearer)
+    yield ask("GET /rooms/den/conversations/1?format=srt", bearer)
+    yield ask("GET /rooms/den/search?q=birthday+%25cake&limit=5", bearer)
+    yield ask("DELETE /rooms/den/conversations/1", bearer)
     yield ask("POST /rooms/den/invitations", bearer, json.dumps(invitation))
     yield ask("POST /session", "", json.dumps({"token": TOKEN}))
     yield ask(

@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
-from mixer_core.journal import reading
+from mixer_core.journal import conversations, deletion, reading
 from mixer_core.journal.file import FILE_NAME
 from mixer_core.journal.records import (
     HistoryItem,
@@ -23,7 +23,8 @@ from mixer_core.journal.records import (
 )
 from mixer_core.runtime.errors import JournalError
 from openai_link.transcript.journal_store import JournalStore
-from signaling.http.transcript_pages import as_json, line_of
+from signaling.http.transcript_formats import as_srt, as_vtt, item_json, line_of, time_of
+from signaling.http.transcript_pages import as_json
 from tests.fuzz.border import Border
 
 ROOM, DAY = "den", "2026-11-22"
@@ -86,7 +87,12 @@ def attempt(data: bytes) -> None:
         lambda: _shown(reading.transcript(path, ROOM, 50, 5)),
         lambda: json.dumps([spent.people for spent in reading.spent(path, ROOM, DAY)]),
         lambda: [reading.items_of(path, found.id) for found in reading.conversations(path, ROOM)],
+        lambda: _exported(path),
+        lambda: [
+            hit.snippet.encode() for hit in conversations.search(path, ROOM, "words", 50).hits
+        ],
         lambda: _written(path),
+        lambda: deletion.delete(path, ROOM, 1, WALL_MS),
     )
     for question in questions:
         try:
@@ -114,6 +120,21 @@ def _shown(transcript: reading.Transcript | None) -> None:
     if transcript is not None:
         json.dumps(as_json(ROOM, transcript)).encode()
         "".join(line_of(item) for item in transcript.items).encode()
+
+
+def _found(path: Path) -> None:
+    """What a search shows."""
+    for hit in conversations.search(path, ROOM, "words", 50).hits:
+        json.dumps([hit.snippet, item_json(hit.item)]).encode()
+
+
+def _exported(path: Path) -> None:
+    """The list, and each conversation as subtitles."""
+    for one in conversations.listed(path, ROOM, 50):
+        json.dumps([one.people, one.begins_with, time_of(one.began_ms)]).encode()
+        found = conversations.conversation(path, ROOM, one.id)
+        if found is not None:
+            (as_srt(found.items) + as_vtt(found.items)).encode()
 
 
 def _written(path: Path) -> None:
@@ -153,6 +174,8 @@ BORDERS = (
         _seeds,
         (
             *("mixer_core.journal.reading", "mixer_core.journal.file"),
+            *("mixer_core.journal.conversations", "mixer_core.journal.deletion"),
+            "signaling.http.transcript_formats",
             *("openai_link.transcript.journal_store", "signaling.http.transcript_pages"),
         ),
         tokens=(b"flip", b"SQLite format 3\0"),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import pytest
+
 from mixer_core.journal.records import HistoryItem
-from signaling.http.transcript_formats import as_srt, as_text, as_vtt, cues
+from signaling.http.transcript_formats import as_srt, as_text, as_vtt, cues, time_of
 
 BEGAN_MS = 1_790_000_000_123
 ASKED = HistoryItem("u1", 1, "message", "user", "p-1", "Änne", "How late\nis it?", BEGAN_MS, True)
@@ -55,3 +57,11 @@ def test_words_that_came_late_stand_above_the_answer_in_every_form() -> None:
     """The order is that of the conversation: the journal has it, whenever words came."""
     for text in (as_text(ITEMS), as_srt(ITEMS), as_vtt(ITEMS)):
         assert text.index("How late is it?") < text.index("It is ") < text.index("Oh.")
+
+
+@pytest.mark.parametrize("wall_ms", [-(1 << 62), -1, 1 << 50, (1 << 63) - 1])
+def test_a_time_that_no_calendar_has_is_shown_as_the_nearest(wall_ms: int) -> None:
+    """A damaged file has such numbers."""
+    items = [ASKED, replace(ANSWER, wall_ms=wall_ms)]
+    assert "How late" in as_text(items) and "How late" in as_srt(items) + as_vtt(items)
+    assert time_of(wall_ms)[:4] in ("1970", "9999")
