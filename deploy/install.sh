@@ -14,7 +14,7 @@ ACCOUNT=mixminus
 OLDEST_MINOR=11 NEWEST_MINOR=13  # Python 3.x that a release runs on
 OWN_PYTHON=3.12          # fetched where the system has none of these
 NEEDED_MIB=1000          # of free disk: a release has 470, and as much again while it is installed
-STOP_S=45                # calls are drained in 30 s
+STOP_S=45                # a stop may take as long, where the settings cannot be asked
 # The program that fetches interpreters and checks their digests; its wheels for glibc 2.17 and later.
 UV=uv==0.13.9
 UV_X86_64=sha256:d7f459fe4fd247d830351c75686d3996ace3c6f3f728eb0e85a30b7ada0cef19
@@ -217,8 +217,13 @@ supervisor_pid() { cat $RUN/supervisord.pid 2>/dev/null; }
 is_alive() { [ -n "$1" ] && grep -q '^State:[[:space:]]*[^ZX]' "/proc/$1/status" 2>/dev/null; }
 serves() { is_alive "$(supervisor_pid)"; }
 
+stop_limit() { # Seconds that a stop of a release may take, by its settings.
+  found=$(ask_release "$1" stop 2>/dev/null) || found=''
+  case $found in '' | *[!0-9]*) echo $STOP_S ;; *) echo "$found" ;; esac
+}
+
 stop_service() {
-  ! serves || say "stopping: running calls are told, and drained for up to 30 s"
+  ! serves || say "stopping: running calls are told, and may end (at most $(stop_limit "$INSTALLED") s)"
   if [ -n "$SYSTEMD" ]; then
     systemctl stop mixminus.service 2>/dev/null || :
     return
@@ -226,9 +231,10 @@ stop_service() {
   serves || return 0
   pid=$(supervisor_pid)
   kill -TERM "$pid"
-  left=$((STOP_S * 10))
+  limit=$(stop_limit "$INSTALLED")
+  left=$((limit * 10))
   while is_alive "$pid"; do
-    [ $left -gt 0 ] || { warn "it did not stop in $STOP_S s and is killed"; kill -KILL "$pid"; break; }
+    [ $left -gt 0 ] || { warn "it did not stop in $limit s and is killed"; kill -KILL "$pid"; break; }
     left=$((left - 1))
     sleep 0.1
   done
@@ -409,7 +415,10 @@ place_files() { # The command and the units of a release.
   install -m 0755 "$from/power.sh" $LIB/power.sh
   [ -d /etc/systemd ] || return 0
   install -d $UNITS
-  install -m 0644 "$from/mixminus.service" "$from/mixminus-power.service" $UNITS
+  limit=$(stop_limit "$1")
+  sed -e "s|^TimeoutStopSec=.*|TimeoutStopSec=$limit|" -e "s|^Environment=SERVICE_STOP_S=.*|Environment=SERVICE_STOP_S=$limit|" \
+    "$from/mixminus.service" >"$TEMP/mixminus.service"
+  install -m 0644 "$TEMP/mixminus.service" "$from/mixminus-power.service" $UNITS
   [ -z "$SYSTEMD" ] || systemctl daemon-reload
 }
 

@@ -1,4 +1,4 @@
-"""What the installer asks of a release: ``python -m deploy.installed check|kernels|ready|page``."""
+"""What the installer asks of a release: ``python -m deploy.installed COMMAND``."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ready = commands.add_parser("ready", help="wait until the gateway is ready")
     ready.add_argument("seconds", type=float)
     commands.add_parser("page", help="print the page's address")
+    commands.add_parser("stop", help="print how many seconds a stop may take")
     given = parser.parse_args(arguments)
     try:
         settings = load_all(AllSettings)
@@ -42,6 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _compile(settings)
         if given.command == "ready":
             return _wait(settings, given.seconds)
+        if given.command == "stop":
+            from .preflight import stop_s
+
+            print(stop_s(settings.runtime.drain_s))
         if given.command == "page":
             from .invite import base_url  # Not needed by a health check.
 

@@ -21,6 +21,8 @@ from .log_lines import Wanted, pick
 from .settings import AllSettings
 
 POLL_S = 0.3
+NOW = ""
+"""Among the lines of a file that is followed: all that there is has been read."""
 NO_FILE = (
     "mixminus: the log is in no file. Start the gateway with MIXMINUS_RUNTIME__LOG_FILE=FILE (and "
     "this command, too), or pass its log on: journalctl -u mixminus -o cat | mixminus logs home"
@@ -47,8 +49,10 @@ def logs(arguments: Sequence[str]) -> int:
         if file is None and not _is_piped():
             print(NO_FILE, file=sys.stderr)
             return EXIT_FAILURE
+        if file is None and given.follow and given.lines:
+            parser.error("-n with -f needs a file: of what is piped in, nobody knows what is old")
         source = iter(sys.stdin) if file is None else read(file, given.follow)
-        return _print(pick(source, wanted), given.lines, given.follow)
+        return _print(last_of(pick(source, wanted), given.lines), given.follow)
     except StartupError as error:
         print(f"mixminus: {error}", file=sys.stderr)
         return error.exit_code
@@ -70,10 +74,20 @@ def _is_piped() -> bool:
     return stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
 
 
-def _print(lines: Iterator[str], last: int, follow: bool) -> int:
-    kept = deque(lines, maxlen=last) if last and not follow else lines
+def last_of(lines: Iterator[str], count: int) -> Iterator[str]:
+    """The last ``count`` (0: all) of what there is now, and each that comes later."""
+    kept = deque[str](maxlen=count)
+    for line in lines if count else ():
+        if line == NOW:
+            break
+        kept.append(line)
+    yield from kept
+    yield from lines
+
+
+def _print(lines: Iterator[str], follow: bool) -> int:
     try:
-        for line in kept:
+        for line in lines:
             sys.stdout.write(line)
             if follow:
                 sys.stdout.flush()
@@ -84,7 +98,8 @@ def _print(lines: Iterator[str], last: int, follow: bool) -> int:
 
 
 def read(path: Path, follow: bool) -> Iterator[str]:
-    """The lines of a log file, of those that were put aside first; ``follow``: for ever.
+    """The lines of a log file, of those that were put aside first; ``follow``: for ever, with
+    ``NOW`` at each end.
 
     Raises OSError where the file itself cannot be read.
     """
@@ -96,6 +111,7 @@ def read(path: Path, follow: bool) -> Iterator[str]:
         with path.open(encoding="utf-8", errors="replace") as file:
             yield from file
             while follow and _goes_on(path, file.fileno()):
+                yield NOW
                 time.sleep(POLL_S)
                 yield from file
             yield from file  # What came just before it was put aside.

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from mixer_core.runtime import logs
 from mixer_core.runtime.log_level import LEVELS
 
 _CONSOLE = re.compile(
@@ -47,6 +48,21 @@ def parse(text: str) -> Line | None:
     return Line(match["level"].lower(), match["program"], tuple((match["about"] or "").split()))
 
 
+def concealed(lines: bytes) -> bytes:
+    """Whole lines, without secrets where no logger of ours has written them and looked for them.
+
+    So a traceback of the interpreter, or what a library prints.
+    """
+    return b"".join(map(_concealed, lines.splitlines(keepends=True)))
+
+
+def _concealed(line: bytes) -> bytes:
+    text = line.decode(errors="surrogateescape")
+    if parse(text) is not None:
+        return line
+    return logs.redact(text).encode(errors="surrogateescape")
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Which lines; an empty field leaves all."""
@@ -70,6 +86,9 @@ def pick(lines: Iterable[str], wanted: Wanted) -> Iterator[str]:
     """The wanted lines, each with what goes on from it, such as a traceback."""
     goes_on = False
     for text in lines:
+        if not text:  # No line, but a mark of whoever reads them.
+            yield text
+            continue
         line = parse(text)
         if line is not None:
             goes_on = wanted.admits(line)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ import openai_link.start
 import signaling.settings
 import signaling.start
 from mixer_core.runtime.bound_path import prepare_runtime_dir
-from mixer_core.runtime.errors import AlreadyRunningError
+from mixer_core.runtime.errors import AlreadyRunningError, SettingsError
 from mixer_core.runtime.lock_file import LockFile, holder_of, is_held, path_of
 from mixer_core.runtime.settings import load
 from mixer_core.runtime.start_checks import (
@@ -36,6 +37,10 @@ from .settings import GATEWAY, AllSettings
 from .supervise import CONTROL_SOCKET
 
 DISTRIBUTION = "mixminus"
+SERVICE_STOP_VARIABLE = "SERVICE_STOP_S"
+"""Set by whoever runs the service: after so many seconds of a stop it is killed."""
+STOP_SPARE_S = 8
+"""What a stop may take besides ``drain_s``: signaling's last words, then the programs."""
 _LONGEST_PID = ".4194304"
 """supervisord puts its process number behind the name of its socket for a moment (proc(5))."""
 Checks = Mapping[str, Callable[[Mapping[str, str]], Needs]]
@@ -67,6 +72,7 @@ def check(settings: AllSettings, env: Mapping[str, str], simulated: bool) -> int
         StartupError: the first thing that would end one of them.
     """
     check_packages(importlib.metadata.requires(DISTRIBUTION) or ())
+    check_drain(settings.runtime.drain_s, env)
     programs = [name for name in CHECKS if simulated or name != "simulator"]
     needs = [CHECKS[name](env) for name in programs]
     descriptors = max(need.descriptors for need in needs)
@@ -82,6 +88,23 @@ def check(settings: AllSettings, env: Mapping[str, str], simulated: bool) -> int
         for port in need.ports:
             check_port(port)
     return descriptors
+
+
+def check_drain(drain_s: float, env: Mapping[str, str]) -> None:
+    """Raise SettingsError where whoever runs the service kills it before its calls have ended."""
+    allowed = env.get(SERVICE_STOP_VARIABLE, "").strip()
+    if allowed.isdecimal() and drain_s and drain_s + STOP_SPARE_S > int(allowed):
+        raise SettingsError(
+            f"[runtime] drain_s = {drain_s:g} is too long: the service is killed {allowed} s after "
+            f"it was asked to stop, and needs {STOP_SPARE_S} s more than drain_s. Run the "
+            "installer again, which changes that, or set TimeoutStopSec and "
+            f"{SERVICE_STOP_VARIABLE} yourself"
+        )
+
+
+def stop_s(drain_s: float) -> int:
+    """How long a stop may take, in seconds, for whoever runs the service; with some to spare."""
+    return math.ceil(drain_s) + STOP_SPARE_S + 7
 
 
 def hold(settings: AllSettings) -> Sequence[LockFile]:

@@ -84,6 +84,7 @@ def find(env: Mapping[str, str], in_use: str) -> Finding:
                 f"[{section}] {key} can change with the next start only: take the change back, "
                 "or stop and start the gateway"
             )
+    preflight.check_drain(new.runtime.drain_s, env)
     simulated = uses_simulator(new.openai_link, env)
     _check_start(before, env, simulated)
     return Finding(

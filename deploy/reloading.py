@@ -30,6 +30,7 @@ from .secret_variables import Shares, separate
 COPY_VARIABLE, FILE_VARIABLE = "SUPERVISED_COPY_FD", "SUPERVISED_CONFIG"
 """Descriptor of the copy, and path of the user's file."""
 MIXERS = ("mixer_core", "mixer_core_standby")
+STOPPING = "the gateway is about to stop; the next start reads the settings"
 MAX_BYTES = 16_000_000
 CHECK_S = 60.0
 
@@ -51,11 +52,17 @@ def make_copy(env: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+StartCheck = Callable[[Mapping[str, str], Callable[[bytes], None]], object]
+
+
 class Gateway(Protocol):
     """What reloading needs of the supervisor."""
 
     runtime_dir: Path
     expected: set[str]
+
+    @property
+    def is_stopping(self) -> bool: ...
 
     def say(self, words: str) -> None: ...
     def program(self, name: str) -> Any: ...
@@ -66,33 +73,60 @@ class Gateway(Protocol):
 class Reloading:
     """One reload at a time."""
 
-    def __init__(self, gateway: Gateway, shares: Shares) -> None:
-        """``shares``: the programs' secrets, as they were at the start."""
+    def __init__(
+        self, gateway: Gateway, shares: Shares, start_check: StartCheck | None = None
+    ) -> None:
+        """``shares``: the programs' secrets, as they were at the start. ``start_check``: begins the
+        check of the file with all secrets, and has its finding told (JSON); None: in a process."""
         self._gateway = gateway
+        self._start_check = start_check or _Check
         self._secrets = {name: value for share in shares.values() for name, value in share.items()}
-        self._check: _Check | None = None
+        self._check: object = None
+        """The one that is under way."""
         self._rolling: tuple[str, int, str] | None = None
         """The mixer that was started again, its old number, and the one that follows."""
-        self.result: dict[str, Any] | None = None
-        """Of the last reload: ``refused`` in words, or ``changes``; None: it is under way."""
+        self._begun = self._ended = 0
+        """Numbers of the last reload that was begun, and of the last that is over."""
+        self._is_asked_again = False
+        """Somebody asked while a check was under way."""
+        self._result: dict[str, Any] = {}
 
-    def begin(self) -> None:
-        """Check the file; what follows is done when that is known."""
+    def begin(self) -> int:
+        """Check the file; what follows is done when that is known. The number for ``result_of``.
+
+        A check that is under way may have read the file before it was changed: another one follows
+        it, and that is the one whose number is returned.
+        """
         if self._check is not None:
+            self._is_asked_again = True
+            return self._begun + 1
+        self._begun += 1
+        self._start()
+        return self._begun
+
+    def result_of(self, number: int) -> dict[str, Any] | None:
+        """``refused`` in words, or ``changes``; None: it is under way.
+
+        Of a reload that others have followed, what came of the last one.
+        """
+        return self._result if self._ended >= number else None
+
+    def _start(self) -> None:
+        if self._gateway.is_stopping:
+            self._end({"refused": STOPPING})
             return
-        self.result = None
         if FILE_VARIABLE not in os.environ:
             self._forgive()
             self._end({"refused": "no settings file was named in MIXMINUS_CONFIG at the start"})
             return
         try:
-            self._check = _Check(self._secrets, self._checked)
+            self._check = self._start_check(self._secrets, self._checked)
         except OSError as error:
             self._end({"refused": f"the settings cannot be checked now ({error.strerror})"})
 
     def look(self) -> None:
         """Once a second: the second mixer follows when the first one waits again."""
-        if self._rolling is None:
+        if self._rolling is None or self._gateway.is_stopping:
             return
         name, old, other = self._rolling
         pid = self._gateway.program(name).pid
@@ -103,6 +137,9 @@ class Reloading:
 
     def _checked(self, output: bytes) -> None:
         self._check = None
+        if self._gateway.is_stopping:
+            self._end({"refused": STOPPING})
+            return
         try:
             found = msgspec.json.decode(output, type=dict[str, Any])
         except msgspec.MsgspecError:
@@ -138,7 +175,11 @@ class Reloading:
         else:
             keys = ", ".join(f"[{s}] {key} ({when})" for s, key, when in found["changes"])
             self._gateway.say(f"reloaded: {keys or 'nothing has changed'}")
-        self.result = {"refused": found.get("refused", ""), "changes": found.get("changes", [])}
+        self._result = {"refused": found.get("refused", ""), "changes": found.get("changes", [])}
+        self._ended = self._begun
+        if self._is_asked_again:
+            self._is_asked_again = False
+            self.begin()
 
     def _share_secrets(self, named: Mapping[str, Any]) -> None:
         owners = {name: tuple(programs) for name, programs in named.items()}

@@ -31,7 +31,7 @@ from supervisor.medusa import asyncore_25 as asyncore
 from supervisor.states import ProcessStates, SupervisorStates
 from supervisor.supervisord import Supervisor
 
-from mixer_core.runtime import given_up
+from mixer_core.runtime import given_up, logs
 from mixer_core.runtime.errors import EXIT_CONFIG, EXIT_FAILURE
 from mixer_core.runtime.lock_file import holder_of, moves, path_of
 from mixer_core.runtime.process import DRAIN_SIGNAL
@@ -40,6 +40,7 @@ from mixer_core.runtime.sweep import sweep
 from mixer_core.runtime.units import S_NS
 
 from .deaths import MOST_PAUSE_S, Again, Deaths
+from .log_lines import concealed
 from .output import Lines, Output
 from .reloading import Reloading
 from .secret_variables import Shares, take
@@ -75,6 +76,11 @@ class WakingSupervisor(Supervisor):  # type: ignore[misc]
         self.last_words = ""
         """Why everything ended; empty: somebody wanted it."""
         self.exit_code = 0
+
+    @property
+    def is_stopping(self) -> bool:
+        """Calls may end, and nothing is started any more for their sake."""
+        return self._drained_ns is not None or self.options.mood < RUNNING
 
     def runforever(self) -> None:
         """The main loop, with the wake-up in its table."""
@@ -126,10 +132,10 @@ class WakingSupervisor(Supervisor):  # type: ignore[misc]
 
     def say(self, words: str) -> None:
         """A line of our own in the log."""
-        self._output.write(f"mixminus: {words}\n".encode(errors="replace"))
+        self._output.write(logs.redact(f"mixminus: {words}\n").encode(errors="replace"))
 
     def _note_lines(self, event: Any) -> None:
-        self._output.write(self._lines.feed(event.process.config.name, event.data))
+        self._output.write(concealed(self._lines.feed(event.process.config.name, event.data)))
 
     def _note_start(self, event: Any) -> None:
         self._deaths.started(event.process.config.name, time.monotonic_ns())
@@ -138,7 +144,7 @@ class WakingSupervisor(Supervisor):  # type: ignore[misc]
         ends, self.options.ends = self.options.ends, []
         for process, exit_code in ends:
             program = process.config.name
-            self._output.write(self._lines.end(program))
+            self._output.write(concealed(self._lines.end(program)))
             if process.state == ProcessStates.STOPPED or self.options.mood < RUNNING:
                 continue
             if program == "signaling" and self._drained_ns is not None:
@@ -147,7 +153,7 @@ class WakingSupervisor(Supervisor):  # type: ignore[misc]
                 self.expected.discard(program)
                 pause(process, 0)
             elif exit_code == EXIT_CONFIG:
-                line = self._lines.last(program) or "it did not say why"
+                line = self._last_line(program) or "it did not say why"
                 self._end_all(line if line.startswith(program) else f"{program}: {line}", exit_code)
             else:
                 self._go_on(process, exit_code, now_ns)
@@ -155,7 +161,7 @@ class WakingSupervisor(Supervisor):  # type: ignore[misc]
     def _go_on(self, process: Any, exit_code: int, now_ns: int) -> None:
         """A program has ended that nobody wanted to end."""
         program = process.config.name
-        verdict = self._deaths.ended(program, exit_code, self._lines.last(program), now_ns)
+        verdict = self._deaths.ended(program, exit_code, self._last_line(program), now_ns)
         if isinstance(verdict, Again):
             pause(process, verdict.pause_s)
             return
@@ -163,6 +169,10 @@ class WakingSupervisor(Supervisor):  # type: ignore[misc]
         self.say(f"{program} is not started again: {verdict.words}")
         if program == "signaling":  # Without it, nobody comes in and nobody is told.
             self._end_all(f"signaling: {verdict.words}", EXIT_FAILURE)
+
+    def _last_line(self, program: str) -> str:
+        """What it has written last, without secrets: people are told."""
+        return logs.redact(self._lines.last(program))
 
     def _end_all(self, words: str, exit_code: int) -> None:
         self.last_words, self.exit_code = words, exit_code
@@ -320,6 +330,8 @@ def main(arguments: list[str]) -> int:
     except OSError as error:
         print(f"mixminus: {plan.log_file} cannot be written ({error.strerror})", file=sys.stderr)
         return EXIT_CONFIG
+    for share in shares.values():
+        logs.conceal(share.values())
     supervisor = WakingSupervisor(options, plan, output, shares)
     try:
         supervisor.main()

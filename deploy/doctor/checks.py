@@ -332,16 +332,27 @@ def call(facts: Facts) -> Iterator[Finding]:
             )
 
 
+def itself(facts: Facts) -> Iterator[Finding]:
+    """What the doctor could not look at."""
+    for words in facts.unseen:
+        yield Finding(
+            "doctor",
+            "error",
+            words,
+            "this is a fault of the doctor: please report it with `mixminus doctor --bundle FILE`",
+        )
+
+
 def without_settings(facts: Facts) -> list[Finding]:
     """What can be said where the settings cannot be read."""
-    return [*python(facts), *packages(facts), *settings(facts)]
+    return [*python(facts), *packages(facts), *settings(facts), *itself(facts)]
 
 
 CHECKS: Mapping[str, Check] = {
     check.__name__: check
     for check in (
         *(python, packages, settings, processor, kernels, ports, interfaces, udp, certificate),
-        *(clock, server, disk, journal, programs, power, memory, call),
+        *(clock, server, disk, journal, programs, power, memory, call, itself),
     )
 }
 

@@ -6,9 +6,11 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TypeVar
 
 from media_worker.webrtc.interfaces import Interface
 from mixer_core.runtime import logs
@@ -25,6 +27,8 @@ from ..settings import GATEWAY, AllSettings
 from . import bundle, checks, machine, network, software, storage
 from .facts import Facts, Software
 from .findings import EXIT_ERRORS, Finding, exit_code, report
+
+T = TypeVar("T")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -79,25 +83,42 @@ def look(no_server: bool, no_call: bool, quiet: bool) -> tuple[AllSettings | Non
     try:
         settings = load_all(AllSettings)
     except StartupError as error:
-        found = software.look(Path(), dict(os.environ))
-        return None, Facts(software=replace(found, settings_trouble=str(error)))
+        own = software.look(Path(), dict(os.environ))
+        return None, Facts(software=replace(own, settings_trouble=str(error)))
     say("the machine, the software, the network, the disk")
-    facts = of_machine(settings)
+    unseen: list[str] = []
+    facts = looked("the machine", lambda: of_machine(settings), Facts(), unseen)
     if not no_server:
         say("the Realtime server")
         from . import server
 
         link = load(LinkSettings)
-        facts = replace(facts, server=server.look(link, os.environ))
+        found = looked("the server", lambda: server.look(link, os.environ), facts.server, unseen)
+        facts = replace(facts, server=found)
         if not uses_simulator(settings.openai_link, os.environ):
-            clock = replace(facts.clock, skew_s=server.skew_s(link))
-            facts = replace(facts, clock=clock)
+            skew_s = looked("the clock", lambda: server.skew_s(link), None, unseen)
+            facts = replace(facts, clock=replace(facts.clock, skew_s=skew_s))
     if not no_call and not facts.software.packages_trouble:
         say("a call through a gateway of its own, with the simulator")
         from . import loopback
 
-        facts = replace(facts, call=loopback.look(os.environ))
-    return settings, facts
+        call = looked("the call", lambda: loopback.look(os.environ), facts.call, unseen)
+        facts = replace(facts, call=call)
+    return settings, replace(facts, unseen=tuple(unseen))
+
+
+def looked(what: str, look_at: Callable[[], T], usual: T, unseen: list[str]) -> T:
+    """What ``look_at`` finds. Where it fails itself, ``usual``, and ``unseen`` says why.
+
+    Whoever asks the doctor has a problem already: a fault of one look costs that look only.
+    """
+    try:
+        return look_at()
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{Path(last.filename).name}:{last.lineno}"
+        unseen.append(f"{what} could not be looked at: {error!r} ({place})")
+        return usual
 
 
 def of_machine(

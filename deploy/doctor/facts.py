@@ -112,3 +112,5 @@ class Facts:
     clock: Clock = field(default_factory=Clock)
     server: Server = field(default_factory=Server)
     call: Call = field(default_factory=Call)
+    unseen: tuple[str, ...] = ()
+    """Where the doctor could not look because of a fault of its own, and what the fault was."""

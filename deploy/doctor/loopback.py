@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import http.client
 import json
 import os
 import signal
@@ -39,10 +40,16 @@ def look(env: Mapping[str, str]) -> Call:
         try:
             return _measured(Path(folder), env)
         except CallError as error:
-            log = (Path(folder) / "log").read_text(errors="replace").splitlines()
-            return Call("\n        ".join([str(error), *log[-LAST_LINES:]]))
+            return Call("\n        ".join([str(error), *_last_lines(Path(folder) / "log")]))
         except OSError as error:
             return Call(f"the gateway for the call could not be started: {error}")
+
+
+def _last_lines(log: Path) -> list[str]:
+    try:
+        return log.read_text(errors="replace").splitlines()[-LAST_LINES:]
+    except OSError:
+        return []
 
 
 def environment(folder: Path, env: Mapping[str, str], ports: tuple[int, int]) -> dict[str, str]:
@@ -86,7 +93,7 @@ def _measured(folder: Path, env: Mapping[str, str]) -> Call:
             _wait_ready(gateway, url)
             taken = asyncio.run(call(url))
             time.sleep(SETTLE_S)
-            return Call(stages_ms=stages(taken, _get(f"{url}/metrics")))
+            return Call(stages_ms=stages(taken, _metrics(f"{url}/metrics")))
         finally:
             _stop(gateway)
             signal.signal(signal.SIGTERM, before)
@@ -113,12 +120,19 @@ def _wait_ready(gateway: subprocess.Popen[bytes], url: str) -> None:
         except urllib.error.HTTPError as error:
             with error, contextlib.suppress(ValueError):
                 words = str(json.loads(error.read()).get("detail"))
-        except OSError:
+        except (OSError, http.client.HTTPException):
             pass
         else:
             return
         time.sleep(0.1)
     raise CallError(f"the gateway for the call is not ready after {START_S:.0f} s: {words}")
+
+
+def _metrics(url: str) -> str:
+    try:
+        return _get(url)
+    except (OSError, http.client.HTTPException) as error:
+        raise CallError(f"the call worked, and then the gateway went away: {error!r}") from error
 
 
 def _get(url: str) -> str:
@@ -134,7 +148,8 @@ def _stop(gateway: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(gateway.pid, signal.SIGKILL)
-        gateway.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):  # In the kernel, for a disk.
+            gateway.wait(STOP_S)
 
 
 def _free_port() -> int:

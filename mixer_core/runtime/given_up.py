@@ -13,13 +13,17 @@ from pathlib import Path
 
 from .errors import UnreadableError
 from .foreign_data import read_json
+from .logs import redact
 
 NAME = "given_up.json"
 MAX_BYTES = 16_384
+MOST_PROGRAMS = 8
+MOST_BYTES_EACH = 1_900
+"""Of a program's words, written as JSON; with names and quotes, all of them fit."""
 
 
 def tell(runtime_dir: Path, failed: Mapping[str, str]) -> None:
-    """Write what is not there yet. ``failed``: by program, why it is not started.
+    """Write what is not there yet, without secrets. ``failed``: by program, why it is not started.
 
     Raises OSError.
     """
@@ -27,11 +31,20 @@ def tell(runtime_dir: Path, failed: Mapping[str, str]) -> None:
     if not failed:
         path.unlink(missing_ok=True)
         return
-    if read(runtime_dir) == failed:
+    told = {name: _short(redact(words)) for name, words in [*failed.items()][:MOST_PROGRAMS]}
+    if read(runtime_dir) == told:
         return
     fresh = path.with_suffix(".json~")
-    fresh.write_text(json.dumps(dict(failed)), encoding="utf-8")
+    fresh.write_text(json.dumps(told), encoding="utf-8")
     os.replace(fresh, path)
+
+
+def _short(words: str) -> str:
+    """The beginning that fits. In JSON a character takes up to 12 bytes."""
+    words = words[:MOST_BYTES_EACH]
+    while len(json.dumps(words)) > MOST_BYTES_EACH:
+        words = words[: len(words) * 9 // 10]
+    return words
 
 
 def read(runtime_dir: Path) -> dict[str, str]:

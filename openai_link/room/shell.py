@@ -182,6 +182,7 @@ class RoomShell:
         values.update(process_usage.report())
         values.update(self.engine.counters())
         values.update(self._transports.counters())
+        values["turns_untraced_total"] = self._traces.lost
         active = self._transports.get(self.engine.active_session)
         backlog = (0, 0) if active is None else active.backlog_ms(time.monotonic_ns())
         values["uplink_backlog_ms"], values["downlink_backlog_ms"] = backlog

@@ -2,7 +2,8 @@
 
 The SDK (extra ``traces``) is imported in a thread when the room opens: 0.2 s of a processor and
 15 MiB; a room without ``traces_url`` has neither. Its own thread sends batches every 5 s. The
-variables ``OTEL_EXPORTER_OTLP_HEADERS`` and ``OTEL_RESOURCE_ATTRIBUTES`` count as usual.
+variables ``OTEL_EXPORTER_OTLP_HEADERS`` and ``OTEL_RESOURCE_ATTRIBUTES`` count as usual. Turns that
+do not arrive are counted, and told in one line a minute.
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ import logging
 import queue
 import threading
 import time
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from mixer_core.runtime.errors import RequirementError
+from mixer_core.runtime.repeated import Repeated
 
 from .turn_traces import TurnTrace
 
 if TYPE_CHECKING:
-    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+    from opentelemetry.sdk.trace.export import SpanExporter
     from opentelemetry.trace import Span as OtelSpan
 
 MAX_WAITING = 64
@@ -54,7 +58,8 @@ class TraceExport:
         self._room = room
         self._log = log
         self.lost = 0
-        """Turns that were not sent."""
+        """Turns that no collector has taken."""
+        self._lines = Repeated()
         self._waiting: queue.Queue[tuple[TurnTrace, int] | None] = queue.Queue(MAX_WAITING)
         self._thread: threading.Thread | None = None
         if url:
@@ -68,7 +73,7 @@ class TraceExport:
         try:
             self._waiting.put_nowait((trace, time.time_ns() - time.monotonic_ns()))
         except queue.Full:
-            self.lost += 1
+            self._lose(1, "they come faster than they are sent")
 
     def close(self) -> None:
         """Send what waits, but not for long; blocks for at most a second."""
@@ -77,6 +82,7 @@ class TraceExport:
         try:
             self._waiting.put_nowait(None)
         except queue.Full:
+            self._lose(MAX_WAITING, "the room has closed")
             return
         self._thread.join(2 * FLUSH_MS / 1000)
 
@@ -90,18 +96,57 @@ class TraceExport:
             record(provider, self._room, *waiting)
         provider.force_flush(FLUSH_MS)
 
+    def _lose(self, turns: int, why: str) -> None:
+        self.lost += turns
+        more = self._lines.line("lost", time.monotonic_ns())
+        if more is not None:
+            self._log.warning(
+                "! turns are not traced, %d so far: %s (%s)%s", self.lost, why, self._url, more
+            )
+
+    def _refused(self, turns: int) -> None:
+        if turns:  # Else the beginning of one that is in the next batch.
+            self._lose(turns, "the collector cannot be reached or has refused them")
+
     def _provider(self) -> TracerProvider:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import Resource
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-        exporter = OTLPSpanExporter(endpoint=self._url)
+        # What it says of each try is said here, once a minute.
+        logging.getLogger(OTLPSpanExporter.__module__).setLevel(logging.CRITICAL)
+        exporter = counting(OTLPSpanExporter(endpoint=self._url), self._refused)
         provider = TracerProvider(
             resource=Resource.create({"service.name": "mixminus"}), shutdown_on_exit=False
         )
         provider.add_span_processor(BatchSpanProcessor(exporter))
         return provider
+
+
+def counting(exporter: SpanExporter, refused: Callable[[int], None]) -> SpanExporter:
+    """The exporter, which tells how many turns were in a batch that did not arrive."""
+    from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+
+    class Counting(SpanExporter):
+        """Passes everything on."""
+
+        def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+            try:
+                result = exporter.export(spans)
+            except Exception:  # A batch must not end the thread that sends the next one.
+                result = SpanExportResult.FAILURE
+            if result is not SpanExportResult.SUCCESS:
+                refused(sum(span.parent is None for span in spans))
+            return result
+
+        def shutdown(self) -> None:
+            exporter.shutdown()
+
+        def force_flush(self, timeout_millis: int = 30_000) -> bool:
+            return exporter.force_flush(timeout_millis)
+
+    return Counting()
 
 
 def record(provider: TracerProvider, room: str, trace: TurnTrace, offset_ns: int) -> None:

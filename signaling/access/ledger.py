@@ -7,9 +7,11 @@ new file in place of the old one; readers look whether the file is another one.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -28,6 +30,8 @@ from .book import Book
 KEY_BYTES = 32
 MOST_BYTES = 8 << 20
 """Of the book: 2,000 invitations to many rooms, and 1,000 bans."""
+LOCK_S, LOCK_POLL_S = 3.0, 0.02
+"""How long another process may hold the lock. It needs it for a few ms."""
 KEY_FILE, BOOK_FILE, LOCK_FILE = "access.key", "invitations.json", "invitations.lock"
 
 
@@ -87,10 +91,23 @@ class Ledger:
                 flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
                 lock = os.open(path, flags, 0o600)
                 stack.callback(os.close, lock)
-                fcntl.flock(lock, fcntl.LOCK_EX)
+                _take(lock)
             except OSError as error:
                 raise _unusable(path, error.strerror or str(error)) from error
             yield
+
+
+def _take(lock: int) -> None:
+    """Raises TimeoutError where another process does not let go, such as one that is stopped."""
+    end_s = time.monotonic() + LOCK_S
+    while True:
+        try:
+            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= end_s:
+                words = f"another process has held it for {LOCK_S:.0f} s"
+                raise TimeoutError(errno.ETIMEDOUT, words) from None
+        time.sleep(LOCK_POLL_S)
 
 
 def _key(path: Path) -> bytes:

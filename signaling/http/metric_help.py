@@ -165,6 +165,7 @@ HELP: dict[str, dict[str, str]] = {
         "downlink_frames_total": "Frames of replies to the mixer.",
         "downlink_packets_total": "Packets of replies.",
         "downlink_lost_packets_total": "Packets of replies that never came.",
+        "turns_untraced_total": "Turns that the collector of traces has not taken.",
         "downlink_late_packets_total": "Packets of replies that came too late.",
         "downlink_corrupt_packets_total": "Packets of replies that could not be decoded.",
         "downlink_concealed_frames_total": "Frames invented for lost packets.",

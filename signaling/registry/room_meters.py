@@ -3,15 +3,19 @@
 Prometheus keeps each series that it has seen; a label that strangers can choose must not have any
 number of values. So the first ``MAX_ROOMS`` rooms have a label of their own, and all others share
 one. A room that nobody has been in for ``KEEP_NS`` gives its place up.
+
+Where a room goes from one label to another while its processes run, what they have counted stays
+with the first one, and the second one gets what they count from then on: no counter falls or jumps.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from mixer_core.runtime.units import S_NS
 
-from .totals import Totals, Value
+from .totals import MAX_SOURCES, Totals, Value
 
 MAX_ROOMS = 50
 KEEP_NS = 24 * 3_600 * S_NS
@@ -25,10 +29,23 @@ _DROPS = (
 _BACKLOGS = ("audio_backlog_ms", "uplink_backlog_ms", "downlink_backlog_ms")
 
 
+@dataclass(slots=True)
+class _Source:
+    """A process that serves a room."""
+
+    label: str
+    latest: dict[str, Value]
+    """Its last report."""
+    before: dict[str, Value] = field(default_factory=dict)
+    """What its counters had when it came to this label."""
+
+
 class RoomMeters:
     """What workers and links report, by room."""
 
     def __init__(self) -> None:
+        self._sources: dict[tuple[str, int], _Source] = {}
+        """Those that are silent longest stand first."""
         self._totals = Totals()
         self._seen_ns: dict[str, int] = {}
         """Rooms with a label of their own, and when somebody was there last."""
@@ -37,8 +54,18 @@ class RoomMeters:
         self, room: str, identity: str, pid: int, metrics: Mapping[str, Value], now_ns: int
     ) -> None:
         """Take the report of a process that serves ``room``; empty: it serves none."""
-        if room and metrics:
-            self._totals.heard(self._label(room, now_ns), identity, pid, _chosen(metrics), now_ns)
+        if not room or not metrics:
+            return
+        label, chosen = self._label(room, now_ns), _chosen(metrics)
+        source = self._sources.pop((identity, pid), None) or _Source(label, chosen)
+        if source.label != label:
+            source.label, source.before = label, source.latest
+        source.latest = chosen
+        if len(self._sources) >= MAX_SOURCES:
+            self._sources.pop(next(iter(self._sources)))
+        self._sources[identity, pid] = source
+        told = f"{identity} {label}" if source.before else identity
+        self._totals.heard(label, told, pid, _since(chosen, source), now_ns)
 
     def figures(
         self, participants: Mapping[str, int], now_ns: int
@@ -63,6 +90,19 @@ class RoomMeters:
             self._totals.forget(oldest)
         known[room] = now_ns
         return room
+
+
+def _since(chosen: dict[str, Value], source: _Source) -> dict[str, Value]:
+    """What counters have grown by at this label; one that has fallen began anew."""
+    before = {name: _number(source.before.get(name, 0)) for name in chosen if _counts(name)}
+    if any(_number(chosen[name]) < value for name, value in before.items()):
+        source.before = dict.fromkeys(source.before, 0)
+        return chosen
+    return {name: _number(value) - before.get(name, 0) for name, value in chosen.items()}
+
+
+def _counts(name: str) -> bool:
+    return name.endswith("_total")
 
 
 def _chosen(metrics: Mapping[str, Value]) -> dict[str, Value]:

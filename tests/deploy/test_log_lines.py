@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from deploy import log_commands
-from deploy.log_lines import Line, Wanted, parse, pick
+from deploy.log_lines import Line, Wanted, concealed, parse, pick
 from mixer_core.runtime import log_level, logs
 
 
@@ -61,7 +61,7 @@ def test_following_misses_no_line_where_the_file_begins_anew(
 ) -> None:
     log = tmp_path / "log"
     log.write_text("first\nsecond\n")
-    following = log_commands.read(log, True)
+    following = filter(None, log_commands.read(log, True))
 
     def rotate(_: float) -> None:
         if is_put_aside:
@@ -74,6 +74,35 @@ def test_following_misses_no_line_where_the_file_begins_anew(
     late = ["late\n"] if is_put_aside else []
     wanted = ["first\n", "second\n", *late, "third\n"]
     assert [next(following) for _ in wanted] == wanted
+
+
+def test_following_begins_with_the_last_lines_and_goes_on_with_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "log"
+    log.write_text("".join(f"old {number}\n" for number in range(9)))
+
+    def write(_: float) -> None:
+        with log.open("a") as file:
+            file.write("new 1\nnew 2\nnew 3\n")
+
+    monkeypatch.setattr("time.sleep", write)
+    shown = filter(None, log_commands.last_of(log_commands.read(log, True), 2))
+    assert [next(shown) for _ in range(5)] == [
+        f"{w}\n" for w in ["old 7", "old 8", "new 1", "new 2", "new 3"]
+    ]
+    assert list(log_commands.last_of(iter(["a", "b", "c"]), 2)) == ["b", "c"]
+    assert list(log_commands.last_of(iter(["a", "b", "c"]), 0)) == ["a", "b", "c"]
+
+
+def test_what_no_logger_has_written_is_written_without_secrets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(logs, "_concealed", ["correct-horse"])
+    ours = lines(logs.ConsoleFormatter)[0].encode()
+    dying = b"KeyError: 'sk-proj-abcdef123'\nat correct-horse \xff battery\n"
+    kept = concealed(ours + dying + ours)
+    assert kept == ours + b"KeyError: '[redacted]'\nat [redacted] \xff battery\n" + ours
 
 
 def test_files_that_were_put_aside_are_read_first(

@@ -9,11 +9,19 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
 
 from mixer_core.runtime import logs
 from mixer_core.runtime.errors import RequirementError
 from openai_link.room import trace_export
-from openai_link.room.trace_export import MAX_WAITING, TraceExport, check_installed
+from openai_link.room.trace_export import (
+    MAX_WAITING,
+    TraceExport,
+    check_installed,
+    counting,
+    record,
+)
 from openai_link.room.turn_traces import Span, TurnTrace
 
 pytestmark = pytest.mark.sockets
@@ -97,6 +105,40 @@ def test_a_collector_that_is_away_costs_only_what_waits(monkeypatch: pytest.Monk
         export.send(TURN)
     held.set()
     assert export.lost == 3
+
+
+class Refusing:
+    """An exporter whose collector takes nothing."""
+
+    def __init__(self, error: Exception | None) -> None:
+        self.error, self.is_closed = error, False
+
+    def export(self, spans: object) -> SpanExportResult:
+        if self.error is not None:
+            raise self.error
+        return SpanExportResult.FAILURE
+
+    def shutdown(self) -> None:
+        self.is_closed = True
+
+    def force_flush(self, timeout_millis: int = 0) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("error", [None, ConnectionError("refused")])
+def test_turns_that_do_not_arrive_are_counted_and_told_once(
+    caplog: pytest.LogCaptureFixture, error: Exception | None
+) -> None:
+    export = TraceExport("", "home", logs.get("openai_link"))
+    exporter = Refusing(error)
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(counting(exporter, export._refused)))
+    for _ in range(3):
+        record(provider, "home", TURN, 0)
+    provider.shutdown()
+    assert export.lost == 3 and exporter.is_closed
+    told = [entry.getMessage() for entry in caplog.records]
+    assert len(told) == 1 and "1 so far: the collector cannot be reached" in told[0]
 
 
 def test_who_wants_traces_without_the_packages_is_told_so_at_the_start(

@@ -6,6 +6,7 @@ import pytest
 
 from mixer_core.bus.control import Heartbeat
 from signaling.http.health import Health, Watch, as_json
+from signaling.http.metrics_page import Figures, render
 
 MS = 1_000_000
 READY = {"workers_idle": 1, "links_idle": 1, "links_active": 0}
@@ -87,3 +88,13 @@ def test_readiness_is_told_once_and_short_lapses_are_not() -> None:
     ]
     for missing, now_ms, expected in steps:
         assert watch.update(missing, now_ms * MS) == expected, now_ms
+
+
+def test_another_process_in_the_place_of_a_program_is_a_restart() -> None:
+    health = beating()
+    assert health.restarts == dict.fromkeys(NAMES, 0)
+    for pid in (7, 8, 8, 9):
+        health.heard(Heartbeat("media_worker", pid, True), 0)
+    assert health.restarts["media_worker"] == 2 and health.restarts["openai_link"] == 0
+    page = render(Figures({}, {}, restarts=health.restarts)).decode()
+    assert 'mixminus_restarts_total{program="media_worker"} 2.0' in page
