@@ -24,12 +24,12 @@ class HelperError(BenchmarkError):
 class HelperProcess:
     """``python -m MODULE`` as a child; it ends with this process or by ``close``."""
 
-    def __init__(self, module: str, *arguments: str) -> None:
-        """Start it. Its standard error is ours."""
+    def __init__(self, module: str, *arguments: str, **variables: str) -> None:
+        """Start it, with ``variables`` in its environment. Its standard error is ours."""
         self.module = module
         self._process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
-            env=child_environment(),
+            env=child_environment(**variables),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
@@ -40,6 +40,11 @@ class HelperProcess:
     def pid(self) -> int:
         """Process id."""
         return self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it still runs."""
+        return self._process.poll() is None
 
     def ask(self, command: str, timeout_s: float = ANSWER_TIMEOUT_S, **arguments: Any) -> Any:
         """Give a command and wait for its answer. Raises HelperError."""

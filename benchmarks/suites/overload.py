@@ -33,7 +33,6 @@ HARMLESS = ("dropped as surplus by the mixer", "dropped by workers, interrupted"
 PROBE_S = 0.5
 TELL_S = 5
 SOMEBODY = "until somebody gets in"
-RECOVERY_TIMEOUT_S = 60.0
 DOWN = "down: RTP packet at the link → client, every frame"
 UP = ("openai_link", "uplink_latency_ms")
 
@@ -74,7 +73,7 @@ def run(options: Options, findings: Findings) -> None:
         before = rig.metrics()
         minute = come_in(rig, visitors, seconds, findings)
         middle = rig.metrics()
-        recovery = recover(rig, findings)
+        recovery = recover(rig, options.scaled(60, 60, 2), findings)
         end = calm_down(rig)
     report_visitors(visitors, minute, findings)
     report_sound(minute, before, middle, findings)
@@ -170,8 +169,11 @@ def come_in(rig: CrowdRig, visitors: int, seconds: float, findings: Findings) ->
     return minute
 
 
-def recover(rig: CrowdRig, findings: Findings) -> dict[str, float]:
-    """Half of those inside leave: how soon somebody who waits gets in, and the load is gone."""
+def recover(rig: CrowdRig, longest_s: float, findings: Findings) -> dict[str, float]:
+    """Half of those inside leave: how soon somebody who waits gets in, and the load is gone.
+
+    What has not come after ``longest_s`` is left out.
+    """
 
     def inside() -> int:
         return sum(visitor["admitted_s"] >= 0 for visitor in rig.visitors())
@@ -183,7 +185,7 @@ def recover(rig: CrowdRig, findings: Findings) -> dict[str, float]:
         crowd.ask("leave", count=(before // 2 + number) // len(rig.crowds))
     found: dict[str, float] = {}
     waits = any(visitor["admitted_s"] < 0 for visitor in rig.visitors())
-    while len(found) < 1 + waits and time.monotonic() - began_s < RECOVERY_TIMEOUT_S:
+    while len(found) < 1 + waits and time.monotonic() - began_s < longest_s:
         time.sleep(PROBE_S)
         if inside() > before and SOMEBODY not in found:
             found[SOMEBODY] = round(time.monotonic() - began_s, 1)

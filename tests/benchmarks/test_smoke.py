@@ -10,13 +10,14 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from benchmarks.report.plots import draw
 from benchmarks.report.results import Report, read_json
-from benchmarks.rig.helper_process import ROOT, child_environment
+from benchmarks.rig.helper_process import ROOT, HelperProcess, child_environment
 
 pytestmark = pytest.mark.processes
 
@@ -49,9 +50,34 @@ def caches(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def process(caches: Path) -> Iterator[Callable[[], HelperProcess]]:
+    """The process that runs benchmarks one after the other; a new one where it has ended."""
+    mark = {"SMOKE_TEST": str(caches), "XDG_CACHE_HOME": str(caches)}
+    started: list[HelperProcess] = []
+
+    def one() -> HelperProcess:
+        if not started or not started[-1].is_alive:
+            started.append(HelperProcess("tests.benchmarks.smoke_process", **mark))
+        return started[-1]
+
+    yield one
+    for helper in started:
+        helper.close()
+
+
+@pytest.fixture
+def benchmarks(
+    process: Callable[[], HelperProcess], caches: Path
+) -> Iterator[Callable[[], HelperProcess]]:
+    """The same; what a benchmark leaves behind is its test's failure."""
+    yield process
+    assert not left_over(caches) - {process().pid}, "processes were left behind"
+
+
 @pytest.mark.parametrize("name", list(SUBJECTS))
-def test_it_runs(name: str, tmp_path: Path, caches: Path) -> None:
-    report = smoke(name, tmp_path, caches)
+def test_it_runs(name: str, tmp_path: Path, benchmarks: Callable[..., HelperProcess]) -> None:
+    report = smoke(name, tmp_path, benchmarks)
     if name not in DRAW_THEMSELVES:
         draw([report], tmp_path / "plots")
     assert {measure.subject for measure in report.measures} >= SUBJECTS[name]
@@ -62,61 +88,69 @@ def test_it_runs(name: str, tmp_path: Path, caches: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="Chromium is not installed")
-def test_networks_run_with_the_page(tmp_path: Path, caches: Path) -> None:
-    subjects = {measure.subject for measure in smoke("networks", tmp_path, caches).measures}
+def test_networks_run_with_the_page(
+    tmp_path: Path, benchmarks: Callable[..., HelperProcess]
+) -> None:
+    subjects = {measure.subject for measure in smoke("networks", tmp_path, benchmarks).measures}
     assert subjects == {
         *("up: frames lost", "down: frames lost", "down: gaps heard"),
         *("participant kept", "datagrams"),
     }
 
 
-def test_without_peers_it_says_how_to_get_them(tmp_path: Path, caches: Path) -> None:
-    assert len(smoke("peers", tmp_path, caches).notes) == 3
+def test_without_peers_it_says_how_to_get_them(
+    tmp_path: Path, benchmarks: Callable[..., HelperProcess]
+) -> None:
+    assert len(smoke("peers", tmp_path, benchmarks).notes) == 3
 
 
 def test_a_checkout_is_compared_with_itself(tmp_path: Path, caches: Path) -> None:
-    words = ["compare-trees", str(ROOT), "peers", "--rounds", "1"]
-    report = run(words, "compare_trees", tmp_path, caches)
-    assert report.options["rounds"] == 1
-    assert [note.partition(":")[0] for note in report.notes[:2]] == ["before", "now"]
-
-
-def smoke(name: str, folder: Path, caches: Path) -> Report:
-    """The report of the shortest run of a benchmark."""
-    plots = ["--plots", str(folder / "plots")] if name in DRAW_THEMSELVES else []
-    return run([name, *plots], name.replace("-", "_"), folder, caches)
-
-
-def run(words: list[str], name: str, folder: Path, caches: Path) -> Report:
-    """The report named ``name`` that a command writes; no process of it is left."""
-    file = folder / "result.json"
+    file = tmp_path / "result.json"
+    words = ["compare-trees", str(ROOT), "peers", "--rounds", "1", "--smoke", "--json", str(file)]
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks", *words, "--smoke", "--json", str(file)],
+        [sys.executable, "-m", "benchmarks", *words],
         cwd=ROOT,
-        env=child_environment(SMOKE_TEST=str(folder), XDG_CACHE_HOME=str(caches)),
+        env=child_environment(SMOKE_TEST=str(tmp_path), XDG_CACHE_HOME=str(caches)),
         capture_output=True,
         text=True,
         timeout=280,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr, done.stderr
+    report = report_of("compare_trees", file, done.returncode, done.stdout + done.stderr)
+    assert not left_over(tmp_path), "processes were left behind"
+    assert report.options["rounds"] == 1
+    assert [note.partition(":")[0] for note in report.notes[:2]] == ["before", "now"]
+
+
+def smoke(name: str, folder: Path, benchmarks: Callable[..., HelperProcess]) -> Report:
+    """The report of the shortest run of a benchmark, in the process that runs them all."""
+    plots = ["--plots", str(folder / "plots")] if name in DRAW_THEMSELVES else []
+    file, printed = folder / "result.json", folder / "printed"
+    words = [name, *plots, "--smoke", "--json", str(file)]
+    code = benchmarks().ask("run", 280, words=words, printed=str(printed))
+    return report_of(name.replace("-", "_"), file, code, printed.read_text())
+
+
+def report_of(name: str, file: Path, code: int, printed: str) -> Report:
+    """The one report in ``file``, of a run that has ended well."""
+    assert code == 0, printed
+    assert "Traceback" not in printed, printed
     (report,) = read_json(file)
     assert report.benchmark == name
     assert report.options["smoke"] is True
     assert report.machine["cores"] == os.cpu_count()
-    assert not left_over(folder), "processes were left behind"
     return report
 
 
-def left_over(mark: Path) -> list[int]:
-    """Living processes that a benchmark started."""
+def left_over(mark: Path) -> set[int]:
+    """Living processes that a benchmark started. (multiprocessing keeps one of its own.)"""
     wanted = f"SMOKE_TEST={mark}".encode()
-    found = []
-    for entry in Path("/proc").iterdir():
+    found = set()
+    for entry in Path("/proc").glob("[0-9]*"):
         try:
-            if entry.name.isdigit() and wanted in (entry / "environ").read_bytes():
-                found.append(int(entry.name))
+            is_ours = wanted in (entry / "environ").read_bytes()
+            if is_ours and b"resource_tracker" not in (entry / "cmdline").read_bytes():
+                found.add(int(entry.name))
         except OSError:
             continue
     return found

@@ -1,9 +1,10 @@
-"""A phone on the local network: a browser in one network, the gateway in another, a cable between.
+"""Phones on the local network: browsers in one network, the gateway in another, a cable between.
 
-Run inside a fresh network namespace: ``unshare -n python -m tests.browser.lan_page MODE FOLDER
-BROWSER``; MODE is ``clicked`` (through the warning), ``trusted`` (the authority in the browser's
-store) or ``listen`` (plain HTTP), BROWSER ``chromium`` or ``firefox``. Prints the findings as the
-last line.
+Run inside a fresh network namespace: ``unshare -n python -m tests.browser.lan_page FOLDER
+VISIT...``; a visit is BROWSER-MODE: BROWSER ``chromium`` or ``firefox``, MODE ``clicked`` (through
+the warning), ``trusted`` (the authority in the browser's store) or ``listen`` (plain HTTP). All
+visit one gateway, each a room of its own, one after the other. Prints the findings by visit as the
+last line; of a visit that fails, what was raised, as ``failed``.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import subprocess
 import sys
 import time
+import traceback
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +33,8 @@ from tests.support import audio
 from tests.support.gateway import Gateway, free_port
 
 GATEWAY, PHONE = "10.7.0.1", "10.7.0.9"
+HOME = "home"
+"""The room of an address that names none: the page for listeners is for it."""
 COUNT = """
 window.played = 0;
 const start = AudioBufferSourceNode.prototype.start;
@@ -108,7 +112,7 @@ def listen(page: Any, address: str, gateway: Gateway) -> dict[str, Any]:
     until(page, "() => window.played > 24000", "nothing is played")
     first_second_s = round(time.monotonic() - began, 2)
     text = page.evaluate(said)
-    close = urllib.request.Request(f"{gateway.url}/rooms/home", method="DELETE")
+    close = urllib.request.Request(f"{gateway.url}/rooms/{HOME}", method="DELETE")
     urllib.request.urlopen(close).close()
     until(page, "() => /closed the room/.test(document.body.innerText)", "no word of it")
     return {
@@ -129,56 +133,94 @@ def on_firefox(network: int, profile: Path, address: str) -> str:
     return done.stdout.splitlines()[-1]
 
 
-def main() -> None:
+class House:
+    """The gateway, the network that its guests are in, and invitations."""
+
+    def __init__(self, gateway: Gateway, https_port: int, network: int) -> None:
+        self.gateway, self.network = gateway, network
+        self._port = https_port
+        self._state = gateway.dir / "state"
+        self.authority = self._state / "tls" / "authority.crt"
+
+    def invitation(self, room: str, role: Role) -> str:
+        """The address of a link into ``room``."""
+        _, token = Desk(Ledger(self._state)).invite(
+            [room], role, "Ada", 600, True, int(time.time())
+        )
+        address = link(f"https://{GATEWAY}:{self._port}/", token)
+        if role == "listen":
+            plain = f"http://{GATEWAY}:{self.gateway.port}/listen"
+            return address.replace(f"https://{GATEWAY}:{self._port}/", plain)
+        return address
+
+
+def visit_with_firefox(house: House, mode: str, folder: Path) -> Any:
+    """From the link to the first sample of the reply."""
+    profile = folder / "profile"
+    if mode == "trusted":
+        firefox.trust(profile, house.authority)
+    address = house.invitation(f"firefox-{mode}", "admin")
+    return json.loads(on_firefox(house.network, profile, address))
+
+
+def visit_with_chromium(house: House, mode: str, folder: Path) -> Any:
+    """From the link to the first sample of the reply, or to the end of the room."""
+    if mode == "trusted":
+        trust(folder, house.authority)
+    if mode == "listen":
+        address = house.invitation(HOME, "listen")
+    else:
+        address = house.invitation(f"chromium-{mode}", "admin")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=str(launcher(folder, house.network)),
+            args=[*FLAGS, f"--use-file-for-fake-audio-capture={audio.SENTENCE}%noloop"],
+            env={"HOME": str(folder), "PATH": "/usr/bin:/bin"},
+        )
+        page = browser.new_page()
+        found = listen(page, address, house.gateway) if mode == "listen" else talk(page, address)
+        browser.close()
+    return found
+
+
+def talk(page: Any, address: str) -> dict[str, Any]:
     """The whole way from the link to the first sample of the greeting."""
-    mode, folder, kind = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
+    began = time.monotonic()
+    taps = visit(page, address)
+    page.get_by_role("button", name="Join", exact=True).click()
+    taps += 1
+    joined_s = time.monotonic() - began
+    until(page, HEARS, "no sample of the reply")
+    return {
+        "taps": taps,
+        "join_tapped_s": round(joined_s, 2),
+        "first_sample_s": round(time.monotonic() - began, 2),
+        "secure": page.evaluate("isSecureContext"),
+        "address": page.url,
+        "name": page.evaluate("mixminus.state().name"),
+    }
+
+
+def main() -> None:
+    """All visits."""
+    visitors = {"chromium": visit_with_chromium, "firefox": visit_with_firefox}
     https_port = free_port()
+    found = {}
     with (
         cable() as network,
         Gateway(
             SIGNALING__LAN="true", SIGNALING__HTTPS_PORT=https_port, SIGNALING__MDNS="false"
         ) as gateway,
-        sync_playwright() as playwright,
     ):
-        state, plain = gateway.dir / "state", f"http://{GATEWAY}:{gateway.port}"
-        desk = Desk(Ledger(state))
-        role: Role = "listen" if mode == "listen" else "admin"
-        _, token = desk.invite(["home"], role, "Ada", 600, True, int(time.time()))
-        address = link(f"https://{GATEWAY}:{https_port}/", token)
-        if mode == "listen":
-            address = address.replace(f"https://{GATEWAY}:{https_port}/", f"{plain}/listen")
-        if kind == "firefox":
-            if mode == "trusted":
-                firefox.trust(folder / "profile", state / "tls" / "authority.crt")
-            print(on_firefox(network, folder / "profile", address))
-            return
-        if mode == "trusted":
-            trust(folder, state / "tls" / "authority.crt")
-        browser = playwright.chromium.launch(
-            executable_path=str(launcher(folder, network)),
-            args=[*FLAGS, f"--use-file-for-fake-audio-capture={audio.SENTENCE}%noloop"],
-            env={"HOME": str(folder), "PATH": "/usr/bin:/bin"},
-        )
-        page = browser.new_page()
-        if mode == "listen":
-            print(json.dumps(listen(page, address, gateway)))
-            browser.close()
-            return
-        began = time.monotonic()
-        taps = visit(page, address)
-        page.get_by_role("button", name="Join", exact=True).click()
-        taps += 1
-        joined_s = time.monotonic() - began
-        until(page, HEARS, "no sample of the reply")
-        found = {
-            "taps": taps,
-            "join_tapped_s": round(joined_s, 2),
-            "first_sample_s": round(time.monotonic() - began, 2),
-            "secure": page.evaluate("isSecureContext"),
-            "address": page.url,
-            "name": page.evaluate("mixminus.state().name"),
-        }
-        browser.close()
+        house = House(gateway, https_port, network)
+        for name in sys.argv[2:]:
+            browser, _, mode = name.partition("-")
+            folder = Path(sys.argv[1], name)
+            folder.mkdir()
+            try:
+                found[name] = visitors[browser](house, mode, folder)
+            except Exception:  # The other visits go on.
+                found[name] = {"failed": traceback.format_exc() + gateway.log[-3_000:]}
     print(json.dumps(found))
 
 
