@@ -25,7 +25,7 @@ TOKEN_VARIABLE = "MIXMINUS_TOKEN"
 LEAST_TOKEN_CHARACTERS = 16
 LEAST_DIFFERENT_CHARACTERS = 8
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
-OPEN_PATHS = frozenset({"/", "/healthz", "/favicon.ico"})
+OPEN_PATHS = frozenset({"/", "/selftest", "/healthz", "/favicon.ico"})
 OPEN_PREFIX = "/web/"
 SESSION_PATH = "/session"
 

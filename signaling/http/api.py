@@ -92,6 +92,7 @@ class HttpApi:
     def _add_routes(self, router: web.UrlDispatcher, prefix: str) -> None:
         """All routes below ``prefix``: a proxy may hand on the public path, or take it away."""
         router.add_get(f"{prefix}/", self._pages.index)
+        router.add_get(f"{prefix}/selftest", self._pages.serve("selftest.html"))
         router.add_get(f"{prefix}/favicon.ico", self._pages.icon)
         router.add_get(f"{prefix}/web/{{path:.+}}", self._pages.file)
         self._operation.add_to(router, prefix)

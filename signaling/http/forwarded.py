@@ -17,7 +17,7 @@ _SIGNS = ("Forwarded", "Via", "X-Real-IP", "CF-Connecting-IP", "CF-Ray", "Tailsc
 _FOR, _HOST, _PROTO = "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 OWN_NAMES = frozenset(
-    {"web", "rooms", "session", "ice", "healthz", "readyz", "metrics", "favicon.ico"}
+    {"web", "selftest", "rooms", "session", "ice", "healthz", "readyz", "metrics", "favicon.ico"}
 )
 """First parts of this gateway's own paths: a public path must not begin with one."""
 

@@ -72,10 +72,11 @@ export class Client extends EventTarget {
    * @param {object} [options]
    * @param {{targetMs?: number, fixed?: boolean}} [options.jitter] for tests: a buffer of a fixed length
    * @param {boolean} [options.allowWorker] whether the audio channel may live in a Worker
+   * @param {"direct"|"element"} [options.route] to the speaker, where the self-test has found a better one
    */
-  constructor({ jitter = {}, allowWorker = true } = {}) {
+  constructor({ jitter = {}, allowWorker = true, route } = {}) {
     super();
-    this.#session = new Session(this.#store, { jitter, allowWorker });
+    this.#session = new Session(this.#store, { jitter, allowWorker, route });
     this.#session.onJoined = () => this.#emit("joined", this.state);
     this.#session.onDevices = () => this.#emit("devices");
     this.#store.onNote = (/** @type {any} */ { type, atMs, ...fields }) => {
@@ -248,7 +249,7 @@ export class Client extends EventTarget {
 
   /** Whether this browser sends sound to a chosen speaker. */
   get canChooseOutput() {
-    return canChooseOutput();
+    return canChooseOutput(this.#session.audio.route);
   }
 
   /** The AudioWorkletNode from which everything that is heard comes; null: not built. */

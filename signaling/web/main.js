@@ -13,7 +13,8 @@ const ANIMATE_EVERY_MS = 50;
 function boot() {
   const start = readAddress(location);
   if (start.invite || start.token) forgetToken();
-  const client = new Client(start);
+  const route = memory.get("route");
+  const client = new Client({ ...start, ...(route === "direct" || route === "element" ? { route } : {}) });
   client.setTalk((start.talk ?? memory.get("talk")) === "hold" ? "hold" : "open");
   const lobby = new Lobby(client, start);
   const room = new RoomView(client);

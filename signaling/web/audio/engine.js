@@ -5,7 +5,7 @@
  */
 
 import { MicrophoneStream } from "./microphone-stream.js";
-import { Output } from "./output.js";
+import { Output, usualRoute } from "./output.js";
 
 const RESUME_TIMEOUT_MS = 600;
 
@@ -41,7 +41,7 @@ export class AudioEngine {
 
   /**
    * @param {AudioCallbacks} callbacks
-   * @param {{jitter: object}} options
+   * @param {{jitter: object, route?: import("./output.js").Route}} options
    */
   constructor(callbacks, options) {
     this.callbacks = callbacks;
@@ -60,7 +60,7 @@ export class AudioEngine {
 
   /** @returns {"direct"|"element"} */
   get route() {
-    return this.#output?.route ?? "direct";
+    return this.#output?.route ?? this.options.route ?? usualRoute();
   }
 
   /**
@@ -99,7 +99,7 @@ export class AudioEngine {
     await Promise.all(modules.map((name) => (
       context.audioWorklet.addModule(new URL(`./worklets/${name}.js`, import.meta.url))
     )));
-    this.#output = new Output(context);
+    this.#output = new Output(context, this.options.route);
     this.#makeNodes(context, this.#output);
     this.#connectMicrophone();
     // If the chosen speaker is gone, use the default.

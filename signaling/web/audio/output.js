@@ -8,17 +8,24 @@ function isWebKit() {
   return apple || /iP(hone|ad|od)/.test(agent);
 }
 
+/** The route that this browser needs for echo cancellation. @returns {Route} */
+export function usualRoute() {
+  return isWebKit() ? "element" : "direct";
+}
+
+/** @typedef {"direct"|"element"} Route */
+
 export class Output {
   /** @type {HTMLAudioElement|null} */
   #element = null;
   /** @type {AudioNode} */
   #end;
 
-  /** @param {AudioContext} context */
-  constructor(context) {
+  /** @param {AudioContext} context @param {Route} [route] what the self-test has found to be better */
+  constructor(context, route = usualRoute()) {
     this.context = context;
     this.#end = context.destination;
-    if (!isWebKit()) return;
+    if (route === "direct") return;
     const destination = context.createMediaStreamDestination();
     this.#end = destination;
     this.#element = new Audio();
@@ -37,7 +44,7 @@ export class Output {
     return this.#element.play().then(() => true, () => false);
   }
 
-  /** @returns {"direct"|"element"} */
+  /** @returns {Route} */
   get route() {
     return this.#element ? "element" : "direct";
   }
@@ -65,11 +72,12 @@ export class Output {
   }
 
   close() {
+    this.#element?.pause();
     if (this.#element) this.#element.srcObject = null;
   }
 }
 
-/** Can this browser send sound to a chosen device? */
-export function canChooseOutput() {
-  return "setSinkId" in (isWebKit() ? HTMLMediaElement.prototype : AudioContext.prototype);
+/** Can this browser send sound to a chosen device? @param {Route} [route] */
+export function canChooseOutput(route = usualRoute()) {
+  return "setSinkId" in (route === "element" ? HTMLMediaElement.prototype : AudioContext.prototype);
 }

@@ -36,11 +36,11 @@ export class Session {
 
   /**
    * @param {import("../state/store.js").Store} store
-   * @param {{jitter: object, allowWorker: boolean}} options
+   * @param {{jitter: object, allowWorker: boolean, route?: import("../audio/output.js").Route}} options
    */
   constructor(store, options) {
     this.store = store;
-    this.audio = new AudioEngine(this.#audioCallbacks(), { jitter: options.jitter });
+    this.audio = new AudioEngine(this.#audioCallbacks(), { jitter: options.jitter, route: options.route });
     this.link = new LinkHost({
       allowWorker: options.allowWorker,
       onReport: (report) => this.keeper.linkReport(report),

@@ -20,6 +20,7 @@ NOBODY = "p-00000000"
 REQUESTS: dict[str, tuple[str, str]] = {
     "the page": ("GET", "/"),
     "its files": ("GET", "/web/{path}"),
+    "the self-test": ("GET", "/selftest"),
     "its icon": ("GET", "/favicon.ico"),
     "is it alive": ("GET", "/healthz"),
     "come by a link": ("POST", "/session"),
