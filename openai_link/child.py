@@ -13,11 +13,14 @@ import zmq
 from mixer_core.bus import control
 from mixer_core.bus.control_client import ControlClient
 from mixer_core.runtime import logs, process_usage
+from mixer_core.runtime.errors import SettingsError
 from mixer_core.runtime.parent import Parent
 from mixer_core.runtime.process import run_on_uvloop
+from mixer_core.runtime.settings import load
 
 from .realtime.session_object import choose_upstream
 from .room.shell import RoomShell
+from .room_settings import RoomSettings, followed
 from .settings import KEY_VARIABLE, Settings, with_secrets
 
 CLOSE_TIMEOUT_S = 1.5
@@ -47,6 +50,8 @@ class _Child:
         self._tasks: set[asyncio.Task[None]] = set()
         self._load = 0
         """How loaded the gateway is."""
+        self._is_reading = False
+        """Changed settings are being read."""
 
     async def run(self) -> None:
         """Until there is nothing left to do."""
@@ -113,6 +118,20 @@ class _Child:
         self._link.set_load(self._load)
         self._control.announce()
 
+    async def _read_settings(self) -> None:
+        """The room goes on with what it takes of changed settings; in a thread: it is a file."""
+        self._parent.read_settings()
+        try:
+            fresh = await asyncio.to_thread(load, Settings, os.environ)
+        except SettingsError as error:
+            self._log.warning("! the changed settings cannot be used, all stay: %s", error)
+            return
+        finally:
+            self._is_reading = False
+        self._settings = followed(self._settings, fresh)
+        if self._link is not None and self._order is not None:
+            self._link.change_rules(RoomSettings.of(self._settings, self._order.room))
+
     def _set_load(self, level: int) -> None:
         self._load = level
         if self._link is not None:
@@ -141,6 +160,9 @@ class _Child:
 
     def _state(self) -> control.LinkState:
         self._parent.beat(self._control.sent_ns)
+        if self._parent.has_new_settings and self._order is not None and not self._is_reading:
+            self._is_reading = True
+            self._start(self._read_settings())
         link, order = self._link, self._order
         if link is None or order is None:
             usage: control.Metrics = {**process_usage.report()}

@@ -12,7 +12,14 @@ import msgspec
 from mixer_core.runtime.errors import SettingsError
 from mixer_core.runtime.room_rules import RoomRules, Rooms
 from mixer_core.runtime.secrets import checked, secret
-from mixer_core.runtime.settings import AT_ONCE, CommonSettings, Count, Milliseconds, Seconds
+from mixer_core.runtime.settings import (
+    AT_ONCE,
+    AT_THE_NEXT_SESSION,
+    CommonSettings,
+    Count,
+    Milliseconds,
+    Seconds,
+)
 
 from .simulator.settings import SimulatorSettings
 
@@ -132,15 +139,15 @@ class OpenaiLinkSettings:
     headers: dict[str, str] = field(default_factory=dict)
     """Further headers of every request to the server; ${VARIABLE} stands for a value of the
     environment."""
-    model: str = "gpt-realtime-2.1"
+    model: Annotated[str, AT_THE_NEXT_SESSION] = "gpt-realtime-2.1"
     """Name of the Realtime model."""
     model_in_update: bool = False
     """Whether session.update names the model, for servers that learn it there only."""
-    voice: str = "marin"
+    voice: Annotated[str, AT_THE_NEXT_SESSION] = "marin"
     """Voice of the assistant; empty: not sent."""
-    voice_id: str = ""
+    voice_id: Annotated[str, AT_THE_NEXT_SESSION] = ""
     """Id of a custom voice, in place of voice; empty: none."""
-    instructions: str = (
+    instructions: Annotated[str, AT_ONCE] = (
         "You are a friendly assistant in a room with several people. "
         "Keep answers short. Answer in the language in which you are spoken to."
     )
@@ -182,7 +189,7 @@ class OpenaiLinkSettings:
     """How strong it is, from just above 0 to 1; 0: as the server thinks."""
     transcription_model: str = ""
     """Model that transcribes what people say; empty: no captions of people."""
-    transcription_language: str = ""
+    transcription_language: Annotated[str, AT_ONCE] = ""
     """Language of the room (ISO 639-1, such as de), a hint for the transcription; empty: any."""
     transcription_prompt: str = ""
     """Names and words that the transcription should know, for models that take a prompt."""
@@ -246,7 +253,7 @@ class OpenaiLinkSettings:
     image_keep_s: Seconds = 600
     """How long the two newest pictures are kept in memory, for a session that has to be opened
     anew; an older one is told of in words. 0: always in words."""
-    journal: bool = True
+    journal: Annotated[bool, AT_ONCE] = True
     """Whether what is said and done is kept in a database in the state directory."""
     journal_keep_days: Annotated[int, msgspec.Meta(ge=1, le=3650)] = 30
     """Days after which journal entries are deleted."""
@@ -260,7 +267,7 @@ class OpenaiLinkSettings:
     """How long before a session expires the next one is opened."""
     rollover_deadline_s: Seconds = 10
     """How long before it expires the room moves on, even if somebody is speaking."""
-    daily_budget_usd: Dollars = 0
+    daily_budget_usd: Annotated[Dollars, AT_ONCE] = 0
     """Budget for a day (local time) over all rooms: a warning at 80 %, a stop at 100 %; 0: no
     limit."""
     prices_date: str = "2026-11-22"

@@ -66,6 +66,7 @@ SETTINGS_AND_FACTS = {
     f"{LINK}.settings",
     f"{LINK}.facts",
     f"{LINK}.pictures",
+    f"{LINK}.room_settings",
     f"{SIMULATOR}.settings",
 }
 """All that the link's and the simulator's own folders offer to their packages."""

@@ -17,6 +17,7 @@ FORWARDED = frozenset(
         "forgotten",
         "usage",
         "error",
+        "rules",
     }
 )
 """Types that are passed on."""

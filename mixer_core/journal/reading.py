@@ -147,9 +147,16 @@ def spent(path: Path, room: str, day: str) -> tuple[Spent, Spent]:
         return _sum(connection, newest, room), _sum(connection, "day = ?", day)
 
 
-def day_cost_usd(connection: sqlite3.Connection, day: str) -> float:
-    """What a day of ``UsageRecord`` has cost so far over all rooms, as far as prices are known."""
-    row = connection.execute("SELECT total(cost_usd) FROM usage WHERE day = ?", (day,)).fetchone()
+def day_cost_usd(connection: sqlite3.Connection, day: str, room: str = "") -> float:
+    """What a day of ``UsageRecord`` has cost so far, as far as prices are known.
+
+    ``room``: in that one; empty: over all rooms.
+    """
+    query, values = "SELECT total(cost_usd) FROM usage WHERE day = ?", [day]
+    if room:
+        query += " AND conversation IN (SELECT id FROM conversation WHERE room = ?)"
+        values.append(room)
+    row = connection.execute(query, values).fetchone()
     return float(row[0])
 
 

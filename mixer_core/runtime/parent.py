@@ -29,6 +29,8 @@ BEAT_NS = S_NS
 """Between two states; each repeats what an earlier one may have lost."""
 END_S = 3.0
 """Longest that a child may take to end after SIGTERM."""
+_NO_HOST = "no host"
+"""In place of a build."""
 SUPERVISOR_POLL_MS = 1_000
 """How often to look for supervisord where the kernel has no pidfd (before Linux 5.3)."""
 
@@ -121,7 +123,10 @@ class Parent:
 
     @property
     def has_new_settings(self) -> bool:
-        """The host has other settings than this child has read."""
+        """The host has other settings than this child has read, or has gone, perhaps for others.
+
+        So a child does not wait for the next host to start.
+        """
         return self._host_build not in ("", self._read_build)
 
     def read_settings(self) -> None:
@@ -214,6 +219,7 @@ class Parent:
         with self._lock:
             self._socket = None
         line.close()
+        self._host_build = _NO_HOST
         self._solitude.lost(time.monotonic_ns())
 
     def _obey(self, packet: bytes) -> None:

@@ -158,6 +158,7 @@ def read_event(code: str, message: str, param: str = "") -> UpstreamError:
         status,
         kind=_kind(status or 400, said, words),
         retry_after_s=min(told_wait_s(words), MAX_RETRY_AFTER_S),
+        param=param,
     )
     error.is_specific = True
     return error

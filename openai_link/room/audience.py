@@ -10,6 +10,7 @@ from typing import Any
 
 from .actions import TellBrowsers
 from .parts import RoomConfig, RoomParts
+from .rule_changes import RuleChanges
 from .signals import Outcome
 
 _SHOWN: dict[str, str] = {"idle": "connecting", "closed": "reconnecting"}
@@ -19,9 +20,10 @@ _SHOWN: dict[str, str] = {"idle": "connecting", "closed": "reconnecting"}
 class Audience:
     """Of one room; methods return what follows, in order."""
 
-    def __init__(self, config: RoomConfig, parts: RoomParts) -> None:
+    def __init__(self, config: RoomConfig, parts: RoomParts, rules: RuleChanges) -> None:
         self._is_simulated = config.upstream.simulated
         self._parts = parts
+        self._rules = rules
         self._greets = config.settings.greet
 
     def next_timeout_ns(self) -> int | None:
@@ -70,5 +72,16 @@ class Audience:
             "simulated": known or self._is_simulated,
             "detail": connection.detail,
             "images": sessions.pictures.may_be_shown,
+            **self._told_rules(),
         }
         return TellBrowsers(event | ({"code": connection.code} if connection.code else {}))
+
+    def _told_rules(self) -> dict[str, Any]:
+        """What everybody may know of the room's rules."""
+        rules = self._rules.rules
+        return {
+            "persona": rules.persona,
+            "address": rules.address,
+            "transcript": rules.transcript,
+            "recording_allowed": rules.recording,
+        }

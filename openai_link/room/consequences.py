@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .. import facts
 from ..facts import AssistantChanged, Fact, ItemAdded, PlaybackStarted, SpeechStarted
 from ..playback.truncation import Truncation
 from .actions import ExportTrace, Log
@@ -16,6 +17,7 @@ from .signals import (
     BudgetSpent,
     FactLearned,
     Outcome,
+    PersonaRefused,
     PictureRefused,
     ProblemFound,
     ReplyMayWait,
@@ -97,7 +99,7 @@ class Consequences:
 
     def _of_session(
         self,
-        signal: SessionConfirmed | SessionSeeded | SessionFailed | ToolsRefused,
+        signal: SessionConfirmed | SessionSeeded | SessionFailed | ToolsRefused | PersonaRefused,
         wall_ms: int,
         now_ns: int,
     ) -> list[Outcome]:
@@ -106,6 +108,7 @@ class Consequences:
             return []
         match signal:
             case SessionConfirmed():
+                self._parts.persona.taken(session.settings)
                 return self._startup.seed(session, now_ns)
             case SessionSeeded():
                 return self._recovery.seeded(session, wall_ms, now_ns)
@@ -113,6 +116,8 @@ class Consequences:
                 return self._recovery.failed(session, error, wall_ms, now_ns)
             case ToolsRefused(_, blame):
                 return self._recovery.tools_refused(session, blame, now_ns)
+            case PersonaRefused(_, asked, error):
+                return self._recovery.persona_refused(asked, error)
 
     def _learned(self, number: int, fact: Fact, wall_ms: int, now_ns: int) -> list[Outcome]:
         parts, outcomes = self._parts, list[Outcome]()
@@ -120,6 +125,8 @@ class Consequences:
             outcomes += parts.handover.silence_draining(now_ns)
         if isinstance(fact, ItemAdded) and parts.record.is_picture(fact.item):
             parts.sessions.pictures.taken()
+        if isinstance(fact, facts.SessionConfirmed) and fact.updated and fact.answers_tools:
+            self._retold(number)
         outcomes += parts.record.on_fact(number, fact, wall_ms, now_ns)
         if number != parts.active_session:
             outcomes += parts.sessions.tell_late(fact, now_ns)
@@ -130,6 +137,12 @@ class Consequences:
         if isinstance(fact, AssistantChanged):
             outcomes.append(StateNews())
         return outcomes
+
+    def _retold(self, number: int) -> None:
+        """The server has taken all changes of a session."""
+        session = self._parts.sessions.find(number)
+        if session is not None:
+            self._parts.persona.taken(session.settings)
 
     def _is_spoken_over(self, fact: Fact) -> bool:
         """Whether people, or the next reply, speak over the last words of a draining session."""

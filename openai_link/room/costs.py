@@ -21,9 +21,13 @@ class RoomCosts:
         self._spending = spending
         self._confirmations = confirmations
 
-    def day_total(self, day: str, cost_usd: float) -> list[Outcome]:
-        """What the journal knows of a day's spending over all rooms."""
-        return _outcomes(self._spending.day_total(day, cost_usd))
+    def day_total(self, day: str, cost_usd: float, room_usd: float) -> list[Outcome]:
+        """What the journal knows of a day's spending, over all rooms and in this one."""
+        return _outcomes(self._spending.day_total(day, cost_usd, room_usd))
+
+    def budgets(self, budget_usd: float, room_budget_usd: float) -> list[Outcome]:
+        """The budgets for a day are these from now on."""
+        return _outcomes(self._spending.change(budget_usd, room_budget_usd))
 
     def response(
         self, session: int, ended: ResponseEnded, shares: Shares, wall_ms: int

@@ -13,6 +13,7 @@ module            has
 ``consequences``  what follows from each signal
 ``recovery``      a session that failed, the next one, and the answer that is owed
 ``audience``      what people are told of the state
+``rule_changes``  what follows where the room's rules change
 ``outlet``        the pace of what goes out
 ================  =================================================================================
 
@@ -34,6 +35,7 @@ from mixer_core.runtime.units import MS_NS
 from ..media.downlink_gate import DownlinkFrame
 from ..media.quiet import ROOM_NOISE_PEAK, is_quiet
 from ..pictures import Picture
+from ..room_settings import RoomSettings
 from .actions import Action, Log, TellBrowsers
 from .audience import Audience
 from .consequences import Consequences
@@ -42,6 +44,7 @@ from .outlet import Outlet
 from .parts import RoomConfig, RoomParts
 from .people import People
 from .room_tools import Toolset
+from .rule_changes import RuleChanges
 from .signals import Outcome, ProblemFound, SessionFailed, Signal
 from .startup import Startup
 
@@ -61,12 +64,14 @@ class RoomEngine:
         self._connection = parts.connection
         has_tools = bool(settings.tools or settings.mcp_servers)
         self._startup = Startup(parts.record, parts.tools, parts.sessions, has_tools)
-        self._audience = Audience(config, parts)
+        rules = RuleChanges(parts, config.room_settings)
+        self._audience = Audience(config, parts, rules)
         self._people = People(parts, self._audience)
         self._consequences = Consequences(
             config, parts, self._startup, self._audience, self._people
         )
         self._outlet = Outlet(parts.sessions)
+        self._rules = rules
 
     # -- what is known ----------------------------------------------------------------------------
 
@@ -128,6 +133,10 @@ class RoomEngine:
         """The process must end."""
         return self._settle(self._connection.stop(self._wall_ms(now_ns), now_ns), now_ns)
 
+    def change_rules(self, settings: RoomSettings, now_ns: int) -> list[Action]:
+        """The room's settings are these from now on."""
+        return self._settle(self._rules.change(settings, now_ns), now_ns)
+
     def forget(self, name: str, now_ns: int) -> list[Action]:
         """Somebody deletes what was said so far; ``name``: of who it is, or empty.
 
@@ -163,10 +172,19 @@ class RoomEngine:
     # -- the journal ------------------------------------------------------------------------------
 
     def journal_recovered(
-        self, items: Sequence[HistoryItem], day: str, cost_usd: float, now_ns: int
+        self,
+        items: Sequence[HistoryItem],
+        day: str,
+        cost_usd: float,
+        now_ns: int,
+        *,
+        room_usd: float = 0.0,
     ) -> list[Action]:
-        """What the journal knows: a conversation that goes on, and what was spent on ``day``."""
-        outcomes = self._startup.journal_recovered(items, day, cost_usd, now_ns)
+        """What the journal knows: a conversation that goes on, and what was spent on ``day``.
+
+        ``cost_usd``: by all rooms; ``room_usd``: in this one.
+        """
+        outcomes = self._startup.journal_recovered(items, day, cost_usd, now_ns, room_usd)
         return self._settle(outcomes, now_ns)
 
     def journal_written(self, ticket: int, now_ns: int) -> list[Action]:

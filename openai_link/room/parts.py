@@ -8,6 +8,7 @@ part               decides
 ``Handover``       when the room moves to its next session
 ``RoomRecord``     the transcript, what the journal holds, captions, the pending reply, money
 ``RoomTools``      which tool calls run, who is asked, when the model speaks about them
+``Persona``        who the assistant is, of what the settings want and a server takes
 ``Notices``        what newcomers have yet to hear
 ``TurnTraces``     what each turn took
 =================  ================================================================================
@@ -16,17 +17,20 @@ part               decides
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mixer_core.runtime.metrics import Metrics
+from mixer_core.runtime.room_rules import RoomRules
 
 from ..realtime.upstream import Upstream
+from ..room_settings import RoomSettings
 from ..settings import OpenaiLinkSettings
 from ..transport.selection import TransportSelection
 from .connection import Connection
 from .epoch import EpochCounter
 from .handover import Handover
 from .notices import Notices
+from .persona import Persona
 from .record import RoomRecord
 from .room_tools import RoomTools
 from .sessions import RoomSessions
@@ -52,6 +56,15 @@ class RoomConfig:
     """The server wants no attempt before, as other rooms have learnt (monotonic)."""
     verify: bool = False
     """People come by invitation: tools count verified names only."""
+    rules: RoomRules = field(default_factory=RoomRules)
+    """Of the room, as far as they are not in ``settings``."""
+    usual: OpenaiLinkSettings | None = None
+    """As in a room without rules of its own; None: as in ``settings``."""
+
+    @property
+    def room_settings(self) -> RoomSettings:
+        """All that the room's rules say."""
+        return RoomSettings(self.settings, self.rules, self.usual or self.settings)
 
 
 class RoomParts:
@@ -61,9 +74,13 @@ class RoomParts:
         settings = config.settings
         self.metrics = Metrics()
         self.epoch = EpochCounter()
-        self.record = RoomRecord(config.room, settings, config.day_of)
-        self.tools = RoomTools(settings, config.verify, self.record.tool_event)
-        self.sessions = RoomSessions(settings, self.record, self.tools, self.epoch, config.mark)
+        self.persona = Persona(settings, config.usual or settings)
+        budget_usd = config.rules.daily_budget_usd
+        self.record = RoomRecord(config.room, settings, config.day_of, budget_usd)
+        self.tools = RoomTools(settings, config.verify, self.record.tool_event, config.rules.tools)
+        self.sessions = RoomSessions(
+            settings, self.record, self.tools, self.epoch, config.mark, self.persona
+        )
         selection = TransportSelection(settings, config.websocket_until_ns)
         self.handover = Handover(settings, self.sessions, self.tools, selection)
         self.connection = Connection(

@@ -16,6 +16,7 @@ from mixer_core.runtime.errors import UpstreamError
 from ..facts import Assistant
 from ..media.downlink_gate import DownlinkFrame
 from ..pictures import Picture
+from ..settings import OpenaiLinkSettings
 from ..tools.blame import Blame
 from .actions import Log, StartUplink
 from .approvals import Answer
@@ -88,6 +89,11 @@ class RealtimeSession(SessionCourse):
             "server_errors_total": self.server_errors,
             "server_benign_errors_total": self.benign_errors,
         }
+
+    @property
+    def settings(self) -> OpenaiLinkSettings:
+        """What its server was told of the room's settings, less what it refused."""
+        return self._terms.settings
 
     # -- time -------------------------------------------------------------------------------------
 
@@ -266,6 +272,19 @@ class RealtimeSession(SessionCourse):
     def set_tools(self, definitions: Sequence[Mapping[str, Any]]) -> list[Outcome]:
         """The session's tools are these from now on."""
         return [*self._terms.set_tools(definitions)]
+
+    def retell(
+        self, settings: OpenaiLinkSettings, definitions: Sequence[Mapping[str, Any]]
+    ) -> list[Outcome]:
+        """The room's settings are these: what of the assistant can change now does."""
+        self._turns.instruct(settings.instructions)
+        free = not self._has_answered
+        return [*self._terms.retell(settings, definitions, may_change_voice=free)]
+
+    @property
+    def may_change_voice(self) -> bool:
+        """It has not answered yet."""
+        return not self._has_answered
 
     def blamed(self, error: UpstreamError) -> Blame | None:
         """The tools for which the server refuses to open the session; None: it is not for them."""

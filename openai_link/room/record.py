@@ -44,9 +44,16 @@ class RoomRecord:
     """One room's memory; every input returns what follows, in order."""
 
     def __init__(
-        self, room: str, settings: OpenaiLinkSettings, day_of: Callable[[int], str]
+        self,
+        room: str,
+        settings: OpenaiLinkSettings,
+        day_of: Callable[[int], str],
+        room_budget_usd: float = 0.0,
     ) -> None:
-        """``day_of``: local day of a Unix time in ms, the account of what is spent on it."""
+        """``day_of``: local day of a Unix time in ms, the account of what is spent on it.
+
+        ``room_budget_usd``: for a day in this room; 0: no limit of its own.
+        """
         self._room = room
         self._settings = settings
         self.speech = SpeechTimeline()
@@ -60,7 +67,12 @@ class RoomRecord:
         self._confirmations = Confirmations(settings)
         self._endings = ToldEndings()
         self.spending = Spending(
-            PriceTable.of(settings), settings.daily_budget_usd, day_of, self.names
+            PriceTable.of(settings),
+            settings.daily_budget_usd,
+            day_of,
+            self.names,
+            room,
+            room_budget_usd,
         )
         self._costs = RoomCosts(self.spending, self._confirmations)
         self._untaken = UntakenTexts()
@@ -82,9 +94,13 @@ class RoomRecord:
         self._lines.resumed(self._transcript, items)
         return [Log("info", f"= the conversation goes on with {len(items)} items")]
 
-    def day_total(self, day: str, cost_usd: float) -> list[Outcome]:
-        """What the journal knows of a day's spending over all rooms."""
-        return self._costs.day_total(day, cost_usd)
+    def day_total(self, day: str, cost_usd: float, room_usd: float = 0.0) -> list[Outcome]:
+        """What the journal knows of a day's spending, over all rooms and in this one."""
+        return self._costs.day_total(day, cost_usd, room_usd)
+
+    def budgets(self, budget_usd: float, room_budget_usd: float) -> list[Outcome]:
+        """The budgets for a day are these from now on, of all rooms and of this one."""
+        return self._costs.budgets(budget_usd, room_budget_usd)
 
     def journal_written(self, ticket: int) -> list[Outcome]:
         """Records are safe, or never will be: tell what waited for them."""

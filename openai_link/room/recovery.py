@@ -8,9 +8,11 @@ people wait for is asked for again.
 from __future__ import annotations
 
 from mixer_core.runtime.errors import UpstreamError
+from mixer_core.runtime.foreign_text import one_line
 
 from ..realtime.problems import explain
 from ..realtime.upstream import Upstream
+from ..settings import OpenaiLinkSettings
 from ..tools.blame import Blame
 from .actions import Log
 from .audience import Audience
@@ -21,6 +23,10 @@ from .signals import Outcome, ProblemFound, ReplyMayWait
 _NOT_ANSWERED = (
     "The assistant's server has not answered although it was asked several times. Please ask again."
 )
+
+
+NOT_TAKEN = "rules_refused"
+"""Code of the problem where a server does not take what the room's rules say of the assistant."""
 
 
 class Recovery:
@@ -34,6 +40,7 @@ class Recovery:
         self._record = parts.record
         self._tools = parts.tools
         self._audience = audience
+        self._parts = parts
 
     def failed(
         self, session: Session, error: UpstreamError, wall_ms: int, now_ns: int
@@ -42,6 +49,10 @@ class Recovery:
         blame = session.blamed(error)
         if blame is not None:
             return [*self._tools.refused(blame), *self._reopened(session, wall_ms, now_ns)]
+        if session.stage == "connecting":
+            words = self._parts.persona.refused(session.settings, error)
+            if words:
+                return [*_told(words), *self._reopened(session, wall_ms, now_ns)]
         problem = explain(error, self._upstream)
         if problem.code == "no_answer":
             self._record.pending_reply.missed()
@@ -55,6 +66,12 @@ class Recovery:
         """The server of a session refuses tools: it is told of the others."""
         refused = self._tools.refused(blame)
         return [*refused, *session.offer(self._tools.definitions, now_ns)]
+
+    def persona_refused(self, asked: OpenaiLinkSettings, error: UpstreamError) -> list[Outcome]:
+        """The server of a running session does not take a change of the assistant."""
+        words = self._parts.persona.refused(asked, error)
+        words = words or f"The assistant's server does not take a change: {one_line(str(error))}"
+        return _told(words)
 
     def seeded(self, session: Session, wall_ms: int, now_ns: int) -> list[Outcome]:
         """A session knows the history: it gets the room, or waits for it."""
@@ -88,3 +105,7 @@ class Recovery:
         if session is self._sessions.standby:
             return self._handover.reopened(wall_ms, now_ns)
         return self._connection.reopened(wall_ms, now_ns)
+
+
+def _told(words: str) -> list[Outcome]:
+    return [Log("warning", f"! {words}"), ProblemFound(NOT_TAKEN, words)]

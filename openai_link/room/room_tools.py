@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mixer_core.runtime.earliest import earliest
@@ -11,6 +11,7 @@ from mixer_core.runtime.units import MS_NS
 
 from ..facts import Fact, ToolCalled
 from ..realtime.session_object import session_object
+from ..room_settings import ALL_TOOLS, may_use
 from ..settings import OpenaiLinkSettings
 from ..tools.actions import (
     AskAnswer,
@@ -62,12 +63,15 @@ class RoomTools:
         settings: OpenaiLinkSettings,
         verify: bool = False,
         placed: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
+        allowed: Collection[str] = ALL_TOOLS,
     ) -> None:
         """``verify``: people come by invitation, and only verified names count.
 
         ``placed``: gives an EVENT of a tool call the place of its line (``RoomRecord``).
         """
         self._placed = placed
+        self._allowed = allowed
+        self._known = Toolset({})
         self._trust = Trust(verify)
         self._limits = ToolLimits(
             settings.tool_timeout_ms,
@@ -98,7 +102,8 @@ class RoomTools:
 
     def changed(self, tools: Toolset, now_ns: int) -> list[Outcome]:
         """Tools have come, gone or changed, or are known to be missing."""
-        before = dict(self._specs)
+        before, self._known = dict(self._specs), tools
+        tools = _allowed(tools, self._allowed)
         self._specs.clear()
         self._specs.update(tools.specs)
         news = tools.problems[self._told_problems :]
@@ -107,6 +112,11 @@ class RoomTools:
         missing = self._offered.replace(tools.definitions)
         outcomes += _missing(missing, missing)
         return outcomes + self._apply(self._calls.replaced(before, now_ns), now_ns)
+
+    def allow(self, patterns: Collection[str], now_ns: int) -> list[Outcome]:
+        """The room may use the tools with these names, and no others."""
+        self._allowed = patterns
+        return self.changed(self._known, now_ns)
 
     def refused(self, blame: Blame) -> list[Outcome]:
         """A server refuses tools: no session is offered them any more, as long as they are so."""
@@ -213,6 +223,15 @@ class RoomTools:
         self._questions.pop(event["call"], None)
         if event["status"] == "asking":
             self._questions[event["call"]] = event, now_ns
+
+
+def _allowed(tools: Toolset, patterns: Collection[str]) -> Toolset:
+    """Those that a room may use."""
+    if tuple(patterns) == ALL_TOOLS:
+        return tools
+    specs = {name: spec for name, spec in tools.specs.items() if may_use(patterns, name)}
+    definitions = [one for one in tools.definitions if str(one.get("name")) in specs]
+    return replace(tools, specs=specs, definitions=definitions)
 
 
 def _missing(for_log: Sequence[str], for_people: Sequence[str]) -> list[Outcome]:

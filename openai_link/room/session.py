@@ -28,6 +28,7 @@ from mixer_core.runtime.errors import UpstreamError
 from ..facts import Assistant
 from ..media.downlink_gate import DownlinkFrame
 from ..pictures import Picture
+from ..settings import OpenaiLinkSettings
 from ..tools.blame import Blame
 from ..transport.interface import TransportKind
 from .approvals import Answer
@@ -57,6 +58,14 @@ class Session(Protocol):
     """When the server will end the session (Unix time); 0: it does not say."""
     hears_room: bool
     """Whether the model is to hear the room (push-to-talk shuts the microphone)."""
+
+    @property
+    def settings(self) -> OpenaiLinkSettings:
+        """What its server was told of the room's settings, less what it refused."""
+
+    @property
+    def may_change_voice(self) -> bool:
+        """It has not answered yet."""
 
     @property
     def assistant(self) -> Assistant:
@@ -178,6 +187,11 @@ class Session(Protocol):
 
     def set_tools(self, definitions: Sequence[Mapping[str, Any]]) -> list[Outcome]:
         """The session's tools are these from now on."""
+
+    def retell(
+        self, settings: OpenaiLinkSettings, definitions: Sequence[Mapping[str, Any]]
+    ) -> list[Outcome]:
+        """The room's settings are these: what of the assistant can change now does."""
 
     def blamed(self, error: UpstreamError) -> Blame | None:
         """The tools for which the server refuses to open the session; None: it is not for them."""

@@ -34,12 +34,14 @@ from .confirmation import Step
 from .early_facts import EarlyFacts
 from .epoch import EpochCounter
 from .liveness import UNKNOWN_ITEM, Probe, ServerHabits
+from .persona import VOICE_LOCKED
 from .reply_sound import ReplySound, SoundAction
 from .session import Stage
 from .session_terms import SessionTerms
 from .signals import (
     FactLearned,
     Outcome,
+    PersonaRefused,
     PictureRefused,
     ProblemFound,
     ReplyRequested,
@@ -103,6 +105,8 @@ class SessionCourse:
         self._sound = ReplySound(kind, events, settings.speed, epoch)
         self._seeding = Seeding(events, SeedLimits.of(settings))
         self._early = EarlyFacts()
+        self._has_answered = False
+        """A response was begun: the voice of the session stays."""
 
     # -- facts ------------------------------------------------------------------------------------
 
@@ -129,6 +133,8 @@ class SessionCourse:
             match fact:
                 case facts.SessionConfirmed():
                     outcomes += self._confirmed(fact, now_ns)
+                case facts.ResponseStarted():
+                    self._has_answered = True
                 case ServerError():
                     outcomes += self._server_error(fact)
                 case ResponseEnded(status="failed", code=code) if code in UpstreamError.FATAL_CODES:
@@ -308,6 +314,9 @@ class SessionCourse:
             outcomes.append(ToolsRefused(self.number, said.blame))
         elif said.is_end:
             outcomes.append(SessionFailed(self.number, said.error))
+        elif said.asked is not None:
+            if error.code != VOICE_LOCKED:
+                outcomes.append(PersonaRefused(self.number, said.asked, said.error))
         elif self.stage == "active":
             told = {"type": "error", "code": error.code, "message": one_line(error.message)}
             outcomes.append(TellBrowsers(told))

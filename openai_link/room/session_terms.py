@@ -6,7 +6,7 @@ It opens the session (``confirmation``), changes its tools while it runs, rememb
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,11 +22,13 @@ from ..transport.interface import TransportKind
 from .actions import SendEvent
 from .confirmation import Confirmation, Step
 from .liveness import UNKNOWN_ITEM
-from .told_session import UPDATE, ToldSession
+from .persona import VOICE, differing, put
+from .told_session import MAX_UPDATES, UPDATE, ToldSession
 
 _REFUSED = (400, 413, 422)
 """HTTP statuses of a request that is refused for what is in it."""
 _TOOL_KEYS = ("tools", "tool_choice", "parallel_tool_calls")
+_AT_ANY_TIME = frozenset({"instructions", "transcription_language"})
 _NO_TOOLS: Mapping[str, Any] = {"tools": [], "tool_choice": "auto"}
 """What a session has that was told of no tools."""
 
@@ -41,6 +43,8 @@ class Complaint:
     """The session cannot be used."""
     blame: Blame | None
     """The tools that are to blame, if it is for them."""
+    asked: OpenaiLinkSettings | None = None
+    """With the change of the persona that is refused, if it is one."""
 
 
 class SessionTerms:
@@ -68,6 +72,13 @@ class SessionTerms:
         self._told = ToldSession()
         self._updates = 0
         """Updates of the session that are not answered."""
+        self._retold: dict[str, OpenaiLinkSettings] = {}
+        """By update that changed the persona: the settings before."""
+
+    @property
+    def settings(self) -> OpenaiLinkSettings:
+        """What the server was told, less what it refused."""
+        return self._settings
 
     # -- opening ----------------------------------------------------------------------------------
 
@@ -141,11 +152,51 @@ class SessionTerms:
             for key in _TOOL_KEYS
             if key in wanted and wanted[key] != known.get(key)
         }
-        if not changed:
-            return []
+        return [self._update(changed, definitions)] if changed else []
+
+    def retell(
+        self,
+        settings: OpenaiLinkSettings,
+        definitions: Sequence[Mapping[str, Any]],
+        *,
+        may_change_voice: bool,
+    ) -> list[SendEvent]:
+        """The room's settings are these: what of the persona can change now does.
+
+        The voice goes alone: a server whose first answer is faster refuses it, and nothing else.
+        """
+        changes = differing(self._settings, settings)
+        voice = changes & VOICE if may_change_voice else frozenset[str]()
+        sent = [
+            self._change(settings, keys, definitions)
+            for keys in (changes & _AT_ANY_TIME, voice)
+            if keys
+        ]
+        return [event for event in sent if event is not None]
+
+    def _change(
+        self,
+        settings: OpenaiLinkSettings,
+        keys: Collection[str],
+        definitions: Sequence[Mapping[str, Any]],
+    ) -> SendEvent | None:
+        before, self._settings = self._settings, put(self._settings, settings, keys)
+        old, new = session_object(before), session_object(self._settings)
+        changed = _changed(old, new)
+        if not changed:  # ``leave_out``, or ``session_json``, has the last word.
+            return None
+        update = self._update(changed, definitions)
+        self._retold[str(update.event["event_id"])] = before
+        if len(self._retold) > MAX_UPDATES:
+            del self._retold[next(iter(self._retold))]
+        return update
+
+    def _update(
+        self, changed: Mapping[str, Any], definitions: Sequence[Mapping[str, Any]]
+    ) -> SendEvent:
         update = self._events.update_session(changed)
         self._told.updated(update, changed, definitions)
-        return [self._send(update)]
+        return self._send(update)
 
     def offer(self, definitions: Sequence[Mapping[str, Any]], now_ns: int) -> list[SendEvent]:
         """Tools were refused: these are the others."""
@@ -190,4 +241,20 @@ class SessionTerms:
         is_refused = is_opening and (error.cause == UPDATE or reason.kind != "" or is_first)
         is_refused |= bool(error.event_id and error.event_id == self._confirmation.update)
         blame = self._told.refused(error, is_refused or is_opening)
-        return Complaint(reason, error.fatal or is_refused, None if error.fatal else blame)
+        asked, before = self._settings, self._retold.pop(error.event_id, None)
+        if before is not None:
+            self._settings = put(asked, before, differing(asked, before))
+        refused = None if before is None or error.fatal else asked
+        return Complaint(reason, error.fatal or is_refused, None if error.fatal else blame, refused)
+
+
+def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """What an update has to say so that a session object becomes another one."""
+    changed: dict[str, Any] = {}
+    if old.get("instructions") != new.get("instructions"):
+        changed["instructions"] = new["instructions"]
+    for side, key in (("input", "transcription"), ("output", "voice")):
+        before, after = (one["audio"].get(side, {}).get(key) for one in (old, new))
+        if before != after:
+            changed["audio"] = {side: {key: after}}
+    return changed

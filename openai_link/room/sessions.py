@@ -23,6 +23,7 @@ from ..turns.actions import TurnRules
 from .actions import CloseSession, Log, OpenSession
 from .epoch import EpochCounter
 from .liveness import ServerHabits
+from .persona import Persona
 from .realtime_session import RealtimeSession
 from .record import RoomRecord
 from .room_pictures import NOT_TAKEN, RoomPictures
@@ -47,9 +48,14 @@ class RoomSessions:
         tools: RoomTools,
         epoch: EpochCounter,
         mark: str,
+        persona: Persona,
     ) -> None:
-        """``mark``: makes item ids unique: another process may have begun the conversation."""
+        """``mark``: makes item ids unique: another process may have begun the conversation.
+
+        ``persona``: of the room, for the sessions that are made.
+        """
         self._settings = settings
+        self._persona = persona
         self._record = record
         self._tools = tools
         self._epoch = epoch
@@ -124,7 +130,7 @@ class RoomSessions:
         self._created += 1
         events = ClientEvents(f"mm{self._mark}{self._created}")
         session: Session = RealtimeSession(
-            self._created, kind, self._settings, events, self._epoch, self._habits
+            self._created, kind, self._persona.wanted, events, self._epoch, self._habits
         )
         self._unopened.append(session)
         return session, self._open() if self._tools_are_known else []
@@ -140,6 +146,13 @@ class RoomSessions:
         if active is None or active.stage in ("connecting", "closed"):
             return []
         return active.set_tools(self._tools.definitions)
+
+    def retell(self) -> list[Outcome]:
+        """The room's settings have changed: tell the running session what can change now."""
+        active = self.active
+        if active is None or active.stage in ("connecting", "closed"):
+            return []
+        return active.retell(self._persona.wanted, self._tools.definitions)
 
     def end(self, session: Session, reason: str, wall_ms: int, now_ns: int) -> list[Outcome]:
         """End a session; ``reason`` goes into the journal where it had the room."""
@@ -268,6 +281,7 @@ class RoomSessions:
         outcomes = self._seed(session, self._record.items(), "", now_ns)
         outcomes += session.activate()
         outcomes += session.set_tools(self._tools.definitions)
+        outcomes += session.retell(self._persona.wanted, self._tools.definitions)
         outcomes += self.retype(session)
         outcomes += session.roster(self._people, now_ns)
         for press in self._pressed.values():

@@ -13,6 +13,7 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -26,7 +27,8 @@ from mixer_core.runtime.lazy_timer import LazyTimer
 from mixer_core.runtime.units import MS_NS, S_NS
 
 from ..realtime.upstream import Upstream
-from ..settings import OpenaiLinkSettings, Settings
+from ..room_settings import RoomSettings
+from ..settings import Settings
 from ..tools.runner import ToolRunner
 from ..transcript.journal import Journal
 from ..transport import selection_memory
@@ -75,8 +77,9 @@ class RoomShell:
             on_exit: the room is empty, end the process.
             on_picture: tell signaling what became of a picture.
         """
-        self._upstream = upstream.for_room(order.room)
-        self._settings = settings.openai_link
+        known = RoomSettings.of(settings, order.room)
+        self._settings = known.link
+        self._upstream = replace(upstream.for_room(order.room), model=known.link.model)
         self._runtime_dir = settings.runtime_dir
         self._log = log
         self._on_picture = on_picture
@@ -85,7 +88,7 @@ class RoomShell:
         now_ns = time.monotonic_ns()
         learnt = selection_memory.recall(self._runtime_dir, upstream.base_url, now_ns)
         self._ways = Ways(upstream, self._settings.transport, learnt.way)
-        config = _config(order, upstream, self._settings, learnt)
+        config = _config(order, upstream, known, learnt)
         self.engine = RoomEngine(config, _wall_ms(), now_ns)
         self.metrics = self.engine.metrics
         self._uplink_latency = self.metrics.histogram("uplink_latency_ms")
@@ -101,7 +104,11 @@ class RoomShell:
         self._traces = TraceExport(self._settings.traces_url, order.room, log)
         self._tools = ToolRunner(self._settings, log, self._tools_changed, self._tool_answered)
         self._journal = Journal.open(
-            settings, order.room, log, self._journal_failed, self._day_spent
+            replace(settings, openai_link=known.link),
+            order.room,
+            log,
+            self._journal_failed,
+            self._day_spent,
         )
         info = StreamInfo("link", order.room, mode=order.mode, opened_ns=now_ns)
         self._mixer = MixerClient(
@@ -149,6 +156,12 @@ class RoomShell:
     def detail(self) -> str:
         """Why it is so, in words."""
         return self.engine.detail
+
+    def change_rules(self, settings: RoomSettings) -> None:
+        """The room's settings are these from now on; what can change in a call does."""
+        self._upstream = replace(self._upstream, model=settings.link.model)
+        self._journal.keep_words(settings.rules.transcript)
+        self._did(self.engine.change_rules(settings, time.monotonic_ns()))
 
     def set_load(self, level: int) -> None:
         """The gateway is as loaded as that, from 0 to 3: captions come less often."""
@@ -290,9 +303,10 @@ class RoomShell:
 
     def _open(self, action: OpenSession) -> None:
         number = action.session
+        model = str(action.description.get("model") or self._upstream.model)
         transport = make_transport(
             action.kind,
-            self._upstream,
+            replace(self._upstream, model=model),
             self._settings,
             self._http,
             self._uplink_latency,
@@ -335,8 +349,9 @@ class RoomShell:
     async def _recover(self, room: str) -> None:
         items = await self._journal.recover(RESUME_S)
         day, cost_usd = await self._journal.day_total(self._upstream.simulated)
+        room_usd = await self._journal.room_total(day)
         now_ns = time.monotonic_ns()
-        self._did(self.engine.journal_recovered(items, day, cost_usd, now_ns))
+        self._did(self.engine.journal_recovered(items, day, cost_usd, now_ns, room_usd=room_usd))
 
     def _written(self, ticket: int) -> None:
         self._did(self.engine.journal_written(ticket, time.monotonic_ns()))
@@ -378,12 +393,14 @@ class RoomShell:
 
 
 def _config(
-    order: OpenLink, upstream: Upstream, settings: OpenaiLinkSettings, learnt: Learnt
+    order: OpenLink, upstream: Upstream, settings: RoomSettings, learnt: Learnt
 ) -> RoomConfig:
     """What the room's engine is given."""
     return RoomConfig(
         room=order.room,
-        settings=settings,
+        settings=settings.link,
+        rules=settings.rules,
+        usual=settings.usual,
         upstream=upstream,
         mark=secrets.token_hex(3),
         day_of=partial(local_day, simulated=upstream.simulated),

@@ -15,6 +15,7 @@ from mixer_core.runtime.errors import UpstreamError
 from ..facts import Fact, ServerError
 from ..playback.truncation import Truncation
 from ..realtime.problems import Problem
+from ..settings import OpenaiLinkSettings
 from ..tools.blame import Blame
 from ..transport.interface import TransportKind
 from ..turns.actions import TypedText
@@ -55,6 +56,15 @@ class ToolsRefused:
 
     session: int
     blame: Blame
+
+
+@dataclass(frozen=True, slots=True)
+class PersonaRefused:
+    """The server does not take a change of the assistant while its session runs."""
+
+    session: int
+    asked: OpenaiLinkSettings
+    error: UpstreamError
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +168,7 @@ Signal = (
     | ReplyMayWait
     | SessionFailed
     | ToolsRefused
+    | PersonaRefused
     | SessionMoved
     | FactLearned
     | ReplyTruncated

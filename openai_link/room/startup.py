@@ -71,11 +71,16 @@ class Startup:
         return [*outcomes, *self._sessions.tools_changed()]
 
     def journal_recovered(
-        self, items: Sequence[HistoryItem], day: str, cost_usd: float, now_ns: int
+        self,
+        items: Sequence[HistoryItem],
+        day: str,
+        cost_usd: float,
+        now_ns: int,
+        room_usd: float,
     ) -> list[Outcome]:
         """What the journal knows: a conversation that goes on, and what was spent on ``day``."""
         outcomes = [] if self._is_recovered else self._record.recovered(items)
-        outcomes += self._record.day_total(day, cost_usd)
+        outcomes += self._record.day_total(day, cost_usd, room_usd)
         return [*outcomes, *self._recovered(now_ns)]
 
     def seed(self, session: Session, now_ns: int) -> list[Outcome]:

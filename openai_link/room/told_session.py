@@ -17,6 +17,8 @@ UPDATE = "session.update"
 MAX_UPDATES = 64
 """Updates that may still be refused; older ones were taken."""
 
+_PARTS = ("audio", "input", "output")
+
 Definition = Mapping[str, Any]
 
 
@@ -43,7 +45,7 @@ class ToldSession:
         """The session object, as far as it was not refused."""
         whole = dict(self._base.changed)
         for update in self._updates.values():
-            whole |= update.changed
+            whole = _laid_over(whole, update.changed)
         return whole
 
     def opened(self, description: Mapping[str, Any], tools: Sequence[Definition]) -> None:
@@ -58,7 +60,8 @@ class ToldSession:
         self._updates[str(event["event_id"])] = _Update(changed, tuple(tools))
         if len(self._updates) > MAX_UPDATES:
             oldest = self._updates.pop(next(iter(self._updates)))
-            self._base = _Update({**self._base.changed, **oldest.changed}, oldest.offered)
+            whole = _laid_over(self._base.changed, oldest.changed)
+            self._base = _Update(whole, oldest.offered)
 
     def refused(self, error: ServerError, is_opening: bool) -> Blame | None:
         """The server complains; the tools that are to blame, if it is for them.
@@ -86,6 +89,16 @@ class ToldSession:
     def _newest(self) -> _Update:
         """The last that was not refused."""
         return next(reversed(self._updates.values()), self._base)
+
+
+def _laid_over(base: Mapping[str, Any], changed: Mapping[str, Any]) -> dict[str, Any]:
+    """As a server takes an update: the parts of ``audio`` key by key, all else as a whole."""
+    whole = dict(base)
+    for key, value in changed.items():
+        known = whole.get(key)
+        is_part = key in _PARTS and isinstance(known, Mapping) and isinstance(value, Mapping)
+        whole[key] = _laid_over(known, value) if is_part and known is not None else value
+    return whole
 
 
 def _blame(code: str, param: str, words: str, update: _Update, before: _Update) -> Blame | None:

@@ -89,6 +89,10 @@ class Journal:
         """Records that were lost: the disk failed for too long, or they cannot be written."""
         return self._thread.dropped
 
+    def keep_words(self, is_wanted: bool) -> None:
+        """Whether what is said from now on is kept."""
+        self._keep_words = is_wanted
+
     def write(self, records: Sequence[Record], then: Then | None = None) -> None:
         """Add records to the journal without waiting; ``then`` is called once they are committed.
 
@@ -122,6 +126,10 @@ class Journal:
         """
         day = local_day(int(time.time() * 1000), simulated)
         return day, await self._ask(lambda store: store.day_usd(day), 0.0)
+
+    async def room_total(self, day: str) -> float:
+        """Dollars of a day of ``day_total`` in this room; 0 if they cannot be read."""
+        return await self._ask(lambda store: store.room_usd(day), 0.0)
 
     async def close(self) -> None:
         """Write what waits, bounded in time, and end the thread."""

@@ -144,6 +144,11 @@ class JournalStore:
         with journal_errors(self._path, "read"):
             return day_cost_usd(self._db, day)
 
+    def room_usd(self, day: str) -> float:
+        """What a local day has cost so far in this room."""
+        with journal_errors(self._path, "read"):
+            return day_cost_usd(self._db, day, self._room)
+
     def close(self) -> None:
         """Close the database."""
         self._file.close()

@@ -107,6 +107,10 @@ class TurnPolicy:
         self._current = ""
         """Newest response of the conversation, active or only being played."""
 
+    def instruct(self, instructions: str) -> None:
+        """The instructions for the model are these from now on."""
+        self._instructions = instructions
+
     @property
     def response_active(self) -> str | None:
         """The response that is being generated."""

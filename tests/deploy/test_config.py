@@ -86,7 +86,7 @@ def test_it_is_printed_as_lines_and_as_json(
     (line,) = [one for one in capsys.readouterr().out.splitlines() if "voice" in one]
     assert line.split("#") == [
         line.split("#")[0],
-        f" {path}:2; change counts: next call",
+        f" {path}:2; change counts: next session",
     ] and line.startswith('openai_link.voice = "ash"')
     assert main(["--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)) > 100
@@ -102,7 +102,8 @@ def test_every_key_says_when_its_change_counts() -> None:
         ("runtime", "state_dir"),
     }
     assert told["signaling", "max_rooms"] == told["openai_link", "max_children"] == "now"
-    assert told["openai_link", "instructions"] == told["media_worker", "outbox_cap_ms"] == "call"
+    assert told["openai_link", "output"] == told["media_worker", "outbox_cap_ms"] == "call"
+    assert (told["openai_link", "instructions"], told["openai_link", "voice"]) == ("now", "session")
     assert when(type(AllSettings().mixer_core), "deadline_ms") == "now"
 
 

@@ -268,5 +268,8 @@ class Journal:
     async def day_total(self, _: bool = False) -> tuple[str, float]:
         return "day", 0.0
 
+    async def room_total(self, _: str) -> float:
+        return 0.0
+
     async def close(self) -> None:
         await asyncio.sleep(0.004)

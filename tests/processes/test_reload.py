@@ -54,6 +54,7 @@ async def _reload(gateway: Gateway, config: Path) -> dict[str, float]:
     config.write_text(
         "[signaling]\nmax_participants = 1\n[media_worker]\noutbox_cap_ms = 300\n"
         "[openai_link]\ninstructions = 'Be brief.'\n[mixer_core]\ndeadline_ms = 30\n"
+        "[rooms.anna]\nmode = 'conference'\npersona = 'Chef'\nvoice = 'ash'\ntranscript = false\n"
     )
     began_s = time.monotonic()
     done = await _command(gateway)
@@ -63,9 +64,19 @@ async def _reload(gateway: Gateway, config: Path) -> dict[str, float]:
         "[signaling] max_rooms: at once",
         "[media_worker] outbox_cap_ms: from the next call on",
         "[mixer_core] deadline_ms: at once",
-        "[openai_link] instructions: from the next call on",
+        "[openai_link] instructions: at once",
+        "[rooms.anna] mode: at once",
+        "[rooms.anna] persona: at once",
+        "[rooms.anna] voice: with the next session of each room",
+        "[rooms.anna] transcript: at once",
     ]
     answered_s = time.monotonic() - began_s
+    await anna.until(lambda: anna.of_type("rules"), "the room does not hear of its new rules")
+    heard_s = time.monotonic() - began_s
+    assert anna.of_type("rules")[0]["message"].startswith("The instructions, the assistant's name")
+    await anna.until(lambda: anna.of_type("room"), "the room does not hear of its new mode")
+    assert anna.of_type("room")[0]["mode"] == "conference"
+    assert anna.of_type("state")[-1]["persona"] == "Chef"
 
     def all_new() -> bool:
         now = _programs(gateway)
@@ -86,7 +97,11 @@ async def _reload(gateway: Gateway, config: Path) -> dict[str, float]:
     await anna.close()
     await late.close()
     assert "is not started again" not in gateway.log and "Traceback" not in gateway.log
-    return {"answered_s": round(answered_s, 2), "all_new_s": round(ready_s, 2)}
+    return {
+        "answered_s": round(answered_s, 2),
+        "rules_heard_s": round(heard_s, 2),
+        "all_new_s": round(ready_s, 2),
+    }
 
 
 def _programs(gateway: Gateway) -> dict[str, set[int]]:
