@@ -68,6 +68,7 @@ class Session:
             mode=offer.mode,
             muted=self.moderation.starts_muted,
             access=offer.role,
+            address=offer.rules.address,
             verified=offer.verified,
             place=offer.place if offer.place.came_ns else Place().moved(offer.place.name, now_ns),
         )
@@ -137,7 +138,8 @@ class Session:
             return []
         self.moderation.rules = rules
         told = SendControl(gateway_messages.room(mode, rules))
-        return [told, *self._changed(replace(self.info, mode=mode), now_ns)]
+        info = replace(self.info, mode=mode, address=rules.address)
+        return [told, *self._changed(info, now_ns)]
 
     def silence(self, muted: bool, locked: bool, now_ns: int) -> list[Action]:
         """An admin mutes the participant, or lets them unmute: nobody else opens a microphone."""

@@ -199,6 +199,8 @@ class Mixer:
         ended: list[bytes] = []
         if info.mode != room.mode and info.role == "browser" and not room.browsers:
             ended = room.set_mode(info.mode, now_ns)  # A link does not know of a change.
+        if info.role == "browser" and not room.browsers:
+            room.address = info.address
         hold_ms = 0 if info.role == "link" else self._settings.gap_hold_ms
         cap_frames = max(1, self._settings.buffer_cap_ms // FRAME_MS)
         buffer = JitterBuffer(hold_ms * MS_NS, cap_frames)
@@ -228,6 +230,7 @@ class Mixer:
 
     def _change(self, room: Room, stream: Stream, info: StreamInfo, now_ns: int) -> list[bytes]:
         muted_now = info.muted and not stream.info.muted
+        changed_address = info.address != stream.info.address
         changed_mode = info.mode not in (stream.info.mode, room.mode)
         before, stream.info = stream.info, info
         out = room.silence(stream, now_ns) if muted_now else []
@@ -235,6 +238,8 @@ class Mixer:
             out += room.seat(now_ns)
             if _shown(info) == _shown(before):
                 return out
+        if changed_address and not stream.is_link:
+            room.address = info.address
         if changed_mode and not stream.is_link:
             out += room.set_mode(info.mode, now_ns)
         return out if stream.is_link else out + self._roster(room, room.streams, now_ns)

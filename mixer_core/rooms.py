@@ -22,6 +22,7 @@ from .bus.frames import (
     epoch_newer,
 )
 from .bus.pcm import SILENCE
+from .bus.rules import ChosenAddress
 from .levels import LevelMeter
 from .mixdown import Mixdown, SlotMix
 from .places.seating import Seating
@@ -51,6 +52,8 @@ class Room:
     ) -> None:
         self.name = name
         self.mode = mode
+        self.address: ChosenAddress = ""
+        """When the assistant answers, as an admin has decided."""
         self.epoch = epoch
         self.streams: list[Stream] = []
         """In the order in which they joined."""
@@ -208,8 +211,10 @@ class Room:
             }
             for stream in self.browsers
         ]
+        chosen = {"address": self.address} if self.address else {}
         for shorter in (_whole, _short_name, _without_place):
-            event = {"type": "participants", "participants": [shorter(one) for one in people]}
+            told = [shorter(one) for one in people]
+            event = {"type": "participants", "participants": told, **chosen}
             try:
                 return self.event(event, listeners, now_ns)
             except FrameError:

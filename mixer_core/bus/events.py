@@ -13,6 +13,7 @@ from ..runtime.foreign_data import read_packed
 from .frames import MAX_PAYLOAD_BYTES
 from .place import Place
 from .roles import Role
+from .rules import ChosenAddress
 
 StreamRole = Literal["browser", "link"]
 Mode = Literal["assistant", "conference"]
@@ -39,6 +40,8 @@ class StreamInfo:
     """The participant's name comes from an invitation."""
     place: Place = field(default_factory=Place)
     """Of a participant's device."""
+    address: ChosenAddress = ""
+    """When the assistant answers, as an admin has decided for the participant's room."""
     opened_ns: int = 0
     """Of a link: when it was opened (monotonic). Of several in a room the latest is the one."""
 

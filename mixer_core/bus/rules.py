@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 Speaker = Literal["speak", "admin"]
+ChosenAddress = Literal["", "always", "addressed", "push_to_talk", "open"]
+"""When the assistant answers (``runtime.room_rules.Address``); empty: as the settings say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +22,5 @@ class RoomRules:
     """The least role that may stop the assistant."""
     confirm: Speaker = "speak"
     """The least role that may answer whether a tool may be used."""
+    address: ChosenAddress = ""
+    """When the assistant answers."""

@@ -117,9 +117,9 @@ class Reducer:
         """Whether the model has made the tool call with this id in this session."""
         return self._items.has_called(call)
 
-    def expect_no_answers(self) -> None:
-        """Turns that are committed from now on are not answered."""
-        self._answers = False
+    def expect_answers(self, are_due: bool) -> None:
+        """Whether turns that are committed from now on are answered."""
+        self._answers = are_due
 
     @property
     def playing(self) -> str | None:

@@ -81,7 +81,7 @@ class Audience:
         rules = self._rules.rules
         return {
             "persona": rules.persona,
-            "address": rules.address,
+            "address": self._parts.address.rule,
             "transcript": rules.transcript,
             "recording_allowed": rules.recording,
         }

@@ -13,6 +13,7 @@ from .parts import RoomConfig, RoomParts
 from .people import People
 from .recovery import Recovery
 from .signals import (
+    AnswerTurn,
     ApprovalGiven,
     BudgetSpent,
     FactLearned,
@@ -25,6 +26,7 @@ from .signals import (
     ReplyTruncated,
     ReplyWanted,
     RoomClosed,
+    RuleChanged,
     SessionConfirmed,
     SessionFailed,
     SessionMoved,
@@ -78,6 +80,11 @@ class Consequences:
             case ReplyWanted(overrides):
                 talking = parts.sessions.talking
                 return [] if talking is None else talking.ask(overrides, now_ns)
+            case AnswerTurn():
+                talking = parts.sessions.talking
+                return [] if talking is None else talking.answer_turn(now_ns)
+            case RuleChanged():
+                return [*parts.follow_rule(now_ns), StateNews()]
             case ApprovalGiven(answer):
                 asking = parts.sessions.find(answer.session)
                 return [] if asking is None else asking.approve(answer)
@@ -130,6 +137,7 @@ class Consequences:
         outcomes += parts.record.on_fact(number, fact, wall_ms, now_ns)
         if number != parts.active_session:
             outcomes += parts.sessions.tell_late(fact, now_ns)
+        outcomes += parts.address.on_fact(fact, now_ns)
         outcomes += _exported(parts.traces.on_fact(number, fact, now_ns))
         if not parts.record.pending_reply.is_pending:
             parts.tools.answers_given()

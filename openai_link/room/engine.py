@@ -116,6 +116,7 @@ class RoomEngine:
             self._handover.next_timeout_ns(),
             self._record.next_timeout_ns(),
             self._parts.tools.next_timeout_ns(),
+            self._parts.address.next_timeout_ns(),
             self._startup.next_timeout_ns(),
             self._audience.next_timeout_ns(),
             self._outlet.next_timeout_ns(),
@@ -125,7 +126,8 @@ class RoomEngine:
 
     def open(self, now_ns: int) -> list[Action]:
         """The room has its first participant on the way."""
-        outcomes = self._startup.open(now_ns)
+        outcomes = self._parts.address.open()
+        outcomes += self._startup.open(now_ns)
         outcomes += self._connection.open(self._wall_ms(now_ns), now_ns)
         return self._settle(outcomes, now_ns)
 
@@ -164,6 +166,7 @@ class RoomEngine:
         actions += self._settle(self._handover.tick(wall_ms, now_ns), now_ns)
         actions += self._settle(self._record.tick(now_ns), now_ns)
         actions += self._settle(self._parts.tools.tick(now_ns), now_ns)
+        actions += self._settle(self._parts.address.tick(now_ns), now_ns)
         started = [*self._startup.tick(now_ns), *self._audience.tick(now_ns)]
         actions += self._settle(started, now_ns)
         actions += self._settle(self._connection.tick(wall_ms, now_ns), now_ns)
@@ -316,9 +319,10 @@ class RoomEngine:
         wall_ms = self._wall_ms(now_ns)
         return self._settle(self._people.roster(event, wall_ms, now_ns), now_ns)
 
-    def speech(self, event: Mapping[str, Any], now_ns: int) -> None:
+    def speech(self, event: Mapping[str, Any], now_ns: int) -> list[Action]:
         """The mixer's ``speech`` event: whose voice was in which slots."""
         self._record.speech.report(event)
+        return []
 
     def browser_event(self, event: Mapping[str, Any], now_ns: int) -> list[Action]:
         """A control message of a browser: say, interrupt, ptt, played, confirm."""

@@ -113,6 +113,10 @@ class Liveness:
         self._speech_after_ns = 0
         """Until then speech raises no doubt."""
 
+    def hear_turns(self, are_detected: bool) -> None:
+        """Whether speech in the room has an event to expect from now on."""
+        self._hears_turns = are_detected
+
     def sent(self, event: Mapping[str, Any], now_ns: int) -> None:
         """A client event goes out."""
         kind = text_of(event, "type")

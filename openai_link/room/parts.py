@@ -9,6 +9,7 @@ part               decides
 ``RoomRecord``     the transcript, what the journal holds, captions, the pending reply, money
 ``RoomTools``      which tool calls run, who is asked, when the model speaks about them
 ``Persona``        who the assistant is, of what the settings want and a server takes
+``AddressDesk``    which spoken turns are answered
 ``Notices``        what newcomers have yet to hear
 ``TurnTraces``     what each turn took
 =================  ================================================================================
@@ -26,6 +27,7 @@ from ..realtime.upstream import Upstream
 from ..room_settings import RoomSettings
 from ..settings import OpenaiLinkSettings
 from ..transport.selection import TransportSelection
+from .address_desk import AddressDesk
 from .connection import Connection
 from .epoch import EpochCounter
 from .handover import Handover
@@ -34,6 +36,7 @@ from .persona import Persona
 from .record import RoomRecord
 from .room_tools import RoomTools
 from .sessions import RoomSessions
+from .signals import Outcome
 from .turn_traces import TurnTraces
 
 
@@ -92,8 +95,16 @@ class RoomParts:
             config.jitter,
             config.allowed_ns,
         )
+        self.address = AddressDesk(config.rules, settings, self.record)
+        self.follow_rule(0)
         self.notices = Notices()
         self.traces = TurnTraces(self.metrics)
+
+    def follow_rule(self, now_ns: int) -> list[Outcome]:
+        """The rule that says which turns are answered holds from now on."""
+        outcomes = self.sessions.take_turns(self.address.rule, now_ns)
+        self.record.pending_reply.answer_turns(self.sessions.answers_turns)
+        return outcomes
 
     @property
     def active_session(self) -> int:

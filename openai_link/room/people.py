@@ -28,11 +28,13 @@ class People:
         parts.tools.roster(event)
         people, joined = self._audience.roster(event, now_ns)
         parts.record.people(people)
+        parts.address.people(people)
+        chosen = parts.address.choose(event.get("address"))
         outcomes = parts.sessions.roster(frozenset(people), now_ns)
         outcomes += parts.connection.roster(len(people), joined, wall_ms, now_ns)
         if joined:
             outcomes.append(StateNews())
-        return outcomes
+        return [*chosen, *outcomes]
 
     def browser_event(self, event: Mapping[str, Any], now_ns: int) -> list[Outcome]:
         """A control message of a browser: say, interrupt, ptt, played, confirm."""

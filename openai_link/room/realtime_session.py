@@ -16,8 +16,10 @@ from mixer_core.runtime.errors import UpstreamError
 from ..facts import Assistant
 from ..media.downlink_gate import DownlinkFrame
 from ..pictures import Picture
+from ..realtime.session_object import session_object
 from ..settings import OpenaiLinkSettings
 from ..tools.blame import Blame
+from ..turns.actions import TurnRules
 from .actions import Log, StartUplink
 from .approvals import Answer
 from .session import NO_PICTURES
@@ -220,7 +222,7 @@ class RealtimeSession(SessionCourse):
             return []
         self.stage = "draining"
         owed = self._owed_to_turn(now_ns)
-        self._reducer.expect_no_answers()
+        self._reducer.expect_answers(False)
         update = self._terms.deafen()
         finish = self._turned(self._turns.finish_turn(self._is_transcribed), now_ns)
         return [*owed, update, *finish]
@@ -260,6 +262,18 @@ class RealtimeSession(SessionCourse):
     def ask(self, overrides: Mapping[str, Any] | None, now_ns: int) -> list[Outcome]:
         """Have the model answer as soon as it is free."""
         return self._turned(self._turns.ask(overrides), now_ns)
+
+    def answer_turn(self, now_ns: int) -> list[Outcome]:
+        """A spoken turn is for the assistant: have the model answer once nobody speaks."""
+        return self._turned(self._turns.answer_turn(), now_ns)
+
+    def take_turns(self, settings: OpenaiLinkSettings, now_ns: int) -> list[Outcome]:
+        """Turns are taken as ``settings`` say from now on."""
+        rules = self._rules = TurnRules.of(session_object(settings))
+        self._reducer.expect_answers(rules.answers_turns)
+        self._waits.hear_turns(not rules.push_to_talk)
+        turned = self._turned(self._turns.take_turns(rules), now_ns)
+        return [*turned, *self._terms.take_turns(settings)]
 
     def greet(self, now_ns: int) -> list[Outcome]:
         """Somebody in a fresh room hears what is sent: say hello, once."""

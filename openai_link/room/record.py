@@ -172,6 +172,10 @@ class RoomRecord:
         """Pictures of the record that ``session`` is shown where it does not know them, by item."""
         return self._pictures.to_seed(session, now_ns)
 
+    def speakers(self, item: str) -> Collection[str]:
+        """The participants whose voice was in a turn; empty where it is not known."""
+        return [who for who, _ in self._transcript.item_shares(item)]
+
     def on_fact(self, session: int, fact: Fact, wall_ms: int, now_ns: int) -> list[Outcome]:
         """Something happened in a session (its number) that has the room, or is draining."""
         if isinstance(fact, SessionConfirmed) and fact.session:

@@ -49,6 +49,7 @@ class RuleChanges:
             outcomes += parts.tools.allow(rules.tools, now_ns)
             outcomes += parts.sessions.tools_changed()
         outcomes += parts.sessions.retell()
+        outcomes += parts.address.change(rules)
         budgets = (settings.link.daily_budget_usd, rules.daily_budget_usd)
         outcomes += parts.record.budgets(*budgets)
         names = [NAMES[key] for key in NAMES if key in persona - later]

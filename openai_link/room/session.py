@@ -167,6 +167,12 @@ class Session(Protocol):
     def ask(self, overrides: Mapping[str, Any] | None, now_ns: int) -> list[Outcome]:
         """Have the model answer as soon as it is free."""
 
+    def answer_turn(self, now_ns: int) -> list[Outcome]:
+        """A spoken turn is for the assistant: have the model answer once nobody speaks."""
+
+    def take_turns(self, settings: OpenaiLinkSettings, now_ns: int) -> list[Outcome]:
+        """Turns are taken as ``settings`` say from now on."""
+
     def greet(self, now_ns: int) -> list[Outcome]:
         """Somebody in a fresh room hears what is sent: say hello, once."""
 

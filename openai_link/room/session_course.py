@@ -190,8 +190,8 @@ class SessionCourse:
                     self._sound.started()
                 case turns.ReplyEnded():
                     self._sound.stopped(now_ns)
-                case turns.MicrophoneGate(is_open):
-                    outcomes += self._gate_microphone(is_open, now_ns)
+                case turns.MicrophoneGate():
+                    outcomes += self._gate_microphone(action, now_ns)
                 case turns.TypedText():
                     outcomes.append(TextTyped(self.number, action))
                 case turns.AskedByHand():
@@ -200,11 +200,12 @@ class SessionCourse:
                     outcomes.append(TellBrowsers(event, addressee))
         return outcomes
 
-    def _gate_microphone(self, is_open: bool, now_ns: int) -> list[Outcome]:
-        shuts = self.hears_room and not is_open
-        self.hears_room = is_open
+    def _gate_microphone(self, gate: turns.MicrophoneGate, now_ns: int) -> list[Outcome]:
+        shuts = self.hears_room and not gate.open
+        self.hears_room = gate.open
         outcomes: list[Outcome] = [MuteUplink(self.number)] if shuts else []
-        return outcomes + self._facts(self._reducer.pressed(is_open, now_ns), now_ns)
+        is_pressed = gate.open and gate.is_pressed
+        return outcomes + self._facts(self._reducer.pressed(is_pressed, now_ns), now_ns)
 
     def _framed(self, frame: DownlinkFrame | None) -> list[Outcome]:
         return [] if frame is None else [SendFrame(frame)]

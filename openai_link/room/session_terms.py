@@ -205,6 +205,24 @@ class SessionTerms:
         self.describe(definitions)
         return self.tell(now_ns, again=True)
 
+    def take_turns(self, settings: OpenaiLinkSettings) -> list[SendEvent]:
+        """The turn detection is that of ``settings`` from now on."""
+        detection, known = map(_turn_detection, (session_object(settings), self._told.description))
+        if detection and known:  # What an update leaves out stays as it is.
+            detection = {**dict.fromkeys(known), **detection}
+        self._settings = replace(
+            self._settings,
+            turn_detection=settings.turn_detection,
+            create_response=settings.create_response,
+            idle_timeout_ms=settings.idle_timeout_ms,
+        )
+        if detection == known:
+            return []
+        changed = {"audio": {"input": {"turn_detection": detection}}}
+        update = self._events.update_session(changed)
+        self._told.updated(update, changed, self._told.tools)
+        return [self._send(update)]
+
     def deafen(self) -> SendEvent:
         """The server is to hear no more turns."""
         deaf = {"audio": {"input": {"turn_detection": None}}}
@@ -258,3 +276,7 @@ def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
         if before != after:
             changed["audio"] = {side: {key: after}}
     return changed
+
+
+def _turn_detection(session: Mapping[str, Any]) -> Any:
+    return session.get("audio", {}).get("input", {}).get("turn_detection")

@@ -12,6 +12,7 @@ from typing import Any
 
 from mixer_core.journal.records import HistoryItem
 from mixer_core.runtime.earliest import earliest
+from mixer_core.runtime.room_rules import Address
 
 from ..facts import Assistant, Fact, ItemDone, ToolCalled, Transcribed
 from ..realtime.client_events import ClientEvents
@@ -20,6 +21,7 @@ from ..settings import OpenaiLinkSettings
 from ..transcript.seeding import settled
 from ..transport.interface import TransportKind
 from ..turns.actions import TurnRules
+from ..turns.ruled import ruled
 from .actions import CloseSession, Log, OpenSession
 from .epoch import EpochCounter
 from .liveness import ServerHabits
@@ -77,6 +79,7 @@ class RoomSessions:
         self._people: Collection[str] = ()
         self._pressed: dict[str, Mapping[str, Any]] = {}
         """The ``ptt`` events of those who hold the button down: they outlive a session."""
+        self._rule: Address = "always"
         self.has_button = TurnRules.of(session_object(settings)).push_to_talk
         """A button makes the turns (push-to-talk)."""
 
@@ -130,7 +133,7 @@ class RoomSessions:
         self._created += 1
         events = ClientEvents(f"mm{self._mark}{self._created}")
         session: Session = RealtimeSession(
-            self._created, kind, self._persona.wanted, events, self._epoch, self._habits
+            self._created, kind, self._ruled, events, self._epoch, self._habits
         )
         self._unopened.append(session)
         return session, self._open() if self._tools_are_known else []
@@ -139,6 +142,24 @@ class RoomSessions:
         """The tools are there, or will be added to the running session."""
         self._tools_are_known = True
         return self._open()
+
+    def take_turns(self, rule: Address, now_ns: int) -> list[Outcome]:
+        """That rule says which turns are answered from now on."""
+        self._rule = rule
+        self.has_button = TurnRules.of(session_object(self._ruled)).push_to_talk
+        if not self.has_button:
+            self._pressed.clear()
+        talking = self.talking  # Others are told when they get the room.
+        return [] if talking is None else talking.take_turns(self._ruled, now_ns)
+
+    @property
+    def answers_turns(self) -> bool:
+        """Each spoken turn is answered."""
+        return TurnRules.of(session_object(self._ruled)).answers_turns
+
+    @property
+    def _ruled(self) -> OpenaiLinkSettings:
+        return ruled(self._persona.wanted, self._rule)
 
     def tools_changed(self) -> list[Outcome]:
         """Tell the running session of its tools."""
@@ -282,6 +303,7 @@ class RoomSessions:
         outcomes += session.activate()
         outcomes += session.set_tools(self._tools.definitions)
         outcomes += session.retell(self._persona.wanted, self._tools.definitions)
+        outcomes += session.take_turns(self._ruled, now_ns)
         outcomes += self.retype(session)
         outcomes += session.roster(self._people, now_ns)
         for press in self._pressed.values():

@@ -289,8 +289,10 @@ class RoomShell:
         self.engine.mixer_epoch(self._mixer.epoch)
         match event["type"]:
             case "speech":
-                self.engine.speech(event, now_ns)
-                return
+                actions = self.engine.speech(event, now_ns)
+                if not actions:
+                    return
+                self._do(actions)
             case "identify":
                 pass
             case "participants":

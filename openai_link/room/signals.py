@@ -120,6 +120,16 @@ class ReplyWanted:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerTurn:
+    """A spoken turn is for the assistant: have the model answer, once nobody speaks."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleChanged:
+    """Another rule says which turns the assistant answers."""
+
+
+@dataclass(frozen=True, slots=True)
 class ToolAnswered:
     """A tool call has its one output."""
 
@@ -176,6 +186,8 @@ Signal = (
     | PictureRefused
     | ReplyRequested
     | ReplyWanted
+    | AnswerTurn
+    | RuleChanged
     | ToolAnswered
     | ApprovalGiven
     | ProblemFound

@@ -48,6 +48,11 @@ class ToldSession:
             whole = _laid_over(whole, update.changed)
         return whole
 
+    @property
+    def tools(self) -> Sequence[Definition]:
+        """Our tools, as far as they were not refused."""
+        return self._newest().offered
+
     def opened(self, description: Mapping[str, Any], tools: Sequence[Definition]) -> None:
         """The session is opened with this; ``tools``: those of ours in it."""
         self._base, self._updates = _Update(description, tuple(tools)), {}

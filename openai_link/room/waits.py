@@ -158,6 +158,10 @@ class SessionWaits:
         """Whether a refusal (of this client event; empty: it does not say) is one we wanted."""
         return self._liveness.takes_answer(event_id)
 
+    def hear_turns(self, are_detected: bool) -> None:
+        """Whether speech in the room has an event to expect from now on."""
+        self._liveness.hear_turns(are_detected)
+
     def closed(self, now_ns: int) -> None:
         """The session is over."""
         self._liveness.closed(now_ns)

@@ -79,6 +79,8 @@ class MicrophoneGate:
     """Whether the model hears the room; while it is shut it hears silence, not nothing."""
 
     open: bool
+    is_pressed: bool = True
+    """Where it is open: somebody holds the button."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,10 @@ class PendingReply:
         self._answers: dict[tuple[int, str], _Answer] = {}
         """By session and response, in the order in which they began."""
 
+    def answer_turns(self, is_so: bool) -> None:
+        """Whether each spoken turn is answered from now on."""
+        self._answers_turns = is_so
+
     def requested(self) -> None:
         """Somebody has asked for a reply, in writing or by a button."""
         self.is_pending, self._is_new, self._missed = True, True, 0

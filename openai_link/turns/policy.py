@@ -226,6 +226,25 @@ class TurnPolicy:
             self._shown = dict.fromkeys(self._shown, False)
         return _send(self._sequencer.request(overrides))
 
+    def answer_turn(self) -> list[TurnAction]:
+        """A turn is to be answered: now, or with the one that somebody speaks."""
+        if not self._hearing:
+            return self.ask()
+        self._asked = True
+        return []
+
+    def take_turns(self, rules: TurnRules) -> list[TurnAction]:
+        """The rules are these from now on; a turn that somebody holds with the button ends."""
+        if rules == self._rules:
+            return []
+        outcome = self._button.finish()
+        actions = self._pressed("ended" if outcome == "tapped" else outcome)
+        was_open, self._rules = self.microphone_open, rules
+        self._hearing, self._asks = False, False
+        if self.microphone_open != was_open:
+            actions.append(MicrophoneGate(self.microphone_open, is_pressed=False))
+        return actions
+
     def cover_turn(self) -> list[TurnAction]:
         """The server should have answered a turn by itself and has not: ask it to."""
         return _send(self._sequencer.request(covers_turn=True))

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from mixer_core.bus.events import Mode
 from mixer_core.bus.roles import Role
-from mixer_core.bus.rules import Speaker
+from mixer_core.bus.rules import ChosenAddress, Speaker
 from mixer_core.runtime.errors import ProblemError
 
 from .. import clock
@@ -56,6 +56,7 @@ class _Rules(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     enter_muted: bool | msgspec.UnsetType = msgspec.UNSET
     stop: Speaker | msgspec.UnsetType = msgspec.UNSET
     confirm: Speaker | msgspec.UnsetType = msgspec.UNSET
+    address: ChosenAddress | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Change(msgspec.Struct, forbid_unknown_fields=True):

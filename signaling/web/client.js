@@ -34,6 +34,7 @@ export { costOf } from "./state/usage.js";
  * @typedef {import("./state/store.js").Problem} Problem
  * @typedef {import("./state/store.js").Question} Question
  * @typedef {import("./state/store.js").Rules} Rules
+ * @typedef {import("./state/store.js").Address} Address
  * @typedef {import("./state/pictures.js").ShownPicture} ShownPicture
  * @typedef {import("./session/access.js").Access} Access
  * @typedef {import("./session/access.js").Invitation} Invitation

@@ -124,7 +124,13 @@ def test_an_admin_decides_the_rules_of_the_room(
     assert anna.locator("#set-room").is_hidden()
     anna.locator("#close-settings").click()
     known = gateway.json("/rooms/hall")["rules"]
-    assert known == {"locked": True, "enter_muted": True, "stop": "speak", "confirm": "speak"}
+    assert known == {
+        "locked": True,
+        "enter_muted": True,
+        "stop": "speak",
+        "confirm": "speak",
+        "address": "",
+    }
 
     bob = opened(browser, invited(gateway, "hall", name="Bob"))
     until(bob, "() => !document.getElementById('join-button').disabled", "no lobby")

@@ -11,6 +11,7 @@ from media_worker.protocol.browser_messages import MESSAGES
 from media_worker.session import Session
 from media_worker.settings import MediaWorkerSettings
 from mixer_core.bus.control import Offer
+from mixer_core.bus.events import StreamInfo
 from mixer_core.bus.frames import Frame, Kind
 from mixer_core.bus.roles import ROLES, Role
 from mixer_core.bus.rules import RoomRules
@@ -144,6 +145,7 @@ def test_every_rule_has_a_row_in_the_document() -> None:
     text = DOCUMENT.read_text(encoding="utf-8")
     for field in fields(RoomRules):
         shown = str(field.default).lower() if isinstance(field.default, bool) else field.default
+        shown = shown or '""'
         assert f"| `{field.name}` | `{shown}` |" in text
 
 
@@ -184,6 +186,13 @@ def test_a_change_of_the_room_is_told_to_the_page_and_the_mixer() -> None:
     assert isinstance(start, SendBus) and b"conference" in start.payload
     assert announce == Announce() and session.info.mode == "conference"
     assert session.set_room("conference", USUAL, 4) == []
+
+
+def test_whom_the_assistant_answers_is_for_the_mixer_to_pass_on() -> None:
+    session = joined("listen")
+    told, start, _ = session.set_room("assistant", RoomRules(address="addressed"), 3)
+    assert isinstance(told, SendControl) and isinstance(start, SendBus)
+    assert StreamInfo.decode(start.payload).address == "addressed"
 
 
 def test_a_change_of_the_rules_alone_does_not_concern_the_mixer() -> None:

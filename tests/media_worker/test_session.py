@@ -105,6 +105,7 @@ def test_welcome_comes_once_with_the_epoch_of_the_room() -> None:
                 "enter_muted": False,
                 "stop": "admin",
                 "confirm": "speak",
+                "address": "",
             },
             "silenced": False,
         }

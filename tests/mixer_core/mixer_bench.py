@@ -9,6 +9,7 @@ from mixer_core.bus.events import Mode, StreamInfo, StreamRole, decode_event
 from mixer_core.bus.frames import Frame, Kind, decode
 from mixer_core.bus.pcm import FRAME_SAMPLES
 from mixer_core.bus.place import Place
+from mixer_core.bus.rules import ChosenAddress
 from mixer_core.mixer import Mixer
 from mixer_core.runtime.metrics import Metrics
 from mixer_core.runtime.units import MS_NS, S_NS
@@ -67,6 +68,7 @@ class Bench:
         seq: int = 0,
         opened_ns: int = 0,
         place: Place = Place(),  # noqa: B008
+        address: ChosenAddress = "",
     ) -> list[Frame]:
         """A START; participants are called p-<stream>."""
         participant = f"p-{stream}" if role == "browser" else ""
@@ -79,6 +81,7 @@ class Bench:
             mode,
             opened_ns=opened_ns,
             place=place,
+            address=address,
         )
         return self.put(Frame(Kind.START, stream, epoch, seq, payload=info.encode()))
 

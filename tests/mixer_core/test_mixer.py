@@ -702,3 +702,21 @@ def test_a_roster_that_was_lost_comes_again_with_a_start() -> None:
         bench.start(BEN)
         bench.start(LINK, "link")
     assert told == 2
+
+
+def test_an_address_rule_that_an_admin_chooses_reaches_the_link_with_the_roster() -> None:
+    bench = room_of(ANN, BEN)
+    assert "address" not in bench.events_to(LINK, "participants")[-1]
+    bench.start(ANN, address="addressed")
+    assert bench.events_to(LINK, "participants")[-1]["address"] == "addressed"
+    bench.start(BEN)  # Their worker has not heard of it.
+    assert bench.events_to(LINK, "participants")[-1]["address"] == "addressed"
+    bench.start(ANN, address="")
+    assert "address" not in bench.events_to(LINK, "participants")[-1]
+
+
+def test_after_a_restart_the_browsers_know_the_address_rule() -> None:
+    bench = Bench()
+    bench.start(LINK, "link")
+    bench.start(ANN, address="open")
+    assert bench.events_to(LINK, "participants")[-1]["address"] == "open"

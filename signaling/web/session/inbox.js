@@ -10,6 +10,7 @@ import { USUAL_RULES } from "../state/store.js";
 import { foldQuestions, foldTools, isOpen, toolItem, toolWords } from "../state/tools.js";
 import { budgetShare } from "../state/usage.js";
 
+const ADDRESSES = ["always", "addressed", "open", "push_to_talk"];
 const ERROR_SHOWN_MS = 8000;
 /** Errors that are shown until the person closes them. */
 const LASTING = { budget_low: "budget-low", other_model: "other-model", session_differs: "session-differs" };
@@ -108,11 +109,19 @@ export class Inbox {
     const { assistant = this.state.assistant, upstream = this.state.upstream, detail = "" } = message;
     const simulated = message.simulated ?? this.state.simulated;
     this.store.set({ assistant, upstream, simulated, detail, takesImages: message.images !== false });
+    this.#address(message.address);
     this.store.clear("upstream", "upstream-retry");
     if (upstream === "ready") this.failedCode = "";
     if (upstream === "failed") this.#failed(message.code ?? this.failedCode);
     if (upstream !== "reconnecting") return;
     this.store.raise(problem("upstream-retry", detail ? { cure: sentence(detail) } : {}));
+  }
+
+  /** When the assistant answers; an older gateway does not say. @param {any} address */
+  #address(address) {
+    if (!ADDRESSES.includes(address) || address === this.state.address) return;
+    this.store.set({ address, pushToTalk: address === "push_to_talk" });
+    this.rules();
   }
 
   /** @param {string} code */

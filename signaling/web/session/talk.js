@@ -31,6 +31,7 @@ export class Talk {
 
   /** Apply the state to the microphone: while the talk button is up, nothing leaves the page. */
   apply() {
+    if (this.state.pushToTalk) this.#gatewayWantsPresses = true;
     const waits = holdsToTalk(this.state) && !this.state.pressed;
     this.setMicrophoneMuted(this.#muted || waits);
   }

@@ -16,6 +16,9 @@ const EVENT_LIMIT = 1000;
  * @property {boolean} enter_muted who comes in is muted until an admin lets them speak
  * @property {"speak"|"admin"} stop the least role that may stop the assistant
  * @property {"speak"|"admin"} confirm the least role that may answer its questions
+ * @property {""|Address} address when the assistant answers; empty: as the settings say
+ *
+ * @typedef {"always"|"addressed"|"open"|"push_to_talk"} Address
  *
  * @typedef {object} Caption
  * @property {string} item
@@ -50,7 +53,7 @@ const EVENT_LIMIT = 1000;
  */
 
 /** The rules of a room where no admin has decided anything. @type {Rules} */
-export const USUAL_RULES = { locked: false, enter_muted: false, stop: "admin", confirm: "speak" };
+export const USUAL_RULES = { locked: false, enter_muted: false, stop: "admin", confirm: "speak", address: "" };
 
 /** The state of a page that has just been opened. */
 export function initialState() {
@@ -81,8 +84,10 @@ export function initialState() {
     upstream: "connecting",
     simulated: false,
     detail: "",
-    /** The gateway's rule: the assistant hears the room only while somebody holds the talk button. */
+    /** The assistant hears the room only while somebody holds the talk button. */
     pushToTalk: false,
+    /** When the assistant answers, now. @type {Address} */
+    address: "always",
     /** The assistant answers with speech, not only with text. */
     speaks: true,
     /** What pictures may be; null: none can be shown here. @type {import("./pictures.js").PictureLimits|null} */

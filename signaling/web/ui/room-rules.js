@@ -35,6 +35,12 @@ export class RoomRules {
     this.root = byId("set-room");
     /** @type {HTMLInputElement[]} */
     this.mode = [...this.root.querySelectorAll("input")].filter((input) => input.name === "room-mode");
+    /** @type {HTMLInputElement[]} */
+    this.address = [...this.root.querySelectorAll("input")].filter((input) => input.name === "room-address");
+    for (const choice of this.address) {
+      const address = /** @type {import("../client.js").Address} */ (choice.value);
+      choice.addEventListener("change", () => this.#change({ rules: { address } }));
+    }
     for (const choice of this.mode) {
       choice.addEventListener("change", () => this.#change({ mode: choice.value }));
     }
@@ -47,9 +53,10 @@ export class RoomRules {
 
   /** Show what holds now. */
   render() {
-    const { role, mode, rules } = this.client.state;
+    const { role, mode, rules, address } = this.client.state;
     this.root.hidden = role !== "admin";
     for (const choice of this.mode) choice.checked = choice.value === mode;
+    for (const choice of this.address) choice.checked = choice.value === address;
     for (const [id, { shows }] of Object.entries(SWITCHES)) {
       /** @type {HTMLInputElement} */ (byId(id)).checked = shows(rules);
     }

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from typing import get_args
 
 import msgpack
 import pytest
@@ -8,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixer_core.bus import control
+from mixer_core.bus.rules import ChosenAddress
 from mixer_core.runtime.errors import ControlError
+from mixer_core.runtime.room_rules import Address
 
 
 def any_message() -> st.SearchStrategy[control.Message]:
@@ -70,3 +73,7 @@ def test_every_message_has_documentation_and_a_row_in_the_readme() -> None:
         assert cls.__doc__ and not cls.__doc__.startswith(cls.__name__ + "("), name
         assert f"`{name}`" in readme
         assert "v" not in {f.name for f in fields(cls)}
+
+
+def test_an_admin_chooses_among_the_address_rules_of_the_settings() -> None:
+    assert set(get_args(ChosenAddress)) == {"", *get_args(Address)}

@@ -19,7 +19,9 @@ from mixer_core.bus.pcm import FRAME_NS, SILENCE
 from mixer_core.bus.picture_file import read_picture
 from mixer_core.journal.records import HistoryItem, ItemRecord, Record, RemovedRecord, UsageRecord
 from mixer_core.runtime.errors import ToolError, UpstreamError
+from mixer_core.runtime.room_rules import RoomRules
 from mixer_core.runtime.units import MS_NS
+from mixer_core.speech_timeline import report_of
 from openai_link.pictures import Picture
 from openai_link.realtime.upstream import Upstream
 from openai_link.room import actions as do
@@ -83,8 +85,9 @@ class Step:
     """say, show, speak, wait, until, press, release, interrupt, confirm, deny, lose, refuse,
     clock, leave, join."""
     text: str = ""
-    """What is said, or typed with a picture; the state that is waited for; who is in the room now,
-    by commas; for how long connections are refused, how far the system's clock jumps, in ms."""
+    """What is said, or typed with a picture; whose voice is heard, by commas (empty: nobody
+    knows); the state that is waited for; who is in the room now, by commas; for how long
+    connections are refused, how far the system's clock jumps, in ms."""
     ms: int = 0
 
 
@@ -92,8 +95,8 @@ def say(text: str) -> Step:
     return Step("say", text)
 
 
-def speak(ms: int) -> Step:
-    return Step("speak", ms=ms)
+def speak(ms: int, *who: str) -> Step:
+    return Step("speak", ",".join(who), ms)
 
 
 def wait(ms: int) -> Step:
@@ -121,6 +124,8 @@ class Scene:
     """Length of the first session, if the server does not keep its promise."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Of the simulator (``EngineOptions``)."""
+    says: RoomRules = field(default_factory=RoomRules)
+    """What the settings say of the room."""
     confirm: bool = False
     """The tools need a yes."""
     runs_tools: bool = True
@@ -269,6 +274,9 @@ class World:
         self.flush_ns: int | None = None
         self.exited = ""
         self.loud_until_ns = 0
+        self.speakers: Sequence[str] = ()
+        """Whose voice it is."""
+        self.slots = 0
         self.page_ns = PAGE_NS
         self.is_cut_off = False
         """Nothing comes from the server, and nobody is told."""
@@ -277,7 +285,7 @@ class World:
         self.refuse: UpstreamError | None = None
         """What every attempt to connect meets."""
         upstream = Upstream("openai", "http://127.0.0.1:9/v1", "sk-test", False)
-        config = RoomConfig("den", self.settings, upstream, "t", _day_of, _half)
+        config = RoomConfig("den", self.settings, upstream, "t", _day_of, _half, rules=scene.says)
         self.engine = RoomEngine(config, WALL_MS, 0)
         self.do(self.engine.open(self.now_ns))
         self.schedule(JOURNAL_NS, "_recovered", *recovered)
@@ -531,6 +539,7 @@ class World:
                 self.show(step.text)
             case "speak":
                 self.loud_until_ns = self.now_ns + step.ms * MS_NS
+                self.speakers = [who for who in step.text.split(",") if who]
             case "press" | "release":
                 self.browser(type="ptt", down=step.do == "press")
             case "interrupt":
@@ -601,6 +610,7 @@ class World:
     def _sound(self) -> None:
         loud = self.now_ns < self.loud_until_ns
         pcm = LOUD if loud else SILENCE
+        self._tell_speech(self.speakers if loud else ())
         heard, actions = self.engine.room_audio(pcm, 0 if loud else FLAG_PAUSE, self.now_ns)
         self.do(actions)
         for session, server in list(self.sessions.items()):
@@ -611,6 +621,13 @@ class World:
             self.deliver()
             if session in self.sessions:
                 self._speak(session, spoken or SILENCE)
+
+    def _tell_speech(self, speakers: Sequence[str]) -> None:
+        """What the mixer says of a slot."""
+        self.slots += 1
+        self.engine.room_slot(self.slots, self.now_ns)
+        voices = {who: [1, 1, -20] for who in speakers}
+        self.do(self.engine.speech(report_of(self.slots, 1, voices), self.now_ns))
 
     def _speak(self, session: int, pcm: bytes) -> None:
         """20 ms of what the server says have arrived."""

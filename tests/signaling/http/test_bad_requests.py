@@ -177,6 +177,7 @@ async def test_an_unknown_rule_or_none_changes_nothing(short_dir: Path) -> None:
             {"rules": {"lock": True}},
             {"rules": {"locked": "yes"}},
             {"rules": {"stop": "listen"}},
+            {"rules": {"address": "never"}},
             {"mode": "choir"},
             {"modes": "conference"},
             [],
@@ -188,8 +189,9 @@ async def test_an_unknown_rule_or_none_changes_nothing(short_dir: Path) -> None:
             "enter_muted": False,
             "stop": "admin",
             "confirm": "speak",
+            "address": "",
         }
-        change = {"rules": {"locked": True, "confirm": "admin"}}
+        change = {"rules": {"locked": True, "confirm": "admin", "address": "addressed"}}
         answer = (await edge.request("PATCH", "/rooms/home", json=change)).json()
         assert answer["rules"] == before["rules"] | change["rules"]
         assert (await edge.request("GET", "/rooms/home")).json()["rules"] == answer["rules"]

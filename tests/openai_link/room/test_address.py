@@ -1,0 +1,199 @@
+"""Who is answered: the address rule in a room, in virtual time, with the simulator's server."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from mixer_core.runtime.room_rules import Address, RoomRules
+from openai_link.room.address_desk import NO_WORDS, NOT_TRANSCRIBED
+from openai_link.simulator.engine.brain import Recognition
+from tests.openai_link.room.world import Scene, Step, World, say, speak, until, wait
+
+ADA, BEN = "p-1", "p-2"
+BOTH = Step("join", "p-1,p-2")
+ANSWERED = (until("speaking", 4_000), until("idle", 20_000))
+CALL, TALK = "Nova, tell us the time.", "We should eat soon."
+
+
+def rules(address: Address, **more: Any) -> RoomRules:
+    return RoomRules(address=address, address_names=("Nova",), **more)
+
+
+def hold(*steps: Step, heard: Sequence[str], address: Address = "addressed", **more: Any) -> World:
+    scene = Scene("address", (BOTH, wait(300), *steps), tuple(heard), says=rules(address), **more)
+    world = World(scene)
+    world.finish()
+    return world
+
+
+def answers(world: World) -> list[str]:
+    """What the assistant has said."""
+    return [item.text for item in world.journal.items().values() if item.role == "assistant"]
+
+
+def spoken(world: World) -> list[str]:
+    return [item.text for item in world.journal.items().values() if item.role == "user"]
+
+
+def created(world: World) -> int:
+    return sum(event["type"] == "response.create" for event in world.sent)
+
+
+def test_only_a_turn_with_the_name_has_an_answer_and_costs_one() -> None:
+    world = hold(
+        *(speak(800, ADA), wait(2_500), speak(800, BEN), *ANSWERED, speak(800, BEN), wait(4_000)),
+        heard=(TALK, CALL, TALK),
+    )
+    assert spoken(world) == [TALK, CALL, TALK]
+    assert answers(world) == [f"You said: {CALL}"]
+    assert len(world.responses) == created(world) == 1
+    names = [item.name for item in world.journal.items().values() if item.role == "user"]
+    assert names == ["Ada", "Ben", "Ben"]
+    assert world.state["address"] == "addressed"
+
+
+def test_whoever_is_alone_is_answered_without_a_name() -> None:
+    scene = Scene(
+        "alone", (wait(300), speak(800, ADA), *ANSWERED), (TALK,), says=rules("addressed")
+    )
+    world = World(scene)
+    world.finish()
+    assert answers(world) == [f"You said: {TALK}"]
+
+
+def test_typed_words_are_always_for_the_assistant() -> None:
+    world = hold(say("What time is it?"), *ANSWERED, heard=())
+    assert answers(world) == ["You said: What time is it?"]
+
+
+def test_a_room_that_is_open_answers_what_follows_a_reply() -> None:
+    world = hold(
+        *(speak(800, ADA), *ANSWERED, wait(1_000), speak(800, BEN), *ANSWERED),
+        *(wait(12_000), speak(800, BEN), wait(4_000)),
+        heard=(CALL, TALK, "Never mind."),
+        address="open",
+    )
+    assert len(answers(world)) == 2
+
+
+def test_a_rule_is_changed_while_the_room_runs_and_the_server_follows() -> None:
+    world = hold(speak(800, ADA), wait(3_000), heard=(TALK, TALK, TALK, CALL))
+    assert answers(world) == []
+    choose(world, "always")
+    more(world, speak(800, BEN), *ANSWERED)
+    assert answers(world) == [f"You said: {TALK}"]
+    assert created(world) == 0, "the server answers by itself"
+    choose(world, "addressed")
+    more(world, speak(800, BEN), wait(3_000), speak(800, BEN), *ANSWERED)
+    assert len(answers(world)) == 2
+    assert created(world) == 1
+    assert [event["address"] for event in world.of("state")][-1] == "addressed"
+
+
+def test_push_to_talk_may_be_chosen_and_given_up() -> None:
+    press, release = Step("press"), Step("release")
+    world = hold(heard=(CALL, TALK, TALK), address="always")
+    choose(world, "push_to_talk")
+    more(world, speak(800, BEN), wait(3_000))
+    assert spoken(world) == [], "nothing is heard"
+    more(world, press, speak(800, ADA), wait(800), release, *ANSWERED)
+    assert answers(world) == [f"You said: {CALL}"]
+    choose(world, "always")
+    more(world, speak(800, BEN), *ANSWERED)
+    assert len(answers(world)) == 2
+
+
+def test_words_that_do_not_come_are_told_once_and_cost_nothing() -> None:
+    world = hold(
+        *(speak(800, ADA), wait(8_000), speak(800, ADA), wait(8_000)),
+        *(speak(800, ADA), *ANSWERED, speak(800, ADA), wait(3_000)),
+        heard=(),
+        words=tuple(Recognition(CALL, kind) for kind in ("failed", "empty", "normal", "failed")),
+    )
+    told = [event["message"] for event in world.of("error")]
+    assert told.count(NO_WORDS) == 2
+    assert len(world.responses) == 1
+
+
+def test_a_late_transcript_still_has_its_answer() -> None:
+    world = hold(speak(800, ADA), wait(5_000), heard=(), words=(Recognition(CALL, "late"),))
+    assert answers(world) == [f"You said: {CALL}"]
+
+
+def test_nobody_is_answered_in_the_middle_of_the_next_sentence() -> None:
+    world = hold(
+        *(speak(800, ADA), wait(700), speak(3_000, BEN), *ANSWERED),
+        heard=(),
+        words=(Recognition(CALL, delay_ms=1_000), Recognition(TALK)),
+    )
+    asked_ns = next(
+        at for at, event in world.told if event.get("assistant") in ("thinking", "speaking")
+    )
+    assert asked_ns > 4_800_000_000, "Ben has finished"
+    assert len(answers(world)) == 1
+
+
+def test_an_answer_that_is_owed_survives_the_session() -> None:
+    world = hold(
+        *(speak(800, ADA), wait(1_200), Step("lose"), *ANSWERED),
+        heard=(),
+        words=(Recognition(CALL, delay_ms=300),),
+    )
+    assert len(answers(world)) >= 1
+    world = hold(speak(800, ADA), wait(700), Step("lose"), wait(9_000), heard=(TALK, TALK))
+    assert answers(world) == [], "nobody asked"
+
+
+def test_the_rule_survives_a_rollover() -> None:
+    world = hold(
+        *(wait(9_000), speak(800, BEN), wait(3_000), speak(800, BEN), *ANSWERED),
+        heard=(TALK, CALL),
+        session_limit_s=10,
+    )
+    assert world.opened > 1
+    assert answers(world) == [f"You said: {CALL}"]
+
+
+def test_without_a_transcription_a_rule_of_names_is_refused_in_words() -> None:
+    world = hold(heard=(), address="always", settings={"transcription_model": ""})
+    choose(world, "addressed")
+    world.run(500)
+    assert world.state["address"] == "always"
+    assert [event["message"] for event in world.of("error")] == [NOT_TRANSCRIBED]
+
+
+def test_with_a_button_in_the_settings_the_button_decides() -> None:
+    world = hold(
+        *(Step("press"), speak(800, ADA), wait(800), Step("release"), *ANSWERED),
+        heard=(TALK,),
+        settings={"turn_detection": "push_to_talk"},
+    )
+    assert answers(world) == [f"You said: {TALK}"]
+    assert world.state["address"] == "push_to_talk"
+
+
+@pytest.mark.parametrize("address", ["addressed", "open"])
+def test_the_server_never_speaks_up_by_itself(address: Address) -> None:
+    world = hold(
+        speak(800, ADA),
+        wait(20_000),
+        heard=(TALK,),
+        address=address,
+        settings={"idle_timeout_ms": 5_000},
+    )
+    assert world.responses == []
+
+
+def choose(world: World, address: str) -> None:
+    """An admin chooses a rule: the mixer tells it with who is there."""
+    people = [{"participant": who, "name": name} for who, name in (("p-1", "Ada"), ("p-2", "Ben"))]
+    event = {"type": "participants", "participants": people, "address": address}
+    world.do(world.engine.roster(event, world.now_ns))
+
+
+def more(world: World, *steps: Step) -> None:
+    world.scene = Scene(**{**vars(world.scene), "steps": (*world.scene.steps, *steps)})
+    world.finish()
