@@ -225,6 +225,8 @@ def server(facts: Facts) -> Iterator[Finding]:
     """Key, model, way to the server."""
     if facts.server.trouble:
         yield Finding("server", "error", facts.server.trouble, "see docs/upstreams.md")
+    for words in facts.server.rooms_trouble:
+        yield Finding("server", "error", words, "correct the room's section (docs/rooms.md)")
 
 
 def disk(facts: Facts) -> Iterator[Finding]:

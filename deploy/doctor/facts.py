@@ -90,6 +90,8 @@ class Server:
     """Its real answer, with the cure."""
     udp_trouble: str = ""
     """It can be reached by WebSocket only."""
+    rooms_trouble: tuple[str, ...] = ()
+    """What it answers to a room with a model or a voice of its own, with the room's section."""
 
 
 @dataclass(frozen=True, slots=True)

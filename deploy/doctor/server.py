@@ -8,6 +8,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -18,7 +19,8 @@ from openai_link.realtime.problems import explain
 from openai_link.realtime.refusals import read_event
 from openai_link.realtime.session_object import choose_upstream, session_object
 from openai_link.realtime.upstream import Upstream
-from openai_link.settings import KEY_VARIABLE, Settings, with_secrets
+from openai_link.room_settings import RoomSettings
+from openai_link.settings import KEY_VARIABLE, OpenaiLinkSettings, Settings, with_secrets
 from openai_link.transport.factory import make_transport, open_http
 from openai_link.transport.interface import Callbacks, TransportKind
 from openai_link.transport.ways import Ways
@@ -26,12 +28,14 @@ from openai_link.transport.ways import Ways
 from .facts import Server
 
 EVENT_TIMEOUT_S = 5.0
+MAX_ROOMS = 32
+"""Sections of rooms that are tried."""
 OF_THE_WAY = frozenset({"connect_timeout", "connection_lost", "no_answer"})
 """Codes after which the other transport may work."""
 
 
 def look(settings: Settings, env: Mapping[str, str]) -> Server:
-    """One call; nothing is said in it, so it costs nothing. The simulator is not asked."""
+    """Calls in which nothing is said, so they cost nothing. The simulator is not asked."""
     try:
         settings = with_secrets(settings, env)
         upstream = choose_upstream(settings, env.get(KEY_VARIABLE, ""))
@@ -39,7 +43,30 @@ def look(settings: Settings, env: Mapping[str, str]) -> Server:
         return Server(str(error))
     if upstream.simulated:
         return Server()
-    return asyncio.run(_ask(settings, upstream))
+    return asyncio.run(_look(settings, upstream))
+
+
+async def _look(settings: Settings, upstream: Upstream) -> Server:
+    """As a room without rules, and where that is taken, as the others with what only they have."""
+    found = await _ask(settings, upstream)
+    if found.trouble:
+        return found
+    asked, troubles = {_own(settings.openai_link)}, []
+    for room in list(settings.rooms)[:MAX_ROOMS]:
+        link = RoomSettings.of(settings, room).link
+        if _own(link) in asked:
+            continue
+        asked.add(_own(link))
+        theirs = replace(upstream, model=link.model)
+        said = await _ask(replace(settings, openai_link=link), theirs)
+        if said.trouble:
+            troubles.append(f"[rooms.{room}]: {said.trouble}")
+    return replace(found, rooms_trouble=tuple(troubles))
+
+
+def _own(link: OpenaiLinkSettings) -> tuple[str, str, str]:
+    """What a server may not know."""
+    return link.model, link.voice, link.voice_id
 
 
 def skew_s(settings: Settings, timeout_s: float = EVENT_TIMEOUT_S) -> float | None:

@@ -6,6 +6,7 @@ import { pictureLimits, pictureOf } from "../state/pictures.js";
 import {
   gatewayProblem, problem, sentence, stopProblem, upstreamProblem,
 } from "../state/problems.js";
+import { rulesOf } from "../state/room-facts.js";
 import { USUAL_RULES } from "../state/store.js";
 import { foldQuestions, foldTools, isOpen, toolItem, toolWords } from "../state/tools.js";
 import { budgetShare } from "../state/usage.js";
@@ -69,6 +70,7 @@ export class Inbox {
       silenced: () => this.#silenced(message),
       bye: () => this.#bye(message),
       notice: () => this.#notice(message),
+      rules: () => this.#rules(message),
       error: () => this.#error(message),
     };
     if (Object.hasOwn(handlers, message.type)) handlers[/** @type {keyof typeof handlers} */ (message.type)]();
@@ -108,7 +110,7 @@ export class Inbox {
   #assistantState(message) {
     const { assistant = this.state.assistant, upstream = this.state.upstream, detail = "" } = message;
     const simulated = message.simulated ?? this.state.simulated;
-    this.store.set({ assistant, upstream, simulated, detail, takesImages: message.images !== false });
+    this.store.set({ assistant, upstream, simulated, detail, takesImages: message.images !== false, ...rulesOf(message) });
     this.#address(message.address);
     this.store.clear("upstream", "upstream-retry");
     if (upstream === "ready") this.failedCode = "";
@@ -141,7 +143,8 @@ export class Inbox {
   #caption(message) {
     const speaker = String(message.speaker ?? "assistant");
     const person = this.state.participants.find((known) => known.participant === speaker);
-    const name = message.name ?? (speaker === "assistant" ? "Assistant" : person?.name ?? "Room");
+    const { persona } = this.state;
+    const name = message.name ?? (speaker === "assistant" ? persona || "Assistant" : person?.name ?? "Room");
     const shown = pictureOf(message);
     const line = {
       item: String(message.item ?? ""), speaker, name, text: String(message.text ?? ""), ...shown,
@@ -155,6 +158,12 @@ export class Inbox {
   #places({ places = {}, calls = {} }) {
     const tools = Object.fromEntries(Object.entries(calls).map(([call, place]) => [toolItem(call), place]));
     this.store.set({ captions: moveCaptions(this.state.captions, { ...places, ...tools }) });
+  }
+
+  /** The gateway's settings of this room have changed. @param {any} message */
+  #rules({ message }) {
+    this.store.raise(problem("rules", { cure: sentence(String(message ?? "")) }));
+    setTimeout(() => this.store.clear("rules"), ERROR_SHOWN_MS);
   }
 
   /** Somebody has deleted what was said so far. @param {any} message */

@@ -52,6 +52,7 @@ const TEXTS = {
     tone: "info", title: "An admin has deleted what was said so far",
     cure: "The assistant has forgotten it, too. Go on talking.",
   },
+  rules: { tone: "info", title: "The settings of this room have changed", cure: "" },
   unheard: { tone: "warning", title: "Something you said was not heard", cure: "The connection was gone. Say it again." },
   gone: { tone: "warning", title: "Connection lost", cure: "If this lasts, check that the gateway is running and that you are on its network." },
   unreachable: { tone: "warning", title: "The gateway doesn't answer", cure: `${RETRIES} ${CHECK_GATEWAY}` },
@@ -134,6 +135,7 @@ const GATEWAY_TITLES = {
   picture_refused: "The picture was not shown",
   price_unknown: "A price is not known",
   tools_missing: "Some tools are missing",
+  rules_refused: "The assistant stays as it was",
   too_much: "The assistant's server sends too much",
   more_problems: "There are more problems",
 };

@@ -90,6 +90,12 @@ export function initialState() {
     address: "always",
     /** The assistant answers with speech, not only with text. */
     speaks: true,
+    /** The assistant's name in this room; empty: none. */
+    persona: "",
+    /** What is said is kept in the gateway's journal, for all that is known. */
+    keepsTranscript: true,
+    /** The room's settings allow a recording. */
+    mayBeRecorded: false,
     /** What pictures may be; null: none can be shown here. @type {import("./pictures.js").PictureLimits|null} */
     images: null,
     /** The assistant's model takes pictures, for all that is known. */

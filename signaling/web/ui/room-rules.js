@@ -1,7 +1,8 @@
 // @ts-check
-/** The part of the settings that is the room's: for admins, and at once for everybody. */
+/** The part of the settings that is the room's: what holds, and for admins what they may change. */
 
-import { byId } from "./dom.js";
+import { roomFacts } from "../client.js";
+import { byId, make } from "./dom.js";
 
 /** @typedef {import("../client.js").Rules} Rules */
 
@@ -33,6 +34,7 @@ export class RoomRules {
   constructor(client) {
     this.client = client;
     this.root = byId("set-room");
+    this.facts = byId("room-facts");
     /** @type {HTMLInputElement[]} */
     this.mode = [...this.root.querySelectorAll("input")].filter((input) => input.name === "room-mode");
     /** @type {HTMLInputElement[]} */
@@ -54,6 +56,9 @@ export class RoomRules {
   /** Show what holds now. */
   render() {
     const { role, mode, rules, address } = this.client.state;
+    this.facts.replaceChildren(...roomFacts(this.client.state).flatMap(([name, words]) => [
+      make("dt", { text: name }), make("dd", { text: words }),
+    ]));
     this.root.hidden = role !== "admin";
     for (const choice of this.mode) choice.checked = choice.value === mode;
     for (const choice of this.address) choice.checked = choice.value === address;

@@ -33,6 +33,8 @@ export class Roster {
     this.assistant = byId("assistant");
     this.word = byId("assistant-word");
     this.simulator = byId("simulator");
+    this.assistantName = byId("assistant-name");
+    this.noTranscript = byId("no-transcript");
     this.assistantMeter = new Ballistics();
     this.me = "me";
     /** By participant id. @type {Map<string, Row>} */
@@ -64,7 +66,9 @@ export class Roster {
     const away = state.phase !== "connected" || ["failed", "reconnecting", "connecting"].includes(state.upstream);
     setData(this.assistant, "state", away ? "away" : state.assistant);
     setText(this.word, assistantWord(state));
+    setText(this.assistantName, state.persona || "Assistant");
     this.simulator.hidden = !state.simulated;
+    this.noTranscript.hidden = state.keepsTranscript;
   }
 
   /** @param {import("../client.js").Participant} person @param {boolean} me */

@@ -42,3 +42,35 @@ def test_a_failed_program_is_told_until_it_is_over_and_unknown_news_is_not(run: 
         ["clear", "given-up"],
     ]
     assert stops == 0
+
+
+def test_what_the_settings_say_of_the_room_is_shown_and_so_are_changes(run: Run) -> None:
+    shown = run(
+        "session/inbox.js",
+        """
+        const { initialState } = await import(url.replace("session/inbox.js", "state/store.js"));
+        const { roomFacts } = await import(url.replace("session/inbox.js", "state/room-facts.js"));
+        const store = {state: initialState(), set(more) { Object.assign(this.state, more); },
+          note() {}, raise: (p) => raised.push(p), clear() {}};
+        const raised = [], inbox = new m.Inbox(store, {heard() {}, rules() {}});
+        const before = roomFacts(store.state);
+        inbox.take({type: "state", assistant: "idle", upstream: "ready", persona: "Chef",
+          address: "addressed", transcript: false, recording_allowed: true});
+        inbox.take({type: "rules", message: "the tools changed now"});
+        inbox.take({type: "caption", speaker: "assistant", item: "i", text: "Hello.", final: true});
+        const { captions: [line] } = store.state;
+        return [before, roomFacts(store.state), raised.map((p) => [p.code, p.cure]), line.name];
+        """,
+    )
+    assert shown[0] == [
+        ["It answers", "Whenever somebody speaks"],
+        ["What is said", "Is written down and kept"],
+        ["Recording", "Not allowed"],
+    ], "an older gateway says nothing"
+    assert dict(shown[1]) == {
+        "The assistant is called": "Chef",
+        "It answers": "When it is called by name, as soon as two people are here",
+        "What is said": "Is not kept by this gateway",
+        "Recording": "Allowed, with everybody's consent",
+    }
+    assert shown[2:] == [[["rules", "The tools changed now."]], "Chef"]

@@ -318,6 +318,22 @@ def test_key_and_model_are_tried_with_the_real_request(
     assert [finding.check for finding in findings] == ["server"] * bool(words)
 
 
+def test_a_room_with_a_voice_that_the_server_does_not_know_is_named(world: World) -> None:
+    with served() as url:
+        world.env("OPENAI_API_KEY", KEY)
+        world.set("OPENAI_LINK__BASE_URL", url)
+        world.set("OPENAI_LINK__UPSTREAM", "openai")
+        world.set("OPENAI_LINK__TRANSPORT", "webrtc")
+        world.set("ROOMS__DEN__VOICE", "nobody")
+        world.set("ROOMS__HALL__VOICE", "ash")
+        world.set("ROOMS__STAIRS__PERSONA", "Owl")
+        found = server.look(load(LinkSettings), os.environ)
+    (words,) = found.rooms_trouble
+    assert not found.trouble and words.startswith("[rooms.den]: ") and "nobody" in words
+    (finding,) = checks.examine(replace(HEALTHY, server=found))
+    assert (finding.check, finding.severity) == ("server", "error")
+
+
 def test_a_server_that_is_away_is_named(world: World) -> None:
     world.env("OPENAI_API_KEY", KEY)
     world.set("OPENAI_LINK__BASE_URL", f"http://127.0.0.1:{free_port()}/v1")
