@@ -4,14 +4,14 @@ A stream talks in *spurts*. Within a spurt each frame has the number after the l
 ``FLAG_PAUSE`` ends the spurt, and the next may have any later number. Rules, each with a counter:
 
 - A gap is held for ``gap_hold_ns`` after the first frame that shows it, then up to three frames are
-  concealed (by the last frame, faded) and the rest is skipped. A gap wider than the buffer is
-  skipped at once: what is missing would come too late anyway.
+  concealed (by the last period of the voice, see ``concealment``) and the rest is skipped. A gap
+  wider than the buffer is skipped at once: what is missing would come too late anyway.
 - A frame that comes after its turn is late, one that comes twice a duplicate: both are dropped.
 - Over ``cap_frames`` a frame is dropped: the oldest quiet one, or else the oldest.
 - A number that jumps back by a second or more, or half a second of nothing but late frames, means
   that the source has restarted: so does the buffer.
-- A stream that missed its slot (``starve``) is silent until it has refilled: to one frame, or to
-  two if it starved twice within a second.
+- A stream that missed its slot (``starve``) fades away as after a loss (``tail``) and is silent
+  until it has refilled: to one frame, or to two if it starved twice within a second.
 - A loss that shows only after its slot was mixed without the stream is past: nothing is held,
   concealed or refilled for it.
 - ``shed`` drops one frame, so that those after it wait less.
@@ -25,7 +25,8 @@ from dataclasses import dataclass
 
 from .bus.frames import FLAG_CONCEALED, FLAG_PAUSE, U32, seq_delta
 from .bus.pcm import FRAME_NS
-from .mixdown import CONCEALED_FRAMES, concealment, crossfade, frame_dbfs
+from .concealment import Concealer
+from .mixdown import crossfade, frame_dbfs
 from .quiet_moment import QUIET_DBFS
 from .runtime.units import S_NS
 from .surplus import SurplusWatch
@@ -34,6 +35,8 @@ RESTART_FRAMES = 50
 """After a jump back by this many frames (1 s) the source is taken to have restarted…"""
 RESTART_LATE_RUN = 25
 """…and so it is after this many late frames in a row."""
+FRESH_NS = 5 * FRAME_NS
+"""A voice of which nothing was heard for longer has ended: there is nothing to go on with."""
 STARVED_AGAIN_NS = S_NS
 """A stream that starves twice within this time refills to two frames."""
 
@@ -98,8 +101,8 @@ class JitterBuffer:
         self._entries: list[Entry] = []
         self._next_seq: int | None = None  # the number after the last popped one; None: any
         self._any_later = True  # the next frame may have any number from _next_seq on
-        self._last_pcm = b""
-        self._concealed_run = 0
+        self._concealer = Concealer()
+        self._last_stamp_ns = 0
         self._late_run = 0
         self._refill_frames = 0  # frames a starved stream needs to be heard; 0: not starved
         self._starved_ns = -STARVED_AGAIN_NS
@@ -181,8 +184,16 @@ class JitterBuffer:
         """
         self._shed_until_ns = now_ns + 2 * FRAME_NS
 
-    def starve(self, now_ns: int) -> None:
-        """The stream's slot was mixed without it: it is silent until it has refilled."""
+    @property
+    def fades(self) -> bool:
+        """It has starved a moment ago, and ``tail`` has something to say."""
+        return not self.talking and self._concealer.run > 0 and self._concealer.can_go_on
+
+    def starve(self, now_ns: int) -> Entry | None:
+        """The stream's slot is mixed without it: it fades away, is silent until it has refilled.
+
+        Returns an invented frame for the slot; None: nothing is known of it. A ``tail`` may follow.
+        """
         again = now_ns - self._starved_ns < STARVED_AGAIN_NS
         self._starved_ns = now_ns
         self._refill_frames = 2 if again else 1
@@ -190,6 +201,15 @@ class JitterBuffer:
         self._missed = 0 if self._entries else 1
         self._shed_until_ns = 0
         self.counts.starved += 1
+        return self.tail(now_ns) if now_ns - self._active_ns <= FRESH_NS else None
+
+    def tail(self, now_ns: int) -> Entry | None:
+        """An invented frame for a slot that has none of it; it takes no frame's number."""
+        if not self._concealer.can_go_on:
+            return None
+        pcm = self._concealer.invent()
+        self._last_stamp_ns += FRAME_NS
+        return Entry(self._next_seq or 0, pcm, FLAG_CONCEALED, self._last_stamp_ns, now_ns)
 
     def end_spurt(self) -> None:
         """The stream pauses (it was muted, say): drop what waits; any later frame resumes."""
@@ -197,7 +217,8 @@ class JitterBuffer:
         self._entries.clear()
         self.talking = False
         self._any_later = True
-        self._refill_frames = self._concealed_run = 0
+        self._refill_frames = 0
+        self._concealer.end_spurt()
         self._surplus.end_spurt()
         self._shed_until_ns = self._missed = 0
 
@@ -205,7 +226,7 @@ class JitterBuffer:
         """``end_spurt``, and the next frame may have any number at all (a new epoch)."""
         self.end_spurt()
         self._next_seq = None
-        self._last_pcm = b""
+        self._concealer.forget()
 
     def next_timeout_ns(self) -> int | None:
         """When a frame that is held now becomes available without another arrival."""
@@ -274,13 +295,11 @@ class JitterBuffer:
     def _conceal(self, gap: int) -> Entry | None:
         """An invented frame for the next number, or None where the rest of the gap is skipped."""
         assert self._next_seq is not None
-        too_many = gap > self._cap_frames or self._concealed_run == CONCEALED_FRAMES
-        if too_many or not self._last_pcm:
+        if gap > self._cap_frames or not self._concealer.can_go_on:
             self.counts.skipped += gap
             return None
-        pcm = concealment(self._last_pcm, self._concealed_run)
+        pcm = self._concealer.invent()
         head, seq = self._entries[0], self._next_seq
-        self._concealed_run += 1
         self._next_seq = (seq + 1) & U32
         self.counts.concealed += 1
         return Entry(seq, pcm, FLAG_CONCEALED, head.stamp_ns, head.arrived_ns)
@@ -289,12 +308,14 @@ class JitterBuffer:
         """Pop the head, whatever lies before it."""
         if self._any_later:
             self._surplus.begin_spurt()
+            self._concealer.end_spurt()
         head = self._entries.pop(0)
         self._next_seq = (head.seq + 1) & U32
         self._any_later = bool(head.flags & FLAG_PAUSE)
         self.talking = bool(self._entries) or not self._any_later
-        self._last_pcm = head.pcm
-        self._concealed_run = self._missed = 0
+        head.pcm = self._concealer.learn(head.pcm)
+        self._last_stamp_ns = head.stamp_ns
+        self._missed = 0
         self._active_ns = now_ns
         self.counts.popped += 1
         self._surplus.popped(len(self._entries))

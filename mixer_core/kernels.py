@@ -43,6 +43,15 @@ GAIN_BITS = 15
 GAIN_ONE = 1 << GAIN_BITS
 """Gain 1.0 of ``fade``."""
 
+LAG_LEAST, LAG_MOST = 60, 360
+"""Periods of a voice that are tried, in samples: 400 Hz to 67 Hz."""
+MATCH_SAMPLES = 240
+"""The last samples that a period is judged by, every second one of them."""
+HOLD_SAMPLES = 240
+"""A repeated period keeps its level for 10 ms…"""
+FADE_SAMPLES = 1_200
+"""…and has faded to zero after another 50 ms."""
+
 _KNEE = np.float32(KNEE)
 _HEADROOM = np.float32(HEADROOM)
 _HEADROOM_SQUARED = np.float32(HEADROOM * HEADROOM)
@@ -157,6 +166,56 @@ def fade(pcm: Pcm, out: Pcm, first_gain: int, last_gain: int) -> None:
     for i in range(pcm.shape[0]):
         gain = first_gain + ((step * i) >> GAIN_BITS)
         out[i] = (np.int64(pcm[i]) * gain + _GAIN_HALF) >> GAIN_BITS
+
+
+@compiled("void(int16[::1], int64[::1])")
+def find_period(history: Pcm, period: Tally) -> None:
+    """period[0] = the lag at which the end of ``history`` (960,) is most like what was before it.
+
+    The measure is the normalised cross-correlation (see ``repeat_period``).
+    """
+    first = history.shape[0] - MATCH_SAMPLES
+    best = 0.0
+    period[0] = LAG_MOST
+    for lag in range(LAG_LEAST, LAG_MOST + 1):
+        product = np.int64(0)
+        energy = np.int64(1)
+        for i in range(first, history.shape[0], 2):
+            value = np.int64(history[i - lag])
+            product += np.int64(history[i]) * value
+            energy += value * value
+        score = np.float64(product) * np.float64(product) / np.float64(energy)
+        if product > 0 and score > best:
+            best = score
+            period[0] = lag
+
+
+@compiled("void(int16[::1], int64, int64, int16[::1])")
+def repeat_period(history: Pcm, period: int, done: int, out: Pcm) -> None:
+    """out (n,) = samples ``done`` … of the last ``period`` of ``history``, repeated and fading.
+
+    Waveform substitution as in ITU-T G.711 Appendix I: the last quarter of a period fades into what
+    was before the period, so that its repetition begins where it ends.
+    """
+    begin = history.shape[0] - period
+    quarter = period // 4
+    for i in range(out.shape[0]):
+        place = (done + i) % period
+        value = np.int64(history[begin + place])
+        late = place - (period - quarter)
+        if late >= 0:
+            before = np.int64(history[begin - period + place])
+            value = (value * (quarter - late) + before * late) // quarter
+        gain = GAIN_ONE - max(0, done + i - HOLD_SAMPLES) * GAIN_ONE // FADE_SAMPLES
+        out[i] = (value * max(0, gain) + _GAIN_HALF) >> GAIN_BITS
+
+
+@compiled("void(int16[::1], int16[::1])")
+def join(before: Pcm, pcm: Pcm) -> None:
+    """``pcm`` (n,) begins as ``before`` (m,) and is itself after m samples."""
+    length = before.shape[0]
+    for i in range(length):
+        pcm[i] = (np.int64(before[i]) * (length - i) + np.int64(pcm[i]) * i) // length
 
 
 CACHE.seal()

@@ -14,9 +14,6 @@ SILENCE_DBFS = -100.0
 """The level of silence."""
 FULL_SCALE_SQUARED = 32_768.0**2
 
-CONCEALED_FRAMES = 3
-"""A loss is concealed by the last frame, faded to zero over this many frames (60 ms)."""
-
 
 class Mixdown:
     """Scratch arrays for mixing up to ``capacity`` frames of 960 bytes; one serves all rooms."""
@@ -99,16 +96,6 @@ def frame_dbfs(pcm: bytes) -> float:
 def _samples(pcm: bytes) -> kernels.Pcm:
     """A copy: kernels are compiled for writable arrays."""
     return np.frombuffer(bytearray(pcm), np.int16)
-
-
-def concealment(pcm: bytes, nth: int) -> bytes:
-    """What replaces the ``nth`` (0 … CONCEALED_FRAMES-1) lost frame after ``pcm``."""
-    first, last = (
-        kernels.GAIN_ONE * (CONCEALED_FRAMES - step) // CONCEALED_FRAMES for step in (nth, nth + 1)
-    )
-    out = np.empty(FRAME_SAMPLES, np.int16)
-    kernels.fade(_samples(pcm), out, first, last)
-    return out.tobytes()
 
 
 def crossfade(pcm: bytes, following: bytes) -> bytes:

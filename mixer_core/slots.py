@@ -10,9 +10,10 @@ frame; where they come with jitter the line settles behind the latest of them, a
 missed 144 slots a second in simulation. With the line they miss none, and the oldest frame of a
 slot waits 27 ms at the 95th percentile.
 
-A stream that misses a deadline is left out of that slot. Its frame is not lost: it waits for the
-next slot, and from then on the stream runs one frame deeper, so that being as late again does no
-harm. The jitter buffer gives that depth up again when it is not needed (``surplus.py``).
+A stream that misses a deadline fades away in that slot and the next ones. Its frame is not lost:
+it waits for the next slot, and from then on the stream runs one frame deeper, so that being as late
+again does no harm. The jitter buffer gives that depth up again when it is not needed
+(``surplus.py``).
 
 Which frames share a slot is chosen so that the longest wait is shortest (``phases.py``).
 """
@@ -136,16 +137,22 @@ class Group:
         self._mixed_ns = now_ns
         self.deadlines += bool(missing)
         slot: Slot = []
+        invented: Slot = [
+            (source, entry)
+            for source in self.sources
+            if source.buffer.fades and (entry := source.buffer.tail(now_ns)) is not None
+        ]
         for source in ready + missing:
             entry = source.buffer.pop(now_ns, force=True)
             if entry is not None:
                 slot.append((source, entry))
-            else:
-                source.buffer.starve(now_ns)
-                self._check_in = CALM_SLOTS
+                continue
+            self._check_in = CALM_SLOTS
+            if (entry := source.buffer.starve(now_ns)) is not None:
+                invented.append((source, entry))
         if len(slot) > 1 or self._talkers > 1:
             self._watch_waits(slot, now_ns)
-        return slot
+        return slot + invented if invented else slot
 
     def _watch_waits(self, slot: Slot, now_ns: int) -> None:
         """Learn from a slot of several streams how long they wait; move the cut where that pays."""

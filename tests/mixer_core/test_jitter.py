@@ -110,8 +110,10 @@ def test_three_frames_are_concealed_with_a_fade_and_the_rest_is_skipped() -> Non
     push(buffer, 7)
     entries = [buffer.pop(HOLD_NS) for _ in range(4)]
     first_samples = [int.from_bytes(e.pcm[:2], "little", signed=True) for e in entries if e]
+    last_samples = [int.from_bytes(e.pcm[-2:], "little", signed=True) for e in entries if e]
     assert [e.seq for e in entries if e] == [2, 3, 4, 7]
-    assert first_samples == [8_000, 5_333, 2_667, 8_000]
+    assert first_samples == [8_000, 6_400, 3_200, 0]
+    assert last_samples == [6_407, 3_207, 7, 8_000]
     assert (buffer.counts.concealed, buffer.counts.skipped) == (3, 2)
 
 
@@ -178,6 +180,33 @@ def test_a_starved_stream_returns_with_one_frame_and_with_two_when_it_starves_ag
     assert buffer.next_timeout_ns() == 1 + FRAME_NS
     push(buffer, 4, now_ns=2)
     assert pop_all(buffer, 2) == [3, 4]
+
+
+def test_a_starved_stream_fades_over_three_slots_and_takes_no_frames_number() -> None:
+    buffer = new_buffer()
+    push(buffer, 1, now_ns=5)
+    pop_all(buffer, 5)
+    entries = [buffer.starve(FRAME_NS)]
+    while buffer.fades:
+        entries.append(buffer.tail(len(entries) * FRAME_NS))
+    last_samples = [int.from_bytes(e.pcm[-2:], "little", signed=True) for e in entries if e]
+    assert last_samples == [6_407, 3_207, 7]
+    assert [e.stamp_ns for e in entries if e] == [5 + FRAME_NS * n for n in (1, 2, 3)]
+    assert {e.flags for e in entries if e} == {FLAG_CONCEALED}
+    push(buffer, 2, now_ns=4 * FRAME_NS)
+    assert pop_all(buffer, 4 * FRAME_NS) == [2]
+    assert buffer.counts.concealed == 0
+
+
+def test_what_was_muted_or_never_heard_has_no_tail() -> None:
+    buffer = new_buffer()
+    assert buffer.starve(0) is None
+    push(buffer, 1)
+    pop_all(buffer)
+    buffer.end_spurt()
+    assert not buffer.fades
+    buffer.clear()
+    assert buffer.starve(0) is None and not buffer.fades
 
 
 def test_a_lone_frame_of_a_starved_stream_is_heard_after_one_frame_time() -> None:

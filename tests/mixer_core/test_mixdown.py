@@ -8,10 +8,8 @@ import pytest
 from mixer_core.bus.pcm import SILENCE
 from mixer_core.levels import LevelMeter
 from mixer_core.mixdown import (
-    CONCEALED_FRAMES,
     Mixdown,
     SlotMix,
-    concealment,
     crossfade,
     frame_dbfs,
 )
@@ -44,15 +42,6 @@ def test_levels_are_relative_to_full_scale() -> None:
     assert frame_dbfs(sine.tobytes()) == pytest.approx(-3.01, abs=0.01)
     assert frame_dbfs(constant(-32_768)) == 0.0
     assert frame_dbfs(SILENCE) == -100.0
-
-
-def test_a_concealment_fades_to_zero_within_three_frames() -> None:
-    pcm = b"".join(concealment(constant(9_000), n) for n in range(CONCEALED_FRAMES))
-    ramp = samples(pcm).astype(np.int32)
-    assert ramp[0] == 9_000
-    assert 0 <= ramp[-1] < 10
-    assert np.diff(ramp).max() <= 0
-    assert np.diff(ramp).min() >= -8
 
 
 def test_a_crossfade_begins_as_the_first_and_ends_as_the_second() -> None:

@@ -11,6 +11,7 @@ from mixer_core.bus.events import Mode, decode_event, encode_map
 from mixer_core.bus.frames import FLAG_CONCEALED, FLAG_PAUSE, Frame, Kind
 from mixer_core.bus.pcm import FRAME_MS, SILENCE
 from mixer_core.bus.place import Place
+from mixer_core.concealment import JOIN_SAMPLES
 from mixer_core.kernels import KNEE
 from mixer_core.mixer import DESERTED_NS
 from mixer_core.runtime.units import MS_NS
@@ -76,19 +77,32 @@ def test_at_the_deadline_the_slot_is_mixed_without_the_missing_frame() -> None:
     bench.audio(ANN, constant(100))
     assert audio_in(bench.advance(19.9)) == []
     (out,) = audio_in(bench.advance(0.1))
-    assert out.payload == constant(100)
+    assert out.payload == constant(100), "of a voice that has long ended nothing is invented"
 
 
 def test_a_frame_that_missed_its_slot_is_heard_in_the_next_one() -> None:
     bench = two_talkers()
     bench.audio(ANN, constant(100))
     bench.advance(20)
-    assert [f.payload for f in bench.heard_by(LINK)] == [constant(100)]
+    (out,) = bench.heard_by(LINK)
+    assert set(samples(out.payload)) == {101}, "the last period of the missing voice sounds on"
+    assert out.flags & FLAG_CONCEALED
     bench.advance(1)
     assert audio_in(bench.audio(BEN, constant(20))) == []
     bench.advance(1)
     (out,) = audio_in(bench.audio(ANN, constant(100)))
-    assert out.payload == constant(120)
+    assert set(samples(out.payload)[JOIN_SAMPLES:]) == {120}
+    assert samples(out.payload)[0] == 101, "it fades in from what stood in"
+
+
+def test_a_voice_that_is_missing_fades_over_three_slots_and_is_silent_then() -> None:
+    bench = two_talkers()
+    bench.audio(BEN, constant(8_000))
+    for _ in range(6):
+        bench.audio(ANN, constant(0))
+        bench.advance(20)
+    levels = [int(samples(out.payload)[-1]) for out in bench.heard_by(LINK)]
+    assert levels == [8_000, 6_407, 3_207, 7, 0, 0]
 
 
 def test_a_stream_that_was_late_once_runs_deeper_and_is_not_late_again() -> None:
@@ -202,8 +216,9 @@ def test_whatever_comes_when_every_frame_is_heard_and_no_slot_waits_beyond_the_l
         assert due_ns <= bench.now_ns + 20 * MS_NS + LINE_SLACK_NS or not audio_waits(bench)
     bench.advance(500)
     assert not audio_waits(bench)
-    heard = sum(int(samples(f.payload)[0]) for f in bench.heard_by(LINK))
-    assert heard == len(steps)
+    bench.mixer.update_metrics()
+    gone = ("late", "overflowed", "surplus", "duplicate", "flushed")
+    assert [bench.metrics.values[f"jitter_{name}_total"] for name in gone] == [0] * len(gone)
 
 
 def audio_waits(bench: Bench) -> bool:
@@ -617,6 +632,10 @@ def test_nothing_that_arrives_can_raise(
         bench.advance(wait_ms)
 
 
+SOUND = (500, -500)
+"""Of even and odd epochs: however it fades, it says of which it is."""
+
+
 @settings(max_examples=examples(40), deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([ANN, LINK, 0]), st.integers(0, 30)), max_size=60))
 def test_after_a_flush_no_audio_of_an_older_epoch_is_published(
@@ -626,17 +645,17 @@ def test_after_a_flush_no_audio_of_an_older_epoch_is_published(
     epoch = 0
     for who, wait_ms in steps:
         if who:
-            bench.audio(who, constant(epoch if who == LINK else 0), epoch=epoch)
+            bench.audio(who, constant(SOUND[epoch % 2] if who == LINK else 0), epoch=epoch)
         else:
             epoch += 1
             bench.put(Frame(Kind.FLUSH, LINK, epoch))
-            bench.audio(LINK, constant(999), epoch=epoch - 1)
+            bench.audio(LINK, constant(SOUND[(epoch - 1) % 2]), epoch=epoch - 1)
         bench.advance(wait_ms)
     bench.advance(100)
     epochs = [f.epoch for f in bench.heard_by(BEN)]
     assert epochs == sorted(epochs)
     for frame in bench.heard_by(BEN):
-        assert int(samples(frame.payload)[0]) in (0, frame.epoch)
+        assert int(samples(frame.payload)[0]) * SOUND[frame.epoch % 2] >= 0
 
 
 @pytest.mark.parametrize("role", ["browser", "link"])
@@ -663,6 +682,7 @@ def test_a_change_of_the_mode_changes_who_hears_whom() -> None:
     bench.start(BEN, mode="conference")
     bench.advance(20)
     assert listeners_of(bench.audio(ANN, constant(2))) == {BEN, LINK}
+    bench.advance(100)
     assert listeners_of(bench.audio(LINK, constant(3)) + bench.advance(60)) == {ANN, BEN}
     for stream in (BEN, ANN):
         bench.start(stream, mode="assistant")
