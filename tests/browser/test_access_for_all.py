@@ -71,6 +71,24 @@ navigator.mediaDevices.getUserMedia = async ({ audio }) => {
 };
 """
 """What the page plays reaches its microphone 80 ms later; its browser cancels 40 dB of that."""
+SPEAKERS = """
+const media = navigator.mediaDevices;
+const all = ['usb', 'other'];
+window.speakers = all;
+media.enumerateDevices = async () => window.speakers.map((id) => ({
+  kind: 'audiooutput', deviceId: id, label: `Speaker ${id}`,
+}));
+window.sinks = [];
+AudioContext.prototype.setSinkId = async function (id) {
+  if (id && !window.speakers.includes(id)) throw new DOMException('gone', 'NotFoundError');
+  window.sinks.push(id);
+};
+window.unplug = (id) => {
+  window.speakers = window.speakers.filter((known) => known !== id);
+  media.dispatchEvent(new Event('devicechange'));
+};
+"""
+"""Two speakers that can be unplugged."""
 RESULT = "() => document.querySelector('.measured[data-route=direct]')?.innerText ?? ''"
 
 
@@ -171,6 +189,32 @@ def test_a_whole_call_by_keyboard_alone(gateway: Gateway, open_page: Callable[..
     page.keyboard.press("Enter")
     until(page, "() => document.body.dataset.view === 'lobby'", "still in the room")
     assert troubles == []
+
+
+def test_a_speaker_that_goes_in_mid_reply_is_followed_by_the_default(
+    gateway: Gateway, open_page: Callable[..., Any]
+) -> None:
+    page = open_page()
+    page.add_init_script(SPEAKERS)
+    page.goto(f"{gateway.url}/?room=speakers&name=Ada")
+    page.get_by_role("button", name="Join").click()
+    until(page, "() => window.mixminus?.state().upstream === 'ready'", "the assistant did not come")
+    page.locator("#open-settings").click()
+    page.get_by_label("Speaker", exact=True).select_option("usb")
+    until(page, "() => window.sinks.at(-1) === 'usb'", "the speaker is not used")
+    page.keyboard.press("Escape")
+    page.locator("#say").fill("Please say this sentence again, all of it, to its very end")
+    page.keyboard.press("Enter")
+    playing = "() => window.mixminus.stats().playback.state === 'playing'"
+    until(page, playing, "nothing is played")
+    page.evaluate("() => window.unplug('other')")
+    page.evaluate("() => window.unplug('usb')")
+    until(page, "() => window.sinks.at(-1) === ''", "the default speaker is not used")
+    shows_it = "() => document.body.innerText.includes('Your speaker has gone')"
+    until(page, shows_it, "nobody is told")
+    ends = "window.mixminus.events.filter((e) => e.type === 'played' && e.why === 'end').length"
+    until(page, f"() => {ends} === 1", "the reply does not go on")
+    assert page.evaluate("() => window.sinks") == ["usb", ""]
 
 
 def test_the_self_test_measures_the_room(gateway: Gateway, open_page: Callable[..., Any]) -> None:

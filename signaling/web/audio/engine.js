@@ -18,6 +18,7 @@ const RESUME_TIMEOUT_MS = 600;
  * @property {(detail: string) => void} onWorkletError
  * @property {(running: boolean) => void} onRunning
  * @property {() => void} onTrackEnded
+ * @property {(held: boolean) => void} onTrackHeld
  * @property {() => void} onDevices
  */
 
@@ -46,7 +47,9 @@ export class AudioEngine {
   constructor(callbacks, options) {
     this.callbacks = callbacks;
     this.options = options;
-    this.microphone = new MicrophoneStream(() => callbacks.onTrackEnded());
+    this.microphone = new MicrophoneStream(
+      () => callbacks.onTrackEnded(), (held) => callbacks.onTrackHeld(held),
+    );
     navigator.mediaDevices?.addEventListener?.("devicechange", () => callbacks.onDevices());
   }
 

@@ -11,9 +11,13 @@ export class MicrophoneStream {
   /** @type {Promise<void>} */
   #turn = Promise.resolve();
 
-  /** @param {() => void} onEnded the device was unplugged or taken away */
-  constructor(onEnded) {
+  /**
+   * @param {() => void} onEnded the device was unplugged or taken away
+   * @param {(held: boolean) => void} [onHeld] the system lets no sound of it through, or does again
+   */
+  constructor(onEnded, onHeld = () => {}) {
     this.onEnded = onEnded;
+    this.onHeld = onHeld;
   }
 
   /** The settings that the browser really uses. */
@@ -53,7 +57,11 @@ export class MicrophoneStream {
       this.deviceId = "";
       this.stream = await this.#getStream();
     }
-    this.stream.getAudioTracks()[0].onended = () => this.onEnded();
+    const [track] = this.stream.getAudioTracks();
+    track.onended = () => this.onEnded();
+    track.onmute = () => this.onHeld(true);
+    track.onunmute = () => this.onHeld(false);
+    this.onHeld(track.muted);
   }
 
   #getStream() {
@@ -71,6 +79,8 @@ export class MicrophoneStream {
   close() {
     for (const track of this.stream?.getTracks() ?? []) {
       track.onended = null;
+      track.onmute = null;
+      track.onunmute = null;
       track.stop();
     }
     this.stream = null;

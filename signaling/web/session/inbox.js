@@ -28,11 +28,14 @@ export class Inbox {
    * @param {() => void} hooks.buttonRefused the gateway does not want to hear of the talk button
    * @param {() => void} hooks.sentAway this person has to leave
    * @param {() => void} hooks.welcomed the person is in the room: what was said before can be asked for
+   * @param {() => void} [hooks.interrupted] a reply of the assistant was cut off
    * @param {() => void} hooks.stopping the gateway is to stop, and may come back
    */
   constructor(store, {
     heard, flush, rules, buttonRefused, sentAway, welcomed, stopping,
+    interrupted = () => {},
   }) {
+    this.interrupted = interrupted;
     this.store = store;
     this.heard = heard;
     this.flush = flush;
@@ -151,7 +154,13 @@ export class Inbox {
       final: Boolean(message.final), interrupted: Boolean(message.interrupted),
       kind: /** @type {const} */ ("speech"), ...placeOf(message), ...(message.cut ? { cut: String(message.cut) } : {}),
     };
-    this.store.set({ captions: foldCaption(this.state.captions, line) });
+    const ends = (/** @type {import("../state/store.js").Caption[]} */ lines) => (
+      lines.find(({ item }) => item === line.item)?.interrupted === true
+    );
+    const before = ends(this.state.captions);
+    const captions = foldCaption(this.state.captions, line);
+    this.store.set({ captions });
+    if (speaker === "assistant" && ends(captions) && !before) this.interrupted();
   }
 
   /** The places of lines have new numbers. @param {any} message */

@@ -97,10 +97,11 @@ export class Microphone {
     this.store.note("microphone-silent", { cure });
     if (cure === "resume") this.audio.resume();
     else if (cure === "reopen") this.onReopen();
-    else this.#rebuild();
+    else this.rebuild();
   }
 
-  async #rebuild() {
+  /** Make the audio graph anew, and open the microphone again. */
+  async rebuild() {
     await this.audio.close();
     if (await this.open()) this.onRebuilt();
   }

@@ -148,26 +148,26 @@ export class Heartbeat {
   }
 }
 
-/** Watches the samples, since after an interruption a track may be "live" and deliver nothing. */
-export class CaptureWatchdog {
-  /** @type {[number, "resume"|"reopen"|"rebuild"][]} */
-  static STAGES = [[500, "resume"], [1500, "reopen"], [4000, "rebuild"]];
+/** @typedef {"resume"|"reopen"|"rebuild"} Cure */
 
-  /** @param {number} nowMs */
-  constructor(nowMs) {
+/** Something that comes all the time; for a gap that grows, cures that grow. */
+class Watchdog {
+  /** @param {[number, Cure][]} stages after how many ms which @param {number} nowMs */
+  constructor(stages, nowMs) {
+    this.stages = stages;
     this.heardAtMs = nowMs;
     this.tickedAtMs = nowMs;
     this.stage = 0;
   }
 
-  /** Start again, after the microphone was opened or the page was asleep. @param {number} nowMs */
+  /** Start again: it is not expected, or was just opened, or the page was asleep. @param {number} nowMs */
   restart(nowMs) {
     this.heardAtMs = nowMs;
     this.tickedAtMs = nowMs;
     this.stage = 0;
   }
 
-  /** Samples arrived. @param {number} nowMs */
+  /** It came. @param {number} nowMs */
   heard(nowMs) {
     this.heardAtMs = nowMs;
     this.stage = 0;
@@ -176,14 +176,30 @@ export class CaptureWatchdog {
   /**
    * The cure that is due, each once per gap.
    * @param {number} nowMs
-   * @returns {"resume"|"reopen"|"rebuild"|null}
+   * @returns {Cure|null}
    */
   tick(nowMs) {
     if (nowMs - this.tickedAtMs > Heartbeat.SLEPT_MS) this.restart(nowMs);
     this.tickedAtMs = nowMs;
-    const next = CaptureWatchdog.STAGES[this.stage];
+    const next = this.stages[this.stage];
     if (!next || nowMs - this.heardAtMs < next[0]) return null;
     this.stage += 1;
     return next[1];
+  }
+}
+
+/** Watches the samples, since after an interruption a track may be "live" and deliver nothing. */
+export class CaptureWatchdog extends Watchdog {
+  /** @param {number} nowMs */
+  constructor(nowMs) {
+    super([[500, "resume"], [1500, "reopen"], [4000, "rebuild"]], nowMs);
+  }
+}
+
+/** Watches the clock of what is played. It gives way to the other one, whose cures mend it, too. */
+export class OutputWatchdog extends Watchdog {
+  /** @param {number} nowMs */
+  constructor(nowMs) {
+    super([[1000, "resume"], [5500, "rebuild"]], nowMs);
   }
 }

@@ -16,11 +16,16 @@ import { Inbox } from "./inbox.js";
 import { Microphone } from "./microphone.js";
 import { base64 } from "./picture.js";
 import { isRoomName, postPicture } from "./signal.js";
+import { Speaker } from "./speaker.js";
 import { Talk } from "./talk.js";
 import { Unheard } from "./unheard.js";
 import { WakeLock } from "./wake-lock.js";
 
 const TICK_MS = 250;
+/** A microphone that the system holds for less than this is no news. */
+const HELD_SHOWN_MS = 800;
+/** How long the assistant is shown as interrupted. */
+const INTERRUPTED_SHOWN_MS = 2500;
 const ROOM_CODES = [...CONNECTION_CODES, "upstream", "upstream-retry", "budget-low", "suspended", "silenced", "unheard"];
 
 /** @typedef {import("./microphone.js").MicrophoneChoice} MicrophoneChoice */
@@ -62,6 +67,7 @@ export class Session {
       onReopen: () => this.reopenMicrophone(),
       onRebuilt: () => this.#audioRebuilt(),
     });
+    this.speaker = new Speaker(store, this.audio, () => this.#rebuild());
     this.inbox = new Inbox(store, {
       heard: () => this.keeper.heard(),
       flush: (epoch) => this.#flush(epoch),
@@ -69,6 +75,7 @@ export class Session {
       buttonRefused: () => this.talk.pressesUnwanted(),
       sentAway: () => this.leave(false),
       welcomed: () => this.#catchUp(),
+      interrupted: () => this.#showInterrupted(),
       stopping: () => this.keeper.expectRestart(),
     });
     this.unheard = new Unheard(store);
@@ -78,7 +85,7 @@ export class Session {
     window.addEventListener("pageshow", (event) => event.persisted && this.keeper.lost());
     window.addEventListener("online", () => this.keeper.hurry(true));
     this.#watchNetwork(/** @type {any} */ (navigator).connection);
-    document.addEventListener("visibilitychange", () => this.keeper.wanted && this.#wakeLock.request());
+    document.addEventListener("visibilitychange", () => this.#seen());
   }
 
   get state() {
@@ -182,10 +189,18 @@ export class Session {
     });
   }
 
+  /** The page was hidden, or is seen again. */
+  #seen() {
+    if (document.hidden || !this.keeper.wanted) return;
+    this.#wakeLock.request();
+    this.speaker.seen();
+  }
+
   #tick() {
     const nowMs = performance.now();
     this.keeper.tick(nowMs);
     this.microphone.tick(nowMs, this.keeper.wanted);
+    this.speaker.tick(nowMs, this.keeper.wanted);
   }
 
   // -- reports of the audio --------------------------------------------------------------------
@@ -203,8 +218,19 @@ export class Session {
       },
       onRunning: (/** @type {boolean} */ running) => this.#running(running),
       onTrackEnded: () => this.store.raise(problem("mic-lost")),
+      onTrackHeld: (/** @type {boolean} */ held) => this.#held(held),
       onDevices: () => this.#devicesChanged(),
     };
+  }
+
+  async #rebuild() {
+    if (this.audio.hasMicrophone) {
+      await this.microphone.rebuild();
+      return;
+    }
+    await this.audio.close();
+    await this.audio.openContext();
+    this.#audioRebuilt();
   }
 
   #audioRebuilt() {
@@ -234,10 +260,23 @@ export class Session {
     const exact = report.stampNs === null ? {} : { stamp_ns: report.stampNs, offset_samples: report.offsetSamples };
     if (why !== "progress") this.store.note("played", { why, epoch, playedMs, bufferedMs, atSeconds });
     const cutOff = why === "flush" && bufferedMs > 0;
-    if (cutOff) this.store.set({ captions: markInterrupted(this.state.captions) });
+    if (cutOff) this.#interrupted();
     this.keeper.send({
       type: "played", epoch, played_ms: playedMs, buffered_ms: bufferedMs, ...exact, last: why === "flush",
     });
+  }
+
+  /** A reply was cut off in mid-word. */
+  #interrupted() {
+    this.store.set({ captions: markInterrupted(this.state.captions) });
+    this.#showInterrupted();
+  }
+
+  /** For a moment, so that people see it. */
+  #showInterrupted() {
+    this.store.set({ interrupted: true });
+    clearTimeout(this.interrupting);
+    this.interrupting = setTimeout(() => this.store.set({ interrupted: false }), INTERRUPTED_SHOWN_MS);
   }
 
   /** @param {boolean} running */
@@ -247,9 +286,17 @@ export class Session {
     else this.store.raise(problem("suspended"));
   }
 
+  /** A phone call takes the microphone, often for a moment only. @param {boolean} held */
+  #held(held) {
+    clearTimeout(this.holding);
+    if (!held) this.store.clear("mic-held");
+    else this.holding = setTimeout(() => this.store.raise(problem("mic-held")), HELD_SHOWN_MS);
+  }
+
   async #devicesChanged() {
     this.store.note("devices");
     this.onDevices?.();
+    await this.speaker.devicesChanged();
     if (this.keeper.wanted && this.audio.microphone.ended) await this.reopenMicrophone();
   }
 

@@ -43,6 +43,14 @@ const TEXTS = {
     cure: "It was unplugged, or another program took it. Choose one in Settings, or try again.",
     action: "Try again", command: "reopen-microphone",
   },
+  "mic-held": {
+    tone: "warning", title: "Another program holds your microphone",
+    cure: "Nobody hears you meanwhile. A phone call, perhaps, or a switch of the device: it goes on when that ends.",
+  },
+  "speaker-lost": {
+    tone: "warning", title: "Your speaker has gone", cure: "You hear the default one now. Choose another in Settings.",
+    action: "OK", command: "dismiss",
+  },
   suspended: {
     tone: "warning", title: "Sound is off",
     cure: "The browser plays sound only after a tap, and only where there is a speaker or headphones.",
@@ -150,7 +158,7 @@ export const CONNECTION_CODES = [
 ];
 
 /** Codes of problems with the microphone; an open microphone clears them. */
-export const MICROPHONE_CODES = ["mic-denied", "mic-missing", "mic-busy", "mic-lost", "insecure"];
+export const MICROPHONE_CODES = ["mic-denied", "mic-missing", "mic-busy", "mic-lost", "mic-held", "insecure"];
 
 /**
  * @param {string} code one of PROBLEM_CODES

@@ -10,6 +10,8 @@ const EVENT_LIMIT = 1000;
  * @property {boolean} muted
  * @property {"listen"|"speak"|"admin"} [role]
  * @property {boolean} [verified] the name comes from an invitation
+ * @property {string} [place] where the device is; without: in a place of its own
+ * @property {boolean} [plays] false: another device of its place plays the sound
  *
  * @typedef {object} Rules what an admin has decided for the room
  * @property {boolean} locked nobody new comes in but admins
@@ -81,6 +83,8 @@ export function initialState() {
     mutedByAdmin: false,
     listenOnly: false,
     assistant: "idle",
+    /** The assistant was cut off a moment ago. */
+    interrupted: false,
     upstream: "connecting",
     simulated: false,
     detail: "",

@@ -48,15 +48,15 @@ export function costOf(usage, simulated) {
   const share = budgetShare(usage);
   const percent = share === null ? "" : `${Math.floor(100 * share)} %`;
   const tone = share === null || share < WARN_SHARE ? "" : share < 1 ? "warning" : "error";
-  const text = tone === "" ? `${shortCount(tokens)} tokens · ${dollars(usd)}`
-    : `${dollars(usd)} · ${percent} of today's budget`;
+  const paid = simulated ? "free" : dollars(usd);
+  const text = tone === "" ? `${shortCount(tokens)} tokens · ${paid}` : `${paid} · ${percent} of today's budget`;
   const today = usage.day?.cost_usd ?? 0;
   const title = [
     `This conversation: ${tokens.toLocaleString("en")} tokens, ${dollars(usd)}.`,
     share === null ? `All rooms today: ${dollars(today)}.`
       : `All rooms today: ${dollars(today)} of ${dollars(usage.day?.budget_usd ?? 0)} (${percent}).`,
     ...(usage.room.unpriced ? [`Not included: ${usage.room.unpriced} replies of a model without a price.`] : []),
-    ...(simulated ? ["The simulator is free: this is what OpenAI would have charged."] : []),
+    ...(simulated ? ["The simulator is free: these are the prices that would have been paid."] : []),
   ].join("\n");
   return { text, title, tone };
 }

@@ -14,13 +14,15 @@ const WORDS = {
  * @property {HTMLElement} word
  * @property {HTMLElement} name
  * @property {SVGElement} verified
+ * @property {HTMLElement} tags what else is to be known: place, role, floor
+ * @property {string} told the tags that are shown
  * @property {HTMLButtonElement} more what an admin may do
  * @property {import("../client.js").Participant} person
  * @property {Ballistics} meter
  * @property {boolean} muted
  */
 
-/** The assistant, and below it who is in the room: me first, the others as they came. */
+/** The assistant, and below it who is in the room: me first, the others as they came; nobody changes places. */
 export class Roster {
   /**
    * @param {import("../client.js").Client} client
@@ -45,8 +47,9 @@ export class Roster {
   render(state) {
     this.#renderAssistant(state);
     const others = state.participants.filter((person) => person.participant !== state.participant);
+    const mine = state.participants.find((person) => person.participant === state.participant);
     const me = {
-      participant: state.participant || "me", name: state.name, muted: state.muted || state.listenOnly,
+      ...mine, participant: state.participant || "me", name: state.name, muted: state.muted || state.listenOnly,
       role: state.role, verified: state.verified,
     };
     if (me.participant !== this.me) keepTone(this.me, me.participant);
@@ -64,7 +67,8 @@ export class Roster {
   /** @param {import("../client.js").State} state */
   #renderAssistant(state) {
     const away = state.phase !== "connected" || ["failed", "reconnecting", "connecting"].includes(state.upstream);
-    setData(this.assistant, "state", away ? "away" : state.assistant);
+    const cutOff = state.interrupted && !away && state.assistant !== "speaking";
+    setData(this.assistant, "state", away ? "away" : cutOff ? "interrupted" : state.assistant);
     setText(this.word, assistantWord(state));
     setText(this.assistantName, state.persona || "Assistant");
     this.simulator.hidden = !state.simulated;
@@ -89,7 +93,19 @@ export class Roster {
     setText(known.name, shown);
     known.name.title = shown;
     setText(/** @type {Element} */ (known.row.querySelector(".avatar")), initials(person.name));
+    this.#renderTags(known);
     this.#renderWord(known, me);
+  }
+
+  /** @param {Row} known */
+  #renderTags(known) {
+    const tags = tagsOf(known.person, this.client.state);
+    const told = JSON.stringify(tags);
+    if (told === known.told) return;
+    known.told = told;
+    known.tags.replaceChildren(...tags.map(({ symbol, words, tone = "" }) => (
+      make("span", { class: "tag", "data-tone": tone }, [icon(symbol, ""), make("span", { text: words })])
+    )));
   }
 
   /** @param {import("../client.js").Participant} person @returns {Row} */
@@ -98,13 +114,16 @@ export class Roster {
     const word = make("span", { class: "word" });
     const verified = icon("i-verified", "verified");
     verified.append(title("The name comes from an invitation"));
+    const tags = make("span", { class: "tags" });
     const more = /** @type {HTMLButtonElement} */ (make("button", { type: "button", class: "more-about" }, [icon("i-dots", "")]));
     const row = make("li", { class: `person ${toneClass(person.participant)}` }, [
       make("span", { class: "avatar", "aria-hidden": "true" }),
       make("span", { class: "line" }, [name, verified, word, more]),
-      make("span", { class: "meter", "aria-hidden": "true" }, [make("i")]),
+      make("span", { class: "meter", "aria-hidden": "true" }, [make("i")]), tags,
     ]);
-    const known = { row, word, name, verified, more, person, meter: new Ballistics(), muted: false };
+    const known = {
+      row, word, name, verified, tags, told: "", more, person, meter: new Ballistics(), muted: false,
+    };
     more.addEventListener("click", () => this.onPerson(known.person));
     return known;
   }
@@ -138,6 +157,20 @@ export class Roster {
   }
 }
 
+/**
+ * What a strip says of a person besides name and level, each with a sign.
+ * @param {import("../client.js").Participant} person @param {import("../client.js").State} state
+ * @returns {{symbol: string, words: string, tone?: string}[]}
+ */
+function tagsOf({ place, plays, role }, { participants }) {
+  const hasRoles = participants.some((other) => other.role !== role);
+  return [
+    ...(place ? [{ symbol: "i-place", words: place }] : []),
+    ...(plays === false ? [{ symbol: "i-quiet", words: "no sound here" }] : []),
+    ...(role === "admin" && hasRoles ? [{ symbol: "i-key", words: "admin" }] : []),
+  ];
+}
+
 const SVG = "http://www.w3.org/2000/svg";
 
 /** @param {string} name of a symbol of index.html @param {string} className */
@@ -169,6 +202,7 @@ export function assistantWord(state) {
   if (state.upstream === "failed") return "Unavailable";
   if (state.upstream === "reconnecting") return "Reconnecting";
   if (state.upstream === "connecting") return "Joining";
+  if (state.interrupted && state.assistant !== "speaking") return "Interrupted";
   if (state.questions.length > 0 && state.assistant !== "speaking") return "Asking you";
   const [tool] = Object.values(state.tools);
   if (tool && state.assistant !== "speaking") return `Using ${tool}`;

@@ -73,13 +73,16 @@ def usage(day_usd: float, budget_usd: float | None) -> dict[str, Any]:
 
 
 def test_the_cost_is_short_and_warns_from_eighty_percent(run: Run) -> None:
-    def cost(day_usd: float, budget_usd: float | None = 1.0) -> Any:
-        return run("state/usage.js", "return m.costOf(a, true);", usage(day_usd, budget_usd))
+    def cost(day_usd: float, budget_usd: float | None = 1.0, simulated: str = "false") -> Any:
+        body = f"return m.costOf(a, {simulated});"
+        return run("state/usage.js", body, usage(day_usd, budget_usd))
 
     calm = cost(0.79)
     assert (calm["text"], calm["tone"]) == ("4.2k tokens · $0.07", "")
     assert "$0.79 of $1.00 (79 %)" in calm["title"]
-    assert "without a price" in calm["title"] and "simulator is free" in calm["title"]
+    assert "without a price" in calm["title"] and "simulator" not in calm["title"]
+    free = cost(0.79, simulated="true")
+    assert free["text"] == "4.2k tokens · free" and "simulator is free" in free["title"]
     assert (cost(0.8)["text"], cost(0.8)["tone"]) == (
         "$0.07 · 80 % of today's budget",
         "warning",

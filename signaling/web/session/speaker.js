@@ -1,0 +1,53 @@
+// @ts-check
+/** Watches the way to the speaker: a chosen device that goes, a browser that stops the sound, a clock that stands. */
+
+import { listDevices } from "../audio/devices.js";
+import { problem } from "../state/problems.js";
+import { OutputWatchdog } from "./policy.js";
+
+export class Speaker {
+  #watchdog = new OutputWatchdog(performance.now());
+  #clockS = 0;
+
+  /**
+   * @param {import("../state/store.js").Store} store
+   * @param {import("../audio/engine.js").AudioEngine} audio
+   * @param {() => void} onRebuild the audio graph must be made anew
+   */
+  constructor(store, audio, onRebuild) {
+    this.store = store;
+    this.audio = audio;
+    this.onRebuild = onRebuild;
+  }
+
+  /** A device came or went. Without the chosen speaker sound goes to the default one, at once. */
+  async devicesChanged() {
+    const { outputId } = this.audio;
+    if (!outputId) return;
+    const { speakers } = await listDevices();
+    if (speakers.some(({ id }) => id === outputId)) return;
+    await this.audio.setOutput("").catch(() => this.onRebuild());
+    await this.audio.resume();
+    this.store.note("speaker-lost", { outputId });
+    this.store.raise(problem("speaker-lost"));
+  }
+
+  /** The page is seen again: after a call or a lock a phone leaves the sound off. */
+  async seen() {
+    if (this.audio.context && !this.audio.running) await this.audio.resume();
+  }
+
+  /** @param {number} nowMs @param {boolean} inCall */
+  tick(nowMs, inCall) {
+    const { context, running } = this.audio;
+    const clockS = context?.currentTime ?? 0;
+    if (!inCall || !context || !running || document.hidden) this.#watchdog.restart(nowMs);
+    else if (clockS !== this.#clockS) this.#watchdog.heard(nowMs);
+    this.#clockS = clockS;
+    const cure = this.#watchdog.tick(nowMs);
+    if (!cure) return;
+    this.store.note("speaker-stands", { cure });
+    if (cure === "resume") this.audio.resume();
+    else this.onRebuild();
+  }
+}
