@@ -216,6 +216,9 @@ class OpenaiLinkSettings:
     """Audio before the detected start that belongs to the turn."""
     vad_silence_ms: Milliseconds = 500
     """Silence that ends a turn."""
+    tell_speakers: bool = True
+    """Whether the model is told who speaks, where several people are in the room: some 10 tokens
+    each time that it is somebody else."""
     greet: bool = True
     """Whether the assistant says hello when a room opens."""
     tools: tuple[str, ...] = ("openai_link.tools.clock",)

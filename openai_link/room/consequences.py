@@ -82,7 +82,8 @@ class Consequences:
                 return [] if talking is None else talking.ask(overrides, now_ns)
             case AnswerTurn():
                 talking = parts.sessions.talking
-                return [] if talking is None else talking.answer_turn(now_ns)
+                told = parts.speakers.before_answer(now_ns)
+                return [] if talking is None else [*told, *talking.answer_turn(now_ns)]
             case RuleChanged():
                 return [*parts.follow_rule(now_ns), StateNews()]
             case ApprovalGiven(answer):
@@ -137,6 +138,7 @@ class Consequences:
         outcomes += parts.record.on_fact(number, fact, wall_ms, now_ns)
         if number != parts.active_session:
             outcomes += parts.sessions.tell_late(fact, now_ns)
+        parts.speakers.on_fact(number, fact, now_ns)
         outcomes += parts.address.on_fact(fact, now_ns)
         outcomes += _exported(parts.traces.on_fact(number, fact, now_ns))
         if not parts.record.pending_reply.is_pending:

@@ -322,7 +322,7 @@ class RoomEngine:
     def speech(self, event: Mapping[str, Any], now_ns: int) -> list[Action]:
         """The mixer's ``speech`` event: whose voice was in which slots."""
         self._record.speech.report(event)
-        return []
+        return self._settle(self._parts.speakers.reported(now_ns), now_ns)
 
     def browser_event(self, event: Mapping[str, Any], now_ns: int) -> list[Action]:
         """A control message of a browser: say, interrupt, ptt, played, confirm."""

@@ -10,6 +10,7 @@ part               decides
 ``RoomTools``      which tool calls run, who is asked, when the model speaks about them
 ``Persona``        who the assistant is, of what the settings want and a server takes
 ``AddressDesk``    which spoken turns are answered
+``SpeakerDesk``    when the model is told who speaks
 ``Notices``        what newcomers have yet to hear
 ``TurnTraces``     what each turn took
 =================  ================================================================================
@@ -37,6 +38,7 @@ from .record import RoomRecord
 from .room_tools import RoomTools
 from .sessions import RoomSessions
 from .signals import Outcome
+from .speaker_desk import SpeakerDesk
 from .turn_traces import TurnTraces
 
 
@@ -97,6 +99,7 @@ class RoomParts:
         )
         self.address = AddressDesk(config.rules, settings, self.record)
         self.follow_rule(0)
+        self.speakers = SpeakerDesk(settings, self.record, self.sessions)
         self.notices = Notices()
         self.traces = TurnTraces(self.metrics)
 

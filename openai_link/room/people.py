@@ -29,6 +29,7 @@ class People:
         people, joined = self._audience.roster(event, now_ns)
         parts.record.people(people)
         parts.address.people(people)
+        parts.speakers.people(people)
         chosen = parts.address.choose(event.get("address"))
         outcomes = parts.sessions.roster(frozenset(people), now_ns)
         outcomes += parts.connection.roster(len(people), joined, wall_ms, now_ns)

@@ -208,6 +208,10 @@ class RealtimeSession(SessionCourse):
         self.stage = "active"
         return [StartUplink(self.number), *self._early.tell()]
 
+    def note(self, text: str, now_ns: int) -> list[Outcome]:
+        """Tell the model something that is no part of the record; see ``seeded_ids``."""
+        return [self._send(self._seeding.note(text, now_ns))]
+
     def correct(self, item: HistoryItem, now_ns: int, after: str = "") -> list[Outcome]:
         """A reply ends earlier than the session was told; if it was not, it is told now."""
         return [self._send(event) for event in self._seeding.correct(item, now_ns, after)]

@@ -149,6 +149,9 @@ class Session(Protocol):
             pictures: those that are shown again, by item.
         """
 
+    def note(self, text: str, now_ns: int) -> list[Outcome]:
+        """Tell the model something that is no part of the record; see ``seeded_ids``."""
+
     def correct(self, item: HistoryItem, now_ns: int, after: str = "") -> list[Outcome]:
         """A reply ends earlier than the session was told; if it was not, it is told now."""
 

@@ -114,6 +114,10 @@ class SessionCourse:
         outcomes: list[Outcome] = []
         for fact in learned:
             if self._seeding.on_fact(fact, now_ns):
+                if isinstance(fact, ServerError):
+                    words = f"{fact.code}: {one_line(fact.message)}"
+                    log = Log("warning", f"! < an item is refused: {words}", "item refused")
+                    outcomes.append(log)
                 outcomes += [self._send(event) for event in self._seeding.instead(now_ns)]
                 continue
             if isinstance(fact, ServerError) and not fact.fatal:

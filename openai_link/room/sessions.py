@@ -98,6 +98,12 @@ class RoomSessions:
         return active if active is not None and active.stage == "active" else None
 
     @property
+    def talking_number(self) -> int:
+        """Number of the session that has the room; 0: the room has none."""
+        talking = self.talking
+        return 0 if talking is None else talking.number
+
+    @property
     def assistant(self) -> Assistant:
         """What the assistant is doing."""
         if self.draining is not None and self.draining.assistant == "speaking":
