@@ -369,6 +369,9 @@ class Child:
 
     # -- as ``Parent`` ----------------------------------------------------------------------------
 
+    has_new_settings = False
+    """They stay as they are."""
+
     def taken(self) -> None:
         self.is_idle = False
         self._say()

@@ -110,11 +110,14 @@ def kernels(world: World, content: bytes, seal: bool) -> None:
     folder = numba_cache.folder_of(world.folder / "cache" / "mixminus" / "numba")
     folder.mkdir(parents=True, mode=0o700)
     folder.parent.chmod(0o700)
-    (folder / "kernels.mix.nbi").write_bytes(content)
+    files = [folder / f"{module}.mix.nbi" for module in numba_cache.KERNELS]
+    for file in files:
+        file.write_bytes(content)
     if seal:
         numba_cache._seal(folder)
     else:
-        (folder / numba_cache.SEAL).write_text(json.dumps({"kernels.mix.nbi": "0" * 64}))
+        digests = {file.name: "0" * 64 for file in files}
+        (folder / numba_cache.SEAL).write_text(json.dumps(digests))
 
 
 def no_cache(world: World) -> None:
