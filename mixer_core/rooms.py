@@ -186,7 +186,8 @@ class Room:
             shown = levels and self._levels.shown(levels, now_ns)
             if shown:
                 out += self.event({"type": "level", "levels": shown}, self.browsers, now_ns)
-            out += self._tell_speech(self._speech.due(now_ns, talking), now_ns)
+            is_heard = talking and self._levels.awake  # Frames may stop without a PAUSE.
+            out += self._tell_speech(self._speech.due(now_ns, is_heard), now_ns)
         timeout_ns = earliest(self._levels.next_timeout_ns(), self._speech.next_timeout_ns())
         for group in self._groups:
             due_ns = group.timeout_ns

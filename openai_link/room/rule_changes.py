@@ -54,6 +54,8 @@ class RuleChanges:
         outcomes += parts.record.budgets(*budgets)
         names = [NAMES[key] for key in NAMES if key in persona - later]
         names += _differing(before, settings)
+        if rules.address not in (before.rules.address, parts.address.rule):
+            names.remove(_RULES["address"])  # It is refused, or an admin has decided otherwise.
         words = told(names, [NAMES[key] for key in NAMES if key in later])
         if not words:
             return outcomes

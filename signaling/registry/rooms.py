@@ -110,7 +110,10 @@ class Registry:
         """A control message from the DEALER ``identity``; unexpected kinds are ignored."""
         actions: list[Action] = []
         if isinstance(message, WorkerState):
+            known = len(self._participants)
             actions = self._dispatch.heard(identity, message, now_ns)
+            if len(self._participants) > known:  # Somebody was here before this start.
+                actions += self._house.follow_settings(self._limits)
         elif isinstance(message, LinkState):
             actions = self._links.heard(identity, message, now_ns)
         elif isinstance(message, Answer):
@@ -206,7 +209,6 @@ class Registry:
         actions += self._house.pictures.expire(now_ns)
         actions += self._house.forgetting.expire(now_ns)
         actions += self._links.expire(now_ns)
-        actions += self._house.follow_settings(self._limits)
         actions += self._serve_held(now_ns)
         actions += self._dispatch.offer(now_ns)
         actions += self._links.keep(self._wanted(), now_ns)

@@ -207,3 +207,13 @@ def test_a_report_that_makes_no_sense_is_refused_and_changes_nothing() -> None:
     ):
         assert not timeline.report(event)
     assert timeline.talking == [] == timeline.who(0, 10**12)
+
+
+def test_somebody_whose_frames_stop_without_a_word_is_silent_soon() -> None:
+    call = Call((ANN,), {ANN: -20.0})
+    call.say([ANN], 30)
+    assert call.timeline.talking == [f"p-{ANN}"]
+    for _ in range(30):
+        call.bench.advance(20)
+        call.take()
+    assert call.timeline.talking == [], "nothing else would tell, until somebody else speaks"
