@@ -17,6 +17,7 @@ from .protocol.browser_messages import (
     Ping,
     Played,
     Ptt,
+    Record,
     Say,
     Speaker,
 )
@@ -43,6 +44,7 @@ RATES: dict[type[BrowserMessage], Rate] = {
     Say: Rate(5, S_NS // 2),
     Interrupt: Rate(10, S_NS // 5),
     Confirm: Rate(10, S_NS // 5),
+    Record: Rate(5, S_NS),
     Hello: Rate(10, S_NS // 2),
     Move: Rate(10, S_NS // 2),
     Speaker: Rate(10, S_NS // 2),

@@ -233,6 +233,8 @@ class Mixer:
         changed_address = info.address != stream.info.address
         changed_mode = info.mode not in (stream.info.mode, room.mode)
         before, stream.info = stream.info, info
+        if info.records != before.records:
+            room.see_recorder()
         out = room.silence(stream, now_ns) if muted_now else []
         if info.place != before.place:
             out += room.seat(now_ns)

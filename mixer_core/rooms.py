@@ -19,6 +19,7 @@ from .bus.frames import (
     Kind,
     encode,
     encode_audio,
+    encode_track,
     epoch_newer,
 )
 from .bus.pcm import SILENCE
@@ -72,6 +73,10 @@ class Room:
         self._levels = LevelMeter()
         self._seating = Seating()
         self._speech = SpeechReports()
+        self._recorder: Stream | None = None
+        """The link, if it wants each voice by itself."""
+        self._slots = 0
+        """Counts them for it."""
 
     @property
     def browsers(self) -> list[Stream]:
@@ -138,7 +143,12 @@ class Room:
         links = sorted((s for s in self.streams if s.is_link), key=_opened)
         retired, before = frozenset(links[:-1]), self.retired
         self.retired = retired
+        self.see_recorder()
         return [m for link in retired - before for m in self.silence(link, now_ns)]
+
+    def see_recorder(self) -> None:
+        """A link came, went, or wants something else."""
+        self._recorder = next((link for link in self.links if link.info.records), None)
 
     def remove(self, stream: Stream, now_ns: int) -> list[bytes]:
         """Remove a stream; those who heard it are told that it has ended."""
@@ -272,7 +282,10 @@ class Room:
         return [s for s in self.browsers if s not in soundless] if soundless else self.browsers
 
     def _deliver(self, group: Group, slot: Slot, now_ns: int, out: list[bytes]) -> None:
-        mix = SlotMix(self._mixdown, self._heard(slot, now_ns))
+        frames = self._heard(slot, now_ns)
+        if self._recorder is not None:
+            out += self._tracks(self._recorder, slot, frames)
+        mix = SlotMix(self._mixdown, frames)
         self._metrics.count("slots_passed_total" if len(slot) == 1 else "slots_mixed_total")
         for listener in self._listeners(group):
             heard = [i for i, (source, _) in enumerate(slot) if _hears(listener, source)]
@@ -287,6 +300,24 @@ class Room:
                 for index in heard:
                     self._speech.voice(slot[index][0])
             out.append(self._audio(listener, flags, stamp_ns, mix.of(heard)))
+
+    def _tracks(self, link: Stream, slot: Slot, frames: list[bytes]) -> list[bytes]:
+        """Each voice of a slot by itself, as the others hear it."""
+        self._slots = (self._slots + 1) & U32
+        stamp_ns = min(entry.stamp_ns for _, entry in slot)
+        return [
+            encode_track(
+                link.stream,
+                self.epoch,
+                self._slots,
+                entry.flags,
+                stamp_ns,
+                pcm,
+                source.info.participant.encode(),
+            )
+            for (source, entry), pcm in zip(slot, frames, strict=True)
+            if source not in self.retired
+        ]
 
     def _heard(self, slot: Slot, now_ns: int) -> list[bytes]:
         """What becomes of the frames of a slot before they are mixed."""

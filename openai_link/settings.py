@@ -262,6 +262,10 @@ class OpenaiLinkSettings:
     """Days after which journal entries are deleted."""
     journal_max_mb: Annotated[int, msgspec.Meta(ge=8, le=100_000)] = 256
     """Size of the journal, in MB, beyond which its oldest words are deleted whatever their age."""
+    recording_free_mib: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 512
+    """MiB that a recording leaves free on the disk; with less it ends, and people are told."""
+    recording_max_hours: Annotated[float, msgspec.Meta(gt=0, le=168)] = 4
+    """Longest recording; then it ends, and people are told."""
     history_max_items: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 100
     """Most conversation items that a new session is seeded with; the newest are taken."""
     history_max_chars: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 60_000

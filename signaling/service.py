@@ -22,6 +22,7 @@ from .http import limiting, listeners
 from .http.api import HttpApi, PageParts
 from .http.forwarded import Proxies
 from .http.listen_routes import ListenRoutes
+from .http.recording_routes import RecordingShelf
 from .http.transcript_pages import TranscriptReader
 from .registry.house import Verdict
 from .settings import Settings
@@ -43,7 +44,8 @@ async def serve(context: process.Context[Settings]) -> None:
     url = listeners.url(section.http_host, section.http_port)
     gateway = Gateway(zmq_context, context.settings, context.log, url, options)
     transcripts = TranscriptReader(context.settings.state_dir, context.log)
-    page = PageParts(transcripts=transcripts)
+    shelf = RecordingShelf(context.settings.state_dir, section.recording_keep_days, context.log)
+    page = PageParts(transcripts=transcripts, recordings=shelf)
     if door:
         page = replace(page, warnings=door.warnings, public_url=door.public_url)
     api = HttpApi(gateway, gate, section, context.log, page)
@@ -59,12 +61,14 @@ async def serve(context: process.Context[Settings]) -> None:
             routes = ListenRoutes(lan_api.rooms, lan_gate.desk)
             await door.start(lan_api.application(), routes, limit)
         _stop_when_asked(context, gateway)
+        shelf.start()
         context.log.info("= listening on %s", url)
         await context.stop.wait()
     finally:
         gateway.close()
         await asyncio.gather(listener.stop(), *([door.stop()] if door else []))
         transcripts.close()
+        shelf.close()
         zmq_context.destroy(linger=0)
 
 

@@ -79,6 +79,8 @@ class SignalingSettings:
     mode: Literal["assistant", "conference"] = "assistant"
     """Mode of a room whose first participant does not ask for one; conference: people hear each
     other too."""
+    recording_keep_days: Annotated[int, msgspec.Meta(ge=1, le=3_650)] = 30
+    """Days after which recordings are deleted."""
     max_body_bytes: Annotated[int, msgspec.Meta(ge=1024, le=1 << 20)] = 65_536
     """Largest request body; a larger one gets 413."""
     answer_timeout_ms: Milliseconds = 5_000

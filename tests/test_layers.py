@@ -30,13 +30,14 @@ DOORS: Mapping[str, frozenset[str]] = {
         f"{LINK}.tools": f"{LINK}",
         f"{LINK}.transport": f"{LINK} {LINK}.realtime {LINK}.media",
         f"{LINK}.room": f"{LINK} {LINK}.realtime {LINK}.media {LINK}.turns {LINK}.playback "
-        f"{LINK}.transcript {LINK}.tools {LINK}.transport",
+        f"{LINK}.transcript {LINK}.tools {LINK}.transport {LINK}.recording",
         f"{SIMULATOR}.engine": "",
         f"{SIMULATOR}.brains": f"{SIMULATOR} {SIMULATOR}.engine",
         f"{SIMULATOR}.faults": "",
         f"{SIMULATOR}.media": f"{SIMULATOR} {SIMULATOR}.engine {SIMULATOR}.faults {LINK}.media",
         f"{SIMULATOR}.calls": f"{SIMULATOR} {SIMULATOR}.engine {SIMULATOR}.brains "
         f"{SIMULATOR}.faults {SIMULATOR}.media {LINK}.media",
+        f"{LINK}.recording": "",
         f"{SIMULATOR}.http": f"{SIMULATOR}.engine {SIMULATOR}.faults {SIMULATOR}.calls",
         f"{WORKER}.protocol": "",
         f"{WORKER}.webrtc": f"{WORKER}.protocol",

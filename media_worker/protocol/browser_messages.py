@@ -103,13 +103,22 @@ class Speaker:
 
 
 @dataclass(frozen=True, slots=True)
+class Record:
+    """The room is to be recorded; or no longer: whoever objects ends it."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Ping:
     """Heartbeat, answered with ``pong`` and the same ``t``."""
 
     t: _Number = 0
 
 
-BrowserMessage = Hello | Mute | Ptt | Say | Interrupt | Confirm | Played | Move | Speaker | Ping
+BrowserMessage = (
+    Hello | Mute | Ptt | Say | Interrupt | Confirm | Played | Move | Speaker | Record | Ping
+)
 
 MESSAGES: dict[str, type[BrowserMessage]] = {
     "hello": Hello,
@@ -121,6 +130,7 @@ MESSAGES: dict[str, type[BrowserMessage]] = {
     "played": Played,
     "place": Move,
     "speaker": Speaker,
+    "record": Record,
     "ping": Ping,
 }
 _NAMES = {cls: name for name, cls in MESSAGES.items()}

@@ -17,6 +17,7 @@ from .browser_messages import (
     Ping,
     Played,
     Ptt,
+    Record,
     Say,
     Speaker,
     name_of,
@@ -40,6 +41,7 @@ _WORDS: Mapping[type[BrowserMessage], str] = {
     Say: "write to the assistant",
     Confirm: "answer for the room",
     Interrupt: "stop the assistant",
+    Record: "record the room",
 }
 
 
@@ -58,4 +60,6 @@ def least(message: BrowserMessage, rules: RoomRules) -> Role:
             return rules.stop
         case Confirm():
             return rules.confirm
+        case Record(on):
+            return "admin" if on else "listen"  # Whoever is heard may object.
     return LEAST[type(message)]

@@ -42,6 +42,8 @@ class StreamInfo:
     """Of a participant's device."""
     address: ChosenAddress = ""
     """When the assistant answers, as an admin has decided for the participant's room."""
+    records: bool = False
+    """Of a link: it wants each voice by itself, too."""
     opened_ns: int = 0
     """Of a link: when it was opened (monotonic). Of several in a room the latest is the one."""
 

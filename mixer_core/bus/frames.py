@@ -40,9 +40,12 @@ class Kind(IntEnum):
     """A new epoch begins: queued audio of older epochs is void; no payload."""
     EVENT = 5
     """Payload is a map with ``type``; ``flags`` is the addressee's stream id, 0 for everybody."""
+    TRACK = 6
+    """20 ms of one voice, to a link that records: 960 bytes of PCM and the participant's id, empty
+    for the assistant; ``seq`` is the number of the slot in which it was heard."""
 
 
-_AUDIO = int(Kind.AUDIO)
+_AUDIO, _TRACK = int(Kind.AUDIO), int(Kind.TRACK)
 _KINDS = {int(kind): kind for kind in Kind}
 
 
@@ -79,6 +82,14 @@ def encode_audio(stream: int, epoch: int, seq: int, flags: int, stamp_ns: int, p
     return HEADER.pack(stream, VERSION, _AUDIO, epoch, seq, flags, stamp_ns) + pcm
 
 
+def encode_track(
+    stream: int, epoch: int, seq: int, flags: int, stamp_ns: int, pcm: bytes, participant: bytes
+) -> bytes:
+    """The message of one TRACK frame."""
+    head = HEADER.pack(stream, VERSION, _TRACK, epoch, seq, flags, stamp_ns)
+    return head + pcm + participant
+
+
 def decode(data: bytes) -> Frame:
     """Read one message.
 
@@ -98,6 +109,8 @@ def decode(data: bytes) -> Frame:
     payload = data[HEADER_BYTES:]
     if kind_number == _AUDIO and len(payload) != FRAME_BYTES:
         raise FrameError(f"an AUDIO frame carries {FRAME_BYTES} bytes, got {len(payload)}")
+    if kind_number == _TRACK and len(payload) < FRAME_BYTES:
+        raise FrameError(f"a TRACK frame carries {FRAME_BYTES} bytes and a name")
     if len(payload) > MAX_PAYLOAD_BYTES:
         raise FrameError(f"a payload of {len(payload)} bytes is over {MAX_PAYLOAD_BYTES}")
     return Frame(kind, stream, epoch, seq, flags, stamp_ns, payload)

@@ -121,6 +121,28 @@ class AnswerUpload:
 
 
 @dataclass(frozen=True, slots=True)
+class BeginRecording:
+    """Keep each voice of the room in a file."""
+
+    by: str
+    """Name of who asked for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndRecording:
+    """Keep nothing more."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlayTone:
+    """Let everybody hear that the room is recorded, or no longer."""
+
+    rises: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """Write one line of the log."""
 
@@ -153,6 +175,9 @@ Action = (
     | RememberTransport
     | StateChanged
     | AnswerUpload
+    | BeginRecording
+    | EndRecording
+    | PlayTone
     | Log
     | ExportTrace
     | Exit

@@ -21,12 +21,15 @@ from .actions import (
     Action,
     AnswerUpload,
     BeginEpoch,
+    BeginRecording,
     ClearOutput,
     CloseSession,
+    EndRecording,
     ExportTrace,
     Log,
     MuteUplink,
     OpenSession,
+    PlayTone,
     RememberTransport,
     SendEvent,
     SendFrame,
@@ -37,6 +40,7 @@ from .actions import (
 from .caption_pace import CaptionPace
 from .lifecycle import Exit, StateChanged
 from .mixer_client import MixerClient
+from .recorder import Recorder
 from .trace_export import TraceExport
 from .transports import RoomTransports
 
@@ -53,6 +57,7 @@ class Doers:
     journal: Journal
     tools: ToolRunner
     traces: TraceExport
+    recorder: Recorder
     log: logging.LoggerAdapter[logging.Logger]
 
 
@@ -128,6 +133,12 @@ class Deeds:
                 selection_memory.remember(self._runtime_dir, learnt)
             case AnswerUpload(upload, status, title, detail):
                 self._tell.picture_answered(PictureAnswer(upload, status, title, detail))
+            case BeginRecording(by):
+                self._to.recorder.begin(by)
+            case EndRecording(reason):
+                self._to.recorder.end(reason)
+            case PlayTone(rises):
+                self._to.recorder.sound(rises)
             case StateChanged():
                 self._tell.state_changed()
             case ExportTrace(trace):

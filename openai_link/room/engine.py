@@ -43,6 +43,7 @@ from .lifecycle import State
 from .outlet import Outlet
 from .parts import RoomConfig, RoomParts
 from .people import People
+from .recorded import outcomes_of
 from .room_tools import Toolset
 from .rule_changes import RuleChanges
 from .signals import Outcome, ProblemFound, SessionFailed, Signal
@@ -118,6 +119,7 @@ class RoomEngine:
             self._parts.tools.next_timeout_ns(),
             self._parts.address.next_timeout_ns(),
             self._startup.next_timeout_ns(),
+            self._parts.consent.next_timeout_ns(),
             self._audience.next_timeout_ns(),
             self._outlet.next_timeout_ns(),
         )
@@ -133,11 +135,14 @@ class RoomEngine:
 
     def stop(self, now_ns: int) -> list[Action]:
         """The process must end."""
-        return self._settle(self._connection.stop(self._wall_ms(now_ns), now_ns), now_ns)
+        actions = self.end_recording("the assistant has left", now_ns)
+        stopped = self._connection.stop(self._wall_ms(now_ns), now_ns)
+        return [*actions, *self._settle(stopped, now_ns)]
 
     def change_rules(self, settings: RoomSettings, now_ns: int) -> list[Action]:
         """The room's settings are these from now on."""
-        return self._settle(self._rules.change(settings, now_ns), now_ns)
+        wall_ms = self._wall_ms(now_ns)
+        return self._settle(self._rules.change(settings, wall_ms, now_ns), now_ns)
 
     def forget(self, name: str, now_ns: int) -> list[Action]:
         """Somebody deletes what was said so far; ``name``: of who it is, or empty.
@@ -167,6 +172,8 @@ class RoomEngine:
         actions += self._settle(self._record.tick(now_ns), now_ns)
         actions += self._settle(self._parts.tools.tick(now_ns), now_ns)
         actions += self._settle(self._parts.address.tick(now_ns), now_ns)
+        begun = outcomes_of(self._parts.consent.tick(now_ns), self._record, wall_ms)
+        actions += self._settle(begun, now_ns)
         started = [*self._startup.tick(now_ns), *self._audience.tick(now_ns)]
         actions += self._settle(started, now_ns)
         actions += self._settle(self._connection.tick(wall_ms, now_ns), now_ns)
@@ -325,8 +332,25 @@ class RoomEngine:
         return self._settle(self._parts.speakers.reported(now_ns), now_ns)
 
     def browser_event(self, event: Mapping[str, Any], now_ns: int) -> list[Action]:
-        """A control message of a browser: say, interrupt, ptt, played, confirm."""
+        """A control message of a browser: say, interrupt, ptt, played, confirm, record."""
+        if event.get("type") == "record":
+            wall_ms = self._wall_ms(now_ns)
+            return self._settle(self._people.recording_asked(event, wall_ms, now_ns), now_ns)
         return self._settle(self._people.browser_event(event, now_ns), now_ns)
+
+    def keeps(self, participant: str, now_ns: int) -> bool:
+        """Whether what somebody says is kept in a recording."""
+        return self._parts.consent.keeps(participant, now_ns)
+
+    def name_of(self, participant: str) -> str:
+        """What people call a participant; empty where it is not known."""
+        return self._parts.notices.people.get(participant, "")
+
+    def end_recording(self, words: str, now_ns: int) -> list[Action]:
+        """A recording cannot go on. ``words``: why, a sentence for people, without its end."""
+        parts, wall_ms = self._parts, self._wall_ms(now_ns)
+        deeds = parts.consent.end(words)
+        return self._settle(outcomes_of(deeds, parts.record, wall_ms), now_ns)
 
     def picture(self, upload: str, picture: Picture, now_ns: int) -> list[Action]:
         """Somebody shows the assistant a picture; ``upload`` is answered by ``AnswerUpload``."""

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,17 +37,21 @@ class MixerClient:
         on_event: Callable[[dict[str, Any]], None],
         log: logging.LoggerAdapter[logging.Logger],
         on_moved: Callable[[], None] = lambda: None,
+        on_track: Callable[[Frame], None] = lambda _: None,
     ) -> None:
         """``on_audio`` gets AUDIO frames of the room, ``on_event`` the maps of EVENT frames.
 
-        ``on_moved``: the time-out has moved, because a mixer is there again.
+        ``on_moved``: the time-out has moved, because a mixer is there again. ``on_track`` gets
+        TRACK frames, if they are wanted (``record``).
         """
         self._stream = stream
+        self._info = info
         self._payload = info.encode()
         self._on_audio = on_audio
         self._on_event = on_event
         self._log = log
         self._on_moved = on_moved
+        self._on_track = on_track
         self.epoch = 0
         """The room's epoch, as far as it is known here."""
         self.sent = 0
@@ -124,6 +129,12 @@ class MixerClient:
         self.epoch = epoch
         self._send(Frame(Kind.FLUSH, self._stream, self.epoch))
 
+    def record(self, wanted: bool) -> None:
+        """Have each voice of the room sent by itself, or no longer."""
+        self._info = replace(self._info, records=wanted)
+        self._payload = self._info.encode()
+        self._identify()
+
     def close(self) -> None:
         """Say STOP and close the sockets. Harmless when closed."""
         if self._closed:
@@ -164,6 +175,8 @@ class MixerClient:
             if frame.kind is Kind.AUDIO:
                 self._expected = (frame.seq + 1) & frames.U32
                 self._on_audio(frame)
+            elif frame.kind is Kind.TRACK:
+                self._on_track(frame)
             elif frame.kind is Kind.START:
                 self._announcement.answered(time.monotonic_ns())
             elif frame.kind is Kind.EVENT:

@@ -12,6 +12,7 @@ part               decides
 ``AddressDesk``    which spoken turns are answered
 ``SpeakerDesk``    when the model is told who speaks
 ``Notices``        what newcomers have yet to hear
+``Consent``        whether the room is recorded, and whose voice is kept
 ``TurnTraces``     what each turn took
 =================  ================================================================================
 """
@@ -23,8 +24,10 @@ from dataclasses import dataclass, field
 
 from mixer_core.runtime.metrics import Metrics
 from mixer_core.runtime.room_rules import RoomRules
+from mixer_core.runtime.units import S_NS
 
 from ..realtime.upstream import Upstream
+from ..recording.consent import Consent
 from ..room_settings import RoomSettings
 from ..settings import OpenaiLinkSettings
 from ..transport.selection import TransportSelection
@@ -101,6 +104,9 @@ class RoomParts:
         self.follow_rule(0)
         self.speakers = SpeakerDesk(settings, self.record, self.sessions)
         self.notices = Notices()
+        self.consent = Consent(
+            config.rules.recording, int(settings.recording_max_hours * 3_600 * S_NS)
+        )
         self.traces = TurnTraces(self.metrics)
 
     def follow_rule(self, now_ns: int) -> list[Outcome]:

@@ -102,6 +102,10 @@ class RoomRecord:
         """The budgets for a day are these from now on, of all rooms and of this one."""
         return self._costs.budgets(budget_usd, room_budget_usd)
 
+    def noted(self, text: str, wall_ms: int) -> list[Outcome]:
+        """Something happened to the room that belongs to what was said in it."""
+        return self._lines.write(self._transcript.note(text, wall_ms))
+
     def journal_written(self, ticket: int) -> list[Outcome]:
         """Records are safe, or never will be: tell what waited for them."""
         return self._lines.journal_written(ticket)

@@ -11,6 +11,7 @@ from ..room_settings import RoomSettings
 from .actions import Log, TellBrowsers
 from .parts import RoomParts
 from .persona import NAMES, VOICE
+from .recorded import outcomes_of
 from .signals import Outcome, StateNews
 
 _RULES = {
@@ -38,7 +39,7 @@ class RuleChanges:
         """Those that hold."""
         return self._settings.rules
 
-    def change(self, settings: RoomSettings, now_ns: int) -> list[Outcome]:
+    def change(self, settings: RoomSettings, wall_ms: int, now_ns: int) -> list[Outcome]:
         """They are these from now on."""
         before, self._settings = self._settings, settings
         parts, rules = self._parts, settings.rules
@@ -50,6 +51,8 @@ class RuleChanges:
             outcomes += parts.sessions.tools_changed()
         outcomes += parts.sessions.retell()
         outcomes += parts.address.change(rules)
+        deeds = parts.consent.rules(rules.recording)
+        outcomes += outcomes_of(deeds, parts.record, wall_ms)
         budgets = (settings.link.daily_budget_usd, rules.daily_budget_usd)
         outcomes += parts.record.budgets(*budgets)
         names = [NAMES[key] for key in NAMES if key in persona - later]

@@ -43,6 +43,7 @@ from .engine import RoomEngine
 from .mixer_client import MixerClient
 from .parts import RoomConfig
 from .picture_intake import PictureIntake
+from .recorder import Recorder
 from .room_tools import Toolset
 from .trace_export import TraceExport
 from .transports import RoomTransports
@@ -119,6 +120,16 @@ class RoomShell:
             self._mixer_event,
             log,
             self._arm,
+            lambda frame: self._recorder.track(frame),
+        )
+        self._recorder = Recorder(
+            order.room,
+            settings.state_dir,
+            self._settings.recording_free_mib,
+            self.engine,
+            self._mixer,
+            self._recording_failed,
+            log,
         )
         tellers = Tellers(
             open_session=self._open,
@@ -141,6 +152,7 @@ class RoomShell:
             journal=self._journal,
             tools=self._tools,
             traces=self._traces,
+            recorder=self._recorder,
             log=self._log,
         )
         return Deeds(doers, tellers, self._runtime_dir, self._upstream.base_url, self._ways)
@@ -213,6 +225,7 @@ class RoomShell:
                 self._tools.close(),
                 self._journal.close(),
                 self._loop.run_in_executor(None, self._traces.close),
+                self._loop.run_in_executor(None, self._recorder.close),
                 *self._tasks,
                 return_exceptions=True,
             )
@@ -230,6 +243,7 @@ class RoomShell:
         self._due_ns = None
         try:
             self._mixer.tick(now_ns)
+            self._recorder.tick(now_ns)
             if now_ns >= self._clock_due_ns:
                 self._clock_due_ns = now_ns + CLOCK_NS
                 self.engine.wall_clock(_wall_ms(), now_ns)
@@ -246,6 +260,7 @@ class RoomShell:
         """Any deadline may have moved."""
         self._due_ns = None
         self._arm_by(self._mixer.next_timeout_ns())
+        self._arm_by(self._recorder.next_timeout_ns())
         self._arm_by(self.engine.next_timeout_ns())
         self._arm_by(self._captions.next_timeout_ns())
         for _, transport in self._transports.all():
@@ -277,7 +292,8 @@ class RoomShell:
     ) -> None:
         frame = self.engine.reply_audio(session, pcm, stamp_ns, concealed, now_ns)
         if frame is not None:
-            self._mixer.audio(frame.pcm, frame.flags, frame.stamp_ns)
+            pcm = self._recorder.voice(frame.pcm, now_ns)
+            self._mixer.audio(pcm, frame.flags, frame.stamp_ns)
             self._downlink_latency.observe_ns(time.monotonic_ns() - frame.stamp_ns)
         if self.engine.has_heard:
             self._did(self.engine.tick(now_ns))
@@ -360,6 +376,9 @@ class RoomShell:
 
     def _journal_failed(self, message: str) -> None:
         self._did(self.engine.journal_failed(message, time.monotonic_ns()))
+
+    def _recording_failed(self, words: str) -> None:
+        self._did(self.engine.end_recording(words, time.monotonic_ns()))
 
     def _day_spent(self, day: str, cost_usd: float) -> None:
         self._did(self.engine.day_spent(day, cost_usd, time.monotonic_ns()))

@@ -187,6 +187,13 @@ class Transcript:
             self._session = session
         return [SessionRecord(session, what == "started", wall_ms, reason)]
 
+    def note(self, text: str, wall_ms: int) -> list[Record]:
+        """A line of the gateway's own, behind what was said so far."""
+        item = f"note_{wall_ms}_{len(self._order.order)}"
+        moved = self._order.insert(item, "", first_place(wall_ms))
+        note = HistoryItem(item, moved[item], "message", "system", text=text, wall_ms=wall_ms)
+        return self._put(replace(note, final=True, session=self._session))
+
     def closed(self, reason: str, wall_ms: int) -> list[Record]:
         """The room is empty: the conversation is over and will not be recovered."""
         return [ClosedRecord(wall_ms, reason)]

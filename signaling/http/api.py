@@ -19,6 +19,7 @@ from .forwarded import Proxies, clean_path, own_path
 from .operation_routes import OperationRoutes
 from .pages import Pages, add_security_headers
 from .picture_routes import PictureRoutes
+from .recording_routes import RecordingRoutes, RecordingShelf
 from .requests import facts_of, raw_query, set_facts
 from .room_routes import RoomRoutes
 from .transcript_pages import TranscriptReader
@@ -31,6 +32,8 @@ class PageParts:
     pages: Pages = field(default_factory=Pages)
     transcripts: TranscriptReader | None = None
     """None: no journal is read."""
+    recordings: RecordingShelf | None = None
+    """None: there are none."""
     warnings: Callable[[], list[str]] = list
     """What stands on ``/readyz`` beside the programs."""
     public_url: Callable[[], str] = str
@@ -66,6 +69,7 @@ class HttpApi:
         self.rooms = RoomRoutes(gateway, gate, most, parts.transcripts, self._access)
         """Joining and leaving, for the plain port too."""
         self._conversations = ConversationRoutes(gateway, parts.transcripts)
+        self._recordings = RecordingRoutes(parts.recordings)
         self._pictures = PictureRoutes(gateway, self.rooms.owners, log)
         self._operation = OperationRoutes(gateway, parts.warnings)
 
@@ -98,6 +102,7 @@ class HttpApi:
         self._operation.add_to(router, prefix)
         self.rooms.add_to(router, prefix)
         self._conversations.add_to(router, prefix)
+        self._recordings.add_to(router, prefix)
         self._pictures.add_to(router, prefix)
         self._access.add_to(router, prefix)
 

@@ -27,6 +27,7 @@ EXAMPLES = {
     "played": {"epoch": 0, "played_ms": 1, "buffered_ms": 0},
     "place": {"name": "Kitchen"},
     "speaker": {"use": "take"},
+    "record": {"on": True},
     "ping": {},
 }
 USUAL = RoomRules()

@@ -40,6 +40,9 @@ REQUESTS: dict[str, tuple[str, str]] = {
     "one of them": ("GET", "/rooms/{room}/conversations/{conversation}"),
     "delete one of them": ("DELETE", "/rooms/{room}/conversations/{conversation}"),
     "where something was said": ("GET", "/rooms/{room}/search"),
+    "recordings": ("GET", "/rooms/{room}/recordings"),
+    "a file of one": ("GET", "/rooms/{room}/recordings/{recording}/{file}"),
+    "delete a recording": ("DELETE", "/rooms/{room}/recordings/{recording}"),
     "change mode and rules": ("PATCH", "/rooms/{room}"),
     "invite": ("POST", "/rooms/{room}/invitations"),
     "see invitations": ("GET", "/rooms/{room}/invitations"),
@@ -94,7 +97,7 @@ async def askers(edge: Edge) -> dict[str, Browser]:
 async def outcome(asker: Browser, method: str, path: str, secret: str) -> str:
     """``yes`` where the gateway does it, or would if it were there; else the status."""
     places = {"room": "home", "path": "main.js", "participant": NOBODY, "own": secret}
-    places |= {"invitation": "none", "conversation": "0"}
+    places |= {"invitation": "none", "conversation": "0", "recording": "none", "file": "mix.flac"}
     body = next((BODIES[k] for k in BODIES if path.endswith(k) and method != "DELETE"), None)
     more: dict[str, object] = {} if body is None else {"json": body}
     if path.endswith("/participants"):

@@ -1,0 +1,156 @@
+"""The directory of recordings: what there is, what each has, and what is too old.
+
+``recordings/<room>/<id>/`` below the state directory, mode 0700: one FLAC file for each voice, the
+sum of all in ``mix.flac``, and ``recording.json``. Links write it, signaling reads and deletes.
+"""
+
+from __future__ import annotations
+
+import calendar
+import contextlib
+import re
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from ..runtime.files import make_private_directory, read_file, replace_file
+from ..runtime.room_rules import ROOM_NAME
+
+FOLDER, CONTENTS, MIX = "recordings", "recording.json", "mix.flac"
+MAX_CONTENTS_BYTES = 1 << 20
+DAY_S = 86_400
+_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
+_FILE = re.compile(r"[a-z0-9-]{1,80}\.flac")
+
+_Name = Annotated[str, msgspec.Meta(max_length=300)]
+
+
+@dataclass(frozen=True, slots=True)
+class TrackFile:
+    """One voice."""
+
+    file: _Name
+    participant: _Name
+    """Id, as in the journal; empty: the assistant."""
+    name: _Name
+    start_ms: float
+    """Of its first sample, since the recording began."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """A recording, as ``recording.json`` says."""
+
+    room: _Name
+    began_ms: int
+    """Unix time of the first sample of the mix: the clock of the journal."""
+    by: _Name
+    """Who asked for it."""
+    tracks: tuple[TrackFile, ...] = ()
+    ended_ms: int | None = None
+    """None: it goes on, or its process ended in the middle."""
+    reason: _Name = ""
+    """Why it ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One of a room's recordings."""
+
+    id: str
+    contents: Contents
+    files: dict[str, int]
+    """With their sizes in bytes."""
+
+
+def folder_of(state_dir: Path, room: str) -> Path:
+    """Of a room's recordings. Raises ValueError for what is no name of a room."""
+    if not ROOM_NAME.fullmatch(room):
+        raise ValueError(f"no room is called {room[:64]!r}")
+    return state_dir / FOLDER / room
+
+
+def make(state_dir: Path, room: str, began_ms: int, mark: str) -> Path:
+    """A directory for a new one. ``mark``: six random hexadecimal digits. Raises OSError."""
+    began = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(began_ms / 1000))
+    parent = folder_of(state_dir, room)
+    make_private_directory(parent)
+    path = parent / f"{began}-{mark}"
+    path.mkdir(mode=0o700)
+    return path
+
+
+def write(folder: Path, contents: Contents) -> None:
+    """Say what a recording has. Raises OSError."""
+    replace_file(folder / CONTENTS, msgspec.json.encode(contents))
+
+
+def read(folder: Path) -> Contents:
+    """What a recording has. Raises OSError; ValueError: it is damaged."""
+    try:
+        content = read_file(folder / CONTENTS, MAX_CONTENTS_BYTES)
+        return msgspec.json.decode(content, type=Contents)
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"{folder / CONTENTS} is damaged: {error}") from error
+
+
+def listed(state_dir: Path, room: str) -> list[Listed]:
+    """The recordings of a room, newest first; one whose contents are lost has its files still."""
+    found = []
+    for folder in sorted(_folders(folder_of(state_dir, room)), reverse=True):
+        try:
+            contents = read(folder)
+        except (OSError, ValueError):
+            contents = Contents(room, began_ms=_began_ms(folder.name), by="", reason="damaged")
+        files: dict[str, int] = {}
+        for file in sorted(folder.glob("*.flac")):
+            with contextlib.suppress(OSError):
+                files[file.name] = file.stat().st_size
+        found.append(Listed(folder.name, contents, files))
+    return found
+
+
+def file_of(state_dir: Path, room: str, ident: str, file: str) -> Path | None:
+    """The path of a file of a recording; None: there can be none of that name."""
+    if not _ID.fullmatch(ident) or not _FILE.fullmatch(file):
+        return None
+    path = folder_of(state_dir, room) / ident / file
+    return path if path.is_file() and not path.is_symlink() else None
+
+
+def delete(state_dir: Path, room: str, ident: str) -> bool:
+    """Delete a recording; False: there is none with that id. Raises OSError."""
+    folder = folder_of(state_dir, room) / ident
+    if not _ID.fullmatch(ident) or not folder.is_dir():
+        return False
+    shutil.rmtree(folder)
+    return True
+
+
+def delete_old(state_dir: Path, days: float, now_s: float) -> list[str]:
+    """Delete what began more than so many days ago: ``room/id`` of each. Raises OSError."""
+    gone = []
+    root = state_dir / FOLDER
+    for room in sorted(root.iterdir()) if root.is_dir() else ():
+        for folder in _folders(room):
+            if now_s - _began_ms(folder.name) / 1000 > days * DAY_S:
+                shutil.rmtree(folder)
+                gone.append(f"{room.name}/{folder.name}")
+    return gone
+
+
+def _folders(parent: Path) -> list[Path]:
+    if not parent.is_dir():
+        return []
+    return [path for path in parent.iterdir() if _ID.fullmatch(path.name) and path.is_dir()]
+
+
+def _began_ms(ident: str) -> int:
+    """Of an id, which has its time."""
+    with contextlib.suppress(ValueError):
+        return calendar.timegm(time.strptime(ident[:16], "%Y%m%dT%H%M%SZ")) * 1000
+    return 0

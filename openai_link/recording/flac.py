@@ -1,0 +1,83 @@
+"""A FLAC file that can be read however its writer ends (RFC 9639).
+
+The head is written first, with an unknown number of samples, then frame by frame; at the end the
+number is put in. FFmpeg's encoder makes the frames: some 96 ms each, which stand for themselves.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+from mixer_core.bus.pcm import SAMPLE_RATE_HZ
+
+_HEAD = b"fLaC\x80\x00\x00\x22"
+"""The mark, and the head of the only block of metadata: STREAMINFO, 34 bytes (section 8.2)."""
+_COUNT_AT, _COUNT_BITS = len(_HEAD) + 10, 36
+"""Where the number of samples is: the low bits of 8 bytes."""
+
+
+class FlacFile:
+    """Mono, 16 bits, 24 kHz."""
+
+    def __init__(self, path: Path) -> None:
+        """Make the file. Raises OSError; FileExistsError where there is one."""
+        self._codec = av.CodecContext.create("flac", "w")
+        self._codec.sample_rate = SAMPLE_RATE_HZ
+        self._codec.layout = "mono"
+        self._codec.format = "s16"
+        self._codec.options = {"compression_level": "2"}
+        self._codec.open()
+        self._block: int = self._codec.frame_size
+        self._waiting = np.empty(0, np.int16)
+        self.samples = 0
+        """Encoded so far."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        self._fd = os.open(path, flags, 0o600)
+        self._put(_HEAD + bytes(self._codec.extradata or b""))
+
+    def write(self, samples: npt.NDArray[np.int16]) -> None:
+        """Append; what does not fill a block waits for more. Raises OSError."""
+        self._waiting = np.concatenate((self._waiting, samples))
+        while len(self._waiting) >= self._block:
+            block, self._waiting = self._waiting[: self._block], self._waiting[self._block :]
+            self._encode(block)
+
+    def sync(self) -> None:
+        """What was encoded outlasts a power loss. Raises OSError."""
+        os.fdatasync(self._fd)
+
+    def close(self) -> None:
+        """Write the rest and the number of samples. Raises OSError; it is closed in any case."""
+        try:
+            if len(self._waiting):
+                self._encode(self._waiting)
+            for packet in self._codec.encode(None):
+                self._put(bytes(packet))
+            finish(self._fd, self.samples)
+            self.sync()
+        finally:
+            os.close(self._fd)
+
+    def _encode(self, block: npt.NDArray[np.int16]) -> None:
+        frame = av.AudioFrame.from_ndarray(block.reshape(1, -1), format="s16", layout="mono")
+        frame.sample_rate = SAMPLE_RATE_HZ
+        frame.pts = self.samples
+        self.samples += len(block)
+        for packet in self._codec.encode(frame):
+            self._put(bytes(packet))
+
+    def _put(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self._fd, rest) :]
+
+
+def finish(fd: int, samples: int) -> None:
+    """Put the number of samples into the head. Raises OSError."""
+    known = int.from_bytes(os.pread(fd, 8, _COUNT_AT), "big") >> _COUNT_BITS << _COUNT_BITS
+    os.pwrite(fd, (known | samples).to_bytes(8, "big"), _COUNT_AT)

@@ -1,0 +1,164 @@
+"""Recordings over HTTP: what there is of a room, its files, and deleting; and those that are old.
+
+Files are read and deleted in a thread of their own: a slow disk holds up nobody's call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from aiohttp import web
+
+from mixer_core.journal import recordings
+from mixer_core.journal.recordings import Listed
+from mixer_core.runtime.errors import ProblemError
+
+from ..access.permissions import check
+from ..registry.names import check_room
+from .requests import identity_of, json_response
+from .transcript_formats import time_of
+
+SWEEP_S = 3_600.0
+_T = TypeVar("_T")
+
+
+class RecordingShelf:
+    """The recordings of a state directory."""
+
+    def __init__(
+        self, state_dir: Path, days: float, log: logging.LoggerAdapter[logging.Logger]
+    ) -> None:
+        """``days``: after which they are deleted."""
+        self._state_dir, self._days, self._log = state_dir, days, log
+        self._thread = ThreadPoolExecutor(1, "recordings")
+        self._sweeping: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Delete what is old, now and once an hour."""
+        self._sweeping = asyncio.get_running_loop().create_task(self._sweep())
+
+    def close(self) -> None:
+        """End the thread."""
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def listed(self, room: str) -> list[Listed]:
+        """Those of a room, newest first. Raises ProblemError (503)."""
+        return await self._asked(lambda: recordings.listed(self._state_dir, room))
+
+    async def file(self, room: str, ident: str, name: str) -> Path | None:
+        """The path of a file; None: there is none."""
+        return await self._asked(lambda: recordings.file_of(self._state_dir, room, ident, name))
+
+    async def delete(self, room: str, ident: str) -> bool:
+        """Delete one; False: there is none."""
+        return await self._asked(lambda: recordings.delete(self._state_dir, room, ident))
+
+    async def delete_old(self) -> None:
+        """Delete what is too old."""
+        gone = await self._run(
+            lambda: recordings.delete_old(self._state_dir, self._days, time.time())
+        )
+        if gone:
+            words = "= %d recordings over %g days old are deleted: %s"
+            self._log.info(words, len(gone), self._days, ", ".join(gone[:5]))
+
+    async def _sweep(self) -> None:
+        while True:
+            try:
+                await self.delete_old()
+            except OSError as error:
+                self._log.warning("! old recordings cannot be deleted: %s", error)
+            await asyncio.sleep(SWEEP_S)
+
+    async def _asked(self, question: Callable[[], _T]) -> _T:
+        try:
+            return await self._run(question)
+        except OSError as error:
+            self._log.warning("! recordings: %s", error)
+            words = f"the recordings cannot be read or changed: {error.strerror}"
+            raise ProblemError(503, "No recordings", words) from error
+
+    async def _run(self, question: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, question)
+
+
+class RecordingRoutes:
+    """The handlers."""
+
+    def __init__(self, shelf: RecordingShelf | None) -> None:
+        """``shelf``: None: there are no recordings."""
+        self._shelf = shelf
+
+    def add_to(self, router: web.UrlDispatcher, prefix: str) -> None:
+        """Add the routes below ``prefix``."""
+        room = f"{prefix}/rooms/{{room}}/recordings"
+        router.add_get(room, self.listed)
+        router.add_get(f"{room}/{{recording}}/{{file}}", self.file)
+        router.add_delete(f"{room}/{{recording}}", self.delete)
+
+    async def listed(self, request: web.Request) -> web.Response:
+        """GET of a room's recordings, newest first."""
+        room, shelf = self._checked(request)
+        found = [_as_json(one) for one in await shelf.listed(room)]
+        return json_response({"room": room, "recordings": found})
+
+    async def file(self, request: web.Request) -> web.StreamResponse:
+        """GET of one file, to be saved."""
+        room, shelf = self._checked(request)
+        ident, name = request.match_info["recording"], request.match_info["file"]
+        path = await shelf.file(room, ident, name)
+        if path is None:
+            raise ProblemError(404, "No such recording", "there is no such file")
+        shown = f"{room}-{ident}-{name}"
+        headers = {
+            "Content-Disposition": f'attachment; filename="{shown}"',
+            "Cache-Control": "no-store",
+        }
+        response = web.FileResponse(path, headers=headers)
+        response.content_type = "audio/flac"
+        return response
+
+    async def delete(self, request: web.Request) -> web.Response:
+        """DELETE of one recording with all its files."""
+        room, shelf = self._checked(request)
+        ident = request.match_info["recording"]
+        if not await shelf.delete(room, ident):
+            raise ProblemError(404, "No such recording", f"room {room!r} has none of that id")
+        return json_response({"room": room, "recording": ident, "status": "deleted"})
+
+    def _checked(self, request: web.Request) -> tuple[str, RecordingShelf]:
+        """Raises ProblemError (400, 403, 404)."""
+        room = check_room(request.match_info["room"])
+        check(identity_of(request), "record", room)
+        if self._shelf is None:
+            raise ProblemError(404, "No recordings", "this gateway keeps no recordings")
+        return room, self._shelf
+
+
+def _as_json(one: Listed) -> dict[str, Any]:
+    contents = one.contents
+    return {
+        "recording": one.id,
+        "began": time_of(contents.began_ms),
+        "ended": None if contents.ended_ms is None else time_of(contents.ended_ms),
+        "by": contents.by,
+        "reason": contents.reason,
+        "tracks": [
+            {
+                "file": track.file,
+                "participant": track.participant,
+                "name": track.name,
+                "start_ms": track.start_ms,
+            }
+            for track in contents.tracks
+        ],
+        "files": [{"file": name, "bytes": size} for name, size in one.files.items()],
+    }

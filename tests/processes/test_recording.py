@@ -1,0 +1,117 @@
+"""A recording through the real processes: asked for, told, heard, kept, objected to, downloaded."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import av
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from openai_link.recording.tone import PITCHES_HZ
+from tests.support.audio import to_pcm, tone
+from tests.support.gateway import Gateway
+from tests.support.plain_client import PlainClient, use_loopback
+
+pytestmark = pytest.mark.processes
+
+
+def test_a_room_is_recorded_until_somebody_objects(short_dir: Path) -> None:
+    use_loopback()
+    gateway = Gateway(OPENAI_LINK__GREET=0, SIMULATOR__BRAIN="tone", SIMULATOR__TONE_MS="600")
+    config = short_dir / "settings.toml"
+    config.write_text("[rooms.home]\nrecording = true\n")
+    gateway.env["MIXMINUS_CONFIG"] = str(config)
+    try:
+        gateway.start()
+        asyncio.run(_recorded(gateway))
+    finally:
+        gateway.close()
+
+
+def sound(hz: float, seconds: float) -> bytes:
+    return to_pcm(tone(hz, seconds, -12.0))
+
+
+def phase(client: PlainClient) -> str:
+    told = client.of_type("state")
+    return str(told[-1]["recording"]["phase"]) if told else ""
+
+
+async def _recorded(gateway: Gateway) -> None:
+    ada, ben = (PlainClient(gateway.url, "home", name) for name in ("Ada", "Ben"))
+    await ada.join()
+    await ben.join()
+    await ada.until(lambda: phase(ben) == "off" and phase(ada), "no link")
+    ada.say(type="record", on=True)
+    await ada.speak(sound(500, 0.4))  # Before anybody could object: it is not kept.
+    await ada.until(lambda: phase(ben) == "soon", "Ben was not told")
+    await ada.until(lambda: _has_tone(ben.pcm()), "Ben has heard no tone")
+    await ada.until(lambda: phase(ben) == "on", "it does not begin")
+    await asyncio.gather(ada.speak(sound(400, 1.5)), ben.speak(sound(1_000, 1.5)))
+    await ada.quiet()
+    ben.say(type="record", on=False)
+    await ada.until(lambda: phase(ada) == "off", "it goes on")
+    assert "Ben" in ada.of_type("state")[-1]["recording"]["words"]
+    one = await _finished(gateway)
+    voices = {track["name"]: await _file(gateway, one, track["file"]) for track in one["tracks"]}
+    assert {"Ada", "Ben", "Assistant"} >= voices.keys() >= {"Ada", "Ben"}
+    assert _strongest_hz(voices["Ada"]) == pytest.approx(400, abs=5)
+    assert _strongest_hz(voices["Ben"]) == pytest.approx(1_000, abs=5)
+    assert abs(_begins(one, voices, "Ada") - _begins(one, voices, "Ben")) < 0.25  # As they spoke.
+    mix = await _file(gateway, one, "mix.flac")
+    assert len(mix) / 24_000 == pytest.approx(_lasted(one), abs=0.15)
+    notes = [i for i in gateway.json("/rooms/home/transcript")["items"] if i["role"] == "system"]
+    assert ["records this room" in note["text"] for note in notes] == [True, False]
+    for client in (ada, ben):
+        await client.close()
+
+
+async def _finished(gateway: Gateway) -> dict[str, Any]:
+    async with asyncio.timeout(60):
+        while True:
+            (one,) = gateway.json("/rooms/home/recordings")["recordings"]
+            if one["ended"]:
+                return dict(one)
+            await asyncio.sleep(0.1)
+
+
+async def _file(gateway: Gateway, one: dict[str, Any], name: str) -> npt.NDArray[np.int16]:
+    url = f"{gateway.url}/rooms/home/recordings/{one['recording']}/{name}"
+    async with aiohttp.ClientSession() as http, http.get(url) as answer:
+        assert answer.status == 200 and answer.content_type == "audio/flac"
+        data = await answer.read()
+    with av.open(io.BytesIO(data)) as container:
+        return np.concatenate([f.to_ndarray()[0] for f in container.decode(audio=0)])
+
+
+def _lasted(one: dict[str, Any]) -> float:
+    began, ended = (datetime.fromisoformat(one[key]) for key in ("began", "ended"))
+    return (ended - began).total_seconds()
+
+
+def _begins(one: dict[str, Any], voices: dict[str, Any], name: str) -> float:
+    (track,) = (track for track in one["tracks"] if track["name"] == name)
+    return float(track["start_ms"] / 1_000 + np.flatnonzero(np.abs(voices[name]) > 500)[0] / 24_000)
+
+
+def _strongest_hz(samples: npt.NDArray[np.int16]) -> float:
+    spectrum = np.abs(np.fft.rfft(samples.astype(np.float64)))
+    return float(np.argmax(spectrum) * 24_000 / len(samples))
+
+
+def _has_tone(pcm: bytes) -> bool:
+    samples = np.frombuffer(pcm[-2 * 48_000 :], "<i2").astype(np.float64)
+    if len(samples) < 4_800:
+        return False
+    spectrum = np.abs(np.fft.rfft(samples))
+    return all(
+        spectrum[int(hz * len(samples) / 24_000) - 3 :][:7].max() > 20 * np.median(spectrum)
+        for hz in PITCHES_HZ
+    )
