@@ -42,6 +42,11 @@ ROOM_FULL = """() => {
     participant: 'p2', timeout_ms: 60000 });
   receive({ type: 'error', code: 'max_output_tokens', message: 'It was cut.' });
 }"""
+DEE_LEAVES = """() => {
+  const { receive, state } = window.mixminus;
+  const stay = state().participants.filter(({ name }) => name !== 'Dee');
+  receive({ type: 'participants', participants: stay });
+}"""
 DIALOGS = ("settings", "invite", "transcript", "person", "picture")
 FOCUS = """() => {
   const { activeElement: one } = document;
@@ -143,6 +148,9 @@ def test_axe_finds_nothing_serious(
     page.evaluate(ROOM_FULL)
     page.locator(".question").wait_for()
     has_no_fault(page, axe, "room")
+    page.evaluate(DEE_LEAVES)
+    said = "() => document.getElementById('announce').textContent"
+    until(page, f"() => ({said})().includes('Dee has left.')", "a screen reader does not hear it")
     for dialog in DIALOGS:
         page.evaluate("(id) => document.getElementById(id).showModal()", dialog)
         has_no_fault(page, axe, dialog)

@@ -20,6 +20,7 @@ const RESUME_TIMEOUT_MS = 600;
  * @property {() => void} onTrackEnded
  * @property {(held: boolean) => void} onTrackHeld
  * @property {() => void} onDevices
+ * @property {() => void} onOutputError the speaker takes no sound any more
  */
 
 export class AudioEngine {
@@ -98,6 +99,7 @@ export class AudioEngine {
     const context = new AudioContext({ latencyHint: "interactive" });
     this.context = context;
     context.onstatechange = () => this.callbacks.onRunning(this.running);
+    /** @type {any} */ (context).onerror = () => this.callbacks.onOutputError();
     const modules = ["capture", "playback"];
     await Promise.all(modules.map((name) => (
       context.audioWorklet.addModule(new URL(`./worklets/${name}.js`, import.meta.url))
@@ -190,6 +192,7 @@ export class AudioEngine {
     this.#opening = null;
     if (!context) return;
     context.onstatechange = null;
+    /** @type {any} */ (context).onerror = null;
     await context.close().catch(() => {});
   }
 }

@@ -220,6 +220,7 @@ export class Session {
       onTrackEnded: () => this.store.raise(problem("mic-lost")),
       onTrackHeld: (/** @type {boolean} */ held) => this.#held(held),
       onDevices: () => this.#devicesChanged(),
+      onOutputError: () => this.speaker.failed(),
     };
   }
 

@@ -25,7 +25,13 @@ export class Speaker {
     const { outputId } = this.audio;
     if (!outputId) return;
     const { speakers } = await listDevices();
-    if (speakers.some(({ id }) => id === outputId)) return;
+    if (!speakers.some(({ id }) => id === outputId)) await this.failed();
+  }
+
+  /** The speaker takes no sound any more. The default one is the browser's own matter. */
+  async failed() {
+    const { outputId } = this.audio;
+    if (!outputId) return;
     await this.audio.setOutput("").catch(() => this.onRebuild());
     await this.audio.resume();
     this.store.note("speaker-lost", { outputId });

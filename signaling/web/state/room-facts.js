@@ -24,6 +24,17 @@ export function roomFacts({ persona, address, keepsTranscript, mayBeRecorded }) 
 }
 
 /**
+ * What people have to do to be answered, where it is not enough to speak; empty: it is.
+ * @param {import("./store.js").State} state
+ */
+export function howToAsk({ address, persona, participants }) {
+  const called = persona ? `“${persona}”` : "its name";
+  if (participants.length < 2) return "";
+  if (address === "addressed") return `Say ${called} to be answered`;
+  return address === "open" ? `Say ${called} to begin` : "";
+}
+
+/**
  * The fields of a `state` message that are the room's rules, but for the address.
  * @param {any} message
  * @returns {Partial<import("./store.js").State>}

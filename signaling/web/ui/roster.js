@@ -1,6 +1,6 @@
 // @ts-check
-import { holdsToTalk } from "../client.js";
-import { Ballistics, byId, keepTone, make, setData, setText, toneClass } from "./dom.js";
+import { holdsToTalk, howToAsk } from "../client.js";
+import { Ballistics, announce, byId, keepTone, make, setData, setText, toneClass } from "./dom.js";
 
 const TALKING_DBFS = -45;
 
@@ -35,10 +35,13 @@ export class Roster {
     this.assistant = byId("assistant");
     this.word = byId("assistant-word");
     this.simulator = byId("simulator");
+    this.address = byId("address-word");
     this.assistantName = byId("assistant-name");
     this.noTranscript = byId("no-transcript");
     this.assistantMeter = new Ballistics();
     this.me = "me";
+    /** Who was in the room when it was last told. @type {{me: string, others: Map<string, string>}|null} */
+    this.heardOf = null;
     /** By participant id. @type {Map<string, Row>} */
     this.rows = new Map();
   }
@@ -62,6 +65,22 @@ export class Roster {
       this.rows.delete(id);
     }
     for (const [index, person] of people.entries()) this.#renderPerson(person, index === 0);
+    this.#sayWhoCame(state, others);
+  }
+
+  /**
+   * Tell a screen reader who came and went, once the room is known.
+   * @param {import("../client.js").State} state @param {import("../client.js").Participant[]} others
+   */
+  #sayWhoCame({ participant, participants }, others) {
+    if (participants.length === 0) return;
+    const before = this.heardOf;
+    const now = new Map(others.map((person) => [person.participant, person.name || "Guest"]));
+    this.heardOf = { me: participant, others: now };
+    if (before?.me !== participant) return;
+    const came = [...now].filter(([id]) => !before.others.has(id)).map(([, name]) => `${name} has joined.`);
+    const went = [...before.others].filter(([id]) => !now.has(id)).map(([, name]) => `${name} has left.`);
+    if (came.length + went.length > 0) announce([...came, ...went].join(" "));
   }
 
   /** @param {import("../client.js").State} state */
@@ -71,6 +90,9 @@ export class Roster {
     setData(this.assistant, "state", away ? "away" : cutOff ? "interrupted" : state.assistant);
     setText(this.word, assistantWord(state));
     setText(this.assistantName, state.persona || "Assistant");
+    const how = howToAsk(state);
+    this.address.hidden = how === "";
+    setText(this.address, how);
     this.simulator.hidden = !state.simulated;
     this.noTranscript.hidden = state.keepsTranscript;
   }
@@ -113,6 +135,8 @@ export class Roster {
     const name = make("span", { class: "name" });
     const word = make("span", { class: "word" });
     const verified = icon("i-verified", "verified");
+    verified.setAttribute("role", "img");
+    verified.setAttribute("aria-label", "verified");
     verified.append(title("The name comes from an invitation"));
     const tags = make("span", { class: "tags" });
     const more = /** @type {HTMLButtonElement} */ (make("button", { type: "button", class: "more-about" }, [icon("i-dots", "")]));

@@ -96,11 +96,23 @@ def test_the_rate_of_frames_and_their_longest_gap(run: Run) -> None:
 def test_two_trials_mean_something(run: Run, off: int, on: int, tone: str, words: str) -> None:
     verdict = run(
         MODULE,
-        "return m.verdict({echoDbfs: a[0], noiseDbfs: -65}, {echoDbfs: a[1], noiseDbfs: -60});",
+        """const frames = {perSecond: 50};
+        return m.verdict({echoDbfs: a[0], noiseDbfs: -65, frames},
+                         {echoDbfs: a[1], noiseDbfs: -60, frames});""",
         [off, on],
     )
     assert verdict["tone"] == tone
     assert words in verdict["words"]
+
+
+def test_a_browser_that_does_not_keep_up_proves_nothing(run: Run) -> None:
+    verdict = run(
+        MODULE,
+        """return m.verdict({echoDbfs: -30, noiseDbfs: -65, frames: {perSecond: 42}},
+                            {echoDbfs: -70, noiseDbfs: -65, frames: {perSecond: 50}});""",
+    )
+    assert verdict["tone"] == "warning"
+    assert "did not keep up" in verdict["words"]
 
 
 def test_another_route_is_offered_only_where_it_is_much_better(run: Run) -> None:

@@ -22,6 +22,8 @@ const ALIKE = 0.3;
 const SAME_MS = 6;
 /** Louder than the room's noise by less than this: the microphone does not hear the speaker. */
 const AUDIBLE_DB = 6;
+/** Fewer frames a second are a browser that does not keep up. */
+const LEAST_FRAMES = 47;
 
 /** A rising tone with soft edges. @param {number} rateHz */
 export function chirp(rateHz) {
@@ -154,14 +156,25 @@ export function read(recording, rateHz) {
  * @returns {{tone: "good"|"warning"|"bad", words: string, takenDb: number|null}} `takenDb` null: there was no echo
  */
 export function verdict(off, on) {
+  const { tone, words, takenDb } = echoVerdict(off, on);
+  const keepsUp = Math.min(off.frames.perSecond, on.frames.perSecond) >= LEAST_FRAMES;
+  if (keepsUp) return { tone, words, takenDb };
+  const busy = "The browser did not keep up, so the figures may be wrong: close other programs, and test again.";
+  return { tone: tone === "good" ? "warning" : tone, words: `${words} ${busy}`, takenDb };
+}
+
+/**
+ * @param {Trial} off @param {Trial} on
+ * @returns {{tone: "good"|"warning"|"bad", words: string, takenDb: number|null}}
+ */
+function echoVerdict(off, on) {
   if (off.echoDbfs - off.noiseDbfs < AUDIBLE_DB) {
     const words = "The microphone does not hear this speaker: you wear headphones, or the volume is low.";
     return { tone: "good", words, takenDb: null };
   }
   const takenDb = off.echoDbfs - Math.max(on.echoDbfs, on.noiseDbfs);
   const taken = `${Math.round(takenDb)} dB`;
-  const left = on.echoDbfs - on.noiseDbfs;
-  if (takenDb >= 20 || left < AUDIBLE_DB) {
+  if (takenDb >= 20 || on.echoDbfs - on.noiseDbfs < AUDIBLE_DB) {
     return { tone: "good", words: `Echo cancellation works: it takes away ${taken}.`, takenDb };
   }
   if (takenDb >= 10) {
