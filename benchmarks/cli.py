@@ -24,6 +24,7 @@ BENCHMARKS = {
     "kernels": "mixing and limiting: ns per frame against NumPy, the baseline and C",
     "bus": "one hop between two processes, ours against libzmq: processor time, latency",
     "tick": "the mixer's deadlines by number of talkers: lateness, duration, latency",
+    "levels": "loud and quiet voices, noise and music through the mixer: loudness, gains, cost",
     "realtime": "the mixer beside four busy programs, with and without a raised priority",
     "link": "our Opus link against stock aiortc: processor time, memory, latency under loss",
     "instructions": "instructions per frame of each stage, counted by valgrind",

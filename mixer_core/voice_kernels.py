@@ -93,7 +93,8 @@ SLEW_UP_DB, SLEW_FAR_DB, SLEW_DOWN_DB, SLEW_FIRST_DB = 0.16, 0.32, 0.6, 1.2
 _FAR_DB = 6.0
 _CAP_DB, _CAP_SNR_DB, _CAP_SLOPE = 6.0, 6.0, 2.4
 _GATE_SNR_DB, _GATE_SNR_WIDTH_DB = 6.0, 12.0
-_GATE_FALL_DB = 2.4
+_GATE_FRAMES = 10.0  # The gate stays open for so long after a word…
+_GATE_FALL_DB, _GATE_FALL_FRAMES = 2.4, 6.0  # …and closes within this, or at this pace.
 MOST_LIFT_DB = 6.0
 """Noise between words is lifted by no more, whatever the talker's gain."""
 _LIMIT_PEAK, _LIMIT_RISE_DB = 29_204.0, 0.5
@@ -267,16 +268,18 @@ def _steer(row: Row, rules: Row) -> None:
     depth = rules[GATE_DEPTH] * max(0.0, min(share, 1.0)) if row[WORDS] > 0.0 else 0.0
     closed = -depth - max(learned - MOST_LIFT_DB, 0.0)
     before = row[_GATE]
-    row[_GATE] = 0.0 if row[_HANG] > 0.0 else max(closed, before - _GATE_FALL_DB)
-    row[_LIMIT] = min(row[_LIMIT] + _LIMIT_RISE_DB, 0.0)
+    is_open = row[_HANG] > HANG_FRAMES - _GATE_FRAMES
+    fall = max(_GATE_FALL_DB, -closed / _GATE_FALL_FRAMES)
+    row[_GATE] = 0.0 if is_open else max(closed, before - fall)
+    limited = row[_LIMIT]
+    row[_LIMIT] = min(limited + _LIMIT_RISE_DB, 0.0)
     if learned > 0.0 and row[_PEAK] > 0.0:
         room = 20.0 * math.log10(_LIMIT_PEAK / row[_PEAK]) - learned - row[_GATE]
         row[_LIMIT] = min(row[_LIMIT], max(room, -learned))
     else:
         row[_LIMIT] = 0.0
     row[WANTED] = learned + row[_GATE] + row[_LIMIT] + row[DUCK]
-    quick = row[_GATE] > before or row[WANTED] < row[GAIN] - _GATE_FALL_DB - SLEW_FIRST_DB
-    row[QUICK] = 1.0 if quick else 0.0
+    row[QUICK] = 1.0 if row[_GATE] > before or row[_LIMIT] < limited else 0.0
 
 
 @compiled("void(int16[::1], int64[::1], float64[::1], float64[::1])")

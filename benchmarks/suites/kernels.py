@@ -17,8 +17,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mixer_core import kernels
+from mixer_core import kernels, voice_kernels
 from mixer_core.bus.pcm import FRAME_SAMPLES
+from mixer_core.settings import MixerCoreSettings
+from mixer_core.voice_chain import rules_of
 
 from ..report.findings import Findings, Options
 from ..rig.averaging import average
@@ -81,8 +83,8 @@ def report_ratios(best: dict[str, float], findings: Findings) -> None:
 
 
 def measure_the_rest(rng: np.random.Generator, batches: int, findings: Findings) -> None:
-    """What else a slot costs: mix-minus with limiting for every listener, limiter, meter."""
-    findings.progress("mix-minus, limiter, meter")
+    """What else a slot costs: mix-minus with limiting for every listener, limiter, meter, voice."""
+    findings.progress("mix-minus, limiter, meter, voices")
     tally = np.zeros(3, np.int64)
     for streams in STREAMS:
         block = rng.integers(-3000, 3000, (streams, FRAME_SAMPLES), dtype=np.int16)
@@ -100,9 +102,13 @@ def measure_the_rest(rng: np.random.Generator, batches: int, findings: Findings)
             )
     loud = rng.integers(-60_000, 60_000, FRAME_SAMPLES, dtype=np.int32)
     row = rng.integers(-3000, 3000, FRAME_SAMPLES, dtype=np.int16)
+    voice, rules = voice_kernels.new_row(), rules_of(MixerCoreSettings())
+    wide = np.zeros(FRAME_SAMPLES, np.int32)
     single: dict[str, Subject] = {
         "limit": lambda: kernels.limit(loud, row),
         "meter": lambda: kernels.meter(row, tally),
+        "a voice: listen": lambda: voice_kernels.listen(row, tally, voice, rules),
+        "a voice: amplify": lambda: voice_kernels.amplify(row, voice, wide, tally),
     }
     for case, nanoseconds in interleave(single, batches).items():
         findings.add(case, "ours", "ns", best=round(nanoseconds, 1))

@@ -25,6 +25,7 @@ SUBJECTS = {
     "kernels": {"ours", "numpy", "baseline"},
     "bus": {"ours", "libzmq", "libzmq, drained", "zmq.asyncio", "sender"},
     "tick": {"ours"},
+    "levels": {"off the target after 3 s", "learned gain", "gain and gate"},
     "link": {"ours", "stock aiortc"},
     "profile": {"all"},
     "call": {"up: client → Realtime server", "gateway", "received by clients", "baseline"},
@@ -36,7 +37,7 @@ SUBJECTS = {
     "soak": {"up: client → Realtime server", "open files, all processes", "memory growth"},
 }
 """Benchmark → subjects that its tables must have."""
-DRAW_THEMSELVES = ("kernels", "profile")
+DRAW_THEMSELVES = ("kernels", "levels", "profile")
 """Benchmarks that get ``--plots``; the others' plots are drawn here, by one matplotlib."""
 
 
