@@ -86,7 +86,8 @@ class TurnPolicy:
         self._image_detail = image_detail
         self._shown: dict[str, bool] = {}
         """Pictures that are not taken yet, by item: whether an answer is asked for then."""
-        self._rules = rules or TurnRules()
+        self._rules = self._wanted = rules or TurnRules()
+        """As the server confirmed them, and as they were asked for."""
         self._asks = False
         """The server was to answer every turn, and does not: we ask."""
         self._sequencer = ResponseSequencer(events)
@@ -235,11 +236,11 @@ class TurnPolicy:
 
     def take_turns(self, rules: TurnRules) -> list[TurnAction]:
         """The rules are these from now on; a turn that somebody holds with the button ends."""
-        if rules == self._rules:
+        if rules == self._wanted:
             return []
         outcome = self._button.finish()
         actions = self._pressed("ended" if outcome == "tapped" else outcome)
-        was_open, self._rules = self.microphone_open, rules
+        was_open, self._rules, self._wanted = self.microphone_open, rules, rules
         self._hearing, self._asks = False, False
         if self.microphone_open != was_open:
             actions.append(MicrophoneGate(self.microphone_open, is_pressed=False))

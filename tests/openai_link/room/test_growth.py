@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from openai_link.transcript.line_places import MAX_LINES
+from openai_link.transcript.slot_clock import MAX_ANCHORS
 from openai_link.transcript.transcript import MAX_ALIASES, MAX_ITEMS
 from tests.openai_link.room.scenes import ANSWERED
 from tests.openai_link.room.world import Scene, Step, World, say, wait
@@ -35,6 +36,8 @@ BOUNDS = {
     "_models": 16,
     "_transcription_models": 16,
     "_silent": 16,
+    "_places": MAX_ANCHORS,
+    "_times_ns": MAX_ANCHORS,
 }
 """Collections that fill up to a limit of their own."""
 
