@@ -44,9 +44,8 @@ def test_two_files_are_compared(results: Path, capsys: pytest.CaptureFixture[str
 
 
 def test_a_results_file_is_drawn(
-    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    fonts: None, results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("matplotlib")
     assert cli.main(["plot", str(results), str(tmp_path / "plots")]) == 0
     assert (tmp_path / "plots" / "bus-us.svg").exists()
 

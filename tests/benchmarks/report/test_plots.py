@@ -73,8 +73,7 @@ def test_without_matplotlib_one_line_says_how_to_get_it(
         plots.draw([a_report()], tmp_path)
 
 
-def test_draws_every_report(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
+def test_draws_every_report(fonts: None, tmp_path: Path) -> None:
     files = plots.draw([a_report()], tmp_path)
     assert {file.name for file in files} == {
         f"link-{name}.svg" for name in ("percent-of-a-core", "ms", "ms-distribution")

@@ -26,8 +26,7 @@ def test_growth_is_that_of_what_is_settled() -> None:
     assert growth(series[:3], 0) is None
 
 
-def test_a_plot_has_every_group(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
+def test_a_plot_has_every_group(fonts: None, tmp_path: Path) -> None:
     lines = {"a": [(0.0, 1.0), (60.0, 2.0)], "b": [(0.0, 3.0), (60.0, 1.0)]}
     assert draw({"memory": lines, "files": lines}, tmp_path / "x" / "y.png").stat().st_size > 1_000
 
