@@ -44,6 +44,7 @@ export { costOf } from "./state/usage.js";
  * @typedef {import("./session/archive.js").Format} Format
  * @typedef {import("./session/archive.js").Hit} Hit
  * @typedef {import("./session/archive.js").Listed} Listed
+ * @typedef {import("./session/archive.js").Recorded} Recorded
  * @typedef {import("./session/microphone.js").MicrophoneChoice} MicrophoneChoice
  * @typedef {import("./session/picture.js").Picture} Picture
  */
@@ -220,6 +221,11 @@ export class Client extends EventTarget {
   /** Stop what the assistant says. */
   interrupt() {
     this.#session.stopAssistant();
+  }
+
+  /** Have the room recorded (admins, where it is allowed), or object to it (everybody). @param {boolean} on */
+  record(on) {
+    this.#session.record(on);
   }
 
   /** Answer a tool's question. @param {string} call its `call` @param {boolean} allow */

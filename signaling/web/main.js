@@ -23,6 +23,7 @@ function boot() {
     resume: () => client.resume(),
     "reopen-microphone": () => client.openMicrophone(),
     reload: () => location.reload(),
+    "end-recording": () => client.record(false),
     dismiss: (/** @type {string} */ code) => client.dismiss(code),
   };
   const problems = new ProblemList((name, code) => commands[/** @type {keyof typeof commands} */ (name)]?.(code));

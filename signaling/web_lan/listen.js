@@ -140,6 +140,8 @@ class Stay {
     this.ended = false;
     this.location = "";
     this.me = "";
+    /** Of a recording: off, soon, on. */
+    this.phase = "off";
     /** Place in the line in front of a full gateway; empty: not in line. */
     this.ticket = "";
     this.waitMs = RETRY_MS;
@@ -185,7 +187,18 @@ class Stay {
       byId("people").textContent = people.length ? `with ${people.join(", ")}` : "";
     }
     if (message.type === "error") show(sentence(message.message));
+    if (message.type === "notice") show(noticeWords(message));
+    if (message.type === "state") this.recorded(message.recording);
     if (message.type === "bye") this.sentAway(message);
+  }
+
+  /** Whether the room is recorded: it is told when that changes. @param {{phase?: string, words?: string}} [told] */
+  recorded({ phase = "off", words = "" } = {}) {
+    if (phase === this.phase) return;
+    const wasOff = this.phase === "off";
+    this.phase = phase;
+    if (phase !== "off") show(`${sentence(words)} You are not heard here, and nothing of you is kept.`);
+    else if (!wasOff) show(sentence(words));
   }
 
   /** The gateway has ended this stay. @param {{message: string}} message */
@@ -265,6 +278,15 @@ function gathered(peer) {
     setTimeout(resolve, 2000);
     peer.onicegatheringstatechange = () => peer.iceGatheringState === "complete" && resolve(undefined);
   });
+}
+
+/**
+ * What the gateway says about itself; a stop has its time.
+ * @param {{message?: string, in_ms?: number}} notice
+ */
+function noticeWords({ message = "", in_ms: inMs = 0 }) {
+  const at = inMs ? ` Until ${new Date(Date.now() + inMs).toLocaleTimeString()}; this page listens again afterwards.` : "";
+  return message ? `${sentence(message)}${at}` : "";
 }
 
 /** The gateway's words as a sentence. @param {string} words */

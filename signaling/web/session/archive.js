@@ -42,6 +42,14 @@ import { addressOf, askGateway } from "./signal.js";
  * @property {string} name
  * @property {string} snippet
  *
+ * @typedef {object} Recorded
+ * @property {string} recording its id
+ * @property {string} began ISO 8601
+ * @property {string|null} ended null: it goes on
+ * @property {string} by who asked for it
+ * @property {{file: string, name: string}[]} tracks
+ * @property {{file: string, bytes: number}[]} files
+ *
  * @typedef {"text"|"json"|"srt"|"vtt"} Format
  */
 
@@ -81,6 +89,21 @@ export class Archive {
   /** Address of a file to save. @param {Format} format @param {number} [id] without: the conversation that goes on */
   address(format, id) {
     return addressOf(`${this.#at}/${id ? `conversations/${id}` : "conversation"}?format=${format}`);
+  }
+
+  /** Recordings of the room, newest first; for admins. @returns {Promise<Recorded[]>} */
+  async recordings() {
+    return (await askGateway("GET", `${this.#at}/recordings`)).recordings;
+  }
+
+  /** Address of a file of one. @param {string} recording its id @param {string} file */
+  recordingAddress(recording, file) {
+    return addressOf(`${this.#at}/recordings/${recording}/${file}`);
+  }
+
+  /** Delete one with all its files. @param {string} recording its id */
+  removeRecording(recording) {
+    return askGateway("DELETE", `${this.#at}/recordings/${recording}`);
   }
 
   get #at() {

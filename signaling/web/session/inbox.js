@@ -4,7 +4,7 @@
 import { foldCaption, moveCaptions } from "../state/captions.js";
 import { pictureLimits, pictureOf } from "../state/pictures.js";
 import {
-  gatewayProblem, problem, sentence, stopProblem, upstreamProblem,
+  gatewayProblem, problem, recordingProblem, sentence, stopProblem, upstreamProblem,
 } from "../state/problems.js";
 import { rulesOf } from "../state/room-facts.js";
 import { USUAL_RULES } from "../state/store.js";
@@ -115,6 +115,7 @@ export class Inbox {
     const simulated = message.simulated ?? this.state.simulated;
     this.store.set({ assistant, upstream, simulated, detail, takesImages: message.images !== false, ...rulesOf(message) });
     this.#address(message.address);
+    this.#recorded(message.recording);
     this.store.clear("upstream", "upstream-retry");
     if (upstream === "ready") this.failedCode = "";
     if (upstream === "failed") this.#failed(message.code ?? this.failedCode);
@@ -127,6 +128,17 @@ export class Inbox {
     if (!ADDRESSES.includes(address) || address === this.state.address) return;
     this.store.set({ address, pushToTalk: address === "push_to_talk" });
     this.rules();
+  }
+
+  /** Whether the room is recorded; gateways that cannot do it say nothing. @param {any} told */
+  #recorded(told) {
+    const { recording: before } = this.state;
+    const recording = { phase: told?.phase ?? "off", words: String(told?.words ?? "") };
+    if (recording.phase === before.phase && recording.words === before.words) return;
+    this.store.set({ recording });
+    this.store.clear("recording", "recording-soon", "recording-over");
+    const shown = recordingProblem(recording, before.phase !== "off");
+    if (shown) this.store.raise(shown);
   }
 
   /** @param {string} code */

@@ -267,6 +267,11 @@ export class Session {
     });
   }
 
+  /** Have the room recorded, or object. @param {boolean} on */
+  record(on) {
+    this.keeper.send({ type: "record", on });
+  }
+
   /** A reply was cut off in mid-word. */
   #interrupted() {
     this.store.set({ captions: markInterrupted(this.state.captions) });

@@ -60,6 +60,15 @@ const TEXTS = {
     tone: "info", title: "An admin has deleted what was said so far",
     cure: "The assistant has forgotten it, too. Go on talking.",
   },
+  "recording-soon": {
+    tone: "warning", title: "This room is about to be recorded", cure: "", action: "Object", command: "end-recording",
+  },
+  recording: {
+    tone: "info", title: "This room is recorded", cure: "", action: "Stop the recording", command: "end-recording",
+  },
+  "recording-over": {
+    tone: "info", title: "The recording has ended", cure: "", action: "OK", command: "dismiss",
+  },
   rules: { tone: "info", title: "The settings of this room have changed", cure: "" },
   unheard: { tone: "warning", title: "Something you said was not heard", cure: "The connection was gone. Say it again." },
   gone: { tone: "warning", title: "Connection lost", cure: "If this lasts, check that the gateway is running and that you are on its network." },
@@ -177,6 +186,21 @@ export function problem(code, change = {}) {
 export function upstreamProblem(code, detail) {
   const title = UPSTREAM_TITLES[code];
   return problem("upstream", { ...(title ? { title } : {}), ...(detail ? { cure: sentence(detail) } : {}) });
+}
+
+/**
+ * What a person has to know of a recording; null: nothing.
+ * @param {import("./store.js").Recording} recording
+ * @param {boolean} wasOn it was about to begin, or ran
+ * @returns {Problem|null}
+ */
+export function recordingProblem({ phase, words }, wasOn) {
+  const said = words ? sentence(words) : "";
+  if (phase === "soon") {
+    return problem("recording-soon", { cure: `${said} It begins in some seconds, unless somebody objects.` });
+  }
+  if (phase === "on") return problem("recording", { cure: `${said} Whoever objects can stop it.` });
+  return wasOn ? problem("recording-over", { cure: said }) : null;
 }
 
 /**

@@ -22,6 +22,8 @@ const EVENT_LIMIT = 1000;
  *
  * @typedef {"always"|"addressed"|"open"|"push_to_talk"} Address
  *
+ * @typedef {{phase: "off"|"soon"|"on", words: string}} Recording soon: people may object before it begins
+ *
  * @typedef {object} Caption
  * @property {string} item
  * @property {string} speaker "assistant", or a participant's id
@@ -100,6 +102,8 @@ export function initialState() {
     keepsTranscript: true,
     /** The room's settings allow a recording. */
     mayBeRecorded: false,
+    /** Whether it is recorded; words: who wants it, or why it has ended. @type {Recording} */
+    recording: { phase: "off", words: "" },
     /** What pictures may be; null: none can be shown here. @type {import("./pictures.js").PictureLimits|null} */
     images: null,
     /** The assistant's model takes pictures, for all that is known. */

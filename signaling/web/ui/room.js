@@ -6,6 +6,7 @@ import { InviteDialog } from "./invite.js";
 import { PersonDialog } from "./person.js";
 import { PictureDialog } from "./pictures.js";
 import { Questions } from "./questions.js";
+import { Recording } from "./recording.js";
 import { Roster, assistantWord } from "./roster.js";
 import { Settings } from "./settings.js";
 import { TalkButton } from "./talk.js";
@@ -31,6 +32,7 @@ export class RoomView {
     this.captions = new Captions();
     this.settings = new Settings(client);
     this.questions = new Questions(client);
+    this.recording = new Recording(client);
     this.talk = new TalkButton(client);
     this.microphone = byId("mic");
     this.microphoneMeter = new Ballistics();
@@ -77,6 +79,7 @@ export class RoomView {
     this.roster.render(state);
     this.captions.render(state);
     this.questions.render(state);
+    this.recording.render(state);
     this.transcript.render(state);
     this.#renderCost(state);
     this.#sayReply(state);

@@ -74,3 +74,34 @@ def test_what_the_settings_say_of_the_room_is_shown_and_so_are_changes(run: Run)
         "Recording": "Allowed, with everybody's consent",
     }
     assert shown[2:] == [[["rules", "The tools changed now."]], "Chef"]
+
+
+def test_a_recording_is_told_from_the_first_moment_to_its_end(run: Run) -> None:
+    raised = run(
+        "session/inbox.js",
+        """
+        const { initialState } = await import(url.replace("session/inbox.js", "state/store.js"));
+        const raised = [], store = {state: initialState(), note() {}, raise: (p) => raised.push(p),
+          set(more) { Object.assign(this.state, more); }, clear(...codes) { raised.push(codes); }};
+        const inbox = new m.Inbox(store, {heard() {}, rules() {}});
+        const tell = (recording) => inbox.take({type: "state", assistant: "idle", upstream: "ready",
+          ...(recording ? {recording} : {})});
+        tell();
+        const before = raised.filter((p) => p.code).length;
+        for (const phase of ["soon", "on", "on"]) tell({phase, words: "Ada records this room"});
+        tell({phase: "off", words: "Ben has ended the recording"});
+        return [before, raised.filter((p) => p.code).map((p) => [p.code, p.cure, p.command])];
+        """,
+    )
+    assert raised == [
+        0,
+        [
+            [
+                "recording-soon",
+                "Ada records this room. It begins in some seconds, unless somebody objects.",
+                "end-recording",
+            ],
+            ["recording", "Ada records this room. Whoever objects can stop it.", "end-recording"],
+            ["recording-over", "Ben has ended the recording.", "dismiss"],
+        ],
+    ]

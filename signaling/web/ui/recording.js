@@ -1,0 +1,72 @@
+// @ts-check
+import { announce, byId, make, setText } from "./dom.js";
+
+/** The badge that everybody sees; for admins the button that begins a recording, and the files of those before. */
+export class Recording {
+  /** @param {import("../client.js").Client} client */
+  constructor(client) {
+    this.client = client;
+    this.badge = byId("recorded");
+    this.part = byId("set-recording");
+    this.button = /** @type {HTMLButtonElement} */ (byId("record"));
+    this.list = byId("recordings");
+    this.trouble = byId("recordings-trouble");
+    this.button.addEventListener("click", () => client.record(client.state.recording.phase === "off"));
+    /** @type {HTMLDetailsElement} */ (byId("recordings-past")).addEventListener("toggle", (event) => {
+      if (/** @type {HTMLDetailsElement} */ (event.target).open) this.#show();
+    });
+  }
+
+  /** @param {import("../client.js").State} state */
+  render({ recording, role, mayBeRecorded, phase }) {
+    const isOff = recording.phase === "off";
+    this.badge.hidden = isOff;
+    setText(this.badge, recording.phase === "soon" ? "about to be recorded" : "recorded");
+    this.part.hidden = role !== "admin" || (!mayBeRecorded && isOff);
+    this.button.disabled = phase !== "connected";
+    setText(byId("record-word"), isOff ? "Record this room" : "Stop the recording");
+  }
+
+  async #show() {
+    const found = await this.#try(this.client.archive.recordings());
+    if (!found) return;
+    this.list.replaceChildren(...found.map((one) => this.#row(one)));
+    if (!found.length) this.list.append(make("li", { text: "There are none." }));
+  }
+
+  /** @param {import("../client.js").Recorded} one */
+  #row({ recording, began, ended, by, tracks, files }) {
+    const names = new Map(tracks.map((track) => [track.file, track.name]));
+    const when = new Date(began).toLocaleString();
+    const links = files.map(({ file }) => make("a", {
+      class: "quiet", href: this.client.archive.recordingAddress(recording, file), download: "",
+      text: file === "mix.flac" ? "All together" : names.get(file) || file,
+    }));
+    const remove = make("button", { type: "button", class: "quiet danger", text: "Delete" });
+    remove.addEventListener("click", () => this.#remove(recording, when));
+    return make("li", {}, [
+      make("span", { text: `${when}${ended ? "" : ", not finished"}${by ? `, by ${by}` : ""}` }),
+      make("div", { class: "files", role: "group", "aria-label": `Save or delete ${when}` }, [...links, remove]),
+    ]);
+  }
+
+  /** @param {string} recording @param {string} when */
+  async #remove(recording, when) {
+    if (!window.confirm(`Delete the recording of ${when}, with all its files?`)) return;
+    if (!(await this.#try(this.client.archive.removeRecording(recording)))) return;
+    announce("The recording is deleted");
+    this.#show();
+  }
+
+  /** @template T @param {Promise<T>} asked @returns {Promise<T|undefined>} undefined: it is said why not */
+  async #try(asked) {
+    this.trouble.hidden = true;
+    try {
+      return await asked;
+    } catch (error) {
+      setText(this.trouble, /** @type {any} */ (error).detail || "The gateway does not answer.");
+      this.trouble.hidden = false;
+      return undefined;
+    }
+  }
+}

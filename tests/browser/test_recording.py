@@ -1,0 +1,63 @@
+"""A recording as two people see it: one begins it, the other one ends it, the files are there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.support import joined, until, watched
+from tests.support.gateway import Gateway
+
+pytestmark = pytest.mark.browser
+
+SHOWN = "(code) => document.querySelector(`.problem[data-code='${code}']`) !== null"
+SAVED = "() => document.querySelectorAll('#recordings a[download]').length >= 1"
+
+
+@pytest.fixture
+def gateway(short_dir: Path) -> Iterator[Gateway]:
+    config = short_dir / "settings.toml"
+    config.write_text("[rooms.studio]\nrecording = true\n")
+    made = Gateway(OPENAI_LINK__GREET=0)
+    made.env["MIXMINUS_CONFIG"] = str(config)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.close()
+
+
+def look(page: Any, name: str) -> None:
+    """Keep a picture, if somebody wants one."""
+    if folder := os.environ.get("MIXMINUS_PICTURES"):
+        page.screenshot(path=f"{folder}/{name}.png")
+
+
+def test_one_begins_and_another_one_objects(
+    gateway: Gateway, open_browser: Callable[..., Any]
+) -> None:
+    browser = open_browser(None)
+    ada = joined(gateway, browser, "room=studio&name=Ada&talk=hold")
+    bob = joined(gateway, browser, "room=studio&name=Bob&talk=hold")
+    troubles = watched(ada) + watched(bob)
+    ada.locator("#open-settings").click()
+    ada.locator("#record").click()
+    until(bob, f"() => ({SHOWN})('recording-soon')", "Bob is not told")
+    look(bob, "soon")
+    assert bob.locator("#recorded").inner_text().lower() == "about to be recorded"
+    until(bob, f"() => ({SHOWN})('recording')", "it does not begin")
+    look(bob, "on")
+    look(ada, "settings")
+    bob.get_by_role("button", name="Stop the recording").click()
+    for page in (ada, bob):
+        until(page, f"() => ({SHOWN})('recording-over')", "it goes on")
+    assert "Bob has ended the recording" in ada.locator(".problem").all_inner_texts()[0]
+    assert bob.locator("#recorded").is_hidden()
+    ada.locator("#recordings-past summary").click()
+    until(ada, SAVED, "there are no files")
+    look(ada, "files")
+    assert ada.locator("#recordings li").count() == 1 and troubles == []
