@@ -144,6 +144,11 @@ class Page:
         self.epoch = 0
         self.people: frozenset[str] = frozenset()
         """By the newest roster."""
+        self.place = ""
+        self.places: dict[str, tuple[str, bool]] = {}
+        """By the newest roster: the place of each device that has one, and whether it plays."""
+        self.mode = ""
+        self.rules: dict[str, Any] = {}
         self.state: dict[str, Any] = {}
         self.captions: list[dict[str, Any]] = []
         self.told: list[str] = []
@@ -221,7 +226,8 @@ class Page:
         generation = self._generation
         self._hang_up(True)
         sdp = f"{OFFER}a=page:{self.number}\r\n"
-        join = lambda n: Join(n, self.room, self.name, None, sdp, replaces=self.former)  # noqa: E731
+        more = {"replaces": self.former, "place": self.place}
+        join = lambda n: Join(n, self.room, self.name, None, sdp, **more)  # noqa: E731
 
         def answered(reply: ReplyAnswer | Exception) -> None:
             if not self.is_wanted or generation != self._generation:
@@ -281,6 +287,11 @@ class Page:
         if self.peer is not None and self.is_open:
             self.peer.from_page(lambda events: events.text(text))
 
+    def move(self, place: str) -> None:
+        """They carry the device to another physical room."""
+        self.place = place
+        self.say(type="place", name=place)
+
     def talk(self, ms: int) -> None:
         """Into the microphone."""
         self.loud_until_ns = max(self.loud_until_ns, self._loop.now_ns + ms * MS_NS)
@@ -307,11 +318,19 @@ class Page:
         match message["type"]:
             case "welcome":
                 self.epoch = message["epoch"]
+                self.mode, self.rules = message["mode"], message["rules"]
+            case "room":
+                self.mode, self.rules = message["mode"], message["rules"]
             case "flush":
                 self._flush(message["epoch"])
             case "participants":
                 people = message["participants"]
                 self.people = frozenset(person["participant"] for person in people)
+                self.places = {
+                    person["participant"]: (person["place"], person["plays"])
+                    for person in people
+                    if "place" in person
+                }
             case "state":
                 self.state = message
             case "caption":

@@ -49,6 +49,7 @@ from mixer_core.runtime.pool_policy import (
     Retire,
     StartServer,
 )
+from mixer_core.runtime.room_rules import Rooms
 from mixer_core.runtime.settings import RuntimeSettings
 from mixer_core.runtime.solitude import Solitude
 from mixer_core.runtime.units import MS_NS, S_NS
@@ -136,6 +137,8 @@ class House:
         self.wire = Wire(loop, random.Random(f"wire {seed}"))
         self.disk = Disk()
         self.pages: dict[int, Page] = {}
+        self.rooms = Rooms()
+        """What the settings file says of rooms, as the programs may read it."""
         self.datagram_loss = 0.0
         self.upstream: Upstream | None = None
         self.gateway: signaling.gateway.Gateway | None = None
@@ -211,11 +214,22 @@ class House:
 
     def _signaling(self, process: Process) -> None:
         section = signaling.settings.SignalingSettings(max_pending_per_address=0)
-        settings = signaling.settings.Settings(RuntimeSettings(str(NOWHERE)), section)
+        runtime = RuntimeSettings(str(NOWHERE))
+        settings = signaling.settings.Settings(runtime, section, rooms=self.rooms)
         log = logs.get("signaling")
         self.gateway = signaling.gateway.Gateway(_Context(), settings, log, "http://x")  # type: ignore[arg-type]
         self._requests: list[Callable[[Any], None]] = []
         process.at_death.append(self._signaling_died)
+
+    def link_settings(self) -> LinkSettings:
+        """Of the links, as they are now."""
+        link = OpenaiLinkSettings(greet=False, journal=True)
+        return LinkSettings(RuntimeSettings(str(NOWHERE)), openai_link=link, rooms=self.rooms)
+
+    def reload(self, rooms: Rooms) -> None:
+        """The settings of rooms change: signaling is followed by another process of itself."""
+        self.rooms = rooms
+        self.programs["signaling"].kill()
 
     def _signaling_died(self) -> None:
         self.gateway = None
@@ -348,6 +362,7 @@ class Child:
         self._solitude = Solitude(house.loop.now_ns)
         self._beat_ns = 0
         self._signaling_ns = 0
+        self._read_rooms = house.rooms
         self.process.at_death.append(self._died)
         self.process.run(self._begin)
 
@@ -369,8 +384,12 @@ class Child:
 
     # -- as ``Parent`` ----------------------------------------------------------------------------
 
-    has_new_settings = False
-    """They stay as they are."""
+    @property
+    def has_new_settings(self) -> bool:
+        return self._read_rooms is not self.house.rooms
+
+    def read_settings(self) -> None:
+        self._read_rooms = self.house.rooms
 
     def taken(self) -> None:
         self.is_idle = False
@@ -433,9 +452,8 @@ class Child:
             self.process.on_signal.append(self.program.stop)
             self.house.loop.create_task(self._worker())
         else:
-            link = OpenaiLinkSettings(greet=False, journal=True)
             self.program = openai_link.child._Child(
-                self.identity, LinkSettings(runtime, openai_link=link), parent
+                self.identity, self.house.link_settings(), parent
             )
             self.house.loop.create_task(self._link())
         self.look_for_host()
@@ -554,6 +572,11 @@ class Host:
                 child.process.run(child.lose_host)
 
 
+async def _at_once(function: Callable[..., Any], *args: Any) -> Any:
+    """In place of a thread."""
+    return function(*args)
+
+
 @contextmanager
 def house(seed: int) -> Iterator[House]:
     """A house, whose edges are ours."""
@@ -580,6 +603,8 @@ def house(seed: int) -> Iterator[House]:
                 "Journal",
                 SimpleNamespace(open=lambda _, room, *__: Journal(made.disk, room)),
             ),
+            (openai_link.child, "load", lambda *_: made.link_settings()),
+            (asyncio, "to_thread", _at_once),
             (openai_link.room.shell, "random", made.random),
             (
                 openai_link.room.shell,

@@ -7,7 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from mixer_core.rooms import Room
+from mixer_core.runtime.room_rules import Rooms
 from mixer_core.runtime.units import S_NS
+from signaling.registry.actions import ChangeRoom, RoomView
 
 from .house import LINKS, WORKERS, House, house
 
@@ -82,6 +85,7 @@ class Story:
             *(self._kill, self._kill, self._kill, self._kill_child, self._kill_child),
             *(self._freeze, self._network, self._reload, self._come_and_go, self._talk),
             *(self._talk, self._type, self._type, self._interrupt, self._kill_both),
+            *(self._move, self._decide, self._settings),
         )
         self.random.choice(doings)()
 
@@ -154,6 +158,26 @@ class Story:
     def _interrupt(self) -> None:
         self._page().say(type="interrupt")
 
+    def _move(self) -> None:
+        page, place = self._page(), self.random.choice(("", "kitchen", "hall"))
+        self.tell(f"page {page.number} is in {place or 'a place of its own'}")
+        page.move(place)
+
+    def _decide(self) -> None:
+        """An admin changes a room."""
+        room, mode = self._page().room, self.random.choice((None, "assistant", "conference"))
+        rules = {"address": self.random.choice(("", "always", "push_to_talk"))}
+        self.tell(f"an admin wants {mode}, {rules} in {room}")
+        self.house.post(lambda n: ChangeRoom(n, room, mode, rules), None)
+
+    def _settings(self) -> None:
+        """Somebody edits the settings file, and reloads."""
+        said = {"persona": f"Persona {self.random.randrange(100)}"}
+        if mode := self.random.choice(("", "assistant", "conference")):
+            said["mode"] = mode
+        self.tell(f"the rooms' settings are {said}")
+        self.house.reload(Rooms(_others=said))
+
     # -- what must hold in the end ----------------------------------------------------------------
 
     def _calm(self) -> None:
@@ -212,9 +236,33 @@ class Story:
             for page in made.pages.values():
                 if page.room == name and page.people != pages:
                     made.watch.fault(f"page {page.number} sees {set(page.people)} of {pages}")
+            if mixed and name in rooms:
+                self._agree_on_rules(rooms[name], mixed)
             links = made.links_of(name)
             if len(links) != 1 or (mixed and len(mixed.links) != 1):
                 made.watch.fault(f"{name} has {len(links)} links")
+
+    def _agree_on_rules(self, room: RoomView, mixed: Room) -> None:
+        """So they know its mode, its address rule, its persona, and who is in which place."""
+        made = self.house
+        persona = made.rooms.rules(room.room).persona
+        asked = room.rules.address or "always"
+        pages = [page for page in made.pages.values() if page.room == room.room]
+        known = {
+            "mode": {room.mode, mixed.mode, *(page.mode for page in pages)},
+            "address": {asked, mixed.address or "always", *(p.state["address"] for p in pages)},
+            "persona": {persona, *(page.state["persona"] for page in pages)},
+        }
+        for what, found in known.items():
+            if len(found) > 1:
+                made.watch.fault(f"{room.room}: of the {what} they know {sorted(found)}")
+        places = {page.participant: page.place for page in pages if page.place}
+        for page in pages:
+            if {who: place for who, (place, _) in page.places.items()} != places:
+                made.watch.fault(f"page {page.number} sees {page.places}, not {places}")
+            playing = sorted(place for place, plays in page.places.values() if plays)
+            if playing != sorted(set(places.values())):
+                made.watch.fault(f"page {page.number} sees sound in {playing} of {places}")
 
     def _empties(self) -> None:
         """They all go, and nothing is left."""

@@ -257,6 +257,9 @@ class Journal:
 
         self._loop.call_later(0.003, commit)
 
+    def keep_words(self, is_wanted: bool) -> None:
+        pass
+
     async def recover(self, _: float) -> list[HistoryItem]:
         await asyncio.sleep(0.003)
         items = self._disk.items.get(self._room, {}).values()

@@ -372,3 +372,35 @@ def test_old_entries_are_deleted(short_dir: Path) -> None:
     store.write([RemovedRecord("i7")], now)
     store._db.execute("DELETE FROM item")
     assert store.pruning.last_revision() >= last, "no number is given twice"
+
+
+def test_words_are_kept_from_when_they_are_to_be_and_no_longer(short_dir: Path) -> None:
+    async def run() -> None:
+        bench = Bench(short_dir / "j")
+        for number, keeps in enumerate((True, False, True)):
+            bench.journal.keep_words(keeps)
+            bench.write(number)
+        await until(lambda: len(bench.safe) == 3, "somebody waits for words that are not kept")
+        await bench.journal.close()
+
+    asyncio.run(run())
+    assert [known.item for known in reading.items_of(short_dir / "j", 1)] == ["i0", "i2"]
+
+
+def test_a_room_knows_what_it_has_spent_on_a_day(short_dir: Path) -> None:
+    day = usage(0).day
+    stores = [JournalStore(short_dir / "j", room) for room in ("den", "den", "hall")]
+    for number, store in enumerate(stores):
+        store.write([usage(number)], now_ms())
+        store.close()
+
+    async def run(room: str) -> float:
+        bench = Bench(short_dir / "j", room=room)
+        found = await bench.journal.room_total(day)
+        assert await bench.journal.room_total("another day") == 0.0
+        await bench.journal.close()
+        return found
+
+    assert asyncio.run(run("den")) == pytest.approx(0.02), "in two conversations"
+    assert asyncio.run(run("hall")) == pytest.approx(0.01)
+    assert asyncio.run(run("stairs")) == 0.0
