@@ -4,13 +4,15 @@
  *
  * - Playback begins when the target is buffered, or when the frame that announces a pause has arrived.
  * - A missing frame is waited for until its turn comes, then concealed.
- * - With nothing to play and no pause announced, it is an underrun: 5 ms fade-out, refill, 5 ms fade-in.
- * - Speech is neither stretched nor skipped. Latency is corrected by whole frames in a silence of 200 ms
- *   or more, or by one jump when more than `capMs` is buffered.
+ * - With nothing to play and no pause announced, it is an underrun: it fades as a loss does (60 ms) while it
+ *   refills, and is faded over.
+ * - What two clocks drift apart is made good by the device's rate (`driftPpm`). Other latency is corrected by
+ *   whole frames in a silence of 200 ms or more, or by one jump when more than `capMs` is buffered.
  * - A frame of an older epoch is never played; a newer epoch empties the buffer at once, with a 3 ms fade.
  */
 
 import { Correction } from "./correction.js";
+import { Drift } from "./drift.js";
 import { FrameOrder } from "./frame-order.js";
 import { SLOTS } from "./frame-ring.js";
 import { LatencyTarget } from "./latency.js";
@@ -43,6 +45,9 @@ export class JitterBuffer {
   #order = new FrameOrder();
   #playout = new Playout();
   #correction;
+  #drift = new Drift();
+  /** After an underrun: it has not faded yet. */
+  #fading = false;
   #lastFlags = FLAG_PAUSE;
   #fillingSinceMs = 0;
   /** @type {number|null} */
@@ -80,6 +85,11 @@ export class JitterBuffer {
   get played() {
     const { epoch, bufferedMs } = this;
     return epoch === null ? null : { epoch, bufferedMs, ...this.#playout.position };
+  }
+
+  /** How much more than its clock says the device should take, parts per million. */
+  get driftPpm() {
+    return this.#drift.ppm;
   }
 
   get targetMs() {
@@ -152,6 +162,12 @@ export class JitterBuffer {
       }
       done += this.#playout.take(out, done, count - done);
     }
+    if (this.state === "playing") this.#drift.observe(this.bufferedMs, this.#wantedMs, nowMs);
+  }
+
+  /** What should wait on average: a little less than when playback began in the middle of a frame. */
+  get #wantedMs() {
+    return Math.max(1.5 * FRAME_MS, this.targetMs - 1.25 * FRAME_MS);
   }
 
   // -- in ------------------------------------------------------------------------------------
@@ -190,8 +206,8 @@ export class JitterBuffer {
     this.#fillingSinceMs = nowMs;
     if (this.#dryAtMs !== null && nowMs - this.#dryAtMs < UNANNOUNCED_PAUSE_MS) {
       this.latency.noteTrouble();
-      this.#playout.fadeInNext();
     } else {
+      this.#playout.forgetFade();
       this.latency.forgetRhythm();
     }
     this.#dryAtMs = null;
@@ -214,9 +230,11 @@ export class JitterBuffer {
   #nextBlock(nowMs) {
     if (this.state === "filling" && this.#ready(nowMs)) {
       this.state = "playing";
+      this.#fading = false;
       this.#correction.begin();
+      this.#drift.restart();
     }
-    if (this.state !== "playing") return false;
+    if (this.state !== "playing") return this.#fade();
     const slot = this.#ring.head;
     if (!slot) return this.#ring.waiting > 0 ? this.#conceal() : this.#runDry(nowMs);
     const correction = this.#correction.decide(this.#ring, slot.pcm, nowMs);
@@ -273,8 +291,14 @@ export class JitterBuffer {
     if ((this.#lastFlags & FLAG_PAUSE) !== 0) return false;
     this.counts.underruns += 1;
     this.#dryAtMs = nowMs;
-    this.#playout.fadeOut();
-    return true;
+    this.#fading = true;
+    return this.#fade();
+  }
+
+  /** @returns {boolean} there is something of the fade after an underrun to play */
+  #fade() {
+    this.#fading = this.#fading && this.#playout.fadeOut();
+    return this.#fading;
   }
 
   /** Drop all that waits, with a short fade. @returns {Played|null} */
@@ -284,6 +308,7 @@ export class JitterBuffer {
     const position = this.#playout.flush(this.#ring.head, this.state === "playing");
     this.#ring.clear();
     this.state = "idle";
+    this.#fading = false;
     this.#dryAtMs = null;
     return { epoch, bufferedMs, ...position };
   }

@@ -13,6 +13,8 @@ const MEMORY = 0.998;
 const PERCENTILE = 0.95;
 /** Margin above the measured jitter: one frame, and one for the rhythm of the worklet. */
 const MARGIN_MS = 2 * FRAME_MS;
+/** Clocks that drift apart by up to 1,000 ppm are no jitter: the earliest frame is forgotten that fast. */
+const DRIFT_MS = FRAME_MS / 1000;
 const DECAY_AFTER_MS = 10000;
 const DECAY_MS = 5;
 
@@ -62,6 +64,7 @@ export class LatencyTarget {
       this.#baseSeq = seq;
     }
     const lateMs = nowMs - this.#baseMs - seqDelta(seq, this.#baseSeq) * FRAME_MS;
+    this.#baseMs += DRIFT_MS;
     if (lateMs < 0) this.#baseMs += lateMs;
     for (let bin = 0; bin < BINS; bin += 1) this.#bins[bin] *= MEMORY;
     this.#bins[Math.min(BINS - 1, Math.floor(Math.max(0, lateMs) / BIN_MS))] += 1;

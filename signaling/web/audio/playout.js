@@ -93,12 +93,21 @@ export class Playout {
     this.#setBlock(FRAME_SAMPLES, false);
   }
 
-  /** Nothing waits: fade out. */
+  /**
+   * Nothing waits: the last period goes on for 5 ms, fading as after a loss; what comes next fades over.
+   * @returns {boolean} false: it has faded
+   */
   fadeOut() {
-    this.#bridging = false;
+    if (this.#concealer.isOver) return false;
     this.#concealer.fill(this.#block, FADE_SAMPLES);
-    for (let i = 0; i < FADE_SAMPLES; i += 1) this.#block[i] *= 1 - (i + 1) / FADE_SAMPLES;
+    this.#bridging = true;
     this.#setBlock(FADE_SAMPLES, false);
+    return true;
+  }
+
+  /** It will not go on: what comes next is another utterance. */
+  forgetFade() {
+    this.#bridging = false;
   }
 
   /** The next frame fades in. */

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -147,6 +148,23 @@ def test_an_underrun_fades_and_plays_on_without_losing_a_sample(run: Run) -> Non
     assert result["exact"] == pytest.approx(20 * 480, abs=40)
     assert result["playedMs"] == 60 * 20
     assert result["targetMs"] == 100, "one step up"
+
+
+def test_what_runs_dry_sounds_on_for_60_ms_and_fades(run: Run) -> None:
+    rows = plan(60)
+    for row in rows[20:]:
+        row[0] += 300
+    levels = run(
+        "audio/jitter.js",
+        SIMULATE
+        + """const dry = start - 1 + 20 * 480;
+        return [0, 1, 2, 3, 4, 5, 6, 7].map((n) => Math.max(
+          ...out.slice(dry + n * 240, dry + n * 240 + 240).map(Math.abs)) * 32768);""",
+        {"plan": rows, "until": 800},
+    )
+    assert levels[0] > 7_500
+    assert all(one > other for one, other in pairwise(levels[:6]))
+    assert levels[3] > 3_000 and levels[6:] == [0, 0]
 
 
 def test_a_fixed_buffer_is_not_adapted(run: Run) -> None:

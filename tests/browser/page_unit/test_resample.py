@@ -99,3 +99,37 @@ def test_silence_stays_exactly_silent_and_a_constant_keeps_its_level(run: Run) -
     )
     assert silence == 0
     assert abs(level - 0.5) < 1e-5
+
+
+ADJUSTED = """
+const [outHz, toneHz, ppm] = a;
+const inHz = 24000, taken = 1 + ppm / 1e6;
+const converter = new m.Resampler(inHz, outHz);
+converter.adjust(ppm);
+const out = new Float32Array(128), got = [];
+let at = 0, wrong = 0;
+for (let k = 0; k < 600; k += 1) {
+  const needed = converter.inputNeeded(128);
+  const chunk = Float32Array.from({ length: needed }, (_, i) =>
+    Math.sin(2 * Math.PI * toneHz * (at + i) / inHz));
+  at += needed;
+  if (converter.process(chunk, needed, out, 128) !== 128) wrong += 1;
+  got.push(...out);
+}
+let signal = 0, error = 0;
+for (let k = 6400; k < got.length; k += 1) {
+  const ideal = Math.sin(2 * Math.PI * toneHz * (k * taken / outHz - converter.delaySeconds));
+  signal += ideal ** 2; error += (got[k] - ideal) ** 2;
+}
+return [wrong, 10 * Math.log10(signal / error)];
+"""
+
+
+@pytest.mark.parametrize("device_hz", DEVICE_RATES_HZ)
+@pytest.mark.parametrize("ppm", [-2000, 187.3])
+def test_an_adjusted_ratio_is_as_exact_and_gives_whole_quanta(
+    run: Run, device_hz: int, ppm: float
+) -> None:
+    wrong, snr_db = run("audio/resample.js", ADJUSTED, [device_hz, 3400, ppm])
+    assert wrong == 0
+    assert snr_db >= 75

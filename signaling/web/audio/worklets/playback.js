@@ -77,7 +77,7 @@ class Playback extends AudioWorkletProcessor {
     this.port.postMessage({
       type: "stats", ...buffer.counts, state: buffer.state, epoch: buffer.epoch,
       targetMs: buffer.targetMs, bufferedMs: buffer.bufferedMs, jitterMs: buffer.jitterMs,
-      playedMs: buffer.playedMs, rateHz: sampleRate,
+      playedMs: buffer.playedMs, driftPpm: buffer.driftPpm, rateHz: sampleRate,
     });
   }
 
@@ -85,6 +85,7 @@ class Playback extends AudioWorkletProcessor {
   process(_inputs, outputs) {
     const channels = outputs[0];
     const count = channels[0].length;
+    this.resampler.adjust(this.buffer.driftPpm);
     const needed = this.resampler.inputNeeded(count);
     this.buffer.pull(this.scratch, needed, currentTime * 1000);
     this.resampler.process(this.scratch, needed, channels[0], count);
