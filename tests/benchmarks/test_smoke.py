@@ -37,6 +37,14 @@ SUBJECTS = {
     "soak": {"up: client → Realtime server", "open files, all processes", "memory growth"},
 }
 """Benchmark → subjects that its tables must have."""
+WITH_THE_PAGE = {
+    "networks": {
+        *("up: frames lost", "down: frames lost", "down: gaps heard"),
+        *("participant kept", "datagrams"),
+    },
+    "speech": {"silence", "last frame, faded", "mixer", "page", "page, its clock alone"},
+}
+"""The same of those that need a browser; no others."""
 DRAW_THEMSELVES = ("kernels", "levels", "profile")
 """Benchmarks that get ``--plots``; the others' plots are drawn here, by one matplotlib."""
 
@@ -89,14 +97,12 @@ def test_it_runs(name: str, tmp_path: Path, benchmarks: Callable[..., HelperProc
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="Chromium is not installed")
-def test_networks_run_with_the_page(
-    tmp_path: Path, benchmarks: Callable[..., HelperProcess]
+@pytest.mark.parametrize("name", list(WITH_THE_PAGE))
+def test_it_runs_with_the_page(
+    name: str, tmp_path: Path, benchmarks: Callable[..., HelperProcess]
 ) -> None:
-    subjects = {measure.subject for measure in smoke("networks", tmp_path, benchmarks).measures}
-    assert subjects == {
-        *("up: frames lost", "down: frames lost", "down: gaps heard"),
-        *("participant kept", "datagrams"),
-    }
+    subjects = {measure.subject for measure in smoke(name, tmp_path, benchmarks).measures}
+    assert subjects == WITH_THE_PAGE[name]
 
 
 def test_without_peers_it_says_how_to_get_them(

@@ -3,14 +3,14 @@
  * How much faster or slower than its own clock the device should play, so that what waits stays what it should
  * be: clocks of two machines differ by up to 200 ppm, which is 240 ms in 20 minutes of speech. Sans-I/O.
  *
- * A proportional-integral controller of what waits, on average over each second of playing. 0.2 % at most is a
+ * A proportional-integral controller of what waits, on average over each 4 s of playing. 0.2 % at most is a
  * thirtieth of a semitone: nobody hears it.
  */
 
-const PERIOD_MS = 1000;
+const PERIOD_MS = 4000;
 /** Parts per million for each millisecond too much, and for each millisecond and second that it lasts. */
-const PROPORTIONAL_PPM = 40;
-const INTEGRAL_PPM = 0.4;
+const PROPORTIONAL_PPM = 20;
+const INTEGRAL_PPM = 0.1;
 const MOST_PPM = 2000;
 /** Clocks differ by less; what lasts longer is a target that has changed. */
 const MOST_LASTING_PPM = 500;
