@@ -35,6 +35,7 @@ export { costOf } from "./state/usage.js";
  * @typedef {import("./state/store.js").Problem} Problem
  * @typedef {import("./state/store.js").Question} Question
  * @typedef {import("./state/store.js").Rules} Rules
+ * @typedef {import("./state/store.js").SpeakerUse} SpeakerUse
  * @typedef {import("./state/store.js").Address} Address
  * @typedef {import("./state/pictures.js").ShownPicture} ShownPicture
  * @typedef {import("./session/access.js").Access} Access
@@ -171,13 +172,24 @@ export class Client extends EventTarget {
    * @param {string} [choice.deviceId] of the microphone; empty: the browser's default
    * @param {boolean} [choice.raw] without echo cancellation and noise suppression
    * @param {boolean} [choice.listenOnly] without a microphone
+   * @param {string} [choice.place] where this device is, if others of the room are in the same physical room
    */
   async join({
-    room = "home", name = "Guest", mode = "assistant", deviceId = "", raw = false, listenOnly = false,
+    room = "home", name = "Guest", mode = "assistant", deviceId = "", raw = false, listenOnly = false, place = "",
   } = {}) {
     await this.#session.join({
-      room, name, mode, deviceId, raw, listenOnly,
+      room, name, mode, deviceId, raw, listenOnly, place,
     });
+  }
+
+  /** This device is somewhere else now. @param {string} place empty: where no other device of the room is */
+  setPlace(place) {
+    this.#session.setPlace(place);
+  }
+
+  /** What this device's sound is for, where several devices are in one place. @param {SpeakerUse} use */
+  setSpeakerUse(use) {
+    this.#session.setSpeakerUse(use);
   }
 
   /** Leave the room; the microphone closes. */

@@ -225,6 +225,36 @@ def test_a_speaker_that_goes_in_mid_reply_is_followed_by_the_default(
     assert page.evaluate("() => window.sinks") == ["usb", ""]
 
 
+def test_one_device_of_a_place_plays_and_another_may_take_that_over(
+    gateway: Gateway, open_page: Callable[..., Any]
+) -> None:
+    pages = [open_page(), open_page()]
+    for name, page in zip(("Ada", "Bo"), pages, strict=True):
+        page.goto(f"{gateway.url}/?room=places&name={name}")
+        page.get_by_text("Another device beside you?").click()
+        page.locator("#join-place").fill("kitchen")
+        page.get_by_role("button", name="Join").click()
+        until(page, "() => window.mixminus?.state().upstream === 'ready'", "not joined")
+
+    def is_silent(page: Any, name: str) -> str:
+        strip = (
+            f"[...document.querySelectorAll('.person')].find((p) => p.innerText.includes('{name}'))"
+        )
+        return f"() => {strip}?.innerText.includes('no sound here') === true"
+
+    ada, bo = pages
+    until(ada, is_silent(ada, "Bo"), "both play")
+    assert not ada.evaluate(is_silent(ada, "Ada"))
+    bo.locator("#open-settings").click()
+    bo.get_by_label("What the place hears").select_option("take")
+    until(ada, is_silent(ada, "Ada"), "Ada still plays")
+    until(bo, is_silent(bo, "Ada"), "Bo is not told")
+    bo.locator("#set-place").fill("")
+    bo.keyboard.press("Tab")
+    until(bo, f"() => !({is_silent(bo, 'Ada')})()", "Ada stays silent")
+    assert "kitchen" not in bo.locator(".person").first.inner_text()
+
+
 def test_the_self_test_measures_the_room(gateway: Gateway, open_page: Callable[..., Any]) -> None:
     page = open_page()
     page.add_init_script(SIMULATED_ROOM)

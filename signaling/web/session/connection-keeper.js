@@ -200,9 +200,9 @@ export class ConnectionKeeper {
         onDoubt: () => connection === this.#connection && this.#heartbeat?.suspect(),
       });
       this.#attempt = connection;
-      const { room, name, mode } = this.store.state;
-      const place = { room, name, mode, ticket: this.#ticket, replaces: this.#former };
-      await connection.connect(place, this.#everJoined ? AGAIN_MS : undefined);
+      const { room, name, mode, place } = this.store.state;
+      const stay = { room, name, mode, place, ticket: this.#ticket, replaces: this.#former };
+      await connection.connect(stay, this.#everJoined ? AGAIN_MS : undefined);
       if (current()) this.#opened(connection);
     } catch (error) {
       if (current()) this.#failed(error);

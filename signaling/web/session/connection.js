@@ -55,11 +55,11 @@ export class Connection {
 
   /**
    * Connect; resolves when both channels are open.
-   * @param {{room: string, name: string, mode: string, ticket: string, replaces: string}} place
+   * @param {{room: string, name: string, mode: string, place: string, ticket: string, replaces: string}} stay
    * @param {number} [patienceMs] how long the gateway may take for each of the two steps
    * @throws {import("./signal.js").SignalError|ConnectError}
    */
-  async connect(place, patienceMs = OPEN_TIMEOUT_MS) {
+  async connect(stay, patienceMs = OPEN_TIMEOUT_MS) {
     const controlOpen = new Promise((resolve) => {
       this.control.onopen = () => resolve(undefined);
     });
@@ -67,7 +67,7 @@ export class Connection {
     if (this.needsServers) await this.#gathered();
     if (this.closed) throw new ConnectError("closed while connecting");
     const sdp = this.pc.localDescription?.sdp ?? "";
-    const answer = await postOffer({ ...place, sdp }, this.abort.signal, patienceMs);
+    const answer = await postOffer({ ...stay, sdp }, this.abort.signal, patienceMs);
     this.location = answer.location;
     if (this.closed) {
       deleteParticipant(this.location);

@@ -16,7 +16,7 @@ const ERROR_SHOWN_MS = 8000;
 /** Errors that are shown until the person closes them. */
 const LASTING = { budget_low: "budget-low", other_model: "other-model", session_differs: "session-differs" };
 /** What the gateway says about itself, and under which code it is shown. */
-const NOTICES = { stopping: "stopping", given_up: "given-up" };
+const NOTICES = { stopping: "stopping", given_up: "given-up", echo: "echo" };
 
 export class Inbox {
   /**

@@ -26,7 +26,7 @@ const TICK_MS = 250;
 const HELD_SHOWN_MS = 800;
 /** How long the assistant is shown as interrupted. */
 const INTERRUPTED_SHOWN_MS = 2500;
-const ROOM_CODES = [...CONNECTION_CODES, "upstream", "upstream-retry", "budget-low", "suspended", "silenced", "unheard"];
+const ROOM_CODES = [...CONNECTION_CODES, "upstream", "upstream-retry", "budget-low", "suspended", "silenced", "unheard", "echo"];
 
 /** @typedef {import("./microphone.js").MicrophoneChoice} MicrophoneChoice */
 
@@ -96,9 +96,9 @@ export class Session {
 
   /**
    * Open the audio and join; must be called in a gesture of the person.
-   * @param {MicrophoneChoice & {room: string, name: string, mode: string, listenOnly?: boolean}} choice
+   * @param {MicrophoneChoice & {room: string, name: string, mode: string, place: string, listenOnly?: boolean}} choice
    */
-  async join({ room, name, mode, deviceId, raw, listenOnly = false }) {
+  async join({ room, name, mode, place, deviceId, raw, listenOnly = false }) {
     if (!isRoomName(room)) {
       this.store.raise(problem("bad-room"));
       return;
@@ -111,7 +111,7 @@ export class Session {
     const { access } = this.state;
     listenOnly ||= access?.role === "listen";
     this.store.set({
-      phase: "joining", room, name: access?.name || name, mode, listenOnly, attempt: 0, inLine: false,
+      phase: "joining", room, name: access?.name || name, mode, place, listenOnly, attempt: 0, inLine: false,
     });
     const ready = await this.microphone.openToJoin({ deviceId, raw, listenOnly });
     if (!ready) {
@@ -148,6 +148,7 @@ export class Session {
 
   #connected() {
     this.keeper.send({ type: "hello", name: this.state.name });
+    if (this.state.speakerUse !== "auto") this.setSpeakerUse(this.state.speakerUse);
     this.talk.connected();
     this.unheard.tell();
     this.#running(this.state.audioRunning);
@@ -326,6 +327,18 @@ export class Session {
   /** Remove a question that timed out. @param {string} call id of the tool call */
   dropQuestion(call) {
     this.store.set({ questions: this.state.questions.filter((known) => known.call !== call) });
+  }
+
+  /** @param {string} place empty: where no other device of the room is */
+  setPlace(place) {
+    this.store.set({ place });
+    this.keeper.send({ type: "place", name: place });
+  }
+
+  /** @param {import("../state/store.js").SpeakerUse} speakerUse */
+  setSpeakerUse(speakerUse) {
+    this.store.set({ speakerUse });
+    this.keeper.send({ type: "speaker", use: speakerUse });
   }
 
   stopAssistant() {

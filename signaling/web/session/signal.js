@@ -88,6 +88,7 @@ export async function iceServers(again = false) {
  * @param {string} offer.room
  * @param {string} offer.name
  * @param {string} offer.mode
+ * @param {string} [offer.place] where the device is, with others
  * @param {string} offer.sdp
  * @param {string} offer.replaces address of this browser's former stay, whose place it takes; or empty
  * @param {string} offer.ticket from an earlier refusal, or empty
@@ -96,8 +97,10 @@ export async function iceServers(again = false) {
  * @returns {Promise<{sdp: string, location: string}>} the answer, and what to DELETE on leaving
  * @throws {SignalError}
  */
-export async function postOffer({ room, name, mode, sdp, ticket, replaces }, signal, timeoutMs = TIMEOUT_MS) {
-  const query = new URLSearchParams({ name, mode, ...(ticket ? { ticket } : {}) });
+export async function postOffer({ room, name, mode, place, sdp, ticket, replaces }, signal, timeoutMs = TIMEOUT_MS) {
+  const query = new URLSearchParams({
+    name, mode, ...(place ? { place } : {}), ...(ticket ? { ticket } : {}),
+  });
   const url = new URL(`rooms/${encodeURIComponent(room)}/participants?${query}`, BASE);
   const timeout = new AbortController();
   const timer = setTimeout(() => timeout.abort(), timeoutMs);

@@ -114,6 +114,7 @@ const TEXTS = {
   "session-differs": {
     tone: "warning", title: "The assistant is not set up as asked", cure: "", action: "OK", command: "dismiss",
   },
+  echo: { tone: "warning", title: "Your microphone hears another loudspeaker", cure: "" },
   stopping: { tone: "warning", title: "The gateway is about to stop", cure: "" },
   "given-up": { tone: "error", title: "A part of the gateway has failed", cure: "" },
   "no-echo-cancel": {
@@ -256,6 +257,7 @@ export function signalProblem(error, joined) {
   if (status === 429) return problem("slow-down", { cure: `${detail} ${RETRIES}` });
   if (status >= 500) return problem("unreachable", { title: "The gateway has failed", cure: `${detail} ${RETRIES}` });
   if (status === 400 && title === "Bad room name") return problem("bad-room");
+  if (status === 400 && title === "Bad place") return problem("bad-name", { title: "This place won't work", cure: detail });
   if (status === 400 && title === "Bad name") return problem("bad-name", { cure: detail });
   return problem("refused", { cure: `${detail} (HTTP ${status})` });
 }

@@ -12,6 +12,7 @@ const EVENT_LIMIT = 1000;
  * @property {boolean} [verified] the name comes from an invitation
  * @property {string} [place] where the device is; without: in a place of its own
  * @property {boolean} [plays] false: another device of its place plays the sound
+ * @property {string} [hears] whom its microphone hears from another device: a participant, or "assistant"
  *
  * @typedef {object} Rules what an admin has decided for the room
  * @property {boolean} locked nobody new comes in but admins
@@ -23,6 +24,9 @@ const EVENT_LIMIT = 1000;
  * @typedef {"always"|"addressed"|"open"|"push_to_talk"} Address
  *
  * @typedef {{phase: "off"|"soon"|"on", words: string}} Recording soon: people may object before it begins
+ *
+ * @typedef {"auto"|"take"|"headphones"} SpeakerUse auto: the first device of the place plays; take: this one does;
+ *   headphones: this one does for one person, besides
  *
  * @typedef {object} Caption
  * @property {string} item
@@ -70,6 +74,10 @@ export function initialState() {
     room: "home",
     name: "",
     mode: "assistant",
+    /** Where this device is, with others; empty: in a place of its own. */
+    place: "",
+    /** What this device's sound is for, where several are in one place. @type {SpeakerUse} */
+    speakerUse: "auto",
     rules: USUAL_RULES,
     participant: "",
     /** What this person may do. @type {"listen"|"speak"|"admin"} */

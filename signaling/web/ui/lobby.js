@@ -14,6 +14,7 @@ export class Lobby {
     this.room = /** @type {HTMLInputElement} */ (byId("join-room"));
     this.microphone = /** @type {HTMLSelectElement} */ (byId("join-mic"));
     this.raw = /** @type {HTMLInputElement} */ (byId("join-raw"));
+    this.place = /** @type {HTMLInputElement} */ (byId("join-place"));
     this.button = /** @type {HTMLButtonElement} */ (byId("join-button"));
     this.label = byId("join-label");
     this.meter = byId("join-meter");
@@ -23,6 +24,8 @@ export class Lobby {
     this.loud = false;
     this.name.value = start.name || memory.get("name");
     this.room.value = start.room;
+    this.place.value = memory.get("place");
+    byId("join-where").toggleAttribute("open", this.place.value !== "");
     this.raw.checked = start.raw;
     this.#chooseMode(start.mode);
     /** @type {import("../client.js").Access|null} */
@@ -62,7 +65,7 @@ export class Lobby {
     const mode = /** @type {HTMLInputElement} */ (this.root.querySelector('input[name="mode"]:checked')).value;
     return {
       room: this.room.value.trim(), name: this.name.value.trim() || "Guest", mode,
-      deviceId: this.microphone.value, raw: this.raw.checked,
+      deviceId: this.microphone.value, raw: this.raw.checked, place: this.place.value.trim(),
     };
   }
 
@@ -76,6 +79,7 @@ export class Lobby {
   async join(listenOnly) {
     memory.set("name", this.name.value.trim());
     memory.set("microphone", this.microphone.value);
+    memory.set("place", this.place.value.trim());
     await this.client.join({ ...this.choice(), listenOnly });
   }
 

@@ -186,10 +186,12 @@ export class Roster {
  * @param {import("../client.js").Participant} person @param {import("../client.js").State} state
  * @returns {{symbol: string, words: string, tone?: string}[]}
  */
-function tagsOf({ place, plays, role }, { participants }) {
+function tagsOf({ place, plays, hears, role }, { participants, persona }) {
+  const heard = participants.find((other) => other.participant === hears)?.name || persona || "the assistant";
   const hasRoles = participants.some((other) => other.role !== role);
   return [
     ...(place ? [{ symbol: "i-place", words: place }] : []),
+    ...(hears ? [{ symbol: "i-ear", words: `hears ${heard}`, tone: "warning" }] : []),
     ...(plays === false ? [{ symbol: "i-quiet", words: "no sound here" }] : []),
     ...(role === "admin" && hasRoles ? [{ symbol: "i-key", words: "admin" }] : []),
   ];

@@ -1,5 +1,6 @@
 // @ts-check
 import { byId, fillDevices, make, memory, setText } from "./dom.js";
+import { PlaceSettings } from "./place.js";
 import { RoomRules } from "./room-rules.js";
 
 const REFRESH_MS = 500;
@@ -19,6 +20,7 @@ export class Settings {
     /** @type {HTMLInputElement[]} */
     this.talk = [...this.dialog.querySelectorAll("input")].filter((input) => input.name === "talk");
     this.rules = new RoomRules(client);
+    this.place = new PlaceSettings(client);
     for (const choice of this.talk) choice.addEventListener("change", () => this.#setTalk(choice.value));
     this.keys.checked = memory.get("keys", "on") === "on";
     byId("open-settings").addEventListener("click", () => this.open());
@@ -41,6 +43,7 @@ export class Settings {
     }
     byId("set-talk-rule").hidden = !pushToTalk;
     this.rules.render();
+    this.place.render();
     this.dialog.showModal();
     this.refreshDevices();
     this.#refresh();
