@@ -22,7 +22,7 @@ from .bus.frames import (
     encode_track,
     epoch_newer,
 )
-from .bus.pcm import SILENCE
+from .bus.pcm import FRAME_SAMPLES, SILENCE
 from .bus.rules import ChosenAddress
 from .levels import LevelMeter
 from .mixdown import Mixdown, SlotMix
@@ -30,11 +30,18 @@ from .places.seating import Seating
 from .runtime.earliest import earliest
 from .runtime.errors import FrameError
 from .runtime.metrics import Metrics
+from .runtime.units import MS_NS
 from .slots import Group, Slot, Stream
 from .speech_timeline import SpeechReports
 
 MOST_RECENT = 64
 """Events that are remembered for streams that have not announced themselves yet."""
+ECHO_NS = 600 * MS_NS
+"""An echo of the assistant ends so long after its last frame: what is heard meanwhile teaches
+nothing of how loud anybody is, or a microphone that is far from its talker, but near to a
+loudspeaker, would be raised by the assistant's own words."""
+AUDIBLE_ENERGY = FRAME_SAMPLES * 104**2
+"""Sum of squares of a frame at -50 dBFS."""
 SHORT_NAME_CHARACTERS = 8
 """Names are cut to this where a roster would be too large for an event."""
 
@@ -71,6 +78,8 @@ class Room:
         self._mixdown = mixdown
         self._metrics = metrics
         self._levels = LevelMeter()
+        self._echo_until_ns = 0
+        """Until then microphones may hear the assistant."""
         self._seating = Seating()
         self._speech = SpeechReports()
         self._recorder: Stream | None = None
@@ -324,11 +333,14 @@ class Room:
         for source, entry in slot:
             tally = self._levels.tally(source.voice, now_ns)
             if source.chain is None:
+                before = int(tally[0])
                 self._mixdown.meter(entry.pcm, tally)
+                if int(tally[0]) - before > AUDIBLE_ENERGY:
+                    self._echo_until_ns = now_ns + ECHO_NS
             elif entry.flags & FLAG_CONCEALED:
                 source.chain.conceal(entry.pcm, tally)
             else:
-                source.chain.listen(entry.pcm, tally)
+                source.chain.listen(entry.pcm, tally, learns=now_ns >= self._echo_until_ns)
         heard: list[bytes] = []
         for source, entry in slot:
             chain = source.chain

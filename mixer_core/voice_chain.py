@@ -125,14 +125,14 @@ class VoiceChain:
         row[WANTED] += duck_db - row[DUCK]
         row[DUCK] = duck_db
 
-    def listen(self, pcm: bytes, tally: kernels.Tally) -> None:
-        """Hear one frame of 960 bytes.
+    def listen(self, pcm: bytes, tally: kernels.Tally, *, learns: bool = True) -> None:
+        """Hear one frame of 960 bytes; ``learns``: it may teach how loud the talker is.
 
         Its energy is added to ``tally``, where ``passed`` turns it into that of what others hear.
         """
         self._tally = tally
         self._octets[:] = pcm
-        voice_kernels.listen(self._pcm, tally, self.row, self._rules)
+        voice_kernels.listen(self._pcm, tally, self.row, self._rules, learns)
 
     def conceal(self, pcm: bytes, tally: kernels.Tally) -> None:
         """The same with a frame that was invented for a lost one: nothing is learned of it."""

@@ -282,14 +282,15 @@ def _steer(row: Row, rules: Row) -> None:
     row[QUICK] = 1.0 if row[_GATE] > before or row[_LIMIT] < limited else 0.0
 
 
-@compiled("void(int16[::1], int64[::1], float64[::1], float64[::1])")
-def listen(pcm: Pcm, tally: Tally, row: Row, rules: Row) -> None:
+@compiled("void(int16[::1], int64[::1], float64[::1], float64[::1], boolean)")
+def listen(pcm: Pcm, tally: Tally, row: Row, rules: Row, learns: bool) -> None:
     """Hear one frame ``pcm`` (n,): add it to ``tally`` as ``kernels.meter`` does, and bring ``row``
-    up to date, with the gain that the frame is to have (``WANTED``, ``QUICK``)."""
+    up to date, with the gain that the frame is to have (``WANTED``, ``QUICK``). ``learns``: it may
+    change what is known of the talker."""
     _measure(pcm, tally, row)
     _follow_floor(row)
     _tell_speech(row)
-    if rules[MOST_GAIN] > rules[LEAST_GAIN]:
+    if learns and rules[MOST_GAIN] > rules[LEAST_GAIN]:
         _learn(row, rules)
     _steer(row, rules)
 

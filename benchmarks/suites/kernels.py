@@ -107,7 +107,7 @@ def measure_the_rest(rng: np.random.Generator, batches: int, findings: Findings)
     single: dict[str, Subject] = {
         "limit": lambda: kernels.limit(loud, row),
         "meter": lambda: kernels.meter(row, tally),
-        "a voice: listen": lambda: voice_kernels.listen(row, tally, voice, rules),
+        "a voice: listen": lambda: voice_kernels.listen(row, tally, voice, rules, True),
         "a voice: amplify": lambda: voice_kernels.amplify(row, voice, wide, tally),
     }
     for case, nanoseconds in interleave(single, batches).items():

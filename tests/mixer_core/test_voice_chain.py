@@ -73,8 +73,8 @@ def test_compiled_and_interpreted_kernels_agree() -> None:
     wide, plain_wide = np.zeros(480, np.int32), np.zeros(480, np.int32)
     for number, frame in enumerate(frames_of(speech(-45, 1)[: 3 * RATE_HZ // 2])):
         pcm = samples(frame).copy()
-        voice_kernels.listen(pcm, tallies[0], compiled, rules)
-        voice_kernels.listen.py_func(pcm, tallies[1], plain, rules)
+        voice_kernels.listen(pcm, tallies[0], compiled, rules, True)
+        voice_kernels.listen.py_func(pcm, tallies[1], plain, rules, True)
         compiled[voice_kernels.DUCK] = plain[voice_kernels.DUCK] = -(number % 7)
         voice_kernels.amplify(pcm, compiled, wide, tallies[0])
         voice_kernels.amplify.py_func(pcm, plain, plain_wide, tallies[1])
@@ -342,6 +342,20 @@ def test_a_mixer_that_takes_over_goes_on_at_the_gain_that_the_other_had_learned(
             off = rms_dbfs(after[at : at + 480]) - rms_dbfs(expected[at : at + 480])
             assert abs(off) < 3, at
     assert first.mixer.voices()[1].gain_db > 15
+
+
+def test_what_may_be_an_echo_of_the_assistant_teaches_nothing() -> None:
+    bench = two_streams(Bench(stream_timeout_ms=60_000))
+    quiet, reply = frames_of(speech(-45, 2)), frames_of(tone(300, 4, -20))
+    for said, frame in zip(quiet, reply, strict=False):
+        bench.audio(LINK, frame)
+        bench.audio(1, said)
+        bench.advance(FRAME_MS)
+    bench.advance(400)
+    talk(bench, speech(-45, 1)[: RATE_HZ // 5])
+    assert bench.mixer.voices() == {}
+    talk(bench, speech(-45, 1))
+    assert bench.mixer.voices()[1].gain_db > 10
 
 
 def test_a_link_is_passed_on_as_it_is() -> None:
