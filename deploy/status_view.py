@@ -69,7 +69,13 @@ def headline(now: Reading) -> str:
     ]
     if load.get("reason"):
         words.append(str(load["reason"]))
-    return "; ".join([*words, f"${spent:.2f} since the start"])
+    if not _is_simulated(now):  # What the simulator counts is nobody's money.
+        words.append(f"${spent:.2f} since the start")
+    return "; ".join(words)
+
+
+def _is_simulated(now: Reading) -> bool:
+    return "simulator" in (now.ready.get("programs") or {})
 
 
 def tables(before: Reading | None, now: Reading) -> list[Table]:
@@ -108,7 +114,16 @@ def _programs(before: Reading | None, now: Reading) -> Table:
             )
         )
     columns = ("program", "state", "of a core", "memory", "restarts", "what it does")
-    return Table("Programs", columns, tuple(rows[:MAX_ROWS]))
+    return _without(Table("Programs", columns, tuple(rows[:MAX_ROWS])), "of a core", before is None)
+
+
+def _without(table: Table, column: str, is_left_out: bool) -> Table:
+    """The table without a column of which nothing is known."""
+    if not is_left_out:
+        return table
+    at = table.columns.index(column)
+    columns = table.columns[:at] + table.columns[at + 1 :]
+    return Table(table.title, columns, tuple(row[:at] + row[at + 1 :] for row in table.rows))
 
 
 def _rooms(now: Reading) -> Table:
@@ -141,7 +156,7 @@ def _rooms(now: Reading) -> Table:
             )
         )
     columns = ("room", "assistant", "people", "turns", "tools", "spent", "audio waits")
-    return Table("Rooms", columns, tuple(rows[:MAX_ROWS]))
+    return _without(Table("Rooms", columns, tuple(rows[:MAX_ROWS])), "spent", _is_simulated(now))
 
 
 def _waiting(now: Reading) -> Table:
@@ -163,7 +178,7 @@ def _dropped(before: Reading | None, now: Reading) -> Table:
             shown = "" if rate is None else f"{rate:.1f} /s"
             rows.append((labels["stage"], labels["reason"], f"{value:.0f}", shown))
     columns = ("stage", "reason", "since the start", "now")
-    return Table("Audio given up", columns, tuple(rows[:MAX_ROWS]))
+    return _without(Table("Audio given up", columns, tuple(rows[:MAX_ROWS])), "now", before is None)
 
 
 def _turns(now: Reading) -> Table:

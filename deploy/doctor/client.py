@@ -115,8 +115,8 @@ async def _steps(made: _Call, url: str) -> Taken:
     answered_s = time.monotonic()
     try:
         await peer.setRemoteDescription(RTCSessionDescription(answer, "answer"))
-    except (ValueError, KeyError, InvalidStateError) as error:
-        raise CallError(f"the answer to the offer cannot be used: {error}") from error
+    except Exception as error:  # aiortc's parser asserts, too.
+        raise CallError(f"the answer to the offer cannot be used: {error!r}") from error
     await made.reach(made.is_open, "the data channel does not open: is UDP blocked here?")
     opened_s = time.monotonic()
     await made.reach(made.is_ready, "the assistant does not become ready")

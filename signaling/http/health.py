@@ -12,6 +12,8 @@ FRESH_NS = 3 * S_NS
 """Age of a heartbeat after which its program is gone."""
 PATIENCE_NS = S_NS
 """Time after which a missing program is logged."""
+START_NS = 10 * S_NS
+"""The same at the start: programs take some seconds, and nobody needs to read of that."""
 MIXER, WORKER, LINK = "mixer_core", "media_worker", "openai_link"
 SIGNALING = "signaling"
 NO_FAULTS: Mapping[str, str] = {}
@@ -105,6 +107,7 @@ class Watch:
 
     def __init__(self) -> None:
         self._ready = False
+        self._was_ready = False
         self._missing_since_ns: int | None = None
         self._told = ""
 
@@ -112,12 +115,13 @@ class Watch:
         """What to log: what is missing, ``""`` for ready, None for nothing."""
         if not missing:
             self._missing_since_ns, self._told = None, ""
-            fresh, self._ready = not self._ready, True
+            fresh, self._ready, self._was_ready = not self._ready, True, True
             return "" if fresh else None
         if self._missing_since_ns is None:
             self._missing_since_ns = now_ns
         words = ", ".join(missing)
-        if now_ns - self._missing_since_ns < PATIENCE_NS or words == self._told:
+        patience_ns = PATIENCE_NS if self._was_ready else START_NS
+        if now_ns - self._missing_since_ns < patience_ns or words == self._told:
             return None
         self._ready, self._told = False, words
         return words

@@ -69,3 +69,16 @@ def test_an_empty_gateway_has_programs_only() -> None:
 
 def test_what_is_beyond_the_last_bound_is_said_so() -> None:
     assert quantile([(10.0, 0.0), (float("inf"), 4.0)], 0.5) == "over 10 ms"
+
+
+def test_one_look_shows_no_empty_columns_and_a_simulator_costs_nothing() -> None:
+    now = reading(12.0, 500_000, 30)
+    programs = {**READY["programs"], "simulator": {"ready": True, "detail": ""}}  # type: ignore[dict-item]
+    simulated = Reading(now.at_s, {**READY, "programs": programs}, now.rooms, now.samples)
+    made = {table.title: table for table in tables(None, simulated)}
+    assert (
+        "of a core" not in made["Programs"].columns and "now" not in made["Audio given up"].columns
+    )
+    assert "spent" not in made["Rooms"].columns and "$" not in headline(simulated)
+    for table in made.values():
+        assert all(len(row) == len(table.columns) for row in table.rows), table.title

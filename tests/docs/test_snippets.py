@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import sys
 import types
@@ -14,7 +15,7 @@ import pytest
 
 from deploy.settings import AllSettings
 from mixer_core.runtime.settings import load_all
-from tests.docs import commands
+from tests.docs import commands, executed
 from tests.docs.documents import ROOT, Block, documents
 
 yaml = pytest.importorskip("yaml")
@@ -60,7 +61,7 @@ def run_python(block: Block, _: Path) -> None:
 
 
 def run_sh(block: Block, _: Path) -> None:
-    """Its programs, options and settings exist."""
+    """Its programs, options and settings exist; what is quick is executed, too (below)."""
     for words in commands.commands(block.text):
         commands.check(words)
 
@@ -117,6 +118,43 @@ def test_a_block_runs(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         raise
     except Exception as error:
         raise AssertionError(f"{block}: {error}") from error
+
+
+SH = [
+    words
+    for block in RUN
+    if block.language == "sh"
+    for words in commands.commands(block.text)
+    if not block.path.startswith("tests/")
+]
+
+
+@pytest.mark.processes
+def test_what_is_quick_and_harms_nothing_is_executed(
+    short_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [n for n in os.environ if n.startswith(("MIXMINUS_", "OPENAI_"))]:
+        monkeypatch.delenv(name)
+    for name in ("DIR", "STATE_DIR"):
+        monkeypatch.setenv(f"MIXMINUS_RUNTIME__{name}", str(short_dir / name.lower()))
+    for words in SH:
+        if executed.reason(words) is None:
+            executed.execute(words, monkeypatch)
+
+
+def test_what_is_not_executed_has_a_reason_and_no_reason_is_left_over() -> None:
+    used = {executed.reason(words) for words in SH}
+    assert used - {None} == set(executed.REASONS.values())
+    assert sum(executed.reason(words) is None for words in SH) >= 8
+
+
+def test_pages_for_a_checkout_name_the_command_that_is_there() -> None:
+    """Only who has installed it has ``mixminus`` in the path."""
+    for block in RUN:
+        if block.language != "sh" or block.path == "docs/install.md":
+            continue
+        for words in commands.commands(block.text):
+            assert "mixminus" not in words[:3] or "docker" in words, (str(block), words)
 
 
 def test_few_blocks_are_not_run() -> None:

@@ -74,17 +74,18 @@ def test_readiness_is_told_once_and_short_lapses_are_not() -> None:
     watch = Watch()
     steps = [
         (["mixer_core"], 0, None),
-        (["mixer_core"], 999, None),
-        (["mixer_core"], 1_000, "mixer_core"),
-        (["mixer_core"], 2_000, None),
-        (["mixer_core", "simulator"], 2_100, "mixer_core, simulator"),
-        ([], 3_000, ""),
-        ([], 4_000, None),
-        (["media_worker: no idle child"], 5_000, None),
-        ([], 5_100, None),
-        (["media_worker"], 6_000, None),
-        (["media_worker"], 7_000, "media_worker"),
-        ([], 7_100, ""),
+        (["mixer_core"], 9_999, None),  # A start takes some seconds.
+        (["mixer_core"], 10_000, "mixer_core"),
+        (["mixer_core"], 12_000, None),
+        (["mixer_core", "simulator"], 12_100, "mixer_core, simulator"),
+        ([], 13_000, ""),
+        ([], 14_000, None),
+        (["media_worker: no idle child"], 15_000, None),
+        ([], 15_100, None),
+        (["media_worker"], 16_000, None),
+        (["media_worker"], 16_999, None),
+        (["media_worker"], 17_000, "media_worker"),
+        ([], 17_100, ""),
     ]
     for missing, now_ms, expected in steps:
         assert watch.update(missing, now_ms * MS) == expected, now_ms
