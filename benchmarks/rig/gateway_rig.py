@@ -26,7 +26,7 @@ MOVING = (
     ("openai_link", "downlink_frames_total"),
 )
 """Counters that stand still when nobody speaks."""
-SESSION_TIMEOUT_S = 10.0
+SESSION_TIMEOUT_S = 40.0
 
 Subject = Literal["ours", "baseline"]
 

@@ -13,7 +13,7 @@ from typing import Any
 from ..report.errors import BenchmarkError
 
 ROOT = Path(__file__).parents[2]
-ANSWER_TIMEOUT_S = 60.0
+ANSWER_TIMEOUT_S = 120.0
 END_TIMEOUT_S = 3.0
 
 

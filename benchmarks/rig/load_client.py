@@ -24,7 +24,7 @@ from . import signals
 from .chromium_sacks import ChromiumSacks
 from .voice import Style, Voice
 
-OPEN_TIMEOUT_S = 15.0
+OPEN_TIMEOUT_S = 40.0
 PING_S = 1.0
 MAX_BUFFERED_BYTES = 4_000
 """Beyond this a client whose own network is stuck skips frames."""

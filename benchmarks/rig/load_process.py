@@ -16,7 +16,7 @@ from .impairment import ImpairedNetwork
 from .load_client import LoadClient
 from .voice import Style
 
-READY_TIMEOUT_S = 20.0
+READY_TIMEOUT_S = 40.0
 
 
 class Load(ImpairedNetwork):
