@@ -21,6 +21,7 @@ import { Store } from "./state/store.js";
 // Rules and words for whoever draws the state.
 export { fromFile, fromScreen, fromVideo, openCamera, stop as stopCamera } from "./session/picture.js";
 export { readAddress } from "./state/address.js";
+export { Floor } from "./state/floor.js";
 export { howToAsk, roomFacts } from "./state/room-facts.js";
 export { cutWords, shownText } from "./state/captions.js";
 export { pictureWords } from "./state/pictures.js";

@@ -1,5 +1,5 @@
 // @ts-check
-import { holdsToTalk, howToAsk } from "../client.js";
+import { Floor, holdsToTalk, howToAsk } from "../client.js";
 import { Ballistics, announce, byId, keepTone, make, setData, setText, toneClass } from "./dom.js";
 
 const TALKING_DBFS = -45;
@@ -39,6 +39,7 @@ export class Roster {
     this.assistantName = byId("assistant-name");
     this.noTranscript = byId("no-transcript");
     this.assistantMeter = new Ballistics();
+    this.floor = new Floor();
     this.me = "me";
     /** Who was in the room when it was last told. @type {{me: string, others: Map<string, string>}|null} */
     this.heardOf = null;
@@ -162,14 +163,32 @@ export class Roster {
     const listens = known.person.role === "listen";
     const word = listens ? "listens" : unheard ? "muted, not heard"
       : me && state.listenOnly ? "no microphone"
-        : known.muted ? "muted" : waits ? "hold to talk" : talking ? "talking" : "quiet";
+        : known.muted ? "muted" : waits ? "hold to talk" : this.#talkWord(id, talking);
     setText(known.word, word);
     setData(known.row, "state", listens ? "quiet" : unheard ? "unheard" : known.muted ? "muted" : talking ? "talking" : "quiet");
+    setData(known.row, "floor", String(id === this.floor.holder && this.rows.size > 1));
+  }
+
+  /** @param {string} id @param {boolean} talking */
+  #talkWord(id, talking) {
+    if (id === this.floor.holder && this.rows.size > 1) return "has the floor";
+    return talking ? "talking" : "quiet";
+  }
+
+  /** Levels of people by the ids of their rows. @returns {[string, number][]} */
+  #voices() {
+    const { state, levels } = this.client;
+    return [...this.rows].map(([id, known]) => {
+      const me = id === (state.participant || "me");
+      const silent = known.muted || (me && holdsToTalk(state) && !state.pressed);
+      return [me ? "me" : id, silent ? -100 : levels.get(me ? "me" : id) ?? -100];
+    });
   }
 
   /** Called about 20 times a second. */
   animate() {
     const { state, levels } = this.client;
+    this.floor.hear(this.#voices(), performance.now());
     this.assistantMeter.show(this.assistant, levels.get("assistant") ?? -100);
     for (const [id, known] of this.rows) {
       const me = id === (state.participant || "me");
