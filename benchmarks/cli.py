@@ -35,6 +35,7 @@ BENCHMARKS = {
     "loss": "bad networks on both sides: frames lost, and whether latency grows",
     "networks": "Wi-Fi, LTE, VPN, outages and a change of networks, with the page in Chromium",
     "speech": "how speech with lost frames sounds (PESQ), and playback while clocks drift apart",
+    "echo": "devices in one physical room: self-interruptions, false holds, cost of the detector",
     "barge-in": "speaking over the reply: how soon it is silent at every browser",
     "kills": "kill -9 of every process in turn: time until all are answered again, words lost",
     "overload": "three times the sessions that the processors bear: who gets in, and how they fare",

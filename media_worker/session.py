@@ -19,6 +19,7 @@ from mixer_core.runtime.errors import BrowserMessageError, FrameError
 
 from .actions import Action, Announce, Close, DropQueuedAudio, SendAudio, SendBus, SendControl
 from .deadlines import Deadlines, Reason
+from .echo_notice import EchoNotice
 from .framed_uplink import FramedUplink
 from .intake import Intake
 from .moderation import Moderation
@@ -78,6 +79,7 @@ class Session:
         self.intake = Intake()
         self.unknown_events_total = 0
         """Bus events that are not for browsers."""
+        self._echo = EchoNotice()
         self._welcomed = False
         self._mixer_gone = False
         self._deadlines = Deadlines(settings, now_ns)
@@ -266,7 +268,8 @@ class Session:
         if text is None:
             self.unknown_events_total += 1
             return []
-        return [SendControl(text)]
+        told = self._echo.follow(content, self._offer.participant)
+        return [SendControl(text)] if told is None else [SendControl(text), SendControl(told)]
 
     def _on_message(self, message: BrowserMessage, now_ns: int) -> list[Action]:
         refusal = self.moderation.refuse(message, self.info.name)

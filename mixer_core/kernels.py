@@ -1,4 +1,5 @@
-"""The numeric loops of the mixer. They and ``voice_kernels`` are the only numba code here.
+"""The numeric loops of the mixer. They, ``voice_kernels`` and ``echo_kernels`` are the only
+numba code here.
 
 Every kernel is a plain Python function (``.py_func`` of what is exported), compiled at import with
 an explicit signature. The rules that make compiled code, plain function and NumPy agree to the bit:
@@ -79,14 +80,16 @@ helper = register_jitable
 it has changed."""
 
 
-def compiled(signature: str) -> Callable[[Callable[..., None]], Kernel]:
+def compiled(signature: str, *, reordered: bool = False) -> Callable[[Callable[..., None]], Kernel]:
     """Compile a kernel for ``signature`` now, from and into the cache as far as it works.
 
     ``error_model="numpy"`` spares the test for a zero divisor that would stop vectorisation.
+    ``reordered``: sums may be added up in any order, for kernels that only measure.
     """
 
     def compile_function(function: Callable[..., None]) -> Kernel:
-        make = partial(numba.njit(nogil=True, error_model="numpy"), function)
+        fastmath = {"reassoc", "nsz"} if reordered else False
+        make = partial(numba.njit(nogil=True, error_model="numpy", fastmath=fastmath), function)
         return cast(Kernel, CACHE.compiled(make, signature))
 
     return compile_function

@@ -61,7 +61,7 @@ class Mixer:
         self._settled_ns: int | None = None
         """Until then rosters wait; None: they do not."""
         self._gone = JitterCounts()
-        self._gone_deadlines = 0
+        self._gone_deadlines = self._gone_held = self._gone_found = 0
 
     def begin(self, settled_ns: int, voices: Mapping[int, Learned] | None = None) -> None:
         """Streams that another mixer knew announce themselves, one by one, until ``settled_ns``.
@@ -159,6 +159,10 @@ class Mixer:
         metrics.gauge("rooms", len(self._rooms))
         metrics.gauge("streams", len(self._streams))
         metrics.gauge("audio_backlog_ms", deepest * FRAME_MS)
+        held = sum(room.microphones.held_total for room in self._rooms.values())
+        found = sum(room.microphones.found_total for room in self._rooms.values())
+        metrics.gauge("frames_held_back_total", self._gone_held + held)
+        metrics.gauge("echoes_found_total", self._gone_found + found)
 
     def _on_start(self, frame: Frame, now_ns: int) -> list[bytes]:
         try:
@@ -193,7 +197,13 @@ class Mixer:
         room = self._rooms.get(info.room)
         if room is None:
             room = self._rooms[info.room] = Room(
-                info.room, info.mode, frame.epoch, self._deadline_ns, self._mixdown, self._metrics
+                info.room,
+                info.mode,
+                frame.epoch,
+                self._deadline_ns,
+                self._mixdown,
+                self._metrics,
+                detects_echo=self._settings.echo_detector,
             )
             room.set_load(self._load)
         ended: list[bytes] = []
@@ -294,6 +304,8 @@ class Mixer:
         if not room.streams:
             del self._rooms[room.name]
             self._gone_deadlines += room.deadlines
+            self._gone_held += room.microphones.held_total
+            self._gone_found += room.microphones.found_total
         elif not stream.is_link:
             out += self._roster(room, room.streams, now_ns)
         if not self._streams:

@@ -24,7 +24,7 @@ CACHE_VARIABLE = "NUMBA_CACHE_DIR"
 SEAL = "kernels.seal"
 """JSON: SHA-256 by name of every other file of the kernels."""
 _HERE = Path(os.path.abspath(__file__)).parent
-KERNELS = ("kernels", "voice_kernels")
+KERNELS = ("kernels", "voice_kernels", "echo_kernels")
 """The modules that hold kernels, all of them in this package."""
 _PREFIXES = tuple(f"{module}." for module in KERNELS)
 _PROBE = bytes(4_096)

@@ -26,9 +26,10 @@ from .bus.pcm import FRAME_SAMPLES, SILENCE
 from .bus.rules import ChosenAddress
 from .levels import LevelMeter
 from .mixdown import Mixdown, SlotMix
+from .places.microphones import Microphones
 from .places.seating import Seating
+from .roster import payload, person
 from .runtime.earliest import earliest
-from .runtime.errors import FrameError
 from .runtime.metrics import Metrics
 from .runtime.units import MS_NS
 from .slots import Group, Slot, Stream
@@ -42,8 +43,6 @@ nothing of how loud anybody is, or a microphone that is far from its talker, but
 loudspeaker, would be raised by the assistant's own words."""
 AUDIBLE_ENERGY = FRAME_SAMPLES * 104**2
 """Sum of squares of a frame at -50 dBFS."""
-SHORT_NAME_CHARACTERS = 8
-"""Names are cut to this where a roster would be too large for an event."""
 
 
 class Room:
@@ -57,6 +56,8 @@ class Room:
         deadline_ns: int,
         mixdown: Mixdown,
         metrics: Metrics,
+        *,
+        detects_echo: bool = True,
     ) -> None:
         self.name = name
         self.mode = mode
@@ -81,6 +82,7 @@ class Room:
         self._echo_until_ns = 0
         """Until then microphones may hear the assistant."""
         self._seating = Seating()
+        self.microphones = Microphones(self._seating, detects_echo=detects_echo)
         self._speech = SpeechReports()
         self._recorder: Stream | None = None
         """The link, if it wants each voice by itself."""
@@ -137,6 +139,7 @@ class Room:
         """
         before = [stream for stream in self.browsers if self._is_sent_talk(stream)]
         self._seating.update(self.streams)
+        self.microphones.reseat(self.streams)
         return [
             self._audio(listener, FLAG_PAUSE, now_ns, SILENCE)
             for listener in before
@@ -164,7 +167,7 @@ class Room:
         ended = self.silence(stream, now_ns)
         self.streams.remove(stream)
         self._group_of(stream).sources.remove(stream)
-        return ended + (self._retire(now_ns) if stream.is_link else self.seat(now_ns))
+        return ended + self.seat(now_ns) + (self._retire(now_ns) if stream.is_link else [])
 
     def silence(self, stream: Stream, now_ns: int) -> list[bytes]:
         """End a stream's spurt. Listeners who now hear nobody get a silent frame with PAUSE."""
@@ -220,26 +223,17 @@ class Room:
 
     def roster(self, listeners: list[Stream], now_ns: int) -> list[bytes]:
         """The event that says who is in the room."""
-        people: list[dict[str, object]] = [
-            {
-                "participant": stream.info.participant,
-                "name": stream.info.name,
-                "muted": stream.info.muted,
-                "role": stream.info.access,
-                "verified": stream.info.verified,
-                **self._seating.described(stream),
-            }
+        people = [
+            {**person(stream), **self._seating.described(stream), **self._heard_by(stream)}
             for stream in self.browsers
         ]
         chosen = {"address": self.address} if self.address else {}
-        for shorter in (_whole, _short_name, _without_place):
-            told = [shorter(one) for one in people]
-            event = {"type": "participants", "participants": told, **chosen}
-            try:
-                return self.event(event, listeners, now_ns)
-            except FrameError:
-                continue
-        return []
+        frame = Frame(Kind.EVENT, 0, stamp_ns=now_ns, payload=payload(people, chosen))
+        return self.forward(frame, listeners)
+
+    def _heard_by(self, stream: Stream) -> dict[str, str]:
+        heard = self.microphones.heard_by(stream)
+        return {} if heard is None else {"hears": heard.voice}
 
     def remember(self, frame: Frame, *, from_link: bool) -> None:
         """An event whose listeners may not have announced themselves yet; the first ones count."""
@@ -291,7 +285,7 @@ class Room:
         return [s for s in self.browsers if s not in soundless] if soundless else self.browsers
 
     def _deliver(self, group: Group, slot: Slot, now_ns: int, out: list[bytes]) -> None:
-        frames = self._heard(slot, now_ns)
+        frames = self._heard(slot, now_ns, out)
         if self._recorder is not None:
             out += self._tracks(self._recorder, slot, frames)
         mix = SlotMix(self._mixdown, frames)
@@ -328,8 +322,11 @@ class Room:
             if source not in self.retired
         ]
 
-    def _heard(self, slot: Slot, now_ns: int) -> list[bytes]:
-        """What becomes of the frames of a slot before they are mixed."""
+    def _heard(self, slot: Slot, now_ns: int, out: list[bytes]) -> list[bytes]:
+        """What becomes of the frames of a slot before they are mixed.
+
+        ``out`` gets the roster, where a microphone was found to hear another device.
+        """
         for source, entry in slot:
             tally = self._levels.tally(source.voice, now_ns)
             if source.chain is None:
@@ -341,6 +338,8 @@ class Room:
                 source.chain.conceal(entry.pcm, tally)
             else:
                 source.chain.listen(entry.pcm, tally, learns=now_ns >= self._echo_until_ns)
+        if not self.microphones.idle and self.microphones.judge(slot, now_ns):
+            out += self.roster(self.streams, now_ns)
         heard: list[bytes] = []
         for source, entry in slot:
             chain = source.chain
@@ -353,18 +352,6 @@ class Room:
         seq = listener.out_seq
         listener.out_seq = (seq + 1) & U32
         return encode_audio(listener.stream, self.epoch, seq, flags, stamp_ns, pcm)
-
-
-def _whole(person: dict[str, object]) -> dict[str, object]:
-    return person
-
-
-def _short_name(person: dict[str, object]) -> dict[str, object]:
-    return {**person, "name": str(person["name"])[:SHORT_NAME_CHARACTERS]}
-
-
-def _without_place(person: dict[str, object]) -> dict[str, object]:
-    return {key: _short_name(person)[key] for key in person if key not in ("place", "plays")}
 
 
 def _opened(link: Stream) -> tuple[int, int]:

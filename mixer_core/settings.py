@@ -36,6 +36,9 @@ class MixerCoreSettings:
     """Most that a loud voice is lowered."""
     noise_gate_db: Annotated[float, msgspec.Meta(ge=0, le=40)] = 12.0
     """How much of a microphone is taken away while nobody speaks into it; 0: nothing."""
+    echo_detector: bool = True
+    """Whether microphones are held back while they hear the assistant, or a person, from another
+    device."""
     standby: bool = True
     """Whether a second mixer waits, loaded, to go on at once where the first one ends."""
 

@@ -43,7 +43,7 @@ DOORS: Mapping[str, frozenset[str]] = {
         f"{WORKER}.webrtc": f"{WORKER}.protocol",
         f"{MIXER}.runtime": "",
         f"{MIXER}.bus": f"{MIXER}.runtime",
-        f"{MIXER}.places": f"{MIXER}",
+        f"{MIXER}.places": f"{MIXER} {MIXER}.bus {MIXER}.runtime",
         f"{MIXER}.journal": f"{MIXER}.runtime",
         f"{MIXER}.patches": f"{MIXER}.runtime",
         f"{SIGNALING}.limits": "",

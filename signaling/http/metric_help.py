@@ -99,6 +99,8 @@ HELP: dict[str, dict[str, str]] = {
         "slots_passed_total": "Slots with one talker, passed on as they are.",
         "slots_mixed_total": "Slots that were mixed of several talkers.",
         "slots_deadline_total": "Slots that were mixed at their deadline, with somebody missing.",
+        "frames_held_back_total": "Frames of microphones that heard an echo, or had not the floor.",
+        "echoes_found_total": "How often a microphone was found to hear another device.",
         "jitter_pushed_total": "Frames that came into the jitter buffers.",
         "jitter_popped_total": "Frames that left them in time.",
         "jitter_late_total": "Frames that came after their slot.",

@@ -361,3 +361,31 @@ def test_who_joins_with_a_place_came_there_at_that_time_unless_they_were_there_b
     for offered, expected in ((Place("Kitchen"), Place("Kitchen", came_ns=9)), (known, known)):
         session = Session(replace(OFFER, place=offered), MediaWorkerSettings(), 9)
         assert session.info.place == expected
+
+
+def roster(hears: str = "", others: int = 1) -> Frame:
+    people = [{"participant": "p-1", "name": "Ada"} | ({"hears": hears} if hears else {})]
+    people += [{"participant": f"p-{n}", "name": "Bob"} for n in range(2, 2 + others)]
+    return event(type="participants", participants=people)
+
+
+@pytest.mark.parametrize(
+    ("hears", "others", "words"),
+    [
+        ("assistant", 1, "hears the assistant from another loudspeaker: choose the same place"),
+        ("p-2", 1, "hears Bob from another loudspeaker"),
+        ("p-9", 1, "hears somebody from another"),
+        ("assistant", 0, "from its own loudspeaker: use headphones"),
+    ],
+)
+def test_who_hears_another_device_is_told_so_once_and_that_it_is_over(
+    hears: str, others: int, words: str
+) -> None:
+    session = in_room()
+    told = [
+        [text for text in texts(session.bus_frame(roster(heard, others), S_NS)) if "code" in text]
+        for heard in ("", hears, hears, "", "")
+    ]
+    assert [len(notices) for notices in told] == [0, 1, 0, 1, 0]
+    assert told[1][0]["code"] == "echo" and words in told[1][0]["message"]
+    assert told[3] == [{"type": "notice", "code": "echo", "message": "", "in_ms": 0}]

@@ -1,0 +1,52 @@
+"""What the event ``participants`` says of the people in a room. Sans-I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from .bus.events import encode_map
+from .runtime.errors import FrameError
+from .slots import Stream
+
+SHORT_NAME_CHARACTERS = 8
+"""Names are cut to this where a roster would be too large for an event."""
+
+Person = dict[str, object]
+
+
+def person(stream: Stream) -> Person:
+    """What everybody may know of a participant."""
+    info = stream.info
+    return {
+        "participant": info.participant,
+        "name": info.name,
+        "muted": info.muted,
+        "role": info.access,
+        "verified": info.verified,
+    }
+
+
+def payload(people: Iterable[Person], more: Mapping[str, object]) -> bytes:
+    """The event's payload, with ``more`` fields: as much of it as fits.
+
+    Raises FrameError where nothing does.
+    """
+    known = list(people)
+    for shorter in (_short_name, _without_place):
+        try:
+            return _encoded(known, more)
+        except FrameError:
+            known = [shorter(one) for one in known]
+    return _encoded(known, more)
+
+
+def _encoded(people: list[Person], more: Mapping[str, object]) -> bytes:
+    return encode_map({"type": "participants", "participants": people, **more})
+
+
+def _short_name(one: Person) -> Person:
+    return {**one, "name": str(one["name"])[:SHORT_NAME_CHARACTERS]}
+
+
+def _without_place(one: Person) -> Person:
+    return {key: one[key] for key in one if key not in ("place", "plays", "hears")}
