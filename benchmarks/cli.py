@@ -30,6 +30,7 @@ BENCHMARKS = {
     "instructions": "instructions per frame of each stage, counted by valgrind",
     "profile": "where the processor time of a session goes: threads, flame graphs by py-spy",
     "peers": "against Janus, Pipecat and FastRTC, where installed: latency, processor time",
+    "room": "six people who talk at once: each one's mix, who speaks when, names of captions",
     "call": "the whole gateway with WebRTC clients: latency, processor time, memory, frames",
     "idle": "people who are there and say nothing: processor time, wake-ups, memory",
     "loss": "bad networks on both sides: frames lost, and whether latency grows",
@@ -109,6 +110,9 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--install", choices=install.PEERS, help="get a peer")
         if name == "life":
             command.add_argument("--count", type=int, default=0, help="joins in all")
+        if name == "room":
+            words = "once more in real time, with two pages in Chromium"
+            command.add_argument("--page", action="store_true", help=words)
         if name == "kills":
             command.add_argument("--count", type=int, default=0, help="kills in all")
             command.add_argument("--page", action="store_true", help="the page in Chromium")

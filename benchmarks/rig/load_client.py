@@ -64,6 +64,7 @@ class LoadClient:
 
     def __init__(self, url: str, room: str, index: int, talkers: int, framed: bool) -> None:
         self._seat = (url, room, index, talkers, framed)
+        self._name = f"Talker {index + 1}"
         self._has_left = False
         self._url = f"{url}/rooms/{room}/participants"
         self.room, self._framed = room, framed
@@ -110,7 +111,7 @@ class LoadClient:
             await self._pc.setLocalDescription(await self._pc.createOffer())
         offer = {"sdp": self._pc.localDescription.sdp, "type": "offer"}
         connector = aiohttp.TCPConnector(local_addr=(address, 0)) if address else None
-        query = {"ticket": ticket} if ticket else {}
+        query = {"name": self._name, **({"ticket": ticket} if ticket else {})}
         async with aiohttp.ClientSession(connector=connector) as session:
             self.times_ns["posted"] = time.monotonic_ns()
             async with session.post(self._url, json=offer, params=query) as answer:

@@ -26,6 +26,7 @@ SUBJECTS = {
     "bus": {"ours", "libzmq", "libzmq, drained", "zmq.asyncio", "sender"},
     "tick": {"ours"},
     "levels": {"off the target after 3 s", "learned gain", "gain and gate"},
+    "room": {"signal to error", "frames of a person that are wrong", "with the right names"},
     "link": {"ours", "stock aiortc"},
     "profile": {"all"},
     "call": {"up: client → Realtime server", "gateway", "received by clients", "baseline"},
