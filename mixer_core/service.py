@@ -10,6 +10,7 @@ Two processes run this: one mixes, the other has loaded everything and waits for
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import signal
 import sys
@@ -83,7 +84,7 @@ def _on_duty(
         nonlocal waited
         if not waited:
             waited = True
-            context.log.info("= waits for the mixer that works to end")
+            context.log.debug("= waits for the mixer that works to end")
         context.upkeep.check()
         beats.waiting()
 
@@ -143,7 +144,9 @@ def _loaded(context: process.Context[Settings], metrics: Metrics) -> Mixer:
     mixer = Mixer(context.settings.mixer_core, metrics)
     seconds = (time.monotonic_ns() - began_ns) / S_NS
     metrics.gauge("start_s", round(seconds, 3))
-    context.log.info("= ready, kernels loaded in %.1f s", seconds)
+    # People read that the gateway is ready; of the mixer that waits they need to know nothing.
+    level = logging.DEBUG if context.program == STANDBY_PROGRAM else logging.INFO
+    context.log.log(level, "= ready, kernels loaded in %.1f s", seconds)
     return mixer
 
 
