@@ -79,6 +79,8 @@ class Conversation:
                 self.participant = str(message.get("participant", ""))
                 self.name = str(message.get("name", ""))
                 self.role = str(message.get("role", ""))
+                # Of a connection that was lost nothing counts for this one.
+                self.assistant = self.upstream = self.detail = ""
             case {"type": "participants", "participants": [*entries]}:
                 known = [entry for entry in entries[:_MOST_PEOPLE] if isinstance(entry, dict)]
                 self.people = tuple(map(_participant, known))

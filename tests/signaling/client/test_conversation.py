@@ -89,3 +89,12 @@ def test_what_was_said_before_comes_in_order() -> None:
     assert second.interrupted and second.name == "Assistant"
     for odd in (None, [], {"items": 3}, {"items": None}):
         assert history(odd) == []
+
+
+def test_after_a_loss_the_assistant_is_not_there_before_it_is_told() -> None:
+    conversation = taken(
+        {"type": "welcome"}, {"type": "state", "upstream": "ready", "assistant": "speaking"}
+    )
+    assert (conversation.upstream, conversation.assistant) == ("ready", "speaking")
+    conversation.take({"type": "welcome"})
+    assert (conversation.upstream, conversation.assistant) == ("", "")
