@@ -32,7 +32,7 @@ class People:
         parts.address.people(people)
         parts.speakers.people(people)
         chosen = parts.address.choose(event.get("address"))
-        outcomes = parts.sessions.roster(frozenset(people), now_ns)
+        outcomes = parts.sessions.roster(frozenset(people), deaf_in(event), now_ns)
         outcomes += parts.connection.roster(len(people), joined, wall_ms, now_ns)
         told = parts.consent.roster(people, now_ns)
         outcomes += outcomes_of(told, parts.record, wall_ms)
@@ -92,3 +92,12 @@ class People:
     def _is_pressed(self, event: Mapping[str, Any]) -> bool:
         """Whether a ``ptt`` event opens the microphone."""
         return event.get("down") is True and self._parts.sessions.has_button
+
+
+def deaf_in(event: Mapping[str, Any]) -> frozenset[str]:
+    """The participants of a roster whose devices are sent no sound: another one plays there."""
+    listed = event.get("participants")
+    entries = (
+        [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
+    )
+    return frozenset(str(e.get("participant")) for e in entries if e.get("plays") is False)

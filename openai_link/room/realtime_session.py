@@ -319,9 +319,11 @@ class RealtimeSession(SessionCourse):
             return self._sounded(self._sound.played(participant, event, now_ns))
         return self._turned(self._turns.on_browser(event, now_ns), now_ns)
 
-    def roster(self, participants: Collection[str], now_ns: int) -> list[Outcome]:
-        """Exactly these people are in the room."""
-        self._sound.roster(participants)
+    def roster(
+        self, participants: Collection[str], deaf: Collection[str], now_ns: int
+    ) -> list[Outcome]:
+        """Exactly these people are in the room; the devices of ``deaf`` are sent no sound."""
+        self._sound.roster([one for one in participants if one not in deaf])
         return self._turned(self._turns.on_roster(participants, now_ns), now_ns)
 
     def silence(self, now_ns: int) -> list[Outcome]:

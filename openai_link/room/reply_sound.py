@@ -188,7 +188,7 @@ class ReplySound:
         return self._tracker.played(participant, event, now_ns)
 
     def roster(self, participants: Collection[str]) -> None:
-        """Exactly these people are in the room."""
+        """Exactly these people are in the room and hear it."""
         self._tracker.on_roster(participants)
 
     def end(self) -> Sequence[SoundAction]:

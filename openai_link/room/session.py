@@ -211,5 +211,7 @@ class Session(Protocol):
     def browser_event(self, event: Mapping[str, Any], now_ns: int) -> list[Outcome]:
         """A control message of a browser: say, interrupt, ptt, played."""
 
-    def roster(self, participants: Collection[str], now_ns: int) -> list[Outcome]:
-        """Exactly these people are in the room."""
+    def roster(
+        self, participants: Collection[str], deaf: Collection[str], now_ns: int
+    ) -> list[Outcome]:
+        """Exactly these people are in the room; the devices of ``deaf`` are sent no sound."""

@@ -77,6 +77,7 @@ class RoomSessions:
         self._finished: dict[str, int] = {}
         """Counters of the sessions that are over."""
         self._people: Collection[str] = ()
+        self._deaf: Collection[str] = ()
         self._pressed: dict[str, Mapping[str, Any]] = {}
         """The ``ptt`` events of those who hold the button down: they outlive a session."""
         self._rule: Address = "always"
@@ -311,7 +312,7 @@ class RoomSessions:
         outcomes += session.retell(self._persona.wanted, self._tools.definitions)
         outcomes += session.take_turns(self._ruled, now_ns)
         outcomes += self.retype(session)
-        outcomes += session.roster(self._people, now_ns)
+        outcomes += session.roster(self._people, self._deaf, now_ns)
         for press in self._pressed.values():
             outcomes += session.browser_event(press, now_ns)
         is_answering = self.draining is not None and not self.draining.has_said_everything
@@ -338,16 +339,18 @@ class RoomSessions:
         if event.get("down") is True and self.has_button:
             self._pressed[participant] = event
 
-    def roster(self, participants: Collection[str], now_ns: int) -> list[Outcome]:
-        """Exactly these people are in the room."""
-        self._people = participants
+    def roster(
+        self, participants: Collection[str], deaf: Collection[str], now_ns: int
+    ) -> list[Outcome]:
+        """Exactly these people are in the room; the devices of ``deaf`` are sent no sound."""
+        self._people, self._deaf = participants, deaf
         for participant in [known for known in self._pressed if known not in participants]:
             del self._pressed[participant]
         return [
             outcome
             for session in self.all
             if session.stage in ("active", "draining")
-            for outcome in session.roster(participants, now_ns)
+            for outcome in session.roster(participants, deaf, now_ns)
         ]
 
 

@@ -153,6 +153,15 @@ class Call:
         """The button of a room with push-to-talk goes down or up."""
         await self._send(type="ptt", down=down)
 
+    async def move(self, place: str) -> None:
+        """Say where this device is now; empty: where no other device of the room is."""
+        self._seat = replace(self._seat, place=place)
+        await self._send(type="place", name=place)
+
+    async def use_speaker(self, use: Literal["auto", "take", "headphones"]) -> None:
+        """Say what its sound is for, where several devices are in one place (docs/places.md)."""
+        await self._send(type="speaker", use=use)
+
     async def confirm(self, call: str, allow: bool) -> None:
         """Answer a tool's question. ``call``: of the message ``tool`` with ``status: asking``."""
         await self._send(type="confirm", call=call, allow=allow)

@@ -49,6 +49,12 @@ class Participant:
     """``listen``, ``speak`` or ``admin``."""
     you: bool
     """It is this client."""
+    place: str = ""
+    """Where the device is, with others; empty: in a place of its own."""
+    plays: bool = True
+    """It is sent sound."""
+    hears: str = ""
+    """Whom its microphone hears from another device: a participant, or ``assistant``."""
 
 
 class Conversation:
@@ -154,4 +160,7 @@ def _participant(entry: dict[str, Any]) -> Participant:
         entry.get("muted") is True,
         str(entry.get("role", "")),
         entry.get("you") is True,
+        str(entry.get("place", "")),
+        entry.get("plays") is not False,
+        str(entry.get("hears", "")),
     )

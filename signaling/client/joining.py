@@ -21,6 +21,7 @@ async def join(
     *,
     token: str | None = None,
     mode: Literal["assistant", "conference"] | None = None,
+    place: str = "",
     keep_trying_s: float = 0.0,
     authority: str | Path | None = None,
 ) -> AsyncIterator[Call]:
@@ -33,6 +34,7 @@ async def join(
         token: of an invitation, or the value of MIXMINUS_TOKEN. On the gateway's own machine
             nothing is needed.
         mode: for the first in a room.
+        place: where the device is, if others of the room are in the same physical room.
         keep_trying_s: how long to try again when the gateway is full or does not answer, and when
             the connection is lost; 0: not at all.
         authority: PEM file of the gateway's authority, where the system does not know it.
@@ -47,7 +49,7 @@ async def join(
     async with Requests(base, authority) as requests:
         if token or given:
             await requests.enter(token or given)
-        seat = Seat(room, name, mode or "")
+        seat = Seat(room, name, mode or "", place=place)
         call = Call(requests, seat, RejoinPolicy(keep_trying_s))
         try:
             await call.start()

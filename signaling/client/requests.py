@@ -42,6 +42,8 @@ class Seat:
     """From an earlier refusal."""
     replaces: str = ""
     """Address of this client's former stay."""
+    place: str = ""
+    """Where the device is, with others; empty: in a place of its own."""
 
 
 def base_and_token(url: str) -> tuple[str, str]:
@@ -93,7 +95,7 @@ class Requests:
 
     async def offer(self, sdp: str, seat: Seat) -> Answer:
         """Post an offer."""
-        fields = {"name": seat.name, "mode": seat.mode, "ticket": seat.ticket}
+        fields = {"name": seat.name, "mode": seat.mode, "ticket": seat.ticket, "place": seat.place}
         headers = {"Content-Type": _SDP, "Accept": _SDP}
         if seat.replaces:
             headers["Mixminus-Replaces"] = seat.replaces.rpartition("/")[2]

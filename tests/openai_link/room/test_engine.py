@@ -15,7 +15,17 @@ from openai_link.room.record import RoomRecord
 from openai_link.settings import OpenaiLinkSettings
 from tests.openai_link.room import checks
 from tests.openai_link.room.scenes import ANSWERED, PRESS, RELEASE
-from tests.openai_link.room.world import BUSY, Scene, Step, World, say, speak, until, wait
+from tests.openai_link.room.world import (
+    BUSY,
+    PARTICIPANT,
+    Scene,
+    Step,
+    World,
+    say,
+    speak,
+    until,
+    wait,
+)
 from tests.openai_link.simulator.support import LOUD
 
 STORY = ("Tell me a story.", "Thank you.")
@@ -31,11 +41,16 @@ def sent(world: World, kind: str) -> list[Any]:
 
 
 @pytest.mark.parametrize("page_ms", [40, 85, 130, 222, 300])
-@pytest.mark.parametrize("talk_ms", [600, 2_220])
-def test_a_barge_in_ends_the_item_where_the_page_was(page_ms: int, talk_ms: int) -> None:
+@pytest.mark.parametrize(("talk_ms", "deaf"), [(600, ()), (2_220, ()), (600, ("p-2",))])
+def test_a_barge_in_ends_the_item_where_the_page_was(
+    page_ms: int, talk_ms: int, deaf: tuple[str, ...]
+) -> None:
+    """``deaf``: another device in the same place, which is sent no sound and reports nothing."""
     steps = (speak(800), until("speaking"), wait(talk_ms), speak(800), *ANSWERED)
     world = world_of(*steps, heard=STORY)
     world.page_ns = page_ms * MS_NS
+    world.deaf = deaf
+    world.roster(PARTICIPANT)
     world.finish()
     (flush_ns,) = world.flushes
     played_ms = world.played_ms(flush_ns + 15 * MS_NS)

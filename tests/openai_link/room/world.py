@@ -263,6 +263,8 @@ class World:
         self.responses: list[str] = []
         """Ids of the responses whose usage the server has told."""
         self.people: Sequence[str] = ()
+        self.deaf: Sequence[str] = ()
+        """More of them, whose devices are sent no sound."""
         self.opened = 0
         self.turns = 0
         """Spoken turns that any session has heard so far."""
@@ -476,7 +478,8 @@ class World:
 
     def roster(self, *participants: str) -> None:
         self.people = participants
-        people = [{"participant": who, "name": NAMES[who]} for who in participants]
+        people: list[Json] = [{"participant": who, "name": NAMES[who]} for who in participants]
+        people += [{"participant": who, "name": NAMES[who], "plays": False} for who in self.deaf]
         event = {"type": "participants", "participants": people}
         self.do(self.engine.roster(event, self.now_ns))
 

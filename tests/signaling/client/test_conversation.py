@@ -53,7 +53,14 @@ def test_people_are_named() -> None:
     )
     (known,) = conversation.people
     assert (known.name, known.muted, known.role, known.you) == ("Ada", True, "admin", True)
+    assert (known.place, known.plays, known.hears) == ("", True, "")
     assert lines(conversation)[0].name == "Ada"
+
+
+def test_devices_of_a_place_are_told_apart() -> None:
+    entry = {"participant": "p-1", "place": "Kitchen", "plays": False, "hears": "assistant"}
+    (known,) = taken({"type": "participants", "participants": [entry]}).people
+    assert (known.place, known.plays, known.hears) == ("Kitchen", False, "assistant")
 
 
 def test_what_nobody_reads_is_bounded_and_counted() -> None:
