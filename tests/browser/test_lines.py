@@ -33,8 +33,10 @@ on = "any"
 say = "Fine."
 """
 SPEECH_S, SILENCE_S = 1.5, 30.0
-LINES = """() => [...document.querySelectorAll('#captions .said')].map((row) => [
+WHOLE = '#captions .said[data-interim="false"]'
+LINES = f"""() => [...document.querySelectorAll('{WHOLE}')].map((row) => [
   row.querySelector('.text').textContent, row.querySelector('.cut').textContent])"""
+"""Lines that are whole: the journal has those, and not yet the words that still come."""
 
 
 @pytest.fixture(scope="module")
