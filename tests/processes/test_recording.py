@@ -69,6 +69,13 @@ async def _recorded(gateway: Gateway) -> None:
     assert len(mix) / 24_000 == pytest.approx(_lasted(one), abs=0.15)
     notes = [i for i in gateway.json("/rooms/home/transcript")["items"] if i["role"] == "system"]
     assert ["records this room" in note["text"] for note in notes] == [True, False]
+    path = f"{gateway.url}/rooms/home/recordings/{one['recording']}"
+    async with aiohttp.ClientSession() as http:
+        for status in (200, 404):
+            async with http.delete(path) as answer:
+                assert answer.status == status
+        async with http.get(f"{path}/mix.flac") as answer:
+            assert answer.status == 404
     for client in (ada, ben):
         await client.close()
 

@@ -201,7 +201,8 @@ export function recordingProblem({ phase, words }, wasOn) {
     return problem("recording-soon", { cure: `${said} It begins in some seconds, unless somebody objects.` });
   }
   if (phase === "on") return problem("recording", { cure: `${said} Whoever objects can stop it.` });
-  return wasOn ? problem("recording-over", { cure: said }) : null;
+  const cure = said || "The part of the gateway that kept it was interrupted.";
+  return wasOn ? problem("recording-over", { cure }) : null;
 }
 
 /**

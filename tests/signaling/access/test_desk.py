@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 from dataclasses import replace
@@ -11,6 +12,7 @@ import jwt
 import pytest
 
 from mixer_core.runtime.errors import ProblemError, RuntimeDirError
+from signaling.access import ledger
 from signaling.access.book import MAX_INVITATIONS, Book, Invitation
 from signaling.access.desk import Desk
 from signaling.access.identity import MACHINE
@@ -187,6 +189,19 @@ def test_a_list_or_lock_that_cannot_be_opened_is_one_line(tmp_path: Path, name: 
     _directory(tmp_path / name)
     with pytest.raises(RuntimeDirError, match=name):
         invite(desk)
+
+
+def test_a_lock_that_another_process_does_not_let_go_is_one_line(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command that was stopped (Ctrl-Z) in the middle must not hold up the gateway."""
+    desk.invite(["home"], "speak", "", 3_600, False, 100)
+    monkeypatch.setattr(ledger, "LOCK_S", 0.0)
+    with (tmp_path / LOCK_FILE).open("rb+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(RuntimeDirError, match="another process has held it"):
+            desk.invite(["home"], "speak", "", 3_600, False, 100)
+    desk.invite(["home"], "speak", "", 3_600, False, 100)
 
 
 def test_what_ended_long_ago_is_forgotten(desk: Desk) -> None:
