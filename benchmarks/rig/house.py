@@ -7,6 +7,7 @@ activity detection and an assistant that plays replies, and stops where it is in
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -55,6 +56,8 @@ class House:
         self.now_ns = S_NS
         self.heard = SILENCE
         """What the link heard in this frame."""
+        self.took_ns = 0
+        """Time in the mixer."""
         self.held: dict[int, bool] = {}
         """Whether the mixer held back that device's frame."""
         self._mode: Mode = mode
@@ -118,11 +121,17 @@ class House:
         self._run(at_ns, played)
         epoch = self._epoch if stream == LINK else 0
         frame = Frame(kind, stream, epoch, self._frame, 0, at_ns, payload)
-        self._take(self.mixer.on_frame(frame, at_ns), played)
+        began_ns = time.perf_counter_ns()
+        out = self.mixer.on_frame(frame, at_ns)
+        self.took_ns += time.perf_counter_ns() - began_ns
+        self._take(out, played)
 
     def _run(self, until_ns: int, played: dict[int, Samples]) -> None:
         while (due_ns := self.mixer.next_timeout_ns()) is not None and due_ns <= until_ns:
-            self._take(self.mixer.on_timeout(max(due_ns, self.now_ns)), played)
+            began_ns = time.perf_counter_ns()
+            out = self.mixer.on_timeout(max(due_ns, self.now_ns))
+            self.took_ns += time.perf_counter_ns() - began_ns
+            self._take(out, played)
 
     def _take(self, messages: list[bytes], played: dict[int, Samples]) -> None:
         for message in messages:

@@ -148,7 +148,7 @@ export class Session {
 
   #connected() {
     this.keeper.send({ type: "hello", name: this.state.name });
-    if (this.state.speakerUse !== "auto") this.setSpeakerUse(this.state.speakerUse);
+    if (this.state.speakerUse === "headphones") this.setSpeakerUse("headphones"); // The gateway knows who plays.
     this.talk.connected();
     this.unheard.tell();
     this.#running(this.state.audioRunning);
