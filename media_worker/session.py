@@ -14,7 +14,7 @@ from mixer_core.bus import events
 from mixer_core.bus.control import Offer, RuledMode, WorkerStatus
 from mixer_core.bus.frames import Frame, Kind
 from mixer_core.bus.place import Place
-from mixer_core.bus.rules import RoomRules
+from mixer_core.bus.rules import AdminRules
 from mixer_core.runtime.errors import BrowserMessageError, FrameError
 
 from .actions import Action, Announce, Close, DropQueuedAudio, SendAudio, SendBus, SendControl
@@ -131,7 +131,7 @@ class Session:
         return [*told, *self._end(code or "left")]
 
     def set_room(
-        self, mode: events.Mode, rules: RoomRules, now_ns: int, ruled_mode: RuledMode = ""
+        self, mode: events.Mode, rules: AdminRules, now_ns: int, ruled_mode: RuledMode = ""
     ) -> list[Action]:
         """An admin, or its settings, have changed the room; ``ruled_mode``: see ``Offer``."""
         self.ruled_mode = ruled_mode

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from mixer_core.bus.events import Mode, StreamInfo
-from mixer_core.bus.rules import RoomRules
+from mixer_core.bus.rules import AdminRules
 
 PROTOCOL_VERSION = 1
 _ENCODER = msgspec.json.Encoder()
@@ -38,7 +38,7 @@ def welcome(
     stream: int,
     epoch: int,
     assistant: AssistantTraits,
-    rules: RoomRules,
+    rules: AdminRules,
     silenced: bool,
 ) -> str:
     """The first control message: the participant is in the room.
@@ -78,7 +78,7 @@ def flush(epoch: int) -> str:
     return to_json({"type": "flush", "epoch": epoch})
 
 
-def room(mode: Mode, rules: RoomRules) -> str:
+def room(mode: Mode, rules: AdminRules) -> str:
     """The room has changed."""
     return to_json({"type": "room", "mode": mode, "rules": msgspec.to_builtins(rules)})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mixer_core.bus.roles import Role, at_least
-from mixer_core.bus.rules import RoomRules
+from mixer_core.bus.rules import AdminRules
 
 from .browser_messages import (
     BrowserMessage,
@@ -45,7 +45,7 @@ _WORDS: Mapping[type[BrowserMessage], str] = {
 }
 
 
-def refusal(message: BrowserMessage, role: Role, rules: RoomRules) -> str | None:
+def refusal(message: BrowserMessage, role: Role, rules: AdminRules) -> str | None:
     """Why ``role`` may not send ``message``, as a sentence; None: it may."""
     if at_least(role, least(message, rules)) or message == Mute(True):
         return None
@@ -53,7 +53,7 @@ def refusal(message: BrowserMessage, role: Role, rules: RoomRules) -> str | None
     return f"{here}: you may not {_WORDS[type(message)]} ({name_of(message)}); ask an admin"
 
 
-def least(message: BrowserMessage, rules: RoomRules) -> Role:
+def least(message: BrowserMessage, rules: AdminRules) -> Role:
     """The least role for a message in a room with these rules."""
     match message:
         case Interrupt():

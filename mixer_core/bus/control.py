@@ -18,7 +18,7 @@ from ..runtime.ice_servers import IceServer
 from .events import Mode
 from .place import Place
 from .roles import Role
-from .rules import RoomRules
+from .rules import AdminRules
 
 VERSION = 1
 MAX_BYTES = 512 * 1024
@@ -74,7 +74,7 @@ class WorkerState:
     """As in ``Offer``."""
     silenced: bool = False
     """Only an admin can unmute the participant."""
-    rules: RoomRules = field(default_factory=RoomRules)
+    rules: AdminRules = field(default_factory=AdminRules)
     place: Place = field(default_factory=Place)
     ruled_mode: RuledMode = ""
     """As in ``Offer``."""
@@ -118,7 +118,7 @@ class Offer:
     """Outer addresses of this host that were found by name, beside those of the settings."""
     silenced: bool = False
     """The participant comes muted, and only an admin can unmute them."""
-    rules: RoomRules = field(default_factory=RoomRules)
+    rules: AdminRules = field(default_factory=AdminRules)
     """Of the room."""
     place: Place = field(default_factory=Place)
     """Where the device is; without times where it has not been there before."""
@@ -173,7 +173,7 @@ class SetRoom:
 
     participant: str
     mode: Mode
-    rules: RoomRules = field(default_factory=RoomRules)
+    rules: AdminRules = field(default_factory=AdminRules)
     ruled_mode: RuledMode = ""
     """As in ``Offer``."""
 

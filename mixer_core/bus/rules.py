@@ -11,8 +11,8 @@ ChosenAddress = Literal["", "always", "addressed", "push_to_talk", "open"]
 
 
 @dataclass(frozen=True, slots=True)
-class RoomRules:
-    """The rules of one room; they last as long as somebody is in it."""
+class AdminRules:
+    """Beside those of the settings; they last as long as somebody is in it."""
 
     locked: bool = False
     """Nobody new comes in but admins. Who was in the room before may come back."""

@@ -1,7 +1,7 @@
 """What holds in a room: the sections ``[rooms.NAME]``.
 
 What a room's section does not say is as in ``[rooms._others]``; what that does not say either is as
-in today's settings of the programs, where one of them has a key for it, else as declared here. The
+in the programs' own settings, where one of them has a key for it, else as declared here. The
 programs add those settings when they ask (``Rooms.rules``), so each knows a room by one object.
 """
 
@@ -78,15 +78,15 @@ class Rooms(NamedSections):
 
     entry = RoomRules
 
-    def rules(self, room: str, **today: Any) -> RoomRules:
+    def rules(self, room: str, **usual: Any) -> RoomRules:
         """What holds in ``room``, which may have any name.
 
         Args:
             room: its name.
-            today: values of keys that the programs' other settings have, for a room of which
+            usual: values of keys that the programs' own settings have, for a room of which
                 nothing else is said.
         """
-        return RoomRules(**{**today, **self.said(room)})
+        return RoomRules(**{**usual, **self.said(room)})
 
     def said(self, room: str) -> dict[str, Any]:
         """The keys that the sections set for ``room``."""

@@ -50,7 +50,7 @@ class _Muting(msgspec.Struct):
 
 
 class _Rules(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """Fields of ``RoomRules``; those that are missing stay as they are."""
+    """Fields of ``AdminRules``; those that are missing stay as they are."""
 
     locked: bool | msgspec.UnsetType = msgspec.UNSET
     enter_muted: bool | msgspec.UnsetType = msgspec.UNSET

@@ -12,7 +12,7 @@ from typing import Any
 from mixer_core.bus.control import Message, Metrics, RuledMode
 from mixer_core.bus.events import Mode
 from mixer_core.bus.roles import Role
-from mixer_core.bus.rules import RoomRules
+from mixer_core.bus.rules import AdminRules
 from mixer_core.runtime.errors import ProblemError
 from mixer_core.runtime.room_rules import Rooms
 from mixer_core.runtime.units import MS_NS, S_NS
@@ -136,7 +136,7 @@ class ChangeRoom:
     mode: Mode | None = None
     """Who hears whom; None: as it is."""
     rules: Mapping[str, Any] = field(default_factory=dict)
-    """Fields of ``RoomRules`` and their new values."""
+    """Fields of ``AdminRules`` and their new values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +205,7 @@ class RoomView:
     mode: Mode
     participants: tuple[ParticipantView, ...]
     link: LinkView
-    rules: RoomRules = field(default_factory=RoomRules)
+    rules: AdminRules = field(default_factory=AdminRules)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from mixer_core.bus.control import Offer, RuledMode, WorkerState
 from mixer_core.bus.events import Mode
 from mixer_core.bus.place import Place
 from mixer_core.bus.roles import Role
-from mixer_core.bus.rules import RoomRules
+from mixer_core.bus.rules import AdminRules
 
 from .actions import Action, Joined, ParticipantView
 
@@ -55,7 +55,7 @@ class Participant:
     """Whose invitation and browser it is; empty: nobody's."""
     silenced: bool = False
     """Only an admin can unmute it."""
-    rules: RoomRules = field(default_factory=RoomRules)
+    rules: AdminRules = field(default_factory=AdminRules)
     """Of its room."""
     place: Place = field(default_factory=Place)
     ruled_mode: RuledMode = ""

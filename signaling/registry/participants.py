@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from mixer_core.bus.control import WorkerState
 from mixer_core.bus.events import Mode
-from mixer_core.bus.rules import RoomRules
+from mixer_core.bus.rules import AdminRules
 
 from .participant import Participant
 from .room import Room
@@ -73,7 +73,7 @@ class Participants:
         room.note(participant.subject, participant.silenced)
         _take_rules(participant, room)
 
-    def change(self, name: str, mode: Mode, rules: RoomRules) -> Sequence[Participant]:
+    def change(self, name: str, mode: Mode, rules: AdminRules) -> Sequence[Participant]:
         """Change a room; returns its participants."""
         room = self._rooms[name]
         room.mode, room.rules = mode, rules

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from mixer_core.bus.control import RuledMode
 from mixer_core.bus.events import Mode
 from mixer_core.bus.roles import Role
-from mixer_core.bus.rules import RoomRules
+from mixer_core.bus.rules import AdminRules
 
 MAX_GUESTS = 1_000
 """Guests that a room remembers; beyond that, those who came longest ago are forgotten."""
@@ -18,7 +18,7 @@ class Room:
     """It exists while somebody is in it."""
 
     mode: Mode
-    rules: RoomRules = field(default_factory=RoomRules)
+    rules: AdminRules = field(default_factory=AdminRules)
     ruled_mode: RuledMode = ""
     """The mode that its settings wanted when it got its mode."""
     _guests: dict[str, bool] = field(default_factory=dict)

@@ -11,7 +11,7 @@ from dataclasses import MISSING, fields
 from media_worker.protocol import gateway_messages, room_events
 from media_worker.protocol.browser_messages import MESSAGES
 from mixer_core.bus.events import StreamInfo
-from mixer_core.bus.rules import RoomRules
+from mixer_core.bus.rules import AdminRules
 from tests.docs.documents import ROOT
 
 TEXT = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
@@ -50,7 +50,7 @@ def test_every_message_of_a_client_is_there_with_its_fields() -> None:
 def own_messages() -> Iterator[dict[str, object]]:
     """One of each that a worker makes."""
     made = gateway_messages
-    info, rules = StreamInfo("browser", "home"), RoomRules()
+    info, rules = StreamInfo("browser", "home"), AdminRules()
     yield json.loads(made.welcome(info, 1, 0, made.AssistantTraits(), rules, False))
     for text in (
         made.flush(1), made.room("assistant", rules), made.bye("code", "words"),

@@ -14,7 +14,7 @@ from mixer_core.bus.control import Offer
 from mixer_core.bus.events import StreamInfo
 from mixer_core.bus.frames import Frame, Kind
 from mixer_core.bus.roles import ROLES, Role
-from mixer_core.bus.rules import RoomRules
+from mixer_core.bus.rules import AdminRules
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "roles.md"
 EXAMPLES = {
@@ -30,7 +30,7 @@ EXAMPLES = {
     "record": {"on": True},
     "ping": {},
 }
-USUAL = RoomRules()
+USUAL = AdminRules()
 RULES = {
     "interrupt": ("stop", ("speak", "admin")),
     "confirm": ("confirm", ("speak", "admin")),
@@ -38,7 +38,7 @@ RULES = {
 DEFAULTS = {"hello": {"name": ""}}
 
 
-def joined(role: Role, rules: RoomRules = USUAL, silenced: bool = False) -> Session:
+def joined(role: Role, rules: AdminRules = USUAL, silenced: bool = False) -> Session:
     """A guest in the room."""
     offer = Offer(
         "p-1",
@@ -59,7 +59,7 @@ def joined(role: Role, rules: RoomRules = USUAL, silenced: bool = False) -> Sess
     return session
 
 
-def outcome(role: Role, kind: str, rules: RoomRules = USUAL) -> str:
+def outcome(role: Role, kind: str, rules: AdminRules = USUAL) -> str:
     message = {"type": kind, **DEFAULTS.get(kind, {}), **EXAMPLES[kind]}
     actions = joined(role, rules).control_text(json.dumps(message), 2)
     texts = [json.loads(a.text) for a in actions if isinstance(a, SendControl)]
@@ -144,21 +144,21 @@ def test_the_rules_of_the_room_decide_who_stops_and_who_confirms() -> None:
 
 def test_every_rule_has_a_row_in_the_document() -> None:
     text = DOCUMENT.read_text(encoding="utf-8")
-    for field in fields(RoomRules):
+    for field in fields(AdminRules):
         shown = str(field.default).lower() if isinstance(field.default, bool) else field.default
         shown = shown or '""'
         assert f"| `{field.name}` | `{shown}` |" in text
 
 
 def test_no_rule_lets_a_listener_do_more() -> None:
-    freest = RoomRules(stop="speak", confirm="speak")
+    freest = AdminRules(stop="speak", confirm="speak")
     assert [k for k in MESSAGES if outcome("listen", k, freest) == "yes"] == [
         k for k in MESSAGES if outcome("listen", k) == "yes"
     ]
 
 
 def test_who_comes_in_muted_stays_so_until_an_admin_lets_them_speak() -> None:
-    session = joined("speak", RoomRules(enter_muted=True), silenced=True)
+    session = joined("speak", AdminRules(enter_muted=True), silenced=True)
     assert session.info.muted and session.uplink is not None and session.uplink.muted
     (refusal,) = session.control_text('{"type":"mute","muted":false}', 4)
     assert isinstance(refusal, SendControl) and "muted_by_admin" in refusal.text
@@ -168,7 +168,7 @@ def test_who_comes_in_muted_stays_so_until_an_admin_lets_them_speak() -> None:
 
 
 def test_the_page_is_told_the_rules_and_whether_it_is_muted() -> None:
-    rules = RoomRules(locked=True, stop="speak")
+    rules = AdminRules(locked=True, stop="speak")
     offer = Offer("p-1", "home", 7, "assistant", "Ada", "v=0", "speak", silenced=True, rules=rules)
     session = Session(offer, MediaWorkerSettings(), 0)
     session.opened(framed=True, now_ns=0)
@@ -191,14 +191,14 @@ def test_a_change_of_the_room_is_told_to_the_page_and_the_mixer() -> None:
 
 def test_whom_the_assistant_answers_is_for_the_mixer_to_pass_on() -> None:
     session = joined("listen")
-    told, start, _ = session.set_room("assistant", RoomRules(address="addressed"), 3)
+    told, start, _ = session.set_room("assistant", AdminRules(address="addressed"), 3)
     assert isinstance(told, SendControl) and isinstance(start, SendBus)
     assert StreamInfo.decode(start.payload).address == "addressed"
 
 
 def test_a_change_of_the_rules_alone_does_not_concern_the_mixer() -> None:
     session = joined("speak")
-    (told,) = session.set_room("assistant", RoomRules(stop="speak"), 3)
+    (told,) = session.set_room("assistant", AdminRules(stop="speak"), 3)
     assert isinstance(told, SendControl) and json.loads(told.text)["rules"]["stop"] == "speak"
     assert any(isinstance(a, SendBus) for a in session.control_text('{"type":"interrupt"}', 4))
     session.set_room("assistant", USUAL, 5)

@@ -16,7 +16,7 @@ from aiortc import RTCPeerConnection
 
 from mixer_core.bus import control, frames, pcm
 from mixer_core.bus.frames import Kind
-from mixer_core.bus.rules import RoomRules
+from mixer_core.bus.rules import AdminRules
 from tests.support.waiting import PATIENCE_S, until
 
 from .conftest import Host, MakeHost
@@ -248,7 +248,7 @@ def test_a_browser_that_leaves_is_noticed_at_once(worker_host: Host) -> None:
 
 
 def test_what_an_admin_decides_while_the_offer_is_answered_is_not_lost(worker_host: Host) -> None:
-    rules = RoomRules(stop="speak")
+    rules = AdminRules(stop="speak")
 
     async def scenario(edges: Edges) -> None:
         browser = Browser(framed=True)

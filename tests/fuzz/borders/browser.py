@@ -14,7 +14,7 @@ from mixer_core.bus import events, frames, pcm
 from mixer_core.bus.control import Offer
 from mixer_core.bus.frames import Frame, Kind
 from mixer_core.bus.roles import Role
-from mixer_core.bus.rules import RoomRules
+from mixer_core.bus.rules import AdminRules
 from mixer_core.runtime.errors import BrowserMessageError, FrameError
 from mixer_core.runtime.units import MS_NS
 from tests.fuzz.border import Border, joined, pieces
@@ -42,7 +42,7 @@ def attempt(data: bytes) -> None:
         role=ROLES[first % 3],
         subject="a.b" if first & 8 else "",
         silenced=bool(first & 16),
-        rules=RoomRules(confirm="admin" if first & 32 else "speak"),
+        rules=AdminRules(confirm="admin" if first & 32 else "speak"),
     )
     now_ns = 10**12
     session = Session(offer, MediaWorkerSettings(), now_ns)
@@ -62,7 +62,7 @@ def attempt(data: bytes) -> None:
         elif kind == ADMIN:
             flags = body[0] if body else 0
             counts.take(session.silence(bool(flags & 1), bool(flags & 2), now_ns), timers=True)
-            rules = RoomRules(locked=bool(flags & 4), stop="speak" if flags & 8 else "admin")
+            rules = AdminRules(locked=bool(flags & 4), stop="speak" if flags & 8 else "admin")
             mode: events.Mode = "conference" if flags & 16 else "assistant"
             counts.take(session.set_room(mode, rules, now_ns), timers=True)
     counts.take(session.peer_closed("gone"), timers=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from mixer_core.bus import control
 from mixer_core.bus.control import LinkState, WorkerState
-from mixer_core.bus.rules import RoomRules
+from mixer_core.bus.rules import AdminRules
 from mixer_core.runtime.errors import ControlError
 from mixer_core.runtime.ice_servers import IceServer
 from mixer_core.runtime.units import S_NS
@@ -88,7 +88,7 @@ def _seeds() -> Iterator[bytes]:
         control.Refused("p-00000001", 400, "Bad offer", "no fingerprint"),
         control.Leave("p-1", "removed", "an admin has removed you"),
         control.Silence("p-1", True, True),
-        control.SetRoom("p-1", "conference", RoomRules(locked=True)),
+        control.SetRoom("p-1", "conference", AdminRules(locked=True)),
         control.Notice("p-1", "stopping", "the gateway stops", 30_000),
         control.OpenLink("den", 9, "assistant", True),
         control.ChildExited("media_worker", "worker-1", -9),

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from media_worker.protocol import gateway_messages as messages
 from mixer_core.bus.events import StreamInfo
-from mixer_core.bus.rules import RoomRules
+from mixer_core.bus.rules import AdminRules
 
 
 def test_every_message_is_json_with_its_type() -> None:
@@ -19,7 +19,7 @@ def test_every_message_is_json_with_its_type() -> None:
     }
     assistant = messages.AssistantTraits(True, False, 1_024, 150_000)
     info = StreamInfo("browser", "home", "p-1", "Ada", False, "conference", "speak", True)
-    assert json.loads(messages.welcome(info, 5, 2, assistant, RoomRules(), True)) == {
+    assert json.loads(messages.welcome(info, 5, 2, assistant, AdminRules(), True)) == {
         "type": "welcome",
         "room": "home",
         "participant": "p-1",
@@ -33,8 +33,10 @@ def test_every_message_is_json_with_its_type() -> None:
         "push_to_talk": True,
         "speaks": False,
         "images": {"max_edge_px": 1_024, "max_bytes": 150_000},
-        "rules": asdict(RoomRules()),
+        "rules": asdict(AdminRules()),
         "silenced": True,
     }
-    blind = json.loads(messages.welcome(info, 5, 2, messages.AssistantTraits(), RoomRules(), False))
+    blind = json.loads(
+        messages.welcome(info, 5, 2, messages.AssistantTraits(), AdminRules(), False)
+    )
     assert blind["images"] is None

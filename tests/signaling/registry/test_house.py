@@ -8,7 +8,7 @@ import pytest
 
 from mixer_core.bus.control import Leave, Offer, SetRoom, Silence
 from mixer_core.bus.roles import Role
-from mixer_core.bus.rules import RoomRules
+from mixer_core.bus.rules import AdminRules
 from mixer_core.runtime.room_rules import Rooms
 from signaling.registry.actions import ChangeRoom, Mute, ReplyLeft, ReplyProblem, ReplyRoom
 from signaling.registry.rooms import Registry
@@ -70,7 +70,7 @@ def test_a_change_is_told_to_everybody_and_shown() -> None:
     home = Home()
     workers = [home.come("a.1"), home.come("b.1", "admin")]
     reply = home.decide("conference", locked=True, stop="speak")
-    rules = RoomRules(locked=True, stop="speak")
+    rules = AdminRules(locked=True, stop="speak")
     assert (reply.view.mode, reply.view.rules) == ("conference", rules)
     for worker in workers:
         told = SetRoom(offer_of(worker).participant, "conference", rules)
@@ -205,7 +205,7 @@ def test_rules_end_with_the_room_but_not_with_a_lost_connection() -> None:
     again = home.come("admin.1", "admin", replaces=offer_of(alone).participant)
     assert offer_of(again).rules.locked and offer_of(again).mode == "conference"
     home.go(again)
-    assert offer_of(home.come("eve.1")).rules == RoomRules()
+    assert offer_of(home.come("eve.1")).rules == AdminRules()
 
 
 def test_rules_outlast_a_restart_of_signaling() -> None:
