@@ -33,6 +33,8 @@ LEAD_IN_S = 1.5
 SPARE = 3
 """More bursts than needed: the first ones may come before the microphone is open."""
 LOUD = 0.02
+FULL = 0.85
+"""Of a tone's level. What is below fades: the page fades the last period into an underrun."""
 REFILL_S = 0.4
 """A shorter silence inside a tone is an underrun, not its end."""
 
@@ -64,12 +66,12 @@ def gateway() -> Iterator[Gateway]:
 
 
 def tones_ms(recording: audio.Samples) -> list[float]:
-    """Length of each tone, silence of underruns left out."""
-    window = audio.RATE_HZ // 500
+    """Length of each tone, underruns left out."""
+    window = audio.RATE_HZ // 200
     peak = np.abs(recording)[: len(recording) // window * window].reshape(-1, window).max(axis=1)
-    loud = np.flatnonzero(peak > LOUD)
-    breaks = np.flatnonzero(np.diff(loud) > REFILL_S * 500) + 1
-    return [len(run) * 2.0 for run in np.split(loud, breaks) if len(run) > 100]
+    loud = np.flatnonzero(peak > FULL * np.median(peak[peak > LOUD]))
+    breaks = np.flatnonzero(np.diff(loud) > REFILL_S * 200) + 1
+    return [len(run) * 5.0 for run in np.split(loud, breaks) if len(run) > 40]
 
 
 def heard_ms(sideband: Sideband) -> list[int]:
