@@ -304,7 +304,8 @@ def test_a_person_who_looks_in_sees_the_room_and_hears_more_of_it(
     assert log_commands.level(["reset"]) == 0
     tables = {table.title: table for table in status_view.tables(None, reading[0])}
     assert ("seen", "Ada") in [(row[0], row[2]) for row in tables["Rooms"].rows]
-    memory = {row[0]: row[3] for row in tables["Programs"].rows}
+    column = tables["Programs"].columns.index("memory")
+    memory = {row[0]: row[column] for row in tables["Programs"].rows}
     assert all(memory[name].endswith("MiB") for name in ("signaling", "mixer_core", "media_worker"))
     about = list(pick(gateway.log.splitlines(), Wanted(("seen",))))
     programs = {line.program for text in about if (line := parse(text)) is not None}

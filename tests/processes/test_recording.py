@@ -67,8 +67,13 @@ async def _recorded(gateway: Gateway) -> None:
     assert abs(_begins(one, voices, "Ada") - _begins(one, voices, "Ben")) < 0.25  # As they spoke.
     mix = await _file(gateway, one, "mix.flac")
     assert len(mix) / 24_000 == pytest.approx(_lasted(one), abs=0.15)
-    notes = [i for i in gateway.json("/rooms/home/transcript")["items"] if i["role"] == "system"]
-    assert ["records this room" in note["text"] for note in notes] == [True, False]
+
+    def notes() -> list[dict[str, Any]]:
+        items = gateway.json("/rooms/home/transcript")["items"]
+        return [item for item in items if item["role"] == "system"]
+
+    await ada.until(lambda: len(notes()) > 1, "the journal has no note of the end")
+    assert ["records this room" in note["text"] for note in notes()] == [True, False]
     path = f"{gateway.url}/rooms/home/recordings/{one['recording']}"
     async with aiohttp.ClientSession() as http:
         for status in (200, 404):
