@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import zmq
 
-from tests.support import audio
+from tests.support import audio, in_memory
 from tests.support.in_memory import LeftMemory
 from tests.support.waiting import until, wait_until
 
@@ -49,6 +49,14 @@ def test_a_hopeless_wait_tells_the_state_and_what_was_hoped_for() -> None:
 def test_a_test_without_a_marker_stays_in_memory(leave: Callable[[], object]) -> None:
     with pytest.raises(LeftMemory, match=r"add pytest\.mark\."):
         leave()
+
+
+def test_what_a_test_puts_in_the_place_of_sleeping_leaves_no_promise_behind() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("time.sleep", lambda _: None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(in_memory, "_refusing", False)  # As when others' fixtures are torn down.
+        time.sleep(0)
 
 
 def test_a_lost_frame_costs_its_piece_and_another_order_all_that_follows() -> None:

@@ -35,6 +35,8 @@ PREFERENCES: dict[str, bool | int | str] = {
     "toolkit.telemetry.reportingpolicy.firstRun": False,
 }
 LISTENS = re.compile(r"WebDriver BiDi listening on (ws://\S+)")
+MOST_TICKS_OF_STUCK = 10
+"""Of a second, 100 to each processor."""
 FIND = """
 (ids) => {
   const find = (root) => {
@@ -60,6 +62,10 @@ FIND = """
 """
 
 
+class Stuck(RuntimeError):
+    """Firefox answers nothing, and its main threads wait: nothing of a page could do that."""
+
+
 class Firefox:
     """One tab."""
 
@@ -78,24 +84,26 @@ class Firefox:
         self.tab = (await self.ask("browsingContext.getTree"))["contexts"][0]["context"]
 
     async def ask(self, method: str, **params: Any) -> Any:
-        """One command; its result. Raises AssertionError where it fails."""
+        """One command; its result. Raises AssertionError where it fails, Stuck for ever."""
         number = next(self._numbers)
         await self._socket.send_str(json.dumps({"id": number, "method": method, "params": params}))
         try:
             async with asyncio.timeout(PATIENCE_S):
                 answer = await self._answer(number)
         except TimeoutError:
-            words = f"{method}: no answer within {PATIENCE_S:g} s; {await self._main_threads()}"
-            raise AssertionError(words) from None
+            ticks = await self._main_threads()
+            words = f"{method}: no answer within {PATIENCE_S:g} s; ticks in a second: {ticks}"
+            kind = AssertionError if sum(ticks.values()) > MOST_TICKS_OF_STUCK else Stuck
+            raise kind(words) from None
         assert answer["type"] == "success", (method, answer)
         return answer["result"]
 
-    async def _main_threads(self) -> str:
+    async def _main_threads(self) -> dict[str, int]:
         """Whether its processes compute or wait: their processor time within a second."""
         before = _processor_ticks(self._pid)
         await asyncio.sleep(1)
         after = _processor_ticks(self._pid)
-        return str([f"{name}: {after[name] - before.get(name, 0)} ticks" for name in after])
+        return {name: after[name] - before.get(name, 0) for name in after}
 
     async def _answer(self, number: int) -> Any:
         while True:
@@ -218,8 +226,7 @@ async def sound(folder: Path) -> AsyncIterator[dict[str, str]]:
                 await asyncio.sleep(0.05)
         yield environment | {"PULSE_SERVER": f"unix:{socket}"}
     finally:
-        process.terminate()
-        await process.wait()
+        await _end(process)
 
 
 @asynccontextmanager
@@ -258,16 +265,21 @@ async def _running(profile: Path, environment: dict[str, str]) -> AsyncIterator[
             await found.begin()
             yield found
     finally:
-        if process.returncode is None:
-            process.terminate()
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+        await _end(process)
         if reading is not None:
             reading.cancel()
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Ask it to end; kill it where it does not."""
+    if process.returncode is None:
+        process.terminate()
+    try:
+        async with asyncio.timeout(PATIENCE_S / 4):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
 
 
 async def _address(stream: asyncio.StreamReader) -> str:

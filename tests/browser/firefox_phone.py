@@ -12,12 +12,14 @@ import sys
 import time
 from pathlib import Path
 
-from tests.browser.firefox import firefox
+from tests.browser.firefox import Stuck, firefox
 from tests.browser.support import HEARS
 
 ADVANCED = ("advanced-button", "advancedButton")
 PROCEED = ("exception-button", "exceptionDialogButton")
 """Of the warning: of this Firefox, and of older ones."""
+STUCK = 75
+"""Exit code where Firefox itself does not go on."""
 
 
 async def main() -> None:
@@ -48,4 +50,8 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    try:
+        asyncio.run(main())
+    except Stuck as stuck:
+        print(f"Firefox is stuck: {stuck}", file=sys.stderr)
+        sys.exit(STUCK)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from typing import Any, NoReturn
 
 import pytest
@@ -45,6 +46,21 @@ def _audit(event: str, _: tuple[Any, ...]) -> None:
         _refuse(event)
 
 
+def _watched(event: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """``function``, refused while a promise holds.
+
+    It stays in place: what a test puts there instead and takes away again leaves it as it was.
+    """
+
+    @wraps(function)
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        if _refusing:
+            _refuse(event)
+        return function(*args, **kwargs)
+
+    return watched
+
+
 @contextmanager
 def promised(item: pytest.Item) -> Iterator[None]:
     """Refuse everything else inside, unless the test has one of the markers."""
@@ -52,17 +68,15 @@ def promised(item: pytest.Item) -> Iterator[None]:
     if any(item.get_closest_marker(marker) for marker in MARKERS):
         yield
         return
-    socket, sleep = zmq.Context.socket, time.sleep
-    zmq.Context.socket = lambda *_, **__: _refuse("socket.bind")
-    time.sleep = lambda _: _refuse("time.sleep")
     _refusing = True
     try:
         yield
     finally:
         _refusing = False
-        zmq.Context.socket, time.sleep = socket, sleep
 
 
 def install() -> None:
-    """Once per test process: an audit hook stays for its life."""
+    """Once per test process: it stays for its life."""
     sys.addaudithook(_audit)
+    time.sleep = _watched("time.sleep", time.sleep)
+    zmq.Context.socket = _watched("socket.bind", zmq.Context.socket)
