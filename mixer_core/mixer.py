@@ -7,7 +7,6 @@ no sense are counted and ignored.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import fields, replace
 
 from .bus.events import StreamInfo, encode_map
@@ -22,7 +21,7 @@ from .runtime.units import MS_NS, S_NS
 from .settings import MixerCoreSettings
 from .slots import Stream
 from .voice_chain import VoiceChain, rules_of
-from .voice_memory import Learned
+from .voice_memory import NOTHING, Learned, Memory
 
 IDENTIFY_INTERVAL_NS = 100 * MS_NS
 """Least time between two questions to an unknown stream."""
@@ -52,6 +51,8 @@ class Mixer:
         self._timeout_ns = settings.stream_timeout_ms * MS_NS
         self._rules = rules_of(settings)
         self._before: dict[int, Learned] = {}
+        self._soundless: frozenset[int] = frozenset()
+        """Devices that the other mixer sent no sound, until rosters are told."""
         self._mixdown = Mixdown(settings.max_streams)
         self._rooms: dict[str, Room] = {}
         self._streams: dict[int, tuple[Room, Stream]] = {}
@@ -63,15 +64,16 @@ class Mixer:
         self._gone = JitterCounts()
         self._gone_deadlines = self._gone_held = self._gone_found = 0
 
-    def begin(self, settled_ns: int, voices: Mapping[int, Learned] | None = None) -> None:
+    def begin(self, settled_ns: int, memory: Memory = NOTHING) -> None:
         """Streams that another mixer knew announce themselves, one by one, until ``settled_ns``.
 
         Nobody is told who is in a room before: it would look as if the others had left. What is
-        said to somebody who has not announced themselves yet is told when they do. ``voices``: what
-        the other mixer had learned of them, by stream.
+        said to somebody who has not announced themselves yet is told when they do. ``memory``: what
+        the other mixer knew. Who was sent no sound is sent none before.
         """
         self._settled_ns = settled_ns
-        self._before = dict(voices or {})
+        self._before = dict(memory.voices)
+        self._soundless = memory.soundless
 
     def on_frame(self, frame: Frame, now_ns: int) -> list[bytes]:
         """One message of a worker or link."""
@@ -109,8 +111,9 @@ class Mixer:
         out: list[bytes] = []
         if self._settled_ns is not None and now_ns >= self._settled_ns:
             self._settled_ns = None
+            self._soundless = frozenset()
             for room in self._rooms.values():
-                room.recent.clear()
+                out += room.settle(now_ns)
                 out += room.roster(room.streams, now_ns)
         if self._next_expiry_ns is not None and now_ns >= self._next_expiry_ns:
             out += self._expire(now_ns)
@@ -136,14 +139,16 @@ class Mixer:
         for room in self._rooms.values():
             room.set_load(level)
 
-    def voices(self) -> dict[int, Learned]:
-        """What this mixer has learned, by stream: for the next one."""
-        known: dict[int, Learned] = {}
+    def memory(self) -> Memory:
+        """What this mixer knows, for the next one; also of those who have yet to announce
+        themselves."""
+        known = dict(self._before) if self._settled_ns is not None else {}
         for number, (_, stream) in self._streams.items():
             learned = stream.chain and stream.chain.learned
             if learned:
                 known[number] = learned
-        return known
+        soundless = {s.stream for room in self._rooms.values() for s in room.soundless}
+        return Memory(known, self._soundless | soundless)
 
     def update_metrics(self) -> None:
         """Bring gauges and the buffers' counters up to date (once a second is enough)."""
@@ -204,6 +209,7 @@ class Mixer:
                 self._mixdown,
                 self._metrics,
                 detects_echo=self._settings.echo_detector,
+                soundless=self._soundless,
             )
             room.set_load(self._load)
         ended: list[bytes] = []

@@ -58,7 +58,9 @@ class Room:
         metrics: Metrics,
         *,
         detects_echo: bool = True,
+        soundless: frozenset[int] = frozenset(),
     ) -> None:
+        """``soundless``: devices that another mixer sent no sound; ``settle`` forgets them."""
         self.name = name
         self.mode = mode
         self.address: ChosenAddress = ""
@@ -81,7 +83,7 @@ class Room:
         self._levels = LevelMeter()
         self._echo_until_ns = 0
         """Until then microphones may hear the assistant."""
-        self._seating = Seating()
+        self._seating = Seating(soundless)
         self.microphones = Microphones(self._seating, detects_echo=detects_echo)
         self._speech = SpeechReports()
         self._recorder: Stream | None = None
@@ -98,6 +100,11 @@ class Room:
     def links(self) -> list[Stream]:
         """The assistant's link: one, or none yet."""
         return [s for s in self.streams if s.is_link and s not in self.retired]
+
+    @property
+    def soundless(self) -> frozenset[Stream]:
+        """Devices that are sent no sound."""
+        return self._seating.soundless
 
     @property
     def deadlines(self) -> int:
@@ -145,6 +152,12 @@ class Room:
             for listener in before
             if not self._is_sent_talk(listener)
         ]
+
+    def settle(self, now_ns: int) -> list[bytes]:
+        """Everybody has announced themselves, if they are still there."""
+        self.recent.clear()
+        self._seating.settle()
+        return self.seat(now_ns)
 
     def _is_sent_talk(self, browser: Stream) -> bool:
         is_sent = browser not in self._seating.soundless

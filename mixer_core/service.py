@@ -101,7 +101,7 @@ def _mix(
 ) -> None:
     # A mixer that is ending lets go of the duty before it lets go of its sockets.
     audio = patiently(lambda: AudioServer(context.runtime_dir))
-    voices = VoiceFile(context.runtime_dir, mixer.voices)
+    voices = VoiceFile(context.runtime_dir, mixer.memory)
     mixer.begin(time.monotonic_ns() + SETTLE_NS, voices.read())
     upkeep = Upkeep(context.log, duty.renew, audio.renew, voices.renew)
     shell = Shell(context, mixer, metrics, audio, beats, upkeep)

@@ -59,7 +59,7 @@ class MixerTable:
     @property
     def gain_db(self) -> float:
         """That was learned of the first talker."""
-        learned = self._mixer.voices().get(1)
+        learned = self._mixer.memory().voices.get(1)
         return learned.gain_db if learned else 0.0
 
     def _announce(self, now_ns: int) -> None:

@@ -15,7 +15,9 @@ from ..slots import Stream
 class Seating:
     """The places of one room."""
 
-    def __init__(self) -> None:
+    def __init__(self, remembered: frozenset[int] = frozenset()) -> None:
+        """``remembered``: streams that are sent no sound before ``settle``, whoever is there."""
+        self._remembered = remembered
         self.soundless: frozenset[Stream] = frozenset()
         """Devices that are sent no sound."""
         self.shared: tuple[tuple[Stream, ...], ...] = ()
@@ -36,8 +38,12 @@ class Seating:
         open_air = {devices[0].place: _open_air(devices) for devices in self.shared}
         self.soundless = frozenset(
             device for devices in open_air.values() for device in devices[1:]
-        )
+        ).union(_open_air(s for s in streams if s.place and s.stream in self._remembered))
         self._players = {place: devices[0] for place, devices in open_air.items() if devices}
+
+    def settle(self) -> None:
+        """From the next ``update`` on only those count who are there."""
+        self._remembered = frozenset()
 
     def hears_its_place(self, microphone: Stream, sent: Stream) -> bool:
         """Whether a microphone is where another device plays that stream."""

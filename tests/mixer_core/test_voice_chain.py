@@ -333,7 +333,7 @@ def test_a_mixer_that_takes_over_goes_on_at_the_gain_that_the_other_had_learned(
     cut = 300 * 480
     first, second = two_streams(Bench(stream_timeout_ms=60_000)), Bench(stream_timeout_ms=60_000)
     talk(first, said[:cut])
-    second.mixer.begin(second.now_ns, first.mixer.voices())
+    second.mixer.begin(second.now_ns, first.mixer.memory())
     after = talk(two_streams(second), said[cut:])
     expected = whole[cut : cut + len(after)]
     assert len(after) == len(expected) > 3 * RATE_HZ
@@ -341,7 +341,7 @@ def test_a_mixer_that_takes_over_goes_on_at_the_gain_that_the_other_had_learned(
         if rms_dbfs(expected[at : at + 480]) > -40:
             off = rms_dbfs(after[at : at + 480]) - rms_dbfs(expected[at : at + 480])
             assert abs(off) < 3, at
-    assert first.mixer.voices()[1].gain_db > 15
+    assert first.mixer.memory().voices[1].gain_db > 15
 
 
 def test_what_may_be_an_echo_of_the_assistant_teaches_nothing() -> None:
@@ -353,9 +353,9 @@ def test_what_may_be_an_echo_of_the_assistant_teaches_nothing() -> None:
         bench.advance(FRAME_MS)
     bench.advance(400)
     talk(bench, speech(-45, 1)[: RATE_HZ // 5])
-    assert bench.mixer.voices() == {}
+    assert bench.mixer.memory().voices == {}
     talk(bench, speech(-45, 1))
-    assert bench.mixer.voices()[1].gain_db > 10
+    assert bench.mixer.memory().voices[1].gain_db > 10
 
 
 def test_a_link_is_passed_on_as_it_is() -> None:
@@ -365,4 +365,4 @@ def test_a_link_is_passed_on_as_it_is() -> None:
         bench.audio(LINK, frame)
         bench.advance(FRAME_MS)
     assert [frame.payload for frame in bench.heard_by(1)] == frames
-    assert bench.mixer.voices() == {}
+    assert bench.mixer.memory().voices == {}

@@ -8,6 +8,7 @@ from typing import Any
 from mixer_core.bus.frames import FLAG_PAUSE
 from mixer_core.bus.pcm import SILENCE
 from mixer_core.bus.place import Place
+from mixer_core.runtime.units import MS_NS
 from tests.mixer_core.mixer_bench import Bench, audio_in, constant
 
 LAPTOP, PHONE, TABLET, AWAY, LINK = 11, 12, 13, 14, 99
@@ -97,3 +98,41 @@ def test_a_mixer_that_takes_over_knows_the_places_from_the_announcements_in_any_
         for stream in order:
             bench.start(stream, place=replace(KITCHEN, came_ns=stream))
         assert listeners(bench, LINK) == {LAPTOP}
+
+
+def taken_over(first: Bench) -> Bench:
+    """Another mixer goes on where this one has ended; the assistant has announced itself to it."""
+    bench = Bench()
+    bench.mixer.begin(bench.now_ns + 500 * MS_NS, first.mixer.memory())
+    bench.start(LINK, "link")
+    return bench
+
+
+def test_who_was_sent_no_sound_is_sent_none_by_the_next_mixer_before_the_others_are_there() -> None:
+    bench = taken_over(kitchen())
+    bench.start(PHONE, place=Place("kitchen", came_ns=2))
+    bench.start(AWAY)
+    assert listeners(bench, LINK) == {AWAY}
+    bench = taken_over(bench)  # That one ends too, before everybody has announced themselves.
+    bench.start(PHONE, place=Place("kitchen", came_ns=2))
+    assert listeners(bench, LINK) == set()
+    bench.start(LAPTOP, place=KITCHEN)
+    assert listeners(bench, LINK) == {LAPTOP}
+    bench.advance(500)
+    assert listeners(bench, LINK) == {LAPTOP}
+
+
+def test_where_the_device_that_played_does_not_come_back_another_one_plays_soon() -> None:
+    bench = taken_over(kitchen())
+    bench.start(PHONE, place=Place("kitchen", came_ns=2))
+    assert listeners(bench, LINK) == set()
+    bench.advance(500)
+    assert listeners(bench, LINK) == {PHONE}
+    assert not taken_over(bench).mixer.memory().soundless
+
+
+def test_who_has_left_the_place_or_wears_headphones_is_sent_sound_at_once() -> None:
+    for place in (Place(), Place("kitchen", came_ns=2, headphones=True)):
+        bench = taken_over(kitchen())
+        bench.start(PHONE, place=place)
+        assert listeners(bench, LINK) == {PHONE}
