@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from mixer_core.journal import conversations, deletion, reading
 from mixer_core.journal.records import ClosedRecord, ForgottenRecord, ItemRecord
@@ -62,3 +65,19 @@ def test_a_deleted_conversation_is_not_recovered(short_dir: Path) -> None:
     assert JournalStore(path, "home").recover(0) == []
     store.write([ClosedRecord(NOW_MS, "empty")], NOW_MS)
     assert rooms_words(path) == []
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_rows_that_grew_and_moved_leave_no_word_in_any_file(short_dir: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    path = short_dir / "j"
+    store = JournalStore(path, "home")
+    for number in range(60):
+        words = "secret " * chance.randrange(chance.choice([3, 10, 60, 300]))
+        grown = replace(item(chance.randrange(1, 12)).item, text=words)
+        store.write([ItemRecord(grown), usage(number)], NOW_MS)
+    assert store.conversation is not None
+    assert deletion.delete(path, "home", store.conversation, NOW_MS)
+    store.write([item(99)], NOW_MS)
+    assert [file.name for file in short_dir.iterdir() if b"secret" in file.read_bytes()] == []
+    store.close()
