@@ -29,7 +29,8 @@ def person(stream: Stream) -> Person:
 def payload(people: Iterable[Person], more: Mapping[str, object]) -> bytes:
     """The event's payload, with ``more`` fields: as much of it as fits.
 
-    Raises FrameError where nothing does.
+    Short names without places fit for 190 people; of more, the first ones are told.
+    Raises FrameError where ``more`` does not fit.
     """
     known = list(people)
     for shorter in (_short_name, _without_place):
@@ -37,6 +38,11 @@ def payload(people: Iterable[Person], more: Mapping[str, object]) -> bytes:
             return _encoded(known, more)
         except FrameError:
             known = [shorter(one) for one in known]
+    while known:
+        try:
+            return _encoded(known, more)
+        except FrameError:
+            known = known[: len(known) * 9 // 10]
     return _encoded(known, more)
 
 

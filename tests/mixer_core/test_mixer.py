@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mixer_core.bus.events import Mode, decode_event, encode_map
+from mixer_core.bus.events import Mode, StreamInfo, decode_event, encode_map
 from mixer_core.bus.frames import FLAG_CONCEALED, FLAG_PAUSE, Frame, Kind
 from mixer_core.bus.pcm import FRAME_MS, SILENCE
 from mixer_core.bus.place import Place
@@ -601,6 +601,25 @@ def test_a_large_roster_of_long_names_still_fits_an_event() -> None:
         bench.start(stream, name="\N{PILE OF POO}" * 64, place=place)
     people = bench.events_to(1, "participants")[-1]["participants"]
     assert len(people) == 128  # type: ignore[arg-type]
+
+
+def test_of_more_people_than_an_event_can_hold_the_first_are_told_and_all_are_heard() -> None:
+    bench = Bench(max_streams=1024)
+    bench.start(LINK, "link")
+    for stream in range(100, 400):
+        bench.mixer.on_frame(start_of(stream), bench.now_ns)
+        bench.now_ns += MS_NS
+    bench.start(400)
+    people = bench.events_to(LINK, "participants")[-1]["participants"]
+    assert 150 < len(people) < 300  # type: ignore[arg-type]
+    assert people[0]["participant"] == "p-100"  # type: ignore[index]
+    assert listeners_of(bench.audio(400, constant(7), flags=FLAG_PAUSE)) == {LINK}
+
+
+def start_of(stream: int) -> Frame:
+    """Somebody with a long name."""
+    info = StreamInfo("browser", "den", f"p-{stream}", "\N{PILE OF POO}" * 64)
+    return Frame(Kind.START, stream, payload=info.encode())
 
 
 kinds = st.sampled_from(list(Kind))
