@@ -64,7 +64,7 @@ def run(options: Options, findings: Findings) -> None:
 
 def interrupted(findings: Findings, name: str, detector: bool, place: str, replies: int) -> None:
     """How many replies the assistant interrupts by hearing itself."""
-    cut = loud = found = 0
+    cut = first = loud = found = 0
     per_room = max(1, replies // ROOMS)
     voices = talkers.voices(4)
     for number in range(-(-replies // per_room)):
@@ -74,12 +74,18 @@ def interrupted(findings: Findings, name: str, detector: bool, place: str, repli
         voice = frames_of(at_level(voices[number % 4], REPLY_DBFS), rng)
         vad = VoiceActivity()
         rest(house)
-        for _ in range(per_room):
-            cut += reply(house, vad, voice)
-            loud += 1
+        for nth in range(per_room):
+            is_cut = reply(house, vad, voice)
+            cut, first, loud = cut + is_cut, first + (is_cut and nth == 0), loud + 1
         found += len(house.roster()) > 0
     findings.add(
-        "the assistant hears itself", name, "replies", interrupted=cut, replies=loud, told=found
+        "the assistant hears itself",
+        name,
+        "replies",
+        interrupted=cut,
+        first_of_their_room=first,
+        replies=loud,
+        told=found,
     )
 
 

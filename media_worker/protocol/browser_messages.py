@@ -104,7 +104,7 @@ class Speaker:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The room is to be recorded; or no longer: whoever objects ends it."""
+    """The room is to be recorded; or its recording ends: whoever objects ends it."""
 
     on: bool
 

@@ -121,9 +121,9 @@ class Registry:
         elif isinstance(message, Refused):
             actions = self._dispatch.refused(identity, message, now_ns)
         elif isinstance(message, PictureAnswer):
-            actions = self._house.pictures.answered(identity, message)
+            actions = self._house.pictures.received(identity, message)
         elif isinstance(message, Forgotten):
-            actions = self._house.forgetting.answered(identity, message)
+            actions = self._house.forgetting.forgotten(identity, message)
         elif isinstance(message, ChildExited):
             reason = f"its process ended ({message.exit_code})"
             actions = self._gone(message.child, reason, now_ns)

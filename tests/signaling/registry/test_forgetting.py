@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mixer_core.bus import control
 from signaling.registry.actions import Forget, Reply, ReplyDone, ReplyProblem
-from signaling.registry.forgetting import MAX_WAITING
+from signaling.registry.orders import MAX_WAITING
 from tests.signaling.registry.test_house import Home
 
 

@@ -7,7 +7,7 @@ import pytest
 from mixer_core.bus.control import MAX_PIECE_BYTES, PictureAnswer, PicturePiece
 from mixer_core.bus.roles import Role
 from signaling.registry.actions import Reply, ReplyDone, ReplyProblem, Show
-from signaling.registry.pictures import MAX_WAITING
+from signaling.registry.orders import MAX_WAITING
 from tests.signaling.registry.test_house import Home, offer_of
 from tests.signaling.worlds import FakeChild
 
