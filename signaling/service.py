@@ -62,6 +62,7 @@ async def serve(context: process.Context[Settings]) -> None:
             await door.start(lan_api.application(), routes, limit)
         _stop_when_asked(context, gateway)
         shelf.start()
+        transcripts.start()
         context.log.info("= listening on %s", url)
         await context.stop.wait()
     finally:

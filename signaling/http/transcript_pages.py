@@ -37,6 +37,10 @@ DEFAULT_LIMIT = 200
 CHECK_S = 600.0
 """Between two looks whether the whole file is sound."""
 RETRY_S = 30
+SCRUB_WAIT_S = 5.0
+"""Longest that a deletion waits for the file to be free of its words; they are out of sight."""
+SCRUB_RETRY_S = 1.0
+"""Between two tries, while others use the file."""
 _T = TypeVar("_T")
 
 
@@ -51,6 +55,11 @@ class TranscriptReader:
         self._error_logged = False
         self._check_s = float("-inf")
         """When the file was last found to be sound."""
+        self._scrubbing: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Remove what deletions of an earlier run may have left."""
+        self._scrubbing = asyncio.get_running_loop().create_task(self._scrub())
 
     async def respond(self, request: web.Request, room_is_open: bool) -> web.Response:
         """The response; an open room in which nothing was said has an empty transcript.
@@ -113,7 +122,10 @@ class TranscriptReader:
         return found or Hits([], True)
 
     async def delete(self, room: str, conversation: int) -> bool:
-        """Delete a conversation from the file; False: there is none with that id."""
+        """Delete a conversation from the file; False: there is none with that id.
+
+        What the file keeps of its words in gaps is gone when it returns, or soon after.
+        """
         wall_ms = int(time.time() * 1000)
         path = self._path
         is_found = await self._asked(lambda: deletion.delete(path, room, conversation, wall_ms))
@@ -121,7 +133,24 @@ class TranscriptReader:
         if aside := [file.name for file in place.put_aside(path)]:
             words = "! files of a damaged journal that were put aside may still have it: %s"
             self._log.warning(words, ", ".join(aside))
+        if self._scrubbing is not None:
+            self._scrubbing.cancel()
+        self._scrubbing = asyncio.get_running_loop().create_task(self._scrub())
+        await asyncio.wait([self._scrubbing], timeout=SCRUB_WAIT_S)
         return bool(is_found)
+
+    async def _scrub(self) -> None:
+        """Until nothing is left of what was deleted."""
+        while not await self._is_scrubbed():
+            await asyncio.sleep(SCRUB_RETRY_S)
+
+    async def _is_scrubbed(self) -> bool:
+        path = self._path
+        try:
+            return await self._read(lambda: deletion.scrub(path)) is not False
+        except JournalError as error:  # Whoever writes to the journal mends it, or cannot either.
+            self._log_once(error)
+            return False
 
     async def usage(self, room: str) -> dict[str, Any]:
         """Tokens and cost of the room's conversation and of the day (all rooms).
@@ -140,6 +169,8 @@ class TranscriptReader:
 
     def close(self) -> None:
         """End the thread."""
+        if self._scrubbing is not None:
+            self._scrubbing.cancel()
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _asked(self, question: Callable[[], _T]) -> _T | None:

@@ -135,7 +135,7 @@ def test_the_camera_is_open_only_until_the_picture_is_taken(
     until(page, "() => document.getElementById('picture-video').videoWidth > 0", "no camera")
     page.evaluate(f"() => {{ window.seen = {stream}; }}")
     page.locator("#close-picture").click()
-    assert page.evaluate(ended)
+    until(page, ended, "the camera stays open")
 
 
 def test_a_screen_is_shared_for_one_frame_only(

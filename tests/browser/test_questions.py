@@ -56,6 +56,7 @@ def test_the_first_answer_counts_and_ends_the_question_everywhere(
     until(bob, OVER, "still asked")
     until(ada, OVER, "still asked")
     shows(ada, "Not done: unlock door (Bob said no)")
+    shows(ada, "it was not done")  # The answer: what is said before it, it answers too.
     says(bob, "call unlock_door")
     until(ada, ASKED, "no question")
     until(ada, ANSWERABLE, "no answer is taken")

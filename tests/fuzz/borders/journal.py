@@ -93,6 +93,7 @@ def attempt(data: bytes) -> None:
         ],
         lambda: _written(path),
         lambda: deletion.delete(path, ROOM, 1, WALL_MS),
+        lambda: deletion.scrub(path),
     )
     for question in questions:
         try:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mixer_core.journal import conversations, deletion, reading
+from mixer_core.journal import conversations, deletion, file, reading
 from mixer_core.journal.file import open_writer
 from mixer_core.journal.reading import ITEM_COLUMNS
 from mixer_core.journal.records import HistoryItem
@@ -133,10 +133,11 @@ def test_what_is_deleted_is_in_none_of_the_files_any_more(path: Path) -> None:
     usage = "INSERT INTO usage VALUES (?, 'response', 'r', 'm', 1, 'day', 0,0,0,0,0,0,0,0,0.0, 0.5"
     other.db.execute(f"{usage}, ?, '')", (number, f'[["p-1", "{SECRET}", 1.0]]'))
     files = [path, path.with_name(f"{path.name}-wal")]
-    assert any(SECRET.encode() in file.read_bytes() for file in files)
+    assert any(SECRET.encode() in one.read_bytes() for one in files)
     cursor = reading.transcript(path, "home", 1, None)
     assert deletion.delete(path, "home", number, 5_000)
-    assert not any(SECRET.encode() in file.read_bytes() for file in files)
+    assert deletion.scrub(path)
+    assert not any(SECRET.encode() in one.read_bytes() for one in files)
     assert [one.id for one in conversations.listed(path, "home", 9)] == [kept]
     assert not conversations.search(path, "home", SECRET, 9).hits
     with closing(sqlite3.connect(path)) as db:
@@ -147,6 +148,35 @@ def test_what_is_deleted_is_in_none_of_the_files_any_more(path: Path) -> None:
     assert since is not None and not since.items
     assert sorted(since.removed) == sorted([*(item.item for item in said), "t1"])
     other.close()
+
+
+def test_a_file_in_use_is_scrubbed_once_it_is_free(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While somebody reads an older state, its pages stay; the file knows that they are to go."""
+    monkeypatch.setattr(file, "BUSY_TIMEOUT_S", 0.05)
+    number = fill(path, "home", [replace(HELLO, text=SECRET)])
+    fill(path, "attic", [ANSWER])
+    due = "SELECT count(*) FROM mark WHERE name = 'words left'"
+    writer = open_writer(path)  # Keeps the log alive.
+    files = [path, path.with_name(f"{path.name}-wal")]
+    with closing(sqlite3.connect(path)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM item").fetchall()
+        assert deletion.delete(path, "home", number, 5_000)
+        assert not conversations.search(path, "home", SECRET, 9).hits
+        assert not deletion.scrub(path)
+        assert any(SECRET.encode() in one.read_bytes() for one in files)
+    assert writer.db.execute(due).fetchone() == (1,)
+    assert deletion.scrub(path)
+    assert not any(SECRET.encode() in one.read_bytes() for one in files)
+    assert writer.db.execute(due).fetchone() == (0,)
+    writer.close()
+
+
+def test_without_a_journal_there_is_nothing_to_scrub(tmp_path: Path) -> None:
+    assert deletion.scrub(tmp_path / "j")
+    assert not (tmp_path / "j").exists()
 
 
 def test_deleting_is_of_one_room_and_may_be_done_twice(path: Path) -> None:

@@ -39,6 +39,7 @@ def test_the_link_deletes_its_own_conversation_and_begins_another(short_dir: Pat
     assert rooms_words(path) == ["i3"]
     assert [one.id for one in conversations.listed(path, "home", 9)] == [2]
     store.close()
+    assert deletion.scrub(path)
     raw = path.read_bytes()
     assert b"word 1" not in raw and b"late words" not in raw
     with closing(sqlite3.connect(path)) as db:
@@ -78,6 +79,7 @@ def test_rows_that_grew_and_moved_leave_no_word_in_any_file(short_dir: Path, see
         store.write([ItemRecord(grown), usage(number)], NOW_MS)
     assert store.conversation is not None
     assert deletion.delete(path, "home", store.conversation, NOW_MS)
+    assert deletion.scrub(path)
     store.write([item(99)], NOW_MS)
     assert [file.name for file in short_dir.iterdir() if b"secret" in file.read_bytes()] == []
     store.close()
