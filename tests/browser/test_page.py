@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -171,9 +172,9 @@ def test_a_worker_that_died_is_rejoined_without_a_click(
 
     gateway.wait(lambda: len(participants()) == 1, "not in room")
     before = participants()
-    children = [p for p in gateway.processes() if p.name().startswith("media_worker-")]
-    for child in children:
-        os.kill(child.pid, signal.SIGKILL)
+    for child in gateway.children("media_worker"):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
     began = time.monotonic()
     gateway.wait(
         lambda: page.wait_for_timeout(20) or (participants() not in ([], before)),

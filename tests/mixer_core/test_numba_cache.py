@@ -16,10 +16,11 @@ import pytest
 
 from mixer_core import numba_cache
 from mixer_core.numba_cache import KERNELS, SEAL, CacheGuard, folder_of, prepare_cache
+from tests.support.waiting import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[2]
 AS_ROOT = os.getuid() == 0
-START_S = 90
+START_S = 5 * PATIENCE_S
 """A cold start compiles; slow machines take tens of seconds."""
 
 START = """

@@ -82,36 +82,16 @@ class Caller:
         return audio.share_found(heard, original) >= 0.6
 
 
-def child_of(gateway: Gateway, name: str) -> int:
-    """The busy child of a host: the one that has worked most."""
-    children = [process for process in gateway.processes() if process.name().startswith(f"{name}-")]
-    return max(children, key=lambda child: sum(child.cpu_times()[:2])).pid
-
-
-def program(gateway: Gateway, name: str) -> int:
-    """The process that supervisord started."""
-    (pid,) = [p.pid for p in gateway.processes() if _command(p)[-2:] == ["-m", name]]
-    return pid
-
-
-def _command(process: psutil.Process) -> list[str]:
-    """Its command line; empty: it has ended meanwhile."""
-    try:
-        return process.cmdline()
-    except psutil.NoSuchProcess:
-        return []
-
-
 def test_every_process_may_be_killed_during_a_call() -> None:
     use_loopback()
     victims = {
-        "mixer_core": lambda g: program(g, "mixer_core"),
-        "signaling": lambda g: program(g, "signaling"),
-        "simulator": lambda g: program(g, "openai_link.simulator"),
-        "openai_link": lambda g: program(g, "openai_link"),
-        "media_worker": lambda g: program(g, "media_worker"),
-        "child of openai_link": lambda g: child_of(g, "openai_link"),
-        "child of media_worker": lambda g: child_of(g, "media_worker"),
+        "mixer_core": lambda g: g.program("mixer_core"),
+        "signaling": lambda g: g.program("signaling"),
+        "simulator": lambda g: g.program("openai_link.simulator"),
+        "openai_link": lambda g: g.program("openai_link"),
+        "media_worker": lambda g: g.program("media_worker"),
+        "child of openai_link": lambda g: g.children("openai_link")[0],
+        "child of media_worker": lambda g: g.children("media_worker")[0],
     }
     figures: dict[str, float] = {}
     joins: dict[str, int] = {}

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from tests.processes.test_kill import child_of
 from tests.support.gateway import ROOT, Gateway
 from tests.support.plain_client import PlainClient, use_loopback
 from tests.support.waiting import PATIENCE_S, until
@@ -81,7 +80,7 @@ def test_a_room_has_a_record() -> None:
         await say(gateway, client, "first")
         await client.quiet()
         seen = len(client.of_type("state"))
-        os.kill(child_of(gateway, "openai_link"), signal.SIGKILL)
+        os.kill(gateway.children("openai_link")[0], signal.SIGKILL)
         await reaches(client, "connecting", "ready", since=seen)
         await say(gateway, client, "second")
         room = await priced(gateway)

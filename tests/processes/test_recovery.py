@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 
 from tests.processes.looking import joined, set_faults, simulator_calls, until_said, words
-from tests.processes.test_kill import child_of
 from tests.support import audio
 from tests.support.gateway import Gateway
 from tests.support.plain_client import PlainClient, use_loopback
@@ -125,7 +124,7 @@ def test_a_link_that_is_killed_remembers(gateway_by: Callable[[str], Gateway]) -
         client.say(type="say", text="My name is Ada.")
         await until_said(client, "My name is Ada")
         await client.quiet(0.8)
-        os.kill(child_of(gateway, "openai_link"), signal.SIGKILL)
+        os.kill(gateway.children("openai_link")[0], signal.SIGKILL)
         killed_s = time.monotonic()
         asked_s = 0.0
 

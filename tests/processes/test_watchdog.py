@@ -18,17 +18,6 @@ pytestmark = pytest.mark.processes
 FROZEN = ("signaling", "openai_link", "openai_link.simulator")
 
 
-def program(gateway: Gateway, name: str) -> int:
-    """The process that supervisord started."""
-    found = []
-    for process in gateway.processes():
-        command = process.cmdline()
-        if command[-2:] == ["-m", name]:
-            found.append(process.pid)
-    (pid,) = found
-    return pid
-
-
 def test_frozen_programs_are_started_anew_and_what_never_starts_again_ends_all(
     short_dir: Path,
 ) -> None:
@@ -44,7 +33,7 @@ def test_frozen_programs_are_started_anew_and_what_never_starts_again_ends_all(
     try:
         gateway.start()
         assert gateway.pids("--standby") == []
-        before = {name: program(gateway, name) for name in FROZEN}
+        before = {name: gateway.program(name) for name in FROZEN}
         for pid in before.values():
             os.kill(pid, signal.SIGSTOP)
         for name, pid in before.items():
@@ -52,10 +41,10 @@ def test_frozen_programs_are_started_anew_and_what_never_starts_again_ends_all(
             words = f"mixminus: {called} (process {pid}) has not moved for 2 s"
             gateway.wait(lambda w=words: w in gateway.log, f"nobody sees that {name} hangs")
         gateway.wait_ready()
-        assert all(program(gateway, name) != pid for name, pid in before.items())
+        assert all(gateway.program(name) != pid for name, pid in before.items())
 
         marker.touch()
-        os.kill(program(gateway, "signaling"), signal.SIGKILL)
+        os.kill(gateway.program("signaling"), signal.SIGKILL)
         assert gateway.process is not None
         assert gateway.process.wait(PATIENCE_S) == 78
         gateway.reader.join(PATIENCE_S)

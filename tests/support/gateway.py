@@ -150,6 +150,25 @@ class Gateway:
                 continue
         return found
 
+    def children(self, program: str) -> list[int]:
+        """Numbers of a host's children, the one that has worked most first."""
+        worked: dict[int, float] = {}
+        for process in self.processes():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if process.name().startswith(f"{program}-"):
+                    worked[process.pid] = sum(process.cpu_times()[:2])
+        return sorted(worked, key=worked.__getitem__, reverse=True)
+
+    def program(self, name: str) -> int:
+        """Number of the process that supervisord has started as ``python -m name``."""
+        found = []
+        for process in self.processes():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if process.cmdline()[-2:] == ["-m", name]:
+                    found.append(process.pid)
+        (pid,) = found
+        return pid
+
     def pids(self, *words: str) -> list[int]:
         """Processes whose command line has all ``words`` in it."""
         result = []

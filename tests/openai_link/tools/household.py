@@ -85,7 +85,7 @@ async def ignore_cancelling() -> None:
 @tool(timeout_ms=100)
 def hang() -> None:
     """Hang in a thread until the test lets it go."""
-    RELEASE.wait(20)
+    RELEASE.wait()
 
 
 @tool

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from openai_link.child import END_S
 from openai_link.settings import McpServer, OpenaiLinkSettings
 from openai_link.tools import mcp_process
 from openai_link.tools.leash import TERM_S
@@ -135,11 +134,8 @@ def test_no_server_outlives_its_room_or_keeps_it(
 ) -> None:
     with room_process(pids, ways) as room:
         assert wait_for(lambda: len(pids.all()) >= expected(ways))
-        told_s = time.monotonic()
         room.send_signal(number)
         room.wait(PATIENCE_S)
-        if number == signal.SIGTERM:
-            assert time.monotonic() - told_s < END_S + 2.0
         assert wait_for(lambda: not pids.alive(), PATIENCE_S)
 
 
