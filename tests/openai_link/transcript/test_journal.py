@@ -28,7 +28,7 @@ from mixer_core.journal.retention import DAY_MS
 from mixer_core.runtime import logs
 from mixer_core.runtime.errors import JournalError
 from openai_link.transcript.journal import Journal
-from openai_link.transcript.journal_queue import MAX_WAITING_RECORDS
+from openai_link.transcript.journal_queue import MAX_BATCH_RECORDS, MAX_WAITING_RECORDS
 from openai_link.transcript.journal_store import JournalStore
 from tests.support.gateway import ROOT
 from tests.support.waiting import PATIENCE_S, until
@@ -195,9 +195,10 @@ def test_a_file_of_another_program_is_left_alone_and_what_is_lost_is_told(short_
         bench = Bench(short_dir / "j")
         bench.write(1)
         await until(lambda: bench.troubles and bench.safe, "nothing is told")
-        for number in range(MAX_WAITING_RECORDS + 10):
+        most = MAX_WAITING_RECORDS + MAX_BATCH_RECORDS  # A batch is being tried, maybe.
+        for number in range(most):
             bench.write(number)
-        await until(lambda: len(bench.safe) == MAX_WAITING_RECORDS + 11, "somebody waits forever")
+        await until(lambda: len(bench.safe) == most + 1, "somebody waits forever")
         await until(lambda: bench.journal.dropped, "what was lost is not counted")
         await until(lambda: len(bench.troubles) == 2, "what was lost is not told")
         await bench.journal.close()
