@@ -24,7 +24,7 @@ from tests.support.gateway import Gateway
 from tests.support.waiting import wait_until
 
 TRIALS = int(os.environ.get("MIXMINUS_BARGE_IN_TRIALS", "3"))
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120 + 10 * TRIALS)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300 + 10 * TRIALS)]
 
 BURST_S = 0.9
 GAPS_S = (2.9, 2.31, 3.47, 2.63, 3.11, 2.05, 3.73)

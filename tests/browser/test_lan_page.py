@@ -12,9 +12,9 @@ import pytest
 
 from tests.browser.conftest import CHROMIUM, require
 from tests.browser.firefox import FIREFOX, PULSEAUDIO
-from tests.support.networks import in_a_network
+from tests.support.networks import LONGEST_S, in_a_network
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(LONGEST_S)]
 
 CERTUTIL = shutil.which("certutil")
 PLAIN = "chromium-listen"

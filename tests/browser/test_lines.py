@@ -15,7 +15,7 @@ from tests.browser.support import joined, until
 from tests.support import audio
 from tests.support.gateway import Gateway
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(150)]
+pytestmark = pytest.mark.browser
 
 RULES = """
 prefix = ""

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.networks import in_a_network
+from tests.support.networks import LONGEST_S, in_a_network
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(LONGEST_S)]
 CALL = "tests.processes.lan_call"
 
 

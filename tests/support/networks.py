@@ -12,6 +12,8 @@ import pytest
 from tests.support.gateway import ROOT
 from tests.support.waiting import PATIENCE_S
 
+LONGEST_S = 15 * PATIENCE_S
+"""Of a program: it makes its own network, a gateway, and several visits."""
 _PROBE = ["unshare", "-n", "sh", "-c", "ip link add v0 type veth peer name v1"]
 
 
@@ -25,7 +27,7 @@ def in_a_network(module: str, *arguments: str) -> Any:
         pytest.skip("this user may not make a network namespace with a veth pair")
     command = ["unshare", "-n", sys.executable, "-m", module, *arguments]
     done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=5 * PATIENCE_S, check=False
+        command, cwd=ROOT, capture_output=True, text=True, timeout=LONGEST_S, check=False
     )
     assert done.returncode == 0, done.stderr[-6000:]
     found = json.loads(done.stdout.splitlines()[-1])
