@@ -274,6 +274,7 @@ class Call:
                 wait_ns = self._policy.failed(retry_after_s, time.monotonic_ns())
                 if wait_ns is None:
                     raise
+                self._requests.ways.failed(error)
                 self._seat = replace(self._seat, ticket=refused.ticket if refused else "")
             await asyncio.sleep(wait_ns / S_NS)
 
@@ -326,6 +327,7 @@ class Call:
         if wait_ns is None:
             self._end(Lost(f"the call is lost: {self._why_lost}; keep_trying_s joins again"))
             return
+        self._requests.ways.lost()
         try:
             await asyncio.sleep(wait_ns / S_NS)
             await self._connect()

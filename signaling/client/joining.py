@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Literal
@@ -24,6 +24,7 @@ async def join(
     place: str = "",
     keep_trying_s: float = 0.0,
     authority: str | Path | None = None,
+    ways: Sequence[str] = (),
 ) -> AsyncIterator[Call]:
     """Join a room; ``async with`` leaves it.
 
@@ -38,15 +39,19 @@ async def join(
         keep_trying_s: how long to try again when the gateway is full or does not answer, and when
             the connection is lost; 0: not at all.
         authority: PEM file of the gateway's authority, where the system does not know it.
+        ways: addresses of further nodes of the same cluster, where no balancer stands in front: a
+            node that does not answer is followed by the next one.
 
     Raises:
         Refused, Unreachable: the reason in words.
-        ValueError: ``url`` is no address.
+        ValueError: ``url``, or one of ``ways``, is no address.
         OSError: ``authority`` cannot be read.
     """
     base, given = base_and_token(url)
-    prepare_ice(base)
-    async with Requests(base, authority) as requests:
+    others = [base_and_token(way)[0] for way in ways]
+    for address in (base, *others):
+        prepare_ice(address)
+    async with Requests(base, authority, others) as requests:
         if token or given:
             await requests.enter(token or given)
         seat = Seat(room, name, mode or "", place=place)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +15,7 @@ import aiohttp
 from yarl import URL
 
 from .errors import Refused, Unreachable
+from .ways import CONNECT_TIMEOUT_S, Ways
 
 TIMEOUT_S = 10.0
 _ICE_TIMEOUT_S = 3.0
@@ -60,22 +62,27 @@ def base_and_token(url: str) -> tuple[str, str]:
 
 
 class Requests:
-    """Asks one gateway; raises ``Refused`` and ``Unreachable``."""
+    """Asks one gateway, or a cluster; raises ``Refused`` and ``Unreachable``."""
 
-    def __init__(self, base: str, authority: str | Path | None) -> None:
+    def __init__(self, base: str, authority: str | Path | None, others: Sequence[str] = ()) -> None:
         """Args:
         base: the page's address, without a slash at its end.
         authority: PEM file of the authority to trust; None: the system's.
+        others: addresses of further nodes of the same cluster, as ``base``.
 
         Raises:
             OSError, ssl.SSLError: the file cannot be read.
         """
-        self._base = base
+        self.ways = Ways([base, *others])
+        self._token = ""
+        self._known_at: set[str] = set()
+        """Addresses that were asked to let us in."""
         context = ssl.create_default_context(cafile=authority) if authority else True
+        connect_s = CONNECT_TIMEOUT_S if self.ways.are_several else None
         self._http = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=context),
             cookie_jar=aiohttp.CookieJar(unsafe=True),  # Of a host without a name, too.
-            timeout=aiohttp.ClientTimeout(total=TIMEOUT_S),
+            timeout=aiohttp.ClientTimeout(total=TIMEOUT_S, sock_connect=connect_s),
         )
 
     async def __aenter__(self) -> Requests:
@@ -90,8 +97,27 @@ class Requests:
         await self._http.close()
 
     async def enter(self, token: str) -> None:
-        """Come by an invitation, or by the value of MIXMINUS_TOKEN."""
-        await self._ask("POST", "/session", json={"token": token})
+        """Come by an invitation, or by the value of MIXMINUS_TOKEN.
+
+        The other nodes of a cluster know the browser's session, too.
+        """
+        self._token = token
+        for _ in self.ways.all[1:]:
+            try:
+                return await self._enter()
+            except Unreachable as error:
+                self.ways.failed(error)
+        return await self._enter()
+
+    async def _enter(self) -> None:
+        here = self.ways.base
+        await self._request("POST", "/session", json={"token": self._token})
+        self._known_at.add(here)
+        cookies = self._http.cookie_jar.filter_cookies(URL(here))
+        for base in self.ways.all:
+            if base != here:
+                values = {name: cookie.value for name, cookie in cookies.items()}
+                self._http.cookie_jar.update_cookies(values, URL(base))
 
     async def offer(self, sdp: str, seat: Seat) -> Answer:
         """Post an offer."""
@@ -129,18 +155,29 @@ class Requests:
 
     async def ice_servers(self) -> list[dict[str, Any]]:
         """STUN and TURN servers as in ``RTCConfiguration``; none where it does not tell."""
-        timeout = aiohttp.ClientTimeout(total=_ICE_TIMEOUT_S)
+        timeout = aiohttp.ClientTimeout(total=_ICE_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S)
         try:
-            async with self._http.get(f"{self._base}/ice", timeout=timeout) as answer:
+            async with self._http.get(f"{self.ways.base}/ice", timeout=timeout) as answer:
                 told = await answer.json() if answer.status == 200 else {}
-        except (aiohttp.ClientError, TimeoutError, ValueError):
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            if self.ways.are_several and isinstance(error, (aiohttp.ClientError, TimeoutError)):
+                raise self._silence(error) from error  # Another one is asked sooner.
             return []
         servers = told.get("ice_servers", []) if isinstance(told, dict) else []
         return [server for server in servers if isinstance(server, dict) and "urls" in server]
 
     async def _ask(self, method: str, path: str, **more: Any) -> tuple[str, str]:
-        """The body and the absolute ``Location`` of an answer."""
-        url = URL(f"{self._base}{path}", encoded=True)
+        """The body and the absolute ``Location`` of an answer; comes in first where it must."""
+        try:
+            return await self._request(method, path, **more)
+        except Refused as error:
+            if error.status != 401 or not self._token or self.ways.base in self._known_at:
+                raise
+        await self._enter()
+        return await self._request(method, path, **more)
+
+    async def _request(self, method: str, path: str, **more: Any) -> tuple[str, str]:
+        url = URL(f"{self.ways.base}{path}", encoded=True)
         try:
             async with self._http.request(method, url, **more) as answer:
                 if answer.status >= 400:
@@ -149,14 +186,17 @@ class Requests:
                 return await answer.text(), str(answer.url.join(URL(location))) if location else ""
         except aiohttp.ClientConnectorCertificateError as error:
             raise Unreachable(
-                f"the certificate of {self._base} is not trusted ({error.certificate_error}): give "
-                "authority=FILE, the certificate that http://<gateway>:8080/trust has as .crt"
+                f"the certificate of {self.ways.base} is not trusted ({error.certificate_error}): "
+                "give authority=FILE, the certificate that http://<gateway>:8080/trust has as .crt"
             ) from error
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            words = str(error) or f"no answer within {TIMEOUT_S:g} s"
-            raise Unreachable(
-                f"the gateway at {self._base} does not answer: {words}; is it running?"
-            ) from error
+            raise self._silence(error) from error
+
+    def _silence(self, error: Exception) -> Unreachable:
+        words = str(error) or f"no answer within {TIMEOUT_S:g} s"
+        return Unreachable(
+            f"the gateway at {self.ways.base} does not answer: {words}; is it running?"
+        )
 
 
 def _room(room: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from pathlib import Path
 
@@ -62,3 +63,39 @@ async def test_nobody_answers(tmp_path: Path) -> None:
     with pytest.raises(Unreachable, match="is it running"):
         async with join(url):
             raise AssertionError("it joined")
+
+
+@asynchronous
+async def test_another_node_is_asked_where_the_first_is_gone(tmp_path: Path) -> None:
+    async with running(tmp_path, require_invitation=True) as edge:
+        edge.program("mixer_core")
+        edge.add("worker")
+        await edge.idle(workers=1)
+        _, token = edge.gate.desk.invite(["home"], "speak", "Bob", 3600, False, int(time.time()))
+        gone = f"http://127.0.0.1:{free_port()}"
+        async with Requests(gone, None, [edge.url]) as requests:
+            await requests.enter(token)
+            assert requests.ways.base == edge.url
+            answer = await requests.offer(SDP, Seat("home", ""))
+            assert answer.location.startswith(edge.url)
+            requests.ways.lost()
+            with pytest.raises(Unreachable, match=gone):
+                await requests.ice_servers()
+
+
+@asynchronous
+async def test_a_node_that_does_not_know_the_session_is_shown_the_token(tmp_path: Path) -> None:
+    token = secrets.token_urlsafe(32)
+    folders = [tmp_path / name for name in ("first", "second")]
+    for folder in folders:
+        folder.mkdir()
+    async with (
+        running(folders[0], {"MIXMINUS_TOKEN": token}, http_host="0.0.0.0") as first,
+        running(folders[1], {"MIXMINUS_TOKEN": token}, http_host="0.0.0.0") as second,
+        Requests(first.url, None, [second.url]) as requests,
+    ):
+        await requests.enter(token)
+        requests.ways.lost()
+        with pytest.raises(Refused) as full:  # It has no worker, but we may come in.
+            await requests.offer(SDP, Seat("home", "Ana"))
+        assert full.value.status == 503

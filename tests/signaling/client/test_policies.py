@@ -7,10 +7,11 @@ from array import array
 import numpy as np
 import pytest
 
-from signaling.client.errors import Refused
+from signaling.client.errors import Refused, Unreachable
 from signaling.client.pacing import Pacer, pieces
 from signaling.client.rejoin import S_NS, Heartbeat, RejoinPolicy
 from signaling.client.requests import base_and_token
+from signaling.client.ways import Ways
 
 MS_NS = 1_000_000
 
@@ -104,3 +105,30 @@ def test_the_link_of_an_invitation_is_an_address_too() -> None:
     assert base_and_token("http://127.0.0.1:8080") == ("http://127.0.0.1:8080", "")
     with pytest.raises(ValueError, match=r"127\.0\.0\.1:8080"):
         base_and_token("localhost:8080")
+
+
+def test_a_node_that_cannot_serve_is_followed_by_the_next_one() -> None:
+    ways = Ways(["http://a", "http://b", "http://a"])
+    assert ways.all == ("http://a", "http://b")
+    used = [ways.base]
+    for event in (Unreachable("nobody"), Refused(503, "Cluster away", "why"), None):
+        ways.failed(event) if event is not None else ways.lost()
+        used.append(ways.base)
+    assert used == ["http://a", "http://b", "http://a", "http://b"]
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [Refused(503, "Full", "wait", ticket="t"), Refused(429, "Slow down", "why")],
+    ids=["in the line", "too many"],
+)
+def test_what_another_node_would_say_too_is_not_asked_again_there(refusal: Refused) -> None:
+    ways = Ways(["http://a", "http://b"])
+    ways.failed(refusal)
+    assert ways.base == "http://a"
+
+
+def test_one_address_stays_in_use() -> None:
+    ways = Ways(["http://a"])
+    ways.lost()
+    assert (ways.base, ways.are_several) == ("http://a", False)
