@@ -70,6 +70,7 @@ SHELLS: dict[str, set[str]] = {
     "mixer_core/journal": {
         "conversations",
         "file",
+        "left_recordings",
         "place",
         "reading",
         "recordings",

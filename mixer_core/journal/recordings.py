@@ -1,16 +1,20 @@
 """The directory of recordings: what there is, what each has, and what is too old.
 
 ``recordings/<room>/<id>/`` below the state directory, mode 0700: one FLAC file for each voice, the
-sum of all in ``mix.flac``, and ``recording.json``. Links write it, signaling reads and deletes.
+sum of all in ``mix.flac``, and ``recording.json``. Links write it and hold its directory
+(``flock(2)``) while it goes on; signaling reads and deletes.
 """
 
 from __future__ import annotations
 
 import calendar
 import contextlib
+import fcntl
+import os
 import re
 import shutil
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -52,9 +56,11 @@ class Contents:
     """Who asked for it."""
     tracks: tuple[TrackFile, ...] = ()
     ended_ms: int | None = None
-    """None: it goes on, or its process ended in the middle."""
+    """None: it goes on, or its process has just died (``left_recordings``)."""
     reason: _Name = ""
     """Why it ended."""
+    told: bool = True
+    """False: nobody has told the people of the room that it ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +75,14 @@ class Listed:
 
 def folder_of(state_dir: Path, room: str) -> Path:
     """Of a room's recordings. Raises ValueError for what is no name of a room."""
-    if not ROOM_NAME.fullmatch(room):
+    if not is_room(room):
         raise ValueError(f"no room is called {room[:64]!r}")
     return state_dir / FOLDER / room
+
+
+def is_room(name: str) -> bool:
+    """Whether a room can be called so."""
+    return ROOM_NAME.fullmatch(name) is not None
 
 
 def make(state_dir: Path, room: str, began_ms: int, mark: str) -> Path:
@@ -82,6 +93,21 @@ def make(state_dir: Path, room: str, began_ms: int, mark: str) -> Path:
     path = parent / f"{began}-{mark}"
     path.mkdir(mode=0o700)
     return path
+
+
+def hold(folder: Path) -> int:
+    """Hold a recording: a descriptor; closing it, or the end of the process, lets go of it.
+
+    Raises:
+        OSError: it cannot be held; BlockingIOError: another process holds it.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def write(folder: Path, contents: Contents) -> None:
@@ -98,6 +124,13 @@ def read(folder: Path) -> Contents:
         raise ValueError(f"{folder / CONTENTS} is damaged: {error}") from error
 
 
+def readable(state_dir: Path, room: str) -> Iterator[tuple[Path, Contents]]:
+    """The recordings of a room whose contents can be read, oldest first. Raises OSError."""
+    for folder in sorted(_folders(folder_of(state_dir, room))):
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            yield folder, read(folder)
+
+
 def listed(state_dir: Path, room: str) -> list[Listed]:
     """The recordings of a room, newest first; one whose contents are lost has its files still."""
     found = []
@@ -105,7 +138,8 @@ def listed(state_dir: Path, room: str) -> list[Listed]:
         try:
             contents = read(folder)
         except (OSError, ValueError):
-            contents = Contents(room, began_ms=_began_ms(folder.name), by="", reason="damaged")
+            began_ms = _began_ms(folder.name)
+            contents = Contents(room, began_ms, by="", ended_ms=began_ms, reason="damaged")
         files: dict[str, int] = {}
         for file in sorted(folder.glob("*.flac")):
             with contextlib.suppress(OSError):

@@ -54,7 +54,15 @@ class Refuse:
     words: str
 
 
-Deed = Begin | End | Sound | Refuse
+@dataclass(frozen=True, slots=True)
+class Left:
+    """An earlier process has recorded the room, and left the recording."""
+
+    words: str
+    """Why it ended, in a sentence for everybody."""
+
+
+Deed = Begin | End | Sound | Refuse | Left
 
 
 class Consent:
@@ -141,3 +149,10 @@ class Consent:
             return []
         self.phase, self.words = "off", words
         return [End(words), Sound(rises=False)]
+
+    def left(self, words: str) -> list[Deed]:
+        """The recording of an earlier process has ended with it. ``words``: so, a sentence."""
+        if self.phase != "off":
+            return [Left(words)]
+        self.words = words
+        return [Left(words), Sound(rises=False)]

@@ -7,10 +7,12 @@ power loss costs about two seconds.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import queue
 import secrets
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -66,11 +68,16 @@ class RecordingWriter:
             state_dir, contents.room, contents.began_ms, secrets.token_hex(3)
         )
         self._contents = contents
-        self._check_room()
-        recordings.write(self.folder, contents)
+        with contextlib.ExitStack() as undo:
+            undo.callback(shutil.rmtree, self.folder, ignore_errors=True)
+            self._held = recordings.hold(self.folder)
+            undo.callback(os.close, self._held)
+            self._check_room()
+            recordings.write(self.folder, contents)
+            self._mix = FlacFile(self.folder / recordings.MIX)
+            undo.pop_all()
         self._tracks = Tracks(began_ns)
         self._files: dict[str, FlacFile] = {}
-        self._mix = FlacFile(self.folder / recordings.MIX)
         self._queue: queue.SimpleQueue[Entry] = queue.SimpleQueue()
         self.lost = 0
         """Frames that are in no file."""
@@ -172,4 +179,5 @@ class RecordingWriter:
         self.lost += self._tracks.late
         if self.lost:
             self._log.warning("! %d frames of 20 ms are not in the recording", self.lost)
+        os.close(self._held)
         self._log.info("= recorded in %s", self.folder)

@@ -352,6 +352,12 @@ class RoomEngine:
         deeds = parts.consent.end(words)
         return self._settle(outcomes_of(deeds, parts.record, wall_ms), now_ns)
 
+    def recording_left(self, words: str, now_ns: int) -> list[Action]:
+        """This room's last process died while it recorded. ``words``: as in ``end_recording``."""
+        parts, wall_ms = self._parts, self._wall_ms(now_ns)
+        deeds = parts.consent.left(words)
+        return self._settle(outcomes_of(deeds, parts.record, wall_ms), now_ns)
+
     def picture(self, upload: str, picture: Picture, now_ns: int) -> list[Action]:
         """Somebody shows the assistant a picture; ``upload`` is answered by ``AnswerUpload``."""
         return self._settle(self._people.picture(upload, picture, now_ns), now_ns)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..recording.consent import Begin, Deed, End, Refuse, Sound
+from ..recording.consent import Begin, Deed, End, Left, Refuse, Sound
 from .actions import BeginRecording, EndRecording, Log, PlayTone, TellBrowsers
 from .record import RoomRecord
 from .signals import Outcome, StateNews
@@ -20,6 +20,9 @@ def outcomes_of(deeds: Sequence[Deed], record: RoomRecord, wall_ms: int) -> list
                 outcomes += record.noted(f"{by} records this room.", wall_ms)
             case End(words):
                 outcomes += [Log("info", f"= no recording any more: {words}"), EndRecording(words)]
+                outcomes += record.noted(f"The recording has ended: {words}.", wall_ms)
+            case Left(words):
+                outcomes.append(Log("warning", f"! a recording was left and is closed: {words}"))
                 outcomes += record.noted(f"The recording has ended: {words}.", wall_ms)
             case Sound(rises):
                 outcomes.append(PlayTone(rises))

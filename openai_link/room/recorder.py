@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mixer_core.bus.frames import Frame
 from mixer_core.bus.pcm import FRAME_BYTES
+from mixer_core.journal import left_recordings
 from mixer_core.journal.recordings import Contents
 from mixer_core.runtime.units import MS_NS
 
@@ -66,6 +67,21 @@ class Recorder:
         self._mixer.record(False)
         writer.end(reason, time.monotonic_ns())
         self._over = [one for one in self._over if one.is_alive] + [writer]
+
+    async def left(self, oldest_ms: int) -> str:
+        """Why the recording of the room's last process ended, if that died; empty: it did not.
+
+        ``oldest_ms``: Unix time; what ended before is closed, but no news.
+        """
+        try:
+            found = await asyncio.to_thread(
+                left_recordings.take_untold, self._state_dir, self._room
+            )
+        except OSError as error:
+            self._log.warning("! recordings that were left cannot be closed: %s", error)
+            return ""
+        is_news = any((one.ended_ms or 0) >= oldest_ms for one in found)
+        return left_recordings.REASON if is_news else ""
 
     def track(self, frame: Frame) -> None:
         """20 ms of one voice."""

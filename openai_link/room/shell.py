@@ -370,6 +370,9 @@ class RoomShell:
         room_usd = await self._journal.room_total(day)
         now_ns = time.monotonic_ns()
         self._did(self.engine.journal_recovered(items, day, cost_usd, now_ns, room_usd=room_usd))
+        left = await self._recorder.left(_wall_ms() - round(RESUME_S * 1000))
+        if left:
+            self._did(self.engine.recording_left(left, time.monotonic_ns()))
 
     def _written(self, ticket: int) -> None:
         self._did(self.engine.journal_written(ticket, time.monotonic_ns()))

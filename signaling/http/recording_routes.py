@@ -1,4 +1,4 @@
-"""Recordings over HTTP: what there is of a room, its files, and deleting; and those that are old.
+"""Recordings over HTTP: what there is of a room, its files, deleting; those that are old or left.
 
 Files are read and deleted in a thread of their own: a slow disk holds up nobody's call.
 """
@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 
-from mixer_core.journal import recordings
+from mixer_core.journal import left_recordings, recordings
 from mixer_core.journal.recordings import Listed
 from mixer_core.runtime.errors import ProblemError
 
@@ -40,7 +40,7 @@ class RecordingShelf:
         self._sweeping: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Delete what is old, now and once an hour."""
+        """Delete what is old, and close what was left, now and once an hour."""
         self._sweeping = asyncio.get_running_loop().create_task(self._sweep())
 
     def close(self) -> None:
@@ -50,8 +50,13 @@ class RecordingShelf:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def listed(self, room: str) -> list[Listed]:
-        """Those of a room, newest first. Raises ProblemError (503)."""
-        return await self._asked(lambda: recordings.listed(self._state_dir, room))
+        """Those of a room, newest first; what a process has left is closed. Raises ProblemError."""
+
+        def look() -> list[Listed]:
+            left_recordings.close_left(self._state_dir, room)
+            return recordings.listed(self._state_dir, room)
+
+        return await self._asked(look)
 
     async def file(self, room: str, ident: str, name: str) -> Path | None:
         """The path of a file; None: there is none."""
@@ -70,12 +75,20 @@ class RecordingShelf:
             words = "= %d recordings over %g days old are deleted: %s"
             self._log.info(words, len(gone), self._days, ", ".join(gone[:5]))
 
+    async def close_left(self) -> None:
+        """Close what processes of rooms have left."""
+        closed = await self._run(lambda: left_recordings.close_all(self._state_dir))
+        if closed:
+            words = "= %d recordings whose process ended are closed: %s"
+            self._log.info(words, len(closed), ", ".join(closed[:5]))
+
     async def _sweep(self) -> None:
         while True:
             try:
                 await self.delete_old()
+                await self.close_left()
             except OSError as error:
-                self._log.warning("! old recordings cannot be deleted: %s", error)
+                self._log.warning("! the recordings cannot be looked after: %s", error)
             await asyncio.sleep(SWEEP_S)
 
     async def _asked(self, question: Callable[[], _T]) -> _T:

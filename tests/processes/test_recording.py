@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
+import signal
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from mixer_core.journal.left_recordings import REASON
 from openai_link.recording.tone import PITCHES_HZ
+from tests.processes.test_kill import child_of
 from tests.support.audio import to_pcm, tone
 from tests.support.gateway import Gateway
 from tests.support.plain_client import PlainClient, use_loopback
@@ -42,6 +46,10 @@ def sound(hz: float, seconds: float) -> bytes:
 def phase(client: PlainClient) -> str:
     told = client.of_type("state")
     return str(told[-1]["recording"]["phase"]) if told else ""
+
+
+def why(client: PlainClient) -> str:
+    return str(client.of_type("state")[-1]["recording"]["words"])
 
 
 async def _recorded(gateway: Gateway) -> None:
@@ -81,8 +89,27 @@ async def _recorded(gateway: Gateway) -> None:
                 assert answer.status == status
         async with http.get(f"{path}/mix.flac") as answer:
             assert answer.status == 404
+    await _left_by_a_killed_process(gateway, ada, ben)
     for client in (ada, ben):
         await client.close()
+
+
+async def _left_by_a_killed_process(gateway: Gateway, ada: PlainClient, ben: PlainClient) -> None:
+    ada.say(type="record", on=True)
+    await ada.until(lambda: phase(ben) == "on", "it does not begin again")
+    await ada.speak(sound(400, 1.5))
+    os.kill(child_of(gateway, "openai_link"), signal.SIGKILL)
+    await ada.until(
+        lambda: phase(ben) == "off" and why(ben) == REASON, "Ben is not told why it ends"
+    )
+    one = await _finished(gateway)
+    assert one["reason"] == REASON and _lasted(one) >= 0
+
+    def last() -> str:
+        return str(gateway.json("/rooms/home/transcript")["items"][-1]["text"])
+
+    wanted = f"The recording has ended: {REASON}."
+    await ada.until(lambda: last() == wanted, "the journal has no note of it")
 
 
 async def _finished(gateway: Gateway) -> dict[str, Any]:

@@ -135,9 +135,10 @@ export class Inbox {
     const { recording: before } = this.state;
     const recording = { phase: told?.phase ?? "off", words: String(told?.words ?? "") };
     if (recording.phase === before.phase && recording.words === before.words) return;
+    const isTold = this.state.problems.some(({ code }) => code === "recording-over");  // The reason may follow.
     this.store.set({ recording });
     this.store.clear("recording", "recording-soon", "recording-over");
-    const shown = recordingProblem(recording, before.phase !== "off");
+    const shown = recordingProblem(recording, before.phase !== "off" || isTold);
     if (shown) this.store.raise(shown);
   }
 

@@ -76,6 +76,32 @@ def test_what_the_settings_say_of_the_room_is_shown_and_so_are_changes(run: Run)
     assert shown[2:] == [[["rules", "The tools changed now."]], "Chef"]
 
 
+def test_the_reason_of_an_end_may_follow_the_end(run: Run) -> None:
+    raised = run(
+        "session/inbox.js",
+        """
+        const { Store } = await import(url.replace("session/inbox.js", "state/store.js"));
+        const store = new Store(), inbox = new m.Inbox(store, {heard() {}, rules() {}}), seen = [];
+        const tell = (phase, words) => {
+          const recording = {phase, words};
+          inbox.take({type: "state", assistant: "idle", upstream: "ready", recording});
+          seen.push(store.state.problems.map((p) => [p.code, p.cure]).at(-1) ?? null);
+        };
+        tell("off", "Ben has ended the recording");
+        tell("on", "Ada records this room");
+        tell("off", "");
+        tell("off", "the room's process ended");
+        return seen;
+        """,
+    )
+    assert raised == [
+        None,
+        ["recording", "Ada records this room. Whoever objects can stop it."],
+        ["recording-over", "The part of the gateway that kept it was interrupted."],
+        ["recording-over", "The room's process ended."],
+    ]
+
+
 def test_a_recording_is_told_from_the_first_moment_to_its_end(run: Run) -> None:
     raised = run(
         "session/inbox.js",

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mixer_core.bus.pcm import FRAME_NS, FRAME_SAMPLES
-from mixer_core.journal import recordings
+from mixer_core.journal import left_recordings, recordings
 from mixer_core.journal.recordings import Contents
 from mixer_core.runtime import logs
 from mixer_core.runtime.units import S_NS
@@ -205,6 +205,7 @@ def test_it_grows_while_it_runs_and_is_readable_without_an_end(
         time.sleep(0.02)
     assert (read(made.folder / "01-person.flac")[:60_000] == pcm_of(frames)[:60_000]).all()
     assert recordings.read(made.folder).ended_ms is None
+    assert left_recordings.close_left(tmp_path, "home") == []  # It goes on.
     made.end("", time.monotonic_ns())
     made.join()
 
@@ -212,6 +213,7 @@ def test_it_grows_while_it_runs_and_is_readable_without_an_end(
 def test_too_little_room_is_told_and_nothing_begins(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="have to stay free"):
         record(tmp_path, time.monotonic_ns(), free_mib=1 << 40)
+    assert recordings.listed(tmp_path, "home") == []
 
 
 def test_a_disk_that_fills_up_ends_it_and_is_told_once(

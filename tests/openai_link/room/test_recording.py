@@ -95,3 +95,20 @@ def test_it_ends_with_the_rule_the_people_and_the_process() -> None:
             done = engine.end_recording("it cannot be written: the disk is full", now_ns)
         assert any(isinstance(action, EndRecording) for action in done), end
         assert any("The recording has ended" in note for note in notes(done)), end
+
+
+def test_a_recording_that_a_killed_process_left_is_told_and_noted() -> None:
+    room = Recorded()
+    told = room.world.engine.recording_left("the room's process ended", room.now_ns)
+    assert notes(told) == ["The recording has ended: the room's process ended."]
+    assert states(told) == ["off"] and PlayTone(False) in told
+    (state,) = [a.event for a in told if isinstance(a, TellBrowsers) and a.event["type"] == "state"]
+    assert state["recording"]["words"] == "the room's process ended"
+
+
+def test_it_does_not_end_one_that_has_begun_since() -> None:
+    room = Recorded()
+    room.begun()
+    told = room.world.engine.recording_left("the room's process ended", room.now_ns)
+    assert notes(told) and not any(isinstance(a, EndRecording | PlayTone) for a in told)
+    assert room.world.engine.keeps("p-2", room.now_ns)

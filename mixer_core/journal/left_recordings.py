@@ -1,0 +1,97 @@
+"""Recordings whose process died: whoever looks next closes them, from what their files say.
+
+A recording that goes on is held (``recordings.hold``), and the kernel lets go of it the moment its
+process ends. So one that has no end and that nobody holds was left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from ..runtime.units import MS_NS
+from . import recordings
+from .flac_frames import HEAD_BYTES, TAIL_BYTES, count_field, last_frame
+from .recordings import CONTENTS, MIX, Contents
+
+REASON = "the room's process ended"
+_RATE_KHZ = 24
+
+
+def close_left(state_dir: Path, room: str) -> list[str]:
+    """Close what a room's earlier processes have left: the ids of each. Raises OSError.
+
+    Files end with their last whole frame, and say how long they are.
+    """
+    return [folder.name for folder, _ in _left(state_dir, room)]
+
+
+def close_all(state_dir: Path) -> list[str]:
+    """As ``close_left`` for all rooms: ``room/id`` of each. Raises OSError."""
+    root = state_dir / recordings.FOLDER
+    rooms = sorted(path.name for path in root.iterdir()) if root.is_dir() else []
+    known = [room for room in rooms if recordings.is_room(room)]
+    return [f"{room}/{ident}" for room in known for ident in close_left(state_dir, room)]
+
+
+def take_untold(state_dir: Path, room: str) -> list[Contents]:
+    """Those of a room that were left and whose end nobody was told yet; each once. Raises OSError.
+
+    It closes them first.
+    """
+    close_left(state_dir, room)
+    untold = []
+    for folder, contents in recordings.readable(state_dir, room):
+        if not contents.told:
+            recordings.write(folder, replace(contents, told=True))
+            untold.append(contents)
+    return untold
+
+
+def _left(state_dir: Path, room: str) -> Iterator[tuple[Path, Contents]]:
+    for folder, seen in recordings.readable(state_dir, room):
+        if seen.ended_ms is not None:
+            continue
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.callback(os.close, recordings.hold(folder))
+                contents = recordings.read(folder)  # Its writer may have finished meanwhile.
+            except (BlockingIOError, FileNotFoundError, ValueError):
+                continue
+            if contents.ended_ms is None:
+                ended = replace(contents, ended_ms=_close(folder, contents), reason=REASON)
+                recordings.write(folder, replace(ended, told=False))
+                yield folder, ended
+
+
+def _close(folder: Path, contents: Contents) -> int:
+    """Finish the files; returns the end of the mix, Unix time in ms."""
+    ended_ms = (folder / CONTENTS).stat().st_mtime_ns // MS_NS
+    for file in sorted(folder.glob("*.flac")):
+        samples = _finish(file)
+        if file.name == MIX:
+            ended_ms = contents.began_ms + samples // _RATE_KHZ
+    return ended_ms
+
+
+def _finish(file: Path) -> int:
+    """Cut off what is no whole frame, and put the number of samples into the head; returns it."""
+    descriptor = os.open(file, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        size = os.fstat(descriptor).st_size
+        head = os.pread(descriptor, HEAD_BYTES, 0)
+        if len(head) < HEAD_BYTES:
+            return 0
+        begin = max(HEAD_BYTES, size - TAIL_BYTES)
+        whole, samples = last_frame(head, os.pread(descriptor, TAIL_BYTES, begin))
+        if whole or begin == HEAD_BYTES:  # Else nothing is known of it, and it stays.
+            os.ftruncate(descriptor, begin + whole)
+            at, field = count_field(head, samples)
+            os.pwrite(descriptor, field, at)
+            os.fsync(descriptor)
+        return samples
+    finally:
+        os.close(descriptor)
