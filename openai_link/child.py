@@ -93,6 +93,8 @@ class _Child:
             self._picture(message)
         elif isinstance(message, control.Forget):
             self._start(self._forget(message))
+        elif isinstance(message, control.Yield | control.Stay | control.OwesAnswer):
+            self._move(message)
         elif isinstance(message, control.Leave):
             self._log.info("= told to leave")
             self._stop.set()
@@ -114,6 +116,7 @@ class _Child:
             on_change=self._changed,
             on_exit=self._stop.set,
             on_picture=self._control.send,
+            on_yielded=self._control.send,
         )
         self._link.set_load(self._load)
         self._control.announce()
@@ -136,6 +139,17 @@ class _Child:
         self._load = level
         if self._link is not None:
             self._link.set_load(level)
+
+    def _move(self, message: control.Yield | control.Stay | control.OwesAnswer) -> None:
+        """The room goes to another machine, or has come from one."""
+        if self._link is None or self._order is None or self._order.room != message.room:
+            self._log.warning("! < %s for a room that is not here", type(message).__name__)
+        elif isinstance(message, control.Yield):
+            self._link.leave_room(message)
+        elif isinstance(message, control.Stay):
+            self._link.stay()
+        else:
+            self._link.owe_answer()
 
     def _picture(self, piece: control.PicturePiece) -> None:
         if self._link is not None:

@@ -51,9 +51,11 @@ DOORS: Mapping[str, frozenset[str]] = {
         f"{SIGNALING}.access": f"{SIGNALING}",
         f"{SIGNALING}.tls": f"{SIGNALING}",
         f"{SIGNALING}.client": "",
+        f"{SIGNALING}.cluster": "",
         f"{SIGNALING}.http": f"{SIGNALING} {SIGNALING}.limits {SIGNALING}.registry {SIGNALING}.tls "
         f"{SIGNALING}.access",
         "deploy.doctor": "deploy",
+        "deploy.cluster": "",
         f"{BENCH}.report": "",
         f"{BENCH}.rig": f"{BENCH}.report",
         f"{BENCH}.peers": f"{BENCH}.report {BENCH}.rig",

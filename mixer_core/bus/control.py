@@ -200,6 +200,43 @@ class OpenLink:
     mode: Mode
     verify: bool = False
     """People come by invitation: who may use a tool counts by verified names only."""
+    standby: bool = False
+    """Another machine has the room, and will hand it over: prepare a session, and wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Yield:
+    """Signaling → link child: leave the room in its next pause, for another machine."""
+
+    room: str
+    order: int
+    """For the answer."""
+    within_ms: int
+    """Longest wait for a pause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Yielded:
+    """Link child → signaling: its session is closed, and what was said is in the journal."""
+
+    room: str
+    order: int
+    owed: bool = False
+    """People wait for an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """Signaling → link child: the room stays here after all; it may have left it already."""
+
+    room: str
+
+
+@dataclass(frozen=True, slots=True)
+class OwesAnswer:
+    """Signaling → link child: the machine that had the room before owes people an answer."""
+
+    room: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +323,10 @@ Message = (
     | SetRoom
     | Notice
     | OpenLink
+    | Yield
+    | Yielded
+    | Stay
+    | OwesAnswer
     | LoadLevel
     | PicturePiece
     | PictureAnswer
@@ -306,6 +347,10 @@ MESSAGES: dict[str, type[Message]] = {
     "set_room": SetRoom,
     "notice": Notice,
     "open_link": OpenLink,
+    "yield": Yield,
+    "yielded": Yielded,
+    "stay": Stay,
+    "owes_answer": OwesAnswer,
     "load": LoadLevel,
     "picture_piece": PicturePiece,
     "picture_answer": PictureAnswer,

@@ -153,6 +153,14 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True)
+class RoomYielded:
+    """No session is left here: the room may go on at another machine, once all is written."""
+
+    owed: bool
+    """People wait for an answer."""
+
+
+@dataclass(frozen=True, slots=True)
 class ExportTrace:
     """A turn is over: what it took."""
 
@@ -178,6 +186,7 @@ Action = (
     | BeginRecording
     | EndRecording
     | PlayTone
+    | RoomYielded
     | Log
     | ExportTrace
     | Exit

@@ -17,6 +17,7 @@ from ..transport.selection import TransportSelection
 from .actions import Log, RememberTransport
 from .handover import Handover
 from .lifecycle import (
+    JOIN_GRACE_NS,
     STOPPED,
     Connect,
     Disconnect,
@@ -100,9 +101,21 @@ class Connection:
 
     # -- what happens -----------------------------------------------------------------------------
 
-    def open(self, wall_ms: int, now_ns: int) -> list[Outcome]:
-        """The room has its first participant on the way."""
-        return self._carry_out(self._life.open(now_ns), wall_ms, now_ns)
+    def open(self, wall_ms: int, now_ns: int, grace_ns: int = JOIN_GRACE_NS) -> list[Outcome]:
+        """The room has its first participant on the way, who comes within ``grace_ns``."""
+        return self._carry_out(self._life.open(now_ns, grace_ns), wall_ms, now_ns)
+
+    def suspend(self, reason: str, detail: str, wall_ms: int, now_ns: int) -> list[Outcome]:
+        """End all sessions; none is opened before ``resume``. ``detail``: for people."""
+        return self._carry_out(self._life.suspend(reason, detail), wall_ms, now_ns)
+
+    def resume(self, reason: str, wall_ms: int, now_ns: int) -> list[Outcome]:
+        """A session may be opened as far as that reason is concerned."""
+        return self._carry_out(self._life.resume(reason, now_ns), wall_ms, now_ns)
+
+    def expect(self, now_ns: int) -> None:
+        """People who were elsewhere are on their way."""
+        self._life.expect(now_ns)
 
     def stop(self, wall_ms: int, now_ns: int) -> list[Outcome]:
         """The process must end."""
@@ -141,6 +154,10 @@ class Connection:
         self.connect_ms = (now_ns - self._connect_ns) / 1e6
         outcomes = self._carry_out(self._life.connected(now_ns), wall_ms, now_ns)
         return [*outcomes, self._remember(now_ns)]
+
+    def prepared(self, wall_ms: int, now_ns: int) -> list[Outcome]:
+        """The session is ready, and waits for a room that another machine has."""
+        return self._carry_out(self._life.prepared(), wall_ms, now_ns)
 
     def failed(self, problem: Problem, wall_ms: int, now_ns: int) -> list[Outcome]:
         """The active session could not be opened, or was lost."""

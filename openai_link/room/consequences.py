@@ -26,6 +26,7 @@ from .signals import (
     ReplyTruncated,
     ReplyWanted,
     RoomClosed,
+    RoomGranted,
     RuleChanged,
     SessionConfirmed,
     SessionFailed,
@@ -97,6 +98,8 @@ class Consequences:
                 return parts.connection.budget_spent(problem, wall_ms, now_ns)
             case RoomClosed(reason):
                 return parts.record.closed(reason, wall_ms)
+            case RoomGranted():
+                return self._recovery.granted(wall_ms, now_ns)
             case SessionMoved(kind):
                 parts.connection.moved(kind, now_ns)
                 return [self._audience.state()]

@@ -31,6 +31,7 @@ from .actions import (
     OpenSession,
     PlayTone,
     RememberTransport,
+    RoomYielded,
     SendEvent,
     SendFrame,
     StartUplink,
@@ -72,6 +73,8 @@ class Tellers:
     picture_answered: Callable[[PictureAnswer], object]
     """What became of a picture, for signaling."""
     state_changed: Callable[[], None]
+    room_yielded: Callable[[bool], None]
+    """No session is left; whether people wait for an answer."""
     room_over: Callable[[], None]
 
 
@@ -141,6 +144,8 @@ class Deeds:
                 self._to.recorder.sound(rises)
             case StateChanged():
                 self._tell.state_changed()
+            case RoomYielded(owed):
+                self._tell.room_yielded(owed)
             case ExportTrace(trace):
                 self._to.traces.send(trace)
             case Exit():

@@ -30,24 +30,37 @@ from mixer_core.bus.frames import FLAG_PAUSE
 from mixer_core.journal.records import HistoryItem
 from mixer_core.runtime.earliest import earliest
 from mixer_core.runtime.errors import UpstreamError
-from mixer_core.runtime.units import MS_NS
+from mixer_core.runtime.units import MS_NS, S_NS
 
 from ..media.downlink_gate import DownlinkFrame
 from ..media.quiet import ROOM_NOISE_PEAK, is_quiet
 from ..pictures import Picture
 from ..room_settings import RoomSettings
-from .actions import Action, Log, TellBrowsers
+from .actions import Action, Log, RoomYielded, TellBrowsers
 from .audience import Audience
 from .consequences import Consequences
-from .lifecycle import State
+from .lifecycle import JOIN_GRACE_NS, State
 from .outlet import Outlet
 from .parts import RoomConfig, RoomParts
 from .people import People
 from .recorded import outcomes_of
 from .room_tools import Toolset
 from .rule_changes import RuleChanges
-from .signals import Outcome, ProblemFound, SessionFailed, Signal
+from .signals import (
+    Outcome,
+    ProblemFound,
+    ReplyMayWait,
+    ReplyRequested,
+    RoomGranted,
+    SessionFailed,
+    Signal,
+)
 from .startup import Startup
+
+STANDBY_GRACE_NS = 60 * S_NS
+"""How long a room is prepared that another machine is to hand over."""
+MOVING = "moved"
+"""Why sessions end whose room goes on at another machine."""
 
 
 class RoomEngine:
@@ -121,6 +134,7 @@ class RoomEngine:
             self._startup.next_timeout_ns(),
             self._parts.consent.next_timeout_ns(),
             self._audience.next_timeout_ns(),
+            self._parts.yielding.next_timeout_ns(),
             self._outlet.next_timeout_ns(),
         )
 
@@ -130,8 +144,54 @@ class RoomEngine:
         """The room has its first participant on the way."""
         outcomes = self._parts.address.open()
         outcomes += self._startup.open(now_ns)
-        outcomes += self._connection.open(self._wall_ms(now_ns), now_ns)
+        grace_ns = STANDBY_GRACE_NS if self._sessions.is_elsewhere else JOIN_GRACE_NS
+        outcomes += self._connection.open(self._wall_ms(now_ns), now_ns, grace_ns)
         return self._settle(outcomes, now_ns)
+
+    def suspend(self, reason: str, words: str, now_ns: int) -> list[Action]:
+        """No session may be open here before ``resume``; people stay, and are told ``words``."""
+        wall_ms = self._wall_ms(now_ns)
+        return self._settle(self._connection.suspend(reason, words, wall_ms, now_ns), now_ns)
+
+    def resume(self, reason: str, now_ns: int) -> list[Action]:
+        """A session may be open as far as that reason is concerned."""
+        wall_ms = self._wall_ms(now_ns)
+        return self._settle(self._connection.resume(reason, wall_ms, now_ns), now_ns)
+
+    def yield_room(self, within_ns: int, now_ns: int) -> list[Action]:
+        """Leave the room in its next pause, for another machine: ``RoomYielded`` follows."""
+        is_time = self._parts.yielding.begin(now_ns + within_ns, now_ns)
+        return self._leave(now_ns) if is_time else []
+
+    def stay(self, now_ns: int) -> list[Action]:
+        """The room stays here, whether or not it was left already."""
+        self._parts.yielding.cancel()
+        return self.resume(MOVING, now_ns)
+
+    def granted(self, items: Sequence[HistoryItem], now_ns: int) -> list[Action]:
+        """The room of another machine is here now, where ``items`` were said."""
+        outcomes = [*self._startup.caught_up(items, now_ns), RoomGranted()]
+        return self._settle(outcomes, now_ns)
+
+    def owes_answer(self, now_ns: int) -> list[Action]:
+        """People wait for an answer that another machine, which had the room, did not give."""
+        return self._settle([ReplyRequested(), ReplyMayWait()], now_ns)
+
+    def _leave(self, now_ns: int) -> list[Action]:
+        """Nobody here speaks any more; what was said is written."""
+        actions = self.end_recording("the room goes on at another machine", now_ns)
+        talking, how = self._sessions.talking, "in a pause"
+        if not self._parts.yielding.was_in_pause:
+            how = "in speech: the time was up"
+        if talking is not None:
+            actions += self._settle(talking.drain(now_ns), now_ns)
+        actions += self.suspend(MOVING, "The room goes on at another machine.", now_ns)
+        owed = self._record.pending_reply.is_pending
+        left: list[Outcome] = [
+            Log("info", f"= the room is left to another machine, {how}"),
+            RoomYielded(owed),
+        ]
+        return [*actions, *self._settle(left, now_ns)]
 
     def stop(self, now_ns: int) -> list[Action]:
         """The process must end."""
@@ -177,6 +237,8 @@ class RoomEngine:
         started = [*self._startup.tick(now_ns), *self._audience.tick(now_ns)]
         actions += self._settle(started, now_ns)
         actions += self._settle(self._connection.tick(wall_ms, now_ns), now_ns)
+        if self._parts.yielding.tick(now_ns):
+            actions += self._leave(now_ns)
         return [*actions, *self._outlet.tick(now_ns)]
 
     # -- the journal ------------------------------------------------------------------------------
@@ -288,6 +350,9 @@ class RoomEngine:
             self.metrics.count("uplink_muted_frames_total")
         quiet = bool(flags & FLAG_PAUSE) or is_quiet(pcm, ROOM_NOISE_PEAK)
         session.room_sound(quiet or not hears, now_ns)
+        yielding = self._parts.yielding
+        if yielding.listens and yielding.room_audio(quiet, now_ns):
+            return hears, self._leave(now_ns)
         if not self._handover.listens:
             return hears, []
         outcomes = self._handover.room_audio(quiet, self._wall_ms(now_ns), now_ns)

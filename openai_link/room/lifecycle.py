@@ -158,6 +158,8 @@ class Lifecycle:
         self._allowed_ns = allowed_ns
         """The server wants no other attempt before."""
         self._timers: dict[Timer, int] = {}
+        self._suspended: set[str] = set()
+        """Why no session may be opened now."""
 
     @property
     def allowed_ns(self) -> int:
@@ -168,11 +170,13 @@ class Lifecycle:
         """When to call ``tick``; None where nothing waits."""
         return min(self._timers.values(), default=None)
 
-    def open(self, now_ns: int) -> list[LifecycleAction]:
-        """The room has its first participant on the way."""
+    def open(self, now_ns: int, grace_ns: int = JOIN_GRACE_NS) -> list[LifecycleAction]:
+        """The room has its first participant on the way, who comes within ``grace_ns``."""
         if self.state != "idle":
             return []
-        self._timers["empty"] = now_ns + JOIN_GRACE_NS
+        self._timers["empty"] = now_ns + grace_ns
+        if self._suspended:
+            return self._become("reconnecting", "")
         if self._wait_ns(now_ns):
             wait = _seconds(self._retry_in(0, now_ns))
             words = f"The assistant's server wants no call yet. Calling in {wait}."
@@ -192,7 +196,7 @@ class Lifecycle:
 
     def connected(self, now_ns: int) -> list[LifecycleAction]:
         """The server has confirmed the session, and knows what was said before."""
-        if self.state in ("closed", "ready", "idle"):
+        if self.state in ("closed", "ready", "idle") or self._suspended:
             return []
         self._selection.connected(self._kind, now_ns)
         self._quick = len(_QUICK_NS) if self._quick else 0
@@ -203,14 +207,24 @@ class Lifecycle:
         self._fatal, self._reported = False, ""
         return self._become("ready", "")
 
+    def prepared(self) -> list[LifecycleAction]:
+        """The session is ready, and waits for a room that another machine has.
+
+        Nothing is sent meanwhile, so a server may be silent.
+        """
+        if self.state in ("closed", "idle") or self._suspended:
+            return []
+        self._timers.pop("connect", None)
+        return self._become("ready", "")
+
     def heard(self, now_ns: int) -> None:
         """A datagram came at ``now_ns``."""
-        if self.state == "ready":
+        if "silence" in self._timers:
             self._timers["silence"] = now_ns + self._silence_ns
 
     def failed(self, problem: Problem, now_ns: int, jitter: float) -> list[LifecycleAction]:
         """The attempt failed or the call was lost; ``jitter`` is random, 0 to 1."""
-        if self.state in ("closed", "idle"):
+        if self.state in ("closed", "idle") or self._suspended:
             return []
         waiting = "retry" in self._timers
         if waiting or (self.state == "failed" and "connect" not in self._timers):
@@ -301,7 +315,7 @@ class Lifecycle:
 
     def afresh(self, reason: str, detail: str, now_ns: int) -> list[LifecycleAction]:
         """What the sessions know must be forgotten: end them, and call anew."""
-        if self.state in ("closed", "idle"):
+        if self.state in ("closed", "idle") or self._suspended:
             return []
         has_call = self.state == "ready" or "connect" in self._timers
         if not has_call:
@@ -309,6 +323,32 @@ class Lifecycle:
         for timer in ("connect", "silence", "stable"):
             self._timers.pop(timer, None)
         return [Disconnect(reason), *self._become("reconnecting", detail), *self._call(now_ns)]
+
+    def suspend(self, reason: str, detail: str) -> list[LifecycleAction]:
+        """End all sessions, and open none before ``resume`` with the same reason.
+
+        ``detail``: why, in words, for people.
+        """
+        self._suspended.add(reason)
+        if self.state in ("closed", "idle"):
+            return []
+        for timer in ("connect", "silence", "stable", "retry"):
+            self._timers.pop(timer, None)
+        return [Disconnect(reason), *self._become("reconnecting", detail)]
+
+    def resume(self, reason: str, now_ns: int) -> list[LifecycleAction]:
+        """A session may be opened as far as that reason is concerned."""
+        if reason not in self._suspended:
+            return []
+        self._suspended.discard(reason)
+        if self._suspended or self.state in ("closed", "idle"):
+            return []
+        return [*self._become("reconnecting", ""), *self._call(now_ns)]
+
+    def expect(self, now_ns: int) -> None:
+        """People who were elsewhere are on their way."""
+        if self.state not in ("closed", "idle") and not self._people:
+            self._timers["empty"] = now_ns + JOIN_GRACE_NS
 
     def stop(self) -> list[LifecycleAction]:
         """The process must end."""

@@ -14,6 +14,7 @@ part               decides
 ``Notices``        what newcomers have yet to hear
 ``Consent``        whether the room is recorded, and whose voice is kept
 ``TurnTraces``     what each turn took
+``Yielding``       when the room may be left to another machine
 =================  ================================================================================
 """
 
@@ -43,6 +44,7 @@ from .sessions import RoomSessions
 from .signals import Outcome
 from .speaker_desk import SpeakerDesk
 from .turn_traces import TurnTraces
+from .yielding import Yielding
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,8 @@ class RoomConfig:
     """People come by invitation: tools count verified names only."""
     rules: RoomRules = field(default_factory=RoomRules)
     """Of the room, as far as they are not in ``settings``."""
+    standby: bool = False
+    """Another machine has the room, and is to hand it over: the session waits until then."""
     usual: OpenaiLinkSettings | None = None
     """As in a room without rules of its own; None: as in ``settings``."""
 
@@ -108,6 +112,8 @@ class RoomParts:
             config.rules.recording, int(settings.recording_max_hours * 3_600 * S_NS)
         )
         self.traces = TurnTraces(self.metrics)
+        self.yielding = Yielding(self.sessions, self.tools, self.record)
+        self.sessions.is_elsewhere = config.standby
 
     def follow_rule(self, now_ns: int) -> list[Outcome]:
         """The rule that says which turns are answered holds from now on."""

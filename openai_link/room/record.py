@@ -152,6 +152,11 @@ class RoomRecord:
         oldest = self._untaken.typed(session, text, name)
         return [*outcomes, *(self._lines.tell(caption) for caption in oldest)]
 
+    @property
+    def waits_for_server(self) -> bool:
+        """Something was typed or shown that the server has not taken yet."""
+        return len(self._untaken) > 0
+
     def untaken(self, sessions: Collection[int]) -> list[Untaken]:
         """What was typed or shown and none of the ``sessions`` that there are can take.
 

@@ -18,7 +18,7 @@ from .actions import Log
 from .audience import Audience
 from .parts import RoomParts
 from .session import Session
-from .signals import Outcome, ProblemFound, ReplyMayWait
+from .signals import Outcome, ProblemFound, ReplyMayWait, SessionMoved
 
 _NOT_ANSWERED = (
     "The assistant's server has not answered although it was asked several times. Please ask again."
@@ -79,11 +79,26 @@ class Recovery:
             return self._handover.standby_seeded(wall_ms, now_ns)
         if session is not self._sessions.active:
             return []
+        if self._sessions.is_elsewhere:
+            log = Log("info", "= the session waits for the room of another machine")
+            return [*self._connection.prepared(wall_ms, now_ns), log]
         outcomes = self._sessions.activate(session, now_ns)
         self._handover.activated(session, wall_ms, now_ns)
         outcomes += self._connection.established(wall_ms, now_ns)
         outcomes += self._audience.greet(now_ns)
         return [*outcomes, ReplyMayWait()]
+
+    def granted(self, wall_ms: int, now_ns: int) -> list[Outcome]:
+        """The room of another machine is here now; what was said there is in the record."""
+        self._sessions.is_elsewhere = False
+        self._connection.expect(now_ns)
+        session = self._sessions.active
+        if session is None or session.stage != "standby":
+            return []  # It gets the room as soon as it is seeded.
+        outcomes = self._sessions.activate(session, now_ns)
+        self._handover.activated(session, wall_ms, now_ns)
+        log = Log("info", "= the room of another machine is here")
+        return [*outcomes, log, SessionMoved(session.kind), ReplyMayWait()]
 
     def ask_pending(self, now_ns: int) -> list[Outcome]:
         """Ask again for the reply that a session before did not give."""

@@ -71,6 +71,8 @@ class RoomSessions:
         """The next one, while another has the room."""
         self.draining: Session | None = None
         """The one that has just lost the room."""
+        self.is_elsewhere = False
+        """Another machine has the room: the session here waits for it."""
         self._unopened: list[Session] = []
         """Sessions that wait for the tools before they are opened."""
         self._tools_are_known = False
@@ -223,6 +225,8 @@ class RoomSessions:
         items: Sequence[HistoryItem] = self._record.items()
         if session is self.standby:
             items = settled(items, self.assistant == "speaking")
+        elif self.is_elsewhere:
+            items = settled(items, speaking=True)
         is_owed = self._record.pending_reply.is_pending or (items and items[-1].kind == "tool")
         note = "" if is_owed else _NOTE
         return self._seed(session, items, note, now_ns)

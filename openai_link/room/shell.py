@@ -17,7 +17,14 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from mixer_core.bus.control import LinkStatus, OpenLink, PictureAnswer, PicturePiece
+from mixer_core.bus.control import (
+    LinkStatus,
+    OpenLink,
+    PictureAnswer,
+    PicturePiece,
+    Yield,
+    Yielded,
+)
 from mixer_core.bus.events import StreamInfo
 from mixer_core.bus.frames import FLAG_PAUSE, Frame
 from mixer_core.journal.file import local_day
@@ -66,6 +73,7 @@ class RoomShell:
         on_change: Callable[[], None],
         on_exit: Callable[[], None],
         on_picture: Callable[[PictureAnswer], object],
+        on_yielded: Callable[[Yielded], object],
     ) -> None:
         """Open the room.
 
@@ -77,6 +85,7 @@ class RoomShell:
             on_change: announce the state.
             on_exit: the room is empty, end the process.
             on_picture: tell signaling what became of a picture.
+            on_yielded: tell signaling that the room was left to another machine.
         """
         known = RoomSettings.of(settings, order.room)
         self._settings = known.link
@@ -84,6 +93,9 @@ class RoomShell:
         self._runtime_dir = settings.runtime_dir
         self._log = log
         self._on_picture = on_picture
+        self._on_yielded = on_yielded
+        self._yields: Yield | None = None
+        """The order to leave the room."""
         self._intake = PictureIntake(settings.openai_link.image_max_bytes)
         self._loop = asyncio.get_running_loop()
         now_ns = time.monotonic_ns()
@@ -136,6 +148,7 @@ class RoomShell:
             journal_written=self._written,
             picture_answered=on_picture,
             state_changed=on_change,
+            room_yielded=self._yielded,
             room_over=on_exit,
         )
         self._deeds = self._make_deeds(tellers)
@@ -200,6 +213,31 @@ class RoomShell:
         deleted = asyncio.Event()
         self._journal.write((), deleted.set)
         await deleted.wait()
+
+    def leave_room(self, order: Yield) -> None:
+        """Leave the room in its next pause, for another machine."""
+        self._yields = order
+        self._did(self.engine.yield_room(order.within_ms * MS_NS, time.monotonic_ns()))
+
+    def stay(self) -> None:
+        """The room stays here after all."""
+        self._yields = None
+        self._did(self.engine.stay(time.monotonic_ns()))
+
+    def owe_answer(self) -> None:
+        """The machine that had the room before owes people an answer."""
+        self._did(self.engine.owes_answer(time.monotonic_ns()))
+
+    def _yielded(self, owed: bool) -> None:
+        order = self._yields
+        if order is not None:
+            told = Yielded(order.room, order.order, owed)
+            self._journal.write((), partial(self._tell_yielded, order, told))
+
+    def _tell_yielded(self, order: Yield, told: Yielded) -> None:
+        """All that was said is written."""
+        if self._yields is order:  # Else the room stays here after all.
+            self._on_yielded(told)
 
     def update_metrics(self) -> None:
         """Refresh ``metrics``."""
@@ -432,6 +470,7 @@ def _config(
         websocket_until_ns=learnt.websocket_until_ns,
         allowed_ns=learnt.allowed_ns,
         verify=order.verify,
+        standby=order.standby,
     )
 
 

@@ -43,6 +43,11 @@ class ReplyMayWait:
 
 
 @dataclass(frozen=True, slots=True)
+class RoomGranted:
+    """The room of another machine is here: the session that was prepared gets it."""
+
+
+@dataclass(frozen=True, slots=True)
 class SessionFailed:
     """The session cannot be used any more."""
 
@@ -180,6 +185,7 @@ Signal = (
     | ToolsRefused
     | PersonaRefused
     | SessionMoved
+    | RoomGranted
     | FactLearned
     | ReplyTruncated
     | TextTyped

@@ -83,6 +83,10 @@ class Startup:
         outcomes += self._record.day_total(day, cost_usd, room_usd)
         return [*outcomes, *self._recovered(now_ns)]
 
+    def caught_up(self, items: Sequence[HistoryItem], now_ns: int) -> list[Outcome]:
+        """The conversation as another machine, which had the room, has left it."""
+        return [*self._record.recovered(items), *self._recovered(now_ns)]
+
     def seed(self, session: Session, now_ns: int) -> list[Outcome]:
         """The server has confirmed a session: it is seeded, once the journal is known."""
         return self._sessions.seed(session, now_ns) if self._is_recovered else []

@@ -49,6 +49,9 @@ class UntakenTexts:
     def __init__(self) -> None:
         self._typed: dict[str, Untaken] = {}
 
+    def __len__(self) -> int:
+        return len(self._typed)
+
     def __contains__(self, item: object) -> bool:
         return item in self._typed
 

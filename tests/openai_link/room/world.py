@@ -224,7 +224,10 @@ class World:
 
     transport: TransportKind = "webrtc"
 
-    def __init__(self, scene: Scene, recovered: Sequence[HistoryItem] = ()) -> None:
+    def __init__(
+        self, scene: Scene, recovered: Sequence[HistoryItem] = (), standby: bool = False
+    ) -> None:
+        """``standby``: another machine has the room, and its people."""
         self.scene = scene
         self.settings = OpenaiLinkSettings(
             greet=bool(scene.settings.get("greet", False)),
@@ -275,6 +278,8 @@ class World:
         """When an epoch began."""
         self.flush_ns: int | None = None
         self.exited = ""
+        self.yielded: do.RoomYielded | None = None
+        """The room was left to another machine."""
         self.loud_until_ns = 0
         self.speakers: Sequence[str] = ()
         """Whose voice it is."""
@@ -287,13 +292,24 @@ class World:
         self.refuse: UpstreamError | None = None
         """What every attempt to connect meets."""
         upstream = Upstream("openai", "http://127.0.0.1:9/v1", "sk-test", False)
-        config = RoomConfig("den", self.settings, upstream, "t", _day_of, _half, rules=scene.says)
+        mark = "u" if standby else "t"
+        config = RoomConfig(
+            "den",
+            self.settings,
+            upstream,
+            mark,
+            _day_of,
+            _half,
+            rules=scene.says,
+            standby=standby,
+        )
         self.engine = RoomEngine(config, WALL_MS, 0)
         self.do(self.engine.open(self.now_ns))
         self.schedule(JOURNAL_NS, "_recovered", *recovered)
         if scene.tools:
             self.schedule(20 * MS_NS, "_tools_came", *(scene.tools if scene.confirm else ()))
-        self.roster(PARTICIPANT)
+        if not standby:
+            self.roster(PARTICIPANT)
 
     # -- carrying out -----------------------------------------------------------------------------
 
@@ -340,6 +356,8 @@ class World:
                 self.traces.append(trace)
             case Exit(reason):
                 self.exited = reason
+            case do.RoomYielded():
+                self.yielded = action
 
     def _send(self, session: int, event: Mapping[str, Any]) -> None:
         server = self.sessions.get(session)

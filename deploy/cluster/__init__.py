@@ -1,0 +1,1 @@
+"""An example of three nodes: certificates, and all of it on one machine (docs/cluster.md)."""
