@@ -87,22 +87,25 @@ class AddressDesk:
         """Names of those who are in the room, by participant."""
         self._policy.people(list(names.values()))
 
-    def on_fact(self, fact: Fact, now_ns: int) -> list[Outcome]:
-        """What happens in a session that has the room, or is draining; after the record."""
+    def on_fact(self, fact: Fact, now_ns: int, is_stopped: bool = False) -> list[Outcome]:
+        """What happens in a session that has the room, or is draining; after the record.
+
+        ``is_stopped``: it is about a response that we have stopped, which opens nothing.
+        """
         policy = self._policy
         match fact:
             case SpeechStarted(item):
-                policy.speech_started(item, now_ns)
+                return self._follow([policy.speech_started(item, now_ns)])
             case TurnCommitted(item):
                 return self._follow([policy.committed(item, self._record.speakers(item), now_ns)])
             case Transcribed(item, text):
                 return self._follow([policy.words(item, text, now_ns)])
             case Caption("assistant", text=text):
                 self._said = text
-            case PlaybackStarted(response):
+            case PlaybackStarted(response) if not is_stopped:
                 policy.reply_began()
                 self._asker = self._record.asker(response)[0]
-            case PlaybackEnded(cleared=cleared):
+            case PlaybackEnded(cleared=cleared) if policy.is_replying:
                 policy.reply_ended(self._said, self._asker, cleared, now_ns)
         return []
 

@@ -142,7 +142,7 @@ class Consequences:
         if number != parts.active_session:
             outcomes += parts.sessions.tell_late(fact, now_ns)
         parts.speakers.on_fact(number, fact, now_ns)
-        outcomes += parts.address.on_fact(fact, now_ns)
+        outcomes += parts.address.on_fact(fact, now_ns, self._is_stopped(number, fact))
         outcomes += _exported(parts.traces.on_fact(number, fact, now_ns))
         if not parts.record.pending_reply.is_pending:
             parts.tools.answers_given()
@@ -156,6 +156,13 @@ class Consequences:
         session = self._parts.sessions.find(number)
         if session is not None:
             self._parts.persona.taken(session.settings)
+
+    def _is_stopped(self, number: int, fact: Fact) -> bool:
+        """Whether a reply begins to sound that we have stopped before."""
+        session = self._parts.sessions.find(number)
+        if session is None or not isinstance(fact, PlaybackStarted):
+            return False
+        return session.has_stopped(fact.response)
 
     def _is_spoken_over(self, fact: Fact) -> bool:
         """Whether people, or the next reply, speak over the last words of a draining session."""

@@ -90,7 +90,12 @@ class RealtimeSession(SessionCourse):
             "server_unknown_events_total": sum(self._reducer.unknown.values()),
             "server_errors_total": self.server_errors,
             "server_benign_errors_total": self.benign_errors,
+            "uninvited_responses_total": self._turns.uninvited,
         }
+
+    def has_stopped(self, response: str) -> bool:
+        """Whether a response was stopped by us: what still comes of it is no reply."""
+        return self._turns.has_stopped(response)
 
     @property
     def settings(self) -> OpenaiLinkSettings:

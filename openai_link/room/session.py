@@ -101,6 +101,9 @@ class Session(Protocol):
     def counters(self) -> dict[str, int]:
         """What was counted so far; names end in ``_total``."""
 
+    def has_stopped(self, response: str) -> bool:
+        """Whether a response was stopped by us: what still comes of it is no reply."""
+
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick``; None where nothing waits."""
 

@@ -137,14 +137,22 @@ class SessionCourse:
             match fact:
                 case facts.SessionConfirmed():
                     outcomes += self._confirmed(fact, now_ns)
-                case facts.ResponseStarted():
+                case facts.ResponseStarted(response):
                     self._has_answered = True
+                    outcomes += self._uninvited(response)
                 case ServerError():
                     outcomes += self._server_error(fact)
                 case ResponseEnded(status="failed", code=code) if code in UpstreamError.FATAL_CODES:
                     outcomes.append(SessionFailed(self.number, _failure(fact)))
             outcomes += self._told(fact)
         return outcomes
+
+    def _uninvited(self, response: str) -> list[Outcome]:
+        """The server does what it was told not to: told in the log, since it costs money."""
+        if not self._turns.is_uninvited(response):
+            return []
+        words = "the server answers a turn although it was told not to: the answer is cancelled"
+        return [Log("warning", f"! < {words}", "uninvited")]
 
     def _told(self, fact: Fact) -> list[Outcome]:
         """The fact for the room, once the room is here."""

@@ -34,7 +34,9 @@ FOLLOW_UP_NS = 8 * S_NS
 MAX_TURNS = 32
 """Turns that may wait for their words; of more the oldest are not answered."""
 
-Reason = Literal["alone", "called", "follow_up", "open", "not_called", "no_words", "rule"]
+Reason = Literal[
+    "alone", "called", "follow_up", "open", "not_called", "no_words", "too_many", "rule"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,8 @@ class AddressPolicy:
         self._open_ns = open_ns
         self._people: Collection[str] = ()
         self._turns: dict[str, _Turn] = {}
-        self._is_replying = False
+        self.is_replying = False
+        """A reply is being heard."""
         self._replied_ns: int | None = None
         """When the newest reply ended; None: there was none."""
         self._asked_by: str | None = None
@@ -90,13 +93,14 @@ class AddressPolicy:
 
     # -- turns ------------------------------------------------------------------------------------
 
-    def speech_started(self, item: str, now_ns: int) -> None:
-        """Somebody begins to speak."""
+    def speech_started(self, item: str, now_ns: int) -> Verdict | None:
+        """Somebody begins to speak. A verdict is that of the oldest turn: too many wait."""
         if not self.is_asked:
-            return
+            return None
         self._turns[item] = _Turn(now_ns)
-        if len(self._turns) > MAX_TURNS:
-            del self._turns[next(iter(self._turns))]
+        if len(self._turns) <= MAX_TURNS:
+            return None
+        return self._decided(next(iter(self._turns)), False, "too_many")
 
     def committed(self, item: str, speakers: Collection[str], now_ns: int) -> Verdict | None:
         """A turn is over; ``speakers``: participants whose voice was in it, as far as is known.
@@ -130,7 +134,7 @@ class AddressPolicy:
 
     def reply_began(self) -> None:
         """A reply is being heard."""
-        self._is_replying, self._asked_by = True, None
+        self.is_replying, self._asked_by = True, None
 
     def reply_ended(self, text: str, asker: str, is_cut: bool, now_ns: int) -> None:
         """A reply was heard to its end, or cut off.
@@ -141,7 +145,7 @@ class AddressPolicy:
             is_cut: it was cut off.
             now_ns: monotonic.
         """
-        self._is_replying, self._replied_ns = False, now_ns
+        self.is_replying, self._replied_ns = False, now_ns
         asks = not is_cut and text.rstrip("\"'”’»)* ").endswith(("?", "？"))
         self._asked_by = asker if asks else None
 
@@ -169,7 +173,7 @@ class AddressPolicy:
         return Verdict(item, is_answered, reason)
 
     def _is_open(self, turn: _Turn) -> bool:
-        if self._is_replying:
+        if self.is_replying:
             return True
         return self._replied_ns is not None and turn.began_ns <= self._replied_ns + self._open_ns
 

@@ -9,7 +9,8 @@ WebSocket the server cancels, and the FLUSH empties our own player too.
 With push-to-talk the server does nothing by itself. The first press stops what is being said and
 clears what was heard; the last release commits it and asks for an answer (``push_to_talk``).
 Where the server answers no turn by itself (``create_response``), the release of the button asks
-for the answer.
+for the answer. A server that answers such a turn although it was told not to is stopped: a response
+that nobody asked for since the turn is cancelled, and nothing of it is heard.
 """
 
 from __future__ import annotations
@@ -104,6 +105,12 @@ class TurnPolicy:
         self._playing = False
         self._flushed = False
         """The reply that is ending was flushed already."""
+        self._is_unasked = False
+        """A turn is over for which we have not asked: it has no answer."""
+        self._uninvited: deque[str] = deque(maxlen=REMEMBERED)
+        """Responses that the server was told not to begin."""
+        self.uninvited = 0
+        """How many there were."""
         self._stopped: deque[str] = deque(maxlen=REMEMBERED)
         self._current = ""
         """Newest response of the conversation, active or only being played."""
@@ -138,6 +145,14 @@ class TurnPolicy:
         """Id of the request for an answer that the server has neither answered nor refused."""
         return self._sequencer.in_flight
 
+    def has_stopped(self, response: str) -> bool:
+        """Whether a response was stopped by us: it begins to be heard no more."""
+        return response in self._stopped
+
+    def is_uninvited(self, response: str) -> bool:
+        """Whether the server began a response that it was told not to begin."""
+        return response in self._uninvited
+
     def confirmed(self, answers_turns: bool | None, interrupts: bool | None) -> None:
         """Whether the server answers each turn, and whether speech stops it; None: unknown.
 
@@ -171,9 +186,8 @@ class TurnPolicy:
                 return self._started(response)
             case PlaybackEnded(response, cleared):
                 return self._ended(response, cleared)
-            case ResponseStarted(response, tag, inferred):
-                self._current = response
-                return _send(self._sequencer.created(response, tag, inferred))
+            case ResponseStarted():
+                return self._began(fact)
             case ResponseEnded(response):
                 return _send(self._sequencer.ended(response, now_ns))
             case ServerError():
@@ -225,12 +239,16 @@ class TurnPolicy:
         """Have the model answer as soon as it may (all outputs of its tools are in)."""
         if overrides is None:  # The answer is about pictures that are on their way, too.
             self._shown = dict.fromkeys(self._shown, False)
-        return _send(self._sequencer.request(overrides))
+        return self._request(overrides)
 
     def answer_turn(self) -> list[TurnAction]:
-        """A turn is to be answered: now, or with the one that somebody speaks."""
+        """A turn is to be answered: now, or with the one that somebody speaks.
+
+        A server that does so by itself, against the rules, need not do it twice.
+        """
         if not self._hearing:
-            return self.ask()
+            self._shown = dict.fromkeys(self._shown, False)
+            return self._request(covers_turn=True)
         self._asked = True
         return []
 
@@ -241,14 +259,14 @@ class TurnPolicy:
         outcome = self._button.finish()
         actions = self._pressed("ended" if outcome == "tapped" else outcome)
         was_open, self._rules, self._wanted = self.microphone_open, rules, rules
-        self._hearing, self._asks = False, False
+        self._hearing, self._asks, self._is_unasked = False, False, False
         if self.microphone_open != was_open:
             actions.append(MicrophoneGate(self.microphone_open, is_pressed=False))
         return actions
 
     def cover_turn(self) -> list[TurnAction]:
         """The server should have answered a turn by itself and has not: ask it to."""
-        return _send(self._sequencer.request(covers_turn=True))
+        return self._request(covers_turn=True)
 
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick``; None where nothing waits."""
@@ -265,7 +283,31 @@ class TurnPolicy:
         if not (self._greet and self._is_confirmed and self._has_audience):
             return []
         self._greet = False
-        return _send(self._sequencer.request(greeting(self._instructions)))
+        return self._request(greeting(self._instructions))
+
+    def _request(
+        self, overrides: Mapping[str, Any] | None = None, covers_turn: bool = False
+    ) -> list[TurnAction]:
+        """The only way to an answer that we ask for."""
+        self._is_unasked = False
+        return _send(self._sequencer.request(overrides, covers_turn))
+
+    def _began(self, began: ResponseStarted) -> list[TurnAction]:
+        """A response is being generated; one against the rules is cancelled."""
+        is_theirs = not (began.tag or began.inferred or self._sequencer.in_flight)
+        is_uninvited = is_theirs and self._is_unasked and self._is_confirmed
+        actions = _send(self._sequencer.created(began.response, began.tag, began.inferred))
+        self._current = began.response
+        if not is_uninvited:
+            self._is_unasked = False
+            return actions
+        self.uninvited += 1
+        self._uninvited.append(began.response)
+        self._stopped.append(began.response)
+        actions.append(Send(self._events.cancel_response(began.response)))
+        if self._rules.speaks and not self._playing:
+            actions.append(ClearOutput(self._events.clear_output()))
+        return actions
 
     # Buttons
 
@@ -315,6 +357,7 @@ class TurnPolicy:
     def _committed(self) -> list[TurnAction]:
         self._hearing = False
         asked, self._asked = self._asked or self._asks, False
+        self._is_unasked = not (asked or self._rules.answers_turns)
         return self.ask() if asked else []
 
     def _refused(self, error: ServerError, now_ns: int) -> list[TurnAction]:
@@ -388,6 +431,8 @@ class TurnPolicy:
     # Sound
 
     def _started(self, response: str) -> list[TurnAction]:
+        if response in self._uninvited:  # Its first sound was on its way already.
+            return self._flush("nobody asked")
         if response and response in self._stopped:
             return []
         self._playing, self._flushed = True, False

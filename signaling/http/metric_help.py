@@ -156,6 +156,7 @@ HELP: dict[str, dict[str, str]] = {
         "server_bad_events_total": "Events that could not be read.",
         "server_errors_total": "Errors that the server told.",
         "server_benign_errors_total": "Errors without consequence.",
+        "uninvited_responses_total": "Answers that the server was told not to give, cancelled.",
         "uplink_frames_total": "Frames sent to the server.",
         "uplink_held_frames_total": "Frames that no session was there for.",
         "uplink_muted_frames_total": "Frames that the session was not to hear.",

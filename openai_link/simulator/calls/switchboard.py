@@ -164,6 +164,7 @@ class Switchboard:
                 transport,
                 lenient=self.config.lenient,
                 takes_images=self.config.images,
+                answers_every_turn=self.faults.faults.answers_every_turn,
             ),
         )
 

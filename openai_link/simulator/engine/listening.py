@@ -54,7 +54,10 @@ class Listening:
         events: EventMaker,
         transcriber: Transcriber,
         brain: Brain,
+        answers_every_turn: bool = False,
     ) -> None:
+        """``answers_every_turn``: also where the turn detection says otherwise."""
+        self._answers_every_turn = answers_every_turn
         self.input = InputAudio()
         self._replies = replies
         self._conversation = conversation
@@ -186,7 +189,7 @@ class Listening:
         times = {"audio_end_ms": change.audio_end_ms, "item_id": speech.item_id}
         actions = [self._events.make("input_audio_buffer.speech_stopped", **times)]
         actions += self._commit(speech, speech.start_ms, end_ms, now_ns)
-        if self._wants("create_response"):
+        if self._answers_every_turn or self._wants("create_response"):
             actions += self._replies.answer_turn(now_ns)
         return actions
 

@@ -31,6 +31,8 @@ class EngineOptions:
     """The model takes pictures."""
     context_tokens: int = 0
     """Most input tokens of a response; 0: the limit of the session's model."""
+    answers_every_turn: bool = False
+    """Turns are answered whatever ``create_response`` of the turn detection says."""
     omit_rate_limits: Quirk = "sometimes"
     """No ``rate_limits.updated`` follows ``response.done``."""
     null_previous_in_done: Quirk = "sometimes"

@@ -80,7 +80,12 @@ class SessionEngine:
             self._events, random, self._session, self._options.transcription_delay_ms
         )
         self._listening = Listening(
-            self._replies, self.conversation, self._events, self._transcriber, brain
+            self._replies,
+            self.conversation,
+            self._events,
+            self._transcriber,
+            brain,
+            self._options.answers_every_turn,
         )
         self._handlers = self._make_handlers()
         self._listening.configure(session["audio"]["input"])

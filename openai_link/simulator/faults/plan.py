@@ -58,6 +58,8 @@ class Faults:
     """``conversation.item.done`` names no previous item."""
     no_rate_limits: bool = False
     """``rate_limits.updated`` is left out."""
+    answers_every_turn: bool = False
+    """Calls that begin from now on ignore ``create_response: false`` of the turn detection."""
     late_transcription_ms: int = 0
     """Extra delay of the transcripts of the user's speech."""
 
@@ -85,6 +87,7 @@ _SWITCHES = (
     "unknown_events",
     "null_previous_item",
     "no_rate_limits",
+    "answers_every_turn",
 )
 _NUMBERS = {  # Name → (default value, least, most).
     "drop_uplink": (100, 1, 100),

@@ -10,7 +10,16 @@ import pytest
 from mixer_core.runtime.room_rules import Address, RoomRules
 from openai_link.room.address_desk import NO_WORDS, NOT_TRANSCRIBED
 from openai_link.simulator.engine.brain import Recognition
-from tests.openai_link.room.world import Scene, Step, World, say, speak, until, wait
+from tests.openai_link.room.world import (
+    MS_PER_CHARACTER,
+    Scene,
+    Step,
+    World,
+    say,
+    speak,
+    until,
+    wait,
+)
 
 ADA, BEN = "p-1", "p-2"
 BOTH = Step("join", "p-1,p-2")
@@ -185,6 +194,77 @@ def test_the_server_never_speaks_up_by_itself(address: Address) -> None:
         settings={"idle_timeout_ms": 5_000},
     )
     assert world.responses == []
+
+
+# -- a server that answers although it was told not to --------------------------------------------
+
+DISOBEDIENT = {"answers_every_turn": True}
+
+
+def cancelled(world: World) -> int:
+    return sum(event["type"] == "response.cancel" for event in world.sent)
+
+
+@pytest.mark.parametrize("speed", [0.5, 8.0])
+@pytest.mark.parametrize(("words_ms", "stopped"), [(0, 2), (400, 3)])
+def test_what_nobody_asked_for_is_cancelled_and_neither_heard_nor_kept(
+    speed: float, words_ms: int, stopped: int
+) -> None:
+    """Words that are there before the server begins make its answer the one that is wanted."""
+    world = hold(
+        *(speak(800, ADA), wait(2_500), speak(800, BEN), *ANSWERED, speak(800, BEN), wait(4_000)),
+        heard=(),
+        words=tuple(Recognition(words, delay_ms=words_ms) for words in (TALK, CALL, TALK)),
+        options={**DISOBEDIENT, "generation_speed": speed},
+    )
+    assert spoken(world) == [TALK, CALL, TALK]
+    assert [text for text in answers(world) if text] == [f"You said: {CALL}"]
+    assert (cancelled(world), created(world)) == (stopped, 1)
+    assert world.engine.counters()["uninvited_responses_total"] == stopped
+    shown = [e["text"] for e in world.of("caption") if e["speaker"] == "assistant"]
+    assert not any(TALK in text for text in shown) and not world.of("error")
+    assert any("told not to" in text for _, text in world.logs)
+    heard_ms = sum(20 for *_, pcm in world.frames if any(pcm))
+    assert heard_ms < MS_PER_CHARACTER * len(f"You said: {CALL}") + 300
+
+
+def test_whoever_is_alone_has_one_answer_of_such_a_server() -> None:
+    scene = Scene(
+        "alone",
+        (wait(300), speak(800, ADA), *ANSWERED, wait(500), speak(800, ADA), *ANSWERED, wait(2_000)),
+        (TALK, CALL),
+        says=rules("addressed"),
+        options=DISOBEDIENT,
+    )
+    world = World(scene)
+    world.finish()
+    assert answers(world) == [f"You said: {TALK}", f"You said: {CALL}"]
+    assert cancelled(world) == 0
+
+
+def test_an_answer_that_was_stopped_opens_no_window() -> None:
+    world = hold(
+        *(speak(800, ADA), wait(3_000), speak(800, BEN), wait(4_000)),
+        heard=(TALK, TALK),
+        address="open",
+        options=DISOBEDIENT,
+    )
+    assert [text for text in answers(world) if text] == []
+    assert created(world) == 0
+
+
+def test_answers_by_the_button_only_are_kept_too() -> None:
+    scene = Scene(
+        "button",
+        (wait(300), speak(800), wait(1_500), Step("press"), Step("release"), *ANSWERED),
+        heard=(TALK,),
+        settings={"create_response": False},
+        options=DISOBEDIENT,
+    )
+    world = World(scene)
+    world.finish()
+    assert [text for text in answers(world) if text] == [f"You said: {TALK}"]
+    assert cancelled(world) == 1
 
 
 def choose(world: World, address: str) -> None:

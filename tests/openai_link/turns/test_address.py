@@ -41,6 +41,15 @@ def test_only_what_calls_the_assistant_is_answered() -> None:
     assert made.next_timeout_ns() is None
 
 
+def test_of_too_many_turns_the_oldest_has_its_verdict() -> None:
+    made = policy()
+    for number in range(MAX_TURNS):
+        assert made.speech_started(f"{number}", number) is None
+        assert made.committed(f"{number}", (), number) is None
+    assert made.speech_started("more", S_NS) == Verdict("0", False, "too_many")
+    assert made.words("0", "Nova, hello?", S_NS) is None
+
+
 def test_whoever_is_alone_needs_no_name_and_waits_for_no_words() -> None:
     made = policy("addressed", "Ada")
     assert turn(made, "a", 0) == Verdict("a", True, "alone")

@@ -96,6 +96,41 @@ def test_speaking_while_the_assistant_is_silent_flushes_nothing() -> None:
     assert run(policy(), SpeechStarted("item_1")) == []
 
 
+def obedient(asks: bool = False) -> TurnPolicy:
+    """The server is told to answer no turn, and confirms it."""
+    turns = TurnPolicy(ClientEvents(), rules=TurnRules(create_response=False))
+    run(turns, SessionConfirmed("s", True), TurnCommitted("item_1"))
+    if asks:
+        turns.answer_turn()
+    return turns
+
+
+def test_an_answer_that_nobody_asked_for_is_cancelled_and_its_first_sound_flushed() -> None:
+    turns = obedient()
+    assert sent(run(turns, ResponseStarted("resp_1"))) == [
+        "response.cancel", "output_audio_buffer.clear",
+    ]  # fmt: skip
+    assert turns.has_stopped("resp_1") and turns.is_uninvited("resp_1")
+    assert flushes(run(turns, PlaybackStarted("resp_1"))) == 1
+    assert run(turns, PlaybackEnded("resp_1", True), ResponseEnded("resp_1", "cancelled")) == []
+    assert sent(run(turns, ResponseStarted("resp_2")))[0] == "response.cancel", "it goes on so"
+
+
+def test_an_answer_is_left_alone_where_it_may_have_been_asked_for() -> None:
+    assert sent(run(obedient(asks=True), ResponseStarted("resp_1"))) == []
+    assert sent(run(obedient(), ResponseStarted("resp_1", tag="event_of_ours"))) == []
+    assert sent(run(obedient(), ResponseStarted("resp_1", inferred=True))) == []
+    usual = policy()
+    assert sent(run(usual, TurnCommitted("item_1"), ResponseStarted("resp_1"))) == []
+
+
+def test_where_another_answer_is_heard_its_sound_is_not_cleared() -> None:
+    turns = obedient(asks=True)
+    run(turns, ResponseStarted("resp_1", turns.request or ""), PlaybackStarted("resp_1"))
+    run(turns, ResponseEnded("resp_1", "completed"), TurnCommitted("item_2"))
+    assert sent(run(turns, ResponseStarted("resp_2"))) == ["response.cancel"]
+
+
 def test_each_barge_in_is_flushed() -> None:
     turns = policy()
     for number in range(3):

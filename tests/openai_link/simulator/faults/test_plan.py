@@ -14,7 +14,7 @@ def test_text_becomes_faults_and_faults_become_text() -> None:
         "drop_udp,drop_uplink=25,answer_delay_ms=100,post_500=2,post_429,no_quota,"
         "websocket_refused=403,close_channel_after_ms=5,close_mid_response=7*1,"
         "kill_call_after_ms=9*2,duplicate_events,unknown_events,null_previous_item,"
-        "no_rate_limits,late_transcription_ms=3"
+        "no_rate_limits,answers_every_turn,late_transcription_ms=3"
     )
     faults = parse(text)
     assert faults.post == {500: 2, 429: None}
