@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from media_worker.settings import MediaWorkerSettings
+from mixer_core.cluster.settings import ClusterSettings
 from mixer_core.runtime.room_rules import Rooms
 from mixer_core.runtime.settings import CommonSettings
 from mixer_core.settings import MixerCoreSettings
@@ -20,6 +21,7 @@ GATEWAY = "gateway"
 class AllSettings(CommonSettings):
     """Every section, declared by the program that it is named after."""
 
+    cluster: ClusterSettings = field(default_factory=ClusterSettings)
     signaling: SignalingSettings = field(default_factory=SignalingSettings)
     media_worker: MediaWorkerSettings = field(default_factory=MediaWorkerSettings)
     mixer_core: MixerCoreSettings = field(default_factory=MixerCoreSettings)

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from mixer_core.cluster.settings import ClusterSettings
 from mixer_core.runtime.errors import SettingsError
 from mixer_core.runtime.room_rules import RoomRules, Rooms
 from mixer_core.runtime.secrets import checked, secret
@@ -326,6 +327,7 @@ class Settings(CommonSettings):
 
     openai_link: OpenaiLinkSettings = field(default_factory=OpenaiLinkSettings)
     simulator: SimulatorSettings = field(default_factory=SimulatorSettings)
+    cluster: ClusterSettings = field(default_factory=ClusterSettings)
     rooms: Rooms = field(default_factory=Rooms)
 
     def room_rules(self, room: str) -> RoomRules:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from mixer_core.cluster.settings import ClusterSettings
 from mixer_core.runtime.room_rules import RoomRules, Rooms
 from mixer_core.runtime.settings import CommonSettings, Count, Milliseconds, Port, SectionView
 
@@ -128,6 +129,7 @@ class Settings(CommonSettings):
     signaling: SignalingSettings = field(default_factory=SignalingSettings)
     media_worker: NetworkSettings = field(default_factory=NetworkSettings)
     openai_link: AssistantSettings = field(default_factory=AssistantSettings)
+    cluster: ClusterSettings = field(default_factory=ClusterSettings)
     rooms: Rooms = field(default_factory=Rooms)
 
     def room_rules(self, room: str) -> RoomRules:

@@ -28,6 +28,10 @@ def check_start(settings: Settings, env: Mapping[str, str]) -> Needs:
     clean_path(section.public_path)
     IceServers(settings.media_worker, env)
     parse_announced(settings.media_worker.announce_address)
+    if settings.cluster.is_on:
+        from mixer_core.cluster.start import check_cluster
+
+        check_cluster(settings.cluster)
     ports = [ListeningPort(section.http_host, section.http_port, _PORT)]
     if section.lan:
         ports.append(ListeningPort("0.0.0.0", section.https_port, _SECURE_PORT))

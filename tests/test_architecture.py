@@ -24,7 +24,7 @@ IMPURE = {
     "socket",
     "threading",
 }
-SHARED = ("mixer_core.bus", "mixer_core.runtime", "mixer_core.journal")
+SHARED = ("mixer_core.bus", "mixer_core.runtime", "mixer_core.journal", "mixer_core.cluster")
 """What the programs see of ``mixer_core``."""
 PATCHES = "mixer_core.patches"
 """Other libraries' private parts: for those that have peer connections."""
@@ -33,6 +33,8 @@ CLIENT = ROOT / "signaling" / "client"
 PATCHED = {"aiohttp", "aioice", "aiortc", "av", "google_crc32c", "OpenSSL", "pylibsrtp"}
 HIDDEN = {"aioice", "OpenSSL", "pylibsrtp"}
 """Libraries that aiortc stands on: only the patches import them."""
+OF_THE_CLUSTER = {"connection": {"nats"}, "credentials": {"cryptography"}}
+"""Modules of ``mixer_core.cluster`` with a library of their own."""
 WIRE_LIBRARIES = {"msgpack", "msgspec", "zmq", "uvloop"}
 
 SHELLS: dict[str, set[str]] = {
@@ -58,6 +60,12 @@ SHELLS: dict[str, set[str]] = {
         "numba_cache",
         "service",
         "voice_file",
+    },
+    "mixer_core/cluster": {
+        "buckets",
+        "connection",
+        "feed",
+        "start",
     },
     "mixer_core/bus": {
         "audio_client",
@@ -345,7 +353,7 @@ def test_the_mixer_has_no_asyncio() -> None:
 def test_what_is_shared_imports_the_standard_library_and_wire_libraries_only() -> None:
     allowed = set(sys.stdlib_module_names) | WIRE_LIBRARIES | {"mixer_core"}
     for path in [path for package in SHARED for path in sources(package.replace(".", "/"))]:
-        assert tops(path) <= allowed, (path, tops(path) - allowed)
+        assert tops(path) - OF_THE_CLUSTER.get(path.stem, set()) <= allowed, path
         for name in imports(path):
             if name.startswith("mixer_core"):
                 assert name.startswith(SHARED), (path, name)
@@ -383,6 +391,31 @@ def test_the_package_of_the_mixer_is_empty() -> None:
 def test_importing_a_service_does_not_load_numba(module: str) -> None:
     code = f"import {module}, sys; sys.exit(bool({{'numba', 'llvmlite'}} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_only_the_connection_of_the_cluster_knows_nats() -> None:
+    for folder in (*PROGRAMS, "mixer_core", "deploy", "benchmarks"):
+        users = {path.name for path in sources(folder) if tops(path) & {"nats", "nkeys"}}
+        assert users <= {"connection.py"}, folder
+
+
+IN_THE_CLUSTER = {"nats", "mixer_core.cluster.connection", "mixer_core.cluster.credentials"}
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(
+    "module",
+    [
+        *("mixer_core.service", "media_worker.child", "openai_link.child", "signaling.service"),
+        *("media_worker.service", "openai_link.service", "deploy.cli", "deploy.preflight"),
+    ],
+)
+def test_what_is_for_a_cluster_is_not_loaded_without_one(module: str) -> None:
+    code = f"import {module}, sys; sys.exit(' '.join({IN_THE_CLUSTER!r} & sys.modules.keys()) or 0)"
+    found = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, check=False, capture_output=True, text=True
+    )
+    assert found.returncode == 0, found.stderr
 
 
 def test_only_the_peer_of_the_worker_knows_aiortc() -> None:

@@ -12,7 +12,12 @@ MixminusError
 │   ├── FrameError               an audio-path message
 │   ├── ControlError             a control message between processes
 │   ├── UnreadableError          JSON or MessagePack that is broken, too deep or too large
+│   ├── RecordError              what another node of the cluster wrote
 │   └── BrowserMessageError      what a browser sent on its data channel; carries a code
+├── ClusterError                 NATS, or a node that was asked through it, refused
+│   ├── ClusterAwayError         NATS does not answer; knows whether it may be done all the same
+│   ├── NobodyThereError         nobody takes requests there
+│   └── ConflictError            somebody else has written meanwhile
 ├── UpstreamError                the Realtime server refused or failed; knows whether a retry helps
 ├── PictureError                 a file is no picture that can be shown to the assistant
 ├── JournalError                 the database of what was said cannot be read or written
@@ -119,6 +124,10 @@ class UnreadableError(WireError):
     """JSON or MessagePack that is broken, nests too deep, or has too many values."""
 
 
+class RecordError(WireError):
+    """What another node of the cluster wrote cannot be used: damaged, or of too new a release."""
+
+
 class BrowserMessageError(WireError):
     """A browser's message could not be read; ``code`` goes into the ``error`` answer."""
 
@@ -175,6 +184,36 @@ class UpstreamError(MixminusError):
     @classmethod
     def _kind_of(cls, code: str) -> RefusalKind:
         return next((kind for kind, codes in cls.CODES.items() if code in codes), "")
+
+
+class ClusterError(MixminusError):
+    """NATS, or a node of the cluster that was asked through it, refused. Its words are for the log.
+
+    ``code``: NATS' own number of the reason; 0: there is none.
+    """
+
+    def __init__(self, message: str, code: int = 0) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class ClusterAwayError(ClusterError):
+    """NATS cannot be reached, or has not answered in time.
+
+    ``is_perhaps_done``: the request was sent, so it may have been carried out, or may be yet.
+    """
+
+    def __init__(self, message: str, *, is_perhaps_done: bool = False) -> None:
+        super().__init__(message)
+        self.is_perhaps_done = is_perhaps_done
+
+
+class NobodyThereError(ClusterError):
+    """NATS says that nobody takes requests there: whoever was asked has not heard of it."""
+
+
+class ConflictError(ClusterError):
+    """Somebody else has written meanwhile, so nothing was written: read again, then decide."""
 
 
 class PictureError(MixminusError):

@@ -105,7 +105,7 @@ def test_a_program_declares_a_section_as_its_owner_does(declared: type[CommonSet
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[signal]\n", r"there is no section \[signal\], only runtime, signaling, "),
+        ("[signal]\n", r"there is no section \[signal\], only runtime, cluster, "),
         ("[media_worker]\noutput = 1", r"\[media_worker\] output is an unknown setting"),
         ("[openai_link]\noutput = 'smell'", "Invalid enum value"),
     ],

@@ -1,0 +1,221 @@
+"""Buckets of NATS: keys with values, written by compare-and-set. As NATS' own tools know them.
+
+A bucket is a stream with one message per key, so a value's revision is that message's number.
+Source: ADR-8 of https://github.com/nats-io/nats-architecture-and-design.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mixer_core.runtime.errors import ClusterError, ConflictError
+
+from .feed import Feed, Stored
+from .jetstream import REQUEST_LIMIT_S, JetStream, StreamShape
+
+log = logging.getLogger("mixminus.cluster")
+
+_OPERATION = "KV-Operation"
+_DELETED = ("DEL", "PURGE")
+_PAUSE_S = 0.5
+"""Before a watch that has ended begins anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The value of a key."""
+
+    key: str
+    value: bytes
+    revision: int
+
+
+Changed = Callable[[str, Entry | None], None]
+"""A key, and what it has now; None: it was deleted."""
+
+
+class Bucket:
+    """One bucket. Methods raise ClusterAwayError and ClusterError as ``JetStream`` does."""
+
+    def __init__(self, jetstream: JetStream, name: str) -> None:
+        self._jetstream = jetstream
+        self._stream = f"KV_{name}"
+        self._prefix = f"$KV.{name}."
+
+    async def ensure(self, replicas: int = 1, max_age_s: float = 0.0) -> None:
+        """Make the bucket, unless it is there; ``max_age_s``: values that are older go."""
+        shape = StreamShape(
+            self._stream,
+            (f"{self._prefix}>",),
+            replicas,
+            max_age_s,
+            max_per_subject=1,
+            more={"deny_delete": True, "allow_direct": False},
+        )
+        await self._jetstream.ensure(shape)
+
+    async def get(self, key: str) -> Entry | None:
+        """What a key has; None: nothing."""
+        stored = await self._jetstream.last(self._stream, self._prefix + key)
+        return None if stored is None else self._entry(stored)
+
+    async def put(self, key: str, value: bytes, timeout_s: float = REQUEST_LIMIT_S) -> int:
+        """Write, whatever is there; return the revision."""
+        return await self._jetstream.publish(self._prefix + key, value, timeout_s=timeout_s)
+
+    async def create(self, key: str, value: bytes, timeout_s: float = REQUEST_LIMIT_S) -> int:
+        """Write a key that has nothing; return the revision.
+
+        Raises:
+            ConflictError: it has something.
+        """
+        try:
+            return await self.update(key, value, 0, timeout_s)
+        except ConflictError:
+            stored = await self._jetstream.last(self._stream, self._prefix + key)
+            if stored is None or self._entry(stored) is not None:
+                raise
+            return await self.update(key, value, stored.sequence, timeout_s)
+
+    async def update(
+        self, key: str, value: bytes, revision: int, timeout_s: float = REQUEST_LIMIT_S
+    ) -> int:
+        """Write a key whose last revision is ``revision``; return the new one.
+
+        Raises:
+            ConflictError: it has another one.
+        """
+        return await self._jetstream.publish(
+            self._prefix + key, value, last_sequence=revision, timeout_s=timeout_s
+        )
+
+    async def delete(
+        self, key: str, revision: int | None = None, timeout_s: float = REQUEST_LIMIT_S
+    ) -> None:
+        """Delete what a key has, if its last revision is ``revision`` (None: whatever it is).
+
+        Raises:
+            ConflictError: it has another one.
+        """
+        await self._jetstream.publish(
+            self._prefix + key,
+            b"",
+            last_sequence=revision,
+            headers={_OPERATION: "DEL"},
+            timeout_s=timeout_s,
+        )
+
+    def watch(
+        self, on_change: Changed, on_synced: Callable[[], None] | None = None, keys: str = ">"
+    ) -> Watch:
+        """Follow a bucket until ``close``; ``keys`` may have wildcards."""
+        return Watch(self, self._jetstream, keys, on_change, on_synced)
+
+    def feed(self, keys: str) -> Feed:
+        """A new feed of ``keys``."""
+        return Feed(self._jetstream.connection, self._stream, self._prefix + keys)
+
+    async def state(self) -> tuple[str, int]:
+        """When the bucket was made, and its last revision."""
+        info = await self._jetstream.info(self._stream)
+        state = info.get("state")
+        last = state.get("last_seq") if isinstance(state, dict) else 0
+        return str(info.get("created")), last if isinstance(last, int) else 0
+
+    def change(self, stored: Stored) -> tuple[str, Entry | None]:
+        """A message of the stream as a change."""
+        return stored.subject.removeprefix(self._prefix), self._entry(stored)
+
+    def _entry(self, stored: Stored) -> Entry | None:
+        if stored.headers.get(_OPERATION) in _DELETED or "Nats-Marker-Reason" in stored.headers:
+            return None
+        return Entry(stored.subject.removeprefix(self._prefix), stored.data, stored.sequence)
+
+
+class Watch:
+    """The entries of a bucket as they are, and word of each change, over any number of connections.
+
+    ``on_change`` and ``on_synced`` are called on the loop and must not raise; ``on_synced`` each
+    time that ``entries`` has become what the bucket has. A value that is there again after a
+    connection was lost is no change.
+    """
+
+    def __init__(
+        self,
+        bucket: Bucket,
+        jetstream: JetStream,
+        keys: str,
+        on_change: Changed,
+        on_synced: Callable[[], None] | None,
+    ) -> None:
+        self._bucket = bucket
+        self._connection = jetstream.connection
+        self._keys = keys
+        self._on_change = on_change
+        self._on_synced = on_synced
+        self._made, self._seen = "", 0
+        self._told = ""
+        self.entries: dict[str, Entry] = {}
+        self.is_current = False
+        """Whether changes are heard now; False: ``entries`` is what was last known."""
+        self._task = asyncio.create_task(self._follow())
+
+    async def close(self) -> None:
+        """Hear of nothing more."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _follow(self) -> None:
+        while True:
+            while not await self._connection.wait_connected(3_600.0):
+                pass
+            feed = self._bucket.feed(self._keys)
+            try:
+                await self._hear(feed)
+            except ClusterError as error:
+                if self._told != str(error):
+                    self._told = str(error)
+                    log.info("a bucket is read again: %s", error)
+            finally:
+                self.is_current = False
+                await feed.close()
+            await asyncio.sleep(_PAUSE_S)
+
+    async def _hear(self, feed: Feed) -> None:
+        """From where the last feed ended, or from the beginning where the bucket is another one."""
+        made, last = await self._bucket.state()
+        goes_on = made == self._made and last >= self._seen > 0
+        absent = set() if goes_on else set(self.entries)
+        left = await feed.open(self._seen + 1 if goes_on else 0)
+        if not goes_on:
+            self._made, self._seen = made, 0
+        if left == 0:
+            self._synced(absent)
+        while True:
+            stored = await feed.next()
+            key, entry = self._bucket.change(stored)
+            absent.discard(key)
+            self._seen = max(self._seen, stored.sequence)
+            self._take(key, entry)
+            if stored.pending == 0 and not self.is_current:
+                self._synced(absent)
+
+    def _synced(self, absent: set[str]) -> None:
+        for key in absent:
+            self._take(key, None)
+        self.is_current = True
+        self._told = ""
+        if self._on_synced is not None:
+            self._on_synced()
+
+    def _take(self, key: str, entry: Entry | None) -> None:
+        before = self.entries.get(key)
+        if entry is None:
+            if self.entries.pop(key, None) is not None:
+                self._on_change(key, None)
+        elif before is None or before.revision != entry.revision:
+            self.entries[key] = entry
+            self._on_change(key, entry)
