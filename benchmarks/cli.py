@@ -39,6 +39,7 @@ BENCHMARKS = {
     "echo": "devices in one physical room: self-interruptions, false holds, cost of the detector",
     "barge-in": "speaking over the reply: how soon it is silent at every browser",
     "kills": "kill -9 of every process in turn: time until all are answered again, words lost",
+    "cluster": "three nodes and three NATS servers: faults, rooms at once, drain, upgrade",
     "overload": "three times the sessions that the processors bear: who gets in, and how they fare",
     "life": "2,000 joins in 200 rooms, reloads, rotation, a full disk: what is left at the end",
     "soak": "many sessions for a long time: memory, files, frames and latency by minute",
@@ -113,6 +114,10 @@ def _parser() -> argparse.ArgumentParser:
         if name == "room":
             words = "once more in real time, with two pages in Chromium"
             command.add_argument("--page", action="store_true", help=words)
+        if name == "cluster":
+            command.add_argument("--count", type=int, default=0, help="rooms created at once")
+            words = "parts, separated by commas, such as node,nats-all,drain"
+            command.add_argument("--only", default="", help=words)
         if name == "kills":
             command.add_argument("--count", type=int, default=0, help="kills in all")
             command.add_argument("--page", action="store_true", help="the page in Chromium")
@@ -138,7 +143,8 @@ def _run_and_write(given: argparse.Namespace) -> int:
     sessions = getattr(given, "sessions", 0)
     minutes, hours = getattr(given, "minutes", None), getattr(given, "hours", None)
     minutes = hours * 60 if hours is not None else minutes
-    options = Options(given.quick, given.smoke, given.plots, count, page, sessions, minutes)
+    only = tuple(filter(None, getattr(given, "only", "").split(",")))
+    options = Options(given.quick, given.smoke, given.plots, count, page, sessions, minutes, only)
     reports = [run(name, options) for name in given.names]
     _write(reports, given.json)
     if given.plots is not None:

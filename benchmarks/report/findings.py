@@ -27,6 +27,8 @@ class Options:
     """Sessions that these processors bear; 0: to be found."""
     minutes: float | None = None
     """How long a soak lives like a household; None: it is the ordinary one."""
+    only: tuple[str, ...] = ()
+    """Parts to measure; empty: all."""
 
     def scaled(self, full: float, quick: float, smoke: float) -> float:
         """The amount (seconds, rounds) for this kind of run."""

@@ -13,6 +13,7 @@ import asyncio
 import json
 import time
 from array import array
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -32,6 +33,8 @@ RETRY_S = 0.25
 """Between two attempts to join."""
 ASK_AGAIN_S = 2.0
 OPEN_TIMEOUT_S = 8.0
+AGAIN_S = 4.0
+"""The same for the page that has been there before."""
 LATE_NS = 3 * FRAME_NS
 STALE_NS = S_NS
 """A frame that was this long on its way is stale: nobody wants to hear it any more."""
@@ -66,13 +69,15 @@ class Line:
         """Whether both channels are."""
         return not self.closed and self.audio.readyState == self.control.readyState == "open"
 
-    async def join(self, url: str, name: str, replaces: str) -> None:
+    async def join(
+        self, url: str, name: str, replaces: str, bearer: dict[str, str], patience_s: float
+    ) -> None:
         """Offer, answer, open channels. Raises OSError, RuntimeError or TimeoutError."""
         await self.pc.setLocalDescription(await self.pc.createOffer())
         offer = {"sdp": self.pc.localDescription.sdp, "type": "offer"}
         query = {"name": name, "mode": "conference"}
-        headers = {"Mixminus-Replaces": replaces} if replaces else {}
-        timeout = aiohttp.ClientTimeout(OPEN_TIMEOUT_S)
+        headers = bearer | ({"Mixminus-Replaces": replaces} if replaces else {})
+        timeout = aiohttp.ClientTimeout(patience_s)
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
             session.post(url, json=offer, params=query, headers=headers) as answer,
@@ -82,7 +87,7 @@ class Line:
                 raise RuntimeError(f"{answer.status}: {body.get('detail', '')}")
             self.location = str(answer.url.join(URL(answer.headers["Location"])))
         await self.pc.setRemoteDescription(RTCSessionDescription(body["sdp"], body["type"]))
-        await asyncio.wait_for(self.opened.wait(), OPEN_TIMEOUT_S)
+        await asyncio.wait_for(self.opened.wait(), patience_s)
 
     def _on_open(self) -> None:
         if self.is_open:
@@ -98,8 +103,23 @@ class Line:
 class Caller:
     """One person, through any number of connections."""
 
-    def __init__(self, url: str, room: str, name: str) -> None:
-        self._url = f"{url}/rooms/{room}/participants"
+    def __init__(
+        self,
+        url: str,
+        room: str,
+        name: str,
+        *,
+        ways: Sequence[str] = (),
+        token: str = "",
+        hums: bool = True,
+    ) -> None:
+        """``ways``: further nodes of the cluster. ``hums``: it sends sound all the time."""
+        self._urls = [f"{way}/rooms/{room}/participants" for way in (url, *ways)]
+        self._bearer = {"Authorization": f"Bearer {token}"} if token else {}
+        self._step_ns = FRAME_NS if hums else PING_NS // 5
+        self._hums = hums
+        self._has_been_there = False
+        self.room = room
         self.name = name
         self.joins = 0
         self.refusals: list[str] = []
@@ -197,31 +217,40 @@ class Caller:
             now_ns = time.monotonic_ns()
             if not self._line.is_open or now_ns - self._heard_ns >= GONE_NS:
                 former = self._line.location
+                self._turn_away()
                 await self._hang_up()
                 continue
             self._tick(now_ns)
-            due_ns = max(due_ns + FRAME_NS, now_ns)
+            due_ns = max(due_ns + self._step_ns, now_ns)
             await asyncio.sleep((due_ns - now_ns) / S_NS)
         await self._hang_up()
 
     async def _join(self, former: str) -> None:
         line = Line(self)
+        patience_s = AGAIN_S if self._has_been_there and len(self._urls) > 1 else OPEN_TIMEOUT_S
+        gone = former.rpartition("/")[2]
         try:
-            await line.join(self._url, self.name, former.rpartition("/")[2])
+            await line.join(self._urls[0], self.name, gone, self._bearer, patience_s)
         except (OSError, RuntimeError, TimeoutError, aiohttp.ClientError, ValueError) as error:
             self.refusals.append(f"{type(error).__name__}: {error}")
+            self._turn_away()
             await line.pc.close()
             await asyncio.sleep(RETRY_S)
             return
+        self._has_been_there = True
         self.joins += 1
         self._heard_ns = time.monotonic_ns()
         self._line = line
         self._watch = asyncio.create_task(self._watch_end(line))
 
+    def _turn_away(self) -> None:
+        """This node did not serve: the next one is asked next."""
+        self._urls.append(self._urls.pop(0))
+
     async def _watch_end(self, line: Line) -> None:
         """The gateway tells when the process of this connection has died."""
         timeout = aiohttp.ClientTimeout(total=None)
-        async with aiohttp.ClientSession(timeout=timeout) as session:
+        async with aiohttp.ClientSession(timeout=timeout, headers=self._bearer) as session:
             while line is self._line:
                 try:
                     async with session.get(f"{line.location}/end") as answer:
@@ -243,6 +272,8 @@ class Caller:
         if now_ns - self._pinged_ns >= PING_NS:
             self._pinged_ns = now_ns
             self._say({"type": "ping", "t": 0})
+        if not self._hums:
+            return
         self._seq = (self._seq + 1) & U32
         self._line.audio.send(encode_audio(0, self._epoch, self._seq, 0, now_ns, _HUM))
 

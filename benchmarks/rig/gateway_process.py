@@ -42,16 +42,24 @@ class RunningGateway(Closing):
         self.dir = Path(tempfile.mkdtemp(prefix="mmb-", dir="/tmp"))
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.headers: dict[str, str] = {}
+        """Of every request."""
         self._env = child_environment(**{TAG: self.dir.name}, **variables)
         self._log = self.dir / "log"
         self._process: subprocess.Popen[bytes] | None = None
+        self._began_s = 0.0
         self.start_s = 0.0
         """From the command to readiness."""
 
     def start(self) -> None:
         """Start, and wait until it is ready. Raises GatewayError."""
-        began_s = time.monotonic()
-        with self._log.open("wb") as log:
+        self.launch()
+        self.wait_ready()
+
+    def launch(self) -> None:
+        """Start it; it takes some time to be ready."""
+        self._began_s = time.monotonic()
+        with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [word.format(port=self.port) for word in self._command],
                 cwd=ROOT,
@@ -62,11 +70,21 @@ class RunningGateway(Closing):
                 start_new_session=True,
                 preexec_fn=die_with_parent,
             )
+
+    def wait_ready(self) -> None:
+        """Wait until it is ready. Raises GatewayError."""
+        assert self._process is not None
         while self.get(self._ready_path)[0] not in (200, 405):
-            if self._process.poll() is not None or time.monotonic() - began_s > START_TIMEOUT_S:
+            took_s = time.monotonic() - self._began_s
+            if self._process.poll() is not None or took_s > START_TIMEOUT_S:
                 raise GatewayError(f"the gateway did not start:\n{self.log()}")
             time.sleep(POLL_S)
-        self.start_s = time.monotonic() - began_s
+        self.start_s = time.monotonic() - self._began_s
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process that was started is gone."""
+        return self._process is None or self._process.poll() is not None
 
     def log(self) -> str:
         """What it printed."""
@@ -74,8 +92,9 @@ class RunningGateway(Closing):
 
     def get(self, path: str) -> tuple[int, str]:
         """Status and body of a GET; status 0 where nobody listens."""
+        request = urllib.request.Request(self.url + path, headers=self.headers)
         try:
-            with urllib.request.urlopen(self.url + path, timeout=5) as answer:
+            with urllib.request.urlopen(request, timeout=5) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, ""

@@ -7,6 +7,7 @@ import os
 import select
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,16 @@ class HelperError(BenchmarkError):
 class HelperProcess:
     """``python -m MODULE`` as a child; it ends with this process or by ``close``."""
 
-    def __init__(self, module: str, *arguments: str, **variables: str) -> None:
-        """Start it, with ``variables`` in its environment. Its standard error is ours."""
+    def __init__(
+        self, module: str, *arguments: str, prefix: Sequence[str] = (), **variables: str
+    ) -> None:
+        """Start it, with ``variables`` in its environment. Its standard error is ours.
+
+        ``prefix``: words in front of the command, as ``hosts`` has them.
+        """
         self.module = module
         self._process = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
+            [*prefix, sys.executable, "-m", module, *arguments],
             env=child_environment(**variables),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -1,0 +1,41 @@
+"""Rooms of ``bench cluster`` that are all created at once, each through every node."""
+
+from __future__ import annotations
+
+from ..report.findings import Findings, Options
+from ..rig import cluster_checks as checks
+from ..rig.cluster_rig import NODES, PEOPLE, ClusterRig
+from ..rig.helper_process import HelperProcess
+
+
+def run(rig: ClusterRig, options: Options, findings: Findings) -> None:
+    """One owner each, and the balance."""
+    count = options.count or round(options.scaled(200, 60, 6))
+    rooms = [f"many-{number}" for number in range(count)]
+    host = rig.hosts[PEOPLE]
+    crowd = HelperProcess("benchmarks.rig.offers_process", host.address, prefix=host.prefix)
+    try:
+        ways = [node.url for node in rig.nodes.values()]
+        findings.progress(f"{count} rooms at once")
+        told = crowd.ask("offer", 300, rooms=rooms, ways=ways, token=rig.token)
+    finally:
+        crowd.close()
+    owners = rig.owners()
+    nodes_of = {room: set(nodes) for room, nodes in told["nodes"].items()}
+    findings.add(
+        "rooms at once",
+        "owners",
+        "count",
+        rooms=count,
+        owned=sum(bool(owners.get(room)) for room in rooms),
+        answered=sum(bool(nodes) for nodes in nodes_of.values()),
+        with_two=sum(len(nodes) > 1 for nodes in nodes_of.values()),
+        elsewhere=sum(
+            nodes_of.get(room, set()) - {owner} != set() for room, owner in owners.items()
+        ),
+    )
+    balance = checks.balance({room: owners.get(room, "") for room in rooms}, NODES)
+    findings.add("rooms at once", "balance", "rooms", **balance)
+    findings.add("rooms at once", "an offer", "s", **told["seconds"], refused=told["refused"])
+    findings.ratio("rooms with two owners", sum(len(nodes) > 1 for nodes in nodes_of.values()), 0)
+    findings.notes.extend(told["refusals"])
