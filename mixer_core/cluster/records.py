@@ -7,7 +7,7 @@ right for a node that has never heard of it, and no field ever changes its meani
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -47,8 +47,10 @@ class NodeRecord:
     draining: bool = False
     """Whether it takes no new rooms, and gives away those that it has."""
     release: Words = ""
-    known: tuple[Node, ...] = ()
-    """Nodes that it has seen, which it asks for pledges while NATS is away."""
+    known: dict[Node, Words] = field(default_factory=dict)
+    """Nodes that it asks for pledges while NATS is away, and their incarnations."""
+    gone: bool = False
+    """Its lease has ended: it left, or another node found it lost. Its rooms may be taken."""
     v: Version = VERSION
 
 
@@ -57,7 +59,8 @@ class RoomRecord:
     """Who owns a room."""
 
     room: Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
-    node: Node
+    node: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{0,32}\Z")] = ""
+    """Its owner; empty: nobody, any more."""
     incarnation: Annotated[str, msgspec.Meta(max_length=64)] = ""
     """Of the owner; empty: chosen for the room, and has not taken it up."""
     epoch: Annotated[int, msgspec.Meta(ge=0, le=MAX_EPOCH)] = 0

@@ -20,7 +20,19 @@ from mixer_core.cluster.records import (
 from mixer_core.runtime.errors import RecordError
 
 NODE = NodeRecord(
-    *("node-1", "8f3a", 17, "https://node-1:8443", ("gpu",), 20, 0.25, 6, True, "1.2", ("node-2",))
+    *(
+        "node-1",
+        "8f3a",
+        17,
+        "https://node-1:8443",
+        ("gpu",),
+        20,
+        0.25,
+        6,
+        True,
+        "1.2",
+        {"node-2": "7"},
+    )
 )
 ROOM = RoomRecord("kitchen", "node-1", "8f3a", 3, "node-2")
 
@@ -41,6 +53,7 @@ def test_an_older_node_may_say_less() -> None:
     found = decode_record(b'{"node":"node-1","incarnation":"x"}', NodeRecord)
     assert found == NodeRecord("node-1", "x")
     assert decode_record(b'{"room":"a","node":"b"}', RoomRecord) == RoomRecord("a", "b")
+    assert decode_record(b'{"room":"a"}', RoomRecord) == RoomRecord("a")
 
 
 @pytest.mark.parametrize(
@@ -49,7 +62,7 @@ def test_an_older_node_may_say_less() -> None:
         *[("node", value) for value in ("", "Node", "a.b", "x" * 33, None, 1, "n\n")],
         *[("capacity", value) for value in (-1, 1.5, "1", 2**60)],
         *[("load", value) for value in (-0.1, 1e300, None)],
-        *[("known", value) for value in ("node", [1], ["*"])],
+        *[("known", value) for value in ("node", ["n"], {"*": "1"}, {"n": 1})],
         *[("incarnation", value) for value in ("", "x" * 65)],
         ("v", VERSION + 2),
         ("v", 0),
