@@ -1,4 +1,4 @@
-"""What stands in the cluster's buckets, as anybody with a client of NATS sees it."""
+"""What stands in the cluster's buckets."""
 
 from __future__ import annotations
 
@@ -7,9 +7,15 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from mixer_core.cluster.buckets import Bucket
+from mixer_core.cluster.connection import Connection
+from mixer_core.cluster.jetstream import JetStream
+from mixer_core.cluster.settings import ClusterSettings
+from mixer_core.runtime.errors import ClusterAwayError, ClusterError
+
 from .nats_servers import NatsError
 
-TIMEOUT_S = 5.0
+TIMEOUT_S = 10.0
 
 
 def read_bucket(urls: Sequence[str], bucket: str) -> dict[str, Any]:
@@ -19,31 +25,34 @@ def read_bucket(urls: Sequence[str], bucket: str) -> dict[str, Any]:
         NatsError: NATS does not answer.
     """
     try:
-        return asyncio.run(asyncio.wait_for(_read(urls, bucket), 4 * TIMEOUT_S))
-    except (OSError, TimeoutError) as error:
+        return asyncio.run(asyncio.wait_for(_read(urls, bucket), 2 * TIMEOUT_S))
+    except (ClusterError, TimeoutError) as error:
         raise NatsError(f"the bucket {bucket} cannot be read: {error!r}") from error
 
 
 async def _read(urls: Sequence[str], bucket: str) -> dict[str, Any]:
-    import nats
-    from nats.errors import Error
-    from nats.js.errors import KeyDeletedError, KeyNotFoundError, NoKeysError, NotFoundError
-
-    client = await nats.connect(
-        list(urls), connect_timeout=TIMEOUT_S, max_reconnect_attempts=3, allow_reconnect=False
-    )
+    connection = Connection(ClusterSettings(servers=tuple(urls)), "benchmark")
+    connection.start()
     try:
-        store = await client.jetstream(timeout=TIMEOUT_S).key_value(bucket)
-        found: dict[str, Any] = {}
-        for key in await store.keys():
-            try:
-                found[key] = json.loads((await store.get(key)).value or b"null")
-            except (KeyDeletedError, KeyNotFoundError):
-                continue
-        return found
-    except (NotFoundError, NoKeysError):
-        return {}
-    except Error as error:
-        raise NatsError(f"the bucket {bucket} cannot be read: {error!r}") from error
+        if not await connection.wait_connected(TIMEOUT_S):
+            raise NatsError(f"no NATS server answers: {', '.join(urls)}")
+        kept = Bucket(JetStream(connection), bucket)
+        try:
+            await kept.state()
+        except ClusterAwayError:
+            raise
+        except ClusterError:  # There is none.
+            return {}
+        return await _entries(kept)
     finally:
-        await client.close()
+        await connection.close()
+
+
+async def _entries(kept: Bucket) -> dict[str, Any]:
+    synced = asyncio.Event()
+    watch = kept.watch(lambda key, entry: None, synced.set)
+    try:
+        await synced.wait()
+        return {key: json.loads(entry.value) for key, entry in watch.entries.items()}
+    finally:
+        await watch.close()
