@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
@@ -51,7 +52,7 @@ class ClusterNode(GatewayProcess):
         self._env["MIXMINUS_TOKEN"] = token
         if servers:
             self._env |= {
-                "MIXMINUS_CLUSTER__SERVERS": ",".join(servers),
+                "MIXMINUS_CLUSTER__SERVERS": json.dumps(list(servers)),
                 "MIXMINUS_CLUSTER__NODE": host.name,
                 "MIXMINUS_CLUSTER__PUBLIC_URL": self.url,
                 "MIXMINUS_CLUSTER__REPLICAS": str(len(servers)),
