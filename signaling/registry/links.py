@@ -103,6 +103,18 @@ class Links:
                 actions += self._open(room, mode, now_ns)
         return actions
 
+    def prepare(self, room: str, mode: Mode, now_ns: int) -> list[Action] | None:
+        """Open a link that waits for a room of another machine; None: no child is idle."""
+        return [] if room in self._slots else self._open(room, mode, now_ns, standby=True) or None
+
+    def abandon(self, room: str, now_ns: int) -> list[Action]:
+        """The room of another machine does not come."""
+        slot = self._slots.pop(room, None)
+        if slot is None:
+            return []
+        self.children.pass_over(slot.identity, now_ns)
+        return [SendToChild(slot.identity, Leave(""))]
+
     def identity(self, room: str) -> str:
         """The child that has reported to be the link of a room; empty: there is none."""
         child = self._child(room)
@@ -142,7 +154,7 @@ class Links:
         due_ns = self._due_ns(room)
         return due_ns is not None and due_ns <= now_ns
 
-    def _open(self, room: str, mode: Mode, now_ns: int) -> list[Action]:
+    def _open(self, room: str, mode: Mode, now_ns: int, standby: bool = False) -> list[Action]:
         child = self.children.assign(room)
         if child is None:
             return []
@@ -152,7 +164,7 @@ class Links:
             self.children.pass_over(late.identity, now_ns)
             actions.append(SendToChild(late.identity, Leave("")))
         self._slots[room] = _Slot(child.identity, now_ns)
-        message = OpenLink(room, self._streams.draw(), mode, self._limits.verify)
+        message = OpenLink(room, self._streams.draw(), mode, self._limits.verify, standby=standby)
         actions.append(SendToChild(child.identity, message))
         return actions
 

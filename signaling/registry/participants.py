@@ -114,9 +114,13 @@ class Participants:
         room = self._rooms[participant.room]
         if not self.in_room(participant.room):
             del self._rooms[participant.room]
-        self._left[participant.id] = _Departure(participant, room, now_ns)
+        self.departed(participant, room, now_ns)
         if not participant.connected and participant.client:
             self._failures.append(participant.client)
+
+    def departed(self, participant: Participant, room: Room, now_ns: int) -> None:
+        """Remember somebody who has just left ``room``, here or at the machine that had it."""
+        self._left[participant.id] = _Departure(participant, room, now_ns)
         horizon_ns = now_ns - self._tombstone_ns
         self._left = {p: gone for p, gone in self._left.items() if gone.at_ns > horizon_ns}
 

@@ -24,6 +24,11 @@ class Room:
     _guests: dict[str, bool] = field(default_factory=dict)
     """Per subject that was here: whether only an admin can unmute them."""
 
+    @property
+    def guests(self) -> dict[str, bool]:
+        """Per subject that was here: whether only an admin can unmute them."""
+        return dict(self._guests)
+
     def admits(self, role: Role, subject: str) -> bool:
         """Whether somebody may come in, as far as the room's lock is concerned."""
         return not self.rules.locked or role == "admin" or subject in self._guests

@@ -21,13 +21,17 @@ from mixer_core.bus.control import (
     Forgotten,
     LinkState,
     Message,
+    OwesAnswer,
     PictureAnswer,
     Refused,
+    Stay,
     WorkerState,
+    Yield,
 )
 from mixer_core.bus.events import Mode
 from mixer_core.runtime.errors import ProblemError
 
+from . import moves
 from .actions import (
     AboutPerson,
     AboutRoom,
@@ -39,6 +43,7 @@ from .actions import (
     Question,
     ReplyProblem,
     RoomView,
+    SendToChild,
     problem,
 )
 from .announcements import STOPPING, Announcements
@@ -47,6 +52,7 @@ from .entrance import Entrance
 from .house import House, Verdict, not_found
 from .links import Links
 from .load import LoadPolicy
+from .moves import Moved
 from .names import check_room
 from .numbering import Numbers
 
@@ -147,6 +153,41 @@ class Registry:
         people = [person for person in self._participants.all() if person.connected]
         said = self._announcements.say(code, words, words_of_admins, due_ns, people, now_ns)
         return self._advance(now_ns, said)
+
+    def taken_along(self, room: str) -> Moved:
+        """What another machine has to know of a room that goes there."""
+        return moves.taken_along(self._participants, room)
+
+    def prepare(self, room: str, moved: Moved, now_ns: int) -> list[Action]:
+        """A room of another machine is to come here: open a link that waits for it.
+
+        Raises ProblemError (503): there is no place for it.
+        """
+        rooms = self._participants.rooms()
+        if room not in rooms and len(rooms) >= self._limits.max_rooms:
+            raise ProblemError(503, "Full", f"all {self._limits.max_rooms} rooms are in use", 10)
+        actions = self._links.prepare(room, moved.mode, now_ns)
+        if actions is None:
+            raise ProblemError(503, "Busy", "no process for the assistant is idle", BUSY_RETRY_S)
+        return self._advance(now_ns, actions)
+
+    def expect(self, room: str, moved: Moved, now_ns: int) -> None:
+        """The room of another machine is here: its people are about to join again."""
+        moves.expect(self._participants, room, moved, now_ns)
+
+    def abandon(self, room: str, now_ns: int) -> list[Action]:
+        """The room that was prepared for does not come."""
+        present = room in self._participants.rooms()
+        return [] if present else self._advance(now_ns, self._links.abandon(room, now_ns))
+
+    def tell_link(self, message: Yield | Stay | OwesAnswer) -> list[Action]:
+        """Something for the link of a room; nothing follows where it has none."""
+        identity = self._links.identity(message.room)
+        return [SendToChild(identity, message)] if identity else []
+
+    def link_status(self, room: str) -> str:
+        """How a room's link is, as ``LinkView.status``; that of a room to come, too."""
+        return self._links.view(room).status
 
     def undelivered(self, identity: str, now_ns: int) -> list[Action]:
         """A message could not be sent to that child, so it is gone."""
