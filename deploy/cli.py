@@ -27,10 +27,11 @@ CONFIGURATION = Path(__file__).with_name("supervisord.conf")
 LOOKING = {
     "doctor": ("what is wrong, and its cure", "doctor.command:main"),
     "status": ("a live view of the running gateway", "status:main"),
+    "drain": ("move this node's rooms to others of the cluster, and end it", "draining:main"),
     "logs": ("lines of the log about a room", "log_commands:logs"),
     "log-level": ("change what is logged while it runs", "log_commands:level"),
 }
-"""Commands that look at the gateway and its machine: what each does, and where it is."""
+"""Commands about the running gateway and its machine: what each does, and where it is."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -6,14 +6,14 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mixer_core.runtime.errors import EXIT_FAILURE, StartupError
 from mixer_core.runtime.settings import load_all
 
-from . import status_view
+from . import cluster_view, status_view
 from .local_gateway import LocalGateway
 from .settings import AllSettings
 from .status_view import Reading
@@ -34,9 +34,12 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="mixminus status", description="The running gateway.")
     parser.add_argument("--once", action="store_true", help="print it once; so without a terminal")
     parser.add_argument("--json", action="store_true", help="print it once, as JSON")
+    parser.add_argument("--cluster", action="store_true", help="all nodes of its cluster")
     given = parser.parse_args(arguments)
     try:
         gateway = LocalGateway(load_all(AllSettings))
+        if given.cluster:
+            return _show_cluster(gateway, given.json, given.once or not sys.stdout.isatty())
         if given.json:
             now = read(gateway)
             print(json.dumps(as_json(now)))
@@ -81,33 +84,83 @@ def as_json(now: Reading) -> dict[str, object]:
     return {"headline": status_view.headline(now), "readyz": now.ready, "tables": tables}
 
 
+def read_cluster(gateway: LocalGateway) -> dict[str, Any]:
+    """What a node knows of its cluster. Raises NotReadableError."""
+    try:
+        status, state = gateway.content("/cluster")
+    except OSError as error:
+        raise NotReadableError(
+            f"nobody answers at {gateway.url}: start it with `mixminus run`"
+        ) from error
+    if status == 404:
+        raise NotReadableError(
+            "this gateway is in no cluster: [cluster] servers is empty (docs/cluster.md)"
+        )
+    if status in FORBIDDEN:
+        raise NotReadableError(
+            f"{gateway.url} wants a token: set MIXMINUS_TOKEN as the gateway has it"
+        )
+    if status != 200:
+        raise NotReadableError(f"{gateway.url}/cluster answered {status}: is it mixminus?")
+    return state
+
+
+def _show_cluster(gateway: LocalGateway, as_text: bool, once: bool) -> int:
+    """Returns the exit code: 0 where the node has its lease, 1 where not."""
+    state = read_cluster(gateway)
+    if as_text:
+        print(json.dumps(state))
+    else:
+        _follow(lambda: _whole_cluster(read_cluster(gateway)), _whole_cluster(state), once)
+    return 0 if (state.get("lease") or {}).get("held") else EXIT_FAILURE
+
+
+def _whole_cluster(state: dict[str, Any]) -> Group:
+    return _group(cluster_view.headline(state), cluster_view.tables(state))
+
+
 def _show(gateway: LocalGateway, once: bool) -> int:
+    now = read(gateway)
+
+    def again() -> Group:
+        nonlocal now
+        before, now = now, read(gateway)
+        return _drawn(before, now)
+
+    _follow(again, _drawn(None, now), once)
+    return 0 if now.ready.get("ready") else EXIT_FAILURE
+
+
+def _follow(again: Callable[[], Group], first: Group, once: bool) -> None:
+    """Show ``first``, and unless ``once`` what comes after it, every second."""
     from rich.console import Console
     from rich.live import Live
 
     console = Console()
-    now = read(gateway)
     if once:
-        console.print(_drawn(None, now))
-        return 0 if now.ready.get("ready") else EXIT_FAILURE
-    with Live(_drawn(None, now), console=console, screen=True, auto_refresh=False) as live:
+        console.print(first)
+        return
+    with Live(first, console=console, screen=True, auto_refresh=False) as live:
         while True:
             time.sleep(EVERY_S)
             try:
-                before, now = now, read(gateway)
-                live.update(_drawn(before, now), refresh=True)
+                live.update(again(), refresh=True)
             except NotReadableError as error:
                 live.update(str(error), refresh=True)
 
 
 def _drawn(before: Reading | None, now: Reading) -> Group:
     """The view, for rich."""
+    return _group(status_view.headline(now), status_view.tables(before, now))
+
+
+def _group(headline: str, tables: Sequence[status_view.Table]) -> Group:
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
-    parts: list[Text | Table] = [Text(status_view.headline(now), style="bold")]
-    for given in status_view.tables(before, now):
+    parts: list[Text | Table] = [Text(headline, style="bold")]
+    for given in tables:
         table = Table(title=given.title, title_justify="left", box=None, pad_edge=False)
         for column in given.columns:
             table.add_column(column, overflow="fold")

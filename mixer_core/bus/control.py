@@ -240,6 +240,14 @@ class OwesAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class DrainNode:
+    """The command line → signaling: move this machine's rooms to others of the cluster."""
+
+    limit_ms: int
+    """What has not moved by then stays."""
+
+
+@dataclass(frozen=True, slots=True)
 class LoadLevel:
     """Signaling → mixer_core and link children: how loaded the gateway is, when it changes."""
 
@@ -327,6 +335,7 @@ Message = (
     | Yielded
     | Stay
     | OwesAnswer
+    | DrainNode
     | LoadLevel
     | PicturePiece
     | PictureAnswer
@@ -351,6 +360,7 @@ MESSAGES: dict[str, type[Message]] = {
     "yielded": Yielded,
     "stay": Stay,
     "owes_answer": OwesAnswer,
+    "drain_node": DrainNode,
     "load": LoadLevel,
     "picture_piece": PicturePiece,
     "picture_answer": PictureAnswer,

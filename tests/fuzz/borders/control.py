@@ -95,6 +95,7 @@ def _seeds() -> Iterator[bytes]:
         control.Yielded("den", 1, True),
         control.Stay("den"),
         control.OwesAnswer("den"),
+        control.DrainNode(180_000),
         control.ChildExited("media_worker", "worker-1", -9),
     ):
         yield control.encode(message)
