@@ -65,6 +65,7 @@ SHELLS: dict[str, set[str]] = {
         "buckets",
         "connection",
         "feed",
+        "room_log",
         "start",
     },
     "mixer_core/bus": {
@@ -177,6 +178,9 @@ SHELLS: dict[str, set[str]] = {
         "journal_store",
         "journal_thread",
         "replay",
+        "stream_keeper",
+        "stream_parts",
+        "stream_thread",
     },
     "openai_link/transport": {
         "event_socket",

@@ -44,7 +44,7 @@ DOORS: Mapping[str, frozenset[str]] = {
         f"{MIXER}.runtime": "",
         f"{MIXER}.bus": f"{MIXER}.runtime",
         f"{MIXER}.places": f"{MIXER} {MIXER}.bus {MIXER}.runtime",
-        f"{MIXER}.cluster": f"{MIXER}.runtime",
+        f"{MIXER}.cluster": f"{MIXER}.runtime {MIXER}.journal",
         f"{MIXER}.journal": f"{MIXER}.runtime",
         f"{MIXER}.patches": f"{MIXER}.runtime",
         f"{SIGNALING}.limits": "",

@@ -95,9 +95,23 @@ class Names:
 
     def journal_subjects(self, partition: int) -> str:
         """All subjects of such a stream."""
-        return f"{self.cluster}.journal.{partition}.*"
+        return f"{self.cluster}.journal.{partition}.>"
 
     def journal(self, room: str, partitions: int) -> str:
-        """Subject of a room's journal."""
-        partition = partition_of(room, partitions)
-        return f"{self.cluster}.journal.{partition}.{room_token(room)}"
+        """Subject of what the owners of a room write."""
+        return f"{self._journal(room, partitions)}.log"
+
+    def gone(self, room: str, partitions: int) -> str:
+        """Subject of what is deleted of it."""
+        return f"{self._journal(room, partitions)}.gone"
+
+    def journal_of(self, room: str, partitions: int) -> str:
+        """Both subjects of a room."""
+        return f"{self._journal(room, partitions)}.*"
+
+    def all_gone(self, partition: int) -> str:
+        """The subjects of what is deleted of any room."""
+        return f"{self.cluster}.journal.{partition}.*.gone"
+
+    def _journal(self, room: str, partitions: int) -> str:
+        return f"{self.cluster}.journal.{partition_of(room, partitions)}.{room_token(room)}"

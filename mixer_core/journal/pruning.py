@@ -19,6 +19,8 @@ BATCH_PAGES = 256
 ROOM_LEFT = 0.9
 """A journal that is too large is made smaller than it may be, so that this is seldom."""
 _LOOK, _REVISION = "look", "revision"
+FILLED = "stream of "
+"""Before a room's name: how far the file knows the room's log of the cluster."""
 _TABLES = ("item", "usage")
 
 
@@ -117,12 +119,18 @@ class Pruning:
             "DELETE FROM session WHERE ifnull(ended_ms, started_ms) < ? AND conversation != ?",
             (oldest, own or -1),
         )
-        return self._db.execute(
+        count = self._db.execute(
             "DELETE FROM conversation WHERE (touched_ms < ? OR touched_ms > ?) AND id != ? "
             "AND NOT EXISTS (SELECT 1 FROM item WHERE item.conversation = conversation.id) "
             "AND NOT EXISTS (SELECT 1 FROM usage WHERE usage.conversation = conversation.id)",
             (oldest, now_ms + DAY_MS, own or -1),
         ).rowcount
+        self._db.execute(
+            "DELETE FROM mark WHERE name LIKE ? AND NOT EXISTS "
+            "(SELECT 1 FROM conversation WHERE room = substr(mark.name, ?))",
+            (f"{FILLED}%", len(FILLED) + 1),
+        )
+        return count
 
     def shrink(self) -> None:
         """Give free pages back; files of earlier programs keep theirs, and use them again."""

@@ -150,12 +150,17 @@ def spent(path: Path, room: str, day: str) -> tuple[Spent, Spent]:
 def day_cost_usd(connection: sqlite3.Connection, day: str, room: str = "") -> float:
     """What a day of ``UsageRecord`` has cost so far, as far as prices are known.
 
-    ``room``: in that one; empty: over all rooms.
+    ``room``: in that one, wherever in the cluster it was; empty: over all rooms of this machine.
     """
     query, values = "SELECT total(cost_usd) FROM usage WHERE day = ?", [day]
     if room:
-        query += " AND conversation IN (SELECT id FROM conversation WHERE room = ?)"
-        values.append(room)
+        date, simulated, _ = day.partition(SIMULATED)
+        query = (
+            "SELECT total(cost_usd) FROM usage WHERE (day = ? OR (day LIKE ? AND day NOT LIKE ?)) "
+            "AND conversation IN (SELECT id FROM conversation WHERE room = ?)"
+        )
+        others = "" if simulated else f"%{SIMULATED}"
+        values = [day, f"{date}@%{simulated}", others, room]
     row = connection.execute(query, values).fetchone()
     return float(row[0])
 

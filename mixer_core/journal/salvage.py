@@ -15,7 +15,7 @@ from dataclasses import fields
 from .records import HistoryItem
 
 ITEM_NAMES = tuple(field.name for field in fields(HistoryItem))
-LAST_ROW = 1 << 40
+LAST_ROW = 1 << 53
 BUDGET_S = 60.0
 """Longest time for one file: others wait to write."""
 _LOST = "what was known of it is damaged"

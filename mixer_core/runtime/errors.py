@@ -233,6 +233,7 @@ class JournalError(MixminusError):
         words: the same for people in a room, who are told of no file.
         is_damage: the file's content is damaged: it can be put aside.
         is_moved: the files are no longer those of its name: what was written is not to be found.
+        written: how many of the records, the first ones, are safe all the same.
     """
 
     def __init__(
@@ -242,6 +243,11 @@ class JournalError(MixminusError):
         self.words = words or "the journal cannot be used"
         self.is_damage = is_damage
         self.is_moved = is_moved
+        self.written = 0
+
+
+class StaleJournalError(JournalError):
+    """Another process of the cluster writes the room's journal: this one never does again."""
 
 
 class NoJournalError(JournalError):

@@ -18,9 +18,9 @@ from mixer_core.journal.file import journal_path, local_day
 from mixer_core.journal.records import HistoryItem, ItemRecord, Record, RemovedRecord
 
 from ..settings import Settings
-from .journal_keeper import Bounds
+from .cluster_room import ClusterRoom
+from .journal_keeper import Bounds, JournalKeeper, Keeper
 from .journal_queue import Entry
-from .journal_store import JournalStore
 from .journal_thread import JournalThread, Listeners, Question
 
 DEFAULT_BOUNDS = Bounds.of(keep_days=30, max_mb=256)
@@ -42,6 +42,8 @@ class Journal:
         on_day: Callable[[str, float], None],
         bounds: Bounds = DEFAULT_BOUNDS,
         keep_words: bool = True,
+        *,
+        cluster: ClusterRoom | None = None,
     ) -> None:
         """Start the thread, which opens the file.
 
@@ -53,11 +55,23 @@ class Journal:
             on_day: called on the loop after each commit of usage: local day, dollars of all rooms.
             bounds: what is kept of all rooms.
             keep_words: False: only sessions and usage are kept, nothing that was said.
+            cluster: the room is one of a cluster.
         """
         self._loop = asyncio.get_running_loop()
         self._keep_words = keep_words
-        listeners = Listeners(self._later, on_trouble, on_day)
-        self._thread = JournalThread(path, room, bounds, listeners, log)
+        on_stale = (lambda words: None) if cluster is None else cluster.on_stale
+
+        def make(tell: Callable[[str], None]) -> Keeper:
+            keeper = JournalKeeper(path, room, bounds, tell, log)
+            if cluster is None:
+                return keeper
+            from .stream_parts import stream_keeper  # Only this needs NATS.
+
+            return stream_keeper(keeper, cluster, room, log)
+
+        is_held = cluster is not None and cluster.standby
+        listeners = Listeners(self._later, on_trouble, on_day, on_stale)
+        self._thread = JournalThread(make, listeners, log, is_held=is_held)
         self._thread.start()
 
     @classmethod
@@ -68,12 +82,28 @@ class Journal:
         log: logging.LoggerAdapter[logging.Logger],
         on_trouble: Callable[[str], None],
         on_day: Callable[[str, float], None] = lambda day, usd: None,
+        on_stale: Callable[[str], None] = lambda words: None,
+        *,
+        epoch: int = 0,
+        standby: bool = False,
     ) -> Journal:
         """The journal of ``room`` according to the settings.
 
         Without ``journal`` nothing that was said is kept; usage is, for the daily budget.
+
+        Args:
+            settings: of the link. room: its name. log: of the link.
+            on_trouble: see the constructor. on_day: there, too.
+            on_stale: called on the loop once another process has the room for good, with a sentence
+                for people; what is written from then on is kept nowhere.
+            epoch: of the room's ownership in the cluster; 0: the room is of this machine alone.
+            standby: another process still has the room: nothing is written before ``grant``.
         """
         section = settings.openai_link
+        cluster = None
+        if epoch and settings.cluster.is_on:
+            keep_days = section.journal_keep_days
+            cluster = ClusterRoom(settings.cluster, epoch, standby, keep_days, on_stale)
         return cls(
             journal_path(settings.state_dir),
             room,
@@ -82,6 +112,7 @@ class Journal:
             on_day,
             Bounds.of(section.journal_keep_days, section.journal_max_mb),
             section.journal,
+            cluster=cluster,
         )
 
     @property
@@ -113,11 +144,34 @@ class Journal:
         if not self._keep_words:
             return []
         oldest_ms = int((time.time() - max_age_s) * 1000)
-        return await self._ask(lambda store: store.recover(oldest_ms), [])
+        nothing: tuple[list[HistoryItem], list[ItemRecord]] = [], []
+        items, changes = await self._ask(lambda keeper: keeper.recover(oldest_ms), nothing)
+        if changes:
+            self.write(changes)
+        return items
+
+    async def catch_up(self, max_age_s: float) -> list[HistoryItem]:
+        """The items, as they are now, of a conversation that another process leads.
+
+        For one that is to take the room over. None, where they cannot be read.
+        """
+        oldest_ms = int((time.time() - max_age_s) * 1000)
+        return await self._ask(lambda keeper: keeper.catch_up(oldest_ms), [])
+
+    async def grant(self, epoch: int) -> None:
+        """The room is this process's, with that epoch: ``recover`` claims it.
+
+        What was held is written behind that.
+        """
+        await self._ask(lambda keeper: keeper.grant(epoch), None)
+
+    def let_go(self) -> None:
+        """After ``grant`` and ``recover``: what was held is written."""
+        self._thread.let_go()
 
     async def is_of(self, conversation: int) -> bool:
         """Whether the conversation with that id is written to; so it may be where nobody knows."""
-        return await self._ask(lambda store: store.conversation == conversation, otherwise=True)
+        return await self._ask(lambda keeper: keeper.is_of(conversation), otherwise=True)
 
     async def day_total(self, simulated: bool = False) -> tuple[str, float]:
         """Today (local) and its dollars over all rooms so far; 0 if they cannot be read.
@@ -125,18 +179,18 @@ class Journal:
         ``simulated``: the account of the rooms that a simulator answers.
         """
         day = local_day(int(time.time() * 1000), simulated)
-        return day, await self._ask(lambda store: store.day_usd(day), 0.0)
+        return day, await self._ask(lambda k: k.run(lambda store: store.day_usd(day)), 0.0)
 
     async def room_total(self, day: str) -> float:
         """Dollars of a day of ``day_total`` in this room; 0 if they cannot be read."""
-        return await self._ask(lambda store: store.room_usd(day), 0.0)
+        return await self._ask(lambda k: k.run(lambda store: store.room_usd(day)), 0.0)
 
     async def close(self) -> None:
         """Write what waits, bounded in time, and end the thread."""
         self._thread.finish()
         await asyncio.to_thread(self._thread.join, CLOSE_TIMEOUT_S)
 
-    async def _ask(self, question: Callable[[JournalStore], _T], otherwise: _T) -> _T:
+    async def _ask(self, question: Callable[[Keeper], _T], otherwise: _T) -> _T:
         future: asyncio.Future[_T] = self._loop.create_future()
 
         def settle(result: _T) -> None:
@@ -145,7 +199,7 @@ class Journal:
 
         self._thread.ask(
             Question(
-                lambda store: self._later(settle, question(store)),
+                lambda keeper: self._later(settle, question(keeper)),
                 lambda: self._later(settle, otherwise),
             )
         )

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from mixer_core.journal import repair
+from mixer_core.journal.records import HistoryItem, ItemRecord, Record
 from mixer_core.journal.retention import DAY_MS, Look
 from mixer_core.runtime.errors import JournalError
 from mixer_core.runtime.units import S_NS
@@ -43,6 +44,30 @@ class Bounds:
     def of(keep_days: int, max_mb: int) -> Bounds:
         """From settings."""
         return Bounds(keep_days * DAY_MS, max_mb * 1_000_000)
+
+
+class Keeper(Protocol):
+    """Keeps one room's journal, for one thread: ``JournalKeeper``, or that of a clustered room."""
+
+    def run(self, do: Callable[[JournalStore], _T]) -> _T: ...
+
+    def write(self, records: Sequence[Record], wall_ms: int) -> None: ...
+
+    def recover(self, oldest_ms: int) -> tuple[list[HistoryItem], list[ItemRecord]]: ...
+
+    def catch_up(self, oldest_ms: int) -> list[HistoryItem]: ...
+
+    def grant(self, epoch: int) -> None: ...
+
+    def is_of(self, conversation: int) -> bool: ...
+
+    def care(self) -> None: ...
+
+    def forget_conversation(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def end(self) -> None: ...
 
 
 class JournalKeeper:
@@ -81,6 +106,29 @@ class JournalKeeper:
                     raise
         return do(self._opened())
 
+    def write(self, records: Sequence[Record], wall_ms: int) -> None:
+        """Commit the records. Raises JournalError; nothing is written then."""
+        self.run(lambda store: store.write(records, wall_ms))
+
+    def recover(self, oldest_ms: int) -> tuple[list[HistoryItem], list[ItemRecord]]:
+        """The items of the conversation that goes on, and what of them is yet to be written.
+
+        Raises JournalError.
+        """
+        return self.run(lambda store: store.recover(oldest_ms)), []
+
+    def catch_up(self, oldest_ms: int) -> list[HistoryItem]:
+        """The items of the conversation that goes on, as they are. Raises JournalError."""
+        self.run(lambda store: store.resume(oldest_ms))
+        return self.run(JournalStore.items)
+
+    def grant(self, epoch: int) -> None:
+        """Nobody else can have the room."""
+
+    def is_of(self, conversation: int) -> bool:
+        """Whether the conversation with that id is written to. Raises JournalError."""
+        return self.run(lambda store: store.conversation == conversation)
+
     def care(self) -> None:
         """Delete what is old or too much, and see whether the file is whole; not each time."""
         store, now_ns = self._store, time.monotonic_ns()
@@ -108,6 +156,10 @@ class JournalKeeper:
     def close(self) -> None:
         """Close the store; ``run`` opens it again."""
         self._end(JournalStore.close)
+
+    def end(self) -> None:
+        """Close the store, for good."""
+        self.close()
 
     def _opened(self) -> JournalStore:
         if self._store is None:

@@ -8,43 +8,41 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
-from dataclasses import fields, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mixer_core.journal import deletion, repair
 from mixer_core.journal.causes import journal_errors, moved
 from mixer_core.journal.file import open_writer
+from mixer_core.journal.filling import Applied, Filling
 from mixer_core.journal.pruning import Pruning
 from mixer_core.journal.reading import day_cost_usd, read_items
+from mixer_core.journal.record_writer import RecordWriter
 from mixer_core.journal.records import (
-    TOKEN_NAMES,
     ClosedRecord,
     ForgottenRecord,
     HistoryItem,
     ItemRecord,
     Record,
-    RemovedRecord,
-    SessionRecord,
-    UsageRecord,
 )
+from mixer_core.journal.stream_batch import Entry, StreamId, local_id
 
 INTERRUPTED = json.dumps(
     {"error": "the gateway was restarted before the tool answered; it may have been carried out"}
 )
 """Output of a tool that was running when the link process died."""
-_ITEM_NAMES = tuple(f.name for f in fields(HistoryItem))
-_UPSERT_ITEM = (
-    f"INSERT INTO item (conversation, revision, {', '.join(_ITEM_NAMES)}) "
-    f"VALUES ({', '.join('?' * (len(_ITEM_NAMES) + 2))}) "
-    "ON CONFLICT (conversation, item) DO UPDATE SET "
-    + ", ".join(f"{name} = excluded.{name}" for name in ("revision", *_ITEM_NAMES[1:]))
-)
-_INSERT_USAGE = (
-    "INSERT INTO usage (conversation, kind, key, model, wall_ms, day, cost_usd, shares, status, "
-    f"{', '.join(TOKEN_NAMES)}) VALUES ({', '.join('?' * (len(TOKEN_NAMES) + 9))}) "
-    "ON CONFLICT DO NOTHING"
-)
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """A conversation that goes on."""
+
+    items: list[HistoryItem] = field(default_factory=list)
+    changes: list[ItemRecord] = field(default_factory=list)
+    """Those that are not final in the file."""
+    touched_ms: int = 0
+    """When it was last written, Unix time."""
 
 
 class JournalStore:
@@ -62,8 +60,12 @@ class JournalStore:
         self._conversation = conversation
         self._deleted: list[int] = []
         """Conversations of this process that were deleted: what is late does not come back."""
-        self.pruning = Pruning(self._db, path)
+        self._writer = RecordWriter(self._db, path)
+
+    @property
+    def pruning(self) -> Pruning:
         """What is deleted in time."""
+        return self._writer.pruning
 
     @property
     def conversation(self) -> int | None:
@@ -79,6 +81,13 @@ class JournalStore:
         Args:
             oldest_ms: Unix time; a conversation last written before that is not continued.
         """
+        found = self.resume(oldest_ms)
+        if found.changes:
+            self.write(found.changes, found.touched_ms)
+        return found.items
+
+    def resume(self, oldest_ms: int) -> Resumed:
+        """As ``recover``; what became final is for the caller to write."""
         with journal_errors(self._path, "read"):
             row = self._db.execute(
                 "SELECT id, ended_ms, touched_ms FROM conversation WHERE room = ? "
@@ -86,14 +95,52 @@ class JournalStore:
                 (self._room,),
             ).fetchone()
             if row is None or row[1] is not None or row[2] < oldest_ms:
-                return []
+                return Resumed()
             self._conversation = int(row[0])
             items = read_items(self._db, self._conversation)
         ended = [_ended(item) for item in items]
-        changed = [new for new, old in zip(ended, items, strict=True) if new != old]
-        if changed:
-            self.write(map(ItemRecord, changed), row[2])
-        return ended
+        changes = [ItemRecord(new) for new, old in zip(ended, items, strict=True) if new != old]
+        return Resumed(ended, changes, int(row[2]))
+
+    def position(self, node: str, stream: StreamId) -> int:
+        """How far the file knows the room's log in the cluster's stream."""
+        return Filling(self._file, self._room, node).position(stream)
+
+    def fill(
+        self,
+        node: str,
+        stream: StreamId,
+        entries: Sequence[Entry],
+        after_seq: int,
+        known_seq: int,
+    ) -> list[Applied] | None:
+        """Write what the cluster's stream has, see ``Filling``; ``node``: of this machine."""
+        filling = Filling(self._file, self._room, node)
+        return filling.apply(stream, entries, after_seq, known_seq)
+
+    def continue_with(self, conversation: int | None) -> None:
+        """That is the conversation that is written to."""
+        self._conversation = conversation
+
+    def items(self) -> list[HistoryItem]:
+        """The items of the conversation that is written to, as they are."""
+        if self._conversation is None:
+            return []
+        with journal_errors(self._path, "read"):
+            return read_items(self._db, self._conversation)
+
+    def goes_on(self, conversation: int) -> bool:
+        """Whether a conversation is known here and has not ended."""
+        with journal_errors(self._path, "read"):
+            row = self._db.execute(
+                "SELECT 1 FROM conversation WHERE id = ? AND ended_ms IS NULL", (conversation,)
+            ).fetchone()
+            return row is not None
+
+    def has_item(self, conversations: Iterable[int], item: str) -> bool:
+        """Whether one of the conversations has an item of that id, deleted ones included."""
+        with journal_errors(self._path, "read"):
+            return self._has_item(conversations, item)
 
     def write(self, records: Iterable[Record], wall_ms: int) -> None:
         """One transaction, durable when this returns; nothing is written if it raises.
@@ -157,33 +204,13 @@ class JournalStore:
         if isinstance(record, ClosedRecord | ForgottenRecord) and self._conversation is None:
             return
         conversation = self._touch(wall_ms)
-        match record:
-            case ItemRecord(item) if self._is_deleted(item.item):
-                return
-            case ItemRecord(item):
-                values = (getattr(item, name) for name in _ITEM_NAMES)
-                self._db.execute(_UPSERT_ITEM, (conversation, self._revision(), *values))
-            case RemovedRecord(name):
-                self._db.execute(
-                    "UPDATE item SET removed = 1, text = '', arguments = '', output = '', "
-                    "revision = ? WHERE conversation = ? AND item = ?",
-                    (self._revision(), conversation, name),
-                )
-            case SessionRecord():
-                self._session(conversation, record)
-            case UsageRecord():
-                self._usage(conversation, record)
-            case ClosedRecord(ended_ms, reason):
-                self._db.execute(
-                    "UPDATE conversation SET ended_ms = ?, reason = ? WHERE id = ?",
-                    (ended_ms, reason, conversation),
-                )
-                self._conversation = None
-            case ForgottenRecord(forgotten_ms):
-                self._db.execute("PRAGMA secure_delete = ON")
-                deletion.empty(self._db, self._path, conversation, forgotten_ms)
-                self._deleted.append(conversation)
-                self._conversation = None
+        if isinstance(record, ItemRecord) and self._has_item(self._deleted, record.item.item):
+            return  # It is of a conversation that was deleted.
+        self._writer.write(conversation, record)
+        if isinstance(record, ForgottenRecord):
+            self._deleted.append(conversation)
+        if isinstance(record, ClosedRecord | ForgottenRecord):
+            self._conversation = None
 
     def _touch(self, wall_ms: int) -> int:
         """The conversation to write to; begins one if there is none."""
@@ -196,18 +223,14 @@ class JournalStore:
             if touched.rowcount:  # Else it is not in this file, or somebody has deleted it.
                 return self._conversation
             self._note_deleted(self._conversation)
+        self._writer.end_others(self._room)
+        row = self._db.execute("SELECT ifnull(max(id), 0) FROM conversation").fetchone()
+        self._conversation = number = local_id(int(row[0]))
         self._db.execute(
-            "UPDATE conversation SET ended_ms = touched_ms, reason = 'its process ended' "
-            "WHERE room = ? AND ended_ms IS NULL",
-            (self._room,),
+            "INSERT INTO conversation (id, room, began_ms, touched_ms) VALUES (?, ?, ?, ?)",
+            (number, self._room, wall_ms, wall_ms),
         )
-        cursor = self._db.execute(
-            "INSERT INTO conversation (room, began_ms, touched_ms) VALUES (?, ?, ?)",
-            (self._room, wall_ms, wall_ms),
-        )
-        assert cursor.lastrowid is not None
-        self._conversation = cursor.lastrowid
-        return cursor.lastrowid
+        return number
 
     def _note_deleted(self, conversation: int) -> None:
         """Note that a conversation was deleted, if that is why it is not written to any more."""
@@ -218,43 +241,12 @@ class JournalStore:
         if found.fetchone():
             self._deleted.append(conversation)
 
-    def _is_deleted(self, item: str) -> bool:
-        """Whether an item is one of a conversation that was deleted."""
+    def _has_item(self, conversations: Iterable[int], item: str) -> bool:
         return any(
             self._db.execute(
                 "SELECT 1 FROM item WHERE conversation = ? AND item = ?", (number, item)
             ).fetchone()
-            for number in self._deleted
-        )
-
-    def _revision(self) -> int:
-        """The next revision; the transaction holds the only write lock."""
-        return self.pruning.last_revision() + 1
-
-    def _session(self, conversation: int, record: SessionRecord) -> None:
-        column = "started_ms" if record.started else "ended_ms"
-        self._db.execute(
-            f"INSERT INTO session (conversation, session, {column}, reason) VALUES (?, ?, ?, ?) "
-            f"ON CONFLICT (conversation, session) DO UPDATE SET {column} = excluded.{column}, "
-            "reason = excluded.reason",
-            (conversation, record.session, record.wall_ms, record.reason),
-        )
-
-    def _usage(self, conversation: int, record: UsageRecord) -> None:
-        self._db.execute(
-            _INSERT_USAGE,
-            (
-                conversation,
-                record.kind,
-                record.key or f"at-{record.wall_ms}",
-                record.model,
-                record.wall_ms,
-                record.day,
-                record.cost_usd,
-                json.dumps(record.shares, ensure_ascii=False),
-                record.status,
-                *(getattr(record.tokens, name) for name in TOKEN_NAMES),
-            ),
+            for number in conversations
         )
 
 

@@ -19,13 +19,12 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from mixer_core.journal.records import Record, UsageRecord
-from mixer_core.runtime.errors import JournalError
+from mixer_core.runtime.errors import JournalError, StaleJournalError
 from mixer_core.runtime.units import S_NS
 
-from .journal_keeper import Bounds, JournalKeeper
+from .journal_keeper import Keeper
 from .journal_queue import Entry, WriteQueue
 from .journal_store import JournalStore, fails_for_good, is_gone
 
@@ -42,13 +41,15 @@ class Listeners:
     """Called by ``later``: once per failure, with a sentence for people."""
     on_day: Callable[[str, float], None]
     """Called by ``later`` after each commit of usage: local day, dollars of all rooms."""
+    on_stale: Callable[[str], None] = lambda words: None
+    """Called by ``later`` once: another process has the room for good; a sentence for people."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
     """Something to look up between batches; exactly one of the two is called, in the thread."""
 
-    run: Callable[[JournalStore], None]
+    run: Callable[[Keeper], None]
     fail: Callable[[], None]
 
 
@@ -57,17 +58,24 @@ class JournalThread(threading.Thread):
 
     def __init__(
         self,
-        path: Path,
-        room: str,
-        bounds: Bounds,
+        make_keeper: Callable[[Callable[[str], None]], Keeper],
         listeners: Listeners,
         log: logging.LoggerAdapter[logging.Logger],
+        *,
+        is_held: bool = False,
     ) -> None:
-        """``bounds``: what is kept of all rooms."""
+        """Takes nothing up before ``start``.
+
+        Args:
+            make_keeper: makes what keeps the journal, from what is told sentences for people.
+            listeners: who is told what. log: of the link.
+            is_held: nothing is written before ``let_go``.
+        """
         super().__init__(name="journal", daemon=True)
         self._listeners = listeners
         self._log = log
-        self._keeper = JournalKeeper(path, room, bounds, self._report, log)
+        self._make_keeper = make_keeper
+        self._is_held = is_held
         self.dropped = 0
         """Records that were lost: the disk failed for too long, or they cannot be written."""
         self._changed = threading.Condition()
@@ -106,6 +114,12 @@ class JournalThread(threading.Thread):
             self._questions.append(question)
             self._changed.notify()
 
+    def let_go(self) -> None:
+        """What was held is written from now on."""
+        with self._changed:
+            self._is_held = False
+            self._changed.notify()
+
     def finish(self) -> None:
         """Write what waits and end; ``join`` waits for it."""
         with self._changed:
@@ -116,14 +130,17 @@ class JournalThread(threading.Thread):
 
     def run(self) -> None:
         """Work until ``finish``."""
+        keeper: Keeper | None = None
         try:
+            keeper = self._keeper = self._make_keeper(self._report)
             self._work()
         except Exception as error:  # A defect; whatever it is, nobody may wait forever.
             self._log.exception("! the journal's thread has ended")
             words = type(error).__name__
             self._report(f"The journal is no longer written ({words}): {_NOT_KEPT}")
         self._end()
-        self._keeper.close()
+        if keeper is not None:
+            keeper.end()
 
     def _work(self) -> None:
         while True:
@@ -155,6 +172,8 @@ class JournalThread(threading.Thread):
 
     def _wait_s(self) -> float | None:
         """Until the next batch is due; None: nothing waits."""
+        if self._is_held and not self._is_closing:
+            return None
         due_ns = self._queue.next_timeout_ns()
         return None if due_ns is None else (due_ns - time.monotonic_ns()) / S_NS
 
@@ -164,6 +183,7 @@ class JournalThread(threading.Thread):
             self._is_over = True
             self._drop([*self._batch, *self._queue.clear()])
             questions = [*self._asked, *self._questions]
+            self._questions.clear()
         for question in questions:
             question.fail()
 
@@ -171,9 +191,12 @@ class JournalThread(threading.Thread):
         records = [record for entry in batch for record in entry.records]
         try:
             if records:
-                self._keeper.run(lambda store: store.write(records, int(time.time() * 1000)))
+                self._keeper.write(records, int(time.time() * 1000))
+        except StaleJournalError as error:
+            self._is_stale(error)
+            return
         except JournalError as error:
-            self._failed(error, batch)
+            self._failed(error, self._rest(batch, error.written))
             return
         with self._changed:
             self._queue.written()
@@ -182,6 +205,23 @@ class JournalThread(threading.Thread):
             self._log.info("= the journal can be written again")
         self._answer(batch)
         self._tell_day(records)
+
+    def _rest(self, batch: list[Entry], written: int) -> list[Entry]:
+        """What of a batch is not safe; whoever waits for the others is answered."""
+        rest = list(batch)
+        while rest and len(rest[0].records) <= written and (written or rest[0].records == ()):
+            written -= len(rest[0].records)
+            self._answer([rest.pop(0)])
+        if rest:
+            rest[0].records = rest[0].records[written:]
+        return rest
+
+    def _is_stale(self, error: JournalError) -> None:
+        """Another process has the room: nothing more is written, and whoever waits is answered."""
+        self._log.warning("! %s", error)
+        self._listeners.later(self._listeners.on_stale, _sentence(error.words) + ".")
+        self._end()
+        self._batch = []
 
     def _failed(self, error: JournalError, batch: list[Entry]) -> None:
         """The conversation goes on: whoever waits is answered, the records are kept for later."""
@@ -204,7 +244,7 @@ class JournalThread(threading.Thread):
         if not self._is_reported:
             self._is_reported = True
             self._log.warning("! %s; it is tried again, the conversation goes on", error)
-            self._report(f"{error.words[:1].upper()}{error.words[1:]}: {_NOT_KEPT}")
+            self._report(f"{_sentence(error.words)}: {_NOT_KEPT}")
 
     def _report(self, sentence: str) -> None:
         self._listeners.later(self._listeners.on_trouble, sentence)
@@ -241,7 +281,13 @@ class JournalThread(threading.Thread):
 
     def _look_up(self, question: Question) -> None:
         try:
-            self._keeper.run(question.run)
+            question.run(self._keeper)
+        except StaleJournalError as error:
+            self._is_stale(error)
         except JournalError as error:
             self._report_error(error)
             question.fail()
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]
