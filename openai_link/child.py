@@ -31,6 +31,9 @@ FAREWELL_S = 0.02
 """For the last message to leave."""
 
 
+_OfCluster = control.Grant | control.Yield | control.Stay | control.OwesAnswer
+
+
 def child_main(identity: str, settings: Settings, parent: Parent) -> None:
     """Entry point of a child of the fork pool; returns when the room is empty or on SIGTERM."""
     run_on_uvloop(_Child(identity, settings, parent).run())
@@ -93,7 +96,7 @@ class _Child:
             self._picture(message)
         elif isinstance(message, control.Forget):
             self._start(self._forget(message))
-        elif isinstance(message, control.Yield | control.Stay | control.OwesAnswer):
+        elif isinstance(message, _OfCluster):
             self._move(message)
         elif isinstance(message, control.Leave):
             self._log.info("= told to leave")
@@ -140,10 +143,14 @@ class _Child:
         if self._link is not None:
             self._link.set_load(level)
 
-    def _move(self, message: control.Yield | control.Stay | control.OwesAnswer) -> None:
-        """The room goes to another machine, or has come from one."""
+    def _move(
+        self, message: control.Grant | control.Yield | control.Stay | control.OwesAnswer
+    ) -> None:
+        """The room is granted, goes to another machine, or has come from one."""
         if self._link is None or self._order is None or self._order.room != message.room:
             self._log.warning("! < %s for a room that is not here", type(message).__name__)
+        elif isinstance(message, control.Grant):
+            self._link.grant(message)
         elif isinstance(message, control.Yield):
             self._link.leave_room(message)
         elif isinstance(message, control.Stay):

@@ -145,6 +145,12 @@ class Gateway:
         self._closed = False
         self._on_empty: Callable[[], None] | None = None
         """The gateway stops: called when the last one has left."""
+        self.on_moving: Callable[[control.Yielded | control.DrainNode], None] | None = None
+        """In a cluster: told of what concerns rooms that go to other machines."""
+        self.on_drain: Callable[[float], None] | None = None
+        """In a cluster: the gateway is to stop within so many seconds."""
+        self.is_needed: Callable[[], bool] = bool
+        """Whether there is something to do although nobody is here any more."""
         self._arm()
 
     # -- for HTTP -------------------------------------------------------------------------------
@@ -235,6 +241,20 @@ class Gateway:
         )
         return metrics_page.render(figures)
 
+    @property
+    def registry(self) -> Registry:
+        """The rooms, to look at; changes go through ``alter``."""
+        return self._registry
+
+    def alter(self, change: Callable[[Registry, int], Iterable[Action]]) -> list[Action]:
+        """Change the registry (and the time, in ns) and carry out what follows, which is returned.
+
+        Raises what ``change`` raises.
+        """
+        actions = [*change(self._registry, time.monotonic_ns())]
+        self._do(actions)
+        return actions
+
     def drain(self, limit_s: float, ended: Callable[[], None]) -> None:
         """Let nobody new in, tell everybody, and call ``ended`` once all have left or it is time.
 
@@ -247,6 +267,8 @@ class Gateway:
         if people:
             words = "= is to stop: %d people are told, and may go on for %g s; no calls are taken"
             self._log.info(words, people, limit_s)
+        if self.on_drain is not None:
+            self.on_drain(limit_s)
         self._do(self._registry.drain(now_ns + int(limit_s * S_NS), now_ns))
 
     def close(self) -> None:
@@ -276,6 +298,10 @@ class Gateway:
             if message.program == MIXER:
                 self._tell_load(identity, message.pid)
             self._check_readiness(now_ns)
+            return
+        if isinstance(message, control.Yielded | control.DrainNode):
+            if self.on_moving is not None:
+                self.on_moving(message)
             return
         if isinstance(message, control.WorkerState | control.LinkState):
             self._measured(identity, message, now_ns)
@@ -352,7 +378,8 @@ class Gateway:
             else:
                 self._reply(action)
         self._arm()
-        if self._on_empty is not None and not self._registry.counts()["participants"]:
+        is_empty = not self._registry.counts()["participants"] and not self.is_needed()
+        if self._on_empty is not None and is_empty:
             self._on_empty()
 
     def _send(self, action: SendToChild) -> list[Action]:

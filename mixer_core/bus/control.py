@@ -202,6 +202,21 @@ class OpenLink:
     """People come by invitation: who may use a tool counts by verified names only."""
     standby: bool = False
     """Another machine has the room, and will hand it over: prepare a session, and wait."""
+    epoch: int = 0
+    """Under which this machine has the room in its cluster; 0: there is no cluster. In standby,
+    that of the machine that has it."""
+    until_ns: int = 0
+    """In a cluster, until when the room is this machine's, if no ``Grant`` follows (boot time)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Signaling → link child: the room is this machine's until then. With each renewal."""
+
+    room: str
+    epoch: int
+    until_ns: int
+    """Boot time (CLOCK_BOOTTIME); 0: no longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,6 +346,7 @@ Message = (
     | SetRoom
     | Notice
     | OpenLink
+    | Grant
     | Yield
     | Yielded
     | Stay
@@ -356,6 +372,7 @@ MESSAGES: dict[str, type[Message]] = {
     "set_room": SetRoom,
     "notice": Notice,
     "open_link": OpenLink,
+    "grant": Grant,
     "yield": Yield,
     "yielded": Yielded,
     "stay": Stay,

@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any
 
 from mixer_core.bus.control import (
+    Grant,
     LinkStatus,
     OpenLink,
     PictureAnswer,
@@ -57,6 +58,8 @@ from .transports import RoomTransports
 
 RESUME_S = 300.0
 """A conversation that nobody ended, because the process died, goes on after at most this time."""
+STALE = "stale"
+"""Why sessions end whose room another machine has for good."""
 CLOCK_NS = S_NS
 """Between two readings of the system's clock."""
 
@@ -94,6 +97,8 @@ class RoomShell:
         self._log = log
         self._on_picture = on_picture
         self._on_yielded = on_yielded
+        self._is_elsewhere = order.standby
+        """Another machine has the room."""
         self._yields: Yield | None = None
         """The order to leave the room."""
         self._intake = PictureIntake(settings.openai_link.image_max_bytes)
@@ -122,6 +127,9 @@ class RoomShell:
             log,
             self._journal_failed,
             self._day_spent,
+            self._stale,
+            epoch=order.epoch,
+            standby=order.standby,
         )
         info = StreamInfo("link", order.room, mode=order.mode, opened_ns=now_ns)
         self._mixer = MixerClient(
@@ -213,6 +221,25 @@ class RoomShell:
         deleted = asyncio.Event()
         self._journal.write((), deleted.set)
         await deleted.wait()
+
+    def grant(self, grant: Grant) -> None:
+        """The room is this machine's."""
+        if self._is_elsewhere and grant.until_ns:
+            self._is_elsewhere = False
+            self._start(self._take_over(grant.epoch))
+
+    async def _take_over(self, epoch: int) -> None:
+        """The room of another machine is here: the session that was prepared gets it."""
+        await self._journal.grant(epoch)
+        items = await self._journal.recover(RESUME_S)
+        self._did(self.engine.granted(items, time.monotonic_ns()))
+        self._journal.let_go()
+
+    def _stale(self, words: str) -> None:
+        """Another machine has the room for good."""
+        if self._yields is None:  # Else it was given to it.
+            self._log.warning("! %s", words)
+        self._did(self.engine.suspend(STALE, words, time.monotonic_ns()))
 
     def leave_room(self, order: Yield) -> None:
         """Leave the room in its next pause, for another machine."""
@@ -403,7 +430,9 @@ class RoomShell:
     # -- what the journal and the tools bring -----------------------------------------------------
 
     async def _recover(self, room: str) -> None:
-        items = await self._journal.recover(RESUME_S)
+        journal = self._journal
+        known = journal.catch_up if self._is_elsewhere else journal.recover
+        items = await known(RESUME_S)
         day, cost_usd = await self._journal.day_total(self._upstream.simulated)
         room_usd = await self._journal.room_total(day)
         now_ns = time.monotonic_ns()

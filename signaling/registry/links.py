@@ -58,6 +58,8 @@ class Links:
         self._streams = streams
         self._slots: dict[str, _Slot] = {}
         self._trouble: dict[str, _Trouble] = {}
+        self._held: set[str] = set()
+        """Rooms that are going to another machine: they get no other link here."""
 
     def heard(self, identity: str, state: LinkState, now_ns: int) -> list[Action]:
         """A link child's state: it confirms or frees its room, or it is one too many.
@@ -95,6 +97,7 @@ class Links:
     def keep(self, wanted: Mapping[str, Mode], now_ns: int) -> list[Action]:
         """Open a link for every room of ``wanted`` that has none."""
         self._trouble = {room: t for room, t in self._trouble.items() if room in wanted}
+        self._held &= wanted.keys()
         if now_ns < self._settled_ns:
             return []
         actions: list[Action] = []
@@ -103,9 +106,19 @@ class Links:
                 actions += self._open(room, mode, now_ns)
         return actions
 
-    def prepare(self, room: str, mode: Mode, now_ns: int) -> list[Action] | None:
+    def prepare(self, room: str, mode: Mode, epoch: int, now_ns: int) -> list[Action] | None:
         """Open a link that waits for a room of another machine; None: no child is idle."""
-        return [] if room in self._slots else self._open(room, mode, now_ns, standby=True) or None
+        if room in self._slots:
+            return []
+        return self._open(room, mode, now_ns, standby=True, epoch=epoch) or None
+
+    def hold(self, room: str) -> None:
+        """The room is going to another machine: no other link is opened for it here."""
+        self._held.add(room)
+
+    def release(self, room: str) -> None:
+        """The room stays here after all."""
+        self._held.discard(room)
 
     def abandon(self, room: str, now_ns: int) -> list[Action]:
         """The room of another machine does not come."""
@@ -114,6 +127,11 @@ class Links:
             return []
         self.children.pass_over(slot.identity, now_ns)
         return [SendToChild(slot.identity, Leave(""))]
+
+    def asked(self, room: str) -> str:
+        """The child that is, or was asked to be, the link of a room; empty: there is none."""
+        slot = self._slots.get(room)
+        return slot.identity if slot is not None else ""
 
     def identity(self, room: str) -> str:
         """The child that has reported to be the link of a room; empty: there is none."""
@@ -143,6 +161,8 @@ class Links:
     def _due_ns(self, room: str) -> int | None:
         """When a room may get an idle child; None while it has a link."""
         slot = self._slots.get(room)
+        if room in self._held:
+            return None
         if slot is None:
             trouble = self._trouble.get(room)
             return max(self._settled_ns, trouble.not_before_ns if trouble else 0)
@@ -154,7 +174,9 @@ class Links:
         due_ns = self._due_ns(room)
         return due_ns is not None and due_ns <= now_ns
 
-    def _open(self, room: str, mode: Mode, now_ns: int, standby: bool = False) -> list[Action]:
+    def _open(
+        self, room: str, mode: Mode, now_ns: int, standby: bool = False, epoch: int = 0
+    ) -> list[Action]:
         child = self.children.assign(room)
         if child is None:
             return []
@@ -164,7 +186,9 @@ class Links:
             self.children.pass_over(late.identity, now_ns)
             actions.append(SendToChild(late.identity, Leave("")))
         self._slots[room] = _Slot(child.identity, now_ns)
-        message = OpenLink(room, self._streams.draw(), mode, self._limits.verify, standby=standby)
+        message = OpenLink(
+            room, self._streams.draw(), mode, self._limits.verify, standby=standby, epoch=epoch
+        )
         actions.append(SendToChild(child.identity, message))
         return actions
 

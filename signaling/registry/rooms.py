@@ -158,32 +158,46 @@ class Registry:
         """What another machine has to know of a room that goes there."""
         return moves.taken_along(self._participants, room)
 
-    def prepare(self, room: str, moved: Moved, now_ns: int) -> list[Action]:
-        """A room of another machine is to come here: open a link that waits for it.
+    def prepare(self, room: str, moved: Moved, epoch: int, now_ns: int) -> list[Action]:
+        """A room of another machine, which has it under ``epoch``, is to come here: open a link
+        that waits for it.
 
         Raises ProblemError (503): there is no place for it.
         """
         rooms = self._participants.rooms()
         if room not in rooms and len(rooms) >= self._limits.max_rooms:
             raise ProblemError(503, "Full", f"all {self._limits.max_rooms} rooms are in use", 10)
-        actions = self._links.prepare(room, moved.mode, now_ns)
+        actions = self._links.prepare(room, moved.mode, epoch, now_ns)
         if actions is None:
             raise ProblemError(503, "Busy", "no process for the assistant is idle", BUSY_RETRY_S)
         return self._advance(now_ns, actions)
 
-    def expect(self, room: str, moved: Moved, now_ns: int) -> None:
+    def expect(self, room: str, moved: Moved, now_ns: int) -> list[Action]:
         """The room of another machine is here: its people are about to join again."""
         moves.expect(self._participants, room, moved, now_ns)
+        return []
 
     def abandon(self, room: str, now_ns: int) -> list[Action]:
         """The room that was prepared for does not come."""
         present = room in self._participants.rooms()
         return [] if present else self._advance(now_ns, self._links.abandon(room, now_ns))
 
-    def tell_link(self, message: Yield | Stay | OwesAnswer) -> list[Action]:
-        """Something for the link of a room; nothing follows where it has none."""
-        identity = self._links.identity(message.room)
-        return [SendToChild(identity, message)] if identity else []
+    def tell_link(self, message: Yield | Stay | OwesAnswer, now_ns: int) -> list[Action]:
+        """Something for the link of a room, if it has one.
+
+        Who is told to leave a room is not followed by another one, unless the room stays.
+        """
+        if isinstance(message, Yield):
+            self._links.hold(message.room)
+        elif isinstance(message, Stay):
+            self._links.release(message.room)
+        identity = self._links.asked(message.room)
+        told: list[Action] = [SendToChild(identity, message)] if identity else []
+        return self._advance(now_ns, told)
+
+    def has_link(self, room: str) -> bool:
+        """Whether a link has the room, or was asked to."""
+        return bool(self._links.asked(room))
 
     def link_status(self, room: str) -> str:
         """How a room's link is, as ``LinkView.status``; that of a room to come, too."""

@@ -91,6 +91,7 @@ def _seeds() -> Iterator[bytes]:
         control.SetRoom("p-1", "conference", AdminRules(locked=True)),
         control.Notice("p-1", "stopping", "the gateway stops", 30_000),
         control.OpenLink("den", 9, "assistant", True),
+        control.Grant("den", 7, 12_000_000_000),
         control.Yield("den", 1, 20_000),
         control.Yielded("den", 1, True),
         control.Stay("den"),

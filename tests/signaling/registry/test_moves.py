@@ -9,7 +9,7 @@ import pytest
 
 from mixer_core.bus.control import Leave, OpenLink, OwesAnswer, Stay, Yield
 from mixer_core.runtime.errors import ProblemError
-from signaling.registry.actions import ChangeRoom, ReplyProblem
+from signaling.registry.actions import ChangeRoom, ReplyProblem, SendToChild
 from signaling.registry.moves import Moved
 from tests.signaling.registry.test_rooms import called
 from tests.signaling.worlds import World
@@ -34,9 +34,10 @@ def prepared() -> tuple[World, World, str, Moved]:
 def test_the_link_waits_before_anybody_is_there_and_is_the_rooms_afterwards() -> None:
     _, new, guest, moved = prepared()
     link = new.add("link")
-    new.do(new.registry.prepare("home", moved, new.now_ns))
+    new.do(new.registry.prepare("home", moved, 7, new.now_ns))
     (opened,) = new.messages_to(link)
-    assert isinstance(opened, OpenLink) and opened.standby and opened.mode == "conference"
+    assert isinstance(opened, OpenLink) and opened.standby and opened.epoch == 7
+    assert opened.mode == "conference"
     assert new.registry.rooms() == [] and new.registry.link_status("home") == "waiting"
     new.settle()
     new.connect(link)
@@ -87,7 +88,7 @@ def test_they_are_not_expected_for_ever() -> None:
 def test_a_room_that_does_not_come_leaves_nothing() -> None:
     _, new, _, moved = prepared()
     link = new.add("link")
-    new.do(new.registry.prepare("home", moved, new.now_ns))
+    new.do(new.registry.prepare("home", moved, 7, new.now_ns))
     new.settle()
     new.do(new.registry.abandon("home", new.now_ns))
     assert new.messages_to(link)[-1] == Leave("")
@@ -98,13 +99,13 @@ def test_a_room_that_does_not_come_leaves_nothing() -> None:
 def test_a_machine_without_a_place_says_so() -> None:
     new = World(max_rooms=1)
     with pytest.raises(ProblemError, match="idle"):
-        new.registry.prepare("home", Moved(), new.now_ns)
+        new.registry.prepare("home", Moved(), 7, new.now_ns)
     new.add("worker")
     new.add("link")
     called(new, "other")
     with pytest.raises(ProblemError, match="rooms are in use"):
-        new.registry.prepare("home", Moved(), new.now_ns)
-    again = new.registry.prepare("other", Moved(), new.now_ns)
+        new.registry.prepare("home", Moved(), 7, new.now_ns)
+    again = new.registry.prepare("other", Moved(), 7, new.now_ns)
     assert again == [], "it has a link"
     assert new.registry.abandon("other", new.now_ns) == [], "people are in it"
 
@@ -112,7 +113,19 @@ def test_a_machine_without_a_place_says_so() -> None:
 def test_the_link_of_a_room_is_told_and_no_other() -> None:
     old, *_ = prepared()
     for message in (Yield("home", 1, 20_000), Stay("home"), OwesAnswer("home")):
-        (sent,) = old.registry.tell_link(message)
-        assert sent.message == message
-    assert old.registry.tell_link(Stay("elsewhere")) == []
+        (sent,) = old.registry.tell_link(message, old.now_ns)
+        assert isinstance(sent, SendToChild) and sent.message == message
+    assert old.registry.tell_link(Stay("elsewhere"), old.now_ns) == []
     assert old.registry.taken_along("elsewhere") == Moved()
+
+
+def test_a_link_that_ends_while_its_room_is_going_is_not_followed_by_another_one() -> None:
+    old, *_ = prepared()
+    (link,) = [child for child in old.children.values() if child.kind == "link"]
+    old.do(old.registry.tell_link(Yield("home", 1, 20_000), old.now_ns))
+    old.exit(link, -9)
+    other = old.add("link")
+    old.advance(5_000)
+    assert other.inbox == []
+    old.do(old.registry.tell_link(Stay("home"), old.now_ns))
+    assert isinstance(other.inbox[0], OpenLink)
