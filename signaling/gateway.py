@@ -227,8 +227,8 @@ class Gateway:
         """What a person should look at, for ``/readyz``."""
         return [*self._outer.warnings, *self._health.warnings(time.monotonic_ns())]
 
-    def metrics_page(self) -> bytes:
-        """The metrics as Prometheus text."""
+    def metrics_page(self, node: str = "") -> bytes:
+        """The metrics as Prometheus text; ``node``: this one's name in a cluster."""
         now_ns = time.monotonic_ns()
         self._note_own(now_ns)
         people = {view.room: len(view.participants) for view in self._registry.rooms()}
@@ -238,6 +238,7 @@ class Gateway:
             self._registry.counts(),
             self._meters.figures(people, now_ns),
             self._health.restarts,
+            node,
         )
         return metrics_page.render(figures)
 

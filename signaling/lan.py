@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from aiohttp import web
@@ -116,13 +116,13 @@ class LanDoor:
         self,
         app: web.Application,
         routes: ListenRoutes | None = None,
-        limit: Middleware | None = None,
+        middlewares: Sequence[Middleware] = (),
     ) -> None:
         """Serve ``app`` over HTTPS, the plain pages beside it, and follow the network.
 
-        ``routes`` and ``limit``: of the page that listens without HTTPS, where there is one.
+        ``routes`` and ``middlewares``: of the page that listens without HTTPS, where there is one.
         """
-        listening = Listening(routes, limit) if routes and limit else None
+        listening = Listening(routes, middlewares) if routes else None
         self._https = listeners.Listener(app, self._certificate.context)
         pages = LanPages(
             self._root, self._settings.https_port, lambda: self.names, self._log, listening

@@ -59,7 +59,7 @@ async def serve(context: process.Context[Settings]) -> None:
             lan_api = HttpApi(gateway, lan_gate, section, context.log, lan_page)
             limit = limiting.middleware(gateway.limiter, Proxies(""), context.log)
             routes = ListenRoutes(lan_api.rooms, lan_gate.desk)
-            await door.start(lan_api.application(), routes, limit)
+            await door.start(lan_api.application(), routes, [limit])
         _stop_when_asked(context, gateway)
         shelf.start()
         transcripts.start()

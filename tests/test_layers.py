@@ -52,7 +52,8 @@ DOORS: Mapping[str, frozenset[str]] = {
         f"{SIGNALING}.access": f"{SIGNALING}",
         f"{SIGNALING}.tls": f"{SIGNALING}",
         f"{SIGNALING}.client": "",
-        f"{SIGNALING}.cluster": f"{SIGNALING} {SIGNALING}.registry",
+        f"{SIGNALING}.cluster": f"{SIGNALING} {SIGNALING}.access {SIGNALING}.http "
+        f"{SIGNALING}.limits {SIGNALING}.registry",
         f"{SIGNALING}.http": f"{SIGNALING} {SIGNALING}.limits {SIGNALING}.registry {SIGNALING}.tls "
         f"{SIGNALING}.access",
         "deploy.doctor": "deploy",

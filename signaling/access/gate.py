@@ -18,7 +18,7 @@ from mixer_core.runtime.secrets import secret
 
 from ..settings import SignalingSettings
 from .desk import Desk
-from .identity import LOCAL, MACHINE, NOBODY, Facts, Identity
+from .identity import LOCAL, MACHINE, NOBODY, Facts, Identity, Vouch
 from .ledger import Ledger
 
 TOKEN_VARIABLE = "MIXMINUS_TOKEN"
@@ -61,12 +61,10 @@ class Gate:
             ProblemError: 403 for a foreign host or origin; 401 where an invitation is needed and
                 none, or none that counts, was given.
         """
-        name = host_name(facts.host)
-        self._check_page(name, facts)
+        vouch = facts.vouch or self.vouch(facts)
         if _is_open(facts):
             return NOBODY
-        is_own = self._is_own_screen(name, facts)
-        is_needed = not is_own and (self.guarded or facts.forwarded)
+        is_needed = not vouch.is_own_screen and (self.guarded or vouch.needs_invitation)
         given = bearer(facts.authorization) or facts.query_token
         if given and self.desk.is_machine(given):
             return MACHINE
@@ -85,6 +83,25 @@ class Gate:
             "Invitation needed",
             "open the link of your invitation, or ask an admin of the room for one; programs send "
             f"`Authorization: Bearer <token>` with the value of {TOKEN_VARIABLE}",
+        )
+
+    def vouch(self, facts: Facts) -> Vouch:
+        """What only the place knows at which a request came in, for itself or another node.
+
+        Raises:
+            ProblemError: 403 for a foreign host or origin.
+        """
+        name = host_name(facts.host)
+        self._check_page(name, facts)
+        is_own = self._is_own_screen(name, facts)
+        return Vouch(
+            facts.address,
+            facts.host,
+            facts.secure,
+            facts.forwarded,
+            facts.base,
+            is_own,
+            not is_own and (self.guarded or facts.forwarded),
         )
 
     def _check_page(self, name: str, facts: Facts) -> None:

@@ -8,6 +8,25 @@ from mixer_core.bus.roles import Role
 
 
 @dataclass(frozen=True, slots=True)
+class Vouch:
+    """What another node of the cluster says of a request that came in there.
+
+    It has checked ``Host`` and ``Origin``, since it knows its own names. All else is checked here.
+    """
+
+    address: str
+    """As in ``Facts``, and so are the next four."""
+    host: str
+    secure: bool = False
+    forwarded: bool = False
+    base: str = ""
+    is_own_screen: bool = False
+    """Somebody at that machine's own screen asks."""
+    needs_invitation: bool = False
+    """That node would ask for one."""
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What the gate looks at in a request."""
 
@@ -32,6 +51,8 @@ class Facts:
     """Value of the session cookie."""
     base: str = ""
     """Path under which the browser sees the gateway: the public path, or empty."""
+    vouch: Vouch | None = None
+    """Of the node at which the request came in; None: it came in here."""
 
 
 @dataclass(frozen=True, slots=True)

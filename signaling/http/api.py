@@ -7,14 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from .. import clock
 from ..access.gate import Gate
+from ..access.identity import Facts, Vouch
 from ..gateway import Gateway
 from ..settings import SignalingSettings
 from . import acceptor, limiting, problems
 from .access_routes import AccessRoutes
 from .conversation_routes import ConversationRoutes
+from .elsewhere import Cluster
 from .forwarded import Proxies, clean_path, own_path
 from .operation_routes import OperationRoutes
 from .pages import Pages, add_security_headers
@@ -41,6 +44,10 @@ class PageParts:
     there is none."""
     is_lan: bool = False
     """It listens on the local network: browsers come directly, unless a proxy says otherwise."""
+    cluster: Cluster | None = None
+    """The other machines; None: there are none."""
+    relayed_by: Proxies | None = None
+    """It serves what other nodes relay, and knows who asks; None: it serves browsers."""
 
 
 class HttpApi:
@@ -62,16 +69,18 @@ class HttpApi:
         self._log = log
         self._pages = parts.pages
         self._is_lan = parts.is_lan
-        self._proxies = Proxies(settings.trusted_proxies)
+        self._cluster = parts.cluster
+        self._is_relayed = parts.relayed_by is not None
+        self._proxies = parts.relayed_by or Proxies(settings.trusted_proxies)
         self._path = clean_path(settings.public_path)
         self._access = AccessRoutes(gateway, gate, parts.public_url)
         most = settings.max_body_bytes
-        self.rooms = RoomRoutes(gateway, gate, most, parts.transcripts, self._access)
+        self.rooms = RoomRoutes(gateway, gate, most, parts.transcripts, self._access, parts.cluster)
         """Joining and leaving, for the plain port too."""
         self._conversations = ConversationRoutes(gateway, parts.transcripts)
-        self._recordings = RecordingRoutes(parts.recordings)
+        self._recordings = RecordingRoutes(parts.recordings, parts.cluster)
         self._pictures = PictureRoutes(gateway, self.rooms.owners, log)
-        self._operation = OperationRoutes(gateway, parts.warnings)
+        self._operation = OperationRoutes(gateway, parts.warnings, parts.cluster)
 
     def application(self) -> web.Application:
         """The aiohttp application with all routes."""
@@ -79,6 +88,7 @@ class HttpApi:
             middlewares=[
                 self._count,
                 problems.middleware(self._log),
+                *self._relaying(),
                 limiting.middleware(self._gateway.limiter, self._proxies, self._log),
                 self._check,
             ],
@@ -110,14 +120,28 @@ class HttpApi:
         """The page's links are relative: they need the slash."""
         return web.Response(status=308, headers={"Location": f"{self._path}/{raw_query(request)}"})
 
-    @web.middleware
-    async def _check(self, request: web.Request, handler: problems.Handler) -> web.StreamResponse:
+    def _relaying(self) -> list[Middleware]:
+        if self._cluster is None:
+            return []
+        if self._is_relayed:
+            return [self._cluster.relayed()]
+        return [self._cluster.middleware(self._vouch)]
+
+    def _vouch(self, request: web.Request) -> Vouch:
+        """Raises ProblemError (403)."""
+        return self._gate.vouch(self._facts(request))
+
+    def _facts(self, request: web.Request) -> Facts:
         secure = request.scheme == "https"
         asker = self._proxies.asker(request.remote or "", request.headers, secure)
         path = own_path(request.path, self._path)
         is_direct = self._is_lan and not asker.forwarded and path == request.path
         base = "" if is_direct else self._path
-        facts = facts_of(request, path, asker, base)
+        return facts_of(request, path, asker, base)
+
+    @web.middleware
+    async def _check(self, request: web.Request, handler: problems.Handler) -> web.StreamResponse:
+        facts = self._facts(request)
         set_facts(request, facts, self._gate.identify(facts, clock.now_s()))
         return await handler(request)
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 from mixer_core.runtime.errors import SettingsError
 
+from ..access.identity import Vouch
+
 _SIGNS = ("Forwarded", "Via", "X-Real-IP", "CF-Connecting-IP", "CF-Ray", "Tailscale-User-Login")
 _FOR, _HOST, _PROTO = "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -34,6 +36,8 @@ class Asker:
     """Whether the browser used HTTPS."""
     forwarded: bool
     """Whether a proxy handed it on."""
+    vouch: Vouch | None = None
+    """Of the node of the cluster that handed it on; None: none did."""
 
 
 class Proxies:

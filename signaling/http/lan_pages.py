@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,10 +31,10 @@ MAX_BODY_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """How somebody listens, and how often an address may try."""
+    """How somebody listens, and what each request goes through before."""
 
     routes: ListenRoutes
-    limit: Middleware
+    middlewares: Sequence[Middleware]
 
 
 class LanPages:
@@ -60,7 +60,7 @@ class LanPages:
         """The aiohttp application."""
         middlewares = [problems.middleware(self._log)]
         if self._listening:
-            middlewares.append(self._listening.limit)
+            middlewares += self._listening.middlewares
         app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY_BYTES)
         app.on_response_prepare.append(add_security_headers)
         router = app.router

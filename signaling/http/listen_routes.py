@@ -12,7 +12,7 @@ from mixer_core.runtime.errors import ProblemError
 from .. import clock
 from ..access.desk import Desk
 from ..access.gate import bearer
-from ..access.identity import Identity
+from ..access.identity import Facts, Identity, Vouch
 from ..access.tokens import read
 from . import problems
 from .forwarded import Proxies
@@ -26,10 +26,11 @@ ROLE = "listen"
 class ListenRoutes:
     """The handlers; joining and leaving are the API's own."""
 
-    def __init__(self, rooms: RoomRoutes, desk: Desk) -> None:
+    def __init__(self, rooms: RoomRoutes, desk: Desk, proxies: Proxies | None = None) -> None:
+        """``proxies``: who is believed; None: nobody."""
         self._rooms = rooms
         self._desk = desk
-        self._nobody = Proxies("")
+        self._proxies = proxies or Proxies("")
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Add the routes."""
@@ -50,12 +51,20 @@ class ListenRoutes:
 
     def _with_session(self, handler: problems.Handler) -> problems.Handler:
         async def checked(request: web.Request) -> web.StreamResponse:
-            asker = self._nobody.asker(request.remote or "", request.headers, False)
-            facts = facts_of(request, request.path.removeprefix(PREFIX), asker)
+            facts = self._facts(request)
             set_facts(request, facts, self._listener(facts.authorization))
             return await handler(request)
 
         return checked
+
+    def vouch(self, request: web.Request) -> Vouch:
+        """For another node of the cluster, where the room is. Nobody is at an own screen here."""
+        facts = self._facts(request)
+        return Vouch(facts.address, facts.host, forwarded=facts.forwarded, needs_invitation=True)
+
+    def _facts(self, request: web.Request) -> Facts:
+        asker = self._proxies.asker(request.remote or "", request.headers, False)
+        return facts_of(request, request.path.removeprefix(PREFIX), asker)
 
     def _listener(self, authorization: str) -> Identity:
         """Whose session it is. Raises ProblemError (401, 403)."""

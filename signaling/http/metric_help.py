@@ -38,6 +38,10 @@ HELP: dict[str, dict[str, str]] = {
         "http_3xx_total": "Answers with a status of 300 to 399.",
         "http_4xx_total": "Answers with a status of 400 to 499.",
         "http_5xx_total": "Answers with a status of 500 to 599.",
+        "relayed_total": "Requests that were relayed to another machine of the cluster.",
+        "relay_failed_total": "Those that it did not answer, or that were too many.",
+        "relay_ms": "From such a request to its answer, without those that wait for an end.",
+        "replayed_total": "Requests that other machines relayed to this one.",
         "load_level": "How loaded the gateway is, 0 to 3; at 3 newcomers wait.",
         "load_processor_ratio": "Processor time that it uses, of what it may.",
         "load_waiting_ratio": "Waiting for a processor, of what is borne.",
@@ -219,10 +223,13 @@ DROPS: dict[tuple[str, str], tuple[str, str]] = {
 """Counters of audio that was given up: the stage where it was, and why; shown once more as one
 metric with these labels."""
 
+NODE = "mixminus_node_info"
+
 FAMILIES = {
     BACKLOG: "Audio that waits, by program and stage; of several processes the most.",
     DROPPED: "Audio that was given up, by program, stage and reason: frames or packets.",
     RESTARTS: "How often another process took a program's place, since signaling began.",
+    NODE: "1, with the name of this machine in its cluster; absent without one.",
 }
 
 ROOM_HELP: dict[str, str] = {
@@ -249,6 +256,7 @@ def table() -> Iterator[str]:
     yield "## With labels of their own"
     yield from ("", "| metric | labels | meaning |", "|---|---|---|")
     labels = {BACKLOG: "program, stage", DROPPED: "program, stage, reason", RESTARTS: "program"}
+    labels[NODE] = "node"
     yield from (f"| `{name}` | {labels[name]} | {text} |" for name, text in FAMILIES.items())
     yield from (
         f"| `{ROOM_PREFIX}{name}` | room | {text} |" for name, text in sorted(ROOM_HELP.items())

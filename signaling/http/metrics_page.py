@@ -18,6 +18,7 @@ from .metric_help import (
     DROPPED,
     DROPS,
     FAMILIES,
+    NODE,
     RESTARTS,
     ROOM_HELP,
     ROOM_PREFIX,
@@ -44,6 +45,8 @@ class Figures:
     """From ``RoomMeters.figures``."""
     restarts: Mapping[str, int] = field(default_factory=dict)
     """By program."""
+    node: str = ""
+    """Name in the cluster; empty: there is none."""
 
 
 def render(figures: Figures) -> bytes:
@@ -54,6 +57,7 @@ def render(figures: Figures) -> bytes:
         _drops(figures.sums),
         _restarts(figures.restarts),
         *_rooms(figures.rooms),
+        *_node(figures.node),
     ]
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Fixed(families))
@@ -114,6 +118,14 @@ def _restarts(restarts: Mapping[str, int]) -> Metric:
     for program, count in restarts.items():
         family.add_sample(RESTARTS, {"program": program}, count)
     return family
+
+
+def _node(name: str) -> Iterable[Metric]:
+    """Nothing without a cluster."""
+    if name:
+        family = Metric(NODE, FAMILIES[NODE], "gauge")
+        family.add_sample(NODE, {"node": name}, 1)
+        yield family
 
 
 def _rooms(rooms: Mapping[tuple[str, str], int | float]) -> Iterable[Metric]:

@@ -10,14 +10,21 @@ from aiohttp import web
 from ..access.permissions import check
 from ..gateway import Gateway
 from . import health, metrics_page, problems
+from .elsewhere import Cluster
 from .requests import identity_of, json_response
 
 
 class OperationRoutes:
     """The handlers."""
 
-    def __init__(self, gateway: Gateway, warnings: Callable[[], list[str]]) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        warnings: Callable[[], list[str]],
+        cluster: Cluster | None = None,
+    ) -> None:
         """``warnings``: what stands on ``/readyz`` beside the programs."""
+        self._cluster = cluster
         self._gateway = gateway
         self._warnings = warnings
 
@@ -37,7 +44,11 @@ class OperationRoutes:
         programs, missing = self._gateway.programs()
         load = asdict(self._gateway.load())
         states: dict[str, object] = {"programs": health.as_json(programs), "load": load}
-        if warnings := [*self._warnings(), *self._gateway.warnings()]:
+        warnings = [*self._warnings(), *self._gateway.warnings()]
+        if self._cluster is not None:
+            states["cluster"] = self._cluster.state()
+            warnings += self._cluster.warnings()
+        if warnings:
             states["warnings"] = warnings
         if missing:
             words = "waiting for " + ", ".join(missing)
@@ -48,4 +59,5 @@ class OperationRoutes:
         """The metrics as Prometheus text."""
         check(identity_of(request), "operate")
         headers = {"Content-Type": metrics_page.CONTENT_TYPE}
-        return web.Response(body=self._gateway.metrics_page(), headers=headers)
+        node = self._cluster.node if self._cluster is not None else ""
+        return web.Response(body=self._gateway.metrics_page(node), headers=headers)

@@ -24,6 +24,7 @@ from ..gateway import Gateway
 from ..limits.limiter import Refusal
 from ..registry.actions import Show
 from ..registry.names import check_room
+from ..settings import AssistantSettings
 from .requests import JSON_TYPE, identity_of, json_response, read_json
 
 MAX_TEXT_CHARS = 2_000
@@ -49,6 +50,12 @@ class _Shown(msgspec.Struct):
     """A small JPEG of it, for the others in the room."""
 
 
+def most_body_bytes(settings: AssistantSettings) -> int:
+    """Largest body."""
+    encoded = 4 * (settings.image_max_bytes + MAX_THUMBNAIL_BYTES + 6) // 3
+    return encoded + _MOST_BYTES_PER_CHARACTER * MAX_TEXT_CHARS + _ENVELOPE_BYTES
+
+
 class PictureRoutes:
     """The handlers."""
 
@@ -71,12 +78,6 @@ class PictureRoutes:
         """Add the route below ``prefix``."""
         path = f"{prefix}/rooms/{{room}}/participants/{{participant}}/pictures"
         router.add_post(path, self.show)
-
-    @property
-    def most_body_bytes(self) -> int:
-        """Largest body."""
-        encoded = 4 * (self._settings.image_max_bytes + MAX_THUMBNAIL_BYTES + 6) // 3
-        return encoded + _MOST_BYTES_PER_CHARACTER * MAX_TEXT_CHARS + _ENVELOPE_BYTES
 
     async def show(self, request: web.Request) -> web.Response:
         """POST of a picture below the secret address of its participant: 202."""
@@ -117,7 +118,8 @@ class PictureRoutes:
             raise ProblemError(503, "Busy", "other pictures are being sent: try again", 1)
         self._reading.add(participant)
         try:
-            return await read_json(request, _Shown, self.most_body_bytes, BODY_TIMEOUT_S)
+            most_bytes = most_body_bytes(self._settings)
+            return await read_json(request, _Shown, most_bytes, BODY_TIMEOUT_S)
         finally:
             self._reading.discard(participant)
 

@@ -19,9 +19,11 @@ from mixer_core.journal import left_recordings, recordings
 from mixer_core.journal.recordings import Listed
 from mixer_core.runtime.errors import ProblemError
 
+from ..access.owners import with_node, without_node
 from ..access.permissions import check
 from ..registry.names import check_room
-from .requests import identity_of, json_response
+from .elsewhere import Cluster
+from .requests import identity_of, json_response, known_facts
 from .transcript_formats import time_of
 
 SWEEP_S = 3_600.0
@@ -106,9 +108,11 @@ class RecordingShelf:
 class RecordingRoutes:
     """The handlers."""
 
-    def __init__(self, shelf: RecordingShelf | None) -> None:
-        """``shelf``: None: there are no recordings."""
+    def __init__(self, shelf: RecordingShelf | None, cluster: Cluster | None = None) -> None:
+        """``shelf``: None: there are no recordings. ``cluster``: None: there is none."""
         self._shelf = shelf
+        self._cluster = cluster
+        self._node = cluster.node if cluster else ""
 
     def add_to(self, router: web.UrlDispatcher, prefix: str) -> None:
         """Add the routes below ``prefix``."""
@@ -118,15 +122,27 @@ class RecordingRoutes:
         router.add_delete(f"{room}/{{recording}}", self.delete)
 
     async def listed(self, request: web.Request) -> web.Response:
-        """GET of a room's recordings, newest first."""
+        """GET of a room's recordings, newest first.
+
+        In a cluster each lies on the node that made it, which stands in its id.
+        """
         room, shelf = self._checked(request)
-        found = [_as_json(one) for one in await shelf.listed(room)]
-        return json_response({"room": room, "recordings": found})
+        found = [_as_json(one, self._node) for one in await shelf.listed(room)]
+        if self._cluster is None or known_facts(request).vouch is not None:
+            return json_response({"room": room, "recordings": found})
+        others = await self._cluster.gather(request)
+        for _, content in sorted(others.contents.items()):
+            listed = content.get("recordings")
+            if isinstance(listed, list):
+                found += [one for one in listed if isinstance(one, dict)]
+        found.sort(key=lambda one: str(one.get("began")), reverse=True)
+        nodes = others.nodes(self._cluster.node)
+        return json_response({"room": room, "recordings": found, "nodes": nodes})
 
     async def file(self, request: web.Request) -> web.StreamResponse:
         """GET of one file, to be saved."""
         room, shelf = self._checked(request)
-        ident, name = request.match_info["recording"], request.match_info["file"]
+        ident, name = self._ident(request), request.match_info["file"]
         path = await shelf.file(room, ident, name)
         if path is None:
             raise ProblemError(404, "No such recording", "there is no such file")
@@ -142,10 +158,13 @@ class RecordingRoutes:
     async def delete(self, request: web.Request) -> web.Response:
         """DELETE of one recording with all its files."""
         room, shelf = self._checked(request)
-        ident = request.match_info["recording"]
+        ident = self._ident(request)
         if not await shelf.delete(room, ident):
             raise ProblemError(404, "No such recording", f"room {room!r} has none of that id")
         return json_response({"room": room, "recording": ident, "status": "deleted"})
+
+    def _ident(self, request: web.Request) -> str:
+        return without_node(request.match_info["recording"], self._node)
 
     def _checked(self, request: web.Request) -> tuple[str, RecordingShelf]:
         """Raises ProblemError (400, 403, 404)."""
@@ -156,10 +175,10 @@ class RecordingRoutes:
         return room, self._shelf
 
 
-def _as_json(one: Listed) -> dict[str, Any]:
+def _as_json(one: Listed, node: str) -> dict[str, Any]:
     contents = one.contents
     return {
-        "recording": one.id,
+        "recording": with_node(one.id, node),
         "began": time_of(contents.began_ms),
         "ended": None if contents.ended_ms is None else time_of(contents.ended_ms),
         "by": contents.by,

@@ -22,6 +22,7 @@ BODY_TIMEOUT_S = 10.0
 """Timeout after which an incomplete body gets 408."""
 _FACTS = web.RequestKey("facts", Facts)
 _IDENTITY = web.RequestKey("identity", Identity)
+_BODY = web.RequestKey("body", bytes)
 _T = TypeVar("_T")
 
 
@@ -53,7 +54,8 @@ def facts_of(request: web.Request, path: str, asker: Asker, base: str = "") -> F
         authorization=header(request, "Authorization"),
         query_token=request.query.get("token", ""),
         cookie=request.cookies.get(COOKIE, ""),
-        base=base,
+        base=asker.vouch.base if asker.vouch else base,
+        vouch=asker.vouch,
     )
 
 
@@ -88,7 +90,7 @@ async def read_json(
 async def read_body(
     request: web.Request, most_bytes: int, timeout_s: float = BODY_TIMEOUT_S
 ) -> bytes:
-    """The body. Raises ProblemError (400, 408, 413, 415)."""
+    """The body, also for whoever asks again. Raises ProblemError (400, 408, 413, 415)."""
     too_large = ProblemError(
         413, "Content Too Large", f"this body may have at most {most_bytes} bytes"
     )
@@ -97,11 +99,15 @@ async def read_body(
         raise ProblemError(
             415, "Unsupported Media Type", "send the body as it is, without Content-Encoding"
         )
-    if (request.content_length or 0) > most_bytes:
+    known: bytes | None = request.get(_BODY)
+    if (request.content_length or len(known or b"")) > most_bytes:
         raise too_large
+    if known is not None:
+        return known
     try:
         async with asyncio.timeout(timeout_s):
-            return await _read_at_most(request, most_bytes, too_large)
+            body = request[_BODY] = await _read_at_most(request, most_bytes, too_large)
+            return body
     except TimeoutError as error:
         detail = f"the body was not complete within {timeout_s:g} s"
         raise ProblemError(408, "Request Timeout", detail) from error

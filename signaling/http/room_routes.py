@@ -17,10 +17,11 @@ from ..access.gate import Gate
 from ..access.owners import Owners
 from ..access.permissions import check, may_enter
 from ..gateway import Gateway
-from ..registry.actions import Join, Look, Remove, ReplyAnswer, ReplyRoom, RoomView
+from ..registry.actions import Answered, Join, Look, Remove, ReplyAnswer, ReplyRoom, RoomView
 from ..registry.names import check_offer, check_room
 from . import limiting
 from .access_routes import AccessRoutes
+from .elsewhere import Cluster, ElsewhereError
 from .requests import (
     JSON_TYPE,
     header,
@@ -57,18 +58,21 @@ class RoomRoutes:
         max_body_bytes: int,
         transcripts: TranscriptReader | None,
         access: AccessRoutes,
+        cluster: Cluster | None = None,
     ) -> None:
         """Args:
         max_body_bytes: largest offer.
         transcripts: None: no journal is read.
         access: knows how an admin removes somebody.
+        cluster: the other machines; None: there are none.
         """
         self._gateway = gateway
         self._gate = gate
         self._max_body_bytes = max_body_bytes
         self._transcripts = transcripts
         self._access = access
-        self.owners = Owners(gate.desk.key)
+        self._cluster = cluster
+        self.owners = Owners(gate.desk.key, cluster.node if cluster else "")
         """Knows the secret addresses of participants."""
 
     def add_to(self, router: web.UrlDispatcher, prefix: str) -> None:
@@ -106,9 +110,7 @@ class RoomRoutes:
             query.get("ticket", ""),
             query.get("place", ""),
         )
-        reply = cast(
-            ReplyAnswer, await self._gateway.ask(lambda number: replace(join, request=number))
-        )
+        reply = cast(ReplyAnswer, await self._enter(request, join))
         address = self.owners.address(reply.participant)
         location = f"{known_facts(request).base}/rooms/{reply.room}/participants/{address}"
         headers = {"Location": location}
@@ -123,6 +125,20 @@ class RoomRoutes:
             "location": location,
         }
         return json_response(answer, status=201, headers=headers)
+
+    async def _enter(self, request: web.Request, join: Join) -> Answered:
+        """Raises ElsewhereError: another node has the room, and counts the offer."""
+
+        async def ask() -> Answered:
+            return await self._gateway.ask(lambda number: replace(join, request=number))
+
+        if self._cluster is None:
+            return await ask()
+        try:
+            return await self._cluster.enter(request, join.room, ask)
+        except ElsewhereError:
+            self._gateway.limiter.connected(join.client)
+            raise
 
     async def leave(self, request: web.Request) -> web.Response:
         """DELETE of a participant: 200, and 404 if it is not there.
@@ -161,7 +177,21 @@ class RoomRoutes:
         check(identity, "look")
         views = [view for view in self._gateway.rooms() if may_enter(identity, view.room)]
         rooms = [room_json(view) | self._gateway.told_of(view.room) for view in views]
-        return json_response({"rooms": rooms})
+        if self._cluster is None or known_facts(request).vouch is not None:
+            return json_response({"rooms": rooms})
+        return json_response(await self._all_rooms(request, self._cluster, rooms))
+
+    async def _all_rooms(
+        self, request: web.Request, cluster: Cluster, own: list[dict[str, Any]]
+    ) -> dict[str, Any]:
+        """The rooms of all nodes that answer, each with its node."""
+        others = await cluster.gather(request)
+        rooms = [room | {"node": cluster.node} for room in own]
+        for node, content in sorted(others.contents.items()):
+            found = content.get("rooms")
+            if isinstance(found, list):
+                rooms += [room | {"node": node} for room in found if isinstance(room, dict)]
+        return {"rooms": rooms, "nodes": others.nodes(cluster.node)}
 
     async def room(self, request: web.Request) -> web.Response:
         """GET of one room."""

@@ -175,10 +175,14 @@ class Edge:
         self.gateway = Gateway(self.context, self.settings, self.log, self.url, options)
         pages = Pages(web) if web else Pages()
         self.transcripts = TranscriptReader(self.settings.state_dir, self.log)
-        parts = PageParts(pages, self.transcripts)
+        parts = await self.extended(PageParts(pages, self.transcripts))
         api = HttpApi(self.gateway, gate, self.settings.signaling, self.log, parts)
         self.listener = listeners.Listener(api.application())
         await self.listener.start([socket])
+
+    async def extended(self, parts: PageParts) -> PageParts:
+        """What else the application serves."""
+        return parts
 
     async def stop(self) -> None:
         """As the service does it."""
@@ -243,14 +247,19 @@ async def running(
     network: NetworkSettings | None = None,
     pictures: AssistantSettings | None = None,
     rooms: Rooms | None = None,
+    make: Callable[[Path, Settings, dict[str, str]], Any] | None = None,
     **settings: Any,
 ) -> AsyncIterator[Edge]:
-    """An application with ``settings`` of [signaling], gone afterwards."""
+    """An application with ``settings`` of [signaling], gone afterwards.
+
+    ``make``: an ``Edge`` of another kind.
+    """
     own = {"refuse_when_busy": False} | settings  # Tests run on machines that are busy.
     section = replace(SignalingSettings(), **own)
     runtime = RuntimeSettings(str(folder), str(folder / "state"))
     views = (network or NetworkSettings(), pictures or AssistantSettings())
-    edge = Edge(folder, Settings(runtime, section, *views, rooms or Rooms()), env or {})
+    all_settings = Settings(runtime, section, *views, rooms=rooms or Rooms())
+    edge: Edge = (make or Edge)(folder, all_settings, env or {})
     await edge.start(web)
     async with aiohttp.ClientSession() as edge.http:
         try:

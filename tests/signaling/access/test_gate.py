@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -203,3 +204,20 @@ def test_the_gate_of_the_local_network_knows_this_hosts_names_and_no_local_visit
     assert status(gate, host="evil.example", **bearer) == 403
     without = Gate(SignalingSettings(lan=True), {}, gates.ledger, ())
     assert status(without, host="192.168.1.5") == 401
+
+
+def test_what_another_node_vouches_for_counts_here_but_for_names_of_hosts(gates: Gates) -> None:
+    entry = gates.local.vouch(Facts("GET", "/rooms", "localhost:8080"))
+    assert entry.is_own_screen and not entry.needs_invitation
+    for owner in (gates.local, gates.lan):
+        assert identity(owner, host="node-7.example", vouch=entry) == LOCAL
+    guest = replace(entry, is_own_screen=False)
+    assert status(gates.local, vouch=guest) == 200, "neither node asks for an invitation"
+    assert status(gates.lan, vouch=guest) == 401
+    stranger = gates.lan.vouch(Facts("GET", "/rooms", "nano.local", address="192.0.2.9"))
+    assert not stranger.is_own_screen and stranger.needs_invitation
+    assert status(gates.local, vouch=stranger) == 401, "the entry asks for one"
+    with pytest.raises(ProblemError, match="not a name of this gateway"):
+        gates.local.vouch(Facts("GET", "/rooms", "evil.example"))
+    with pytest.raises(ProblemError, match="own page"):
+        gates.local.vouch(Facts("GET", "/rooms", "localhost", origin="http://evil.example"))
