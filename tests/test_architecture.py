@@ -133,6 +133,7 @@ SHELLS: dict[str, set[str]] = {
         "shell",
         "transports",
         "trace_export",
+        "voice_sockets",
     },
     "openai_link/simulator": {
         "__main__",

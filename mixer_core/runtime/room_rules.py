@@ -64,6 +64,9 @@ class RoomRules:
     """How long after a reply no name is needed (address open)."""
     transcript: bool = True
     """Whether what is said and done is kept in the journal."""
+    transcribe_each: bool = False
+    """Whether everybody who speaks is also written down by themselves, where several are present:
+    exact words and names, at the price of one more transcription of what is said."""
     recording: bool = False
     """Whether people may record the room."""
 

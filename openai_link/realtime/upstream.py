@@ -112,6 +112,11 @@ class Upstream:
         query = f"?{urlencode({'model': self.model})}" if self.model else ""
         return f"{'wss' if scheme == 'https' else 'ws'}://{rest}/realtime{query}"
 
+    @property
+    def transcription_url(self) -> str:
+        """Address of a session over WebSocket that only writes down what it hears."""
+        return f"{self.websocket_url.partition('?')[0]}?intent=transcription"
+
     def headers(self, key: str = "") -> dict[str, str]:
         """All headers of a request with ``key``: our own (also where it is empty), or a secret."""
         is_own = not key or key == self.api_key

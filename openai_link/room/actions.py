@@ -143,6 +143,35 @@ class PlayTone:
 
 
 @dataclass(frozen=True, slots=True)
+class HearVoices:
+    """Have each voice of the room by itself from now on, or no longer (``own_words``)."""
+
+    is_wanted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OpenVoice:
+    """Connect a session that writes down one participant."""
+
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
+class SendVoice:
+    """Send it a client event."""
+
+    who: str
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class CloseVoice:
+    """End it."""
+
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """Write one line of the log."""
 
@@ -184,6 +213,10 @@ Action = (
     | StateChanged
     | AnswerUpload
     | BeginRecording
+    | HearVoices
+    | OpenVoice
+    | SendVoice
+    | CloseVoice
     | EndRecording
     | PlayTone
     | RoomYielded

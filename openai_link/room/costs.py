@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ..facts import ResponseEnded, Transcribed
 from ..transcript.speech_timeline import Shares
@@ -48,6 +49,13 @@ class RoomCosts:
         return _outcomes(
             self._spending.add(fact.usage, model, shares, wall_ms, fact.item, "transcription")
         )
+
+    def voice(
+        self, who: str, item: str, usage: Mapping[str, Any], model: str, wall_ms: int
+    ) -> list[Outcome]:
+        """What one person said was written down by itself, as an item of its own session."""
+        shares = [(who, 1.0)]
+        return _outcomes(self._spending.add(usage, model, shares, wall_ms, item, "transcription"))
 
 
 def _outcomes(actions: Sequence[SpendingAction]) -> list[Outcome]:

@@ -24,16 +24,20 @@ from .actions import (
     BeginRecording,
     ClearOutput,
     CloseSession,
+    CloseVoice,
     EndRecording,
     ExportTrace,
+    HearVoices,
     Log,
     MuteUplink,
     OpenSession,
+    OpenVoice,
     PlayTone,
     RememberTransport,
     RoomYielded,
     SendEvent,
     SendFrame,
+    SendVoice,
     StartUplink,
     TellBrowsers,
     WriteJournal,
@@ -44,6 +48,7 @@ from .mixer_client import MixerClient
 from .recorder import Recorder
 from .trace_export import TraceExport
 from .transports import RoomTransports
+from .voice_sockets import VoiceSockets
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING}
 
@@ -59,6 +64,7 @@ class Doers:
     tools: ToolRunner
     traces: TraceExport
     recorder: Recorder
+    voices: VoiceSockets
     log: logging.LoggerAdapter[logging.Logger]
 
 
@@ -109,6 +115,8 @@ class Deeds:
                 case TellBrowsers(event, addressee):
                     if to.captions.admits(action, time.monotonic_ns()):
                         to.mixer.event(event, addressee)
+                case SendVoice(who, event):
+                    to.voices.send(who, event)
                 case SendFrame(frame):
                     to.mixer.audio(frame.pcm, frame.flags, frame.stamp_ns)
                 case BeginEpoch(epoch):
@@ -140,6 +148,12 @@ class Deeds:
                 self._to.recorder.begin(by)
             case EndRecording(reason):
                 self._to.recorder.end(reason)
+            case HearVoices(is_wanted):
+                self._to.mixer.record("words", is_wanted)
+            case OpenVoice(who):
+                self._to.voices.open(who)
+            case CloseVoice(who):
+                self._to.voices.close(who)
             case PlayTone(rises):
                 self._to.recorder.sound(rises)
             case StateChanged():

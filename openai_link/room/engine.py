@@ -85,6 +85,7 @@ class RoomEngine:
             config, parts, self._startup, self._audience, self._people
         )
         self._outlet = Outlet(parts.sessions)
+        self._settings = settings
         self._rules = rules
 
     # -- what is known ----------------------------------------------------------------------------
@@ -111,12 +112,15 @@ class RoomEngine:
 
     def counters(self) -> dict[str, int | float]:
         """For the metrics."""
+        own = self._parts.own_words
         return {
             **self._sessions.counters(),
             **self._record.spending.metrics(),
             **self._outlet.counters(),
             "calls_total": self._connection.attempts,
             "connect_ms": self._connection.connect_ms,
+            "own_words_turns_total": 0 if own is None else own.written,
+            "own_words_lost_total": 0 if own is None else own.lost,
             "rollovers_begun_total": self._handover.begun,
             "rollovers_total": self._handover.completed,
             "epoch": self.epoch,
@@ -136,6 +140,7 @@ class RoomEngine:
             self._audience.next_timeout_ns(),
             self._parts.yielding.next_timeout_ns(),
             self._outlet.next_timeout_ns(),
+            None if self._parts.own_words is None else self._parts.own_words.next_timeout_ns(),
         )
 
     # -- the room's life --------------------------------------------------------------------------
@@ -143,6 +148,7 @@ class RoomEngine:
     def open(self, now_ns: int) -> list[Action]:
         """The room has its first participant on the way."""
         outcomes = self._parts.address.open()
+        outcomes += self._parts.transcribe_each(self._rules.rules.transcribe_each, self._settings)
         outcomes += self._startup.open(now_ns)
         grace_ns = STANDBY_GRACE_NS if self._sessions.is_elsewhere else JOIN_GRACE_NS
         outcomes += self._connection.open(self._wall_ms(now_ns), now_ns, grace_ns)
@@ -232,6 +238,8 @@ class RoomEngine:
         actions += self._settle(self._record.tick(now_ns), now_ns)
         actions += self._settle(self._parts.tools.tick(now_ns), now_ns)
         actions += self._settle(self._parts.address.tick(now_ns), now_ns)
+        if self._parts.own_words is not None:
+            actions += self._settle(self._parts.own_words.tick(now_ns), now_ns)
         begun = outcomes_of(self._parts.consent.tick(now_ns), self._record, wall_ms)
         actions += self._settle(begun, now_ns)
         started = [*self._startup.tick(now_ns), *self._audience.tick(now_ns)]
@@ -394,7 +402,34 @@ class RoomEngine:
     def speech(self, event: Mapping[str, Any], now_ns: int) -> list[Action]:
         """The mixer's ``speech`` event: whose voice was in which slots."""
         self._record.speech.report(event)
-        return self._settle(self._parts.speakers.reported(now_ns), now_ns)
+        outcomes = self._parts.speakers.reported(now_ns)
+        if self._parts.own_words is not None:
+            talking = self._sessions.talking
+            hears = talking is not None and talking.hears_room
+            outcomes += self._parts.own_words.reported(talking is not None, hears, now_ns)
+        return self._settle(outcomes, now_ns)
+
+    # -- sessions that write down one participant each --------------------------------------------
+
+    def voice_frame(self, who: str, pcm: bytes, now_ns: int) -> list[Action]:
+        """20 ms of somebody's voice by itself (960 bytes)."""
+        own = self._parts.own_words
+        return [] if own is None else self._settle(own.frame(who, pcm, now_ns), now_ns)
+
+    def voice_opened(self, who: str, now_ns: int) -> list[Action]:
+        """The session that writes down a participant is connected."""
+        own = self._parts.own_words
+        return [] if own is None else self._settle(own.opened(who, now_ns), now_ns)
+
+    def voice_event(self, who: str, event: Mapping[str, Any], now_ns: int) -> list[Action]:
+        """One event of its server."""
+        own, wall_ms = self._parts.own_words, self._wall_ms(now_ns)
+        return [] if own is None else self._settle(own.event(who, event, wall_ms, now_ns), now_ns)
+
+    def voice_lost(self, who: str, words: str, now_ns: int) -> list[Action]:
+        """It is over, or cannot be had. ``words``: why."""
+        own = self._parts.own_words
+        return [] if own is None else self._settle(own.lose(who, words, now_ns), now_ns)
 
     def browser_event(self, event: Mapping[str, Any], now_ns: int) -> list[Action]:
         """A control message of a browser: say, interrupt, ptt, played, confirm, record."""

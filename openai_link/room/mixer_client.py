@@ -66,6 +66,8 @@ class MixerClient:
         self._seq = 0
         self._expected = 0
         """Number of the next frame of the room."""
+        self._uses: frozenset[str] = frozenset()
+        """For what each voice is wanted by itself."""
         self._state: dict[str, Any] = {}
         self._state_ns = 0
         self._announcement = Announcement()
@@ -129,9 +131,12 @@ class MixerClient:
         self.epoch = epoch
         self._send(Frame(Kind.FLUSH, self._stream, self.epoch))
 
-    def record(self, wanted: bool) -> None:
-        """Have each voice of the room sent by itself, or no longer."""
-        self._info = replace(self._info, records=wanted)
+    def record(self, use: str, wanted: bool) -> None:
+        """Have each voice of the room sent by itself for a use, or no longer for that one."""
+        self._uses = self._uses | {use} if wanted else self._uses - {use}
+        if bool(self._uses) == self._info.records:
+            return
+        self._info = replace(self._info, records=bool(self._uses))
         self._payload = self._info.encode()
         self._identify()
 

@@ -12,6 +12,7 @@ part               decides
 ``AddressDesk``    which spoken turns are answered
 ``SpeakerDesk``    when the model is told who speaks
 ``Notices``        what newcomers have yet to hear
+``OwnWords``       whose words are written down by themselves, and of which turn they are
 ``Consent``        whether the room is recorded, and whose voice is kept
 ``TurnTraces``     what each turn took
 ``Yielding``       when the room may be left to another machine
@@ -22,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from mixer_core.runtime.metrics import Metrics
 from mixer_core.runtime.room_rules import RoomRules
@@ -45,6 +47,9 @@ from .signals import Outcome
 from .speaker_desk import SpeakerDesk
 from .turn_traces import TurnTraces
 from .yielding import Yielding
+
+if TYPE_CHECKING:
+    from .own_words import OwnWords
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +110,16 @@ class RoomParts:
             config.allowed_ns,
         )
         self.address = AddressDesk(config.rules, settings, self.record)
-        self.follow_rule(0)
+        self.follow_rule(0)  # Before there is a session: nothing follows.
         self.speakers = SpeakerDesk(settings, self.record, self.sessions)
         self.notices = Notices()
         self.consent = Consent(
             config.rules.recording, int(settings.recording_max_hours * 3_600 * S_NS)
         )
         self.traces = TurnTraces(self.metrics)
+        self._mark = config.mark
+        self.own_words: OwnWords | None = None
+        """None: nobody was ever written down by themselves."""
         self.yielding = Yielding(self.sessions, self.tools, self.record)
         self.sessions.is_elsewhere = config.standby
 
@@ -120,6 +128,16 @@ class RoomParts:
         outcomes = self.sessions.take_turns(self.address.rule, now_ns)
         self.record.pending_reply.answer_turns(self.sessions.answers_turns)
         return outcomes
+
+    def transcribe_each(self, is_wanted: bool, settings: OpenaiLinkSettings) -> list[Outcome]:
+        """Whether each person who speaks is written down by themselves from now on."""
+        if self.own_words is None:
+            if not is_wanted:
+                return []
+            from .own_words import OwnWords  # Most rooms never need it.
+
+            self.own_words = OwnWords(settings, self.record, self._mark)
+        return self.own_words.want(is_wanted and bool(settings.transcription_model))
 
     @property
     def active_session(self) -> int:

@@ -31,6 +31,7 @@ class People:
         parts.record.people(people)
         parts.address.people(people)
         parts.speakers.people(people)
+        own = [] if parts.own_words is None else parts.own_words.people(people)
         chosen = parts.address.choose(event.get("address"))
         outcomes = parts.sessions.roster(frozenset(people), deaf_in(event), now_ns)
         outcomes += parts.connection.roster(len(people), joined, wall_ms, now_ns)
@@ -38,7 +39,7 @@ class People:
         outcomes += outcomes_of(told, parts.record, wall_ms)
         if joined and not told:
             outcomes.append(StateNews())
-        return [*chosen, *outcomes]
+        return [*chosen, *own, *outcomes]
 
     def recording_asked(self, event: Mapping[str, Any], wall_ms: int, now_ns: int) -> list[Outcome]:
         """A ``record`` message: somebody wants the room recorded, or objects."""

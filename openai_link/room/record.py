@@ -7,6 +7,7 @@ signals come out.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 from mixer_core.journal.records import HistoryItem, Record
 from mixer_core.runtime.foreign_text import one_line
@@ -24,6 +25,7 @@ from ..facts import (
 )
 from ..pictures import Picture, RecentPictures
 from ..playback.truncation import Truncation
+from ..realtime.event_fields import Once
 from ..realtime.session_object import session_object
 from ..settings import OpenaiLinkSettings
 from ..transcript.speech_timeline import SpeechTimeline
@@ -79,6 +81,8 @@ class RoomRecord:
         self._pictures = RecentPictures(settings.image_keep_s, 2 * settings.image_max_bytes)
         self._session_ids: dict[int, str] = {}
         """The server's names of the sessions that there are, by number."""
+        self._own = Once()
+        """Turns that have the own words of those who spoke."""
         self.is_resumed = False
         """The conversation goes on that another process began."""
 
@@ -190,6 +194,11 @@ class RoomRecord:
         if isinstance(fact, SessionConfirmed) and fact.session:
             self._session_ids[session] = fact.session
         where = self._session_ids.get(session, "")
+        if isinstance(fact, Caption | Transcribed) and fact.item in self._own:
+            if isinstance(fact, Caption):
+                return []
+            shares = self._transcript.item_shares(fact.item)
+            return self._costs.transcription(session, fact, shares, wall_ms)
         records = self._transcript.on_fact(fact, now_ns, wall_ms, where)
         self.pending_reply.on_fact(fact, session)
         match fact:
@@ -231,6 +240,24 @@ class RoomRecord:
             self.pending_reply.requested()
             self._pictures.keep(item, typed.picture, session, now_ns)
         return self._lines.write(records, typed.caption, now_ns)
+
+    def own_words(self, item: str, words: Mapping[str, str], now_ns: int) -> list[Outcome]:
+        """What each of those who spoke in a turn said, in order; what is heard of it later is not.
+
+        ``words``: by participant.
+        """
+        records = self._transcript.own_words(item, words)
+        known = self._transcript.find(item)
+        if known is None or not records:
+            return []
+        self._own.first(item)
+        return self._lines.caption(Caption("user", known.item, known.text, True), records, now_ns)
+
+    def voice_cost(
+        self, who: str, item: str, usage: Mapping[str, Any], wall_ms: int
+    ) -> list[Outcome]:
+        """A session that writes down one participant has done so."""
+        return self._costs.voice(who, item, usage, self._settings.transcription_model, wall_ms)
 
     def truncated(self, truncation: Truncation, wall_ms: int, now_ns: int) -> list[Outcome]:
         """An interrupted reply ends where it was heard."""

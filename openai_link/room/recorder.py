@@ -57,14 +57,14 @@ class Recorder:
             words = f"it cannot be written: {error.strerror or error}"
             self._loop.call_soon(self._failed, words)
             return
-        self._mixer.record(True)
+        self._mixer.record("files", True)
 
     def end(self, reason: str) -> None:
         """Keep nothing more."""
         writer, self._writer = self._writer, None
         if writer is None:
             return
-        self._mixer.record(False)
+        self._mixer.record("files", False)
         writer.end(reason, time.monotonic_ns())
         self._over = [one for one in self._over if one.is_alive] + [writer]
 

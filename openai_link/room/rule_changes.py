@@ -22,6 +22,7 @@ _RULES = {
     "address_names": "when the assistant answers",
     "address_open_s": "when the assistant answers",
     "transcript": "whether a transcript is kept",
+    "transcribe_each": "whether everybody is written down by themselves",
     "recording": "whether the room may be recorded",
 }
 """What changes beside the persona, and what people call it."""
@@ -51,6 +52,7 @@ class RuleChanges:
             outcomes += parts.sessions.tools_changed()
         outcomes += parts.sessions.retell()
         outcomes += parts.address.change(rules)
+        outcomes += parts.transcribe_each(rules.transcribe_each, settings.link)
         deeds = parts.consent.rules(rules.recording)
         outcomes += outcomes_of(deeds, parts.record, wall_ms)
         budgets = (settings.link.daily_budget_usd, rules.daily_budget_usd)

@@ -28,6 +28,7 @@ from mixer_core.bus.control import (
 )
 from mixer_core.bus.events import StreamInfo
 from mixer_core.bus.frames import FLAG_PAUSE, Frame
+from mixer_core.bus.pcm import FRAME_BYTES
 from mixer_core.journal.file import local_day
 from mixer_core.runtime import process_usage
 from mixer_core.runtime.errors import UpstreamError
@@ -55,6 +56,7 @@ from .recorder import Recorder
 from .room_tools import Toolset
 from .trace_export import TraceExport
 from .transports import RoomTransports
+from .voice_sockets import VoiceSockets
 
 RESUME_S = 300.0
 """A conversation that nobody ended, because the process died, goes on after at most this time."""
@@ -140,7 +142,15 @@ class RoomShell:
             self._mixer_event,
             log,
             self._arm,
-            lambda frame: self._recorder.track(frame),
+            self._track,
+        )
+        self._voices = VoiceSockets(
+            self._upstream,
+            self._http,
+            self._start,
+            lambda who: self._did(self.engine.voice_opened(who, time.monotonic_ns())),
+            lambda who, event: self._did(self.engine.voice_event(who, event, time.monotonic_ns())),
+            lambda who, words: self._did(self.engine.voice_lost(who, words, time.monotonic_ns())),
         )
         self._recorder = Recorder(
             order.room,
@@ -174,6 +184,7 @@ class RoomShell:
             tools=self._tools,
             traces=self._traces,
             recorder=self._recorder,
+            voices=self._voices,
             log=self._log,
         )
         return Deeds(doers, tellers, self._runtime_dir, self._upstream.base_url, self._ways)
@@ -291,6 +302,7 @@ class RoomShell:
                 self._journal.close(),
                 self._loop.run_in_executor(None, self._traces.close),
                 self._loop.run_in_executor(None, self._recorder.close),
+                self._voices.close_all(),
                 *self._tasks,
                 return_exceptions=True,
             )
@@ -351,6 +363,14 @@ class RoomShell:
         if actions:
             self._do(actions)
             self._arm()
+
+    def _track(self, frame: Frame) -> None:
+        """20 ms of one voice by itself, for the recording and for its own words."""
+        self._recorder.track(frame)
+        who = frame.payload[FRAME_BYTES:].decode(errors="replace")
+        if who:
+            now_ns = time.monotonic_ns()
+            self._do(self.engine.voice_frame(who, frame.payload[:FRAME_BYTES], now_ns))
 
     def _reply_audio(
         self, session: int, pcm: bytes, stamp_ns: int, now_ns: int, concealed: bool

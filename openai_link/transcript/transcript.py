@@ -177,6 +177,18 @@ class Transcript:
             return []
         return self._put(replace(known, failure=reason, final=True))
 
+    def own_words(self, item: str, words: Mapping[str, str]) -> list[Record]:
+        """What each of those who spoke in a turn said, by participant, in order."""
+        known = self._known.get(self._here(item))
+        if known is None or not words:
+            return []
+        names = {who: self.names().get(who, who) for who in words}
+        each = [f"{names[who]}: {text}" for who, text in words.items()]
+        text = " / ".join(each) if len(words) > 1 else next(iter(words.values()))
+        said = replace(known, text=text, failure="", final=True)
+        who = known.participant if known.participant in words else next(iter(words))
+        return self._put(replace(said, participant=who, name=", ".join(names.values())))
+
     def session(
         self, what: Literal["started", "ended"], session: str, reason: str, wall_ms: int
     ) -> list[Record]:

@@ -160,6 +160,8 @@ HELP: dict[str, dict[str, str]] = {
         "server_bad_events_total": "Events that could not be read.",
         "server_errors_total": "Errors that the server told.",
         "server_benign_errors_total": "Errors without consequence.",
+        "own_words_turns_total": "Turns with the own words of everybody who spoke.",
+        "own_words_lost_total": "Sessions for one person's own words that were lost.",
         "uninvited_responses_total": "Answers that the server was told not to give, cancelled.",
         "uplink_frames_total": "Frames sent to the server.",
         "uplink_held_frames_total": "Frames that no session was there for.",

@@ -1,0 +1,281 @@
+"""Exact words of each person: a transcription-only session for everybody who speaks. Sans-I/O.
+
+Where several people are in the room and its rule ``transcribe_each`` says so, each of them has a
+``VoiceWriter``. The words of a turn are then those of the people who spoke in it, each by name,
+in place of what the mixed microphone was taken to say. A turn of which anybody's words are missing
+stays as it is: nothing here is waited for by the conversation, and no loss touches it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mixer_core.runtime.earliest import earliest
+from mixer_core.runtime.foreign_text import one_line
+from mixer_core.runtime.units import MS_NS, S_NS
+
+from ..facts import Fact, ItemAdded, ItemDone, SpeechStarted, TurnCommitted
+from ..realtime.client_events import ClientEvents
+from ..realtime.event_fields import map_of, text_of
+from ..realtime.session_object import session_object
+from ..settings import OpenaiLinkSettings
+from ..transcript.attribution import PADDING_NS
+from ..transcript.voice_writer import Segment, VoiceWriter
+from .actions import CloseVoice, HearVoices, Log, OpenVoice, SendVoice
+from .record import RoomRecord
+from .signals import Outcome
+
+MAX_VOICES = 8
+"""Sessions at once; what others say stays as the mixed microphone has it."""
+RETRY_NS, MAX_RETRY_NS = 10 * S_NS, 600 * S_NS
+"""Until the next session after one was lost; doubled each time, until one writes words."""
+WORDS_NS = 10 * S_NS
+"""A turn waits so long for everybody's words."""
+BEGUN_NS = 300 * MS_NS
+"""Who has spoken for so long when a turn ends spoke in it."""
+MAX_TURNS, MAX_LOOSE = 32, 256
+"""Turns that wait, and segments that are of no turn yet; the oldest go."""
+
+
+@dataclass(slots=True)
+class _Turn:
+    item: str
+    until_ns: int
+    segments: list[Segment] = field(default_factory=list)
+
+
+class OwnWords:
+    """Of one room; methods return what follows, in order."""
+
+    def __init__(self, settings: OpenaiLinkSettings, record: RoomRecord, mark: str) -> None:
+        """``mark``: makes ids unique in the room."""
+        self._settings, self._record, self._mark = settings, record, mark
+        self.is_wanted = False
+        self._people: Collection[str] = ()
+        self._writers: dict[str, VoiceWriter] = {}
+        self._talking: set[str] = set()
+        """Who spoke by the last report."""
+        self._loose: deque[Segment] = deque(maxlen=MAX_LOOSE)
+        self._begins: dict[str, int] = {}
+        self._turns: deque[_Turn] = deque(maxlen=MAX_TURNS)
+        self._retry_ns = 0
+        self._losses = 0
+        """In a row."""
+        self._opened = 0
+        self.written = 0
+        """Turns that have everybody's own words."""
+        self.lost = 0
+        """Sessions that were lost."""
+
+    # -- who may be heard -------------------------------------------------------------------------
+
+    def want(self, is_wanted: bool) -> list[Outcome]:
+        """The room's rule says so from now on."""
+        if is_wanted == self.is_wanted:
+            return []
+        self.is_wanted = is_wanted
+        closed = [] if is_wanted else self._close_all()
+        return [HearVoices(is_wanted), *closed]
+
+    def people(self, participants: Collection[str]) -> list[Outcome]:
+        """Exactly these are in the room. Of one who is alone everything is known."""
+        self._people = participants
+        if len(participants) < 2:
+            return self._close_all()
+        gone = [who for who in self._writers if who not in participants]
+        return [outcome for who in gone for outcome in self._close(who)]
+
+    def reported(self, has_session: bool, hears: bool, now_ns: int) -> list[Outcome]:
+        """The mixer has told who speaks.
+
+        Args:
+            has_session: the room has a session; without one nothing is spent here either.
+            hears: its model hears the room: what it does not hear nobody writes down.
+            now_ns: monotonic.
+        """
+        talking = set(self._record.speech.talking) if hears and self.is_wanted else set[str]()
+        begin, self._talking = talking - self._talking, talking
+        if not has_session:
+            return self._close_all()
+        if not self.is_wanted or len(self._people) < 2:
+            return []
+        outcomes: list[Outcome] = []
+        for who in begin & set(self._people):  # Half an utterance is none.
+            outcomes += self._begins_to_speak(who, now_ns)
+        for who in list(self._writers.keys() - talking):
+            outcomes += self._sent(self._writers[who], self._writers[who].silent(now_ns))
+        return outcomes
+
+    def _begins_to_speak(self, who: str, now_ns: int) -> list[Outcome]:
+        writer = self._writer(who)
+        if writer is None or (writer.state == "closed" and now_ns < self._retry_ns):
+            return []
+        writer.speaks(now_ns)
+        self._take_begun(writer)
+        if writer.state != "closed":
+            return []
+        writer.opening(now_ns)
+        return [OpenVoice(who)]
+
+    def frame(self, who: str, pcm: bytes, now_ns: int) -> list[Outcome]:
+        """20 ms of somebody's voice (960 bytes)."""
+        if not self.is_wanted or len(self._people) < 2 or who not in self._people:
+            return []
+        writer = self._writer(who)
+        if writer is None:
+            return []
+        sent = self._sent(writer, writer.frame(pcm, now_ns))
+        self._take_begun(writer)
+        return sent
+
+    # -- the sessions -----------------------------------------------------------------------------
+
+    def opened(self, who: str, now_ns: int) -> list[Outcome]:
+        """A session is connected."""
+        writer = self._writers.get(who)
+        if writer is None or writer.state != "opening":
+            return [CloseVoice(who)]
+        return self._sent(writer, writer.opened(now_ns))
+
+    def event(self, who: str, event: Mapping[str, Any], wall_ms: int, now_ns: int) -> list[Outcome]:
+        """One event of a session's server."""
+        writer = self._writers.get(who)
+        if writer is None:
+            return []
+        if text_of(event, "type") == "error":
+            problem = map_of(event, "error")
+            return self.lose(who, text_of(problem, "message") or text_of(problem, "code"), now_ns)
+        segment, usage = writer.event(event)
+        outcomes: list[Outcome] = []
+        if usage is not None:
+            item = text_of(event, "item_id")
+            outcomes += self._record.voice_cost(who, item, usage, wall_ms)
+        if segment is not None:
+            self._losses = 0
+            outcomes += self._settle(now_ns)
+        return outcomes
+
+    def lose(self, who: str, words: str, now_ns: int) -> list[Outcome]:
+        """A session is lost, or cannot be had. ``words``: why."""
+        if who not in self._writers:
+            return []
+        self.lost += 1
+        self._retry_ns = now_ns + min(RETRY_NS << min(self._losses, 10), MAX_RETRY_NS)
+        self._losses += 1
+        words = f"! the own words of a person are not written down for a while: {one_line(words)}"
+        return [Log("warning", words, "own words"), *self._close(who), *self._settle(now_ns)]
+
+    # -- turns ------------------------------------------------------------------------------------
+
+    def on_fact(self, fact: Fact, now_ns: int) -> list[Outcome]:
+        """What happens in the session that has the room; after the record."""
+        match fact:
+            case SpeechStarted(item):
+                self._begins[item] = now_ns - PADDING_NS
+                if len(self._begins) > MAX_TURNS:
+                    del self._begins[next(iter(self._begins))]
+            case TurnCommitted(item) if self.is_wanted:
+                return self._committed(item, now_ns)
+            case ItemAdded(item) | ItemDone(item) if any(t.item == item for t in self._turns):
+                return self._settle(now_ns)
+        return []
+
+    def _committed(self, item: str, now_ns: int) -> list[Outcome]:
+        begin_ns = self._begins.pop(item, 0)
+        mine = [one for one in self._loose if _is_of(one, begin_ns, now_ns)]
+        for one in mine:
+            self._loose.remove(one)
+        heard = {one.who for one in mine}
+        if not mine or not heard.issuperset(self._record.speakers(item)):
+            return []
+        self._turns.append(_Turn(item, now_ns + WORDS_NS, mine))
+        return self._settle(now_ns)
+
+    def _settle(self, now_ns: int) -> list[Outcome]:
+        """Turns of which everything is known have their words; those that wait too long do not."""
+        outcomes: list[Outcome] = []
+        for turn in list(self._turns):
+            is_there = self._record.find(turn.item) is not None
+            if is_there and all(one.is_known for one in turn.segments):
+                self._turns.remove(turn)
+                outcomes += self._written(turn, now_ns)
+            elif now_ns >= turn.until_ns:
+                self._turns.remove(turn)
+        return outcomes
+
+    def _written(self, turn: _Turn, now_ns: int) -> list[Outcome]:
+        words: dict[str, str] = {}
+        for one in turn.segments:
+            if one.text:
+                words[one.who] = f"{words.get(one.who, '')} {one.text}".strip()
+        if not words or any(one.failed for one in turn.segments):
+            return []
+        self.written += 1
+        return self._record.own_words(turn.item, words, now_ns)
+
+    # -- time -------------------------------------------------------------------------------------
+
+    def next_timeout_ns(self) -> int | None:
+        """When to call ``tick``; None where nothing waits."""
+        return earliest(
+            *(writer.next_timeout_ns() for writer in self._writers.values()),
+            *(turn.until_ns for turn in self._turns),
+        )
+
+    def tick(self, now_ns: int) -> list[Outcome]:
+        """The time-out was reached, perhaps."""
+        outcomes: list[Outcome] = []
+        for who, writer in list(self._writers.items()):
+            if writer.is_stale(now_ns):
+                outcomes += self._sent(writer, writer.silent(now_ns))
+            if not writer.is_overdue(now_ns):
+                continue
+            if writer.state == "opening":
+                outcomes += self.lose(who, "its server does not answer", now_ns)
+            else:
+                outcomes += self._close(who)
+        return [*outcomes, *self._settle(now_ns)]
+
+    # -- details ----------------------------------------------------------------------------------
+
+    def _writer(self, who: str) -> VoiceWriter | None:
+        writer = self._writers.get(who)
+        if writer is None and len(self._writers) < MAX_VOICES:
+            self._opened += 1
+            events = ClientEvents(f"{self._mark}v{self._opened}")
+            writer = self._writers[who] = VoiceWriter(who, events, _session(self._settings))
+        return writer
+
+    def _take_begun(self, writer: VoiceWriter) -> None:
+        self._loose.extend(writer.begun)
+        writer.begun.clear()
+
+    def _close(self, who: str) -> list[Outcome]:
+        writer = self._writers.pop(who)
+        was_open = writer.state != "closed"
+        writer.closed()
+        return [CloseVoice(who)] if was_open else []
+
+    def _close_all(self) -> list[Outcome]:
+        return [outcome for who in list(self._writers) for outcome in self._close(who)]
+
+    @staticmethod
+    def _sent(writer: VoiceWriter, events: Collection[Mapping[str, Any]]) -> list[Outcome]:
+        return [SendVoice(writer.who, event) for event in events]
+
+
+def _is_of(segment: Segment, begin_ns: int, end_ns: int) -> bool:
+    """Whether an utterance is of the turn between two times: more than half of it, or so far."""
+    if segment.end_ns is None:
+        return segment.begin_ns < end_ns - BEGUN_NS
+    return begin_ns <= (segment.begin_ns + segment.end_ns) // 2 <= end_ns
+
+
+def _session(settings: OpenaiLinkSettings) -> dict[str, Any]:
+    """What a transcription-only session is told to be."""
+    heard = session_object(settings)["audio"]["input"]
+    kept = {key: heard[key] for key in ("format", "transcription") if key in heard}
+    return {"type": "transcription", "audio": {"input": {**kept, "turn_detection": None}}}
