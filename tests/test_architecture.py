@@ -237,9 +237,9 @@ SHELLS: dict[str, set[str]] = {
     },
     "signaling/cluster": {
         "asking",
+        "moving",
         "parcels",
         "replay",
-        "trust",
     },
     "signaling/limits": set(),
     "signaling/registry": set(),
