@@ -1,4 +1,5 @@
-"""What ``mixminus status --cluster`` and ``drain`` show of ``GET /cluster``. Sans-I/O."""
+"""What ``mixminus status --cluster`` and ``drain`` show of a node's state: that of ``cluster`` in
+``/readyz``, with the ``rooms`` of ``/rooms``. Sans-I/O."""
 
 from __future__ import annotations
 
@@ -69,8 +70,8 @@ def _rooms(state: Mapping[str, Any]) -> Table:
         (
             str(room.get("room", "?")),
             str(room.get("node", "?")),
-            f"{_number(room.get('participants')):.0f}",
-            str(room.get("link", "")),
+            str(len(_maps(room.get("participants")))),
+            str(_map(room.get("link")).get("status", "")),
         )
         for room in rooms[:MOST_ROOMS]
     ]

@@ -96,16 +96,17 @@ def drain(
 
 def _state(gateway: LocalGateway) -> dict[str, Any]:
     try:
-        status, state = gateway.content("/cluster")
+        status, ready = gateway.content("/readyz")
     except OSError as error:
         raise NotDrainedError(f"nobody answers at {gateway.url}: does the gateway run?") from error
-    if status == 404:
+    if status not in (200, 503):
+        raise NotDrainedError(f"{gateway.url}/readyz answered {status}: {ready.get('detail', '')}")
+    state = ready.get("cluster")
+    if not isinstance(state, dict):
         raise NotDrainedError(
             "this gateway is in no cluster: there is nowhere to move its rooms to. Stop it as "
             "usual (SIGTERM, systemctl stop)"
         )
-    if status != 200:
-        raise NotDrainedError(f"{gateway.url}/cluster answered {status}: {state.get('detail', '')}")
     return state
 
 

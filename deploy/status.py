@@ -86,23 +86,13 @@ def as_json(now: Reading) -> dict[str, object]:
 
 def read_cluster(gateway: LocalGateway) -> dict[str, Any]:
     """What a node knows of its cluster. Raises NotReadableError."""
-    try:
-        status, state = gateway.content("/cluster")
-    except OSError as error:
-        raise NotReadableError(
-            f"nobody answers at {gateway.url}: start it with `mixminus run`"
-        ) from error
-    if status == 404:
+    now = read(gateway)
+    state = now.ready.get("cluster")
+    if not isinstance(state, dict):
         raise NotReadableError(
             "this gateway is in no cluster: [cluster] servers is empty (docs/cluster.md)"
         )
-    if status in FORBIDDEN:
-        raise NotReadableError(
-            f"{gateway.url} wants a token: set MIXMINUS_TOKEN as the gateway has it"
-        )
-    if status != 200:
-        raise NotReadableError(f"{gateway.url}/cluster answered {status}: is it mixminus?")
-    return state
+    return {**state, "rooms": list(now.rooms)}
 
 
 def _show_cluster(gateway: LocalGateway, as_text: bool, once: bool) -> int:

@@ -120,7 +120,7 @@ class Moving:
         return self._drain.is_begun
 
     def state(self) -> dict[str, Any] | None:
-        """For ``GET /cluster``; None: this node does not drain."""
+        """For ``/readyz``; None: this node does not drain."""
         if not self._drain.is_begun:
             return None
         finished = self._finished

@@ -52,6 +52,17 @@ HELP: dict[str, dict[str, str]] = {
         "load_own_cores": "Processors that the gateway uses.",
         "load_machine_busy_ratio": "Share of the machine's processors that anybody uses.",
     },
+    "A node of a cluster (signaling)": {
+        "cluster_connected": "1: NATS answers this node; 0: it does not.",
+        "cluster_lease_held": "1: this node has its lease; 0: its assistants are silent.",
+        "cluster_lease_left_seconds": "How long the lease holds, if it is not renewed.",
+        "cluster_lease_pledged": "1: the lease holds by the word of other nodes, without NATS.",
+        "cluster_renew_ms": "From the renewal of the lease to its acknowledgement.",
+        "cluster_nodes_live": "Nodes that this one knows to live, itself included.",
+        "cluster_rooms_owned": "Rooms that are this node's.",
+        "cluster_draining": "1: this node gives its rooms away.",
+        "cluster_moved_total": "Rooms of this node that have moved to others.",
+    },
     "The hosts (media_worker, openai_link)": {
         "children": "Child processes.",
         "idle_children": "Children that wait for work.",

@@ -19,6 +19,7 @@ from mixer_core.bus.control import (
     Answer,
     ChildExited,
     Forgotten,
+    Grant,
     LinkState,
     Message,
     OwesAnswer,
@@ -182,7 +183,7 @@ class Registry:
         present = room in self._participants.rooms()
         return [] if present else self._advance(now_ns, self._links.abandon(room, now_ns))
 
-    def tell_link(self, message: Yield | Stay | OwesAnswer, now_ns: int) -> list[Action]:
+    def tell_link(self, message: Grant | Yield | Stay | OwesAnswer, now_ns: int) -> list[Action]:
         """Something for the link of a room, if it has one.
 
         Who is told to leave a room is not followed by another one, unless the room stays.

@@ -21,7 +21,7 @@ STATE = {
         },
         {"node": "b", "state": "lost"},
     ],
-    "rooms": [{"room": "home", "node": "a", "participants": 2, "link": "ready"}],
+    "rooms": [{"room": "home", "node": "a", "participants": [{}, {}], "link": {"status": "ready"}}],
     "drain": {"left": {"home": "goes to b in the next pause"}, "moved": 1},
 }
 

@@ -21,14 +21,14 @@ from deploy.settings import AllSettings
 from mixer_core.bus import control, endpoints
 
 pytestmark = pytest.mark.sockets
-IDLE = (200, {"node": "a", "drain": None})
+IDLE = (200, {"cluster": {"node": "a", "drain": None}})
 
 
 @contextmanager
 def node(
     folder: Path, answers: Sequence[tuple[int, dict[str, Any]]]
 ) -> Iterator[tuple[AllSettings, LocalGateway, list[control.Message]]]:
-    """Gives each answer to ``GET /cluster`` once, the last one for ever; hears orders."""
+    """Gives each answer to ``GET /readyz`` once, the last one for ever; hears orders."""
     left, heard = list(answers), list[control.Message]()
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -54,7 +54,7 @@ def node(
     socket.setsockopt(zmq.RCVTIMEO, 5_000)
     try:
         yield settings, LocalGateway(settings), heard
-        if answers[0][0] == 200:
+        if answers[0] == IDLE:
             heard.append(control.decode(socket.recv_multipart()[-1]))
     finally:
         server.shutdown()
@@ -67,9 +67,9 @@ def test_the_node_is_told_and_waited_for(short_dir: Path, monkeypatch: pytest.Mo
     steps = [
         IDLE,
         IDLE,
-        (200, {"drain": {"left": {"home": "waits", "away": "waits"}, "moved": 0}}),
-        (200, {"drain": {"left": {"away": "waits (no node has room)"}, "moved": 1}}),
-        (200, {"drain": {"left": {}, "moved": 1, "finished": True, "stay": ["away"]}}),
+        (200, {"cluster": {"drain": {"left": {"home": "waits", "away": "waits"}, "moved": 0}}}),
+        (200, {"cluster": {"drain": {"left": {"away": "waits (no node has room)"}, "moved": 1}}}),
+        (200, {"cluster": {"drain": {"left": {}, "moved": 1, "finished": True, "stay": ["away"]}}}),
     ]
     said: list[str] = []
     with node(short_dir, steps) as (settings, gateway, heard):
@@ -85,7 +85,7 @@ def test_the_node_is_told_and_waited_for(short_dir: Path, monkeypatch: pytest.Mo
 
 def test_a_gateway_in_no_cluster_says_what_to_do(short_dir: Path) -> None:
     with (
-        node(short_dir, [(404, {})]) as (settings, gateway, _),
+        node(short_dir, [(503, {"ready": False})]) as (settings, gateway, _),
         pytest.raises(NotDrainedError, match="no cluster"),
     ):
         drain(settings, gateway, 1, print)
