@@ -190,6 +190,14 @@ class Gateway:
         """Every room."""
         return self._registry.rooms()
 
+    def occupied(self) -> list[str]:
+        """The rooms where somebody is."""
+        return self._registry.occupied()
+
+    def lose(self, room: str) -> None:
+        """Another machine has the room: all who are in it join again."""
+        self._do(self._registry.lose(room, time.monotonic_ns()))
+
     def told_of(self, room: str) -> dict[str, Any]:
         """What the settings say of a room, as far as everybody in it may know, as JSON."""
         rules = self._settings.room_rules(room)

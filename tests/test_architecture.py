@@ -238,6 +238,7 @@ SHELLS: dict[str, set[str]] = {
     "signaling/cluster": {
         "asking",
         "moving",
+        "owner_shell",
         "parcels",
         "replay",
     },

@@ -61,6 +61,8 @@ STOPPING_WORDS = (
     "whoever runs this gateway stops or restarts it. If it is started again, you join again by "
     "yourself: keep this page open"
 )
+ELSEWHERE = "its room is on another machine now"
+MOVED = (503, "Moved", "the room is on another machine now: join again")
 
 
 class Registry:
@@ -183,7 +185,23 @@ class Registry:
         present = room in self._participants.rooms()
         return [] if present else self._advance(now_ns, self._links.abandon(room, now_ns))
 
+<<<<<<< HEAD
     def tell_link(self, message: Grant | Yield | Stay | OwesAnswer, now_ns: int) -> list[Action]:
+=======
+    def lose(self, room: str, now_ns: int) -> list[Action]:
+        """Another machine has the room: all who are in it join again, and its link leaves."""
+        actions: list[Action] = []
+        for person in self._participants.in_room(room):
+            actions += self._dispatch.drop(person, ELSEWHERE, now_ns, MOVED, lost=True)
+        self._links.release(room)
+        return self._advance(now_ns, actions + self._links.abandon(room, now_ns))
+
+    def occupied(self) -> list[str]:
+        """The rooms where somebody is."""
+        return list(self._participants.rooms())
+
+    def tell_link(self, message: Yield | Stay | OwesAnswer, now_ns: int) -> list[Action]:
+>>>>>>> 5f4de30 (Cluster: placement of rooms, and which node owns which)
         """Something for the link of a room, if it has one.
 
         Who is told to leave a room is not followed by another one, unless the room stays.

@@ -9,7 +9,7 @@ import pytest
 
 from mixer_core.bus.control import Leave, OpenLink, OwesAnswer, Stay, Yield
 from mixer_core.runtime.errors import ProblemError
-from signaling.registry.actions import ChangeRoom, ReplyProblem, SendToChild
+from signaling.registry.actions import ChangeRoom, Left, ReplyProblem, SendToChild
 from signaling.registry.moves import Moved
 from tests.signaling.registry.test_rooms import called
 from tests.signaling.worlds import World
@@ -129,3 +129,19 @@ def test_a_link_that_ends_while_its_room_is_going_is_not_followed_by_another_one
     assert other.inbox == []
     old.do(old.registry.tell_link(Stay("home"), old.now_ns))
     assert isinstance(other.inbox[0], OpenLink)
+
+
+def test_a_room_that_another_machine_has_is_lost_for_all_who_are_in_it() -> None:
+    world = World()
+    worker, link = world.add("worker"), world.add("link")
+    called(world)
+    waiting = world.join(name="Ben")
+    assert world.registry.occupied() == ["home"]
+    world.do(world.registry.lose("home", world.now_ns))
+    assert world.registry.rooms() == [] == world.registry.occupied()
+    (gone,) = [note for note in world.notes if isinstance(note, Left)]
+    assert gone.lost, "the page is told to join again"
+    (refused,) = [r for r in world.replies if isinstance(r, ReplyProblem)]
+    assert (refused.request, refused.status, refused.title) == (waiting, 503, "Moved")
+    assert worker.told_to_leave and link.told_to_leave
+    world.do(world.registry.lose("home", world.now_ns))

@@ -1,0 +1,184 @@
+"""Owners of rooms with a real NATS server: several nodes in one process, one bucket."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+from mixer_core.cluster.buckets import Bucket
+from mixer_core.cluster.jetstream import JetStream
+from mixer_core.cluster.names import Names
+from mixer_core.cluster.records import NodeRecord, RoomRecord, decode_record
+from signaling.cluster.owner_actions import Here, Nobody, There, Verdict
+from signaling.cluster.owner_shell import OwnerShell, now_ns
+from signaling.cluster.placer import Placer
+from tests.mixer_core.cluster.test_connection import connected, run
+from tests.support.nats_server import NatsServer, needs_nats
+from tests.support.waiting import until
+
+pytestmark = [pytest.mark.processes, needs_nats]
+log = logging.LoggerAdapter(logging.getLogger("test"), {})
+
+
+@dataclass
+class Node:
+    """One node's shell, and what it was told."""
+
+    name: str
+    placer: Placer
+    bucket: Bucket
+    owned: dict[str, int] = field(default_factory=dict)
+    lost: list[str] = field(default_factory=list)
+    shell: OwnerShell = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.shell = OwnerShell(self.name, self.bucket, self.placer, self, log)
+
+    def own(self, room: str, epoch: int) -> None:
+        self.owned[room] = epoch
+
+    def lose(self, room: str, why: str) -> None:
+        self.owned.pop(room, None)
+        self.lost.append(room)
+
+
+@dataclass
+class Cluster:
+    """The nodes; ``incarnations`` are those that hold their leases."""
+
+    nodes: list[Node]
+    incarnations: dict[str, str] = field(default_factory=dict)
+
+    def verdict(self, node: str, incarnation: str, now_ns: int) -> Verdict:
+        return "live" if self.incarnations.get(node) == incarnation else "lost"
+
+    def begin(self, node: Node, incarnation: str) -> None:
+        self.incarnations[node.name] = incarnation
+        node.shell.lease_begins(incarnation)
+        record = NodeRecord(node=node.name, incarnation=incarnation, capacity=1_000)
+        for other in self.nodes:
+            other.placer.seen(record, now_ns())
+
+    def end(self, node: Node) -> None:
+        del self.incarnations[node.name]
+        node.shell.lease_ends()
+        for other in self.nodes:
+            other.placer.gone(node.name)
+
+    async def join(self, room: str, entry: Node) -> str:
+        """What happens to an offer that comes to ``entry``; the node that took it."""
+        avoid: set[str] = set()
+        for _ in range(3):
+            found = await entry.shell.claim(room, avoid=avoid)
+            if isinstance(found, There):
+                target = next(node for node in self.nodes if node.name == found.node)
+                found = await target.shell.claim(room, here=True)
+                entry = target if isinstance(found, Here) else entry
+            if isinstance(found, Here):
+                return entry.name
+            assert isinstance(found, There), found
+        raise AssertionError(f"nobody takes {room}")
+
+
+@asynccontextmanager
+async def cluster(server: NatsServer, names: Names, count: int = 3) -> AsyncIterator[Cluster]:
+    rng = random.Random(3)
+    async with connected(server) as connection:
+        made = Cluster([])
+        for name in "abc"[:count]:
+            placer = Placer(name, lambda: rng.getrandbits(32), made.verdict)
+            bucket = Bucket(JetStream(connection), names.rooms)
+            made.nodes.append(Node(name, placer, bucket))
+        await made.nodes[0].shell.prepare()
+        for node in made.nodes:
+            made.begin(node, f"{node.name}1")
+        try:
+            yield made
+        finally:
+            await asyncio.gather(*(node.shell.close() for node in made.nodes))
+
+
+def test_two_hundred_rooms_at_once_have_one_owner_each(
+    nats_server: NatsServer, names: Names
+) -> None:
+    """Two people come to each room at the same time, through different nodes."""
+
+    async def test() -> None:
+        async with cluster(nats_server, names) as made:
+            rooms = [f"room-{number}" for number in range(200)]
+            offers = [
+                (room, made.nodes[(n + k) % 3]) for n, room in enumerate(rooms) for k in (0, 1)
+            ]
+            taken = await asyncio.gather(*(made.join(room, entry) for room, entry in offers))
+            assert taken[0::2] == taken[1::2], "both people of a room are at one node"
+            owners = [node.name for room in rooms for node in made.nodes if room in node.owned]
+            assert owners == taken[0::2]
+            counts = Counter(owners)
+            assert max(counts.values()) - min(counts.values()) <= 20, counts
+            assert {node.name: len(node.shell.rooms()) for node in made.nodes} == counts
+            for room in rooms[:3]:
+                stored = await made.nodes[0].bucket.get(room)
+                assert stored is not None
+                record = decode_record(stored.value, RoomRecord)
+                assert record.node == taken[2 * rooms.index(room)] and record.epoch == 1
+
+    run(test)
+
+
+def test_a_room_is_taken_over_claimed_again_given_and_released(
+    nats_server: NatsServer, names: Names
+) -> None:
+    async def test() -> None:
+        async with cluster(nats_server, names, 2) as made:
+            a, b = made.nodes
+            assert await a.shell.claim("kitchen", here=True) == Here(1)
+            assert await b.shell.where("kitchen") == There("a")
+            made.end(a)
+            assert await b.shell.where("kitchen") == Nobody()
+            assert await b.shell.claim("kitchen") == Here(2)
+            made.begin(a, "a2")
+            a.shell.occupied(["kitchen"])
+            await until(lambda: a.lost == ["kitchen"], "a hears that it has lost the room")
+            made.end(b)
+            made.begin(b, "b2")
+            b.shell.occupied(["kitchen"])
+            await until(lambda: b.owned == {"kitchen": 3}, "b claims its room again")
+            assert b.shell.target("kitchen", {"b"}) == ("a", "")
+            assert b.shell.target("kitchen", {"a", "b"})[1]
+            await b.shell.announce("kitchen", "a")
+            assert await b.shell.give("kitchen", "a") and b.lost == ["kitchen"]
+            assert await a.shell.take("kitchen") == "" and a.owned == {"kitchen": 4}
+            assert await b.shell.take("kitchen") == "a has it"
+            await a.shell.refused("kitchen")
+            assert a.shell.rooms() == {} and await b.shell.where("kitchen") == Nobody()
+
+    run(test)
+
+
+def test_while_nats_is_away_what_is_owned_is_known_and_nothing_else_is_taken() -> None:
+    async def test(server: NatsServer) -> None:
+        async with cluster(server, Names("away"), 2) as made:
+            a = made.nodes[0]
+            assert await a.shell.claim("kitchen", here=True) == Here(1)
+            server.stop(signal.SIGKILL)
+            assert await a.shell.claim("kitchen") == Here(1)
+            found = await a.shell.claim("hall")
+            assert isinstance(found, Nobody) and "NATS" in found.why and found.retry_after_s
+            await until(lambda: not a.bucket._jetstream.connection.is_connected, "it is noticed")
+            assert not await a.shell.give("kitchen", "b"), "it was certainly not written"
+            assert a.shell.rooms() == {"kitchen": 1} and a.lost == []
+            server.start()
+            assert await a.bucket._jetstream.connection.wait_connected(30.0)
+            assert await a.shell.claim("hall", here=True) == Here(1)
+        assert (await a.shell.where("kitchen")) == Nobody("this machine is restarting", 2)
+
+    with NatsServer() as server:
+        run(lambda: test(server))
