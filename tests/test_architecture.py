@@ -87,6 +87,7 @@ SHELLS: dict[str, set[str]] = {
         "salvage",
     },
     "mixer_core/runtime": {
+        "boot_clock",
         "bound_path",
         "child_lines",
         "child_output",
@@ -238,8 +239,10 @@ SHELLS: dict[str, set[str]] = {
     "signaling/cluster": {
         "asking",
         "moving",
+        "node",
         "owner_shell",
         "parcels",
+        "pledges",
         "replay",
     },
     "signaling/limits": set(),

@@ -1,0 +1,401 @@
+"""This node's membership in the cluster: ``Member`` with NATS, the clock, a file, and the others.
+
+A record of this node stands in the bucket of the nodes, and is written again each second. What
+follows from it (which rooms may talk, who is asked for requests) the listeners are told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mixer_core.cluster import lease as do
+from mixer_core.cluster.buckets import Bucket, Entry, Watch
+from mixer_core.cluster.jetstream import JetStream
+from mixer_core.cluster.lease import DIGITS, Claim, Known, Terms
+from mixer_core.cluster.member import Action, Member
+from mixer_core.cluster.names import Names
+from mixer_core.cluster.records import NodeRecord, decode_record, encode_record
+from mixer_core.cluster.watch import Evict, Verdict
+from mixer_core.runtime import boot_clock
+from mixer_core.runtime.errors import ClusterError, ConflictError, RecordError
+from mixer_core.runtime.files import read_file, replace_file
+from mixer_core.runtime.lazy_timer import LazyTimer
+from mixer_core.runtime.units import MS_NS, S_NS
+
+PREPARE_PAUSE_S = 1.0
+"""Between two attempts to make the bucket."""
+
+Ask = Callable[[NodeRecord, str, str, str], Awaitable[bool]]
+"""Asks another node (its record) for a pledge: its incarnation as it is known, this node's name and
+incarnation. False: it says no, or nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """Who is told of what follows."""
+
+    lease_begins: Callable[[str], object] = lambda incarnation: None
+    """A lease, under a new incarnation: no room is held under it yet."""
+    lease_renewed: Callable[[int], object] = lambda until_ns: None
+    """It holds until then (boot time)."""
+    lease_ends: Callable[[str], object] = lambda why: None
+    """This node holds nothing any more."""
+    reported: Callable[[NodeRecord], object] = lambda record: None
+    """A node has reported."""
+    lost: Callable[[str], object] = lambda node: None
+    """A node's lease is lost, or it has left."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """What is known of a node."""
+
+    record: NodeRecord
+    is_live: bool
+
+    @property
+    def node(self) -> str:
+        """Its name."""
+        return self.record.node
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseView:
+    """How this node's lease is."""
+
+    held: bool
+    left_ms: int
+    pledged: bool
+    """It holds by the word of the other nodes, while NATS is away."""
+    why_not: str = ""
+    """Why there is none, in words."""
+
+
+class ClusterNode:
+    """One node; ``start``, and ``close`` at the end."""
+
+    def __init__(
+        self,
+        jetstream: JetStream,
+        names: Names,
+        facts: Callable[[], NodeRecord],
+        state_dir: Path,
+        ask: Ask,
+        listeners: Listeners,
+        log: logging.LoggerAdapter[logging.Logger],
+        *,
+        replicas: int = 1,
+        terms: Terms | None = None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            jetstream: of this node's connection.
+            names: of the cluster.
+            facts: what this node says of itself, as it is now; the lease's fields are left out.
+            state_dir: where the newest incarnation is noted.
+            ask: asks other nodes for pledges.
+            listeners: who is told.
+            log: for what people should know.
+            replicas: copies of the bucket.
+            terms: durations; those that all nodes have.
+        """
+        self._bucket = Bucket(jetstream, names.nodes)
+        self._replicas = replicas
+        self._facts = facts
+        self._ask = ask
+        self._tell = listeners
+        self._log = log
+        self._terms = terms or Terms()
+        self.name = facts().node
+        self._file = state_dir / f"incarnation-{names.cluster}-{self.name}"
+        self._member = Member(
+            self.name, self._terms, _noted(self._file), _proposed, boot_clock.now_ns()
+        )
+        self._records: dict[str, NodeRecord] = {}
+        self._is_live: dict[str, bool] = {}
+        self._why_not = "this node has not joined the cluster yet"
+        self._watch: Watch | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.get_running_loop()
+        self._timer = LazyTimer(self._loop, self._fire, boot_clock.now_ns)
+
+    def start(self) -> None:
+        """Join the cluster as soon as NATS is there."""
+        self._spawn(self._prepare())
+
+    async def leave(self) -> None:
+        """The node stops and holds no room any more: the others need not wait for its lease."""
+        self._do([*self._member.lease.leave(boot_clock.now_ns())])
+        self._fire()
+        tasks = tuple(self._tasks)
+        if tasks:
+            await asyncio.wait(tasks, timeout=self._terms.renew_ns / S_NS)
+
+    async def close(self) -> None:
+        """Do nothing more. The lease runs out by itself."""
+        self._timer.close()
+        if self._watch is not None:
+            await self._watch.close()
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # -- what is known ----------------------------------------------------------------------------
+
+    @property
+    def incarnation(self) -> str:
+        """Of this node; empty: it has no lease."""
+        lease = self._member.lease
+        return lease.incarnation if lease.holds(boot_clock.now_ns()) else ""
+
+    @property
+    def until_ns(self) -> int:
+        """Until when the lease holds (boot time); 0: there is none."""
+        return self._member.lease.until_ns if self.incarnation else 0
+
+    @property
+    def lease(self) -> LeaseView:
+        """How the lease is."""
+        lease, now_ns = self._member.lease, boot_clock.now_ns()
+        held = lease.holds(now_ns)
+        left_ms = max(0, lease.until_ns - now_ns) // MS_NS
+        return LeaseView(held, left_ms, lease.is_pledged, "" if held else self._why_not)
+
+    def nodes(self) -> list[NodeView]:
+        """Every node that has a record, this one too."""
+        now_ns = boot_clock.now_ns()
+        return [NodeView(record, self._lives(record, now_ns)) for record in self._records.values()]
+
+    def record(self, node: str) -> NodeRecord | None:
+        """The record of a node, as it was last seen."""
+        return self._records.get(node)
+
+    def is_live(self, node: str) -> bool:
+        """Whether a node has a lease, as far as it is known."""
+        record = self._records.get(node)
+        return record is not None and self._lives(record, boot_clock.now_ns())
+
+    def verdict(self, node: str, incarnation: str) -> Verdict:
+        """Whether an incarnation of a node has its lease; rooms of a lost one may be taken."""
+        return self._member.verdict(node, incarnation, boot_clock.now_ns())
+
+    def asked(self, node: str, incarnation: str, own: str) -> bool:
+        """Another node asks for a pledge; ``own``: this node's incarnation, as it knows it."""
+        return self._member.asked(node, incarnation, own, boot_clock.now_ns())
+
+    def _lives(self, record: NodeRecord, now_ns: int) -> bool:
+        return self._member.verdict(record.node, record.incarnation, now_ns) == "live"
+
+    # -- the bucket -------------------------------------------------------------------------------
+
+    async def _prepare(self) -> None:
+        told = ""
+        while self._watch is None:
+            try:
+                await self._bucket.ensure(self._replicas)
+                self._watch = self._bucket.watch(self._changed)
+            except ClusterError as error:
+                if str(error) != told:
+                    told = str(error)
+                    self._log.info("= the cluster is not joined yet: %s", told)
+                await asyncio.sleep(PREPARE_PAUSE_S)
+        self._fire()
+
+    def _changed(self, key: str, entry: Entry | None) -> None:
+        """A node's record has come; it must not raise."""
+        if entry is None:
+            self._records.pop(key, None)
+            return
+        record = self._read(key, entry)
+        if record is None:
+            return
+        self._records[key] = record
+        self._member.seen(key, _claim(record), entry.revision, boot_clock.now_ns())
+        if record.gone:
+            self._tell.lost(key)
+        else:
+            self._tell.reported(record)
+        self._arm()
+
+    def _read(self, key: str, entry: Entry) -> NodeRecord | None:
+        try:
+            record = decode_record(entry.value, NodeRecord)
+        except RecordError as error:
+            self._log.warning("! the record of node %s: %s", key[:80], error)
+            return None
+        if len(record.incarnation) != DIGITS or record.node != key:
+            self._log.warning("! the record of node %s is damaged", key[:80])
+            return None
+        return record
+
+    # -- time -------------------------------------------------------------------------------------
+
+    def _fire(self) -> None:
+        now_ns = boot_clock.now_ns()
+        try:
+            if self._watch is not None:
+                self._do(self._member.tick(now_ns))
+        finally:  # Whatever went wrong: time goes on.
+            self._arm()
+
+    def _arm(self) -> None:
+        due_ns = self._member.next_timeout_ns()
+        if due_ns is not None:
+            self._timer.arm(max(due_ns, boot_clock.now_ns() + MS_NS))
+
+    # -- actions ----------------------------------------------------------------------------------
+
+    def _do(self, actions: list[Action]) -> None:
+        for action in actions:
+            match action:
+                case do.ReadOwn():
+                    self._spawn(self._read_own())
+                case do.WriteOwn():
+                    self._spawn(self._write_own(action))
+                case Evict():
+                    self._spawn(self._evict(action))
+                case do.AskPledges():
+                    self._spawn(self._ask_pledges(action))
+                case _:
+                    self._told(action)
+
+    def _told(self, action: do.Begun | do.Renewed | do.Ended | do.Waiting) -> None:
+        match action:
+            case do.Begun(incarnation, until_ns):
+                self._log.info("= node %s has joined the cluster", self.name)
+                self._tell.lease_begins(incarnation)
+                self._tell.lease_renewed(until_ns)
+            case do.Renewed(until_ns):
+                self._tell.lease_renewed(until_ns)
+            case do.Ended(why):
+                self._why_not = why
+                self._log.warning("! the rooms of this node pause: %s", why)
+                self._tell.lease_ends(why)
+            case do.Waiting(why):
+                self._why_not = why
+                self._log.warning("! %s", why)
+
+    def _did(self, actions: list[Action]) -> None:
+        self._do(actions)
+        self._fire()
+
+    async def _read_own(self) -> None:
+        try:
+            async with asyncio.timeout(self._terms.renew_ns / S_NS):
+                entry = await self._bucket.get(self.name)
+        except (ClusterError, TimeoutError):
+            self._did([*self._member.unanswered(None, boot_clock.now_ns())])
+            return
+        record = None if entry is None else self._read(self.name, entry)
+        claim = None if record is None else _claim(record)
+        revision = 0 if entry is None else entry.revision
+        if entry is not None and claim is None:  # It is damaged: replaced as if it were gone.
+            claim = Claim("", 0, gone=True)
+        self._did(self._member.found(claim, revision, boot_clock.now_ns()))
+
+    async def _write_own(self, write: do.WriteOwn) -> None:
+        claim, member = write.claim, self._member
+        try:
+            if claim.beat == 1:
+                await asyncio.to_thread(_note, self._file, claim.incarnation)
+            record = _with_claim(self._facts(), claim)
+            revision = await self._put(self.name, record, write.revision)
+        except ConflictError:
+            self._did(member.refused(claim, boot_clock.now_ns()))
+        except (ClusterError, OSError, TimeoutError) as error:
+            if isinstance(error, OSError) and not isinstance(error, TimeoutError):
+                self._why_not = f"the incarnation cannot be noted: {error}"
+                self._log.warning("! %s", self._why_not)
+            self._did(member.unanswered(claim, boot_clock.now_ns()))
+        else:
+            self._did(member.written(claim, revision, boot_clock.now_ns()))
+
+    async def _evict(self, act: Evict) -> None:
+        known = self._records.get(act.node)
+        if known is None:
+            return
+        try:
+            revision = await self._put(act.node, _with_claim(known, act.claim), act.revision)
+        except ConflictError:
+            self._member.watch.kept(act)
+            return
+        except (ClusterError, TimeoutError):
+            return
+        self._log.warning("! node %s is lost: its rooms go to others", act.node)
+        self._member.watch.evicted(act, revision, boot_clock.now_ns())
+        self._tell.lost(act.node)
+
+    async def _put(self, node: str, record: NodeRecord, revision: int) -> int:
+        limit_s = self._terms.renew_ns / S_NS
+        async with asyncio.timeout(limit_s):
+            value = encode_record(record)
+            if not revision:
+                return await self._bucket.create(node, value, limit_s)
+            return await self._bucket.update(node, value, revision, limit_s)
+
+    async def _ask_pledges(self, act: do.AskPledges) -> None:
+        answers = (self._one(node, known, act.incarnation) for node, known in act.nodes)
+        if all(await asyncio.gather(*answers)):
+            self._did(self._member.pledged(act.asked_ns, act.incarnation, boot_clock.now_ns()))
+
+    async def _one(self, node: str, known: str, incarnation: str) -> bool:
+        record = self._records.get(node)
+        if record is None:
+            return False
+        try:
+            async with asyncio.timeout(self._terms.renew_ns / S_NS):
+                return await self._ask(record, known, self.name, incarnation)
+        except TimeoutError:
+            return False
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task: asyncio.Task[None] = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._log.error("! a task of the cluster's node failed", exc_info=error)
+
+
+def _claim(record: NodeRecord) -> Claim:
+    known: Known = tuple(sorted(record.known.items()))
+    return Claim(record.incarnation, record.beat, known, record.gone)
+
+
+def _with_claim(record: NodeRecord, claim: Claim) -> NodeRecord:
+    return replace(
+        record,
+        incarnation=claim.incarnation,
+        beat=claim.beat,
+        known=dict(claim.known),
+        gone=claim.gone,
+    )
+
+
+def _proposed() -> int:
+    """For incarnations: newer than all before, even if the store has forgotten those."""
+    return time.time_ns() // MS_NS
+
+
+def _noted(path: Path) -> str:
+    """The newest incarnation of this machine; empty: none is known."""
+    try:
+        text = read_file(path, 2 * DIGITS).decode("ascii", "replace").strip()
+    except OSError:
+        return ""
+    return text if len(text) == DIGITS and set(text) <= set("0123456789abcdef") else ""
+
+
+def _note(path: Path, incarnation: str) -> None:
+    replace_file(path, incarnation.encode())

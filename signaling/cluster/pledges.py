@@ -1,0 +1,182 @@
+"""Nodes ask each other for pledges by HTTP, while NATS is away: both sides of it.
+
+``POST /cluster/pledge`` with a small JSON body; the answer is ``{"yes": true}`` or false. Both
+carry an HMAC (RFC 2104, SHA-256) by a key that all nodes have from the cluster, and the answer's
+covers the question with its random number: nobody else can promise anything. Nothing is secret.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+import aiohttp
+import msgspec
+from aiohttp import web
+
+from mixer_core.cluster.buckets import Bucket
+from mixer_core.cluster.jetstream import JetStream
+from mixer_core.cluster.names import Names
+from mixer_core.cluster.records import NodeRecord
+from mixer_core.runtime.errors import ClusterError, ConflictError, UnreadableError
+from mixer_core.runtime.foreign_data import read_json_by
+
+PATH = "/cluster/pledge"
+KEY_NAME = "pledges"
+KEY_BYTES = 32
+MAX_BODY_BYTES = 2_048
+BODY_TIMEOUT_S = 1.0
+SIGNATURE = "Mixminus-Signature"
+RETRY_S = 1.0
+
+Word = Annotated[str, msgspec.Meta(max_length=64)]
+Asked = Callable[[str, str, str], bool]
+"""Node and incarnation that ask, and the incarnation of this node that they know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Do not call ``node`` lost for a lease more."""
+
+    node: Word
+    incarnation: Word
+    known: Word
+    """Incarnation of who is asked."""
+    number: Word
+    """Random."""
+
+
+_QUESTION = msgspec.json.Decoder(Question)
+
+
+class Pledges:
+    """Of one node; ``start``, and ``close`` at the end."""
+
+    def __init__(
+        self,
+        jetstream: JetStream,
+        names: Names,
+        log: logging.LoggerAdapter[logging.Logger],
+        replicas: int = 1,
+    ) -> None:
+        self._bucket = Bucket(jetstream, names.keys)
+        self._replicas = replicas
+        self._log = log
+        self._key = b""
+        """Empty: not known yet; then nobody is asked, and nothing promised."""
+        self._http: aiohttp.ClientSession | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Get the key as soon as NATS is there."""
+        self._http = aiohttp.ClientSession(auto_decompress=False)
+        self._task = asyncio.get_running_loop().create_task(self._fetch())
+
+    async def close(self) -> None:
+        """Ask and answer nothing more."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self._http is not None:
+            await self._http.close()
+
+    async def _fetch(self) -> None:
+        while not self._key:
+            try:
+                self._key = await self._shared_key()
+            except ClusterError as error:
+                self._log.debug("= the key of pledges is not known yet: %s", error)
+                await asyncio.sleep(RETRY_S)
+
+    async def _shared_key(self) -> bytes:
+        await self._bucket.ensure(self._replicas)
+        entry = await self._bucket.get(KEY_NAME)
+        if entry is None:
+            fresh = secrets.token_bytes(KEY_BYTES)
+            try:
+                await self._bucket.create(KEY_NAME, fresh)
+            except ConflictError:
+                return await self._shared_key()
+            return fresh
+        if len(entry.value) < KEY_BYTES:
+            raise ClusterError("the key of pledges is damaged: delete it from the bucket")
+        return entry.value
+
+    # -- asking -----------------------------------------------------------------------------------
+
+    async def ask(self, other: NodeRecord, known: str, node: str, incarnation: str) -> bool:
+        """Whether another node promises; see ``node.Ask``. Bounded by the caller."""
+        if not self._key or self._http is None or not other.public_url:
+            return False
+        question = Question(node, incarnation, known, secrets.token_hex(16))
+        body = msgspec.json.encode(question)
+        url = other.public_url.rstrip("/") + PATH
+        headers = {SIGNATURE: self._sign(body), "Content-Type": "application/json"}
+        try:
+            # Whose answer it is its signature says; certificates of local authorities say nothing.
+            async with self._http.post(
+                url, data=body, headers=headers, ssl=False, allow_redirects=False
+            ) as response:
+                answer = await response.content.read(MAX_BODY_BYTES)
+                signature = response.headers.get(SIGNATURE, "")
+        except (aiohttp.ClientError, OSError, ValueError):
+            return False
+        if not self._is_signed(body + answer, signature):
+            return False
+        try:
+            return bool(json.loads(answer) == {"yes": True})
+        except ValueError:
+            return False
+
+    # -- answering --------------------------------------------------------------------------------
+
+    def middleware(self, asked: Asked) -> Callable[..., Awaitable[web.StreamResponse]]:
+        """Answers before anybody asks for invitations: the signature is what lets nodes in."""
+
+        @web.middleware
+        async def answer(
+            request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+        ) -> web.StreamResponse:
+            if request.method != "POST" or not request.path.endswith(PATH):
+                return await handler(request)
+            return await self._answer(request, asked)
+
+        return answer
+
+    async def _answer(self, request: web.Request, asked: Asked) -> web.Response:
+        try:
+            async with asyncio.timeout(BODY_TIMEOUT_S):
+                body = await request.content.read(MAX_BODY_BYTES + 1)
+        except TimeoutError:
+            return web.Response(status=408)
+        if len(body) > MAX_BODY_BYTES:
+            return web.Response(status=413)
+        if not self._is_signed(body, request.headers.get(SIGNATURE, "")):
+            return web.Response(status=403)
+        try:
+            question = read_json_by(body, _QUESTION)
+        except UnreadableError:
+            return web.Response(status=400)
+        yes = asked(question.node, question.incarnation, question.known)
+        answer = json.dumps({"yes": yes}).encode()
+        return web.Response(
+            body=answer,
+            content_type="application/json",
+            headers={SIGNATURE: self._sign(body + answer)},
+        )
+
+    def _sign(self, data: bytes) -> str:
+        return hmac.new(self._key, data, hashlib.sha256).hexdigest()
+
+    def _is_signed(self, data: bytes, signature: str) -> bool:
+        """Without a key nothing is."""
+        wanted = self._sign(data).encode()
+        given = signature.encode("utf-8", "replace")
+        return bool(self._key) and hmac.compare_digest(wanted, given)

@@ -1,0 +1,214 @@
+"""Nodes of a cluster with a real NATS server: they join, are lost, hold by each other's word."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from mixer_core.cluster.connection import Connection
+from mixer_core.cluster.jetstream import JetStream
+from mixer_core.cluster.lease import Terms
+from mixer_core.cluster.names import Names
+from mixer_core.cluster.records import NodeRecord
+from mixer_core.runtime import logs
+from mixer_core.runtime.units import MS_NS
+from signaling.cluster.node import ClusterNode, Listeners
+from signaling.cluster.pledges import PATH, SIGNATURE, Pledges
+from tests.support.nats_server import NatsServer, names, nats_server, needs_nats
+
+__all__ = ["names", "nats_server"]
+pytestmark = [pytest.mark.processes, needs_nats]
+QUICK = Terms(lease_ns=900 * MS_NS, renew_ns=300 * MS_NS, close_ns=50 * MS_NS)
+WAIT_S = QUICK.wait_ns(QUICK.lease_ns) / 1e9
+
+
+class One:
+    """A node, its answers to others, and what it tells."""
+
+    def __init__(
+        self,
+        server: NatsServer,
+        names: Names,
+        name: str,
+        state_dir: Path,
+        terms: Terms = QUICK,
+    ) -> None:
+        log = logs.get("signaling")
+        self.connection = Connection(server.settings(), name)
+        jetstream = JetStream(self.connection)
+        self.pledges = Pledges(jetstream, names, log)
+        self.told: list[str] = []
+        self.url = ""
+        self.node = ClusterNode(
+            jetstream,
+            names,
+            lambda: NodeRecord(name, "", public_url=self.url),
+            state_dir,
+            self.pledges.ask,
+            Listeners(
+                lease_begins=lambda incarnation: self.told.append(f"begins {incarnation}"),
+                lease_ends=lambda why: self.told.append(f"ends: {why}"),
+                lost=lambda node: self.told.append(f"lost {node}"),
+            ),
+            log,
+            terms=terms,
+        )
+
+    async def start(self) -> None:
+        self.app = web.Application(middlewares=[self.pledges.middleware(self.node.asked)])
+        self._runner = web.AppRunner(self.app)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        host, port = self._runner.addresses[0][:2]
+        self.url = f"http://{host}:{port}"
+        self.connection.start()
+        self.pledges.start()
+        self.node.start()
+
+    async def kill(self) -> None:
+        """As if the process were killed: nothing is said."""
+        await self.node.close()
+        await self.pledges.close()
+        await self.connection.close()
+        await self._runner.cleanup()
+
+    def holds(self) -> bool:
+        return bool(self.node.incarnation)
+
+
+@asynccontextmanager
+async def cluster(
+    server: NatsServer, names: Names, state_dir: Path, *which: str, terms: Terms = QUICK
+) -> AsyncIterator[list[One]]:
+    nodes = [One(server, names, name, state_dir, terms) for name in which]
+    try:
+        for one in nodes:
+            await one.start()
+        for one in nodes:
+            await until_true(lambda one=one: len(one.node.nodes()) == len(which) and one.holds())
+            await until_true(lambda one=one: len(record(one).known) == len(which) - 1)
+        yield nodes
+    finally:
+        for one in nodes:
+            await one.kill()
+
+
+def record(one: One) -> NodeRecord:
+    found = one.node.record(one.node.name)
+    assert found is not None
+    return found
+
+
+async def until_true(ready: Callable[[], bool], limit_s: float = 20.0) -> None:
+    async with asyncio.timeout(limit_s):
+        while not ready():
+            await asyncio.sleep(0.02)
+
+
+def test_a_killed_node_is_lost_and_comes_back_as_another_incarnation(
+    nats_server: NatsServer, names: Names, tmp_path: Path
+) -> None:
+    async def test() -> None:
+        async with cluster(nats_server, names, tmp_path, "a", "b") as (a, b):
+            before = a.node.incarnation
+            assert b.node.verdict("a", before) == "live" and b.node.is_live("a")
+            await a.kill()
+            await until_true(lambda: b.node.verdict("a", before) == "lost")
+            assert "lost a" in b.told and not b.node.is_live("a")
+            again = One(nats_server, names, "a", tmp_path)
+            await again.start()
+            try:
+                await until_true(again.holds)
+                assert again.node.incarnation > before
+                await until_true(lambda: b.node.is_live("a"))
+            finally:
+                await again.kill()
+
+    asyncio.run(test())
+
+
+def test_a_restarted_node_joins_at_once_and_its_old_rooms_are_free_after_the_wait(
+    nats_server: NatsServer, names: Names, tmp_path: Path
+) -> None:
+    async def test() -> None:
+        usual = Terms()
+        async with cluster(nats_server, names, tmp_path, "a", "b", terms=usual) as (a, b):
+            before = a.node.incarnation
+            await a.kill()
+            again = One(nats_server, names, "a", tmp_path, usual)
+            await again.start()
+            try:
+                await until_true(again.holds)
+                await until_true(lambda: b.node.verdict("a", before) == "lost")
+                assert b.node.verdict("a", again.node.incarnation) == "live"
+                assert "lost a" not in b.told
+            finally:
+                await again.kill()
+
+    asyncio.run(test())
+
+
+def test_without_nats_the_nodes_go_on_by_each_others_word_until_one_is_missing(
+    nats_server: NatsServer, names: Names, tmp_path: Path
+) -> None:
+    async def test() -> None:
+        async with cluster(nats_server, names, tmp_path, "a", "b") as (a, b):
+            held = [one.node.incarnation for one in (a, b)]
+            nats_server.pause()
+            try:
+                await until_true(lambda: a.node.lease.pledged and b.node.lease.pledged)
+                await asyncio.sleep(3 * WAIT_S)
+                assert [one.node.incarnation for one in (a, b)] == held
+                await b.kill()
+                await until_true(lambda: not a.holds())
+                assert "has not answered in time" in a.told[-1]
+            finally:
+                nats_server.resume()
+            await until_true(a.holds)
+            assert a.node.incarnation > held[0]
+
+    asyncio.run(test())
+
+
+def test_a_pledge_is_given_to_nodes_only(
+    nats_server: NatsServer, names: Names, tmp_path: Path
+) -> None:
+    async def test() -> None:
+        async with cluster(nats_server, names, tmp_path, "a", "b") as (a, b):
+            other = record(b)
+            own = b.node.incarnation
+            said = await a.pledges.ask(other, own, "a", a.node.incarnation)
+            assert not said, "who reaches NATS promises nothing"
+            assert a.pledges._http is not None
+            for headers in ({}, {SIGNATURE: "0" * 64}, {SIGNATURE: "ä"}):
+                async with a.pledges._http.post(
+                    b.url + PATH, data=b"{}", headers=headers
+                ) as response:
+                    assert response.status == 403
+            big = b"x" * 5_000
+            async with a.pledges._http.post(b.url + PATH, data=big) as response:
+                assert response.status == 413
+            async with a.pledges._http.post(
+                b.url + PATH, data=b"[]", headers={SIGNATURE: a.pledges._sign(b"[]")}
+            ) as response:
+                assert response.status == 400
+
+    asyncio.run(test())
+
+
+def test_who_leaves_is_not_waited_for(
+    nats_server: NatsServer, names: Names, tmp_path: Path
+) -> None:
+    async def test() -> None:
+        async with cluster(nats_server, names, tmp_path, "a", "b") as (a, b):
+            before = a.node.incarnation
+            await a.node.leave()
+            await until_true(lambda: b.node.verdict("a", before) == "lost", WAIT_S / 2)
+
+    asyncio.run(test())
