@@ -185,9 +185,6 @@ class Registry:
         present = room in self._participants.rooms()
         return [] if present else self._advance(now_ns, self._links.abandon(room, now_ns))
 
-<<<<<<< HEAD
-    def tell_link(self, message: Grant | Yield | Stay | OwesAnswer, now_ns: int) -> list[Action]:
-=======
     def lose(self, room: str, now_ns: int) -> list[Action]:
         """Another machine has the room: all who are in it join again, and its link leaves."""
         actions: list[Action] = []
@@ -200,8 +197,7 @@ class Registry:
         """The rooms where somebody is."""
         return list(self._participants.rooms())
 
-    def tell_link(self, message: Yield | Stay | OwesAnswer, now_ns: int) -> list[Action]:
->>>>>>> 5f4de30 (Cluster: placement of rooms, and which node owns which)
+    def tell_link(self, message: Grant | Yield | Stay | OwesAnswer, now_ns: int) -> list[Action]:
         """Something for the link of a room, if it has one.
 
         Who is told to leave a room is not followed by another one, unless the room stays.
