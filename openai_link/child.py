@@ -53,6 +53,8 @@ class _Child:
         self._tasks: set[asyncio.Task[None]] = set()
         self._load = 0
         """How loaded the gateway is."""
+        self._spent: control.SpentElsewhere | None = None
+        """Of other nodes of a cluster; None: nothing was heard."""
         self._is_reading = False
         """Changed settings are being read."""
 
@@ -92,6 +94,8 @@ class _Child:
             self._open(message)
         elif isinstance(message, control.LoadLevel):
             self._set_load(message.level)
+        elif isinstance(message, control.SpentElsewhere):
+            self._spent_elsewhere(message)
         elif isinstance(message, control.PicturePiece):
             self._picture(message)
         elif isinstance(message, control.Forget):
@@ -122,6 +126,8 @@ class _Child:
             on_yielded=self._control.send,
         )
         self._link.set_load(self._load)
+        if self._spent is not None:
+            self._link.spent_elsewhere(self._spent)
         self._control.announce()
 
     async def _read_settings(self) -> None:
@@ -142,6 +148,11 @@ class _Child:
         self._load = level
         if self._link is not None:
             self._link.set_load(level)
+
+    def _spent_elsewhere(self, spent: control.SpentElsewhere) -> None:
+        self._spent = spent
+        if self._link is not None:
+            self._link.spent_elsewhere(spent)
 
     def _move(
         self, message: control.Grant | control.Yield | control.Stay | control.OwesAnswer

@@ -52,6 +52,7 @@ from .registry.actions import (
 from .registry.announcements import GIVEN_UP
 from .registry.house import Verdict
 from .registry.load import LoadView
+from .registry.load_news import LoadNews
 from .registry.room_meters import RoomMeters
 from .registry.rooms import Registry
 from .registry.totals import Totals
@@ -135,6 +136,8 @@ class Gateway:
         """How many of them people may show."""
         self.connections = OpenConnections(section.max_connections_per_address)
         """TCP connections of all listeners."""
+        self._spent: control.SpentElsewhere | None = None
+        self._spent_version, self._spent_news = 0, LoadNews()
         self._ends = Ends()
         self._requests = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Answered]] = {}
@@ -316,6 +319,7 @@ class Gateway:
             self._measured(identity, message, now_ns)
         if isinstance(message, control.LinkState):
             self._tell_load(identity, message.pid)
+            self._tell_spent(identity, message.pid)
         self._do(self._registry.message(identity, message, now_ns))
 
     def _measured(
@@ -372,6 +376,16 @@ class Gateway:
         level = self._load.news_for(identity, pid)
         if level is not None:
             self._socket.send(identity.encode(), control.encode(control.LoadLevel(level)))
+
+    def spent_elsewhere(self, spent: control.SpentElsewhere) -> None:
+        """What the other nodes of the cluster have spent: each link hears it within a second."""
+        self._spent, self._spent_version = spent, self._spent_version + 1
+
+    def _tell_spent(self, identity: str, pid: int) -> None:
+        if self._spent is None:
+            return
+        if self._spent_news.due(identity, pid, self._spent_version) is not None:
+            self._socket.send(identity.encode(), control.encode(self._spent))
 
     # -- actions --------------------------------------------------------------------------------
 

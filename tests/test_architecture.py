@@ -238,6 +238,7 @@ SHELLS: dict[str, set[str]] = {
     },
     "signaling/cluster": {
         "asking",
+        "money",
         "moving",
         "node",
         "owner_shell",

@@ -271,6 +271,18 @@ class LoadLevel:
 
 
 @dataclass(frozen=True, slots=True)
+class SpentElsewhere:
+    """Signaling → link child: what the other nodes of the cluster have spent on a day, in US
+    dollars; when it changes, and to a link that is new."""
+
+    day: str
+    """Local, as 2026-11-22."""
+    usd: float
+    simulated_usd: float = 0.0
+    """What the other nodes' simulators have counted, an account of its own."""
+
+
+@dataclass(frozen=True, slots=True)
 class PicturePiece:
     """Signaling → link child: a piece of a picture that a participant shows the assistant."""
 
@@ -353,6 +365,7 @@ Message = (
     | OwesAnswer
     | DrainNode
     | LoadLevel
+    | SpentElsewhere
     | PicturePiece
     | PictureAnswer
     | Forget
@@ -379,6 +392,7 @@ MESSAGES: dict[str, type[Message]] = {
     "owes_answer": OwesAnswer,
     "drain_node": DrainNode,
     "load": LoadLevel,
+    "spent_elsewhere": SpentElsewhere,
     "picture_piece": PicturePiece,
     "picture_answer": PictureAnswer,
     "forget": Forget,

@@ -38,13 +38,15 @@ class Budget:
         """
         self.limit_usd = limit_usd
         self.spent_usd = 0.0
+        self.elsewhere_usd = 0.0
+        """Of the same limit, by the other nodes of a cluster."""
         self._setting = setting
         self._whose = f" {whose}" if whose else ""
         self._warned = self._stopped = False
 
     def new_day(self) -> None:
         """Nothing is spent yet."""
-        self.spent_usd = 0.0
+        self.spent_usd = self.elsewhere_usd = 0.0
         self._warned = self._stopped = False
 
     def change(self, limit_usd: float) -> None:
@@ -54,9 +56,14 @@ class Budget:
             self._warned = self._stopped = False
 
     @property
+    def total_usd(self) -> float:
+        """What counts against the limit."""
+        return self.spent_usd + self.elsewhere_usd
+
+    @property
     def is_spent(self) -> bool:
         """There is a limit, and it is reached."""
-        return bool(self.limit_usd) and self.spent_usd >= self.limit_usd
+        return bool(self.limit_usd) and self.total_usd >= self.limit_usd
 
     def blocked(self) -> Problem | None:
         """Why no call may be made now; None: it may."""
@@ -64,7 +71,7 @@ class Budget:
             return None
         words = (
             f"The budget{self._whose} of {dollars(self.limit_usd)} for today is spent "
-            f"({dollars(self.spent_usd)}): the assistant is back tomorrow, or raise "
+            f"({dollars(self.total_usd)}): the assistant is back tomorrow, or raise "
             f"{self._setting}."
         )
         return Problem("budget_spent", words, retryable=False)
@@ -80,9 +87,9 @@ class Budget:
                 "the assistant stops until tomorrow."
             )
             return [Stop(Problem("budget_spent", words, retryable=False))]
-        if not self._warned and self.spent_usd >= WARN_SHARE * self.limit_usd:
+        if not self._warned and self.total_usd >= WARN_SHARE * self.limit_usd:
             self._warned = True
-            part = int(100 * self.spent_usd / self.limit_usd)
+            part = int(100 * self.total_usd / self.limit_usd)
             words = (
                 f"{part} % of today's budget{self._whose} of {dollars(self.limit_usd)} is spent."
             )

@@ -26,6 +26,10 @@ class RoomCosts:
         """What the journal knows of a day's spending, over all rooms and in this one."""
         return _outcomes(self._spending.day_total(day, cost_usd, room_usd))
 
+    def spent_elsewhere(self, amounts: Mapping[str, float]) -> list[Outcome]:
+        """What the other nodes of a cluster have spent, by day."""
+        return _outcomes(self._spending.spent_elsewhere(amounts))
+
     def budgets(self, budget_usd: float, room_budget_usd: float) -> list[Outcome]:
         """The budgets for a day are these from now on."""
         return _outcomes(self._spending.change(budget_usd, room_budget_usd))

@@ -279,6 +279,10 @@ class RoomEngine:
         """What all rooms have spent on a day, by the journal."""
         return self._settle(self._record.day_total(day, cost_usd), now_ns)
 
+    def spent_elsewhere(self, amounts: Mapping[str, float], now_ns: int) -> list[Action]:
+        """What the other nodes of a cluster have spent, by day."""
+        return self._settle(self._record.spent_elsewhere(amounts), now_ns)
+
     # -- the tools --------------------------------------------------------------------------------
 
     def tools_changed(self, tools: Toolset, now_ns: int) -> list[Action]:

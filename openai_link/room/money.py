@@ -148,6 +148,7 @@ class Spending:
         self._day = ""
         self._unknown: set[str] = set()
         self._counted: deque[tuple[UsageKind, str]] = deque(maxlen=REMEMBERED)
+        self._elsewhere: dict[str, float] = {}
 
     def add(
         self,
@@ -198,6 +199,12 @@ class Spending:
         self._own.spent_usd = max(self._own.spent_usd, room_usd)
         return self._check()
 
+    def spent_elsewhere(self, amounts: Mapping[str, float]) -> list[SpendingAction]:
+        """What the other nodes of a cluster have spent, by day; of a day without, nothing."""
+        self._elsewhere = dict(amounts)
+        self._all.elsewhere_usd = self._elsewhere.get(self._day, 0.0)
+        return self._check()
+
     def change(self, budget_usd: float, room_budget_usd: float) -> list[SpendingAction]:
         """Other budgets count from now on."""
         self._all.change(budget_usd)
@@ -222,6 +229,7 @@ class Spending:
         if day > self._day:
             self._day = day
             self._all.new_day()
+            self._all.elsewhere_usd = self._elsewhere.get(day, 0.0)
             self._own.new_day()
 
     def _count(self, cost_usd: float, shares: tuple[tuple[str, str, float], ...]) -> None:
@@ -263,7 +271,7 @@ class Spending:
             "response": _entry(record.tokens, record.cost_usd),
             "room": _entry(self.tokens, self.cost_usd) | {"unpriced": self.unpriced},
             "day": {
-                "cost_usd": _rounded(self._all.spent_usd),
+                "cost_usd": _rounded(self._all.total_usd),
                 "day": self._day.removesuffix(SIMULATED),
             },
             "people": {name: _rounded(usd) for name, usd in _dearest(self.people).items()},

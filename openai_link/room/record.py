@@ -102,6 +102,10 @@ class RoomRecord:
         """What the journal knows of a day's spending, over all rooms and in this one."""
         return self._costs.day_total(day, cost_usd, room_usd)
 
+    def spent_elsewhere(self, amounts: Mapping[str, float]) -> list[Outcome]:
+        """What the other nodes of a cluster have spent, by day."""
+        return self._costs.spent_elsewhere(amounts)
+
     def budgets(self, budget_usd: float, room_budget_usd: float) -> list[Outcome]:
         """The budgets for a day are these from now on, of all rooms and of this one."""
         return self._costs.budgets(budget_usd, room_budget_usd)

@@ -23,6 +23,7 @@ from mixer_core.bus.control import (
     OpenLink,
     PictureAnswer,
     PicturePiece,
+    SpentElsewhere,
     Yield,
     Yielded,
 )
@@ -30,6 +31,7 @@ from mixer_core.bus.events import StreamInfo
 from mixer_core.bus.frames import FLAG_PAUSE, Frame
 from mixer_core.bus.pcm import FRAME_BYTES
 from mixer_core.journal.file import local_day
+from mixer_core.journal.records import SIMULATED
 from mixer_core.runtime import process_usage
 from mixer_core.runtime.errors import UpstreamError
 from mixer_core.runtime.lazy_timer import LazyTimer
@@ -211,6 +213,11 @@ class RoomShell:
         """The gateway is as loaded as that, from 0 to 3: captions come less often."""
         self._captions.set_load(level)
         self._arm()
+
+    def spent_elsewhere(self, spent: SpentElsewhere) -> None:
+        """What the other nodes of the cluster have spent."""
+        amounts = {spent.day: spent.usd, spent.day + SIMULATED: spent.simulated_usd}
+        self._did(self.engine.spent_elsewhere(amounts, time.monotonic_ns()))
 
     def picture_piece(self, piece: PicturePiece) -> None:
         """A piece of a picture that somebody shows."""

@@ -97,6 +97,7 @@ def _seeds() -> Iterator[bytes]:
         control.Stay("den"),
         control.OwesAnswer("den"),
         control.DrainNode(180_000),
+        control.SpentElsewhere("2026-11-22", 1.5, 0.25),
         control.ChildExited("media_worker", "worker-1", -9),
     ):
         yield control.encode(message)

@@ -184,6 +184,25 @@ def test_what_other_rooms_spend_counts() -> None:
     assert isinstance(stop, Stop)
 
 
+def test_what_other_nodes_spend_counts_on_its_day_only() -> None:
+    account = spending(1.0)
+    account.day_total("day 0", 0.3)
+    (warn,) = account.spent_elsewhere({"day 0": 0.55, "day 0~sim": 9.0})
+    assert isinstance(warn, Warn) and "85 %" in warn.message
+    *_, told = account.add(usage(out=100), MODEL, [], 5, "r1")
+    assert isinstance(told, TellUsage) and told.event["day"]["cost_usd"] == 0.8564
+    (stop,) = account.spent_elsewhere({"day 0": 0.7, "day 1": 0.2})
+    assert isinstance(stop, Stop)
+    blocked = account.blocked(6)
+    assert blocked is not None and "($1.01)" in blocked.message
+    assert account.blocked(DAY_MS) is None
+    *_, told = account.add(usage(out=100), MODEL, [], DAY_MS, "r2")
+    assert isinstance(told, TellUsage) and told.event["day"]["cost_usd"] == 0.2064
+    assert account.spent_elsewhere({}) == []
+    *_, told = account.add(usage(out=100), MODEL, [], DAY_MS, "r3")
+    assert isinstance(told, TellUsage) and told.event["day"]["cost_usd"] == 0.0128
+
+
 def test_a_room_has_a_budget_of_its_own_within_that_of_all() -> None:
     table, day_of = TABLE, lambda wall_ms: f"day {wall_ms // DAY_MS}"
     account = Spending(table, 5.0, day_of, dict, "den", 0.5)
