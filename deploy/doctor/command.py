@@ -98,6 +98,12 @@ def look(no_server: bool, no_call: bool, quiet: bool) -> tuple[AllSettings | Non
         if not uses_simulator(settings.openai_link, os.environ):
             skew_s = looked("the clock", lambda: server.skew_s(link), None, unseen)
             facts = replace(facts, clock=replace(facts.clock, skew_s=skew_s))
+    if settings.cluster.is_on and not facts.software.settings_trouble:
+        say("the cluster's NATS")
+        from . import cluster
+
+        nats = looked("NATS", lambda: cluster.look(settings.cluster), facts.cluster, unseen)
+        facts = replace(facts, cluster=nats)
     if not no_call and not facts.software.packages_trouble:
         say("a call through a gateway of its own, with the simulator")
         from . import loopback

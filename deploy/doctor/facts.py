@@ -95,6 +95,22 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
+class Cluster:
+    """NATS, asked as a node asks it; all empty without a cluster."""
+
+    trouble: str = ""
+    """Why the node cannot use it."""
+    silent: tuple[str, ...] = ()
+    """Servers that cannot be used, each with why."""
+    servers: int = 0
+    """Of NATS, that know of each other."""
+    replicas: int = 0
+    """That the settings want."""
+    namesake: str = ""
+    """URL of another node that has this one's name; empty: none has."""
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """A call through a gateway of its own, with the simulator as the server."""
 
@@ -113,6 +129,7 @@ class Facts:
     storage: Storage = field(default_factory=Storage)
     clock: Clock = field(default_factory=Clock)
     server: Server = field(default_factory=Server)
+    cluster: Cluster = field(default_factory=Cluster)
     call: Call = field(default_factory=Call)
     unseen: tuple[str, ...] = ()
     """Where the doctor could not look because of a fault of its own, and what the fault was."""

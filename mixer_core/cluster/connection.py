@@ -156,6 +156,16 @@ class Connection:
         return url.netloc.rpartition("@")[2] if url is not None else ""
 
     @property
+    def why_not(self) -> str:
+        """What went wrong with the last attempt to connect, in words; empty: nothing."""
+        return self._told
+
+    @property
+    def known_servers(self) -> int:
+        """Servers that belong together, as the one in use tells it, itself included."""
+        return len(self._client.servers) if self._client is not None else 0
+
+    @property
     def max_payload_bytes(self) -> int:
         """Longest message that the server takes."""
         return self._client.max_payload if self._client is not None else 1 << 20
