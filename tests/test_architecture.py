@@ -244,6 +244,8 @@ SHELLS: dict[str, set[str]] = {
         "owner_shell",
         "parcels",
         "pledges",
+        "relay",
+        "relaying",
         "replay",
     },
     "signaling/limits": set(),

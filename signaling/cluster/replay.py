@@ -77,6 +77,11 @@ class Replayer:
         )
         self._served = await self._connection.serve(self._subject, self._serve, AT_ONCE)
 
+    @property
+    def urls(self) -> list[str]:
+        """Where both are served."""
+        return list(self._urls.values())
+
     async def close(self) -> None:
         """Take no more, and end those that run."""
         if self._served is not None:
