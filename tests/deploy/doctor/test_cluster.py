@@ -75,7 +75,7 @@ def test_a_wrong_password_is_no_server(server: NatsServer, tmp_path: Path) -> No
 def test_more_replicas_than_servers_and_another_node_of_this_name_are_found(
     server: NatsServer, tmp_path: Path
 ) -> None:
-    good = settings(server, tmp_path)
+    good = replace(settings(server, tmp_path), name="crowded")
     found = look(replace(good, name="other", replicas=3))
     assert any("nothing can be kept" in text for _, text in words(found))
 
@@ -83,7 +83,7 @@ def test_more_replicas_than_servers_and_another_node_of_this_name_are_found(
         connection = Connection(good, "test")
         connection.start()
         assert await connection.wait_connected(30)
-        bucket = Bucket(JetStream(connection), Names().nodes)
+        bucket = Bucket(JetStream(connection), Names(good.name).nodes)
         await bucket.ensure()
         record = NodeRecord("a", "0" * 16, public_url="https://elsewhere.example")
         await bucket.put("a", encode_record(record))
