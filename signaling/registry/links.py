@@ -6,7 +6,7 @@ one, and ends others with an empty ``Leave``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from mixer_core.bus.control import Leave, LinkState, Metrics, OpenLink
@@ -47,6 +47,10 @@ class _Trouble:
     """No new link before this time."""
 
 
+Granted = Callable[[str], tuple[int, int] | None]
+"""Takes a room; the epoch under which it is this machine's, and until when (boot time)."""
+
+
 class Links:
     """The link children and which room each serves."""
 
@@ -58,6 +62,8 @@ class Links:
         self._streams = streams
         self._slots: dict[str, _Slot] = {}
         self._trouble: dict[str, _Trouble] = {}
+        self.granted: Granted | None = None
+        """In a cluster: whether a room is this machine's; it gets no link where it is not."""
         self._held: set[str] = set()
         """Rooms that are going to another machine: they get no other link here."""
 
@@ -161,7 +167,8 @@ class Links:
     def _due_ns(self, room: str) -> int | None:
         """When a room may get an idle child; None while it has a link."""
         slot = self._slots.get(room)
-        if room in self._held:
+        is_elsewhere = self.granted is not None and self.granted(room) is None
+        if room in self._held or is_elsewhere:
             return None
         if slot is None:
             trouble = self._trouble.get(room)
@@ -186,9 +193,11 @@ class Links:
             self.children.pass_over(late.identity, now_ns)
             actions.append(SendToChild(late.identity, Leave("")))
         self._slots[room] = _Slot(child.identity, now_ns)
-        message = OpenLink(
-            room, self._streams.draw(), mode, self._limits.verify, standby=standby, epoch=epoch
-        )
+        until_ns = 0
+        if not standby and self.granted is not None:
+            epoch, until_ns = self.granted(room) or (0, 0)
+        stream, verify = self._streams.draw(), self._limits.verify
+        message = OpenLink(room, stream, mode, verify, standby, epoch, until_ns)
         actions.append(SendToChild(child.identity, message))
         return actions
 

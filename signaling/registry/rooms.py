@@ -51,7 +51,7 @@ from .announcements import STOPPING, Announcements
 from .dispatch import BUSY_RETRY_S, Dispatch
 from .entrance import Entrance
 from .house import House, Verdict, not_found
-from .links import Links
+from .links import Granted, Links
 from .load import LoadPolicy
 from .moves import Moved
 from .names import check_room
@@ -156,6 +156,10 @@ class Registry:
         people = [person for person in self._participants.all() if person.connected]
         said = self._announcements.say(code, words, words_of_admins, due_ns, people, now_ns)
         return self._advance(now_ns, said)
+
+    def grant_by(self, granted: Granted) -> None:
+        """This is a node of a cluster: ``granted`` says which rooms are its own."""
+        self._links.granted = granted
 
     def taken_along(self, room: str) -> Moved:
         """What another machine has to know of a room that goes there."""

@@ -145,3 +145,18 @@ def test_a_room_that_another_machine_has_is_lost_for_all_who_are_in_it() -> None
     assert (refused.request, refused.status, refused.title) == (waiting, 503, "Moved")
     assert worker.told_to_leave and link.told_to_leave
     world.do(world.registry.lose("home", world.now_ns))
+
+
+def test_in_a_cluster_a_room_gets_a_link_only_once_it_is_this_machines() -> None:
+    world, own = World(), dict[str, tuple[int, int]]()
+    world.registry.grant_by(own.get)
+    link = world.add("link")
+    world.add("worker")
+    called(world)
+    world.advance(3_000)
+    assert link.inbox == []
+    own["home"] = (7, 99)
+    world.do(world.registry.timeout(world.now_ns))
+    (opened,) = link.inbox
+    assert isinstance(opened, OpenLink) and (opened.epoch, opened.until_ns) == (7, 99)
+    assert not opened.standby
