@@ -134,11 +134,15 @@ class NatsServers(Closing):
 
     def start(self) -> None:
         """Start those that do not run, and wait until all are ready. Raises NatsError."""
+        self.launch()
+        self.wait_ready()
+
+    def launch(self) -> None:
+        """Start those that do not run; they take some time to be ready."""
         routes = [server.route for server in self.servers]
         for server in self.servers:
             if not server.is_running:
                 server.start(routes)
-        self.wait_ready()
 
     def wait_ready(self) -> None:
         """Until all are ready, and one leads. Raises NatsError."""

@@ -61,7 +61,7 @@ def _kill_all_servers(rig: ClusterRig, node: str) -> None:
 
 
 def _start_servers(rig: ClusterRig, node: str) -> None:
-    rig.nats.start()
+    rig.nats.launch()
 
 
 def _cut_from_nats(rig: ClusterRig, node: str) -> None:

@@ -20,6 +20,7 @@ def run(rig: ClusterRig, options: Options, findings: Findings) -> None:
         told = crowd.ask("offer", 300, rooms=rooms, ways=ways, token=rig.token)
     finally:
         crowd.close()
+    rig.rooms += rooms
     owners = rig.owners()
     nodes_of = {room: set(nodes) for room, nodes in told["nodes"].items()}
     findings.add(
