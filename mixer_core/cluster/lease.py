@@ -218,6 +218,11 @@ class NodeLease:
             actions += self._ask(now_ns)
         return actions
 
+    def hurry(self, now_ns: int) -> None:
+        """What the record says beside the lease has changed: write it soon."""
+        if self.incarnation and self._pending is None and not self._is_reading:
+            self._due_ns = min(self._due_ns, now_ns)
+
     def _go_on(self, now_ns: int) -> list[Action]:
         if self._must_read:
             self._is_reading = True

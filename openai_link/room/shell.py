@@ -32,7 +32,7 @@ from mixer_core.bus.frames import FLAG_PAUSE, Frame
 from mixer_core.bus.pcm import FRAME_BYTES
 from mixer_core.journal.file import local_day
 from mixer_core.journal.records import SIMULATED
-from mixer_core.runtime import process_usage
+from mixer_core.runtime import boot_clock, process_usage
 from mixer_core.runtime.errors import UpstreamError
 from mixer_core.runtime.lazy_timer import LazyTimer
 from mixer_core.runtime.units import MS_NS, S_NS
@@ -47,6 +47,7 @@ from ..transport.factory import make_transport, open_http
 from ..transport.interface import Callbacks
 from ..transport.selection_memory import Learnt
 from ..transport.ways import Ways
+from . import guard
 from .actions import Action, OpenSession
 from .caption_pace import CaptionPace
 from .deeds import Deeds, Doers, Tellers
@@ -112,6 +113,10 @@ class RoomShell:
         self._ways = Ways(upstream, self._settings.transport, learnt.way)
         config = _config(order, upstream, known, learnt)
         self.engine = RoomEngine(config, _wall_ms(), now_ns)
+        self._guard: guard.Guard | None = None
+        """In a cluster: looks whether the room is this machine's."""
+        self._guard_due_ns: int | None = None
+        """When it has to look, whatever happens."""
         self.metrics = self.engine.metrics
         self._uplink_latency = self.metrics.histogram("uplink_latency_ms")
         self._downlink_latency = self.metrics.histogram("downlink_latency_ms")
@@ -172,6 +177,8 @@ class RoomShell:
             room_over=on_exit,
         )
         self._deeds = self._make_deeds(tellers)
+        if order.epoch:
+            self._begin_guarded(order, now_ns)
         self._do(self.engine.open(now_ns))
         self._tools.start()
         self._start(self._recover(order.room))
@@ -240,8 +247,41 @@ class RoomShell:
         self._journal.write((), deleted.set)
         await deleted.wait()
 
+    def _begin_guarded(self, order: OpenLink, now_ns: int) -> None:
+        boot_ns = boot_clock.now_ns()
+        self._guard = guard.Guard(order.epoch, order.until_ns, order.standby, boot_ns)
+        if self._guard.is_paused:
+            self._do(self.engine.suspend(guard.REASON, guard.WORDS, now_ns))
+        self._watch_guard(now_ns)
+
+    def _watch_guard(self, now_ns: int) -> None:
+        left_ns = None if self._guard is None else self._guard.left_ns(boot_clock.now_ns())
+        self._guard_due_ns = None if left_ns is None else now_ns + left_ns
+
+    def _look(self) -> None:
+        """Before anything else of a room in a cluster: end all sessions if it is time."""
+        if self._guard is not None and self._guard.must_pause(boot_clock.now_ns()):
+            self._pause()
+
+    def _pause(self) -> None:
+        self._guard_due_ns = None
+        self._log.warning("! fenced: the room is not granted any more")
+        self._voices.lose_all(guard.WORDS)
+        self._did(self.engine.suspend(guard.REASON, guard.WORDS, time.monotonic_ns()))
+
     def grant(self, grant: Grant) -> None:
-        """The room is this machine's."""
+        """The room is this machine's until then."""
+        self._look()
+        if self._guard is not None:
+            change = self._guard.grant(grant.epoch, grant.until_ns, boot_clock.now_ns())
+            now_ns = time.monotonic_ns()
+            self._watch_guard(now_ns)
+            if change == "pause":
+                self._pause()
+            elif change == "resume":
+                self._log.info("= the room is granted again")
+                self._did(self.engine.resume(guard.REASON, now_ns))
+            self._arm()
         if self._is_elsewhere and grant.until_ns:
             self._is_elsewhere = False
             self._start(self._take_over(grant.epoch))
@@ -326,6 +366,7 @@ class RoomShell:
         now_ns = time.monotonic_ns()
         self._due_ns = None
         try:
+            self._look()
             self._mixer.tick(now_ns)
             self._recorder.tick(now_ns)
             if now_ns >= self._clock_due_ns:
@@ -347,6 +388,7 @@ class RoomShell:
         self._arm_by(self._recorder.next_timeout_ns())
         self._arm_by(self.engine.next_timeout_ns())
         self._arm_by(self._captions.next_timeout_ns())
+        self._arm_by(self._guard_due_ns)
         for _, transport in self._transports.all():
             self._arm_by(transport.next_timeout_ns())
 
@@ -359,6 +401,8 @@ class RoomShell:
     # -- sound ------------------------------------------------------------------------------------
 
     def _room_audio(self, frame: Frame) -> None:
+        if self._guard is not None:
+            self._look()
         now_ns = time.monotonic_ns()
         self.engine.room_slot(frame.seq, now_ns)
         number, actions = self.engine.room_audio(frame.payload, frame.flags, now_ns)
@@ -374,6 +418,10 @@ class RoomShell:
     def _track(self, frame: Frame) -> None:
         """20 ms of one voice by itself, for the recording and for its own words."""
         self._recorder.track(frame)
+        if self._guard is not None:
+            self._look()
+            if self._guard.is_paused:
+                return
         who = frame.payload[FRAME_BYTES:].decode(errors="replace")
         if who:
             now_ns = time.monotonic_ns()
@@ -382,6 +430,8 @@ class RoomShell:
     def _reply_audio(
         self, session: int, pcm: bytes, stamp_ns: int, now_ns: int, concealed: bool
     ) -> None:
+        if self._guard is not None:
+            self._look()
         frame = self.engine.reply_audio(session, pcm, stamp_ns, concealed, now_ns)
         if frame is not None:
             pcm = self._recorder.voice(frame.pcm, now_ns)
@@ -393,6 +443,7 @@ class RoomShell:
     # -- what the mixer brings --------------------------------------------------------------------
 
     def _mixer_event(self, event: dict[str, Any]) -> None:
+        self._look()
         now_ns = time.monotonic_ns()
         self.engine.mixer_epoch(self._mixer.epoch)
         match event["type"]:
@@ -405,6 +456,8 @@ class RoomShell:
                 pass
             case "participants":
                 self._do(self.engine.roster(event, now_ns))
+            case "confirm" if self._guard is not None and self._guard.is_paused:
+                pass  # Another machine may have the room, and asks for itself.
             case _:
                 self._do(self.engine.browser_event(event, now_ns))
         self._arm()
@@ -413,6 +466,8 @@ class RoomShell:
 
     def _open(self, action: OpenSession) -> None:
         number = action.session
+        if self._guard is not None and not self._guard.may_open(boot_clock.now_ns()):
+            self._loop.call_soon(self._pause)  # Before the connection is begun.
         model = str(action.description.get("model") or self._upstream.model)
         transport = make_transport(
             action.kind,
@@ -435,6 +490,9 @@ class RoomShell:
         self._transports.open(number, transport, action.description)
 
     def _answered(self, session: int) -> None:
+        self._look()
+        if self._transports.get(session) is None:
+            return
         transport, now_ns = self._transports[session], time.monotonic_ns()
         self._did(
             self.engine.session_answered(
@@ -443,9 +501,12 @@ class RoomShell:
         )
 
     def _up(self, session: int) -> None:
+        self._look()
         self._did(self.engine.session_up(session, time.monotonic_ns()))
 
     def _server_event(self, session: int, event: Mapping[str, Any]) -> None:
+        if self._guard is not None:
+            self._look()
         self._did(self.engine.server_event(session, event, time.monotonic_ns()))
 
     def _delivered(self, session: int, item: str, samples: int) -> None:
@@ -481,10 +542,12 @@ class RoomShell:
         self._did(self.engine.day_spent(day, cost_usd, time.monotonic_ns()))
 
     def _tools_changed(self) -> None:
+        self._look()
         tools = Toolset(self._tools.specs, self._tools.definitions(), self._tools.problems)
         self._did(self.engine.tools_changed(tools, time.monotonic_ns()))
 
     def _tool_answered(self, call: str, output: str) -> None:
+        self._look()
         self._did(self.engine.tool_answered(call, output, time.monotonic_ns()))
 
     # -- actions ----------------------------------------------------------------------------------

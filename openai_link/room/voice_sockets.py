@@ -74,6 +74,11 @@ class VoiceSockets:
         if socket is not None:
             self._start(socket.close())
 
+    def lose_all(self, words: str) -> None:
+        """End them all, and say why."""
+        for who, socket in list(self._sockets.items()):
+            self._end(who, socket, words)
+
     async def close_all(self) -> None:
         """End them all."""
         sockets, self._sockets = list(self._sockets.values()), {}

@@ -130,6 +130,11 @@ class ClusterNode:
         """Join the cluster as soon as NATS is there."""
         self._spawn(self._prepare())
 
+    def tell(self) -> None:
+        """Something of ``facts`` has changed: the record is written again at once."""
+        self._member.lease.hurry(boot_clock.now_ns())
+        self._fire()
+
     async def leave(self) -> None:
         """The node stops and holds no room any more: the others need not wait for its lease."""
         self._do([*self._member.lease.leave(boot_clock.now_ns())])
