@@ -110,6 +110,8 @@ class AssistantSettings(SectionView):
 
     journal: bool = True
     """Whether what is said is kept."""
+    journal_keep_days: int = 30
+    """How long."""
     images: bool = True
     """Whether people may show any."""
     image_max_edge_px: int = 1024

@@ -67,6 +67,7 @@ SHELLS: dict[str, set[str]] = {
         "feed",
         "room_log",
         "start",
+        "tasks",
     },
     "mixer_core/bus": {
         "audio_client",
@@ -238,6 +239,7 @@ SHELLS: dict[str, set[str]] = {
     },
     "signaling/cluster": {
         "asking",
+        "filling",
         "money",
         "moving",
         "node",

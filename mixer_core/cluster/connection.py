@@ -36,6 +36,7 @@ from mixer_core.runtime.foreign_text import one_line
 from .credentials import read_credentials
 from .secured import check_tls, login, make_context
 from .settings import ClusterSettings
+from .tasks import end
 
 log = logging.getLogger("mixminus.cluster")
 
@@ -186,10 +187,7 @@ class Connection:
         for subscription in tuple(self.subscriptions):
             await subscription.close()
         client, self._client = self._client, None
-        tasks = tuple(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(self._tasks)
         if client is not None:
             await _close(client)
             self._lose()

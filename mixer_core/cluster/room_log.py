@@ -83,6 +83,10 @@ class Partition:
         """Have the stream keep what it has as long, and as often, as the settings say."""
         await self._jetstream.ensure(self._shape)
 
+    async def last(self, subject: str) -> Stored | None:
+        """The last message of a subject (or several); None: there is none."""
+        return await self._jetstream.last(self.name, subject)
+
     async def read(self, subject: str, after: int) -> list[Stored]:
         """Messages of a subject (or several) behind a sequence, in order: the next ones, or none.
 
@@ -112,11 +116,19 @@ class Partition:
 class RoomLog:
     """Of one room. Methods raise ClusterError."""
 
-    def __init__(self, jetstream: JetStream, names: Names, shape: Shape, room: str) -> None:
+    def __init__(
+        self,
+        jetstream: JetStream,
+        names: Names,
+        shape: Shape,
+        room: str,
+        partition: Partition | None = None,
+    ) -> None:
+        """``partition``: the one that has the room, where it is at hand."""
         self._jetstream = jetstream
         self.room = room
         number = partition_of(room, shape.partitions)
-        self.partition = Partition(jetstream, names, shape, number)
+        self.partition = partition or Partition(jetstream, names, shape, number)
         self.subject = names.journal(room, shape.partitions)
         self.gone_subject = names.gone(room, shape.partitions)
         self.subjects = names.journal_of(room, shape.partitions)
@@ -148,7 +160,7 @@ class RoomLog:
 
     async def last(self) -> Stored | None:
         """The last message of the log; None: it has none."""
-        return await self._jetstream.last(self.partition.name, self.subject)
+        return await self.partition.last(self.subject)
 
     async def bury(self, tombstone: Tombstone) -> int:
         """Tell every node, now and later, that a conversation is deleted; the sequence of that."""

@@ -137,17 +137,60 @@ class Filling:
         return record
 
     def _in_transaction(self, write: Callable[[], None]) -> None:
-        with journal_errors(self._file.path, "written"):
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                write()
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
-            if not self._file.is_in_place():
-                raise moved(self._file.path)
+        _in_transaction(self._file, write)
+
+
+class Graveyard:
+    """What is deleted in one stream, of all rooms; on an open journal. Raises JournalError."""
+
+    def __init__(self, file: Writer, stream: StreamId) -> None:
+        self._file = file
+        self._stream = stream
+        self._name = f"gone of {stream.partition}"
+
+    def position(self) -> int:
+        """The sequence up to which the file knows what is deleted."""
+        with journal_errors(self._file.path, "read"):
+            return position(self._file.db, self._name, self._stream)
+
+    def bury(self, tombstones: Sequence[Tombstone], known_seq: int) -> int:
+        """Take out the words of conversations that the file has; returns how many they are.
+
+        Of others nothing comes into it: whoever fills it with a room reads what is deleted, too.
+        ``known_seq``: up to where all is known then.
+        """
+        db, count = self._file.db, 0
+
+        def write() -> None:
+            nonlocal count
+            db.execute("PRAGMA secure_delete = ON")
+            for tombstone in tombstones:
+                number = tombstone.conversation
+                row = db.execute(
+                    "SELECT 1 FROM conversation WHERE id = ? AND room = ? AND reason != ?",
+                    (number, tombstone.room, deletion.DELETED),
+                ).fetchone()
+                if row is not None:
+                    deletion.empty(db, self._file.path, number, tombstone.wall_ms)
+                    count += 1
+            note(db, self._name, self._stream, known_seq)
+
+        _in_transaction(self._file, write)
+        return count
+
+
+def _in_transaction(file: Writer, write: Callable[[], None]) -> None:
+    with journal_errors(file.path, "written"):
+        file.db.execute("BEGIN IMMEDIATE")
+        try:
+            write()
+            file.db.execute("COMMIT")
+        except BaseException:
+            if file.db.in_transaction:
+                file.db.execute("ROLLBACK")
+            raise
+        if not file.is_in_place():
+            raise moved(file.path)
 
 
 _VALUES = (ValueError, TypeError, OverflowError, sqlite3.InterfaceError)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from aiohttp import web
 
@@ -44,6 +44,16 @@ SCRUB_RETRY_S = 1.0
 _T = TypeVar("_T")
 
 
+class SharedJournal(Protocol):
+    """What a cluster has beside this machine's file."""
+
+    async def fill(self, room: str) -> None:
+        """Have in the file what was said in a room on other machines. Raises ProblemError (503)."""
+
+    async def bury(self, room: str, conversation: int, wall_ms: int) -> None:
+        """Have a conversation deleted on all machines. Raises ProblemError (503)."""
+
+
 class TranscriptReader:
     """Reads the journal of a state directory, and deletes from it."""
 
@@ -56,10 +66,15 @@ class TranscriptReader:
         self._check_s = float("-inf")
         """When the file was last found to be sound."""
         self._scrubbing: asyncio.Task[None] | None = None
+        self._shared: SharedJournal | None = None
+
+    def join(self, shared: SharedJournal) -> None:
+        """This machine is one of several."""
+        self._shared = shared
 
     def start(self) -> None:
         """Remove what deletions of an earlier run may have left."""
-        self._scrubbing = asyncio.get_running_loop().create_task(self._scrub())
+        self.scrub()
 
     async def respond(self, request: web.Request, room_is_open: bool) -> web.Response:
         """The response; an open room in which nothing was said has an empty transcript.
@@ -71,7 +86,7 @@ class TranscriptReader:
         form = format_of(request)
         limit = number(request.query, "limit", DEFAULT_LIMIT, least=1, most=MAX_LIMIT)
         after = number(request.query, "after", None, least=0, most=1 << 62)
-        found = await self._asked(lambda: self._transcript(room, limit or 1, after))
+        found = await self._of(room, lambda: self._transcript(room, limit or 1, after))
         if found is None and not room_is_open:
             raise ProblemError(404, "No such room", f"there is no transcript of room {room!r}")
         transcript = found or Transcript([], [], 0)
@@ -100,25 +115,26 @@ class TranscriptReader:
 
     async def newest(self, room: str) -> int | None:
         """Id of the newest conversation of a room. Raises ProblemError (503), like the others."""
-        return await self._asked(lambda: conversations.newest(self._path, room))
+        return await self._of(room, lambda: conversations.newest(self._path, room))
 
     async def running(self, room: str) -> int | None:
         """Id of the conversation that goes on in a room with people."""
-        return await self._asked(lambda: conversations.running(self._path, room))
+        return await self._of(room, lambda: conversations.running(self._path, room))
 
     async def conversation(self, room: str, wanted: int, limit: int) -> Conversation | None:
         """One conversation; None: the room has none with that id."""
         path = self._path
-        return await self._asked(lambda: conversations.conversation(path, room, wanted, limit))
+        return await self._of(room, lambda: conversations.conversation(path, room, wanted, limit))
 
     async def listed(self, room: str, limit: int, before: int | None) -> list[Listed]:
         """The conversations of a room, newest first."""
         path = self._path
-        return await self._asked(lambda: conversations.listed(path, room, limit, before)) or []
+        found = await self._of(room, lambda: conversations.listed(path, room, limit, before))
+        return found or []
 
     async def search(self, room: str, query: str, limit: int) -> Hits:
         """Where words were said."""
-        found = await self._asked(lambda: conversations.search(self._path, room, query, limit))
+        found = await self._of(room, lambda: conversations.search(self._path, room, query, limit))
         return found or Hits([], True)
 
     async def delete(self, room: str, conversation: int) -> bool:
@@ -133,11 +149,17 @@ class TranscriptReader:
         if aside := [file.name for file in place.put_aside(path)]:
             words = "! files of a damaged journal that were put aside may still have it: %s"
             self._log.warning(words, ", ".join(aside))
+        await asyncio.wait([self.scrub()], timeout=SCRUB_WAIT_S)
+        if self._shared is not None:
+            await self._shared.bury(room, conversation, wall_ms)
+        return bool(is_found)
+
+    def scrub(self) -> asyncio.Task[None]:
+        """Remove what the file has kept of words that were deleted; the task ends with that."""
         if self._scrubbing is not None:
             self._scrubbing.cancel()
         self._scrubbing = asyncio.get_running_loop().create_task(self._scrub())
-        await asyncio.wait([self._scrubbing], timeout=SCRUB_WAIT_S)
-        return bool(is_found)
+        return self._scrubbing
 
     async def _scrub(self) -> None:
         """Until nothing is left of what was deleted."""
@@ -172,6 +194,12 @@ class TranscriptReader:
         if self._scrubbing is not None:
             self._scrubbing.cancel()
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _of(self, room: str, question: Callable[[], _T]) -> _T | None:
+        """As ``_asked``, with what was said in ``room`` on other machines."""
+        if self._shared is not None:
+            await self._shared.fill(room)
+        return await self._asked(question)
 
     async def _asked(self, question: Callable[[], _T]) -> _T | None:
         """As ``_read``. Raises ProblemError (503)."""
