@@ -27,6 +27,9 @@ REASONS = {
     r"curl": "it asks a gateway: tests/processes/test_roles.py executes it",
     r"\S*mixminus logs": "it reads a gateway's log: tests/deploy/test_log_lines.py has one",
     r"\S*mixminus doctor(?!.*--no-call)": "it makes a call through a gateway of its own",
+    r"\S*mixminus (drain|status --cluster)": "it needs a cluster: bench cluster has one",
+    r"\S*python -m deploy\.cluster\.local": "it runs for ever, and needs nats-server",
+    r"\S*python -m deploy\.cluster\.certificates": "test_cluster_example.py makes them",
     r"(cd|export|cp|git|\.)( |$)": "it prepares the next command",
 }
 """Pattern of the whole command, variables apart → why no test of the documents executes it."""
