@@ -29,6 +29,7 @@ from .settings import Settings
 from .start import check_start
 
 if TYPE_CHECKING:
+    from .cluster.assembly import Assembly
     from .lan import LanDoor
 
 
@@ -48,6 +49,9 @@ async def serve(context: process.Context[Settings]) -> None:
     page = PageParts(transcripts=transcripts, recordings=shelf)
     if door:
         page = replace(page, warnings=door.warnings, public_url=door.public_url)
+    cluster = _cluster(context, gateway) if context.settings.cluster.is_on else None
+    if cluster:
+        page = replace(page, cluster=cluster.relay, first=(cluster.pledges,))
     api = HttpApi(gateway, gate, section, context.log, page)
     listener = listeners.Listener(api.application())
     _post(context, section.https_port if door else None)
@@ -59,13 +63,19 @@ async def serve(context: process.Context[Settings]) -> None:
             lan_api = HttpApi(gateway, lan_gate, section, context.log, lan_page)
             limit = limiting.middleware(gateway.limiter, Proxies(""), context.log)
             routes = ListenRoutes(lan_api.rooms, lan_gate.desk)
-            await door.start(lan_api.application(), routes, [limit])
+            relay = [cluster.relay.middleware(routes.vouch)] if cluster else []
+            await door.start(lan_api.application(), routes, [*relay, limit])
+        if cluster:
+            inner = replace(page, first=(), relayed_by=cluster.trust)
+            await cluster.start(HttpApi(gateway, gate, section, context.log, inner), gate)
         _stop_when_asked(context, gateway)
         shelf.start()
         transcripts.start()
         context.log.info("= listening on %s", url)
         await context.stop.wait()
     finally:
+        if cluster:
+            await cluster.close()
         gateway.close()
         await asyncio.gather(listener.stop(), *([door.stop()] if door else []))
         transcripts.close()
@@ -85,6 +95,13 @@ def _lan_door(context: process.Context[Settings]) -> LanDoor:
     from .lan import LanDoor
 
     return LanDoor(context.settings.signaling, context.settings.state_dir, context.log)
+
+
+def _cluster(context: process.Context[Settings], gateway: Gateway) -> Assembly:
+    """The client of NATS and all that stands on it: only a cluster needs their memory."""
+    from .cluster.assembly import Assembly
+
+    return Assembly(context.settings, gateway, context.log)
 
 
 def _post(context: process.Context[Settings], https_port: int | None) -> None:

@@ -238,6 +238,7 @@ SHELLS: dict[str, set[str]] = {
         "transcript_pages",
     },
     "signaling/cluster": {
+        "assembly",
         "asking",
         "filling",
         "money",

@@ -46,6 +46,8 @@ class PageParts:
     """It listens on the local network: browsers come directly, unless a proxy says otherwise."""
     cluster: Cluster | None = None
     """The other machines; None: there are none."""
+    first: tuple[Middleware, ...] = ()
+    """What looks at requests before anything else does."""
     relayed_by: Proxies | None = None
     """It serves what other nodes relay, and knows who asks; None: it serves browsers."""
 
@@ -69,7 +71,7 @@ class HttpApi:
         self._log = log
         self._pages = parts.pages
         self._is_lan = parts.is_lan
-        self._cluster = parts.cluster
+        self._cluster, self._first = parts.cluster, parts.first
         self._is_relayed = parts.relayed_by is not None
         self._proxies = parts.relayed_by or Proxies(settings.trusted_proxies)
         self._path = clean_path(settings.public_path)
@@ -88,6 +90,7 @@ class HttpApi:
             middlewares=[
                 self._count,
                 problems.middleware(self._log),
+                *self._first,
                 *self._relaying(),
                 limiting.middleware(self._gateway.limiter, self._proxies, self._log),
                 self._check,

@@ -1,0 +1,231 @@
+"""This process as a node of its cluster: all parts, built, joined and closed in order.
+
+Only ``service`` imports it, and only where ``[cluster]`` is on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from importlib import metadata
+
+from aiohttp.typedefs import Middleware
+
+from mixer_core.bus.control import Grant
+from mixer_core.cluster.buckets import Bucket
+from mixer_core.cluster.connection import Connection
+from mixer_core.cluster.jetstream import JetStream
+from mixer_core.cluster.names import Names
+from mixer_core.cluster.records import NodeRecord
+from mixer_core.cluster.start import this_node
+from mixer_core.runtime import boot_clock
+from mixer_core.runtime.errors import ClusterError
+
+from ..access.gate import Gate
+from ..gateway import Gateway
+from ..http.api import HttpApi
+from ..settings import Settings
+from .money import MoneyShare
+from .moving import Moving
+from .node import ClusterNode, Listeners
+from .owner_actions import Verdict
+from .owner_shell import OwnerShell
+from .placer import Placer
+from .pledges import Pledges
+from .relay import Relay, Surroundings
+from .relaying import Relaying
+from .report import Report
+from .trust import RelayTrust
+
+LOOK_S = 1.0
+SETTLED_S = 2.0
+"""After the start: then all children have announced themselves."""
+RETRY_S = 1.0
+NO_INCARNATION = "0" * 16
+
+
+class Assembly:
+    """From ``start`` to ``close``."""
+
+    def __init__(
+        self, settings: Settings, gateway: Gateway, log: logging.LoggerAdapter[logging.Logger]
+    ) -> None:
+        """Raises SettingsError: the node has no name."""
+        section = settings.cluster
+        node, names = this_node(section), Names(section.name)
+        self._node_name, self._settings, self._gateway, self._log = node, settings, gateway, log
+        self._connection = Connection(section, f"mixminus {node}")
+        jetstream = JetStream(self._connection)
+        self._placer = Placer(node, lambda: secrets.randbits(62), self._verdict)
+        bucket = Bucket(jetstream, names.rooms)
+        self._owners = OwnerShell(node, bucket, self._placer, self, log)
+        self._pledges = Pledges(jetstream, names, log, section.replicas)
+        self._moving = Moving(gateway, self._owners, self._connection, names, node, log)
+        self._node = ClusterNode(
+            jetstream,
+            names,
+            self._facts,
+            settings.state_dir,
+            self._pledges.ask,
+            Listeners(
+                self._owners.lease_begins, self._renewed, self._ended, self._reported, self._lost
+            ),
+            log,
+            replicas=section.replicas,
+        )
+        money = Bucket(jetstream, names.money)
+        tell = gateway.spent_elsewhere
+        self._money = MoneyShare(money, node, settings.state_dir, tell, log, section.replicas)
+        most = settings.signaling.max_body_bytes
+        self._relaying = Relaying(
+            self._connection, names, node, self._owners, self._around(), gateway, most, log
+        )
+        gateway.registry.grant_by(self._granted)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def relay(self) -> Relay:
+        """For the applications."""
+        return self._relaying.relay
+
+    @property
+    def trust(self) -> RelayTrust:
+        """For the application that serves what others relay."""
+        return self._relaying.trust
+
+    @property
+    def pledges(self) -> Middleware:
+        """Answers other nodes, on the ports where they reach this one."""
+        return self._pledges.middleware(self._node.asked)
+
+    async def start(self, inner: HttpApi, gate: Gate) -> None:
+        """Join; waits for nobody. ``inner`` and ``gate``: as in ``Relaying.start``."""
+        self._connection.start()
+        await self._relaying.start(inner, gate)
+        await self._moving.start()
+        self._pledges.start()
+        self._money.start()
+        self._node.start()
+        loop = asyncio.get_running_loop()
+        self._tasks += [loop.create_task(self._prepare()), loop.create_task(self._look())]
+
+    async def close(self) -> None:
+        """Leave: what this node has stays its own until its lease runs out, if it has anything."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._relaying.close()
+        await self._moving.close()
+        if not self._owners.rooms():
+            await self._node.leave()
+        await self._owners.close()
+        await self._node.close()
+        await self._money.close()
+        await self._pledges.close()
+        await self._connection.close()
+
+    # -- what the parts tell each other -----------------------------------------------------------
+
+    def own(self, room: str, epoch: int) -> None:
+        """This node has a room from now on."""
+        self._grant(room, epoch, self._node.until_ns)
+        self._gateway.alter(lambda registry, now_ns: registry.timeout(now_ns))  # It opens a link.
+
+    def lose(self, room: str, _: str) -> None:
+        """Another node has it; its link was fenced before, or has left its session."""
+        self._gateway.lose(room)
+
+    def _renewed(self, until_ns: int) -> None:
+        for room, epoch in self._owners.rooms().items():
+            self._grant(room, epoch, until_ns)
+
+    def _ended(self, _: str) -> None:
+        for room, epoch in self._owners.rooms().items():
+            self._grant(room, epoch, 0)
+        self._owners.lease_ends()
+
+    def _grant(self, room: str, epoch: int, until_ns: int) -> None:
+        grant = Grant(room, epoch, until_ns)
+        self._gateway.alter(lambda registry, now_ns: registry.tell_link(grant, now_ns))
+
+    def _granted(self, room: str) -> tuple[int, int] | None:
+        """The epoch of a room, and until when it may talk here; None: it is not this node's."""
+        epoch, until_ns = self._owners.rooms().get(room), self._node.until_ns
+        return None if epoch is None or not until_ns else (epoch, until_ns)
+
+    def _reported(self, record: NodeRecord) -> None:
+        self._placer.seen(record, boot_clock.now_ns())
+
+    def _lost(self, node: str) -> None:
+        self._placer.gone(node)
+        if node != self._node_name:
+            self.relay.node_lost(node)
+
+    def _verdict(self, node: str, incarnation: str, _: int) -> Verdict:
+        return self._node.verdict(node, incarnation)
+
+    # -- what this node says ----------------------------------------------------------------------
+
+    def _facts(self) -> NodeRecord:
+        section, counts = self._settings.cluster, self._gateway.registry.counts()
+        return NodeRecord(
+            self._node_name,
+            NO_INCARNATION,
+            public_url=section.public_url,
+            labels=section.labels,
+            capacity=section.capacity or self._settings.signaling.max_participants,
+            load=self._gateway.load().percent / 100,
+            sessions=counts["participants"],
+            draining=self._moving.is_draining,
+            release=metadata.version("mixminus"),
+        )
+
+    def _around(self) -> Surroundings:
+        return Surroundings(
+            peers=self._peers,
+            is_gone=self._is_gone,
+            is_open=lambda room: room in self._gateway.occupied(),
+            state=lambda: self._report().as_json(),
+            warnings=lambda: self._report().warnings(),
+        )
+
+    def _peers(self) -> list[str]:
+        own = self._node_name
+        return [view.node for view in self._node.nodes() if view.is_live and view.node != own]
+
+    def _is_gone(self, node: str) -> bool:
+        record = self._node.record(node)
+        return record is not None and record.gone
+
+    def _report(self) -> Report:
+        lease = self._node.lease
+        return Report(
+            self._node_name,
+            self._connection.is_connected,
+            self._connection.server,
+            lease.held,
+            lease.left_ms,
+            lease.pledged,
+            lease.why_not,
+            tuple((view.record, view.is_live) for view in self._node.nodes()),
+            len(self._owners.rooms()),
+            self._moving.state(),
+        )
+
+    # -- time -------------------------------------------------------------------------------------
+
+    async def _prepare(self) -> None:
+        """Make the bucket of rooms as soon as NATS is there."""
+        while True:
+            try:
+                return await self._owners.prepare(self._settings.cluster.replicas)
+            except ClusterError:  # The connection says why.
+                await asyncio.sleep(RETRY_S)
+
+    async def _look(self) -> None:
+        await asyncio.sleep(SETTLED_S)
+        while True:
+            self._owners.occupied(self._gateway.occupied())
+            self._gateway.metrics.values.update(self._report().gauges())
+            await asyncio.sleep(LOOK_S)

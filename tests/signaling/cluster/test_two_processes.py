@@ -1,0 +1,122 @@
+"""Two whole signaling processes and a NATS server: a room has one node, any leads there."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import zmq
+
+from mixer_core.bus.control import Offer
+from mixer_core.cluster.names import Names
+from mixer_core.runtime import logs
+from tests.signaling.edge import SDP, FakeChild, HttpAnswer, asynchronous
+from tests.signaling.test_process import environment, started
+from tests.support.nats_server import NatsServer
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.processes
+
+
+class Machine:
+    """A process and the children of its gateway."""
+
+    def __init__(self, folder: Path, env: dict[str, str], http: aiohttp.ClientSession) -> None:
+        self.dir, self.http, self.log = folder, http, logs.get("signaling")
+        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self.url = f"http://127.0.0.1:{env['MIXMINUS_SIGNALING__HTTP_PORT']}"
+        self.children = [FakeChild(self, kind) for kind in ("worker", "link")]  # type: ignore[arg-type]
+
+    async def request(self, method: str, path: str, **more: Any) -> HttpAnswer:
+        async with self.http.request(method, self.url + path, **more) as answer:
+            return HttpAnswer(answer.status, answer.headers, await answer.read())
+
+    async def join(self, room: str) -> HttpAnswer:
+        more = {"data": SDP, "headers": {"Content-Type": "application/sdp"}}
+        return await self.request("POST", f"/rooms/{room}/participants", **more)
+
+    async def readyz(self) -> dict[str, Any]:
+        return dict((await self.request("GET", "/readyz")).json())
+
+    @property
+    def offers(self) -> int:
+        return sum(isinstance(message, Offer) for message in self.children[0].received)
+
+    def close(self) -> None:
+        for child in self.children:
+            child.client.close()
+        self.context.destroy(linger=0)
+
+
+@asynccontextmanager
+async def machines(
+    folder: Path, server: NatsServer, names: Names
+) -> AsyncIterator[tuple[Machine, Machine]]:
+    """Both, and each knows of the other."""
+
+    def env(node: str) -> dict[str, str]:
+        (folder / node).mkdir(mode=0o700)
+        own = environment(folder / node)
+        port = own["MIXMINUS_SIGNALING__HTTP_PORT"]
+        return own | {
+            "MIXMINUS_RUNTIME__STATE_DIR": str(folder / node / "state"),
+            "MIXMINUS_SIGNALING__REFUSE_WHEN_BUSY": "false",
+            "MIXMINUS_CLUSTER__SERVERS": json.dumps([server.url]),
+            "MIXMINUS_CLUSTER__NAME": names.cluster,
+            "MIXMINUS_CLUSTER__NODE": node,
+            "MIXMINUS_CLUSTER__PUBLIC_URL": f"http://127.0.0.1:{port}",
+        }
+
+    one, two = env("a"), env("b")
+    with started(one), started(two):
+        async with aiohttp.ClientSession() as http:
+            a, b = Machine(folder / "a", one, http), Machine(folder / "b", two, http)
+            try:
+                for machine, other in ((a, "b"), (b, "a")):
+                    await until(lambda m=machine: m.readyz(), "no /readyz")  # type: ignore[misc]
+                    await until(
+                        lambda m=machine, o=other: knows(m, o),  # type: ignore[misc]
+                        "the nodes do not know each other",
+                    )
+                yield a, b
+            finally:
+                a.close()
+                b.close()
+
+
+async def knows(machine: Machine, other: str) -> bool:
+    """Whether it has a lease and idle children, and sees the other one."""
+    told = await machine.readyz()
+    states = {one["node"]: one["state"] for one in told["cluster"]["nodes"]}
+    page = (await machine.request("GET", "/metrics")).text
+    idle = 'mixminus_workers_idle{program="signaling"} 1.0' in page
+    return bool(told["cluster"]["lease"]["held"] and states.get(other) == "live" and idle)
+
+
+@asynchronous
+async def test_a_room_has_one_node_and_any_node_leads_to_it(
+    short_dir: Path, nats_server: NatsServer, names: Names
+) -> None:
+    async with machines(short_dir, nats_server, names) as (a, b):
+        first = await a.join("kitchen")
+        assert first.status == 201, first.text
+        node = first.headers["Location"].rpartition("~")[2]
+        owner, other = (a, b) if node == "a" else (b, a)
+        assert (owner.offers, other.offers) == (1, 0)
+        for machine in (a, b):
+            room = (await machine.request("GET", "/rooms/kitchen")).json()
+            assert len(room["participants"]) == 1
+            listed = (await machine.request("GET", "/rooms")).json()
+            assert [one["node"] for one in listed["rooms"]] == [node]
+            assert all(one["answered"] for one in listed["nodes"])
+        location = first.headers["Location"]
+        waiting = asyncio.create_task(other.request("GET", f"{location}/end"))
+        assert (await other.request("DELETE", location)).status == 200
+        assert (await waiting).json()["status"] == "left"
+        assert (await owner.request("DELETE", location)).status == 404
