@@ -39,6 +39,11 @@ class Desk:
         """The gateway's key."""
         return self._ledger.key
 
+    @property
+    def ledger(self) -> Ledger:
+        """Where the book and the key are."""
+        return self._ledger
+
     def book(self) -> Book:
         """All invitations. Raises RuntimeDirError."""
         return self._ledger.book()
@@ -71,6 +76,16 @@ class Desk:
         """A guest was removed from a room."""
         if "." in subject:
             self._ledger.change(lambda book: book.ban(room, subject, now_s), now_s)
+
+    async def claim(self, token: str, cookie: str, now_s: int) -> None:
+        """Call it before ``exchange``: of several nodes one lets a browser in by an invitation for
+        one. Raises ProblemError (401, 503)."""
+        if self._ledger.claim is None or self.is_machine(token):
+            return
+        claims = read(token, "invite", self.key, now_s)
+        known = self.book().known(claims.jti)
+        if known.once and not known.used and self._kept(claims.jti, cookie, now_s) is None:
+            await self._ledger.claim(claims.jti)
 
     def exchange(self, token: str, cookie: str, now_s: int) -> tuple[Identity, str]:
         """Who comes with an invitation's token, and the value of their session cookie.
@@ -144,6 +159,8 @@ class Desk:
         except RuntimeDirError:  # No reason to end a call.
             return None
         known = book.invitations.get(invitation)
+        if known is None and self._ledger.claim is not None:
+            return None  # Another node gave it out, and this one has not heard of it yet.
         if known is None or known.revoked:
             return REVOKED
         if known.expires_s <= now_s:

@@ -12,7 +12,7 @@ import fcntl
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -48,6 +48,16 @@ class Ledger:
             raise _unusable(state_dir / KEY_FILE, error.strerror or str(error)) from error
         self._mark: tuple[int, int] | None = None
         self._book = Book()
+        self.claim: Callable[[str], Awaitable[None]] | None = None
+        """In a cluster: has one node only let a browser in by an invitation for one."""
+
+    def take_key(self, key: bytes) -> None:
+        """Another key counts from now on: that of a cluster. Raises RuntimeDirError."""
+        try:
+            replace_file(self._dir / KEY_FILE, key)
+        except OSError as error:
+            raise _unusable(self._dir / KEY_FILE, error.strerror or str(error)) from error
+        self.key = key
 
     def book(self) -> Book:
         """The book as it is now. Raises RuntimeDirError if it cannot be read."""

@@ -93,6 +93,7 @@ class AccessRoutes:
         given = await read_json(request, _Token, MAX_BODY_BYTES)
         now_s = _now_s()
         before = request.cookies.get(COOKIE, "")
+        await self._desk.claim(given.token.strip(), before, now_s)
         identity, cookie = self._desk.exchange(given.token.strip(), before, now_s)
         response = json_response(self._session_json(identity))
         response.set_cookie(

@@ -7,12 +7,32 @@ not even compared.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Literal
+
 from mixer_core.runtime.errors import ProblemError
 from mixer_core.runtime.units import S_NS
 
 from .buckets import Buckets
 
 MINUTE_NS = 60 * S_NS
+MAX_NEWS = 512
+"""Clients of which other nodes are told at once; what further ones do counts on this node only."""
+MAX_HEARD = 1_000
+"""Attempts of one client that are taken from another node at once."""
+
+Kind = Literal["offers", "tokens"]
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What a client has done on one node, for the others."""
+
+    kind: Kind
+    """Offers that have not led to a connection, or wrong tokens."""
+    client: str
+    count: int
+    """Negative: offers of which others were told have led to connections."""
 
 
 class Limiter:
@@ -21,6 +41,39 @@ class Limiter:
     def __init__(self, offers_per_minute: int, wrong_tokens_per_minute: int) -> None:
         self._offers = _buckets(offers_per_minute)
         self._tokens = _buckets(wrong_tokens_per_minute)
+        self._news: dict[tuple[Kind, str], int] | None = None
+
+    def share(self) -> None:
+        """Collect from now on what other nodes of a cluster have to know."""
+        self._news = {}
+
+    def take_news(self) -> list[News]:
+        """What has happened since the last call; at most ``MAX_NEWS``."""
+        if not self._news:
+            return []
+        news = [News(kind, client, count) for (kind, client), count in self._news.items()]
+        self._news = {}
+        return news
+
+    def heard(self, news: News, now_ns: int) -> None:
+        """The same has happened on another node; a limit holds for all of them together."""
+        buckets = self._offers if news.kind == "offers" else self._tokens
+        if buckets is None or not news.client:
+            return
+        for _ in range(min(news.count, MAX_HEARD)):
+            if not buckets.take(news.client, now_ns):
+                break
+        for _ in range(min(-news.count, MAX_HEARD)):
+            buckets.give_back(news.client)
+
+    def _note(self, kind: Kind, client: str, count: int) -> None:
+        if self._news is None or not client:
+            return
+        key = kind, client
+        if key in self._news or len(self._news) < MAX_NEWS:
+            self._news[key] = self._news.get(key, 0) + count
+            if not self._news[key]:
+                del self._news[key]
 
     def offer(self, client: str, now_ns: int) -> None:
         """An offer came.
@@ -28,7 +81,10 @@ class Limiter:
         Raises:
             Refusal: too many offers that did not lead to a connection.
         """
-        if self._offers is None or self._offers.take(client, now_ns):
+        if self._offers is None:
+            return
+        if self._offers.take(client, now_ns):
+            self._note("offers", client, 1)
             return
         wait_s = self._offers.wait_s(client, now_ns)
         raise Refusal(
@@ -43,6 +99,7 @@ class Limiter:
         """An offer of that client led to a connection: it does not count."""
         if self._offers is not None:
             self._offers.give_back(client)
+            self._note("offers", client, -1)
 
     def token(self, client: str, now_ns: int) -> None:
         """A request with a token came; call before the token is compared.
@@ -62,8 +119,8 @@ class Limiter:
 
     def wrong_token(self, client: str, now_ns: int) -> None:
         """A token was wrong."""
-        if self._tokens is not None:
-            self._tokens.take(client, now_ns)
+        if self._tokens is not None and self._tokens.take(client, now_ns):
+            self._note("tokens", client, 1)
 
 
 class Refusal(ProblemError):

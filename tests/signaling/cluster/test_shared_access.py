@@ -1,0 +1,152 @@
+"""Invitations of two nodes over a real NATS server: one key, one book, one browser."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from mixer_core.cluster.buckets import Bucket
+from mixer_core.cluster.connection import Connection
+from mixer_core.cluster.jetstream import JetStream
+from mixer_core.cluster.names import Names
+from mixer_core.runtime import logs
+from mixer_core.runtime.errors import ProblemError
+from signaling.access.desk import REMOVED, Desk
+from signaling.access.ledger import KEY_FILE, Ledger
+from signaling.cluster.shared_access import SharedAccess
+from tests.mixer_core.cluster.test_connection import connected, run
+from tests.support.nats_server import NatsServer, needs_nats
+from tests.support.waiting import until
+
+pytestmark = [pytest.mark.processes, needs_nats]
+COUNTS_WITHIN_S = 2.0
+"""A revocation, on every node."""
+
+
+@asynccontextmanager
+async def sharing(connection: Connection, names: Names, folder: Path) -> AsyncIterator[Desk]:
+    """One node's desk."""
+    ledger = Ledger(folder)
+    jetstream = JetStream(connection)
+    share = SharedAccess(
+        *(Bucket(jetstream, names.access), Bucket(jetstream, names.keys), ledger),
+        logs.get("signaling"),
+    )
+    share.start()
+    try:
+        await until(lambda: share.has_key)
+        yield Desk(ledger)
+    finally:
+        await share.close()
+
+
+def now_s() -> int:
+    return int(time.time())
+
+
+def test_what_one_node_gives_out_or_takes_back_counts_on_both(
+    nats_server: NatsServer, names: Names, tmp_path: Path
+) -> None:
+    async def test() -> None:
+        early, _ = Desk(Ledger(tmp_path / "two")).invite(
+            ["den"], "speak", "", 3_600, False, now_s()
+        )
+        async with (
+            connected(nats_server) as first,
+            connected(nats_server) as second,
+            sharing(first, names, tmp_path / "one") as one,
+            sharing(second, names, tmp_path / "two") as two,
+        ):
+            assert one.key == two.key == (tmp_path / "two" / KEY_FILE).read_bytes()
+            await until(lambda: early.id in one.book().invitations)
+            made, token = one.invite(["den"], "speak", "Ada", 3_600, False, now_s())
+            await until(lambda: made.id in two.book().invitations)
+            identity, cookie = two.exchange(token, "", now_s())
+            assert identity.name == "Ada" and one.session(cookie, now_s()).name == "Ada"
+            assert one.verdict(identity.subject, "den", now_s()) is None
+            # As `mixminus invite --revoke` does it: another process, by the files.
+            Desk(Ledger(tmp_path / "two")).revoke(made.id, now_s())
+            began_s = time.monotonic()
+            await until(lambda: one.verdict(identity.subject, "den", now_s()) is not None)
+            took_s = time.monotonic() - began_s
+            assert took_s < COUNTS_WITHIN_S, took_s
+            with pytest.raises(ProblemError, match="revoked"):
+                one.session(cookie, now_s())
+            _, token = two.invite(["den"], "speak", "", 3_600, False, now_s())
+            identity, cookie = two.exchange(token, "", now_s())
+            two.ban("den", identity.subject, now_s())
+            assert one.verdict("0123.4567", "den", now_s()) is None  # Not heard of yet.
+            await until(lambda: one.verdict(identity.subject, "den", now_s()) == REMOVED)
+            assert "den" in one.session(cookie, now_s()).banned
+            assert two.book() == one.book()
+
+    run(test)
+
+
+def test_an_invitation_for_one_browser_lets_one_in_on_whichever_node(
+    nats_server: NatsServer, names: Names, tmp_path: Path
+) -> None:
+    async def test() -> None:
+        async with (
+            connected(nats_server) as first,
+            connected(nats_server) as second,
+            sharing(first, names, tmp_path / "one") as one,
+            sharing(second, names, tmp_path / "two") as two,
+        ):
+            made, token = one.invite(["den"], "speak", "", 3_600, True, now_s())
+            await until(lambda: made.id in two.book().invitations)
+            await two.claim(token, "", now_s())
+            with pytest.raises(ProblemError, match="one browser") as caught:
+                await one.claim(token, "", now_s())  # Before it has heard of that.
+            assert caught.value.status == 401
+            _, cookie = two.exchange(token, "", now_s())
+            await two.claim(token, cookie, now_s())  # The same browser once more.
+            assert two.exchange(token, cookie, now_s())[1] == cookie
+            await until(lambda: one.book().invitations[made.id].used == 1)
+            with pytest.raises(ProblemError, match="one browser"):
+                one.exchange(token, "", now_s())
+            many, token = one.invite(["den"], "speak", "", 3_600, False, now_s())
+            await until(lambda: many.id in two.book().invitations)
+            for desk in (one, two, one):
+                await desk.claim(token, "", now_s())
+                desk.exchange(token, "", now_s())
+
+    run(test)
+
+
+def test_while_nats_is_away_what_was_last_known_counts(names: Names, tmp_path: Path) -> None:
+    async def test() -> None:
+        with NatsServer() as server:
+            async with (
+                connected(server) as first,
+                connected(server) as second,
+                sharing(first, names, tmp_path / "one") as one,
+                sharing(second, names, tmp_path / "two") as two,
+            ):
+                made, token = one.invite(["den"], "speak", "", 3_600, False, now_s())
+                once, once_token = one.invite(["den"], "speak", "", 3_600, True, now_s())
+                revoked, revoked_token = one.invite(["den"], "speak", "", 3_600, False, now_s())
+                one.revoke(revoked.id, now_s())
+                await until(lambda: len(two.book().invitations) == 3)
+                await until(lambda: two.book().invitations[revoked.id].revoked)
+                server.stop()
+                await until(lambda: not second.is_connected)
+                await two.claim(token, "", now_s())
+                identity, _ = two.exchange(token, "", now_s())
+                with pytest.raises(ProblemError, match="cannot be asked") as caught:
+                    await two.claim(once_token, "", now_s())
+                assert (caught.value.status, caught.value.retry_after_s) == (503, 5)
+                with pytest.raises(ProblemError, match="revoked"):
+                    await two.claim(revoked_token, "", now_s())
+                two.revoke(made.id, now_s())
+                assert one.verdict(identity.subject, "den", now_s()) is None
+                server.start()
+                await until(lambda: one.verdict(identity.subject, "den", now_s()) is not None)
+                await two.claim(once_token, "", now_s())
+                assert once.id in two.book().invitations
+
+    run(test)
