@@ -49,7 +49,7 @@ async def serve(context: process.Context[Settings]) -> None:
     page = PageParts(transcripts=transcripts, recordings=shelf)
     if door:
         page = replace(page, warnings=door.warnings, public_url=door.public_url)
-    cluster = _cluster(context, gateway) if context.settings.cluster.is_on else None
+    cluster = _cluster(context, gateway, transcripts) if context.settings.cluster.is_on else None
     if cluster:
         page = replace(page, cluster=cluster.relay, first=(cluster.pledges,))
     api = HttpApi(gateway, gate, section, context.log, page)
@@ -97,11 +97,13 @@ def _lan_door(context: process.Context[Settings]) -> LanDoor:
     return LanDoor(context.settings.signaling, context.settings.state_dir, context.log)
 
 
-def _cluster(context: process.Context[Settings], gateway: Gateway) -> Assembly:
+def _cluster(
+    context: process.Context[Settings], gateway: Gateway, transcripts: TranscriptReader
+) -> Assembly:
     """The client of NATS and all that stands on it: only a cluster needs their memory."""
     from .cluster.assembly import Assembly
 
-    return Assembly(context.settings, gateway, context.log)
+    return Assembly(context.settings, gateway, transcripts, context.log)
 
 
 def _post(context: process.Context[Settings], https_port: int | None) -> None:

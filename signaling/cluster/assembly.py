@@ -18,14 +18,19 @@ from mixer_core.cluster.connection import Connection
 from mixer_core.cluster.jetstream import JetStream
 from mixer_core.cluster.names import Names
 from mixer_core.cluster.records import NodeRecord
+from mixer_core.cluster.room_log import Shape
 from mixer_core.cluster.start import this_node
+from mixer_core.cluster.tasks import end
+from mixer_core.journal.file import journal_path
 from mixer_core.runtime import boot_clock
 from mixer_core.runtime.errors import ClusterError
 
 from ..access.gate import Gate
 from ..gateway import Gateway
 from ..http.api import HttpApi
+from ..http.transcript_pages import TranscriptReader
 from ..settings import Settings
+from .filling import Place, SharedTranscripts
 from .money import MoneyShare
 from .moving import Moving
 from .node import ClusterNode, Listeners
@@ -42,6 +47,7 @@ LOOK_S = 1.0
 SETTLED_S = 2.0
 """After the start: then all children have announced themselves."""
 RETRY_S = 1.0
+MOST_IF_TAKEN = 0.9
 NO_INCARNATION = "0" * 16
 
 
@@ -49,7 +55,11 @@ class Assembly:
     """From ``start`` to ``close``."""
 
     def __init__(
-        self, settings: Settings, gateway: Gateway, log: logging.LoggerAdapter[logging.Logger]
+        self,
+        settings: Settings,
+        gateway: Gateway,
+        transcripts: TranscriptReader,
+        log: logging.LoggerAdapter[logging.Logger],
     ) -> None:
         """Raises SettingsError: the node has no name."""
         section = settings.cluster
@@ -61,7 +71,9 @@ class Assembly:
         bucket = Bucket(jetstream, names.rooms)
         self._owners = OwnerShell(node, bucket, self._placer, self, log)
         self._pledges = Pledges(jetstream, names, log, section.replicas)
-        self._moving = Moving(gateway, self._owners, self._connection, names, node, log)
+        self._moving = Moving(
+            gateway, self._owners, self._connection, names, node, log, lambda: self._node.tell()
+        )
         self._node = ClusterNode(
             jetstream,
             names,
@@ -77,6 +89,17 @@ class Assembly:
         money = Bucket(jetstream, names.money)
         tell = gateway.spent_elsewhere
         self._money = MoneyShare(money, node, settings.state_dir, tell, log, section.replicas)
+        self._transcripts = SharedTranscripts(
+            self._connection,
+            names,
+            Shape(section.partitions, section.replicas, settings.openai_link.journal_keep_days),
+            Place(
+                journal_path(settings.state_dir), node, lambda room: room in self._owners.rooms()
+            ),
+            transcripts.scrub,
+            log,
+        )
+        transcripts.join(self._transcripts)
         most = settings.signaling.max_body_bytes
         self._relaying = Relaying(
             self._connection, names, node, self._owners, self._around(), gateway, most, log
@@ -106,15 +129,13 @@ class Assembly:
         await self._moving.start()
         self._pledges.start()
         self._money.start()
-        self._node.start()
+        self._transcripts.start()
         loop = asyncio.get_running_loop()
         self._tasks += [loop.create_task(self._prepare()), loop.create_task(self._look())]
 
     async def close(self) -> None:
         """Leave: what this node has stays its own until its lease runs out, if it has anything."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         await self._relaying.close()
         await self._moving.close()
         if not self._owners.rooms():
@@ -122,6 +143,7 @@ class Assembly:
         await self._owners.close()
         await self._node.close()
         await self._money.close()
+        await self._transcripts.close()
         await self._pledges.close()
         await self._connection.close()
 
@@ -175,11 +197,16 @@ class Assembly:
             public_url=section.public_url,
             labels=section.labels,
             capacity=section.capacity or self._settings.signaling.max_participants,
-            load=self._gateway.load().percent / 100,
+            load=self._load(),
             sessions=counts["participants"],
             draining=self._moving.is_draining,
             release=metadata.version("mixminus"),
         )
+
+    def _load(self) -> float:
+        """Measured; a machine that refuses nobody for it has always room for one more by it."""
+        load = self._gateway.load().percent / 100
+        return load if self._settings.signaling.refuse_when_busy else min(load, MOST_IF_TAKEN)
 
     def _around(self) -> Surroundings:
         return Surroundings(
@@ -216,12 +243,18 @@ class Assembly:
     # -- time -------------------------------------------------------------------------------------
 
     async def _prepare(self) -> None:
-        """Make the bucket of rooms as soon as NATS is there."""
+        """Make the bucket of rooms as soon as NATS is there, and only then be one of the nodes."""
+        told = ""
         while True:
             try:
-                return await self._owners.prepare(self._settings.cluster.replicas)
-            except ClusterError:  # The connection says why.
+                await self._owners.prepare(self._settings.cluster.replicas)
+                break
+            except ClusterError as error:
+                if str(error) != told:
+                    told = str(error)
+                    self._log.info("= the cluster's rooms are not known yet: %s", told)
                 await asyncio.sleep(RETRY_S)
+        self._node.start()
 
     async def _look(self) -> None:
         await asyncio.sleep(SETTLED_S)
