@@ -46,6 +46,13 @@ class Owners:
         right = hmac.compare_digest(secret, self._secret(participant))
         return participant if right else None
 
+    def former(self, address: str) -> str | None:
+        """The participant of an address, as ``participant``; on whichever node it was.
+
+        Who joins again after a move names the stay that they had elsewhere.
+        """
+        return self.participant(address.partition(NODE_MARK)[0])
+
     def _secret(self, participant: str) -> str:
         digest = hmac.digest(self._key, participant.encode(), hashlib.sha256)
         return base64.urlsafe_b64encode(digest[:SECRET_BYTES]).decode().rstrip("=")

@@ -221,6 +221,7 @@ class Moving:
             try:
                 if await self._owning.give(room, target):
                     why = await self._ask(target, "take", room, ASK_S, owed)
+                    self._gateway.metrics.count("cluster_moved_total")
                     late = f", which has not taken it yet: {why}" if why else ""
                     self._log.info("= the room is at %s%s", target, late, extra={"room": room})
                     self._do(self._drain.given(room, time.monotonic_ns()))

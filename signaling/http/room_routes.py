@@ -93,7 +93,7 @@ class RoomRoutes:
         name, mode = identity.name or query.get("name", ""), _mode(query.get("mode"))
         if identity.role != "admin":
             mode = None
-        replaces = self.owners.participant(header(request, REPLACES)) or ""
+        replaces = self.owners.former(header(request, REPLACES)) or ""
         reserved = self._gate.desk.names(clock.now_s()) if identity.is_guest else frozenset[str]()
         join = Join(
             0,

@@ -30,3 +30,11 @@ def test_names_of_what_lies_on_a_node() -> None:
     assert with_node("x", "") == "x" and without_node("x~a", "") == "x~a"
     assert without_node(with_node("x", "a"), "a") == "x"
     assert without_node("x~ba", "a") == "x~ba"
+
+
+def test_who_joins_again_may_name_a_stay_at_another_node() -> None:
+    here, there = Owners(b"k" * 32, "a"), Owners(b"k" * 32, "b")
+    address = there.address("p-1")
+    assert here.participant(address) is None and here.former(address) == "p-1"
+    assert here.former(address.replace("p-1", "p-2")) is None and here.former("") is None
+    assert Owners(b"k" * 32).former(Owners(b"k" * 32).address("p-1")) == "p-1"
