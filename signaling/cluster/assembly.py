@@ -16,6 +16,7 @@ from mixer_core.bus.control import Grant
 from mixer_core.cluster.buckets import Bucket
 from mixer_core.cluster.connection import Connection
 from mixer_core.cluster.jetstream import JetStream
+from mixer_core.cluster.lease import Terms
 from mixer_core.cluster.names import Names
 from mixer_core.cluster.records import NodeRecord
 from mixer_core.cluster.room_log import Shape
@@ -159,6 +160,9 @@ class Assembly:
         self._gateway.lose(room)
 
     def _renewed(self, until_ns: int) -> None:
+        sent_ns = until_ns - Terms().lease_ns
+        renewal = self._gateway.metrics.histogram("cluster_renew_ms")
+        renewal.observe_ns(max(0, boot_clock.now_ns() - sent_ns))
         for room, epoch in self._owners.rooms().items():
             self._grant(room, epoch, until_ns)
 
