@@ -167,11 +167,13 @@ async def test_a_picture_goes_in_pieces_and_comes_as_it_was(
 async def test_a_room_of_nobody_goes_where_it_is_placed_and_to_the_next_where_it_is_not_taken(
     short_dir: Path, nats_server: NatsServer, names: Names
 ) -> None:
-    own = {"a": {"max_offers_per_minute": 1}, "b": {"max_participants": 0}}
+    own = {
+        "a": {"max_offers_per_minute": 1},
+        "b": {"max_participants": 0},
+        "c": {"max_participants": 2, "max_percent_per_address": 0},
+    }
     which = ("a", "b", "c")
-    async with nodes(
-        short_dir, nats_server, names, *which, own=own, answer_timeout_ms=20
-    ) as cluster:
+    async with nodes(short_dir, nats_server, names, *which, own=own) as cluster:
         a, c = cluster["a"], cluster["c"]
         cluster.table.placed = ["b", "c"]
         await staffed(c, workers=2)
@@ -182,7 +184,7 @@ async def test_a_room_of_nobody_goes_where_it_is_placed_and_to_the_next_where_it
         assert cluster.table.rooms == {"kitchen": "c", "attic": "c"}
         assert cluster["b"].counted("replayed_total") == 2
         cluster.table.placed = ["b"]
-        problem(await c.join("hall"), 503)
+        assert problem(await c.join("hall"), 503)["title"] == "Full"
         assert "hall" not in cluster.table.rooms, "nobody could take it: it is nobody's"
 
 
