@@ -234,6 +234,15 @@ class Gateway:
         """How loaded the gateway is, for ``/readyz``."""
         return self._load.policy.view()
 
+    def burden(self) -> float:
+        """The load as it counts for newcomers: a share of what the gateway bears, 1.0 is all.
+
+        0 where it counts for nobody: the settings want it so, or nobody is here who made it.
+        """
+        counts = self._settings.signaling.refuse_when_busy
+        people = self._registry.counts()["participants"]
+        return self._load.policy.view().percent / 100 if counts and people else 0.0
+
     def warnings(self) -> list[str]:
         """What a person should look at, for ``/readyz``."""
         return [*self._outer.warnings, *self._health.warnings(time.monotonic_ns())]
