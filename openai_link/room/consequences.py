@@ -31,6 +31,7 @@ from .signals import (
     SessionConfirmed,
     SessionFailed,
     SessionMoved,
+    SessionOver,
     SessionSeeded,
     Signal,
     StateNews,
@@ -100,6 +101,8 @@ class Consequences:
                 return parts.record.closed(reason, wall_ms)
             case RoomGranted():
                 return self._recovery.granted(wall_ms, now_ns)
+            case SessionOver(number):
+                return parts.record.words_over(number, now_ns)
             case SessionMoved(kind):
                 parts.connection.moved(kind, now_ns)
                 return [self._audience.state()]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from mixer_core.journal.records import HistoryItem, Record
+from mixer_core.runtime.earliest import earliest
 from mixer_core.runtime.foreign_text import one_line
 
 from ..facts import (
@@ -26,6 +27,7 @@ from ..facts import (
 from ..pictures import Picture, RecentPictures
 from ..playback.truncation import Truncation
 from ..realtime.event_fields import Once
+from ..realtime.item_content import words_of
 from ..realtime.session_object import session_object
 from ..settings import OpenaiLinkSettings
 from ..transcript.speech_timeline import SpeechTimeline
@@ -33,6 +35,7 @@ from ..transcript.transcript import Transcript
 from ..turns.actions import TurnRules, TypedText
 from ..turns.pending_reply import PendingReply
 from .actions import Event, Log
+from .awaited_words import AwaitedWords
 from .confirmations import Confirmations
 from .costs import RoomCosts
 from .lines import RoomLines
@@ -81,6 +84,7 @@ class RoomRecord:
         self._pictures = RecentPictures(settings.image_keep_s, 2 * settings.image_max_bytes)
         self._session_ids: dict[int, str] = {}
         """The server's names of the sessions that there are, by number."""
+        self._awaited = AwaitedWords()
         self._own = Once()
         """Turns that have the own words of those who spoke."""
         self.is_resumed = False
@@ -119,12 +123,12 @@ class RoomRecord:
         return self._lines.journal_written(ticket)
 
     def next_timeout_ns(self) -> int | None:
-        """When to call ``tick``; None where nothing waits for the journal."""
-        return self._lines.next_timeout_ns()
+        """When to call ``tick``; None where nothing is waited for."""
+        return earliest(self._lines.next_timeout_ns(), self._awaited.next_timeout_ns())
 
     def tick(self, now_ns: int) -> list[Outcome]:
-        """The time-out was reached: the journal takes too long."""
-        return self._lines.tick(now_ns)
+        """The time-out was reached: the journal takes too long, or words do not come."""
+        return [*self._lines.tick(now_ns), *self._told(self._awaited.tick(now_ns), now_ns)]
 
     def closed(self, reason: str, wall_ms: int) -> list[Outcome]:
         """The conversation has ended: the journal learns it now, and nothing said after it."""
@@ -135,6 +139,7 @@ class RoomRecord:
         self.pending_reply.forget()
         self._untaken.forget()
         self._pictures.forget()
+        self._awaited.forget()
         return self._lines.forget(wall_ms)
 
     # -- what happens -----------------------------------------------------------------------------
@@ -206,6 +211,9 @@ class RoomRecord:
         records = self._transcript.on_fact(fact, now_ns, wall_ms, where)
         self.pending_reply.on_fact(fact, session)
         match fact:
+            case Caption(speaker="user", item=item, final=True) if fact.text:
+                self._awaited.told(item)
+        match fact:
             case Caption(is_cut=True, final=True):
                 return self._lines.cut_caption(fact, records, now_ns)
             case Caption():
@@ -215,6 +223,9 @@ class RoomRecord:
                 return [*self._lines.write(records), *self._lines.ended(told, now_ns)]
             case Exceeded(what):
                 return [*self._lines.write(records), *self._endings.exceeded(what)]
+            case ItemAdded(item, content=content) if self._is_awaited(item, content):
+                places = self._awaited.spoken(item, session, now_ns)
+                return [*self._lines.write(records), *self._told(places, now_ns)]
             case ItemAdded(item) if typed := self._untaken.take(item):
                 return self._taken(session, item, typed, records, now_ns)
             case ResponseEnded():
@@ -225,6 +236,10 @@ class RoomRecord:
             case Transcribed():
                 told = self._endings.transcribed(fact, self._transcript.speaker(fact.item)[1])
                 outcomes = [*self._lines.write(records), *self._lines.ended(told, now_ns)]
+                if told.ending is not None:
+                    self._awaited.told(fact.item)
+                elif not fact.text:
+                    outcomes += self._told(self._awaited.ends(fact.item), now_ns)
                 shares = self._transcript.item_shares(fact.item)
                 return outcomes + self._costs.transcription(session, fact, shares, wall_ms)
             case ServerToolsMissing(_, server):
@@ -235,6 +250,16 @@ class RoomRecord:
             case SessionConfirmed():
                 return [*self._lines.write(records), *self._confirmations.take(session, fact)]
         return self._lines.write(records)
+
+    def _is_awaited(self, item: str, content: Mapping[str, Any]) -> bool:
+        """Whether people have spoken, and their words come later: their line has its place now."""
+        if content.get("role") != "user" or not self._settings.transcription_model:
+            return False
+        known = self._transcript.find(item)
+        return known is not None and not known.text and words_of(content) is None
+
+    def _told(self, captions: Sequence[Caption], now_ns: int) -> list[Outcome]:
+        return [o for caption in captions for o in self._lines.caption(caption, (), now_ns)]
 
     def _taken(
         self, session: int, item: str, typed: Untaken, records: Sequence[Record], now_ns: int
@@ -255,6 +280,7 @@ class RoomRecord:
         if known is None or not records:
             return []
         self._own.first(item)
+        self._awaited.told(item)
         return self._lines.caption(Caption("user", known.item, known.text, True), records, now_ns)
 
     def voice_cost(
@@ -278,6 +304,10 @@ class RoomRecord:
         """Nothing more is heard of a session, whether or not it had the room."""
         self._session_ids.pop(session, None)
         self.pending_reply.session_over(session)
+
+    def words_over(self, session: int, now_ns: int) -> list[Outcome]:
+        """All that a session has told is taken: what it has not written down nobody will."""
+        return self._told(self._awaited.session_over(session), now_ns)
 
     def session_ended(self, session: str, reason: str, wall_ms: int) -> list[Outcome]:
         """A session that had the room is over."""

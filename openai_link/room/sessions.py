@@ -31,7 +31,7 @@ from .record import RoomRecord
 from .room_pictures import NOT_TAKEN, RoomPictures
 from .room_tools import RoomTools
 from .session import NO_PICTURES, Session
-from .signals import Outcome, ProblemFound
+from .signals import Outcome, ProblemFound, SessionOver
 from .untaken import Untaken
 
 _NOTE = (
@@ -188,6 +188,7 @@ class RoomSessions:
         """End a session; ``reason`` goes into the journal where it had the room."""
         had_room = session.stage in ("active", "draining")
         outcomes = session.finish(now_ns)
+        outcomes.append(SessionOver(session.number))
         self._record.session_over(session.number)
         if had_room:
             outcomes += self._record.session_ended(session.session_id, reason, wall_ms)

@@ -73,6 +73,13 @@ class PersonaRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionOver:
+    """All that a session has told is taken."""
+
+    session: int
+
+
+@dataclass(frozen=True, slots=True)
 class SessionMoved:
     """The room has moved to the session that was in standby."""
 
@@ -184,6 +191,7 @@ Signal = (
     | SessionFailed
     | ToolsRefused
     | PersonaRefused
+    | SessionOver
     | SessionMoved
     | RoomGranted
     | FactLearned

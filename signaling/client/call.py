@@ -162,6 +162,13 @@ class Call:
         """Say what its sound is for, where several devices are in one place (docs/places.md)."""
         await self._send(type="speaker", use=use)
 
+    async def record(self, on: bool) -> None:
+        """Ask for a recording of the room (admins), or object to it (anybody): docs/recording.md.
+
+        ``recording`` of the message ``state`` says what becomes of it; a refusal is an ``error``.
+        """
+        await self._send(type="record", on=on)
+
     async def confirm(self, call: str, allow: bool) -> None:
         """Answer a tool's question. ``call``: of the message ``tool`` with ``status: asking``."""
         await self._send(type="confirm", call=call, allow=allow)

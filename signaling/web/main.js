@@ -4,6 +4,7 @@
 import { Client, readAddress } from "./client.js";
 import { memory } from "./ui/dom.js";
 import { Lobby } from "./ui/lobby.js";
+import { MediaControls } from "./ui/media-controls.js";
 import { ProblemList } from "./ui/problem-list.js";
 import { RoomView } from "./ui/room.js";
 
@@ -18,6 +19,7 @@ function boot() {
   client.setTalk((start.talk ?? memory.get("talk")) === "hold" ? "hold" : "open");
   const lobby = new Lobby(client, start);
   const room = new RoomView(client);
+  const controls = new MediaControls(client);
   const commands = {
     "listen-only": () => lobby.join(true),
     resume: () => client.resume(),
@@ -32,6 +34,7 @@ function boot() {
     lobby.render(state);
     room.render(state);
     problems.render(state);
+    controls.render(state);
     document.body.dataset.view = state.phase;
     document.title = state.phase === "lobby" ? "mixminus" : `${state.room} · mixminus`;
   });

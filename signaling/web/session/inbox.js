@@ -1,7 +1,7 @@
 // @ts-check
 /** Folds the gateway's control messages into the store. */
 
-import { foldCaption, moveCaptions } from "../state/captions.js";
+import { foldCaption, isAwaited, moveCaptions } from "../state/captions.js";
 import { pictureLimits, pictureOf } from "../state/pictures.js";
 import {
   gatewayProblem, problem, recordingProblem, sentence, stopProblem, upstreamProblem,
@@ -13,6 +13,8 @@ import { budgetShare } from "../state/usage.js";
 
 const ADDRESSES = ["always", "addressed", "open", "push_to_talk"];
 const ERROR_SHOWN_MS = 8000;
+/** Words that somebody has said are awaited for so long. */
+const WORDS_MS = 20_000;
 /** Errors that are shown until the person closes them. */
 const LASTING = { budget_low: "budget-low", other_model: "other-model", session_differs: "session-differs" };
 /** What the gateway says about itself, and under which code it is shown. */
@@ -173,7 +175,16 @@ export class Inbox {
     const before = ends(this.state.captions);
     const captions = foldCaption(this.state.captions, line);
     this.store.set({ captions });
+    if (isAwaited(line)) setTimeout(() => this.#giveUp(line.item), WORDS_MS);
     if (speaker === "assistant" && ends(captions) && !before) this.interrupted();
+  }
+
+  /** Words that have not come by now will not. @param {string} item */
+  #giveUp(item) {
+    const { captions } = this.state;
+    if (captions.some((line) => line.item === item && isAwaited(line))) {
+      this.store.set({ captions: captions.filter((line) => line.item !== item) });
+    }
   }
 
   /** The places of lines have new numbers. @param {any} message */

@@ -31,6 +31,7 @@ const WHOLE = ["written"];
 export function foldCaption(lines, line) {
   // The speaker may become known late, so only the item tells which line it is.
   const index = lines.findIndex((known) => known.item === line.item);
+  if (isEmpty(line)) return index < 0 || lines[index].text ? lines : lines.filter((_, place) => place !== index);
   if (index >= 0) {
     const before = lines[index];
     // A late interim text must not replace the final one.
@@ -83,6 +84,19 @@ function placed(lines, line) {
   const place = line.position ?? Infinity;
   const next = lines.findIndex((known) => known.position !== undefined && known.position > place);
   return next < 0 ? [...lines, line] : [...lines.slice(0, next), line, ...lines.slice(next)];
+}
+
+/**
+ * Speech in which there were no words: noise. Its place was kept while it was written down.
+ * @param {import("./store.js").Caption} line
+ */
+function isEmpty({ kind, speaker, text, final, cut, picture }) {
+  return final && !text && !cut && !picture && kind === "speech" && speaker !== "assistant";
+}
+
+/** Whether only the place of words is there, which are being written down. @param {import("./store.js").Caption} line */
+export function isAwaited({ text, final, speaker }) {
+  return !text && !final && speaker !== "assistant";
 }
 
 /** Why the line ends as it does, for people; empty: it is whole. @param {import("./store.js").Caption} line */

@@ -30,6 +30,22 @@ def test_an_interim_line_is_rewritten_and_a_final_one_stays(run: Run) -> None:
     ]
 
 
+def test_the_place_of_words_is_kept_until_they_come_and_noise_has_none(run: Run) -> None:
+    awaited = line("a", "", False, speaker="p-1", kind="speech", position=1.0)
+    answer = line("b", "Nine.", True, kind="speech", position=2.0)
+    words = {**awaited, "text": "What time is it?", "final": True}
+    folded = run("state/captions.js", FOLD, [awaited, answer, words])
+    assert [row["text"] for row in folded] == ["What time is it?", "Nine."]
+    assert [row["item"] for row in run("state/captions.js", FOLD, [awaited, answer])] == ["a", "b"]
+    noise = {**awaited, "final": True}
+    assert [row["item"] for row in run("state/captions.js", FOLD, [awaited, answer, noise])] == [
+        "b"
+    ]
+    assert [row["text"] for row in run("state/captions.js", FOLD, [words, noise])] == [
+        words["text"]
+    ]
+
+
 def test_the_gateways_line_replaces_what_was_typed(run: Run) -> None:
     typed = line("typed-1", "Hi", True, speaker="p-1", kind="typed")
     lines = run(

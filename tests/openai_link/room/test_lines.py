@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from openai_link.simulator.engine.brain import Recognition
 from tests.openai_link.room import checks
 from tests.openai_link.room.scenes import ANSWERED, SCENES
 from tests.openai_link.room.test_websocket import WebsocketWorld
@@ -97,3 +98,39 @@ def test_a_line_that_is_told_again_after_a_reconnection_stays_where_it_was() -> 
     )
     checks.check_all(world)
     assert lines(world)[:3] == ["One.", "You said: One.", "Go on."]
+
+
+def test_the_place_of_late_words_is_told_before_the_answer() -> None:
+    world = World(late(4_000, speak(800), *ANSWERED, wait(4_500)))
+    world.finish()
+    told = world.of("caption")
+    assert (told[0]["text"], told[0]["final"]) == ("", False)
+    answer = next(event for event in told if event["speaker"] == "assistant")
+    assert told[0]["position"] < answer["position"]
+    assert [e["text"] for e in told if e["item"] == told[0]["item"] and e["final"]] == ["One."]
+
+
+@pytest.mark.parametrize("kind", ["empty", "failed"])
+def test_the_place_of_words_that_do_not_come_is_given_up(kind: Any) -> None:
+    words = (Recognition("", kind, delay_ms=500),)
+    world = World(Scene("noise", (wait(300), speak(800), *ANSWERED), words=words))
+    world.finish()
+    (spoken,) = [e for e in world.of("caption") if e["speaker"] != "assistant" and e["final"]]
+    assert spoken["text"] == "" and ("cut" in spoken) == (kind == "failed")
+
+
+def test_the_place_of_words_ends_with_their_session() -> None:
+    world = World(late(8_000, speak(800), until("speaking"), Step("lose"), wait(3_000)))
+    world.finish()
+    told = [event for event in world.of("caption") if event["speaker"] != "assistant"]
+    assert [(event["text"], event["final"]) for event in told] == [("", False), ("", True)]
+
+
+def test_where_nothing_is_written_down_no_place_is_kept() -> None:
+    world = World(Scene("unwritten", (wait(300), speak(800), *ANSWERED),
+                        settings={"transcription_model": ""}))  # fmt: skip
+    world.finish()
+    assert {event["speaker"] for event in world.of("caption")} == {"assistant"}
+    world = World(Scene("typed", (wait(300), say("Hello."), *ANSWERED)))
+    world.finish()
+    assert all(event["text"] for event in world.of("caption"))
