@@ -48,7 +48,6 @@ LOOK_S = 1.0
 SETTLED_S = 2.0
 """After the start: then all children have announced themselves."""
 RETRY_S = 1.0
-MOST_IF_TAKEN = 0.9
 NO_INCARNATION = "0" * 16
 
 
@@ -201,16 +200,11 @@ class Assembly:
             public_url=section.public_url,
             labels=section.labels,
             capacity=section.capacity or self._settings.signaling.max_participants,
-            load=self._load(),
+            load=self._gateway.burden(),
             sessions=counts["participants"],
             draining=self._moving.is_draining,
             release=metadata.version("mixminus"),
         )
-
-    def _load(self) -> float:
-        """Measured; a machine that refuses nobody for it has always room for one more by it."""
-        load = self._gateway.load().percent / 100
-        return load if self._settings.signaling.refuse_when_busy else min(load, MOST_IF_TAKEN)
 
     def _around(self) -> Surroundings:
         return Surroundings(

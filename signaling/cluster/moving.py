@@ -44,8 +44,6 @@ ASK_S = 3.0
 """For whatever is answered at once."""
 READY_S = 0.05
 """Between two looks at a link that is prepared."""
-BUSY_LEVEL = 3
-"""Of the load: then nobody new comes in."""
 
 
 class Owning(Protocol):
@@ -292,7 +290,7 @@ class Moving:
     async def _make_ready(self, order: MoveOrder) -> str:
         """Have a link with a session that knows the conversation."""
         gateway, room = self._gateway, order.room
-        if gateway.load().level >= BUSY_LEVEL:
+        if gateway.burden() >= 1.0:
             return "it is busy"
         moved, epoch = order.moved, order.epoch
         gateway.alter(lambda registry, now_ns: registry.prepare(room, moved, epoch, now_ns))
