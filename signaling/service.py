@@ -49,7 +49,9 @@ async def serve(context: process.Context[Settings]) -> None:
     page = PageParts(transcripts=transcripts, recordings=shelf)
     if door:
         page = replace(page, warnings=door.warnings, public_url=door.public_url)
-    cluster = _cluster(context, gateway, transcripts) if context.settings.cluster.is_on else None
+    cluster = None
+    if context.settings.cluster.is_on:
+        cluster = _cluster(context, gateway, transcripts, ledger)
     if cluster:
         page = replace(page, cluster=cluster.relay, first=(cluster.pledges,))
     api = HttpApi(gateway, gate, section, context.log, page)
@@ -98,12 +100,15 @@ def _lan_door(context: process.Context[Settings]) -> LanDoor:
 
 
 def _cluster(
-    context: process.Context[Settings], gateway: Gateway, transcripts: TranscriptReader
+    context: process.Context[Settings],
+    gateway: Gateway,
+    transcripts: TranscriptReader,
+    ledger: Ledger,
 ) -> Assembly:
     """The client of NATS and all that stands on it: only a cluster needs their memory."""
     from .cluster.assembly import Assembly
 
-    return Assembly(context.settings, gateway, transcripts, context.log)
+    return Assembly(context.settings, gateway, transcripts, ledger, context.log)
 
 
 def _post(context: process.Context[Settings], https_port: int | None) -> None:

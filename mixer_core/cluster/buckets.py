@@ -15,6 +15,7 @@ from mixer_core.runtime.errors import ClusterError, ConflictError
 
 from .feed import Feed, Stored
 from .jetstream import REQUEST_LIMIT_S, JetStream, StreamShape
+from .tasks import end
 
 log = logging.getLogger("mixminus.cluster")
 
@@ -165,8 +166,7 @@ class Watch:
 
     async def close(self) -> None:
         """Hear of nothing more."""
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await end([self._task])
 
     async def _follow(self) -> None:
         while True:

@@ -27,12 +27,12 @@ from mixer_core.runtime import boot_clock
 from mixer_core.runtime.errors import ClusterError
 
 from ..access.gate import Gate
+from ..access.ledger import Ledger
 from ..gateway import Gateway
 from ..http.api import HttpApi
 from ..http.transcript_pages import TranscriptReader
 from ..settings import Settings
 from .filling import Place, SharedTranscripts
-from .money import MoneyShare
 from .moving import Moving
 from .node import ClusterNode, Listeners
 from .owner_actions import Verdict
@@ -42,6 +42,7 @@ from .pledges import Pledges
 from .relay import Relay, Surroundings
 from .relaying import Relaying
 from .report import Report
+from .shared import Shared
 from .trust import RelayTrust
 
 LOOK_S = 1.0
@@ -59,6 +60,7 @@ class Assembly:
         settings: Settings,
         gateway: Gateway,
         transcripts: TranscriptReader,
+        ledger: Ledger,
         log: logging.LoggerAdapter[logging.Logger],
     ) -> None:
         """Raises SettingsError: the node has no name."""
@@ -86,9 +88,6 @@ class Assembly:
             log,
             replicas=section.replicas,
         )
-        money = Bucket(jetstream, names.money)
-        tell = gateway.spent_elsewhere
-        self._money = MoneyShare(money, node, settings.state_dir, tell, log, section.replicas)
         self._transcripts = SharedTranscripts(
             self._connection,
             names,
@@ -100,6 +99,10 @@ class Assembly:
             log,
         )
         transcripts.join(self._transcripts)
+        self._shared = Shared(
+            self._connection,
+            *(names, node, settings, gateway, ledger, lambda: len(self._node.nodes()), log),
+        )
         most = settings.signaling.max_body_bytes
         self._relaying = Relaying(
             self._connection, names, node, self._owners, self._around(), gateway, most, log
@@ -128,8 +131,8 @@ class Assembly:
         await self._relaying.start(inner, gate)
         await self._moving.start()
         self._pledges.start()
-        self._money.start()
         self._transcripts.start()
+        await self._shared.start()
         loop = asyncio.get_running_loop()
         self._tasks += [loop.create_task(self._prepare()), loop.create_task(self._look())]
 
@@ -142,8 +145,8 @@ class Assembly:
             await self._node.leave()
         await self._owners.close()
         await self._node.close()
-        await self._money.close()
         await self._transcripts.close()
+        await self._shared.close()
         await self._pledges.close()
         await self._connection.close()
 

@@ -17,6 +17,7 @@ from mixer_core.bus.control import SpentElsewhere
 from mixer_core.cluster.buckets import Bucket
 from mixer_core.cluster.money import Money, Purse, money_key, spent_elsewhere
 from mixer_core.cluster.records import decode_record, encode_record
+from mixer_core.cluster.tasks import end
 from mixer_core.journal import reading
 from mixer_core.journal.file import journal_path, local_day
 from mixer_core.journal.records import SIMULATED
@@ -60,9 +61,7 @@ class MoneyShare:
 
     async def close(self) -> None:
         """Hear and tell no more; what was spent last is told by the next process of this node."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         await self._watch.close()
 
     async def _run(self) -> None:

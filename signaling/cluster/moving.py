@@ -17,6 +17,7 @@ from mixer_core.bus import control
 from mixer_core.cluster.connection import Connection, Message, Subscribed
 from mixer_core.cluster.names import Names
 from mixer_core.cluster.records import decode_record, encode_record
+from mixer_core.cluster.tasks import end
 from mixer_core.runtime.errors import ClusterError, MixminusError, ProblemError, RecordError
 from mixer_core.runtime.lazy_timer import LazyTimer
 from mixer_core.runtime.units import MS_NS, S_NS
@@ -108,9 +109,7 @@ class Moving:
         self._timer.close()
         if self._subscribed is not None:
             await self._subscribed.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
 
     @property
     def is_draining(self) -> bool:

@@ -21,6 +21,7 @@ from mixer_core.cluster.lease import DIGITS, Claim, Known, Terms
 from mixer_core.cluster.member import Action, Member
 from mixer_core.cluster.names import Names
 from mixer_core.cluster.records import NodeRecord, decode_record, encode_record
+from mixer_core.cluster.tasks import end
 from mixer_core.cluster.watch import Evict, Verdict
 from mixer_core.runtime import boot_clock
 from mixer_core.runtime.errors import ClusterError, ConflictError, RecordError
@@ -148,10 +149,7 @@ class ClusterNode:
         self._timer.close()
         if self._watch is not None:
             await self._watch.close()
-        tasks = tuple(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(self._tasks)
 
     # -- what is known ----------------------------------------------------------------------------
 

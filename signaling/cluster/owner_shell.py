@@ -13,6 +13,7 @@ from mixer_core.cluster.buckets import Bucket
 from mixer_core.cluster.names import room_token
 from mixer_core.cluster.placement import NoNode
 from mixer_core.cluster.records import RoomRecord, decode_record, encode_record
+from mixer_core.cluster.tasks import end
 from mixer_core.runtime.errors import (
     ClusterAwayError,
     ClusterError,
@@ -173,10 +174,7 @@ class OwnerShell:
         for future in self._waiting.values():
             if not future.done():
                 future.set_result(Nobody("this machine is restarting", RETRY_S))
-        tasks = tuple(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(self._tasks)
 
     # -- inside ---------------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ from mixer_core.cluster.buckets import Bucket
 from mixer_core.cluster.jetstream import JetStream
 from mixer_core.cluster.names import Names
 from mixer_core.cluster.records import NodeRecord
+from mixer_core.cluster.tasks import end
 from mixer_core.runtime.errors import ClusterError, ConflictError, UnreadableError
 from mixer_core.runtime.foreign_data import read_json_by
 
@@ -82,8 +83,7 @@ class Pledges:
     async def close(self) -> None:
         """Ask and answer nothing more."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end([self._task])
         if self._http is not None:
             await self._http.close()
 

@@ -14,6 +14,7 @@ import logging
 import time
 
 from mixer_core.cluster.buckets import Bucket
+from mixer_core.cluster.tasks import end
 from mixer_core.runtime.errors import (
     ClusterAwayError,
     ClusterError,
@@ -72,9 +73,7 @@ class SharedAccess:
 
     async def close(self) -> None:
         """Share no more."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         await self._watch.close()
 
     def _mark(self) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from mixer_core.cluster.connection import Connection, Message, Subscribed
 from mixer_core.cluster.names import Names
+from mixer_core.cluster.tasks import end
 from mixer_core.runtime.errors import ClusterError, RecordError
 
 from ..limits.limiter import Limiter
@@ -53,8 +54,7 @@ class SharedLimits:
     async def close(self) -> None:
         """Count for this node alone."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end([self._task])
         if self._subscribed is not None:
             await self._subscribed.close()
 
