@@ -20,6 +20,8 @@ SAYING_S = 0.7
 """From the questions at length to the fault: assistants are in mid-sentence."""
 SETTLE_S = 3.0
 """After the last answer: what is still on its way arrives, a frozen session wakes up."""
+LATE_S = 30.0
+"""So long lines may take to stand in the conversation after all is well again."""
 PARTITION_S, OUTAGE_S, FROZEN_S = 20.0, 20.0, 10.0
 
 Begin = Callable[[ClusterRig, str], None]
@@ -215,9 +217,16 @@ def report_book(name: str, rig: ClusterRig, began_ns: int, findings: Findings) -
         two_assistants_ms=round(max(map(checks.two_assistants_ms, rooms.values())), 1),
     )
     told = [(room, item, text) for room, item, text in rig.people.ask("told")]
-    kept = rig.kept()
-    lost, twice = checks.words_lost(told, kept), checks.asked_twice(kept)
-    findings.add(name, "final lines", "count", told=len(told), lost=len(lost), twice=len(twice))
+    began_s = time.monotonic()
+    while True:  # What NATS could not take waits, and goes out later.
+        kept = rig.kept()
+        lost, twice = checks.words_lost(told, kept), checks.asked_twice(kept)
+        late_s = time.monotonic() - began_s
+        if not lost or late_s > LATE_S:
+            break
+        time.sleep(1.0)
+    counts = {"told": len(told), "lost": len(lost), "twice": len(twice)}
+    findings.add(name, "final lines", "count", **counts, late_s=round(late_s, 1))
     findings.notes.extend(f"{name}: lost: {line}" for line in lost[:10])
     findings.notes.extend(f"{name}: twice: {line}" for line in twice[:10])
     money = rig.money()
