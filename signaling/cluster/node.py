@@ -186,9 +186,12 @@ class ClusterNode:
         record = self._records.get(node)
         return record is not None and self._lives(record, boot_clock.now_ns())
 
-    def verdict(self, node: str, incarnation: str) -> Verdict:
-        """Whether an incarnation of a node has its lease; rooms of a lost one may be taken."""
-        return self._member.verdict(node, incarnation, boot_clock.now_ns())
+    def verdict(self, node: str, incarnation: str, now_ns: int = 0) -> Verdict:
+        """Whether an incarnation of a node has its lease; rooms of a lost one may be taken.
+
+        ``now_ns``: boot time; 0: now.
+        """
+        return self._member.verdict(node, incarnation, now_ns or boot_clock.now_ns())
 
     def asked(self, node: str, incarnation: str, own: str) -> bool:
         """Another node asks for a pledge; ``own``: this node's incarnation, as it knows it."""

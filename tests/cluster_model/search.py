@@ -1,0 +1,118 @@
+"""All runs of a small cluster with so many faults in so many rounds.
+
+In each round nothing new goes wrong, or one thing: the condition of a node's way to the store
+changes, the store goes away or comes back, a node's signaling is started anew, or the owner gives
+the room away. Runs that come to the same state are one.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from .world import CONDITIONS, Setting, World
+
+Event = tuple[str, int, str]
+NOTHING: Event = ("nothing", 0, "")
+
+
+@dataclass
+class Found:
+    """What a search has come to."""
+
+    states: int = 0
+    rounds: int = 0
+    faults: list[tuple[str, tuple[Event, ...]]] = field(default_factory=list)
+    """What was wrong, and the run that led there."""
+
+
+ALL = ("store", "restart", "give", *CONDITIONS)
+
+
+def events(world: World, kinds: Collection[str]) -> Iterator[Event]:
+    """What may go wrong now, of these kinds."""
+    if "store" in kinds:
+        yield ("store", 0, "back" if world.is_store_away else "away")
+    for at, node in enumerate(world.nodes):
+        for condition in CONDITIONS:
+            if condition in kinds and condition != node.condition:
+                yield ("way", at, condition)
+        if "restart" in kinds:
+            yield ("restart", at, "")
+        if "give" in kinds and node.owners.held():
+            yield ("give", at, "")
+
+
+def happen(world: World, event: Event) -> None:
+    what, at, how = event
+    match what:
+        case "store":
+            world.is_store_away = how == "away"
+        case "way":
+            world.set(at, how)
+        case "restart":
+            world.restart(at)
+        case "give":
+            world.give(at)
+
+
+def begin(setting: Setting) -> World:
+    """A cluster that has come together; one node speaks."""
+    world = World(setting)
+    for _ in range(8):
+        world.round()
+    assert len(world.speaking()) == 1 and not world.faults, world.faults
+    return world
+
+
+def search(
+    setting: Setting, rounds: int, faults: int, kinds: Collection[str] = ALL, *, stop: bool = True
+) -> Found:
+    """All runs with faults of these kinds; ``stop``: at the first that goes wrong."""
+    found = Found()
+    layer: dict[Any, tuple[bytes, int, tuple[Event, ...]]] = {}
+    start = pickle.dumps(begin(setting))
+    layer[start] = (start, faults, ())
+    for _ in range(rounds):
+        following: dict[Any, tuple[bytes, int, tuple[Event, ...]]] = {}
+        for packed, left, run in layer.values():
+            choices = [NOTHING]
+            if left:
+                choices += events(pickle.loads(packed), kinds)
+            for event in choices:
+                world = pickle.loads(packed)
+                happen(world, event)
+                world.round()
+                found.rounds += 1
+                then = (*run, event)
+                if world.faults:
+                    found.faults.append((world.faults[0], then))
+                    if stop:
+                        return found
+                    continue
+                fewer = left - (event is not NOTHING)
+                state = pickle.dumps(world)
+                known = following.get(state)
+                if known is None or known[1] < fewer:
+                    following[state] = (state, fewer, then)
+        layer = following
+        found.states += len(layer)
+    for packed, _, run in layer.values():
+        world = pickle.loads(packed)
+        world.heal()
+        if world.faults:
+            found.faults.append((world.faults[0], run))
+            if stop:
+                return found
+    return found
+
+
+def told(run: tuple[Event, ...]) -> str:
+    """A run in words."""
+    return ", ".join(
+        f"{number}: {what} {at if what != 'store' else ''} {how}".rstrip()
+        for number, (what, at, how) in enumerate(run)
+        if what != "nothing"
+    )
