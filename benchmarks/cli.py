@@ -39,6 +39,7 @@ BENCHMARKS = {
     "echo": "devices in one physical room: self-interruptions, false holds, cost of the detector",
     "barge-in": "speaking over the reply: how soon it is silent at every browser",
     "kills": "kill -9 of every process in turn: time until all are answered again, words lost",
+    "journal": "what is said, safe in a file or in NATS: from write to then, cost, filling a node",
     "cluster": "three nodes and three NATS servers: faults, rooms at once, drain, upgrade",
     "overload": "three times the sessions that the processors bear: who gets in, and how they fare",
     "life": "2,000 joins in 200 rooms, reloads, rotation, a full disk: what is left at the end",

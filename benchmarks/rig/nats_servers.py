@@ -62,6 +62,13 @@ class NatsServer:
         """For its kind."""
         return f"nats://{self.host.address}:{self._ports[1]}"
 
+    @property
+    def pid(self) -> int:
+        """Of its process. Raises NatsError."""
+        if self._process is None:
+            raise NatsError(f"{self.name} does not run")
+        return self._process.pid
+
     def start(self, routes: Sequence[str]) -> None:
         """Start it; it takes some time to be ready."""
         config = self.folder / "nats.conf"
@@ -79,14 +86,14 @@ class NatsServer:
     def _config(self, routes: Sequence[str]) -> str:
         address = self.host.address
         listed = ", ".join(f'"{route}"' for route in routes)
+        kin = f'cluster {{ name: bench, listen: "{address}:{self._ports[1]}", routes: [{listed}] }}'
         return "\n".join(
             (
                 f'server_name: "{self.name}"',
                 f'listen: "{address}:{self._ports[0]}"',
                 f'http: "{address}:{self._ports[2]}"',
                 f'jetstream {{ store_dir: "{self.folder}/store", max_mem: 64M, max_file: 1G }}',
-                f'cluster {{ name: bench, listen: "{address}:{self._ports[1]}", '
-                f"routes: [{listed}] }}",
+                kin if len(routes) > 1 else "",
                 "",
             )
         )
@@ -147,7 +154,8 @@ class NatsServers(Closing):
     def wait_ready(self) -> None:
         """Until all are ready, and one leads. Raises NatsError."""
         _wait(lambda: all(server.is_ready for server in self.servers), "not ready")
-        _wait(lambda: bool(self.leader()), "no leader")
+        if len(self.servers) > 1:
+            _wait(lambda: bool(self.leader()), "no leader")
 
     def leader(self) -> str:
         """Name of the server that leads JetStream, as most say; empty: none."""

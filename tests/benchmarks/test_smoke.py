@@ -33,6 +33,7 @@ SUBJECTS = {
     "idle": {"media_worker child", "openai_link child", "gateway"},
     "loss": {"down: link → client, every frame", "sent by clients"},
     "barge-in": {"last frame of the old reply, last client", "trials without a flush"},
+    "journal": {"write → then", "many", "many, pace"},
     "kills": {"answered again, everybody", "silence between people", "left at the end"},
     "overload": {"refused", "admitted", "down: RTP packet at the link → client, every frame"},
     "soak": {"up: client → Realtime server", "open files, all processes", "memory growth"},
