@@ -14,8 +14,12 @@ AGAIN_S = 0.1
 
 
 async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
-    """Cancel tasks and wait until they have ended. What they raise is not raised here."""
+    """Cancel tasks and wait until they have ended. What they raise is not raised here.
+
+    Whoever calls is none of them.
+    """
     left = set(tasks)
+    left.discard(asyncio.current_task())  # type: ignore[arg-type]
     while left:
         for task in left:
             task.cancel()
