@@ -19,7 +19,7 @@ async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
     Whoever calls is none of them.
     """
     left = set(tasks)
-    left.discard(asyncio.current_task())  # type: ignore[arg-type]
+    left.discard(asyncio.current_task())
     while left:
         for task in left:
             task.cancel()

@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from mixer_core.cluster.connection import Connection
+from mixer_core.cluster.jetstream import JetStream
 from mixer_core.cluster.names import Names
-from mixer_core.cluster.room_log import Shape
+from mixer_core.cluster.room_log import Partition, RoomLog, Shape
 from mixer_core.cluster.settings import ClusterSettings
 from mixer_core.journal.file import journal_path
 from mixer_core.journal.records import ClosedRecord, Record
+from mixer_core.journal.stream_batch import Tombstone
 from mixer_core.runtime import logs
 from mixer_core.runtime.errors import ProblemError
 from openai_link.transcript.stream_thread import StreamThread
@@ -58,15 +60,12 @@ class Node:
 
 
 @asynccontextmanager
-async def node(
-    server: NatsServer, folder: Path, names: Names, name: str, follows: bool = True
-) -> AsyncIterator[Node]:
+async def node(server: NatsServer, folder: Path, names: Names, name: str) -> AsyncIterator[Node]:
     connection = Connection(server.settings(), name)
     connection.start()
     await connection.wait_connected(10)
     made = Node(folder / name, connection, names, name)
-    if follows:
-        made.shared.start()
+    made.shared.start()
     try:
         yield made
     finally:
@@ -94,9 +93,6 @@ async def stream_bytes(server: NatsServer, names: Names) -> bytes:
     connection.start()
     await connection.wait_connected(10)
     try:
-        from mixer_core.cluster.jetstream import JetStream
-        from mixer_core.cluster.room_log import Partition
-
         partition = Partition(JetStream(connection), names, Shape(1, 1, 30), 0)
         found = await partition.read(names.journal_subjects(0), 0)
         return b"".join(stored.data for stored in found)
@@ -177,10 +173,6 @@ def test_a_deletion_reaches_all_nodes_and_the_stream(
 def test_a_deletion_that_ended_in_the_middle_is_finished_at_the_next_start(
     nats_server: NatsServer, names: Names, short_dir: Path
 ) -> None:
-    from mixer_core.cluster.jetstream import JetStream
-    from mixer_core.cluster.room_log import RoomLog
-    from mixer_core.journal.stream_batch import Tombstone
-
     settings = nats_server.settings(name=names.cluster, node="a")
 
     async def main() -> None:
@@ -195,7 +187,6 @@ def test_a_deletion_that_ended_in_the_middle_is_finished_at_the_next_start(
         await connection.close()
         async with node(nats_server, short_dir, names, "c") as c:
             assert await c.words() == []
-            await asyncio.sleep(0)
         assert b"word 1" in await stream_bytes(nats_server, names), "that was another node's"
         async with node(nats_server, short_dir, names, "b"):
             await until(lambda: _has_no_words(nats_server, names))

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,11 @@ import zmq
 
 from mixer_core.bus.control import Offer
 from mixer_core.cluster.names import Names
+from mixer_core.journal.file import journal_path
 from mixer_core.runtime import logs
+from tests.openai_link.transcript.journal_writer import item
+from tests.openai_link.transcript.stream_world import ROOM
+from tests.signaling.cluster.test_filling import said
 from tests.signaling.edge import SDP, FakeChild, HttpAnswer, asynchronous
 from tests.signaling.test_process import environment, started
 from tests.support.nats_server import NatsServer
@@ -120,3 +125,26 @@ async def test_a_room_has_one_node_and_any_node_leads_to_it(
         assert (await other.request("DELETE", location)).status == 200
         assert (await waiting).json()["status"] == "left"
         assert (await owner.request("DELETE", location)).status == 404
+        await transcripts_are_those_of_all(a, b, nats_server, names, short_dir)
+
+
+async def transcripts_are_those_of_all(
+    a: Machine, b: Machine, server: NatsServer, names: Names, folder: Path
+) -> None:
+    """Of a room that nobody has any more, and was on a machine that is gone."""
+    settings = server.settings(name=names.cluster, node="c")
+    said_there = partial(said, settings, journal_path(folder / "c"))
+    number = await asyncio.to_thread(said_there, (item(1),), (item(2),))
+    for machine in (a, b):
+        listed = (await machine.request("GET", f"/rooms/{ROOM}/conversations")).json()
+        assert [one["conversation"] for one in listed["conversations"]] == [number]
+        told = (await machine.request("GET", f"/rooms/{ROOM}/transcript")).json()
+        assert [one["item"] for one in told["items"]] == ["i1", "i2"]
+    gone = await b.request("DELETE", f"/rooms/{ROOM}/conversations/{number}")
+    assert gone.status == 200, gone.text
+
+    async def is_gone() -> bool:
+        told = (await a.request("GET", f"/rooms/{ROOM}/transcript")).json()
+        return not told["items"]
+
+    await until(is_gone, "the other machine still has it")
