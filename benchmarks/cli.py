@@ -43,6 +43,7 @@ BENCHMARKS = {
     "cluster": "three nodes and three NATS servers: faults, rooms at once, drain, upgrade",
     "overload": "three times the sessions that the processors bear: who gets in, and how they fare",
     "life": "2,000 joins in 200 rooms, reloads, rotation, a full disk: what is left at the end",
+    "placement": "10,000 nodes and 1,000,000 rooms in virtual time: balance, moves, time to heal",
     "soak": "many sessions for a long time: memory, files, frames and latency by minute",
 }
 """Name → what it measures; its module in ``suites`` has ``run(options, findings)``."""

@@ -36,6 +36,7 @@ SUBJECTS = {
     "journal": {"write → then", "many", "many, pace"},
     "kills": {"answered again, everybody", "silence between people", "left at the end"},
     "overload": {"refused", "admitted", "down: RTP packet at the link → client, every frame"},
+    "placement": {"fullest node, mean = 1", "renewals of leases", "rooms there again after"},
     "soak": {"up: client → Realtime server", "open files, all processes", "memory growth"},
 }
 """Benchmark → subjects that its tables must have."""
@@ -47,7 +48,7 @@ WITH_THE_PAGE = {
     "speech": {"silence", "last frame, faded", "mixer", "page", "page, its clock alone"},
 }
 """The same of those that need a browser; no others."""
-DRAW_THEMSELVES = ("kernels", "levels", "profile")
+DRAW_THEMSELVES = ("kernels", "levels", "placement", "profile")
 """Benchmarks that get ``--plots``; the others' plots are drawn here, by one matplotlib."""
 
 
