@@ -69,6 +69,9 @@ class RoomRules:
     exact words and names, at the price of one more transcription of what is said."""
     recording: bool = False
     """Whether people may record the room."""
+    labels: tuple[str, ...] = ()
+    """In a cluster: what the machine must have that gets the room the next time, such as gpu
+    ([cluster] labels)."""
 
     @property
     def called(self) -> tuple[str, ...]:

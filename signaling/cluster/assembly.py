@@ -214,6 +214,7 @@ class Assembly:
             peers=self._peers,
             is_gone=self._is_gone,
             is_open=lambda room: room in self._gateway.occupied(),
+            needs=lambda room: frozenset(self._settings.room_rules(room).labels),
             state=lambda: self._report().as_json(),
             warnings=lambda: self._report().warnings(),
         )
