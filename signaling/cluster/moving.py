@@ -202,7 +202,7 @@ class Moving:
         self._gateway.alter(lambda registry, now_ns: registry.tell_link(message, now_ns))
 
     async def _prepare(self, room: str, avoid: frozenset[str]) -> None:
-        target, why = self._owning.target(room, avoid)
+        target, why = self._owning.target(room, avoid | {self._node})
         if target:
             why = await self._ask(target, "prepare", room, PREPARE_S)
         now_ns = time.monotonic_ns()
