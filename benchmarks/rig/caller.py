@@ -59,6 +59,8 @@ class Line:
         self.opened = asyncio.Event()
         self.closed = False
         self.location = ""
+        self.posted_ns = self.answered_ns = 0
+        """When the offer was sent, and answered."""
         for channel in (self.audio, self.control):
             channel.on("open", self._on_open)
             channel.on("close", self._on_close)
@@ -78,11 +80,13 @@ class Line:
         query = {"name": name, "mode": "conference"}
         headers = bearer | ({"Mixminus-Replaces": replaces} if replaces else {})
         timeout = aiohttp.ClientTimeout(patience_s)
+        self.posted_ns = time.monotonic_ns()
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
             session.post(url, json=offer, params=query, headers=headers) as answer,
         ):
             body = await answer.json()
+            self.answered_ns = time.monotonic_ns()
             if answer.status != 201:
                 raise RuntimeError(f"{answer.status}: {body.get('detail', '')}")
             self.location = str(answer.url.join(URL(answer.headers["Location"])))
@@ -150,6 +154,16 @@ class Caller:
     def is_there(self) -> bool:
         """Whether there is a connection."""
         return self._line is not None and self._line.is_open
+
+    @property
+    def location(self) -> str:
+        """Address of its stay; empty: it has none."""
+        return self._line.location if self._line is not None else ""
+
+    @property
+    def frames_heard(self) -> int:
+        """Frames of sound since ``begin``."""
+        return len(self._frames.arrived_ns)
 
     def begin(self) -> None:
         """Count from now on."""

@@ -14,11 +14,12 @@ from collections.abc import Callable
 from ..report.errors import BenchmarkError
 from ..report.findings import Findings, Options
 from ..rig.cluster_rig import ClusterRig
-from . import cluster_drain, cluster_faults, cluster_rooms
+from . import cluster_drain, cluster_faults, cluster_relay, cluster_rooms
 
 PARTS: dict[str, Callable[[ClusterRig, Options, Findings], None]] = {
     **{name: cluster_faults.part(name) for name in cluster_faults.FAULTS},
     "rooms": cluster_rooms.run,
+    "relay": cluster_relay.run,
     "drain": cluster_drain.drain,
     "upgrade": cluster_drain.upgrade,
 }
@@ -26,7 +27,7 @@ SMOKE = ("nothing", "node")
 
 
 def run(options: Options, findings: Findings) -> None:
-    """All parts, or those that were asked for; each of the last three has a cluster of its own."""
+    """All parts, or those that were asked for; each of the last four has a cluster of its own."""
     wanted = options.only or (SMOKE if options.smoke else tuple(PARTS))
     unknown = [name for name in wanted if name not in PARTS]
     if unknown:
