@@ -601,7 +601,7 @@ def house(seed: int) -> Iterator[House]:
             (
                 openai_link.room.shell,
                 "Journal",
-                SimpleNamespace(open=lambda _, room, *__: Journal(made.disk, room)),
+                SimpleNamespace(open=lambda _, room, *__, **___: Journal(made.disk, room)),
             ),
             (openai_link.child, "load", lambda *_: made.link_settings()),
             (asyncio, "to_thread", _at_once),

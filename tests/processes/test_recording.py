@@ -18,7 +18,6 @@ import pytest
 
 from mixer_core.journal.left_recordings import REASON
 from openai_link.recording.tone import PITCHES_HZ
-from tests.processes.test_kill import child_of
 from tests.support.audio import to_pcm, tone
 from tests.support.gateway import Gateway
 from tests.support.plain_client import PlainClient, use_loopback
@@ -98,7 +97,7 @@ async def _left_by_a_killed_process(gateway: Gateway, ada: PlainClient, ben: Pla
     ada.say(type="record", on=True)
     await ada.until(lambda: phase(ben) == "on", "it does not begin again")
     await ada.speak(sound(400, 1.5))
-    os.kill(child_of(gateway, "openai_link"), signal.SIGKILL)
+    os.kill(gateway.children("openai_link")[0], signal.SIGKILL)
     await ada.until(
         lambda: phase(ben) == "off" and why(ben) == REASON, "Ben is not told why it ends"
     )
