@@ -249,7 +249,7 @@ class World:
     def _arrive(self, room: int) -> None:
         """Somebody comes to a room that is there, through any node."""
         if self._owner[room] == -1:
-            self._again(room, 0, self.tick, 0.0)
+            self._again(room, 0, self._lost[room] - round(LOST_S * TICKS_S), 0.0)
         elif self._owner[room] >= 0:
             self.counts["record reads"] += 1
             self._come_in(room)
