@@ -103,6 +103,11 @@ class ClusterRig(Closing):
         records = read_bucket(self.nats.urls, f"{CLUSTER}_rooms").values()
         return {record["room"]: record["node"] for record in records if record}
 
+    def epochs(self) -> dict[str, int]:
+        """Room → how many owners it has had, by the same book. Raises NatsError."""
+        records = read_bucket(self.nats.urls, f"{CLUSTER}_rooms").values()
+        return {record["room"]: record["epoch"] for record in records if record}
+
     def money(self) -> dict[str, float]:
         """``cluster_checks.money``. Raises NatsError."""
         bucket = read_bucket(self.nats.urls, f"{CLUSTER}_money").values() if self._clustered else []

@@ -24,7 +24,10 @@ class Offers:
     """One offer is made, and posted again and again: nobody ever connects."""
 
     async def do_offer(self, rooms: list[str], ways: list[str], token: str) -> dict[str, Any]:
-        """Post it for every room to every node at once, until all have been answered."""
+        """Post it for all rooms at once, until all have been answered.
+
+        For every third room to every node, for the others to one of them in turn.
+        """
         peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         peer.createDataChannel("audio")
         await peer.setLocalDescription(await peer.createOffer())
@@ -37,7 +40,12 @@ class Offers:
         async with aiohttp.ClientSession(
             headers=headers, timeout=timeout, connector=connector
         ) as http:
-            pairs = [(room, number) for room in rooms for number in range(len(ways))]
+            pairs = [
+                (room, number)
+                for place, room in enumerate(rooms)
+                for number in range(len(ways))
+                if place % 3 == 0 or place % len(ways) == number
+            ]
             answers = await asyncio.gather(
                 *(self._post(http, ways[number], room, number) for room, number in pairs)
             )
