@@ -48,7 +48,7 @@ def test_one_begins_and_another_one_objects(
     ada.locator("#record").click()
     until(bob, f"() => ({SHOWN})('recording-soon')", "Bob is not told")
     look(bob, "soon")
-    assert bob.locator("#recorded").inner_text().lower() == "about to be recorded"
+    assert bob.locator("#recorded").inner_text().lower() == "recorded soon"
     until(bob, f"() => ({SHOWN})('recording')", "it does not begin")
     look(bob, "on")
     look(ada, "settings")

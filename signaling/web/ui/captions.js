@@ -107,6 +107,7 @@ function wordsOf(line) {
 function invitation(state) {
   if (state.role === "listen") return "Listen along.";
   if (state.listenOnly) return "Type something.";
+  if (state.mutedByAdmin) return "You are muted.";
   if (holdsToTalk(state)) return "Hold the button and speak.";
   return state.muted ? "You are muted." : "Say something.";
 }

@@ -21,7 +21,7 @@ export class Recording {
   render({ recording, role, mayBeRecorded, phase }) {
     const isOff = recording.phase === "off";
     this.badge.hidden = isOff;
-    setText(this.badge, recording.phase === "soon" ? "about to be recorded" : "recorded");
+    setText(this.badge, recording.phase === "soon" ? "recorded soon" : "recorded");
     this.part.hidden = role !== "admin" || (!mayBeRecorded && isOff);
     this.button.disabled = phase !== "connected";
     setText(byId("record-word"), isOff ? "Record this room" : "Stop the recording");
