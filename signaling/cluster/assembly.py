@@ -43,6 +43,7 @@ from .relay import Relay, Surroundings
 from .relaying import Relaying
 from .report import Report
 from .shared import Shared
+from .stranded import Stranded
 from .trust import RelayTrust
 
 LOOK_S = 1.0
@@ -72,7 +73,11 @@ class Assembly:
         self._placer = Placer(node, lambda: secrets.randbits(62), self._verdict)
         bucket = Bucket(jetstream, names.rooms)
         self._owners = OwnerShell(node, bucket, self._placer, self, log)
-        self._pledges = Pledges(jetstream, names, log, section.replicas)
+        self._stranded = Stranded()
+        self._pledges = Pledges(
+            *(jetstream, names, log, section.replicas),
+            on_taker=lambda: self._stranded.heard_taker(boot_clock.now_ns()),
+        )
         self._moving = Moving(
             gateway, self._owners, self._connection, names, node, log, lambda: self._node.tell()
         )
@@ -123,7 +128,7 @@ class Assembly:
     @property
     def pledges(self) -> Middleware:
         """Answers other nodes, on the ports where they reach this one."""
-        return self._pledges.middleware(self._node.asked)
+        return self._pledges.middleware(self._node.asked, self._has_cluster)
 
     async def start(self, inner: HttpApi, gate: Gate) -> None:
         """Join; waits for nobody. ``inner`` and ``gate``: as in ``Relaying.start``."""
@@ -172,6 +177,23 @@ class Assembly:
         for room, epoch in self._owners.rooms().items():
             self._grant(room, epoch, 0)
         self._owners.lease_ends()
+
+    def _has_cluster(self) -> bool:
+        """Whether this node has its lease from NATS, and so may take rooms."""
+        lease = self._node.lease
+        return lease.held and not lease.pledged
+
+    def _send_away(self) -> None:
+        """Those who are better off at another node; see ``stranded``."""
+        who = self._stranded.who_goes(self._node.lease.held, boot_clock.now_ns())
+        if who == "nobody":
+            return
+        for view in self._gateway.rooms():
+            hear_each_other = view.mode == "conference" and len(view.participants) > 1
+            if view.participants and (who == "everybody" or not hear_each_other):
+                words = "= its people are sent to other machines, which have the cluster"
+                self._log.info(words, extra={"room": view.room})
+                self._gateway.lose(view.room)
 
     def _grant(self, room: str, epoch: int, until_ns: int) -> None:
         grant = Grant(room, epoch, until_ns)
@@ -263,4 +285,5 @@ class Assembly:
         while True:
             self._owners.occupied(self._gateway.occupied())
             self._gateway.metrics.values.update(self._report().gauges())
+            self._send_away()
             await asyncio.sleep(LOOK_S)

@@ -3,6 +3,7 @@
 ``POST /cluster/pledge`` with a small JSON body; the answer is ``{"yes": true}`` or false. Both
 carry an HMAC (RFC 2104, SHA-256) by a key that all nodes have from the cluster, and the answer's
 covers the question with its random number: nobody else can promise anything. Nothing is secret.
+Who says no says also whether it has the cluster itself, and takes rooms.
 """
 
 from __future__ import annotations
@@ -66,7 +67,10 @@ class Pledges:
         names: Names,
         log: logging.LoggerAdapter[logging.Logger],
         replicas: int = 1,
+        on_taker: Callable[[], None] = lambda: None,
     ) -> None:
+        """``on_taker``: told when another node has said no, since it has the cluster."""
+        self._on_taker = on_taker
         self._bucket = Bucket(jetstream, names.keys)
         self._replicas = replicas
         self._log = log
@@ -131,14 +135,24 @@ class Pledges:
         if not self._is_signed(body + answer, signature):
             return False
         try:
-            return bool(json.loads(answer) == {"yes": True})
+            said = json.loads(answer)
         except ValueError:
             return False
+        if not isinstance(said, dict):
+            return False
+        if said.get("takes") is True:
+            self._on_taker()
+        return said.get("yes") is True
 
     # -- answering --------------------------------------------------------------------------------
 
-    def middleware(self, asked: Asked) -> Callable[..., Awaitable[web.StreamResponse]]:
-        """Answers before anybody asks for invitations: the signature is what lets nodes in."""
+    def middleware(
+        self, asked: Asked, takes: Callable[[], bool] = lambda: False
+    ) -> Callable[..., Awaitable[web.StreamResponse]]:
+        """Answers before anybody asks for invitations: the signature is what lets nodes in.
+
+        ``takes``: whether this node has the cluster.
+        """
 
         @web.middleware
         async def answer(
@@ -146,11 +160,13 @@ class Pledges:
         ) -> web.StreamResponse:
             if request.method != "POST" or not request.path.endswith(PATH):
                 return await handler(request)
-            return await self._answer(request, asked)
+            return await self._answer(request, asked, takes)
 
         return answer
 
-    async def _answer(self, request: web.Request, asked: Asked) -> web.Response:
+    async def _answer(
+        self, request: web.Request, asked: Asked, takes: Callable[[], bool]
+    ) -> web.Response:
         try:
             async with asyncio.timeout(BODY_TIMEOUT_S):
                 body = await request.content.read(MAX_BODY_BYTES + 1)
@@ -165,7 +181,7 @@ class Pledges:
         except UnreadableError:
             return web.Response(status=400)
         yes = asked(question.node, question.incarnation, question.known)
-        answer = json.dumps({"yes": yes}).encode()
+        answer = json.dumps({"yes": yes, "takes": not yes and takes()}).encode()
         return web.Response(
             body=answer,
             content_type="application/json",

@@ -41,7 +41,8 @@ class One:
         log = logs.get("signaling")
         self.connection = Connection(server.settings(), name)
         jetstream = JetStream(self.connection)
-        self.pledges = Pledges(jetstream, names, log)
+        self.takers = 0
+        self.pledges = Pledges(jetstream, names, log, on_taker=self._heard_taker)
         self.told: list[str] = []
         self.url = ""
         self.node = ClusterNode(
@@ -60,7 +61,8 @@ class One:
         )
 
     async def start(self) -> None:
-        self.app = web.Application(middlewares=[self.pledges.middleware(self.node.asked)])
+        answer = self.pledges.middleware(self.node.asked, lambda: self.node.lease.held)
+        self.app = web.Application(middlewares=[answer])
         self._runner = web.AppRunner(self.app)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
@@ -70,6 +72,9 @@ class One:
         self.connection.start()
         self.pledges.start()
         self.node.start()
+
+    def _heard_taker(self) -> None:
+        self.takers += 1
 
     async def kill(self) -> None:
         """As if the process were killed: nothing is said."""
@@ -185,6 +190,7 @@ def test_a_pledge_is_given_to_nodes_only(
             own = b.node.incarnation
             said = await a.pledges.ask(other, own, "a", a.node.incarnation)
             assert not said, "who reaches NATS promises nothing"
+            assert a.takers == 1, "it says that it takes rooms"
             assert a.pledges._http is not None
             for headers in ({}, {SIGNATURE: "0" * 64}, {SIGNATURE: "ä"}):
                 async with a.pledges._http.post(
