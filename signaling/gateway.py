@@ -59,6 +59,8 @@ from .registry.totals import Totals
 from .settings import Settings
 
 WATCH_NS = S_NS
+DEAF_NS = 2 * S_NS
+"""A process whose timer of a second is so late was stopped, or the machine was."""
 GIVEN_UP_RETRY_S = 10
 PROGRAM = "signaling"
 
@@ -122,6 +124,7 @@ class Gateway:
         self._health = Health()
         self._watch = Watch()
         self._watch_ns = now_ns + WATCH_NS
+        self._awake_ns = now_ns
         self._totals = Totals()
         self._meters = RoomMeters()
         self.metrics = Metrics()
@@ -167,6 +170,7 @@ class Gateway:
         if self._closed:
             raise ProblemError(503, "Restarting", "the gateway is restarting", 2)
         request = next(self._requests)
+        self._listen()
         event, now_ns = make(request), time.monotonic_ns()
         if isinstance(event, Join):
             self._check_workers(event)
@@ -199,6 +203,7 @@ class Gateway:
 
     def lose(self, room: str) -> None:
         """Another machine has the room: all who are in it join again."""
+        self._listen()
         self._do(self._registry.lose(room, time.monotonic_ns()))
 
     def told_of(self, room: str) -> dict[str, Any]:
@@ -272,6 +277,7 @@ class Gateway:
 
         Raises what ``change`` raises.
         """
+        self._listen()
         actions = [*change(self._registry, time.monotonic_ns())]
         self._do(actions)
         return actions
@@ -303,7 +309,18 @@ class Gateway:
 
     # -- events ---------------------------------------------------------------------------------
 
+    def _listen(self) -> None:
+        """Before anything is heard or judged: a process that was stopped has heard nobody."""
+        now_ns, before_ns = time.monotonic_ns(), self._awake_ns
+        self._awake_ns = now_ns
+        if now_ns - before_ns >= DEAF_NS:
+            self._log.warning(
+                "! nothing was heard for %.1f s: stopped?", (now_ns - before_ns) / S_NS
+            )
+            self._registry.was_deaf(now_ns)
+
     def _receive(self, parts: list[bytes]) -> None:
+        self._listen()
         identity = parts[0].decode("utf-8", "replace")
         try:
             message = control.decode(parts[-1])
@@ -339,6 +356,7 @@ class Gateway:
         self._meters.heard(state.room, identity, state.pid, state.metrics, now_ns)
 
     def _fire(self) -> None:
+        self._listen()
         try:
             self._look()
         finally:  # Whatever went wrong in one turn: another one follows.

@@ -47,8 +47,10 @@ from .stranded import Stranded
 from .trust import RelayTrust
 
 LOOK_S = 1.0
-SETTLED_S = 2.0
-"""After the start: then all children have announced themselves."""
+SOON_S, SETTLED_S = 0.1, 3.0
+"""After the start it looks more often for so long: whose rooms are claimed within the lease of the
+process before goes on without a pause."""
+CONNECT_S = 3_600.0
 RETRY_S = 1.0
 NO_INCARNATION = "0" * 16
 
@@ -270,6 +272,7 @@ class Assembly:
         """Make the bucket of rooms as soon as NATS is there, and only then be one of the nodes."""
         told = ""
         while True:
+            await self._connection.wait_connected(CONNECT_S)
             try:
                 await self._owners.prepare(self._settings.cluster.replicas)
                 break
@@ -281,9 +284,10 @@ class Assembly:
         self._node.start()
 
     async def _look(self) -> None:
-        await asyncio.sleep(SETTLED_S)
+        begun_s = asyncio.get_running_loop().time()
         while True:
             self._owners.occupied(self._gateway.occupied())
             self._gateway.metrics.values.update(self._report().gauges())
             self._send_away()
-            await asyncio.sleep(LOOK_S)
+            past_s = asyncio.get_running_loop().time() - begun_s
+            await asyncio.sleep(SOON_S if past_s < SETTLED_S else LOOK_S)

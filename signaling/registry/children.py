@@ -112,6 +112,11 @@ class Children(Generic[State]):
             if now_ns - child.seen_ns >= self._silence_ns
         ]
 
+    def was_deaf(self, now_ns: int) -> None:
+        """This process could not hear anybody until now: their silence counts from here."""
+        for child in self._children.values():
+            child.seen_ns = now_ns
+
     def next_timeout_ns(self) -> int | None:
         """When the first child will have been silent for too long."""
         if not self._children:

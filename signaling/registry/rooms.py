@@ -226,6 +226,11 @@ class Registry:
         """A message could not be sent to that child, so it is gone."""
         return self._advance(now_ns, self._gone(identity, "its process is gone", now_ns))
 
+    def was_deaf(self, now_ns: int) -> None:
+        """This process was stopped, and heard nobody until now; before anything else it hears."""
+        self._dispatch.workers.was_deaf(now_ns)
+        self._links.children.was_deaf(now_ns)
+
     def timeout(self, now_ns: int) -> list[Action]:
         """The time of ``next_timeout_ns`` has come."""
         return self._advance(now_ns)

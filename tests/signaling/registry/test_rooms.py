@@ -511,6 +511,21 @@ def test_a_link_lost_during_the_restart_is_replaced_when_all_are_known() -> None
     assert isinstance(spare.inbox[0], OpenLink)
 
 
+def test_a_process_that_was_stopped_blames_nobody_for_not_being_heard() -> None:
+    world = World()
+    world.add("worker")
+    world.add("link")
+    called(world)
+    world.now_ns += 60 * S_NS
+    world.registry.was_deaf(world.now_ns)
+    world.do(world.registry.timeout(world.now_ns))
+    world.advance(2_999, beats=False)
+    counts = world.registry.counts()
+    assert (counts["participants"], counts["links_active"]) == (1, 1)
+    world.advance(1, beats=False)
+    assert world.registry.counts()["participants"] == 0, "who is silent still is lost"
+
+
 def test_an_idle_registry_has_nothing_to_wait_for() -> None:
     world = World()
     assert world.registry.next_timeout_ns(world.now_ns) is None
