@@ -16,9 +16,11 @@ from deploy.settings import AllSettings
 from mixer_core.cluster.connection import Connection
 from mixer_core.cluster.jetstream import JetStream, StreamShape
 from mixer_core.cluster.start import check_cluster
+from mixer_core.runtime.errors import ClusterError
 from mixer_core.runtime.settings import load_all
 from tests.support.gateway import free_port
 from tests.support.nats_server import PROGRAM, needs_nats
+from tests.support.waiting import until
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "cluster"
 
@@ -93,8 +95,16 @@ def test_a_server_takes_the_configuration_and_a_node_gets_in(tmp_path: Path) -> 
         try:
             assert await connection.wait_connected(30), connection.why_not
             stream = JetStream(connection)
-            await stream.ensure(StreamShape("MIXMINUS_JOURNAL_0", ("mixminus.journal.0.>",)))
-            assert await stream.publish("mixminus.journal.0.home.log", b"1") == 1
+
+            async def kept() -> int:
+                try:
+                    shape = StreamShape("MIXMINUS_JOURNAL_0", ("mixminus.journal.0.>",))
+                    await stream.ensure(shape)
+                    return await stream.publish("mixminus.journal.0.home.log", b"1")
+                except ClusterError:  # It has only just been started.
+                    return 0
+
+            await until(kept, "the account may not write")
         finally:
             await connection.close()
         stranger = Connection(replace(settings, credentials_file=""), "stranger")
