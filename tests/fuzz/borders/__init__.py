@@ -14,6 +14,7 @@ from . import (
     journal,
     offers,
     realtime,
+    relay,
     rtp,
     sctp,
     settings,
@@ -25,7 +26,7 @@ from . import (
 
 _MODULES = (
     *(http, offers, sctp, stun, browser, wire, control, realtime, tools, rtp),
-    *(journal, settings, certificates, tokens),
+    *(journal, settings, certificates, tokens, relay),
 )
 BORDERS: Mapping[str, Border] = {
     border.name: border for module in _MODULES for border in module.BORDERS

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mixer_core.bus.control import Leave, Offer, PicturePiece, Silence
+from mixer_core.bus.roles import Role
 from mixer_core.cluster.connection import Message
 from mixer_core.cluster.names import Names
 from mixer_core.journal import recordings
@@ -17,7 +22,12 @@ from signaling.cluster.relay import MAX_TRIES
 from signaling.cluster.relay_wire import PIECE_BYTES
 from signaling.cluster.slots import AT_THE_ENTRY
 from signaling.cluster.trust import RelayTrust
-from tests.signaling.cluster.relay_nodes import Table, nodes, staffed
+from signaling.http import limiting, listeners
+from signaling.http.api import HttpApi, PageParts
+from signaling.http.forwarded import Proxies
+from signaling.http.lan_pages import LanPages, Listening
+from signaling.http.listen_routes import ListenRoutes
+from tests.signaling.cluster.relay_nodes import Node, Table, nodes, staffed
 from tests.signaling.edge import SDP, HttpAnswer, asynchronous, problem
 from tests.signaling.http.test_access import GUARDED, Browser, invited
 from tests.signaling.http.test_pictures import body, jpeg
@@ -290,6 +300,58 @@ async def test_strangers_are_not_believed_on_any_port(
                         assert answer.status == 403 or "relay" not in await answer.text()
             async with a.http.get(f"{url}/rooms", headers=forged) as answer:
                 assert answer.status in (403, 404)
+
+
+@asynchronous
+async def test_who_listens_without_https_does_so_through_any_node(
+    short_dir: Path, nats_server: NatsServer, names: Names
+) -> None:
+    async with nodes(short_dir, nats_server, names, **GUARDED) as cluster:
+        a, b = cluster["a"], cluster["b"]
+        cluster.table.rooms["home"] = "b"
+        worker, _ = await staffed(b)
+        async with plain_port(a) as url:
+
+            async def ask(method: str, path: str, bearer: str, **more: Any) -> HttpAnswer:
+                headers = {"Authorization": f"Bearer {bearer}", "Content-Type": "application/sdp"}
+                async with a.http.request(method, url + path, headers=headers, **more) as got:
+                    return HttpAnswer(got.status, got.headers, await got.read())
+
+            def invitation(role: Role) -> str:
+                return a.gate.desk.invite(["home"], role, "", 600, False, int(time.time()))[1]
+
+            opened = await ask("POST", "/listen/session", invitation("listen"))
+            joined = await ask(
+                "POST", "/listen/rooms/home/participants", opened.json()["session"], data=SDP
+            )
+            assert joined.status == 201, joined.text
+            (offer,) = [m for m in worker.received if isinstance(m, Offer)]
+            assert offer.role == "listen"
+            location = f"/listen{joined.headers['Location']}"
+            assert location.endswith("~b")
+            left = await ask("DELETE", location, opened.json()["session"])
+            assert left.status == 200, left.text
+            _, session = a.gate.desk.exchange(invitation("speak"), "", int(time.time()))
+            refused = await ask("POST", "/listen/rooms/home/participants", session, data=SDP)
+            assert "not encrypted" in problem(refused, 403)["detail"]
+
+
+@asynccontextmanager
+async def plain_port(node: Node) -> AsyncIterator[str]:
+    """That of the local network, as the service opens it."""
+    parts = PageParts(cluster=node.relay)
+    api = HttpApi(node.gateway, node.gate, node.settings.signaling, node.log, parts)
+    routes = ListenRoutes(api.rooms, node.gate.desk)
+    limit = limiting.middleware(node.gateway.limiter, Proxies(""), node.log)
+    listening = Listening(routes, [node.relay.middleware(routes.vouch), limit])
+    pages = LanPages(lambda: None, 8443, lambda: ("mixminus.local",), node.log, listening)
+    listener = listeners.Listener(pages.application())
+    (socket,) = listeners.bind("127.0.0.1", 0)
+    await listener.start([socket])
+    try:
+        yield f"http://127.0.0.1:{socket.getsockname()[1]}"
+    finally:
+        await listener.stop()
 
 
 @asynchronous
