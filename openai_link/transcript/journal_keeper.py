@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import ClassVar, Protocol, TypeVar
 
 from mixer_core.journal import repair
 from mixer_core.journal.records import HistoryItem, ItemRecord, Record
@@ -49,6 +49,9 @@ class Bounds:
 class Keeper(Protocol):
     """Keeps one room's journal, for one thread: ``JournalKeeper``, or that of a clustered room."""
 
+    patience_ns: ClassVar[int]
+    """How long a line that cannot be written yet waits before people are told of it."""
+
     def run(self, do: Callable[[JournalStore], _T]) -> _T: ...
 
     def write(self, records: Sequence[Record], wall_ms: int) -> None: ...
@@ -72,6 +75,8 @@ class Keeper(Protocol):
 
 class JournalKeeper:
     """The store of one room, for one thread."""
+
+    patience_ns: ClassVar[int] = 0
 
     def __init__(
         self,

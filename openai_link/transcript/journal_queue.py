@@ -47,6 +47,10 @@ class WriteQueue:
         self._failures = 0
         self._retry_ns = 0
         """When to try again; 0: the disk works."""
+        self._failing_ns = 0
+        """Since when it fails."""
+        self.patience_ns = 0
+        """Who waits is not let pass before it has failed for so long."""
 
     @property
     def is_failing(self) -> bool:
@@ -106,6 +110,8 @@ class WriteQueue:
             self._one_by_one, self._is_urgent = len(batch), True
             return []
         wait_ns = RETRY_NS[min(self._failures, len(RETRY_NS) - 1)]
+        if not self._failures:
+            self._failing_ns = now_ns
         self._failures += 1
         if is_permanent:
             self._retry_ns = 0
@@ -125,8 +131,10 @@ class WriteQueue:
         self._records = 0
         return entries
 
-    def let_pass(self) -> list[Entry]:
+    def let_pass(self, now_ns: int) -> list[Entry]:
         """While the disk fails nobody waits for it: the entries whose ``then`` is to be called."""
+        if now_ns - self._failing_ns < self.patience_ns:
+            return []
         self._is_urgent = False
         return [entry for entry in self._entries if entry.then is not None]
 

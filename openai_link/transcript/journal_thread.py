@@ -133,6 +133,7 @@ class JournalThread(threading.Thread):
         keeper: Keeper | None = None
         try:
             keeper = self._keeper = self._make_keeper(self._report)
+            self._queue.patience_ns = keeper.patience_ns
             self._work()
         except Exception as error:  # A defect; whatever it is, nobody may wait forever.
             self._log.exception("! the journal's thread has ended")
@@ -160,7 +161,7 @@ class JournalThread(threading.Thread):
         with self._changed:
             while not (self._questions or self._is_closing):
                 if self._queue.is_failing:
-                    self._answer(self._queue.let_pass())
+                    self._answer(self._queue.let_pass(time.monotonic_ns()))
                 wait_s = self._wait_s()
                 if wait_s is not None and wait_s <= 0:
                     break

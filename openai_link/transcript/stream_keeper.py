@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import ClassVar, Protocol, TypeVar
 
 from mixer_core.journal.records import HistoryItem, ItemRecord, Record
 from mixer_core.journal.stream_batch import Batch, Entry, Message, Reader, StreamId, TooNewError
@@ -24,11 +24,14 @@ from mixer_core.runtime.errors import (
     RecordError,
     StaleJournalError,
 )
+from mixer_core.runtime.units import S_NS
 
 from .journal_keeper import JournalKeeper
 from .journal_store import JournalStore
 from .stream_owner import Outgoing, Owner, Seen
 
+PATIENCE_NS = 6 * S_NS
+"""Longer than a lease: what a node that is cut off alone cannot write, it tells nobody."""
 RECOVERY_S = 4.0
 """Longest that a room waits for its log: then it begins with what its own file has."""
 CLAIMS = 20
@@ -71,6 +74,8 @@ class Log(Protocol):
 
 class StreamKeeper:
     """The journal of one room, for one thread."""
+
+    patience_ns: ClassVar[int] = PATIENCE_NS
 
     def __init__(
         self,

@@ -73,13 +73,29 @@ def test_while_the_disk_fails_attempts_become_rare_and_nothing_is_lost(queue: Wr
     for wait_ns in (*RETRY_NS, RETRY_NS[-1]):
         assert queue.failed(queue.take(), False, S_NS) == []
         assert queue.is_failing and queue.next_timeout_ns() == S_NS + wait_ns
-        assert queue.let_pass() == entries
+        assert queue.let_pass(S_NS) == entries
     assert queue.take() == entries
     queue.written()
     assert not queue.is_failing and queue.next_timeout_ns() is None
     queue.put(entry(), 0)
     queue.failed(queue.take(), False, 0)
     assert queue.next_timeout_ns() == RETRY_NS[0], "the waits begin anew"
+
+
+def test_where_nobody_is_let_pass_at_once_patience_begins_with_the_first_failure(
+    queue: WriteQueue,
+) -> None:
+    queue.patience_ns = 6 * S_NS
+    one = entry()
+    queue.put(one, 0)
+    for now_ns, passes in ((S_NS, []), (3 * S_NS, []), (7 * S_NS, [one])):
+        queue.failed(queue.take(), False, now_ns)
+        assert queue.let_pass(now_ns) == passes
+    queue.take()
+    queue.written()
+    queue.put(one, 0)
+    queue.failed(queue.take(), False, 20 * S_NS)
+    assert queue.let_pass(20 * S_NS) == []
 
 
 def test_of_a_batch_that_cannot_be_written_only_the_bad_entry_is_given_up(
