@@ -25,7 +25,7 @@ No room can have this name."""
 USUAL_NAME = "assistant"
 """What an assistant is called that has no name."""
 
-Name = Annotated[str, msgspec.Meta(max_length=40, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Name = Annotated[str, msgspec.Meta(max_length=40, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
 Mode = Literal["assistant", "conference"]
 Address = Literal["always", "addressed", "push_to_talk", "open"]
 
@@ -49,7 +49,7 @@ class RoomRules:
     tools: tuple[str, ...] = ("*",)
     """Names of the tools that the assistant may use in this room, as it is told them; * stands for
     any letters: files__* are those of the MCP server files. An empty list: none."""
-    language: Annotated[str, msgspec.Meta(pattern="^([a-z]{2,3})?$")] = ""
+    language: Annotated[str, msgspec.Meta(pattern=r"^([a-z]{2,3})?\Z")] = ""
     """Language of the room (ISO 639-1, such as de), a hint for the transcription; empty: any."""
     daily_budget_usd: Annotated[float, msgspec.Meta(ge=0, le=1_000_000)] = 0.0
     """Budget of this room for a day (local time), within that of all rooms: a warning at 80 %, a

@@ -92,6 +92,8 @@ def test_it_is_told_where_a_rooms_keys_come_from_and_when_they_count(tmp_path: P
         ("[rooms.den]\nvoise = 'x'", r"line 2: \[rooms.den\] voise is an unknown setting.*voice"),
         ("[rooms.den]\nmode = 'party'", r"\[rooms.den\] mode = 'party' is not possible"),
         ("[rooms.den]\nlanguage = 'German'", r"\[rooms.den\] language"),
+        ('[rooms.den]\nlanguage = "de\\n"', r"\[rooms.den\] language"),
+        ('[rooms.den]\npersona = "x\\n"', r"\[rooms.den\] persona"),
         ("[rooms.den]\ndaily_budget_usd = -1", r"\[rooms.den\] daily_budget_usd"),
         ("[rooms.den]\naddress_names = ['']", r"\[rooms.den\] address_names"),
         ("[rooms.den]\npersona = \"a\\tb\"", r"\[rooms.den\] persona"),
