@@ -343,7 +343,8 @@ class NodeLease:
         return max(self._ask_ns, self._sent_ns + self._terms.silence_ns)
 
     def _ask(self, now_ns: int) -> list[Action]:
-        self._ask_ns = now_ns + self._terms.renew_ns
+        # The others may take the store for away later than this node, and are asked again soon.
+        self._ask_ns = now_ns + self._terms.renew_ns // (1 if self.is_pledged else 4)
         nodes = self._unsure
         if not nodes:
             return self.pledged(now_ns, self.incarnation, now_ns)

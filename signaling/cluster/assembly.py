@@ -78,7 +78,7 @@ class Assembly:
         self._stranded = Stranded()
         self._pledges = Pledges(
             *(jetstream, names, log, section.replicas),
-            on_taker=lambda: self._stranded.heard_taker(boot_clock.now_ns()),
+            on_word=lambda takes: self._stranded.heard(takes, boot_clock.now_ns()),
         )
         self._moving = Moving(
             gateway, self._owners, self._connection, names, node, log, lambda: self._node.tell()

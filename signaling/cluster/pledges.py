@@ -67,10 +67,10 @@ class Pledges:
         names: Names,
         log: logging.LoggerAdapter[logging.Logger],
         replicas: int = 1,
-        on_taker: Callable[[], None] = lambda: None,
+        on_word: Callable[[bool], None] = lambda takes: None,
     ) -> None:
-        """``on_taker``: told when another node has said no, since it has the cluster."""
-        self._on_taker = on_taker
+        """``on_word``: told whether another node that was asked has the cluster itself."""
+        self._on_word = on_word
         self._bucket = Bucket(jetstream, names.keys)
         self._replicas = replicas
         self._log = log
@@ -140,8 +140,7 @@ class Pledges:
             return False
         if not isinstance(said, dict):
             return False
-        if said.get("takes") is True:
-            self._on_taker()
+        self._on_word(said.get("takes") is True)
         return said.get("yes") is True
 
     # -- answering --------------------------------------------------------------------------------

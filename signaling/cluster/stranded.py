@@ -25,9 +25,12 @@ class Stranded:
         self._taker_ns: int | None = None
         self._since_ns: int | None = None
 
-    def heard_taker(self, now_ns: int) -> None:
-        """Another node says that it has the cluster, and takes rooms."""
-        self._taker_ns = now_ns
+    def heard(self, takes: bool, now_ns: int) -> None:
+        """Another node says whether it has the cluster, and takes rooms: the latest word counts.
+
+        While NATS goes away, the others find out a little later than this node.
+        """
+        self._taker_ns = now_ns if takes else None
 
     def who_goes(self, held: bool, now_ns: int) -> Who:
         """Once a second; ``held``: this node has a lease. ``alone``: rooms without people who hear

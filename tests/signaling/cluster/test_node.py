@@ -42,7 +42,7 @@ class One:
         self.connection = Connection(server.settings(), name)
         jetstream = JetStream(self.connection)
         self.takers = 0
-        self.pledges = Pledges(jetstream, names, log, on_taker=self._heard_taker)
+        self.pledges = Pledges(jetstream, names, log, on_word=self._heard)
         self.told: list[str] = []
         self.url = ""
         self.node = ClusterNode(
@@ -73,8 +73,8 @@ class One:
         self.pledges.start()
         self.node.start()
 
-    def _heard_taker(self) -> None:
-        self.takers += 1
+    def _heard(self, takes: bool) -> None:
+        self.takers += takes
 
     async def kill(self) -> None:
         """As if the process were killed: nothing is said."""

@@ -18,7 +18,14 @@ def test_people_stay_where_the_whole_cluster_is_away_but_who_is_alone() -> None:
 
 def test_everybody_goes_where_another_node_takes_rooms() -> None:
     stranded = Stranded()
-    stranded.heard_taker(0)
+    stranded.heard(True, 0)
     assert stranded.who_goes(True, 1 * S) == "nobody"
     assert stranded.who_goes(False, 2 * S) == "everybody"
     assert stranded.who_goes(False, FRESH_NS) == "nobody"
+
+
+def test_a_node_that_has_found_out_takes_nothing_any_more() -> None:
+    stranded = Stranded()
+    stranded.heard(True, 0)
+    stranded.heard(False, 1 * S)
+    assert stranded.who_goes(False, 2 * S) == "nobody"
