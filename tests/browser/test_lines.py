@@ -13,6 +13,7 @@ import pytest
 
 from tests.browser.support import joined, until
 from tests.support import audio
+from tests.support.contents import contents
 from tests.support.gateway import Gateway
 
 pytestmark = pytest.mark.browser
@@ -123,7 +124,7 @@ def test_who_comes_late_sees_and_saves_the_conversation_in_its_order_and_may_del
     later.keyboard.press("Enter")
     until(first, has("Fine."), "the assistant does not go on")
     assert not [text for text in transcript(gateway, "order") if text in expected]
-    kept = {path.name: path.read_bytes() for path in (gateway.dir / "state").glob("journal*")}
+    kept = contents(gateway.dir / "state", "journal*")
     assert [name for name, octets in kept.items() if b"plums" in octets] == []
     assert [name for name, octets in kept.items() if b"Fine." in octets] != [], list(kept)
 

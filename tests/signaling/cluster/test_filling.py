@@ -25,6 +25,7 @@ from signaling.cluster.filling import Place, SharedTranscripts
 from signaling.http.transcript_pages import TranscriptReader
 from tests.openai_link.transcript.journal_writer import item
 from tests.openai_link.transcript.stream_world import NOW_MS, ROOM, Process
+from tests.support.contents import contents
 from tests.support.nats_server import NatsServer, needs_nats
 from tests.support.waiting import until
 
@@ -56,7 +57,7 @@ class Node:
 
     def content(self) -> bytes:
         """Of all its files."""
-        return b"".join(file.read_bytes() for file in self.path.parent.iterdir())
+        return b"".join(contents(self.path.parent).values())
 
 
 @asynccontextmanager
