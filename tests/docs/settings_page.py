@@ -95,6 +95,11 @@ def allowed(hint: Any) -> str:
     return _NAMES[hint]
 
 
+def _figure(limit: float) -> str:
+    """A limit; 0 and 0.0 are equal, and which of them an annotation has depends on others."""
+    return f"{int(limit) if limit == int(limit) else limit:,}"
+
+
 def _bounds(note: Any) -> str:
     if not isinstance(note, msgspec.Meta):
         return ""
@@ -102,10 +107,10 @@ def _bounds(note: Any) -> str:
         return f"of at most {note.max_length:,} characters"
     low = note.ge if note.ge is not None else note.gt
     if low is not None and note.le is not None:
-        return f"{'' if note.ge is not None else 'above '}{low:,} to {note.le:,}"
+        return f"{'' if note.ge is not None else 'above '}{_figure(low)} to {_figure(note.le)}"
     if low is not None:
-        return f"from {low:,}"
-    return f"at most {note.le:,}" if note.le is not None else ""
+        return f"from {_figure(low)}"
+    return f"at most {_figure(note.le)}" if note.le is not None else ""
 
 
 if __name__ == "__main__":

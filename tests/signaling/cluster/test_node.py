@@ -16,14 +16,17 @@ from mixer_core.cluster.lease import Terms
 from mixer_core.cluster.names import Names
 from mixer_core.cluster.records import NodeRecord
 from mixer_core.runtime import logs
-from mixer_core.runtime.units import MS_NS
+from mixer_core.runtime.units import MS_NS, S_NS
 from signaling.cluster.node import ClusterNode, Listeners
 from signaling.cluster.pledges import PATH, SIGNATURE, Pledges
 from tests.support.nats_server import NatsServer, names, nats_server, needs_nats
+from tests.support.waiting import PATIENCE_S
 
 __all__ = ["names", "nats_server"]
 pytestmark = [pytest.mark.processes, needs_nats]
 QUICK = Terms(lease_ns=900 * MS_NS, renew_ns=300 * MS_NS, close_ns=50 * MS_NS)
+PATIENT = Terms(lease_ns=30 * S_NS, renew_ns=300 * MS_NS, close_ns=50 * MS_NS)
+"""Where a machine that stands still for a moment must not lose a lease."""
 WAIT_S = QUICK.wait_ns(QUICK.lease_ns) / 1e9
 
 
@@ -110,7 +113,7 @@ def record(one: One) -> NodeRecord:
     return found
 
 
-async def until_true(ready: Callable[[], bool], limit_s: float = 20.0) -> None:
+async def until_true(ready: Callable[[], bool], limit_s: float = PATIENCE_S) -> None:
     async with asyncio.timeout(limit_s):
         while not ready():
             await asyncio.sleep(0.02)
@@ -163,12 +166,12 @@ def test_without_nats_the_nodes_go_on_by_each_others_word_until_one_is_missing(
     nats_server: NatsServer, names: Names, tmp_path: Path
 ) -> None:
     async def test() -> None:
-        async with cluster(nats_server, names, tmp_path, "a", "b") as (a, b):
+        async with cluster(nats_server, names, tmp_path, "a", "b", terms=Terms()) as (a, b):
             held = [one.node.incarnation for one in (a, b)]
             nats_server.pause()
             try:
                 await until_true(lambda: a.node.lease.pledged and b.node.lease.pledged)
-                await asyncio.sleep(3 * WAIT_S)
+                await asyncio.sleep(2 * Terms().lease_ns / S_NS)
                 assert [one.node.incarnation for one in (a, b)] == held
                 await b.kill()
                 await until_true(lambda: not a.holds())
@@ -212,9 +215,9 @@ def test_who_leaves_is_not_waited_for(
     nats_server: NatsServer, names: Names, tmp_path: Path
 ) -> None:
     async def test() -> None:
-        async with cluster(nats_server, names, tmp_path, "a", "b") as (a, b):
+        async with cluster(nats_server, names, tmp_path, "a", "b", terms=PATIENT) as (a, b):
             before = a.node.incarnation
             await a.node.leave()
-            await until_true(lambda: b.node.verdict("a", before) == "lost", WAIT_S / 2)
+            await until_true(lambda: b.node.verdict("a", before) == "lost", 15.0)
 
     asyncio.run(test())
