@@ -19,6 +19,7 @@ from mixer_core.journal.retention import DAY_MS, Look
 from mixer_core.runtime.errors import JournalError
 from mixer_core.runtime.units import S_NS
 
+from .journal_queue import RETRY_NS
 from .journal_store import JournalStore
 
 CARE_NS = 60 * S_NS
@@ -49,6 +50,8 @@ class Bounds:
 class Keeper(Protocol):
     """Keeps one room's journal, for one thread: ``JournalKeeper``, or that of a clustered room."""
 
+    retry_most_ns: ClassVar[int]
+    """Longest wait between two attempts to write."""
     patience_ns: ClassVar[int]
     """How long a line that cannot be written yet waits before people are told of it."""
 
@@ -76,6 +79,7 @@ class Keeper(Protocol):
 class JournalKeeper:
     """The store of one room, for one thread."""
 
+    retry_most_ns: ClassVar[int] = RETRY_NS[-1]
     patience_ns: ClassVar[int] = 0
 
     def __init__(

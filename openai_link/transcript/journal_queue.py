@@ -49,6 +49,8 @@ class WriteQueue:
         """When to try again; 0: the disk works."""
         self._failing_ns = 0
         """Since when it fails."""
+        self.retry_most_ns = RETRY_NS[-1]
+        """Longest wait between two attempts."""
         self.patience_ns = 0
         """Who waits is not let pass before it has failed for so long."""
 
@@ -116,7 +118,7 @@ class WriteQueue:
         if is_permanent:
             self._retry_ns = 0
             return batch
-        self._retry_ns = now_ns + wait_ns
+        self._retry_ns = now_ns + min(wait_ns, self.retry_most_ns)
         self._put_back(batch)
         return []
 

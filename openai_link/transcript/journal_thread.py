@@ -134,6 +134,7 @@ class JournalThread(threading.Thread):
         try:
             keeper = self._keeper = self._make_keeper(self._report)
             self._queue.patience_ns = keeper.patience_ns
+            self._queue.retry_most_ns = keeper.retry_most_ns
             self._work()
         except Exception as error:  # A defect; whatever it is, nobody may wait forever.
             self._log.exception("! the journal's thread has ended")

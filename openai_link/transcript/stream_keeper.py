@@ -30,6 +30,8 @@ from .journal_keeper import JournalKeeper
 from .journal_store import JournalStore
 from .stream_owner import Outgoing, Owner, Seen
 
+RETRY_MOST_NS = 2 * S_NS
+"""NATS comes back as a whole, and an attempt costs little: what waited is soon written."""
 PATIENCE_NS = 6 * S_NS
 """Longer than a lease: what a node that is cut off alone cannot write, it tells nobody."""
 RECOVERY_S = 4.0
@@ -75,6 +77,7 @@ class Log(Protocol):
 class StreamKeeper:
     """The journal of one room, for one thread."""
 
+    retry_most_ns: ClassVar[int] = RETRY_MOST_NS
     patience_ns: ClassVar[int] = PATIENCE_NS
 
     def __init__(

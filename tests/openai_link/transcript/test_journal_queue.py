@@ -82,6 +82,17 @@ def test_while_the_disk_fails_attempts_become_rare_and_nothing_is_lost(queue: Wr
     assert queue.next_timeout_ns() == RETRY_NS[0], "the waits begin anew"
 
 
+def test_what_comes_back_as_a_whole_is_tried_often(queue: WriteQueue) -> None:
+    """A clustered room's journal: NATS was away for a while."""
+    queue.retry_most_ns = 2 * S_NS
+    queue.put(entry(), 0)
+    waits_ns = []
+    for _ in RETRY_NS:
+        queue.failed(queue.take(), False, 0)
+        waits_ns.append(queue.next_timeout_ns())
+    assert waits_ns == [S_NS, *[2 * S_NS] * (len(RETRY_NS) - 1)]
+
+
 def test_where_nobody_is_let_pass_at_once_patience_begins_with_the_first_failure(
     queue: WriteQueue,
 ) -> None:
