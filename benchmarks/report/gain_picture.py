@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
 
-from .errors import BenchmarkError
-from .plots import HOW_TO_GET
+from .plotting import pyplot_for
 
 Panel = Mapping[str, Sequence[float]]
 """Name of a line → its values in dB, one for each frame."""
@@ -15,13 +13,7 @@ Panel = Mapping[str, Sequence[float]]
 
 def draw(panels: Mapping[str, Panel], target_dbfs: float, frame_s: float, file: Path) -> Path:
     """A PNG with one panel below the other. Raises BenchmarkError without matplotlib."""
-    try:
-        matplotlib = import_module("matplotlib")
-    except ModuleNotFoundError as error:
-        raise BenchmarkError(HOW_TO_GET) from error
-    matplotlib.use("Agg")
-    pyplot = import_module("matplotlib.pyplot")
-    file.parent.mkdir(parents=True, exist_ok=True)
+    pyplot = pyplot_for(file.parent)
     figure, axes = pyplot.subplots(
         len(panels), 1, figsize=(10, 2.3 * len(panels)), layout="constrained", squeeze=False
     )

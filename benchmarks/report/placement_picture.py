@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
 
-from .errors import BenchmarkError
-from .plots import HOW_TO_GET
+from .plotting import pyplot_for
 from .series import Series
 
 
@@ -26,13 +24,7 @@ def draw(
         heal_s: per failure, how long its rooms were silent.
         events: what was done, and when, s.
     """
-    try:
-        matplotlib = import_module("matplotlib")
-    except ModuleNotFoundError as error:
-        raise BenchmarkError(HOW_TO_GET) from error
-    matplotlib.use("Agg")
-    pyplot = import_module("matplotlib.pyplot")
-    file.parent.mkdir(parents=True, exist_ok=True)
+    pyplot = pyplot_for(file.parent)
     figure, axes = pyplot.subplots(3, 1, figsize=(10, 9), layout="constrained")
     for axis, lines, title in ((axes[0], balance, "mean = 1"), (axes[1], moves, "rooms a minute")):
         for name, points in lines.items():

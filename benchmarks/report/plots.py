@@ -8,11 +8,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from .errors import BenchmarkError
+from .plotting import pyplot_for
 from .results import Measure, Report
 from .tables import number
 
-HOW_TO_GET = "plots need matplotlib: pip install 'mixminus[bench]'"
 FORMAT = "svg"
 STYLE = {"svg.fonttype": "none", "svg.hashsalt": "mixminus", "font.family": "sans-serif"}
 """Text stays text, and the same results give the same file."""
@@ -43,13 +42,7 @@ def draw(reports: Sequence[Report], folder: Path) -> list[Path]:
     Raises:
         BenchmarkError: matplotlib is not installed; the message says how to get it.
     """
-    try:
-        matplotlib = import_module("matplotlib")
-    except ModuleNotFoundError as error:
-        raise BenchmarkError(HOW_TO_GET) from error
-    matplotlib.use("Agg")
-    matplotlib.rcParams.update(STYLE)
-    folder.mkdir(parents=True, exist_ok=True)
+    pyplot_for(folder).rcParams.update(STYLE)
     files: list[Path] = []
     for report in reports:
         for unit, measures in bars(report).items():

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from .errors import BenchmarkError
-from .plots import HOW_TO_GET
+from .plotting import pyplot_for
 
 Series = Sequence[tuple[float, float]]
 """Points: seconds, and a value."""
@@ -46,13 +44,7 @@ def draw(groups: Mapping[str, Mapping[str, Series]], file: Path) -> Path:
     Raises:
         BenchmarkError: matplotlib is not installed.
     """
-    try:
-        matplotlib = import_module("matplotlib")
-    except ModuleNotFoundError as error:
-        raise BenchmarkError(HOW_TO_GET) from error
-    matplotlib.use("Agg")
-    pyplot = import_module("matplotlib.pyplot")
-    file.parent.mkdir(parents=True, exist_ok=True)
+    pyplot = pyplot_for(file.parent)
     size = (10, 2.4 * len(groups))
     figure, axes = pyplot.subplots(
         len(groups), 1, figsize=size, layout="constrained", sharex=True, squeeze=False

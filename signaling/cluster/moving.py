@@ -47,8 +47,8 @@ READY_S = 0.05
 """Between two looks at a link that is prepared."""
 
 
-class Owning(Protocol):
-    """Who has which room; nothing of it raises but MixminusError."""
+class RoomGiver(Protocol):
+    """Gives rooms to other nodes, and takes theirs; raises nothing but MixminusError."""
 
     def rooms(self) -> Mapping[str, int]:
         """The rooms of this node, and their epochs."""
@@ -72,7 +72,7 @@ class Moving:
     def __init__(
         self,
         gateway: Gateway,
-        owning: Owning,
+        owning: RoomGiver,
         connection: Connection,
         names: Names,
         node: str,

@@ -49,7 +49,7 @@ class _LetGoError(MixminusError):
         self.problem = problem
 
 
-class Owning(Protocol):
+class RoomFinder(Protocol):
     """Who has which room."""
 
     async def where(self, room: str) -> Place:
@@ -92,7 +92,7 @@ class Relay:
     def __init__(
         self,
         node: str,
-        owners: Owning,
+        owners: RoomFinder,
         asking: Asking,
         trust: RelayTrust,
         around: Surroundings,

@@ -17,7 +17,7 @@ from ..http.listen_routes import ListenRoutes
 from ..http.picture_routes import most_body_bytes
 from .asking import Asking
 from .parcels import Parcels
-from .relay import Owning, Relay, Surroundings
+from .relay import Relay, RoomFinder, Surroundings
 from .replay import Replayer
 from .trust import RelayTrust
 
@@ -30,7 +30,7 @@ class Relaying:
         connection: Connection,
         names: Names,
         node: str,
-        owners: Owning,
+        owners: RoomFinder,
         around: Surroundings,
         gateway: Gateway,
         usual_body_bytes: int,
