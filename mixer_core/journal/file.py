@@ -23,6 +23,7 @@ from ..runtime.errors import JournalError, NoJournalError
 from ..runtime.files import make_private_directory
 from . import place
 from .causes import journal_errors, moved, unusable
+from .parting import part
 from .records import SIMULATED
 
 FILE_NAME = "journal.sqlite3"
@@ -127,18 +128,19 @@ class Writer:
         self.path = path
         self.was_empty = was_empty
         self.db = db
-        self._marks = place.marks(path)
-        if self._marks[0] is None:  # Taken away while it was opened.
+        self.marks = place.marks(path)
+        """Its files."""
+        if self.marks[0] is None:  # Taken away while it was opened.
             db.close()
             raise moved(path)
 
     def is_in_place(self) -> bool:
         """Whether who opens the journal now finds what this connection has written."""
-        return place.marks(self.path) == self._marks
+        return place.marks(self.path) == self.marks
 
     def is_main_in_place(self) -> bool:
         """Whether at least the main file is the same."""
-        return place.marks(self.path)[0] == self._marks[0]
+        return place.marks(self.path)[0] == self.marks[0]
 
     def flush(self) -> None:
         """Bring what is committed into the main file, wherever that is now. Raises JournalError."""
@@ -156,14 +158,17 @@ class Writer:
             with contextlib.suppress(JournalError):
                 self.flush()
             try:
-                with place.locked(self.path):
+                with place.locked(self.path) as lock:
+                    was_in_place = self.is_in_place()
                     self._close()
+                    if was_in_place:
+                        place.note_end(self.path, lock)
             except OSError:  # The directory is gone, or takes no lock.
                 self._close()
 
     def _close(self) -> None:
         log = place.marks(self.path)[1]
-        if log is None or log == self._marks[1]:
+        if log is None or log == self.marks[1]:
             self.db.close()
         else:
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.db))
@@ -184,16 +189,23 @@ def open_writer(path: Path, synchronous: str = "FULL") -> Writer:
         if path.parent.stat().st_mode & 0o077:
             path.parent.chmod(0o700)
         path = place.resolved(path)
-        with place.locked(path):
+        with place.locked(path) as lock:
             was_empty = place.is_there(path) and not path.stat().st_size
             if not place.is_there(path):
-                place.make(path)
+                place.make(path, lock)
+            part(path, lock)
             try:
-                return Writer(path, _connected(path, synchronous), was_empty)
+                writer = Writer(path, _connected(path, synchronous), was_empty)
             except sqlite3.OperationalError as error:
                 if path.exists():
                     raise
                 raise moved(path) from error
+            try:
+                place.note_memory(writer.marks, lock)
+            except OSError:
+                writer.db.close()
+                raise
+            return writer
 
 
 def open_reader(path: Path) -> sqlite3.Connection:

@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..runtime.files import sync_directory
+from ..runtime.files import sync_directory, sync_file
 from .causes import unusable
 
 Marks = tuple[tuple[int, int] | None, ...]
@@ -26,17 +26,21 @@ Marks = tuple[tuple[int, int] | None, ...]
 MAX_ASIDE = 3
 """Files put aside that are kept, the newest."""
 _SUFFIXES = ("", "-wal", "-shm")
+_NOTE_BYTES = 48
 _KINDS = ((stat.S_ISDIR, "directory"), (stat.S_ISFIFO, "pipe"), (stat.S_ISSOCK, "socket"))
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Nobody else makes, opens for writing or exchanges the journal meanwhile. Raises OSError."""
+def locked(path: Path) -> Iterator[int]:
+    """Nobody else makes, opens for writing or exchanges the journal meanwhile. Raises OSError.
+
+    Yields the lock file's descriptor.
+    """
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
     lock = os.open(path.with_name(f"{path.name}.lock"), flags, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        yield lock
     finally:
         os.close(lock)
 
@@ -52,6 +56,32 @@ def marks(path: Path) -> Marks:
         else:
             found.append((status.st_dev, status.st_ino))
     return tuple(found)
+
+
+def note_memory(found: Marks, lock: int) -> None:
+    """Write into the lock file which shared memory the log has. Raises OSError."""
+    os.pwrite(lock, _memory_line(found), 0)
+
+
+def note_end(path: Path, lock: int) -> None:
+    """After a close: forget that if the log is gone, since it was the last one. Raises OSError."""
+    if marks(path)[1] is None:
+        os.ftruncate(lock, 0)
+
+
+def is_parted(path: Path, lock: int) -> bool:
+    """Whether somebody may write with a shared memory that is no longer there.
+
+    Who has died leaves the files and the note as they are. Raises OSError.
+    """
+    _, log, memory = found = marks(path)
+    noted = os.pread(lock, _NOTE_BYTES, 0)
+    return noted != _memory_line(found) if noted else log is not None and memory is None
+
+
+def _memory_line(found: Marks) -> bytes:
+    device, inode = found[2] or (0, 0)
+    return f"{device} {inode}".encode().ljust(_NOTE_BYTES - 1) + b"\n"
 
 
 def is_there(path: Path) -> bool:
@@ -73,7 +103,7 @@ def resolved(path: Path) -> Path:
     return Path(os.path.realpath(path)) if is_there(path) else path
 
 
-def make(path: Path) -> None:
+def make(path: Path, lock: int) -> None:
     """Make an empty file; the lock is held. What an earlier one has left there is put aside.
 
     Raises OSError.
@@ -82,14 +112,16 @@ def make(path: Path) -> None:
         companion(path, "-wal").rename(companion(aside_name(path), "-wal"))
     companion(path, "-shm").unlink(missing_ok=True)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    os.ftruncate(lock, 0)
     sync_directory(path.parent)
 
 
-def exchange(path: Path, fresh: Path, aside: Path | None) -> None:
-    """Put ``fresh`` in place of the journal; the lock is held. Raises OSError.
+def exchange(path: Path, fresh: Path, aside: Path | None, lock: int) -> None:
+    """Put ``fresh`` in place of the journal, flushed; the lock is held. Raises OSError.
 
     ``aside``: where the old file and its ``-wal`` go; None: they are not needed.
     """
+    sync_file(fresh)
     if aside is not None:
         try:
             os.link(path, aside)
@@ -101,6 +133,7 @@ def exchange(path: Path, fresh: Path, aside: Path | None) -> None:
     companion(path, "-shm").unlink(missing_ok=True)
     sync_directory(path.parent)
     os.replace(fresh, path)
+    os.ftruncate(lock, 0)
     sync_directory(path.parent)
     _forget_old(path)
 
@@ -124,6 +157,12 @@ def put_aside(path: Path) -> list[Path]:
 def companion(path: Path, suffix: str) -> Path:
     """One of the files that SQLite has beside the main file."""
     return path.with_name(f"{path.name}{suffix}")
+
+
+def remove(path: Path) -> None:
+    """Remove a file and all that SQLite may have beside it. Raises OSError."""
+    for suffix in (*_SUFFIXES, "-journal"):
+        companion(path, suffix).unlink(missing_ok=True)
 
 
 def _forget_old(path: Path) -> None:

@@ -64,7 +64,7 @@ def mend(path: Path) -> Mended | None:
     """
     with journal_errors(path, "mended"):
         path = place.resolved(path)
-        with place.locked(path):
+        with place.locked(path) as lock:
             if not place.is_there(path) or not _is_damaged(path):
                 return None
             # From here on nobody's commit counts who has the file open.
@@ -72,7 +72,7 @@ def mend(path: Path) -> Mended | None:
             with _fresh(path) as fresh:
                 items = _rescued(path, fresh)
             aside = place.aside_name(path)
-            _exchange(path, aside)
+            _exchange(path, aside, lock)
             return Mended(aside, items)
 
 
@@ -86,14 +86,14 @@ def renew(writer: Writer) -> bool:
         JournalError: that is not possible.
     """
     path = writer.path
-    with journal_errors(path, "renewed"), place.locked(path):
+    with journal_errors(path, "renewed"), place.locked(path) as lock:
         if writer.is_in_place() or not writer.is_main_in_place():
             return False
         with _fresh(path) as fresh:
             writer.db.backup(fresh)
             fresh.execute("PRAGMA journal_mode = DELETE")
         is_alone = place.marks(path)[1] is None
-        _exchange(path, None if is_alone else place.aside_name(path))
+        _exchange(path, None if is_alone else place.aside_name(path), lock)
         return True
 
 
@@ -134,7 +134,7 @@ def _sources(path: Path) -> Iterator[Path]:
     scratch = place.companion(path, _SCRATCH)
     try:
         for first in (_header(path), _first_page(2, path), _first_page(0, path)):
-            _remove(scratch)
+            place.remove(scratch)
             shutil.copyfile(path, scratch)
             if place.companion(path, "-wal").exists():
                 shutil.copyfile(place.companion(path, "-wal"), place.companion(scratch, "-wal"))
@@ -143,7 +143,7 @@ def _sources(path: Path) -> Iterator[Path]:
                 file.truncate(int.from_bytes(first[28:32], "big") * PAGE_BYTES)
             yield scratch
     finally:
-        _remove(scratch)
+        place.remove(scratch)
 
 
 def _header(path: Path) -> bytes:
@@ -179,7 +179,7 @@ def _with_pages(page: bytes, path: Path, wanted: int) -> bytes:
 def _fresh(path: Path) -> Iterator[sqlite3.Connection]:
     """A new file beside ``path``, for ``_exchange``; removed if it could not be filled."""
     fresh = place.companion(path, _FRESH)
-    _remove(fresh)
+    place.remove(fresh)
     os.close(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     connection = sqlite3.connect(fresh, timeout=BUSY_TIMEOUT_S, isolation_level=None)
     try:
@@ -188,25 +188,15 @@ def _fresh(path: Path) -> Iterator[sqlite3.Connection]:
         yield connection
     except BaseException:
         connection.close()
-        _remove(fresh)
+        place.remove(fresh)
         raise
     connection.close()
 
 
-def _exchange(path: Path, aside: Path | None) -> None:
+def _exchange(path: Path, aside: Path | None, lock: int) -> None:
     """Put the new file into the journal's place. Raises OSError, and nothing is left behind."""
     fresh = place.companion(path, _FRESH)
     try:
-        descriptor = os.open(fresh, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        place.exchange(path, fresh, aside)
+        place.exchange(path, fresh, aside, lock)
     finally:
-        _remove(fresh)
-
-
-def _remove(path: Path) -> None:
-    for suffix in ("", "-wal", "-shm", "-journal"):
-        place.companion(path, suffix).unlink(missing_ok=True)
+        place.remove(fresh)

@@ -67,6 +67,15 @@ def make_private_directory(path: Path) -> None:
         sync_directory(folder.parent)
 
 
+def sync_file(path: Path) -> None:
+    """Flush what is in a file. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def sync_directory(path: Path) -> None:
     """Flush the names in a directory; where the file system has no such thing, nothing happens."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
