@@ -69,6 +69,7 @@ class Gateway:
         own = {
             "RUNTIME__DIR": str(self.dir / "run"),
             "RUNTIME__STATE_DIR": str(self.dir / "state"),
+            "RUNTIME__WATCHDOG_S": 60,  # A slow disk stops a program, too.
             "SIGNALING__HTTP_PORT": self.port,
             "SIGNALING__REFUSE_WHEN_BUSY": 0,  # Tests run on machines that are busy.
             "MIXER_CORE__STANDBY": 0,  # It loads every kernel: whoever kills a mixer asks for it.
