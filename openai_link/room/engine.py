@@ -415,6 +415,12 @@ class RoomEngine:
 
     # -- sessions that write down one participant each --------------------------------------------
 
+    @property
+    def hears_voices(self) -> bool:
+        """Whether ``voice_frame`` is to be called; else nothing comes of it."""
+        own = self._parts.own_words
+        return own is not None and own.hears
+
     def voice_frame(self, who: str, pcm: bytes, now_ns: int) -> list[Action]:
         """20 ms of somebody's voice by itself (960 bytes)."""
         own = self._parts.own_words

@@ -54,6 +54,9 @@ class OwnWords:
         """``mark``: makes ids unique in the room."""
         self._settings, self._record, self._mark = settings, record, mark
         self.is_wanted = False
+        """The room's rule says so."""
+        self.hears = False
+        """Voices are wanted by themselves: the rule says so, and several people are there."""
         self._people: Collection[str] = ()
         self._writers: dict[str, VoiceWriter] = {}
         self._talking: set[str] = set()
@@ -78,15 +81,16 @@ class OwnWords:
             return []
         self.is_wanted = is_wanted
         closed = [] if is_wanted else self._close_all()
-        return [HearVoices(is_wanted), *closed]
+        return [*self._hear(), *closed]
 
     def people(self, participants: Collection[str]) -> list[Outcome]:
         """Exactly these are in the room. Of one who is alone everything is known."""
         self._people = participants
+        heard = self._hear()
         if len(participants) < 2:
-            return self._close_all()
+            return [*heard, *self._close_all()]
         gone = [who for who in self._writers if who not in participants]
-        return [outcome for who in gone for outcome in self._close(who)]
+        return [*heard, *(outcome for who in gone for outcome in self._close(who))]
 
     def reported(self, has_session: bool, hears: bool, now_ns: int) -> list[Outcome]:
         """The mixer has told who speaks.
@@ -100,7 +104,7 @@ class OwnWords:
         begin, self._talking = talking - self._talking, talking
         if not has_session:
             return self._close_all()
-        if not self.is_wanted or len(self._people) < 2:
+        if not self.hears:
             return []
         outcomes: list[Outcome] = []
         for who in begin & set(self._people):  # Half an utterance is none.
@@ -122,7 +126,7 @@ class OwnWords:
 
     def frame(self, who: str, pcm: bytes, now_ns: int) -> list[Outcome]:
         """20 ms of somebody's voice (960 bytes)."""
-        if not self.is_wanted or len(self._people) < 2 or who not in self._people:
+        if not self.hears or who not in self._people:
             return []
         writer = self._writer(who)
         if writer is None:
@@ -240,6 +244,13 @@ class OwnWords:
         return [*outcomes, *self._settle(now_ns)]
 
     # -- details ----------------------------------------------------------------------------------
+
+    def _hear(self) -> list[Outcome]:
+        hears = self.is_wanted and len(self._people) > 1
+        if hears == self.hears:
+            return []
+        self.hears = hears
+        return [HearVoices(hears)]
 
     def _writer(self, who: str) -> VoiceWriter | None:
         writer = self._writers.get(who)

@@ -137,6 +137,7 @@ class RoomParts:
             from .own_words import OwnWords  # Most rooms never need it.
 
             self.own_words = OwnWords(settings, self.record, self._mark)
+            self.own_words.people(self.notices.people)
         return self.own_words.want(is_wanted and bool(settings.transcription_model))
 
     @property

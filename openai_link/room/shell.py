@@ -125,6 +125,8 @@ class RoomShell:
         """When the timer fires; None: it does not."""
         self._clock_due_ns = now_ns + CLOCK_NS
         self._tasks: set[asyncio.Task[None]] = set()
+        self._conversation = asyncio.Lock()
+        """Held while it is taken from the journal, or deleted: so deleted words do not return."""
         self._transports = RoomTransports(log, self._start, self._lost)
         self._http = open_http(upstream, self._settings)
         self._captions = CaptionPace()
@@ -239,9 +241,10 @@ class RoomShell:
 
         ``conversation``: its id in the journal; 0: whichever goes on.
         """
-        if conversation and not await self._journal.is_of(conversation):
-            return
-        self._did(self.engine.forget(name, time.monotonic_ns()))
+        async with self._conversation:
+            if conversation and not await self._journal.is_of(conversation):
+                return
+            self._did(self.engine.forget(name, time.monotonic_ns()))
         self._captions.forget()
         deleted = asyncio.Event()
         self._journal.write((), deleted.set)
@@ -289,8 +292,9 @@ class RoomShell:
     async def _take_over(self, epoch: int) -> None:
         """The room of another machine is here: the session that was prepared gets it."""
         await self._journal.grant(epoch)
-        items = await self._journal.recover(RESUME_S)
-        self._did(self.engine.granted(items, time.monotonic_ns()))
+        async with self._conversation:
+            items = await self._journal.recover(RESUME_S)
+            self._did(self.engine.granted(items, time.monotonic_ns()))
         self._journal.let_go()
 
     def _stale(self, words: str) -> None:
@@ -418,6 +422,8 @@ class RoomShell:
     def _track(self, frame: Frame) -> None:
         """20 ms of one voice by itself, for the recording and for its own words."""
         self._recorder.track(frame)
+        if not self.engine.hears_voices:
+            return
         if self._guard is not None:
             self._look()
             if self._guard.is_paused:
@@ -520,11 +526,13 @@ class RoomShell:
     async def _recover(self, room: str) -> None:
         journal = self._journal
         known = journal.catch_up if self._is_elsewhere else journal.recover
-        items = await known(RESUME_S)
-        day, cost_usd = await self._journal.day_total(self._upstream.simulated)
-        room_usd = await self._journal.room_total(day)
-        now_ns = time.monotonic_ns()
-        self._did(self.engine.journal_recovered(items, day, cost_usd, now_ns, room_usd=room_usd))
+        async with self._conversation:
+            items = await known(RESUME_S)
+            day, cost_usd = await journal.day_total(self._upstream.simulated)
+            room_usd = await journal.room_total(day)
+            now_ns = time.monotonic_ns()
+            told = self.engine.journal_recovered(items, day, cost_usd, now_ns, room_usd=room_usd)
+            self._did(told)
         left = await self._recorder.left(_wall_ms() - round(RESUME_S * 1000))
         if left:
             self._did(self.engine.recording_left(left, time.monotonic_ns()))

@@ -18,6 +18,7 @@ import pytest
 
 from mixer_core.journal.left_recordings import REASON
 from openai_link.recording.tone import PITCHES_HZ
+from signaling.client import join
 from tests.support.audio import to_pcm, tone
 from tests.support.gateway import Gateway
 from tests.support.plain_client import PlainClient, use_loopback
@@ -94,8 +95,14 @@ async def _recorded(gateway: Gateway) -> None:
 
 
 async def _left_by_a_killed_process(gateway: Gateway, ada: PlainClient, ben: PlainClient) -> None:
-    ada.say(type="record", on=True)
-    await ada.until(lambda: phase(ben) == "on", "it does not begin again")
+    async with join(gateway.url, room="home", name="Cem") as script:
+        await script.record(True)
+        await ada.until(lambda: phase(ben) == "soon", "a script cannot ask for it")
+        assert why(ben).startswith("Cem"), why(ben)
+        await script.record(False)
+        await ada.until(lambda: phase(ben) == "off", "a script cannot object")
+        await script.record(True)
+        await ada.until(lambda: phase(ben) == "on", "it does not begin again")
     await ada.speak(sound(400, 1.5))
     os.kill(gateway.children("openai_link")[0], signal.SIGKILL)
     await ada.until(

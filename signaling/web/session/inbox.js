@@ -201,7 +201,7 @@ export class Inbox {
 
   /** Somebody has deleted what was said so far. @param {any} message */
   #forgotten({ name }) {
-    this.store.set({ captions: [], questions: [], tools: {} });
+    this.store.set({ captions: [], questions: [], tools: {}, deletions: this.state.deletions + 1 });
     this.store.raise(problem("forgotten", name ? { title: `${name} has deleted what was said so far` } : {}));
     setTimeout(() => this.store.clear("forgotten"), ERROR_SHOWN_MS);
   }

@@ -118,6 +118,7 @@ export class Session {
       this.store.set({ phase: "lobby" });
       return;
     }
+    this.talk.apply(); // Nothing leaves the page before it is known whether the button is held.
     this.link.connect(this.audio.makePorts());
     await this.keeper.start();
   }
@@ -158,11 +159,15 @@ export class Session {
 
   /** Show what was said before this person came, or while the connection was lost; who only listens may not. */
   async #catchUp() {
-    const { role, participant, captions: asked } = this.state;
+    const { role, participant, deletions, captions: asked } = this.state;
     if (!may(role, "speak")) return;
     try {
       const { items } = await this.archive.running();
       if (this.state.participant !== participant) return;
+      if (this.state.deletions !== deletions) { // What came may be what was deleted meanwhile.
+        await this.#catchUp();
+        return;
+      }
       this.store.set({ captions: foldHistory(this.state.captions, asked, historyLines(items)) });
     } catch (error) {
       this.store.note("no history", { detail: String(error) });

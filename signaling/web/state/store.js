@@ -128,6 +128,8 @@ export function initialState() {
     participants: [],
     /** @type {Caption[]} */
     captions: [],
+    /** How often somebody has deleted what was said so far. */
+    deletions: 0,
     /** @type {Problem[]} */
     problems: [],
     rttMs: /** @type {number|null} */ (null),

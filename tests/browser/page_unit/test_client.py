@@ -86,3 +86,35 @@ def test_one_who_is_sent_away_has_left(run: Run) -> None:
     )
     assert result[:2] == [1, "lobby"]
     assert "You were removed" in result[2]
+
+
+def test_history_that_was_deleted_while_it_came_is_asked_for_again(run: Run) -> None:
+    """What a newcomer is sent may be older than the deletion that they hear of first."""
+    result = run(
+        "client.js",
+        """
+        const client = new m.Client(), asked = [];
+        const fetched = window.fetch;
+        window.fetch = () => new Promise((resolve) => asked.push((items) => resolve(new Response(
+          JSON.stringify({ items }), { headers: { "Content-Type": "application/json" } },
+        ))));
+        const until = async (true_) => {
+          while (!true_()) await new Promise((resolve) => setTimeout(resolve, 1));
+        };
+        const words = (text) => ({ item: text, kind: "message", role: "user", text, final: true });
+        try {
+          client.receive({ type: "welcome", participant: "p-1" });
+          await until(() => asked.length === 1);
+          client.receive({ type: "forgotten", name: "Ada" });
+          asked[0]([words("Deleted.")]);
+          await until(() => asked.length === 2);
+          const between = client.state.captions.length;
+          asked[1]([words("New.")]);
+          await until(() => client.state.captions.length > 0);
+          return [between, client.state.captions.map(({ text }) => text)];
+        } finally {
+          window.fetch = fetched;
+        }
+        """,
+    )
+    assert result == [0, ["New."]]

@@ -180,7 +180,8 @@ def test_what_it_costs_is_counted_for_the_one_who_spoke() -> None:
 def test_off_or_alone_costs_nothing() -> None:
     for each, people in ((False, BOTH), (True, Step("join", ADA))):
         world = hold(speak(800, ADA), *ANSWERED, words={}, each=each, people=people)
-        assert world.opened_voices == [] and world.heard_ms == {}
+        assert world.opened_voices == [] and world.heard_ms == {} and not world.is_heard
+        assert not world.engine.hears_voices
         assert [text for _, text in lines(world)] == [MIXED]
         assert each or world.engine._parts.own_words is None
 
@@ -232,6 +233,24 @@ def test_it_is_switched_while_the_room_runs() -> None:
     change(world, transcribe_each=False)
     assert not world.is_heard and not world.voices
     assert any("written down" in event["message"] for event in world.of("rules"))
+
+
+def test_switched_on_it_hears_those_who_are_there() -> None:
+    world = hold(wait(100), words={ADA: said("One.")}, each=False)
+    change(world, transcribe_each=True)
+    assert world.is_heard
+    world.scene = Scene(
+        **{**vars(world.scene), "steps": (*world.scene.steps, speak(800, ADA), *ANSWERED)}
+    )
+    world.finish()
+    assert lines(world)[-1] == ("Ada", "One."), lines(world)
+
+
+def test_voices_come_by_themselves_only_while_several_are_there() -> None:
+    world = hold(wait(100), words={})
+    assert world.is_heard and world.engine.hears_voices
+    world.roster(ADA)
+    assert not world.is_heard and not world.engine.hears_voices
 
 
 def test_without_a_session_of_the_room_nothing_is_spent() -> None:
