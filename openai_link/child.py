@@ -161,13 +161,13 @@ class _Child:
         if self._link is None or self._order is None or self._order.room != message.room:
             self._log.warning("! < %s for a room that is not here", type(message).__name__)
         elif isinstance(message, control.Grant):
-            self._link.grant(message)
+            self._link.ownership.grant(message)
         elif isinstance(message, control.Yield):
-            self._link.leave_room(message)
+            self._link.ownership.leave(message)
         elif isinstance(message, control.Stay):
-            self._link.stay()
+            self._link.ownership.stay()
         else:
-            self._link.owe_answer()
+            self._link.ownership.owe_answer()
 
     def _picture(self, piece: control.PicturePiece) -> None:
         if self._link is not None:

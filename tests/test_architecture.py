@@ -130,8 +130,13 @@ SHELLS: dict[str, set[str]] = {
     },
     "openai_link/room": {
         "deeds",
+        "driver",
+        "journal_feed",
         "mixer_client",
+        "mixer_feed",
+        "ownership",
         "recorder",
+        "session_feed",
         "shell",
         "transports",
         "trace_export",

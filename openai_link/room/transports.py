@@ -9,29 +9,24 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from mixer_core.bus.pcm import SILENCE
+from mixer_core.runtime.earliest import earliest
 from mixer_core.runtime.errors import UpstreamError
 
 from ..transport.interface import Transport
 from .actions import ClearOutput, MuteUplink, SendEvent, StartUplink
 
 UpstreamAction = SendEvent | ClearOutput | StartUplink | MuteUplink
-OnLost = Callable[[int, UpstreamError], object]
+OnLost = Callable[[UpstreamError], object]
 Start = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 
 
 class RoomTransports:
     """Of one room."""
 
-    def __init__(
-        self, log: logging.LoggerAdapter[logging.Logger], start: Start, on_lost: OnLost
-    ) -> None:
-        """``start``: runs work in a task of the room. ``on_lost``: a session could not be opened.
-
-        The room hears of what else happens by the transports' own callbacks.
-        """
+    def __init__(self, log: logging.LoggerAdapter[logging.Logger], start: Start) -> None:
+        """``start``: runs work in a task of the room."""
         self._log = log
         self._start = start
-        self._on_lost = on_lost
         self._transports: dict[int, Transport] = {}
         self._connecting: dict[int, asyncio.Task[None]] = {}
         self._finished: dict[str, int] = {}
@@ -55,10 +50,27 @@ class RoomTransports:
             _add(totals, transport.counters())
         return totals
 
-    def open(self, session: int, transport: Transport, description: Mapping[str, Any]) -> None:
-        """Connect it; ``description``: the session object."""
+    def next_timeout_ns(self) -> int | None:
+        """When to call a transport's ``tick``; None: none waits for a time."""
+        return earliest(*[one.next_timeout_ns() for one in self._transports.values()])
+
+    def open(
+        self,
+        session: int,
+        transport: Transport,
+        description: Mapping[str, Any],
+        on_lost: OnLost,
+    ) -> None:
+        """Connect it.
+
+        Args:
+            session: its number.
+            transport: its callbacks tell what happens from now on.
+            description: the session object.
+            on_lost: it could not be connected.
+        """
         self._transports[session] = transport
-        connecting = self._start(self._connect(session, transport, description))
+        connecting = self._start(self._connect(transport, description, on_lost))
         self._connecting[session] = connecting
         connecting.add_done_callback(lambda _: self._connecting.pop(session, None))
 
@@ -89,15 +101,15 @@ class RoomTransports:
                 transport.frame(SILENCE, now_ns, True, now_ns)
 
     async def _connect(
-        self, session: int, transport: Transport, description: Mapping[str, Any]
+        self, transport: Transport, description: Mapping[str, Any], on_lost: OnLost
     ) -> None:
         try:
             await transport.connect(description)
         except UpstreamError as error:
-            self._on_lost(session, error)
+            on_lost(error)
         except Exception as error:  # Whatever it was, the room hears of it and it is tried again.
             self._log.exception("! the session could not be opened")
-            self._on_lost(session, UpstreamError("internal", repr(error)))
+            on_lost(UpstreamError("internal", repr(error)))
 
 
 def _add(totals: dict[str, int], more: Mapping[str, int]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
@@ -29,7 +29,7 @@ class VoiceSockets:
         self,
         upstream: Upstream,
         http: aiohttp.ClientSession,
-        start: Callable[[Awaitable[None]], object],
+        start: Callable[[Coroutine[Any, Any, None]], object],
         on_open: Callable[[str], None],
         on_event: Callable[[str, Mapping[str, Any]], None],
         on_lost: Callable[[str, str], None],

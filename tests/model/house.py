@@ -28,6 +28,8 @@ import mixer_core.bus.control_client
 import mixer_core.bus.endpoints
 import mixer_core.runtime.process_usage
 import openai_link.child
+import openai_link.room.journal_feed
+import openai_link.room.session_feed
 import openai_link.room.shell
 import signaling.gateway
 import signaling.load_watch
@@ -597,9 +599,9 @@ def house(seed: int) -> Iterator[House]:
             (media_worker.child, "prepare_ice", lambda network: None),
             (media_worker.session_shell, "Peer", lambda events, *_: Peer(made, events)),
             (openai_link.room.shell, "open_http", lambda *_: _Http()),
-            (openai_link.room.shell, "make_transport", lambda *a: Call(made, a[6])),
+            (openai_link.room.session_feed, "make_transport", lambda *a: Call(made, a[6])),
             (
-                openai_link.room.shell,
+                openai_link.room.journal_feed,
                 "Journal",
                 SimpleNamespace(open=lambda _, room, *__, **___: Journal(made.disk, room)),
             ),
