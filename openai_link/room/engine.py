@@ -14,6 +14,7 @@ module            has
 ``recovery``      a session that failed, the next one, and the answer that is owed
 ``audience``      what people are told of the state
 ``rule_changes``  what follows where the room's rules change
+``moving``        what follows where the room goes to another machine, or comes from one
 ``outlet``        the pace of what goes out
 ================  =================================================================================
 
@@ -30,37 +31,25 @@ from mixer_core.bus.frames import FLAG_PAUSE
 from mixer_core.journal.records import HistoryItem
 from mixer_core.runtime.earliest import earliest
 from mixer_core.runtime.errors import UpstreamError
-from mixer_core.runtime.units import MS_NS, S_NS
+from mixer_core.runtime.units import MS_NS
 
 from ..media.downlink_gate import DownlinkFrame
 from ..media.quiet import ROOM_NOISE_PEAK, is_quiet
 from ..pictures import Picture
 from ..room_settings import RoomSettings
-from .actions import Action, Log, RoomYielded, TellBrowsers
+from .actions import Action, Log, TellBrowsers
 from .audience import Audience
 from .consequences import Consequences
-from .lifecycle import JOIN_GRACE_NS, State
+from .lifecycle import State
+from .moving import Moving
 from .outlet import Outlet
 from .parts import RoomConfig, RoomParts
 from .people import People
 from .recorded import outcomes_of
 from .room_tools import Toolset
 from .rule_changes import RuleChanges
-from .signals import (
-    Outcome,
-    ProblemFound,
-    ReplyMayWait,
-    ReplyRequested,
-    RoomGranted,
-    SessionFailed,
-    Signal,
-)
+from .signals import Outcome, ProblemFound, SessionFailed, Signal
 from .startup import Startup
-
-STANDBY_GRACE_NS = 60 * S_NS
-"""How long a room is prepared that another machine is to hand over."""
-MOVING = "moved"
-"""Why sessions end whose room goes on at another machine."""
 
 
 class RoomEngine:
@@ -84,6 +73,7 @@ class RoomEngine:
         self._consequences = Consequences(
             config, parts, self._startup, self._audience, self._people
         )
+        self._moving = Moving(parts, self._startup)
         self._outlet = Outlet(parts.sessions)
         self._settings = settings
         self._rules = rules
@@ -150,8 +140,8 @@ class RoomEngine:
         outcomes = self._parts.address.open()
         outcomes += self._parts.transcribe_each(self._rules.rules.transcribe_each, self._settings)
         outcomes += self._startup.open(now_ns)
-        grace_ns = STANDBY_GRACE_NS if self._sessions.is_elsewhere else JOIN_GRACE_NS
-        outcomes += self._connection.open(self._wall_ms(now_ns), now_ns, grace_ns)
+        wall_ms, grace_ns = self._wall_ms(now_ns), self._moving.grace_ns
+        outcomes += self._connection.open(wall_ms, now_ns, grace_ns)
         return self._settle(outcomes, now_ns)
 
     def suspend(self, reason: str, words: str, now_ns: int) -> list[Action]:
@@ -171,33 +161,22 @@ class RoomEngine:
 
     def stay(self, now_ns: int) -> list[Action]:
         """The room stays here, whether or not it was left already."""
-        self._parts.yielding.cancel()
-        return self.resume(MOVING, now_ns)
+        return self._settle(self._moving.stays(self._wall_ms(now_ns), now_ns), now_ns)
 
     def granted(self, items: Sequence[HistoryItem], now_ns: int) -> list[Action]:
         """The room of another machine is here now, where ``items`` were said."""
-        outcomes = [*self._startup.caught_up(items, now_ns), RoomGranted()]
-        return self._settle(outcomes, now_ns)
+        return self._settle(self._moving.granted(items, now_ns), now_ns)
 
     def owes_answer(self, now_ns: int) -> list[Action]:
         """People wait for an answer that another machine, which had the room, did not give."""
-        return self._settle([ReplyRequested(), ReplyMayWait()], now_ns)
+        return self._settle(self._moving.owes_answer(), now_ns)
 
     def _leave(self, now_ns: int) -> list[Action]:
-        """Nobody here speaks any more; what was said is written."""
-        actions = self.end_recording("the room goes on at another machine", now_ns)
-        talking, how = self._sessions.talking, "in a pause"
-        if not self._parts.yielding.was_in_pause:
-            how = "in speech: the time was up"
-        if talking is not None:
-            actions += self._settle(talking.drain(now_ns), now_ns)
-        actions += self.suspend(MOVING, "The room goes on at another machine.", now_ns)
-        owed = self._record.pending_reply.is_pending
-        left: list[Outcome] = [
-            Log("info", f"= the room is left to another machine, {how}"),
-            RoomYielded(owed),
-        ]
-        return [*actions, *self._settle(left, now_ns)]
+        """The room goes on at another machine from now on."""
+        actions: list[Action] = []
+        for outcomes in self._moving.left(self._wall_ms(now_ns), now_ns):
+            actions += self._settle(outcomes, now_ns)
+        return actions
 
     def stop(self, now_ns: int) -> list[Action]:
         """The process must end."""
