@@ -72,7 +72,7 @@ class Audience:
             "simulated": known or self._is_simulated,
             "detail": connection.detail,
             "images": sessions.pictures.may_be_shown,
-            "recording": self._parts.consent.view,
+            "recording": self._parts.recording.view,
             **self._told_rules(),
         }
         return TellBrowsers(event | ({"code": connection.code} if connection.code else {}))

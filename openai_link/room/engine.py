@@ -45,7 +45,6 @@ from .moving import Moving
 from .outlet import Outlet
 from .parts import RoomConfig, RoomParts
 from .people import People
-from .recorded import outcomes_of
 from .room_tools import Toolset
 from .rule_changes import RuleChanges
 from .signals import Outcome, ProblemFound, SessionFailed, Signal
@@ -126,7 +125,7 @@ class RoomEngine:
             self._parts.tools.next_timeout_ns(),
             self._parts.address.next_timeout_ns(),
             self._startup.next_timeout_ns(),
-            self._parts.consent.next_timeout_ns(),
+            self._parts.recording.next_timeout_ns(),
             self._audience.next_timeout_ns(),
             self._parts.yielding.next_timeout_ns(),
             self._outlet.next_timeout_ns(),
@@ -219,8 +218,7 @@ class RoomEngine:
         actions += self._settle(self._parts.address.tick(now_ns), now_ns)
         if self._parts.own_words is not None:
             actions += self._settle(self._parts.own_words.tick(now_ns), now_ns)
-        begun = outcomes_of(self._parts.consent.tick(now_ns), self._record, wall_ms)
-        actions += self._settle(begun, now_ns)
+        actions += self._settle(self._parts.recording.tick(wall_ms, now_ns), now_ns)
         started = [*self._startup.tick(now_ns), *self._audience.tick(now_ns)]
         actions += self._settle(started, now_ns)
         actions += self._settle(self._connection.tick(wall_ms, now_ns), now_ns)
@@ -429,7 +427,7 @@ class RoomEngine:
 
     def keeps(self, participant: str, now_ns: int) -> bool:
         """Whether what somebody says is kept in a recording."""
-        return self._parts.consent.keeps(participant, now_ns)
+        return self._parts.recording.keeps(participant, now_ns)
 
     def name_of(self, participant: str) -> str:
         """What people call a participant; empty where it is not known."""
@@ -437,15 +435,12 @@ class RoomEngine:
 
     def end_recording(self, words: str, now_ns: int) -> list[Action]:
         """A recording cannot go on. ``words``: why, a sentence for people, without its end."""
-        parts, wall_ms = self._parts, self._wall_ms(now_ns)
-        deeds = parts.consent.end(words)
-        return self._settle(outcomes_of(deeds, parts.record, wall_ms), now_ns)
+        ended = self._parts.recording.end(words, self._wall_ms(now_ns))
+        return self._settle(ended, now_ns)
 
     def recording_left(self, words: str, now_ns: int) -> list[Action]:
         """This room's last process died while it recorded. ``words``: as in ``end_recording``."""
-        parts, wall_ms = self._parts, self._wall_ms(now_ns)
-        deeds = parts.consent.left(words)
-        return self._settle(outcomes_of(deeds, parts.record, wall_ms), now_ns)
+        return self._settle(self._parts.recording.left(words, self._wall_ms(now_ns)), now_ns)
 
     def picture(self, upload: str, picture: Picture, now_ns: int) -> list[Action]:
         """Somebody shows the assistant a picture; ``upload`` is answered by ``AnswerUpload``."""

@@ -14,7 +14,6 @@ from mixer_core.runtime.units import S_NS
 from .actions import Log, RoomYielded
 from .lifecycle import JOIN_GRACE_NS
 from .parts import RoomParts
-from .recorded import outcomes_of
 from .signals import Outcome, ReplyMayWait, ReplyRequested, RoomGranted
 from .startup import Startup
 
@@ -44,8 +43,7 @@ class Moving:
         parts, how = self._parts, "in a pause"
         if not parts.yielding.was_in_pause:
             how = "in speech: the time was up"
-        ended = parts.consent.end("the room goes on at another machine")
-        yield outcomes_of(ended, parts.record, wall_ms)
+        yield parts.recording.end("the room goes on at another machine", wall_ms)
         talking = parts.sessions.talking
         if talking is not None:
             yield talking.drain(now_ns)

@@ -13,7 +13,7 @@ part               decides
 ``SpeakerDesk``    when the model is told who speaks
 ``Notices``        what newcomers have yet to hear
 ``OwnWords``       whose words are written down by themselves, and of which turn they are
-``Consent``        whether the room is recorded, and whose voice is kept
+``RoomRecording``  whether the room is recorded, and whose voice is kept
 ``TurnTraces``     what each turn took
 ``Yielding``       when the room may be left to another machine
 =================  ================================================================================
@@ -27,10 +27,8 @@ from typing import TYPE_CHECKING
 
 from mixer_core.runtime.metrics import Metrics
 from mixer_core.runtime.room_rules import RoomRules
-from mixer_core.runtime.units import S_NS
 
 from ..realtime.upstream import Upstream
-from ..recording.consent import Consent
 from ..room_settings import RoomSettings
 from ..settings import OpenaiLinkSettings
 from ..transport.selection import TransportSelection
@@ -41,6 +39,7 @@ from .handover import Handover
 from .notices import Notices
 from .persona import Persona
 from .record import RoomRecord
+from .recorded import RoomRecording
 from .room_tools import RoomTools
 from .sessions import RoomSessions
 from .signals import Outcome
@@ -113,8 +112,8 @@ class RoomParts:
         self.follow_rule(0)  # Before there is a session: nothing follows.
         self.speakers = SpeakerDesk(settings, self.record, self.sessions)
         self.notices = Notices()
-        self.consent = Consent(
-            config.rules.recording, int(settings.recording_max_hours * 3_600 * S_NS)
+        self.recording = RoomRecording(
+            config.rules.recording, settings.recording_max_hours, self.record
         )
         self.traces = TurnTraces(self.metrics)
         self._mark = config.mark

@@ -10,7 +10,6 @@ from ..turns.actions import sender_of
 from .actions import AnswerUpload, ExportTrace, Log, TellBrowsers
 from .audience import Audience
 from .parts import RoomParts
-from .recorded import outcomes_of
 from .signals import Outcome, PictureRefused, ProblemFound, StateNews
 
 _FOR_SESSIONS = ("say", "interrupt", "ptt")
@@ -35,16 +34,15 @@ class People:
         chosen = parts.address.choose(event.get("address"))
         outcomes = parts.sessions.roster(frozenset(people), deaf_in(event), now_ns)
         outcomes += parts.connection.roster(len(people), joined, wall_ms, now_ns)
-        told = parts.consent.roster(people, now_ns)
-        outcomes += outcomes_of(told, parts.record, wall_ms)
+        told = parts.recording.roster(people, wall_ms, now_ns)
+        outcomes += told
         if joined and not told:
             outcomes.append(StateNews())
         return [*chosen, *own, *outcomes]
 
     def recording_asked(self, event: Mapping[str, Any], wall_ms: int, now_ns: int) -> list[Outcome]:
         """A ``record`` message: somebody wants the room recorded, or objects."""
-        parts = self._parts
-        return outcomes_of(parts.consent.asked(event, now_ns), parts.record, wall_ms)
+        return self._parts.recording.asked(event, wall_ms, now_ns)
 
     def browser_event(self, event: Mapping[str, Any], now_ns: int) -> list[Outcome]:
         """A control message of a browser: say, interrupt, ptt, played, confirm."""

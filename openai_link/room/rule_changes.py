@@ -11,7 +11,6 @@ from ..room_settings import RoomSettings
 from .actions import Log, TellBrowsers
 from .parts import RoomParts
 from .persona import NAMES, VOICE
-from .recorded import outcomes_of
 from .signals import Outcome, StateNews
 
 _RULES = {
@@ -53,8 +52,7 @@ class RuleChanges:
         outcomes += parts.sessions.retell()
         outcomes += parts.address.change(rules)
         outcomes += parts.transcribe_each(rules.transcribe_each, settings.link)
-        deeds = parts.consent.rules(rules.recording)
-        outcomes += outcomes_of(deeds, parts.record, wall_ms)
+        outcomes += parts.recording.rules(rules.recording, wall_ms)
         budgets = (settings.link.daily_budget_usd, rules.daily_budget_usd)
         outcomes += parts.record.budgets(*budgets)
         names = [NAMES[key] for key in NAMES if key in persona - later]
