@@ -81,6 +81,7 @@ SHELLS: dict[str, set[str]] = {
         "conversations",
         "file",
         "left_recordings",
+        "parting",
         "place",
         "reading",
         "recordings",
