@@ -33,7 +33,7 @@ CLIENT = ROOT / "signaling" / "client"
 PATCHED = {"aiohttp", "aioice", "aiortc", "av", "google_crc32c", "OpenSSL", "pylibsrtp"}
 HIDDEN = {"aioice", "OpenSSL", "pylibsrtp"}
 """Libraries that aiortc stands on: only the patches import them."""
-OF_THE_CLUSTER = {"connection": {"nats"}, "credentials": {"cryptography"}}
+OF_THE_CLUSTER = {"nats_client": {"nats"}, "credentials": {"cryptography"}}
 """Modules of ``mixer_core.cluster`` with a library of their own."""
 WIRE_LIBRARIES = {"msgpack", "msgspec", "zmq", "uvloop"}
 
@@ -65,8 +65,11 @@ SHELLS: dict[str, set[str]] = {
         "buckets",
         "connection",
         "feed",
+        "kept_client",
+        "nats_client",
         "room_log",
         "start",
+        "subscription",
         "tasks",
     },
     "mixer_core/bus": {
@@ -424,13 +427,13 @@ def test_importing_a_service_does_not_load_numba(module: str) -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
-def test_only_the_connection_of_the_cluster_knows_nats() -> None:
+def test_one_module_knows_the_client_of_nats() -> None:
     for folder in (*PROGRAMS, "mixer_core", "deploy", "benchmarks"):
         users = {path.name for path in sources(folder) if tops(path) & {"nats", "nkeys"}}
-        assert users <= {"connection.py"}, folder
+        assert users <= {"nats_client.py"}, folder
 
 
-IN_THE_CLUSTER = {"nats", "mixer_core.cluster.connection", "mixer_core.cluster.credentials"}
+IN_THE_CLUSTER = {"nats", "mixer_core.cluster.nats_client", "mixer_core.cluster.credentials"}
 
 
 @pytest.mark.processes

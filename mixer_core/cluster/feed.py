@@ -17,7 +17,9 @@ from typing import Any
 from mixer_core.runtime.errors import ClusterAwayError, ClusterError, UnreadableError
 from mixer_core.runtime.foreign_data import read_json
 
-from .connection import Connection, Headers, Message, Subscribed
+from .connection import Connection
+from .messages import Headers, Message
+from .subscription import Subscribed
 
 HEARTBEAT_S = 1.0
 SILENCE_S = 3.0

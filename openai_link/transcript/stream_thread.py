@@ -21,7 +21,7 @@ from mixer_core.cluster.settings import ClusterSettings
 from mixer_core.journal.stream_batch import Message, StreamId
 from mixer_core.runtime.errors import ClusterAwayError
 
-from .stream_keeper import Kept
+from .stream_log import Kept
 
 PUBLISH_S = 2.0
 """Longest wait for an acknowledgement; another leader is elected within about a second."""

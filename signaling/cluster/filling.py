@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from mixer_core.cluster.connection import Connection, Message
+from mixer_core.cluster.connection import Connection
 from mixer_core.cluster.feed import Stored
 from mixer_core.cluster.jetstream import JetStream
+from mixer_core.cluster.messages import Message
 from mixer_core.cluster.names import Names, partition_of
 from mixer_core.cluster.room_log import Partition, RoomLog, Shape, tombstone_of
 from mixer_core.cluster.tasks import end

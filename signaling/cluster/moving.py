@@ -14,9 +14,11 @@ from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
 from mixer_core.bus import control
-from mixer_core.cluster.connection import Connection, Message, Subscribed
+from mixer_core.cluster.connection import Connection
+from mixer_core.cluster.messages import Message
 from mixer_core.cluster.names import Names
 from mixer_core.cluster.records import decode_record, encode_record
+from mixer_core.cluster.subscription import Subscribed
 from mixer_core.cluster.tasks import end
 from mixer_core.runtime.errors import ClusterError, MixminusError, ProblemError, RecordError
 from mixer_core.runtime.lazy_timer import LazyTimer

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from mixer_core.cluster.connection import Connection, Message
+from mixer_core.cluster.connection import Connection
+from mixer_core.cluster.messages import Message
 from mixer_core.cluster.names import Names
 from mixer_core.runtime.errors import ClusterError
 

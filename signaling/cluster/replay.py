@@ -14,8 +14,10 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
-from mixer_core.cluster.connection import Connection, Message, Subscribed
+from mixer_core.cluster.connection import Connection
+from mixer_core.cluster.messages import Message
 from mixer_core.cluster.names import Names
+from mixer_core.cluster.subscription import Subscribed
 from mixer_core.runtime.errors import ClusterError, RecordError
 
 from ..http import listeners, problems

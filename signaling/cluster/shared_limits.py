@@ -12,8 +12,10 @@ import logging
 import time
 from collections.abc import Callable
 
-from mixer_core.cluster.connection import Connection, Message, Subscribed
+from mixer_core.cluster.connection import Connection
+from mixer_core.cluster.messages import Message
 from mixer_core.cluster.names import Names
+from mixer_core.cluster.subscription import Subscribed
 from mixer_core.cluster.tasks import end
 from mixer_core.runtime.errors import ClusterError, RecordError
 

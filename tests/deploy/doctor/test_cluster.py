@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.doctor import checks
+from deploy.doctor import far_checks
 from deploy.doctor.cluster import look
 from deploy.doctor.facts import Cluster, Facts
 from mixer_core.cluster.buckets import Bucket
@@ -25,7 +25,7 @@ PASSWORD = 'authorization { user: "mixminus", password: "right" }'
 
 
 def words(cluster: Cluster) -> list[tuple[str, str]]:
-    return [(f.severity, f.words) for f in checks.cluster(Facts(cluster=cluster))]
+    return [(f.severity, f.words) for f in far_checks.cluster(Facts(cluster=cluster))]
 
 
 def test_what_does_not_fit_is_found_and_a_single_machine_has_nothing_to_look_at() -> None:

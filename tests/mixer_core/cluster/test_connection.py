@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from mixer_core.cluster.connection import Connection, Message
+from mixer_core.cluster.connection import Connection
+from mixer_core.cluster.messages import Message
 from mixer_core.cluster.names import Names
 from mixer_core.runtime.errors import (
     ClusterAwayError,

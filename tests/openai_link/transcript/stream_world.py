@@ -18,7 +18,8 @@ from mixer_core.runtime import logs
 from mixer_core.runtime.errors import ClusterAwayError, ConflictError
 from openai_link.transcript.journal_keeper import Bounds, JournalKeeper
 from openai_link.transcript.journal_store import JournalStore
-from openai_link.transcript.stream_keeper import Kept, Log, StreamKeeper
+from openai_link.transcript.stream_keeper import StreamKeeper
+from openai_link.transcript.stream_log import Kept, Log
 from openai_link.transcript.stream_owner import Owner
 
 ROOM = "home"

@@ -22,7 +22,7 @@ from mixer_core.runtime import logs
 from mixer_core.runtime.errors import JournalError, StaleJournalError
 from openai_link.transcript.cluster_room import ClusterRoom
 from openai_link.transcript.journal import Journal
-from openai_link.transcript.stream_keeper import Log
+from openai_link.transcript.stream_log import Log
 from openai_link.transcript.stream_thread import StreamThread
 from tests.support.nats_server import NatsServer, names, nats_server, needs_nats
 from tests.support.waiting import until

@@ -14,7 +14,7 @@ import pytest
 
 from mixer_core.bus.control import Leave, Offer, PicturePiece, Silence
 from mixer_core.bus.roles import Role
-from mixer_core.cluster.connection import Message
+from mixer_core.cluster.messages import Message
 from mixer_core.cluster.names import Names
 from mixer_core.journal import recordings
 from signaling.access.identity import Vouch
