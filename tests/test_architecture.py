@@ -253,6 +253,7 @@ SHELLS: dict[str, set[str]] = {
         "money",
         "moving",
         "node",
+        "node_store",
         "owner_shell",
         "parcels",
         "pledges",

@@ -6,126 +6,30 @@ says why no two nodes ever hold the same room; ``watch`` knows of the others' le
 A lease is a node's record in the store, written anew by compare-and-set every ``renew_ns``. It
 holds ``lease_ns`` from *before* the write was sent that was acknowledged. Others let ``wait_ns``
 pass from *after* they saw a record, and then write into it that the node is gone, by
-compare-and-set on what they saw. So a lease is either renewed or ended, never both; and one
-incarnation is one unbroken lease.
+compare-and-set on what they saw. So a lease is either renewed or ended, never both. One that has
+run out, and that nobody has called lost, holds again by pledges until a newer one is drawn.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ..runtime.earliest import earliest
-from ..runtime.units import MS_NS, S_NS
-
-Known = tuple[tuple[str, str], ...]
-"""Names of nodes and their incarnations."""
-
-DIGITS = 16
-"""Of an incarnation."""
-MAX_KNOWN = 8
-"""Nodes that may call a lease lost first, and are asked for pledges: the next ones by name."""
-NEVER_NS = 1 << 62
-MAX_OWN = 8
-"""Incarnations of this machine that may still be in the store."""
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """Durations of all leases; the same on all nodes."""
-
-    lease_ns: int = 3 * S_NS
-    """How long a lease holds without being renewed."""
-    renew_ns: int = 1 * S_NS
-    """Between two renewals, and the longest wait for an answer."""
-    autonomy_ns: int = 600 * S_NS
-    """Longest time that pledges make up for the store."""
-    close_ns: int = 350 * MS_NS
-    """A holder is silent so soon after its lease has ended."""
-    rates_percent: int = 5
-    """By how much the rates of two machines' clocks differ at most."""
-
-    def wait_ns(self, duration_ns: int) -> int:
-        """What has to pass here, so that ``duration_ns`` has passed elsewhere, closing included."""
-        return duration_ns + -(-duration_ns * self.rates_percent // 100) + self.close_ns
-
-    @property
-    def silence_ns(self) -> int:
-        """A store that has acknowledged nothing for so long is away."""
-        return self.renew_ns + self.renew_ns // 2
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """What a node's record says of its lease."""
-
-    incarnation: str
-    beat: int
-    """Counts the writes of an incarnation."""
-    known: Known = ()
-    """Who may call the lease lost ``wait_ns(lease_ns)`` after they saw this; others later."""
-    gone: bool = False
-    """The lease is lost, or was given up: this incarnation never comes back."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReadOwn:
-    """Read the own record; ``found`` or ``unanswered`` follows."""
-
-
-@dataclass(frozen=True, slots=True)
-class WriteOwn:
-    """Write the own record if the store has ``revision`` (0: none); then ``written``, ``refused``
-    or ``unanswered``. A new incarnation (``beat`` 1) is noted on disk before."""
-
-    claim: Claim
-    revision: int
-
-
-@dataclass(frozen=True, slots=True)
-class AskPledges:
-    """Ask these nodes not to call the lease lost; ``pledged`` follows if all have said yes."""
-
-    nodes: Known
-    asked_ns: int
-    incarnation: str
-
-
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """A new lease: no room is held under it yet."""
-
-    incarnation: str
-    until_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class Renewed:
-    """The lease holds until then."""
-
-    until_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """The lease is over, and with it the incarnation."""
-
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """The lease cannot begin yet, for a reason that a person should read."""
-
-    why: str
-
-
-Action = ReadOwn | WriteOwn | AskPledges | Begun | Renewed | Ended | Waiting
-
-
-def next_incarnation(found: str, proposed: int) -> str:
-    """A newer one than ``found``; ``proposed``: any number, such as the Unix time in ms."""
-    before = int(found, 16) if found else 0
-    return f"{max(before + 1, proposed):0{DIGITS}x}"
+from .incarnations import Incarnations
+from .lease_actions import (
+    NEVER_NS,
+    Action,
+    AskPledges,
+    Begun,
+    Claim,
+    Ended,
+    Known,
+    Paused,
+    ReadOwn,
+    Renewed,
+    Resumed,
+    Terms,
+    Waiting,
+    WriteOwn,
+)
 
 
 class NodeLease:
@@ -138,11 +42,11 @@ class NodeLease:
         """
         self._node = node
         self._terms = terms
-        self._own: tuple[str, ...] = (previous,) if previous else ()
-        self._drawn: tuple[str, ...] = ()
-        """Those of this process."""
+        self._incarnations = Incarnations(previous)
         self.incarnation = ""
         """While the lease holds; else empty."""
+        self._paused = ""
+        """The incarnation whose lease has run out, and may hold again by pledges."""
         self._until_ns = 0
         self._revision = 0
         """Of the own record, as far as it is known."""
@@ -161,9 +65,9 @@ class NodeLease:
         self._ask_ns = 0
         """When to ask for pledges again."""
         self._heard_ns: int | None = None
-        """When the store last answered."""
-        self._stranger: tuple[int, int] | None = None
-        """Revision of a record of this name that is not ours, and when it was first seen."""
+        """When the store last answered; None: never, or the way to it is lost since."""
+        self._is_cut = False
+        """The way to the store was lost, and it has not answered since."""
         self._has_left = False
         self.known: Known = ()
         """Whom the next record names."""
@@ -197,13 +101,13 @@ class NodeLease:
 
     def has_been(self, incarnation: str) -> bool:
         """Whether this process has drawn it."""
-        return incarnation in self._drawn
+        return self._incarnations.is_drawn(incarnation)
 
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick``; None where nothing waits."""
         idle = self._pending is None and not self._is_reading
-        ask_ns = self._ask_due_ns() if self.incarnation else None
-        return earliest(self._due_ns if idle else None, self.until_ns or None, ask_ns)
+        due_ns = self._due_ns if idle else None
+        return earliest(due_ns, self.until_ns or None, self._ask_due_ns())
 
     # -- time -------------------------------------------------------------------------------------
 
@@ -211,12 +115,17 @@ class NodeLease:
         """The time-out was reached, perhaps; ``proposed``: see ``next_incarnation``."""
         actions: list[Action] = []
         if self.incarnation and now_ns >= self._until_ns:
-            actions += self._end("the cluster's store has not answered in time", now_ns)
+            actions += self._pause(now_ns)
         if now_ns >= self._due_ns and self._pending is None and not self._is_reading:
             actions += self._go_on(now_ns)
-        if self.incarnation and now_ns >= self._ask_due_ns():
+        ask_ns = self._ask_due_ns()
+        if ask_ns is not None and now_ns >= ask_ns:
             actions += self._ask(now_ns)
         return actions
+
+    def lost_store(self) -> None:
+        """The way to the store is lost: it is away, as far as is known, until it answers."""
+        self._heard_ns, self._is_cut = None, True
 
     def hurry(self, now_ns: int) -> None:
         """What the record says beside the lease has changed: write it soon."""
@@ -227,9 +136,9 @@ class NodeLease:
         if self._must_read:
             self._is_reading = True
             return [ReadOwn()]
-        if self._has_left:
-            return [self._write(Claim(self._own[-1], self._beat + 1, self.known, True), now_ns)]
-        return [self._write(Claim(self.incarnation, self._beat + 1, self.known), now_ns)]
+        incarnation = self._incarnations.newest if self._has_left else self.incarnation
+        claim = Claim(incarnation, self._beat + 1, self.known, self._has_left)
+        return [self._write(claim, now_ns)]
 
     def _write(self, claim: Claim, now_ns: int) -> WriteOwn:
         self._pending, self._beat = (claim, now_ns), claim.beat
@@ -241,10 +150,12 @@ class NodeLease:
 
     def found(self, claim: Claim | None, revision: int, proposed: int, now_ns: int) -> list[Action]:
         """The own record as the store has it, perhaps some time ago; None: there is none."""
-        self._heard_ns, self._is_reading = now_ns, False
+        self._heard(now_ns)
+        self._is_reading = False
         if self.incarnation:
             return self._found_held(claim, revision, now_ns)
-        if claim is None or claim.gone or claim.incarnation in self._own:
+        self._paused = ""  # From here on a newer one may be in the store.
+        if claim is None or claim.gone or self._incarnations.is_own(claim.incarnation):
             return self._join(claim, revision, proposed, now_ns)
         return self._found_stranger(claim, revision, proposed, now_ns)
 
@@ -264,22 +175,17 @@ class NodeLease:
         return self._end(why, now_ns)
 
     def _join(self, claim: Claim | None, revision: int, proposed: int, now_ns: int) -> list[Action]:
-        newest = max((*self._own, claim.incarnation if claim else ""))
-        incarnation = next_incarnation(newest, proposed)
-        self._own = (*self._own[1 - MAX_OWN :], incarnation)
-        self._drawn = (*self._drawn[1 - MAX_OWN :], incarnation)
+        incarnation = self._incarnations.draw(claim.incarnation if claim else "", proposed)
         self._revision = revision if claim is not None else 0
-        self._unsure, self._stranger = (), None
+        self._unsure = ()
         return [self._write(Claim(incarnation, 1, self.known), now_ns)]
 
     def _found_stranger(
         self, claim: Claim, revision: int, proposed: int, now_ns: int
     ) -> list[Action]:
         """Some other machine's record, by all that is known here: it may be alive."""
-        is_first = self._stranger is None
-        if self._stranger is None or self._stranger[0] != revision:
-            self._stranger = revision, now_ns
-        if now_ns >= self._stranger[1] + self._terms.wait_ns(self._terms.autonomy_ns):
+        since_ns, is_first = self._incarnations.stranger(revision, now_ns)
+        if now_ns >= since_ns + self._terms.wait_ns(self._terms.autonomy_ns):
             return self._join(claim, revision, proposed, now_ns)
         self._due_ns = now_ns + self._terms.renew_ns
         words = (
@@ -290,7 +196,7 @@ class NodeLease:
 
     def written(self, claim: Claim, revision: int, now_ns: int) -> list[Action]:
         """The store has acknowledged a write; late acknowledgements count, too."""
-        self._heard_ns = now_ns
+        self._heard(now_ns)
         if self._pending is None or self._pending[0] != claim:
             return []
         sent_ns = self._pending[1]
@@ -314,7 +220,7 @@ class NodeLease:
 
     def refused(self, claim: Claim, now_ns: int) -> list[Action]:
         """The store has another revision."""
-        self._heard_ns = now_ns
+        self._heard(now_ns)
         return self._not_written(claim, now_ns)
 
     def unanswered(self, claim: Claim | None, now_ns: int) -> list[Action]:
@@ -337,29 +243,43 @@ class NodeLease:
             self._due_ns = now_ns
         return []
 
+    def _heard(self, now_ns: int) -> None:
+        self._heard_ns, self._is_cut = now_ns, False
+
     # -- pledges ----------------------------------------------------------------------------------
 
-    def _ask_due_ns(self) -> int:
-        return max(self._ask_ns, self._sent_ns + self._terms.silence_ns)
+    def _ask_due_ns(self) -> int | None:
+        if not self.incarnation and not self._paused:
+            return None
+        return max(self._ask_ns, 0 if self._is_cut else self._sent_ns + self._terms.silence_ns)
 
     def _ask(self, now_ns: int) -> list[Action]:
+        is_urgent = bool(self.incarnation) and not self.is_pledged
         # The others may take the store for away later than this node, and are asked again soon.
-        self._ask_ns = now_ns + self._terms.renew_ns // (1 if self.is_pledged else 4)
-        nodes = self._unsure
-        if not nodes:
-            return self.pledged(now_ns, self.incarnation, now_ns)
-        return [AskPledges(nodes, now_ns, self.incarnation)]
+        self._ask_ns = now_ns + self._terms.renew_ns // (4 if is_urgent else 1)
+        if self._paused and now_ns >= self._sent_ns + self._terms.autonomy_ns:
+            self._paused = ""
+            return []
+        incarnation = self.incarnation or self._paused
+        if not self._unsure:
+            return self.pledged(now_ns, incarnation, now_ns)
+        return [AskPledges(self._unsure, now_ns, incarnation)]
 
     def pledged(self, asked_ns: int, incarnation: str, now_ns: int) -> list[Action]:
-        """All that were asked at ``asked_ns`` have said yes."""
-        if incarnation != self.incarnation or not self.holds(now_ns):
+        """All that were asked at ``asked_ns`` have said yes: nobody has called the lease lost, nor
+        will for a while, whether it has run out meanwhile or not."""
+        if not incarnation or incarnation not in (self.incarnation, self._paused):
             return []
         most_ns = self._sent_ns + self._terms.autonomy_ns
         until_ns = min(asked_ns + self._terms.lease_ns, most_ns)
-        if until_ns <= self._until_ns:
+        if until_ns <= max(now_ns, self._until_ns):
             return []
         self._until_ns, self.is_pledged = until_ns, True
-        return [Renewed(until_ns)]
+        if self.incarnation:
+            return [Renewed(until_ns)]
+        self.incarnation, self._paused = incarnation, ""
+        self._must_read, self._due_ns = False, now_ns
+        return [Resumed(incarnation, until_ns)]
 
     # -- the end ----------------------------------------------------------------------------------
 
@@ -368,15 +288,23 @@ class NodeLease:
         if self._has_left:
             return []
         ended = self._end("this node leaves the cluster", now_ns) if self.incarnation else []
-        self._has_left, self._must_read = True, False
+        self._has_left, self._must_read, self._paused = True, False, ""
         if not ended:
             self._due_ns = NEVER_NS
         return ended
 
+    def _pause(self, now_ns: int) -> list[Action]:
+        self._paused = self.incarnation
+        self._let_go(now_ns)
+        return [Paused("the cluster's store has not answered in time")]
+
     def _end(self, why: str, now_ns: int) -> list[Action]:
+        self._let_go(now_ns)
+        return [Ended(why)]
+
+    def _let_go(self, now_ns: int) -> None:
         self.incarnation, self._until_ns, self.is_pledged = "", 0, False
         self._pending, self._must_read, self._due_ns = None, True, now_ns
-        return [Ended(why)]
 
 
 def _joined(first: Known, second: Known) -> Known:

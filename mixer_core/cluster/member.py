@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..runtime.earliest import earliest
-from .lease import Action as LeaseAction
-from .lease import Claim, NodeLease, Terms
+from .lease import NodeLease
+from .lease_actions import Action as LeaseAction
+from .lease_actions import Claim, Terms
 from .watch import Evict, NodeWatch, Verdict
 
 Action = LeaseAction | Evict
@@ -75,6 +76,10 @@ class Member:
     def unanswered(self, claim: Claim | None, now_ns: int) -> list[Action]:
         """No answer to ``WriteOwn`` of this claim, or to ``ReadOwn`` (None)."""
         return [*self.lease.unanswered(claim, now_ns)]
+
+    def lost_store(self) -> None:
+        """The way to the store is lost; call ``tick`` then."""
+        self.lease.lost_store()
 
     # -- other nodes ------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from .lease import MAX_KNOWN, NEVER_NS, Claim, Known, Terms
+from .lease_actions import MAX_KNOWN, NEVER_NS, Claim, Known, Terms
 
 Verdict = Literal["live", "lost", "unsure"]
 MAX_STRANGERS = 1_000

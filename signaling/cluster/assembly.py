@@ -16,7 +16,7 @@ from mixer_core.bus.control import Grant
 from mixer_core.cluster.buckets import Bucket
 from mixer_core.cluster.connection import Connection
 from mixer_core.cluster.jetstream import JetStream
-from mixer_core.cluster.lease import Terms
+from mixer_core.cluster.lease_actions import Terms
 from mixer_core.cluster.names import Names
 from mixer_core.cluster.records import NodeRecord
 from mixer_core.cluster.room_log import Shape
@@ -34,7 +34,8 @@ from ..http.transcript_pages import TranscriptReader
 from ..settings import Settings
 from .filling import Place, SharedTranscripts
 from .moving import Moving
-from .node import ClusterNode, Listeners
+from .node import ClusterNode
+from .node_views import Listeners
 from .owner_actions import Verdict
 from .owner_shell import OwnerShell
 from .placer import Placer
@@ -90,7 +91,13 @@ class Assembly:
             settings.state_dir,
             self._pledges.ask,
             Listeners(
-                self._owners.lease_begins, self._renewed, self._ended, self._reported, self._lost
+                self._owners.lease_begins,
+                self._renewed,
+                lambda why: self._owners.lease_pauses(),
+                self._owners.lease_resumes,
+                self._ended,
+                self._reported,
+                self._lost,
             ),
             log,
             replicas=section.replicas,

@@ -8,26 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mixer_core.cluster import lease as do
+from mixer_core.cluster import lease_actions as do
 from mixer_core.cluster.buckets import Bucket, Entry, Watch
 from mixer_core.cluster.jetstream import JetStream
-from mixer_core.cluster.lease import DIGITS, Claim, Known, Terms
+from mixer_core.cluster.lease_actions import Terms
 from mixer_core.cluster.member import Action, Member
 from mixer_core.cluster.names import Names
-from mixer_core.cluster.records import NodeRecord, decode_record, encode_record
+from mixer_core.cluster.records import NodeRecord
 from mixer_core.cluster.tasks import end
 from mixer_core.cluster.watch import Evict, Verdict
 from mixer_core.runtime import boot_clock
-from mixer_core.runtime.errors import ClusterError, ConflictError, RecordError
-from mixer_core.runtime.files import read_file, replace_file
+from mixer_core.runtime.errors import ClusterError, ConflictError
 from mixer_core.runtime.lazy_timer import LazyTimer
 from mixer_core.runtime.units import MS_NS, S_NS
+
+from .node_store import NodeStore, claim_of, proposed
+from .node_views import LeaseView, Listeners, NodeView
 
 PREPARE_PAUSE_S = 1.0
 """Between two attempts to make the bucket."""
@@ -35,47 +35,6 @@ PREPARE_PAUSE_S = 1.0
 Ask = Callable[[NodeRecord, str, str, str], Awaitable[bool]]
 """Asks another node (its record) for a pledge: its incarnation as it is known, this node's name and
 incarnation. False: it says no, or nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Listeners:
-    """Who is told of what follows."""
-
-    lease_begins: Callable[[str], object] = lambda incarnation: None
-    """A lease, under a new incarnation: no room is held under it yet."""
-    lease_renewed: Callable[[int], object] = lambda until_ns: None
-    """It holds until then (boot time)."""
-    lease_ends: Callable[[str], object] = lambda why: None
-    """This node holds nothing any more."""
-    reported: Callable[[NodeRecord], object] = lambda record: None
-    """A node has reported."""
-    lost: Callable[[str], object] = lambda node: None
-    """A node's lease is lost, or it has left."""
-
-
-@dataclass(frozen=True, slots=True)
-class NodeView:
-    """What is known of a node."""
-
-    record: NodeRecord
-    is_live: bool
-
-    @property
-    def node(self) -> str:
-        """Its name."""
-        return self.record.node
-
-
-@dataclass(frozen=True, slots=True)
-class LeaseView:
-    """How this node's lease is."""
-
-    held: bool
-    left_ms: int
-    pledged: bool
-    """It holds by the word of the other nodes, while NATS is away."""
-    why_not: str = ""
-    """Why there is none, in words."""
 
 
 class ClusterNode:
@@ -107,7 +66,6 @@ class ClusterNode:
             replicas: copies of the bucket.
             terms: durations; those that all nodes have.
         """
-        self._bucket = Bucket(jetstream, names.nodes)
         self._replicas = replicas
         self._facts = facts
         self._ask = ask
@@ -115,9 +73,11 @@ class ClusterNode:
         self._log = log
         self._terms = terms or Terms()
         self.name = facts().node
-        self._file = state_dir / f"incarnation-{names.cluster}-{self.name}"
+        file = state_dir / f"incarnation-{names.cluster}-{self.name}"
+        bucket = Bucket(jetstream, names.nodes)
+        self._store = NodeStore(bucket, file, self._terms.renew_ns, log)
         self._member = Member(
-            self.name, self._terms, _noted(self._file), _proposed, boot_clock.now_ns()
+            self.name, self._terms, self._store.noted(), proposed, boot_clock.now_ns()
         )
         self._records: dict[str, NodeRecord] = {}
         self._is_live: dict[str, bool] = {}
@@ -126,6 +86,10 @@ class ClusterNode:
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
         self._timer = LazyTimer(self._loop, self._fire, boot_clock.now_ns)
+        self._is_closed = False
+        connection = jetstream.connection
+        connection.tell_on_connect(lambda: self._soon(self.tell))
+        connection.tell_on_disconnect(lambda: self._soon(self._lost_store))
 
     def start(self) -> None:
         """Join the cluster as soon as NATS is there."""
@@ -146,6 +110,7 @@ class ClusterNode:
 
     async def close(self) -> None:
         """Do nothing more. The lease runs out by itself."""
+        self._is_closed = True
         self._timer.close()
         if self._watch is not None:
             await self._watch.close()
@@ -206,8 +171,8 @@ class ClusterNode:
         told = ""
         while self._watch is None:
             try:
-                await self._bucket.ensure(self._replicas)
-                self._watch = self._bucket.watch(self._changed)
+                await self._store.prepare(self._replicas)
+                self._watch = self._store.watch(self._changed)
             except ClusterError as error:
                 if str(error) != told:
                     told = str(error)
@@ -220,31 +185,30 @@ class ClusterNode:
         if entry is None:
             self._records.pop(key, None)
             return
-        record = self._read(key, entry)
+        record = self._store.read(key, entry)
         if record is None:
             return
         self._records[key] = record
-        self._member.seen(key, _claim(record), entry.revision, boot_clock.now_ns())
+        self._member.seen(key, claim_of(record), entry.revision, boot_clock.now_ns())
         if record.gone:
             self._tell.lost(key)
         else:
             self._tell.reported(record)
         self._arm()
 
-    def _read(self, key: str, entry: Entry) -> NodeRecord | None:
-        try:
-            record = decode_record(entry.value, NodeRecord)
-        except RecordError as error:
-            self._log.warning("! the record of node %s: %s", key[:80], error)
-            return None
-        if len(record.incarnation) != DIGITS or record.node != key:
-            self._log.warning("! the record of node %s is damaged", key[:80])
-            return None
-        return record
+    def _soon(self, told: Callable[[], None]) -> None:
+        self._loop.call_soon(told)
+
+    def _lost_store(self) -> None:
+        """The connection is lost: the others are asked for pledges, and get them, at once."""
+        self._member.lost_store()
+        self._fire()
 
     # -- time -------------------------------------------------------------------------------------
 
     def _fire(self) -> None:
+        if self._is_closed:
+            return
         now_ns = boot_clock.now_ns()
         try:
             if self._watch is not None:
@@ -273,13 +237,21 @@ class ClusterNode:
                 case _:
                     self._told(action)
 
-    def _told(self, action: do.Begun | do.Renewed | do.Ended | do.Waiting) -> None:
+    def _told(self, action: do.Told) -> None:
         match action:
             case do.Begun(incarnation, until_ns):
                 self._log.info("= node %s has joined the cluster", self.name)
                 self._tell.lease_begins(incarnation)
                 self._tell.lease_renewed(until_ns)
             case do.Renewed(until_ns):
+                self._tell.lease_renewed(until_ns)
+            case do.Paused(why):
+                self._why_not = why
+                self._log.warning("! the rooms of this node pause: %s", why)
+                self._tell.lease_pauses(why)
+            case do.Resumed(incarnation, until_ns):
+                self._log.info("= its rooms go on, as the other nodes leave them to it")
+                self._tell.lease_resumes(incarnation)
                 self._tell.lease_renewed(until_ns)
             case do.Ended(why):
                 self._why_not = why
@@ -295,25 +267,18 @@ class ClusterNode:
 
     async def _read_own(self) -> None:
         try:
-            async with asyncio.timeout(self._terms.renew_ns / S_NS):
-                entry = await self._bucket.get(self.name)
+            claim, revision = await self._store.claim(self.name)
         except (ClusterError, TimeoutError):
-            self._did([*self._member.unanswered(None, boot_clock.now_ns())])
-            return
-        record = None if entry is None else self._read(self.name, entry)
-        claim = None if record is None else _claim(record)
-        revision = 0 if entry is None else entry.revision
-        if entry is not None and claim is None:  # It is damaged: replaced as if it were gone.
-            claim = Claim("", 0, gone=True)
-        self._did(self._member.found(claim, revision, boot_clock.now_ns()))
+            self._did(self._member.unanswered(None, boot_clock.now_ns()))
+        else:
+            self._did(self._member.found(claim, revision, boot_clock.now_ns()))
 
     async def _write_own(self, write: do.WriteOwn) -> None:
         claim, member = write.claim, self._member
         try:
             if claim.beat == 1:
-                await asyncio.to_thread(_note, self._file, claim.incarnation)
-            record = _with_claim(self._facts(), claim)
-            revision = await self._put(self.name, record, write.revision)
+                await self._store.note(claim.incarnation)
+            revision = await self._store.write(self._facts(), claim, write.revision)
         except ConflictError:
             self._did(member.refused(claim, boot_clock.now_ns()))
         except (ClusterError, OSError, TimeoutError) as error:
@@ -329,7 +294,7 @@ class ClusterNode:
         if known is None:
             return
         try:
-            revision = await self._put(act.node, _with_claim(known, act.claim), act.revision)
+            revision = await self._store.write(known, act.claim, act.revision)
         except ConflictError:
             self._member.watch.kept(act)
             return
@@ -338,14 +303,6 @@ class ClusterNode:
         self._log.warning("! node %s is lost: its rooms go to others", act.node)
         self._member.watch.evicted(act, revision, boot_clock.now_ns())
         self._tell.lost(act.node)
-
-    async def _put(self, node: str, record: NodeRecord, revision: int) -> int:
-        limit_s = self._terms.renew_ns / S_NS
-        async with asyncio.timeout(limit_s):
-            value = encode_record(record)
-            if not revision:
-                return await self._bucket.create(node, value, limit_s)
-            return await self._bucket.update(node, value, revision, limit_s)
 
     async def _ask_pledges(self, act: do.AskPledges) -> None:
         answers = (self._one(node, known, act.incarnation) for node, known in act.nodes)
@@ -372,36 +329,3 @@ class ClusterNode:
         error = None if task.cancelled() else task.exception()
         if error is not None:
             self._log.error("! a task of the cluster's node failed", exc_info=error)
-
-
-def _claim(record: NodeRecord) -> Claim:
-    known: Known = tuple(sorted(record.known.items()))
-    return Claim(record.incarnation, record.beat, known, record.gone)
-
-
-def _with_claim(record: NodeRecord, claim: Claim) -> NodeRecord:
-    return replace(
-        record,
-        incarnation=claim.incarnation,
-        beat=claim.beat,
-        known=dict(claim.known),
-        gone=claim.gone,
-    )
-
-
-def _proposed() -> int:
-    """For incarnations: newer than all before, even if the store has forgotten those."""
-    return time.time_ns() // MS_NS
-
-
-def _noted(path: Path) -> str:
-    """The newest incarnation of this machine; empty: none is known."""
-    try:
-        text = read_file(path, 2 * DIGITS).decode("ascii", "replace").strip()
-    except OSError:
-        return ""
-    return text if len(text) == DIGITS and set(text) <= set("0123456789abcdef") else ""
-
-
-def _note(path: Path, incarnation: str) -> None:
-    replace_file(path, incarnation.encode())

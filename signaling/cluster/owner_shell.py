@@ -160,8 +160,16 @@ class OwnerShell:
         """This node has a lease, under a new incarnation."""
         self._owners.lease_begins(incarnation)
 
+    def lease_pauses(self) -> None:
+        """It has run out, and may hold again."""
+        self._do(self._owners.lease_pauses())
+
+    def lease_resumes(self, incarnation: str) -> None:
+        """It holds again, under the same incarnation: what this node had it has."""
+        self._do(self._owners.lease_resumes(incarnation))
+
     def lease_ends(self) -> None:
-        """It has lapsed."""
+        """It has lapsed for good."""
         self._do(self._owners.lease_ends())
 
     def occupied(self, rooms: Collection[str]) -> None:

@@ -8,8 +8,10 @@ same only one gets it. The rules:
   incarnation: what is read may be old, and a write whose answer is lost may be done yet.
 - A node that is chosen for a room stands in the record without an incarnation, and does not own it
   before it has written it. Until then anybody may write another one.
-- When its lease lapses, a node owns nothing. Under its next incarnation it writes the records of
-  its rooms again: a takeover that is under way elsewhere then fails, or has won.
+- When its lease runs out, a node owns nothing. If the same incarnation's lease holds again, nobody
+  has called it lost, and what was owned under it is owned again. Under another incarnation it
+  writes the records of its rooms anew: a takeover that is under way elsewhere then fails, or has
+  won.
 - An owner's room goes to another node once the lease of that incarnation is lost, or by ``Give``.
   What a write gives away is gone before it is sent.
 
@@ -109,6 +111,8 @@ class Owners:
         self._work: dict[str, _Work] = {}
         self._floors: dict[str, int] = {}
         """Epochs of rooms that were this node's until its lease lapsed, or their record went."""
+        self._paused: tuple[str, dict[str, _Holding]] = ("", {})
+        """What it owned under an incarnation whose lease has run out."""
 
     def held(self) -> dict[str, int]:
         """The rooms that this node owns, and their epochs."""
@@ -117,9 +121,34 @@ class Owners:
     def lease_begins(self, incarnation: str) -> None:
         """This node has a lease, under a new incarnation."""
         self._judge = replace(self._judge, incarnation=incarnation)
+        self._paused = "", {}
+
+    def lease_pauses(self) -> list[Action]:
+        """It has run out, and may hold again: what is being written then is not this node's."""
+        sure = {
+            room: holding
+            for room, holding in self._held.items()
+            if not holding.is_going and room not in self._work
+        }
+        self._paused = self._judge.incarnation, sure
+        return self._lapsed()
+
+    def lease_resumes(self, incarnation: str) -> list[Action]:
+        """The lease of this incarnation holds again: nobody has called it lost."""
+        self._judge = replace(self._judge, incarnation=incarnation)
+        (before, sure), self._paused = self._paused, ("", {})
+        if before != incarnation:
+            return []
+        self._held.update(sure)
+        self._floors = {room: epoch for room, epoch in self._floors.items() if room not in sure}
+        return [Own(room, holding.record.epoch) for room, holding in sure.items()]
 
     def lease_ends(self) -> list[Action]:
-        """It has lapsed: nothing is this node's until it is written again."""
+        """It has lapsed for good: nothing is this node's until it is written again."""
+        self._paused = "", {}
+        return self._lapsed()
+
+    def _lapsed(self) -> list[Action]:
         self._judge = replace(self._judge, incarnation="")
         self._floors.update({room: h.record.epoch for room, h in self._held.items()})
         self._held.clear()

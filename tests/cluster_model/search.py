@@ -1,8 +1,9 @@
 """All runs of a small cluster with so many faults in so many rounds.
 
 In each round nothing new goes wrong, or one thing: the condition of a node's way to the store
-changes, the store goes away or comes back, a node's signaling is started anew, or the owner gives
-the room away. Runs that come to the same state are one.
+changes, the store goes away (with a bang, or unnoticed) or comes back, a connection breaks, a node
+is cut off from the others, its signaling is started anew, or the owner gives the room away. Runs
+that come to the same state are one.
 """
 
 from __future__ import annotations
@@ -28,17 +29,23 @@ class Found:
     """What was wrong, and the run that led there."""
 
 
-ALL = ("store", "restart", "give", *CONDITIONS)
+ALL = ("store", "flicker", "alone", "restart", "give", *CONDITIONS)
 
 
 def events(world: World, kinds: Collection[str]) -> Iterator[Event]:
     """What may go wrong now, of these kinds."""
     if "store" in kinds:
-        yield ("store", 0, "back" if world.is_store_away else "away")
+        yield from (
+            ("store", 0, how) for how in (("back",) if world.is_store_away else ("away", "killed"))
+        )
     for at, node in enumerate(world.nodes):
         for condition in CONDITIONS:
             if condition in kinds and condition != node.condition:
                 yield ("way", at, condition)
+        if "flicker" in kinds:
+            yield ("flicker", at, "")
+        if "alone" in kinds:
+            yield ("alone", at, "no" if node.is_alone else "yes")
         if "restart" in kinds:
             yield ("restart", at, "")
         if "give" in kinds and node.owners.held():
@@ -49,7 +56,11 @@ def happen(world: World, event: Event) -> None:
     what, at, how = event
     match what:
         case "store":
-            world.is_store_away = how == "away"
+            world.lose_store(how)
+        case "flicker":
+            world.flicker(at)
+        case "alone":
+            world.nodes[at].is_alone = how == "yes"
         case "way":
             world.set(at, how)
         case "restart":

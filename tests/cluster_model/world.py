@@ -15,6 +15,8 @@ cut        never done
 asleep     the machine does nothing at all; its clock goes on
 =========  =======================================================================
 
+Beside that a node may lose its connection for a moment, or other nodes may not reach it.
+
 Nobody is told to stop: a link ends at its time only, and as late as ``close_ns`` allows.
 """
 
@@ -24,9 +26,9 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-from mixer_core.cluster import lease as say
+from mixer_core.cluster import lease_actions as say
 from mixer_core.cluster.fence import Fence
-from mixer_core.cluster.lease import Terms
+from mixer_core.cluster.lease_actions import Terms
 from mixer_core.cluster.member import Member
 from mixer_core.cluster.placement import NoNode
 from mixer_core.cluster.watch import Evict
@@ -134,6 +136,8 @@ class Node:
         """Pledges whose answers are under way."""
         self.fence: Fence | None = None
         self.requests = 0
+        self.is_alone = False
+        """It reaches no other node, and none reaches it."""
         self.start(setting, now_ns)
 
     def start(self, setting: Setting, now_ns: int) -> None:
@@ -171,6 +175,17 @@ class World:
         for ask in ghosts:
             self.store.do(node.name, ask.act)
         self.check()
+
+    def flicker(self, at: int) -> None:
+        """The node's connection to the store breaks, whether the store is there or not."""
+        self.nodes[at].member.lost_store()
+
+    def lose_store(self, how: str) -> None:
+        """The store goes away, and the nodes notice that or not, or it comes back."""
+        self.is_store_away = how != "back"
+        for at in range(len(self.nodes)):
+            if how == "killed":
+                self.flicker(at)
 
     def restart(self, at: int) -> None:
         self.nodes[at].start(self.setting, self.clock_ns(at))
@@ -302,6 +317,10 @@ class World:
                     for epoch in node.owners.held().values():
                         if node.fence is not None:
                             node.fence.grant(epoch, until_ns)
+                case say.Paused():
+                    self._room(at, node.owners.lease_pauses())
+                case say.Resumed(incarnation):
+                    self._room(at, node.owners.lease_resumes(incarnation))
                 case say.Ended():
                     self._room(at, node.owners.lease_ends())
                 case say.AskPledges():
@@ -319,6 +338,10 @@ class World:
             return
         for name, incarnation in ask.nodes:
             other = self.setting.names.index(name)
+            if node.is_alone or self.nodes[other].is_alone:
+                return
+            if self.nodes[other].condition == "asleep":
+                return
             member, other_ns = self.nodes[other].member, self.clock_ns(other)
             if not member.asked(node.name, ask.incarnation, incarnation, other_ns):
                 return
@@ -365,6 +388,7 @@ class World:
         self.is_store_away = False
         for at in range(len(self.nodes)):
             self.set(at, "ok")
+            self.nodes[at].is_alone = False
         wait_ns = 2 * self.setting.terms.wait_ns(self.setting.terms.lease_ns)
         for _ in range(wait_ns // self.setting.round_ns + 4):
             self.round()

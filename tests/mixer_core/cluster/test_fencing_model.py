@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from mixer_core.cluster.lease import NodeLease, Terms
+from mixer_core.cluster.lease import NodeLease
+from mixer_core.cluster.lease_actions import Terms
 from mixer_core.cluster.watch import NodeWatch, Verdict
 from mixer_core.runtime.units import MS_NS
 from signaling.cluster.owners import Owners
@@ -19,6 +20,9 @@ from tests.cluster_model.world import Setting
 
 OFTEN = Setting(round_ns=550 * MS_NS)
 """Rounds in which a lease ends shortly before the next one."""
+
+
+THREE = Setting(names=("a", "b", "c"), rates_percent=(100, 105, 105))
 
 
 def faults(setting: Setting, rounds: int, most: int, *kinds: str) -> str:
@@ -35,12 +39,10 @@ def faults(setting: Setting, rounds: int, most: int, *kinds: str) -> str:
         (Setting(rates_percent=(105, 100), backwards=True), 8, 1, ALL),
         (Setting(link="slow"), 8, 2, ("cut", "ok")),
         (Setting(), 8, 2, ("restart", "give")),
-        (
-            Setting(names=("a", "b", "c"), rates_percent=(100, 105, 105)),
-            8,
-            1,
-            ("cut", "blind", "restart"),
-        ),
+        (THREE, 8, 1, ("cut", "blind", "restart")),
+        (THREE, 9, 2, ("store", "flicker")),
+        (Setting(), 14, 2, ("store", "alone")),
+        (Setting(), 11, 2, ("mute", "alone")),
     ],
 )
 def test_whatever_goes_wrong_one_node_speaks_and_it_heals(
@@ -105,7 +107,7 @@ WRONG_LOST = {(NodeWatch, "verdict"): wrong_lost, (NodeWatch, "due"): lambda *_:
         ({(NodeWatch, "pledge"): wrong_pledge}, Setting(), 12, 3, ("cut", "ok")),
         ({(Terms, "wait_ns"): lambda self, ns: ns + self.close_ns}, OFTEN, 9, 1, ("cut",)),
         ({(Terms, "wait_ns"): lambda self, ns: ns + ns // 20}, Setting(), 9, 1, ("cut",)),
-        ({(Owners, "lease_ends"): lambda self: []}, Setting(), 12, 2, ("late", "ok")),
+        ({(Owners, "_lapsed"): lambda self: []}, Setting(), 12, 2, ("late", "ok")),
         ({}, Setting(stops_clocks=True), 12, 2, ("asleep", "ok")),
     ],
     ids=[

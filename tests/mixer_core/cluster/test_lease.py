@@ -8,18 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixer_core.cluster.lease import (
+from mixer_core.cluster.incarnations import next_incarnation
+from mixer_core.cluster.lease import NodeLease
+from mixer_core.cluster.lease_actions import (
     AskPledges,
     Begun,
     Claim,
     Ended,
-    NodeLease,
+    Paused,
     ReadOwn,
     Renewed,
+    Resumed,
     Terms,
     Waiting,
     WriteOwn,
-    next_incarnation,
 )
 from mixer_core.cluster.member import Member
 from mixer_core.cluster.watch import MAX_STRANGERS, Evict, NodeWatch
@@ -63,7 +65,7 @@ def test_an_incarnation_ends_with_its_lease_even_if_an_answer_comes_then() -> No
         actions = lease.tick(0, T0 + (1 + second) * S_NS)
         if second < 2:
             write = write_of(actions)
-    assert isinstance(actions[0], Ended) and actions[1:] == [ReadOwn()]
+    assert isinstance(actions[0], Paused) and actions[1] == ReadOwn()
     assert lease.written(write.claim, 2, T0 + 3 * S_NS) == [] and not lease.incarnation
     again = write_of(lease.found(write.claim, 2, 0, T0 + 3 * S_NS))
     assert again.claim.incarnation > incarnation and again.revision == 2
@@ -138,7 +140,65 @@ def test_pledges_go_on_from_before_they_were_asked_for_and_not_for_ever() -> Non
 def test_a_node_alone_in_its_record_needs_nobodys_word() -> None:
     lease, _ = joined()
     lease.unanswered(write_of(lease.tick(0, T0 + S_NS)).claim, T0 + S_NS)
-    assert lease.tick(0, T0 + 1_500 * MS_NS) == [Renewed(T0 + 4_500 * MS_NS)] and lease.is_pledged
+    assert lease.tick(0, T0 + 1_250 * MS_NS) == [Renewed(T0 + 4_250 * MS_NS)] and lease.is_pledged
+
+
+def lapsed(lease: NodeLease) -> int:
+    """The store is away; returns when the lease has run out."""
+    write = write_of(lease.tick(0, T0 + S_NS))
+    lease.unanswered(write.claim, T0 + 2 * S_NS)
+    end_ns = T0 + 3 * S_NS
+    assert isinstance(lease.tick(0, end_ns)[0], Paused) and not lease.holds(end_ns)
+    return end_ns
+
+
+def test_a_lease_that_has_run_out_holds_again_when_all_say_that_nobody_called_it_lost() -> None:
+    known = (("b", "1"), ("c", "1"))
+    lease, incarnation = joined(known)
+    end_ns = lapsed(lease)
+    lease.unanswered(None, end_ns + S_NS)
+    (ask,) = [one for one in lease.tick(0, end_ns + S_NS) if isinstance(one, AskPledges)]
+    assert ask == AskPledges(known, end_ns + S_NS, incarnation)
+    assert lease.pledged(end_ns - 3 * S_NS, incarnation, end_ns + S_NS) == [], "asked too early"
+    until_ns = end_ns + 4 * S_NS
+    assert lease.pledged(ask.asked_ns, incarnation, end_ns + 2 * S_NS) == [
+        Resumed(incarnation, until_ns)
+    ]
+    assert lease.is_pledged and lease.until_ns == until_ns
+    renewal = write_of(lease.tick(0, end_ns + 2 * S_NS))
+    assert renewal.claim.incarnation == incarnation and renewal.revision == 1
+    assert lease.written(renewal.claim, 2, end_ns + 2 * S_NS) == [Renewed(end_ns + 5 * S_NS)]
+
+
+def test_no_pledge_brings_back_what_may_be_replaced_or_is_too_old() -> None:
+    lease, incarnation = joined((("b", "1"),))
+    end_ns = lapsed(lease)
+    newer = write_of(lease.found(Claim(incarnation, 1), 1, 0, end_ns))
+    assert newer.claim.incarnation > incarnation
+    lease.unanswered(newer.claim, end_ns + S_NS)
+    assert lease.pledged(end_ns, incarnation, end_ns + S_NS) == []
+    assert not lease.pledged(end_ns, newer.claim.incarnation, end_ns + S_NS)
+    other, held = joined((("b", "1"),))
+    end_ns = lapsed(other) + TERMS.autonomy_ns
+    assert not other.pledged(end_ns, held, end_ns)
+    assert not [one for one in other.tick(0, end_ns) if isinstance(one, AskPledges)]
+    assert other.pledged(end_ns, held, end_ns) == []
+
+
+def test_whose_way_to_the_store_is_lost_asks_and_promises_at_once() -> None:
+    member = Member("a", TERMS, "", lambda: 0, T0)
+    member.tick(T0)
+    claim = write_of(member.found(None, 0, T0)).claim
+    member.written(claim, 1, T0)
+    member.seen("b", Claim("1", 1), 1, T0)
+    now_ns = T0 + 100 * MS_NS
+    assert not member.asked("b", "1", claim.incarnation, now_ns)
+    member.lost_store()
+    assert member.next_timeout_ns() == 0 and member.asked("b", "1", claim.incarnation, now_ns)
+    assert member.tick(now_ns) == [Renewed(now_ns + 3 * S_NS)], "it knew nobody when it wrote"
+    renewal = write_of(member.tick(T0 + S_NS)).claim
+    assert member.written(renewal, 2, T0 + S_NS) == [Renewed(T0 + 4 * S_NS)]
+    assert not member.asked("b", "1", claim.incarnation, T0 + S_NS), "the store is back"
 
 
 def test_whoever_may_stand_in_the_store_is_asked() -> None:
@@ -146,8 +206,8 @@ def test_whoever_may_stand_in_the_store_is_asked() -> None:
     lease.known = (("c", "1"),)
     write = write_of(lease.tick(0, T0 + S_NS))
     lease.unanswered(write.claim, T0 + S_NS)
-    (ask,) = lease.tick(0, T0 + 1_500 * MS_NS)
-    assert ask == AskPledges((("b", "1"), ("c", "1")), T0 + 1_500 * MS_NS, incarnation)
+    (ask,) = lease.tick(0, T0 + 1_250 * MS_NS)
+    assert ask == AskPledges((("b", "1"), ("c", "1")), T0 + 1_250 * MS_NS, incarnation)
 
 
 def test_who_leaves_says_so_after_the_lease() -> None:

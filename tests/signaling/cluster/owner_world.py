@@ -51,6 +51,8 @@ class Node:
     name: str
     world: World
     incarnation: str = ""
+    paused: str = ""
+    """The incarnation whose lease has run out, and may hold again."""
     lives: int = 0
     owners: Owners = field(init=False)
     pending: list[Read | Write] = field(default_factory=list)
@@ -84,8 +86,17 @@ class Node:
 
     def begin(self) -> None:
         self.lives += 1
-        self.incarnation = f"{self.name}{self.lives}"
+        self.incarnation, self.paused = f"{self.name}{self.lives}", ""
         self.owners.lease_begins(self.incarnation)
+
+    def pause(self) -> None:
+        self.incarnation, self.paused = "", self.incarnation
+        self.do(self.owners.lease_pauses())
+
+    def resume(self) -> None:
+        """Nobody has called it lost."""
+        self.incarnation, self.paused = self.paused, ""
+        self.do(self.owners.lease_resumes(self.incarnation))
 
     def end(self) -> None:
         self.incarnation = ""
@@ -117,7 +128,7 @@ class Node:
                 if isinstance(action, Lose):
                     self.people.discard(action.room)
                 else:
-                    self.world.owned(action)
+                    self.world.owned(action, self.incarnation)
 
     def answer(self, index: int = 0, age: int = 0) -> None:
         """The bucket answers; a read may show a version that is ``age`` versions old."""
@@ -168,16 +179,18 @@ class World:
         """Nodes whose renewals others do not see, though they hold their lease."""
         self.late: list[Write] = []
         """Writes that are still on their way."""
-        self.epochs: dict[str, int] = {}
+        self.epochs: dict[str, tuple[int, str]] = {}
         for node in self.nodes:
             node.begin()
 
     def node(self, name: str) -> Node:
         return next(node for node in self.nodes if node.name == name)
 
-    def owned(self, own: Own) -> None:
-        assert own.epoch > self.epochs.get(own.room, 0), "an epoch has two owners"
-        self.epochs[own.room] = own.epoch
+    def owned(self, own: Own, incarnation: str) -> None:
+        before, owner = self.epochs.get(own.room, (0, ""))
+        is_again = own.epoch == before and owner == incarnation
+        assert own.epoch > before or is_again, "an epoch has two owners"
+        self.epochs[own.room] = own.epoch, incarnation
 
     def record(self, room: str) -> RoomRecord | None:
         return self.bucket.latest(room).record

@@ -12,12 +12,13 @@ from aiohttp import web
 
 from mixer_core.cluster.connection import Connection
 from mixer_core.cluster.jetstream import JetStream
-from mixer_core.cluster.lease import Terms
+from mixer_core.cluster.lease_actions import Terms
 from mixer_core.cluster.names import Names
 from mixer_core.cluster.records import NodeRecord
 from mixer_core.runtime import logs
 from mixer_core.runtime.units import MS_NS, S_NS
-from signaling.cluster.node import ClusterNode, Listeners
+from signaling.cluster.node import ClusterNode
+from signaling.cluster.node_views import Listeners
 from signaling.cluster.pledges import PATH, SIGNATURE, Pledges
 from tests.support.nats_server import NatsServer, names, nats_server, needs_nats
 from tests.support.waiting import PATIENCE_S
@@ -56,6 +57,8 @@ class One:
             self.pledges.ask,
             Listeners(
                 lease_begins=lambda incarnation: self.told.append(f"begins {incarnation}"),
+                lease_pauses=lambda why: self.told.append(f"pauses: {why}"),
+                lease_resumes=lambda incarnation: self.told.append(f"resumes {incarnation}"),
                 lease_ends=lambda why: self.told.append(f"ends: {why}"),
                 lost=lambda node: self.told.append(f"lost {node}"),
             ),

@@ -107,6 +107,17 @@ class OwnersMachine(RuleBasedStateMachine):
         if self.world.node(name).incarnation:
             self.world.node(name).end()
 
+    @rule(name=names)
+    def a_lease_runs_out(self, name: str) -> None:
+        if self.world.node(name).incarnation:
+            self.world.node(name).pause()
+
+    @rule(name=names)
+    def it_holds_again(self, name: str) -> None:
+        node = self.world.node(name)
+        if node.paused and node.paused not in self.world.found_lost:
+            node.resume()
+
     @rule(name=names, is_new_process=st.booleans())
     def a_lease_begins(self, name: str, is_new_process: bool) -> None:
         node = self.world.node(name)
@@ -183,6 +194,8 @@ def walk(seed: int, steps: int = 80) -> None:
         (1, lambda: machine.no_answer(name(), is_so(), is_so())),
         (1, lambda: machine.a_write_arrives_late(rng.randrange(3))),
         (2, lambda: machine.a_lease_ends(name())),
+        (1, lambda: machine.a_lease_runs_out(name())),
+        (1, lambda: machine.it_holds_again(name())),
         (1, lambda: machine.a_lease_begins(name(), is_so())),
         (2, lambda: machine.its_end_is_known(name())),
         (1, lambda: machine.others_see_it_or_not(name(), is_so())),

@@ -1,0 +1,118 @@
+"""The nodes' records in NATS, and the newest incarnation on the own disk."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from mixer_core.cluster.buckets import Bucket, Entry, Watch
+from mixer_core.cluster.incarnations import DIGITS
+from mixer_core.cluster.lease_actions import Claim, Known
+from mixer_core.cluster.records import NodeRecord, decode_record, encode_record
+from mixer_core.runtime.errors import RecordError
+from mixer_core.runtime.files import read_file, replace_file
+from mixer_core.runtime.units import MS_NS, S_NS
+
+DAMAGED = Claim("", 0, gone=True)
+"""A record that cannot be read is replaced as if its node were gone."""
+
+
+class NodeStore:
+    """As one node sees it."""
+
+    def __init__(
+        self,
+        bucket: Bucket,
+        file: Path,
+        limit_ns: int,
+        log: logging.LoggerAdapter[logging.Logger],
+    ) -> None:
+        """``file``: where the newest incarnation is noted. ``limit_ns``: for one answer of NATS."""
+        self._bucket = bucket
+        self._file = file
+        self._limit_s = limit_ns / S_NS
+        self._log = log
+
+    async def prepare(self, replicas: int) -> None:
+        """Make the bucket, unless it is there. Raises ClusterError."""
+        await self._bucket.ensure(replicas)
+
+    def watch(self, changed: Callable[[str, Entry | None], None]) -> Watch:
+        """Follow all records."""
+        return self._bucket.watch(changed)
+
+    def read(self, node: str, entry: Entry) -> NodeRecord | None:
+        """What was stored for a node; None: it is damaged, which the log says."""
+        try:
+            record = decode_record(entry.value, NodeRecord)
+        except RecordError as error:
+            self._log.warning("! the record of node %s: %s", node[:80], error)
+            return None
+        if len(record.incarnation) != DIGITS or record.node != node:
+            self._log.warning("! the record of node %s is damaged", node[:80])
+            return None
+        return record
+
+    async def claim(self, node: str) -> tuple[Claim | None, int]:
+        """What a node claims, and of which revision that is; None and 0: there is no record.
+
+        Raises:
+            ClusterError, TimeoutError: no answer.
+        """
+        async with asyncio.timeout(self._limit_s):
+            entry = await self._bucket.get(node)
+        if entry is None:
+            return None, 0
+        record = self.read(node, entry)
+        return (DAMAGED if record is None else claim_of(record)), entry.revision
+
+    async def write(self, record: NodeRecord, claim: Claim, revision: int) -> int:
+        """Write a node's record with this claim, if the store has ``revision`` (0: none).
+
+        Raises:
+            ConflictError: it has another one.
+            ClusterError, TimeoutError: no answer.
+        """
+        value = encode_record(with_claim(record, claim))
+        async with asyncio.timeout(self._limit_s):
+            if not revision:
+                return await self._bucket.create(record.node, value, self._limit_s)
+            return await self._bucket.update(record.node, value, revision, self._limit_s)
+
+    def noted(self) -> str:
+        """The newest incarnation of this machine; empty: none is known."""
+        try:
+            text = read_file(self._file, 2 * DIGITS).decode("ascii", "replace").strip()
+        except OSError:
+            return ""
+        return text if len(text) == DIGITS and set(text) <= set("0123456789abcdef") else ""
+
+    async def note(self, incarnation: str) -> None:
+        """Note a new incarnation. Raises OSError."""
+        await asyncio.to_thread(replace_file, self._file, incarnation.encode())
+
+
+def claim_of(record: NodeRecord) -> Claim:
+    """What a record says of the lease."""
+    known: Known = tuple(sorted(record.known.items()))
+    return Claim(record.incarnation, record.beat, known, record.gone)
+
+
+def with_claim(record: NodeRecord, claim: Claim) -> NodeRecord:
+    """A record that says this of the lease."""
+    return replace(
+        record,
+        incarnation=claim.incarnation,
+        beat=claim.beat,
+        known=dict(claim.known),
+        gone=claim.gone,
+    )
+
+
+def proposed() -> int:
+    """For incarnations: newer than all before, even if the store has forgotten those."""
+    return time.time_ns() // MS_NS
