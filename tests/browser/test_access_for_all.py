@@ -247,7 +247,7 @@ def test_one_device_of_a_place_plays_and_another_may_take_that_over(
     until(ada, is_silent(ada, "Bo"), "both play")
     assert not ada.evaluate(is_silent(ada, "Ada"))
     bo.locator("#open-settings").click()
-    bo.get_by_label("What the place hears").select_option("take")
+    bo.get_by_label("Which device plays").select_option("take")
     until(ada, is_silent(ada, "Ada"), "Ada still plays")
     until(bo, is_silent(bo, "Ada"), "Bo is not told")
     bo.locator("#set-place").fill("")

@@ -45,7 +45,7 @@ export class Recording {
     const remove = make("button", { type: "button", class: "quiet danger", text: "Delete" });
     remove.addEventListener("click", () => this.#remove(recording, when));
     return make("li", {}, [
-      make("span", { text: `${when}${ended ? "" : ", goes on"}${by ? `, by ${by}` : ""}` }),
+      make("span", { text: `${when}${ended ? "" : ", still going on"}${by ? `, by ${by}` : ""}` }),
       make("div", { class: "files", role: "group", "aria-label": `Save or delete ${when}` }, [...links, remove]),
     ]);
   }

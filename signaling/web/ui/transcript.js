@@ -64,9 +64,9 @@ export class TranscriptDialog {
   #row({ conversation, began, ended, entries, people, begins_with: beginsWith }) {
     const remove = make("button", { type: "button", class: "quiet danger", text: "Delete" });
     remove.addEventListener("click", () => this.#delete(conversation));
-    const who = people.length ? people.join(", ") : "Nobody by name";
+    const who = people.length ? people.join(", ") : "No names known";
     return make("li", { "data-conversation": String(conversation) }, [
-      make("span", { text: `${when(began)}${ended ? "" : ", goes on"}` }),
+      make("span", { text: `${when(began)}${ended ? "" : ", still going on"}` }),
       make("small", { text: `${who}: ${beginsWith || "…"} (${entries} ${entries === 1 ? "entry" : "entries"})` }),
       make("div", { class: "files", role: "group", "aria-label": `Save or delete ${when(began)}` }, [
         ...this.#links(conversation), remove,
