@@ -62,7 +62,7 @@ def captions() -> list[tuple[str, Any]]:
 def opened(name: str) -> tuple[str, Any]:
     """Open a dialog, as people do: by its button, that of a person on the strip of another one."""
     if name == "person":
-        return f"() => {CLOSED} && document.querySelector('#roster .more-about').click()", None
+        return f"() => {CLOSED} && document.querySelector('#roster .more-about:not([hidden])').click()", None
     return f"(id) => {CLOSED} && document.getElementById(`open-${{id}}`).click()", name
 
 

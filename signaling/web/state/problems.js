@@ -149,6 +149,7 @@ const GATEWAY_TITLES = {
   written_answer: "The answer is written only",
   empty_answer: "The answer is empty",
   transcription_failed: "Speech was not written down",
+  no_words: "Speech was not written down",
   pictures_refused: "The assistant takes no pictures",
   picture_refused: "The picture was not shown",
   price_unknown: "A price is not known",

@@ -15,6 +15,7 @@ export class Captions {
     this.rows = new Map();
     /** @type {import("../client.js").Caption[]|null} */
     this.shown = null;
+    this.persona = "";
     this.following = true;
     this.heightPx = 0;
     // A question or a problem takes space from the list: the latest line stays in sight.
@@ -43,9 +44,10 @@ export class Captions {
 
   /** @param {import("../client.js").State} state */
   render(state) {
-    const { captions, phase } = state;
+    const { captions, phase, persona } = state;
     setText(this.title, phase === "connected" ? invitation(state) : "One moment …");
-    if (captions === this.shown) return;
+    if (captions === this.shown && persona === this.persona) return;
+    this.persona = persona;
     const grown = captions.length > (this.shown?.length ?? 0);
     this.shown = captions;
     this.empty.hidden = captions.length > 0;
@@ -86,7 +88,7 @@ export class Captions {
     if (row.className !== tone) row.className = tone;
     if (this.list.children[index] !== row) this.list.insertBefore(row, this.list.children[index] ?? null);
     const [by, text, cut] = [".by", ".text", ".cut"].map((place) => /** @type {Element} */ (row?.querySelector(place)));
-    setText(by, line.name);
+    setText(by, line.speaker === "assistant" && line.name === "Assistant" ? this.persona || line.name : line.name);
     if (line.picture) this.#renderPicture(row, line.picture, line.name);
     setText(text, wordsOf(line));
     setText(cut, cutWords(line));
@@ -108,6 +110,7 @@ function invitation(state) {
   if (state.role === "listen") return "Listen along.";
   if (state.listenOnly) return "Type something.";
   if (state.mutedByAdmin) return "You are muted.";
+  if (state.upstream === "failed") return "The assistant is unavailable.";
   if (holdsToTalk(state)) return "Hold the button and speak.";
   return state.muted ? "You are muted." : "Say something.";
 }

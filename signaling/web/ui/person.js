@@ -23,7 +23,9 @@ export class PersonDialog {
     const role = { listen: "Listens only", speak: "Listens and speaks", admin: "Admin" }[person.role ?? "admin"];
     setText(byId("person-about"), `${role}. ${person.verified ? "The name comes from an invitation." : "The name was chosen freely."}`);
     const listens = person.role === "listen";
-    for (const id of ["person-mute", "person-lock", "person-unlock"]) byId(id).hidden = listens;
+    byId("person-mute").hidden = listens || person.muted;
+    byId("person-lock").hidden = listens;
+    byId("person-unlock").hidden = listens || !person.muted;
     this.dialog.showModal();
   }
 

@@ -113,14 +113,14 @@ export class TalkButton {
     // The connection was lost while the button was held.
     if (!state.pressed) this.holders.clear();
     this.button.setAttribute("aria-pressed", String(state.pressed));
-    this.button.setAttribute("aria-disabled", String(state.phase !== "connected"));
+    this.button.setAttribute("aria-disabled", String(state.phase !== "connected" || state.mutedByAdmin));
     this.#renderWord(state);
   }
 
-  /** @param {{pressed: boolean, phase: string}} state */
-  #renderWord({ pressed, phase }) {
+  /** @param {{pressed: boolean, phase: string, mutedByAdmin: boolean}} state */
+  #renderWord({ pressed, phase, mutedByAdmin }) {
     const hint = performance.now() < this.hintUntilMs;
-    const up = hint ? "Keep holding while you speak" : "Hold to talk";
+    const up = mutedByAdmin ? "Muted by an admin" : hint ? "Keep holding while you speak" : "Hold to talk";
     setText(this.word, phase !== "connected" ? "One moment …" : pressed ? "Speak, then let go" : up);
   }
 
