@@ -62,7 +62,8 @@ def captions() -> list[tuple[str, Any]]:
 def opened(name: str) -> tuple[str, Any]:
     """Open a dialog, as people do: by its button, that of a person on the strip of another one."""
     if name == "person":
-        return f"() => {CLOSED} && document.querySelector('#roster .more-about:not([hidden])').click()", None
+        other = "#roster .more-about:not([hidden])"
+        return f"() => {CLOSED} && document.querySelector('{other}').click()", None
     return f"(id) => {CLOSED} && document.getElementById(`open-${{id}}`).click()", name
 
 

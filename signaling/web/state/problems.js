@@ -150,6 +150,7 @@ const GATEWAY_TITLES = {
   empty_answer: "The answer is empty",
   transcription_failed: "Speech was not written down",
   no_words: "Speech was not written down",
+  not_transcribed: "Speech is not written down here",
   pictures_refused: "The assistant takes no pictures",
   picture_refused: "The picture was not shown",
   price_unknown: "A price is not known",
