@@ -18,9 +18,8 @@ from mixer_core.runtime.sweep import sweep
 from openai_link.settings import KEY_VARIABLE, OpenaiLinkSettings, uses_simulator
 
 from . import preflight, secret_variables
-from .reloading import make_copy
+from .plan import make_copy, variables_of
 from .settings import AllSettings
-from .supervise import variables_of
 
 CONFIGURATION = Path(__file__).with_name("supervisord.conf")
 

@@ -31,10 +31,9 @@ from mixer_core.runtime.start_checks import (
     prepare_state_dir,
     raise_descriptor_limit,
 )
-from mixer_core.service import STANDBY_PROGRAM
 
+from .plan import CONTROL_SOCKET
 from .settings import GATEWAY, AllSettings
-from .supervise import CONTROL_SOCKET
 
 DISTRIBUTION = "mixminus"
 SERVICE_STOP_VARIABLE = "SERVICE_STOP_S"
@@ -81,7 +80,7 @@ def check(settings: AllSettings, env: Mapping[str, str], simulated: bool) -> int
     check_sockets(settings.runtime_dir, [CONTROL_SOCKET], _LONGEST_PID)
     check_sockets(settings.runtime_dir, sockets)
     prepare_runtime_dir(settings.runtime_dir)
-    for program in (*CHECKS, STANDBY_PROGRAM):
+    for program in (*CHECKS, mixer_core.start.STANDBY_PROGRAM):
         check_not_running(settings.runtime_dir, program)
     prepare_state_dir(settings.state_dir)
     for need in needs:

@@ -29,8 +29,8 @@ from openai_link.settings import uses_simulator
 
 from . import preflight
 from .cli import named_secrets
+from .plan import variables_of
 from .settings import AllSettings
-from .supervise import variables_of
 
 S = TypeVar("S", bound=CommonSettings)
 PROGRAMS: Mapping[str, type[CommonSettings]] = {

@@ -25,31 +25,13 @@ from mixer_core.runtime.lock_file import holder_of, moves, path_of
 from mixer_core.runtime.process import HAND_OVER_SIGNAL
 from mixer_core.runtime.settings import CONFIG_VARIABLE
 
+from .plan import COPY_VARIABLE, FILE_VARIABLE
 from .secret_variables import Shares, separate
 
-COPY_VARIABLE, FILE_VARIABLE = "SUPERVISED_COPY_FD", "SUPERVISED_CONFIG"
-"""Descriptor of the copy, and path of the user's file."""
 MIXERS = ("mixer_core", "mixer_core_standby")
 STOPPING = "the gateway is about to stop; the next start reads the settings"
 MAX_BYTES = 16_000_000
 CHECK_S = 60.0
-
-
-def make_copy(env: Mapping[str, str]) -> dict[str, str]:
-    """Variables by which this process, and what it becomes and starts, read a copy of the file.
-
-    Raises OSError.
-    """
-    path = env.get(CONFIG_VARIABLE)
-    if not path:
-        return {}
-    fd = os.memfd_create("mixminus-settings", 0)
-    os.write(fd, Path(path).read_bytes())
-    return {
-        CONFIG_VARIABLE: f"/proc/{os.getpid()}/fd/{fd}",
-        COPY_VARIABLE: str(fd),
-        FILE_VARIABLE: str(Path(path).absolute()),
-    }
 
 
 StartCheck = Callable[[Mapping[str, str], Callable[[bytes], None]], object]

@@ -19,9 +19,9 @@ from supervisor.http import NOT_DONE_YET
 from mixer_core.runtime.errors import EXIT_CONFIG, EXIT_FAILURE, StartupError
 from mixer_core.runtime.settings import load_all
 
+from .plan import CONTROL_SOCKET, GROUP
 from .reloading import CHECK_S
 from .settings import AllSettings
-from .supervise import CONTROL_SOCKET, GROUP
 
 _COUNTS = {
     "now": "at once",

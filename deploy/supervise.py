@@ -22,7 +22,6 @@ import stat
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,22 +34,18 @@ from mixer_core.runtime import given_up, logs
 from mixer_core.runtime.errors import EXIT_CONFIG, EXIT_FAILURE
 from mixer_core.runtime.lock_file import holder_of, moves, path_of
 from mixer_core.runtime.process import DRAIN_SIGNAL
-from mixer_core.runtime.settings import CommonSettings
 from mixer_core.runtime.sweep import sweep
 from mixer_core.runtime.units import S_NS
 
 from .deaths import MOST_PAUSE_S, Again, Deaths
 from .log_lines import concealed
 from .output import Lines, Output
+from .plan import CONTROL_SOCKET, GROUP, Plan, plan_of
 from .reloading import Reloading
 from .secret_variables import Shares, take
 from .supervisor_parts import NotingOptions, SignalWakeup
 from .watchdog import Frozen, Sign, Watchdog
 
-DIR_VARIABLE = "SUPERVISED_DIR"
-CONTROL_SOCKET = "supervisor.sock"
-GROUP = "mixminus"
-"""Both as the configuration names them."""
 SPARE_S = 3
 """Longer than the time that calls may take, signaling is not waited for."""
 RUNNING = SupervisorStates.RUNNING
@@ -260,47 +255,6 @@ def hand_out(shares: Shares, groups: list[Any]) -> None:
         for program in group.process_configs:
             own = shares.get(program.name, {})
             program.environment = {**(program.environment or {}), **own}
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What ``mixminus run`` has decided, in variables of the environment."""
-
-    runtime_dir: Path
-    watchdog_s: int
-    drain_s: float
-    log_file: str
-    log_max_bytes: int
-    log_keep: int
-
-    def output(self) -> Output:
-        """Where lines go. Raises OSError."""
-        return Output(self.log_file, self.log_max_bytes, self.log_keep)
-
-
-def variables_of(settings: CommonSettings) -> dict[str, str]:
-    """The plan of the settings, as ``plan_of`` reads it."""
-    runtime = settings.runtime
-    return {
-        DIR_VARIABLE: str(settings.runtime_dir),
-        "SUPERVISED_WATCHDOG_S": str(runtime.watchdog_s),
-        "SUPERVISED_DRAIN_S": str(runtime.drain_s),
-        "SUPERVISED_LOG_FILE": runtime.log_file,
-        "SUPERVISED_LOG_MAX_BYTES": str(runtime.log_max_mb * 1_000_000),
-        "SUPERVISED_LOG_KEEP": str(runtime.log_keep),
-    }
-
-
-def plan_of(env: Mapping[str, str]) -> Plan:
-    """Read what ``variables_of`` made."""
-    return Plan(
-        Path(env[DIR_VARIABLE]),
-        int(env["SUPERVISED_WATCHDOG_S"]),
-        float(env["SUPERVISED_DRAIN_S"]),
-        env["SUPERVISED_LOG_FILE"],
-        int(env["SUPERVISED_LOG_MAX_BYTES"]),
-        int(env["SUPERVISED_LOG_KEEP"]),
-    )
 
 
 def append_to(descriptor: int) -> None:

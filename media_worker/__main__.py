@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from .service import main
+from mixer_core.runtime.loading import loading
+
+with loading():
+    from .service import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from .service import main
+from .runtime.loading import loading
+
+with loading():
+    from .service import main
 
 sys.exit(main())

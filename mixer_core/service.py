@@ -9,6 +9,7 @@ Two processes run this: one mixes, the other has loaded everything and waits for
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import os
@@ -25,12 +26,13 @@ from .numba_cache import load_kernels, prepare_cache
 from .runtime import process, process_usage, realtime
 from .runtime.bound_path import patiently
 from .runtime.errors import FrameError
+from .runtime.loading import loading
 from .runtime.lock_file import LockFile, path_of
 from .runtime.metrics import Metrics
 from .runtime.units import MS_NS, S_NS
 from .runtime.upkeep import Upkeep
 from .settings import Settings
-from .start import check_start
+from .start import STANDBY_PROGRAM, check_start
 from .voice_file import VoiceFile
 
 if TYPE_CHECKING:
@@ -38,7 +40,6 @@ if TYPE_CHECKING:
 
 STANDBY_FLAG = "--standby"
 """Of the program that lets the other one begin."""
-STANDBY_PROGRAM = "mixer_core_standby"
 HEARTBEAT_NS = S_NS
 TROUBLE_PAUSE_S = 0.005
 """Pause after a failed turn, so that an error that repeats does not take a whole core."""
@@ -134,9 +135,11 @@ def _loaded(context: process.Context[Settings], metrics: Metrics) -> Mixer:
     prepared = prepare_cache(context.runtime_dir)
     if not prepared.is_warm:
         context.log.info("= compiling kernels (first start only, takes some seconds)")
-    trouble = prepared.trouble or load_kernels()
-    from .mixer import Mixer
-    from .rehearsal import rehearse
+    # A compiler makes much garbage; what is only loaded is none.
+    with loading() if prepared.is_warm else contextlib.nullcontext():
+        trouble = prepared.trouble or load_kernels()
+        from .mixer import Mixer
+        from .rehearsal import rehearse
 
     if trouble:
         context.log.warning("! %s; the mixer works without it", trouble)

@@ -8,6 +8,9 @@ from .bus.endpoints import AUDIO_IN, AUDIO_OUT
 from .runtime.start_checks import BASE_DESCRIPTORS, Needs
 from .settings import Settings
 
+STANDBY_PROGRAM = "mixer_core_standby"
+"""The mixer that waits behind the other one."""
+
 
 def check_start(settings: Settings, env: Mapping[str, str]) -> Needs:
     """Two connections for each stream."""

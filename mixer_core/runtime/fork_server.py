@@ -22,6 +22,7 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 from . import logs, pool_wire
+from .loading import loading
 from .parent import Parent, Supervisor
 from .process import die_with_parent
 from .secrets import secret_values
@@ -172,8 +173,9 @@ def main(arguments: list[str]) -> None:
             os.set_inheritable(fd, False)  # Tools that a child starts do not get them.
     logs.setup(plan.settings.runtime.log_level, plan.settings.runtime.log_format)
     logs.conceal(secret_values(os.environ))
-    import_module(plan.preload)
-    resolve(plan.child_main)
+    with loading():
+        import_module(plan.preload)
+        resolve(plan.child_main)
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         ForkServer(plan, host).run()
 

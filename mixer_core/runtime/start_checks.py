@@ -8,7 +8,6 @@ first, so that what would end one of them is told in one line while nothing runs
 from __future__ import annotations
 
 import errno
-import importlib.metadata
 import os
 import re
 import resource
@@ -115,14 +114,16 @@ def check_packages(requirements: Sequence[str]) -> None:
 
     ``requirements``: as ``importlib.metadata.requires`` lists them; those of extras are left out.
     """
+    from importlib import metadata  # For the command line alone.
+
     missing: list[str] = []
     for requirement in requirements:
         name = re.match(r"[A-Za-z0-9._-]+", requirement)
         if name is None or "extra ==" in requirement:
             continue
         try:
-            importlib.metadata.version(name[0])
-        except importlib.metadata.PackageNotFoundError:
+            metadata.version(name[0])
+        except metadata.PackageNotFoundError:
             missing.append(requirement.partition(";")[0].strip())
     if missing:
         wanted = " ".join(f"'{requirement}'" for requirement in missing)

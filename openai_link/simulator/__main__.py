@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import sys
 
-from mixer_core.runtime.process import run_async
+from mixer_core.runtime.loading import loading
 
 from .cli import environment
 
 if __name__ == "__main__":
     os.environ.update(environment(sys.argv[1:]))
-    from .service import PROGRAM, serve
-    from .settings import Settings
-    from .start import check_start
+    with loading():
+        from mixer_core.runtime.process import run_async
+
+        from .service import PROGRAM, serve
+        from .settings import Settings
+        from .start import check_start
 
     sys.exit(run_async(PROGRAM, Settings, serve, check_start))

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from deploy.reloading import COPY_VARIABLE, FILE_VARIABLE, Reloading
+from deploy.plan import COPY_VARIABLE, FILE_VARIABLE
+from deploy.reloading import Reloading
 
 
 class Gateway:
