@@ -7,10 +7,19 @@ machine runs one such process.
 
 from __future__ import annotations
 
+import re
+
+_INCARNATION = re.compile(r"0[0-9a-f]{15}")
+
 DIGITS = 16
-"""Of an incarnation, hexadecimal."""
+"""Of an incarnation: hexadecimal, the first one 0, so that there is always a next one."""
 MAX_OWN = 8
 """Incarnations of this machine that may still be in the store."""
+
+
+def is_incarnation(text: str) -> bool:
+    """Whether a node may have been this one; else its record is damaged."""
+    return _INCARNATION.fullmatch(text) is not None
 
 
 def next_incarnation(found: str, proposed: int) -> str:

@@ -16,6 +16,7 @@ from mixer_core.journal.stream_batch import (
     Message,
     StreamId,
     Tombstone,
+    TooNewError,
     decode,
     decode_tombstone,
     encode,
@@ -175,6 +176,7 @@ class RoomLog:
         """Take a conversation's messages out of the stream; returns how many had words.
 
         What has none stays: an owner's log must not lose its last message. It may be repeated.
+        Raises TooNewError.
         """
         stream = await self.partition.open()
         first = stream.first_seq(conversation)
@@ -190,17 +192,29 @@ class RoomLog:
 
 
 def tombstone_of(stored: Stored) -> Tombstone | None:
-    """What a message says is deleted; None: it cannot be read."""
+    """What a message says is deleted; None: it cannot be read.
+
+    Raises:
+        TooNewError: a later release can read it, so it is not passed over.
+    """
     try:
         return decode_tombstone(stored.data)
+    except TooNewError:
+        raise
     except RecordError:
         return None
 
 
 def _is_of(stored: Stored, conversation: int, stream: StreamId) -> bool:
-    """Whether a message has words of a conversation; one that cannot be read has none of it."""
+    """Whether a message has words of a conversation; one that cannot be read has none of it.
+
+    Raises:
+        TooNewError: a later release wrote it, and knows.
+    """
     try:
         message = decode(stored.data)
+    except TooNewError:
+        raise
     except RecordError:
         return False
     own = message.conversation or stream.conversation(stored.sequence)

@@ -9,6 +9,7 @@ older or smaller SQLite reads the same file, and what is deleted is gone.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 import unicodedata
@@ -16,13 +17,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .reading import ITEM_COLUMNS, item_of, open_reading
+from .reading import ITEM_COLUMNS, MAX_CHARS, item_of, open_reading
 from .records import HistoryItem
 
 MAX_ITEMS = 10_000
 """Most entries of one conversation that are returned, the newest."""
-MAX_CHARS = 8_000_000
-"""Most of their words, arguments and outputs."""
 MAX_LISTED = 200
 """Most conversations in one list."""
 MAX_HITS = 200
@@ -38,6 +37,7 @@ PROGRESS_STEPS = 20_000
 FIRST_WORDS_CHARS = 120
 _NAMES = 12
 """Most names in the list for one conversation."""
+_ASCII = re.compile(r"[\x01-\x7f]+(?![^\x01-\x7f])")
 _FIELDS = ("text", "name", "tool", "arguments", "output")
 """What a search looks at."""
 
@@ -206,14 +206,12 @@ def _matches(connection: sqlite3.Connection, room: str, words: Sequence[str]) ->
 
 
 def _pattern(word: str) -> str:
-    """For LIKE, which knows upper and lower case of ASCII only: any character for the others."""
-    return "%" + "".join(_escaped(character) for character in word) + "%"
+    """For LIKE, which knows upper and lower case of ASCII only: the longest part of that.
 
-
-def _escaped(character: str) -> str:
-    if not character.isascii():
-        return "_"
-    return f"\\{character}" if character in "\\%_" else character
+    A letter before another one may be stored together with it, as an accent is.
+    """
+    longest = max(_ASCII.findall(word), key=len, default="")
+    return "%" + "".join(f"\\{c}" if c in "\\%_" else c for c in longest) + "%"
 
 
 def _folded(text: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from .salvage import ITEM_NAMES
 
 MAX_LIMIT = 1_000
 """Most entries that one query returns."""
+MAX_CHARS = 8_000_000
+"""Most of their words, arguments and outputs."""
 ITEM_COLUMNS = ", ".join(ITEM_NAMES)
 
 
@@ -180,8 +182,19 @@ def _newest(connection: sqlite3.Connection, room: str, limit: int) -> Transcript
         "AND conversation IN (SELECT id FROM conversation WHERE room = ?) "
         "ORDER BY conversation DESC, position DESC LIMIT ?",
         (room, limit),
-    ).fetchall()
-    return Transcript([item_of(row) for row in reversed(rows)], [], _last_revision(connection))
+    )
+    newest = [item_of(row) for row in _bounded(rows)]
+    return Transcript(newest[::-1], [], _last_revision(connection))
+
+
+def _bounded(rows: Iterable[sqlite3.Row]) -> Iterator[sqlite3.Row]:
+    """Those whose words are ``MAX_CHARS`` together; one at least."""
+    left = MAX_CHARS
+    for number, row in enumerate(rows):
+        left -= sum(len(row[name]) for name in ("text", "arguments", "output"))
+        if number and left < 0:
+            return
+        yield row
 
 
 def _last_revision(connection: sqlite3.Connection) -> int:
@@ -190,12 +203,13 @@ def _last_revision(connection: sqlite3.Connection) -> int:
 
 
 def _changed(connection: sqlite3.Connection, room: str, limit: int, after: int) -> Transcript:
-    rows = connection.execute(
+    found = connection.execute(
         f"SELECT revision, removed, conversation, {ITEM_COLUMNS} FROM item WHERE revision > ? "
         "AND conversation IN (SELECT id FROM conversation WHERE room = ?) "
         "ORDER BY revision LIMIT ?",
         (after, room, limit),
-    ).fetchall()
+    )
+    rows = list(_bounded(found))
     cursor = int(rows[-1]["revision"]) if rows else after
     removed = [str(row["item"]) for row in rows if row["removed"]]
     rows = [row for row in rows if not row["removed"]]

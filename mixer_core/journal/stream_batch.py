@@ -128,10 +128,15 @@ class Batch:
     """Records that this release cannot read."""
 
 
+def is_local(conversation: int) -> bool:
+    """Whether a file alone gave this id, so that it means nothing on other machines."""
+    return conversation < _LOCAL_BELOW or conversation & 255 >= PARTITIONS
+
+
 def local_id(highest: int) -> int:
     """The id of a conversation of no cluster, above the highest of the file."""
     number = highest + 1
-    if number < _LOCAL_BELOW or number & 255 >= PARTITIONS:
+    if is_local(number):
         return number
     return number & ~255 | PARTITIONS
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import cast, get_args
 
-from mixer_core.runtime.room_rules import Address, RoomRules
+from mixer_core.runtime.room_rules import USUAL_NAME, Address, RoomRules
 from mixer_core.runtime.units import S_NS
 
 from ..facts import (
@@ -24,6 +24,7 @@ from ..facts import (
 )
 from ..settings import OpenaiLinkSettings
 from ..turns.address import AddressPolicy, Verdict
+from ..turns.calling import can_call
 from .actions import Log, TellBrowsers
 from .record import RoomRecord
 from .signals import AnswerTurn, Outcome, ProblemFound, ReplyRequested, RuleChanged
@@ -53,11 +54,13 @@ class AddressDesk:
         self._refused = None if self._is_possible(rule) else rule
         """The rule that was asked for and cannot be."""
         start: Address = "always" if self._refused else rule
-        self._policy = AddressPolicy(start, rules.called, _open_ns(rules))
+        self._policy = AddressPolicy(start, _names(rules), _open_ns(rules))
         self._said = ""
         """The newest words of the assistant."""
         self._asker = ""
         """Whom the newest reply answers."""
+        self._replying = 0
+        """The session whose reply is heard, or was last."""
         self._is_told = False
         """People know that words do not come."""
 
@@ -87,7 +90,14 @@ class AddressDesk:
         """Names of those who are in the room, by participant."""
         self._policy.people(list(names.values()))
 
-    def on_fact(self, fact: Fact, now_ns: int, is_stopped: bool = False) -> list[Outcome]:
+    def session_over(self, session: int, now_ns: int) -> None:
+        """A session has ended, and with it the reply that was heard of it: nothing stays open."""
+        if self._policy.is_replying and session == self._replying:
+            self._policy.reply_ended(self._said, self._asker, True, now_ns)
+
+    def on_fact(
+        self, session: int, fact: Fact, now_ns: int, is_stopped: bool = False
+    ) -> list[Outcome]:
         """What happens in a session that has the room, or is draining; after the record.
 
         ``is_stopped``: it is about a response that we have stopped, which opens nothing.
@@ -104,6 +114,7 @@ class AddressDesk:
                 self._said = text
             case PlaybackStarted(response) if not is_stopped:
                 policy.reply_began()
+                self._replying = session
                 self._asker = self._record.asker(response)[0]
             case PlaybackEnded(cleared=cleared) if policy.is_replying:
                 policy.reply_ended(self._said, self._asker, cleared, now_ns)
@@ -123,7 +134,7 @@ class AddressDesk:
             told, self._refused = self._refused, wanted
             return [] if told == wanted else [ProblemFound("not_transcribed", NOT_TRANSCRIBED)]
         self._refused = None
-        verdicts = self._policy.change(wanted, rules.called, _open_ns(rules))
+        verdicts = self._policy.change(wanted, _names(rules), _open_ns(rules))
         changed: list[Outcome] = [] if wanted == before else [RuleChanged()]
         return [*changed, *self._follow(verdicts)]
 
@@ -153,6 +164,11 @@ class AddressDesk:
             return []
         self._is_told = True
         return [TellBrowsers({"type": "error", "code": "no_words", "message": NO_WORDS})]
+
+
+def _names(rules: RoomRules) -> tuple[str, ...]:
+    """What the assistant answers to: a name that nobody can say, such as a picture, is none."""
+    return tuple(filter(can_call, rules.called)) or (USUAL_NAME,)
 
 
 def _open_ns(rules: RoomRules) -> int:

@@ -102,6 +102,7 @@ class Consequences:
             case RoomGranted():
                 return self._recovery.granted(wall_ms, now_ns)
             case SessionOver(number):
+                parts.address.session_over(number, now_ns)
                 return parts.record.words_over(number, now_ns)
             case SessionMoved(kind):
                 parts.connection.moved(kind, now_ns)
@@ -147,7 +148,7 @@ class Consequences:
         parts.speakers.on_fact(number, fact, now_ns)
         if parts.own_words is not None and number == parts.active_session:
             outcomes += parts.own_words.on_fact(fact, now_ns)
-        outcomes += parts.address.on_fact(fact, now_ns, self._is_stopped(number, fact))
+        outcomes += parts.address.on_fact(number, fact, now_ns, self._is_stopped(number, fact))
         outcomes += _exported(parts.traces.on_fact(number, fact, now_ns))
         if not parts.record.pending_reply.is_pending:
             parts.tools.answers_given()

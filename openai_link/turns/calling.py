@@ -21,10 +21,11 @@ from dataclasses import dataclass
 MAX_CHARS = 2_000
 """Of a transcript; a call is at its beginning or its end."""
 MOST_WORDS = 3
-"""Into which a transcriber may split a name."""
+"""Into which a transcriber may split a name; one that has more may have as many."""
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _BREAK = re.compile(r"[,;:.!?…—–\"“”„«»()\[\]\n¿¡]|\s-\s")
+_INITIALS = re.compile(r"\b(?:[^\W\d_]\.){2,}")
 _POSSESSIVE = re.compile(r"['’]s?$")
 
 
@@ -78,16 +79,28 @@ class _Word:
 
 def calls(text: str, names: Iterable[str], people: Collection[str] = ()) -> bool:
     """Whether ``text`` calls one of ``names``; ``people``: names of those who are in the room."""
+    text = _joined_initials(text)
     words = _words(text)
     theirs = {word for name in people for word in plain(name).split()}
-    own = {plain(name).replace(" ", "") for name in names} - {""}
+    parts = [plain(_joined_initials(name)).split() for name in names]
+    own = {"".join(split): max(MOST_WORDS, len(split)) for split in parts if split}
     return any(
         _is_call(words, first, first + length)
-        for name in own
+        for name, most in own.items()
         for first in range(len(words))
-        for length in range(1, min(MOST_WORDS, len(words) - first) + 1)
+        for length in range(1, min(most, len(words) - first) + 1)
         if _is_name(words[first : first + length], name, theirs)
     )
+
+
+def can_call(name: str) -> bool:
+    """Whether there is anything in a name that can be said."""
+    return bool(plain(name))
+
+
+def _joined_initials(text: str) -> str:
+    """``text`` with ``K.I.T.T.`` as ``KITT``: these points end no sentence."""
+    return _INITIALS.sub(lambda found: found[0].replace(".", ""), text)
 
 
 def plain(text: str) -> str:

@@ -24,7 +24,7 @@ from mixer_core.cluster.room_log import Partition, RoomLog, Shape, tombstone_of
 from mixer_core.cluster.tasks import end
 from mixer_core.journal.file import Writer, open_writer
 from mixer_core.journal.filling import Filling, Graveyard
-from mixer_core.journal.stream_batch import Entry, Reader, StreamId, Tombstone
+from mixer_core.journal.stream_batch import Entry, Reader, StreamId, Tombstone, is_local
 from mixer_core.runtime.errors import ClusterError, JournalError, ProblemError, RecordError
 
 FILL_S = 8.0
@@ -112,14 +112,16 @@ class SharedTranscripts:
     async def bury(self, room: str, conversation: int, wall_ms: int) -> None:
         """Have a conversation deleted on all machines, and in the stream.
 
+        The files of others may have it though its stream is gone.
+
         Raises:
             ProblemError: 503, that is not certain.
         """
+        if is_local(conversation):
+            return  # It is of a time before the cluster.
         log = self._room(room)
         with _problems("the conversation is deleted here, and not yet on the other machines"):
-            stream = await log.partition.open()
-            if stream.first_seq(conversation) is None:
-                return  # It is of a time before the cluster.
+            await log.partition.open()
             await log.bury(Tombstone(room, conversation, wall_ms, self._place.node))
             await log.erase(conversation)
 

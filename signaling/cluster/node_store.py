@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mixer_core.cluster.buckets import Bucket, Entry, Watch
-from mixer_core.cluster.incarnations import DIGITS
+from mixer_core.cluster.incarnations import DIGITS, is_incarnation
 from mixer_core.cluster.lease_actions import Claim, Known
 from mixer_core.cluster.records import NodeRecord, decode_record, encode_record
 from mixer_core.runtime.errors import RecordError
@@ -52,7 +52,7 @@ class NodeStore:
         except RecordError as error:
             self._log.warning("! the record of node %s: %s", node[:80], error)
             return None
-        if len(record.incarnation) != DIGITS or record.node != node:
+        if not is_incarnation(record.incarnation) or record.node != node:
             self._log.warning("! the record of node %s is damaged", node[:80])
             return None
         return record
@@ -89,7 +89,7 @@ class NodeStore:
             text = read_file(self._file, 2 * DIGITS).decode("ascii", "replace").strip()
         except OSError:
             return ""
-        return text if len(text) == DIGITS and set(text) <= set("0123456789abcdef") else ""
+        return text if is_incarnation(text) else ""
 
     async def note(self, incarnation: str) -> None:
         """Note a new incarnation. Raises OSError."""

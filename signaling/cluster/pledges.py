@@ -27,7 +27,7 @@ from mixer_core.cluster.jetstream import JetStream
 from mixer_core.cluster.names import Names
 from mixer_core.cluster.records import NodeRecord
 from mixer_core.cluster.tasks import end
-from mixer_core.runtime.errors import ClusterError, ConflictError, UnreadableError
+from mixer_core.runtime.errors import ClusterError, ConflictError, RecordError, UnreadableError
 from mixer_core.runtime.foreign_data import read_json_by
 
 PATH = "/cluster/pledge"
@@ -72,6 +72,7 @@ class Pledges:
         """``on_word``: told whether another node that was asked has the cluster itself."""
         self._on_word = on_word
         self._bucket = Bucket(jetstream, names.keys)
+        self._bucket_name = names.keys
         self._replicas = replicas
         self._log = log
         self._key = b""
@@ -92,9 +93,15 @@ class Pledges:
             await self._http.close()
 
     async def _fetch(self) -> None:
+        told = False
         while not self._key:
             try:
                 self._key = await self._shared_key()
+            except RecordError as error:
+                if not told:
+                    told = True
+                    self._log.warning("! nodes cannot go on without NATS: %s", error)
+                await asyncio.sleep(RETRY_S)
             except ClusterError as error:
                 self._log.debug("= the key of pledges is not known yet: %s", error)
                 await asyncio.sleep(RETRY_S)
@@ -110,7 +117,8 @@ class Pledges:
                 return await self._shared_key()
             return fresh
         if len(entry.value) < KEY_BYTES:
-            raise ClusterError("the key of pledges is damaged: delete it from the bucket")
+            words = f"the key {KEY_NAME} is damaged: delete it from the bucket {self._bucket_name}"
+            raise RecordError(words)
         return entry.value
 
     # -- asking -----------------------------------------------------------------------------------

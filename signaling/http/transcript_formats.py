@@ -30,6 +30,7 @@ LEAST_MS, MOST_MS = 1_000, 30_000
 """Of one subtitle."""
 LAST_MS = 253_370_764_800_000
 """The beginning of 9999: times beyond are none."""
+_CONTROLS = dict.fromkeys([*range(32), *range(127, 160)], " ")
 _ASSISTANT, _SOMEBODY, _SYSTEM = "Assistant", "Somebody", "System"
 
 
@@ -97,7 +98,9 @@ def line_of(item: HistoryItem) -> str:
     clock = _moment(item.wall_ms).astimezone().strftime("%H:%M:%S")
     if item.kind == "tool":
         result = "…" if item.pending else f"{'' if item.ok else 'failed: '}{item.output}"
-        return f"{clock} [{item.tool}({_one_line(item.arguments)}) → {_one_line(result)}]"
+        return (
+            f"{clock} [{_one_line(item.tool)}({_one_line(item.arguments)}) → {_one_line(result)}]"
+        )
     text = _words(item)
     if not text:
         text = "(not understood)" if item.final else "(no transcript)"
@@ -182,4 +185,5 @@ def _escaped(text: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    """Nothing in it ends a line, or tells a terminal what to do."""
+    return " ".join(text.translate(_CONTROLS).split())

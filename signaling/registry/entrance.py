@@ -157,10 +157,15 @@ class Entrance:
         )
 
     def _name(self, event: Join, former: Participant | None) -> str:
-        """The participant's name. Raises ProblemError (409) where a guest takes another's name."""
+        """The participant's name.
+
+        Raises:
+            ProblemError: 409, a guest takes another's name, or the assistant's.
+        """
         if not event.subject or event.verified:
             return check_name(event.name)
         own = set() if former is None else {former.id, former.replaces}
         others = (p for p in self._participants.in_room(event.room) if p.id not in own)
         present = {person.name for person in others}
-        return free_name(event.name, present | event.reserved)
+        called = self._limits.rooms.rules(event.room).called
+        return free_name(event.name, present | event.reserved | {*called})

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixer_core.cluster.incarnations import next_incarnation
+from mixer_core.cluster.incarnations import is_incarnation, next_incarnation
 from mixer_core.cluster.lease import NodeLease
 from mixer_core.cluster.lease_actions import (
     AskPledges,
@@ -46,6 +46,17 @@ def joined(known: tuple[tuple[str, str], ...] = ()) -> tuple[NodeLease, str]:
 def write_of(actions: list[Any]) -> WriteOwn:
     (write,) = [action for action in actions if isinstance(action, WriteOwn)]
     return write
+
+
+@given(st.from_regex(r"0[0-9a-e][0-9a-f]{14}", fullmatch=True) | st.just(""), st.integers(0, 2**48))
+def test_after_each_incarnation_there_is_a_next_one(found: str, proposed: int) -> None:
+    following = next_incarnation(found, proposed)
+    assert is_incarnation(following) and following > found
+
+
+@pytest.mark.parametrize("text", ["", "z" * 16, "f" * 16, "0" * 15, "0" * 17, "0" * 15 + "\n"])
+def test_what_no_node_was_is_no_incarnation(text: str) -> None:
+    assert not is_incarnation(text)
 
 
 def test_a_renewal_counts_from_before_it_was_sent() -> None:

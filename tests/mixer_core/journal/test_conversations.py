@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import unicodedata
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -102,6 +103,13 @@ def test_a_search_finds_all_words_in_any_case_and_nothing_is_a_pattern(
     assert hits.is_complete
 
 
+@pytest.mark.parametrize("text", ["İSTANBUL", "istanbu\u0301l", "Ça va à l'école?", "100 % Öl_\\"])
+def test_whatever_was_said_is_found_by_its_own_words(path: Path, text: str) -> None:
+    fill(path, "home", [replace(HELLO, text=text)])
+    for query in (text, text.lower(), unicodedata.normalize("NFC", text), *text.split()):
+        assert conversations.search(path, "home", query, 10).hits, query
+
+
 def test_a_search_says_when_there_is_more_and_shows_what_stands_around(path: Path) -> None:
     long = replace(HELLO, item="long", text=f"{'bla ' * 200}Nadel{' heu' * 200}")
     fill(path, "home", [long])
@@ -187,3 +195,23 @@ def test_deleting_is_of_one_room_and_may_be_done_twice(path: Path) -> None:
     assert deletion.delete(path, "home", number, 5_000)
     assert deletion.delete(path, "home", number, 5_000)
     assert not conversations.listed(path, "home", 9)
+
+
+def test_a_transcript_is_bounded_in_words_and_its_cursor_misses_none(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "MAX_CHARS", 250)
+    said = [replace(HELLO, item=f"i{n}", position=n, text="x" * 100) for n in range(6)]
+    fill(path, "home", said)
+    found = reading.transcript(path, "home", 1_000, None)
+    assert found is not None and [one.item for one in found.items] == ["i4", "i5"]
+    after, seen = 0, list[str]()
+    for _ in said:
+        found = reading.transcript(path, "home", 1_000, after)
+        assert found is not None and len(found.items) <= 2
+        after = found.cursor
+        seen += [one.item for one in found.items]
+    assert seen == [one.item for one in said]
+    monkeypatch.setattr(reading, "MAX_CHARS", 50)
+    found = reading.transcript(path, "home", 1_000, None)
+    assert found is not None and [one.item for one in found.items] == ["i5"], "one at least"

@@ -25,6 +25,7 @@ from mixer_core.journal.stream_batch import (
     EPOCH_S,
     LEAST_PIECE_BYTES,
     MAX_PIECES,
+    PARTITIONS,
     Batch,
     Message,
     Reader,
@@ -36,6 +37,7 @@ from mixer_core.journal.stream_batch import (
     decode_tombstone,
     encode,
     encode_records,
+    is_local,
     local_id,
     pieces,
     spent_at,
@@ -203,3 +205,9 @@ def test_a_file_gives_ids_that_no_stream_gives() -> None:
 def test_what_another_node_spent_is_an_account_of_its_own() -> None:
     assert spent_at(USAGE, "b").day == "2026-11-22@b"
     assert spent_at(replace(USAGE, day="2026-11-22~sim"), "b").day == "2026-11-22@b~sim"
+
+
+@given(st.integers(0, 1 << 52), st.integers(1, 1 << 30), st.integers(0, PARTITIONS - 1))
+def test_an_id_says_whether_others_can_have_it(highest: int, seq: int, partition: int) -> None:
+    assert is_local(local_id(highest))
+    assert not is_local(StreamId(STREAM.created_s, partition).conversation(seq))

@@ -88,6 +88,28 @@ def test_a_room_that_is_open_answers_what_follows_a_reply() -> None:
     assert len(answers(world)) == 2
 
 
+def test_a_reply_that_ended_with_its_session_leaves_no_room_open() -> None:
+    world = hold(
+        *(speak(800, ADA), until("speaking", 4_000), wait(400)),
+        *(Step("refuse", "65000"), Step("lose"), wait(100_000)),
+        *(speak(800, BEN), wait(4_000)),
+        heard=(CALL, TALK),
+        address="open",
+    )
+    assert world.opened > 1 and TALK in spoken(world)
+    assert created(world) == 1, "nobody waits for the first answer any more, and none is wanted"
+
+
+@pytest.mark.parametrize("name", ["🤖", "..."])
+def test_a_name_that_nobody_can_say_is_none(name: str) -> None:
+    says = RoomRules(address="addressed", persona=name)
+    called = "Assistant, what time is it?"
+    steps = (BOTH, wait(300), speak(800, ADA), *ANSWERED)
+    world = World(Scene("unsayable", steps, (called,), says=says))
+    world.finish()
+    assert answers(world) == [f"You said: {called}"]
+
+
 def test_a_rule_is_changed_while_the_room_runs_and_the_server_follows() -> None:
     world = hold(speak(800, ADA), wait(3_000), heard=(TALK, TALK, TALK, CALL))
     assert answers(world) == []

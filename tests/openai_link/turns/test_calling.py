@@ -67,6 +67,22 @@ def test_nobody_calls(text: str) -> None:
     assert not calls(text, NAMES, PEOPLE)
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("My dear old friend", "My dear old friend, what time is it?"),
+        ("K.I.T.T.", "K.I.T.T., start the engine."),
+        ("Kitt", "Hey K.I.T.T. start the engine."),
+        ("K.I.T.T.", "What do you say, Kitt?"),
+        ("a.*", "A, hello."),
+        ("İnci", "inci, hello."),
+    ],
+)
+def test_any_name_that_can_be_said_calls(name: str, text: str) -> None:
+    assert calls(text, [name])
+    assert not calls("We should eat soon.", [name])
+
+
 def test_a_long_name_may_be_split_and_misspelt() -> None:
     for heard in ("Mixminus", "mix minus", "Mix-Minus", "Mixmines", "mix, minus" * 0 + "Micsminus"):
         assert calls(f"{heard}, what is the weather?", ("Mixminus",)), heard

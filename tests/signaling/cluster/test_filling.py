@@ -15,9 +15,9 @@ from mixer_core.cluster.jetstream import JetStream
 from mixer_core.cluster.names import Names
 from mixer_core.cluster.room_log import Partition, RoomLog, Shape
 from mixer_core.cluster.settings import ClusterSettings
-from mixer_core.journal.file import journal_path
+from mixer_core.journal.file import journal_path, open_writer
 from mixer_core.journal.records import ClosedRecord, Record
-from mixer_core.journal.stream_batch import Tombstone
+from mixer_core.journal.stream_batch import EPOCH_S, StreamId, Tombstone, local_id
 from mixer_core.runtime import logs
 from mixer_core.runtime.errors import ProblemError
 from openai_link.transcript.stream_thread import StreamThread
@@ -86,6 +86,17 @@ def said(settings: ClusterSettings, path: Path, *writes: tuple[Record, ...], epo
     conversation = process.owner.conversation
     process.end()
     return conversation or 0
+
+
+def keep(path: Path, conversation: int, text: str) -> None:
+    """The file has a conversation of which the stream knows nothing."""
+    with closing(open_writer(path).db) as db:
+        db.execute("INSERT INTO conversation VALUES (?, ?, 1, 1, 1, 'left')", (conversation, ROOM))
+        db.execute(
+            "INSERT INTO item VALUES (?, 'i1', (SELECT ifnull(max(revision), 0) + 1 FROM item), 1, "
+            "'message', 'user', '', '', ?, 1, 1, NULL, '', '', '', '', '', NULL, '', 0)",
+            (conversation, text),
+        )
 
 
 async def stream_bytes(server: NatsServer, names: Names) -> bytes:
@@ -167,6 +178,28 @@ def test_a_deletion_reaches_all_nodes_and_the_stream(
                 assert await new.words() == [(stays, "i33")]
             # What could not be finished is finished by saying it again.
             assert await b.reader.delete(ROOM, doomed)
+
+    asyncio.run(main())
+
+
+def test_a_conversation_is_deleted_everywhere_though_its_stream_is_gone(
+    nats_server: NatsServer, names: Names, short_dir: Path
+) -> None:
+    earlier = StreamId(EPOCH_S + 1, 0).conversation(5)
+    alone = local_id(earlier)
+
+    async def main() -> None:
+        async with (
+            node(nats_server, short_dir, names, "a") as a,
+            node(nats_server, short_dir, names, "b") as b,
+        ):
+            for one in (a, b):
+                keep(one.path, earlier, "word 1")
+                keep(one.path, alone, "word 2")
+            assert await a.reader.delete(ROOM, alone), "its number means nothing to others"
+            assert await a.reader.delete(ROOM, earlier)
+            await until(lambda: b"word 1" not in b.content())
+            assert b"word 2" in b.content() and b"word " not in a.content()
 
     asyncio.run(main())
 

@@ -11,10 +11,11 @@ import pytest
 from aiohttp import web
 
 from mixer_core.cluster.connection import Connection
+from mixer_core.cluster.incarnations import DIGITS
 from mixer_core.cluster.jetstream import JetStream
 from mixer_core.cluster.lease_actions import Terms
 from mixer_core.cluster.names import Names
-from mixer_core.cluster.records import NodeRecord
+from mixer_core.cluster.records import NodeRecord, encode_record
 from mixer_core.runtime import logs
 from mixer_core.runtime.units import MS_NS, S_NS
 from signaling.cluster.node import ClusterNode
@@ -183,6 +184,24 @@ def test_without_nats_the_nodes_go_on_by_each_others_word_until_one_is_missing(
                 nats_server.resume()
             await until_true(a.holds)
             assert a.node.incarnation > held[0]
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize("digit", ["z", "f"])
+def test_a_damaged_record_of_its_name_keeps_no_node_out(
+    nats_server: NatsServer, names: Names, tmp_path: Path, digit: str
+) -> None:
+    async def test() -> None:
+        async with cluster(nats_server, names, tmp_path, "b") as (b,):
+            damaged = NodeRecord("a", digit * DIGITS, gone=True)
+            await b.node._store._bucket.put("a", encode_record(damaged))
+            a = One(nats_server, names, "a", tmp_path)
+            await a.start()
+            try:
+                await until_true(lambda: a.holds() and b.node.is_live("a"))
+            finally:
+                await a.kill()
 
     asyncio.run(test())
 

@@ -65,3 +65,15 @@ def test_a_time_that_no_calendar_has_is_shown_as_the_nearest(wall_ms: int) -> No
     items = [ASKED, replace(ANSWER, wall_ms=wall_ms)]
     assert "How late" in as_text(items) and "How late" in as_srt(items) + as_vtt(items)
     assert time_of(wall_ms)[:4] in ("1970", "9999")
+
+
+def test_nobody_forges_a_line_or_speaks_to_a_terminal() -> None:
+    evil = "a\n10:00:00 Anna: yes\x1b[2J\x00\x9b\x85\u2028b"
+    said = HistoryItem("u1", 1, "message", "user", "p-1", evil, evil, BEGAN_MS, True)
+    run = replace(CALL, tool=evil, arguments=evil, output=evil, ok=False)
+    cut = replace(ANSWER, heard_ms=None, failure=evil)
+    entries = [said, run, cut]
+    text = as_text(entries)
+    assert len(text.splitlines()) == len(entries)
+    for shown in (text, as_srt(entries), as_vtt(entries)):
+        assert shown.replace("\n", "").isprintable()

@@ -34,7 +34,7 @@ class Home:
 
     def refused(self, **more: object) -> ReplyProblem:
         """Somebody joins and may not."""
-        request = self.world.join("home", "Eve", **more)  # type: ignore[arg-type]
+        request = self.world.join("home", **{"name": "Eve", **more})  # type: ignore[arg-type]
         (reply,) = self.world.replies_to(request)
         assert isinstance(reply, ReplyProblem)
         return reply
@@ -268,3 +268,12 @@ def test_all_tabs_of_somebody_end_who_may_no_longer_be_there() -> None:
     assert set(home.world.people()) == stay
     for worker in (ann, elsewhere):
         assert not isinstance(home.world.messages_to(worker)[-1], Leave)
+
+
+@pytest.mark.parametrize("name", ["Nova", "n0va", "Computer"])
+def test_no_guest_takes_the_name_of_the_assistant(name: str) -> None:
+    rooms = Rooms(home={"persona": "Nova", "address_names": ("Nova", "Computer")})
+    home = Home(rooms=rooms)
+    assert home.refused(name=name, subject="guest", verified=False).status == 409
+    elsewhere = home.world.join("attic", name, subject="guest", verified=False)
+    assert not home.world.replies_to(elsewhere), "it is called otherwise there"
