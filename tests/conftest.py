@@ -31,16 +31,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: [not item.get_closest_marker(marker) for marker in SLOW_FIRST])
 
 
+def _log_levels() -> dict[logging.Logger, int]:
+    """Of the root, and of everything of ours that logs."""
+    known = logging.root.manager.loggerDict.items()
+    own = [log for name, log in known if name.split(".")[0] == logs.ROOT]
+    loggers = (logging.root, *(log for log in own if isinstance(log, logging.Logger)))
+    return {log: log.level for log in loggers}
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol() -> Iterator[bool | None]:
     """What a test does to the log ends with it."""
-    root, own = logging.getLogger(), logging.getLogger(logs.ROOT)
-    before = root.handlers[:], root.level, own.level
+    root = logging.getLogger()
+    handlers, levels = root.handlers[:], _log_levels()
     try:
         return (yield)
     finally:
-        root.handlers[:], root.level = before[:2]
-        own.setLevel(before[2])
+        root.handlers[:] = handlers
+        for log in _log_levels():
+            log.setLevel(levels.get(log, logging.NOTSET))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+from collections.abc import Iterator
 from dataclasses import replace
 
 from mixer_core.cluster.buckets import Bucket
@@ -29,14 +31,24 @@ def look(settings: ClusterSettings) -> Cluster:
 
 
 async def _look(settings: ClusterSettings) -> Cluster:
-    logging.getLogger("mixminus.cluster").setLevel(logging.CRITICAL)  # It is told below, once.
-    tried = await asyncio.gather(*(_try(settings, server) for server in settings.servers))
+    with _quiet(logging.getLogger("mixminus.cluster")):  # It is told below, once.
+        tried = await asyncio.gather(*(_try(settings, server) for server in settings.servers))
     silent = tuple(words for words, *_ in tried if words)
     usable = [found for found in tried if not found[0]]
     if not usable:
         return Cluster(trouble=f"no NATS server of the cluster can be used: {'; '.join(silent)}")
     _, servers, namesake, trouble = usable[0]
     return Cluster(trouble, silent, servers, settings.replicas, namesake)
+
+
+@contextlib.contextmanager
+def _quiet(log: logging.Logger) -> Iterator[None]:
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 async def _try(settings: ClusterSettings, server: str) -> tuple[str, int, str, str]:
