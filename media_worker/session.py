@@ -23,6 +23,7 @@ from .echo_notice import EchoNotice
 from .framed_uplink import FramedUplink
 from .intake import Intake
 from .moderation import Moderation
+from .objection import Objection
 from .outbox import Outbox
 from .plain_uplink import PlainUplink
 from .protocol import gateway_messages
@@ -33,6 +34,7 @@ from .protocol.browser_messages import (
     Mute,
     Ping,
     Ptt,
+    Record,
     Speaker,
     event_of,
 )
@@ -77,6 +79,7 @@ class Session:
         self.uplink: Uplink | None = None
         """The microphone, once the channel is open."""
         self.intake = Intake()
+        self._objection = Objection()
         self.unknown_events_total = 0
         """Bus events that are not for browsers."""
         self._echo = EchoNotice()
@@ -269,7 +272,11 @@ class Session:
             self.unknown_events_total += 1
             return []
         told = self._echo.follow(content, self._offer.participant)
-        return [SendControl(text)] if told is None else [SendControl(text), SendControl(told)]
+        again = self._objection.follow(content)
+        return [
+            *(SendControl(line) for line in (text, told) if line is not None),
+            *(self._to_link(event_of(again)) if again is not None else ()),
+        ]
 
     def _on_message(self, message: BrowserMessage, now_ns: int) -> list[Action]:
         refusal = self.moderation.refuse(message, self.info.name)
@@ -291,6 +298,8 @@ class Session:
                 place = self.info.place
                 held = self._placed(place.pressed(message.down and bool(place.name)), now_ns)
                 return [*held, *self._to_link(event_of(message))]
+            case Record():
+                self._objection.said(message)
         return self._to_link(event_of(message))
 
     def _mute(self, muted: bool, now_ns: int) -> list[Action]:

@@ -229,6 +229,28 @@ def test_the_rest_goes_to_the_link_with_the_name() -> None:
     }
 
 
+def recording_is(phase: str) -> Frame:
+    return event(type="state", recording={"phase": phase, "words": ""})
+
+
+def test_who_objects_to_a_recording_says_so_until_none_runs() -> None:
+    session = in_room()
+    (said,) = session.control_text('{"type":"record","on":false}', 0)
+    assert isinstance(said, SendBus)
+    for _ in range(3):  # What went to a mixer that has ended is said again, and again.
+        assert bus(session.bus_frame(recording_is("on"), 0)) == [said]
+    assert not bus(session.bus_frame(event(type="state"), 0)), "a state that tells nothing of it"
+    assert not bus(session.bus_frame(recording_is("off"), 0))
+    assert not bus(session.bus_frame(recording_is("soon"), 0)), "the next one is not objected to"
+
+
+def test_who_wants_a_recording_no_longer_objects() -> None:
+    session = in_room()
+    for on in ("false", "true"):
+        session.control_text(f'{{"type":"record","on":{on}}}', 0)
+    assert not bus(session.bus_frame(recording_is("soon"), 0))
+
+
 def test_confirmations_and_playback_reports_go_to_the_link() -> None:
     session = in_room()
     sender = {"participant": "p-1", "name": "Ada", "stream": STREAM}
