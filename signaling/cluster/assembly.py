@@ -137,7 +137,7 @@ class Assembly:
     @property
     def pledges(self) -> Middleware:
         """Answers other nodes, on the ports where they reach this one."""
-        return self._pledges.middleware(self._node.asked, self._has_cluster)
+        return self._pledges.middleware(self._node.name, self._node.asked, self._has_cluster)
 
     async def start(self, inner: HttpApi, gate: Gate) -> None:
         """Join; waits for nobody. ``inner`` and ``gate``: as in ``Relaying.start``."""

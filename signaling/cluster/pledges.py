@@ -30,6 +30,8 @@ from mixer_core.cluster.tasks import end
 from mixer_core.runtime.errors import ClusterError, ConflictError, RecordError, UnreadableError
 from mixer_core.runtime.foreign_data import read_json_by
 
+from .parcels import read_piece
+
 PATH = "/cluster/pledge"
 KEY_NAME = "pledges"
 KEY_BYTES = 32
@@ -53,6 +55,8 @@ class Question:
     """Incarnation of who is asked."""
     number: Word
     """Random."""
+    asked: Word = ""
+    """Who is asked: nodes may share an address. Empty: an earlier release did not say."""
 
 
 _QUESTION = msgspec.json.Decoder(Question)
@@ -127,7 +131,7 @@ class Pledges:
         """Whether another node promises; see ``node.Ask``. Bounded by the caller."""
         if not self._key or self._http is None or not other.public_url:
             return False
-        question = Question(node, incarnation, known, secrets.token_hex(16))
+        question = Question(node, incarnation, known, secrets.token_hex(16), other.node)
         body = msgspec.json.encode(question)
         url = other.public_url.rstrip("/") + PATH
         headers = {SIGNATURE: self._sign(body), "Content-Type": "application/json"}
@@ -136,7 +140,7 @@ class Pledges:
             async with self._http.post(
                 url, data=body, headers=headers, ssl=False, allow_redirects=False
             ) as response:
-                answer = await response.content.read(MAX_BODY_BYTES)
+                answer, _ = await read_piece(response.content, MAX_BODY_BYTES)
                 signature = response.headers.get(SIGNATURE, "")
         except (aiohttp.ClientError, OSError, ValueError):
             return False
@@ -154,11 +158,11 @@ class Pledges:
     # -- answering --------------------------------------------------------------------------------
 
     def middleware(
-        self, asked: Asked, takes: Callable[[], bool] = lambda: False
+        self, node: str, asked: Asked, takes: Callable[[], bool] = lambda: False
     ) -> Callable[..., Awaitable[web.StreamResponse]]:
         """Answers before anybody asks for invitations: the signature is what lets nodes in.
 
-        ``takes``: whether this node has the cluster.
+        ``node``: this one. ``takes``: whether it has the cluster.
         """
 
         @web.middleware
@@ -167,16 +171,16 @@ class Pledges:
         ) -> web.StreamResponse:
             if request.method != "POST" or not request.path.endswith(PATH):
                 return await handler(request)
-            return await self._answer(request, asked, takes)
+            return await self._answer(request, node, asked, takes)
 
         return answer
 
     async def _answer(
-        self, request: web.Request, asked: Asked, takes: Callable[[], bool]
+        self, request: web.Request, node: str, asked: Asked, takes: Callable[[], bool]
     ) -> web.Response:
         try:
             async with asyncio.timeout(BODY_TIMEOUT_S):
-                body = await request.content.read(MAX_BODY_BYTES + 1)
+                body, _ = await read_piece(request.content, MAX_BODY_BYTES + 1)
         except TimeoutError:
             return web.Response(status=408)
         if len(body) > MAX_BODY_BYTES:
@@ -187,7 +191,8 @@ class Pledges:
             question = read_json_by(body, _QUESTION)
         except UnreadableError:
             return web.Response(status=400)
-        yes = asked(question.node, question.incarnation, question.known)
+        is_meant = question.asked in ("", node)
+        yes = is_meant and asked(question.node, question.incarnation, question.known)
         answer = json.dumps({"yes": yes, "takes": not yes and takes()}).encode()
         return web.Response(
             body=answer,

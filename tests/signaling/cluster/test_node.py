@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from mixer_core.cluster.connection import Connection
 from mixer_core.cluster.incarnations import DIGITS
@@ -68,7 +70,9 @@ class One:
         )
 
     async def start(self) -> None:
-        answer = self.pledges.middleware(self.node.asked, lambda: self.node.lease.held)
+        answer = self.pledges.middleware(
+            self.node.name, self.node.asked, lambda: self.node.lease.held
+        )
         self.app = web.Application(middlewares=[answer])
         self._runner = web.AppRunner(self.app)
         await self._runner.setup()
@@ -229,6 +233,23 @@ def test_a_pledge_is_given_to_nodes_only(
                 b.url + PATH, data=b"[]", headers={SIGNATURE: a.pledges._sign(b"[]")}
             ) as response:
                 assert response.status == 400
+
+    asyncio.run(test())
+
+
+def test_a_node_answers_for_itself_only(
+    nats_server: NatsServer, names: Names, tmp_path: Path
+) -> None:
+    async def test() -> None:
+        async with cluster(nats_server, names, tmp_path, "a", "b") as (a, b):
+            willing = b.pledges.middleware("b", lambda node, incarnation, own: True)
+            async with TestServer(web.Application(middlewares=[willing])) as shared:
+                url = str(shared.make_url("/"))
+                said = [
+                    await a.pledges.ask(replace(record(one), public_url=url), "", "x", "1")
+                    for one in (a, b)
+                ]
+            assert said == [False, True], "nodes behind one address are different nodes"
 
     asyncio.run(test())
 
