@@ -14,6 +14,7 @@ from typing import Any
 import zmq
 
 from mixer_core.bus import control, endpoints
+from mixer_core.runtime.counted import counted
 from mixer_core.runtime.errors import EXIT_FAILURE, MixminusError, StartupError
 from mixer_core.runtime.lock_file import holder_of, is_held, path_of
 from mixer_core.runtime.settings import load_all
@@ -87,7 +88,7 @@ def drain(
                     say(line)
             told = waiting
             if found.get("finished"):
-                say(f"{found.get('moved', 0)} rooms have moved")
+                say(f"{counted(found.get('moved', 0), 'room')} moved")
                 return [str(room) for room in found.get("stay") or ()]
         if passed_s > (limit_s + SPARE_S if isinstance(found, dict) else ASKED_S):
             raise NotDrainedError("the node does not drain: its log says why")

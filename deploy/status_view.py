@@ -9,6 +9,8 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from mixer_core.runtime.counted import counted
+
 Labels = tuple[tuple[str, str], ...]
 MIB = 1 << 20
 MAX_ROWS = 12
@@ -64,7 +66,7 @@ def headline(now: Reading) -> str:
     percent = min(int(load.get("percent", 0)), MOST_PERCENT)
     words = [
         state,
-        f"{people:.0f} people in {rooms:.0f} rooms",
+        f"{counted(people, 'person', 'people')} in {counted(rooms, 'room')}",
         f"load {'over ' if percent == MOST_PERCENT else ''}{percent} % of what it bears",
     ]
     if load.get("reason"):

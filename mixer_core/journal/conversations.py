@@ -228,12 +228,14 @@ def _snippet(item: HistoryItem, words: Sequence[str]) -> str:
 
 
 def _people(connection: sqlite3.Connection, number: int) -> tuple[str, ...]:
+    """Who spoke, in order; those who spoke at once have one line with all their names."""
     rows = connection.execute(
         "SELECT name FROM item WHERE conversation = ? AND NOT removed AND name != '' "
         "GROUP BY name ORDER BY min(position) LIMIT ?",
         (number, _NAMES),
     )
-    return tuple(str(row[0]) for row in rows)
+    each = dict.fromkeys(name for row in rows for name in str(row[0]).split(", "))
+    return tuple(each)[:_NAMES]
 
 
 def _first(connection: sqlite3.Connection, number: int) -> str:

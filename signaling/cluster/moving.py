@@ -20,6 +20,7 @@ from mixer_core.cluster.names import Names
 from mixer_core.cluster.records import decode_record, encode_record
 from mixer_core.cluster.subscription import Subscribed
 from mixer_core.cluster.tasks import end
+from mixer_core.runtime.counted import counted
 from mixer_core.runtime.errors import ClusterError, MixminusError, ProblemError, RecordError
 from mixer_core.runtime.lazy_timer import LazyTimer
 from mixer_core.runtime.units import MS_NS, S_NS
@@ -194,7 +195,7 @@ class Moving:
 
     def _finish(self, finished: Finished) -> None:
         self._finished = finished
-        words = f"= {self._drain.moved} rooms have moved"
+        words = f"= {counted(self._drain.moved, 'room')} moved"
         if finished.stay:
             words += f"; these could not: {', '.join(finished.stay)}"
         self._log.info(words)

@@ -79,7 +79,7 @@ def test_the_node_is_told_and_waited_for(short_dir: Path, monkeypatch: pytest.Mo
         "away: waits",
         "home: waits",
         "away: waits (no node has room)",
-        "1 rooms have moved",
+        "1 room moved",
     ]
 
 

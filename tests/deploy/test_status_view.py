@@ -56,7 +56,7 @@ def test_everything_that_matters_is_in_the_tables() -> None:
     assert made["Look at this"].rows == (("the name x leads nowhere",),)
     assert (
         headline(now)
-        == "ready; 2 people in 1 rooms; load 12 % of what it bears; $1.50 since the start"
+        == "ready; 2 people in 1 room; load 12 % of what it bears; $1.50 since the start"
     )
 
 

@@ -65,6 +65,12 @@ def test_the_list_has_what_was_said_in_the_room_newest_first(path: Path) -> None
     assert conversations.running(path, "attic") is None
 
 
+def test_who_speaks_at_once_with_somebody_is_listed_once(path: Path) -> None:
+    names = ("Änne", "Änne, Ben", "Ben, Änne", "Cem")
+    fill(path, "home", [replace(HELLO, item=f"u{n}", position=n, name=names[n]) for n in range(4)])
+    assert conversations.listed(path, "home", 1)[0].people == ("Änne", "Ben", "Cem")
+
+
 def test_one_conversation_is_of_its_room_only_and_bounded(path: Path) -> None:
     number = fill(path, "home", [HELLO, ANSWER, LAMP])
     found = conversations.conversation(path, "home", number)
