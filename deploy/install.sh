@@ -368,6 +368,11 @@ the_wheel() { # Sets WHEEL, DIGEST and RELEASE.
 
 is_complete() { [ -f "$HOME_DIR/$1/.complete" ] && "$HOME_DIR/$1/bin/python" -I -c 'import deploy.cli' 2>/dev/null; }
 
+extras() { # The client of NATS is small: whoever wants a cluster has it. Older files for --offline have none.
+  [ -z "$OFFLINE" ] || [ -n "$(newest "$OFFLINE"/nats_py-*.whl)" ] || return 0
+  echo '[cluster]'
+}
+
 build_release() {
   ! is_complete "$RELEASE" || return 0
   step "release $RELEASE: packages into $HOME_DIR/$RELEASE"
@@ -378,7 +383,7 @@ build_release() {
     "$WHEEL" $CONSTRAINTS >"$TEMP/constraints.txt"
   # shellcheck disable=SC2086 # words
   $PIP --python "$BUILDING/bin/python" install --only-binary :all: -c "$TEMP/constraints.txt" \
-    ${OFFLINE:+--no-index --find-links "$OFFLINE"} "$WHEEL" ||
+    ${OFFLINE:+--no-index --find-links "$OFFLINE"} "$WHEEL$(extras)" ||
     die "pip could not install the release; nothing has changed${OFFLINE:+. $OFFLINE has to hold the versions of $CONSTRAINTS for $ARCH and glibc $GLIBC}"
   echo "$DIGEST" >"$BUILDING/.complete"
   BUILDING=''

@@ -114,7 +114,10 @@ def _dry_run(python: str) -> Mapping[str, Any]:
 
 
 def _wanted() -> Sequence[str]:
-    return [line for line in requires("mixminus") or () if "extra ==" not in line]
+    """What the installer asks for: what is always needed, and for a cluster."""
+    lines = requires("mixminus") or []
+    cluster = [line.partition(";")[0] for line in lines if re.search("extra == .cluster.", line)]
+    return [line for line in lines if "extra ==" not in line] + cluster
 
 
 def _tags() -> Sequence[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import socket
+import sys
 from urllib.parse import urlsplit
 
 from mixer_core.runtime.errors import RequirementError, SettingsError
@@ -41,7 +42,7 @@ def check_cluster(settings: ClusterSettings) -> None:
     if importlib.util.find_spec("nats") is None:
         raise RequirementError(
             "[cluster] servers are set, and the client of NATS is not installed: "
-            "pip install 'mixminus[cluster]'"
+            f"{sys.executable} -m pip install 'nats-py>=2.16,<3'"
         )
 
 
