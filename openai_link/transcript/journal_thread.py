@@ -226,7 +226,7 @@ class JournalThread(threading.Thread):
         self._batch = []
 
     def _failed(self, error: JournalError, batch: list[Entry]) -> None:
-        """The conversation goes on: whoever waits is answered, the records are kept for later."""
+        """The records are kept for later; whoever waits is answered, once patience has ended."""
         is_permanent = fails_for_good(error)
         with self._changed:
             lost = self._queue.failed(batch, is_permanent, time.monotonic_ns())
@@ -234,8 +234,9 @@ class JournalThread(threading.Thread):
                 return  # Each entry is tried by itself now.
             if self._is_closing and not is_permanent:
                 lost += self._queue.clear()
+            passed = batch if is_permanent else self._queue.let_pass(time.monotonic_ns())
         self._report_error(error)
-        self._answer(batch)
+        self._answer(passed)
         self._drop(lost, is_late=not is_permanent)
         self._keeper.close()
         if is_gone(error):
