@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import socket
 import time
 from collections.abc import Iterator
@@ -46,8 +47,12 @@ def test_the_addresses_offered_are_exactly_the_chosen_ones() -> None:
 
 
 def test_the_figures_restored_are_aioices_own() -> None:
+    spec = importlib.util.spec_from_file_location("aioice.untouched", aioice.ice.__file__)
+    assert spec is not None and spec.loader is not None
+    untouched = importlib.util.module_from_spec(spec)  # Others may have changed the loaded one.
+    spec.loader.exec_module(untouched)
     own = (gathering.CONSENT_INTERVAL_S, gathering.CONSENT_FAILURES)
-    assert own == (aioice.ice.CONSENT_INTERVAL, aioice.ice.CONSENT_FAILURES)
+    assert own == (untouched.CONSENT_INTERVAL, untouched.CONSENT_FAILURES)
 
 
 def test_consent_checks_are_as_often_as_asked_and_seen_as_datagrams() -> None:
