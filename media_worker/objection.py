@@ -1,7 +1,7 @@
 """Whoever objects to a recording is heard, whatever is lost on the way to the link. Sans-I/O.
 
-The message goes over the mixer, which may be restarting. The link says its state every second: as
-long as it still records, the objection is said again.
+The message goes over the mixer, which may be restarting. The link says its state at each change and
+every 3 s: as long as it still records, the objection is said again.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .reading import ITEM_COLUMNS, MAX_CHARS, item_of, open_reading
+from .reading import ITEM_COLUMNS, bounded, item_of, open_reading
 from .records import HistoryItem
 
 MAX_ITEMS = 10_000
@@ -148,7 +148,8 @@ def conversation(path: Path, room: str, number: int, limit: int = MAX_ITEMS) -> 
             "ORDER BY position DESC, item DESC LIMIT ?",
             (number, max(1, min(limit, MAX_ITEMS)) + 1),
         )
-        items, is_whole = _bounded(rows, limit)
+        newest, is_whole = bounded(rows, limit)
+        items = [item_of(row) for row in reversed(newest)]
         return Conversation(number, int(row["began_ms"]), row["ended_ms"], items, is_whole)
 
 
@@ -246,16 +247,3 @@ def _first(connection: sqlite3.Connection, number: int) -> str:
         (FIRST_WORDS_CHARS, number),
     ).fetchone()
     return "" if row is None else " ".join(str(row[0]).split())
-
-
-def _bounded(rows: sqlite3.Cursor, limit: int) -> tuple[list[HistoryItem], bool]:
-    """The newest items, in order, and whether that is all of them; ``rows`` come newest first."""
-    items: list[HistoryItem] = []
-    chars = 0
-    for row in rows:
-        item = item_of(row)
-        chars += len(item.text) + len(item.arguments) + len(item.output)
-        if len(items) == limit or (items and chars > MAX_CHARS):
-            return items[::-1], False
-        items.append(item)
-    return items[::-1], True

@@ -1,9 +1,9 @@
 """A log whose shared memory was taken away while somebody may write it: nobody else joins it.
 
-Who has the files open goes on with the removed memory, and whoever opens them makes a new one: both
-then write the same log without seeing each other, and overwrite what the other has announced. So a
-writer takes a copy of such files, and the copy takes their place. Whoever still writes the
-old ones finds that after the next commit, which is not announced then.
+Whoever has the files open goes on with the removed memory, and whoever opens them makes a new one:
+both then write the same log without seeing each other, and overwrite what the other has announced.
+So a writer copies such files, and the copy takes their place. Whoever still writes the old ones
+finds that out after the next commit, which is not announced then.
 
 Which memory belongs to the log is noted in the lock file, since a reader makes a new one, too.
 """
@@ -22,7 +22,7 @@ from .causes import moved
 QUIET_S = 0.05
 """Longer than the kernel's clock of file times stands still: the next change shows in them."""
 MOST_LOOKS = 100
-"""Who writes files that were parted does so once at most, then finds it out."""
+"""Each writer of the old files commits once at most, and then finds out."""
 WAL_HEADER_BYTES = 32
 """It changes when a log begins anew (https://sqlite.org/fileformat2.html#walformat)."""
 _FRESH = ".parted"
@@ -51,7 +51,8 @@ def _is_left(path: Path) -> bool:
 
     A connection of exclusive locking needs no shared memory (https://sqlite.org/wal.html#noshm).
     """
-    connection = sqlite3.connect(path, timeout=0, isolation_level=None)
+    uri = f"{path.absolute().as_uri()}?mode=rw"  # A file that has just gone is not made.
+    connection = sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None)
     with contextlib.closing(connection):
         try:
             connection.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()

@@ -183,18 +183,24 @@ def _newest(connection: sqlite3.Connection, room: str, limit: int) -> Transcript
         "ORDER BY conversation DESC, position DESC LIMIT ?",
         (room, limit),
     )
-    newest = [item_of(row) for row in _bounded(rows)]
-    return Transcript(newest[::-1], [], _last_revision(connection))
+    newest, _ = bounded(rows, limit)
+    items = [item_of(row) for row in reversed(newest)]
+    return Transcript(items, [], _last_revision(connection))
 
 
-def _bounded(rows: Iterable[sqlite3.Row]) -> Iterator[sqlite3.Row]:
-    """Those whose words are ``MAX_CHARS`` together; one at least."""
-    left = MAX_CHARS
-    for number, row in enumerate(rows):
-        left -= sum(len(row[name]) for name in ("text", "arguments", "output"))
-        if number and left < 0:
-            return
-        yield row
+def bounded(rows: Iterable[sqlite3.Row], limit: int) -> tuple[list[sqlite3.Row], bool]:
+    """The first ``limit`` rows of items, of ``MAX_CHARS`` together, and whether those are all.
+
+    There is one at least, whatever its length.
+    """
+    found: list[sqlite3.Row] = []
+    chars = 0
+    for row in rows:
+        chars += sum(len(row[name]) for name in ("text", "arguments", "output"))
+        if len(found) == limit or (found and chars > MAX_CHARS):
+            return found, False
+        found.append(row)
+    return found, True
 
 
 def _last_revision(connection: sqlite3.Connection) -> int:
@@ -209,7 +215,7 @@ def _changed(connection: sqlite3.Connection, room: str, limit: int, after: int) 
         "ORDER BY revision LIMIT ?",
         (after, room, limit),
     )
-    rows = list(_bounded(found))
+    rows, _ = bounded(found, limit)
     cursor = int(rows[-1]["revision"]) if rows else after
     removed = [str(row["item"]) for row in rows if row["removed"]]
     rows = [row for row in rows if not row["removed"]]

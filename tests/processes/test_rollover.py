@@ -77,12 +77,13 @@ def shift(original: audio.Samples, heard: audio.Samples, first: int, last: int) 
     return found - first if is_same(probe, original[found : found + len(probe)]) else None
 
 
-def positions(gateway: Gateway, original: audio.Samples) -> list[tuple[int, int]]:
+def positions(gateway: Gateway, original: audio.Samples) -> tuple[list[tuple[int, int]], int]:
     """Which part of ``original`` each session has heard, by its recording, in samples.
 
-    Sessions that have lost frames where they begin or end, as on a busy machine, are left out.
+    Sessions that have lost frames where they begin or end, as on a busy machine, are left out: how
+    many that are comes second. Those that have heard less than a second do not count.
     """
-    found = []
+    found, unlike = [], 0
     for path in gateway.dir.glob("*.wav"):
         heard = audio.read_wav(path)
         loud = np.flatnonzero(np.abs(heard) > 0.02)
@@ -92,11 +93,12 @@ def positions(gateway: Gateway, original: audio.Samples) -> list[tuple[int, int]
         early = shift(original, heard, first + half, first + 2 * half)
         late = shift(original, heard, last - 2 * half, last - half)
         if early is None or late is None:
+            unlike += 1
             continue
         while not is_same(heard[last - BLOCK : last], original[last - BLOCK + late : last + late]):
             last -= BLOCK // 4  # The codec's click at the end of the silence after the last frame.
         found.append((first + early, last + late))
-    return sorted(found)
+    return sorted(found), unlike
 
 
 def session_ends(gateway: Gateway) -> list[str | None]:
@@ -157,9 +159,8 @@ def test_a_room_moves_from_session_to_session_unheard(transport: str) -> None:
         gateway.wait(lambda: all(session_ends(gateway)), "the journal does not tell every end")
         log = gateway.log
         ends = session_ends(gateway)
-        parts = positions(gateway, audio.from_pcm(sound))
+        parts, unlike = positions(gateway, audio.from_pcm(sound))
     lost = [later[0] - earlier[1] - 1 for earlier, later in pairwise(parts)]
-    whole = len(parts) == len(ends)
     metrics = seen["metrics"]
     print(
         {
@@ -168,6 +169,7 @@ def test_a_room_moves_from_session_to_session_unheard(transport: str) -> None:
             "frames_spoken": len(sound) // 960,
             "frames_sent": metrics["uplink_frames_total"],
             "samples_between_sessions": lost,
+            "sessions": {"compared": len(parts), "unlike": unlike},
             "longest_gap_down_ms": seen["gap_ms"],
             "reply_s": [round(seen["tone_s"], 2), round(seen["said"] * TONE_MS / 1000, 2)],
         }
@@ -176,7 +178,8 @@ def test_a_room_moves_from_session_to_session_unheard(transport: str) -> None:
     assert seen["states"] == {"ready"}, log
     spoken = len(sound) // 960
     assert MOST * spoken < metrics["uplink_frames_total"] <= spoken + 1  # A last one may be silent.
-    assert not whole or all(abs(samples) < FRAME for samples in lost), (parts, log)
+    assert unlike or len(parts) > ROLLOVERS, parts
+    assert unlike or all(abs(samples) < FRAME for samples in lost), (parts, log)
     assert seen["tone_s"] > MOST * seen["said"] * TONE_MS / 1000
     assert ends == ["rollover"] * int(metrics["rollovers_total"]) + ["the room is empty"], ends
     asked = [text for text in words(seen["calls"][-1], "user") if text]  # What was said has none.
