@@ -2,7 +2,9 @@
 
 Stock aiortc answers every packet with a packet of its own. Chromium puts the acknowledgement in
 front of its next message, and sends one alone after every second packet or 200 ms (RFC 9260,
-section 6.2). A stock client would therefore load the gateway with twice the datagrams.
+section 6.2). A stock client would therefore load the gateway with twice the datagrams. A packet
+that is due when the connection has just closed is lost, as it would be on the way; a stock client
+ends the task that sends it with an exception that nobody takes.
 
 Patches ``_send_sack`` and ``_send_chunk`` of ``aiortc.rtcsctptransport.RTCSctpTransport`` (1.16).
 """
@@ -60,13 +62,10 @@ class ChromiumSacks:
             if HEAD_BYTES + len(bytes(sack)) + len(bytes(chunk)) <= SCTP_MAX_PACKET_LENGTH:
                 self._timer.stop()
                 chunk = Bundle(sack, chunk)
-        await self._send_chunk(chunk)
-
-    async def _late(self) -> None:
-        with contextlib.suppress(ConnectionError):  # It may have ended meanwhile.
-            await self._alone()
+        with contextlib.suppress(ConnectionError):  # The far end closed first: nobody reads it.
+            await self._send_chunk(chunk)
 
     def _due(self) -> None:
-        task = asyncio.ensure_future(self._late())
+        task = asyncio.ensure_future(self._alone())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection
+from aiortc.rtcsctptransport import DataChunk
 
 from benchmarks.rig import datagrams
 from benchmarks.rig.chromium_sacks import ChromiumSacks
@@ -67,6 +68,30 @@ def test_few_acknowledgements_travel_alone(both: bool) -> None:
         sctp: Any = ends[1].sctp
         assert not sctp._sent_queue
         assert len(alone) <= (15 if both else 45)
+        for end in ends:
+            await end.close()
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+
+
+def test_a_packet_for_a_connection_that_has_just_closed_is_lost_without_a_word() -> None:
+    async def main() -> None:
+        ends, channels, _ = await connect()
+        opened = asyncio.Event()
+        channels[0].on("open", opened.set)
+        if channels[0].readyState != "open":
+            await opened.wait()
+        near, far = (end.sctp.transport for end in ends)
+        await far.stop()
+        while near.state != "closed":
+            await asyncio.sleep(0.001)
+        sctp: Any = ends[0].sctp
+        with pytest.raises(ConnectionError):
+            await near._send_data(bytes(28))
+        await sctp._send_chunk(DataChunk())
+        await sctp._send_sack()
+        sctp._sack_misordered = {sctp._last_received_tsn + 2}
+        await sctp._send_sack()
         for end in ends:
             await end.close()
 
