@@ -8,6 +8,7 @@ TEST_WORKERS ?= $(shell echo $$((5 * $$(getconf _NPROCESSORS_ONLN) / 2)))
 
 # Where this is set, every process that a test starts compiles every module again.
 unexport PYTHONDONTWRITEBYTECODE
+COMPILED := tests/__pycache__/.compiled
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run quick test check bench docs clean
@@ -23,7 +24,7 @@ run: $(BIN)/.run  ## start the gateway on http://127.0.0.1:8080 (Ctrl-C ends it)
 quick: $(BIN)/.dev  ## the tests that need memory only, long tables in part, in about a minute
 	TEST_STRIDE=5 $(BIN)/python -m pytest -n auto --dist worksteal -m "not sockets and not processes and not browser"
 
-test: $(BIN)/.dev  ## all tests; those in a browser are skipped where there is no Chromium
+test: $(BIN)/.dev $(COMPILED)  ## all tests; those in a browser are skipped where there is no Chromium
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: $(BIN)/.dev  ## formatting, lint, types
@@ -41,6 +42,12 @@ docs: $(BIN)/.docs  ## the documents as pages, in site/
 clean:  ## remove what was installed and cached
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist site *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# One process compiles what would else be compiled in each of the test workers, which all begin at
+# once. What it cannot collect is told by the tests themselves.
+$(COMPILED): $(shell find $(SOURCES) -name '*.py') | $(BIN)/.dev
+	@$(BIN)/python -m pytest --collect-only -qq >/dev/null || true
+	@mkdir -p $(@D) && touch $@
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -11,6 +11,7 @@ made, opened and exchanged under one lock (``flock(2)``).
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import stat
@@ -19,10 +20,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..runtime.files import sync_directory, sync_file
-from .causes import unusable
+from .causes import moved, unusable
 
 Marks = tuple[tuple[int, int] | None, ...]
 """Device and inode of the main file and its two companions; None: it is not there."""
+MOST_TRIES = 100
+"""To take a lock that others remove."""
 MAX_ASIDE = 3
 """Files put aside that are kept, the newest."""
 _SUFFIXES = ("", "-wal", "-shm")
@@ -34,15 +37,32 @@ _KINDS = ((stat.S_ISDIR, "directory"), (stat.S_ISFIFO, "pipe"), (stat.S_ISSOCK, 
 def locked(path: Path) -> Iterator[int]:
     """Nobody else makes, opens for writing or exchanges the journal meanwhile. Raises OSError.
 
-    Yields the lock file's descriptor.
+    Yields the lock file's descriptor. A lock file that was removed while it was waited for, or
+    whose directory was exchanged, locks nothing: the one in its place is taken.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
-    lock = os.open(path.with_name(f"{path.name}.lock"), flags, 0o600)
+    for _ in range(MOST_TRIES):
+        lock = os.open(_lock_path(path), flags, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if _is_in_place(lock, path):
+                yield lock
+                return
+        finally:
+            os.close(lock)
+    raise OSError(errno.ESTALE, "its lock file is exchanged again and again", str(path))
+
+
+def _lock_path(path: Path) -> Path:
+    return path.with_name(f"{path.name}.lock")
+
+
+def _is_in_place(lock: int, path: Path) -> bool:
+    """Whether the lock file beside ``path`` is still this one."""
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield lock
-    finally:
-        os.close(lock)
+        return os.path.samestat(os.fstat(lock), os.stat(_lock_path(path)))
+    except FileNotFoundError:
+        return False
 
 
 def marks(path: Path) -> Marks:
@@ -72,11 +92,15 @@ def note_end(path: Path, lock: int) -> None:
 def is_parted(path: Path, lock: int) -> bool:
     """Whether somebody may write with a shared memory that is no longer there.
 
-    Who has died leaves the files and the note as they are. Raises OSError.
+    Who has died leaves the files and the note as they are. Raises OSError, and JournalError
+    (``is_moved``) where the lock is that of other files.
     """
     _, log, memory = found = marks(path)
     noted = os.pread(lock, _NOTE_BYTES, 0)
-    return noted != _memory_line(found) if noted else log is not None and memory is None
+    found_parted = noted != _memory_line(found) if noted else log is not None and memory is None
+    if found_parted and not _is_in_place(lock, path):
+        raise moved(path)
+    return found_parted
 
 
 def _memory_line(found: Marks) -> bytes:

@@ -87,7 +87,13 @@ def benchmarks(
     assert not left_over(caches) - {process().pid}, "processes were left behind"
 
 
-@pytest.mark.parametrize("name", list(SUBJECTS))
+NEEDS_A_VOICE = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="needs espeak-ng")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=NEEDS_A_VOICE if name == "levels" else ()) for name in SUBJECTS],
+)
 def test_it_runs(name: str, tmp_path: Path, benchmarks: Callable[..., HelperProcess]) -> None:
     report = smoke(name, tmp_path, benchmarks)
     if name not in DRAW_THEMSELVES:
