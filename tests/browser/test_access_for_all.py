@@ -220,8 +220,10 @@ def test_a_speaker_that_goes_in_mid_reply_is_followed_by_the_default(
     page.keyboard.press("Escape")
     page.evaluate("() => window.unplug('other')")
     before_ms = None
-    while before_ms is None:  # A slow page may look when a reply is over: it asks for another.
-        page.locator("#say").fill(3 * "Please say this sentence again, all of it, to its very end. ")
+    while before_ms is None:  # A slow page may look when a reply is over, and asks for another.
+        page.locator("#say").fill(
+            3 * "Please say this sentence again, all of it, to its very end. "
+        )
         page.keyboard.press("Enter")
         until(page, "() => window.mixminus.stats().playback.state === 'playing'", "not played")
         before_ms = page.evaluate(UNPLUG_IN_MID_REPLY)
