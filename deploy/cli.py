@@ -15,7 +15,8 @@ from mixer_core.runtime.errors import EXIT_CONFIG, StartupError
 from mixer_core.runtime.process import SUPERVISED_VARIABLE
 from mixer_core.runtime.settings import load_all
 from mixer_core.runtime.sweep import sweep
-from openai_link.settings import KEY_VARIABLE, OpenaiLinkSettings, uses_simulator
+from openai_link.secrets import KEY_VARIABLE, named_variables, uses_simulator
+from openai_link.settings import OpenaiLinkSettings
 
 from . import preflight, secret_variables
 from .plan import make_copy, variables_of
@@ -124,7 +125,7 @@ def run() -> None:
 
 def named_secrets(settings: AllSettings) -> dict[str, tuple[str, ...]]:
     """Variables that are secret because settings name them, and the programs that get them."""
-    named = dict.fromkeys(settings.openai_link.secret_variables, ("openai_link",))
+    named = dict.fromkeys(named_variables(settings.openai_link), ("openai_link",))
     return {**named, settings.media_worker.turn_secret_variable: ("signaling",)}
 
 

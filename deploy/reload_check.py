@@ -25,7 +25,7 @@ from mixer_core.runtime.errors import SettingsError, StartupError
 from mixer_core.runtime.setting_origins import changed
 from mixer_core.runtime.settings import CONFIG_VARIABLE, CommonSettings, load, load_all
 from mixer_core.runtime.start_checks import check_port, raise_descriptor_limit
-from openai_link.settings import uses_simulator
+from openai_link.secrets import uses_simulator
 
 from . import preflight
 from .cli import named_secrets

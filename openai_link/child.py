@@ -21,7 +21,8 @@ from mixer_core.runtime.settings import load
 from .realtime.session_object import choose_upstream
 from .room.shell import RoomShell
 from .room_settings import RoomSettings, followed
-from .settings import KEY_VARIABLE, Settings, with_secrets
+from .secrets import KEY_VARIABLE, named_variables, with_secrets
+from .settings import Settings
 
 CLOSE_TIMEOUT_S = 1.5
 """Longest that hanging up may delay the end of the process."""
@@ -42,7 +43,7 @@ def child_main(identity: str, settings: Settings, parent: Parent) -> None:
 class _Child:
     def __init__(self, identity: str, settings: Settings, parent: Parent) -> None:
         self._identity = identity
-        named = settings.openai_link.secret_variables
+        named = named_variables(settings.openai_link)
         logs.conceal(os.environ.get(name, "").strip() for name in named)
         self._settings = with_secrets(settings, os.environ)
         self._parent = parent

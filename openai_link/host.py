@@ -16,7 +16,8 @@ from mixer_core.runtime.units import MIB_BYTES
 
 from .realtime.session_object import choose_upstream
 from .realtime.upstream import Upstream
-from .settings import KEY_VARIABLE, Settings, with_secrets
+from .secrets import KEY_VARIABLE, with_secrets
+from .settings import Settings
 
 PROGRAM = "openai_link"
 PRELOAD = "openai_link.preload"

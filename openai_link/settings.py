@@ -1,18 +1,14 @@
-"""The section ``[openai_link]``, and who plays the assistant."""
+"""The section ``[openai_link]``, and all that a link reads of the settings."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 import msgspec
 
 from mixer_core.cluster.settings import ClusterSettings
-from mixer_core.runtime.errors import SettingsError
 from mixer_core.runtime.room_rules import RoomRules, Rooms
-from mixer_core.runtime.secrets import checked, secret
 from mixer_core.runtime.settings import (
     AT_ONCE,
     AT_THE_NEXT_SESSION,
@@ -22,31 +18,8 @@ from mixer_core.runtime.settings import (
     Seconds,
 )
 
+from .prices import LIST_PRICES, Dollars, Price
 from .simulator.settings import SimulatorSettings
-
-KEY_VARIABLE = "OPENAI_API_KEY"
-"""The environment variable that holds OpenAI's key; never a setting, never logged."""
-HOME_ASSISTANT = "openai_link.tools.home_assistant"
-HOME_ASSISTANT_VARIABLE = "HOME_ASSISTANT_TOKEN"
-"""The environment variable that holds the token of these tools; never a setting, never logged."""
-
-Dollars = Annotated[float, msgspec.Meta(ge=0, le=1_000_000)]
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """List price of one model in US dollars per million tokens, or per minute of sound."""
-
-    text_in: Dollars
-    text_cached: Dollars
-    text_out: Dollars
-    audio_in: Dollars
-    audio_cached: Dollars
-    audio_out: Dollars
-    image_in: Dollars = 0.0
-    image_cached: Dollars = 0.0
-    minute: Dollars = 0.0
-    """Per minute of sound in, where a model is billed by time; the audio prices are not used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,25 +60,6 @@ class ServiceMcpServer:
     """Names of the tools to offer; empty: all."""
     confirm: bool = True
     """Somebody in the room must say yes to each call."""
-
-
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-
-
-_PRICES = {
-    "gpt-realtime-2.1": Price(4, 0.4, 24, 32, 0.4, 64, 5, 0.5),
-    "gpt-realtime-2.1-mini": Price(0.6, 0.06, 2.4, 10, 0.3, 20, 0.8, 0.08),
-    "gpt-realtime-2": Price(4, 0.4, 24, 32, 0.4, 64, 5, 0.5),
-    "gpt-realtime-1.5": Price(4, 0.4, 16, 32, 0.4, 64, 5, 0.5),
-    "gpt-4o-transcribe": Price(2.5, 2.5, 10, 2.5, 2.5, 0),
-    "gpt-4o-mini-transcribe": Price(1.25, 1.25, 5, 1.25, 1.25, 0),
-    "gpt-transcribe": Price(0, 0, 0, 0, 0, 0, minute=0.0045),
-    "gpt-live-transcribe": Price(0, 0, 0, 0, 0, 0, minute=0.017),
-    "gpt-realtime-whisper": Price(0, 0, 0, 0, 0, 0, minute=0.017),
-    "whisper-1": Price(0, 0, 0, 0, 0, 0, minute=0.006),
-}
-"""Published at https://developers.openai.com/api/docs/models/NAME, one page a model. The models
-that transcribe by tokens have one price for all input, and none for what was cached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +234,7 @@ class OpenaiLinkSettings:
     limit."""
     prices_date: str = "2026-11-22"
     """Date of the price table."""
-    prices: dict[str, Price] = field(default_factory=lambda: dict(_PRICES))
+    prices: dict[str, Price] = field(default_factory=lambda: dict(LIST_PRICES))
     """US dollars per million tokens (minute: per minute of sound, in place of audio tokens), by
     the beginning of the model's name (the longest match counts)."""
     idle_children: Annotated[int, msgspec.Meta(ge=1, le=16), AT_ONCE] = 1
@@ -310,16 +264,6 @@ class OpenaiLinkSettings:
     sparse_after_ms: Milliseconds = 5_000
     """Silence to the model after which a packet is sent only every 400 ms (DTX); 0: never."""
 
-    @property
-    def secret_variables(self) -> frozenset[str]:
-        """Names of the environment variables that these settings refer to."""
-        servers = self.service_mcp_servers.values()
-        texts = [*self.headers.values(), *(server.authorization for server in servers)]
-        texts += [value for server in servers for value in server.headers.values()]
-        named = {name for text in texts for name in _VARIABLE.findall(text)}
-        tokens = {server.token_variable for server in self.mcp_servers.values()}
-        return frozenset((named | tokens) - {""})
-
 
 @dataclass(frozen=True, slots=True)
 class Settings(CommonSettings):
@@ -341,83 +285,3 @@ class Settings(CommonSettings):
             language=link.transcription_language,
             transcript=link.journal,
         )
-
-
-def uses_simulator(link: OpenaiLinkSettings, env: Mapping[str, str]) -> bool:
-    """Whether the local simulator plays the assistant: by setting, or because there is no key.
-
-    Raises:
-        SettingsError: there is a key, and it cannot be used.
-    """
-    if link.upstream == "auto":
-        return not secret(env, KEY_VARIABLE)
-    return link.upstream == "simulator"
-
-
-def check_secrets(settings: Settings, env: Mapping[str, str]) -> None:
-    """Raise SettingsError where a secret that the settings name is missing or cannot be used."""
-    link = settings.openai_link
-    checked(settings.simulator.api_key, "[simulator] api_key")
-    variables = [server.token_variable for server in link.mcp_servers.values()]
-    if not uses_simulator(link, env):
-        variables.append(KEY_VARIABLE)
-    if HOME_ASSISTANT in link.tools:
-        variables.append(HOME_ASSISTANT_VARIABLE)
-    for variable in variables:
-        secret(env, variable)
-    with_secrets(settings, env)
-
-
-def with_secrets(settings: Settings, env: Mapping[str, str]) -> Settings:
-    """The same settings with the values of ``env`` in place of ``${VARIABLE}``.
-
-    Where the simulator plays the assistant everything stays as it is: it is told no secrets.
-
-    Raises:
-        SettingsError: a variable is not set or cannot be sent; or a token stands in the settings.
-    """
-    link = settings.openai_link
-    if uses_simulator(link, env):
-        return settings
-    headers = _filled("headers", link.headers, env)
-    servers = {
-        label: _server_filled(label, server, env)
-        for label, server in link.service_mcp_servers.items()
-    }
-    link = replace(link, headers=headers, service_mcp_servers=servers)
-    return replace(settings, openai_link=link)
-
-
-def _server_filled(
-    label: str, server: ServiceMcpServer, env: Mapping[str, str]
-) -> ServiceMcpServer:
-    where = f"service_mcp_servers.{label}"
-    token = server.authorization
-    if token and not _VARIABLE.search(token):
-        raise SettingsError(
-            f"[openai_link] {where}.authorization is a secret: put it into an environment variable "
-            "and write ${NAME} here"
-        )
-    return replace(
-        server,
-        authorization=_filled(where, {"authorization": token}, env)["authorization"],
-        headers=_filled(f"{where}.headers", server.headers, env),
-    )
-
-
-def _filled(where: str, texts: Mapping[str, str], env: Mapping[str, str]) -> dict[str, str]:
-    def fill(key: str, text: str) -> str:
-        if "${" in _VARIABLE.sub("", text):
-            raise SettingsError(
-                f"[openai_link] {where}.{key}: write ${{NAME}} with the name of a variable in it"
-            )
-        return _VARIABLE.sub(lambda found: _value(f"{where}.{key}", found.group(1), env), text)
-
-    return {key: fill(key, text) for key, text in texts.items()}
-
-
-def _value(where: str, name: str, env: Mapping[str, str]) -> str:
-    value = secret(env, name)
-    if not value:
-        raise SettingsError(f"[openai_link] {where} needs the environment variable {name}: set it")
-    return value

@@ -11,7 +11,8 @@ from mixer_core.runtime.start_checks import BASE_DESCRIPTORS, Needs
 from .realtime.session_object import session_object
 from .room.trace_export import check_installed
 from .room_settings import RoomSettings
-from .settings import Settings, check_secrets
+from .secrets import check_secrets
+from .settings import Settings
 
 DESCRIPTORS_PER_CHILD = 4
 """Of the host: its pipes."""

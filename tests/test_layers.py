@@ -69,6 +69,8 @@ folder (its shells, its settings, the facts) is that program's name."""
 
 SETTINGS_AND_FACTS = {
     f"{LINK}.settings",
+    f"{LINK}.secrets",
+    f"{LINK}.prices",
     f"{LINK}.facts",
     f"{LINK}.pictures",
     f"{LINK}.room_settings",

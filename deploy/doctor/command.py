@@ -19,8 +19,8 @@ from mixer_core.runtime.lock_file import is_held, path_of
 from mixer_core.runtime.secrets import secret_values
 from mixer_core.runtime.settings import load, load_all
 from mixer_core.runtime.start_checks import ListeningPort
+from openai_link.secrets import uses_simulator
 from openai_link.settings import Settings as LinkSettings
-from openai_link.settings import uses_simulator
 
 from .. import preflight
 from ..settings import GATEWAY, AllSettings

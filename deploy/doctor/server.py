@@ -20,7 +20,8 @@ from openai_link.realtime.refusals import read_event
 from openai_link.realtime.session_object import choose_upstream, session_object
 from openai_link.realtime.upstream import Upstream
 from openai_link.room_settings import RoomSettings
-from openai_link.settings import KEY_VARIABLE, OpenaiLinkSettings, Settings, with_secrets
+from openai_link.secrets import KEY_VARIABLE, with_secrets
+from openai_link.settings import OpenaiLinkSettings, Settings
 from openai_link.transport.factory import make_transport, open_http
 from openai_link.transport.interface import Callbacks, TransportKind
 from openai_link.transport.ways import Ways

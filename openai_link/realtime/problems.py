@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from mixer_core.runtime.errors import RefusalKind, UpstreamError
 from mixer_core.runtime.units import S_NS
 
-from ..settings import KEY_VARIABLE
+from ..secrets import KEY_VARIABLE
 from .upstream import Upstream
 
 _CURES = {

@@ -24,7 +24,8 @@ from urllib.parse import urlencode, urlsplit
 from mixer_core.runtime.errors import SettingsError
 from mixer_core.runtime.secrets import checked
 
-from ..settings import KEY_VARIABLE, OpenaiLinkSettings, Settings, uses_simulator
+from ..secrets import KEY_VARIABLE, uses_simulator
+from ..settings import OpenaiLinkSettings, Settings
 
 SAFETY_HEADER = "OpenAI-Safety-Identifier"
 """Names the end user of a session by a hash."""

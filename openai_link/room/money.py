@@ -18,8 +18,9 @@ from typing import Any
 from mixer_core.journal.records import SIMULATED, Tokens, UsageKind, UsageRecord
 from mixer_core.runtime.foreign_text import one_line
 
+from ..prices import Price
 from ..realtime.problems import Problem
-from ..settings import OpenaiLinkSettings, Price
+from ..settings import OpenaiLinkSettings
 from ..transcript.speech_timeline import Shares
 from .budget import Budget, Stop, Warn
 

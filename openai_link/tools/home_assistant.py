@@ -18,7 +18,8 @@ from mixer_core.runtime.foreign_data import read_json
 from mixer_core.runtime.secrets import secret
 from openai_link.tools import ToolDefinitionError, ToolError, tool
 
-from ..settings import HOME_ASSISTANT_VARIABLE, OpenaiLinkSettings
+from ..secrets import HOME_ASSISTANT_VARIABLE
+from ..settings import OpenaiLinkSettings
 
 TOKEN_VARIABLE = HOME_ASSISTANT_VARIABLE
 HARMLESS = frozenset(

@@ -15,6 +15,7 @@ from typing import Any
 from mixer_core.runtime.errors import MixminusError, ToolDefinitionError, ToolError
 from mixer_core.runtime.foreign_text import one_line
 
+from ..secrets import named_variables
 from ..settings import OpenaiLinkSettings
 from .catalogue import Catalogue
 from .define import spec_of
@@ -50,7 +51,7 @@ class ToolBox:
         self._settings = settings
         self._log = log
         self._on_changed = on_changed
-        self._redact = redactor(os.environ, tuple(settings.secret_variables))
+        self._redact = redactor(os.environ, tuple(named_variables(settings)))
         self._workers = Workers(MAX_THREADS)
         self._servers: list[McpLink] = []
         servers = map(_server_source, settings.mcp_servers)

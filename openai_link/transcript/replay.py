@@ -30,7 +30,8 @@ from mixer_core.runtime.settings import load
 from ..realtime.client_events import ClientEvents, greeting
 from ..realtime.event_fields import event_of
 from ..realtime.session_object import choose_upstream
-from ..settings import KEY_VARIABLE, OpenaiLinkSettings, Settings, with_secrets
+from ..secrets import KEY_VARIABLE, with_secrets
+from ..settings import OpenaiLinkSettings, Settings
 from ..transport.refused_requests import request_rules
 from .replay_turns import RecordedResults, Turn, as_json, lines, step_of, turns_of
 

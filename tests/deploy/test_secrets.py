@@ -8,14 +8,8 @@ import pytest
 
 from mixer_core.runtime.errors import SettingsError
 from openai_link.realtime.session_object import choose_upstream
-from openai_link.settings import (
-    HOME_ASSISTANT,
-    McpServer,
-    OpenaiLinkSettings,
-    Settings,
-    check_secrets,
-    uses_simulator,
-)
+from openai_link.secrets import HOME_ASSISTANT, check_secrets, uses_simulator
+from openai_link.settings import McpServer, OpenaiLinkSettings, Settings
 from openai_link.simulator.settings import SimulatorSettings
 from signaling.access.gate import machine_token
 from signaling.ice import IceServers

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from openai_link.settings import OpenaiLinkSettings, uses_simulator
+from openai_link.secrets import uses_simulator
+from openai_link.settings import OpenaiLinkSettings
 from openai_link.simulator.settings import SimulatorSettings
 
 

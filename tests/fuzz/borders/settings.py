@@ -16,8 +16,8 @@ from mixer_core.runtime.ice_servers import parse_ice_servers
 from mixer_core.runtime.outer_addresses import parse_announced
 from mixer_core.runtime.settings import CONFIG_VARIABLE, load, load_all
 from openai_link.realtime.session_object import choose_upstream, session_object
+from openai_link.secrets import check_secrets, with_secrets
 from openai_link.settings import Settings as LinkSettings
-from openai_link.settings import check_secrets, with_secrets
 from signaling.access.gate import machine_token
 from signaling.http.forwarded import Proxies, clean_path
 from tests.fuzz.border import Border, joined, pieces
@@ -105,10 +105,14 @@ BORDERS = (
         attempt,
         _seeds,
         (
-            *("mixer_core.runtime.settings", "openai_link.settings", "media_worker.webrtc.network"),
+            *("mixer_core.runtime.settings", "openai_link.settings", "openai_link.secrets"),
             *("mixer_core.runtime.outer_addresses", "mixer_core.runtime.ice_servers"),
             *("openai_link.realtime.session_object", "openai_link.realtime.upstream"),
-            *("signaling.http.forwarded", "mixer_core.runtime.secrets"),
+            *(
+                "signaling.http.forwarded",
+                "mixer_core.runtime.secrets",
+                "media_worker.webrtc.network",
+            ),
         ),
         tokens=(
             *(b"MIXMINUS_", b"__", b"=", b"[[", b"'''", b'"""', b"\\uD800", b"inf", b"1e400"),

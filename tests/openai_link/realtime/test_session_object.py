@@ -19,7 +19,8 @@ from openai_link.realtime.session_object import choose_upstream, session_object
 from openai_link.room.actions import SendEvent
 from openai_link.room.epoch import EpochCounter
 from openai_link.room.realtime_session import RealtimeSession
-from openai_link.settings import OpenaiLinkSettings, ServiceMcpServer, Settings, with_secrets
+from openai_link.secrets import named_variables, with_secrets
+from openai_link.settings import OpenaiLinkSettings, ServiceMcpServer, Settings
 from openai_link.simulator.settings import SimulatorSettings
 
 CLOCK = {
@@ -487,7 +488,7 @@ def test_values_of_the_environment_take_the_place_of_their_names() -> None:
     link = OpenaiLinkSettings(
         headers={"X-A": "Key ${PROXY}/${MAIL}"}, service_mcp_servers={"mail": mail}
     )
-    assert link.secret_variables == {"PROXY", "MAIL"}
+    assert named_variables(link) == {"PROXY", "MAIL"}
     env = {"OPENAI_API_KEY": "sk-x", "PROXY": " p1\r\n", "MAIL": "m1"}
     filled = with_secrets(Settings(openai_link=link), env).openai_link
     assert filled.headers == {"X-A": "Key p1/m1"}

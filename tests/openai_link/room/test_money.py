@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mixer_core.bus.events import encode_map
 from mixer_core.journal.records import TOKEN_NAMES, Tokens
+from openai_link.prices import Price
 from openai_link.room.budget import Stop, Warn
 from openai_link.room.money import (
     MAX_PEOPLE,
@@ -21,7 +22,7 @@ from openai_link.room.money import (
     TellUsage,
     WriteUsage,
 )
-from openai_link.settings import OpenaiLinkSettings, Price
+from openai_link.settings import OpenaiLinkSettings
 
 MODEL = "gpt-realtime-2.1"
 TABLE = PriceTable.of(OpenaiLinkSettings())
