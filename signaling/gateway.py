@@ -25,9 +25,9 @@ from mixer_core.runtime.outer_addresses import parse_announced
 from mixer_core.runtime.units import MS_NS, S_NS
 
 from .ends import End, Ends
-from .http import given_up, metrics_page
+from .http import given_up, journal_lag, metrics_page
 from .http.acceptor import OpenConnections
-from .http.health import MIXER, WORKER, Health, ProgramView, Watch
+from .http.health import LINK, MIXER, WORKER, Health, ProgramView, Watch
 from .http.mistakes import Mistakes
 from .ice import IceServers
 from .limits.limiter import Limiter
@@ -250,7 +250,13 @@ class Gateway:
 
     def warnings(self) -> list[str]:
         """What a person should look at, for ``/readyz``."""
-        return [*self._outer.warnings, *self._health.warnings(time.monotonic_ns())]
+        now_ns = time.monotonic_ns()
+        late_ms, waiting = (self._totals.gauge(LINK, name, now_ns) for name in journal_lag.METRICS)
+        return [
+            *self._outer.warnings,
+            *self._health.warnings(now_ns),
+            *journal_lag.warnings(int(late_ms), int(waiting)),
+        ]
 
     def metrics_page(self, node: str = "") -> bytes:
         """The metrics as Prometheus text; ``node``: this one's name in a cluster."""

@@ -229,6 +229,7 @@ class RoomShell:
         values.update(process_usage.report())
         values.update(self.engine.counters())
         values.update(to.transports.counters())
+        values.update(to.journal.counters())
         values["turns_untraced_total"] = to.traces.lost
         active = to.transports.get(self.engine.active_session)
         backlog = (0, 0) if active is None else active.backlog_ms(time.monotonic_ns())

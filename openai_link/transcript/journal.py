@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from mixer_core.journal.file import journal_path, local_day
 from mixer_core.journal.records import HistoryItem, ItemRecord, Record, RemovedRecord
+from mixer_core.runtime.units import MS_NS
 
 from ..settings import Settings
 from .cluster_room import ClusterRoom
@@ -119,6 +120,15 @@ class Journal:
     def dropped(self) -> int:
         """Records that were lost: the disk failed for too long, or they cannot be written."""
         return self._thread.dropped
+
+    def counters(self) -> dict[str, int]:
+        """For the metrics of the room."""
+        lag = self._thread.lag()
+        return {
+            "journal_lag_ms": lag.oldest_ns // MS_NS,
+            "journal_waiting_records": lag.records,
+            "journal_lost_records_total": self._thread.dropped,
+        }
 
     def keep_words(self, is_wanted: bool) -> None:
         """Whether what is said from now on is kept."""

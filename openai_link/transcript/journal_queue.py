@@ -2,7 +2,7 @@
 
 Entries are written in the order in which they come. Those that somebody waits for are due at once;
 others wait a moment for company, which spares an SD card. While the disk fails they stay here,
-bounded, and are tried again.
+bounded, and are tried again. How long the oldest record waits is a metric (``Lag``).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 
 from mixer_core.journal.records import Record
 from mixer_core.runtime.units import MS_NS, S_NS
@@ -31,6 +32,18 @@ class Entry:
     records: tuple[Record, ...]
     then: Callable[[], None] | None
     """Somebody waits for them; None once that has been called, or if nobody does."""
+    put_ns: int = 0
+    """When it came into the queue."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How far the writing is behind what was said."""
+
+    oldest_ns: int = 0
+    """Age of the oldest record that is not safe yet; 0: all are."""
+    records: int = 0
+    """How many are not."""
 
 
 class WriteQueue:
@@ -39,6 +52,8 @@ class WriteQueue:
     def __init__(self) -> None:
         self._entries: deque[Entry] = deque()
         self._records = 0
+        self._taken: tuple[Entry, ...] = ()
+        """What is being written."""
         self._due_ns = 0
         """When to write what nobody waits for."""
         self._is_urgent = False
@@ -63,6 +78,7 @@ class WriteQueue:
         """Add an entry; returns those that were dropped for it."""
         if not self._entries:
             self._due_ns = now_ns + IDLE_WAIT_NS
+        entry.put_ns = now_ns
         self._entries.append(entry)
         self._records += len(entry.records)
         self._is_urgent |= entry.then is not None
@@ -92,11 +108,21 @@ class WriteQueue:
                 self._one_by_one -= 1
                 break
         self._is_urgent = self._one_by_one > 0 or any(entry.then for entry in self._entries)
+        self._taken = tuple(batch)
         return batch
 
     def written(self) -> None:
         """The batch has been written."""
+        self._taken = ()
         self._failures = self._retry_ns = 0
+
+    def lag(self, now_ns: int) -> Lag:
+        """What has not been written, what is being written included."""
+        records = self._records + sum(len(entry.records) for entry in self._taken)
+        if not records:
+            return Lag()
+        waiting = (entry.put_ns for entry in chain(self._taken, self._entries) if entry.records)
+        return Lag(now_ns - next(waiting), records)
 
     def failed(self, batch: list[Entry], is_permanent: bool, now_ns: int) -> list[Entry]:
         """The batch could not be written; returns the entries that are given up.
@@ -107,6 +133,7 @@ class WriteQueue:
                 each is tried alone; a single one is given up.
             now_ns: current monotonic time.
         """
+        self._taken = ()
         if is_permanent and len(batch) > 1:
             self._put_back(batch)
             self._one_by_one, self._is_urgent = len(batch), True
@@ -127,10 +154,10 @@ class WriteQueue:
         return list(self._entries)
 
     def clear(self) -> list[Entry]:
-        """Remove and return everything."""
+        """Remove and return everything that is not being written; the latter is given up, too."""
         entries = self.waiting()
         self._entries.clear()
-        self._records = 0
+        self._records, self._taken = 0, ()
         return entries
 
     def let_pass(self, now_ns: int) -> list[Entry]:

@@ -25,7 +25,7 @@ from mixer_core.runtime.errors import JournalError, StaleJournalError
 from mixer_core.runtime.units import S_NS
 
 from .journal_keeper import Keeper
-from .journal_queue import Entry, WriteQueue
+from .journal_queue import Entry, Lag, WriteQueue
 from .journal_store import JournalStore, fails_for_good, is_gone
 
 _NOT_KEPT = "the conversation is not being kept."
@@ -113,6 +113,11 @@ class JournalThread(threading.Thread):
                 return
             self._questions.append(question)
             self._changed.notify()
+
+    def lag(self) -> Lag:
+        """How far the writing is behind; what is held does not count."""
+        with self._changed:
+            return Lag() if self._is_held else self._queue.lag(time.monotonic_ns())
 
     def let_go(self) -> None:
         """What was held is written from now on."""

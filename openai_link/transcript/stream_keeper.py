@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import ClassVar, TypeVar
 
+from mixer_core.journal.lateness import LATE_NS
 from mixer_core.journal.records import HistoryItem, ItemRecord, Record
 from mixer_core.journal.stream_batch import Message, StreamId
 from mixer_core.runtime.errors import (
@@ -32,7 +33,7 @@ from .stream_owner import Outgoing, Owner
 
 RETRY_MOST_NS = 2 * S_NS
 """NATS comes back as a whole, and an attempt costs little: what waited is soon written."""
-PATIENCE_NS = 6 * S_NS
+PATIENCE_NS = LATE_NS
 """Longer than a lease: what a node that is cut off alone cannot write, it tells nobody."""
 RECOVERY_S = 4.0
 """Longest that a room waits for its log: then it begins with what its own file has."""

@@ -185,6 +185,9 @@ HELP: dict[str, dict[str, str]] = {
         "downlink_frames_total": "Frames of replies to the mixer.",
         "downlink_packets_total": "Packets of replies.",
         "downlink_lost_packets_total": "Packets of replies that never came.",
+        "journal_lag_ms": "Age of the oldest record that the journal of a room has not got yet.",
+        "journal_waiting_records": "Records that wait for it, of the room with the most.",
+        "journal_lost_records_total": "Records that could not be written, and were given up.",
         "turns_untraced_total": "Turns that the collector of traces has not taken.",
         "downlink_late_packets_total": "Packets of replies that came too late.",
         "downlink_corrupt_packets_total": "Packets of replies that could not be decoded.",
@@ -203,7 +206,8 @@ HELP: dict[str, dict[str, str]] = {
     },
 }
 """By who reports it. Histograms end in ``_ms``; they are shown as ``_bucket``, ``_sum`` and
-``_count``."""
+``_count``, all but ``GAUGES_MS``."""
+GAUGES_MS = frozenset({"connect_ms", "journal_lag_ms"})
 
 DROPS: dict[tuple[str, str], tuple[str, str]] = {
     ("media_worker", "frames_overrun_total"): ("browser_in", "overrun"),

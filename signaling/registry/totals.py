@@ -3,7 +3,7 @@
 Processes report plain maps (``mixer_core.runtime.metrics``): a name that ends in ``_total`` is a
 counter, a list is the report of a histogram, everything else is a gauge. Counters and
 histograms are summed over all processes of a program, ended ones included; gauges over the live
-ones: the maximum if the name ends in ``_ms`` (a backlog, a delay), else the sum.
+ones: the maximum if the name ends as one of ``WORST`` (a delay, what waits in line), else the sum.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ MAX_SOURCES = 256
 """Processes that are kept apart; beyond that, the one silent longest is folded into the sums."""
 MAX_NAMES = 512
 """Names that are kept per report."""
+WORST = ("_ms", "_waiting_records")
+"""Ends of names of gauges that say more of the worst process than of all together."""
 
 Key = tuple[str, str]
 """Program and metric name."""
@@ -86,8 +88,18 @@ class Totals:
                     continue
                 key = (source.program, name)
                 known = result.get(key, 0)
-                result[key] = max(known, value) if name.endswith("_ms") else known + value
+                result[key] = max(known, value) if name.endswith(WORST) else known + value
         return result
+
+    def gauge(self, program: str, name: str, now_ns: int) -> int | float:
+        """One gauge, as in ``gauges``; 0: unknown."""
+        found = [
+            value
+            for source in self._sources.values()
+            if source.program == program and now_ns - source.seen_ns < FRESH_NS
+            if not isinstance(value := source.metrics.get(name, 0), list)
+        ]
+        return max(found, default=0) if name.endswith(WORST) else sum(found)
 
     def forget(self, program: str) -> None:
         """Nothing of this program counts any more."""

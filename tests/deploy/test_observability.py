@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from mixer_core.journal.lateness import LATE_NS
 from mixer_core.runtime.metrics import BOUNDS_MS
+from mixer_core.runtime.units import MS_NS
 from signaling.http import metric_help
 from signaling.http.metrics_page import Figures, render
 from signaling.registry.load_meter import SIGNALS
@@ -28,7 +30,7 @@ def whole_page() -> str:
     gauges: dict[Key, int | float] = {("openai_link", "uplink_backlog_ms"): 1}
     for who, names in metric_help.HELP.items():
         for name in names:
-            if name.endswith("_ms") and name != "connect_ms":
+            if name.endswith("_ms") and name not in metric_help.GAUGES_MS:
                 sums[who, name] = [1] * (len(BOUNDS_MS) + 2)
             elif name.endswith("_total"):
                 sums[who, name] = 1
@@ -76,6 +78,10 @@ def test_every_metric_that_a_program_counts_is_explained() -> None:
     known = {name for names in metric_help.HELP.values() for name in names}
     known |= {metric_help.BACKLOG, *(name for _, name in metric_help.DROPS)}
     assert len(counted) > 30 and counted - known == set()
+
+
+def test_the_alert_for_journals_that_are_behind_is_what_people_are_told() -> None:
+    assert f"expr: mixminus_journal_lag_ms > {LATE_NS // MS_NS}\n" in RULES.read_text()
 
 
 def test_panels_neither_overlap_nor_share_a_number() -> None:

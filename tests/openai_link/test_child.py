@@ -125,6 +125,8 @@ def test_a_room_is_greeted_and_repeats_what_it_heard(bench: BenchType) -> None:
     assert metrics["uplink_frames_total"] == len(sound) // 960 + 2
     assert metrics["uplink_dropped_frames_total"] == 0
     assert metrics["downlink_lost_packets_total"] == 0
+    assert metrics["journal_lost_records_total"] == 0
+    assert {"journal_lag_ms", "journal_waiting_records"} <= metrics.keys()
     assert sum(metrics["downlink_latency_ms"][:-1]) == metrics["downlink_frames_total"]
 
     bench.frames.clear()

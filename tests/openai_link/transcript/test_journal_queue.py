@@ -14,6 +14,7 @@ from openai_link.transcript.journal_queue import (
     MAX_WAITING_RECORDS,
     RETRY_NS,
     Entry,
+    Lag,
     WriteQueue,
 )
 
@@ -127,6 +128,35 @@ def test_of_a_batch_that_cannot_be_written_only_the_bad_entry_is_given_up(
     assert queue.take() == [late]
 
 
+def test_the_lag_is_that_of_the_oldest_record_which_is_not_written(queue: WriteQueue) -> None:
+    assert queue.lag(9 * S_NS) == Lag()
+    queue.put(entry(0), 0)
+    assert queue.lag(S_NS) == Lag(), "nothing to write, though somebody waits"
+    queue.put(entry(2, awaited=False), S_NS)
+    queue.put(entry(), 2 * S_NS)
+    assert queue.lag(2 * S_NS) == Lag(S_NS, 3)
+    batch = queue.take()
+    queue.put(entry(), 4 * S_NS)
+    assert queue.lag(5 * S_NS) == Lag(4 * S_NS, 4), "what is being written is not safe"
+    queue.failed(batch, False, 5 * S_NS)
+    assert queue.let_pass(5 * S_NS) and queue.lag(6 * S_NS) == Lag(5 * S_NS, 4)
+    queue.take()
+    queue.written()
+    assert queue.lag(6 * S_NS) == Lag()
+
+
+def test_of_a_batch_that_is_partly_written_the_rest_is_behind(queue: WriteQueue) -> None:
+    first, second = entry(), entry(3)
+    queue.put(first, S_NS)
+    queue.put(second, 2 * S_NS)
+    queue.take()
+    second.records = second.records[1:]
+    queue.failed([second], False, 3 * S_NS)
+    assert queue.lag(4 * S_NS) == Lag(2 * S_NS, 2)
+    queue.take()
+    assert queue.clear() == [] and queue.lag(5 * S_NS) == Lag(), "given up: nothing is to come"
+
+
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("put"), st.integers(0, 300), st.booleans()),
@@ -154,6 +184,9 @@ def test_whatever_happens_each_entry_leaves_once_and_in_order(
             queue.written()
         elif batch := queue.take():
             left += queue.failed(batch, kind == "bad", now_ns)
+        behind = sum(len(one.records) for one in put) - sum(len(one.records) for one in left)
+        assert queue.lag(now_ns).records == behind
+        assert (queue.lag(now_ns + 1).oldest_ns > 0) == (behind > 0)
     while batch := queue.take():
         left += batch
         queue.written()

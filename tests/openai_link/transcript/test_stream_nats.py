@@ -16,10 +16,12 @@ from mixer_core.cluster.connection import Connection
 from mixer_core.cluster.jetstream import JetStream, StreamShape
 from mixer_core.cluster.names import Names
 from mixer_core.cluster.settings import ClusterSettings
+from mixer_core.journal.lateness import LATE_NS
 from mixer_core.journal.records import ClosedRecord, ItemRecord, Record
 from mixer_core.journal.stream_batch import Message
 from mixer_core.runtime import logs
 from mixer_core.runtime.errors import JournalError, StaleJournalError
+from mixer_core.runtime.units import MS_NS
 from openai_link.transcript.cluster_room import ClusterRoom
 from openai_link.transcript.journal import Journal
 from openai_link.transcript.stream_log import Log
@@ -164,10 +166,12 @@ def test_nats_goes_away_for_a_while_and_nothing_is_lost(short_dir: Path) -> None
             await until(lambda: safe == [1, 2])
             assert len(troubles) == 1 and "NATS does not answer" in troubles[0], troubles
             assert [name for _, name, _ in words(short_dir / "a")] == ["i1"], "it is not safe yet"
+            lag = journal.counters()
+            assert lag["journal_waiting_records"] == 1 and lag["journal_lag_ms"] * MS_NS >= LATE_NS
             server.start()
             journal.write([item(3)], lambda: safe.append(3))
             await until(lambda: safe == [1, 2, 3] and len(words(short_dir / "a")) == 3)
-            assert len(troubles) == 1
+            assert len(troubles) == 1 and not any(journal.counters().values())
             await journal.close()
             assert [name for _, name, _ in words(short_dir / "a")] == ["i1", "i2", "i3"]
             other = Threads(server.settings(node="b"))

@@ -45,6 +45,18 @@ def test_gauges_count_only_the_living_and_delays_take_the_worst() -> None:
     }
 
 
+def test_of_journals_that_are_behind_the_worst_is_told() -> None:
+    totals = Totals()
+    for pid, waiting in enumerate((3, 40, 2)):
+        metrics: dict[str, Value] = {"journal_waiting_records": waiting, "rooms": 1}
+        totals.heard("openai_link", str(pid), pid, metrics, 0)
+    totals.heard("simulator", "s", 9, {"journal_waiting_records": 90}, 0)
+    key = ("openai_link", "journal_waiting_records")
+    assert totals.gauges(0)[key] == totals.gauge(*key, 0) == 40
+    assert totals.gauge("openai_link", "rooms", 0) == 3
+    assert totals.gauge(*key, FRESH_NS) == totals.gauge("openai_link", "unknown", 0) == 0
+
+
 reports = st.lists(
     st.tuples(st.integers(0, 400), st.dictionaries(st.just("n_total"), st.integers(0, 9))),
     max_size=400,
