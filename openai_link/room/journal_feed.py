@@ -60,8 +60,8 @@ class JournalFeed:
 
     async def take_over(self, epoch: int) -> None:
         """The room of another machine is here: tell the engine what was said there."""
-        await self.journal.grant(epoch)
         async with self._conversation:
+            await self.journal.grant(epoch)
             items = await self.journal.recover(RESUME_S)
             self._driver.did(self._engine.granted(items, time.monotonic_ns()))
         self.journal.let_go()
