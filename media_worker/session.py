@@ -57,6 +57,7 @@ class Session:
     ) -> None:
         self._offer = offer
         self._assistant = assistant
+        """As the settings of the gateway have it."""
         self._settings = settings
         self.status: WorkerStatus = "connecting"
         self.detail = ""
@@ -251,10 +252,11 @@ class Session:
 
     def _welcome(self) -> str:
         rules, silenced = self.moderation.rules, self.moderation.is_locked
+        by_button = self._offer.by_button if not rules.address else rules.address == "push_to_talk"
+        traits = self._assistant
+        traits = replace(traits, push_to_talk=traits.push_to_talk or by_button)
         stream = self._offer.stream
-        return gateway_messages.welcome(
-            self.info, stream, self.epoch, self._assistant, rules, silenced
-        )
+        return gateway_messages.welcome(self.info, stream, self.epoch, traits, rules, silenced)
 
     def _on_event(self, frame: Frame, now_ns: int) -> list[Action]:
         if frame.flags not in (0, self._offer.stream):

@@ -124,6 +124,9 @@ class Offer:
     """Where the device is; without times where it has not been there before."""
     ruled_mode: RuledMode = ""
     """The mode that the settings of the room wanted when it got its mode."""
+    by_button: bool = False
+    """The settings of the room say that the assistant hears it only while somebody holds a button,
+    as long as no admin says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,6 +144,7 @@ class Entrance:
             returns=self._participants.was_connected(event.replaces, now_ns),
             place=Place(check_place(event.place)),
             ruled_mode=ruled,
+            by_button=self._limits.rooms.rules(event.room).address == "push_to_talk",
         )
 
     def _check_lock(self, event: Join, room: Room | None, now_ns: int) -> None:

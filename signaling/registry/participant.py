@@ -60,6 +60,8 @@ class Participant:
     place: Place = field(default_factory=Place)
     ruled_mode: RuledMode = ""
     """What the settings of its room said of its mode, when it got it."""
+    by_button: bool = False
+    """What they said of the button, when it came; see ``Offer``."""
 
     @property
     def status(self) -> str:
@@ -91,6 +93,7 @@ class Participant:
             rules=self.rules,
             place=self.place,
             ruled_mode=self.ruled_mode,
+            by_button=self.by_button,
         )
 
     def view(self) -> ParticipantView:

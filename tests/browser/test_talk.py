@@ -17,6 +17,15 @@ from tests.support.waiting import wait_until
 pytestmark = pytest.mark.browser
 
 HELD_S = 2.0
+LATE = """
+const { set } = Object.getOwnPropertyDescriptor(RTCDataChannel.prototype, "onmessage");
+Object.defineProperty(RTCDataChannel.prototype, "onmessage", { set(take) {
+  const isWelcome = ({ data }) => typeof data === "string" && data.includes('"welcome"');
+  const later = (event) => setTimeout(() => take(event), isWelcome(event) ? 1000 : 0);
+  set.call(this, take && later);
+} });
+"""
+"""The page hears of the room's rules a second after its microphone is heard."""
 PHONE = {"width": 360, "height": 640}
 
 
@@ -74,6 +83,18 @@ def test_the_model_hears_only_what_is_said_while_the_button_is_held(
     assert sent_s < held_s + 0.4
     assert HELD_S / 2 < heard_s < sent_s + 0.4, "a busy machine may lose some of it"
     assert troubles == []
+
+
+def test_nothing_is_sent_before_the_page_knows_whether_a_button_decides(
+    button_gateway: Gateway, open_browser: Callable[..., Any], speech: Path
+) -> None:
+    page = open_browser(speech).new_page()
+    page.add_init_script(LATE)
+    page.goto(f"{button_gateway.url}/?room=late&name=Ada&raw=1")
+    page.get_by_role("button", name="Join").click()
+    until(page, "() => window.mixminus?.state().pushToTalk", "the room's rule does not come")
+    page.wait_for_timeout(500)
+    assert page.evaluate("() => window.mixminus.stats().link.sent") == 0
 
 
 def test_keys_and_lost_focus_hold_and_let_go(

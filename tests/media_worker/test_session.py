@@ -17,6 +17,7 @@ from media_worker.actions import (
     SendBus,
     SendControl,
 )
+from media_worker.protocol.gateway_messages import AssistantTraits
 from media_worker.protocol.room_events import FORWARDED
 from media_worker.session import Session
 from media_worker.settings import MediaWorkerSettings
@@ -25,6 +26,7 @@ from mixer_core.bus.announcement import RETRY_NS
 from mixer_core.bus.control import Offer
 from mixer_core.bus.frames import FLAG_PAUSE, Frame, Kind
 from mixer_core.bus.place import Place
+from mixer_core.bus.rules import AdminRules, ChosenAddress
 from mixer_core.runtime.errors import BrowserMessageError
 from mixer_core.runtime.units import MS_NS, S_NS
 
@@ -112,6 +114,27 @@ def test_welcome_comes_once_with_the_epoch_of_the_room() -> None:
     ]
     assert session.bus_frame(Frame(Kind.START, STREAM, epoch=9), 2 * MS_NS) == []
     assert bus(session.timeout(2 * S_NS, 2 * S_NS))[0].epoch == 9
+
+
+@pytest.mark.parametrize(
+    ("everywhere", "by_button", "chosen", "told"),
+    [
+        (False, False, "", False),
+        (True, False, "", True),
+        (False, True, "", True),
+        (False, True, "always", False),
+        (False, False, "push_to_talk", True),
+    ],
+)
+def test_the_first_message_says_whether_a_button_decides(
+    everywhere: bool, by_button: bool, chosen: ChosenAddress, told: bool
+) -> None:
+    """By the gateway's settings, those of the room, or an admin."""
+    offer = replace(OFFER, by_button=by_button, rules=AdminRules(address=chosen))
+    session = Session(offer, MediaWorkerSettings(), 0, AssistantTraits(push_to_talk=everywhere))
+    session.opened(framed=True, now_ns=0)
+    (welcome,) = texts(session.bus_frame(Frame(Kind.START, STREAM), MS_NS))
+    assert welcome["push_to_talk"] is told
 
 
 def test_a_connection_that_does_not_open_is_given_up() -> None:

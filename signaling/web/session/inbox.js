@@ -88,7 +88,7 @@ export class Inbox {
       participant: message.participant ?? "", name: message.name ?? this.state.name,
       role: message.role ?? "admin", verified: message.verified === true,
       rules: { ...USUAL_RULES, ...message.rules },
-      pushToTalk: message.push_to_talk === true, speaks: message.speaks !== false,
+      pushToTalk: message.push_to_talk === true || this.state.address === "push_to_talk", speaks: message.speaks !== false,
       images: pictureLimits(message.images),
     });
     this.store.set({ mutedByAdmin: false });
@@ -127,8 +127,10 @@ export class Inbox {
 
   /** When the assistant answers; an older gateway does not say. @param {any} address */
   #address(address) {
-    if (!ADDRESSES.includes(address) || address === this.state.address) return;
-    this.store.set({ address, pushToTalk: address === "push_to_talk" });
+    const pushToTalk = address === "push_to_talk";
+    if (!ADDRESSES.includes(address)) return;
+    if (address === this.state.address && pushToTalk === this.state.pushToTalk) return;
+    this.store.set({ address, pushToTalk });
     this.rules();
   }
 

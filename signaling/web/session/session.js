@@ -118,7 +118,7 @@ export class Session {
       this.store.set({ phase: "lobby" });
       return;
     }
-    this.talk.apply(); // Nothing leaves the page before it is known whether the button is held.
+    this.talk.apply();
     this.link.connect(this.audio.makePorts());
     await this.keeper.start();
   }
@@ -141,7 +141,7 @@ export class Session {
     this.#wakeLock.release();
     this.store.set({
       phase: "lobby", participants: [], captions: [], participant: "", rttMs: null, pressed: false,
-      tools: {}, questions: [], usage: null, pushToTalk: false, mutedByAdmin: false,
+      tools: {}, questions: [], usage: null, pushToTalk: false, address: "always", mutedByAdmin: false,
     });
   }
 

@@ -29,11 +29,13 @@ export class Talk {
     return this.store.state;
   }
 
-  /** Apply the state to the microphone: while the talk button is up, nothing leaves the page. */
+  /**
+   * Apply the state to the microphone: nothing leaves the page while the talk button is up, nor before the gateway
+   * has said whether this room has one.
+   */
   apply() {
     if (this.state.pushToTalk) this.#gatewayWantsPresses = true;
-    const waits = holdsToTalk(this.state) && !this.state.pressed;
-    this.setMicrophoneMuted(this.#muted || waits);
+    this.setMicrophoneMuted(!this.isOpen);
   }
 
   get #muted() {
@@ -47,7 +49,8 @@ export class Talk {
 
   /** What is said leaves the page. */
   get isOpen() {
-    return !this.#muted && (!holdsToTalk(this.state) || this.state.pressed);
+    const { participant, pressed } = this.state;
+    return participant !== "" && !this.#muted && (!holdsToTalk(this.state) || pressed);
   }
 
   /** A new connection; the button may have been held all the time. */

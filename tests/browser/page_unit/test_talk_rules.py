@@ -16,7 +16,7 @@ const store = new Store();
 const muted = []; const sent = [];
 const talk = new m.Talk(store, {
   setMuted: (value) => muted.push(value), send: (message) => sent.push(message) });
-store.set({ phase: "connected", ...a });
+store.set({ phase: "connected", participant: "p-1", ...a });
 """
 
 
@@ -36,6 +36,29 @@ def test_push_to_talk_opens_only_while_the_button_is_held(run: Run) -> None:
     muted, sent = run_talk(run, f'talk.setMode("hold"); talk.press(true); {release}')
     assert muted == [True, False, True]
     assert sent == [{"type": "ptt", "down": True}, {"type": "ptt", "down": False}]
+
+
+def test_nothing_leaves_before_the_gateway_has_said_whether_a_button_decides(run: Run) -> None:
+    told = """
+    talk.apply();
+    const tell = (message) => inbox.take({ type: "welcome", participant: "p-1", ...message });
+    const { Inbox } = await import(location.origin + "/session/inbox.js");
+    const inbox = new Inbox(store, { rules: () => talk.apply(), heard() {}, welcomed() {} });
+    tell({ push_to_talk: a.by_button });
+    """
+    state: dict[str, Any] = {"participant": ""}
+    assert run_talk(run, told, by_button=False, **state)[0] == [True, False]
+    assert run_talk(run, told, by_button=True, **state)[0] == [True, True]
+    again = (
+        told
+        + """
+    inbox.take({ type: "state", address: "push_to_talk" });
+    tell({ push_to_talk: false });
+    """
+    )
+    assert run_talk(run, again, by_button=False, **state)[0] == [True, False, True, True], (
+        "what the room's rule is known to be holds on the next connection"
+    )
 
 
 def test_a_gateway_without_push_to_talk_is_not_told_of_presses(run: Run) -> None:

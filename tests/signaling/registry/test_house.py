@@ -101,6 +101,15 @@ def test_a_rooms_settings_decide_its_mode_whatever_its_first_participant_wishes(
     ]
 
 
+def test_a_worker_is_told_where_the_settings_of_its_room_want_a_button() -> None:
+    world = World(rooms=Rooms(home={"address": "push_to_talk"}))
+    workers = [world.add("worker") for _ in range(2)]
+    for room in ("home", "other"):
+        world.join(room)
+    told = [(offer_of(worker).room, offer_of(worker).by_button) for worker in workers]
+    assert told == [("home", True), ("other", False)]
+
+
 def test_changed_settings_change_the_mode_of_a_room_with_people_in_it() -> None:
     home = Home(rooms=Rooms(_others={"mode": "assistant"}))
     first, second = home.come("a.1"), home.come("b.1")
