@@ -12,6 +12,7 @@ MOST_ROOMS = 40
 STATES = {
     "live": "live",
     "draining": "drains",
+    "left": "has left",
     "unsure": "NOT HEARD",
     "lost": "LOST",
 }

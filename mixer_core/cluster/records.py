@@ -51,6 +51,9 @@ class NodeRecord:
     """Nodes that it asks for pledges while NATS is away, and their incarnations."""
     gone: bool = False
     """Its lease has ended: it left, or another node found it lost. Its rooms may be taken."""
+    left_ms: Amount = 0
+    """When it was stopped on purpose, as Unix time; 0: it was not. For people only: what may be
+    taken follows from ``gone``."""
     v: Version = VERSION
 
 

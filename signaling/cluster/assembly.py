@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import time
 from importlib import metadata
 
 from aiohttp.typedefs import Middleware
@@ -25,6 +26,7 @@ from mixer_core.cluster.tasks import end
 from mixer_core.journal.file import journal_path
 from mixer_core.runtime import boot_clock
 from mixer_core.runtime.errors import ClusterError
+from mixer_core.runtime.units import MS_NS
 
 from ..access.gate import Gate
 from ..access.ledger import Ledger
@@ -42,7 +44,7 @@ from .placer import Placer
 from .pledges import Pledges
 from .relay import Relay, Surroundings
 from .relaying import Relaying
-from .report import Report
+from .report import Report, shown
 from .shared import Shared
 from .stranded import Stranded
 from .trust import RelayTrust
@@ -155,8 +157,7 @@ class Assembly:
         await end(self._tasks)
         await self._relaying.close()
         await self._moving.close()
-        if not self._owners.rooms():
-            await self._node.leave()
+        await self._node.leave(has_rooms=bool(self._owners.rooms()))
         await self._owners.close()
         await self._node.close()
         await self._transcripts.close()
@@ -268,7 +269,7 @@ class Assembly:
             lease.left_ms,
             lease.pledged,
             lease.why_not,
-            tuple((view.record, view.is_live) for view in self._node.nodes()),
+            shown(self._node.nodes(), time.time_ns() // MS_NS),
             len(self._owners.rooms()),
             self._moving.state(),
         )

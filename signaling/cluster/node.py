@@ -7,8 +7,11 @@ follows from it (which rooms may talk, who is asked for requests) the listeners 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import time
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +85,8 @@ class ClusterNode:
         self._records: dict[str, NodeRecord] = {}
         self._is_live: dict[str, bool] = {}
         self._why_not = "this node has not joined the cluster yet"
+        self._left_ms = 0
+        """When it was stopped on purpose, as Unix time; 0: it was not."""
         self._watch: Watch | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
@@ -100,13 +105,29 @@ class ClusterNode:
         self._member.lease.hurry(boot_clock.now_ns())
         self._fire()
 
-    async def leave(self) -> None:
-        """The node stops and holds no room any more: the others need not wait for its lease."""
-        self._do([*self._member.lease.leave(boot_clock.now_ns())])
+    async def leave(self, has_rooms: bool = False) -> None:
+        """The node stops on purpose, and says so; it takes two renewals at most.
+
+        ``has_rooms``: they stay its own until the lease runs out. Else the others need not wait for
+        that.
+        """
+        self._left_ms = time.time_ns() // MS_NS
+        if self.incarnation:
+            await self._settle()  # The answer to what is being written is needed for the last word.
+        now_ns = boot_clock.now_ns()
+        if has_rooms:
+            self._member.lease.hurry(now_ns)
+        else:
+            self._do([*self._member.lease.leave(now_ns)])
         self._fire()
-        tasks = tuple(self._tasks)
-        if tasks:
-            await asyncio.wait(tasks, timeout=self._terms.renew_ns / S_NS)
+        await self._settle()
+
+    async def _settle(self) -> None:
+        """Wait for what is under way, but not for long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._terms.renew_ns / S_NS):
+                while self._tasks:
+                    await asyncio.wait(tuple(self._tasks))
 
     async def close(self) -> None:
         """Do nothing more. The lease runs out by itself."""
@@ -278,7 +299,8 @@ class ClusterNode:
         try:
             if claim.beat == 1:
                 await self._store.note(claim.incarnation)
-            revision = await self._store.write(self._facts(), claim, write.revision)
+            record = replace(self._facts(), left_ms=self._left_ms)
+            revision = await self._store.write(record, claim, write.revision)
         except ConflictError:
             self._did(member.refused(claim, boot_clock.now_ns()))
         except (ClusterError, OSError, TimeoutError) as error:

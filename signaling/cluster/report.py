@@ -8,6 +8,27 @@ from typing import Any
 
 from mixer_core.cluster.records import NodeRecord
 
+from .node_views import NodeView
+
+LEFT_SHOWN_MS = 3_600_000
+"""A node that was stopped on purpose is shown for so long."""
+Nodes = tuple[tuple[NodeRecord, bool], ...]
+"""Records, and whether each one's node is known to live."""
+
+
+def shown(views: Iterable[NodeView], wall_ms: int) -> Nodes:
+    """The nodes that people should see; ``wall_ms``: Unix time.
+
+    A clock of another machine that is far ahead must not make it stay.
+    """
+    return tuple(
+        (view.record, view.is_live)
+        for view in views
+        if view.is_live
+        or not view.record.left_ms
+        or abs(wall_ms - view.record.left_ms) < LEFT_SHOWN_MS
+    )
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -26,8 +47,8 @@ class Report:
     """It holds by the word of other nodes."""
     why_not: str = ""
     """Why there is no lease, in words."""
-    nodes: tuple[tuple[NodeRecord, bool], ...] = ()
-    """Every node, and whether it is known to live."""
+    nodes: Nodes = ()
+    """Of ``shown``."""
     rooms: int = 0
     """That this node owns."""
     drain: Mapping[str, Any] | None = field(default=None)
@@ -60,7 +81,8 @@ class Report:
             why = self.why_not or "it has no lease"
             found.append(f"this node's assistants are silent: {why}")
         for record, lives in _sorted(self.nodes):
-            if not lives and not record.gone and record.node != self.node:
+            is_missing = not (lives or record.gone or record.left_ms)
+            if is_missing and record.node != self.node:
                 found.append(f"node {record.node} of the cluster is not heard")
         return found
 
@@ -82,9 +104,9 @@ def _sorted(nodes: Iterable[tuple[NodeRecord, bool]]) -> list[tuple[NodeRecord, 
 
 
 def _node(record: NodeRecord, lives: bool) -> dict[str, Any]:
-    state = "draining" if record.draining else "live"
+    state = "draining" if record.draining or record.left_ms else "live"
     if not lives:
-        state = "lost" if record.gone else "unsure"
+        state = "left" if record.left_ms else "lost" if record.gone else "unsure"
     return {
         "node": record.node,
         "state": state,

@@ -133,10 +133,11 @@ def test_a_killed_node_is_lost_and_comes_back_as_another_incarnation(
     async def test() -> None:
         async with cluster(nats_server, names, tmp_path, "a", "b") as (a, b):
             before = a.node.incarnation
-            assert b.node.verdict("a", before) == "live" and b.node.is_live("a")
+            await until_true(lambda: b.node.is_live("a"))
             await a.kill()
             await until_true(lambda: b.node.verdict("a", before) == "lost")
             assert "lost a" in b.told and not b.node.is_live("a")
+            assert told_of(b).gone and not told_of(b).left_ms
             again = One(nats_server, names, "a", tmp_path)
             await again.start()
             try:
@@ -260,7 +261,35 @@ def test_who_leaves_is_not_waited_for(
     async def test() -> None:
         async with cluster(nats_server, names, tmp_path, "a", "b", terms=PATIENT) as (a, b):
             before = a.node.incarnation
+            a.node.tell()  # A renewal is under way.
             await a.node.leave()
             await until_true(lambda: b.node.verdict("a", before) == "lost", 15.0)
+            assert told_of(b).gone and told_of(b).left_ms
 
     asyncio.run(test())
+
+
+def test_who_is_stopped_with_rooms_is_waited_for_and_has_left_all_the_same(
+    nats_server: NatsServer, names: Names, tmp_path: Path
+) -> None:
+    async def test() -> None:
+        async with cluster(nats_server, names, tmp_path, "a", "b") as (a, b):
+            before = a.node.incarnation
+            await a.node.leave(has_rooms=True)
+            await until_true(lambda: told_of(b).left_ms > 0)
+            await a.kill()
+            await until_true(lambda: b.node.verdict("a", before) == "lost")
+            assert told_of(b).gone and told_of(b).left_ms
+            again = One(nats_server, names, "a", tmp_path)
+            await again.start()
+            await until_true(lambda: b.node.is_live("a") and not told_of(b).left_ms)
+            await again.kill()
+
+    asyncio.run(test())
+
+
+def told_of(other: One) -> NodeRecord:
+    """What another node knows of node a."""
+    record = other.node.record("a")
+    assert record is not None
+    return record

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from deploy import cluster_view
 from mixer_core.cluster.records import NodeRecord
-from signaling.cluster.report import Report
+from signaling.cluster.node_views import NodeView
+from signaling.cluster.report import LEFT_SHOWN_MS, Report, shown
 from signaling.http import metric_help
 
 A = NodeRecord("a", "1" * 16, public_url="https://a.example", capacity=20, sessions=3, load=0.4)
@@ -36,6 +37,37 @@ def test_what_is_wrong_is_a_warning() -> None:
     alone = replace(GOOD, held=False, why_not="NATS is away")
     assert alone.warnings() == ["this node's assistants are silent: NATS is away"]
     assert "NO LEASE" in cluster_view.headline(alone.as_json())
+
+
+NOW_MS = 1_800_000_000_000
+
+
+def test_who_was_stopped_on_purpose_has_left_and_only_who_vanished_is_lost() -> None:
+    left = replace(C, left_ms=NOW_MS)
+    stopped = replace(left, node="d", gone=False)
+    leaves = replace(A, left_ms=NOW_MS)
+    nodes = ((leaves, True), (replace(C, node="b"), False), (left, False), (stopped, False))
+    report = replace(GOOD, nodes=nodes)
+    (table,) = cluster_view.tables(report.as_json())
+    assert [row[:2] for row in table.rows] == [
+        ("a", "drains"),
+        ("b", "LOST"),
+        ("c", "has left"),
+        ("d", "has left"),
+    ]
+    assert report.warnings() == []
+
+
+def test_who_has_left_is_shown_for_a_while_whatever_its_clock_said() -> None:
+    left = NodeView(replace(C, left_ms=NOW_MS), False)
+    others = [NodeView(A, True), NodeView(replace(left.record, node="d"), True), NodeView(C, False)]
+
+    def names(wall_ms: int) -> list[str]:
+        return [record.node for record, _ in shown([left, *others], wall_ms)]
+
+    assert names(NOW_MS) == names(NOW_MS + LEFT_SHOWN_MS - 1) == ["c", "a", "d", "c"]
+    assert names(NOW_MS + LEFT_SHOWN_MS) == ["a", "d", "c"], "not who lives, nor who is lost"
+    assert names(NOW_MS - LEFT_SHOWN_MS) == ["a", "d", "c"], "its clock was far ahead"
 
 
 def test_a_drain_is_shown() -> None:
