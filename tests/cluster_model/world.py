@@ -10,10 +10,16 @@ ok         done and answered at once; the watch shows all there is
 blind      done and answered at once; the watch shows nothing new
 slow       done at once, answered a round later
 mute       done at once, never answered; the watch shows nothing new
+reads      the same, but what is read is answered at once
 late       done when the condition changes, never answered; nothing new
 cut        never done
 asleep     the machine does nothing at all; its clock goes on
 =========  =======================================================================
+
+``reads`` is what JetStream does without a leader: replicas go on answering reads, and a write may be
+in the stream although its acknowledgement never comes. A node that was cut off until its lease ran
+out, and comes back so, draws a new incarnation and is not told that it has it; the one before must
+stay dead then, although nobody who could say no is known any more.
 
 Beside that a node may lose its connection for a moment, or other nodes may not reach it.
 
@@ -37,8 +43,10 @@ from signaling.cluster.owner_actions import Entry, Give, Lose, Own, Read, Reply,
 from signaling.cluster.owners import Owners
 
 ROOM = "den"
-CONDITIONS = ("ok", "blind", "slow", "mute", "late", "cut", "asleep")
+CONDITIONS = ("ok", "blind", "slow", "mute", "reads", "late", "cut", "asleep")
 SEES = ("ok", "slow")
+HEARS = ("ok", "blind", "slow", "reads")
+"""What has been answered arrives."""
 MAX_TURNS = 12
 """What one round of a node may lead to, one thing after the other."""
 
@@ -238,7 +246,7 @@ class World:
             self._room(at, node.owners.ask(node.requests, ROOM, wish, now_ns))
         for _ in range(MAX_TURNS):
             fresh = [ask for ask in node.asks if ask.answer is not None and condition != "slow"]
-            if not fresh or condition not in ("ok", "blind"):
+            if not fresh or condition not in ("ok", "blind", "reads"):
                 break
             for ask in fresh:
                 node.asks.remove(ask)
@@ -254,7 +262,9 @@ class World:
         match self.condition(at):
             case "ok" | "blind" | "slow":
                 ask.answer = self.store.do(node.name, act)
-            case "mute":
+            case "reads" if isinstance(act, say.ReadOwn | Read):
+                ask.answer = self.store.do(node.name, act)
+            case "mute" | "reads":
                 self.store.do(node.name, act)
             case "late":
                 node.ghosts.append(ask)
@@ -265,7 +275,7 @@ class World:
         node, now_ns = self.nodes[at], self.clock_ns(at)
         is_over = now_ns - ask.sent_ns >= self.setting.terms.renew_ns
         what, value = ask.answer or (None, None)
-        if what is not None and condition not in ("ok", "blind", "slow"):
+        if what is not None and condition not in HEARS:
             what = None
         if what is None:
             if is_over:

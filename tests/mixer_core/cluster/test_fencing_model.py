@@ -43,6 +43,7 @@ def faults(setting: Setting, rounds: int, most: int, *kinds: str) -> str:
         (THREE, 9, 2, ("store", "flicker")),
         (Setting(), 14, 2, ("store", "alone")),
         (Setting(), 11, 2, ("mute", "alone")),
+        (Setting(), 15, 2, ("reads", "cut")),
     ],
 )
 def test_whatever_goes_wrong_one_node_speaks_and_it_heals(
@@ -92,7 +93,18 @@ def wrong_pledge(
     return yes
 
 
+def wrong_found(
+    self: NodeLease, claim: Any, revision: int, proposed: int, now_ns: int
+) -> list[Any]:
+    """An incarnation may come back although a newer one was drawn."""
+    paused = self._paused
+    actions = FOUND(self, claim, revision, proposed, now_ns)
+    self._paused = paused
+    return actions
+
+
 WRITTEN, PLEDGED, PLEDGE = NodeLease.written, NodeLease.pledged, NodeWatch.pledge
+FOUND = NodeLease.found
 SLOW_LINK = Setting(link="slow")
 WRONG_LOST = {(NodeWatch, "verdict"): wrong_lost, (NodeWatch, "due"): lambda *_: []}
 
@@ -109,6 +121,7 @@ WRONG_LOST = {(NodeWatch, "verdict"): wrong_lost, (NodeWatch, "due"): lambda *_:
         ({(Terms, "wait_ns"): lambda self, ns: ns + ns // 20}, Setting(), 9, 1, ("cut",)),
         ({(Owners, "_lapsed"): lambda self: []}, Setting(), 12, 2, ("late", "ok")),
         ({}, Setting(stops_clocks=True), 12, 2, ("asleep", "ok")),
+        ({(NodeLease, "found"): wrong_found}, Setting(), 15, 2, ("reads", "cut")),
     ],
     ids=[
         "nobody writes that a node is lost",
@@ -120,6 +133,7 @@ WRONG_LOST = {(NodeWatch, "verdict"): wrong_lost, (NodeWatch, "due"): lambda *_:
         "the time to close is forgotten",
         "what was owned is owned by the next incarnation",
         "the clock stands still while the machine sleeps",
+        "an incarnation comes back although a newer one was drawn",
     ],
 )
 def test_the_search_finds_what_would_be_wrong(
