@@ -16,10 +16,10 @@ cut        never done
 asleep     the machine does nothing at all; its clock goes on
 =========  =======================================================================
 
-``reads`` is what JetStream does without a leader: replicas go on answering reads, and a write may be
-in the stream although its acknowledgement never comes. A node that was cut off until its lease ran
-out, and comes back so, draws a new incarnation and is not told that it has it; the one before must
-stay dead then, although nobody who could say no is known any more.
+``reads`` is what JetStream does without a leader: replicas go on answering reads, and a write may
+be in the stream although its acknowledgement never comes. A node that was cut off until its lease
+ran out, and comes back so, draws a new incarnation and is not told that it has it; the one before
+must stay dead then, although nobody who could say no is known any more.
 
 Beside that a node may lose its connection for a moment, or other nodes may not reach it.
 
