@@ -15,6 +15,7 @@ from mixer_core.runtime.upkeep import Upkeep
 
 from .http.given_up import HEARTBEATS
 from .http.health import MIXER, SIGNALING
+from .programs import Findings
 
 
 class Reach:
@@ -32,19 +33,15 @@ class Reach:
         self.socket = router.socket
         self._upkeep = Upkeep(log, router.renew)
         self._audio = [endpoint.path(runtime_dir) for endpoint in (AUDIO_IN, AUDIO_OUT)]
-        self.faults: dict[str, str] = {}
-        """By program: why nobody new reaches it, as of the last ``look``."""
-        self.given_up: dict[str, str] = {}
-        """By program: why it is not started any more, as of the last ``look``."""
 
-    def look(self) -> None:
+    def look(self) -> Findings:
         """Connect to the mixer's sockets and mend our own: some 100 µs."""
-        self.faults = {}
+        faults: dict[str, str] = {}
         unanswered = [str(path) for path in self._audio if not is_answered(path)]
         if unanswered:
-            self.faults[MIXER] = f"nobody listens at {' and '.join(unanswered)}"
+            faults[MIXER] = f"nobody listens at {' and '.join(unanswered)}"
         told = given_up.read(self._runtime_dir)
-        self.given_up = {HEARTBEATS.get(name, name): words for name, words in told.items()}
         fault = self._upkeep.check()
         if fault:
-            self.faults[SIGNALING] = fault
+            faults[SIGNALING] = fault
+        return Findings(faults, {HEARTBEATS.get(name, name): why for name, why in told.items()})

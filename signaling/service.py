@@ -17,13 +17,15 @@ from . import lan_notice
 from .access.gate import Gate
 from .access.ledger import Ledger
 from .clock import now_s
-from .gateway import PROGRAM, Gateway, Options
+from .gateway import Gateway
 from .http import limiting, listeners
 from .http.api import HttpApi, PageParts
 from .http.forwarded import Proxies
+from .http.health import SIGNALING
 from .http.listen_routes import ListenRoutes
 from .http.recording_routes import RecordingShelf
 from .http.transcript_pages import TranscriptReader
+from .options import Options
 from .registry.house import Verdict
 from .settings import Settings
 from .start import check_start
@@ -134,4 +136,4 @@ def _ledger(context: process.Context[Settings]) -> Ledger:
 
 def main() -> int:
     """Run the program; returns its exit code."""
-    return process.run_async(PROGRAM, Settings, serve, check_start)
+    return process.run_async(SIGNALING, Settings, serve, check_start)

@@ -215,7 +215,9 @@ SHELLS: dict[str, set[str]] = {
         "lan",
         "load_watch",
         "name_watch",
+        "network",
         "reach",
+        "replies",
         "service",
     },
     "signaling/access": {

@@ -349,6 +349,9 @@ class ChildExited:
     """0: it ended by itself; -9: without a word, whatever killed it."""
 
 
+LifeSign = Heartbeat | WorkerState | LinkState
+"""A process is alive, at least once a second; with its metrics."""
+
 Message = (
     Heartbeat
     | WorkerState

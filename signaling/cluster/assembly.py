@@ -245,7 +245,7 @@ class Assembly:
         return Surroundings(
             peers=self._peers,
             is_gone=self._is_gone,
-            is_open=lambda room: room in self._gateway.occupied(),
+            is_open=lambda room: room in self._gateway.registry.occupied(),
             needs=lambda room: frozenset(self._settings.room_rules(room).labels),
             state=lambda: self._report().as_json(),
             warnings=lambda: self._report().warnings(),
@@ -294,7 +294,7 @@ class Assembly:
     async def _look(self) -> None:
         begun_s = asyncio.get_running_loop().time()
         while True:
-            self._owners.occupied(self._gateway.occupied())
+            self._owners.occupied(self._gateway.registry.occupied())
             self._gateway.metrics.values.update(self._report().gauges())
             self._send_away()
             past_s = asyncio.get_running_loop().time() - begun_s

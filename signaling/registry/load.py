@@ -138,6 +138,14 @@ class LoadPolicy:
         reason = WORDS[self._load.worst] if self._level else ""
         return LoadView(self._level, round(100 * self._load.ratio), reason)
 
+    def burden(self, people: int) -> float:
+        """The load as it counts for newcomers: a share of what the gateway bears, 1.0 is all.
+
+        0 where it counts for nobody: the policy is off, or nobody is here who made it. ``people``:
+        in rooms and on their way.
+        """
+        return self.view().percent / 100 if self._is_on and people else 0.0
+
     def gauges(self) -> dict[str, int | float]:
         """For ``/metrics``."""
         ratios = {f"load_{name}_ratio": round(r, 3) for name, r in self._load.ratios.items()}
@@ -152,3 +160,12 @@ class LoadPolicy:
     def _forget(self, now_ns: int) -> None:
         while self._fresh and now_ns - self._fresh[0] >= FRESH_NS:
             self._fresh.popleft()
+
+
+def line(before: int, now: int, view: LoadView) -> str:
+    """What the log says of a change: when newcomers are refused, and when no longer."""
+    if now >= REFUSING > before:
+        return f"! busy at {view.percent} %: {view.reason}; newcomers get 503"
+    if before >= REFUSING > now:
+        return f"= no longer busy ({view.percent} %): newcomers come in again"
+    return ""

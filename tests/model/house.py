@@ -58,6 +58,7 @@ from mixer_core.runtime.units import MS_NS, S_NS
 from mixer_core.settings import MixerCoreSettings
 from openai_link.settings import OpenaiLinkSettings
 from openai_link.settings import Settings as LinkSettings
+from signaling.programs import Findings
 from signaling.registry.load_meter import HostCounters
 
 from .browser import Page, Peer
@@ -96,11 +97,9 @@ class _Reach:
 
     def __init__(self, *_: Any) -> None:
         self.socket = SimpleNamespace(side="bind", identity="")
-        self.faults: dict[str, str] = {}
-        self.given_up: dict[str, str] = {}
 
-    def look(self) -> None:
-        pass
+    def look(self) -> Findings:
+        return Findings()
 
 
 class _Machine:

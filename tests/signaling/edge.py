@@ -40,11 +40,12 @@ from mixer_core.runtime.settings import RuntimeSettings
 from signaling.access.gate import Gate
 from signaling.access.ledger import Ledger
 from signaling.access.owners import Owners
-from signaling.gateway import Gateway, Options
+from signaling.gateway import Gateway
 from signaling.http import listeners
 from signaling.http.api import HttpApi, PageParts
 from signaling.http.pages import Pages
 from signaling.http.transcript_pages import TranscriptReader
+from signaling.options import Options
 from signaling.settings import AssistantSettings, NetworkSettings, Settings, SignalingSettings
 from tests.support.waiting import until
 

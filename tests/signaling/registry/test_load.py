@@ -7,9 +7,8 @@ from itertools import pairwise
 import pytest
 
 from mixer_core.runtime.units import MS_NS, S_NS
-from signaling.registry.load import CALM_NS, COMING_IN, FRESH_NS, PLENTY, WORDS, LoadPolicy
+from signaling.registry.load import CALM_NS, COMING_IN, FRESH_NS, PLENTY, WORDS, LoadPolicy, line
 from signaling.registry.load_meter import SIGNALS, Load, Signal
-from signaling.registry.load_news import LoadNews
 
 
 def loaded(ratio: float, signal: Signal = "processor", own: float = 0.8) -> Load:
@@ -117,24 +116,21 @@ def test_switched_off_it_measures_and_does_nothing() -> None:
     assert policy.view().level == 3
 
 
-def test_each_process_is_told_once_and_again_when_it_is_another_one() -> None:
-    news = LoadNews()
-    assert news.due("mixer_core", 1, 0) is None, "it begins with that"
-    assert [news.due("mixer_core", 1, 2) for _ in range(3)] == [2, None, None]
-    assert news.due("mixer_core", 7, 2) == 2
-    assert [news.due("mixer_core", 7, 0) for _ in range(2)] == [0, None]
-    for number in range(5_000):
-        news.due(f"link-{number}", 1, 1)
-    assert news.due("link-4999", 1, 1) is None
+def test_a_load_counts_for_newcomers_where_it_is_to_and_somebody_has_made_it() -> None:
+    for is_on, people, burden in ((True, 3, 0.9), (True, 0, 0.0), (False, 3, 0.0)):
+        policy = LoadPolicy(is_on)
+        policy.measured(loaded(0.9), people, 0)
+        assert policy.burden(people) == burden
+        assert policy.view().percent == 90
 
 
 def test_the_log_has_a_line_when_newcomers_are_refused_and_one_when_no_longer() -> None:
-    news, policy, lines = LoadNews(), LoadPolicy(), []
+    policy, lines = LoadPolicy(), []
     for step, ratio in enumerate([0.5, 0.9, 1.2, 1.3, 1.2, *[0.2] * 20, 1.1]):
         before = policy.level
         policy.measured(loaded(ratio, "lateness"), 5, step * S_NS)
-        lines.append(news.line(before, policy.level, policy.view()))
-    said = [line for line in lines if line]
+        lines.append(line(before, policy.level, policy.view()))
+    said = [words for words in lines if words]
     assert len(said) == 3
     assert "newcomers get 503" in said[0] and WORDS["lateness"] in said[0]
     assert "come in again" in said[1] and "newcomers get 503" in said[2]
