@@ -257,6 +257,9 @@ class Journal:
 
         self._loop.call_later(0.003, commit)
 
+    def counters(self) -> dict[str, int]:
+        return {}
+
     def keep_words(self, is_wanted: bool) -> None:
         pass
 
