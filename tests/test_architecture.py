@@ -226,6 +226,8 @@ SHELLS: dict[str, set[str]] = {
     "signaling/client": {
         "call",
         "connection",
+        "inbox",
+        "keeper",
         "requests",
     },
     "signaling/http": {
