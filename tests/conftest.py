@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import shutil
 import tempfile
@@ -29,6 +30,12 @@ SLOW_FIRST = ("browser", "processes", "sockets")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What waits for processes begins first, so that nothing is left to wait for at the end."""
     items.sort(key=lambda item: [not item.get_closest_marker(marker) for marker in SLOW_FIRST])
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests that wait for their turn are not searched for garbage during each."""
+    gc.collect()
+    gc.freeze()
 
 
 def _log_levels() -> dict[logging.Logger, int]:

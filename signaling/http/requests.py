@@ -75,9 +75,12 @@ def identity_of(request: web.Request) -> Identity:
 
 
 async def read_json(
-    request: web.Request, cls: type[_T], most_bytes: int, timeout_s: float = BODY_TIMEOUT_S
+    request: web.Request, cls: type[_T], most_bytes: int, timeout_s: float | None = None
 ) -> _T:
-    """The body as a ``cls``. Raises ProblemError (400, 408, 413, 415)."""
+    """The body as a ``cls``; ``timeout_s`` as in ``read_body``.
+
+    Raises ProblemError (400, 408, 413, 415).
+    """
     if request.content_type != JSON_TYPE:
         raise ProblemError(415, "Unsupported Media Type", f"send the body as {JSON_TYPE}")
     body = await read_body(request, most_bytes, timeout_s)
@@ -87,10 +90,12 @@ async def read_json(
         raise ProblemError(400, "Bad JSON", f"the body is {error}") from error
 
 
-async def read_body(
-    request: web.Request, most_bytes: int, timeout_s: float = BODY_TIMEOUT_S
-) -> bytes:
-    """The body, also for whoever asks again. Raises ProblemError (400, 408, 413, 415)."""
+async def read_body(request: web.Request, most_bytes: int, timeout_s: float | None = None) -> bytes:
+    """The body, also for whoever asks again; ``timeout_s``: None is ``BODY_TIMEOUT_S``.
+
+    Raises ProblemError (400, 408, 413, 415).
+    """
+    limit_s = BODY_TIMEOUT_S if timeout_s is None else timeout_s
     too_large = ProblemError(
         413, "Content Too Large", f"this body may have at most {most_bytes} bytes"
     )
@@ -105,11 +110,11 @@ async def read_body(
     if known is not None:
         return known
     try:
-        async with asyncio.timeout(timeout_s):
+        async with asyncio.timeout(limit_s):
             body = request[_BODY] = await _read_at_most(request, most_bytes, too_large)
             return body
     except TimeoutError as error:
-        detail = f"the body was not complete within {timeout_s:g} s"
+        detail = f"the body was not complete within {limit_s:g} s"
         raise ProblemError(408, "Request Timeout", detail) from error
     except web.RequestPayloadError as error:
         raise ProblemError(400, "Bad body", "the body cannot be read") from error

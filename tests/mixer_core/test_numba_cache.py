@@ -23,6 +23,9 @@ AS_ROOT = os.getuid() == 0
 START_S = 5 * PATIENCE_S
 """A cold start compiles; slow machines take tens of seconds."""
 
+QUICK = {"NUMBA_OPT": "0"}
+"""Compiles in less time; what is compiled is not judged here."""
+
 START = """
 import json, os, sys
 from pathlib import Path
@@ -288,9 +291,10 @@ def run(base: Path, modules: str = "one", **options: Any) -> dict[str, Any]:
     ``modules``: ``all`` of kernels are loaded as the mixer does it, or the ``one`` that is used.
     """
     env = {k: v for k, v in os.environ.items() if k not in ("NUMBA_CACHE_DIR", "HOME")}
+    env |= QUICK | {"XDG_CACHE_HOME": str(base)}
     done = subprocess.run(
         [sys.executable, "-c", START, str(base / "run"), modules],
-        cwd=ROOT, env=env | {"XDG_CACHE_HOME": str(base)}, capture_output=True, text=True,
+        cwd=ROOT, env=env, capture_output=True, text=True,
         timeout=START_S, check=True, **options,
     )  # fmt: skip
     assert done.stderr == ""

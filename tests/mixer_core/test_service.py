@@ -255,8 +255,8 @@ def test_it_starts_with_a_damaged_cache_of_kernels(short_dir: Path) -> None:
     folder = folder_of(short_dir / "cache" / "mixminus" / "numba")
     folder.mkdir(parents=True)
     (folder / "kernels.mix-1.py311.nbi").touch()
-    variables = {"NUMBA_CACHE_DIR": "", "XDG_CACHE_HOME": str(short_dir / "cache")}
-    gateway = Gateway(short_dir, **variables)
+    cache = {"NUMBA_CACHE_DIR": "", "XDG_CACHE_HOME": str(short_dir / "cache")}
+    gateway = Gateway(short_dir, **cache, NUMBA_OPT="0")  # The fast code takes longer to compile.
     try:
         gateway.heartbeat(lambda beat: beat.ready)
         gateway.process.terminate()

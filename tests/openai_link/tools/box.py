@@ -19,9 +19,13 @@ LOG = logging.LoggerAdapter(logging.getLogger("mixminus.test_tools"), {})
 async def opened(
     ready: Callable[[ToolBox], object] = lambda box: True, **settings: Any
 ) -> AsyncIterator[ToolBox]:
-    """A box with the settings given here, once ``ready`` is true of it; closed at the end."""
+    """A box with the settings given here, once ``ready`` is true of it; closed at the end.
+
+    A tool may take long on a busy machine, where a server is started again for it.
+    """
     changed = asyncio.Event()
-    box = ToolBox(OpenaiLinkSettings(**{"tools": (), **settings}), LOG, changed.set)
+    own = {"tools": (), "tool_timeout_ms": int(PATIENCE_S * 1_000)}
+    box = ToolBox(OpenaiLinkSettings(**(own | settings)), LOG, changed.set)
     try:
         await box.load()
         async with asyncio.timeout(PATIENCE_S):

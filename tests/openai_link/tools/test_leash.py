@@ -20,12 +20,11 @@ from openai_link.tools import mcp_process
 from openai_link.tools.leash import TERM_S
 from openai_link.tools.toolbox import ToolBox
 from tests.openai_link.tools.box import LOG
+from tests.openai_link.tools.needs import NEEDS_MCP
 from tests.openai_link.tools.room_process import SERVER
 from tests.support.waiting import PATIENCE_S
 
-pytestmark = pytest.mark.processes
-
-pytest.importorskip("mcp")
+pytestmark = [pytest.mark.processes, NEEDS_MCP]
 
 HERE = Path(__file__).parents[3]
 WAYS = {

@@ -18,12 +18,11 @@ from openai_link.tools import mcp_client
 from openai_link.tools.outputs import is_error
 from openai_link.tools.toolbox import ToolBox
 from tests.openai_link.tools.box import LOG, offers, opened
+from tests.openai_link.tools.needs import NEEDS_MCP
 from tests.support.gateway import free_port
 from tests.support.waiting import PATIENCE_S
 
-pytestmark = pytest.mark.processes
-
-pytest.importorskip("mcp")
+pytestmark = [pytest.mark.processes, NEEDS_MCP]
 
 SERVER = Path(__file__).with_name("mcp_server.py")
 STDIO = (sys.executable, str(SERVER))

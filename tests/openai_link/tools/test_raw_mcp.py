@@ -16,11 +16,10 @@ from openai_link.tools import mcp_client
 from openai_link.tools.outputs import is_error
 from openai_link.tools.toolbox import ToolBox
 from tests.openai_link.tools.box import opened
+from tests.openai_link.tools.needs import NEEDS_MCP
 from tests.support.waiting import PATIENCE_S
 
-pytestmark = pytest.mark.processes
-
-pytest.importorskip("mcp")
+pytestmark = [pytest.mark.processes, NEEDS_MCP]
 
 SERVER = Path(__file__).with_name("raw_server.py")
 TEXT, NUMBER = {"type": "string"}, {"type": "integer"}
