@@ -37,6 +37,7 @@ BENCHMARKS = {
     "networks": "Wi-Fi, LTE, VPN, outages and a change of networks, with the page in Chromium",
     "speech": "how speech with lost frames sounds (PESQ), and playback while clocks drift apart",
     "echo": "devices in one physical room: self-interruptions, false holds, cost of the detector",
+    "devices": "the same with real parts: two pages in Chromium on sound devices, in real time",
     "barge-in": "speaking over the reply: how soon it is silent at every browser",
     "kills": "kill -9 of every process in turn: time until all are answered again, words lost",
     "journal": "what is said, safe in a file or in NATS: from write to then, cost, filling a node",
@@ -109,6 +110,10 @@ def _parser() -> argparse.ArgumentParser:
             words = "live like a household, at low load, for so long"
             command.add_argument("--minutes", type=float, help=words)
             command.add_argument("--hours", type=float, help="the same in hours")
+        if name == "devices":
+            command.add_argument("--only", default="", help="replies or talk")
+            words = "how long people talk over the assistant, in all"
+            command.add_argument("--minutes", type=float, help=words)
         if name == "peers":
             command.add_argument("--install", choices=install.PEERS, help="get a peer")
         if name == "life":
