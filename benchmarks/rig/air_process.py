@@ -1,9 +1,10 @@
 """The air of a room in which devices stand.
 
-``python -m benchmarks.rig.air_process``, by JSON lines. What each device plays goes, late, filtered and softer, into the microphones of the others, and, by
-a path of its own, into its own; people speak at devices; every microphone has noise. It is paced
-by the clock by which PulseAudio's null sinks take sound. A microphone that gets its sound too late
-has a hole of exact zeros, which noise never has: these are counted where the browser reads.
+``python -m benchmarks.rig.air_process``, by JSON lines. What each device plays goes, late, filtered
+and softer, into the microphones of the others, and, by a path of its own, into its own; people
+speak at devices; every microphone has noise. It is paced by the clock by which PulseAudio's null
+sinks take sound. A microphone that gets its sound too late has a hole of exact zeros, which noise
+never has: these are counted where the browser reads.
 """
 
 from __future__ import annotations

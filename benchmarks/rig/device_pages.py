@@ -1,7 +1,8 @@
 """The page on devices with sound cards, and a guest who writes.
 
-``python -m benchmarks.rig.device_pages``, by JSON lines. Each device is a Chromium of its own; what it plays and what its microphone hears
-goes through the PulseAudio server of that device. The guest has neither loudspeaker nor microphone.
+``python -m benchmarks.rig.device_pages``, by JSON lines. Each device is a Chromium of its own; what
+it plays and what its microphone hears goes through the PulseAudio server of that device. The guest
+has neither loudspeaker nor microphone.
 """
 
 from __future__ import annotations
