@@ -11,7 +11,7 @@ from mixer_core.journal.records import Record
 from ..media.downlink_gate import DownlinkFrame
 from ..tools.actions import CancelTool, RunTool
 from ..transport.interface import TransportKind
-from .lifecycle import Exit, StateChanged
+from .lifecycle_actions import Exit, StateChanged
 from .turn_traces import TurnTrace
 
 Event = Mapping[str, Any]

@@ -16,15 +16,12 @@ from ..transport.interface import TransportKind
 from ..transport.selection import TransportSelection
 from .actions import Log, RememberTransport
 from .handover import Handover
-from .lifecycle import (
-    JOIN_GRACE_NS,
-    STOPPED,
+from .lifecycle import JOIN_GRACE_NS, STOPPED, Lifecycle, Limits
+from .lifecycle_actions import (
     Connect,
     Disconnect,
     Exit,
-    Lifecycle,
     LifecycleAction,
-    Limits,
     Report,
     State,
     StateChanged,

@@ -43,7 +43,7 @@ from .actions import (
     WriteJournal,
 )
 from .caption_pace import CaptionPace
-from .lifecycle import Exit, StateChanged
+from .lifecycle_actions import Exit, StateChanged
 from .mixer_client import MixerClient
 from .recorder import Recorder
 from .trace_export import TraceExport

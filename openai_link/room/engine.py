@@ -40,7 +40,7 @@ from ..room_settings import RoomSettings
 from .actions import Action, Log, TellBrowsers
 from .audience import Audience
 from .consequences import Consequences
-from .lifecycle import State
+from .lifecycle_actions import State
 from .moving import Moving
 from .outlet import Outlet
 from .parts import RoomConfig, RoomParts

@@ -11,12 +11,8 @@ failed         people were told; slow retries or none          a retry, a person
 closed         the room is empty, or we are being stopped      –
 =============  ==============================================  =================================
 
-A call that was up and is lost is made again at once, and if that fails a few times within a second
-(``QUICK_RETRIES_NS``): its server may be starting anew, for some seconds more where nobody listens
-at its address (``UNREACHED_RETRIES_NS``). Other retryable causes are tried
-``max_retries`` times with exponential back-off, then every 30 s while somebody is in the room.
-Fatal ones (key, quota, region, model, permission) are tried again only when somebody joins, at
-most every 30 s. No attempt is made before the server allows it (``Retry-After``), whatever happens.
+How long after a failure the next attempt is made is in ``retries``; slow ones need somebody in the
+room. After a fatal cause one is made only when somebody joins, at most every 30 s.
 """
 
 from __future__ import annotations
@@ -30,8 +26,18 @@ from ..realtime.problems import Problem
 from ..settings import OpenaiLinkSettings
 from ..transport.interface import TransportKind
 from ..transport.selection import TransportSelection
+from .durations import in_seconds
+from .lifecycle_actions import (
+    Connect,
+    Disconnect,
+    Exit,
+    LifecycleAction,
+    Report,
+    State,
+    StateChanged,
+)
+from .retries import SLOW_RETRY_NS, Retries
 
-State = Literal["idle", "connecting", "ready", "reconnecting", "failed", "closed"]
 Timer = Literal["connect", "retry", "silence", "empty", "stable"]
 
 SILENCE_NS = 3_000 * MS_NS
@@ -39,24 +45,13 @@ SILENCE_NS = 3_000 * MS_NS
 MAX_SILENCE_NS = 40_000 * MS_NS
 """The above doubles up to here with each such loss: some server may be that quiet between replies,
 and its calls must not be cut again and again. The ICE library's own check ends dead ones too."""
-QUICK_RETRIES_NS = tuple(ms * MS_NS for ms in (50, 150, 200, 200, 250))
-"""Waits before the first attempts after the loss of a call that was up; they are not counted."""
-UNREACHED_RETRIES_NS = (500 * MS_NS,) * 8
-"""And those that follow while nobody listens at the server's address, which costs nobody much."""
-FAILED_AT_ONCE_NS = 1_000 * MS_NS
-"""A server that refuses an attempt so soon may be starting anew."""
-SLOW_RETRY_NS = 30_000 * MS_NS
-"""Between attempts once the room was told that it failed."""
 JOIN_GRACE_NS = 15_000 * MS_NS
 """How long a fresh room may be empty: its first browser is still connecting."""
 STABLE_NS = 10_000 * MS_NS
 """A session that lives this long ends the count of attempts in a row."""
 STOPPED = "stopped"
 """Why a room exits that goes on in another process."""
-_QUICK_NS = QUICK_RETRIES_NS + UNREACHED_RETRIES_NS
 _TRANSPORTS = {"webrtc": "WebRTC", "websocket": "WebSocket"}
-JITTER_SHARE = 0.25
-"""The wait is lengthened by up to this share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,48 +72,6 @@ class Limits:
             settings.retry_delay_ms * MS_NS,
             settings.empty_linger_ms * MS_NS,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Connect:
-    """Open a session now."""
-
-    kind: TransportKind = "webrtc"
-
-
-@dataclass(frozen=True, slots=True)
-class Disconnect:
-    """End the sessions and the attempt, with a hang-up."""
-
-    reason: str
-    """Code of the problem, or why the room is given up."""
-
-
-@dataclass(frozen=True, slots=True)
-class StateChanged:
-    """Tell browsers and signaling."""
-
-    state: State
-    detail: str
-    """What happened and what happens next, in words; empty while all is well."""
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """Tell the room about an error, in words."""
-
-    code: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Exit:
-    """Nothing is left to do: end the process with code 0."""
-
-    reason: str
-
-
-LifecycleAction = Connect | Disconnect | StateChanged | Report | Exit
 
 
 class Lifecycle:
@@ -146,17 +99,12 @@ class Lifecycle:
         """The event that a connection that is up waits for; empty: for none."""
         self.attempts = 0
         """Calls made, all in all."""
-        self._failures = 0
-        self._quick = 0
-        """Quick attempts since a call was stable."""
+        self._retries = Retries(limits.max_retries, limits.retry_delay_ns, allowed_ns)
         self._silence_ns = SILENCE_NS
         self._people = 0
         self._has_met_people = False
         self._fatal = False
         self._reported = ""
-        self._attempt_ns = 0
-        self._allowed_ns = allowed_ns
-        """The server wants no other attempt before."""
         self._timers: dict[Timer, int] = {}
         self._suspended: set[str] = set()
         """Why no session may be opened now."""
@@ -164,7 +112,7 @@ class Lifecycle:
     @property
     def allowed_ns(self) -> int:
         """The server wants no attempt before; 0: it has not said so."""
-        return self._allowed_ns
+        return self._retries.allowed_ns
 
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick``; None where nothing waits."""
@@ -177,8 +125,8 @@ class Lifecycle:
         self._timers["empty"] = now_ns + grace_ns
         if self._suspended:
             return self._become("reconnecting", "")
-        if self._wait_ns(now_ns):
-            wait = _seconds(self._retry_in(0, now_ns))
+        if self._retries.wait_ns(now_ns):
+            wait = in_seconds(self._retry_in(0, now_ns))
             words = f"The assistant's server wants no call yet. Calling in {wait}."
             return self._become("reconnecting", words)
         return [*self._become("connecting", ""), *self._call(now_ns)]
@@ -199,7 +147,7 @@ class Lifecycle:
         if self.state in ("closed", "ready", "idle") or self._suspended:
             return []
         self._selection.connected(self._kind, now_ns)
-        self._quick = len(_QUICK_NS) if self._quick else 0
+        self._retries.connected()
         self._timers.pop("connect", None)
         self._timers.pop("retry", None)
         self._timers["silence"] = now_ns + self._silence_ns
@@ -232,54 +180,24 @@ class Lifecycle:
         for timer in ("connect", "silence", "stable"):
             self._timers.pop(timer, None)
         was_ready, close = self.state == "ready", Disconnect(problem.code)
-        self._allowed_ns = max(self._allowed_ns, now_ns + problem.retry_after_ns)
+        self._retries.refused(problem, now_ns)
         other = self._selection.failed(self._kind, problem, self._answered, was_ready)
-        if other is not None and self._wait_ns(now_ns) <= SLOW_RETRY_NS:
+        if other is not None and self._retries.wait_ns(now_ns) <= SLOW_RETRY_NS:
             self._retry_in(0, now_ns)
             words = f"{problem.message} Trying by {_TRANSPORTS[other]}."
             return [close, *self._become("reconnecting", words)]
         problem = self._selection.told(problem)
-        if self._may_be_quick(was_ready, problem, now_ns):
-            self._retry_in(int(_QUICK_NS[self._quick] * (1 + JITTER_SHARE * jitter)), now_ns)
-            self._quick += 1
-            return [close, *self._become("reconnecting", f"{problem.message} Calling again.")]
-        self._failures += 1
-        return [close, *self._after_failure(problem, now_ns, jitter)]
-
-    def _may_be_quick(self, was_ready: bool, problem: Problem, now_ns: int) -> bool:
-        """Whether the next attempt follows at once: the first of a loss, if no other came before,
-        and those after one that failed at once."""
-        is_first = was_ready and self._quick == 0
-        most = len(_QUICK_NS if problem.code == "unreachable" else QUICK_RETRIES_NS)
-        is_next = not was_ready and 0 < self._quick < most
-        is_next = is_next and now_ns - self._attempt_ns < FAILED_AT_ONCE_NS
-        may_help = problem.retryable and not problem.retry_after_ns
-        return (is_first or is_next) and may_help
-
-    def _after_failure(self, problem: Problem, now_ns: int, jitter: float) -> list[LifecycleAction]:
-        """Try again, or give up: for good, or with slow attempts."""
-        if not problem.retryable:
-            return self._give_up(problem, problem.message)
-        wait_ns = self._wait_ns(now_ns)
-        if wait_ns > SLOW_RETRY_NS:
-            self._retry_in(0, now_ns)
-            detail = f"{problem.message} Trying again in {_seconds(wait_ns)}."
-            return self._give_up(problem, detail)
-        if self._failures > self._limits.max_retries:
-            self._retry_in(SLOW_RETRY_NS, now_ns)
-            return self._give_up(problem, problem.message)
-        delay_ns = self._retry_in(self._delay_ns(jitter), now_ns)
-        progress = f"{self._failures} of {self._limits.max_retries}"
-        detail = f"{problem.message} Trying again in {_seconds(delay_ns)} ({progress})."
-        return self._become("reconnecting", detail)
-
-    def _wait_ns(self, now_ns: int) -> int:
-        """How long the server still wants no attempt."""
-        return max(0, self._allowed_ns - now_ns)
+        retry = self._retries.after(problem, was_ready, now_ns, jitter)
+        if retry.delay_ns is not None:
+            self._timers["retry"] = now_ns + retry.delay_ns
+        detail = f"{problem.message} {retry.words}" if retry.words else problem.message
+        if retry.gives_up:
+            return [close, *self._give_up(problem, detail)]
+        return [close, *self._become("reconnecting", detail)]
 
     def _retry_in(self, delay_ns: int, now_ns: int) -> int:
         """Set the timer for the next attempt; returns the delay that the server allows."""
-        delay_ns = max(delay_ns, self._wait_ns(now_ns))
+        delay_ns = max(delay_ns, self._retries.wait_ns(now_ns))
         self._timers["retry"] = now_ns + delay_ns
         return delay_ns
 
@@ -295,7 +213,7 @@ class Lifecycle:
         opened_it, self._has_met_people = not self._has_met_people, True
         if self.state != "failed" or not joined or "connect" in self._timers:
             return []
-        rested_ns = max(self._attempt_ns + SLOW_RETRY_NS, self._allowed_ns)
+        rested_ns = self._retries.rested_ns
         if now_ns >= rested_ns:
             self._timers.pop("retry", None)
             return self._call(now_ns)
@@ -307,7 +225,7 @@ class Lifecycle:
         """Why the last call failed is no longer so: call at once."""
         if self.state != "failed" or "connect" in self._timers:
             return []
-        if now_ns < self._allowed_ns:
+        if self._retries.wait_ns(now_ns):
             self._retry_in(0, now_ns)
             return []
         self._timers.pop("retry", None)
@@ -367,21 +285,20 @@ class Lifecycle:
 
     def _expired(self, timer: Timer, now_ns: int, jitter: float) -> list[LifecycleAction]:
         if timer == "connect":
-            seconds = _seconds(
+            seconds = in_seconds(
                 self._selection.timeout_ns(self._kind, self._limits.connect_timeout_ns)
             )
             why = f": the server did not send {self.missing}" if self.missing else ""
             words = f"The call to the assistant was not up within {seconds}{why}."
             return self.failed(Problem("connect_timeout", words, True), now_ns, jitter)
         if timer == "silence":
-            silence = _seconds(self._silence_ns)
+            silence = in_seconds(self._silence_ns)
             words = f"Nothing was heard from the assistant's server for {silence}."
             self._silence_ns = min(2 * self._silence_ns, MAX_SILENCE_NS)
             return self.failed(Problem("peer_silent", words, True), now_ns, jitter)
         del self._timers[timer]
         if timer == "stable":
-            self._failures = 0
-            self._quick = 0
+            self._retries.stable()
             self._selection.stable()
             return []
         if self.state == "failed" and self._people == 0:
@@ -391,7 +308,7 @@ class Lifecycle:
 
     def _call(self, now_ns: int) -> list[LifecycleAction]:
         self.attempts += 1
-        self._attempt_ns = now_ns
+        self._retries.attempted(now_ns)
         self._kind, self._answered = self._selection.choose(now_ns), False
         timeout_ns = self._selection.timeout_ns(self._kind, self._limits.connect_timeout_ns)
         self._timers["connect"] = now_ns + timeout_ns
@@ -417,11 +334,3 @@ class Lifecycle:
             return []
         self.state, self.detail = state, detail
         return [StateChanged(state, detail)]
-
-    def _delay_ns(self, jitter: float) -> int:
-        doubled = self._limits.retry_delay_ns << (self._failures - 1)
-        return int(doubled * (1 + JITTER_SHARE * jitter))
-
-
-def _seconds(duration_ns: int) -> str:
-    return f"{duration_ns / 1e9:.1f}".removesuffix(".0") + " s"

@@ -35,6 +35,7 @@ from mixer_core.runtime.earliest import earliest
 from mixer_core.runtime.units import S_NS
 
 from ..realtime.event_fields import text_of
+from .durations import in_seconds
 from .liveness import DUE_NS, Liveness, Probe, ServerHabits, Silent
 
 SERVER_TOOL_NS = 120 * S_NS
@@ -109,7 +110,7 @@ class SessionWaits:
             hears_turns: the server detects turns, so that speech has an event to expect.
         """
         self._answer_ns = answer_ns
-        self._answer_s = _seconds(answer_ns)
+        self._answer_s = in_seconds(answer_ns)
         self._liveness = Liveness(habits, hears_turns)
         self._requests: dict[str, int] = {}
         """When each request was sent, by its id."""
@@ -212,7 +213,7 @@ class SessionWaits:
             limit_ns = answer_ns
             if waiting.runs_server_tool:
                 limit_ns = max(SERVER_TOOL_NS, answer_ns)
-                seconds = _seconds(limit_ns)
+                seconds = in_seconds(limit_ns)
             words = f"its answer broke off: nothing came of it for {seconds}"
             until_ns = max(waiting.generated_ns, self._sound_ns) + limit_ns
             longest_ns = waiting.generated_ns + max(SERVER_TOOL_NS, limit_ns)
@@ -230,7 +231,3 @@ class SessionWaits:
         if waiting.plays_ns is not None and waiting.generated_ns is None:
             limits.append((max(self._sound_ns, waiting.plays_ns) + PLAYED_NS, PlayedOut()))
         return limits
-
-
-def _seconds(duration_ns: int) -> str:
-    return f"{duration_ns / S_NS:.1f}".removesuffix(".0") + " s"

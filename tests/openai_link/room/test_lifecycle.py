@@ -10,22 +10,16 @@ from mixer_core.runtime.errors import UpstreamError
 from openai_link.realtime.problems import Problem, explain
 from openai_link.realtime.session_object import choose_upstream
 from openai_link.realtime.upstream import Upstream
-from openai_link.room.lifecycle import (
-    JOIN_GRACE_NS,
-    QUICK_RETRIES_NS,
-    SILENCE_NS,
-    SLOW_RETRY_NS,
-    STABLE_NS,
-    UNREACHED_RETRIES_NS,
+from openai_link.room.lifecycle import JOIN_GRACE_NS, SILENCE_NS, STABLE_NS, Lifecycle, Limits
+from openai_link.room.lifecycle_actions import (
     Connect,
     Disconnect,
     Exit,
-    Lifecycle,
     LifecycleAction,
-    Limits,
     Report,
     StateChanged,
 )
+from openai_link.room.retries import QUICK_RETRIES_NS, SLOW_RETRY_NS, UNREACHED_RETRIES_NS
 from openai_link.settings import OpenaiLinkSettings, Settings
 
 S = 1_000_000_000

@@ -12,7 +12,8 @@ from mixer_core.runtime.units import S_NS
 from openai_link.realtime.problems import Problem, explain
 from openai_link.realtime.upstream import Upstream
 from openai_link.room.actions import Action, RememberTransport
-from openai_link.room.lifecycle import Connect, Lifecycle, LifecycleAction, Limits, StateChanged
+from openai_link.room.lifecycle import Lifecycle, Limits
+from openai_link.room.lifecycle_actions import Connect, LifecycleAction, StateChanged
 from openai_link.room.rollover import RETRY_NS, DropNext, OpenNext, Rollover
 from openai_link.settings import OpenaiLinkSettings
 from openai_link.transport.selection import TransportSelection

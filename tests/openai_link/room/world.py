@@ -27,7 +27,7 @@ from openai_link.realtime.upstream import Upstream
 from openai_link.room import actions as do
 from openai_link.room.actions import Action
 from openai_link.room.engine import RoomEngine
-from openai_link.room.lifecycle import Exit
+from openai_link.room.lifecycle_actions import Exit
 from openai_link.room.parts import RoomConfig
 from openai_link.room.room_tools import Toolset
 from openai_link.room.turn_traces import TurnTrace
