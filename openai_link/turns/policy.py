@@ -15,7 +15,6 @@ that nobody asked for since the turn is cancelled, and nothing of it is heard.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
@@ -38,34 +37,28 @@ from ..facts import (
 )
 from ..pictures import Picture
 from ..realtime.client_events import ClientEvents, greeting
-from ..realtime.item_content import words_of
-from ..realtime.picture_refusals import is_about_pictures
-from ..realtime.session_object import MAX_SAY_CHARS
 from .actions import (
     AskedByHand,
     ClearOutput,
-    Flush,
     MicrophoneGate,
-    ReplyEnded,
-    ReplyStarted,
     Send,
     Tell,
     TurnAction,
     TurnRules,
-    TypedText,
     problem,
     sender_of,
 )
+from .audible_reply import BY_HAND, AudibleReply
+from .messages import refusal, shown, typed
 from .push_to_talk import Outcome, PushToTalk
 from .response_sequencer import ResponseSequencer
+from .shown_pictures import ShownPictures
 
 COMMIT_EMPTY = "input_audio_buffer_commit_empty"
 NOT_ANSWERED = (
     "The assistant's server says again and again that it is still answering something else. "
     "Please ask again."
 )
-REMEMBERED = 8
-"""Responses that were stopped by hand and whose late events are ignored."""
 
 
 class TurnPolicy:
@@ -84,9 +77,7 @@ class TurnPolicy:
         image_detail: str = "auto",
     ) -> None:
         self._events = events
-        self._image_detail = image_detail
-        self._shown: dict[str, bool] = {}
-        """Pictures that are not taken yet, by item: whether an answer is asked for then."""
+        self._pictures = ShownPictures(events, image_detail)
         self._rules = self._wanted = rules or TurnRules()
         """As the server confirmed them, and as they were asked for."""
         self._asks = False
@@ -102,18 +93,9 @@ class TurnPolicy:
         self._hearing = False
         self._asked = False
         """An answer is wanted as soon as the turn is committed."""
-        self._playing = False
-        self._flushed = False
-        """The reply that is ending was flushed already."""
+        self._reply = AudibleReply()
         self._is_unasked = False
         """A turn is over for which we have not asked: it has no answer."""
-        self._uninvited: deque[str] = deque(maxlen=REMEMBERED)
-        """Responses that the server was told not to begin."""
-        self.uninvited = 0
-        """How many there were."""
-        self._stopped: deque[str] = deque(maxlen=REMEMBERED)
-        self._current = ""
-        """Newest response of the conversation, active or only being played."""
 
     def instruct(self, instructions: str) -> None:
         """The instructions for the model are these from now on."""
@@ -123,6 +105,11 @@ class TurnPolicy:
     def response_active(self) -> str | None:
         """The response that is being generated."""
         return self._sequencer.active
+
+    @property
+    def uninvited(self) -> int:
+        """Responses that the server began although it was told not to, so far."""
+        return self._reply.uninvited
 
     @property
     def microphone_open(self) -> bool:
@@ -137,7 +124,7 @@ class TurnPolicy:
     @property
     def is_quiet(self) -> bool:
         """Nobody speaks, nothing is played, and no answer is on its way."""
-        talking = self._hearing or self._button.is_open or self._playing
+        talking = self._hearing or self._button.is_open or self._reply.is_playing
         return not talking and self._sequencer.is_empty
 
     @property
@@ -147,11 +134,11 @@ class TurnPolicy:
 
     def has_stopped(self, response: str) -> bool:
         """Whether a response was stopped by us: it begins to be heard no more."""
-        return response in self._stopped
+        return self._reply.has_stopped(response)
 
     def is_uninvited(self, response: str) -> bool:
         """Whether the server began a response that it was told not to begin."""
-        return response in self._uninvited
+        return self._reply.is_uninvited(response)
 
     def confirmed(self, answers_turns: bool | None, interrupts: bool | None) -> None:
         """Whether the server answers each turn, and whether speech stops it; None: unknown.
@@ -173,19 +160,19 @@ class TurnPolicy:
                 return self._say_hello()
             case SpeechStarted():
                 self._hearing = True
-                stops = self._playing and self._rules.interrupt_response
-                return self._flush("barge-in") if stops else []
+                stops = self._reply.is_playing and self._rules.interrupt_response
+                return self._reply.flush("barge-in") if stops else []
             case SpeechStopped():
                 self._hearing = False
                 return []
             case TurnCommitted():
                 return self._committed()
-            case ItemAdded(item) | ItemDone(item) if item in self._shown:
-                return self.ask() if self._shown.pop(item) else []
+            case ItemAdded(item) | ItemDone(item) if item in self._pictures:
+                return self.ask() if self._pictures.taken(item) else []
             case PlaybackStarted(response):
-                return self._started(response)
+                return self._reply.started(response)
             case PlaybackEnded(response, cleared):
-                return self._ended(response, cleared)
+                return self._reply.ended(response, cleared)
             case ResponseStarted():
                 return self._began(fact)
             case ResponseEnded(response):
@@ -238,7 +225,7 @@ class TurnPolicy:
     def ask(self, overrides: Mapping[str, Any] | None = None) -> list[TurnAction]:
         """Have the model answer as soon as it may (all outputs of its tools are in)."""
         if overrides is None:  # The answer is about pictures that are on their way, too.
-            self._shown = dict.fromkeys(self._shown, False)
+            self._pictures.answered()
         return self._request(overrides)
 
     def answer_turn(self) -> list[TurnAction]:
@@ -247,7 +234,7 @@ class TurnPolicy:
         A server that does so by itself, against the rules, need not do it twice.
         """
         if not self._hearing:
-            self._shown = dict.fromkeys(self._shown, False)
+            self._pictures.answered()
             return self._request(covers_turn=True)
         self._asked = True
         return []
@@ -297,15 +284,12 @@ class TurnPolicy:
         is_theirs = not (began.tag or began.inferred or self._sequencer.in_flight)
         is_uninvited = is_theirs and self._is_unasked and self._is_confirmed
         actions = _send(self._sequencer.created(began.response, began.tag, began.inferred))
-        self._current = began.response
+        self._reply.began(began.response, is_uninvited)
         if not is_uninvited:
             self._is_unasked = False
             return actions
-        self.uninvited += 1
-        self._uninvited.append(began.response)
-        self._stopped.append(began.response)
         actions.append(Send(self._events.cancel_response(began.response)))
-        if self._rules.speaks and not self._playing:
+        if self._rules.speaks and not self._reply.is_playing:
             actions.append(ClearOutput(self._events.clear_output()))
         return actions
 
@@ -341,18 +325,17 @@ class TurnPolicy:
 
     def _make_way(self) -> list[TurnAction]:
         """Stop the assistant for somebody who wants to speak, where it has anything to say."""
-        if not (self._playing or self._sequencer.busy):
+        if not (self._reply.is_playing or self._sequencer.busy):
             return _send(self._sequencer.interrupt())
         return self._interrupt()
 
     def _interrupt(self) -> list[TurnAction]:
         cancels = _send(self._sequencer.interrupt())
-        if self._current:
-            self._stopped.append(self._current)
+        self._reply.stop()
         if not self._rules.speaks:
             return cancels
         clear = ClearOutput(self._events.clear_output())
-        return [*cancels, clear, *self._flush("stopped by hand")]
+        return [*cancels, clear, *self._reply.flush(BY_HAND)]
 
     def _committed(self) -> list[TurnAction]:
         self._hearing = False
@@ -373,85 +356,26 @@ class TurnPolicy:
     # Text
 
     def _say(self, event: Mapping[str, Any]) -> list[TurnAction]:
-        text = event.get("text")
-        if not isinstance(text, str) or not text.strip():
-            return [problem(event, "bad_say", "say needs a text that is not empty")]
-        if len(text) > MAX_SAY_CHARS:
-            message = f"say takes at most {MAX_SAY_CHARS} characters, got {len(text)}"
-            return [problem(event, "bad_say", message)]
-        create = self._events.user_text(text)
-        item = create["item"]["id"]
-        participant, name = str(event.get("participant", "user")), str(event.get("name", ""))
-        caption = {
-            "type": "caption",
-            "speaker": participant,
-            "item": item,
-            "text": text,
-            "final": True,
-        }
-        said = TypedText(caption, 0, item, participant, name, text)
-        return [Send(create), *self.ask(), said]
+        refused = refusal(event)
+        if refused is not None:
+            return [refused]
+        create = self._events.user_text(str(event["text"]))
+        return [Send(create), *self.ask(), typed(event, create)]
 
     # Pictures
 
     def show(self, picture: Picture) -> list[TurnAction]:
         """Somebody shows a picture; an answer is asked for when the server has taken it."""
         create = self.show_again(picture)
-        item = str(create["item"]["id"])
-        caption = {
-            "type": "caption",
-            "speaker": picture.participant,
-            "item": item,
-            "text": picture.shown,
-            "final": True,
-            "picture": picture.as_event(),
-        }
-        who, words = picture.participant, words_of(create["item"]) or ""
-        said = TypedText(caption, 0, item, who, picture.name, words, picture)
-        return [Send(create), said]
+        return [Send(create), shown(picture, create)]
 
     def show_again(self, picture: Picture) -> dict[str, Any]:
         """The event that shows a picture, which an earlier session may not have taken."""
-        create = self._events.user_picture(picture.url, picture.text, self._image_detail)
-        self._shown[str(create["item"]["id"])] = True
-        if len(self._shown) > REMEMBERED:
-            del self._shown[next(iter(self._shown))]
-        return create
+        return self._pictures.show(picture)
 
     def picture_refused(self, error: ServerError) -> str:
-        """The item of the picture that an error is about; empty: it is about something else.
-
-        An error that names no event is about the oldest one, if it speaks of pictures.
-        """
-        item = error.event_id
-        if not item and self._shown and is_about_pictures(error):
-            item = next(iter(self._shown))
-        return item if self._shown.pop(item, None) is not None else ""
-
-    # Sound
-
-    def _started(self, response: str) -> list[TurnAction]:
-        if response in self._uninvited:  # Its first sound was on its way already.
-            return self._flush("nobody asked")
-        if response and response in self._stopped:
-            return []
-        self._playing, self._flushed = True, False
-        return [ReplyStarted()]
-
-    def _ended(self, response: str, cleared: bool) -> list[TurnAction]:
-        late = bool(response) and response in self._stopped
-        was_playing, self._playing = self._playing, False
-        if not cleared:
-            return [ReplyEnded()] if was_playing else []
-        if self._flushed or late:
-            return []
-        return self._flush("cleared")
-
-    def _flush(self, reason: str) -> list[TurnAction]:
-        if self._flushed and reason != "stopped by hand":
-            return []
-        self._flushed = True
-        return [Flush(reason)]
+        """The item of the picture that an error is about; empty: it is about something else."""
+        return self._pictures.refused(error)
 
 
 def _send(events: list[dict[str, Any]]) -> list[TurnAction]:
