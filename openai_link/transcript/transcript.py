@@ -6,10 +6,8 @@ What was said and is told of by its words alone has the place that its turn had.
 What a new session is seeded with (``history``) is announced by the server like anything
 else; ``seeded`` says which ids those are, so that nothing appears twice.
 
-Methods return the records to write: a record of an item is its whole present state, in place of
-the one before. Item ids must be unique in the room: ``ClientEvents`` get a new prefix for each
-call. The newest ``MAX_ITEMS``, with ``MAX_CHARS``, are remembered; older ones are in the journal
-only.
+Methods return the records to write; ``kept_items`` has what is remembered, and in which order. Item
+ids must be unique in the room: ``ClientEvents`` get a new prefix for each call.
 """
 
 from __future__ import annotations
@@ -22,9 +20,7 @@ from mixer_core.journal.records import (
     ClosedRecord,
     ForgottenRecord,
     HistoryItem,
-    ItemRecord,
     Record,
-    RemovedRecord,
     SessionRecord,
 )
 
@@ -43,21 +39,17 @@ from ..facts import (
     Transcribed,
     TurnCommitted,
 )
-from ..realtime.bounds import MAX_TEXT_CHARS
 from ..realtime.item_content import has_picture, role_of, tool_fields, words_of
 from ..realtime.unicode_text import whole
 from .attribution import Attribution, ExpectedText
-from .item_order import ROOT, ItemOrder, first_place
+from .item_order import ROOT
+from .kept_items import KeptItems, newest_states
 from .speech_timeline import Shares, SpeechTimeline
 
-MAX_ITEMS = 2_000
-MAX_CHARS = 4_000_000
-"""Words, arguments and outputs that are remembered, of all items."""
 MAX_ALIASES = 8_000
 """Ids of seeded items that are known, of the newest sessions."""
 MAX_EARLY = 64
 """Transcripts that may wait for their item."""
-_TEXTS = ("name", "text", "failure", "tool", "arguments", "output")
 
 
 class Transcript:
@@ -76,10 +68,7 @@ class Transcript:
         """The newest one that had the room."""
         self._where = ""
         """The session in which new items are."""
-        self._order = ItemOrder(recovered)
-        self._known = {item.item: item for item in recovered}
-        self._chars = sum(map(_chars, recovered))
-        """Size of what is remembered."""
+        self._items = KeptItems(recovered)
         self._aliases: dict[str, str] = {}
         """Ids in later sessions to ids here; empty: not part of the record."""
         self._early: dict[str, Transcribed] = {}
@@ -129,7 +118,7 @@ class Transcript:
             case ItemAdded() | ItemDone():
                 return self._item(fact, now_ns, wall_ms)
             case ItemDeleted(item):
-                return self._delete(self._here(item))
+                return self._items.remove(self._here(item))
             case ItemTruncated(item, audio_end_ms):
                 return self._truncated(self._here(item), audio_end_ms)
             case Transcribed(item):
@@ -157,29 +146,31 @@ class Transcript:
 
     def tool_result(self, call: str, output: str, ok: bool, wall_ms: int) -> list[Record]:
         """A tool has answered; the first answer counts."""
-        item = next((i for i in self._known.values() if i.call == call and i.pending), None)
-        return [] if item is None else self._put(replace(item, output=output, ok=ok, final=True))
+        item = self._items.awaiting(call)
+        if item is None:
+            return []
+        return self._items.put(replace(item, output=output, ok=ok, final=True))
 
     def heard(self, item: str, text: str, audio_end_ms: int, wall_ms: int) -> list[Record]:
         """An interrupted reply ends where it was heard: ``text`` is what people got of it.
 
         A later call replaces an earlier one.
         """
-        known = self._known.get(self._here(item))
+        known = self._items.get(self._here(item))
         if known is None or known.kind != "message":
             return []
-        return self._put(replace(known, text=text, heard_ms=audio_end_ms, final=True))
+        return self._items.put(replace(known, text=text, heard_ms=audio_end_ms, final=True))
 
     def cut(self, item: str, reason: str) -> list[Record]:
         """The model did not say all that it wanted to: ``reason`` is a word that names why."""
-        known = self._known.get(self._here(item))
+        known = self._items.get(self._here(item))
         if known is None or known.kind != "message":
             return []
-        return self._put(replace(known, failure=reason, final=True))
+        return self._items.put(replace(known, failure=reason, final=True))
 
     def own_words(self, item: str, words: Mapping[str, str]) -> list[Record]:
         """What each of those who spoke in a turn said, by participant, in order."""
-        known = self._known.get(self._here(item))
+        known = self._items.get(self._here(item))
         if known is None or not words:
             return []
         names = {who: self.names().get(who, who) for who in words}
@@ -187,7 +178,7 @@ class Transcript:
         text = " / ".join(each) if len(words) > 1 else next(iter(words.values()))
         said = replace(known, text=text, failure="", final=True)
         who = known.participant if known.participant in words else next(iter(words))
-        return self._put(replace(said, participant=who, name=", ".join(names.values())))
+        return self._items.put(replace(said, participant=who, name=", ".join(names.values())))
 
     def session(
         self, what: Literal["started", "ended"], session: str, reason: str, wall_ms: int
@@ -201,10 +192,10 @@ class Transcript:
 
     def note(self, text: str, wall_ms: int) -> list[Record]:
         """A line of the gateway's own, behind what was said so far."""
-        item = f"note_{wall_ms}_{len(self._order.order)}"
-        moved = self._order.insert(item, "", first_place(wall_ms))
-        note = HistoryItem(item, moved[item], "message", "system", text=text, wall_ms=wall_ms)
-        return self._put(replace(note, final=True, session=self._session))
+        item = f"note_{wall_ms}_{len(self._items)}"
+        note = HistoryItem(item, 0, "message", "system", text=text, wall_ms=wall_ms)
+        note = replace(note, final=True, session=self._session)
+        return self._items.place(note, "", wall_ms)
 
     def closed(self, reason: str, wall_ms: int) -> list[Record]:
         """The room is empty: the conversation is over and will not be recovered."""
@@ -213,7 +204,7 @@ class Transcript:
     def forget(self, wall_ms: int) -> list[Record]:
         """Somebody deletes the conversation; its sessions are over. What comes begins another."""
         self._attribution.forget()
-        self._order, self._known, self._chars = ItemOrder(), {}, 0
+        self._items = KeptItems()
         self._aliases, self._early, self._turns = {}, {}, {}
         return [ForgottenRecord(wall_ms)]
 
@@ -221,21 +212,20 @@ class Transcript:
 
     def items(self) -> list[HistoryItem]:
         """The conversation in order."""
-        return [self._known[item] for item in self._order.order]
+        return list(self._items)
 
     def previous(self, item: str) -> str:
         """Id of the item before a known one; empty: it is the first."""
-        before = self._order.before(item)
+        before = self._items.before(item)
         return "" if before == ROOT else before
 
     def find(self, item: str) -> HistoryItem | None:
         """An item by its id in any session."""
-        return self._known.get(self._here(item))
+        return self._items.get(self._here(item))
 
     def tool_item(self, call: str) -> HistoryItem | None:
         """The item of a tool call."""
-        known = self._known
-        return next((known[i] for i in reversed(self._order.order) if known[i].call == call), None)
+        return next((item for item in reversed(self._items) if item.call == call), None)
 
     def speaker(self, item: str) -> tuple[str, str]:
         """Participant and name of who said an item; empty where it is not known (yet)."""
@@ -261,28 +251,18 @@ class Transcript:
     def _here(self, item: str) -> str:
         return self._aliases.get(item, item)
 
-    def _put(self, item: HistoryItem) -> list[Record]:
-        """Keep the new state of an item; a record where something changed."""
-        item = _whole(item)
-        if self._known.get(item.item) == item:
-            return []
-        before = self._known.get(item.item)
-        self._known[item.item] = item
-        self._chars += _chars(item) - (0 if before is None else _chars(before))
-        return [ItemRecord(item)]
-
     def _item(self, fact: ItemAdded | ItemDone, now_ns: int, wall_ms: int) -> list[Record]:
         content, item = fact.content, fact.item
         if item in self._aliases or role_of(content) is None:
             return []
         records: list[Record] = []
-        if item not in self._known:
+        if item not in self._items:
             records += self._place(item, self._previous(fact), content, now_ns, wall_ms)
         done = isinstance(fact, ItemDone) or content.get("status") == "completed"
-        records += self._fill(self._known[item], content, done)
+        records += self._fill(self._items[item], content, done)
         early = self._early.pop(item, None)
         records += self._transcribed(item, early) if early else []
-        return _newest_states(records)
+        return newest_states(records)
 
     def _previous(self, fact: ItemAdded | ItemDone) -> str:
         """The item before a new one; empty: the last one here.
@@ -291,7 +271,7 @@ class Transcript:
         it was told is newer than everything here.
         """
         previous = fact.previous if isinstance(fact, ItemAdded) else ""
-        if fact.item in self._turns and previous not in self._known:
+        if fact.item in self._turns and previous not in self._items:
             return self._turns[fact.item]
         return "" if previous == ROOT or previous in self._aliases else previous
 
@@ -299,27 +279,12 @@ class Transcript:
         self, item: str, previous: str, content: Mapping[str, Any], now_ns: int, wall_ms: int
     ) -> list[Record]:
         """A new item without words in its place, with records of it and those that had to move."""
-        moved = self._order.insert(item, previous, first_place(wall_ms))
         self._turns.pop(item, None)
-        records: list[Record] = []
-        for other, position in moved.items():
-            if other != item:
-                records += self._put(replace(self._known[other], position=position))
         kind, role = role_of(content) or ("message", "system")
-        known = HistoryItem(item, moved[item], kind, role, wall_ms=wall_ms, session=self._where)
+        known = HistoryItem(item, 0, kind, role, wall_ms=wall_ms, session=self._where)
         if role == "user":
             known = self._attributed(known, content, now_ns)
-        records += self._put(known)
-        while len(self._order.order) > 1 and self._is_full:
-            first, second = self._order.order[:2]
-            oldest = second if first == item else first
-            self._order.remove(oldest)
-            self._chars -= _chars(self._known.pop(oldest))
-        return records
-
-    @property
-    def _is_full(self) -> bool:
-        return len(self._order.order) > MAX_ITEMS or self._chars > MAX_CHARS
+        return self._items.place(known, previous, wall_ms)
 
     def _attributed(
         self, item: HistoryItem, content: Mapping[str, Any], now_ns: int
@@ -339,18 +304,18 @@ class Transcript:
     def _fill(self, item: HistoryItem, content: Mapping[str, Any], done: bool) -> list[Record]:
         """What the content of an item says."""
         if item.kind == "tool":
-            return self._put(replace(item, **tool_fields(item, content, done)))
+            return self._items.put(replace(item, **tool_fields(item, content, done)))
         words = words_of(content)
         if words is None:  # Spoken, and not written down yet.
             return []
         if item.heard_ms is not None or (has_picture(content) and item.text):
             words = item.text
-        return self._put(replace(item, text=words or item.text, final=item.final or done))
+        return self._items.put(replace(item, text=words or item.text, final=item.final or done))
 
     def _turn(self, item: str) -> None:
         """A turn has its place, whenever its item is told of."""
-        if item and item not in self._known and item not in self._aliases:
-            self._turns[item] = self._order.order[-1] if self._order.order else ROOT
+        if item and item not in self._items and item not in self._aliases:
+            self._turns[item] = self._items.last
             if len(self._turns) > MAX_EARLY:
                 del self._turns[next(iter(self._turns))]
 
@@ -362,10 +327,10 @@ class Transcript:
         if item in self._turns:
             spoken = {"type": "message", "role": "user", "content": [{"type": "input_audio"}]}
             placed = self._place(item, self._turns[item], spoken, now_ns, wall_ms)
-        return _newest_states([*placed, *self._transcribed(item, fact)])
+        return newest_states([*placed, *self._transcribed(item, fact)])
 
     def _transcribed(self, item: str, fact: Transcribed) -> list[Record]:
-        known = self._known.get(item)
+        known = self._items.get(item)
         if known is None:
             if item:
                 self._early[item] = fact
@@ -373,55 +338,29 @@ class Transcript:
                     del self._early[next(iter(self._early))]
             return []
         text = fact.text.strip() or known.text
-        return self._put(replace(known, text=text, failure=fact.failure, final=True))
+        return self._items.put(replace(known, text=text, failure=fact.failure, final=True))
 
     def _called(self, item: str, fact: ToolCalled, wall_ms: int) -> list[Record]:
         records: list[Record] = []
-        if item not in self._known:
+        if item not in self._items:
             records = self._place(item, "", {"type": "function_call"}, 0, wall_ms)
-        known = self._known[item]
+        known = self._items[item]
         called = replace(known, call=fact.call, tool=fact.name, arguments=fact.arguments)
-        return _newest_states(records + self._put(called))
+        return newest_states(records + self._items.put(called))
 
     def _caption(self, item: str, text: str) -> list[Record]:
         """Words whose item never tells them: it was interrupted, or the session was lost."""
-        known = self._known.get(item)
+        known = self._items.get(item)
         if known is None or known.text or known.heard_ms is not None or not text:
             return []
-        return self._put(replace(known, text=text))
+        return self._items.put(replace(known, text=text))
 
     def _truncated(self, item: str, audio_end_ms: int) -> list[Record]:
         """The server's end: what it sent; which words that is, and who heard it, it cannot say."""
-        known = self._known.get(item)
+        known = self._items.get(item)
         if known is None or known.kind != "message":
             return []
         if known.heard_ms is not None:
             audio_end_ms = min(audio_end_ms, known.heard_ms)
         text = known.text if audio_end_ms else ""
-        return self._put(replace(known, text=text, heard_ms=audio_end_ms, final=True))
-
-    def _delete(self, item: str) -> list[Record]:
-        known = self._known.pop(item, None)
-        if known is None:
-            return []
-        self._chars -= _chars(known)
-        self._order.remove(item)
-        return [RemovedRecord(item)]
-
-
-def _whole(item: HistoryItem) -> HistoryItem:
-    """``item`` with texts that can be stored and sent, of bounded length."""
-    texts = {name: getattr(item, name) for name in _TEXTS}
-    kept = {name: whole(text[:MAX_TEXT_CHARS]) for name, text in texts.items()}
-    changed: dict[str, Any] = {n: text for n, text in kept.items() if text is not texts[n]}
-    return replace(item, **changed) if changed else item
-
-
-def _chars(item: HistoryItem) -> int:
-    return sum(len(getattr(item, name)) for name in _TEXTS)
-
-
-def _newest_states(records: list[Record]) -> list[Record]:
-    """Of several states of one item only the last."""
-    newest = {r.item.item: r for r in records if isinstance(r, ItemRecord)}
-    return list(newest.values())
+        return self._items.put(replace(known, text=text, heard_ms=audio_end_ms, final=True))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from openai_link.transcript.kept_items import MAX_ITEMS
 from openai_link.transcript.line_places import MAX_LINES
 from openai_link.transcript.slot_clock import MAX_ANCHORS
-from openai_link.transcript.transcript import MAX_ALIASES, MAX_ITEMS
+from openai_link.transcript.transcript import MAX_ALIASES
 from tests.openai_link.room.scenes import ANSWERED
 from tests.openai_link.room.world import Scene, Step, World, say, wait
 from tests.support.growth import grown, sizes

@@ -35,8 +35,9 @@ from openai_link.facts import (
 from openai_link.realtime.client_events import ClientEvents
 from openai_link.transcript.history import SeedLimits, seed_events
 from openai_link.transcript.item_order import GAP, ItemOrder
+from openai_link.transcript.kept_items import MAX_ITEMS
 from openai_link.transcript.speech_timeline import SpeechTimeline
-from openai_link.transcript.transcript import MAX_ITEMS, Transcript
+from openai_link.transcript.transcript import Transcript
 
 S = 1_000_000_000
 WALL = 1_790_000_000_000
