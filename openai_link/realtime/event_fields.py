@@ -49,6 +49,12 @@ def maps_of(event: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
     return [v for v in value if isinstance(v, Mapping)] if isinstance(value, list) else []
 
 
+def forget_oldest(book: dict[Any, Any], limit: int) -> None:
+    """Of more than ``limit`` entries the oldest goes."""
+    if len(book) > limit:
+        del book[next(iter(book))]
+
+
 class Once:
     """Which keys were seen, of the last few thousand."""
 

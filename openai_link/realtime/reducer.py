@@ -4,8 +4,8 @@ Sans-I/O, and tolerant: unknown types are counted, unknown and missing fields ig
 depends on an order that the service does not promise. State is kept by item and response id,
 never as "the current item"; each fact is told once per id. "Speaking" is the time between
 ``output_audio_buffer.started`` and ``stopped`` or ``cleared``, because generation runs far ahead
-of the sound. Responses are in ``reduce_responses``, items, their words and calls in
-``reduce_items``. Any event that carries a fact is enough for it.
+of the sound. Responses are in ``reduce_responses``, items and calls in ``reduce_items``, words in
+``item_words``. Any event that carries a fact is enough for it.
 """
 
 from __future__ import annotations

@@ -282,6 +282,7 @@ BORDERS = (
         (
             *("openai_link.realtime.reducer", "openai_link.realtime.reduce_items"),
             *("openai_link.realtime.reduce_responses", "openai_link.realtime.reduce_calls"),
+            *("openai_link.realtime.item_words", "openai_link.realtime.our_messages"),
             *("openai_link.realtime.reduce_errors", "openai_link.realtime.dialect"),
             *("openai_link.realtime.answers", "openai_link.realtime.captions"),
             *("openai_link.realtime.item_content", "openai_link.realtime.confirmed"),

@@ -17,7 +17,8 @@ from openai_link.facts import (
     Transcribed,
 )
 from openai_link.realtime.client_events import TAG
-from openai_link.realtime.reduce_items import TAKEN_NS, WORDS_NS
+from openai_link.realtime.item_words import WORDS_NS
+from openai_link.realtime.our_messages import TAKEN_NS
 from openai_link.realtime.reduce_responses import SETTLED_NS
 from openai_link.realtime.reducer import Reducer
 from tests.openai_link.realtime.test_reducer import Event, e, reply, run, turn
