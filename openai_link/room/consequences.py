@@ -146,7 +146,7 @@ class Consequences:
         if number != parts.active_session:
             outcomes += parts.sessions.tell_late(fact, now_ns)
         parts.speakers.on_fact(number, fact, now_ns)
-        if parts.own_words is not None and number == parts.active_session:
+        if number == parts.active_session:
             outcomes += parts.own_words.on_fact(fact, now_ns)
         outcomes += parts.address.on_fact(number, fact, now_ns, self._is_stopped(number, fact))
         outcomes += _exported(parts.traces.on_fact(number, fact, now_ns))

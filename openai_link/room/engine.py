@@ -15,6 +15,8 @@ module            has
 ``audience``      what people are told of the state
 ``rule_changes``  what follows where the room's rules change
 ``moving``        what follows where the room goes to another machine, or comes from one
+``deadlines``     when something is due, and in which order
+``room_sound``    what the session hears, and what it says
 ``outlet``        the pace of what goes out
 ================  =================================================================================
 
@@ -24,27 +26,27 @@ Sound does not pass through actions: ``room_audio`` and ``reply_audio`` are call
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mixer_core.bus.frames import FLAG_PAUSE
 from mixer_core.journal.records import HistoryItem
 from mixer_core.runtime.earliest import earliest
 from mixer_core.runtime.errors import UpstreamError
 from mixer_core.runtime.units import MS_NS
 
 from ..media.downlink_gate import DownlinkFrame
-from ..media.quiet import ROOM_NOISE_PEAK, is_quiet
 from ..pictures import Picture
 from ..room_settings import RoomSettings
 from .actions import Action, Log, TellBrowsers
 from .audience import Audience
 from .consequences import Consequences
+from .deadlines import Deadlines
 from .lifecycle_actions import State
 from .moving import Moving
 from .outlet import Outlet
 from .parts import RoomConfig, RoomParts
 from .people import People
+from .room_sound import RoomSound
 from .room_tools import Toolset
 from .rule_changes import RuleChanges
 from .signals import Outcome, ProblemFound, SessionFailed, Signal
@@ -73,6 +75,8 @@ class RoomEngine:
             config, parts, self._startup, self._audience, self._people
         )
         self._moving = Moving(parts, self._startup)
+        self._deadlines = Deadlines(parts, self._startup, self._audience, self._moving)
+        self._sound = RoomSound(parts, self._moving)
         self._outlet = Outlet(parts.sessions)
         self._settings = settings
         self._rules = rules
@@ -101,15 +105,13 @@ class RoomEngine:
 
     def counters(self) -> dict[str, int | float]:
         """For the metrics."""
-        own = self._parts.own_words
         return {
             **self._sessions.counters(),
             **self._record.spending.metrics(),
             **self._outlet.counters(),
+            **self._parts.own_words.counters(),
             "calls_total": self._connection.attempts,
             "connect_ms": self._connection.connect_ms,
-            "own_words_turns_total": 0 if own is None else own.written,
-            "own_words_lost_total": 0 if own is None else own.lost,
             "rollovers_begun_total": self._handover.begun,
             "rollovers_total": self._handover.completed,
             "epoch": self.epoch,
@@ -117,27 +119,14 @@ class RoomEngine:
 
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick``; None where nothing waits."""
-        return earliest(
-            self._connection.next_timeout_ns(),
-            self._sessions.next_timeout_ns(),
-            self._handover.next_timeout_ns(),
-            self._record.next_timeout_ns(),
-            self._parts.tools.next_timeout_ns(),
-            self._parts.address.next_timeout_ns(),
-            self._startup.next_timeout_ns(),
-            self._parts.recording.next_timeout_ns(),
-            self._audience.next_timeout_ns(),
-            self._parts.yielding.next_timeout_ns(),
-            self._outlet.next_timeout_ns(),
-            None if self._parts.own_words is None else self._parts.own_words.next_timeout_ns(),
-        )
+        return earliest(self._deadlines.next_timeout_ns(), self._outlet.next_timeout_ns())
 
     # -- the room's life --------------------------------------------------------------------------
 
     def open(self, now_ns: int) -> list[Action]:
         """The room has its first participant on the way."""
         outcomes = self._parts.address.open()
-        outcomes += self._parts.transcribe_each(self._rules.rules.transcribe_each, self._settings)
+        outcomes += self._parts.want_own_words(self._rules.rules.transcribe_each, self._settings)
         outcomes += self._startup.open(now_ns)
         wall_ms, grace_ns = self._wall_ms(now_ns), self._moving.grace_ns
         outcomes += self._connection.open(wall_ms, now_ns, grace_ns)
@@ -156,7 +145,8 @@ class RoomEngine:
     def yield_room(self, within_ns: int, now_ns: int) -> list[Action]:
         """Leave the room in its next pause, for another machine: ``RoomYielded`` follows."""
         is_time = self._parts.yielding.begin(now_ns + within_ns, now_ns)
-        return self._leave(now_ns) if is_time else []
+        wall_ms = self._wall_ms(now_ns)
+        return self._settle_each(self._moving.left(wall_ms, now_ns), now_ns) if is_time else []
 
     def stay(self, now_ns: int) -> list[Action]:
         """The room stays here, whether or not it was left already."""
@@ -169,13 +159,6 @@ class RoomEngine:
     def owes_answer(self, now_ns: int) -> list[Action]:
         """People wait for an answer that another machine, which had the room, did not give."""
         return self._settle(self._moving.owes_answer(), now_ns)
-
-    def _leave(self, now_ns: int) -> list[Action]:
-        """The room goes on at another machine from now on."""
-        actions: list[Action] = []
-        for outcomes in self._moving.left(self._wall_ms(now_ns), now_ns):
-            actions += self._settle(outcomes, now_ns)
-        return actions
 
     def stop(self, now_ns: int) -> list[Action]:
         """The process must end."""
@@ -210,21 +193,8 @@ class RoomEngine:
 
     def tick(self, now_ns: int) -> list[Action]:
         """The time-out was reached, perhaps."""
-        wall_ms = self._wall_ms(now_ns)
-        actions = self._settle(self._sessions.tick(now_ns), now_ns)
-        actions += self._settle(self._handover.tick(wall_ms, now_ns), now_ns)
-        actions += self._settle(self._record.tick(now_ns), now_ns)
-        actions += self._settle(self._parts.tools.tick(now_ns), now_ns)
-        actions += self._settle(self._parts.address.tick(now_ns), now_ns)
-        if self._parts.own_words is not None:
-            actions += self._settle(self._parts.own_words.tick(now_ns), now_ns)
-        actions += self._settle(self._parts.recording.tick(wall_ms, now_ns), now_ns)
-        started = [*self._startup.tick(now_ns), *self._audience.tick(now_ns)]
-        actions += self._settle(started, now_ns)
-        actions += self._settle(self._connection.tick(wall_ms, now_ns), now_ns)
-        if self._parts.yielding.tick(now_ns):
-            actions += self._leave(now_ns)
-        return [*actions, *self._outlet.tick(now_ns)]
+        passed = self._deadlines.passed(self._wall_ms(now_ns), now_ns)
+        return [*self._settle_each(passed, now_ns), *self._outlet.tick(now_ns)]
 
     # -- the journal ------------------------------------------------------------------------------
 
@@ -330,40 +300,20 @@ class RoomEngine:
 
         Returns the number of the session that is to hear it (0: none), and what follows.
         """
-        session = self._sessions.talking
-        if session is None:
-            self.metrics.count("uplink_held_frames_total")
-            return 0, []
-        hears = session.number if session.hears_room else 0
-        if not hears:
-            self.metrics.count("uplink_muted_frames_total")
-        quiet = bool(flags & FLAG_PAUSE) or is_quiet(pcm, ROOM_NOISE_PEAK)
-        session.room_sound(quiet or not hears, now_ns)
-        yielding = self._parts.yielding
-        if yielding.listens and yielding.room_audio(quiet, now_ns):
-            return hears, self._leave(now_ns)
-        if not self._handover.listens:
-            return hears, []
-        outcomes = self._handover.room_audio(quiet, self._wall_ms(now_ns), now_ns)
-        return hears, self._settle(outcomes, now_ns)
+        wall_ms = self._wall_ms(now_ns)
+        hears, steps = self._sound.microphones(pcm, flags, wall_ms, now_ns)
+        return hears, self._settle_each(steps, now_ns)
 
     def reply_audio(
         self, session: int, pcm: bytes, stamp_ns: int, concealed: bool, now_ns: int
     ) -> DownlinkFrame | None:
         """20 ms of a reply (960 bytes) that arrived at ``stamp_ns``: the frame for the mixer."""
-        found = self._sessions.find(session)
-        if found is None:
-            return None
-        traces = self._parts.traces
-        frame = found.reply_audio(pcm, stamp_ns, concealed, now_ns)
-        if frame is not None and traces.awaits_sound and not is_quiet(pcm, ROOM_NOISE_PEAK):
-            traces.sound(frame.stamp_ns, now_ns)
-        return frame
+        return self._sound.reply(session, pcm, stamp_ns, concealed, now_ns)
 
     @property
     def has_heard(self) -> bool:
         """A reply has begun or ended to sound: ``tick`` is due."""
-        return any(session.has_heard for session in self._sessions.all)
+        return self._sound.has_heard
 
     def room_slot(self, number: int, now_ns: int) -> None:
         """The room's frame with that number is heard."""
@@ -384,10 +334,7 @@ class RoomEngine:
         """The mixer's ``speech`` event: whose voice was in which slots."""
         self._record.speech.report(event)
         outcomes = self._parts.speakers.reported(now_ns)
-        if self._parts.own_words is not None:
-            talking = self._sessions.talking
-            hears = talking is not None and talking.hears_room
-            outcomes += self._parts.own_words.reported(talking is not None, hears, now_ns)
+        outcomes += self._parts.own_words.reported(now_ns)
         return self._settle(outcomes, now_ns)
 
     # -- sessions that write down one participant each --------------------------------------------
@@ -395,28 +342,24 @@ class RoomEngine:
     @property
     def hears_voices(self) -> bool:
         """Whether ``voice_frame`` is to be called; else nothing comes of it."""
-        own = self._parts.own_words
-        return own is not None and own.hears
+        return self._parts.own_words.hears
 
     def voice_frame(self, who: str, pcm: bytes, now_ns: int) -> list[Action]:
         """20 ms of somebody's voice by itself (960 bytes)."""
-        own = self._parts.own_words
-        return [] if own is None else self._settle(own.frame(who, pcm, now_ns), now_ns)
+        return self._settle(self._parts.own_words.frame(who, pcm, now_ns), now_ns)
 
     def voice_opened(self, who: str, now_ns: int) -> list[Action]:
         """The session that writes down a participant is connected."""
-        own = self._parts.own_words
-        return [] if own is None else self._settle(own.opened(who, now_ns), now_ns)
+        return self._settle(self._parts.own_words.opened(who, now_ns), now_ns)
 
     def voice_event(self, who: str, event: Mapping[str, Any], now_ns: int) -> list[Action]:
         """One event of its server."""
-        own, wall_ms = self._parts.own_words, self._wall_ms(now_ns)
-        return [] if own is None else self._settle(own.event(who, event, wall_ms, now_ns), now_ns)
+        wall_ms = self._wall_ms(now_ns)
+        return self._settle(self._parts.own_words.event(who, event, wall_ms, now_ns), now_ns)
 
     def voice_lost(self, who: str, words: str, now_ns: int) -> list[Action]:
         """It is over, or cannot be had. ``words``: why."""
-        own = self._parts.own_words
-        return [] if own is None else self._settle(own.lose(who, words, now_ns), now_ns)
+        return self._settle(self._parts.own_words.lose(who, words, now_ns), now_ns)
 
     def browser_event(self, event: Mapping[str, Any], now_ns: int) -> list[Action]:
         """A control message of a browser: say, interrupt, ptt, played, confirm, record."""
@@ -447,6 +390,10 @@ class RoomEngine:
         return self._settle(self._people.picture(upload, picture, now_ns), now_ns)
 
     # -- signals ----------------------------------------------------------------------------------
+
+    def _settle_each(self, steps: Iterable[list[Outcome]], now_ns: int) -> list[Action]:
+        """Of several steps, all that follows from one comes before the next is made."""
+        return [action for outcomes in steps for action in self._settle(outcomes, now_ns)]
 
     def _settle(self, outcomes: Sequence[Outcome], now_ns: int) -> list[Action]:
         """Pass signals on until only actions are left; what follows from one comes in its place."""

@@ -12,7 +12,7 @@ part               decides
 ``AddressDesk``    which spoken turns are answered
 ``SpeakerDesk``    when the model is told who speaks
 ``Notices``        what newcomers have yet to hear
-``OwnWords``       whose words are written down by themselves, and of which turn they are
+``OwnWordsDesk``   whose words are written down by themselves, and of which turn they are
 ``RoomRecording``  whether the room is recorded, and whose voice is kept
 ``TurnTraces``     what each turn took
 ``Yielding``       when the room may be left to another machine
@@ -23,7 +23,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from mixer_core.runtime.metrics import Metrics
 from mixer_core.runtime.room_rules import RoomRules
@@ -37,6 +36,7 @@ from .connection import Connection
 from .epoch import EpochCounter
 from .handover import Handover
 from .notices import Notices
+from .own_words_desk import OwnWordsDesk
 from .persona import Persona
 from .record import RoomRecord
 from .recorded import RoomRecording
@@ -46,9 +46,6 @@ from .signals import Outcome
 from .speaker_desk import SpeakerDesk
 from .turn_traces import TurnTraces
 from .yielding import Yielding
-
-if TYPE_CHECKING:
-    from .own_words import OwnWords
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +113,7 @@ class RoomParts:
             config.rules.recording, settings.recording_max_hours, self.record
         )
         self.traces = TurnTraces(self.metrics)
-        self._mark = config.mark
-        self.own_words: OwnWords | None = None
-        """None: nobody was ever written down by themselves."""
+        self.own_words = OwnWordsDesk(self.record, self.sessions, config.mark)
         self.yielding = Yielding(self.sessions, self.tools, self.record)
         self.sessions.is_elsewhere = config.standby
 
@@ -128,16 +123,9 @@ class RoomParts:
         self.record.pending_reply.answer_turns(self.sessions.answers_turns)
         return outcomes
 
-    def transcribe_each(self, is_wanted: bool, settings: OpenaiLinkSettings) -> list[Outcome]:
+    def want_own_words(self, is_wanted: bool, settings: OpenaiLinkSettings) -> list[Outcome]:
         """Whether each person who speaks is written down by themselves from now on."""
-        if self.own_words is None:
-            if not is_wanted:
-                return []
-            from .own_words import OwnWords  # Most rooms never need it.
-
-            self.own_words = OwnWords(settings, self.record, self._mark)
-            self.own_words.people(self.notices.people)
-        return self.own_words.want(is_wanted and bool(settings.transcription_model))
+        return self.own_words.want(is_wanted, settings, self.notices.people)
 
     @property
     def active_session(self) -> int:

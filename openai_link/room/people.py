@@ -30,7 +30,7 @@ class People:
         parts.record.people(people)
         parts.address.people(people)
         parts.speakers.people(people)
-        own = [] if parts.own_words is None else parts.own_words.people(people)
+        own = parts.own_words.people(people)
         chosen = parts.address.choose(event.get("address"))
         outcomes = parts.sessions.roster(frozenset(people), deaf_in(event), now_ns)
         outcomes += parts.connection.roster(len(people), joined, wall_ms, now_ns)

@@ -51,7 +51,7 @@ class RuleChanges:
             outcomes += parts.sessions.tools_changed()
         outcomes += parts.sessions.retell()
         outcomes += parts.address.change(rules)
-        outcomes += parts.transcribe_each(rules.transcribe_each, settings.link)
+        outcomes += parts.want_own_words(rules.transcribe_each, settings.link)
         outcomes += parts.recording.rules(rules.recording, wall_ms)
         budgets = (settings.link.daily_budget_usd, rules.daily_budget_usd)
         outcomes += parts.record.budgets(*budgets)

@@ -183,7 +183,7 @@ def test_off_or_alone_costs_nothing() -> None:
         assert world.opened_voices == [] and world.heard_ms == {} and not world.is_heard
         assert not world.engine.hears_voices
         assert [text for _, text in lines(world)] == [MIXED]
-        assert each or world.engine._parts.own_words is None
+        assert each or world.engine._parts.own_words.words is None
 
 
 @pytest.mark.parametrize("fate", ["refused", "lost", "failed", "silent", "error"])
@@ -268,7 +268,7 @@ def test_without_a_session_of_the_room_nothing_is_spent() -> None:
 
 
 def test_many_who_speak_are_bounded() -> None:
-    own = hold(wait(100), words={}).engine._parts.own_words
+    own = hold(wait(100), words={}).engine._parts.own_words.words
     assert own is not None
     people = [f"p-{number}" for number in range(20)]
     own.people(people)
