@@ -61,6 +61,8 @@ class Contents:
     """Why it ended."""
     told: bool = True
     """False: nobody has told the people of the room that it ended."""
+    left_out: tuple[_Name, ...] = ()
+    """Names of people whose voice is not in it, since it has as many voices as it may."""
 
 
 @dataclass(frozen=True, slots=True)

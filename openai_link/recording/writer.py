@@ -30,6 +30,9 @@ ROUND_S, LATE_NS = 1.0, S_NS
 MAX_QUEUED = 50 * 16 * 10
 """Frames: ten seconds of sixteen voices; of more the newest are lost, and counted."""
 MAX_TRACKS = 64
+"""Voices of one recording; who is heard later is left out, of the mix too."""
+MAX_LEFT_OUT = 256
+"""People who are named for that."""
 MIB = 1 << 20
 CLOSE_S = 5.0
 
@@ -48,6 +51,7 @@ class RecordingWriter:
         free_mib: int,
         log: logging.LoggerAdapter[logging.Logger],
         failed: Callable[[str], object],
+        left_out: Callable[[str], object] = lambda name: None,
     ) -> None:
         """Make the directory and begin.
 
@@ -58,11 +62,14 @@ class RecordingWriter:
             free_mib: what has to stay free on the disk.
             log: of the room.
             failed: called in the thread, once, with a sentence: it cannot go on.
+            left_out: called in the thread, once for each person, with the name: it has no room for
+                their voice.
 
         Raises:
             OSError: the directory cannot be made, or has no room.
         """
         self._log, self._failed, self._free_mib = log, failed, free_mib
+        self._tell_left_out = left_out
         self._began_ns = began_ns
         self.folder = recordings.make(
             state_dir, contents.room, contents.began_ms, secrets.token_hex(3)
@@ -78,6 +85,7 @@ class RecordingWriter:
             undo.pop_all()
         self._tracks = Tracks(began_ns)
         self._files: dict[str, FlacFile] = {}
+        self._left_out: set[str] = set()
         self._queue: queue.SimpleQueue[Entry] = queue.SimpleQueue()
         self.lost = 0
         """Frames that are in no file."""
@@ -144,6 +152,7 @@ class RecordingWriter:
         if participant in self._files:
             return True
         if len(self._files) >= MAX_TRACKS:
+            self._leave_out(participant, name)
             return False
         number = len(self._files) + 1
         file = f"{number:02d}-{'person' if participant else 'assistant'}.flac"
@@ -153,6 +162,16 @@ class RecordingWriter:
         self._contents = replace(self._contents, tracks=(*self._contents.tracks, track))
         recordings.write(self.folder, self._contents)
         return True
+
+    def _leave_out(self, participant: str, name: str) -> None:
+        """There is no file for a voice: it is noted and told, once."""
+        if participant in self._left_out or len(self._left_out) >= MAX_LEFT_OUT:
+            return
+        self._left_out.add(participant)
+        names = dict.fromkeys((*self._contents.left_out, name))
+        self._contents = replace(self._contents, left_out=tuple(names))
+        recordings.write(self.folder, self._contents)
+        self._tell_left_out(name)
 
     def _check_room(self) -> None:
         disk = os.statvfs(self.folder)

@@ -385,6 +385,12 @@ class RoomEngine:
         """This room's last process died while it recorded. ``words``: as in ``end_recording``."""
         return self._settle(self._parts.recording.left(words, self._wall_ms(now_ns)), now_ns)
 
+    def left_out_of_recording(self, name: str, now_ns: int) -> list[Action]:
+        """A recording has no room for the voice of somebody who is called that."""
+        who = name or "somebody"
+        words = f"It has as many voices as it may: what {who} says is not in it."
+        return self._settle([ProblemFound("recording_full", words)], now_ns)
+
     def picture(self, upload: str, picture: Picture, now_ns: int) -> list[Action]:
         """Somebody shows the assistant a picture; ``upload`` is answered by ``AnswerUpload``."""
         return self._settle(self._people.picture(upload, picture, now_ns), now_ns)

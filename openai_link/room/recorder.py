@@ -33,12 +33,17 @@ class Recorder:
         engine: RoomEngine,
         mixer: MixerClient,
         failed: Callable[[str], None],
+        left_out: Callable[[str], None],
         log: logging.LoggerAdapter[logging.Logger],
     ) -> None:
-        """``failed``: on the loop, with a sentence: the recording cannot go on."""
+        """Record nothing yet; both are called on the loop.
+
+        ``failed``: with a sentence: the recording cannot go on. ``left_out``: with the name of
+        somebody for whose voice it has no room.
+        """
         self._room, self._state_dir, self._free_mib = room, state_dir, free_mib
         self._engine, self._mixer = engine, mixer
-        self._failed, self._log = failed, log
+        self._failed, self._left_out, self._log = failed, left_out, log
         self._loop = asyncio.get_running_loop()
         self._writer: RecordingWriter | None = None
         self._over: list[RecordingWriter] = []
@@ -51,7 +56,13 @@ class Recorder:
         contents = Contents(self._room, time.time_ns() // MS_NS, by)
         try:
             self._writer = RecordingWriter(
-                self._state_dir, contents, now_ns, self._free_mib, self._log, self._cannot
+                self._state_dir,
+                contents,
+                now_ns,
+                self._free_mib,
+                self._log,
+                self._cannot,
+                self._lacks,
             )
         except OSError as error:
             words = f"it cannot be written: {error.strerror or error}"
@@ -120,3 +131,6 @@ class Recorder:
 
     def _cannot(self, words: str) -> None:
         self._loop.call_soon_threadsafe(self._failed, words)
+
+    def _lacks(self, name: str) -> None:
+        self._loop.call_soon_threadsafe(self._left_out, name)

@@ -155,6 +155,7 @@ class RoomShell:
             self.engine,
             self._mixer_feed.mixer,
             self._recording_failed,
+            self._left_out,
             self._driver.log,
         )
 
@@ -290,6 +291,9 @@ class RoomShell:
 
     def _recording_failed(self, words: str) -> None:
         self._driver.did(self.engine.end_recording(words, time.monotonic_ns()))
+
+    def _left_out(self, name: str) -> None:
+        self._driver.did(self.engine.left_out_of_recording(name, time.monotonic_ns()))
 
     def _stale(self, words: str) -> None:
         self.ownership.stale(words)

@@ -183,6 +183,7 @@ def _as_json(one: Listed, node: str) -> dict[str, Any]:
         "ended": None if contents.ended_ms is None else time_of(contents.ended_ms),
         "by": contents.by,
         "reason": contents.reason,
+        "left_out": list(contents.left_out),
         "tracks": [
             {
                 "file": track.file,

@@ -49,6 +49,7 @@ import { addressOf, askGateway } from "./signal.js";
  * @property {string} by who asked for it
  * @property {{file: string, name: string}[]} tracks
  * @property {{file: string, bytes: number}[]} files
+ * @property {string[]} [left_out] names of those whose voice is not in it
  *
  * @typedef {"text"|"json"|"srt"|"vtt"} Format
  */

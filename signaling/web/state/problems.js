@@ -156,6 +156,7 @@ const GATEWAY_TITLES = {
   price_unknown: "A price is not known",
   tools_missing: "Some tools are missing",
   rules_refused: "The assistant stays as it was",
+  recording_full: "Not everybody is in the recording",
   too_much: "The assistant's server sends too much",
   more_problems: "There are more problems",
 };

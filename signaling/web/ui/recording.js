@@ -35,7 +35,7 @@ export class Recording {
   }
 
   /** @param {import("../client.js").Recorded} one */
-  #row({ recording, began, ended, by, tracks, files }) {
+  #row({ recording, began, ended, by, tracks, files, left_out: leftOut = [] }) {
     const names = new Map(tracks.map((track) => [track.file, track.name]));
     const when = new Date(began).toLocaleString();
     const links = files.map(({ file }) => make("a", {
@@ -44,8 +44,9 @@ export class Recording {
     }));
     const remove = make("button", { type: "button", class: "quiet danger", text: "Delete" });
     remove.addEventListener("click", () => this.#remove(recording, when));
+    const lacks = leftOut.length ? `, without ${leftOut.join(", ")} (it has as many voices as it may)` : "";
     return make("li", {}, [
-      make("span", { text: `${when}${ended ? "" : ", still going on"}${by ? `, by ${by}` : ""}` }),
+      make("span", { text: `${when}${ended ? "" : ", still going on"}${by ? `, by ${by}` : ""}${lacks}` }),
       make("div", { class: "files", role: "group", "aria-label": `Save or delete ${when}` }, [...links, remove]),
     ]);
   }

@@ -151,6 +151,24 @@ def record(folder: Path, began_ns: int, free_mib: int = 1) -> tuple[RecordingWri
     return made, failures
 
 
+def test_who_is_heard_when_it_has_all_its_voices_is_named_and_told_once(tmp_path: Path) -> None:
+    began_ns, told = time.monotonic_ns() - 10 * S_NS, list[str]()
+    contents = Contents("home", BEGAN_MS, "Anna")
+    made = RecordingWriter(tmp_path, contents, began_ns, 1, LOG, told.append, told.append)
+    people = [f"p-{number}" for number in range(writing.MAX_TRACKS + 2)]
+    for seq in range(3):
+        for who in people:
+            made.put(who, f"name of {who}", seq, began_ns + S_NS + seq * FRAME_NS, b"\1\0" * 480)
+    made.end("it is over", began_ns + 3 * S_NS)
+    made.join()
+    names = [f"name of {who}" for who in people[writing.MAX_TRACKS :]]
+    assert told == names
+    (one,) = recordings.listed(tmp_path, "home")
+    assert list(one.contents.left_out) == names
+    assert len(one.contents.tracks) == writing.MAX_TRACKS
+    assert one.contents.reason == "it is over"
+
+
 def test_each_voice_and_all_together(tmp_path: Path) -> None:
     """Three voices, one of which comes later, by the clock that the journal has."""
     began_ns = time.monotonic_ns() - 10 * S_NS

@@ -71,6 +71,18 @@ def test_an_objection_ends_it_and_is_noted() -> None:
     assert not room.world.engine.keeps("p-1", room.now_ns)
 
 
+def test_everybody_is_told_whose_voice_it_has_no_room_for() -> None:
+    room = Recorded()
+    room.begun()
+    (told,) = [
+        action
+        for action in room.world.engine.left_out_of_recording("Zoe", room.now_ns)
+        if isinstance(action, TellBrowsers)
+    ]
+    assert told.event["code"] == "recording_full" and "Zoe" in told.event["message"]
+    assert not told.addressee
+
+
 def test_where_it_is_not_allowed_only_the_asker_is_told() -> None:
     room = Recorded(allowed=False)
     (told,) = room.say(True)
