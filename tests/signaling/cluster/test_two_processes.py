@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -15,7 +17,11 @@ import pytest
 import zmq
 
 from mixer_core.bus.control import Offer
+from mixer_core.cluster.buckets import Bucket
+from mixer_core.cluster.connection import Connection
+from mixer_core.cluster.jetstream import JetStream
 from mixer_core.cluster.names import Names
+from mixer_core.cluster.records import NodeRecord, decode_record
 from mixer_core.journal.file import journal_path
 from mixer_core.runtime import logs
 from tests.openai_link.transcript.journal_writer import item
@@ -24,7 +30,7 @@ from tests.signaling.cluster.test_filling import said
 from tests.signaling.edge import SDP, FakeChild, HttpAnswer, asynchronous
 from tests.signaling.test_process import environment, started
 from tests.support.nats_server import NatsServer
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.processes
 
@@ -32,7 +38,14 @@ pytestmark = pytest.mark.processes
 class Machine:
     """A process and the children of its gateway."""
 
-    def __init__(self, folder: Path, env: dict[str, str], http: aiohttp.ClientSession) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        env: dict[str, str],
+        http: aiohttp.ClientSession,
+        process: subprocess.Popen[str],
+    ) -> None:
+        self.process = process
         self.dir, self.http, self.log = folder, http, logs.get("signaling")
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.url = f"http://127.0.0.1:{env['MIXMINUS_SIGNALING__HTTP_PORT']}"
@@ -79,9 +92,10 @@ async def machines(
         }
 
     one, two = env("a"), env("b")
-    with started(one), started(two):
+    with started(one) as (process_a, _), started(two) as (process_b, _):
         async with aiohttp.ClientSession() as http:
-            a, b = Machine(folder / "a", one, http), Machine(folder / "b", two, http)
+            a = Machine(folder / "a", one, http, process_a)
+            b = Machine(folder / "b", two, http, process_b)
             try:
                 for machine, other in ((a, "b"), (b, "a")):
                     await until(lambda m=machine: m.readyz(), "no /readyz")  # type: ignore[misc]
@@ -102,6 +116,49 @@ async def knows(machine: Machine, other: str) -> bool:
     page = (await machine.request("GET", "/metrics")).text
     idle = 'mixminus_workers_idle{program="signaling"} 1.0' in page
     return bool(told["cluster"]["lease"]["held"] and states.get(other) == "live" and idle)
+
+
+@pytest.mark.parametrize(
+    ("how", "state"),
+    [(signal.SIGTERM, "left"), (signal.SIGKILL, "lost")],
+    ids=["stopped", "killed"],
+)
+def test_who_is_stopped_has_left_and_who_is_killed_is_lost(
+    short_dir: Path, nats_server: NatsServer, names: Names, how: signal.Signals, state: str
+) -> None:
+    async def test() -> None:
+        async with machines(short_dir, nats_server, names) as (a, b):
+            await names_its_neighbour(nats_server, names, "b", "a")
+            b.process.send_signal(how)
+
+            async def states() -> str:
+                found = (await a.readyz())["cluster"]["nodes"]
+                return str(next(one["state"] for one in found if one["node"] == "b"))
+
+            async def is_known() -> bool:
+                return await states() in ("left", "lost")
+
+            await until(is_known, "the other node does not see it")
+            assert await states() == state
+
+    asyncio.run(test())
+
+
+async def names_its_neighbour(server: NatsServer, names: Names, node: str, other: str) -> None:
+    """Wait until the node's record says that the other one may soon call it lost."""
+    connection = Connection(server.settings(), "test")
+    connection.start()
+    bucket = Bucket(JetStream(connection), names.nodes)
+
+    async def is_named() -> bool:
+        entry = await bucket.get(node)
+        return entry is not None and other in decode_record(entry.value, NodeRecord).known
+
+    try:
+        assert await connection.wait_connected(PATIENCE_S)
+        await until(is_named, "it does not name its neighbour")
+    finally:
+        await connection.close()
 
 
 @asynchronous
