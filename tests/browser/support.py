@@ -72,6 +72,16 @@ HEARS = """() => {
   return window.heardAt > 0;
 }"""
 """Whether a sample of the reply has been played."""
+LOOK = """async () => {
+  const condition = (%s);
+  const end = performance.now() + 1000;
+  while (true) {
+    const found = await condition();
+    if (found || performance.now() > end) return Boolean(found);
+    await new Promise((again) => setTimeout(again, 50));
+  }
+}"""
+"""Looks where the page is: a question from here takes three other processes."""
 LINES = "() => [...document.querySelectorAll('#captions .text')].map((line) => line.textContent)"
 PRESSED = "() => window.mixminus.state().pressed"
 
@@ -89,14 +99,26 @@ def _words(message: Any) -> str:
     return f"{message.text} ({message.location['url']})"
 
 
-def until(page: Any, expression: str, words: str) -> None:
-    """Wait until a JavaScript expression is true."""
+def until(page: Any, condition: str, words: str) -> None:
+    """Wait until a JavaScript function returns something true."""
     wait_until(
-        lambda: page.evaluate(expression),
+        lambda: _look(page, condition),
         words,
         lambda: page.inner_text("body"),
-        turn=lambda: page.wait_for_timeout(50),
+        turn=lambda: None,  # The page has waited.
     )
+
+
+def _look(page: Any, condition: str) -> bool:
+    """Whether it becomes true within a second; a new page in the same tab is looked at anew."""
+    from playwright.sync_api import Error
+
+    try:
+        return bool(page.evaluate(LOOK % condition))
+    except Error as error:
+        if "context was destroyed" not in str(error):
+            raise
+        return False
 
 
 def shows(page: Any, words: str) -> None:

@@ -48,7 +48,7 @@ def test_place_name_and_mute_are_kept_and_nobody_is_there_twice(
         found = gateway.json("/rooms/moves")["participants"]
         return [(person["participant"], person["muted"]) for person in found]
 
-    gateway.wait(lambda: page.wait_for_timeout(20) or people() == [(after, True)], "twice")
+    gateway.wait(lambda: page.wait_for_timeout(100) or people() == [(after, True)], "twice")
     page.wait_for_timeout(1500)
     assert page.evaluate(STATE % "return participant") == after, "it stays"
     assert page.locator(".problem").count() == 0

@@ -177,7 +177,7 @@ def test_a_worker_that_died_is_rejoined_without_a_click(
             os.kill(child, signal.SIGKILL)
     began = time.monotonic()
     gateway.wait(
-        lambda: page.wait_for_timeout(20) or (participants() not in ([], before)),
+        lambda: page.wait_for_timeout(100) or (participants() not in ([], before)),
         "not back in the room",
     )
     print({"page_rejoined_after_s": round(time.monotonic() - began, 2)})

@@ -24,7 +24,7 @@ import psutil
 
 from signaling.tls import authority
 from tests.support import audio
-from tests.support.gateway import Gateway, free_port
+from tests.support.gateway import LOOK_S, Gateway, free_port
 from tests.support.plain_client import PlainClient
 from tests.support.waiting import until
 
@@ -116,7 +116,9 @@ async def new_address() -> Any:
             assert before and not await asyncio.to_thread(call.handshake, root, SECOND, SECOND)
             began_s = time.monotonic()
             ip("address", "add", f"{SECOND}/24", "dev", "v0")
-            shown = await until(lambda: asyncio.to_thread(call.handshake, root, SECOND, SECOND))
+            shown = await until(
+                lambda: asyncio.to_thread(call.handshake, root, SECOND, SECOND), step_s=LOOK_S
+            )
             return {"renewed_s": round(time.monotonic() - began_s, 1), "new": shown != before}
 
         return await call.talk(root, events)
@@ -153,17 +155,17 @@ async def new_files() -> Any:
 
             first = await asyncio.to_thread(shown)
             write()
-            await until(lambda: changed(first))
+            await until(lambda: changed(first), step_s=LOOK_S)
             good, second = key.read_bytes(), await asyncio.to_thread(shown)
             key.write_bytes(b"nonsense")
-            told = await until(lambda: asyncio.to_thread(warnings))
+            told = await until(lambda: asyncio.to_thread(warnings), step_s=LOOK_S)
             kept = await asyncio.to_thread(shown) == second
             key.write_bytes(good)
 
             async def calm() -> bool:
                 return not await asyncio.to_thread(warnings)
 
-            await until(calm)
+            await until(calm, step_s=LOOK_S)
             return {"warning": told[0], "old_kept": kept}
 
         return await call.talk(root, events)

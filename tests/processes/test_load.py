@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.audio import to_pcm, tone
-from tests.support.gateway import SHORT_OF_MEMORY, Gateway
+from tests.support.gateway import LOOK_S, SHORT_OF_MEMORY, Gateway
 from tests.support.plain_client import PlainClient, use_loopback
 from tests.support.waiting import until
 
@@ -27,7 +27,7 @@ def test_those_inside_go_on_and_newcomers_are_refused() -> None:
         inside = PlainClient(gateway.url, "home", "Ada")
         await inside.join()
         load = lambda: gateway.json("/readyz")["load"]  # noqa: E731
-        await until(lambda: load()["level"] == 3, "it is not busy", load)
+        await until(lambda: load()["level"] == 3, "it is not busy", load, step_s=LOOK_S)
         newcomer = PlainClient(gateway.url, "attic", "Bob")
         with pytest.raises(AssertionError, match="this gateway is busy: it is short of memory"):
             await newcomer.join()
@@ -40,7 +40,7 @@ def test_those_inside_go_on_and_newcomers_are_refused() -> None:
             counts.append(len(levels_of(inside)) - before)
         await inside.until(lambda: len(inside.heard) > 10, "the assistant does not answer")
         await inside.close()
-        await until(lambda: not gateway.json("/rooms")["rooms"], "it is not empty")
+        await until(lambda: not gateway.json("/rooms")["rooms"], "it is not empty", step_s=LOOK_S)
         await newcomer.join()
         for client in (inside, newcomer):
             await client.close()

@@ -14,7 +14,7 @@ import pytest
 
 from tests.docs import commands
 from tests.support import audio
-from tests.support.gateway import Gateway
+from tests.support.gateway import LOOK_S, Gateway
 from tests.support.plain_client import PlainClient, use_loopback
 from tests.support.waiting import until
 
@@ -115,7 +115,7 @@ def test_somebody_who_was_removed_is_told_and_does_not_come_back(gateway: Gatewa
             async def empty() -> bool:
                 return (await desk.ask("GET", "/rooms/den"))[0] == 404
 
-            await until(empty, "he is still there")
+            await until(empty, "he is still there", step_s=LOOK_S)
 
     asyncio.run(check())
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.gateway import Gateway
+from tests.support.gateway import LOOK_S, Gateway
 from tests.support.plain_client import PlainClient, use_loopback
 from tests.support.waiting import until, wait_until
 
@@ -69,9 +69,8 @@ class Call:
         """Wait until Ben hears what Ann says now, for half a second."""
         mark = len(self.ben.heard)
         told = lambda: f"{self.ben.told()}\n{self.gateway.log}"  # noqa: E731
-        await until(
-            lambda: len(numbers(self.ben.heard[mark:])) >= SETTLED_FRAMES, "Ben hears nothing", told
-        )
+        settled = lambda: len(numbers(self.ben.heard[mark:])) >= SETTLED_FRAMES  # noqa: E731
+        await until(settled, "Ben hears nothing", told, step_s=LOOK_S)
 
     def of(self, kind: str) -> int:
         """How many messages of a kind both got."""
@@ -116,7 +115,8 @@ async def standby_waits(gateway: Gateway) -> tuple[int, int]:
         running = {pid for pid in (active, waiting) if Path(f"/proc/{pid}").exists()}
         return (active, waiting) if len(running) == 2 else None
 
-    return await asyncio.to_thread(wait_until, two, "no standby waits", lambda: gateway.log)
+    log = lambda: gateway.log  # noqa: E731
+    return await asyncio.to_thread(wait_until, two, "no standby waits", log, step_s=LOOK_S)
 
 
 async def disturbed(call: Call, disturb: Callable[[], None]) -> tuple[int, int]:

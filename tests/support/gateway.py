@@ -34,6 +34,8 @@ SHORT_OF_MEMORY = {
     "SIGNALING__BUSY_LATE_MS": 0,
 }
 """Busy by a limit that no machine meets, and by no other: machines of tests are busy."""
+LOOK_S = 0.1
+"""Between two looks at a gateway: most are requests, for which it works."""
 LAST_LINES = 80
 """Lines of the log that stand below a failure."""
 
@@ -121,7 +123,8 @@ class Gateway:
             assert self.process is not None and self.process.poll() is None, self.log
             return bool(condition())
 
-        wait_until(ended_or_true, words, lambda: self.log, timeout_s=2 * PATIENCE_S)
+        state = lambda: self.log  # noqa: E731
+        wait_until(ended_or_true, words, state, step_s=LOOK_S, timeout_s=2 * PATIENCE_S)
 
     def get(self, path: str) -> tuple[int, str]:
         """Status and body of a GET; status 0 where nobody listens."""

@@ -98,7 +98,7 @@ class PlainClient:
 
     async def until(self, condition: Any, words: str) -> None:
         """Wait for ``condition()``."""
-        await until(condition, words, self.told, step_s=0.01)
+        await until(condition, words, self.told, step_s=0.05)
 
     def told(self) -> str:
         """The newest messages but for levels, one a line."""
