@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -24,6 +25,23 @@ prepare_cache(Path(tempfile.gettempdir()))  # Kernels are compiled once, not onc
 in_memory.install()
 
 SLOW_FIRST = ("browser", "processes", "sockets")
+
+
+ONE_GATEWAY = "tests/browser/one_gateway/"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Files that share a gateway go to one worker."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class BySharedGateway(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return ONE_GATEWAY if nodeid.startswith(ONE_GATEWAY) else super()._split_scope(nodeid)
+
+    return BySharedGateway(config, log)
 
 
 @pytest.hookimpl(trylast=True)

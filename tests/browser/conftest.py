@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,10 +120,9 @@ class Browsers:
             browser.close()
 
 
-@pytest.fixture(scope="module")
-def browsers(silence: Path) -> Iterator[Browsers]:
-    """Those of one file. (Not of a session: Playwright keeps a loop running in this thread, where
-    other files run loops of their own.)"""
+@contextmanager
+def opened_browsers(silence: Path) -> Iterator[Browsers]:
+    """Browsers until the end of the block, with Playwright's loop running in this thread."""
     require(CHROMIUM, "Chromium is not installed")
     from playwright.sync_api import sync_playwright
 
@@ -130,6 +130,13 @@ def browsers(silence: Path) -> Iterator[Browsers]:
         made = Browsers(playwright, silence)
         yield made
         made.close()
+
+
+@pytest.fixture(scope="module")
+def browsers(silence: Path) -> Iterator[Browsers]:
+    """Those of one file. (Not of a session: other files run loops of their own.)"""
+    with opened_browsers(silence) as made:
+        yield made
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from tests.browser.conftest import CHROMIUM, FLAGS
+from tests.browser.one_gateway.test_access_for_all import DESK, DIALOGS, PHONE, ROOM_FULL
 from tests.browser.support import joined
-from tests.browser.test_access_for_all import DESK, DIALOGS, PHONE, ROOM_FULL
 from tests.support import audio
 from tests.support.gateway import Gateway
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -22,13 +22,6 @@ const count = () => { window.frames_ += 1; requestAnimationFrame(count); };
 requestAnimationFrame(count);
 """
 """Counts what the page asks of the microphone, and the frames that it has drawn."""
-
-
-@pytest.fixture(scope="module")
-def gateway() -> Iterator[Gateway]:
-    """One for all tests here."""
-    with Gateway() as running:
-        yield running
 
 
 def test_an_address_opens_no_microphone_and_joins_no_room(

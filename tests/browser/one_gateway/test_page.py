@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +28,6 @@ ATTEMPTS = 6
 MOST = 0.8
 """Of the sentence is in the page's output, in its order."""
 ENDS = "window.mixminus.events.filter((e) => e.type === 'played' && e.why === 'end').length"
-
-
-@pytest.fixture(scope="module")
-def gateway() -> Iterator[Gateway]:
-    with Gateway(OPENAI_LINK__GREET=0) as gateway:
-        yield gateway
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -54,12 +54,6 @@ PASTE = f"""async (size) => {{
   const event = new ClipboardEvent('paste', {{ clipboardData, bubbles: true, cancelable: true }});
   document.body.dispatchEvent(event);
 }}"""
-
-
-@pytest.fixture(scope="module")
-def gateway() -> Iterator[Gateway]:
-    with Gateway(OPENAI_LINK__GREET=0, OPENAI_LINK__IMAGES_PER_MINUTE=60) as gateway:
-        yield gateway
 
 
 def file(data: bytes, name: str = "picture.png") -> dict[str, Any]:

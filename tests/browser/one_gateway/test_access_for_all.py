@@ -105,16 +105,10 @@ RESULT = "() => document.querySelector('.measured[data-route=direct]')?.innerTex
 
 
 @pytest.fixture(scope="module")
-def gateway() -> Iterator[Gateway]:
-    with Gateway(OPENAI_LINK__GREET=0) as gateway:
-        yield gateway
-
-
-@pytest.fixture(scope="module")
 def axe() -> Iterator[str]:
     """The rules, as a script."""
     require(shutil.which("npm"), "npm is not installed")
-    with installed(Path(__file__).parent / "axe", "axe") as folder:
+    with installed(Path(__file__).parents[1] / "axe", "axe") as folder:
         yield (folder / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
 
 
