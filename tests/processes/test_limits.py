@@ -50,9 +50,9 @@ async def offer_sdp() -> str:
     return sdp
 
 
-async def flood(gateway: Gateway, count: int, address: str = ATTACKER) -> Counter[int]:
-    """Offers that never connect, 50 at a time; how they were answered."""
-    statuses: Counter[int] = Counter()
+async def flood(gateway: Gateway, count: int, address: str = ATTACKER) -> Counter[int | str]:
+    """Offers that never connect, 50 at a time; statuses of the answers, and titles of refusals."""
+    statuses: Counter[int | str] = Counter()
     body = {"sdp": await offer_sdp(), "type": "offer"}
     async with from_address(address) as http:
 
@@ -62,6 +62,7 @@ async def flood(gateway: Gateway, count: int, address: str = ATTACKER) -> Counte
                 statuses[answer.status] += 1
                 if answer.status == 429:
                     assert int(answer.headers["Retry-After"]) > 0
+                    statuses[json.loads(await answer.read())["title"]] += 1
 
         await asyncio.gather(*(one() for _ in range(count)))
     return statuses
@@ -70,7 +71,7 @@ async def flood(gateway: Gateway, count: int, address: str = ATTACKER) -> Counte
 def test_offers_that_never_connect_keep_nobody_else_out(
     gateway: Gateway, record_property: Record
 ) -> None:
-    async def attack() -> tuple[Counter[int], list[float], float]:
+    async def attack() -> tuple[Counter[int | str], list[float], float]:
         began = time.monotonic()
         flooding = asyncio.create_task(flood(gateway, 500))
         await asyncio.sleep(0.1)
@@ -88,7 +89,7 @@ def test_offers_that_never_connect_keep_nobody_else_out(
     statuses, took_s, flood_s = asyncio.run(attack())
     log = gateway.log[seen:]
     assert statuses[201] <= 6 and statuses[429] == 500 - statuses[201], statuses
-    assert log.count("too many offers") == 1
+    assert log.count("too many offers") == 1 and statuses["Too many attempts"]
     figures = {"flood": dict(statuses), "flood_s": round(flood_s, 2), "joined_after_s": took_s}
     record_property("figures", figures)
     print(figures)
@@ -118,7 +119,7 @@ def test_a_flood_from_many_addresses_keeps_nobody_out_for_long(record_property: 
                 return round(time.monotonic() - began, 2), person
         raise AssertionError("not reached")
 
-    async def attack(gateway: Gateway) -> tuple[Counter[int], list[float]]:
+    async def attack(gateway: Gateway) -> tuple[Counter[int | str], list[float]]:
         floods = [asyncio.create_task(flood(gateway, 12, f"127.0.1.{n + 1}")) for n in range(40)]
         await asyncio.sleep(0.5)
         joined = [await persist(gateway, f"Person {number}") for number in range(3)]

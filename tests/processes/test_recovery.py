@@ -1,14 +1,17 @@
-"""The upstream dies in the middle of a reply: the answer comes, and nothing is forgotten."""
+"""The upstream dies in the middle of a reply, or refuses a tool: the answer comes, and nothing is
+forgotten. Over both transports."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,20 +24,39 @@ from tests.support.plain_client import PlainClient, use_loopback
 
 pytestmark = pytest.mark.processes
 
-FAST = {"OPENAI_LINK__GREET": 0, "OPENAI_LINK__EMPTY_LINGER_MS": 200, "SIMULATOR__BRAIN": "script"}
+SETTINGS = {
+    "OPENAI_LINK__GREET": 0,
+    "OPENAI_LINK__EMPTY_LINGER_MS": 200,
+    "OPENAI_LINK__TOOLS": json.dumps(["tests.processes.tools_that_are_refused"]),
+    "SIMULATOR__BRAIN": "script",
+}
+RULES = """
+[rooms._others]
+tools = []
+[rooms.den]
+tools = ["*"]
+"""
 
 
 @pytest.fixture(scope="module")
-def gateway_by() -> Iterator[Callable[[str], Gateway]]:
+def gateway_by(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Gateway]]:
     """The gateway that reaches its server by a transport; every test has a room of its own."""
     use_loopback()
+    rules = tmp_path_factory.mktemp("rules") / "settings.toml"
+    rules.write_text(RULES)
     with ExitStack() as stack:
 
         @cache
         def started(transport: str) -> Gateway:
-            return stack.enter_context(Gateway(**FAST, OPENAI_LINK__TRANSPORT=transport))
+            return stack.enter_context(_configured(rules, transport))
 
         yield started
+
+
+def _configured(rules: Path, transport: str) -> Gateway:
+    gateway = Gateway(**SETTINGS, OPENAI_LINK__TRANSPORT=transport)
+    gateway.env["MIXMINUS_CONFIG"] = str(rules)
+    return gateway
 
 
 def settle(gateway: Gateway) -> None:
@@ -146,3 +168,32 @@ def test_a_link_that_is_killed_remembers(gateway_by: Callable[[str], Gateway]) -
     print({"talking_again_s": round(silent_s, 2), "history": words(calls[-1], "user")})
     assert words(calls[-1], "user")[:2] == ["My name is Ada.", "What is my name?"], log
     assert "the conversation goes on" in log
+
+
+@pytest.mark.parametrize("transport", ["webrtc", "websocket"])
+def test_a_refused_tool_costs_the_tool_and_not_the_call(
+    gateway_by: Callable[[str], Gateway], transport: str
+) -> None:
+    gateway = gateway_by(transport)
+    settle(gateway)
+    earlier, seen_log = len(simulator_calls(gateway)), len(gateway.log)
+
+    async def story() -> None:
+        client = await joined(gateway, "den")
+
+        def missing() -> list[str]:
+            return [m["message"] for m in client.of_type("error") if m["code"] == "tools_missing"]
+
+        await client.until(lambda: missing(), "nobody is told")
+        client.say(type="say", text="Call liked.")
+        await until_said(client, "forty-one")
+        assert len(missing()) == 1 and "Left out: disliked." in missing()[0]
+        states = {m["upstream"] for m in client.of_type("state")}
+        assert states <= {"connecting", "ready"}
+        await client.close()
+
+    asyncio.run(story())
+    assert len(simulator_calls(gateway)) == earlier + 1, (
+        "refused calls are none, and updates need no other"
+    )
+    assert "Traceback" not in gateway.log[seen_log:]
