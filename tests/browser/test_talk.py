@@ -11,7 +11,7 @@ import pytest
 
 from tests.browser.support import LINES, PRESSED, hold, joined, until, watched
 from tests.support import audio
-from tests.support.gateway import Gateway
+from tests.support.gateway import LOOK_S, Gateway
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.browser
@@ -76,7 +76,7 @@ def test_the_model_hears_only_what_is_said_while_the_button_is_held(
     until(page, f"() => ({LINES})().some((line) => /I heard/.test(line))", "no answer")
     answered = len(heard())
     more = answered + int(1.2 * audio.RATE_HZ)
-    wait_until(lambda: len(heard()) > more, "the recording ends")
+    wait_until(lambda: len(heard()) > more, "the recording ends", step_s=LOOK_S)
     heard_s = loud_s(heard())
     sent_s = (page.evaluate(sent) - before) / 50
     print({"held_s": held_s, "sent_s": sent_s, "heard_s": heard_s})

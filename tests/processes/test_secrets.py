@@ -10,9 +10,9 @@ import psutil
 import pytest
 
 from tests.processes.looking import joined
-from tests.support.gateway import Gateway
+from tests.support.gateway import LOOK_S, Gateway
 from tests.support.plain_client import use_loopback
-from tests.support.waiting import PATIENCE_S, wait_until
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.processes
 
@@ -78,7 +78,7 @@ def test_only_its_owner_holds_a_secret(capsys: pytest.CaptureFixture[str]) -> No
             wait_until(
                 lambda program=program, pid=pid: set(gateway.pids(f"-m {program}")) - {pid},
                 f"{program} was not started again",
-                timeout_s=PATIENCE_S,
+                step_s=LOOK_S,
             )
         gateway.wait_ready()
         check(gateway)

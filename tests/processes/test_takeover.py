@@ -171,7 +171,8 @@ def test_a_call_goes_on_when_the_mixer_ends_freezes_or_loses_its_sockets() -> No
         active, _ = await standby_waits(gateway)
         os.kill(active, signal.SIGSTOP)
         words = f"(process {active}) has not moved for 3 s"
-        await until(lambda: words in gateway.log, "nobody sees that it hangs", lambda: gateway.log)
+        log = lambda: gateway.log  # noqa: E731
+        await until(lambda: words in log(), "nobody sees that it hangs", log, step_s=LOOK_S)
         await call.hears()
         assert (await standby_waits(gateway))[0] != active
         await call.end()
