@@ -20,13 +20,11 @@ from mixer_core.runtime.errors import ControlError
 from mixer_core.runtime.lazy_timer import LazyTimer
 from mixer_core.runtime.units import S_NS
 
+from .allowances import Allowances
 from .attendance import Attendance
 from .ends import End
-from .http.acceptor import OpenConnections
 from .http.health import ProgramView
 from .http.mistakes import Mistakes
-from .limits.limiter import Limiter
-from .limits.pictures import PictureLimits
 from .load_watch import LoadWatch
 from .meters import Meters
 from .network import Network
@@ -87,17 +85,9 @@ class Gateway:
         self._news = News()
         self.metrics = self._meters.own
         """Counters of signaling itself."""
-        self.limiter = Limiter(section.max_offers_per_minute, section.max_wrong_tokens_per_minute)
-        """What one address may do in a minute."""
-        self.pictures = settings.openai_link
-        """What pictures may be."""
-        self.picture_limits = PictureLimits(
-            self.pictures.images_per_minute, self.pictures.images_per_hour_bytes
-        )
-        """How many of them people may show."""
-        self.connections = OpenConnections(section.max_connections_per_address)
-        """TCP connections of all listeners."""
-        self._attendance = Attendance(self.metrics, self.limiter, log)
+        self.allowances = Allowances(section, settings.openai_link)
+        """What strangers may do."""
+        self._attendance = Attendance(self.metrics, self.allowances.limiter, log)
         self._replies = Replies()
         self._reach = Reach(context, settings.runtime_dir, log)
         self._socket = DrainedSocket(self._loop, self._reach.socket, self._receive)

@@ -65,7 +65,7 @@ async def serve(context: process.Context[Settings]) -> None:
             lan_gate = Gate(section, os.environ, ledger, door.names)
             lan_page = replace(page, is_lan=True)
             lan_api = HttpApi(gateway, lan_gate, section, context.log, lan_page)
-            limit = limiting.middleware(gateway.limiter, Proxies(""), context.log)
+            limit = limiting.middleware(gateway.allowances.limiter, Proxies(""), context.log)
             routes = ListenRoutes(lan_api.rooms, lan_gate.desk)
             relay = [cluster.relay.middleware(routes.vouch)] if cluster else []
             await door.start(lan_api.application(), routes, [*relay, limit])

@@ -42,7 +42,7 @@ class Relaying:
         self.trust = RelayTrust()
         self._parcels = Parcels(connection, names, node)
         asking = Asking(connection, names, self._parcels, log)
-        most = usual_body_bytes, most_body_bytes(gateway.pictures)
+        most = usual_body_bytes, most_body_bytes(gateway.allowances.pictures)
         self.relay = Relay(node, owners, asking, self.trust, around, most, gateway.metrics)
         self._replayer = Replayer(
             connection, names, node, self.trust, self._parcels, log, gateway.metrics.count
@@ -71,7 +71,7 @@ class Relaying:
 
     def _plain(self, inner: HttpApi, gate: Gate) -> web.Application:
         """What the plain port of the local network serves to listeners, for other nodes."""
-        limit = limiting.middleware(self._gateway.limiter, self.trust, self._log)
+        limit = limiting.middleware(self._gateway.allowances.limiter, self.trust, self._log)
         app = web.Application(
             middlewares=[problems.middleware(self._log), self.relay.relayed(), limit]
         )

@@ -41,7 +41,7 @@ class Shared:
         self._access = SharedAccess(
             Bucket(jetstream, names.access), Bucket(jetstream, names.keys), ledger, log, replicas
         )
-        self._limits = SharedLimits(connection, names, node, gateway.limiter, nodes, log)
+        self._limits = SharedLimits(connection, names, node, gateway.allowances.limiter, nodes, log)
 
     async def start(self) -> None:
         """Begin to tell and to hear."""

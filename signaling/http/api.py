@@ -92,12 +92,12 @@ class HttpApi:
                 problems.middleware(self._log),
                 *self._first,
                 *self._relaying(),
-                limiting.middleware(self._gateway.limiter, self._proxies, self._log),
+                limiting.middleware(self._gateway.allowances.limiter, self._proxies, self._log),
                 self._check,
             ],
             client_max_size=self._settings.max_body_bytes,
         )
-        app[acceptor.CONNECTIONS] = self._gateway.connections
+        app[acceptor.CONNECTIONS] = self._gateway.allowances.connections
         app[acceptor.PROXIES] = self._proxies
         app.on_response_prepare.append(add_security_headers)
         for prefix in dict.fromkeys(("", self._path)):

@@ -68,9 +68,9 @@ class PictureRoutes:
         """``owners`` knows the secret addresses of participants."""
         self._gateway = gateway
         self._owners = owners
-        self._settings = gateway.pictures
+        self._settings = gateway.allowances.pictures
         self._log = log
-        self._limits = gateway.picture_limits
+        self._limits = gateway.allowances.picture_limits
         self._reading: set[str] = set()
         """Participants whose bodies are being read."""
 

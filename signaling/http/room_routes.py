@@ -137,7 +137,7 @@ class RoomRoutes:
         try:
             return await self._cluster.enter(request, join.room, ask)
         except ElsewhereError:
-            self._gateway.limiter.connected(join.client)
+            self._gateway.allowances.limiter.connected(join.client)
             raise
 
     async def leave(self, request: web.Request) -> web.Response:

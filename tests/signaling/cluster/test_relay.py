@@ -342,7 +342,7 @@ async def plain_port(node: Node) -> AsyncIterator[str]:
     parts = PageParts(cluster=node.relay)
     api = HttpApi(node.gateway, node.gate, node.settings.signaling, node.log, parts)
     routes = ListenRoutes(api.rooms, node.gate.desk)
-    limit = limiting.middleware(node.gateway.limiter, Proxies(""), node.log)
+    limit = limiting.middleware(node.gateway.allowances.limiter, Proxies(""), node.log)
     listening = Listening(routes, [node.relay.middleware(routes.vouch), limit])
     pages = LanPages(lambda: None, 8443, lambda: ("mixminus.local",), node.log, listening)
     listener = listeners.Listener(pages.application())

@@ -32,7 +32,7 @@ class Plain:
         self.edge = edge
         gate = Gate(edge.settings.signaling, edge.env, Ledger(edge.settings.state_dir), ())
         api = HttpApi(edge.gateway, gate, edge.settings.signaling, edge.log)
-        limit = limiting.middleware(edge.gateway.limiter, Proxies(""), edge.log)
+        limit = limiting.middleware(edge.gateway.allowances.limiter, Proxies(""), edge.log)
         listening = Listening(ListenRoutes(api.rooms, gate.desk), [limit])
         pages = LanPages(lambda: None, 8443, lambda: ("mixminus.local",), edge.log, listening)
         self.listener = listeners.Listener(pages.application())
