@@ -20,6 +20,10 @@ class Replies:
         self._waiting: dict[int, asyncio.Future[Answered]] = {}
         self._closed = False
 
+    def __len__(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
+
     async def ask(self, begin: Callable[[int], None]) -> Answered:
         """The reply to what ``begin`` asks under the number that it is given.
 

@@ -42,15 +42,18 @@ async def test_a_reply_may_come_before_anybody_waits_and_counts_once() -> None:
         replies.settle(ReplyProblem(request, 500, "Again", "a second one"))
 
     assert isinstance(await replies.ask(begin), ReplyDone)
+    assert len(replies) == 0
 
 
 @asynchronous
 async def test_a_reply_to_whom_nobody_waits_for_is_dropped() -> None:
     replies = Replies()
     task, number = await waiting(replies)
+    assert len(replies) == 1
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+    assert len(replies) == 0
     replies.settle(ReplyDone(number))
     replies.settle(ReplyDone(99))
 
@@ -61,6 +64,7 @@ async def test_a_reply_to_whom_nobody_waits_for_is_dropped() -> None:
     numbers: list[int] = []
     with pytest.raises(ProblemError, match="nobody answers"):
         await replies.ask(refuse)
+    assert len(replies) == 0, "whoever was refused at once is not kept"
     replies.settle(ReplyDone(numbers[0]))
 
 
