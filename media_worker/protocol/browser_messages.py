@@ -46,6 +46,8 @@ class Ptt:
     """The push-to-talk button went down or up."""
 
     down: bool
+    held_ms: _Milliseconds | msgspec.UnsetType = msgspec.UNSET
+    """How long it was down, by the clock of the page: both messages may arrive at one moment."""
 
 
 @dataclass(frozen=True, slots=True)

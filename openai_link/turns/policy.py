@@ -20,6 +20,7 @@ from dataclasses import replace
 from typing import Any
 
 from mixer_core.runtime.earliest import earliest
+from mixer_core.runtime.units import MS_NS
 
 from ..facts import (
     Fact,
@@ -55,6 +56,7 @@ from .response_sequencer import ResponseSequencer
 from .shown_pictures import ShownPictures
 
 COMMIT_EMPTY = "input_audio_buffer_commit_empty"
+NOTHING_HEARD = "none of your words arrived: hold the button and say them again"
 NOT_ANSWERED = (
     "The assistant's server says again and again that it is still answering something else. "
     "Please ask again."
@@ -299,8 +301,10 @@ class TurnPolicy:
         down = event.get("down") is True
         if self._rules.push_to_talk:
             who = str(event.get("participant") or sender_of(event))
-            button = self._button
-            return self._pressed(button.press(who, now_ns) if down else button.release(who, now_ns))
+            if down:
+                return self._pressed(self._button.press(who, now_ns))
+            held_ns = int(event.get("held_ms", 0) * MS_NS)
+            return self._pressed(self._button.release(who, now_ns, held_ns))
         if self._rules.create_response:
             message = "there is no push-to-talk in this room: speak freely"
             return [problem(event, "not_available", message)]
@@ -346,7 +350,8 @@ class TurnPolicy:
     def _refused(self, error: ServerError, now_ns: int) -> list[TurnAction]:
         empty = not error.event_id and error.code == COMMIT_EMPTY
         if self._commit and (empty or error.event_id == self._commit):
-            return _send(self._sequencer.interrupt())  # Nothing was heard: nothing to answer.
+            tell = Tell({"type": "error", "code": "nothing_heard", "message": NOTHING_HEARD})
+            return [*_send(self._sequencer.interrupt()), tell]
         given_up = self._sequencer.given_up
         actions = _send(self._sequencer.refused(error.event_id, error.code, now_ns))
         if self._sequencer.given_up > given_up:

@@ -11,7 +11,8 @@ from collections.abc import Container
 from typing import Literal
 
 TAP_NS = 100_000_000
-"""A turn shorter than this is a slip of the finger: the server would not take it either."""
+"""A turn shorter than this is a slip of the finger: the server would not take it either. It is
+measured where the button is, since a stuck network delivers press and release at one moment."""
 TAIL_NS = 200_000_000
 """How long after the last release the room is still heard (mixing, pacing, the network)."""
 MAX_PRESSES = 256
@@ -52,14 +53,14 @@ class PushToTalk:
         self._since_ns = now_ns
         return "began"
 
-    def release(self, who: str, now_ns: int) -> Outcome | None:
-        """``who`` has let go, or is gone."""
+    def release(self, who: str, now_ns: int, held_ns: int = 0) -> Outcome | None:
+        """``who`` has let go, or is gone. ``held_ns``: how long, where the button is."""
         if who not in self._presses:
             return None
         self._presses.discard(who)
         if self._presses or self._since_ns is None:
             return None
-        if now_ns - self._since_ns < TAP_NS:
+        if max(now_ns - self._since_ns, held_ns) < TAP_NS:
             self._since_ns = None
             return "tapped"
         self._ends_ns = now_ns + TAIL_NS

@@ -37,6 +37,7 @@ class Call:
         self._keeper = Keeper(requests, seat, policy, self._inbox)
         self._pacer = Pacer()
         self._speaking = asyncio.Lock()
+        self._pressed_ns = time.monotonic_ns()
         self.skipped_pieces = 0
         """Pieces of ``play`` that were not sent: the connection was gone, or the network stuck."""
 
@@ -135,7 +136,12 @@ class Call:
 
     async def hold_to_talk(self, down: bool) -> None:
         """The button of a room with push-to-talk goes down or up."""
-        await self._send(type="ptt", down=down)
+        if down:
+            self._pressed_ns = time.monotonic_ns()
+            await self._send(type="ptt", down=True)
+        else:
+            held_ms = (time.monotonic_ns() - self._pressed_ns) / 1_000_000
+            await self._send(type="ptt", down=False, held_ms=held_ms)
 
     async def move(self, place: str) -> None:
         """Say where this device is now; empty: where no other device of the room is."""

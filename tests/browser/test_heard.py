@@ -110,6 +110,18 @@ def test_the_model_knows_what_the_browser_has_played(
             lambda: sideband.events,
             turn=lambda: page.wait_for_timeout(100),
         )
+
+        def apart_ms() -> list[float]:
+            """What the model believes and the page says; the page's last word may be late."""
+            pairs = zip(heard_ms(sideband)[:TRIALS], page.evaluate(CUT_OFF_MS), strict=False)
+            return [abs(model - page_says) for model, page_says in pairs]
+
+        wait_until(
+            lambda: len(apart_ms()) == TRIALS and max(apart_ms()) <= 20,
+            "the model believes what was not played",
+            lambda: (heard_ms(sideband), page.evaluate(CUT_OFF_MS)),
+            turn=lambda: page.wait_for_timeout(100),
+        )
         ends_ms = heard_ms(sideband)[:TRIALS]
     played_ms = tones_ms(recording.output())[:TRIALS]
     errors_ms = [end - played for end, played in zip(ends_ms, played_ms, strict=False)]
@@ -117,12 +129,6 @@ def test_the_model_knows_what_the_browser_has_played(
     worst_ms = max(errors_ms, key=abs)
     playback = page.evaluate("() => window.mixminus.stats().playback")
     print({"trials": TRIALS, "median_ms": median_ms, "worst_ms": worst_ms}, playback)
-    reported_ms = page.evaluate(CUT_OFF_MS)[:TRIALS]
-    assert len(reported_ms) == TRIALS
-    assert max(abs(a - b) for a, b in zip(ends_ms, reported_ms, strict=True)) <= 20, (
-        ends_ms,
-        reported_ms,
-    )
     if not playback["underruns"]:  # They spoil a recording; a busy machine has some.
         assert min(abs(error) for error in errors_ms) <= 20, errors_ms
     captions = page.evaluate("() => window.mixminus.state().captions")

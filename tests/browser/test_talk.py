@@ -26,6 +26,8 @@ Object.defineProperty(RTCDataChannel.prototype, "onmessage", { set(take) {
 } });
 """
 """The page hears of the room's rules a second after its microphone is heard."""
+LOST = "document.body.innerText.includes('none of your words arrived')"
+FORGET = "() => document.querySelectorAll('.problem button').forEach((button) => button.click())"
 PHONE = {"width": 360, "height": 640}
 
 
@@ -72,8 +74,14 @@ def test_the_model_hears_only_what_is_said_while_the_button_is_held(
     page.wait_for_timeout(1000)
     assert page.evaluate(sent) == before, "frames leave although the button is up"
     assert page.evaluate(LINES) == []
-    held_s = hold(page, HELD_S)
-    until(page, f"() => ({LINES})().some((line) => /I heard/.test(line))", "no answer")
+    answer = f"() => ({LINES})().some((line) => /I heard/.test(line))"
+    is_answered = False
+    while not is_answered:  # A busy machine may lose all that was said, and says so.
+        before = page.evaluate(sent)
+        held_s = hold(page, HELD_S)
+        until(page, f"() => ({answer})() || {LOST}", "no answer")
+        is_answered = page.evaluate(answer)
+        page.evaluate(FORGET)
     answered = len(heard())
     more = answered + int(1.2 * audio.RATE_HZ)
     wait_until(lambda: len(heard()) > more, "the recording ends", step_s=LOOK_S)

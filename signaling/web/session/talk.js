@@ -12,6 +12,7 @@ const RELEASE_MS = 80;
 export class Talk {
   #loudReports = 0;
   #gatewayWantsPresses = true;
+  #pressedAtMs = 0;
 
   /**
    * @param {import("../state/store.js").Store} store
@@ -94,7 +95,9 @@ export class Talk {
     if (held === pressed) return held;
     if (held && this.state.muted) this.setMuted(false);
     this.store.set({ pressed: held });
-    if (this.#gatewayWantsPresses) this.send({ type: "ptt", down: held });
+    if (held) this.#pressedAtMs = performance.now();
+    const how = held ? {} : { held_ms: Math.round(performance.now() - this.#pressedAtMs) };
+    if (this.#gatewayWantsPresses) this.send({ type: "ptt", down: held, ...how });
     if (held) this.apply();
     else setTimeout(() => this.apply(), RELEASE_MS);
     return held;

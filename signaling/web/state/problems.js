@@ -148,6 +148,7 @@ const GATEWAY_TITLES = {
   server_error: "The assistant could not answer",
   written_answer: "The answer is written only",
   empty_answer: "The answer is empty",
+  nothing_heard: "You were not heard",
   transcription_failed: "Speech was not written down",
   no_words: "Speech was not written down",
   not_transcribed: "Speech is not written down here",

@@ -32,10 +32,14 @@ def test_mute_closes_the_microphone_and_tells_the_gateway(run: Run) -> None:
 
 
 def test_push_to_talk_opens_only_while_the_button_is_held(run: Run) -> None:
+    hold = "await new Promise((done) => setTimeout(done, 60))"
     release = "talk.press(false); await new Promise((done) => setTimeout(done, 100))"
-    muted, sent = run_talk(run, f'talk.setMode("hold"); talk.press(true); {release}')
+    muted, sent = run_talk(run, f'talk.setMode("hold"); talk.press(true); {hold}; {release}')
     assert muted == [True, False, True]
-    assert sent == [{"type": "ptt", "down": True}, {"type": "ptt", "down": False}]
+    press, released = sent
+    assert press == {"type": "ptt", "down": True}
+    assert released | {"held_ms": 0} == {"type": "ptt", "down": False, "held_ms": 0}
+    assert 50 <= released["held_ms"] < 30_000
 
 
 def test_nothing_leaves_before_the_gateway_has_said_whether_a_button_decides(run: Run) -> None:

@@ -295,6 +295,17 @@ def test_a_tap_is_swallowed() -> None:
     assert turns.next_timeout_ns() is None
 
 
+def test_press_and_release_that_arrive_at_one_moment_are_as_long_as_the_page_says() -> None:
+    turns = rules(push_to_talk=True)
+    ptt(turns, True, 0)
+    release = {"type": "ptt", "down": False, "participant": "p-1", "held_ms": 1_900}
+    assert turns.on_browser(release, 3 * MS) == []
+    assert sent(after_tail(turns)) == ["input_audio_buffer.commit", "response.create"]
+    ptt(turns, True, 5_000)
+    actions = turns.on_browser(release | {"held_ms": 99.5}, 5_003 * MS)
+    assert sent(actions) == ["input_audio_buffer.clear"], "a slip of the finger"
+
+
 def test_a_press_stops_the_assistant() -> None:
     turns = rules(push_to_talk=True)
     run(turns, *SPEAKING)
@@ -318,7 +329,8 @@ def test_an_empty_turn_is_not_answered() -> None:
     refusal = ServerError(
         "input_audio_buffer_commit_empty", "", commit.event["event_id"], "", True, False
     )
-    assert run(turns, refusal) == []
+    (told,) = run(turns, refusal)
+    assert isinstance(told, Tell) and told.event["code"] == "nothing_heard"
     begun = ResponseStarted("resp_1", tag(create.event))
     assert sent(run(turns, begun)) == ["response.cancel"]
 
