@@ -80,6 +80,7 @@ export class RoomView {
     this.captions.render(state);
     this.questions.render(state);
     this.recording.render(state);
+    this.settings.follow();
     this.transcript.render(state);
     this.#renderCost(state);
     this.#sayReply(state);

@@ -36,18 +36,29 @@ export class Settings {
   }
 
   open() {
+    this.#showTalk();
+    this.rules.open();
+    this.place.render();
+    this.dialog.showModal();
+    this.refreshDevices();
+    this.#refresh();
+    this.timer = setInterval(() => this.#refresh(), REFRESH_MS);
+  }
+
+  /** The room may have changed while the dialog is open. */
+  follow() {
+    if (!this.dialog.open) return;
+    if (this.client.state.pushToTalk !== this.talk[0].disabled) this.#showTalk();
+    this.rules.follow();
+  }
+
+  #showTalk() {
     const { talk, pushToTalk } = this.client.state;
     for (const choice of this.talk) {
       choice.checked = choice.value === (pushToTalk ? "hold" : talk);
       choice.disabled = pushToTalk;
     }
     byId("set-talk-rule").hidden = !pushToTalk;
-    this.rules.render();
-    this.place.render();
-    this.dialog.showModal();
-    this.refreshDevices();
-    this.#refresh();
-    this.timer = setInterval(() => this.#refresh(), REFRESH_MS);
   }
 
   async #reopen() {
