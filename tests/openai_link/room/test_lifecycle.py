@@ -148,7 +148,7 @@ def test_a_call_that_is_not_up_in_time_has_failed() -> None:
     assert "10 s" in machine.detail
 
 
-def test_a_silent_server_is_lost_after_5_s() -> None:
+def test_a_silent_server_is_lost_after_its_limit() -> None:
     machine = life("ready")
     machine.heard(2 * S)
     assert machine.tick(SILENCE_NS, 0.0) == []
