@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from mixer_core.numba_cache import prepare_cache
 
 from .peers import install
 from .report import comparison, machine
@@ -53,6 +56,7 @@ BENCHMARKS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     given = _parser().parse_args(arguments)
+    prepare_cache(Path(tempfile.gettempdir()))  # Before a suite loads the kernels.
     try:
         return int(given.action(given))
     except BenchmarkError as error:
