@@ -26,6 +26,7 @@ PULSEAUDIO = shutil.which("pulseaudio")
 """Firefox keeps an AudioContext suspended where there is no device to play on."""
 PREFERENCES: dict[str, bool | int | str] = {
     "media.navigator.permission.disabled": True,
+    "media.cubeb.sandbox": False,  # Its audio process and a busy page wait for each other for ever.
     "media.peerconnection.ice.obfuscate_host_addresses": False,
     "browser.shell.checkDefaultBrowser": False,
     "browser.aboutwelcome.enabled": False,

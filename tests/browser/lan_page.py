@@ -159,20 +159,22 @@ def visit_with_firefox(house: House, mode: str, folder: Path) -> Any:
     """From the link to the first sample of the reply.
 
     Firefox gets stuck now and then as it opens its sound server, with all its processes waiting;
-    then another one tries, once, in another room.
+    then another one tries in another room, twice at most.
     """
-    try:
-        return _visit_with_firefox(house, mode, folder / "profile", f"firefox-{mode}")
-    except subprocess.CalledProcessError as error:
-        if error.returncode != STUCK:
-            raise
-    return _visit_with_firefox(house, mode, folder / "profile-again", f"firefox-{mode}-again")
+    for attempt in ("", "-again"):
+        try:
+            return _visit_with_firefox(house, mode, folder / f"profile{attempt}", attempt)
+        except subprocess.CalledProcessError as error:
+            if error.returncode != STUCK:
+                raise
+    return _visit_with_firefox(house, mode, folder / "profile-last", "-last")
 
 
-def _visit_with_firefox(house: House, mode: str, profile: Path, room: str) -> Any:
+def _visit_with_firefox(house: House, mode: str, profile: Path, attempt: str) -> Any:
     if mode == "trusted":
         firefox.trust(profile, house.authority)
-    return json.loads(on_firefox(house.network, profile, house.invitation(room, "admin")))
+    invitation = house.invitation(f"firefox-{mode}{attempt}", "admin")
+    return json.loads(on_firefox(house.network, profile, invitation))
 
 
 def visit_with_chromium(house: House, mode: str, folder: Path) -> Any:
