@@ -17,6 +17,7 @@ import pytest
 from tests.processes.looking import joined, of_type, set_faults, simulator_calls, until_said
 from tests.support.gateway import ROOT, Gateway
 from tests.support.plain_client import PlainClient, use_loopback
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.processes
 
@@ -221,10 +222,13 @@ async def called(gateway: Gateway, client: PlainClient, name: str) -> None:
         captions = client.of_type("caption")
         return sum(m["final"] and m["speaker"] == "assistant" for m in captions)
 
+    def state() -> str:
+        return f"{client.told()}\n{gateway.log[-4_000:]}"
+
     while not any(output.startswith(f'["{name}"') for output in outputs(gateway)):
         before = answers()
         client.say(type="say", text=f"Call attic__{name}.")
-        await client.until(lambda: answers() > before, "no answer")  # noqa: B023
+        await until(lambda: answers() > before, "no answer", state, step_s=0.05)  # noqa: B023
 
 
 def missing(client: PlainClient) -> list[str]:

@@ -20,6 +20,8 @@ from yarl import URL
 from tests.support.waiting import PATIENCE_S, until
 
 CHUNK_BYTES = 960
+AGAIN = ("state", "participants")
+"""What the gateway tells every few seconds."""
 STUCK_S = 5.0
 """After so much silence whoever was said to be speaking has died."""
 
@@ -101,9 +103,16 @@ class PlainClient:
         await until(condition, words, self.told, step_s=0.05)
 
     def told(self) -> str:
-        """The newest messages but for levels, one a line."""
-        rest = [message for message in self.messages if message["type"] not in ("level", "pong")]
-        return "\n".join(map(str, rest[-20:]))
+        """The newest messages, one a line, but for levels and what is only told again."""
+        lines: list[str] = []
+        newest: dict[str, dict[str, Any]] = {}
+        for message in self.messages:
+            kind, told = message["type"], {k: v for k, v in message.items() if k != "at"}
+            if kind in ("level", "pong") or (kind in AGAIN and newest.get(kind) == told):
+                continue
+            newest[kind] = told
+            lines.append(str(message))
+        return "\n".join(lines[-30:])
 
     async def quiet(self, silent_s: float = 0.6) -> None:
         """Wait until the assistant is done and nothing audible was heard for ``silent_s``."""
