@@ -20,7 +20,7 @@ from mixer_core.runtime.errors import ClusterError
 from mixer_core.runtime.settings import load_all
 from tests.support.gateway import free_port
 from tests.support.nats_server import PROGRAM, needs_nats
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "cluster"
 
@@ -93,7 +93,7 @@ def test_a_server_takes_the_configuration_and_a_node_gets_in(tmp_path: Path) -> 
         connection = Connection(settings, "test")
         connection.start()
         try:
-            assert await connection.wait_connected(30), connection.why_not
+            assert await connection.wait_connected(PATIENCE_S), connection.why_not
             stream = JetStream(connection)
 
             async def kept() -> int:

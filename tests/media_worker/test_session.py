@@ -394,7 +394,8 @@ def test_a_held_button_is_told_to_the_mixer_only_where_there_is_a_place() -> Non
     session = in_room()
     (alone,) = bus(session.control_text('{"type":"ptt","down":true}', S_NS))
     assert alone.kind is Kind.EVENT
-    session.control_text('{"type":"ptt","down":false}', S_NS)
+    (up,) = bus(session.control_text('{"type":"ptt","down":false,"held_ms":40.5}', S_NS))
+    assert events.decode_map(up.payload)["held_ms"] == 40.5, "the link hears how long it was held"
     session.control_text('{"type":"place","name":"Kitchen"}', S_NS)
     held = session.control_text('{"type":"ptt","down":true}', S_NS)
     assert place_of(held).held and bus(held)[1].kind is Kind.EVENT

@@ -55,10 +55,15 @@ async def joined(gateway: Gateway, room: str, name: str = "Ada") -> PlainClient:
     """A client in a room whose assistant is ready."""
     client = PlainClient(gateway.url, room, name)
     await client.join()
-    await client.until(
-        lambda: any(m["upstream"] == "ready" for m in client.of_type("state")), "not ready"
-    )
+    await until_ready(client)
     return client
+
+
+async def until_ready(client: PlainClient) -> None:
+    """Wait until the assistant is there now: what is typed meanwhile is refused."""
+    await client.until(
+        lambda: [m["upstream"] for m in client.of_type("state")][-1:] == ["ready"], "not ready"
+    )
 
 
 async def until_said(client: PlainClient, text: str, after_s: float = 0.0) -> float:

@@ -14,7 +14,14 @@ from typing import Any
 
 import pytest
 
-from tests.processes.looking import joined, of_type, set_faults, simulator_calls, until_said
+from tests.processes.looking import (
+    joined,
+    of_type,
+    set_faults,
+    simulator_calls,
+    until_ready,
+    until_said,
+)
 from tests.support.gateway import ROOT, Gateway
 from tests.support.plain_client import PlainClient, use_loopback
 from tests.support.waiting import until
@@ -220,12 +227,15 @@ async def called(gateway: Gateway, client: PlainClient, name: str) -> None:
 
     def answers() -> int:
         captions = client.of_type("caption")
-        return sum(m["final"] and m["speaker"] == "assistant" for m in captions)
+        refused = [m for m in client.of_type("error") if m["code"] == "not_connected"]
+        said = sum(m["final"] and m["speaker"] == "assistant" for m in captions)
+        return said + len(refused)
 
     def state() -> str:
         return f"{client.told()}\n{gateway.log[-4_000:]}"
 
     while not any(output.startswith(f'["{name}"') for output in outputs(gateway)):
+        await until_ready(client)
         before = answers()
         client.say(type="say", text=f"Call attic__{name}.")
         await until(lambda: answers() > before, "no answer", state, step_s=0.05)  # noqa: B023
