@@ -208,6 +208,7 @@ HELP: dict[str, dict[str, str]] = {
 """By who reports it. Histograms end in ``_ms``; they are shown as ``_bucket``, ``_sum`` and
 ``_count``, all but ``GAUGES_MS``."""
 GAUGES_MS = frozenset({"connect_ms", "journal_lag_ms"})
+"""Delays of which only the newest is known."""
 
 DROPS: dict[tuple[str, str], tuple[str, str]] = {
     ("media_worker", "frames_overrun_total"): ("browser_in", "overrun"),

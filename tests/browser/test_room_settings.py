@@ -69,3 +69,35 @@ def test_an_open_dialog_follows_what_another_admin_changes(
     ada.locator("#open-settings").click()
     assert ada.evaluate(f"() => {NEWS}") == "", "it has been seen"
     assert troubles == []
+
+
+ANSWERED = """(status) => {
+  const { fetch } = window;
+  const { mode, rules } = window.mixminus.state();
+  const body = JSON.stringify(status === 200 ? { mode, rules } : { title: "Busy", detail: "no" });
+  window.answers = 0;
+  window.fetch = async (address, how) => {
+    if (how?.method !== "PATCH") return fetch(address, how);
+    window.answers += 1;
+    return new Response(body, { status, headers: { "Content-Type": "application/json" } });
+  };
+}"""
+"""A change is answered at once; the assistant, which says when it answers, says nothing."""
+
+
+def test_a_choice_stays_until_the_room_says_otherwise_and_goes_where_it_is_refused(
+    gateway: Gateway, open_browser: Callable[..., Any]
+) -> None:
+    page = joined(gateway, open_browser(None), "room=slow&name=Ada&talk=hold")
+    page.set_viewport_size(DESKTOP)
+    page.locator("#open-settings").click()
+    rule = "input[name=room-address][value=%s]"
+    page.evaluate(ANSWERED, 200)
+    page.locator(rule % "push_to_talk").click()
+    until(page, "() => window.answers === 1", "nothing is asked for")
+    page.wait_for_timeout(100)
+    assert page.locator(rule % "push_to_talk").is_checked()
+    page.evaluate(ANSWERED, 503)
+    page.locator(rule % "addressed").click()
+    always = rule % "always"
+    until(page, f"() => document.querySelector('{always}').checked", "the refused choice stays")

@@ -120,7 +120,12 @@ export class RoomRules {
     return `${input.nextElementSibling?.firstChild?.textContent?.trim()}: ${input.checked ? "on" : "off"}`;
   }
 
-  /** @param {string} name of the control @param {string|boolean} value @param {{mode?: string, rules?: Partial<Rules>}} change */
+  /**
+   * The choice stays as it is: the answer may come before the room's own word, which `follow` shows.
+   * @param {string} name of the control
+   * @param {string|boolean} value
+   * @param {{mode?: string, rules?: Partial<Rules>}} change
+   */
   async #change(name, value, change) {
     this.chosen[name] = value;
     try {
@@ -128,8 +133,8 @@ export class RoomRules {
     } catch (error) {
       this.client.report(/** @type {any} */ (error));
       delete this.chosen[name];
+      this.#render(this.#current(), [name]);
     }
-    this.#render(this.#current(), [name]);
   }
 
   async #close() {
