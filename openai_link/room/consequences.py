@@ -59,7 +59,7 @@ class Consequences:
         self._startup = startup
         self._audience = audience
         self._people = people
-        self._recovery = Recovery(config.upstream, parts, audience)
+        self._recovery = Recovery(config.upstream, parts, audience, people)
 
     def of(self, signal: Signal, wall_ms: int, now_ns: int) -> list[Outcome]:
         """What follows from ``signal``, in order."""
@@ -108,7 +108,7 @@ class Consequences:
                 parts.connection.moved(kind, now_ns)
                 return [self._audience.state()]
             case StateNews():
-                return [self._audience.state()]
+                return [self._audience.state(), *self._people.give_back()]
             case _:
                 return self._of_session(signal, wall_ms, now_ns)
 

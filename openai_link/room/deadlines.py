@@ -9,6 +9,7 @@ from mixer_core.runtime.earliest import earliest
 from .audience import Audience
 from .moving import Moving
 from .parts import RoomParts
+from .people import People
 from .signals import Outcome
 from .startup import Startup
 
@@ -17,11 +18,17 @@ class Deadlines:
     """Of one room."""
 
     def __init__(
-        self, parts: RoomParts, startup: Startup, audience: Audience, moving: Moving
+        self,
+        parts: RoomParts,
+        startup: Startup,
+        audience: Audience,
+        people: People,
+        moving: Moving,
     ) -> None:
         self._parts = parts
         self._startup = startup
         self._audience = audience
+        self._people = people
         self._moving = moving
 
     def next_timeout_ns(self) -> int | None:
@@ -39,6 +46,7 @@ class Deadlines:
             self._audience.next_timeout_ns(),
             parts.yielding.next_timeout_ns(),
             parts.own_words.next_timeout_ns(),
+            parts.waiting.next_timeout_ns(),
         )
 
     def passed(self, wall_ms: int, now_ns: int) -> Iterator[list[Outcome]]:
@@ -55,6 +63,7 @@ class Deadlines:
         yield parts.own_words.tick(now_ns)
         yield parts.recording.tick(wall_ms, now_ns)
         yield [*self._startup.tick(now_ns), *self._audience.tick(now_ns)]
+        yield self._people.tick(now_ns)
         yield parts.connection.tick(wall_ms, now_ns)
         if parts.yielding.tick(now_ns):
             yield from self._moving.left(wall_ms, now_ns)

@@ -75,7 +75,9 @@ class RoomEngine:
             config, parts, self._startup, self._audience, self._people
         )
         self._moving = Moving(parts, self._startup)
-        self._deadlines = Deadlines(parts, self._startup, self._audience, self._moving)
+        self._deadlines = Deadlines(
+            parts, self._startup, self._audience, self._people, self._moving
+        )
         self._sound = RoomSound(parts, self._moving)
         self._outlet = Outlet(parts.sessions)
         self._settings = settings
@@ -181,6 +183,7 @@ class RoomEngine:
         actions += self._settle(self._parts.tools.forget(now_ns), now_ns)
         actions += self._settle(self._record.forget(wall_ms), now_ns)
         self._outlet.forget()
+        self._parts.waiting.take()
         told: list[Outcome] = [
             Log("info", "= the conversation is deleted"),
             TellBrowsers({"type": "forgotten", "name": name}),

@@ -48,6 +48,7 @@ class Moving:
         if talking is not None:
             yield talking.drain(now_ns)
         words = "The room goes on at another machine."
+        parts.waiting.is_room_here = False
         yield parts.connection.suspend(MOVED, words, wall_ms, now_ns)
         owed = parts.record.pending_reply.is_pending
         log = Log("info", f"= the room is left to another machine, {how}")
@@ -56,6 +57,7 @@ class Moving:
     def stays(self, wall_ms: int, now_ns: int) -> list[Outcome]:
         """The room stays here, whether or not it was left already."""
         self._parts.yielding.cancel()
+        self._parts.waiting.is_room_here = True
         return self._parts.connection.resume(MOVED, wall_ms, now_ns)
 
     def granted(self, items: Sequence[HistoryItem], now_ns: int) -> list[Outcome]:

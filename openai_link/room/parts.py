@@ -11,6 +11,7 @@ part               decides
 ``Persona``        who the assistant is, of what the settings want and a server takes
 ``AddressDesk``    which spoken turns are answered
 ``SpeakerDesk``    when the model is told who speaks
+``WaitingLines``   what is typed while no session has the room
 ``Notices``        what newcomers have yet to hear
 ``OwnWordsDesk``   whose words are written down by themselves, and of which turn they are
 ``RoomRecording``  whether the room is recorded, and whose voice is kept
@@ -45,6 +46,7 @@ from .sessions import RoomSessions
 from .signals import Outcome
 from .speaker_desk import SpeakerDesk
 from .turn_traces import TurnTraces
+from .waiting_lines import WaitingLines
 from .yielding import Yielding
 
 
@@ -108,6 +110,7 @@ class RoomParts:
         self.address = AddressDesk(config.rules, settings, self.record)
         self.follow_rule(0)  # Before there is a session: nothing follows.
         self.speakers = SpeakerDesk(settings, self.record, self.sessions)
+        self.waiting = WaitingLines()
         self.notices = Notices()
         self.recording = RoomRecording(
             config.rules.recording, settings.recording_max_hours, self.record

@@ -7,12 +7,15 @@ from typing import Any
 
 from ..pictures import Picture
 from ..turns.actions import sender_of
+from ..turns.messages import refusal
 from .actions import AnswerUpload, ExportTrace, Log, TellBrowsers
 from .audience import Audience
 from .parts import RoomParts
 from .signals import Outcome, PictureRefused, ProblemFound, StateNews
 
-_FOR_SESSIONS = ("say", "interrupt", "ptt")
+_FOR_SESSIONS = ("interrupt", "ptt")
+_ON_ITS_WAY = ("connecting", "reconnecting", "ready")
+"""States in which a session is to be expected that has the room."""
 
 
 class People:
@@ -58,13 +61,28 @@ class People:
                 self._parts.record.pending_reply.forget()
             if kind == "interrupt" or (kind == "ptt" and self._is_pressed(event)):
                 outcomes += self._parts.handover.silence_draining(now_ns)
+        elif kind == "say":
+            outcomes = self._say_later(event, now_ns)
         elif kind in _FOR_SESSIONS:
-            words = f"the assistant is not connected ({self._parts.connection.state})"
-            problem = {"type": "error", "code": "not_connected", "message": words}
-            outcomes = [TellBrowsers(problem, sender_of(event))]
+            outcomes = [self._not_connected(event)]
         if kind == "played":
             outcomes += [ExportTrace(trace) for trace in self._parts.traces.played(event, now_ns)]
         return outcomes
+
+    def say_waiting(self, now_ns: int) -> list[Outcome]:
+        """A session has the room: it is told what was typed since there was none."""
+        sessions, lines = self._parts.sessions, self._parts.waiting.take()
+        return [told for line in lines for told in sessions.browser_event(line, now_ns)]
+
+    def give_back(self) -> list[Outcome]:
+        """Where no session is to be expected, those hear of it whose lines wait for one."""
+        if self._is_expected:
+            return []
+        return [self._not_connected(line) for line in self._parts.waiting.take()]
+
+    def tick(self, now_ns: int) -> list[Outcome]:
+        """The time-out of ``parts.waiting`` was reached, perhaps."""
+        return [self._not_connected(line) for line in self._parts.waiting.overdue(now_ns)]
 
     def picture(self, upload: str, picture: Picture, now_ns: int) -> list[Outcome]:
         """Somebody shows the assistant a picture; ``upload`` is answered by ``AnswerUpload``."""
@@ -87,6 +105,27 @@ class People:
         typed = {"type": "say", "text": picture.text, "stream": picture.stream}
         typed |= {"participant": picture.participant, "name": picture.name}
         return [*outcomes, *self._parts.sessions.browser_event(typed, now_ns)]
+
+    def _say_later(self, event: Mapping[str, Any], now_ns: int) -> list[Outcome]:
+        """A line for the session that is to come, where one is to be expected."""
+        refused = refusal(event)
+        if refused is not None:
+            return [TellBrowsers(refused.event, refused.addressee)]
+        if self._is_expected and self._parts.waiting.keep(event, now_ns):
+            return []
+        return [self._not_connected(event)]
+
+    @property
+    def _is_expected(self) -> bool:
+        """Whether there is, or will be, a session that has the room."""
+        return self._parts.connection.state in _ON_ITS_WAY
+
+    def _not_connected(self, event: Mapping[str, Any]) -> TellBrowsers:
+        """What somebody wants of the assistant cannot be had now; a line is given back."""
+        words = f"the assistant is not connected ({self._parts.connection.state})"
+        line = {"text": event["text"]} if event.get("type") == "say" else {}
+        problem = {"type": "error", "code": "not_connected", "message": words, **line}
+        return TellBrowsers(problem, sender_of(event))
 
     def _is_pressed(self, event: Mapping[str, Any]) -> bool:
         """Whether a ``ptt`` event opens the microphone."""

@@ -17,6 +17,7 @@ from ..tools.blame import Blame
 from .actions import Log
 from .audience import Audience
 from .parts import RoomParts
+from .people import People
 from .session import Session
 from .signals import Outcome, ProblemFound, ReplyMayWait, SessionMoved
 
@@ -32,7 +33,9 @@ NOT_TAKEN = "rules_refused"
 class Recovery:
     """Of one room; methods return what follows, in order."""
 
-    def __init__(self, upstream: Upstream, parts: RoomParts, audience: Audience) -> None:
+    def __init__(
+        self, upstream: Upstream, parts: RoomParts, audience: Audience, people: People
+    ) -> None:
         self._upstream = upstream
         self._sessions = parts.sessions
         self._handover = parts.handover
@@ -40,6 +43,7 @@ class Recovery:
         self._record = parts.record
         self._tools = parts.tools
         self._audience = audience
+        self._people = people
         self._parts = parts
 
     def failed(
@@ -85,6 +89,7 @@ class Recovery:
         outcomes = self._sessions.activate(session, now_ns)
         self._handover.activated(session, wall_ms, now_ns)
         outcomes += self._connection.established(wall_ms, now_ns)
+        outcomes += self._people.say_waiting(now_ns)
         outcomes += self._audience.greet(now_ns)
         return [*outcomes, ReplyMayWait()]
 
@@ -98,6 +103,7 @@ class Recovery:
         outcomes = self._sessions.activate(session, now_ns)
         self._handover.activated(session, wall_ms, now_ns)
         log = Log("info", "= the room of another machine is here")
+        outcomes += self._people.say_waiting(now_ns)
         return [*outcomes, log, SessionMoved(session.kind), ReplyMayWait()]
 
     def ask_pending(self, now_ns: int) -> list[Outcome]:

@@ -201,11 +201,14 @@ def test_a_simulator_that_comes_back_is_called_again(bench: BenchType) -> None:
     assert simulator.stop() == 0
     bench.until_status(link, "reconnecting")
     bench.until(lambda: "Trying again" in bench.state(link).detail)
-    bench.event({"type": "say", "text": "Hello?", "participant": "p-1"})
+    bench.event({"type": "interrupt", "participant": "p-1"})
     bench.until(lambda: bool(bench.events_of("error")))
     assert bench.events_of("error")[0]["code"] == "not_connected"
+    bench.event({"type": "say", "text": "Hello?", "participant": "p-1"})
     bench.simulator()
     bench.until_status(link, "ready")
+    bench.until(lambda: "Hello?" in [event["text"] for event in bench.events_of("caption")])
+    bench.until(lambda: any(rms(frame.payload) > 100 for frame in bench.heard()))
     bench.frames.clear()
     bench.event({"type": "say", "text": "Again.", "participant": "p-1"})
     bench.until(lambda: any(rms(frame.payload) > 100 for frame in bench.heard()))

@@ -1,7 +1,7 @@
 // @ts-check
 /** Folds the gateway's control messages into the store. */
 
-import { foldCaption, isAwaited, moveCaptions } from "../state/captions.js";
+import { foldCaption, isAwaited, moveCaptions, withoutTyped } from "../state/captions.js";
 import { pictureLimits, pictureOf } from "../state/pictures.js";
 import {
   gatewayProblem, problem, recordingProblem, sentence, stopProblem, upstreamProblem,
@@ -298,6 +298,7 @@ export class Inbox {
       this.store.raise(problem(lasting, { cure: sentence(String(message.message ?? "")) }));
       return;
     }
+    if (typeof message.text === "string") this.store.set({ captions: withoutTyped(this.state.captions, message.text) });
     const told = gatewayProblem(String(message.code ?? "error"), String(message.message ?? ""));
     this.store.raise(told);
     setTimeout(() => this.store.clear(told.code), ERROR_SHOWN_MS);

@@ -47,6 +47,16 @@ export function foldCaption(lines, line) {
 }
 
 /**
+ * The lines without one that this person has typed and the assistant has not got.
+ * @param {import("./store.js").Caption[]} lines
+ * @param {string} text
+ */
+export function withoutTyped(lines, text) {
+  const index = lines.findLastIndex((line) => line.kind === "typed" && line.text === text);
+  return index < 0 ? lines : lines.filter((_, place) => place !== index);
+}
+
+/**
  * The lines after the gateway has numbered the places anew.
  * @param {import("./store.js").Caption[]} lines
  * @param {Record<string, number>} places by item

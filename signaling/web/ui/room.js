@@ -43,6 +43,7 @@ export class RoomView {
     this.stop.addEventListener("click", () => client.interrupt());
     byId("leave").addEventListener("click", () => client.leave());
     byId("say-form").addEventListener("submit", (event) => this.#say(event));
+    client.addEventListener("message", (/** @type {any} */ { detail }) => this.#giveBack(detail));
     document.addEventListener("keydown", (event) => this.#key(event));
   }
 
@@ -84,6 +85,11 @@ export class RoomView {
     this.transcript.render(state);
     this.#renderCost(state);
     this.#sayReply(state);
+  }
+
+  /** A line that the assistant has not got can be sent again. @param {any} message of the gateway */
+  #giveBack({ type, text }) {
+    if (type === "error" && typeof text === "string" && !this.say.value.trim()) this.say.value = text;
   }
 
   /** @param {import("../client.js").State} state */

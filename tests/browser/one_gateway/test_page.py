@@ -140,6 +140,29 @@ def test_what_the_gateway_reports_is_shown(
     wait_until(lambda: moves() == [3, 3], "it moves for a moment only: a battery", moves)
 
 
+UNSAID = """() => {
+  const [field, form] = [document.querySelector('#say'), document.querySelector('#say-form')];
+  const told = { type: 'error', code: 'not_connected', message: 'not connected', text: 'Hello?' };
+  const captions = () => window.mixminus.state().captions;
+  const typed = () => captions().filter((line) => line.text === 'Hello?').length;
+  field.value = 'Hello?';
+  form.requestSubmit();
+  const sent = [field.value, typed()];
+  window.mixminus.receive(told);
+  const refused = [field.value, typed()];
+  field.value = 'Something else';
+  window.mixminus.receive(told);
+  return [sent, refused, field.value];
+}"""
+
+
+def test_a_line_that_the_assistant_has_not_got_is_in_the_field_again(
+    gateway: Gateway, open_browser: Callable[..., Any]
+) -> None:
+    page = joined(gateway, open_browser(None), "room=unsaid&name=Ada&talk=hold")
+    assert page.evaluate(UNSAID) == [["", 1], ["Hello?", 0], "Something else"]
+
+
 def test_one_person_may_use_push_to_talk_where_the_others_speak_freely(
     gateway: Gateway, open_browser: Callable[..., Any], speech: Path
 ) -> None:

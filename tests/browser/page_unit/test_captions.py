@@ -54,6 +54,15 @@ def test_the_gateways_line_replaces_what_was_typed(run: Run) -> None:
     assert [(row["item"], row["kind"]) for row in lines] == [("x", "speech")]
 
 
+def test_only_the_newest_typed_line_with_those_words_goes_where_it_was_not_said(run: Run) -> None:
+    typed = [line(f"typed-{n}", text, True, kind="typed") for n, text in enumerate("ABA")]
+    spoken = line("x", "A", True, kind="speech")
+    without = "return m.withoutTyped(...a);"
+    lines = run("state/captions.js", without, [[*typed, spoken], "A"])
+    assert [row["item"] for row in lines] == ["typed-0", "typed-1", "x"]
+    assert len(run("state/captions.js", without, [[*typed, spoken], "C"])) == 4
+
+
 def test_the_list_is_bounded(run: Run) -> None:
     lines = run("state/captions.js", FOLD, [line(str(i), "x", True) for i in range(300)])
     assert (len(lines), lines[0]["item"], lines[-1]["item"]) == (200, "100", "299")

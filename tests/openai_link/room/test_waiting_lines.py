@@ -1,0 +1,143 @@
+"""What is typed while no session has the room is said to the next one, or given back in words."""
+
+from __future__ import annotations
+
+import pytest
+
+from mixer_core.runtime.units import MS_NS
+from openai_link.room.waiting_lines import MAX_LINES, MAX_WAIT_NS
+from tests.openai_link.room import checks
+from tests.openai_link.room.forks import before_events, events_at_steps
+from tests.openai_link.room.scenes import BUDGET, CORE, ROLLOVERS
+from tests.openai_link.room.test_moving import TALK, arrive, leave, standby
+from tests.openai_link.room.world import BUSY, Scene, World, wait
+from tests.support.tables import points
+
+SCENES = tuple(scene for scene in (*CORE, ROLLOVERS[0]) if not scene.tools)
+"""A newer line is answered first: whoever types over a request for a tool has another wish."""
+
+
+class Typing(World):
+    """Somebody types as soon as the connection is lost, and once more while it is made again."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.typed: list[str] = []
+        super().__init__(scene)
+
+    def lose(self, session: int) -> None:
+        super().lose(session)
+        if not self.typed:
+            self._type()
+            self.schedule(40 * MS_NS, "_type")
+
+    def _type(self) -> None:
+        self.typed.append(f"Line {len(self.typed) + 1}.")
+        self.browser(type="say", text=self.typed[-1])
+
+
+def said(world: World) -> list[str]:
+    """What people have said, by the record."""
+    return [item.text for item in checks.messages(world) if item.role == "user"]
+
+
+def given_back(world: World) -> list[str]:
+    return [event["text"] for event in world.of("error") if event["code"] == "not_connected"]
+
+
+def cut_off(refused_ms: int) -> World:
+    """A room that has lost its session; its server takes no call for so long."""
+    world = World(Scene("cut off", (wait(300),)))
+    world.finish()
+    world.refuse = BUSY
+    world.schedule(refused_ms * MS_NS, "_serve_again")
+    world.lose_all()
+    return world
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=str)
+def test_lines_are_said_once_and_in_order_wherever_the_session_was_lost(scene: Scene) -> None:
+    counts = events_at_steps(World(scene))
+    found: dict[int, str] = {}
+    for number, world in before_events(scene, points(range(1, counts[-1] + 1)), counts, Typing):
+        world.lose_after = {number}
+        try:
+            checks.conclude(world)
+            assert isinstance(world, Typing) and len(world.typed) == 2
+            lines = [text for text in said(world) if text in world.typed]
+            assert lines == world.typed and not given_back(world), (said(world), world.logs[-9:])
+        except AssertionError as error:
+            found[number] = str(error)[:500]
+    assert found == {}
+
+
+def test_lines_wait_through_attempts_that_fail_and_more_than_a_few_are_given_back() -> None:
+    world = cut_off(2_000)
+    lines = [f"Line {number}." for number in range(MAX_LINES + 2)]
+    for line in lines:
+        world.browser(type="say", text=line)
+    assert given_back(world) == lines[MAX_LINES:]
+    world.run(30_000)
+    assert said(world) == lines[:MAX_LINES] and len(given_back(world)) == 2
+    checks.browsers_end_in_a_true_state(world, "ready")
+    checks.check_all(world)
+
+
+def test_a_line_that_cannot_be_said_is_refused_at_once() -> None:
+    world = cut_off(2_000)
+    for text in ("", "x" * 4_001, 7):
+        world.browser(type="say", text=text)
+    codes = [event["code"] for event in world.of("error")]
+    assert codes == ["bad_say"] * 3, codes
+
+
+def test_whoever_typed_hears_when_the_assistant_does_not_come_back() -> None:
+    world = cut_off(600_000)
+    world.browser(type="say", text="Are you there?")
+    assert not given_back(world)
+    world.run(120_000)
+    assert given_back(world) == ["Are you there?"] and world.state["upstream"] == "failed"
+    world.browser(type="say", text="And now?")
+    assert given_back(world)[1:] == ["And now?"]
+    world.run(600_000)
+    assert world.state["upstream"] == "ready" and said(world) == []
+
+
+def test_no_line_waits_for_longer_than_anybody_does() -> None:
+    world = World(TALK)
+    world.finish()
+    world.do(world.engine.suspend("pause", "Something else has the room.", world.now_ns))
+    world.browser(type="say", text="Are you there?")
+    world.run(MAX_WAIT_NS // MS_NS - 1_000)
+    assert not given_back(world)
+    world.run(2_000)
+    assert given_back(world) == ["Are you there?"]
+
+
+def test_what_was_typed_before_a_deletion_is_deleted() -> None:
+    world = cut_off(2_000)
+    world.browser(type="say", text="A secret.")
+    world.do(world.engine.forget("Ada", world.now_ns))
+    world.browser(type="say", text="No secret.")
+    world.run(30_000)
+    assert said(world) == ["No secret."] and not given_back(world)
+
+
+def test_money_that_is_spent_gives_the_lines_back() -> None:
+    world = World(BUDGET)
+    world.finish()
+    assert world.state["upstream"] == "failed"
+    world.browser(type="say", text="One more thing.")
+    assert given_back(world) == ["One more thing."]
+
+
+def test_lines_do_not_wait_at_a_machine_that_the_room_has_left() -> None:
+    old = World(TALK)
+    old.finish()
+    new = standby(old)
+    new.browser(type="say", text="Early.")
+    leave(old)
+    old.browser(type="say", text="Late.")
+    assert given_back(old) == ["Late."]
+    arrive(new, old)
+    new.run(10_000)
+    assert said(new)[-1] == "Early." and not given_back(new)
