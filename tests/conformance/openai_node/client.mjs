@@ -32,7 +32,7 @@ async function until(type, count = 1) {
     if (Date.now() > deadline) throw new Error(`no ${type}: ${events.map((event) => event.type)}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  return events.filter((event) => event.type === type).at(-1);
+  return events.filter((event) => event.type === type)[count - 1];  // Later ones may be there already.
 }
 
 function write(text) {
