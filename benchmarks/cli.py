@@ -34,6 +34,7 @@ BENCHMARKS = {
     "profile": "where the processor time of a session goes: threads, flame graphs by py-spy",
     "peers": "against Janus, Pipecat and FastRTC, where installed: latency, processor time",
     "room": "six people who talk at once: each one's mix, who speaks when, names of captions",
+    "own-words": "everybody written down by themselves: processor time, and when the words come",
     "call": "the whole gateway with WebRTC clients: latency, processor time, memory, frames",
     "idle": "people who are there and say nothing: processor time, wake-ups, memory",
     "loss": "bad networks on both sides: frames lost, and whether latency grows",
@@ -96,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     kind.add_argument("--json", type=Path, metavar="FILE", help="write the results to FILE")
 
     def add(name: str, words: str, action: Any, *parents: Any) -> argparse.ArgumentParser:
-        aliases = [name.replace("-", "_")] if name == "barge-in" else []
+        aliases = [name.replace("-", "_")] if "-" in name and name in BENCHMARKS else []
         command = commands.add_parser(
             name, help=words, description=words, parents=parents, aliases=aliases
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import shutil
 import tempfile
@@ -47,6 +48,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What waits for processes begins first, so that nothing is left to wait for at the end."""
     items.sort(key=lambda item: [not item.get_closest_marker(marker) for marker in SLOW_FIRST])
+
+
+def pytest_collection_finish() -> None:
+    """What is there by now stays: it need not be searched for rubbish again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def _log_levels() -> dict[logging.Logger, int]:

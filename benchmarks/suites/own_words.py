@@ -1,0 +1,173 @@
+"""``bench own-words``: what it costs that each person is written down by themselves.
+
+Two rooms of one gateway, three people in each, who talk by turns and in every third turn two at
+once; ``transcribe_each`` is on in one room. They talk in turns of the rooms, so that both are
+measured on the same machine in the same minutes: processor time of the room's link and of the
+mixer, when the assistant begins to answer, and when the line of a turn has its last words. The
+server is the simulator, which writes down what it hears at once: a real one adds its own time.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.request
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mixer_core.bus.pcm import FRAME_MS
+
+from ..report.findings import Findings, Options
+from ..rig import usage
+from ..rig.gateway_process import GatewayProcess
+from ..rig.helper_process import HelperProcess
+from ..rig.window import spread
+
+MIXED, OWN = "mix", "own"
+ROOMS = (MIXED, OWN)
+"""Without and with the setting; short, so that their processes have them in their names."""
+PEOPLE = 3
+SPEECH_MS = 2_400
+LISTEN_S = 3.5
+"""After the end of a turn: the answer begins, the line gets its words."""
+TAIL_S = 0.15
+"""Sound within this after the end of speech is no answer."""
+LOOK_S = 0.05
+SPELL_TURNS = 3
+"""Turns of one room before the other one talks."""
+
+
+@dataclass
+class Seen:
+    """What the turns of one room took."""
+
+    speech_s: float = 0.0
+    cpu_ms: dict[str, float] = field(default_factory=dict)
+    """By role."""
+    answer_ms: list[float] = field(default_factory=list)
+    words_ms: list[float] = field(default_factory=list)
+
+
+def run(options: Options, findings: Findings) -> None:
+    """Spells of each room in turn."""
+    spells = int(options.scaled(8, 3, 1))
+    turns = 1 if options.smoke else SPELL_TURNS
+    with ExitStack() as stack:
+        gateway = stack.enter_context(
+            GatewayProcess(
+                0,
+                OPENAI_LINK__UPSTREAM="simulator",
+                OPENAI_LINK__GREET=0,
+                OPENAI_LINK__TRANSCRIPTION_MODEL="gpt-4o-mini-transcribe",
+                SIMULATOR__BRAIN="tone",
+                SIMULATOR__TONE_MS=300,
+                SIGNALING__REFUSE_WHEN_BUSY=0,
+                **{f"ROOMS__{OWN.upper()}__TRANSCRIBE_EACH": "true"},
+            )
+        )
+        people = People(gateway, stack)
+        seen = {room: Seen() for room in ROOMS}
+        for room in ROOMS:  # The sessions are opened when somebody first speaks.
+            people.turn(room, 0, seen[room])
+        seen = {room: Seen() for room in ROOMS}
+        for spell in range(spells):
+            for room in ROOMS:
+                findings.progress(f"spell {spell + 1} of {spells}: {room}")
+                for turn in range(turns):
+                    people.turn(room, turn, seen[room])
+        written = people.written()
+    report(seen, written, findings)
+
+
+class People:
+    """Those of both rooms, in one process."""
+
+    def __init__(self, gateway: GatewayProcess, stack: ExitStack) -> None:
+        self._gateway = gateway
+        self._load = HelperProcess("benchmarks.rig.load_process")
+        stack.callback(self._load.close)
+        seats = [(room, index, PEOPLE) for room in ROOMS for index in range(PEOPLE)]
+        self._load.ask("join", url=gateway.url, seats=seats, framed=True)
+        self._load.ask("behave", style="quiet")
+
+    def turn(self, room: str, number: int, seen: Seen) -> None:
+        """One person speaks, or two; what it took is added to ``seen``."""
+        first = ROOMS.index(room) * PEOPLE
+        talkers = [first + number % PEOPLE]
+        if number % PEOPLE == PEOPLE - 1:
+            talkers.append(first)
+        before = self._read(room)
+        self._load.ask("look")
+        began_s = time.monotonic()
+        for client in talkers:
+            self._load.ask("speak", client=client, frames=SPEECH_MS // FRAME_MS)
+        ended_s = began_s + SPEECH_MS / 1_000
+        changed_s = self._listen(room, ended_s)
+        for role, used_ns in self._read(room).items():
+            used_ms = (used_ns - before.get(role, used_ns)) / 1e6
+            seen.cpu_ms[role] = seen.cpu_ms.get(role, 0.0) + used_ms
+        seen.speech_s += len(talkers) * SPEECH_MS / 1_000
+        if changed_s:
+            seen.words_ms.append(1e3 * (changed_s - ended_s))
+        arrived_ms = self._load.ask("look")[first]["arrived_ms"]
+        answers = [ms - 1e3 * ended_s for ms in arrived_ms if ms > 1e3 * (ended_s + TAIL_S)]
+        seen.answer_ms += [min(answers)] if answers else []
+
+    def _listen(self, room: str, ended_s: float) -> float:
+        """Until the turn is over for all; when the room's lines last changed."""
+        lines, changed_s = self._lines(room), 0.0
+        while time.monotonic() < ended_s + LISTEN_S:
+            time.sleep(LOOK_S)
+            now = self._lines(room)
+            if now != lines:
+                lines, changed_s = now, time.monotonic()
+        return changed_s
+
+    def _lines(self, room: str) -> list[str]:
+        """What people said, as the journal has it."""
+        url = f"{self._gateway.url}/rooms/{room}/transcript?format=json"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            items: list[dict[str, Any]] = json.load(answer)["items"]
+        return [str(item["text"]) for item in items if item["role"] == "user"]
+
+    def _read(self, room: str) -> dict[str, int]:
+        """Processor time so far, ns, of what serves that room."""
+        found: dict[str, int] = {}
+        for process in self._gateway.processes():
+            name = Path(f"/proc/{process.pid}/comm").read_text(encoding="utf-8").strip()
+            if name == f"openai_link-{room}":
+                found["openai_link"] = usage.cpu_ns(process.pid)
+            elif process.role == "mixer_core":
+                found["mixer_core"] = found.get("mixer_core", 0) + usage.cpu_ns(process.pid)
+        return found
+
+    def written(self) -> float:
+        """Turns that have everybody's own words."""
+        time.sleep(1.5)  # Counters are told once a second.
+        return self._gateway.metrics().value("openai_link", "own_words_turns_total")
+
+
+def report(seen: dict[str, Seen], written: float, findings: Findings) -> None:
+    """Both rooms, and what the setting adds."""
+    words = {MIXED: "one transcription of the mix", OWN: "everybody's own words"}
+    for room, case in words.items():
+        of = seen[room]
+        for role, used_ms in sorted(of.cpu_ms.items()):
+            findings.add(
+                case, role, "ms of CPU per s of speech", each=round(used_ms / of.speech_s, 2)
+            )
+        for subject, values in (
+            ("end of speech to the first sound of the answer", of.answer_ms),
+            ("end of speech to the last words of its line", of.words_ms),
+        ):
+            findings.add(case, subject, "ms", turns=len(values), **spread(values))
+    findings.add(words[OWN], "turns with everybody's own words", "turns", count=written)
+    for role in sorted(seen[OWN].cpu_ms):
+        each = [seen[room].cpu_ms[role] / seen[room].speech_s for room in ROOMS]
+        findings.ratio(f"{role}: own words over mix", each[1] / max(each[0], 1e-9), None)
+    findings.notes.append(
+        f"{PEOPLE} people in a room, turns of {SPEECH_MS} ms, every third one of two at once; "
+        f"processor time from the beginning of a turn to {LISTEN_S} s behind its end"
+    )
