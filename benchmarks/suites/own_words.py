@@ -14,7 +14,6 @@ import time
 import urllib.request
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from mixer_core.bus.pcm import FRAME_MS
@@ -27,11 +26,10 @@ from ..rig.window import spread
 
 MIXED, OWN = "mix", "own"
 ROOMS = (MIXED, OWN)
-"""Without and with the setting; short, so that their processes have them in their names."""
+"""Without and with the setting."""
+ROLES = ("openai_link child", "mixer_core")
 PEOPLE = 3
 SPEECH_MS = 2_400
-LISTEN_S = 3.5
-"""After the end of a turn: the answer begins, the line gets its words."""
 TAIL_S = 0.15
 """Sound within this after the end of speech is no answer."""
 LOOK_S = 0.05
@@ -54,6 +52,7 @@ def run(options: Options, findings: Findings) -> None:
     """Spells of each room in turn."""
     spells = int(options.scaled(8, 3, 1))
     turns = 1 if options.smoke else SPELL_TURNS
+    listen_s = options.scaled(3.5, 3.5, 0.5)
     with ExitStack() as stack:
         gateway = stack.enter_context(
             GatewayProcess(
@@ -67,25 +66,26 @@ def run(options: Options, findings: Findings) -> None:
                 **{f"ROOMS__{OWN.upper()}__TRANSCRIBE_EACH": "true"},
             )
         )
-        people = People(gateway, stack)
+        people = People(gateway, listen_s, stack)
         seen = {room: Seen() for room in ROOMS}
-        for room in ROOMS:  # The sessions are opened when somebody first speaks.
-            people.turn(room, 0, seen[room])
-        seen = {room: Seen() for room in ROOMS}
+        if not options.smoke:
+            for room in ROOMS:  # The sessions are opened when somebody first speaks.
+                people.turn(room, 0, Seen())
         for spell in range(spells):
             for room in ROOMS:
                 findings.progress(f"spell {spell + 1} of {spells}: {room}")
                 for turn in range(turns):
                     people.turn(room, turn, seen[room])
         written = people.written()
-    report(seen, written, findings)
+    report(seen, written, listen_s, findings)
 
 
 class People:
     """Those of both rooms, in one process."""
 
-    def __init__(self, gateway: GatewayProcess, stack: ExitStack) -> None:
-        self._gateway = gateway
+    def __init__(self, gateway: GatewayProcess, listen_s: float, stack: ExitStack) -> None:
+        """``listen_s``: behind a turn, until the answer has begun and the line has its words."""
+        self._gateway, self._listen_s = gateway, listen_s
         self._load = HelperProcess("benchmarks.rig.load_process")
         stack.callback(self._load.close)
         seats = [(room, index, PEOPLE) for room in ROOMS for index in range(PEOPLE)]
@@ -98,15 +98,15 @@ class People:
         talkers = [first + number % PEOPLE]
         if number % PEOPLE == PEOPLE - 1:
             talkers.append(first)
-        before = self._read(room)
+        before = self._read()
         self._load.ask("look")
         began_s = time.monotonic()
         for client in talkers:
             self._load.ask("speak", client=client, frames=SPEECH_MS // FRAME_MS)
         ended_s = began_s + SPEECH_MS / 1_000
         changed_s = self._listen(room, ended_s)
-        for role, used_ns in self._read(room).items():
-            used_ms = (used_ns - before.get(role, used_ns)) / 1e6
+        for role, used_ns in self._read().items():
+            used_ms = (used_ns - before[role]) / 1e6
             seen.cpu_ms[role] = seen.cpu_ms.get(role, 0.0) + used_ms
         seen.speech_s += len(talkers) * SPEECH_MS / 1_000
         if changed_s:
@@ -118,7 +118,7 @@ class People:
     def _listen(self, room: str, ended_s: float) -> float:
         """Until the turn is over for all; when the room's lines last changed."""
         lines, changed_s = self._lines(room), 0.0
-        while time.monotonic() < ended_s + LISTEN_S:
+        while time.monotonic() < ended_s + self._listen_s:
             time.sleep(LOOK_S)
             now = self._lines(room)
             if now != lines:
@@ -132,15 +132,12 @@ class People:
             items: list[dict[str, Any]] = json.load(answer)["items"]
         return [str(item["text"]) for item in items if item["role"] == "user"]
 
-    def _read(self, room: str) -> dict[str, int]:
-        """Processor time so far, ns, of what serves that room."""
-        found: dict[str, int] = {}
+    def _read(self) -> dict[str, int]:
+        """Processor time so far, ns; of the links of both rooms, of which one has nothing to do."""
+        found = dict.fromkeys(ROLES, 0)
         for process in self._gateway.processes():
-            name = Path(f"/proc/{process.pid}/comm").read_text(encoding="utf-8").strip()
-            if name == f"openai_link-{room}":
-                found["openai_link"] = usage.cpu_ns(process.pid)
-            elif process.role == "mixer_core":
-                found["mixer_core"] = found.get("mixer_core", 0) + usage.cpu_ns(process.pid)
+            if process.role in ROLES:
+                found[process.role] += usage.cpu_ns(process.pid)
         return found
 
     def written(self) -> float:
@@ -149,7 +146,7 @@ class People:
         return self._gateway.metrics().value("openai_link", "own_words_turns_total")
 
 
-def report(seen: dict[str, Seen], written: float, findings: Findings) -> None:
+def report(seen: dict[str, Seen], written: float, listen_s: float, findings: Findings) -> None:
     """Both rooms, and what the setting adds."""
     words = {MIXED: "one transcription of the mix", OWN: "everybody's own words"}
     for room, case in words.items():
@@ -169,5 +166,5 @@ def report(seen: dict[str, Seen], written: float, findings: Findings) -> None:
         findings.ratio(f"{role}: own words over mix", each[1] / max(each[0], 1e-9), None)
     findings.notes.append(
         f"{PEOPLE} people in a room, turns of {SPEECH_MS} ms, every third one of two at once; "
-        f"processor time from the beginning of a turn to {LISTEN_S} s behind its end"
+        f"processor time from the beginning of a turn to {listen_s} s behind its end"
     )

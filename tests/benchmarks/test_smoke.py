@@ -31,7 +31,7 @@ SUBJECTS = {
     "profile": {"all"},
     "call": {"up: client → Realtime server", "gateway", "received by clients", "baseline"},
     "idle": {"media_worker child", "openai_link child", "gateway"},
-    "own-words": {"openai_link", "mixer_core", "end of speech to the last words of its line"},
+    "own-words": {"openai_link child", "mixer_core", "end of speech to the last words of its line"},
     "loss": {"down: link → client, every frame", "sent by clients"},
     "barge-in": {"last frame of the old reply, last client", "trials without a flush"},
     "journal": {"write → then", "many", "many, pace"},

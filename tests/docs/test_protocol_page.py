@@ -65,7 +65,8 @@ def test_every_message_of_the_gateway_is_there() -> None:
     assert GATEWAY.keys() == own | room_events.FORWARDED
     for message in own_messages():
         kind = str(message["type"])
-        assert named(GATEWAY[kind]) == message.keys() - {"type"}, kind
+        always, _, _ = GATEWAY[kind].partition("may have")
+        assert named(always) == message.keys() - {"type"}, kind
 
 
 def told() -> Iterator[tuple[str, set[str]]]:
