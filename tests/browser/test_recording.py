@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -37,6 +38,13 @@ def look(page: Any, name: str) -> None:
         page.screenshot(path=f"{folder}/{name}.png")
 
 
+def leave_out(gateway: Gateway, *names: str) -> None:
+    """Note in the only recording whose voice is not in it, as one with 64 voices has it."""
+    state = Path(gateway.env["MIXMINUS_RUNTIME__STATE_DIR"])
+    (file,) = state.glob("recordings/studio/*/recording.json")
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"left_out": names}))
+
+
 def test_one_begins_and_another_one_objects(
     gateway: Gateway, open_browser: Callable[..., Any]
 ) -> None:
@@ -61,3 +69,9 @@ def test_one_begins_and_another_one_objects(
     until(ada, SAVED, "there are no files")
     look(ada, "files")
     assert ada.locator("#recordings li").count() == 1 and troubles == []
+    assert "without" not in ada.locator("#recordings li").inner_text()
+    leave_out(gateway, "Cem", "Dan")
+    for _ in ("close", "open"):
+        ada.locator("#recordings-past summary").click()
+    rows = "() => document.querySelector('#recordings').innerText"
+    until(ada, f"() => ({rows})().includes('without Cem, Dan')", "nobody sees who is missing")
