@@ -117,8 +117,9 @@ class People:
 
     @property
     def _is_expected(self) -> bool:
-        """Whether there is, or will be, a session that has the room."""
-        return self._parts.connection.state in _ON_ITS_WAY
+        """Whether there is, or will be, a session here that has the room."""
+        parts = self._parts
+        return parts.waiting.is_room_here and parts.connection.state in _ON_ITS_WAY
 
     def _not_connected(self, event: Mapping[str, Any]) -> TellBrowsers:
         """What somebody wants of the assistant cannot be had now; a line is given back."""

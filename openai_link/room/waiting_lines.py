@@ -30,8 +30,8 @@ class WaitingLines:
         return len(self._lines)
 
     def keep(self, event: Mapping[str, Any], now_ns: int) -> bool:
-        """Keep a ``say`` event for the next session here; False: none comes, or too many wait."""
-        if not self.is_room_here or len(self._lines) >= MAX_LINES:
+        """Keep a ``say`` event for the next session; False: there are too many already."""
+        if len(self._lines) >= MAX_LINES:
             return False
         self._lines.append((now_ns + MAX_WAIT_NS, event))
         return True

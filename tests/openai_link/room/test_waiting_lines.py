@@ -141,3 +141,15 @@ def test_lines_do_not_wait_at_a_machine_that_the_room_has_left() -> None:
     arrive(new, old)
     new.run(10_000)
     assert said(new)[-1] == "Early." and not given_back(new)
+
+
+def test_lines_that_wait_are_given_back_when_the_room_leaves() -> None:
+    old = cut_off(60_000)
+    old.browser(type="say", text="Hello?")
+    leave(old)
+    assert given_back(old) == ["Hello?"]
+    old.refuse = None
+    old.do(old.engine.stay(old.now_ns))
+    old.browser(type="say", text="So you are here.")
+    old.run(10_000)
+    assert said(old)[-1] == "So you are here." and given_back(old) == ["Hello?"]
