@@ -111,6 +111,7 @@ function invitation(state) {
   if (state.listenOnly) return "Type something.";
   if (state.mutedByAdmin) return "You are muted.";
   if (state.upstream === "failed") return "The assistant is unavailable.";
+  if (state.upstream !== "ready") return "One moment: the assistant is on its way.";
   if (holdsToTalk(state)) return "Hold the button and speak.";
   return state.muted ? "You are muted." : "Say something.";
 }
