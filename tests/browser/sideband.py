@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 
 from tests.support.gateway import Gateway
+from tests.support.waiting import PATIENCE_S
 
 
 class Sideband:
@@ -34,7 +35,7 @@ class Sideband:
         self._loop.close()
 
     async def _listen(self) -> None:
-        with urllib.request.urlopen(f"{self._base}/simulator/calls", timeout=5) as answer:
+        with urllib.request.urlopen(f"{self._base}/simulator/calls", timeout=PATIENCE_S) as answer:
             (call,) = json.load(answer)["calls"]
         url = f"{self._base}/v1/realtime?call_id={call['id']}"
         async with (
@@ -47,9 +48,9 @@ class Sideband:
 
     def __enter__(self) -> Sideband:
         self._thread.start()
-        assert self._attached.wait(10), "no sideband"
+        assert self._attached.wait(PATIENCE_S), "no sideband"
         return self
 
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._task.cancel)
-        self._thread.join(5)
+        self._thread.join(PATIENCE_S)

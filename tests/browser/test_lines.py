@@ -15,6 +15,7 @@ from tests.browser.support import joined, until
 from tests.support import audio
 from tests.support.contents import contents
 from tests.support.gateway import Gateway
+from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.browser
 
@@ -65,7 +66,9 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 
 
 def transcript(gateway: Gateway, room: str = "late") -> list[str]:
-    with urllib.request.urlopen(f"{gateway.url}/rooms/{room}/transcript", timeout=10) as answer:
+    with urllib.request.urlopen(
+        f"{gateway.url}/rooms/{room}/transcript", timeout=PATIENCE_S
+    ) as answer:
         return [item["text"] for item in json.load(answer)["items"]]
 
 

@@ -12,6 +12,7 @@ import pytest
 from tests.browser.support import joined, shows, until
 from tests.support import audio
 from tests.support.gateway import Gateway
+from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.browser
 
@@ -39,7 +40,7 @@ def test_a_page_is_told_of_a_stop_and_joins_again_when_the_gateway_is_back(
     assert gateway.process is not None
     gateway.process.send_signal(signal.SIGTERM)
     until(page, "() => /stops or restarts it/.test(document.body.innerText)", "nobody is told")
-    gateway.process.wait(60)
+    gateway.process.wait(PATIENCE_S)
     ended_s = time.monotonic()
     until(page, "() => window.mixminus.state().phase !== 'connected'", "it does not notice")
     gateway.start(wait=False)

@@ -116,7 +116,7 @@ def test_a_server_takes_the_configuration_and_a_node_gets_in(tmp_path: Path) -> 
         asyncio.run(go())
     finally:
         server.terminate()
-        server.wait(30)
+        server.wait(PATIENCE_S)
 
 
 @pytest.mark.processes

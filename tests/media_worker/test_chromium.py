@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
@@ -18,6 +19,7 @@ from mixer_core.runtime import logs
 from tests.browser.conftest import browsers as browsers
 from tests.browser.conftest import open_browser as open_browser
 from tests.browser.conftest import silence as silence
+from tests.support.waiting import PATIENCE_S
 
 LOOPBACK_ONLY = NetworkSettings(addresses=("127.0.0.1",))
 pytestmark = pytest.mark.browser
@@ -65,7 +67,7 @@ class Worker:
 
     def call(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Run a coroutine in the thread and wait for it."""
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(15)
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(PATIENCE_S)
 
     async def talk(self) -> None:
         """Send messages as a mixer would."""
@@ -77,7 +79,7 @@ class Worker:
         """End the connection, the loop and the thread."""
         self.call(self.peer.close())
         self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(5)
+        self._thread.join(PATIENCE_S)
 
 
 @pytest.fixture
@@ -116,16 +118,15 @@ def test_every_message_arrives(
     answer = worker.call(worker.peer.answer(page.evaluate(OFFER_JS % options)))
     talk = f"([sdp, count]) => {{ window.talked = ({TALK_JS})([sdp, count]); }}"
     page.evaluate(talk, [answer, MESSAGES])
-    assert worker.opened.wait(5)
+    assert worker.opened.wait(PATIENCE_S)
     fast = worker.peer._fast
     if lost_nth:
         lose_every(lost_nth, fast)
     worker.call(worker.talk())
     page.evaluate("() => talked")
-    page.wait_for_function(f"() => heard.length >= {MESSAGES}", timeout=10_000)
-    for _ in range(100):
-        if len(worker.heard) >= MESSAGES:
-            break
+    page.wait_for_function(f"() => heard.length >= {MESSAGES}", timeout=1_000 * PATIENCE_S)
+    until_s = time.monotonic() + PATIENCE_S
+    while len(worker.heard) < MESSAGES and time.monotonic() < until_s:
         page.wait_for_timeout(100)
     everything = list(range(MESSAGES))
     ordered = options == "{}"

@@ -108,10 +108,10 @@ class Bench:
                 program.process.terminate()
         for program in self.programs:
             try:
-                program.process.wait(5)
+                program.process.wait(PATIENCE_S)
             except subprocess.TimeoutExpired:
                 program.process.kill()
-                program.process.wait(5)
+                program.process.wait(PATIENCE_S)
         self.context.destroy(linger=0)
 
     # Signaling's part

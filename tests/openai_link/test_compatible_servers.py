@@ -17,6 +17,7 @@ from aiohttp import web
 
 from mixer_core.bus.control import Leave
 from mixer_core.bus.control import encode as encode_control
+from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.processes
 
@@ -95,7 +96,7 @@ def front(refuse: Refuse, behind: str) -> Iterator[tuple[str, list[str]]]:
         yield place["url"], seen
     finally:
         place["loop"].call_soon_threadsafe(done.set)
-        thread.join(10)
+        thread.join(PATIENCE_S)
 
 
 async def _forward(

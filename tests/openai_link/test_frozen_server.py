@@ -14,6 +14,7 @@ import pytest
 from aiohttp import web
 
 from tests.support.gateway import free_port
+from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.processes
 
@@ -81,9 +82,9 @@ def frozen(upstream_port: int) -> Iterator[tuple[Freezer, int]]:
     try:
         yield freezer, port
     finally:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(5)
+        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(PATIENCE_S)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(5)
+        thread.join(PATIENCE_S)
         loop.close()
 
 

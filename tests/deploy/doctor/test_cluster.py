@@ -20,6 +20,7 @@ from mixer_core.cluster.records import NodeRecord, encode_record
 from mixer_core.cluster.settings import ClusterSettings
 from tests.support.gateway import free_port
 from tests.support.nats_server import NatsServer, needs_nats
+from tests.support.waiting import PATIENCE_S
 
 PASSWORD = 'authorization { user: "mixminus", password: "right" }'
 
@@ -82,7 +83,7 @@ def test_more_replicas_than_servers_and_another_node_of_this_name_are_found(
     async def another() -> None:
         connection = Connection(good, "test")
         connection.start()
-        assert await connection.wait_connected(30)
+        assert await connection.wait_connected(PATIENCE_S)
         bucket = Bucket(JetStream(connection), Names(good.name).nodes)
         await bucket.ensure()
         record = NodeRecord("a", "0" * 16, public_url="https://elsewhere.example")

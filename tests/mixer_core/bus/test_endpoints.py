@@ -7,6 +7,7 @@ import zmq
 
 from mixer_core.bus import endpoints
 from mixer_core.runtime.errors import RuntimeDirError
+from tests.support.waiting import PATIENCE_S
 
 
 @pytest.mark.sockets
@@ -22,14 +23,14 @@ def test_a_restarted_mixer_is_not_handed_stale_frames(short_dir: Path) -> None:
     with zmq.Context() as context:
         pull = endpoints.open_socket(context, endpoints.AUDIO_IN, short_dir, "bind")
         push = endpoints.open_socket(context, endpoints.AUDIO_IN, short_dir, "connect")
-        assert push.poll(2000, zmq.POLLOUT)
+        assert push.poll(1_000 * PATIENCE_S, zmq.POLLOUT)
         pull.close()
         while endpoints.try_send(push, b"while it was down"):
             push.poll(1)
         pull = endpoints.open_socket(context, endpoints.AUDIO_IN, short_dir, "bind")
         while not endpoints.try_send(push, b"fresh"):
             push.poll(10, zmq.POLLOUT)
-        assert pull.poll(2000)
+        assert pull.poll(1_000 * PATIENCE_S)
         assert pull.recv() == b"fresh"
         push.close()
         pull.close()
@@ -40,7 +41,7 @@ def test_a_full_queue_drops_and_says_so(short_dir: Path) -> None:
     with zmq.Context() as context:
         pull = endpoints.open_socket(context, endpoints.AUDIO_IN, short_dir, "bind")
         push = endpoints.open_socket(context, endpoints.AUDIO_IN, short_dir, "connect")
-        assert push.poll(2000, zmq.POLLOUT)
+        assert push.poll(1_000 * PATIENCE_S, zmq.POLLOUT)
         accepted = sum(endpoints.try_send(push, bytes(984)) for _ in range(5000))
         assert accepted < 5000
         push.close()

@@ -22,7 +22,7 @@ from mixer_core.runtime.errors import (
 )
 from tests.support.coturn import make_certificate
 from tests.support.nats_server import NatsServer, needs_nats
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
 pytestmark = [pytest.mark.processes, needs_nats]
 AT_ONCE_S = 0.9
@@ -164,7 +164,7 @@ def test_what_waits_fails_at_once_when_the_server_ends_and_all_is_well_when_it_i
                 await connection.request("a", b"", 5)
             assert not caught.value.is_perhaps_done
             connection.start()
-            assert await connection.wait_connected(30)
+            assert await connection.wait_connected(PATIENCE_S)
             await connection.serve(names.of_node("one", "silent"), silent)
             await connection.serve(names.of_node("one", "echo"), echo)
             waiting = asyncio.create_task(
@@ -172,7 +172,7 @@ def test_what_waits_fails_at_once_when_the_server_ends_and_all_is_well_when_it_i
             )
             await asyncio.sleep(0.1)
             server.stop()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_S):
                 with pytest.raises(ClusterAwayError) as caught:
                     await waiting
             assert caught.value.is_perhaps_done and not connection.is_connected
@@ -180,7 +180,7 @@ def test_what_waits_fails_at_once_when_the_server_ends_and_all_is_well_when_it_i
             with pytest.raises(ClusterAwayError, match="NATS cannot be reached"):
                 await connection.publish("a", b"")
             server.start()
-            assert await connection.wait_connected(30)
+            assert await connection.wait_connected(PATIENCE_S)
             answer = await connection.request(names.of_node("one", "echo"), b"again", 5)
             assert answer.data == b"again" and told == ["up", "down", "up"]
             await connection.close()

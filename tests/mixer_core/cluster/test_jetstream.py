@@ -15,7 +15,7 @@ from mixer_core.cluster.names import Names
 from mixer_core.runtime.errors import ClusterAwayError, ClusterError, ConflictError
 from tests.mixer_core.cluster.test_connection import connected, run
 from tests.support.nats_server import NatsCluster, NatsServer, needs_nats
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
 pytestmark = [pytest.mark.processes, needs_nats]
 
@@ -204,7 +204,7 @@ def test_a_watch_goes_on_over_the_end_of_the_server_and_over_another_bucket(name
                 await until(lambda: not watch.is_current)
                 assert len(watch.entries) == 2  # What was last known.
                 server.start()
-                assert await connection.wait_connected(30)
+                assert await connection.wait_connected(PATIENCE_S)
                 await until(lambda: is_done(bucket.get("stays")))
                 await bucket.delete("goes")
                 await bucket.put("new", b"2")
@@ -245,7 +245,7 @@ def test_three_servers_lose_nothing_when_one_goes(victim: str, names: Names) -> 
         with NatsCluster() as cluster:
             connection = Connection(cluster.settings(), "test")
             connection.start()
-            assert await connection.wait_connected(30)
+            assert await connection.wait_connected(PATIENCE_S)
             jetstream = JetStream(connection)
             shape, subject = journal(names, replicas=3), names.journal("kitchen", 1)
             bucket = Bucket(jetstream, names.rooms)

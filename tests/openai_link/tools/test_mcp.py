@@ -183,7 +183,7 @@ def http_port() -> Iterator[int]:
     process = subprocess.Popen([*STDIO, str(port)], stderr=subprocess.DEVNULL)
     yield port
     process.terminate()
-    process.wait(5)
+    process.wait(PATIENCE_S)
 
 
 def test_a_server_by_streamable_http(http_port: int) -> None:

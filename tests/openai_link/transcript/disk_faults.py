@@ -33,13 +33,14 @@ from openai_link.transcript import journal_queue
 from openai_link.transcript.journal import Journal
 from openai_link.transcript.journal_store import JournalStore
 from tests.support.sqlite_disk import IOERR_FSYNC, IOERR_WRITE, Disk, disk, library
+from tests.support.waiting import PATIENCE_S
 
 from .journal_writer import item
 
 ROOM = "home"
 COUNTS = {"earlier": 60, "before": 5, "during": 5, "after": 5, "next call": 1}
 """Items said in each part of the life."""
-WAIT_S = 10.0
+WAIT_S = PATIENCE_S
 _PAGE = 4096
 When = Literal["open", "closed"]
 

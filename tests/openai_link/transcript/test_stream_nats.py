@@ -27,7 +27,7 @@ from openai_link.transcript.journal import Journal
 from openai_link.transcript.stream_log import Log
 from openai_link.transcript.stream_thread import StreamThread
 from tests.support.nats_server import NatsServer, names, nats_server, needs_nats
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
 from .journal_writer import item, usage
 from .stream_world import NOW_MS, ROOM, Killed, Process
@@ -255,7 +255,7 @@ def test_a_full_stream_is_told_and_what_waited_goes_out(
     async def main() -> None:
         connection = Connection(nats_server.settings(), "test")
         connection.start()
-        assert await connection.wait_connected(5)
+        assert await connection.wait_connected(PATIENCE_S)
         shape = StreamShape(
             names.journal_stream(0),
             (names.journal_subjects(0),),

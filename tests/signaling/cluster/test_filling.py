@@ -27,7 +27,7 @@ from tests.openai_link.transcript.journal_writer import item
 from tests.openai_link.transcript.stream_world import NOW_MS, ROOM, Process
 from tests.support.contents import contents
 from tests.support.nats_server import NatsServer, needs_nats
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
 pytestmark = [needs_nats, pytest.mark.processes]
 LOG = logs.get("signaling")
@@ -64,7 +64,7 @@ class Node:
 async def node(server: NatsServer, folder: Path, names: Names, name: str) -> AsyncIterator[Node]:
     connection = Connection(server.settings(), name)
     connection.start()
-    await connection.wait_connected(10)
+    await connection.wait_connected(PATIENCE_S)
     made = Node(folder / name, connection, names, name)
     made.shared.start()
     try:
@@ -103,7 +103,7 @@ async def stream_bytes(server: NatsServer, names: Names) -> bytes:
     """All that the stream still has."""
     connection = Connection(server.settings(), "look")
     connection.start()
-    await connection.wait_connected(10)
+    await connection.wait_connected(PATIENCE_S)
     try:
         partition = Partition(JetStream(connection), names, Shape(1, 1, 30), 0)
         found = await partition.read(names.journal_subjects(0), 0)
@@ -215,7 +215,7 @@ def test_a_deletion_that_ended_in_the_middle_is_finished_at_the_next_start(
         )
         connection = Connection(nats_server.settings(), "dies")
         connection.start()
-        await connection.wait_connected(10)
+        await connection.wait_connected(PATIENCE_S)
         log = RoomLog(JetStream(connection), names, Shape(1, 1, 30), ROOM)
         await log.bury(Tombstone(ROOM, doomed, NOW_MS, "b"))
         await connection.close()

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from mixer_core.patches.aiortc.sctp_fast_path import SctpFastPath
 from tests.support.tables import examples
+from tests.support.waiting import PATIENCE_S
 
 PEER_TAG, OWN_TAG = 0x0A0B0C0D, 0x01020304
 FIRST_TSN = 0xFFFF_FFFC
@@ -212,7 +213,7 @@ def test_a_last_packet_is_acknowledged_after_a_while() -> None:
         end = prepared()
         assert end.receive(packet(DATA_1))
         assert not end.wire.packets
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while not end.wire.packets:
                 await asyncio.sleep(0.01)
         (sent,) = end.take_packets()
