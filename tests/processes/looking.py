@@ -60,7 +60,7 @@ async def joined(gateway: Gateway, room: str, name: str = "Ada") -> PlainClient:
 
 
 async def until_ready(client: PlainClient) -> None:
-    """Wait until the assistant is there now: what is typed meanwhile is refused."""
+    """Wait until the assistant is there now."""
     await client.until(
         lambda: [m["upstream"] for m in client.of_type("state")][-1:] == ["ready"], "not ready"
     )
