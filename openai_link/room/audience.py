@@ -60,6 +60,10 @@ class Audience:
         self._greets = False
         return [] if self._parts.record.is_resumed else talking.greet(now_ns)
 
+    def begun(self) -> None:
+        """Somebody has begun the conversation: nobody is greeted any more."""
+        self._greets = False
+
     def state(self) -> TellBrowsers:
         """What the assistant is doing, and how its connection is."""
         connection, sessions = self._parts.connection, self._parts.sessions

@@ -72,6 +72,8 @@ class People:
     def say_waiting(self, now_ns: int) -> list[Outcome]:
         """A session has the room: it is told what was typed since there was none."""
         sessions, lines = self._parts.sessions, self._parts.waiting.take()
+        if lines:
+            self._audience.begun()
         return [told for line in lines for told in sessions.browser_event(line, now_ns)]
 
     def give_back(self) -> list[Outcome]:

@@ -82,6 +82,15 @@ def test_lines_wait_through_attempts_that_fail_and_more_than_a_few_are_given_bac
     checks.check_all(world)
 
 
+def test_whoever_has_begun_is_answered_and_not_greeted() -> None:
+    world = World(Scene("early", (), settings={"greet": True}))
+    world.browser(type="say", text="What time is it?")
+    world.run(20_000)
+    answers = [item.text for item in checks.messages(world) if item.role == "assistant"]
+    assert len(answers) == 1 and answers[0].endswith("What time is it?"), answers
+    assert not given_back(world)
+
+
 def test_a_line_that_cannot_be_said_is_refused_at_once() -> None:
     world = cut_off(2_000)
     for text in ("", "x" * 4_001, 7):
