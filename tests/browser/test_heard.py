@@ -111,14 +111,17 @@ def test_the_model_knows_what_the_browser_has_played(
             turn=lambda: page.wait_for_timeout(100),
         )
 
-        def apart_ms() -> list[float]:
-            """What the model believes and the page says; the page's last word may be late."""
+        def more_ms() -> list[float]:
+            """How much more the model believes than the page says, whose last word may be late.
+
+            Where a busy machine makes it later than the gateway waits, the model believes less.
+            """
             pairs = zip(heard_ms(sideband)[:TRIALS], page.evaluate(CUT_OFF_MS), strict=False)
-            return [abs(model - page_says) for model, page_says in pairs]
+            return [model - page_says for model, page_says in pairs]
 
         wait_until(
-            lambda: len(apart_ms()) == TRIALS and max(apart_ms()) <= 20,
-            "the model believes what was not played",
+            lambda: len(more_ms()) == TRIALS and max(more_ms()) <= 20 and max(more_ms()) >= -20,
+            "the model believes what was not played, or never what was",
             lambda: (heard_ms(sideband), page.evaluate(CUT_OFF_MS)),
             turn=lambda: page.wait_for_timeout(100),
         )
