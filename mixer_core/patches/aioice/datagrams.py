@@ -54,7 +54,7 @@ class Datagrams:
         self.resumed: Callable[[], None] | None = None
         """Is called when the peer is heard after ``QUIET_NS``, before the datagram is read."""
         self.moved: Callable[[Any, tuple[str, int]], None] | None = None
-        """Is told a socket, and an address from which the peer has not sent before."""
+        """Is told a socket, and an address that the peer encrypts from and is not sent to."""
         self.last_ns = 0
         """When the peer's newest datagram came, STUN included (monotonic); 0: none since then.
 
@@ -75,7 +75,8 @@ def datagrams(connection: Any) -> Datagrams:
         found = vars(connection)[ATTRIBUTE] = Datagrams()
         for protocol in connection._protocols:
             protocol.datagram_received = _tolerant(protocol.datagram_received)
-            _listen(protocol, found, _Peers(connection))
+            component = protocol.local_candidate.component
+            _listen(protocol, found, _Peers(connection, component), component)
     return found
 
 
@@ -98,13 +99,15 @@ def _tolerant(read: Callable[[bytes, Any], None]) -> Callable[[bytes, Any], None
 
 
 class _Peers:
-    """The addresses from which a connection's peer may send."""
+    """The addresses from which a connection's peer may send, and the one that it is sent to."""
 
-    __slots__ = ("_connection", "_known")
+    __slots__ = ("_component", "_connection", "_known", "_pair", "_used")
 
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
+    def __init__(self, connection: Any, component: int) -> None:
+        self._connection, self._component = connection, component
         self._known: set[tuple[str, int]] = set()
+        self._pair: Any = None
+        self._used: tuple[str, int] | None = None
 
     def include(self, address: Any) -> bool:
         """Whether the peer may send from ``address``, as a socket gives it."""
@@ -113,10 +116,17 @@ class _Peers:
             self._known = {pair.remote_addr for pair in self._connection._check_list}
         return endpoint in self._known
 
+    def uses(self, address: Any) -> bool:
+        """Whether the peer is sent to ``address``. A check from there alone nominates nothing."""
+        pair = self._connection._nominated.get(self._component)
+        if pair is not self._pair:
+            self._pair, self._used = pair, None if pair is None else pair.remote_addr
+        return (address[0], address[1]) == self._used
 
-def _listen(protocol: Any, found: Datagrams, peers: _Peers) -> None:
+
+def _listen(protocol: Any, found: Datagrams, peers: _Peers, component: int) -> None:
     on_stun, on_other = protocol.datagram_received, protocol.receiver.data_received
-    component, queue = protocol.local_candidate.component, protocol.receiver._queue
+    queue = protocol.receiver._queue
     clock_ns = time.monotonic_ns
     second_ns = 0
     left = {True: 0, False: 0}
@@ -149,7 +159,7 @@ def _listen(protocol: Any, found: Datagrams, peers: _Peers) -> None:
                     on_other(data, component)
                 else:
                     found.dropped_total += 1
-            elif not is_known and found.authentic:
+            elif found.authentic and not peers.uses(address):
                 found.last_ns = now_ns
                 if found.moved is not None:
                     found.moved(protocol, (address[0], address[1]))

@@ -3,7 +3,8 @@
 The browser does not notice a NAT that forgets, and asks for another pair only at its next check,
 seconds later. But its encrypted datagrams come from the new address at once. A check is then sent
 there; when the browser has answered it with the password of the offer, it is where it says (RFC
-8445, section 7.3.1.4), and the pair is used as if the browser had nominated it.
+8445, section 7.3.1.4), and the pair is used as if the browser had nominated it. A check of its own
+from there proves nothing of what it wants: it keeps other ways open, too.
 """
 
 from __future__ import annotations

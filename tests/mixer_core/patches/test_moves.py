@@ -154,6 +154,24 @@ def test_a_peer_is_followed_to_another_port_by_what_it_encrypts() -> None:
     in_call(test)
 
 
+def test_a_check_that_comes_before_what_is_encrypted_does_not_keep_it_from_being_followed() -> None:
+    """The address is known then, and nobody has nominated it."""
+
+    async def test(call: Call) -> None:
+        for _ in range(2):
+            await call.nat.rebind()
+            ice = call._ice(call.caller)
+            pair = ice._nominated[1]
+            request = ice.build_request(pair, nominate=False)
+            await pair.protocol.request(
+                request, pair.remote_addr, integrity_key=ice.remote_password.encode()
+            )
+            call.channel.send(b"from there")
+            await until(lambda: call.used == ("127.0.0.1", call.nat.ports[-1]), "it is answered")
+
+    in_call(test)
+
+
 def test_addresses_that_were_left_are_forgotten() -> None:
     async def test(call: Call) -> None:
         ice = call._ice(call.callee)
