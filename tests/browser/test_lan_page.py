@@ -57,6 +57,8 @@ def test_a_guest_hears_the_assistant(
         require(CERTUTIL, "certutil is not installed: apt install libnss3-tools")
     found = request.getfixturevalue("visits")[f"{browser}-{mode}"]
     assert "failed" not in found, found["failed"]
+    if "stuck" in found:
+        pytest.skip(found["stuck"])
     assert found["taps"] == taps
     assert found["secure"] and found["name"] == "Ada"
     assert "invite" not in found["address"], "the token stays in the history"
