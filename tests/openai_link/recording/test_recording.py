@@ -20,6 +20,7 @@ from openai_link.recording.flac import FlacFile
 from openai_link.recording.tone import Tone, tone
 from openai_link.recording.tracks import MOST_LEAD, Pcm, Tracks
 from openai_link.recording.writer import RecordingWriter
+from tests.support.waiting import PATIENCE_S
 
 LOG = logs.get("openai_link", room="home")
 BEGAN_MS = 1_790_000_000_000
@@ -160,7 +161,7 @@ def test_who_is_heard_when_it_has_all_its_voices_is_named_and_told_once(tmp_path
         for who in people:
             made.put(who, f"name of {who}", seq, began_ns + S_NS + seq * FRAME_NS, b"\1\0" * 480)
     made.end("it is over", began_ns + 3 * S_NS)
-    made.join()
+    made.join(PATIENCE_S)
     names = [f"name of {who}" for who in people[writing.MAX_TRACKS :]]
     assert told == names
     (one,) = recordings.listed(tmp_path, "home")
@@ -184,7 +185,7 @@ def test_each_voice_and_all_together(tmp_path: Path) -> None:
         name = participant or "Assistant"
         made.put(participant, name, slot, began_ns + slot * FRAME_NS, pcm)
     made.end("Ben has ended the recording", began_ns + 6 * S_NS)
-    made.join()
+    made.join(PATIENCE_S)
     (found,) = recordings.listed(tmp_path, "home")
     assert found.contents.ended_ms == BEGAN_MS + 6_000 and found.contents.by == "Anna"
     assert found.contents.reason == "Ben has ended the recording" and not failures and not made.lost
@@ -225,7 +226,7 @@ def test_it_grows_while_it_runs_and_is_readable_without_an_end(
     assert recordings.read(made.folder).ended_ms is None
     assert left_recordings.close_left(tmp_path, "home") == []  # It goes on.
     made.end("", time.monotonic_ns())
-    made.join()
+    made.join(PATIENCE_S)
 
 
 def test_too_little_room_is_told_and_nothing_begins(tmp_path: Path) -> None:
@@ -240,7 +241,7 @@ def test_a_disk_that_fills_up_ends_it_and_is_told_once(
     monkeypatch.setattr(writing, "ROUND_S", 0.01)
     made, failures = record(tmp_path, time.monotonic_ns())
     made._free_mib = 1 << 40
-    made.join(60)
+    made.join(PATIENCE_S)
     assert len(failures) == 1 and "have to stay free" in failures[0]
     assert recordings.read(made.folder).reason == "it could not be written"
 
