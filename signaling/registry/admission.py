@@ -198,7 +198,7 @@ class Admission:
 
     def _returns(self, event: Join, now_ns: int) -> bool:
         """Whether it is a browser that has just lost its connection."""
-        return self._participants.was_connected(event.replaces, now_ns)
+        return self._participants.was_connected(event.replaces, event.room, now_ns)
 
     def _pending(self, client: str) -> list[Participant]:
         return [p for p in self._participants.of_client(client) if _is_new(p)]

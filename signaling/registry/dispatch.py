@@ -167,9 +167,16 @@ class Dispatch:
         return actions
 
     def _may_move(self, participant: Participant) -> bool:
-        """Whether an unanswered offer may go from its child to another one."""
-        pending = participant.request is not None and participant.worker != ""
-        return pending and participant.offers < self._limits.max_offers
+        """Whether an unanswered offer may go from its child to another one.
+
+        A child that has told of it is at work: a STUN server that is silent takes its time.
+        """
+        if participant.request is None or participant.offers >= self._limits.max_offers:
+            return False
+        child = self.workers.get(participant.worker)
+        if child is not None and child.state.participant == participant.id:
+            return False
+        return participant.worker != ""
 
     def _late_ns(self, participant: Participant) -> int:
         return participant.offered_ns + self._limits.offer_timeout_ns

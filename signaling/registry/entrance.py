@@ -69,7 +69,7 @@ class Entrance:
         try:
             self._check_lock(event, room, now_ns)
             stays = former is not None and self._may_stay(former)
-            for other in self._ended_by(former, stays):
+            for other in self._ended_by(event, former, stays):
                 actions += self._dispatch.drop(other, "joined again", now_ns, _AGAIN)
             name = self._name(event, former)
             eager = self._admission.is_eager(event.client, now_ns)
@@ -82,8 +82,10 @@ class Entrance:
         if former is not None:
             silenced = former.silenced
         made = self._made(event, name, silenced, eager, now_ns)
+        made.replaces = event.replaces if made.returns else ""
         if former is not None:
-            made.replaces = former.id if stays else former.replaces
+            if not former.connected:
+                made.replaces = former.replaces
             if made.place.key == former.place.key:
                 made.place = former.place  # It came there first, and still did.
         self._participants.add(made, room)
@@ -108,11 +110,11 @@ class Entrance:
         former = self._participants.get(event.replaces)
         return former if former is not None and former.room == event.room else None
 
-    def _ended_by(self, former: Participant | None, stays: bool) -> list[Participant]:
-        """Whom a browser ends by coming again: its former stay, or its last try to replace it."""
-        if former is None or not stays:
-            return [] if former is None else [former]
-        return [p for p in self._participants.in_room(former.room) if p.replaces == former.id]
+    def _ended_by(self, event: Join, former: Participant | None, stays: bool) -> list[Participant]:
+        """Whom a browser ends by coming again: its former stay, and its last try to replace it."""
+        tries = self._participants.attempts(event.replaces, event.room)
+        ended = [] if former is None or stays else [former]
+        return ended + [p for p in tries if not p.connected]
 
     def _may_stay(self, former: Participant) -> bool:
         """Whether a former stay goes on until the new one is connected.
@@ -141,7 +143,7 @@ class Entrance:
             client=event.client,
             joined_ns=now_ns,
             eager=eager,
-            returns=self._participants.was_connected(event.replaces, now_ns),
+            returns=self._participants.was_connected(event.replaces, event.room, now_ns),
             place=Place(check_place(event.place)),
             ruled_mode=ruled,
             by_button=self._limits.rooms.rules(event.room).address == "push_to_talk",
@@ -151,7 +153,7 @@ class Entrance:
         """Raise ProblemError (403) where an admin has locked the room for newcomers."""
         if room is None or room.admits(event.role, event.subject):
             return
-        if self._participants.was_connected(event.replaces, now_ns):
+        if self._participants.was_connected(event.replaces, event.room, now_ns):
             return
         raise ProblemError(
             403, "Room locked", "an admin has locked this room: ask somebody in it to open it"

@@ -114,12 +114,20 @@ class Participants:
         room = self._rooms[participant.room]
         if not self.in_room(participant.room):
             del self._rooms[participant.room]
-        self.departed(participant, room, now_ns)
+        self.departed(participant, room, self._left_ns(participant, now_ns))
         if not participant.connected and participant.client:
             self._failures.append(participant.client)
 
+    def _left_ns(self, participant: Participant, now_ns: int) -> int:
+        """When somebody who is gone now has left: whoever did not get in again, when the stay ended
+        that was to be replaced. Else attempts in a row would be there for ever."""
+        if participant.connected or not participant.returns:
+            return now_ns
+        replaced = self._left.get(participant.replaces)
+        return now_ns if replaced is None else replaced.at_ns
+
     def departed(self, participant: Participant, room: Room, now_ns: int) -> None:
-        """Remember somebody who has just left ``room``, here or at the machine that had it."""
+        """Remember somebody who has left ``room``, here or at the machine that had it."""
         self._left[participant.id] = _Departure(participant, room, now_ns)
         horizon_ns = now_ns - self._tombstone_ns
         self._left = {p: gone for p, gone in self._left.items() if gone.at_ns > horizon_ns}
@@ -157,16 +165,23 @@ class Participants:
         self._failures.clear()
         return failures
 
-    def was_connected(self, participant: str, now_ns: int) -> bool:
-        """Whether that participant is connected, or was until it left a short while ago.
+    def was_connected(self, participant: str, room: str, now_ns: int) -> bool:
+        """Whether that participant is connected in a room, or was until a short while ago.
 
-        An attempt to come back counts as the stay that it was to replace.
+        An attempt to come back counts as the stay that it was to replace. A stay that has been
+        replaced counts no more: it is no pass for others.
         """
         present = self._by_id.get(participant)
         if present is not None:
-            return _was_in(present)
+            return present.room == room and _was_in(present)
         gone = self._departure(participant, now_ns)
-        return gone is not None and _was_in(gone.participant)
+        if gone is None or gone.participant.room != room or not _was_in(gone.participant):
+            return False
+        return not any(p.connected for p in self.attempts(participant, room))
+
+    def attempts(self, replaced: str, room: str) -> list[Participant]:
+        """Those in a room who came to replace a stay."""
+        return [p for p in self.in_room(room) if replaced and p.replaces == replaced]
 
     def overdue(self, now_ns: int) -> Sequence[Participant]:
         """Participants whose request has timed out."""

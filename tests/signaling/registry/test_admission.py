@@ -322,3 +322,64 @@ def test_whoever_has_many_inside_pushes_nobody_out_who_is_connecting() -> None:
     world.join(client=HOME)
     assert problem(world, world.join(client=ATTACKER)).title == "Full"
     assert len(world.people()) == 4
+
+
+def may_return(world: World, stay: str) -> bool:
+    return world.registry._participants.was_connected(stay, "home", world.now_ns)
+
+
+def attacked() -> World:
+    return World(max_participants=8, max_places_per_client=6, max_pending_per_client=2)
+
+
+def test_a_stay_that_ended_brings_one_browser_back_and_not_many() -> None:
+    world = attacked()
+    inside = connect(world, ATTACKER)
+    world.remove(inside)
+    world.settle()
+    for _ in range(8):
+        world.join(client=ATTACKER, replaces=inside)
+        world.settle()
+    assert len(world.people()) == 1
+    assert world.replies_to(world.join(client=HOME)) == []
+
+
+def test_a_stay_that_was_replaced_is_no_pass_for_others() -> None:
+    world = attacked()
+    inside = connect(world, ATTACKER)
+    world.remove(inside)
+    world.settle()
+    worker = world.add("worker")
+    world.join(client=ATTACKER, replaces=inside)
+    world.settle()
+    world.connect(worker)
+    assert not may_return(world, inside)
+
+
+def test_who_is_in_one_room_does_not_return_to_another() -> None:
+    world = attacked()
+    inside = connect(world, ATTACKER)
+    answers = [
+        world.replies_to(world.join("other", client=ATTACKER, replaces=inside)) for _ in "1234567"
+    ]
+    refused = [
+        reply.status for replies in answers for reply in replies if isinstance(reply, ReplyProblem)
+    ]
+    assert refused and set(refused) == {429}
+    assert world.replies_to(world.join(client=HOME)) == []
+
+
+def test_attempts_in_a_row_do_not_keep_the_right_to_return() -> None:
+    world = attacked()
+    last = connect(world, ATTACKER)
+    world.remove(last)
+    world.settle()
+    for _ in range(3):
+        worker = world.add("worker")
+        request = world.join(client=ATTACKER, replaces=last)
+        world.settle()
+        last = world.answer_to(request).participant
+        world.advance(8_000)
+        world.exit(worker, 0)
+        world.advance(8_000)
+    assert not may_return(world, last)

@@ -163,6 +163,17 @@ def test_a_locked_room_takes_admins_and_those_who_were_in_it() -> None:
     assert offer_of(home.come("eve.1")).subject == "eve.1"
 
 
+def test_who_is_in_another_room_does_not_pass_the_lock() -> None:
+    home = Home()
+    home.come("admin.1", "admin")
+    home.decide(locked=True)
+    eve = home.come("eve.1", room="elsewhere")
+    stay = offer_of(eve).participant
+    assert home.refused(role="speak", subject="eve.1", replaces=stay).status == 403
+    home.go(eve)
+    assert home.refused(role="speak", subject="eve.1", replaces=stay).status == 403
+
+
 def test_a_lock_keeps_nobody_out_who_has_just_lost_the_connection() -> None:
     home = Home()
     home.come("admin.1", "admin")

@@ -534,3 +534,20 @@ def test_an_idle_registry_has_nothing_to_wait_for() -> None:
     world.exit(worker)
     assert world.registry.next_timeout_ns(world.now_ns) is None
     assert not any(world.registry.counts().values())
+
+
+def test_a_child_that_is_at_work_keeps_its_offer_however_slow_its_stun_server_is() -> None:
+    """Each child that an offer went to would be as slow, and be used up."""
+    world = World()
+    first, second = world.add("worker"), world.add("worker")
+    request = world.join()
+    (slow, other) = (first, second) if first.inbox else (second, first)
+    offer = slow.inbox.pop(0)
+    assert isinstance(offer, Offer)
+    slow.work, slow.status = offer, "connecting"
+    for _ in range(25):
+        world.advance(100)
+    assert other.inbox == [] and slow.inbox == [], "it was offered to another one"
+    answer = Answer(offer.participant, "v=0")
+    world.do(world.registry.message(slow.identity, answer, world.now_ns))
+    assert world.answer_to(request).participant == offer.participant
