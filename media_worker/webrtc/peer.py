@@ -37,9 +37,10 @@ from .network import NetworkSettings, usable_servers
 from .probing import ProbeBudget, ProbePolicy
 
 CONSENT_INTERVAL_S = 1.0
-CONSENT_FAILURES = 20
-"""Half a second is waited for each answer: this is 30 s, aioice's own time (RFC 7675). The end of a
-browser is noticed sooner, by ``peer_silence_ms``; a network that comes back in time goes on."""
+CONSENT_FAILURES, CONSENT_REPEATS = 7, 2
+"""Three and a half seconds are waited for each answer, longer than any round trip that one can talk
+over: this is 30 s, aioice's own time (RFC 7675). The end of a browser is noticed sooner, by
+``peer_silence_ms``; a network that comes back in time goes on."""
 MAX_CONTROL_BACKLOG_BYTES = 256 * 1024
 """Control messages are never dropped, so their backlog needs a bound."""
 MAX_LOGGED_FAULTS = 10
@@ -69,7 +70,7 @@ def prepare_ice(network: NetworkSettings) -> None:
         return list(network.addresses) or interfaces.choose(host_interfaces(), network.interfaces)
 
     offer_addresses(own_addresses)
-    check_consent(CONSENT_INTERVAL_S, CONSENT_FAILURES)
+    check_consent(CONSENT_INTERVAL_S, CONSENT_FAILURES, CONSENT_REPEATS)
     check_parameters()
 
 
@@ -133,7 +134,12 @@ class Peer:
             ProblemError: 400 for a bad offer, with what is wrong; 503 where no address can be used.
         """
         connection = self._connection
-        cleaned = offer.clean_offer(sdp, self._policy())
+        try:
+            policy = self._policy()
+        except OSError as error:
+            words = f"the addresses of this machine cannot be read: {error}"
+            raise ProblemError(503, "No network", words) from error
+        cleaned = offer.clean_offer(sdp, policy)
         budget = self._budget = ProbeBudget(cleaned.endpoints)
         open_sockets(self._sockets)  # For all of this process, which has one connection.
         try:

@@ -40,7 +40,7 @@ MAX_SHOWN_CHARS = 64
 """Longest type of an event in the log."""
 CONSENT_INTERVAL_S = 1.0
 """Time between two ICE consent checks: the server answers each of them."""
-CONSENT_FAILURES = 20
+CONSENT_FAILURES, CONSENT_REPEATS = 7, 2
 """Unanswered checks in a row that end the connection; the life cycle gives up long before."""
 
 
@@ -149,7 +149,7 @@ class RealtimeCall:
     def _prepare(self) -> RTCPeerConnection:
         """A peer connection that is ready for its only offer."""
         offer_addresses(lambda: host_addresses(include_loopback=self._upstream.is_local))
-        check_consent(CONSENT_INTERVAL_S, CONSENT_FAILURES)
+        check_consent(CONSENT_INTERVAL_S, CONSENT_FAILURES, CONSENT_REPEATS)
         check_parameters()
         configuration = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         peer = self._peer = RTCPeerConnection(configuration)

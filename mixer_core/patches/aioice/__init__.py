@@ -23,6 +23,8 @@ NAMES = {
         "_check_list": "the pairs of addresses that were tried: where the peer may send from",
         "_remote_candidates": "the peer's addresses, those from which checks came included",
         "_early_checks_done": "checks are answered by checks",
+        "_closing": "nothing new is checked any more",
+        "check_state": "sets how far the check of a pair has come",
         "check_incoming": "wrapped: the peer has sent a valid check",
         "_queue": "datagrams that wait for aiortc's task; None ends the connection",
         "data_received": "takes a datagram that is not STUN",
@@ -40,6 +42,7 @@ NAMES = {
         "remote_addr": "the address to send to",
         "remote_candidate": "its candidate",
         "task": "the check under way",
+        "state": "how far its check has come",
     },
 }
 """Owner → private or undocumented name → what it is for."""

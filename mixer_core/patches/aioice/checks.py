@@ -38,7 +38,8 @@ def _limit(
         retransmissions: int | None = None,
     ) -> tuple[stun.Message, Endpoint]:
         response, source = await ask(request, addr, integrity_key, retransmissions)
-        answered(addr)
+        if source == addr:  # Else nobody has answered there.
+            answered(addr)
         return response, source
 
     protocol.send_stun, protocol.request = send_stun, request

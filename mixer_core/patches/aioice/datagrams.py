@@ -52,7 +52,8 @@ class Datagrams:
         self.authentic = False
         """Set by ``take``: the last datagram was encrypted by the peer."""
         self.resumed: Callable[[], None] | None = None
-        """Is called when the peer is heard after ``QUIET_NS``, before the datagram is read."""
+        """Is called when the peer is heard after ``QUIET_NS``, before the datagram is read, and
+        when it is first heard where it is sent to from now on."""
         self.moved: Callable[[Any, tuple[str, int]], None] | None = None
         """Is told a socket, and an address that the peer encrypts from and is not sent to."""
         self.last_ns = 0
@@ -75,8 +76,7 @@ def datagrams(connection: Any) -> Datagrams:
         found = vars(connection)[ATTRIBUTE] = Datagrams()
         for protocol in connection._protocols:
             protocol.datagram_received = _tolerant(protocol.datagram_received)
-            component = protocol.local_candidate.component
-            _listen(protocol, found, _Peers(connection, component), component)
+            _listen(protocol, found, _Peers(connection, protocol))
     return found
 
 
@@ -101,10 +101,12 @@ def _tolerant(read: Callable[[bytes, Any], None]) -> Callable[[bytes, Any], None
 class _Peers:
     """The addresses from which a connection's peer may send, and the one that it is sent to."""
 
-    __slots__ = ("_component", "_connection", "_known", "_pair", "_used")
+    __slots__ = ("_connection", "_known", "_pair", "_protocol", "_used", "has_moved")
 
-    def __init__(self, connection: Any, component: int) -> None:
-        self._connection, self._component = connection, component
+    def __init__(self, connection: Any, protocol: Any) -> None:
+        self._connection, self._protocol = connection, protocol
+        self.has_moved = False
+        """The peer is sent to another address than before, and has not been heard from there."""
         self._known: set[tuple[str, int]] = set()
         self._pair: Any = None
         self._used: tuple[str, int] | None = None
@@ -117,16 +119,21 @@ class _Peers:
         return endpoint in self._known
 
     def uses(self, address: Any) -> bool:
-        """Whether the peer is sent to ``address``. A check from there alone nominates nothing."""
-        pair = self._connection._nominated.get(self._component)
+        """Whether the peer is sent to ``address``, by this socket.
+
+        A check from there alone nominates nothing.
+        """
+        pair = self._connection._nominated.get(self._protocol.local_candidate.component)
         if pair is not self._pair:
-            self._pair, self._used = pair, None if pair is None else pair.remote_addr
+            self.has_moved = self._pair is not None
+            is_here = pair is not None and pair.protocol is self._protocol
+            self._pair, self._used = pair, pair.remote_addr if is_here else None
         return (address[0], address[1]) == self._used
 
 
-def _listen(protocol: Any, found: Datagrams, peers: _Peers, component: int) -> None:
+def _listen(protocol: Any, found: Datagrams, peers: _Peers) -> None:
     on_stun, on_other = protocol.datagram_received, protocol.receiver.data_received
-    queue = protocol.receiver._queue
+    component, queue = protocol.local_candidate.component, protocol.receiver._queue
     clock_ns = time.monotonic_ns
     second_ns = 0
     left = {True: 0, False: 0}
@@ -159,10 +166,15 @@ def _listen(protocol: Any, found: Datagrams, peers: _Peers, component: int) -> N
                     on_other(data, component)
                 else:
                     found.dropped_total += 1
-            elif found.authentic and not peers.uses(address):
-                found.last_ns = now_ns
-                if found.moved is not None:
-                    found.moved(protocol, (address[0], address[1]))
+            elif found.authentic:
+                if not peers.uses(address):
+                    found.last_ns = now_ns
+                    if found.moved is not None:
+                        found.moved(protocol, (address[0], address[1]))
+                elif peers.has_moved:
+                    peers.has_moved = False
+                    if found.resumed is not None:
+                        found.resumed()
         elif len(data) >= STUN_BYTES:
             on_stun(data, address)
         else:

@@ -13,6 +13,7 @@ CONSENT_FAILURES = 6
 
 _ice: Any = aioice.ice
 _own_addresses = aioice.ice.get_host_addresses
+_own_request: Any = aioice.ice.StunProtocol.request
 
 
 def offer_addresses(choose: Callable[[], Sequence[str]] | None) -> None:
@@ -34,9 +35,26 @@ def host_addresses(include_loopback: bool) -> list[str]:
     return [*found, "127.0.0.1"] if include_loopback else found
 
 
-def check_consent(interval_s: float = CONSENT_INTERVAL_S, failures: int = CONSENT_FAILURES) -> None:
+def check_consent(
+    interval_s: float = CONSENT_INTERVAL_S, failures: int = CONSENT_FAILURES, repeats: int = 0
+) -> None:
     """Ask peers every ``interval_s`` (± 20 %) whether they are alive, in all later connections.
 
-    After ``failures`` unanswered questions in a row the connection closes.
+    After ``failures`` unanswered questions in a row the connection closes. An answer is waited for
+    half a second, twice as long after the first of the ``repeats`` of a question, and so on; with
+    none of them no answer is in time where the round trip is longer.
     """
     _ice.CONSENT_INTERVAL, _ice.CONSENT_FAILURES = interval_s, failures
+
+    async def request(
+        protocol: Any,
+        request: Any,
+        addr: tuple[str, int],
+        integrity_key: bytes | None = None,
+        retransmissions: int | None = None,
+    ) -> Any:
+        asks_consent = retransmissions == 0
+        times = repeats if asks_consent else retransmissions
+        return await _own_request(protocol, request, addr, integrity_key, times)
+
+    _ice.StunProtocol.request = request if repeats else _own_request

@@ -13,6 +13,8 @@ import time
 from types import SimpleNamespace
 from typing import Any
 
+from aioice.ice import CandidatePair
+
 from mixer_core.runtime.units import S_NS
 
 from .datagrams import Datagrams
@@ -33,16 +35,45 @@ def follow_peer(connection: Any, arrivals: Datagrams) -> None:
         now_ns = time.monotonic_ns()
         if now_ns - asked_ns < CHECK_EVERY_NS or not connection._early_checks_done:
             return
+        if connection._closing:
+            return
         asked_ns = now_ns
+        _doubt(connection, address, protocol)
         attributes = {"PRIORITY": _priority(connection), "USE-CANDIDATE": None}
         remember(SimpleNamespace(attributes=attributes), address, protocol)
 
     def remember(message: Any, address: tuple[str, int], protocol: Any) -> None:
+        _revive(connection, address, protocol)
         check_incoming(message, address, protocol)
         _forget(connection)
 
     arrivals.moved = moved
     connection.check_incoming = remember
+
+
+def _doubt(connection: Any, address: tuple[str, int], protocol: Any) -> None:
+    """A pair that was checked long ago is checked anew: a datagram may be late, or replayed."""
+    for pair in _pairs(connection, address, protocol):
+        if pair.task is None and pair.state is CandidatePair.State.SUCCEEDED:
+            connection.check_state(pair, CandidatePair.State.FROZEN)
+
+
+def _revive(connection: Any, address: Any, protocol: Any) -> None:
+    """A pair whose check was cancelled, as others were complete, can be checked again.
+
+    aioice leaves it in progress for ever, and neither checks nor uses it.
+    """
+    for pair in _pairs(connection, address, protocol):
+        is_over = pair.task is not None and pair.task.done()
+        if is_over and pair.state is CandidatePair.State.IN_PROGRESS:
+            pair.task = None
+            connection.check_state(pair, CandidatePair.State.FROZEN)
+
+
+def _pairs(connection: Any, address: Any, protocol: Any) -> list[Any]:
+    endpoint = (address[0], address[1])
+    pairs = connection._check_list
+    return [pair for pair in pairs if pair.protocol is protocol and pair.remote_addr == endpoint]
 
 
 def _priority(connection: Any) -> int:

@@ -7,6 +7,7 @@ import importlib.util
 import socket
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import aioice.ice
 import pytest
@@ -94,6 +95,39 @@ def test_a_peer_that_falls_silent_ends_the_connection() -> None:
             await until(lambda: ours.connectionState in ("failed", "closed"))
 
     run(scenario)
+
+
+@pytest.mark.parametrize("repeats", [0, 2])
+def test_a_long_way_ends_no_connection_where_answers_may_take_their_time(repeats: int) -> None:
+    """A round trip of 0.6 s: each question is answered, 0.1 s too late for aioice."""
+
+    async def scenario() -> None:
+        gathering.check_consent(0.05, 4, repeats)
+        async with pair() as (ours, peer):
+            ours.createDataChannel("events")
+            await negotiate(ours, peer)
+            for end in (ours, peer):
+                for protocol in end.sctp.transport.transport._connection._protocols:
+                    protocol.transport = Slow(protocol.transport)
+            until_s = time.monotonic() + 5.0
+            while time.monotonic() < until_s and ours.connectionState == "connected":
+                await asyncio.sleep(0.05)
+            assert (ours.connectionState == "connected") == bool(repeats)
+
+    run(scenario)
+
+
+class Slow:
+    """A datagram transport over a way of 0.3 s."""
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+
+    def sendto(self, data: bytes, address: Any = None) -> None:
+        asyncio.get_running_loop().call_later(0.3, self._transport.sendto, data, address)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
 
 
 def test_datagrams_that_are_not_taken_take_their_usual_way() -> None:

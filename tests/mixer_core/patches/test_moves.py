@@ -9,11 +9,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aioice import Candidate
 
 from mixer_core.patches.aioice import datagrams as module
-from mixer_core.patches.aioice.moves import MAX_LEARNED
+from mixer_core.patches.aioice.datagrams import _listen, _Peers, datagrams
+from mixer_core.patches.aioice.moves import CHECK_EVERY_NS, MAX_LEARNED
 from mixer_core.patches.aiortc.connections import bound_peer, listen_to
 from mixer_core.patches.aiortc.fast_path import FastPath, split
+from mixer_core.runtime.units import S_NS
 from tests.support.loopback import negotiate, pair, run
 from tests.support.waiting import until
 
@@ -29,12 +32,20 @@ class Nat(asyncio.DatagramProtocol):
         self.front: Any = None
         self.back: Any = None
         self.ports: list[int] = []
+        self.held: list[bytes] | None = None
+        """Takes what the caller sends, where it is a list."""
+
+    def _out(self, data: bytes) -> None:
+        if self.held is None:
+            self.back.sendto(data, self.outside)
+        else:
+            self.held.append(data)
 
     async def open(self) -> int:
         """The port that stands for the callee."""
         loop = asyncio.get_running_loop()
         self.front, _ = await loop.create_datagram_endpoint(
-            lambda: _Side(lambda data: self.back.sendto(data, self.outside)),
+            lambda: _Side(self._out),
             local_addr=("127.0.0.1", 0),
         )
         await self.rebind()
@@ -75,6 +86,8 @@ class Call:
         callee.on("datachannel", lambda channel: channel.on("message", self.heard.append))
         self.nat: Any = None
         self.fast: Any = None
+        self.also: Any = None
+        """Another address of the caller, which answers nothing so far."""
 
     async def connect(self) -> None:
         await negotiate(self.caller, self.callee, gathered=self._take_over)
@@ -88,6 +101,8 @@ class Call:
         )
 
     def _take_over(self) -> None:
+        if self.also is not None:
+            self._ice(self.callee)._remote_candidates.append(self.also)
         bound_peer(self.callee, lambda words, is_over: self.words.append(words))
         self.fast = FastPath(self.callee.sctp, lambda: None)
 
@@ -168,6 +183,101 @@ def test_a_check_that_comes_before_what_is_encrypted_does_not_keep_it_from_being
             )
             call.channel.send(b"from there")
             await until(lambda: call.used == ("127.0.0.1", call.nat.ports[-1]), "it is answered")
+
+    in_call(test)
+
+
+def test_a_way_whose_check_was_cancelled_when_another_was_complete_can_be_taken() -> None:
+    """Of the addresses of a browser the slower ones were dead for ever."""
+
+    async def scenario() -> None:
+        second = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        second.bind(("127.0.0.1", 0))
+        second.setblocking(False)
+        address: Address = second.getsockname()
+        async with pair() as (caller, callee):
+            call = Call(caller, callee)
+            call.also = Candidate("9", 1, "udp", 2**31 - 1, *address, "host")
+            call.also._network_host = address[0]
+            await call.connect()
+            (slow,) = [p for p in call._ice(callee)._check_list if p.remote_addr == address]
+            assert slow.task is None or slow.task.done()
+            loop = asyncio.get_running_loop()
+            call.nat.back, _ = await loop.create_datagram_endpoint(
+                lambda: _Side(lambda data: call.nat.front.sendto(data, call.nat.inside)),
+                sock=second,
+            )
+            for number in range(20):
+                call.channel.send(bytes([number]))
+                await asyncio.sleep(0.1)
+                if call.used == address:
+                    break
+            assert call.used == address
+            call.nat.close()
+
+    run(scenario)
+
+
+def test_what_a_peer_sends_to_another_of_our_sockets_is_answered_from_there() -> None:
+    async def test(call: Call) -> None:
+        ice = call._ice(call.callee)
+        pair_in_use = ice._nominated[1]
+        found = datagrams(ice)
+        moved: list[tuple[Any, Address]] = []
+        found.moved = lambda protocol, address: moved.append((protocol, address))
+        other = SimpleNamespace(
+            local_candidate=pair_in_use.protocol.local_candidate,
+            receiver=pair_in_use.protocol.receiver,
+            datagram_received=lambda data, address: None,
+        )
+        _listen(other, found, _Peers(ice, other))
+        found.take, found.authentic = (lambda data: True), True
+        other.datagram_received(b"\x17" + bytes(40), pair_in_use.remote_addr)
+        assert moved == [(other, pair_in_use.remote_addr)]
+        pair_in_use.protocol.datagram_received(b"\x17" + bytes(40), pair_in_use.remote_addr)
+        assert len(moved) == 1, "it is in use there"
+
+    in_call(test)
+
+
+def test_a_peer_that_has_moved_is_sent_what_was_lost_at_once() -> None:
+    async def test(call: Call) -> None:
+        arrivals = listen_to(call.callee)
+        resumed: list[Address] = []
+        await call.nat.rebind()
+        arrivals.resumed = lambda: resumed.append(call.used)
+        call.channel.send(b"one")
+        await until(lambda: call.used == ("127.0.0.1", call.nat.ports[-1]))
+        call.channel.send(b"two")
+        await until(lambda: ("127.0.0.1", call.nat.ports[-1]) in resumed)
+
+    in_call(test)
+
+
+def test_a_datagram_that_comes_late_does_not_lead_back_to_a_port_that_is_gone() -> None:
+    async def test(call: Call) -> None:
+        async def moves() -> None:
+            call.channel.send(b"from there")
+            await until(lambda: call.used == ("127.0.0.1", call.nat.ports[-1]), "it is answered")
+
+        await call.nat.rebind()
+        await moves()
+        gone = call.nat.ports[-1]
+        late = call.nat.held = []
+        call.channel.send(b"late")
+        await until(lambda: late)
+        call.nat.held = None
+        await call.nat.rebind()
+        await moves()
+        await asyncio.sleep(1.2 * CHECK_EVERY_NS / S_NS)
+        used = call.used
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.bind(("127.0.0.1", gone))
+            for data in late:
+                sender.sendto(data, call.nat.outside)
+        for _ in range(20):
+            await asyncio.sleep(0.01)
+            assert call.used == used, "a port that is gone is used again"
 
     in_call(test)
 

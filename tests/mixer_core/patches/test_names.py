@@ -178,6 +178,8 @@ SHAPES: dict[str, dict[str, Shape]] = {
         "_check_list": list,
         "_remote_candidates": list,
         "_early_checks_done": bool,
+        "_closing": bool,
+        "check_state": Takes("pair state"),
         "check_incoming": Takes("message addr protocol"),
         "_queue": asyncio.Queue,
         "data_received": Takes("data component"),
@@ -195,6 +197,7 @@ SHAPES: dict[str, dict[str, Shape]] = {
         "remote_addr": tuple,
         "remote_candidate": aioice.Candidate,
         "task": (asyncio.Task, NoneType),
+        "state": aioice.ice.CandidatePair.State,
     },
     "SSL.Connection": {
         "_ssl": object,

@@ -222,6 +222,19 @@ def test_a_last_packet_is_acknowledged_after_a_while() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("seconds", [3_600.0, -3_600.0, -0.001])
+def test_a_clock_that_is_set_is_no_round_trip(seconds: float) -> None:
+    def test() -> None:
+        sctp = prepared().sctp
+        before = sctp._rto
+        sctp._update_rto(seconds)
+        assert sctp._rto == before
+        sctp._update_rto(0.5)
+        assert sctp._srtt == 0.5
+
+    in_loop(test)
+
+
 def test_an_acknowledgement_and_a_message_in_one_packet() -> None:
     def test() -> None:
         end = prepared()
