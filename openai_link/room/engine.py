@@ -134,8 +134,15 @@ class RoomEngine:
         outcomes += self._connection.open(wall_ms, now_ns, grace_ns)
         return self._settle(outcomes, now_ns)
 
-    def suspend(self, reason: str, words: str, now_ns: int) -> list[Action]:
-        """No session may be open here before ``resume``; people stay, and are told ``words``."""
+    def suspend(
+        self, reason: str, words: str, now_ns: int, *, for_good: bool = False
+    ) -> list[Action]:
+        """No session may be open here before ``resume``; people stay, and are told ``words``.
+
+        ``for_good``: another machine has the room.
+        """
+        if for_good:
+            self._parts.waiting.is_room_here = False
         wall_ms = self._wall_ms(now_ns)
         return self._settle(self._connection.suspend(reason, words, wall_ms, now_ns), now_ns)
 

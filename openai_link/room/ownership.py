@@ -131,7 +131,8 @@ class Ownership:
         """Another machine has the room for good."""
         if self._yields is None:  # Else it was given to it.
             self._log.warning("! %s", words)
-        self._driver.did(self._engine.suspend(STALE, words, time.monotonic_ns()))
+        now_ns = time.monotonic_ns()
+        self._driver.did(self._engine.suspend(STALE, words, now_ns, for_good=True))
 
     def yielded(self, owed: bool) -> None:
         """No session is left; ``owed``: people wait for an answer."""

@@ -12,8 +12,9 @@ from typing import Any
 
 from mixer_core.runtime.units import S_NS
 
-MAX_LINES = 16
-"""More are refused at once: nobody types so much to somebody who is not there."""
+MAX_LINES, MAX_OF_ONE = 16, 6
+"""Of a room, of one person; more are refused at once. Nobody types so much to whoever is not there,
+and a browser can be given back that many at one moment (``Tellings``)."""
 MAX_WAIT_NS = 60 * S_NS
 """Nobody expects an answer any more."""
 
@@ -31,7 +32,9 @@ class WaitingLines:
 
     def keep(self, event: Mapping[str, Any], now_ns: int) -> bool:
         """Keep a ``say`` event for the next session; False: there are too many already."""
-        if len(self._lines) >= MAX_LINES:
+        who = event.get("participant")
+        of_one = sum(line.get("participant") == who for _, line in self._lines)
+        if len(self._lines) >= MAX_LINES or of_one >= MAX_OF_ONE:
             return False
         self._lines.append((now_ns + MAX_WAIT_NS, event))
         return True

@@ -38,6 +38,8 @@ export class RoomView {
     this.microphoneMeter = new Ballistics();
     this.stop = /** @type {HTMLButtonElement} */ (byId("stop"));
     this.say = /** @type {HTMLInputElement} */ (byId("say"));
+    /** Lines in the field that the assistant has not got. */
+    this.givenBack = "";
     this.picture = new PictureDialog(client, this.say);
     this.microphone.addEventListener("click", () => this.toggleMute());
     this.stop.addEventListener("click", () => client.interrupt());
@@ -58,7 +60,7 @@ export class RoomView {
   #say(event) {
     event.preventDefault();
     const text = this.say.value.trim();
-    if (text && this.client.say(text)) this.say.value = "";
+    if (text && this.client.say(text)) this.say.value = this.givenBack = "";
   }
 
   /** @param {KeyboardEvent} event */
@@ -87,9 +89,13 @@ export class RoomView {
     this.#sayReply(state);
   }
 
-  /** A line that the assistant has not got can be sent again. @param {any} message of the gateway */
+  /** Lines that the assistant has not got can be sent again: they stand before what is being typed. @param {any} message */
   #giveBack({ type, text }) {
-    if (type === "error" && typeof text === "string" && !this.say.value.trim()) this.say.value = text;
+    if (type !== "error" || typeof text !== "string") return;
+    const { value } = this.say;
+    const before = value.startsWith(this.givenBack) ? this.givenBack : "";
+    this.givenBack = before ? `${before} ${text}` : text;
+    this.say.value = [this.givenBack, value.slice(before.length).trim()].filter(Boolean).join(" ");
   }
 
   /** @param {import("../client.js").State} state */

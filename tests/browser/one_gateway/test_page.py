@@ -150,9 +150,13 @@ UNSAID = """() => {
   const sent = [field.value, typed()];
   window.mixminus.receive(told);
   const refused = [field.value, typed()];
+  window.mixminus.receive({ ...told, text: 'Are you there?' });
+  field.value += ' Well';
+  window.mixminus.receive({ ...told, text: 'Soon?' });
+  const several = field.value;
   field.value = 'Something else';
   window.mixminus.receive(told);
-  return [sent, refused, field.value];
+  return [sent, refused, several, field.value];
 }"""
 
 
@@ -160,7 +164,12 @@ def test_a_line_that_the_assistant_has_not_got_is_in_the_field_again(
     gateway: Gateway, open_browser: Callable[..., Any]
 ) -> None:
     page = joined(gateway, open_browser(None), "room=unsaid&name=Ada&talk=hold")
-    assert page.evaluate(UNSAID) == [["", 1], ["Hello?", 0], "Something else"]
+    assert page.evaluate(UNSAID) == [
+        ["", 1],
+        ["Hello?", 0],
+        "Hello? Are you there? Soon? Well",
+        "Hello? Something else",
+    ]
 
 
 def test_one_person_may_use_push_to_talk_where_the_others_speak_freely(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mixer_core.runtime.units import MS_NS
-from openai_link.room.waiting_lines import MAX_LINES, MAX_WAIT_NS
+from openai_link.room.waiting_lines import MAX_LINES, MAX_OF_ONE, MAX_WAIT_NS
 from tests.openai_link.room import checks
 from tests.openai_link.room.forks import before_events, events_at_steps
 from tests.openai_link.room.scenes import BUDGET, CORE, ROLLOVERS
@@ -72,12 +72,17 @@ def test_lines_are_said_once_and_in_order_wherever_the_session_was_lost(scene: S
 
 def test_lines_wait_through_attempts_that_fail_and_more_than_a_few_are_given_back() -> None:
     world = cut_off(2_000)
-    lines = [f"Line {number}." for number in range(MAX_LINES + 2)]
+    lines = [f"Line {number}." for number in range(MAX_OF_ONE + 2)]
     for line in lines:
         world.browser(type="say", text=line)
-    assert given_back(world) == lines[MAX_LINES:]
+    assert given_back(world) == lines[MAX_OF_ONE:]
+    for number in range(2 * MAX_LINES):
+        who, stream = f"p-{10 + number}", 10 + number
+        world.browser(type="say", text=f"And {who}?", participant=who, stream=stream)
+    assert len(given_back(world)) == 2 + 2 * MAX_LINES - (MAX_LINES - MAX_OF_ONE)
     world.run(30_000)
-    assert said(world) == lines[:MAX_LINES] and len(given_back(world)) == 2
+    others = [f"And p-{10 + number}?" for number in range(MAX_LINES - MAX_OF_ONE)]
+    assert said(world) == lines[:MAX_OF_ONE] + others
     checks.browsers_end_in_a_true_state(world, "ready")
     checks.check_all(world)
 
@@ -150,6 +155,16 @@ def test_lines_do_not_wait_at_a_machine_that_the_room_has_left() -> None:
     arrive(new, old)
     new.run(10_000)
     assert said(new)[-1] == "Early." and not given_back(new)
+
+
+def test_each_line_that_waited_is_given_back_to_whoever_typed_it() -> None:
+    """Also where all of them are at one moment."""
+    world = cut_off(600_000)
+    for number in range(MAX_OF_ONE):
+        world.browser(type="say", text=f"Line {number}.")
+    words = "Another machine has the room."
+    world.do(world.engine.suspend("stale", words, world.now_ns, for_good=True))
+    assert given_back(world) == [f"Line {number}." for number in range(MAX_OF_ONE)]
 
 
 def test_lines_that_wait_are_given_back_when_the_room_leaves() -> None:
