@@ -33,6 +33,7 @@ SPEECH_MS = 2_400
 TAIL_S = 0.15
 """Sound within this after the end of speech is no answer."""
 LOOK_S = 0.05
+IDLE_S = 2.0
 SPELL_TURNS = 3
 """Turns of one room before the other one talks."""
 
@@ -43,7 +44,7 @@ class Seen:
 
     speech_s: float = 0.0
     cpu_ms: dict[str, float] = field(default_factory=dict)
-    """By role."""
+    """By role, less what it takes while nobody speaks."""
     answer_ms: list[float] = field(default_factory=list)
     words_ms: list[float] = field(default_factory=list)
 
@@ -63,6 +64,7 @@ def run(options: Options, findings: Findings) -> None:
                 SIMULATOR__BRAIN="tone",
                 SIMULATOR__TONE_MS=300,
                 SIGNALING__REFUSE_WHEN_BUSY=0,
+                SIGNALING__MODE="assistant",
                 **{f"ROOMS__{OWN.upper()}__TRANSCRIBE_EACH": "true"},
             )
         )
@@ -70,13 +72,16 @@ def run(options: Options, findings: Findings) -> None:
         seen = {room: Seen() for room in ROOMS}
         if not options.smoke:
             for room in ROOMS:  # The sessions are opened when somebody first speaks.
-                people.turn(room, 0, Seen())
+                for turn in range(PEOPLE):
+                    people.turn(room, turn, Seen())
+        people.rest(options.scaled(6, 6, 0.2))
+        known = people.written()
         for spell in range(spells):
             for room in ROOMS:
                 findings.progress(f"spell {spell + 1} of {spells}: {room}")
                 for turn in range(turns):
                     people.turn(room, turn, seen[room])
-        written = people.written()
+        written = people.written() - known
     report(seen, written, listen_s, findings)
 
 
@@ -91,6 +96,15 @@ class People:
         seats = [(room, index, PEOPLE) for room in ROOMS for index in range(PEOPLE)]
         self._load.ask("join", url=gateway.url, seats=seats, framed=True)
         self._load.ask("behave", style="quiet")
+        self._idle_ms_per_s: dict[str, float] = {}
+
+    def rest(self, seconds: float) -> None:
+        """Nobody speaks: what that takes is no cost of words."""
+        time.sleep(IDLE_S)  # Until the links have nothing more to send.
+        before = self._read()
+        time.sleep(seconds)
+        after = self._read()
+        self._idle_ms_per_s = {role: (after[role] - before[role]) / 1e6 / seconds for role in after}
 
     def turn(self, room: str, number: int, seen: Seen) -> None:
         """One person speaks, or two; what it took is added to ``seen``."""
@@ -107,6 +121,7 @@ class People:
         changed_s = self._listen(room, ended_s)
         for role, used_ns in self._read().items():
             used_ms = (used_ns - before[role]) / 1e6
+            used_ms -= self._idle_ms_per_s.get(role, 0.0) * (time.monotonic() - began_s)
             seen.cpu_ms[role] = seen.cpu_ms.get(role, 0.0) + used_ms
         seen.speech_s += len(talkers) * SPEECH_MS / 1_000
         if changed_s:
@@ -166,5 +181,6 @@ def report(seen: dict[str, Seen], written: float, listen_s: float, findings: Fin
         findings.ratio(f"{role}: own words over mix", each[1] / max(each[0], 1e-9), None)
     findings.notes.append(
         f"{PEOPLE} people in a room, turns of {SPEECH_MS} ms, every third one of two at once; "
-        f"processor time from the beginning of a turn to {listen_s} s behind its end"
+        f"processor time from the beginning of a turn to {listen_s} s behind its end, less that of "
+        f"as long a silence; of the links of both rooms, of which one has nothing to do"
     )
