@@ -2,9 +2,10 @@
 
 Two rooms of one gateway, three people in each, who talk by turns and in every third turn two at
 once; ``transcribe_each`` is on in one room. They talk in turns of the rooms, so that both are
-measured on the same machine in the same minutes: processor time of the room's link and of the
-mixer, when the assistant begins to answer, and when the line of a turn has its last words. The
-server is the simulator, which writes down what it hears at once: a real one adds its own time.
+measured on the same machine in the same minutes: processor time of the links and of the mixer,
+less that of a silence, when the assistant begins to answer, and when the line of a turn has its
+last words. The server is the simulator, which writes down what it hears at once: a real one adds
+its own time.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ TAIL_S = 0.15
 """Sound within this after the end of speech is no answer."""
 LOOK_S = 0.05
 IDLE_S = 2.0
+"""Before a silence is measured: links send for a while after the last word."""
 SPELL_TURNS = 3
 """Turns of one room before the other one talks."""
 

@@ -41,7 +41,8 @@ MAX_SHOWN_CHARS = 64
 CONSENT_INTERVAL_S = 1.0
 """Time between two ICE consent checks: the server answers each of them."""
 CONSENT_FAILURES, CONSENT_REPEATS = 7, 2
-"""Unanswered checks in a row that end the connection; the life cycle gives up long before."""
+"""Unanswered checks in a row, each repeated twice, that end the connection; the life cycle gives up
+long before."""
 
 
 class RealtimeCall:

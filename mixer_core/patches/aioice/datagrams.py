@@ -101,10 +101,19 @@ def _tolerant(read: Callable[[bytes, Any], None]) -> Callable[[bytes, Any], None
 class _Peers:
     """The addresses from which a connection's peer may send, and the one that it is sent to."""
 
-    __slots__ = ("_connection", "_known", "_pair", "_protocol", "_used", "has_moved")
+    __slots__ = (
+        "_component",
+        "_connection",
+        "_known",
+        "_pair",
+        "_protocol",
+        "_used",
+        "has_moved",
+    )
 
     def __init__(self, connection: Any, protocol: Any) -> None:
         self._connection, self._protocol = connection, protocol
+        self._component = protocol.local_candidate.component
         self.has_moved = False
         """The peer is sent to another address than before, and has not been heard from there."""
         self._known: set[tuple[str, int]] = set()
@@ -123,7 +132,7 @@ class _Peers:
 
         A check from there alone nominates nothing.
         """
-        pair = self._connection._nominated.get(self._protocol.local_candidate.component)
+        pair = self._connection._nominated.get(self._component)
         if pair is not self._pair:
             self.has_moved = self._pair is not None
             is_here = pair is not None and pair.protocol is self._protocol

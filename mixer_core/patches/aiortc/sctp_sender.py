@@ -36,9 +36,14 @@ MAX_RTT_S = 60.0
 """The longest retransmission timer (RFC 9260, section 16)."""
 
 
-def _is_rtt(seconds: float) -> bool:
-    """Whether that can be a round-trip time: aiortc measures by a clock that may be set."""
-    return 0.0 <= seconds <= MAX_RTT_S
+def _checked(update_rto: Callable[[float], None]) -> Callable[[float], None]:
+    """Leave out what cannot be a round-trip time: aiortc measures by a clock that may be set."""
+
+    def checked(rtt_s: float) -> None:
+        if 0.0 <= rtt_s <= MAX_RTT_S:
+            update_rto(rtt_s)
+
+    return checked
 
 
 class SctpSender:
@@ -64,8 +69,7 @@ class SctpSender:
         self._waiting_sack = waiting_sack
         self._established = type(sctp._association_state).ESTABLISHED
         self._timer = LazyTimer(sctp._loop, self._expired)
-        update_rto = sctp._update_rto
-        sctp._update_rto = lambda rtt_s: _is_rtt(rtt_s) and update_rto(rtt_s)
+        sctp._update_rto = _checked(sctp._update_rto)
         self._on_retry: Callable[[], None] = lambda: None
         sctp._t3_start = sctp._t3_restart = self._start_timer
         sctp._t3_cancel = self._stop_timer

@@ -188,7 +188,7 @@ def test_a_check_that_comes_before_what_is_encrypted_does_not_keep_it_from_being
 
 
 def test_a_way_whose_check_was_cancelled_when_another_was_complete_can_be_taken() -> None:
-    """Of the addresses of a browser the slower ones were dead for ever."""
+    """aioice leaves such a check in progress for ever: the slower addresses of a browser."""
 
     async def scenario() -> None:
         second = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

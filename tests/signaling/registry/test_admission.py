@@ -332,11 +332,17 @@ def attacked() -> World:
     return World(max_participants=8, max_places_per_client=6, max_pending_per_client=2)
 
 
-def test_a_stay_that_ended_brings_one_browser_back_and_not_many() -> None:
+def left() -> tuple[World, str]:
+    """A world in which the attacker has been, and the stay that is over."""
     world = attacked()
     inside = connect(world, ATTACKER)
     world.remove(inside)
     world.settle()
+    return world, inside
+
+
+def test_a_stay_that_ended_brings_one_browser_back_and_not_many() -> None:
+    world, inside = left()
     for _ in range(8):
         world.join(client=ATTACKER, replaces=inside)
         world.settle()
@@ -345,10 +351,7 @@ def test_a_stay_that_ended_brings_one_browser_back_and_not_many() -> None:
 
 
 def test_a_stay_that_was_replaced_is_no_pass_for_others() -> None:
-    world = attacked()
-    inside = connect(world, ATTACKER)
-    world.remove(inside)
-    world.settle()
+    world, inside = left()
     worker = world.add("worker")
     world.join(client=ATTACKER, replaces=inside)
     world.settle()
@@ -370,10 +373,7 @@ def test_who_is_in_one_room_does_not_return_to_another() -> None:
 
 
 def test_attempts_in_a_row_do_not_keep_the_right_to_return() -> None:
-    world = attacked()
-    last = connect(world, ATTACKER)
-    world.remove(last)
-    world.settle()
+    world, last = left()
     for _ in range(3):
         worker = world.add("worker")
         request = world.join(client=ATTACKER, replaces=last)
