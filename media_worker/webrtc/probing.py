@@ -12,6 +12,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from mixer_core.runtime.units import S_NS
+
 Kind = Literal["private", "public", "loopback", "link_local", "own"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -28,6 +30,9 @@ MAX_CHECKS = 24
 """Most checks to addresses of the offer that have not answered, per connection."""
 MAX_TRIGGERED = 24
 """Most checks to other addresses that have not answered, each of which sent one first."""
+GIVEN_BACK_NS = 5 * S_NS
+"""How often one more check of each sort may be sent, up to these numbers: a phone may pass through
+networks where nothing is answered."""
 MAX_PROVEN = 32
 """Most addresses that are remembered because they have answered; the oldest is forgotten."""
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
@@ -128,31 +133,62 @@ class ProbeBudget:
     """Counts the checks of one connection that have no answer."""
 
     def __init__(self, offered: Collection[Endpoint]) -> None:
-        self._offered = frozenset(offered)
+        self._offered = _Allowance(MAX_CHECKS)
+        self._triggered = _Allowance(MAX_TRIGGERED)
+        self._endpoints = frozenset(offered)
         self._proven: dict[Endpoint, None] = {}
-        self._unanswered: dict[Endpoint, int] = {}
-        self._left = {True: MAX_CHECKS, False: MAX_TRIGGERED}
         self.refused_total = 0
         """Checks that were not sent."""
 
-    def allow(self, endpoint: Endpoint) -> bool:
+    def allow(self, endpoint: Endpoint, now_ns: int) -> bool:
         """Whether one more check may go to ``endpoint``."""
-        if endpoint in self._proven:
+        if endpoint in self._proven or self._allowance(endpoint).take(endpoint, now_ns):
             return True
-        is_offered = endpoint in self._offered
-        if self._left[is_offered] <= 0:
-            self.refused_total += 1
-            return False
-        self._left[is_offered] -= 1
-        self._unanswered[endpoint] = self._unanswered.get(endpoint, 0) + 1
-        return True
+        self.refused_total += 1
+        return False
 
     def answered(self, endpoint: Endpoint) -> None:
         """``endpoint`` has answered a check: it is the browser, and may be checked any time.
 
         What it took to find it is given back: a browser may move as often as it likes.
         """
-        self._left[endpoint in self._offered] += self._unanswered.pop(endpoint, 0)
+        self._allowance(endpoint).give_back(endpoint)
+        self._proven.pop(endpoint, None)
         self._proven[endpoint] = None
         if len(self._proven) > MAX_PROVEN:
             del self._proven[next(iter(self._proven))]
+
+    def _allowance(self, endpoint: Endpoint) -> _Allowance:
+        return self._offered if endpoint in self._endpoints else self._triggered
+
+
+class _Allowance:
+    """So many checks at once, and one more now and then."""
+
+    def __init__(self, most: int) -> None:
+        self._most = self._left = most
+        self._since_ns: int | None = None
+        """Since when the next one is on its way; None: all are there."""
+        self._unanswered: dict[Endpoint, int] = {}
+
+    def take(self, endpoint: Endpoint, now_ns: int) -> bool:
+        self._refill(now_ns)
+        if self._left <= 0:
+            return False
+        self._left -= 1
+        if self._since_ns is None:
+            self._since_ns = now_ns
+        self._unanswered[endpoint] = self._unanswered.pop(endpoint, 0) + 1
+        if len(self._unanswered) > self._most:
+            del self._unanswered[next(iter(self._unanswered))]
+        return True
+
+    def give_back(self, endpoint: Endpoint) -> None:
+        self._left = min(self._most, self._left + self._unanswered.pop(endpoint, 0))
+
+    def _refill(self, now_ns: int) -> None:
+        if self._since_ns is None:
+            return
+        more = (now_ns - self._since_ns) // GIVEN_BACK_NS
+        self._left = min(self._most, self._left + more)
+        self._since_ns = None if self._left >= self._most else self._since_ns + more * GIVEN_BACK_NS

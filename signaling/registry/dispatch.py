@@ -65,11 +65,17 @@ class Dispatch:
         return [ReplyAnswer(request, participant.room, participant.id, message.sdp)]
 
     def refused(self, identity: str, message: Refused, now_ns: int) -> list[Action]:
-        """A child refused the offer: the browser gets its reason."""
+        """A child refused the offer: where it cannot now, an idle one gets it; else the browser
+        gets its reason.
+        """
         participant = self.participants.get(message.participant)
         if participant is None or participant.worker != identity:
             return []
         self.workers.refuse(identity)
+        is_busy = message.status == 503
+        if is_busy and self._may_ask_another(participant) and self.workers.idle():
+            participant.worker = ""
+            return []
         status = message.status if 400 <= message.status <= 599 else 500
         problem = (status, message.title, message.detail)
         return self.drop(participant, f"refused: {message.detail}", now_ns, problem)
@@ -160,7 +166,7 @@ class Dispatch:
         """A worker is gone: an unanswered offer goes to another one, else the call is over."""
         actions: list[Action] = []
         for participant in self.participants.of_worker(identity):
-            if participant.request is not None and participant.offers < self._limits.max_offers:
+            if self._may_ask_another(participant):
                 participant.worker = ""
             else:
                 actions += self.drop(participant, reason, now_ns, _ENDED, lost=lost)
@@ -171,12 +177,15 @@ class Dispatch:
 
         A child that has told of it is at work: a STUN server that is silent takes its time.
         """
-        if participant.request is None or participant.offers >= self._limits.max_offers:
+        if not self._may_ask_another(participant):
             return False
         child = self.workers.get(participant.worker)
         if child is not None and child.state.participant == participant.id:
             return False
         return participant.worker != ""
+
+    def _may_ask_another(self, participant: Participant) -> bool:
+        return participant.request is not None and participant.offers < self._limits.max_offers
 
     def _late_ns(self, participant: Participant) -> int:
         return participant.offered_ns + self._limits.offer_timeout_ns

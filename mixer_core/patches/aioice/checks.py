@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,9 +12,9 @@ Endpoint = tuple[str, int]
 
 
 def limit_checks(
-    connection: Any, allow: Callable[[Endpoint], bool], answered: Callable[[Endpoint], None]
+    connection: Any, allow: Callable[[Endpoint, int], bool], answered: Callable[[Endpoint], None]
 ) -> None:
-    """Ask ``allow`` before every datagram of a check, and tell ``answered`` who answered one.
+    """Ask ``allow`` (with ``now_ns``) before every datagram of a check; tell ``answered`` who did.
 
     ``connection``: an aioice.Connection that has gathered and is not connecting yet. Its answers to
     checks are not limited; each follows a datagram from there.
@@ -23,12 +24,12 @@ def limit_checks(
 
 
 def _limit(
-    protocol: Any, allow: Callable[[Endpoint], bool], answered: Callable[[Endpoint], None]
+    protocol: Any, allow: Callable[[Endpoint, int], bool], answered: Callable[[Endpoint], None]
 ) -> None:
     send, ask = protocol.send_stun, protocol.request
 
     def send_stun(message: stun.Message, addr: Endpoint) -> None:
-        if message.message_class != stun.Class.REQUEST or allow(addr):
+        if message.message_class != stun.Class.REQUEST or allow(addr, time.monotonic_ns()):
             send(message, addr)
 
     async def request(

@@ -21,6 +21,10 @@ from .datagrams import Datagrams
 
 CHECK_EVERY_NS = S_NS // 4
 """One check at a time: what comes meanwhile comes from the same place."""
+RESTART_NS = 2 * S_NS
+"""A check without an answer begins anew: by now aioice repeats it every two seconds and less."""
+BEGAN = "mixminus_began_ns"
+"""Ours, on a pair: when its check was first found to be under way."""
 MAX_LEARNED = 16
 """Addresses that are remembered because a check came from there."""
 
@@ -39,6 +43,7 @@ def follow_peer(connection: Any, arrivals: Datagrams) -> None:
             return
         asked_ns = now_ns
         _doubt(connection, address, protocol)
+        _restart(connection, address, protocol, now_ns)
         attributes = {"PRIORITY": _priority(connection), "USE-CANDIDATE": None}
         remember(SimpleNamespace(attributes=attributes), address, protocol)
 
@@ -67,6 +72,18 @@ def _revive(connection: Any, address: Any, protocol: Any) -> None:
         is_over = pair.task is not None and pair.task.done()
         if is_over and pair.state is CandidatePair.State.IN_PROGRESS:
             pair.task = None
+            connection.check_state(pair, CandidatePair.State.FROZEN)
+
+
+def _restart(connection: Any, address: tuple[str, int], protocol: Any, now_ns: int) -> None:
+    """A check under way whose answers are lost is repeated too rarely for somebody who speaks."""
+    for pair in _pairs(connection, address, protocol):
+        if pair.task is None or pair.task.done():
+            vars(pair).pop(BEGAN, None)
+        elif now_ns - vars(pair).setdefault(BEGAN, now_ns) >= RESTART_NS:
+            pair.task.cancel()
+            pair.task = None
+            del vars(pair)[BEGAN]
             connection.check_state(pair, CandidatePair.State.FROZEN)
 
 

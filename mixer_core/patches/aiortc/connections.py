@@ -62,10 +62,10 @@ def gate(connection: RTCPeerConnection, is_shut: Callable[[], bool]) -> None:
 
 def limit_checks(
     connection: RTCPeerConnection,
-    allow: Callable[[Endpoint], bool],
+    allow: Callable[[Endpoint, int], bool],
     answered: Callable[[Endpoint], None],
 ) -> None:
-    """Ask ``allow`` before every connectivity check, and tell ``answered`` who answered one.
+    """Ask ``allow`` (with ``now_ns``) before every connectivity check; tell ``answered`` who did.
 
     To be called as soon as the local description is set.
     """

@@ -7,6 +7,7 @@ import ipaddress
 import pytest
 
 from media_worker.webrtc.probing import (
+    GIVEN_BACK_NS,
     MAX_CHECKS,
     MAX_ENDPOINTS,
     MAX_PROVEN,
@@ -106,10 +107,10 @@ def test_every_type_of_candidate_has_a_place() -> None:
 def test_silent_addresses_share_a_budget() -> None:
     offered = [(f"10.0.0.{i}", 50_000) for i in range(8)]
     budget = ProbeBudget(offered)
-    allowed = [endpoint for _ in range(20) for endpoint in offered if budget.allow(endpoint)]
+    allowed = [endpoint for _ in range(20) for endpoint in offered if budget.allow(endpoint, 0)]
     assert len(allowed) == MAX_CHECKS
     assert budget.refused_total == 160 - MAX_CHECKS
-    triggered = sum(budget.allow(("10.9.9.9", port)) for port in range(2000, 2100))
+    triggered = sum(budget.allow(("10.9.9.9", port), 0) for port in range(2000, 2100))
     assert triggered == MAX_TRIGGERED
 
 
@@ -117,17 +118,47 @@ def test_who_has_answered_is_checked_without_limit() -> None:
     browser = ("10.0.0.1", 50_000)
     budget = ProbeBudget([browser])
     budget.answered(browser)
-    assert all(budget.allow(browser) for _ in range(10 * MAX_CHECKS))
+    assert all(budget.allow(browser, 0) for _ in range(10 * MAX_CHECKS))
     assert budget.refused_total == 0
 
 
 def test_a_browser_may_move_as_often_as_it_likes() -> None:
     budget = ProbeBudget(())
     for port in range(2_000, 2_000 + 4 * MAX_TRIGGERED):
-        assert budget.allow(("10.0.0.1", port)) and budget.allow(("10.0.0.1", port))
+        assert budget.allow(("10.0.0.1", port), 0) and budget.allow(("10.0.0.1", port), 0)
         budget.answered(("10.0.0.1", port))
     assert len(budget._proven) == MAX_PROVEN
-    assert budget.allow(("10.0.0.1", port))
-    silent = sum(budget.allow(("10.9.9.9", port)) for port in range(2_000, 2_100))
+    assert budget.allow(("10.0.0.1", port), 0)
+    silent = sum(budget.allow(("10.9.9.9", port), 0) for port in range(2_000, 2_100))
     assert silent == MAX_TRIGGERED
     assert budget.refused_total == 100 - MAX_TRIGGERED
+
+
+def test_what_nobody_answers_is_given_back_with_time() -> None:
+    """Networks that let nothing through do not use up the ways of a phone for good."""
+    offered, browser = ("10.0.0.1", 50_000), ("10.9.9.9", 2_000)
+    budget = ProbeBudget([offered])
+    for endpoint, most in ((offered, MAX_CHECKS), (browser, MAX_TRIGGERED)):
+        assert sum(budget.allow(endpoint, 0) for _ in range(2 * most)) == most
+        assert not budget.allow(endpoint, GIVEN_BACK_NS - 1)
+        assert budget.allow(endpoint, GIVEN_BACK_NS)
+        assert not budget.allow(endpoint, 2 * GIVEN_BACK_NS - 1)
+        later_ns = 10 * most * GIVEN_BACK_NS
+        assert sum(budget.allow(endpoint, later_ns) for _ in range(2 * most)) == most
+
+
+def test_who_answers_again_is_not_the_oldest() -> None:
+    home = ("10.0.0.1", 2_000)
+    budget = ProbeBudget(())
+    budget.answered(home)
+    for port in range(3_000, 3_000 + 2 * MAX_PROVEN):
+        budget.answered(("10.0.0.2", port))
+        budget.answered(home)
+    assert all(budget.allow(home, 0) for _ in range(2 * MAX_TRIGGERED))
+
+
+def test_addresses_that_never_answer_are_not_remembered_for_ever() -> None:
+    budget = ProbeBudget(())
+    sent = [budget.allow(("10.0.0.1", port), port * GIVEN_BACK_NS) for port in range(2_000, 3_000)]
+    assert all(sent)
+    assert len(budget._triggered._unanswered) <= MAX_TRIGGERED

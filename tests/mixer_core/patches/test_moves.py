@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -12,8 +13,9 @@ import pytest
 from aioice import Candidate
 
 from mixer_core.patches.aioice import datagrams as module
+from mixer_core.patches.aioice import moves
 from mixer_core.patches.aioice.datagrams import _listen, _Peers, datagrams
-from mixer_core.patches.aioice.moves import CHECK_EVERY_NS, MAX_LEARNED
+from mixer_core.patches.aioice.moves import CHECK_EVERY_NS, MAX_LEARNED, RESTART_NS
 from mixer_core.patches.aiortc.connections import bound_peer, listen_to
 from mixer_core.patches.aiortc.fast_path import FastPath, split
 from mixer_core.runtime.units import S_NS
@@ -216,6 +218,33 @@ def test_a_way_whose_check_was_cancelled_when_another_was_complete_can_be_taken(
             call.nat.close()
 
     run(scenario)
+
+
+def test_a_check_whose_answers_are_lost_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """aioice would repeat it after 4 s, then after 8."""
+
+    async def test(call: Call) -> None:
+        lost = call.nat.held = []
+        await call.nat.rebind()
+        new: Address = ("127.0.0.1", call.nat.ports[-1])
+        ice = call._ice(call.callee)
+        moved = datagrams(ice).moved
+        now_ns = time.monotonic_ns()
+        monkeypatch.setattr(moves, "time", SimpleNamespace(monotonic_ns=lambda: now_ns))
+        moved(ice._nominated[1].protocol, new)
+        (under_way,) = [p for p in ice._check_list if p.remote_addr == new]
+        first = under_way.task
+        await until(lambda: lost, "it is answered, in vain")
+        now_ns += RESTART_NS - 1
+        moved(under_way.protocol, new)
+        assert under_way.task is first
+        now_ns += RESTART_NS
+        call.nat.held = None
+        moved(under_way.protocol, new)
+        assert under_way.task is not first
+        await until(lambda: call.used == new, "it is followed")
+
+    in_call(test)
 
 
 def test_what_a_peer_sends_to_another_of_our_sockets_is_answered_from_there() -> None:

@@ -143,6 +143,30 @@ def test_a_refusal_is_passed_on_and_frees_the_worker() -> None:
     assert world.answer_to(again)
 
 
+def test_where_a_worker_is_busy_an_idle_one_gets_the_offer() -> None:
+    """It was ending, or had a browser already, when the offer came."""
+    world = World()
+    spare = world.add("worker")
+    world.now_ns += 1
+    busy = world.add("worker")
+    request = world.join()
+    (offer,) = world.messages_to(busy)
+    assert isinstance(offer, Offer)
+    world.say(busy, Refused(offer.participant, 503, "Busy", "it has a browser already"))
+    world.act(spare)
+    assert world.answer_to(request)
+
+
+def test_where_every_worker_is_busy_that_is_the_answer() -> None:
+    world = World()
+    busy = world.add("worker")
+    request = world.join()
+    (offer,) = world.messages_to(busy)
+    assert isinstance(offer, Offer)
+    world.say(busy, Refused(offer.participant, 503, "Busy", "it has a browser already"))
+    assert problem(world, request).detail == "it has a browser already"
+
+
 def test_a_refusal_with_an_impossible_status_is_500() -> None:
     world = World()
     worker = world.add("worker")
