@@ -81,12 +81,14 @@ BEGUN = 13
 """Blocks since it began to hear something, after it had been still."""
 STILL = 14
 """Blocks since the last one of these."""
-STATE = 15
+DISTINCT = 15
+"""Frames in which the best lag was far better than all others, less those in which it was not."""
+STATE = 16
 
-UNLIKELY, POSSIBLE, LIKELY = 0, 1, 2
-"""An echo: nothing is held back until it is found; the first ``POSSIBLE_BLOCKS`` of a sound are, in
-which it is recognised, or ``ALIKE_BLOCKS`` where it looks like one; everything is until it is known
-that there is none."""
+IMPROBABLE, UNLIKELY, POSSIBLE, LIKELY = -1, 0, 1, 2
+"""An echo: nothing is held back until it is found, at one lag and distinctly at no other; until it
+is suspected; the first ``POSSIBLE_BLOCKS`` of a sound are, in which it is recognised, or
+``ALIKE_BLOCKS`` where it looks like one; everything is until it is known that there is none."""
 POSSIBLE_BLOCKS, ALIKE_BLOCKS = 30, 60
 MOVES = 8.0
 """Power of a block in which there is more than noise."""
@@ -97,6 +99,9 @@ CONFIDENCE = np.float32(80.0)
 SUSPECT, FIND, CERTAIN, LOSE = 0.45, 0.55, 0.65, 0.3
 """Correlations: from which on an echo is suppressed, told of, beyond doubt; below, it is gone."""
 SUSPECT_FRAMES, FIND_FRAMES, FIND_BLOCKS = 3, 15, 50
+DISTINCT_FRAMES = 30
+_DISTINCT = np.float32(0.3)  # Squared: half as alike. People who speak in one rhythm are at many.
+_ELSEWHERE = 6
 DOUBT_BLOCKS = 200
 ABSENT_BLOCKS = 200
 _STILL_BLOCKS = 40
@@ -184,18 +189,39 @@ def rest(ring: Floats, block: int, count: int) -> None:
 
 
 @helper
+def _alike(sums: Any, state: Any, j: Any) -> Any:
+    """How alike both streams are at a lag: the square of their correlation."""
+    product = sums[PRODUCTS, j]
+    if product <= 0.0:
+        return np.float32(0.0)
+    base = state[MIC_POWER] + CONFIDENCE
+    return product * product / (base * (sums[SENT_POWER, j] + CONFIDENCE))
+
+
+@helper
+def _distinguish(sums: Any, state: Any, best: Any, lag: Any) -> None:
+    """Whether the best lag, ``best`` alike, stands alone: an echo comes at one."""
+    if state[STEADY] == 0.0:
+        state[DISTINCT] = 0.0
+        return
+    second = np.float32(0.0)
+    for j in range(LAGS - LEAST_LAG):
+        if abs(LAGS - 1 - j - lag) > _ELSEWHERE:
+            second = max(second, _alike(sums, state, j))
+    step = 1.0 if second < _DISTINCT * best else -1.0
+    state[DISTINCT] = min(max(state[DISTINCT] + step, 0.0), 2.0 * DISTINCT_FRAMES)
+
+
+@helper
 def _find(sums: Any, state: Any) -> None:
     """The lag at which both streams are most alike, and whether that is an echo."""
     best = np.float32(0.0)
     lag = -1
-    base = state[MIC_POWER] + CONFIDENCE
     for j in range(LAGS - LEAST_LAG):
-        product = sums[PRODUCTS, j]
-        if product > 0.0:
-            alike = product * product / (base * (sums[SENT_POWER, j] + CONFIDENCE))
-            if alike > best:
-                best = alike
-                lag = LAGS - 1 - j
+        alike = _alike(sums, state, j)
+        if alike > best:
+            best = alike
+            lag = LAGS - 1 - j
     correlation = np.float32(math.sqrt(best))
     state[CORRELATION] = correlation
     if correlation >= SUSPECT:
@@ -206,7 +232,10 @@ def _find(sums: Any, state: Any) -> None:
         state[LAG] = lag
     elif state[FOUND] == 0.0:
         state[STEADY] = 0.0
+    if state[EXPECTED] == IMPROBABLE:
+        _distinguish(sums, state, best, lag)
     is_sure = state[STEADY] >= FIND_FRAMES and state[HEARD] >= FIND_BLOCKS
+    is_sure = is_sure and (state[EXPECTED] != IMPROBABLE or state[DISTINCT] >= DISTINCT_FRAMES)
     if correlation >= FIND and is_sure:
         state[FOUND] = 1.0
 
@@ -329,8 +358,9 @@ def compare(
             for j in range(LAGS):
                 sums[PRODUCTS, j] += change * sent[CHANGES + b, first + j]
     _find(sums, state)
-    doubts = state[FOUND] == 0.0 and state[EXPECTED] != 0.0 and state[HEARD] < DOUBT_BLOCKS
+    doubts = state[FOUND] == 0.0 and state[EXPECTED] >= POSSIBLE and state[HEARD] < DOUBT_BLOCKS
     suspects = state[CORRELATION] >= SUSPECT and state[STEADY] >= SUSPECT_FRAMES
+    suspects = suspects and state[EXPECTED] != IMPROBABLE
     state[ECHO] = 0.0
     if state[FOUND] != 0.0 or suspects:
         if state[TRUSTED] == 0.0:

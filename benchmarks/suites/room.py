@@ -3,9 +3,8 @@
 In virtual time, with the mixer, the room's engine and the simulator's server. The mix of each
 listener is compared with the ideal mix-minus, the sum of the frames that the mixer took of the
 others, for slots in which that sum stays below the limiter; automatic gain and gate are off for
-that, since they are meant to change it. The timeline and the captions are measured with both. The
-detector of echo between devices is off: these voices are synthetic and alike, so it holds some of
-them back where two talk at once, which is told by itself. ``--page`` holds the conversation once
+that, since they are meant to change it. The timeline and the captions are measured with both.
+``--page`` holds the conversation once
 more, in real time, through the whole gateway (``room_call``).
 """
 
@@ -27,8 +26,6 @@ from . import room_call
 
 TURNS = 60
 TARGET_DB = 40.0
-LOUD = 1_000
-"""A frame has speech in it where a sample is larger."""
 EXACT_DB = 120.0
 """Stands for a mix without any error."""
 
@@ -39,20 +36,14 @@ def run(options: Options, findings: Findings) -> None:
     findings.progress(
         f"{len(talk.turns)} turns of six people, {talk.frames * FRAME_MS / 1e3:.0f} s"
     )
-    plain = RoomInMemory(
-        talk, MixerCoreSettings(auto_gain=False, noise_gate_db=0.0, echo_detector=False)
-    )
+    plain = RoomInMemory(talk, MixerCoreSettings(auto_gain=False, noise_gate_db=0.0))
     plain.run()
     report_mix(plain, findings)
     findings.progress("the same with automatic gain and gate")
-    room = RoomInMemory(talk, MixerCoreSettings(echo_detector=False))
+    room = RoomInMemory(talk, MixerCoreSettings())
     room.run()
     report_timeline(room, findings)
     report_captions(room, findings)
-    findings.progress("the same with the detector of echo between devices")
-    detecting = RoomInMemory(talk, MixerCoreSettings())
-    detecting.run()
-    report_held(room, detecting, findings)
     if options.page:
         findings.progress("the same in real time: two pages in Chromium, four clients")
         room_call.measure(talk, options, findings)
@@ -93,19 +84,6 @@ def report_mix(room: RoomInMemory, findings: Findings) -> None:
     findings.ratio(
         f"signal to error of the worst mix, {TARGET_DB:.0f} dB over it", TARGET_DB / worst, 1.0
     )
-
-
-def report_held(room: RoomInMemory, detecting: RoomInMemory, findings: Findings) -> None:
-    """Frames of the model's sound that the detector of echo makes quieter by more than half."""
-    loud = held = 0
-    pairs = zip(room.heard[LINK], detecting.heard[LINK], strict=False)
-    for (_, as_it_is), (_, with_it) in pairs:
-        level, other = (
-            float(np.abs(np.frombuffer(pcm, np.int16)).max()) for pcm in (as_it_is, with_it)
-        )
-        loud += level > LOUD
-        held += level > LOUD and other < level / 2
-    findings.add("with the detector of echo", "held back", "frames of speech", held=held, of=loud)
 
 
 def report_timeline(room: RoomInMemory, findings: Findings) -> None:

@@ -82,7 +82,7 @@ class EchoWatch:
             return kernels.LIKELY
         if other.is_link and self._seating.is_shared_room:
             return kernels.POSSIBLE
-        return kernels.UNLIKELY
+        return kernels.UNLIKELY if other.is_link else kernels.IMPROBABLE
 
     def _ear(self, stream: Stream) -> Ear:
         ear = self._ears.get(stream)

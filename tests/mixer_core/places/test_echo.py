@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.rig.acoustics import AirPath, Samples, at_level
 from benchmarks.rig.house import Device, House, pair
+from benchmarks.rig.six_voices import voice_loop
 from mixer_core.bus.pcm import FRAME_MS, FRAME_SAMPLES
 from mixer_core.places.echo import MAX_PAIRS, EchoWatch
 from mixer_core.places.seating import Seating
@@ -147,6 +148,20 @@ def test_in_a_conference_a_voice_that_comes_back_by_another_device_is_found() ->
         held.append((house.held[1], house.held[3]))
     assert not any(of_talker for of_talker, _ in held)
     assert sum(of_echo for _, of_echo in held) > 50
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_people_who_speak_in_one_rhythm_do_not_hear_each_other(seed: int) -> None:
+    """They are alike at many lags; an echo comes at one."""
+    size = 400
+    loops = [voice_loop((who + 2 * seed) % 6, size) for who in range(3)]
+    people = [loop.reshape(size, FRAME_SAMPLES) for loop in loops]
+    house = House([Device(1), Device(2), Device(3)], detector=True, mode="conference")
+    for number in range(size):
+        voices = {who + 1: spoken[number] / 32_768 for who, spoken in enumerate(people)}
+        house.step({who: voices[who] for who in (1, 2, 1 + number // 100 % 3)}, None)
+        assert not any(house.held.values()), number
+    assert house.roster() == {}
 
 
 def test_a_held_button_opens_a_microphone_that_hears_the_assistant() -> None:
