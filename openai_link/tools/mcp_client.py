@@ -2,7 +2,8 @@
 
 A server runs as a child process on its standard input and output, or is reached by streamable HTTP.
 A dead one is noticed at the next tool call, reconnected, and only then called: a call that may have
-reached the server is never repeated. Its tools are listed anew at each connection, and when it says
+reached the server is never repeated. One that does a call may answer nothing else meanwhile, and is
+not taken to be dead. Its tools are listed anew at each connection, and when it says
 that they have changed.
 """
 
@@ -80,6 +81,8 @@ class McpLink:
         """The server has said that its tools have changed."""
         self._wanted = asyncio.Event()
         self._answered_s = 0.0
+        self._calls = 0
+        """Calls that wait for their result."""
         self._failure = "it has not answered yet"
         self._task: asyncio.Task[None] | None = None
         self._closed = False
@@ -117,39 +120,37 @@ class McpLink:
         from mcp import MCPError
 
         client = await self._living()
+        self._calls += 1
         try:
             result = await client.call_tool(tool, arguments)
         except MCPError as error:
-            raise ToolError(self._told(error)) from error
+            raise ToolError(self._told(error, client)) from error
         except ValueError as error:  # pydantic's: the result is no result.
             raise ToolError(
                 f"the MCP server {self._name} gave no answer of the protocol"
             ) from error
         except Exception as error:
-            self._drop()
+            self._drop(client)
             raise ToolError(f"the MCP server {self._name} was lost: {error}") from error
+        finally:
+            self._calls -= 1
         self._answered_s = asyncio.get_running_loop().time()
         return _output(result)
 
-    def _told(self, error: Exception) -> str:
+    def _told(self, error: Exception, client: Client) -> str:
         from mcp_types import CONNECTION_CLOSED
 
         if getattr(error, "code", 0) != CONNECTION_CLOSED:
             return f"the MCP server {self._name} refused: {error}"
-        self._drop()
+        self._drop(client)
         return f"the MCP server {self._name} was lost; the call may or may not have been done"
 
     async def _living(self) -> Client:
         """A connection that works; a dead one is replaced first."""
-        loop = asyncio.get_running_loop()
-        if self._client is not None and loop.time() - self._answered_s > FRESH_S:
-            try:
-                async with asyncio.timeout(PROBE_S):
-                    await self._client.list_tools(cache_mode="bypass")
-                self._answered_s = loop.time()
-            except Exception as error:  # Whatever it is, this connection is useless.
-                self._failure = _reason(error)
-                self._drop()
+        client, loop = self._client, asyncio.get_running_loop()
+        is_fresh = loop.time() - self._answered_s <= FRESH_S
+        if client is not None and not is_fresh and not self._calls:
+            await self._probe(client)
         self._wanted.set()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(RECONNECT_S):
@@ -158,7 +159,22 @@ class McpLink:
             raise ToolError(f"the MCP server {self._name} is not available: {self._failure}")
         return self._client
 
-    def _drop(self) -> None:
+    async def _probe(self, client: Client) -> None:
+        """Ask for a sign of life; the connection is dropped where none comes."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(PROBE_S):
+                await client.list_tools(cache_mode="bypass")
+            self._answered_s = loop.time()
+        except Exception as error:  # Whatever it is, this connection is useless.
+            if not self._calls:  # A call that began meanwhile may be what keeps the server busy.
+                self._failure = _reason(error)
+                self._drop(client)
+
+    def _drop(self, client: Client) -> None:
+        """A connection is lost; one that came in its place stays."""
+        if self._client is not client:
+            return
         self._client = None
         self._ready.clear()
         self._news.set()

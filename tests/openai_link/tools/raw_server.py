@@ -2,13 +2,15 @@
 
 It is written without a library, so that it can send what no library would. The file holds a list of
 editions: the tools before and after each change. Calling the tool ``next`` goes on to the following
-edition, and tells so; any other tool answers with its own name and its arguments.
+edition, and tells so; ``busy`` does nothing else while the file ``until`` is missing, and makes the
+file ``begun`` first; any other tool answers with its own name and its arguments.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,10 @@ class Server:
     def _call(self, request: Json, name: str, arguments: Any) -> list[Json]:
         if name == "exit":
             raise SystemExit
+        if name == "busy":
+            Path(arguments["begun"]).touch()
+            while not Path(arguments["until"]).exists():
+                time.sleep(0.01)
         if name == "malformed":
             return [_result(request, content=5)]
         text = json.dumps([name, arguments])

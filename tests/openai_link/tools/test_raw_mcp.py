@@ -217,3 +217,23 @@ def test_a_server_that_was_away_comes_back_with_the_tools_that_it_has_now(tmp_pa
         assert is_error(gone) and "there is no tool" in gone
 
     visit(tmp_path, [[*first, tool("exit", schema={"type": "object"})]], use)
+
+
+def test_a_call_does_not_end_a_server_that_is_busy_with_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, until = tmp_path / "begun", tmp_path / "until"
+
+    async def use(room: Room) -> None:
+        slow = asyncio.create_task(room.call("busy", begun=str(begun), until=str(until)))
+        await room.until(lambda box: begun.exists())
+        monkeypatch.setattr(mcp_client, "PROBE_S", 0.05)
+        monkeypatch.setattr(mcp_client, "FRESH_S", -1.0)
+        quick = asyncio.create_task(room.call("other"))
+        await asyncio.wait({slow, quick}, timeout=10 * mcp_client.PROBE_S)
+        until.touch()
+        assert json.loads(await slow)[0] == "busy"
+        assert json.loads(await quick)[0] == "other"
+
+    tools = [tool(name, schema={"type": "object"}) for name in ("busy", "other")]
+    visit(tmp_path, [tools], use)
