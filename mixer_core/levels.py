@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 import numpy as np
 
+from .bus.events import encode_map
 from .kernels import Tally
 from .mixdown import SILENCE_DBFS, dbfs
+from .runtime.errors import FrameError
 from .runtime.units import MS_NS
 
 INTERVAL_NS = 100 * MS_NS
@@ -22,6 +26,8 @@ class LevelMeter:
 
     def __init__(self) -> None:
         self._tallies: dict[str, Tally] = {}
+        self._gone: set[str] = set()
+        """Who has left since the last set: the next one says that they are silent."""
         self._heard_ns = 0
         self._due_ns: int | None = None  # None: the room is silent and knows it
         self._browser_interval_ns = INTERVAL_NS
@@ -48,6 +54,12 @@ class LevelMeter:
             tally = self._tallies[voice] = np.zeros(3, np.int64)
         return tally
 
+    def forget(self, voice: str) -> None:
+        """Nobody of that name is in the room any more; the next set has it at -100, the last."""
+        self._loudest.pop(voice, None)
+        if self._tallies.pop(voice, None) is not None:
+            self._gone.add(voice)
+
     def due(self, now_ns: int, talking: bool) -> dict[str, float] | None:
         """Levels in dBFS by voice when they are due, else None.
 
@@ -56,14 +68,17 @@ class LevelMeter:
         if self._due_ns is None:
             return None
         if not talking or now_ns - self._heard_ns >= SILENT_AFTER_NS:
-            silent = dict.fromkeys(self._tallies, SILENCE_DBFS)
+            silent = dict.fromkeys((*self._gone, *self._tallies), SILENCE_DBFS)
             self._tallies.clear()
+            self._gone.clear()
             self._due_ns = None
             return silent
         if now_ns < self._due_ns:
             return None
         self._due_ns = now_ns + INTERVAL_NS
-        levels = {voice: round(dbfs(tally), 1) for voice, tally in self._tallies.items()}
+        levels = dict.fromkeys(self._gone, SILENCE_DBFS)
+        self._gone.clear()
+        levels.update((voice, round(dbfs(tally), 1)) for voice, tally in self._tallies.items())
         for tally in self._tallies.values():
             tally[:] = 0
         return levels
@@ -85,3 +100,18 @@ class LevelMeter:
     def next_timeout_ns(self) -> int | None:
         """When to tell a room, whose streams stopped without a PAUSE, that it is silent."""
         return None if self._due_ns is None else self._heard_ns + SILENT_AFTER_NS
+
+
+def encoded(levels: Mapping[str, float]) -> Iterator[bytes]:
+    """The event ``level`` for a set: several where one cannot hold all of its voices.
+
+    Browsers keep the level of a voice that an event does not name.
+    """
+    try:
+        yield encode_map({"type": "level", "levels": dict(levels)})
+    except FrameError:
+        voices = list(levels.items())
+        middle = len(voices) // 2
+        if middle:
+            yield from encoded(dict(voices[:middle]))
+            yield from encoded(dict(voices[middle:]))

@@ -24,12 +24,13 @@ from .bus.frames import (
 )
 from .bus.pcm import FRAME_SAMPLES, SILENCE
 from .bus.rules import ChosenAddress
-from .levels import LevelMeter
+from .levels import LevelMeter, encoded
 from .mixdown import Mixdown, SlotMix
 from .places.microphones import Microphones
 from .places.seating import Seating
 from .roster import payload, person
 from .runtime.earliest import earliest
+from .runtime.errors import FrameError
 from .runtime.metrics import Metrics
 from .runtime.units import MS_NS
 from .slots import Group, Slot, Stream
@@ -180,6 +181,8 @@ class Room:
         ended = self.silence(stream, now_ns)
         self.streams.remove(stream)
         self._group_of(stream).sources.remove(stream)
+        if all(other.voice != stream.voice for other in self.streams):
+            self._levels.forget(stream.voice)
         return ended + self.seat(now_ns) + (self._retire(now_ns) if stream.is_link else [])
 
     def silence(self, stream: Stream, now_ns: int) -> list[bytes]:
@@ -220,7 +223,8 @@ class Room:
             levels = self._levels.due(now_ns, talking)
             shown = levels and self._levels.shown(levels, now_ns)
             if shown:
-                out += self.event({"type": "level", "levels": shown}, self.browsers, now_ns)
+                for content in encoded(shown):
+                    out += self._event(content, self.browsers, now_ns)
             is_heard = talking and self._levels.awake  # Frames may stop without a PAUSE.
             out += self._tell_speech(self._speech.due(now_ns, is_heard), now_ns)
         timeout_ns = earliest(self._levels.next_timeout_ns(), self._speech.next_timeout_ns())
@@ -263,10 +267,16 @@ class Room:
         ]
 
     def event(self, content: Mapping[str, object], to: list[Stream], now_ns: int) -> list[bytes]:
-        """An event of the mixer itself."""
-        return self.forward(
-            Frame(Kind.EVENT, 0, stamp_ns=now_ns, payload=encode_map(dict(content))), to
-        )
+        """An event of the mixer itself; one that is too large is counted and left out."""
+        try:
+            encoded_content = encode_map(dict(content))
+        except FrameError:
+            self._metrics.count("events_too_large_total")
+            return []
+        return self._event(encoded_content, to, now_ns)
+
+    def _event(self, content: bytes, to: list[Stream], now_ns: int) -> list[bytes]:
+        return self.forward(Frame(Kind.EVENT, 0, stamp_ns=now_ns, payload=content), to)
 
     def forward(self, frame: Frame, to: list[Stream]) -> list[bytes]:
         """``frame`` for each of these listeners, with the room's epoch."""
