@@ -116,6 +116,7 @@ HELP: dict[str, dict[str, str]] = {
         "slots_deadline_total": "Slots that were mixed at their deadline, with somebody missing.",
         "frames_held_back_total": "Frames of microphones that heard an echo, or had not the floor.",
         "echoes_found_total": "How often a microphone was found to hear another device.",
+        "events_too_large_total": "Events of the mixer that were too large to be sent.",
         "jitter_pushed_total": "Frames that came into the jitter buffers.",
         "jitter_popped_total": "Frames that left them in time.",
         "jitter_late_total": "Frames that came after their slot.",
