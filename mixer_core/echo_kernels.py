@@ -99,8 +99,8 @@ CONFIDENCE = np.float32(80.0)
 SUSPECT, FIND, CERTAIN, LOSE = 0.45, 0.55, 0.65, 0.3
 """Correlations: from which on an echo is suppressed, told of, beyond doubt; below, it is gone."""
 SUSPECT_FRAMES, FIND_FRAMES, FIND_BLOCKS = 3, 15, 50
-DISTINCT_FRAMES = 30
-_DISTINCT = np.float32(0.3)  # Squared: half as alike. People who speak in one rhythm are at many.
+DISTINCT_FRAMES = 35
+_DISTINCT = np.float32(0.16)  # Squared: two fifths. People in one rhythm are alike at many lags.
 _ELSEWHERE = 6
 DOUBT_BLOCKS = 200
 ABSENT_BLOCKS = 200
