@@ -13,6 +13,8 @@ import { SignalError, endOf, iceServers } from "./signal.js";
 const AGAIN_MS = 4000;
 /** What comes so soon after a loss, and a round trip, was under way before it: no sign of life. */
 const UNDER_WAY_MS = 300;
+/** So long the gateway may keep a stay of which it hears nothing, and its name with it. */
+const OUTLIVED_MS = 15_000;
 /** With more than this in the queue to the gateway, it may not be there any more. */
 const PILED_UP_BYTES = 4000;
 
@@ -50,8 +52,10 @@ export class ConnectionKeeper {
   /** Counts connections. */
   #generation = 0;
   #everJoined = false;
-  /** Address of the latest stay: only this browser knows it. */
+  /** Address of the latest stay that was open: only this browser knows it. */
   #former = "";
+  /** Since when the name is said to be somebody else's; null: it is not. @type {number|null} */
+  #nameTakenAtMs = null;
   /** Place in the line in front of a full gateway; empty: not in line. */
   #ticket = "";
 
@@ -75,6 +79,7 @@ export class ConnectionKeeper {
   async start() {
     this.wanted = true;
     this.#everJoined = false;
+    this.#nameTakenAtMs = null;
     this.#ticket = "";
     await this.#connect();
   }
@@ -220,6 +225,7 @@ export class ConnectionKeeper {
     this.#attempt = null;
     this.#former = connection.location;
     this.#everJoined = true;
+    this.#nameTakenAtMs = null;
     this.#ticket = "";
     this.#policy.opened(nowMs);
     this.#heartbeat = new Heartbeat(nowMs);
@@ -252,16 +258,25 @@ export class ConnectionKeeper {
   #failed(error) {
     this.#dropAttempt();
     const known = error instanceof SignalError;
+    const holdsName = known && error.nameTaken && this.#mayHoldName();
     this.store.clear(...CONNECTION_CODES);
-    this.store.raise(known ? signalProblem(error, this.#everJoined) : problem("blocked"));
+    if (holdsName) this.store.raise(problem("gone"));
+    else this.store.raise(known ? signalProblem(error, this.#everJoined) : problem("blocked"));
     if (!known) console.warn(error);
-    if (known && !error.retryable) {
+    if (known && !error.retryable && !holdsName) {
       this.stop();
       this.hooks.onRefused();
       return;
     }
     this.#ticket = known ? error.ticket : "";
     this.#retry(known ? error.retryAfterMs : 0);
+  }
+
+  /** Whether it may be this person's own former stay that has the name: the gateway has not noticed its end yet. */
+  #mayHoldName() {
+    const nowMs = performance.now();
+    this.#nameTakenAtMs ??= nowMs;
+    return this.#everJoined && nowMs - this.#nameTakenAtMs < OUTLIVED_MS;
   }
 
   /** @param {number} retryAfterMs */
@@ -289,7 +304,6 @@ export class ConnectionKeeper {
     const attempt = this.#attempt;
     this.#attempt = null;
     this.#generation += 1;
-    if (attempt?.location) this.#former = attempt.location;
     attempt?.close(true);
   }
 }

@@ -25,10 +25,15 @@ export class SignalError extends Error {
     this.ticket = ticket;
   }
 
+  /** The name belongs to somebody in the room, perhaps to a former stay of the same person. */
+  get nameTaken() {
+    return this.status === 409 && this.message === "Name taken";
+  }
+
   /** Whether the same request may succeed later. */
   get retryable() {
     const { status } = this;
-    return status === 0 || (status === 409 && this.message !== "Name taken") || status === 429 || status >= 500;
+    return status === 0 || (status === 409 && !this.nameTaken) || status === 429 || status >= 500;
   }
 }
 

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,8 +37,10 @@ class _Page:
     need that of the main thread.
     """
 
-    def __init__(self, origin: str) -> None:
+    def __init__(self, origin: str, world: Path | None = None) -> None:
+        """``world``: a script that runs before everything else in each document."""
         self._origin = origin
+        self._world = world
         self._thread = ThreadPoolExecutor(1)
         self._thread.submit(self._open).result()
 
@@ -50,6 +53,10 @@ class _Page:
         arguments = [f"{self._origin}/{module}", argument]
         return self._thread.submit(lambda: self._page.evaluate(script, arguments)).result()
 
+    def renew(self) -> None:
+        """Begin with a new document."""
+        self._thread.submit(self._go).result()
+
     def close(self) -> None:
         """Close the browser."""
         self._thread.submit(self._close).result()
@@ -61,6 +68,11 @@ class _Page:
         self._playwright = sync_playwright().start()
         self._browser = self._playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         self._page = self._browser.new_page()
+        if self._world is not None:
+            self._page.add_init_script(path=self._world)
+        self._go()
+
+    def _go(self) -> None:
         self._page.goto(f"{self._origin}/icon.svg")
 
     def _close(self) -> None:
@@ -87,3 +99,19 @@ def run(file_server: str) -> Iterator[Run]:
     page = _Page(file_server)
     yield page.run
     page.close()
+
+
+@pytest.fixture(scope="session")
+def world_page(file_server: str) -> Iterator[_Page]:
+    """A page whose browser and gateway are those of ``world.js``."""
+    require(CHROMIUM, "Chromium is not installed")
+    page = _Page(file_server, Path(__file__).with_name("world.js"))
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def world(world_page: _Page) -> Callable[..., Any]:
+    """``world(body, argument)``: what the body returns in a new document that has ``world``."""
+    world_page.renew()
+    return functools.partial(world_page.run, "session/session.js")

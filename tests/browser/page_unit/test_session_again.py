@@ -1,0 +1,62 @@
+"""session/connection-keeper.js: coming back, with a gateway that still has the old stay."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.browser.page_unit.conftest import Run
+
+pytestmark = pytest.mark.browser
+
+OFFERS = """
+const offers = () => world.requests.filter(([method]) => method === "POST")
+  .map(([, , headers]) => headers["Mixminus-Replaces"] ?? "");
+const taken = [409, {title: "Name taken", detail: "Ana is the name of somebody else"}];
+"""
+
+
+def test_an_attempt_that_never_opened_is_no_stay_to_be_replaced(world: Run) -> None:
+    replaced = world(
+        OFFERS
+        + """const { session, store } = await world.joined();
+        world.passes = false; session.keeper.lost(); await world.pass(9000);
+        world.passes = true; await world.pass(9000);
+        const first = offers().slice(1);
+        session.keeper.lost(); await world.pass(1000);
+        return [first.length >= 3, [...new Set(first)], offers().at(-1), store.state.phase];"""
+    )
+    several, replaces, last, phase = replaced
+    assert several and replaces == ["p1"] and phase == "connected"
+    assert last not in ("", "p1"), "the stay that was open after that"
+
+
+def test_a_name_that_the_old_stay_may_hold_is_asked_for_again(world: Run) -> None:
+    result = world(
+        OFFERS
+        + """const { session, store, codes } = await world.joined();
+        world.answer = () => taken; session.keeper.lost(); await world.pass(12000);
+        const waiting = [store.state.phase, codes(), world.open.size];
+        world.answer = () => [201, {}]; await world.pass(6000);
+        return [waiting, store.state.phase, codes()];"""
+    )
+    assert result == [["reconnecting", ["gone"], 1], "connected", []]
+
+
+def test_a_name_that_somebody_else_has_ends_the_stay(world: Run) -> None:
+    result = world(
+        OFFERS
+        + """const { session, store, codes } = await world.joined();
+        world.answer = () => taken; session.keeper.lost(); await world.pass(25000);
+        return [store.state.phase, codes(), world.open.size];"""
+    )
+    assert result == ["lobby", ["name-taken"], 0]
+
+
+def test_who_was_never_in_is_told_of_a_taken_name_at_once(world: Run) -> None:
+    result = world(
+        OFFERS
+        + """const { session, store, codes } = await world.session();
+        world.answer = () => taken; session.join(world.choice); await world.pass(200);
+        return [store.state.phase, codes(), offers().length];"""
+    )
+    assert result == ["lobby", ["name-taken"], 1]
