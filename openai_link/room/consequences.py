@@ -90,7 +90,7 @@ class Consequences:
                 return [*parts.follow_rule(now_ns), StateNews()]
             case ApprovalGiven(answer):
                 asking = parts.sessions.find(answer.session)
-                return [] if asking is None else asking.approve(answer)
+                return [] if asking is None else asking.approve(answer, now_ns)
             case ToolAnswered():
                 return self._tool_answered(signal, wall_ms, now_ns)
             case ProblemFound(code, message):

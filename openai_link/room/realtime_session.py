@@ -256,10 +256,10 @@ class RealtimeSession(SessionCourse):
         event = self._turns.show_again(picture)
         return str(event["item"]["id"]), [self._send(event)]
 
-    def approve(self, answer: Answer) -> list[Outcome]:
+    def approve(self, answer: Answer, now_ns: int) -> list[Outcome]:
         """Tell the service whether it may run one of its own tools."""
-        event = self._events.mcp_approval(answer.request, answer.approve, answer.reason)
-        return [self._send(event)]
+        told = self._turns.approve(answer.request, answer.approve, answer.reason, now_ns)
+        return self._turned(told, now_ns)
 
     def tool_output(self, call: str, output: str) -> list[Outcome]:
         """Tell the model what a tool call has returned, where it knows the call."""

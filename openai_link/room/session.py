@@ -191,7 +191,7 @@ class Session(Protocol):
     def show_again(self, picture: Picture) -> tuple[str, list[Outcome]]:
         """Show what a session before did not take: the id of its item, and what follows."""
 
-    def approve(self, answer: Answer) -> list[Outcome]:
+    def approve(self, answer: Answer, now_ns: int) -> list[Outcome]:
         """Tell the service whether it may run one of its own tools."""
 
     def tool_output(self, call: str, output: str) -> list[Outcome]:

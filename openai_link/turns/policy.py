@@ -54,6 +54,7 @@ from .messages import refusal, shown, typed
 from .push_to_talk import Outcome, PushToTalk
 from .response_sequencer import ResponseSequencer
 from .shown_pictures import ShownPictures
+from .strangers import Strangers
 
 COMMIT_EMPTY = "input_audio_buffer_commit_empty"
 NOTHING_HEARD = "none of your words arrived: hold the button and say them again"
@@ -96,8 +97,7 @@ class TurnPolicy:
         self._asked = False
         """An answer is wanted as soon as the turn is committed."""
         self._reply = AudibleReply()
-        self._is_unasked = False
-        """A turn is over for which we have not asked: it has no answer."""
+        self._strangers = Strangers()
 
     def instruct(self, instructions: str) -> None:
         """The instructions for the model are these from now on."""
@@ -176,7 +176,7 @@ class TurnPolicy:
             case PlaybackEnded(response, cleared):
                 return self._reply.ended(response, cleared)
             case ResponseStarted():
-                return self._began(fact)
+                return self._began(fact, now_ns)
             case ResponseEnded(response):
                 return _send(self._sequencer.ended(response, now_ns))
             case ServerError():
@@ -241,6 +241,11 @@ class TurnPolicy:
         self._asked = True
         return []
 
+    def approve(self, request: str, allow: bool, reason: str, now_ns: int) -> list[TurnAction]:
+        """Tell the service whether it may run a tool of its own: it goes on by itself then."""
+        self._strangers.expect(now_ns)
+        return [Send(self._events.mcp_approval(request, allow, reason))]
+
     def take_turns(self, rules: TurnRules) -> list[TurnAction]:
         """The rules are these from now on; a turn that somebody holds with the button ends."""
         if rules == self._wanted:
@@ -248,7 +253,8 @@ class TurnPolicy:
         outcome = self._button.finish()
         actions = self._pressed("ended" if outcome == "tapped" else outcome)
         was_open, self._rules, self._wanted = self.microphone_open, rules, rules
-        self._hearing, self._asks, self._is_unasked = False, False, False
+        self._hearing, self._asks = False, False
+        self._strangers.committed(is_answered=True)
         if self.microphone_open != was_open:
             actions.append(MicrophoneGate(self.microphone_open, is_pressed=False))
         return actions
@@ -277,18 +283,19 @@ class TurnPolicy:
     def _request(
         self, overrides: Mapping[str, Any] | None = None, covers_turn: bool = False
     ) -> list[TurnAction]:
-        """The only way to an answer that we ask for."""
-        self._is_unasked = False
+        """The only way to an answer that we ask for; but see ``approve``."""
+        self._strangers.requested()
         return _send(self._sequencer.request(overrides, covers_turn))
 
-    def _began(self, began: ResponseStarted) -> list[TurnAction]:
+    def _began(self, began: ResponseStarted, now_ns: int) -> list[TurnAction]:
         """A response is being generated; one against the rules is cancelled."""
         is_theirs = not (began.tag or began.inferred or self._sequencer.in_flight)
-        is_uninvited = is_theirs and self._is_unasked and self._is_confirmed
         actions = _send(self._sequencer.created(began.response, began.tag, began.inferred))
+        if not is_theirs:
+            self._strangers.others_began()
+        is_uninvited = is_theirs and self._is_confirmed and self._strangers.is_uninvited(now_ns)
         self._reply.began(began.response, is_uninvited)
         if not is_uninvited:
-            self._is_unasked = False
             return actions
         actions.append(Send(self._events.cancel_response(began.response)))
         if self._rules.speaks and not self._reply.is_playing:
@@ -344,7 +351,7 @@ class TurnPolicy:
     def _committed(self) -> list[TurnAction]:
         self._hearing = False
         asked, self._asked = self._asked or self._asks, False
-        self._is_unasked = not (asked or self._rules.answers_turns)
+        self._strangers.committed(asked or self._rules.answers_turns)
         return self.ask() if asked else []
 
     def _refused(self, error: ServerError, now_ns: int) -> list[TurnAction]:

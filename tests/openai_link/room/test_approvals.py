@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from mixer_core.runtime.room_rules import RoomRules
 from mixer_core.runtime.units import MS_NS, S_NS
 from openai_link.facts import Fact, ItemAdded, ItemDone, SpeechStarted
 from openai_link.room.approvals import MAX_OPEN, Answer, Approvals, Told
 from openai_link.settings import OpenaiLinkSettings, ServiceMcpServer
-from tests.openai_link.room.world import PARTICIPANT, Scene, World, say, until, wait
+from tests.openai_link.room.world import PARTICIPANT, Scene, Step, World, say, speak, until, wait
 
 DOCS = ServiceMcpServer(url="http://127.0.0.1:1/")
 CONFIRM_NS = 20 * S_NS
@@ -173,3 +174,22 @@ def test_a_question_that_nobody_answers_does_not_hold_the_room_for_ever() -> Non
     world.finish()
     assert [event["status"] for event in world.of("tool")] == ["asking", "refused"]
     assert "Then I will not search." in world.final_captions().values()
+
+
+@pytest.mark.parametrize(
+    ("allow", "words"), [(True, "I found keys."), (False, "Then I will not search.")]
+)
+def test_what_people_say_before_their_answer_does_not_keep_the_service_from_going_on(
+    allow: bool, words: str
+) -> None:
+    both = (Step("join", "p-1,p-2"), wait(300), say("search for keys"), wait(2_500))
+    talk = (speak(800, "p-2"), wait(2_500))
+    answer = Step("confirm" if allow else "deny")
+    says = RoomRules(address="addressed", address_names=("Nova",))
+    heard = ("Shall we let it?", "Well, then.")
+    steps = (*both, *talk, answer, wait(4_000), *talk)
+    scene = Scene("talk", steps, heard, settings={"service_mcp_servers": {"docs": DOCS}}, says=says)
+    world = World(scene)
+    world.finish()
+    assert words in world.final_captions().values()
+    assert not [event for event in world.sent if event["type"] == "response.cancel"]
