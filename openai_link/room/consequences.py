@@ -103,9 +103,11 @@ class Consequences:
                 return self._recovery.granted(wall_ms, now_ns)
             case SessionOver(number):
                 parts.address.session_over(number, now_ns)
+                parts.own_words.session_over(now_ns)
                 return parts.record.words_over(number, now_ns)
             case SessionMoved(kind):
                 parts.connection.moved(kind, now_ns)
+                parts.own_words.session_moved(now_ns)
                 return [self._audience.state()]
             case StateNews():
                 return [self._audience.state(), *self._people.give_back()]
@@ -146,8 +148,7 @@ class Consequences:
         if number != parts.active_session:
             outcomes += parts.sessions.tell_late(fact, now_ns)
         parts.speakers.on_fact(number, fact, now_ns)
-        if number == parts.active_session:
-            outcomes += parts.own_words.on_fact(fact, now_ns)
+        outcomes += parts.own_words.on_fact(number, fact, now_ns)
         outcomes += parts.address.on_fact(number, fact, now_ns, self._is_stopped(number, fact))
         outcomes += _exported(parts.traces.on_fact(number, fact, now_ns))
         if not parts.record.pending_reply.is_pending:

@@ -61,8 +61,15 @@ class OwnWords:
         self._writers: dict[str, VoiceWriter] = {}
         self._talking: set[str] = set()
         """Who spoke by the last report."""
+        self._is_heard = False
+        """The room was heard by then."""
         self._loose: deque[Segment] = deque(maxlen=MAX_LOOSE)
-        self._begins: dict[str, int] = {}
+        self._begins: dict[tuple[int, str], int] = {}
+        """When people began to speak, by session and item."""
+        self._after_ns = self._left_after_ns = self._left_ns = 0
+        """Where nobody tells when a turn began, it has nothing that was said before ``_after_ns``;
+        the last turn of the session that the room has left is of the time from ``_left_after_ns``
+        to ``_left_ns``."""
         self._turns: deque[_Turn] = deque(maxlen=MAX_TURNS)
         self._retry_ns = 0
         self._losses = 0
@@ -75,13 +82,19 @@ class OwnWords:
 
     # -- who may be heard -------------------------------------------------------------------------
 
-    def want(self, is_wanted: bool) -> list[Outcome]:
-        """The room's rule says so from now on."""
+    def want(self, is_wanted: bool, settings: OpenaiLinkSettings) -> list[Outcome]:
+        """The room's rule says so from now on, and each voice is written down by ``settings``."""
+        outcomes: list[Outcome] = []
+        session, before = _session(settings), _session(self._settings)
+        self._settings = settings
+        if session != before and is_wanted:
+            for writer in self._writers.values():
+                outcomes += self._sent(writer, writer.retold(session))
         if is_wanted == self.is_wanted:
-            return []
+            return outcomes
         self.is_wanted = is_wanted
         closed = [] if is_wanted else self._close_all()
-        return [*self._hear(), *closed]
+        return [*outcomes, *self._hear(), *closed]
 
     def people(self, participants: Collection[str]) -> list[Outcome]:
         """Exactly these are in the room. Of one who is alone everything is known."""
@@ -102,6 +115,9 @@ class OwnWords:
         """
         talking = set(self._record.speech.talking) if hears and self.is_wanted else set[str]()
         begin, self._talking = talking - self._talking, talking
+        if hears and not self._is_heard:  # A button is pressed: a turn begins.
+            self._after_ns = max(self._after_ns, now_ns - PADDING_NS)
+        self._is_heard = hears
         if not has_session:
             return self._close_all()
         if not self.hears:
@@ -174,22 +190,48 @@ class OwnWords:
 
     # -- turns ------------------------------------------------------------------------------------
 
-    def on_fact(self, fact: Fact, now_ns: int) -> list[Outcome]:
-        """What happens in the session that has the room; after the record."""
+    def moved(self, now_ns: int) -> None:
+        """The room has moved to its next session: what the one before heard makes a last turn."""
+        self._left_after_ns, self._left_ns = self._after_ns, now_ns
+        self._after_ns = now_ns
+
+    def room_lost(self, now_ns: int) -> None:
+        """The room has no session: what was said for a turn of it is of none."""
+        self._loose.clear()
+        self._begins.clear()
+        self._after_ns = self._left_after_ns = self._left_ns = now_ns
+        known = [turn for turn in self._turns if self._record.find(turn.item) is not None]
+        self._turns = deque(known, MAX_TURNS)
+
+    def forget(self, now_ns: int) -> list[Outcome]:
+        """The conversation is deleted: nothing that was said so far is written down any more."""
+        self.room_lost(now_ns)
+        self._turns.clear()
+        return self._close_all()
+
+    def on_fact(self, session: int, fact: Fact, now_ns: int, is_left: bool) -> list[Outcome]:
+        """What happens in a session (its number); after the record.
+
+        ``is_left``: the room has left it for the next one.
+        """
         match fact:
-            case SpeechStarted(item):
-                self._begins[item] = now_ns - PADDING_NS
+            case SpeechStarted(item) if not is_left:
+                self._begins[session, item] = now_ns - PADDING_NS
                 if len(self._begins) > MAX_TURNS:
                     del self._begins[next(iter(self._begins))]
             case TurnCommitted(item) if self.is_wanted:
-                return self._committed(item, now_ns)
+                return self._committed(session, item, now_ns, is_left)
             case ItemAdded(item) | ItemDone(item) if any(t.item == item for t in self._turns):
                 return self._settle(now_ns)
         return []
 
-    def _committed(self, item: str, now_ns: int) -> list[Outcome]:
-        begin_ns = self._begins.pop(item, 0)
-        mine = [one for one in self._loose if _is_of(one, begin_ns, now_ns)]
+    def _committed(self, session: int, item: str, now_ns: int, is_left: bool) -> list[Outcome]:
+        after_ns = self._left_after_ns if is_left else self._after_ns
+        begin_ns = self._begins.pop((session, item), after_ns)
+        end_ns = self._left_ns if is_left else now_ns
+        if not is_left:
+            self._after_ns = now_ns
+        mine = [one for one in self._loose if _is_of(one, begin_ns, end_ns)]
         for one in mine:
             self._loose.remove(one)
         heard = {one.who for one in mine}

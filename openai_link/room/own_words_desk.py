@@ -54,7 +54,7 @@ class OwnWordsDesk:
 
             self.words = OwnWords(settings, self._record, self._mark)
             self.words.people(people)
-        return self.words.want(is_wanted and bool(settings.transcription_model))
+        return self.words.want(is_wanted and bool(settings.transcription_model), settings)
 
     def people(self, participants: Collection[str]) -> list[Outcome]:
         """Exactly these are in the room."""
@@ -84,9 +84,28 @@ class OwnWordsDesk:
         """It is over, or cannot be had. ``words``: why."""
         return [] if self.words is None else self.words.lose(who, words, now_ns)
 
-    def on_fact(self, fact: Fact, now_ns: int) -> list[Outcome]:
-        """What an event of the room's own session meant."""
-        return [] if self.words is None else self.words.on_fact(fact, now_ns)
+    def on_fact(self, session: int, fact: Fact, now_ns: int) -> list[Outcome]:
+        """What an event of one of the room's sessions (its number) meant."""
+        active, draining = self._sessions.active, self._sessions.draining
+        is_left = draining is not None and session == draining.number
+        has_room = active is not None and session == active.number
+        if self.words is None or not (is_left or has_room):
+            return []
+        return self.words.on_fact(session, fact, now_ns, is_left)
+
+    def session_moved(self, now_ns: int) -> None:
+        """The room has moved to its next session."""
+        if self.words is not None:
+            self.words.moved(now_ns)
+
+    def session_over(self, now_ns: int) -> None:
+        """One of the room's sessions is over."""
+        if self.words is not None and self._sessions.talking is None:
+            self.words.room_lost(now_ns)
+
+    def forget(self, now_ns: int) -> list[Outcome]:
+        """The conversation is deleted; its sessions are over."""
+        return [] if self.words is None else self.words.forget(now_ns)
 
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick``; None where nothing waits."""

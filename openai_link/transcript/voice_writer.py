@@ -150,6 +150,11 @@ class VoiceWriter:
             told += [self._events.append(pcm), self._events.commit_input()]
         return [*told, *(self._append() if self._held else [])]
 
+    def retold(self, session: Mapping[str, Any]) -> list[Event]:
+        """It is to be ``session`` from now on."""
+        self._session = session
+        return [self._events.update_session(session)] if self.state == "open" else []
+
     def event(self, event: Mapping[str, Any]) -> tuple[Segment | None, Mapping[str, Any] | None]:
         """One event of its server: the segment that is known now, and what it cost."""
         kind, item = text_of(event, "type"), text_of(event, "item_id")

@@ -267,6 +267,73 @@ def test_without_a_session_of_the_room_nothing_is_spent() -> None:
     assert not world.voices and world.heard_ms[ADA] == before_ms
 
 
+PRESS, RELEASE = Step("press"), Step("release")
+BUTTON: dict[str, Any] = {"turn_detection": "push_to_talk"}
+
+
+def test_a_turn_of_the_button_has_nothing_of_what_was_said_before_it() -> None:
+    turn = (PRESS, speak(800, ADA), wait(800), RELEASE, wait(4_000))
+    world = hold(
+        *(*turn, speak(840, ADA), PRESS, speak(60, ADA), RELEASE, wait(4_000), *turn),
+        words={ADA: said("One.", "A tap.", "Two.")},
+        settings=BUTTON,
+    )
+    assert [text for _, text in lines(world)] == ["One.", "Two."]
+
+
+def test_what_was_said_before_a_deletion_never_comes_back() -> None:
+    begun = (PRESS, speak(800, ADA), wait(2_500))
+    steps = (BOTH, wait(300), *begun, speak(800, ADA), wait(800), RELEASE, wait(4_000))
+    heard = tuple(Recognition(MIXED, delay_ms=50) for _ in range(4))
+    rules = RoomRules(transcribe_each=True)
+    scene = Scene("deleted", steps, says=rules, words=heard, settings=BUTTON)
+    world = Voices(scene, {ADA: said("The password is fish.")})
+    for _ in world.steps():
+        if world.voices and world.has_waited(4, 2_000):
+            world.words = {ADA: said("What time is it?")}
+            world.do(world.engine.forget("Ada", world.now_ns))
+            assert not world.voices
+    assert lines(world) == [("Ada", "What time is it?")]
+
+
+def test_what_was_said_for_a_lost_session_is_of_no_later_turn() -> None:
+    turn = (PRESS, speak(800, ADA), wait(1_500))
+    world = hold(
+        *(*turn, Step("lose"), wait(100), RELEASE, wait(8_000), *turn, RELEASE, wait(4_000)),
+        words={ADA: said("Once.")},
+        settings=BUTTON,
+    )
+    assert world.opened == 2 and [text for _, text in lines(world)] == ["Once."]
+
+
+def test_a_rollover_in_a_turn_makes_two_turns_with_their_own_words() -> None:
+    begun = (wait(20_000), PRESS, speak(800, ADA), wait(19_000))
+    world = hold(
+        *(*begun, speak(800, ADA), wait(800), RELEASE, wait(4_000)),
+        words={ADA: said("First half.", "Second half.")},
+        settings=BUTTON,
+        session_limit_s=40,
+    )
+    assert world.opened == 2
+    assert lines(world) == [("Ada", "First half."), ("Ada", "Second half.")]
+
+
+def test_a_changed_language_holds_for_everybody() -> None:
+    world = hold(
+        *(speak(800, ADA), *ANSWERED),
+        words={ADA: said("One."), BEN: said("Two.")},
+        settings={"transcription_language": "en"},
+    )
+    change(world, transcribe_each=True, language="de")
+    steps = (*world.scene.steps, speak(800, BEN), *ANSWERED)
+    world.scene = Scene(**{**vars(world.scene), "steps": steps})
+    world.finish()
+    written = [
+        server.session["audio"]["input"]["transcription"] for server in world.voices.values()
+    ]
+    assert [one["language"] for one in written] == ["de", "de"]
+
+
 def test_many_who_speak_are_bounded() -> None:
     own = hold(wait(100), words={}).engine._parts.own_words.words
     assert own is not None
