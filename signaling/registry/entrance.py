@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from mixer_core.bus.control import Silence
 from mixer_core.bus.place import Place
@@ -62,6 +63,8 @@ class Entrance:
 
     def enter(self, event: Join, now_ns: int) -> list[Action]:
         """Add the participant of an offer, or reply why not; a worker is found later."""
+        behind = self._participants.stay_behind(event.replaces, event.room, now_ns)
+        event = replace(event, replaces=behind)
         former = self._former(event)
         room = self._participants.rooms().get(event.room)
         room = room or self._participants.room_of(event.replaces, event.room, now_ns)
@@ -168,7 +171,8 @@ class Entrance:
         if not event.subject or event.verified:
             return check_name(event.name)
         own = set() if former is None else {former.id, former.replaces}
-        others = (p for p in self._participants.in_room(event.room) if p.id not in own)
+        everybody = self._participants.in_room(event.room)
+        others = [p for p in everybody if p.id not in own and p.subject != event.subject]
         present = {person.name for person in others}
         called = self._limits.rooms.rules(event.room).called
         return free_name(event.name, present | event.reserved | {*called})

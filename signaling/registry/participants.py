@@ -179,6 +179,14 @@ class Participants:
             return False
         return not any(p.connected for p in self.attempts(participant, room))
 
+    def stay_behind(self, participant: str, room: str, now_ns: int) -> str:
+        """The stay that an attempt to come back was to replace, where it has come to nothing; else
+        ``participant`` itself."""
+        gone = self._departure(participant, now_ns)
+        if gone is None or gone.participant.room != room or gone.participant.connected:
+            return participant
+        return gone.participant.replaces or participant
+
     def attempts(self, replaced: str, room: str) -> list[Participant]:
         """Those in a room who came to replace a stay."""
         return [p for p in self.in_room(room) if replaced and p.replaces == replaced]

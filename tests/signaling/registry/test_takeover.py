@@ -134,3 +134,46 @@ def test_who_is_muted_meanwhile_stays_muted() -> None:
     assert world.messages_to(spare)[-1] == Silence(fresh, muted=True, locked=True)
     (view,) = world.registry.rooms()[0].participants
     assert view.silenced
+
+
+def test_who_replaces_an_attempt_that_was_given_up_replaces_the_stay_behind_it() -> None:
+    """A page leaves an attempt that came to nothing before it makes the next one."""
+    phone = Phone(spare=2)
+    world = phone.world
+    first = phone.arrive(phone.former)
+    world.remove(first)
+    second = phone.arrive(first)
+    assert world.people() == [phone.former, second]
+    world.connect(phone.spare[1])
+    assert world.people() == [second]
+
+
+def test_an_attempt_that_was_given_up_opens_no_mouth_that_an_admin_has_closed() -> None:
+    world = World()
+    children = [world.add("worker") for _ in range(3)]
+
+    def arrive(replaces: str) -> str:
+        request = world.join(client=PHONE, replaces=replaces)
+        world.settle()
+        return world.answer_to(request).participant
+
+    stay = arrive("")
+    world.connect(next(child for child in children if offered_to(child) == stay))
+    world.asked += 1
+    world.do(world.registry.ask(Mute(world.asked, "home", stay, True, True), world.now_ns))
+    attempt = arrive(stay)
+    world.remove(attempt)
+    arrive(attempt)
+    assert all(view.silenced for view in world.registry.rooms()[0].participants)
+
+
+def offered_to(worker: FakeChild) -> str:
+    return next((work.participant for work in worker.given if isinstance(work, Offer)), "")
+
+
+def test_a_tab_that_was_killed_does_not_keep_its_name_from_the_next_one() -> None:
+    """The gateway has not noticed yet, and nobody has said goodbye."""
+    phone = Phone()
+    again = phone.arrive("")
+    phone.world.connect(phone.spare[0])
+    assert phone.world.people() == [phone.former, again]
