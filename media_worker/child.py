@@ -129,6 +129,11 @@ class Child:
         except ProblemError as error:
             await self._take_back(offer, session, error)
             return
+        except Exception:
+            self._log.exception("! an offer could not be answered")
+            words = "the offer could not be answered: the gateway's log says why"
+            await self._take_back(offer, session, ProblemError(500, "Internal error", words))
+            return
         if self.done.is_set():  # It had to leave meanwhile.
             return
         self._control.send(control.Answer(offer.participant, answer))
@@ -144,11 +149,13 @@ class Child:
     ) -> None:
         """Refuse the offer and be idle again."""
         self._refuse(offer, error)
-        await session.close()
-        self._session = None
-        self._parent.hold(False)
-        gc.collect()
-        self._control.announce()
+        try:
+            await session.close()
+        finally:
+            self._session = None
+            self._parent.hold(False)
+            gc.collect()
+            self._control.announce()
 
     def _refuse(self, offer: control.Offer, error: ProblemError) -> None:
         self._log.info("> refused %s: %s", offer.participant, error.detail)

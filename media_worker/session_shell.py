@@ -104,6 +104,8 @@ class SessionShell:
             await asyncio.wait_for(self.peer.close(), CLOSE_S)
         except TimeoutError:
             self._log.warning("! the peer connection did not close within %s s", CLOSE_S)
+        except Exception:  # aiortc's, of a connection that it has half set up.
+            self._log.exception("! the peer connection cannot be closed")
         self._to_mixer.close()
 
     def state(self, worker: str) -> control.WorkerState:

@@ -16,6 +16,7 @@ from .probing import Endpoint, ProbePolicy, choose
 
 MAX_SDP_BYTES = 64 * 1024
 CANDIDATE = "a=candidate:"
+BUNDLE, MID = "a=group:BUNDLE", "a=mid:"
 TITLE = "Bad offer"
 
 
@@ -37,7 +38,7 @@ def clean_offer(sdp: str, policy: ProbePolicy) -> CleanOffer:
     """The offer without harmful lines; ``policy`` chooses its candidates.
 
     Raises:
-        ProblemError: status 400: too long, not SDP, no data channel, or an attribute is missing.
+        ProblemError: status 400: too long, not SDP, no data channel, or something is missing.
     """
     size_bytes = len(sdp.encode("utf-8", "replace"))
     if size_bytes > MAX_SDP_BYTES:
@@ -52,6 +53,7 @@ def clean_offer(sdp: str, policy: ProbePolicy) -> CleanOffer:
     if len(media) > 1:
         raise refuse("the offer has more than one m=application line")
     _check_attributes(lines, media[0])
+    _check_bundles(lines)
     remotes = choose((line for line in lines if line.startswith(CANDIDATE)), policy)
     kept = _kept(lines, {remote.line for remote in remotes})
     endpoints = tuple(remote.endpoint for remote in remotes)
@@ -67,6 +69,16 @@ def _check_attributes(lines: list[str], media: str) -> None:
     for prefix, meaning in needed.items():
         if not any(line.startswith(prefix) for line in lines):
             raise refuse(f"the offer lacks the {meaning} ({prefix[:-1]})")
+
+
+def _check_bundles(lines: list[str]) -> None:
+    """aiortc would leave a bundled data channel without a transport."""
+    mids = {line.removeprefix(MID) for line in lines if line.startswith(MID)}
+    for line in lines:
+        if line.startswith(BUNDLE):
+            lost = [mid for mid in line.removeprefix(BUNDLE).split() if mid not in mids]
+            if lost:
+                raise refuse(f"the offer bundles {lost[0][:40]!r}, and no section has that a=mid")
 
 
 def _kept(lines: list[str], candidates: set[str]) -> list[str]:

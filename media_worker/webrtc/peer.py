@@ -16,7 +16,7 @@ from aiortc import (
 
 from mixer_core.patches.aioice.gathering import check_consent, offer_addresses
 from mixer_core.patches.aioice.sockets import Sockets, open_sockets
-from mixer_core.patches.aiortc.connections import bound_peer, limit_checks
+from mixer_core.patches.aiortc.connections import bound_peer, has_one_transport, limit_checks
 from mixer_core.patches.aiortc.data_channels import (
     backlog_of,
     drop_waiting_audio,
@@ -144,10 +144,17 @@ class Peer:
         open_sockets(self._sockets)  # For all of this process, which has one connection.
         try:
             await connection.setRemoteDescription(RTCSessionDescription(cleaned.sdp, "offer"))
+            if not has_one_transport(connection):
+                raise offer.refuse(
+                    "the offer's media do not go the way of its data channel: name them all in "
+                    "one a=group:BUNDLE, or offer the data channel alone"
+                )
             for transceiver in connection.getTransceivers():
                 transceiver.direction = "inactive"
             await connection.setLocalDescription(await connection.createAnswer())
             limit_checks(connection, budget.allow, budget.answered)
+        except ProblemError:
+            raise
         except OSError as error:
             raise ProblemError(503, "No network", f"no answer can be made: {error}") from error
         except Exception as error:

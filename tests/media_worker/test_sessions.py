@@ -321,6 +321,15 @@ def test_a_killed_child_is_reported_and_replaced(worker_host: Host) -> None:
             "a=fingerprint:x\r\na=sctp-port:y\r\n",
             "cannot be understood",
         ),
+        (  # aiortc cannot close the connection that it makes of this.
+            "v=0\r\no=- 1 2 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE t 0\r\n"
+            "a=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\na=setup:actpass\r\n"
+            "a=fingerprint:sha-256 00:11\r\nm=text 9 UDP/TLS/RTP/SAVPF 98\r\n"
+            "c=IN IP4 0.0.0.0\r\na=mid:t\r\n"
+            "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\n"
+            "a=mid:0\r\na=sctp-port:5000\r\n",
+            "do not go the way of its data channel",
+        ),
     ],
 )
 def test_a_bad_offer_is_refused_and_the_child_stays_idle(

@@ -32,6 +32,15 @@ def _transports(connection: RTCPeerConnection) -> set[RTCDtlsTransport]:
     return found
 
 
+def has_one_transport(connection: RTCPeerConnection) -> bool:
+    """Whether everything goes over the data channel's transport; once the offer has been read.
+
+    Any other would have its own socket, and nothing here would limit what comes there.
+    """
+    sctp: Any = connection.sctp
+    return sctp is not None and sctp.transport is not None and len(_transports(connection)) == 1
+
+
 def listen_to(connection: RTCPeerConnection) -> Datagrams:
     """Listen to the sockets of a connection that is up and has a data channel."""
     assert connection.sctp is not None

@@ -62,6 +62,8 @@ def test_reads_bare_line_feeds() -> None:
         (sdp(*HEAD, *[line for line in MEDIA if "ufrag" not in line]), "ICE user name"),
         (sdp(*HEAD, *[line for line in MEDIA if "sctp-port" not in line]), "SCTP port"),
         (sdp(*HEAD, *MEDIA, "a=x:" + "y" * 70_000), "65536 are allowed"),
+        (sdp(*HEAD[:-1], "a=group:BUNDLE 1 0", *MEDIA), "bundles '1', and no section"),
+        (sdp(*HEAD, "a=group:BUNDLE 0 audio", *MEDIA), "bundles 'audio'"),
     ],
 )
 def test_says_what_is_wrong(offer: str, words: str) -> None:
