@@ -295,12 +295,12 @@ export class Client extends EventTarget {
 
   /** Two soft notes. */
   async playTestSound() {
-    await this.#session.audio.playTestSound();
+    if (await this.#session.microphone.openGraph()) await this.#session.audio.playTestSound();
   }
 
   /** Start sound after a gesture, where the browser has not (`state.audioRunning`). */
   async resume() {
-    await this.#session.audio.resume();
+    await this.#session.resume();
   }
 
   // -- what admins do; all throw an Error with `status` and `detail` ---------------------------

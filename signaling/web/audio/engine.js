@@ -4,6 +4,7 @@
  * output. It reports by callbacks and decides nothing about the connection.
  */
 
+import { Closed, GraphError } from "./failures.js";
 import { MicrophoneStream } from "./microphone-stream.js";
 import { Output, usualRoute } from "./output.js";
 
@@ -21,6 +22,7 @@ const RESUME_TIMEOUT_MS = 600;
  * @property {(held: boolean) => void} onTrackHeld
  * @property {() => void} onDevices
  * @property {() => void} onOutputError the speaker takes no sound any more
+ * @property {() => void} [onBuilt] there are new worklets: they want ports
  */
 
 export class AudioEngine {
@@ -32,6 +34,8 @@ export class AudioEngine {
   playbackNode = null;
   /** Id of the chosen speaker; empty for the browser's default. */
   outputId = "";
+  /** Counts how often it was closed: whoever opens it can see that it is closed again. */
+  closings = 0;
 
   /** @type {Promise<void>|null} */
   #opening = null;
@@ -70,7 +74,7 @@ export class AudioEngine {
   /**
    * Open the microphone, or change to another one; the worklets stay.
    * @param {{deviceId?: string, raw?: boolean}} [choice] what it leaves out stays as it is
-   * @throws {DOMException} as getUserMedia does
+   * @throws {DOMException|Closed} as getUserMedia does
    */
   async openMicrophone(choice = {}) {
     await this.microphone.open(choice);
@@ -88,22 +92,44 @@ export class AudioEngine {
   /**
    * Make the context and the worklets; concurrent callers share them.
    * Call it after openMicrophone: a page that captures may start sound.
+   * @throws {GraphError|Closed}
    */
   async openContext() {
-    this.#opening ??= this.#build();
-    await this.#opening;
+    const { closings } = this;
+    try {
+      this.#opening ??= this.#build();
+      await this.#opening;
+    } catch (cause) {
+      if (closings !== this.closings) throw new Closed();
+      throw new GraphError("the page's audio could not be built", { cause });
+    }
     await this.resume();
+    if (closings !== this.closings) throw new Closed();
   }
 
+  /** What could be built in part only is dropped, so that the next caller begins anew. */
   async #build() {
-    const context = new AudioContext({ latencyHint: "interactive" });
-    this.context = context;
+    const { closings } = this;
+    try {
+      const context = new AudioContext({ latencyHint: "interactive" });
+      this.context = context;
+      await this.#furnish(context);
+    } catch (error) {
+      if (closings === this.closings) await this.#drop();
+      throw error;
+    }
+    this.callbacks.onBuilt?.();
+  }
+
+  /** @param {AudioContext} context */
+  async #furnish(context) {
     context.onstatechange = () => this.callbacks.onRunning(this.running);
     /** @type {any} */ (context).onerror = () => this.callbacks.onOutputError();
     const modules = ["capture", "playback"];
     await Promise.all(modules.map((name) => (
       context.audioWorklet.addModule(new URL(`./worklets/${name}.js`, import.meta.url))
     )));
+    if (context !== this.context) throw new Closed();
     this.#output = new Output(context, this.options.route);
     this.#makeNodes(context, this.#output);
     this.#connectMicrophone();
@@ -179,9 +205,22 @@ export class AudioEngine {
     this.#output?.playTestSound();
   }
 
-  /** Release everything; openMicrophone and openContext build it again. */
+  /** Release everything, and what is being opened now; openMicrophone and openContext build it again. */
   async close() {
+    this.closings += 1;
     this.microphone.close();
+    await this.#drop();
+  }
+
+  /** Close, to build it again. @returns {Promise<boolean>} false: somebody else has closed it meanwhile, for good */
+  async restart() {
+    const closed = this.close();
+    const { closings } = this;
+    await closed;
+    return closings === this.closings;
+  }
+
+  async #drop() {
     const { context } = this;
     this.#output?.close();
     this.#output = null;

@@ -1,6 +1,8 @@
 // @ts-check
 /** The microphone's MediaStream: opens, changes and closes it. */
 
+import { Closed } from "./failures.js";
+
 export class MicrophoneStream {
   /** @type {MediaStream|null} */
   stream = null;
@@ -10,6 +12,8 @@ export class MicrophoneStream {
   raw = false;
   /** @type {Promise<void>} */
   #turn = Promise.resolve();
+  /** Counts how often it was closed. */
+  #closings = 0;
 
   /**
    * @param {() => void} onEnded the device was unplugged or taken away
@@ -35,33 +39,47 @@ export class MicrophoneStream {
    * Open the microphone, or change to another one; calls are carried out one after another.
    * @param {{deviceId?: string, raw?: boolean}} choice what it leaves out stays as it is
    * @returns {Promise<void>}
-   * @throws {DOMException} as getUserMedia does
+   * @throws {DOMException|Closed} as getUserMedia does
    */
   open(choice) {
-    const opened = this.#turn.then(() => this.#open(choice));
+    const closings = this.#closings;
+    const isClosed = () => closings !== this.#closings;
+    const opened = this.#turn.then(() => this.#open(choice, isClosed)).catch((error) => {
+      throw isClosed() ? new Closed() : error;
+    });
     this.#turn = opened.catch(() => {});
     return opened;
   }
 
-  /** @param {{deviceId?: string, raw?: boolean}} choice */
-  async #open({ deviceId = this.deviceId, raw = this.raw }) {
+  /** @param {{deviceId?: string, raw?: boolean}} choice @param {() => boolean} isClosed since it was asked for */
+  async #open({ deviceId = this.deviceId, raw = this.raw }, isClosed) {
+    if (isClosed()) throw new Closed();
     this.deviceId = deviceId;
     this.raw = raw;
     // Some platforms refuse a second open microphone, so the old one goes first.
-    this.close();
-    try {
-      this.stream = await this.#getStream();
-    } catch (error) {
-      const missing = error instanceof DOMException && error.name === "OverconstrainedError";
-      if (!missing || !this.deviceId) throw error;
-      this.deviceId = "";
-      this.stream = await this.#getStream();
+    this.#stop();
+    this.stream = await this.#chosenStream();
+    if (isClosed()) {
+      this.#stop();
+      throw new Closed();
     }
     const [track] = this.stream.getAudioTracks();
     track.onended = () => this.onEnded();
     track.onmute = () => this.onHeld(true);
     track.onunmute = () => this.onHeld(false);
     this.onHeld(track.muted);
+  }
+
+  /** That of the chosen microphone; where it is gone, that of the browser's default. */
+  async #chosenStream() {
+    try {
+      return await this.#getStream();
+    } catch (error) {
+      const missing = error instanceof DOMException && error.name === "OverconstrainedError";
+      if (!missing || !this.deviceId) throw error;
+      this.deviceId = "";
+      return this.#getStream();
+    }
   }
 
   #getStream() {
@@ -76,7 +94,13 @@ export class MicrophoneStream {
     return navigator.mediaDevices.getUserMedia({ audio });
   }
 
+  /** Close it; what is being opened now closes as soon as it is open. */
   close() {
+    this.#closings += 1;
+    this.#stop();
+  }
+
+  #stop() {
     for (const track of this.stream?.getTracks() ?? []) {
       track.onended = null;
       track.onmute = null;

@@ -1,6 +1,7 @@
 // @ts-check
 /** Opens the microphone, watches that it delivers samples, and shows what is wrong when it does not. */
 
+import { Closed, GraphError } from "../audio/failures.js";
 import { MICROPHONE_CODES, environmentProblem, microphoneProblem, problem } from "../state/problems.js";
 import { CaptureWatchdog } from "./policy.js";
 
@@ -20,13 +21,11 @@ export class Microphone {
    * @param {import("../audio/engine.js").AudioEngine} audio
    * @param {object} hooks
    * @param {() => void} hooks.onReopen the watchdog wants the microphone opened again
-   * @param {() => void} hooks.onRebuilt the audio graph is a new one
    */
-  constructor(store, audio, { onReopen, onRebuilt }) {
+  constructor(store, audio, { onReopen }) {
     this.store = store;
     this.audio = audio;
     this.onReopen = onReopen;
-    this.onRebuilt = onRebuilt;
   }
 
   /**
@@ -48,15 +47,32 @@ export class Microphone {
     }
     try {
       await this.audio.openMicrophone(choice);
-      await this.audio.openContext();
     } catch (error) {
-      this.store.raise(microphoneProblem(error));
-      return false;
+      return this.#failed(error);
     }
+    if (!await this.openGraph()) return false;
     this.#watchdog.restart(performance.now());
     this.store.clear(...MICROPHONE_CODES);
     this.#checkEchoCancellation();
     return true;
+  }
+
+  /** Open the audio graph, or show why that failed. @returns {Promise<boolean>} whether it is open */
+  async openGraph() {
+    try {
+      await this.audio.openContext();
+    } catch (error) {
+      return this.#failed(error);
+    }
+    this.store.clear("no-audio");
+    return true;
+  }
+
+  /** Show why it did not open. Who closed it meanwhile knows. @param {unknown} error */
+  #failed(error) {
+    if (error instanceof Closed) return false;
+    this.store.raise(error instanceof GraphError ? problem("no-audio") : microphoneProblem(error));
+    return false;
   }
 
   /**
@@ -67,16 +83,16 @@ export class Microphone {
   async openToJoin({ deviceId = "", raw = false, listenOnly }) {
     if (listenOnly) {
       this.store.clear(...MICROPHONE_CODES);
-      if (window.isSecureContext) await this.audio.openContext();
-      return true;
+      return !window.isSecureContext || this.openGraph();
     }
     // Join may be pressed while the preview is still opening the microphone.
+    const { closings } = this.audio;
     await this.#opening;
+    if (closings !== this.audio.closings) return false;
     const { hasMicrophone, microphone } = this.audio;
     const same = hasMicrophone && deviceId === microphone.deviceId && raw === microphone.raw;
     if (!same) return this.open({ deviceId, raw });
-    await this.audio.openContext();
-    return true;
+    return this.openGraph();
   }
 
   /** Samples arrived. */
@@ -100,10 +116,13 @@ export class Microphone {
     else this.rebuild();
   }
 
-  /** Make the audio graph anew, and open the microphone again. */
+  /** Make the audio graph anew, and open the microphone again if it was open; sound is there without it, too. */
   async rebuild() {
-    await this.audio.close();
-    if (await this.open()) this.onRebuilt();
+    const { hasMicrophone } = this.audio;
+    if (!await this.audio.restart()) return;
+    const { closings } = this.audio;
+    if (hasMicrophone) await this.open();
+    if (closings === this.audio.closings) await this.openGraph();
   }
 
   #checkEchoCancellation() {

@@ -26,7 +26,7 @@ const TICK_MS = 250;
 const HELD_SHOWN_MS = 800;
 /** How long the assistant is shown as interrupted. */
 const INTERRUPTED_SHOWN_MS = 2500;
-const ROOM_CODES = [...CONNECTION_CODES, "upstream", "upstream-retry", "budget-low", "suspended", "silenced", "unheard", "echo"];
+const ROOM_CODES = [...CONNECTION_CODES, "upstream", "upstream-retry", "budget-low", "suspended", "silenced", "unheard", "echo", "no-audio"];
 
 /** @typedef {import("./microphone.js").MicrophoneChoice} MicrophoneChoice */
 
@@ -38,6 +38,8 @@ export class Session {
   /** The playback worklet's latest statistics. */
   #playback = {};
   #wakeLock = new WakeLock();
+  /** Counts joining and leaving: what the one before still waits for is void. */
+  #turn = 0;
 
   /**
    * @param {import("../state/store.js").Store} store
@@ -65,9 +67,8 @@ export class Session {
     });
     this.microphone = new Microphone(store, this.audio, {
       onReopen: () => this.reopenMicrophone(),
-      onRebuilt: () => this.#audioRebuilt(),
     });
-    this.speaker = new Speaker(store, this.audio, () => this.#rebuild());
+    this.speaker = new Speaker(store, this.audio, () => this.microphone.rebuild());
     this.inbox = new Inbox(store, {
       heard: () => this.keeper.heard(),
       flush: (epoch) => this.#flush(epoch),
@@ -113,7 +114,9 @@ export class Session {
     this.store.set({
       phase: "joining", room, name: access?.name || name, mode, place, listenOnly, attempt: 0, inLine: false,
     });
+    const turn = ++this.#turn;
     const ready = await this.microphone.openToJoin({ deviceId, raw, listenOnly });
+    if (turn !== this.#turn) return;
     if (!ready) {
       this.store.set({ phase: "lobby" });
       return;
@@ -138,6 +141,7 @@ export class Session {
   }
 
   #backToLobby() {
+    this.#turn += 1;
     this.#wakeLock.release();
     this.store.set({
       phase: "lobby", participants: [], captions: [], participant: "", rttMs: null, pressed: false,
@@ -153,6 +157,7 @@ export class Session {
     this.talk.connected();
     this.unheard.tell();
     this.#running(this.state.audioRunning);
+    if (!this.audio.context) this.resume();
     this.#wakeLock.request();
     this.onJoined?.();
   }
@@ -227,20 +232,13 @@ export class Session {
       onTrackHeld: (/** @type {boolean} */ held) => this.#held(held),
       onDevices: () => this.#devicesChanged(),
       onOutputError: () => this.speaker.failed(),
+      onBuilt: () => this.#audioBuilt(),
     };
   }
 
-  async #rebuild() {
-    if (this.audio.hasMicrophone) {
-      await this.microphone.rebuild();
-      return;
-    }
-    await this.audio.close();
-    await this.audio.openContext();
-    this.#audioRebuilt();
-  }
-
-  #audioRebuilt() {
+  /** There are new worklets; before joining, nothing is to reach them. */
+  #audioBuilt() {
+    if (!this.keeper.wanted) return;
     this.link.connect(this.audio.makePorts());
     this.onJoined?.();
   }
@@ -313,6 +311,12 @@ export class Session {
   }
 
   // -- what the person does --------------------------------------------------------------------
+
+  /** Start sound; where its graph could not be built, try again. */
+  async resume() {
+    if (this.audio.context) await this.audio.resume();
+    else if (window.isSecureContext) await this.microphone.openGraph();
+  }
 
   /** @param {MicrophoneChoice} [choice] what it leaves out stays as it is */
   async reopenMicrophone(choice = {}) {

@@ -56,6 +56,11 @@ const TEXTS = {
     cure: "The browser plays sound only after a tap, and only where there is a speaker or headphones.",
     action: "Turn sound on", command: "resume",
   },
+  "no-audio": {
+    tone: "error", title: "The page's audio did not start",
+    cure: "A part of the page could not be loaded; the gateway may be away for a moment. Try again, or reload the page.",
+    action: "Try again", command: "resume",
+  },
   forgotten: {
     tone: "info", title: "An admin has deleted what was said so far",
     cure: "The assistant has forgotten it, too. Go on talking.",

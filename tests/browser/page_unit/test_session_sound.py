@@ -1,0 +1,109 @@
+"""session/microphone.js and audio/engine.js: what is opened, closed, and opened again."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.browser.page_unit.conftest import Run
+
+pytestmark = pytest.mark.browser
+
+AFTER = """
+const after = (store) => [store.state.phase, world.open.size,
+  world.contexts.filter(({ state }) => state !== "closed").length];
+const offers = () => world.requests.filter(([method]) => method === "POST").length;
+"""
+
+
+@pytest.mark.parametrize("ms", [1, 303])
+def test_cancel_closes_what_joining_was_opening(world: Run, ms: int) -> None:
+    result = world(
+        AFTER
+        + """const { store, session, codes } = await world.session(); world.openingMs = 300;
+        session.join(world.choice); await world.pass(a); const joining = store.state.phase;
+        await session.leave(); await world.pass(3000);
+        return [joining, ...after(store), offers(), codes()];""",
+        ms,
+    )
+    assert result == ["joining", "lobby", 0, 0, 0, []]
+
+
+def test_cancel_in_a_preview_that_opens_does_not_join_and_joining_again_does(world: Run) -> None:
+    result = world(
+        AFTER
+        + """const { store, session } = await world.session(); world.openingMs = 300;
+        session.reopenMicrophone(); session.join(world.choice); await world.pass(50);
+        await session.leave(); session.join(world.choice); session.leave();
+        await world.pass(3000); const cancelled = [...after(store), offers()];
+        session.join(world.choice); await world.pass(2000);
+        return [cancelled, [...after(store), offers()]];"""
+    )
+    assert result == [["lobby", 0, 0, 0], ["connected", 1, 1, 1]]
+
+
+@pytest.mark.parametrize("ends", ["session.leave()", "session.inbox.take({type: 'bye'})"])
+@pytest.mark.parametrize("opens", ["reopenMicrophone()", "microphone.rebuild()"])
+def test_whoever_leaves_closes_a_microphone_that_is_being_opened(
+    world: Run, ends: str, opens: str
+) -> None:
+    result = world(
+        AFTER
+        + f"""const {{ store, session, codes }} = await world.joined(); world.openingMs = 300;
+        session.{opens}; await world.pass(50); {ends}; await world.pass(3000);
+        return [...after(store), codes().filter((code) => code !== "sent-away")];"""
+    )
+    assert result == ["lobby", 0, 0, []]
+
+
+def test_a_prompt_that_is_denied_after_cancel_is_no_news(world: Run) -> None:
+    result = world(
+        AFTER
+        + """const { store, session, codes } = await world.session(); world.openingMs = 300;
+        world.microphoneError = "NotAllowedError"; session.join(world.choice);
+        await world.pass(50); await session.leave(); await world.pass(3000);
+        return [...after(store), codes()];"""
+    )
+    assert result == ["lobby", 0, 0, []]
+
+
+@pytest.mark.parametrize("listen", [False, True])
+def test_audio_that_could_not_be_built_is_built_by_the_next_attempt(
+    world: Run, listen: bool
+) -> None:
+    result = world(
+        AFTER
+        + """const { store, session, codes } = await world.session(); world.loads = false;
+        const choice = {...world.choice, listenOnly: a};
+        await Promise.all([session.join(choice), world.pass(500)]);
+        const failed = [store.state.phase, codes(), after(store)[2]];
+        world.loads = true; session.join(choice); await world.pass(500);
+        return [failed, store.state.phase, codes(), world.feeds("playback")];""",
+        listen,
+    )
+    assert result == [["lobby", ["no-audio"], 0], "connected", [], [1]]
+
+
+def test_sound_is_built_anew_where_the_microphone_is_not_to_be_had(world: Run) -> None:
+    result = world(
+        """const { session, codes } = await world.joined();
+        world.microphoneError = "NotReadableError"; session.microphone.rebuild();
+        await world.pass(500); const without = [codes(), world.feeds("playback")];
+        world.microphoneError = ""; session.reopenMicrophone(); await world.pass(500);
+        return [without, codes(), world.feeds("playback"), world.feeds("capture"),
+          session.talk.isOpen, world.nodes.at(-2).stream != null];"""
+    )
+    assert result == [[["mic-busy"], [1, 1]], [], [1, 1], [1, 1], True, True]
+
+
+@pytest.mark.parametrize(
+    "again", ["session.resume()", "session.reopenMicrophone()", "session.keeper.lost()"]
+)
+def test_audio_that_could_not_be_built_anew_is_told_and_tried_again(world: Run, again: str) -> None:
+    result = world(
+        f"""const {{ session, codes }} = await world.joined(); world.loads = false;
+        session.microphone.rebuild(); await world.pass(500);
+        const failed = [codes(), session.audio.context]; world.loads = true;
+        {again}; await world.pass(1000);
+        return [failed, codes(), world.feeds("playback"), session.audio.running];"""
+    )
+    assert result == [[["no-audio"], None], [], [1, 1], True]
