@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import os
 import signal
 import sys
@@ -24,6 +25,7 @@ from .local_gateway import LocalGateway
 from .settings import GATEWAY, AllSettings
 
 LIMIT_S = 180.0
+MOST_LIMIT_S = 86_400.0
 EVERY_S = 0.5
 ASKED_S = 5.0
 """Longest time from the order to the node's word that it drains."""
@@ -44,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument(
         "--limit",
-        type=float,
+        type=_limit,
         default=LIMIT_S,
         metavar="SECONDS",
         help="rooms that have not moved by then are told, and end with the gateway (180)",
@@ -64,6 +66,16 @@ def main(arguments: Sequence[str]) -> int:
         print("mixminus: not waited for; the node goes on draining", file=sys.stderr)
         return EXIT_FAILURE
     return 0
+
+
+def _limit(text: str) -> float:
+    try:
+        limit_s = float(text)
+    except ValueError:
+        limit_s = math.nan
+    if not 0 <= limit_s <= MOST_LIMIT_S:
+        raise argparse.ArgumentTypeError(f"write seconds from 0 to {MOST_LIMIT_S:.0f}, such as 180")
+    return limit_s
 
 
 def drain(
@@ -112,20 +124,26 @@ def _state(gateway: LocalGateway) -> dict[str, Any]:
 
 
 def _order(settings: AllSettings, limit_ms: int) -> None:
-    """By the control socket, which only this user reaches."""
+    """By the control socket, which only this user reaches. Raises NotDrainedError."""
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    asked_ms = int(ASKED_S * 1_000)
     try:
         socket = endpoints.open_socket(
             context, endpoints.CONTROL, settings.runtime_dir, "connect", f"drain-{os.getpid()}"
         )
-        socket.setsockopt(zmq.SNDTIMEO, int(ASKED_S * 1_000))
-        socket.setsockopt(zmq.LINGER, int(ASKED_S * 1_000))
+        socket.setsockopt(zmq.SNDTIMEO, asked_ms)
         socket.send(control.encode(control.DrainNode(limit_ms)))
-        socket.close()
+    except zmq.Again as error:
+        path = endpoints.CONTROL.path(settings.runtime_dir)
+        raise NotDrainedError(
+            f"the gateway does not listen at {path}: run this with the gateway's own settings "
+            "([runtime] dir) and as its user, or stop the gateway without it (SIGTERM, "
+            "systemctl stop)"
+        ) from error
     except zmq.ZMQError as error:
         raise NotDrainedError(f"the gateway cannot be asked to drain: {error.strerror}") from error
     finally:
-        context.term()
+        context.destroy(linger=asked_ms)  # What waits for a gateway that stands still is let go.
 
 
 def _end(settings: AllSettings, some_stay: bool) -> None:

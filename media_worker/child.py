@@ -75,7 +75,7 @@ class Child:
             await self._session.close()
         await asyncio.sleep(FAREWELL_S)
         self._control.close()
-        self._context.term()
+        self._context.destroy()
 
     def _state(self) -> control.WorkerState:
         self._parent.beat(self._control.sent_ns)

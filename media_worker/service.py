@@ -26,7 +26,7 @@ async def serve(context: process.Context[Settings]) -> None:
     finally:
         host.close(context.hands_over)
         await asyncio.sleep(CLOSE_S)
-        zmq_context.term()
+        zmq_context.destroy()
     context.log.info("= stopped")
 
 

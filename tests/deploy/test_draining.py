@@ -49,6 +49,7 @@ def node(
     signaling = replace(settings.signaling, http_port=server.server_address[1])
     runtime = replace(settings.runtime, dir=str(folder))
     settings = replace(settings, signaling=signaling, runtime=runtime)
+    folder.mkdir(exist_ok=True)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     socket = endpoints.open_socket(context, endpoints.CONTROL, folder, "bind")
     socket.setsockopt(zmq.RCVTIMEO, 5_000)
@@ -109,3 +110,21 @@ def test_no_gateway_no_drain(
     monkeypatch.setenv("MIXMINUS_RUNTIME__DIR", str(short_dir))
     assert draining.main([]) == 1
     assert "does the gateway run?" in capsys.readouterr().err
+
+
+def test_a_gateway_that_is_not_reached_is_not_waited_for(
+    short_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(draining, "ASKED_S", 0.1)
+    with node(short_dir / "its", [(200, IDLE[1] | {"ready": True})]) as (settings, gateway, _):
+        mine = replace(settings, runtime=replace(settings.runtime, dir=str(short_dir / "mine")))
+        (short_dir / "mine").mkdir()
+        with pytest.raises(NotDrainedError, match=r"does not listen at .*mine.*\(\[runtime\] dir"):
+            drain(mine, gateway, 1, print)
+
+
+@pytest.mark.parametrize("limit", ["nan", "inf", "-1", "1e9", "soon"])
+def test_a_limit_is_a_number_of_seconds(limit: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        draining.main([f"--limit={limit}"])
+    assert ended.value.code == 2 and "write seconds from 0 to 86400" in capsys.readouterr().err
