@@ -165,6 +165,11 @@ class Reducer:
             self._turn_over(now_ns)
         return [SpeechStopped(""), *self._assistant_facts()]
 
+    def answer_withdrawn(self) -> list[Fact]:
+        """Nobody waits for an answer to the turn that is over."""
+        self._thinking_since_ns = None
+        return self._assistant_facts()
+
     def played_out(self, now_ns: int) -> list[Fact]:
         """The server does not say that a reply was played, and no sound comes any more."""
         if self._playing is None or self._responses.is_open(self._playing):

@@ -206,6 +206,8 @@ class SessionCourse:
                     outcomes += self._gate_microphone(action, now_ns)
                 case turns.TypedText():
                     outcomes.append(TextTyped(self.number, action))
+                case turns.AnswerWithdrawn():
+                    outcomes += self._facts(self._reducer.answer_withdrawn(), now_ns)
                 case turns.AskedByHand():
                     outcomes.append(ReplyRequested())
                 case turns.Tell(event, addressee):

@@ -112,8 +112,21 @@ class AskedByHand:
     """Somebody asked for an answer by the button; the server is told now, or after the turn."""
 
 
+@dataclass(frozen=True, slots=True)
+class AnswerWithdrawn:
+    """Nobody waits for an answer to the turns that are over."""
+
+
 TurnAction = (
-    Send | ClearOutput | Flush | ReplyStarted | ReplyEnded | MicrophoneGate | AskedByHand | Tell
+    Send
+    | ClearOutput
+    | Flush
+    | ReplyStarted
+    | ReplyEnded
+    | MicrophoneGate
+    | AskedByHand
+    | AnswerWithdrawn
+    | Tell
 )
 
 

@@ -39,6 +39,7 @@ from ..facts import (
 from ..pictures import Picture
 from ..realtime.client_events import ClientEvents, greeting
 from .actions import (
+    AnswerWithdrawn,
     AskedByHand,
     ClearOutput,
     MicrophoneGate,
@@ -52,9 +53,9 @@ from .actions import (
 from .audible_reply import BY_HAND, AudibleReply
 from .messages import refusal, shown, typed
 from .push_to_talk import Outcome, PushToTalk
-from .response_sequencer import ResponseSequencer
+from .response_sequencer import ALREADY_ACTIVE, ResponseSequencer
 from .shown_pictures import ShownPictures
-from .strangers import Strangers
+from .strangers import Kind, Strangers
 
 COMMIT_EMPTY = "input_audio_buffer_commit_empty"
 NOTHING_HEARD = "none of your words arrived: hold the button and say them again"
@@ -164,11 +165,12 @@ class TurnPolicy:
                 self._hearing = True
                 stops = self._reply.is_playing and self._rules.interrupt_response
                 return self._reply.flush("barge-in") if stops else []
-            case SpeechStopped():
+            case SpeechStopped(item):
                 self._hearing = False
+                self._strangers.turn_over(item)
                 return []
-            case TurnCommitted():
-                return self._committed()
+            case TurnCommitted(item):
+                return self._committed(item)
             case ItemAdded(item) | ItemDone(item) if item in self._pictures:
                 return self.ask() if self._pictures.taken(item) else []
             case PlaybackStarted(response):
@@ -288,19 +290,29 @@ class TurnPolicy:
         return _send(self._sequencer.request(overrides, covers_turn))
 
     def _began(self, began: ResponseStarted, now_ns: int) -> list[TurnAction]:
-        """A response is being generated; one against the rules is cancelled."""
-        is_theirs = not (began.tag or began.inferred or self._sequencer.in_flight)
-        actions = _send(self._sequencer.created(began.response, began.tag, began.inferred))
-        if not is_theirs:
-            self._strangers.others_began()
-        is_uninvited = is_theirs and self._is_confirmed and self._strangers.is_uninvited(now_ns)
-        self._reply.began(began.response, is_uninvited)
-        if not is_uninvited:
-            return actions
-        actions.append(Send(self._events.cancel_response(began.response)))
+        """A response is being generated; one that nobody wants is cancelled."""
+        kind = self._kind_of(began, now_ns)
+        cancels = self._sequencer.created(began.response, began.tag, began.inferred)
+        self._reply.began(began.response, kind == "uninvited")
+        if kind == "wanted" and not cancels:
+            return []
+        if kind != "uninvited":
+            self._reply.stop()
+        actions = _send(cancels or [self._sequencer.cancel(began.response)])
         if self._rules.speaks and not self._reply.is_playing:
             actions.append(ClearOutput(self._events.clear_output()))
         return actions
+
+    def _kind_of(self, began: ResponseStarted, now_ns: int) -> Kind:
+        is_asked = self._sequencer.in_flight is not None
+        if began.tag or (is_asked and not self._sequencer.is_doomed):
+            self._strangers.others_began()
+            return "wanted"
+        is_theirs = self._is_confirmed and not (began.inferred or is_asked)
+        if is_theirs:
+            return self._strangers.began(now_ns)
+        self._strangers.others_began()
+        return "stopped" if self._strangers.is_stopped_answer() else "wanted"
 
     # Buttons
 
@@ -337,19 +349,28 @@ class TurnPolicy:
     def _make_way(self) -> list[TurnAction]:
         """Stop the assistant for somebody who wants to speak, where it has anything to say."""
         if not (self._reply.is_playing or self._sequencer.busy):
-            return _send(self._sequencer.interrupt())
+            return self._withdraw()
         return self._interrupt()
 
     def _interrupt(self) -> list[TurnAction]:
-        cancels = _send(self._sequencer.interrupt())
+        """Stop the assistant: what is heard or generated, and what has not begun."""
+        actions = self._withdraw()
         self._reply.stop()
         if not self._rules.speaks:
-            return cancels
+            return actions
         clear = ClearOutput(self._events.clear_output())
-        return [*cancels, clear, *self._reply.flush(BY_HAND)]
+        return [*actions, clear, *self._reply.flush(BY_HAND)]
 
-    def _committed(self) -> list[TurnAction]:
+    def _withdraw(self) -> list[TurnAction]:
+        """Nobody waits for an answer to what was said, typed or asked so far."""
+        self._asked = False
+        self._pictures.answered()
+        self._strangers.stop()
+        return [*_send(self._sequencer.interrupt()), AnswerWithdrawn()]
+
+    def _committed(self, item: str) -> list[TurnAction]:
         self._hearing = False
+        self._strangers.turn_over(item)
         asked, self._asked = self._asked or self._asks, False
         self._strangers.committed(asked or self._rules.answers_turns)
         return self.ask() if asked else []
@@ -359,6 +380,10 @@ class TurnPolicy:
         if self._commit and (empty or error.event_id == self._commit):
             tell = Tell({"type": "error", "code": "nothing_heard", "message": NOTHING_HEARD})
             return [*_send(self._sequencer.interrupt()), tell]
+        is_ours = error.event_id or self._sequencer.in_flight is not None
+        if error.code == ALREADY_ACTIVE and not is_ours:
+            # The server itself wanted to answer a turn, and could not.
+            return [] if self._strangers.is_stopped else self._request()
         given_up = self._sequencer.given_up
         actions = _send(self._sequencer.refused(error.event_id, error.code, now_ns))
         if self._sequencer.given_up > given_up:

@@ -27,6 +27,7 @@ from mixer_core.runtime.earliest import earliest
 from mixer_core.runtime.units import MS_NS, S_NS
 
 from ..realtime.client_events import ClientEvents
+from ..realtime.reduce_responses import NAMELESS
 
 MAX_WAITING = 8
 """Requests that may wait; more are dropped, because the next answer covers them."""
@@ -68,7 +69,8 @@ class ResponseSequencer:
         """Responses without our tag that began while a request was in flight."""
         self._server_echoes = True
         """The server returns metadata, as OpenAI does; noticed when it does not."""
-        self._doomed = False
+        self.is_doomed = False
+        """Nobody waits for the answer to the request in flight any more."""
         self._retry_ns: int | None = None
         """When a refused request is sent again."""
         self._settled_ns: int | None = None
@@ -110,9 +112,8 @@ class ResponseSequencer:
         self.active = response
         if self._in_flight is None or not (inferred or self._is_ours(tag)):
             return []
-        doomed = self._doomed
-        self._free()
-        return [self._events.cancel_response(response)] if doomed else []
+        was_doomed = self._free()
+        return [self.cancel(response)] if was_doomed else []
 
     def ended(self, response: str, now_ns: int = 0) -> list[dict[str, Any]]:
         """A response is over."""
@@ -126,29 +127,27 @@ class ResponseSequencer:
     def refused(self, event_id: str, code: str, now_ns: int = 0) -> list[dict[str, Any]]:
         """The server refused a client event; it matters here if it was a request of ours.
 
-        A refusal without an id is that of the request under way, or, where there is none, that
-        of the server itself: it wanted to answer a turn and could not. Then we ask for it.
+        A refusal without an id is that of the request under way.
         """
         if not event_id:
-            if code == ALREADY_ACTIVE and self._in_flight is None:
-                return self.request()
             event_id = "" if code in _OF_OTHERS else self._in_flight or ""
         request = self._sent.pop(event_id, None)
         if request is None:
             return []
-        if self._in_flight == event_id:
-            self._free()
-        if code == ALREADY_ACTIVE and not request.covers_turn:
+        was_doomed = self._in_flight == event_id and self._free()
+        if code == ALREADY_ACTIVE and not (was_doomed or request.covers_turn):
             return self._again(request, now_ns)
         return self._next()
 
     def interrupt(self) -> list[dict[str, Any]]:
-        """Drop what waits and stop what is active."""
+        """Drop what waits, and stop what is active and what comes of a request in flight."""
         self._waiting.clear()
-        if self.active is not None:
-            return [self._events.cancel_response(self.active)]
-        self._doomed = self._in_flight is not None
-        return []
+        self.is_doomed = self._in_flight is not None
+        return [] if self.active is None else [self.cancel(self.active)]
+
+    def cancel(self, response: str) -> dict[str, Any]:
+        """Stop a response; the server does not know those by name that it has not named."""
+        return self._events.cancel_response("" if response.startswith(NAMELESS) else response)
 
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick``; None where nothing waits for a time."""
@@ -173,9 +172,11 @@ class ResponseSequencer:
         self._retry_ns = now_ns + (RETRY_NS << (request.tries - 1))
         return []
 
-    def _free(self) -> None:
-        """The request under way is settled."""
-        self._in_flight, self._settled_ns, self._doomed = None, None, False
+    def _free(self) -> bool:
+        """The request under way is settled; returns whether it was doomed."""
+        was_doomed, self.is_doomed = self.is_doomed, False
+        self._in_flight = self._settled_ns = None
+        return was_doomed
 
     def _is_ours(self, tag: str) -> bool:
         if tag == self._in_flight or not self._server_echoes:

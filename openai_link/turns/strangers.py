@@ -8,11 +8,13 @@ it may run a tool of its own: that response is expected, whatever is said meanwh
 from __future__ import annotations
 
 from collections import deque
+from typing import Literal
 
 from mixer_core.runtime.units import S_NS
 
 GO_ON_NS = 120 * S_NS
 """The service goes on within this: it may run the tool first, and has so long for one."""
+Kind = Literal["wanted", "uninvited", "stopped"]
 MAX_EXPECTED = 8
 """Responses that may be expected at once; of more the oldest is expected no longer."""
 
@@ -25,6 +27,15 @@ class Strangers:
         """A turn is over for which we have not asked: it has no answer."""
         self._expected: deque[int] = deque(maxlen=MAX_EXPECTED)
         """Until when each of the responses may begin with which the service goes on."""
+        self.is_stopped = False
+        """The assistant was stopped, and nothing was said or asked since."""
+        self._turn = ""
+        """Item of the newest turn that is over."""
+
+    def turn_over(self, item: str) -> None:
+        """Nobody speaks any more, or what was said is an item: what is told first of a turn."""
+        if not item or item != self._turn:
+            self._turn, self.is_stopped = item, False
 
     def committed(self, is_answered: bool) -> None:
         """A turn is over; ``is_answered``: the server is to answer it, or we ask for it."""
@@ -32,19 +43,32 @@ class Strangers:
 
     def requested(self) -> None:
         """We ask for an answer."""
-        self._is_unasked = False
+        self._is_unasked = self.is_stopped = False
 
     def expect(self, now_ns: int) -> None:
         """The service goes on by itself."""
+        self.is_stopped = False
         self._expected.append(now_ns + GO_ON_NS)
+
+    def stop(self) -> None:
+        """Nobody wants to hear an answer to what was said or approved so far."""
+        self.is_stopped = True
+        self._expected.clear()
 
     def others_began(self) -> None:
         """A response begins that is ours, or may be."""
         self._is_unasked = False
 
-    def is_uninvited(self, now_ns: int) -> bool:
-        """A response begins that is not ours: whether it is not to be."""
+    def began(self, now_ns: int) -> Kind:
+        """A response begins that is not ours: what it is."""
+        if self.is_stopped_answer():
+            return "stopped"
         while self._expected:
             if self._expected.popleft() >= now_ns:
-                return False
-        return self._is_unasked
+                return "wanted"
+        return "uninvited" if self._is_unasked else "wanted"
+
+    def is_stopped_answer(self) -> bool:
+        """A response begins that nobody wanted, if it is not ours; asked once for each stop."""
+        was_stopped, self.is_stopped = self.is_stopped, False
+        return was_stopped

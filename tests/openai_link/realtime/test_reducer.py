@@ -582,3 +582,12 @@ def test_an_error_of_another_shape_is_read_too(
 ) -> None:
     (fact,) = Reducer().feed(e("error", **content), 0)
     assert isinstance(fact, ServerError) and (fact.code, fact.message) == (code, words)
+
+
+def test_a_turn_whose_answer_nobody_wants_any_more_is_not_waited_for() -> None:
+    reducer = Reducer()
+    run(reducer, turn("item_1")[:3])
+    assert reducer.assistant == "thinking" and reducer.unanswered_ns is not None
+    assert reducer.answer_withdrawn() == [AssistantChanged("idle")]
+    assert reducer.unanswered_ns is None
+    assert reducer.answer_withdrawn() == []

@@ -434,3 +434,20 @@ def test_words_that_are_never_completed_end() -> None:
     world = world_of(HostileWorld, speak(1_000), rules=(rule,))
     world.run(40_000)
     checks.browsers_end_in_a_true_state(world, "ready")
+
+
+# -- a server that begins no answer, and people who do not want it any more -----------------------
+
+
+@pytest.mark.parametrize("is_stopped", [False, True])
+def test_an_answer_that_does_not_come_is_not_asked_for_after_a_stop(is_stopped: bool) -> None:
+    mute = (Rule("drop", "response."), Rule("drop", "conversation.item."))
+    stop = (Step("interrupt"),) if is_stopped else ()
+    world = world_of(
+        HostileWebsocketWorld, speak(800), until("thinking"), *stop, wait(32_000), rules=mute
+    )
+    world.run(32_000)
+    asked = sum(event["type"] == "response.create" for event in world.sent)
+    assert asked == (0 if is_stopped else 1)
+    assert world.opened == 1
+    assert (world.assistant == "idle") is is_stopped

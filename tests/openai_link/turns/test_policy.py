@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from mixer_core.bus.picture_file import read_picture
 from openai_link.facts import (
     Fact,
+    ItemAdded,
     PlaybackEnded,
     PlaybackStarted,
     ResponseEnded,
@@ -20,10 +22,13 @@ from openai_link.facts import (
     SpeechStopped,
     TurnCommitted,
 )
+from openai_link.pictures import Picture
 from openai_link.realtime.client_events import TAG, ClientEvents
+from openai_link.realtime.reduce_responses import NAMELESS
 from openai_link.realtime.session_object import MAX_SAY_CHARS, session_object
 from openai_link.settings import OpenaiLinkSettings
 from openai_link.turns.actions import (
+    AnswerWithdrawn,
     AskedByHand,
     ClearOutput,
     Flush,
@@ -38,6 +43,7 @@ from openai_link.turns.actions import (
 )
 from openai_link.turns.policy import TurnPolicy
 from openai_link.turns.response_sequencer import ALREADY_ACTIVE, GRACE_NS, MAX_TRIES, MAX_WAITING
+from tests.support.pictures import png
 from tests.support.tables import examples
 
 
@@ -62,6 +68,8 @@ def flushes(actions: list[TurnAction]) -> int:
 
 
 SPEAKING = (ResponseStarted("resp_1"), PlaybackStarted("resp_1"))
+STOPPED = ["response.cancel", "output_audio_buffer.clear"]
+"""What is sent when a response begins that nobody wants."""
 
 
 def test_a_reply_that_is_heard_to_its_end_flushes_nothing() -> None:
@@ -172,7 +180,96 @@ def test_a_stop_while_a_request_is_under_way_cancels_what_comes_of_it() -> None:
     (_, create, _) = turns.on_browser({"type": "say", "text": "Hello."})
     assert isinstance(create, Send)
     assert sent(turns.on_browser({"type": "interrupt"})) == ["output_audio_buffer.clear"]
-    assert sent(run(turns, ResponseStarted("resp_1", tag(create.event)))) == ["response.cancel"]
+    assert sent(run(turns, ResponseStarted("resp_1", tag(create.event)))) == STOPPED
+    assert run(turns, PlaybackStarted("resp_1")) == []
+
+
+def stop(turns: TurnPolicy) -> list[TurnAction]:
+    return turns.on_browser({"type": "interrupt"})
+
+
+def already_active(create: dict[str, Any] | None = None) -> ServerError:
+    return ServerError(ALREADY_ACTIVE, "", create["event_id"] if create else "", "", True, False)
+
+
+def requests(actions: list[TurnAction]) -> int:
+    return sent(actions).count("response.create")
+
+
+@pytest.mark.parametrize("inferred", [False, True])
+def test_an_answer_that_begins_after_the_stop_is_cancelled_and_not_heard(inferred: bool) -> None:
+    turns = policy()
+    run(turns, SpeechStarted("i"), SpeechStopped("i"))
+    assert AnswerWithdrawn() in stop(turns)
+    run(turns, TurnCommitted("i"))
+    assert sent(run(turns, ResponseStarted("resp_1", inferred=inferred))) == STOPPED
+    assert run(turns, PlaybackStarted("resp_1"), PlaybackEnded("resp_1", True)) == []
+    assert turns.uninvited == 0
+    run(turns, ResponseEnded("resp_1", "cancelled"), SpeechStarted("j"), SpeechStopped("j"))
+    actions = run(turns, TurnCommitted("j"), ResponseStarted("resp_2"), PlaybackStarted("resp_2"))
+    assert actions == [ReplyStarted()], "the next turn has its answer"
+
+
+def test_a_response_without_a_name_is_stopped_without_one() -> None:
+    turns = policy()
+    run(turns, TurnCommitted("i"))
+    stop(turns)
+    cancel, _ = run(turns, ResponseStarted(f"{NAMELESS}item_2", inferred=True))
+    assert isinstance(cancel, Send) and "response_id" not in cancel.event
+
+
+def test_a_request_that_is_stopped_is_not_repeated_when_it_has_lost_the_race() -> None:
+    turns = policy()
+    run(turns, TurnCommitted("i"))
+    create = asked(turns)
+    stop(turns)
+    assert sent(run(turns, ResponseStarted("resp_1"))) == STOPPED
+    assert run(turns, already_active(create)) == []
+    assert requests(run(turns, ResponseEnded("resp_1", "cancelled"))) == 0
+    assert turns.next_timeout_ns() is None and turns.is_quiet
+
+
+def test_a_request_under_way_is_stopped_beside_a_response_that_is_active() -> None:
+    turns = policy()
+    create = asked(turns)
+    run(turns, ResponseStarted("resp_1"))
+    assert sent(stop(turns)) == STOPPED
+    run(turns, ResponseEnded("resp_1", "cancelled"))
+    assert sent(run(turns, ResponseStarted("resp_2", tag(create)))) == STOPPED
+
+
+def test_nothing_is_asked_while_a_button_is_held_that_has_stopped_it() -> None:
+    turns = rules(push_to_talk=True)
+    create = asked(turns)
+    ptt(turns, True, 0)
+    assert run(turns, already_active(create)) == []
+    assert turns.next_timeout_ns() is None, "nothing is repeated"
+
+
+def test_an_answer_that_was_wanted_after_the_turn_is_not_after_a_stop() -> None:
+    turns = rules(create_response=False)
+    run(turns, SpeechStarted("i"))
+    ptt(turns, False, 0)
+    stop(turns)
+    assert run(turns, SpeechStopped("i"), TurnCommitted("i")) == []
+
+
+def test_what_the_server_could_not_answer_is_not_asked_for_after_a_stop() -> None:
+    turns = rules(interrupt_response=False)
+    run(turns, *SPEAKING, SpeechStarted("i"), SpeechStopped("i"), TurnCommitted("i"))
+    stop(turns)
+    run(turns, already_active())
+    assert requests(run(turns, ResponseEnded("resp_1", "cancelled"))) == 0
+
+
+def test_a_picture_that_was_shown_before_the_stop_is_taken_without_an_answer() -> None:
+    turns = policy()
+    data = png(2, 2)
+    send, _ = turns.show(Picture(data, read_picture(data), "p-1", "Ada", 7, "What is this?"))
+    assert isinstance(send, Send)
+    stop(turns)
+    item = send.event["item"]
+    assert run(turns, ItemAdded(item["id"], "", item)) == []
 
 
 def test_a_server_that_returns_no_metadata_is_served_too() -> None:
@@ -332,7 +429,7 @@ def test_an_empty_turn_is_not_answered() -> None:
     (told,) = run(turns, refusal)
     assert isinstance(told, Tell) and told.event["code"] == "nothing_heard"
     begun = ResponseStarted("resp_1", tag(create.event))
-    assert sent(run(turns, begun)) == ["response.cancel"]
+    assert sent(run(turns, begun)) == STOPPED
 
 
 def test_without_interruption_speech_flushes_nothing() -> None:

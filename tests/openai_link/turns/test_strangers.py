@@ -7,13 +7,13 @@ from openai_link.turns.strangers import GO_ON_NS, Strangers
 
 def test_a_response_is_uninvited_after_a_turn_for_which_nobody_asks() -> None:
     strangers = Strangers()
-    assert not strangers.is_uninvited(0)
+    assert strangers.began(0) == "wanted"
     strangers.committed(is_answered=False)
-    assert strangers.is_uninvited(0) and strangers.is_uninvited(1)
+    assert [strangers.began(0), strangers.began(1)] == ["uninvited", "uninvited"]
     strangers.requested()
-    assert not strangers.is_uninvited(2)
+    assert strangers.began(2) == "wanted"
     strangers.committed(is_answered=True)
-    assert not strangers.is_uninvited(3)
+    assert strangers.began(3) == "wanted"
 
 
 def test_the_service_goes_on_once_for_each_answer_whatever_is_said_meanwhile() -> None:
@@ -21,15 +21,46 @@ def test_the_service_goes_on_once_for_each_answer_whatever_is_said_meanwhile() -
     strangers.expect(0)
     strangers.expect(5)
     strangers.committed(is_answered=False)
-    assert not strangers.is_uninvited(6) and not strangers.is_uninvited(7)
-    assert strangers.is_uninvited(8), "both have begun"
+    assert [strangers.began(6), strangers.began(7)] == ["wanted", "wanted"]
+    assert strangers.began(8) == "uninvited", "both have begun"
 
 
 def test_that_it_goes_on_is_not_expected_twice_or_for_ever() -> None:
     strangers = Strangers()
     strangers.expect(0)
-    assert not strangers.is_uninvited(1)
+    assert strangers.began(1) == "wanted"
     strangers.committed(is_answered=False)
-    assert strangers.is_uninvited(2), "it has begun before the turn"
+    assert strangers.began(2) == "uninvited", "it has begun before the turn"
     strangers.expect(3)
-    assert strangers.is_uninvited(3 + GO_ON_NS + 1)
+    assert strangers.began(3 + GO_ON_NS + 1) == "uninvited"
+
+
+def test_the_next_response_after_a_stop_is_the_answer_that_was_stopped() -> None:
+    strangers = Strangers()
+    strangers.turn_over("a")
+    strangers.stop()
+    assert strangers.is_stopped
+    strangers.turn_over("a")
+    assert strangers.began(0) == "stopped", "what is told later of the same turn"
+    assert strangers.began(1) == "wanted"
+
+
+def test_whatever_is_said_asked_or_approved_after_a_stop_has_an_answer() -> None:
+    strangers = Strangers()
+    for goes_on in (
+        lambda: strangers.turn_over("b"),
+        lambda: strangers.turn_over(""),
+        strangers.requested,
+        lambda: strangers.expect(0),
+    ):
+        strangers.stop()
+        goes_on()
+        assert strangers.began(0) == "wanted"
+
+
+def test_a_stop_is_also_one_of_what_people_allowed() -> None:
+    strangers = Strangers()
+    strangers.expect(0)
+    strangers.committed(is_answered=False)
+    strangers.stop()
+    assert [strangers.began(1), strangers.began(2)] == ["stopped", "uninvited"]
