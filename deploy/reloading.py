@@ -30,6 +30,7 @@ from .secret_variables import Shares, separate
 
 MIXERS = ("mixer_core", "mixer_core_standby")
 STOPPING = "the gateway is about to stop; the next start reads the settings"
+STOPPABLE = (ProcessStates.STARTING, ProcessStates.RUNNING, ProcessStates.BACKOFF)
 MAX_BYTES = 16_000_000
 CHECK_S = 60.0
 
@@ -48,7 +49,7 @@ class Gateway(Protocol):
 
     def say(self, words: str) -> None: ...
     def program(self, name: str) -> Any: ...
-    def forgive(self, name: str) -> None: ...
+    def forgive(self, name: str, is_wanted: bool) -> None: ...
     def adopt(self, variables: Mapping[str, str]) -> None: ...
 
 
@@ -98,7 +99,7 @@ class Reloading:
             self._end({"refused": STOPPING})
             return
         if FILE_VARIABLE not in os.environ:
-            self._forgive()
+            self._forgive({})
             self._end({"refused": "no settings file was named in MIXMINUS_CONFIG at the start"})
             return
         try:
@@ -143,13 +144,14 @@ class Reloading:
                 self._hand_over(name)
         if MIXERS[0] in found["programs"]:
             self._roll()
-        self._forgive()
+        self._forgive(found["wanted"])
         self._end(found)
 
-    def _forgive(self) -> None:
-        """What is no longer started, because it always ended, may go now."""
+    def _forgive(self, wanted: Mapping[str, bool]) -> None:
+        """What is no longer started, because it always ended, may go now; ``wanted``: of those
+        that the settings may leave out."""
         for name in (*MIXERS, "simulator", "openai_link", "media_worker"):
-            self._gateway.forgive(name)
+            self._gateway.forgive(name, wanted.get(name, True))
 
     def _end(self, found: dict[str, Any]) -> None:
         if found.get("refused"):
@@ -172,9 +174,9 @@ class Reloading:
 
     def _want(self, name: str, wanted: bool) -> None:
         process = self._gateway.program(name)
-        if wanted and process.state in (ProcessStates.STOPPED, ProcessStates.FATAL):
+        if wanted and process.state == ProcessStates.STOPPED:
             process.spawn()
-        elif not wanted and process.pid and process.state != ProcessStates.STOPPING:
+        elif not wanted and process.state in STOPPABLE:
             process.stop()
 
     def _hand_over(self, name: str) -> None:

@@ -140,12 +140,13 @@ class WakingSupervisor(Supervisor):  # type: ignore[misc]
         for process, exit_code in ends:
             program = process.config.name
             self._output.write(concealed(self._lines.end(program)))
+            was_told = program in self.expected
+            self.expected.discard(program)
             if process.state == ProcessStates.STOPPED or self.options.mood < RUNNING:
                 continue
             if program == "signaling" and self._drained_ns is not None:
                 self.options.mood = SupervisorStates.SHUTDOWN
-            elif program in self.expected and exit_code != EXIT_CONFIG:
-                self.expected.discard(program)
+            elif was_told and exit_code != EXIT_CONFIG:
                 pause(process, 0)
             elif exit_code == EXIT_CONFIG:
                 line = self._last_line(program) or "it did not say why"
@@ -177,12 +178,16 @@ class WakingSupervisor(Supervisor):  # type: ignore[misc]
         """supervisord's process of that name."""
         return self.process_groups[GROUP].processes[name]
 
-    def forgive(self, name: str) -> None:
-        """Start it again if it was given up."""
+    def forgive(self, name: str, is_wanted: bool) -> None:
+        """If it was given up, start it again, or forget that where nobody wants it any more."""
         process = self.program(name)
-        if process.state == ProcessStates.FATAL:
-            self._deaths.forgive(name)
+        if process.state != ProcessStates.FATAL:
+            return
+        self._deaths.forgive(name)
+        if is_wanted:
             process.spawn()
+        else:
+            process.change_state(ProcessStates.STOPPED)
 
     def adopt(self, variables: Mapping[str, str]) -> None:
         """Take over changed settings of our own; a log that cannot be opened stays as it is."""

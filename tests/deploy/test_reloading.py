@@ -8,9 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from supervisor.states import ProcessStates
 
-from deploy.plan import COPY_VARIABLE, FILE_VARIABLE
+from deploy.deaths import MOST_IN_A_ROW
+from deploy.plan import COPY_VARIABLE, FILE_VARIABLE, variables_of
 from deploy.reloading import Reloading
+from mixer_core.runtime.settings import CommonSettings
+
+from .supervised import Supervised
 
 
 class Gateway:
@@ -28,7 +33,7 @@ class Gateway:
     def program(self, name: str) -> Any:
         raise AssertionError(f"{name} is none of this")
 
-    def forgive(self, name: str) -> None:
+    def forgive(self, name: str, is_wanted: bool) -> None:
         pass
 
     def adopt(self, variables: Mapping[str, str]) -> None:
@@ -85,3 +90,59 @@ def test_a_check_that_dies_changes_nothing(world: World) -> None:
     world.checks[0](b"")
     told = world.reloading.result_of(number)
     assert told is not None and "could not be checked" in told["refused"]
+
+
+NAMES = ("mixer_core", "mixer_core_standby", "simulator", "openai_link", "media_worker")
+
+
+def reloaded(programs: Supervised, monkeypatch: pytest.MonkeyPatch, **wanted: bool) -> None:
+    """A reload that finds nothing but what is wanted from now on."""
+    for name, value in variables_of(CommonSettings()).items():
+        monkeypatch.setenv(name, value)
+    world = World(programs.supervisor.runtime_dir)
+    checks = world.checks
+    reloading = Reloading(programs.supervisor, {}, lambda _, done: checks.append(done) or 1)
+    number = reloading.begin()
+    world.finish(wanted=wanted)
+    assert reloading.result_of(number) == {"refused": "", "changes": []}
+
+
+@pytest.mark.usefixtures("world")
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (ProcessStates.STARTING, ProcessStates.STOPPING),
+        (ProcessStates.RUNNING, ProcessStates.STOPPING),
+        (ProcessStates.STOPPING, ProcessStates.STOPPING),
+        (ProcessStates.BACKOFF, ProcessStates.STOPPED),
+        (ProcessStates.STOPPED, ProcessStates.STOPPED),
+        (ProcessStates.FATAL, ProcessStates.STOPPED),
+    ],
+)
+def test_what_is_no_longer_wanted_is_stopped_and_not_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int, after: int
+) -> None:
+    programs = Supervised(tmp_path, *NAMES)
+    simulator = programs.programs["simulator"]
+    simulator.becomes(before)
+    reloaded(programs, monkeypatch, simulator=False, mixer_core_standby=True)
+    assert (simulator.state, simulator.starts) == (after, 0)
+    signals = [(4_711, 15)] if after != before and after == ProcessStates.STOPPING else []
+    assert programs.signals == signals
+
+
+@pytest.mark.usefixtures("world")
+def test_who_was_given_up_gets_all_its_attempts_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = Supervised(tmp_path, *NAMES)
+    for name in ("simulator", "media_worker"):
+        for _ in range(MOST_IN_A_ROW):
+            programs.ends(name, 1)
+    programs.programs["mixer_core_standby"].becomes(ProcessStates.STOPPED)
+    reloaded(programs, monkeypatch, simulator=True, mixer_core_standby=True)
+    starts = {name: program.starts for name, program in programs.programs.items()}
+    assert starts == dict.fromkeys(NAMES, 1) | {"mixer_core": 0, "openai_link": 0}
+    for name in ("simulator", "media_worker"):
+        programs.ends(name, 1)
+        assert programs.programs[name].state == ProcessStates.BACKOFF

@@ -1,11 +1,16 @@
-"""What supervisord does with the outputs that it was started with."""
+"""What supervisord does with the outputs that it was started with, and with ends of programs."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+from supervisor.states import ProcessStates
+
+from deploy.deaths import MOST_IN_A_ROW
 from deploy.supervise import append_to
+
+from .supervised import Supervised
 
 
 def test_lines_of_the_programs_in_the_same_file_stay(tmp_path: Path) -> None:
@@ -27,3 +32,21 @@ def test_a_pipe_and_a_closed_output_are_left_alone() -> None:
     os.close(reader)
     os.close(writer)
     append_to(writer)
+
+
+def test_who_was_told_to_follow_itself_is_started_again_at_once(tmp_path: Path) -> None:
+    world = Supervised(tmp_path, "openai_link")
+    for _ in range(MOST_IN_A_ROW + 1):
+        world.supervisor.expected.add("openai_link")
+        world.ends("openai_link", 0)
+        assert world.programs["openai_link"].state == ProcessStates.BACKOFF
+    assert world.supervisor.expected == set()
+
+
+def test_a_stop_makes_an_expected_end_of_it_and_later_ends_count(tmp_path: Path) -> None:
+    world = Supervised(tmp_path, "simulator")
+    world.supervisor.expected.add("simulator")
+    world.ends("simulator", 0, ProcessStates.STOPPED)
+    for _ in range(MOST_IN_A_ROW):
+        world.ends("simulator", 1)
+    assert world.programs["simulator"].state == ProcessStates.FATAL
