@@ -15,6 +15,12 @@ export class Microphone {
   /** @type {Promise<boolean>} */
   #opening = Promise.resolve(false);
   #watchdog = new CaptureWatchdog(performance.now());
+  /** How many openings are under way. */
+  #busy = 0;
+  /** It was open, and nobody has closed it. */
+  #wanted = false;
+  /** Its silence is shown to the person. */
+  #told = false;
 
   /**
    * @param {import("../state/store.js").Store} store
@@ -34,8 +40,18 @@ export class Microphone {
    * @returns {Promise<boolean>} whether it is open
    */
   open(choice = {}) {
-    this.#opening = this.#open(choice);
+    this.#opening = this.#busily(() => this.#open(choice));
     return this.#opening;
+  }
+
+  /** @template T @param {() => Promise<T>} work during which no samples are expected */
+  async #busily(work) {
+    this.#busy += 1;
+    try {
+      return await work();
+    } finally {
+      this.#busy -= 1;
+    }
   }
 
   /** @param {MicrophoneChoice} choice */
@@ -51,8 +67,8 @@ export class Microphone {
       return this.#failed(error);
     }
     if (!await this.openGraph()) return false;
-    this.#watchdog.restart(performance.now());
-    this.store.clear(...MICROPHONE_CODES);
+    this.#wanted = true;
+    this.store.clear(...MICROPHONE_CODES.filter((code) => !this.#told || code !== "mic-lost"));
     this.#checkEchoCancellation();
     return true;
   }
@@ -82,6 +98,7 @@ export class Microphone {
    */
   async openToJoin({ deviceId = "", raw = false, listenOnly }) {
     if (listenOnly) {
+      this.#wanted = false;
       this.store.clear(...MICROPHONE_CODES);
       return !window.isSecureContext || this.openGraph();
     }
@@ -98,26 +115,50 @@ export class Microphone {
   /** Samples arrived. */
   heard() {
     this.#watchdog.heard(performance.now());
+    if (this.#told) this.store.clear("mic-lost");
+    this.#told = false;
+  }
+
+  /** It was open and is gone: when a device comes, it may be the one. */
+  get isMissing() {
+    return this.#wanted && this.#busy === 0 && (!this.audio.hasMicrophone || this.audio.microphone.ended);
+  }
+
+  /** The person has left: nobody wants it any more. */
+  left() {
+    this.#wanted = false;
+    this.#told = false;
   }
 
   /** @param {number} nowMs @param {boolean} inCall samples are expected now */
   tick(nowMs, inCall) {
-    const expected = inCall && this.audio.hasMicrophone && this.audio.running && !document.hidden;
-    if (expected) this.#cure(this.#watchdog.tick(nowMs));
-    else this.#watchdog.restart(nowMs);
+    if (!inCall || document.hidden) this.#watchdog.restart(nowMs);
+    else if (this.#busy > 0 || !this.audio.running) this.#watchdog.hold(nowMs);
+    else if (!this.audio.hasMicrophone) this.#watchdog.restart(nowMs);
+    else this.#cure(this.#watchdog.tick(nowMs));
   }
 
-  /** @param {"resume"|"reopen"|"rebuild"|null} cure */
+  /** @param {import("./policy.js").Cure|null} cure */
   #cure(cure) {
     if (!cure) return;
     this.store.note("microphone-silent", { cure });
     if (cure === "resume") this.audio.resume();
     else if (cure === "reopen") this.onReopen();
-    else this.rebuild();
+    else if (cure === "rebuild") this.rebuild();
+    else this.#tell();
+  }
+
+  #tell() {
+    this.#told = true;
+    this.store.raise(problem("mic-lost"));
   }
 
   /** Make the audio graph anew, and open the microphone again if it was open; sound is there without it, too. */
-  async rebuild() {
+  rebuild() {
+    return this.#busily(() => this.#rebuild());
+  }
+
+  async #rebuild() {
     const { hasMicrophone } = this.audio;
     if (!await this.audio.restart()) return;
     const { closings } = this.audio;

@@ -148,9 +148,12 @@ export class Heartbeat {
   }
 }
 
-/** @typedef {"resume"|"reopen"|"rebuild"} Cure */
+/** @typedef {"resume"|"reopen"|"rebuild"|"tell"} Cure tell: the person, for what is done does not help */
 
-/** Something that comes all the time; for a gap that grows, cures that grow. */
+/** When nothing has helped: after how many ms it is tried again. */
+const LATER_MS = [30_000, 60_000, 120_000, 240_000];
+
+/** Something that comes all the time; for a gap that grows, cures that grow. Nothing but its coming ends the gap. */
 class Watchdog {
   /** @param {[number, Cure][]} stages after how many ms which @param {number} nowMs */
   constructor(stages, nowMs) {
@@ -160,7 +163,13 @@ class Watchdog {
     this.stage = 0;
   }
 
-  /** Start again: it is not expected, or was just opened, or the page was asleep. @param {number} nowMs */
+  /** It cannot come now, since a cure is at work: this while does not count, and the gap goes on. @param {number} nowMs */
+  hold(nowMs) {
+    this.heardAtMs += nowMs - this.tickedAtMs;
+    this.tickedAtMs = nowMs;
+  }
+
+  /** Start again: it is not expected, or the page was asleep. @param {number} nowMs */
   restart(nowMs) {
     this.heardAtMs = nowMs;
     this.tickedAtMs = nowMs;
@@ -192,7 +201,7 @@ class Watchdog {
 export class CaptureWatchdog extends Watchdog {
   /** @param {number} nowMs */
   constructor(nowMs) {
-    super([[500, "resume"], [1500, "reopen"], [4000, "rebuild"]], nowMs);
+    super([[500, "resume"], [1500, "reopen"], [4000, "rebuild"], [6000, "tell"], ...later("reopen")], nowMs);
   }
 }
 
@@ -200,6 +209,11 @@ export class CaptureWatchdog extends Watchdog {
 export class OutputWatchdog extends Watchdog {
   /** @param {number} nowMs */
   constructor(nowMs) {
-    super([[1000, "resume"], [5500, "rebuild"]], nowMs);
+    super([[1000, "resume"], [5500, "rebuild"], [8000, "tell"], ...later("rebuild")], nowMs);
   }
+}
+
+/** @param {Cure} cure @returns {[number, Cure][]} */
+function later(cure) {
+  return LATER_MS.map((ms) => [ms, cure]);
 }

@@ -26,7 +26,8 @@ const TICK_MS = 250;
 const HELD_SHOWN_MS = 800;
 /** How long the assistant is shown as interrupted. */
 const INTERRUPTED_SHOWN_MS = 2500;
-const ROOM_CODES = [...CONNECTION_CODES, "upstream", "upstream-retry", "budget-low", "suspended", "silenced", "unheard", "echo", "no-audio"];
+const ROOM_CODES = [...CONNECTION_CODES, "upstream", "upstream-retry", "budget-low", "suspended", "silenced", "unheard", "echo", "no-audio",
+  "sound-stands", "mic-lost", "mic-held"];
 
 /** @typedef {import("./microphone.js").MicrophoneChoice} MicrophoneChoice */
 
@@ -142,6 +143,7 @@ export class Session {
 
   #backToLobby() {
     this.#turn += 1;
+    this.microphone.left();
     this.#wakeLock.release();
     this.store.set({
       phase: "lobby", participants: [], captions: [], participant: "", rttMs: null, pressed: false,
@@ -307,7 +309,7 @@ export class Session {
     this.store.note("devices");
     this.onDevices?.();
     await this.speaker.devicesChanged();
-    if (this.keeper.wanted && this.audio.microphone.ended) await this.reopenMicrophone();
+    if (this.keeper.wanted && this.microphone.isMissing) await this.reopenMicrophone();
   }
 
   // -- what the person does --------------------------------------------------------------------

@@ -7,7 +7,12 @@ import { OutputWatchdog } from "./policy.js";
 
 export class Speaker {
   #watchdog = new OutputWatchdog(performance.now());
+  /** Whose clock is looked at. @type {AudioContext|null} */
+  #context = null;
+  /** What it said last. */
   #clockS = 0;
+  /** That it stands is shown to the person. */
+  #told = false;
 
   /**
    * @param {import("../state/store.js").Store} store
@@ -47,13 +52,33 @@ export class Speaker {
   tick(nowMs, inCall) {
     const { context, running } = this.audio;
     const clockS = context?.currentTime ?? 0;
-    if (!inCall || !context || !running || document.hidden) this.#watchdog.restart(nowMs);
-    else if (clockS !== this.#clockS) this.#watchdog.heard(nowMs);
+    const isSame = context === this.#context;
+    if (!inCall || document.hidden) this.#watchdog.restart(nowMs);
+    else if (!context || !running || !isSame) this.#watchdog.hold(nowMs);
+    else if (clockS !== this.#clockS) this.#runs(nowMs);
+    this.#context = context;
     this.#clockS = clockS;
-    const cure = this.#watchdog.tick(nowMs);
+    this.#cure(this.#watchdog.tick(nowMs));
+  }
+
+  /** @param {number} nowMs */
+  #runs(nowMs) {
+    this.#watchdog.heard(nowMs);
+    if (this.#told) this.store.clear("sound-stands");
+    this.#told = false;
+  }
+
+  /** @param {import("./policy.js").Cure|null} cure */
+  #cure(cure) {
     if (!cure) return;
     this.store.note("speaker-stands", { cure });
-    if (cure === "resume") this.audio.resume();
+    if (cure === "tell") this.#tell();
+    else if (cure === "resume") this.audio.resume();
     else this.onRebuild();
+  }
+
+  #tell() {
+    this.#told = true;
+    this.store.raise(problem("sound-stands"));
   }
 }

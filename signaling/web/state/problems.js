@@ -56,6 +56,11 @@ const TEXTS = {
     cure: "The browser plays sound only after a tap, and only where there is a speaker or headphones.",
     action: "Turn sound on", command: "resume",
   },
+  "sound-stands": {
+    tone: "warning", title: "Your sound has stopped",
+    cure: "The browser plays nothing any more. Choose another speaker in Settings, or reload the page.",
+    action: "Reload", command: "reload",
+  },
   "no-audio": {
     tone: "error", title: "The page's audio did not start",
     cure: "A part of the page could not be loaded; the gateway may be away for a moment. Try again, or reload the page.",

@@ -129,11 +129,25 @@ def test_the_microphone_watchdog_escalates_and_calms_down(run: Run) -> None:
     result = run(
         "session/policy.js",
         """const w = new m.CaptureWatchdog(0); const seen = [];
-        for (let t = 0; t <= 6000; t += 250) {
+        for (let t = 0; t <= 600000; t += 250) {
           const cure = w.tick(t); if (cure) seen.push([t, cure]); }
-        w.heard(6000); const calm = w.tick(6250); return [seen, calm, w.tick(6500)];""",
+        w.heard(600000); const calm = w.tick(600250); return [seen, calm, w.tick(600500)];""",
     )
-    assert result == [[[500, "resume"], [1500, "reopen"], [4000, "rebuild"]], None, "resume"]
+    quick = [[500, "resume"], [1500, "reopen"], [4000, "rebuild"], [6000, "tell"]]
+    slow = [[at_ms, "reopen"] for at_ms in (30_000, 60_000, 120_000, 240_000)]
+    assert result == [quick + slow, None, "resume"]
+
+
+def test_the_time_of_a_cure_does_not_count_and_the_gap_goes_on(run: Run) -> None:
+    result = run(
+        "session/policy.js",
+        """const w = new m.CaptureWatchdog(0); const seen = [];
+        for (let t = 0; t <= 20000; t += 250) {
+          if (t > 1500 && t <= 11500) { w.hold(t); continue; }
+          const cure = w.tick(t); if (cure) seen.push([t, cure]); }
+        return seen;""",
+    )
+    assert result == [[500, "resume"], [1500, "reopen"], [14000, "rebuild"], [16000, "tell"]]
 
 
 def test_waiting_in_line_is_no_failure(run: Run) -> None:

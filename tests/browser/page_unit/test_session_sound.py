@@ -107,3 +107,65 @@ def test_audio_that_could_not_be_built_anew_is_told_and_tried_again(world: Run, 
         return [failed, codes(), world.feeds("playback"), session.audio.running];"""
     )
     assert result == [[["no-audio"], None], [], [1, 1], True]
+
+
+CURES = """
+const cures = (store, type) => store.events.filter((event) => event.type === type)
+  .map(({ cure }) => cure);
+"""
+
+
+@pytest.mark.parametrize("opening_ms", [5, 3000])
+def test_a_silent_microphone_is_opened_anew_then_told_and_then_left_in_peace(
+    world: Run, opening_ms: int
+) -> None:
+    result = world(
+        CURES
+        + """const { store, codes } = await world.joined(); world.delivers = false;
+        world.openingMs = a; await world.pass(20000); const told = codes();
+        const first = cures(store, "microphone-silent"); await world.pass(600000);
+        const all = cures(store, "microphone-silent"); const kept = codes();
+        world.delivers = true; await world.pass(1000);
+        return [first, told, all.slice(4), kept, codes()];""",
+        opening_ms,
+    )
+    first = ["resume", "reopen", "rebuild", "tell"]
+    assert result == [first, ["mic-lost"], ["reopen"] * 4, ["mic-lost"], []]
+
+
+def test_sound_that_stands_is_built_anew_then_told_and_then_left_in_peace(world: Run) -> None:
+    result = world(
+        CURES
+        + """const { store, codes } = await world.joined(); world.plays = false;
+        await world.pass(20000); const told = codes();
+        const first = cures(store, "speaker-stands"); await world.pass(600000);
+        const all = cures(store, "speaker-stands"); const kept = codes();
+        world.plays = true; await world.pass(1000);
+        return [first, told, all.slice(3), kept, codes()];"""
+    )
+    first = ["resume", "rebuild", "tell"]
+    assert result == [first, ["sound-stands"], ["rebuild"] * 4, ["sound-stands"], []]
+
+
+def test_a_microphone_that_is_plugged_in_again_is_opened(world: Run) -> None:
+    result = world(
+        """const { session, codes } = await world.joined();
+        world.microphoneError = "NotFoundError"; world.unplug();
+        world.media.dispatchEvent(new Event("devicechange")); await world.pass(5000);
+        const gone = codes(); world.microphoneError = "";
+        world.media.dispatchEvent(new Event("devicechange")); await world.pass(500);
+        const back = [codes(), world.open.size]; await session.leave(); world.unplug();
+        world.media.dispatchEvent(new Event("devicechange")); await world.pass(500);
+        return [gone, back, world.open.size];"""
+    )
+    assert result == [["mic-lost", "mic-missing"], [[], 1], 0]
+
+
+def test_who_joined_without_a_microphone_gets_none_by_plugging_one_in(world: Run) -> None:
+    result = world(
+        """const { session } = await world.session();
+        session.join({...world.choice, listenOnly: true}); await world.pass(500);
+        world.media.dispatchEvent(new Event("devicechange")); await world.pass(500);
+        return [world.asked, world.feeds("playback")];"""
+    )
+    assert result == [0, [1]]

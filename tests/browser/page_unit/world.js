@@ -64,6 +64,8 @@
     open: new Set(),
     /** Open microphones deliver samples. */
     delivers: true,
+    /** The clocks of AudioContexts go. */
+    plays: true,
     /** Modules of worklets can be loaded. */
     loads: true,
     contexts: [],
@@ -164,7 +166,7 @@
     }
 
     get currentTime() {
-      return nowMs / 1000;
+      return world.plays ? nowMs / 1000 : 0;
     }
 
     async resume() {}
