@@ -241,8 +241,12 @@ stop_service() {
 }
 
 start_service() {
-  if [ -n "$SYSTEMD" ]; then systemctl start mixminus.service; return; fi
-  install -m 0640 -o $ACCOUNT -g $ACCOUNT /dev/null $LOG/start.log
+  if [ -n "$SYSTEMD" ]; then
+    systemctl reset-failed mixminus.service 2>/dev/null || :  # Earlier starts do not count.
+    systemctl start mixminus.service
+    return
+  fi
+  install -m 0640 -o $ACCOUNT -g $ACCOUNT /dev/null $LOG/start.log || return
   setsid $COMMAND run >>$LOG/start.log 2>&1 </dev/null &
   STARTED=$!
 }
@@ -446,15 +450,15 @@ switch() { # To RELEASE, and back where it does not get ready.
   make_current "$RELEASE"
   [ -n "$START" ] || return 0
   step "starting $RELEASE"
-  start_service
-  if gets_ready "$RELEASE"; then INSTALLED=$RELEASE; return; fi
+  if start_service && gets_ready "$RELEASE"; then INSTALLED=$RELEASE; return; fi
   last_words
   if [ -z "$old" ] || [ "$old" = "$RELEASE" ]; then die "it did not get ready: see above, then run it again"; fi
   warn "$RELEASE did not get ready: going back to $old"
   stop_service
   make_current "$old"
-  start_service
-  gets_ready "$old" || die "$old does not get ready any more either: see $LOG or journalctl -u mixminus"
+  if ! start_service || ! gets_ready "$old"; then
+    die "$old does not get ready any more either: see $LOG or journalctl -u mixminus"
+  fi
   forget_release "$RELEASE"
   die "upgrade failed; $old runs again"
 }
