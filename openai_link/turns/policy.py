@@ -51,6 +51,7 @@ from .actions import (
     sender_of,
 )
 from .audible_reply import BY_HAND, AudibleReply
+from .later_answer import LaterAnswer
 from .messages import refusal, shown, typed
 from .push_to_talk import Outcome, PushToTalk
 from .response_sequencer import ALREADY_ACTIVE, ResponseSequencer
@@ -95,8 +96,7 @@ class TurnPolicy:
         self._is_confirmed = False
         self._has_audience = False
         self._hearing = False
-        self._asked = False
-        """An answer is wanted as soon as the turn is committed."""
+        self._later = LaterAnswer()
         self._reply = AudibleReply()
         self._strangers = Strangers()
 
@@ -128,7 +128,7 @@ class TurnPolicy:
     def is_quiet(self) -> bool:
         """Nobody speaks, nothing is played, and no answer is on its way."""
         talking = self._hearing or self._button.is_open or self._reply.is_playing
-        return not talking and self._sequencer.is_empty
+        return not (talking or self._later.is_wanted) and self._sequencer.is_empty
 
     @property
     def request(self) -> str | None:
@@ -163,11 +163,13 @@ class TurnPolicy:
                 return self._say_hello()
             case SpeechStarted():
                 self._hearing = True
+                self._later.speech_started()
                 stops = self._reply.is_playing and self._rules.interrupt_response
                 return self._reply.flush("barge-in") if stops else []
             case SpeechStopped(item):
                 self._hearing = False
                 self._strangers.turn_over(item)
+                self._later.speech_stopped(now_ns)
                 return []
             case TurnCommitted(item):
                 return self._committed(item)
@@ -240,7 +242,7 @@ class TurnPolicy:
         if not self._hearing:
             self._pictures.answered()
             return self._request(covers_turn=True)
-        self._asked = True
+        self._later.want()
         return []
 
     def approve(self, request: str, allow: bool, reason: str, now_ns: int) -> list[TurnAction]:
@@ -257,6 +259,8 @@ class TurnPolicy:
         was_open, self._rules, self._wanted = self.microphone_open, rules, rules
         self._hearing, self._asks = False, False
         self._strangers.committed(is_answered=True)
+        if self._later.take():  # The turn that it was to come with may never be committed.
+            actions += self.answer_turn()
         if self.microphone_open != was_open:
             actions.append(MicrophoneGate(self.microphone_open, is_pressed=False))
         return actions
@@ -267,13 +271,18 @@ class TurnPolicy:
 
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick``; None where nothing waits."""
-        return earliest(self._button.next_timeout_ns(), self._sequencer.next_timeout_ns())
+        return earliest(
+            self._button.next_timeout_ns(),
+            self._sequencer.next_timeout_ns(),
+            self._later.next_timeout_ns(),
+        )
 
     def tick(self, now_ns: int) -> list[TurnAction]:
         """The time-out was reached."""
         return [
             *self._pressed(self._button.tick(now_ns)),
             *_send(self._sequencer.tick(now_ns)),
+            *(self.answer_turn() if self._later.tick(now_ns) else []),
         ]
 
     def _say_hello(self) -> list[TurnAction]:
@@ -329,8 +338,10 @@ class TurnPolicy:
             return [problem(event, "not_available", message)]
         if down:
             return []
-        self._asked = self._hearing
-        return [AskedByHand(), *([] if self._hearing else self.ask())]
+        if not self._hearing:
+            return [AskedByHand(), *self.ask()]
+        self._later.want()
+        return [AskedByHand()]
 
     def _pressed(self, outcome: Outcome | None) -> list[TurnAction]:
         match outcome:
@@ -363,7 +374,7 @@ class TurnPolicy:
 
     def _withdraw(self) -> list[TurnAction]:
         """Nobody waits for an answer to what was said, typed or asked so far."""
-        self._asked = False
+        self._later.take()
         self._pictures.answered()
         self._strangers.stop()
         return [*_send(self._sequencer.interrupt()), AnswerWithdrawn()]
@@ -371,7 +382,7 @@ class TurnPolicy:
     def _committed(self, item: str) -> list[TurnAction]:
         self._hearing = False
         self._strangers.turn_over(item)
-        asked, self._asked = self._asked or self._asks, False
+        asked = self._later.take() or self._asks
         self._strangers.committed(asked or self._rules.answers_turns)
         return self.ask() if asked else []
 

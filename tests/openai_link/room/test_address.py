@@ -10,6 +10,8 @@ import pytest
 from mixer_core.runtime.room_rules import Address, RoomRules
 from openai_link.room.address_desk import NO_WORDS, NOT_TRANSCRIBED
 from openai_link.simulator.engine.brain import Recognition
+from tests.openai_link.room.hostile import HostileWorld
+from tests.openai_link.room.hostility import Rule
 from tests.openai_link.room.world import (
     MS_PER_CHARACTER,
     Scene,
@@ -24,6 +26,8 @@ from tests.openai_link.room.world import (
 ADA, BEN = "p-1", "p-2"
 BOTH = Step("join", "p-1,p-2")
 ANSWERED = (until("speaking", 4_000), until("idle", 20_000))
+ENDS = ("added", "done", "input_audio_transcription.completed")
+"""Events of an item."""
 CALL, TALK = "Nova, tell us the time.", "We should eat soon."
 
 
@@ -165,6 +169,22 @@ def test_nobody_is_answered_in_the_middle_of_the_next_sentence() -> None:
     )
     assert asked_ns > 4_800_000_000, "Ben has finished"
     assert len(answers(world)) == 1
+
+
+def test_a_cough_that_becomes_no_turn_keeps_nobody_from_an_answer() -> None:
+    """The second turn begins and ends, and is not committed."""
+    words = (Recognition(CALL, delay_ms=400), Recognition("Hm."))
+    scene = Scene(
+        "cough",
+        (BOTH, wait(300), speak(800, ADA), wait(700), speak(1_200, BEN), *ANSWERED),
+        says=rules("addressed"),
+        words=words,
+        settings={"tell_speakers": False},
+    )
+    second = ("input_audio_buffer.committed", *(f"conversation.item.{e}" for e in ENDS))
+    world = HostileWorld(scene, [Rule("drop", kind, skip=1, times=1) for kind in second])
+    world.finish()
+    assert created(world) == 1 and len(answers(world)) == 1
 
 
 def test_an_answer_that_is_owed_survives_the_session() -> None:

@@ -41,6 +41,7 @@ from openai_link.turns.actions import (
     TurnRules,
     TypedText,
 )
+from openai_link.turns.later_answer import COMMIT_NS
 from openai_link.turns.policy import TurnPolicy
 from openai_link.turns.response_sequencer import ALREADY_ACTIVE, GRACE_NS, MAX_TRIES, MAX_WAITING
 from tests.support.pictures import png
@@ -251,6 +252,42 @@ def test_an_answer_that_was_wanted_after_the_turn_is_not_after_a_stop() -> None:
     run(turns, SpeechStarted("i"))
     ptt(turns, False, 0)
     stop(turns)
+    assert run(turns, SpeechStopped("i"), TurnCommitted("i")) == []
+
+
+def wanted_later() -> TurnPolicy:
+    """Somebody speaks, and the answer to an earlier turn is wanted."""
+    turns = rules(create_response=False)
+    run(turns, SpeechStarted("i"))
+    assert turns.answer_turn() == []
+    return turns
+
+
+def test_an_answer_that_is_wanted_comes_with_the_turn_that_is_spoken() -> None:
+    turns = wanted_later()
+    assert run(turns, SpeechStopped("i")) == [] and not turns.is_quiet
+    assert sent(run(turns, TurnCommitted("i"))) == ["response.create"]
+    assert turns.next_timeout_ns() is None, "once"
+
+
+def test_an_answer_that_is_wanted_also_comes_where_nothing_is_committed() -> None:
+    turns = wanted_later()
+    turns.on_fact(SpeechStopped(""), 5)
+    assert turns.next_timeout_ns() == 5 + COMMIT_NS and turns.tick(4 + COMMIT_NS) == []
+    turns.on_fact(SpeechStarted("j"), 6)
+    assert turns.tick(5 + COMMIT_NS) == [], "nobody is answered in the middle of a sentence"
+    turns.on_fact(SpeechStopped("j"), 7)
+    assert sent(turns.tick(7 + COMMIT_NS)) == ["response.create"]
+    assert run(turns, SpeechStarted("k"), SpeechStopped("k"), TurnCommitted("k")) == []
+
+
+@pytest.mark.parametrize("button", [False, True])
+def test_an_answer_that_is_wanted_comes_at_once_where_turns_are_taken_otherwise(
+    button: bool,
+) -> None:
+    turns = wanted_later()
+    changed = TurnRules(True, False, False) if button else TurnRules()
+    assert requests(turns.take_turns(changed)) == 1
     assert run(turns, SpeechStopped("i"), TurnCommitted("i")) == []
 
 
