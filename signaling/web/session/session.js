@@ -8,8 +8,8 @@ import { AudioEngine } from "../audio/engine.js";
 import { LinkHost } from "../audio/link-host.js";
 import { foldCaption, foldHistory, markInterrupted } from "../state/captions.js";
 import { historyLines } from "../state/history.js";
-import { CONNECTION_CODES, problem } from "../state/problems.js";
-import { may } from "../state/store.js";
+import { CONNECTION_CODES, ROOM_CODES, problem } from "../state/problems.js";
+import { may, roomState } from "../state/store.js";
 import { Archive } from "./archive.js";
 import { ConnectionKeeper } from "./connection-keeper.js";
 import { Inbox } from "./inbox.js";
@@ -26,8 +26,6 @@ const TICK_MS = 250;
 const HELD_SHOWN_MS = 800;
 /** How long the assistant is shown as interrupted. */
 const INTERRUPTED_SHOWN_MS = 2500;
-const ROOM_CODES = [...CONNECTION_CODES, "upstream", "upstream-retry", "budget-low", "suspended", "silenced", "unheard", "echo", "no-audio",
-  "sound-stands", "mic-lost", "mic-held"];
 
 /** @typedef {import("./microphone.js").MicrophoneChoice} MicrophoneChoice */
 
@@ -130,7 +128,7 @@ export class Session {
   /** Leave for good; the microphone closes. @param {boolean} [tell] the gateway does not know yet */
   async leave(tell = true) {
     this.keeper.stop(tell);
-    this.store.clear(...ROOM_CODES);
+    this.store.clear(...CONNECTION_CODES);
     this.#backToLobby();
     await this.audio.close();
   }
@@ -145,10 +143,10 @@ export class Session {
     this.#turn += 1;
     this.microphone.left();
     this.#wakeLock.release();
-    this.store.set({
-      phase: "lobby", participants: [], captions: [], participant: "", rttMs: null, pressed: false,
-      tools: {}, questions: [], usage: null, pushToTalk: false, address: "always", mutedByAdmin: false,
-    });
+    clearTimeout(this.holding);
+    this.store.clear(...ROOM_CODES);
+    this.store.levels.clear();
+    this.store.set({ phase: "lobby", attempt: 0, inLine: false, ...roomState() });
   }
 
   // -- the connection and time -----------------------------------------------------------------

@@ -181,6 +181,13 @@ export const CONNECTION_CODES = [
   "bad-name", "sent-away", "stopping", "given-up",
 ];
 
+/** Codes of what concerns one stay in a room, beside the connection: who leaves has nothing to do with it any more. */
+export const ROOM_CODES = [
+  "upstream", "upstream-retry", "budget-low", "other-model", "session-differs", "forgotten", "rules",
+  "recording", "recording-soon", "recording-over", "suspended", "silenced", "unheard", "echo",
+  "no-audio", "sound-stands", "speaker-lost", "mic-lost", "mic-held",
+];
+
 /** Codes of problems with the microphone; an open microphone clears them. */
 export const MICROPHONE_CODES = ["mic-denied", "mic-missing", "mic-busy", "mic-lost", "mic-held", "insecure"];
 

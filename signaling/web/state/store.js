@@ -78,20 +78,32 @@ export function initialState() {
     place: "",
     /** What this device's sound is for, where several are in one place. @type {SpeakerUse} */
     speakerUse: "auto",
-    rules: USUAL_RULES,
-    participant: "",
-    /** What this person may do. @type {"listen"|"speak"|"admin"} */
-    role: "admin",
-    /** This person's name comes from an invitation. */
-    verified: false,
     /** Who this browser is to the gateway; null: not known yet. @type {import("../session/access.js").Access|null} */
     access: null,
     /** Whether the gateway is being asked; joining has to wait. */
     entering: false,
     muted: false,
+    listenOnly: false,
+    /** How this person talks: open microphone or push-to-talk. @type {"open"|"hold"} */
+    talk: "open",
+    /** @type {Problem[]} */
+    problems: [],
+    audioRunning: false,
+    ...roomState(),
+  };
+}
+
+/** What is known of a room, and of this person in it: who leaves knows nothing of it any more. */
+export function roomState() {
+  return {
+    rules: USUAL_RULES,
+    participant: "",
+    /** What this person may do. */
+    role: /** @type {"listen"|"speak"|"admin"} */ ("admin"),
+    /** This person's name comes from an invitation. */
+    verified: false,
     /** An admin has muted this person, and only an admin can let them speak. */
     mutedByAdmin: false,
-    listenOnly: false,
     assistant: "idle",
     /** The assistant was cut off a moment ago. */
     interrupted: false,
@@ -100,8 +112,8 @@ export function initialState() {
     detail: "",
     /** The assistant hears the room only while somebody holds the talk button. */
     pushToTalk: false,
-    /** When the assistant answers, now. @type {Address} */
-    address: "always",
+    /** When the assistant answers, now. */
+    address: /** @type {Address} */ ("always"),
     /** The assistant answers with speech, not only with text. */
     speaks: true,
     /** The assistant's name in this room; empty: none. */
@@ -110,32 +122,24 @@ export function initialState() {
     keepsTranscript: true,
     /** The room's settings allow a recording. */
     mayBeRecorded: false,
-    /** Whether it is recorded; words: who wants it, or why it has ended. @type {Recording} */
-    recording: { phase: "off", words: "" },
-    /** What pictures may be; null: none can be shown here. @type {import("./pictures.js").PictureLimits|null} */
-    images: null,
+    /** Whether it is recorded; words: who wants it, or why it has ended. */
+    recording: /** @type {Recording} */ ({ phase: "off", words: "" }),
+    /** What pictures may be; null: none can be shown here. */
+    images: /** @type {import("./pictures.js").PictureLimits|null} */ (null),
     /** The assistant's model takes pictures, for all that is known. */
     takesImages: true,
-    /** How this person talks: open microphone or push-to-talk. @type {"open"|"hold"} */
-    talk: "open",
     /** The talk button is held. */
     pressed: false,
-    /** Running tools: names by id of the tool call. @type {Record<string, string>} */
-    tools: {},
-    /** @type {Question[]} */
-    questions: [],
-    /** @type {Participant[]} */
-    participants: [],
-    /** @type {Caption[]} */
-    captions: [],
+    /** Running tools: names by id of the tool call. */
+    tools: /** @type {Record<string, string>} */ ({}),
+    questions: /** @type {Question[]} */ ([]),
+    participants: /** @type {Participant[]} */ ([]),
+    captions: /** @type {Caption[]} */ ([]),
     /** How often somebody has deleted what was said so far. */
     deletions: 0,
-    /** @type {Problem[]} */
-    problems: [],
     rttMs: /** @type {number|null} */ (null),
     latency: /** @type {Record<string, number>} */ ({}),
     usage: /** @type {import("./usage.js").Usage|null} */ (null),
-    audioRunning: false,
     talkingWhileMuted: false,
   };
 }
