@@ -2,7 +2,8 @@
 
 ZeroMQ's PUSH and SUB on the wire (``zmtp``), read and written on the loop's own thread. They
 reconnect by themselves, within milliseconds of the mixer's end if another one waits. No audio is
-queued while there is none; what is said only once, such as typed words, is kept for some seconds.
+queued while there is none, or where its queue is full; what is said only once, such as typed words,
+is kept for some seconds.
 """
 
 from __future__ import annotations
@@ -229,11 +230,15 @@ class AudioPush:
 
         Raises RuntimeDirError where the path is too long for a socket.
         """
-        self._line = _Line(loop, runtime_dir, AUDIO_IN, "PUSH", _ignore, on_ready)
-
+        self._on_ready = on_ready
         self._loop = loop
         self._kept: deque[tuple[float, bytes]] = deque()
-        """What waits for a mixer, and since when."""
+        """What waits for a mixer, or for one that stands still, and since when."""
+        self._again: asyncio.TimerHandle | None = None
+        """The next attempt to send it, while the mixer is there."""
+        self._is_new = False
+        """The mixer came after what is kept, and has yet to be told who we are."""
+        self._line = _Line(loop, runtime_dir, AUDIO_IN, "PUSH", _ignore, self._ready)
 
     @property
     def is_connected(self) -> bool:
@@ -245,26 +250,41 @@ class AudioPush:
         return self._line.send(message)
 
     def send_or_keep(self, message: bytes) -> bool:
-        """For what is said only once: while the mixer is away it is kept for ``release``.
+        """For what is said only once: kept while the mixer is away (``release``) or its queue full.
 
-        False where it is dropped: the queue of a mixer that is there, or what is kept, is full.
+        False where it is dropped: as many are kept as may be.
         """
-        if self._line.is_ready and not self._kept:
-            return self._line.send(message)
+        if not self._kept and self._line.send(message):
+            return True
         if len(self._kept) >= MOST_KEPT:
             return False
         self._kept.append((self._loop.time(), message))
+        self._try_again()
         return True
 
     def release(self) -> None:
         """Send what was kept and is not too old; the mixer has been told who we are."""
+        self._is_new = False
         now_s = self._loop.time()
         while self._kept and self._line.is_ready:
             since_s, message = self._kept[0]
             if now_s - since_s <= KEPT_S and not self._line.send(message):
-                self._loop.call_later(FIRST_RETRY_S, self.release)  # The queue is full.
+                self._try_again()
                 return
             self._kept.popleft()
+
+    def _ready(self) -> None:
+        self._is_new = bool(self._kept)
+        self._on_ready()
+
+    def _try_again(self) -> None:
+        if self._again is None and self._line.is_ready and not self._is_new:
+            self._again = self._loop.call_later(FIRST_RETRY_S, self._retry)
+
+    def _retry(self) -> None:
+        self._again = None
+        if not self._is_new:
+            self.release()
 
     def follow(self) -> None:
         """Go to another mixer that has taken the path; call it once a second."""
@@ -272,6 +292,8 @@ class AudioPush:
 
     def close(self) -> None:
         """Close; what was sent still arrives. Harmless when closed."""
+        if self._again is not None:
+            self._again.cancel()
         self._line.close()
 
 
