@@ -38,10 +38,10 @@ class RoomCosts:
         self, session: int, ended: ResponseEnded, shares: Shares, wall_ms: int
     ) -> list[Outcome]:
         """A response is over; ``shares``: of those whom it answers."""
-        model = self._confirmations.model(session)
+        model, key = self._confirmations.model(session), ended.response
         return _outcomes(
             self._spending.add(
-                ended.usage, model, shares, wall_ms, ended.response, status=ended.status
+                ended.usage, model, shares, wall_ms, key, status=ended.status, session=str(session)
             )
         )
 
@@ -51,15 +51,22 @@ class RoomCosts:
         """Speech was written down; ``shares``: of those who spoke."""
         model = self._confirmations.transcription_model(session)
         return _outcomes(
-            self._spending.add(fact.usage, model, shares, wall_ms, fact.item, "transcription")
+            self._spending.add(
+                *(fact.usage, model, shares, wall_ms, fact.item, "transcription"),
+                session=str(session),
+            )
         )
 
     def voice(
-        self, who: str, item: str, usage: Mapping[str, Any], model: str, wall_ms: int
+        self, who: str, session: str, item: str, usage: Mapping[str, Any], model: str, wall_ms: int
     ) -> list[Outcome]:
-        """What one person said was written down by itself, as an item of its own session."""
+        """What one person said was written down by itself, as an item of a session of its own."""
         shares = [(who, 1.0)]
-        return _outcomes(self._spending.add(usage, model, shares, wall_ms, item, "transcription"))
+        return _outcomes(
+            self._spending.add(
+                usage, model, shares, wall_ms, item, "transcription", session=session
+            )
+        )
 
 
 def _outcomes(actions: Sequence[SpendingAction]) -> list[Outcome]:

@@ -17,6 +17,7 @@ module            has
 ``moving``        what follows where the room goes to another machine, or comes from one
 ``deadlines``     when something is due, and in which order
 ``room_sound``    what the session hears, and what it says
+``server_ids``    ids that are unique in the room, in place of those of each server
 ``outlet``        the pace of what goes out
 ================  =================================================================================
 
@@ -49,6 +50,7 @@ from .people import People
 from .room_sound import RoomSound
 from .room_tools import Toolset
 from .rule_changes import RuleChanges
+from .server_ids import ServerIds, nameless
 from .signals import Outcome, ProblemFound, SessionFailed, Signal
 from .startup import Startup
 
@@ -79,7 +81,8 @@ class RoomEngine:
             parts, self._startup, self._audience, self._people, self._moving
         )
         self._sound = RoomSound(parts, self._moving)
-        self._outlet = Outlet(parts.sessions)
+        self._ids = ServerIds(parts.sessions, parts.record, config.mark)
+        self._outlet = Outlet(parts.sessions, self._ids)
         self._settings = settings
         self._rules = rules
 
@@ -295,13 +298,16 @@ class RoomEngine:
     def server_event(self, session: int, event: Mapping[str, Any], now_ns: int) -> list[Action]:
         """One event of the server."""
         found = self._sessions.find(session)
-        return [] if found is None else self._settle(found.server_event(event, now_ns), now_ns)
+        if found is None:
+            return []
+        event = self._ids.arrived(session, event)
+        return self._settle([*nameless(event), *found.server_event(event, now_ns)], now_ns)
 
     def samples_delivered(self, session: int, item: str, samples: int, now_ns: int) -> list[Action]:
         """The server delivered more samples of an item, ahead of their time (WebSocket)."""
         found = self._sessions.find(session)
         if found is not None:
-            found.delivered(item, samples, now_ns)
+            found.delivered(self._ids.item(session, item), samples, now_ns)
         return []
 
     # -- sound ------------------------------------------------------------------------------------

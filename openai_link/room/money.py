@@ -148,7 +148,7 @@ class Spending:
         asked for."""
         self._day = ""
         self._unknown: set[str] = set()
-        self._counted: deque[tuple[UsageKind, str]] = deque(maxlen=REMEMBERED)
+        self._counted: deque[tuple[UsageKind, str, str]] = deque(maxlen=REMEMBERED)
         self._elsewhere: dict[str, float] = {}
 
     def add(
@@ -160,6 +160,7 @@ class Spending:
         key: str = "",
         kind: UsageKind = "response",
         status: str = "",
+        session: str = "",
     ) -> list[SpendingAction]:
         """Count a response or a transcription.
 
@@ -167,14 +168,15 @@ class Spending:
             usage: as the server gave it; None: it did not say, nothing is counted.
             model: that was used. shares: whose words it answers, parts that sum up to 1.
             wall_ms: Unix time. key: id of the response or the item. status: of a response.
+            session: names the session in which ``key`` is unique.
 
         Returns:
             What to do, in order: the journal first, the browsers' figures last.
         """
-        if not usage or (kind, key) in self._counted:
+        if not usage or (kind, session, key) in self._counted:
             return []
         if key:
-            self._counted.append((kind, key))
+            self._counted.append((kind, session, key))
         tokens = Tokens.of(usage)
         cost_usd = self._prices.cost_usd(tokens, model)
         self._turn_to(self._day_of(wall_ms))

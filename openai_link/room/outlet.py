@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from mixer_core.runtime.repeated import Repeated
 
 from .actions import Action, ClearOutput, Log, SendEvent, TellBrowsers
+from .server_ids import ServerIds
 from .sessions import RoomSessions
 from .tellings import Tellings
 
@@ -20,9 +21,12 @@ _LEFT_OUT = Log(
 class Outlet:
     """Of one room; methods return what is done now, in order."""
 
-    def __init__(self, sessions: RoomSessions) -> None:
-        """``sessions``: they wait for what follows from a client event that goes out."""
-        self._sessions = sessions
+    def __init__(self, sessions: RoomSessions, ids: ServerIds) -> None:
+        """``sessions``: they wait for what follows from a client event that goes out.
+
+        ``ids``: of their servers, who know no others.
+        """
+        self._sessions, self._ids = sessions, ids
         self._tellings = Tellings()
         self._lines = Repeated(lines=LINES)
 
@@ -50,6 +54,7 @@ class Outlet:
         match action:
             case SendEvent() | ClearOutput():
                 self._sent(action, now_ns)
+                return [self._ids.leaves(action)]
             case TellBrowsers():
                 before = self._tellings.left_out
                 told = self._tellings.tell(action, now_ns)

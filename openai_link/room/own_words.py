@@ -172,7 +172,7 @@ class OwnWords:
         outcomes: list[Outcome] = []
         if usage is not None:
             item = text_of(event, "item_id")
-            outcomes += self._record.voice_cost(who, item, usage, wall_ms)
+            outcomes += self._record.voice_cost(who, writer.session, item, usage, wall_ms)
         if segment is not None:
             self._losses = 0
             outcomes += self._settle(now_ns)
@@ -298,8 +298,9 @@ class OwnWords:
         writer = self._writers.get(who)
         if writer is None and len(self._writers) < MAX_VOICES:
             self._opened += 1
-            events = ClientEvents(f"{self._mark}v{self._opened}")
-            writer = self._writers[who] = VoiceWriter(who, events, _session(self._settings))
+            name = f"{self._mark}v{self._opened}"
+            writer = VoiceWriter(who, name, ClientEvents(name), _session(self._settings))
+            self._writers[who] = writer
         return writer
 
     def _take_begun(self, writer: VoiceWriter) -> None:

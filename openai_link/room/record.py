@@ -284,10 +284,11 @@ class RoomRecord:
         return self._lines.caption(Caption("user", known.item, known.text, True), records, now_ns)
 
     def voice_cost(
-        self, who: str, item: str, usage: Mapping[str, Any], wall_ms: int
+        self, who: str, session: str, item: str, usage: Mapping[str, Any], wall_ms: int
     ) -> list[Outcome]:
         """A session that writes down one participant has done so."""
-        return self._costs.voice(who, item, usage, self._settings.transcription_model, wall_ms)
+        model = self._settings.transcription_model
+        return self._costs.voice(who, session, item, usage, model, wall_ms)
 
     def truncated(self, truncation: Truncation, wall_ms: int, now_ns: int) -> list[Outcome]:
         """An interrupted reply ends where it was heard."""

@@ -68,11 +68,15 @@ class Segment:
 class VoiceWriter:
     """Of one participant."""
 
-    def __init__(self, who: str, events: ClientEvents, session: Mapping[str, Any]) -> None:
-        """``session``: what the session is told to be."""
+    def __init__(
+        self, who: str, name: str, events: ClientEvents, wanted: Mapping[str, Any]
+    ) -> None:
+        """``name``: unique in the room. ``wanted``: what the session is told to be."""
         self.who = who
+        self._name = name
+        self._opened = 0
         self.state: Literal["closed", "opening", "open"] = "closed"
-        self._events, self._session = events, session
+        self._events, self._wanted = events, wanted
         self._before: deque[bytes] = deque(maxlen=BEFORE_FRAMES)
         self._held: list[bytes] = []
         """Of the utterance that goes on, and not sent."""
@@ -137,23 +141,29 @@ class VoiceWriter:
 
     # -- the session ------------------------------------------------------------------------------
 
+    @property
+    def session(self) -> str:
+        """Our name of the newest one, unique in the room."""
+        return f"{self._name}.{self._opened}"
+
     def opening(self, now_ns: int) -> None:
         """It is being connected."""
+        self._opened += 1
         self.state, self._since_ns = "opening", now_ns
 
     def opened(self, now_ns: int) -> list[Event]:
         """It is connected."""
         self.state, self._since_ns = "open", now_ns
-        told = [self._events.update_session(self._session)]
+        told = [self._events.update_session(self._wanted)]
         while self._early:
             pcm = b"".join(self._early.popleft())
             told += [self._events.append(pcm), self._events.commit_input()]
         return [*told, *(self._append() if self._held else [])]
 
-    def retold(self, session: Mapping[str, Any]) -> list[Event]:
-        """It is to be ``session`` from now on."""
-        self._session = session
-        return [self._events.update_session(session)] if self.state == "open" else []
+    def retold(self, wanted: Mapping[str, Any]) -> list[Event]:
+        """It is to be ``wanted`` from now on."""
+        self._wanted = wanted
+        return [self._events.update_session(wanted)] if self.state == "open" else []
 
     def event(self, event: Mapping[str, Any]) -> tuple[Segment | None, Mapping[str, Any] | None]:
         """One event of its server: the segment that is known now, and what it cost."""

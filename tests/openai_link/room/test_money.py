@@ -151,6 +151,15 @@ def test_nothing_is_counted_twice_or_without_usage() -> None:
     assert account.people == {"": pytest.approx(account.cost_usd)}
 
 
+def test_an_id_of_another_session_is_another_one() -> None:
+    account = spending()
+    for session in ("1", "2", "tv1.1", "tv1.2"):
+        assert account.add(usage(out=10), MODEL, [], 5, "item_1", "transcription", session=session)
+        assert not account.add(
+            usage(out=10), MODEL, [], 5, "item_1", "transcription", session=session
+        )
+
+
 def test_an_unknown_model_is_said_once_and_costs_nothing_known() -> None:
     account = spending(1.0)
     actions = account.add(usage(out=10), "home-made", [], 5, "r1")

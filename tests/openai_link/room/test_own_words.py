@@ -38,6 +38,7 @@ from tests.openai_link.simulator.support import LOUD
 ADA, BEN = "p-1", "p-2"
 BOTH = Step("join", "p-1,p-2")
 ANSWERED = (until("speaking", 4_000), until("idle", 20_000))
+WRITTEN = "conversation.item.input_audio_transcription."
 MIXED = "What the mixed microphone says."
 
 
@@ -175,6 +176,20 @@ def test_what_it_costs_is_counted_for_the_one_who_spoke() -> None:
     assert more > 0
     own = next(u for u in with_it.journal.usage() if u.kind == "transcription" and u.cost_usd)
     assert [who for who, _, _ in own.shares] == [BEN]
+
+
+def test_each_session_is_paid_for_where_servers_count_their_items() -> None:
+    world = hold(wait(100), words={})
+    own = world.engine._parts.own_words.words
+    assert own is not None
+    usage = {"type": "tokens", "total_tokens": 9, "input_tokens": 9, "output_tokens": 0}
+    done = {"type": f"{WRITTEN}completed", "item_id": "item_1", "transcript": "", "usage": usage}
+    for _ in range(2):
+        for who in (ADA, BEN):
+            own.frame(who, LOUD, S_NS)
+            own._writers[who].opening(S_NS)
+            assert own.event(who, done, WALL_MS, S_NS)
+            assert not own.event(who, done, WALL_MS, S_NS)
 
 
 def test_off_or_alone_costs_nothing() -> None:

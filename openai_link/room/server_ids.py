@@ -1,0 +1,201 @@
+"""Ids of a room's servers: each names an item, a response or a call in one session only. Sans-I/O.
+
+Nothing promises that a server's ids are unique beyond a session: one that counts (``item_2``,
+``resp_1``) begins again after each loss, and one that numbers the calls of each response says
+``call_0`` again and again. Where an event comes in, an id that is taken is therefore replaced by
+one of ours; where an event goes out, the server gets its own back. Everybody inside knows only ids
+that are unique in the room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from mixer_core.runtime.foreign_text import one_line
+
+from ..realtime.event_fields import REMEMBERED, forget_oldest, map_of, text_of
+from ..tools.calls import MAX_NAME_CHARS
+from .actions import ClearOutput, Log, SendEvent
+from .record import RoomRecord
+from .sessions import RoomSessions
+from .signals import Outcome, ProblemFound
+
+ROOT = "root"
+"""Stands for the beginning of the conversation; the id of no item."""
+
+Event = Mapping[str, Any]
+Kind = Literal["item", "response", "call"]
+_IDS: tuple[tuple[str, Kind], ...] = (
+    ("item_id", "item"),
+    ("previous_item_id", "item"),
+    ("response_id", "response"),
+)
+
+
+@dataclass(slots=True)
+class _Names:
+    """Of one session."""
+
+    here: dict[tuple[Kind, str], str] = field(default_factory=dict)
+    """The server's ids that are taken, to ours."""
+    there: dict[str, str] = field(default_factory=dict)
+    """Ours to the server's."""
+    calls: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Ids of calls in the room, by the server's ids of the item and the call."""
+    called: dict[str, None] = field(default_factory=dict)
+    """The server's ids of calls that were made or told."""
+
+
+class ServerIds:
+    """Of one room."""
+
+    def __init__(self, sessions: RoomSessions, record: RoomRecord, mark: str) -> None:
+        """``mark``: makes ids unique: another process may have begun the conversation."""
+        self._sessions, self._record, self._mark = sessions, record, mark
+        self._owners: dict[tuple[Kind, str], int] = {}
+        """The session that an id belongs to, of the newest ids."""
+        self._names: dict[int, _Names] = {}
+        self._made = 0
+
+    def arrived(self, session: int, event: Event) -> Event:
+        """An event of the server of a session (its number), as it counts in the room."""
+        changed: dict[str, Any] = {}
+        for key, kind in _IDS:
+            name = text_of(event, key)
+            if name and name != ROOT:
+                _change(changed, key, name, self._here(session, kind, name))
+        call, of_item = text_of(event, "call_id"), text_of(event, "item_id")
+        if call:
+            _change(changed, "call_id", call, self._call(session, of_item, call, True))
+        item, response = map_of(event, "item"), map_of(event, "response")
+        if item:
+            _change(changed, "item", item, self._item(session, item))
+        if response:
+            _change(changed, "response", response, self._response(session, response))
+        return {**event, **changed} if changed else event
+
+    def item(self, session: int, item: str) -> str:
+        """The id in the room of an item of that session."""
+        return self._here(session, "item", item) if item else item
+
+    def leaves(self, action: SendEvent | ClearOutput) -> SendEvent | ClearOutput:
+        """A client event as its session's server is to get it."""
+        names, event = self._of(action.session), action.event
+        changed: dict[str, Any] = {}
+        for key, _ in _IDS:
+            name = text_of(event, key)
+            _change(changed, key, name, names.there.get(name, name))
+        item = map_of(event, "item")
+        if item:
+            _change(changed, "item", item, self._created(action.session, names, item))
+        return replace(action, event={**event, **changed}) if changed else action
+
+    # -- details ----------------------------------------------------------------------------------
+
+    def _created(self, session: int, names: _Names, item: Event) -> Event:
+        """An item of ours: its id and its call are this session's from now on."""
+        identity, changed = text_of(item, "id"), dict[str, Any]()
+        self._own("item", identity, session)
+        for key in ("call_id", "approval_request_id"):
+            name = text_of(item, key)
+            _change(changed, key, name, names.there.get(name, name))
+        call = text_of(item, "call_id")
+        if call:
+            theirs = changed.get("call_id", call)
+            names.called[theirs] = None
+            names.calls[identity, theirs] = call
+            self._own("call", theirs, session)
+        return {**item, **changed} if changed else item
+
+    def _item(self, session: int, item: Event) -> Event:
+        changed: dict[str, Any] = {}
+        identity, call = text_of(item, "id"), text_of(item, "call_id")
+        if identity:
+            _change(changed, "id", identity, self._here(session, "item", identity))
+        if call:
+            is_call = text_of(item, "type") == "function_call"
+            _change(changed, "call_id", call, self._call(session, identity, call, is_call))
+        return {**item, **changed} if changed else item
+
+    def _response(self, session: int, response: Event) -> Event:
+        changed: dict[str, Any] = {}
+        identity, output = text_of(response, "id"), response.get("output")
+        if identity:
+            _change(changed, "id", identity, self._here(session, "response", identity))
+        if isinstance(output, list):
+            items = [self._item(session, i) if isinstance(i, Mapping) else i for i in output]
+            if any(new is not old for new, old in zip(items, output, strict=True)):
+                changed["output"] = items
+        return {**response, **changed} if changed else response
+
+    def _call(self, session: int, item: str, call: str, is_call: bool) -> str:
+        """A call is known by its item, too: a server may number the calls of each response."""
+        names = self._of(session)
+        known = names.calls.get((item, call))
+        if known is not None:
+            return known
+        is_again = is_call and bool(item) and call in names.called
+        here = self._fresh(names, call) if is_again else self._here(session, "call", call)
+        if is_call and item:
+            names.called[call] = None
+            names.calls[item, call] = here
+            forget_oldest(names.called, REMEMBERED)
+            forget_oldest(names.calls, REMEMBERED)
+        return here
+
+    def _here(self, session: int, kind: Kind, name: str) -> str:
+        names, owner = self._of(session), self._owners.get((kind, name))
+        known = names.here.get((kind, name))
+        if known is not None:
+            return known
+        if owner is None and not self._is_recorded(kind, name):
+            self._own(kind, name, session)
+        elif owner != session:
+            names.here[kind, name] = self._fresh(names, name)
+            forget_oldest(names.here, REMEMBERED)
+            return names.here[kind, name]
+        return name
+
+    def _fresh(self, names: _Names, name: str) -> str:
+        self._made += 1
+        here = f"mm{self._mark}x{self._made}"
+        names.there[here] = name
+        forget_oldest(names.there, 2 * REMEMBERED)
+        return here
+
+    def _own(self, kind: Kind, name: str, session: int) -> None:
+        if name:
+            self._owners[kind, name] = session
+            forget_oldest(self._owners, 2 * REMEMBERED)
+
+    def _is_recorded(self, kind: Kind, name: str) -> bool:
+        """Whether it is in a conversation that goes on, or of a session long ago."""
+        if kind == "item":
+            return self._record.find(name) is not None
+        return kind == "call" and any(item.call == name for item in self._record.items())
+
+    def _of(self, session: int) -> _Names:
+        if session not in self._names:
+            alive = {one.number for one in self._sessions.all}
+            self._names = {number: n for number, n in self._names.items() if number in alive}
+            self._names[session] = _Names()
+        return self._names[session]
+
+
+def nameless(event: Event) -> list[Outcome]:
+    """People hear of a tool call that cannot be answered: its server gave it no id."""
+    item = map_of(event, "item")
+    is_call = text_of(item, "type") == "function_call" and not text_of(item, "call_id")
+    if not is_call or text_of(event, "type") != "response.output_item.done":
+        return []
+    tool = one_line(text_of(item, "name"), MAX_NAME_CHARS)
+    words = f"The assistant wanted to use {tool or 'a tool'}, but its server gave the call no id: "
+    words += "it was not done."
+    return [Log("warning", f"! < {words}", "call without id"), ProblemFound("tool_failed", words)]
+
+
+def _change(changed: dict[str, Any], key: str, old: Any, new: Any) -> None:
+    if new is not old and new != old:
+        changed[key] = new

@@ -1,0 +1,118 @@
+"""A server that counts its items, responses and calls, and begins again with each session."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from mixer_core.journal.records import HistoryItem
+from openai_link.room.actions import SendEvent
+from openai_link.room.server_ids import ServerIds, nameless
+from openai_link.room.signals import ProblemFound
+from tests.openai_link.room.scenes import ANSWERED, ROLLOVERS
+from tests.openai_link.room.world import Scene, Step, World, say, speak, wait
+
+Json = dict[str, Any]
+_ID = re.compile(r'"(item|resp|call)_(?!id")[0-9A-Za-z]+"')
+ASKED = (say("call lights"), *ANSWERED)
+LOST = (Step("lose"), wait(1_000))
+
+
+class Counting(World):
+    """Its servers count in each session; all calls of a session have one id."""
+
+    def __init__(self, scene: Scene, recovered: tuple[HistoryItem, ...] = ()) -> None:
+        self._counted: dict[int, dict[str, str]] = {}
+        self._meant: dict[int, dict[str, str]] = {}
+        super().__init__(scene, recovered)
+
+    def _receive(self, session: int, event: Json) -> None:
+        counted = self._counted.setdefault(session, {})
+        meant = self._meant.setdefault(session, {})
+
+        def shown(found: re.Match[str]) -> str:
+            name, kind = found[0].strip('"'), found[1]
+            number = sum(key.startswith(kind) for key in counted) if kind != "call" else 0
+            counted.setdefault(name, f"{kind}_{number}")
+            meant[counted[name]] = name
+            return f'"{counted[name]}"'
+
+        super()._receive(session, json.loads(_ID.sub(shown, json.dumps(event))))
+
+    def _send(self, session: int, event: Mapping[str, Any]) -> None:
+        meant = self._meant.get(session, {})
+
+        def known(found: re.Match[str]) -> str:
+            name = found[0].strip('"')
+            return f'"{meant.get(name, name)}"'
+
+        super()._send(session, json.loads(_ID.sub(known, json.dumps(event))))
+
+
+def held(kind: type[World], *steps: Step, **more: Any) -> World:
+    world = kind(Scene("counting", (wait(300), *steps), **more))
+    world.finish()
+    return world
+
+
+def record(world: World) -> list[tuple[str, str, str]]:
+    items = sorted(world.journal.items().values(), key=lambda item: item.position)
+    return [(item.role, item.text, item.output) for item in items]
+
+
+def test_after_a_loss_nothing_is_overwritten_and_all_is_paid_for() -> None:
+    steps = (say("One."), *ANSWERED, *LOST, say("Two."), *ANSWERED, speak(800), *ANSWERED)
+    counting, usual = (held(kind, *steps, heard=("Three.",)) for kind in (Counting, World))
+    assert counting.opened == 2 and record(counting) == record(usual)
+    assert len(record(usual)) == 6
+    assert counting.engine.counters()["spent_usd_total"] > 0
+    costs = [[usage.cost_usd for usage in world.journal.usage()] for world in (counting, usual)]
+    assert costs[0] == costs[1]
+
+
+def test_a_rollover_and_an_interruption_are_as_with_any_server() -> None:
+    for scene in ROLLOVERS:
+        worlds = [kind(scene) for kind in (Counting, World)]
+        for world in worlds:
+            world.finish()
+        assert record(worlds[0]) == record(worlds[1]), scene
+
+
+def test_a_call_id_that_was_seen_before_is_run_for_each_new_item() -> None:
+    for between in ((), LOST):
+        world = held(Counting, *ASKED, *between, *ASKED, tools=("lights",))
+        assert [name for _, name in world.ran] == ["lights", "lights"]
+        assert len({call for call, _ in world.ran}) == 2
+        assert [out for _, _, out in record(world) if out] == ['{"result": "lights done"}'] * 2
+        assert not world.engine._record.pending_reply.is_pending
+
+
+def test_ids_of_a_conversation_that_goes_on_are_taken() -> None:
+    said = HistoryItem("item_0", 1 << 20, "message", "assistant", text="Before.", final=True)
+    world = Counting(Scene("goes on", (wait(300), say("Now."), *ANSWERED)), (said,))
+    world.finish()
+    said_all = [(item.role, item.text) for item in world.engine._record.items()]
+    assert said_all[:2] == [("assistant", "Before."), ("user", "Now.")] and len(said_all) == 3
+
+
+def test_people_hear_of_a_call_that_cannot_be_answered() -> None:
+    item = {"id": "item_1", "type": "function_call", "call_id": "", "name": "lights"}
+    event = {"type": "response.output_item.done", "item": item}
+    told = [outcome for outcome in nameless(event) if isinstance(outcome, ProblemFound)]
+    assert "lights" in told[0].message
+    assert not nameless({**event, "item": {**item, "call_id": "call_1"}})
+
+
+def test_a_server_gets_back_its_own_ids() -> None:
+    world = held(World, say("Hello."), *ANSWERED)
+    parts = world.engine._parts
+    ids = ServerIds(parts.sessions, parts.record, "t")
+    assert ids.arrived(1, {"item_id": "i", "response_id": "i"}) == {
+        "item_id": "i", "response_id": "i",
+    }  # fmt: skip
+    here = ids.arrived(2, {"item": {"id": "i"}, "previous_item_id": "root"})["item"]["id"]
+    assert here != "i" and ids.item(2, "i") == here and ids.item(1, "i") == "i"
+    sent = SendEvent(2, {"item_id": here, "previous_item_id": "root"})
+    assert ids.leaves(sent).event == {"item_id": "i", "previous_item_id": "root"}
