@@ -14,12 +14,14 @@ from dataclasses import dataclass
 
 from mixer_core.journal.stream_batch import (
     Message,
+    Position,
     StreamId,
     Tombstone,
     TooNewError,
     decode,
     decode_tombstone,
     encode,
+    mark_of,
 )
 from mixer_core.runtime.errors import ClusterAwayError, ClusterError, RecordError
 
@@ -87,6 +89,21 @@ class Partition:
     async def last(self, subject: str) -> Stored | None:
         """The last message of a subject (or several); None: there is none."""
         return await self._jetstream.last(self.name, subject)
+
+    async def has(self, known: Position) -> bool:
+        """Whether the stream is as it was when somebody had read it up to there.
+
+        A server that lost its power may have lost the end, and written other messages since. One
+        that is deleted, or too old, tells nothing.
+        """
+        if not known.seq:
+            return True
+        stored = await self._jetstream.at(self.name, known.seq)
+        if stored is not None:
+            return known.mark in ("", mark_of(stored.data))
+        state = (await self._jetstream.info(self.name)).get("state")
+        last_seq = state.get("last_seq") if isinstance(state, dict) else None
+        return isinstance(last_seq, int) and known.seq <= last_seq
 
     async def read(self, subject: str, after: int) -> list[Stored]:
         """Messages of a subject (or several) behind a sequence, in order: the next ones, or none.

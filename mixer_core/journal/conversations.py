@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .reading import ITEM_COLUMNS, bounded, item_of, open_reading
+from .record_writer import LOST
 from .records import HistoryItem
 
 MAX_ITEMS = 10_000
@@ -130,7 +131,9 @@ def running(path: Path, room: str) -> int | None:
     """Id of the conversation that goes on in a room with people. Raises JournalError."""
     with open_reading(path) as connection:
         row = connection.execute(
-            "SELECT id, ended_ms FROM conversation WHERE room = ? ORDER BY id DESC LIMIT 1", (room,)
+            "SELECT id, ended_ms FROM conversation WHERE room = ? AND reason != ? "
+            "ORDER BY id DESC LIMIT 1",
+            (room, LOST),
         ).fetchone()
         return None if row is None or row["ended_ms"] is not None else int(row["id"])
 

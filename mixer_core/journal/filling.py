@@ -3,6 +3,10 @@
 How far the file knows a room's log stands in the same transaction as what it says, so whoever dies
 in the middle, and however many fill at once, nothing is missing and nothing is written twice. What
 the file refuses for good is left out, record by record: a bad one must not keep all that follow.
+
+A server that loses its power may lose the end of a stream, and gives the same sequences to other
+messages then. So the file knows by a mark which message it has read last. Where that is another one
+now the log is read again from its beginning: what the stream has lost stays in the file.
 """
 
 from __future__ import annotations
@@ -15,9 +19,9 @@ from . import deletion
 from .causes import journal_errors, moved
 from .file import Writer
 from .pruning import FILLED
-from .record_writer import RecordWriter
+from .record_writer import LOST, RecordWriter
 from .records import Record, UsageRecord
-from .stream_batch import Batch, Entry, StreamId, Tombstone, spent_at
+from .stream_batch import Batch, Entry, Position, StreamId, Tombstone, local_id, spent_at
 
 Applied = Literal["written", "known", "deleted"]
 """``known``: the file had it; ``deleted``: its conversation is, so nothing of it is kept."""
@@ -34,20 +38,36 @@ class Filling:
         self._node = node
         self._writer = RecordWriter(file.db, file.path)
 
-    def position(self, stream: StreamId) -> int:
-        """The sequence up to which the file knows the room's log; 0: nothing of it."""
+    def position(self, stream: StreamId) -> Position:
+        """How far the file knows the room's log."""
         with journal_errors(self._file.path, "read"):
             return position(self._db, _mark(self._room), stream)
 
+    def set_back(self, stream: StreamId, known: Position) -> None:
+        """The stream does not have what was ``known`` of it: all of the log is to be read again.
+
+        What goes on in the room has ended until something of it is found.
+        """
+
+        def write() -> None:
+            if _set_back(self._db, _mark(self._room), stream, known):
+                self._db.execute(
+                    "UPDATE conversation SET ended_ms = touched_ms, reason = ? "
+                    "WHERE room = ? AND ended_ms IS NULL",
+                    (LOST, self._room),
+                )
+
+        self._in_transaction(write)
+
     def apply(
-        self, stream: StreamId, entries: Sequence[Entry], after_seq: int, known_seq: int
+        self, stream: StreamId, entries: Sequence[Entry], after_seq: int, known: Position
     ) -> list[Applied] | None:
         """Write what the log says, unless the file knows it; durable on return.
 
         Args:
             stream: which one it is of. entries: of the log, in order.
             after_seq: what the file has to know already: entries are missing else.
-            known_seq: up to where the log is known then.
+            known: up to where the log is known then.
 
         Returns what became of each; None: the file is another one than before, and knows less.
         """
@@ -57,13 +77,13 @@ class Filling:
         def write() -> None:
             nonlocal is_gap
             applied.clear()
-            known = position(self._db, _mark(self._room), stream)
-            is_gap = known < after_seq
+            before = position(self._db, _mark(self._room), stream).seq
+            is_gap = before < after_seq
             if is_gap:
                 return
-            applied.extend(self._entry(entry, known) for entry in entries)
-            if known_seq > known:
-                note(self._db, _mark(self._room), stream, known_seq)
+            applied.extend(self._entry(entry, before) for entry in entries)
+            if known.seq > before:
+                note(self._db, _mark(self._room), stream, known)
 
         self._in_transaction(write)
         return None if is_gap else applied
@@ -73,7 +93,7 @@ class Filling:
             self._bury(entry)
             return "written"
         if entry.seq <= known:
-            return "known"
+            return "deleted" if self._room_of(entry) not in ("", self._room) else "known"
         return self._write(entry) if entry.records else "written"
 
     def _bury(self, tombstone: Tombstone) -> None:
@@ -83,7 +103,7 @@ class Filling:
             self._db.execute("PRAGMA secure_delete = ON")
             deletion.empty(self._db, self._file.path, number, wall_ms)
             return
-        self._db.execute(
+        self._db.execute(  # A conversation of another room stays as it is.
             "INSERT OR IGNORE INTO conversation "
             "(id, room, began_ms, touched_ms, ended_ms, reason) VALUES (?, ?, ?, ?, ?, ?)",
             (number, self._room, wall_ms, wall_ms, wall_ms, deletion.DELETED),
@@ -112,16 +132,31 @@ class Filling:
                 self._db.execute("ROLLBACK TO record")
             self._db.execute("RELEASE record")
 
+    def _room_of(self, batch: Batch) -> str:
+        """Which room has the number of its conversation; empty: none."""
+        row = self._db.execute(
+            "SELECT room FROM conversation WHERE id = ?", (batch.conversation,)
+        ).fetchone()
+        return "" if row is None else str(row[0])
+
     def _touch(self, batch: Batch) -> Applied:
-        """Make or find the conversation."""
+        """Make or find the conversation; ``deleted``, too, where another room has its number."""
         number, wall_ms = batch.conversation, batch.message.wall_ms
-        row = self._db.execute("SELECT reason FROM conversation WHERE id = ?", (number,)).fetchone()
+        if not batch.message.conversation:
+            self._make_way(number, wall_ms)
+        elif self._room_of(batch) not in ("", self._room):
+            return "deleted"
+        row = self._db.execute(
+            "SELECT reason FROM conversation WHERE id = ? AND room = ?", (number, self._room)
+        ).fetchone()
         if row is not None and row[0] == deletion.DELETED:
             return "deleted"
         if row is not None:
             self._db.execute(
-                "UPDATE conversation SET touched_ms = max(touched_ms, ?) WHERE id = ?",
-                (wall_ms, number),
+                "UPDATE conversation SET touched_ms = max(touched_ms, ?), "
+                "ended_ms = iif(reason = ?, NULL, ended_ms), reason = iif(reason = ?, '', reason) "
+                "WHERE id = ? AND room = ?",
+                (wall_ms, LOST, LOST, number, self._room),
             )
             return "written"
         self._writer.end_others(self._room, before=number)
@@ -130,6 +165,29 @@ class Filling:
             (number, self._room, wall_ms, wall_ms),
         )
         return "written"
+
+    def _make_way(self, number: int, began_ms: int) -> None:
+        """A conversation that the stream has lost leaves its number to the one that begins."""
+        is_other = self._db.execute(
+            "SELECT 1 FROM conversation WHERE id = ? AND "
+            "(room != ? OR began_ms != ? AND reason != ?)",
+            (number, self._room, began_ms, deletion.DELETED),
+        ).fetchone()
+        if not is_other:
+            return
+        row = self._db.execute("SELECT max(id) FROM conversation").fetchone()
+        moved_to = (local_id(int(row[0])), number)
+        self._db.execute("PRAGMA defer_foreign_keys = ON")  # Until the transaction ends.
+        self._db.execute("UPDATE conversation SET id = ? WHERE id = ?", moved_to)
+        self._db.execute(
+            "UPDATE conversation SET ended_ms = ifnull(ended_ms, touched_ms), reason = ? "
+            "WHERE id = ? AND reason != ?",
+            (LOST, moved_to[0], deletion.DELETED),
+        )
+        for table in ("item", "session", "usage"):
+            self._db.execute(
+                f"UPDATE {table} SET conversation = ? WHERE conversation = ?", moved_to
+            )
 
     def _own(self, record: Record, node: str) -> Record:
         if isinstance(record, UsageRecord) and node and node != self._node:
@@ -148,16 +206,21 @@ class Graveyard:
         self._stream = stream
         self._name = f"gone of {stream.partition}"
 
-    def position(self) -> int:
-        """The sequence up to which the file knows what is deleted."""
+    def position(self) -> Position:
+        """How far the file knows what is deleted."""
         with journal_errors(self._file.path, "read"):
             return position(self._file.db, self._name, self._stream)
 
-    def bury(self, tombstones: Sequence[Tombstone], known_seq: int) -> int:
+    def set_back(self, known: Position) -> None:
+        """The stream does not have what was ``known`` of it: all of it is to be read again."""
+        db = self._file.db
+        _in_transaction(self._file, lambda: _set_back(db, self._name, self._stream, known))
+
+    def bury(self, tombstones: Sequence[Tombstone], known: Position) -> int:
         """Take out the words of conversations that the file has; returns how many they are.
 
         Of others nothing comes into it: whoever fills it with a room reads what is deleted, too.
-        ``known_seq``: up to where all is known then.
+        ``known``: up to where all is known then.
         """
         db, count = self._file.db, 0
 
@@ -173,13 +236,21 @@ class Graveyard:
                 if row is not None:
                     deletion.empty(db, self._file.path, number, tombstone.wall_ms)
                     count += 1
-            note(db, self._name, self._stream, known_seq)
+            note(db, self._name, self._stream, known)
 
         _in_transaction(self._file, write)
         return count
 
 
-def _in_transaction(file: Writer, write: Callable[[], None]) -> None:
+def _set_back(db: sqlite3.Connection, name: str, stream: StreamId, known: Position) -> bool:
+    """False: somebody has read it again meanwhile."""
+    if position(db, name, stream) != known:
+        return False
+    db.execute("DELETE FROM mark WHERE name = ?", (name,))
+    return True
+
+
+def _in_transaction(file: Writer, write: Callable[[], object]) -> None:
     with journal_errors(file.path, "written"):
         file.db.execute("BEGIN IMMEDIATE")
         try:
@@ -196,22 +267,24 @@ def _in_transaction(file: Writer, write: Callable[[], None]) -> None:
 _VALUES = (ValueError, TypeError, OverflowError, sqlite3.InterfaceError)
 
 
-def position(db: sqlite3.Connection, name: str, stream: StreamId) -> int:
-    """How far a reader of a stream has come; 0: nowhere, or in a stream of that name before.
+def position(db: sqlite3.Connection, name: str, stream: StreamId) -> Position:
+    """How far a reader of a stream has come; nowhere, too, in a stream of that name before.
 
     Raises sqlite3.Error.
     """
     row = db.execute("SELECT value FROM mark WHERE name = ?", (name,)).fetchone()
     parts = str(row[0]).split(" ") if row is not None else []
     wanted = [str(stream.created_s), str(stream.partition)]
-    return int(parts[2]) if parts[:2] == wanted and parts[2:] and parts[2].isdigit() else 0
+    if parts[:2] != wanted or not parts[2:] or not parts[2].isdigit():
+        return Position()
+    return Position(int(parts[2]), parts[3] if parts[3:] else "")
 
 
-def note(db: sqlite3.Connection, name: str, stream: StreamId, seq: int) -> None:
+def note(db: sqlite3.Connection, name: str, stream: StreamId, known: Position) -> None:
     """A reader of a stream has come this far. Raises sqlite3.Error."""
     db.execute(
         "INSERT OR REPLACE INTO mark (name, value) VALUES (?, ?)",
-        (name, f"{stream.created_s} {stream.partition} {seq}"),
+        (name, f"{stream.created_s} {stream.partition} {known.seq} {known.mark}".rstrip()),
     )
 
 

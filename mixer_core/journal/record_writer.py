@@ -28,6 +28,8 @@ from .records import (
 
 PROCESS_ENDED = "its process ended"
 """Reason of a conversation's end that nobody has told."""
+LOST = "the cluster has lost it"
+"""Reason of the end of one that the cluster's stream does not have any more."""
 _ITEM_NAMES = tuple(f.name for f in fields(HistoryItem))
 _UPSERT_ITEM = (
     f"INSERT INTO item (conversation, revision, {', '.join(_ITEM_NAMES)}) "

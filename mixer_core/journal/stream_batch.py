@@ -9,6 +9,7 @@ All nodes give a conversation the same id: it is made of the sequence of its fir
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, TypeVar
@@ -128,6 +129,21 @@ class Batch:
     """Records that this release cannot read."""
 
 
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a log is known."""
+
+    seq: int = 0
+    """Of the last message that is known; 0: none is."""
+    mark: str = ""
+    """Tells that message from another one of the same sequence; empty: it is not known."""
+
+
+def mark_of(data: bytes) -> str:
+    """Tells a message, as it is sent, from others; 16 hexadecimal digits."""
+    return hashlib.blake2s(data, digest_size=8).hexdigest()
+
+
 def is_local(conversation: int) -> bool:
     """Whether a file alone gave this id, so that it means nothing on other machines."""
     return conversation < _LOCAL_BELOW or conversation & 255 >= PARTITIONS
@@ -217,9 +233,16 @@ class Reader:
     stream: StreamId
     known_seq: int = 0
     """Up to here what was read is whole: reading may go on behind it in another process."""
+    _mark: str = ""
+    """Of the message at ``known_seq``."""
     _pieces: list[Message] = field(default_factory=list)
     _first_seq: int = 0
     _size: int = 0
+
+    @property
+    def known(self) -> Position:
+        """Up to where what was read is whole."""
+        return Position(self.known_seq, self._mark)
 
     def add(self, seq: int, data: bytes) -> Batch | None:
         """The next message of the log; None: more pieces are to come.
@@ -235,17 +258,18 @@ class Reader:
         except TooNewError:
             raise
         except RecordError:
-            return self._useless(_DAMAGED, seq)
+            return self._useless(_DAMAGED, seq, data)
         self._size += len(message.body)
         if not message.piece:
             self._pieces, self._first_seq, self._size = [message], seq, len(message.body)
         elif self._pieces and _follows(self._pieces[-1], message) and self._size <= MAX_BATCH_BYTES:
             self._pieces.append(message)
         else:
-            return self._useless(message, seq)
+            return self._useless(message, seq, data)
         if len(self._pieces) < message.pieces:
-            self.known_seq = self._first_seq - 1
+            self._knows(self._first_seq - 1)
             return None
+        self._knows(seq, data)
         return self._batch(seq)
 
     def add_gone(self, seq: int, data: bytes) -> Tombstone | None:
@@ -255,7 +279,7 @@ class Reader:
             TooNewError: see above.
         """
         if not self._pieces:
-            self.known_seq = seq
+            self._knows(seq, data)
         try:
             return decode_tombstone(data)
         except TooNewError:
@@ -263,16 +287,19 @@ class Reader:
         except RecordError:
             return None
 
-    def _useless(self, message: Message, seq: int) -> Batch:
+    def _knows(self, seq: int, data: bytes | None = None) -> None:
+        if seq != self.known_seq:
+            self.known_seq, self._mark = seq, "" if data is None else mark_of(data)
+
+    def _useless(self, message: Message, seq: int, data: bytes) -> Batch:
         self._pieces.clear()
-        self.known_seq = seq
+        self._knows(seq, data)
         return Batch(message, seq, seq, 0, unknown=1)
 
     def _batch(self, seq: int) -> Batch:
         first, first_seq = self._pieces[0], self._first_seq
         body = b"".join(message.body for message in self._pieces)
         self._pieces.clear()
-        self.known_seq = seq
         if first.what != "records":
             return Batch(first, first_seq, seq, 0, unknown=int(first.what != "claim"))
         conversation = first.conversation or self.stream.conversation(first_seq)

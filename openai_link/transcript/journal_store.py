@@ -18,7 +18,7 @@ from mixer_core.journal.file import open_writer
 from mixer_core.journal.filling import Applied, Filling
 from mixer_core.journal.pruning import Pruning
 from mixer_core.journal.reading import day_cost_usd, read_items
-from mixer_core.journal.record_writer import RecordWriter
+from mixer_core.journal.record_writer import LOST, RecordWriter
 from mixer_core.journal.records import (
     ClosedRecord,
     ForgottenRecord,
@@ -26,7 +26,7 @@ from mixer_core.journal.records import (
     ItemRecord,
     Record,
 )
-from mixer_core.journal.stream_batch import Entry, StreamId, local_id
+from mixer_core.journal.stream_batch import Entry, Position, StreamId, local_id
 
 INTERRUPTED = json.dumps(
     {"error": "the gateway was restarted before the tool answered; it may have been carried out"}
@@ -91,8 +91,8 @@ class JournalStore:
         with journal_errors(self._path, "read"):
             row = self._db.execute(
                 "SELECT id, ended_ms, touched_ms FROM conversation WHERE room = ? "
-                "ORDER BY id DESC LIMIT 1",
-                (self._room,),
+                "AND reason != ? ORDER BY id DESC LIMIT 1",
+                (self._room, LOST),
             ).fetchone()
             if row is None or row[1] is not None or row[2] < oldest_ms:
                 return Resumed()
@@ -102,9 +102,13 @@ class JournalStore:
         changes = [ItemRecord(new) for new, old in zip(ended, items, strict=True) if new != old]
         return Resumed(ended, changes, int(row[2]))
 
-    def position(self, node: str, stream: StreamId) -> int:
+    def position(self, node: str, stream: StreamId) -> Position:
         """How far the file knows the room's log in the cluster's stream."""
         return Filling(self._file, self._room, node).position(stream)
+
+    def set_back(self, node: str, stream: StreamId, known: Position) -> None:
+        """The stream does not have what was ``known`` of it, see ``Filling``."""
+        Filling(self._file, self._room, node).set_back(stream, known)
 
     def fill(
         self,
@@ -112,11 +116,11 @@ class JournalStore:
         stream: StreamId,
         entries: Sequence[Entry],
         after_seq: int,
-        known_seq: int,
+        known: Position,
     ) -> list[Applied] | None:
         """Write what the cluster's stream has, see ``Filling``; ``node``: of this machine."""
         filling = Filling(self._file, self._room, node)
-        return filling.apply(stream, entries, after_seq, known_seq)
+        return filling.apply(stream, entries, after_seq, known)
 
     def continue_with(self, conversation: int | None) -> None:
         """That is the conversation that is written to."""
@@ -133,7 +137,8 @@ class JournalStore:
         """Whether a conversation is known here and has not ended."""
         with journal_errors(self._path, "read"):
             row = self._db.execute(
-                "SELECT 1 FROM conversation WHERE id = ? AND ended_ms IS NULL", (conversation,)
+                "SELECT 1 FROM conversation WHERE id = ? AND room = ? AND ended_ms IS NULL",
+                (conversation, self._room),
             ).fetchone()
             return row is not None
 

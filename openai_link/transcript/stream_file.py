@@ -9,7 +9,15 @@ from __future__ import annotations
 import logging
 from functools import partial
 
-from mixer_core.journal.stream_batch import Batch, Entry, Reader, StreamId
+from mixer_core.journal.stream_batch import (
+    Batch,
+    Entry,
+    Position,
+    Reader,
+    StreamId,
+    encode,
+    mark_of,
+)
 from mixer_core.runtime.errors import ClusterError, JournalError
 
 from .journal_keeper import JournalKeeper
@@ -47,11 +55,12 @@ class StreamFile:
         """
         first, records = outgoing.pieces[0], outgoing.records
         batch = Batch(first, outgoing.first_seq, outgoing.seq, conversation or 0, records)
+        known = Position(outgoing.seq, mark_of(encode(outgoing.pieces[-1])))
         try:
-            if self._is_behind:
+            if self._is_behind or outgoing.first_seq <= self._known_seq:
                 self._read(stream)
             applied = self._keeper.run(
-                lambda store: store.fill(self._node, stream, [batch], self._known_seq, outgoing.seq)
+                lambda store: store.fill(self._node, stream, [batch], self._known_seq, known)
             )
             if applied is None:  # Another file has taken its place.
                 self._read(stream)
@@ -73,6 +82,7 @@ class StreamFile:
             ClusterError: the stream does not answer.
             RecordError: its last message is of a later release.
         """
+        self._stream.look_again()
         stream = self._stream.open()
         last = seen(self._stream.last())
         try:
@@ -80,6 +90,10 @@ class StreamFile:
         except JournalError as error:
             self._lag(error)
         return last
+
+    def doubt(self) -> None:
+        """The stream may have lost its end: it is asked before the file is written again."""
+        self._is_behind = True
 
     def goes_on(self, conversation: int) -> bool:
         """Whether it has no end, as far as the file knows. Raises JournalError."""
@@ -99,9 +113,14 @@ class StreamFile:
         raise JournalError("the journal's file is exchanged again and again")
 
     def _read_on(self, stream: StreamId) -> bool:
-        """False: meanwhile another file has taken the place of the one that was filled."""
+        """False: begin again, since there is another file, or the stream has lost its end."""
         node = self._node
-        after = self._keeper.run(lambda store: store.position(node, stream))
+        there = self._keeper.run(lambda store: store.position(node, stream))
+        if not self._stream.has(there):
+            self._log.warning("! the cluster has lost the end of the room's log: it is read anew")
+            self._keeper.run(lambda store: store.set_back(node, stream, there))
+            return False
+        after = there.seq
         reader = Reader(stream, after)
         self._known_seq, unknown = after, 0
         while found := self._stream.read(after):
@@ -111,18 +130,18 @@ class StreamFile:
                 if entry is not None:
                     entries.append(entry)
                     unknown += entry.unknown if isinstance(entry, Batch) else 0
-            known, new = self._known_seq, tuple(entries)
+            before, new = self._known_seq, tuple(entries)
             fill = partial(
                 JournalStore.fill,
                 node=node,
                 stream=stream,
                 entries=new,
-                after_seq=known,
-                known_seq=reader.known_seq,
+                after_seq=before,
+                known=reader.known,
             )
             if self._keeper.run(fill) is None:
                 return False
-            after, self._known_seq = found[-1].seq, max(known, reader.known_seq)
+            after, self._known_seq = found[-1].seq, max(before, reader.known_seq)
         if unknown:
             self._log.warning("! %d entries of the room's log cannot be read here", unknown)
         return True

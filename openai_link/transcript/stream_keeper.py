@@ -14,7 +14,6 @@ from typing import ClassVar, TypeVar
 
 from mixer_core.journal.lateness import LATE_NS
 from mixer_core.journal.records import HistoryItem, ItemRecord, Record
-from mixer_core.journal.stream_batch import Message, StreamId
 from mixer_core.runtime.errors import (
     ClusterError,
     ConflictError,
@@ -209,10 +208,10 @@ class StreamKeeper:
         owner = self._owner
         outgoing = owner.outgoing
         assert outgoing is not None
-        stream = self._stream.open()
         while not outgoing.is_sent:
-            if not self._publish(outgoing.next, stream):
+            if not self._publish(outgoing):
                 return  # A claim that came too late.
+        stream = self._stream.open()
         is_deleted = self._file.store(outgoing, stream, owner.conversation)
         owner.finished()
         if is_deleted:
@@ -227,16 +226,20 @@ class StreamKeeper:
         while records:
             records = records[self._step(records, wall_ms) :]
 
-    def _publish(self, piece: Message, stream: StreamId) -> bool:
-        """Send one message until it is acknowledged; False: it must not be sent any more."""
+    def _publish(self, outgoing: Outgoing) -> bool:
+        """Send the next message until one is acknowledged; False: it must not be sent any more."""
         owner = self._owner
         for _ in range(TRIES):
+            stream = self._stream.open()
             try:
-                seq = self._stream.publish(piece, owner.expected)
+                seq = self._stream.publish(outgoing.next, owner.expected)
             except ConflictError:
                 last = seen(self._stream.last())
                 match owner.refused(last):
                     case "again":
+                        self._file.doubt()
+                        self._stream.look_again()
+                        owner.set_back(last, stream)
                         continue
                     case "behind":
                         return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from mixer_core.journal.stream_batch import Message, StreamId, TooNewError
+from mixer_core.journal.stream_batch import Message, Position, StreamId, TooNewError
 from mixer_core.journal.stream_batch import decode as decode_message
 from mixer_core.runtime.errors import RecordError
 
@@ -35,9 +35,15 @@ class Log(Protocol):
 
     def open(self) -> StreamId: ...
 
+    def look_again(self) -> None:
+        """The stream may be another one by now: ``open`` looks."""
+
     def publish(self, message: Message, last_seq: int) -> int: ...
 
     def last(self) -> Kept | None: ...
+
+    def has(self, known: Position) -> bool:
+        """Whether the stream is as it was when somebody had read it up to there."""
 
     def read(self, after: int) -> list[Kept]: ...
 

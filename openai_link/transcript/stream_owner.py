@@ -142,6 +142,24 @@ class Owner:
             self.deleted.append(self.conversation)
         self.conversation = None
 
+    def set_back(self, seen: Seen | None, stream: StreamId) -> None:
+        """The owner's last message is no longer there: perhaps the stream has lost its end.
+
+        What is on its way is sent from its beginning. A conversation whose beginning is lost does
+        not go on, since its number may be given to another one; only its end is written.
+        """
+        outgoing, last_seq = self._outgoing(), 0 if seen is None else seen.seq
+        outgoing.sent = outgoing.first_seq = 0
+        is_end = outgoing.records and isinstance(
+            outgoing.records[-1], ClosedRecord | ForgottenRecord
+        )
+        if self.conversation is None or is_end:
+            return
+        first_seq = stream.first_seq(self.conversation) or 0
+        if first_seq > last_seq or not outgoing.pieces[0].conversation:
+            self.conversation = None
+            outgoing.continue_as(0)
+
     def refused(self, seen: Seen | None) -> Verdict:
         """The stream expects another last message than the owner's.
 

@@ -18,7 +18,7 @@ from mixer_core.cluster.jetstream import JetStream
 from mixer_core.cluster.names import Names
 from mixer_core.cluster.room_log import RoomLog, Shape
 from mixer_core.cluster.settings import ClusterSettings
-from mixer_core.journal.stream_batch import Message, StreamId
+from mixer_core.journal.stream_batch import Message, Position, StreamId
 from mixer_core.runtime.errors import ClusterAwayError
 
 from .stream_log import Kept
@@ -82,18 +82,26 @@ class StreamThread(threading.Thread):
         """Which stream it is."""
         return self._call(self._log.partition.open(), ASK_S)
 
+    def look_again(self) -> None:
+        """The stream may be another one by now: ``open`` looks."""
+        self._log.partition.look_again()
+
     def publish(self, message: Message, last_seq: int) -> int:
         """Write to the log behind ``last_seq``; its sequence."""
         try:
             return self._call(self._log.publish(message, last_seq, PUBLISH_S), 2 * PUBLISH_S)
         except ClusterAwayError:
-            self._log.partition.look_again()
+            self.look_again()
             raise
 
     def last(self) -> Kept | None:
         """The last message of the log."""
         stored = self._call(self._log.last(), ASK_S)
         return None if stored is None else self._kept(stored)
+
+    def has(self, known: Position) -> bool:
+        """Whether the stream is as it was when somebody had read it up to there."""
+        return self._call(self._log.partition.has(known), 2 * ASK_S)
 
     def read(self, after: int) -> list[Kept]:
         """The next messages behind a sequence."""

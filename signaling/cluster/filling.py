@@ -24,7 +24,15 @@ from mixer_core.cluster.room_log import Partition, RoomLog, Shape, tombstone_of
 from mixer_core.cluster.tasks import end
 from mixer_core.journal.file import Writer, open_writer
 from mixer_core.journal.filling import Filling, Graveyard
-from mixer_core.journal.stream_batch import Entry, Reader, StreamId, Tombstone, is_local
+from mixer_core.journal.stream_batch import (
+    Entry,
+    Position,
+    Reader,
+    StreamId,
+    Tombstone,
+    is_local,
+    mark_of,
+)
 from mixer_core.runtime.errors import ClusterError, JournalError, ProblemError, RecordError
 
 FILL_S = 8.0
@@ -121,6 +129,7 @@ class SharedTranscripts:
             return  # It is of a time before the cluster.
         log = self._room(room)
         with _problems("the conversation is deleted here, and not yet on the other machines"):
+            log.partition.look_again()
             await log.partition.open()
             await log.bury(Tombstone(room, conversation, wall_ms, self._place.node))
             await log.erase(conversation)
@@ -129,6 +138,7 @@ class SharedTranscripts:
 
     async def _fill(self, room: str) -> None:
         log = self._room(room)
+        log.partition.look_again()
         stream = await log.partition.open()
         for _ in range(ROUNDS):
             last = await log.partition.last(log.subjects)
@@ -136,26 +146,32 @@ class SharedTranscripts:
                 return
 
     async def _fill_up_to(self, log: RoomLog, stream: StreamId, last_seq: int) -> bool:
-        """False: meanwhile another file has taken the place of the one that was filled."""
+        """False: begin again, since there is another file, or the stream has lost its end."""
         node = self._place.node
-        known = await self._with(lambda file: Filling(file, log.room, node).position(stream))
-        reader, after = Reader(stream, known), known
+        there = await self._with(lambda file: Filling(file, log.room, node).position(stream))
+        if not await log.partition.has(there):
+            await self._with(lambda file: Filling(file, log.room, node).set_back(stream, there))
+            return False
+        known = after = there.seq
+        reader = Reader(stream, known)
         while after < last_seq:
             found = await log.read(after)
             if not found:
                 break
             entries = _entries(reader, found, log.gone_subject)
-            known_seq = reader.known_seq
 
             def write(
-                file: Writer, new: list[Entry] = entries, known: int = known, seq: int = known_seq
+                file: Writer,
+                new: list[Entry] = entries,
+                known: int = known,
+                then: Position = reader.known,
             ) -> bool:
                 filling = Filling(file, log.room, node)
-                return filling.apply(stream, new, known, seq) is not None
+                return filling.apply(stream, new, known, then) is not None
 
             if not await self._with(write):
                 return False
-            after, known = found[-1].sequence, max(known, known_seq)
+            after, known = found[-1].sequence, max(known, reader.known_seq)
         return True
 
     # -- deletions --------------------------------------------------------------------------------
@@ -199,22 +215,27 @@ class SharedTranscripts:
         return True
 
     async def _bury_new(self, partition: Partition) -> None:
+        partition.look_again()
         stream = await partition.open()
-        after = await self._with(lambda file: Graveyard(file, stream).position())
+        there = await self._with(lambda file: Graveyard(file, stream).position())
+        if not await partition.has(there):
+            await self._with(lambda file: Graveyard(file, stream).set_back(there))
+            there = Position()
+        after = there.seq
         while found := await partition.read(self._names.all_gone(partition.number), after):
             tombstones = [one for stored in found if (one := tombstone_of(stored)) is not None]
             for tombstone in tombstones:
                 if tombstone.node == self._place.node:  # Perhaps it ended in the middle of that.
                     await self._room(tombstone.room).erase(tombstone.conversation)
-            last = found[-1].sequence
+            last = Position(found[-1].sequence, mark_of(found[-1].data))
 
-            def bury(file: Writer, new: list[Tombstone] = tombstones, last: int = last) -> int:
+            def bury(file: Writer, new: list[Tombstone] = tombstones, last: Position = last) -> int:
                 return Graveyard(file, stream).bury(new, last)
 
             if count := await self._with(bury):
                 self._log.info("= %d conversations that were deleted elsewhere are deleted", count)
                 self._on_deleted()
-            after = last
+            after = last.seq
 
     # -- the rest ---------------------------------------------------------------------------------
 

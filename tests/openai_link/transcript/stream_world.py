@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import TypeVar
 
 from mixer_core.journal.records import Record
-from mixer_core.journal.stream_batch import EPOCH_S, Message, StreamId, Tombstone, encode
+from mixer_core.journal.stream_batch import (
+    EPOCH_S,
+    Message,
+    Position,
+    StreamId,
+    Tombstone,
+    encode,
+    mark_of,
+)
 from mixer_core.runtime import logs
 from mixer_core.runtime.errors import ClusterAwayError, ConflictError
 from openai_link.transcript.journal_keeper import Bounds, JournalKeeper
@@ -54,6 +62,12 @@ class Stream:
         """As another node does."""
         self.add(encode(Tombstone(ROOM, conversation, NOW_MS)), is_gone=True)
 
+    def lose_after(self, seq: int) -> None:
+        """As a server whose machine loses its power."""
+        self.last_seq = min(self.last_seq, seq)
+        self.kept = {number: kept for number, kept in self.kept.items() if number <= seq}
+        self.idents = {ident: number for ident, number in self.idents.items() if number <= seq}
+
     def last(self) -> Kept | None:
         log = [kept for kept in self.kept.values() if not kept.is_gone]
         return log[-1] if log else None
@@ -78,6 +92,18 @@ class ModelLog:
 
     def open(self) -> StreamId:
         return self._done("open", lambda: StreamId(self.stream.created_s))
+
+    def look_again(self) -> None:
+        pass
+
+    def has(self, known: Position) -> bool:
+        def has() -> bool:
+            kept = self.stream.kept.get(known.seq)
+            if kept is not None:
+                return known.mark in ("", mark_of(kept.data))
+            return known.seq <= self.stream.last_seq
+
+        return self._done("has", has)
 
     def publish(self, message: Message, last_seq: int) -> int:
         def publish() -> int:

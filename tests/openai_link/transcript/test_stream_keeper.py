@@ -292,7 +292,7 @@ def test_who_fills_late_does_not_bring_back_what_was_before(
     reader = Reader(ident)
     entries = [batch for kept in late if (batch := reader.add(kept.seq, kept.data)) is not None]
     store = JournalStore(folders("a"), "home")
-    assert store.fill("a", ident, entries, 0, reader.known_seq) == ["known", "known"]
+    assert store.fill("a", ident, entries, 0, reader.known) == ["known", "known"]
     store.close()
     assert [row[5] for row in rows(folders("a"))["item"]] == [1]
 
@@ -341,6 +341,75 @@ def test_messages_that_were_too_old_fence_nobody(folders: Callable[[str], Path])
     first.end()
     assert words(rows(folders("a"))) == ["i1", "i2"]
     assert words(observed(stream, folders("b"))) == ["i2"]
+
+
+SENT = 8
+"""Messages of ``run``: a claim, the first, a long one in pieces, an end, two more."""
+
+
+@pytest.mark.parametrize("is_same_owner", [True, False])
+@pytest.mark.parametrize("left", range(1, SENT + 1))
+def test_what_is_said_after_the_stream_lost_its_end_is_in_every_file(
+    left: int, is_same_owner: bool, folders: Callable[[str], Path]
+) -> None:
+    stream = small()
+    first = Process(on(stream), folders("a"), "a", 1)
+    run(first)
+    assert stream.last_seq >= SENT
+    observed(stream, folders("b"))
+    stream.lose_after(left)
+    owner = first if is_same_owner else Process(on(stream), folders("a"), "a", 2)
+    if not is_same_owner:
+        first.end()
+        owner.recover()
+    fresh = [item(80), item(81), item(82), item(83), item(84)]
+    for number, record in enumerate(fresh, 1):
+        owner.journal.write([record], NOW_MS + number)
+    owner.end()
+    names = ["i80", "i81", "i82", "i83", "i84"]
+    for node in "ab":
+        found = words(observed(stream, folders(node)))
+        assert sorted(found) == sorted(["i1", "i1b", "i2", "i3", "i90", *names]), node
+    check(stream, list(fresh), observed(stream, folders("c")), folders("d"))
+    again = Process(on(stream), folders("a"), "a", 3)
+    assert set(names) <= set(again.recover()), "the conversation that goes on is not a lost one"
+    again.end()
+
+
+@pytest.mark.parametrize("left", range(1, 6))
+def test_records_that_the_stream_lost_half_are_sent_whole(
+    left: int, folders: Callable[[str], Path]
+) -> None:
+    stream = small()
+
+    def lose() -> None:
+        stream.lose_after(left)
+
+    at = At(-1, lose)
+    first = Process(on(stream), folders("a"), "a", 1, at)
+    first.recover()
+    first.write(item(1))
+    at.number, at.seen = 10, 0  # Before a piece in the middle is published.
+    first.write(LONG)
+    assert at.name == "before publish"
+    first.write(item(2))
+    first.end()
+    assert ("i1b", 3_000) in [(row[1], row[2]) for row in observed(stream, folders("b"))["item"]]
+    assert words(rows(folders("a"))) == ["i1", "i1b", "i2"]
+
+
+def test_a_conversation_that_the_stream_lost_is_forgotten_all_the_same(
+    folders: Callable[[str], Path],
+) -> None:
+    stream = small()
+    first = Process(on(stream), folders("a"), "a", 1)
+    first.recover()
+    first.write(item(1), ClosedRecord(NOW_MS), item(2))
+    stream.lose_after(1)
+    first.write(ForgottenRecord(NOW_MS), item(3))
+    first.end()
+    found = {row[1]: row[5] for row in rows(folders("a"))["item"]}
+    assert found == {"i1": 0, "i2": 1, "i3": 0}
 
 
 def test_a_stream_that_was_lost_is_another_one(folders: Callable[[str], Path]) -> None:

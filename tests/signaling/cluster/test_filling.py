@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import signal
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -97,6 +100,21 @@ def keep(path: Path, conversation: int, text: str) -> None:
             "'message', 'user', '', '', ?, 1, 1, NULL, '', '', '', '', '', NULL, '', 0)",
             (conversation, text),
         )
+
+
+def knows_of_a_tombstone(path: Path) -> bool:
+    with closing(sqlite3.connect(path)) as db:
+        return db.execute("SELECT 1 FROM mark WHERE name = 'gone of 0'").fetchone() is not None
+
+
+async def bury(server: NatsServer, names: Names, conversation: int) -> None:
+    """Node ``b`` deletes a conversation, and dies in the middle of that."""
+    connection = Connection(server.settings(), "dies")
+    connection.start()
+    await connection.wait_connected(PATIENCE_S)
+    log = RoomLog(JetStream(connection), names, Shape(1, 1, 30), ROOM)
+    await log.bury(Tombstone(ROOM, conversation, NOW_MS, "b"))
+    await connection.close()
 
 
 async def stream_bytes(server: NatsServer, names: Names) -> bytes:
@@ -213,12 +231,7 @@ def test_a_deletion_that_ended_in_the_middle_is_finished_at_the_next_start(
         doomed = await asyncio.to_thread(
             said, settings, journal_path(short_dir / "a"), (item(1),), (item(2),)
         )
-        connection = Connection(nats_server.settings(), "dies")
-        connection.start()
-        await connection.wait_connected(PATIENCE_S)
-        log = RoomLog(JetStream(connection), names, Shape(1, 1, 30), ROOM)
-        await log.bury(Tombstone(ROOM, doomed, NOW_MS, "b"))
-        await connection.close()
+        await bury(nats_server, names, doomed)
         async with node(nats_server, short_dir, names, "c") as c:
             assert await c.words() == []
         assert b"word 1" in await stream_bytes(nats_server, names), "that was another node's"
@@ -227,6 +240,37 @@ def test_a_deletion_that_ended_in_the_middle_is_finished_at_the_next_start(
 
     async def _has_no_words(server: NatsServer, names: Names) -> bool:
         return b"word 1" not in await stream_bytes(server, names)
+
+    asyncio.run(main())
+
+
+def test_what_is_deleted_after_nats_lost_its_end_is_deleted_everywhere(short_dir: Path) -> None:
+    async def main() -> None:
+        with NatsServer() as server:
+            settings, names = server.settings(node="a"), Names()
+            said_by_a = partial(said, settings, journal_path(short_dir / "a"))
+            doomed = await asyncio.to_thread(said_by_a, (item(1),), (ClosedRecord(NOW_MS), item(2)))
+            kept = short_dir / "kept"
+            server.stop()
+            shutil.copytree(server.dir / "store", kept)
+            server.start()
+            async with node(server, short_dir, names, "b") as b:
+                await asyncio.to_thread(said_by_a, (ClosedRecord(NOW_MS), item(3)), epoch=2)
+                assert len(await b.words()) == 3
+                earlier, lost = {found for found, _ in await b.words()} - {doomed}
+                assert await b.reader.delete(ROOM, max(earlier, lost))
+                await until(lambda: knows_of_a_tombstone(b.path))
+            server.stop(signal.SIGKILL)
+            shutil.rmtree(server.dir / "store")
+            shutil.copytree(kept, server.dir / "store")
+            server.start()
+            await bury(server, names, doomed)
+            async with node(server, short_dir, names, "b") as b:
+                await until(lambda: b"word 2" not in b.content())
+                assert len(await b.words()) == 1
+                again = partial(said_by_a, (item(4),), (item(5),), epoch=3)
+                await asyncio.to_thread(again)
+                assert [name for _, name in await b.words()][:2] == ["i4", "i5"]
 
     asyncio.run(main())
 
