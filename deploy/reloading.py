@@ -68,6 +68,8 @@ class Reloading:
         """The one that is under way."""
         self._rolling: tuple[str, int, str] | None = None
         """The mixer that was started again, its old number, and the one that follows."""
+        self._awaited: set[str] = set()
+        """Programs that are wanted again while they still stop."""
         self._begun = self._ended = 0
         """Numbers of the last reload that was begun, and of the last that is over."""
         self._is_asked_again = False
@@ -108,8 +110,13 @@ class Reloading:
             self._end({"refused": f"the settings cannot be checked now ({error.strerror})"})
 
     def look(self) -> None:
-        """Once a second: the second mixer follows when the first one waits again."""
-        if self._rolling is None or self._gateway.is_stopping:
+        """Once a second: the second mixer follows when the first one waits again, and what was
+        wanted again while it stopped is started."""
+        if self._gateway.is_stopping:
+            return
+        for name in tuple(self._awaited):
+            self._want(name, True)
+        if self._rolling is None:
             return
         name, old, other = self._rolling
         pid = self._gateway.program(name).pid
@@ -174,8 +181,11 @@ class Reloading:
 
     def _want(self, name: str, wanted: bool) -> None:
         process = self._gateway.program(name)
+        self._awaited.discard(name)
         if wanted and process.state == ProcessStates.STOPPED:
             process.spawn()
+        elif wanted and process.state == ProcessStates.STOPPING:
+            self._awaited.add(name)
         elif not wanted and process.state in STOPPABLE:
             process.stop()
 

@@ -2,7 +2,7 @@
 
 ``recordings/<room>/<id>/`` below the state directory, mode 0700: one FLAC file for each voice, the
 sum of all in ``mix.flac``, and ``recording.json``. Links write it and hold its directory
-(``flock(2)``) while it goes on; signaling reads and deletes.
+(``flock(2)``) while it goes on; signaling reads, and deletes what nobody holds.
 """
 
 from __future__ import annotations
@@ -23,10 +23,13 @@ import msgspec
 
 from ..runtime.files import make_private_directory, read_file, replace_file
 from ..runtime.room_rules import ROOM_NAME
+from .retention import EARLIEST_MS, Look, is_stale, oldest_ms
 
 FOLDER, CONTENTS, MIX = "recordings", "recording.json", "mix.flac"
+LOOK = ".look"
+"""In the directory of all of them: the last look at the clock. No room is called so."""
+MAX_LOOK_BYTES = 200
 MAX_CONTENTS_BYTES = 1 << 20
-DAY_S = 86_400
 _ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
 _FILE = re.compile(r"[a-z0-9-]{1,80}\.flac")
 
@@ -159,24 +162,59 @@ def file_of(state_dir: Path, room: str, ident: str, file: str) -> Path | None:
 
 
 def delete(state_dir: Path, room: str, ident: str) -> bool:
-    """Delete a recording; False: there is none with that id. Raises OSError."""
+    """Delete a recording; False: there is none with that id.
+
+    Raises:
+        OSError: it cannot be deleted; BlockingIOError: it goes on.
+    """
     folder = folder_of(state_dir, room) / ident
     if not _ID.fullmatch(ident) or not folder.is_dir():
         return False
-    shutil.rmtree(folder)
+    try:
+        _remove(folder)
+    except FileNotFoundError:  # Somebody else was faster.
+        return False
     return True
 
 
-def delete_old(state_dir: Path, days: float, now_s: float) -> list[str]:
-    """Delete what began more than so many days ago: ``room/id`` of each. Raises OSError."""
-    gone = []
+def delete_old(state_dir: Path, keep_ms: int, now: Look) -> list[str]:
+    """Delete what began longer ago than that by two looks at the clock (``retention``).
+
+    Nothing is deleted that goes on, or whose time cannot be right. Returns ``room/id`` of each.
+    Raises OSError.
+    """
+    gone: list[str] = []
     root = state_dir / FOLDER
-    for room in sorted(root.iterdir()) if root.is_dir() else ():
+    if not root.is_dir() or (oldest := _oldest_ms(root / LOOK, keep_ms, now)) is None:
+        return gone
+    for room in sorted(root.iterdir()):
         for folder in _folders(room):
-            if now_s - _began_ms(folder.name) / 1000 > days * DAY_S:
-                shutil.rmtree(folder)
-                gone.append(f"{room.name}/{folder.name}")
+            if EARLIEST_MS <= _began_ms(folder.name) < oldest:
+                with contextlib.suppress(BlockingIOError, FileNotFoundError):
+                    _remove(folder)
+                    gone.append(f"{room.name}/{folder.name}")
     return gone
+
+
+def _oldest_ms(path: Path, keep_ms: int, now: Look) -> int | None:
+    """What began before this Unix time may go; the look is kept in a file for the next one."""
+    try:
+        before = Look.from_text(read_file(path, MAX_LOOK_BYTES).decode("ascii", "replace"))
+    except FileNotFoundError:
+        before = None
+    oldest = oldest_ms(before, now, keep_ms)
+    if oldest is not None or is_stale(before, now):
+        replace_file(path, now.as_text().encode())
+    return oldest
+
+
+def _remove(folder: Path) -> None:
+    """Raises OSError; BlockingIOError: it goes on."""
+    descriptor = hold(folder)
+    try:
+        shutil.rmtree(folder)
+    finally:
+        os.close(descriptor)
 
 
 def _folders(parent: Path) -> list[Path]:

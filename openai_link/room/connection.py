@@ -159,10 +159,14 @@ class Connection:
     def failed(self, problem: Problem, wall_ms: int, now_ns: int) -> list[Outcome]:
         """The active session could not be opened, or was lost."""
         life = self._life.failed(problem, now_ns, self._jitter())
-        outcomes: list[Outcome] = [Log("warning", f"! {problem.message}")]
-        if problem.retry_after_ns:
-            outcomes.append(self._remember(now_ns))
-        return [*outcomes, *self._carry_out(life, wall_ms, now_ns)]
+        log = Log("warning", f"! {problem.message}")
+        told = self.refused(problem, now_ns)
+        return [log, *told, *self._carry_out(life, wall_ms, now_ns)]
+
+    def refused(self, problem: Problem, now_ns: int) -> list[Outcome]:
+        """A call failed, perhaps another than the active session's: the server may want a wait."""
+        self._life.refused(problem, now_ns)
+        return [self._remember(now_ns)] if problem.retry_after_ns else []
 
     def _remember(self, now_ns: int) -> RememberTransport:
         allowed_ns = self._life.allowed_ns

@@ -125,11 +125,7 @@ class Lifecycle:
         self._timers["empty"] = now_ns + grace_ns
         if self._suspended:
             return self._become("reconnecting", "")
-        if self._retries.wait_ns(now_ns):
-            wait = in_seconds(self._retry_in(0, now_ns))
-            words = f"The assistant's server wants no call yet. Calling in {wait}."
-            return self._become("reconnecting", words)
-        return [*self._become("connecting", ""), *self._call(now_ns)]
+        return self._begin("connecting", "", now_ns)
 
     def answered(self) -> None:
         """The server has taken the call; what is left is the connection."""
@@ -172,6 +168,7 @@ class Lifecycle:
 
     def failed(self, problem: Problem, now_ns: int, jitter: float) -> list[LifecycleAction]:
         """The attempt failed or the call was lost; ``jitter`` is random, 0 to 1."""
+        self.refused(problem, now_ns)
         if self.state in ("closed", "idle") or self._suspended:
             return []
         waiting = "retry" in self._timers
@@ -180,7 +177,6 @@ class Lifecycle:
         for timer in ("connect", "silence", "stable"):
             self._timers.pop(timer, None)
         was_ready, close = self.state == "ready", Disconnect(problem.code)
-        self._retries.refused(problem, now_ns)
         other = self._selection.failed(self._kind, problem, self._answered, was_ready)
         if other is not None and self._retries.wait_ns(now_ns) <= SLOW_RETRY_NS:
             self._retry_in(0, now_ns)
@@ -194,6 +190,10 @@ class Lifecycle:
         if retry.gives_up:
             return [close, *self._give_up(problem, detail)]
         return [close, *self._become("reconnecting", detail)]
+
+    def refused(self, problem: Problem, now_ns: int) -> None:
+        """A call failed, perhaps another than the room's own: the server may want a wait."""
+        self._retries.refused(problem, now_ns)
 
     def _retry_in(self, delay_ns: int, now_ns: int) -> int:
         """Set the timer for the next attempt; returns the delay that the server allows."""
@@ -225,9 +225,6 @@ class Lifecycle:
         """Why the last call failed is no longer so: call at once."""
         if self.state != "failed" or "connect" in self._timers:
             return []
-        if self._retries.wait_ns(now_ns):
-            self._retry_in(0, now_ns)
-            return []
         self._timers.pop("retry", None)
         return self._call(now_ns)
 
@@ -240,7 +237,7 @@ class Lifecycle:
             return [Disconnect(reason)]
         for timer in ("connect", "silence", "stable"):
             self._timers.pop(timer, None)
-        return [Disconnect(reason), *self._become("reconnecting", detail), *self._call(now_ns)]
+        return [Disconnect(reason), *self._begin("reconnecting", detail, now_ns)]
 
     def suspend(self, reason: str, detail: str) -> list[LifecycleAction]:
         """End all sessions, and open none before ``resume`` with the same reason.
@@ -261,7 +258,7 @@ class Lifecycle:
         self._suspended.discard(reason)
         if self._suspended or self.state in ("closed", "idle"):
             return []
-        return [*self._become("reconnecting", ""), *self._call(now_ns)]
+        return self._begin("reconnecting", "", now_ns)
 
     def expect(self, now_ns: int) -> None:
         """People who were elsewhere are on their way."""
@@ -306,7 +303,18 @@ class Lifecycle:
             return []
         return self._call(now_ns)
 
+    def _begin(self, state: State, detail: str, now_ns: int) -> list[LifecycleAction]:
+        """Call as soon as the server allows it."""
+        if not self._retries.wait_ns(now_ns):
+            return [*self._become(state, detail), *self._call(now_ns)]
+        wait = in_seconds(self._retry_in(0, now_ns))
+        words = f"The assistant's server wants no call yet. Calling in {wait}."
+        return self._become("reconnecting", words)
+
     def _call(self, now_ns: int) -> list[LifecycleAction]:
+        if self._retries.wait_ns(now_ns):
+            self._retry_in(0, now_ns)
+            return []
         self.attempts += 1
         self._retries.attempted(now_ns)
         self._kind, self._answered = self._selection.choose(now_ns), False

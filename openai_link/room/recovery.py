@@ -61,7 +61,8 @@ class Recovery:
         if problem.code == "no_answer":
             self._record.pending_reply.missed()
         if session is self._sessions.standby:
-            return self._handover.standby_failed(problem, wall_ms, now_ns)
+            told = self._connection.refused(problem, now_ns)
+            return [*told, *self._handover.standby_failed(problem, wall_ms, now_ns)]
         if session is self._sessions.draining:
             return self._handover.end_draining(wall_ms, now_ns)
         return self._connection.failed(problem, wall_ms, now_ns)

@@ -96,7 +96,7 @@ class Retries:
         if self._may_be_quick(was_ready, problem, now_ns):
             delay_ns = int(_QUICK_NS[self._quick] * (1 + JITTER_SHARE * jitter))
             self._quick += 1
-            return Retry(max(delay_ns, self.wait_ns(now_ns)), "Calling again.")
+            return Retry(delay_ns, "Calling again.")
         self._failures += 1
         if not problem.retryable:
             return Retry(None, gives_up=True)
@@ -116,7 +116,7 @@ class Retries:
         most = len(_QUICK_NS if problem.code == "unreachable" else QUICK_RETRIES_NS)
         is_next = not was_ready and 0 < self._quick < most
         is_next = is_next and now_ns - self._attempt_ns < FAILED_AT_ONCE_NS
-        may_help = problem.retryable and not problem.retry_after_ns
+        may_help = problem.retryable and not self.wait_ns(now_ns)
         return (is_first or is_next) and may_help
 
     def _backed_off_ns(self, jitter: float) -> int:

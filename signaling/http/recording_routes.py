@@ -17,6 +17,8 @@ from aiohttp import web
 
 from mixer_core.journal import left_recordings, recordings
 from mixer_core.journal.recordings import Listed
+from mixer_core.journal.retention import DAY_MS, Look
+from mixer_core.runtime import boot_clock
 from mixer_core.runtime.errors import ProblemError
 
 from ..access.owners import with_node, without_node
@@ -65,14 +67,22 @@ class RecordingShelf:
         return await self._asked(lambda: recordings.file_of(self._state_dir, room, ident, name))
 
     async def delete(self, room: str, ident: str) -> bool:
-        """Delete one; False: there is none."""
-        return await self._asked(lambda: recordings.delete(self._state_dir, room, ident))
+        """Delete one; False: there is none. Raises ProblemError: 409 where it goes on."""
+
+        def remove() -> bool:
+            try:
+                return recordings.delete(self._state_dir, room, ident)
+            except BlockingIOError as error:
+                words = "this recording goes on: stop it, then delete it"
+                raise ProblemError(409, "Recording goes on", words) from error
+
+        return await self._asked(remove)
 
     async def delete_old(self) -> None:
         """Delete what is too old."""
-        gone = await self._run(
-            lambda: recordings.delete_old(self._state_dir, self._days, time.time())
-        )
+        look = Look(int(time.time() * 1_000), boot_clock.boot(), boot_clock.now_ns())
+        keep_ms = int(self._days * DAY_MS)
+        gone = await self._run(lambda: recordings.delete_old(self._state_dir, keep_ms, look))
         if gone:
             words = "= %d recordings over %g days old are deleted: %s"
             self._log.info(words, len(gone), self._days, ", ".join(gone[:5]))

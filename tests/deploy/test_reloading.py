@@ -95,8 +95,8 @@ def test_a_check_that_dies_changes_nothing(world: World) -> None:
 NAMES = ("mixer_core", "mixer_core_standby", "simulator", "openai_link", "media_worker")
 
 
-def reloaded(programs: Supervised, monkeypatch: pytest.MonkeyPatch, **wanted: bool) -> None:
-    """A reload that finds nothing but what is wanted from now on."""
+def reloaded(programs: Supervised, monkeypatch: pytest.MonkeyPatch, **wanted: bool) -> Reloading:
+    """After a reload that finds nothing but what is wanted from now on."""
     for name, value in variables_of(CommonSettings()).items():
         monkeypatch.setenv(name, value)
     world = World(programs.supervisor.runtime_dir)
@@ -105,6 +105,7 @@ def reloaded(programs: Supervised, monkeypatch: pytest.MonkeyPatch, **wanted: bo
     number = reloading.begin()
     world.finish(wanted=wanted)
     assert reloading.result_of(number) == {"refused": "", "changes": []}
+    return reloading
 
 
 @pytest.mark.usefixtures("world")
@@ -146,3 +147,21 @@ def test_who_was_given_up_gets_all_its_attempts_again(
     for name in ("simulator", "media_worker"):
         programs.ends(name, 1)
         assert programs.programs[name].state == ProcessStates.BACKOFF
+
+
+@pytest.mark.usefixtures("world")
+def test_what_is_wanted_again_while_it_stops_is_started_when_it_has_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = Supervised(tmp_path, *NAMES)
+    simulator = programs.programs["simulator"]
+    simulator.becomes(ProcessStates.STOPPING)
+    reloading = reloaded(programs, monkeypatch, simulator=True)
+    reloading.look()
+    assert simulator.starts == 0
+    simulator.becomes(ProcessStates.STOPPED)
+    reloading.look()
+    assert simulator.starts == 1
+    simulator.becomes(ProcessStates.STOPPED)
+    reloading.look()
+    assert simulator.starts == 1, "somebody else has stopped it"

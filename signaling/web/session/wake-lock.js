@@ -4,14 +4,22 @@
 export class WakeLock {
   /** @type {WakeLockSentinel|undefined} */
   #lock;
+  #wanted = false;
+  #asking = false;
 
   /** A browser drops the lock when the page is hidden: ask again when it is seen. */
   async request() {
-    if (document.hidden || !navigator.wakeLock) return;
+    this.#wanted = true;
+    const holds = this.#lock !== undefined && !this.#lock.released;
+    if (holds || this.#asking || document.hidden || !navigator.wakeLock) return;
+    this.#asking = true;
     this.#lock = await navigator.wakeLock.request("screen").catch(() => undefined);
+    this.#asking = false;
+    if (!this.#wanted) this.release();
   }
 
   release() {
+    this.#wanted = false;
     this.#lock?.release().catch(() => {});
     this.#lock = undefined;
   }

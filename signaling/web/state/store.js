@@ -177,6 +177,8 @@ export class Store {
     /** @type {Set<(state: State) => void>} */
     this.listeners = new Set();
     this.scheduled = false;
+    // The frame that was asked for a moment ago does not come any more.
+    document.addEventListener("visibilitychange", () => document.hidden && this.#notify());
   }
 
   /** @param {Partial<State>} change */
@@ -200,6 +202,7 @@ export class Store {
   }
 
   #notify() {
+    if (!this.scheduled) return;
     this.scheduled = false;
     for (const listener of this.listeners) listener(this.state);
   }

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from mixer_core.journal import recordings
 from mixer_core.journal.recordings import Contents, TrackFile
+from mixer_core.journal.retention import DAY_MS, Look
+from mixer_core.runtime.units import MS_NS
 
 NOON_MS = 1_790_000_000_000
-DAY_MS = 86_400_000
 
 
 def made(folder: Path, began_ms: int, room: str = "home") -> Path:
@@ -30,15 +32,81 @@ def test_they_are_listed_newest_first_with_what_is_left_of_them(tmp_path: Path) 
     assert second.contents.began_ms == NOON_MS and recordings.listed(tmp_path, "den") == []
 
 
+class Shelf:
+    """Recordings, kept for a day, and a clock that may be set."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.wall_ms, self.boot, self.boot_ns = folder, NOON_MS, "a", 0
+
+    def wait(self, days: float) -> None:
+        self.wall_ms += int(days * DAY_MS)
+        self.boot_ns += int(days * DAY_MS * MS_NS)
+
+    def sweep(self) -> list[str]:
+        now = Look(self.wall_ms, self.boot, self.boot_ns)
+        return recordings.delete_old(self.folder, DAY_MS, now)
+
+
 def test_what_is_old_goes_and_nothing_else(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    assert shelf.sweep() == [] and list(tmp_path.iterdir()) == []
     old, new = made(tmp_path, NOON_MS), made(tmp_path, NOON_MS + 2 * DAY_MS, "den")
     (tmp_path / "recordings/home/notes").mkdir()
-    assert recordings.delete_old(tmp_path / "none", 1, 0) == []
-    now_s = (NOON_MS + 2.5 * DAY_MS) / 1_000
-    assert recordings.delete_old(tmp_path, 1, now_s) == [f"home/{old.name}"]
+    shelf.wait(2)
+    assert shelf.sweep() == []
+    shelf.wait(0.5)
+    assert shelf.sweep() == [f"home/{old.name}"]
     assert new.is_dir() and not old.exists() and (tmp_path / "recordings/home/notes").is_dir()
     assert recordings.delete(tmp_path, "den", new.name) and not new.exists()
     assert not recordings.delete(tmp_path, "den", new.name)
+
+
+def test_a_clock_that_is_wrong_for_a_while_deletes_nothing(tmp_path: Path) -> None:
+    shelf, path = Shelf(tmp_path), made(tmp_path, NOON_MS)
+    shelf.sweep()
+    shelf.wall_ms += 40 * DAY_MS
+    assert shelf.sweep() == [], "it has just been set"
+    shelf.wait(0.3)
+    assert shelf.sweep() == [], "the look before says otherwise"
+    shelf.wall_ms -= 40 * DAY_MS
+    shelf.wait(0.3)
+    assert shelf.sweep() == [] and path.is_dir()
+    shelf.boot, shelf.boot_ns = "b", 0
+    shelf.wait(1)
+    assert shelf.sweep() == []
+    shelf.wait(1)
+    assert shelf.sweep() == [f"home/{path.name}"]
+
+
+def test_a_time_that_cannot_be_right_makes_nothing_old(tmp_path: Path) -> None:
+    shelf, first, odd = Shelf(tmp_path), made(tmp_path, 5_000_000), made(tmp_path, NOON_MS)
+    odd = odd.rename(odd.with_name("99999999T999999Z-0a1b2c"))
+    shelf.sweep()
+    shelf.wait(9)
+    assert shelf.sweep() == [] and first.is_dir() and odd.is_dir()
+
+
+def test_what_goes_on_is_not_deleted(tmp_path: Path) -> None:
+    shelf, path = Shelf(tmp_path), made(tmp_path, NOON_MS)
+    held = recordings.hold(path)
+    shelf.sweep()
+    shelf.wait(3)
+    assert shelf.sweep() == []
+    with pytest.raises(BlockingIOError):
+        recordings.delete(tmp_path, "home", path.name)
+    assert len(list(path.iterdir())) == 2
+    os.close(held)
+    shelf.wait(1)
+    assert shelf.sweep() == [f"home/{path.name}"]
+
+
+def test_a_look_that_cannot_be_read_is_none(tmp_path: Path) -> None:
+    shelf, path = Shelf(tmp_path), made(tmp_path, NOON_MS)
+    (tmp_path / recordings.FOLDER / recordings.LOOK).write_bytes(b"\xff 1 2")
+    shelf.wait(3)
+    assert shelf.sweep() == []
+    shelf.wait(1)
+    assert shelf.sweep() == [f"home/{path.name}"]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from openai_link.room.lifecycle_actions import Connect, LifecycleAction, StateCh
 from openai_link.room.rollover import RETRY_NS, DropNext, OpenNext, Rollover
 from openai_link.settings import OpenaiLinkSettings
 from openai_link.transport.selection import TransportSelection
-from tests.openai_link.room.world import PARTICIPANT, Scene, World, say, until
+from tests.openai_link.room.world import PARTICIPANT, Scene, World, say, until, wait
 
 SERVER = Upstream("voice.example", "https://voice.example/v1", "sk", False)
 
@@ -109,6 +109,40 @@ def test_a_session_that_was_up_waits_too() -> None:
     life.failed(problem(limited(7.0)), 2 * S_NS, 0.0)
     assert "Trying again in 7 s (1 of 3)" in life.detail
     assert life.next_timeout_ns() == 9 * S_NS
+
+
+@pytest.mark.parametrize("way", ["resume", "afresh", "roster", "retry"])
+def test_nothing_that_happens_hurries_the_server(way: str) -> None:
+    life = room()
+    life.connected(S_NS)
+    if way == "afresh":
+        life.refused(problem(limited(120.0)), 2 * S_NS)
+        actions = life.afresh("forgotten", "Deleted.", 3 * S_NS)
+    else:
+        life.failed(problem(limited(120.0)), 2 * S_NS, 0.0)
+        actions = life.suspend("lease", "x") if way == "resume" else []
+        actions += life.resume("lease", 3 * S_NS)
+        actions += life.roster(2, True, 60 * S_NS) if way == "roster" else []
+        actions += life.retry(3 * S_NS) if way == "retry" else []
+    assert not any(isinstance(action, Connect) for action in actions)
+    if way in ("resume", "afresh"):
+        assert "wants no call yet. Calling in 119 s." in life.detail
+    assert not any(isinstance(a, Connect) for a in life.tick(122 * S_NS - 1, 0.0))
+    assert any(isinstance(action, Connect) for action in life.tick(122 * S_NS, 0.0))
+
+
+def test_a_refusal_of_the_next_session_counts_for_the_room() -> None:
+    world = World(Scene("standby", (wait(300), say("Good morning.")), session_limit_s=40))
+    for _ in world.steps():
+        pass
+    world.refuse = limited(600.0)
+    while world.opened < 2:
+        world.run(200)
+    world.run(1_000)
+    world.refuse = None
+    world.lose_all()
+    world.run(30_000)
+    assert world.opened == 2 and "Trying again in 5" in world.state["detail"]
 
 
 def test_the_next_session_of_a_rollover_waits_too() -> None:

@@ -6,7 +6,8 @@
  * In, by the feed: {type:"frame", seq, epoch, flags, message}; {type:"flush", epoch}; {type:"reset"};
  * {type:"pause"}.
  * Out, by `port`: {type:"played", why, …Played, atSeconds} when playback starts, every 500 ms while it goes on,
- * when it ends and at a flush; {type:"stats", …} every 250 ms.
+ * when it ends, at a flush, and at the handover to another connection, on which the reply goes on; {type:"stats", …}
+ * every 250 ms.
  */
 
 import { JitterBuffer } from "../jitter.js";
@@ -41,19 +42,19 @@ class Playback extends AudioWorkletProcessor {
       const pcm = new Int16Array(message.message, HEADER_BYTES, FRAME_SAMPLES);
       const stampNs = new DataView(message.message).getBigUint64(STAMP_OFFSET, true);
       const { seq, epoch, flags } = message;
-      this.#flushed(this.buffer.push(seq, epoch, flags, pcm, currentTime * 1000, stampNs));
+      this.#dropped("flush", this.buffer.push(seq, epoch, flags, pcm, currentTime * 1000, stampNs));
     } else if (message.type === "flush") {
-      this.#flushed(this.buffer.flush(message.epoch));
+      this.#dropped("flush", this.buffer.flush(message.epoch));
     } else if (message.type === "reset") {
-      this.#flushed(this.buffer.reset());
+      this.#dropped("handover", this.buffer.reset());
     } else if (message.type === "pause") {
       this.buffer.pause();
     }
   }
 
-  /** @param {import("../jitter.js").Played|null} played */
-  #flushed(played) {
-    this.#report("flush", played);
+  /** @param {"flush"|"handover"} why @param {import("../jitter.js").Played|null} played */
+  #dropped(why, played) {
+    this.#report(why, played);
     if (played) this.playing = false;
   }
 
