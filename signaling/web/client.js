@@ -63,6 +63,7 @@ export { costOf } from "./state/usage.js";
  * | `joined`  | the state: the person is in the room, again after a loss, or the audio was built anew      |
  * | `left`    | the state: the person has left, or had to                                                  |
  * | `message` | a control message of the gateway, but `level` and `pong`                                   |
+ * | `unsaid`  | `{text}`: a typed line that was lost with the connection; `state.captions` has it no more     |
  * | `devices` | nothing: a microphone or speaker came or went                                              |
  */
 export class Client extends EventTarget {
@@ -84,6 +85,7 @@ export class Client extends EventTarget {
     this.#session = new Session(this.#store, { jitter, allowWorker, route });
     this.#session.onJoined = () => this.#emit("joined", this.state);
     this.#session.onDevices = () => this.#emit("devices");
+    this.#session.onUnsaid = (text) => this.#emit("unsaid", { text });
     this.#store.onNote = (/** @type {any} */ { type, atMs, ...fields }) => {
       if (type === "control") this.#emit("message", fields.message);
       else if (type === "problem") this.#emit("problem", fields);
@@ -219,7 +221,7 @@ export class Client extends EventTarget {
 
   /** Send a typed line. @param {string} text @returns {boolean} sent */
   say(text) {
-    return this.#session.say(text);
+    return this.#session.typed.say(text);
   }
 
   /**
@@ -236,9 +238,13 @@ export class Client extends EventTarget {
     this.#session.stopAssistant();
   }
 
-  /** Have the room recorded (admins, where it is allowed), or object to it (everybody). @param {boolean} on */
+  /**
+   * Have the room recorded (admins, where it is allowed), or object to it (everybody).
+   * @param {boolean} on
+   * @returns {boolean} sent; an objection that was not is said as soon as the connection is there again
+   */
   record(on) {
-    this.#session.record(on);
+    return this.#session.recording.say(on);
   }
 
   /** Answer a tool's question. @param {string} call its `call` @param {boolean} allow */

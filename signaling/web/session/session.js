@@ -6,7 +6,7 @@
 
 import { AudioEngine } from "../audio/engine.js";
 import { LinkHost } from "../audio/link-host.js";
-import { foldCaption, foldHistory, markInterrupted } from "../state/captions.js";
+import { foldHistory } from "../state/captions.js";
 import { historyLines } from "../state/history.js";
 import { CONNECTION_CODES, ROOM_CODES, problem } from "../state/problems.js";
 import { may, roomState } from "../state/store.js";
@@ -15,17 +15,18 @@ import { ConnectionKeeper } from "./connection-keeper.js";
 import { Inbox } from "./inbox.js";
 import { Microphone } from "./microphone.js";
 import { base64 } from "./picture.js";
+import { PlayedReports } from "./played.js";
+import { RecordingWish } from "./recording.js";
 import { isRoomName, postPicture } from "./signal.js";
 import { Speaker } from "./speaker.js";
 import { Talk } from "./talk.js";
+import { Typed } from "./typed.js";
 import { Unheard } from "./unheard.js";
 import { WakeLock } from "./wake-lock.js";
 
 const TICK_MS = 250;
 /** A microphone that the system holds for less than this is no news. */
 const HELD_SHOWN_MS = 800;
-/** How long the assistant is shown as interrupted. */
-const INTERRUPTED_SHOWN_MS = 2500;
 
 /** @typedef {import("./microphone.js").MicrophoneChoice} MicrophoneChoice */
 
@@ -34,6 +35,8 @@ export class Session {
   onJoined = null;
   /** Called when a device came or went. @type {(() => void)|null} */
   onDevices = null;
+  /** Called with a typed line that the room has not got. @type {((text: string) => void)|null} */
+  onUnsaid = null;
   /** The playback worklet's latest statistics. */
   #playback = {};
   #wakeLock = new WakeLock();
@@ -60,10 +63,11 @@ export class Session {
       onHeard: () => this.unheard.heard(),
       onRefused: () => this.#refused(),
     });
-    this.talk = new Talk(store, {
-      setMuted: (muted) => this.audio.setMuted(muted),
-      send: (message) => this.keeper.send(message),
-    });
+    const send = (/** @type {Record<string, unknown>} */ message) => this.keeper.send(message);
+    this.talk = new Talk(store, { setMuted: (muted) => this.audio.setMuted(muted), send });
+    this.typed = new Typed(store, { send, giveBack: (text) => this.onUnsaid?.(text) });
+    this.recording = new RecordingWish(store, send);
+    this.played = new PlayedReports(store, send);
     this.microphone = new Microphone(store, this.audio, {
       onReopen: () => this.reopenMicrophone(),
     });
@@ -75,7 +79,7 @@ export class Session {
       buttonRefused: () => this.talk.pressesUnwanted(),
       sentAway: () => this.leave(false),
       welcomed: () => this.#catchUp(),
-      interrupted: () => this.#showInterrupted(),
+      interrupted: () => this.played.showInterrupted(),
       stopping: () => this.keeper.expectRestart(),
     });
     this.unheard = new Unheard(store);
@@ -155,6 +159,7 @@ export class Session {
     this.keeper.send({ type: "hello", name: this.state.name });
     if (this.state.speakerUse === "headphones") this.setSpeakerUse("headphones"); // The gateway knows who plays.
     this.talk.connected();
+    this.recording.connected();
     this.unheard.tell();
     this.#running(this.state.audioRunning);
     if (!this.audio.context) this.resume();
@@ -177,9 +182,11 @@ export class Session {
     } catch (error) {
       this.store.note("no history", { detail: String(error) });
     }
+    if (this.state.participant === participant) this.typed.settle();
   }
 
   #disconnected() {
+    this.typed.lost();
     this.store.levels.clear();
     this.store.set({ questions: [], tools: {} });
   }
@@ -219,7 +226,7 @@ export class Session {
   #audioCallbacks() {
     return {
       onLevel: (/** @type {{dbfs: number}} */ { dbfs }) => this.#ownLevel(dbfs),
-      onPlayed: (/** @type {any} */ report) => this.#played(report),
+      onPlayed: (/** @type {any} */ report) => this.played.take(report),
       onStats: (/** @type {any} */ stats) => {
         this.#playback = stats;
       },
@@ -255,38 +262,6 @@ export class Session {
     this.store.levels.set("me", dbfs);
     this.talk.level(dbfs);
     if (this.keeper.wanted && this.talk.isOpen) this.unheard.level(dbfs);
-  }
-
-  /** @param {any} report */
-  #played(report) {
-    const { epoch, why, atSeconds } = report;
-    const playedMs = Math.round(report.playedMs);
-    const bufferedMs = Math.round(report.bufferedMs);
-    const exact = report.stampNs === null ? {} : { stamp_ns: report.stampNs, offset_samples: report.offsetSamples };
-    if (why !== "progress") this.store.note("played", { why, epoch, playedMs, bufferedMs, atSeconds });
-    const cutOff = why === "flush" && bufferedMs > 0;
-    if (cutOff) this.#interrupted();
-    this.keeper.send({
-      type: "played", epoch, played_ms: playedMs, buffered_ms: bufferedMs, ...exact, last: why === "flush",
-    });
-  }
-
-  /** Have the room recorded, or object. @param {boolean} on */
-  record(on) {
-    this.keeper.send({ type: "record", on });
-  }
-
-  /** A reply was cut off in mid-word. */
-  #interrupted() {
-    this.store.set({ captions: markInterrupted(this.state.captions) });
-    this.#showInterrupted();
-  }
-
-  /** For a moment, so that people see it. */
-  #showInterrupted() {
-    this.store.set({ interrupted: true });
-    clearTimeout(this.interrupting);
-    this.interrupting = setTimeout(() => this.store.set({ interrupted: false }), INTERRUPTED_SHOWN_MS);
   }
 
   /** @param {boolean} running */
@@ -352,18 +327,6 @@ export class Session {
 
   stopAssistant() {
     this.keeper.send({ type: "interrupt" });
-  }
-
-  /** @param {string} text @returns {boolean} sent */
-  say(text) {
-    if (!this.keeper.send({ type: "say", text })) return false;
-    const { participant, name, captions } = this.state;
-    const line = {
-      item: `typed-${performance.now()}`, speaker: participant, name, text, final: true,
-      kind: /** @type {const} */ ("typed"),
-    };
-    this.store.set({ captions: foldCaption(captions, line) });
-    return true;
   }
 
   /**

@@ -81,6 +81,14 @@ const TEXTS = {
   },
   rules: { tone: "info", title: "The settings of this room have changed", cure: "" },
   unheard: { tone: "warning", title: "Something you said was not heard", cure: "The connection was gone. Say it again." },
+  unsaid: {
+    tone: "warning", title: "What you typed was not received",
+    cure: "The connection was gone. It is in the field again: send it once more.",
+  },
+  objecting: {
+    tone: "warning", title: "Your objection is not heard yet",
+    cure: "It is said as soon as the connection is there again.",
+  },
   gone: { tone: "warning", title: "Connection lost", cure: "If this lasts, check that the gateway is running and that you are on its network." },
   unreachable: { tone: "warning", title: "The gateway doesn't answer", cure: `${RETRIES} ${CHECK_GATEWAY}` },
   full: { tone: "warning", title: "The gateway is full", cure: "You will join as soon as someone leaves." },
@@ -184,7 +192,7 @@ export const CONNECTION_CODES = [
 /** Codes of what concerns one stay in a room, beside the connection: who leaves has nothing to do with it any more. */
 export const ROOM_CODES = [
   "upstream", "upstream-retry", "budget-low", "other-model", "session-differs", "forgotten", "rules",
-  "recording", "recording-soon", "recording-over", "suspended", "silenced", "unheard", "echo",
+  "recording", "recording-soon", "recording-over", "suspended", "silenced", "unheard", "unsaid", "objecting", "echo",
   "no-audio", "sound-stands", "speaker-lost", "mic-lost", "mic-held",
 ];
 

@@ -45,7 +45,10 @@ export class RoomView {
     this.stop.addEventListener("click", () => client.interrupt());
     byId("leave").addEventListener("click", () => client.leave());
     byId("say-form").addEventListener("submit", (event) => this.#say(event));
-    client.addEventListener("message", (/** @type {any} */ { detail }) => this.#giveBack(detail));
+    client.addEventListener("message", (/** @type {any} */ { detail: { type, text } }) => {
+      if (type === "error" && typeof text === "string") this.#giveBack(text);
+    });
+    client.addEventListener("unsaid", (/** @type {any} */ { detail }) => this.#giveBack(detail.text));
     document.addEventListener("keydown", (event) => this.#key(event));
   }
 
@@ -89,9 +92,8 @@ export class RoomView {
     this.#sayReply(state);
   }
 
-  /** Lines that the assistant has not got can be sent again: they stand before what is being typed. @param {any} message */
-  #giveBack({ type, text }) {
-    if (type !== "error" || typeof text !== "string") return;
+  /** Lines that the assistant has not got can be sent again: they stand before what is being typed. @param {string} text */
+  #giveBack(text) {
     const { value } = this.say;
     const before = value.startsWith(this.givenBack) ? this.givenBack : "";
     this.givenBack = before ? `${before} ${text}` : text;

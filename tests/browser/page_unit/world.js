@@ -77,6 +77,8 @@
     pong: (channel, t) => start(() => channel.onmessage?.({ data: JSON.stringify({ type: "pong", t }) }), 20, 0),
     /** Control messages that left the page. */
     sent: [],
+    /** What the gateway keeps of the conversation; null: it does not tell. */
+    history: [],
     /** Requests: [method, path, headers]. */
     requests: [],
     stays: 0,
@@ -246,7 +248,7 @@
     await wait(5);
     if (path.endsWith("/end")) return new Promise(() => {});
     if (path.endsWith("/ice")) return answered(200, { ice_servers: [], keep_s: 600 });
-    if (path.endsWith("/conversation")) return answered(200, { items: world.history ?? [] });
+    if (path.endsWith("/conversation")) return answered(world.history ? 200 : 503, { items: world.history });
     if (method !== "POST") return answered(200, {});
     const [status, body] = world.answer(headers["Mixminus-Replaces"] ?? "");
     if (status !== 201) return answered(status, body);

@@ -1,0 +1,83 @@
+"""session/typed.js and session/recording.js: what a person wants while the connection goes."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.browser.page_unit.conftest import Run
+
+pytestmark = pytest.mark.browser
+
+GAP = """
+const made = await world.joined(); const { session, store, codes } = made;
+const back = []; session.onUnsaid = (text) => back.push(text);
+const told = (item, text) => ({ item, position: 1, time: "", kind: "message", role: "user",
+  final: true, name: "Ana", participant: "p1", text });
+const again = async (participant) => {
+  session.keeper.lost(); await world.pass(1000); made.welcome(participant); await world.pass(500);
+};
+const lines = () => store.state.captions.map(({ text, kind }) => [text, kind]);
+const record = (phase) => session.inbox.take({ type: "state", upstream: "ready", assistant: "idle",
+  recording: { phase, words: "Ben wants it" } });
+const objections = () => world.sent.filter(({ type, on }) => type === "record" && !on).length;
+"""
+
+
+def test_typed_lines_that_were_lost_are_given_back_and_those_that_arrived_are_not(
+    world: Run,
+) -> None:
+    result = world(
+        GAP
+        + """session.typed.say("one"); session.typed.say("two"); session.typed.say("three");
+        session.inbox.take(
+          { type: "caption", item: "i1", speaker: "p1", text: "one", final: true });
+        world.history = [told("i1", "one"), told("i2", "two")];
+        await again("p2"); const given = [[...back], lines(), codes()];
+        session.typed.say("four"); await world.pass(9000);
+        return [given, back, lines(), codes()];"""
+    )
+    stays = [["one", "speech"], ["two", "speech"]]
+    given = [["three"], stays, ["unsaid"]]
+    assert result == [given, ["three"], [*stays, ["four", "typed"]], []]
+
+
+def test_lines_are_given_back_in_order_where_the_gateway_tells_nothing_of_what_was_said(
+    world: Run,
+) -> None:
+    result = world(
+        GAP
+        + """session.typed.say("one"); session.keeper.lost(); await world.pass(1000);
+        session.typed.say("two"); session.keeper.lost(); await world.pass(1000);
+        world.history = null; made.welcome("p3"); await world.pass(500); return [back, lines()];"""
+    )
+    assert result == [["one", "two"], []]
+
+
+def test_an_objection_is_said_again_until_nothing_is_recorded(world: Run) -> None:
+    result = world(
+        GAP
+        + """record("soon"); const sent = session.recording.say(false); await again("p2");
+        const twice = objections(); record("off"); await again("p3");
+        record("on"); await again("p4"); return [sent, twice, objections()];"""
+    )
+    assert result == [True, 2, 2]
+
+
+def test_an_objection_in_the_gap_is_shown_and_said_on_the_next_connection(world: Run) -> None:
+    result = world(
+        GAP
+        + """record("on"); world.passes = false; session.keeper.lost(); await world.pass(500);
+        const sent = session.recording.say(false); const waits = [objections(), codes()];
+        world.passes = true; await world.pass(9000);
+        return [sent, waits, objections(), codes()];"""
+    )
+    waits = [0, ["recording", "gone", "objecting"]]
+    assert result == [False, waits, 1, ["recording"]]
+
+
+def test_whoever_wants_a_recording_after_all_objects_no_more(world: Run) -> None:
+    assert world(
+        GAP
+        + """record("on"); session.recording.say(false); session.recording.say(true);
+        await again("p2"); return objections();"""
+    ) == 1  # fmt: skip
