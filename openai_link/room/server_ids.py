@@ -9,12 +9,14 @@ that are unique in the room.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from mixer_core.runtime.foreign_text import one_line
 
+from ..realtime.bounds import MAX_CALL_ID_BYTES, MAX_ID_BYTES, is_longer
 from ..realtime.event_fields import REMEMBERED, forget_oldest, map_of, text_of
 from ..tools.calls import MAX_NAME_CHARS
 from .actions import ClearOutput, Log, SendEvent
@@ -24,6 +26,12 @@ from .signals import Outcome, ProblemFound
 
 ROOT = "root"
 """Stands for the beginning of the conversation; the id of no item."""
+MAX_OWNED = 2 * REMEMBERED
+"""Ids of the room of which it is remembered whose they are."""
+MAX_CALLS = 512
+"""Calls of a session that are remembered: their ids may be long."""
+MAX_KEY_CHARS = 64
+"""Longest id that is remembered as it is; of a longer one, a digest."""
 
 Event = Mapping[str, Any]
 Kind = Literal["item", "response", "call"]
@@ -40,12 +48,21 @@ class _Names:
 
     here: dict[tuple[Kind, str], str] = field(default_factory=dict)
     """The server's ids that are taken, to ours."""
-    there: dict[str, str] = field(default_factory=dict)
+    there: dict[Kind, dict[str, str]] = field(
+        default_factory=lambda: {"item": {}, "response": {}, "call": {}}
+    )
     """Ours to the server's."""
     calls: dict[tuple[str, str], str] = field(default_factory=dict)
     """Ids of calls in the room, by the server's ids of the item and the call."""
     called: dict[str, None] = field(default_factory=dict)
     """The server's ids of calls that were made or told."""
+
+    def called_for(self, item: str, call: str, here: str) -> None:
+        """The item is a call, or its output: with that id there, and here."""
+        self.called[_key(call)] = None
+        self.calls[_key(item), _key(call)] = here
+        forget_oldest(self.called, MAX_CALLS)
+        forget_oldest(self.calls, MAX_CALLS)
 
 
 class ServerIds:
@@ -84,9 +101,9 @@ class ServerIds:
         """A client event as its session's server is to get it."""
         names, event = self._of(action.session), action.event
         changed: dict[str, Any] = {}
-        for key, _ in _IDS:
+        for key, kind in _IDS:
             name = text_of(event, key)
-            _change(changed, key, name, names.there.get(name, name))
+            _change(changed, key, name, names.there[kind].get(name, name))
         item = map_of(event, "item")
         if item:
             _change(changed, "item", item, self._created(action.session, names, item))
@@ -98,14 +115,12 @@ class ServerIds:
         """An item of ours: its id and its call are this session's from now on."""
         identity, changed = text_of(item, "id"), dict[str, Any]()
         self._own("item", identity, session)
-        for key in ("call_id", "approval_request_id"):
-            name = text_of(item, key)
-            _change(changed, key, name, names.there.get(name, name))
-        call = text_of(item, "call_id")
+        call, request = text_of(item, "call_id"), text_of(item, "approval_request_id")
+        _change(changed, "approval_request_id", request, names.there["item"].get(request, request))
         if call:
-            theirs = changed.get("call_id", call)
-            names.called[theirs] = None
-            names.calls[identity, theirs] = call
+            theirs = names.there["call"].get(call, call)
+            _change(changed, "call_id", call, theirs)
+            names.called_for(identity, theirs, call)
             self._own("call", theirs, session)
         return {**item, **changed} if changed else item
 
@@ -133,42 +148,41 @@ class ServerIds:
     def _call(self, session: int, item: str, call: str, is_call: bool) -> str:
         """A call is known by its item, too: a server may number the calls of each response."""
         names = self._of(session)
-        known = names.calls.get((item, call))
-        if known is not None:
-            return known
-        is_again = is_call and bool(item) and call in names.called
-        here = self._fresh(names, call) if is_again else self._here(session, "call", call)
+        known = names.calls.get((_key(item), _key(call)))
+        if known is not None or _is_too_long("call", call):
+            return known or call
+        is_again = is_call and bool(item) and _key(call) in names.called
+        here = self._fresh(names, "call", call) if is_again else self._here(session, "call", call)
         if is_call and item:
-            names.called[call] = None
-            names.calls[item, call] = here
-            forget_oldest(names.called, REMEMBERED)
-            forget_oldest(names.calls, REMEMBERED)
+            names.called_for(item, call, here)
         return here
 
     def _here(self, session: int, kind: Kind, name: str) -> str:
-        names, owner = self._of(session), self._owners.get((kind, name))
-        known = names.here.get((kind, name))
+        if _is_too_long(kind, name):
+            return name  # What it names is not there for anybody.
+        names, key = self._of(session), (kind, _key(name))
+        known, owner = names.here.get(key), self._owners.get(key)
         if known is not None:
             return known
         if owner is None and not self._is_recorded(kind, name):
             self._own(kind, name, session)
         elif owner != session:
-            names.here[kind, name] = self._fresh(names, name)
+            names.here[key] = self._fresh(names, kind, name)
             forget_oldest(names.here, REMEMBERED)
-            return names.here[kind, name]
+            return names.here[key]
         return name
 
-    def _fresh(self, names: _Names, name: str) -> str:
+    def _fresh(self, names: _Names, kind: Kind, name: str) -> str:
         self._made += 1
         here = f"mm{self._mark}x{self._made}"
-        names.there[here] = name
-        forget_oldest(names.there, 2 * REMEMBERED)
+        names.there[kind][here] = name
+        forget_oldest(names.there[kind], MAX_CALLS if kind == "call" else REMEMBERED)
         return here
 
     def _own(self, kind: Kind, name: str, session: int) -> None:
         if name:
-            self._owners[kind, name] = session
-            forget_oldest(self._owners, 2 * REMEMBERED)
+            self._owners[kind, _key(name)] = session
+            forget_oldest(self._owners, MAX_OWNED)
 
     def _is_recorded(self, kind: Kind, name: str) -> bool:
         """Whether it is in a conversation that goes on, or of a session long ago."""
@@ -182,6 +196,17 @@ class ServerIds:
             self._names = {number: n for number, n in self._names.items() if number in alive}
             self._names[session] = _Names()
         return self._names[session]
+
+
+def _key(name: str) -> str:
+    """What an id is remembered by."""
+    if len(name) <= MAX_KEY_CHARS:
+        return name
+    return hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=24).hexdigest()
+
+
+def _is_too_long(kind: Kind, name: str) -> bool:
+    return is_longer(name, MAX_CALL_ID_BYTES if kind == "call" else MAX_ID_BYTES)
 
 
 def nameless(event: Event) -> list[Outcome]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from openai_link.room.server_ids import MAX_OWNED
 from openai_link.transcript.kept_items import MAX_ITEMS
 from openai_link.transcript.line_places import MAX_LINES
 from openai_link.transcript.slot_clock import MAX_ANCHORS
@@ -29,6 +30,7 @@ BOUNDS = {
     "_told": MAX_ITEMS,
     "_aliases": MAX_ALIASES,
     "_lines": MAX_LINES,
+    "_owners": MAX_OWNED,
     "_answering": 256,
     "_shares": 256,
     "names": 256,
