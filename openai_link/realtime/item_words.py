@@ -36,6 +36,8 @@ class ItemWords:
         """Spoken items whose transcripts have not come, and when anything last came of them."""
         self._given_up: dict[str, None] = {}
         """Spoken items whose transcripts are not waited for any more."""
+        self._in_item: dict[str, str] = {}
+        """Words of spoken items that came with them, whose transcripts may come yet."""
         self._growing: dict[str, int] = {}
         """Items of the assistant whose words come, and when they last did."""
         self._parts: dict[str, dict[int, str]] = {}
@@ -142,15 +144,31 @@ class ItemWords:
         self.spoken(item, now_ns)
         return list(self._captions.delta("user", item, delta, now_ns))
 
+    def turn_done(self, item: Mapping[str, Any]) -> list[Fact]:
+        """Something that people said is done: the words that are in it."""
+        identity, parts = text_of(item, "id"), maps_of(item, "content")
+        spoken = [part for part in parts if text_of(part, "type") == "input_audio"]
+        words = " ".join(text_of(part, "transcript").strip() for part in spoken).strip()
+        text = words[:MAX_FIELD_CHARS]
+        if text_of(item, "role") != "user" or not text or not self._final.first(identity):
+            return []
+        self.unexpected(identity)
+        self._in_item[identity] = text
+        forget_oldest(self._in_item, MAX_OPEN)
+        return [Transcribed(identity, text), *self._captions.done("user", identity, text)]
+
     def transcribed(self, event: Mapping[str, Any], text: str, failure: str) -> list[Fact]:
         """All that somebody said is written down, or cannot be: ``failure`` says why."""
         item = text_of(event, "item_id")
+        known, usage = self._in_item.pop(item, ""), map_of(event, "usage") or None
+        if known:  # What it cost is news.
+            return [] if usage is None else [Transcribed(item, text or known, usage)]
         if not self._final.first(item) and item not in self._given_up:
             return []
         self._given_up.pop(item, None)
         was_shown = self._captions.collected(item) is not None
         captions = self._captions.done("user", item, None if failure else text)
-        fact = Transcribed(item, text, map_of(event, "usage") or None, failure)
+        fact = Transcribed(item, text, usage, failure)
         return [fact, *captions] if text or was_shown else [fact]
 
     def _give_up(self, item: str) -> list[Fact]:

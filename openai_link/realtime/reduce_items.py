@@ -96,6 +96,10 @@ class ItemBook:
         """Whether the model has made the tool call with this id."""
         return call in self._called
 
+    def is_ours(self, item: str) -> bool:
+        """Whether we made this item ourselves."""
+        return self._drafts.is_ours(item)
+
     def spoken(self, item: str, now_ns: int) -> None:
         """A turn of somebody has become an item, or its words begin to come."""
         self._words.spoken(item, now_ns)
@@ -196,13 +200,14 @@ class ItemBook:
         facts = self._place(item, text_of(event, "previous_item_id"))
         if event["type"] == "conversation.item.created" and is_made(item):
             facts += self._complete(item, "")  # Nothing else will follow.
+            facts += self._words.turn_done(item)
         return facts
 
     def _item_done(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
         item = map_of(event, "item")
         facts = self._complete(item, text_of(event, "previous_item_id"))
         self._drafts.item_done(item)
-        return facts + self._words.item_done(item)
+        return facts + self._words.item_done(item) + self._words.turn_done(item)
 
     def _place(self, item: Mapping[str, Any], previous: str) -> list[Fact]:
         identity = text_of(item, "id")

@@ -21,6 +21,7 @@ from ..facts import (
     AssistantChanged,
     Exceeded,
     Fact,
+    ItemAdded,
     PlaybackEnded,
     PlaybackStarted,
     ResponseStarted,
@@ -38,6 +39,7 @@ from .event_kinds import IGNORED
 from .reduce_errors import ErrorBook
 from .reduce_items import Handler, ItemBook
 from .reduce_responses import ResponseBook
+from .reduce_turns import TurnBook, is_spoken
 
 THINK_LIMIT_NS = 15_000_000_000
 """A turn to which no response comes is not waited for any longer."""
@@ -74,7 +76,8 @@ class Reducer:
         self._playing: str | None = None
         self._playing_since_ns = 0
         self._sounded, self._silenced = Once(), Once()
-        self._heard, self._committed = Once(), Once()
+        self._heard = Once()
+        self._turns = TurnBook()
         self._hearing_since_ns: int | None = None
         """When the turn began that is being spoken; None: nobody speaks."""
         self._pressed = False
@@ -84,6 +87,8 @@ class Reducer:
         """Item of that turn."""
         self._is_turn_empty = False
         """Nothing was understood of it: it may stay without an answer."""
+        self._has_begun = False
+        """A response has begun since."""
         self._is_turn_idle = False
         """It is a silence after which the server speaks by itself."""
         self._idle_item = ""
@@ -163,7 +168,7 @@ class Reducer:
         self._hearing_since_ns = None
         if is_answered:
             self._turn_over(now_ns)
-        return [SpeechStopped(""), *self._assistant_facts()]
+        return [SpeechStopped(""), *self._placed_turns(now_ns), *self._assistant_facts()]
 
     def answer_withdrawn(self) -> list[Fact]:
         """Nobody waits for an answer to the turn that is over."""
@@ -201,7 +206,7 @@ class Reducer:
         facts = self._responses.see(event, now_ns)
         if self._responses.is_open(text_of(event, "response_id")):
             facts += self._items.grows(event)
-        facts += [] if handler is None else handler(event, now_ns)
+        facts += [] if handler is None else self._with_turns(handler(event, now_ns), now_ns)
         facts = self._taken(facts) + self._answers_told.completed(facts)
         self._note(facts)
         return facts + self._assistant_facts()
@@ -288,7 +293,7 @@ class Reducer:
         for fact in facts:
             match fact:
                 case ResponseStarted():
-                    self._thinking_since_ns = None
+                    self._thinking_since_ns, self._has_begun = None, True
                 case Transcribed(item, "", _, "") if item == self._turn:
                     self._is_turn_empty = True
 
@@ -304,6 +309,7 @@ class Reducer:
         item, start_ms = text_of(event, "item_id"), whole_of(event, "audio_start_ms")
         if item and not self._heard.first(("started", item, start_ms)):
             return []
+        self._turns.speech_started(item)
         self._hearing_since_ns = now_ns
         self._thinking_since_ns = None
         return [SpeechStarted(item, start_ms)]
@@ -313,7 +319,7 @@ class Reducer:
         if item and not self._heard.first(("stopped", item, end_ms)):
             return []
         self._turn_over(now_ns)
-        return [SpeechStopped(item, end_ms)]
+        return [SpeechStopped(item, end_ms), *self._placed_turns(now_ns)]
 
     def _timeout_triggered(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
         """Nobody spoke for long: the server commits the silence and speaks by itself."""
@@ -323,8 +329,10 @@ class Reducer:
         return [SpeechStopped("")] if was_heard else []
 
     def _turn_committed(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
-        item = text_of(event, "item_id")
-        if not self._committed.first(item):
+        return self._commit(text_of(event, "item_id"), now_ns)
+
+    def _commit(self, item: str, now_ns: int) -> list[Fact]:
+        if not self._turns.committed(item):
             return []
         self._turn_over(now_ns)
         self._turn, self._is_turn_empty = item, False
@@ -332,8 +340,35 @@ class Reducer:
         self._items.spoken(item, now_ns)
         return [TurnCommitted(item)]
 
+    def _placed_turns(self, now_ns: int) -> list[Fact]:
+        """Nobody speaks any more: turns whose items came before."""
+        return [
+            fact for item in self._turns.speech_stopped() for fact in self._commit(item, now_ns)
+        ]
+
+    def _with_turns(self, facts: list[Fact], now_ns: int) -> list[Fact]:
+        """``facts``, with the turns that are over by what they say."""
+        told: list[Fact] = []
+        for fact in facts:
+            match fact:
+                case ItemAdded(item, content=content) if is_spoken(content):
+                    told += self._shown_turn(item, now_ns)
+                case Transcribed(item) if self._turns.was_heard(item):
+                    told += self._shown_turn(item, now_ns)
+            told.append(fact)
+        return told
+
+    def _shown_turn(self, item: str, now_ns: int) -> list[Fact]:
+        """Something came of the item of a turn.
+
+        Where the server answers by itself and has begun to, nobody asks whether it is over.
+        """
+        is_late = self._answers and self._has_begun
+        is_over = not self._items.is_ours(item) and self._turns.is_over(item)
+        return self._commit(item, now_ns) if is_over and not is_late else []
+
     def _turn_over(self, now_ns: int) -> None:
-        self._hearing_since_ns = None
+        self._hearing_since_ns, self._has_begun = None, False
         if not self._responses.is_any_open and self._answers:
             self._thinking_since_ns = now_ns
             self._turn, self._is_turn_empty, self._is_turn_idle = "", False, False

@@ -65,6 +65,8 @@ class AddressPolicy:
         self._open_ns = open_ns
         self._people: Collection[str] = ()
         self._turns: dict[str, _Turn] = {}
+        self._early: dict[str, Reason] = {}
+        """What the words say of turns that are not over, by item."""
         self.is_replying = False
         """A reply is being heard."""
         self._replied_ns: int | None = None
@@ -83,6 +85,7 @@ class AddressPolicy:
         if rule == self.rule:
             return []
         self.rule = rule
+        self._early.clear()
         if self.is_asked:
             return []
         return [self._decided(item, rule == "always", "rule") for item in self._waiting()]
@@ -118,17 +121,22 @@ class AddressPolicy:
             return self._decided(item, True, "open")
         if self._is_follow_up(turn, speakers):
             return self._decided(item, True, "follow_up")
-        return None
+        early = self._early.get(item)
+        return None if early is None else self._decided(item, early == "called", early)
 
     def words(self, item: str, text: str, now_ns: int) -> Verdict | None:
-        """The transcript of a turn; empty: nobody could write it down. None: it was decided."""
-        turn = self._turns.get(item)
-        if turn is None or turn.ended_ns is None:
-            return None
-        if not text.strip():
-            return self._decided(item, False, "no_words")
-        is_called = calls(text, self._names, self._people)
-        return self._decided(item, is_called, "called" if is_called else "not_called")
+        """The transcript of a turn; empty: nobody could write it down.
+
+        None: it was decided, or is not over.
+        """
+        turn, reason = self._turns.get(item), self._reason(text)
+        if turn is not None and turn.ended_ns is not None:
+            return self._decided(item, reason == "called", reason)
+        if self.is_asked:
+            self._early[item] = reason
+            if len(self._early) > MAX_TURNS:
+                del self._early[next(iter(self._early))]
+        return None
 
     # -- replies ----------------------------------------------------------------------------------
 
@@ -166,8 +174,14 @@ class AddressPolicy:
     def _waiting(self) -> list[str]:
         return [item for item, turn in self._turns.items() if turn.ended_ns is not None]
 
+    def _reason(self, text: str) -> Reason:
+        if not text.strip():
+            return "no_words"
+        return "called" if calls(text, self._names, self._people) else "not_called"
+
     def _decided(self, item: str, is_answered: bool, reason: Reason) -> Verdict:
         del self._turns[item]
+        self._early.pop(item, None)
         if reason in ("called", "not_called", "follow_up", "open"):
             self._asked_by = None  # A question has one answer.
         return Verdict(item, is_answered, reason)

@@ -13,8 +13,10 @@ from openai_link.facts import (
     ItemDone,
     ResponseEnded,
     ResponseStarted,
+    SpeechStopped,
     ToolCalled,
     Transcribed,
+    TurnCommitted,
 )
 from openai_link.realtime.client_events import TAG
 from openai_link.realtime.item_words import WORDS_NS
@@ -301,3 +303,76 @@ def test_an_answer_shows_that_what_was_typed_before_it_was_asked_for_is_taken() 
     facts = reducer.feed(e("response.created", response=response), 1)
     assert [fact.item for fact in facts if isinstance(fact, ItemAdded)] == ["message_0"]
     assert facts.index(of(facts, ItemAdded)[0]) < facts.index(of(facts, ResponseStarted)[0])
+
+
+# -- turns of people ------------------------------------------------------------------------------
+
+STARTED, STOPPED, COMMITTED, ADDED, DONE = turn("item_1")
+WORDS = e(
+    "conversation.item.input_audio_transcription.completed", item_id="item_1", transcript="Hello."
+)
+OVER = TurnCommitted("item_1")
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [ADDED],
+        [DONE],
+        [STARTED, STOPPED, ADDED],
+        [STARTED, ADDED, STOPPED],
+        [STARTED, STOPPED, WORDS],
+        [STARTED, WORDS, STOPPED],
+        [STARTED, STOPPED, WORDS, COMMITTED],
+        [STARTED, STOPPED, ADDED, COMMITTED, DONE, WORDS],
+    ],
+)
+def test_a_turn_is_over_once_by_whatever_event_shows_that(events: list[Event]) -> None:
+    reducer = Reducer()
+    facts = run(reducer, events)
+    assert of(facts, TurnCommitted) == [OVER]
+    assert reducer.assistant == "thinking"
+    items = of(facts, TurnCommitted, ItemAdded)
+    assert items[0] == OVER or STARTED in events, "a turn is told before its item"
+
+
+def test_a_turn_that_is_being_spoken_is_not_over() -> None:
+    reducer = Reducer()
+    assert of(run(reducer, [STARTED, ADDED, WORDS]), TurnCommitted) == []
+    assert reducer.assistant == "listening"
+    assert reducer.turn_lost(True, 5)[:2] == [SpeechStopped(""), OVER]
+
+
+def test_what_nobody_said_is_no_turn() -> None:
+    reducer = Reducer()
+    message = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hi"}]}
+    ours = {**ADDED["item"], "id": "mm_1"}
+    reducer.sent({"type": "conversation.item.create", "event_id": "mm_1", "item": ours})
+    events = [
+        e("conversation.item.added", item={**message, "id": "item_2"}),
+        e("conversation.item.added", item=ours),
+        WORDS,
+    ]
+    assert of(run(reducer, events), TurnCommitted) == []
+
+
+def test_a_turn_that_the_server_answers_already_is_not_waited_for() -> None:
+    reducer = Reducer()
+    begun, *_ = reply("resp_1", "item_2", "Yes.")
+    assert of(run(reducer, [STARTED, STOPPED, begun, ADDED, WORDS]), TurnCommitted) == []
+    asked = Reducer(answers=False)
+    assert of(run(asked, [STARTED, STOPPED, begun, ADDED]), TurnCommitted) == [OVER]
+
+
+def test_words_that_stand_in_the_item_are_its_words() -> None:
+    said = {**DONE["item"], "content": [{"type": "input_audio", "transcript": " Hello. "}]}
+    done = e("conversation.item.done", item=said)
+    reducer = Reducer()
+    facts = run(reducer, [*turn("item_1")[:4], done, done])
+    assert of(facts, Transcribed) == [Transcribed("item_1", "Hello.")]
+    assert of(facts, Caption) == [Caption("user", "item_1", "Hello.", True)]
+    assert not reducer.awaits_words
+    costs = {"type": "duration", "seconds": 1}
+    paid = run(reducer, [{**WORDS, "usage": costs}, {**WORDS, "usage": costs}])
+    assert paid == [Transcribed("item_1", "Hello.", costs)], "what they cost is told, once"
+    assert of(run(Reducer(), [WORDS, done]), Transcribed) == [Transcribed("item_1", "Hello.")]

@@ -187,6 +187,37 @@ def test_a_cough_that_becomes_no_turn_keeps_nobody_from_an_answer() -> None:
     assert created(world) == 1 and len(answers(world)) == 1
 
 
+COMMITTED = "input_audio_buffer.committed"
+
+
+@pytest.mark.parametrize(
+    "hostility",
+    [
+        (Rule("drop", COMMITTED),),
+        (Rule("delay", COMMITTED, delay_ms=1_500),),
+        (Rule("drop", COMMITTED), Rule("drop", "conversation.item.added")),
+        tuple(
+            Rule("drop", kind)
+            for kind in (COMMITTED, *(f"conversation.item.{e}" for e in ENDS[:2]))
+        ),
+        (Rule("drop", "input_audio_buffer.speech_stopped"), Rule("drop", COMMITTED)),
+    ],
+    ids=str,
+)
+def test_who_is_meant_does_not_depend_on_one_order_of_events(hostility: tuple[Rule, ...]) -> None:
+    """None of the events has to come, and none before another one."""
+    scene = Scene(
+        "order",
+        (BOTH, wait(300), speak(800, ADA), wait(16_000), speak(800, BEN), wait(16_000)),
+        heard=(TALK, CALL),
+        says=rules("addressed"),
+        settings={"tell_speakers": False},
+    )
+    world = HostileWorld(scene, hostility)
+    world.finish()
+    assert (created(world), answers(world)) == (1, [f"You said: {CALL}"])
+
+
 def test_an_answer_that_is_owed_survives_the_session() -> None:
     world = hold(
         *(speak(800, ADA), wait(1_200), Step("lose"), *ANSWERED),

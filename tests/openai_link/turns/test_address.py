@@ -68,6 +68,19 @@ def test_words_that_do_not_come_or_cannot_be_written_down_call_nobody() -> None:
     assert made.words("b", " ", 12 * S_NS) == Verdict("b", False, "no_words")
 
 
+def test_words_may_come_before_the_end_of_their_turn() -> None:
+    made = policy()
+    made.speech_started("a", 0)
+    for item, words in (("a", "Nova, what time is it?"), ("b", "Well."), ("c", "")):
+        assert made.words(item, words, 1) is None, "it is not over"
+    assert made.committed("a", (), 2) == Verdict("a", True, "called")
+    assert made.committed("b", (), 3) == Verdict("b", False, "not_called")
+    assert made.committed("c", (), 4) == Verdict("c", False, "no_words")
+    for n in range(3 * MAX_TURNS):
+        made.words(f"i{n}", "Nova?", n)
+    assert len(made._early) == MAX_TURNS
+
+
 def test_the_answer_to_a_question_of_the_assistant_needs_no_name_of_whom_it_asked() -> None:
     made = policy()
     made.reply_began()

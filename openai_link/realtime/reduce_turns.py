@@ -1,0 +1,64 @@
+"""Which turns of people have become items, whatever event shows it. Sans-I/O.
+
+Part of the reducer. ``input_audio_buffer.committed`` says so; where it is missing or late, the item
+that has its place does, or the words of somebody who was heard. A turn that is being spoken is not
+over, whatever is known of its item by then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .event_fields import Once, forget_oldest, maps_of, text_of
+
+MAX_EARLY = 8
+"""Turns that are spoken and have an item already; of more the oldest is forgotten."""
+
+
+class TurnBook:
+    """Of one session."""
+
+    def __init__(self) -> None:
+        self._heard, self._committed = Once(), Once()
+        self._spoken: str | None = None
+        """Item of the turn that is being spoken; None: there is none."""
+        self._early: dict[str, None] = {}
+        """Items that are known of turns that were being spoken."""
+
+    def speech_started(self, item: str) -> None:
+        """Somebody begins to speak."""
+        self._heard.first(item)
+        self._spoken = item
+
+    def speech_stopped(self) -> list[str]:
+        """Nobody speaks: items of turns that are over by that."""
+        self._spoken = None
+        over, self._early = list(self._early), {}
+        return over
+
+    def committed(self, item: str) -> bool:
+        """A turn is over; returns whether that is news."""
+        self._early.pop(item, None)
+        return self._committed.first(item)
+
+    def was_heard(self, item: str) -> bool:
+        """Whether the server told when somebody began to speak this."""
+        return item in self._heard
+
+    def is_over(self, item: str) -> bool:
+        """Something is known of the item of a turn: whether that says that the turn is over."""
+        if not item or item in self._committed:
+            return False
+        if item != self._spoken:
+            return True
+        self._early[item] = None
+        forget_oldest(self._early, MAX_EARLY)
+        return False
+
+
+def is_spoken(content: Mapping[str, Any]) -> bool:
+    """Whether an item is something that people said."""
+    parts = maps_of(content, "content")
+    is_audio = any(text_of(part, "type") == "input_audio" for part in parts)
+    return is_audio and text_of(content, "role") == "user"
