@@ -8,13 +8,15 @@ machine runs one such process.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 _INCARNATION = re.compile(r"0[0-9a-f]{15}")
 
 DIGITS = 16
 """Of an incarnation: hexadecimal, the first one 0, so that there is always a next one."""
-MAX_OWN = 8
-"""Incarnations of this machine that may still be in the store."""
+MAX_OWN = 32
+"""Incarnations of this machine that are remembered: each that may be in the store, or may arrive
+there yet. A process draws one for each lease, however often it has to ask for it."""
 
 
 def is_incarnation(text: str) -> bool:
@@ -31,17 +33,24 @@ def next_incarnation(found: str, proposed: int) -> str:
 class Incarnations:
     """Of one node."""
 
-    def __init__(self, previous: str) -> None:
-        """``previous``: the newest one that this machine has noted on disk, or empty."""
-        self._own: tuple[str, ...] = (previous,) if previous else ()
+    def __init__(self, noted: Sequence[str]) -> None:
+        """``noted``: those that this machine has noted on disk, the newest one last."""
+        self._own: tuple[str, ...] = tuple(noted)
         self._drawn: tuple[str, ...] = ()
+        self._unused = ""
+        """The newest one, if no write of it was acknowledged; empty: there is none."""
         self._stranger: tuple[int, int] | None = None
         """Revision of a record of this name that is not ours, and when it was first seen."""
 
     @property
+    def own(self) -> tuple[str, ...]:
+        """Those of this machine, the newest one last: to be noted on disk before it is written."""
+        return self._own
+
+    @property
     def newest(self) -> str:
-        """That of this process, or of the one before."""
-        return self._own[-1]
+        """That of this process, or of the one before; empty: there is none."""
+        return self._own[-1] if self._own else ""
 
     def is_own(self, incarnation: str) -> bool:
         """Whether it is of this machine."""
@@ -52,12 +61,22 @@ class Incarnations:
         return incarnation in self._drawn
 
     def draw(self, found: str, proposed: int) -> str:
-        """A new one; ``found``: that in the store, or empty."""
-        incarnation = next_incarnation(max((*self._own, found)), proposed)
-        self._own = (*self._own[1 - MAX_OWN :], incarnation)
-        self._drawn = (*self._drawn[1 - MAX_OWN :], incarnation)
+        """One that is newer than ``found``, that in the store, or empty: a new one, or the one
+        before if nobody has acknowledged that."""
         self._stranger = None
+        if self._unused > found:
+            return self._unused
+        incarnation = next_incarnation(max((*self._own, found)), proposed)
+        kept = (found,) if self.is_own(found) else ()
+        rest = tuple(one for one in self._own if one not in kept)
+        self._own = (*kept, *rest[2 - MAX_OWN :], incarnation)
+        self._drawn = (*self._drawn[1 - MAX_OWN :], incarnation)
+        self._unused = incarnation
         return incarnation
+
+    def acknowledged(self) -> None:
+        """The newest one is in the store, or was."""
+        self._unused = ""
 
     def stranger(self, revision: int, now_ns: int) -> tuple[int, bool]:
         """A record of this name that is not ours: since when it is the same; whether it is the

@@ -7,6 +7,7 @@ https://github.com/nats-io/nats-architecture-and-design (ADR-1, ADR-2, ADR-31).
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import json
@@ -25,12 +26,17 @@ from mixer_core.runtime.foreign_data import read_json
 
 from .connection import Connection
 from .feed import Feed, Stored
+from .messages import Headers
 
 API = "$JS.API"
 REQUEST_LIMIT_S = 5.0
+WRONG_LAST_SEQUENCE = 10071
+"""Another last sequence is expected: the subject has another last message."""
 UNDER_WAY = 10164
-"""Another last sequence is expected; an earlier write of the same subject is under way."""
-WRONG_LAST_SEQUENCE = (10071, UNDER_WAY)
+"""An earlier write of the same subject is under way. A leader that has lost its quorum says so
+until it notices that, and the earlier write may be kept after all."""
+_LOOK_AGAIN_S = 0.05
+"""Before a write is sent again that another one was in the way of; twice as long each time."""
 NOT_FOUND = (10037, 10059, 10043)
 """No message; no stream; no message by this number."""
 _PASSING = (10008, 10009, 10039, 10074, 10077, 10118)
@@ -76,6 +82,10 @@ _ADJUSTED = ("num_replicas", "max_age", "duplicate_window", "max_msgs_per_subjec
 """What an existing stream is given anew where it has something else."""
 
 
+class _UnderWayError(ClusterAwayError):
+    """Nothing was written, and what the last message will be is not decided yet."""
+
+
 class JetStream:
     """The streams behind one connection. All methods raise ClusterError, as said there."""
 
@@ -119,15 +129,30 @@ class JetStream:
 
         Raises:
             ConflictError: the subject has another last message.
-            ClusterAwayError: no acknowledgement in time; the message may be kept or not.
+            ClusterAwayError: no acknowledgement in time, perhaps since an earlier write of the
+                subject is not decided; the message, or an earlier one, may be kept or not.
         """
         sent = dict(headers or {})
         if message_id:
             sent["Nats-Msg-Id"] = message_id
         if last_sequence is not None:
             sent["Nats-Expected-Last-Subject-Sequence"] = str(last_sequence)
+        loop = asyncio.get_running_loop()
+        end_s, pause_s = loop.time() + timeout_s, _LOOK_AGAIN_S
+        while True:
+            try:
+                return await self._publish(subject, data, message_id, sent, end_s - loop.time())
+            except _UnderWayError:
+                if loop.time() + pause_s >= end_s:
+                    raise
+            await asyncio.sleep(pause_s)
+            pause_s *= 2
+
+    async def _publish(
+        self, subject: str, data: bytes, message_id: str, headers: Headers, timeout_s: float
+    ) -> int:
         try:
-            answer = await self.connection.request(subject, data, timeout_s, sent)
+            answer = await self.connection.request(subject, data, timeout_s, headers)
         except NobodyThereError as error:
             raise ClusterAwayError(f"{subject}: no stream takes it now") from error
         try:
@@ -147,8 +172,6 @@ class JetStream:
         """
         stream = read_json(answer).get("stream")
         if message_id and isinstance(stream, str):
-            if error.code == UNDER_WAY:
-                raise ClusterAwayError(str(error), is_perhaps_done=True) from error
             last = await self.last(stream, subject)
             if last is not None and last.headers.get("Nats-Msg-Id") == message_id:
                 return last.sequence
@@ -244,8 +267,10 @@ def _checked(data: bytes, subject: str) -> dict[str, Any]:
         return answer
     code = refusal.get("err_code") if isinstance(refusal, dict) else 0
     words = f"{subject}: {refusal.get('description') if isinstance(refusal, dict) else refusal}"
-    if code in WRONG_LAST_SEQUENCE:
+    if code == WRONG_LAST_SEQUENCE:
         raise ConflictError(words, code)
+    if code == UNDER_WAY:
+        raise _UnderWayError(words, is_perhaps_done=True)
     if code in _PASSING:
         raise ClusterAwayError(words)
     raise ClusterError(words, code if isinstance(code, int) else 0)

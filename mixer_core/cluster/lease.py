@@ -12,6 +12,8 @@ run out, and that nobody has called lost, holds again by pledges until a newer o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..runtime.earliest import earliest
 from .incarnations import Incarnations
 from .lease_actions import (
@@ -35,14 +37,14 @@ from .lease_actions import (
 class NodeLease:
     """The lease of this node."""
 
-    def __init__(self, node: str, terms: Terms, previous: str, now_ns: int) -> None:
-        """``previous``: the newest incarnation that this machine has noted on disk, or empty.
+    def __init__(self, node: str, terms: Terms, noted: Sequence[str], now_ns: int) -> None:
+        """``noted``: the incarnations that this machine has noted on disk, the newest one last.
 
-        Whoever held it is dead: one machine runs one such process.
+        Whoever held them is dead: one machine runs one such process.
         """
         self._node = node
         self._terms = terms
-        self._incarnations = Incarnations(previous)
+        self._incarnations = Incarnations(noted)
         self.incarnation = ""
         """While the lease holds; else empty."""
         self._paused = ""
@@ -65,9 +67,10 @@ class NodeLease:
         self._ask_ns = 0
         """When to ask for pledges again."""
         self._heard_ns: int | None = None
-        """When the store last answered; None: never, or the way to it is lost since."""
+        """When the store last acknowledged or refused a write; None: never, or the way to it is
+        lost since. What it lets be read says nothing: a leader without a quorum does that, too."""
         self._is_cut = False
-        """The way to the store was lost, and it has not answered since."""
+        """The way to the store was lost, and no write was answered since."""
         self._has_left = False
         self.known: Known = ()
         """Whom the next record names."""
@@ -95,9 +98,14 @@ class NodeLease:
         return now_ns < self.until_ns
 
     def reaches_store(self, now_ns: int) -> bool:
-        """Whether the store has answered lately."""
+        """Whether the store has acknowledged or refused a write lately."""
         heard_ns = self._heard_ns
         return heard_ns is not None and now_ns - heard_ns < self._terms.silence_ns
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """The incarnations of this machine, as they are to be noted on disk before a write."""
+        return self._incarnations.own
 
     def has_been(self, incarnation: str) -> bool:
         """Whether this process has drawn it."""
@@ -150,7 +158,6 @@ class NodeLease:
 
     def found(self, claim: Claim | None, revision: int, proposed: int, now_ns: int) -> list[Action]:
         """The own record as the store has it, perhaps some time ago; None: there is none."""
-        self._heard(now_ns)
         self._is_reading = False
         if self.incarnation:
             return self._found_held(claim, revision, now_ns)
@@ -175,10 +182,13 @@ class NodeLease:
         return self._end(why, now_ns)
 
     def _join(self, claim: Claim | None, revision: int, proposed: int, now_ns: int) -> list[Action]:
+        newest = self._incarnations.newest
         incarnation = self._incarnations.draw(claim.incarnation if claim else "", proposed)
+        if incarnation != newest:
+            self._beat = 0
         self._revision = revision if claim is not None else 0
-        self._unsure = ()
-        return [self._write(Claim(incarnation, 1, self.known), now_ns)]
+        self._unsure = ()  # No lease is held under it: nobody has been asked about it.
+        return [self._write(Claim(incarnation, self._beat + 1, self.known), now_ns)]
 
     def _found_stranger(
         self, claim: Claim, revision: int, proposed: int, now_ns: int
@@ -200,6 +210,7 @@ class NodeLease:
         if self._pending is None or self._pending[0] != claim:
             return []
         sent_ns = self._pending[1]
+        self._incarnations.acknowledged()
         self._pending, self._must_read = None, False
         self._revision, self._sent_ns, self._acked_beat = revision, sent_ns, claim.beat
         self._unsure = claim.known
@@ -239,8 +250,8 @@ class NodeLease:
             self._due_ns = NEVER_NS  # Nobody depends on it: the others find the lease lost.
             return []
         self._must_read = was_refused or not self.incarnation
-        if was_refused:
-            self._due_ns = now_ns
+        if was_refused:  # Who has no lease waits for a moment: the next one may be refused, too.
+            self._due_ns = now_ns + (0 if self.incarnation else self._terms.renew_ns // 4)
         return []
 
     def _heard(self, now_ns: int) -> None:

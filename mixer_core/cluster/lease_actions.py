@@ -63,7 +63,7 @@ class ReadOwn:
 @dataclass(frozen=True, slots=True)
 class WriteOwn:
     """Write the own record if the store has ``revision`` (0: none); then ``written``, ``refused``
-    or ``unanswered``. A new incarnation (``beat`` 1) is noted on disk before."""
+    or ``unanswered``. What ``NodeLease.own`` says is noted on disk before."""
 
     claim: Claim
     revision: int

@@ -6,7 +6,7 @@ the actions, and calls ``tick`` at ``next_timeout_ns``. All times are boot time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ..runtime.earliest import earliest
 from .lease import NodeLease
@@ -21,19 +21,24 @@ class Member:
     """One node of the cluster."""
 
     def __init__(
-        self, node: str, terms: Terms, previous: str, proposed: Callable[[], int], now_ns: int
+        self,
+        node: str,
+        terms: Terms,
+        noted: Sequence[str],
+        proposed: Callable[[], int],
+        now_ns: int,
     ) -> None:
         """Prepare.
 
         Args:
             node: its name.
             terms: the same on all nodes.
-            previous: the newest incarnation that this machine has noted on disk, or empty.
+            noted: the incarnations that this machine has noted on disk, the newest one last.
             proposed: a number for the next incarnation, such as the Unix time in ms.
             now_ns: boot time.
         """
         self.node = node
-        self.lease = NodeLease(node, terms, previous, now_ns)
+        self.lease = NodeLease(node, terms, noted, now_ns)
         self.watch = NodeWatch(node, terms)
         self._proposed = proposed
         self._fresh_ns = 0

@@ -62,7 +62,7 @@ class ClusterNode:
             jetstream: of this node's connection.
             names: of the cluster.
             facts: what this node says of itself, as it is now; the lease's fields are left out.
-            state_dir: where the newest incarnation is noted.
+            state_dir: where the own incarnations are noted.
             ask: asks other nodes for pledges.
             listeners: who is told.
             log: for what people should know.
@@ -297,8 +297,7 @@ class ClusterNode:
     async def _write_own(self, write: do.WriteOwn) -> None:
         claim, member = write.claim, self._member
         try:
-            if claim.beat == 1:
-                await self._store.note(claim.incarnation)
+            await self._store.note(member.lease.own)
             record = replace(self._facts(), left_ms=self._left_ms)
             revision = await self._store.write(record, claim, write.revision)
         except ConflictError:
@@ -318,13 +317,24 @@ class ClusterNode:
         try:
             revision = await self._store.write(known, act.claim, act.revision)
         except ConflictError:
-            self._member.watch.kept(act)
+            await self._evicted_or_kept(act)
             return
         except (ClusterError, TimeoutError):
             return
         self._log.warning("! node %s is lost: its rooms go to others", act.node)
         self._member.watch.evicted(act, revision, boot_clock.now_ns())
         self._tell.lost(act.node)
+
+    async def _evicted_or_kept(self, act: Evict) -> None:
+        """The record has changed: by its node, or by what this one wrote before without an answer.
+        Until it is read, the node may have been called lost."""
+        try:
+            entry = await self._store.entry(act.node)
+        except (ClusterError, TimeoutError):
+            return
+        if entry is not None and entry.revision > act.revision:
+            self._member.watch.kept(act)
+            self._changed(act.node, entry)
 
     async def _ask_pledges(self, act: do.AskPledges) -> None:
         answers = (self._one(node, known, act.incarnation) for node, known in act.nodes)

@@ -1,4 +1,4 @@
-"""The nodes' records in NATS, and the newest incarnation on the own disk."""
+"""The nodes' records in NATS, and the own incarnations on the own disk."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mixer_core.cluster.buckets import Bucket, Entry, Watch
-from mixer_core.cluster.incarnations import DIGITS, is_incarnation
+from mixer_core.cluster.incarnations import DIGITS, MAX_OWN, is_incarnation
 from mixer_core.cluster.lease_actions import Claim, Known
 from mixer_core.cluster.records import NodeRecord, decode_record, encode_record
 from mixer_core.runtime.errors import RecordError
@@ -31,11 +31,12 @@ class NodeStore:
         limit_ns: int,
         log: logging.LoggerAdapter[logging.Logger],
     ) -> None:
-        """``file``: where the newest incarnation is noted. ``limit_ns``: for one answer of NATS."""
+        """``file``: where the own incarnations are noted. ``limit_ns``: for one answer of NATS."""
         self._bucket = bucket
         self._file = file
         self._limit_s = limit_ns / S_NS
         self._log = log
+        self._noted: tuple[str, ...] = ()
 
     async def prepare(self, replicas: int) -> None:
         """Make the bucket, unless it is there. Raises ClusterError."""
@@ -57,14 +58,18 @@ class NodeStore:
             return None
         return record
 
+    async def entry(self, node: str) -> Entry | None:
+        """What was stored for a node; None: nothing. Raises ClusterError, TimeoutError."""
+        async with asyncio.timeout(self._limit_s):
+            return await self._bucket.get(node)
+
     async def claim(self, node: str) -> tuple[Claim | None, int]:
         """What a node claims, and of which revision that is; None and 0: there is no record.
 
         Raises:
             ClusterError, TimeoutError: no answer.
         """
-        async with asyncio.timeout(self._limit_s):
-            entry = await self._bucket.get(node)
+        entry = await self.entry(node)
         if entry is None:
             return None, 0
         record = self.read(node, entry)
@@ -83,17 +88,20 @@ class NodeStore:
                 return await self._bucket.create(record.node, value, self._limit_s)
             return await self._bucket.update(record.node, value, revision, self._limit_s)
 
-    def noted(self) -> str:
-        """The newest incarnation of this machine; empty: none is known."""
+    def noted(self) -> tuple[str, ...]:
+        """The incarnations of this machine that may be in the store, the newest one last."""
         try:
-            text = read_file(self._file, 2 * DIGITS).decode("ascii", "replace").strip()
+            text = read_file(self._file, MAX_OWN * (DIGITS + 2)).decode("ascii", "replace")
         except OSError:
-            return ""
-        return text if is_incarnation(text) else ""
+            return ()
+        self._noted = tuple(line for line in text.split() if is_incarnation(line))
+        return self._noted
 
-    async def note(self, incarnation: str) -> None:
-        """Note a new incarnation. Raises OSError."""
-        await asyncio.to_thread(replace_file, self._file, incarnation.encode())
+    async def note(self, own: tuple[str, ...]) -> None:
+        """Note them, unless that was done. Raises OSError."""
+        if own != self._noted:
+            await asyncio.to_thread(replace_file, self._file, "\n".join(own).encode())
+            self._noted = own
 
 
 def claim_of(record: NodeRecord) -> Claim:

@@ -12,6 +12,7 @@ slow       done at once, answered a round later
 mute       done at once, never answered; the watch shows nothing new
 reads      the same, but what is read is answered at once
 late       done when the condition changes, never answered; nothing new
+headless   the same, but what is read is answered at once
 cut        never done
 asleep     the machine does nothing at all; its clock goes on
 =========  =======================================================================
@@ -19,7 +20,8 @@ asleep     the machine does nothing at all; its clock goes on
 ``reads`` is what JetStream does without a leader: replicas go on answering reads, and a write may
 be in the stream although its acknowledgement never comes. A node that was cut off until its lease
 ran out, and comes back so, draws a new incarnation and is not told that it has it; the one before
-must stay dead then, although nobody who could say no is known any more.
+must stay dead then, although nobody who could say no is known any more. ``headless`` is a leader
+that has lost its quorum: it keeps what is written to itself until that is back.
 
 Beside that a node may lose its connection for a moment, or other nodes may not reach it.
 
@@ -43,9 +45,10 @@ from signaling.cluster.owner_actions import Entry, Give, Lose, Own, Read, Reply,
 from signaling.cluster.owners import Owners
 
 ROOM = "den"
-CONDITIONS = ("ok", "blind", "slow", "mute", "reads", "late", "cut", "asleep")
+CONDITIONS = ("ok", "blind", "slow", "mute", "reads", "late", "headless", "cut", "asleep")
 SEES = ("ok", "slow")
-HEARS = ("ok", "blind", "slow", "reads")
+HEARS = ("ok", "blind", "slow", "reads", "headless")
+READS = ("reads", "headless")
 """What has been answered arrives."""
 MAX_TURNS = 12
 """What one round of a node may lead to, one thing after the other."""
@@ -135,7 +138,7 @@ class Node:
     def __init__(self, name: str, setting: Setting, now_ns: int) -> None:
         self.name = name
         self.life = 0
-        self.disk = ""
+        self.disk: tuple[str, ...] = ()
         self.condition = "ok"
         self.asks: list[Ask] = []
         self.ghosts: list[Ask] = []
@@ -246,7 +249,7 @@ class World:
             self._room(at, node.owners.ask(node.requests, ROOM, wish, now_ns))
         for _ in range(MAX_TURNS):
             fresh = [ask for ask in node.asks if ask.answer is not None and condition != "slow"]
-            if not fresh or condition not in ("ok", "blind", "reads"):
+            if not fresh or condition not in ("ok", "blind", *READS):
                 break
             for ask in fresh:
                 node.asks.remove(ask)
@@ -262,11 +265,11 @@ class World:
         match self.condition(at):
             case "ok" | "blind" | "slow":
                 ask.answer = self.store.do(node.name, act)
-            case "reads" if isinstance(act, say.ReadOwn | Read):
+            case "reads" | "headless" if isinstance(act, say.ReadOwn | Read):
                 ask.answer = self.store.do(node.name, act)
             case "mute" | "reads":
                 self.store.do(node.name, act)
-            case "late":
+            case "late" | "headless":
                 node.ghosts.append(ask)
         node.asks.append(ask)
 
@@ -295,7 +298,9 @@ class World:
             case "written", Evict() as act:
                 member.watch.evicted(act, value, now_ns)
             case "refused", Evict() as act:
+                revision, claim = self.store.values[act.node]
                 member.watch.kept(act)
+                member.seen(act.node, claim, revision, now_ns)
             case "found", Read():
                 revision, record = value or (0, None)
                 self._room(at, owners.got(ROOM, Entry(record, revision), now_ns))
@@ -335,9 +340,9 @@ class World:
                     self._room(at, node.owners.lease_ends())
                 case say.AskPledges():
                     self._pledges(at, action)
-                case say.WriteOwn(claim) | Evict(_, claim):
-                    if isinstance(action, say.WriteOwn) and claim.beat == 1:
-                        node.disk = claim.incarnation
+                case say.WriteOwn() | Evict():
+                    if isinstance(action, say.WriteOwn):
+                        node.disk = node.member.lease.own
                     self._ask(at, action)
                 case say.ReadOwn():
                     self._ask(at, action)

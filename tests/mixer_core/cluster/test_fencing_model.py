@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from mixer_core.cluster.incarnations import Incarnations, next_incarnation
 from mixer_core.cluster.lease import NodeLease
 from mixer_core.cluster.lease_actions import Terms
 from mixer_core.cluster.watch import NodeWatch, Verdict
@@ -22,6 +23,8 @@ OFTEN = Setting(round_ns=550 * MS_NS)
 """Rounds in which a lease ends shortly before the next one."""
 
 
+ALONE = Setting(names=("a",), rates_percent=(100,), round_ns=1_000 * MS_NS)
+"""Nobody calls it lost, so what stands in the store is its own."""
 THREE = Setting(names=("a", "b", "c"), rates_percent=(100, 105, 105))
 
 
@@ -44,6 +47,8 @@ def faults(setting: Setting, rounds: int, most: int, *kinds: str) -> str:
         (Setting(), 14, 2, ("store", "alone")),
         (Setting(), 11, 2, ("mute", "alone")),
         (Setting(), 15, 2, ("reads", "cut")),
+        (Setting(), 14, 2, ("headless", "restart")),
+        (ALONE, 24, 2, ("headless", "restart")),
     ],
 )
 def test_whatever_goes_wrong_one_node_speaks_and_it_heals(
@@ -103,6 +108,14 @@ def wrong_found(
     return actions
 
 
+def wrong_draw(self: Incarnations, found: str, proposed: int) -> str:
+    """Each attempt to get a lease is a new incarnation; all but the last ones are forgotten."""
+    incarnation = next_incarnation(max((*self._own, found)), proposed)
+    self._own = (*self._own[-7:], incarnation)
+    self._drawn = (*self._drawn[-7:], incarnation)
+    return incarnation
+
+
 WRITTEN, PLEDGED, PLEDGE = NodeLease.written, NodeLease.pledged, NodeWatch.pledge
 FOUND = NodeLease.found
 SLOW_LINK = Setting(link="slow")
@@ -147,3 +160,8 @@ def test_the_search_finds_what_would_be_wrong(
     for (where, name), wrong in changes.items():
         monkeypatch.setattr(where, name, wrong)
     assert "a and b speak at once" in faults(setting, rounds, most, *kinds)
+
+
+def test_the_search_finds_who_forgets_what_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Incarnations, "draw", wrong_draw)
+    assert "it does not heal" in faults(ALONE, 24, 2, "headless", "restart")

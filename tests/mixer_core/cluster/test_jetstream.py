@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from dataclasses import dataclass
 
 import pytest
 
@@ -11,6 +12,7 @@ from mixer_core.cluster.buckets import Bucket, Entry
 from mixer_core.cluster.connection import Connection
 from mixer_core.cluster.feed import Stored, numbers
 from mixer_core.cluster.jetstream import JetStream, StreamShape, parse_headers
+from mixer_core.cluster.messages import Message
 from mixer_core.cluster.names import Names
 from mixer_core.runtime.errors import ClusterAwayError, ClusterError, ConflictError
 from tests.mixer_core.cluster.test_connection import connected, run
@@ -218,6 +220,44 @@ def test_a_watch_goes_on_over_the_end_of_the_server_and_over_another_bucket(name
                 await until(lambda: list(watch.entries) == ["only"])
                 assert sorted(changes[4:]) == [("new", None), ("only", b"3"), ("stays", None)]
                 await watch.close()
+
+    run(test)
+
+
+@dataclass
+class Headless:
+    """Stands for a stream's leader that keeps a write to itself: says so ``times`` times."""
+
+    times: int
+    said: int = 0
+
+    async def answer(self, message: Message) -> bytes:
+        self.said += 1
+        if self.said > self.times:
+            return b'{"stream": "S", "seq": 7}'
+        return b'{"stream": "S", "error": {"code": 400, "err_code": 10164, "description": "wait"}}'
+
+
+@pytest.mark.parametrize("times", [2, 1_000])
+def test_a_write_behind_one_that_is_under_way_waits_and_is_no_conflict(
+    nats_server: NatsServer, names: Names, times: int
+) -> None:
+    async def test() -> None:
+        async with connected(nats_server) as connection:
+            bucket, leader = Bucket(JetStream(connection), names.rooms), Headless(times)
+            await connection.serve(f"$KV.{names.rooms}.>", leader.answer)
+            if times == 2:
+                assert await bucket.update("kitchen", b"x", 6) == 7
+                return
+            for attempt in (
+                lambda: bucket.update("kitchen", b"x", 6, 0.5),
+                lambda: bucket.create("kitchen", b"x", 0.5),
+                lambda: bucket.delete("kitchen", 6, 0.5),
+            ):
+                with pytest.raises(ClusterAwayError) as caught:
+                    await attempt()
+                assert caught.value.is_perhaps_done, "the earlier one may be of the same writer"
+            assert leader.said < 50, "it is not asked all the time"
 
     run(test)
 

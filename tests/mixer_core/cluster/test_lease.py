@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixer_core.cluster.incarnations import is_incarnation, next_incarnation
+from mixer_core.cluster.incarnations import (
+    MAX_OWN,
+    Incarnations,
+    is_incarnation,
+    next_incarnation,
+)
 from mixer_core.cluster.lease import NodeLease
 from mixer_core.cluster.lease_actions import (
     AskPledges,
@@ -33,7 +38,7 @@ T0 = 100 * S_NS
 
 def joined(known: tuple[tuple[str, str], ...] = ()) -> tuple[NodeLease, str]:
     """A lease that begins at ``T0``, in a store that has revision 1 of it."""
-    lease = NodeLease("a", TERMS, "", T0)
+    lease = NodeLease("a", TERMS, (), T0)
     lease.known = known
     assert lease.tick(5, T0) == [ReadOwn()]
     (write,) = lease.found(None, 0, 5, T0)
@@ -108,7 +113,7 @@ def test_who_is_called_lost_or_replaced_has_no_lease(gone: bool) -> None:
 
 
 def test_another_machine_of_the_same_name_is_waited_for_in_words() -> None:
-    lease = NodeLease("a", TERMS, next_incarnation("", 3), T0)
+    lease = NodeLease("a", TERMS, (next_incarnation("", 3),), T0)
     lease.tick(0, T0)
     stranger = Claim(next_incarnation("", 9), 4)
     (waiting,) = lease.found(stranger, 5, 0, T0)
@@ -125,9 +130,56 @@ def test_another_machine_of_the_same_name_is_waited_for_in_words() -> None:
 
 def test_the_incarnation_before_a_restart_is_replaced_at_once() -> None:
     before = next_incarnation("", 3)
-    lease = NodeLease("a", TERMS, before, T0)
+    lease = NodeLease("a", TERMS, (before,), T0)
     lease.tick(0, T0)
     assert write_of(lease.found(Claim(before, 4), 5, 0, T0)).revision == 5
+
+
+def test_who_is_not_acknowledged_asks_for_the_same_incarnation_and_knows_all_of_its_own() -> None:
+    """A leader without a quorum lets the old record be read, and keeps one write to itself."""
+    standing = next_incarnation("", 3)
+    lease, now_ns = NodeLease("a", TERMS, (standing,), T0), T0
+    writes: list[WriteOwn] = []
+    for _ in range(2 * MAX_OWN):
+        assert lease.tick(now_ns, now_ns) == [ReadOwn()]
+        writes.append(write_of(lease.found(Claim(standing, 4), 5, now_ns, now_ns)))
+        lease.unanswered(writes[-1].claim, now_ns + S_NS)
+        now_ns += S_NS
+    assert {write.claim.incarnation for write in writes} == {lease.own[-1]}
+    assert lease.own[-1] > standing
+    assert len({write.claim for write in writes}) == len(writes), "an answer is of one write"
+    lease.tick(0, now_ns)
+    arrived = writes[0].claim
+    following = write_of(lease.found(arrived, 6, 0, now_ns))
+    assert following.claim.incarnation > arrived.incarnation and following.revision == 6
+
+
+def test_what_stands_in_the_store_is_known_however_many_are_drawn() -> None:
+    incarnations = Incarnations(())
+    standing = incarnations.draw("", 0)
+    for _ in range(3 * MAX_OWN):
+        incarnations.acknowledged()
+        incarnations.draw(standing, 0)
+    assert incarnations.is_own(standing) and incarnations.newest > standing
+    assert len(incarnations.own) == MAX_OWN
+    assert Incarnations(incarnations.own).is_own(standing), "after a restart"
+
+
+def test_who_is_refused_without_a_lease_waits_before_it_asks_again() -> None:
+    lease = NodeLease("a", TERMS, (), T0)
+    lease.tick(0, T0)
+    lease.refused(write_of(lease.found(None, 0, 0, T0)).claim, T0)
+    due_ns = lease.next_timeout_ns()
+    assert due_ns is not None and due_ns > T0 and lease.tick(0, T0) == []
+    assert lease.tick(0, due_ns) == [ReadOwn()]
+
+
+def test_a_store_that_can_only_be_read_is_away() -> None:
+    """So whoever has lost its lease says yes to the others."""
+    lease, _ = joined((("b", "1"),))
+    end_ns = lapsed(lease)
+    lease.found(Claim("1", 1), 1, 0, end_ns)
+    assert not lease.reaches_store(end_ns)
 
 
 def test_pledges_go_on_from_before_they_were_asked_for_and_not_for_ever() -> None:
@@ -197,7 +249,7 @@ def test_no_pledge_brings_back_what_may_be_replaced_or_is_too_old() -> None:
 
 
 def test_whose_way_to_the_store_is_lost_asks_and_promises_at_once() -> None:
-    member = Member("a", TERMS, "", lambda: 0, T0)
+    member = Member("a", TERMS, (), lambda: 0, T0)
     member.tick(T0)
     claim = write_of(member.found(None, 0, T0)).claim
     member.written(claim, 1, T0)
@@ -308,10 +360,10 @@ def test_the_next_ones_in_the_ring_are_known() -> None:
 
 
 def test_a_pledge_is_of_the_process_that_was_named() -> None:
-    old = Member("b", TERMS, "", lambda: 0, T0)
+    old = Member("b", TERMS, (), lambda: 0, T0)
     old.tick(T0)
     own = write_of(old.found(None, 0, T0)).claim.incarnation
-    new = Member("b", TERMS, own, lambda: 0, T0)
+    new = Member("b", TERMS, (own,), lambda: 0, T0)
     later_ns = T0 + 10 * S_NS
     for member, answer in ((old, True), (new, False)):
         member.seen("a", Claim("1", 1), 1, T0)

@@ -13,7 +13,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from mixer_core.cluster.connection import Connection
-from mixer_core.cluster.incarnations import DIGITS
+from mixer_core.cluster.incarnations import DIGITS, next_incarnation
 from mixer_core.cluster.jetstream import JetStream
 from mixer_core.cluster.lease_actions import Terms
 from mixer_core.cluster.names import Names
@@ -207,6 +207,43 @@ def test_a_damaged_record_of_its_name_keeps_no_node_out(
                 await until_true(lambda: a.holds() and b.node.is_live("a"))
             finally:
                 await a.kill()
+
+    asyncio.run(test())
+
+
+def test_a_word_that_arrived_without_an_answer_is_found_where_the_next_one_is_refused(
+    nats_server: NatsServer, names: Names, tmp_path: Path
+) -> None:
+    """Node b has called node a lost, and was not told so; it sees no changes."""
+
+    async def test() -> None:
+        async with cluster(nats_server, names, tmp_path, "a", "b") as (a, b):
+            before = a.node.incarnation
+            assert b.node._watch is not None
+            await b.node._watch.close()
+            await a.kill()
+            entry = await b.node._store.entry("a")
+            assert entry is not None
+            gone = replace(told_of(b), gone=True)
+            await b.node._store._bucket.update("a", encode_record(gone), entry.revision)
+            await until_true(lambda: b.node.verdict("a", before) == "lost")
+            assert "lost a" in b.told and not b.node.asked("a", before, b.node.incarnation)
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize("text", ["{0}", "{0}\n{1}", "{1}\n{0}", "rubbish {0} "])
+def test_all_incarnations_that_are_noted_are_its_own(
+    nats_server: NatsServer, names: Names, tmp_path: Path, text: str
+) -> None:
+    async def test() -> None:
+        async with cluster(nats_server, names, tmp_path, "a") as (a,):
+            held = a.node.incarnation
+        (file,) = tmp_path.iterdir()
+        assert file.read_text() == held
+        file.write_text(text.format(held, next_incarnation(held, 0)))
+        async with cluster(nats_server, names, tmp_path, "a") as (a,):
+            assert a.node.incarnation > next_incarnation(held, 0)
 
     asyncio.run(test())
 
