@@ -40,11 +40,8 @@ from .reduce_errors import ErrorBook
 from .reduce_items import Handler, ItemBook
 from .reduce_responses import ResponseBook
 from .reduce_turns import TurnBook, is_spoken
+from .unanswered import THINK_LIMIT_NS, UnansweredTurn
 
-THINK_LIMIT_NS = 15_000_000_000
-"""A turn to which no response comes is not waited for any longer."""
-EMPTY_TURN_NS = 5_000_000_000
-"""The same for a turn of which nothing was understood."""
 MAX_UNKNOWN = 32
 """Distinct unknown event types that are counted by name."""
 MAX_EVENTS = 64
@@ -72,7 +69,6 @@ class Reducer:
         self._heard_ns = 0
         """When the newest event came."""
         self._answers = answers
-        self._think_limit_ns = think_limit_ns
         self._playing: str | None = None
         self._playing_since_ns = 0
         self._sounded, self._silenced = Once(), Once()
@@ -81,18 +77,7 @@ class Reducer:
         self._hearing_since_ns: int | None = None
         """When the turn began that is being spoken; None: nobody speaks."""
         self._pressed = False
-        self._thinking_since_ns: int | None = None
-        """When a turn ended that no response answers yet."""
-        self._turn = ""
-        """Item of that turn."""
-        self._is_turn_empty = False
-        """Nothing was understood of it: it may stay without an answer."""
-        self._has_begun = False
-        """A response has begun since."""
-        self._is_turn_idle = False
-        """It is a silence after which the server speaks by itself."""
-        self._idle_item = ""
-        """Item of the newest such silence."""
+        self._unanswered = UnansweredTurn(think_limit_ns)
         self._items = ItemBook()
         self._answers_told = AnswerBook()
         self._responses = ResponseBook(self._items)
@@ -155,8 +140,7 @@ class Reducer:
     def unanswered_ns(self) -> int | None:
         """When somebody's turn ended that has an answer to expect, and none begins; None: there is
         none. To a silence in which the server wants to speak by itself nobody expects one."""
-        is_somebodys = not self._is_turn_empty and not self._is_turn_idle
-        return self._thinking_since_ns if is_somebodys else None
+        return self._unanswered.somebodys_ns
 
     def turn_lost(self, is_answered: bool, now_ns: int) -> list[Fact]:
         """The server does not say that a turn is over.
@@ -172,7 +156,7 @@ class Reducer:
 
     def answer_withdrawn(self) -> list[Fact]:
         """Nobody waits for an answer to the turn that is over."""
-        self._thinking_since_ns = None
+        self._unanswered.settle()
         return self._assistant_facts()
 
     def played_out(self, now_ns: int) -> list[Fact]:
@@ -202,7 +186,7 @@ class Reducer:
             self._count_unknown(kind)
             return []
         self._items.belongs(event)
-        self._responses.is_expected |= self._thinking_since_ns is not None
+        self._responses.is_expected |= self._unanswered.since_ns is not None
         facts = self._responses.see(event, now_ns)
         if self._responses.is_open(text_of(event, "response_id")):
             facts += self._items.grows(event)
@@ -244,22 +228,21 @@ class Reducer:
         """The time-out was reached: captions that were held back, a response that never came."""
         facts = self._items.tick(now_ns, self._heard_ns)
         facts += self._answers_told.completed(self._responses.tick(now_ns))
-        until_ns = self._thinking_until_ns
-        if until_ns is not None and now_ns >= until_ns:
-            self._thinking_since_ns = None
+        self._unanswered.tick(now_ns)
         return facts + self._assistant_facts()
 
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick``; None where nothing waits."""
         return earliest(
-            self._thinking_until_ns,
+            self._unanswered.until_ns,
             self._items.next_timeout_ns(self._heard_ns),
             self._responses.next_timeout_ns(),
         )
 
     def close(self) -> list[Fact]:
         """The call is over: end what is open."""
-        self._playing, self._thinking_since_ns = None, None
+        self._playing = None
+        self._unanswered.settle()
         self._hearing_since_ns, self._pressed = None, False
         self._responses.clear()
         return [*self._items.close(), *self._assistant_facts()]
@@ -274,28 +257,21 @@ class Reducer:
             state = "speaking"
         elif self._hearing_since_ns is not None or self._pressed:
             state = "listening"
-        elif self._responses.is_any_open or self._thinking_since_ns is not None:
+        elif self._responses.is_any_open or self._unanswered.since_ns is not None:
             state = "thinking"
         if state == self.assistant:
             return []
         self.assistant = state
         return [AssistantChanged(state)]
 
-    @property
-    def _thinking_until_ns(self) -> int | None:
-        since_ns = self._thinking_since_ns
-        if since_ns is None:
-            return None
-        return since_ns + (EMPTY_TURN_NS if self._is_turn_empty else self._think_limit_ns)
-
     def _note(self, facts: list[Fact]) -> None:
         """What was learned may settle what a turn waits for."""
         for fact in facts:
             match fact:
                 case ResponseStarted():
-                    self._thinking_since_ns, self._has_begun = None, True
-                case Transcribed(item, "", _, "") if item == self._turn:
-                    self._is_turn_empty = True
+                    self._unanswered.begun()
+                case Transcribed(item, "", _, ""):
+                    self._unanswered.not_understood(item)
 
     def _session(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
         session = map_of(event, "session")
@@ -311,7 +287,7 @@ class Reducer:
             return []
         self._turns.speech_started(item)
         self._hearing_since_ns = now_ns
-        self._thinking_since_ns = None
+        self._unanswered.settle()
         return [SpeechStarted(item, start_ms)]
 
     def _speech_stopped(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
@@ -325,8 +301,8 @@ class Reducer:
         """Nobody spoke for long: the server commits the silence and speaks by itself."""
         was_heard = self._hearing_since_ns is not None
         self._turn_over(now_ns)
-        self._is_turn_idle, self._idle_item = not was_heard, text_of(event, "item_id")
-        return [SpeechStopped("")] if was_heard else []
+        self._unanswered.idle(text_of(event, "item_id"), not was_heard)
+        return [SpeechStopped(""), *self._placed_turns(now_ns)] if was_heard else []
 
     def _turn_committed(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
         return self._commit(text_of(event, "item_id"), now_ns)
@@ -335,8 +311,7 @@ class Reducer:
         if not self._turns.committed(item):
             return []
         self._turn_over(now_ns)
-        self._turn, self._is_turn_empty = item, False
-        self._is_turn_idle = bool(item) and item == self._idle_item
+        self._unanswered.committed(item)
         self._items.spoken(item, now_ns)
         return [TurnCommitted(item)]
 
@@ -363,15 +338,13 @@ class Reducer:
 
         Where the server answers by itself and has begun to, nobody asks whether it is over.
         """
-        is_late = self._answers and self._has_begun
+        is_late = self._answers and self._unanswered.has_begun
         is_over = not self._items.is_ours(item) and self._turns.is_over(item)
         return self._commit(item, now_ns) if is_over and not is_late else []
 
     def _turn_over(self, now_ns: int) -> None:
-        self._hearing_since_ns, self._has_begun = None, False
-        if not self._responses.is_any_open and self._answers:
-            self._thinking_since_ns = now_ns
-            self._turn, self._is_turn_empty, self._is_turn_idle = "", False, False
+        self._hearing_since_ns = None
+        self._unanswered.over(self._answers and not self._responses.is_any_open, now_ns)
 
     # Answers
 

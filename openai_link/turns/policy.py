@@ -39,9 +39,7 @@ from ..facts import (
 from ..pictures import Picture
 from ..realtime.client_events import ClientEvents, greeting
 from .actions import (
-    AnswerWithdrawn,
     AskedByHand,
-    ClearOutput,
     MicrophoneGate,
     Send,
     Tell,
@@ -50,13 +48,10 @@ from .actions import (
     problem,
     sender_of,
 )
-from .audible_reply import BY_HAND, AudibleReply
-from .later_answer import LaterAnswer
+from .answer_policy import AnswerPolicy, send
 from .messages import refusal, shown, typed
 from .push_to_talk import Outcome, PushToTalk
-from .response_sequencer import ALREADY_ACTIVE, ResponseSequencer
-from .shown_pictures import ShownPictures
-from .strangers import Kind, Strangers
+from .response_sequencer import ALREADY_ACTIVE
 
 COMMIT_EMPTY = "input_audio_buffer_commit_empty"
 NOTHING_HEARD = "none of your words arrived: hold the button and say them again"
@@ -66,7 +61,7 @@ NOT_ANSWERED = (
 )
 
 
-class TurnPolicy:
+class TurnPolicy(AnswerPolicy):
     """Turn policy of one call; make a new one for each call.
 
     ``greet``: say hello once the session is confirmed and somebody can hear it (a fresh room, not
@@ -81,38 +76,21 @@ class TurnPolicy:
         rules: TurnRules | None = None,
         image_detail: str = "auto",
     ) -> None:
-        self._events = events
-        self._pictures = ShownPictures(events, image_detail)
-        self._rules = self._wanted = rules or TurnRules()
-        """As the server confirmed them, and as they were asked for."""
+        super().__init__(events, rules or TurnRules(), image_detail)
+        self._wanted = self._rules
+        """As they were asked for."""
         self._asks = False
         """The server was to answer every turn, and does not: we ask."""
-        self._sequencer = ResponseSequencer(events)
         self._button = PushToTalk()
         self._commit = ""
         """Id of the newest commit of ours."""
         self._instructions = instructions
         self._greet = greet
-        self._is_confirmed = False
         self._has_audience = False
-        self._hearing = False
-        self._later = LaterAnswer()
-        self._reply = AudibleReply()
-        self._strangers = Strangers()
 
     def instruct(self, instructions: str) -> None:
         """The instructions for the model are these from now on."""
         self._instructions = instructions
-
-    @property
-    def response_active(self) -> str | None:
-        """The response that is being generated."""
-        return self._sequencer.active
-
-    @property
-    def uninvited(self) -> int:
-        """Responses that the server began although it was told not to, so far."""
-        return self._reply.uninvited
 
     @property
     def microphone_open(self) -> bool:
@@ -129,19 +107,6 @@ class TurnPolicy:
         """Nobody speaks, nothing is played, and no answer is on its way."""
         talking = self._hearing or self._button.is_open or self._reply.is_playing
         return not (talking or self._later.is_wanted) and self._sequencer.is_empty
-
-    @property
-    def request(self) -> str | None:
-        """Id of the request for an answer that the server has neither answered nor refused."""
-        return self._sequencer.in_flight
-
-    def has_stopped(self, response: str) -> bool:
-        """Whether a response was stopped by us: it begins to be heard no more."""
-        return self._reply.has_stopped(response)
-
-    def is_uninvited(self, response: str) -> bool:
-        """Whether the server began a response that it was told not to begin."""
-        return self._reply.is_uninvited(response)
 
     def confirmed(self, answers_turns: bool | None, interrupts: bool | None) -> None:
         """Whether the server answers each turn, and whether speech stops it; None: unknown.
@@ -182,7 +147,7 @@ class TurnPolicy:
             case ResponseStarted():
                 return self._began(fact, now_ns)
             case ResponseEnded(response):
-                return _send(self._sequencer.ended(response, now_ns))
+                return send(self._sequencer.ended(response, now_ns))
             case ServerError():
                 return self._refused(fact, now_ns)
             case _:
@@ -224,32 +189,6 @@ class TurnPolicy:
         gate: list[TurnAction] = [] if outcome is None else [MicrophoneGate(False)]
         return [*gate, Send(event)]
 
-    def stop(self) -> list[TurnAction]:
-        """Stop the assistant, as somebody does by hand."""
-        return self._interrupt()
-
-    def ask(self, overrides: Mapping[str, Any] | None = None) -> list[TurnAction]:
-        """Have the model answer as soon as it may (all outputs of its tools are in)."""
-        if overrides is None:  # The answer is about pictures that are on their way, too.
-            self._pictures.answered()
-        return self._request(overrides)
-
-    def answer_turn(self) -> list[TurnAction]:
-        """A turn is to be answered: now, or with the one that somebody speaks.
-
-        A server that does so by itself, against the rules, need not do it twice.
-        """
-        if not self._hearing:
-            self._pictures.answered()
-            return self._request(covers_turn=True)
-        self._later.want()
-        return []
-
-    def approve(self, request: str, allow: bool, reason: str, now_ns: int) -> list[TurnAction]:
-        """Tell the service whether it may run a tool of its own: it goes on by itself then."""
-        self._strangers.expect(now_ns)
-        return [Send(self._events.mcp_approval(request, allow, reason))]
-
     def take_turns(self, rules: TurnRules) -> list[TurnAction]:
         """The rules are these from now on; a turn that somebody holds with the button ends."""
         if rules == self._wanted:
@@ -265,10 +204,6 @@ class TurnPolicy:
             actions.append(MicrophoneGate(self.microphone_open, is_pressed=False))
         return actions
 
-    def cover_turn(self) -> list[TurnAction]:
-        """The server should have answered a turn by itself and has not: ask it to."""
-        return self._request(covers_turn=True)
-
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick``; None where nothing waits."""
         return earliest(
@@ -281,7 +216,7 @@ class TurnPolicy:
         """The time-out was reached."""
         return [
             *self._pressed(self._button.tick(now_ns)),
-            *_send(self._sequencer.tick(now_ns)),
+            *send(self._sequencer.tick(now_ns)),
             *(self.answer_turn() if self._later.tick(now_ns) else []),
         ]
 
@@ -290,38 +225,6 @@ class TurnPolicy:
             return []
         self._greet = False
         return self._request(greeting(self._instructions))
-
-    def _request(
-        self, overrides: Mapping[str, Any] | None = None, covers_turn: bool = False
-    ) -> list[TurnAction]:
-        """The only way to an answer that we ask for; but see ``approve``."""
-        self._strangers.requested()
-        return _send(self._sequencer.request(overrides, covers_turn))
-
-    def _began(self, began: ResponseStarted, now_ns: int) -> list[TurnAction]:
-        """A response is being generated; one that nobody wants is cancelled."""
-        kind = self._kind_of(began, now_ns)
-        cancels = self._sequencer.created(began.response, began.tag, began.inferred)
-        self._reply.began(began.response, kind == "uninvited")
-        if kind == "wanted" and not cancels:
-            return []
-        if kind != "uninvited":
-            self._reply.stop()
-        actions = _send(cancels or [self._sequencer.cancel(began.response)])
-        if self._rules.speaks and not self._reply.is_playing:
-            actions.append(ClearOutput(self._events.clear_output()))
-        return actions
-
-    def _kind_of(self, began: ResponseStarted, now_ns: int) -> Kind:
-        is_asked = self._sequencer.in_flight is not None
-        if began.tag or (is_asked and not self._sequencer.is_doomed):
-            self._strangers.others_began()
-            return "wanted"
-        is_theirs = self._is_confirmed and not (began.inferred or is_asked)
-        if is_theirs:
-            return self._strangers.began(now_ns)
-        self._strangers.others_began()
-        return "stopped" if self._strangers.is_stopped_answer() else "wanted"
 
     # Buttons
 
@@ -363,22 +266,6 @@ class TurnPolicy:
             return self._withdraw()
         return self._interrupt()
 
-    def _interrupt(self) -> list[TurnAction]:
-        """Stop the assistant: what is heard or generated, and what has not begun."""
-        actions = self._withdraw()
-        self._reply.stop()
-        if not self._rules.speaks:
-            return actions
-        clear = ClearOutput(self._events.clear_output())
-        return [*actions, clear, *self._reply.flush(BY_HAND)]
-
-    def _withdraw(self) -> list[TurnAction]:
-        """Nobody waits for an answer to what was said, typed or asked so far."""
-        self._later.take()
-        self._pictures.answered()
-        self._strangers.stop()
-        return [*_send(self._sequencer.interrupt()), AnswerWithdrawn()]
-
     def _committed(self, item: str) -> list[TurnAction]:
         self._hearing = False
         self._strangers.turn_over(item)
@@ -390,13 +277,13 @@ class TurnPolicy:
         empty = not error.event_id and error.code == COMMIT_EMPTY
         if self._commit and (empty or error.event_id == self._commit):
             tell = Tell({"type": "error", "code": "nothing_heard", "message": NOTHING_HEARD})
-            return [*_send(self._sequencer.interrupt()), tell]
+            return [*send(self._sequencer.interrupt()), tell]
         is_ours = error.event_id or self._sequencer.in_flight is not None
         if error.code == ALREADY_ACTIVE and not is_ours:
             # The server itself wanted to answer a turn, and could not.
             return [] if self._strangers.is_stopped else self._request()
         given_up = self._sequencer.given_up
-        actions = _send(self._sequencer.refused(error.event_id, error.code, now_ns))
+        actions = send(self._sequencer.refused(error.event_id, error.code, now_ns))
         if self._sequencer.given_up > given_up:
             actions.append(Tell({"type": "error", "code": error.code, "message": NOT_ANSWERED}))
         return actions
@@ -424,7 +311,3 @@ class TurnPolicy:
     def picture_refused(self, error: ServerError) -> str:
         """The item of the picture that an error is about; empty: it is about something else."""
         return self._pictures.refused(error)
-
-
-def _send(events: list[dict[str, Any]]) -> list[TurnAction]:
-    return [Send(event) for event in events]

@@ -321,6 +321,7 @@ OVER = TurnCommitted("item_1")
         [DONE],
         [STARTED, STOPPED, ADDED],
         [STARTED, ADDED, STOPPED],
+        [STARTED, ADDED, e("input_audio_buffer.timeout_triggered", item_id="item_0")],
         [STARTED, STOPPED, WORDS],
         [STARTED, WORDS, STOPPED],
         [STARTED, STOPPED, WORDS, COMMITTED],

@@ -33,7 +33,8 @@ from openai_link.realtime.event_fields import event_of
 from openai_link.realtime.event_kinds import IGNORED
 from openai_link.realtime.reduce_calls import CallDrafts
 from openai_link.realtime.reduce_errors import MAX_SENT
-from openai_link.realtime.reducer import THINK_LIMIT_NS, Reducer
+from openai_link.realtime.reducer import Reducer
+from openai_link.realtime.unanswered import THINK_LIMIT_NS
 from tests.support.tables import examples
 
 Event = dict[str, Any]
