@@ -39,7 +39,9 @@ class Shared:
             *(node, settings.state_dir, gateway.spent_elsewhere, log, replicas),
         )
         self._access = SharedAccess(
-            Bucket(jetstream, names.access), Bucket(jetstream, names.keys), ledger, log, replicas
+            Bucket(jetstream, names.access),
+            Bucket(jetstream, names.keys),
+            *(ledger, log, replicas, node),
         )
         self._limits = SharedLimits(connection, names, node, gateway.allowances.limiter, nodes, log)
 

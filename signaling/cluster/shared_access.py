@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import time
 
 from mixer_core.cluster.buckets import Bucket
@@ -47,13 +48,16 @@ class SharedAccess:
         ledger: Ledger,
         log: logging.LoggerAdapter[logging.Logger],
         replicas: int = 1,
+        node: str = "",
     ) -> None:
-        """``access``, ``keys``: buckets; ``ledger``: of this node."""
+        """``access``, ``keys``: buckets; ``ledger``: of this node; ``node``: its name."""
         self._access = access
         self._keys = keys
         self._ledger = ledger
         self._log = log
         self._replicas = replicas
+        self._claims_as = f"{node} {secrets.token_hex(8)}".encode()
+        """What this process alone writes to claim an invitation."""
         self._has_key = False
         self._heard = True
         self._known: Book | None = None
@@ -149,15 +153,13 @@ class SharedAccess:
             await self._access.delete(f"{ONCE}.{invitation.id}")
 
     async def _claim(self, invitation: str) -> None:
-        """Be the one node that lets a browser in by an invitation for one. Raises ProblemError."""
+        """Be the one node that lets a browser in by an invitation for one. Raises ProblemError.
+
+        A node that has claimed it without being told so may claim it again: which of its browsers
+        is let in its own ledger decides.
+        """
         try:
-            await self._access.create(f"{ONCE}.{invitation}", b"1", CLAIM_LIMIT_S)
-        except ConflictError as error:
-            raise ProblemError(
-                401,
-                "Invitation used",
-                f"this invitation was for one browser, and one has come by it: {ASK}",
-            ) from error
+            is_ours = await self._is_ours(f"{ONCE}.{invitation}")
         except ClusterAwayError as error:
             raise ProblemError(
                 503,
@@ -168,3 +170,15 @@ class SharedAccess:
             ) from error
         except ClusterError as error:
             raise ProblemError(503, "Invitation cannot be checked", str(error), 5) from error
+        if not is_ours:
+            words = f"this invitation was for one browser, and one has come by it: {ASK}"
+            raise ProblemError(401, "Invitation used", words)
+
+    async def _is_ours(self, key: str) -> bool:
+        """Write a key that has nothing, or find that this process did. Raises ClusterError."""
+        try:
+            await self._access.create(key, self._claims_as, CLAIM_LIMIT_S)
+        except ConflictError:
+            entry = await self._access.get(key)
+            return entry is not None and entry.value == self._claims_as
+        return True

@@ -115,6 +115,30 @@ def test_an_invitation_for_one_browser_lets_one_in_on_whichever_node(
     run(test)
 
 
+def test_a_claim_whose_answer_was_lost_is_made_again_and_lets_one_browser_in(
+    nats_server: NatsServer, names: Names, tmp_path: Path
+) -> None:
+    async def test() -> None:
+        async with (
+            connected(nats_server) as first,
+            connected(nats_server) as second,
+            sharing(first, names, tmp_path / "one") as one,
+            sharing(second, names, tmp_path / "two") as two,
+        ):
+            made, token = one.invite(["den"], "speak", "", 3_600, True, now_s())
+            await until(lambda: made.id in two.book().invitations)
+            await two.claim(token, "", now_s())  # Nobody was told.
+            await two.claim(token, "", now_s())
+            await two.claim(token, "", now_s())  # Another browser, at the same time.
+            with pytest.raises(ProblemError, match="one browser"):
+                await one.claim(token, "", now_s())
+            two.exchange(token, "", now_s())
+            with pytest.raises(ProblemError, match="one browser"):
+                two.exchange(token, "", now_s())
+
+    run(test)
+
+
 def test_while_nats_is_away_what_was_last_known_counts(names: Names, tmp_path: Path) -> None:
     async def test() -> None:
         with NatsServer() as server:
