@@ -95,7 +95,11 @@ class Parcels:
         parcel.index += 1
         parcel.timer.cancel()
         try:
-            data, is_last = await parcel.source(self.piece_bytes)
+            async with asyncio.timeout(FETCH_LIMIT_S):
+                data, is_last = await parcel.source(self.piece_bytes)
+        except TimeoutError as error:
+            self.drop(wanted.parcel)
+            raise ClusterError("the rest of the body does not come") from error
         except BaseException:
             self.drop(wanted.parcel)
             raise

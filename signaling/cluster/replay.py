@@ -32,6 +32,7 @@ from .trust import LET_GO_HEADER, RelayTrust
 SUBJECT = "http"
 AT_ONCE = 4_096
 """Requests that are looked at; ``Slots`` has the limits, with words."""
+CONNECT_LIMIT_S = 10.0
 _LOOPBACK = "127.0.0.1"
 
 
@@ -76,6 +77,9 @@ class Replayer:
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
             auto_decompress=False,
+            # An answer takes as long as whoever reads it: ``limit_ms`` bounds its first piece,
+            # ``parcels`` the wait for each further one.
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_LIMIT_S),
         )
         self._served = await self._connection.serve(self._subject, self._serve, AT_ONCE)
 

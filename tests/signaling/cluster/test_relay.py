@@ -433,6 +433,17 @@ async def test_recordings_lie_on_their_nodes_and_are_listed_and_fetched_through_
 
 
 @asynchronous
+async def test_a_download_through_another_node_takes_as_long_as_its_browser(
+    short_dir: Path, nats_server: NatsServer, names: Names
+) -> None:
+    """``Parcels`` bounds the wait for each piece, nothing the whole."""
+    async with nodes(short_dir, nats_server, names) as cluster:
+        limits = cluster["a"].relaying._replayer._http.timeout
+        assert limits.total is None and limits.sock_read is None
+        assert limits.sock_connect is not None
+
+
+@asynchronous
 async def test_transcripts_in_every_form_are_to_the_byte_what_the_owner_says(
     short_dir: Path, nats_server: NatsServer, names: Names
 ) -> None:
