@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from collections.abc import Callable
 
 SECRET_BYTES = 16
 NODE_MARK = "~"
@@ -28,10 +29,11 @@ def without_node(name: str, node: str) -> str:
 class Owners:
     """Makes and checks these addresses."""
 
-    def __init__(self, key: bytes, node: str = "") -> None:
-        """``node``: this one's name in a cluster; empty: there is none."""
+    def __init__(self, key: Callable[[], bytes], node: str = "") -> None:
+        """``key``: the gateway's, as it is now: a machine that joins a cluster takes another one.
+        ``node``: this one's name in a cluster; empty: there is none."""
         self._node = node
-        self._key = hmac.digest(key, b"owner of a participant", hashlib.sha256)
+        self._key = key
 
     def address(self, participant: str) -> str:
         """``<participant>.<secret>``, the last part of the path, with the node behind it."""
@@ -54,5 +56,6 @@ class Owners:
         return self.participant(address.partition(NODE_MARK)[0])
 
     def _secret(self, participant: str) -> str:
-        digest = hmac.digest(self._key, participant.encode(), hashlib.sha256)
+        key = hmac.digest(self._key(), b"owner of a participant", hashlib.sha256)
+        digest = hmac.digest(key, participant.encode(), hashlib.sha256)
         return base64.urlsafe_b64encode(digest[:SECRET_BYTES]).decode().rstrip("=")

@@ -72,7 +72,7 @@ class RoomRoutes:
         self._transcripts = transcripts
         self._access = access
         self._cluster = cluster
-        self.owners = Owners(gate.desk.key, cluster.node if cluster else "")
+        self.owners = Owners(lambda: gate.desk.key, cluster.node if cluster else "")
         """Knows the secret addresses of participants."""
 
     def add_to(self, router: web.UrlDispatcher, prefix: str) -> None:

@@ -167,7 +167,7 @@ class Edge:
         self.ledger = Ledger(self.settings.state_dir)
         gate = Gate(self.settings.signaling, self.env, self.ledger)
         self.gate = gate
-        self.owners = Owners(gate.desk.key)
+        self.owners = Owners(lambda: gate.desk.key)
         verdict = lambda subject, room: gate.desk.verdict(subject, room, int(time.time()))  # noqa: E731
         options = Options(rebuild_ms * 1_000_000, gate.guarded, verdict)
         (socket,) = listeners.bind("127.0.0.1", self.port)

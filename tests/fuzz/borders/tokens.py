@@ -39,7 +39,7 @@ class _House:
         settings = SignalingSettings(allowed_hosts=HOST, trusted_proxies="10.0.0.0/8")
         self.gate = Gate(settings, {"MIXMINUS_TOKEN": TOKEN}, Ledger(folder))
         self.proxies = Proxies(settings.trusted_proxies)
-        self.owners = Owners(KEY)
+        self.owners = Owners(lambda: KEY)
         desk = self.gate.desk
         _, self.invitation = desk.invite(["den"], "speak", "Ada", 600, False, NOW_S)
         self.guest, self.cookie = desk.exchange(self.invitation, "", NOW_S)

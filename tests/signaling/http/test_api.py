@@ -17,6 +17,7 @@ import zmq
 from mixer_core.bus import endpoints
 from mixer_core.bus.control import Leave, Offer, OpenLink
 from mixer_core.runtime.room_rules import Rooms
+from signaling.access.owners import Owners
 from signaling.http.pages import MIME_TYPES, WEB_DIR
 from tests.signaling.edge import SDP, Edge, asynchronous, problem, running
 from tests.support.waiting import PATIENCE_S, until
@@ -45,6 +46,21 @@ async def test_joining_and_leaving_with_sdp(short_dir: Path) -> None:
         await until(lambda: len(worker.received) == 2, "the worker is not told")
         assert worker.received[1] == Leave(offer.participant)
         problem(await edge.request("GET", "/rooms/kitchen"), 404)
+
+
+@asynchronous
+async def test_addresses_are_of_the_key_that_counts_now(short_dir: Path) -> None:
+    """As on a machine that joins a cluster: its signaling takes another key while it runs."""
+    async with running(short_dir) as edge:
+        edge.add("worker")
+        edge.add("worker")
+        await edge.idle(2)
+        key = bytes(range(32))
+        edge.ledger.take_key(key)
+        location = (await edge.join()).headers["Location"]
+        address = location.rpartition("/")[2]
+        assert Owners(lambda: key, "elsewhere").former(address) == address.partition(".")[0]
+        assert (await edge.request("DELETE", location)).status == 200
 
 
 @asynchronous
