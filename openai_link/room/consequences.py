@@ -71,7 +71,7 @@ class Consequences:
                 return self._truncated(session, truncation, wall_ms, now_ns)
             case TextTyped(session, text):
                 traces = _exported(parts.traces.typed(session, now_ns))
-                return [*traces, *parts.record.typed(session, text, wall_ms)]
+                return [*traces, *parts.record.typed(session, text, wall_ms, now_ns)]
             case PictureRefused():
                 return self._people.picture_refused(signal, now_ns)
             case ReplyRequested():

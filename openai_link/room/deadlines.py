@@ -46,7 +46,7 @@ class Deadlines:
             self._audience.next_timeout_ns(),
             parts.yielding.next_timeout_ns(),
             parts.own_words.next_timeout_ns(),
-            parts.waiting.next_timeout_ns(),
+            self._people.next_timeout_ns(),
         )
 
     def passed(self, wall_ms: int, now_ns: int) -> Iterator[list[Outcome]]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mixer_core.runtime.earliest import earliest
+
 from ..pictures import Picture
+from ..realtime.event_fields import forget_oldest
 from ..turns.actions import sender_of
 from ..turns.messages import refusal
 from .actions import AnswerUpload, ExportTrace, Log, TellBrowsers
@@ -14,6 +17,8 @@ from .parts import RoomParts
 from .signals import Outcome, PictureRefused, ProblemFound, StateNews
 
 _FOR_SESSIONS = ("interrupt", "ptt")
+MAX_STREAMS = 256
+"""Participants of whom the stream is remembered."""
 _ON_ITS_WAY = ("connecting", "reconnecting", "ready")
 """States in which a session is to be expected that has the room."""
 
@@ -24,6 +29,8 @@ class People:
     def __init__(self, parts: RoomParts, audience: Audience) -> None:
         self._parts = parts
         self._audience = audience
+        self._streams: dict[str, int] = {}
+        """The newest stream of each participant: who comes back has another."""
 
     def roster(self, event: Mapping[str, Any], wall_ms: int, now_ns: int) -> list[Outcome]:
         """The mixer's ``participants`` event: exactly these people are in the room."""
@@ -50,6 +57,7 @@ class People:
     def browser_event(self, event: Mapping[str, Any], now_ns: int) -> list[Outcome]:
         """A control message of a browser: say, interrupt, ptt, played, confirm."""
         kind, sessions = event.get("type"), self._parts.sessions
+        self._seen(str(event.get("participant", "")), sender_of(event))
         if kind == "ptt":
             sessions.pressed(event)
         outcomes: list[Outcome] = []
@@ -80,14 +88,25 @@ class People:
         """Where no session is to be expected, those hear of it whose lines wait for one."""
         if self._is_expected:
             return []
-        return [self._not_connected(line) for line in self._parts.waiting.take()]
+        parts = self._parts
+        untaken = [typed.line for typed in parts.record.untaken(parts.sessions.numbers)]
+        return [self._not_connected(line) for line in (*untaken, *parts.waiting.take())]
+
+    def next_timeout_ns(self) -> int | None:
+        """When to call ``tick``; None where no line waits for a session."""
+        parts = self._parts
+        untaken_ns = parts.record.untaken_until_ns(parts.sessions.numbers)
+        return earliest(untaken_ns, parts.waiting.next_timeout_ns())
 
     def tick(self, now_ns: int) -> list[Outcome]:
-        """The time-out of ``parts.waiting`` was reached, perhaps."""
-        return [self._not_connected(line) for line in self._parts.waiting.overdue(now_ns)]
+        """The time-out was reached, perhaps: lines that have waited for too long are given back."""
+        parts = self._parts
+        untaken = [typed.line for typed in parts.record.untaken(parts.sessions.numbers, now_ns)]
+        return [self._not_connected(line) for line in (*untaken, *parts.waiting.overdue(now_ns))]
 
     def picture(self, upload: str, picture: Picture, now_ns: int) -> list[Outcome]:
         """Somebody shows the assistant a picture; ``upload`` is answered by ``AnswerUpload``."""
+        self._seen(picture.participant, picture.stream)
         talking = self._parts.sessions.talking
         obstacle = self._parts.sessions.pictures.obstacle(talking is not None)
         if obstacle is not None:
@@ -128,7 +147,14 @@ class People:
         words = f"the assistant is not connected ({self._parts.connection.state})"
         line = {"text": event["text"]} if event.get("type") == "say" else {}
         problem = {"type": "error", "code": "not_connected", "message": words, **line}
-        return TellBrowsers(problem, sender_of(event))
+        participant = str(event.get("participant", ""))
+        return TellBrowsers(problem, self._streams.get(participant) or sender_of(event))
+
+    def _seen(self, participant: str, stream: int) -> None:
+        """Somebody's browser is there with this stream."""
+        if participant and stream:
+            self._streams[participant] = stream
+            forget_oldest(self._streams, MAX_STREAMS)
 
     def _is_pressed(self, event: Mapping[str, Any]) -> bool:
         """Whether a ``ptt`` event opens the microphone."""

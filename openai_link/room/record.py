@@ -149,7 +149,7 @@ class RoomRecord:
         self._people = dict(names)
         self._transcript.people(names)
 
-    def typed(self, session: int, text: TypedText, wall_ms: int) -> list[Outcome]:
+    def typed(self, session: int, text: TypedText, wall_ms: int, now_ns: int) -> list[Outcome]:
         """Somebody types or shows something; the caption follows when ``session`` has taken it.
 
         A picture is owed an answer only once it is taken.
@@ -162,7 +162,7 @@ class RoomRecord:
         outcomes = self._lines.write(
             self._transcript.said(text.item, text.participant, name, text.text, wall_ms, shown)
         )
-        oldest = self._untaken.typed(session, text, name)
+        oldest = self._untaken.typed(session, text, name, now_ns)
         return [*outcomes, *(self._lines.tell(caption) for caption in oldest)]
 
     @property
@@ -170,12 +170,17 @@ class RoomRecord:
         """Something was typed or shown that the server has not taken yet."""
         return len(self._untaken) > 0
 
-    def untaken(self, sessions: Collection[int]) -> list[Untaken]:
+    def untaken(self, sessions: Collection[int], now_ns: int | None = None) -> list[Untaken]:
         """What was typed or shown and none of the ``sessions`` that there are can take.
 
-        Give each back by ``retyped``.
+        Give each back by ``retyped``, or to whoever typed it. ``now_ns``: only what has waited for
+        too long by then.
         """
-        return self._untaken.without(sessions)
+        return self._untaken.without(sessions, now_ns)
+
+    def untaken_until_ns(self, sessions: Collection[int]) -> int | None:
+        """When something has waited for too long for a session; None: nothing waits for one."""
+        return self._untaken.until_ns(sessions)
 
     def retyped(self, session: int, typed: Untaken, item: str) -> None:
         """What was typed or shown before is told again in ``session``, as ``item``."""

@@ -192,7 +192,7 @@ class ServerIds:
 
     def _of(self, session: int) -> _Names:
         if session not in self._names:
-            alive = {one.number for one in self._sessions.all}
+            alive = self._sessions.numbers
             self._names = {number: n for number, n in self._names.items() if number in alive}
             self._names[session] = _Names()
         return self._names[session]

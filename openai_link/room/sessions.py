@@ -95,6 +95,11 @@ class RoomSessions:
         return [session for session in found if session is not None]
 
     @property
+    def numbers(self) -> set[int]:
+        """Of those that are not over."""
+        return {session.number for session in self.all}
+
+    @property
     def talking(self) -> Session | None:
         """The session that has the room; None: the room has none."""
         active = self.active
@@ -253,7 +258,7 @@ class RoomSessions:
     def retype(self, session: Session) -> list[Outcome]:
         """Say again what was typed in a session that ended before it took it."""
         outcomes: list[Outcome] = []
-        for typed in self._record.untaken({known.number for known in self.all}):
+        for typed in self._record.untaken(self.numbers):
             outcomes += self._retype(session, typed)
         return outcomes
 

@@ -1,7 +1,7 @@
 """What somebody typed or showed, until the server has taken it. Sans-I/O.
 
 Its caption waits as long. A session that ends takes with it what it has not taken: the next one is
-told again.
+told again, if it comes before nobody expects an answer any more.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from ..pictures import Picture
 from ..turns.actions import TypedText
 from .actions import Event
+from .waiting_lines import MAX_WAIT_NS
 
 MAX_CAPTION_BYTES = 15_000
 """Words and thumbnail of a caption: a frame holds 16 KiB."""
@@ -28,6 +29,8 @@ class Untaken:
     session: int
     """The session that was told last."""
     caption: Event
+    until_ns: int
+    """Nobody expects an answer any more."""
     picture: Picture | None = None
     told: int = 1
     """Sessions that were told."""
@@ -40,7 +43,14 @@ class Untaken:
     def in_words(self, text: str) -> Untaken:
         """The same without the picture: as if only ``text`` had been typed."""
         caption = {k: v for k, v in self.caption.items() if k not in ("picture", "thumbnail")}
-        return Untaken(self.session, {**caption, "text": text})
+        return Untaken(self.session, {**caption, "text": text}, self.until_ns)
+
+    @property
+    def line(self) -> Event:
+        """The words that somebody typed, if there are any, as their browser sent them."""
+        words = self.caption["text"] if self.picture is None else self.picture.text
+        sender = {"participant": self.caption["speaker"]}
+        return {"type": "say", "text": words, **sender} if words else {"type": "show", **sender}
 
 
 class UntakenTexts:
@@ -55,14 +65,14 @@ class UntakenTexts:
     def __contains__(self, item: object) -> bool:
         return item in self._typed
 
-    def typed(self, session: int, text: TypedText, name: str) -> list[Event]:
+    def typed(self, session: int, text: TypedText, name: str, now_ns: int) -> list[Event]:
         """``session`` is told of it; ``name``: of who typed it, or empty.
 
         Returns the captions of the oldest ones that nothing is waited for any longer.
         """
         picture = text.picture
         caption = _with_thumbnail({**text.event, **({"name": name} if name else {})}, picture)
-        self._typed[text.item] = Untaken(session, caption, picture)
+        self._typed[text.item] = Untaken(session, caption, now_ns + MAX_WAIT_NS, picture)
         oldest = list(self._typed)[:-MAX_TYPED]
         return [self._typed.pop(item).caption for item in oldest]
 
@@ -70,10 +80,22 @@ class UntakenTexts:
         """No session is told any of it any more."""
         self._typed.clear()
 
-    def without(self, sessions: Collection[int]) -> list[Untaken]:
-        """What none of the ``sessions`` that there are can take; it is forgotten here."""
-        lost = [item for item, typed in self._typed.items() if typed.session not in sessions]
+    def without(self, sessions: Collection[int], now_ns: int | None = None) -> list[Untaken]:
+        """What none of the ``sessions`` that there are can take; it is forgotten here.
+
+        ``now_ns``: only what has waited for too long by then; None: all.
+        """
+        lost = [
+            item
+            for item, typed in self._typed.items()
+            if typed.session not in sessions and (now_ns is None or typed.until_ns <= now_ns)
+        ]
         return [self._typed.pop(item) for item in lost]
+
+    def until_ns(self, sessions: Collection[int]) -> int | None:
+        """When the first of ``without`` has waited for too long; None: there is none."""
+        lost = (typed for typed in self._typed.values() if typed.session not in sessions)
+        return min((typed.until_ns for typed in lost), default=None)
 
     def told_again(self, session: int, typed: Untaken, item: str) -> None:
         """What was typed or shown before is told again in ``session``, as ``item``."""

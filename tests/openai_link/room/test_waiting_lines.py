@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
 from mixer_core.runtime.units import MS_NS
+from openai_link.room.actions import Action, TellBrowsers
 from openai_link.room.waiting_lines import MAX_LINES, MAX_OF_ONE, MAX_WAIT_NS
 from tests.openai_link.room import checks
 from tests.openai_link.room.forks import before_events, events_at_steps
@@ -177,3 +181,58 @@ def test_lines_that_wait_are_given_back_when_the_room_leaves() -> None:
     old.browser(type="say", text="So you are here.")
     old.run(10_000)
     assert said(old)[-1] == "So you are here." and given_back(old) == ["Hello?"]
+
+
+class Deaf(World):
+    """Its server takes nothing; what one browser is told is kept with its stream."""
+
+    def __init__(self) -> None:
+        self.told_to: list[tuple[int, str]] = []
+        super().__init__(Scene("deaf", (wait(300),)))
+        self.finish()
+        self.is_cut_off = True
+
+    def _do(self, action: Action) -> None:
+        if isinstance(action, TellBrowsers) and action.event.get("code") == "not_connected":
+            self.told_to.append((action.addressee, str(action.event.get("text"))))
+        super()._do(action)
+
+    def _send(self, session: int, event: Mapping[str, Any]) -> None:
+        if not self.is_cut_off:
+            super()._send(session, event)
+
+
+def test_what_a_lost_session_did_not_take_is_given_back_where_none_comes() -> None:
+    world = Deaf()
+    world.browser(type="say", text="Are you there?")
+    world.refuse = BUSY
+    world.lose_all()
+    world.browser(type="say", text="Hello?")
+    world.run(50_000)
+    assert world.state["upstream"] == "failed"
+    assert world.told_to == [(7, "Are you there?"), (7, "Hello?")]
+    world.refuse, world.is_cut_off = None, False
+    world.run(60_000)
+    assert world.state["upstream"] == "ready" and said(world) == []
+
+
+def test_what_a_lost_session_did_not_take_waits_no_longer_than_anybody_does() -> None:
+    world = Deaf()
+    world.browser(type="say", text="Are you there?")
+    world.do(world.engine.suspend("pause", "Something else has the room.", world.now_ns))
+    world.run(MAX_WAIT_NS // MS_NS - 1_000)
+    assert not world.told_to
+    world.run(2_000)
+    assert world.told_to == [(7, "Are you there?")]
+
+
+def test_a_line_is_given_back_to_whoever_has_come_back_meanwhile() -> None:
+    world = Deaf()
+    world.browser(type="say", text="Are you there?")
+    world.refuse = BUSY
+    world.lose_all()
+    world.browser(type="say", text="Hello?")
+    world.browser(type="say", text="And I?", participant="p-2", stream=8)
+    world.browser(type="played", stream=9)
+    world.run(50_000)
+    assert world.told_to == [(9, "Are you there?"), (9, "Hello?"), (8, "And I?")]
