@@ -17,7 +17,7 @@ const RESUME_TIMEOUT_MS = 600;
  * @property {(stats: any) => void} onStats
  * @property {(uplink: {talking: boolean, atSeconds: number}) => void} onUplink
  * @property {(detail: string) => void} onWorkletError
- * @property {(running: boolean) => void} onRunning
+ * @property {(running: boolean) => void} onRunning whether sound can be heard, now
  * @property {() => void} onTrackEnded
  * @property {(held: boolean) => void} onTrackHeld
  * @property {() => void} onDevices
@@ -64,6 +64,11 @@ export class AudioEngine {
 
   get running() {
     return this.context?.state === "running";
+  }
+
+  /** The context runs, and what it plays goes to the speaker. */
+  get isAudible() {
+    return this.running && this.#output !== null && this.#output.isOpen;
   }
 
   /** @returns {"direct"|"element"} */
@@ -123,14 +128,14 @@ export class AudioEngine {
 
   /** @param {AudioContext} context */
   async #furnish(context) {
-    context.onstatechange = () => this.callbacks.onRunning(this.running);
+    context.onstatechange = () => this.callbacks.onRunning(this.isAudible);
     /** @type {any} */ (context).onerror = () => this.callbacks.onOutputError();
     const modules = ["capture", "playback"];
     await Promise.all(modules.map((name) => (
       context.audioWorklet.addModule(new URL(`./worklets/${name}.js`, import.meta.url))
     )));
     if (context !== this.context) throw new Closed();
-    this.#output = new Output(context, this.options.route);
+    this.#output = new Output(context, this.options.route, () => this.callbacks.onRunning(this.isAudible));
     this.#makeNodes(context, this.#output);
     this.#connectMicrophone();
     // If the chosen speaker is gone, use the default.
@@ -179,8 +184,8 @@ export class AudioEngine {
       const timeout = new Promise((resolve) => setTimeout(resolve, RESUME_TIMEOUT_MS));
       await Promise.race([this.context.resume().catch(() => {}), timeout]);
     }
-    const audible = await this.#output?.play();
-    this.callbacks.onRunning(this.running && audible !== false);
+    await this.#output?.play();
+    this.callbacks.onRunning(this.isAudible);
   }
 
   /** @param {boolean} muted */

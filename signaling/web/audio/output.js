@@ -21,8 +21,12 @@ export class Output {
   /** @type {AudioNode} */
   #end;
 
-  /** @param {AudioContext} context @param {Route} [route] what the self-test has found to be better */
-  constructor(context, route = usualRoute()) {
+  /**
+   * @param {AudioContext} context
+   * @param {Route} [route] what the self-test has found to be better
+   * @param {() => void} [onTurn] the system has paused the element, or plays it again
+   */
+  constructor(context, route = usualRoute(), onTurn = () => {}) {
     this.context = context;
     this.#end = context.destination;
     if (route === "direct") return;
@@ -31,6 +35,13 @@ export class Output {
     this.#element = new Audio();
     this.#element.setAttribute("playsinline", "");
     this.#element.srcObject = destination.stream;
+    this.#element.onpause = onTurn;
+    this.#element.onplay = onTurn;
+  }
+
+  /** Whether the way is open: an element may be paused while the context runs. */
+  get isOpen() {
+    return !this.#element?.paused;
   }
 
   /** @param {AudioNode} node is heard from now on */
@@ -38,10 +49,9 @@ export class Output {
     node.connect(this.#end);
   }
 
-  /** Start the element, where there is one. @returns {Promise<boolean>} whether sound can be heard */
+  /** Start the element, where there is one and the browser lets it. */
   async play() {
-    if (!this.#element?.paused) return true;
-    return this.#element.play().then(() => true, () => false);
+    if (this.#element?.paused) await this.#element.play().catch(() => {});
   }
 
   /** @returns {Route} */
@@ -72,8 +82,11 @@ export class Output {
   }
 
   close() {
-    this.#element?.pause();
-    if (this.#element) this.#element.srcObject = null;
+    if (!this.#element) return;
+    this.#element.onpause = null;
+    this.#element.onplay = null;
+    this.#element.pause();
+    this.#element.srcObject = null;
   }
 }
 

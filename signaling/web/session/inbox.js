@@ -15,6 +15,8 @@ const ADDRESSES = ["always", "addressed", "open", "push_to_talk"];
 const ERROR_SHOWN_MS = 8000;
 /** Words that somebody has said are awaited for so long. */
 const WORDS_MS = 20_000;
+/** A pong that is older was under way while the page stood still: it says nothing of the network. */
+const LONGEST_TRIP_MS = 5000;
 /** Errors that are shown until the person closes them. */
 const LASTING = { budget_low: "budget-low", other_model: "other-model", session_differs: "session-differs" };
 /** What the gateway says about itself, and under which code it is shown. */
@@ -241,6 +243,7 @@ export class Inbox {
   #pong(sentAtMs) {
     if (typeof sentAtMs !== "number") return;
     const rttMs = performance.now() - sentAtMs;
+    if (rttMs > LONGEST_TRIP_MS) return;
     const before = this.state.rttMs;
     this.store.set({ rttMs: before === null ? rttMs : before + 0.3 * (rttMs - before) });
   }

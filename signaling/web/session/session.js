@@ -267,7 +267,7 @@ export class Session {
   /** @param {boolean} running */
   #running(running) {
     this.store.set({ audioRunning: running });
-    if (running || !this.keeper.wanted) this.store.clear("suspended");
+    if (running || !this.keeper.wanted || !this.audio.context) this.store.clear("suspended");
     else this.store.raise(problem("suspended"));
   }
 

@@ -43,9 +43,9 @@ export class Speaker {
     this.store.raise(problem("speaker-lost"));
   }
 
-  /** The page is seen again: after a call or a lock a phone leaves the sound off. */
+  /** The page is seen again: after a call or a lock a phone leaves the sound off, or the element paused. */
   async seen() {
-    if (this.audio.context && !this.audio.running) await this.audio.resume();
+    if (this.audio.context && !this.audio.isAudible) await this.audio.resume();
   }
 
   /** @param {number} nowMs @param {boolean} inCall */

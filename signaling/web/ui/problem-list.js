@@ -1,5 +1,10 @@
 // @ts-check
-import { byId, make } from "./dom.js";
+import { byId, make, setData, setText } from "./dom.js";
+
+/**
+ * @typedef {{card: HTMLElement, title: HTMLElement, cure: HTMLElement, button: HTMLElement,
+ *   problem: import("../client.js").Problem}} Card
+ */
 
 /** Shows problems, in the lobby or in the room, and says each once to a screen reader. */
 export class ProblemList {
@@ -8,6 +13,8 @@ export class ProblemList {
     this.onCommand = onCommand;
     this.places = [byId("lobby-problems"), byId("room-problems")];
     this.announce = byId("announce");
+    /** By code. @type {Map<string, Card>} */
+    this.cards = new Map();
     this.shown = "";
     this.said = "";
   }
@@ -19,25 +26,48 @@ export class ProblemList {
     if (shown === this.shown) return;
     this.shown = shown;
     const lobby = state.phase === "lobby" || state.phase === "joining";
-    for (const [index, place] of this.places.entries()) {
-      const here = (index === 0) === lobby;
-      place.replaceChildren(...(here ? problems.map((problem) => this.#card(problem)) : []));
-    }
+    this.#forget(problems);
+    const place = this.places[lobby ? 0 : 1];
+    for (const problem of problems) this.#show(problem, place);
     const said = problems.map((problem) => `${problem.title}. ${problem.cure}`).join(" ");
     if (said !== this.said) this.announce.textContent = said;
     this.said = said;
   }
 
-  /** @param {import("../client.js").Problem} problem */
-  #card({ code, title: heading, cure, tone, action, command }) {
-    const card = make("div", { class: "problem", "data-tone": tone, "data-code": code }, [
-      make("b", { text: heading }), make("p", { text: cure }),
-    ]);
-    if (!action) return card;
-    const button = make("button", { type: "button", text: action });
-    button.addEventListener("click", () => this.onCommand(command ?? "", code));
-    card.append(button);
-    return card;
+  /** Take the cards away whose problems are over. @param {import("../client.js").Problem[]} problems */
+  #forget(problems) {
+    for (const [code, { card }] of this.cards) {
+      if (problems.some((problem) => problem.code === code)) continue;
+      card.remove();
+      this.cards.delete(code);
+    }
+  }
+
+  /**
+   * A card that is there already stays where it is, and the focus in it.
+   * @param {import("../client.js").Problem} problem
+   * @param {Element} place
+   */
+  #show(problem, place) {
+    const known = this.cards.get(problem.code) ?? this.#card(problem);
+    known.problem = problem;
+    setData(known.card, "tone", problem.tone);
+    setText(known.title, problem.title);
+    setText(known.cure, problem.cure);
+    setText(known.button, problem.action ?? "");
+    if (!problem.action) known.button.remove();
+    else if (!known.button.parentElement) known.card.append(known.button);
+    if (known.card.parentElement !== place) place.append(known.card);
+  }
+
+  /** @param {import("../client.js").Problem} problem @returns {Card} */
+  #card(problem) {
+    const title = make("b"), cure = make("p"), button = make("button", { type: "button" });
+    const card = make("div", { class: "problem", "data-code": problem.code }, [title, cure]);
+    const made = { card, title, cure, button, problem };
+    button.addEventListener("click", () => this.onCommand(made.problem.command ?? "", made.problem.code));
+    this.cards.set(problem.code, made);
+    return made;
   }
 }
 

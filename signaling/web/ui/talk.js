@@ -61,12 +61,12 @@ export class TalkButton {
   #keyDown(event) {
     if (!this.#isKey(event)) return;
     event.preventDefault();
-    if (!event.repeat) this.#hold(`key ${event.key}`);
+    if (!event.repeat) this.#hold(keyHolder(event));
   }
 
   /** @param {KeyboardEvent} event */
   #keyUp(event) {
-    const holder = `key ${event.key}`;
+    const holder = keyHolder(event);
     if (!this.holders.has(holder)) return;
     event.preventDefault();
     this.#release(holder);
@@ -130,4 +130,9 @@ export class TalkButton {
     this.meter.show(this.button, dbfs);
     this.#renderWord(this.client.state);
   }
+}
+
+/** The key itself, since its character is another one when it goes up beside Option. @param {KeyboardEvent} event */
+function keyHolder({ code, key }) {
+  return `key ${code || key}`;
 }

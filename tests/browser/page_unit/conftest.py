@@ -16,6 +16,8 @@ from signaling.http.pages import WEB_DIR
 from tests.browser.conftest import CHROMIUM, FLAGS, require
 
 Run = Callable[..., Any]
+BLANK = "icon.svg"
+"""A document of the same origin that runs nothing."""
 
 
 class _Files(SimpleHTTPRequestHandler):
@@ -25,6 +27,10 @@ class _Files(SimpleHTTPRequestHandler):
         **SimpleHTTPRequestHandler.extensions_map,
         ".js": "text/javascript",
     }
+
+    def translate_path(self, path: str) -> str:
+        """The page's own document says ``web/``, as the gateway does."""
+        return super().translate_path(path.removeprefix("/web"))
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing."""
@@ -53,9 +59,9 @@ class _Page:
         arguments = [f"{self._origin}/{module}", argument]
         return self._thread.submit(lambda: self._page.evaluate(script, arguments)).result()
 
-    def renew(self) -> None:
+    def renew(self, path: str = BLANK) -> None:
         """Begin with a new document."""
-        self._thread.submit(self._go).result()
+        self._thread.submit(self._go, path).result()
 
     def close(self) -> None:
         """Close the browser."""
@@ -72,8 +78,8 @@ class _Page:
             self._page.add_init_script(path=self._world)
         self._go()
 
-    def _go(self) -> None:
-        self._page.goto(f"{self._origin}/icon.svg")
+    def _go(self, path: str = BLANK) -> None:
+        self._page.goto(f"{self._origin}/{path}")
 
     def _close(self) -> None:
         self._browser.close()
@@ -115,3 +121,10 @@ def world(world_page: _Page) -> Callable[..., Any]:
     """``world(body, argument)``: what the body returns in a new document that has ``world``."""
     world_page.renew()
     return functools.partial(world_page.run, "session/session.js")
+
+
+@pytest.fixture
+def whole(world_page: _Page) -> Callable[..., Any]:
+    """``whole(body, argument)``: the same in the gateway's whole page."""
+    world_page.renew("index.html?worker=0")
+    return functools.partial(world_page.run, "web/client.js")

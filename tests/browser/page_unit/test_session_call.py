@@ -88,3 +88,49 @@ def test_only_a_flush_cuts_a_reply_off_and_a_handover_does_not(
         ends,
     )
     assert [shown, interrupted, sent] == [is_cut, is_cut, [3, True, is_cut]]
+
+
+def test_old_pongs_tell_nothing_of_the_way(world: Run) -> None:
+    shown = world(
+        """const { session, store } = await world.joined();
+        const pong = (ageMs) => session.inbox.take({ type: "pong", t: performance.now() - ageMs });
+        await world.pass(3000); const before = Math.round(store.state.rttMs);
+        pong(180000); return [before, Math.round(store.state.rttMs)];"""
+    )
+    assert shown == [20, 20]
+
+
+def test_an_element_that_the_system_has_paused_plays_again_when_the_page_is_seen(
+    world: Run,
+) -> None:
+    result = world(
+        """const { store, codes } = await world.joined({ route: "element" });
+        const [element] = world.elements; const [context] = world.contexts;
+        const now = () => [element.paused, store.state.audioRunning, codes()];
+        const before = now(); element.pause(); const paused = now();
+        context.turn("running"); const turned = now();
+        world.hide(true); world.hide(false); await world.pass(1000);
+        return [before, paused, turned, now()];"""
+    )
+    off = [True, False, ["suspended"]]
+    on = [False, True, []]
+    assert result == [on, off, off, on]
+
+
+def test_an_element_of_a_graph_that_is_gone_is_no_news(world: Run) -> None:
+    result = world(
+        """const { session, codes } = await world.joined({ route: "element" });
+        session.microphone.rebuild(); await world.pass(500);
+        return [world.elements.map(({ paused }) => paused), codes()];"""
+    )
+    assert result == [[True, False], []]
+
+
+def test_who_joins_to_read_and_type_has_no_sound_to_turn_on(world: Run) -> None:
+    result = world(
+        """Object.defineProperty(window, "isSecureContext", { value: false });
+        const { session, store, codes } = await world.session();
+        session.join({ ...world.choice, listenOnly: true }); await world.pass(500);
+        await session.resume(); return [store.state.phase, codes(), world.contexts.length];"""
+    )
+    assert result == ["connected", [], 0]

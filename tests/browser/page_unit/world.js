@@ -69,6 +69,7 @@
     /** Modules of worklets can be loaded. */
     loads: true,
     contexts: [],
+    elements: [],
     nodes: [],
     /** Data channels open. */
     passes: true,
@@ -177,12 +178,36 @@
       this.state = "closed";
     }
 
+    /** The system stops it, or lets it go on. @param {"running"|"suspended"} state */
+    turn(state) {
+      this.state = state;
+      this.onstatechange?.();
+    }
+
     createMediaStreamSource(stream) {
       return { connect: (node) => { node.stream = stream; }, disconnect() {} };
     }
 
     createMediaStreamDestination() {
-      return { stream: new MediaStream() };
+      return { stream: {} };
+    }
+  };
+  window.Audio = class {
+    constructor() {
+      this.paused = true;
+      world.elements.push(this);
+    }
+
+    setAttribute() {}
+
+    async play() {
+      this.paused = false;
+      this.onplay?.();
+    }
+
+    pause() {
+      this.paused = true;
+      this.onpause?.();
     }
   };
   window.AudioWorkletNode = class {
