@@ -294,7 +294,8 @@ class Reducer:
         item, end_ms = text_of(event, "item_id"), whole_of(event, "audio_end_ms")
         if item and not self._heard.first(("stopped", item, end_ms)):
             return []
-        self._turn_over(now_ns)
+        if self._hearing_since_ns is not None or not self._turns.was_heard(item):
+            self._turn_over(now_ns)  # Else it was over before, by a commit or without one.
         return [SpeechStopped(item, end_ms), *self._placed_turns(now_ns)]
 
     def _timeout_triggered(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:

@@ -281,7 +281,9 @@ class RealtimeSession(SessionCourse):
         rules = self._rules = TurnRules.of(session_object(settings))
         self._reducer.expect_answers(rules.answers_turns)
         self._waits.hear_turns(not rules.push_to_talk)
-        turned = self._turned(self._turns.take_turns(rules), now_ns)
+        # Nobody is heard any more without the button: what is being said becomes no turn.
+        lost = self._reducer.turn_lost(False, now_ns) if rules.push_to_talk else []
+        turned = [*self._facts(lost, now_ns), *self._turned(self._turns.take_turns(rules), now_ns)]
         return [*turned, *self._terms.take_turns(settings)]
 
     def greet(self, now_ns: int) -> list[Outcome]:

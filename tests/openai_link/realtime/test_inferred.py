@@ -365,6 +365,15 @@ def test_a_turn_that_the_server_answers_already_is_not_waited_for() -> None:
     assert of(run(asked, [STARTED, STOPPED, begun, ADDED]), TurnCommitted) == [OVER]
 
 
+def test_a_late_end_of_a_turn_that_is_over_makes_nobody_wait() -> None:
+    committed, lost = Reducer(), Reducer()
+    run(committed, [STARTED, COMMITTED, *reply("resp_1", "item_2", "Yes."), STOPPED])
+    run(lost, [STARTED])
+    lost.turn_lost(False, 1)
+    run(lost, [STOPPED])
+    assert committed.unanswered_ns is None and lost.unanswered_ns is None
+
+
 def test_words_that_stand_in_the_item_are_its_words() -> None:
     said = {**DONE["item"], "content": [{"type": "input_audio", "transcript": " Hello. "}]}
     done = e("conversation.item.done", item=said)

@@ -141,6 +141,16 @@ def test_push_to_talk_may_be_chosen_and_given_up() -> None:
     assert len(answers(world)) == 2
 
 
+def test_nobody_waits_for_an_answer_to_what_was_being_said_when_a_button_decides() -> None:
+    world = World(Scene("button", (BOTH, wait(300), speak(3_000, ADA)), (TALK,)))
+    world.run(1_500)
+    assert world.assistant == "listening"
+    choose(world, "push_to_talk")
+    assert world.assistant == "idle"
+    world.run(60_000)
+    assert created(world) == 0 and answers(world) == []
+
+
 def test_words_that_do_not_come_are_told_once_and_cost_nothing() -> None:
     world = hold(
         *(speak(800, ADA), wait(8_000), speak(800, ADA), wait(8_000)),
