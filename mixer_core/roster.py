@@ -12,6 +12,8 @@ SHORT_NAME_CHARACTERS = 8
 """Names are cut to this where a roster would be too large for an event."""
 
 Person = dict[str, object]
+_LESS = ("place", "plays", "hears", "stream")
+"""What is left out where a roster would be too large for an event."""
 
 
 def person(stream: Stream) -> Person:
@@ -23,13 +25,14 @@ def person(stream: Stream) -> Person:
         "muted": info.muted,
         "role": info.access,
         "verified": info.verified,
+        "stream": stream.stream,
     }
 
 
 def payload(people: Iterable[Person], more: Mapping[str, object]) -> bytes:
     """The event's payload, with ``more`` fields: as much of it as fits.
 
-    Short names without places fit for 190 people; of more, the first ones are told.
+    Short names without places and streams fit for 190 people; of more, the first ones are told.
     Raises FrameError where ``more`` does not fit.
     """
     known = list(people)
@@ -55,4 +58,4 @@ def _short_name(one: Person) -> Person:
 
 
 def _without_place(one: Person) -> Person:
-    return {key: one[key] for key in one if key not in ("place", "plays", "hears")}
+    return {key: one[key] for key in one if key not in _LESS}

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mixer_core.runtime.earliest import earliest
 
 from ..pictures import Picture
-from ..realtime.event_fields import forget_oldest
+from ..realtime.event_fields import maps_of, whole_of
 from ..turns.actions import sender_of
 from ..turns.messages import refusal
 from .actions import AnswerUpload, ExportTrace, Log, TellBrowsers
 from .audience import Audience
 from .parts import RoomParts
 from .signals import Outcome, PictureRefused, ProblemFound, StateNews
+from .untaken import Untaken
 
 _FOR_SESSIONS = ("interrupt", "ptt")
-MAX_STREAMS = 256
-"""Participants of whom the stream is remembered."""
 _ON_ITS_WAY = ("connecting", "reconnecting", "ready")
 """States in which a session is to be expected that has the room."""
 
@@ -29,14 +28,15 @@ class People:
     def __init__(self, parts: RoomParts, audience: Audience) -> None:
         self._parts = parts
         self._audience = audience
-        self._streams: dict[str, int] = {}
-        """The newest stream of each participant: who comes back has another."""
+        self._streams: Mapping[str, int] = {}
+        """Of those who are in the room, by participant."""
 
     def roster(self, event: Mapping[str, Any], wall_ms: int, now_ns: int) -> list[Outcome]:
         """The mixer's ``participants`` event: exactly these people are in the room."""
         parts = self._parts
         parts.tools.roster(event)
         people, joined = self._audience.roster(event, now_ns)
+        self._streams = streams_in(event)
         parts.record.people(people)
         parts.address.people(people)
         parts.speakers.people(people)
@@ -57,7 +57,6 @@ class People:
     def browser_event(self, event: Mapping[str, Any], now_ns: int) -> list[Outcome]:
         """A control message of a browser: say, interrupt, ptt, played, confirm."""
         kind, sessions = event.get("type"), self._parts.sessions
-        self._seen(str(event.get("participant", "")), sender_of(event))
         if kind == "ptt":
             sessions.pressed(event)
         outcomes: list[Outcome] = []
@@ -89,8 +88,8 @@ class People:
         if self._is_expected:
             return []
         parts = self._parts
-        untaken = [typed.line for typed in parts.record.untaken(parts.sessions.numbers)]
-        return [self._not_connected(line) for line in (*untaken, *parts.waiting.take())]
+        untaken = self._untaken(parts.record.untaken(parts.sessions.numbers))
+        return [*untaken, *(self._not_connected(line) for line in parts.waiting.take())]
 
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick``; None where no line waits for a session."""
@@ -101,12 +100,21 @@ class People:
     def tick(self, now_ns: int) -> list[Outcome]:
         """The time-out was reached, perhaps: lines that have waited for too long are given back."""
         parts = self._parts
-        untaken = [typed.line for typed in parts.record.untaken(parts.sessions.numbers, now_ns)]
-        return [self._not_connected(line) for line in (*untaken, *parts.waiting.overdue(now_ns))]
+        untaken = self._untaken(parts.record.untaken(parts.sessions.numbers, now_ns))
+        overdue = parts.waiting.overdue(now_ns)
+        return [*untaken, *(self._not_connected(line) for line in overdue)]
+
+    def _untaken(self, lost: Sequence[Untaken]) -> list[Outcome]:
+        """What sessions took with them is given back; if nobody is there who has it, it is told."""
+        return [
+            self._not_connected(typed.line)
+            if self._stream_of(typed.line)
+            else self._parts.record.tell_untaken(typed)
+            for typed in lost
+        ]
 
     def picture(self, upload: str, picture: Picture, now_ns: int) -> list[Outcome]:
         """Somebody shows the assistant a picture; ``upload`` is answered by ``AnswerUpload``."""
-        self._seen(picture.participant, picture.stream)
         talking = self._parts.sessions.talking
         obstacle = self._parts.sessions.pictures.obstacle(talking is not None)
         if obstacle is not None:
@@ -147,24 +155,30 @@ class People:
         words = f"the assistant is not connected ({self._parts.connection.state})"
         line = {"text": event["text"]} if event.get("type") == "say" else {}
         problem = {"type": "error", "code": "not_connected", "message": words, **line}
-        participant = str(event.get("participant", ""))
-        return TellBrowsers(problem, self._streams.get(participant) or sender_of(event))
+        return TellBrowsers(problem, self._stream_of(event))
 
-    def _seen(self, participant: str, stream: int) -> None:
-        """Somebody's browser is there with this stream."""
-        if participant and stream:
-            self._streams[participant] = stream
-            forget_oldest(self._streams, MAX_STREAMS)
+    def _stream_of(self, event: Mapping[str, Any]) -> int:
+        """Where whoever sent an EVENT is now: who comes back is another participant. 0: unknown."""
+        people = self._parts.record.names()
+        sender = str(event.get("participant", ""))
+        name = people.get(sender, "")
+        same = [stream for who, stream in self._streams.items() if people.get(who) == name]
+        if sender not in self._streams and name and len(same) == 1:
+            return same[0] or sender_of(event)
+        return self._streams.get(sender) or sender_of(event)
 
     def _is_pressed(self, event: Mapping[str, Any]) -> bool:
         """Whether a ``ptt`` event opens the microphone."""
         return event.get("down") is True and self._parts.sessions.has_button
 
 
+def streams_in(event: Mapping[str, Any]) -> Mapping[str, int]:
+    """The streams in a roster, by participant; 0 where it does not say."""
+    listed = maps_of(event, "participants")
+    return {str(one.get("participant")): whole_of(one, "stream") for one in listed}
+
+
 def deaf_in(event: Mapping[str, Any]) -> frozenset[str]:
     """The participants of a roster whose devices are sent no sound: another one plays there."""
-    listed = event.get("participants")
-    entries = (
-        [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
-    )
+    entries = maps_of(event, "participants")
     return frozenset(str(e.get("participant")) for e in entries if e.get("plays") is False)

@@ -182,6 +182,10 @@ class RoomRecord:
         """When something has waited for too long for a session; None: nothing waits for one."""
         return self._untaken.until_ns(sessions)
 
+    def tell_untaken(self, typed: Untaken) -> Outcome:
+        """No session will be told of it, and whoever typed it is gone: people see it."""
+        return self._lines.tell(typed.caption)
+
     def retyped(self, session: int, typed: Untaken, item: str) -> None:
         """What was typed or shown before is told again in ``session``, as ``item``."""
         self._untaken.told_again(session, typed, item)

@@ -14,7 +14,7 @@ from tests.openai_link.room import checks
 from tests.openai_link.room.forks import before_events, events_at_steps
 from tests.openai_link.room.scenes import BUDGET, CORE, ROLLOVERS
 from tests.openai_link.room.test_moving import TALK, arrive, leave, standby
-from tests.openai_link.room.world import BUSY, Scene, World, wait
+from tests.openai_link.room.world import BUSY, NAMES, Scene, World, wait
 from tests.support.tables import points
 
 SCENES = tuple(scene for scene in (*CORE, ROLLOVERS[0]) if not scene.tools)
@@ -226,13 +226,22 @@ def test_what_a_lost_session_did_not_take_waits_no_longer_than_anybody_does() ->
     assert world.told_to == [(7, "Are you there?")]
 
 
-def test_a_line_is_given_back_to_whoever_has_come_back_meanwhile() -> None:
+@pytest.mark.parametrize("back", ["p-1", "p-4", "p-1,p-4", "p-2"])
+def test_a_line_is_given_back_to_whoever_has_come_back_meanwhile(
+    back: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who comes back is another participant of the same name, with another stream."""
+    monkeypatch.setitem(NAMES, "p-4", NAMES["p-1"])
     world = Deaf()
     world.browser(type="say", text="Are you there?")
     world.refuse = BUSY
     world.lose_all()
     world.browser(type="say", text="Hello?")
-    world.browser(type="say", text="And I?", participant="p-2", stream=8)
-    world.browser(type="played", stream=9)
+    world.streams = {"p-2": 8, "p-4": 9}
+    world.roster(*back.split(","))
     world.run(50_000)
-    assert world.told_to == [(9, "Are you there?"), (9, "Hello?"), (8, "And I?")]
+    stream = {"p-4": 9}.get(back, 7)
+    lines = ["Hello?"] if back == "p-2" else ["Are you there?", "Hello?"]
+    assert world.told_to == [(stream, line) for line in lines]
+    shown = [event["text"] for event in world.of("caption") if event["speaker"] == "p-1"]
+    assert shown == (["Are you there?"] if back == "p-2" else [])

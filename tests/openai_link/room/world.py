@@ -63,6 +63,8 @@ DEFAULTED = ("greet", "transcription_model")
 """Settings that have another default here."""
 PARTICIPANT = "p-1"
 NAMES = {PARTICIPANT: "Ada", "p-2": "Ben", "p-3": "Cem"}
+STREAM = 7
+"""Of a page."""
 MS_PER_CHARACTER = 40
 """The assistant speaks fast."""
 QUIET_NS = 1_000 * MS_NS
@@ -266,6 +268,8 @@ class World:
         self.responses: list[str] = []
         """Ids of the responses whose usage the server has told."""
         self.people: Sequence[str] = ()
+        self.streams: dict[str, int] = {}
+        """Of those who have another than the usual one."""
         self.deaf: Sequence[str] = ()
         """More of them, whose devices are sent no sound."""
         self.opened = 0
@@ -496,13 +500,16 @@ class World:
 
     def roster(self, *participants: str) -> None:
         self.people = participants
-        people: list[Json] = [{"participant": who, "name": NAMES[who]} for who in participants]
+        people: list[Json] = [
+            {"participant": who, "name": NAMES[who], "stream": self.streams.get(who, STREAM)}
+            for who in participants
+        ]
         people += [{"participant": who, "name": NAMES[who], "plays": False} for who in self.deaf]
         event = {"type": "participants", "participants": people}
         self.do(self.engine.roster(event, self.now_ns))
 
     def browser(self, **event: Any) -> None:
-        whole = {"participant": PARTICIPANT, "name": NAMES[PARTICIPANT], "stream": 7, **event}
+        whole = {"participant": PARTICIPANT, "name": NAMES[PARTICIPANT], "stream": STREAM, **event}
         self.do(self.engine.browser_event(whole, self.now_ns))
 
     def show(self, text: str) -> None:
