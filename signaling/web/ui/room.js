@@ -40,15 +40,20 @@ export class RoomView {
     this.say = /** @type {HTMLInputElement} */ (byId("say"));
     /** Lines in the field that the assistant has not got. */
     this.givenBack = "";
+    /** Those of them that the page has missed: the gateway may have them, and give them back once more. */
+    this.lost = new Set();
     this.picture = new PictureDialog(client, this.say);
     this.microphone.addEventListener("click", () => this.toggleMute());
     this.stop.addEventListener("click", () => client.interrupt());
     byId("leave").addEventListener("click", () => client.leave());
     byId("say-form").addEventListener("submit", (event) => this.#say(event));
     client.addEventListener("message", (/** @type {any} */ { detail: { type, text } }) => {
-      if (type === "error" && typeof text === "string") this.#giveBack(text);
+      if (type === "error" && typeof text === "string" && !this.lost.delete(text)) this.#giveBack(text);
     });
-    client.addEventListener("unsaid", (/** @type {any} */ { detail }) => this.#giveBack(detail.text));
+    client.addEventListener("unsaid", (/** @type {any} */ { detail }) => {
+      this.lost.add(detail.text);
+      this.#giveBack(detail.text);
+    });
     document.addEventListener("keydown", (event) => this.#key(event));
   }
 
@@ -63,7 +68,9 @@ export class RoomView {
   #say(event) {
     event.preventDefault();
     const text = this.say.value.trim();
-    if (text && this.client.say(text)) this.say.value = this.givenBack = "";
+    if (!text || !this.client.say(text)) return;
+    this.say.value = this.givenBack = "";
+    this.lost.clear();
   }
 
   /** @param {KeyboardEvent} event */

@@ -81,6 +81,13 @@ def test_a_line_that_was_lost_stands_in_the_field_again(whole: Run) -> None:
         byId("say-form").requestSubmit(); await world.pass(100); const sent = say.value;
         world.answers = false; await world.pass(3000); world.answers = true; say.value = "now";
         await world.pass(3000); welcome("p2"); await world.pass(500);
-        return [sent, say.value, document.querySelector("[data-code=unsaid]") !== null];"""
+        const told = document.querySelector("[data-code=unsaid]") !== null;
+        const error = (text) => window.mixminus.receive(
+          { type: "error", code: "not_said", message: "x", text });
+        const once = say.value; error("turn off the stove"); error("and the light");
+        return [sent, told, once, say.value];"""
     )
-    assert result == ["", "turn off the stove now", True]
+    assert result[:3] == ["", True, "turn off the stove now"]
+    assert result[3] == "turn off the stove and the light now", (
+        "what the gateway gives back, too, stands there once"
+    )
