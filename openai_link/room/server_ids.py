@@ -1,4 +1,4 @@
-"""Ids of a room's servers: each names an item, a response or a call in one session only. Sans-I/O.
+"""Ids of a room's servers: each names something in one session only. Sans-I/O.
 
 Nothing promises that a server's ids are unique beyond a session: one that counts (``item_2``,
 ``resp_1``) begins again after each loss, and one that numbers the calls of each response says
@@ -34,7 +34,7 @@ MAX_KEY_CHARS = 64
 """Longest id that is remembered as it is; of a longer one, a digest."""
 
 Event = Mapping[str, Any]
-Kind = Literal["item", "response", "call"]
+Kind = Literal["item", "response", "call", "session"]
 _IDS: tuple[tuple[str, Kind], ...] = (
     ("item_id", "item"),
     ("previous_item_id", "item"),
@@ -49,7 +49,7 @@ class _Names:
     here: dict[tuple[Kind, str], str] = field(default_factory=dict)
     """The server's ids that are taken, to ours."""
     there: dict[Kind, dict[str, str]] = field(
-        default_factory=lambda: {"item": {}, "response": {}, "call": {}}
+        default_factory=lambda: {"item": {}, "response": {}, "call": {}, "session": {}}
     )
     """Ours to the server's."""
     calls: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -91,6 +91,11 @@ class ServerIds:
             _change(changed, "item", item, self._item(session, item))
         if response:
             _change(changed, "response", response, self._response(session, response))
+        about = map_of(event, "session")
+        name = text_of(about, "id")
+        if name:
+            here = self._here(session, "session", name)
+            _change(changed, "session", about, about if here == name else {**about, "id": here})
         return {**event, **changed} if changed else event
 
     def item(self, session: int, item: str) -> str:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from mixer_core.journal.records import HistoryItem
+from mixer_core.journal.records import HistoryItem, SessionRecord
 from openai_link.room.actions import SendEvent
 from openai_link.room.server_ids import ServerIds, nameless
 from openai_link.room.signals import ProblemFound
@@ -15,7 +15,7 @@ from tests.openai_link.room.scenes import ANSWERED, ROLLOVERS
 from tests.openai_link.room.world import Scene, Step, World, say, speak, wait
 
 Json = dict[str, Any]
-_ID = re.compile(r'"(item|resp|call)_(?!id")[0-9A-Za-z]+"')
+_ID = re.compile(r'"(item|resp|call|sess)_(?!id")[0-9A-Za-z]+"')
 ASKED = (say("call lights"), *ANSWERED)
 LOST = (Step("lose"), wait(1_000))
 
@@ -67,6 +67,8 @@ def test_after_a_loss_nothing_is_overwritten_and_all_is_paid_for() -> None:
     counting, usual = (held(kind, *steps, heard=("Three.",)) for kind in (Counting, World))
     assert counting.opened == 2 and record(counting) == record(usual)
     assert len(record(usual)) == 6
+    started = [r.session for r in counting.journal.records if isinstance(r, SessionRecord)]
+    assert len(set(started)) == 2
     assert counting.engine.counters()["spent_usd_total"] > 0
     costs = [[usage.cost_usd for usage in world.journal.usage()] for world in (counting, usual)]
     assert costs[0] == costs[1]
