@@ -23,6 +23,8 @@ class TurnBook:
         self._heard, self._committed = Once(), Once()
         self._spoken: str | None = None
         """Item of the turn that is being spoken; None: there is none."""
+        self._newest, self._withdrawn = "", ""
+        """Item of the newest turn that is over, and of the one that needs no answer any more."""
         self._early: dict[str, None] = {}
         """Items that are known of turns that were being spoken."""
 
@@ -31,16 +33,25 @@ class TurnBook:
         self._heard.first(item)
         self._spoken = item
 
-    def speech_stopped(self) -> list[str]:
-        """Nobody speaks: items of turns that are over by that."""
-        self._spoken = None
+    def speech_stopped(self, item: str = "") -> list[str]:
+        """Nobody speaks: items of turns that are over by that; ``item``: of the one that was."""
+        self._spoken, self._newest = None, item
         over, self._early = list(self._early), {}
         return over
 
     def committed(self, item: str) -> bool:
         """A turn is over; returns whether that is news."""
         self._early.pop(item, None)
+        self._newest = item
         return self._committed.first(item)
+
+    def withdraw(self) -> None:
+        """Nobody waits for an answer to what is over."""
+        self._withdrawn = self._newest
+
+    def is_withdrawn(self, item: str) -> bool:
+        """Whether nobody waits for an answer to a turn, of which more may be told yet."""
+        return bool(item) and item == self._withdrawn
 
     def was_heard(self, item: str) -> bool:
         """Whether the server told when somebody began to speak this."""

@@ -157,6 +157,7 @@ class Reducer:
     def answer_withdrawn(self) -> list[Fact]:
         """Nobody waits for an answer to the turn that is over."""
         self._unanswered.settle()
+        self._turns.withdraw()
         return self._assistant_facts()
 
     def played_out(self, now_ns: int) -> list[Fact]:
@@ -296,7 +297,7 @@ class Reducer:
             return []
         if self._hearing_since_ns is not None or not self._turns.was_heard(item):
             self._turn_over(now_ns)  # Else it was over before, by a commit or without one.
-        return [SpeechStopped(item, end_ms), *self._placed_turns(now_ns)]
+        return [SpeechStopped(item, end_ms), *self._placed_turns(now_ns, item)]
 
     def _timeout_triggered(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
         """Nobody spoke for long: the server commits the silence and speaks by itself."""
@@ -311,15 +312,17 @@ class Reducer:
     def _commit(self, item: str, now_ns: int) -> list[Fact]:
         if not self._turns.committed(item):
             return []
-        self._turn_over(now_ns)
+        self._turn_over(now_ns, self._turns.is_withdrawn(item))
         self._unanswered.committed(item)
         self._items.spoken(item, now_ns)
         return [TurnCommitted(item)]
 
-    def _placed_turns(self, now_ns: int) -> list[Fact]:
-        """Nobody speaks any more: turns whose items came before."""
+    def _placed_turns(self, now_ns: int, stopped: str = "") -> list[Fact]:
+        """Nobody speaks any more (this item): turns whose items came before."""
         return [
-            fact for item in self._turns.speech_stopped() for fact in self._commit(item, now_ns)
+            fact
+            for item in self._turns.speech_stopped(stopped)
+            for fact in self._commit(item, now_ns)
         ]
 
     def _with_turns(self, facts: list[Fact], now_ns: int) -> list[Fact]:
@@ -343,9 +346,10 @@ class Reducer:
         is_over = not self._items.is_ours(item) and self._turns.is_over(item)
         return self._commit(item, now_ns) if is_over and not is_late else []
 
-    def _turn_over(self, now_ns: int) -> None:
+    def _turn_over(self, now_ns: int, is_withdrawn: bool = False) -> None:
         self._hearing_since_ns = None
-        self._unanswered.over(self._answers and not self._responses.is_any_open, now_ns)
+        is_due = self._answers and not (is_withdrawn or self._responses.is_any_open)
+        self._unanswered.over(is_due, now_ns)
 
     # Answers
 

@@ -585,10 +585,17 @@ def test_an_error_of_another_shape_is_read_too(
     assert isinstance(fact, ServerError) and (fact.code, fact.message) == (code, words)
 
 
-def test_a_turn_whose_answer_nobody_wants_any_more_is_not_waited_for() -> None:
+@pytest.mark.parametrize("told", [2, 3, 4])
+def test_a_turn_whose_answer_nobody_wants_any_more_is_not_waited_for(told: int) -> None:
+    """Whatever is told of it later."""
     reducer = Reducer()
-    run(reducer, turn("item_1")[:3])
+    events = turn("item_1")
+    run(reducer, events[:told])
     assert reducer.assistant == "thinking" and reducer.unanswered_ns is not None
     assert reducer.answer_withdrawn() == [AssistantChanged("idle")]
     assert reducer.unanswered_ns is None
     assert reducer.answer_withdrawn() == []
+    run(reducer, events[told:])
+    assert reducer.unanswered_ns is None
+    run(reducer, turn("item_2"))
+    assert reducer.unanswered_ns is not None
