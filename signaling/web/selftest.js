@@ -162,8 +162,8 @@ async function networkMs() {
 
 /** @param {unknown} error */
 function words(error) {
-  const { title, cure } = microphoneProblem(error);
-  return `${title}. ${cure.replace("press Join again", "start again")}`;
+  const { title, cure } = microphoneProblem(error, false);
+  return `${title}. ${cure.replace("try again", "start again")}`;
 }
 
 Object.assign(window, { selftest: new SelfTest() });

@@ -73,8 +73,12 @@ export class Microphone {
     return true;
   }
 
-  /** Open the audio graph, or show why that failed. @returns {Promise<boolean>} whether it is open */
+  /**
+   * Open the audio graph, or show why that failed; a page without HTTPS has none, and was told so.
+   * @returns {Promise<boolean>} whether it is open
+   */
   async openGraph() {
+    if (!window.isSecureContext) return false;
     try {
       await this.audio.openContext();
     } catch (error) {
@@ -87,7 +91,9 @@ export class Microphone {
   /** Show why it did not open. Who closed it meanwhile knows. @param {unknown} error */
   #failed(error) {
     if (error instanceof Closed) return false;
-    this.store.raise(error instanceof GraphError ? problem("no-audio") : microphoneProblem(error));
+    const { phase } = this.store.state;
+    const isIn = phase === "connected" || phase === "reconnecting";
+    this.store.raise(error instanceof GraphError ? problem("no-audio") : microphoneProblem(error, isIn));
     return false;
   }
 
@@ -100,7 +106,7 @@ export class Microphone {
     if (listenOnly) {
       this.#wanted = false;
       this.store.clear(...MICROPHONE_CODES);
-      return !window.isSecureContext || this.openGraph();
+      return await this.openGraph() || !window.isSecureContext;
     }
     // Join may be pressed while the preview is still opening the microphone.
     const { closings } = this.audio;

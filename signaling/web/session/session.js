@@ -290,7 +290,7 @@ export class Session {
   /** Start sound; where its graph could not be built, try again. */
   async resume() {
     if (this.audio.context) await this.audio.resume();
-    else if (window.isSecureContext) await this.microphone.openGraph();
+    else await this.microphone.openGraph();
   }
 
   /** @param {MicrophoneChoice} [choice] what it leaves out stays as it is */

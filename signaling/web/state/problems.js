@@ -25,17 +25,17 @@ const TEXTS = {
   "mic-denied": {
     tone: "error", title: "The microphone is blocked",
     cure: "Open the site settings next to the address (the padlock or slider icon), allow the microphone, "
-      + "then press Join again.",
+      + "then try again.",
     ...WITHOUT_MICROPHONE,
   },
   "mic-missing": {
     tone: "error", title: "No microphone found",
-    cure: "Plug one in or turn it on, then press Join again. You can also join without one, listen and type.",
+    cure: "Plug one in or turn it on, then try again. Without one you can listen and type.",
     ...WITHOUT_MICROPHONE,
   },
   "mic-busy": {
     tone: "error", title: "Another program is using the microphone",
-    cure: "Close the other call or recorder, or choose another microphone, then press Join again.",
+    cure: "Close the other call or recorder, or choose another microphone, then try again.",
     ...WITHOUT_MICROPHONE,
   },
   "mic-lost": {
@@ -255,13 +255,19 @@ export function gatewayProblem(code, words) {
   return { ...problem("gateway", title), code: `gateway-${code}`, cure: sentence(words || code) };
 }
 
-/** Why getUserMedia failed. @param {unknown} error @returns {Problem} */
-export function microphoneProblem(error) {
+/**
+ * Why getUserMedia failed.
+ * @param {unknown} error
+ * @param {boolean} isIn the person is in the room already
+ * @returns {Problem}
+ */
+export function microphoneProblem(error, isIn) {
   const name = error instanceof DOMException ? error.name : "";
-  if (name === "NotAllowedError" || name === "SecurityError") return problem("mic-denied");
-  if (name === "NotFoundError" || name === "OverconstrainedError") return problem("mic-missing");
-  if (name === "NotReadableError" || name === "AbortError") return problem("mic-busy");
-  return problem("mic-missing", { title: "The microphone did not open", cure: String(error) });
+  const again = isIn ? { action: "Try again", command: "reopen-microphone" } : {};
+  if (name === "NotAllowedError" || name === "SecurityError") return problem("mic-denied", again);
+  if (name === "NotFoundError" || name === "OverconstrainedError") return problem("mic-missing", again);
+  if (name === "NotReadableError" || name === "AbortError") return problem("mic-busy", again);
+  return problem("mic-missing", { title: "The microphone did not open", cure: String(error), ...again });
 }
 
 /**

@@ -169,3 +169,27 @@ def test_who_joined_without_a_microphone_gets_none_by_plugging_one_in(world: Run
         return [world.asked, world.feeds("playback")];"""
     )
     assert result == [0, [1]]
+
+
+def test_in_a_call_a_microphone_that_does_not_open_is_tried_again_and_nobody_joins(
+    world: Run,
+) -> None:
+    result = world(
+        """const lobby = await world.session(); world.microphoneError = "NotReadableError";
+        lobby.session.join(world.choice); await world.pass(500); world.microphoneError = "";
+        const made = await world.joined(); world.microphoneError = "NotReadableError";
+        made.session.reopenMicrophone(); await world.pass(500);
+        return [lobby, made].map(({ store }) => (
+          store.state.problems.map(({ command }) => command)));"""
+    )
+    assert result == [["listen-only"], ["reopen-microphone"]]
+
+
+def test_a_page_without_https_has_no_test_sound_and_says_nothing_new(world: Run) -> None:
+    result = world(
+        """Object.defineProperty(window, "isSecureContext", { value: false });
+        const { session, codes } = await world.session();
+        const opened = session.microphone.openGraph(); await world.pass(500);
+        return [await opened, codes(), world.contexts.length];"""
+    )
+    assert result == [False, [], 0]
