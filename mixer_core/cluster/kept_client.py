@@ -2,7 +2,7 @@
 
 Whatever goes wrong, a new client is made for the next of the servers, with the credentials as they
 are then, and all subscriptions are made again. A server that does not answer a ping for
-``PING_LIMIT_S`` is left.
+``PING_LIMIT_S`` is left, and one that ``leave_server`` doubts.
 """
 
 from __future__ import annotations
@@ -54,6 +54,8 @@ class KeptClient:
         self._waiting: set[asyncio.Timeout] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._lost = asyncio.Event()
+        self._doubt = ""
+        """Why the server in use is left; empty: it is not."""
         self._told = ""
         self.subscriptions: set[Subscribed] = set()
 
@@ -103,6 +105,13 @@ class KeptClient:
             await client.close()
             self._lose()
 
+    def leave_server(self, why: str) -> None:
+        """The server in use is of no use: go on with another one, and try it again after those. It
+        stays where there is no other one. ``why``: for the log."""
+        if self._client is not None and len(set(self._settings.servers)) > 1:
+            self._doubt = why
+            self._lost.set()
+
     def tell_on_connect(self, told: Told) -> None:
         """Have ``told`` called after each time that a connection is made."""
         self._on_connect.append(told)
@@ -127,16 +136,20 @@ class KeptClient:
 
     async def _keep(self) -> None:
         """Connect, watch the connection, and begin anew, for ever."""
-        pause_s = FIRST_PAUSE_S
+        pause_s, left = FIRST_PAUSE_S, ""
         while True:
             servers = list(self._settings.servers)
             random.shuffle(servers)
+            servers.sort(key=lambda server: server == left)
             for server in servers:
-                self._lost = lost = asyncio.Event()
-                client = await self._connect(server, lost)
+                self._lost, self._doubt = asyncio.Event(), ""
+                client = await self._connect(server, self._lost)
                 if client is not None:
                     pause_s = FIRST_PAUSE_S
-                    await self._watch(client, lost)
+                    await self._watch(client, self._lost)
+                    left = server if self._doubt else ""
+                    if left:
+                        break
             await asyncio.sleep(pause_s * random.uniform(0.75, 1.25))
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
@@ -181,6 +194,7 @@ class KeptClient:
                 break
         self._client = None
         self._lose()
+        why = self._doubt or why
         log.warning("lost the connection to NATS at %s: %s; trying again", lost_to, why)
         self._spawn(client.close())
 

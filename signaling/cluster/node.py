@@ -77,8 +77,8 @@ class ClusterNode:
         self._terms = terms or Terms()
         self.name = facts().node
         file = state_dir / f"incarnation-{names.cluster}-{self.name}"
-        bucket = Bucket(jetstream, names.nodes)
-        self._store = NodeStore(bucket, file, self._terms.renew_ns, log)
+        bucket, connection = Bucket(jetstream, names.nodes), jetstream.connection
+        self._store = NodeStore(bucket, connection, file, self._terms.renew_ns, log)
         self._member = Member(
             self.name, self._terms, self._store.noted(), proposed, boot_clock.now_ns()
         )
@@ -92,7 +92,6 @@ class ClusterNode:
         self._loop = asyncio.get_running_loop()
         self._timer = LazyTimer(self._loop, self._fire, boot_clock.now_ns)
         self._is_closed = False
-        connection = jetstream.connection
         connection.tell_on_connect(lambda: self._soon(self.tell))
         connection.tell_on_disconnect(lambda: self._soon(self._lost_store))
 

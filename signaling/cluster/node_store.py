@@ -5,34 +5,46 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from mixer_core.cluster.buckets import Bucket, Entry, Watch
+from mixer_core.cluster.doubt import StoreDoubt
 from mixer_core.cluster.incarnations import DIGITS, MAX_OWN, is_incarnation
+from mixer_core.cluster.kept_client import KeptClient
 from mixer_core.cluster.lease_actions import Claim, Known
 from mixer_core.cluster.records import NodeRecord, decode_record, encode_record
-from mixer_core.runtime.errors import RecordError
+from mixer_core.runtime import boot_clock
+from mixer_core.runtime.errors import ClusterAwayError, ConflictError, RecordError
 from mixer_core.runtime.files import read_file, replace_file
 from mixer_core.runtime.units import MS_NS, S_NS
 
+_T = TypeVar("_T")
 DAMAGED = Claim("", 0, gone=True)
 """A record that cannot be read is replaced as if its node were gone."""
 
 
 class NodeStore:
-    """As one node sees it."""
+    """As one node sees it. A server that decides no write for too long is left."""
 
     def __init__(
         self,
         bucket: Bucket,
+        connection: KeptClient,
         file: Path,
         limit_ns: int,
         log: logging.LoggerAdapter[logging.Logger],
     ) -> None:
         """``file``: where the own incarnations are noted. ``limit_ns``: for one answer of NATS."""
         self._bucket = bucket
+        self._connection = connection
+        self._doubt = StoreDoubt()
+        if connection.is_connected:
+            self._doubt.connected(boot_clock.now_ns())
+        connection.tell_on_connect(lambda: self._doubt.connected(boot_clock.now_ns()))
+        connection.tell_on_disconnect(self._doubt.disconnected)
         self._file = file
         self._limit_s = limit_ns / S_NS
         self._log = log
@@ -40,7 +52,7 @@ class NodeStore:
 
     async def prepare(self, replicas: int) -> None:
         """Make the bucket, unless it is there. Raises ClusterError."""
-        await self._bucket.ensure(replicas)
+        await self._asked(self._bucket.ensure(replicas))
 
     def watch(self, changed: Callable[[str, Entry | None], None]) -> Watch:
         """Follow all records."""
@@ -60,8 +72,7 @@ class NodeStore:
 
     async def entry(self, node: str) -> Entry | None:
         """What was stored for a node; None: nothing. Raises ClusterError, TimeoutError."""
-        async with asyncio.timeout(self._limit_s):
-            return await self._bucket.get(node)
+        return await self._asked(self._bucket.get(node), self._limit_s)
 
     async def claim(self, node: str) -> tuple[Claim | None, int]:
         """What a node claims, and of which revision that is; None and 0: there is no record.
@@ -83,10 +94,26 @@ class NodeStore:
             ClusterError, TimeoutError: no answer.
         """
         value = encode_record(with_claim(record, claim))
-        async with asyncio.timeout(self._limit_s):
-            if not revision:
-                return await self._bucket.create(record.node, value, self._limit_s)
-            return await self._bucket.update(record.node, value, revision, self._limit_s)
+        if revision:
+            work = self._bucket.update(record.node, value, revision, self._limit_s)
+        else:
+            work = self._bucket.create(record.node, value, self._limit_s)
+        written = await self._asked(work, self._limit_s)
+        self._doubt.decided(boot_clock.now_ns())
+        return written
+
+    async def _asked(self, work: Awaitable[_T], limit_s: float | None = None) -> _T:
+        """What the store says, in that time. Raises as ``work`` does, and TimeoutError."""
+        try:
+            async with asyncio.timeout(limit_s):
+                return await work
+        except ConflictError:
+            self._doubt.decided(boot_clock.now_ns())
+            raise
+        except (ClusterAwayError, TimeoutError):
+            if self._doubt.unanswered(boot_clock.now_ns()):
+                self._connection.leave_server("it acknowledges nothing")
+            raise
 
     def noted(self) -> tuple[str, ...]:
         """The incarnations of this machine that may be in the store, the newest one last."""

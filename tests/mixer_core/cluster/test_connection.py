@@ -209,6 +209,47 @@ def test_a_server_that_does_not_answer_is_left_for_another_one(names: Names) -> 
     run(test)
 
 
+def test_a_server_that_is_doubted_is_left_for_others_and_tried_again_after_them(
+    names: Names, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It answers pings, and nothing else of use."""
+
+    async def test() -> None:
+        with NatsServer() as one, NatsServer() as two:
+            one.routes = [one, two]
+            async with connected(one) as connection:
+                told: list[str] = []
+                connection.tell_on_connect(lambda: told.append(connection.server))
+                await connection.serve(names.of_node("one", "echo"), echo)
+                former = connection.server
+                for number in range(1, 7):
+                    connection.leave_server("it acknowledges nothing")
+                    await until(lambda number=number: len(told) == number, "none is made")
+                    assert connection.server != former, "the other one is tried first"
+                    former = connection.server
+                answer = await connection.request(names.of_node("one", "echo"), b"again", 5)
+                assert answer.data == b"again"
+                last = next(s for s in (one, two) if former.endswith(f":{s.port}"))
+                other = one if last is two else two
+                other.stop()
+                connection.leave_server("it acknowledges nothing")
+                await until(lambda: len(told) == 7)
+                assert connection.server == former, "where the others are gone it is of use"
+        assert "it acknowledges nothing" in caplog.text
+
+    run(test)
+
+
+def test_the_only_server_is_not_left(nats_server: NatsServer) -> None:
+    async def test() -> None:
+        async with connected(nats_server) as connection:
+            client = connection._client
+            connection.leave_server("it acknowledges nothing")
+            assert not connection._lost.is_set() and connection._client is client
+
+    run(test)
+
+
 def test_tls_cannot_be_talked_away_and_a_wrong_authority_is_none(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
