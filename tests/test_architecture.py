@@ -66,6 +66,7 @@ SHELLS: dict[str, set[str]] = {
         "buckets",
         "connection",
         "feed",
+        "jetstream",
         "kept_client",
         "nats_client",
         "room_log",
