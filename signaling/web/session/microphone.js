@@ -66,8 +66,8 @@ export class Microphone {
     } catch (error) {
       return this.#failed(error);
     }
-    if (!await this.openGraph()) return false;
     this.#wanted = true;
+    if (!await this.openGraph()) return false;
     this.store.clear(...MICROPHONE_CODES.filter((code) => !this.#told || code !== "mic-lost"));
     this.#checkEchoCancellation();
     return true;

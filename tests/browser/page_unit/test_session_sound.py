@@ -161,6 +161,19 @@ def test_a_microphone_that_is_plugged_in_again_is_opened(world: Run) -> None:
     assert result == [["mic-lost", "mic-missing"], [[], 1], 0]
 
 
+def test_a_microphone_that_opened_before_the_sound_did_is_opened_again_too(world: Run) -> None:
+    result = world(
+        """const { session, codes } = await world.session();
+        session.join({...world.choice, listenOnly: true}); await world.pass(500);
+        world.loads = false; session.microphone.rebuild(); await world.pass(500);
+        session.reopenMicrophone(); await world.pass(500);
+        world.loads = true; session.resume(); await world.pass(500); world.unplug();
+        world.media.dispatchEvent(new Event("devicechange")); await world.pass(500);
+        return [codes(), world.open.size];"""
+    )
+    assert result == [[], 1]
+
+
 def test_who_joined_without_a_microphone_gets_none_by_plugging_one_in(world: Run) -> None:
     result = world(
         """const { session } = await world.session();
