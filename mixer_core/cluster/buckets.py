@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from mixer_core.runtime.errors import ClusterError, ConflictError
 
 from .feed import Feed, Stored
-from .jetstream import REQUEST_LIMIT_S, JetStream, StreamShape
+from .jetstream import NOT_FOUND, REQUEST_LIMIT_S, JetStream, StreamShape
 from .tasks import end
 
 log = logging.getLogger("mixminus.cluster")
@@ -44,11 +44,12 @@ class Bucket:
     def __init__(self, jetstream: JetStream, name: str) -> None:
         self._jetstream = jetstream
         self._stream = f"KV_{name}"
+        self._shape: StreamShape | None = None
         self._prefix = f"$KV.{name}."
 
     async def ensure(self, replicas: int = 1, max_age_s: float = 0.0) -> None:
         """Make the bucket, unless it is there; ``max_age_s``: values that are older go."""
-        shape = StreamShape(
+        self._shape = StreamShape(
             self._stream,
             (f"{self._prefix}>",),
             replicas,
@@ -56,11 +57,26 @@ class Bucket:
             max_per_subject=1,
             more={"deny_delete": True, "allow_direct": False},
         )
-        await self._jetstream.ensure(shape)
+        await self._jetstream.ensure(self._shape)
 
-    async def get(self, key: str) -> Entry | None:
+    async def ensure_again(self) -> None:
+        """The bucket is missing: make it as it was, if it was made here."""
+        if self._shape is not None:
+            await self._jetstream.ensure(self._shape)
+
+    async def is_there(self) -> bool:
+        """Whether there is such a bucket."""
+        try:
+            await self._jetstream.info(self._stream)
+        except ClusterError as error:
+            if error.code not in NOT_FOUND:
+                raise
+            return False
+        return True
+
+    async def get(self, key: str, timeout_s: float = REQUEST_LIMIT_S) -> Entry | None:
         """What a key has; None: nothing."""
-        stored = await self._jetstream.last(self._stream, self._prefix + key)
+        stored = await self._jetstream.last(self._stream, self._prefix + key, timeout_s)
         return None if stored is None else self._entry(stored)
 
     async def put(self, key: str, value: bytes, timeout_s: float = REQUEST_LIMIT_S) -> int:
@@ -76,7 +92,7 @@ class Bucket:
         try:
             return await self.update(key, value, 0, timeout_s)
         except ConflictError:
-            stored = await self._jetstream.last(self._stream, self._prefix + key)
+            stored = await self._jetstream.last(self._stream, self._prefix + key, timeout_s)
             if stored is None or self._entry(stored) is not None:
                 raise
             return await self.update(key, value, stored.sequence, timeout_s)
@@ -110,10 +126,14 @@ class Bucket:
         )
 
     def watch(
-        self, on_change: Changed, on_synced: Callable[[], None] | None = None, keys: str = ">"
+        self,
+        on_change: Changed,
+        on_synced: Callable[[], None] | None = None,
+        keys: str = ">",
+        on_begun: Callable[[], None] | None = None,
     ) -> Watch:
         """Follow a bucket until ``close``; ``keys`` may have wildcards."""
-        return Watch(self, self._jetstream, keys, on_change, on_synced)
+        return Watch(self, self._jetstream, keys, on_change, on_synced, on_begun)
 
     def feed(self, keys: str) -> Feed:
         """A new feed of ``keys``."""
@@ -139,9 +159,11 @@ class Bucket:
 class Watch:
     """The entries of a bucket as they are, and word of each change, over any number of connections.
 
-    ``on_change`` and ``on_synced`` are called on the loop and must not raise; ``on_synced`` each
-    time that ``entries`` has become what the bucket has. A value that is there again after a
-    connection was lost is no change.
+    The callbacks are called on the loop and must not raise; ``on_synced`` each time that
+    ``entries`` has become what the bucket has. A value that is there again after a connection was
+    lost is no change. Where the bucket is another one, or has lost its end, revisions are not those
+    of before: ``on_begun`` is called, and then each value is a change. A bucket that is missing is
+    made, if it was made here before.
     """
 
     def __init__(
@@ -151,12 +173,15 @@ class Watch:
         keys: str,
         on_change: Changed,
         on_synced: Callable[[], None] | None,
+        on_begun: Callable[[], None] | None,
     ) -> None:
         self._bucket = bucket
         self._connection = jetstream.connection
         self._keys = keys
         self._on_change = on_change
         self._on_synced = on_synced
+        self._on_begun = on_begun
+        self._is_another = False
         self._made, self._seen = "", 0
         self._told = ""
         self.entries: dict[str, Entry] = {}
@@ -179,10 +204,18 @@ class Watch:
                 if self._told != str(error):
                     self._told = str(error)
                     log.info("a bucket is read again: %s", error)
+                if error.code in NOT_FOUND:
+                    await self._make_again()
             finally:
                 self.is_current = False
                 await feed.close()
             await asyncio.sleep(_PAUSE_S)
+
+    async def _make_again(self) -> None:
+        try:
+            await self._bucket.ensure_again()
+        except ClusterError as error:
+            log.info("a bucket cannot be made: %s", error)
 
     async def _hear(self, feed: Feed) -> None:
         """From where the last feed ended, or from the beginning where the bucket is another one."""
@@ -191,7 +224,7 @@ class Watch:
         absent = set() if goes_on else set(self.entries)
         left = await feed.open(self._seen + 1 if goes_on else 0)
         if not goes_on:
-            self._made, self._seen = made, 0
+            self._begin(made)
         if left == 0:
             self._synced(absent)
         while True:
@@ -203,10 +236,20 @@ class Watch:
             if stored.pending == 0 and not self.is_current:
                 self._synced(absent)
 
+    def _begin(self, made: str) -> None:
+        self._is_another = bool(self._made)
+        if (
+            self._is_another
+            and self._on_begun is not None
+            and (made, self._seen) != (self._made, 0)
+        ):
+            self._on_begun()
+        self._made, self._seen = made, 0
+
     def _synced(self, absent: set[str]) -> None:
         for key in absent:
             self._take(key, None)
-        self.is_current = True
+        self.is_current, self._is_another = True, False
         self._told = ""
         if self._on_synced is not None:
             self._on_synced()
@@ -216,6 +259,6 @@ class Watch:
         if entry is None:
             if self.entries.pop(key, None) is not None:
                 self._on_change(key, None)
-        elif before is None or before.revision != entry.revision:
+        elif self._is_another or before is None or before.revision != entry.revision:
             self.entries[key] = entry
             self._on_change(key, entry)

@@ -177,9 +177,11 @@ class JetStream:
                 return last.sequence
         raise error
 
-    async def last(self, stream: str, subject: str) -> Stored | None:
+    async def last(
+        self, stream: str, subject: str, timeout_s: float = REQUEST_LIMIT_S
+    ) -> Stored | None:
         """The last message of a subject; None: it has none."""
-        return await self._get(stream, {"last_by_subj": subject})
+        return await self._get(stream, {"last_by_subj": subject}, timeout_s)
 
     async def at(self, stream: str, sequence: int) -> Stored | None:
         """The message with this number; None: it is gone, or there was none."""
@@ -225,9 +227,11 @@ class JetStream:
             if await self.at(stream, sequence) is not None:
                 raise error
 
-    async def _get(self, stream: str, which: dict[str, Any]) -> Stored | None:
+    async def _get(
+        self, stream: str, which: dict[str, Any], timeout_s: float = REQUEST_LIMIT_S
+    ) -> Stored | None:
         try:
-            answer = await self._ask(f"STREAM.MSG.GET.{stream}", which)
+            answer = await self._ask(f"STREAM.MSG.GET.{stream}", which, timeout_s)
         except ClusterError as error:
             if error.code in NOT_FOUND:
                 return None
@@ -243,12 +247,12 @@ class JetStream:
         except (TypeError, KeyError, ValueError, binascii.Error) as error:
             raise ClusterError(f"{stream}: a message that cannot be read") from error
 
-    async def _ask(self, what: str, body: dict[str, Any]) -> dict[str, Any]:
+    async def _ask(
+        self, what: str, body: dict[str, Any], timeout_s: float = REQUEST_LIMIT_S
+    ) -> dict[str, Any]:
         subject = f"{API}.{what}"
         try:
-            answer = await self.connection.request(
-                subject, json.dumps(body).encode(), REQUEST_LIMIT_S
-            )
+            answer = await self.connection.request(subject, json.dumps(body).encode(), timeout_s)
         except NobodyThereError as error:
             raise ClusterAwayError("the NATS servers have no JetStream now") from error
         return _checked(answer.data, subject)

@@ -69,7 +69,10 @@ class NodeWatch:
         self._strangers.pop(node, None)
 
     def forget(self) -> None:
-        """The store begins anew: its revisions are not those of before."""
+        """The store begins anew: its revisions are not those of before.
+
+        What was promised is kept: each lease is waited for from when its record is seen again.
+        """
         self._seen.clear()
         self._strangers.clear()
 

@@ -171,6 +171,8 @@ class Owner:
             StaleJournalError: somebody else has written since.
         """
         if seen is None or seen.seq <= self.expected:
+            if seen is not None:  # The stream may have lost its end, and have another owner since.
+                self.check(seen)
             self.expected = 0 if seen is None else seen.seq
             return "again"
         piece = self._outgoing().next

@@ -70,6 +70,7 @@ class MoneyShare:
                 await self._look()
                 self._trouble = ""
             except (ClusterError, JournalError) as error:
+                self._is_made = False  # It may be missing.
                 if self._trouble != type(error).__name__:  # One line for each time that it begins.
                     self._trouble = type(error).__name__
                     self._log.warning("! what was spent is not told to the cluster: %s", error)

@@ -192,7 +192,7 @@ class ClusterNode:
         while self._watch is None:
             try:
                 await self._store.prepare(self._replicas)
-                self._watch = self._store.watch(self._changed)
+                self._watch = self._store.watch(self._changed, self._member.watch.forget)
             except ClusterError as error:
                 if str(error) != told:
                     told = str(error)

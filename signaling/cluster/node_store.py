@@ -54,9 +54,11 @@ class NodeStore:
         """Make the bucket, unless it is there. Raises ClusterError."""
         await self._asked(self._bucket.ensure(replicas))
 
-    def watch(self, changed: Callable[[str, Entry | None], None]) -> Watch:
-        """Follow all records."""
-        return self._bucket.watch(changed)
+    def watch(
+        self, changed: Callable[[str, Entry | None], None], begun: Callable[[], None]
+    ) -> Watch:
+        """Follow all records; ``begun``: revisions are not those of before."""
+        return self._bucket.watch(changed, on_begun=begun)
 
     def read(self, node: str, entry: Entry) -> NodeRecord | None:
         """What was stored for a node; None: it is damaged, which the log says."""

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Protocol
 
 from mixer_core.cluster.buckets import Bucket
+from mixer_core.cluster.lease_actions import Terms
 from mixer_core.cluster.names import room_token
 from mixer_core.cluster.placement import NoNode
 from mixer_core.cluster.records import RoomRecord, decode_record, encode_record
@@ -20,6 +21,7 @@ from mixer_core.runtime.errors import (
     ConflictError,
     RecordError,
 )
+from mixer_core.runtime.units import S_NS
 
 from .owner_actions import (
     Action,
@@ -46,6 +48,9 @@ ASK_LIMIT_S = 9.0
 """Longest wait of who asks for a room; an offer is given up after ten."""
 IO_LIMIT_S = 3.0
 """For one answer of NATS."""
+REMAKE_S = Terms().wait_ns(Terms().lease_ns) / S_NS
+"""Between finding that the bucket is lost and making it: the others have lost the bucket of nodes,
+too, and their leases with it; they own nothing then that nobody has written."""
 AT_ONCE = 64
 """Records that are read or written at the same time; further ones wait."""
 AWAY = "NATS, which knows where rooms are, does not answer"
@@ -101,9 +106,12 @@ class OwnerShell:
         self._tasks: set[asyncio.Task[None]] = set()
         self._places = asyncio.Semaphore(AT_ONCE)
         self._is_closed = False
+        self._replicas = 1
+        self._making: asyncio.Task[None] | None = None
 
     async def prepare(self, replicas: int = 1) -> None:
         """Make the bucket, unless it is there. Raises ClusterError."""
+        self._replicas = replicas
         await self._bucket.ensure(replicas, max_age_s=KEEP_S)
 
     # -- questions ------------------------------------------------------------------------------
@@ -234,6 +242,7 @@ class OwnerShell:
         except ClusterAwayError as error:
             is_perhaps_done = is_perhaps_done and error.is_perhaps_done
             result = self._failed(room, AWAY, error, is_perhaps_done)
+            self._look_for_bucket()
         except (ClusterError, RecordError) as error:
             result = self._failed(room, DAMAGED, error, is_perhaps_done)
         self._do(result)
@@ -242,8 +251,26 @@ class OwnerShell:
         self._log.info("! its record: %s", error, extra={"room": room})
         return self._owners.failed(room, why, now_ns(), is_perhaps_done=is_perhaps_done)
 
+    def _look_for_bucket(self) -> None:
+        if self._making is None and not self._is_closed:
+            self._making = asyncio.create_task(self._make_again())
+            self._tasks.add(self._making)
+            self._making.add_done_callback(self._tasks.discard)
+
+    async def _make_again(self) -> None:
+        """NATS may have lost the bucket."""
+        try:
+            if not await self._bucket.is_there():
+                await asyncio.sleep(REMAKE_S)
+                await self.prepare(self._replicas)
+                self._log.warning("! NATS had lost where the rooms are: they are claimed anew")
+        except ClusterError as error:
+            self._log.info("! the records of rooms: %s", error)
+        finally:
+            self._making = None
+
     async def _read(self, room: str) -> Entry:
-        stored = await self._bucket.get(room_token(room))
+        stored = await self._bucket.get(room_token(room), IO_LIMIT_S)
         if stored is None:
             return Entry()
         return Entry(decode_record(stored.value, RoomRecord), stored.revision)

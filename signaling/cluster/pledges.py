@@ -9,6 +9,7 @@ Who says no says also whether it has the cluster itself, and takes rooms.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
 import json
@@ -39,6 +40,8 @@ MAX_BODY_BYTES = 2_048
 BODY_TIMEOUT_S = 1.0
 SIGNATURE = "Mixminus-Signature"
 RETRY_S = 1.0
+LOOK_S = 60.0
+"""Between two looks whether NATS still has the key, where the connection lasts."""
 
 Word = Annotated[str, msgspec.Meta(max_length=64)]
 Asked = Callable[[str, str, str], bool]
@@ -76,6 +79,8 @@ class Pledges:
         """``on_word``: told whether another node that was asked has the cluster itself."""
         self._on_word = on_word
         self._bucket = Bucket(jetstream, names.keys)
+        self._is_due = asyncio.Event()
+        jetstream.connection.tell_on_connect(self._is_due.set)
         self._bucket_name = names.keys
         self._replicas = replicas
         self._log = log
@@ -85,7 +90,7 @@ class Pledges:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Get the key as soon as NATS is there."""
+        """Get the key as soon as NATS is there, and see to it that NATS has it."""
         self._http = aiohttp.ClientSession(auto_decompress=False)
         self._task = asyncio.get_running_loop().create_task(self._fetch())
 
@@ -98,9 +103,13 @@ class Pledges:
 
     async def _fetch(self) -> None:
         told = False
-        while not self._key:
+        while True:
+            self._is_due.clear()
             try:
                 self._key = await self._shared_key()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_S):
+                        await self._is_due.wait()
             except RecordError as error:
                 if not told:
                     told = True
@@ -114,7 +123,7 @@ class Pledges:
         await self._bucket.ensure(self._replicas)
         entry = await self._bucket.get(KEY_NAME)
         if entry is None:
-            fresh = secrets.token_bytes(KEY_BYTES)
+            fresh = self._key or secrets.token_bytes(KEY_BYTES)
             try:
                 await self._bucket.create(KEY_NAME, fresh)
             except ConflictError:

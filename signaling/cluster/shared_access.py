@@ -72,13 +72,19 @@ class SharedAccess:
     def start(self) -> None:
         """Begin to share."""
         self._ledger.claim = self._claim
-        self._watch = self._access.watch(lambda key, entry: self._mark(), self._mark)
+        self._watch = self._access.watch(
+            lambda key, entry: self._mark(), self._mark, on_begun=self._begin_anew
+        )
         self._tasks.append(asyncio.create_task(self._run()))
 
     async def close(self) -> None:
         """Share no more."""
         await end(self._tasks)
         await self._watch.close()
+
+    def _begin_anew(self) -> None:
+        """NATS has lost what it had: perhaps the key, too."""
+        self._has_key = False
 
     def _mark(self) -> None:
         self._heard = True
