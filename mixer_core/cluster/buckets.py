@@ -59,10 +59,12 @@ class Bucket:
         )
         await self._jetstream.ensure(self._shape)
 
-    async def ensure_again(self) -> None:
-        """The bucket is missing: make it as it was, if it was made here."""
-        if self._shape is not None:
-            await self._jetstream.ensure(self._shape)
+    async def ensure_again(self) -> bool:
+        """The bucket is missing: make it as it was; False: it was not made here before."""
+        if self._shape is None:
+            return False
+        await self._jetstream.ensure(self._shape)
+        return True
 
     async def is_there(self) -> bool:
         """Whether there is such a bucket."""
@@ -213,7 +215,8 @@ class Watch:
 
     async def _make_again(self) -> None:
         try:
-            await self._bucket.ensure_again()
+            if await self._bucket.ensure_again():
+                self._made = self._made or "before it was seen"
         except ClusterError as error:
             log.info("a bucket cannot be made: %s", error)
 

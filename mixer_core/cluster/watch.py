@@ -71,7 +71,7 @@ class NodeWatch:
     def forget(self) -> None:
         """The store begins anew: its revisions are not those of before.
 
-        What was promised is kept: each lease is waited for from when its record is seen again.
+        What was promised ends no later than the wait for a record that is seen again.
         """
         self._seen.clear()
         self._strangers.clear()
