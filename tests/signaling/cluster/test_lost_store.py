@@ -7,6 +7,7 @@ import contextlib
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,17 +16,21 @@ from mixer_core.bus.control import SpentElsewhere
 from mixer_core.cluster.buckets import Bucket
 from mixer_core.cluster.jetstream import JetStream
 from mixer_core.cluster.names import Names
+from mixer_core.journal.file import journal_path
+from mixer_core.journal.records import ClosedRecord
 from mixer_core.runtime import logs
 from mixer_core.runtime.errors import ClusterError
 from signaling.cluster.money import MoneyShare
 from signaling.cluster.owner_actions import Here
+from signaling.cluster.owner_shell import ASK_LIMIT_S, IO_LIMIT_S
 from signaling.cluster.pledges import KEY_NAME, Pledges
 from signaling.cluster.shared_access import KEY
 from tests.mixer_core.cluster.test_connection import connected, run
+from tests.openai_link.transcript.journal_writer import item
 from tests.support.nats_server import NatsServer, needs_nats
 from tests.support.waiting import PATIENCE_S, until
 
-from . import test_node, test_owner_shell
+from . import test_filling, test_node, test_owner_shell
 from .test_money_share import DAY, spend
 from .test_shared_access import now_s, sharing
 
@@ -173,3 +178,35 @@ def test_keys_stay_and_invitations_are_shared_again(tmp_path: Path) -> None:
 
     with NatsServer() as server:
         run(lambda: test(server))
+
+
+def test_a_room_is_looked_up_within_its_limit() -> None:
+    async def test(server: NatsServer) -> None:
+        async with seen_by(server, NAMES.rooms) as bucket:
+            await bucket.ensure()
+            server.pause()
+            with pytest.raises(ClusterError):
+                await bucket.get("room", 0.05)
+            assert bucket._jetstream.connection.is_connected, "longer, and that would be noticed"
+            server.resume()
+
+    assert 3 * IO_LIMIT_S <= ASK_LIMIT_S, "a read, a write, and what is read after a refusal"
+    with NatsServer() as server:
+        run(lambda: test(server))
+
+
+def test_transcripts_are_filled_from_the_stream_that_is_there_now(short_dir: Path) -> None:
+    async def test() -> None:
+        with NatsServer() as server:
+            path = journal_path(short_dir / "a")
+            say = partial(test_filling.said, server.settings(name=NAMES.cluster, node="a"), path)
+            first = await asyncio.to_thread(say, (item(1),))
+            async with test_filling.node(server, short_dir, NAMES, "b") as b:
+                assert await b.words() == [(first, "i1")]
+                await asyncio.sleep(1.1)  # A stream is known by the second in which it was made.
+                await asyncio.to_thread(lose, server)
+                again = await asyncio.to_thread(say, (ClosedRecord(1), item(2)), epoch=2)
+                await until(lambda: b.shared._connection.is_connected)
+                assert (again, "i2") in await b.words()
+
+    asyncio.run(test())
