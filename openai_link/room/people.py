@@ -66,6 +66,7 @@ class People:
             outcomes = sessions.browser_event(event, now_ns)
             if kind == "interrupt":
                 self._parts.record.pending_reply.forget()
+                self._parts.tools.stopped()
             if kind == "interrupt" or (kind == "ptt" and self._is_pressed(event)):
                 outcomes += self._parts.handover.silence_draining(now_ns)
         elif kind == "say":

@@ -168,6 +168,10 @@ class RoomTools:
         self._questions.clear()
         return self._apply(self._calls.forget(), now_ns)
 
+    def stopped(self) -> None:
+        """Somebody has stopped the assistant."""
+        self._calls.stopped()
+
     def answers_given(self) -> None:
         """Nobody in the room waits for an answer."""
         self._calls.answers_given()

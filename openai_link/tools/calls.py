@@ -184,6 +184,12 @@ class ToolCalls:
         self._rounds, self._repeats = Rounds(), Repeats()
         return [CancelTool(call) for call, known in pending.items() if known.state == "running"]
 
+    def stopped(self) -> None:
+        """Somebody has stopped the assistant: what runs goes on, and the model is told its output,
+        but not asked to speak of it. A question to the room still counts."""
+        pending = self._pending.values()
+        self._rounds.stopped({known.response for known in pending if known.state == "asking"})
+
     def answers_given(self) -> None:
         """Nobody in the room waits for an answer: what is called next is for a new request."""
         if not self._rounds.are_owed:

@@ -8,6 +8,7 @@ their turn may cover it.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from mixer_core.runtime.units import MS_NS, S_NS
@@ -93,6 +94,10 @@ class Rounds:
         for response, known in self._rounds.items():
             self._ended.append(response)
             known.done, known.asked = True, known.asked and is_answering
+
+    def stopped(self, kept: Collection[str]) -> None:
+        """Nobody wants to hear of outputs any more, but for those of the responses ``kept``."""
+        self._rounds = {k: known for k, known in self._rounds.items() if k in kept}
 
     def on_fact(self, fact: Fact, now_ns: int) -> None:
         """Note who can be heard, and which responses begin and end."""

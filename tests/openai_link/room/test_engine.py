@@ -85,6 +85,16 @@ def test_a_stop_by_hand_ends_the_item_too() -> None:
     checks.check_all(world)
 
 
+def test_a_stop_while_a_tool_runs_is_followed_by_no_answer() -> None:
+    """The model is told what came of the tool, and speaks of it when somebody asks."""
+    steps = (wait(300), say("call lights"), wait(1_000), Step("interrupt"), wait(6_000))
+    world = World(Scene("stop", steps, tools=("lights",), tool_ms=2_000))
+    world.finish()
+    assert len(world.ran) == 1 and not world.open_tools
+    assert [item.role for item in checks.messages(world)] == ["user"]
+    assert "lights done" in str([event for event in world.sent if "output" in str(event)])
+
+
 def test_push_to_talk_stops_the_reply_and_makes_one_turn() -> None:
     turn = (PRESS, speak(800), wait(800), RELEASE)
     world = world_of(

@@ -432,3 +432,22 @@ def test_in_any_order_each_output_is_sent_once_and_each_response_answered_once(
     assert history.answered == history.complete()
     assert history.calls.pending() == []
     assert history.calls.next_timeout_ns() is None
+
+
+def test_after_a_stop_outputs_are_sent_and_nobody_is_asked_to_speak_of_them(
+    calls: ToolCalls,
+) -> None:
+    calls.called(ToolCalled("r", "i", "a", "plain", "{}"), "", "", 0)
+    calls.on_fact(ResponseEnded("r", "completed"), 0)
+    calls.stopped()
+    actions = calls.finished("a", "1", True, S_NS)
+    assert [type(action) for action in actions] == [SendOutput, TellTool]
+    assert calls.tick(60 * S_NS) == [] and calls.next_timeout_ns() is None
+
+
+def test_after_a_stop_a_question_to_the_room_still_counts(calls: ToolCalls) -> None:
+    calls.called(ToolCalled("r", "i", "a", "guarded", "{}"), "", "", 0)
+    calls.on_fact(ResponseEnded("r", "completed"), 0)
+    calls.stopped()
+    calls.confirmed("a", True, "p", S_NS)
+    assert AskAnswer() in calls.finished("a", "1", True, 2 * S_NS)
