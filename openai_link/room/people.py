@@ -106,7 +106,12 @@ class People:
         return [*untaken, *(self._not_connected(line) for line in overdue)]
 
     def _untaken(self, lost: Sequence[Untaken]) -> list[Outcome]:
-        """What sessions took with them is given back; if nobody is there who has it, it is told."""
+        """What sessions took with them is given back; if nobody is there who has it, it is told.
+
+        Nobody waits for an answer to it any more.
+        """
+        for typed in lost:
+            self._parts.record.pending_reply.given_back(typed.item)
         return [
             self._not_connected(typed.line)
             if self._stream_of(typed.line)

@@ -156,7 +156,7 @@ class RoomRecord:
         """
         picture = text.picture
         if picture is None:
-            self.pending_reply.requested()
+            self.pending_reply.requested(text.item)
         name = self._people.get(text.participant) or text.name
         shown = "" if picture is None else picture.shown
         outcomes = self._lines.write(
@@ -188,6 +188,7 @@ class RoomRecord:
 
     def retyped(self, session: int, typed: Untaken, item: str) -> None:
         """What was typed or shown before is told again in ``session``, as ``item``."""
+        self.pending_reply.told_again(typed.item, item)
         self._untaken.told_again(session, typed, item)
 
     def is_picture(self, item: str) -> bool:

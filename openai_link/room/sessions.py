@@ -273,7 +273,7 @@ class RoomSessions:
             if not picture.text:
                 return outcomes
             typed, picture = typed.in_words(picture.text), None
-            self._record.pending_reply.requested()
+            self._record.pending_reply.requested(typed.item)
         if picture is not None:
             item, told = session.show_again(picture)
         else:

@@ -46,6 +46,11 @@ class Untaken:
         return Untaken(self.session, {**caption, "text": text}, self.until_ns)
 
     @property
+    def item(self) -> str:
+        """Its id in the session that was told last."""
+        return str(self.caption["item"])
+
+    @property
     def line(self) -> Event:
         """The words that somebody typed, if there are any, as their browser sent them."""
         words = self.caption["text"] if self.picture is None else self.picture.text

@@ -26,6 +26,8 @@ MAX_MISSED = 2
 """Sessions in a row that may leave an answer out before nobody asks for it any more."""
 MAX_ANSWERS = 32
 """Responses that may be unfinished; of more the oldest counts as heard."""
+MAX_ASKED = 64
+"""Requests that are told from each other; where there are more, none is taken back."""
 
 
 @dataclass(slots=True)
@@ -53,8 +55,9 @@ class PendingReply:
         self._answers_turns = answers_turns
         self.is_pending = False
         """Somebody waits."""
-        self._is_new = False
-        """No answer has begun since somebody asked: those that are not finished are to others."""
+        self._new: set[str] = set()
+        """What was asked since the last answer began: those that are not finished are to others.
+        A line that was typed, by its item; empty: anything else."""
         self._missed = 0
         """Sessions that were given up because the answer did not come."""
         self._answers: dict[tuple[int, str], _Answer] = {}
@@ -64,9 +67,26 @@ class PendingReply:
         """Whether each spoken turn is answered from now on."""
         self._answers_turns = is_so
 
-    def requested(self) -> None:
-        """Somebody has asked for a reply, in writing or by a button."""
-        self.is_pending, self._is_new, self._missed = True, True, 0
+    def requested(self, item: str = "") -> None:
+        """Somebody has asked for a reply, in writing (by the line ``item``) or by a button."""
+        if self.is_pending and not self._new and not self._answers:
+            self._new.add("")  # An answer that was lost is owed as well.
+        self._new.add(item)
+        if len(self._new) > MAX_ASKED:
+            self._new = {""}
+        self.is_pending, self._missed = True, 0
+
+    def told_again(self, item: str, again: str) -> None:
+        """The line ``item`` is told to the next session as ``again``."""
+        if item in self._new:
+            self._new.remove(item)
+            self._new.add(again)
+
+    def given_back(self, item: str) -> None:
+        """No session is told of that line any more: it is owed nothing."""
+        if item and item in self._new:
+            self._new.remove(item)
+            self._settle()
 
     def missed(self) -> None:
         """A session is given up, because it does not answer."""
@@ -79,12 +99,16 @@ class PendingReply:
 
     def forget(self) -> None:
         """It is too late for an answer, or there will be none."""
-        self.is_pending, self._is_new, self._missed = False, False, 0
+        self._new.clear()
+        self.is_pending, self._missed = False, 0
 
     def session_over(self, session: int) -> None:
-        """Nothing more is heard of the answers of this session."""
-        for key in [key for key in self._answers if key[0] == session]:
+        """Nothing more is heard of the answers of this session; they are owed yet."""
+        lost = [key for key in self._answers if key[0] == session]
+        for key in lost:
             del self._answers[key]
+        if lost and self._new:
+            self._new.add("")
 
     def on_fact(self, fact: Fact, session: int = 0) -> None:
         """What an event of the server of ``session`` meant."""
@@ -92,7 +116,7 @@ class PendingReply:
             case TurnCommitted() if self._answers_turns:
                 self.requested()
             case ResponseStarted(response):
-                self._is_new = False
+                self._new.clear()
                 self._answers[session, response] = _Answer()
                 if len(self._answers) > MAX_ANSWERS:
                     del self._answers[next(iter(self._answers))]
@@ -110,7 +134,7 @@ class PendingReply:
             case ResponseEnded(response, status, in_conversation=True):
                 self._generated(session, response, status)
             case ServerError(code, cause="response.create") if code != ALREADY_ACTIVE:
-                self._is_new = False  # Refused, and people were told so.
+                self._new.clear()  # Refused, and people were told so.
                 self._settle()
 
     def _played(self, session: int, response: str, cleared: bool) -> None:
@@ -123,7 +147,8 @@ class PendingReply:
                 del self._answers[other]
         if answer := self._answers.get(key):
             answer.was_heard = True
-        self._is_new = self._is_new and not cleared
+        if cleared:
+            self._new.clear()
         if cleared or answer is None:
             self._settle()
 
@@ -140,5 +165,5 @@ class PendingReply:
         self._settle()
 
     def _settle(self) -> None:
-        if not self._answers and not self._is_new:
+        if not self._answers and not self._new:
             self.forget()

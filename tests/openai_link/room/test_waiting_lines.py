@@ -202,6 +202,11 @@ class Deaf(World):
             super()._send(session, event)
 
 
+def is_owed(world: World) -> bool:
+    """Whether the next session has to answer somebody."""
+    return world.engine._record.pending_reply.is_pending
+
+
 def test_what_a_lost_session_did_not_take_is_given_back_where_none_comes() -> None:
     world = Deaf()
     world.browser(type="say", text="Are you there?")
@@ -211,9 +216,19 @@ def test_what_a_lost_session_did_not_take_is_given_back_where_none_comes() -> No
     world.run(50_000)
     assert world.state["upstream"] == "failed"
     assert world.told_to == [(7, "Are you there?"), (7, "Hello?")]
+    assert not is_owed(world), "the line is at its page again"
     world.refuse, world.is_cut_off = None, False
     world.run(60_000)
     assert world.state["upstream"] == "ready" and said(world) == []
+
+
+def test_no_answer_moves_with_a_room_that_gives_the_line_back() -> None:
+    world = Deaf()
+    world.browser(type="say", text="Are you there?")
+    assert is_owed(world)
+    leave(world)
+    assert world.told_to == [(7, "Are you there?")]
+    assert world.yielded is not None and not world.yielded.owed
 
 
 def test_what_a_lost_session_did_not_take_waits_no_longer_than_anybody_does() -> None:
@@ -221,9 +236,9 @@ def test_what_a_lost_session_did_not_take_waits_no_longer_than_anybody_does() ->
     world.browser(type="say", text="Are you there?")
     world.do(world.engine.suspend("pause", "Something else has the room.", world.now_ns))
     world.run(MAX_WAIT_NS // MS_NS - 1_000)
-    assert not world.told_to
+    assert not world.told_to and is_owed(world)
     world.run(2_000)
-    assert world.told_to == [(7, "Are you there?")]
+    assert world.told_to == [(7, "Are you there?")] and not is_owed(world)
 
 
 @pytest.mark.parametrize("back", ["p-1", "p-4", "p-1,p-4", "p-2"])
@@ -244,4 +259,4 @@ def test_a_line_is_given_back_to_whoever_has_come_back_meanwhile(
     lines = ["Hello?"] if back == "p-2" else ["Are you there?", "Hello?"]
     assert world.told_to == [(stream, line) for line in lines]
     shown = [event["text"] for event in world.of("caption") if event["speaker"] == "p-1"]
-    assert shown == (["Are you there?"] if back == "p-2" else [])
+    assert shown == (["Are you there?"] if back == "p-2" else []) and not is_owed(world)

@@ -12,7 +12,7 @@ from openai_link.facts import (
     ToolCalled,
     TurnCommitted,
 )
-from openai_link.turns.pending_reply import MAX_MISSED, PendingReply
+from openai_link.turns.pending_reply import MAX_ASKED, MAX_MISSED, PendingReply
 
 S = 1_000_000_000
 
@@ -166,3 +166,48 @@ def test_a_request_that_was_refused_is_not_waited_for() -> None:
     pending.requested()
     pending.on_fact(ServerError("invalid_value", "", "mm_1", "response.create", False, False), 1)
     assert not pending.is_pending
+
+
+def test_a_line_that_is_given_back_is_owed_nothing() -> None:
+    pending = PendingReply()
+    pending.requested("line")
+    pending.told_again("line", "again")
+    pending.given_back("line")
+    assert pending.is_pending, "it has another id by now"
+    pending.given_back("again")
+    assert not pending.is_pending
+
+
+def test_what_else_is_owed_is_owed_though_a_line_is_given_back() -> None:
+    begun = PendingReply()
+    begun.requested()
+    begun.on_fact(ResponseStarted("r"), 1)
+    begun.requested("line")
+    lost, last = PendingReply(), PendingReply()
+    for one in (lost, last):
+        one.requested("line" if one is last else "")
+        one.on_fact(ResponseStarted("r"), 1)
+        one.session_over(1)
+    lost.requested("line")
+    turn = PendingReply()
+    turn.on_fact(TurnCommitted("i"))
+    turn.requested("line")
+    many = PendingReply()
+    for number in range(2 * MAX_ASKED):
+        many.requested(f"other {number}")
+    many.requested("line")
+    for pending in (begun, lost, last, turn, many):
+        pending.given_back("line")
+        assert pending.is_pending
+    begun.on_fact(ResponseEnded("r", "completed"), 1)
+    assert not begun.is_pending
+
+
+def test_an_answer_that_is_lost_behind_a_line_is_owed_yet() -> None:
+    pending = PendingReply()
+    pending.requested()
+    pending.on_fact(ResponseStarted("r"), 1)
+    pending.requested("line")
+    pending.session_over(1)
+    pending.given_back("line")
+    assert pending.is_pending
