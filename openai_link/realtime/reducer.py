@@ -46,8 +46,8 @@ MAX_UNKNOWN = 32
 """Distinct unknown event types that are counted by name."""
 MAX_EVENTS = 64
 """Latest events that are told from their repetition by id."""
-_ACTIVE_ID = re.compile(r"resp_\w{1,64}")
-"""The response that a refusal names as active."""
+_ACTIVE_ID = re.compile(r"\b(?:resp_\w{1,64}|mm[^\W_]{1,64}\b)")
+"""The response that a refusal names as active: an id of the server's, or of the room's."""
 
 
 class Reducer:

@@ -10,6 +10,7 @@ that are unique in the room.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -30,6 +31,8 @@ MAX_OWNED = 2 * REMEMBERED
 """Ids of the room of which it is remembered whose they are."""
 MAX_CALLS = 512
 """Calls of a session that are remembered: their ids may be long."""
+_RESPONSE_ID = re.compile(r"resp_\w{1,64}")
+_WORD = re.compile(r"\w+")
 MAX_KEY_CHARS = 64
 """Longest id that is remembered as it is; of a longer one, a digest."""
 
@@ -91,6 +94,9 @@ class ServerIds:
             _change(changed, "item", item, self._item(session, item))
         if response:
             _change(changed, "response", response, self._response(session, response))
+        error = map_of(event, "error")
+        if error and text_of(event, "type") == "error":
+            _change(changed, "error", error, self._refusal(session, error))
         about = map_of(event, "session")
         name = text_of(about, "id")
         if name:
@@ -132,8 +138,11 @@ class ServerIds:
     def _item(self, session: int, item: Event) -> Event:
         changed: dict[str, Any] = {}
         identity, call = text_of(item, "id"), text_of(item, "call_id")
+        request = text_of(item, "approval_request_id")
         if identity:
             _change(changed, "id", identity, self._here(session, "item", identity))
+        if request:
+            _change(changed, "approval_request_id", request, self._here(session, "item", request))
         if call:
             is_call = text_of(item, "type") == "function_call"
             _change(changed, "call_id", call, self._call(session, identity, call, is_call))
@@ -149,6 +158,20 @@ class ServerIds:
             if any(new is not old for new, old in zip(items, output, strict=True)):
                 changed["output"] = items
         return {**response, **changed} if changed else response
+
+    def _refusal(self, session: int, error: Event) -> Event:
+        """A refusal may name a response in its words."""
+        names = self._of(session)
+
+        def here(found: re.Match[str]) -> str:
+            word = found[0]
+            if _RESPONSE_ID.fullmatch(word):
+                return self._here(session, "response", word)
+            return names.here.get(("response", _key(word)), word)
+
+        words = text_of(error, "message")
+        told = _WORD.sub(here, words)
+        return error if told == words else {**error, "message": told}
 
     def _call(self, session: int, item: str, call: str, is_call: bool) -> str:
         """A call is known by its item, too: a server may number the calls of each response."""

@@ -138,14 +138,16 @@ def test_a_complaint_without_an_end_is_the_end() -> None:
     assert ended == [ResponseEnded("resp_1", "cancelled", inferred=True)]
 
 
-def test_a_refusal_names_the_response_that_is_active() -> None:
+@pytest.mark.parametrize("active", ["resp_X1", "mm3fx12"])
+def test_a_refusal_names_the_response_that_is_active(active: str) -> None:
+    """By the server's id, or by that of the room; event ids are none of a response."""
     error = {
         "code": "conversation_already_has_active_response",
-        "message": "Conversation already has an active response in progress: resp_X1. Wait.",
-        "event_id": "mm_1",
+        "message": f"Not mm3f1_2: a response is in progress already: {active}. Wait.",
+        "event_id": "mm3f1_2",
     }
     facts = run(Reducer(), [e("error", error=error)])
-    assert responses(facts) == [ResponseStarted("resp_X1", inferred=True)]
+    assert responses(facts) == [ResponseStarted(active, inferred=True)]
 
 
 # -- calls ----------------------------------------------------------------------------------------

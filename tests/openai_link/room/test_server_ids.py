@@ -118,3 +118,56 @@ def test_a_server_gets_back_its_own_ids() -> None:
     assert here != "i" and ids.item(2, "i") == here and ids.item(1, "i") == "i"
     sent = SendEvent(2, {"item_id": here, "previous_item_id": "root"})
     assert ids.leaves(sent).event == {"item_id": "i", "previous_item_id": "root"}
+
+
+class Busy(Counting):
+    """Its second server refuses something, for the answer that it is giving."""
+
+    open_then: tuple[list[str], ...] = ()
+    """The responses that were open before and after the refusal."""
+
+    def _receive(self, session: int, event: Json) -> None:
+        super()._receive(session, event)
+        active = self.engine._sessions.active
+        begins = event["type"] == "response.output_item.added"
+        if session == 1 or not begins or self.open_then or active is None:
+            return
+        responses = active._reducer._responses
+        before = list(responses._open)
+        words = "Conversation already has an active response in progress: resp_0. Wait."
+        code = "conversation_already_has_active_response"
+        error = {"type": "invalid_request_error", "code": code, "message": words}
+        super()._receive(session, {"type": "error", "event_id": "refusal", "error": error})
+        self.open_then = before, list(responses._open)
+
+
+def test_the_response_that_a_refusal_names_is_the_one_of_this_session() -> None:
+    world = held(Busy, say("One."), *ANSWERED, *LOST, speak(800), *ANSWERED, heard=("Two.",))
+    assert isinstance(world, Busy) and world.opened == 2
+    before, after = world.open_then
+    assert len(before) == 1 and before == after
+
+
+def test_a_refusal_of_an_unknown_response_names_it_as_its_events_will() -> None:
+    parts = held(World, say("Hello."), *ANSWERED).engine._parts
+    ids = ServerIds(parts.sessions, parts.record, "t")
+    ids.arrived(1, {"response_id": "resp_1"})
+    words = {"type": "error", "error": {"message": "It waits for resp_1, not for item_1."}}
+    assert ids.arrived(1, words) is words
+    told = ids.arrived(2, words)["error"]["message"]
+    here = ids.arrived(2, {"response_id": "resp_1"})["response_id"]
+    assert here != "resp_1" and told == f"It waits for {here}, not for item_1."
+    ids.arrived(1, {"response_id": "r1"})
+    here = ids.arrived(2, {"response_id": "r1"})["response_id"]
+    assert ids.arrived(2, {"type": "error", "error": {"message": "r1!"}}) == {
+        "type": "error", "error": {"message": f"{here}!"},
+    }  # fmt: skip
+
+
+def test_the_result_of_a_call_names_its_request_as_it_is_known_here() -> None:
+    parts = held(World, say("Hello."), *ANSWERED).engine._parts
+    ids = ServerIds(parts.sessions, parts.record, "t")
+    ids.arrived(1, {"item": {"id": "item_1"}})
+    asked = ids.arrived(2, {"item": {"id": "item_1", "type": "mcp_approval_request"}})["item"]["id"]
+    done = {"id": "item_2", "type": "mcp_call", "approval_request_id": "item_1"}
+    assert ids.arrived(2, {"item": done})["item"]["approval_request_id"] == asked != "item_1"
