@@ -95,6 +95,10 @@ class AddressDesk:
         if self._policy.is_replying and session == self._replying:
             self._policy.reply_ended(self._said, self._asker, True, now_ns)
 
+    def stopped(self) -> list[Outcome]:
+        """Somebody has stopped the assistant, which has the room."""
+        return self._follow(self._policy.stopped())
+
     def on_fact(
         self, session: int, fact: Fact, now_ns: int, is_stopped: bool = False
     ) -> list[Outcome]:

@@ -25,6 +25,7 @@ from .signals import (
     ReplyRequested,
     ReplyTruncated,
     ReplyWanted,
+    ReplyWithdrawn,
     RoomClosed,
     RoomGranted,
     RuleChanged,
@@ -77,6 +78,9 @@ class Consequences:
             case ReplyRequested():
                 parts.record.pending_reply.requested()
                 return []
+            case ReplyWithdrawn():
+                parts.record.pending_reply.forget()
+                return parts.address.stopped()
             case ReplyMayWait():
                 return self._recovery.ask_pending(now_ns)
             case ReplyWanted(overrides):

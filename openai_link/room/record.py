@@ -276,7 +276,6 @@ class RoomRecord:
     ) -> list[Outcome]:
         """The server has taken what was typed or shown."""
         if typed.picture is not None:
-            self.pending_reply.requested()
             self._pictures.keep(item, typed.picture, session, now_ns)
         return self._lines.write(records, typed.caption, now_ns)
 

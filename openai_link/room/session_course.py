@@ -46,6 +46,7 @@ from .signals import (
     ProblemFound,
     ReplyRequested,
     ReplyTruncated,
+    ReplyWithdrawn,
     SessionConfirmed,
     SessionFailed,
     SessionSeeded,
@@ -208,6 +209,8 @@ class SessionCourse:
                     outcomes.append(TextTyped(self.number, action))
                 case turns.AnswerWithdrawn():
                     outcomes += self._facts(self._reducer.answer_withdrawn(), now_ns)
+                    if self.stage == "active":  # A draining one owes nothing but its last words.
+                        outcomes.append(ReplyWithdrawn())
                 case turns.AskedByHand():
                     outcomes.append(ReplyRequested())
                 case turns.Tell(event, addressee):

@@ -121,7 +121,12 @@ class PictureRefused:
 
 @dataclass(frozen=True, slots=True)
 class ReplyRequested:
-    """Somebody asked for a reply by the button, and the server is told."""
+    """Somebody asked for a reply, by the button or with a picture, and the server is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyWithdrawn:
+    """The assistant was stopped: nobody waits for a reply to what was said or asked so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +204,7 @@ Signal = (
     | TextTyped
     | PictureRefused
     | ReplyRequested
+    | ReplyWithdrawn
     | ReplyWanted
     | AnswerTurn
     | RuleChanged

@@ -54,6 +54,8 @@ class Rounds:
         self._rounds: dict[str, _Round] = {}
         self._ended: deque[str] = deque(maxlen=REMEMBERED)
         self._active: set[str] = set()
+        self._stopped: deque[str] = deque(maxlen=REMEMBERED)
+        """Responses that were stopped: what they still call makes no round."""
         self._held_until_ns = 0
         self._playing = False
         self.quiet_since_ns = 0
@@ -61,6 +63,8 @@ class Rounds:
 
     def opened(self, response: str, call: str) -> None:
         """``response`` made the tool call ``call``."""
+        if response in self._stopped:
+            return
         known = self._rounds.setdefault(response, _Round())
         known.done = known.done or response in self._ended
         known.asked = False
@@ -98,6 +102,7 @@ class Rounds:
     def stopped(self, kept: Collection[str]) -> None:
         """Nobody wants to hear of outputs any more, but for those of the responses ``kept``."""
         self._rounds = {k: known for k, known in self._rounds.items() if k in kept}
+        self._stopped.extend(self._active - set(kept))
 
     def on_fact(self, fact: Fact, now_ns: int) -> None:
         """Note who can be heard, and which responses begin and end."""

@@ -109,7 +109,8 @@ class TypedText(Tell):
 
 @dataclass(frozen=True, slots=True)
 class AskedByHand:
-    """Somebody asked for an answer by the button; the server is told now, or after the turn."""
+    """Somebody asked for an answer, by the button or with a picture that the server has taken; it
+    is told now, or after the turn."""
 
 
 @dataclass(frozen=True, slots=True)

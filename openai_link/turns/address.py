@@ -35,7 +35,7 @@ MAX_TURNS = 32
 """Turns that may wait for their words; of more the oldest are not answered."""
 
 Reason = Literal[
-    "alone", "called", "follow_up", "open", "not_called", "no_words", "too_many", "rule"
+    "alone", "called", "follow_up", "open", "not_called", "no_words", "too_many", "rule", "stopped"
 ]
 
 
@@ -137,6 +137,10 @@ class AddressPolicy:
             if len(self._early) > MAX_TURNS:
                 del self._early[next(iter(self._early))]
         return None
+
+    def stopped(self) -> list[Verdict]:
+        """The assistant was stopped: turns that are over and undecided are not answered."""
+        return [self._decided(item, False, "stopped") for item in self._waiting()]
 
     # -- replies ----------------------------------------------------------------------------------
 

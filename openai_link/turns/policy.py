@@ -39,6 +39,7 @@ from ..facts import (
 from ..pictures import Picture
 from ..realtime.client_events import ClientEvents, greeting
 from .actions import (
+    AnswerWithdrawn,
     AskedByHand,
     MicrophoneGate,
     Send,
@@ -139,7 +140,7 @@ class TurnPolicy(AnswerPolicy):
             case TurnCommitted(item):
                 return self._committed(item)
             case ItemAdded(item) | ItemDone(item) if item in self._pictures:
-                return self.ask() if self._pictures.taken(item) else []
+                return [AskedByHand(), *self.ask()] if self._pictures.taken(item) else []
             case PlaybackStarted(response):
                 return self._reply.started(response)
             case PlaybackEnded(response, cleared):
@@ -277,7 +278,7 @@ class TurnPolicy(AnswerPolicy):
         empty = not error.event_id and error.code == COMMIT_EMPTY
         if self._commit and (empty or error.event_id == self._commit):
             tell = Tell({"type": "error", "code": "nothing_heard", "message": NOTHING_HEARD})
-            return [*send(self._sequencer.interrupt()), tell]
+            return [*send(self._sequencer.interrupt()), AnswerWithdrawn(), tell]
         is_ours = error.event_id or self._sequencer.in_flight is not None
         if error.code == ALREADY_ACTIVE and not is_ours:
             # The server itself wanted to answer a turn, and could not.

@@ -168,6 +168,16 @@ def test_a_late_transcript_still_has_its_answer() -> None:
     assert answers(world) == [f"You said: {CALL}"]
 
 
+def test_a_stop_reaches_the_turn_whose_words_are_still_to_come() -> None:
+    world = hold(
+        *(speak(800, ADA), wait(900), Step("interrupt"), wait(6_000)),
+        heard=(),
+        words=(Recognition(CALL, delay_ms=1_500),),
+    )
+    assert spoken(world) == [CALL]
+    assert created(world) == 0 and world.of("error") == []
+
+
 def test_nobody_is_answered_in_the_middle_of_the_next_sentence() -> None:
     world = hold(
         *(speak(800, ADA), wait(700), speak(3_000, BEN), *ANSWERED),

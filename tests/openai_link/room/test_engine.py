@@ -95,6 +95,15 @@ def test_a_stop_while_a_tool_runs_is_followed_by_no_answer() -> None:
     assert "lights done" in str([event for event in world.sent if "output" in str(event)])
 
 
+def test_a_tap_withdraws_a_line_that_waits_for_its_answer() -> None:
+    lines = (say("Tell me a story."), wait(60), say("No, a poem."), wait(60))
+    steps = (*lines, PRESS, RELEASE, wait(1_500), Step("lose"), wait(6_000))
+    world = world_of(*steps, settings={**PTT, "output": "text"})
+    world.finish()
+    assert world.opened == 2
+    assert len(sent(world, "response.create")) == 1
+
+
 def test_push_to_talk_stops_the_reply_and_makes_one_turn() -> None:
     turn = (PRESS, speak(800), wait(800), RELEASE)
     world = world_of(

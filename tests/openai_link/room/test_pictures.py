@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from mixer_core.bus.picture_file import read_picture
+from mixer_core.runtime.units import MS_NS
 from openai_link.pictures import Picture
 from openai_link.room.actions import Action, AnswerUpload
 from openai_link.room.untaken import MAX_CAPTION_BYTES
@@ -160,6 +161,32 @@ def test_nothing_is_asked_before_the_server_has_taken_it() -> None:
     assert [e["type"] for e in world.sent][-1] == "conversation.item.create"
     world.answered()
     assert [e["type"] for e in world.sent].count("response.create") == 1
+
+
+class _Slow(_Pictures):
+    """Its server takes pictures a second after they came."""
+
+    def _send(self, session: int, event: Mapping[str, Any]) -> None:
+        if has_picture(event):
+            self.schedule(1_000 * MS_NS, "_send_now", session, event)
+        else:
+            super()._send(session, event)
+
+    def _send_now(self, session: int, event: Mapping[str, Any]) -> None:
+        super()._send(session, event)
+
+
+def test_nobody_waits_for_an_answer_to_a_picture_that_was_taken_after_a_stop() -> None:
+    world = world_of(kind=_Slow)
+    world.exhibit(shown("What is this?"))
+    world.run(300)
+    world.browser(type="interrupt")
+    world.run(3_000)
+    assert len(pictures_sent(world)) == 1
+    world.lose_all()
+    world.answered()
+    assert world.opened == 2 and replies(world) == []
+    assert "response.create" not in {event["type"] for event in world.sent}
 
 
 def test_what_is_typed_right_behind_it_is_one_answer_for_both() -> None:

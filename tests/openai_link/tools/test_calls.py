@@ -445,6 +445,20 @@ def test_after_a_stop_outputs_are_sent_and_nobody_is_asked_to_speak_of_them(
     assert calls.tick(60 * S_NS) == [] and calls.next_timeout_ns() is None
 
 
+def test_what_a_stopped_response_still_calls_is_not_spoken_of(calls: ToolCalls) -> None:
+    calls.on_fact(ResponseStarted("r"), 0)
+    calls.called(ToolCalled("r", "i", "a", "plain", "{}"), "", "", 0)
+    calls.stopped()
+    calls.called(ToolCalled("r", "j", "b", "plain", "{}"), "", "", 0)
+    calls.on_fact(ResponseEnded("r", "cancelled"), 0)
+    actions = [*calls.finished("a", "1", True, S_NS), *calls.finished("b", "1", True, S_NS)]
+    assert len(outputs(actions)) == 2 and AskAnswer() not in actions
+    assert calls.tick(60 * S_NS) == [] and calls.next_timeout_ns() is None
+    calls.called(fact("c", response="r2"), "", "", 61 * S_NS)
+    calls.on_fact(ResponseEnded("r2", "completed"), 61 * S_NS)
+    assert AskAnswer() in calls.finished("c", "1", True, 62 * S_NS)
+
+
 def test_after_a_stop_a_question_to_the_room_still_counts(calls: ToolCalls) -> None:
     calls.called(ToolCalled("r", "i", "a", "guarded", "{}"), "", "", 0)
     calls.on_fact(ResponseEnded("r", "completed"), 0)

@@ -57,6 +57,16 @@ def test_whoever_is_alone_needs_no_name_and_waits_for_no_words() -> None:
     assert turn(made, "b", S_NS) is None, "two people of one name are two"
 
 
+def test_after_a_stop_the_words_of_turns_that_were_over_call_nobody() -> None:
+    made = policy()
+    turn(made, "a", 0)
+    made.speech_started("b", 2 * S_NS)
+    assert made.stopped() == [Verdict("a", False, "stopped")]
+    assert made.words("a", "Nova, hello?", 3 * S_NS) is None
+    made.committed("b", (), 4 * S_NS)
+    assert made.words("b", "Nova, hello?", 5 * S_NS) == Verdict("b", True, "called")
+
+
 def test_words_that_do_not_come_or_cannot_be_written_down_call_nobody() -> None:
     made = policy()
     turn(made, "a", 0)

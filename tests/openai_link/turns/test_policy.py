@@ -463,7 +463,8 @@ def test_an_empty_turn_is_not_answered() -> None:
     refusal = ServerError(
         "input_audio_buffer_commit_empty", "", commit.event["event_id"], "", True, False
     )
-    (told,) = run(turns, refusal)
+    withdrawn, told = run(turns, refusal)
+    assert withdrawn == AnswerWithdrawn()
     assert isinstance(told, Tell) and told.event["code"] == "nothing_heard"
     begun = ResponseStarted("resp_1", tag(create.event))
     assert sent(run(turns, begun)) == STOPPED
