@@ -138,6 +138,15 @@ class ToolCalled:
 
 
 @dataclass(frozen=True, slots=True)
+class CallNameless:
+    """The model wants a function to run, and its server gave the call no id: nobody can answer."""
+
+    item: str
+    name: str
+    """Of the function; may be empty."""
+
+
+@dataclass(frozen=True, slots=True)
 class ResponseStarted:
     """The model began a response of the conversation."""
 
@@ -250,6 +259,7 @@ Fact = (
     | ItemTruncated
     | Transcribed
     | ToolCalled
+    | CallNameless
     | ResponseStarted
     | ResponseEnded
     | PlaybackStarted

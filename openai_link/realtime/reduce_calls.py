@@ -13,10 +13,11 @@ from typing import Any
 from mixer_core.runtime.errors import UnreadableError
 from mixer_core.runtime.foreign_data import read_json
 
-from ..facts import ToolCalled
+from ..facts import CallNameless, ToolCalled
 from .bounds import MAX_FIELD_CHARS
 from .event_fields import Once, text_of
 
+Called = ToolCalled | CallNameless
 _CUT = ("incomplete", "cancelled", "failed")
 """Statuses of an item that was cut off."""
 MAX_DRAFTS = 32
@@ -74,7 +75,7 @@ class CallDrafts:
             room = MAX_FIELD_CHARS - len(draft.pieces)
             draft.pieces += text_of(event, "delta")[:room]
 
-    def arguments_done(self, event: Mapping[str, Any]) -> list[ToolCalled]:
+    def arguments_done(self, event: Mapping[str, Any]) -> list[Called]:
         """The arguments of a call are complete; returns it if its response is completed already."""
         item, response = text_of(event, "item_id"), text_of(event, "response_id")
         draft = self._draft(item, event, response)
@@ -96,21 +97,23 @@ class CallDrafts:
         if draft is not None and text_of(item, "status") in ("completed", ""):
             draft.is_whole = True
 
-    def finished(self, item: Mapping[str, Any], response: str, complete: bool) -> ToolCalled | None:
+    def finished(self, item: Mapping[str, Any], response: str, complete: bool) -> Called | None:
         """A response has finished this call, ``complete`` or cut off; returns it if it is whole."""
         identity = text_of(item, "id")
         if text_of(item, "status") not in ("completed", "", *_CUT):
             return None  # Not over, or in a way that nobody here knows: the response's end says it.
         draft = self._drafts.pop(identity, None) or _Draft()
         is_first = not identity or self._settled.first(identity)
-        call = text_of(item, "call_id") or draft.call
-        if not complete or not call or not is_first:
+        call, name = text_of(item, "call_id") or draft.call, text_of(item, "name") or draft.name
+        if not complete or not is_first:
             return None
-        name = text_of(item, "name") or draft.name
+        if not call:
+            is_news = identity or self._settled.first(("no id", response, name))
+            return CallNameless(identity, name) if is_news else None
         arguments = text_of(item, "arguments") or draft.arguments
         return ToolCalled(response or draft.response, identity, call, name, arguments)
 
-    def over(self, response: str, complete: bool) -> list[ToolCalled]:
+    def over(self, response: str, complete: bool) -> list[Called]:
         """A response is over: its calls that are whole, where it was completed."""
         if complete:
             self._completed.first(response)
@@ -119,7 +122,7 @@ class CallDrafts:
             for item, draft in self._drafts.items()
             if draft.response == response or (draft.is_whole and not draft.response)
         ]
-        calls: list[ToolCalled] = []
+        calls: list[Called] = []
         for item in items:
             if complete and self._drafts[item].can_be_made:
                 calls += self._take(item, response)
@@ -140,11 +143,11 @@ class CallDrafts:
             del self._drafts[next(iter(self._drafts))]
         return draft
 
-    def _take(self, item: str, response: str = "") -> list[ToolCalled]:
+    def _take(self, item: str, response: str = "") -> list[Called]:
         draft = self._drafts.pop(item)
         self._settled.first(item)
         if not draft.call:
-            return []
+            return [CallNameless(item, draft.name)]
         called = draft.response or response
         return [ToolCalled(called, item, draft.call, draft.name, draft.arguments)]
 

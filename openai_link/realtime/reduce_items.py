@@ -17,12 +17,13 @@ come by the former too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mixer_core.runtime.earliest import earliest
 
 from ..facts import (
+    CallNameless,
     Fact,
     ItemAdded,
     ItemDeleted,
@@ -35,7 +36,7 @@ from .event_fields import Once, forget_oldest, map_of, maps_of, text_of, whole_o
 from .item_shapes import begun, is_made, message, outline
 from .item_words import ItemWords
 from .our_messages import OurMessages
-from .reduce_calls import CallDrafts
+from .reduce_calls import CallDrafts, Called
 
 MAX_OPEN = 32
 """Items that may be unfinished at once; of more the oldest is forgotten."""
@@ -159,7 +160,7 @@ class ItemBook:
     ) -> list[Fact]:
         """A response is over, in whatever way: its items are complete as they are."""
         calls = self._drafts.over(response, complete)
-        facts: list[Fact] = [call for call in calls if self._called.first(call.call)]
+        facts = self._news(calls)
         for item in self._of_response.pop(response, ()):
             words = self._words.known(item)
             facts += self._words.end(item)
@@ -256,7 +257,7 @@ class ItemBook:
 
     def _arguments_done(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
         calls = self._drafts.arguments_done(event)
-        return [call for call in calls if self._called.first(call.call)]
+        return self._news(calls)
 
     def _output_done(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
         item = map_of(event, "item")
@@ -268,9 +269,13 @@ class ItemBook:
             return self._words.item_done(item)
         ended = complete and text_of(item, "status") in ("completed", "")
         call = self._drafts.finished(item, response, ended)
-        if call is None or not self._called.first(call.call):
-            return []
-        return [call]
+        return [] if call is None else self._news([call])
+
+    def _news(self, calls: Sequence[Called]) -> list[Fact]:
+        """A call that has an id is told once, whichever items it has."""
+        return [
+            one for one in calls if isinstance(one, CallNameless) or self._called.first(one.call)
+        ]
 
     def _part_added(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
         return self._voice(event) if text_of(map_of(event, "part"), "type") == "audio" else []

@@ -50,7 +50,7 @@ from .people import People
 from .room_sound import RoomSound
 from .room_tools import Toolset
 from .rule_changes import RuleChanges
-from .server_ids import ServerIds, nameless
+from .server_ids import ServerIds
 from .signals import Outcome, ProblemFound, SessionFailed, Signal
 from .startup import Startup
 
@@ -301,7 +301,7 @@ class RoomEngine:
         if found is None:
             return []
         event = self._ids.arrived(session, event)
-        return self._settle([*nameless(event), *found.server_event(event, now_ns)], now_ns)
+        return self._settle(found.server_event(event, now_ns), now_ns)
 
     def samples_delivered(self, session: int, item: str, samples: int, now_ns: int) -> list[Action]:
         """The server delivered more samples of an item, ahead of their time (WebSocket)."""

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mixer_core.runtime.earliest import earliest
+from mixer_core.runtime.foreign_text import one_line
 from mixer_core.runtime.units import MS_NS
 
-from ..facts import Fact, ToolCalled
+from ..facts import CallNameless, Fact, ToolCalled
 from ..realtime.session_object import session_object
 from ..room_settings import ALL_TOOLS, may_use
 from ..settings import OpenaiLinkSettings
@@ -24,7 +25,7 @@ from ..tools.actions import (
     filler_response,
 )
 from ..tools.blame import Blame
-from ..tools.calls import ToolCalls, ToolLimits
+from ..tools.calls import MAX_NAME_CHARS, ToolCalls, ToolLimits
 from ..tools.outputs import is_error
 from ..tools.spec import ToolSpec
 from ..turns.actions import sender_of
@@ -129,6 +130,8 @@ class RoomTools:
             proven = self._trust.is_proven(participant)
             called = self._calls.called(fact, participant, name, now_ns, is_proven=proven)
             return self._apply(called, now_ns)
+        if isinstance(fact, CallNameless):
+            return _not_done(fact.name)
         approvals = self._approved(self._approvals.on_fact(session, fact, now_ns), now_ns)
         return approvals + self._apply(self._calls.on_fact(fact, now_ns), now_ns)
 
@@ -243,3 +246,11 @@ def _missing(for_log: Sequence[str], for_people: Sequence[str]) -> list[Outcome]
         *(Log("warning", f"! {words}") for words in for_log),
         *(ProblemFound("tools_missing", words) for words in for_people),
     ]
+
+
+def _not_done(name: str) -> list[Outcome]:
+    """People hear of a tool call that cannot be answered: its server gave it no id."""
+    tool = one_line(name, MAX_NAME_CHARS) or "a tool"
+    words = f"The assistant wanted to use {tool}, but its server gave the call no id: "
+    words += "it was not done."
+    return [Log("warning", f"! < {words}", "call without id"), ProblemFound("tool_failed", words)]

@@ -15,15 +15,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from mixer_core.runtime.foreign_text import one_line
-
 from ..realtime.bounds import MAX_CALL_ID_BYTES, MAX_ID_BYTES, is_longer
 from ..realtime.event_fields import REMEMBERED, forget_oldest, map_of, text_of
-from ..tools.calls import MAX_NAME_CHARS
-from .actions import ClearOutput, Log, SendEvent
+from .actions import ClearOutput, SendEvent
 from .record import RoomRecord
 from .sessions import RoomSessions
-from .signals import Outcome, ProblemFound
 
 ROOT = "root"
 """Stands for the beginning of the conversation; the id of no item."""
@@ -235,18 +231,6 @@ def _key(name: str) -> str:
 
 def _is_too_long(kind: Kind, name: str) -> bool:
     return is_longer(name, MAX_CALL_ID_BYTES if kind == "call" else MAX_ID_BYTES)
-
-
-def nameless(event: Event) -> list[Outcome]:
-    """People hear of a tool call that cannot be answered: its server gave it no id."""
-    item = map_of(event, "item")
-    is_call = text_of(item, "type") == "function_call" and not text_of(item, "call_id")
-    if not is_call or text_of(event, "type") != "response.output_item.done":
-        return []
-    tool = one_line(text_of(item, "name"), MAX_NAME_CHARS)
-    words = f"The assistant wanted to use {tool or 'a tool'}, but its server gave the call no id: "
-    words += "it was not done."
-    return [Log("warning", f"! < {words}", "call without id"), ProblemFound("tool_failed", words)]
 
 
 def _change(changed: dict[str, Any], key: str, old: Any, new: Any) -> None:

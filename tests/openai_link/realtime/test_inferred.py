@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from openai_link.facts import (
+    CallNameless,
     Caption,
     Fact,
     ItemAdded,
@@ -168,6 +169,30 @@ BY_PIECES = [
 ]
 BY_ITEM = e("response.output_item.done", response_id="resp_1", item=WHOLE)
 BY_CONVERSATION = e("conversation.item.done", item=WHOLE)
+
+
+@pytest.mark.parametrize("identity", ["item_1", ""])
+def test_a_call_without_an_id_is_told_once_where_it_is_whole(identity: str) -> None:
+    whole = {**WHOLE, "id": identity, "call_id": ""}
+    cut = {**whole, "id": identity and "item_2", "name": "heater", "status": "incomplete"}
+    output = [whole, cut]
+    done = [e("response.output_item.done", response_id="resp_1", item=item) for item in output]
+    over = {"id": "resp_1", "status": "completed", "output": output}
+    facts = run(Reducer(), [CREATED, *done, e("response.done", response=over)])
+    assert of(facts, CallNameless, ToolCalled) == [CallNameless(identity, "lamp")]
+
+
+def test_a_call_has_the_id_that_any_of_its_events_brought() -> None:
+    whole = {**WHOLE, "call_id": ""}
+    done = e("response.output_item.done", response_id="resp_1", item=whole)
+    for before in (BY_ARGUMENTS, BY_PIECES[0]):
+        facts = run(Reducer(), [CREATED, before, done])
+        called = ToolCalled("resp_1", "item_1", "call_1", "lamp", "{}")
+        assert of(facts, CallNameless, ToolCalled) == [called]
+    unnamed = {**BY_ARGUMENTS, "call_id": ""}
+    over = e("response.done", response={"id": "resp_1", "status": "completed", "output": []})
+    facts = run(Reducer(), [CREATED, unnamed, over])
+    assert of(facts, CallNameless, ToolCalled) == [CallNameless("item_1", "lamp")]
 
 
 def done(status: str = "completed", output: Any = ()) -> Event:

@@ -7,10 +7,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
+
 from mixer_core.journal.records import HistoryItem, SessionRecord
 from openai_link.room.actions import SendEvent
-from openai_link.room.server_ids import ServerIds, nameless
-from openai_link.room.signals import ProblemFound
+from openai_link.room.server_ids import ServerIds
 from tests.openai_link.room.scenes import ANSWERED, ROLLOVERS
 from tests.openai_link.room.world import Scene, Step, World, say, speak, wait
 
@@ -99,12 +100,31 @@ def test_ids_of_a_conversation_that_goes_on_are_taken() -> None:
     assert said_all[:2] == [("assistant", "Before."), ("user", "Now.")] and len(said_all) == 3
 
 
-def test_people_hear_of_a_call_that_cannot_be_answered() -> None:
-    item = {"id": "item_1", "type": "function_call", "call_id": "", "name": "lights"}
-    event = {"type": "response.output_item.done", "item": item}
-    told = [outcome for outcome in nameless(event) if isinstance(outcome, ProblemFound)]
-    assert "lights" in told[0].message
-    assert not nameless({**event, "item": {**item, "call_id": "call_1"}})
+class Nameless(World):
+    """Its servers give calls no id: in no event, or not in the one that completes the item."""
+
+    is_told_before = False
+
+    def _receive(self, session: int, event: Json) -> None:
+        kind, hidden = event["type"], event
+        if not (self.is_told_before and kind == "response.function_call_arguments.done"):
+            words = json.dumps(event)
+            hidden = json.loads(re.sub(r'"call_id": "[^"]*"', '"call_id": ""', words))
+        super()._receive(session, hidden)
+
+
+class NamedBefore(Nameless):
+    is_told_before = True
+
+
+@pytest.mark.parametrize("kind", [Nameless, NamedBefore])
+def test_people_hear_of_a_call_that_cannot_be_answered_and_of_no_other(kind: type[World]) -> None:
+    world = held(kind, say("call lights"), wait(4_000), tools=("lights",))
+    told = [event["message"] for event in world.of("error") if event["code"] == "tool_failed"]
+    if kind is Nameless:
+        assert not world.ran and len(told) == 1 and "lights" in told[0]
+    else:
+        assert [name for _, name in world.ran] == ["lights"] and not told
 
 
 def test_a_server_gets_back_its_own_ids() -> None:
