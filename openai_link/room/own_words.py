@@ -34,6 +34,8 @@ RETRY_NS, MAX_RETRY_NS = 10 * S_NS, 600 * S_NS
 """Until the next session after one was lost; doubled each time, until one writes words."""
 WORDS_NS = 10 * S_NS
 """A turn waits so long for everybody's words."""
+ACKNOWLEDGED_NS = 2 * S_NS
+"""The server acknowledges a turn of the button so soon after it was released, at most."""
 BEGUN_NS = 300 * MS_NS
 """Who has spoken for so long when a turn ends spoke in it."""
 MAX_TURNS, MAX_LOOSE = 32, 256
@@ -70,6 +72,9 @@ class OwnWords:
         """Where nobody tells when a turn began, it has nothing that was said before ``_after_ns``;
         the last turn of the session that the room has left is of the time from ``_left_after_ns``
         to ``_left_ns``."""
+        self._before_ns = self._released_ns = 0
+        """The turn of the button's last release, until it is acknowledged, is of the time from
+        ``_before_ns`` to ``_released_ns`` if the button is pressed again. 0: there is none."""
         self._turns: deque[_Turn] = deque(maxlen=MAX_TURNS)
         self._retry_ns = 0
         self._losses = 0
@@ -116,7 +121,10 @@ class OwnWords:
         talking = set(self._record.speech.talking) if hears and self.is_wanted else set[str]()
         begin, self._talking = talking - self._talking, talking
         if hears and not self._is_heard:  # A button is pressed: a turn begins.
+            self._before_ns = self._after_ns
             self._after_ns = max(self._after_ns, now_ns - PADDING_NS)
+        elif self._is_heard and not hears:
+            self._released_ns = now_ns
         self._is_heard = hears
         if not has_session:
             return self._close_all()
@@ -193,13 +201,14 @@ class OwnWords:
     def moved(self, now_ns: int) -> None:
         """The room has moved to its next session: what the one before heard makes a last turn."""
         self._left_after_ns, self._left_ns = self._after_ns, now_ns
-        self._after_ns = now_ns
+        self._after_ns, self._released_ns = now_ns, 0
 
     def room_lost(self, now_ns: int) -> None:
         """The room has no session: what was said for a turn of it is of none."""
         self._loose.clear()
         self._begins.clear()
         self._after_ns = self._left_after_ns = self._left_ns = now_ns
+        self._released_ns = 0
         known = [turn for turn in self._turns if self._record.find(turn.item) is not None]
         self._turns = deque(known, MAX_TURNS)
 
@@ -226,11 +235,9 @@ class OwnWords:
         return []
 
     def _committed(self, session: int, item: str, now_ns: int, is_left: bool) -> list[Outcome]:
-        after_ns = self._left_after_ns if is_left else self._after_ns
-        begin_ns = self._begins.pop((session, item), after_ns)
-        end_ns = self._left_ns if is_left else now_ns
-        if not is_left:
-            self._after_ns = now_ns
+        told_ns = self._begins.pop((session, item), None)
+        after_ns, end_ns = self._untold(told_ns is None, now_ns, is_left)
+        begin_ns = after_ns if told_ns is None else told_ns
         mine = [one for one in self._loose if _is_of(one, begin_ns, end_ns)]
         for one in mine:
             self._loose.remove(one)
@@ -239,6 +246,17 @@ class OwnWords:
             return []
         self._turns.append(_Turn(item, now_ns + WORDS_NS, mine))
         return self._settle(now_ns)
+
+    def _untold(self, is_untold: bool, now_ns: int, is_left: bool) -> tuple[int, int]:
+        """The time of a turn that is over, where nobody tells when it began (``is_untold``)."""
+        if is_left:
+            return self._left_after_ns, self._left_ns
+        released_ns, self._released_ns = self._released_ns, 0
+        is_late = 0 < released_ns <= now_ns <= released_ns + ACKNOWLEDGED_NS
+        if is_untold and is_late and self._is_heard:  # The next press has come before.
+            return self._before_ns, released_ns
+        after_ns, self._after_ns = self._after_ns, now_ns
+        return after_ns, now_ns
 
     def _settle(self, now_ns: int) -> list[Outcome]:
         """Turns of which everything is known have their words; those that wait too long do not."""

@@ -120,12 +120,13 @@ def hold(
     refuses: bool = False,
     each: bool = True,
     people: Step = BOTH,
+    kind: type[Voices] = Voices,
     **more: Any,
 ) -> Voices:
     heard = tuple(Recognition(MIXED, delay_ms=mixed_ms) for _ in range(4))
     rules = RoomRules(transcribe_each=each)
     scene = Scene("own words", (people, wait(300), *steps), says=rules, words=heard, **more)
-    world = Voices(scene, words)
+    world = kind(scene, words)
     world.refuses = refuses
     world.finish()
     return world
@@ -294,6 +295,29 @@ def test_a_turn_of_the_button_has_nothing_of_what_was_said_before_it() -> None:
         settings=BUTTON,
     )
     assert [text for _, text in lines(world)] == ["One.", "Two."]
+
+
+class Slow(Voices):
+    """The room's server is slow to tell anything."""
+
+    def _receive(self, session: int, event: Mapping[str, Any]) -> None:
+        self.schedule(800 * MS_NS, "_arrived", session, event)
+
+    def _arrived(self, session: int, event: dict[str, Any]) -> None:
+        super()._receive(session, event)
+
+
+def test_a_quick_next_press_takes_nothing_from_the_turn_before() -> None:
+    """It comes before the server has acknowledged that turn."""
+    twice = (speak(800, ADA), wait(1_200), speak(800, ADA), wait(400))
+    world = hold(
+        *(PRESS, *twice, RELEASE, wait(600), PRESS, wait(1_000), speak(800, BEN), wait(800)),
+        *(RELEASE, wait(6_000)),
+        words={ADA: said("One.", "Two."), BEN: said("Three.")},
+        settings=BUTTON,
+        kind=Slow,
+    )
+    assert lines(world) == [("Ada", "One. Two."), ("Ben", "Three.")]
 
 
 def test_what_was_said_before_a_deletion_never_comes_back() -> None:
