@@ -215,6 +215,14 @@ class AssistantChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerToolEnded:
+    """The server has run a tool of its own, or has failed to: it may have to be asked to go on."""
+
+    item: str
+    """The tool call."""
+
+
+@dataclass(frozen=True, slots=True)
 class ServerToolsMissing:
     """The server could not learn which tools another server has, that it was to use."""
 
@@ -266,6 +274,7 @@ Fact = (
     | PlaybackEnded
     | Unheard
     | AssistantChanged
+    | ServerToolEnded
     | ServerToolsMissing
     | Exceeded
     | ServerError

@@ -11,8 +11,6 @@ IGNORED = frozenset(
         "input_audio_buffer.dtmf_event_received",
         "mcp_list_tools.in_progress",
         "mcp_list_tools.completed",
-        "response.mcp_call.completed",
-        "response.mcp_call.failed",
         "response.mcp_call.in_progress",
         "response.mcp_call_arguments.delta",
         "response.mcp_call_arguments.done",

@@ -30,6 +30,7 @@ from ..facts import (
     ItemDone,
     ItemTruncated,
     ItemVoiced,
+    ServerToolEnded,
     ServerToolsMissing,
 )
 from .event_fields import Once, forget_oldest, map_of, maps_of, text_of, whole_of
@@ -86,6 +87,8 @@ class ItemBook:
             "response.output_item.added": self._output_added,
             "response.output_item.done": self._output_done,
             "mcp_list_tools.failed": self._tools_missing,
+            "response.mcp_call.completed": self._tool_ended,
+            "response.mcp_call.failed": self._tool_ended,
         }
 
     @property
@@ -250,6 +253,10 @@ class ItemBook:
         if not self._done.first(("tools", item)):
             return []
         return [ServerToolsMissing(item, self._lists.pop(item, ""))]
+
+    def _tool_ended(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
+        item = text_of(event, "item_id")
+        return [ServerToolEnded(item)] if self._done.first(("tool", item)) else []
 
     def _arguments_delta(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
         self._drafts.arguments_delta(event)

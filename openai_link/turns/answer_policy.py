@@ -15,6 +15,7 @@ from .actions import AnswerWithdrawn, ClearOutput, Send, TurnAction, TurnRules
 from .audible_reply import BY_HAND, AudibleReply
 from .later_answer import LaterAnswer
 from .response_sequencer import ResponseSequencer
+from .service_tools import ServiceTools
 from .shown_pictures import ShownPictures
 from .strangers import Kind, Strangers
 
@@ -32,6 +33,9 @@ class AnswerPolicy:
         self._later = LaterAnswer()
         self._reply = AudibleReply()
         self._strangers = Strangers()
+        self._service_tools = ServiceTools()
+        self._expected = ""
+        """What is expected of the newest tool of the service that has ended (``strangers``)."""
         self._is_confirmed = False
         self._hearing = False
 
@@ -81,7 +85,7 @@ class AnswerPolicy:
 
     def approve(self, request: str, allow: bool, reason: str, now_ns: int) -> list[TurnAction]:
         """Tell the service whether it may run a tool of its own: it goes on by itself then."""
-        self._strangers.expect(now_ns)
+        self._strangers.expect(request, now_ns)
         return [Send(self._events.mcp_approval(request, allow, reason))]
 
     def cover_turn(self) -> list[TurnAction]:
@@ -93,7 +97,30 @@ class AnswerPolicy:
     ) -> list[TurnAction]:
         """The only way to an answer that we ask for; but see ``approve``."""
         self._strangers.requested()
+        self._service_tools.settled()
         return send(self._sequencer.request(overrides, covers_turn))
+
+    def _tool_ended(self, item: str, now_ns: int) -> list[TurnAction]:
+        expected = self._strangers.tool_ended(item, now_ns)
+        if expected:
+            self._expected = expected
+            self._service_tools.ended(now_ns)
+        return []
+
+    def _tool_told(self) -> list[TurnAction]:
+        """The assistant speaks of what a tool of the service has found, or is asked to."""
+        self._service_tools.settled()
+        self._strangers.went_on(self._expected)
+        return []
+
+    def _ask_for_result(self) -> list[TurnAction]:
+        """The service has run a tool and does not go on: ask it to, once nobody speaks."""
+        self._tool_told()
+        if not self._hearing:
+            return self._request(covers_turn=True)
+        if not self._rules.answers_turns:
+            self._later.want()
+        return []
 
     def _began(self, began: ResponseStarted, now_ns: int) -> list[TurnAction]:
         """A response is being generated; one that nobody wants is cancelled."""
@@ -101,6 +128,7 @@ class AnswerPolicy:
         cancels = self._sequencer.created(began.response, began.tag, began.inferred)
         self._reply.began(began.response, kind == "uninvited")
         if kind == "wanted" and not cancels:
+            self._service_tools.settled()
             return []
         if kind != "uninvited":
             self._reply.stop()
@@ -134,6 +162,7 @@ class AnswerPolicy:
         self._later.take()
         self._pictures.answered()
         self._strangers.stop()
+        self._service_tools.settled()
         return [*send(self._sequencer.interrupt()), AnswerWithdrawn()]
 
 

@@ -31,6 +31,7 @@ from ..facts import (
     ResponseEnded,
     ResponseStarted,
     ServerError,
+    ServerToolEnded,
     SessionConfirmed,
     SpeechStarted,
     SpeechStopped,
@@ -107,7 +108,8 @@ class TurnPolicy(AnswerPolicy):
     def is_quiet(self) -> bool:
         """Nobody speaks, nothing is played, and no answer is on its way."""
         talking = self._hearing or self._button.is_open or self._reply.is_playing
-        return not (talking or self._later.is_wanted) and self._sequencer.is_empty
+        waits = self._later.is_wanted or self._service_tools.next_timeout_ns() is not None
+        return not (talking or waits) and self._sequencer.is_empty
 
     def confirmed(self, answers_turns: bool | None, interrupts: bool | None) -> None:
         """Whether the server answers each turn, and whether speech stops it; None: unknown.
@@ -148,7 +150,16 @@ class TurnPolicy(AnswerPolicy):
             case ResponseStarted():
                 return self._began(fact, now_ns)
             case ResponseEnded(response):
+                self._service_tools.response_ended(now_ns)
                 return send(self._sequencer.ended(response, now_ns))
+            case ItemAdded(item, content={"type": "mcp_call", **more}):
+                request = str(more.get("approval_request_id") or "")
+                self._strangers.tool_began(item, request, now_ns)
+                return []
+            case ItemAdded(content={"role": "assistant"}):
+                return self._tool_told()
+            case ServerToolEnded(item):
+                return self._tool_ended(item, now_ns)
             case ServerError():
                 return self._refused(fact, now_ns)
             case _:
@@ -211,11 +222,14 @@ class TurnPolicy(AnswerPolicy):
             self._button.next_timeout_ns(),
             self._sequencer.next_timeout_ns(),
             self._later.next_timeout_ns(),
+            self._service_tools.next_timeout_ns(),
         )
 
     def tick(self, now_ns: int) -> list[TurnAction]:
         """The time-out was reached."""
+        is_due = self._service_tools.tick(now_ns, self._sequencer.busy)
         return [
+            *(self._ask_for_result() if is_due else []),
             *self._pressed(self._button.tick(now_ns)),
             *send(self._sequencer.tick(now_ns)),
             *(self.answer_turn() if self._later.tick(now_ns) else []),

@@ -2,12 +2,12 @@
 
 Where the server is told to answer no turn (``create_response``), one that begins after a turn for
 which we have not asked is uninvited. The service goes on by itself once people have said whether
-it may run a tool of its own: that response is expected, whatever is said meanwhile.
+it may run a tool of its own, and once it has run one: that response is expected, whatever is said
+meanwhile.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Literal
 
 from mixer_core.runtime.units import S_NS
@@ -25,8 +25,13 @@ class Strangers:
     def __init__(self) -> None:
         self._is_unasked = False
         """A turn is over for which we have not asked: it has no answer."""
-        self._expected: deque[int] = deque(maxlen=MAX_EXPECTED)
-        """Until when each of the responses may begin with which the service goes on."""
+        self._expected: dict[str, int] = {}
+        """Until when each of the responses may begin with which the service goes on.
+
+        By the item of the request for it, or of the tool call.
+        """
+        self._tools: dict[str, str] = {}
+        """What is expected of each tool call that the service makes, unless it was stopped."""
         self.is_stopped = False
         """The assistant was stopped, and nothing was said or asked since."""
         self._turn = ""
@@ -45,15 +50,42 @@ class Strangers:
         """We ask for an answer."""
         self._is_unasked = self.is_stopped = False
 
-    def expect(self, now_ns: int) -> None:
-        """The service goes on by itself."""
+    def expect(self, request: str, now_ns: int) -> None:
+        """People have said whether a tool may run: the service goes on by itself."""
         self.is_stopped = False
-        self._expected.append(now_ns + GO_ON_NS)
+        self._expect(request, now_ns)
+
+    def tool_began(self, item: str, request: str, now_ns: int) -> None:
+        """The service runs a tool, after a ``request``, or without one (empty)."""
+        if self.is_stopped:
+            return
+        self._tools[item] = request or item
+        if len(self._tools) > MAX_EXPECTED:
+            del self._tools[next(iter(self._tools))]
+        if not request:
+            self._expect(item, now_ns)
+
+    def tool_ended(self, item: str, now_ns: int) -> str:
+        """It has the result, and goes on now: what is expected; empty: that was stopped."""
+        expected = self._tools.pop(item, "")
+        if expected in self._expected:
+            self._expect(expected, now_ns)
+        return expected
+
+    def went_on(self, expected: str) -> None:
+        """The result of a tool is told in another way than by a response of the service."""
+        self._expected.pop(expected, None)
+
+    def _expect(self, key: str, now_ns: int) -> None:
+        self._expected[key] = now_ns + GO_ON_NS
+        if len(self._expected) > MAX_EXPECTED:
+            del self._expected[next(iter(self._expected))]
 
     def stop(self) -> None:
         """Nobody wants to hear an answer to what was said or approved so far."""
         self.is_stopped = True
         self._expected.clear()
+        self._tools.clear()
 
     def others_began(self) -> None:
         """A response begins that is ours, or may be."""
@@ -64,7 +96,7 @@ class Strangers:
         if self.is_stopped_answer():
             return "stopped"
         while self._expected:
-            if self._expected.popleft() >= now_ns:
+            if self._expected.pop(next(iter(self._expected))) >= now_ns:
                 return "wanted"
         return "uninvited" if self._is_unasked else "wanted"
 

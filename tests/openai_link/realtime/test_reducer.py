@@ -22,6 +22,7 @@ from openai_link.facts import (
     ResponseEnded,
     ResponseStarted,
     ServerError,
+    ServerToolEnded,
     SpeechStarted,
     SpeechStopped,
     ToolCalled,
@@ -409,6 +410,14 @@ def test_unknown_types_are_counted_and_harmless() -> None:
     reducer = Reducer()
     assert run(reducer, [e("brand.new", x=1), e("brand.new"), {"no": "type"}]) == []
     assert reducer.unknown == {"brand.new": 2, "": 1}
+
+
+@pytest.mark.parametrize("end", ["completed", "failed"])
+def test_the_end_of_a_tool_of_the_server_is_told_once(end: str) -> None:
+    reducer = Reducer()
+    event = {"type": f"response.mcp_call.{end}", "event_id": "e", "item_id": "i"}
+    assert ServerToolEnded("i") in reducer.feed(event, 0)
+    assert ServerToolEnded("i") not in reducer.feed({**event, "event_id": "f"}, 0)
 
 
 def test_every_official_server_event_is_known() -> None:

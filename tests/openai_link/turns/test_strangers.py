@@ -18,8 +18,8 @@ def test_a_response_is_uninvited_after_a_turn_for_which_nobody_asks() -> None:
 
 def test_the_service_goes_on_once_for_each_answer_whatever_is_said_meanwhile() -> None:
     strangers = Strangers()
-    strangers.expect(0)
-    strangers.expect(5)
+    strangers.expect("a", 0)
+    strangers.expect("b", 5)
     strangers.committed(is_answered=False)
     assert [strangers.began(6), strangers.began(7)] == ["wanted", "wanted"]
     assert strangers.began(8) == "uninvited", "both have begun"
@@ -27,11 +27,11 @@ def test_the_service_goes_on_once_for_each_answer_whatever_is_said_meanwhile() -
 
 def test_that_it_goes_on_is_not_expected_twice_or_for_ever() -> None:
     strangers = Strangers()
-    strangers.expect(0)
+    strangers.expect("a", 0)
     assert strangers.began(1) == "wanted"
     strangers.committed(is_answered=False)
     assert strangers.began(2) == "uninvited", "it has begun before the turn"
-    strangers.expect(3)
+    strangers.expect("b", 3)
     assert strangers.began(3 + GO_ON_NS + 1) == "uninvited"
 
 
@@ -51,7 +51,7 @@ def test_whatever_is_said_asked_or_approved_after_a_stop_has_an_answer() -> None
         lambda: strangers.turn_over("b"),
         lambda: strangers.turn_over(""),
         strangers.requested,
-        lambda: strangers.expect(0),
+        lambda: strangers.expect("a", 0),
     ):
         strangers.stop()
         goes_on()
@@ -60,7 +60,39 @@ def test_whatever_is_said_asked_or_approved_after_a_stop_has_an_answer() -> None
 
 def test_a_stop_is_also_one_of_what_people_allowed() -> None:
     strangers = Strangers()
-    strangers.expect(0)
+    strangers.expect("a", 0)
     strangers.committed(is_answered=False)
     strangers.stop()
     assert [strangers.began(1), strangers.began(2)] == ["stopped", "uninvited"]
+
+
+def test_the_service_goes_on_after_a_tool_of_its_own_however_long_it_took() -> None:
+    strangers = Strangers()
+    strangers.tool_began("call", "", 0)
+    strangers.committed(is_answered=False)
+    strangers.tool_ended("call", GO_ON_NS)
+    assert strangers.began(2 * GO_ON_NS) == "wanted"
+    assert strangers.began(2 * GO_ON_NS) == "uninvited", "once"
+
+
+def test_a_tool_that_was_stopped_or_is_told_otherwise_brings_no_other_response() -> None:
+    strangers = Strangers()
+    strangers.tool_began("call", "", 0)
+    strangers.stop()
+    strangers.turn_over("a")
+    strangers.committed(is_answered=False)
+    assert strangers.tool_ended("call", 1) == ""
+    assert strangers.began(2) == "uninvited"
+    strangers.tool_began("other", "", 3)
+    strangers.went_on(strangers.tool_ended("other", 3))
+    assert strangers.began(4) == "uninvited"
+
+
+def test_a_tool_that_was_allowed_brings_one_response() -> None:
+    strangers = Strangers()
+    strangers.expect("request", 0)
+    strangers.tool_began("call", "request", 1)
+    strangers.committed(is_answered=False)
+    strangers.tool_ended("call", GO_ON_NS)
+    assert strangers.began(GO_ON_NS + 2) == "wanted"
+    assert strangers.began(GO_ON_NS + 3) == "uninvited"
