@@ -52,7 +52,7 @@ export class ConnectionKeeper {
   /** Counts connections. */
   #generation = 0;
   #everJoined = false;
-  /** Address of the latest stay that was open: only this browser knows it. */
+  /** Address of the latest stay that the gateway has taken in: only this browser knows it. */
   #former = "";
   /** Since when the name is said to be somebody else's; null: it is not. @type {number|null} */
   #nameTakenAtMs = null;
@@ -304,6 +304,8 @@ export class ConnectionKeeper {
     const attempt = this.#attempt;
     this.#attempt = null;
     this.#generation += 1;
+    // It may outlive this, since the request to end it may be lost: the next one replaces it, and what it was to replace.
+    if (attempt?.location) this.#former = attempt.location;
     attempt?.close(true);
   }
 }

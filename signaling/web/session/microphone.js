@@ -17,6 +17,8 @@ export class Microphone {
   #watchdog = new CaptureWatchdog(performance.now());
   /** How many openings are under way. */
   #busy = 0;
+  /** One for each work under way that is to leave it open. @type {Set<object>} */
+  #wishes = new Set();
   /** It was open, and nobody has closed it. */
   #wanted = false;
   /** Its silence is shown to the person. */
@@ -40,18 +42,30 @@ export class Microphone {
    * @returns {Promise<boolean>} whether it is open
    */
   open(choice = {}) {
-    this.#opening = this.#busily(() => this.#open(choice));
+    this.#opening = this.#busily(() => this.#open(choice), true);
     return this.#opening;
   }
 
-  /** @template T @param {() => Promise<T>} work during which no samples are expected */
-  async #busily(work) {
+  /**
+   * @template T
+   * @param {() => Promise<T>} work during which no samples are expected
+   * @param {boolean} opens it is to leave the microphone open
+   */
+  async #busily(work, opens) {
+    const wish = {};
     this.#busy += 1;
+    if (opens) this.#wishes.add(wish);
     try {
       return await work();
     } finally {
       this.#busy -= 1;
+      this.#wishes.delete(wish);
     }
+  }
+
+  /** Somebody is opening it now. */
+  get isOpening() {
+    return this.#wishes.size > 0;
   }
 
   /** @param {MicrophoneChoice} choice */
@@ -132,6 +146,7 @@ export class Microphone {
 
   /** The person has left: nobody wants it any more. */
   left() {
+    this.#wishes.clear();
     this.#wanted = false;
     this.#told = false;
   }
@@ -161,14 +176,15 @@ export class Microphone {
 
   /** Make the audio graph anew, and open the microphone again if it was open; sound is there without it, too. */
   rebuild() {
-    return this.#busily(() => this.#rebuild());
+    const opens = this.audio.hasMicrophone || this.isOpening; // The opening ends with the old graph.
+    return this.#busily(() => this.#rebuild(opens), opens);
   }
 
-  async #rebuild() {
-    const { hasMicrophone } = this.audio;
+  /** @param {boolean} opens the microphone, too */
+  async #rebuild(opens) {
     if (!await this.audio.restart()) return;
     const { closings } = this.audio;
-    if (hasMicrophone) await this.open();
+    if (opens) await this.open();
     if (closings === this.audio.closings) await this.openGraph();
   }
 

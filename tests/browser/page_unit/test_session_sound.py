@@ -206,3 +206,29 @@ def test_a_page_without_https_has_no_test_sound_and_says_nothing_new(world: Run)
         return [await opened, codes(), world.contexts.length];"""
     )
     assert result == [False, [], 0]
+
+
+@pytest.mark.parametrize("also", ["", "session.microphone.rebuild();"])
+def test_a_microphone_that_is_being_opened_survives_a_new_graph(world: Run, also: str) -> None:
+    result = world(
+        f"""const {{ session, codes }} = await world.joined(); world.openingMs = 6000;
+        session.reopenMicrophone(); await world.pass(1000);
+        session.microphone.rebuild(); {also} await world.pass(20000);
+        return [codes(), world.open.size, session.talk.isOpen, world.nodes.at(-2).stream != null];"""
+    )
+    assert result == [[], 1, True, True]
+
+
+def test_two_new_graphs_at_once_keep_the_microphone_and_give_none_to_who_has_none(
+    world: Run,
+) -> None:
+    result = world(
+        """const has = await world.joined();
+        has.session.microphone.rebuild(); has.session.microphone.rebuild(); await world.pass(500);
+        const kept = world.open.size; await has.session.leave(); const { asked } = world;
+        const lacks = await world.session();
+        lacks.session.join({...world.choice, listenOnly: true}); await world.pass(500);
+        lacks.session.microphone.rebuild(); lacks.session.microphone.rebuild();
+        await world.pass(500); return [kept, world.open.size, world.asked - asked];"""
+    )
+    assert result == [1, 0, 0]
