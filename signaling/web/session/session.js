@@ -65,7 +65,9 @@ export class Session {
     });
     const send = (/** @type {Record<string, unknown>} */ message) => this.keeper.send(message);
     this.talk = new Talk(store, { setMuted: (muted) => this.audio.setMuted(muted), send });
-    this.typed = new Typed(store, { send, giveBack: (text) => this.onUnsaid?.(text) });
+    this.typed = new Typed(store, {
+      send, giveBack: (text) => this.onUnsaid?.(text), catchUp: () => this.#catchUp(),
+    });
     this.recording = new RecordingWish(store, send);
     this.played = new PlayedReports(store, send);
     this.microphone = new Microphone(store, this.audio, {
@@ -78,7 +80,7 @@ export class Session {
       rules: () => this.talk.apply(),
       buttonRefused: () => this.talk.pressesUnwanted(),
       sentAway: () => this.leave(false),
-      welcomed: () => this.#catchUp(),
+      welcomed: () => this.#welcomed(),
       interrupted: () => this.played.showInterrupted(),
       stopping: () => this.keeper.expectRestart(),
     });
@@ -167,6 +169,11 @@ export class Session {
     this.onJoined?.();
   }
 
+  #welcomed() {
+    this.typed.welcomed();
+    this.#catchUp();
+  }
+
   /** Show what was said before this person came, or while the connection was lost; who only listens may not. */
   async #catchUp() {
     const { role, participant, deletions, captions: asked } = this.state;
@@ -182,7 +189,6 @@ export class Session {
     } catch (error) {
       this.store.note("no history", { detail: String(error) });
     }
-    if (this.state.participant === participant) this.typed.settle();
   }
 
   #disconnected() {
@@ -217,6 +223,7 @@ export class Session {
   #tick() {
     const nowMs = performance.now();
     this.keeper.tick(nowMs);
+    if (this.keeper.wanted) this.typed.tick(nowMs);
     this.microphone.tick(nowMs, this.keeper.wanted);
     this.speaker.tick(nowMs, this.keeper.wanted);
   }

@@ -10,11 +10,12 @@ pytestmark = pytest.mark.browser
 
 GAP = """
 const made = await world.joined(); const { session, store, codes } = made;
+store.set({ upstream: "ready" });
 const back = []; session.onUnsaid = (text) => back.push(text);
 const told = (item, text) => ({ item, position: 1, time: "", kind: "message", role: "user",
   final: true, name: "Ana", participant: "p1", text });
 const again = async (participant) => {
-  session.keeper.lost(); await world.pass(1000); made.welcome(participant); await world.pass(500);
+  session.keeper.lost(); await world.pass(1000); made.welcome(participant); await world.pass(4000);
 };
 const lines = () => store.state.captions.map(({ text, kind }) => [text, kind]);
 const record = (phase) => session.inbox.take({ type: "state", upstream: "ready", assistant: "idle",
@@ -48,9 +49,51 @@ def test_lines_are_given_back_in_order_where_the_gateway_tells_nothing_of_what_w
         GAP
         + """session.typed.say("one"); session.keeper.lost(); await world.pass(1000);
         session.typed.say("two"); session.keeper.lost(); await world.pass(1000);
-        world.history = null; made.welcome("p3"); await world.pass(500); return [back, lines()];"""
+        world.history = null; made.welcome("p3"); await world.pass(4000); return [back, lines()];"""
     )
     assert result == [["one", "two"], []]
+
+
+def test_a_line_that_the_gateway_keeps_for_the_assistant_is_not_given_back(world: Run) -> None:
+    result = world(
+        GAP
+        + """session.typed.say("one"); session.typed.say("two"); session.typed.say("three");
+        const upstream = (upstream) => session.inbox.take({ type: "state", upstream });
+        upstream("reconnecting"); await again("p2"); await world.pass(20000); upstream("ready");
+        await world.pass(2000); const waits = [back.length, codes()];
+        session.inbox.take(
+          { type: "caption", item: "i1", speaker: "p1", text: "one", final: true });
+        session.inbox.take({ type: "error", code: "not_said", message: "x", text: "two" });
+        world.history = [told("i1", "one")]; await world.pass(2000);
+        return [waits, back, lines(), codes()];"""
+    )
+    assert result == [[0, []], ["three"], [["one", "speech"]], ["gateway-not_said", "unsaid"]]
+
+
+@pytest.mark.parametrize(("upstream", "ms"), [("failed", 4000), ("reconnecting", 70_000)])
+def test_lines_are_given_back_where_the_assistant_does_not_come(
+    world: Run, upstream: str, ms: int
+) -> None:
+    result = world(
+        GAP
+        + """session.typed.say("one"); await again("p2"); back.length = 0;
+        session.typed.say("two"); session.keeper.lost(); await world.pass(1000);
+        made.welcome("p3"); store.set({ upstream: a[0] }); await world.pass(a[1]);
+        return back;""",
+        [upstream, ms],
+    )
+    assert result == ["two"]
+
+
+def test_nothing_is_given_back_by_a_connection_that_was_lost_again(world: Run) -> None:
+    result = world(
+        GAP
+        + """session.typed.say("one"); session.keeper.lost(); await world.pass(1000);
+        made.welcome("p2"); await world.pass(2900); session.keeper.lost();
+        await world.pass(2000); const between = [...back]; made.welcome("p3");
+        await world.pass(4000); return [between, back];"""
+    )
+    assert result == [[], ["one"]]
 
 
 def test_an_objection_is_said_again_until_nothing_is_recorded(world: Run) -> None:

@@ -80,7 +80,8 @@ def test_a_line_that_was_lost_stands_in_the_field_again(whole: Run) -> None:
         + """const say = byId("say"); say.value = "turn off the stove";
         byId("say-form").requestSubmit(); await world.pass(100); const sent = say.value;
         world.answers = false; await world.pass(3000); world.answers = true; say.value = "now";
-        await world.pass(3000); welcome("p2"); await world.pass(500);
+        await world.pass(3000); welcome("p2");
+        window.mixminus.receive({ type: "state", upstream: "ready" }); await world.pass(4000);
         const told = document.querySelector("[data-code=unsaid]") !== null;
         const error = (text) => window.mixminus.receive(
           { type: "error", code: "not_said", message: "x", text });
