@@ -33,13 +33,15 @@ export class Inbox {
    * @param {() => void} hooks.sentAway this person has to leave
    * @param {() => void} hooks.welcomed the person is in the room: what was said before can be asked for
    * @param {() => void} [hooks.interrupted] a reply of the assistant was cut off
+   * @param {(recording: import("../state/store.js").Recording) => void} [hooks.recorded] whether the room is recorded
    * @param {() => void} hooks.stopping the gateway is to stop, and may come back
    */
   constructor(store, {
     heard, flush, rules, buttonRefused, sentAway, welcomed, stopping,
-    interrupted = () => {},
+    interrupted = () => {}, recorded = () => {},
   }) {
     this.interrupted = interrupted;
+    this.recorded = recorded;
     this.store = store;
     this.heard = heard;
     this.flush = flush;
@@ -140,6 +142,7 @@ export class Inbox {
   #recorded(told) {
     const { recording: before } = this.state;
     const recording = { phase: told?.phase ?? "off", words: String(told?.words ?? "") };
+    this.recorded(recording);
     if (recording.phase === before.phase && recording.words === before.words) return;
     const isTold = this.state.problems.some(({ code }) => code === "recording-over");  // The reason may follow.
     this.store.set({ recording });

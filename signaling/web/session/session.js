@@ -82,6 +82,7 @@ export class Session {
       sentAway: () => this.leave(false),
       welcomed: () => this.#welcomed(),
       interrupted: () => this.played.showInterrupted(),
+      recorded: (recording) => this.recording.told(recording),
       stopping: () => this.keeper.expectRestart(),
     });
     this.unheard = new Unheard(store);
@@ -148,6 +149,7 @@ export class Session {
   #backToLobby() {
     this.#turn += 1;
     this.microphone.left();
+    this.recording.over();
     this.#wakeLock.release();
     clearTimeout(this.holding);
     this.store.clear(...ROOM_CODES);

@@ -100,10 +100,33 @@ def test_an_objection_is_said_again_until_nothing_is_recorded(world: Run) -> Non
     result = world(
         GAP
         + """record("soon"); const sent = session.recording.say(false); await again("p2");
-        const twice = objections(); record("off"); await again("p3");
-        record("on"); await again("p4"); return [sent, twice, objections()];"""
+        record("soon"); record("on"); const twice = objections(); await again("p3"); record("on");
+        const thrice = objections(); record("off"); record("on"); await again("p4");
+        record("on"); return [sent, twice, thrice, objections()];"""
     )
-    assert result == [True, 2, 2]
+    assert result == [True, 2, 3, 3]
+
+
+@pytest.mark.parametrize(
+    ("was", "now"),
+    [
+        (("on", "Ben records this room"), ("soon", "Ben wants it")),
+        (("on", "Ben records this room"), ("on", "Cem records this room")),
+        (("soon", "Ben wants it"), ("soon", "Cem wants it")),
+    ],
+)
+def test_an_objection_is_not_said_of_a_recording_that_began_in_the_gap(
+    world: Run, was: tuple[str, str], now: tuple[str, str]
+) -> None:
+    result = world(
+        GAP
+        + """const tell = ([phase, words]) => session.inbox.take(
+          { type: "state", upstream: "ready", recording: { phase, words } });
+        tell(a[0]); session.recording.say(false); await again("p2"); tell(a[1]);
+        return objections();""",
+        [was, now],
+    )
+    assert result == 1
 
 
 def test_an_objection_in_the_gap_is_shown_and_said_on_the_next_connection(world: Run) -> None:
@@ -111,7 +134,7 @@ def test_an_objection_in_the_gap_is_shown_and_said_on_the_next_connection(world:
         GAP
         + """record("on"); world.passes = false; session.keeper.lost(); await world.pass(500);
         const sent = session.recording.say(false); const waits = [objections(), codes()];
-        world.passes = true; await world.pass(9000);
+        world.passes = true; await world.pass(9000); made.welcome("p2"); record("on");
         return [sent, waits, objections(), codes()];"""
     )
     waits = [0, ["recording", "gone", "objecting"]]
@@ -122,5 +145,5 @@ def test_whoever_wants_a_recording_after_all_objects_no_more(world: Run) -> None
     assert world(
         GAP
         + """record("on"); session.recording.say(false); session.recording.say(true);
-        await again("p2"); return objections();"""
+        await again("p2"); record("on"); return objections();"""
     ) == 1  # fmt: skip
