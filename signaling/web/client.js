@@ -286,7 +286,7 @@ export class Client extends EventTarget {
 
   /** Open the microphone, or another one. @param {MicrophoneChoice} [choice] what it leaves out stays as it is */
   async openMicrophone(choice = {}) {
-    await this.#session.reopenMicrophone(choice);
+    await this.#session.openMicrophone(choice);
   }
 
   /** Microphones and speakers by name; names are empty before permission. */

@@ -120,7 +120,10 @@ export class AudioEngine {
       this.context = context;
       await this.#furnish(context);
     } catch (error) {
-      if (closings === this.closings) await this.#drop();
+      if (closings === this.closings) {
+        await this.#drop();
+        this.callbacks.onRunning(false);
+      }
       throw error;
     }
     this.callbacks.onBuilt?.();
@@ -128,7 +131,7 @@ export class AudioEngine {
 
   /** @param {AudioContext} context */
   async #furnish(context) {
-    context.onstatechange = () => this.callbacks.onRunning(this.isAudible);
+    context.onstatechange = () => this.#output && this.callbacks.onRunning(this.isAudible);
     /** @type {any} */ (context).onerror = () => this.callbacks.onOutputError();
     const modules = ["capture", "playback"];
     await Promise.all(modules.map((name) => (
@@ -180,11 +183,8 @@ export class AudioEngine {
   /** Start sound. Without a gesture a browser may never answer, hence the timeout. */
   async resume() {
     if (!this.context) return;
-    if (!this.running) {
-      const timeout = new Promise((resolve) => setTimeout(resolve, RESUME_TIMEOUT_MS));
-      await Promise.race([this.context.resume().catch(() => {}), timeout]);
-    }
-    await this.#output?.play();
+    if (!this.running) await soon(this.context.resume().catch(() => {}));
+    await soon(this.#output?.play());
     this.callbacks.onRunning(this.isAudible);
   }
 
@@ -239,4 +239,9 @@ export class AudioEngine {
     /** @type {any} */ (context).onerror = null;
     await context.close().catch(() => {});
   }
+}
+
+/** @param {Promise<void>|undefined} started waited for as long as the browser can be trusted to answer */
+function soon(started) {
+  return Promise.race([started, new Promise((resolve) => setTimeout(resolve, RESUME_TIMEOUT_MS))]);
 }

@@ -54,7 +54,7 @@ export class ConnectionKeeper {
   #everJoined = false;
   /** Address of the latest stay that the gateway has taken in: only this browser knows it. */
   #former = "";
-  /** Since when the name is said to be somebody else's; null: it is not. @type {number|null} */
+  /** Since when each attempt is told that somebody else has the name; null: the latest was not. @type {number|null} */
   #nameTakenAtMs = null;
   /** Place in the line in front of a full gateway; empty: not in line. */
   #ticket = "";
@@ -258,6 +258,7 @@ export class ConnectionKeeper {
   #failed(error) {
     this.#dropAttempt();
     const known = error instanceof SignalError;
+    if (!known || !error.nameTaken) this.#nameTakenAtMs = null;
     const holdsName = known && error.nameTaken && this.#mayHoldName();
     this.store.clear(...CONNECTION_CODES);
     if (holdsName) this.store.raise(problem("gone"));

@@ -118,7 +118,8 @@ export class Microphone {
    */
   async openToJoin({ deviceId = "", raw = false, listenOnly }) {
     if (listenOnly) {
-      this.#wanted = false;
+      this.left();
+      this.audio.microphone.close(); // A preview has opened it, or is opening it.
       this.store.clear(...MICROPHONE_CODES);
       return await this.openGraph() || !window.isSecureContext;
     }
@@ -144,7 +145,7 @@ export class Microphone {
     return this.#wanted && this.#busy === 0 && (!this.audio.hasMicrophone || this.audio.microphone.ended);
   }
 
-  /** The person has left: nobody wants it any more. */
+  /** Nobody wants it any more: the person has left, or joins without one. */
   left() {
     this.#wishes.clear();
     this.#wanted = false;

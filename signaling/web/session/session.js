@@ -8,7 +8,7 @@ import { AudioEngine } from "../audio/engine.js";
 import { LinkHost } from "../audio/link-host.js";
 import { foldHistory } from "../state/captions.js";
 import { historyLines } from "../state/history.js";
-import { CONNECTION_CODES, ROOM_CODES, problem } from "../state/problems.js";
+import { CONNECTION_CODES, MICROPHONE_CODES, ROOM_CODES, problem } from "../state/problems.js";
 import { may, roomState } from "../state/store.js";
 import { Archive } from "./archive.js";
 import { ConnectionKeeper } from "./connection-keeper.js";
@@ -71,7 +71,7 @@ export class Session {
     this.recording = new RecordingWish(store, send);
     this.played = new PlayedReports(store, send);
     this.microphone = new Microphone(store, this.audio, {
-      onReopen: () => this.reopenMicrophone(),
+      onReopen: () => this.#reopenMicrophone(),
     });
     this.speaker = new Speaker(store, this.audio, () => this.microphone.rebuild());
     this.inbox = new Inbox(store, {
@@ -152,7 +152,7 @@ export class Session {
     this.recording.over();
     this.#wakeLock.release();
     clearTimeout(this.holding);
-    this.store.clear(...ROOM_CODES);
+    this.store.clear(...ROOM_CODES, ...MICROPHONE_CODES.filter((code) => code !== "insecure"), "no-echo-cancel");
     this.store.levels.clear();
     this.store.set({ phase: "lobby", attempt: 0, inLine: false, ...roomState() });
   }
@@ -254,6 +254,7 @@ export class Session {
 
   /** There are new worklets; before joining, nothing is to reach them. */
   #audioBuilt() {
+    this.store.clear("worklet");
     if (!this.keeper.wanted) return;
     this.link.connect(this.audio.makePorts());
     this.onJoined?.();
@@ -291,7 +292,7 @@ export class Session {
     this.store.note("devices");
     this.onDevices?.();
     await this.speaker.devicesChanged();
-    if (this.keeper.wanted && this.microphone.isMissing) await this.reopenMicrophone();
+    if (this.keeper.wanted && this.microphone.isMissing) await this.#reopenMicrophone();
   }
 
   // -- what the person does --------------------------------------------------------------------
@@ -302,10 +303,19 @@ export class Session {
     else await this.microphone.openGraph();
   }
 
-  /** @param {MicrophoneChoice} [choice] what it leaves out stays as it is */
-  async reopenMicrophone(choice = {}) {
-    if (!await this.microphone.open(choice)) return;
+  /** The person wants to be heard. @param {MicrophoneChoice} [choice] what it leaves out stays as it is */
+  async openMicrophone(choice = {}) {
+    const turn = this.#turn;
+    const opened = await this.microphone.open(choice);
+    // Joining decides for itself. A new graph goes on with what it has interrupted.
+    if (turn !== this.#turn || (!opened && !this.microphone.isOpening)) return;
     this.store.set({ listenOnly: false });
+    this.talk.apply();
+    this.talk.announce();
+  }
+
+  async #reopenMicrophone() {
+    if (!await this.microphone.open()) return;
     this.talk.apply();
     this.talk.announce();
   }

@@ -193,7 +193,7 @@ export const CONNECTION_CODES = [
 export const ROOM_CODES = [
   "upstream", "upstream-retry", "budget-low", "other-model", "session-differs", "forgotten", "rules",
   "recording", "recording-soon", "recording-over", "suspended", "silenced", "unheard", "unsaid", "objecting", "echo",
-  "no-audio", "sound-stands", "speaker-lost", "mic-lost", "mic-held",
+  "no-audio", "worklet", "sound-stands", "speaker-lost", "mic-lost", "mic-held",
 ];
 
 /** Codes of problems with the microphone; an open microphone clears them. */

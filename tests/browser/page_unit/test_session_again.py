@@ -52,6 +52,18 @@ def test_a_name_that_somebody_else_has_ends_the_stay(world: Run) -> None:
     assert result == ["lobby", ["name-taken"], 0]
 
 
+def test_the_patience_with_a_taken_name_begins_anew_after_another_answer(world: Run) -> None:
+    result = world(
+        OFFERS
+        + """const { session, store, codes } = await world.joined();
+        world.answer = () => taken; session.keeper.lost(); await world.pass(5000);
+        world.answer = () => [503, {title: "Busy", detail: "Too much"}]; await world.pass(20000);
+        world.answer = () => taken; await world.pass(12000);
+        return [store.state.phase, codes()];"""
+    )
+    assert result == ["reconnecting", ["gone"]]
+
+
 def test_who_was_never_in_is_told_of_a_taken_name_at_once(world: Run) -> None:
     result = world(
         OFFERS

@@ -36,14 +36,9 @@ const live = (made) => {
 STAYS = {
     "insecure",
     "no-webrtc",
-    "mic-denied",
-    "mic-missing",
-    "mic-busy",
-    "no-echo-cancel",
-    "worklet",
     "gateway",
 }
-"""What is wrong with the browser or the microphone is so in the lobby, too."""
+"""What is wrong with the browser is so in the lobby, too."""
 
 
 def test_who_leaves_knows_nothing_of_the_room_any_more(world: Run) -> None:

@@ -32,7 +32,7 @@ def test_cancel_in_a_preview_that_opens_does_not_join_and_joining_again_does(wor
     result = world(
         AFTER
         + """const { store, session } = await world.session(); world.openingMs = 300;
-        session.reopenMicrophone(); session.join(world.choice); await world.pass(50);
+        session.openMicrophone(); session.join(world.choice); await world.pass(50);
         await session.leave(); session.join(world.choice); session.leave();
         await world.pass(3000); const cancelled = [...after(store), offers()];
         session.join(world.choice); await world.pass(2000);
@@ -42,7 +42,7 @@ def test_cancel_in_a_preview_that_opens_does_not_join_and_joining_again_does(wor
 
 
 @pytest.mark.parametrize("ends", ["session.leave()", "session.inbox.take({type: 'bye'})"])
-@pytest.mark.parametrize("opens", ["reopenMicrophone()", "microphone.rebuild()"])
+@pytest.mark.parametrize("opens", ["openMicrophone()", "microphone.rebuild()"])
 def test_whoever_leaves_closes_a_microphone_that_is_being_opened(
     world: Run, ends: str, opens: str
 ) -> None:
@@ -88,7 +88,7 @@ def test_sound_is_built_anew_where_the_microphone_is_not_to_be_had(world: Run) -
         """const { session, codes } = await world.joined();
         world.microphoneError = "NotReadableError"; session.microphone.rebuild();
         await world.pass(500); const without = [codes(), world.feeds("playback")];
-        world.microphoneError = ""; session.reopenMicrophone(); await world.pass(500);
+        world.microphoneError = ""; session.openMicrophone(); await world.pass(500);
         return [without, codes(), world.feeds("playback"), world.feeds("capture"),
           session.talk.isOpen, world.nodes.at(-2).stream != null];"""
     )
@@ -96,7 +96,7 @@ def test_sound_is_built_anew_where_the_microphone_is_not_to_be_had(world: Run) -
 
 
 @pytest.mark.parametrize(
-    "again", ["session.resume()", "session.reopenMicrophone()", "session.keeper.lost()"]
+    "again", ["session.resume()", "session.openMicrophone()", "session.keeper.lost()"]
 )
 def test_audio_that_could_not_be_built_anew_is_told_and_tried_again(world: Run, again: str) -> None:
     result = world(
@@ -166,7 +166,7 @@ def test_a_microphone_that_opened_before_the_sound_did_is_opened_again_too(world
         """const { session, codes } = await world.session();
         session.join({...world.choice, listenOnly: true}); await world.pass(500);
         world.loads = false; session.microphone.rebuild(); await world.pass(500);
-        session.reopenMicrophone(); await world.pass(500);
+        session.openMicrophone(); await world.pass(500);
         world.loads = true; session.resume(); await world.pass(500); world.unplug();
         world.media.dispatchEvent(new Event("devicechange")); await world.pass(500);
         return [codes(), world.open.size];"""
@@ -191,7 +191,7 @@ def test_in_a_call_a_microphone_that_does_not_open_is_tried_again_and_nobody_joi
         """const lobby = await world.session(); world.microphoneError = "NotReadableError";
         lobby.session.join(world.choice); await world.pass(500); world.microphoneError = "";
         const made = await world.joined(); world.microphoneError = "NotReadableError";
-        made.session.reopenMicrophone(); await world.pass(500);
+        made.session.openMicrophone(); await world.pass(500);
         return [lobby, made].map(({ store }) => (
           store.state.problems.map(({ command }) => command)));"""
     )
@@ -212,9 +212,10 @@ def test_a_page_without_https_has_no_test_sound_and_says_nothing_new(world: Run)
 def test_a_microphone_that_is_being_opened_survives_a_new_graph(world: Run, also: str) -> None:
     result = world(
         f"""const {{ session, codes }} = await world.joined(); world.openingMs = 6000;
-        session.reopenMicrophone(); await world.pass(1000);
+        session.openMicrophone(); await world.pass(1000);
         session.microphone.rebuild(); {also} await world.pass(20000);
-        return [codes(), world.open.size, session.talk.isOpen, world.nodes.at(-2).stream != null];"""
+        const node = world.nodes.at(-2);
+        return [codes(), world.open.size, session.talk.isOpen, node.stream != null];"""
     )
     assert result == [[], 1, True, True]
 
@@ -232,3 +233,72 @@ def test_two_new_graphs_at_once_keep_the_microphone_and_give_none_to_who_has_non
         await world.pass(500); return [kept, world.open.size, world.asked - asked];"""
     )
     assert result == [1, 0, 0]
+
+
+def test_a_new_graph_does_not_open_what_who_joins_without_a_microphone_left_opening(
+    world: Run,
+) -> None:
+    result = world(
+        """const { session } = await world.session(); world.openingMs = 6000;
+        session.openMicrophone(); await world.pass(1000);
+        session.join({...world.choice, listenOnly: true}); await world.pass(500);
+        session.microphone.rebuild(); await world.pass(20000);
+        return [world.asked, world.open.size];"""
+    )
+    assert result == [1, 0]
+
+
+@pytest.mark.parametrize("previewed_ms", [2, 7, 500])
+def test_who_joins_without_a_microphone_is_not_heard_by_that_of_the_preview(
+    world: Run, previewed_ms: int
+) -> None:
+    result = world(
+        """const { session, store } = await world.session();
+        session.openMicrophone(); await world.pass(a);
+        session.join({...world.choice, listenOnly: true}); await world.pass(500);
+        world.media.dispatchEvent(new Event("devicechange")); await world.pass(20000);
+        session.inbox.take({ type: "welcome", participant: "p1", room: "home", epoch: 0 });
+        const silent = [world.open.size, store.state.listenOnly, session.talk.isOpen];
+        session.openMicrophone(); await world.pass(500);
+        return [silent, world.open.size, store.state.listenOnly, session.talk.isOpen];""",
+        previewed_ms,
+    )
+    assert result == [[0, True, False], 1, False, True]
+
+
+def test_an_element_that_never_answers_neither_ends_joining_nor_the_watchdogs(world: Run) -> None:
+    result = world(
+        CURES
+        + """window.Audio.prototype.play = () => new Promise(() => {});
+        const { session, store } = await world.session({ route: "element" });
+        session.join(world.choice); await world.pass(3000); const { phase } = store.state;
+        world.elements[0].paused = false; world.delivers = false; await world.pass(20000);
+        return [phase, cures(store, "microphone-silent")];"""
+    )
+    assert result == ["connected", ["resume", "reopen", "rebuild", "tell"]]
+
+
+@pytest.mark.parametrize(("loads", "told"), [(True, []), (False, ["no-audio"])])
+def test_sound_is_not_called_off_while_its_graph_is_made_anew(
+    world: Run, loads: bool, told: list[str]
+) -> None:
+    result = world(
+        """const { session, store, codes } = await world.joined(); world.loads = a;
+        const seen = new Set(); session.microphone.rebuild();
+        for (let i = 0; i < 100; i += 1) {
+          await world.pass(1); world.contexts.at(-1).turn("running");
+          codes().forEach((code) => seen.add(code));
+        }
+        return [[...seen], codes(), store.state.audioRunning];""",
+        loads,
+    )
+    assert result == [told, told, loads]
+
+
+def test_a_worklet_that_has_failed_is_no_news_once_there_is_another(world: Run) -> None:
+    result = world(
+        """const { session, codes } = await world.joined();
+        world.nodes[0].onprocessorerror(); const told = codes();
+        session.microphone.rebuild(); await world.pass(500); return [told, codes()];"""
+    )
+    assert result == [["worklet"], []]
