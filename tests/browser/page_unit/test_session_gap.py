@@ -96,6 +96,41 @@ def test_nothing_is_given_back_by_a_connection_that_was_lost_again(world: Run) -
     assert result == [[], ["one"]]
 
 
+def test_a_line_whose_caption_was_lost_is_known_from_what_the_gateway_keeps(world: Run) -> None:
+    result = world(
+        GAP
+        + """session.typed.say("one"); session.keeper.lost(); await world.pass(1000);
+        made.welcome("p2"); await world.pass(1000); world.history = [told("i1", "one")];
+        await world.pass(4000); return [back, lines()];"""
+    )
+    assert result == [[], [["one", "speech"]]]
+
+
+def test_an_answer_about_what_was_said_that_outlives_its_connection_settles_nothing(
+    world: Run,
+) -> None:
+    result = world(
+        GAP
+        + """const asked = () => (
+          world.requests.filter(([, path]) => path.endsWith("/conversation")).length);
+        session.typed.say("one"); session.keeper.lost(); await world.pass(1000);
+        const first = asked(); made.welcome("p2");
+        for (let ms = 0; ms < 5000 && asked() < first + 2; ms += 1) await world.pass(1);
+        session.keeper.lost(); await world.pass(1000); return [asked() - first, back];"""
+    )
+    assert result == [2, []]
+
+
+def test_an_objection_stays_in_the_room_that_is_left(world: Run) -> None:
+    result = world(
+        GAP
+        + """record("on"); session.recording.say(false); await session.leave();
+        session.join(world.choice); await world.pass(500); made.welcome("p2"); record("on");
+        return objections();"""
+    )
+    assert result == 1
+
+
 def test_an_objection_is_said_again_until_nothing_is_recorded(world: Run) -> None:
     result = world(
         GAP

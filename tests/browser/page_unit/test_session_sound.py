@@ -302,3 +302,15 @@ def test_a_worklet_that_has_failed_is_no_news_once_there_is_another(world: Run) 
         session.microphone.rebuild(); await world.pass(500); return [told, codes()];"""
     )
     assert result == [["worklet"], []]
+
+
+def test_who_turns_a_microphone_on_while_the_graph_is_made_anew_is_heard(world: Run) -> None:
+    result = world(
+        """const { session, store } = await world.joined(); session.leave(); await world.pass(100);
+        session.join({...world.choice, listenOnly: true}); await world.pass(500);
+        session.inbox.take({ type: "welcome", participant: "p2", room: "home", epoch: 0 });
+        world.openingMs = 6000; session.openMicrophone(); await world.pass(1000);
+        session.microphone.rebuild(); await world.pass(20000);
+        return [world.open.size, store.state.listenOnly, session.talk.isOpen];"""
+    )
+    assert result == [1, False, True]
