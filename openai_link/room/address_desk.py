@@ -27,7 +27,7 @@ from ..turns.address import AddressPolicy, Verdict
 from ..turns.calling import can_call
 from .actions import Log, TellBrowsers
 from .record import RoomRecord
-from .signals import AnswerTurn, Outcome, ProblemFound, ReplyRequested, RuleChanged
+from .signals import AnswerTurn, Outcome, ProblemFound, RuleChanged
 
 NO_WORDS = (
     "What was just said could not be written down, so the assistant does not know whether it was "
@@ -156,7 +156,7 @@ class AddressDesk:
             words = "answered" if verdict.is_answered else "not answered"
             outcomes.append(Log("debug", f"= a turn is {words}: {verdict.reason}"))
             if verdict.is_answered:
-                outcomes += [ReplyRequested(), AnswerTurn()]
+                outcomes.append(AnswerTurn(verdict.item))
             outcomes += self._tell(verdict)
         return outcomes
 

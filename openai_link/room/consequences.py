@@ -86,10 +86,12 @@ class Consequences:
             case ReplyWanted(overrides):
                 talking = parts.sessions.talking
                 return [] if talking is None else talking.ask(overrides, now_ns)
-            case AnswerTurn():
+            case AnswerTurn(item):
                 talking = parts.sessions.talking
                 told = parts.speakers.before_answer(now_ns)
-                return [] if talking is None else [*told, *talking.answer_turn(now_ns)]
+                if talking is None:
+                    return [ReplyRequested()]
+                return [*told, *talking.answer_turn(item, now_ns)]
             case RuleChanged():
                 return [*parts.follow_rule(now_ns), StateNews()]
             case ApprovalGiven(answer):

@@ -272,9 +272,9 @@ class RealtimeSession(SessionCourse):
         """Have the model answer as soon as it is free."""
         return self._turned(self._turns.ask(overrides), now_ns)
 
-    def answer_turn(self, now_ns: int) -> list[Outcome]:
+    def answer_turn(self, item: str, now_ns: int) -> list[Outcome]:
         """A spoken turn is for the assistant: have the model answer once nobody speaks."""
-        return self._turned(self._turns.answer_turn(), now_ns)
+        return self._turned(self._turns.answer_item(item), now_ns)
 
     def take_turns(self, settings: OpenaiLinkSettings, now_ns: int) -> list[Outcome]:
         """Turns are taken as ``settings`` say from now on."""

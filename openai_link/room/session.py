@@ -173,8 +173,11 @@ class Session(Protocol):
     def ask(self, overrides: Mapping[str, Any] | None, now_ns: int) -> list[Outcome]:
         """Have the model answer as soon as it is free."""
 
-    def answer_turn(self, now_ns: int) -> list[Outcome]:
-        """A spoken turn is for the assistant: have the model answer once nobody speaks."""
+    def answer_turn(self, item: str, now_ns: int) -> list[Outcome]:
+        """A spoken turn is for the assistant: have the model answer once nobody speaks.
+
+        Nothing follows where the answer that was asked for last is to this turn, too.
+        """
 
     def take_turns(self, settings: OpenaiLinkSettings, now_ns: int) -> list[Outcome]:
         """Turns are taken as ``settings`` say from now on."""

@@ -140,6 +140,8 @@ class ReplyWanted:
 class AnswerTurn:
     """A spoken turn is for the assistant: have the model answer, once nobody speaks."""
 
+    item: str
+
 
 @dataclass(frozen=True, slots=True)
 class RuleChanged:

@@ -109,8 +109,8 @@ class TypedText(Tell):
 
 @dataclass(frozen=True, slots=True)
 class AskedByHand:
-    """Somebody asked for an answer, by the button or with a picture that the server has taken; it
-    is told now, or after the turn."""
+    """Somebody asked for an answer, by the button, with a picture that the server has taken, or
+    with a turn that is for the assistant; it is told now, or after the turn."""
 
 
 @dataclass(frozen=True, slots=True)

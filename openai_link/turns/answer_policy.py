@@ -6,18 +6,22 @@ begins by itself is judged (``strangers``), and a stop takes all that has not be
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
 from ..facts import ResponseStarted
 from ..realtime.client_events import ClientEvents
-from .actions import AnswerWithdrawn, ClearOutput, Send, TurnAction, TurnRules
+from .actions import AnswerWithdrawn, AskedByHand, ClearOutput, Send, TurnAction, TurnRules
 from .audible_reply import BY_HAND, AudibleReply
 from .later_answer import LaterAnswer
 from .response_sequencer import ResponseSequencer
 from .service_tools import ServiceTools
 from .shown_pictures import ShownPictures
 from .strangers import Kind, Strangers
+
+MAX_TURNS = 32
+"""Turns that may wait for their words, and that an answer may be to."""
 
 
 class AnswerPolicy:
@@ -36,6 +40,10 @@ class AnswerPolicy:
         self._service_tools = ServiceTools()
         self._expected = ""
         """What is expected of the newest tool of the service that has ended (``strangers``)."""
+        self._uncovered: deque[str] = deque(maxlen=MAX_TURNS)
+        """Turns since an answer was asked for last, by their items."""
+        self._covered: deque[str] = deque(maxlen=MAX_TURNS)
+        """Turns that were over when an answer was asked for: it is to them, too."""
         self._is_confirmed = False
         self._hearing = False
 
@@ -83,6 +91,10 @@ class AnswerPolicy:
         self._later.want()
         return []
 
+    def answer_item(self, item: str) -> list[TurnAction]:
+        """The turn of an ``item`` is to be answered, unless what was asked for covers it."""
+        return [] if item in self._covered else [AskedByHand(), *self.answer_turn()]
+
     def approve(self, request: str, allow: bool, reason: str, now_ns: int) -> list[TurnAction]:
         """Tell the service whether it may run a tool of its own: it goes on by itself then."""
         self._strangers.expect(request, now_ns)
@@ -96,6 +108,9 @@ class AnswerPolicy:
         self, overrides: Mapping[str, Any] | None = None, covers_turn: bool = False
     ) -> list[TurnAction]:
         """The only way to an answer that we ask for; but see ``approve``."""
+        if overrides is None:
+            self._covered.extend(self._uncovered)
+            self._uncovered.clear()
         self._strangers.requested()
         self._service_tools.settled()
         return send(self._sequencer.request(overrides, covers_turn))

@@ -283,6 +283,7 @@ class TurnPolicy(AnswerPolicy):
 
     def _committed(self, item: str) -> list[TurnAction]:
         self._hearing = False
+        self._uncovered.append(item)
         self._strangers.turn_over(item)
         asked = self._later.take() or self._asks
         self._strangers.committed(asked or self._rules.answers_turns)
@@ -297,6 +298,7 @@ class TurnPolicy(AnswerPolicy):
         if error.code == ALREADY_ACTIVE and not is_ours:
             # The server itself wanted to answer a turn, and could not.
             return [] if self._strangers.is_stopped else self._request()
+        self._covered.clear()  # The answer may not come.
         given_up = self._sequencer.given_up
         actions = send(self._sequencer.refused(error.event_id, error.code, now_ns))
         if self._sequencer.given_up > given_up:

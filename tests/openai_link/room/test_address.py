@@ -191,6 +191,17 @@ def test_nobody_is_answered_in_the_middle_of_the_next_sentence() -> None:
     assert len(answers(world)) == 1
 
 
+def test_one_answer_is_to_all_that_was_said_when_it_was_asked_for() -> None:
+    both = "And Nova, the weather?"
+    world = hold(
+        *(speak(800, ADA), wait(700), speak(3_000, BEN), *ANSWERED, Step("lose"), wait(9_000)),
+        heard=(),
+        words=(Recognition(CALL, delay_ms=1_000), Recognition(both, delay_ms=600)),
+    )
+    assert spoken(world) == [CALL, both]
+    assert created(world) == len(answers(world)) == 1 and world.opened == 2
+
+
 def test_a_cough_that_becomes_no_turn_keeps_nobody_from_an_answer() -> None:
     """The second turn begins and ends, and is not committed."""
     words = (Recognition(CALL, delay_ms=400), Recognition("Hm."))
