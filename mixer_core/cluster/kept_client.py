@@ -24,6 +24,7 @@ from .tasks import end
 log = logging.getLogger("mixminus.cluster")
 
 PING_EVERY_S = 1.0
+NOTICE_S = 0.02
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
 """Between two rounds over all servers."""
 
@@ -93,6 +94,9 @@ class KeptClient:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self._connected.wait()
+                while not self.is_connected:  # It ends before that is noticed here.
+                    await asyncio.sleep(NOTICE_S)
+                    await self._connected.wait()
         return self.is_connected
 
     async def close(self) -> None:

@@ -11,9 +11,12 @@ from typing import Any
 
 import pytest
 
+from mixer_core.cluster.buckets import Bucket
 from mixer_core.cluster.connection import Connection
+from mixer_core.cluster.jetstream import JetStream
 from mixer_core.cluster.messages import Message
 from mixer_core.cluster.names import Names
+from mixer_core.cluster.nats_client import NatsClient
 from mixer_core.runtime.errors import (
     ClusterAwayError,
     ClusterError,
@@ -90,6 +93,26 @@ async def nobody_is_at(connection: Connection, subject: str) -> bool:
     except ClusterAwayError:
         return False
     return False
+
+
+def test_who_waits_for_a_connection_lets_others_work_until_there_is_one(
+    nats_server: NatsServer, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client knows of an end before the connection does: both are asked in between."""
+
+    async def test() -> None:
+        async with connected(nats_server) as one:
+            with monkeypatch.context() as patched:
+                patched.setattr(NatsClient, "is_connected", False)
+                watch = Bucket(JetStream(one), names.keys).watch(lambda key, entry: None)
+                waits = asyncio.create_task(one.wait_connected(60.0))
+                for _ in range(9):
+                    await asyncio.sleep(0)
+                assert not waits.done()
+            assert await waits
+            await watch.close()
+
+    run(test)
 
 
 def test_requests_are_served_side_by_side_but_not_without_end(

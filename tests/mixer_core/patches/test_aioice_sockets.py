@@ -243,7 +243,7 @@ def test_checks_go_only_where_they_are_allowed_and_answers_are_told() -> None:
         asked: Counter[Endpoint] = Counter()
         answered: list[Endpoint] = []
 
-        def allow(endpoint: Endpoint) -> bool:
+        def allow(endpoint: Endpoint, now_ns: int) -> bool:
             asked[endpoint] += 1
             return endpoint != SILENT
 
