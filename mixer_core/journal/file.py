@@ -130,7 +130,7 @@ class Writer:
         self.db = db
         self.marks = place.marks(path)
         """Its files."""
-        if self.marks[0] is None:  # Taken away while it was opened.
+        if None in self.marks:  # Taken away while it was opened: what is written goes nowhere.
             db.close()
             raise moved(path)
 

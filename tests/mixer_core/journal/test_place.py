@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from mixer_core.journal import place
+from mixer_core.journal import file, place
 from mixer_core.journal.file import open_writer
 from mixer_core.journal.parting import part
 from mixer_core.runtime.errors import JournalError
@@ -85,3 +86,26 @@ def test_files_are_not_exchanged_under_the_lock_of_others(tmp_path: Path) -> Non
         assert told.value.is_moved
         assert place.marks(path) == before
         writer.close()
+
+
+@pytest.mark.parametrize("suffixes", [("-wal",), ("-shm",), ("-wal", "-shm")])
+def test_a_log_that_is_removed_while_the_journal_is_opened_is_noticed(
+    suffixes: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its files would be those of their names as long as nobody makes others."""
+    path, connect = tmp_path / "journal.sqlite3", file._connected
+
+    def connected(found: Path, synchronous: str) -> sqlite3.Connection:
+        connection = connect(found, synchronous)
+        for suffix in suffixes:
+            place.companion(found, suffix).unlink()
+        return connection
+
+    with monkeypatch.context() as patched:
+        patched.setattr(file, "_connected", connected)
+        with pytest.raises(JournalError) as caught:
+            open_writer(path)
+    assert caught.value.is_moved
+    writer = open_writer(path)
+    assert writer.is_in_place()
+    writer.close()
