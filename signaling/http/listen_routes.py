@@ -46,6 +46,7 @@ class ListenRoutes:
             raise _too_much()
         if read(token, "invite", self._desk.key, now_s).role != ROLE:
             raise _too_much()
+        await self._desk.claim(token, "", now_s)
         _, session = self._desk.exchange(token, "", now_s)
         return json_response({"session": session})
 

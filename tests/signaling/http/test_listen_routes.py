@@ -12,6 +12,7 @@ import pytest
 
 from mixer_core.bus.control import Offer
 from mixer_core.bus.roles import Role
+from mixer_core.runtime.errors import ProblemError
 from signaling.access.gate import Gate
 from signaling.access.ledger import Ledger
 from signaling.http import limiting, listeners
@@ -30,7 +31,8 @@ class Plain:
 
     def __init__(self, edge: Edge) -> None:
         self.edge = edge
-        gate = Gate(edge.settings.signaling, edge.env, Ledger(edge.settings.state_dir), ())
+        self.ledger = Ledger(edge.settings.state_dir)
+        gate = Gate(edge.settings.signaling, edge.env, self.ledger, ())
         api = HttpApi(edge.gateway, gate, edge.settings.signaling, edge.log)
         limit = limiting.middleware(edge.gateway.allowances.limiter, Proxies(""), edge.log)
         listening = Listening(ListenRoutes(api.rooms, gate.desk), [limit])
@@ -83,6 +85,27 @@ async def test_a_listener_joins_leaves_and_may_come_again(short_dir: Path) -> No
         assert offer.role == "listen"
         location = f"/listen{joined.headers['Location']}"
         assert (await plain.request("DELETE", location, session)).status == 200
+        problem(await plain.request("POST", "/listen/session", token), 401)
+
+
+@asynchronous
+async def test_an_invitation_for_one_that_another_node_has_claimed_lets_nobody_in(
+    short_dir: Path,
+) -> None:
+    async with opened(short_dir) as plain:
+        claimed: list[str] = []
+
+        async def claim(invitation: str) -> None:
+            """Of two nodes' ledgers: the first one who comes gets it."""
+            if invitation in claimed:
+                raise ProblemError(401, "Invitation used", "one has come by it")
+            claimed.append(invitation)
+
+        plain.ledger.claim = claim
+        token = plain.token(once=True)
+        assert (await plain.request("POST", "/listen/session", token)).status == 200
+        other, token = plain.desk.invite(["home"], "listen", "", 600, True, int(time.time()))
+        await claim(other.id)
         problem(await plain.request("POST", "/listen/session", token), 401)
 
 
