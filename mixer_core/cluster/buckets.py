@@ -186,6 +186,9 @@ class Watch:
         self._is_another = False
         self._made, self._seen = "", 0
         self._told = ""
+        self._absent: set[str] = set()
+        """Entries of before that the bucket, while it is read from its beginning, has not told of
+        yet, over any number of connections."""
         self.entries: dict[str, Entry] = {}
         self.is_current = False
         """Whether changes are heard now; False: ``entries`` is what was last known."""
@@ -224,20 +227,19 @@ class Watch:
         """From where the last feed ended, or from the beginning where the bucket is another one."""
         made, last = await self._bucket.state()
         goes_on = made == self._made and last >= self._seen > 0
-        absent = set() if goes_on else set(self.entries)
         left = await feed.open(self._seen + 1 if goes_on else 0)
         if not goes_on:
             self._begin(made)
         if left == 0:
-            self._synced(absent)
+            self._synced()
         while True:
             stored = await feed.next()
             key, entry = self._bucket.change(stored)
-            absent.discard(key)
+            self._absent.discard(key)
             self._seen = max(self._seen, stored.sequence)
             self._take(key, entry)
             if stored.pending == 0 and not self.is_current:
-                self._synced(absent)
+                self._synced()
 
     def _begin(self, made: str) -> None:
         self._is_another = bool(self._made)
@@ -248,8 +250,10 @@ class Watch:
         ):
             self._on_begun()
         self._made, self._seen = made, 0
+        self._absent = set(self.entries)
 
-    def _synced(self, absent: set[str]) -> None:
+    def _synced(self) -> None:
+        absent, self._absent = self._absent, set()
         for key in absent:
             self._take(key, None)
         self.is_current, self._is_another = True, False

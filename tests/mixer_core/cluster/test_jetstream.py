@@ -10,7 +10,7 @@ import pytest
 
 from mixer_core.cluster.buckets import Bucket, Entry
 from mixer_core.cluster.connection import Connection
-from mixer_core.cluster.feed import Stored, numbers
+from mixer_core.cluster.feed import Feed, Stored, numbers
 from mixer_core.cluster.jetstream import JetStream, StreamShape, parse_headers
 from mixer_core.cluster.messages import Message
 from mixer_core.cluster.names import Names
@@ -220,6 +220,53 @@ def test_a_watch_goes_on_over_the_end_of_the_server_and_over_another_bucket(name
                 await until(lambda: list(watch.entries) == ["only"])
                 assert sorted(changes[4:]) == [("new", None), ("only", b"3"), ("stays", None)]
                 await watch.close()
+
+    run(test)
+
+
+class Breaking(Feed):
+    """Ends after its first message, as where a connection is lost."""
+
+    count = 0
+    ended: list[int]
+
+    async def next(self) -> Stored:
+        if self.count:
+            self.ended.append(self.count)
+            raise ClusterAwayError("the connection is lost")
+        self.count += 1
+        return await super().next()
+
+
+def test_a_watch_that_is_cut_off_while_it_reads_another_bucket_keeps_nothing_that_is_gone(
+    nats_server: NatsServer, names: Names
+) -> None:
+    async def test() -> None:
+        async with connected(nats_server) as connection:
+            bucket = Bucket(JetStream(connection), names.rooms)
+            await bucket.ensure()
+            for key in ("goes", "stays", "stays-too"):
+                await bucket.put(key, b"1")
+            watch = bucket.watch(lambda key, entry: None)
+            await until(lambda: watch.is_current)
+            whole, ended = bucket.feed, list[int]()
+
+            def feed(keys: str) -> Feed:
+                if ended:
+                    return whole(keys)
+                made = Breaking(connection, f"KV_{names.rooms}", f"$KV.{names.rooms}.{keys}")
+                made.ended = ended
+                return made
+
+            bucket.feed = feed  # type: ignore[method-assign]
+            await JetStream(connection)._ask(f"STREAM.DELETE.KV_{names.rooms}", {})
+            await bucket.ensure()
+            for key in ("stays", "stays-too"):
+                await bucket.put(key, b"2")
+            await until(lambda: bool(ended) and watch.is_current)
+            assert sorted(watch.entries) == ["stays", "stays-too"]
+            assert {entry.value for entry in watch.entries.values()} == {b"2"}
+            await watch.close()
 
     run(test)
 
