@@ -37,7 +37,15 @@ class NodeStore:
         limit_ns: int,
         log: logging.LoggerAdapter[logging.Logger],
     ) -> None:
-        """``file``: where the own incarnations are noted. ``limit_ns``: for one answer of NATS."""
+        """Prepare.
+
+        Args:
+            bucket: of the nodes. connection: what it goes over.
+            file: where the newest of the own incarnations is noted, alone, as the release before
+                reads it; all of them are noted beside it, in ``.all``.
+            limit_ns: for one answer of NATS.
+            log: for what people should know.
+        """
         self._bucket = bucket
         self._connection = connection
         self._doubt = StoreDoubt()
@@ -46,6 +54,7 @@ class NodeStore:
         connection.tell_on_connect(lambda: self._doubt.connected(boot_clock.now_ns()))
         connection.tell_on_disconnect(self._doubt.disconnected)
         self._file = file
+        self._all = file.with_name(f"{file.name}.all")
         self._limit_s = limit_ns / S_NS
         self._log = log
         self._noted: tuple[str, ...] = ()
@@ -119,18 +128,24 @@ class NodeStore:
 
     def noted(self) -> tuple[str, ...]:
         """The incarnations of this machine that may be in the store, the newest one last."""
-        try:
-            text = read_file(self._file, MAX_OWN * (DIGITS + 2)).decode("ascii", "replace")
-        except OSError:
-            return ()
-        self._noted = tuple(line for line in text.split() if is_incarnation(line))
+        self._noted = tuple(dict.fromkeys([*_incarnations(self._all), *_incarnations(self._file)]))
         return self._noted
 
     async def note(self, own: tuple[str, ...]) -> None:
         """Note them, unless that was done. Raises OSError."""
         if own != self._noted:
-            await asyncio.to_thread(replace_file, self._file, "\n".join(own).encode())
+            await asyncio.to_thread(replace_file, self._all, "\n".join(own).encode())
+            await asyncio.to_thread(replace_file, self._file, own[-1].encode())
             self._noted = own
+
+
+def _incarnations(file: Path) -> list[str]:
+    """Those in a file, the newest one last; none, where there is no such file."""
+    try:
+        text = read_file(file, MAX_OWN * (DIGITS + 2)).decode("ascii", "replace")
+    except OSError:
+        return []
+    return [line for line in text.split() if is_incarnation(line)]
 
 
 def claim_of(record: NodeRecord) -> Claim:

@@ -18,6 +18,7 @@ from mixer_core.cluster.lease_actions import Claim
 from mixer_core.cluster.messages import Message
 from mixer_core.cluster.names import Names
 from mixer_core.cluster.records import NodeRecord
+from mixer_core.cluster.settings import ClusterSettings
 from mixer_core.runtime import boot_clock, logs
 from mixer_core.runtime.errors import ClusterError
 from mixer_core.runtime.units import MS_NS
@@ -48,6 +49,35 @@ class Leader:
         if self.code:
             return b'{"stream": "S", "error": {"err_code": %d, "description": "no"}}' % self.code
         return b'{"stream": "S", "seq": 7}'
+
+
+def on_disk(names: Names, file: Path) -> NodeStore:
+    """A store of a process that was just started, and never reaches NATS."""
+    connection = Connection(ClusterSettings(), "test")
+    bucket = Bucket(JetStream(connection), names.nodes)
+    return NodeStore(bucket, connection, file, MS_NS, logs.get("signaling"))
+
+
+def test_incarnations_are_noted_so_that_the_release_before_knows_the_newest(
+    names: Names, tmp_path: Path
+) -> None:
+    file, own = tmp_path / "incarnation-c-a", tuple(f"{number:016x}" for number in (3, 1, 2, 5))
+
+    async def note(*incarnations: str) -> None:
+        await on_disk(names, file).note(incarnations)
+
+    assert on_disk(names, file).noted() == ()
+    run(lambda: note(*own))
+    assert file.read_text() == own[-1], "one line"
+    assert on_disk(names, file).noted() == own
+    later = f"{7:016x}"
+    file.write_text(later)  # As that release notes its own.
+    assert on_disk(names, file).noted() == (*own, later)
+    run(lambda: note(*own, later))
+    file.with_name(f"{file.name}.all").unlink()  # As where that release was the first one.
+    assert on_disk(names, file).noted() == (later,)
+    file.write_text("\n".join(own))  # As a release in between noted them.
+    assert on_disk(names, file).noted() == own
 
 
 async def write(store: NodeStore) -> None:
