@@ -67,7 +67,7 @@ class RoomRecord:
     incarnation: Annotated[str, msgspec.Meta(max_length=64)] = ""
     """Of the owner; empty: chosen for the room, and has not taken it up."""
     epoch: Annotated[int, msgspec.Meta(ge=0, le=MAX_EPOCH)] = 0
-    """One more with each new owner."""
+    """Greater with each new owner: made of the Unix time in s (``signaling/cluster/owners.py``)."""
     next: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{0,32}\Z")] = ""
     """The node that takes the room over, while the owner drains."""
     v: Version = VERSION

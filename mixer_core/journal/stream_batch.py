@@ -66,7 +66,7 @@ class Message:
     number: _Count
     """Counts that process's messages: the same one, sent again, has the same."""
     epoch: _Count
-    """Of the room's ownership: one more with each owner."""
+    """Of the room's ownership: greater with each owner."""
     node: _Word = ""
     conversation: _Count = 0
     """To which the records belong; 0: it begins with this message."""

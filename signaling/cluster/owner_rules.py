@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from mixer_core.cluster.placement import NoNode
-from mixer_core.cluster.records import RoomRecord
+from mixer_core.cluster.records import MAX_EPOCH, RoomRecord
 
 from .owner_actions import (
     Announce,
@@ -32,6 +33,8 @@ it was chosen and has not taken it yet, or, if this one, owned it under an earli
 TAKEN = "another machine has this room now"
 FULL = "the machine that has this room is full"
 RETRY_S = 5
+LATEST_S = MAX_EPOCH // 4 * 3
+"""The year 2072: a clock that shows more is wrong, and epochs have to go on growing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,8 @@ class Judge:
     incarnation: str
     """Empty: it has no lease."""
     nodes: Nodes
+    unix_s: Callable[[], int]
+    """What this machine's clock shows."""
 
     def standing(self, entry: Entry, is_held: bool, now_ns: int) -> Standing:
         """Whose the room of a record is. ``is_held``: this node has written it."""
@@ -86,9 +91,18 @@ class Judge:
             return Nobody(node.why, node.retry_after_s)
         last = entry.record or RoomRecord(room=room)
         was_chosen = node == last.node and not last.incarnation
-        epoch = last.epoch if was_chosen and last.epoch > floor else max(last.epoch, floor) + 1
+        is_new = not was_chosen or last.epoch <= floor
+        epoch = self._next_epoch(max(last.epoch, floor)) if is_new else last.epoch
         incarnation = self.incarnation if node == self.node else ""
         return RoomRecord(room=room, node=node, incarnation=incarnation, epoch=epoch)
+
+    def _next_epoch(self, known: int) -> int:
+        """Greater than all before, of which only ``known`` is.
+
+        The bucket forgets rooms, or is lost, while the journal knows their epochs for as long as it
+        keeps words. So an epoch is the time, and one more only where that is not greater.
+        """
+        return max(known + 1, min(self.unix_s(), LATEST_S))
 
 
 def _changed(wish: Give | Announce | Release | Refresh, entry: Entry) -> Place | RoomRecord:

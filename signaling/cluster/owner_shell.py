@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import logging
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Protocol
 
 from mixer_core.cluster.buckets import Bucket
@@ -23,6 +23,7 @@ from mixer_core.runtime.errors import (
 )
 from mixer_core.runtime.units import S_NS
 
+from .. import clock
 from .owner_actions import (
     Action,
     Announce,
@@ -95,8 +96,10 @@ class OwnerShell:
         nodes: Placing,
         told: Told,
         log: logging.LoggerAdapter[logging.Logger],
+        unix_s: Callable[[], int] = clock.now_s,
     ) -> None:
-        self._owners = Owners(node, nodes)
+        """``unix_s``: epochs are made of it, and have to grow while the bucket forgets rooms."""
+        self._owners = Owners(node, nodes, unix_s)
         self._bucket = bucket
         self._nodes = nodes
         self._told = told

@@ -15,8 +15,9 @@ same only one gets it. The rules:
 - An owner's room goes to another node once the lease of that incarnation is lost, or by ``Give``.
   What a write gives away is gone before it is sent.
 
-Every new owner writes an epoch that is one higher. A released room keeps its record, without a
-node, and thereby its epoch, until the bucket forgets it; records in use are written again before.
+Every new owner writes an epoch that is higher than all before: the Unix time, or one more than the
+last one where that is not higher. So epochs go on growing although the bucket forgets the record of
+a released room, if clocks differ by less than that takes; records in use are written again before.
 
 ``tests/signaling/cluster/test_owners_properties.py`` checks that no two nodes own a room at once,
 whatever is lost, late or refused, and that every question is answered once.
@@ -25,7 +26,7 @@ whatever is lost, late or refused, and that every question is answered once.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 
 from mixer_core.cluster.records import RoomRecord
@@ -105,8 +106,9 @@ class _Work:
 class Owners:
     """Rooms by owner, as one node sees them."""
 
-    def __init__(self, node: str, nodes: Nodes) -> None:
-        self._judge = Judge(node, "", nodes)
+    def __init__(self, node: str, nodes: Nodes, unix_s: Callable[[], int]) -> None:
+        """``unix_s``: what this machine's clock shows; epochs are made of it."""
+        self._judge = Judge(node, "", nodes, unix_s)
         self._held: dict[str, _Holding] = {}
         self._work: dict[str, _Work] = {}
         self._floors: dict[str, int] = {}

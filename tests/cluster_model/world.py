@@ -155,7 +155,7 @@ class Node:
         self.life += 1
         self.asks, self.late = [], []
         self.member = setting.member(self.name, setting.terms, self.disk, _nothing, now_ns)
-        self.owners = Owners(self.name, Place(self.member))
+        self.owners = Owners(self.name, Place(self.member), _nothing)
 
 
 class World:

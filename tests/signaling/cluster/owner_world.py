@@ -31,6 +31,10 @@ class Bucket:
     versions: dict[str, list[Entry]] = field(default_factory=dict)
     revision: int = 0
 
+    def forget(self, room: str) -> None:
+        """Nobody has written the record for too long."""
+        self.versions[room].append(Entry())
+
     def latest(self, room: str) -> Entry:
         return self.versions.get(room, [Entry()])[-1]
 
@@ -65,7 +69,7 @@ class Node:
     told: list[Own | Lose] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.owners = Owners(self.name, self)
+        self.owners = Owners(self.name, self, lambda: self.world.unix_s)
 
     # -- what the policy asks of the nodes --
 
@@ -171,6 +175,8 @@ class World:
     def __init__(self, names: str = "abc") -> None:
         self.bucket = Bucket()
         self.now_ns = 0
+        self.unix_s = 0
+        """What all clocks show."""
         self.turn = 0
         self.nodes = [Node(name, self) for name in names]
         self.found_lost: set[str] = set()

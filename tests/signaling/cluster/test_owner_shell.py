@@ -19,6 +19,7 @@ from mixer_core.cluster.names import Names
 from mixer_core.cluster.records import NodeRecord, RoomRecord, decode_record
 from signaling.cluster.owner_actions import Here, Nobody, There, Verdict
 from signaling.cluster.owner_shell import OwnerShell, now_ns
+from signaling.cluster.owners import KEEP_S
 from signaling.cluster.placer import Placer
 from tests.mixer_core.cluster.test_connection import connected, run
 from tests.support.nats_server import NatsServer, needs_nats
@@ -37,10 +38,14 @@ class Node:
     bucket: Bucket
     owned: dict[str, int] = field(default_factory=dict)
     lost: list[str] = field(default_factory=list)
+    unix_s: int = 0
+    """What its clock shows."""
     shell: OwnerShell = field(init=False)
 
     def __post_init__(self) -> None:
-        self.shell = OwnerShell(self.name, self.bucket, self.placer, self, log)
+        self.shell = OwnerShell(
+            *(self.name, self.bucket, self.placer, self, log), unix_s=lambda: self.unix_s
+        )
 
     def own(self, room: str, epoch: int) -> None:
         self.owned[room] = epoch
@@ -159,6 +164,24 @@ def test_a_room_is_taken_over_claimed_again_given_and_released(
             assert await b.shell.take("kitchen") == "a has it"
             await a.shell.refused("kitchen")
             assert a.shell.rooms() == {} and await b.shell.where("kitchen") == Nobody()
+
+    run(test)
+
+
+def test_a_room_that_the_bucket_has_forgotten_has_a_greater_epoch_than_all_before(
+    nats_server: NatsServer, names: Names
+) -> None:
+    async def test() -> None:
+        async with cluster(nats_server, names, 1) as made:
+            (a,) = made.nodes
+            a.unix_s = 1_795_000_000
+            assert await a.shell.claim("kitchen", here=True) == Here(a.unix_s)
+            await a.shell.refused("kitchen")
+            assert await a.shell.claim("kitchen", here=True) == Here(a.unix_s + 1)
+            await a.shell.refused("kitchen")
+            await a.bucket._jetstream.purge(f"KV_{names.rooms}")
+            a.unix_s += KEEP_S
+            assert await a.shell.claim("kitchen", here=True) == Here(a.unix_s)
 
     run(test)
 

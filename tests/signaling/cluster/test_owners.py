@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from mixer_core.cluster.records import RoomRecord
+from mixer_core.cluster.records import RoomRecord, decode_record, encode_record
 from mixer_core.runtime.units import S_NS
 from signaling.cluster.owner_actions import (
     Announce,
@@ -19,7 +21,9 @@ from signaling.cluster.owner_actions import (
     Where,
     Write,
 )
-from signaling.cluster.owners import LINGER_NS, MAX_WAITING, REFRESH_NS
+from signaling.cluster.owners import KEEP_S, LINGER_NS, MAX_WAITING, REFRESH_NS
+from tests.openai_link.transcript.journal_writer import item
+from tests.openai_link.transcript.stream_world import Process, Stream, on
 from tests.signaling.cluster.owner_world import World
 
 
@@ -359,3 +363,37 @@ def test_a_cluster_without_a_place_says_why(world: World) -> None:
     a.ask(1, "kitchen", Claim(avoid=frozenset("abc")))
     a.answer_all()
     assert a.replies[1] == Nobody("no machine", 5)
+
+
+def test_a_room_that_rested_until_its_record_was_forgotten_is_the_journals_again(
+    world: World, tmp_path: Path
+) -> None:
+    """The journal keeps epochs for as long as it keeps words, the bucket for hours."""
+    a, stream, world.unix_s = world.node("a"), Stream(), 1_795_000_000
+    epochs: list[int] = []
+    for day in (1, 2):
+        for hour in (1, 2, 3):
+            a.ask(hour, "kitchen", Claim(here=True))
+            world.settle()
+            epochs.append(a.owners.held()["kitchen"])
+            link = Process(on(stream), tmp_path / "journal", "a", epochs[-1])
+            link.recover()
+            link.write(item(10 * day + hour))
+            link.end()
+            a.ask(9, "kitchen", Release())
+            world.settle()
+            a.replies.clear()
+        world.bucket.forget("kitchen")
+        world.unix_s += KEEP_S - 3_600  # The clock was set back by an hour.
+    assert epochs == sorted(set(epochs))
+
+
+def test_a_clock_that_shows_nonsense_takes_no_epoch_from_those_to_come(world: World) -> None:
+    a, world.unix_s = world.node("a"), 2**40
+    for _ in range(3):
+        a.ask(1, "kitchen", Claim(here=True))
+        a.ask(2, "kitchen", Release())
+        world.settle()
+        a.replies.clear()
+    record = world.record("kitchen")
+    assert record is not None and decode_record(encode_record(record), RoomRecord) == record

@@ -55,6 +55,10 @@ class OwnersMachine(RuleBasedStateMachine):
         self.asked[self.requests] = name
         self.world.node(name).ask(self.requests, ROOM, wish)
 
+    @rule(unix_s=st.integers(0, 50))
+    def the_clocks_are_set(self, unix_s: int) -> None:
+        self.world.unix_s = unix_s
+
     @rule(other=names, is_asked=st.booleans())
     def the_owner_gives_it_away(self, other: str, is_asked: bool) -> None:
         for name in self.world.owners_of(ROOM):
