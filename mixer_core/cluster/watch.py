@@ -51,6 +51,8 @@ class NodeWatch:
         self._node = node
         self._terms = terms
         self._seen: dict[str, _Seen] = {}
+        self._called: dict[str, Claim] = {}
+        """Claims of before ``forget`` that are lost, or may be, by whoever has written so."""
         self._strangers: dict[str, int] = {}
         """Names without a record, and when each was first asked about."""
 
@@ -67,12 +69,21 @@ class NodeWatch:
         fresh = _Seen(claim, revision, now_ns, since_ns, pledged_ns)
         self._seen[node] = fresh
         self._strangers.pop(node, None)
+        called = self._called.get(node)
+        if called is not None and _is_after(claim, called):
+            del self._called[node]
 
     def forget(self) -> None:
-        """The store begins anew: its revisions are not those of before.
+        """The store begins anew, or seems to: its revisions are not those of before.
 
-        What was promised ends no later than the wait for a record that is seen again.
+        What was promised ends no later than the wait for a record that is seen again. A claim that
+        is lost, or may be, stays so for ``pledge``, although an older record may be seen next.
         """
+        for node, seen in self._seen.items():
+            before = self._called.get(node, seen.claim)
+            is_called = seen.claim.gone or seen.evicted_ns is not None
+            if is_called and _age(seen.claim) >= _age(before):
+                self._called[node] = seen.claim
         self._seen.clear()
         self._strangers.clear()
 
@@ -127,6 +138,8 @@ class NodeWatch:
             return False
         if reaches_store or seen.evicted_ns is not None:
             return False
+        if node in self._called and incarnation <= self._called[node].incarnation:
+            return False
         until_ns = now_ns + self._terms.wait_ns(self._terms.lease_ns)
         self._seen[node] = replace(seen, pledged_ns=max(seen.pledged_ns, until_ns))
         return True
@@ -171,3 +184,19 @@ class NodeWatch:
         }
         ring = sorted(alive, key=lambda node: (node < self._node, node))
         return tuple(sorted((node, alive[node]) for node in ring[:MAX_KNOWN]))
+
+
+def _age(claim: Claim) -> tuple[str, int]:
+    """Greater for a newer claim of the same node."""
+    return claim.incarnation, claim.beat
+
+
+def _is_after(claim: Claim, called: Claim) -> bool:
+    """Whether a claim shows that ``called`` is not lost, or has taken its place.
+
+    That it is gone was written on condition of its record, so no newer one of the same incarnation
+    comes after that, and after a newer one nothing of that is written.
+    """
+    if claim.incarnation == called.incarnation:
+        return claim.beat > called.beat and not claim.gone
+    return claim.incarnation > called.incarnation

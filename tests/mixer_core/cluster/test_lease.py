@@ -331,6 +331,41 @@ def test_a_promise_is_kept_and_not_given_where_the_store_is_there_or_a_call_is_u
     assert watch.pledge("a", "1", False, T0 + 7 * S_NS)
 
 
+@pytest.mark.parametrize("gone", [True, False])
+def test_whom_it_may_have_called_lost_gets_no_promise_although_the_store_seems_to_begin_anew(
+    gone: bool,
+) -> None:
+    """A server that is behind shows older records, and a last revision that is lower."""
+    watch, known = NodeWatch("b", TERMS), (("b", "1"),)
+    seen(watch, Claim("1", 3, known), 7)
+    (evict,) = watch.due("1", T0 + 4 * S_NS)
+    if gone:
+        watch.evicted(evict, 9, T0 + 4 * S_NS)
+    now_ns = T0 + 5 * S_NS
+    watch.forget()
+    seen(watch, Claim("1", 2, known), 5, now_ns)
+    assert not watch.pledge("a", "1", False, now_ns)
+    watch.due("1", now_ns + 4 * S_NS)
+    watch.forget()  # Once more; what it knew then was older.
+    seen(watch, Claim("1", 3, known), 7, now_ns)
+    assert not watch.pledge("a", "1", False, now_ns)
+    seen(watch, evict.claim, 9, now_ns)
+    assert not watch.pledge("a", "1", False, now_ns)
+    seen(watch, Claim("2", 1, known), 10, now_ns)
+    assert watch.pledge("a", "2", False, now_ns)
+
+
+def test_whom_it_has_not_called_lost_after_all_gets_a_promise_again() -> None:
+    watch, known = NodeWatch("b", TERMS), (("b", "1"),)
+    seen(watch, Claim("1", 3, known), 7)
+    assert watch.due("1", T0 + 4 * S_NS)
+    watch.forget()
+    seen(watch, Claim("1", 3, known), 7, T0 + 5 * S_NS)
+    assert not watch.pledge("a", "1", False, T0 + 5 * S_NS)
+    seen(watch, Claim("1", 4, known), 8, T0 + 6 * S_NS)
+    assert watch.pledge("a", "1", False, T0 + 6 * S_NS), "its renewal came first"
+
+
 def test_rooms_of_an_older_incarnation_are_lost_after_the_wait() -> None:
     watch = NodeWatch("b", TERMS)
     seen(watch, Claim("2", 3))
