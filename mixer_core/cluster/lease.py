@@ -66,6 +66,9 @@ class NodeLease:
         self._due_ns = now_ns
         self._ask_ns = 0
         """When to ask for pledges again."""
+        self._older: tuple[int, int] | None = None
+        """Revision of an own record that is older than the one that was acknowledged last, and
+        since when that is all that is read."""
         self._heard_ns: int | None = None
         """When the store last acknowledged or refused a write; None: never, or the way to it is
         lost since. What it lets be read says nothing: a leader without a quorum does that, too."""
@@ -133,7 +136,7 @@ class NodeLease:
 
     def lost_store(self) -> None:
         """The way to the store is lost: it is away, as far as is known, until it answers."""
-        self._heard_ns, self._is_cut = None, True
+        self._heard_ns, self._is_cut, self._older = None, True, None
 
     def hurry(self, now_ns: int) -> None:
         """What the record says beside the lease has changed: write it soon."""
@@ -168,18 +171,29 @@ class NodeLease:
 
     def _found_held(self, claim: Claim | None, revision: int, now_ns: int) -> list[Action]:
         """A renewal was refused: an earlier one has arrived after all, or somebody else wrote."""
-        if claim is not None and revision <= self._revision:  # A replica that is behind.
-            self._due_ns = now_ns + self._terms.renew_ns // 4
-            return []
-        if claim is not None and claim.incarnation == self.incarnation and not claim.gone:
-            self._revision, self._must_read, self._due_ns = revision, False, now_ns
-            return []
-        why = "another node has called this one lost"
         if claim is None:
-            why = "the cluster's store has lost this node's record"
-        elif claim.incarnation != self.incarnation:
-            why = "another process has taken this node's name"
-        return self._end(why, now_ns)
+            return self._end("the cluster's store has lost this node's record", now_ns)
+        is_own = claim.incarnation == self.incarnation
+        if is_own and claim.gone:
+            return self._end("another node has called this one lost", now_ns)
+        if revision < self._revision:
+            return self._found_older(revision, now_ns)
+        if not is_own:
+            return self._end("another process has taken this node's name", now_ns)
+        pause_ns = 0 if revision > self._revision else self._terms.renew_ns // 4
+        self._revision, self._must_read, self._older = revision, False, None
+        self._due_ns = now_ns + pause_ns
+        return []
+
+    def _found_older(self, revision: int, now_ns: int) -> list[Action]:
+        """The store does not have what it has acknowledged: a replica that is behind, which passes,
+        or a power cut has taken its last writes, which does not."""
+        if self._older is None or self._older[0] != revision:
+            self._older = revision, now_ns
+        if now_ns - self._older[1] >= self._terms.renew_ns:
+            return self._end("the cluster's store has lost this node's last writes", now_ns)
+        self._due_ns = now_ns + self._terms.renew_ns // 4
+        return []
 
     def _join(self, claim: Claim | None, revision: int, proposed: int, now_ns: int) -> list[Action]:
         newest = self._incarnations.newest
@@ -211,7 +225,7 @@ class NodeLease:
             return []
         sent_ns = self._pending[1]
         self._incarnations.acknowledged()
-        self._pending, self._must_read = None, False
+        self._pending, self._must_read, self._older = None, False, None
         self._revision, self._sent_ns, self._acked_beat = revision, sent_ns, claim.beat
         self._unsure = claim.known
         if self._has_left:
@@ -237,7 +251,7 @@ class NodeLease:
     def unanswered(self, claim: Claim | None, now_ns: int) -> list[Action]:
         """Nothing came in time (None: of a read): it may have arrived, or may arrive later."""
         if claim is None:
-            self._is_reading = False
+            self._is_reading, self._older = False, None
             self._due_ns = now_ns + self._terms.renew_ns // 2
             return []
         return self._not_written(claim, now_ns, was_refused=False)
@@ -315,7 +329,7 @@ class NodeLease:
 
     def _let_go(self, now_ns: int) -> None:
         self.incarnation, self._until_ns, self.is_pledged = "", 0, False
-        self._pending, self._must_read, self._due_ns = None, True, now_ns
+        self._pending, self._must_read, self._due_ns, self._older = None, True, now_ns, None
 
 
 def _joined(first: Known, second: Known) -> Known:

@@ -1,9 +1,9 @@
 """All runs of a small cluster with so many faults in so many rounds.
 
 In each round nothing new goes wrong, or one thing: the condition of a node's way to the store
-changes, the store goes away (with a bang, or unnoticed) or comes back, a connection breaks, a node
-is cut off from the others, its signaling is started anew, or the owner gives the room away. Runs
-that come to the same state are one.
+changes, the store goes away (with a bang, or unnoticed) or comes back, or loses its last writes, a
+connection breaks, a node is cut off from the others, its signaling is started anew, or the owner
+gives the room away. Runs that come to the same state are one.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ class Found:
 
 
 ALL = ("store", "flicker", "alone", "restart", "give", *CONDITIONS)
+"""But ``loses``: NATS is assumed to keep what it has acknowledged, and what is promised where it
+does not is less."""
 
 
 def events(world: World, kinds: Collection[str]) -> Iterator[Event]:
@@ -38,6 +40,8 @@ def events(world: World, kinds: Collection[str]) -> Iterator[Event]:
         yield from (
             ("store", 0, how) for how in (("back",) if world.is_store_away else ("away", "killed"))
         )
+    if "loses" in kinds:
+        yield ("loses", 0, "")
     for at, node in enumerate(world.nodes):
         for condition in CONDITIONS:
             if condition in kinds and condition != node.condition:
@@ -57,6 +61,8 @@ def happen(world: World, event: Event) -> None:
     match what:
         case "store":
             world.lose_store(how)
+        case "loses":
+            world.lose_end()
         case "flicker":
             world.flicker(at)
         case "alone":

@@ -23,7 +23,8 @@ ran out, and comes back so, draws a new incarnation and is not told that it has 
 must stay dead then, although nobody who could say no is known any more. ``headless`` is a leader
 that has lost its quorum: it keeps what is written to itself until that is back.
 
-Beside that a node may lose its connection for a moment, or other nodes may not reach it.
+Beside that a node may lose its connection for a moment, or other nodes may not reach it; and the
+store may lose its last writes, acknowledged or not, as where a server loses its power.
 
 Nobody is told to stop: a link ends at its time only, and as late as ``close_ns`` allows.
 """
@@ -70,6 +71,8 @@ class Setting:
     stops_clocks: bool = False
     """A wrong clock: one that stands still while the machine sleeps."""
     member: type[Member] = Member
+    undo: int = 0
+    """How many of its last writes the store may lose."""
 
 
 @dataclass
@@ -86,9 +89,12 @@ class Ask:
 class Store:
     """Keys with values and revisions, changed one after the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, undo: int) -> None:
         self.revision = 0
         self.values: dict[str, tuple[int, Any]] = {}
+        self._undo = undo
+        self._before: list[tuple[str, tuple[int, Any] | None]] = []
+        """What the last writes have replaced."""
 
     def do(self, node: str, act: Any) -> Any:
         match act:
@@ -107,9 +113,22 @@ class Store:
     def _put(self, key: str, value: Any, revision: int) -> Any:
         if self.values.get(key, (0, None))[0] != revision:
             return ("refused", None)
+        self._before = [*self._before, (key, self.values.get(key))][-self._undo :]
+        if not self._undo:
+            self._before = []
         self.revision += 1
         self.values[key] = (self.revision, value)
         return ("written", self.revision)
+
+    def lose(self) -> None:
+        """The last writes were not on the disk yet; their revisions are given anew."""
+        while self._before:
+            key, value = self._before.pop()
+            self.revision -= 1
+            if value is None:
+                del self.values[key]
+            else:
+                self.values[key] = value
 
 
 @dataclass
@@ -149,6 +168,8 @@ class Node:
         self.requests = 0
         self.is_alone = False
         """It reaches no other node, and none reaches it."""
+        self.has_old_view = False
+        """What its watch knows is of before the store lost its last writes."""
         self.start(setting, now_ns)
 
     def start(self, setting: Setting, now_ns: int) -> None:
@@ -164,7 +185,7 @@ class World:
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
         self.now_ns = 1_000 * setting.round_ns
-        self.store = Store()
+        self.store = Store(setting.undo)
         self.is_store_away = False
         self.slept_ns = [0] * len(setting.names)
         """By node: what its clock has missed."""
@@ -198,6 +219,13 @@ class World:
             if how == "killed":
                 self.flicker(at)
 
+    def lose_end(self) -> None:
+        """The store's machine loses its power, and is back at once."""
+        self.store.lose()
+        for at, node in enumerate(self.nodes):
+            self.flicker(at)
+            node.has_old_view = True
+
     def restart(self, at: int) -> None:
         self.nodes[at].start(self.setting, self.clock_ns(at))
 
@@ -230,6 +258,9 @@ class World:
         if node.condition == "asleep":
             return
         if condition in SEES:
+            if node.has_old_view:
+                node.member.watch.forget()
+                node.has_old_view = False
             for other in self.setting.names:
                 revision, claim = self.store.values.get(other, (0, None))
                 if claim is not None:
@@ -399,7 +430,7 @@ class World:
             self.faults.append(f"{' and '.join(found)} speak at once")
 
     def heal(self) -> None:
-        """Nothing goes wrong any more: soon one node speaks."""
+        """Nothing goes wrong any more: soon one node speaks, and all have leases by the store."""
         self.is_store_away = False
         for at in range(len(self.nodes)):
             self.set(at, "ok")
@@ -409,3 +440,7 @@ class World:
             self.round()
         if len(self.speaking()) != 1:
             self.faults.append(f"it does not heal: {self.speaking()} speak")
+        for at, node in enumerate(self.nodes):
+            lease = node.member.lease
+            if not lease.holds(self.clock_ns(at)) or lease.is_pledged:
+                self.faults.append(f"it does not heal: {node.name} has no lease by the store")

@@ -25,6 +25,8 @@ OFTEN = Setting(round_ns=550 * MS_NS)
 
 ALONE = Setting(names=("a",), rates_percent=(100,), round_ns=1_000 * MS_NS)
 """Nobody calls it lost, so what stands in the store is its own."""
+ENDS = Setting(undo=6)
+"""The store may lose its last writes, those of three seconds."""
 THREE = Setting(names=("a", "b", "c"), rates_percent=(100, 105, 105))
 
 
@@ -49,6 +51,9 @@ def faults(setting: Setting, rounds: int, most: int, *kinds: str) -> str:
         (Setting(), 15, 2, ("reads", "cut")),
         (Setting(), 14, 2, ("headless", "restart")),
         (ALONE, 24, 2, ("headless", "restart")),
+        (ENDS, 6, 2, ("loses", "store")),
+        (ENDS, 6, 2, ("loses", "restart")),
+        (replace(THREE, undo=4), 6, 2, ("loses", "blind")),
     ],
 )
 def test_whatever_goes_wrong_one_node_speaks_and_it_heals(
@@ -108,6 +113,12 @@ def wrong_found(
     return actions
 
 
+def wrong_older(self: NodeLease, revision: int, now_ns: int) -> list[Any]:
+    """A replica that is behind is waited for, however long it is."""
+    self._due_ns = now_ns + self._terms.renew_ns // 4
+    return []
+
+
 def wrong_draw(self: Incarnations, found: str, proposed: int) -> str:
     """Each attempt to get a lease is a new incarnation; all but the last ones are forgotten."""
     incarnation = next_incarnation(max((*self._own, found)), proposed)
@@ -165,3 +176,10 @@ def test_the_search_finds_what_would_be_wrong(
 def test_the_search_finds_who_forgets_what_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Incarnations, "draw", wrong_draw)
     assert "it does not heal" in faults(ALONE, 24, 2, "headless", "restart")
+
+
+def test_the_search_finds_who_waits_for_writes_that_the_store_has_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(NodeLease, "_found_older", wrong_older)
+    assert "it does not heal" in faults(ENDS, 2, 1, "loses")

@@ -101,6 +101,79 @@ def test_a_renewal_that_arrived_without_an_answer_is_found() -> None:
     assert lease.written(third.claim, 3, T0 + 2 * S_NS) == [Renewed(T0 + 5 * S_NS)]
 
 
+def read_again(lease: NodeLease, claim: Claim, revision: int, now_ns: int) -> tuple[int, list[Any]]:
+    """The own record is read until that leads to something; when, and to what."""
+    for _ in range(40):
+        if ReadOwn() in lease.tick(0, now_ns):
+            actions = lease.found(claim, revision, 0, now_ns)
+            if actions:
+                return now_ns, actions
+        now_ns += 50 * MS_NS
+    raise AssertionError("it reads for ever")
+
+
+def test_a_store_that_has_lost_its_last_writes_ends_the_lease_soon_and_begins_another() -> None:
+    lease, incarnation = joined()
+    for second, revision in ((1, 5), (2, 9)):
+        write = write_of(lease.tick(0, T0 + second * S_NS))
+        lease.written(write.claim, revision, T0 + second * S_NS)
+    write = write_of(lease.tick(0, T0 + 3 * S_NS))
+    assert lease.refused(write.claim, T0 + 3 * S_NS) == []
+    end_ns, (ended,) = read_again(lease, Claim(incarnation, 2), 5, T0 + 3 * S_NS)
+    assert isinstance(ended, Ended) and "lost" in ended.why
+    assert T0 + 4 * S_NS <= end_ns < T0 + 4_250 * MS_NS, "a replica may be behind for a moment"
+    assert lease.tick(0, end_ns) == [ReadOwn()]
+    again = write_of(lease.found(Claim(incarnation, 2), 5, 0, end_ns))
+    assert again.revision == 5 and again.claim.incarnation > incarnation
+    assert isinstance(lease.written(again.claim, 6, end_ns)[0], Begun)
+
+
+@pytest.mark.parametrize("between", ["catches up", "silence", "cut"])
+def test_a_replica_that_is_behind_for_moments_ends_nothing(between: str) -> None:
+    lease, incarnation = joined()
+    for second, revision in ((1, 5), (2, 9)):
+        write = write_of(lease.tick(0, T0 + second * S_NS))
+        lease.written(write.claim, revision, T0 + second * S_NS)
+    now_ns = T0 + 3 * S_NS
+    lease.refused(write_of(lease.tick(0, now_ns)).claim, now_ns)
+    old = Claim(incarnation, 2)
+    assert ReadOwn() in lease.tick(0, now_ns) and lease.found(old, 5, 0, now_ns) == []
+    now_ns += 900 * MS_NS
+    assert ReadOwn() in lease.tick(0, now_ns)
+    match between:
+        case "silence":
+            lease.unanswered(None, now_ns)
+        case "cut":
+            lease.found(old, 5, 0, now_ns)
+            lease.lost_store()
+        case _:
+            lease.found(old, 7, 0, now_ns)
+    now_ns += 500 * MS_NS
+    assert ReadOwn() in lease.tick(0, now_ns)
+    assert lease.found(old, 5, 0, now_ns) == [] and lease.incarnation
+
+
+def test_who_reads_what_it_wrote_last_writes_on() -> None:
+    """A replica that was behind has refused a write."""
+    lease, incarnation = joined()
+    lease.refused(write_of(lease.tick(0, T0 + S_NS)).claim, T0 + S_NS)
+    assert lease.tick(0, T0 + S_NS) == [ReadOwn()]
+    assert lease.found(Claim(incarnation, 1), 1, 0, T0 + S_NS) == []
+    assert lease.tick(0, T0 + S_NS) == [], "not at once: it may be refused again"
+    assert write_of(lease.tick(0, T0 + 1_500 * MS_NS)).revision == 1
+
+
+def test_who_is_called_lost_by_a_store_that_has_lost_its_end_has_no_lease() -> None:
+    """Its revisions are given anew."""
+    lease, incarnation = joined()
+    write = write_of(lease.tick(0, T0 + S_NS))
+    lease.written(write.claim, 9, T0 + S_NS)
+    lease.refused(write_of(lease.tick(0, T0 + 2 * S_NS)).claim, T0 + 2 * S_NS)
+    lease.tick(0, T0 + 2 * S_NS)
+    (ended,) = lease.found(Claim(incarnation, 1, gone=True), 7, 0, T0 + 2 * S_NS)
+    assert isinstance(ended, Ended) and "called" in ended.why
+
+
 @pytest.mark.parametrize("gone", [True, False])
 def test_who_is_called_lost_or_replaced_has_no_lease(gone: bool) -> None:
     lease, incarnation = joined()
