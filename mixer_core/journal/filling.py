@@ -93,7 +93,7 @@ class Filling:
             self._bury(entry)
             return "written"
         if entry.seq <= known:
-            return "deleted" if self._room_of(entry) not in ("", self._room) else "known"
+            return "deleted" if self._is_gone(entry) else "known"
         return self._write(entry) if entry.records else "written"
 
     def _bury(self, tombstone: Tombstone) -> None:
@@ -131,6 +131,13 @@ class Filling:
             except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, *_VALUES):
                 self._db.execute("ROLLBACK TO record")
             self._db.execute("RELEASE record")
+
+    def _is_gone(self, batch: Batch) -> bool:
+        """Whether its conversation is deleted, or its number is another room's."""
+        row = self._db.execute(
+            "SELECT room, reason FROM conversation WHERE id = ?", (batch.conversation,)
+        ).fetchone()
+        return row is not None and (row[0] != self._room or row[1] == deletion.DELETED)
 
     def _room_of(self, batch: Batch) -> str:
         """Which room has the number of its conversation; empty: none."""

@@ -79,6 +79,14 @@ class RecordWriter:
                 self._db.execute("PRAGMA secure_delete = ON")
                 deletion.empty(self._db, self._path, conversation, forgotten_ms)
 
+    def has_usage(self, conversation: int, record: UsageRecord) -> bool:
+        """Whether a conversation has these costs."""
+        row = self._db.execute(
+            "SELECT 1 FROM usage WHERE conversation = ? AND kind = ? AND key = ?",
+            (conversation, record.kind, _key(record)),
+        ).fetchone()
+        return row is not None
+
     def end_others(self, room: str, before: int | None = None) -> None:
         """What goes on in a room is over: another conversation begins.
 
@@ -109,7 +117,7 @@ class RecordWriter:
             (
                 conversation,
                 record.kind,
-                record.key or f"at-{record.wall_ms}",
+                _key(record),
                 record.model,
                 record.wall_ms,
                 record.day,
@@ -119,3 +127,8 @@ class RecordWriter:
                 *(getattr(record.tokens, name) for name in TOKEN_NAMES),
             ),
         )
+
+
+def _key(record: UsageRecord) -> str:
+    """By which the file knows what was used."""
+    return record.key or f"at-{record.wall_ms}"

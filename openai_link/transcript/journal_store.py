@@ -25,6 +25,7 @@ from mixer_core.journal.records import (
     HistoryItem,
     ItemRecord,
     Record,
+    UsageRecord,
 )
 from mixer_core.journal.stream_batch import Entry, Position, StreamId, local_id
 
@@ -142,10 +143,24 @@ class JournalStore:
             ).fetchone()
             return row is not None
 
-    def has_item(self, conversations: Iterable[int], item: str) -> bool:
-        """Whether one of the conversations has an item of that id, deleted ones included."""
+    def is_deleted(self, conversation: int) -> bool:
+        """Whether a conversation is known here as one whose words were taken out."""
         with journal_errors(self._path, "read"):
-            return self._has_item(conversations, item)
+            row = self._db.execute(
+                "SELECT 1 FROM conversation WHERE id = ? AND room = ? AND reason = ?",
+                (conversation, self._room, deletion.DELETED),
+            ).fetchone()
+            return row is not None
+
+    def has(self, conversations: Iterable[int], record: Record) -> bool:
+        """Whether one of the conversations has the item, deleted or not, or the costs that a record
+        tells of."""
+        with journal_errors(self._path, "read"):
+            if isinstance(record, ItemRecord):
+                return self._has_item(conversations, record.item.item)
+            return isinstance(record, UsageRecord) and any(
+                self._writer.has_usage(number, record) for number in conversations
+            )
 
     def write(self, records: Iterable[Record], wall_ms: int) -> None:
         """One transaction, durable when this returns; nothing is written if it raises.

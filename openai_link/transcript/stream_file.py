@@ -99,6 +99,16 @@ class StreamFile:
         """Whether it has no end, as far as the file knows. Raises JournalError."""
         return self._is_behind or self._keeper.run(lambda store: store.goes_on(conversation))
 
+    def has_deleted(self, conversation: int) -> bool:
+        """Whether its words were taken out, as far as the file knows: it is filled before. Raises
+        ClusterError, RecordError."""
+        self.fill()
+        try:
+            return self._keeper.run(lambda store: store.is_deleted(conversation))
+        except JournalError as error:
+            self._lag(error)
+            return False
+
     def follow(self, conversation: int | None) -> None:
         """The file's pruning spares the conversation that is written to."""
         try:

@@ -192,15 +192,13 @@ class StreamKeeper:
         return count
 
     def _in_time(self, records: Sequence[Record]) -> Sequence[Record]:
-        """The first records, up to one that is of a conversation which was deleted."""
+        """The first records, up to one that the file has of a conversation which was deleted."""
         deleted = self._owner.deleted
         if not deleted:
             return records
         for at, record in enumerate(records):
-            if isinstance(record, ItemRecord):
-                has = partial(JournalStore.has_item, conversations=deleted, item=record.item.item)
-                if self._keeper.run(has):
-                    return records[:at]
+            if self._keeper.run(partial(JournalStore.has, conversations=deleted, record=record)):
+                return records[:at]
         return records
 
     def _send(self) -> None:
@@ -210,7 +208,7 @@ class StreamKeeper:
         assert outgoing is not None
         while not outgoing.is_sent:
             if not self._publish(outgoing):
-                return  # A claim that came too late.
+                return
         stream = self._stream.open()
         is_deleted = self._file.store(outgoing, stream, owner.conversation)
         owner.finished()
@@ -227,7 +225,8 @@ class StreamKeeper:
             records = records[self._step(records, wall_ms) :]
 
     def _publish(self, outgoing: Outgoing) -> bool:
-        """Send the next message until one is acknowledged; False: it must not be sent any more."""
+        """Send the next message until one is acknowledged; False: it must not be sent any more: a
+        claim that came too late, or words of a deleted conversation, whose others are sent."""
         owner = self._owner
         for _ in range(TRIES):
             stream = self._stream.open()
@@ -237,9 +236,11 @@ class StreamKeeper:
                 last = seen(self._stream.last())
                 match owner.refused(last):
                     case "again":
-                        self._file.doubt()
-                        self._stream.look_again()
+                        is_deleted = self._was_deleted()
                         owner.set_back(last, stream)
+                        if is_deleted and outgoing.records:
+                            self._send_again(owner.drop())
+                            return False
                         continue
                     case "behind":
                         return False
@@ -248,6 +249,17 @@ class StreamKeeper:
             owner.acknowledged(seq, stream)
             return True
         raise ClusterError("the stream refuses a message although nobody else has written")
+
+    def _was_deleted(self) -> bool:
+        """The owner's last message is no longer there: others have deleted the conversation, or the
+        stream has lost its end."""
+        self._file.doubt()
+        conversation = self._owner.conversation
+        if conversation is None or not self._file.has_deleted(conversation):
+            self._stream.look_again()
+            return False
+        self._owner.gone()
+        return True
 
     def _check_conversation(self) -> None:
         """A conversation that the owner before has ended does not go on."""

@@ -142,6 +142,15 @@ class Owner:
             self.deleted.append(self.conversation)
         self.conversation = None
 
+    def drop(self) -> Outgoing:
+        """What is on its way is not sent any further: its records are sent anew.
+
+        Its numbers are not given again, for the stream may remember them.
+        """
+        outgoing, self.outgoing = self._outgoing(), None
+        self._number = outgoing.pieces[-1].number
+        return outgoing
+
     def set_back(self, seen: Seen | None, stream: StreamId) -> None:
         """The owner's last message is no longer there: perhaps the stream has lost its end.
 
@@ -149,6 +158,7 @@ class Owner:
         not go on, since its number may be given to another one; only its end is written.
         """
         outgoing, last_seq = self._outgoing(), 0 if seen is None else seen.seq
+        self.expected = last_seq
         outgoing.sent = outgoing.first_seq = 0
         is_end = outgoing.records and isinstance(
             outgoing.records[-1], ClosedRecord | ForgottenRecord
@@ -164,8 +174,9 @@ class Owner:
         """The stream expects another last message than the owner's.
 
         ``again``: nobody has written since, but the last message is no longer there (its age was
-        over, or it was deleted); ``done``: it is the piece itself, whose acknowledgement was lost;
-        ``behind``: a claim came too late, since the owner before has written: read, claim again.
+        over, or it was deleted), ``set_back`` follows; ``done``: it is the piece itself, whose
+        acknowledgement was lost; ``behind``: a claim came too late, since the owner before has
+        written: read, claim again.
 
         Raises:
             StaleJournalError: somebody else has written since.
@@ -173,7 +184,6 @@ class Owner:
         if seen is None or seen.seq <= self.expected:
             if seen is not None:  # The stream may have lost its end, and have another owner since.
                 self.check(seen)
-            self.expected = 0 if seen is None else seen.seq
             return "again"
         piece = self._outgoing().next
         if (seen.message.writer, seen.message.number) == (self.writer, piece.number):

@@ -19,6 +19,7 @@ from mixer_core.journal.stream_batch import (
     Position,
     StreamId,
     Tombstone,
+    decode,
     encode,
     mark_of,
 )
@@ -61,6 +62,18 @@ class Stream:
     def bury(self, conversation: int) -> None:
         """As another node does."""
         self.add(encode(Tombstone(ROOM, conversation, NOW_MS)), is_gone=True)
+
+    def delete(self, conversation: int) -> None:
+        """As another node does: its messages with words are taken out, too."""
+        self.bury(conversation)
+        stream = StreamId(self.created_s)
+        for seq, kept in tuple(self.kept.items()):
+            if kept.is_gone:
+                continue
+            message = decode(kept.data)
+            own = message.conversation or stream.conversation(seq)
+            if own == conversation and message.what == "records" and not message.is_wordless:
+                del self.kept[seq]
 
     def lose_after(self, seq: int) -> None:
         """As a server whose machine loses its power."""
