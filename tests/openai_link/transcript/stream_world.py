@@ -53,6 +53,8 @@ class Stream:
     loses: int = 0
     """Acknowledgements that are lost, the next ones."""
     payload: int = 1 << 20
+    looks_at_ids_last: bool = False
+    """It compares sequences before, as NATS does from 2.15 on."""
 
     def add(self, data: bytes, is_gone: bool = False) -> int:
         self.last_seq += 1
@@ -121,11 +123,13 @@ class ModelLog:
     def publish(self, message: Message, last_seq: int) -> int:
         def publish() -> int:
             stream, ident = self.stream, f"{message.writer}-{message.number}"
-            if ident in stream.idents:
+            if ident in stream.idents and not stream.looks_at_ids_last:
                 return stream.idents[ident]
             last = stream.last()
             if (0 if last is None else last.seq) != last_seq:
                 raise ConflictError("wrong last sequence", 10071)
+            if ident in stream.idents:
+                return stream.idents[ident]
             seq = stream.idents[ident] = stream.add(encode(message))
             if stream.loses:
                 stream.loses -= 1

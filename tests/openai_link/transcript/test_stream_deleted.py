@@ -115,11 +115,37 @@ def test_what_was_written_before_its_conversation_was_deleted_is_not_written_aga
     assert costs(folders("a")) == ["r2", "r3"] and not before
 
 
-def test_an_answer_that_is_lost_with_its_message_does_not_swallow_what_comes_next(
+def test_words_that_signaling_has_found_deleted_begin_another_conversation(
     folders: Callable[[str], Path],
 ) -> None:
-    """The stream remembers the ids of messages that were taken out."""
+    """It fills the file with them before who has sent them does."""
     stream = Stream()
+
+    def look(what: str) -> None:
+        if what == "after publish" and is_deleted:
+            fill(stream, folders("a"))
+
+    is_deleted = False
+    process = Process(on(stream), folders("a"), "a", 1, look)
+    process.recover()
+    process.write(item(1))
+    assert process.owner.conversation is not None
+    stream.bury(process.owner.conversation)
+    is_deleted = True
+    process.write(item(2), usage(2))
+    process.write(item(3))
+    process.end()
+    fill(stream, folders("b"))
+    assert said(folders("a")) == said(folders("b")) == ["i2", "i3"]
+    assert costs(folders("a")) == ["r2"]
+
+
+@pytest.mark.parametrize("looks_at_ids_last", [True, False])
+def test_an_answer_that_is_lost_with_its_message_does_not_swallow_what_comes_next(
+    folders: Callable[[str], Path], looks_at_ids_last: bool
+) -> None:
+    """The stream remembers the ids of messages that were taken out."""
+    stream = Stream(looks_at_ids_last=looks_at_ids_last)
     process = Process(on(stream), folders("a"), "a", 1)
     process.recover()
     process.write(item(1))
