@@ -157,5 +157,6 @@ def test_an_answer_that_is_lost_with_its_message_does_not_swallow_what_comes_nex
     process.journal.write([item(2), LATE, item(3)], NOW_MS)
     process.end()
     fill(stream, folders("b"))
-    assert said(folders("b")) == said(folders("a"))
-    assert "i3" in said(folders("b")) and "i1" not in said(folders("b"))
+    # What it is told to have is what was taken out; what it refuses is written anew.
+    kept = ["i2", "i3"] if looks_at_ids_last else ["i3"]
+    assert said(folders("a")) == said(folders("b")) == kept
