@@ -49,6 +49,8 @@ class Stream:
     last_seq: int = 0
     kept: dict[int, Kept] = field(default_factory=dict)
     idents: dict[str, int] = field(default_factory=dict)
+    bodies: dict[str, bytes] = field(default_factory=dict)
+    """What was sent under each id: the same each time."""
     is_away: bool = False
     loses: int = 0
     """Acknowledgements that are lost, the next ones."""
@@ -123,6 +125,8 @@ class ModelLog:
     def publish(self, message: Message, last_seq: int) -> int:
         def publish() -> int:
             stream, ident = self.stream, f"{message.writer}-{message.number}"
+            body = stream.bodies.setdefault(ident, message.body)
+            assert body == message.body, "one id, two messages"
             if ident in stream.idents and not stream.looks_at_ids_last:
                 return stream.idents[ident]
             last = stream.last()
