@@ -266,6 +266,7 @@ SHELLS: dict[str, set[str]] = {
         "relay",
         "relaying",
         "replay",
+        "rooms_bucket",
         "shared",
         "shared_access",
         "shared_limits",

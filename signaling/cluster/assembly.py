@@ -45,6 +45,7 @@ from .pledges import Pledges
 from .relay import Relay, Surroundings
 from .relaying import Relaying
 from .report import Report, shown
+from .rooms_bucket import RoomsBucket
 from .shared import Shared
 from .stranded import Stranded
 from .trust import RelayTrust
@@ -76,8 +77,9 @@ class Assembly:
         self._connection = Connection(section, f"mixminus {node}")
         jetstream = JetStream(self._connection)
         self._placer = Placer(node, lambda: secrets.randbits(62), self._verdict)
-        bucket = Bucket(jetstream, names.rooms)
-        self._owners = OwnerShell(node, bucket, self._placer, self, log)
+        rooms, nodes = (Bucket(jetstream, name) for name in (names.rooms, names.nodes))
+        rooms_bucket = RoomsBucket(rooms, nodes, lambda: self._node.joined, log)
+        self._owners = OwnerShell(node, rooms_bucket, self._placer, self, log)
         self._stranded = Stranded()
         self._pledges = Pledges(
             *(jetstream, names, log, section.replicas),
@@ -277,7 +279,7 @@ class Assembly:
     # -- time -------------------------------------------------------------------------------------
 
     async def _prepare(self) -> None:
-        """Make the bucket of rooms as soon as NATS is there, and only then be one of the nodes."""
+        """Have the bucket of rooms as soon as NATS is there, and only then be one of the nodes."""
         told = ""
         while True:
             await self._connection.wait_connected(CONNECT_S)

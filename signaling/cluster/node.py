@@ -31,9 +31,10 @@ from mixer_core.runtime.units import MS_NS, S_NS
 
 from .node_store import NodeStore, claim_of, proposed
 from .node_views import LeaseView, Listeners, NodeView
+from .remaking import Joined
 
 PREPARE_PAUSE_S = 1.0
-"""Between two attempts to make the bucket."""
+"""Between two attempts to make the bucket, or to look at it."""
 
 Ask = Callable[[NodeRecord, str, str, str], Awaitable[bool]]
 """Asks another node (its record) for a pledge: its incarnation as it is known, this node's name and
@@ -85,6 +86,8 @@ class ClusterNode:
         self._records: dict[str, NodeRecord] = {}
         self._is_live: dict[str, bool] = {}
         self._why_not = "this node has not joined the cluster yet"
+        self._joined: tuple[str, Joined] | None = None
+        """An incarnation of this node, and where it has its lease."""
         self._left_ms = 0
         """When it was stopped on purpose, as Unix time; 0: it was not."""
         self._watch: Watch | None = None
@@ -143,6 +146,15 @@ class ClusterNode:
         """Of this node; empty: it has no lease."""
         lease = self._member.lease
         return lease.incarnation if lease.holds(boot_clock.now_ns()) else ""
+
+    @property
+    def joined(self) -> Joined | None:
+        """In which bucket the lease has begun that holds now; None: it is not known, or there is
+        none, or it holds by pledges."""
+        if self._joined is None or self._member.lease.is_pledged:
+            return None
+        incarnation, joined = self._joined
+        return joined if incarnation == self.incarnation else None
 
     @property
     def until_ns(self) -> int:
@@ -261,6 +273,7 @@ class ClusterNode:
         match action:
             case do.Begun(incarnation, until_ns):
                 self._log.info("= node %s has joined the cluster", self.name)
+                self._spawn(self._note_bucket(incarnation))
                 self._tell.lease_begins(incarnation)
                 self._tell.lease_renewed(until_ns)
             case do.Renewed(until_ns):
@@ -280,6 +293,17 @@ class ClusterNode:
             case do.Waiting(why):
                 self._why_not = why
                 self._log.warning("! %s", why)
+
+    async def _note_bucket(self, incarnation: str) -> None:
+        """A lease has begun: find out in which bucket."""
+        while self.incarnation == incarnation:
+            try:
+                made = await self._store.made()
+            except ClusterError:
+                await asyncio.sleep(PREPARE_PAUSE_S)
+            else:
+                self._joined = incarnation, Joined(made, boot_clock.now_ns())
+                return
 
     def _did(self, actions: list[Action]) -> None:
         self._do(actions)

@@ -63,6 +63,10 @@ class NodeStore:
         """Make the bucket, unless it is there. Raises ClusterError."""
         await self._asked(self._bucket.ensure(replicas))
 
+    async def made(self) -> str:
+        """When the bucket was made, as NATS tells it. Raises ClusterError."""
+        return (await self._bucket.state())[0]
+
     def watch(
         self, changed: Callable[[str, Entry | None], None], begun: Callable[[], None]
     ) -> Watch:

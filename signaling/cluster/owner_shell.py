@@ -9,8 +9,6 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Protocol
 
-from mixer_core.cluster.buckets import Bucket
-from mixer_core.cluster.lease_actions import Terms
 from mixer_core.cluster.names import room_token
 from mixer_core.cluster.placement import NoNode
 from mixer_core.cluster.records import RoomRecord, decode_record, encode_record
@@ -21,7 +19,6 @@ from mixer_core.runtime.errors import (
     ConflictError,
     RecordError,
 )
-from mixer_core.runtime.units import S_NS
 
 from .. import clock
 from .owner_actions import (
@@ -43,15 +40,13 @@ from .owner_actions import (
     Wish,
     Write,
 )
-from .owners import KEEP_S, Owners
+from .owners import Owners
+from .rooms_bucket import RoomsBucket
 
 ASK_LIMIT_S = 9.0
 """Longest wait of who asks for a room; an offer is given up after ten."""
 IO_LIMIT_S = 3.0
 """For one answer of NATS."""
-REMAKE_S = Terms().wait_ns(Terms().lease_ns) / S_NS
-"""Between finding that the bucket is lost and making it: the others have lost the bucket of nodes,
-too, and their leases with it; they own nothing then that nobody has written."""
 AT_ONCE = 64
 """Records that are read or written at the same time; further ones wait."""
 AWAY = "NATS, which knows where rooms are, does not answer"
@@ -92,7 +87,7 @@ class OwnerShell:
     def __init__(
         self,
         node: str,
-        bucket: Bucket,
+        rooms: RoomsBucket,
         nodes: Placing,
         told: Told,
         log: logging.LoggerAdapter[logging.Logger],
@@ -100,7 +95,8 @@ class OwnerShell:
     ) -> None:
         """``unix_s``: epochs are made of it, and have to grow while the bucket forgets rooms."""
         self._owners = Owners(node, nodes, unix_s)
-        self._bucket = bucket
+        self._rooms = rooms
+        self._bucket = rooms.bucket
         self._nodes = nodes
         self._told = told
         self._log = log
@@ -109,13 +105,11 @@ class OwnerShell:
         self._tasks: set[asyncio.Task[None]] = set()
         self._places = asyncio.Semaphore(AT_ONCE)
         self._is_closed = False
-        self._replicas = 1
-        self._making: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
 
     async def prepare(self, replicas: int = 1) -> None:
-        """Make the bucket, unless it is there. Raises ClusterError."""
-        self._replicas = replicas
-        await self._bucket.ensure(replicas, max_age_s=KEEP_S)
+        """Have the bucket, before the first lease. Raises ClusterError."""
+        await self._rooms.prepare(replicas)
 
     # -- questions ------------------------------------------------------------------------------
 
@@ -186,6 +180,8 @@ class OwnerShell:
     def occupied(self, rooms: Collection[str]) -> None:
         """Once a second: the rooms here in which somebody is."""
         self._do(self._owners.occupied(rooms, now_ns()))
+        if self._rooms.is_open:
+            self._look_for_bucket()
 
     async def close(self) -> None:
         """Answer who waits, write nothing more. What this node has stays its own."""
@@ -255,22 +251,19 @@ class OwnerShell:
         return self._owners.failed(room, why, now_ns(), is_perhaps_done=is_perhaps_done)
 
     def _look_for_bucket(self) -> None:
-        if self._making is None and not self._is_closed:
-            self._making = asyncio.create_task(self._make_again())
-            self._tasks.add(self._making)
-            self._making.add_done_callback(self._tasks.discard)
+        """NATS may have lost it."""
+        if self._looking is None and not self._is_closed:
+            self._looking = asyncio.create_task(self._look())
+            self._tasks.add(self._looking)
+            self._looking.add_done_callback(self._tasks.discard)
 
-    async def _make_again(self) -> None:
-        """NATS may have lost the bucket."""
+    async def _look(self) -> None:
         try:
-            if not await self._bucket.is_there():
-                await asyncio.sleep(REMAKE_S)
-                await self.prepare(self._replicas)
-                self._log.warning("! NATS had lost where the rooms are: they are claimed anew")
+            await self._rooms.look()
         except ClusterError as error:
             self._log.info("! the records of rooms: %s", error)
         finally:
-            self._making = None
+            self._looking = None
 
     async def _read(self, room: str) -> Entry:
         stored = await self._bucket.get(room_token(room), IO_LIMIT_S)

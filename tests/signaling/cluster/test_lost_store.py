@@ -106,9 +106,10 @@ def test_rooms_are_claimed_again() -> None:
             a = made.nodes[0]
             assert await a.shell.claim("kitchen", here=True) == Here(1)
             await asyncio.to_thread(lose, server)
-            for node in made.nodes:  # Their records are lost as well.
-                made.end(node)
-                made.begin(node, f"{node.name}2")
+            nodes = Bucket(a.bucket._jetstream, NAMES.nodes)
+            assert await nodes._jetstream.connection.wait_connected(PATIENCE_S)
+            await nodes.ensure()
+            await test_owner_shell.join_again(made, nodes)
             async with asyncio.timeout(PATIENCE_S):
                 while await a.shell.claim("kitchen", here=True) != Here(2):
                     await asyncio.sleep(0.1)

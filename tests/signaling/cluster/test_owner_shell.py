@@ -7,7 +7,7 @@ import logging
 import random
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -17,16 +17,22 @@ from mixer_core.cluster.buckets import Bucket
 from mixer_core.cluster.jetstream import JetStream
 from mixer_core.cluster.names import Names
 from mixer_core.cluster.records import NodeRecord, RoomRecord, decode_record
+from mixer_core.runtime.errors import ClusterError
+from mixer_core.runtime.units import MS_NS, S_NS
 from signaling.cluster.owner_actions import Here, Nobody, There, Verdict
 from signaling.cluster.owner_shell import OwnerShell, now_ns
 from signaling.cluster.owners import KEEP_S
 from signaling.cluster.placer import Placer
+from signaling.cluster.remaking import Joined
+from signaling.cluster.rooms_bucket import RESTART, RoomsBucket
 from tests.mixer_core.cluster.test_connection import connected, run
 from tests.support.nats_server import NatsServer, needs_nats
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.processes, needs_nats]
 log = logging.LoggerAdapter(logging.getLogger("test"), {})
+WAIT_NS = 200 * MS_NS
+"""Before the bucket of rooms is made."""
 
 
 @dataclass
@@ -35,7 +41,7 @@ class Node:
 
     name: str
     placer: Placer
-    bucket: Bucket
+    rooms: RoomsBucket
     owned: dict[str, int] = field(default_factory=dict)
     lost: list[str] = field(default_factory=list)
     unix_s: int = 0
@@ -44,8 +50,12 @@ class Node:
 
     def __post_init__(self) -> None:
         self.shell = OwnerShell(
-            *(self.name, self.bucket, self.placer, self, log), unix_s=lambda: self.unix_s
+            *(self.name, self.rooms, self.placer, self, log), unix_s=lambda: self.unix_s
         )
+
+    @property
+    def bucket(self) -> Bucket:
+        return self.rooms.bucket
 
     def own(self, room: str, epoch: int) -> None:
         self.owned[room] = epoch
@@ -60,6 +70,8 @@ class Cluster:
     """The nodes; ``incarnations`` are those that hold their leases."""
 
     nodes: list[Node]
+    joined: Joined | None = None
+    """How all of them stand in the bucket of nodes."""
     incarnations: dict[str, str] = field(default_factory=dict)
 
     def verdict(self, node: str, incarnation: str, now_ns: int) -> Verdict:
@@ -100,7 +112,9 @@ async def cluster(server: NatsServer, names: Names, count: int = 3) -> AsyncIter
         made = Cluster([])
         for name in "abc"[:count]:
             placer = Placer(name, lambda: rng.getrandbits(32), made.verdict)
-            bucket = Bucket(JetStream(connection), names.rooms)
+            jetstream = JetStream(connection)
+            rooms, leases = Bucket(jetstream, names.rooms), Bucket(jetstream, names.nodes)
+            bucket = RoomsBucket(rooms, leases, lambda: made.joined, log, WAIT_NS)
             made.nodes.append(Node(name, placer, bucket))
         await made.nodes[0].shell.prepare()
         for node in made.nodes:
@@ -182,6 +196,82 @@ def test_a_room_that_the_bucket_has_forgotten_has_a_greater_epoch_than_all_befor
             await a.bucket._jetstream.purge(f"KV_{names.rooms}")
             a.unix_s += KEEP_S
             assert await a.shell.claim("kitchen", here=True) == Here(a.unix_s)
+
+    run(test)
+
+
+async def join_again(made: Cluster, nodes: Bucket) -> None:
+    """All nodes have new leases, in the bucket of nodes that is there now."""
+    for node in made.nodes:
+        made.end(node)
+        made.begin(node, f"{node.name}{(await nodes.state())[1]}")
+    made.joined = Joined((await nodes.state())[0], now_ns())
+
+
+def test_the_bucket_of_rooms_is_not_made_anew_while_leases_of_before_hold(
+    nats_server: NatsServer, names: Names, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test() -> None:
+        async with cluster(nats_server, names, 2) as made:
+            a, b = made.nodes
+            jetstream = a.bucket._jetstream
+            nodes = Bucket(jetstream, names.nodes)
+            await nodes.ensure()
+            made.joined = Joined((await nodes.state())[0], now_ns())
+            for node in (a, b):
+                node.shell.occupied([])
+            await until(lambda: not (a.rooms.is_open or b.rooms.is_open), "they know it")
+            assert await a.shell.claim("kitchen", here=True) == Here(1)
+            await jetstream._ask(f"STREAM.DELETE.KV_{names.rooms}", {})
+            assert isinstance(await b.shell.claim("kitchen", here=True), Nobody)
+            await until(lambda: RESTART in caplog.text, "somebody is told")
+            assert not await b.bucket.is_there() and a.owned == {"kitchen": 1} and not b.owned
+            third = RoomsBucket(b.bucket, nodes, lambda: None, log, WAIT_NS)
+            starting = asyncio.create_task(third.prepare())
+            await keep_writing(nodes, while_true=lambda: not starting.done())
+            with pytest.raises(ClusterError, match="stop all nodes"):
+                await starting
+            await third.prepare()  # Now nobody renews a lease.
+            assert await b.bucket.is_there()
+
+    run(test)
+
+
+async def keep_writing(nodes: Bucket, while_true: Callable[[], bool]) -> None:
+    """Another node renews its lease."""
+    while while_true():
+        await nodes.put("c", b"{}")
+        await asyncio.sleep(WAIT_NS / 10 / S_NS)
+
+
+def test_the_bucket_of_rooms_is_made_anew_by_a_lease_in_another_bucket_of_nodes(
+    nats_server: NatsServer, names: Names
+) -> None:
+    async def test() -> None:
+        async with cluster(nats_server, names, 2) as made:
+            a, b = made.nodes
+            jetstream = a.bucket._jetstream
+            nodes = Bucket(jetstream, names.nodes)
+            await nodes.ensure()
+            made.joined = Joined((await nodes.state())[0], now_ns())
+            a.shell.occupied([])
+            await until(lambda: not a.rooms.is_open)
+            assert await a.shell.claim("kitchen", here=True) == Here(1)
+            for name in (names.rooms, names.nodes):
+                await jetstream._ask(f"STREAM.DELETE.KV_{name}", {})
+            assert isinstance(await b.shell.claim("kitchen", here=True), Nobody)
+            await nodes.ensure()
+            assert isinstance(await b.shell.claim("kitchen", here=True), Nobody)
+            assert not await b.bucket.is_there(), "the leases are of the bucket that is lost"
+            await join_again(made, nodes)
+            since_ns = now_ns()
+            while not await a.bucket.is_there():
+                a.shell.occupied(["kitchen"])
+                await asyncio.sleep(0.01)
+            assert now_ns() - since_ns >= WAIT_NS, "others may not have noticed yet"
+            while not a.owned.get("kitchen", 0) > 1:
+                a.shell.occupied(["kitchen"])
+                await asyncio.sleep(0.01)
 
     run(test)
 
