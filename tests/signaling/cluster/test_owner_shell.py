@@ -7,7 +7,7 @@ import logging
 import random
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -18,7 +18,7 @@ from mixer_core.cluster.jetstream import JetStream
 from mixer_core.cluster.names import Names
 from mixer_core.cluster.records import NodeRecord, RoomRecord, decode_record
 from mixer_core.runtime.errors import ClusterError
-from mixer_core.runtime.units import MS_NS, S_NS
+from mixer_core.runtime.units import MS_NS
 from signaling.cluster.owner_actions import Here, Nobody, There, Verdict
 from signaling.cluster.owner_shell import OwnerShell, now_ns
 from signaling.cluster.owners import KEEP_S
@@ -200,6 +200,14 @@ def test_a_room_that_the_bucket_has_forgotten_has_a_greater_epoch_than_all_befor
     run(test)
 
 
+class Renewed(Bucket):
+    """A bucket of nodes in which a node renews its lease between any two looks."""
+
+    async def state(self) -> tuple[str, int]:
+        await self.put("c", b"{}")
+        return await super().state()
+
+
 async def join_again(made: Cluster, nodes: Bucket) -> None:
     """All nodes have new leases, in the bucket of nodes that is there now."""
     for node in made.nodes:
@@ -226,22 +234,17 @@ def test_the_bucket_of_rooms_is_not_made_anew_while_leases_of_before_hold(
             assert isinstance(await b.shell.claim("kitchen", here=True), Nobody)
             await until(lambda: RESTART in caplog.text, "somebody is told")
             assert not await b.bucket.is_there() and a.owned == {"kitchen": 1} and not b.owned
-            third = RoomsBucket(b.bucket, nodes, lambda: None, log, WAIT_NS)
-            starting = asyncio.create_task(third.prepare())
-            await keep_writing(nodes, while_true=lambda: not starting.done())
+            third, fourth = (
+                RoomsBucket(b.bucket, leases, lambda: None, log, WAIT_NS)
+                for leases in (Renewed(jetstream, names.nodes), nodes)
+            )
             with pytest.raises(ClusterError, match="stop all nodes"):
-                await starting
-            await third.prepare()  # Now nobody renews a lease.
+                await third.prepare()
+            assert not await b.bucket.is_there()
+            await fourth.prepare()
             assert await b.bucket.is_there()
 
     run(test)
-
-
-async def keep_writing(nodes: Bucket, while_true: Callable[[], bool]) -> None:
-    """Another node renews its lease."""
-    while while_true():
-        await nodes.put("c", b"{}")
-        await asyncio.sleep(WAIT_NS / 10 / S_NS)
 
 
 def test_the_bucket_of_rooms_is_made_anew_by_a_lease_in_another_bucket_of_nodes(
