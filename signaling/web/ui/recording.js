@@ -11,6 +11,8 @@ export class Recording {
     this.button = /** @type {HTMLButtonElement} */ (byId("record"));
     this.list = byId("recordings");
     this.trouble = byId("recordings-trouble");
+    /** How often the list was asked for: an older answer may come later. */
+    this.turn = 0;
     this.button.addEventListener("click", () => client.record(client.state.recording.phase === "off"));
     /** @type {HTMLDetailsElement} */ (byId("recordings-past")).addEventListener("toggle", (event) => {
       if (/** @type {HTMLDetailsElement} */ (event.target).open) this.#show();
@@ -28,8 +30,9 @@ export class Recording {
   }
 
   async #show() {
+    const turn = (this.turn += 1);
     const found = await this.#try(this.client.archive.recordings());
-    if (!found) return;
+    if (!found || turn !== this.turn) return;
     this.list.replaceChildren(...found.map((one) => this.#row(one)));
     if (!found.length) this.list.append(make("li", { text: "There are none." }));
   }
