@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := signaling media_worker mixer_core openai_link benchmarks deploy tests docs
 # Tests at once: those of real processes wait more than they work.
-TEST_WORKERS ?= $(shell echo $$((3 * $$(getconf _NPROCESSORS_ONLN))))
+TEST_WORKERS ?= $(shell echo $$((5 * $$(getconf _NPROCESSORS_ONLN) / 2)))
 
 # Where this is set, every process that a test starts compiles every module again.
 unexport PYTHONDONTWRITEBYTECODE
