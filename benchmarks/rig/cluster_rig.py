@@ -8,7 +8,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 from openai_link.room.money import PriceTable
@@ -20,7 +20,7 @@ from .cluster_node import ClusterNode
 from .gateway_process import POLL_S, GatewayError, free_port
 from .helper_process import HelperProcess
 from .hosts import Hosts
-from .nats_reading import read_bucket
+from .nats_reading import followed, read_bucket
 from .nats_servers import NatsServers
 
 NODES = ("node-1", "node-2", "node-3")
@@ -103,10 +103,10 @@ class ClusterRig(Closing):
         records = read_bucket(self.nats.urls, f"{CLUSTER}_rooms").values()
         return {record["room"]: record["node"] for record in records if record}
 
-    def epochs(self) -> dict[str, int]:
-        """Room → how many owners it has had, by the same book. Raises NatsError."""
-        records = read_bucket(self.nats.urls, f"{CLUSTER}_rooms").values()
-        return {record["room"]: record["epoch"] for record in records if record}
+    def owners_from_now_on(self) -> AbstractContextManager[list[dict[str, Any]]]:
+        """What is written into that book until the end of the block: room, node, epoch; once more
+        for each renewal. Raises NatsError."""
+        return followed(self.nats.urls, f"{CLUSTER}_rooms")
 
     def money(self) -> dict[str, float]:
         """``cluster_checks.money``. Raises NatsError."""

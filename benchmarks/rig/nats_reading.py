@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from mixer_core.cluster.buckets import Bucket
+from mixer_core.cluster.buckets import Bucket, Entry
 from mixer_core.cluster.connection import Connection
 from mixer_core.cluster.jetstream import JetStream
 from mixer_core.cluster.settings import ClusterSettings
@@ -28,6 +30,43 @@ def read_bucket(urls: Sequence[str], bucket: str) -> dict[str, Any]:
         return asyncio.run(asyncio.wait_for(_read(urls, bucket), 2 * TIMEOUT_S))
     except (ClusterError, TimeoutError) as error:
         raise NatsError(f"the bucket {bucket} cannot be read: {error!r}") from error
+
+
+@contextmanager
+def followed(urls: Sequence[str], bucket: str) -> Iterator[list[dict[str, Any]]]:
+    """All values that are written to a bucket, read as JSON, as they come.
+
+    Raises:
+        NatsError: NATS does not answer, or there is no such bucket.
+    """
+    values: list[dict[str, Any]] = []
+    ready, done = threading.Event(), asyncio.Event()
+    loop = asyncio.new_event_loop()
+
+    def note(key: str, entry: Entry | None) -> None:
+        record = json.loads(entry.value) if entry is not None else None
+        if record:
+            values.append(record)
+
+    async def follow() -> None:
+        connection = Connection(ClusterSettings(servers=tuple(urls)), "benchmark")
+        connection.start()
+        kept = Bucket(JetStream(connection), bucket)
+        watch = kept.watch(note, ready.set)
+        await done.wait()
+        await watch.close()
+        await connection.close()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(follow(),))
+    thread.start()
+    try:
+        if not ready.wait(2 * TIMEOUT_S):
+            raise NatsError(f"the bucket {bucket} cannot be followed")
+        yield values
+    finally:
+        loop.call_soon_threadsafe(done.set)
+        thread.join()
+        loop.close()
 
 
 async def _read(urls: Sequence[str], bucket: str) -> dict[str, Any]:

@@ -7,6 +7,8 @@ another owner later: of such a room answers of as many nodes are right as it has
 
 from __future__ import annotations
 
+from collections import Counter
+
 from ..report.findings import Findings, Options
 from ..rig import cluster_checks as checks
 from ..rig.cluster_rig import NODES, PEOPLE, ClusterRig
@@ -22,13 +24,16 @@ def run(rig: ClusterRig, options: Options, findings: Findings) -> None:
     try:
         ways = [node.url for node in rig.nodes.values()]
         findings.progress(f"{count} rooms at once")
-        told = crowd.ask("offer", 300, rooms=rooms, ways=ways, token=rig.token)
+        with rig.owners_from_now_on() as written:
+            told = crowd.ask("offer", 300, rooms=rooms, ways=ways, token=rig.token)
     finally:
         crowd.close()
     rig.rooms += rooms
-    owners, epochs = rig.owners(), rig.epochs()
+    owners = rig.owners()
+    had = {(record["room"], record["node"], record["epoch"]) for record in written}
+    owned = Counter(room for room, _, _ in had)
     nodes_of = {room: set(nodes) for room, nodes in told["nodes"].items()}
-    two = sum(len(nodes) > epochs.get(room, 0) for room, nodes in nodes_of.items())
+    two = sum(len(nodes) > owned[room] for room, nodes in nodes_of.items())
     findings.add(
         "rooms at once",
         "owners",
@@ -37,7 +42,7 @@ def run(rig: ClusterRig, options: Options, findings: Findings) -> None:
         owned=sum(bool(owners.get(room)) for room in rooms),
         answered=sum(bool(nodes) for nodes in nodes_of.values()),
         with_two=two,
-        had_another=sum(epochs.get(room, 0) > 1 for room in rooms),
+        had_another=sum(owned[room] > 1 for room in rooms),
     )
     balance = checks.balance({room: owners.get(room, "") for room in rooms}, NODES)
     findings.add("rooms at once", "balance", "rooms", **balance)
