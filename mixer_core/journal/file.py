@@ -17,6 +17,7 @@ import contextlib
 import ctypes
 import sqlite3
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from ..runtime.errors import JournalError, NoJournalError
@@ -311,14 +312,27 @@ def _enter_wal(connection: sqlite3.Connection) -> None:
             time.sleep(0.01)
 
 
+@contextlib.contextmanager
+def _at_one_moment(connection: sqlite3.Connection) -> Iterator[None]:
+    """What the block reads is of one moment: somebody else may make the schema meanwhile."""
+    if connection.in_transaction:
+        yield
+        return
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
 def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:
     """Whether it is a journal of this version; False: it is empty. Raises JournalError."""
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    application = int(connection.execute("PRAGMA application_id").fetchone()[0])
-    names = {
-        str(row[0])
-        for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
-    }
+    tables = "SELECT name FROM sqlite_schema WHERE type = 'table'"
+    with _at_one_moment(connection):
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        application = int(connection.execute("PRAGMA application_id").fetchone()[0])
+        names = {str(row[0]) for row in connection.execute(tables)}
     is_foreign = application not in (0, APPLICATION_ID) or (names and not names >= _TABLES)
     if is_foreign and not (application == APPLICATION_ID and version > VERSION):
         raise unusable(path, "it is a file of another program: move it away")

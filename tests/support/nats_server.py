@@ -127,6 +127,8 @@ class NatsServer:
     def pause(self) -> None:
         """Freeze it: connections stay, and nothing answers."""
         os.kill(self.pid, signal.SIGSTOP)
+        stat = Path(f"/proc/{self.pid}/stat")
+        wait_until(lambda: stat.read_text().rpartition(") ")[2].startswith("T"), "it goes on")
 
     def resume(self) -> None:
         os.kill(self.pid, signal.SIGCONT)

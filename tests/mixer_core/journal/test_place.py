@@ -109,3 +109,26 @@ def test_a_log_that_is_removed_while_the_journal_is_opened_is_noticed(
     writer = open_writer(path)
     assert writer.is_in_place()
     writer.close()
+
+
+def test_a_schema_that_somebody_else_makes_meanwhile_is_seen_whole_or_not_at_all(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "journal.sqlite3"
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("PRAGMA journal_mode = WAL")
+
+    class Slow(sqlite3.Connection):
+        def execute(self, sql: str, *arguments: object) -> sqlite3.Cursor:
+            cursor = super().execute(sql, *arguments)  # type: ignore[arg-type]
+            if sql == "PRAGMA user_version":
+                row = cursor.fetchone()
+                file.make_schema(other, path)
+                return super().execute(f"SELECT {row[0]}")
+            return cursor
+
+    slow = sqlite3.connect(path, isolation_level=None, factory=Slow)
+    assert not file._is_ours(slow, path)
+    assert file._is_ours(other, path)
+    slow.close()
+    other.close()
