@@ -42,6 +42,20 @@ async def sharing(connection: Connection, names: Names, folder: Path) -> AsyncIt
         await share.close()
 
 
+@asynccontextmanager
+async def two_desks(
+    server: NatsServer, names: Names, folder: Path
+) -> AsyncIterator[tuple[Desk, Desk]]:
+    """Those of two nodes."""
+    async with (
+        connected(server) as first,
+        connected(server) as second,
+        sharing(first, names, folder / "one") as one,
+        sharing(second, names, folder / "two") as two,
+    ):
+        yield one, two
+
+
 def now_s() -> int:
     return int(time.time())
 
@@ -53,12 +67,7 @@ def test_what_one_node_gives_out_or_takes_back_counts_on_both(
         early, _ = Desk(Ledger(tmp_path / "two")).invite(
             ["den"], "speak", "", 3_600, False, now_s()
         )
-        async with (
-            connected(nats_server) as first,
-            connected(nats_server) as second,
-            sharing(first, names, tmp_path / "one") as one,
-            sharing(second, names, tmp_path / "two") as two,
-        ):
+        async with two_desks(nats_server, names, tmp_path) as (one, two):
             assert one.key == two.key == (tmp_path / "two" / KEY_FILE).read_bytes()
             await until(lambda: early.id in one.book().invitations)
             made, token = one.invite(["den"], "speak", "Ada", 3_600, False, now_s())
@@ -88,12 +97,7 @@ def test_an_invitation_for_one_browser_lets_one_in_on_whichever_node(
     nats_server: NatsServer, names: Names, tmp_path: Path
 ) -> None:
     async def test() -> None:
-        async with (
-            connected(nats_server) as first,
-            connected(nats_server) as second,
-            sharing(first, names, tmp_path / "one") as one,
-            sharing(second, names, tmp_path / "two") as two,
-        ):
+        async with two_desks(nats_server, names, tmp_path) as (one, two):
             made, token = one.invite(["den"], "speak", "", 3_600, True, now_s())
             await until(lambda: made.id in two.book().invitations)
             await two.claim(token, "", now_s())
@@ -119,12 +123,7 @@ def test_a_claim_whose_answer_was_lost_is_made_again_and_lets_one_browser_in(
     nats_server: NatsServer, names: Names, tmp_path: Path
 ) -> None:
     async def test() -> None:
-        async with (
-            connected(nats_server) as first,
-            connected(nats_server) as second,
-            sharing(first, names, tmp_path / "one") as one,
-            sharing(second, names, tmp_path / "two") as two,
-        ):
+        async with two_desks(nats_server, names, tmp_path) as (one, two):
             made, token = one.invite(["den"], "speak", "", 3_600, True, now_s())
             await until(lambda: made.id in two.book().invitations)
             await two.claim(token, "", now_s())  # Nobody was told.
