@@ -79,7 +79,7 @@ class Consequences:
                 parts.record.pending_reply.requested()
                 return []
             case ReplyWithdrawn():
-                parts.record.pending_reply.forget()
+                parts.record.withdrawn()
                 return parts.address.stopped()
             case ReplyMayWait():
                 return self._recovery.ask_pending(now_ns)

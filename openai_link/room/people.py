@@ -14,7 +14,7 @@ from ..turns.messages import refusal
 from .actions import AnswerUpload, ExportTrace, Log, TellBrowsers
 from .audience import Audience
 from .parts import RoomParts
-from .signals import Outcome, PictureRefused, ProblemFound, StateNews
+from .signals import Outcome, PictureRefused, ProblemFound, ReplyWithdrawn, StateNews
 from .untaken import Untaken
 
 _FOR_SESSIONS = ("interrupt", "ptt")
@@ -64,15 +64,15 @@ class People:
             outcomes = self._parts.tools.confirmed(event, now_ns)
         elif sessions.talking is not None:
             outcomes = sessions.browser_event(event, now_ns)
-            if kind == "interrupt":
-                self._parts.record.pending_reply.forget()
-                self._parts.tools.stopped()
             if kind == "interrupt" or (kind == "ptt" and self._is_pressed(event)):
                 outcomes += self._parts.handover.silence_draining(now_ns)
         elif kind == "say":
             outcomes = self._say_later(event, now_ns)
         elif kind in _FOR_SESSIONS:
-            outcomes = [self._not_connected(event)]
+            owed = [ReplyWithdrawn()] if kind == "interrupt" else []
+            outcomes = [*owed, self._not_connected(event)]
+        if kind == "interrupt":
+            self._parts.tools.stopped()
         if kind == "played":
             outcomes += [ExportTrace(trace) for trace in self._parts.traces.played(event, now_ns)]
         return outcomes

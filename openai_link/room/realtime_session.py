@@ -251,9 +251,12 @@ class RealtimeSession(SessionCourse):
         """Somebody shows a picture: it is answered when the server has taken it."""
         return self._turned(self._turns.show(picture), now_ns)
 
-    def show_again(self, picture: Picture) -> tuple[str, list[Outcome]]:
-        """Show what a session before did not take: the id of its item, and what follows."""
-        event = self._turns.show_again(picture)
+    def show_again(self, picture: Picture, *, is_answered: bool) -> tuple[str, list[Outcome]]:
+        """Show what a session before did not take: the id of its item, and what follows.
+
+        ``is_answered``: when the server has taken it.
+        """
+        event = self._turns.show_again(picture, is_answered=is_answered)
         return str(event["item"]["id"]), [self._send(event)]
 
     def approve(self, answer: Answer, now_ns: int) -> list[Outcome]:

@@ -186,6 +186,11 @@ class RoomRecord:
         """No session will be told of it, and whoever typed it is gone: people see it."""
         return self._lines.tell(typed.caption)
 
+    def withdrawn(self) -> None:
+        """Nobody waits for an answer to what was said, typed or shown so far."""
+        self.pending_reply.forget()
+        self._untaken.withdrawn()
+
     def retyped(self, session: int, typed: Untaken, item: str) -> None:
         """What was typed or shown before is told again in ``session``, as ``item``."""
         self.pending_reply.told_again(typed.item, item)

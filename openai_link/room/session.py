@@ -191,8 +191,11 @@ class Session(Protocol):
     def show(self, picture: Picture, now_ns: int) -> list[Outcome]:
         """Somebody shows a picture: it is answered when the server has taken it."""
 
-    def show_again(self, picture: Picture) -> tuple[str, list[Outcome]]:
-        """Show what a session before did not take: the id of its item, and what follows."""
+    def show_again(self, picture: Picture, *, is_answered: bool) -> tuple[str, list[Outcome]]:
+        """Show what a session before did not take: the id of its item, and what follows.
+
+        ``is_answered``: when the server has taken it.
+        """
 
     def approve(self, answer: Answer, now_ns: int) -> list[Outcome]:
         """Tell the service whether it may run one of its own tools."""

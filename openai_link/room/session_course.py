@@ -208,9 +208,9 @@ class SessionCourse:
                 case turns.TypedText():
                     outcomes.append(TextTyped(self.number, action))
                 case turns.AnswerWithdrawn():
-                    outcomes += self._facts(self._reducer.answer_withdrawn(), now_ns)
                     if self.stage == "active":  # A draining one owes nothing but its last words.
                         outcomes.append(ReplyWithdrawn())
+                    outcomes += self._facts(self._reducer.answer_withdrawn(), now_ns)
                 case turns.AskedByHand():
                     outcomes.append(ReplyRequested())
                 case turns.Tell(event, addressee):

@@ -273,9 +273,10 @@ class RoomSessions:
             if not picture.text:
                 return outcomes
             typed, picture = typed.in_words(picture.text), None
-            self._record.pending_reply.requested(typed.item)
+            if typed.is_answered:
+                self._record.pending_reply.requested(typed.item)
         if picture is not None:
-            item, told = session.show_again(picture)
+            item, told = session.show_again(picture, is_answered=typed.is_answered)
         else:
             item, told = session.type_text(str(typed.caption["text"]))
         self._record.retyped(session.number, typed, item)

@@ -34,6 +34,8 @@ class Untaken:
     picture: Picture | None = None
     told: int = 1
     """Sessions that were told."""
+    is_answered: bool = True
+    """A picture is answered when it is taken, unless the assistant was stopped since."""
 
     @property
     def is_hopeless(self) -> bool:
@@ -43,7 +45,8 @@ class Untaken:
     def in_words(self, text: str) -> Untaken:
         """The same without the picture: as if only ``text`` had been typed."""
         caption = {k: v for k, v in self.caption.items() if k not in ("picture", "thumbnail")}
-        return Untaken(self.session, {**caption, "text": text}, self.until_ns)
+        words = {**caption, "text": text}
+        return Untaken(self.session, words, self.until_ns, is_answered=self.is_answered)
 
     @property
     def item(self) -> str:
@@ -80,6 +83,10 @@ class UntakenTexts:
         self._typed[text.item] = Untaken(session, caption, now_ns + MAX_WAIT_NS, picture)
         oldest = list(self._typed)[:-MAX_TYPED]
         return [self._typed.pop(item).caption for item in oldest]
+
+    def withdrawn(self) -> None:
+        """Nobody waits for an answer to any of it; sessions are told it all the same."""
+        self._typed = {i: replace(typed, is_answered=False) for i, typed in self._typed.items()}
 
     def forget(self) -> None:
         """No session is told any of it any more."""

@@ -318,12 +318,15 @@ class TurnPolicy(AnswerPolicy):
 
     def show(self, picture: Picture) -> list[TurnAction]:
         """Somebody shows a picture; an answer is asked for when the server has taken it."""
-        create = self.show_again(picture)
+        create = self.show_again(picture, is_answered=True)
         return [Send(create), shown(picture, create)]
 
-    def show_again(self, picture: Picture) -> dict[str, Any]:
-        """The event that shows a picture, which an earlier session may not have taken."""
-        return self._pictures.show(picture)
+    def show_again(self, picture: Picture, *, is_answered: bool) -> dict[str, Any]:
+        """The event that shows a picture, which an earlier session may not have taken.
+
+        ``is_answered``: when the server has taken it.
+        """
+        return self._pictures.show(picture, is_answered)
 
     def picture_refused(self, error: ServerError) -> str:
         """The item of the picture that an error is about; empty: it is about something else."""

@@ -31,10 +31,10 @@ class ShownPictures:
         """Whether an item is a picture that is not taken yet."""
         return item in self._waiting
 
-    def show(self, picture: Picture) -> dict[str, Any]:
-        """The event that shows a picture."""
+    def show(self, picture: Picture, is_answered: bool) -> dict[str, Any]:
+        """The event that shows a picture; ``is_answered``: when it is taken."""
         create = self._events.user_picture(picture.url, picture.text, self._detail)
-        self._waiting[str(create["item"]["id"])] = True
+        self._waiting[str(create["item"]["id"])] = is_answered
         if len(self._waiting) > MAX_WAITING:
             del self._waiting[next(iter(self._waiting))]
         return create

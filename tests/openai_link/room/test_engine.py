@@ -85,6 +85,18 @@ def test_a_stop_by_hand_ends_the_item_too() -> None:
     checks.check_all(world)
 
 
+@pytest.mark.parametrize("tools", [(), ("lights",)])
+def test_a_stop_in_the_moment_of_a_loss_reaches_the_answer_that_is_owed(
+    tools: tuple[str, ...],
+) -> None:
+    steps = (wait(300), say("call lights"), wait(700), Step("refuse", "1000"), Step("lose"))
+    world = World(Scene("stop", (*steps, Step("interrupt"), wait(6_000)), tools=tools))
+    world.finish()
+    assert world.opened > 1 and not world.open_tools
+    assert all(event["event_id"].startswith("mmt1_") for event in sent(world, "response.create"))
+    assert world.state["upstream"] == "ready" and world.assistant == "idle"
+
+
 def test_a_stop_while_a_tool_runs_is_followed_by_no_answer() -> None:
     """The model is told what came of the tool, and speaks of it when somebody asks."""
     steps = (wait(300), say("call lights"), wait(1_000), Step("interrupt"), wait(6_000))

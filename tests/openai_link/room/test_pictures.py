@@ -189,6 +189,32 @@ def test_nobody_waits_for_an_answer_to_a_picture_that_was_taken_after_a_stop() -
     assert "response.create" not in {event["type"] for event in world.sent}
 
 
+def test_a_picture_that_was_stopped_is_shown_to_the_next_session_without_an_answer() -> None:
+    world = world_of(kind=_Slow)
+    world.exhibit(shown("What is this?"))
+    world.run(300)
+    world.browser(type="interrupt")
+    world.lose_all()
+    world.answered()
+    assert world.opened == 2 and len(pictures_sent(world)) == 1
+    assert [item.text for item in checks.messages(world)] == [f"{WORDS} What is this?"]
+    assert "response.create" not in {event["type"] for event in world.sent}
+    world.exhibit(shown("And this?"))
+    world.answered()
+    assert replies(world) == ["You said: And this?"]
+
+
+def test_of_a_picture_that_was_stopped_the_words_that_are_left_have_no_answer() -> None:
+    world = world_of()
+    world.hangs_up = 2
+    world.exhibit(shown("What is this?"))
+    world.browser(type="interrupt")
+    world.answered()
+    assert [event["code"] for event in world.of("error")] == ["picture_refused"]
+    assert [item.text for item in checks.messages(world)] == ["What is this?"]
+    assert "response.create" not in {event["type"] for event in world.sent}
+
+
 def test_what_is_typed_right_behind_it_is_one_answer_for_both() -> None:
     world = world_of()
     world.exhibit(shown("Look"))
