@@ -120,7 +120,7 @@ class AddressDesk:
                 policy.reply_began()
                 self._replying = session
                 self._asker = self._record.asker(response)[0]
-            case PlaybackEnded(cleared=cleared) if policy.is_replying:
+            case PlaybackEnded(cleared=cleared) if policy.is_replying and session == self._replying:
                 policy.reply_ended(self._said, self._asker, cleared, now_ns)
         return []
 

@@ -8,7 +8,17 @@ from typing import Any
 import pytest
 
 from mixer_core.runtime.room_rules import Address, RoomRules
-from openai_link.room.address_desk import NO_WORDS, NOT_TRANSCRIBED
+from openai_link.facts import (
+    Caption,
+    PlaybackEnded,
+    PlaybackStarted,
+    SpeechStarted,
+    TurnCommitted,
+)
+from openai_link.room.address_desk import NO_WORDS, NOT_TRANSCRIBED, AddressDesk
+from openai_link.room.record import RoomRecord
+from openai_link.room.signals import AnswerTurn
+from openai_link.settings import OpenaiLinkSettings
 from openai_link.simulator.engine.brain import Recognition
 from tests.openai_link.room.hostile import HostileWorld
 from tests.openai_link.room.hostility import Rule
@@ -298,6 +308,22 @@ def test_the_server_never_speaks_up_by_itself(address: Address) -> None:
         settings={"idle_timeout_ms": 5_000},
     )
     assert world.responses == []
+
+
+def test_the_end_of_a_reply_in_the_session_before_does_not_end_that_of_the_new_one() -> None:
+    settings = OpenaiLinkSettings(transcription_model="any")
+    desk = AddressDesk(rules("addressed"), settings, RoomRecord("den", settings, str))
+    desk.people({ADA: "Ada", BEN: "Ben"})
+    for session, fact in (
+        (1, PlaybackStarted("old")),
+        (2, PlaybackStarted("new")),
+        (1, PlaybackEnded("old", cleared=True)),
+        (2, Caption("assistant", "item", "Tea or coffee?", final=True)),
+        (2, PlaybackEnded("new", cleared=False)),
+        (2, SpeechStarted("turn")),
+    ):
+        desk.on_fact(session, fact, 0)
+    assert AnswerTurn("turn") in desk.on_fact(2, TurnCommitted("turn"), 0), "it is asked for"
 
 
 # -- a server that answers although it was told not to --------------------------------------------
