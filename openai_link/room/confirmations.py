@@ -51,6 +51,10 @@ class Confirmations:
         """Whether the server of a session says that its answers have no sound."""
         return self._silent.get(session, False)
 
+    def opened(self, session: int, model: str) -> None:
+        """A session was opened with that model; its server may name another one, or none."""
+        _keep(self._models, session, model)
+
     def take(self, session: int, fact: SessionConfirmed) -> list[Outcome]:
         """The server of a session tells how it is."""
         model, transcription = model_of(fact.given), transcription_model_of(fact.given)

@@ -132,6 +132,7 @@ class Consequences:
         match signal:
             case SessionConfirmed():
                 self._parts.persona.taken(session.settings)
+                self._parts.record.session_opened(session.number, session.settings.model)
                 return self._startup.seed(session, now_ns)
             case SessionSeeded():
                 return self._recovery.seeded(session, wall_ms, now_ns)

@@ -315,6 +315,10 @@ class RoomRecord:
         """A tool call has its output."""
         return self._lines.write(self._transcript.tool_result(call, output, ok, wall_ms))
 
+    def session_opened(self, session: int, model: str) -> None:
+        """A server has taken a session that asks for that model."""
+        self._confirmations.opened(session, model)
+
     def session_over(self, session: int) -> None:
         """Nothing more is heard of a session, whether or not it had the room."""
         self._session_ids.pop(session, None)

@@ -75,6 +75,26 @@ def test_what_can_change_now_does_and_the_rest_with_the_next_session(kind: type[
     assert session(world)["instructions"] == "Be a pirate." and problems(world) == []
 
 
+def test_what_a_session_costs_goes_by_the_model_that_it_was_opened_with() -> None:
+    """Where its server does not name one."""
+
+    class Nameless(World):
+        def _receive(self, session: int, event: dict[str, Any]) -> None:
+            if "session" in event:
+                del event["session"]["model"]
+            super()._receive(session, event)
+
+    world = Nameless(Scene("a change", TALK))
+    talked(world)
+    change(world, model="gpt-realtime-2.1-mini")
+    world.ask("Still there?")
+    world.lose_all()
+    world.run(500)
+    world.ask("And now?")
+    models = [usage.model for usage in world.journal.usage()]
+    assert models == ["gpt-realtime-2.1"] * 2 + ["gpt-realtime-2.1-mini"]
+
+
 def test_a_voice_that_nobody_has_heard_changes_at_once() -> None:
     world = World(Scene("quiet", (wait(500),)))
     talked(world)
