@@ -114,7 +114,7 @@ class Recovery:
             return []
         outcomes = self._sessions.retype(talking)
         pending = self._record.pending_reply
-        waits = pending.is_pending and not self._tools.is_busy
+        waits = pending.is_pending and not self._tools.owes_answer
         if not waits or not (outcomes or talking.is_settled):  # Nobody waits, or it is on its way.
             return outcomes
         if pending.is_hopeless:

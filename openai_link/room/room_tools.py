@@ -97,6 +97,11 @@ class RoomTools:
         return bool(self._calls.pending()) or self._approvals.is_busy
 
     @property
+    def owes_answer(self) -> bool:
+        """The model will be asked to speak of what has no output yet, or does so by itself."""
+        return self._calls.owes_answer or self._approvals.is_busy
+
+    @property
     def definitions(self) -> Sequence[Mapping[str, Any]]:
         """For the session object: what the server takes of the tools that there are."""
         return self._offered.definitions

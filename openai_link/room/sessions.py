@@ -31,7 +31,7 @@ from .record import RoomRecord
 from .room_pictures import NOT_TAKEN, RoomPictures
 from .room_tools import RoomTools
 from .session import NO_PICTURES, Session
-from .signals import Outcome, ProblemFound, SessionOver
+from .signals import Outcome, ProblemFound, ReplyWithdrawn, SessionOver
 from .untaken import Untaken
 
 _NOTE = (
@@ -324,8 +324,9 @@ class RoomSessions:
         outcomes += session.take_turns(self._ruled, now_ns)
         outcomes += self.retype(session)
         outcomes += session.roster(self._people, self._deaf, now_ns)
-        for press in self._pressed.values():
-            outcomes += session.browser_event(press, now_ns)
+        for press in self._pressed.values():  # Who was stopped by it is known.
+            told = session.browser_event(press, now_ns)
+            outcomes += [one for one in told if not isinstance(one, ReplyWithdrawn)]
         is_answering = self.draining is not None and not self.draining.has_said_everything
         return outcomes + self._tools.session_changed(is_answering, now_ns)
 

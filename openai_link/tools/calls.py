@@ -219,6 +219,11 @@ class ToolCalls:
             times.append(due_ns)
         return min(times, default=None)
 
+    @property
+    def owes_answer(self) -> bool:
+        """The model is asked to speak of a call that has no output yet, once it has."""
+        return any(self._rounds.is_known(known.response) for known in self._pending.values())
+
     def pending(self) -> list[PendingToolCall]:
         """Calls without output, oldest first."""
         return list(self._pending.values())
@@ -237,6 +242,7 @@ class ToolCalls:
         self, pending: PendingToolCall, spec: ToolSpec, arguments: Mapping[str, Any], now_ns: int
     ) -> ToolAction:
         timeout_ms = self._limits.confirm_timeout_ms
+        self._rounds.opened(pending.response, pending.call, is_question=True)
         pending.state = "asking"
         pending.deadline_ns = now_ns + timeout_ms * MS_NS
         question = spec.ask(arguments)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from mixer_core.runtime.units import MS_NS, S_NS
 
 from ..facts import (
+    AssistantChanged,
     Fact,
     PlaybackEnded,
     PlaybackStarted,
@@ -55,15 +56,15 @@ class Rounds:
         self._ended: deque[str] = deque(maxlen=REMEMBERED)
         self._active: set[str] = set()
         self._stopped: deque[str] = deque(maxlen=REMEMBERED)
-        """Responses that were stopped: what they still call makes no round."""
+        """Responses that were stopped: what they still call makes no round, but for questions."""
         self._held_until_ns = 0
         self._playing = False
         self.quiet_since_ns = 0
         """When somebody was last heard, a person or the assistant."""
 
-    def opened(self, response: str, call: str) -> None:
-        """``response`` made the tool call ``call``."""
-        if response in self._stopped:
+    def opened(self, response: str, call: str, *, is_question: bool = False) -> None:
+        """``response`` made the tool call ``call``; ``is_question``: people are asked about it."""
+        if response in self._stopped and not is_question:
             return
         known = self._rounds.setdefault(response, _Round())
         known.done = known.done or response in self._ended
@@ -107,9 +108,11 @@ class Rounds:
     def on_fact(self, fact: Fact, now_ns: int) -> None:
         """Note who can be heard, and which responses begin and end."""
         match fact:
-            case SpeechStarted():
+            case SpeechStarted() | AssistantChanged("listening"):  # Or somebody holds the button.
                 self._held_until_ns = now_ns + SPEECH_LIMIT_NS
-            case SpeechStopped() if self._held_until_ns > now_ns:
+            case SpeechStopped() | AssistantChanged("idle" | "thinking") if (
+                self._held_until_ns > now_ns
+            ):
                 self._held_until_ns = now_ns + ANSWER_GRACE_NS
             case PlaybackStarted() | PlaybackEnded():
                 self._playing = isinstance(fact, PlaybackStarted)
@@ -141,6 +144,10 @@ class Rounds:
     def are_owed(self) -> bool:
         """Whether the answer to any round has not been given."""
         return bool(self._rounds)
+
+    def is_known(self, response: str) -> bool:
+        """Whether an answer to the calls of ``response`` is to be given yet."""
+        return response in self._rounds
 
     def fills(self, response: str) -> bool:
         """Whether a filler may be said for this round: nothing else is being said or generated."""

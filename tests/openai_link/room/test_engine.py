@@ -85,6 +85,30 @@ def test_a_stop_by_hand_ends_the_item_too() -> None:
     checks.check_all(world)
 
 
+def test_a_line_that_is_lost_after_a_stop_need_not_wait_for_the_tool_that_still_runs() -> None:
+    steps = (wait(300), say("call lights"), wait(1_000), Step("interrupt"), wait(500))
+    world = World(Scene("stop", steps, tools=("lights",), tool_ms=8_000))
+    world.run(1_800)
+    assert len(world.ran) == 1 and len(world.open_tools) == 1
+    world.browser(type="say", text="Are you there?")
+    world.lose_all()
+    world.run(6_000)
+    assert world.open_tools and "You said: Are you there?" in world.final_captions().values()
+
+
+def test_who_typed_while_the_button_is_held_is_owed_an_answer_by_the_third_session_too() -> None:
+    world = world_of(PRESS, wait(500), settings=PTT)
+    world.run(1_000)
+    world.browser(type="say", text="Are you there?")
+    for _ in range(2):
+        world.lose_all()
+        world.run(500)
+    world.browser(type="ptt", down=False, held_ms=40)
+    world.lose_all()
+    world.run(6_000)
+    assert "You said: Are you there?" in world.final_captions().values()
+
+
 @pytest.mark.parametrize("tools", [(), ("lights",)])
 def test_a_stop_in_the_moment_of_a_loss_reaches_the_answer_that_is_owed(
     tools: tuple[str, ...],

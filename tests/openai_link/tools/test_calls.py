@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from mixer_core.runtime.units import MS_NS, S_NS
 from openai_link.facts import (
+    AssistantChanged,
     Fact,
     PlaybackEnded,
     PlaybackStarted,
@@ -445,6 +446,23 @@ def test_after_a_stop_outputs_are_sent_and_nobody_is_asked_to_speak_of_them(
     assert calls.tick(60 * S_NS) == [] and calls.next_timeout_ns() is None
 
 
+def test_nothing_is_said_of_an_output_while_somebody_holds_the_button(calls: ToolCalls) -> None:
+    calls.called(ToolCalled("r", "i", "a", "plain", "{}"), "", "", 0)
+    calls.on_fact(ResponseEnded("r", "completed"), 0)
+    calls.on_fact(AssistantChanged("listening"), S_NS)
+    assert AskAnswer() not in calls.finished("a", "1", True, 2 * S_NS)
+    calls.on_fact(AssistantChanged("idle"), 9 * S_NS)
+    assert calls.tick(9 * S_NS) == [] and calls.next_timeout_ns() == 10 * S_NS
+    assert calls.tick(10 * S_NS) == [AskAnswer()]
+
+
+def test_an_answer_is_owed_to_a_call_only_until_it_is_stopped(calls: ToolCalls) -> None:
+    calls.called(ToolCalled("r", "i", "a", "plain", "{}"), "", "", 0)
+    assert calls.owes_answer
+    calls.stopped()
+    assert calls.pending() and not calls.owes_answer
+
+
 def test_what_a_stopped_response_still_calls_is_not_spoken_of(calls: ToolCalls) -> None:
     calls.on_fact(ResponseStarted("r"), 0)
     calls.called(ToolCalled("r", "i", "a", "plain", "{}"), "", "", 0)
@@ -459,9 +477,14 @@ def test_what_a_stopped_response_still_calls_is_not_spoken_of(calls: ToolCalls) 
     assert AskAnswer() in calls.finished("c", "1", True, 62 * S_NS)
 
 
-def test_after_a_stop_a_question_to_the_room_still_counts(calls: ToolCalls) -> None:
+@pytest.mark.parametrize("is_late", [False, True])
+def test_after_a_stop_a_question_to_the_room_still_counts(calls: ToolCalls, is_late: bool) -> None:
+    calls.on_fact(ResponseStarted("r"), 0)
+    if is_late:
+        calls.stopped()
     calls.called(ToolCalled("r", "i", "a", "guarded", "{}"), "", "", 0)
     calls.on_fact(ResponseEnded("r", "completed"), 0)
-    calls.stopped()
+    if not is_late:
+        calls.stopped()
     calls.confirmed("a", True, "p", S_NS)
     assert AskAnswer() in calls.finished("a", "1", True, 2 * S_NS)
