@@ -48,7 +48,6 @@ class RuleChanges:
         outcomes: list[Outcome] = []
         if rules.tools != before.rules.tools:
             outcomes += parts.tools.allow(rules.tools, now_ns)
-            outcomes += parts.sessions.tools_changed()
         outcomes += parts.sessions.retell()
         outcomes += parts.address.change(rules)
         outcomes += parts.want_own_words(rules.transcribe_each, settings.link)

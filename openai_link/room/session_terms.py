@@ -29,6 +29,8 @@ _REFUSED = (400, 413, 422)
 """HTTP statuses of a request that is refused for what is in it."""
 _TOOL_KEYS = ("tools", "tool_choice", "parallel_tool_calls")
 _AT_ANY_TIME = frozenset({"instructions", "transcription_language"})
+_OF_TOOLS = ("service_mcp_servers", "session_json")
+"""Keys with the tools that are not ours: a room's rules say which of them there are."""
 _NO_TOOLS: Mapping[str, Any] = {"tools": [], "tool_choice": "auto"}
 """What a session has that was told of no tools."""
 
@@ -161,10 +163,11 @@ class SessionTerms:
         *,
         may_change_voice: bool,
     ) -> list[SendEvent]:
-        """The room's settings are these: what of the persona can change now does.
+        """The room's settings are these: what of the persona and the tools can change now does.
 
         The voice goes alone: a server whose first answer is faster refuses it, and nothing else.
         """
+        self._settings = put(self._settings, settings, _OF_TOOLS)
         changes = differing(self._settings, settings)
         voice = changes & VOICE if may_change_voice else frozenset[str]()
         sent = [
@@ -172,7 +175,8 @@ class SessionTerms:
             for keys in (changes & _AT_ANY_TIME, voice)
             if keys
         ]
-        return [event for event in sent if event is not None]
+        persona = [event for event in sent if event is not None]
+        return [*self.set_tools(definitions), *persona]
 
     def _change(
         self,

@@ -183,7 +183,8 @@ class RoomSessions:
         return active.set_tools(self._tools.definitions)
 
     def retell(self) -> list[Outcome]:
-        """The room's settings have changed: tell the running session what can change now."""
+        """The room's settings have changed: tell the running session what can change now, with
+        the tools that there are."""
         active = self.active
         if active is None or active.stage in ("connecting", "closed"):
             return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -13,7 +14,7 @@ from mixer_core.runtime.room_rules import Rooms
 from openai_link.room.persona import Persona
 from openai_link.room.rule_changes import told
 from openai_link.room_settings import RoomSettings, followed
-from openai_link.settings import OpenaiLinkSettings, Settings
+from openai_link.settings import OpenaiLinkSettings, ServiceMcpServer, Settings
 from tests.openai_link.room.websocket_world import WebsocketWorld
 from tests.openai_link.room.world import Scene, World, say, until, wait
 
@@ -213,6 +214,22 @@ def test_of_changed_settings_a_running_room_takes_what_is_declared_so() -> None:
     room = RoomSettings.of(followed(old, new), "den")
     assert (room.link.instructions, room.link.voice) == ("new", "ash")
     assert (room.link.output, room.link.transcription_language) == ("audio", "de")
+
+
+def test_tools_that_are_not_ours_are_taken_from_a_running_session_and_given_back() -> None:
+    mine = {"type": "function", "name": "mine", "parameters": {"type": "object", "properties": {}}}
+    link = {
+        "service_mcp_servers": {"docs": ServiceMcpServer(url="http://127.0.0.1:1/")},
+        "session_json": json.dumps({"tools": [mine]}),
+    }
+    world = World(Scene("a change", TALK, tools=("lights",), settings=link))
+    talked(world)
+    for allowed in (["lights"], [], ["docs", "mine"], ["*"]):
+        change(world, tools=allowed)
+        world.run(400)
+        names = [tool.get("name") or tool["server_label"] for tool in session(world)["tools"]]
+        assert names == (["lights", "docs", "mine"] if allowed == ["*"] else allowed)
+    assert world.opened == 1 and problems(world) == []
 
 
 def test_the_tools_of_the_service_and_of_session_json_are_allowed_by_name_too() -> None:
