@@ -1,8 +1,9 @@
 """When a room stops talking here, because it goes on at another machine. Sans-I/O.
 
 The other machine has a session that knows the conversation. Here the room is left in its next
-pause: the reply that sounds is finished, nobody is in the middle of a word, no tool runs. A pause
-that does not come is not waited for longer than whoever asks allows.
+pause: the reply that sounds is finished, nobody is in the middle of a word, what was said is
+written down, no tool runs. A pause that does not come is not waited for longer than whoever asks
+allows.
 """
 
 from __future__ import annotations
@@ -85,8 +86,10 @@ class Yielding:
         return self.was_in_pause or now_ns >= until_ns
 
     def _is_busy(self, now_ns: int) -> bool:
-        """Somebody speaks, the assistant answers or a tool runs."""
+        """Somebody speaks, or was not written down yet, the assistant answers or a tool runs."""
         talking, draining = self._sessions.talking, self._sessions.draining
-        calm = talking is None or (talking.is_settled and not self._tools.is_busy)
+        calm = talking is None or not (
+            talking.awaits_words or not talking.is_settled or self._tools.is_busy
+        )
         calm = calm and (draining is None or draining.has_said_everything)
         return not calm or now_ns - self._loud_ns < QUIET_NS

@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+from mixer_core.runtime.room_rules import RoomRules
 from mixer_core.runtime.units import MS_NS, S_NS
-from tests.openai_link.room.world import PAGE_NS, PARTICIPANT, Scene, World, say, speak, until
+from openai_link.simulator.engine.brain import Recognition
+from tests.openai_link.room.world import (
+    PAGE_NS,
+    PARTICIPANT,
+    Scene,
+    Step,
+    World,
+    say,
+    speak,
+    until,
+    wait,
+)
 
 LIMIT_NS = 20 * S_NS
 TALK = Scene("talk", (say("hello"), until("speaking"), until("idle", 20_000)))
@@ -97,6 +109,19 @@ def test_a_turn_that_is_over_and_not_answered_is_answered_by_the_next_machine() 
     arrive(new, old)
     new.run(1_000)
     assert list(new.final_captions().values()) == ["You said: hello again"]
+
+
+def test_a_turn_that_is_over_and_not_written_down_is_waited_for() -> None:
+    """It may be for the assistant, and nobody else will know what was said."""
+    call = "Nova, what time is it?"
+    rules = RoomRules(address="addressed", address_names=("Nova",))
+    words = (Recognition(call, delay_ms=1_500),)
+    steps = (Step("join", "p-1,p-2"), wait(300), speak(800, PARTICIPANT), wait(1))
+    old = World(Scene("called", steps, says=rules, words=words))
+    old.run(1_200)
+    leave(old)
+    assert texts(old) == [call, f"You said: {call}"]
+    assert old.yielded is not None and not old.yielded.owed
 
 
 def test_who_stays_after_all_goes_on_with_the_conversation() -> None:
