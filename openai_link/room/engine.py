@@ -190,6 +190,7 @@ class RoomEngine:
         """
         wall_ms = self._wall_ms(now_ns)
         actions = self._settle(self._connection.forget(wall_ms, now_ns), now_ns)
+        actions += self._settle(self._parts.address.stopped(), now_ns)
         actions += self._settle(self._parts.tools.forget(now_ns), now_ns)
         actions += self._settle(self._parts.own_words.forget(now_ns), now_ns)
         actions += self._settle(self._record.forget(wall_ms), now_ns)

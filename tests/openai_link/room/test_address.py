@@ -188,6 +188,21 @@ def test_a_stop_reaches_the_turn_whose_words_are_still_to_come() -> None:
     assert created(world) == 0 and world.of("error") == []
 
 
+def test_of_a_turn_that_is_deleted_nobody_is_told_that_its_words_are_missing() -> None:
+    scene = Scene(
+        "deleted",
+        (BOTH, wait(300), speak(800, ADA), wait(900)),
+        says=rules("addressed"),
+        words=(Recognition(CALL, delay_ms=1_500),),
+    )
+    world = World(scene)
+    world.run(2_000)
+    assert spoken(world) == [""]
+    world.do(world.engine.forget("Ada", world.now_ns))
+    world.run(8_000)
+    assert world.of("error") == [] and created(world) == 0
+
+
 def test_nobody_is_answered_in_the_middle_of_the_next_sentence() -> None:
     world = hold(
         *(speak(800, ADA), wait(700), speak(3_000, BEN), *ANSWERED),
