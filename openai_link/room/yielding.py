@@ -88,8 +88,7 @@ class Yielding:
     def _is_busy(self, now_ns: int) -> bool:
         """Somebody speaks, or was not written down yet, the assistant answers or a tool runs."""
         talking, draining = self._sessions.talking, self._sessions.draining
-        calm = talking is None or not (
-            talking.awaits_words or not talking.is_settled or self._tools.is_busy
-        )
+        calm = talking is None or (talking.is_settled and not self._tools.is_busy)
         calm = calm and (draining is None or draining.has_said_everything)
+        calm = calm and not any(one.awaits_words for one in (talking, draining) if one is not None)
         return not calm or now_ns - self._loud_ns < QUIET_NS
