@@ -14,7 +14,7 @@ from mixer_core.journal.records import HistoryItem
 from mixer_core.runtime.earliest import earliest
 from mixer_core.runtime.room_rules import Address
 
-from ..facts import Assistant, Fact, ItemDone, ToolCalled, Transcribed
+from ..facts import Assistant, Fact
 from ..realtime.client_events import ClientEvents
 from ..realtime.session_object import CHOICES, session_object
 from ..settings import OpenaiLinkSettings
@@ -28,16 +28,11 @@ from .liveness import ServerHabits
 from .persona import Persona
 from .realtime_session import RealtimeSession
 from .record import RoomRecord
-from .room_pictures import NOT_TAKEN, RoomPictures
+from .room_pictures import RoomPictures
 from .room_tools import RoomTools
-from .session import NO_PICTURES, Session
-from .signals import Outcome, ProblemFound, ReplyWithdrawn, SessionOver
-from .untaken import Untaken
-
-_NOTE = (
-    "What is above was said before a short interruption that nobody need hear about. "
-    "Go on from there, in the same language. Do not greet again."
-)
+from .session import Session
+from .signals import Outcome, ReplyWithdrawn, SessionOver
+from .told_history import ToldHistory
 
 
 class RoomSessions:
@@ -64,6 +59,7 @@ class RoomSessions:
         self._mark = mark
         self._habits = ServerHabits()
         self.pictures = RoomPictures(settings, self._habits)
+        self._history = ToldHistory(record, self.pictures)
         self._created = 0
         self.active: Session | None = None
         """The one that has the room, or will have it as soon as it is seeded."""
@@ -234,82 +230,21 @@ class RoomSessions:
             items = settled(items, self.assistant == "speaking")
         elif self.is_elsewhere:
             items = settled(items, speaking=True)
-        is_owed = self._record.pending_reply.is_pending or (items and items[-1].kind == "tool")
-        note = "" if is_owed else _NOTE
-        return self._seed(session, items, note, now_ns)
+        return self._history.seed(session, items, now_ns)
 
     def tell_late(self, fact: Fact, now_ns: int) -> list[Outcome]:
         """What still happens in the draining session, the active one must know."""
-        if self.talking is None or not isinstance(fact, ItemDone | Transcribed | ToolCalled):
-            return []
-        item = self._record.find(fact.item)
-        if item is None or not (item.final or item.pending):
-            return []
-        return self._seed(self.talking, [item], "", now_ns, self._place(self.talking, item))
+        talking = self.talking
+        return [] if talking is None else self._history.tell_late(talking, fact, now_ns)
 
     def tell_truncated(self, item_id: str, now_ns: int) -> list[Outcome]:
         """A reply of the draining session was cut off: the active one must know how far it came."""
-        item = self._record.find(item_id)
-        if self.talking is None or item is None:
-            return []
-        outcomes = self.talking.correct(item, now_ns, self._place(self.talking, item))
-        self._record.seeded(*self.talking.seeded_ids)
-        return outcomes
+        talking = self.talking
+        return [] if talking is None else self._history.tell_truncated(talking, item_id, now_ns)
 
     def retype(self, session: Session) -> list[Outcome]:
         """Say again what was typed in a session that ended before it took it."""
-        outcomes: list[Outcome] = []
-        for typed in self._record.untaken(self.numbers):
-            outcomes += self._retype(session, typed)
-        return outcomes
-
-    def _retype(self, session: Session, typed: Untaken) -> list[Outcome]:
-        """One of them; a picture with which sessions end is told of in words, at most."""
-        picture, outcomes = typed.picture, list[Outcome]()
-        if picture is not None and (typed.is_hopeless or not self.pictures.may_be_shown):
-            outcomes = [
-                Log("warning", f"! {NOT_TAKEN}"),
-                ProblemFound("picture_refused", NOT_TAKEN),
-            ]
-            if not picture.text:
-                return outcomes
-            typed, picture = typed.in_words(picture.text), None
-            if typed.is_answered:
-                self._record.pending_reply.requested(typed.item)
-        if picture is not None:
-            item, told = session.show_again(picture, is_answered=typed.is_answered)
-        else:
-            item, told = session.type_text(str(typed.caption["text"]))
-        self._record.retyped(session.number, typed, item)
-        return [*outcomes, *told]
-
-    def _seed(
-        self,
-        session: Session,
-        items: Sequence[HistoryItem],
-        note: str,
-        now_ns: int,
-        after: str = "",
-    ) -> list[Outcome]:
-        may = self.pictures.may_be_shown
-        pictures = self._record.pictures(session.number, now_ns) if may else NO_PICTURES
-        outcomes = session.seed(items, self._record.present(), note, now_ns, after, pictures)
-        self._record.seeded(*session.seeded_ids)
-        return outcomes
-
-    def _place(self, session: Session, item: HistoryItem) -> str:
-        """Id in ``session`` of the item behind which a late ``item`` belongs; empty: the last."""
-        seeded, _ = session.seeded_ids
-        before, is_last = "root", True
-        for other in self._record.items():
-            is_own = bool(other.session) and other.session == session.session_id
-            own = other.item if is_own else ""
-            known = seeded.get(other.item, own)
-            if known and other.position < item.position:
-                before = known
-            elif known and other.item != item.item:
-                is_last = False
-        return "" if is_last else before
+        return self._history.retype(session, self.numbers)
 
     # -- the room ---------------------------------------------------------------------------------
 
@@ -318,7 +253,7 @@ class RoomSessions:
 
         What was typed comes before anybody asks for a reply: the reply has to know it.
         """
-        outcomes = self._seed(session, self._record.items(), "", now_ns)
+        outcomes = self._history.tell(session, self._record.items(), now_ns)
         outcomes += session.activate()
         outcomes += session.set_tools(self._tools.definitions)
         outcomes += session.retell(self._persona.wanted, self._tools.definitions)
