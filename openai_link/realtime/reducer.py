@@ -40,12 +40,11 @@ from .reduce_errors import ErrorBook
 from .reduce_items import Handler, ItemBook
 from .reduce_responses import ResponseBook
 from .reduce_turns import TurnBook, is_spoken
+from .repetitions import Repetitions
 from .unanswered import THINK_LIMIT_NS, UnansweredTurn
 
 MAX_UNKNOWN = 32
 """Distinct unknown event types that are counted by name."""
-MAX_EVENTS = 64
-"""Latest events that are told from their repetition by id."""
 _ACTIVE_ID = re.compile(r"\b(?:resp_\w{1,64}|mm[^\W_]{1,64}\b)")
 """The response that a refusal names as active: an id of the server's, or of the room's."""
 
@@ -60,7 +59,7 @@ class Reducer:
 
     def __init__(self, answers: bool = True, think_limit_ns: int = THINK_LIMIT_NS) -> None:
         self.assistant: Assistant = "idle"
-        self._seen = Once(MAX_EVENTS)
+        self._repetitions = Repetitions()
         self._bounds = Bounds()
         self.events = 0
         """Server events so far."""
@@ -179,8 +178,7 @@ class Reducer:
 
     def _feed(self, event: Mapping[str, Any], handler: Handler | None, now_ns: int) -> list[Fact]:
         kind = text_of(event, "type")
-        event_id = text_of(event, "event_id")
-        if event_id and not self._seen.first((kind, event_id)):
+        if self._repetitions.is_one(event, self._bounds.chars):
             return []
         self._answers_told.note(event)
         if handler is None and kind not in IGNORED:

@@ -34,6 +34,7 @@ from openai_link.realtime.event_fields import event_of
 from openai_link.realtime.event_kinds import IGNORED
 from openai_link.realtime.reduce_calls import CallDrafts
 from openai_link.realtime.reduce_errors import MAX_SENT
+from openai_link.realtime.reduce_responses import SETTLED_NS
 from openai_link.realtime.reducer import Reducer
 from openai_link.realtime.unanswered import THINK_LIMIT_NS
 from tests.support.tables import examples
@@ -252,6 +253,64 @@ def test_the_cause_of_an_error_is_found_behind_a_long_history() -> None:
         reducer.sent({"type": "input_audio_buffer.append", "event_id": f"a_{number}"})
     (fact,) = reducer.feed(e("error", error={"code": "x", "event_id": "mm_1"}), 0)
     assert isinstance(fact, ServerError) and fact.cause == "response.create"
+
+
+@pytest.mark.parametrize("named", ["event_TODO", "item_7", "resp_1"])
+def test_an_id_that_is_none_of_ours_names_nothing(named: str) -> None:
+    """A response is open of which nothing more comes."""
+    reducer = Reducer()
+    reducer.sent({"type": "response.create", "event_id": "mm_1"})
+    run(reducer, reply("resp_1", "item_1", "Half a")[:5])
+    error = {"code": "tts_error", "message": "no voice", "event_id": named}
+    (fact,) = reducer.feed(e("error", error=error), 0)
+    assert isinstance(fact, ServerError) and (fact.event_id, fact.cause) == ("", "")
+    assert "idle" in states(reducer.tick(SETTLED_NS + 1_000_000_000))
+
+
+@pytest.mark.parametrize("named", ["mm_1", "mm_a17", "mmx2_9", "h_1"])
+def test_an_id_of_ours_is_kept(named: str) -> None:
+    reducer = Reducer()
+    for number in range(MAX_SENT + 1):
+        reducer.sent({"type": "conversation.item.create", "event_id": f"mm_{number}"})
+    reducer.sent({"type": "session.update", "event_id": "h_1"})
+    (fact,) = reducer.feed(e("error", error={"code": "x", "event_id": named}), 0)
+    assert isinstance(fact, ServerError) and fact.event_id == named
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("Cancellation failed: no active response found", "response_cancel_not_active"),
+        ("No active response to cancel.", "response_cancel_not_active"),
+        (
+            "Conversation already has an active response in progress.",
+            "conversation_already_has_active_response",
+        ),
+        (
+            "Error committing input audio buffer: buffer too small. Expected at least 100ms.",
+            "input_audio_buffer_commit_empty",
+        ),
+        (
+            "Error committing input audio buffer: the buffer is empty.",
+            "input_audio_buffer_commit_empty",
+        ),
+        (
+            "Error deleting item: the item with id 'item_1' does not exist.",
+            "item_delete_invalid_item_id",
+        ),
+        (
+            "Error truncating item: the item with id 'item_1' does not exist.",
+            "item_truncate_invalid_item_id",
+        ),
+    ],
+)
+def test_an_ordinary_refusal_without_its_code_is_known_by_its_words(words: str, code: str) -> None:
+    for kind in ("invalid_request_error", "server_error", None):
+        (fact,) = Reducer().feed(e("error", error={"type": kind, "message": words}), 0)
+        assert isinstance(fact, ServerError)
+        assert (fact.code, fact.message, fact.benign) == (code, words, True)
+    (fact,) = Reducer().feed(e("error", error={"code": "own", "message": words}), 0)
+    assert isinstance(fact, ServerError) and (fact.code, fact.benign) == ("own", False)
 
 
 def call_item(status: str, arguments: str = "{}") -> Event:
