@@ -55,6 +55,10 @@ _ACKNOWLEDGED_BY: Mapping[str, frozenset[str]] = {
     "input_audio_buffer.commit": frozenset({"input_audio_buffer.committed"}),
     "session.update": frozenset({"session.updated"}),
 }
+_QUESTION = (UNKNOWN_ITEM, "conversation.item.retrieve")
+"""Words of the question."""
+_FOUND = "conversation.item.retrieved"
+"""Comes from a server that finds even what it does not have."""
 
 
 @dataclass(slots=True)
@@ -100,6 +104,8 @@ class Liveness:
         """When the question was sent that is not answered; None: there is none."""
         self._probe = ""
         """Id of the newest question; empty where it has its answer."""
+        self._asked_ns = 0
+        """When that was sent."""
         self._speech_ns: int | None = None
         """When somebody began to speak since the newest event."""
         self._speech_frames = 0
@@ -122,7 +128,7 @@ class Liveness:
         kind = text_of(event, "type")
         if text_of(event, "item_id") == UNKNOWN_ITEM:
             self._probe = text_of(event, "event_id")
-            self._probe_ns = now_ns
+            self._probe_ns = self._asked_ns = now_ns
         elif kind in _ACKNOWLEDGED_BY:
             self._owed.add(kind)
             if kind in self._habits.acknowledges and self._due_since_ns is None:
@@ -134,6 +140,8 @@ class Liveness:
         for owed in [o for o in self._owed if kind in _ACKNOWLEDGED_BY[o]]:
             self._owed.discard(owed)
             self._habits.acknowledges.add(owed)
+        if kind == _FOUND and self._probe:
+            self._answered()
         self.heard(now_ns)
 
     def heard(self, now_ns: int) -> None:
@@ -153,15 +161,18 @@ class Liveness:
             self._speech_ns = now_ns
         self._speech_frames += 1
 
-    def takes_answer(self, event_id: str) -> bool:
+    def takes_answer(self, event_id: str, words: str, now_ns: int) -> bool:
         """Whether a refusal of ``event_id`` is the answer to our newest question.
 
-        One that does not say (empty) is, while there is a question without an answer.
+        One that does not say (empty) is while the answer may come, or where its ``words`` speak of
+        the question.
         """
         if not self._probe or event_id not in ("", self._probe):
             return False
-        self._probe = ""
-        self._habits.answers_probes = self._has_answered = True
+        is_due = now_ns < self._asked_ns + PROBE_NS
+        if not (event_id or is_due or any(ours in words for ours in _QUESTION)):
+            return False
+        self._answered()
         return True
 
     def closed(self, now_ns: int) -> None:
@@ -232,6 +243,10 @@ class Liveness:
         if self._has_learnt or self._habits.answers_probes or self._habits.hangs_up:
             return False
         return self._habits.answers_probes is False or not self._habits.was_asked
+
+    def _answered(self) -> None:
+        self._probe = ""
+        self._habits.answers_probes = self._has_answered = True
 
     def _unanswered(self) -> Silent | None:
         self._probe_ns = None

@@ -126,9 +126,9 @@ class SessionCourse:
                 if item:
                     outcomes += self._picture_refused(item, fact)
                     continue
-            if isinstance(fact, ServerError) and self._waits.is_answer_of_probe(fact.event_id):
-                outcomes.append(Log("debug", "= the server answers"))
-                continue
+                if self._waits.is_answer_of_probe(fact.event_id, fact.message, now_ns):
+                    outcomes.append(Log("debug", "= the server answers"))
+                    continue
             if isinstance(fact, facts.SessionConfirmed):
                 fact = self._answered(fact)
             if self._sound.ignores(fact):

@@ -155,9 +155,9 @@ class SessionWaits:
         if not is_quiet:
             self._sound_ns = now_ns
 
-    def is_answer_of_probe(self, event_id: str) -> bool:
+    def is_answer_of_probe(self, event_id: str, words: str, now_ns: int) -> bool:
         """Whether a refusal (of this client event; empty: it does not say) is one we wanted."""
-        return self._liveness.takes_answer(event_id)
+        return self._liveness.takes_answer(event_id, words, now_ns)
 
     def hear_turns(self, are_detected: bool) -> None:
         """Whether speech in the room has an event to expect from now on."""

@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 from mixer_core.runtime.units import MS_NS, S_NS
+from openai_link.realtime.client_events import ClientEvents
+from openai_link.room.actions import SendEvent
 from openai_link.room.confirmation import CONFIRM_NS, FIRST_WORD_NS, Confirmation
+from openai_link.room.epoch import EpochCounter
 from openai_link.room.liveness import (
     DUE_NS,
     LEAST_SPEECH_FRAMES,
@@ -19,6 +22,9 @@ from openai_link.room.liveness import (
     ServerHabits,
     Silent,
 )
+from openai_link.room.realtime_session import RealtimeSession
+from openai_link.room.signals import SessionFailed
+from openai_link.settings import OpenaiLinkSettings
 
 CREATE = {"type": "conversation.item.create", "event_id": "mm_1"}
 ADDED = {"type": "conversation.item.added"}
@@ -61,10 +67,36 @@ def test_any_event_shows_that_it_lives(answer: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(("event_id", "ours"), [("mm_9", True), ("", True), ("mm_1", False)])
 def test_the_refusal_that_was_asked_for_is_nobody_elses(event_id: str, ours: bool) -> None:
-    live, _ = asked()
-    assert live.takes_answer(event_id) == ours
+    live, now_ns = asked()
+    assert live.takes_answer(event_id, "no", now_ns) == ours
     if ours:
-        assert not live.takes_answer(""), "one question has one answer"
+        assert not live.takes_answer("", "no", now_ns), "one question has one answer"
+
+
+@pytest.mark.parametrize(
+    ("event_id", "words", "is_answer"),
+    [
+        ("", "It failed.", False),
+        ("", "Unknown type: conversation.item.retrieve", True),
+        ("", f"The item with id '{UNKNOWN_ITEM}' does not exist.", True),
+        ("mm_9", "It failed.", True),
+    ],
+)
+def test_a_late_refusal_is_the_answer_only_where_it_says_so(
+    event_id: str, words: str, is_answer: bool
+) -> None:
+    live, now_ns = asked()
+    live.received(ADDED, now_ns + MS_NS)
+    assert live.takes_answer(event_id, words, now_ns + PROBE_NS) == is_answer
+
+
+def test_an_item_that_is_found_after_all_is_an_answer() -> None:
+    """As LocalAI finds one that has nothing in it: what is refused later is something else."""
+    habits = ServerHabits(was_asked=True)
+    live, now_ns = asked(habits)
+    live.received({"type": "conversation.item.retrieved", "item": {}}, now_ns + MS_NS)
+    assert habits.answers_probes
+    assert not live.takes_answer("", "It failed.", now_ns + 2 * MS_NS)
 
 
 def test_acknowledgements_are_due_only_from_a_server_that_gives_them() -> None:
@@ -143,7 +175,7 @@ def test_a_model_that_thinks_for_long_keeps_its_call_while_its_server_answers() 
                 asked_ns.append(now_ns)
                 live.sent(QUESTION, now_ns)
                 live.received(refusal("mm_9"), now_ns)
-                live.takes_answer("mm_9")
+                live.takes_answer("mm_9", "", now_ns)
             case Silent():
                 raise AssertionError("it answers")
     assert len(asked_ns) == 120 * S_NS // DUE_NS - 1, "one question every few seconds"
@@ -155,7 +187,7 @@ def test_one_that_answers_after_all_is_asked_again() -> None:
     live.due(None, 0)
     live.sent(QUESTION, 0)
     live.received(refusal("mm_9"), 1)
-    assert live.takes_answer("mm_9") and habits.answers_probes
+    assert live.takes_answer("mm_9", "", 1) and habits.answers_probes
     assert live.next_timeout_ns(S_NS) == S_NS + DUE_NS
 
 
@@ -198,3 +230,22 @@ def test_a_server_that_says_nothing_is_spoken_to_and_never_confirmed() -> None:
         assert confirmation.tick(5 + FIRST_WORD_NS) == "knock"
         confirmation.asked(5 + FIRST_WORD_NS)
         assert confirmation.next_timeout_ns() is None
+
+
+def test_the_end_of_a_session_is_no_answer_to_a_question() -> None:
+    """It names no event of ours, and is told while the question is under way."""
+    session = RealtimeSession(
+        1, "webrtc", OpenaiLinkSettings(greet=False), ClientEvents("mm1"), EpochCounter()
+    )
+    session.describe([])
+    session.must_be_told = False
+    session.up(0)
+    session.server_event({"type": "session.created", "session": {"id": "sess_1"}}, 0)
+    session.seed([], (), "", 0)
+    session.activate()
+    (question,) = [o.event for o in session.tick(1) if isinstance(o, SendEvent)]
+    assert question["item_id"] == UNKNOWN_ITEM
+    session.sent(question, 1)
+    error = {"code": "session_expired", "message": "60 minutes", "event_id": None}
+    outcomes = session.server_event({"type": "error", "error": error}, 2)
+    assert [o.error.code for o in outcomes if isinstance(o, SessionFailed)] == ["session_expired"]
