@@ -11,14 +11,16 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from mixer_core.bus.pcm import FRAME_BYTES, FRAME_NS, SAMPLE_RATE_HZ
+from mixer_core.bus.pcm import FRAME_BYTES, FRAME_NS, SAMPLE_BYTES, SAMPLE_RATE_HZ
 
 LEAD_FRAMES = 3
 """Frames that are played at once at the beginning, and at most after a stall of this process."""
 MAX_WAITING_BYTES = 30 * 60 * SAMPLE_RATE_HZ * 2
 """Half an hour of audio may wait; more is dropped."""
 MAX_REPLIES, MAX_PARTS = 32, 64
-"""Replies that may wait, and parts of one; audio of more is dropped."""
+"""Replies that may wait, and items of one; audio of more is dropped."""
+MAX_OPEN = 8
+"""Responses that may be generated at once; the oldest is forgotten."""
 REMEMBERED = 16
 """Replies that were cut off, whose late audio is ignored."""
 
@@ -59,10 +61,9 @@ PlayerAction = Play | Started | Stopped
 
 @dataclass(slots=True)
 class _Part:
-    """One item's audio in a reply."""
+    """One item's audio in a reply, whatever contents of the item it is of."""
 
     item: str
-    content_index: int
     waiting: bytearray = field(default_factory=bytearray)
     is_complete: bool = False
 
@@ -83,6 +84,10 @@ class ReplyPlayer:
         """Audio that came after its reply was cut off, or found no room."""
         self._replies: deque[_Reply] = deque()
         self._cut: deque[str] = deque(maxlen=REMEMBERED)
+        self._open: dict[str, None] = {}
+        """Responses that are being generated."""
+        self._newest = ""
+        """The response that began last."""
         self._slot_ns = 0
         """When the next frame may be played."""
         self._due_ns: int | None = None
@@ -92,28 +97,44 @@ class ReplyPlayer:
         """When to call ``tick``; None if there is nothing to play (yet)."""
         return self._due_ns
 
-    def push(self, response: str, item: str, content_index: int, pcm: bytes, now_ns: int) -> None:
-        """More audio of an item: PCM16 at 24 kHz, any even length."""
+    def begun(self, response: str) -> None:
+        """A response is being generated; its audio may follow. Empty: it has no name."""
+        self._newest = response
+        self._open[response] = None
+        if len(self._open) > MAX_OPEN:
+            del self._open[next(iter(self._open))]
+
+    def push(self, response: str, item: str, pcm: bytes, now_ns: int) -> None:
+        """More audio of an item: PCM16 at 24 kHz, cut anywhere.
+
+        ``response``: empty where the server does not say; then it is the newest.
+        """
+        if not pcm:
+            return
+        response = response or self._newest
         full = self._waiting_bytes + len(pcm) > MAX_WAITING_BYTES
-        is_usable = response not in self._cut and not full and len(pcm) % 2 == 0
-        part = self._part(response, item, content_index) if is_usable else None
+        is_usable = response not in self._cut and not full
+        part = self._part(response, item) if is_usable else None
         if part is None:
             self.dropped_bytes += len(pcm)
             return
         part.waiting += pcm
+        part.is_complete = False
         self._waiting_bytes += len(pcm)
         self._rearm(now_ns)
 
-    def item_done(self, item: str, content_index: int, now_ns: int) -> None:
-        """No more audio of this item."""
+    def item_done(self, item: str, now_ns: int) -> None:
+        """No more audio of this item, or of one of its contents."""
         for reply in self._replies:
             for part in reply.parts:
-                if (part.item, part.content_index) == (item, content_index):
+                if part.item == item:
                     part.is_complete = True
         self._rearm(now_ns)
 
     def response_done(self, response: str, now_ns: int) -> None:
-        """No more audio of this reply."""
+        """No more audio of this reply (empty: of the newest)."""
+        response = response or self._newest
+        self._open.pop(response, None)
         for reply in self._replies:
             if reply.response == response:
                 reply.is_complete = True
@@ -139,7 +160,13 @@ class ReplyPlayer:
         self._due_ns = None
         return cuts
 
-    def _part(self, response: str, item: str, content_index: int) -> _Part | None:
+    def stop(self) -> list[Cut]:
+        """The same, and what is being generated is not heard either: it is being cancelled."""
+        cuts = self.clear()
+        self._cut.extend(response for response in self._open if response not in self._cut)
+        return cuts
+
+    def _part(self, response: str, item: str) -> _Part | None:
         """Where audio goes; None: nowhere."""
         reply = next((r for r in self._replies if r.response == response), None)
         if reply is None:
@@ -150,11 +177,11 @@ class ReplyPlayer:
             reply = _Reply(response)
             self._replies.append(reply)
         for part in reply.parts:
-            if (part.item, part.content_index) == (item, content_index):
+            if part.item == item:
                 return part
         if len(reply.parts) >= MAX_PARTS:
             return None
-        part = _Part(item, content_index)
+        part = _Part(item)
         reply.parts.append(part)
         return part
 
@@ -179,7 +206,8 @@ class ReplyPlayer:
                 pcm = bytes(part.waiting[:FRAME_BYTES])
                 del part.waiting[:FRAME_BYTES]
                 self._waiting_bytes -= len(pcm)
-                return pcm.ljust(FRAME_BYTES, b"\0")
+                whole = len(pcm) - len(pcm) % SAMPLE_BYTES  # Half a sample at the end is none.
+                return pcm[:whole].ljust(FRAME_BYTES, b"\0")
             reply.parts.popleft()
         return None
 

@@ -29,12 +29,13 @@ from ..media.uplink import MAX_LEAD_MS, STARVE_MS
 from ..media.uplink_pacer import UplinkPacer
 from ..realtime.bounds import MAX_ID_BYTES, is_longer
 from ..realtime.dialect import Dialect
-from ..realtime.event_fields import event_of, text_of
+from ..realtime.event_fields import event_of, map_of, text_of
 from ..realtime.upstream import Upstream
 from ..settings import OpenaiLinkSettings
 from .event_socket import EventSocket
 from .inflow import Inflow
 from .interface import Callbacks, TransportKind
+from .interruption import Interruption
 
 MAX_SHOWN_CHARS = 64
 """Longest type of an event in the log."""
@@ -58,7 +59,7 @@ class WebsocketTransport:
     ) -> None:
         """``latency`` observes the time from a frame's stamp until it is handed to the network."""
         self._upstream = upstream
-        self._interrupts = settings.interrupt_response and settings.turn_detection != "push_to_talk"
+        self._interruption = Interruption()
         self._latency = latency
         self._log = log
         self._callbacks = callbacks
@@ -99,12 +100,13 @@ class WebsocketTransport:
     def send(self, event: Mapping[str, Any]) -> bool:
         """Send a client event; False if the connection is not open."""
         self._log.debug("> %s %s", event.get("type"), event.get("event_id"))
+        self._interruption.sent(event)
         told = self._dialect.client(event)
         return self._socket.send(json.dumps(told, ensure_ascii=False))
 
     def clear_output(self, event: Mapping[str, Any]) -> None:
         """The reply is played here: cut it off. ``cleared`` follows; the server is not told."""
-        self._cuts += self._player.clear()
+        self._cuts += self._player.stop()
         asyncio.get_running_loop().call_soon(self._report_cuts)
 
     async def close(self) -> None:
@@ -192,23 +194,24 @@ class WebsocketTransport:
         if kind == "response.output_audio.delta":
             self._audio(event, now_ns)
             return
+        response = text_of(map_of(event, "response"), "id")
+        self._interruption.received(event)
+        if kind == "response.created" and not is_longer(response, MAX_ID_BYTES):
+            self._player.begun(response)
         self._callbacks.on_event(event)
         match kind:
             case "response.output_audio.done":
-                self._player.item_done(*_place(event), now_ns)
+                self._player.item_done(text_of(event, "item_id"), now_ns)
             case "response.done":
-                response = event.get("response")
-                if isinstance(response, dict):
-                    self._player.response_done(text_of(response, "id"), now_ns)
-            case "input_audio_buffer.speech_started" if self._interrupts:
+                self._player.response_done(response, now_ns)
+            case "input_audio_buffer.speech_started" if self._interruption.is_on:
                 self._cuts += self._player.clear()
                 self._report_cuts()
         self._play(self._player.tick(now_ns), now_ns)
         self._callbacks.on_change()
 
     def _audio(self, event: Mapping[str, Any], now_ns: int) -> None:
-        item, index = _place(event)
-        response = text_of(event, "response_id")
+        item, response = text_of(event, "item_id"), text_of(event, "response_id")
         try:
             pcm = binascii.a2b_base64(event["delta"])
         except (KeyError, TypeError, ValueError):
@@ -218,7 +221,7 @@ class WebsocketTransport:
             self._bad("sound of an item with a long id")
             return
         self._callbacks.on_delivered(item, len(pcm) // 2)
-        self._player.push(response, item, index, pcm, now_ns)
+        self._player.push(response, item, pcm, now_ns)
         self._play(self._player.tick(now_ns), now_ns)
         self._callbacks.on_change()
 
@@ -250,8 +253,3 @@ class WebsocketTransport:
     def _ended(self, error: UpstreamError) -> None:
         if not self._closed:
             self._callbacks.on_lost(error)
-
-
-def _place(event: Mapping[str, Any]) -> tuple[str, int]:
-    index = event.get("content_index")
-    return text_of(event, "item_id"), index if isinstance(index, int) else 0

@@ -24,7 +24,7 @@ def played(player: ReplyPlayer, until_ns: int) -> list[tuple[int, bytes]]:
 def test_a_reply_is_played_in_real_time_after_a_small_lead() -> None:
     player = ReplyPlayer()
     now_ns = 10 * S_NS
-    player.push("r", "i", 0, LOUD * 50, now_ns)
+    player.push("r", "i", LOUD * 50, now_ns)
     first = player.tick(now_ns)
     assert first[0] == Started("r")
     assert len(first) == 1 + LEAD_FRAMES + 1
@@ -39,7 +39,7 @@ def test_a_reply_is_played_in_real_time_after_a_small_lead() -> None:
 
 def test_a_stall_moves_the_clock_and_loses_nothing() -> None:
     player = ReplyPlayer()
-    player.push("r", "i", 0, LOUD * 20, S_NS)
+    player.push("r", "i", LOUD * 20, S_NS)
     count = len([a for a in player.tick(S_NS) if isinstance(a, Play)])
     late = [a for a in player.tick(S_NS + 300 * MS_NS) if isinstance(a, Play)]
     assert len(late) <= LEAD_FRAMES + 1
@@ -48,11 +48,11 @@ def test_a_stall_moves_the_clock_and_loses_nothing() -> None:
 
 def test_what_is_cut_off_is_told_once_and_never_heard_again() -> None:
     player = ReplyPlayer()
-    player.push("r", "i", 0, LOUD * 20, S_NS)
+    player.push("r", "i", LOUD * 20, S_NS)
     player.tick(S_NS)
     (cut,) = player.clear()
     assert (cut.response, cut.was_heard) == ("r", True)
-    player.push("r", "i", 0, LOUD, S_NS)
+    player.push("r", "i", LOUD, S_NS)
     assert player.dropped_bytes == len(LOUD)
     assert player.next_timeout_ns() is None and player.clear() == []
 
@@ -60,16 +60,55 @@ def test_what_is_cut_off_is_told_once_and_never_heard_again() -> None:
 @given(st.lists(st.integers(1, 3_000), min_size=1, max_size=20))
 def test_every_sample_is_played_once_in_order(sizes: list[int]) -> None:
     player = ReplyPlayer()
-    sound = bytes(n % 251 for n in range(2 * sum(sizes)))
+    sound = bytes(n % 251 for n in range(sum(sizes) & ~1))
     heard, at, now_ns = b"", 0, S_NS
     for size in sizes:
-        player.push("r", "i", 0, sound[at : at + 2 * size], now_ns)
-        at += 2 * size
+        player.push("r", "i", sound[at : at + size], now_ns)
+        at += size
         now_ns += 5 * MS_NS
         heard += b"".join(a.pcm for a in player.tick(now_ns) if isinstance(a, Play))
-    player.item_done("i", 0, now_ns)
+    player.item_done("i", now_ns)
     player.response_done("r", now_ns)
     heard += b"".join(pcm for _, pcm in played(player, now_ns + 100 * S_NS))
     assert heard[: len(sound)] == sound
     assert len(heard) - len(sound) < len(SILENCE) and not any(heard[len(sound) :])
     assert player.next_timeout_ns() is None and player.clear() == []
+
+
+def test_half_a_sample_at_the_end_is_none() -> None:
+    player = ReplyPlayer()
+    player.push("r", "i", LOUD[:101], S_NS)
+    player.item_done("i", S_NS)
+    (pcm,) = [pcm for _, pcm in played(player, 2 * S_NS)]
+    assert pcm == LOUD[:100].ljust(len(LOUD), b"\0")
+
+
+def test_a_stop_silences_what_is_generated_and_has_no_sound_yet() -> None:
+    player = ReplyPlayer()
+    player.begun("r1")
+    assert player.stop() == []
+    player.push("r1", "i1", LOUD, S_NS)
+    assert player.dropped_bytes == len(LOUD) and player.next_timeout_ns() is None
+    player.response_done("r1", S_NS)
+    player.begun("r2")
+    player.push("r2", "i2", LOUD, S_NS)
+    assert len(played(player, 2 * S_NS)) == 1
+
+
+def test_speech_silences_only_what_has_sound() -> None:
+    """A server may take it for a cough, and go on."""
+    player = ReplyPlayer()
+    player.begun("r1")
+    assert player.clear() == []
+    player.push("r1", "i1", LOUD, S_NS)
+    assert len(played(player, 2 * S_NS)) == 1
+
+
+def test_sound_of_no_response_is_of_the_newest() -> None:
+    player = ReplyPlayer()
+    player.begun("r1")
+    player.push("", "i1", LOUD, S_NS)
+    actions = player.tick(S_NS)
+    assert actions == [Started("r1"), Play(LOUD)]
+    player.response_done("", S_NS)
+    assert player.tick(2 * S_NS) == [Stopped("r1")]

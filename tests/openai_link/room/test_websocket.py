@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from mixer_core.runtime.units import MS_NS
+from openai_link.simulator.brains.rules import Rule
 from tests.openai_link.room import checks
 from tests.openai_link.room.scenes import SCENES
 from tests.openai_link.room.websocket_world import WebsocketWorld
-from tests.openai_link.room.world import Scene, World
+from tests.openai_link.room.world import Scene, World, say, speak, wait
 from tests.support.tables import points
 
 NAMES = (
@@ -40,3 +43,16 @@ def test_a_barge_in_truncates_the_item_where_it_was_heard() -> None:
     truncated = [e for e in world.sent if e["type"] == "conversation.item.truncate"]
     played_ms = world.played_ms(world.flushes[0] + 15 * MS_NS)
     assert abs(truncated[-1]["audio_end_ms"] - played_ms) <= 20
+
+
+def test_a_reply_goes_on_where_the_session_says_that_speech_stops_none() -> None:
+    keeps_on = '{"audio": {"input": {"turn_detection": {"interrupt_response": false}}}}'
+    steps = (wait(300), say("Tell me."), wait(600), speak(800), wait(5_000))
+    rule = Rule(match=re.compile("Tell me"), say=("One message of some length.",))
+    scene = Scene("goes on", steps, ("Stop.",), settings={"session_json": keeps_on}, rules=(rule,))
+    world = WebsocketWorld(scene)
+    world.finish()
+    assert world.flushes == []
+    assert [e for e in world.sent if e["type"] == "conversation.item.truncate"] == []
+    first = next(i for i in checks.messages(world) if i.role == "assistant")
+    assert (first.text, first.heard_ms) == ("One message of some length.", None)

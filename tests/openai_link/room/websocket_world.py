@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import binascii
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from openai_link.media.reply_player import Play, ReplyPlayer, Started
+from openai_link.media.reply_player import Cut, Play, ReplyPlayer, Started
+from openai_link.realtime.event_fields import map_of, text_of
 from openai_link.transport.interface import TransportKind
+from openai_link.transport.interruption import Interruption
 from tests.openai_link.room.world import Scene, World
 
 
@@ -18,42 +20,51 @@ class WebsocketWorld(World):
 
     def __init__(self, scene: Scene) -> None:
         self._players: dict[int, ReplyPlayer] = {}
+        self._interruptions: dict[int, Interruption] = {}
         super().__init__(scene)
 
     def _player(self, session: int) -> ReplyPlayer:
         return self._players.setdefault(session, ReplyPlayer())
 
+    def _interruption(self, session: int) -> Interruption:
+        return self._interruptions.setdefault(session, Interruption())
+
+    def _send(self, session: int, event: Mapping[str, Any]) -> None:
+        self._interruption(session).sent(event)
+        super()._send(session, event)
+
     def _receive(self, session: int, event: dict[str, Any]) -> None:
-        player = self._player(session)
-        item, index = _place(event)
+        player, interruption = self._player(session), self._interruption(session)
         if event.get("type") == "response.output_audio.delta":
             self._audio(session, event)
             return
+        response = text_of(map_of(event, "response"), "id")
+        interruption.received(event)
+        if event.get("type") == "response.created":
+            player.begun(response)
         super()._receive(session, event)
         match event.get("type"):
             case "response.output_audio.done":
-                player.item_done(item, index, self.now_ns)
+                player.item_done(text_of(event, "item_id"), self.now_ns)
             case "response.done":
-                response = event.get("response")
-                if isinstance(response, dict):
-                    player.response_done(str(response.get("id")), self.now_ns)
-            case "input_audio_buffer.speech_started":
-                self._cut(session)
+                player.response_done(response, self.now_ns)
+            case "input_audio_buffer.speech_started" if interruption.is_on:
+                self._report_cuts(session, player.clear())
 
     def _audio(self, session: int, event: Mapping[str, Any]) -> None:
         try:
             pcm = binascii.a2b_base64(event["delta"])
         except (KeyError, TypeError, ValueError):
             return
-        item, index = _place(event)
+        item, response = text_of(event, "item_id"), text_of(event, "response_id")
         self.engine.samples_delivered(session, item, len(pcm) // 2, self.now_ns)
-        self._player(session).push(str(event.get("response_id")), item, index, pcm, self.now_ns)
+        self._player(session).push(response, item, pcm, self.now_ns)
 
     def _clear_output(self, session: int, event: Mapping[str, Any]) -> None:
-        self._cut(session)
+        self._report_cuts(session, self._player(session).stop())
 
-    def _cut(self, session: int) -> None:
-        for cut in self._player(session).clear():
+    def _report_cuts(self, session: int, cuts: Iterable[Cut]) -> None:
+        for cut in cuts:
             if cut.was_heard:
                 self._report(session, "cleared", cut.response)
 
@@ -69,8 +80,3 @@ class WebsocketWorld(World):
     def _report(self, session: int, what: str, response: str) -> None:
         event = {"type": f"output_audio_buffer.{what}", "response_id": response}
         super()._receive(session, event)
-
-
-def _place(event: Mapping[str, Any]) -> tuple[str, int]:
-    index = event.get("content_index")
-    return str(event.get("item_id")), index if isinstance(index, int) else 0
