@@ -5,7 +5,7 @@ keep to the beta: ``response.audio.delta``, ``conversation.item.created``, a fla
 The first event shows it: a ``session.created`` whose session is flat. From then on server events
 are turned into those of GA, and client events into those of the beta. Names of beta events are
 turned in any case: there are servers that speak half of each, and what they expect is what their
-session looks like.
+session looks like. A server that complains of the metadata of our requests gets none any more.
 
 =====================  =============================================================================
 ``dialect``            a beta-shaped first event
@@ -57,6 +57,7 @@ _BETA_FORMATS = {name: beta for beta, name in _FORMATS.items()}
 _SAID = {"text": "output_text", "audio": "output_audio"}
 """Types of the parts of what the assistant says."""
 _BETA_SAID = {name: beta for beta, name in _SAID.items()}
+_METADATA = "response.metadata"
 _AS_THEY_ARE = ("instructions", "tools", "tool_choice", "tracing")
 """Keys of a session that both shapes have; GA's own (reasoning, truncation …) are left out."""
 _IN = (
@@ -76,6 +77,8 @@ class Dialect:
         """Client events are those of the beta."""
         self._is_known = name == "beta"
         """A session object has shown which shape it is."""
+        self._takes_metadata = True
+        """The server has not complained of it."""
 
     def refusal(self, event: Event) -> UpstreamError | None:
         """Why the session cannot go on with a server whose event this is; None: it can."""
@@ -86,6 +89,7 @@ class Dialect:
     def server(self, event: Event) -> list[Event]:
         """A server's event in the shape of GA."""
         kind = text_of(event, "type")
+        self._takes_metadata = self._takes_metadata and not _is_about_metadata(event)
         if not self._is_known and self._name == "auto":
             self.is_beta = self.is_beta or _is_beta(event)
             self._is_known = kind in _SESSIONS
@@ -108,6 +112,8 @@ class Dialect:
 
     def client(self, event: Event) -> Event:
         """A client event in the shape that the server speaks."""
+        if not self._takes_metadata and text_of(event, "type") == "response.create":
+            event = _without_metadata(event)
         if not self.is_beta:
             return event
         match text_of(event, "type"):
@@ -127,6 +133,18 @@ def _is_beta(event: Event) -> bool:
         return True
     session = map_of(event, "session")
     return kind in _SESSIONS and "audio" not in session and not _FLAT.isdisjoint(session)
+
+
+def _is_about_metadata(event: Event) -> bool:
+    """Whether the server complains of the metadata of a request."""
+    error = map_of(event, "error")
+    words = f"{text_of(error, 'param')} {text_of(error, 'message')}"
+    return text_of(event, "type") == "error" and _METADATA in words
+
+
+def _without_metadata(event: Event) -> Event:
+    response = {k: v for k, v in map_of(event, "response").items() if k != "metadata"}
+    return {**event, "response": response}
 
 
 # -- what the server sends ------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openai_link.facts import ItemAdded, ItemDone
-from openai_link.realtime.client_events import ClientEvents
+from openai_link.realtime.client_events import TAG, ClientEvents
 from openai_link.realtime.confirmed import differences
 from openai_link.realtime.dialect import REFUSED, Dialect
 from openai_link.realtime.reducer import Reducer
@@ -77,6 +77,28 @@ def test_a_beta_server_is_refused_where_it_must_not_be_served() -> None:
 def test_where_the_beta_is_demanded_the_first_event_of_ours_is_of_it() -> None:
     update = ClientEvents().update_session({"audio": {"input": {"turn_detection": None}}})
     assert Dialect("beta").client(update)["session"] == {"turn_detection": None}
+
+
+@pytest.mark.parametrize("first", [FLAT, GA])
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"message": "Specifying `response.metadata` is not supported."},
+        {"code": "unknown_parameter", "param": "response.metadata", "message": "Unknown."},
+    ],
+)
+def test_a_server_that_complains_of_metadata_gets_none_any_more(first: Json, error: Json) -> None:
+    """As speaches does, with each request."""
+    dialect, events = served(first), ClientEvents()
+    assert TAG in dialect.client(events.create_response())["response"]["metadata"]
+    dialect.server({"type": "error", "error": {"message": "Specifying `model` is not supported."}})
+    assert "metadata" in dialect.client(events.create_response())["response"]
+    complaint = {"type": "error", "error": error}
+    assert dialect.server(complaint) == [complaint]
+    request = dialect.client(events.create_response({"instructions": "Be brief."}))
+    assert request["response"] == {"instructions": "Be brief."}
+    assert dialect.client(events.create_response())["response"] == {}
+    assert "metadata" in served(first).client(events.create_response())["response"]
 
 
 @pytest.mark.parametrize(
