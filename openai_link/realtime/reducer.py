@@ -352,7 +352,7 @@ class Reducer:
     # Answers
 
     def _playback_started(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
-        response = text_of(event, "response_id")
+        response = text_of(event, "response_id") or self._responses.newest
         if response in self._silenced or not self._sounded.first(response):
             return []
         self._playing, self._playing_since_ns = response, now_ns

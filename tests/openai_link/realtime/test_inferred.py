@@ -12,6 +12,8 @@ from openai_link.facts import (
     Fact,
     ItemAdded,
     ItemDone,
+    PlaybackEnded,
+    PlaybackStarted,
     ResponseEnded,
     ResponseStarted,
     SpeechStopped,
@@ -413,3 +415,24 @@ def test_words_that_stand_in_the_item_are_its_words() -> None:
     paid = run(reducer, [{**WORDS, "usage": costs}, {**WORDS, "usage": costs}])
     assert paid == [Transcribed("item_1", "Hello.", costs)], "what they cost is told, once"
     assert of(run(Reducer(), [WORDS, done]), Transcribed) == [Transcribed("item_1", "Hello.")]
+
+
+@pytest.mark.parametrize("end", ["stopped", "cleared"])
+def test_a_reply_that_is_played_without_its_name_is_the_newest(end: str) -> None:
+    reducer = Reducer()
+    for number in (1, 2):
+        events = reply(f"resp_{number}", f"item_{number}", "Hello.")
+        for event in events:
+            if event["type"].startswith("output_audio_buffer."):
+                event["response_id"] = None
+        events[-1]["type"] = f"output_audio_buffer.{end}"
+        assert of(run(reducer, events), PlaybackStarted, PlaybackEnded) == [
+            PlaybackStarted(f"resp_{number}"),
+            PlaybackEnded(f"resp_{number}", end == "cleared"),
+        ]
+        assert reducer.playing is None
+
+
+def test_nothing_is_played_of_no_response() -> None:
+    started = e("output_audio_buffer.started", response_id=None)
+    assert Reducer().feed(started, 0) == []
