@@ -43,8 +43,7 @@ def clean_offer(sdp: str, policy: ProbePolicy) -> CleanOffer:
     size_bytes = len(sdp.encode("utf-8", "replace"))
     if size_bytes > MAX_SDP_BYTES:
         raise refuse(f"the offer has {size_bytes} bytes, {MAX_SDP_BYTES} are allowed")
-    lines = sdp.split("\r\n") if "\r\n" in sdp else sdp.split("\n")
-    lines = [line.strip() for line in lines if line.strip()]
+    lines = [line.strip() for line in sdp.splitlines() if line.strip()]  # As aiortc reads them.
     if not lines or lines[0] != "v=0":
         raise refuse("the body is not SDP: its first line must be v=0")
     media = [line for line in lines if line.startswith("m=application")]

@@ -22,6 +22,7 @@ MEDIA = [
 LOCAL = "a=candidate:1 1 udp 2113937151 0d8a7f5e-9c3b.local 50000 typ host"
 ANY = ProbePolicy()
 REAL = "a=candidate:2 1 udp 2113937151 192.0.2.7 50001 typ host"
+LOOPBACK = "a=candidate:3 1 udp 2113937151 127.0.0.1 50002 typ host"
 
 
 def sdp(*lines: str) -> str:
@@ -47,6 +48,14 @@ def test_keeps_one_of_several_equal_candidates() -> None:
 
 def test_reads_bare_line_feeds() -> None:
     assert clean_offer("\n".join([*HEAD, *MEDIA]), ANY).sdp == sdp(*HEAD, *MEDIA)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\v", "\f", "\x1c", "\x85", "\u2028"])
+def test_what_ends_a_line_for_aiortc_ends_it_here(end: str) -> None:
+    hidden = end.join(["a=x", LOCAL, LOOPBACK, "a=end-of-candidates", REAL])
+    cleaned = clean_offer(sdp(*HEAD, *MEDIA, hidden), ANY)
+    assert cleaned.sdp == sdp(*HEAD, *MEDIA, "a=x", REAL)
+    assert cleaned.endpoints == (("192.0.2.7", 50001),)
 
 
 @pytest.mark.parametrize(
