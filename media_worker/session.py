@@ -74,7 +74,7 @@ class Session:
             access=offer.role,
             address=offer.rules.address,
             verified=offer.verified,
-            place=offer.place if offer.place.came_ns else Place().moved(offer.place.name, now_ns),
+            place=_first_place(offer.place, now_ns),
         )
         self.outbox = Outbox(settings.outbox_cap_ms)
         self.uplink: Uplink | None = None
@@ -333,3 +333,10 @@ class Session:
         self.status, self.detail = "closed", detail
         stop: list[Action] = [SendBus(Kind.STOP, self.epoch)] if was_connected else []
         return [*stop, Announce(), Close(detail)]
+
+
+def _first_place(offered: Place, now_ns: int) -> Place:
+    """Where a stay begins; the page says by itself that its talk button is held."""
+    if not offered.came_ns:
+        return Place().moved(offered.name, now_ns)
+    return replace(offered, held=False)

@@ -402,6 +402,14 @@ def test_a_held_button_is_told_to_the_mixer_only_where_there_is_a_place() -> Non
     assert not place_of(session.control_text('{"type":"ptt","down":false}', S_NS)).held
 
 
+def test_a_button_that_was_held_before_is_up_until_the_page_says_that_it_is_down() -> None:
+    offered = Place("Kitchen", 5, asked_ns=6, headphones=True, held=True)
+    session = Session(replace(OFFER, place=offered), MediaWorkerSettings(), 9)
+    assert session.info.place == replace(offered, held=False)
+    session.opened(framed=True, now_ns=9)
+    assert place_of(session.control_text('{"type":"ptt","down":true}', S_NS)).held
+
+
 def test_who_joins_with_a_place_came_there_at_that_time_unless_they_were_there_before() -> None:
     known = Place("Kitchen", came_ns=3, asked_ns=4)
     for offered, expected in ((Place("Kitchen"), Place("Kitchen", came_ns=9)), (known, known)):

@@ -12,6 +12,8 @@ const RELEASE_MS = 80;
 export class Talk {
   #loudReports = 0;
   #gatewayWantsPresses = true;
+  /** The gateway has been told that the button is down. */
+  #isTold = false;
   #pressedAtMs = 0;
 
   /**
@@ -59,7 +61,13 @@ export class Talk {
     this.#gatewayWantsPresses = true;
     this.announce();
     this.apply();
+    this.#isTold = this.state.pressed;
     if (this.state.pressed) this.send({ type: "ptt", down: true });
+  }
+
+  /** In a place the button decides whose microphone is open, whatever the rule of the room is. */
+  get #tellsPresses() {
+    return this.#gatewayWantsPresses || Boolean(this.state.place);
   }
 
   /** The gateway has no push-to-talk: do not send presses. */
@@ -97,7 +105,8 @@ export class Talk {
     this.store.set({ pressed: held });
     if (held) this.#pressedAtMs = performance.now();
     const how = held ? {} : { held_ms: Math.round(performance.now() - this.#pressedAtMs) };
-    if (this.#gatewayWantsPresses) this.send({ type: "ptt", down: held, ...how });
+    if (held ? this.#tellsPresses : this.#isTold) this.send({ type: "ptt", down: held, ...how });
+    this.#isTold = held && this.#tellsPresses;
     if (held) this.apply();
     else setTimeout(() => this.apply(), RELEASE_MS);
     return held;

@@ -72,6 +72,20 @@ def test_a_gateway_without_push_to_talk_is_not_told_of_presses(run: Run) -> None
     assert sent[-1] == {"type": "ptt", "down": True}
 
 
+def test_a_press_that_was_told_is_taken_back_although_the_gateway_wants_none(run: Run) -> None:
+    body = "{} talk.press(true); talk.pressesUnwanted(); talk.press(false)"
+    _, sent = run_talk(run, body.format(""), talk="hold")
+    assert [message["down"] for message in sent] == [True, False]
+    _, sent = run_talk(run, body.format("store.set({ pressed: true }); talk.connected();"))
+    assert [message["down"] for message in sent if message["type"] == "ptt"] == [True, False]
+
+
+def test_in_a_place_presses_are_told_whatever_the_rule_of_the_room_is(run: Run) -> None:
+    presses = "talk.pressesUnwanted(); talk.press(true); talk.press(false)"
+    _, sent = run_talk(run, presses, talk="hold", place="Kitchen")
+    assert [message["down"] for message in sent] == [True, False]
+
+
 def test_who_joined_without_a_microphone_stays_muted(run: Run) -> None:
     muted, sent = run_talk(run, "talk.apply(); talk.press(true); talk.announce()", listenOnly=True)
     assert muted == [True]
