@@ -3,6 +3,9 @@
 
 import { Closed } from "./failures.js";
 
+/** What was being opened when it was closed may keep the next one waiting for so long: a prompt may never be answered. */
+const GIVEN_UP_MS = 1500;
+
 export class MicrophoneStream {
   /** @type {MediaStream|null} */
   stream = null;
@@ -58,25 +61,26 @@ export class MicrophoneStream {
     this.raw = raw;
     // Some platforms refuse a second open microphone, so the old one goes first.
     this.#stop();
-    this.stream = await this.#chosenStream();
+    const stream = await this.#chosenStream(isClosed);
     if (isClosed()) {
-      this.#stop();
+      for (const track of stream.getTracks()) track.stop(); // Another one may be open by now.
       throw new Closed();
     }
-    const [track] = this.stream.getAudioTracks();
+    this.stream = stream;
+    const [track] = stream.getAudioTracks();
     track.onended = () => this.onEnded();
     track.onmute = () => this.onHeld(true);
     track.onunmute = () => this.onHeld(false);
     this.onHeld(track.muted);
   }
 
-  /** That of the chosen microphone; where it is gone, that of the browser's default. */
-  async #chosenStream() {
+  /** That of the chosen microphone; where it is gone, that of the browser's default. @param {() => boolean} isClosed */
+  async #chosenStream(isClosed) {
     try {
       return await this.#getStream();
     } catch (error) {
       const missing = error instanceof DOMException && error.name === "OverconstrainedError";
-      if (!missing || !this.deviceId) throw error;
+      if (!missing || !this.deviceId || isClosed()) throw error;
       this.deviceId = "";
       return this.#getStream();
     }
@@ -97,6 +101,8 @@ export class MicrophoneStream {
   /** Close it; what is being opened now closes as soon as it is open. */
   close() {
     this.#closings += 1;
+    const late = /** @type {Promise<void>} */ (new Promise((resolve) => setTimeout(resolve, GIVEN_UP_MS)));
+    this.#turn = Promise.race([this.#turn, late]);
     this.#stop();
   }
 

@@ -15,9 +15,9 @@ export class Microphone {
   /** @type {Promise<boolean>} */
   #opening = Promise.resolve(false);
   #watchdog = new CaptureWatchdog(performance.now());
-  /** How many openings are under way. */
-  #busy = 0;
-  /** One for each work under way that is to leave it open. @type {Set<object>} */
+  /** One for each work under way, but those that leaving has voided. @type {Set<object>} */
+  #works = new Set();
+  /** Those of them that are to leave it open. @type {Set<object>} */
   #wishes = new Set();
   /** It was open, and nobody has closed it. */
   #wanted = false;
@@ -52,14 +52,14 @@ export class Microphone {
    * @param {boolean} opens it is to leave the microphone open
    */
   async #busily(work, opens) {
-    const wish = {};
-    this.#busy += 1;
-    if (opens) this.#wishes.add(wish);
+    const mark = {};
+    this.#works.add(mark);
+    if (opens) this.#wishes.add(mark);
     try {
       return await work();
     } finally {
-      this.#busy -= 1;
-      this.#wishes.delete(wish);
+      this.#works.delete(mark);
+      this.#wishes.delete(mark);
     }
   }
 
@@ -142,11 +142,13 @@ export class Microphone {
 
   /** It was open and is gone: when a device comes, it may be the one. */
   get isMissing() {
-    return this.#wanted && this.#busy === 0 && (!this.audio.hasMicrophone || this.audio.microphone.ended);
+    return this.#wanted && this.#works.size === 0 && (!this.audio.hasMicrophone || this.audio.microphone.ended);
   }
 
   /** Nobody wants it any more: the person has left, or joins without one. */
   left() {
+    this.#opening = Promise.resolve(false);
+    this.#works.clear();
     this.#wishes.clear();
     this.#wanted = false;
     this.#told = false;
@@ -155,7 +157,7 @@ export class Microphone {
   /** @param {number} nowMs @param {boolean} inCall samples are expected now */
   tick(nowMs, inCall) {
     if (!inCall || document.hidden) this.#watchdog.restart(nowMs);
-    else if (this.#busy > 0 || !this.audio.running) this.#watchdog.hold(nowMs);
+    else if (this.#works.size > 0 || !this.audio.running) this.#watchdog.hold(nowMs);
     else if (!this.audio.hasMicrophone) this.#watchdog.restart(nowMs);
     else this.#cure(this.#watchdog.tick(nowMs));
   }

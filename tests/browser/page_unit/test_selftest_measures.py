@@ -8,6 +8,26 @@ from tests.browser.page_unit.conftest import Run
 
 pytestmark = pytest.mark.browser
 
+
+def test_a_trial_can_be_stopped_while_the_browser_asks_and_nothing_stays_open(run: Run) -> None:
+    result = run(
+        "audio/selftest/trial.js",
+        """const media = navigator.mediaDevices, asked = media.getUserMedia; let grant;
+        media.getUserMedia = () => new Promise((resolve) => { grant = resolve; });
+        const stopping = new AbortController(), context = new AudioContext();
+        const wish = { route: "direct", cancel: true, microphoneId: "", outputId: "" };
+        const ended = m.carryOut(context, wish, stopping.signal).catch(({ name }) => name);
+        await new Promise((done) => setTimeout(done, 0)); stopping.abort();
+        const late = new Promise((done) => setTimeout(done, 5000, "waits"));
+        const how = await Promise.race([ended, late]);
+        const track = { stop() { track.stopped = true; } };
+        grant({ getTracks: () => [track], getAudioTracks: () => [track] });
+        await new Promise((done) => setTimeout(done, 0));
+        media.getUserMedia = asked; await context.close(); return [how, track.stopped];""",
+    )
+    assert result == ["AbortError", True]
+
+
 MODULE = "audio/selftest/measures.js"
 ROOM = """
 const rate = 24000;

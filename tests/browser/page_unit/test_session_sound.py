@@ -41,6 +41,25 @@ def test_cancel_in_a_preview_that_opens_does_not_join_and_joining_again_does(wor
     assert result == [["lobby", 0, 0, 0], ["connected", 1, 1, 1]]
 
 
+@pytest.mark.parametrize("opens", ["join(world.choice)", "openMicrophone()"])
+def test_a_prompt_that_nobody_answers_holds_up_nothing_once_it_is_cancelled(
+    world: Run, opens: str
+) -> None:
+    """Firefox neither grants nor denies where somebody clicks beside the prompt."""
+    result = world(
+        AFTER
+        + f"""const {{ store, session }} = await world.session(); world.openingMs = 8000;
+        session.{opens}; session.join(world.choice); await world.pass(3000);
+        await session.leave(); world.openingMs = 5;
+        session.join(world.choice); await world.pass(3000); const again = after(store);
+        world.delivers = false; await world.pass(1000);
+        const watched = store.events.some(({{ type }}) => type === "microphone-silent");
+        world.delivers = true; await world.pass(9000);
+        return [again, watched, after(store), world.asked];"""
+    )
+    assert result == [["connected", 1, 1], True, ["connected", 1, 1], 2]
+
+
 @pytest.mark.parametrize("ends", ["session.leave()", "session.inbox.take({type: 'bye'})"])
 @pytest.mark.parametrize("opens", ["openMicrophone()", "microphone.rebuild()"])
 def test_whoever_leaves_closes_a_microphone_that_is_being_opened(

@@ -34,7 +34,7 @@ export async function carryOut(context, { route, cancel, microphoneId, outputId 
   const microphone = new MicrophoneStream(() => {});
   const output = new Output(context, route);
   try {
-    await microphone.open({ deviceId: microphoneId, raw: !cancel });
+    await unless(signal, microphone.open({ deviceId: microphoneId, raw: !cancel }));
     if (outputId) await output.choose(outputId).catch(() => {});
     await context.resume();
     await output.play();
@@ -108,15 +108,22 @@ function join(pieces, startS, rateHz) {
   return whole;
 }
 
-/** @param {number} ms @param {AbortSignal} signal @returns {Promise<void>} */
+/** @param {number} ms @param {AbortSignal} signal */
 function pause(ms, signal) {
+  return unless(signal, new Promise((resolve) => setTimeout(resolve, ms)));
+}
+
+/**
+ * What is waited for, unless it is stopped before.
+ * @template T
+ * @param {AbortSignal} signal @param {Promise<T>} wanted
+ * @returns {Promise<T>}
+ */
+function unless(signal, wanted) {
   return new Promise((resolve, reject) => {
     const stopped = () => reject(new DOMException("stopped", "AbortError"));
     if (signal.aborted) stopped();
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener("abort", () => {
-      clearTimeout(timer);
-      stopped();
-    }, { once: true });
+    signal.addEventListener("abort", stopped, { once: true });
+    wanted.then(resolve, reject);
   });
 }
