@@ -187,7 +187,7 @@ export class Session {
         await this.#catchUp();
         return;
       }
-      this.store.set({ captions: foldHistory(this.state.captions, asked, historyLines(items)) });
+      this.store.set({ captions: foldHistory(this.state.captions, asked, historyLines(items, asked)) });
     } catch (error) {
       this.store.note("no history", { detail: String(error) });
     }

@@ -62,8 +62,13 @@ export function pictureOf({ picture, thumbnail, text }) {
   const small = typeof thumbnail === "string" && JPEG_AS_BASE64.test(thumbnail) ? thumbnail : "";
   return {
     picture: { widthPx: Number(picture.width_px) || 0, heightPx: Number(picture.height_px) || 0, thumbnail: small },
-    text: String(text ?? "").replace(MARK, ""),
+    text: withoutMark(String(text ?? "")),
   };
+}
+
+/** The words that were typed with a picture, without those that stand for it. @param {string} text */
+export function withoutMark(text) {
+  return text.replace(MARK, "");
 }
 
 /** What stands for a picture without a thumbnail. @param {ShownPicture} picture */

@@ -285,3 +285,25 @@ def test_what_was_said_before_stands_above_and_what_was_told_meanwhile_stays(run
     assert [row["text"] for row in lines][:4] == ["One?", "Two", "Looked up: time", told["text"]]
     assert lines[1]["final"] and lines[1]["interrupted"] and lines[0]["name"] == "Ann"
     assert (lines[4]["cut"], lines[4]["speaker"]) == ("not_transcribed", "user")
+
+
+@pytest.mark.parametrize("typed", ["What is this?", ""])
+def test_a_picture_stays_what_it_was_when_the_page_has_come_back(run: Run, typed: str) -> None:
+    words = f"[picture: JPEG, 9 × 9, 1 kB] {typed}".strip()
+    picture = {"widthPx": 9, "heightPx": 9, "thumbnail": "/9j/AA=="}
+    shown = line("1", typed, True, speaker="p-1", position=10, picture=picture)
+    history = [
+        {"item": item, "position": position, "kind": "message", "role": "user",
+         "participant": "p-1", "name": "Ann", "text": words, "final": True}
+        for item, position in (("1", 10), ("2", 20))
+    ]  # fmt: skip
+    lines = run(
+        "state/history.js",
+        """const { foldHistory } = await import(location.origin + "/state/captions.js");
+        return foldHistory([a.shown], [a.shown], m.historyLines(a.history, [a.shown]));""",
+        {"shown": shown, "history": history},
+    )
+    assert [(row["text"], row.get("picture")) for row in lines] == [
+        (typed, picture),
+        (words, None),
+    ], "who has not seen it reads the words that stand for it"
