@@ -199,10 +199,19 @@ export class AudioEngine {
     this.playbackNode?.port.postMessage({ type: "flush", epoch });
   }
 
-  /** @param {string} deviceId empty for the browser's default */
+  /**
+   * @param {string} deviceId empty for the browser's default
+   * @throws {DOMException} the browser does not take it: the one before stays
+   */
   async setOutput(deviceId) {
+    const before = this.outputId;
     this.outputId = deviceId;
-    await this.#output?.choose(deviceId);
+    try {
+      await this.#output?.choose(deviceId);
+    } catch (error) {
+      if (deviceId && this.outputId === deviceId) this.outputId = before;
+      throw error;
+    }
   }
 
   async playTestSound() {

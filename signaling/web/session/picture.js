@@ -64,11 +64,20 @@ export async function openCamera(video) {
 export function stop(video) {
   const stream = /** @type {MediaStream|null} */ (video.srcObject);
   video.srcObject = null;
+  end(stream);
+}
+
+/** @param {MediaStream|null} stream */
+function end(stream) {
   for (const track of stream?.getTracks() ?? []) track.stop();
 }
 
-/** Show a stream, until its first frame is there. @param {HTMLVideoElement} video @param {MediaStream} stream */
+/**
+ * Show a stream, until its first frame is there; it takes the place of another one that is there, or on its way.
+ * @param {HTMLVideoElement} video @param {MediaStream} stream
+ */
 async function play(video, stream) {
+  stop(video);
   video.muted = true;
   video.playsInline = true;
   video.srcObject = stream;
@@ -78,8 +87,10 @@ async function play(video, stream) {
   try {
     await Promise.race([video.play(), late]);
     await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+    if (video.srcObject !== stream) throw new DOMException("it was closed meanwhile", "AbortError");
   } catch (error) {
-    stop(video);
+    if (video.srcObject === stream) video.srcObject = null;
+    end(stream);
     throw error;
   }
 }

@@ -9,6 +9,19 @@ from tests.browser.page_unit.conftest import Run
 pytestmark = pytest.mark.browser
 
 
+def test_a_speaker_that_the_browser_does_not_take_is_not_the_chosen_one(run: Run) -> None:
+    result = run(
+        "audio/engine.js",
+        """const engine = new m.AudioEngine(new Proxy({}, { get: () => () => {} }), { jitter: {} });
+        await engine.openContext();
+        const choose = (id) => engine.setOutput(id).then(() => "taken", ({ name }) => name);
+        const first = await choose("there is none such"); const chosen = engine.outputId;
+        const back = await choose(""); await engine.close();
+        return [first === "taken", chosen, back];""",
+    )
+    assert result == [False, "", "taken"]
+
+
 def test_whoever_asks_for_the_context_gets_one_with_its_worklets(run: Run) -> None:
     ready, contexts, errors = run(
         "audio/engine.js",

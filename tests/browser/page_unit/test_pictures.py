@@ -65,3 +65,20 @@ def test_words_alone_stay_as_they_are(run: Run) -> None:
 @pytest.mark.parametrize("told", [None, {}, {"max_edge_px": 0, "max_bytes": 9}, {"max_bytes": "x"}])
 def test_limits_that_say_nothing_mean_no_pictures(run: Run, told: Any) -> None:
     assert run(MODULE, "return m.pictureLimits(a[0]);", [told]) is None
+
+
+def test_of_two_cameras_that_are_opened_at_once_the_last_one_stays(run: Run) -> None:
+    result = run(
+        "session/picture.js",
+        """const media = navigator.mediaDevices, asked = media.getUserMedia, streams = [];
+        media.getUserMedia = async () => {
+          const track = { open: true, stop() { track.open = false; } };
+          streams.push({ track, getTracks: () => [track] }); return streams.at(-1); };
+        const video = { srcObject: null, play: async () => {} };
+        const opened = await Promise.allSettled([m.openCamera(video), m.openCamera(video)]);
+        const open = streams.map(({ track }) => track.open);
+        const shown = streams.indexOf(video.srcObject); m.stop(video);
+        media.getUserMedia = asked;
+        return [opened.map(({ status }) => status), open, shown, streams[1].track.open];""",
+    )
+    assert result == [["rejected", "fulfilled"], [False, True], 1, False]
