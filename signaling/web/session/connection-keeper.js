@@ -4,7 +4,9 @@
  * until the new one is open: whichever answers first is used, since a network often comes back by itself.
  */
 
-import { CONNECTION_CODES, problem, signalProblem } from "../state/problems.js";
+import {
+  CONNECTION_CODES, NOTICE_CODES, problem, signalProblem,
+} from "../state/problems.js";
 import { Connection } from "./connection.js";
 import { Heartbeat, ReconnectPolicy } from "./policy.js";
 import { SignalError, endOf, iceServers } from "./signal.js";
@@ -183,7 +185,7 @@ export class ConnectionKeeper {
     this.#missing = false;
     this.#dropAttempt();
     this.#policy.opened(performance.now());
-    this.store.clear(...CONNECTION_CODES);
+    this.#clearTroubles();
     this.store.set({ phase: "connected", attempt: 0 });
     this.store.note("back");
     this.hooks.onBack();
@@ -230,7 +232,7 @@ export class ConnectionKeeper {
     this.#policy.opened(nowMs);
     this.#heartbeat = new Heartbeat(nowMs);
     this.link.use(connection.generation);
-    this.store.clear(...CONNECTION_CODES);
+    this.store.clear(...CONNECTION_CODES, ...NOTICE_CODES);
     this.store.set({ phase: "connected", attempt: 0, inLine: false });
     this.store.note("connected", { generation: connection.generation });
     connection.pair().then((pair) => {
@@ -260,17 +262,24 @@ export class ConnectionKeeper {
     const known = error instanceof SignalError;
     if (!known || !error.nameTaken) this.#nameTakenAtMs = null;
     const holdsName = known && error.nameTaken && this.#mayHoldName();
-    this.store.clear(...CONNECTION_CODES);
+    this.#clearTroubles();
     if (holdsName) this.store.raise(problem("gone"));
     else this.store.raise(known ? signalProblem(error, this.#everJoined) : problem("blocked"));
     if (!known) console.warn(error);
     if (known && !error.retryable && !holdsName) {
       this.stop();
+      this.store.clear(...NOTICE_CODES);
       this.hooks.onRefused();
       return;
     }
     this.#ticket = known ? error.ticket : "";
     this.#retry(known ? error.retryAfterMs : 0);
+  }
+
+  /** What the gateway has said on a connection that may still go on stays: it says each thing once. */
+  #clearTroubles() {
+    const kept = this.#connection ? NOTICE_CODES : [];
+    this.store.clear(...CONNECTION_CODES.filter((code) => !kept.includes(code)));
   }
 
   /** Whether it may be this person's own former stay that has the name: the gateway has not noticed its end yet. */

@@ -36,7 +36,7 @@ export class Unheard {
     const seconds = this.#talkedMs / 1000;
     this.#talkedMs = 0;
     if (seconds * 1000 < WORTH_MS) return;
-    const title = `About ${seconds.toFixed(seconds < 3 ? 1 : 0)} s of what you said were not heard`;
+    const title = `About ${seconds.toFixed(seconds < 3 ? 1 : 0)} s of what you said was not heard`;
     this.store.raise(problem("unheard", { title }));
     setTimeout(() => this.store.clear("unheard"), SHOWN_MS);
   }

@@ -44,11 +44,11 @@ const TEXTS = {
     action: "Try again", command: "reopen-microphone",
   },
   "mic-held": {
-    tone: "warning", title: "Another program holds your microphone",
-    cure: "Nobody hears you meanwhile. A phone call, perhaps, or a switch of the device: it goes on when that ends.",
+    tone: "warning", title: "Another program is holding your microphone",
+    cure: "Nobody can hear you meanwhile. It may be a phone call, or a switch on the device: it goes on when that ends.",
   },
   "speaker-lost": {
-    tone: "warning", title: "Your speaker has gone", cure: "You hear the default one now. Choose another in Settings.",
+    tone: "warning", title: "Your speaker has gone", cure: "Sound now goes to the default one. Choose another in Settings.",
     action: "OK", command: "dismiss",
   },
   suspended: {
@@ -58,7 +58,7 @@ const TEXTS = {
   },
   "sound-stands": {
     tone: "warning", title: "Your sound has stopped",
-    cure: "The browser plays nothing any more. Choose another speaker in Settings, or reload the page.",
+    cure: "The browser no longer plays anything. Choose another speaker in Settings, or reload the page.",
     action: "Reload", command: "reload",
   },
   "no-audio": {
@@ -68,7 +68,7 @@ const TEXTS = {
   },
   forgotten: {
     tone: "info", title: "An admin has deleted what was said so far",
-    cure: "The assistant has forgotten it, too. Go on talking.",
+    cure: "The assistant has forgotten it, too. You can go on talking.",
   },
   "recording-soon": {
     tone: "warning", title: "This room is about to be recorded", cure: "", action: "Object", command: "end-recording",
@@ -83,11 +83,11 @@ const TEXTS = {
   unheard: { tone: "warning", title: "Something you said was not heard", cure: "The connection was gone. Say it again." },
   unsaid: {
     tone: "warning", title: "What you typed was not received",
-    cure: "The connection was gone. It is in the field again: send it once more.",
+    cure: "The connection was gone. It is back in the field: send it again.",
   },
   objecting: {
-    tone: "warning", title: "Your objection is not heard yet",
-    cure: "It is said as soon as the connection is there again.",
+    tone: "warning", title: "Your objection has not been heard yet",
+    cure: "It will be made as soon as the connection is back.",
   },
   gone: { tone: "warning", title: "Connection lost", cure: "If this lasts, check that the gateway is running and that you are on its network." },
   unreachable: { tone: "warning", title: "The gateway doesn't answer", cure: `${RETRIES} ${CHECK_GATEWAY}` },
@@ -189,6 +189,9 @@ export const CONNECTION_CODES = [
   "bad-name", "sent-away", "stopping", "given-up",
 ];
 
+/** Codes of what the gateway says about itself and this stay; a new connection tells what of it is still so. */
+export const NOTICE_CODES = ["stopping", "given-up", "echo"];
+
 /** Codes of what concerns one stay in a room, beside the connection: who leaves has nothing to do with it any more. */
 export const ROOM_CODES = [
   "upstream", "upstream-retry", "budget-low", "other-model", "session-differs", "forgotten", "rules",
@@ -227,7 +230,7 @@ export function upstreamProblem(code, detail) {
 export function recordingProblem({ phase, words }, wasOn) {
   const said = words ? sentence(words) : "";
   if (phase === "soon") {
-    return problem("recording-soon", { cure: `${said} It begins in some seconds, unless somebody objects.` });
+    return problem("recording-soon", { cure: `${said} It begins in a few seconds unless somebody objects.` });
   }
   if (phase === "on") return problem("recording", { cure: `${said} Whoever objects can stop it.` });
   const cure = said || "The part of the gateway that kept it was interrupted.";
@@ -241,7 +244,7 @@ export function recordingProblem({ phase, words }, wasOn) {
  */
 export function stopProblem(at, cure) {
   const time = at.toLocaleTimeString();
-  return problem("stopping", { title: `The gateway stops at ${time}, or sooner if all leave`, cure });
+  return problem("stopping", { title: `The gateway stops at ${time}, or sooner if everybody leaves`, cure });
 }
 
 /**
@@ -288,7 +291,9 @@ export function signalProblem(error, joined) {
   if (status === 503 && title === "Draining") return problem("stopping", { cure: `${detail} ${RETRIES}` });
   if (status === 503 && title === "Out of order") return problem("given-up", { cure: `${detail} ${RETRIES}` });
   if (status === 503) return problem(title === "Full" ? "full" : "busy", { cure: `${detail} ${RETRIES}` });
-  if (status === 401 || status === 403) return problem("forbidden", { title, cure: detail });
+  // A proxy in front may refuse without a word.
+  const told = { ...(title ? { title } : {}), ...(detail ? { cure: detail } : {}) };
+  if (status === 401 || status === 403) return problem("forbidden", told);
   if (status === 409 && title === "Name taken") return problem("name-taken", { cure: detail });
   if (status === 429) return problem("slow-down", { cure: `${detail} ${RETRIES}` });
   if (status >= 500) return problem("unreachable", { title: "The gateway has failed", cure: `${detail} ${RETRIES}` });

@@ -74,7 +74,7 @@ def test_what_was_said_while_the_connection_was_gone_is_told(run: Run) -> None:
         unheard.heard(); talk(900); talk(5000, -60); unheard.tell(); unheard.tell();
         return problems;""",
     )
-    assert result == ["About 1.8 s of what you said were not heard"]
+    assert result == ["About 1.8 s of what you said was not heard"]
 
 
 def test_who_said_nothing_is_told_nothing(run: Run) -> None:

@@ -124,7 +124,7 @@ def test_a_recording_is_told_from_the_first_moment_to_its_end(run: Run) -> None:
         [
             [
                 "recording-soon",
-                "Ada records this room. It begins in some seconds, unless somebody objects.",
+                "Ada records this room. It begins in a few seconds unless somebody objects.",
                 "end-recording",
             ],
             ["recording", "Ada records this room. Whoever objects can stop it.", "end-recording"],

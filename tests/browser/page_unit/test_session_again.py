@@ -72,3 +72,59 @@ def test_who_was_never_in_is_told_of_a_taken_name_at_once(world: Run) -> None:
         return [store.state.phase, codes(), offers().length];"""
     )
     assert result == ["lobby", ["name-taken"], 1]
+
+
+NOTICES = """
+const tell = (session) => {
+  for (const code of ["stopping", "given_up", "echo"])
+    session.inbox.take({ type: "notice", code, message: "x" });
+};
+"""
+SAID = ["stopping", "given-up", "echo"]
+
+
+def test_what_the_gateway_said_on_the_former_connection_is_told_anew_or_over(world: Run) -> None:
+    result = world(
+        NOTICES
+        + """const { session, store, codes } = await world.joined(); tell(session);
+        const told = codes(); session.keeper.lost(); await world.pass(1000);
+        return [told, store.state.phase, codes()];"""
+    )
+    assert result == [SAID, "connected", []]
+
+
+@pytest.mark.parametrize("gone_ms", [1500, 7000])
+def test_what_the_gateway_said_stays_where_the_connection_comes_back(
+    world: Run, gone_ms: int
+) -> None:
+    result = world(
+        NOTICES
+        + """const { session, store, codes } = await world.joined(); tell(session);
+        const asked = window.fetch; world.answers = false;
+        window.fetch = (address, { signal }) => new Promise((_, fail) => (
+          signal?.addEventListener("abort", () => fail(new TypeError("gone")))));
+        await world.pass(a); const missing = [store.state.phase, codes()];
+        world.answers = true; await world.pass(2000); window.fetch = asked;
+        return [missing, store.state.phase, codes(), world.stays];""",
+        gone_ms,
+    )
+    assert result == [["reconnecting", [*SAID, "gone"]], "connected", SAID, 1]
+
+
+def test_what_the_gateway_said_does_not_follow_into_the_lobby(world: Run) -> None:
+    result = world(
+        NOTICES
+        + """const { session, store, codes } = await world.joined(); tell(session);
+        world.answers = false; world.answer = () => [403, { title: "Removed", detail: "x" }];
+        await world.pass(3000); return [store.state.phase, codes()];"""
+    )
+    assert result == ["lobby", ["forbidden"]]
+
+
+def test_a_proxy_that_refuses_without_a_word_is_told_in_ours(world: Run) -> None:
+    result = world(
+        """const { session, store, codes } = await world.session();
+        world.answer = () => [403, {}]; session.join(world.choice); await world.pass(200);
+        return store.state.problems.map(({ code, title, cure }) => [code, title, cure !== ""]);"""
+    )
+    assert result == [["forbidden", "You need an invitation", True]]
