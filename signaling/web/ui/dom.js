@@ -47,6 +47,11 @@ export function isTyping(target) {
   return target instanceof Element && target.closest("input, select, textarea, [contenteditable], dialog") !== null;
 }
 
+/** Whether a key belongs to an input method, as for Japanese; Safari tells it by the code only. @param {KeyboardEvent} event */
+export function isComposing(event) {
+  return event.isComposing || event.keyCode === 229;
+}
+
 /** @param {Element} element @param {string} name @param {string} value */
 export function setData(element, name, value) {
   if (element.getAttribute(`data-${name}`) !== value) element.setAttribute(`data-${name}`, value);

@@ -16,7 +16,8 @@ export class ProblemList {
     /** By code. @type {Map<string, Card>} */
     this.cards = new Map();
     this.shown = "";
-    this.said = "";
+    /** What was said of those that are shown, by code. @type {Map<string, string>} */
+    this.said = new Map();
   }
 
   /** @param {import("../client.js").State} state */
@@ -29,9 +30,15 @@ export class ProblemList {
     this.#forget(problems);
     const place = this.places[lobby ? 0 : 1];
     for (const problem of problems) this.#show(problem, place);
-    const said = problems.map((problem) => `${problem.title}. ${problem.cure}`).join(" ");
-    if (said !== this.said) this.announce.textContent = said;
-    this.said = said;
+    this.#say(state.problems);
+  }
+
+  /** Say what is new; that attempts are counted is no news. @param {import("../client.js").Problem[]} problems */
+  #say(problems) {
+    const words = new Map(problems.map(({ code, title, cure }) => [code, `${title}. ${cure}`]));
+    const news = [...words].filter(([code, said]) => this.said.get(code) !== said).map(([, said]) => said);
+    if (news.length > 0 || (words.size === 0 && this.said.size > 0)) this.announce.textContent = news.join(" ");
+    this.said = words;
   }
 
   /** Take the cards away whose problems are over. @param {import("../client.js").Problem[]} problems */

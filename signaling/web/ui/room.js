@@ -1,7 +1,9 @@
 // @ts-check
 import { costOf, holdsToTalk, may } from "../client.js";
 import { Captions } from "./captions.js";
-import { Ballistics, announce, byId, isTyping, memory, setData, setText } from "./dom.js";
+import {
+  Ballistics, announce, byId, isComposing, isTyping, memory, setData, setText,
+} from "./dom.js";
 import { InviteDialog } from "./invite.js";
 import { PersonDialog } from "./person.js";
 import { PictureDialog } from "./pictures.js";
@@ -75,7 +77,7 @@ export class RoomView {
 
   /** @param {KeyboardEvent} event */
   #key(event) {
-    if (this.root.hidden || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (this.root.hidden || event.repeat || isComposing(event) || event.ctrlKey || event.metaKey || event.altKey) return;
     if (memory.get("keys", "on") !== "on" || document.querySelector("dialog[open]")) return;
     if (event.key === "Escape" && !this.stop.disabled && !this.stop.hidden) this.client.interrupt();
     else if (event.key.toLowerCase() === "m" && !isTyping(event.target)) this.toggleMute();

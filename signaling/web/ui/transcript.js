@@ -23,6 +23,9 @@ export class TranscriptDialog {
     byId("transcript-search").addEventListener("submit", (event) => this.#search(event));
     /** Id of the oldest conversation in the list. @type {number|undefined} */
     this.oldest = undefined;
+    /** How often the list and the search were asked for: an older answer may come later. */
+    this.listTurn = 0;
+    this.searchTurn = 0;
   }
 
   open() {
@@ -51,8 +54,9 @@ export class TranscriptDialog {
 
   /** @param {number} [before] only older ones, below those that are there */
   async #showList(before) {
+    const turn = (this.listTurn += 1);
     const listed = await this.#try(this.client.archive.list(before));
-    if (!listed) return;
+    if (!listed || turn !== this.listTurn) return;
     if (!before) this.list.replaceChildren();
     this.list.append(...listed.map((one) => this.#row(one)));
     this.oldest = listed.at(-1)?.conversation;
@@ -82,8 +86,9 @@ export class TranscriptDialog {
       this.#clearSearch();
       return;
     }
+    const turn = (this.searchTurn += 1);
     const result = await this.#try(this.client.archive.search(words));
-    if (!result) return;
+    if (!result || turn !== this.searchTurn) return;
     this.found.replaceChildren(...result.hits.map((hit) => this.#hit(hit)));
     const count = result.hits.length;
     const more = result.is_complete ? "" : " There is more: add a word.";
@@ -103,6 +108,7 @@ export class TranscriptDialog {
   }
 
   #clearSearch() {
+    this.searchTurn += 1;
     this.words.value = "";
     this.found.replaceChildren();
     setText(byId("transcript-count"), "");

@@ -35,6 +35,26 @@ def test_the_focus_stays_on_a_card_while_attempts_are_counted(whole: Run) -> Non
     assert result == [True, "Stop the recording", True]
 
 
+def test_a_screen_reader_says_each_problem_once(whole: Run) -> None:
+    result = whole(
+        JOIN
+        + """const said = []; const region = byId("announce");
+        new MutationObserver(() => said.push(region.textContent))
+          .observe(region, { childList: true, characterData: true, subtree: true });
+        const tell = (message) => window.mixminus.receive(
+          { type: "notice", code: "echo", message });
+        tell("first"); await world.pass(100); world.passes = false; world.answers = false;
+        for (let i = 0; i < 60; i += 1) await world.pass(200);
+        tell("second"); await world.pass(100); tell(""); await world.pass(100);
+        return said.map((words) => words.split(". "));"""
+    )
+    titles = [words[0] for words in result]
+    echo = "Your microphone hears another loudspeaker"
+    assert titles[0] == titles[-1] == echo and titles.count(echo) == 2
+    assert len(titles) == len({tuple(words) for words in result}), "nothing is said twice"
+    assert all(len(words) == 2 or titles[0] not in words[1:] for words in result)
+
+
 def test_a_card_goes_with_its_problem_and_its_button_with_its_action(whole: Run) -> None:
     result = whole(
         JOIN
@@ -74,6 +94,35 @@ def test_the_space_bar_lets_go_whatever_character_it_makes_by_then(whole: Run) -
     assert result == [True] * 4
 
 
+def test_a_key_of_an_input_method_stops_nothing(whole: Run) -> None:
+    result = whole(
+        JOIN
+        + """window.mixminus.receive({ type: "state", upstream: "ready", assistant: "speaking" });
+        await world.pass(100);
+        const stops = () => world.sent.filter(({ type }) => type === "interrupt");
+        const press = (more) => byId("say").dispatchEvent(
+          new KeyboardEvent("keydown", { key: "Escape", bubbles: true, ...more }));
+        press({ isComposing: true }); press({ keyCode: 229 }); const composing = stops().length;
+        press({}); return [composing, stops().length];"""
+    )
+    assert result == [0, 1]
+
+
+@pytest.mark.parametrize(("words", "side"), [("Hello!", "left"), ("שלום!", "right")])
+def test_a_line_begins_on_the_side_of_its_script(whole: Run, words: str, side: str) -> None:
+    result = whole(
+        JOIN
+        + """window.mixminus.receive(
+          { type: "caption", speaker: "p1", item: "i", text: a.words, final: true });
+        await world.pass(100); const text = document.querySelector(".said .text");
+        const range = document.createRange(); range.selectNodeContents(text);
+        const line = range.getBoundingClientRect(), box = text.getBoundingClientRect();
+        return line.left - box.left < box.right - line.right ? "left" : "right";""",
+        {"words": words},
+    )
+    assert result == side
+
+
 def test_a_line_that_was_lost_stands_in_the_field_again(whole: Run) -> None:
     result = whole(
         JOIN
@@ -92,3 +141,50 @@ def test_a_line_that_was_lost_stands_in_the_field_again(whole: Run) -> None:
     assert result[3] == "turn off the stove and the light now", (
         "what the gateway gives back, too, stands there once"
     )
+
+
+ARCHIVE = """
+const asked = window.fetch, waits = [];
+window.fetch = (address, ...more) => {
+  const { pathname, searchParams } = new URL(address);
+  if (!/conversations$|search$/.test(pathname)) return asked(address, ...more);
+  return new Promise((resolve) => waits.push((content) => resolve(
+    { ok: true, json: async () => content })));
+};
+const listed = (count, from) => ({ conversations: Array.from({ length: count }, (_, index) => ({
+  conversation: from - index, began: "2026-01-01T00:00:00Z", ended: null, entries: 1, people: [],
+  begins_with: "x" })) });
+const rows = (id) => [...byId(id).querySelectorAll("li")]
+  .map((row) => Number(row.dataset.conversation));
+byId("open-transcript").click(); await world.pass(100);
+"""
+
+
+def test_older_conversations_are_listed_once_however_often_they_are_asked_for(whole: Run) -> None:
+    result = whole(
+        JOIN
+        + ARCHIVE
+        + """waits.shift()(listed(50, 100)); await world.pass(100);
+        const newest = rows("transcript-list");
+        for (let i = 0; i < 2; i += 1) byId("transcript-older").click();
+        await world.pass(100); for (const answer of waits) answer(listed(3, 50));
+        await world.pass(100); return [newest.length, rows("transcript-list").slice(50)];"""
+    )
+    assert result == [50, [50, 49, 48]]
+
+
+def test_an_older_search_does_not_replace_what_was_found_since(whole: Run) -> None:
+    result = whole(
+        JOIN
+        + ARCHIVE
+        + """waits.length = 0; const search = async (words) => {
+          byId("transcript-words").value = words; byId("transcript-search").requestSubmit();
+          await world.pass(100); };
+        const found = (conversation) => ({ is_complete: true, hits: [{ conversation, item: "i",
+          time: "2026-01-01T00:00:00Z", role: "user", name: "A", snippet: "x" }] });
+        await search("one"); await search("two"); waits[1](found(2)); await world.pass(100);
+        waits[0](found(1)); await world.pass(100); const now = rows("transcript-found");
+        await search("three"); await search(""); waits[2](found(3)); await world.pass(100);
+        return [now, rows("transcript-found")];"""
+    )
+    assert result == [[2], []]
