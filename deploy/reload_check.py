@@ -21,6 +21,7 @@ import mixer_core.settings
 import openai_link.settings
 import openai_link.simulator.settings
 import signaling.settings
+from mixer_core.runtime import logs
 from mixer_core.runtime.errors import SettingsError, StartupError
 from mixer_core.runtime.setting_origins import changed
 from mixer_core.runtime.settings import CONFIG_VARIABLE, CommonSettings, load, load_all
@@ -87,10 +88,13 @@ def find(env: Mapping[str, str], in_use: str) -> Finding:
     preflight.check_drain(new.runtime.drain_s, env)
     simulated = uses_simulator(new.openai_link, env)
     _check_start(before, env, simulated)
+    programs = tuple(program for program in PROGRAMS if _differs(program, before, env))
+    if "signaling" in programs:
+        _check_certificate(old, new)
     return Finding(
         text=text,
         changes=tuple(changes),
-        programs=tuple(program for program in PROGRAMS if _differs(program, before, env)),
+        programs=programs,
         variables=variables_of(new),
         wanted={"simulator": simulated, "mixer_core_standby": new.mixer_core.standby},
         secrets=named_secrets(new),
@@ -111,6 +115,27 @@ def _check_start(before: Mapping[str, str], env: Mapping[str, str], simulated: b
         for port in need.ports:
             if (port.host, port.port) not in ours:
                 check_port(port)
+
+
+def _check_certificate(old: AllSettings, new: AllSettings) -> None:
+    """Raise SettingsError where signaling, started again, could not show its certificate.
+
+    One that it has shown already is used although it has ended.
+    """
+    section = new.signaling
+    if not section.lan:
+        return
+    from signaling.tls import addresses  # Only the local network needs its memory.
+    from signaling.tls.certificates import open_certificate
+
+    is_shown = _certificate_of(old) == _certificate_of(new)
+    found, log = addresses.look(section.mdns), logs.get("signaling")
+    open_certificate(section, new.state_dir, found, log, at_any_time=is_shown)
+
+
+def _certificate_of(settings: AllSettings) -> tuple[object, ...]:
+    section = settings.signaling
+    return section.lan, section.tls, section.tls_certificate, section.tls_key
 
 
 def _differs(program: str, before: Mapping[str, str], env: Mapping[str, str]) -> bool:

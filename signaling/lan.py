@@ -18,7 +18,7 @@ from aiohttp.typedefs import Middleware
 from cryptography import x509
 
 from mixer_core.runtime import logs
-from mixer_core.runtime.errors import SettingsError, StartupError
+from mixer_core.runtime.errors import StartupError, UnavailableError
 
 from . import clock
 from .http import listeners
@@ -93,7 +93,8 @@ class LanDoor:
         self._look = look
         self._lan = look(settings.mdns)
         self._sockets = _bind(settings.https_port)
-        self._certificate = open_certificate(settings, state_dir, self._lan, log)
+        # A gateway that runs, and is followed by itself, must not end by a certificate that has.
+        self._certificate = open_certificate(settings, state_dir, self._lan, log, at_any_time=True)
         self._plain: dict[Address, Acceptor] = {}
         self._plain_problems: dict[Address, str] = {}
         self._announcer: Announcer | None = None
@@ -215,6 +216,6 @@ class LanDoor:
 def _bind(port: int) -> list[socket.socket]:
     """Listening sockets on all addresses, IPv6 where there is any. Raises StartupError."""
     sockets = listeners.bind("0.0.0.0", port, "HTTPS_PORT")
-    with contextlib.suppress(SettingsError):  # This kernel has no IPv6.
+    with contextlib.suppress(UnavailableError):  # This kernel has no IPv6.
         sockets += listeners.bind("::", port, "HTTPS_PORT")
     return sockets

@@ -3,6 +3,7 @@
 MixminusError
 ├── StartupError                 the process cannot start; carries the exit code
 │   ├── SettingsError            a setting is unknown, of the wrong type or out of range     exit 78
+│   │   └── UnavailableError     the file or address that it names cannot be used now        exit 78
 │   ├── RuntimeDirError          the runtime directory cannot be used                        exit 78
 │   ├── PortBusyError            somebody else listens there                                 exit 78
 │   ├── RequirementError         a package, a library or a limit of the system is in the way exit 78
@@ -80,6 +81,12 @@ class SettingsError(StartupError):
     """A setting is unknown, of the wrong type or out of range."""
 
     exit_code = EXIT_CONFIG
+
+
+class UnavailableError(SettingsError):
+    """What a setting names, such as a certificate or an address, cannot be used now."""
+
+    may_pass = True
 
 
 class RuntimeDirError(StartupError):

@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp import web
 
 from mixer_core.runtime import logs
-from mixer_core.runtime.errors import PortBusyError, SettingsError
+from mixer_core.runtime.errors import PortBusyError, UnavailableError
 
 from ..access.gate import is_loopback
 from .acceptor import Acceptor, CountedRequestHandler
@@ -36,13 +36,14 @@ def bind(host: str, port: int, setting: str = "HTTP_PORT") -> list[socket.socket
 
     Raises:
         PortBusyError: the port is in use, or this user may not use it.
-        SettingsError: ``host`` is not an address of this machine.
+        UnavailableError: ``host`` is not an address of this machine now.
     """
     cure = "set MIXMINUS_SIGNALING__HTTP_HOST to an address of this machine"
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
-        raise SettingsError(f"http_host {host!r} cannot be resolved ({error}): {cure}") from error
+        words = f"http_host {host!r} cannot be resolved ({error}): {cure}"
+        raise UnavailableError(words) from error
     listening: list[socket.socket] = []
     try:
         for family, _, _, _, address in dict.fromkeys(found):
@@ -126,7 +127,9 @@ def _listen(family: socket.AddressFamily, address: tuple[object, ...]) -> socket
     return sock
 
 
-def _explained(error: OSError, host: str, port: int, setting: str) -> PortBusyError | SettingsError:
+def _explained(
+    error: OSError, host: str, port: int, setting: str
+) -> PortBusyError | UnavailableError:
     if error.errno == errno.EADDRINUSE:
         return PortBusyError(
             f"port {port} on {host} is in use by another program: "
@@ -137,7 +140,7 @@ def _explained(error: OSError, host: str, port: int, setting: str) -> PortBusyEr
             f"port {port} on {host} is not allowed for this user: "
             f"set MIXMINUS_SIGNALING__{setting} to a port above 1023"
         )
-    return SettingsError(
+    return UnavailableError(
         f"cannot listen on http_host {host} ({error.strerror}): "
         "set MIXMINUS_SIGNALING__HTTP_HOST to an address of this machine"
     )

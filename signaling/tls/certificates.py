@@ -12,7 +12,7 @@ import ssl
 from datetime import datetime
 from pathlib import Path
 
-from mixer_core.runtime.errors import SettingsError
+from mixer_core.runtime.errors import SettingsError, UnavailableError
 from mixer_core.runtime.files import make_private_directory, read_file, replace_file
 
 from .. import clock
@@ -35,7 +35,7 @@ def open_authority(state_dir: Path, lan: Lan, now: datetime) -> Authority:
     time, and people trust it.
 
     Raises:
-        SettingsError: it cannot be read or written.
+        UnavailableError: it cannot be read or written.
     """
     folder = state_dir / FOLDER
     try:
@@ -54,7 +54,7 @@ def open_authority(state_dir: Path, lan: Lan, now: datetime) -> Authority:
             _store(folder, found, EARLIER)
         _store(folder, made)
     except (OSError, ValueError) as error:
-        raise SettingsError(
+        raise UnavailableError(
             f"the local authority in {folder} cannot be used ({error}): repair it, or remove the "
             "directory for a new authority, which people have to trust again"
         ) from error
@@ -90,7 +90,7 @@ class LocalCertificate:
     """``tls = auto``: a certificate of the local authority, renewed when it no longer fits."""
 
     def __init__(self, state_dir: Path, lan: Lan, now: datetime, log: Log) -> None:
-        """Raises SettingsError."""
+        """Raises UnavailableError."""
         self.authority = open_authority(state_dir, lan, now)
         self.context = new_context()
         self.warning = ""
@@ -100,7 +100,7 @@ class LocalCertificate:
         self._logged = ""
         self.refresh(lan, now)
         if not self._loaded:
-            raise SettingsError(self.warning)
+            raise UnavailableError(self.warning)
 
     def refresh(self, lan: Lan, now: datetime) -> None:
         """Make a new certificate if addresses have changed or its end is near; never raises."""
@@ -153,8 +153,14 @@ class FileCertificate:
 
     authority = None
 
-    def __init__(self, settings: SignalingSettings, now: datetime, log: Log) -> None:
-        """Raises SettingsError."""
+    def __init__(
+        self, settings: SignalingSettings, now: datetime, log: Log, at_any_time: bool = False
+    ) -> None:
+        """``at_any_time``: one that has ended, or has not begun, is used with a warning.
+
+        Raises:
+            SettingsError: a file is not named, or (UnavailableError) the two cannot be used.
+        """
         self._files = (Path(settings.tls_certificate), Path(settings.tls_key))
         if not settings.tls_certificate or not settings.tls_key:
             raise SettingsError(
@@ -166,9 +172,10 @@ class FileCertificate:
         self._log = log
         self._signature: tuple[object, ...] = ()
         self._pem = b""
-        problem = self._read(now)
+        problem = self._read(None if at_any_time else now)
         if problem:
-            raise SettingsError(problem)
+            raise UnavailableError(problem)
+        self._look_at_time(now)
 
     def refresh(self, _: Lan, now: datetime) -> None:
         """Read the files again if they have changed; never raises."""
@@ -179,12 +186,18 @@ class FileCertificate:
             elif not problem:
                 self._log.info("= certificate read again from %s", self._files[0])
             self.warning = problem
-        elif problem := key_files.problem_of_time(self._pem, self._files[0], now):
-            self._log.warning("! %s", problem)
-            self.warning = problem
+        else:
+            self._look_at_time(now)
 
-    def _read(self, now: datetime) -> str:
-        """Load the files; returns what is wrong with them, in which case nothing has changed."""
+    def _look_at_time(self, now: datetime) -> None:
+        self.warning = key_files.problem_of_time(self._pem, self._files[0], now)
+        if self.warning:
+            self._log.warning("! %s", self.warning)
+
+    def _read(self, now: datetime | None) -> str:
+        """Load the files; returns what is wrong with them, in which case nothing has changed.
+
+        ``now``: None: at any time."""
         self._signature = key_files.signature(self._files)
         try:
             pem = key_files.read(*self._files, now)
@@ -204,12 +217,12 @@ Certificate = LocalCertificate | FileCertificate
 
 
 def open_certificate(
-    settings: SignalingSettings, state_dir: Path, lan: Lan, log: Log
+    settings: SignalingSettings, state_dir: Path, lan: Lan, log: Log, at_any_time: bool = False
 ) -> Certificate:
-    """What ``tls`` asks for. Raises SettingsError."""
+    """What ``tls`` asks for; ``at_any_time`` as in ``FileCertificate``. Raises SettingsError."""
     now = clock.now()
     if settings.tls == "files":
-        return FileCertificate(settings, now, log)
+        return FileCertificate(settings, now, log, at_any_time)
     return LocalCertificate(state_dir, lan, now, log)
 
 

@@ -28,8 +28,8 @@ def signature(files: Iterable[Path]) -> tuple[object, ...]:
     return tuple(found)
 
 
-def read(certificate: Path, key: Path, now: datetime) -> bytes:
-    """Chain and key as PEM.
+def read(certificate: Path, key: Path, now: datetime | None) -> bytes:
+    """Chain and key as PEM; ``now``: None: whatever the time of their validity.
 
     Raises:
         ValueError: unreadable, not PEM, not a pair, or out of its time; one sentence.
@@ -50,7 +50,7 @@ def read(certificate: Path, key: Path, now: datetime) -> bytes:
             f"tls_key {key} does not belong to the first certificate in {certificate}: "
             "name the key that it was made with"
         )
-    if problem := problem_of_time(chain_pem, certificate, now):
+    if now is not None and (problem := problem_of_time(chain_pem, certificate, now)):
         raise ValueError(problem)
     return chain_pem.rstrip() + b"\n" + key_pem
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from deploy.reload_check import OF_THE_SUPERVISOR, find
 from deploy.settings import AllSettings
 from mixer_core.runtime.errors import SettingsError, StartupError
 from mixer_core.runtime.setting_origins import REDACTED, changed, is_named, origins, when
+from signaling.tls import authority
 
 ENV = {"HOME": "/nowhere"}
 
@@ -152,6 +154,34 @@ def test_what_cannot_be_used_is_refused_with_file_line_and_key(
     old = file(tmp_path, "", "old.toml")
     with pytest.raises(StartupError, match=words):
         find({**ENV, "MIXMINUS_CONFIG": file(tmp_path, text)}, old)
+
+
+def pair(folder: Path, name: str, ended_days: int = 0) -> str:
+    """A certificate and its key; the settings that name them."""
+    now = datetime.now(UTC) - authority.LEAF_LIFE * bool(ended_days) - timedelta(days=ended_days)
+    pem = authority.issue(authority.create((), now), ("a.local",), (), now)
+    (folder / name).write_bytes(pem)
+    files = f"tls_certificate = '{folder / name}'\ntls_key = '{folder / name}'"
+    return f"[signaling]\nlan = true\ntls = 'files'\nmdns = false\n{files}\n"
+
+
+@pytest.mark.processes  # Looking for addresses starts one.
+def test_a_certificate_that_cannot_be_used_is_refused_before_signaling_needs_it(
+    tmp_path: Path,
+) -> None:
+    env = {**ENV, "XDG_RUNTIME_DIR": str(tmp_path)}
+    old = file(tmp_path, pair(tmp_path, "old.pem"), "old.toml")
+    good, ended = pair(tmp_path, "good.pem"), pair(tmp_path, "ended.pem", ended_days=3)
+    found = find({**env, "MIXMINUS_CONFIG": file(tmp_path, good)}, old)
+    assert "signaling" in found.programs
+    with pytest.raises(StartupError, match="expired on"):
+        find({**env, "MIXMINUS_CONFIG": file(tmp_path, ended)}, old)
+    (tmp_path / "good.pem").write_bytes(b"half")
+    with pytest.raises(StartupError, match="no PEM certificate"):
+        find({**env, "MIXMINUS_CONFIG": file(tmp_path, good)}, old)
+    was_shown = file(tmp_path, ended, "ended.toml")
+    other = f"{ended}max_rooms = 3\n"
+    assert find({**env, "MIXMINUS_CONFIG": file(tmp_path, other)}, was_shown).changes
 
 
 def test_a_file_that_is_gone_is_refused(tmp_path: Path) -> None:

@@ -17,8 +17,9 @@ import pytest
 from aiohttp import web
 
 from mixer_core.runtime import logs
-from mixer_core.runtime.errors import PortBusyError, SettingsError
+from mixer_core.runtime.errors import PortBusyError, SettingsError, UnavailableError
 from signaling import lan
+from signaling.http import listeners
 from signaling.http.acceptor import CONNECTIONS, OpenConnections
 from signaling.lan_check import check_lan
 from signaling.settings import SignalingSettings
@@ -226,6 +227,13 @@ def test_the_terminal_says_where_and_with_which_fingerprint(tmp_path: Path) -> N
 
 
 network = Lan((ipaddress.ip_address(HOME),), ("mixminus.local",))
+
+
+@pytest.mark.parametrize("host", ["192.0.2.7", 70 * "x"])
+def test_an_address_that_this_machine_has_not_now_may_come_back(host: str) -> None:
+    with pytest.raises(UnavailableError, match=host) as raised:
+        listeners.bind(host, free_port())
+    assert raised.value.may_pass and raised.value.exit_code == 78
 
 
 @asynchronous

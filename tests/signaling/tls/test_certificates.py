@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import os
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from mixer_core.runtime import logs
-from mixer_core.runtime.errors import SettingsError
+from mixer_core.runtime.errors import SettingsError, UnavailableError
 from signaling.settings import SignalingSettings
 from signaling.tls import authority
 from signaling.tls.addresses import Lan
@@ -207,6 +208,35 @@ def test_an_expired_certificate_is_named(files: Files) -> None:
 def test_a_certificate_of_the_future_is_named(files: Files) -> None:
     files.write(now=NOW + timedelta(days=50))
     assert "check the clock" in files.problem()
+
+
+@pytest.mark.parametrize("days", [-500, 50], ids=["has ended", "has not begun"])
+def test_a_gateway_that_runs_goes_on_with_a_certificate_out_of_its_time(
+    files: Files, days: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    files.write(now=NOW + timedelta(days=days))
+    with caplog.at_level("WARNING"):
+        certificate = FileCertificate(files.settings, NOW, LOG, at_any_time=True)
+        certificate.refresh(HOME, NOW)
+    assert "tls_certificate" in certificate.warning
+    assert [record.getMessage() for record in caplog.records] == [f"! {certificate.warning}"]
+    root = files.authority.root_pem()
+    assert re.search("expired|not yet valid", problem(root, certificate.context, "a.local"))
+    files.write()
+    certificate.refresh(HOME, NOW)
+    assert certificate.warning == ""
+    assert problem(root, certificate.context, "a.local") == ""
+
+
+@pytest.mark.parametrize("what", ["certificate", "key"])
+def test_files_that_are_being_exchanged_let_the_other_programs_go_on(
+    files: Files, what: str
+) -> None:
+    file = files.certificate if what == "certificate" else files.key
+    file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(UnavailableError) as raised:
+        FileCertificate(files.settings, NOW, LOG, at_any_time=True)
+    assert raised.value.may_pass
 
 
 def test_a_foreign_key_is_named(files: Files) -> None:
