@@ -57,6 +57,8 @@ class WakingSupervisor(Supervisor):  # type: ignore[misc]
     def __init__(self, options: NotingOptions, plan: Plan, output: Output, shares: Shares) -> None:
         super().__init__(options)
         self.runtime_dir = plan.runtime_dir
+        self._is_on_terminal = os.isatty(1)
+        """Asked at once: a terminal that is closed says that it is none."""
         self._plan = plan
         self._watchdog = Watchdog(plan.watchdog_s or sys.maxsize)
         self._output = output
@@ -90,7 +92,7 @@ class WakingSupervisor(Supervisor):  # type: ignore[misc]
         """SIGTERM and Ctrl-C stop, the second time at once; SIGHUP reads the settings again, but
         stops where a terminal is closed; SIGUSR2 opens the log anew."""
         number = self.options.get_signal()
-        is_hung_up = number == signal.SIGHUP and os.isatty(1)
+        is_hung_up = number == signal.SIGHUP and self._is_on_terminal
         if number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT) or is_hung_up:
             self.stop()
         elif number == signal.SIGHUP:
