@@ -131,7 +131,7 @@ def _ledger(context: process.Context[Settings]) -> Ledger:
         return Ledger(context.settings.state_dir)
     except RuntimeDirError as error:
         context.log.warning("! %s; invitations end with this run", error)
-        return Ledger(context.settings.runtime_dir)
+        return Ledger(context.settings.runtime_dir, stands_in=True)
 
 
 def main() -> int:

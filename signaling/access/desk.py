@@ -159,8 +159,8 @@ class Desk:
         except RuntimeDirError:  # No reason to end a call.
             return None
         known = book.invitations.get(invitation)
-        if known is None and self._ledger.claim is not None:
-            return None  # Another node gave it out, and this one has not heard of it yet.
+        if known is None and (self._ledger.claim is not None or self._ledger.stands_in):
+            return None  # Another node gave it out and this one has not heard of it, or cannot read.
         if known is None or known.revoked:
             return REVOKED
         if known.expires_s <= now_s:

@@ -38,9 +38,14 @@ KEY_FILE, BOOK_FILE, LOCK_FILE = "access.key", "invitations.json", "invitations.
 class Ledger:
     """The access files of one state directory."""
 
-    def __init__(self, state_dir: Path) -> None:
-        """Make the key if there is none. Raises RuntimeDirError."""
+    def __init__(self, state_dir: Path, stands_in: bool = False) -> None:
+        """Make the key if there is none. ``stands_in``: for a ledger that cannot be used.
+
+        Raises RuntimeDirError.
+        """
         self._dir = state_dir
+        self.stands_in = stands_in
+        """Invitations that are not in it may be in the one for which it stands in."""
         try:
             make_private_directory(state_dir)
             self.key = _key(state_dir / KEY_FILE)

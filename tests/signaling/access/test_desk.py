@@ -264,6 +264,19 @@ def test_a_call_ends_with_its_invitation_or_a_removal(desk: Desk) -> None:
         assert desk.verdict(subject, "kitchen", NOW_S + 9**9) is None
 
 
+def test_a_book_that_stands_in_for_one_that_cannot_be_read_ends_only_what_it_gave_out(
+    desk: Desk, tmp_path: Path
+) -> None:
+    _, token = invite(desk)
+    who, _ = desk.exchange(token, "", NOW_S)
+    stand_in = Desk(Ledger(tmp_path / "other", stands_in=True))
+    assert stand_in.verdict(who.subject, "kitchen", NOW_S) is None
+    ident, token = invite(stand_in)
+    newcomer, _ = stand_in.exchange(token, "", NOW_S)
+    stand_in.revoke(ident, NOW_S)
+    assert (stand_in.verdict(newcomer.subject, "kitchen", NOW_S) or ("",))[0] == "revoked"
+
+
 @pytest.mark.parametrize("columns", [20, 40, 60, 68, 69, 80, 120])
 def test_a_qr_code_is_never_wider_than_the_terminal(desk: Desk, columns: int) -> None:
     _, token = invite(desk)
