@@ -111,8 +111,16 @@ class Book:
     def ban(self, room: str, subject: str, now_s: int) -> Book:
         """Remove a guest's right to a room."""
         invitation, _, session = subject.partition(".")
-        added = (*self.bans, Ban(room, invitation, session, now_s))
+        at_s = max(now_s, self.banned_s(invitation) + 1)
+        added = (*self.bans, Ban(room, invitation, session, at_s))
         return replace(self, bans=added[-MAX_BANS:])
+
+    def banned_s(self, invitation: str) -> int:
+        """When somebody who came by an invitation was removed last; 0: nobody was.
+
+        A session that begins is not before it, whatever the clock says.
+        """
+        return max((ban.at_s for ban in self.bans if ban.invitation == invitation), default=0)
 
     def banned(self, claims: Claims) -> frozenset[str]:
         """Rooms that a session may not enter."""

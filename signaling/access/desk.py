@@ -112,7 +112,7 @@ class Desk:
         claims = read(token, "invite", self.key, now_s)
         if (kept := self._kept(claims.jti, cookie, now_s)) is not None:
             return kept
-        self._ledger.change(lambda book: book.use(claims.jti), now_s)
+        book = self._ledger.change(lambda book: book.use(claims.jti), now_s)
         session = Claims(
             use="session",
             jti=secrets.token_hex(4),
@@ -121,7 +121,7 @@ class Desk:
             rooms=claims.rooms,
             name=claims.name,
             inv=claims.jti,
-            iat=now_s,
+            iat=max(now_s, book.banned_s(claims.jti)),
         )
         return self._admit(session, now_s)
 

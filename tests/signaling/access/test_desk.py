@@ -147,6 +147,20 @@ def test_who_was_removed_stays_out_and_the_link_lets_nobody_new_in(desk: Desk) -
     assert refused(desk, token, NOW_S + 61).title == "Removed"
 
 
+def test_a_clock_that_is_set_back_lets_nobody_in_by_the_link_of_somebody_who_was_removed(
+    desk: Desk,
+) -> None:
+    _, token = invite(desk, rooms=["kitchen", "attic"])
+    who, _ = desk.exchange(token, "", NOW_S)
+    desk.ban("kitchen", who.subject, NOW_S + 2)
+    earlier_s = NOW_S - 600
+    again, cookie = desk.exchange(token, "", earlier_s)
+    assert again.banned == {"kitchen"}
+    desk.ban("attic", who.subject, earlier_s + 1)
+    assert desk.session(cookie, earlier_s + 2).banned == {"kitchen"}, "others who came stay"
+    assert refused(desk, token, earlier_s + 3).title == "Removed"
+
+
 def test_key_and_book_are_private_and_shared(desk: Desk, tmp_path: Path) -> None:
     invitation, token = invite(desk, name="Anna")
     for name in (KEY_FILE, BOOK_FILE):
