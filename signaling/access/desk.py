@@ -160,7 +160,9 @@ class Desk:
             return None
         known = book.invitations.get(invitation)
         if known is None and (self._ledger.claim is not None or self._ledger.stands_in):
-            return None  # Another node gave it out and this one has not heard of it, or cannot read.
+            return (
+                None  # Another node gave it out and this one has not heard of it, or cannot read.
+            )
         if known is None or known.revoked:
             return REVOKED
         if known.expires_s <= now_s:

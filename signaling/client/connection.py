@@ -52,10 +52,13 @@ class Connection:
         self.channel = self.peer.createDataChannel("audio", ordered=True)
         self.location = ""
         """Secret address of this stay."""
-        self._opened = asyncio.Event()
+        self._settled = asyncio.Event()
+        """It is open, or over."""
         self._over = False
         """It is closed, or its end was told."""
-        self.channel.on("open", self._opened.set)
+        self._why = ""
+        """It is over."""
+        self.channel.on("open", self._settled.set)
         self.channel.on("message", self._receive)
         self.channel.on("close", lambda: self._end("the channel was closed"))
         self.peer.on("connectionstatechange", self._state)
@@ -68,12 +71,14 @@ class Connection:
         try:
             answered = RTCSessionDescription(answer.sdp, "answer")
             await self.peer.setRemoteDescription(answered)
-            await asyncio.wait_for(self._opened.wait(), _OPEN_TIMEOUT_S)
+            await asyncio.wait_for(self._settled.wait(), _OPEN_TIMEOUT_S)
         except TimeoutError as error:
             raise Unreachable(
                 f"the gateway answered, but no data came through within {_OPEN_TIMEOUT_S:g} s: "
                 "firewalls, VPNs and guest networks often block UDP (docs/networks.md)"
             ) from error
+        if self._over:
+            raise Unreachable(f"the gateway answered, and then {self._why}")
 
     @property
     def is_open(self) -> bool:
@@ -118,7 +123,8 @@ class Connection:
 
     def _end(self, words: str) -> None:
         if not self._over:
-            self._over = True
+            self._over, self._why = True, words
+            self._settled.set()
             self._events.ended(words)
 
 

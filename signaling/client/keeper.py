@@ -76,7 +76,11 @@ class Keeper:
             await asyncio.sleep(wait_ns / S_NS)
 
     async def _open(self) -> None:
-        events = ConnectionEvents(self._take, self._hear, self._lose)
+        def ended(words: str) -> None:
+            if connection is self.connection:  # Not an attempt that came to nothing.
+                self._lose(words)
+
+        events = ConnectionEvents(self._take, self._hear, ended)
         connection = Connection(events, await self._requests.ice_servers())
         try:
             await connection.open(self._requests, self.seat)
