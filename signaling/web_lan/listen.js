@@ -160,6 +160,7 @@ class Stay {
     peer.onconnectionstatechange = () => peer.connectionState === "failed" && this.again(peer);
     await peer.setLocalDescription(await peer.createOffer());
     await gathered(peer);
+    if (this.ended) return;
     const query = this.ticket ? `?ticket=${encodeURIComponent(this.ticket)}` : "";
     const path = `/listen/rooms/${encodeURIComponent(this.room)}/participants${query}`;
     const headers = { "Content-Type": "application/sdp" };
@@ -168,6 +169,10 @@ class Stay {
     this.waitMs = RETRY_MS;
     const location = response.headers.get("location") ?? "";
     this.location = `/listen${location.slice(location.indexOf("/rooms/"))}`;
+    if (this.ended) {
+      this.#leave();
+      return;
+    }
     await peer.setRemoteDescription({ type: "answer", sdp: await response.text() });
   }
 
@@ -220,6 +225,7 @@ class Stay {
 
   /** @param {any} error */
   failed(error) {
+    if (this.ended) return;
     const refused = error instanceof Refused;
     const words = sentence(String(error.message ?? error));
     this.ticket = refused ? error.ticket : "";
@@ -240,6 +246,10 @@ class Stay {
     this.ended = true;
     this.peer?.close();
     this.player.close();
+    this.#leave();
+  }
+
+  #leave() {
     if (this.location) request("DELETE", this.location, this.session, {}, undefined, true).catch(() => {});
   }
 }
@@ -310,6 +320,7 @@ function tokenOf(text) {
 let stay = null;
 
 async function start() {
+  if (stay && !stay.session && !stay.ended) return; // It is on its way; another one would find the invitation used.
   show("");
   const token = tokenOf(input("invitation").value);
   if (!token) {
@@ -318,16 +329,16 @@ async function start() {
   }
   const room = input("room").value.trim() || "home";
   stay?.end();
-  const player = { stay: new Stay(room, "") };
-  stay = player.stay;
+  const mine = new Stay(room, "");
+  stay = mine;
   try {
     const response = await request("POST", "/listen/session", token, {});
-    stay.session = (await response.json()).session;
+    mine.session = (await response.json()).session;
     toggle(true);
-    await stay.connect();
+    await mine.connect();
   } catch (error) {
-    stay?.failed(error);
-    if (!stay?.session) stop();
+    mine.failed(error);
+    if (!mine.session) stop();
   }
 }
 
