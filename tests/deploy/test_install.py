@@ -144,6 +144,33 @@ def test_shellcheck_finds_nothing(script: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
+def test_nothing_stands_between_the_command_and_its_signals(tmp_path: Path) -> None:
+    """What watches a program may end it before its calls have ended."""
+    if shutil.which("setpriv") is None:
+        pytest.skip("setpriv is not installed: runuser is used, which does stand there")
+    program = tmp_path / "bin/mixminus"
+    program.parent.mkdir()
+    program.write_text('#!/bin/sh\necho "$$ $(id -un) $*"\n')
+    program.chmod(0o755)
+    user = subprocess.run(["id", "-un"], stdout=subprocess.PIPE, text=True).stdout.strip()
+    script = (ROOT / "deploy/service/mixminus").read_text()
+    for old, new in (
+        ("user=mixminus", f"user={user}"),
+        ("/var/lib/mixminus", str(tmp_path)),
+        ("/run/mixminus", str(tmp_path / "run")),
+        ("/etc/mixminus", str(tmp_path)),
+    ):
+        assert old in script
+        script = script.replace(old, new)
+    command = tmp_path / "command"
+    command.write_text(script)
+    env = {"PATH": f"{os.defpath}:/usr/sbin", "INSTALLED_RELEASE": str(tmp_path)}
+    started = subprocess.Popen(
+        ["sh", str(command), "run", "--lan"], stdout=subprocess.PIPE, text=True, env=env
+    )
+    assert started.communicate()[0].split() == [str(started.pid), user, "run", "--lan"]
+
+
 @pytest.mark.parametrize("board", [0, 1, 2], ids=["none", "slow", "fast"])
 def test_the_governor_is_told_of(tmp_path: Path, board: int) -> None:
     """``power.sh`` reads below its roots; here they are files, which take what is written."""
