@@ -15,56 +15,75 @@ from pathlib import Path
 from ..runtime.units import MS_NS
 from . import recordings
 from .flac_frames import HEAD_BYTES, TAIL_BYTES, count_field, last_frame
-from .recordings import CONTENTS, MIX, Contents
+from .recordings import CONTENTS, MIX, Cannot, Contents, ignore
 
 REASON = "the room's process ended"
 _RATE_KHZ = 24
 
 
-def close_left(state_dir: Path, room: str) -> list[str]:
+def close_left(state_dir: Path, room: str, cannot: Cannot = ignore) -> list[str]:
     """Close what a room's earlier processes have left: the ids of each. Raises OSError.
 
-    Files end with their last whole frame, and say how long they are.
+    Files end with their last whole frame, and say how long they are. One that cannot be closed
+    stays as it is, and ``cannot`` is told.
     """
-    return [folder.name for folder, _ in _left(state_dir, room)]
+    return [folder.name for folder, _ in _left(state_dir, room, cannot)]
 
 
-def close_all(state_dir: Path) -> list[str]:
+def close_all(state_dir: Path, cannot: Cannot = ignore) -> list[str]:
     """As ``close_left`` for all rooms: ``room/id`` of each. Raises OSError."""
     root = state_dir / recordings.FOLDER
     rooms = sorted(path.name for path in root.iterdir()) if root.is_dir() else []
     known = [room for room in rooms if recordings.is_room(room)]
-    return [f"{room}/{ident}" for room in known for ident in close_left(state_dir, room)]
+    closed: list[str] = []
+    for room in known:
+        try:
+            closed += [f"{room}/{ident}" for ident in close_left(state_dir, room, cannot)]
+        except OSError as error:
+            cannot(room, error)
+    return closed
 
 
 def take_untold(state_dir: Path, room: str) -> list[Contents]:
-    """Those of a room that were left and whose end nobody was told yet; each once. Raises OSError.
+    """Those of a room that were left and whose end nobody was told yet. Raises OSError.
 
-    It closes them first.
+    It closes them first. Each is told once, and again only where that cannot be noted.
     """
     close_left(state_dir, room)
     untold = []
     for folder, contents in recordings.readable(state_dir, room):
         if not contents.told:
-            recordings.write(folder, replace(contents, told=True))
+            with contextlib.suppress(OSError):
+                recordings.write(folder, replace(contents, told=True))
             untold.append(contents)
     return untold
 
 
-def _left(state_dir: Path, room: str) -> Iterator[tuple[Path, Contents]]:
+def _left(state_dir: Path, room: str, cannot: Cannot) -> Iterator[tuple[Path, Contents]]:
     for folder, seen in recordings.readable(state_dir, room):
         if seen.ended_ms is not None:
             continue
-        with contextlib.ExitStack() as stack:
-            try:
-                stack.callback(os.close, recordings.hold(folder))
-                contents = recordings.read(folder)  # Its writer may have finished meanwhile.
-            except (BlockingIOError, FileNotFoundError, ValueError):
-                continue
-            if contents.ended_ms is None:
-                ended = replace(contents, ended_ms=_close(folder, contents), reason=REASON)
-                recordings.write(folder, replace(ended, told=False))
-                yield folder, ended
+        try:
+            ended = _ended(folder)
+        except (BlockingIOError, FileNotFoundError, ValueError):
+            continue
+        except OSError as error:
+            cannot(f"{room}/{folder.name}", error)
+            continue
+        if ended is not None:
+            yield folder, ended
+
+
+def _ended(folder: Path) -> Contents | None:
+    """Close a recording; None: its writer has done so meanwhile. Raises OSError, ValueError."""
+    with contextlib.ExitStack() as stack:
+        stack.callback(os.close, recordings.hold(folder))
+        contents = recordings.read(folder)
+        if contents.ended_ms is not None:
+            return None
+        ended = replace(contents, ended_ms=_close(folder, contents), reason=REASON)
+        recordings.write(folder, replace(ended, told=False))
+        return ended
 
 
 def _close(folder: Path, contents: Contents) -> int:

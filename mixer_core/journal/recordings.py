@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -34,6 +34,12 @@ _ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
 _FILE = re.compile(r"[a-z0-9-]{1,80}\.flac")
 
 _Name = Annotated[str, msgspec.Meta(max_length=300)]
+Cannot = Callable[[str, OSError], object]
+"""Told of what cannot be looked after, a recording as a rule (``room/id``); the others are."""
+
+
+def ignore(name: str, error: OSError) -> None:
+    """Nobody is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +138,11 @@ def read(folder: Path) -> Contents:
 def readable(state_dir: Path, room: str) -> Iterator[tuple[Path, Contents]]:
     """The recordings of a room whose contents can be read, oldest first. Raises OSError."""
     for folder in sorted(_folders(folder_of(state_dir, room))):
-        with contextlib.suppress(FileNotFoundError, ValueError):
-            yield folder, read(folder)
+        try:
+            contents = read(folder)
+        except (OSError, ValueError):
+            continue
+        yield folder, contents
 
 
 def listed(state_dir: Path, room: str) -> list[Listed]:
@@ -177,35 +186,62 @@ def delete(state_dir: Path, room: str, ident: str) -> bool:
     return True
 
 
-def delete_old(state_dir: Path, keep_ms: int, now: Look) -> list[str]:
+def delete_old(state_dir: Path, keep_ms: int, now: Look, cannot: Cannot = ignore) -> list[str]:
     """Delete what began longer ago than that by two looks at the clock (``retention``).
 
     Nothing is deleted that goes on, or whose time cannot be right. Returns ``room/id`` of each.
-    Raises OSError.
+    ``now`` is noted last: a disk that was full has room for it then. ``cannot`` is told of that,
+    too, by the name of its file. Raises OSError.
     """
-    gone: list[str] = []
     root = state_dir / FOLDER
-    if not root.is_dir() or (oldest := _oldest_ms(root / LOOK, keep_ms, now)) is None:
-        return gone
-    for room in sorted(root.iterdir()):
-        for folder in _folders(room):
-            if EARLIEST_MS <= _began_ms(folder.name) < oldest:
-                with contextlib.suppress(BlockingIOError, FileNotFoundError):
-                    _remove(folder)
-                    gone.append(f"{room.name}/{folder.name}")
+    if not root.is_dir():
+        return []
+    before = _look(root / LOOK)
+    oldest = oldest_ms(before, now, keep_ms)
+    gone = [] if oldest is None else _delete_before(root, oldest, cannot)
+    if oldest is not None or is_stale(before, now):
+        try:
+            replace_file(root / LOOK, now.as_text().encode())
+        except OSError as error:
+            cannot(LOOK, error)
     return gone
 
 
-def _oldest_ms(path: Path, keep_ms: int, now: Look) -> int | None:
-    """What began before this Unix time may go; the look is kept in a file for the next one."""
+def _delete_before(root: Path, oldest: int, cannot: Cannot) -> list[str]:
+    """Delete what began before a Unix time. Raises OSError."""
+    gone: list[str] = []
+    for folder in _all(root, cannot):
+        if not EARLIEST_MS <= _began_ms(folder.name) < oldest:
+            continue
+        name = f"{folder.parent.name}/{folder.name}"
+        try:
+            _remove(folder)
+        except (BlockingIOError, FileNotFoundError):
+            continue
+        except OSError as error:
+            cannot(name, error)
+            continue
+        gone.append(name)
+    return gone
+
+
+def _all(root: Path, cannot: Cannot) -> Iterator[Path]:
+    """The recordings of all rooms. Raises OSError."""
+    for room in sorted(root.iterdir()):
+        try:
+            found = _folders(room)
+        except OSError as error:
+            cannot(room.name, error)
+            continue
+        yield from found
+
+
+def _look(path: Path) -> Look | None:
+    """The last look at the clock; None: there is none that can be read."""
     try:
-        before = Look.from_text(read_file(path, MAX_LOOK_BYTES).decode("ascii", "replace"))
-    except FileNotFoundError:
-        before = None
-    oldest = oldest_ms(before, now, keep_ms)
-    if oldest is not None or is_stale(before, now):
-        replace_file(path, now.as_text().encode())
-    return oldest
+        return Look.from_text(read_file(path, MAX_LOOK_BYTES).decode("ascii", "replace"))
+    except OSError:
+        return None
 
 
 def _remove(folder: Path) -> None:

@@ -32,6 +32,17 @@ SWEEP_S = 3_600.0
 _T = TypeVar("_T")
 
 
+class _Failures:
+    """Recordings of which something could not be done, in words."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+
+    def add(self, name: str, error: OSError) -> None:
+        """``name``: ``room/id``."""
+        self.words.append(f"{name}: {error.strerror or error}")
+
+
 class RecordingShelf:
     """The recordings of a state directory."""
 
@@ -55,12 +66,15 @@ class RecordingShelf:
 
     async def listed(self, room: str) -> list[Listed]:
         """Those of a room, newest first; what a process has left is closed. Raises ProblemError."""
+        cannot = _Failures()
 
         def look() -> list[Listed]:
-            left_recordings.close_left(self._state_dir, room)
+            left_recordings.close_left(self._state_dir, room, cannot.add)
             return recordings.listed(self._state_dir, room)
 
-        return await self._asked(look)
+        found = await self._asked(look)
+        self._report("closed", cannot)
+        return found
 
     async def file(self, room: str, ident: str, name: str) -> Path | None:
         """The path of a file; None: there is none."""
@@ -82,26 +96,39 @@ class RecordingShelf:
         """Delete what is too old."""
         look = Look(int(time.time() * 1_000), boot_clock.boot(), boot_clock.now_ns())
         keep_ms = int(self._days * DAY_MS)
-        gone = await self._run(lambda: recordings.delete_old(self._state_dir, keep_ms, look))
+        cannot = _Failures()
+        gone = await self._run(
+            lambda: recordings.delete_old(self._state_dir, keep_ms, look, cannot.add)
+        )
+        self._report("deleted", cannot)
         if gone:
             words = "= %d recordings over %g days old are deleted: %s"
             self._log.info(words, len(gone), self._days, ", ".join(gone[:5]))
 
     async def close_left(self) -> None:
         """Close what processes of rooms have left."""
-        closed = await self._run(lambda: left_recordings.close_all(self._state_dir))
+        cannot = _Failures()
+        closed = await self._run(lambda: left_recordings.close_all(self._state_dir, cannot.add))
+        self._report("closed", cannot)
         if closed:
             words = "= %d recordings whose process ended are closed: %s"
             self._log.info(words, len(closed), ", ".join(closed[:5]))
 
     async def _sweep(self) -> None:
         while True:
-            try:
-                await self.delete_old()
-                await self.close_left()
-            except OSError as error:
-                self._log.warning("! the recordings cannot be looked after: %s", error)
+            for work in (self.delete_old, self.close_left):
+                try:
+                    await work()
+                except OSError as error:
+                    self._log.warning("! the recordings cannot be looked after: %s", error)
             await asyncio.sleep(SWEEP_S)
+
+    def _report(self, done: str, cannot: _Failures) -> None:
+        """Write into the log what could not be ``done``."""
+        if cannot.words:
+            more = f" and {len(cannot.words) - 5} more" if len(cannot.words) > 5 else ""
+            words = "! recordings that cannot be %s: %s%s"
+            self._log.warning(words, done, "; ".join(cannot.words[:5]), more)
 
     async def _asked(self, question: Callable[[], _T]) -> _T:
         try:

@@ -111,3 +111,18 @@ def test_damaged_contents_and_foreign_directories_stop_nothing(tmp_path: Path) -
         "damaged", REASON,
     }  # fmt: skip
     assert all(one.contents.ended_ms for one in recordings.listed(tmp_path, "home"))
+
+
+def test_one_that_cannot_be_closed_costs_none_of_the_others(tmp_path: Path) -> None:
+    """A voice that somebody has moved to another disk, and contents that are no file."""
+    first, _ = left(tmp_path)
+    second = shutil.copytree(first, first.parent / "20270101T000000Z-0a1b2c")
+    third = shutil.copytree(first, first.parent / "20280101T000000Z-0a1b2c")
+    voice = first / "01-person.flac"
+    voice.symlink_to(voice.rename(tmp_path / "moved.flac"))
+    (second / recordings.CONTENTS).unlink()
+    (second / recordings.CONTENTS).mkdir()
+    told: list[str] = []
+    closed = left_recordings.close_all(tmp_path, lambda name, error: told.append(name))
+    assert closed == [f"home/{third.name}"] and told == [f"home/{first.name}"]
+    assert [one.reason for one in left_recordings.take_untold(tmp_path, "home")] == [REASON]

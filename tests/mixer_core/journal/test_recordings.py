@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -126,3 +129,42 @@ def test_no_name_leads_elsewhere(tmp_path: Path, ident: str, file: str) -> None:
     for room in ("..", "/etc", "A", ""):
         with pytest.raises(ValueError, match="no room"):
             recordings.folder_of(tmp_path, room)
+
+
+@contextlib.contextmanager
+def full_disk() -> Iterator[None]:
+    """No file may grow; deleting still works."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_what_is_old_goes_from_a_full_disk_too(tmp_path: Path) -> None:
+    shelf, path = Shelf(tmp_path), made(tmp_path, NOON_MS)
+    shelf.wait(2)
+    shelf.sweep()
+    shelf.wait(1)
+    told: list[str] = []
+    now = Look(shelf.wall_ms, shelf.boot, shelf.boot_ns)
+    with full_disk():
+        gone = recordings.delete_old(tmp_path, DAY_MS, now, lambda name, error: told.append(name))
+    assert gone == [f"home/{path.name}"] and not path.exists()
+    assert told == [recordings.LOOK]
+
+
+def test_one_that_cannot_be_deleted_costs_none_of_the_others(tmp_path: Path) -> None:
+    shelf, moved = Shelf(tmp_path), made(tmp_path, NOON_MS)
+    elsewhere = moved.rename(tmp_path / "elsewhere")
+    moved.symlink_to(elsewhere)
+    others = [made(tmp_path, NOON_MS + 1_000), made(tmp_path, NOON_MS, "zoo")]
+    shelf.wait(2)
+    shelf.sweep()
+    shelf.wait(1)
+    told: list[str] = []
+    now = Look(shelf.wall_ms, shelf.boot, shelf.boot_ns)
+    gone = recordings.delete_old(tmp_path, DAY_MS, now, lambda name, error: told.append(name))
+    assert gone == [f"{path.parent.name}/{path.name}" for path in others]
+    assert told == [f"home/{moved.name}"] and elsewhere.is_dir()
