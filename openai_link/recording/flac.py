@@ -6,6 +6,7 @@ number is put in. FFmpeg's encoder makes the frames: 24 ms each, which stand for
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -34,7 +35,10 @@ class FlacFile:
         self._block: int = self._codec.frame_size
         self._waiting = np.empty(0, np.int16)
         self.samples = 0
-        """Encoded so far."""
+        """Written so far."""
+        self._size_bytes = 0
+        self._is_broken = False
+        """A frame could not be written: none follows."""
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         self._fd = os.open(path, flags, 0o600)
         self._put(_HEAD + bytes(self._codec.extradata or b""))
@@ -52,26 +56,36 @@ class FlacFile:
 
     def close(self) -> None:
         """Write the rest and the number of samples. Raises OSError; it is closed in any case."""
-        try:
-            if len(self._waiting):
+        with contextlib.ExitStack() as stack:
+            stack.callback(os.close, self._fd)
+            stack.callback(self._count)
+            if len(self._waiting) and not self._is_broken:
                 self._encode(self._waiting)
             for packet in self._codec.encode(None):
                 self._put(bytes(packet))
-            at, field = count_field(os.pread(self._fd, HEAD_BYTES, 0), self.samples)
-            os.pwrite(self._fd, field, at)
-            self.sync()
-        finally:
-            os.close(self._fd)
+
+    def _count(self) -> None:
+        """Say in the head how many samples there are."""
+        at, field = count_field(os.pread(self._fd, HEAD_BYTES, 0), self.samples)
+        os.pwrite(self._fd, field, at)
+        self.sync()
 
     def _encode(self, block: npt.NDArray[np.int16]) -> None:
         frame = av.AudioFrame.from_ndarray(block.reshape(1, -1), format="s16", layout="mono")
         frame.sample_rate = SAMPLE_RATE_HZ
         frame.pts = self.samples
-        self.samples += len(block)
         for packet in self._codec.encode(frame):
             self._put(bytes(packet))
+        self.samples += len(block)
 
     def _put(self, data: bytes) -> None:
+        """Append all of ``data``, or nothing."""
         rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(self._fd, rest) :]
+        try:
+            while rest:
+                rest = rest[os.write(self._fd, rest) :]
+        except OSError:
+            self._is_broken = True
+            os.ftruncate(self._fd, self._size_bytes)
+            raise
+        self._size_bytes += len(data)

@@ -74,10 +74,10 @@ class Tracks:
             pcm: 960 bytes.
         """
         position = self._place(is_assistant, seq, stamp_ns)
+        track = self.tracks.setdefault(name, Track(self.taken))
         if position is None or position < self.taken:
             self.late += 1
             return
-        track = self.tracks.setdefault(name, Track(self.taken))
         track.frames.append((position, np.frombuffer(pcm, "<i2").astype(np.int16)))
 
     def take(self, until: int) -> tuple[dict[str, Pcm], Pcm]:

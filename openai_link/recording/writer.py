@@ -1,8 +1,8 @@
 """Writes a recording, in a thread of its own: frames come in, files grow once a second.
 
-The event loop only puts frames into a queue. Encoding and the disk are the thread's: it takes what
-is older than ``LATE_NS``, since frames wait in jitter buffers, and flushes the files, so that a
-power loss costs about two seconds.
+The event loop only puts frames into a queue. Encoding and the disk are the thread's, from the
+directory on: it takes what is older than ``LATE_NS``, since frames wait in jitter buffers, and
+flushes the files, so that a power loss costs about two seconds.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class RecordingWriter:
         failed: Callable[[str], object],
         left_out: Callable[[str], object] = lambda name: None,
     ) -> None:
-        """Make the directory and begin.
+        """Begin; ``failed`` is called where the directory cannot be made, or has no room.
 
         Args:
             state_dir: of the gateway.
@@ -61,29 +61,17 @@ class RecordingWriter:
             began_ns: the same beginning (monotonic).
             free_mib: what has to stay free on the disk.
             log: of the room.
-            failed: called in the thread, once, with a sentence: it cannot go on.
+            failed: called in the thread, once, with a sentence: it cannot begin, or go on.
             left_out: called in the thread, once for each person, with the name: it has no room for
                 their voice.
-
-        Raises:
-            OSError: the directory cannot be made, or has no room.
         """
         self._log, self._failed, self._free_mib = log, failed, free_mib
         self._tell_left_out = left_out
         self._began_ns = began_ns
-        self.folder = recordings.make(
-            state_dir, contents.room, contents.began_ms, secrets.token_hex(3)
-        )
-        self._contents = contents
-        with contextlib.ExitStack() as undo:
-            undo.callback(shutil.rmtree, self.folder, ignore_errors=True)
-            self._held = recordings.hold(self.folder)
-            undo.callback(os.close, self._held)
-            self._check_room()
-            recordings.write(self.folder, contents)
-            self._mix = FlacFile(self.folder / recordings.MIX)
-            undo.pop_all()
+        self._state_dir, self._contents = state_dir, contents
         self._tracks = Tracks(began_ns)
+        self._is_whole = True
+        """All that was taken is in the files."""
         self._files: dict[str, FlacFile] = {}
         self._left_out: set[str] = set()
         self._queue: queue.SimpleQueue[Entry] = queue.SimpleQueue()
@@ -119,15 +107,36 @@ class RecordingWriter:
 
     def _run(self) -> None:
         try:
+            self._make()
+        except Exception as error:
+            self._cannot(error)
+            return
+        try:
             while not self._ended.wait(ROUND_S):
                 self._round(time.monotonic_ns() - LATE_NS)
                 self._check_room()
         except Exception as error:  # A full disk, or whatever else: the room goes on without.
-            self.end("it could not be written", time.monotonic_ns())
-            words = getattr(error, "strerror", None) or repr(error)
-            self._log.warning("! the recording ends: %s", words)
-            self._failed(f"it cannot be written: {words}")
+            self._cannot(error)
         self._finish()
+
+    def _make(self) -> None:
+        """The directory, with its first files; nothing is left of it where that fails."""
+        contents, mark = self._contents, secrets.token_hex(3)
+        self.folder = recordings.make(self._state_dir, contents.room, contents.began_ms, mark)
+        with contextlib.ExitStack() as undo:
+            undo.callback(shutil.rmtree, self.folder, ignore_errors=True)
+            self._held = recordings.hold(self.folder)
+            undo.callback(os.close, self._held)
+            self._check_room()
+            recordings.write(self.folder, contents)
+            self._mix = FlacFile(self.folder / recordings.MIX)
+            undo.pop_all()
+
+    def _cannot(self, error: Exception) -> None:
+        self.end("it could not be written", time.monotonic_ns())
+        words = getattr(error, "strerror", None) or repr(error)
+        self._log.warning("! the recording ends: %s", words)
+        self._failed(f"it cannot be written: {words}")
 
     def _round(self, until_ns: int) -> None:
         """Write everything up to a time."""
@@ -141,9 +150,11 @@ class RecordingWriter:
                 continue
             self._tracks.put(participant, not participant, seq, stamp_ns, pcm)
         blocks, mix = self._tracks.take(self._tracks.position_of(until_ns))
+        self._is_whole = False
         for participant, block in blocks.items():
             self._files[participant].write(block)
         self._mix.write(mix)
+        self._is_whole = True
         for file in (*self._files.values(), self._mix):
             file.sync()
 
@@ -181,7 +192,8 @@ class RecordingWriter:
 
     def _finish(self) -> None:
         try:
-            self._round(self._ended_ns)
+            if self._is_whole:  # Else what follows would not fit to what is there.
+                self._round(self._ended_ns)
         except Exception as error:
             self._log.warning("! the end of the recording is missing: %r", error)
         for file in (*self._files.values(), self._mix):

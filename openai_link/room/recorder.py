@@ -52,22 +52,15 @@ class Recorder:
 
     def begin(self, by: str) -> None:
         """Keep each voice in a file; where that is not possible, ``failed`` is called soon."""
-        now_ns = time.monotonic_ns()
-        contents = Contents(self._room, time.time_ns() // MS_NS, by)
-        try:
-            self._writer = RecordingWriter(
-                self._state_dir,
-                contents,
-                now_ns,
-                self._free_mib,
-                self._log,
-                self._cannot,
-                self._lacks,
-            )
-        except OSError as error:
-            words = f"it cannot be written: {error.strerror or error}"
-            self._loop.call_soon(self._failed, words)
-            return
+        self._writer = RecordingWriter(
+            self._state_dir,
+            Contents(self._room, time.time_ns() // MS_NS, by),
+            time.monotonic_ns(),
+            self._free_mib,
+            self._log,
+            self._cannot,
+            self._lacks,
+        )
         self._mixer.record("files", True)
 
     def end(self, reason: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import resource
 import time
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from mixer_core.bus.pcm import FRAME_NS, FRAME_SAMPLES
 from mixer_core.journal import left_recordings, recordings
+from mixer_core.journal.flac_frames import HEAD_BYTES, TAIL_BYTES, last_frame
 from mixer_core.journal.recordings import Contents
 from mixer_core.runtime import logs
 from mixer_core.runtime.units import S_NS
@@ -106,6 +108,14 @@ def test_what_comes_after_its_time_is_counted_and_nothing_wraps_around() -> None
         tracks.put(name, False, 2, 2 * S_NS, b"\xff\x7f" * 480)
     assert tracks.take(72_000)[1].max() == 32_767
     assert tracks.tracks["b"].start == 48_000
+
+
+def test_a_voice_that_comes_too_late_at_first_has_its_track_from_then_on() -> None:
+    tracks = Tracks(0)
+    tracks.take(48_000)
+    tracks.put("a", False, 1, S_NS, bytes(960))
+    assert tracks.tracks["a"].start == 48_000
+    assert len(tracks.take(72_000)[0]["a"]) == 24_000
 
 
 # -- the files --------------------------------------------------------------------------------
@@ -211,15 +221,15 @@ def test_it_grows_while_it_runs_and_is_readable_without_an_end(
 ) -> None:
     """As after a power loss: what the thread has written by its first round."""
     monkeypatch.setattr(writing, "ROUND_S", 0.01)
+    monkeypatch.setattr(writing, "LATE_NS", 3_600 * S_NS)
     began_ns = time.monotonic_ns() - 5 * S_NS
     made, _ = record(tmp_path, began_ns)
     frames = voice(9, 150)
     for number, pcm in enumerate(frames):
         made.put("p-1", "Anna", number, began_ns + number * FRAME_NS, pcm)
+    monkeypatch.setattr(writing, "LATE_NS", S_NS)
     end_s = time.monotonic() + 60
-    while not (made.folder / "01-person.flac").exists() or (
-        len(read(made.folder / "01-person.flac")) < 60_000
-    ):
+    while made._tracks.taken < 60_000 or len(read(made.folder / "01-person.flac")) < 60_000:
         assert time.monotonic() < end_s
         time.sleep(0.02)
     assert (read(made.folder / "01-person.flac")[:60_000] == pcm_of(frames)[:60_000]).all()
@@ -230,16 +240,62 @@ def test_it_grows_while_it_runs_and_is_readable_without_an_end(
 
 
 def test_too_little_room_is_told_and_nothing_begins(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="have to stay free"):
-        record(tmp_path, time.monotonic_ns(), free_mib=1 << 40)
-    assert recordings.listed(tmp_path, "home") == []
+    made, failures = record(tmp_path, time.monotonic_ns(), free_mib=1 << 40)
+    made.put("p-1", "Anna", 0, time.monotonic_ns(), b"\1\0" * 480)
+    made.join(PATIENCE_S)
+    assert not made.is_alive
+    assert len(failures) == 1 and "have to stay free" in failures[0]
+    made.end("it cannot be written", time.monotonic_ns())
+    assert recordings.listed(tmp_path, "home") == [] and len(failures) == 1
 
 
+def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    """In the thread: whoever begins a recording does not wait for the disk."""
+    (tmp_path / "file").write_text("")
+    made, failures = record(tmp_path / "file", time.monotonic_ns())
+    made.join(PATIENCE_S)
+    assert failures == ["it cannot be written: Not a directory"]
+
+
+def test_what_a_disk_did_not_take_is_followed_by_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No file may grow beyond a size that one of three reaches: what came then would not fit."""
+    monkeypatch.setattr(writing, "ROUND_S", 0.01)
+    monkeypatch.setattr(writing, "LATE_NS", 3_600 * S_NS)
+    began_ns = time.monotonic_ns() - 5 * S_NS
+    noise = voice(11, 150)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_001, hard))
+    try:
+        made, failures = record(tmp_path, began_ns)
+        for number, pcm in enumerate(noise):
+            made.put("p-1", "Anna", number, began_ns + number * FRAME_NS, bytes(960))
+            made.put("p-2", "Ben", number, began_ns + number * FRAME_NS, pcm)
+        monkeypatch.setattr(writing, "LATE_NS", S_NS)
+        made.join(PATIENCE_S)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert failures == ["it cannot be written: File too large"]
+    file = made.folder / "02-person.flac"
+    head, data = file.read_bytes()[:HEAD_BYTES], file.read_bytes()[HEAD_BYTES:][-TAIL_BYTES:]
+    whole, samples = last_frame(head, data)
+    assert whole == len(data) and (read(file) == pcm_of(noise)[:samples]).all()
+    with av.open(str(file)) as container:
+        assert abs(container.duration / 1e6 - samples / 24_000) < 0.001
+    assert (made.folder / recordings.MIX).stat().st_size == HEAD_BYTES
+
+
+@pytest.mark.sockets
 def test_a_disk_that_fills_up_ends_it_and_is_told_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writing, "ROUND_S", 0.01)
     made, failures = record(tmp_path, time.monotonic_ns())
+    end_s = time.monotonic() + PATIENCE_S
+    while not made._tracks.taken:  # It has begun.
+        assert time.monotonic() < end_s
+        time.sleep(0.01)
     made._free_mib = 1 << 40
     made.join(PATIENCE_S)
     assert len(failures) == 1 and "have to stay free" in failures[0]
