@@ -39,8 +39,9 @@ CHECK_S = 600.0
 RETRY_S = 30
 SCRUB_WAIT_S = 5.0
 """Longest that a deletion waits for the file to be free of its words; they are out of sight."""
-SCRUB_RETRY_S = 1.0
-"""Between two tries, while others use the file."""
+SCRUB_RETRY_S, SCRUB_MOST_S = 1.0, 600.0
+"""Between two tries, while others use the file; at most, where the disk refuses: each try writes
+the whole file anew, which a disk that is nearly full must not have to bear each second."""
 _T = TypeVar("_T")
 
 
@@ -163,16 +164,16 @@ class TranscriptReader:
 
     async def _scrub(self) -> None:
         """Until nothing is left of what was deleted."""
-        while not await self._is_scrubbed():
-            await asyncio.sleep(SCRUB_RETRY_S)
-
-    async def _is_scrubbed(self) -> bool:
-        path = self._path
-        try:
-            return await self._read(lambda: deletion.scrub(path)) is not False
-        except JournalError as error:  # Whoever writes to the journal mends it, or cannot either.
-            self._log_once(error)
-            return False
+        path, wait_s = self._path, SCRUB_RETRY_S
+        while True:
+            try:
+                if await self._read(lambda: deletion.scrub(path)) is not False:
+                    return
+                wait_s = SCRUB_RETRY_S
+            except JournalError as error:  # Whoever writes to the journal mends it, or cannot.
+                self._log_once(error)
+                wait_s = min(2 * wait_s, SCRUB_MOST_S)
+            await asyncio.sleep(wait_s)
 
     async def usage(self, room: str) -> dict[str, Any]:
         """Tokens and cost of the room's conversation and of the day (all rooms).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import sqlite3
@@ -15,7 +16,9 @@ import pytest
 from mixer_core.journal.file import journal_path, local_day, open_writer
 from mixer_core.journal.reading import ITEM_COLUMNS
 from mixer_core.journal.records import HistoryItem
+from mixer_core.runtime import logs
 from signaling.http.transcript_formats import line_of
+from signaling.http.transcript_pages import TranscriptReader
 from tests.signaling.edge import Edge, asynchronous, problem, running
 
 pytestmark = pytest.mark.sockets
@@ -222,3 +225,25 @@ async def test_whatever_is_in_its_place_is_told_without_a_path(short_dir: Path) 
             assert str(short_dir) not in answer.body.decode()
             path.rmdir() if path.is_dir() else path.unlink()
         problem(await edge.request("GET", "/rooms/kitchen/transcript"), 404)
+
+
+def test_what_a_disk_refuses_is_tried_less_and_less_often(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each try to remove what was deleted writes the whole file anew."""
+    waits: list[float] = []
+
+    async def sleep(wait_s: float) -> None:
+        waits.append(wait_s)
+        if len(waits) == 12:
+            raise asyncio.CancelledError
+
+    async def run() -> None:
+        reader = TranscriptReader(tmp_path, logs.get("signaling"))
+        journal_path(tmp_path).write_text("no journal")
+        monkeypatch.setattr(asyncio, "sleep", sleep)
+        await asyncio.wait([reader.scrub()])
+        reader.close()
+
+    asyncio.run(run())
+    assert waits == [2.0**number for number in range(1, 10)] + [600.0] * 3
