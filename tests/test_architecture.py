@@ -181,6 +181,7 @@ SHELLS: dict[str, set[str]] = {
         "home_assistant",
         "leash",
         "mcp_client",
+        "mcp_http",
         "mcp_process",
         "runner",
         "toolbox",

@@ -25,20 +25,19 @@ from mixer_core.runtime.secrets import secret
 from ..settings import McpServer
 from .mcp_listing import ORIGINAL, Listing, listing
 from .mcp_process import server_process
+from .mcp_results import output_of
 from .mcp_streams import tidy
-from .outputs import error_output, to_output
 
 if TYPE_CHECKING:
     from mcp import Client
-    from mcp_types import CallToolResult
 
 FIRST_RETRY_S = 1.0
 LAST_RETRY_S = 60.0
 """Wait before the next attempt to connect; doubled each time."""
 FRESH_S = 2.0
 """A server that answered within this time is taken to be alive."""
-PROBE_S = 2.0
-"""Longest wait for a sign of life."""
+PROBE_S, PING_S = 2.0, 1.0
+"""Longest wait for a sign of life; before that, for one that costs the server nothing."""
 RECONNECT_S = 5.0
 """Longest that a tool call waits while its server is reconnected."""
 CONNECT_TIMEOUT_S = 120.0
@@ -79,6 +78,8 @@ class McpLink:
         """The connection is lost, or the tools have changed."""
         self._is_stale = False
         """The server has said that its tools have changed."""
+        self._has_ping = True
+        """As far as is known of this connection."""
         self._wanted = asyncio.Event()
         self._answered_s = 0.0
         self._calls = 0
@@ -131,11 +132,11 @@ class McpLink:
             ) from error
         except Exception as error:
             self._drop(client)
-            raise ToolError(f"the MCP server {self._name} was lost: {error}") from error
+            raise ToolError(f"the MCP server {self._name} was lost: {_reason(error)}") from error
         finally:
             self._calls -= 1
         self._answered_s = asyncio.get_running_loop().time()
-        return _output(result)
+        return output_of(result)
 
     def _told(self, error: Exception, client: Client) -> str:
         from mcp_types import CONNECTION_CLOSED
@@ -163,13 +164,31 @@ class McpLink:
         """Ask for a sign of life; the connection is dropped where none comes."""
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(PROBE_S):
-                await client.list_tools(cache_mode="bypass")
+            if not await self._pinged(client):
+                async with asyncio.timeout(PROBE_S):
+                    await client.list_tools(cache_mode="bypass")
             self._answered_s = loop.time()
         except Exception as error:  # Whatever it is, this connection is useless.
             if not self._calls:  # A call that began meanwhile may be what keeps the server busy.
                 self._failure = _reason(error)
                 self._drop(client)
+
+    async def _pinged(self, client: Client) -> bool:
+        """Whether the server answers a ping; one that does not is not asked again.
+
+        Its tools may take long to list, and newer versions of the protocol have no ping.
+        """
+        from mcp import MCPError
+        from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
+        if not self._has_ping or client.protocol_version in MODERN_PROTOCOL_VERSIONS:
+            return False
+        try:
+            async with asyncio.timeout(PING_S):
+                await client.session.send_ping()
+        except (MCPError, TimeoutError):
+            self._has_ping = False
+        return self._has_ping
 
     def _drop(self, client: Client) -> None:
         """A connection is lost; one that came in its place stays."""
@@ -193,7 +212,7 @@ class McpLink:
                     self._log.info("= MCP server %s is connected", self._name)
                     delay_s = FIRST_RETRY_S
                     self._answered_s = asyncio.get_running_loop().time()
-                    self._client = client
+                    self._client, self._has_ping = client, True
                     self._ready.set()
                     await self._follow(client)
             except Exception as error:  # Whatever a server does, it must not end the room.
@@ -314,18 +333,13 @@ async def _listed(client: Client) -> list[Mapping[str, Any]]:
     return tools
 
 
-def _output(result: CallToolResult) -> str:
-    parts = [getattr(block, "text", f"[{block.type}]") for block in result.content]
-    text = "\n".join(parts)
-    if result.is_error:
-        return error_output(text)
-    return text or to_output(result.structured_content)
-
-
 def _reason(error: BaseException) -> str:
     """The error in one line; of a group, the first exception."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     if isinstance(error, MixminusError):
         return str(error)
-    return one_line(f"{type(error).__name__}: {error}", 300)
+    words = one_line(str(error), 300)
+    if isinstance(error, TimeoutError) and not words:
+        return "it has not answered in time"
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__

@@ -7,6 +7,7 @@ too deep is left out by ``mcp_streams``.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -18,6 +19,8 @@ from .mcp_process import MAX_LINE_BYTES
 
 MAX_ANSWER_BYTES = MAX_LINE_BYTES
 """Longest answer, or event of a stream: as long as a line of a server that is a program."""
+LEAVE_S = 2.0
+"""Longest wait for the answer to the end of a session."""
 _EVENTS = "text/event-stream"
 _VALUES = b"[{,"
 """Each of them begins a value."""
@@ -34,6 +37,8 @@ def http_client(headers: Mapping[str, str]) -> httpx2.AsyncClient:
 
 class _BoundedTransport(httpx2.AsyncHTTPTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        if request.method == "DELETE":
+            return await self._left(request)
         response = await super().handle_async_request(request)
         if response.headers.get("content-encoding", "identity") != "identity":
             await response.aclose()
@@ -41,6 +46,18 @@ class _BoundedTransport(httpx2.AsyncHTTPTransport):
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         response.stream = _Answer(response.stream, request, kind == _EVENTS)
         return response
+
+    async def _left(self, request: httpx2.Request) -> httpx2.Response:
+        """The end of a session, without a body: what connects anew comes after it, and a server
+        that hangs must not hold that up."""
+        try:
+            async with asyncio.timeout(LEAVE_S):
+                response = await super().handle_async_request(request)
+                await response.aclose()
+        except TimeoutError as error:
+            raise httpx2.ReadTimeout("the session's end has no answer", request=request) from error
+        to = response.headers.get("location")
+        return httpx2.Response(response.status_code, headers={"location": to} if to else None)
 
 
 class _Answer(httpx2.AsyncByteStream):

@@ -3,7 +3,8 @@
 It is written without a library, so that it can send what no library would. The file holds a list of
 editions: the tools before and after each change. Calling the tool ``next`` goes on to the following
 edition, and tells so; ``busy`` does nothing else while the file ``until`` is missing, and makes the
-file ``begun`` first; any other tool answers with its own name and its arguments.
+file ``begun`` first; after ``mute`` it lists no tools any more, and says that it is there;
+``file`` answers with what a file has; any other tool with its own name and its arguments.
 """
 
 from __future__ import annotations
@@ -17,6 +18,13 @@ from typing import Any
 Json = dict[str, Any]
 PAGE = 40
 """Tools on one page of a list."""
+FILE = [
+    {"type": "text", "text": "Here it is:"},
+    {"type": "resource", "resource": {"uri": "file:///a.txt", "text": "milk\neggs"}},
+    {"type": "resource", "resource": {"uri": "file:///b.bin", "blob": "AAAA"}},
+    {"type": "resource_link", "uri": "https://h/c", "name": "c"},
+    {"type": "image", "data": "AAAA", "mimeType": "image/png"},
+]
 
 
 class Server:
@@ -24,6 +32,7 @@ class Server:
 
     def __init__(self, editions: list[list[Any]]) -> None:
         self._editions = editions
+        self._is_mute = False
 
     def answer(self, request: Json) -> list[Json]:
         """The messages that follow a request."""
@@ -35,6 +44,8 @@ class Server:
             return [
                 _result(request, protocolVersion=version, capabilities=offers, serverInfo=about)
             ]
+        if self._is_mute and method in ("tools/list", "ping"):
+            return [_result(request)] if method == "ping" else []
         if method == "tools/list":
             return [_result(request, **self._page(int(given.get("cursor") or 0)))]
         if method == "tools/call":
@@ -53,9 +64,13 @@ class Server:
             Path(arguments["begun"]).touch()
             while not Path(arguments["until"]).exists():
                 time.sleep(0.01)
+        if name == "mute":
+            self._is_mute = True
+        if name == "file":
+            return [_result(request, content=FILE)]
         if name == "malformed":
             return [_result(request, content=5)]
-        text = json.dumps([name, arguments])
+        text = json.dumps([name, self._is_mute if name == "is_mute" else arguments])
         messages = [_result(request, content=[{"type": "text", "text": text}])]
         if name == "next":
             self._editions = self._editions[1:]

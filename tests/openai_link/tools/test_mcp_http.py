@@ -11,8 +11,10 @@ import httpx2
 import pytest
 
 from mixer_core.runtime.foreign_data import MAX_DEPTH, MAX_VALUES
+from openai_link.tools import mcp_http
 from openai_link.tools.mcp_http import MAX_ANSWER_BYTES, _Answer, http_client
 from openai_link.tools.mcp_streams import _TidyReader
+from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.sockets
 SHARE = MAX_ANSWER_BYTES // 4
@@ -109,3 +111,32 @@ def test_an_answer_that_is_too_deep_is_none(depth: int, is_kept: bool) -> None:
 
     read = asyncio.run(_TidyReader(Stream()).receive())
     assert read.message.result == ({"content": value} if is_kept else {})
+
+
+@pytest.mark.parametrize("begins", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"])
+def test_the_end_of_a_session_is_not_waited_for(
+    begins: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that hangs, or never ends its answer: what connects anew comes after it."""
+    monkeypatch.setattr(mcp_http, "LEAVE_S", 0.05)
+    over = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(begins)
+        await over.wait()
+        writer.close()
+
+    async def main() -> None:
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            async with asyncio.timeout(PATIENCE_S), http_client({}) as http:
+                asked = http.delete(f"http://127.0.0.1:{port}/")
+                if begins:
+                    assert (await asked).status_code == 200
+                else:
+                    with pytest.raises(httpx2.ReadTimeout):
+                        await asked
+            over.set()
+
+    asyncio.run(main())

@@ -28,7 +28,7 @@ TEXT, NUMBER = {"type": "string"}, {"type": "integer"}
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server may take long to start on a busy machine."""
-    for limit in ("PROBE_S", "RECONNECT_S"):
+    for limit in ("PROBE_S", "PING_S", "RECONNECT_S"):
         monkeypatch.setattr(mcp_client, limit, PATIENCE_S)
     monkeypatch.setattr(mcp_client, "RELIST_S", 0.0)
 
@@ -237,3 +237,27 @@ def test_a_call_does_not_end_a_server_that_is_busy_with_another(
 
     tools = [tool(name, schema={"type": "object"}) for name in ("busy", "other")]
     visit(tmp_path, [tools], use)
+
+
+def test_a_server_that_lists_slowly_is_not_taken_to_be_dead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mcp_client, "FRESH_S", PATIENCE_S)
+    editions = [[tool(name, schema={"type": "object"}) for name in ("mute", "is_mute")]]
+
+    async def use(room: Room) -> None:
+        await room.call("mute")
+        monkeypatch.setattr(mcp_client, "FRESH_S", 0.0)
+        assert json.loads(await room.call("is_mute")) == ["is_mute", True], "it is another process"
+
+    visit(tmp_path, editions, use)
+
+
+def test_what_a_file_has_is_told(tmp_path: Path) -> None:
+    async def use(room: Room) -> None:
+        assert (await room.call("file")).splitlines() == [
+            "Here it is:", "milk", "eggs", "[resource: file:///b.bin]",
+            "[resource_link: https://h/c]", "[image]",
+        ]  # fmt: skip
+
+    visit(tmp_path, [[tool("file", schema={"type": "object"})]], use)

@@ -1,0 +1,28 @@
+"""What the model is told of the result of an MCP server's tool. Sans-I/O."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .outputs import error_output, to_output
+
+if TYPE_CHECKING:
+    from mcp_types import CallToolResult
+
+
+def output_of(result: CallToolResult) -> str:
+    """The words of a result; of one without any, its structured content."""
+    text = "\n".join(_words(block) for block in result.content)
+    if result.is_error:
+        return error_output(text)
+    return text or to_output(result.structured_content)
+
+
+def _words(block: Any) -> str:
+    """The text of a part, that of a resource within it included; or what it is, and where."""
+    resource = getattr(block, "resource", block)
+    text = getattr(resource, "text", None)
+    if isinstance(text, str):
+        return text
+    where = str(getattr(resource, "uri", "") or "")
+    return f"[{block.type}: {where}]" if where else f"[{block.type}]"
