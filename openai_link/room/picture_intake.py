@@ -16,6 +16,7 @@ from ..pictures import Picture
 
 MAX_UNFINISHED = 4
 """Pictures whose pieces are coming; of more the oldest is given up."""
+_LOST = "a part of the picture got lost"
 
 
 @dataclass(slots=True)
@@ -37,6 +38,8 @@ class PictureIntake:
         """Take a piece: the picture that it completes, and refusals of pictures that never will."""
         answers: list[Picture | PictureAnswer] = []
         known = self._unfinished.get(piece.upload)
+        if known is None and piece.index:  # Its beginning is lost, or was given up.
+            return [_refusal(piece.upload, 503, _LOST)]
         if known is None:
             known = self._unfinished[piece.upload] = _Unfinished(piece)
             if len(self._unfinished) > MAX_UNFINISHED:
@@ -44,7 +47,7 @@ class PictureIntake:
                 answers.append(self._refuse(oldest, 503, "too many pictures come at once"))
         expected = known.first.pieces
         if piece.index != known.count or piece.pieces != expected:
-            return [*answers, self._refuse(piece.upload, 503, "a part of the picture got lost")]
+            return [*answers, self._refuse(piece.upload, 503, _LOST)]
         size_bytes = len(known.data) + len(piece.data)
         if size_bytes > self._max_bytes or len(piece.data) > MAX_PIECE_BYTES:
             words = f"a picture may have at most {self._max_bytes} bytes (image_max_bytes)"
@@ -58,7 +61,11 @@ class PictureIntake:
 
     def _refuse(self, upload: str, status: int, detail: str) -> PictureAnswer:
         del self._unfinished[upload]
-        return PictureAnswer(upload, status, "Picture not shown", detail)
+        return _refusal(upload, status, detail)
+
+
+def _refusal(upload: str, status: int, detail: str) -> PictureAnswer:
+    return PictureAnswer(upload, status, "Picture not shown", detail)
 
 
 def _whole(complete: _Unfinished) -> Picture | PictureAnswer:

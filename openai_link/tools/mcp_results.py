@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .outputs import error_output, to_output
+from .outputs import error_output, to_text
 
 if TYPE_CHECKING:
     from mcp_types import CallToolResult
@@ -15,7 +15,7 @@ def output_of(result: CallToolResult) -> str:
     text = "\n".join(_words(block) for block in result.content)
     if result.is_error:
         return error_output(text)
-    return text or to_output(result.structured_content)
+    return text or to_text(result.structured_content)
 
 
 def _words(block: Any) -> str:

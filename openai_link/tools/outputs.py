@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -42,15 +43,20 @@ def error_text(output: str) -> str:
         return output
 
 
-def to_output(value: Any) -> str:
-    """A tool's return value as text of at most 16 KiB.
+def to_text(value: Any) -> str:
+    """A tool's return value as text, of any length.
 
     Text stays as it is, None becomes ``{"result":"done"}``, the rest is JSON; objects that JSON
     cannot represent are written by ``str``.
     """
     if value is None:
         return '{"result":"done"}'
-    return bounded(value if isinstance(value, str) else _json(value))
+    return value if isinstance(value, str) else _json(value)
+
+
+def to_output(value: Any, redact: Callable[[str], str] = str) -> str:
+    """``to_text`` in at most 16 KiB, without what ``redact`` removes: no half of it is left."""
+    return bounded(redact(to_text(value)[: 2 * MAX_OUTPUT_BYTES]))
 
 
 def bounded(text: str) -> str:

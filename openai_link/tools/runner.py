@@ -104,8 +104,8 @@ class ToolRunner:
         self, call: str, name: str, arguments: str, who: str, spec: ToolSpec | None
     ) -> None:
         output = await self._box.run(name, arguments, who, spec)
-        del self._running[call]
-        if not self._closed:
+        is_wanted = self._running.pop(call, None) is not None  # A tool may ignore its cancellation.
+        if is_wanted and not self._closed:
             self._on_answered(call, output)
 
     def _changed(self) -> None:

@@ -22,7 +22,7 @@ from .define import spec_of
 from .mcp_client import McpLink
 from .mcp_listing import Listing
 from .names import labels
-from .outputs import bounded, error_output, to_output
+from .outputs import error_output, to_output
 from .redaction import redactor
 from .spec import Caller, ToolSpec
 from .workers import Workers
@@ -107,7 +107,7 @@ class ToolBox:
             if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
                 raise
             return self._failed(name, error)
-        return bounded(self._redact(to_output(value)))
+        return to_output(value, self._redact)
 
     async def close(self) -> None:
         """Disconnect from MCP servers. Plain functions that still run are left alone."""

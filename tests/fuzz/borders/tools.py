@@ -77,7 +77,7 @@ def _mcp_result(value: Any) -> None:
     from mcp_types import CallToolResult
     from pydantic import ValidationError
 
-    from openai_link.tools.mcp_client import _output as output_of
+    from openai_link.tools.mcp_results import output_of
 
     try:
         result = CallToolResult.model_validate(value)

@@ -69,6 +69,14 @@ def test_pictures_that_never_end_make_room() -> None:
     assert [a.upload for a in answers if isinstance(a, PictureAnswer)] == ["u0", "u1"]
 
 
+def test_one_that_was_given_up_costs_no_other() -> None:
+    intake = PictureIntake(MOST)
+    names = [f"u{n}" for n in range(MAX_UNFINISHED + 1)]
+    found = [a for index in range(3) for n in names for a in intake.piece(pieces(n)[index])]
+    assert len([picture for picture in found if isinstance(picture, Picture)]) == MAX_UNFINISHED
+    assert {a.upload for a in found if isinstance(a, PictureAnswer)} == {"u0"}
+
+
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, 2)), max_size=40))
 def test_any_order_keeps_the_bounds(order: list[tuple[str, int]]) -> None:
     intake = PictureIntake(MOST)

@@ -71,6 +71,12 @@ def test_secrets_of_the_environment_are_replaced() -> None:
     )
 
 
+@pytest.mark.parametrize("before", [MAX_OUTPUT_BYTES - n for n in (0, 3, 30, 40)])
+def test_no_half_of_a_secret_is_left_where_an_output_is_cut(before: int) -> None:
+    redact = redactor({"HOME_ASSISTANT_TOKEN": "qzqzqzqzq"})
+    assert "q" not in to_output("x" * before + "qzqzqzqzq" + "y" * 99, redact)
+
+
 @pytest.mark.parametrize("words", ["\ud83d", "a\udcffb", "\x00\u202e", "a\nb"])
 def test_an_error_that_quotes_anybody_is_unicode_in_one_line(words: str) -> None:
     text = error_text(error_output(words))

@@ -125,6 +125,24 @@ def test_a_cancelled_call_is_not_answered() -> None:
     assert in_room(work).answers.empty()
 
 
+def test_a_tool_that_ignores_its_cancellation_is_not_answered_either(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def work(room: Room) -> None:
+        room.runner.run("deaf", "ignore_cancelling", "{}", "")
+        (task,) = (t for t in asyncio.all_tasks() if t.get_name() == "tool ignore_cancelling")
+        await asyncio.sleep(0)
+        room.runner.cancel("deaf")
+        await asyncio.sleep(0)
+        household.LET_GO.set()
+        await asyncio.wait([task])
+
+    household.LET_GO.clear()
+    with caplog.at_level(logging.WARNING):
+        assert in_room(work).answers.empty()
+    assert not caplog.text
+
+
 def test_the_end_is_bounded_and_final(caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         room = Room(f"{HERE}.household")
