@@ -50,6 +50,7 @@ class _Request:
     is_asked: bool
     """It waits for people, not for its result."""
     deadline_ns: int
+    question: str = ""
 
 
 class Approvals:
@@ -123,8 +124,10 @@ class Approvals:
     def _wanted(
         self, session: int, request: str, item: Mapping[str, Any], now_ns: int
     ) -> list[Answer | Told]:
-        if not request or request in self._known:
+        if not request:
             return []
+        if request in self._known:
+            return self._known_better(request, item, now_ns)
         self._known[request] = None
         if len(self._known) > _REMEMBERED:
             del self._known[next(iter(self._known))]
@@ -132,10 +135,25 @@ class Approvals:
             return [Answer(session, request, False, f"{MAX_OPEN} calls wait for a yes already")]
         server, name = str(item.get("server_label", "")), str(item.get("name", ""))[:64]
         deadline_ns = now_ns + self._confirm_ms * MS_NS
-        self._requests[request] = _Request(session, name, True, deadline_ns)
         question = _question(server, name, str(item.get("arguments", "")))
+        self._requests[request] = _Request(session, name, True, deadline_ns, question)
         more: dict[str, Any] = {"question": question, "timeout_ms": self._confirm_ms}
         return [_told(request, name, "asking", **more)]
+
+    def _known_better(
+        self, request: str, item: Mapping[str, Any], now_ns: int
+    ) -> list[Answer | Told]:
+        """More is told of a request: people who are asked see what it is for."""
+        found, server = self._requests.get(request), str(item.get("server_label", ""))
+        arguments = str(item.get("arguments", ""))
+        if found is None or not found.is_asked or not arguments:
+            return []
+        question = _question(server, found.name, arguments)
+        if question == found.question:
+            return []
+        found.question = question
+        left_ms = max(1, (found.deadline_ns - now_ns) // MS_NS)
+        return [_told(request, found.name, "asking", question=question, timeout_ms=left_ms)]
 
     def _refuse(
         self, request: str, detail: str, reason: str, participant: str = ""

@@ -35,6 +35,10 @@ export class Questions {
     }
     for (const question of questions) {
       const known = this.cards.get(question.call) ?? this.#add(question);
+      if (known.question.question !== question.question) {
+        setText(byId(`question-${question.call}`), question.question);
+        announce(question.question, true);
+      }
       known.question = question;
       for (const button of known.buttons) {
         button.disabled = question.answered || !mayAnswer;

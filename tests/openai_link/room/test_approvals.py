@@ -64,6 +64,18 @@ def test_the_room_is_asked_once_whatever_event_brings_the_request() -> None:
     assert approvals.on_fact(7, SpeechStarted("item_9"), 2) == []
 
 
+def test_what_is_told_of_a_request_later_is_asked_about_while_nobody_has_answered() -> None:
+    approvals, (first,) = asked(wanted(arguments=""))
+    assert isinstance(first, Told) and first.event["question"] == "delete all, at docs?"
+    (told,) = approvals.on_fact(7, ItemDone("mcpr_1", wanted().content), 5_000_000_000)
+    assert isinstance(told, Told) and told.event["status"] == "asking"
+    assert told.event["question"] == "delete all (where = home), at docs?"
+    assert told.event["timeout_ms"] == 15_000
+    approvals.confirmed("mcpr_1", True, "p-1", 6_000_000_000)
+    other = ItemDone("mcpr_1", wanted(arguments='{"where": "work"}').content)
+    assert approvals.on_fact(7, other, 7_000_000_000) == []
+
+
 def test_a_yes_runs_it_and_its_result_ends_it() -> None:
     approvals, _ = asked()
     actions = approvals.confirmed("mcpr_1", True, "p-1", 5)
