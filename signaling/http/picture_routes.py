@@ -90,6 +90,8 @@ class PictureRoutes:
             raise ProblemError(403, "No pictures", "pictures are turned off here")
         if request.content_type != JSON_TYPE:
             raise ProblemError(415, "Unsupported Media Type", f"send the body as {JSON_TYPE}")
+        if len(self._reading) >= MAX_AT_ONCE or participant in self._reading:
+            raise ProblemError(503, "Busy", "other pictures are being sent: try again", 1)
         self._within(lambda now_ns: self._limits.begin(participant, room, now_ns))
         shown = await self._read(request, participant)
         file = self._checked(shown)
@@ -114,8 +116,6 @@ class PictureRoutes:
             raise
 
     async def _read(self, request: web.Request, participant: str) -> _Shown:
-        if len(self._reading) >= MAX_AT_ONCE or participant in self._reading:
-            raise ProblemError(503, "Busy", "other pictures are being sent: try again", 1)
         self._reading.add(participant)
         try:
             most_bytes = most_body_bytes(self._settings)
