@@ -29,6 +29,11 @@ KEPT_S = 3 * 86_400.0
 """Sums of older days leave the bucket."""
 
 
+def local_today() -> str:
+    """The day that this machine's clock and calendar say."""
+    return local_day(int(time.time() * 1000))
+
+
 class MoneyShare:
     """From ``start`` to ``close``."""
 
@@ -40,14 +45,16 @@ class MoneyShare:
         tell: Callable[[SpentElsewhere], None],
         log: logging.LoggerAdapter[logging.Logger],
         replicas: int = 1,
+        today: Callable[[], str] = local_today,
     ) -> None:
-        """``tell`` is given what the others have spent today, each time that it changes."""
+        """``tell`` is given what the others have spent ``today``, each time that it changes."""
         self._bucket = bucket
         self._node = node
         self._path = journal_path(state_dir)
         self._tell = tell
         self._log = log
         self._replicas = replicas
+        self._today = today
         self._purse = Purse()
         self._is_made = False
         self._told: SpentElsewhere | None = None
@@ -80,7 +87,7 @@ class MoneyShare:
         if not self._is_made:
             await self._bucket.ensure(self._replicas, KEPT_S)
             self._is_made = True
-        day = _today()
+        day = self._today()
         self._heard()
         if not self._watch.is_current:
             return  # What the bucket has of this node is not known.
@@ -95,17 +102,13 @@ class MoneyShare:
             await self._bucket.put(money_key(day, self._node), encode_record(due))
 
     def _heard(self) -> None:
-        day = _today()
+        day = self._today()
         entries = ((key, entry.value) for key, entry in self._watch.entries.items())
         spent = spent_elsewhere(entries, day, self._node)
         told = SpentElsewhere(day, round(spent.usd, 6), round(spent.simulated_usd, 6))
         if told != self._told:
             self._told = told
             self._tell(told)
-
-
-def _today() -> str:
-    return local_day(int(time.time() * 1000))
 
 
 def _counted(path: Path, day: str) -> Money:

@@ -31,7 +31,7 @@ from tests.support.nats_server import NatsServer, needs_nats
 from tests.support.waiting import PATIENCE_S, until
 
 from . import test_filling, test_node, test_owner_shell
-from .test_money_share import DAY, spend
+from .test_money_share import DAY, spend, today
 from .test_shared_access import now_s, sharing
 
 pytestmark = [pytest.mark.processes, needs_nats]
@@ -127,7 +127,9 @@ def test_what_was_spent_is_told_again(tmp_path: Path) -> None:
         async with connected(server) as first, connected(server) as second:
             shares = [
                 MoneyShare(
-                    Bucket(JetStream(connection), NAMES.money), node, tmp_path / node, tell, log
+                    Bucket(JetStream(connection), NAMES.money),
+                    *(node, tmp_path / node, tell, log),
+                    today=today,
                 )
                 for node, connection, tell in (
                     ("one", first, lambda spent: None),

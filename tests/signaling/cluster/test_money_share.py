@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from mixer_core.bus.control import SpentElsewhere
 from mixer_core.cluster.buckets import Bucket
 from mixer_core.cluster.jetstream import JetStream
 from mixer_core.cluster.names import Names
-from mixer_core.journal.file import journal_path, local_day, open_writer
+from mixer_core.journal.file import journal_path, open_writer
 from mixer_core.journal.records import SIMULATED
 from mixer_core.runtime import logs
 from signaling.cluster.money import MoneyShare
@@ -21,7 +20,12 @@ from tests.support.nats_server import NatsServer, needs_nats
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.processes, needs_nats]
-DAY = local_day(int(time.time() * 1000))
+DAY = "2026-11-22"
+
+
+def today() -> str:
+    """A test may begin before midnight and end after it."""
+    return DAY
 
 
 def spend(state_dir: Path, key: str, usd: float, day: str = DAY) -> None:
@@ -52,6 +56,7 @@ def test_each_node_hears_what_the_others_have_spent(
                 node: MoneyShare(
                     Bucket(JetStream(connection), names.money),
                     *(node, tmp_path / node, told[node].append, log),
+                    today=today,
                 )
                 for node, connection in (("one", first), ("two", second))
             }
@@ -72,6 +77,7 @@ def test_each_node_hears_what_the_others_have_spent(
                 tmp_path / "one",
                 told["one"].append,
                 log,
+                today=today,
             )
             again.start()
             keys = itertools.count()

@@ -137,7 +137,8 @@ def test_a_killed_node_is_lost_and_comes_back_as_another_incarnation(
             await a.kill()
             await until_true(lambda: b.node.verdict("a", before) == "lost")
             assert "lost a" in b.told and not b.node.is_live("a")
-            assert told_of(b).gone and not told_of(b).left_ms
+            await until_true(lambda: told_of(b).gone)
+            assert not told_of(b).left_ms
             again = One(nats_server, names, "a", tmp_path)
             await again.start()
             try:

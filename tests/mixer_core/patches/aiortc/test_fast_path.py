@@ -167,7 +167,8 @@ def test_only_dtls_of_a_connection_that_is_up_is_taken() -> None:
 
             await negotiate(caller, callee, gathered=before)
             assert not made[0].receive(b"\x80\x60"), "RTP"
-            assert made[0].receive(b"\x17garbage"), "a bad record is dropped"
+            # What came before the connection was up is aiortc's, and so is what comes behind it.
+            await until(lambda: made[0].receive(b"\x17garbage"), "a bad record is not taken")
 
     run(scenario)
 
