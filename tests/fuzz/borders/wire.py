@@ -160,7 +160,10 @@ BORDERS = (
         "nothing is raised, messages out are whole and few, the time-out always moves on",
         attempt_mixer,
         _seeds_mixer,
-        ("mixer_core.mixer", "mixer_core.rooms", "mixer_core.slots", "mixer_core.jitter"),
+        (
+            *("mixer_core.mixer", "mixer_core.rooms", "mixer_core.room_sound"),
+            *("mixer_core.slots", "mixer_core.jitter"),
+        ),
         tokens=(b"\x00\x00\x02\x00\x14", b"conference", b"link", b"browser", b"muted", b"\xc3"),
         short=150,
     ),
