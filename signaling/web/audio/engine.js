@@ -185,7 +185,7 @@ export class AudioEngine {
     if (!this.context) return;
     if (!this.running) await soon(this.context.resume().catch(() => {}));
     await soon(this.#output?.play());
-    this.callbacks.onRunning(this.isAudible);
+    if (this.#output) this.callbacks.onRunning(this.isAudible); // Else it is still being built.
   }
 
   /** @param {boolean} muted */

@@ -281,11 +281,15 @@ export class Session {
     else this.store.raise(problem("suspended"));
   }
 
-  /** A phone call takes the microphone, often for a moment only. @param {boolean} held */
+  /** A phone call takes the microphone, often for a moment only, and may stop the sound with it. @param {boolean} held */
   #held(held) {
     clearTimeout(this.holding);
-    if (!held) this.store.clear("mic-held");
-    else this.holding = setTimeout(() => this.store.raise(problem("mic-held")), HELD_SHOWN_MS);
+    if (held) {
+      this.holding = setTimeout(() => this.store.raise(problem("mic-held")), HELD_SHOWN_MS);
+      return;
+    }
+    this.store.clear("mic-held");
+    if (this.keeper.wanted) this.speaker.seen();
   }
 
   async #devicesChanged() {

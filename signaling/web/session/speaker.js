@@ -43,7 +43,7 @@ export class Speaker {
     this.store.raise(problem("speaker-lost"));
   }
 
-  /** The page is seen again: after a call or a lock a phone leaves the sound off, or the element paused. */
+  /** The page is seen again, or heard: after a call or a lock a phone leaves the sound off, or the element paused. */
   async seen() {
     if (this.audio.context && !this.audio.isAudible) await this.audio.resume();
   }

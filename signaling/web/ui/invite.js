@@ -18,6 +18,8 @@ export class InviteDialog {
     this.trouble = byId("invite-trouble");
     this.list = byId("invite-list");
     this.link = /** @type {HTMLInputElement} */ (byId("invite-link"));
+    /** The gateway is making one. */
+    this.making = false;
     byId("open-invite").addEventListener("click", () => this.open());
     byId("close-invite").addEventListener("click", () => this.dialog.close());
     this.dialog.addEventListener("click", (event) => event.target === this.dialog && this.dialog.close());
@@ -56,7 +58,10 @@ export class InviteDialog {
       lifetime_s: DAY_S * Number(data.get("days")),
       once: data.get("once") === "on",
     };
+    if (this.making) return;
+    this.making = true;
     const made = await this.#try(this.client.invite(wish));
+    this.making = false;
     if (!made) return;
     this.form.hidden = true;
     this.result.hidden = false;

@@ -1,9 +1,12 @@
 // @ts-check
-import { byId, fillDevices, make, memory, setText } from "./dom.js";
+import {
+  announce, byId, fillDevices, make, memory, setText,
+} from "./dom.js";
 import { PlaceSettings } from "./place.js";
 import { RoomRules } from "./room-rules.js";
 
 const REFRESH_MS = 500;
+const TOLD_MS = 2000;
 
 /** The settings dialog: devices, headphones, push-to-talk, shortcuts, technical details. */
 export class Settings {
@@ -102,7 +105,16 @@ export class Settings {
   }
 
   async #copy() {
-    await navigator.clipboard.writeText(JSON.stringify(this.client.stats(), null, 2)).catch(console.warn);
+    const label = /** @type {Element} */ (byId("figures-copy").firstElementChild);
+    let told = "Copied";
+    try {
+      await navigator.clipboard.writeText(JSON.stringify(this.client.stats(), null, 2));
+    } catch {
+      told = "Not allowed to copy"; // Or there is no clipboard, as without HTTPS.
+    }
+    setText(label, told);
+    announce(told);
+    setTimeout(() => setText(label, "Copy as JSON"), TOLD_MS);
   }
 }
 

@@ -333,3 +333,15 @@ def test_who_turns_a_microphone_on_while_the_graph_is_made_anew_is_heard(world: 
         return [world.open.size, store.state.listenOnly, session.talk.isOpen];"""
     )
     assert result == [1, False, True]
+
+
+def test_sound_goes_on_when_the_system_gives_the_microphone_back(world: Run) -> None:
+    """After a call on the phone the page may have been visible all the time."""
+    result = world(
+        """const { session, codes } = await world.joined(); const [context] = world.contexts;
+        const [track] = world.open; context.resume = async () => context.turn("running");
+        track.onmute(); context.state = "suspended"; context.onstatechange();
+        await world.pass(2000); const held = [session.audio.running, codes()];
+        track.onunmute(); await world.pass(100); return [held, session.audio.running, codes()];"""
+    )
+    assert result == [[False, ["suspended", "mic-held"]], True, []]

@@ -188,3 +188,33 @@ def test_an_older_search_does_not_replace_what_was_found_since(whole: Run) -> No
         return [now, rows("transcript-found")];"""
     )
     assert result == [[2], []]
+
+
+def test_an_invitation_is_made_once_however_often_the_button_is_pressed(whole: Run) -> None:
+    result = whole(
+        JOIN
+        + """const asked = window.fetch, waits = []; window.fetch = (address, init = {}) => (
+          /invitations$/.test(address) && init.method === "POST"
+            ? new Promise((resolve) => waits.push(resolve)) : asked(address, init));
+        byId("open-invite").click(); await world.pass(100); const form = byId("invite-form");
+        form.requestSubmit(); form.requestSubmit(); await world.pass(100);
+        const once = waits.length;
+        const refused = { ok: false, status: 500, statusText: "", headers: new Headers() };
+        waits[0](refused); await world.pass(100); form.requestSubmit(); await world.pass(100);
+        return [once, waits.length];"""
+    )
+    assert result == [1, 2], "after a refusal it can be asked for again"
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_copy_of_the_figures_says_whether_it_was_made(whole: Run, allowed: bool) -> None:
+    result = whole(
+        JOIN
+        + """const writeText = async () => { if (!a.allowed) throw new Error("no"); };
+        Object.defineProperty(navigator, "clipboard", { value: { writeText }, configurable: true });
+        const button = byId("figures-copy"), before = button.textContent; button.click();
+        await world.pass(100); const told = button.textContent; await world.pass(5000);
+        return [told, button.textContent === before];""",
+        {"allowed": allowed},
+    )
+    assert result == ["Copied" if allowed else "Not allowed to copy", True]
