@@ -58,7 +58,7 @@ class ReplyControl:
         """Whether the model thinks or speaks, as far as the server can tell."""
         return (
             self._responses.any_running
-            or self._output.playing
+            or bool(self._output.playing)
             or bool(self._pending)
             or self._playback.is_playing(now_ns)
         )
@@ -111,8 +111,8 @@ class ReplyControl:
     def _clear(self, cancelled: ResponseRun | None) -> list[Action]:
         """Clear the output buffer, end ``cancelled``, truncate the items to what was sent."""
         truncated_first = happens(self._options.truncated_first, self._random)
-        cut = self._output.clear()
-        cleared = [self._events.output_buffer("cleared", c.response_id) for c in cut if c.started]
+        playing, cut = self._output.playing, self._output.clear()
+        cleared = [self._events.output_buffer("cleared", playing)] if playing else []
         ended = self._responses.finish(cancelled, "turn_detected") if cancelled else []
         truncated: list[Action] = []
         for entry in cut:

@@ -107,6 +107,7 @@ class Responses:
         """End a response, cancelled for ``reason`` or as planned (None)."""
         self._runs.remove(run)
         actions = self._events.stamped(run.close(reason))
+        self._output.generated(run.id)
         given = self._inputs.pop(run.id)
         if run.status != "failed" or run.items:
             made = usage.total(run.items)

@@ -97,6 +97,7 @@ def test_a_message_that_was_heard_whole_is_not_cut_with_the_next_one(kind: type[
     """Speech in the second message: the first one stays as it is."""
     world = stopped(kind, TWO, 1_400, speak(800))
     world.finish()
+    assert len(world.flushes) == 1, "the second message is known to be heard"
     first, second = [i for i in checks.messages(world) if i.role == "assistant"][:2]
     assert (first.text, first.heard_ms) == ("First message, short.", None)
     assert second.heard_ms is not None and "And the second one.".startswith(second.text)

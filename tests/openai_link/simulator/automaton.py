@@ -35,6 +35,7 @@ class Automaton:
         self.transport = transport
         self.responses: dict[str, _Response] = {}
         self.playing: set[str] = set()
+        self.played: set[str] = set()
         self.event_ids: set[str] = set()
         self.added: Counter[str] = Counter()
         self.done: Counter[str] = Counter()
@@ -92,8 +93,9 @@ class Automaton:
     def _buffer(self, kind: str, response_id: str) -> None:
         assert self.transport == "webrtc"
         if kind == "started":
-            assert response_id not in self.playing
+            assert response_id not in self.played, "each response is played once"
             self.playing.add(response_id)
+            self.played.add(response_id)
         else:
             self.playing.remove(response_id)
 

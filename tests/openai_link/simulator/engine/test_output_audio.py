@@ -23,10 +23,12 @@ def test_playback_begins_after_three_frames_and_ends_in_the_slot_after_the_last(
     assert output.next_frame() == (None, [])
     output.append("item", FRAME)
     assert output.next_frame() == (FRAME, [PlaybackStarted("resp")])
-    assert output.playing
+    assert output.playing == "resp"
     output.finish("item")
-    assert [output.next_frame() for _ in range(2)] == [(FRAME, []), (FRAME, [])]
+    assert [output.next_frame() for _ in range(3)] == [(FRAME, []), (FRAME, []), (None, [])]
+    output.generated("resp")
     assert output.next_frame() == (None, [PlaybackStopped("resp")])
+    assert not output.playing
     assert output.next_frame() == (None, [])
 
 
@@ -59,10 +61,35 @@ def test_the_next_reply_follows_in_the_same_slot() -> None:
     assert output.next_frame() == (FRAME, [PlaybackStopped("resp_a"), PlaybackStarted("resp_b")])
 
 
+def test_two_messages_of_a_response_are_played_as_one() -> None:
+    output = OutputAudio()
+    heard: list[bytes | None] = []
+    told: list[object] = []
+
+    def play(slots: int) -> None:
+        for _ in range(slots):
+            pcm, events = output.next_frame()
+            heard.append(pcm)
+            told.extend(events)
+
+    output.begin("resp", "a")
+    output.append("a", FRAME)
+    output.finish("a")
+    play(2)
+    output.begin("resp", "b")
+    output.append("b", FRAME)
+    output.finish("b")
+    output.generated("resp")
+    play(3)
+    assert heard == [FRAME, None, FRAME, None, None]
+    assert told == [PlaybackStarted("resp"), PlaybackStopped("resp")]
+
+
 def test_a_reply_without_sound_never_starts() -> None:
     output = OutputAudio()
     output.begin("resp", "item")
     output.finish("item")
+    output.generated("resp")
     assert output.next_frame() == (None, [])
 
 
@@ -74,13 +101,13 @@ def test_clearing_tells_what_was_played_and_ignores_what_comes_later() -> None:
     output.next_frame()
     output.next_frame()
     assert output.clear() == [
-        Interrupted("resp_a", "a", 40, True),
-        Interrupted("resp_b", "b", 0, False),
+        Interrupted("resp_a", "a", 40),
+        Interrupted("resp_b", "b", 0),
     ]
     output.append("a", FRAME * 5)
     output.finish("a")
     assert output.next_frame() == (None, [])
-    assert output.clear() == []
+    assert output.clear() == [] and not output.playing
 
 
 @given(st.lists(st.integers(0, 3_000).map(lambda n: 2 * n), max_size=10))
