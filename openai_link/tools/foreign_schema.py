@@ -58,6 +58,8 @@ class _Reader:
     def __init__(self, root: Any) -> None:
         self._root = root
         self._left = MAX_NODES
+        self._anchors: dict[str, Any] | None = None
+        """What has a name of its own; None: nobody has asked for it yet."""
 
     def schema(self, node: Any, depth: int, path: frozenset[str]) -> Json:
         """One schema; ``path``: the references that led here."""
@@ -140,22 +142,31 @@ class _Reader:
         return node
 
     def _anchored(self, anchor: str) -> Any:
-        waiting, seen = [self._root], 0
-        while waiting and seen < MAX_NODES:
-            node = waiting.pop()
-            seen += 1
-            if isinstance(node, Mapping):
-                if anchor in (node.get("$anchor"), node.get("$dynamicAnchor")):
-                    return node
-                waiting += node.values()
-            elif isinstance(node, list):
-                waiting += node
-        return _NOWHERE
+        if self._anchors is None:
+            self._anchors = _anchors(self._root)
+        return self._anchors.get(anchor, _NOWHERE)
 
     def _count(self) -> None:
         self._left -= 1
         if self._left < 0:
             raise ToolDefinitionError(f"its schema has more than {MAX_NODES} parts")
+
+
+def _anchors(root: Any) -> dict[str, Any]:
+    """The nodes with names, as far as ``MAX_NODES`` are looked at."""
+    found: dict[str, Any] = {}
+    waiting, seen = [root], 0
+    while waiting and seen < MAX_NODES:
+        node = waiting.pop()
+        seen += 1
+        if isinstance(node, Mapping):
+            for name in (node.get("$anchor"), node.get("$dynamicAnchor")):
+                if isinstance(name, str):
+                    found.setdefault(name, node)
+            waiting += node.values()
+        elif isinstance(node, list):
+            waiting += node
+    return found
 
 
 def _joined(base: Json, own: Json) -> Json:

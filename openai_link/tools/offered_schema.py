@@ -45,8 +45,14 @@ _REST_OF = {"additionalProperties": "patternProperties", "items": "prefixItems"}
 _ORNAMENTS = frozenset({"description", "title", "examples", "default", "pattern", "format"})
 _STAGES = (_LEFT_OUT, _LEFT_OUT | _ORNAMENTS, _LEFT_OUT | _ORNAMENTS | {"enum", "const"})
 """What is left out, if it must be."""
-_SLOW = ("pattern", "patternProperties", "format", "propertyNames")
-"""Left to the server: a pattern can take for ever."""
+_SLOW = frozenset(
+    {
+        *("pattern", "patternProperties", "format", "propertyNames"),
+        *("uniqueItems", "unevaluatedProperties", "unevaluatedItems"),
+    }
+)
+"""Left to the server: a pattern can take for ever, each value is compared with all others, and what
+is unevaluated takes twice as long with each level."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +111,8 @@ def _flat(node: Mapping[str, Any]) -> Json:
     kept = ("type", "properties", "required", "additionalProperties")
     flat: Json = {key: node[key] for key in kept if key in node and not _is_rest(key, node)}
     flat["properties"] = dict(flat.get("properties", {}))
-    for part in node.get("allOf", ()):
-        _add(flat, _flat(part), flat.get("required", []) + _flat(part).get("required", []))
+    for part in map(_flat, node.get("allOf", ())):
+        _add(flat, part, flat.get("required", []) + part.get("required", []))
     for keyword in _ALTERNATIVES:
         choices = [_flat(choice) for choice in node.get(keyword, ()) if _may_be_object(choice)]
         if node.get(keyword) and not choices:
@@ -233,7 +239,6 @@ def _quick(node: Any) -> Any:
             quick[keyword] = _quick(value)
     if "patternProperties" in node:  # What it would allow is not known here.
         quick.pop("additionalProperties", None)
-        quick.pop("unevaluatedProperties", None)
     return quick
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -175,6 +177,44 @@ def test_a_deep_schema_is_cut_where_it_is_too_deep() -> None:
 def test_a_pattern_that_never_ends_is_left_to_the_server() -> None:
     schema = {"properties": {"a": {"type": "string", "pattern": "^(a+)+$"}}}
     assert takes(schema, {"a": "a" * 60 + "!"})
+
+
+def nested(depth: int, schema: Any, **beside: Any) -> Any:
+    for _ in range(depth):
+        schema = {"allOf": [schema], **beside}
+    return {"type": "object", **schema}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        nested(23, {"properties": {"a": NUMBER}}),
+        nested(23, {"properties": {"a": NUMBER}}, unevaluatedProperties=False),
+        {"properties": {"a": NUMBER, "all": {"items": {}, "uniqueItems": True}}},
+        {
+            "$defs": {f"d{n}": {"$anchor": f"a{n}", **TEXT} for n in range(1_900)},
+            "properties": {"a": NUMBER}
+            | {f"p{n}": {"anyOf": [{"$ref": "#a1"}] * 4} for n in range(400)},
+        },
+    ],
+)
+def test_no_schema_takes_long(schema: Any) -> None:
+    """Steps are counted, not seconds."""
+    steps = 0
+
+    def count(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal steps
+        steps += 1
+        assert steps < 2_000_000
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        is_good = takes(schema, {"a": 1, "all": [{"n": n} for n in range(2_000)]})
+        is_bad = takes(schema, {"a": "x"})
+    finally:
+        sys.setprofile(before)
+    assert is_good and not is_bad
 
 
 JSON = st.recursive(
