@@ -113,6 +113,7 @@ export class Lobby {
     this.button.disabled = joining || state.entering;
     this.cancel.hidden = !joining;
     byId("join-hint").hidden = joining;
+    byId("join-prompt").hidden = !joining || state.listenOnly || this.client.hasMicrophone;
     const attempt = state.attempt > 0 ? ` (attempt ${state.attempt + 1})` : "";
     const waiting = state.inLine ? "Waiting in line …" : `Joining${attempt} …`;
     setText(this.label, joining ? waiting : "Join");

@@ -15,6 +15,8 @@ import { TalkButton } from "./talk.js";
 import { TranscriptDialog } from "./transcript.js";
 
 const ANNOUNCED = new Set(["Unavailable", "Reconnecting"]);
+/** The gateway takes no longer line. */
+const MOST_CHARACTERS = 4000;
 
 /** The room: top bar, roster, captions, questions, bottom bar. */
 export class RoomView {
@@ -70,9 +72,11 @@ export class RoomView {
   #say(event) {
     event.preventDefault();
     const text = this.say.value.trim();
-    if (!text || !this.client.say(text)) return;
-    this.say.value = this.givenBack = "";
-    this.lost.clear();
+    const line = firstLine(text);
+    if (!line || !this.client.say(line)) return;
+    this.say.value = text.slice(line.length).trim();
+    this.givenBack = "";
+    if (!this.say.value) this.lost.clear();
   }
 
   /** @param {KeyboardEvent} event */
@@ -207,4 +211,11 @@ export class RoomView {
     this.talk.animate(this.client.state.pressed ? this.client.levels.get("me") ?? -100 : -100);
     this.questions.animate(performance.now());
   }
+}
+
+/** As much of a text as one line may have, in whole words where it has any. @param {string} text */
+function firstLine(text) {
+  if (text.length <= MOST_CHARACTERS) return text;
+  const end = text.lastIndexOf(" ", MOST_CHARACTERS);
+  return end > 0 ? text.slice(0, end) : text.slice(0, MOST_CHARACTERS).replace(/[\uD800-\uDBFF]$/, "");
 }

@@ -218,3 +218,31 @@ def test_a_copy_of_the_figures_says_whether_it_was_made(whole: Run, allowed: boo
         {"allowed": allowed},
     )
     assert result == ["Copied" if allowed else "Not allowed to copy", True]
+
+
+@pytest.mark.parametrize("word", ["stove", "🔥", "x" * 9000])
+def test_what_is_too_long_for_one_line_is_sent_in_several(whole: Run, word: str) -> None:
+    """Lines that are given back may be long together; a longer one than this is refused."""
+    result = whole(
+        JOIN
+        + """const say = byId("say"), whole = `${a.word} `.repeat(9000).slice(0, 9000).trim();
+        say.value = whole;
+        for (let i = 0; i < 4; i += 1) byId("say-form").requestSubmit(), await world.pass(100);
+        const lines = world.sent.filter(({ type }) => type === "say").map(({ text }) => text);
+        const isWhole = lines.join(" ") === whole || lines.join("") === whole;
+        const fits = lines.map((line) => line.length <= 4000 && line.isWellFormed());
+        return [fits, isWhole, say.value];""",
+        {"word": word},
+    )
+    assert result == [[True, True, True], True, ""]
+
+
+def test_whoever_joins_is_told_that_the_browser_asks(whole: Run) -> None:
+    result = whole(
+        """const byId = (id) => document.getElementById(id); await world.pass(100);
+        const shown = () => !byId("join-prompt").hidden; const before = shown();
+        world.openingMs = 5000; byId("join-button").click(); await world.pass(1000);
+        const asked = shown(); byId("join-cancel").click(); await world.pass(100);
+        return [before, asked, shown()];"""
+    )
+    assert result == [False, True, False]
