@@ -2,7 +2,8 @@
 
 Part of the reducer. ``input_audio_buffer.committed`` says so; where it is missing or late, the item
 that has its place does, or the words of somebody who was heard. A turn that is being spoken is not
-over, whatever is known of its item by then.
+over, whatever is known of its item by then. Where a commit names one item and the turn becomes
+another (LocalAI), the names in commits say nothing from then on.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ class TurnBook:
         """Item of the newest turn that is over, and of the one that needs no answer any more."""
         self._early: dict[str, None] = {}
         """Items that are known of turns that were being spoken."""
+        self._named = ""
+        """Item that the newest commit has named and that has not come; empty: it has."""
+        self._names_others = False
+        """Commits name items that never come."""
 
     def speech_started(self, item: str) -> None:
         """Somebody begins to speak."""
@@ -44,6 +49,17 @@ class TurnBook:
         self._early.pop(item, None)
         self._newest = item
         return self._committed.first(item)
+
+    def named(self, item: str) -> str:
+        """The item that a commit names; empty: it says nothing."""
+        self._named = "" if item in self._committed else item
+        return "" if self._names_others else item
+
+    def placed(self, item: str) -> None:
+        """Something that people said has its place."""
+        is_other = item != self._named and item not in self._heard and item not in self._committed
+        self._names_others |= bool(self._named and item) and is_other
+        self._named = ""
 
     def withdraw(self) -> None:
         """Nobody waits for an answer to what is over."""

@@ -305,7 +305,7 @@ class Reducer:
         return [SpeechStopped(""), *self._placed_turns(now_ns)] if was_heard else []
 
     def _turn_committed(self, event: Mapping[str, Any], now_ns: int) -> list[Fact]:
-        return self._commit(text_of(event, "item_id"), now_ns)
+        return self._commit(self._turns.named(text_of(event, "item_id")), now_ns)
 
     def _commit(self, item: str, now_ns: int) -> list[Fact]:
         if not self._turns.committed(item):
@@ -329,6 +329,7 @@ class Reducer:
         for fact in facts:
             match fact:
                 case ItemAdded(item, content=content) if is_spoken(content):
+                    self._turns.placed(item)
                     told += self._shown_turn(item, now_ns)
                 case Transcribed(item) if self._turns.was_heard(item):
                     told += self._shown_turn(item, now_ns)

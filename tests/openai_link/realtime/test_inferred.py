@@ -436,3 +436,43 @@ def test_a_reply_that_is_played_without_its_name_is_the_newest(end: str) -> None
 def test_nothing_is_played_of_no_response() -> None:
     started = e("output_audio_buffer.started", response_id=None)
     assert Reducer().feed(started, 0) == []
+
+
+def local_turn(number: int) -> list[Event]:
+    """As LocalAI tells of one: each event names another item, or none."""
+    said = {"type": "input_audio", "transcript": f"Turn {number}."}
+    item = {"id": f"item_{number}", "type": "message", "role": "user", "content": [said]}
+    transcript = "conversation.item.input_audio_transcription.completed"
+    return [
+        e("input_audio_buffer.speech_started", audio_start_ms=number),
+        e("input_audio_buffer.speech_stopped", audio_end_ms=number),
+        e("input_audio_buffer.committed", item_id=f"commit_{number}"),
+        e(transcript, item_id=f"words_{number}", transcript=f"Turn {number}."),
+        e("conversation.item.added", item={**item, "status": "completed"}),
+        e("response.created", response={"id": f"resp_{number}"}),
+        e("response.done", response={"id": f"resp_{number}", "status": "completed"}),
+    ]
+
+
+def test_a_commit_that_names_an_item_which_never_comes_says_nothing() -> None:
+    """But of the first turn each turn is committed once, with the item that it becomes."""
+    reducer = Reducer()
+    committed = [of(run(reducer, local_turn(number)), TurnCommitted) for number in (1, 2, 3)]
+    assert committed[1:] == [[TurnCommitted("item_2")], [TurnCommitted("item_3")]]
+
+
+def test_an_item_that_is_lost_makes_no_commit_doubtful() -> None:
+    reducer = Reducer()
+    run(reducer, turn("item_1")[:3])
+    assert TurnCommitted("item_2") in run(reducer, turn("item_2")[:3])
+    run(reducer, turn("item_3"))
+    assert TurnCommitted("item_4") in run(reducer, turn("item_4")[2:3])
+
+
+def test_a_commit_that_comes_after_its_item_is_not_doubtful() -> None:
+    reducer = Reducer()
+    for number in (1, 2):
+        heard = turn(f"item_{number}")
+        committed, added, done = heard[2:]
+        assert len(of(run(reducer, [added, committed, done]), TurnCommitted)) == 1
+    assert TurnCommitted("item_3") in run(reducer, turn("item_3")[2:3])
