@@ -1,4 +1,7 @@
-"""A WebSocket that carries JSON texts: a queue out, a reader, a writer, a ping every second."""
+"""A WebSocket that carries JSON texts: a queue out, a reader, a writer, a ping every second.
+
+Servers may send their texts as binary messages.
+"""
 
 from __future__ import annotations
 
@@ -135,6 +138,8 @@ class EventSocket:
             self.last_received_ns = time.monotonic_ns()
             if message.type is aiohttp.WSMsgType.TEXT:
                 self._on_text(message.data)
+            elif message.type is aiohttp.WSMsgType.BINARY:
+                self._on_text(message.data.decode("utf-8", "replace"))
             elif message.type is aiohttp.WSMsgType.PING:
                 await socket.pong(message.data)
             elif message.type in _OVER:

@@ -32,6 +32,7 @@ from openai_link.transport.interface import Callbacks, Transport
 from tests.openai_link.realtime import beta
 from tests.openai_link.simulator.caller import run
 from tests.openai_link.simulator.scripted import scripted
+from tests.openai_link.transport.stub_servers import Handler
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.sockets
@@ -91,9 +92,11 @@ class Room:
 
 
 @asynccontextmanager
-async def calling(room: Room, settings: OpenaiLinkSettings) -> AsyncIterator[Transport]:
+async def calling(
+    room: Room, settings: OpenaiLinkSettings, server: Handler = beta_server
+) -> AsyncIterator[Transport]:
     app = web.Application()
-    app.router.add_get("/v1/realtime", beta_server)
+    app.router.add_get("/v1/realtime", server)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -135,6 +138,23 @@ async def _is_served() -> None:
         assert not room.losses
 
 
+async def _speaks_in_bytes(request: web.Request) -> web.WebSocketResponse:
+    socket = web.WebSocketResponse()
+    await socket.prepare(request)
+    for event in ({"type": "session.created", "session": {"id": "sess_ü"}}, {"type": "x"}):
+        await socket.send_bytes(json.dumps(event, ensure_ascii=False).encode())
+    await socket.send_bytes(b"\xff\xfe no event")
+    await socket.receive()
+    return socket
+
+
+async def _is_read() -> None:
+    room = Room()
+    async with calling(room, OpenaiLinkSettings(), _speaks_in_bytes) as transport:
+        await until(lambda: len(room.received) == 2 and transport.bad_events == 1)
+        assert room.received[0]["session"] == {"id": "sess_ü"} and not room.losses
+
+
 async def _is_refused() -> None:
     room = Room()
     async with calling(room, OpenaiLinkSettings(dialect="ga")):
@@ -156,3 +176,7 @@ def test_a_beta_server_is_recognised_and_heard() -> None:
 
 def test_a_beta_server_is_refused_in_one_sentence_where_only_ga_is_wanted() -> None:
     run(_is_refused)
+
+
+def test_events_that_come_as_bytes_are_read_too() -> None:
+    run(_is_read)
