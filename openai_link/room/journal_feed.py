@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 
 from mixer_core.bus.control import OpenLink
+from mixer_core.journal.lateness import LATE_NS
+from mixer_core.runtime.units import MS_NS
 
 from ..settings import Settings
 from ..transcript.journal import Journal
@@ -80,6 +82,16 @@ class JournalFeed:
                 return False
             self._driver.did(self._engine.forget(name, time.monotonic_ns()))
         return True
+
+    @property
+    def waiting_records(self) -> int:
+        """Records that are not written yet."""
+        return self.journal.counters()["journal_waiting_records"]
+
+    @property
+    def is_late(self) -> bool:
+        """What was said is not written for so long that people are told."""
+        return self.journal.counters()["journal_lag_ms"] * MS_NS >= LATE_NS
 
     async def all_written(self) -> None:
         """Return once all that was to be written so far is."""

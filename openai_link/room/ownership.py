@@ -23,6 +23,8 @@ from .voice_sockets import VoiceSockets
 
 STALE = "stale"
 """Why sessions end whose room another machine has for good."""
+WRITTEN_S = 0.1
+"""Between two looks whether what was said is written."""
 
 
 class Ownership:
@@ -35,11 +37,13 @@ class Ownership:
         journal_feed: JournalFeed,
         voices: VoiceSockets,
         on_yielded: Callable[[Yielded], object],
+        on_over: Callable[[], object],
     ) -> None:
-        """``on_yielded``: tells signaling that the room was left to another machine."""
+        """``on_yielded``: tells signaling that the room was left to another machine. ``on_over``:
+        the process is to end, and another one to serve the room."""
         self._driver, self._engine, self._log = driver, driver.engine, driver.log
         self._journal_feed, self._voices = journal_feed, voices
-        self._on_yielded = on_yielded
+        self._on_yielded, self._on_over = on_yielded, on_over
         self._loop = asyncio.get_running_loop()
         self.is_guarded = bool(order.epoch)
         """There is a cluster: call ``look`` before anything is sent or played."""
@@ -53,6 +57,10 @@ class Ownership:
             self._guard = guard.Guard(order.epoch, order.until_ns, order.standby, boot_ns)
         self._due_ns: int | None = None
         """When ``look`` has to be called, whatever happens."""
+        self._journal_epoch = self._granted_epoch = order.epoch
+        """Under which the journal is written, and under which the room was granted last."""
+        self._is_stale = False
+        """The journal takes nothing of this process any more."""
 
     def begin(self, now_ns: int) -> None:
         """The room is about to be opened."""
@@ -79,7 +87,12 @@ class Ownership:
     def before_opening(self) -> None:
         """A session is opened now; where none may be, it ends before its connection is begun."""
         if self._guard is not None and not self._guard.may_open(boot_clock.now_ns()):
-            self._loop.call_soon(self._pause)
+            self._loop.call_soon(self._pause_still)
+
+    def _pause_still(self) -> None:
+        """Unless the room was granted meanwhile."""
+        if self.is_paused:
+            self._pause()
 
     def _pause(self) -> None:
         self._due_ns = None
@@ -106,15 +119,29 @@ class Ownership:
                 self._log.info("= the room is granted again")
                 self._driver.did(self._engine.resume(guard.REASON, now_ns))
             self._driver.arm()
-        if self.is_elsewhere and grant.until_ns:
+        if not grant.until_ns:
+            return
+        self._granted_epoch = max(self._granted_epoch, grant.epoch)
+        if self.is_elsewhere:
             self.is_elsewhere = False
+            self._journal_epoch = grant.epoch
             self._driver.start(self._journal_feed.take_over(grant.epoch))
+        self._end_if_back()
 
     def leave(self, order: Yield) -> None:
         """Leave the room in its next pause, for another machine."""
         self._yields = order
-        within_ns = order.within_ms * MS_NS
-        self._driver.did(self._engine.yield_room(within_ns, time.monotonic_ns()))
+        self._leave(order, time.monotonic_ns() + order.within_ms * MS_NS)
+
+    def _leave(self, order: Yield, until_ns: int) -> None:
+        """The assistant talks on while the journal takes nothing: the room could not be given."""
+        if self._yields is not order:
+            return
+        if self._journal_feed.is_late:
+            self._loop.call_later(WRITTEN_S, self._leave, order, until_ns)
+            return
+        now_ns = time.monotonic_ns()
+        self._driver.did(self._engine.yield_room(max(0, until_ns - now_ns), now_ns))
 
     def stay(self) -> None:
         """The room stays here after all."""
@@ -133,6 +160,15 @@ class Ownership:
             self._log.warning("! %s", words)
         now_ns = time.monotonic_ns()
         self._driver.did(self._engine.suspend(STALE, words, now_ns, for_good=True))
+        self._is_stale = True
+        self._end_if_back()
+
+    def _end_if_back(self) -> None:
+        """The room was another machine's and is here again: who serves it needs a new journal."""
+        if self._is_stale and self._granted_epoch > self._journal_epoch:
+            self._journal_epoch = self._granted_epoch
+            self._log.info("= the room is here again: another process serves it")
+            self._on_over()
 
     def yielded(self, owed: bool) -> None:
         """No session is left; ``owed``: people wait for an answer."""
@@ -142,6 +178,14 @@ class Ownership:
             self._journal_feed.journal.write((), partial(self._tell_yielded, order, told))
 
     def _tell_yielded(self, order: Yield, told: Yielded) -> None:
-        """All that was said is written."""
-        if self._yields is order:  # Else the room stays here after all.
+        """All that was said is written, or the journal lets nobody wait any longer.
+
+        What it has not written yet would be lost with the room: that is waited for. Whoever has
+        ordered it knows when to give up.
+        """
+        if self._yields is not order:
+            return  # The room stays here after all.
+        if self._journal_feed.waiting_records:
+            self._loop.call_later(WRITTEN_S, self._tell_yielded, order, told)
+        else:
             self._on_yielded(told)

@@ -106,7 +106,9 @@ class RoomShell:
         voices = self._open_voices(own)
         of_room = replace(settings, openai_link=known.link)
         self._journal_feed = JournalFeed(order, of_room, self._driver, self._stale)
-        self.ownership = Ownership(order, self._driver, self._journal_feed, voices, on_yielded)
+        self.ownership = Ownership(
+            order, self._driver, self._journal_feed, voices, on_yielded, on_exit
+        )
         transports = RoomTransports(log, self._driver.start)
         self._mixer_feed = MixerFeed(
             order, settings.runtime_dir, self._driver, self.ownership, transports, self._track
