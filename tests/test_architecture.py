@@ -260,6 +260,7 @@ SHELLS: dict[str, set[str]] = {
         "money",
         "moving",
         "node",
+        "node_deeds",
         "node_store",
         "owner_shell",
         "parcels",

@@ -15,7 +15,7 @@ from mixer_core.runtime.errors import ClusterError, ConflictError
 
 from .feed import Feed, Stored
 from .jetstream import NOT_FOUND, REQUEST_LIMIT_S, JetStream, StreamShape
-from .tasks import end
+from .tasks import end, lasting
 
 log = logging.getLogger("mixminus.cluster")
 
@@ -161,7 +161,7 @@ class Bucket:
 class Watch:
     """The entries of a bucket as they are, and word of each change, over any number of connections.
 
-    The callbacks are called on the loop and must not raise; ``on_synced`` each time that
+    The callbacks are called on the loop and should not raise; ``on_synced`` each time that
     ``entries`` has become what the bucket has. A value that is there again after a connection was
     lost is no change. Where the bucket is another one, or has lost its end, revisions are not those
     of before: ``on_begun`` is called, and then each value is a change. A bucket that is missing is
@@ -192,7 +192,7 @@ class Watch:
         self.entries: dict[str, Entry] = {}
         self.is_current = False
         """Whether changes are heard now; False: ``entries`` is what was last known."""
-        self._task = asyncio.create_task(self._follow())
+        self._task = asyncio.create_task(lasting(self._follow, "following a bucket", log))
 
     async def close(self) -> None:
         """Hear of nothing more."""

@@ -35,7 +35,7 @@ class KeptClient:
     """Kept up from ``start`` to ``close``.
 
     ``name``: shown by NATS' own tools. ``on_connect`` and ``on_disconnect``: told each time, in
-    turn; they must not raise.
+    turn.
     """
 
     def __init__(
@@ -166,7 +166,9 @@ class KeptClient:
                 while new := [s for s in self.subscriptions if not s.is_on(client)]:
                     for subscription in new:
                         await subscription.attach(client)
-        except (SettingsError, *CLIENT_ERRORS) as error:
+        except Exception as error:  # Whatever the client raises: another attempt follows.
+            if not isinstance(error, (SettingsError, *CLIENT_ERRORS)):
+                log.exception("an attempt to connect has failed in an unknown way")
             self._tell(client.why_not(error))
             await client.close()
             return None
@@ -182,8 +184,7 @@ class KeptClient:
         self._told = ""
         log.info("connected to NATS at %s", self.server)
         lost_to = self.server
-        for told in self._on_connect:
-            told()
+        _tell_all(self._on_connect)
         why = "it ended the connection"
         while client.is_connected and not lost.is_set():
             with contextlib.suppress(TimeoutError):
@@ -193,7 +194,7 @@ class KeptClient:
             try:
                 async with asyncio.timeout(PING_LIMIT_S):
                     await client.ping()
-            except CLIENT_ERRORS:
+            except Exception:
                 why = "it does not answer" if client.is_connected else why
                 break
         self._client = None
@@ -208,11 +209,19 @@ class KeptClient:
         for limit in tuple(self._waiting):
             if not limit.expired():
                 limit.reschedule(now_s)
-        for told in self._on_disconnect:
-            told()
+        _tell_all(self._on_disconnect)
 
     def _tell(self, words: str) -> None:
         """One line for each reason, not for each attempt."""
         if words != self._told:
             self._told = words
             log.warning("NATS cannot be reached: %s; trying again", words)
+
+
+def _tell_all(listeners: list[Told]) -> None:
+    """The connection goes on whatever they raise."""
+    for told in listeners:
+        try:
+            told()
+        except Exception:
+            log.exception("somebody could not be told of the connection to NATS")

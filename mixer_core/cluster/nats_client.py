@@ -22,6 +22,7 @@ from .credentials import read_credentials
 from .messages import Headers, Message
 from .secured import check_tls, login, make_context
 from .settings import ClusterSettings
+from .tasks import end
 
 CONNECT_LIMIT_S = 3.0
 """For one server, TLS and credentials included."""
@@ -56,6 +57,7 @@ class NatsClient:
         self._server = server
         self._lost = lost
         self._seen = ""
+        self._pings: set[asyncio.Task[float]] = set()
 
     @property
     def is_connected(self) -> bool:
@@ -106,8 +108,15 @@ class NatsClient:
         return f"{self._server}: {self._seen if is_vague else _words(error)}"
 
     async def ping(self) -> None:
-        """Returns when the server has answered."""
-        await self._client.rtt(timeout=2 * int(PING_LIMIT_S))
+        """Returns when the server has answered.
+
+        Whoever does not wait for that leaves the client waiting: its reader ends if the answer
+        comes to a question that was given up.
+        """
+        task = asyncio.create_task(self._client.rtt(timeout=2 * int(PING_LIMIT_S)))
+        self._pings.add(task)
+        task.add_done_callback(self._pings.discard)
+        await asyncio.shield(task)
 
     def check_sendable(self, size_bytes: int) -> None:
         """Whether a message of that size can be sent now.
@@ -149,6 +158,7 @@ class NatsClient:
 
     async def close(self) -> None:
         """Give it up, whatever state it is in. Does not raise."""
+        await end(self._pings)
         with contextlib.suppress(Exception):
             async with asyncio.timeout(CLOSE_LIMIT_S):
                 await self._client.close()

@@ -107,7 +107,8 @@ class Asking:
         """It does not live: nobody waits for it any longer."""
         now_s = asyncio.get_running_loop().time()
         for limit in self._waiting.pop(node, ()):
-            limit.reschedule(now_s)
+            if not limit.expired():
+                limit.reschedule(now_s)
 
     async def _content(self, node: str, relayed: Relayed) -> dict[str, Any] | str:
         """What one node answers; or why there is nothing of it, as a sentence."""

@@ -22,7 +22,7 @@ from mixer_core.cluster.names import Names
 from mixer_core.cluster.records import NodeRecord
 from mixer_core.cluster.room_log import Shape
 from mixer_core.cluster.start import this_node
-from mixer_core.cluster.tasks import end
+from mixer_core.cluster.tasks import end, lasting
 from mixer_core.journal.file import journal_path
 from mixer_core.runtime import boot_clock
 from mixer_core.runtime.errors import ClusterError
@@ -152,7 +152,8 @@ class Assembly:
         self._transcripts.start()
         await self._shared.start()
         loop = asyncio.get_running_loop()
-        self._tasks += [loop.create_task(self._prepare()), loop.create_task(self._look())]
+        for work, what in ((self._prepare, "joining"), (self._look, "looking after rooms")):
+            self._tasks.append(loop.create_task(lasting(work, what, self._log)))
 
     async def close(self) -> None:
         """Leave: what this node has stays its own until its lease runs out, if it has anything."""

@@ -21,7 +21,7 @@ from mixer_core.cluster.jetstream import JetStream
 from mixer_core.cluster.messages import Message
 from mixer_core.cluster.names import Names, partition_of
 from mixer_core.cluster.room_log import Partition, RoomLog, Shape, tombstone_of
-from mixer_core.cluster.tasks import end
+from mixer_core.cluster.tasks import end, lasting
 from mixer_core.journal.file import Writer, open_writer
 from mixer_core.journal.filling import Filling, Graveyard
 from mixer_core.journal.stream_batch import (
@@ -89,7 +89,8 @@ class SharedTranscripts:
     def start(self) -> None:
         """Follow what is deleted."""
         self._connection.tell_on_connect(self._is_told.set)
-        self._following = asyncio.get_running_loop().create_task(self._follow())
+        work = lasting(self._follow, "following what is deleted", self._log)
+        self._following = asyncio.get_running_loop().create_task(work)
 
     async def close(self) -> None:
         """End all that runs."""

@@ -17,7 +17,7 @@ from mixer_core.bus.control import SpentElsewhere
 from mixer_core.cluster.buckets import Bucket
 from mixer_core.cluster.money import Money, Purse, money_key, spent_elsewhere
 from mixer_core.cluster.records import decode_record, encode_record
-from mixer_core.cluster.tasks import end
+from mixer_core.cluster.tasks import end, lasting
 from mixer_core.journal import reading
 from mixer_core.journal.file import journal_path, local_day
 from mixer_core.journal.records import SIMULATED
@@ -64,7 +64,8 @@ class MoneyShare:
     def start(self) -> None:
         """Begin to tell and to hear."""
         self._watch = self._bucket.watch(lambda key, entry: self._heard(), self._heard)
-        self._tasks.append(asyncio.create_task(self._run()))
+        work = lasting(self._run, "telling what was spent", self._log)
+        self._tasks.append(asyncio.create_task(work))
 
     async def close(self) -> None:
         """Hear and tell no more; what was spent last is told by the next process of this node."""

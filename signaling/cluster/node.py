@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,20 +25,17 @@ from mixer_core.cluster.records import NodeRecord
 from mixer_core.cluster.tasks import end
 from mixer_core.cluster.watch import Evict, Verdict
 from mixer_core.runtime import boot_clock
-from mixer_core.runtime.errors import ClusterError, ConflictError
+from mixer_core.runtime.errors import ClusterError
 from mixer_core.runtime.lazy_timer import LazyTimer
 from mixer_core.runtime.units import MS_NS, S_NS
 
+from .node_deeds import Ask, NodeDeeds, Told
 from .node_store import NodeStore, claim_of, proposed
 from .node_views import LeaseView, Listeners, NodeView
 from .remaking import Joined
 
 PREPARE_PAUSE_S = 1.0
 """Between two attempts to make the bucket, or to look at it."""
-
-Ask = Callable[[NodeRecord, str, str, str], Awaitable[bool]]
-"""Asks another node (its record) for a pledge: its incarnation as it is known, this node's name and
-incarnation. False: it says no, or nothing."""
 
 
 class ClusterNode:
@@ -71,8 +68,6 @@ class ClusterNode:
             terms: durations; those that all nodes have.
         """
         self._replicas = replicas
-        self._facts = facts
-        self._ask = ask
         self._tell = listeners
         self._log = log
         self._terms = terms or Terms()
@@ -84,12 +79,19 @@ class ClusterNode:
             self.name, self._terms, self._store.noted(), proposed, boot_clock.now_ns()
         )
         self._records: dict[str, NodeRecord] = {}
-        self._is_live: dict[str, bool] = {}
         self._why_not = "this node has not joined the cluster yet"
         self._joined: tuple[str, Joined] | None = None
         """An incarnation of this node, and where it has its lease."""
         self._left_ms = 0
         """When it was stopped on purpose, as Unix time; 0: it was not."""
+        self._deeds = NodeDeeds(
+            *(self._store, self._member, self._records),
+            lambda: replace(facts(), left_ms=self._left_ms),
+            ask,
+            Told(self._did, self._changed, self._evicted, self._unwritable),
+            self._terms.renew_ns / S_NS,
+            log,
+        )
         self._watch: Watch | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
@@ -258,16 +260,13 @@ class ClusterNode:
     def _do(self, actions: list[Action]) -> None:
         for action in actions:
             match action:
-                case do.ReadOwn():
-                    self._spawn(self._read_own())
-                case do.WriteOwn():
-                    self._spawn(self._write_own(action))
-                case Evict():
-                    self._spawn(self._evict(action))
-                case do.AskPledges():
-                    self._spawn(self._ask_pledges(action))
+                case do.ReadOwn() | do.WriteOwn() | do.AskPledges() | Evict():
+                    self._spawn(self._deeds.carry_out(action))
                 case _:
-                    self._told(action)
+                    try:
+                        self._told(action)
+                    except Exception:  # What is to be read and written goes on.
+                        self._log.exception("! somebody could not be told of the lease")
 
     def _told(self, action: do.Told) -> None:
         match action:
@@ -306,73 +305,18 @@ class ClusterNode:
                 return
 
     def _did(self, actions: list[Action]) -> None:
-        self._do(actions)
-        self._fire()
-
-    async def _read_own(self) -> None:
         try:
-            claim, revision = await self._store.claim(self.name)
-        except (ClusterError, TimeoutError):
-            self._did(self._member.unanswered(None, boot_clock.now_ns()))
-        else:
-            self._did(self._member.found(claim, revision, boot_clock.now_ns()))
+            self._do(actions)
+        finally:
+            self._fire()
 
-    async def _write_own(self, write: do.WriteOwn) -> None:
-        claim, member = write.claim, self._member
-        try:
-            await self._store.note(member.lease.own)
-            record = replace(self._facts(), left_ms=self._left_ms)
-            revision = await self._store.write(record, claim, write.revision)
-        except ConflictError:
-            self._did(member.refused(claim, boot_clock.now_ns()))
-        except (ClusterError, OSError, TimeoutError) as error:
-            if isinstance(error, OSError) and not isinstance(error, TimeoutError):
-                self._why_not = f"the incarnation cannot be noted: {error}"
-                self._log.warning("! %s", self._why_not)
-            self._did(member.unanswered(claim, boot_clock.now_ns()))
-        else:
-            self._did(member.written(claim, revision, boot_clock.now_ns()))
+    def _evicted(self, node: str) -> None:
+        self._log.warning("! node %s is lost: its rooms go to others", node)
+        self._tell.lost(node)
 
-    async def _evict(self, act: Evict) -> None:
-        known = self._records.get(act.node)
-        if known is None:
-            return
-        try:
-            revision = await self._store.write(known, act.claim, act.revision)
-        except ConflictError:
-            await self._evicted_or_kept(act)
-            return
-        except (ClusterError, TimeoutError):
-            return
-        self._log.warning("! node %s is lost: its rooms go to others", act.node)
-        self._member.watch.evicted(act, revision, boot_clock.now_ns())
-        self._tell.lost(act.node)
-
-    async def _evicted_or_kept(self, act: Evict) -> None:
-        """The record has changed: by its node, or by what this one wrote before without an answer.
-        Until it is read, the node may have been called lost."""
-        try:
-            entry = await self._store.entry(act.node)
-        except (ClusterError, TimeoutError):
-            return
-        if entry is not None and entry.revision > act.revision:
-            self._member.watch.kept(act)
-            self._changed(act.node, entry)
-
-    async def _ask_pledges(self, act: do.AskPledges) -> None:
-        answers = (self._one(node, known, act.incarnation) for node, known in act.nodes)
-        if all(await asyncio.gather(*answers)):
-            self._did(self._member.pledged(act.asked_ns, act.incarnation, boot_clock.now_ns()))
-
-    async def _one(self, node: str, known: str, incarnation: str) -> bool:
-        record = self._records.get(node)
-        if record is None:
-            return False
-        try:
-            async with asyncio.timeout(self._terms.renew_ns / S_NS):
-                return await self._ask(record, known, self.name, incarnation)
-        except TimeoutError:
-            return False
+    def _unwritable(self, why: str) -> None:
+        self._why_not = why
+        self._log.warning("! %s", why)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task: asyncio.Task[None] = self._loop.create_task(work)

@@ -214,28 +214,30 @@ class OwnerShell:
                 future = self._waiting.get(action.request)
                 if future is not None and not future.done():
                     future.set_result(action.place)
-            elif isinstance(action, Own):
-                self._log.info("= owned, epoch %d", action.epoch, extra={"room": action.room})
-                self._told.own(action.room, action.epoch)
-            elif isinstance(action, Lose):
-                self._log.info("= not owned: %s", action.why, extra={"room": action.room})
-                self._told.lose(action.room, action.why)
+            elif isinstance(action, Own | Lose):
+                self._tell(action)
             elif not self._is_closed:
                 task = asyncio.create_task(self._carry_out(action))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
 
+    def _tell(self, action: Own | Lose) -> None:
+        more = {"room": action.room}
+        try:
+            if isinstance(action, Own):
+                self._log.info("= owned, epoch %d", action.epoch, extra=more)
+                self._told.own(action.room, action.epoch)
+            else:
+                self._log.info("= not owned: %s", action.why, extra=more)
+                self._told.lose(action.room, action.why)
+        except Exception:  # What is to be read and written goes on.
+            self._log.exception("! who runs the room could not be told", extra=more)
+
     async def _carry_out(self, action: Read | Write) -> None:
         room = action.room if isinstance(action, Read) else action.record.room
         is_perhaps_done = isinstance(action, Write)
         try:
-            async with self._places:
-                if isinstance(action, Read):
-                    entry = await self._read(room)
-                    result = self._owners.got(room, entry, now_ns())
-                else:
-                    revision = await self._write(action)
-                    result = self._owners.written(room, revision, now_ns())
+            found = await self._asked(action)
         except ConflictError:
             result = self._owners.refused(room, now_ns())
         except ClusterAwayError as error:
@@ -244,7 +246,22 @@ class OwnerShell:
             self._look_for_bucket()
         except (ClusterError, RecordError) as error:
             result = self._failed(room, DAMAGED, error, is_perhaps_done)
+        except Exception as error:  # Whatever it is: who waits for the room has an answer.
+            self._log.exception("! its record could not be asked for", extra={"room": room})
+            result = self._failed(room, DAMAGED, error, is_perhaps_done)
+        else:
+            if isinstance(found, Entry):
+                result = self._owners.got(room, found, now_ns())
+            else:
+                result = self._owners.written(room, found, now_ns())
         self._do(result)
+
+    async def _asked(self, action: Read | Write) -> Entry | int:
+        """What was read, or the revision that was written; a few at a time."""
+        async with self._places:
+            if isinstance(action, Read):
+                return await self._read(action.room)
+            return await self._write(action)
 
     def _failed(self, room: str, why: str, error: Exception, is_perhaps_done: bool) -> list[Action]:
         self._log.info("! its record: %s", error, extra={"room": room})

@@ -27,7 +27,7 @@ from mixer_core.cluster.buckets import Bucket
 from mixer_core.cluster.jetstream import JetStream
 from mixer_core.cluster.names import Names
 from mixer_core.cluster.records import NodeRecord
-from mixer_core.cluster.tasks import end
+from mixer_core.cluster.tasks import end, lasting
 from mixer_core.runtime.errors import ClusterError, ConflictError, RecordError, UnreadableError
 from mixer_core.runtime.foreign_data import read_json_by
 
@@ -92,7 +92,8 @@ class Pledges:
     def start(self) -> None:
         """Get the key as soon as NATS is there, and see to it that NATS has it."""
         self._http = aiohttp.ClientSession(auto_decompress=False)
-        self._task = asyncio.get_running_loop().create_task(self._fetch())
+        work = lasting(self._fetch, "looking after the key of pledges", self._log)
+        self._task = asyncio.get_running_loop().create_task(work)
 
     async def close(self) -> None:
         """Ask and answer nothing more."""

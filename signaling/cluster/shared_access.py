@@ -15,7 +15,7 @@ import secrets
 import time
 
 from mixer_core.cluster.buckets import Bucket
-from mixer_core.cluster.tasks import end
+from mixer_core.cluster.tasks import end, lasting
 from mixer_core.runtime.errors import (
     ClusterAwayError,
     ClusterError,
@@ -75,7 +75,8 @@ class SharedAccess:
         self._watch = self._access.watch(
             lambda key, entry: self._mark(), self._mark, on_begun=self._begin_anew
         )
-        self._tasks.append(asyncio.create_task(self._run()))
+        work = lasting(self._run, "sharing invitations", self._log)
+        self._tasks.append(asyncio.create_task(work))
 
     async def close(self) -> None:
         """Share no more."""

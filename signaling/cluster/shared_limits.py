@@ -16,7 +16,7 @@ from mixer_core.cluster.connection import Connection
 from mixer_core.cluster.messages import Message
 from mixer_core.cluster.names import Names
 from mixer_core.cluster.subscription import Subscribed
-from mixer_core.cluster.tasks import end
+from mixer_core.cluster.tasks import end, lasting
 from mixer_core.runtime.errors import ClusterError, RecordError
 
 from ..limits.limiter import Limiter
@@ -51,7 +51,8 @@ class SharedLimits:
         """Begin to tell and to hear."""
         self._limiter.share()
         self._subscribed = await self._connection.subscribe(self._subject, self._heard)
-        self._task = asyncio.create_task(self._tell())
+        work = lasting(self._tell, "telling what clients have tried", self._log)
+        self._task = asyncio.create_task(work)
 
     async def close(self) -> None:
         """Count for this node alone."""

@@ -213,6 +213,58 @@ def test_what_waits_fails_at_once_when_the_server_ends_and_all_is_well_when_it_i
     run(test)
 
 
+def test_who_gives_up_to_subscribe_leaves_the_connection_as_it_is(names: Names) -> None:
+    """The server answers what nobody waits for any more."""
+
+    async def test() -> None:
+        with NatsServer() as server:
+            async with connected(server) as connection:
+                told: list[str] = []
+                connection.tell_on_disconnect(lambda: told.append("down"))
+                await connection.serve("echo", echo)
+                for _ in range(3):
+                    server.pause()
+                    subscribing = asyncio.create_task(connection.subscribe("a", ignored))
+                    await asyncio.sleep(0.01)
+                    subscribing.cancel()
+                    await asyncio.wait([subscribing])
+                    server.resume()
+                    assert (await connection.request("echo", b"x", 10)).data == b"x"
+                assert not told
+
+    run(test)
+
+
+async def ignored(message: Message) -> None:
+    """Nothing follows."""
+
+
+def test_somebody_who_cannot_be_told_of_the_connection_does_not_end_it(names: Names) -> None:
+    async def test() -> None:
+        told: list[str] = []
+
+        def fails() -> None:
+            told.append("fails")
+            raise KeyError("inner")
+
+        with NatsServer() as server:
+            connection = Connection(server.settings(), "test", on_connect=fails)
+            connection.tell_on_connect(lambda: told.append("up"))
+            connection.tell_on_disconnect(fails)
+            connection.tell_on_disconnect(lambda: told.append("down"))
+            connection.start()
+            await until(lambda: told == ["fails", "up"])
+            await connection.serve("echo", echo)
+            server.stop()
+            await until(lambda: told[2:] == ["fails", "down"])
+            server.start()
+            await until(lambda: told[4:] == ["fails", "up"])
+            assert (await connection.request("echo", b"x", 10)).data == b"x"
+            await connection.close()
+
+    run(test)
+
+
 def test_a_server_that_does_not_answer_is_left_for_another_one(names: Names) -> None:
     async def test() -> None:
         with NatsServer() as frozen, NatsServer() as other:

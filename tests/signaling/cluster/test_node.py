@@ -194,6 +194,48 @@ def test_without_nats_the_nodes_go_on_by_each_others_word_until_one_is_missing(
     asyncio.run(test())
 
 
+def test_who_cannot_be_told_of_a_pause_keeps_no_node_from_its_next_lease(
+    nats_server: NatsServer, names: Names, tmp_path: Path
+) -> None:
+    def fails(why: str) -> None:
+        raise KeyError(why)
+
+    async def test() -> None:
+        async with cluster(nats_server, names, tmp_path, "a", "b") as (a, b):
+            before = a.node.incarnation
+            a.node._tell = replace(a.node._tell, lease_pauses=fails)
+            nats_server.pause()
+            try:
+                await b.kill()
+                await until_true(lambda: not a.holds())
+            finally:
+                nats_server.resume()
+            await until_true(a.holds)
+            assert a.node.incarnation > before
+
+    asyncio.run(test())
+
+
+def test_facts_that_cannot_be_told_keep_a_node_out_for_no_longer_than_that(
+    nats_server: NatsServer, names: Names, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test() -> None:
+        async with cluster(nats_server, names, tmp_path, "a", "b") as (a, b):
+            tries = 0
+
+            def fails() -> NodeRecord:
+                nonlocal tries
+                tries += 1
+                raise KeyError("nobody thought of it")
+
+            with monkeypatch.context() as broken:
+                broken.setattr(a.node._deeds, "_facts", fails)
+                await until_true(lambda: not a.holds() and tries > 3)
+            await until_true(lambda: a.holds() and b.node.is_live("a"))
+
+    asyncio.run(test())
+
+
 @pytest.mark.parametrize("digit", ["z", "f"])
 def test_a_damaged_record_of_its_name_keeps_no_node_out(
     nats_server: NatsServer, names: Names, tmp_path: Path, digit: str

@@ -279,6 +279,40 @@ def test_the_bucket_of_rooms_is_made_anew_by_a_lease_in_another_bucket_of_nodes(
     run(test)
 
 
+def test_whatever_goes_wrong_with_a_record_the_next_question_is_asked(
+    nats_server: NatsServer, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(*arguments: object) -> None:
+        raise KeyError("nobody thought of it")
+
+    async def test() -> None:
+        async with cluster(nats_server, names, 1) as made:
+            (a,) = made.nodes
+            for what in ("get", "create"):
+                with monkeypatch.context() as broken:
+                    broken.setattr(a.bucket, what, fails)
+                    found = await a.shell.claim("kitchen", here=True)
+                    assert isinstance(found, Nobody) and "see the log" in found.why
+            assert isinstance(await a.shell.claim("kitchen", here=True), Here)
+
+    run(test)
+
+
+def test_who_cannot_be_told_of_a_room_keeps_nobody_from_an_answer(
+    nats_server: NatsServer, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(room: str, epoch: int) -> None:
+        raise KeyError("nobody thought of it")
+
+    async def test() -> None:
+        async with cluster(nats_server, names, 1) as made:
+            (a,) = made.nodes
+            monkeypatch.setattr(a, "own", fails)
+            assert isinstance(await a.shell.claim("kitchen", here=True), Here)
+
+    run(test)
+
+
 def test_while_nats_is_away_what_is_owned_is_known_and_nothing_else_is_taken() -> None:
     async def test(server: NatsServer) -> None:
         async with cluster(server, Names("away"), 2) as made:
