@@ -18,7 +18,7 @@ then it stays, and ends as it does on a single machine.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -121,6 +121,12 @@ class Drain:
         self._moved_ns: int | None = None
         self._is_finished = False
         self._orders = 0
+        self._left: set[str] = set()
+        """Rooms that were given away, by all that was known: their links have left them."""
+        self._is_sure = False
+        """It is known which rooms are this node's."""
+        self._unsure: tuple[str, ...] = ()
+        """Those that may be."""
         self.moved = 0
         """Rooms that have another owner now."""
 
@@ -144,22 +150,31 @@ class Drain:
         if self._until_ns is None or self._is_finished:
             return None
         if not self._moves:
-            return self._end_ns()
+            return self._end_ns() if self._is_sure else self._until_ns
         free = sum(move.phase != "waiting" for move in self._moves.values()) < MOST_AT_ONCE
         times = [m.due_ns for m in self._moves.values() if m.phase != "waiting" or free]
         return min([*times, self._until_ns])
 
-    def rooms(self, held: Iterable[str], now_ns: int) -> list[DrainAction]:
-        """Exactly these rooms are this node's."""
+    def rooms(
+        self, held: Iterable[str], now_ns: int, unsure: Collection[str] = ()
+    ) -> list[DrainAction]:
+        """Exactly these rooms are this node's.
+
+        ``unsure``: those that may be, for people are in them: a node that has lost its lease may
+        have them again soon.
+        """
         if self._until_ns is None or self._is_finished:
             return []
-        held = set(held)
+        held, self._is_sure, self._unsure = set(held), not unsure, tuple(sorted(unsure))
         actions: list[DrainAction] = []
         for room, move in list(self._moves.items()):
-            if room not in held and move.phase != "giving":
+            if room not in held and room not in unsure and move.phase != "giving":
                 actions += self._gone(room)
         for room in sorted(held - self._moves.keys()):
             self._moves[room] = _Move(due_ns=now_ns)
+            if room in self._left:  # It is still this node's, which had lost its lease.
+                self._left.discard(room)
+                actions.append(Resume(room))
         return [*actions, *self.tick(now_ns)]
 
     def prepared(self, room: str, target: str, now_ns: int) -> list[DrainAction]:
@@ -195,6 +210,7 @@ class Drain:
     def given(self, room: str, now_ns: int) -> list[DrainAction]:
         """The room has its next owner."""
         if self._moves.pop(room, None) is not None:
+            self._left.add(room)
             self.moved += 1
             self._moved_ns = now_ns
         return self.tick(now_ns)
@@ -219,7 +235,7 @@ class Drain:
         if now_ns >= self._until_ns:
             return [*actions, *self._finish()]
         actions += self._start(now_ns)
-        if not self._moves and now_ns >= self._end_ns():
+        if not self._moves and self._is_sure and now_ns >= self._end_ns():
             actions += self._finish()
         return actions
 
@@ -251,9 +267,12 @@ class Drain:
         return self._start(now_ns) if not wait_ns else []
 
     def _gone(self, room: str) -> list[DrainAction]:
-        """The room has ended, or is another node's already."""
+        """The room has ended, or is another node's already. Should it come back, its link is not
+        one that has left it."""
         move = self._moves.pop(room)
-        return [Abandon(room, move.target)] if move.target and move.phase == "yielding" else []
+        if move.phase != "yielding":
+            return []
+        return [Resume(room), Abandon(room, move.target)]
 
     def _finish(self) -> list[DrainAction]:
         """What moves at this moment is left as it is: it may end well yet."""
@@ -264,7 +283,8 @@ class Drain:
             move = self._moves[room]
             if move.phase == "yielding":
                 back += [Resume(room), Abandon(room, move.target)]
-        return [*back, Finished(tuple(stay))]
+        others = [room for room in self._unsure if room not in self._moves]
+        return [*back, Finished((*stay, *others))]
 
     def _end_ns(self) -> int:
         """With nothing left to move."""

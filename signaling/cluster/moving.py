@@ -161,9 +161,11 @@ class Moving:
 
     def _look(self, now_ns: int) -> None:
         self._look_ns = now_ns + LOOK_NS
-        self._do(self._drain.rooms(self._owning.rooms(), now_ns))
+        held, registry = self._owning.rooms(), self._gateway.registry
+        unsure = {room for room in registry.occupied() if room not in held}
+        self._do(self._drain.rooms(held, now_ns, unsure))
         for room, order in list(self._orders.items()):
-            if not self._gateway.registry.has_link(room):  # It has ended, and no other one follows.
+            if not registry.has_link(room):  # It has ended, and no other one follows.
                 self._do(self._drain.yielded(room, order, False, now_ns))
 
     def _arm(self) -> None:

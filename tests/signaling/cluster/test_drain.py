@@ -115,7 +115,41 @@ def test_nobody_talks_while_it_is_not_known_whose_the_room_is() -> None:
 
 def test_a_room_that_ends_by_itself_is_not_waited_for() -> None:
     drain = yielding()
-    assert drain.rooms((), 1) == [Abandon("home", "b"), Finished(())]
+    assert drain.rooms((), 1) == [Resume("home"), Abandon("home", "b"), Finished(())]
+
+
+def test_while_a_node_has_lost_its_lease_its_drain_goes_on() -> None:
+    drain = Drain()
+    drain.begin(0)
+    assert drain.rooms((), 0, {"home"}) == [] and drain.next_timeout_ns() == LIMIT_NS
+    assert drain.tick(S_NS) == [], "people are there"
+    assert drain.rooms(("home",), S_NS) == [Prepare("home", NOBODY)]
+    drain.prepared("home", "b", S_NS)
+    assert drain.rooms((), 2 * S_NS, {"home"}) == []
+    assert drain.yielded("home", 1, owed=False, now_ns=2 * S_NS) == [Give("home", "b", owed=False)]
+    drain.given("home", 2 * S_NS)
+    assert drain.tick(2 * S_NS + LINGER_NS) == []
+    late = drain.rooms(("home",), 3 * S_NS + LINGER_NS)
+    assert late == [Resume("home"), Prepare("home", NOBODY)], "it was not given after all"
+    assert Drain().rooms((), 0, {"home"}) == []
+
+
+def test_what_is_unsure_is_no_longer_waited_for_when_the_time_is_up() -> None:
+    drain = Drain()
+    drain.begin(0)
+    drain.rooms(("other",), 0, {"home", "den"})
+    drain.rooms((), 1, {"home", "den", "other"})
+    assert drain.tick(LIMIT_NS) == [Finished(("other", "den", "home"))]
+
+
+def test_a_room_that_seemed_to_be_given_goes_on_where_it_is() -> None:
+    """Its record was not written: the lease had run out, and holds again."""
+    drain, _ = begun("home", "other")
+    drain.prepared("home", "b", 1)
+    drain.yielded("home", 1, owed=False, now_ns=2)
+    drain.given("home", 3)
+    assert drain.rooms(("home", "other"), 4) == [Resume("home"), Prepare("home", NOBODY)]
+    assert drain.rooms(("home", "other"), 5) == []
 
 
 def test_what_cannot_move_stays_when_the_time_is_up() -> None:

@@ -22,6 +22,7 @@ from mixer_core.bus.control import (
 )
 from mixer_core.bus.control_client import ControlClient
 from mixer_core.cluster.names import Names
+from mixer_core.runtime.units import MS_NS
 from signaling.cluster import moving
 from signaling.cluster.moving import Moving
 from tests.signaling.cluster.relay_nodes import Node, Nodes, nodes, staffed
@@ -41,10 +42,12 @@ class Owning:
     takes: bool = True
     """The next owner can write the record."""
     gives: bool = True
+    is_lapsed: bool = False
+    """This node has lost its lease."""
     log: list[str] = field(default_factory=list)
 
     def rooms(self) -> dict[str, int]:
-        table = self.node.table.rooms
+        table = {} if self.is_lapsed else self.node.table.rooms
         return {room: 7 for room, node in table.items() if node == self.node.node}
 
     def target(self, room: str, avoid: Collection[str]) -> tuple[str, str]:
@@ -173,6 +176,30 @@ async def test_a_room_that_cannot_be_written_stays_and_its_link_goes_on(
         state = both.movings["a"].state()
         assert state is not None and "could not be written" in state["left"]["home"]
         assert len((await both.nodes["a"].request("GET", "/rooms/home")).json()["participants"])
+
+
+@asynchronous
+async def test_a_drain_outlasts_the_loss_of_a_lease(
+    short_dir: Path, nats_server: NatsServer, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moving, "LOOK_NS", 10 * MS_NS)
+    async with pair(short_dir, nats_server, names) as both:
+        owning, draining = both.owning["a"], both.movings["a"]
+        owning.is_lapsed = True
+        await both.drain()
+        looks = 0
+
+        def target(room: str, avoid: Collection[str]) -> tuple[str, str]:
+            nonlocal looks
+            looks += 1
+            return "b", ""
+
+        monkeypatch.setattr(owning, "target", target)
+        await asyncio.sleep(0.2)
+        state = draining.state()
+        assert state is not None and not state["finished"] and not looks
+        owning.is_lapsed = False
+        await until(lambda: owning.log == ["give home to b"], "it does not move")
 
 
 @asynchronous
