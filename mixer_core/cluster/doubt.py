@@ -21,19 +21,28 @@ class StoreDoubt:
         self._since_ns: int | None = None
         """When the connection was made, or a write was decided last; None: there is none."""
         self._limit_ns = FIRST_NS
+        self._is_idle = True
+        """Nothing was sent since."""
 
     def connected(self, now_ns: int) -> None:
         """There is a connection, to whichever server."""
-        self._since_ns = now_ns
+        self._since_ns, self._is_idle = now_ns, True
 
     def disconnected(self) -> None:
         """It is lost."""
         self._since_ns = None
 
+    def sent(self, now_ns: int) -> None:
+        """A write is sent, by who does not write all the time: only from here on does silence say
+        anything."""
+        if self._is_idle and self._since_ns is not None:
+            self._since_ns = now_ns
+        self._is_idle = False
+
     def decided(self, now_ns: int) -> None:
         """A write was acknowledged, or refused since another one came before it. Nothing else says
         that the server has a majority."""
-        self._since_ns, self._limit_ns = now_ns, FIRST_NS
+        self._since_ns, self._limit_ns, self._is_idle = now_ns, FIRST_NS, True
 
     def unanswered(self, now_ns: int) -> bool:
         """A request had no answer; whether to leave the server now."""

@@ -13,13 +13,15 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from mixer_core.cluster.connection import Connection
+from mixer_core.cluster.doubt import StoreDoubt
 from mixer_core.cluster.feed import Stored
 from mixer_core.cluster.jetstream import JetStream
 from mixer_core.cluster.names import Names
 from mixer_core.cluster.room_log import RoomLog, Shape
 from mixer_core.cluster.settings import ClusterSettings
 from mixer_core.journal.stream_batch import Message, Position, StreamId
-from mixer_core.runtime.errors import ClusterAwayError
+from mixer_core.runtime import boot_clock
+from mixer_core.runtime.errors import ClusterAwayError, ConflictError
 
 from .stream_log import Kept
 
@@ -45,6 +47,7 @@ class StreamThread(threading.Thread):
         self._loop = asyncio.new_event_loop()
         self._is_ready = threading.Event()
         self._deadline_s: float | None = None
+        self._doubt = StoreDoubt()
 
     def start(self) -> None:
         """Begin to connect."""
@@ -55,7 +58,12 @@ class StreamThread(threading.Thread):
         """Run the loop until ``close``."""
         asyncio.set_event_loop(self._loop)
         settings = self._settings
-        self._connection = Connection(settings, f"journal of {self._room}")
+        self._connection = Connection(
+            settings,
+            f"journal of {self._room}",
+            on_connect=lambda: self._doubt.connected(boot_clock.now_ns()),
+            on_disconnect=self._doubt.disconnected,
+        )
         shape = Shape(settings.partitions, settings.replicas, self._keep_days)
         names = Names(settings.name)
         self._log = RoomLog(JetStream(self._connection), names, shape, self._room)
@@ -87,12 +95,24 @@ class StreamThread(threading.Thread):
         self._log.partition.look_again()
 
     def publish(self, message: Message, last_seq: int) -> int:
-        """Write to the log behind ``last_seq``; its sequence."""
+        """Write to the log behind ``last_seq``; its sequence.
+
+        A server that decides nothing for too long is left.
+        """
+        self._doubt.sent(boot_clock.now_ns())
         try:
-            return self._call(self._log.publish(message, last_seq, PUBLISH_S), 2 * PUBLISH_S)
+            seq = self._call(self._log.publish(message, last_seq, PUBLISH_S), 2 * PUBLISH_S)
+        except ConflictError:
+            self._doubt.decided(boot_clock.now_ns())
+            raise
         except ClusterAwayError:
             self.look_again()
+            if self._doubt.unanswered(boot_clock.now_ns()):
+                leave = self._connection.leave_server
+                self._loop.call_soon_threadsafe(leave, "it keeps nothing that is said")
             raise
+        self._doubt.decided(boot_clock.now_ns())
+        return seq
 
     def last(self) -> Kept | None:
         """The last message of the log."""

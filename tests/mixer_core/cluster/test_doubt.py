@@ -64,3 +64,19 @@ def test_a_write_that_is_decided_begins_it_anew() -> None:
 def test_a_server_is_left_once() -> None:
     doubt = connected()
     assert doubt.unanswered(FIRST_NS) and not doubt.unanswered(1_000 * S_NS)
+
+
+def test_who_writes_seldom_counts_from_the_first_write_that_is_not_answered() -> None:
+    doubt, now_ns = connected(), 1_000 * S_NS
+    doubt.sent(now_ns)
+    assert not doubt.unanswered(now_ns + 4 * S_NS)
+    doubt.sent(now_ns + 4 * S_NS)
+    assert not doubt.unanswered(now_ns + FIRST_NS - 1) and doubt.unanswered(now_ns + FIRST_NS)
+    doubt.disconnected()
+    doubt.sent(now_ns)
+    assert not doubt.unanswered(9 * now_ns), "there is no connection"
+    doubt.connected(9 * now_ns)
+    doubt.sent(10 * now_ns)
+    doubt.decided(10 * now_ns)
+    doubt.sent(20 * now_ns)
+    assert not doubt.unanswered(20 * now_ns + FIRST_NS - 1)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from mixer_core.cluster import doubt
 from mixer_core.cluster.connection import Connection
 from mixer_core.cluster.jetstream import JetStream, StreamShape
 from mixer_core.cluster.names import Names
@@ -20,14 +21,14 @@ from mixer_core.journal.lateness import LATE_NS
 from mixer_core.journal.records import ClosedRecord, ItemRecord, Record
 from mixer_core.journal.stream_batch import Message
 from mixer_core.runtime import logs
-from mixer_core.runtime.errors import JournalError, StaleJournalError
+from mixer_core.runtime.errors import ClusterAwayError, JournalError, StaleJournalError
 from mixer_core.runtime.units import MS_NS
 from openai_link.transcript.cluster_room import ClusterRoom
 from openai_link.transcript.journal import Journal
 from openai_link.transcript.stream_log import Log
 from openai_link.transcript.stream_thread import StreamThread
 from tests.support.nats_server import NatsServer, names, nats_server, needs_nats
-from tests.support.waiting import PATIENCE_S, until
+from tests.support.waiting import PATIENCE_S, until, wait_until
 
 from .journal_writer import item, usage
 from .stream_world import NOW_MS, ROOM, Killed, Process
@@ -296,3 +297,25 @@ def test_nothing_of_nats_is_needed_to_be_told_that_it_is_away(short_dir: Path) -
     with pytest.raises(JournalError, match="NATS does not answer"):
         process.write(item(1))
     process.end()
+
+
+def test_a_server_that_keeps_nothing_is_left_for_another_one(
+    names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def decides_nothing(*arguments: object) -> int:
+        raise ClusterAwayError("no answer", is_perhaps_done=True)
+
+    monkeypatch.setattr(doubt, "FIRST_NS", 0)
+    with NatsServer() as one, NatsServer() as two:
+        one.routes = [one, two]
+        thread = StreamThread(one.settings(name=names.cluster), ROOM, keep_days=30)
+        thread.start()
+        try:
+            wait_until(lambda: thread._connection.is_connected, "it is not connected")
+            former = thread._connection.server
+            monkeypatch.setattr(thread._log, "publish", decides_nothing)
+            with pytest.raises(ClusterAwayError):
+                thread.publish(Message(writer="w", number=1, epoch=1), 0)
+            wait_until(lambda: thread._connection.server not in ("", former), "it stays")
+        finally:
+            thread.close()
