@@ -89,6 +89,15 @@ def from_entry(key: str, value: bytes) -> Book:
     return Book()
 
 
+def says_the_same(key: str, one: bytes, other: bytes) -> bool:
+    """Whether two values of a key are the same, as far as this release understands them.
+
+    Another release may write more, or in another way: who wrote that anew would be written over
+    again.
+    """
+    return one == other or from_entry(key, one) == from_entry(key, other) != Book()
+
+
 def _read(value: bytes, decoder: msgspec.json.Decoder[_T]) -> _T:
     return read_json_by(value, decoder)
 

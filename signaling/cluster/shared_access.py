@@ -137,7 +137,7 @@ class SharedAccess:
             book = self._ledger.change(lambda ours: merging.merged(ours, shared, now_s), now_s)
         for key, value in merging.entries(merging.merged(book, shared, now_s)).items():
             known = there.get(key)
-            if known is None or known.value != value:
+            if known is None or not merging.says_the_same(key, known.value, value):
                 await self._write(key, value, known.revision if known else 0)
         await self._prune(shared)
         self._known = book
@@ -155,7 +155,7 @@ class SharedAccess:
         if len(self._watch.entries) <= MAX_KEYS:
             return
         by_end = sorted(shared.invitations.values(), key=lambda one: one.expires_s)
-        for invitation in by_end[: len(by_end) - MAX_INVITATIONS]:
+        for invitation in by_end[: max(0, len(by_end) - MAX_INVITATIONS)]:
             await self._access.delete(f"i.{invitation.id}")
             await self._access.delete(f"{ONCE}.{invitation.id}")
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from signaling.access.book import KEPT_S, MAX_BANS, MAX_INVITATIONS, Ban, Book, Invitation
-from signaling.access.merging import entries, from_entry, joined, merged
+from signaling.access.merging import entries, from_entry, joined, merged, says_the_same
 
 NOW_S = 1_800_000_000
 ids = st.sampled_from(["a1", "b2", "c3"])
@@ -103,3 +104,14 @@ def test_a_book_stays_as_large_as_it_may_be() -> None:
     found = merged(Book(many, bans), Book(others, more), NOW_S)
     assert len(found.invitations) == MAX_INVITATIONS and len(found.bans) == MAX_BANS
     assert min(one.expires_s for one in found.invitations.values()) == NOW_S + MAX_INVITATIONS // 2
+
+
+def test_what_another_release_writes_beside_it_makes_no_difference() -> None:
+    book = Book({"a1": invitation("a1")}, (Ban("den", "a1", "b2", NOW_S),))
+    other = Book({"a1": replace(invitation("a1"), used=1)}, (Ban("den", "a1", "b2", NOW_S - 1),))
+    theirs = entries(other)
+    for key, value in entries(book).items():
+        later = msgspec.json.encode(msgspec.json.decode(value) | {"of_the_next_release": 1})
+        assert says_the_same(key, value, value) and says_the_same(key, later, value)
+        assert not says_the_same(key, theirs[key], value)
+        assert not says_the_same(key, b"damaged", value) and not says_the_same(key, b"a", b"b")

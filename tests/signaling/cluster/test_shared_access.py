@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from mixer_core.cluster.buckets import Bucket
@@ -136,6 +137,33 @@ def test_a_claim_whose_answer_was_lost_is_made_again_and_lets_one_browser_in(
                 two.exchange(token, "", now_s())
 
     run(test)
+
+
+def test_what_a_later_release_has_written_stays_as_it_is(
+    nats_server: NatsServer, names: Names, tmp_path: Path
+) -> None:
+    async def test() -> None:
+        async with connected(nats_server) as connection:
+            bucket = Bucket(JetStream(connection), names.access)
+            async with sharing(connection, names, tmp_path / "one") as one:
+                made, _ = one.invite(["den"], "speak", "", 3_600, False, now_s())
+                key = f"i.{made.id}"
+                await until(lambda: is_there(bucket, key))
+                entry = await bucket.get(key)
+                assert entry is not None
+                later = msgspec.json.decode(entry.value) | {"of_the_next_release": 1, "used": 2}
+                revision = await bucket.update(key, msgspec.json.encode(later), entry.revision)
+                await until(lambda: one.book().invitations[made.id].used == 2)
+                other, _ = one.invite(["den"], "speak", "", 3_600, False, now_s())
+                await until(lambda: is_there(bucket, f"i.{other.id}"))
+                entry = await bucket.get(key)
+                assert entry is not None and entry.revision == revision
+
+    run(test)
+
+
+async def is_there(bucket: Bucket, key: str) -> bool:
+    return await bucket.get(key) is not None
 
 
 def test_while_nats_is_away_what_was_last_known_counts(names: Names, tmp_path: Path) -> None:
