@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import time
@@ -45,6 +46,8 @@ from .rooms_bucket import RoomsBucket
 
 ASK_LIMIT_S = 9.0
 """Longest wait of who asks for a room; an offer is given up after ten."""
+JOIN_LIMIT_S = 3.0
+"""Longest wait of who comes before this node has joined: a page asks again after four."""
 IO_LIMIT_S = 3.0
 """For one answer of NATS."""
 AT_ONCE = 64
@@ -106,6 +109,8 @@ class OwnerShell:
         self._places = asyncio.Semaphore(AT_ONCE)
         self._is_closed = False
         self._looking: asyncio.Task[None] | None = None
+        self._has_joined = asyncio.Event()
+        """It had a lease, or ends."""
 
     async def prepare(self, replicas: int = 1) -> None:
         """Have the bucket, before the first lease. Raises ClusterError."""
@@ -128,7 +133,13 @@ class OwnerShell:
         avoid: Collection[str] = (),
         here: bool = False,
     ) -> Place:
-        """Somebody comes to a room, which has to have a node afterwards; see ``Claim``."""
+        """Somebody comes to a room, which has to have a node afterwards; see ``Claim``.
+
+        Who comes while this node starts waits a little for its first lease.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(JOIN_LIMIT_S):
+                await self._has_joined.wait()
         return await self._ask(room, Claim(frozenset(needs), frozenset(avoid), here))
 
     async def refused(self, room: str) -> None:
@@ -164,6 +175,7 @@ class OwnerShell:
     def lease_begins(self, incarnation: str) -> None:
         """This node has a lease, under a new incarnation."""
         self._owners.lease_begins(incarnation)
+        self._has_joined.set()
 
     def lease_pauses(self) -> None:
         """It has run out, and may hold again."""
@@ -186,6 +198,7 @@ class OwnerShell:
     async def close(self) -> None:
         """Answer who waits, write nothing more. What this node has stays its own."""
         self._is_closed = True
+        self._has_joined.set()
         for future in self._waiting.values():
             if not future.done():
                 future.set_result(Nobody("this machine is restarting", RETRY_S))

@@ -19,6 +19,7 @@ from mixer_core.cluster.names import Names
 from mixer_core.cluster.records import NodeRecord, RoomRecord, decode_record
 from mixer_core.runtime.errors import ClusterError
 from mixer_core.runtime.units import MS_NS
+from signaling.cluster import owner_shell
 from signaling.cluster.owner_actions import Here, Nobody, There, Verdict
 from signaling.cluster.owner_shell import OwnerShell, now_ns
 from signaling.cluster.owners import KEEP_S
@@ -309,6 +310,35 @@ def test_who_cannot_be_told_of_a_room_keeps_nobody_from_an_answer(
             (a,) = made.nodes
             monkeypatch.setattr(a, "own", fails)
             assert isinstance(await a.shell.claim("kitchen", here=True), Here)
+
+    run(test)
+
+
+def test_who_comes_while_a_node_starts_waits_for_its_lease_but_not_for_long(
+    nats_server: NatsServer, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test() -> None:
+        async with cluster(nats_server, names, 1) as made:
+            (a,) = made.nodes
+            late = Node("late", a.placer, a.rooms)
+            monkeypatch.setattr(owner_shell, "JOIN_LIMIT_S", 0.05)
+            found = await late.shell.claim("kitchen", here=True)
+            assert isinstance(found, Nobody) and found.retry_after_s
+            monkeypatch.setattr(owner_shell, "JOIN_LIMIT_S", 60.0)
+            coming = [
+                asyncio.create_task(late.shell.claim(room, here=True))
+                for room in ("kitchen", "den")
+            ]
+            await asyncio.sleep(0)
+            assert isinstance(await late.shell.where("kitchen"), Nobody), "who looks has no time"
+            made.begin(late, "0001")
+            found_there = await asyncio.gather(*coming)
+            assert all(isinstance(one, Here) for one in found_there)
+            ending = Node("ending", a.placer, a.rooms)
+            waits = asyncio.create_task(ending.shell.claim("hall", here=True))
+            await asyncio.sleep(0)
+            await ending.shell.close()
+            assert await waits == Nobody("this machine is restarting", 2)
 
     run(test)
 
