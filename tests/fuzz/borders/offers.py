@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import ipaddress
 from collections.abc import Iterator
 
 from aiortc.sdp import SessionDescription
@@ -12,6 +13,7 @@ from media_worker.webrtc.probing import (
     LOWEST_PORT,
     MAX_ENDPOINTS,
     MAX_PORTS,
+    Endpoint,
     ProbeBudget,
     ProbePolicy,
     kind_of,
@@ -37,7 +39,7 @@ def attempt(data: bytes) -> None:
             assert error.status == 400 and error.detail and "\n" not in error.detail
             continue
         assert len(cleaned.sdp.encode()) <= MAX_SDP_BYTES + sdp.count("\n") + 2
-        lines = [line for line in cleaned.sdp.split("\r\n") if line.startswith(CANDIDATE)]
+        lines = [line for line in cleaned.sdp.splitlines() if line.startswith(CANDIDATE)]
         assert len(lines) == len(cleaned.endpoints) <= MAX_ENDPOINTS
         assert len(set(cleaned.endpoints)) == len(cleaned.endpoints)
         hosts = [host for host, _ in cleaned.endpoints]
@@ -48,7 +50,7 @@ def attempt(data: bytes) -> None:
         again = clean_offer(cleaned.sdp, policy)
         assert (again.sdp, again.endpoints) == (cleaned.sdp, cleaned.endpoints)
         ProbeBudget(cleaned.endpoints)
-        _by_library(cleaned.sdp)
+        assert _by_library(cleaned.sdp) <= set(cleaned.endpoints)
 
 
 def _check_candidate(line: str, policy: ProbePolicy) -> None:
@@ -57,12 +59,17 @@ def _check_candidate(line: str, policy: ProbePolicy) -> None:
     assert kind_of(remote.address, policy.own) in policy.kinds
 
 
-def _by_library(sdp: str) -> None:
-    """Whatever aiortc's parser raises, the peer turns into a refusal; it must come to an end."""
+def _by_library(sdp: str) -> set[Endpoint]:
+    """The addresses that aiortc reads in it.
+
+    Whatever its parser raises, the peer turns into a refusal; it must come to an end.
+    """
     try:
-        SessionDescription.parse(sdp)
+        parsed = SessionDescription.parse(sdp)
     except Exception:  # The peer's own clause.
-        return
+        return set()
+    found = (candidate for media in parsed.media for candidate in media.ice_candidates)
+    return {(str(ipaddress.ip_address(one.ip)), one.port) for one in found}
 
 
 @functools.cache
@@ -88,6 +95,7 @@ def _offers() -> list[str]:
         head + media + candidates + "a=end-of-candidates\r\n",
         head + audio + media + candidates,
         (head + media + candidates).replace("\r\n", "\n"),
+        head + media + candidates.replace("\r\n", "\n") + "a=x:y\r\n",
     ]
 
 
@@ -100,12 +108,20 @@ BORDERS = (
         "offers",
         "SDP offers",
         "only ProblemError 400 with words; few candidates, of allowed kinds, the same when it is "
-        "cleaned again; aiortc's parser comes to an end",
+        "cleaned again; aiortc's parser comes to an end, and finds no others",
         attempt,
         _seeds,
         ("media_worker.webrtc.offer", "media_worker.webrtc.probing"),
         tokens=(
-            *(b"\r\n", b"a=candidate:", b" typ host", b" udp ", b"m=application ", b"m=audio "),
+            *(
+                b"\n",
+                b"\r\n",
+                b"a=candidate:",
+                b" typ host",
+                b" udp ",
+                b"m=application ",
+                b"m=audio ",
+            ),
             *(b"a=end-of-candidates", b"\xe2\x80\xa8", b"\x0b", b"\x85", b"65536", b"::ffff:"),
             *(b"a=fingerprint:", b"a=sctp-port:", b"DTLS/SCTP", b"webrtc-datachannel", b"%1"),
         ),
