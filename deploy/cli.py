@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -36,6 +38,16 @@ LOOKING = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of the command; returns the exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # A terminal may not have all letters.
+        sys.stdout.reconfigure(errors="replace")
+    try:
+        return carry_out(arguments)
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+
+
+def carry_out(arguments: Sequence[str] | None) -> int:
+    """What the command is asked for; returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="mixminus", description="One assistant, a whole room of browsers."
     )

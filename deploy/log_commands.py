@@ -9,6 +9,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 from mixer_core.runtime import log_level
@@ -40,18 +41,17 @@ def logs(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--level", choices=LEVELS, default="debug", help="lowest severity")
     parser.add_argument("--program", default="", help="one program only, such as media_worker")
-    parser.add_argument("-n", "--lines", type=int, default=0, help="only so many of the last")
+    parser.add_argument("-n", "--lines", type=_count, default=0, help="only so many of the last")
     parser.add_argument("-f", "--follow", action="store_true", help="go on with new lines")
     given = parser.parse_args(arguments)
     wanted = Wanted(tuple(given.about), given.program, given.level)
     try:
-        file = given.file or _file_of_settings()
-        if file is None and not _is_piped():
+        source, is_file = _source(given.file, given.follow)
+        if source is None:
             print(NO_FILE, file=sys.stderr)
             return EXIT_FAILURE
-        if file is None and given.follow and given.lines:
+        if not is_file and given.follow and given.lines:
             parser.error("-n with -f needs a file: of what is piped in, nobody knows what is old")
-        source = iter(sys.stdin) if file is None else read(file, given.follow)
         return _print(last_of(pick(source, wanted), given.lines), given.follow)
     except StartupError as error:
         print(f"mixminus: {error}", file=sys.stderr)
@@ -63,13 +63,30 @@ def logs(arguments: Sequence[str]) -> int:
         return 0
 
 
-def _file_of_settings() -> Path | None:
-    name = getattr(load_all(AllSettings).runtime, "log_file", "")
-    return Path(name) if name and not _is_piped() else None
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError("write a number of lines, such as 50")
+    return int(text)
+
+
+def _source(file: Path | None, follow: bool) -> tuple[Iterator[str] | None, bool]:
+    """Where lines come from (None: nowhere), and whether that is a file.
+
+    What is piped in counts before the file of the settings, unless the pipe ends without a line, as
+    that of a job of cron.
+    """
+    if file is not None:
+        return read(file, follow), True
+    log_file = load_all(AllSettings).runtime.log_file
+    if _is_piped():
+        first = sys.stdin.readline() if log_file else ""
+        if first or not log_file:
+            return chain(filter(None, [first]), sys.stdin), False
+    return (read(Path(log_file), follow), True) if log_file else (None, False)
 
 
 def _is_piped() -> bool:
-    """Whether lines come in; a terminal or nothing, as in a job of cron, has none."""
+    """Whether lines may come in; a terminal, or nothing, has none."""
     mode = os.fstat(sys.stdin.fileno()).st_mode
     return stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from pathlib import Path
 
@@ -116,6 +117,34 @@ def test_files_that_were_put_aside_are_read_first(
     assert log_commands.logs(["den", "--file", str(tmp_path / "log")]) == 0
     assert capsys.readouterr().out == "".join(made[1:-1])
     assert log_commands.logs(["den", "--file", str(tmp_path / "none")]) == 1
+
+
+@pytest.mark.parametrize("piped", ["", "12:00:00.123 INFO    mixminus.signaling: [den] piped\n"])
+def test_an_empty_pipe_is_none_where_the_settings_name_a_file(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    piped: str,
+) -> None:
+    in_file = "12:00:00.123 INFO    mixminus.signaling: [den] in the file\n"
+    (tmp_path / "log").write_text(in_file)
+    monkeypatch.setenv("MIXMINUS_RUNTIME__LOG_FILE", str(tmp_path / "log"))
+    reader, writer = os.pipe()
+    os.write(writer, piped.encode())
+    os.close(writer)
+    with os.fdopen(reader) as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        assert log_commands.logs(["den"]) == 0
+    assert capsys.readouterr().out == (piped or in_file)
+
+
+@pytest.mark.parametrize("count", ["-5", "many"])
+def test_a_number_of_lines_that_is_none_is_refused_in_words(
+    count: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        log_commands.logs(["--lines", count])
+    assert "write a number of lines" in capsys.readouterr().err
 
 
 def test_the_level_is_set_shown_and_set_back(
