@@ -25,11 +25,13 @@ def read_file(path: Path, most_bytes: int) -> bytes:
         OSError: it is not there, cannot be read, is no regular file, or has over ``most_bytes``.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # ``open`` keeps that of a directory.
             raise OSError(errno.EINVAL, "it is no regular file", str(path))
-        content = file.read(most_bytes + 1)
+        with open(descriptor, "rb", closefd=False) as file:
+            content = file.read(most_bytes + 1)
+    finally:
+        os.close(descriptor)
     if len(content) > most_bytes:
         raise OSError(errno.EFBIG, f"it has over {most_bytes} bytes", str(path))
     return content

@@ -71,8 +71,10 @@ def test_what_is_no_small_file_is_not_read(kind: str, tmp_path: Path) -> None:
         path.symlink_to("a")
     elif kind == "too large":
         path.write_bytes(bytes(11))
+    before = os.listdir("/proc/self/fd")
     with pytest.raises(OSError):
         read_file(path, 10)
+    assert os.listdir("/proc/self/fd") == before, "it is still open"
 
 
 def test_directories_are_private(tmp_path: Path) -> None:
