@@ -57,7 +57,7 @@ def main(arguments: Sequence[str]) -> int:
         except OSError as error:
             print(f"mixminus: {given.bundle}: {error.strerror}", file=sys.stderr)
             return EXIT_ERRORS
-        print(f"mixminus: {given.bundle} has {', '.join(names)}", file=sys.stderr)
+        print(f"mixminus: {given.bundle.absolute()} has {', '.join(names)}", file=sys.stderr)
     return exit_code(findings)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 
@@ -18,7 +19,7 @@ MIB = 1 << 20
 def look(runtime_dir: Path, state_dir: Path) -> Storage:
     """Nothing is made or changed."""
     trouble = filter(None, (_writable(path) for path in (runtime_dir, state_dir)))
-    free_mib, free_inodes = _free(_existing(state_dir))
+    free_mib, free_inodes = _free(state_dir)
     journal = _journal(state_dir / FILE_NAME)
     return Storage(tuple(trouble), free_mib, free_inodes, journal, given_up.read(runtime_dir))
 
@@ -43,17 +44,21 @@ def _writable(path: Path) -> str:
 
 
 def _free(path: Path) -> tuple[float, int]:
-    """MiB and inodes that this user may still fill."""
-    found = os.statvfs(path)
+    """MiB and inodes that this user may still fill; any, where that cannot be seen."""
+    try:
+        found = os.statvfs(_existing(path))
+    except OSError:  # The directory is told of as one that cannot be used.
+        return math.inf, 1 << 31
     inodes = found.f_favail if found.f_files else 1 << 31  # Some file systems count none.
     return found.f_bavail * found.f_frsize / MIB, inodes
 
 
 def _journal(path: Path) -> str:
-    if not path.exists():
-        return ""
     try:
-        reading.check(path)
+        if path.exists():
+            reading.check(path)
+    except OSError:  # The same.
+        return ""
     except JournalError as error:
         return str(error)
     return ""

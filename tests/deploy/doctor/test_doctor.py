@@ -20,7 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from deploy.doctor import bundle, checks, command, network, server, software
+from deploy.doctor import bundle, checks, command, network, server, software, storage
 from deploy.doctor.facts import Call, Clock, Facts, Machine
 from deploy.doctor.findings import Finding, exit_code, report
 from deploy.settings import AllSettings
@@ -353,6 +353,15 @@ def test_the_worst_comes_first_and_the_exit_code_says_how_bad_it_is() -> None:
     assert lines[0].startswith("ERROR") and lines[2].startswith("warning")
     assert "1 error, 1 warning (2 checks)" in lines[-1]
     assert "nothing is wrong" in report([], [])
+
+
+def test_a_directory_that_cannot_be_looked_into_is_told_and_costs_no_other_look(
+    tmp_path: Path,
+) -> None:
+    found = storage.look(tmp_path, tmp_path / (300 * "x"))
+    (words,) = found.directories_trouble
+    assert "too long" in words
+    assert found.free_mib == float("inf") and not found.journal_trouble
 
 
 def test_a_support_bundle_has_no_secret(world: World, tmp_path: Path) -> None:
