@@ -96,7 +96,7 @@ def check_drain(drain_s: float, env: Mapping[str, str]) -> None:
         raise SettingsError(
             f"[runtime] drain_s = {drain_s:g} is too long: the service is killed {allowed} s after "
             f"it was asked to stop, and needs {STOP_SPARE_S} s more than drain_s. Run the "
-            "installer again, which changes that, or set TimeoutStopSec and "
+            "installer again and restart the service, or set TimeoutStopSec and "
             f"{SERVICE_STOP_VARIABLE} yourself"
         )
 
