@@ -205,6 +205,8 @@ class Unheard:
     response: str
     items: tuple[str, ...]
     """The messages in it, in order."""
+    was_stopped: bool = False
+    """Nobody wanted to hear it any more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -233,8 +233,9 @@ class RoomRecord:
                 return self._lines.cut_caption(fact, records, now_ns)
             case Caption():
                 return self._lines.caption(fact, records, now_ns)
-            case Unheard():
-                told = self._endings.unheard(fact) if self._speaks_in(session) else Told()
+            case Unheard(was_stopped=stopped):
+                is_due = self._speaks_in(session) and not stopped
+                told = self._endings.unheard(fact) if is_due else Told()
                 return [*self._lines.write(records), *self._lines.ended(told, now_ns)]
             case Exceeded(what):
                 return [*self._lines.write(records), *self._endings.exceeded(what)]

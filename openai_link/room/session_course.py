@@ -8,6 +8,7 @@ what they return becomes outcomes for the room. A limit that is reached is told 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mixer_core.runtime.errors import UpstreamError
@@ -179,8 +180,9 @@ class SessionCourse:
         outcomes: list[Outcome] = []
         for action in actions:
             match action:
-                case facts.Unheard():
-                    outcomes += self._told(action)
+                case facts.Unheard(response):
+                    stopped = self._turns.has_stopped(response)
+                    outcomes += self._told(replace(action, was_stopped=stopped))
                 case Truncation():
                     outcomes.append(ReplyTruncated(self.number, action))
                 case turns.Send(event):

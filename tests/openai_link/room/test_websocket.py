@@ -6,7 +6,14 @@ import re
 
 import pytest
 
-from mixer_core.runtime.units import MS_NS
+from mixer_core.runtime.units import MS_NS, S_NS
+from openai_link.facts import Fact, Unheard
+from openai_link.realtime.client_events import ClientEvents
+from openai_link.room.epoch import EpochCounter
+from openai_link.room.realtime_session import RealtimeSession
+from openai_link.room.record import RoomRecord
+from openai_link.room.signals import FactLearned, ProblemFound
+from openai_link.settings import OpenaiLinkSettings
 from openai_link.simulator.brains.rules import Rule
 from tests.openai_link.room import checks
 from tests.openai_link.room.scenes import SCENES
@@ -56,3 +63,35 @@ def test_a_reply_goes_on_where_the_session_says_that_speech_stops_none() -> None
     assert [e for e in world.sent if e["type"] == "conversation.item.truncate"] == []
     first = next(i for i in checks.messages(world) if i.role == "assistant")
     assert (first.text, first.heard_ms) == ("One message of some length.", None)
+
+
+def _is_unheard(fact: Fact) -> bool:
+    return isinstance(fact, Unheard)
+
+
+@pytest.mark.parametrize("is_stopped", [True, False])
+def test_an_answer_that_was_stopped_is_not_told_for_its_silence(is_stopped: bool) -> None:
+    """The cancellation comes too late for the server, and its sound too late for us."""
+    settings = OpenaiLinkSettings(greet=False)
+    session = RealtimeSession(1, "websocket", settings, ClientEvents("mm1"), EpochCounter())
+    session.describe([])
+    session.must_be_told = False
+    session.up(0)
+    session.server_event({"type": "session.updated", "session": {"id": "sess_1"}}, 0)
+    session.seed([], (), "", 0)
+    session.activate()
+    session.server_event({"type": "response.created", "response": {"id": "resp_1"}}, MS_NS)
+    if is_stopped:
+        session.browser_event({"type": "interrupt"}, 2 * MS_NS)
+    said = {"type": "output_audio", "transcript": "Yes."}
+    item = {"id": "item_1", "type": "message", "role": "assistant", "content": [said]}
+    done = {"id": "resp_1", "status": "completed", "output": [item]}
+    outcomes = session.server_event({"type": "response.done", "response": done}, 3 * MS_NS)
+    outcomes += session.tick(S_NS + 10 * MS_NS)
+    (fact,) = [o.fact for o in outcomes if isinstance(o, FactLearned) and _is_unheard(o.fact)]
+    assert fact == Unheard("resp_1", ("item_1",), was_stopped=is_stopped)
+    record = RoomRecord("den", settings, lambda _: "2030-01-01")
+    told = record.on_fact(1, fact, 0, 0)
+    assert [type(one) for one in told if isinstance(one, ProblemFound)] == (
+        [] if is_stopped else [ProblemFound]
+    )
