@@ -176,17 +176,18 @@ class McpLink:
     async def _pinged(self, client: Client) -> bool:
         """Whether the server answers a ping; one that does not is not asked again.
 
-        Its tools may take long to list, and newer versions of the protocol have no ping.
+        Its tools may take long to list. Newer versions of the protocol ask what it is instead.
         """
         from mcp import MCPError
         from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-        if not self._has_ping or client.protocol_version in MODERN_PROTOCOL_VERSIONS:
-            return False
+        session, version = client.session, client.protocol_version
+        is_modern = version in MODERN_PROTOCOL_VERSIONS
         try:
             async with asyncio.timeout(PING_S):
-                await client.session.send_ping()
-        except (MCPError, TimeoutError):
+                if self._has_ping:
+                    await (session.send_discover(version) if is_modern else session.send_ping())
+        except (MCPError, TimeoutError, ValueError):
             self._has_ping = False
         return self._has_ping
 
