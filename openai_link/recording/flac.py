@@ -41,7 +41,11 @@ class FlacFile:
         """A frame could not be written: none follows."""
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         self._fd = os.open(path, flags, 0o600)
-        self._put(_HEAD + bytes(self._codec.extradata or b""))
+        try:
+            self._put(_HEAD + bytes(self._codec.extradata or b""))
+        except OSError:
+            os.close(self._fd)
+            raise
 
     def write(self, samples: npt.NDArray[np.int16]) -> None:
         """Append; what does not fill a block waits for more. Raises OSError."""

@@ -257,6 +257,18 @@ def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     assert failures == ["it cannot be written: Not a directory"]
 
 
+def test_a_file_that_cannot_be_begun_is_not_left_open(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8, hard))
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            FlacFile(tmp_path / "x.flac")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
 def test_what_a_disk_did_not_take_is_followed_by_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
