@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from .. import facts
-from ..facts import AssistantChanged, Fact, ItemAdded, PlaybackStarted, SpeechStarted
+from ..facts import (
+    AssistantChanged,
+    Fact,
+    ItemAdded,
+    PlaybackStarted,
+    SpeechStarted,
+    TurnCommitted,
+)
 from ..playback.truncation import Truncation
 from .actions import ExportTrace, Log
 from .audience import Audience
@@ -86,12 +94,12 @@ class Consequences:
             case ReplyWanted(overrides):
                 talking = parts.sessions.talking
                 return [] if talking is None else talking.ask(overrides, now_ns)
-            case AnswerTurn(item):
+            case AnswerTurn(item, goes_on):
                 talking = parts.sessions.talking
                 told = parts.speakers.before_answer(now_ns)
                 if talking is None:
                     return [ReplyRequested()]
-                return [*told, *talking.answer_turn(item, now_ns)]
+                return [*told, *talking.answer_turn(item, now_ns, goes_on=goes_on)]
             case RuleChanged():
                 return [*parts.follow_rule(now_ns), StateNews()]
             case ApprovalGiven(answer):
@@ -156,7 +164,10 @@ class Consequences:
             outcomes += parts.sessions.tell_late(fact, now_ns)
         parts.speakers.on_fact(number, fact, now_ns)
         outcomes += parts.own_words.on_fact(number, fact, now_ns)
-        outcomes += parts.address.on_fact(number, fact, now_ns, self._is_stopped(number, fact))
+        decided = parts.address.on_fact(number, fact, now_ns, self._is_stopped(number, fact))
+        if isinstance(fact, TurnCommitted) and number != parts.active_session:
+            decided = [_going_on(one) for one in decided]
+        outcomes += decided
         outcomes += _exported(parts.traces.on_fact(number, fact, now_ns))
         if not parts.record.pending_reply.is_pending:
             parts.tools.answers_given()
@@ -202,6 +213,10 @@ class Consequences:
             log = Log("info", f"= the output of {call} is kept for the next session")
             return [*outcomes, log]
         return [*outcomes, *talking.tool_output(call, output)]
+
+
+def _going_on(outcome: Outcome) -> Outcome:
+    return replace(outcome, goes_on=True) if isinstance(outcome, AnswerTurn) else outcome
 
 
 def _exported(traces: Sequence[TurnTrace]) -> list[Outcome]:

@@ -275,9 +275,12 @@ class RealtimeSession(SessionCourse):
         """Have the model answer as soon as it is free."""
         return self._turned(self._turns.ask(overrides), now_ns)
 
-    def answer_turn(self, item: str, now_ns: int) -> list[Outcome]:
-        """A spoken turn is for the assistant: have the model answer once nobody speaks."""
-        return self._turned(self._turns.answer_item(item), now_ns)
+    def answer_turn(self, item: str, now_ns: int, *, goes_on: bool) -> list[Outcome]:
+        """A spoken turn is for the assistant: have the model answer once nobody speaks.
+
+        ``goes_on``: another session has heard it, and whoever spoke may be about to be heard here.
+        """
+        return self._turned(self._turns.answer_item(item, now_ns if goes_on else None), now_ns)
 
     def take_turns(self, settings: OpenaiLinkSettings, now_ns: int) -> list[Outcome]:
         """Turns are taken as ``settings`` say from now on."""

@@ -173,10 +173,11 @@ class Session(Protocol):
     def ask(self, overrides: Mapping[str, Any] | None, now_ns: int) -> list[Outcome]:
         """Have the model answer as soon as it is free."""
 
-    def answer_turn(self, item: str, now_ns: int) -> list[Outcome]:
+    def answer_turn(self, item: str, now_ns: int, *, goes_on: bool) -> list[Outcome]:
         """A spoken turn is for the assistant: have the model answer once nobody speaks.
 
-        Nothing follows where the answer that was asked for last is to this turn, too.
+        Nothing follows where the answer that was asked for last is to this turn, too. ``goes_on``:
+        another session has heard it, and whoever spoke may be about to be heard here.
         """
 
     def take_turns(self, settings: OpenaiLinkSettings, now_ns: int) -> list[Outcome]:

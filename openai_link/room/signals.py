@@ -141,6 +141,8 @@ class AnswerTurn:
     """A spoken turn is for the assistant: have the model answer, once nobody speaks."""
 
     item: str
+    goes_on: bool = False
+    """The room has left the session that heard it: whoever spoke may go on in the next one."""
 
 
 @dataclass(frozen=True, slots=True)

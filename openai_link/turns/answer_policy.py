@@ -80,20 +80,21 @@ class AnswerPolicy:
             self._pictures.answered()
         return self._request(overrides)
 
-    def answer_turn(self) -> list[TurnAction]:
+    def answer_turn(self, goes_on_ns: int | None = None) -> list[TurnAction]:
         """A turn is to be answered: now, or with the one that somebody speaks.
 
-        A server that does so by itself, against the rules, need not do it twice.
+        A server that does so by itself, against the rules, need not do it twice. ``goes_on_ns``:
+        the time, where somebody may be about to be heard who goes on with it.
         """
-        if not self._hearing:
+        if not self._hearing and goes_on_ns is None:
             self._pictures.answered()
             return self._request(covers_turn=True)
-        self._later.want()
+        self._later.want(None if self._hearing else goes_on_ns)
         return []
 
-    def answer_item(self, item: str) -> list[TurnAction]:
+    def answer_item(self, item: str, goes_on_ns: int | None = None) -> list[TurnAction]:
         """The turn of an ``item`` is to be answered, unless what was asked for covers it."""
-        return [] if item in self._covered else [AskedByHand(), *self.answer_turn()]
+        return [] if item in self._covered else [AskedByHand(), *self.answer_turn(goes_on_ns)]
 
     def approve(self, request: str, allow: bool, reason: str, now_ns: int) -> list[TurnAction]:
         """Tell the service whether it may run a tool of its own: it goes on by itself then."""

@@ -21,9 +21,14 @@ class LaterAnswer:
         self._due_ns: int | None = None
         """When to ask for it, since nobody speaks; None: somebody does."""
 
-    def want(self) -> None:
-        """It is wanted with the turn that is being spoken."""
+    def want(self, now_ns: int | None = None) -> None:
+        """It is wanted with the turn that is being spoken.
+
+        ``now_ns``: nobody is heard, but somebody may go on: then as if they had stopped by then.
+        """
         self.is_wanted = True
+        if now_ns is not None:
+            self._due_ns = now_ns + COMMIT_NS
 
     def speech_started(self) -> None:
         """Somebody goes on, or another one begins."""

@@ -295,6 +295,29 @@ def test_the_rule_survives_a_rollover() -> None:
     assert answers(world) == [f"You said: {CALL}"]
 
 
+@pytest.mark.parametrize(("address", "people"), [("addressed", ()), ("open", (BOTH,))])
+@pytest.mark.parametrize("ms", [5_000, 3_400])
+def test_of_a_speech_that_a_rollover_divides_both_halves_have_one_answer(
+    address: Address, people: tuple[Step, ...], ms: int
+) -> None:
+    """The longer one goes on after the room has moved at 17 s, the other one has just ended."""
+    scene = Scene(
+        "divided",
+        (*people, wait(300), say("hello"), *ANSWERED),
+        heard=("A very long speech.", "Its end."),
+        says=rules(address, address_open_s=60),
+        session_limit_s=20,
+        options={"transcription_delay_ms": 800},
+    )
+    world = World(scene)
+    world.finish()
+    world.run(13_500 - world.now_ns // 1_000_000)
+    more(world, speak(ms, ADA), *ANSWERED, wait(1_000))
+    assert world.opened == 2 and world.assistant == "idle"
+    assert len(answers(world)) == len(world.responses) == created(world) == 2
+    assert all(answers(world)), "none was begun in the middle of the speech"
+
+
 def test_without_a_transcription_a_rule_of_names_is_refused_in_words() -> None:
     world = hold(heard=(), address="always", settings={"transcription_model": ""})
     choose(world, "addressed")
