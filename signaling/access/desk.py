@@ -13,12 +13,14 @@ from mixer_core.runtime.errors import ProblemError, RuntimeDirError
 from .book import Book, Invitation
 from .identity import MACHINE, Identity
 from .ledger import Ledger
-from .tokens import ASK, Claims, read, sign
+from .tokens import ASK, MAX_BYTES, Claims, read, sign
 
 WRONG = (
     "is not the value of MIXMINUS_TOKEN: check both, or open the link of an invitation in a browser"
 )
 MACHINE_SESSION_S = 30 * 86_400
+LONGEST_INVITE = MAX_BYTES - 256
+"""Characters. A session's token has some more, and browsers keep no cookie over 4,096 bytes."""
 REVOKED = ("revoked", f"your invitation was revoked: {ASK}")
 EXPIRED = ("expired", f"your invitation has ended: {ASK}")
 REMOVED = ("removed", "an admin has removed you from this room")
@@ -61,12 +63,19 @@ class Desk:
         once: bool,
         now_s: int,
     ) -> tuple[Invitation, str]:
-        """A new invitation and its token. ``name``: verified; empty: the guest chooses one."""
+        """A new invitation and its token. ``name``: verified; empty: the guest chooses one.
+
+        Raises ProblemError (400): it is for so many rooms that no browser would keep its cookie.
+        """
         made = Invitation(
             secrets.token_hex(4), tuple(rooms), role, name, now_s + lifetime_s, once, now_s
         )
+        token = sign(made.claims(), self.key)
+        if len(token) > LONGEST_INVITE:
+            words = f"one invitation cannot be for {len(rooms)} rooms: make several"
+            raise ProblemError(400, "Too many rooms", words)
         self._ledger.change(lambda book: book.add(made), now_s)
-        return made, sign(made.claims(), self.key)
+        return made, token
 
     def revoke(self, invitation: str, now_s: int) -> None:
         """End an invitation and its sessions. Raises KeyError."""

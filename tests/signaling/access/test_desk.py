@@ -263,6 +263,21 @@ def test_the_address_of_a_participant_is_a_secret() -> None:
     assert Owners(lambda: b"l" * 32).participant(address) is None
 
 
+def test_an_invitation_is_for_as_many_rooms_as_a_cookie_can_name(desk: Desk) -> None:
+    name = "Ж" * 64
+    rooms = [f"{number:03}-{60 * 'r'}" for number in range(60)]
+    most = 0
+    with pytest.raises(ProblemError, match="make several") as caught:
+        for count in range(1, len(rooms)):
+            _, token = invite(desk, rooms=rooms[:count], name=name)
+            _, cookie = desk.exchange(token, "", NOW_S)
+            assert len(f"mixminus={cookie}") < 4_096
+            assert desk.session(cookie, NOW_S).rooms == tuple(rooms[:count])
+            most = count
+    assert caught.value.status == 400 and most > 20
+    assert len(desk.book().invitations) == most, "what was refused is not in the book"
+
+
 def test_a_call_ends_with_its_invitation_or_a_removal(desk: Desk) -> None:
     _, token = invite(desk)
     who, _ = desk.exchange(token, "", NOW_S)
