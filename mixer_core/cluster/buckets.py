@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mixer_core.runtime.errors import ClusterError, ConflictError
 
@@ -32,6 +32,8 @@ class Entry:
     key: str
     value: bytes
     revision: int
+    at_ns: int = field(default=0, compare=False)
+    """When it was written, as Unix time by NATS' clock; only a watch knows. 0: not known."""
 
 
 Changed = Callable[[str, Entry | None], None]
@@ -155,7 +157,8 @@ class Bucket:
     def _entry(self, stored: Stored) -> Entry | None:
         if stored.headers.get(_OPERATION) in _DELETED or "Nats-Marker-Reason" in stored.headers:
             return None
-        return Entry(stored.subject.removeprefix(self._prefix), stored.data, stored.sequence)
+        key = stored.subject.removeprefix(self._prefix)
+        return Entry(key, stored.data, stored.sequence, stored.at_ns)
 
 
 class Watch:

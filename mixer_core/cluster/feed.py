@@ -40,6 +40,8 @@ class Stored:
     headers: Headers = field(default_factory=dict)
     pending: int = 0
     """How many more of the feed there were when this one was sent."""
+    at_ns: int = 0
+    """When it was stored, as Unix time by NATS' clock; 0: not known."""
 
 
 class Feed:
@@ -131,15 +133,17 @@ class Feed:
             raise ClusterAwayError(f"{self._stream}: messages are missing")
 
     def _numbered(self, message: Message) -> Stored:
-        stream_sequence, number, pending = numbers(message.reply)
+        stream_sequence, number, at_ns, pending = numbers(message.reply)
         if number != self._delivered + 1:
             raise ClusterAwayError(f"{self._stream}: messages are missing")
         self._delivered = number
-        return Stored(message.subject, stream_sequence, message.data, message.headers, pending)
+        headers = message.headers
+        return Stored(message.subject, stream_sequence, message.data, headers, pending, at_ns)
 
 
-def numbers(reply: str) -> tuple[int, int, int]:
-    """Of a delivered message: its number in the stream, in the feed, and how many more there are.
+def numbers(reply: str) -> tuple[int, int, int, int]:
+    """Of a delivered message: its number in the stream, in the feed, when it was stored (Unix time,
+    ns), and how many more there are.
 
     ``$JS.ACK.<stream>.<consumer>.<times>.<stream>.<feed>.<time>.<pending>``, or with domain and
     account before the stream, and a random token behind (ADR-15).
@@ -150,7 +154,7 @@ def numbers(reply: str) -> tuple[int, int, int]:
     tokens = reply.split(".")
     places = tokens[5:9] if len(tokens) == 9 else tokens[7:11]
     try:
-        stream, delivered, _, pending = (int(token) for token in places)
+        stream, delivered, at_ns, pending = (int(token) for token in places)
     except ValueError as error:
         raise ClusterError(f"{reply[:200]!r} is no message of a stream") from error
-    return stream, delivered, pending
+    return stream, delivered, at_ns, pending

@@ -29,6 +29,7 @@ from mixer_core.runtime.errors import ClusterError
 from mixer_core.runtime.lazy_timer import LazyTimer
 from mixer_core.runtime.units import MS_NS, S_NS
 
+from .bygone import Bygone
 from .node_deeds import Ask, NodeDeeds, Told
 from .node_store import NodeStore, claim_of, proposed
 from .node_views import LeaseView, Listeners, NodeView
@@ -79,6 +80,8 @@ class ClusterNode:
             self.name, self._terms, self._store.noted(), proposed, boot_clock.now_ns()
         )
         self._records: dict[str, NodeRecord] = {}
+        self._bygone = Bygone()
+        self._removing: asyncio.Task[None] | None = None
         self._why_not = "this node has not joined the cluster yet"
         self._joined: tuple[str, Joined] | None = None
         """An incarnation of this node, and where it has its lease."""
@@ -218,11 +221,13 @@ class ClusterNode:
         """A node's record has come; it must not raise."""
         if entry is None:
             self._records.pop(key, None)
+            self._bygone.removed(key)
             return
         record = self._store.read(key, entry)
         if record is None:
             return
         self._records[key] = record
+        self._bygone.heard(key, entry.revision, record.gone, entry.at_ns)
         self._member.seen(key, claim_of(record), entry.revision, boot_clock.now_ns())
         if record.gone:
             self._tell.lost(key)
@@ -277,6 +282,7 @@ class ClusterNode:
                 self._tell.lease_renewed(until_ns)
             case do.Renewed(until_ns):
                 self._tell.lease_renewed(until_ns)
+                self._remove_bygone()
             case do.Paused(why):
                 self._why_not = why
                 self._log.warning("! the rooms of this node pause: %s", why)
@@ -292,6 +298,12 @@ class ClusterNode:
             case do.Waiting(why):
                 self._why_not = why
                 self._log.warning("! %s", why)
+
+    def _remove_bygone(self) -> None:
+        """One at a time; several nodes may try, and one of them succeeds."""
+        due = self._bygone.due()
+        if due is not None and (self._removing is None or self._removing.done()):
+            self._removing = self._spawn(self._deeds.remove(*due))
 
     async def _note_bucket(self, incarnation: str) -> None:
         """A lease has begun: find out in which bucket."""
@@ -318,10 +330,11 @@ class ClusterNode:
         self._why_not = why
         self._log.warning("! %s", why)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task: asyncio.Task[None] = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

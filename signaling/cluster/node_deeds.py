@@ -6,6 +6,7 @@ Whatever goes wrong, ``Member`` gets an answer: a lease that waits for one is ne
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -79,6 +80,12 @@ class NodeDeeds:
                 await self._ask_pledges(action)
             case Evict():
                 await self._evict(action)
+
+    async def remove(self, node: str, revision: int) -> None:
+        """Remove the record of a node that is gone for good; the watch tells whether it is."""
+        with contextlib.suppress(ClusterError, TimeoutError):
+            await self._store.remove(node, revision)
+            self._log.info("= the record of node %s, which was lost, is removed", node)
 
     async def _read_own(self) -> None:
         member = self._member

@@ -117,6 +117,10 @@ class NodeStore:
         self._doubt.decided(boot_clock.now_ns())
         return written
 
+    async def remove(self, node: str, revision: int) -> None:
+        """Remove a node's record, if the store has ``revision``. Raises as ``write`` does."""
+        await self._asked(self._bucket.delete(node, revision, self._limit_s), self._limit_s)
+
     async def _asked(self, work: Awaitable[_T], limit_s: float | None = None) -> _T:
         """What the store says, in that time. Raises as ``work`` does, and TimeoutError."""
         try:

@@ -378,15 +378,18 @@ def test_three_servers_lose_nothing_when_one_goes(victim: str, names: Names) -> 
     run(test)
 
 
+AT_NS = 1_700_000_000_000_000_000
+
+
 @pytest.mark.parametrize(
     ("reply", "found"),
     [
-        ("$JS.ACK.S.c.1.17.3.1700000000000000000.5", (17, 3, 5)),
-        ("$JS.ACK._.account.S.c.1.17.3.1700000000000000000.5.token", (17, 3, 5)),
-        ("$JS.ACK.domain.account.S.c.1.17.3.1700000000000000000.5", (17, 3, 5)),
+        ("$JS.ACK.S.c.1.17.3.1700000000000000000.5", (17, 3, AT_NS, 5)),
+        ("$JS.ACK._.account.S.c.1.17.3.1700000000000000000.5.token", (17, 3, AT_NS, 5)),
+        ("$JS.ACK.domain.account.S.c.1.17.3.1700000000000000000.5", (17, 3, AT_NS, 5)),
     ],
 )
-def test_the_numbers_of_a_message(reply: str, found: tuple[int, int, int]) -> None:
+def test_the_numbers_of_a_message(reply: str, found: tuple[int, int, int, int]) -> None:
     assert numbers(reply) == found
 
 

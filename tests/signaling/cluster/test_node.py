@@ -20,6 +20,7 @@ from mixer_core.cluster.names import Names
 from mixer_core.cluster.records import NodeRecord, encode_record
 from mixer_core.runtime import logs
 from mixer_core.runtime.units import MS_NS, S_NS
+from signaling.cluster import bygone
 from signaling.cluster.node import ClusterNode
 from signaling.cluster.node_views import Listeners
 from signaling.cluster.pledges import PATH, SIGNATURE, Pledges
@@ -232,6 +233,30 @@ def test_facts_that_cannot_be_told_keep_a_node_out_for_no_longer_than_that(
                 broken.setattr(a.node._deeds, "_facts", fails)
                 await until_true(lambda: not a.holds() and tries > 3)
             await until_true(lambda: a.holds() and b.node.is_live("a"))
+
+    asyncio.run(test())
+
+
+def test_the_record_of_a_lost_node_is_removed_once_nothing_can_name_it_and_it_may_come_back(
+    nats_server: NatsServer, names: Names, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test() -> None:
+        async with cluster(nats_server, names, tmp_path, "a", "b", "c") as (a, b, c):
+            before = b.node.incarnation
+            await b.kill()
+            await until_true(lambda: all(one.node.verdict("b", before) == "lost" for one in (a, c)))
+            assert all(one.node.record("b") is not None for one in (a, c))
+            monkeypatch.setattr(bygone, "KEPT_NS", 1)
+            await until_true(lambda: all(one.node.record("b") is None for one in (a, c)))
+            monkeypatch.undo()
+            assert all(one.holds() for one in (a, c))
+            again = One(nats_server, names, "b", tmp_path)
+            await again.start()
+            try:
+                await until_true(lambda: again.holds() and a.node.is_live("b"))
+                assert again.node.incarnation > before
+            finally:
+                await again.kill()
 
     asyncio.run(test())
 
