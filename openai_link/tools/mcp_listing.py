@@ -8,6 +8,7 @@ and named with the reason; it costs none of the others.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ ORIGINAL = "mixminus/original"
 """Key in a tool's ``_meta`` under which ``tidied`` keeps the tool as the server sent it."""
 MAX_LISTED = 1_000
 """Tools of one server that are looked at."""
+MAX_SCHEMAS_CHARS = 2_000_000
+"""Their schemas together, as JSON: the room waits while they are read."""
 MAX_SHOWN = 60
 """Longest name of a tool in messages."""
 
@@ -82,15 +85,27 @@ def listing(
     given = names(label, title, [str(tool.get("name")) for tool in tools])
     specs: list[ToolSpec] = []
     left_out: list[str] = []
+    left_chars = MAX_SCHEMAS_CHARS
     for own in dict.fromkeys(str(tool.get("name")) for tool in tools[:MAX_LISTED]):
         if (server.allow and own not in server.allow) or own in server.deny:
             continue
         shown = _shown(title, own, given[own])
         try:
+            size = _size(listed[own].get("inputSchema"))
+            if size > left_chars:
+                raise ToolDefinitionError("with this one the schemas are too long together")
+            left_chars -= size
             specs.append(_spec(given[own], shown, server, listed[own], function_of(own)))
         except ToolDefinitionError as error:
             left_out.append(f"{one_line(own, MAX_SHOWN)} ({error})")
     return Listing(tuple(specs), tuple(_problems(title, server, tools, left_out)))
+
+
+def _size(schema: Any) -> int:
+    try:
+        return len(json.dumps(schema))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ToolDefinitionError("its schema is none") from error
 
 
 def _shown(server: str, own: str, name: str) -> str:

@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 
 from openai_link.settings import McpServer
-from openai_link.tools.mcp_listing import MAX_LISTED, ORIGINAL, Listing, listing, tidied
+from openai_link.tools.mcp_listing import (
+    MAX_LISTED,
+    MAX_SCHEMAS_CHARS,
+    ORIGINAL,
+    Listing,
+    listing,
+    tidied,
+)
 from openai_link.tools.spec import MAX_DESCRIPTION
 
 OBJECT = {"type": "object"}
@@ -71,6 +78,14 @@ def test_a_tool_that_cannot_be_offered_costs_none_of_the_others() -> None:
     words = "left out: bad name (its arguments are string, not an object), c (no arguments fit"
     assert words in found.problems[0]
     assert "\n" not in found.problems[0]
+
+
+def test_long_schemas_end_somewhere_and_short_ones_behind_them_are_offered() -> None:
+    """The room waits while they are read."""
+    long = {"type": "object", "properties": {"a": {"description": "x" * (MAX_SCHEMAS_CHARS // 3)}}}
+    found = listed(*(tool(f"long{number}", "x", long) for number in range(9)), tool("short"))
+    assert [spec.function() for spec in found.specs] == ["long0", "long1", "short"]
+    assert "long2 (with this one the schemas are too long together)" in found.problems[0]
 
 
 def test_of_two_tools_with_the_same_own_name_the_first_counts() -> None:
