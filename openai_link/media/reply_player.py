@@ -101,6 +101,7 @@ class ReplyPlayer:
         """A response is being generated; its audio may follow. Empty: it has no name."""
         self._newest = response
         self._open[response] = None
+        self._forget_nameless()
         if len(self._open) > MAX_OPEN:
             del self._open[next(iter(self._open))]
 
@@ -135,6 +136,8 @@ class ReplyPlayer:
         """No more audio of this reply (empty: of the newest)."""
         response = response or self._newest
         self._open.pop(response, None)
+        if not response:
+            self._forget_nameless()
         for reply in self._replies:
             if reply.response == response:
                 reply.is_complete = True
@@ -165,6 +168,11 @@ class ReplyPlayer:
         cuts = self.clear()
         self._cut.extend(response for response in self._open if response not in self._cut)
         return cuts
+
+    def _forget_nameless(self) -> None:
+        """A reply without a name was cut off, and is over: the next one has no other name."""
+        if "" in self._cut:
+            self._cut.remove("")
 
     def _part(self, response: str, item: str) -> _Part | None:
         """Where audio goes; None: nowhere."""

@@ -25,6 +25,7 @@ class Interruption:
         heard = map_of(map_of(map_of(event, "session"), "audio"), "input")
         if "turn_detection" in heard:
             self._is_detected = heard["turn_detection"] is not None
+            self.is_on = True  # As servers do where the update does not say.
             self._take(event)
 
     def received(self, event: Mapping[str, Any]) -> None:

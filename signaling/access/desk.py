@@ -168,10 +168,9 @@ class Desk:
         except RuntimeDirError:  # No reason to end a call.
             return None
         known = book.invitations.get(invitation)
-        if known is None and (self._ledger.claim is not None or self._ledger.stands_in):
-            return (
-                None  # Another node gave it out and this one has not heard of it, or cannot read.
-            )
+        is_elsewhere = self._ledger.claim is not None or self._ledger.stands_in
+        if known is None and is_elsewhere:  # In another node's book, or in one that is not read.
+            return None
         if known is None or known.revoked:
             return REVOKED
         if known.expires_s <= now_s:

@@ -338,7 +338,7 @@ async function start() {
     await mine.connect();
   } catch (error) {
     mine.failed(error);
-    if (!mine.session) stop();
+    if (!mine.session && stay === mine) stop();
   }
 }
 

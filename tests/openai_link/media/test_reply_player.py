@@ -112,3 +112,24 @@ def test_sound_of_no_response_is_of_the_newest() -> None:
     assert actions == [Started("r1"), Play(LOUD)]
     player.response_done("", S_NS)
     assert player.tick(2 * S_NS) == [Stopped("r1")]
+
+
+def test_a_reply_without_a_name_is_heard_although_the_one_before_was_stopped() -> None:
+    player = ReplyPlayer()
+    for number in range(3):
+        now_ns = (10 * number + 1) * S_NS
+        player.begun("")
+        player.push("", f"i{number}", LOUD * 20, now_ns)
+        assert player.tick(now_ns)[0] == Started("")
+        player.stop()
+        player.push("", f"i{number}", LOUD, now_ns)
+        assert player.next_timeout_ns() is None, "what is late is not heard"
+
+
+def test_the_end_of_a_reply_without_a_name_lets_the_next_one_be_heard() -> None:
+    player = ReplyPlayer()
+    player.push("", "i1", LOUD, S_NS)
+    player.clear()
+    player.response_done("", S_NS)
+    player.push("", "i2", LOUD, S_NS)
+    assert len(played(player, 2 * S_NS)) == 1

@@ -46,6 +46,7 @@ KEEPS_ON = '{"audio": {"input": {"turn_detection": {"interrupt_response": false}
         ([update()], [session("session.created", OFF)], True),
         ([BUTTON], [confirmed(ON)], False),
         ([BUTTON, update()], [confirmed(ON)], True),
+        ([BUTTON, session("session.update", VAD)], [confirmed(VAD)], True),
         ([update(), EVENTS.update_session({"instructions": "Be brief."})], [], True),
     ],
 )
