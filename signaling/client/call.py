@@ -139,7 +139,9 @@ class Call:
         if down:
             self._pressed_ns = time.monotonic_ns()
             await self._send(type="ptt", down=True)
+            self._keeper.holds = True
         else:
+            self._keeper.holds = False
             held_ms = (time.monotonic_ns() - self._pressed_ns) / 1_000_000
             await self._send(type="ptt", down=False, held_ms=held_ms)
 

@@ -26,7 +26,8 @@ class Keeper:
         self.connection: Connection | None = None
         """The one in use; None while it is made anew."""
         self.muted = False
-        """What a new connection tells the room at once."""
+        self.holds = False
+        """The talk button is down. A new connection tells the room both at once."""
         self._requests = requests
         self._policy = policy
         self._inbox = inbox
@@ -96,6 +97,8 @@ class Keeper:
         self.connection = connection
         if self.muted:
             connection.send({"type": "mute", "muted": True})
+        if self.holds:
+            connection.send({"type": "ptt", "down": True})
         self._inbox.wake()
 
     async def _keep(self) -> None:

@@ -54,10 +54,18 @@ export async function fromScreen(limits) {
   }
 }
 
-/** @param {HTMLVideoElement} video */
-export async function openCamera(video) {
+/**
+ * @param {HTMLVideoElement} video
+ * @param {() => boolean} [isWanted] false: it was closed, or asked for again, while the browser was still asking
+ */
+export async function openCamera(video, isWanted = () => true) {
   const wanted = { facingMode: { ideal: "environment" }, width: { ideal: 1280 }, height: { ideal: 960 } };
-  await play(video, await navigator.mediaDevices.getUserMedia({ video: wanted, audio: false }));
+  const stream = await navigator.mediaDevices.getUserMedia({ video: wanted, audio: false });
+  if (!isWanted()) {
+    end(stream); // Another one may be open by now.
+    throw new DOMException("it was closed meanwhile", "AbortError");
+  }
+  await play(video, stream);
 }
 
 /** Close a camera or a screen. @param {HTMLVideoElement} video */

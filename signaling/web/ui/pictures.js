@@ -103,7 +103,7 @@ export class PictureDialog {
     this.#trouble("");
     const choice = ++this.#choice;
     try {
-      await openCamera(this.video);
+      await openCamera(this.video, () => choice === this.#choice);
       if (choice !== this.#choice) stopCamera(this.video);
       else byId("picture-take").focus();
     } catch (error) {

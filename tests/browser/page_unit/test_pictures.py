@@ -82,3 +82,22 @@ def test_of_two_cameras_that_are_opened_at_once_the_last_one_stays(run: Run) -> 
         return [opened.map(({ status }) => status), open, shown, streams[1].track.open];""",
     )
     assert result == [["rejected", "fulfilled"], [False, True], 1, False]
+
+
+def test_a_camera_that_nobody_wants_any_more_does_not_close_the_one_that_is_open(run: Run) -> None:
+    result = run(
+        "session/picture.js",
+        """const media = navigator.mediaDevices, asked = media.getUserMedia, answers = [];
+        media.getUserMedia = () => new Promise((resolve) => answers.push(resolve));
+        const stream = () => {
+          const track = { open: true, stop() { track.open = false; } };
+          return { track, getTracks: () => [track] }; };
+        const video = { srcObject: null, play: async () => {} };
+        const [late, used] = [stream(), stream()];
+        const first = m.openCamera(video, () => false), second = m.openCamera(video);
+        answers[1](used); await second;
+        answers[0](late); const [{ status }] = await Promise.allSettled([first]);
+        media.getUserMedia = asked;
+        return [status, late.track.open, used.track.open, video.srcObject === used];""",
+    )
+    assert result == ["rejected", False, True, True]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -22,6 +24,8 @@ class Gateway:
         self.offers = 0
         self.told = asyncio.Event()
         """Something was said on a channel."""
+        self.heard: asyncio.Queue[tuple[int, dict[str, Any]]] = asyncio.Queue()
+        """What was said, with the number of the offer."""
         self._ends = ends
         self._peers: list[RTCPeerConnection] = []
 
@@ -29,6 +33,7 @@ class Gateway:
         peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._peers.append(peer)
         self.offers += 1
+        number = self.offers
         if self.offers <= self._ends:
 
             async def connected() -> None:
@@ -36,11 +41,27 @@ class Gateway:
                     await peer.close()
 
             peer.on("connectionstatechange", connected)
-        peer.on("datachannel", lambda channel: channel.on("message", lambda _: self.told.set()))
+
+        def said(text: str) -> None:
+            self.heard.put_nowait((number, json.loads(text)))
+            self.told.set()
+
+        peer.on("datachannel", lambda channel: channel.on("message", said))
         await peer.setRemoteDescription(RTCSessionDescription(await request.text(), "offer"))
         await peer.setLocalDescription(await peer.createAnswer())
         headers = {"Location": f"/rooms/home/participants/{self.offers}"}
         return web.Response(text=peer.localDescription.sdp, status=201, headers=headers)
+
+    async def lose(self) -> None:
+        """End the newest connection."""
+        await self._peers[-1].close()
+
+    async def next_press(self) -> tuple[int, bool]:
+        """The next word of the talk button, and the number of its offer."""
+        while True:
+            number, message = await asyncio.wait_for(self.heard.get(), 60)
+            if message["type"] == "ptt":
+                return number, message["down"]
 
     async def close(self) -> None:
         await asyncio.gather(*(peer.close() for peer in self._peers))
@@ -58,5 +79,24 @@ async def test_an_attempt_that_was_ended_does_not_end_the_connection_that_follow
                 await call.mute(True)
                 await asyncio.wait_for(gateway.told.wait(), 60)
                 assert gateway.offers == 2
+    finally:
+        await gateway.close()
+
+
+@asynchronous
+async def test_a_talk_button_that_is_held_is_held_on_the_next_connection_too() -> None:
+    gateway = Gateway(ends=0)
+    app = web.Application()
+    app.router.add_post("/rooms/home/participants", gateway.answer)
+    try:
+        async with TestServer(app) as server:
+            url = str(server.make_url("")).rstrip("/")
+            async with join(url, keep_trying_s=60) as call:
+                await call.hold_to_talk(True)
+                assert await gateway.next_press() == (1, True)
+                await gateway.lose()
+                assert await gateway.next_press() == (2, True)
+                await call.hold_to_talk(False)
+                assert await gateway.next_press() == (2, False)
     finally:
         await gateway.close()
