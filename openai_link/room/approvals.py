@@ -50,6 +50,7 @@ class _Request:
     is_asked: bool
     """It waits for people, not for its result."""
     deadline_ns: int
+    server: str = ""
     question: str = ""
 
 
@@ -136,7 +137,7 @@ class Approvals:
         server, name = str(item.get("server_label", "")), str(item.get("name", ""))[:64]
         deadline_ns = now_ns + self._confirm_ms * MS_NS
         question = _question(server, name, str(item.get("arguments", "")))
-        self._requests[request] = _Request(session, name, True, deadline_ns, question)
+        self._requests[request] = _Request(session, name, True, deadline_ns, server, question)
         more: dict[str, Any] = {"question": question, "timeout_ms": self._confirm_ms}
         return [_told(request, name, "asking", **more)]
 
@@ -144,10 +145,10 @@ class Approvals:
         self, request: str, item: Mapping[str, Any], now_ns: int
     ) -> list[Answer | Told]:
         """More is told of a request: people who are asked see what it is for."""
-        found, server = self._requests.get(request), str(item.get("server_label", ""))
-        arguments = str(item.get("arguments", ""))
+        found, arguments = self._requests.get(request), str(item.get("arguments", ""))
         if found is None or not found.is_asked or not arguments:
             return []
+        server = str(item.get("server_label") or found.server)
         question = _question(server, found.name, arguments)
         if question == found.question:
             return []

@@ -171,7 +171,8 @@ class Consequences:
         outcomes += _exported(parts.traces.on_fact(number, fact, now_ns))
         if not parts.record.pending_reply.is_pending:
             parts.tools.answers_given()
-        outcomes += parts.tools.on_fact(fact, parts.record.asker, now_ns, number)
+        if number == parts.active_session or not isinstance(fact, AssistantChanged):
+            outcomes += parts.tools.on_fact(fact, parts.record.asker, now_ns, number)
         if isinstance(fact, AssistantChanged):
             outcomes.append(StateNews())
         return outcomes

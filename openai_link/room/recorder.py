@@ -46,19 +46,23 @@ class Recorder:
         self._failed, self._left_out, self._log = failed, left_out, log
         self._loop = asyncio.get_running_loop()
         self._writer: RecordingWriter | None = None
+        self._contents: Contents | None = None
+        """Of the newest recording, as it began."""
         self._over: list[RecordingWriter] = []
         """Those whose threads finish their files."""
         self._tone = Tone()
 
     def begin(self, by: str) -> None:
         """Keep each voice in a file; where that is not possible, ``failed`` is called soon."""
+        contents = Contents(self._room, time.time_ns() // MS_NS, by)
+        self._contents = contents
         self._writer = RecordingWriter(
             self._state_dir,
-            Contents(self._room, time.time_ns() // MS_NS, by),
+            contents,
             time.monotonic_ns(),
             self._free_mib,
             self._log,
-            self._cannot,
+            lambda words: self._loop.call_soon_threadsafe(self._cannot, contents, words),
             self._lacks,
         )
         self._mixer.record("files", True)
@@ -122,8 +126,10 @@ class Recorder:
         """When to call ``tick``."""
         return self._tone.next_timeout_ns()
 
-    def _cannot(self, words: str) -> None:
-        self._loop.call_soon_threadsafe(self._failed, words)
+    def _cannot(self, contents: Contents, words: str) -> None:
+        """A recording cannot go on; one that is over already ends no other."""
+        if self._writer is not None and contents is self._contents:
+            self._failed(words)
 
     def _lacks(self, name: str) -> None:
         self._loop.call_soon_threadsafe(self._left_out, name)

@@ -132,11 +132,13 @@ class McpLink:
             ) from error
         except Exception as error:
             self._drop(client)
-            raise ToolError(f"the MCP server {self._name} was lost: {_reason(error)}") from error
+            raise ToolError(
+                f"the MCP server {self._name} was lost: {_reason(error, self._redact)}"
+            ) from error
         finally:
             self._calls -= 1
         self._answered_s = asyncio.get_running_loop().time()
-        return output_of(result)
+        return output_of(result, self._redact)
 
     def _told(self, error: Exception, client: Client) -> str:
         from mcp_types import CONNECTION_CLOSED
@@ -170,7 +172,7 @@ class McpLink:
             self._answered_s = loop.time()
         except Exception as error:  # Whatever it is, this connection is useless.
             if not self._calls:  # A call that began meanwhile may be what keeps the server busy.
-                self._failure = _reason(error)
+                self._failure = _reason(error, self._redact)
                 self._drop(client)
 
     async def _pinged(self, client: Client) -> bool:
@@ -217,8 +219,8 @@ class McpLink:
                     self._ready.set()
                     await self._follow(client)
             except Exception as error:  # Whatever a server does, it must not end the room.
-                self._failure = _reason(error)
-                self._log.warning("! MCP server %s: %s", self._name, self._redact(self._failure))
+                self._failure = _reason(error, self._redact)
+                self._log.warning("! MCP server %s: %s", self._name, self._failure)
             finally:
                 self._client = None
                 self._ready.clear()
@@ -249,8 +251,9 @@ class McpLink:
                 try:
                     self._offer(await self._listing(client))
                 except Exception as error:  # What was listed before still holds.
-                    words = f"its tools have changed and cannot be listed: {_reason(error)}"
-                    self._log.warning("! MCP server %s: %s", self._name, self._redact(words))
+                    reason = _reason(error, self._redact)
+                    words = "its tools have changed and cannot be listed"
+                    self._log.warning("! MCP server %s: %s: %s", self._name, words, reason)
                 await asyncio.sleep(RELIST_S)
         finally:
             listening.cancel()
@@ -266,7 +269,7 @@ class McpLink:
                     async for _ in changes:
                         self._changed()
             except Exception as error:
-                self._log.debug("= MCP server %s: %s", self._name, _reason(error))
+                self._log.debug("= MCP server %s: %s", self._name, _reason(error, self._redact))
             await asyncio.sleep(LAST_RETRY_S)
             self._changed()
 
@@ -334,13 +337,13 @@ async def _listed(client: Client) -> list[Mapping[str, Any]]:
     return tools
 
 
-def _reason(error: BaseException) -> str:
-    """The error in one line; of a group, the first exception."""
+def _reason(error: BaseException, redact: Callable[[str], str]) -> str:
+    """The error in one line, without secrets; of a group, the first exception."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     if isinstance(error, MixminusError):
-        return str(error)
-    words = one_line(str(error), 300)
+        return redact(str(error))
+    words = one_line(redact(str(error)), 300)
     if isinstance(error, TimeoutError) and not words:
         return "it has not answered in time"
     return f"{type(error).__name__}: {words}" if words else type(error).__name__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .outputs import error_output, to_text
@@ -10,11 +11,14 @@ if TYPE_CHECKING:
     from mcp_types import CallToolResult
 
 
-def output_of(result: CallToolResult) -> str:
-    """The words of a result; of one without any, its structured content."""
+def output_of(result: CallToolResult, redact: Callable[[str], str] = str) -> str:
+    """The words of a result, of any length; of one without any, its structured content.
+
+    An error's are cut, after ``redact`` has removed what nobody may see.
+    """
     text = "\n".join(_words(block) for block in result.content)
     if result.is_error:
-        return error_output(text)
+        return error_output(redact(text))
     return text or to_text(result.structured_content)
 
 

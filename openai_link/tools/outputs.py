@@ -56,7 +56,10 @@ def to_text(value: Any) -> str:
 
 def to_output(value: Any, redact: Callable[[str], str] = str) -> str:
     """``to_text`` in at most 16 KiB, without what ``redact`` removes: no half of it is left."""
-    return bounded(redact(to_text(value)[: 2 * MAX_OUTPUT_BYTES]))
+    text, most = to_text(value), 4 * MAX_OUTPUT_BYTES
+    while len(shown := redact(text[:most])) < 2 * MAX_OUTPUT_BYTES and most < len(text):
+        most *= 2  # It is shorter now, and may end with half of a secret.
+    return bounded(shown)
 
 
 def bounded(text: str) -> str:

@@ -76,6 +76,14 @@ def test_what_is_told_of_a_request_later_is_asked_about_while_nobody_has_answere
     assert approvals.on_fact(7, other, 7_000_000_000) == []
 
 
+def test_what_is_told_later_need_not_repeat_the_server() -> None:
+    approvals, _ = asked(wanted(arguments=""))
+    more = {"type": "mcp_approval_request", "arguments": '{"where": "home"}'}
+    (told,) = approvals.on_fact(7, ItemDone("mcpr_1", more), 1)
+    assert isinstance(told, Told)
+    assert told.event["question"] == "delete all (where = home), at docs?"
+
+
 def test_a_yes_runs_it_and_its_result_ends_it() -> None:
     approvals, _ = asked()
     actions = approvals.confirmed("mcpr_1", True, "p-1", 5)

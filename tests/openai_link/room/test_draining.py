@@ -57,6 +57,31 @@ def test_a_stop_by_hand_or_a_press_silences_the_old_session(stop: Step) -> None:
     checks.check_all(world)
 
 
+def test_nobody_is_answered_over_the_button_that_has_silenced_the_old_session() -> None:
+    """A tool of the new session has run meanwhile: its answer waits until the button is let go."""
+    world = moves_while_speaking(wait(20_000), settings=PTT, tools=("lights",), tool_ms=1_000)
+    run_until_moved(world)
+    response = {"id": "resp_9", "status": "completed"}
+    call = {"item_id": "item_9", "call_id": "call_9", "name": "lights", "arguments": "{}"}
+    for event in (
+        {"type": "response.created", "response": response},
+        {"type": "response.function_call_arguments.done", "response_id": "resp_9", **call},
+        {"type": "response.done", "response": response},
+    ):
+        world.do(world.engine.server_event(2, event, world.now_ns))
+    world.browser(type="ptt", down=True)
+    world.run(5_000)
+    assert world.flushes and world.ran and requests_of_the_new_session(world) == 0
+    world.browser(type="ptt", down=False, held_ms=40)
+    world.run(3_000)
+    assert requests_of_the_new_session(world) == 1
+
+
+def requests_of_the_new_session(world: World) -> int:
+    sent = [event for event in world.sent if event["type"] == "response.create"]
+    return len([event for event in sent if event["event_id"].startswith("mmt2_")])
+
+
 def test_a_reply_that_is_stopped_in_the_old_session_is_paid_for() -> None:
     slow = {"generation_speed": 1.0}
     world = moves_while_speaking(speak(800), *ANSWERED, heard=("Stop it.",), options=slow)

@@ -9,7 +9,9 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mcp_types import CallToolResult
 
+from openai_link.tools.mcp_results import output_of
 from openai_link.tools.outputs import (
     MAX_OUTPUT_BYTES,
     bounded,
@@ -75,6 +77,25 @@ def test_secrets_of_the_environment_are_replaced() -> None:
 def test_no_half_of_a_secret_is_left_where_an_output_is_cut(before: int) -> None:
     redact = redactor({"HOME_ASSISTANT_TOKEN": "qzqzqzqzq"})
     assert "q" not in to_output("x" * before + "qzqzqzqzq" + "y" * 99, redact)
+
+
+@pytest.mark.parametrize("before", range(0, 60, 7))
+def test_no_half_of_a_secret_is_left_of_many_either(before: int) -> None:
+    """They are so much longer than what stands in their place that the end comes into sight."""
+    secret = "qz" * 60
+    redact = redactor({"HOME_ASSISTANT_TOKEN": secret})
+    output = to_output("x" * before + secret * 2_000, redact)
+    assert not {"q", "z"} & set(output) and output.endswith("the result was longer]")
+    assert len(output) > MAX_OUTPUT_BYTES - 16
+
+
+@pytest.mark.parametrize("before", [480, 490, 495])
+def test_no_half_of_a_secret_is_left_where_an_error_of_a_server_is_cut(before: int) -> None:
+    redact = redactor({"HOME_ASSISTANT_TOKEN": "qzqzqzqzq"})
+    text = {"type": "text", "text": "x" * before + "qzqzqzqzq" + "y" * 99}
+    result = CallToolResult.model_validate({"content": [text], "isError": True})
+    output = to_output(output_of(result, redact), redact)
+    assert is_error(output) and "q" not in output
 
 
 @pytest.mark.parametrize("words", ["\ud83d", "a\udcffb", "\x00\u202e", "a\nb"])
