@@ -22,7 +22,7 @@ from mixer_core.cluster.lease_actions import Terms
 from mixer_core.cluster.member import Action, Member
 from mixer_core.cluster.names import Names
 from mixer_core.cluster.records import NodeRecord
-from mixer_core.cluster.tasks import end
+from mixer_core.cluster.tasks import end, lasting
 from mixer_core.cluster.watch import Evict, Verdict
 from mixer_core.runtime import boot_clock
 from mixer_core.runtime.errors import ClusterError
@@ -105,7 +105,7 @@ class ClusterNode:
 
     def start(self) -> None:
         """Join the cluster as soon as NATS is there."""
-        self._spawn(self._prepare())
+        self._spawn(lasting(self._prepare, "joining the nodes", self._log))
 
     def tell(self) -> None:
         """Something of ``facts`` has changed: the record is written again at once."""
@@ -225,6 +225,7 @@ class ClusterNode:
             return
         record = self._store.read(key, entry)
         if record is None:
+            self._bygone.removed(key)  # No record that can be read, that is.
             return
         self._records[key] = record
         self._bygone.heard(key, entry.revision, record.gone, entry.at_ns)

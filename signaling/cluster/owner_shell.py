@@ -137,10 +137,11 @@ class OwnerShell:
 
         Who comes while this node starts waits a little for its first lease.
         """
+        until_s = asyncio.get_running_loop().time() + ASK_LIMIT_S
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(JOIN_LIMIT_S):
                 await self._has_joined.wait()
-        return await self._ask(room, Claim(frozenset(needs), frozenset(avoid), here))
+        return await self._ask(room, Claim(frozenset(needs), frozenset(avoid), here), until_s)
 
     async def refused(self, room: str) -> None:
         """This node cannot take the first person of a room: another one shall have it."""
@@ -206,7 +207,8 @@ class OwnerShell:
 
     # -- inside ---------------------------------------------------------------------------------
 
-    async def _ask(self, room: str, wish: Wish) -> Place:
+    async def _ask(self, room: str, wish: Wish, until_s: float | None = None) -> Place:
+        """``until_s``: by the loop's clock; None: ``ASK_LIMIT_S`` from now."""
         if self._is_closed:
             return Nobody("this machine is restarting", RETRY_S)
         request = next(self._numbers)
@@ -214,7 +216,8 @@ class OwnerShell:
         self._waiting[request] = future
         try:
             self._do(self._owners.ask(request, room, wish, now_ns()))
-            async with asyncio.timeout(ASK_LIMIT_S):
+            due_s = until_s or asyncio.get_running_loop().time() + ASK_LIMIT_S
+            async with asyncio.timeout_at(due_s):
                 return await future
         except TimeoutError:
             return Nobody(LATE, RETRY_S)

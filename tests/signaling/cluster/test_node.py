@@ -237,6 +237,30 @@ def test_facts_that_cannot_be_told_keep_a_node_out_for_no_longer_than_that(
     asyncio.run(test())
 
 
+def test_a_mistake_while_a_node_joins_keeps_it_out_for_no_longer_than_that(
+    nats_server: NatsServer, names: Names, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test() -> None:
+        one = One(nats_server, names, "a", tmp_path)
+        prepare, tries = one.node._store.prepare, 0
+
+        async def fails_once(replicas: int) -> None:
+            nonlocal tries
+            tries += 1
+            if tries == 1:
+                raise KeyError("nobody thought of it")
+            await prepare(replicas)
+
+        monkeypatch.setattr(one.node._store, "prepare", fails_once)
+        await one.start()
+        try:
+            await until_true(one.holds)
+        finally:
+            await one.kill()
+
+    asyncio.run(test())
+
+
 def test_the_record_of_a_lost_node_is_removed_once_nothing_can_name_it_and_it_may_come_back(
     nats_server: NatsServer, names: Names, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
