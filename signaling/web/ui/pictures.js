@@ -51,7 +51,8 @@ export class PictureDialog {
 
   open() {
     this.#forget();
-    this.text.value = this.typed.value.trim();
+    const typed = this.typed.value.trim(); // Lines that were given back may be too long together; they stay there.
+    this.text.value = typed.length > this.text.maxLength ? "" : typed;
     this.dialog.showModal();
   }
 

@@ -237,12 +237,26 @@ def test_what_is_too_long_for_one_line_is_sent_in_several(whole: Run, word: str)
     assert result == [[True, True, True], True, ""]
 
 
+def test_what_is_too_long_to_be_said_with_a_picture_stays_in_the_field(whole: Run) -> None:
+    result = whole(
+        JOIN
+        + """const say = byId("say"), asked = (words) => {
+          say.value = words; byId("open-picture").click(); byId("picture").close();
+          return [byId("picture-text").value.length, say.value.length]; };
+        return [asked("x".repeat(2000)), asked("x".repeat(2001))];"""
+    )
+    assert result == [[2000, 2000], [0, 2001]]
+
+
 def test_whoever_joins_is_told_that_the_browser_asks(whole: Run) -> None:
     result = whole(
         """const byId = (id) => document.getElementById(id); await world.pass(100);
         const shown = () => !byId("join-prompt").hidden; const before = shown();
         world.openingMs = 5000; byId("join-button").click(); await world.pass(1000);
         const asked = shown(); byId("join-cancel").click(); await world.pass(100);
-        return [before, asked, shown()];"""
+        const cancelled = shown(); await world.pass(6000); world.passes = false;
+        byId("join-button").click(); await world.pass(1000); const again = shown();
+        await world.pass(6000); const joins = byId("join-button").disabled;
+        return [before, asked, cancelled, again, joins, shown()];"""
     )
-    assert result == [False, True, False]
+    assert result == [False, True, False, True, True, False]
