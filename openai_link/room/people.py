@@ -134,9 +134,12 @@ class People:
         """The server does not take a picture: people are told, what was typed with it is said."""
         told = self._parts.sessions.pictures.refused(refused.error)
         outcomes: list[Outcome] = [] if told is None else [ProblemFound(*told), StateNews()]
-        picture = self._parts.record.refused(refused.item)
-        if picture is None or not picture.text:
+        shown = self._parts.record.refused(refused.item)
+        picture = None if shown is None else shown.picture
+        if shown is None or picture is None or not picture.text:
             return outcomes
+        if not shown.is_answered:
+            return [*outcomes, *self._parts.sessions.tell_words(shown.in_words(picture.text))]
         typed = {"type": "say", "text": picture.text, "stream": picture.stream}
         typed |= {"participant": picture.participant, "name": picture.name}
         return [*outcomes, *self._parts.sessions.browser_event(typed, now_ns)]

@@ -194,16 +194,17 @@ class RoomRecord:
     def retyped(self, session: int, typed: Untaken, item: str) -> None:
         """What was typed or shown before is told again in ``session``, as ``item``."""
         self.pending_reply.told_again(typed.item, item)
+        words = str(typed.caption["text"]) if typed.picture is None else None
+        self._transcript.said_again(typed.item, item, words)
         self._untaken.told_again(session, typed, item)
 
     def is_picture(self, item: str) -> bool:
         """Whether that is a picture which the server has not taken yet."""
         return self._untaken.is_picture(item)
 
-    def refused(self, item: str) -> Picture | None:
+    def refused(self, item: str) -> Untaken | None:
         """The server does not take a picture that it was shown; None: it is not known here."""
-        typed = self._untaken.take(item)
-        return None if typed is None else typed.picture
+        return self._untaken.take(item)
 
     def pictures(self, session: int, now_ns: int) -> Mapping[str, Picture]:
         """Pictures of the record that ``session`` is shown where it does not know them, by item."""

@@ -33,6 +33,7 @@ from .room_tools import RoomTools
 from .session import Session
 from .signals import Outcome, ReplyWithdrawn, SessionOver
 from .told_history import ToldHistory
+from .untaken import Untaken
 
 
 class RoomSessions:
@@ -245,6 +246,11 @@ class RoomSessions:
     def retype(self, session: Session) -> list[Outcome]:
         """Say again what was typed in a session that ended before it took it."""
         return self._history.retype(session, self.numbers)
+
+    def tell_words(self, typed: Untaken) -> list[Outcome]:
+        """Say what was typed with a picture that is not taken; nobody is asked for an answer."""
+        talking = self.talking
+        return [] if talking is None else self._history.say_again(talking, typed)
 
     # -- the room ---------------------------------------------------------------------------------
 

@@ -88,12 +88,17 @@ class ToldHistory:
             typed, picture = typed.in_words(picture.text), None
             if typed.is_answered:
                 self._record.pending_reply.requested(typed.item)
-        if picture is not None:
-            item, told = session.show_again(picture, is_answered=typed.is_answered)
-        else:
-            item, told = session.type_text(str(typed.caption["text"]))
+        if picture is None:
+            return [*outcomes, *self.say_again(session, typed)]
+        item, told = session.show_again(picture, is_answered=typed.is_answered)
         self._record.retyped(session.number, typed, item)
-        return [*outcomes, *told]
+        return told
+
+    def say_again(self, session: Session, typed: Untaken) -> list[Outcome]:
+        """Say what was typed before; nobody is asked for an answer here."""
+        item, told = session.type_text(str(typed.caption["text"]))
+        self._record.retyped(session.number, typed, item)
+        return told
 
     def _place(self, session: Session, item: HistoryItem) -> str:
         """Id in ``session`` of the item behind which a late ``item`` belongs; empty: the last."""

@@ -7,7 +7,7 @@ its turn, what was written with its words, in order.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from .speech_timeline import Shares, SpeechTimeline
@@ -87,6 +87,13 @@ class Attribution:
         _keep(self.names, said.participant, name)
         self._said.append(said)
         del self._said[:-MAX_KEPT]
+
+    def said_again(self, before: str, item: str, words: str | None) -> None:
+        """What was to become ``before`` is to become ``item``; ``words``: in place of its own."""
+        for at, said in enumerate(self._said):
+            if said.event_id == before:
+                text, shown = (said.text, said.shown) if words is None else (words, "")
+                self._said[at] = replace(said, event_id=item, text=text, shown=shown)
 
     def take_said(self, item: str, text: str) -> ExpectedText | None:
         """The message that has become ``item``, if somebody wrote it: by its id, else its words."""

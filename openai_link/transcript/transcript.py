@@ -144,6 +144,10 @@ class Transcript:
         )
         return []
 
+    def said_again(self, before: str, item: str, words: str | None = None) -> None:
+        """What somebody wrote is sent again, as ``item``; ``words``: in place of its own."""
+        self._attribution.said_again(before, item, words)
+
     def tool_result(self, call: str, output: str, ok: bool, wall_ms: int) -> list[Record]:
         """A tool has answered; the first answer counts."""
         item = self._items.awaiting(call)

@@ -211,7 +211,19 @@ def test_of_a_picture_that_was_stopped_the_words_that_are_left_have_no_answer() 
     world.browser(type="interrupt")
     world.answered()
     assert [event["code"] for event in world.of("error")] == ["picture_refused"]
-    assert [item.text for item in checks.messages(world)] == ["What is this?"]
+    assert [(item.name, item.text) for item in checks.messages(world)] == [("Ada", "What is this?")]
+    assert "response.create" not in {event["type"] for event in world.sent}
+
+
+def test_of_a_picture_that_is_refused_after_a_stop_the_words_have_no_answer_either() -> None:
+    world = world_of(kind=_Slow)
+    world.refusal = NO_TYPE
+    world.exhibit(shown("What is this?"))
+    world.run(300)
+    world.browser(type="interrupt")
+    world.answered()
+    assert [event["code"] for event in world.of("error")] == ["pictures_refused"]
+    assert [(item.name, item.text) for item in checks.messages(world)] == [("Ada", "What is this?")]
     assert "response.create" not in {event["type"] for event in world.sent}
 
 
