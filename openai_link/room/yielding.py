@@ -3,14 +3,14 @@
 The other machine has a session that knows the conversation. Here the room is left in its next
 pause: the reply that sounds is finished, nobody is in the middle of a word, what was said is
 written down, no tool runs. A pause that does not come is not waited for longer than whoever asks
-allows.
+allows; words, which some servers never write down, not longer than ``WORDS_NS``.
 """
 
 from __future__ import annotations
 
 from mixer_core.runtime.units import MS_NS
 
-from .handover import QUIET_NS
+from .handover import QUIET_NS, WORDS_NS
 from .record import RoomRecord
 from .rollover import PAUSE_NS
 from .room_tools import RoomTools
@@ -30,6 +30,7 @@ class Yielding:
         self._record = record
         self._tools = tools
         self._until_ns: int | None = None
+        self._words_until_ns = 0
         self._loud_ns = 0
         self._quiet_since_ns: int | None = None
         self._look_ns = 0
@@ -43,7 +44,7 @@ class Yielding:
 
     def begin(self, until_ns: int, now_ns: int) -> bool:
         """The room is to be left in its next pause, at the latest at ``until_ns``."""
-        self._until_ns = until_ns
+        self._until_ns, self._words_until_ns = until_ns, now_ns + WORDS_NS
         self._loud_ns, self._quiet_since_ns = now_ns, None
         return self.tick(now_ns)
 
@@ -90,5 +91,6 @@ class Yielding:
         talking, draining = self._sessions.talking, self._sessions.draining
         calm = talking is None or (talking.is_settled and not self._tools.is_busy)
         calm = calm and (draining is None or draining.has_said_everything)
-        calm = calm and not any(one.awaits_words for one in (talking, draining) if one is not None)
+        if now_ns < self._words_until_ns:
+            calm = calm and not any(one and one.awaits_words for one in (talking, draining))
         return not calm or now_ns - self._loud_ns < QUIET_NS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mixer_core.runtime.room_rules import RoomRules
 from mixer_core.runtime.units import MS_NS, S_NS
+from openai_link.room.handover import WORDS_NS
 from openai_link.simulator.engine.brain import Recognition
 from tests.openai_link.room.world import (
     PAGE_NS,
@@ -122,6 +123,17 @@ def test_a_turn_that_is_over_and_not_written_down_is_waited_for() -> None:
     leave(old)
     assert texts(old) == [call, f"You said: {call}"]
     assert old.yielded is not None and not old.yielded.owed
+
+
+def test_words_that_do_not_come_are_not_waited_for_up_to_the_limit() -> None:
+    """Some servers write nothing down: the room is left in a pause all the same."""
+    words = (Recognition("hello", delay_ms=60_000),)
+    steps = (wait(300), speak(800, PARTICIPANT), until("speaking"), until("idle", 20_000))
+    old = World(Scene("never", steps, words=words))
+    old.finish()
+    begin_ns = old.now_ns
+    leave(old)
+    assert old.now_ns - begin_ns < WORDS_NS + S_NS < LIMIT_NS
 
 
 def test_who_stays_after_all_goes_on_with_the_conversation() -> None:
