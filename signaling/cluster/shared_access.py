@@ -98,8 +98,10 @@ class SharedAccess:
                     await self._adopt()
                 await self._share()
                 self._trouble = ""
-            except (ClusterError, RuntimeDirError) as error:
+            except Exception as error:
                 self._heard = True  # All of it again.
+                if not isinstance(error, (ClusterError, RuntimeDirError)):
+                    raise
                 pause_s = RETRY_S if self._has_key else LOOK_S
                 if self._trouble != type(error).__name__:
                     self._trouble = type(error).__name__

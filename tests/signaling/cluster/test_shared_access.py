@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from mixer_core.cluster import tasks
 from mixer_core.cluster.buckets import Bucket
 from mixer_core.cluster.connection import Connection
 from mixer_core.cluster.jetstream import JetStream
 from mixer_core.cluster.names import Names
 from mixer_core.runtime import logs
 from mixer_core.runtime.errors import ProblemError
+from signaling.access.book import Book
 from signaling.access.desk import REMOVED, Desk
 from signaling.access.ledger import KEY_FILE, Ledger
 from signaling.cluster.shared_access import SharedAccess
@@ -26,10 +28,24 @@ from tests.support.waiting import until
 pytestmark = [pytest.mark.processes, needs_nats]
 
 
+class Stumbling(Ledger):
+    """Fails once in a way that nobody has thought of, where it is told to."""
+
+    is_to_fail = False
+
+    def change(self, make: Callable[[Book], Book], now_s: int) -> Book:
+        if self.is_to_fail:
+            self.is_to_fail = False
+            raise ValueError("nobody thought of it")
+        return super().change(make, now_s)
+
+
 @asynccontextmanager
-async def sharing(connection: Connection, names: Names, folder: Path) -> AsyncIterator[Desk]:
+async def sharing(
+    connection: Connection, names: Names, folder: Path, of: type[Ledger] = Ledger
+) -> AsyncIterator[Desk]:
     """One node's desk."""
-    ledger = Ledger(folder)
+    ledger = of(folder)
     jetstream = JetStream(connection)
     share = SharedAccess(
         *(Bucket(jetstream, names.access), Bucket(jetstream, names.keys), ledger),
@@ -135,6 +151,29 @@ def test_a_claim_whose_answer_was_lost_is_made_again_and_lets_one_browser_in(
             two.exchange(token, "", now_s())
             with pytest.raises(ProblemError, match="one browser"):
                 two.exchange(token, "", now_s())
+
+    run(test)
+
+
+def test_what_was_heard_while_it_failed_is_not_forgotten(
+    nats_server: NatsServer, names: Names, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test() -> None:
+        monkeypatch.setattr(tasks, "ANEW_S", 0.0)
+        async with (
+            connected(nats_server) as first,
+            connected(nats_server) as second,
+            sharing(first, names, tmp_path / "one") as one,
+            sharing(second, names, tmp_path / "two", Stumbling) as two,
+        ):
+            before, _ = one.invite(["den"], "speak", "Ada", 3_600, False, now_s())
+            await until(lambda: before.id in two.book().invitations)
+            ledger = two.ledger
+            assert isinstance(ledger, Stumbling)
+            ledger.is_to_fail = True
+            made, _ = one.invite(["den"], "speak", "Bob", 3_600, False, now_s())
+            await until(lambda: made.id in two.book().invitations)
+            assert not ledger.is_to_fail
 
     run(test)
 
