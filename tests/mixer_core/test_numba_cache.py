@@ -367,7 +367,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     if not AS_ROOT or subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("a file system cannot be mounted here")
     yield tmp_path
-    subprocess.run(["umount", str(tmp_path)], check=True)
+    subprocess.run(["umount", "-l", str(tmp_path)], check=True)
 
 
 @pytest.mark.processes

@@ -35,6 +35,12 @@ def mount(*words: str) -> int:
     return subprocess.run(["mount", *words], capture_output=True, check=False).returncode
 
 
+async def remount(folder: Path, options: str) -> None:
+    """It is refused while a file is open for writing, and the journal tries again and again."""
+    words = ("-o", f"remount,{options}", str(folder))
+    await until(lambda: mount(*words) == 0, "the file system stays as it was mounted")
+
+
 @pytest.mark.processes
 def test_what_is_said_meanwhile_is_written_once_there_is_room(
     short_dir: Path, monkeypatch: pytest.MonkeyPatch
@@ -56,10 +62,10 @@ def test_what_is_said_meanwhile_is_written_once_there_is_room(
             while filler.write(bytes(4_096)):
                 pass
         await say(journal, range(20, 300))
-        assert mount("-o", "remount,ro", str(folder)) == 0
+        await remount(folder, "ro")
         await say(journal, range(300, 310))
         assert len(reading.items_of(path, 1)) == 20, "the transcript can be read"
-        assert mount("-o", "remount,rw,size=8m", str(folder)) == 0
+        await remount(folder, "rw,size=8m")
         await until(lambda: len(reading.items_of(path, 1)) == 310, "words are lost")
         await journal.close()
 
