@@ -18,6 +18,7 @@ pytestmark = pytest.mark.browser
 
 SHOWN = "(code) => document.querySelector(`.problem[data-code='${code}']`) !== null"
 SAVED = "() => document.querySelectorAll('#recordings a[download]').length >= 1"
+NO_FILES = "() => document.getElementById('recordings').textContent === 'There are none.'"
 
 
 @pytest.fixture
@@ -63,6 +64,8 @@ def test_one_begins_and_another_one_objects(
     bob = joined(gateway, browser, "room=studio&name=Bob&talk=hold")
     troubles = watched(ada) + watched(bob)
     ada.locator("#open-settings").click()
+    ada.locator("#recordings-past summary").click()
+    until(ada, NO_FILES, "the list is not shown")
     ada.locator("#record").click()
     until(bob, f"() => ({SHOWN})('recording-soon')", "Bob is not told")
     look(bob, "soon")
@@ -75,8 +78,7 @@ def test_one_begins_and_another_one_objects(
         until(page, f"() => ({SHOWN})('recording-over')", "it goes on")
     assert "Bob has ended the recording" in ada.locator(".problem").all_inner_texts()[0]
     assert bob.locator("#recorded").is_hidden()
-    ada.locator("#recordings-past summary").click()
-    until(ada, SAVED, "there are no files")
+    until(ada, SAVED, "the list that is open does not get the files")
     look(ada, "files")
     assert ada.locator("#recordings li").count() == 1 and troubles == []
     assert "without" not in ada.locator("#recordings li").inner_text()

@@ -1,6 +1,9 @@
 // @ts-check
 import { announce, byId, make, setText } from "./dom.js";
 
+/** While the list is looked at, it is asked for so often: a recording that is over has its files a moment later. */
+const AGAIN_MS = 3000;
+
 /** The badge that everybody sees; for admins the button that begins a recording, and the files of those before. */
 export class Recording {
   /** @param {import("../client.js").Client} client */
@@ -13,10 +16,13 @@ export class Recording {
     this.trouble = byId("recordings-trouble");
     /** How often the list was asked for: an older answer may come later. */
     this.turn = 0;
+    /** What the list shows. */
+    this.shown = "";
+    /** Questions that have no answer yet. */
+    this.asking = 0;
     this.button.addEventListener("click", () => client.record(client.state.recording.phase === "off"));
-    /** @type {HTMLDetailsElement} */ (byId("recordings-past")).addEventListener("toggle", (event) => {
-      if (/** @type {HTMLDetailsElement} */ (event.target).open) this.#show();
-    });
+    this.past = /** @type {HTMLDetailsElement} */ (byId("recordings-past"));
+    this.past.addEventListener("toggle", () => this.#follow());
   }
 
   /** @param {import("../client.js").State} state */
@@ -29,10 +35,23 @@ export class Recording {
     setText(byId("record-word"), isOff ? "Record this room" : "Stop the recording");
   }
 
+  #follow() {
+    clearTimeout(this.timer);
+    if (!this.past.open) return;
+    this.timer = setTimeout(() => this.#follow(), AGAIN_MS);
+    const isSeen = this.past.offsetParent !== null; // Not while the dialog is closed.
+    if (isSeen && !this.button.disabled && !this.asking) this.#show();
+  }
+
   async #show() {
     const turn = (this.turn += 1);
+    this.asking += 1;
     const found = await this.#try(this.client.archive.recordings());
+    this.asking -= 1;
     if (!found || turn !== this.turn) return;
+    const shown = JSON.stringify(found.map((one) => ({ ...one, files: one.files.map(({ file }) => file) })));
+    if (shown === this.shown) return; // Whoever is on one of its links stays there.
+    this.shown = shown;
     this.list.replaceChildren(...found.map((one) => this.#row(one)));
     if (!found.length) this.list.append(make("li", { text: "There are none." }));
   }
@@ -64,9 +83,10 @@ export class Recording {
 
   /** @template T @param {Promise<T>} asked @returns {Promise<T|undefined>} undefined: it is said why not */
   async #try(asked) {
-    this.trouble.hidden = true;
     try {
-      return await asked;
+      const answer = await asked;
+      this.trouble.hidden = true;
+      return answer;
     } catch (error) {
       setText(this.trouble, /** @type {any} */ (error).detail || "The gateway does not answer.");
       this.trouble.hidden = false;
