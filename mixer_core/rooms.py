@@ -5,10 +5,7 @@ Its sound is in ``room_sound``.
 
 from __future__ import annotations
 
-from .bus.frames import (
-    FLAG_PAUSE,
-    Frame,
-)
+from .bus.frames import FLAG_PAUSE, Frame
 from .bus.pcm import SILENCE
 from .room_sound import RoomSound, talking_to
 from .slots import Stream

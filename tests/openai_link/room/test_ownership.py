@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -121,14 +122,21 @@ def test_the_journal_of_a_room_that_came_from_another_machine_is_of_the_epoch_si
     run(test)
 
 
+@contextmanager
+def nearly_over(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """The boot time (ns) is half a second before the first lease ends."""
+    late_ns = boot_clock.now_ns() + LEASE_NS - S_NS // 2
+    with monkeypatch.context() as later:
+        later.setattr(boot_clock, "now_ns", lambda: late_ns)
+        yield late_ns
+
+
 def test_a_grant_comes_while_a_session_is_opened_for_which_no_time_was_left(
     short_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def test() -> None:
         room = Room(short_dir)
-        late_ns = boot_clock.now_ns() + LEASE_NS - S_NS // 2
-        with monkeypatch.context() as later:
-            later.setattr(boot_clock, "now_ns", lambda: late_ns)
+        with nearly_over(monkeypatch) as late_ns:
             room.ownership.before_opening()
             room.ownership.grant(Grant("home", 3, late_ns + LEASE_NS))
             await asyncio.sleep(0)
@@ -145,9 +153,7 @@ def test_without_a_grant_it_ends_before_its_connection_is_begun(
 ) -> None:
     async def test() -> None:
         room = Room(short_dir)
-        late_ns = boot_clock.now_ns() + LEASE_NS - S_NS // 2
-        with monkeypatch.context() as later:
-            later.setattr(boot_clock, "now_ns", lambda: late_ns)
+        with nearly_over(monkeypatch):
             room.ownership.before_opening()
             await asyncio.sleep(0)
             assert room.ownership.is_paused and room.shell.detail == WORDS

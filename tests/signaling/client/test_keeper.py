@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -67,36 +69,36 @@ class Gateway:
         await asyncio.gather(*(peer.close() for peer in self._peers))
 
 
-@asynchronous
-async def test_an_attempt_that_was_ended_does_not_end_the_connection_that_follows() -> None:
-    gateway = Gateway(ends=1)
+@asynccontextmanager
+async def joined(gateway: Gateway) -> AsyncIterator[Any]:
+    """A call through ``gateway``, which is closed behind it."""
     app = web.Application()
     app.router.add_post("/rooms/home/participants", gateway.answer)
     try:
         async with TestServer(app) as server:
             url = str(server.make_url("")).rstrip("/")
             async with join(url, keep_trying_s=60) as call:
-                await call.mute(True)
-                await asyncio.wait_for(gateway.told.wait(), 60)
-                assert gateway.offers == 2
+                yield call
     finally:
         await gateway.close()
+
+
+@asynchronous
+async def test_an_attempt_that_was_ended_does_not_end_the_connection_that_follows() -> None:
+    gateway = Gateway(ends=1)
+    async with joined(gateway) as call:
+        await call.mute(True)
+        await asyncio.wait_for(gateway.told.wait(), 60)
+        assert gateway.offers == 2
 
 
 @asynchronous
 async def test_a_talk_button_that_is_held_is_held_on_the_next_connection_too() -> None:
     gateway = Gateway(ends=0)
-    app = web.Application()
-    app.router.add_post("/rooms/home/participants", gateway.answer)
-    try:
-        async with TestServer(app) as server:
-            url = str(server.make_url("")).rstrip("/")
-            async with join(url, keep_trying_s=60) as call:
-                await call.hold_to_talk(True)
-                assert await gateway.next_press() == (1, True)
-                await gateway.lose()
-                assert await gateway.next_press() == (2, True)
-                await call.hold_to_talk(False)
-                assert await gateway.next_press() == (2, False)
-    finally:
-        await gateway.close()
+    async with joined(gateway) as call:
+        await call.hold_to_talk(True)
+        assert await gateway.next_press() == (1, True)
+        await gateway.lose()
+        assert await gateway.next_press() == (2, True)
+        await call.hold_to_talk(False)
+        assert await gateway.next_press() == (2, False)
