@@ -92,17 +92,29 @@ class Cluster:
             other.placer.gone(node.name)
 
     async def join(self, room: str, entry: Node) -> str:
-        """What happens to an offer that comes to ``entry``; the node that took it."""
-        avoid: set[str] = set()
+        """What happens to an offer that comes to ``entry``; the node that took it.
+
+        Who is told to ask again does: NATS may answer late where the machine is busy.
+        """
+        for _ in range(10):
+            found = await self._offered(room, entry)
+            if isinstance(found, str):
+                return found
+            assert found.retry_after_s, found
+            await asyncio.sleep(found.retry_after_s)
+        raise AssertionError(f"nobody takes {room}: {found}")
+
+    async def _offered(self, room: str, entry: Node) -> str | Nobody:
         for _ in range(3):
-            found = await entry.shell.claim(room, avoid=avoid)
+            found = await entry.shell.claim(room)
             if isinstance(found, There):
                 target = next(node for node in self.nodes if node.name == found.node)
                 found = await target.shell.claim(room, here=True)
                 entry = target if isinstance(found, Here) else entry
             if isinstance(found, Here):
                 return entry.name
-            assert isinstance(found, There), found
+            if isinstance(found, Nobody):
+                return found
         raise AssertionError(f"nobody takes {room}")
 
 
