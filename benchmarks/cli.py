@@ -141,6 +141,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("before", type=Path, help="directory of the other checkout")
     command.add_argument("names", nargs="+", choices=list(BENCHMARKS), metavar="NAME")
     command.add_argument("--rounds", type=int, default=4, help="4 unless told")
+    command.add_argument("--at-once", action="store_true", help="both at the same time, as pairs")
     command = add("plot", "plots of a results file", _plot_file)
     command.add_argument("file", type=Path)
     command.add_argument("folder", type=Path)
@@ -177,16 +178,22 @@ def _compare_trees(given: argparse.Namespace) -> int:
     print("\n".join([machine.summary(about), *checkouts.names()]), flush=True)
     runs: list[tuple[comparison.Side, Report]] = []
     try:
-        for run in checkouts.interleave(given.names, given.rounds, _progress):
+        measure = checkouts.at_once if given.at_once else checkouts.interleave
+        for run in measure(given.names, given.rounds, _progress):
             runs.append(run)
     finally:  # What was measured before a failure is worth keeping.
-        found = comparison.figures(runs)
+        found = comparison.figures(runs, is_paired=given.at_once)
         report = Report(
             benchmark="compare_trees",
             started=started.isoformat(timespec="seconds"),
             seconds=round(time.monotonic() - began_s, 1),
             machine=about,
-            options={"rounds": given.rounds, "quick": given.quick, "smoke": given.smoke},
+            options={
+                "rounds": given.rounds,
+                "quick": given.quick,
+                "smoke": given.smoke,
+                "at_once": given.at_once,
+            },
             measures=comparison.measures(found),
             notes=[*checkouts.revisions(), *comparison.conditions(runs)],
         )

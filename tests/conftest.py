@@ -7,6 +7,7 @@ import logging
 import shutil
 import tempfile
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,34 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What waits for processes begins first, so that nothing is left to wait for at the end."""
-    items.sort(key=lambda item: [not item.get_closest_marker(marker) for marker in SLOW_FIRST])
+    """Files that wait for processes come first, with one that computes after each few of them.
+
+    So nothing is left to wait for at the end, and no processor idles while others wait.
+    """
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    groups: list[list[Path]] = [[], [], [], []]
+    for path, inside in files.items():
+        groups[min(map(_place, inside))].append(path)
+    browsers, processes, sockets, memory = groups
+    order = [*browsers, *_between([*processes, *sockets], memory)]
+    items[:] = [item for path in order for item in files[path]]
+
+
+def _place(item: pytest.Item) -> int:
+    """0 for what is slowest."""
+    slow = (index for index, name in enumerate(SLOW_FIRST) if item.get_closest_marker(name))
+    return next(slow, len(SLOW_FIRST))
+
+
+def _between(waiting: list[Path], computing: list[Path]) -> list[Path]:
+    """``waiting`` with half of ``computing`` spread evenly among it; the other half at the end."""
+    early, late = computing[::2], computing[1::2]
+    places = [(n + 1) * len(early) // len(waiting) for n in range(len(waiting))]
+    begun = [0, *places]
+    mixed = [[path, *early[begun[n] : begun[n + 1]]] for n, path in enumerate(waiting)]
+    return [*chain.from_iterable(mixed), *late] if waiting else computing
 
 
 def pytest_collection_finish() -> None:

@@ -4,6 +4,10 @@ A figure is better or worse only if the medians differ by more than the wider of
 (largest minus smallest value), than ``LEAST_SHARE`` of the value, and than ``LEAST_DIFFERENCE``.
 By chance alone that happens to 6 in 100 figures with three rounds, to 1 in 100 with four. For all
 figures less is better.
+
+Two that run at the same time make a pair in each round: the ratio is the median of the pairs', and
+the spread that counts is that of their ratios. How fast the machine is at the moment is in both
+halves of a pair.
 """
 
 from __future__ import annotations
@@ -45,6 +49,8 @@ class Figure:
     statistic: str
     unit: str
     values: dict[Side, list[float]] = field(default_factory=lambda: {side: [] for side in SIDES})
+    is_paired: bool = False
+    """The values of a round were measured at the same time."""
 
     @property
     def name(self) -> str:
@@ -57,31 +63,54 @@ class Figure:
         return all(self.values.values())
 
     @property
+    def ratios(self) -> list[float]:
+        """now / before of each pair; empty without pairs, or if a value before is 0."""
+        pairs = list(zip(self.values["before"], self.values["now"], strict=False))
+        if not self.is_paired or not all(before for before, _ in pairs):
+            return []
+        return [now / before for before, now in pairs]
+
+    @property
     def ratio(self) -> float | None:
-        """Median now / median before; None if that was 0."""
+        """Of the medians, or the median of the pairs'; None if before was 0."""
         before = median(self.values["before"])
+        if ratios := self.ratios:
+            return median(ratios)
         return median(self.values["now"]) / before if before else None
+
+    @property
+    def difference(self) -> float:
+        """By how much now is more than before, in the figure's unit."""
+        before = median(self.values["before"])
+        if ratios := self.ratios:
+            return (median(ratios) - 1) * before
+        return median(self.values["now"]) - before
 
     @property
     def noise(self) -> float:
         """How far two medians may differ by chance, in the figure's unit."""
-        spreads = [max(values) - min(values) for values in self.values.values()]
-        share = LEAST_SHARE * median(self.values["before"])
-        return max(*spreads, share, LEAST_DIFFERENCE[self.unit])
+        before = median(self.values["before"])
+        if ratios := self.ratios:
+            spreads = [before * (max(ratios) - min(ratios))]
+        else:
+            spreads = [max(values) - min(values) for values in self.values.values()]
+        return max(*spreads, LEAST_SHARE * before, LEAST_DIFFERENCE[self.unit])
 
     @property
     def verdict(self) -> Verdict:
         """Empty if a spread is missing because there was only one round."""
         if min(map(len, self.values.values())) < 2:
             return ""
-        difference = median(self.values["now"]) - median(self.values["before"])
-        if abs(difference) <= self.noise:
+        if abs(self.difference) <= self.noise:
             return "same"
-        return "worse" if difference > 0 else "better"
+        return "worse" if self.difference > 0 else "better"
 
 
-def figures(runs: Iterable[tuple[Side, Report]]) -> list[Figure]:
-    """The figures that both sides have, in the order in which they were reported."""
+def figures(runs: Iterable[tuple[Side, Report]], is_paired: bool = False) -> list[Figure]:
+    """The figures that both sides have, in the order in which they were reported.
+
+    ``is_paired``: the n-th run of each side was at the same time as that of the other.
+    """
     found: dict[tuple[str, ...], Figure] = {}
     for side, report in runs:
         for measure in report.measures:
@@ -90,7 +119,8 @@ def figures(runs: Iterable[tuple[Side, Report]]) -> list[Figure]:
             for statistic in STATISTICS.get(measure.unit, ()):
                 if statistic in measure.values:
                     key = (report.benchmark, measure.case, measure.subject, measure.unit, statistic)
-                    figure = found.setdefault(key, Figure(*key[:3], statistic, measure.unit))
+                    new = Figure(*key[:3], statistic, measure.unit, is_paired=is_paired)
+                    figure = found.setdefault(key, new)
                     figure.values[side].append(measure.values[statistic])
     return [figure for figure in found.values() if figure.complete]
 
@@ -145,7 +175,7 @@ def _table(title: str, found: Sequence[Figure]) -> str:
                 figure.name,
                 figure.subject,
                 *(cell for side in SIDES for cell in _cells(figure.values[side])),
-                "" if ratio is None else f"{ratio:.2f}",
+                "" if ratio is None else f"{ratio:.2f}{_range(figure.ratios)}",
                 WORDS[figure.verdict],
             ]
         )
@@ -154,6 +184,10 @@ def _table(title: str, found: Sequence[Figure]) -> str:
 
 def _cells(values: Sequence[float]) -> list[str]:
     return [number(median(values)), f"{number(min(values))}–{number(max(values))}"]
+
+
+def _range(ratios: Sequence[float]) -> str:
+    return f" ({min(ratios):.2f}–{max(ratios):.2f})" if ratios else ""
 
 
 def _count(found: Sequence[Figure]) -> str:

@@ -1,4 +1,5 @@
-"""Runs benchmarks of two checkouts in turns, each by its own ``python -m benchmarks``."""
+"""Runs benchmarks of two checkouts, in turns or both at once, each by its own ``python -m
+benchmarks``."""
 
 from __future__ import annotations
 
@@ -6,6 +7,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from mixer_core.runtime.process import die_with_parent
@@ -53,12 +56,28 @@ class Checkouts:
                     progress(f"round {number + 1} of {rounds}: {name}, {side}")
                     yield side, self._run(side, name, progress)
 
-    def _run(self, side: Side, name: str, progress: Callable[[str], None]) -> Report:
+    def at_once(
+        self, benchmarks: Sequence[str], rounds: int, progress: Callable[[str], None]
+    ) -> Iterator[tuple[Side, Report]]:
+        """Run every benchmark from both sides at the same time, in every round.
+
+        Raises BenchmarkError when a run fails: who repeats it would be alone.
+        """
+        with ThreadPoolExecutor(len(SIDES)) as pool:
+            for number in range(rounds):
+                for name in benchmarks:
+                    progress(f"round {number + 1} of {rounds}: {name}, both")
+                    run = partial(self._run, name=name, progress=progress, attempts=1)
+                    yield from zip(SIDES, pool.map(run, SIDES), strict=True)
+
+    def _run(
+        self, side: Side, name: str, progress: Callable[[str], None], attempts: int = ATTEMPTS
+    ) -> Report:
         tree = self._trees[side]
         with tempfile.TemporaryDirectory(prefix="mm-checkouts-") as folder:
             file = Path(folder) / "result.json"
             command = [sys.executable, "-m", "benchmarks", name, *self._flags, "--json", str(file)]
-            for attempt in range(ATTEMPTS):
+            for attempt in range(attempts):
                 done = subprocess.run(
                     command,
                     cwd=tree,

@@ -39,6 +39,25 @@ def test_verdicts(before: list[float], now: list[float], verdict: str) -> None:
     assert rounds(before, now).verdict == verdict
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "ratio", "verdict"),
+    [
+        ([5.0, 10.0, 7.0], [5.5, 11.0, 7.7], "1.10 (1.10–1.10)", "worse"),
+        ([5.0, 10.0, 7.0], [4.5, 8.0, 5.6], "0.80 (0.80–0.90)", "better"),
+        ([5.0, 10.0, 7.0], [5.5, 9.5, 7.1], "1.01 (0.95–1.10)", "same"),
+        ([0.0, 10.0], [5.0, 10.0], "1.50", "same"),  # A pair without a ratio: as without pairs.
+    ],
+)
+def test_pairs_do_not_mind_a_machine_that_changes(
+    before: list[float], now: list[float], ratio: str, verdict: str
+) -> None:
+    pairs = zip(before, now, strict=True)
+    runs = [run(*one) for b, n in pairs for one in (("before", latency(b)), ("now", latency(n)))]
+    (figure,) = comparison.figures(runs, is_paired=True)
+    assert figure.verdict == verdict
+    assert ratio in comparison.text([figure])
+
+
 def test_only_processor_time_latency_and_memory_of_both_are_compared() -> None:
     both = [
         latency(1.0),

@@ -46,6 +46,31 @@ def test_they_take_turns_and_change_the_order_each_round(tmp_path: Path) -> None
     assert found["call"] == {"before": [1.0, 1.0], "now": [2.0, 2.0]}
 
 
+def test_both_run_at_once_in_pairs(tmp_path: Path) -> None:
+    made = checkouts(tmp_path)
+    meeting = f"""
+import pathlib, time
+own, other = (pathlib.Path("{tmp_path}", name) for name in {{names}})
+own.touch()
+while not other.exists():
+    time.sleep(0.01)
+"""
+    for side, other in (("before", "now"), ("now", "before")):
+        program = tmp_path / side / "benchmarks" / "__main__.py"
+        program.write_text(
+            meeting.format(names=(side + "-is", other + "-is")) + program.read_text()
+        )
+    runs = list(made.at_once(["call"], 2, lambda words: None))
+    assert [side for side, _ in runs] == ["before", "now"] * 2
+    (figure,) = figures(runs, is_paired=True)
+    assert figure.ratios == [2.0, 2.0]
+
+
+def test_a_pair_of_which_one_fails_is_not_repeated(tmp_path: Path) -> None:
+    with pytest.raises(BenchmarkError, match="no port was free"):
+        list(checkouts(tmp_path, fails="now").at_once(["call"], 1, lambda words: None))
+
+
 def test_a_run_that_fails_is_repeated_once(tmp_path: Path) -> None:
     said: list[str] = []
     runs = list(checkouts(tmp_path, fails="now").interleave(["call"], 1, said.append))
