@@ -28,21 +28,25 @@ in_memory.install()
 SLOW_FIRST = ("browser", "processes", "sockets")
 
 
-ONE_GATEWAY = "tests/browser/one_gateway/"
+SHARED = tuple(
+    f"tests/browser/{name}/" for name in ("one_gateway", "quiet", "speaking", "page_unit")
+)
+"""Folders whose files share a gateway or a browser."""
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Files that share a gateway go to one worker."""
+    """Files that share something that is slow to start go to one worker."""
     if config.getoption("dist") != "loadfile":
         return None
     from xdist.scheduler import LoadFileScheduling
 
-    class BySharedGateway(LoadFileScheduling):
+    class ByShared(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return ONE_GATEWAY if nodeid.startswith(ONE_GATEWAY) else super()._split_scope(nodeid)
+            shared = (folder for folder in SHARED if nodeid.startswith(folder))
+            return next(shared, super()._split_scope(nodeid))
 
-    return BySharedGateway(config, log)
+    return ByShared(config, log)
 
 
 @pytest.hookimpl(trylast=True)

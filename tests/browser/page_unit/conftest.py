@@ -36,19 +36,53 @@ class _Files(SimpleHTTPRequestHandler):
         """Say nothing."""
 
 
-class _Page:
-    """One page of one browser for all tests, in a thread of its own.
+class _Chromium:
+    """One browser for all tests, in a thread of its own.
 
     Playwright keeps an event loop running in the thread that uses it; the other tests of a session
     need that of the main thread.
     """
 
-    def __init__(self, origin: str, world: Path | None = None) -> None:
-        """``world``: a script that runs before everything else in each document."""
-        self._origin = origin
-        self._world = world
+    def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1)
-        self._thread.submit(self._open).result()
+        self.do(self._open)
+
+    def do(self, work: Callable[[], Any]) -> Any:
+        """What ``work()`` returns, done in the browser's thread."""
+        return self._thread.submit(work).result()
+
+    def page(self, world: Path | None) -> Any:
+        """A new page in a context of its own; see ``_Page``."""
+        page = self._browser.new_page()
+        if world is not None:
+            page.add_init_script(path=world)
+        return page
+
+    def close(self) -> None:
+        """Close the browser."""
+        self.do(self._close)
+        self._thread.shutdown()
+
+    def _open(self) -> None:
+        from playwright.sync_api import sync_playwright
+
+        self._playwright = sync_playwright().start()
+        self._browser = self._playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+
+    def _close(self) -> None:
+        self._browser.close()
+        self._playwright.stop()
+
+
+class _Page:
+    """One page for all tests that want such a one."""
+
+    def __init__(self, chromium: _Chromium, origin: str, world: Path | None = None) -> None:
+        """``world``: a script that runs before everything else in each document."""
+        self._chromium = chromium
+        self._origin = origin
+        self._page = chromium.do(lambda: chromium.page(world))
+        self.renew()
 
     def run(self, module: str, body: str, argument: Any = None) -> Any:
         """What the body of an async function returns; it sees the module ``m`` and ``a``."""
@@ -57,33 +91,11 @@ class _Page:
             f"return await (async () => {{ {body} }})(); }}"
         )
         arguments = [f"{self._origin}/{module}", argument]
-        return self._thread.submit(lambda: self._page.evaluate(script, arguments)).result()
+        return self._chromium.do(lambda: self._page.evaluate(script, arguments))
 
     def renew(self, path: str = BLANK) -> None:
         """Begin with a new document."""
-        self._thread.submit(self._go, path).result()
-
-    def close(self) -> None:
-        """Close the browser."""
-        self._thread.submit(self._close).result()
-        self._thread.shutdown()
-
-    def _open(self) -> None:
-        from playwright.sync_api import sync_playwright
-
-        self._playwright = sync_playwright().start()
-        self._browser = self._playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        self._page = self._browser.new_page()
-        if self._world is not None:
-            self._page.add_init_script(path=self._world)
-        self._go()
-
-    def _go(self, path: str = BLANK) -> None:
-        self._page.goto(f"{self._origin}/{path}")
-
-    def _close(self) -> None:
-        self._browser.close()
-        self._playwright.stop()
+        self._chromium.do(lambda: self._page.goto(f"{self._origin}/{path}"))
 
 
 @pytest.fixture(scope="session")
@@ -99,21 +111,24 @@ def file_server() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def run(file_server: str) -> Iterator[Run]:
-    """``run("audio/jitter.js", body, argument)``: see ``_Page.run``."""
+def chromium() -> Iterator[_Chromium]:
+    """The browser of all pages."""
     require(CHROMIUM, "Chromium is not installed")
-    page = _Page(file_server)
-    yield page.run
-    page.close()
+    made = _Chromium()
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")
-def world_page(file_server: str) -> Iterator[_Page]:
+def run(chromium: _Chromium, file_server: str) -> Run:
+    """``run("audio/jitter.js", body, argument)``: see ``_Page.run``."""
+    return _Page(chromium, file_server).run
+
+
+@pytest.fixture(scope="session")
+def world_page(chromium: _Chromium, file_server: str) -> _Page:
     """A page whose browser and gateway are those of ``world.js``."""
-    require(CHROMIUM, "Chromium is not installed")
-    page = _Page(file_server, Path(__file__).with_name("world.js"))
-    yield page
-    page.close()
+    return _Page(chromium, file_server, Path(__file__).with_name("world.js"))
 
 
 @pytest.fixture

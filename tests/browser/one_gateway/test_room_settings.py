@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,12 +19,6 @@ TYPED = """() => {
   const { activeElement } = document;
   return [activeElement.id, activeElement.value, activeElement.selectionStart];
 }"""
-
-
-@pytest.fixture(scope="module")
-def gateway() -> Iterator[Gateway]:
-    with Gateway(OPENAI_LINK__GREET=0) as made:
-        yield made
 
 
 def look(page: Any) -> None:
