@@ -34,8 +34,9 @@ RETRY_MOST_NS = 2 * S_NS
 """NATS comes back as a whole, and an attempt costs little: what waited is soon written."""
 PATIENCE_NS = LATE_NS
 """Longer than a lease: what a node that is cut off alone cannot write, it tells nobody."""
-RECOVERY_S = 4.0
-"""Longest that a room waits for its log: then it begins with what its own file has."""
+RECOVERY_S = 8.0
+"""Longest that a room waits for its log, which NATS cannot read while its servers elect who leads
+the stream: some five seconds. Then the room begins with what its own file has."""
 CLAIMS = 20
 """How often a claim may come too late: the owner before is still writing."""
 TRIES = 8
@@ -62,6 +63,8 @@ class StreamKeeper:
         self._owner = owner
         self._log = log
         self._file = StreamFile(keeper, stream, owner.node, log)
+        self._unread_oldest_ms: int | None = None
+        """The room began without its log, in which a conversation not older than this goes on."""
 
     # -- as JournalKeeper -------------------------------------------------------------------------
 
@@ -95,7 +98,7 @@ class StreamKeeper:
         """Claim the room, and continue its conversation: the items, and which became final.
 
         The latter are for the caller to write. Where the stream does not answer in time, that is
-        what the file knows; the room is claimed later.
+        what the file knows; the room is claimed later, and its conversation continued then.
 
         Raises:
             StaleJournalError: another process has the room.
@@ -103,10 +106,11 @@ class StreamKeeper:
         """
         self._stream.limit(time.monotonic() + RECOVERY_S)
         try:
-            self._own(int(time.time() * 1000))
+            self._own_in_time(int(time.time() * 1000))
         except StaleJournalError:
             raise
         except (ClusterError, RecordError, JournalError) as error:
+            self._unread_oldest_ms = oldest_ms
             self._log.warning("! the room's log in the cluster is not known yet: %s", error)
         finally:
             self._stream.limit(None)
@@ -158,6 +162,15 @@ class StreamKeeper:
 
     # -- the stream -------------------------------------------------------------------------------
 
+    def _own_in_time(self, wall_ms: int) -> None:
+        """Claim the room, as often as the limit of the stream allows. Raises as ``_own``."""
+        while True:
+            try:
+                return self._own(wall_ms)
+            except ClusterError:
+                if not self._stream.pause():
+                    raise
+
     def _own(self, wall_ms: int) -> None:
         """Claim the room, once. Raises ClusterError, RecordError, JournalError."""
         owner = self._owner
@@ -167,6 +180,7 @@ class StreamKeeper:
             if owner.outgoing is None:
                 last = self._file.fill()
                 owner.check(last)
+                self._find_conversation()
                 self._check_conversation()
                 owner.claim(0 if last is None else last.seq, wall_ms)
             self._send()
@@ -260,6 +274,17 @@ class StreamKeeper:
             return False
         self._owner.gone()
         return True
+
+    def _find_conversation(self) -> None:
+        """What the room does not know yet goes on all the same: nobody's words are left behind."""
+        oldest_ms, self._unread_oldest_ms = self._unread_oldest_ms, None
+        if oldest_ms is None or self._owner.conversation is not None:
+            return
+        try:
+            self._keeper.run(lambda store: store.resume(oldest_ms))
+            self._owner.conversation = self._keeper.run(lambda store: store.conversation)
+        except JournalError as error:
+            self._log.warning("! the room begins another conversation: %s", error)
 
     def _check_conversation(self) -> None:
         """A conversation that the owner before has ended does not go on."""

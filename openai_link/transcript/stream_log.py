@@ -33,6 +33,9 @@ class Log(Protocol):
     def limit(self, deadline_s: float | None) -> None:
         """Nothing waits beyond ``deadline_s`` of ``time.monotonic``; None: each has its limit."""
 
+    def pause(self) -> bool:
+        """Wait a little before another attempt; False: the limit leaves no time, or is none."""
+
     def open(self) -> StreamId: ...
 
     def look_again(self) -> None:

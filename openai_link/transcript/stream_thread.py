@@ -32,6 +32,8 @@ READ_S = 10.0
 CONNECT_S = 3.0
 """Longest wait for the first connection."""
 CLOSE_S = 1.0
+PAUSE_S = 0.25
+"""Between two attempts: while servers elect a leader, NATS says at once that it has none."""
 _T = TypeVar("_T")
 
 
@@ -85,6 +87,13 @@ class StreamThread(threading.Thread):
     def limit(self, deadline_s: float | None) -> None:
         """Nothing waits beyond ``deadline_s`` of ``time.monotonic``; None: each has its limit."""
         self._deadline_s = deadline_s
+
+    def pause(self) -> bool:
+        """Wait a little before another attempt; False: the limit leaves no time, or is none."""
+        if self._deadline_s is None or time.monotonic() + PAUSE_S > self._deadline_s:
+            return False
+        time.sleep(PAUSE_S)
+        return True
 
     def open(self) -> StreamId:
         """Which stream it is."""

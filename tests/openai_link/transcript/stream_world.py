@@ -52,6 +52,8 @@ class Stream:
     bodies: dict[str, bytes] = field(default_factory=dict)
     """What was sent under each id: the same each time."""
     is_away: bool = False
+    pauses: int = 0
+    """It is there again once who asks has waited so often."""
     loses: int = 0
     """Acknowledgements that are lost, the next ones."""
     payload: int = 1 << 20
@@ -103,6 +105,13 @@ class ModelLog:
 
     def limit(self, deadline_s: float | None) -> None:
         pass
+
+    def pause(self) -> bool:
+        if not self.stream.pauses:
+            return False
+        self.stream.pauses -= 1
+        self.stream.is_away = self.stream.pauses > 0
+        return True
 
     def close(self) -> None:
         pass

@@ -268,6 +268,53 @@ def test_a_room_begins_without_the_stream_and_claims_it_later(
     assert len(found["conversation"]) == 1
 
 
+def test_a_room_waits_for_its_log_while_the_servers_elect_a_leader(
+    folders: Callable[[str], Path],
+) -> None:
+    stream = small()
+    first = Process(on(stream), folders("a"), "a", 1)
+    first.recover()
+    first.write(item(1))
+    stream.is_away, stream.pauses = True, 3
+    second = Process(on(stream), folders("b"), "b", 2)
+    assert second.recover() == ["i1"]
+
+
+def test_a_room_that_began_without_its_log_goes_on_with_the_conversation_in_it(
+    folders: Callable[[str], Path],
+) -> None:
+    stream = small()
+    first = Process(on(stream), folders("a"), "a", 1)
+    first.recover()
+    first.write(item(1))
+    stream.is_away = True
+    second = Process(on(stream), folders("b"), "b", 2)
+    assert second.recover() == [], "its own file knows nothing of the room"
+    stream.is_away = False
+    second.write(item(2))
+    found = observed(stream, folders("c"))
+    assert words(found) == ["i1", "i2"]
+    assert len(found["conversation"]) == 1
+    assert rows(folders("b"))["conversation"] == found["conversation"]
+
+
+@pytest.mark.parametrize("end", [ClosedRecord(NOW_MS), ForgottenRecord(NOW_MS)])
+def test_a_room_that_began_without_its_log_leaves_what_has_ended(
+    end: ClosedRecord | ForgottenRecord, folders: Callable[[str], Path]
+) -> None:
+    stream = small()
+    first = Process(on(stream), folders("a"), "a", 1)
+    first.recover()
+    first.write(item(1))
+    first.write(end)
+    stream.is_away = True
+    second = Process(on(stream), folders("b"), "b", 2)
+    second.recover()
+    stream.is_away = False
+    second.write(item(2))
+    assert len(observed(stream, folders("c"))["conversation"]) == 2
+
+
 def test_a_room_that_has_gone_to_another_epoch_is_not_claimed(
     folders: Callable[[str], Path],
 ) -> None:
