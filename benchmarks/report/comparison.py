@@ -64,11 +64,11 @@ class Figure:
 
     @property
     def ratios(self) -> list[float]:
-        """now / before of each pair; empty without pairs, or if a value before is 0."""
-        pairs = list(zip(self.values["before"], self.values["now"], strict=False))
-        if not self.is_paired or not all(before for before, _ in pairs):
+        """now / before of each pair; empty without pairs, if one has no other, or before is 0."""
+        before, now = (self.values[side] for side in SIDES)
+        if not self.is_paired or len(before) != len(now) or not all(before):
             return []
-        return [now / before for before, now in pairs]
+        return [new / old for old, new in zip(before, now, strict=True)]
 
     @property
     def ratio(self) -> float | None:

@@ -58,6 +58,12 @@ def test_pairs_do_not_mind_a_machine_that_changes(
     assert ratio in comparison.text([figure])
 
 
+def test_a_value_without_its_pair_is_compared_as_without_pairs() -> None:
+    runs = [run("before", latency(5.0)), run("before", latency(7.0)), run("now", latency(6.0))]
+    (figure,) = comparison.figures(runs, is_paired=True)
+    assert figure.ratios == [] and figure.ratio == 1.0
+
+
 def test_only_processor_time_latency_and_memory_of_both_are_compared() -> None:
     both = [
         latency(1.0),

@@ -248,14 +248,19 @@ def test_what_could_not_be_sent_goes_out_later_with_what_was_said_since(
     assert words(observed(stream, folders("b"))) == ["i1", "i2"]
 
 
+def begun(stream: Stream, path: Path) -> Process:
+    """Of node a, which has the room first: one item of its conversation is written."""
+    process = Process(on(stream), path, "a", 1)
+    process.recover()
+    process.write(item(1))
+    return process
+
+
 def test_a_room_begins_without_the_stream_and_claims_it_later(
     folders: Callable[[str], Path],
 ) -> None:
     stream = small()
-    first = Process(on(stream), folders("a"), "a", 1)
-    first.recover()
-    first.write(item(1))
-    first.end()
+    begun(stream, folders("a")).end()
     stream.is_away = True
     again = Process(on(stream), folders("a"), "a", 1)
     items, changes = again.journal.recover(0)
@@ -272,9 +277,7 @@ def test_a_room_waits_for_its_log_while_the_servers_elect_a_leader(
     folders: Callable[[str], Path],
 ) -> None:
     stream = small()
-    first = Process(on(stream), folders("a"), "a", 1)
-    first.recover()
-    first.write(item(1))
+    begun(stream, folders("a"))
     stream.is_away, stream.pauses = True, 3
     second = Process(on(stream), folders("b"), "b", 2)
     assert second.recover() == ["i1"]
@@ -284,9 +287,7 @@ def test_a_room_that_began_without_its_log_goes_on_with_the_conversation_in_it(
     folders: Callable[[str], Path],
 ) -> None:
     stream = small()
-    first = Process(on(stream), folders("a"), "a", 1)
-    first.recover()
-    first.write(item(1))
+    begun(stream, folders("a"))
     stream.is_away = True
     second = Process(on(stream), folders("b"), "b", 2)
     assert second.recover() == [], "its own file knows nothing of the room"
@@ -303,10 +304,7 @@ def test_a_room_that_began_without_its_log_leaves_what_has_ended(
     end: ClosedRecord | ForgottenRecord, folders: Callable[[str], Path]
 ) -> None:
     stream = small()
-    first = Process(on(stream), folders("a"), "a", 1)
-    first.recover()
-    first.write(item(1))
-    first.write(end)
+    begun(stream, folders("a")).write(end)
     stream.is_away = True
     second = Process(on(stream), folders("b"), "b", 2)
     second.recover()
