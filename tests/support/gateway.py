@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -162,6 +163,14 @@ class Gateway:
                 if process.name().startswith(f"{program}-"):
                     worked[process.pid] = sum(process.cpu_times()[:2])
         return sorted(worked, key=worked.__getitem__, reverse=True)
+
+    def worker_of(self, participant: str) -> int:
+        """Number of the process that has answered that browser."""
+        line = re.compile(rf" {participant}\] = answered in .* by (media_worker-\w+)")
+        self.wait(lambda: line.search(self.log), f"nobody says who has answered {participant}")
+        shown = line.findall(self.log)[0][:15]  # Linux keeps no more of a name.
+        found = self.children("media_worker")
+        return next(pid for pid in found if psutil.Process(pid).name() == shown)
 
     def program(self, name: str) -> int:
         """Number of the process that supervisord has started as ``python -m name``."""

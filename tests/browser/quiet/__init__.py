@@ -1,1 +1,1 @@
-"""Tests of the page with gateways of their own, and one Chromium whose microphone is silent."""
+"""Tests of the page that share a Chromium whose microphone is silent, and mostly a gateway."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,13 +14,6 @@ from tests.support.gateway import Gateway
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
 CONNECTED = "() => document.body.dataset.view === 'connected'"
-
-
-@pytest.fixture(scope="module")
-def gateway() -> Iterator[Gateway]:
-    """One for all tests here."""
-    with Gateway(SIGNALING__REQUIRE_INVITATION="true", OPENAI_LINK__GREET=0) as running:
-        yield running
 
 
 def invited(gateway: Gateway, room: str, **wish: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,17 +15,6 @@ pytestmark = pytest.mark.browser
 ASKED = "() => document.querySelectorAll('.question').length === 1"
 ANSWERABLE = "() => performance.now() - window.mixminus.state().questions[0].atMs > 500"
 OVER = "() => document.querySelectorAll('.question').length === 0"
-
-
-@pytest.fixture(scope="module")
-def gateway() -> Iterator[Gateway]:
-    with Gateway(
-        OPENAI_LINK__GREET=0,
-        OPENAI_LINK__TOOLS='["tests.browser.door_tools"]',
-        OPENAI_LINK__TOOL_CONFIRM_TIMEOUT_MS=15_000,
-        SIMULATOR__BRAIN="script",
-    ) as gateway:
-        yield gateway
 
 
 def says(page: Any, words: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +19,6 @@ pytestmark = pytest.mark.browser
 SHOWN = "(code) => document.querySelector(`.problem[data-code='${code}']`) !== null"
 SAVED = "() => document.querySelectorAll('#recordings a[download]').length >= 1"
 NO_FILES = "() => document.getElementById('recordings').textContent === 'There are none.'"
-
-
-@pytest.fixture
-def gateway(short_dir: Path) -> Iterator[Gateway]:
-    config = short_dir / "settings.toml"
-    config.write_text("[rooms.studio]\nrecording = true\n")
-    made = Gateway(OPENAI_LINK__GREET=0)
-    made.env["MIXMINUS_CONFIG"] = str(config)
-    try:
-        made.start()
-        yield made
-    finally:
-        made.close()
 
 
 def look(page: Any, name: str) -> None:

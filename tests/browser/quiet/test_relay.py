@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,7 +37,7 @@ async () => {
 
 
 @pytest.fixture(scope="module")
-def gateway() -> Iterator[Gateway]:
+def relayed() -> Iterator[Gateway]:
     with Coturn("udp") as udp, Coturn("tcp") as tcp:
         gateway = Gateway(
             MEDIA_WORKER__ICE_SERVERS=f"{udp.url}, {tcp.url}",
@@ -51,13 +50,13 @@ def gateway() -> Iterator[Gateway]:
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_the_page_talks_over_the_relay(
-    gateway: Gateway, open_browser: Callable[..., Any], speech: Path, transport: str
+    relayed: Gateway, open_browser: Callable[..., Any], transport: str
 ) -> None:
-    page = open_browser(speech).new_page()
+    page = open_browser(None).new_page()
     troubles = watched(page)
     page.add_init_script(KEEP_MICROPHONE)
     page.add_init_script(RELAY_ONLY.replace("TRANSPORT", transport))
-    page.goto(f"{gateway.url}/?room={transport}&name=Ada")
+    page.goto(f"{relayed.url}/?room={transport}&name=Ada")
     page.get_by_role("button", name="Join").click()
     until(page, f"() => ({LINES})().some((line) => line)", "the assistant says nothing")
     played = "() => window.mixminus.events.some((event) => event.type === 'played')"

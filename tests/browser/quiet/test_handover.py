@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,23 +16,17 @@ pytestmark = pytest.mark.browser
 STATE = "() => { const { participant, muted, phase, name } = window.mixminus.state(); %s }"
 
 
-@pytest.fixture(scope="module")
-def gateway() -> Iterator[Gateway]:
-    with Gateway(OPENAI_LINK__GREET=0) as running:
-        yield running
-
-
 def test_place_name_and_mute_are_kept_and_nobody_is_there_twice(
-    gateway: Gateway, open_browser: Callable[..., Any], speech: Path
+    gateway: Gateway, open_browser: Callable[..., Any]
 ) -> None:
-    page = open_browser(speech).new_page()
+    page = open_browser(None).new_page()
     page.goto(f"{gateway.url}/?room=moves&name=Ada")
     page.get_by_role("button", name="Join").click()
     until(page, "() => window.mixminus?.state().participant", "not in room")
     page.locator("#mic").click()
     before = page.evaluate(STATE % "return participant")
     page.evaluate("() => window.mixminus.receive({type: 'caption', item: 'i', text: 'kept'})")
-    busy = gateway.children("media_worker")[0]
+    busy = gateway.worker_of(before)
     os.kill(busy, signal.SIGSTOP)
     try:
         moved = f"participant && participant !== '{before}' && phase === 'connected'"
