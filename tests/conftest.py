@@ -28,8 +28,9 @@ in_memory.install()
 SLOW_FIRST = ("browser", "processes", "sockets")
 
 
-SHARED = tuple(
-    f"tests/browser/{name}/" for name in ("one_gateway", "quiet", "speaking", "page_unit")
+SHARED = (
+    *(f"tests/browser/{name}/" for name in ("one_gateway", "quiet", "speaking", "page_unit")),
+    *(f"tests/processes/{name}/" for name in ("echo", "script")),
 )
 """Folders whose files share a gateway or a browser."""
 

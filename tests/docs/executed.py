@@ -24,7 +24,7 @@ REASONS = {
     "machine: tests/deploy/trees.py does so in trees of its own",
     r"docker": "it needs Docker",
     r"(\S*/)?pip|python3? -m (pip|venv)": "it downloads",
-    r"curl": "it asks a gateway: tests/processes/test_roles.py executes it",
+    r"curl": "it asks a gateway: tests/processes/echo/test_roles.py executes it",
     r"\S*mixminus logs": "it reads a gateway's log: tests/deploy/test_log_lines.py has one",
     r"\S*mixminus doctor(?!.*--no-call)": "it makes a call through a gateway of its own",
     r"\S*mixminus (drain|status --cluster)": "it needs a cluster: bench cluster has one",

@@ -20,6 +20,18 @@ def simulator_calls(gateway: Gateway) -> list[dict[str, Any]]:
     return sorted(calls, key=lambda call: call["started_at"])
 
 
+def settle(gateway: Gateway) -> None:
+    """Wait until nothing of an earlier room is left."""
+    gateway.wait_ready()
+    gateway.wait(
+        lambda: (
+            not gateway.json("/rooms")["rooms"]
+            and all(call["state"] == "ended" for call in simulator_calls(gateway))
+        ),
+        "an earlier room stays",
+    )
+
+
 def set_faults(gateway: Gateway, faults: str) -> None:
     """Replace the simulator's faults."""
     url = f"http://127.0.0.1:{gateway.simulator_port}/simulator/faults"

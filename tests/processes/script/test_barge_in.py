@@ -10,13 +10,9 @@ import pytest
 
 from tests.support import audio
 from tests.support.gateway import Gateway
-from tests.support.plain_client import PlainClient, use_loopback
+from tests.support.plain_client import PlainClient
 
 pytestmark = pytest.mark.processes
-
-
-TONE_MS = 30_000
-"""Longer than the test: no reply ends by itself."""
 
 
 def after_flush(client: PlainClient) -> list[float]:
@@ -37,18 +33,17 @@ def is_answering(state: dict[str, Any]) -> bool:
     return state["assistant"] in ("thinking", "speaking")
 
 
-def test_speaking_over_the_reply_stops_it_at_every_browser() -> None:
-    use_loopback()
+def test_speaking_over_the_reply_stops_it_at_every_browser(gateway: Gateway) -> None:
     speech = audio.to_pcm(audio.read_wav(audio.SENTENCE))
 
-    async def call(gateway: Gateway) -> dict[str, list[float]]:
+    async def call() -> dict[str, list[float]]:
         ada, bob = (PlainClient(gateway.url, "talk", name) for name in ("Ada", "Bob"))
         await ada.join()
         await bob.join()
         await ada.until(
             lambda: any(m["upstream"] == "ready" for m in ada.of_type("state")), "not ready"
         )
-        await ada.speak(speech[:48_000] + bytes(40_000))
+        ada.say(type="say", text="Tell me a long story.")  # Of 40 s: it does not end by itself.
         for client in (ada, bob):
             await client.until(lambda c=client: len(c.heard) > 40, "there is no reply")
         epoch = ada.of_type("welcome")[0]["epoch"]
@@ -71,8 +66,5 @@ def test_speaking_over_the_reply_stops_it_at_every_browser() -> None:
         await bob.close()
         return late
 
-    with Gateway(
-        SIMULATOR__BRAIN="tone", SIMULATOR__TONE_MS=TONE_MS, OPENAI_LINK__GREET=0
-    ) as gateway:
-        late = asyncio.run(call(gateway))
+    late = asyncio.run(call())
     assert late == {"ada": [], "bob": []}

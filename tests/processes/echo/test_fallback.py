@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
 import pytest
 
 from tests.processes.looking import simulator_calls, until_said
 from tests.support.gateway import Gateway
-from tests.support.plain_client import PlainClient, use_loopback
+from tests.support.plain_client import PlainClient
 
 pytestmark = pytest.mark.processes
 
@@ -31,25 +32,23 @@ async def talking(gateway: Gateway, room: str) -> float:
 
 
 @pytest.mark.parametrize("fault", ["drop_udp", "post_503"], ids=["no-udp", "http-503"])
-def test_without_udp_a_room_talks_over_websocket(fault: str) -> None:
-    use_loopback()
+def test_without_udp_a_room_talks_over_websocket(
+    gateway_with: Callable[[str], Gateway], fault: str
+) -> None:
+    gateway = gateway_with(fault)
+    earlier, seen = {call["id"] for call in simulator_calls(gateway)}, len(gateway.log)
+    first, second = f"{fault}-first".replace("_", "-"), f"{fault}-second".replace("_", "-")
 
-    async def call(gateway: Gateway) -> tuple[float, float]:
-        return await talking(gateway, "first"), await talking(gateway, "second")
+    async def call() -> tuple[float, float]:
+        return await talking(gateway, first), await talking(gateway, second)
 
-    with Gateway(
-        OPENAI_LINK__GREET=0,
-        OPENAI_LINK__RETRY_DELAY_MS=200,
-        SIMULATOR__BRAIN="script",
-        SIMULATOR__FAULTS=fault,
-    ) as gateway:
-        first_s, second_s = asyncio.run(call(gateway))
-        calls = simulator_calls(gateway)
-        log = gateway.log
+    first_s, second_s = asyncio.run(call())
+    calls = [call for call in simulator_calls(gateway) if call["id"] not in earlier]
+    log = gateway.log[seen:]
     print({"fault": fault, "first_room_s": round(first_s, 2), "next_room_s": round(second_s, 2)})
     assert [call["transport"] for call in calls if call["events_out"] > 5] == ["websocket"] * 2
-    assert "[first] = connected by websocket" in log
-    assert "[first] = reconnecting" in log
-    assert "[second] = connected by websocket" in log
-    assert "[second] = reconnecting" not in log, "the second room was not told"
+    assert f"[{first}] = connected by websocket" in log
+    assert f"[{first}] = reconnecting" in log
+    assert f"[{second}] = connected by websocket" in log
+    assert f"[{second}] = reconnecting" not in log, "the second room was not told"
     assert "Traceback" not in log, log

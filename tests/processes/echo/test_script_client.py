@@ -6,23 +6,14 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
 
 import pytest
 
 from signaling.client import Lost, join
 from tests.support.gateway import Gateway
-from tests.support.plain_client import use_loopback
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.processes
-
-
-@pytest.fixture(scope="module")
-def gateway() -> Iterator[Gateway]:
-    use_loopback()
-    with Gateway(OPENAI_LINK__GREET=0) as running:
-        yield running
 
 
 def kill_workers(gateway: Gateway) -> None:
@@ -34,11 +25,11 @@ def kill_workers(gateway: Gateway) -> None:
 def test_a_call_that_is_to_last_is_made_anew_and_is_as_it_was(gateway: Gateway) -> None:
     def muted() -> str:
         """The only participant's id, once they are known to be muted."""
-        people = gateway.json("/rooms/home")["participants"]
+        people = gateway.json("/rooms/bench")["participants"]
         return str(people[0]["participant"]) if [p["muted"] for p in people] == [True] else ""
 
     async def scenario() -> None:
-        async with join(gateway.url, name="Ada", keep_trying_s=300) as call:
+        async with join(gateway.url, room="bench", name="Ada", keep_trying_s=300) as call:
             await call.mute(True)
             before = await until(muted, "the room does not know that she is muted")
             kill_workers(gateway)

@@ -4,14 +4,10 @@ forgotten. Over both transports."""
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from functools import cache
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,54 +16,9 @@ import pytest
 from tests.processes.looking import joined, set_faults, simulator_calls, until_said, words
 from tests.support import audio
 from tests.support.gateway import Gateway
-from tests.support.plain_client import PlainClient, use_loopback
+from tests.support.plain_client import PlainClient
 
 pytestmark = pytest.mark.processes
-
-SETTINGS = {
-    "OPENAI_LINK__GREET": 0,
-    "OPENAI_LINK__EMPTY_LINGER_MS": 200,
-    "OPENAI_LINK__TOOLS": json.dumps(["tests.processes.tools_that_are_refused"]),
-    "SIMULATOR__BRAIN": "script",
-}
-RULES = """
-[rooms._others]
-tools = []
-[rooms.den]
-tools = ["*"]
-"""
-
-
-@pytest.fixture(scope="module")
-def gateway_by(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Gateway]]:
-    """The gateway that reaches its server by a transport; every test has a room of its own."""
-    use_loopback()
-    rules = tmp_path_factory.mktemp("rules") / "settings.toml"
-    rules.write_text(RULES)
-    with ExitStack() as stack:
-
-        @cache
-        def started(transport: str) -> Gateway:
-            return stack.enter_context(_configured(rules, transport))
-
-        yield started
-
-
-def _configured(rules: Path, transport: str) -> Gateway:
-    gateway = Gateway(**SETTINGS, OPENAI_LINK__TRANSPORT=transport)
-    gateway.env["MIXMINUS_CONFIG"] = str(rules)
-    return gateway
-
-
-def settle(gateway: Gateway) -> None:
-    """Wait until nothing of an earlier room is left."""
-    gateway.wait(
-        lambda: (
-            not gateway.json("/rooms")["rooms"]
-            and all(call["state"] == "ended" for call in simulator_calls(gateway))
-        ),
-        "an earlier room stays",
-    )
 
 
 def loud_times(client: PlainClient) -> list[float]:
@@ -87,7 +38,6 @@ def test_the_answer_comes_after_all(
     gateway_by: Callable[[str], Gateway], transport: str, fault: str
 ) -> None:
     gateway = gateway_by(transport)
-    settle(gateway)
     earlier, seen_log = len(simulator_calls(gateway)), len(gateway.log)
 
     async def call() -> dict[str, Any]:
@@ -139,7 +89,6 @@ def test_the_answer_comes_after_all(
 
 def test_a_link_that_is_killed_remembers(gateway_by: Callable[[str], Gateway]) -> None:
     gateway = gateway_by("webrtc")
-    settle(gateway)
 
     async def call() -> tuple[float, list[dict[str, Any]]]:
         client = await joined(gateway, "memory")
@@ -175,7 +124,6 @@ def test_a_refused_tool_costs_the_tool_and_not_the_call(
     gateway_by: Callable[[str], Gateway], transport: str
 ) -> None:
     gateway = gateway_by(transport)
-    settle(gateway)
     earlier, seen_log = len(simulator_calls(gateway)), len(gateway.log)
 
     async def story() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -15,19 +15,11 @@ import pytest
 from tests.docs import commands
 from tests.support import audio
 from tests.support.gateway import LOOK_S, Gateway
-from tests.support.plain_client import PlainClient, use_loopback
+from tests.support.plain_client import PlainClient
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.processes
 Session = Callable[[], aiohttp.ClientSession]
-
-
-@pytest.fixture(scope="module")
-def gateway() -> Iterator[Gateway]:
-    """One for all tests here."""
-    use_loopback()
-    with Gateway(SIGNALING__REQUIRE_INVITATION="true", OPENAI_LINK__GREET="0") as running:
-        yield running
 
 
 class Desk:

@@ -1,68 +1,19 @@
-"""Tools through the whole gateway: called by a scripted model, run in the link, told to people."""
+"""Tools through the whole gateway: they run, fail, take too long, need a yes, outlive a loss."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-import shutil
-import sys
-import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.processes.looking import (
-    joined,
-    of_type,
-    set_faults,
-    simulator_calls,
-    until_said,
-)
-from tests.support.gateway import ROOT, Gateway
-from tests.support.plain_client import PlainClient, use_loopback
-from tests.support.waiting import until
+from tests.processes.looking import joined, of_type, set_faults, simulator_calls, until_said
+from tests.processes.telling import outputs, run, statuses
+from tests.support.gateway import Gateway
+from tests.support.plain_client import PlainClient
 
 pytestmark = pytest.mark.processes
-
-MCP_SERVER = ROOT / "tests" / "openai_link" / "tools" / "mcp_server.py"
-RAW_SERVER = MCP_SERVER.with_name("raw_server.py")
-_OBJECT = {"type": "object"}
-ATTIC = [
-    [
-        {"name": "next", "inputSchema": _OBJECT},
-        {"name": "choice", "inputSchema": {**_OBJECT, "anyOf": [{"required": ["a"]}, {}]}},
-        {"name": "left.out", "inputSchema": {"type": "string"}},
-    ],
-    [{"name": "fresh", "inputSchema": _OBJECT}],
-]
-"""What the MCP server lists before and after a call of ``next``."""
-
-
-@pytest.fixture(scope="module")
-def gateway() -> Iterator[Gateway]:
-    use_loopback()
-    editions = Path(tempfile.mkdtemp(prefix="mm-attic-")) / "editions.json"
-    editions.write_text(json.dumps(ATTIC))
-    servers = {
-        "shed": {"command": [sys.executable, str(MCP_SERVER)], "confirm": False},
-        "attic": {"command": [sys.executable, str(RAW_SERVER), str(editions)], "confirm": False},
-    }
-    gateway = Gateway(
-        OPENAI_LINK__GREET=0,
-        OPENAI_LINK__TOOLS=json.dumps(
-            ["openai_link.tools.clock", "tests.processes.tools_of_the_house"]
-        ),
-        OPENAI_LINK__MCP_SERVERS=json.dumps(servers),
-        OPENAI_LINK__TOOL_CONFIRM_TIMEOUT_MS=120_000,
-        SIMULATOR__BRAIN="script",
-    )
-    gateway.env["HOUSE_LOG"] = str(gateway.dir / "house.log")
-    with gateway:
-        yield gateway
-    shutil.rmtree(editions.parent)
 
 
 def house_log(gateway: Gateway) -> list[str]:
@@ -76,39 +27,11 @@ def since(gateway: Gateway, seen: int) -> list[str]:
     return house_log(gateway)[seen:]
 
 
-def outputs(gateway: Gateway) -> list[str]:
-    """What the newest session was told by tools."""
-    return [
-        item["output"] for item in of_type(simulator_calls(gateway)[-1], "function_call_output")
-    ]
-
-
-def statuses(client: PlainClient, name: str) -> list[str]:
-    """What the room was told of a tool; who has just come may be asked the same question twice."""
-    told = [(m["call"], m["status"]) for m in client.of_type("tool") if m["name"] == name]
-    return [status for _, status in dict.fromkeys(told)]
-
-
 async def asked(client: PlainClient, text: str, answer: str) -> float:
     """Ask by text; seconds until the answer is complete in writing."""
     began_s = time.monotonic()
     client.say(type="say", text=text)
     return await until_said(client, answer, began_s) - began_s
-
-
-def run(gateway: Gateway, room: str, story: Any) -> dict[str, Any]:
-    """Tell a story in a room of its own."""
-
-    async def call() -> dict[str, Any]:
-        client = await joined(gateway, room)
-        try:
-            return dict(await story(client))
-        finally:
-            await client.close()
-
-    figures = asyncio.run(call())
-    print(figures)
-    return figures
 
 
 def test_one_call_two_at_once_and_one_that_fails(gateway: Gateway) -> None:
@@ -182,23 +105,6 @@ def test_who_comes_later_may_answer_the_open_question(gateway: Gateway) -> None:
     run(gateway, "late-door", story)
 
 
-def test_an_mcp_server_gives_tools(gateway: Gateway) -> None:
-    async def story(client: PlainClient) -> dict[str, Any]:
-        asked_s = 0.0
-
-        def answered() -> bool:
-            nonlocal asked_s
-            if time.monotonic() - asked_s > 1.0:  # The server may take a while to start.
-                asked_s = time.monotonic()
-                client.say(type="say", text='Call shed__add with {"a": 2, "b": 40}')
-            return any("42" in m["text"] for m in client.of_type("caption"))
-
-        await client.until(answered, "the sum is not told")
-        return {"mcp": statuses(client, "shed__add")}
-
-    run(gateway, "shed", story)
-
-
 def test_a_call_outlives_the_upstream_and_runs_once(gateway: Gateway) -> None:
     async def story(client: PlainClient) -> dict[str, Any]:
         began_s = time.monotonic()
@@ -219,36 +125,3 @@ def test_a_call_outlives_the_upstream_and_runs_once(gateway: Gateway) -> None:
     newest = simulator_calls(gateway)[-1]
     assert len(of_type(newest, "function_call")) == 1
     assert outputs(gateway) == ["it took three seconds"]
-
-
-async def called(gateway: Gateway, client: PlainClient, name: str) -> None:
-    """Ask for a tool of the attic until it runs: the session may not know of it yet."""
-
-    def answers() -> int:
-        captions = client.of_type("caption")
-        return sum(m["final"] and m["speaker"] == "assistant" for m in captions)
-
-    def state() -> str:
-        return f"{client.told()}\n{gateway.log[-4_000:]}"
-
-    while not any(output.startswith(f'["{name}"') for output in outputs(gateway)):
-        before = answers()
-        client.say(type="say", text=f"Call attic__{name}.")
-        await until(lambda: answers() > before, "no answer", state, step_s=0.05)  # noqa: B023
-
-
-def missing(client: PlainClient) -> list[str]:
-    """What the room was told of tools that are missing."""
-    return [m["message"] for m in client.of_type("error") if m["code"] == "tools_missing"]
-
-
-def test_a_server_whose_schemas_are_refused_and_whose_list_changes(gateway: Gateway) -> None:
-    async def story(client: PlainClient) -> dict[str, Any]:
-        await called(gateway, client, "choice")
-        attic = [text for text in missing(client) if "attic" in text]
-        assert len(attic) == 1 and "left.out (its arguments are string" in attic[0]
-        await called(gateway, client, "next")
-        await called(gateway, client, "fresh")
-        return {}
-
-    run(gateway, "attic", story)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import aiohttp
@@ -18,7 +17,7 @@ from deploy.settings import AllSettings
 from mixer_core.runtime.settings import load_all
 from tests.support import audio
 from tests.support.gateway import ROOT, Gateway
-from tests.support.plain_client import PlainClient, use_loopback
+from tests.support.plain_client import PlainClient
 
 pytestmark = pytest.mark.processes
 
@@ -28,15 +27,6 @@ SILENCE_1_S = bytes(48_000)
 MOST = 0.6
 """Of what was said. A busy machine may lose frames, and `benchmarks` says how many; these tests say
 that what comes through is what was said, at its level, in its order."""
-
-
-@pytest.fixture(scope="module")
-def gateway() -> Iterator[Gateway]:
-    use_loopback()
-    gateway = Gateway(OPENAI_LINK__GREET="0")
-    gateway.env["MIXMINUS_SIMULATOR__RECORD_DIR"] = str(gateway.dir)
-    with gateway:
-        yield gateway
 
 
 async def connected(gateway: Gateway, room: str, *names: str, mode: str = "") -> list[PlainClient]:

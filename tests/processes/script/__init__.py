@@ -1,0 +1,1 @@
+"""Tests of whole calls that share gateways whose assistant answers by a script."""
