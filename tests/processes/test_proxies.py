@@ -1,17 +1,31 @@
-"""The recipes of docs/proxies.md, with the real nginx and Caddy: join, talk, transcript, leave."""
+"""The recipes of docs/proxies.md, with the real nginx and Caddy: join, talk, transcript, leave.
+
+By a client, and by the page under a sub-path: invitation, cookie, joining, a caption, leaving.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from signaling.access.desk import Desk
+from signaling.access.ledger import Ledger
+from signaling.access.links import link
+from tests.browser.conftest import CHROMIUM, FLAGS, require
+from tests.browser.support import shows, until, watched
 from tests.processes.proxies import HOST, Proxy
 from tests.support import audio
 from tests.support.gateway import Gateway
 from tests.support.plain_client import PlainClient, use_loopback
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Route
 
 pytestmark = pytest.mark.processes
 TOKEN = "correct-horse-battery"
@@ -28,6 +42,7 @@ def gateway() -> Iterator[Gateway]:
         SIGNALING__TRUSTED_PROXIES="127.0.0.1",
         SIGNALING__ALLOWED_HOSTS=HOST,
         SIGNALING__PUBLIC_PATH="/voice",
+        SIGNALING__REQUIRE_INVITATION="true",
     )
     gateway.env["MIXMINUS_TOKEN"] = TOKEN
     try:
@@ -82,3 +97,50 @@ async def through(proxy: Proxy, url: str, room: str, path: str) -> None:
         async with session.delete(client.location) as answer:
             assert answer.status == 200, await answer.text()
     await client.close()
+
+
+@pytest.mark.browser
+def test_the_page_works_under_a_sub_path(gateway: Gateway, short_dir: Path) -> None:
+    require(CHROMIUM, "Chromium is not installed")
+    from playwright.sync_api import sync_playwright
+
+    seen = len(gateway.log)
+    proxy = Proxy(short_dir, gateway.port)
+    command = proxy.nginx(True)
+    desk = Desk(Ledger(gateway.dir / "state"))
+    _, token = desk.invite(["home"], "speak", "Ada", 600, True, int(time.time()))
+    with proxy.running(command), sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=[
+                *FLAGS,
+                f"--host-resolver-rules=MAP {HOST} 127.0.0.1",
+                f"--use-file-for-fake-audio-capture={audio.SENTENCE}%noloop",
+            ],
+        )
+        context = browser.new_context(ignore_https_errors=True)
+        page = context.new_page()
+        troubles = watched(page)
+        page.goto(link(f"https://{HOST}:{proxy.port}/voice/", token))
+        page.get_by_role("button", name="Join", exact=True).click()
+        shows(page, "simulator")
+        (cookie,) = context.cookies()
+        assert (cookie["path"], cookie["secure"]) == ("/voice", True)
+        page.reload()
+        page.get_by_role("button", name="Join", exact=True).click()
+        until(page, "() => window.mixminus?.state().phase === 'connected'", "not again")
+        gone = re.compile(r"\[home p-\w+\] = left")
+        left = lambda: len(gone.findall(gateway.log[seen:])) >= 2  # noqa: E731
+
+        def late(route: Route) -> None:
+            """The gateway notices the closed connection before it reads the goodbye."""
+            gateway.wait(left, "it does not leave")
+            route.continue_()
+
+        goodbye = "**/voice/rooms/home/participants/p-*"
+        page.route(goodbye, late)
+        with page.expect_response(goodbye) as answer:
+            page.locator("#leave").click()
+        assert (answer.value.request.method, answer.value.status) == ("DELETE", 200)
+        assert troubles == []
+        browser.close()
