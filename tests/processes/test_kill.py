@@ -1,4 +1,7 @@
-"""``kill -9`` of each process in turn during a call: the call is talking again."""
+"""``kill -9`` of each process in turn during a call: the call is talking again.
+
+Before and after it only its owner holds a secret.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ import psutil
 import pytest
 
 from tests.processes.looking import until_said
+from tests.processes.secrets_held import HOLDERS, PROGRAMS, SECRETS, check
 from tests.support import audio
 from tests.support.gateway import Gateway
 from tests.support.plain_client import PlainClient, use_loopback
@@ -96,7 +100,9 @@ class Caller:
         return audio.share_found(heard, original) >= 0.6
 
 
-def test_every_process_may_be_killed_during_a_call() -> None:
+def test_every_process_may_be_killed_during_a_call_and_only_owners_hold_secrets(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     use_loopback()
     victims = {
         "mixer_core": lambda g: g.program("mixer_core"),
@@ -107,22 +113,32 @@ def test_every_process_may_be_killed_during_a_call() -> None:
         "child of openai_link": lambda g: g.children("openai_link")[0],
         "child of media_worker": lambda g: g.children("media_worker")[0],
     }
+    assert victims.keys() >= HOLDERS.keys()
     figures: dict[str, float] = {}
     joins: dict[str, int] = {}
+    killed: dict[str, int] = {}
 
     async def call(gateway: Gateway) -> None:
         caller = Caller(gateway)
         await caller.talking_again(time.monotonic())
+        await asyncio.to_thread(gateway.wait_ready)
+        counts = await asyncio.to_thread(check, gateway)
+        assert set(counts) == {*PROGRAMS, "supervisord"}
+        assert counts["openai_link"] >= 3 and counts["media_worker"] >= 4, counts
+        with capsys.disabled():
+            print("\nprocesses:", counts)
         for name, find in victims.items():
             before = caller.joins
             assert caller.client is not None
             await caller.client.quiet(0.7)
-            pid = find(gateway)
+            pid = killed[name] = find(gateway)
             os.kill(pid, signal.SIGKILL)
             figures[name] = round(await caller.talking_again(time.monotonic()), 2)
             assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie"
             joins[name] = caller.joins - before
             await asyncio.to_thread(gateway.wait_ready)
+        assert all(gateway.program(name) != killed[name] for name in HOLDERS), "not started again"
+        await asyncio.to_thread(check, gateway)
         assert await caller.is_heard(), gateway.log
         assert caller.client is not None
         before = len(gateway.log)
@@ -130,10 +146,15 @@ def test_every_process_may_be_killed_during_a_call() -> None:
         assert " was lost" not in gateway.log[before:], "links hang up before the simulator ends"
         await caller.client.close()
 
-    with Gateway(OPENAI_LINK__GREET=0, MIXER_CORE__STANDBY=1) as gateway:
+    gateway = Gateway(
+        OPENAI_LINK__GREET=0, OPENAI_LINK__UPSTREAM="simulator", MIXER_CORE__STANDBY=1
+    )
+    gateway.env |= SECRETS
+    with gateway:
         asyncio.run(call(gateway))
         assert "Traceback" not in gateway.log, gateway.log
         assert gateway.processes() == []
+    assert not [value for value in SECRETS.values() if value in gateway.log]
     print(figures, {"rejoined": joins})
     assert joins["signaling"] == joins["mixer_core"] == 0
     assert joins["openai_link"] == joins["media_worker"] == 0
