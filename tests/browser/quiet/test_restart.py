@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from tests.browser.support import joined, shows, until
-from tests.support import audio
 from tests.support.gateway import Gateway
 from tests.support.waiting import PATIENCE_S
 
@@ -24,7 +23,7 @@ READY = """() => {
 
 
 @pytest.fixture
-def gateway() -> Iterator[Gateway]:
+def drained() -> Iterator[Gateway]:
     gateway = Gateway(RUNTIME__DRAIN_S=DRAIN_S, OPENAI_LINK__GREET=0, SIMULATOR__THINK_MS=0)
     try:
         gateway.start()
@@ -34,16 +33,16 @@ def gateway() -> Iterator[Gateway]:
 
 
 def test_a_page_is_told_of_a_stop_and_joins_again_when_the_gateway_is_back(
-    gateway: Gateway, open_browser: Callable[..., Any], record_property: Callable[..., None]
+    drained: Gateway, open_browser: Callable[..., Any], record_property: Callable[..., None]
 ) -> None:
-    page = joined(gateway, open_browser(audio.SENTENCE), "room=home&name=Ada&talk=hold")
-    assert gateway.process is not None
-    gateway.process.send_signal(signal.SIGTERM)
+    page = joined(drained, open_browser(None), "room=home&name=Ada&talk=hold")
+    assert drained.process is not None
+    drained.process.send_signal(signal.SIGTERM)
     until(page, "() => /stops or restarts it/.test(document.body.innerText)", "nobody is told")
-    gateway.process.wait(PATIENCE_S)
+    drained.process.wait(PATIENCE_S)
     ended_s = time.monotonic()
     until(page, "() => window.mixminus.state().phase !== 'connected'", "it does not notice")
-    gateway.start(wait=False)
+    drained.start(wait=False)
     until(page, READY, "it does not come back")
     back_s = time.monotonic()
     page.get_by_placeholder("Type instead").fill("Are you there again?")
