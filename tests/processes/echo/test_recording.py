@@ -7,7 +7,6 @@ import io
 import os
 import signal
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -19,24 +18,17 @@ import pytest
 from mixer_core.journal.left_recordings import REASON
 from openai_link.recording.tone import PITCHES_HZ
 from signaling.client import join
+from tests.processes.looking import settle
 from tests.support.audio import to_pcm, tone
 from tests.support.gateway import Gateway
-from tests.support.plain_client import PlainClient, use_loopback
+from tests.support.plain_client import PlainClient
 
 pytestmark = pytest.mark.processes
 
 
-def test_a_room_is_recorded_until_somebody_objects(short_dir: Path) -> None:
-    use_loopback()
-    gateway = Gateway(OPENAI_LINK__GREET=0, SIMULATOR__BRAIN="tone", SIMULATOR__TONE_MS="600")
-    config = short_dir / "settings.toml"
-    config.write_text("[rooms.home]\nrecording = true\n")
-    gateway.env["MIXMINUS_CONFIG"] = str(config)
-    try:
-        gateway.start()
-        asyncio.run(_recorded(gateway))
-    finally:
-        gateway.close()
+def test_a_room_is_recorded_until_somebody_objects(gateway: Gateway) -> None:
+    settle(gateway)  # Only this room's process will have worked.
+    asyncio.run(_recorded(gateway))
 
 
 def sound(hz: float, seconds: float) -> bytes:
@@ -53,7 +45,7 @@ def why(client: PlainClient) -> str:
 
 
 async def _recorded(gateway: Gateway) -> None:
-    ada, ben = (PlainClient(gateway.url, "home", name) for name in ("Ada", "Ben"))
+    ada, ben = (PlainClient(gateway.url, "studio", name) for name in ("Ada", "Ben"))
     await ada.join()
     await ben.join()
     await ada.until(lambda: phase(ben) == "off" and phase(ada), "no link")
@@ -77,12 +69,12 @@ async def _recorded(gateway: Gateway) -> None:
     assert len(mix) / 24_000 == pytest.approx(_lasted(one), abs=0.15)
 
     def notes() -> list[dict[str, Any]]:
-        items = gateway.json("/rooms/home/transcript")["items"]
+        items = gateway.json("/rooms/studio/transcript")["items"]
         return [item for item in items if item["role"] == "system"]
 
     await ada.until(lambda: len(notes()) > 1, "the journal has no note of the end")
     assert ["records this room" in note["text"] for note in notes()] == [True, False]
-    path = f"{gateway.url}/rooms/home/recordings/{one['recording']}"
+    path = f"{gateway.url}/rooms/studio/recordings/{one['recording']}"
     async with aiohttp.ClientSession() as http:
         for status in (200, 404):
             async with http.delete(path) as answer:
@@ -95,7 +87,7 @@ async def _recorded(gateway: Gateway) -> None:
 
 
 async def _left_by_a_killed_process(gateway: Gateway, ada: PlainClient, ben: PlainClient) -> None:
-    async with join(gateway.url, room="home", name="Cem") as script:
+    async with join(gateway.url, room="studio", name="Cem") as script:
         await script.record(True)
         await ada.until(lambda: phase(ben) == "soon", "a script cannot ask for it")
         assert why(ben).startswith("Cem"), why(ben)
@@ -112,7 +104,7 @@ async def _left_by_a_killed_process(gateway: Gateway, ada: PlainClient, ben: Pla
     assert one["reason"] == REASON and _lasted(one) >= 0
 
     def last() -> str:
-        return str(gateway.json("/rooms/home/transcript")["items"][-1]["text"])
+        return str(gateway.json("/rooms/studio/transcript")["items"][-1]["text"])
 
     wanted = f"The recording has ended: {REASON}."
     await ada.until(lambda: last() == wanted, "the journal has no note of it")
@@ -121,14 +113,14 @@ async def _left_by_a_killed_process(gateway: Gateway, ada: PlainClient, ben: Pla
 async def _finished(gateway: Gateway) -> dict[str, Any]:
     async with asyncio.timeout(60):
         while True:
-            (one,) = gateway.json("/rooms/home/recordings")["recordings"]
+            (one,) = gateway.json("/rooms/studio/recordings")["recordings"]
             if one["ended"]:
                 return dict(one)
             await asyncio.sleep(0.1)
 
 
 async def _file(gateway: Gateway, one: dict[str, Any], name: str) -> npt.NDArray[np.int16]:
-    url = f"{gateway.url}/rooms/home/recordings/{one['recording']}/{name}"
+    url = f"{gateway.url}/rooms/studio/recordings/{one['recording']}/{name}"
     async with aiohttp.ClientSession() as http, http.get(url) as answer:
         assert answer.status == 200 and answer.content_type == "audio/flac"
         data = await answer.read()
