@@ -62,15 +62,19 @@ class RoomEngine(EngineCourse):
     ) -> list[Action]:
         """No session may be open here before ``resume``; people stay, and are told ``words``.
 
-        ``for_good``: another machine has the room.
+        Final lines that are not in the journal wait, too, for another machine may have the room;
+        ``for_good``: it does, and they are told nobody.
         """
+        self._record.hold_lines()
         if for_good:
             self._parts.waiting.is_room_here = False
+            self._record.give_up_lines()
         wall_ms = self._wall_ms(now_ns)
         return self._settle(self._connection.suspend(reason, words, wall_ms, now_ns), now_ns)
 
     def resume(self, reason: str, now_ns: int) -> list[Action]:
         """A session may be open as far as that reason is concerned."""
+        self._record.release_lines(now_ns)
         wall_ms = self._wall_ms(now_ns)
         return self._settle(self._connection.resume(reason, wall_ms, now_ns), now_ns)
 

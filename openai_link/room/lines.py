@@ -1,7 +1,7 @@
 """The lines that people see, and the journal that has what is final before they are told. Sans-I/O.
 
-A final line waits for its records (``journal_written``), at the latest for
-``unwritten.JOURNAL_TIMEOUT_NS``. Each is told with the place that it has in the conversation.
+A final line waits for its records (``journal_written``), but not for ever (``unwritten``). Each is
+told with the place that it has in the conversation.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ from .unwritten import UnwrittenEvents
 class RoomLines:
     """Of one room; methods return what follows, in order."""
 
-    def __init__(self, transcript: Transcript) -> None:
+    def __init__(self, transcript: Transcript, journal_timeout_ns: int) -> None:
+        """``journal_timeout_ns``: longest that a final line waits for its records."""
         self._transcript = transcript
         self._places = LinePlaces()
-        self._unwritten = UnwrittenEvents()
+        self._unwritten = UnwrittenEvents(journal_timeout_ns)
         self._is_over = False
 
     def resumed(self, transcript: Transcript, items: Sequence[HistoryItem]) -> None:
@@ -66,6 +67,18 @@ class RoomLines:
     def tick(self, now_ns: int) -> list[Outcome]:
         """The time-out was reached: the journal takes too long."""
         return [self.tell(event) for event in self._unwritten.tick(now_ns)]
+
+    def hold(self) -> None:
+        """The room is perhaps no longer this machine's: final lines wait until ``release``."""
+        self._unwritten.hold()
+
+    def release(self, now_ns: int) -> None:
+        """The room is this machine's."""
+        self._unwritten.release(now_ns)
+
+    def give_up(self) -> None:
+        """Another machine has the room: what is not written is told nobody."""
+        self._unwritten.forget()
 
     def closed(self, reason: str, wall_ms: int) -> list[Outcome]:
         """The conversation has ended: the journal learns it now, and nothing said after it."""

@@ -46,6 +46,7 @@ from .sessions import RoomSessions
 from .signals import Outcome
 from .speaker_desk import SpeakerDesk
 from .turn_traces import TurnTraces
+from .unwritten import JOURNAL_TIMEOUT_NS
 from .waiting_lines import WaitingLines
 from .yielding import Yielding
 
@@ -71,6 +72,8 @@ class RoomConfig:
     """People come by invitation: tools count verified names only."""
     rules: RoomRules = field(default_factory=RoomRules)
     """Of the room, as far as they are not in ``settings``."""
+    journal_timeout_ns: int = JOURNAL_TIMEOUT_NS
+    """Longest that a final line waits for the journal."""
     standby: bool = False
     """Another machine has the room, and is to hand it over: the session waits until then."""
     usual: OpenaiLinkSettings | None = None
@@ -91,7 +94,9 @@ class RoomParts:
         self.epoch = EpochCounter()
         self.persona = Persona(settings, config.usual or settings)
         budget_usd = config.rules.daily_budget_usd
-        self.record = RoomRecord(config.room, settings, config.day_of, budget_usd)
+        self.record = RoomRecord(
+            config.room, settings, config.day_of, budget_usd, config.journal_timeout_ns
+        )
         self.tools = RoomTools(settings, config.verify, self.record.tool_event, config.rules.tools)
         self.sessions = RoomSessions(
             settings, self.record, self.tools, self.epoch, config.mark, self.persona

@@ -43,6 +43,7 @@ from .money import PriceTable, Spending
 from .signals import Outcome, ProblemFound
 from .told_endings import Told, ToldEndings
 from .untaken import Untaken, UntakenTexts
+from .unwritten import JOURNAL_TIMEOUT_NS
 
 
 class RoomRecord:
@@ -54,17 +55,19 @@ class RoomRecord:
         settings: OpenaiLinkSettings,
         day_of: Callable[[int], str],
         room_budget_usd: float = 0.0,
+        journal_timeout_ns: int = JOURNAL_TIMEOUT_NS,
     ) -> None:
         """``day_of``: local day of a Unix time in ms, the account of what is spent on it.
 
         ``room_budget_usd``: for a day in this room; 0: no limit of its own.
+        ``journal_timeout_ns``: longest that a final line waits for the journal.
         """
         self._room = room
         self._settings = settings
         self.speech = SpeechTimeline()
         """Who spoke when."""
         self._transcript = Transcript(room, self.speech)
-        self._lines = RoomLines(self._transcript)
+        self._lines = RoomLines(self._transcript, journal_timeout_ns)
         self._people: dict[str, str] = {}
         rules = TurnRules.of(session_object(settings))
         self._speaks = rules.speaks
@@ -121,6 +124,18 @@ class RoomRecord:
     def journal_written(self, ticket: int) -> list[Outcome]:
         """Records are safe, or never will be: tell what waited for them."""
         return self._lines.journal_written(ticket)
+
+    def hold_lines(self) -> None:
+        """The room is perhaps another machine's: what is not written is told nobody for now."""
+        self._lines.hold()
+
+    def release_lines(self, now_ns: int) -> None:
+        """The room is this machine's."""
+        self._lines.release(now_ns)
+
+    def give_up_lines(self) -> None:
+        """Another machine has the room: what is not written is told nobody."""
+        self._lines.give_up()
 
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick``; None where nothing is waited for."""

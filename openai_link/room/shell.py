@@ -58,6 +58,7 @@ from .room_tools import Toolset
 from .session_feed import SessionFeed
 from .trace_export import TraceExport
 from .transports import RoomTransports
+from .unwritten import CLUSTER_TIMEOUT_NS, JOURNAL_TIMEOUT_NS
 from .voice_sockets import VoiceSockets
 
 CLOCK_NS = S_NS
@@ -327,6 +328,7 @@ def _config(
         websocket_until_ns=learnt.websocket_until_ns,
         allowed_ns=learnt.allowed_ns,
         verify=order.verify,
+        journal_timeout_ns=CLUSTER_TIMEOUT_NS if order.epoch else JOURNAL_TIMEOUT_NS,
         standby=order.standby,
     )
 

@@ -52,8 +52,8 @@ class Keeper(Protocol):
 
     retry_most_ns: ClassVar[int]
     """Longest wait between two attempts to write."""
-    patience_ns: ClassVar[int]
-    """How long a line that cannot be written yet waits before people are told of it."""
+    lets_pass: ClassVar[bool]
+    """Nobody waits for what cannot be written yet. False: until it is, or never will be."""
 
     def run(self, do: Callable[[JournalStore], _T]) -> _T: ...
 
@@ -80,7 +80,7 @@ class JournalKeeper:
     """The store of one room, for one thread."""
 
     retry_most_ns: ClassVar[int] = RETRY_NS[-1]
-    patience_ns: ClassVar[int] = 0
+    lets_pass: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -62,12 +62,10 @@ class WriteQueue:
         self._failures = 0
         self._retry_ns = 0
         """When to try again; 0: the disk works."""
-        self._failing_ns = 0
-        """Since when it fails."""
         self.retry_most_ns = RETRY_NS[-1]
         """Longest wait between two attempts."""
-        self.patience_ns = 0
-        """Who waits is not let pass before it has failed for so long."""
+        self.lets_pass = True
+        """Nobody waits for a disk that fails."""
 
     @property
     def is_failing(self) -> bool:
@@ -139,8 +137,6 @@ class WriteQueue:
             self._one_by_one, self._is_urgent = len(batch), True
             return []
         wait_ns = RETRY_NS[min(self._failures, len(RETRY_NS) - 1)]
-        if not self._failures:
-            self._failing_ns = now_ns
         self._failures += 1
         if is_permanent:
             self._retry_ns = 0
@@ -160,9 +156,9 @@ class WriteQueue:
         self._records, self._taken = 0, ()
         return entries
 
-    def let_pass(self, now_ns: int) -> list[Entry]:
-        """While the disk fails nobody waits for it: the entries whose ``then`` is to be called."""
-        if now_ns - self._failing_ns < self.patience_ns:
+    def let_pass(self) -> list[Entry]:
+        """While the disk fails: the entries whose ``then`` is to be called all the same."""
+        if not self.lets_pass:
             return []
         self._is_urgent = False
         return [entry for entry in self._entries if entry.then is not None]

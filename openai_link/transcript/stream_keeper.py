@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import ClassVar, TypeVar
 
-from mixer_core.journal.lateness import LATE_NS
 from mixer_core.journal.records import HistoryItem, ItemRecord, Record
 from mixer_core.runtime.errors import (
     ClusterError,
@@ -32,8 +31,6 @@ from .stream_owner import Outgoing, Owner
 
 RETRY_MOST_NS = 2 * S_NS
 """NATS comes back as a whole, and an attempt costs little: what waited is soon written."""
-PATIENCE_NS = LATE_NS
-"""Longer than a lease: what a node that is cut off alone cannot write, it tells nobody."""
 RECOVERY_S = 8.0
 """Longest that a room waits for its log, which NATS cannot read while its servers elect who leads
 the stream: some five seconds. Then the room begins with what its own file has."""
@@ -48,7 +45,7 @@ class StreamKeeper:
     """The journal of one room, for one thread."""
 
     retry_most_ns: ClassVar[int] = RETRY_MOST_NS
-    patience_ns: ClassVar[int] = PATIENCE_NS
+    lets_pass: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -65,6 +62,8 @@ class StreamKeeper:
         self._file = StreamFile(keeper, stream, owner.node, log)
         self._unread_oldest_ms: int | None = None
         """The room began without its log, in which a conversation not older than this goes on."""
+        self._ends: Sequence[Record] = ()
+        """What the owner before had left open in it, ended: to be written before anything else."""
 
     # -- as JournalKeeper -------------------------------------------------------------------------
 
@@ -82,6 +81,8 @@ class StreamKeeper:
         done = 0
         try:
             self._own(wall_ms)
+            while self._ends:
+                self._ends = self._ends[self._step(self._ends, wall_ms) :]
             while done < len(records):
                 done += self._step(records[done:], wall_ms)
         except JournalError as error:
@@ -281,7 +282,7 @@ class StreamKeeper:
         if oldest_ms is None or self._owner.conversation is not None:
             return
         try:
-            self._keeper.run(lambda store: store.resume(oldest_ms))
+            self._ends = self._keeper.run(lambda store: store.resume(oldest_ms)).changes
             self._owner.conversation = self._keeper.run(lambda store: store.conversation)
         except JournalError as error:
             self._log.warning("! the room begins another conversation: %s", error)

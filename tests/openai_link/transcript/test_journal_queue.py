@@ -74,7 +74,7 @@ def test_while_the_disk_fails_attempts_become_rare_and_nothing_is_lost(queue: Wr
     for wait_ns in (*RETRY_NS, RETRY_NS[-1]):
         assert queue.failed(queue.take(), False, S_NS) == []
         assert queue.is_failing and queue.next_timeout_ns() == S_NS + wait_ns
-        assert queue.let_pass(S_NS) == entries
+        assert queue.let_pass() == entries
     assert queue.take() == entries
     queue.written()
     assert not queue.is_failing and queue.next_timeout_ns() is None
@@ -94,20 +94,12 @@ def test_what_comes_back_as_a_whole_is_tried_often(queue: WriteQueue) -> None:
     assert waits_ns == [S_NS, *[2 * S_NS] * (len(RETRY_NS) - 1)]
 
 
-def test_where_nobody_is_let_pass_at_once_patience_begins_with_the_first_failure(
-    queue: WriteQueue,
-) -> None:
-    queue.patience_ns = 6 * S_NS
-    one = entry()
-    queue.put(one, 0)
-    for now_ns, passes in ((S_NS, []), (3 * S_NS, []), (7 * S_NS, [one])):
+def test_where_what_is_not_written_may_be_lost_nobody_is_let_pass(queue: WriteQueue) -> None:
+    queue.lets_pass = False
+    queue.put(entry(), 0)
+    for now_ns in (S_NS, 60 * S_NS):
         queue.failed(queue.take(), False, now_ns)
-        assert queue.let_pass(now_ns) == passes
-    queue.take()
-    queue.written()
-    queue.put(one, 0)
-    queue.failed(queue.take(), False, 20 * S_NS)
-    assert queue.let_pass(20 * S_NS) == []
+        assert queue.let_pass() == []
 
 
 def test_of_a_batch_that_cannot_be_written_only_the_bad_entry_is_given_up(
@@ -139,7 +131,7 @@ def test_the_lag_is_that_of_the_oldest_record_which_is_not_written(queue: WriteQ
     queue.put(entry(), 4 * S_NS)
     assert queue.lag(5 * S_NS) == Lag(4 * S_NS, 4), "what is being written is not safe"
     queue.failed(batch, False, 5 * S_NS)
-    assert queue.let_pass(5 * S_NS) and queue.lag(6 * S_NS) == Lag(5 * S_NS, 4)
+    assert queue.let_pass() and queue.lag(6 * S_NS) == Lag(5 * S_NS, 4)
     queue.take()
     queue.written()
     assert queue.lag(6 * S_NS) == Lag()

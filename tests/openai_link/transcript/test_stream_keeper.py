@@ -15,6 +15,7 @@ from mixer_core.journal.file import journal_path
 from mixer_core.journal.records import (
     ClosedRecord,
     ForgottenRecord,
+    HistoryItem,
     ItemRecord,
     Record,
     RemovedRecord,
@@ -297,6 +298,22 @@ def test_a_room_that_began_without_its_log_goes_on_with_the_conversation_in_it(
     assert words(found) == ["i1", "i2"]
     assert len(found["conversation"]) == 1
     assert rows(folders("b"))["conversation"] == found["conversation"]
+
+
+def test_what_the_owner_before_had_left_open_is_ended_where_its_log_is_read_late(
+    folders: Callable[[str], Path],
+) -> None:
+    stream = small()
+    unfinished = ItemRecord(HistoryItem("i5", 5, "tool", "assistant", tool="lights", call="c1"))
+    begun(stream, folders("a")).write(unfinished)
+    stream.is_away = True
+    second = Process(on(stream), folders("b"), "b", 2)
+    second.recover()
+    stream.is_away = False
+    second.write(item(6), item(7))
+    found = observed(stream, folders("c"))
+    assert words(found) == ["i1", "i5", "i6", "i7"]
+    assert [row[3:5] for row in found["item"] if row[1] == "i5"] == [(INTERRUPTED, 0)]
 
 
 @pytest.mark.parametrize("end", [ClosedRecord(NOW_MS), ForgottenRecord(NOW_MS)])

@@ -17,12 +17,10 @@ from mixer_core.cluster.connection import Connection
 from mixer_core.cluster.jetstream import JetStream, StreamShape
 from mixer_core.cluster.names import Names
 from mixer_core.cluster.settings import ClusterSettings
-from mixer_core.journal.lateness import LATE_NS
 from mixer_core.journal.records import ClosedRecord, ItemRecord, Record
 from mixer_core.journal.stream_batch import Message
 from mixer_core.runtime import logs
 from mixer_core.runtime.errors import ClusterAwayError, JournalError, StaleJournalError
-from mixer_core.runtime.units import MS_NS
 from openai_link.transcript.cluster_room import ClusterRoom
 from openai_link.transcript.journal import Journal
 from openai_link.transcript.stream_log import Log
@@ -164,11 +162,11 @@ def test_nats_goes_away_for_a_while_and_nothing_is_lost(short_dir: Path) -> None
             await until(lambda: safe == [1])
             server.stop()
             journal.write([item(2)], lambda: safe.append(2))
-            await until(lambda: safe == [1, 2])
+            await until(lambda: bool(troubles))
+            assert safe == [1], "another machine may have the room, and never hear of it"
             assert len(troubles) == 1 and "NATS does not answer" in troubles[0], troubles
             assert [name for _, name, _ in words(short_dir / "a")] == ["i1"], "it is not safe yet"
-            lag = journal.counters()
-            assert lag["journal_waiting_records"] == 1 and lag["journal_lag_ms"] * MS_NS >= LATE_NS
+            assert journal.counters()["journal_waiting_records"] == 1
             server.start()
             journal.write([item(3)], lambda: safe.append(3))
             await until(lambda: safe == [1, 2, 3] and len(words(short_dir / "a")) == 3)
@@ -276,13 +274,15 @@ def test_a_full_stream_is_told_and_what_waited_goes_out(
         await journal.recover(300)
         for number in range(8):
             journal.write([item(number)], lambda number=number: safe.append(number))
-            await until(lambda number=number: number in safe)
+            await until(lambda number=number: number in safe or bool(troubles))
+        assert len(safe) < 8
         assert len(troubles) == 1 and "make room in NATS" in troubles[0], troubles
         config = (await JetStream(connection).info(shape.name))["config"]
         config["max_bytes"] = -1
         update = f"$JS.API.STREAM.UPDATE.{shape.name}"
         await connection.request(update, json.dumps(config).encode(), 5)
-        await until(lambda: len(words(short_dir / "a")) == 8)
+        await until(lambda: len(safe) == 8)
+        assert len(words(short_dir / "a")) == 8
         assert len(troubles) == 1
         await journal.close()
         await connection.close()
