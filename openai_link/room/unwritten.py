@@ -1,24 +1,40 @@
 """EVENTs that are told once the journal has what they say, or takes too long. Sans-I/O.
 
-A journal is written in order: where the oldest of them has waited too long, those behind it are not
-written either, so all are told, and nobody waits again before something is written. While it is
-not certain that the room is this machine's, nothing is told that the journal does not have.
+One that has waited for a moment is shown as not final meanwhile. A journal is written in order:
+where the oldest has waited too long, those behind it are not written either, so all are told, and
+nobody waits again before something is written. While it is not certain that the room is this
+machine's, nothing is told to be final that the journal does not have.
 """
 
 from __future__ import annotations
 
-from mixer_core.runtime.units import S_NS
+from dataclasses import dataclass
+
+from mixer_core.runtime.earliest import earliest
+from mixer_core.runtime.units import MS_NS, S_NS
 
 from .actions import Event
 
 MAX_WAITING = 128
 """EVENTs that wait for the journal; of more the oldest are told as they are."""
+SHOWN_AFTER_NS = 500 * MS_NS
+"""Then a line is shown, though not as final."""
 JOURNAL_TIMEOUT_NS = 5 * S_NS
 """A caption does not wait longer for the journal."""
 CLUSTER_TIMEOUT_NS = 12 * S_NS
 """Nor for that of a room in a cluster. When NATS is split, a machine on the wrong side has its
 rooms until the others have a leader, which takes them up to 8 s, and for the 3 s of a lease: what
 it could not write by then goes with the room."""
+
+
+@dataclass(slots=True)
+class Waiting:
+    """One EVENT that waits for the journal."""
+
+    event: Event
+    until_ns: int
+    shown_ns: int | None
+    """When to show it as not final; None: it is shown."""
 
 
 class UnwrittenEvents:
@@ -31,8 +47,8 @@ class UnwrittenEvents:
         """One has waited so long, and nothing was written since."""
         self._is_held = False
         self._tickets = 0
-        self._waiting: dict[int, tuple[Event, int]] = {}
-        """EVENTs by ticket; and until when they wait."""
+        self._waiting: dict[int, Waiting] = {}
+        """By ticket."""
 
     def ticket(self) -> int:
         """Of records that are written at once, because somebody waits."""
@@ -44,9 +60,9 @@ class UnwrittenEvents:
         ticket = self.ticket()
         if self._is_late:
             return ticket, [event]
-        self._waiting[ticket] = event, now_ns + self._timeout_ns
+        self._waiting[ticket] = Waiting(event, now_ns + self._timeout_ns, now_ns + SHOWN_AFTER_NS)
         late = list(self._waiting)[:-MAX_WAITING]
-        return ticket, [self._waiting.pop(other)[0] for other in late]
+        return ticket, [self._waiting.pop(other).event for other in late]
 
     def forget(self) -> None:
         """Nobody is told what waits."""
@@ -59,27 +75,40 @@ class UnwrittenEvents:
     def release(self, now_ns: int) -> None:
         """The room is this machine's: the journal has its time from now on."""
         self._is_held = False
-        until_ns = now_ns + self._timeout_ns
-        self._waiting = {ticket: (event, until_ns) for ticket, (event, _) in self._waiting.items()}
+        for waiting in self._waiting.values():
+            waiting.until_ns = now_ns + self._timeout_ns
 
     def written(self, ticket: int) -> list[Event]:
         """Records are safe, or never will be."""
         self._is_late = False
         waited = self._waiting.pop(ticket, None)
-        return [] if waited is None else [waited[0]]
+        return [] if waited is None else [waited.event]
 
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick``; None where nothing waits for the journal, or for ``release``."""
-        if self._is_held:
-            return None
-        return min((until_ns for _, until_ns in self._waiting.values()), default=None)
+        shown_ns = (waiting.shown_ns for waiting in self._waiting.values())
+        return earliest(self._late_ns(), *shown_ns)
 
     def tick(self, now_ns: int) -> list[Event]:
         """The time-out was reached, perhaps: the journal takes too long."""
-        due_ns = self.next_timeout_ns()
-        if due_ns is None or now_ns < due_ns:
-            return []
-        self._is_late = True
-        told = [event for event, _ in self._waiting.values()]
-        self._waiting.clear()
-        return told
+        late_ns = self._late_ns()
+        if late_ns is not None and now_ns >= late_ns:
+            self._is_late = True
+            told = [waiting.event for waiting in self._waiting.values()]
+            self._waiting.clear()
+            return told
+        return [shown for waiting in self._waiting.values() for shown in _shown(waiting, now_ns)]
+
+    def _late_ns(self) -> int | None:
+        """When the first one has waited too long."""
+        if self._is_held:
+            return None
+        return min((waiting.until_ns for waiting in self._waiting.values()), default=None)
+
+
+def _shown(waiting: Waiting, now_ns: int) -> list[Event]:
+    """It as it is shown meanwhile, if it is time."""
+    if waiting.shown_ns is None or now_ns < waiting.shown_ns:
+        return []
+    waiting.shown_ns = None
+    return [{**waiting.event, "final": False}]

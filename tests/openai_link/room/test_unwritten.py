@@ -5,13 +5,19 @@ from __future__ import annotations
 import pytest
 
 from mixer_core.runtime.units import MS_NS, S_NS
+from openai_link.room.actions import Event
 from openai_link.room.guard import REASON, WORDS
 from openai_link.room.ownership import STALE
-from openai_link.room.unwritten import MAX_WAITING, UnwrittenEvents
+from openai_link.room.unwritten import MAX_WAITING, SHOWN_AFTER_NS, UnwrittenEvents
 from tests.openai_link.room.world import Scene, World, say
 
-ONE, TWO, THREE = ({"item": name} for name in ("one", "two", "three"))
+ONE, TWO, THREE = ({"item": name, "final": True} for name in ("one", "two", "three"))
 TIMEOUT_NS = 5 * S_NS
+
+
+def interim(*events: Event) -> list[Event]:
+    """They as they are shown meanwhile."""
+    return [{**event, "final": False} for event in events]
 
 
 @pytest.fixture
@@ -22,6 +28,10 @@ def events() -> UnwrittenEvents:
 def test_each_is_told_once_it_is_written(events: UnwrittenEvents) -> None:
     first, _ = events.wait(ONE, 0)
     second, _ = events.wait(TWO, S_NS)
+    assert events.next_timeout_ns() == SHOWN_AFTER_NS and events.tick(SHOWN_AFTER_NS - 1) == []
+    assert events.tick(SHOWN_AFTER_NS) == interim(ONE)
+    assert events.next_timeout_ns() == S_NS + SHOWN_AFTER_NS
+    assert events.tick(S_NS + SHOWN_AFTER_NS) == interim(TWO)
     assert events.next_timeout_ns() == TIMEOUT_NS and events.tick(TIMEOUT_NS - 1) == []
     assert events.written(first) == [ONE] and events.written(first) == []
     assert events.next_timeout_ns() == S_NS + TIMEOUT_NS
@@ -48,11 +58,13 @@ def test_while_it_is_held_only_what_is_written_is_told(events: UnwrittenEvents) 
     ticket, _ = events.wait(ONE, 0)
     events.wait(TWO, 0)
     events.hold()
+    assert events.tick(98 * S_NS) == interim(ONE, TWO)
     assert events.next_timeout_ns() is None and events.tick(99 * S_NS) == []
     assert events.written(ticket) == [ONE]
     assert events.wait(THREE, 99 * S_NS)[1] == []
     events.release(100 * S_NS)
-    assert events.tick(100 * S_NS) == [] and events.next_timeout_ns() == 100 * S_NS + TIMEOUT_NS
+    assert events.tick(100 * S_NS) == interim(THREE)
+    assert events.next_timeout_ns() == 100 * S_NS + TIMEOUT_NS
     assert events.tick(100 * S_NS + TIMEOUT_NS) == [TWO, THREE]
 
 
@@ -89,3 +101,15 @@ def test_what_another_machine_does_not_know_is_told_nobody() -> None:
         room.do(room.engine.journal_written(ticket, room.now_ns))
     room.run(60_000)
     assert not room.final_captions()
+
+
+def test_what_the_journal_keeps_waiting_is_shown_soon_though_not_as_final() -> None:
+    room = World(Scene("typed", (say("hello"),)))
+    room.journal.never_answers = True
+    room.run(1_500)
+    shown = [event for event in room.of("caption") if not event["final"]]
+    assert {"hello", "You said: hello"} <= {event["text"] for event in shown}
+    assert not room.final_captions()
+    written = World(Scene("typed", (say("hello"),)))
+    written.run(1_500)
+    assert [event["text"] for event in written.of("caption") if not event["final"]] == ["You"]
