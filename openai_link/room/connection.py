@@ -211,7 +211,7 @@ class Connection:
                 case Report(code, message):
                     outcomes.append(ProblemFound(code, message))
                 case Exit(reason):
-                    if reason != STOPPED:
+                    if reason != STOPPED and not self._life.is_suspended:
                         outcomes.append(RoomClosed(reason))
                     outcomes.append(action)
         return outcomes

@@ -110,6 +110,11 @@ class Lifecycle:
         """Why no session may be opened now."""
 
     @property
+    def is_suspended(self) -> bool:
+        """No session may be opened here: another machine may have the room."""
+        return bool(self._suspended)
+
+    @property
     def allowed_ns(self) -> int:
         """The server wants no attempt before; 0: it has not said so."""
         return self._retries.allowed_ns

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mixer_core.cluster.fence import OPEN_NS
+from mixer_core.journal.records import ClosedRecord
 from mixer_core.runtime.units import S_NS
 from openai_link.room.guard import REASON, WORDS, Guard
 from tests.openai_link.room.world import PARTICIPANT, Scene, World, say, speak, until
@@ -88,6 +89,16 @@ def test_who_was_told_to_stop_stays_quiet_until_another_epoch() -> None:
     grant(room, guard, 5, room.now_ns + 9 * S_NS)
     run(room, guard, 1_000)
     assert room.opened == 2 and room.state["upstream"] == "ready"
+
+
+def test_the_conversation_of_a_paused_room_goes_on_where_its_people_are_sent() -> None:
+    room = World(TALK)
+    room.finish()
+    room.do(room.engine.suspend(REASON, WORDS, room.now_ns))
+    room.roster()
+    room.run(10_000)
+    assert room.exited == "the room is empty"
+    assert not any(isinstance(record, ClosedRecord) for record in room.journal.records)
 
 
 def test_fenced_while_it_connects_it_opens_nothing() -> None:
