@@ -216,9 +216,9 @@ def report_book(name: str, rig: ClusterRig, began_ns: int, findings: Findings) -
         together_ms=round(max(ms for _, ms in together), 1),
         two_assistants_ms=round(max(map(checks.two_assistants_ms, rooms.values())), 1),
     )
-    told = [(room, item, text) for room, item, text in rig.people.ask("told")]
     began_s = time.monotonic()
-    while True:  # What NATS could not take waits, and goes out later.
+    while True:  # What NATS could not take waits, and goes out later: also that a line was cut.
+        told = [(room, item, text) for room, item, text in rig.people.ask("told")]
         kept = rig.kept()
         lost, twice = checks.words_lost(told, kept), checks.asked_twice(kept)
         late_s = time.monotonic() - began_s
