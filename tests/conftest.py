@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from mixer_core.numba_cache import prepare_cache
 from mixer_core.runtime import logs
 from tests.support import in_memory
 
+gc.disable()  # Until everything is collected: modules and tests stay, and are many.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # Threads that wait would take a processor.
 settings.register_profile(
     "mixminus", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
 )
@@ -84,8 +87,8 @@ def _between(waiting: list[Path], computing: list[Path]) -> list[Path]:
 
 def pytest_collection_finish() -> None:
     """What is there by now stays: it need not be searched for rubbish again and again."""
-    gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def _log_levels() -> dict[logging.Logger, int]:
