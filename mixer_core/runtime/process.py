@@ -6,7 +6,6 @@ traceback.
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
 import logging
 import os
@@ -18,7 +17,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from . import logs
 from .bound_path import prepare_runtime_dir
@@ -29,6 +28,9 @@ from .secrets import secret_values
 from .settings import CommonSettings, load
 from .start_checks import Needs, raise_descriptor_limit
 from .upkeep import Upkeep
+
+if TYPE_CHECKING:
+    import asyncio
 
 SUPERVISED_VARIABLE = "MIXMINUS_SUPERVISED"
 """Set for the programs of supervisord: its process id."""
@@ -58,7 +60,7 @@ class Context(Generic[S]):
     is its sign of life. ``run_async`` does it."""
     stop_fd: int = -1
     """Readable once SIGTERM or SIGINT came; for programs without asyncio."""
-    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    stop: asyncio.Event = field(init=False)
     """Set once SIGTERM or SIGINT came; for programs with asyncio."""
     hands_over: bool = False
     """Another process of this program follows, with other settings: calls go on."""
@@ -113,6 +115,8 @@ def run_async(
     exit code.
     """
 
+    import asyncio
+
     async def main(context: Context[S]) -> None:
         context.stop = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -137,6 +141,8 @@ def run_async(
 
 def run_on_uvloop(main: Awaitable[None]) -> None:
     """Run a coroutine to its end on a fresh uvloop loop."""
+    import asyncio
+
     import uvloop
 
     async def entry() -> None:

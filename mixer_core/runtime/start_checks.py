@@ -122,7 +122,7 @@ def check_packages(requirements: Sequence[str]) -> None:
         if name is None or "extra ==" in requirement:
             continue
         try:
-            metadata.version(name[0])
+            metadata.distribution(name[0])
         except metadata.PackageNotFoundError:
             missing.append(requirement.partition(";")[0].strip())
     if missing:
