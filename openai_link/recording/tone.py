@@ -5,9 +5,9 @@ It is added to the assistant's voice; where the assistant is silent, it is sent 
 
 from __future__ import annotations
 
+import math
+from array import array
 from collections import deque
-
-import numpy as np
 
 from mixer_core.bus.frames import FLAG_PAUSE
 from mixer_core.bus.pcm import FRAME_NS, FRAME_SAMPLES, SAMPLE_RATE_HZ
@@ -24,11 +24,11 @@ ALONE_NS = 60 * MS_NS
 def tone(rises: bool) -> list[bytes]:
     """The frames."""
     count = SAMPLE_RATE_HZ * LASTS_MS // 1000
-    times = np.arange(count) / SAMPLE_RATE_HZ
-    shape = np.minimum(1.0, np.minimum(np.arange(count), np.arange(count)[::-1]) / FRAME_SAMPLES)
+    loud = [LOUD * min(1.0, min(at, count - 1 - at) / FRAME_SAMPLES) for at in range(count)]
     pitches = PITCHES_HZ if rises else PITCHES_HZ[::-1]
-    sound = np.concatenate([LOUD * shape * np.sin(2 * np.pi * hz * times) for hz in pitches])
-    data = sound.astype("<i2").tobytes()
+    turns = [2 * math.pi * hz / SAMPLE_RATE_HZ for hz in pitches]
+    sound = [int(peak * math.sin(turn * at)) for turn in turns for at, peak in enumerate(loud)]
+    data = array("h", sound).tobytes()
     size = 2 * FRAME_SAMPLES
     return [data[at : at + size] for at in range(0, len(data), size)]
 
@@ -52,10 +52,8 @@ class Tone:
         if not self._frames:
             return pcm
         self._due_ns = now_ns + ALONE_NS
-        both = np.frombuffer(pcm, "<i2").astype(np.int32) + np.frombuffer(
-            self._frames.popleft(), "<i2"
-        )
-        return bytes(np.clip(both, -32_768, 32_767).astype("<i2").tobytes())
+        both = zip(array("h", pcm), array("h", self._frames.popleft()), strict=True)
+        return array("h", [max(-32_768, min(32_767, x + y)) for x, y in both]).tobytes()
 
     def due(self, now_ns: int) -> tuple[bytes, int] | None:
         """The frame that is sent by itself now, with its flags; None: there is none."""

@@ -18,13 +18,14 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mixer_core.journal import recordings
 from mixer_core.journal.recordings import Contents, TrackFile
 from mixer_core.runtime.units import S_NS
 
-from .flac import FlacFile
-from .tracks import Tracks
+if TYPE_CHECKING:
+    from .flac import FlacFile
 
 ROUND_S, LATE_NS = 1.0, S_NS
 MAX_QUEUED = 50 * 16 * 10
@@ -69,7 +70,6 @@ class RecordingWriter:
         self._tell_left_out = left_out
         self._began_ns = began_ns
         self._state_dir, self._contents = state_dir, contents
-        self._tracks = Tracks(began_ns)
         self._is_whole = True
         """All that was taken is in the files."""
         self._files: dict[str, FlacFile] = {}
@@ -120,7 +120,14 @@ class RecordingWriter:
         self._finish()
 
     def _make(self) -> None:
-        """The directory, with its first files; nothing is left of it where that fails."""
+        """The directory, with its first files; nothing is left of it where that fails.
+
+        numpy is imported here, in the thread: a room that is not recorded does without.
+        """
+        from .flac import FlacFile
+        from .tracks import Tracks
+
+        self._tracks, self._new_file = Tracks(self._began_ns), FlacFile
         contents, mark = self._contents, secrets.token_hex(3)
         self.folder = recordings.make(self._state_dir, contents.room, contents.began_ms, mark)
         with contextlib.ExitStack() as undo:
@@ -129,7 +136,7 @@ class RecordingWriter:
             undo.callback(os.close, self._held)
             self._check_room()
             recordings.write(self.folder, contents)
-            self._mix = FlacFile(self.folder / recordings.MIX)
+            self._mix = self._new_file(self.folder / recordings.MIX)
             undo.pop_all()
 
     def _cannot(self, error: Exception) -> None:
@@ -167,7 +174,7 @@ class RecordingWriter:
             return False
         number = len(self._files) + 1
         file = f"{number:02d}-{'person' if participant else 'assistant'}.flac"
-        self._files[participant] = FlacFile(self.folder / file)
+        self._files[participant] = self._new_file(self.folder / file)
         start_ms = self._tracks.taken / 24
         track = TrackFile(file, participant, name, start_ms)
         self._contents = replace(self._contents, tracks=(*self._contents.tracks, track))

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING
 from mixer_core.runtime.errors import RequirementError
 from mixer_core.runtime.repeated import Repeated
 
-from .turn_traces import TurnTrace
-
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
     from opentelemetry.sdk.trace.export import SpanExporter
     from opentelemetry.trace import Span as OtelSpan
+
+    from .turn_traces import TurnTrace
 
 MAX_WAITING = 64
 """Turns that wait to be sent; more are lost and counted."""
