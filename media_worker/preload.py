@@ -17,6 +17,7 @@ __all__ = ["PRELOADED_PID", "child", "host"]
 PRELOADED_PID = os.getpid()
 """The fork server's process id: a child that sees its own was not preloaded."""
 
+gc.freeze()  # So that only what the rehearsal has left is looked at.
 rehearse()
 gc.collect()
 gc.freeze()

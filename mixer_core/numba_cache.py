@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .runtime.loading import without
+
 CACHE_VARIABLE = "NUMBA_CACHE_DIR"
 SEAL = "kernels.seal"
 """JSON: SHA-256 by name of every other file of the kernels."""
@@ -28,6 +30,8 @@ KERNELS = ("kernels", "voice_kernels", "echo_kernels")
 """The modules that hold kernels, all of them in this package."""
 _PREFIXES = tuple(f"{module}." for module in KERNELS)
 _PROBE = bytes(4_096)
+_UNUSED = ("cffi", "coverage", "yaml")
+"""What numba imports where it is installed, and the kernels do not need."""
 MAX_FILE_BYTES = 64 << 20
 """A larger file is damaged: kernels have some hundred kilobytes."""
 
@@ -94,7 +98,8 @@ def load_kernels() -> str:
 
     Returns what was wrong with the cache meanwhile; empty: nothing was.
     """
-    loaded = [importlib.import_module(f"{__package__}.{module}") for module in KERNELS]
+    with without(*_UNUSED):
+        loaded = [importlib.import_module(f"{__package__}.{module}") for module in KERNELS]
     return str(loaded[0].CACHE.trouble)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from mixer_core.runtime.loading import loading
+from mixer_core.runtime.loading import loading, without_authorities
 
-with loading():
+with loading(), without_authorities():
     from .service import main
 
 if __name__ == "__main__":

@@ -103,6 +103,7 @@ SHELLS: dict[str, set[str]] = {
         "fork_server",
         "given_up",
         "lazy_timer",
+        "loading",
         "lock_file",
         "log_level",
         "logs",
@@ -447,14 +448,16 @@ IN_THE_CLUSTER = frozenset(
 )
 COMPILER = IN_THE_CLUSTER | {"numba", "llvmlite"}
 NOT_LOADED = {
-    "mixer_core.service": COMPILER | {"importlib.metadata"},
+    "mixer_core.service": COMPILER | {"importlib.metadata", "asyncio"},
     "media_worker.service": COMPILER | {"aiortc", "av", "aiohttp"},
     "media_worker.child": COMPILER | {"aiohttp", "numpy"},
     "openai_link.service": COMPILER | {"aiortc", "av", "aiohttp"},
-    "openai_link.child": COMPILER,
+    "openai_link.child": COMPILER | {"numpy"},
+    "openai_link.preload": COMPILER | {"numpy", "dns", "aioice.mdns"},
     "signaling.service": COMPILER | {"aiortc", "av", "numpy"},
-    "deploy.cli": COMPILER | {"aiortc", "av", "aiohttp", "supervisor", "mixer_core.service"},
-    "deploy.supervise": COMPILER | {"aiortc", "av", "aiohttp", "zmq"},
+    "deploy.cli": COMPILER
+    | {"asyncio", "aiortc", "av", "aiohttp", "supervisor", "mixer_core.service"},
+    "deploy.supervise": COMPILER | {"asyncio", "aiortc", "av", "aiohttp", "zmq"},
 }
 """What a program must not wait for at its start, nor keep in memory."""
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 
-from mixer_core.runtime.loading import loading
+from mixer_core.patches.aioice import names
+from mixer_core.runtime.loading import loading, without_authorities
 
 from .cli import environment
 
 if __name__ == "__main__":
     os.environ.update(environment(sys.argv[1:]))
-    with loading():
+    with loading(), without_authorities(), names.when_needed():
         from mixer_core.runtime.process import run_async
 
         from .service import PROGRAM, serve

@@ -2,7 +2,7 @@
 
 ``gathering`` changes what it offers and checks, ``sockets`` which ports it opens and whom it asks,
 ``checks`` where its connectivity checks may go; ``datagrams`` sits between its sockets and it, and
-``moves`` follows a peer whose address changes.
+``moves`` follows a peer whose address changes. ``names`` has it start without dnspython.
 """
 
 WRITTEN_FOR = "0.13"
@@ -15,6 +15,11 @@ NAMES = {
         "relayed_candidate": "takes an address at a TURN server",
         "candidate_foundation": "the same for candidates of one type and base",
         "candidate_priority": "prefers own addresses to outer ones, and those to relays",
+    },
+    "mdns": {
+        "MDnsProtocol": "an annotation",
+        "is_mdns_hostname": "asked of every address of a peer",
+        "create_mdns_protocol": "begins to ask the local network",
     },
     "Connection": {
         "get_component_candidates": "replaced: opens the sockets and asks the servers",

@@ -15,6 +15,7 @@ from types import NoneType
 from typing import Any, NamedTuple
 
 import aioice.ice
+import aioice.mdns
 import aiortc.rtcsctptransport as aiortc_sctp
 import pytest
 from aiortc import RTCPeerConnection, RTCRtpCodecParameters
@@ -171,6 +172,11 @@ SHAPES: dict[str, dict[str, Shape]] = {
         "candidate_foundation": Takes("candidate_type candidate_transport base_address"),
         "candidate_priority": Takes("candidate_component candidate_type local_pref"),
     },
+    "mdns": {
+        "MDnsProtocol": type,
+        "is_mdns_hostname": Takes("name"),
+        "create_mdns_protocol": Takes(is_async=True),
+    },
     "Connection": {
         "get_component_candidates": Takes("component addresses timeout", True),
         "_protocols": list,
@@ -263,6 +269,7 @@ def owners(caller: RTCPeerConnection, callee: RTCPeerConnection, channel: Any) -
         "StreamStatistics": StreamStatistics(48_000),
         "RtpPacket": RtpPacket(),
         "ice": aioice.ice,
+        "mdns": aioice.mdns,
         "Connection": ice._connection,
         "StunProtocol": ice._connection._protocols[0],
         "CandidatePair": ice._connection._nominated[1],
