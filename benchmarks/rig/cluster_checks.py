@@ -156,6 +156,12 @@ def balance(owners: Mapping[str, str], nodes: Sequence[str]) -> dict[str, float]
     return {**counts, "fullest_by_mean": max(counts.values()) / mean if mean else 0.0}
 
 
+def longest_without_s(times_ns: Sequence[int], from_ns: int, until_ns: int) -> float:
+    """The longest time without any of them between these bounds."""
+    inside = [at for at in times_ns if from_ns <= at <= until_ns]
+    return max(b - a for a, b in pairwise([from_ns, *inside, until_ns])) / S_NS
+
+
 def longest_gap_s(times_ns: Sequence[int], from_ns: int, until_ns: int) -> float:
     """The longest time without a frame between the first and the last one within these bounds."""
     inside = [at for at in times_ns if from_ns <= at <= until_ns]

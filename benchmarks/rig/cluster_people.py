@@ -21,7 +21,7 @@ from mixer_core.runtime.units import MS_NS
 
 from .caller import Caller
 from .caller_process import quietly
-from .cluster_checks import AT_LENGTH, LONG_MS, longest_gap_s
+from .cluster_checks import AT_LENGTH, LONG_MS, longest_gap_s, longest_without_s
 from .commands import serve
 
 JOIN_TIMEOUT_S = 60.0
@@ -30,6 +30,8 @@ FIRST_ASK_S, MOST_ASK_S, GROWTH = 0.25, 2.0, 1.4
 """From a question that was not answered to the next one; it grows."""
 TAKEN_ASK_S = 1.5
 """From a question that the room was told to the next one, should the answer not be heard."""
+BREATH_S = 0.5
+"""From an answer that everybody has heard to the next question, where they go on asking."""
 JOINS_AT_ONCE = 2
 SENTENCE_NS = LONG_MS * 5 // 4 * MS_NS
 """After a question at length: then its answer has been heard."""
@@ -49,12 +51,15 @@ class Member(Caller):
         """Number of the last question that does not count."""
         self._answered_ns = 0
         self._quoted_ns = 0
+        self.answers_ns: list[int] = []
+        """When it heard answers, since ``begin``."""
         self._was_there = False
 
     def begin(self) -> None:
         """Count from now on."""
         super().begin()
         self.ask_anew()
+        self.answers_ns = []
         self.lines = self.lines[-1:]
 
     def ask_anew(self) -> None:
@@ -83,6 +88,8 @@ class Member(Caller):
         if not self._answered_ns and self._quoted_ns:
             heard = (at for at in self._frames.loud_ns if at >= self._quoted_ns)
             self._answered_ns = next(heard, 0)
+            if self._answered_ns:
+                self.answers_ns.append(self._answered_ns)
         return self._answered_ns
 
     def heard(self, line: Any, message: bytes | str) -> None:
@@ -201,16 +208,30 @@ class People:
         """
         for member in self._members if anew else ():
             member.ask_anew()
-        rooms: dict[str, list[Member]] = {}
-        for member in self._members:
-            rooms.setdefault(member.room, []).append(member)
-        await asyncio.gather(*(ask_until(people, patience_s) for people in rooms.values()))
+        await asyncio.gather(
+            *(ask_until(people, patience_s) for people in self._by_room().values())
+        )
         return await self.do_story(since_ns)
+
+    async def do_go_on(self, since_ns: int, until_ns: int) -> dict[str, float]:
+        """Ask on until then; room → the longest time that somebody was without an answer, s."""
+        rooms = self._by_room()
+        await asyncio.gather(*(go_on_asking(people, until_ns) for people in rooms.values()))
+        return {
+            room: max(longest_without_s(one.answers_ns, since_ns, until_ns) for one in people)
+            for room, people in rooms.items()
+        }
 
     async def do_story(self, since_ns: int) -> list[dict[str, Any]]:
         """What each has seen since then."""
         now_ns = time.monotonic_ns()
         return [member.story(since_ns, now_ns) for member in self._members]
+
+    def _by_room(self) -> dict[str, list[Member]]:
+        rooms: dict[str, list[Member]] = {}
+        for member in self._members:
+            rooms.setdefault(member.room, []).append(member)
+        return rooms
 
     async def do_told(self) -> list[tuple[str, str, str]]:
         """Room, item and text of every final line that anybody was told."""
@@ -252,6 +273,15 @@ async def ask_until(people: Sequence[Member], patience_s: float) -> None:
                     waits[member] = min(MOST_ASK_S, waits[member] * GROWTH)
                     break
         await asyncio.sleep(LOOK_S)
+
+
+async def go_on_asking(people: Sequence[Member], until_ns: int) -> None:
+    """One question after the other in one room, until then."""
+    while (left_s := (until_ns - time.monotonic_ns()) / 1e9) > 0:
+        for member in people:
+            member.ask_anew()
+        await ask_until(people, left_s)
+        await asyncio.sleep(min(BREATH_S, left_s))
 
 
 async def main() -> None:

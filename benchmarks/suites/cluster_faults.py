@@ -143,10 +143,13 @@ def _once(name: str, fault: Fault, rig: ClusterRig, findings: Findings) -> None:
     seen = outcome(rig, began_ns)
     late: list[dict[str, Any]] = []
     again: list[dict[str, Any]] = []
+    without_s: dict[str, float] = {}
     if fault.end is not None:
-        left_s = fault.lasts_s - (time.monotonic_ns() - began_ns) / 1e9
-        if left_s > 0:
-            time.sleep(left_s)
+        until_ns = began_ns + round(fault.lasts_s * 1e9)
+        if time.monotonic_ns() < until_ns:
+            without_s = rig.people.ask(
+                "go_on", timeout_s=2 * NEVER_S, since_ns=began_ns, until_ns=until_ns
+            )
             late = outcome(rig, time.monotonic_ns(), anew=True)
         rig.people.ask("begin")
         ended_ns = time.monotonic_ns()
@@ -156,6 +159,7 @@ def _once(name: str, fault: Fault, rig: ClusterRig, findings: Findings) -> None:
     rig.wait_calm()
     hit = {room for room, owner in owners.items() if owner == node}
     _report(name, fault, (seen, late, again), hit, findings)
+    _report_silence(name, without_s, hit, findings)
     report_book(name, rig, began_ns, findings)
     moved = rig.owners()
     findings.progress(f"   {node} had {sorted(hit)}; now {moved}")
@@ -202,6 +206,20 @@ def _report(
     )
     refusals = {refusal for one in everybody for refusal in one["refusals"]}
     findings.progress(f"   refusals: {sorted(refusals)[:4]}")
+
+
+def _report_silence(
+    name: str, without_s: dict[str, float], hit: set[str], findings: Findings
+) -> None:
+    """How long rooms were without an answer while the fault lasted: those of the node, and others.
+
+    An owner that is cut off answers for some seconds, until its lease is over.
+    """
+    for words, rooms in (("its rooms", hit), ("other rooms", without_s.keys() - hit)):
+        times = [s for room, s in without_s.items() if room in rooms]
+        if times:
+            findings.add(name, f"{words}: longest without an answer", "s", **_spread(times))
+            findings.progress(f"   {words}: without: {[round(s, 2) for s in times]}")
 
 
 def report_book(name: str, rig: ClusterRig, began_ns: int, findings: Findings) -> None:

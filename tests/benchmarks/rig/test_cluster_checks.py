@@ -13,6 +13,7 @@ from benchmarks.rig.cluster_checks import (
     by_room,
     held_together_ms,
     longest_gap_s,
+    longest_without_s,
     money,
     most_together,
     talks_again_s,
@@ -128,3 +129,13 @@ def test_balance() -> None:
 def test_the_longest_gap_is_between_frames(bounds: tuple[int, int], gap_s: float) -> None:
     times = [at * MS for at in (500, 1000, 3000, 3020)]
     assert longest_gap_s(times, *(bound * MS for bound in bounds)) == gap_s
+
+
+@pytest.mark.parametrize(
+    ("bounds", "without_s"), [((0, 5_000), 2.0), ((0, 900), 0.5), ((3_020, 9_000), 5.98)]
+)
+def test_who_hears_nothing_any_more_is_without_it_to_the_end(
+    bounds: tuple[int, int], without_s: float
+) -> None:
+    times = [at * MS for at in (500, 1000, 3000, 3020)]
+    assert longest_without_s(times, *(bound * MS for bound in bounds)) == without_s
