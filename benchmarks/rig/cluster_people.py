@@ -133,7 +133,7 @@ class Member(Caller):
         loud = self._frames.loud_ns
         said_ns = from_ns + SENTENCE_NS
         frames = sum(from_ns <= at <= said_ns for at in loud)
-        answered_ns = self.answered_ns()
+        answered_ns = next((at for at in self.answers_ns if at >= from_ns), 0)
         return {
             "room": self.room,
             "name": self.name,

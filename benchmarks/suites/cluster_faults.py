@@ -140,17 +140,13 @@ def _once(name: str, fault: Fault, rig: ClusterRig, findings: Findings) -> None:
     rig.people.ask("begin")
     began_ns = time.monotonic_ns()
     fault.begin(rig, node)
+    until_ns = began_ns + round(fault.lasts_s * 1e9)
+    without_s: dict[str, float] = rig.people.ask("go_on", since_ns=began_ns, until_ns=until_ns)
     seen = outcome(rig, began_ns)
     late: list[dict[str, Any]] = []
     again: list[dict[str, Any]] = []
-    without_s: dict[str, float] = {}
     if fault.end is not None:
-        until_ns = began_ns + round(fault.lasts_s * 1e9)
-        if time.monotonic_ns() < until_ns:
-            without_s = rig.people.ask(
-                "go_on", timeout_s=2 * NEVER_S, since_ns=began_ns, until_ns=until_ns
-            )
-            late = outcome(rig, time.monotonic_ns(), anew=True)
+        late = outcome(rig, time.monotonic_ns(), anew=True)
         rig.people.ask("begin")
         ended_ns = time.monotonic_ns()
         fault.end(rig, node)
@@ -159,7 +155,8 @@ def _once(name: str, fault: Fault, rig: ClusterRig, findings: Findings) -> None:
     rig.wait_calm()
     hit = {room for room, owner in owners.items() if owner == node}
     _report(name, fault, (seen, late, again), hit, findings)
-    _report_silence(name, without_s, hit, findings)
+    if fault.end is not None:
+        _report_silence(name, without_s, hit, findings)
     report_book(name, rig, began_ns, findings)
     moved = rig.owners()
     findings.progress(f"   {node} had {sorted(hit)}; now {moved}")
