@@ -30,7 +30,7 @@ FIRST_ASK_S, MOST_ASK_S, GROWTH = 0.25, 2.0, 1.4
 """From a question that was not answered to the next one; it grows."""
 TAKEN_ASK_S = 1.5
 """From a question that the room was told to the next one, should the answer not be heard."""
-BREATH_S = 0.5
+BREATH_S = 1.5
 """From an answer that everybody has heard to the next question, where they go on asking."""
 JOINS_AT_ONCE = 2
 SENTENCE_NS = LONG_MS * 5 // 4 * MS_NS
