@@ -78,7 +78,7 @@ class RoomLines:
 
     def give_up(self) -> None:
         """Another machine has the room: what is not written is told nobody."""
-        self._unwritten.forget()
+        self._unwritten.give_up()
 
     def closed(self, reason: str, wall_ms: int) -> list[Outcome]:
         """The conversation has ended: the journal learns it now, and nothing said after it."""

@@ -46,6 +46,7 @@ class UnwrittenEvents:
         self._is_late = False
         """One has waited so long, and nothing was written since."""
         self._is_held = False
+        self._is_given_up = False
         self._tickets = 0
         self._waiting: dict[int, Waiting] = {}
         """By ticket."""
@@ -58,6 +59,8 @@ class UnwrittenEvents:
     def wait(self, event: Event, now_ns: int) -> tuple[int, list[Event]]:
         """``event`` waits for the records that are written with this ticket."""
         ticket = self.ticket()
+        if self._is_given_up:
+            return ticket, []
         if self._is_late:
             return ticket, [event]
         self._waiting[ticket] = Waiting(event, now_ns + self._timeout_ns, now_ns + SHOWN_AFTER_NS)
@@ -67,6 +70,11 @@ class UnwrittenEvents:
     def forget(self) -> None:
         """Nobody is told what waits."""
         self._waiting.clear()
+
+    def give_up(self) -> None:
+        """Another machine has the room: nobody is told what waits, nor what comes later."""
+        self._is_given_up = True
+        self.forget()
 
     def hold(self) -> None:
         """The room is perhaps no longer this machine's."""

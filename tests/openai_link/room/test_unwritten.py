@@ -9,7 +9,7 @@ from openai_link.room.actions import Event
 from openai_link.room.guard import REASON, WORDS
 from openai_link.room.ownership import STALE
 from openai_link.room.unwritten import MAX_WAITING, SHOWN_AFTER_NS, UnwrittenEvents
-from tests.openai_link.room.world import Scene, World, say
+from tests.openai_link.room.world import Scene, World, say, until
 
 ONE, TWO, THREE = ({"item": name, "final": True} for name in ("one", "two", "three"))
 TIMEOUT_NS = 5 * S_NS
@@ -101,6 +101,17 @@ def test_what_another_machine_does_not_know_is_told_nobody() -> None:
         room.do(room.engine.journal_written(ticket, room.now_ns))
     room.run(60_000)
     assert not room.final_captions()
+
+
+def test_a_reply_that_ends_because_another_machine_has_the_room_is_no_final_line() -> None:
+    room = World(Scene("story", (say("tell me a long story"), until("speaking", 8_000))))
+    room.run(2_500)
+    told = room.final_captions()
+    room.do(room.engine.suspend(STALE, WORDS, room.now_ns, for_good=True))
+    for ticket in range(1, 50):  # Whoever waits for a journal that has ended is answered.
+        room.do(room.engine.journal_written(ticket, room.now_ns))
+    room.run(1_000)
+    assert room.assistant != "speaking" and room.final_captions() == told
 
 
 def test_what_the_journal_keeps_waiting_is_shown_soon_though_not_as_final() -> None:
