@@ -43,7 +43,9 @@ export function foldCaption(lines, line) {
   const typed = lines.findIndex((known) => (
     known.kind === "typed" && known.speaker === line.speaker && known.text === line.text
   ));
-  return typed >= 0 ? replaced(lines, typed, line) : placed(lines, line).slice(-LINE_LIMIT);
+  if (typed < 0) return placed(lines, line).slice(-LINE_LIMIT);
+  // One that is not kept yet may still be lost with the room: it is given back then.
+  return line.final ? replaced(lines, typed, line) : lines;
 }
 
 /**
@@ -105,8 +107,8 @@ function isEmpty({ kind, speaker, text, final, cut, picture }) {
 }
 
 /** Whether only the place of words is there, which are being written down. @param {import("./store.js").Caption} line */
-export function isAwaited({ text, final, speaker }) {
-  return !text && !final && speaker !== "assistant";
+export function isAwaited({ text, final, speaker, picture }) {
+  return !text && !final && !picture && speaker !== "assistant";
 }
 
 /** Why the line ends as it does, for people; empty: it is whole. @param {import("./store.js").Caption} line */
@@ -116,13 +118,13 @@ export function cutWords({ cut, interrupted }) {
 }
 
 /**
- * Whether a final text is only the beginning of what was shown before: nobody heard the rest.
+ * Whether a text is only the beginning of what was shown before: nobody heard the rest. It may be shown as unfinished
+ * first.
  * @param {import("./store.js").Caption} before @param {import("./store.js").Caption} line
  */
 function wasCut(before, line) {
   const text = line.text.trimEnd();
-  return line.speaker === "assistant" && line.final && text.length < before.text.trimEnd().length
-    && before.text.startsWith(text);
+  return line.speaker === "assistant" && text.length < before.text.trimEnd().length && before.text.startsWith(text);
 }
 
 /** The text as it is shown: one that was cut ends with a dash. @param {import("./store.js").Caption} line */

@@ -54,6 +54,30 @@ def test_the_gateways_line_replaces_what_was_typed(run: Run) -> None:
     assert [(row["item"], row["kind"]) for row in lines] == [("x", "speech")]
 
 
+def test_what_was_typed_stays_as_it_is_until_the_gateways_line_is_final(run: Run) -> None:
+    typed = line("typed-1", "Hi", True, speaker="p-1", kind="typed")
+    shown = line("x", "Hi", False, speaker="p-1", kind="speech", position=1.0)
+    assert run("state/captions.js", FOLD, [typed, shown]) == [typed], "it can be given back"
+    lines = run("state/captions.js", FOLD, [typed, shown, {**shown, "final": True}])
+    assert [(row["item"], row["kind"]) for row in lines] == [("x", "speech")]
+
+
+def test_a_reply_that_was_cut_says_so_although_its_end_was_shown_as_unfinished_first(
+    run: Run,
+) -> None:
+    said = [line("1", "Two and two", False), line("1", "Two", False), line("1", "Two", True)]
+    assert [row["interrupted"] for row in run("state/captions.js", FOLD, said)] == [True]
+    grows = [line("1", "Two", False), line("1", "Two and", False), line("1", "Two and", True)]
+    assert [row["interrupted"] for row in run("state/captions.js", FOLD, grows)] == [False]
+
+
+def test_nobody_waits_for_the_words_of_a_picture(run: Run) -> None:
+    awaits = "return a.map(m.isAwaited);"
+    place = line("1", "", False, speaker="p-1")
+    shown = {**place, "picture": {"thumbnail": "x"}}
+    assert run("state/captions.js", awaits, [place, shown]) == [True, False]
+
+
 def test_only_the_newest_typed_line_with_those_words_goes_where_it_was_not_said(run: Run) -> None:
     typed = [line(f"typed-{n}", text, True, kind="typed") for n, text in enumerate("ABA")]
     spoken = line("x", "A", True, kind="speech")
