@@ -26,8 +26,10 @@ def tone(rises: bool) -> list[bytes]:
     count = SAMPLE_RATE_HZ * LASTS_MS // 1000
     loud = [LOUD * min(1.0, min(at, count - 1 - at) / FRAME_SAMPLES) for at in range(count)]
     pitches = PITCHES_HZ if rises else PITCHES_HZ[::-1]
-    turns = [2 * math.pi * hz / SAMPLE_RATE_HZ for hz in pitches]
-    sound = [int(peak * math.sin(turn * at)) for turn in turns for at, peak in enumerate(loud)]
+    waves = [
+        math.sin(2 * math.pi * hz * (at / SAMPLE_RATE_HZ)) for hz in pitches for at in range(count)
+    ]
+    sound = [int(peak * wave) for peak, wave in zip(2 * loud, waves, strict=True)]
     data = array("h", sound).tobytes()
     size = 2 * FRAME_SAMPLES
     return [data[at : at + size] for at in range(0, len(data), size)]
