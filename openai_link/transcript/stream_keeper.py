@@ -81,6 +81,7 @@ class StreamKeeper:
         done = 0
         try:
             self._own(wall_ms)
+            self._unread_oldest_ms = None
             while self._ends:
                 self._ends = self._ends[self._step(self._ends, wall_ms) :]
             while done < len(records):
@@ -117,6 +118,8 @@ class StreamKeeper:
             self._stream.limit(None)
         resumed = self._keeper.run(lambda store: store.resume(oldest_ms))
         self._owner.conversation = self._keeper.run(lambda store: store.conversation)
+        if self._owner.conversation is not None:
+            self._unread_oldest_ms = None
         return resumed.items, resumed.changes
 
     def catch_up(self, oldest_ms: int) -> list[HistoryItem]:
@@ -277,9 +280,12 @@ class StreamKeeper:
         return True
 
     def _find_conversation(self) -> None:
-        """What the room does not know yet goes on all the same: nobody's words are left behind."""
-        oldest_ms, self._unread_oldest_ms = self._unread_oldest_ms, None
-        if oldest_ms is None or self._owner.conversation is not None:
+        """What the room does not know yet goes on all the same: nobody's words are left behind.
+
+        Anew for each claim: the owner before may have written since.
+        """
+        oldest_ms = self._unread_oldest_ms
+        if oldest_ms is None:
             return
         try:
             self._ends = self._keeper.run(lambda store: store.resume(oldest_ms)).changes

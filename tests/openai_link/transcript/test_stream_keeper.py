@@ -316,6 +316,30 @@ def test_what_the_owner_before_had_left_open_is_ended_where_its_log_is_read_late
     assert [row[3:5] for row in found["item"] if row[1] == "i5"] == [(INTERRUPTED, 0)]
 
 
+def test_what_the_owner_before_ends_itself_before_its_log_is_claimed_stays_as_it_is(
+    folders: Callable[[str], Path],
+) -> None:
+    stream = small()
+    first = begun(stream, folders("a"))
+    call = HistoryItem("i5", 5, "tool", "assistant", tool="lights", call="c1")
+    first.write(ItemRecord(call))
+    done = ItemRecord(replace(call, output="on", ok=True, final=True))
+    late = [lambda: first.write(done)]
+
+    def claims(what: str) -> None:
+        if what == "before publish" and late:
+            late.pop()()
+
+    stream.is_away = True
+    second = Process(on(stream), folders("b"), "b", 2, claims)
+    second.recover()
+    stream.is_away = False
+    second.write(item(6))
+    found = observed(stream, folders("c"))
+    assert not late and words(found) == ["i1", "i5", "i6"]
+    assert [row[3:5] for row in found["item"] if row[1] == "i5"] == [("on", 1)]
+
+
 @pytest.mark.parametrize("end", [ClosedRecord(NOW_MS), ForgottenRecord(NOW_MS)])
 def test_a_room_that_began_without_its_log_leaves_what_has_ended(
     end: ClosedRecord | ForgottenRecord, folders: Callable[[str], Path]
