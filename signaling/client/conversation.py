@@ -118,6 +118,9 @@ class Conversation:
             message.get("interrupted") is True,
             *_place(message),
         )
+        unread = self._unread.get(line.item)
+        if unread is not None and unread.final and not line.final:
+            return
         self._unread[line.item] = line  # What is not read yet keeps its place.
         if len(self._unread) > _MOST_LINES:
             self._unread.popitem(last=False)

@@ -45,6 +45,12 @@ def test_a_line_that_is_cut_later_comes_again() -> None:
     assert (again.item, again.text, again.interrupted) == ("a", "One", True)
 
 
+def test_a_whole_line_stays_to_be_read_while_how_it_ends_is_not_kept_yet() -> None:
+    shown = caption("a", "One", final=False, speaker="assistant")
+    conversation = taken(caption("a", "One two", speaker="assistant"), shown)
+    assert [line.text for line in lines(conversation)] == ["One two"]
+
+
 def test_people_are_named() -> None:
     person = {"participant": "p-1", "name": "Ada", "muted": True, "role": "admin", "you": True}
     conversation = taken(
