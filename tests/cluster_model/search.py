@@ -8,15 +8,17 @@ gives the room away. Runs that come to the same state are one.
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
+from .packing import pack, unpack
 from .world import CONDITIONS, Setting, World
 
 Event = tuple[str, int, str]
 NOTHING: Event = ("nothing", 0, "")
+Run = tuple[Event, ...]
+Layer = dict[bytes, tuple[int, Run]]
+"""States after as many rounds: how many faults are left to each, and a run that led there."""
 
 
 @dataclass
@@ -29,6 +31,8 @@ class Found:
     """What was wrong, and the run that led there."""
 
 
+MENDED = 4
+"""Rounds after which most of what went wrong has left no trace."""
 ALL = ("store", "flicker", "alone", "restart", "give", *CONDITIONS)
 """But ``loses``: NATS is assumed to keep what it has acknowledged, and what is promised where it
 does not is less."""
@@ -89,17 +93,15 @@ def search(
 ) -> Found:
     """All runs with faults of these kinds; ``stop``: at the first that goes wrong."""
     found = Found()
-    layer: dict[Any, tuple[bytes, int, tuple[Event, ...]]] = {}
-    start = pickle.dumps(begin(setting))
-    layer[start] = (start, faults, ())
+    layer: Layer = {pack(begin(setting)): (faults, ())}
     for _ in range(rounds):
-        following: dict[Any, tuple[bytes, int, tuple[Event, ...]]] = {}
-        for packed, left, run in layer.values():
+        following: Layer = {}
+        for packed, (left, run) in layer.items():
             choices = [NOTHING]
             if left:
-                choices += events(pickle.loads(packed), kinds)
+                choices += events(unpack(packed), kinds)
             for event in choices:
-                world = pickle.loads(packed)
+                world = unpack(packed)
                 happen(world, event)
                 world.round()
                 found.rounds += 1
@@ -109,21 +111,41 @@ def search(
                     if stop:
                         return found
                     continue
-                fewer = left - (event is not NOTHING)
-                state = pickle.dumps(world)
-                known = following.get(state)
-                if known is None or known[1] < fewer:
-                    following[state] = (state, fewer, then)
+                _note(following, pack(world), left - (event is not NOTHING), then)
         layer = following
         found.states += len(layer)
-    for packed, _, run in layer.values():
-        world = pickle.loads(packed)
+    _heal(layer, found, stop)
+    return found
+
+
+def _note(layer: Layer, state: bytes, left: int, run: Run) -> None:
+    """A run has come to that state: of several that have, one that may go on longest is kept."""
+    known = layer.get(state)
+    if known is None or known[0] < left:
+        layer[state] = (left, run)
+
+
+def _heal(layer: Layer, found: Found, stop: bool) -> None:
+    """Nothing goes wrong any more, in none of these states."""
+    for packed, (_, run) in _mended(layer).items():
+        world = unpack(packed)
         world.heal()
         if world.faults:
             found.faults.append((world.faults[0], run))
             if stop:
-                return found
-    return found
+                return
+
+
+def _mended(layer: Layer) -> Layer:
+    """What becomes of these states when all is mended, a little later: many are the same then."""
+    mended: Layer = {}
+    for packed, (left, run) in layer.items():
+        world = unpack(packed)
+        world.mend()
+        for _ in range(MENDED):
+            world.round()
+        _note(mended, pack(world), left, run)
+    return mended
 
 
 def told(run: tuple[Event, ...]) -> str:

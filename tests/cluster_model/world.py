@@ -429,14 +429,17 @@ class World:
         if len(found) > 1:
             self.faults.append(f"{' and '.join(found)} speak at once")
 
-    def heal(self) -> None:
-        """Nothing goes wrong any more: soon one node speaks, and all have leases by the store."""
+    def mend(self) -> None:
+        """Nothing goes wrong any more."""
         self.is_store_away = False
         for at in range(len(self.nodes)):
             self.set(at, "ok")
             self.nodes[at].is_alone = False
+
+    def heal(self) -> None:
+        """Soon after all was mended one node speaks, and all have leases by the store."""
         wait_ns = 2 * self.setting.terms.wait_ns(self.setting.terms.lease_ns)
-        for _ in range(wait_ns // self.setting.round_ns + 4):
+        for _ in range(wait_ns // self.setting.round_ns):
             self.round()
         if len(self.speaking()) != 1:
             self.faults.append(f"it does not heal: {self.speaking()} speak")
