@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any, get_args, get_type_hints
 
 import msgspec
@@ -89,13 +90,19 @@ def _sections(settings: CommonSettings) -> Iterator[tuple[str, type[Any], Mappin
 
 def when(section: type[Any], key: str) -> When:
     """When a change of ``key`` counts, as its declaration says, else that of its section."""
-    hint = get_type_hints(section, include_extras=True)[key]
+    hint = _hints(section)[key]  # type: ignore[arg-type]  # Any class is hashable.
     for note in get_args(hint)[1:]:
         if isinstance(note, msgspec.Meta) and note.extra and "applies" in note.extra:
             told: When = note.extra["applies"]
             return told
     of_section: When = section.applies
     return of_section
+
+
+@cache
+def _hints(section: type[Any]) -> dict[str, Any]:
+    """What a section declares, read once."""
+    return get_type_hints(section, include_extras=True)
 
 
 def changed(old: CommonSettings, new: CommonSettings) -> list[tuple[str, str, When]]:
