@@ -8,6 +8,8 @@ microphone is never that silent: there, a frame below -50 dBFS is one that nobod
 
 from __future__ import annotations
 
+from mixer_core.bus.pcm import SILENCE
+
 DECODED_SILENCE_PEAK = 8
 """Largest sample (of 32767) of decoded silence: -72 dBFS."""
 ROOM_NOISE_PEAK = 104
@@ -16,7 +18,7 @@ ROOM_NOISE_PEAK = 104
 
 def is_quiet(pcm: bytes, peak: int) -> bool:
     """Whether no sample of ``pcm`` (PCM16, any even length) is beyond ±``peak``."""
-    if pcm.count(0) == len(pcm):
+    if pcm == SILENCE or pcm.count(0) == len(pcm):
         return True
     samples = memoryview(pcm).cast("h")
     if max(samples[::16]) > peak:  # A few samples reveal most loud frames.

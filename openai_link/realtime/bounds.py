@@ -40,6 +40,7 @@ MANY_ITEMS, MANY_RESPONSES = "too many messages", "too many answers"
 _ENCODED = frozenset({"image_url", "audio"})
 """Pictures and sound in the echoes of items: nobody reads them there."""
 _IDS = frozenset({"id", "event_id", "item_id", "previous_item_id", "response_id", "type", "role"})
+_NESTED = (dict, list, Mapping)
 _HINTS = frozenset({"event_id", "previous_item_id"})
 """Ids that say nothing of what the event is about."""
 
@@ -106,19 +107,23 @@ class Bounds:
     def _map(self, given: Mapping[str, Any], depth: int, is_read: bool) -> Mapping[str, Any]:
         changed: dict[str, Any] = {}
         given = self._without_long_hints(given)
+        is_whole = len(given) <= MAX_LISTED
         for key, value in given.items():
-            self.chars += len(key)
+            size = len(key)
+            self.chars += size
+            is_whole = is_whole and size <= MAX_ID_BYTES
             kept = self._value(key, value, depth, is_read)
             if kept is not value:
                 changed[key] = kept
-        if len(given) <= MAX_LISTED and all(len(key) <= MAX_ID_BYTES for key in given):
+        if is_whole:
             return {**given, **changed} if changed else given
         self.exceeds(LONG_LISTS)
         short = [key for key in given if len(key) <= MAX_ID_BYTES][:MAX_LISTED]
         return {key: changed.get(key, given[key]) for key in short}
 
     def _without_long_hints(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        long = [key for key in _HINTS if is_longer(text_of(given, key), MAX_ID_BYTES)]
+        hints = [key for key in _HINTS if key in given]
+        long = [key for key in hints if is_longer(text_of(given, key), MAX_ID_BYTES)]
         if not long:
             return given
         self.exceeds(LONG_IDS)
@@ -140,14 +145,14 @@ class Bounds:
         self.chars += 8
         if isinstance(value, str):
             return self._text(key, value, is_read)
-        if not isinstance(value, Mapping | list):
+        if not isinstance(value, _NESTED):
             return value
         if depth >= MAX_DEPTH:
             self.exceeds(LONG_LISTS)
             return None
-        if isinstance(value, Mapping):
-            return self._map(value, depth + 1, is_read)
-        return self._list(value, depth + 1, is_read)
+        if isinstance(value, list):
+            return self._list(value, depth + 1, is_read)
+        return self._map(value, depth + 1, is_read)
 
     def _text(self, key: str, text: str, is_read: bool) -> str:
         self.chars += min(len(text), MAX_FIELD_CHARS)

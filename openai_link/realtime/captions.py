@@ -77,6 +77,8 @@ class CaptionBook:
 
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick``; None where nothing waits."""
+        if not self._open:
+            return None
         return min((e.due_ns for e in self._open.values() if e.due_ns is not None), default=None)
 
     def clear(self) -> list[Caption]:

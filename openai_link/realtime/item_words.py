@@ -67,9 +67,11 @@ class ItemWords:
 
     def next_timeout_ns(self) -> int | None:
         """When a caption or anything overdue follows; None where nothing waits."""
-        signs = (*self._unwritten.values(), *self._growing.values())
-        overdue_ns = min(signs) + WORDS_NS if signs else None
-        return earliest(self._captions.next_timeout_ns(), overdue_ns)
+        captions_ns = self._captions.next_timeout_ns()
+        if not self._unwritten and not self._growing:
+            return captions_ns
+        overdue_ns = min((*self._unwritten.values(), *self._growing.values())) + WORDS_NS
+        return earliest(captions_ns, overdue_ns)
 
     def close(self) -> list[Fact]:
         """The session is over: unfinished words are final."""

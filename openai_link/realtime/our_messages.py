@@ -59,5 +59,7 @@ class OurMessages:
 
     def next_timeout_ns(self, heard_ns: int) -> int | None:
         """When anything is overdue; None where nothing waits."""
+        if not self._untaken:
+            return None
         sent = (sent_ns for _, sent_ns in self._untaken.values() if heard_ns > sent_ns)
         return min((sent_ns + TAKEN_NS for sent_ns in sent), default=None)

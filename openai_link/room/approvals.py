@@ -74,7 +74,8 @@ class Approvals:
 
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick``; None where nothing waits."""
-        return min((one.deadline_ns for one in self._requests.values()), default=None)
+        requests = self._requests
+        return min([one.deadline_ns for one in requests.values()]) if requests else None
 
     def on_fact(self, session: int, fact: Fact, now_ns: int) -> list[Answer | Told]:
         """A fact of the session with this number: a request, or the result of one."""

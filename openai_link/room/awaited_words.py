@@ -53,7 +53,7 @@ class AwaitedWords:
 
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick``; None where nothing is awaited."""
-        return min((one.until_ns for one in self._items.values()), default=None)
+        return min([one.until_ns for one in self._items.values()]) if self._items else None
 
     def tick(self, now_ns: int) -> list[Caption]:
         """The time-out was reached, perhaps."""

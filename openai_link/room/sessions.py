@@ -131,7 +131,7 @@ class RoomSessions:
 
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick``."""
-        return earliest(*(session.next_timeout_ns() for session in self.all))
+        return earliest(*[session.next_timeout_ns() for session in self.all])
 
     def tick(self, now_ns: int) -> list[Outcome]:
         """The time-out was reached, perhaps."""

@@ -106,6 +106,8 @@ class UntakenTexts:
 
     def until_ns(self, sessions: Collection[int]) -> int | None:
         """When the first of ``without`` has waited for too long; None: there is none."""
+        if not self._typed:
+            return None
         lost = (typed for typed in self._typed.values() if typed.session not in sessions)
         return min((typed.until_ns for typed in lost), default=None)
 

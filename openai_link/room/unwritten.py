@@ -94,7 +94,9 @@ class UnwrittenEvents:
 
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick``; None where nothing waits for the journal, or for ``release``."""
-        shown_ns = (waiting.shown_ns for waiting in self._waiting.values())
+        if not self._waiting:
+            return None
+        shown_ns = [waiting.shown_ns for waiting in self._waiting.values()]
         return earliest(self._late_ns(), *shown_ns)
 
     def tick(self, now_ns: int) -> list[Event]:

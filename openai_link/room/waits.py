@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from mixer_core.runtime.earliest import earliest
 from mixer_core.runtime.units import S_NS
@@ -52,8 +52,7 @@ MAX_REQUESTS = 16
 """Requests whose times are kept."""
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(NamedTuple):
     """What a session waits for now."""
 
     request: str | None = None
@@ -171,11 +170,13 @@ class SessionWaits:
 
     def next_timeout_ns(self, waiting: Waiting) -> int | None:
         """When to call ``due``; None where nothing waits."""
-        times = [time_ns for time_ns, _ in self._limits(waiting)]
-        liveness_ns = self._liveness.next_timeout_ns(
+        found_ns = self._liveness.next_timeout_ns(
             self._waiting_ns(waiting), waiting.hears_ns is not None
         )
-        return min(times if liveness_ns is None else [*times, liveness_ns], default=None)
+        for time_ns, _ in self._limits(waiting):
+            if found_ns is None or time_ns < found_ns:
+                found_ns = time_ns
+        return found_ns
 
     def due(self, waiting: Waiting, now_ns: int) -> list[Verdict]:
         """The limits that are reached."""

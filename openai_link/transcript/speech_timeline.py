@@ -106,7 +106,7 @@ class SpeechTimeline:
         if first < self._until:
             return False  # It was told before.
         self._absent(read, first)
-        for who, (speech, sound, _) in self._own(read).items():
+        for who, (speech, sound, _) in self._own(read).items() if read else ():
             voice = self._voice(who)
             for bit in range(count):
                 voice.slot(first + bit, bool(speech >> bit & 1), bool(sound >> bit & 1))

@@ -165,6 +165,8 @@ class AddressPolicy:
 
     def next_timeout_ns(self) -> int | None:
         """When to call ``tick``; None where nothing waits."""
+        if not self._turns:
+            return None
         ended = [turn.ended_ns for turn in self._turns.values() if turn.ended_ns is not None]
         return min(ended) + WORDS_NS if ended else None
 
