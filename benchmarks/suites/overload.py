@@ -26,6 +26,7 @@ TIMES = 3
 STEP = 2
 """Sessions that join at once in the ramp."""
 MOST_SESSIONS = 60
+REPLY_MS = 3_000
 LATE_MS = 100.0
 LOST_SHARE = 0.005
 """95th percentile of the latency, and share of frames lost, beyond which it is too many."""
@@ -68,12 +69,13 @@ def run(options: Options, findings: Findings) -> None:
     sessions = options.sessions or (1 if options.smoke else find_sessions(options, findings))
     findings.add("the processors bear", "sessions", "sessions", count=sessions)
     visitors = TIMES * sessions
-    seconds = options.scaled(60, 30, 2)
-    with CrowdRig(visitors + 2, refuses=True) as rig:
+    seconds = options.scaled(60, 30, 1)
+    reply_ms = int(options.scaled(REPLY_MS, REPLY_MS, 300))
+    with CrowdRig(visitors + 2, refuses=True, reply_ms=reply_ms) as rig:
         before = rig.metrics()
         minute = come_in(rig, visitors, seconds, findings)
         middle = rig.metrics()
-        recovery = recover(rig, options.scaled(60, 60, 2), findings)
+        recovery = recover(rig, options.scaled(60, 60, 1), findings)
         end = calm_down(rig)
     report_visitors(visitors, minute, findings)
     report_sound(minute, before, middle, findings)
@@ -86,12 +88,12 @@ def run(options: Options, findings: Findings) -> None:
 class CrowdRig(Rig):
     """A gateway, its Realtime server, and a process of visitors."""
 
-    def __init__(self, most: int, *, refuses: bool) -> None:
+    def __init__(self, most: int, *, refuses: bool, reply_ms: int = REPLY_MS) -> None:
         """``most``: visitors."""
         super().__init__(
             [],
             upstream="answer",
-            reply_ms=3_000,
+            reply_ms=reply_ms,
             SIGNALING__REFUSE_WHEN_BUSY=int(refuses),
             SIGNALING__MAX_PARTICIPANTS=most,
             SIGNALING__MAX_ROOMS=most,
