@@ -83,31 +83,34 @@ def talks_again_s(people: Iterable[Outcome], never_s: float) -> dict[str, float]
     return rooms
 
 
-def words_lost(
-    told: Iterable[tuple[str, str, str]], kept: Mapping[str, Mapping[str, str]]
-) -> list[str]:
+Lines = Mapping[str, str | None]
+"""Item → text of one conversation; None: the line was cut before its first word."""
+
+
+def words_lost(told: Iterable[tuple[str, str, str]], kept: Mapping[str, Lines]) -> list[str]:
     """Final lines that people were told and that their room no longer knows.
 
     Args:
         told: room, item and text of every final line that anybody was shown, oldest first: of an
             item the last text counts.
-        kept: room → item → text, as the gateway tells the conversation now. A line that was cut
+        kept: room → its lines, as the gateway tells the conversation now. A line that was cut
             where people stopped to listen is kept, too.
     """
     newest = {(room, item): text for room, item, text in told}
     lost = []
     for (room, item), text in newest.items():
         lines = kept.get(room, {})
-        if not _is_kept(text, lines.get(item)) and text not in lines.values():
+        is_kept = item in lines and _is_kept(text, lines[item])
+        if not is_kept and text not in lines.values():
             lost.append(f"{room}: {text}")
     return lost
 
 
 def _is_kept(text: str, line: str | None) -> bool:
-    return line is not None and (line.startswith(text) or (bool(line) and text.startswith(line)))
+    return line is None or line.startswith(text) or (bool(line) and text.startswith(line))
 
 
-def asked_twice(kept: Mapping[str, Mapping[str, str]]) -> list[str]:
+def asked_twice(kept: Mapping[str, Lines]) -> list[str]:
     """Lines of people that a conversation has more than once: questions are all different."""
     twice = []
     for room, lines in kept.items():

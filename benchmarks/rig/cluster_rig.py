@@ -115,17 +115,17 @@ class ClusterRig(Closing):
         table = PriceTable.of(OpenaiLinkSettings())
         return checks.money(self.sessions(), rows, sum(map(_dollars, bucket)), table.cost_usd)
 
-    def kept(self) -> dict[str, dict[str, str]]:
-        """Room → item → text: the conversations, as any node that runs tells them."""
+    def kept(self) -> dict[str, checks.Lines]:
+        """The conversations by room, as any node that runs tells them."""
         return {room: self._conversation(room) for room in self.rooms}
 
-    def _conversation(self, room: str) -> dict[str, str]:
+    def _conversation(self, room: str) -> checks.Lines:
         for node in self.nodes.values():
             path = f"/rooms/{room}/conversation?format=json&limit={ALL_LINES}"
             status, text = (0, "") if node.has_ended else node.get(path)
             if status == 200:
                 return {
-                    entry["item"]: str(entry.get("text") or "")
+                    entry["item"]: _words(entry)
                     for entry in json.loads(text)["items"]
                     if entry.get("kind") == "message"
                 }
@@ -176,3 +176,9 @@ def _dollars(value: Any) -> float:
     if isinstance(value, dict):
         return float(value.get("usd", 0.0))
     return float(value or 0.0)
+
+
+def _words(entry: dict[str, Any]) -> str | None:
+    """Of a line; None: it was cut before its first word."""
+    text = str(entry.get("text") or "")
+    return None if not text and "heard_ms" in entry else text

@@ -103,6 +103,7 @@ def test_a_line_is_kept_by_its_item_or_by_its_words() -> None:
     assert words_lost(told, kept) == ["b: x"]
     assert words_lost(told[:1], {"a": {"1": "Ben asks 1"}}) == ["a: Ann asks 1"]
     assert words_lost([("a", "2", "It")], {"a": {"2": ""}}) == ["a: It"]
+    assert words_lost([("a", "2", "It")], {"a": {"2": None}}) == []
 
 
 def test_a_question_that_was_written_twice_is_seen() -> None:
