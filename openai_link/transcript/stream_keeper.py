@@ -99,8 +99,9 @@ class StreamKeeper:
     def recover(self, oldest_ms: int) -> tuple[list[HistoryItem], list[ItemRecord]]:
         """Claim the room, and continue its conversation: the items, and which became final.
 
-        The latter are for the caller to write. Where the stream does not answer in time, that is
-        what the file knows; the room is claimed later, and its conversation continued then.
+        The latter are for the caller to write. Where the stream does not answer in time, the items
+        are those of the file; the room is claimed later, and its conversation continued then: what
+        is still open in the log is ended, and nothing that the owner before has finished.
 
         Raises:
             StaleJournalError: another process has the room.
@@ -118,9 +119,8 @@ class StreamKeeper:
             self._stream.limit(None)
         resumed = self._keeper.run(lambda store: store.resume(oldest_ms))
         self._owner.conversation = self._keeper.run(lambda store: store.conversation)
-        if self._owner.conversation is not None:
-            self._unread_oldest_ms = None
-        return resumed.items, resumed.changes
+        is_read = self._unread_oldest_ms is None
+        return resumed.items, resumed.changes if is_read else []
 
     def catch_up(self, oldest_ms: int) -> list[HistoryItem]:
         """The items of the conversation that another process leads, as they are now.

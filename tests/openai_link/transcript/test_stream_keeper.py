@@ -300,6 +300,25 @@ def test_a_room_that_began_without_its_log_goes_on_with_the_conversation_in_it(
     assert rows(folders("b"))["conversation"] == found["conversation"]
 
 
+def test_what_the_owner_before_has_finished_stays_where_the_own_file_knows_it_as_open(
+    folders: Callable[[str], Path],
+) -> None:
+    stream = small()
+    first = begun(stream, folders("a"))
+    tool = HistoryItem("i5", 5, "tool", "assistant", tool="lights", call="c1")
+    first.write(ItemRecord(tool))
+    second = Process(on(stream), folders("b"), "b", 2)
+    second.journal.catch_up(0)
+    first.write(ItemRecord(replace(tool, output="on", ok=True, final=True)))
+    stream.is_away = True
+    items, changes = second.journal.recover(0)
+    assert [one.item for one in items] == ["i1", "i5"]
+    stream.is_away = False
+    second.write(*changes, item(6))
+    found = observed(stream, folders("c"))
+    assert [row[3:5] for row in found["item"] if row[1] == "i5"] == [("on", 1)]
+
+
 def test_what_the_owner_before_had_left_open_is_ended_where_its_log_is_read_late(
     folders: Callable[[str], Path],
 ) -> None:
