@@ -40,7 +40,7 @@ def whole_of(event: Mapping[str, Any], key: str) -> int:
 def map_of(event: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     """The object under ``key``, or an empty one."""
     value = event.get(key)
-    return value if value is not None and isinstance(value, Mapping) else {}
+    return value if isinstance(value, Mapping) else {}
 
 
 def maps_of(event: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:

@@ -20,11 +20,11 @@ MAX_WAITING = 128
 SHOWN_AFTER_NS = 500 * MS_NS
 """Then a line is shown, though not as final."""
 JOURNAL_TIMEOUT_NS = 5 * S_NS
-"""A caption does not wait longer for the journal."""
+"""A caption does not wait longer for the journal of a room on one machine."""
 CLUSTER_TIMEOUT_NS = 12 * S_NS
-"""Nor for that of a room in a cluster. When NATS is split, a machine on the wrong side has its
-rooms until the others have a leader, which takes them up to 8 s, and for the 3 s of a lease: what
-it could not write by then goes with the room."""
+"""Nor longer than this in a cluster. When NATS is split, a machine on the wrong side has its rooms
+until the others have a leader, which takes them up to 8 s, and for the 3 s of a lease: what it
+could not write by then goes with the room."""
 
 
 @dataclass(slots=True)

@@ -170,13 +170,10 @@ class SessionWaits:
 
     def next_timeout_ns(self, waiting: Waiting) -> int | None:
         """When to call ``due``; None where nothing waits."""
-        found_ns = self._liveness.next_timeout_ns(
+        liveness_ns = self._liveness.next_timeout_ns(
             self._waiting_ns(waiting), waiting.hears_ns is not None
         )
-        for time_ns, _ in self._limits(waiting):
-            if found_ns is None or time_ns < found_ns:
-                found_ns = time_ns
-        return found_ns
+        return earliest(liveness_ns, *[time_ns for time_ns, _ in self._limits(waiting)])
 
     def due(self, waiting: Waiting, now_ns: int) -> list[Verdict]:
         """The limits that are reached."""

@@ -337,3 +337,12 @@ def test_the_tone_is_added_to_a_voice_and_goes_on_by_itself() -> None:
     assert heard == frames and flags == [0] * 14 + [1]
     assert sound.mixed(b"\1\0" * 480, now_ns) == b"\1\0" * 480
     assert tone(False) != frames
+
+
+@pytest.mark.parametrize("voice", [b"\xff\x7f", b"\x00\x80"])
+def test_the_tone_over_the_loudest_voice_is_clipped(voice: bytes) -> None:
+    sound, loudest = Tone(), pcm_of([voice]).tolist()[0]
+    sound.begin(True, 0)
+    mixed = [pcm_of([sound.mixed(voice * 480, number * FRAME_NS)]) for number in range(10)]
+    assert all(abs(int(frame.max()) - loudest) <= 3_000 for frame in mixed)
+    assert all(abs(int(frame.min()) - loudest) <= 3_000 for frame in mixed)

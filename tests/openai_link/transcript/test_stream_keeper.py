@@ -249,6 +249,16 @@ def test_what_could_not_be_sent_goes_out_later_with_what_was_said_since(
     assert words(observed(stream, folders("b"))) == ["i1", "i2"]
 
 
+CALLED = ItemRecord(HistoryItem("i5", 5, "tool", "assistant", tool="lights", call="c1"))
+ANSWERED = ItemRecord(replace(CALLED.item, output="on", ok=True, final=True))
+
+
+def outcome(found: dict[str, list[Row]]) -> tuple[object, ...]:
+    """Output of ``CALLED``, and whether it succeeded."""
+    (row,) = [row for row in found["item"] if row[1] == CALLED.item.item]
+    return row[3:5]
+
+
 def begun(stream: Stream, path: Path) -> Process:
     """Of node a, which has the room first: one item of its conversation is written."""
     process = Process(on(stream), path, "a", 1)
@@ -305,26 +315,24 @@ def test_what_the_owner_before_has_finished_stays_where_the_own_file_knows_it_as
 ) -> None:
     stream = small()
     first = begun(stream, folders("a"))
-    tool = HistoryItem("i5", 5, "tool", "assistant", tool="lights", call="c1")
-    first.write(ItemRecord(tool))
+    first.write(CALLED)
     second = Process(on(stream), folders("b"), "b", 2)
     second.journal.catch_up(0)
-    first.write(ItemRecord(replace(tool, output="on", ok=True, final=True)))
+    first.write(ANSWERED)
     stream.is_away = True
     items, changes = second.journal.recover(0)
     assert [one.item for one in items] == ["i1", "i5"]
     stream.is_away = False
     second.write(*changes, item(6))
     found = observed(stream, folders("c"))
-    assert [row[3:5] for row in found["item"] if row[1] == "i5"] == [("on", 1)]
+    assert outcome(found) == ("on", 1)
 
 
 def test_what_the_owner_before_had_left_open_is_ended_where_its_log_is_read_late(
     folders: Callable[[str], Path],
 ) -> None:
     stream = small()
-    unfinished = ItemRecord(HistoryItem("i5", 5, "tool", "assistant", tool="lights", call="c1"))
-    begun(stream, folders("a")).write(unfinished)
+    begun(stream, folders("a")).write(CALLED)
     stream.is_away = True
     second = Process(on(stream), folders("b"), "b", 2)
     second.recover()
@@ -332,7 +340,7 @@ def test_what_the_owner_before_had_left_open_is_ended_where_its_log_is_read_late
     second.write(item(6), item(7))
     found = observed(stream, folders("c"))
     assert words(found) == ["i1", "i5", "i6", "i7"]
-    assert [row[3:5] for row in found["item"] if row[1] == "i5"] == [(INTERRUPTED, 0)]
+    assert outcome(found) == (INTERRUPTED, 0)
 
 
 def test_what_the_owner_before_ends_itself_before_its_log_is_claimed_stays_as_it_is(
@@ -340,10 +348,8 @@ def test_what_the_owner_before_ends_itself_before_its_log_is_claimed_stays_as_it
 ) -> None:
     stream = small()
     first = begun(stream, folders("a"))
-    call = HistoryItem("i5", 5, "tool", "assistant", tool="lights", call="c1")
-    first.write(ItemRecord(call))
-    done = ItemRecord(replace(call, output="on", ok=True, final=True))
-    late = [lambda: first.write(done)]
+    first.write(CALLED)
+    late = [lambda: first.write(ANSWERED)]
 
     def claims(what: str) -> None:
         if what == "before publish" and late:
@@ -356,7 +362,7 @@ def test_what_the_owner_before_ends_itself_before_its_log_is_claimed_stays_as_it
     second.write(item(6))
     found = observed(stream, folders("c"))
     assert not late and words(found) == ["i1", "i5", "i6"]
-    assert [row[3:5] for row in found["item"] if row[1] == "i5"] == [("on", 1)]
+    assert outcome(found) == ("on", 1)
 
 
 @pytest.mark.parametrize("end", [ClosedRecord(NOW_MS), ForgottenRecord(NOW_MS)])
